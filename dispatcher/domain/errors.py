@@ -1,0 +1,101 @@
+"""
+What a client can cause. What a provider answers is a value (`domain/provider.py`), a bug crashes.
+
+    DispatchError
+    ├── InvalidSubmission     one or more fields are wrong; nothing was kept
+    ├── NotAuthenticated      no or wrong credential
+    ├── NotFound              no such thing in this account and dialect
+    ├── NotEnoughCredit       the whole submission is refused
+    ├── Conflict
+    │   ├── KeyReused         an Idempotency-Key with another body
+    │   ├── StillRunning      the first request with this key has not ended
+    │   └── AlreadyExists     a name or id that is taken
+    ├── BadReceipt            a receipt that cannot be read
+    │   └── BadSignature      a receipt that its provider did not send
+    ├── Unavailable           Postgres is away or read-only; try again
+    └── Misconfigured         a setting is missing or wrong; said at start
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FaultKind(StrEnum):
+    """What can be wrong with a field of a submission."""
+
+    EMPTY = "is empty"
+    TOO_LONG = "is too long"
+    TOO_MANY = "has too many entries"
+    NOT_TEXT = "cannot be encoded"
+    NOT_A_NUMBER = "is not a phone number"
+    UNKNOWN_SENDER = "is not a sender of this account"
+    WINDOW_OVER = "leaves no time to send"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong: `field` is named as in Submission, `value` is what came."""
+
+    field: str
+    kind: FaultKind
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.kind.value}: {self.value}"
+
+
+class DispatchError(Exception):
+    """The root: what a client can cause, in words for that client."""
+
+
+class InvalidSubmission(DispatchError):
+    """Fields are wrong: `faults` lists all of them together."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(map(str, faults)))
+
+
+class NotAuthenticated(DispatchError):
+    """No credential, or one that is unknown, revoked or expired."""
+
+
+class NotFound(DispatchError):
+    """No such thing in this account and dialect."""
+
+
+class NotEnoughCredit(DispatchError):
+    """The balance does not cover the whole submission; nothing was kept."""
+
+
+class Conflict(DispatchError):
+    """What is asked contradicts what is there."""
+
+
+class KeyReused(Conflict):
+    """An Idempotency-Key came again with another body."""
+
+
+class StillRunning(Conflict):
+    """The first request with this Idempotency-Key has not ended."""
+
+
+class AlreadyExists(Conflict):
+    """A name or id that is taken."""
+
+
+class BadReceipt(DispatchError):
+    """A receipt that cannot be read."""
+
+
+class BadSignature(BadReceipt):
+    """A receipt that its provider did not send."""
+
+
+class Unavailable(DispatchError):
+    """Postgres is away or read-only; the same request may succeed later."""
+
+
+class Misconfigured(DispatchError):
+    """A setting is missing or wrong."""

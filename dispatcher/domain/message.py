@@ -1,0 +1,92 @@
+"""A message as the delivery path sees it, and what became of one try."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from dispatcher.domain.provider import Outcome, Outgoing
+from dispatcher.domain.status import Place, Status
+from dispatcher.domain.tier import Tier
+from dispatcher.domain.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """
+    A message in its lane, as read before it is claimed.
+
+    `attempt` counts the claims so far, `deferrals` the providers' "later",
+    `doubts` the tries nobody can tell the end of. `sender` is None when the
+    batch has none any more; `sender_usable` is False when it was disabled.
+    """
+
+    id: int
+    public_id: UUID
+    account_id: int
+    tier: Tier
+    number: str
+    country: str
+    sender: str | None
+    sender_usable: bool
+    text: str
+    segments: int
+    window: Window
+    attempt: int
+    deferrals: int
+    doubts: int
+
+    def outgoing(self, attempt: int) -> Outgoing:
+        """Build what a provider gets. Our reference stays the same in every attempt."""
+        return Outgoing(
+            reference=str(self.public_id),
+            to=self.number,
+            sender=self.sender,
+            text=self.text,
+            segments=self.segments,
+            tier=self.tier,
+            attempt=attempt,
+            not_after=self.window.not_after,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """A claim that has ended: which one, and with what. `attempt` is its fence."""
+
+    message_id: int
+    attempt: int
+    tier: Tier
+    not_after: datetime
+    deferrals: int
+    doubts: int
+    provider: str | None
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where a try leaves its message: the one description of a move that `store` writes."""
+
+    status: Status
+    place: Place | None
+    wake_at: datetime | None
+    reason: str
+    deferred: bool = False
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtPolicy:
+    """What to do when a provider may have a message and nobody can tell: send again, at most so often."""
+
+    resends: int
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for whom. `max_deferrals` is how often a provider may say "later"."""
+
+    receipt: timedelta
+    backoff_base: timedelta
+    backoff_cap: timedelta
+    max_deferrals: int = 10

@@ -1,0 +1,141 @@
+"""
+What a provider is to the engine: it takes messages, answers with values and reads its own receipts.
+
+Answers are values, not exceptions: an exception out of `send` is a bug of the
+plug-in and is treated as Unknown.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from dispatcher.domain.status import Status
+from dispatcher.domain.tier import Tier
+
+Gate = Callable[[], bool]
+"""True while the request may be written: inside the window and the lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message as a provider sees it. `reference` is ours and the same in every attempt."""
+
+    reference: str
+    to: str
+    sender: str | None
+    text: str
+    segments: int
+    tier: Tier
+    attempt: int
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider has it. One reference, or one for each part where the provider counts parts."""
+
+    refs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The provider will never take it: `status` is the final one, `reason` in the provider's words."""
+
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The provider answered that it did not take it and to come back later, `after` if it said when."""
+
+    reason: str
+    after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """It surely did not go out: no connection, no free connection in time, or the gate was closed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The provider may have it and nobody can tell."""
+
+    reason: str
+
+
+Outcome = Accepted | Rejected | Deferred | Unsent | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRequest:
+    """A provider's receipt as it came in; header names in lower case."""
+
+    method: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """
+    What one receipt says.
+
+    `ref` is the provider's, `reference` ours where the provider returns it;
+    one of them is there. `status` None means "on its way": kept, moves nothing.
+    """
+
+    ref: str | None
+    reference: str | None
+    status: Status | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """
+    One configured way out: which plug-in, and what the engine must know of it.
+
+    `tps` counts segments a second. `dedupes` says that the provider sends a
+    reference only once however often it gets it. `call_timeout` bounds one
+    whole call. `countries` empty means all.
+    """
+
+    name: str
+    plugin: str
+    options: Mapping[str, object]
+    tps: float = 100.0
+    max_connections: int = 200
+    call_timeout: timedelta = timedelta(seconds=5)
+    dedupes: bool = False
+    countries: frozenset[str] = field(default_factory=frozenset)
+
+
+class Provider(Protocol):
+    """
+    A way out.
+
+    `max_batch` is how many messages one call carries. `send` answers one
+    outcome for each message, in order. It calls `gate` in the last line
+    before the first byte of the request is written, after a connection is
+    there, and answers Unsent for all if it is closed. `read_receipt` verifies
+    the signature first; it raises BadSignature or BadReceipt.
+    """
+
+    @property
+    def max_batch(self) -> int: ...  # noqa: D102 - told by the class
+
+    async def send(self, batch: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]: ...  # noqa: D102
+
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[Report]: ...  # noqa: D102
+
+    async def close(self) -> None: ...  # noqa: D102
+
+
+ProviderFactory = Callable[[ProviderConfig], Provider]
+"""What an entry point of the group `sms_dispatcher.providers` names; called inside the running loop."""

@@ -1,0 +1,144 @@
+"""
+All settings, read from the environment once and checked at start.
+
+`DATABASE_URL` and `REDIS_URL` have no prefix, everything else starts with
+`DISPATCHER_`. `NAME_FILE` names a file that holds the value of `NAME`.
+`.env.example` lists them all.
+"""
+
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.domain.message import DoubtPolicy, Patience
+from dispatcher.domain.provider import ProviderConfig
+from dispatcher.domain.tier import Tier
+
+
+class ProviderSettings(BaseModel):
+    """
+    One way out, as written in DISPATCHER_PROVIDERS.
+
+    `tps` is in segments a second, `call_timeout` in seconds. `doubt` overrides
+    DISPATCHER_DOUBT_RESENDS for this provider.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    plugin: str
+    options: dict[str, object] = {}
+    tps: float = Field(default=100, gt=0)
+    max_connections: int = Field(default=200, ge=1, le=2000)
+    call_timeout: float = Field(default=5, gt=0, le=60)
+    dedupes: bool = False
+    countries: frozenset[str] = frozenset()
+    doubt: dict[Tier, int] = {}
+
+    def config(self) -> ProviderConfig:
+        """Build what the engine and the plug-in get."""
+        return ProviderConfig(
+            name=self.name,
+            plugin=self.plugin,
+            options=self.options,
+            tps=self.tps,
+            max_connections=self.max_connections,
+            call_timeout=timedelta(seconds=self.call_timeout),
+            dedupes=self.dedupes,
+            countries=self.countries,
+        )
+
+
+class Settings(BaseSettings):
+    """Every value the program can be told. Durations are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="DISPATCHER_", frozen=True, extra="ignore")
+
+    database_url: SecretStr = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
+    redis_url: SecretStr = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    database_pool: int = Field(default=10, ge=1, le=100)
+
+    providers: Annotated[tuple[ProviderSettings, ...], NoDecode] = ()
+    receipt_secret: SecretStr | None = None
+
+    doubt_resends: dict[Tier, int] = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
+    max_deferrals: int = Field(default=10, ge=1)
+    backoff_base: float = Field(default=2, gt=0)
+    backoff_cap: float = Field(default=300, gt=0)
+    receipt_timeout: float = Field(default=72 * 3600, gt=0)
+    lease: float = Field(default=30, gt=0)
+    flush_interval: float = Field(default=0.01, gt=0)
+    lane_seconds: float = Field(default=2, gt=0)
+
+    max_recipients: int = Field(default=10_000, ge=1)
+    max_segments: int = Field(default=10, ge=1, le=255)
+    stop_mention: str = "\nSTOP: reply STOP"
+    body_limit: int = Field(default=1 << 20, ge=1024)
+    bulk_body_limit: int = Field(default=10 << 20, ge=1024)
+    simulated_numbers: bool = False
+    scheduler_scalar_ids: bool = False
+    log_level: str = "info"
+
+    @property
+    def patience(self) -> Patience:
+        """How long to wait for whom."""
+        return Patience(
+            receipt=timedelta(seconds=self.receipt_timeout),
+            backoff_base=timedelta(seconds=self.backoff_base),
+            backoff_cap=timedelta(seconds=self.backoff_cap),
+            max_deferrals=self.max_deferrals,
+        )
+
+    def doubt(self, provider: str | None, tier: Tier) -> DoubtPolicy:
+        """Tell how often a message in doubt is sent again: the provider's own word first, then the tier's."""
+        for known in self.providers:
+            if known.name == provider:
+                if known.dedupes:
+                    return DoubtPolicy(resends=100)
+                if tier in known.doubt:
+                    return DoubtPolicy(resends=known.doubt[tier])
+        return DoubtPolicy(resends=self.doubt_resends.get(tier, 0))
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises Misconfigured with each value that is missing or wrong."""
+    _read_files()
+    try:
+        return Settings(**_json("providers"))
+    except ValidationError as error:
+        lines = [f"{_name(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_url=False)]
+        raise Misconfigured("settings are missing or wrong:\n  " + "\n  ".join(lines)) from None
+
+
+def _read_files() -> None:
+    for name, path in list(os.environ.items()):
+        plain = name.removesuffix("_FILE")
+        if plain == name or not plain.startswith(("DATABASE_URL", "REDIS_URL", "DISPATCHER_")):
+            continue
+        try:
+            os.environ[plain] = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise Misconfigured(f"{name} names a file that cannot be read: {path} ({error.strerror})") from None
+
+
+def _json(field: str) -> dict[str, object]:
+    name = f"DISPATCHER_{field.upper()}"
+    raw = os.environ.get(name)
+    if not raw:
+        return {}
+    try:
+        return {field: json.loads(raw)}
+    except ValueError as error:
+        raise Misconfigured(f"{name} is not JSON: {error}") from None
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    first, *rest = [str(part) for part in location]
+    name = first if first.isupper() else f"DISPATCHER_{first.upper()}"
+    return ".".join([name, *rest])

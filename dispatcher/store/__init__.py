@@ -1,0 +1,1 @@
+"""Postgres: takes a connection, returns domain values, never commits."""

@@ -1,0 +1,292 @@
+"""The delivery path's statements: read, claim, record. A claim's fence is its attempt number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.message import Due, Try, Verdict
+from dispatcher.domain.provider import Accepted, Outcome
+from dispatcher.domain.status import Status
+from dispatcher.domain.tier import Tier
+from dispatcher.domain.window import Window
+from dispatcher.store.moves import EVENTS, RETURNED, move
+
+_READ = text("""
+SELECT m.id, m.public_id, m.account_id, m.tier, m.number, m.country, s.name AS sender,
+       s.disabled_at IS NULL AS sender_usable, m.text, m.segments, m.not_before, m.not_after,
+       m.attempt, m.deferrals, m.doubts
+FROM messages m LEFT JOIN senders s ON s.id = m.sender_id
+WHERE m.id = ANY(CAST(:ids AS bigint[])) AND m.status = 11 AND m.place = 'lane'
+ORDER BY m.id
+""")
+
+_CLAIM = text("""
+UPDATE messages m
+SET place = 'worker', wake_at = :lease_end, attempt = m.attempt + 1, seq = m.seq + 1,
+    provider = p.provider
+FROM (
+    SELECT m.id, c.provider
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:providers AS text[])) AS c(id, provider)
+    JOIN messages m ON m.id = c.id AND m.status = 11 AND m.place = 'lane'
+    WHERE :lease_end > clock_timestamp()
+    ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
+) p
+WHERE m.id = p.id
+RETURNING m.id, m.attempt
+""")
+
+_DROP = move(
+    """
+    SELECT m.id, d.status, d.reason
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:statuses AS smallint[]), CAST(:reasons AS text[]))
+         AS d(id, status, reason)
+    JOIN messages m ON m.id = d.id AND m.status = 11 AND m.place = 'lane'
+    ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
+    """,
+    "status = p.status, place = NULL, wake_at = NULL, reason = p.reason",
+)
+
+_HOLD = text("""
+UPDATE messages m SET place = 'held', wake_at = least(p.wake_at, m.not_after)
+FROM (
+    SELECT m.id, h.wake_at
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:wakes AS timestamptz[])) AS h(id, wake_at)
+    JOIN messages m ON m.id = h.id AND m.status = 11 AND m.place = 'lane'
+    ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
+) p
+WHERE m.id = p.id
+RETURNING m.wake_at
+""")
+
+_HAND_BACK = text("""
+UPDATE messages m SET place = 'ready', wake_at = NULL, seq = m.seq + 1
+FROM (
+    SELECT m.id FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS integer[])) AS h(id, attempt)
+    JOIN messages m ON m.id = h.id AND m.attempt = h.attempt AND m.place = 'worker'
+    ORDER BY m.id FOR UPDATE OF m
+) p
+WHERE m.id = p.id
+RETURNING m.id
+""")
+
+_UNCLAIM = text("""
+UPDATE messages m SET place = 'ready', wake_at = NULL
+FROM (
+    SELECT id FROM messages
+    WHERE id = ANY(CAST(:ids AS bigint[])) AND status = 11 AND place = 'lane'
+    ORDER BY id FOR UPDATE SKIP LOCKED
+) p
+WHERE m.id = p.id
+""")
+
+_TRIES = """
+SELECT * FROM unnest(
+    CAST(:ids AS bigint[]), CAST(:attempts AS integer[]), CAST(:statuses AS smallint[]),
+    CAST(:places AS text[]), CAST(:wakes AS timestamptz[]), CAST(:providers AS text[]),
+    CAST(:reasons AS text[]), CAST(:deferred AS smallint[]), CAST(:doubtful AS smallint[])
+) AS t(id, attempt, status, place, wake_at, provider, reason, deferred, doubtful)
+"""
+
+_RECORD = text(f"""
+WITH tried AS ({_TRIES}),
+locked AS (
+    SELECT m.id FROM messages m JOIN tried t USING (id) ORDER BY m.id FOR UPDATE OF m
+),
+moved AS (
+    UPDATE messages m
+    SET status = t.status, place = t.place, wake_at = t.wake_at, provider = t.provider, reason = t.reason,
+        deferrals = m.deferrals + t.deferred, doubts = m.doubts + t.doubtful, seq = m.seq + 1,
+        moved_at = greatest(m.moved_at, :now)
+    FROM tried t JOIN locked l USING (id)
+    WHERE m.id = t.id AND m.attempt = t.attempt AND m.place = 'worker'
+    RETURNING {RETURNED}
+),
+{EVENTS}
+SELECT id, status, charged FROM moved
+""")
+
+# An outcome whose claim is over is always told; it moves the row only if that was accepted and nobody holds it.
+# The same outcome written a second time (the first commit's answer was lost) is not told again.
+_RECORD_LATE = text(f"""
+WITH tried AS ({_TRIES}),
+locked AS (
+    SELECT m.id, (t.status = 12 AND m.status = 11 AND m.place <> 'worker') AS moves
+    FROM messages m JOIN tried t USING (id)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM message_events e
+        WHERE e.message_id = t.id AND e.attempt = t.attempt AND e.status = t.status
+          AND (e.reason = t.reason OR e.reason = 'late outcome: ' || t.reason)
+    )
+    ORDER BY m.id FOR UPDATE OF m
+),
+told AS (
+    UPDATE messages m
+    SET status = CASE WHEN l.moves THEN 12 ELSE m.status END,
+        place = CASE WHEN l.moves THEN NULL ELSE m.place END,
+        wake_at = CASE WHEN l.moves THEN t.wake_at ELSE m.wake_at END,
+        provider = CASE WHEN l.moves THEN t.provider ELSE m.provider END,
+        reason = CASE WHEN l.moves THEN 'late outcome: ' || t.reason ELSE m.reason END,
+        seq = m.seq + 1, moved_at = greatest(m.moved_at, :now)
+    FROM tried t JOIN locked l USING (id)
+    WHERE m.id = t.id
+    RETURNING m.id, m.seq, m.moved_at AS moved_at, m.status, t.provider, t.attempt,
+              'late outcome: ' || t.reason AS reason
+)
+INSERT INTO message_events (message_id, seq, at, status, provider, attempt, reason)
+SELECT id, seq, moved_at, status, provider, attempt, reason FROM told
+""")
+
+_SUBMISSIONS = text("""
+INSERT INTO submissions (provider, ref, message_id, attempt, part, at)
+SELECT *, :now FROM unnest(
+    CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:ids AS bigint[]),
+    CAST(:attempts AS smallint[]), CAST(:parts AS smallint[])
+)
+ON CONFLICT DO NOTHING
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One move that a record made; `charged` is what a refund would give back."""
+
+    id: int
+    status: Status
+    charged: int
+
+
+async def read(connection: AsyncConnection, ids: Sequence[int]) -> list[Due]:
+    """Read the messages of a lane entry that are still to be sent; the others are left out."""
+    return [_due(row) for row in await connection.execute(_READ, {"ids": list(ids)})]
+
+
+async def claim(
+    connection: AsyncConnection, wanted: Sequence[tuple[int, str]], *, lease_end: datetime
+) -> dict[int, int]:
+    """
+    Take messages for this worker, each with the provider it goes to first.
+
+    Gives id and attempt of those that were still free, and none if the lease
+    would be over already.
+    """
+    rows = await connection.execute(
+        _CLAIM,
+        {"ids": [w[0] for w in wanted], "providers": [w[1] for w in wanted], "lease_end": lease_end},
+    )
+    return {row.id: row.attempt for row in rows}
+
+
+async def drop(
+    connection: AsyncConnection, dropped: Sequence[tuple[int, Status, str]], *, now: datetime
+) -> list[Recorded]:
+    """End messages that no worker holds and that cannot be sent, each with its code and reason."""
+    rows = await connection.execute(
+        _DROP,
+        {
+            "ids": [d[0] for d in dropped],
+            "statuses": [int(d[1]) for d in dropped],
+            "reasons": [d[2] for d in dropped],
+            "now": now,
+        },
+    )
+    return [Recorded(row.id, Status(row.status), row.charged) for row in rows]
+
+
+async def hold(connection: AsyncConnection, until: Sequence[tuple[int, datetime]]) -> datetime | None:
+    """Send messages without a token back to wait; no try is counted. Give the earliest time."""
+    rows = await connection.execute(_HOLD, {"ids": [u[0] for u in until], "wakes": [u[1] for u in until]})
+    return min((row.wake_at for row in rows), default=None)
+
+
+async def unclaim(connection: AsyncConnection, ids: Sequence[int]) -> None:
+    """Give messages that were read but not claimed back to `ready`."""
+    await connection.execute(_UNCLAIM, {"ids": list(ids)})
+
+
+async def hand_back(connection: AsyncConnection, claims: Sequence[tuple[int, int]]) -> None:
+    """Give claims back whose request was not begun."""
+    await connection.execute(
+        _HAND_BACK, {"ids": [c[0] for c in claims], "attempts": [c[1] for c in claims]}
+    )
+
+
+async def record(
+    connection: AsyncConnection, ended: Sequence[tuple[Try, Verdict]], *, now: datetime
+) -> list[Recorded]:
+    """
+    Write what these tries came to, and the references receipts will name.
+
+    A try whose claim is over (rescued, or the message moved meanwhile) is
+    told as an event and moves the message only as `_RECORD_LATE` says.
+    """
+    parameters = _parameters(ended, now)
+    rows = (await connection.execute(_RECORD, parameters)).all()
+    moved = {row.id for row in rows}
+    late = [pair for pair in ended if pair[0].message_id not in moved]
+    if late:
+        await connection.execute(_RECORD_LATE, _parameters(late, now))
+    await _insert_submissions(connection, [t for t, _ in ended], now)
+    return [Recorded(row.id, Status(row.status), row.charged) for row in rows]
+
+
+async def _insert_submissions(connection: AsyncConnection, tries: Sequence[Try], now: datetime) -> None:
+    refs = [
+        (t.provider, ref, t.message_id, t.attempt, part)
+        for t in tries
+        for part, ref in enumerate(_refs(t.outcome), 1)
+    ]
+    if refs:
+        providers, names, ids, attempts, parts = zip(*refs, strict=True)
+        await connection.execute(
+            _SUBMISSIONS,
+            {
+                "providers": list(providers),
+                "refs": list(names),
+                "ids": list(ids),
+                "attempts": list(attempts),
+                "parts": list(parts),
+                "now": now,
+            },
+        )
+
+
+def _refs(outcome: Outcome) -> tuple[str, ...]:
+    return outcome.refs if isinstance(outcome, Accepted) else ()
+
+
+def _parameters(ended: Sequence[tuple[Try, Verdict]], now: datetime) -> dict[str, object]:
+    return {
+        "ids": [t.message_id for t, _ in ended],
+        "attempts": [t.attempt for t, _ in ended],
+        "statuses": [int(v.status) for _, v in ended],
+        "places": [v.place and v.place.value for _, v in ended],
+        "wakes": [v.wake_at for _, v in ended],
+        "providers": [t.provider for t, _ in ended],
+        "reasons": [v.reason for _, v in ended],
+        "deferred": [int(v.deferred) for _, v in ended],
+        "doubtful": [int(v.doubtful) for _, v in ended],
+        "now": now,
+    }
+
+
+def _due(row: Row[tuple[object, ...]]) -> Due:
+    return Due(
+        id=row.id,
+        public_id=row.public_id,
+        account_id=row.account_id,
+        tier=Tier(row.tier),
+        number=row.number,
+        country=row.country,
+        sender=row.sender,
+        sender_usable=bool(row.sender_usable),
+        text=row.text,
+        segments=row.segments,
+        window=Window(row.not_before, row.not_after),
+        attempt=row.attempt,
+        deferrals=row.deferrals,
+        doubts=row.doubts,
+    )

@@ -1,0 +1,55 @@
+"""How we connect to Postgres: pool, time-outs, and which errors mean what."""
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+# Short, so that a process that was stopped in the middle holds up nobody.
+_SESSION = (
+    "-c statement_timeout=15000 -c lock_timeout=5000"
+    " -c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c jit=off"
+)
+
+
+def open_engine(url: str, *, pool_size: int, name: str) -> AsyncEngine:
+    """Make an engine; nothing is connected yet. `name` is what pg_stat_activity shows."""
+    return create_async_engine(
+        sqlalchemy_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={
+            "options": _SESSION,
+            "application_name": f"sms-dispatcher {name}",
+            "connect_timeout": 5,
+            "keepalives_idle": 10,
+            "tcp_user_timeout": 15000,
+        },
+    )
+
+
+def sqlalchemy_url(url: str) -> str:
+    """Take any spelling of a Postgres URL and name the psycopg driver in it."""
+    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def is_retryable(error: DBAPIError) -> bool:
+    """Tell a serialization failure or a deadlock, where the whole transaction may run again."""
+    return getattr(error.orig, "sqlstate", None) in {"40001", "40P01"}
+
+
+def is_away(error: BaseException) -> bool:
+    """Tell that Postgres cannot be reached, is starting, is read-only, or has no connection to spare."""
+    if isinstance(error, InterfaceError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    if sqlstate is None:
+        return isinstance(error, OperationalError) or error.connection_invalidated
+    # 08 connection, 53 resources, 57P0x shutdown, 57014 time-out, 25006 read-only, 55P03 lock time-out, 25P03 idle
+    return sqlstate[:2] in {"08", "53"} or sqlstate in {
+        "57P01", "57P02", "57P03", "57014", "25006", "55P03", "25P03",
+    }  # fmt: skip

@@ -1,0 +1,78 @@
+"""
+Credits: the ledger says why, the balance says how much, and both change together.
+
+Balances are locked last in a transaction and in account order.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_TAKE = text("""
+WITH taken AS (
+    UPDATE accounts SET balance = balance - :amount
+    WHERE id = :account_id AND balance >= :amount
+    RETURNING id
+)
+INSERT INTO ledger (account_id, kind, amount, batch_id)
+SELECT id, 'charge', -CAST(:amount AS bigint), :batch_id FROM taken
+RETURNING id
+""")
+
+_TOP_UP = text("""
+WITH given AS (
+    UPDATE accounts SET balance = balance + :amount WHERE id = :account_id RETURNING id, balance
+),
+noted AS (
+    INSERT INTO ledger (account_id, kind, amount, note) SELECT id, 'topup', :amount, :note FROM given
+)
+SELECT balance FROM given
+""")
+
+_REFUND = text("""
+INSERT INTO ledger (account_id, kind, amount, message_id)
+SELECT account_id, 'refund', charged, id FROM messages
+WHERE id = ANY(CAST(:ids AS bigint[])) AND charged > 0
+ORDER BY id
+ON CONFLICT (message_id) WHERE kind = 'refund' DO NOTHING
+RETURNING account_id, amount
+""")
+
+_GIVE_BACK = text("""
+UPDATE accounts a SET balance = a.balance + g.amount
+FROM (
+    SELECT a.id, g.amount
+    FROM unnest(CAST(:accounts AS bigint[]), CAST(:amounts AS bigint[])) AS g(id, amount)
+    JOIN accounts a USING (id) ORDER BY a.id FOR UPDATE OF a
+) g
+WHERE a.id = g.id
+""")
+
+
+async def charge(connection: AsyncConnection, account_id: int, amount: int, *, batch_id: int) -> bool:
+    """Take credits for a batch, all or nothing; False means that the balance does not cover it."""
+    if amount == 0:
+        return True
+    parameters = {"account_id": account_id, "amount": amount, "batch_id": batch_id}
+    return await connection.scalar(_TAKE, parameters) is not None
+
+
+async def top_up(connection: AsyncConnection, account_id: int, amount: int, *, note: str) -> int:
+    """Add credits; give the new balance."""
+    parameters = {"account_id": account_id, "amount": amount, "note": note}
+    return int(await connection.scalar(_TOP_UP, parameters) or 0)
+
+
+async def refund(connection: AsyncConnection, message_ids: Sequence[int]) -> int:
+    """Give back what these messages cost, each at most once ever; give the sum."""
+    if not message_ids:
+        return 0
+    sums: dict[int, int] = {}
+    for row in await connection.execute(_REFUND, {"ids": list(message_ids)}):
+        sums[row.account_id] = sums.get(row.account_id, 0) + row.amount
+    if sums:
+        await connection.execute(
+            _GIVE_BACK, {"accounts": list(sums.keys()), "amounts": list(sums.values())}
+        )
+    return sum(sums.values())

@@ -1,0 +1,217 @@
+"""
+The clock's statements: each takes a bounded number of rows that nobody else holds.
+
+All skip rows that are locked, so two clocks are harmless and none waits. A
+count below the limit means that nothing is left.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.message import Try
+from dispatcher.domain.provider import Unknown
+from dispatcher.domain.status import Place, Status
+from dispatcher.domain.tier import PACE, Tier
+from dispatcher.store.moves import move
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """A row that the clock moved."""
+
+    id: int
+    tier: Tier
+    status: Status
+    place: Place | None
+    charged: int
+
+
+# A row that was already 11 (a retry, a token) only changes its place: no event, no seq.
+_RELEASE = text(f"""
+WITH picked AS (
+    SELECT id, status AS was FROM messages
+    WHERE place = 'held' AND wake_at <= :now AND not_after > :now
+    ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
+),
+moved AS (
+    UPDATE messages m
+    SET status = 11,
+        place = CASE WHEN m.tier = '{Tier.CRITICAL}' THEN 'lane' ELSE 'ready' END,
+        wake_at = CASE WHEN m.tier = '{Tier.CRITICAL}'
+                       THEN CAST(:now AS timestamptz) + CAST(:requeue AS interval) END,
+        seq = m.seq + CASE WHEN p.was = 10 THEN 1 ELSE 0 END,
+        moved_at = CASE WHEN p.was = 10 THEN greatest(m.moved_at, :now) ELSE m.moved_at END,
+        reason = CASE WHEN p.was = 10 THEN 'due' ELSE m.reason END
+    FROM picked p WHERE m.id = p.id
+    RETURNING m.id, m.seq, m.moved_at, m.status, m.provider, m.attempt, m.reason, m.tier, m.place, p.was
+),
+events AS (
+    INSERT INTO message_events (message_id, seq, at, status, provider, attempt, reason)
+    SELECT id, seq, moved_at, status, provider, attempt, reason FROM moved WHERE was = 10
+)
+SELECT id, status, tier, place, 0 AS charged FROM moved ORDER BY id
+""")
+
+_DEPTH = text("SELECT count(*) FROM messages WHERE place = 'lane' AND tier = :tier")
+
+# A loose scan over the accounts that have something ready, then a bounded turn for each.
+_ACCOUNTS = text("""
+WITH RECURSIVE waiting AS (
+    (SELECT account_id FROM messages WHERE place = 'ready' AND tier = :tier ORDER BY account_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT m.account_id FROM messages m
+            WHERE m.place = 'ready' AND m.tier = :tier AND m.account_id > w.account_id
+            ORDER BY m.account_id LIMIT 1)
+    FROM waiting w WHERE w.account_id IS NOT NULL
+)
+SELECT account_id FROM waiting WHERE account_id IS NOT NULL
+""")
+
+_FILL = text("""
+UPDATE messages m SET place = 'lane', wake_at = CAST(:now AS timestamptz) + CAST(:requeue AS interval)
+FROM (
+    SELECT turn.id FROM unnest(CAST(:accounts AS bigint[])) AS a(id)
+    CROSS JOIN LATERAL (
+        SELECT id FROM messages
+        WHERE place = 'ready' AND tier = :tier AND account_id = a.id
+        ORDER BY id LIMIT :each FOR UPDATE SKIP LOCKED
+    ) AS turn
+) p
+WHERE m.id = p.id
+RETURNING m.id, m.status, m.tier, m.place, 0 AS charged
+""")
+
+_REQUEUE = text("""
+UPDATE messages m SET place = 'ready', wake_at = NULL
+FROM (
+    SELECT id FROM messages
+    WHERE place = 'lane' AND tier = :tier AND wake_at <= :now
+    ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
+) p
+WHERE m.id = p.id
+RETURNING m.id
+""")
+
+_EXPIRE = move(
+    """
+    SELECT id, doubts FROM messages
+    WHERE not_after <= :now AND place IN ('held', 'ready', 'lane')
+    ORDER BY not_after LIMIT :limit FOR UPDATE SKIP LOCKED
+    """,
+    "status = CASE WHEN p.doubts = 0 THEN 27 ELSE 39 END, place = NULL, wake_at = NULL,"
+    " reason = CASE WHEN m.reason IN ('', 'accepted', 'due') THEN 'its window is over'"
+    " ELSE 'its window is over; last: ' || m.reason END",
+)
+
+_OVERDUE = text("""
+SELECT id, attempt, tier, not_after, deferrals, doubts, provider FROM messages
+WHERE place = 'worker' AND wake_at <= :now
+ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+
+_NO_RECEIPT = move(
+    """
+    SELECT id FROM messages WHERE status = 12 AND wake_at IS NOT NULL AND wake_at <= :now
+    ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    """,
+    "wake_at = NULL, reason = 'no_receipt'",
+)
+
+_NEXT_WAKE = text("SELECT min(wake_at) FROM messages WHERE place = 'held'")
+
+_UP_SINCE = text("SELECT pg_postmaster_start_time()")
+
+
+async def release(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Swept]:
+    """Move what is due out of `held`: critical straight into its lane, the others to `ready`."""
+    parameters = {"now": now, "limit": limit, "requeue": PACE[Tier.CRITICAL].requeue}
+    return [_swept(row) for row in await connection.execute(_RELEASE, parameters)]
+
+
+async def depth(connection: AsyncConnection, tier: Tier) -> int:
+    """Count what is in a lane."""
+    return int(await connection.scalar(_DEPTH, {"tier": tier.value}) or 0)
+
+
+async def fill(connection: AsyncConnection, tier: Tier, *, room: int, now: datetime) -> list[Swept]:
+    """Move about `room` messages from `ready` into their lane, the accounts taking turns."""
+    accounts = [row.account_id for row in await connection.execute(_ACCOUNTS, {"tier": tier.value})]
+    if not accounts or room < 1:
+        return []
+    rows = await connection.execute(
+        _FILL,
+        {
+            "accounts": accounts,
+            "tier": tier.value,
+            "each": -(-room // len(accounts)),
+            "now": now,
+            "requeue": PACE[tier].requeue,
+        },
+    )
+    return [_swept(row) for row in rows]
+
+
+async def requeue(connection: AsyncConnection, tier: Tier, *, now: datetime, limit: int) -> int:
+    """Take back what lay in its lane too long; Redis may have lost it."""
+    rows = await connection.execute(_REQUEUE, {"tier": tier.value, "now": now, "limit": limit})
+    return len(rows.all())
+
+
+async def expire(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Swept]:
+    """End what no worker holds and whose window is over: 27, or 39 with a doubt."""
+    return [_swept(row) for row in await connection.execute(_EXPIRE, {"now": now, "limit": limit})]
+
+
+async def overdue(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Try]:
+    """Lock and read the claims whose lease is over: their worker died, or stands still."""
+    rows = await connection.execute(_OVERDUE, {"now": now, "limit": limit})
+    return [
+        Try(
+            message_id=row.id,
+            attempt=row.attempt,
+            tier=Tier(row.tier),
+            not_after=row.not_after,
+            deferrals=row.deferrals,
+            doubts=row.doubts,
+            provider=row.provider,
+            outcome=Unknown("its worker went away during the call"),
+        )
+        for row in rows
+    ]
+
+
+async def no_receipt(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
+    """Note on messages still 12 that their receipt time is over; they stay 12."""
+    return len((await connection.execute(_NO_RECEIPT, {"now": now, "limit": limit})).all())
+
+
+async def next_wake(connection: AsyncConnection) -> datetime | None:
+    """Tell when the earliest held message wants to be looked at."""
+    return await connection.scalar(_NEXT_WAKE)
+
+
+async def up_for(connection: AsyncConnection, *, now: datetime) -> timedelta:
+    """Tell how long Postgres has been up."""
+    started = await connection.scalar(_UP_SINCE)
+    assert isinstance(started, datetime)
+    return now - started
+
+
+def refundable(swept: Sequence[Swept]) -> list[int]:
+    """Name those of these rows whose credits go back."""
+    return [row.id for row in swept if row.charged and row.status.is_refunded]
+
+
+def _swept(row: object) -> Swept:
+    place = row.place  # type: ignore[attr-defined]
+    return Swept(
+        id=row.id,  # type: ignore[attr-defined]
+        tier=Tier(row.tier),  # type: ignore[attr-defined]
+        status=Status(row.status),  # type: ignore[attr-defined]
+        place=Place(place) if place else None,
+        charged=row.charged,  # type: ignore[attr-defined]
+    )

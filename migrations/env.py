@@ -1,0 +1,25 @@
+"""Run by Alembic: connects, takes a lock so that two migrations never overlap, and applies the versions."""
+
+from alembic import context
+from sqlalchemy import create_engine, text
+
+from dispatcher.store.engine import sqlalchemy_url
+from dispatcher.store.tables import metadata
+
+_LOCK = 4_773_001
+
+
+def migrate() -> None:
+    """Apply what Alembic was asked for, in one transaction."""
+    url = context.config.get_main_option("sqlalchemy.url")
+    if not url:
+        raise RuntimeError("no database URL; run migrations with `dispatcher migrate`")
+    engine = create_engine(sqlalchemy_url(url))
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        context.configure(connection=connection, target_metadata=metadata)
+        context.run_migrations()
+    engine.dispose()
+
+
+migrate()
