@@ -1,0 +1,84 @@
+# Everything a person types. `make` alone lists the targets.
+# Written for GNU make 3.81 (macOS) and later. uv is used where it is on the PATH, venv and pip elsewhere.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV := $(shell command -v uv 2>/dev/null)
+
+# PYTHON=/path/to/python3.12 picks the interpreter; else the first of these that is new enough.
+FITS := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
+	"$$p" -c '$(FITS)' 2>/dev/null && { echo "$$p"; break; }; done)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo "  Options go in ARGS: make up ARGS='--port 9000', make test ARGS='-k window'"
+
+.PHONY: install
+install: $(STAMP) ## make .venv from requirements.lock, once
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || \
+		{ echo "No Python 3.11 or newer was found. Install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c '$(FITS)' 2>/dev/null || \
+		{ echo "$(PYTHON) is older than Python 3.11, or cannot be run. Name another: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Installing into $(VENV) ..."
+ifneq ($(UV),)
+	@test -x $(BIN)/python || "$(UV)" venv -q --python "$(PYTHON)" $(VENV)
+	@"$(UV)" pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	@"$(UV)" pip install -q --python $(BIN)/python --no-deps -e .
+else
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) has no venv or ensurepip. On Debian and Ubuntu: apt-get install python3-venv. Or install uv." >&2; exit 1; }
+	@$(BIN)/python -c 'import pip' 2>/dev/null || "$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -e .
+endif
+	@touch $@
+
+.PHONY: up
+up: $(STAMP) ## start everything here; Ctrl-C stops it
+	@exec $(BIN)/dispatcher up $(ARGS)
+
+.PHONY: demo
+demo: $(STAMP) ## run a stack of its own through a few hundred messages, then stop it
+	@exec $(BIN)/dispatcher demo $(ARGS)
+
+.PHONY: test
+test: $(STAMP) ## run the tests
+	@exec $(BIN)/pytest -m "not slow" $(ARGS)
+
+.PHONY: test-slow
+test-slow: $(STAMP) ## run the tests that start whole stacks
+	@exec $(BIN)/pytest -m slow -n0 $(ARGS)
+
+.PHONY: check
+check: $(STAMP) ## formatting, lint, types, who may import whom, the lock
+	@$(BIN)/ruff format --check --quiet --output-format concise . || { echo "Some files are not formatted: make format" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet --output-format concise .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python scripts/plant_forbidden_imports.py
+	@$(BIN)/python scripts/check_lock.py
+
+.PHONY: format
+format: $(STAMP) ## format the code and fix what ruff can fix
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: lock
+lock: ## write requirements.lock anew from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
+	@test -n "$(UV)" || { echo "make lock needs uv on the PATH: pip install uv" >&2; exit 1; }
+	@"$(UV)" pip compile -q --universal --python-version 3.11 --all-extras --generate-hashes --no-strip-extras \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS) pyproject.toml -o requirements.lock
+
+.PHONY: clean
+clean: ## remove .venv and all caches; data directories stay
+	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

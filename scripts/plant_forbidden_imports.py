@@ -1,0 +1,163 @@
+"""
+See that every import contract can fail: plant a forbidden import in a copy of the tree, and lint that.
+
+A contract that names the wrong module is kept for ever and guards nothing. So
+each is broken here on purpose, at least once for every rule that it holds, and
+must name the planted import; without a plant the same copy must pass.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("dispatcher", "workers", "migrations")
+LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """One forbidden import: `importer`, a module or a package, is made to import `imported`."""
+
+    contract: str
+    importer: str
+    imported: str
+
+
+def _plants() -> list[Plant]:
+    return [
+        *_each(
+            "layers", "dispatcher.domain", "dispatcher.settings", "dispatcher.store", "dispatcher.service"
+        ),
+        *_each("layers", "dispatcher.settings", "dispatcher.store", "dispatcher.bootstrap"),
+        *_each("layers", "dispatcher.store", "dispatcher.lanes", "dispatcher.service"),
+        *_each("layers", "dispatcher.lanes", "dispatcher.store", "dispatcher.service"),
+        *_each("layers", "dispatcher.service", "dispatcher.providers", "dispatcher.api", "dispatcher.cli"),
+        *_each(
+            "layers",
+            "dispatcher.service",
+            "dispatcher.bootstrap",
+            "dispatcher.embedded",
+            "dispatcher.sandbox",
+        ),
+        *_each("layers", "dispatcher.bootstrap", "dispatcher.api", "dispatcher.cli", "dispatcher.producer"),
+        *_each("layers", "dispatcher.api", "dispatcher.cli", "dispatcher.producer"),
+        *_each("layers", "dispatcher.cli", "dispatcher.api", "dispatcher.producer"),
+        *_each("layers", "dispatcher.producer", "dispatcher.api", "dispatcher.cli"),
+        *_each(
+            "pure-domain",
+            "dispatcher.domain",
+            "httpx",
+            "sqlalchemy.engine",
+            "redis",
+            "asyncio",
+            "os.path",
+            "time",
+        ),
+        *_each(
+            "leaves", "dispatcher.providers", "dispatcher.service", "dispatcher.settings", "dispatcher.lanes"
+        ),
+        *_each("leaves", "dispatcher.sandbox", "dispatcher.service", "dispatcher.store"),
+        *_each("leaves", "dispatcher.embedded", "dispatcher.settings", "dispatcher.cli"),
+        *_each(
+            "thin-faces", "dispatcher.api", "dispatcher.store", "dispatcher.lanes", "dispatcher.providers"
+        ),
+        *_each("thin-faces", "dispatcher.api.dialects", "dispatcher.store", "dispatcher.lanes"),
+        *_each("thin-faces", "workers", "dispatcher.store", "dispatcher.lanes", "dispatcher.providers"),
+        *_each("workers-alone", "workers", "dispatcher.api", "dispatcher.cli", "dispatcher.producer"),
+        *_each("tasks-by-name", "dispatcher.lanes", "workers"),
+        *_each("tasks-by-name", "dispatcher.cli", "workers"),
+        *_each("frameworks", "dispatcher.service", "celery", "fastapi"),
+        *_each("frameworks", "dispatcher.store", "kombu", "starlette.requests"),
+        *_each("dialects", "dispatcher.api.dialects", "dispatcher.api.dialects.another"),
+        *_each("migrations", "migrations", "dispatcher.service", "dispatcher.bootstrap"),
+    ]
+
+
+def main() -> int:
+    """Print a table of what was planted and whether it was caught; 1 if something was not."""
+    plants = _plants()
+    contracts = _contracts()
+    if unplanted := contracts - {plant.contract for plant in plants}:
+        print(f"no forbidden import is planted for: {', '.join(sorted(unplanted))}")
+        return 1
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
+        clean = pool.submit(_lint, _copy_tree(Path(scratch) / "clean"), contracts)
+        trees = [Path(scratch) / str(number) for number, _ in enumerate(plants)]
+        caught = list(pool.map(_is_caught, plants, trees))
+        unplanted_output = clean.result()
+    return _report(plants, caught, unplanted_output)
+
+
+def _each(contract: str, importer: str, *imported: str) -> Iterable[Plant]:
+    return (Plant(contract, importer, module) for module in imported)
+
+
+def _contracts() -> set[str]:
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    return {contract["id"] for contract in options["contracts"]}
+
+
+def _copy_tree(tree: Path) -> Path:
+    tree.mkdir()
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return tree
+
+
+def _is_caught(plant: Plant, tree: Path) -> bool:
+    """Plant it in a copy of the tree, and see its contract, and no other complaint, name it."""
+    importer = _plant(plant, _copy_tree(tree))
+    code, output = _lint(tree, [plant.contract])
+    shutil.rmtree(tree)
+    imported = plant.imported if plant.imported.startswith(PACKAGES) else plant.imported.partition(".")[0]
+    return code == 1 and "0 kept, 1 broken." in output and f"{importer} -> {imported} (l." in output
+
+
+def _plant(plant: Plant, tree: Path) -> str:
+    """Write the import into a new module of a package, or at the end of a module; return that module."""
+    path = tree.joinpath(*plant.importer.split("."))
+    if not path.is_dir():
+        with path.with_suffix(".py").open("a") as module:
+            module.write(f"\nimport {plant.imported}\n")
+        return plant.importer
+    (path / "planted.py").write_text(f"import {plant.imported}\n")
+    if plant.imported.startswith(f"{plant.importer}."):  # a sibling, which may not be there
+        (path / plant.imported.rpartition(".")[2]).with_suffix(".py").touch()
+    return f"{plant.importer}.planted"
+
+
+def _lint(tree: Path, contracts: Iterable[str]) -> tuple[int, str]:
+    only = [option for contract in contracts for option in ("--contract", contract)]
+    done = subprocess.run(
+        [LINT_IMPORTS, "--no-logo", "--no-cache", *only],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree), "COLUMNS": "500", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def _report(plants: list[Plant], caught: list[bool], unplanted: tuple[int, str]) -> int:
+    for plant, was_caught in zip(plants, caught, strict=True):
+        verdict = "caught" if was_caught else "MISSED"
+        print(f"{verdict}  {plant.contract:<14}{plant.importer} -> {plant.imported}")
+    code, output = unplanted
+    print(
+        "passed  the tree with nothing planted" if code == 0 else f"FAILED  with nothing planted:\n{output}"
+    )
+    return 0 if all(caught) and code == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
