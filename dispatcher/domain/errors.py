@@ -2,6 +2,7 @@
 What a client can cause. What a provider answers is a value (`domain/provider.py`), a bug crashes.
 
     DispatchError
+    ├── Invalid               a value that cannot be used; nothing was changed
     ├── InvalidSubmission     one or more fields are wrong; nothing was kept
     ├── NotAuthenticated      no or wrong credential
     ├── NotFound              no such thing in this account and dialect
@@ -47,6 +48,10 @@ class Fault:
 
 class DispatchError(Exception):
     """The root: what a client can cause, in words for that client."""
+
+
+class Invalid(DispatchError):
+    """A value that cannot be used, with what would do; nothing was changed."""
 
 
 class InvalidSubmission(DispatchError):

@@ -9,6 +9,7 @@ from uuid import UUID
 from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
+from dispatcher.domain.window import Window
 
 
 class WithoutCredit(Enum):
@@ -77,3 +78,4 @@ class AcceptedBatch:
     tier: Tier
     messages: Sequence[AcceptedMessage]
     charged: int
+    window: Window

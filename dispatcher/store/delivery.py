@@ -47,7 +47,8 @@ _DROP = move(
     JOIN messages m ON m.id = d.id AND m.status = 11 AND m.place = 'lane'
     ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
     """,
-    "status = p.status, place = NULL, wake_at = NULL, reason = p.reason",
+    # What may have gone out before is not refunded.
+    "status = CASE WHEN m.doubts = 0 THEN p.status ELSE 39 END, place = NULL, wake_at = NULL, reason = p.reason",
 )
 
 _HOLD = text("""

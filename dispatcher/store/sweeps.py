@@ -5,7 +5,6 @@ All skip rows that are locked, so two clocks are harmless and none waits. A
 count below the limit means that nothing is left.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -123,6 +122,8 @@ _NO_RECEIPT = move(
 
 _NEXT_WAKE = text("SELECT min(wake_at) FROM messages WHERE place = 'held'")
 
+_ONLY_FILLER = text("SELECT pg_try_advisory_xact_lock(4773002, CAST(:tier AS integer))")
+
 _UP_SINCE = text("SELECT pg_postmaster_start_time()")
 
 
@@ -135,6 +136,11 @@ async def release(connection: AsyncConnection, *, now: datetime, limit: int) -> 
 async def depth(connection: AsyncConnection, tier: Tier) -> int:
     """Count what is in a lane."""
     return int(await connection.scalar(_DEPTH, {"tier": tier.value}) or 0)
+
+
+async def is_only_filler(connection: AsyncConnection, tier: Tier) -> bool:
+    """Try to be the one that fills this lane, until the transaction ends."""
+    return bool(await connection.scalar(_ONLY_FILLER, {"tier": list(Tier).index(tier)}))
 
 
 async def fill(connection: AsyncConnection, tier: Tier, *, room: int, now: datetime) -> list[Swept]:
@@ -199,11 +205,6 @@ async def up_for(connection: AsyncConnection, *, now: datetime) -> timedelta:
     started = await connection.scalar(_UP_SINCE)
     assert isinstance(started, datetime)
     return now - started
-
-
-def refundable(swept: Sequence[Swept]) -> list[int]:
-    """Name those of these rows whose credits go back."""
-    return [row.id for row in swept if row.charged and row.status.is_refunded]
 
 
 def _swept(row: object) -> Swept:

@@ -1,0 +1,1 @@
+"""An asynchronous SMS dispatcher: windows, priority tiers, five HTTP dialects, any provider."""

@@ -1,0 +1,145 @@
+"""The composition root: builds the Context once, and what runs beside it."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import entry_points
+
+import asyncio
+import logging
+import sys
+
+import structlog
+from celery import Celery
+
+from dispatcher.domain.errors import Misconfigured, Unavailable
+from dispatcher.domain.provider import ProviderFactory
+from dispatcher.lanes.celery_app import CLOCK, DELIVER, PROBE, QUEUES, SYSTEM, make_celery
+from dispatcher.lanes.connect import open_async_redis, open_redis
+from dispatcher.lanes.publisher import Publisher
+from dispatcher.lanes.pulse import Pulse
+from dispatcher.lanes.throttle import Throttle
+from dispatcher.lanes.wake import WakeListener
+from dispatcher.service.context import Context, Way
+from dispatcher.service.database import Database
+from dispatcher.service.pg_time import INTERVAL, PostgresTime
+from dispatcher.settings import ProviderSettings, Settings
+from dispatcher.store.engine import open_engine
+
+__all__ = ["CLOCK", "DELIVER", "PROBE", "QUEUES", "SYSTEM", "celery_app", "configure_logging", "open_bell", "open_context", "open_ways"]
+
+log = structlog.get_logger()
+
+_GROUP = "sms_dispatcher.providers"
+_RETRY = 1.0
+
+
+def celery_app(settings: Settings) -> Celery:
+    """Make the one Celery application."""
+    return make_celery(settings.redis_url.get_secret_value())
+
+
+@asynccontextmanager
+async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Context]:
+    """
+    Build the Context inside the running loop, and take it down again.
+
+    `name` is the process's, as pg_stat_activity shows it. Postgres's time is
+    followed while the context is open; if Postgres is away at first, the
+    machine's own time serves until it is found.
+    """
+    redis_url = settings.redis_url.get_secret_value()
+    engine = open_engine(
+        settings.database_url.get_secret_value(), pool_size=settings.database_pool, name=name
+    )
+    database = Database(engine)
+    time = PostgresTime(database)
+    redis = open_async_redis(redis_url)
+    bell = open_redis(redis_url)
+    publisher = Publisher(celery_app(settings), bell)
+    ways = open_ways(settings)
+    publisher.start()
+    await _sample(time)
+    following = asyncio.create_task(_follow(time))
+    try:
+        yield Context(
+            settings=settings,
+            database=database,
+            time=time,
+            lanes=publisher,
+            throttle=Throttle(redis),
+            pulse=Pulse(redis),
+            ways=ways,
+        )
+    finally:
+        following.cancel()
+        await asyncio.to_thread(publisher.stop)
+        for way in ways.values():
+            await way.provider.close()
+        await redis.aclose()
+        bell.close()
+        await database.close()
+
+
+def open_bell(settings: Settings) -> WakeListener:
+    """Make what the timer listens to."""
+    return WakeListener(open_async_redis(settings.redis_url.get_secret_value()))
+
+
+def open_ways(settings: Settings) -> Mapping[str, Way]:
+    """Make the configured providers, in their order. Raises Misconfigured for an unknown plug-in or option."""
+    factories = {entry.name: entry for entry in entry_points(group=_GROUP)}
+    ways: dict[str, Way] = {}
+    for wanted in settings.providers:
+        if wanted.name in ways:
+            raise Misconfigured(f"DISPATCHER_PROVIDERS names {wanted.name!r} twice")
+        if wanted.plugin not in factories:
+            known = ", ".join(sorted(factories)) or "none; is the package installed?"
+            raise Misconfigured(
+                f"provider {wanted.name!r} wants the plug-in {wanted.plugin!r}; there are: {known}"
+            )
+        _check_lease(settings, wanted)
+        factory: ProviderFactory = factories[wanted.plugin].load()
+        config = wanted.config()
+        ways[wanted.name] = Way(config, factory(config))
+    return ways
+
+
+def configure_logging(settings: Settings) -> None:
+    """Write one JSON line for each event to standard error."""
+    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def _check_lease(settings: Settings, provider: ProviderSettings) -> None:
+    if settings.lease < 2 * provider.call_timeout:
+        raise Misconfigured(
+            f"DISPATCHER_LEASE is {settings.lease} s, but a call to provider {provider.name!r} may take"
+            f" {provider.call_timeout} s: the lease must be at least twice that"
+        )
+
+
+async def _follow(time: PostgresTime) -> None:
+    while True:
+        known = await _sample(time)
+        await asyncio.sleep(INTERVAL.total_seconds() if known else _RETRY)
+
+
+async def _sample(time: PostgresTime) -> bool:
+    try:
+        await time.sample()
+    except Unavailable as error:
+        log.warning("time_not_sampled", error=str(error))
+        return False
+    return True

@@ -1,0 +1,192 @@
+"""
+What is a phone number, and which ones a caller may name.
+
+Each dialect states its own `NumberPolicy`; this module reads a number once
+by it and gives it in E.164.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+import phonenumbers
+from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
+
+_LONGEST = 40  # characters, separators included; a longer string is not looked at
+_SEPARATORS = str.maketrans("", "", " \N{NO-BREAK SPACE}-.()/")
+_DIALLED = re.compile(r"\+?[0-9]+")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_SANDBOX = re.compile(r"\+[0-9]{2,9}9900([0-9]{2})")
+_NON_GEOGRAPHIC = "001"
+_MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
+
+
+@dataclass(frozen=True, slots=True)
+class Msisdn:
+    """A number in E.164 with "+", and its ISO country; "" where it has none or nobody can tell."""
+
+    e164: str
+    country: str
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPolicy:
+    """
+    Which numbers are accepted.
+
+    A number without "+" is national where `national` allows that, and else
+    international unless `require_plus`. Without `require_valid` any plausible
+    E.164 number will do, and any national one of a possible length.
+    """
+
+    default_country: str | None = None  # whose national numbers; None: none are accepted
+    national: bool = False  # accept national numbers of default_country
+    require_plus: bool = False  # refuse "254712345678"
+    require_valid: bool = True  # libphonenumber knows the range it is in
+    require_mobile: bool = False  # and it is, or may be, a mobile; implies valid
+    lenient: bool = False  # accept spaces, "-", ".", "/" and brackets
+    simulated: bool = False  # accept "+", digits and 9900NN whatever libphonenumber says
+
+    def __post_init__(self) -> None:
+        if self.national and self.require_plus:
+            raise ValueError('national numbers have no "+", so a policy cannot ask for both')
+
+
+class Fault(StrEnum):
+    """Why a number is refused."""
+
+    EMPTY = "empty"
+    TOO_LONG = "too long"
+    NOT_DIGITS = "not digits"  # letters, an extension, a URI, digits of another script, separators
+    NO_PLUS = "no plus"
+    NO_COUNTRY = "no country"  # national, and nobody said of which country
+    INVALID = "invalid"
+    NOT_MOBILE = "not mobile"
+
+
+_TEXTS = {
+    Fault.EMPTY: "The phone number {} is empty",
+    Fault.TOO_LONG: "The phone number {} is too long",
+    Fault.NOT_DIGITS: "The phone number {} must be digits, with a + before a country code",
+    Fault.NO_PLUS: "The phone number {} must begin with + and a country code",
+    Fault.NO_COUNTRY: "The phone number {} has no country code, and the account has no default country",
+    Fault.INVALID: "The phone number {} is invalid",
+    Fault.NOT_MOBILE: "The phone number {} is not a mobile phone number",
+}
+
+
+class InvalidNumber(ValueError):
+    """A number the policy refuses, and why. Its text holds the number: it is for the caller, not for a log."""
+
+    def __init__(self, raw: str, reason: Fault) -> None:
+        self.reason = reason
+        shown = raw if len(raw) <= _LONGEST else raw[:_LONGEST] + "…"
+        super().__init__(_TEXTS[reason].format(repr(shown)))
+
+
+def parse(raw: str, policy: NumberPolicy) -> Msisdn:
+    """
+    Read a number as the policy says; raise InvalidNumber if it is refused.
+
+    A valid number comes out as libphonenumber writes it (+33 01… loses its
+    trunk zero), so that one phone has one spelling; any other one unchanged.
+    """
+    dialled = _dialled(raw, policy)
+    if dialled.startswith("+"):
+        return _international(dialled, raw, policy)
+    return _national(dialled, raw, policy)
+
+
+def sandbox_code(e164: str) -> int | None:
+    """Give NN of a simulated number, whose last six digits are 9900NN; None for every other."""
+    match = _SANDBOX.fullmatch(e164)
+    return int(match[1]) if match else None
+
+
+def mask(e164: str) -> str:
+    """Write a number for a log: +2547****4567. At least a third of its digits is hidden."""
+    digits = e164.removeprefix("+")
+    visible = len(digits) * 2 // 3
+    tail = min(visible // 2, 4)
+    head = min(visible - tail, 4)
+    return f"{e164[: len(e164) - len(digits) + head]}****{digits[len(digits) - tail :]}"
+
+
+def _dialled(raw: str, policy: NumberPolicy) -> str:
+    """Give the bare digits, after "+" unless they are national."""
+    if len(raw) > _LONGEST:
+        raise InvalidNumber(raw, Fault.TOO_LONG)
+    bare = raw.translate(_SEPARATORS) if policy.lenient else raw
+    if not bare or bare.isspace():
+        raise InvalidNumber(raw, Fault.EMPTY)
+    if not _DIALLED.fullmatch(bare):
+        raise InvalidNumber(raw, Fault.NOT_DIGITS)
+    if bare.startswith("+") or policy.national:
+        return bare
+    if policy.require_plus:
+        raise InvalidNumber(raw, Fault.NO_PLUS)
+    return f"+{bare}"
+
+
+def _international(dialled: str, raw: str, policy: NumberPolicy) -> Msisdn:
+    if not _E164.fullmatch(dialled):
+        raise InvalidNumber(raw, Fault.INVALID)
+    simulated = policy.simulated and sandbox_code(dialled) is not None
+    number = _read(dialled, None)
+    if number is not None and (country := _country_if_valid(number)) is not None:
+        if not simulated:
+            _check_mobile(number, raw, policy)
+        return Msisdn(_write(number), country)
+    if simulated or not (policy.require_valid or policy.require_mobile):
+        return Msisdn(dialled, _main_country(number.country_code) if number else "")
+    raise InvalidNumber(raw, Fault.INVALID)
+
+
+def _national(dialled: str, raw: str, policy: NumberPolicy) -> Msisdn:
+    home = policy.default_country
+    if home is None or home not in phonenumbers.SUPPORTED_REGIONS:
+        raise InvalidNumber(raw, Fault.NO_COUNTRY)
+    number = _read(dialled, home)
+    if number is None:
+        raise InvalidNumber(raw, Fault.INVALID)
+    if (country := _country_if_valid(number)) is not None:
+        _check_mobile(number, raw, policy)
+        return Msisdn(_write(number), country)
+    e164 = _write(number)
+    possible = phonenumbers.is_possible_number(number) and _E164.fullmatch(e164)
+    if policy.require_valid or policy.require_mobile or not possible:
+        raise InvalidNumber(raw, Fault.INVALID)
+    at_home = number.country_code == phonenumbers.country_code_for_region(home)
+    return Msisdn(e164, home if at_home else _main_country(number.country_code))
+
+
+def _read(dialled: str, region: str | None) -> PhoneNumber | None:
+    """Let libphonenumber read it; None if it cannot, as with a country code that does not exist."""
+    try:
+        return phonenumbers.parse(dialled, region)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _write(number: PhoneNumber) -> str:
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def _country_if_valid(number: PhoneNumber) -> str | None:
+    """Give the country of a valid number, "" if it belongs to none (satellites), and None if it is not valid."""
+    # is_valid_number would look the region up a second time, half of the cost in shared plans such as +1.
+    region = phonenumbers.region_code_for_number(number)
+    if region is None or not phonenumbers.is_valid_number_for_region(number, region):
+        return None
+    return "" if region == _NON_GEOGRAPHIC else region
+
+
+def _check_mobile(number: PhoneNumber, raw: str, policy: NumberPolicy) -> None:
+    if policy.require_mobile and phonenumbers.number_type(number) not in _MOBILE:
+        raise InvalidNumber(raw, Fault.NOT_MOBILE)
+
+
+def _main_country(calling_code: int | None) -> str:
+    """Give the country a calling code stands for first (+1: US), "" if it stands for none."""
+    region = phonenumbers.region_code_for_country_code(calling_code or 0)
+    return region if len(region) == 2 and region != "ZZ" else ""

@@ -1,0 +1,1 @@
+"""Redis and Celery: when to look. The truth is in Postgres."""

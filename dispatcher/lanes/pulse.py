@@ -1,0 +1,31 @@
+"""When each lane was last seen consuming: a probe travels through the queue as any task does."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+_KEEP_SECONDS = 3600
+
+
+class Pulse:
+    """Written by the probe task when a worker runs it, read by health and `dispatcher lanes`."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._redis = redis
+
+    async def beat(self, queue: str, *, now: datetime) -> None:
+        """Note that this queue's worker consumes."""
+        await self._redis.set(f"sms:pulse:{queue}", now.timestamp(), ex=_KEEP_SECONDS)
+
+    async def last(self, queues: Sequence[str]) -> Mapping[str, datetime | None] | None:
+        """Tell when each queue was last seen consuming; None when Redis is away."""
+        try:
+            values = await self._redis.mget([f"sms:pulse:{queue}" for queue in queues])
+        except (RedisError, OSError):
+            return None
+        return {
+            queue: None if value is None else datetime.fromtimestamp(float(value), UTC)
+            for queue, value in zip(queues, values, strict=True)
+        }

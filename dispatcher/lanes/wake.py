@@ -1,0 +1,50 @@
+"""The timer's alarm bell: a Redis channel on which writers tell of an earlier `wake_at`."""
+
+import asyncio
+from datetime import datetime
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+log = structlog.get_logger()
+
+CHANNEL = "sms:wake"
+_RETRY = 1.0
+
+
+class WakeListener:
+    """Listens on the channel; without Redis it only sleeps, and beat's ticks are what is left."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._redis = redis
+        self._pubsub: PubSub | None = None
+
+    async def next(self, timeout: float) -> datetime | None:
+        """Wait up to `timeout` seconds for the next told time; None if none came."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._receive()
+        except TimeoutError:
+            return None
+        except (RedisError, OSError) as error:
+            log.warning("wake_channel_lost", error=str(error))
+            await self.close()
+            await asyncio.sleep(min(timeout, _RETRY))
+            return None
+
+    async def close(self) -> None:
+        """Leave the channel."""
+        if self._pubsub is not None:
+            pubsub, self._pubsub = self._pubsub, None
+            await pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    async def _receive(self) -> datetime:
+        if self._pubsub is None:
+            self._pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+            await self._pubsub.subscribe(CHANNEL)
+        while True:
+            message = await self._pubsub.get_message(timeout=None)
+            if message is not None:
+                return datetime.fromisoformat(message["data"].decode())

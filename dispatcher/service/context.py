@@ -1,0 +1,51 @@
+"""What every use case needs, built once by `bootstrap`."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from dispatcher.domain.provider import Provider, ProviderConfig
+from dispatcher.domain.tier import Tier
+from dispatcher.lanes.pulse import Pulse
+from dispatcher.lanes.throttle import Throttle
+from dispatcher.service.database import Database
+from dispatcher.service.pg_time import Time
+from dispatcher.settings import Settings
+
+
+class Lanes(Protocol):
+    """How ids get into a lane. Neither call blocks or fails; the clock finds what is lost."""
+
+    def publish(self, tier: Tier, ids: Sequence[int]) -> None:
+        """Put these ids into their lane."""
+
+    def wake(self, at: datetime) -> None:
+        """Tell the timer of an earlier `wake_at`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A provider and what the engine knows of it."""
+
+    config: ProviderConfig
+    provider: Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts a use case works with. `time` is the one clock."""
+
+    settings: Settings
+    database: Database
+    time: Time
+    lanes: Lanes
+    throttle: Throttle
+    pulse: Pulse
+    ways: Mapping[str, Way]
+    rng: random.Random = field(default_factory=random.Random)
+
+    def now(self) -> datetime:
+        """Tell the time, Postgres's."""
+        return self.time.now()

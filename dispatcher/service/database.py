@@ -1,0 +1,65 @@
+"""The one transaction helper. Everything that reads or writes Postgres goes through it."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from dispatcher.domain.errors import Unavailable
+from dispatcher.store.engine import is_away, is_retryable
+
+T = TypeVar("T")
+
+_TRIES = 5
+
+
+class Database:
+    """
+    Runs pieces of work, each in one transaction.
+
+    `contact` counts unbroken contact: it grows by one each time Postgres is
+    found again after it was away, so that who cares can tell a new period.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._away = False
+        self.contact = 0
+
+    async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """
+        Run `work` in a transaction, again from the start after a deadlock or serialization failure.
+
+        Raises Unavailable when Postgres is away or read-only; whether a commit
+        that was under way got through is then unknown.
+        """
+        for attempt in range(1, _TRIES + 1):
+            try:
+                async with self._engine.begin() as connection:
+                    result = await work(connection)
+                if self._away:
+                    self._away, self.contact = False, self.contact + 1
+                return result
+            except PoolTimeout as error:
+                raise Unavailable("all database connections are in use; try again") from error
+            except (DBAPIError, OSError) as error:
+                if isinstance(error, DBAPIError) and is_retryable(error) and attempt < _TRIES:
+                    await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
+                    continue
+                if isinstance(error, OSError) or is_away(error):
+                    self._away = True
+                    raise Unavailable("the database cannot be reached; try again") from error
+                raise
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+
+RETRY_AFTER = timedelta(seconds=5)
+"""What a client is told to wait when Postgres is away."""

@@ -1,0 +1,75 @@
+"""Whether this process can do its work, and what only limps."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dispatcher.domain.errors import Misconfigured, Unavailable
+from dispatcher.domain.tier import Tier
+from dispatcher.lanes.celery_app import QUEUES
+from dispatcher.service.context import Context
+from dispatcher.store import migrate
+
+_SILENT = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """
+    What health found: `faults` make us not ready, `degraded` only limps.
+
+    Redis away is a limp: submits go on, and the clock delivers what waits.
+    """
+
+    faults: tuple[str, ...]
+    degraded: tuple[str, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether submits can be taken."""
+        return not self.faults
+
+
+async def readiness(ctx: Context) -> Readiness:
+    """Look at Postgres, its migrations, Redis, and at each lane's last probe."""
+    return Readiness(await _faults(ctx), await _degraded(ctx))
+
+
+async def require_migrated(ctx: Context) -> None:
+    """Refuse to start behind, or ahead of, the newest migration. Raises Misconfigured, Unavailable."""
+    at = await ctx.database.transact(migrate.applied)
+    if at != migrate.newest():
+        raise Misconfigured(
+            f"the database is at migration {at or 'none'}, this version needs {migrate.newest()}:"
+            " run `dispatcher migrate`"
+        )
+
+
+async def lanes(ctx: Context) -> dict[str, datetime | None] | None:
+    """Tell when each queue was last seen consuming; None when Redis is away."""
+    last = await ctx.pulse.last(QUEUES)
+    return None if last is None else dict(last)
+
+
+async def _faults(ctx: Context) -> tuple[str, ...]:
+    try:
+        await require_migrated(ctx)
+    except (Misconfigured, Unavailable) as error:
+        return (str(error),)
+    return ()
+
+
+async def _degraded(ctx: Context) -> tuple[str, ...]:
+    last = await lanes(ctx)
+    if last is None:
+        return ("Redis cannot be reached; messages wait for it in Postgres",)
+    return tuple(
+        f"{'lane' if queue in set(Tier) else 'queue'} {queue} {_silence(ctx, seen)}"
+        for queue, seen in last.items()
+        if seen is None or ctx.now() - seen > _SILENT
+    )
+
+
+def _silence(ctx: Context, seen: datetime | None) -> str:
+    if seen is None:
+        return "was never seen consuming"
+    return f"last consumed {int((ctx.now() - seen).total_seconds())} seconds ago"

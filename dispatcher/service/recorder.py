@@ -1,0 +1,138 @@
+"""
+Writes what tries came to, in batches, until Postgres has it.
+
+An outcome is never given up: while Postgres is away the recorder tries again
+and again, and `is_behind` keeps the process from claiming more.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.exc import DBAPIError
+
+from dispatcher.domain.errors import Unavailable
+from dispatcher.domain.message import Try, Verdict
+from dispatcher.domain.provider import Accepted
+from dispatcher.domain.status import Place
+from dispatcher.domain.verdict import judge
+from dispatcher.service.context import Context
+from dispatcher.store import delivery, ledger
+
+log = structlog.get_logger()
+
+_ROWS = 500
+_BEHIND = timedelta(seconds=1)
+_RETRY_MOST = 1.0
+_REASON = 500
+
+Ended = tuple[Try, Verdict]
+
+
+class Recorder:
+    """One for each process; started and stopped by the loop that runs it."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._queue: list[Ended] = []
+        self._oldest: float | None = None
+        self._some = asyncio.Event()
+        self._stopping = False
+        self.poisoned = 0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether its oldest outcome has waited for more than a second."""
+        return self._oldest is not None and time.monotonic() - self._oldest > _BEHIND.total_seconds()
+
+    @property
+    def waiting(self) -> int:
+        """How many outcomes are not written yet."""
+        return len(self._queue)
+
+    def put(self, ended: Try) -> Verdict:
+        """Judge a try now, and write it soon."""
+        ctx = self._ctx
+        verdict = judge(
+            ended,
+            now=ctx.now(),
+            patience=ctx.settings.patience,
+            doubt=ctx.settings.doubt(ended.provider, ended.tier),
+            rng=ctx.rng,
+        )
+        if not self._queue:
+            self._oldest = self._oldest or time.monotonic()
+        self._queue.append((ended, replace(verdict, reason=clean(verdict.reason))))
+        self._some.set()
+        return verdict
+
+    async def run(self) -> None:
+        """Write until `stop` was called and nothing is left."""
+        while not (self._stopping and not self._queue):
+            await self._some.wait()
+            self._some.clear()
+            if not self._stopping:
+                await asyncio.sleep(self._ctx.settings.flush_interval)
+            while self._queue:
+                batch = self._queue[:_ROWS]
+                await self._write(batch)
+                del self._queue[: len(batch)]
+                self._oldest = time.monotonic() if self._queue else None
+
+    def stop(self) -> None:
+        """Let `run` end as soon as all is written."""
+        self._stopping = True
+        self._some.set()
+
+    async def _write(self, batch: Sequence[Ended]) -> None:
+        pause = 0.05
+        while True:
+            try:
+                await write(self._ctx, batch)
+            except Unavailable as error:
+                log.warning("outcomes_waiting", outcomes=len(self._queue), error=str(error))
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _RETRY_MOST)
+            except DBAPIError as error:
+                await self._write_singly(batch, error)
+                return
+            else:
+                return
+
+    async def _write_singly(self, batch: Sequence[Ended], error: DBAPIError) -> None:
+        if len(batch) > 1:
+            for ended in batch:
+                await self._write([ended])
+            return
+        # Postgres refuses this row for good: tell its outcome without the reference that it came with.
+        tried, verdict = batch[0]
+        self.poisoned += 1
+        log.error("outcome_refused", message_id=tried.message_id, error=str(error.orig))
+        if isinstance(tried.outcome, Accepted) and tried.outcome.refs:
+            plain = replace(tried, outcome=Accepted(()))
+            await self._write([(plain, replace(verdict, reason="accepted; reference unreadable"))])
+
+
+async def write(ctx: Context, batch: Sequence[Ended]) -> None:
+    """Write outcomes, give back what is refunded, and wake the clock for the next tries. Raises Unavailable."""
+    now = ctx.now()
+    await ctx.database.transact(lambda connection: record(connection, batch, now=now))
+    wakes = [v.wake_at for _, v in batch if v.place is Place.HELD and v.wake_at is not None]
+    if wakes:
+        ctx.lanes.wake(min(wakes))
+
+
+async def record(connection: AsyncConnection, batch: Sequence[Ended], *, now: datetime) -> None:
+    """Write outcomes and refunds inside a transaction that is open."""
+    moved = await delivery.record(connection, batch, now=now)
+    refunds = [row.id for row in moved if row.charged and row.status.is_refunded]
+    await ledger.refund(connection, refunds)
+
+
+def clean(reason: str) -> str:
+    """Make a provider's words fit to keep: no NUL, no lone surrogate, not endless."""
+    return reason[:_REASON].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

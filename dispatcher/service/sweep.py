@@ -1,0 +1,135 @@
+"""
+The duties of the clock: release, fill, requeue, expire, rescue, no_receipt.
+
+Each works in bounded batches until one comes back short, and may run twice
+at once or be killed anywhere: the predicates are idempotent. Each tells how
+many rows it moved.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.tier import Tier
+from dispatcher.domain.verdict import judge
+from dispatcher.service.context import Context
+from dispatcher.service.recorder import record
+from dispatcher.service.room import Drain
+from dispatcher.store import ledger, sweeps
+
+BATCH = 1000
+
+Duty = Callable[[AsyncConnection, datetime], Awaitable[int]]
+
+
+class Clock:
+    """The duties, and what they remember from one run to the next."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._drains = {tier: Drain(tier, lane_seconds=ctx.settings.lane_seconds) for tier in Tier}
+        self._contact: tuple[int, datetime] | None = None
+
+    async def release(self) -> int:
+        """Move what is due on its way: critical straight into its lane, the others to `ready`."""
+        total = 0
+        while True:
+            # Half of the fastest round trip is how far ahead of Postgres we may be: never early.
+            due = self._ctx.now() - self._ctx.time.uncertainty
+            released = await self._ctx.database.transact(
+                lambda connection, due=due: sweeps.release(connection, now=due, limit=BATCH)
+            )
+            critical = [row.id for row in released if row.tier is Tier.CRITICAL]
+            self._ctx.lanes.publish(Tier.CRITICAL, critical)
+            total += len(released)
+            if len(released) < BATCH:
+                return total
+
+    async def fill(self) -> int:
+        """Fill each lane to its depth, critical first, the accounts taking turns."""
+        return sum([await self._fill(tier) for tier in Tier])
+
+    async def requeue(self) -> int:
+        """Take back what lay in its lane too long: Redis may have lost the entry, or no worker came."""
+        return sum([await self._until_short(_requeue(tier)) for tier in Tier])
+
+    async def expire(self) -> int:
+        """End what no worker holds and whose window is over."""
+        return await self._until_short(_expire)
+
+    async def no_receipt(self) -> int:
+        """Note on what is still 12 that its receipt time is over."""
+        return await self._until_short(lambda c, now: sweeps.no_receipt(c, now=now, limit=BATCH))
+
+    async def rescue(self) -> int:
+        """
+        Take claims from workers that died or stand still: they are in doubt.
+
+        Waits one lease after Postgres itself came back, or was found again:
+        until then a worker may hold outcomes that it could not write.
+        """
+        if not await self._is_settled():
+            return 0
+        return await self._until_short(self._rescue)
+
+    async def next_wake(self) -> datetime | None:
+        """Tell when the earliest held message wants to be looked at."""
+        return await self._ctx.database.transact(sweeps.next_wake)
+
+    async def _until_short(self, duty: Duty) -> int:
+        total = 0
+        while True:
+            now = self._ctx.now()
+            count = await self._ctx.database.transact(lambda connection, now=now: duty(connection, now))
+            total += count
+            if count < BATCH:
+                return total
+
+    async def _fill(self, tier: Tier) -> int:
+        """Fill one lane; another clock that fills it now is left alone."""
+        now = self._ctx.now()
+        drain = self._drains[tier]
+
+        async def work(connection: AsyncConnection) -> list[sweeps.Swept]:
+            if not await sweeps.is_only_filler(connection, tier):
+                return []
+            depth = await sweeps.depth(connection, tier)
+            filled = await sweeps.fill(connection, tier, room=drain.room(depth, now=now), now=now)
+            drain.filled(depth + len(filled), now=now)
+            return filled
+
+        filled = await self._ctx.database.transact(work)
+        self._ctx.lanes.publish(tier, [row.id for row in filled])
+        return len(filled)
+
+    async def _rescue(self, connection: AsyncConnection, now: datetime) -> int:
+        settings, rng = self._ctx.settings, self._ctx.rng
+        tries = await sweeps.overdue(connection, now=now, limit=BATCH)
+        if tries:
+            verdicts = [
+                judge(t, now=now, patience=settings.patience, doubt=settings.doubt(t.provider, t.tier), rng=rng)
+                for t in tries
+            ]
+            await record(connection, list(zip(tries, verdicts, strict=True)), now=now)
+        return len(tries)
+
+    async def _is_settled(self) -> bool:
+        now, lease = self._ctx.now(), timedelta(seconds=self._ctx.settings.lease)
+        up_for = await self._ctx.database.transact(lambda connection: sweeps.up_for(connection, now=now))
+        contact = self._ctx.database.contact
+        if self._contact is None:
+            self._contact = (contact, now - lease)  # a clock just started knows of no absence
+        elif self._contact[0] != contact:
+            self._contact = (contact, now)
+        return up_for >= lease and now - self._contact[1] >= lease
+
+
+def _requeue(tier: Tier) -> Duty:
+    return lambda connection, now: sweeps.requeue(connection, tier, now=now, limit=BATCH)
+
+
+async def _expire(connection: AsyncConnection, now: datetime) -> int:
+    swept = await sweeps.expire(connection, now=now, limit=BATCH)
+    await ledger.refund(connection, [row.id for row in swept if row.charged and row.status.is_refunded])
+    return len(swept)

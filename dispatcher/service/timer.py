@@ -1,0 +1,49 @@
+"""Between the ticks: sleep until the earliest `wake_at`, and release exactly then. Beat is the floor."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import structlog
+
+from dispatcher.domain.errors import Unavailable
+from dispatcher.lanes.wake import WakeListener
+from dispatcher.service.context import Context
+from dispatcher.service.sweep import BATCH, Clock
+
+log = structlog.get_logger()
+
+_LONGEST = timedelta(seconds=1)
+_BUSY = timedelta(milliseconds=100)
+_AWAY = 1.0
+
+
+async def run_timer(ctx: Context, clock: Clock, bell: WakeListener) -> None:
+    """
+    Release and fill whenever something is due, until cancelled.
+
+    Woken by whoever writes an earlier `wake_at`. While lanes take messages
+    it looks every tenth of a second, so that none runs empty.
+    """
+    while True:
+        try:
+            moved = await clock.release() + await clock.fill()
+            next_wake = await clock.next_wake()
+        except Unavailable as error:
+            log.warning("timer_waits", error=str(error))
+            await asyncio.sleep(_AWAY)
+            continue
+        now = ctx.now()
+        until = now + (_BUSY if moved else _LONGEST)
+        if next_wake is not None:
+            until = min(until, next_wake + ctx.time.uncertainty)
+        if moved >= BATCH:
+            continue
+        await _sleep(ctx, bell, until=until)
+
+
+async def _sleep(ctx: Context, bell: WakeListener, *, until: datetime) -> None:
+    """Sleep until then, or until an earlier time that somebody tells."""
+    while (left := (until - ctx.now()) / timedelta(seconds=1)) > 0:
+        told = await bell.next(left)
+        if told is not None:
+            until = min(until, told + ctx.time.uncertainty)

@@ -1,0 +1,255 @@
+"""A dispatcher in the hand of a test: real Postgres and Valkey, its own time, providers that do as told."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.engine import Row
+
+from dispatcher.domain.errors import BadReceipt
+from dispatcher.domain.msisdn import NumberPolicy
+from dispatcher.domain.provider import (
+    Accepted,
+    Gate,
+    Outcome,
+    Outgoing,
+    ProviderConfig,
+    ReceiptRequest,
+    Report,
+    Unsent,
+)
+from dispatcher.domain.status import Status
+from dispatcher.domain.submission import AcceptedBatch, Account, Caller, Submission
+from dispatcher.domain.tier import Tier
+from dispatcher.lanes.connect import open_async_redis
+from dispatcher.lanes.pulse import Pulse
+from dispatcher.lanes.throttle import Throttle
+from dispatcher.service import accounts
+from dispatcher.service.context import Context, Way
+from dispatcher.service.database import Database
+from dispatcher.service.deliver import Courier
+from dispatcher.service.submit import submit
+from dispatcher.service.sweep import Clock
+from dispatcher.settings import Settings
+from dispatcher.store import delivery
+from dispatcher.store.engine import open_engine
+
+T = TypeVar("T")
+
+NUMBERS = NumberPolicy(default_country="KE", national=True)
+NUMBER = "+254712345678"
+
+
+@dataclass
+class ManualTime:
+    """Time that goes on only when the test says so."""
+
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    uncertainty: timedelta = timedelta()
+
+    def now(self) -> datetime:
+        return self.at
+
+    def advance(self, by: timedelta) -> None:
+        self.at += by
+
+
+@dataclass
+class RecordingLanes:
+    """Lanes that only remember what was put into them."""
+
+    published: list[tuple[Tier, int]] = field(default_factory=list)
+    wakes: list[datetime] = field(default_factory=list)
+
+    def publish(self, tier: Tier, ids: Sequence[int]) -> None:
+        self.published += [(tier, i) for i in ids]
+
+    def wake(self, at: datetime) -> None:
+        self.wakes.append(at)
+
+    def take(self) -> list[int]:
+        ids = [i for _, i in self.published]
+        self.published.clear()
+        return ids
+
+
+Answer = Callable[[Outgoing], Awaitable[Outcome]]
+
+
+@dataclass
+class ScriptedProvider:
+    """Accepts everything, unless the test gives it another `answer`; remembers what it was given."""
+
+    answer: Answer | None = None
+    seen: list[Outgoing] = field(default_factory=list)
+    max_batch: int = 1
+
+    async def send(self, batch: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
+        outcomes: list[Outcome] = []
+        for outgoing in batch:
+            if not gate():
+                outcomes.append(Unsent("the gate was closed"))
+                continue
+            self.seen.append(outgoing)
+            if self.answer is None:
+                outcomes.append(Accepted((f"ref-{outgoing.reference}-{outgoing.attempt}",)))
+            else:
+                outcomes.append(await self.answer(outgoing))
+        return outcomes
+
+    def always(self, outcome: Outcome) -> None:
+        async def answer(_: Outgoing) -> Outcome:
+            return outcome
+
+        self.answer = answer
+
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[Report]:
+        try:
+            ref, status = request.body.decode().split("=")
+            return [Report(ref=ref, reference=None, status=Status(int(status)))]
+        except ValueError:
+            raise BadReceipt(f"not a receipt: {request.body!r}") from None
+
+    async def close(self) -> None:
+        pass
+
+
+class World:
+    """Opened for each story; `run` gives it a loop of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.time = ManualTime()
+        self.lanes = RecordingLanes()
+        self.providers: dict[str, ScriptedProvider] = {"sim": ScriptedProvider()}
+        self.configs: dict[str, ProviderConfig] = {}
+        self.ctx: Context
+        self.clock: Clock
+        self.caller: Caller
+        self.sender_id: int
+
+    def run(self, story: Callable[[], Awaitable[T]], *, credits: int = 10_000) -> T:
+        """Open the dispatcher with one account and one sender, run the story, close it."""
+
+        async def main() -> T:
+            async with self.open():
+                account = await accounts.create(self.ctx, "shop", credits=credits, country="KE")
+                self.sender_id = await accounts.add_sender(self.ctx, account, "SHOP")
+                self.caller = Caller(account, "test")
+                return await story()
+
+        return asyncio.run(main())
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        engine = open_engine(self.settings.database_url.get_secret_value(), pool_size=5, name="test")
+        redis = open_async_redis(self.settings.redis_url.get_secret_value())
+        ways = {
+            name: Way(
+                self.configs.get(name, ProviderConfig(name=name, plugin="test", options={}, tps=10_000)),
+                provider,
+            )
+            for name, provider in self.providers.items()
+        }
+        self.ctx = Context(
+            settings=self.settings,
+            database=Database(engine),
+            time=self.time,
+            lanes=self.lanes,
+            throttle=Throttle(redis),
+            pulse=Pulse(redis),
+            ways=ways,
+            rng=random.Random(1),
+        )
+        self.clock = Clock(self.ctx)
+        try:
+            yield
+        finally:
+            await redis.aclose()
+            await engine.dispose()
+
+    @property
+    def sim(self) -> ScriptedProvider:
+        return self.providers["sim"]
+
+    async def another_account(self, name: str, *, credits: int = 100_000) -> Caller:
+        account: Account = await accounts.create(self.ctx, name, credits=credits, country="KE")
+        await accounts.add_sender(self.ctx, account, name.upper())
+        return Caller(account, "test")
+
+    async def submit(
+        self,
+        to: str | Sequence[str] = NUMBER,
+        *,
+        tier: Tier = Tier.STANDARD,
+        after: timedelta | None = None,
+        until: timedelta | None = None,
+        caller: Caller | None = None,
+        text: str = "Hello",
+    ) -> AcceptedBatch:
+        """Submit; `after` and `until` are the window, from now."""
+        now = self.time.now()
+        submission = Submission(
+            recipients=[to] if isinstance(to, str) else to,
+            text=text,
+            numbers=NUMBERS,
+            tier=tier,
+            not_before=None if after is None else now + after,
+            not_after=None if until is None else now + until,
+        )
+        return await submit(self.ctx, caller or self.caller, submission)
+
+    @asynccontextmanager
+    async def courier(self) -> AsyncIterator[Courier]:
+        """Give a worker's courier; its outcomes are written when the block ends."""
+        courier = Courier(self.ctx)
+        writing = asyncio.create_task(courier.recorder.run())
+        yield courier
+        courier.recorder.stop()
+        await writing
+
+    async def deliver(self, ids: Sequence[int] | None = None) -> None:
+        """Work off what was put into the lanes, or these ids."""
+        async with self.courier() as courier:
+            await courier.deliver(self.lanes.take() if ids is None else ids)
+
+    async def claim(self, message_id: int, *, lease: timedelta = timedelta(seconds=30)) -> int:
+        """Claim as a worker does that then dies or stands still; give the attempt."""
+        end = self.time.now() + lease
+        claimed = await self.ctx.database.transact(
+            lambda c: delivery.claim(c, [(message_id, "sim")], lease_end=end)
+        )
+        return claimed[message_id]
+
+    async def row(self, message_id: int) -> Row[tuple[object, ...]]:
+        return await self.one("SELECT * FROM messages WHERE id = :id", id=message_id)
+
+    async def events(self, message_id: int) -> list[tuple[int, str]]:
+        rows = await self.all(
+            "SELECT status, reason FROM message_events WHERE message_id = :id ORDER BY seq", id=message_id
+        )
+        return [(row.status, row.reason) for row in rows]
+
+    async def one(self, sql: str, **parameters: object) -> Row[tuple[object, ...]]:
+        [row] = await self.all(sql, **parameters)
+        return row
+
+    async def all(self, sql: str, **parameters: object) -> Sequence[Row[tuple[object, ...]]]:
+        async def work(connection: object) -> Sequence[Row[tuple[object, ...]]]:
+            result = await connection.execute(text(sql), parameters)  # type: ignore[attr-defined]
+            return result.all() if result.returns_rows else []  # type: ignore[no-any-return]
+
+        return await self.ctx.database.transact(work)
+
+    async def balance(self) -> int:
+        row = await self.one("SELECT balance FROM accounts WHERE name = 'shop'")
+        total = await self.one(
+            "SELECT sum(amount) AS n FROM ledger WHERE account_id = :id", id=self.caller.account.id
+        )
+        assert row.balance == total.n, "the ledger's sum is the balance"
+        return int(row.balance)

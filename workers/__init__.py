@@ -1,0 +1,1 @@
+"""The processes behind the lanes: Celery application, tasks, beat's schedule, the loop's thread."""

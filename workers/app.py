@@ -1,0 +1,56 @@
+"""The Celery application: `celery -A workers.app`. Its settings are `dispatcher`'s, its tasks a few lines each."""
+
+import os
+from typing import Any
+
+from celery.concurrency.thread import TaskPool
+from celery.signals import celeryd_init, worker_init, worker_shutdown, worker_shutting_down
+
+from dispatcher.bootstrap import celery_app, configure_logging
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.settings import load_settings
+from workers.loop import LoopThread
+from workers.process import Parts, opener
+from workers.schedule import beat_schedule
+from workers.tasks import add_tasks
+
+_STOP = 30.0
+
+settings = load_settings()
+app = celery_app(settings)
+app.conf.beat_schedule = beat_schedule()
+
+_loops: list[LoopThread[Parts]] = []
+
+
+def _loop() -> LoopThread[Parts]:
+    return _loops[0]
+
+
+add_tasks(app, _loop)
+
+
+@worker_init.connect
+def start_loop(sender: Any = None, **_: object) -> None:
+    """Start the loop before the first task; refuse a pool in which tasks would not share it."""
+    configure_logging(settings)
+    if not issubclass(sender.pool_cls, TaskPool):
+        raise Misconfigured("workers run on Celery's threads pool only: --pool threads")
+    queues = frozenset(str(name) for name in app.amqp.queues.consume_from)
+    loop = LoopThread(opener(settings, queues))
+    loop.start()
+    _loops.append(loop)
+
+
+@worker_shutting_down.connect
+def stop_claiming(**_: object) -> None:
+    """Claim nothing more; what is out comes back within its time-out, then the warm shutdown ends."""
+    if _loops:
+        _loop().call(_loop().parts.courier.close)
+
+
+@worker_shutdown.connect
+def stop_loop(**_: object) -> None:
+    """Write what is left and end the loop."""
+    if _loops:
+        _loop().stop(_STOP)

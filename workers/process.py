@@ -1,0 +1,70 @@
+"""What a worker process holds: its context, its courier, its clock; opened once in the loop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from dispatcher.bootstrap import CLOCK, open_bell, open_context
+from dispatcher.service.context import Context
+from dispatcher.service.deliver import Courier
+from dispatcher.service.health import require_migrated
+from dispatcher.service.sweep import Clock
+from dispatcher.service.timer import run_timer
+from dispatcher.settings import Settings
+
+_FLUSH = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the tasks of this process work with."""
+
+    ctx: Context
+    courier: Courier
+    clock: Clock
+
+
+def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitStack], Awaitable[Parts]]:
+    """Build what opens the parts of a worker that consumes these queues."""
+
+    async def open_parts(stack: AsyncExitStack) -> Parts:
+        name = "+".join(sorted(queues))
+        ctx = await stack.enter_async_context(open_context(settings, name=f"worker {name}"))
+        await require_migrated(ctx)
+        courier, clock = Courier(ctx), Clock(ctx)
+        writing = asyncio.create_task(courier.recorder.run())
+        stack.push_async_callback(_flush, courier, writing)
+        if CLOCK in queues:
+            await _run_beside(stack, ctx, clock, settings)
+        return Parts(ctx, courier, clock)
+
+    return open_parts
+
+
+async def _run_beside(stack: AsyncExitStack, ctx: Context, clock: Clock, settings: Settings) -> None:
+    bell = open_bell(settings)
+    stack.push_async_callback(bell.close)
+    timer = asyncio.create_task(run_timer(ctx, clock, bell))
+    timer.add_done_callback(_crash)
+    stack.push_async_callback(_cancel, timer)
+
+
+async def _flush(courier: Courier, writing: "asyncio.Task[None]") -> None:
+    """Write what is out; after so long the rest is in doubt, as after a kill."""
+    courier.recorder.stop()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(writing, _FLUSH.total_seconds())
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _crash(task: "asyncio.Task[None]") -> None:
+    """End the loop, and with it the process, when a part that must not end has ended by a bug."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise SystemExit(f"the timer died: {error!r}") from error

@@ -1,0 +1,22 @@
+"""What beat starts, and when. An entry expires after its interval, so that none pile up."""
+
+from typing import Any
+
+from dispatcher.bootstrap import CLOCK, PROBE, QUEUES, SYSTEM
+
+_EVERY_SECOND = ("release", "fill", "requeue", "expire", "rescue", "no_receipt")
+_PROBE_SECONDS = 5.0
+
+
+def beat_schedule() -> dict[str, dict[str, Any]]:
+    """Build beat's schedule: each duty every second, a probe through each queue every five."""
+    duties = {name: _entry(name, CLOCK, every=1.0) for name in _EVERY_SECOND}
+    receipts = {"match_receipts": _entry("match_receipts", SYSTEM, every=1.0)}
+    probes = {
+        f"probe {queue}": _entry(PROBE, queue, every=_PROBE_SECONDS, args=(queue,)) for queue in QUEUES
+    }
+    return duties | receipts | probes
+
+
+def _entry(task: str, queue: str, *, every: float, args: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {"task": task, "schedule": every, "args": args, "options": {"queue": queue, "expires": every}}

@@ -1,0 +1,40 @@
+"""The tasks: each hands a coroutine to the loop and waits for its end."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from celery import Celery
+
+from dispatcher.bootstrap import DELIVER, PROBE
+from dispatcher.service import receipts
+from workers.loop import LoopThread
+from workers.process import Parts
+
+_DUTY_SECONDS = 60.0
+
+
+def add_tasks(app: Celery, loop: Callable[[], LoopThread[Parts]]) -> None:
+    """Register all tasks under the names that `dispatcher` sends them by."""
+
+    @app.task(name=DELIVER)
+    def deliver(message_ids: Sequence[int]) -> None:
+        loop().submit(loop().parts.courier.deliver(message_ids)).result()
+
+    # The clock's tasks tell Flower nothing: one a second each would drown its list.
+    @app.task(name=PROBE, send_events=False)
+    def probe(queue: str) -> None:
+        ctx = loop().parts.ctx
+        loop().submit(ctx.pulse.beat(queue, now=ctx.now())).result(_DUTY_SECONDS)
+
+    @app.task(name="match_receipts", send_events=False)
+    def match_receipts() -> None:
+        loop().submit(receipts.match(loop().parts.ctx)).result(_DUTY_SECONDS)
+
+    for name in ("release", "fill", "requeue", "expire", "no_receipt", "rescue"):
+        _add_duty(app, loop, name)
+
+
+def _add_duty(app: Celery, loop: Callable[[], LoopThread[Parts]], name: str) -> None:
+    @app.task(name=name, send_events=False)
+    def duty() -> Any:
+        return loop().submit(getattr(loop().parts.clock, name)()).result(_DUTY_SECONDS)
