@@ -72,9 +72,7 @@ def _all_delivered(parts: Sequence[Part], attempt: int) -> bool:
     return all(part.status is Status.RECEIVED for part in parts if part.attempt == attempt)
 
 
-def _noted(
-    parts: tuple[Part, ...], reported: Status, *, provider: str, ref: str | None
-) -> tuple[Part, ...]:
+def _noted(parts: tuple[Part, ...], reported: Status, *, provider: str, ref: str | None) -> tuple[Part, ...]:
     return tuple(
         replace(part, status=reported)
         if part.provider == provider and part.ref == ref and part.status is not Status.RECEIVED

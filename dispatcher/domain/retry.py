@@ -39,13 +39,8 @@ def next_try(
     """
     Give the time of the next try after the attempt-th, or None if none fits before not_after.
 
-    It is never before now + hint, the provider's "come back after". Near the
-    end of the window the backoff is drawn from what is left, so a last try is
-    made rather than none.
+    It is never before now + hint, the provider's "come back after". A wait
+    that does not fit is not shortened: tries would crowd at the window's end.
     """
-    room = not_after - now
-    earliest = max(hint or timedelta(0), timedelta(0))
-    if earliest >= room:
-        return None
-    wait = max(earliest, backoff(attempt, base=base, cap=min(cap, room), rng=rng))
-    return now + min(wait, room - timedelta.resolution)
+    wait = max(hint or timedelta(0), backoff(attempt, base=base, cap=cap, rng=rng))
+    return now + wait if wait < not_after - now else None

@@ -61,7 +61,9 @@ def _again(
     ended: Try, now: datetime, reason: str, *, wake_at: datetime | None, deferred: bool = False
 ) -> Verdict:
     if now >= ended.not_after:
-        return Verdict(expired_as(ended.doubts), None, None, f"{reason}; its window is over", deferred=deferred)
+        return Verdict(
+            expired_as(ended.doubts), None, None, f"{reason}; its window is over", deferred=deferred
+        )
     # No try fits any more: expire ends it at not_after, not before.
     return Verdict(Status.PENDING, Place.HELD, wake_at or ended.not_after, reason, deferred=deferred)
 

@@ -76,7 +76,7 @@ class Claimer:
             return
         for due, _, future in batch:
             if not future.done():
-                attempt = attempts.get(due.id)
+                attempt = attempts.pop(due.id, None)  # two chunks may name it: the claim is one caller's
                 future.set_result(None if attempt is None else Claim(attempt, lease_end))
 
 

@@ -146,4 +146,3 @@ def _again(receipt: Waiting, now: datetime) -> Settled:
         return Settled(receipt.id, "unknown", None, None)
     pause = min(_FIRST_RETRY * 2 ** min(receipt.tries, 20), _LAST_RETRY)
     return Settled(receipt.id, "new", None, now + pause)
-

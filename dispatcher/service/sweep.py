@@ -108,7 +108,9 @@ class Clock:
         tries = await sweeps.overdue(connection, now=now, limit=BATCH)
         if tries:
             verdicts = [
-                judge(t, now=now, patience=settings.patience, doubt=settings.doubt(t.provider, t.tier), rng=rng)
+                judge(
+                    t, now=now, patience=settings.patience, doubt=settings.doubt(t.provider, t.tier), rng=rng
+                )
                 for t in tries
             ]
             await record(connection, list(zip(tries, verdicts, strict=True)), now=now)

@@ -51,9 +51,7 @@ class Holder:
     last_used_at: datetime | None
 
 
-async def insert(
-    connection: AsyncConnection, name: str, *, country: str | None, timezone: str
-) -> int | None:
+async def insert(connection: AsyncConnection, name: str, *, country: str | None, timezone: str) -> int | None:
     """Write an account; None means that the name is taken."""
     parameters = {"name": name, "country": country, "timezone": timezone}
     return await connection.scalar(_INSERT, parameters)

@@ -210,9 +210,7 @@ async def unclaim(connection: AsyncConnection, ids: Sequence[int]) -> None:
 
 async def hand_back(connection: AsyncConnection, claims: Sequence[tuple[int, int]]) -> None:
     """Give claims back whose request was not begun."""
-    await connection.execute(
-        _HAND_BACK, {"ids": [c[0] for c in claims], "attempts": [c[1] for c in claims]}
-    )
+    await connection.execute(_HAND_BACK, {"ids": [c[0] for c in claims], "attempts": [c[1] for c in claims]})
 
 
 async def record(

@@ -72,7 +72,5 @@ async def refund(connection: AsyncConnection, message_ids: Sequence[int]) -> int
     for row in await connection.execute(_REFUND, {"ids": list(message_ids)}):
         sums[row.account_id] = sums.get(row.account_id, 0) + row.amount
     if sums:
-        await connection.execute(
-            _GIVE_BACK, {"accounts": list(sums.keys()), "amounts": list(sums.values())}
-        )
+        await connection.execute(_GIVE_BACK, {"accounts": list(sums.keys()), "amounts": list(sums.values())})
     return sum(sums.values())

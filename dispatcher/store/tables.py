@@ -160,9 +160,7 @@ messages = Table(
     Index("ix_messages_lane", "tier", "wake_at", postgresql_where=text("place = 'lane'")),
     Index("ix_messages_rescue", "wake_at", postgresql_where=text("place = 'worker'")),
     Index("ix_messages_expire", "not_after", postgresql_where=text("place IN ('held', 'ready', 'lane')")),
-    Index(
-        "ix_messages_no_receipt", "wake_at", postgresql_where=text("status = 12 AND wake_at IS NOT NULL")
-    ),
+    Index("ix_messages_no_receipt", "wake_at", postgresql_where=text("status = 12 AND wake_at IS NOT NULL")),
     postgresql_with={
         "fillfactor": 70,
         "autovacuum_vacuum_scale_factor": 0.02,

@@ -1,0 +1,175 @@
+"""The clock's duties: exact, bounded, and without favour."""
+
+from datetime import timedelta
+
+import pytest
+
+from dispatcher.domain.provider import Accepted
+from dispatcher.domain.status import Place, Status
+from dispatcher.domain.tier import Tier
+from dispatcher.service.room import SHALLOW
+from tests.world import World
+
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+TICK = timedelta(microseconds=1)
+
+
+def numbers(count: int) -> list[str]:
+    return [f"+2547{n:08}" for n in range(count)]
+
+
+def test_nothing_is_released_before_its_time_and_everything_at_it(world: World) -> None:
+    async def story() -> None:
+        [message] = (await world.submit(after=HOUR)).messages
+        row = await world.row(message.id)
+        assert (row.status, row.place, row.wake_at) == (10, Place.HELD, row.not_before)
+        assert world.lanes.wakes == [row.not_before]
+        world.time.at = row.not_before - TICK
+        assert await world.clock.release() == 0
+        world.time.at = row.not_before
+        assert await world.clock.release() == 1
+        assert await world.events(message.id) == [(10, "accepted"), (11, "due")]
+
+    world.run(story)
+
+
+def test_a_process_unsure_of_the_time_releases_late_rather_than_early(world: World) -> None:
+    world.time.uncertainty = timedelta(milliseconds=5)
+
+    async def story() -> None:
+        await world.submit(after=HOUR)
+        world.time.advance(HOUR)
+        assert await world.clock.release() == 0
+        world.time.advance(timedelta(milliseconds=5))
+        assert await world.clock.release() == 1
+
+    world.run(story)
+
+
+def test_critical_is_released_straight_into_its_lane(world: World) -> None:
+    async def story() -> None:
+        [message] = (await world.submit(after=HOUR, tier=Tier.CRITICAL)).messages
+        world.time.advance(HOUR)
+        await world.clock.release()
+        assert world.lanes.published == [(Tier.CRITICAL, message.id)]
+        assert (await world.row(message.id)).wake_at == world.time.now() + timedelta(seconds=2)
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("tier", Tier)
+def test_a_lane_entry_that_redis_lost_is_put_in_again(world: World, tier: Tier) -> None:
+    async def story() -> None:
+        [message] = (await world.submit(tier=tier)).messages
+        assert world.lanes.take() == [message.id]
+        assert await world.clock.requeue() == 0
+        world.time.advance(timedelta(seconds=30))
+        assert await world.clock.requeue() == 1
+        await world.clock.fill()
+        assert world.lanes.take() == [message.id]
+
+    world.run(story)
+
+
+def test_a_window_that_is_over_is_27_and_refunded(world: World) -> None:
+    async def story() -> None:
+        [message] = (await world.submit(after=HOUR, until=2 * HOUR)).messages
+        world.time.advance(2 * HOUR - TICK)
+        assert await world.clock.expire() == 0
+        world.time.advance(TICK)
+        assert await world.clock.release() == 0
+        assert await world.clock.expire() == 1
+        assert (await world.events(message.id))[-1] == (27, "its window is over")
+        assert await world.balance() == 10_000
+
+    world.run(story)
+
+
+def test_a_refund_is_given_once(world: World) -> None:
+    async def story() -> None:
+        await world.submit(numbers(50), until=SECOND)
+        world.time.advance(SECOND)
+        for _ in range(3):
+            await world.clock.expire()
+        assert await world.balance() == 10_000
+        assert len(await world.all("SELECT 1 FROM ledger WHERE kind = 'refund'")) == 50
+
+    world.run(story)
+
+
+def test_a_message_without_a_receipt_stays_sent_and_says_so_once(world: World) -> None:
+    async def story() -> None:
+        world.sim.always(Accepted(("r",)))
+        [message] = (await world.submit()).messages
+        await world.deliver()
+        world.time.advance(timedelta(hours=72))
+        assert [await world.clock.no_receipt() for _ in range(2)] == [1, 0]
+        assert (await world.events(message.id))[-1] == (12, "no_receipt")
+
+    world.run(story)
+
+
+def test_a_full_lane_with_one_accounts_100000_lets_another_accounts_hundred_through(world: World) -> None:
+    async def story() -> None:
+        await world.all(
+            """
+            WITH b AS (
+                INSERT INTO batches (public_id, account_id, dialect, tier, not_before, not_after, created_at)
+                VALUES (gen_random_uuid(), :account, 'test', 'bulk', :now, :later, :now) RETURNING id
+            )
+            INSERT INTO messages (public_id, batch_id, account_id, tier, number, number_as_given, country, text,
+                                  segments, not_before, not_after, status, place, created_at, moved_at)
+            SELECT gen_random_uuid(), b.id, :account, 'bulk', '+254700000000', '', 'KE', 'x', 1, :now, :later, 11,
+                   'ready', :now, :now FROM b, generate_series(1, 100000)
+            """,
+            account=world.caller.account.id,
+            now=world.time.now(),
+            later=world.time.now() + HOUR,
+        )
+        await world.clock.fill()
+        assert len(world.lanes.take()) == SHALLOW[Tier.BULK]
+        small = await world.another_account("small")
+        batch = await world.submit(numbers(100), tier=Tier.BULK, caller=small)
+        assert world.lanes.take() == []
+        wanted = {m.id for m in batch.messages}
+        seen: set[int] = set()
+        for _ in range(3):
+            await world.all(
+                "UPDATE messages SET place = NULL, status = 12, wake_at = NULL WHERE place = 'lane'"
+            )
+            world.time.advance(SECOND)
+            await world.clock.fill()
+            seen |= wanted & set(world.lanes.take())
+        assert seen == wanted
+
+    world.run(story, credits=200_000)
+
+
+def test_a_lane_that_drains_fast_is_kept_deeper(world: World) -> None:
+    async def story() -> None:
+        await world.submit(numbers(6000), tier=Tier.BULK)
+        sizes = []
+        for _ in range(3):
+            await world.clock.fill()
+            sizes.append(len(world.lanes.take()))
+            await world.all(
+                "UPDATE messages SET place = NULL, status = 12, wake_at = NULL WHERE place = 'lane'"
+            )
+            world.time.advance(SECOND)
+        assert sizes == [500, 1000, 2000]
+
+    world.run(story)
+
+
+def test_a_message_with_room_goes_straight_to_its_lane_and_a_flood_waits_in_postgres(world: World) -> None:
+    async def story() -> None:
+        await world.submit(numbers(100), tier=Tier.BULK)
+        assert len(world.lanes.take()) == 100
+        await world.submit(numbers(1000), tier=Tier.BULK)
+        assert world.lanes.take() == []
+        places = await world.all("SELECT place, count(*) FROM messages GROUP BY place ORDER BY place")
+        assert places == [(Place.LANE, 100), (Place.READY, 1000)]
+        assert (await world.one("SELECT min(status) AS s FROM messages")).s == Status.PENDING
+
+    world.run(story)

@@ -1,0 +1,117 @@
+"""The tables: equal to the migrations, and each duty of the clock served by an index."""
+
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+
+from dispatcher.domain.tier import Tier
+from dispatcher.store import sweeps
+from dispatcher.store.migrate import newest, upgrade
+from dispatcher.store.tables import messages, metadata
+from tests.conftest import plain_url
+
+_ROWS = """
+WITH a AS (INSERT INTO accounts (name) VALUES ('x') RETURNING id),
+b AS (
+    INSERT INTO batches (public_id, account_id, dialect, tier, not_before, not_after, created_at)
+    SELECT gen_random_uuid(), id, 'test', 'bulk', now(), now() + '1 day', now() FROM a RETURNING id, account_id
+)
+INSERT INTO messages (public_id, batch_id, account_id, tier, number, number_as_given, country, text, segments,
+                      not_before, not_after, status, place, wake_at, created_at, moved_at)
+SELECT gen_random_uuid(), b.id, b.account_id, (ARRAY['critical', 'standard', 'bulk'])[1 + n / 100 % 3], '+254700000000', '', 'KE', 'x', 1, now(),
+       now() + '1 day', s.status, s.place, s.wake_at, now(), now()
+FROM b, generate_series(1, 60000) AS n,
+LATERAL (
+    SELECT CASE WHEN n % 100 < 62 THEN 11 WHEN n % 100 = 62 THEN 12 ELSE 13 END AS status,
+           CASE WHEN n % 100 < 30 THEN 'held' WHEN n % 100 < 60 THEN 'ready'
+                WHEN n % 100 = 60 THEN 'lane' WHEN n % 100 = 61 THEN 'worker' END AS place,
+           CASE WHEN n % 100 < 30 OR n % 100 IN (60, 61, 62) THEN now() + n * interval '1 second' END AS wake_at
+) AS s
+"""
+
+
+def test_the_migrations_make_exactly_the_tables(database_url: str) -> None:
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+        checks = set(
+            connection.scalars(
+                text("SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0")
+            )
+        )
+        options = connection.scalar(text("SELECT reloptions FROM pg_class WHERE relname = 'messages'"))
+    engine.dispose()
+    assert differences == []
+    named = {str(c.name) for table in metadata.tables.values() for c in table.constraints if _is_check(c)}
+    assert {name for name in checks if name.startswith("ck_")} == named
+    wanted = messages.dialect_options["postgresql"]["with"]
+    assert set(options) == {f"{name}={value}" for name, value in wanted.items()}
+
+
+def _is_check(constraint: object) -> bool:
+    return type(constraint).__name__ == "CheckConstraint"
+
+
+def test_migrating_twice_changes_nothing(database_url: str) -> None:
+    upgrade(database_url)
+    with psycopg.connect(plain_url(database_url)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(newest(),)]
+
+
+LOOKS = [
+    (sweeps._RELEASE, "ix_messages_release"),
+    (sweeps._NEXT_WAKE, "ix_messages_release"),
+    (sweeps._ACCOUNTS, "ix_messages_fill"),
+    (sweeps._FILL, "ix_messages_fill"),
+    (sweeps._DEPTH, "ix_messages_lane"),
+    (sweeps._REQUEUE, "ix_messages_lane"),
+    (sweeps._EXPIRE, "ix_messages_expire"),
+    (sweeps._OVERDUE, "ix_messages_rescue"),
+    (sweeps._NO_RECEIPT, "ix_messages_no_receipt"),
+]
+
+
+def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> None:
+    parameters = {
+        "now": datetime.now(UTC),
+        "limit": 1000,
+        "each": 100,
+        "tier": Tier.STANDARD.value,
+        "accounts": [1],
+        "requeue": "30 seconds",
+    }
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        connection.execute(text(_ROWS))
+        connection.execute(text("ANALYZE messages"))
+        for statement, index in LOOKS:
+            plan = "\n".join(connection.scalars(text(f"EXPLAIN {statement}"), parameters))
+            assert index in plan, plan
+            assert "Seq Scan on messages" not in plan
+    engine.dispose()
+
+
+@pytest.mark.parametrize("change", ["UPDATE message_events SET reason = ''", "UPDATE ledger SET amount = 1"])
+def test_history_is_append_only(database_url: str, change: str) -> None:
+    with psycopg.connect(plain_url(database_url), autocommit=True) as connection:
+        connection.execute(_ROWS)  # type: ignore[arg-type]
+        connection.execute(
+            "INSERT INTO message_events SELECT id, 1, now(), 11, NULL, 0, 'x' FROM messages LIMIT 1"
+        )
+        connection.execute(
+            "INSERT INTO ledger (account_id, kind, amount) SELECT id, 'topup', 5 FROM accounts"
+        )
+        with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
+            connection.execute(change)  # type: ignore[arg-type]
+
+
+def test_a_balance_cannot_be_negative(database_url: str) -> None:
+    with (
+        psycopg.connect(plain_url(database_url), autocommit=True) as connection,
+        pytest.raises(psycopg.errors.CheckViolation, match="ck_accounts_balance"),
+    ):
+        connection.execute("INSERT INTO accounts (name, balance) VALUES ('x', -1)")
