@@ -1,12 +1,11 @@
 """The composition root: builds the Context once, and what runs beside it."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from importlib.metadata import entry_points
-
 import asyncio
 import logging
 import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import entry_points
 
 import structlog
 from celery import Celery
@@ -25,7 +24,18 @@ from dispatcher.service.pg_time import INTERVAL, PostgresTime
 from dispatcher.settings import ProviderSettings, Settings
 from dispatcher.store.engine import open_engine
 
-__all__ = ["CLOCK", "DELIVER", "PROBE", "QUEUES", "SYSTEM", "celery_app", "configure_logging", "open_bell", "open_context", "open_ways"]
+__all__ = [
+    "CLOCK",
+    "DELIVER",
+    "PROBE",
+    "QUEUES",
+    "SYSTEM",
+    "celery_app",
+    "configure_logging",
+    "open_bell",
+    "open_context",
+    "open_ways",
+]
 
 log = structlog.get_logger()
 
@@ -118,7 +128,9 @@ def configure_logging(settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 

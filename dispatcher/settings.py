@@ -8,6 +8,7 @@ All settings, read from the environment once and checked at start.
 
 import json
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -83,6 +84,7 @@ class Settings(BaseSettings):
     bulk_body_limit: int = Field(default=10 << 20, ge=1024)
     simulated_numbers: bool = False
     scheduler_scalar_ids: bool = False
+    disabled_dialects: frozenset[str] = frozenset()
     log_level: str = "info"
 
     @property
@@ -108,32 +110,32 @@ class Settings(BaseSettings):
 
 def load_settings() -> Settings:
     """Read the environment. Raises Misconfigured with each value that is missing or wrong."""
-    _read_files()
+    given: dict[str, object] = dict(_files())
+    providers = given.get("providers") or os.environ.get("DISPATCHER_PROVIDERS")
+    if providers:
+        given["providers"] = _json("DISPATCHER_PROVIDERS", str(providers))
     try:
-        return Settings(**_json("providers"))
+        return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         lines = [f"{_name(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_url=False)]
         raise Misconfigured("settings are missing or wrong:\n  " + "\n  ".join(lines)) from None
 
 
-def _read_files() -> None:
-    for name, path in list(os.environ.items()):
-        plain = name.removesuffix("_FILE")
-        if plain == name or not plain.startswith(("DATABASE_URL", "REDIS_URL", "DISPATCHER_")):
-            continue
-        try:
-            os.environ[plain] = Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise Misconfigured(f"{name} names a file that cannot be read: {path} ({error.strerror})") from None
+def _files() -> Iterator[tuple[str, str]]:
+    """Read each file that a `NAME_FILE` names, as the field that `NAME` is."""
+    for name, path in os.environ.items():
+        field = name.removesuffix("_FILE").removeprefix("DISPATCHER_").lower()
+        if name.endswith("_FILE") and field in Settings.model_fields:
+            try:
+                yield field, Path(path).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                text = f"{name} names a file that cannot be read: {path} ({error.strerror})"
+                raise Misconfigured(text) from None
 
 
-def _json(field: str) -> dict[str, object]:
-    name = f"DISPATCHER_{field.upper()}"
-    raw = os.environ.get(name)
-    if not raw:
-        return {}
+def _json(name: str, raw: str) -> object:
     try:
-        return {field: json.loads(raw)}
+        return json.loads(raw)
     except ValueError as error:
         raise Misconfigured(f"{name} is not JSON: {error}") from None
 

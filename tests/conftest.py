@@ -31,7 +31,7 @@ def database_url(servers: tuple[str, str]) -> str:
     """Give an empty, migrated database."""
     url, _ = servers
     with psycopg.connect(plain_url(url), autocommit=True) as connection:
-        connection.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY")  # type: ignore[arg-type]
+        connection.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY")
     return url
 
 

@@ -242,7 +242,7 @@ class World:
     async def all(self, sql: str, **parameters: object) -> Sequence[Row[tuple[object, ...]]]:
         async def work(connection: object) -> Sequence[Row[tuple[object, ...]]]:
             result = await connection.execute(text(sql), parameters)  # type: ignore[attr-defined]
-            return result.all() if result.returns_rows else []  # type: ignore[no-any-return]
+            return result.all() if result.returns_rows else []
 
         return await self.ctx.database.transact(work)
 

@@ -1,10 +1,10 @@
-"""The Celery application: `celery -A workers.app`. Its settings are `dispatcher`'s, its tasks a few lines each."""
+"""The Celery application: `celery -A workers.app`. Its settings are the dispatcher's."""
 
-import os
 from typing import Any
 
+from celery.concurrency import get_implementation
 from celery.concurrency.thread import TaskPool
-from celery.signals import celeryd_init, worker_init, worker_shutdown, worker_shutting_down
+from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 
 from dispatcher.bootstrap import celery_app, configure_logging
 from dispatcher.domain.errors import Misconfigured
@@ -34,7 +34,7 @@ add_tasks(app, _loop)
 def start_loop(sender: Any = None, **_: object) -> None:
     """Start the loop before the first task; refuse a pool in which tasks would not share it."""
     configure_logging(settings)
-    if not issubclass(sender.pool_cls, TaskPool):
+    if not issubclass(get_implementation(sender.pool_cls), TaskPool):
         raise Misconfigured("workers run on Celery's threads pool only: --pool threads")
     queues = frozenset(str(name) for name in app.amqp.queues.consume_from)
     loop = LoopThread(opener(settings, queues))

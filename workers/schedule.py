@@ -12,9 +12,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
     """Build beat's schedule: each duty every second, a probe through each queue every five."""
     duties = {name: _entry(name, CLOCK, every=1.0) for name in _EVERY_SECOND}
     receipts = {"match_receipts": _entry("match_receipts", SYSTEM, every=1.0)}
-    probes = {
-        f"probe {queue}": _entry(PROBE, queue, every=_PROBE_SECONDS, args=(queue,)) for queue in QUEUES
-    }
+    probes = {f"probe {queue}": _entry(PROBE, queue, every=_PROBE_SECONDS, args=(queue,)) for queue in QUEUES}
     return duties | receipts | probes
 
 

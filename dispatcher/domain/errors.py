@@ -32,6 +32,7 @@ class FaultKind(StrEnum):
     NOT_A_NUMBER = "is not a phone number"
     UNKNOWN_SENDER = "is not a sender of this account"
     WINDOW_OVER = "leaves no time to send"
+    TOO_FAR = "is too far ahead"
 
 
 @dataclass(frozen=True, slots=True)

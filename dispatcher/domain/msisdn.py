@@ -52,7 +52,7 @@ class NumberPolicy:
             raise ValueError('national numbers have no "+", so a policy cannot ask for both')
 
 
-class Fault(StrEnum):
+class NumberFault(StrEnum):
     """Why a number is refused."""
 
     EMPTY = "empty"
@@ -65,20 +65,20 @@ class Fault(StrEnum):
 
 
 _TEXTS = {
-    Fault.EMPTY: "The phone number {} is empty",
-    Fault.TOO_LONG: "The phone number {} is too long",
-    Fault.NOT_DIGITS: "The phone number {} must be digits, with a + before a country code",
-    Fault.NO_PLUS: "The phone number {} must begin with + and a country code",
-    Fault.NO_COUNTRY: "The phone number {} has no country code, and the account has no default country",
-    Fault.INVALID: "The phone number {} is invalid",
-    Fault.NOT_MOBILE: "The phone number {} is not a mobile phone number",
+    NumberFault.EMPTY: "The phone number {} is empty",
+    NumberFault.TOO_LONG: "The phone number {} is too long",
+    NumberFault.NOT_DIGITS: "The phone number {} must be digits, with a + before a country code",
+    NumberFault.NO_PLUS: "The phone number {} must begin with + and a country code",
+    NumberFault.NO_COUNTRY: "The phone number {} has no country code, and the account has no default country",
+    NumberFault.INVALID: "The phone number {} is invalid",
+    NumberFault.NOT_MOBILE: "The phone number {} is not a mobile phone number",
 }
 
 
 class InvalidNumber(ValueError):
-    """A number the policy refuses, and why. Its text holds the number: it is for the caller, not for a log."""
+    """A number the policy refuses, and why. The text holds the number: for the caller, not for a log."""
 
-    def __init__(self, raw: str, reason: Fault) -> None:
+    def __init__(self, raw: str, reason: NumberFault) -> None:
         self.reason = reason
         shown = raw if len(raw) <= _LONGEST else raw[:_LONGEST] + "…"
         super().__init__(_TEXTS[reason].format(repr(shown)))
@@ -98,7 +98,7 @@ def parse(raw: str, policy: NumberPolicy) -> Msisdn:
 
 
 def sandbox_code(e164: str) -> int | None:
-    """Give NN of a simulated number, whose last six digits are 9900NN; None for every other."""
+    """Give NN of a simulated number, of 8 to 15 digits that end in 9900NN; None for every other."""
     match = _SANDBOX.fullmatch(e164)
     return int(match[1]) if match else None
 
@@ -115,22 +115,22 @@ def mask(e164: str) -> str:
 def _dialled(raw: str, policy: NumberPolicy) -> str:
     """Give the bare digits, after "+" unless they are national."""
     if len(raw) > _LONGEST:
-        raise InvalidNumber(raw, Fault.TOO_LONG)
+        raise InvalidNumber(raw, NumberFault.TOO_LONG)
     bare = raw.translate(_SEPARATORS) if policy.lenient else raw
     if not bare or bare.isspace():
-        raise InvalidNumber(raw, Fault.EMPTY)
+        raise InvalidNumber(raw, NumberFault.EMPTY)
     if not _DIALLED.fullmatch(bare):
-        raise InvalidNumber(raw, Fault.NOT_DIGITS)
+        raise InvalidNumber(raw, NumberFault.NOT_DIGITS)
     if bare.startswith("+") or policy.national:
         return bare
     if policy.require_plus:
-        raise InvalidNumber(raw, Fault.NO_PLUS)
+        raise InvalidNumber(raw, NumberFault.NO_PLUS)
     return f"+{bare}"
 
 
 def _international(dialled: str, raw: str, policy: NumberPolicy) -> Msisdn:
     if not _E164.fullmatch(dialled):
-        raise InvalidNumber(raw, Fault.INVALID)
+        raise InvalidNumber(raw, NumberFault.INVALID)
     simulated = policy.simulated and sandbox_code(dialled) is not None
     number = _read(dialled, None)
     if number is not None and (country := _country_if_valid(number)) is not None:
@@ -139,23 +139,23 @@ def _international(dialled: str, raw: str, policy: NumberPolicy) -> Msisdn:
         return Msisdn(_write(number), country)
     if simulated or not (policy.require_valid or policy.require_mobile):
         return Msisdn(dialled, _main_country(number.country_code) if number else "")
-    raise InvalidNumber(raw, Fault.INVALID)
+    raise InvalidNumber(raw, NumberFault.INVALID)
 
 
 def _national(dialled: str, raw: str, policy: NumberPolicy) -> Msisdn:
     home = policy.default_country
     if home is None or home not in phonenumbers.SUPPORTED_REGIONS:
-        raise InvalidNumber(raw, Fault.NO_COUNTRY)
+        raise InvalidNumber(raw, NumberFault.NO_COUNTRY)
     number = _read(dialled, home)
     if number is None:
-        raise InvalidNumber(raw, Fault.INVALID)
+        raise InvalidNumber(raw, NumberFault.INVALID)
     if (country := _country_if_valid(number)) is not None:
         _check_mobile(number, raw, policy)
         return Msisdn(_write(number), country)
     e164 = _write(number)
     possible = phonenumbers.is_possible_number(number) and _E164.fullmatch(e164)
     if policy.require_valid or policy.require_mobile or not possible:
-        raise InvalidNumber(raw, Fault.INVALID)
+        raise InvalidNumber(raw, NumberFault.INVALID)
     at_home = number.country_code == phonenumbers.country_code_for_region(home)
     return Msisdn(e164, home if at_home else _main_country(number.country_code))
 
@@ -173,7 +173,7 @@ def _write(number: PhoneNumber) -> str:
 
 
 def _country_if_valid(number: PhoneNumber) -> str | None:
-    """Give the country of a valid number, "" if it belongs to none (satellites), and None if it is not valid."""
+    """Give the country of a valid number, "" if it has none (satellites); None if it is not valid."""
     # is_valid_number would look the region up a second time, half of the cost in shared plans such as +1.
     region = phonenumbers.region_code_for_number(number)
     if region is None or not phonenumbers.is_valid_number_for_region(number, region):
@@ -183,7 +183,7 @@ def _country_if_valid(number: PhoneNumber) -> str | None:
 
 def _check_mobile(number: PhoneNumber, raw: str, policy: NumberPolicy) -> None:
     if policy.require_mobile and phonenumbers.number_type(number) not in _MOBILE:
-        raise InvalidNumber(raw, Fault.NOT_MOBILE)
+        raise InvalidNumber(raw, NumberFault.NOT_MOBILE)
 
 
 def _main_country(calling_code: int | None) -> str:

@@ -1,4 +1,4 @@
-"""When to try again: exponential backoff with full jitter, inside the window and not before a provider's hint."""
+"""When to try again: exponential backoff with full jitter, in the window, not before a provider's hint."""
 
 from datetime import datetime, timedelta
 from typing import Protocol

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from uuid import UUID
 
+from dispatcher.domain.errors import Invalid
 from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
@@ -45,6 +46,9 @@ class Submission:
 
     `tier` None lets the number of recipients decide: standard, and bulk
     above 200. `stop_mention` is appended to the text before it is counted.
+    Without `not_after` the window is as long as the account says for the
+    tier, else `default_validity`, else as long as the tier says. Raises
+    Invalid for a time without a zone.
     """
 
     recipients: Sequence[str]
@@ -54,9 +58,16 @@ class Submission:
     sender_id: int | None = None
     not_before: datetime | None = None
     not_after: datetime | None = None
+    default_validity: timedelta | None = None
     strip_diacritics: bool = False
     stop_mention: bool = False
     without_credit: WithoutCredit = WithoutCredit.REFUSE
+
+    def __post_init__(self) -> None:
+        for field in ("not_before", "not_after"):
+            at = getattr(self, field)
+            if at is not None and at.utcoffset() is None:
+                raise Invalid(f"{field} needs a time zone, got {at.isoformat(' ')} without one")
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def _is_latin(char: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _is_diacritic(mark: str) -> bool:
-    """Tell a mark made for any letter (U+0301) from one of a script (Thai, Hindi) and from a variation selector."""
+    """Tell a mark for any letter (U+0301) from one of a script (Thai, Hindi) and a variation selector."""
     return unicodedata.name(mark, "").startswith("COMBINING ")
 
 

@@ -1,7 +1,7 @@
 """The one Celery configuration. The tasks live in `workers`; here they are only names."""
 
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 
 from dispatcher.domain.tier import Tier
 
@@ -20,6 +20,10 @@ _TRANSPORT = {
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
     "health_check_interval": 10,
+    # A publisher without Redis gives up at once (kombu's own way is 6 s) and leaves its ids to the clock.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
 }
 
 

@@ -1,9 +1,11 @@
 """How we connect to Redis beside Celery: time-outs that end a half-open connection."""
 
+from typing import Any
+
 import redis
 import redis.asyncio
 
-_OPTIONS = {
+_OPTIONS: dict[str, Any] = {
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
     "socket_keepalive": True,

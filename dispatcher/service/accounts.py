@@ -108,7 +108,8 @@ async def add_sender(ctx: Context, account: Account, name: str) -> int:
     """Add a sender ID, the first one as the default; give its number. Raises AlreadyExists and Invalid."""
     if not _is_sender(name):
         raise Invalid(
-            f"{name!r} is no sender ID: up to 11 letters, digits, spaces and -_.& with a letter, or 3 to 15 digits"
+            f"{name!r} is no sender ID: up to 11 letters, digits, spaces and -_.& with a letter,"
+            " or 3 to 15 digits"
         )
     sender_id = await ctx.database.transact(lambda c: accounts.insert_sender(c, account.id, name))
     if sender_id is None:

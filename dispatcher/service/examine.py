@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from dispatcher.domain.encoding import InvalidText, encode_plan
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
@@ -13,6 +14,9 @@ from dispatcher.service.context import Context
 
 # Parsing takes 15 to 150 µs a number: other requests get a turn after so many.
 _SLICE = 100
+
+FURTHEST = timedelta(days=731)
+"""How far ahead a message may be scheduled: two years, one of them a leap year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ async def examine(ctx: Context, submission: Submission) -> Examined:
     """Check what can be checked without the database. Raises InvalidSubmission with every fault."""
     numbers, faults = await _numbers(ctx, submission.recipients, submission.numbers)
     text, segments, text_faults = _text(ctx, submission)
-    faults += text_faults
+    faults += [*text_faults, *_time(ctx, submission)]
     if faults:
         raise InvalidSubmission(faults)
     return Examined(numbers, text, segments)
@@ -52,6 +56,13 @@ async def _numbers(
         except InvalidNumber:
             faults.append(Fault("recipients", FaultKind.NOT_A_NUMBER, raw))
     return numbers, faults
+
+
+def _time(ctx: Context, submission: Submission) -> list[Fault]:
+    not_before = submission.not_before
+    if not_before is None or not_before - ctx.now() <= FURTHEST:
+        return []
+    return [Fault("not_before", FaultKind.TOO_FAR, f"at most {FURTHEST.days} days")]
 
 
 def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.message import Try, Verdict
@@ -118,7 +118,7 @@ class Recorder:
 
 
 async def write(ctx: Context, batch: Sequence[Ended]) -> None:
-    """Write outcomes, give back what is refunded, and wake the clock for the next tries. Raises Unavailable."""
+    """Write outcomes and refunds, and wake the clock for the next tries. Raises Unavailable."""
     now = ctx.now()
     await ctx.database.transact(lambda connection: record(connection, batch, now=now))
     wakes = [v.wake_at for _, v in batch if v.place is Place.HELD and v.wake_at is not None]

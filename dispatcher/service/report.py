@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from dispatcher.domain.errors import NotFound
@@ -34,7 +35,7 @@ async def one(ctx: Context, caller: Caller, message_id: int) -> Line:
 
 async def batch(ctx: Context, caller: Caller, batch_id: int) -> list[Line]:
     """Report all messages of a batch but the withdrawn ones. Raises NotFound if none is left."""
-    lines = [line for line in await _lines(ctx, caller, batch_id) if line.status is not Status.WITHDRAWN]
+    lines = [line for line in await every_line(ctx, caller, batch_id) if line.status is not Status.WITHDRAWN]
     if not lines:
         raise NotFound(f"there is no batch {batch_id}")
     return lines
@@ -42,10 +43,6 @@ async def batch(ctx: Context, caller: Caller, batch_id: int) -> list[Line]:
 
 async def every_line(ctx: Context, caller: Caller, batch_id: int) -> list[Line]:
     """Read all messages of a batch, withdrawn ones too. Raises NotFound for an unknown batch."""
-    return await _lines(ctx, caller, batch_id)
-
-
-async def _lines(ctx: Context, caller: Caller, batch_id: int) -> list[Line]:
     exists = await ctx.database.transact(
         lambda c: reports.batch_exists(c, batch_id, account_id=caller.account.id, dialect=caller.dialect)
     )
@@ -55,7 +52,7 @@ async def _lines(ctx: Context, caller: Caller, batch_id: int) -> list[Line]:
     while True:
         after = lines[-1].id if lines else 0
         page = await ctx.database.transact(
-            lambda c, after=after: reports.lines(c, batch_id, after=after, limit=_PAGE)
+            partial(reports.lines, batch_id=batch_id, after=after, limit=_PAGE)
         )
         lines += page
         if len(page) < _PAGE:

@@ -115,7 +115,8 @@ async def _accept(
 async def _window(
     connection: AsyncConnection, caller: Caller, submission: Submission, tier: Tier, now: datetime
 ) -> Window:
-    validity = await accounts.validity(connection, caller.account.id, tier)
+    own = await accounts.validity(connection, caller.account.id, tier)
+    validity = own or submission.default_validity or PACE[tier].validity
     try:
         return Window.of(
             now, not_before=submission.not_before, not_after=submission.not_after, validity=validity

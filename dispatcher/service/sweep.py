@@ -6,8 +6,10 @@ at once or be killed anywhere: the predicates are idempotent. Each tells how
 many rows it moved.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +22,11 @@ from dispatcher.store import ledger, sweeps
 
 BATCH = 1000
 
-Duty = Callable[[AsyncConnection, datetime], Awaitable[int]]
+
+class Duty(Protocol):
+    """One bounded batch of a duty: how many rows it moved."""
+
+    def __call__(self, connection: AsyncConnection, *, now: datetime) -> Awaitable[int]: ...  # noqa: D102
 
 
 class Clock:
@@ -37,9 +43,7 @@ class Clock:
         while True:
             # Half of the fastest round trip is how far ahead of Postgres we may be: never early.
             due = self._ctx.now() - self._ctx.time.uncertainty
-            released = await self._ctx.database.transact(
-                lambda connection, due=due: sweeps.release(connection, now=due, limit=BATCH)
-            )
+            released = await self._ctx.database.transact(partial(sweeps.release, now=due, limit=BATCH))
             critical = [row.id for row in released if row.tier is Tier.CRITICAL]
             self._ctx.lanes.publish(Tier.CRITICAL, critical)
             total += len(released)
@@ -52,7 +56,9 @@ class Clock:
 
     async def requeue(self) -> int:
         """Take back what lay in its lane too long: Redis may have lost the entry, or no worker came."""
-        return sum([await self._until_short(_requeue(tier)) for tier in Tier])
+        return sum(
+            [await self._until_short(partial(sweeps.requeue, tier=tier, limit=BATCH)) for tier in Tier]
+        )
 
     async def expire(self) -> int:
         """End what no worker holds and whose window is over."""
@@ -60,7 +66,7 @@ class Clock:
 
     async def no_receipt(self) -> int:
         """Note on what is still 12 that its receipt time is over."""
-        return await self._until_short(lambda c, now: sweeps.no_receipt(c, now=now, limit=BATCH))
+        return await self._until_short(partial(sweeps.no_receipt, limit=BATCH))
 
     async def rescue(self) -> int:
         """
@@ -80,8 +86,7 @@ class Clock:
     async def _until_short(self, duty: Duty) -> int:
         total = 0
         while True:
-            now = self._ctx.now()
-            count = await self._ctx.database.transact(lambda connection, now=now: duty(connection, now))
+            count = await self._ctx.database.transact(partial(duty, now=self._ctx.now()))
             total += count
             if count < BATCH:
                 return total
@@ -103,7 +108,7 @@ class Clock:
         self._ctx.lanes.publish(tier, [row.id for row in filled])
         return len(filled)
 
-    async def _rescue(self, connection: AsyncConnection, now: datetime) -> int:
+    async def _rescue(self, connection: AsyncConnection, *, now: datetime) -> int:
         settings, rng = self._ctx.settings, self._ctx.rng
         tries = await sweeps.overdue(connection, now=now, limit=BATCH)
         if tries:
@@ -127,11 +132,7 @@ class Clock:
         return up_for >= lease and now - self._contact[1] >= lease
 
 
-def _requeue(tier: Tier) -> Duty:
-    return lambda connection, now: sweeps.requeue(connection, tier, now=now, limit=BATCH)
-
-
-async def _expire(connection: AsyncConnection, now: datetime) -> int:
+async def _expire(connection: AsyncConnection, *, now: datetime) -> int:
     swept = await sweeps.expire(connection, now=now, limit=BATCH)
     await ledger.refund(connection, [row.id for row in swept if row.charged and row.status.is_refunded])
     return len(swept)

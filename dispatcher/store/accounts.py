@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.submission import Account
-from dispatcher.domain.tier import PACE, Tier
+from dispatcher.domain.tier import Tier
 
 _COLUMNS = "a.id, a.name, a.balance, a.default_country, a.timezone"
 
@@ -54,13 +55,13 @@ class Holder:
 async def insert(connection: AsyncConnection, name: str, *, country: str | None, timezone: str) -> int | None:
     """Write an account; None means that the name is taken."""
     parameters = {"name": name, "country": country, "timezone": timezone}
-    return await connection.scalar(_INSERT, parameters)
+    return _number(await connection.scalar(_INSERT, parameters))
 
 
 async def by_name(connection: AsyncConnection, name: str) -> Account | None:
     """Find an account."""
     row = (await connection.execute(_BY_NAME, {"name": name})).one_or_none()
-    return row and Account(row.id, row.name, row.balance, row.default_country, row.timezone)
+    return None if row is None else _account(row)
 
 
 async def by_credential(
@@ -72,8 +73,7 @@ async def by_credential(
     ).one_or_none()
     if row is None:
         return None
-    account = Account(row.id, row.name, row.balance, row.default_country, row.timezone)
-    return Holder(account, row.credential_id, row.last_used_at)
+    return Holder(_account(row), row.credential_id, row.last_used_at)
 
 
 async def note_use(connection: AsyncConnection, credential_id: int, *, now: datetime) -> None:
@@ -81,11 +81,11 @@ async def note_use(connection: AsyncConnection, credential_id: int, *, now: date
     await connection.execute(_USED, {"id": credential_id, "now": now})
 
 
-async def validity(connection: AsyncConnection, account_id: int, tier: Tier) -> timedelta:
-    """Tell how long a message of this tier is good for where the caller does not say."""
+async def validity(connection: AsyncConnection, account_id: int, tier: Tier) -> timedelta | None:
+    """Tell how long the account wants a message of this tier to be good for; None if it does not say."""
     row = (await connection.execute(_VALIDITY, {"id": account_id})).one()
     chosen = getattr(row, f"{tier.value}_validity")
-    return chosen if isinstance(chosen, timedelta) else PACE[tier].validity
+    return chosen if isinstance(chosen, timedelta) else None
 
 
 async def insert_credential(
@@ -110,11 +110,19 @@ async def insert_credential(
 
 async def insert_sender(connection: AsyncConnection, account_id: int, name: str) -> int | None:
     """Write a sender, the account's first one as its default; None means that it is there already."""
-    return await connection.scalar(_INSERT_SENDER, {"account_id": account_id, "name": name})
+    return _number(await connection.scalar(_INSERT_SENDER, {"account_id": account_id, "name": name}))
 
 
 async def find_sender(connection: AsyncConnection, account_id: int, sender_id: int | None) -> int | None:
     """Find this sender of the account, or its default one; None means that there is none to use."""
     if sender_id is None:
-        return await connection.scalar(_DEFAULT_SENDER, {"account_id": account_id})
-    return await connection.scalar(_SENDER, {"account_id": account_id, "id": sender_id})
+        return _number(await connection.scalar(_DEFAULT_SENDER, {"account_id": account_id}))
+    return _number(await connection.scalar(_SENDER, {"account_id": account_id, "id": sender_id}))
+
+
+def _account(row: Row[tuple[object, ...]]) -> Account:
+    return Account(row.id, row.name, row.balance, row.default_country, row.timezone)
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None

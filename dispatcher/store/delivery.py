@@ -48,7 +48,8 @@ _DROP = move(
     ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
     """,
     # What may have gone out before is not refunded.
-    "status = CASE WHEN m.doubts = 0 THEN p.status ELSE 39 END, place = NULL, wake_at = NULL, reason = p.reason",
+    "status = CASE WHEN m.doubts = 0 THEN p.status ELSE 39 END,"
+    " place = NULL, wake_at = NULL, reason = p.reason",
 )
 
 _HOLD = text("""
@@ -110,7 +111,8 @@ moved AS (
 SELECT id, status, charged FROM moved
 """)
 
-# An outcome whose claim is over is always told; it moves the row only if that was accepted and nobody holds it.
+# An outcome whose claim is over is always told; it moves the row only if it was accepted and
+# nobody holds the row.
 # The same outcome written a second time (the first commit's answer was lost) is not told again.
 _RECORD_LATE = text(f"""
 WITH tried AS ({_TRIES}),

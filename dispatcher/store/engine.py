@@ -20,6 +20,7 @@ def open_engine(url: str, *, pool_size: int, name: str) -> AsyncEngine:
         pool_timeout=5,
         pool_pre_ping=True,
         pool_recycle=1800,
+        hide_parameters=True,  # an error's text goes to the log, a message's does not
         connect_args={
             "options": _SESSION,
             "application_name": f"sms-dispatcher {name}",
@@ -49,7 +50,8 @@ def is_away(error: BaseException) -> bool:
     sqlstate = getattr(error.orig, "sqlstate", None)
     if sqlstate is None:
         return isinstance(error, OperationalError) or error.connection_invalidated
-    # 08 connection, 53 resources, 57P0x shutdown, 57014 time-out, 25006 read-only, 55P03 lock time-out, 25P03 idle
+    # 08 connection, 53 resources, 57P0x shutdown, 57014 time-out, 25006 read-only, 55P03 lock
+    # time-out, 25P03 idle in transaction
     return sqlstate[:2] in {"08", "53"} or sqlstate in {
         "57P01", "57P02", "57P03", "57014", "25006", "55P03", "25P03",
     }  # fmt: skip

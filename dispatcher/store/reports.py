@@ -69,7 +69,8 @@ WHERE m.id = :id AND {_OWN}
 _BATCH = text("SELECT id FROM batches b WHERE id = :id AND account_id = :account_id AND dialect = :dialect")
 
 _LINES = text(
-    "SELECT id, number_as_given, status FROM messages WHERE batch_id = :id AND id > :after ORDER BY id LIMIT :limit"
+    "SELECT id, number_as_given, status FROM messages"
+    " WHERE batch_id = :id AND id > :after ORDER BY id LIMIT :limit"
 )
 
 _WITHDRAW = move(
@@ -105,7 +106,7 @@ async def line(connection: AsyncConnection, message_id: int, *, account_id: int,
     """Read one message of this account and dialect."""
     parameters = {"id": message_id, "account_id": account_id, "dialect": dialect}
     row = (await connection.execute(_ONE, parameters)).one_or_none()
-    return row and Line(row.id, row.number_as_given, Status(row.status))
+    return None if row is None else Line(row.id, row.number_as_given, Status(row.status))
 
 
 async def batch_exists(connection: AsyncConnection, batch_id: int, *, account_id: int, dialect: str) -> bool:

@@ -161,7 +161,7 @@ async def fill(connection: AsyncConnection, tier: Tier, *, room: int, now: datet
     return [_swept(row) for row in rows]
 
 
-async def requeue(connection: AsyncConnection, tier: Tier, *, now: datetime, limit: int) -> int:
+async def requeue(connection: AsyncConnection, *, tier: Tier, now: datetime, limit: int) -> int:
     """Take back what lay in its lane too long; Redis may have lost it."""
     rows = await connection.execute(_REQUEUE, {"tier": tier.value, "now": now, "limit": limit})
     return len(rows.all())
@@ -197,7 +197,8 @@ async def no_receipt(connection: AsyncConnection, *, now: datetime, limit: int) 
 
 async def next_wake(connection: AsyncConnection) -> datetime | None:
     """Tell when the earliest held message wants to be looked at."""
-    return await connection.scalar(_NEXT_WAKE)
+    earliest = await connection.scalar(_NEXT_WAKE)
+    return earliest if isinstance(earliest, datetime) else None
 
 
 async def up_for(connection: AsyncConnection, *, now: datetime) -> timedelta:

@@ -18,18 +18,21 @@ _ROWS = """
 WITH a AS (INSERT INTO accounts (name) VALUES ('x') RETURNING id),
 b AS (
     INSERT INTO batches (public_id, account_id, dialect, tier, not_before, not_after, created_at)
-    SELECT gen_random_uuid(), id, 'test', 'bulk', now(), now() + '1 day', now() FROM a RETURNING id, account_id
+    SELECT gen_random_uuid(), id, 'test', 'bulk', now(), now() + '1 day', now() FROM a
+    RETURNING id, account_id
 )
 INSERT INTO messages (public_id, batch_id, account_id, tier, number, number_as_given, country, text, segments,
                       not_before, not_after, status, place, wake_at, created_at, moved_at)
-SELECT gen_random_uuid(), b.id, b.account_id, (ARRAY['critical', 'standard', 'bulk'])[1 + n / 100 % 3], '+254700000000', '', 'KE', 'x', 1, now(),
+SELECT gen_random_uuid(), b.id, b.account_id, (ARRAY['critical', 'standard', 'bulk'])[1 + n / 100 % 3],
+       '+254700000000', '', 'KE', 'x', 1, now(),
        now() + '1 day', s.status, s.place, s.wake_at, now(), now()
 FROM b, generate_series(1, 60000) AS n,
 LATERAL (
     SELECT CASE WHEN n % 100 < 62 THEN 11 WHEN n % 100 = 62 THEN 12 ELSE 13 END AS status,
            CASE WHEN n % 100 < 30 THEN 'held' WHEN n % 100 < 60 THEN 'ready'
                 WHEN n % 100 = 60 THEN 'lane' WHEN n % 100 = 61 THEN 'worker' END AS place,
-           CASE WHEN n % 100 < 30 OR n % 100 IN (60, 61, 62) THEN now() + n * interval '1 second' END AS wake_at
+           CASE WHEN n % 100 < 30 OR n % 100 IN (60, 61, 62)
+                THEN now() + n * interval '1 second' END AS wake_at
 ) AS s
 """
 
@@ -98,7 +101,7 @@ def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> Non
 @pytest.mark.parametrize("change", ["UPDATE message_events SET reason = ''", "UPDATE ledger SET amount = 1"])
 def test_history_is_append_only(database_url: str, change: str) -> None:
     with psycopg.connect(plain_url(database_url), autocommit=True) as connection:
-        connection.execute(_ROWS)  # type: ignore[arg-type]
+        connection.execute(_ROWS)
         connection.execute(
             "INSERT INTO message_events SELECT id, 1, now(), 11, NULL, 0, 'x' FROM messages LIMIT 1"
         )
@@ -106,7 +109,7 @@ def test_history_is_append_only(database_url: str, change: str) -> None:
             "INSERT INTO ledger (account_id, kind, amount) SELECT id, 'topup', 5 FROM accounts"
         )
         with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
-            connection.execute(change)  # type: ignore[arg-type]
+            connection.execute(change)
 
 
 def test_a_balance_cannot_be_negative(database_url: str) -> None:
