@@ -35,6 +35,7 @@ def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitSta
         await require_migrated(ctx)
         courier, clock = Courier(ctx), Clock(ctx)
         writing = asyncio.create_task(courier.recorder.run())
+        stack.push_async_callback(_cancel, asyncio.create_task(courier.strain.watch()))
         stack.push_async_callback(_flush, courier, writing)
         if CLOCK in queues:
             await _run_beside(stack, ctx, clock, settings)

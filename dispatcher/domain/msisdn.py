@@ -147,14 +147,13 @@ def _national(dialled: str, raw: str, policy: NumberPolicy) -> Msisdn:
     if home is None or home not in phonenumbers.SUPPORTED_REGIONS:
         raise InvalidNumber(raw, NumberFault.NO_COUNTRY)
     number = _read(dialled, home)
-    if number is None:
+    # libphonenumber calls some of more than 15 digits valid (freephone in NG).
+    if number is None or not _E164.fullmatch(e164 := _write(number)):
         raise InvalidNumber(raw, NumberFault.INVALID)
     if (country := _country_if_valid(number)) is not None:
         _check_mobile(number, raw, policy)
-        return Msisdn(_write(number), country)
-    e164 = _write(number)
-    possible = phonenumbers.is_possible_number(number) and _E164.fullmatch(e164)
-    if policy.require_valid or policy.require_mobile or not possible:
+        return Msisdn(e164, country)
+    if policy.require_valid or policy.require_mobile or not phonenumbers.is_possible_number(number):
         raise InvalidNumber(raw, NumberFault.INVALID)
     at_home = number.country_code == phonenumbers.country_code_for_region(home)
     return Msisdn(e164, home if at_home else _main_country(number.country_code))

@@ -17,7 +17,7 @@ from dispatcher.domain.window import Phase
 from dispatcher.service.claimer import Claim, Claimer
 from dispatcher.service.context import Context
 from dispatcher.service.recorder import Recorder
-from dispatcher.service.slots import Slots
+from dispatcher.service.slots import Slots, Strain
 from dispatcher.store import delivery, ledger
 
 log = structlog.get_logger()
@@ -47,7 +47,8 @@ class Courier:
         self._ctx = ctx
         self.recorder = Recorder(ctx)
         self.claimer = Claimer(ctx, self.recorder)
-        self.slots = {name: Slots(way.config) for name, way in ctx.ways.items()}
+        self.strain = Strain()
+        self.slots = {name: Slots(way.config, self.strain) for name, way in ctx.ways.items()}
 
     async def deliver(self, message_ids: Sequence[int]) -> None:
         """Take these messages from their lane to their providers; what cannot go now is left to the clock."""

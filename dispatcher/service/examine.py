@@ -73,8 +73,6 @@ def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
         text = strip_latin_diacritics(text)
     if submission.stop_mention:
         text = with_stop_mention(text, ctx.settings.stop_mention)
-    if "\x00" in text:
-        return text, 0, [Fault("text", FaultKind.NOT_TEXT, "it has a NUL character")]
     try:
         segments = encode_plan(text).segments
     except InvalidText as error:

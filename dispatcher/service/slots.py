@@ -3,6 +3,8 @@ How many calls to one provider may be out at once, in this process.
 
 As many as its rate needs at its present latency, and a margin: more would
 not go faster, and would leave more in doubt when this process is killed.
+When this process itself cannot follow, its calls only look slow because they
+wait here for their turn; then fewer are let out, not more.
 """
 
 import asyncio
@@ -18,12 +20,40 @@ _LEAST = 2
 _SMOOTHING = 0.05
 _FIRST_LATENCY = 0.05
 
+_LOOK = 0.05
+_LATE = 0.015
+_EASE, _YIELD, _LEAST_SHARE = 1.1, 0.75, 0.02
+
+
+class Strain:
+    """
+    How far behind this process's loop is: `share` of the slots that it can serve, 1 at ease.
+
+    Additive or not, any such rule swings around the point it looks for; this
+    one falls by a quarter each time the loop wakes late and rises by a tenth.
+    """
+
+    def __init__(self) -> None:
+        self.share = 1.0
+
+    def note(self, late: float) -> None:
+        """Take note that the loop woke so many seconds late."""
+        self.share = max(_LEAST_SHARE, self.share * _YIELD) if late > _LATE else min(1.0, self.share * _EASE)
+
+    async def watch(self) -> None:
+        """Look twenty times a second, until cancelled."""
+        while True:
+            asleep = time.monotonic()
+            await asyncio.sleep(_LOOK)
+            self.note(time.monotonic() - asleep - _LOOK)
+
 
 class Slots:
     """Bounds the calls that are out; the bound follows rate × latency."""
 
-    def __init__(self, config: ProviderConfig) -> None:
+    def __init__(self, config: ProviderConfig, strain: Strain) -> None:
         self._tps = config.tps
+        self._strain = strain
         self._most = config.max_connections
         self._latency = _FIRST_LATENCY
         self._out = 0
@@ -32,7 +62,7 @@ class Slots:
     @property
     def limit(self) -> int:
         """How many calls may be out now."""
-        wanted = math.ceil(self._tps * self._latency * _MARGIN)
+        wanted = math.ceil(self._tps * self._latency * _MARGIN * self._strain.share)
         return max(_LEAST, min(self._most, wanted))
 
     @property

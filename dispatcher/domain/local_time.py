@@ -1,0 +1,33 @@
+"""What instant a wall clock means, also on the two days a year when it jumps."""
+
+from datetime import UTC, datetime, timedelta, tzinfo
+
+
+def first_instant(wall: datetime, zone: tzinfo) -> datetime:
+    """
+    Give the first instant, in UTC, at which clocks in this zone show `wall`.
+
+    A time that comes twice means its first coming. A time that is skipped
+    means the moment of the jump: the first at which it has passed. `wall`
+    has no zone of its own. Raises OverflowError within a day of year 1 or
+    of year 9999's end.
+    """
+    early = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    if early.astimezone(zone).replace(tzinfo=None) == wall:
+        return early
+    # PEP 495: in a gap, fold 1 reads the wall with the offset after the jump and lands before it.
+    before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    return _jump(before, early, zone)
+
+
+def _jump(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """Find the second at which the offset changes between the two."""
+    old = before.astimezone(zone).utcoffset()
+    low, high = 0, int((after - before) / timedelta(seconds=1))
+    while high - low > 1:
+        middle = (low + high) // 2
+        if (before + timedelta(seconds=middle)).astimezone(zone).utcoffset() == old:
+            low = middle
+        else:
+            high = middle
+    return (before + timedelta(seconds=high)).replace(microsecond=0)

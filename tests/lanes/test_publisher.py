@@ -1,0 +1,119 @@
+"""Publishing: ids reach their lane soon, and a Redis that is away costs the caller nothing."""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from redis import Redis
+
+from dispatcher.domain.tier import Tier
+from dispatcher.lanes.celery_app import make_celery
+from dispatcher.lanes.connect import open_async_redis, open_redis
+from dispatcher.lanes.publisher import Publisher
+from dispatcher.lanes.wake import WakeListener
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """Give a plain client."""
+    client = open_redis(redis_url)
+    yield client
+    client.close()
+
+
+def _publisher(url: str, **options: int) -> Publisher:
+    return Publisher(make_celery(url), open_redis(url), **options)
+
+
+def _entries(redis: Redis, queue: str) -> list[dict[str, object]]:
+    entries = [json.loads(raw) for raw in redis.lrange(queue, 0, -1)]
+    return list(reversed(entries))
+
+
+def _ids(entry: dict[str, object]) -> list[int]:
+    [args, _, _] = json.loads(base64.b64decode(str(entry["body"])))
+    return list(args[0])
+
+
+def test_ids_are_gathered_into_chunks_of_their_tier(redis_url: str, redis: Redis) -> None:
+    publisher = _publisher(redis_url)
+    for start in range(0, 250, 50):
+        publisher.publish(Tier.BULK, range(start, start + 50))
+    publisher.publish(Tier.CRITICAL, [1000])
+    publisher.start()
+    publisher.stop()
+    assert [len(_ids(e)) for e in _entries(redis, "bulk")] == [100, 100, 50]
+    assert [_ids(e) for e in _entries(redis, "critical")] == [[1000]]
+    assert (publisher.published, publisher.dropped) == (251, 0)
+
+
+def test_only_ids_enter_redis(redis_url: str, redis: Redis) -> None:
+    publisher = _publisher(redis_url)
+    publisher.start()
+    publisher.publish(Tier.STANDARD, [7])
+    publisher.stop()
+    [entry] = _entries(redis, "standard")
+    assert json.loads(base64.b64decode(str(entry["body"])))[:2] == [[[7]], {}]
+
+
+def test_an_entry_expires_when_the_clock_has_taken_its_rows_back(redis_url: str, redis: Redis) -> None:
+    publisher = _publisher(redis_url)
+    publisher.start()
+    publisher.publish(Tier.CRITICAL, [7])
+    publisher.stop()
+    [entry] = _entries(redis, "critical")
+    headers = entry["headers"]
+    assert isinstance(headers, dict)
+    left = datetime.fromisoformat(headers["expires"]) - datetime.now(UTC)
+    assert 2 < left.total_seconds() <= 4
+
+
+def test_a_full_queue_drops_and_counts_and_does_not_block() -> None:
+    publisher = _publisher("redis://127.0.0.1:1/0", capacity=2)
+    started = time.monotonic()
+    for i in range(1000):
+        publisher.publish(Tier.BULK, [i])
+    assert time.monotonic() - started < 1
+    assert publisher.dropped == 998
+
+
+def test_a_redis_that_is_away_drops_and_counts() -> None:
+    publisher = _publisher("redis://127.0.0.1:1/0")
+    publisher.start()
+    publisher.publish(Tier.BULK, [1, 2, 3])
+    publisher.wake(datetime.now(UTC))
+    publisher.stop()
+    assert (publisher.published, publisher.dropped) == (0, 3)
+
+
+def test_the_earliest_wake_reaches_the_timer(redis_url: str) -> None:
+    async def story() -> None:
+        redis = open_async_redis(redis_url)
+        bell = WakeListener(redis)
+        assert await bell.next(0.05) is None
+        publisher = _publisher(redis_url)
+        late, early = datetime(2030, 1, 2, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
+        publisher.wake(late)
+        publisher.wake(early)
+        publisher.start()
+        assert await bell.next(5) == early
+        await asyncio.to_thread(publisher.stop)
+        await bell.close()
+        await redis.aclose()
+
+    asyncio.run(story())
+
+
+def test_without_redis_the_timer_only_sleeps() -> None:
+    async def story() -> None:
+        redis = open_async_redis("redis://127.0.0.1:1/0")
+        bell = WakeListener(redis)
+        assert await bell.next(0.1) is None
+        await bell.close()
+        await redis.aclose()
+
+    asyncio.run(story())

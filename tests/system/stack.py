@@ -1,0 +1,161 @@
+"""A whole dispatcher in processes of its own, which a test may kill one by one."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from sqlalchemy.engine import make_url
+
+from dispatcher.domain.tier import Tier
+from dispatcher.embedded.part import Part
+from dispatcher.embedded.ports import free_port
+from dispatcher.embedded.postgres import postgres_part
+from dispatcher.embedded.supervisor import Supervisor
+from dispatcher.embedded.valkey import valkey_part
+from dispatcher.sandbox.recipe import http_options
+from dispatcher.store.migrate import upgrade
+
+_SECRET = "a secret for tests"
+WORKERS = {"critical": 64, "standard": 16, "bulk": 16, "clock": 4, "system": 4}
+
+
+class Stack:
+    """The parts by name: postgres, valkey, sandbox, api, the five workers, beat."""
+
+    def __init__(self, supervisor: Supervisor, *, tps: float, settings: dict[str, str]) -> None:
+        self.supervisor = supervisor
+        self.dir = supervisor.data_dir
+        self._tps = tps
+        self._settings = settings
+        self.sandbox = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=10)
+        self.api = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=30)
+        self.database_url = ""
+
+    def start(self, *, beats: int = 1) -> None:
+        """Start everything in order."""
+        postgres, valkey = postgres_part(self.dir), valkey_part(self.dir)
+        self.supervisor.start(postgres, valkey)
+        self.database_url = postgres.url
+        upgrade(postgres.url)
+        environment = self._environment(postgres.url, valkey.url)
+        self.supervisor.start(self._sandbox(), self._api(environment))
+        self.supervisor.start(*(_worker(name, count, environment) for name, count in WORKERS.items()))
+        self.supervisor.start(*(_beat(n, self.dir, environment) for n in range(beats)))
+
+    def kill(self, name: str) -> None:
+        """Kill a part with -9 and wait until the supervisor has brought it back."""
+        old = self.supervisor.pid(name)
+        self.supervisor.kill(name, signal.SIGKILL)
+        until(lambda: self.supervisor.pid(name) not in {None, old}, seconds=30, what=f"{name} is back")
+
+    def rows(self, sql: str, *parameters: object) -> list[Any]:
+        """Ask the database."""
+        url = make_url(self.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(url, autocommit=True) as connection:
+            cursor = connection.execute(sql, parameters or None)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    def stats(self) -> dict[str, Any]:
+        """Ask the sandbox for its counts."""
+        return dict(self.sandbox.get("/stats").json())
+
+    def close(self) -> None:
+        """Close the clients."""
+        self.sandbox.close()
+        self.api.close()
+
+    def _environment(self, database_url: str, redis_url: str) -> dict[str, str]:
+        receipt_url = str(self.api.base_url.join("/receipts/sandbox"))
+        provider = {
+            "name": "sandbox",
+            "plugin": "http",
+            "options": http_options(str(self.sandbox.base_url), receipt_url=receipt_url, receipt_secret=_SECRET),
+            "tps": self._tps,
+        }
+        return {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "DISPATCHER_PROVIDERS": json.dumps([provider]),
+            "DISPATCHER_SIMULATED_NUMBERS": "true",
+            **self._settings,
+        }
+
+    def _sandbox(self) -> Part:
+        settings = {"receipt_secret": _SECRET, "latency_ms": 50}
+        url = self.sandbox.base_url
+        return Part(
+            name="sandbox",
+            argv=[
+                sys.executable, "-m", "dispatcher.sandbox", "--port", str(url.port),
+                "--settings", json.dumps(settings),
+            ],
+            ready=lambda: _answers(self.sandbox, "/healthz"),
+        )  # fmt: skip
+
+    def _api(self, environment: dict[str, str]) -> Part:
+        code = (
+            "from dispatcher.api.serve import run; from dispatcher.settings import load_settings;"
+            f"run('127.0.0.1', {self.api.base_url.port}, load_settings())"
+        )
+        return Part(
+            name="api",
+            argv=[sys.executable, "-c", code],
+            env=environment,
+            ready=lambda: _answers(self.api, "/readyz"),
+        )
+
+
+@contextmanager
+def running_stack(
+    directory: Path, *, tps: float = 1000, settings: dict[str, str] | None = None, beats: int = 1
+) -> Iterator[Stack]:
+    """Run a stack on this directory."""
+    with Supervisor(directory) as supervisor:
+        stack = Stack(supervisor, tps=tps, settings=settings or {})
+        try:
+            stack.start(beats=beats)
+            yield stack
+        finally:
+            stack.close()
+
+
+def until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
+    """Look ten times a second whether something has come true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not after {seconds} s: {what}")
+        time.sleep(0.1)
+
+
+def _worker(name: str, concurrency: int, environment: dict[str, str]) -> Part:
+    argv: Sequence[str] = [
+        sys.executable, "-m", "celery", "-A", "workers.app", "worker",
+        "-Q", name, "-P", "threads", "-c", str(concurrency), "-n", f"{name}@test",
+        "--without-gossip", "--without-mingle", "-l", "warning",
+    ]  # fmt: skip
+    return Part(
+        name=name, argv=argv, env=environment, nice=10 if name == Tier.BULK else 0, stop_timeout=timedelta(seconds=40)
+    )
+
+
+def _beat(number: int, directory: Path, environment: dict[str, str]) -> Part:
+    schedule = str(directory / f"schedule-{number}")
+    argv = [sys.executable, "-m", "celery", "-A", "workers.app", "beat", "-s", schedule, "--pidfile="]
+    return Part(name=f"beat-{number}" if number else "beat", argv=argv, env=environment)
+
+
+def _answers(client: httpx.Client, path: str) -> bool:
+    try:
+        return client.get(path).is_success
+    except httpx.HTTPError:
+        return False
+

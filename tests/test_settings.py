@@ -1,0 +1,69 @@
+"""Settings: from the environment, from files, checked at start with words for people."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.domain.tier import Tier
+from dispatcher.settings import load_settings
+
+URLS = {"DATABASE_URL": "postgresql://u:hidden@h/d", "REDIS_URL": "redis://h/0"}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Give an environment with only the two URLs."""
+    for name, value in URLS.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_the_two_urls_are_enough_and_are_not_shown(environment: pytest.MonkeyPatch) -> None:
+    settings = load_settings()
+    assert settings.database_url.get_secret_value() == URLS["DATABASE_URL"]
+    assert "hidden" not in repr(settings)
+
+
+def test_missing_urls_are_named_together(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("DATABASE_URL")
+    environment.delenv("REDIS_URL")
+    with pytest.raises(Misconfigured) as caught:
+        load_settings()
+    assert "DATABASE_URL" in str(caught.value)
+    assert "REDIS_URL" in str(caught.value)
+
+
+def test_a_file_holds_a_secret(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.setenv("DATABASE_URL_FILE", str(tmp_path / "url"))
+    (tmp_path / "url").write_text("postgresql://from/file\n")
+    assert load_settings().database_url.get_secret_value() == "postgresql://from/file"
+
+
+def test_a_file_that_is_not_there_is_named(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("REDIS_URL_FILE", "/nowhere/url")
+    with pytest.raises(Misconfigured, match="REDIS_URL_FILE names a file that cannot be read: /nowhere/url"):
+        load_settings()
+
+
+def test_providers_are_json_and_a_bad_field_is_named(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DISPATCHER_PROVIDERS", json.dumps([{"name": "a", "plugin": "http", "tps": 0}]))
+    with pytest.raises(Misconfigured, match=r"DISPATCHER_PROVIDERS\.0\.tps"):
+        load_settings()
+    environment.setenv("DISPATCHER_PROVIDERS", "[{")
+    with pytest.raises(Misconfigured, match="DISPATCHER_PROVIDERS is not JSON"):
+        load_settings()
+
+
+def test_a_providers_own_doubt_policy_comes_before_the_tiers(environment: pytest.MonkeyPatch) -> None:
+    providers = [
+        {"name": "own", "plugin": "http", "doubt": {"bulk": 2}},
+        {"name": "dedupes", "plugin": "http", "dedupes": True},
+    ]
+    environment.setenv("DISPATCHER_PROVIDERS", json.dumps(providers))
+    settings = load_settings()
+    assert settings.doubt("own", Tier.BULK).resends == 2
+    assert settings.doubt("own", Tier.CRITICAL).resends == 3
+    assert settings.doubt("dedupes", Tier.BULK).resends > 10
+    assert settings.doubt(None, Tier.BULK).resends == 0
