@@ -13,6 +13,7 @@ from dispatcher.domain.message import Due, Try
 from dispatcher.domain.provider import Deferred, Outcome, Unknown, Unsent
 from dispatcher.domain.route import route
 from dispatcher.domain.status import Status
+from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Phase
 from dispatcher.service.claimer import Claim, Claimer
 from dispatcher.service.context import Context
@@ -22,8 +23,8 @@ from dispatcher.store import delivery, ledger
 
 log = structlog.get_logger()
 
-_SLOT_WAIT = 1.0
-_NO_SLOT = timedelta(seconds=1)
+_SLOT_WAIT = {Tier.CRITICAL: 1.0, Tier.STANDARD: 3.0, Tier.BULK: 3.0}
+_NO_SLOT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,9 @@ class Courier:
         due, name = message.due, message.providers[0]
         await asyncio.sleep(wait.total_seconds())
         slots = self.slots[name]
-        if not await slots.acquire(_SLOT_WAIT):
-            await self._hold([(due.id, self._ctx.now() + _NO_SLOT)])
+        if not await slots.acquire(_SLOT_WAIT[due.tier]):
+            pause = timedelta(seconds=max(_NO_SLOT, slots.expected_wait))
+            await self._hold([(due.id, self._ctx.now() + pause)])
             return None
         try:
             claim = await self.claimer.claim(due, name)

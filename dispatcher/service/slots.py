@@ -21,16 +21,16 @@ _SMOOTHING = 0.05
 _FIRST_LATENCY = 0.05
 
 _LOOK = 0.05
-_LATE = 0.015
-_EASE, _YIELD, _LEAST_SHARE = 1.1, 0.75, 0.02
+_LATE = 0.05
+_EASE, _YIELD, _LEAST_SHARE = 1.1, 0.85, 0.2
 
 
 class Strain:
     """
     How far behind this process's loop is: `share` of the slots that it can serve, 1 at ease.
 
-    Additive or not, any such rule swings around the point it looks for; this
-    one falls by a quarter each time the loop wakes late and rises by a tenth.
+    Any such rule swings around the point it looks for; this one falls by a
+    seventh each time the loop wakes late and rises by a tenth when it does not.
     """
 
     def __init__(self) -> None:
@@ -69,6 +69,11 @@ class Slots:
     def out(self) -> int:
         """How many calls are out."""
         return self._out
+
+    @property
+    def expected_wait(self) -> float:
+        """How many seconds a newcomer would wait for a slot, at the present latency."""
+        return len(self._waiting) * self._latency / self.limit
 
     async def acquire(self, timeout: float) -> bool:
         """Take a slot, waiting at most so many seconds; False means that none came free."""

@@ -70,7 +70,7 @@ def test_who_waits_in_vain_is_told_and_leaves_no_trace() -> None:
 def test_a_process_that_cannot_follow_lets_fewer_out_and_recovers() -> None:
     strain = Strain()
     slots = Slots(ProviderConfig(name="p", plugin="t", options={}, tps=1000), strain)
-    for _ in range(5):
+    for _ in range(10):
         strain.note(0.1)
     assert slots.limit < 20
     for _ in range(50):

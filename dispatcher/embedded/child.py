@@ -1,0 +1,153 @@
+"""
+The launcher of every part: it takes on an identity, ties its life to its parent's, and becomes the command.
+
+It is a script of its own, on the standard library only, because all this must happen in the child, and
+after a `fork` a process with threads may not run Python. `command` writes its command line.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import os
+import pwd
+import signal
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+
+_CLONE_NEWUSER = 0x10000000
+_PR_SET_PDEATHSIG = 1
+_OVERFLOW_UID = 65534  # what an unmapped owner looks like inside a namespace
+
+
+class Identity(StrEnum):
+    """As whom a part runs; Postgres refuses uid 0 and a uid without a name."""
+
+    SELF = "self"  # as whoever starts it
+    NAMESPACE = "namespace"  # the same user, who is called otherwise inside a user namespace (Linux)
+    NOBODY = "nobody"  # the user `nobody`; only root can become that
+
+
+def command(
+    argv: Sequence[str],
+    *,
+    identity: Identity = Identity.SELF,
+    nice: int = 0,
+    death_signal: int = signal.SIGKILL,
+) -> list[str]:
+    """
+    Give the command line that runs `argv` as a child of the calling process.
+
+    The child gets `death_signal` when the *thread* that started it ends, so
+    start it from one that lives as long as the child should.
+    """
+    options = [
+        f"--parent={os.getpid()}",
+        f"--identity={identity}",
+        f"--nice={nice}",
+        f"--death={death_signal:d}",
+    ]
+    return [sys.executable, "-IS", __file__, *options, "--", *argv]
+
+
+def probe(paths: Sequence[str], *, identity: Identity) -> list[str]:
+    """Give the command line that ends with 0 if `identity` works here and has access to all `paths`."""
+    return [sys.executable, "-IS", __file__, f"--identity={identity}", "--probe", "--", *paths]
+
+
+def main() -> None:
+    """Become what the command line says; never returns normally."""
+    options = _options()
+    with contextlib.suppress(PermissionError):  # a better place in the queue is a wish, not a need
+        os.nice(options.nice)
+    _take(Identity(options.identity))
+    if options.probe:
+        sys.exit(0 if all(_within_reach(path) for path in options.argv) else 1)
+    _die_with(options.parent, options.death)
+    try:
+        os.execvp(options.argv[0], options.argv)  # noqa: S606 - to become the command is the whole point
+    except OSError as error:
+        sys.exit(f"{options.argv[0]}: {error.strerror}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="child", description=__doc__)
+    parser.add_argument("--parent", type=int, default=os.getppid())
+    parser.add_argument("--identity", choices=list(Identity), default=Identity.SELF)
+    parser.add_argument("--nice", type=int, default=0)
+    parser.add_argument("--death", type=int, default=int(signal.SIGKILL))
+    parser.add_argument("--probe", action="store_true")
+    parser.add_argument("argv", nargs="+")
+    return parser.parse_args()
+
+
+def _take(identity: Identity) -> None:
+    match identity:
+        case Identity.NAMESPACE:
+            _enter_user_namespace()
+        case Identity.NOBODY:
+            _become_nobody()
+        case Identity.SELF:
+            pass
+
+
+def _enter_user_namespace() -> None:
+    """Be another user inside, the same one outside: files and signals go on as before, but uid 0 is gone."""
+    if not sys.platform.startswith("linux"):
+        sys.exit("user namespaces exist on Linux only")
+    uid, gid = os.geteuid(), os.getegid()
+    inside = _ordinary_user()
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWUSER) != 0:
+        sys.exit(f"no user namespace: {os.strerror(ctypes.get_errno())}")
+    try:
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{inside.pw_uid} {uid} 1")
+        _write("/proc/self/gid_map", f"{inside.pw_gid} {gid} 1")
+    except OSError as error:
+        sys.exit(f"no user namespace: {error}")
+
+
+def _ordinary_user() -> pwd.struct_passwd:
+    """Give a user with a name, as initdb needs; rather not the one that unmapped owners show as."""
+    ordinary = [user for user in pwd.getpwall() if user.pw_uid != 0]
+    if not ordinary:
+        sys.exit("no user but root has a name here")
+    return min(ordinary, key=lambda user: (user.pw_uid == _OVERFLOW_UID, user.pw_uid))
+
+
+def _become_nobody() -> None:
+    user = pwd.getpwnam("nobody")
+    try:
+        os.setgroups([])
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+    except OSError as error:
+        sys.exit(f"cannot become nobody: {error.strerror}")
+
+
+def _within_reach(path: str) -> bool:
+    if path == "/":  # asks only whether the identity works at all
+        return True
+    return os.access(path, os.R_OK | os.X_OK | (os.W_OK if os.path.isdir(path) else 0))
+
+
+def _die_with(parent: int, death_signal: int) -> None:
+    """
+    Ask the kernel for `death_signal` when the parent dies.
+
+    Comes after each change of credentials, which would clear it (prctl(2)),
+    and looks afterwards whether the parent was gone already.
+    """
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit("the parent is gone")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""One process of a stack: what to run, how to see that it is ready, and how to stop it."""
+
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from dispatcher.embedded.child import Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """
+    A process that a Supervisor keeps alive.
+
+    `env` comes on top of the supervisor's own environment. `prepare` runs
+    before each start, also before a restart, and `clean_up` after a stop. A part without `ready` is ready
+    as soon as it runs. One that dies before it is ready is started again for
+    as long as `start_retry` (a server that meets the remains of its last run),
+    then the start has failed. `url` is where others find it, if that can be said.
+    """
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    url: str = field(default="", repr=False)
+    prepare: Callable[[], None] | None = None
+    clean_up: Callable[[], None] | None = None
+    ready: Callable[[], bool] | None = None
+    ready_timeout: timedelta = timedelta(seconds=30)
+    start_retry: timedelta = timedelta(0)
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_timeout: timedelta = timedelta(seconds=10)
+    identity: Identity = Identity.SELF
+    nice: int = 0

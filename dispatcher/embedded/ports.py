@@ -1,0 +1,50 @@
+"""Which TCP ports can be had."""
+
+import errno
+import socket
+
+from dispatcher.domain.errors import Misconfigured
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_port(host: str = LOOPBACK) -> int:
+    """Give a port that nobody listens on now; another process may be quicker to take it."""
+    with socket.socket(_family(host)) as probe:
+        probe.bind((host, 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def is_free(host: str, port: int) -> bool:
+    """Say whether this process could listen there."""
+    return _fault(host, port) is None
+
+
+def require_free_port(host: str, port: int, what: str, *, option: str = "--port") -> None:
+    """Raise Misconfigured, in words for the one who typed the command, if `what` could not listen there."""
+    fault = _fault(host, port)
+    if fault is None:
+        return
+    if fault.errno == errno.EADDRINUSE:
+        reason = f"port {port} on {host} is taken"
+    else:
+        reason = f"port {port} on {host} cannot be had ({fault.strerror})"
+    raise Misconfigured(f"{reason}, and {what} needs it; choose another with {option}")
+
+
+def _fault(host: str, port: int) -> OSError | None:
+    with socket.socket(_family(host)) as probe:
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # what the servers do: TIME_WAIT is no obstacle
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            return error
+    return None
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

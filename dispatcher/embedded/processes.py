@@ -1,0 +1,140 @@
+"""What the system says about processes that are not ours to wait for: alive, since when, where, with whom."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+_PROC = Path("/proc")
+_POLL = timedelta(milliseconds=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A process that cannot be mistaken for a later one with the same pid."""
+
+    pid: int
+    started: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stat:
+    state: str
+    session: int
+    started: int  # clock ticks since boot
+
+
+def mark(pid: int) -> Mark | None:
+    """Give the mark of a running process; None if there is none, or only a zombie."""
+    if not _has_proc():
+        return _mark_by_ps(pid)
+    stat = _stat(pid)
+    if stat is None or stat.state in "ZX":
+        return None
+    return Mark(pid, f"{_boot()}:{stat.started}")
+
+
+def is_running(process: Mark) -> bool:
+    """Say whether this very process still runs."""
+    return mark(process.pid) == process
+
+
+def session_members(leader: Mark, *, marker: str) -> list[Mark]:
+    """
+    Give what still runs in the session this process led, itself excepted.
+
+    Only processes with `marker` in their environment count: should the
+    session's number have come up again, its owner is a stranger. None are
+    found on systems without /proc.
+    """
+    found = []
+    for pid in _pids():
+        stat = _stat(pid)
+        if stat is not None and pid != leader.pid and stat.session == leader.pid and _carries(pid, marker):
+            found.append(mark(pid))
+    return [member for member in found if member is not None]
+
+
+def works_in(pid: int, folder: Path) -> bool:
+    """Say whether the process has its working directory there, which a postmaster has in its data."""
+    if not _has_proc():
+        said = _ps(pid, "comm=")
+        return "postgres" in said
+    try:
+        return os.path.samefile(_PROC / str(pid) / "cwd", folder)
+    except OSError:
+        return False
+
+
+def send(process: Mark, number: signal.Signals) -> None:
+    """Send a signal to this very process, or to nobody."""
+    if is_running(process):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
+def stop_all(stopping: list[tuple[Mark, signal.Signals]], *, timeout: timedelta) -> None:
+    """Send each its signal and, to those that have not gone by then, SIGKILL; wait until all are gone."""
+    for process, number in stopping:
+        send(process, number)
+    marks = [process for process, _ in stopping]
+    if wait_until(lambda: not any(map(is_running, marks)), timeout=timeout):
+        return
+    for process in marks:
+        send(process, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_running, marks)), timeout=timedelta(seconds=5))
+
+
+def wait_until(condition: Callable[[], bool], *, timeout: timedelta) -> bool:
+    """Wait until the condition holds; False if it still does not after the time-out."""
+    end = time.monotonic() + timeout.total_seconds()
+    while not condition():
+        if time.monotonic() >= end:
+            return False
+        time.sleep(_POLL.total_seconds())
+    return True
+
+
+def _pids() -> Iterator[int]:
+    if _has_proc():
+        yield from (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal())
+
+
+def _stat(pid: int) -> _Stat | None:
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()  # the name before it may hold anything, even ")"
+    return _Stat(state=fields[0], session=int(fields[3]), started=int(fields[19]))
+
+
+def _carries(pid: int, marker: str) -> bool:
+    try:
+        return marker.encode() in (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def _boot() -> str:
+    return (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _has_proc() -> bool:
+    return (_PROC / "self/stat").exists()
+
+
+def _mark_by_ps(pid: int) -> Mark | None:
+    said = _ps(pid, "state=,lstart=").split(maxsplit=1)
+    return Mark(pid, said[1]) if len(said) == 2 and not said[0].startswith("Z") else None
+
+
+def _ps(pid: int, columns: str) -> str:
+    command = ["ps", "-o", columns, "-p", str(pid)]
+    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+    return done.stdout.strip()

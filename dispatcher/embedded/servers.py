@@ -1,0 +1,18 @@
+"""PostgreSQL and Valkey alone, for tests and scripts that need both and nothing else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dispatcher.embedded.postgres import postgres_part
+from dispatcher.embedded.supervisor import Supervisor
+from dispatcher.embedded.valkey import valkey_part
+
+
+@contextmanager
+def embedded_servers(data_dir: Path, *, durable: bool = True) -> Iterator[tuple[str, str]]:
+    """Run both on this directory and give their URLs, as DATABASE_URL and REDIS_URL want them."""
+    with Supervisor(data_dir) as supervisor:
+        postgres, valkey = postgres_part(data_dir, durable=durable), valkey_part(data_dir, durable=durable)
+        supervisor.start(postgres, valkey)
+        yield postgres.url, valkey.url
