@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 
 import structlog
 from celery import Celery
+from sqlalchemy.exc import DBAPIError
 
 from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.domain.provider import ProviderFactory
@@ -22,7 +23,8 @@ from dispatcher.service.context import Context, Way
 from dispatcher.service.database import Database
 from dispatcher.service.pg_time import INTERVAL, PostgresTime
 from dispatcher.settings import ProviderSettings, Settings
-from dispatcher.store.engine import open_engine
+from dispatcher.store.engine import is_away, open_engine
+from dispatcher.store.migrate import newest, upgrade
 
 __all__ = [
     "CLOCK",
@@ -32,6 +34,7 @@ __all__ = [
     "SYSTEM",
     "celery_app",
     "configure_logging",
+    "migrate",
     "open_bell",
     "open_context",
     "open_ways",
@@ -68,8 +71,7 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
     publisher = Publisher(celery_app(settings), bell)
     ways = open_ways(settings)
     publisher.start()
-    await _sample(time)
-    following = asyncio.create_task(_follow(time))
+    following = asyncio.create_task(_follow(time, known=await _sample(time)))
     try:
         yield Context(
             settings=settings,
@@ -114,6 +116,17 @@ def open_ways(settings: Settings) -> Mapping[str, Way]:
     return ways
 
 
+def migrate(settings: Settings) -> str:
+    """Bring the database to the newest migration; give its name. Raises Unavailable."""
+    try:
+        upgrade(settings.database_url.get_secret_value())
+    except DBAPIError as error:
+        if is_away(error):
+            raise Unavailable(f"the database cannot be reached: {_first_line(error.orig)}") from error
+        raise
+    return newest()
+
+
 def configure_logging(settings: Settings) -> None:
     """Write one JSON line for each event to standard error."""
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
@@ -142,10 +155,14 @@ def _check_lease(settings: Settings, provider: ProviderSettings) -> None:
         )
 
 
-async def _follow(time: PostgresTime) -> None:
+def _first_line(error: object) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+async def _follow(time: PostgresTime, *, known: bool) -> None:
     while True:
-        known = await _sample(time)
         await asyncio.sleep(INTERVAL.total_seconds() if known else _RETRY)
+        known = await _sample(time)
 
 
 async def _sample(time: PostgresTime) -> bool:

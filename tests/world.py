@@ -136,11 +136,19 @@ class World:
     def run(self, story: Callable[[], Awaitable[T]], *, credits: int = 10_000) -> T:
         """Open the dispatcher with one account and one sender, run the story, close it."""
 
+        async def with_an_account() -> T:
+            account = await accounts.create(self.ctx, "shop", credits=credits, country="KE")
+            self.sender_id = await accounts.add_sender(self.ctx, account, "SHOP")
+            self.caller = Caller(account, "test")
+            return await story()
+
+        return self.tell(with_an_account)
+
+    def tell(self, story: Callable[[], Awaitable[T]]) -> T:
+        """Open the dispatcher as it is, run the story, close it."""
+
         async def main() -> T:
             async with self.open():
-                account = await accounts.create(self.ctx, "shop", credits=credits, country="KE")
-                self.sender_id = await accounts.add_sender(self.ctx, account, "SHOP")
-                self.caller = Caller(account, "test")
                 return await story()
 
         return asyncio.run(main())

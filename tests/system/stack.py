@@ -1,5 +1,6 @@
 """A whole dispatcher in processes of its own, which a test may kill one by one."""
 
+import asyncio
 import json
 import signal
 import sys
@@ -14,6 +15,7 @@ import httpx
 import psycopg
 from sqlalchemy.engine import make_url
 
+from dispatcher.bootstrap import open_context
 from dispatcher.domain.tier import Tier
 from dispatcher.embedded.part import Part
 from dispatcher.embedded.ports import free_port
@@ -21,6 +23,8 @@ from dispatcher.embedded.postgres import postgres_part
 from dispatcher.embedded.supervisor import Supervisor
 from dispatcher.embedded.valkey import valkey_part
 from dispatcher.sandbox.recipe import http_options
+from dispatcher.service import accounts
+from dispatcher.settings import Settings
 from dispatcher.store.migrate import upgrade
 
 _SECRET = "a secret for tests"
@@ -38,6 +42,7 @@ class Stack:
         self.sandbox = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=10)
         self.api = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=30)
         self.database_url = ""
+        self.token, self.sender_id = "", 0
 
     def start(self, *, beats: int = 1) -> None:
         """Start everything in order."""
@@ -49,6 +54,30 @@ class Stack:
         self.supervisor.start(self._sandbox(), self._api(environment))
         self.supervisor.start(*(_worker(name, count, environment) for name, count in WORKERS.items()))
         self.supervisor.start(*(_beat(n, self.dir, environment) for n in range(beats)))
+        self.token, self.sender_id = asyncio.run(_first_account(postgres.url, valkey.url))
+        until(lambda: self._status() == "ready", seconds=90, what="all lanes consume")
+
+    def post(self, numbers: Sequence[str], *, due: str = "2020-01-01 00:00:00") -> list[int]:
+        """Send through the API until it says 200, as a careful client does; give the messages' ids."""
+        body = {
+            "message_text": "Hello",
+            "delivery_date": due,
+            "sender_id": self.sender_id,
+            "phone_numbers": list(numbers),
+        }
+        for _ in range(100):
+            try:
+                answer = self.api.post(
+                    "/api/v1/sms", json=body, headers={"Authorization": f"bearer {self.token}"}
+                )
+            except httpx.HTTPError:
+                time.sleep(0.2)
+                continue
+            if answer.status_code == httpx.codes.OK:
+                return [i for ids in answer.json()["sms_ids"].values() for i in ids]
+            assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE, answer.text
+            time.sleep(0.2)
+        raise AssertionError("the API did not come back")
 
     def kill(self, name: str) -> None:
         """Kill a part with -9 and wait until the supervisor has brought it back."""
@@ -57,20 +86,34 @@ class Stack:
         until(lambda: self.supervisor.pid(name) not in {None, old}, seconds=30, what=f"{name} is back")
 
     def rows(self, sql: str, *parameters: object) -> list[Any]:
-        """Ask the database."""
+        """Ask the database, once it answers."""
         url = make_url(self.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+        until(lambda: _connects(url), seconds=30, what="Postgres answers")
         with psycopg.connect(url, autocommit=True) as connection:
-            cursor = connection.execute(sql, parameters or None)  # type: ignore[arg-type]
+            cursor = connection.execute(sql, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def stats(self) -> dict[str, Any]:
         """Ask the sandbox for its counts."""
         return dict(self.sandbox.get("/stats").json())
 
+    def submits(self) -> dict[str, list[float]]:
+        """Ask the sandbox for everything it got: when, by our reference."""
+        page: list[dict[str, Any]] = []
+        seen: dict[str, list[float]] = {}
+        while not seen or page:
+            query = {"offset": len(seen), "limit": 5000}
+            page = self.sandbox.get("/messages", params=query).json()
+            seen |= {row["reference"]: row["received_at"] for row in page}
+        return seen
+
     def close(self) -> None:
         """Close the clients."""
         self.sandbox.close()
         self.api.close()
+
+    def _status(self) -> str:
+        return str(self.api.get("/readyz").json()["status"])
 
     def _environment(self, database_url: str, redis_url: str) -> dict[str, str]:
         receipt_url = str(self.api.base_url.join("/receipts/sandbox"))
@@ -113,6 +156,15 @@ class Stack:
         )
 
 
+async def _first_account(database_url: str, redis_url: str) -> tuple[str, int]:
+    settings = Settings(database_url=database_url, redis_url=redis_url)
+    async with open_context(settings, name="test") as ctx:
+        account = await accounts.create(ctx, "demo", credits=1_000_000, country="KE")
+        sender_id = await accounts.add_sender(ctx, account, "DEMO")
+        key = await accounts.create_key(ctx, account, accounts.CredentialKind.BEARER)
+        return key.secret, sender_id
+
+
 @contextmanager
 def running_stack(
     directory: Path, *, tps: float = 1000, settings: dict[str, str] | None = None, beats: int = 1
@@ -151,6 +203,14 @@ def _beat(number: int, directory: Path, environment: dict[str, str]) -> Part:
     schedule = str(directory / f"schedule-{number}")
     argv = [sys.executable, "-m", "celery", "-A", "workers.app", "beat", "-s", schedule, "--pidfile="]
     return Part(name=f"beat-{number}" if number else "beat", argv=argv, env=environment)
+
+
+def _connects(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _answers(client: httpx.Client, path: str) -> bool:

@@ -1,0 +1,1 @@
+"""Ways out: one plug-in a file, found by entry point."""

@@ -1,0 +1,108 @@
+"""
+Placeholders: `{name}` in a string of the settings stands for a value of the message.
+
+One regular expression and one dictionary; nothing is evaluated, and no
+attribute or index of a value can be reached. `{{` and `}}` are single braces.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, cast
+
+from dispatcher.domain.provider import Outgoing
+
+Value = str | int | None
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Values = Mapping[str, Value]
+
+_TOKEN: Final = re.compile(r"\{\{|\}\}|\{([a-z_]+)\}|[{}]")
+_WHOLE: Final = re.compile(r"\{([a-z_]+)\}")
+
+NAMES: Final[Mapping[str, Callable[[Outgoing], Value]]] = {
+    "to": lambda message: message.to,
+    "to_digits": lambda message: message.to.lstrip("+"),
+    "sender": lambda message: message.sender,
+    "text": lambda message: message.text,
+    "reference": lambda message: message.reference,
+    "segments": lambda message: message.segments,
+    "attempt": lambda message: message.attempt,
+    "tier": lambda message: message.tier.value,
+    "not_after": lambda message: message.not_after.isoformat(timespec="seconds"),
+}
+"""What a template may name of a message; `receipt_url` comes from the settings."""
+
+RECEIPT_URL: Final = "receipt_url"
+
+
+def values_of(message: Outgoing, *, receipt_url: str | None) -> Values:
+    """List what the placeholders stand for in this message."""
+    return {RECEIPT_URL: receipt_url, **{name: read(message) for name, read in NAMES.items()}}
+
+
+def check(template: Json) -> None:
+    """Raise ValueError for a placeholder nobody can fill, or a brace that stands alone."""
+    match template:
+        case str():
+            for token in _TOKEN.finditer(template):
+                _check_token(token)
+        case list():
+            for item in template:
+                check(item)
+        case dict():
+            for item in template.values():
+                check(item)
+
+
+def names_in(template: str) -> frozenset[str]:
+    """Name the placeholders of one string."""
+    return frozenset(token[1] for token in _TOKEN.finditer(template) if token[1])
+
+
+def fill(template: str, values: Values) -> str:
+    """Put the values into a string; one that is not there becomes empty."""
+
+    def replace(token: re.Match[str]) -> str:
+        if not token[1]:
+            return token[0][0]
+        value = values[token[1]]
+        return "" if value is None else str(value)
+
+    return _TOKEN.sub(replace, template)
+
+
+def fill_fields(template: Mapping[str, str], values: Values) -> dict[str, str]:
+    """Fill a flat form, a query or headers; a field that is one placeholder without a value is left out."""
+    return {name: fill(text, values) for name, text in template.items() if _whole(text, values) is not None}
+
+
+def fill_json(template: Json, values: Values) -> Json:
+    """
+    Fill all strings of a JSON template; keys stay as they are.
+
+    A string that is one placeholder becomes the value with its type, so
+    "{segments}" is a number; a member whose value is not there is left out.
+    """
+    match template:
+        case str():
+            return _whole(template, values)
+        case list():
+            return [fill_json(item, values) for item in template]
+        case dict():
+            filled = ((name, item, fill_json(item, values)) for name, item in template.items())
+            return {name: value for name, item, value in filled if value is not None or item is None}
+    return template
+
+
+def _whole(text: str, values: Values) -> Value:
+    if token := _WHOLE.fullmatch(text):
+        return values[token[1]]
+    return fill(text, values)
+
+
+def _check_token(token: re.Match[str]) -> None:
+    name = cast("str | None", token[1])
+    if name is not None and name not in NAMES and name != RECEIPT_URL:
+        known = ", ".join(sorted({*NAMES, RECEIPT_URL}))
+        raise ValueError(f"there is no placeholder {{{name}}}; known are {known}")
+    if token[0] in ("{", "}"):
+        raise ValueError(f"a single {token[0]!r} at {token.start()}; write it twice for the character itself")

@@ -1,0 +1,28 @@
+"""`python -m dispatcher.sandbox`: a simulated SMSC on its own."""
+
+import argparse
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from dispatcher.sandbox.server import run
+from dispatcher.sandbox.settings import Settings
+
+
+def main() -> None:
+    """Read the arguments and serve."""
+    parser = argparse.ArgumentParser(prog="python -m dispatcher.sandbox", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8090)
+    parser.add_argument("--settings", default="{}", help="JSON, or @FILE")
+    args = parser.parse_args()
+    text = Path(args.settings[1:]).read_text() if args.settings.startswith("@") else args.settings
+    try:
+        settings = Settings.model_validate_json(text)
+    except ValidationError as wrong:
+        parser.error(str(wrong))
+    run(args.host, args.port, settings)
+
+
+if __name__ == "__main__":
+    main()

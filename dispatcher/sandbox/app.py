@@ -1,0 +1,216 @@
+"""The sandbox's HTTP face: submits on one side, settings and counts on the other."""
+
+import asyncio
+import hmac
+import json
+import time
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from dispatcher.sandbox.network import Message, Network, Submit, Verdict
+from dispatcher.sandbox.numbers import SPECIAL, Answer
+from dispatcher.sandbox.receipts import Receipts
+from dispatcher.sandbox.settings import Settings, http_url
+
+_SILENCE = 120.0
+_MAX_PAGE = 10_000
+_STATUS_OF_ERROR = {"account_refused": 403}
+
+
+class Sandbox:
+    """One simulated SMSC. Its state lives as long as it does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.network = Network(settings)
+        self._receipts: Receipts | None = None
+        self._in_flight = 0
+
+    def app(self) -> web.Application:
+        """Make the application; it opens and closes what it needs with its server."""
+        app = web.Application(client_max_size=1024 * 1024)
+        app.on_startup.append(self._open)
+        app.on_cleanup.append(self._close)
+        app.add_routes(
+            [
+                web.post("/submit", self.submit),
+                web.get("/stats", self.stats),
+                web.get("/messages", self.messages),
+                web.get("/settings", self.settings),
+                web.put("/settings", self.change),
+                web.post("/reset", self.reset),
+                web.get("/numbers", self.numbers),
+                web.get("/healthz", self.healthz),
+            ]
+        )
+        return app
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """Take one message, or not, as its number and the settings say."""
+        received_at = time.time()
+        self._in_flight += 1
+        try:
+            if not self._may_submit(request):
+                self.network.counts.invalid += 1
+                return _refusal(401, "unauthorized", "no or wrong bearer token")
+            try:
+                submit = _read(await request.read(), received_at=received_at)
+            except ValueError as wrong:
+                self.network.counts.invalid += 1
+                return _refusal(400, "invalid", str(wrong))
+            verdict = self.network.submit(submit, now=time.monotonic())
+            await self._report(submit, verdict)
+            if verdict.delay:
+                await asyncio.sleep(verdict.delay)
+            return await _answer(request, verdict)
+        finally:
+            self._in_flight -= 1
+
+    async def stats(self, request: web.Request) -> web.Response:
+        """Say what came in and what went out."""
+        counts = asdict(self.network.counts) | asdict(self._open_receipts.counts)
+        return _json(counts | {"pending_receipts": self._open_receipts.pending, "in_flight": self._in_flight})
+
+    async def messages(self, request: web.Request) -> web.Response:
+        """List what it has: of one reference, or a page of all."""
+        if (reference := request.query.get("reference")) is not None:
+            found = self.network.messages.get(reference)
+            return _json([found.shown()] if found else [])
+        offset, limit = request.query.get("offset", "0"), request.query.get("limit", "100")
+        if not (offset.isdecimal() and limit.isdecimal()):
+            return _refusal(400, "invalid", "offset and limit are numbers")
+        page = self.network.page(offset=int(offset), limit=min(int(limit), _MAX_PAGE))
+        return _json([message.shown() for message in page])
+
+    async def settings(self, request: web.Request) -> web.Response:
+        """Show the settings, secrets hidden."""
+        return _json(self.network.settings.shown())
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Change those settings that are named; they hold from the next submit on."""
+        try:
+            changes = json.loads(await request.read())
+            if not isinstance(changes, dict):
+                return _refusal(400, "invalid", "an object of settings is expected")
+            self.network.change(self.network.settings.changed(changes))
+        except ValidationError as wrong:
+            return _refusal(422, "invalid", str(wrong))
+        except ValueError:
+            return _refusal(400, "invalid", "this is not JSON")
+        return await self.settings(request)
+
+    async def reset(self, request: web.Request) -> web.Response:
+        """Forget all messages, counts and waiting receipts; the settings stay."""
+        self.network.reset()
+        await self._open_receipts.reset()
+        return _json({})
+
+    async def numbers(self, request: web.Request) -> web.Response:
+        """Say what each special ending does."""
+        return _json({f"9900{ending}": script.what for ending, script in SPECIAL.items()})
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        """Say that it lives."""
+        return _json({"status": "ok"})
+
+    @property
+    def _open_receipts(self) -> Receipts:
+        if self._receipts is None:
+            raise RuntimeError("the sandbox's application has not been started")
+        return self._receipts
+
+    async def _open(self, app: web.Application) -> None:
+        self._receipts = Receipts(lambda: self.network.settings)
+
+    async def _close(self, app: web.Application) -> None:
+        await self._open_receipts.close()
+
+    def _may_submit(self, request: web.Request) -> bool:
+        token = self.network.settings.token
+        shown = request.headers.get("Authorization", "")
+        return not token or hmac.compare_digest(shown.encode(), f"Bearer {token}".encode())
+
+    async def _report(self, submit: Submit, verdict: Verdict) -> None:
+        """Schedule the receipts; one that must be there before the answer is sent at once."""
+        url = submit.receipt_url or self.network.settings.receipt_url
+        if not url or not verdict.receipts or verdict.message is None:
+            return
+        delay = verdict.delay + self.network.settings.receipt_delay_ms / 1000
+        for step in verdict.receipts:
+            delay += step.wait
+            for part in step.parts.of(verdict.ids):
+                report = _report_of(submit, None if verdict.script.anonymous else part, step.word)
+                done = partial(_told, verdict.message, step.word)
+                if verdict.script.early:
+                    await self._open_receipts.send_now(url, report, done=done)
+                else:
+                    self._open_receipts.schedule(url, report, delay=delay, done=done)
+
+
+async def _answer(request: web.Request, verdict: Verdict) -> web.Response:
+    match verdict.answer:
+        case Answer.ACCEPTED:
+            return _json({"id": verdict.ids[0], "ids": list(verdict.ids), "status": "accepted"})
+        case Answer.REJECTED:
+            return _refusal(_STATUS_OF_ERROR.get(verdict.script.error, 422), verdict.script.error, "rejected")
+        case Answer.LATER:
+            return _refusal(503, "try_later", "not now", retry_after=verdict.retry_after)
+        case Answer.THROTTLED:
+            return _refusal(429, "throttled", "too fast", retry_after=verdict.retry_after)
+        case Answer.SILENCE:
+            await asyncio.sleep(_SILENCE)
+        case Answer.HANG_UP:
+            pass
+        case Answer.FAILED:
+            return _refusal(500, "internal", "something broke")
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)
+
+
+def _read(body: bytes, *, received_at: float) -> Submit:
+    """Read a submit; ValueError says what is wrong with it."""
+    try:
+        fields: Any = json.loads(body)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if not isinstance(fields, dict):
+        raise ValueError("an object is expected")  # noqa: TRY004 - one kind of error for the caller
+    for name in ("to", "text", "reference"):
+        if not isinstance(fields.get(name), str) or not fields[name]:
+            raise ValueError(f"{name} is missing or not a text")
+    segments = fields.get("segments", 1)
+    if not isinstance(segments, int) or not 1 <= segments <= 255:
+        raise ValueError("segments is not a number from 1 to 255")
+    url = None if fields.get("receipt_url") is None else http_url(str(fields["receipt_url"]))
+    return Submit(
+        reference=fields["reference"],
+        to=fields["to"],
+        sender=fields.get("from"),
+        text=fields["text"],
+        segments=segments,
+        tier=fields.get("tier"),
+        receipt_url=url,
+        received_at=received_at,
+    )
+
+
+def _report_of(submit: Submit, ref: str | None, word: str) -> dict[str, object]:
+    return {"id": ref, "reference": submit.reference, "to": submit.to, "status": word}
+
+
+def _told(message: Message, word: str) -> None:
+    message.status = word
+
+
+def _refusal(status: int, code: str, words: str, *, retry_after: int | None = None) -> web.Response:
+    headers = {"Retry-After": str(retry_after)} if retry_after else None
+    return _json({"error": {"code": code, "message": words}}, status=status, headers=headers)
+
+
+def _json(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    data = json.dumps(body).encode()
+    return web.Response(body=data, status=status, headers=headers, content_type="application/json")

@@ -1,0 +1,224 @@
+"""
+The network behind the sandbox: decides on each submit, and remembers it.
+
+Submits are taken when they are read, before the answer's latency: a client
+that gives up waiting was heard all the same, as in life.
+"""
+
+import math
+import random
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count, islice
+
+from dispatcher.sandbox.numbers import ORDINARY, Answer, Script, Step, script_for
+from dispatcher.sandbox.settings import Settings
+
+_TIMES_KEPT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """One submit as it came in; `received_at` is when its head was read, in epoch seconds."""
+
+    reference: str
+    to: str
+    sender: str | None
+    text: str
+    segments: int
+    tier: str | None
+    receipt_url: str | None
+    received_at: float
+
+
+@dataclass(slots=True)
+class Message:
+    """All submits of one reference."""
+
+    reference: str
+    to: str
+    sender: str | None
+    text: str
+    segments: int
+    tier: str | None
+    attempts: int = 0
+    accepted: int = 0
+    status: str = "submitted"
+    ids: tuple[str, ...] = ()
+    received_at: list[float] = field(default_factory=list)
+
+    def shown(self) -> dict[str, object]:
+        """List all there is of it; `received_at` has one entry a submit, the first twenty."""
+        return {
+            "reference": self.reference,
+            "to": self.to,
+            "from": self.sender,
+            "text": self.text,
+            "segments": self.segments,
+            "tier": self.tier,
+            "attempts": self.attempts,
+            "accepted": self.accepted,
+            "status": self.status,
+            "ids": list(self.ids),
+            "received_at": self.received_at,
+        }
+
+
+@dataclass(slots=True)
+class Counts:
+    """
+    What came in. submits = accepted + rejected + deferred + throttled + lost.
+
+    A duplicate is a submit taken for a reference that was taken before: with
+    `dedupe` it is answered as the first and not sent on, else the phone rings
+    twice. `lost` was hung up on or failed, and not taken.
+    """
+
+    submits: int = 0
+    unique_references: int = 0
+    duplicates: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    deferred: int = 0
+    throttled: int = 0
+    lost: int = 0
+    invalid: int = 0
+    first_at: float | None = None
+    last_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to answer, after `delay` seconds, and the receipts to send."""
+
+    script: Script
+    answer: Answer
+    delay: float
+    message: Message | None
+    ids: tuple[str, ...] = ()
+    receipts: tuple[Step, ...] = ()
+    retry_after: int = 1
+
+
+class Network:
+    """All state of one sandbox, in memory. Only the loop's thread may use it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._run = secrets.token_hex(3)
+        self._numbers = count(1)
+        self.settings = settings
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all messages and counts; ids are never given twice."""
+        self.counts = Counts()
+        self.messages: dict[str, Message] = {}
+        self.change(self.settings)
+
+    def change(self, settings: Settings) -> None:
+        """Behave like this from now on; the random numbers start anew."""
+        self.settings = settings
+        self._random = random.Random(settings.seed)  # noqa: S311 - a simulation that can be repeated
+        self._tokens = settings.tps * settings.burst_s
+        self._filled_at: float | None = None
+
+    def page(self, *, offset: int, limit: int) -> Sequence[Message]:
+        """List messages in the order of their first submit."""
+        return list(islice(self.messages.values(), offset, offset + limit))
+
+    def submit(self, submit: Submit, *, now: float) -> Verdict:
+        """Decide on one submit; `now` is monotonic."""
+        counts = self.counts
+        counts.submits += 1
+        counts.first_at = counts.first_at or submit.received_at
+        counts.last_at = submit.received_at
+        if wait := self._throttle(submit.segments, now=now):
+            counts.throttled += 1
+            return Verdict(
+                ORDINARY, Answer.THROTTLED, self._latency(), None, retry_after=max(1, math.ceil(wait))
+            )
+        message = self._message(submit)
+        script = script_for(submit.to) or self._by_chance()
+        if script.times is not None and message.attempts > script.times:
+            script = replace(script, answer=Answer.ACCEPTED, taken=True)
+        return self._taken(message, script) if script.taken else self._not_taken(message, script)
+
+    def _throttle(self, segments: int, *, now: float) -> float:
+        """Tell how many seconds too early these segments are; a bucket that starts full."""
+        settings = self.settings
+        if not settings.tps:
+            return 0.0
+        room = max(settings.tps * settings.burst_s, segments)
+        elapsed = 0.0 if self._filled_at is None else now - self._filled_at
+        self._tokens = min(room, self._tokens + elapsed * settings.tps)
+        self._filled_at = now
+        if self._tokens < segments:
+            return (segments - self._tokens) / settings.tps
+        self._tokens -= segments
+        return 0.0
+
+    def _message(self, submit: Submit) -> Message:
+        message = self.messages.get(submit.reference)
+        if message is None:
+            message = self.messages[submit.reference] = Message(
+                submit.reference, submit.to, submit.sender, submit.text, submit.segments, submit.tier
+            )
+        message.attempts += 1
+        if len(message.received_at) < _TIMES_KEPT:
+            message.received_at.append(submit.received_at)
+        return message
+
+    def _by_chance(self) -> Script:
+        settings = self.settings
+        if not (
+            settings.reject_rate or settings.defer_rate or settings.unknown_rate or settings.undelivered_rate
+        ):
+            return ORDINARY
+        drawn = self._random.random()
+        for rate, script in (
+            (settings.reject_rate, Script("", Answer.REJECTED, taken=False, error="refused")),
+            (settings.defer_rate, Script("", Answer.LATER, taken=False)),
+            (settings.unknown_rate / 2, Script("", Answer.HANG_UP)),
+            (settings.unknown_rate / 2, Script("", Answer.HANG_UP, taken=False)),
+            (settings.undelivered_rate, Script("", receipts=(Step("UNDELIV"),))),
+        ):
+            if drawn < rate:
+                return script
+            drawn -= rate
+        return ORDINARY
+
+    def _taken(self, message: Message, script: Script) -> Verdict:
+        counts, again = self.counts, message.accepted > 0
+        message.accepted += 1
+        counts.accepted += 1
+        counts.duplicates += again
+        counts.unique_references += not again
+        delay = script.delay + self._latency()
+        if again and self.settings.dedupe:
+            return Verdict(script, script.answer, delay, message, message.ids)
+        parts = message.segments if script.in_parts else 1
+        ids = tuple(f"{self._run}-{number}" for number in islice(self._numbers, parts))
+        message.ids = (*message.ids, *ids)[-_TIMES_KEPT * parts :]
+        message.status = "accepted"
+        return Verdict(script, script.answer, delay, message, ids, script.receipts)
+
+    def _not_taken(self, message: Message, script: Script) -> Verdict:
+        match script.answer:
+            case Answer.REJECTED:
+                self.counts.rejected += 1
+            case Answer.LATER:
+                self.counts.deferred += 1
+            case Answer.THROTTLED:
+                self.counts.throttled += 1
+            case _:
+                self.counts.lost += 1
+        if not message.accepted:
+            message.status = script.error or script.answer.name.lower()
+        return Verdict(script, script.answer, script.delay + self._latency(), message)
+
+    def _latency(self) -> float:
+        settings = self.settings
+        if settings.slow_share and self._random.random() < settings.slow_share:
+            return settings.slow_ms / 1000
+        return settings.latency_ms / 1000

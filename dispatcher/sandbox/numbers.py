@@ -1,0 +1,133 @@
+"""The special numbers: what happens to a message whose number ends in 9900NN; the only source of that."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+
+class Answer(Enum):
+    """What the client gets for its submit."""
+
+    ACCEPTED = auto()  # 200 with the references
+    REJECTED = auto()  # 4xx with an error code
+    LATER = auto()  # 503 with Retry-After
+    THROTTLED = auto()  # 429 with Retry-After
+    FAILED = auto()  # 500
+    SILENCE = auto()  # nothing, for longer than any client waits
+    HANG_UP = auto()  # the connection is closed without a byte
+
+
+class Parts(Enum):
+    """Which references of a message a receipt is about."""
+
+    ALL = auto()
+    ALL_BUT_LAST = auto()
+    LAST = auto()
+
+    def of(self, ids: tuple[str, ...]) -> tuple[str, ...]:
+        """Choose among these."""
+        match self:
+            case Parts.ALL:
+                return ids
+            case Parts.ALL_BUT_LAST:
+                return ids[:-1]
+            case Parts.LAST:
+                return ids[-1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One receipt: its word, and seconds after the one before it."""
+
+    word: str
+    wait: float = 0.0
+    parts: Parts = Parts.ALL
+
+
+DELIVERED: Final = Step("DELIVRD")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """
+    What one number does.
+
+    `taken` says whether the network has the message although the answer may
+    tell otherwise. `times` limits the answer to the first submits of a
+    reference; later ones are accepted.
+    """
+
+    what: str
+    answer: Answer = Answer.ACCEPTED
+    taken: bool = True
+    times: int | None = None
+    error: str = ""
+    delay: float = 0.0
+    receipts: tuple[Step, ...] = (DELIVERED,)
+    early: bool = False  # the receipt is out before the answer
+    anonymous: bool = False  # receipts name our reference only
+    in_parts: bool = False  # one reference for each segment
+
+
+def _rejected(what: str, error: str) -> Script:
+    return Script(what, Answer.REJECTED, taken=False, error=error)
+
+
+def _receipt(what: str, *words: str) -> Script:
+    return Script(what, receipts=tuple(Step(word, wait=0.2 * n) for n, word in enumerate(words)))
+
+
+ORDINARY: Final = Script("accepted, delivered")
+
+SPECIAL: Final[Mapping[str, Script]] = {
+    "00": ORDINARY,
+    # one for each failure code, in the way that is usual for it
+    "30": _rejected("rejected: not a number → 30", "invalid_number"),
+    "31": _rejected("rejected: opted out or blocked → 31", "blocked"),
+    "32": _receipt("accepted, receipt EXPIRED → 32", "EXPIRED"),
+    "33": _receipt("accepted, receipt UNREACH → 33", "UNREACH"),
+    "38": _receipt("accepted, receipt UNDELIV → 38", "UNDELIV"),
+    "39": Script("always 503 with Retry-After: 1 → 39 in the end", Answer.LATER, taken=False),
+    # the same codes the other way round
+    "60": _receipt("accepted, receipt INVALID → 30", "INVALID"),
+    "61": _receipt("accepted, receipt BLOCKED → 31", "BLOCKED"),
+    "62": _rejected("rejected: its validity is over → 32", "expired"),
+    "63": _rejected("rejected: phone or network away → 33", "unreachable"),
+    "68": _rejected("rejected without a reason → 38", "refused"),
+    "69": _rejected("rejected: the account is refused → 39", "account_refused"),
+    # time
+    "40": Script("answers after 2 s, delivered", delay=2.0),
+    "41": Script("429 for the first two submits, then accepted", Answer.THROTTLED, taken=False, times=2),
+    "42": Script("always 429 with Retry-After: 1 → 39 in the end", Answer.THROTTLED, taken=False),
+    # doubt
+    "43": Script("taken and delivered, the first submit gets no answer", Answer.SILENCE, times=1),
+    "44": Script("taken and delivered, no submit gets an answer", Answer.SILENCE),
+    "49": Script("not taken, the first submit is hung up on", Answer.HANG_UP, taken=False, times=1),
+    "50": Script("not taken, every submit is hung up on", Answer.HANG_UP, taken=False),
+    "51": Script("taken and delivered, the first submit is hung up on", Answer.HANG_UP, times=1),
+    "52": Script("not taken, the first submit gets 500", Answer.FAILED, taken=False, times=1),
+    # receipts
+    "45": Script("accepted, never a receipt", receipts=()),
+    "46": Script("the receipt comes before the answer", early=True),
+    "47": _receipt("the receipt comes three times", "DELIVRD", "DELIVRD", "DELIVRD"),
+    "48": _receipt("two receipts: ENROUTE, then delivered", "ENROUTE", "DELIVRD"),
+    "53": _receipt("receipt UNDELIV, then delivered after all → 38, then 13", "UNDELIV", "DELIVRD"),
+    "54": _receipt("a receipt with a word nobody knows: stays 12", "MOONED"),
+    "55": Script("the receipt names our reference only", anonymous=True),
+    "56": Script("one reference for each segment, all delivered", in_parts=True),
+    "57": Script(
+        "one reference for each segment, the last undelivered → 38",
+        in_parts=True,
+        receipts=(Step("DELIVRD", parts=Parts.ALL_BUT_LAST), Step("UNDELIV", parts=Parts.LAST)),
+    ),
+}
+
+_ENDING: Final = re.compile(r"9900(\d\d)$")
+
+
+def script_for(number: str) -> Script | None:
+    """Find what a special number does; None for every other number, and those are delivered."""
+    ending = _ENDING.search(number)
+    return SPECIAL.get(ending[1]) if ending else None

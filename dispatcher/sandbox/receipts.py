@@ -1,0 +1,210 @@
+"""
+Sending receipts over HTTP, for as long as it takes.
+
+Receipts wait in one line for each receiving server. While that server is away
+one receipt at a time knocks, with a growing pause; when it is back all connections
+are used again. A receipt it refuses with 4xx is dropped and counted.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from dispatcher.sandbox.settings import Settings
+
+SIGNATURE_HEADER: Final = "X-Sandbox-Signature"
+
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 3.0
+_MAX_AGE: Final = 1800.0
+_MAX_WAITING: Final = 500_000
+_CALL_TIMEOUT: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One report on its way to one URL; `done` is called when it has been taken."""
+
+    url: str
+    report: dict[str, object]
+    born: float
+    done: Callable[[], None]
+
+
+@dataclass(slots=True)
+class ReceiptCounts:
+    """What became of the receipts; `receipts_sent` counts those a receiver took."""
+
+    receipts_sent: int = 0
+    receipts_retried: int = 0
+    receipts_refused: int = 0
+    receipts_dropped: int = 0
+
+
+class Receipts:
+    """All lines of receipts. Open it inside the running loop, and close it."""
+
+    def __init__(self, settings: Callable[[], Settings]) -> None:
+        self.settings = settings
+        self.counts = ReceiptCounts()
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=_CALL_TIMEOUT),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+        self._loop = asyncio.get_running_loop()
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._lines: dict[str, _Line] = {}
+
+    @property
+    def pending(self) -> int:
+        """How many are not delivered yet, those included whose time has not come."""
+        return len(self._timers) + sum(line.pending for line in self._lines.values())
+
+    def schedule(
+        self, url: str, report: dict[str, object], *, delay: float, done: Callable[[], None]
+    ) -> None:
+        """Send this report `delay` seconds from now."""
+
+        def due() -> None:
+            self._timers.discard(timer)
+            self._line(url).add(Receipt(url, report, self._loop.time(), done))
+
+        timer = self._loop.call_later(delay, due)
+        self._timers.add(timer)
+
+    async def send_now(self, url: str, report: dict[str, object], *, done: Callable[[], None]) -> None:
+        """Send this report and wait until it has been tried once."""
+        await self._line(url).try_now(Receipt(url, report, self._loop.time(), done))
+
+    async def reset(self) -> None:
+        """Forget all receipts and counts."""
+        self.counts = ReceiptCounts()
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        lines, self._lines = self._lines, {}
+        for line in lines.values():
+            await line.close()
+
+    async def close(self) -> None:
+        """Stop; what was not delivered is lost."""
+        await self.reset()
+        await self.session.close()
+
+    def _line(self, url: str) -> "_Line":
+        origin = str(URL(url).origin())
+        if origin not in self._lines:
+            self._lines[origin] = _Line(self)
+        return self._lines[origin]
+
+
+class _Line:
+    """The receipts that wait for one server."""
+
+    def __init__(self, owner: Receipts) -> None:
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Receipt] = deque()
+        self._sending: dict[asyncio.Task[int | None], list[Receipt]] = {}
+        self._pause = 0.0
+        self._wake: asyncio.TimerHandle | None = None
+
+    @property
+    def pending(self) -> int:
+        return len(self._waiting) + sum(map(len, self._sending.values()))
+
+    def add(self, receipt: Receipt) -> None:
+        if len(self._waiting) >= _MAX_WAITING:
+            self._waiting.popleft()
+            self._owner.counts.receipts_dropped += 1
+        self._waiting.append(receipt)
+        self._pump()
+
+    async def try_now(self, receipt: Receipt) -> None:
+        self._settle([receipt], await self._post([receipt]))
+        self._pump()
+
+    async def close(self) -> None:
+        self._waiting.clear()
+        if self._wake:
+            self._wake.cancel()
+        for task in self._sending:
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+
+    def _pump(self) -> None:
+        """Start as many calls as there are connections; one while the server is away, none in the pause."""
+        if self._wake is not None:
+            return
+        most = 1 if self._pause else self._owner.settings().receipt_connections
+        while self._waiting and len(self._sending) < most:
+            if batch := self._next_batch():
+                task = self._loop.create_task(self._post(batch))
+                self._sending[task] = batch
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[int | None]) -> None:
+        batch = self._sending.pop(task)
+        if not task.cancelled():
+            self._settle(batch, task.result())
+            self._pump()
+
+    def _next_batch(self) -> list[Receipt]:
+        """Take what waits for the same URL, in order; too old ones are dropped."""
+        batch: list[Receipt] = []
+        oldest, most = self._loop.time() - _MAX_AGE, self._owner.settings().receipt_batch
+        while self._waiting and len(batch) < most and (not batch or batch[0].url == self._waiting[0].url):
+            receipt = self._waiting.popleft()
+            if receipt.born < oldest:
+                self._owner.counts.receipts_dropped += 1
+            else:
+                batch.append(receipt)
+        return batch
+
+    def _settle(self, batch: list[Receipt], status: int | None) -> None:
+        counts = self._owner.counts
+        if status is None or status >= 500 or status in (408, 429):
+            counts.receipts_retried += len(batch)
+            self._waiting.extendleft(reversed(batch))
+            self._rest()
+            return
+        self._pause = 0.0
+        if 200 <= status < 300:
+            counts.receipts_sent += len(batch)
+            for receipt in batch:
+                receipt.done()
+        else:
+            counts.receipts_refused += len(batch)
+
+    async def _post(self, batch: list[Receipt]) -> int | None:
+        """Answer the HTTP status, None without an answer."""
+        body = json.dumps({"reports": [receipt.report for receipt in batch]}).encode()
+        headers = {"Content-Type": "application/json"}
+        if secret := self._owner.settings().receipt_secret:
+            headers[SIGNATURE_HEADER] = hmac.digest(secret.encode(), body, hashlib.sha256).hex()
+        try:
+            async with self._owner.session.post(
+                batch[0].url, data=body, headers=headers, allow_redirects=False
+            ) as answer:
+                return answer.status
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return None
+
+    def _rest(self) -> None:
+        if self._wake is None:
+            self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._wake = self._loop.call_later(self._pause, self._awake)
+
+    def _awake(self) -> None:
+        self._wake = None
+        self._pump()

@@ -1,0 +1,68 @@
+"""How the `http` provider speaks to the sandbox: the one set of options for `up`, tests and documents."""
+
+from dispatcher.sandbox.receipts import SIGNATURE_HEADER
+
+REJECTIONS = {
+    "invalid_number": 30,
+    "blocked": 31,
+    "expired": 32,
+    "unreachable": 33,
+    "refused": 38,
+    "account_refused": 39,
+}
+"""The sandbox's error codes, and ours."""
+
+WORDS: dict[str, int | None] = {
+    "DELIVRD": 13,
+    "INVALID": 30,
+    "BLOCKED": 31,
+    "EXPIRED": 32,
+    "UNREACH": 33,
+    "UNDELIV": 38,
+    "ENROUTE": None,
+}
+"""The words of its receipts; MOONED is missing on purpose."""
+
+
+def http_options(
+    base_url: str,
+    *,
+    receipt_url: str | None = None,
+    token: str | None = None,
+    receipt_secret: str | None = None,
+) -> dict[str, object]:
+    """Make the options; `token` and `receipt_secret` are those of the sandbox's settings."""
+    receipts: dict[str, object] = {
+        "items": "reports",
+        "ref": "id",
+        "reference": "reference",
+        "status": "status",
+        "words": dict(WORDS),
+    }
+    if receipt_secret:
+        signature = {"kind": "hmac-sha256", "header": SIGNATURE_HEADER, "secret": receipt_secret}
+        receipts["signature"] = signature
+    options: dict[str, object] = {
+        "url": f"{base_url.rstrip('/')}/submit",
+        "json": {
+            "to": "{to}",
+            "from": "{sender}",
+            "text": "{text}",
+            "reference": "{reference}",
+            "segments": "{segments}",
+            "tier": "{tier}",
+            "receipt_url": "{receipt_url}",
+        },
+        "reference": {"path": "ids"},
+        "reason": "error.code",
+        "rules": [
+            {"http": "4xx", "path": "error.code", "equals": word, "then": "rejected", "code": code}
+            for word, code in REJECTIONS.items()
+        ],
+        "receipts": receipts,
+    }
+    if receipt_url:
+        options["receipt_url"] = receipt_url
+    if token:
+        options["auth"] = {"kind": "bearer", "token": token}
+    return options

@@ -1,0 +1,54 @@
+"""What can be set, and changed while the sandbox runs."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from yarl import URL
+
+SECRETS = frozenset({"token", "receipt_secret"})
+
+
+def http_url(text: str) -> str:
+    """Check that this is an absolute http or https URL; ValueError if not."""
+    url = URL(text)
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError(f"{text!r} is not an absolute http or https URL")
+    return text
+
+
+class Settings(BaseModel):
+    """
+    How the simulated network behaves towards numbers that are not special.
+
+    Rates are probabilities, drawn from a generator started with `seed`, so
+    that a run with one client can be repeated. `token` None lets everybody in.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    latency_ms: float = Field(20, ge=0)
+    slow_share: float = Field(0, ge=0, le=1)
+    slow_ms: float = Field(2000, ge=0)
+    tps: float = Field(0, ge=0, description="segments a second; 0 is no limit")
+    burst_s: float = Field(1, gt=0, description="how many seconds' worth of tps may come at once")
+    reject_rate: float = Field(0, ge=0, le=1)
+    defer_rate: float = Field(0, ge=0, le=1)
+    unknown_rate: float = Field(0, ge=0, le=1, description="hung up on; half of these were taken")
+    undelivered_rate: float = Field(0, ge=0, le=1)
+    seed: int = 1
+    dedupe: bool = False
+    token: str | None = None
+    receipt_url: Annotated[str, AfterValidator(http_url)] | None = None
+    receipt_secret: str | None = None
+    receipt_delay_ms: float = Field(200, ge=0)
+    receipt_batch: int = Field(50, ge=1, le=1000)
+    receipt_connections: int = Field(20, ge=1, le=200)
+
+    def changed(self, changes: dict[str, object]) -> "Settings":
+        """Make settings with these changes; what is not named stays."""
+        return Settings.model_validate(self.model_dump() | changes)
+
+    def shown(self) -> dict[str, object]:
+        """List them with the secrets hidden."""
+        values: dict[str, object] = self.model_dump()
+        return {name: "***" if value and name in SECRETS else value for name, value in values.items()}

@@ -1,0 +1,30 @@
+import re
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+PROGRAM = [sys.executable, "-m", "dispatcher.sandbox"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_program_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [*PROGRAM, "--port", "0", "--settings", '{"tps": 7}'], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = re.search(r"http://\S+", process.stdout.readline())
+        assert said is not None
+        assert httpx.get(f"{said[0]}/settings", trust_env=False).json()["tps"] == 7
+        process.send_signal(number)
+        assert process.wait(10) == 0
+
+
+def test_a_wrong_setting_is_said_and_nothing_is_served() -> None:
+    ended = subprocess.run(
+        [*PROGRAM, "--settings", '{"tps": -1}'], check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 2
+    assert "tps" in ended.stderr
