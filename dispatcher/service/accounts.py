@@ -14,6 +14,7 @@ from dispatcher.domain.errors import AlreadyExists, Invalid, NotAuthenticated, N
 from dispatcher.domain.submission import Account, Caller
 from dispatcher.service.context import Context
 from dispatcher.store import accounts, ledger
+from dispatcher.store.accounts import Sender
 
 log = structlog.get_logger()
 
@@ -79,6 +80,11 @@ async def find(ctx: Context, name: str) -> Account:
     return account
 
 
+async def every(ctx: Context) -> list[Account]:
+    """List all accounts, by name."""
+    return await ctx.database.transact(accounts.every)
+
+
 async def top_up(ctx: Context, account: Account, amount: int, *, note: str = "") -> int:
     """Add credits; give the new balance. Raises Invalid for an amount that is not above zero."""
     _check_credits(amount, least=1)
@@ -115,6 +121,11 @@ async def add_sender(ctx: Context, account: Account, name: str) -> int:
     if sender_id is None:
         raise AlreadyExists(f"account {account.name!r} has a sender {name!r} already")
     return sender_id
+
+
+async def senders(ctx: Context, account: Account) -> list[Sender]:
+    """List an account's senders, the oldest first."""
+    return await ctx.database.transact(lambda c: accounts.senders(c, account.id))
 
 
 def _digest(secret: str) -> bytes:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.errors import NotFound, Unavailable
-from dispatcher.domain.provider import ReceiptRequest
+from dispatcher.domain.errors import BadReceipt, NotFound, Unavailable
+from dispatcher.domain.provider import ReceiptRequest, Report
 from dispatcher.domain.receipt import Current, read_receipt
 from dispatcher.domain.status import Status
 from dispatcher.service.context import Context
@@ -37,7 +37,7 @@ async def take_in(ctx: Context, provider: str, request: ReceiptRequest) -> int:
         raise NotFound(f"there is no provider {provider!r} here")
     reports = way.provider.read_receipt(request)
     if reports:
-        cleaned = [replace(report, reason=clean(report.reason)) for report in reports]
+        cleaned = [_cleaned(report) for report in reports]
         await ctx.database.transact(lambda c: receipts.insert(c, provider, cleaned, now=ctx.now()))
     return len(reports)
 
@@ -73,6 +73,12 @@ class Matcher:
                 await match(self._ctx)
             except Unavailable as error:
                 log.warning("receipts_left_to_the_clock", error=str(error))
+
+
+def _cleaned(report: Report) -> Report:
+    if report.ref is not None and clean(report.ref) != report.ref:
+        raise BadReceipt("the reference is too long, or has a character that cannot be kept")
+    return replace(report, reason=clean(report.reason))
 
 
 async def _match(ctx: Context, connection: AsyncConnection) -> int:

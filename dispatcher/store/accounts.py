@@ -17,6 +17,7 @@ INSERT INTO accounts (name, default_country, timezone) VALUES (:name, :country, 
 ON CONFLICT (name) DO NOTHING RETURNING id
 """)
 _BY_NAME = text(f"SELECT {_COLUMNS} FROM accounts a WHERE name = :name")
+_ALL = text(f"SELECT {_COLUMNS} FROM accounts a ORDER BY name")
 _BY_CREDENTIAL = text(f"""
 SELECT {_COLUMNS}, c.id AS credential_id, c.last_used_at
 FROM credentials c JOIN accounts a ON a.id = c.account_id
@@ -32,6 +33,9 @@ _INSERT_CREDENTIAL = text("""
 INSERT INTO credentials (account_id, kind, digest, hint, expires_at)
 VALUES (:account_id, :kind, :digest, :hint, :expires_at) RETURNING id
 """)
+_SENDERS = text(
+    "SELECT id, name, is_default, disabled_at FROM senders WHERE account_id = :account_id ORDER BY id"
+)
 _INSERT_SENDER = text("""
 INSERT INTO senders (account_id, name, is_default)
 VALUES (:account_id, :name, NOT EXISTS (SELECT 1 FROM senders WHERE account_id = :account_id AND is_default))
@@ -52,6 +56,16 @@ class Holder:
     last_used_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A sender ID of an account; who names none gets the default one."""
+
+    id: int
+    name: str
+    is_default: bool
+    disabled_at: datetime | None
+
+
 async def insert(connection: AsyncConnection, name: str, *, country: str | None, timezone: str) -> int | None:
     """Write an account; None means that the name is taken."""
     parameters = {"name": name, "country": country, "timezone": timezone}
@@ -62,6 +76,11 @@ async def by_name(connection: AsyncConnection, name: str) -> Account | None:
     """Find an account."""
     row = (await connection.execute(_BY_NAME, {"name": name})).one_or_none()
     return None if row is None else _account(row)
+
+
+async def every(connection: AsyncConnection) -> list[Account]:
+    """Read all accounts, by name."""
+    return [_account(row) for row in await connection.execute(_ALL)]
 
 
 async def by_credential(
@@ -111,6 +130,12 @@ async def insert_credential(
 async def insert_sender(connection: AsyncConnection, account_id: int, name: str) -> int | None:
     """Write a sender, the account's first one as its default; None means that it is there already."""
     return _number(await connection.scalar(_INSERT_SENDER, {"account_id": account_id, "name": name}))
+
+
+async def senders(connection: AsyncConnection, account_id: int) -> list[Sender]:
+    """Read all senders of an account, the oldest first."""
+    rows = await connection.execute(_SENDERS, {"account_id": account_id})
+    return [Sender(row.id, row.name, row.is_default, row.disabled_at) for row in rows]
 
 
 async def find_sender(connection: AsyncConnection, account_id: int, sender_id: int | None) -> int | None:

@@ -1,0 +1,1 @@
+"""The HTTP side: a front that picks the application, the dialects, receipts and health."""

@@ -1,0 +1,41 @@
+"""The API of one process: the dialects, the receipts and the health, behind one front."""
+
+from functools import partial
+
+from dispatcher.api import health, receipts
+from dispatcher.api.dialects import scheduler
+from dispatcher.api.door import Door
+from dispatcher.api.front import Front
+from dispatcher.api.overview import overview
+from dispatcher.api.runtime import open_runtime
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.service.context import Context
+from dispatcher.settings import Settings, load_settings
+
+DIALECTS: tuple[Door, ...] = (scheduler.door,)
+"""A dialect is one file and one entry here."""
+
+
+def create_app(settings: Settings | None = None, *, context: Context | None = None) -> Front:
+    """
+    Build the ASGI application; nothing is opened before the server starts it.
+
+    Without settings they are read from the environment, so that this is a
+    factory for `uvicorn --factory`. A `context` that is open already is used
+    and left open. Raises Misconfigured.
+    """
+    settings = settings or load_settings()
+    dialects = _enabled(settings)
+    return Front(
+        [*dialects, receipts.door, health.door, overview(dialects)],
+        partial(open_runtime, settings, context),
+        body_limit=settings.body_limit,
+        bulk_body_limit=settings.bulk_body_limit,
+    )
+
+
+def _enabled(settings: Settings) -> list[Door]:
+    known = {door.name for door in DIALECTS}
+    if unknown := sorted(settings.disabled_dialects - known):
+        raise Misconfigured(f"DISPATCHER_DISABLED_DIALECTS names {unknown}; there are {sorted(known)}")
+    return [door for door in DIALECTS if door.name not in settings.disabled_dialects]

@@ -1,0 +1,1 @@
+"""One file and one application for each HTTP dialect: translation only."""

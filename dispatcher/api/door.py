@@ -1,0 +1,120 @@
+"""
+A door: one application behind the front, with the paths it claims and its words for a failure.
+
+Each dialect is one, and so are health, receipts and the list of dialects.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
+
+from dispatcher.api.failure import Failure, failure_of
+from dispatcher.domain.errors import DispatchError
+
+Envelope = Callable[[Failure], object]
+"""Gives the body of a failure, to be written as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A path and all below it, whole and unstripped. `bulk` allows the larger body."""
+
+    path: str
+    bulk: bool = False
+
+
+class Json(JSONResponse):
+    """Real characters, not escapes; half a surrogate pair, which UTF-8 cannot write, comes out as "?"."""
+
+    media_type = "application/json; charset=utf-8"
+
+    def render(self, content: object) -> bytes:
+        """Write UTF-8."""
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+class Door:
+    """
+    Add routes to `app`; every failure under its claims leaves in its `envelope`.
+
+    `docs` is the path under which its OpenAPI and its page are, None for
+    none. `challenge` is what a 401 names as WWW-Authenticate.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        title: str,
+        claims: Sequence[Claim],
+        envelope: Envelope,
+        description: str = "",
+        docs: str | None = None,
+        challenge: str | None = None,
+        media_type: str = Json.media_type,
+    ) -> None:
+        self.name = name
+        self.title = title
+        self.claims = tuple(claims)
+        self.docs_url = None if docs is None else f"{docs}/docs"
+        self._envelope = envelope
+        self._challenge = challenge
+        self._media_type = media_type
+        self.app = FastAPI(
+            title=title,
+            description=description,
+            openapi_url=None if docs is None else f"{docs}/openapi.json",
+            docs_url=self.docs_url,
+            redoc_url=None,
+            swagger_ui_oauth2_redirect_url=None,
+            redirect_slashes=False,  # a redirect breaks a POST
+            default_response_class=Json,
+        )
+        for kind in (DispatchError, HTTPException, RequestValidationError, Exception):
+            self.app.add_exception_handler(kind, self._handler())
+
+    def refuse(self, failure: Failure) -> Response:
+        """Build the answer that says what went wrong."""
+        headers = dict(failure.headers)
+        if failure.status == 401 and self._challenge is not None:
+            headers["WWW-Authenticate"] = self._challenge
+        body = self._envelope(failure)
+        return Json(body, failure.status, headers=headers, media_type=self._media_type)
+
+    def _handler(self) -> Callable[[Request, Exception], Awaitable[Response]]:
+        async def handle(request: Request, error: Exception) -> Response:
+            response = self.refuse(failure_of(error))
+            if response.status_code == 405:
+                response.headers["Allow"] = self._allowed(request)
+            return response
+
+        return handle
+
+    def _allowed(self, request: Request) -> str:
+        """Name all methods of a path: routes that share one each know only their own."""
+        methods: set[str] = set()
+        for route in self.app.routes:
+            match, _ = route.matches(request.scope)
+            if match is not Match.NONE:
+                methods |= getattr(route, "methods", None) or set()
+        return ", ".join(sorted(methods))
+
+
+def problem(failure: Failure) -> object:
+    """Give RFC 9457 problem details: the envelope of what is no dialect."""
+    return {
+        "type": "about:blank",
+        "title": failure.status.phrase,
+        "status": failure.status.value,
+        "detail": failure.message,
+    }
+
+
+PROBLEM = "application/problem+json"

@@ -1,0 +1,177 @@
+"""
+The front of the API: it opens the dispatcher once and picks the door of each request.
+
+No mounts: a door gets the full path. The longest claim wins, and a claim ends
+at a slash, so `/api/v1/sms/send` may belong to another door than `/api/v1`.
+What is the same at every door is done here: the size of a body, the request
+id, the access log, and the answer to a path nobody claims.
+"""
+
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
+
+from dispatcher.api.door import PROBLEM, Claim, Door, problem
+from dispatcher.api.failure import CRASHED, UNCLAIMED, failure_of, too_large
+from dispatcher.api.runtime import Runtime
+from dispatcher.domain.errors import DispatchError, Misconfigured
+
+log = structlog.get_logger()
+
+_PATH = re.compile(r"(/[^/]+)+")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:+=@/-]{1,128}")
+_NOBODY = Door("nobody", title="", claims=(), envelope=problem, media_type=PROBLEM)
+
+
+class Front:
+    """The ASGI application. Raises Misconfigured when two doors claim the same path."""
+
+    def __init__(
+        self,
+        doors: Sequence[Door],
+        open_runtime: Callable[[], AbstractAsyncContextManager[Runtime]],
+        *,
+        body_limit: int,
+        bulk_body_limit: int,
+    ) -> None:
+        self._doors = _by_path(doors)
+        self._depth = max((path.count("/") for path in self._doors), default=0)
+        self._open_runtime = open_runtime
+        self._limits = {False: body_limit, True: bulk_body_limit}
+        self._runtime: Runtime | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the life of the server."""
+        match scope["type"]:
+            case "http":
+                await self._serve(scope, receive, send)
+            case "lifespan":
+                await self._live(receive, send)
+            case "websocket":
+                await send({"type": "websocket.close", "code": 1000})
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Open what the doors work with, for as long as the block lasts."""
+        async with self._open_runtime() as self._runtime:
+            try:
+                yield
+            finally:
+                self._runtime = None
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Speak the lifespan protocol. What is wrong at start is said in one line."""
+        async with AsyncExitStack() as stack:
+            await receive()
+            try:
+                await stack.enter_async_context(self.opened())
+            except DispatchError as error:
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        request_id = _request_id(scope)
+        answer = _Answer(send, request_id)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._answer(scope, receive, answer)
+            finally:
+                log.info(
+                    "request_answered",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=answer.status,
+                    ms=round((time.perf_counter() - started) * 1000, 1),
+                )
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        door, claim = self._door(scope["path"])
+        limit = self._limits[claim.bulk]
+        scope = {**scope, "state": {**scope.get("state", {}), "runtime": self._runtime}}
+        try:
+            if door is _NOBODY:
+                await door.refuse(UNCLAIMED)(scope, receive, answer)
+            elif _announced(scope) > limit:
+                await door.refuse(failure_of(too_large(limit)))(scope, receive, answer)
+            else:
+                await door.app(scope, _counted(receive, limit), answer)
+        except ClientDisconnect:
+            log.info("client_left")
+        except Exception:  # the outermost frame of a request: the door has answered 500 where it could
+            log.exception("request_crashed")
+            if answer.status is None:
+                await door.refuse(CRASHED)(scope, receive, answer)
+
+    def _door(self, path: str) -> tuple[Door, Claim]:
+        steps = path.split("/", self._depth + 1)[: self._depth + 1]
+        for length in range(len(steps), 1, -1):
+            found = self._doors.get("/".join(steps[:length]))
+            if found is not None:
+                return found
+        return _NOBODY, Claim("/")
+
+
+class _Answer:
+    """Sends on what a door answers, with the request id in it, and remembers the status."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = int(message["status"])
+            MutableHeaders(scope=message)["X-Request-ID"] = self._request_id
+        await self._send(message)
+
+
+def _by_path(doors: Sequence[Door]) -> Mapping[str, tuple[Door, Claim]]:
+    claimed: dict[str, tuple[Door, Claim]] = {}
+    for door in doors:
+        for claim in door.claims:
+            if not _PATH.fullmatch(claim.path):
+                raise Misconfigured(
+                    f"{door.name} claims {claim.path!r}: a path starts with / and ends without"
+                )
+            if claim.path in claimed:
+                raise Misconfigured(f"{claimed[claim.path][0].name} and {door.name} both claim {claim.path}")
+            claimed[claim.path] = (door, claim)
+    return claimed
+
+
+def _request_id(scope: Scope) -> str:
+    """Give the client's own id if it is fit for a log line, else a new one."""
+    told = Headers(scope=scope).get("x-request-id", "")
+    return told if _REQUEST_ID.fullmatch(told) else uuid4().hex
+
+
+def _announced(scope: Scope) -> int:
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length) if re.fullmatch(r"[0-9]{1,18}", length) else 0
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    """Count the bytes as they come, for a body that came without its length. Raises HTTPException, 413."""
+    taken = 0
+
+    async def count() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise too_large(limit)
+        return message
+
+    return count

@@ -1,0 +1,31 @@
+"""Running the API on uvicorn, until it is told to stop."""
+
+from datetime import timedelta
+
+import uvicorn
+
+from dispatcher.api.app import create_app
+from dispatcher.bootstrap import configure_logging
+from dispatcher.settings import Settings
+
+_GRACE = timedelta(seconds=20)
+
+
+def run(host: str, port: int, settings: Settings) -> None:
+    """
+    Serve until SIGTERM or Ctrl-C; requests under way then have 20 seconds to end.
+
+    Ends the process with a status above zero when it cannot start. Raises
+    Misconfigured.
+    """
+    configure_logging(settings)
+    uvicorn.run(
+        create_app(settings),
+        host=host,
+        port=port,
+        lifespan="on",
+        access_log=False,  # the front writes its own, without the query
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=int(_GRACE.total_seconds()),
+    )

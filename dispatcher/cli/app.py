@@ -1,0 +1,73 @@
+"""The command line: which command is where, and how errors are told."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import typer
+
+from dispatcher.domain.errors import DispatchError, Invalid, InvalidSubmission, Misconfigured
+
+_HELP = "An SMS dispatcher: windows, priority tiers, five HTTP dialects in, any provider out."
+
+# Each command's module has `add`. Only the wanted one is loaded: half of them need nothing of what
+# takes a second or two to import.
+_COMMANDS = {
+    "up": "up",
+    "demo": "demo.command",
+    "send": "send",
+    "message": "message",
+    "lanes": "lanes",
+    "account": "accounts",
+    "key": "accounts",
+    "sender": "accounts",
+    "doctor": "doctor",
+    "migrate": "processes",
+    "api": "processes",
+    "worker": "processes",
+    "beat": "processes",
+    "flower": "processes",
+    "sandbox": "processes",
+}
+
+_BAD_INPUT = (Invalid, InvalidSubmission, Misconfigured)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit: 0 is done, 1 is refused or failed, 2 is a wrong input or setting."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        build(arguments)(args=list(arguments), prog_name="dispatcher")
+    except DispatchError as error:
+        _fail(str(error), 2 if isinstance(error, _BAD_INPUT) else 1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}", 1)
+    sys.exit(0)
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """Make the application, with the one command that these arguments name, or with all for help."""
+    app = typer.Typer(
+        name="dispatcher",
+        help=_HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_nothing)
+    wanted = _COMMANDS.get(arguments[0]) if arguments else None
+    for module in [wanted] if wanted else dict.fromkeys(_COMMANDS.values()):
+        import_module(f"dispatcher.cli.{module}").add(app)
+    return app
+
+
+def _nothing() -> None:
+    """Keep `dispatcher` a group of commands while only one of them is loaded."""
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"dispatcher: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,54 @@
+"""The command lines of our processes: `dispatcher worker` becomes one, `dispatcher up` starts them all."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_CELERY = (sys.executable, "-m", "celery", "--app=workers.app")
+
+# A chunk takes a thread until its last answer; critical chunks are small, often of one message.
+THREADS: Mapping[str, int] = {"critical": 64, "standard": 12, "bulk": 12, "clock": 8, "system": 4}
+"""How many tasks each kind of worker runs at once; its keys are the queues."""
+
+
+def worker(queue: str, *, concurrency: int | None = None, name: str | None = None) -> list[str]:
+    """Consume one queue. Heartbeats and events stay on: Flower lives on them."""
+    return [
+        *_CELERY,
+        "worker",
+        f"--queues={queue}",
+        "--pool=threads",
+        f"--concurrency={concurrency or THREADS[queue]}",
+        f"--hostname={name or queue}@%h",
+        "--without-gossip",
+        "--without-mingle",
+        "--loglevel=WARNING",
+    ]
+
+
+def beat() -> list[str]:
+    """Start the duties. Its schedule is in memory: an entry a second needs no file to remember."""
+    return [*_CELERY, "beat", "--scheduler=celery.beat:Scheduler", "--loglevel=WARNING"]
+
+
+def flower(host: str, port: int) -> list[str]:
+    """Show the workers. What may not be seen in a list of processes comes from the environment."""
+    return [*_CELERY, "--quiet", "flower", f"--address={host}", f"--port={port}"]
+
+
+def flower_environment(environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """Give Flower its passwords in the variable where it looks for them."""
+    auth = environ.get("DISPATCHER_FLOWER_AUTH") or environ.get("FLOWER_BASIC_AUTH")
+    return {"FLOWER_BASIC_AUTH": auth} if auth else {}
+
+
+def api(host: str, port: int) -> list[str]:
+    """Serve the API."""
+    return [sys.executable, "-m", "dispatcher.cli", "api", f"--host={host}", f"--port={port}"]
+
+
+def sandbox(host: str, port: int, settings: Path) -> list[str]:
+    """Simulate a network, with settings from a file."""
+    where = [f"--host={host}", f"--port={port}", f"--settings=@{settings}"]
+    return [sys.executable, "-m", "dispatcher.sandbox", *where]

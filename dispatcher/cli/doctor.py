@@ -1,0 +1,76 @@
+"""`dispatcher doctor`: looks at all that the dispatcher needs, and says what to do about what is wrong."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+import typer
+
+from dispatcher.bootstrap import open_context
+from dispatcher.cli import checks
+from dispatcher.cli.environment import default_directory
+from dispatcher.cli.finding import Finding, Level, fail, ok
+from dispatcher.cli.options import AsJson, Data
+from dispatcher.cli.output import console, print_json
+from dispatcher.cli.session import quiet_settings
+from dispatcher.domain.errors import Misconfigured, Unavailable
+from dispatcher.service import health
+from dispatcher.service.health import require_migrated
+from dispatcher.settings import Settings
+
+_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(doctor)
+
+
+def doctor(as_json: AsJson = False, data: Data = None) -> None:
+    """Look for what is wrong; exit 1 if something is."""
+    findings = examine(data)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            _print(finding)
+    if any(finding.level is Level.FAIL for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(data: Path | None) -> Sequence[Finding]:
+    """Do all checks; without settings only those that need none."""
+    directory = data or default_directory()
+    local = [*checks.private_files(directory), checks.disk(directory)]
+    try:
+        settings = quiet_settings(data)
+    except Misconfigured as error:
+        return [fail("settings", str(error), "see .env.example"), *local]
+    servers = [*checks.postgres(settings), *checks.redis_server(settings)]
+    return [ok("settings", "complete"), *servers, *asyncio.run(_inside(settings)), *local]
+
+
+async def _inside(settings: Settings) -> Sequence[Finding]:
+    """Look through the dispatcher's own eyes: migrations, providers, queues."""
+    try:
+        async with open_context(settings, name="doctor") as ctx:
+            try:
+                await require_migrated(ctx)
+                migrations = ok("migrations", "at the newest")
+            except Misconfigured as error:
+                migrations = fail("migrations", str(error), "run `dispatcher migrate`")
+            except Unavailable as error:
+                migrations = fail("migrations", str(error), "see postgres")
+            consumed: Mapping[str, datetime | None] | None = await health.lanes(ctx)
+            return [migrations, checks.providers(settings), *checks.queues(consumed, now=ctx.now())]
+    except Misconfigured as error:
+        return [fail("providers", str(error), "correct DISPATCHER_PROVIDERS")]
+
+
+def _print(finding: Finding) -> None:
+    out = console()
+    out.print(f"{finding.level:<4}", style=_STYLES[finding.level], end="  ")
+    advice = f" -> {finding.advice}" if finding.advice else ""
+    out.print(f"{finding.subject:<16} {finding.text}{advice}")

@@ -1,0 +1,90 @@
+"""
+Where a command finds its stack.
+
+First what the command line names (`--data DIR`), then the environment's own
+URLs, then the stack that `dispatcher up` keeps in the default directory:
+DISPATCHER_DATA, else `.data` here.
+"""
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from dispatcher.cli.private import write_private
+from dispatcher.domain.errors import Misconfigured
+
+FILE = "environment"
+"""In a data directory: what its processes have in their environment, as a shell reads it."""
+
+_DEFAULT = ".data"
+_URLS = ("DATABASE_URL", "REDIS_URL")
+_PREFIX = "DISPATCHER_"
+
+
+def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Give the data directory where none is named."""
+    return Path(environ.get("DISPATCHER_DATA") or _DEFAULT)
+
+
+def has_urls(environ: Mapping[str, str] = os.environ) -> bool:
+    """Say whether the environment names the servers. Raises Misconfigured if it names only one of them."""
+    named = [name for name in _URLS if environ.get(name) or environ.get(f"{name}_FILE")]
+    if len(named) == 1:
+        [missing] = set(_URLS) - set(named)
+        raise Misconfigured(f"{named[0]} is set and {missing} is not: set both, or neither")
+    return bool(named)
+
+
+def find(data: Path | None, environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """
+    Give the variables of the wanted stack that the environment does not have.
+
+    A directory that is named wins over URLs that are only in the environment.
+    Raises Misconfigured when there is no stack, and says how to have one.
+    """
+    if data is None and has_urls(environ):
+        return {}
+    file = (data or default_directory(environ)) / FILE
+    if not file.exists():
+        looked = f"there is no {file}"
+        raise Misconfigured(
+            f"no dispatcher found ({looked}): start one with `dispatcher up`, name its directory with --data,"
+            " or set DATABASE_URL and REDIS_URL"
+        )
+    told = read(file)
+    return {name: value for name, value in told.items() if name in _URLS or name not in environ}
+
+
+def enter(data: Path | None) -> None:
+    """Take the variables of the wanted stack into the environment of this process. Raises Misconfigured."""
+    found = find(data)
+    for name in found:
+        os.environ.pop(f"{name}_FILE", None)
+    os.environ.update(found)
+
+
+def read(file: Path) -> dict[str, str]:
+    """Read an environment file. Raises Misconfigured."""
+    try:
+        words = shlex.split(file.read_text(encoding="utf-8"), comments=True)
+        return dict(_pair(word) for word in words)
+    except ValueError as error:
+        raise Misconfigured(f"{file} cannot be read as NAME=VALUE lines: {error}") from None
+
+
+def write(file: Path, environ: Mapping[str, str]) -> None:
+    """Write the URLs and all DISPATCHER_ variables, for this user's eyes only."""
+    lines = [
+        f"{name}={shlex.quote(value)}\n"
+        for name, value in sorted(environ.items())
+        if name in _URLS or (name.startswith(_PREFIX) and not name.endswith("_FILE"))
+    ]
+    write_private(file, "# Written by `dispatcher up`, at each start. Holds secrets.\n" + "".join(lines))
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, equals, value = word.partition("=")
+    if not equals:
+        raise ValueError(f"{word[:20]!r} has no =")
+    return name, value

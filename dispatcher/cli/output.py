@@ -1,0 +1,67 @@
+"""What commands print: tables and sentences for people, JSON for programs, no colour where nobody looks."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+
+_PIPE_WIDTH = 1000  # a pipe has no width: nothing is wrapped or cut
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Give a console on the present standard output or error."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _PIPE_WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print one line of the answer."""
+    console().print(text)
+
+
+def note(text: str) -> None:
+    """Print one line beside the answer, on standard error."""
+    console(stderr=True).print(text)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()) -> Table:
+    """Make a table; the columns named in `numbers` are set to the right."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
+    for row in rows:
+        made.add_row(*(_text(cell) for cell in row))
+    return made
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()
+) -> None:
+    """Print a table as plain columns."""
+    console().print(table(columns, rows, numbers=numbers), soft_wrap=False)
+
+
+def print_json(value: object) -> None:
+    """Print JSON; times in ISO 8601, and whatever else has no form in JSON as its text."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def stamp(at: datetime | None) -> str:
+    """Write a time to the millisecond."""
+    return "-" if at is None else f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}"
+
+
+def _text(cell: object) -> str:
+    if cell is None:
+        return "-"
+    if isinstance(cell, datetime):
+        return stamp(cell)
+    return f"{cell:,}" if type(cell) is int else str(cell)
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,136 @@
+"""What a stack is to be: where it keeps its data, which addresses it has, which processes."""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from dispatcher.cli import commands
+from dispatcher.cli.private import write_private
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.embedded.part import Part
+from dispatcher.embedded.ports import LOOPBACK, require_free_port
+from dispatcher.sandbox.recipe import http_options
+
+PROVIDER = "sandbox"
+
+_TPS = 2000
+_WILDCARDS = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104 - told apart, not bound to
+_NICE = {"bulk": 10}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    One stack on one machine.
+
+    Only the API listens on `host`; Flower does with a login, else it stays
+    on this machine as the sandbox does. `variables` come on top of the
+    environment, and `provider` on top of how the sandbox is used.
+    """
+
+    directory: Path
+    host: str = LOOPBACK
+    port: int = 8080
+    flower_port: int = 5555
+    sandbox_port: int = 8090
+    variables: Mapping[str, str] = field(default_factory=dict)
+    provider: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is, seen from this machine."""
+        return _url(self.host, self.port)
+
+    @property
+    def flower_url(self) -> str:
+        """Where Flower is, seen from this machine."""
+        return _url(self._flower_host, self.flower_port)
+
+    @property
+    def sandbox_url(self) -> str:
+        """Where the sandbox is."""
+        return _url(LOOPBACK, self.sandbox_port)
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """All three, as credentials.json names them."""
+        return {"base_url": self.base_url, "flower_url": self.flower_url, "sandbox_url": self.sandbox_url}
+
+    @property
+    def _flower_host(self) -> str:
+        return self.host if commands.flower_environment() else LOOPBACK
+
+    @property
+    def _sandbox_file(self) -> Path:
+        return self.directory / "sandbox.json"
+
+    def require_ports(self) -> None:
+        """Raise Misconfigured, with the option to choose another, if a port is taken."""
+        wanted = [
+            ("--port", self.host, self.port, "the API"),
+            ("--flower-port", self._flower_host, self.flower_port, "Flower"),
+            ("--sandbox-port", LOOPBACK, self.sandbox_port, "the sandbox"),
+        ]
+        taken: dict[int, str] = {}
+        for option, host, port, what in wanted:
+            if port in taken:
+                raise Misconfigured(f"{taken[port]} and {option} are both {port}: choose two ports")
+            taken[port] = option
+            require_free_port(host, port, what, option=option)
+
+    def environment(self) -> Mapping[str, str]:
+        """Give what the processes have in common; the user's own DISPATCHER_PROVIDERS wins over the sandbox."""
+        own = {"DISPATCHER_SIMULATED_NUMBERS": "true", **self.variables}
+        if not (os.environ.get("DISPATCHER_PROVIDERS") or os.environ.get("DISPATCHER_PROVIDERS_FILE")):
+            own["DISPATCHER_PROVIDERS"] = json.dumps([self._provider()])
+        return own
+
+    def parts(self) -> Sequence[Part]:
+        """Name the processes in the order of their start; databases are not among them."""
+        workers = [
+            Part(
+                name=f"worker-{queue}",
+                argv=commands.worker(queue),
+                nice=_NICE.get(queue, 0),
+                stop_timeout=timedelta(seconds=60),
+            )
+            for queue in commands.THREADS
+        ]
+        flower = commands.flower(self._flower_host, self.flower_port)
+        return [
+            Part(name="sandbox", argv=commands.sandbox(LOOPBACK, self.sandbox_port, self._sandbox_file)),
+            Part(name="api", argv=commands.api(self.host, self.port), stop_timeout=timedelta(seconds=30)),
+            *workers,
+            Part(name="beat", argv=commands.beat()),
+            Part(name="flower", argv=flower, env=commands.flower_environment()),
+        ]
+
+    def _provider(self) -> Mapping[str, object]:
+        options = http_options(
+            self.sandbox_url,
+            receipt_url=f"{self.base_url}/receipts/{PROVIDER}",
+            receipt_secret=self._receipt_secret(),
+        )
+        return {"name": PROVIDER, "plugin": "http", "tps": _TPS, "options": options, **self.provider}
+
+    def _receipt_secret(self) -> str:
+        """Give the secret in the sandbox's settings, which are made here once and kept as they are."""
+        try:
+            settings = json.loads(self._sandbox_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            settings = {}
+        except ValueError:
+            raise Misconfigured(f"{self._sandbox_file} is not JSON: correct it, or remove it") from None
+        if not settings.get("receipt_secret"):
+            settings["receipt_secret"] = secrets.token_urlsafe(24)
+            write_private(self._sandbox_file, json.dumps(settings, indent=2) + "\n")
+        return str(settings["receipt_secret"])
+
+
+def _url(host: str, port: int) -> str:
+    host = _WILDCARDS.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,13 @@
+"""Files that hold secrets: mode 0600 from their first byte on, and replaced at once and whole."""
+
+import os
+from pathlib import Path
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file for this user only, whatever the umask; who reads it sees the old one or the new."""
+    unfinished = file.with_name(f"{file.name}.new")
+    unfinished.unlink(missing_ok=True)
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as new:
+        new.write(text)
+    unfinished.replace(file)

@@ -1,0 +1,133 @@
+"""`dispatcher migrate`, and `api`, `worker`, `beat`, `flower`, `sandbox`: one process each, as a Procfile has them."""
+
+import os
+import pkgutil
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from dispatcher.cli import commands
+from dispatcher.cli.environment import enter
+from dispatcher.cli.options import Data
+from dispatcher.cli.output import note, say
+from dispatcher.domain.errors import Invalid, Misconfigured
+
+if TYPE_CHECKING:
+    from dispatcher.settings import Settings
+
+
+class Queue(StrEnum):
+    """What a worker can work on."""
+
+    CRITICAL = "critical"  # the lane of each tier
+    STANDARD = "standard"
+    BULK = "bulk"
+    CLOCK = "clock"  # what happens because time passes
+    SYSTEM = "system"  # receipts
+
+
+_LOOPBACK = "127.0.0.1"
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (migrate, api, worker, beat, flower, sandbox):
+        app.command()(command)
+
+
+def migrate(data: Data = None) -> None:
+    """Bring the database to the newest migration; do it before API and workers start."""
+    from dispatcher import bootstrap
+    from dispatcher.cli.session import quiet_settings
+
+    say(f"the database is at {bootstrap.migrate(quiet_settings(data))}")
+
+
+def api(host: Host = _LOOPBACK, port: Port = 8080, data: Data = None) -> None:
+    """Serve the HTTP API."""
+    settings = _settings(data)
+    # By its name: the command line is beside the API, not above it.
+    serve = pkgutil.resolve_name("dispatcher.api.serve:run")
+    serve(host, port, settings)
+
+
+def worker(
+    queue: Annotated[Queue, typer.Argument(help="Which queue to work on.", show_default=False)],
+    concurrency: Annotated[
+        int | None, typer.Option("-c", "--concurrency", min=1, help="Tasks at once.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Its name before the @ where several work on one queue.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Work on one queue: a lane, the clock, or the system's own."""
+    if queue is Queue.CRITICAL and concurrency is not None and concurrency < commands.THREADS[queue]:
+        raise Invalid(
+            f"--concurrency of critical must be {commands.THREADS[queue]} or more, not {concurrency}"
+        )
+    _settings(data)
+    _become(commands.worker(queue, concurrency=concurrency, name=name))
+
+
+def beat(data: Data = None) -> None:
+    """Start the clock's duties every second."""
+    _settings(data)
+    _become(commands.beat())
+
+
+def flower(
+    host: Annotated[
+        str, typer.Option(envvar="DISPATCHER_FLOWER_HOST", help="Address to listen on; others need a login.")
+    ] = _LOOPBACK,
+    port: Port = 5555,
+    data: Data = None,
+) -> None:
+    """
+    Serve Flower, which shows the workers and can stop them.
+
+    DISPATCHER_FLOWER_AUTH=user:password asks for a login. Without one it
+    listens on this machine only, unless another address is named.
+    """
+    _settings(data)
+    login = commands.flower_environment()
+    if not login and host not in {_LOOPBACK, "localhost", "::1"}:
+        note(f"Flower on {host} asks for no login, and can stop workers: set DISPATCHER_FLOWER_AUTH")
+    os.environ.update(login)
+    _become(commands.flower(host, port))
+
+
+def sandbox(
+    host: Host = _LOOPBACK,
+    port: Port = 8090,
+    settings: Annotated[str, typer.Option(metavar="JSON", help="Its settings, or @FILE.")] = "{}",
+) -> None:
+    """Simulate an SMSC; `docs/sandbox.md` tells what its special numbers do."""
+    from pydantic import ValidationError
+
+    from dispatcher.sandbox import Settings, run
+
+    text = Path(settings[1:]).read_text(encoding="utf-8") if settings.startswith("@") else settings
+    try:
+        chosen = Settings.model_validate_json(text)
+    except ValidationError as wrong:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in wrong.errors())
+        raise Misconfigured(f"--settings: {faults}") from None
+    run(host, port, chosen)
+
+
+def _settings(data: Path | None) -> "Settings":
+    """Check the settings before another program does, which would tell it less clearly."""
+    from dispatcher.settings import load_settings
+
+    enter(data)
+    return load_settings()
+
+
+def _become(command: list[str]) -> NoReturn:
+    os.execv(command[0], command)  # noqa: S606 - to become the command is the whole point

@@ -1,0 +1,38 @@
+"""One command's visit to a dispatcher: settings, context, and the loop it all runs in."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from dispatcher.bootstrap import configure_logging, open_context
+from dispatcher.cli.environment import enter
+from dispatcher.domain.errors import Unavailable
+from dispatcher.service.context import Context
+from dispatcher.service.health import require_migrated
+from dispatcher.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+
+def quiet_settings(data: Path | None) -> Settings:
+    """Load the settings of the wanted stack; only errors are logged. Raises Misconfigured."""
+    enter(data)
+    settings = load_settings().model_copy(update={"log_level": "critical"})
+    configure_logging(settings)
+    return settings
+
+
+def visit(data: Path | None, story: Callable[[Context], Awaitable[T]]) -> T:
+    """Run a story with the wanted dispatcher's context. Raises Misconfigured and Unavailable."""
+    settings = quiet_settings(data)
+
+    async def main() -> T:
+        async with open_context(settings, name="cli") as ctx:
+            await require_migrated(ctx)
+            return await story(ctx)
+
+    try:
+        return asyncio.run(main())
+    except Unavailable as error:
+        raise Unavailable(f"{error}. `dispatcher doctor` tells more; is `dispatcher up` running?") from error

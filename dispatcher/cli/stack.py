@@ -1,0 +1,157 @@
+"""Running a whole stack under a supervisor: databases, tables, first run, processes, and waiting for all of them."""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import httpx
+
+from dispatcher.bootstrap import PROBE, celery_app, configure_logging, migrate, open_context
+from dispatcher.cli import commands, credentials, environment
+from dispatcher.cli.credentials import Credentials
+from dispatcher.cli.plan import Plan
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.embedded.postgres import postgres_part
+from dispatcher.embedded.supervisor import Supervisor
+from dispatcher.embedded.valkey import valkey_part
+from dispatcher.service import health
+from dispatcher.service.context import Context
+from dispatcher.settings import Settings, load_settings
+
+Tell = Callable[[str, str], None]
+
+_PATIENCE = timedelta(minutes=2)
+_POLL = timedelta(milliseconds=100)
+_PROBE_GOOD_FOR = timedelta(minutes=5)
+_DEATHS = 3
+_TAIL = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A stack that is ready for work."""
+
+    plan: Plan
+    supervisor: Supervisor
+    settings: Settings
+    credentials: Credentials
+
+
+def run(plan: Plan, tell: Tell, story: Callable[[Stack], None]) -> None:
+    """
+    Start the stack, call `story` when all of it is ready, and stop it.
+
+    Ctrl-C and SIGTERM end it quietly at any time. `tell` gets a part's name
+    and what happened to it, from several threads. Raises Misconfigured.
+    """
+    plan.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    narrator = _Narrator(tell)
+    with Supervisor(plan.directory, on_event=narrator, signals=True) as supervisor:
+        story(_start(plan, supervisor, narrator))
+
+
+class _Narrator:
+    """Passes on what happens to parts, and counts how often each has died."""
+
+    def __init__(self, tell: Tell) -> None:
+        self.tell = tell
+        self.deaths: Counter[str] = Counter()
+        self.judged_by_us: frozenset[str] = frozenset()
+
+    def __call__(self, name: str, text: str) -> None:
+        if "starts again in" in text:
+            self.deaths[name] += 1
+        if not (name in self.judged_by_us and text.startswith("is ready")):
+            self.tell(name, text)
+
+
+def _start(plan: Plan, supervisor: Supervisor, narrator: _Narrator) -> Stack:
+    plan.require_ports()
+    if not environment.has_urls():
+        _start_databases(plan.directory, supervisor)
+    os.environ.update(plan.environment())
+    settings = load_settings()
+    environment.write(plan.directory / environment.FILE, os.environ)
+    configure_logging(settings.model_copy(update={"log_level": "critical"}))
+    narrator.tell("database", f"is at migration {migrate(settings)}")
+    made = asyncio.run(_first_run(settings, plan))
+    parts = plan.parts()
+    narrator.judged_by_us = frozenset(part.name for part in parts)
+    supervisor.start(*parts)
+    asyncio.run(_await_ready(settings, plan, narrator))
+    return Stack(plan, supervisor, settings, made)
+
+
+def _start_databases(directory: Path, supervisor: Supervisor) -> None:
+    # When the supervisor has the directory, for the port of a killed Valkey may be free only then.
+    postgres, valkey = postgres_part(directory), valkey_part(directory)
+    supervisor.start(postgres, valkey)
+    os.environ.update({"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url})
+
+
+async def _first_run(settings: Settings, plan: Plan) -> Credentials:
+    async with open_context(settings, name="up") as ctx:
+        return await credentials.ensure(ctx, plan.directory / credentials.FILE, plan.urls)
+
+
+async def _await_ready(settings: Settings, plan: Plan, narrator: _Narrator) -> None:
+    """Wait until the servers answer and each worker has worked. Raises Misconfigured with the end of a log."""
+    async with open_context(settings, name="up") as ctx, httpx.AsyncClient(trust_env=False) as client:
+        began = ctx.now()
+        await asyncio.to_thread(_probe, settings)
+        waiting: dict[str, str] = {
+            "sandbox": f"{plan.sandbox_url}/healthz",
+            "api": f"{plan.base_url}/readyz",
+            **{f"worker-{queue}": queue for queue in commands.THREADS},
+            "flower": f"{plan.flower_url}/healthcheck",
+        }
+        while waiting:
+            consumed = await health.lanes(ctx) or {}
+            for name, place in list(waiting.items()):
+                if await _is_ready(place, client, consumed, since=began):
+                    del waiting[name]
+                    narrator.tell(name, f"is ready after {(ctx.now() - began).total_seconds():.1f} s")
+            _give_up_if_hopeless(ctx, plan.directory, waiting, narrator, began)
+            await asyncio.sleep(_POLL.total_seconds())
+
+
+def _probe(settings: Settings) -> None:
+    """Send a probe through each queue, which its worker answers as soon as it works."""
+    celery = celery_app(settings)
+    for queue in commands.THREADS:
+        celery.send_task(
+            PROBE, args=[queue], queue=queue, expires=_PROBE_GOOD_FOR.total_seconds(), retry=False
+        )
+
+
+async def _is_ready(
+    place: str, client: httpx.AsyncClient, consumed: Mapping[str, datetime | None], *, since: datetime
+) -> bool:
+    if not place.startswith("http"):
+        seen = consumed.get(place)
+        return seen is not None and seen >= since
+    try:
+        answer = await client.get(place, timeout=2)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code in {200, 401}
+
+
+def _give_up_if_hopeless(
+    ctx: Context, directory: Path, waiting: Mapping[str, str], narrator: _Narrator, began: datetime
+) -> None:
+    for name in waiting:
+        died = narrator.deaths[name] >= _DEATHS
+        if died or ctx.now() - began > _PATIENCE:
+            log = directory / "logs" / f"{name}.log"
+            what = "dies again and again" if died else f"is not ready after {_PATIENCE.total_seconds():.0f} s"
+            raise Misconfigured(f"{name} {what}; the end of {log}:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    return "\n".join(lines[-_TAIL:]) or "(it is empty)"

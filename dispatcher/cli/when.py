@@ -1,0 +1,36 @@
+"""Times as people type them: "+90s", "2026-12-24 18:30", "2026-12-24T18:30:00+01:00"."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from dispatcher.domain.errors import Invalid
+from dispatcher.domain.local_time import first_instant
+
+_FROM_NOW = re.compile(r"\+(\d{1,9})(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def read_time(text: str, *, now: datetime, timezone: str, option: str) -> datetime:
+    """
+    Read a time; one without an offset is in the account's time zone.
+
+    Raises Invalid, which names the option it came from.
+    """
+    if fitting := _FROM_NOW.fullmatch(text):
+        return _later(now, int(fitting[1]) * _SECONDS[fitting[2]], text, option)
+    try:
+        at = datetime.fromisoformat(text)
+        return at.astimezone(UTC) if at.tzinfo else first_instant(at, ZoneInfo(timezone))
+    except (ValueError, OverflowError):
+        raise Invalid(f"{option} {text!r} is no time: {_EXAMPLES}") from None
+
+
+def _later(now: datetime, seconds: int, text: str, option: str) -> datetime:
+    try:
+        return now + timedelta(seconds=seconds)
+    except OverflowError:
+        raise Invalid(f"{option} {text!r} is too far ahead") from None
+
+
+_EXAMPLES = 'give "2026-12-24 18:30", "2026-12-24T18:30:00+01:00", or "+90s", "+15m", "+2h", "+1d" from now'

@@ -1,0 +1,167 @@
+"""Where a message is and why it is not further, in plain sentences: the answer to "why is it late?"."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from dispatcher.domain.span import span
+from dispatcher.domain.status import Place, Status
+from dispatcher.domain.tier import PACE
+from dispatcher.service.report import History
+from dispatcher.store.reports import Detail, Event
+
+SILENT = timedelta(seconds=20)
+"""A queue is probed every five seconds; one that took no probe for so long is not consumed."""
+
+_LATE = timedelta(seconds=1)
+_CLOCK = "clock"
+_SYSTEM = "system"
+
+_ENDS = {
+    Status.RECEIVED: "The handset has it",
+    Status.NO_RECIPIENT: "It was cancelled: its number was gone when its turn came",
+    Status.NO_TEXT: "It was cancelled: its text was empty when its turn came",
+    Status.INVALID_TEXT: "It was cancelled: its text cannot be sent",
+    Status.NO_SENDER: "It was cancelled: the account has no sender to use",
+    Status.INVALID_SENDER: "It was cancelled: its sender may not be used",
+    Status.NO_CREDIT: "It was cancelled: the credits did not cover it",
+    Status.OPTED_OUT: "It was cancelled: its number must not be written to",
+    Status.EXPIRED: "It was cancelled: its window was over before any provider had it",
+    Status.NO_ROUTE: "It was cancelled: no provider serves its country",
+    Status.INTERNAL_ERROR: "It was cancelled by a fault of ours before the hand-over",
+    Status.INVALID_NUMBER: "It was lost: the provider says that its number is none",
+    Status.BLOCKED: "It was lost: it is blocked at the provider or carrier",
+    Status.TOO_LATE: "It was lost: it expired after a provider had it",
+    Status.UNREACHABLE: "It was lost: the provider says that the phone or its network is away",
+    Status.FAILED: "It was lost: refused or undelivered, and no reason is known",
+    Status.GAVE_UP: "We gave up on it",
+    Status.WITHDRAWN: "Its caller took it back before it went out",
+}
+
+
+def explain(
+    history: History, *, now: datetime, consumed: Mapping[str, datetime | None] | None
+) -> Sequence[str]:
+    """
+    Tell where the message is, what it waits for, and what held it up; one sentence or two each.
+
+    `consumed` says when each queue was last seen consuming; None means that
+    Redis cannot be reached.
+    """
+    detail, events = history.detail, history.events
+    said = (_where(detail, events, now), _doubt(detail), _mover(detail, now, consumed), _road(detail, events))
+    return [sentence for sentence in said if sentence]
+
+
+def _where(detail: Detail, events: Sequence[Event], now: datetime) -> str:
+    match detail.status, detail.place:
+        case Status.SCHEDULED, _:
+            return f"It waits for its time, {_time(detail.not_before)} ({_until(detail.wake_at, now)})."
+        case Status.PENDING, Place.HELD:
+            return _held(detail, now)
+        case Status.PENDING, Place.READY:
+            return f"It is due, and waits for room in the lane {detail.tier}."
+        case Status.PENDING, Place.LANE:
+            return _in_lane(detail, now)
+        case Status.PENDING, _:
+            return _going_out(detail, now)
+        case Status.SENT, _:
+            return _sent(detail, now)
+    return _ended(detail, next(event for event in events if event.status is detail.status))
+
+
+def _held(detail: Detail, now: datetime) -> str:
+    if detail.attempt == 0:
+        return f"It waits for a token or a free connection of its provider ({_until(detail.wake_at, now)})."
+    cause = f"try {detail.attempt} through {detail.provider} ended with: {detail.reason}."
+    if detail.wake_at is not None and detail.wake_at >= detail.not_after:
+        return f"No further try fits before its window ends ({_until(detail.not_after, now)}); {cause}"
+    coming = f"It waits for try {detail.attempt + 1}, at {_time(detail.wake_at)}"
+    return f"{coming} ({_until(detail.wake_at, now)}); {cause}"
+
+
+def _in_lane(detail: Detail, now: datetime) -> str:
+    if detail.wake_at is None:
+        return f"It is in the lane {detail.tier}."
+    since = detail.wake_at - PACE[detail.tier].requeue
+    return (
+        f"It is in the lane {detail.tier} since {_time(since)} ({span(now - since)}), and waits for a worker."
+    )
+
+
+def _going_out(detail: Detail, now: datetime) -> str:
+    calling = f"Try {detail.attempt} goes out through {detail.provider} now"
+    if detail.wake_at is not None and detail.wake_at <= now:
+        return f"{calling}, but its worker has not told the end of it: the clock takes it back, in doubt."
+    return f"{calling}; its worker has until {_time(detail.wake_at)} to tell the end of it."
+
+
+def _sent(detail: Detail, now: datetime) -> str:
+    if detail.wake_at is None:
+        return "No receipt came in time. It stays Sent, for we do not guess; a late receipt still counts."
+    return f"{detail.provider} has it, and owes the receipt ({_until(detail.wake_at, now)})."
+
+
+def _ended(detail: Detail, last: Event) -> str:
+    refund = " Its credits were given back." if detail.status.is_refunded and detail.charged else ""
+    reason = f" ({last.reason})" if last.reason else ""
+    return f"{_ENDS[detail.status]}, at {_time(last.at)}{reason}.{refund}"
+
+
+def _doubt(detail: Detail) -> str:
+    if not detail.doubts or detail.status not in {Status.PENDING, Status.GAVE_UP}:
+        return ""
+    tries = "1 try" if detail.doubts == 1 else f"{detail.doubts} tries"
+    return f"It is in doubt: {tries} ended without an answer, and a provider may have it."
+
+
+def _mover(detail: Detail, now: datetime, consumed: Mapping[str, datetime | None] | None) -> str:
+    """Tell if nobody is there who could move it on."""
+    queue = _queue(detail)
+    if queue is None:
+        return ""
+    if consumed is None:
+        return "Redis cannot be reached; it waits in Postgres, and goes on when Redis is back."
+    seen = consumed.get(queue)
+    if seen is not None and now - seen <= SILENT:
+        return ""
+    silence = "was never seen working" if seen is None else f"was last seen working {span(now - seen)} ago"
+    return f"The worker {queue}, which moves it on, {silence}: is `dispatcher worker {queue}` running?"
+
+
+def _queue(detail: Detail) -> str | None:
+    if detail.status is Status.SENT:
+        return _SYSTEM if detail.wake_at is not None else None
+    if detail.place is None:
+        return None
+    return detail.tier.value if detail.place is Place.LANE else _CLOCK
+
+
+def _road(detail: Detail, events: Sequence[Event]) -> str:
+    """Tell how long after its time a provider took it, and what came before that."""
+    taken = next((event for event in events if event.status is Status.SENT), None)
+    if taken is None:
+        return ""
+    lag = taken.at - detail.not_before
+    said = f"{taken.provider or 'A provider'} took it {span(lag)} after its time, at try {taken.attempt}."
+    if lag < _LATE:
+        return said
+    before = list(_tries(events[: events.index(taken)]))
+    if before:
+        return f"{said} Before that: {'; '.join(before)}."
+    return f"{said} Until then it waited for room in its lane, a worker or a token."
+
+
+def _tries(events: Iterable[Event]) -> Iterable[str]:
+    for event in events:
+        if event.status is Status.PENDING and event.attempt:
+            yield f"try {event.attempt} ended at {_time(event.at)} with {event.reason!r}"
+
+
+def _until(at: datetime | None, now: datetime) -> str:
+    if at is None:
+        return "at a time not known"
+    return f"in {span(at - now)}" if at > now else f"due for {span(now - at)}"
+
+
+def _time(at: datetime | None) -> str:
+    return "?" if at is None else f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} UTC"

@@ -1,0 +1,63 @@
+"""A client at the API: the real front over the test's own world, without a socket."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from dispatcher.api.app import create_app
+from dispatcher.domain.submission import Account
+from dispatcher.service import accounts
+from dispatcher.service.accounts import CredentialKind
+from tests.world import World
+
+T = TypeVar("T")
+
+
+@dataclass
+class Desk:
+    """What a story at the API has in hand. `http` asks as account `shop`."""
+
+    world: World
+    http: httpx.AsyncClient
+
+    async def status(self, message_id: int) -> int:
+        return int((await self.world.row(message_id)).status)
+
+    async def rows(self) -> int:
+        row = await self.world.one(
+            "SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM batches)"
+            " + (SELECT count(*) FROM ledger WHERE kind <> 'topup') AS n"
+        )
+        return int(row.n)
+
+    async def key_of(self, account: Account) -> Mapping[str, str]:
+        key = await accounts.create_key(self.world.ctx, account, CredentialKind.BEARER)
+        return {"Authorization": f"bearer {key.secret}"}
+
+
+@asynccontextmanager
+async def opened(world: World, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+    front = create_app(world.settings, context=world.ctx)
+    transport = httpx.ASGITransport(front, raise_app_exceptions=False)
+    async with (
+        front.opened(),
+        httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client,
+    ):
+        yield client
+
+
+def ask(world: World, story: Callable[[Desk], Awaitable[T]], *, credits: int = 10_000) -> T:
+    """Open the API for one account with one sender and one key, and run the story."""
+
+    async def main() -> T:
+        key = await accounts.create_key(world.ctx, world.caller.account, CredentialKind.BEARER)
+        async with opened(world, Authorization=f"Bearer {key.secret}") as client:
+            return await story(Desk(world, client))
+
+    return world.run(main, credits=credits)
+
+
+Body = dict[str, Any]

@@ -1,0 +1,62 @@
+import asyncio
+
+from pydantic import SecretStr
+
+from dispatcher.settings import Settings
+from tests.api.desk import Desk, ask, opened
+from tests.world import World
+
+
+def test_healthz_says_that_the_process_lives(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        response = await desk.http.get("/healthz")
+        assert (response.status_code, response.json()) == (200, {"status": "alive"})
+
+    ask(world, story)
+
+
+def test_readyz_is_degraded_while_no_lane_consumes(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        response = await desk.http.get("/readyz")
+        assert response.status_code == 200
+        assert response.json()["status"] == "degraded"
+        assert "lane critical was never seen consuming" in response.json()["degraded"]
+
+    ask(world, story)
+
+
+def test_readyz_is_ready_while_every_lane_consumes(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        for queue in ("critical", "standard", "bulk", "clock", "system"):
+            await world.ctx.pulse.beat(queue, now=world.time.now())
+        response = await desk.http.get("/readyz")
+        assert (response.status_code, response.json()) == (200, {"status": "ready", "degraded": []})
+
+    ask(world, story)
+
+
+def test_readyz_is_503_with_the_fault_while_postgres_is_away_and_healthz_is_not(settings: Settings) -> None:
+    away = World(
+        settings.model_copy(update={"database_url": SecretStr("postgresql://nobody@127.0.0.1:1/none")})
+    )
+
+    async def story() -> None:
+        async with away.open(), opened(away) as client:
+            response = await client.get("/readyz")
+            assert response.status_code == 503
+            assert response.json()["status"] == "not ready"
+            assert response.json()["faults"] == ["the database cannot be reached; try again"]
+            assert (await client.get("/healthz")).status_code == 200
+
+    asyncio.run(story())
+
+
+def test_health_needs_no_key_and_keeps_problem_details(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        del desk.http.headers["Authorization"]
+        assert (await desk.http.get("/readyz")).status_code == 200
+        response = await desk.http.post("/readyz")
+        assert (response.status_code, response.headers["allow"]) == (405, "GET")
+        assert response.headers["content-type"] == "application/problem+json"
+
+    ask(world, story)

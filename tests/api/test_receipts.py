@@ -1,0 +1,147 @@
+import asyncio
+import hashlib
+import hmac
+import json
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from dispatcher.api.app import create_app
+from dispatcher.sandbox.receipts import SIGNATURE_HEADER
+from dispatcher.sandbox.recipe import http_options
+from dispatcher.settings import ProviderSettings, Settings
+from tests.api.desk import Desk, ask, opened
+from tests.world import NUMBER, World
+
+PROBLEM = "application/problem+json"
+
+
+async def _kept(desk: Desk) -> int:
+    return int((await desk.world.one("SELECT count(*) AS n FROM receipts")).n)
+
+
+def test_a_receipt_is_kept_answered_and_matched_soon_after(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        [message] = (await world.submit(NUMBER)).messages
+        await world.deliver()
+        response = await desk.http.post("/receipts/sim", content=f"ref-{message.public_id}-1=13")
+        assert (response.status_code, response.json()) == (200, {"received": 1})
+        async with asyncio.timeout(10):
+            while await desk.status(message.id) != 13:
+                pass
+
+    ask(world, story)
+
+
+def test_a_receipt_needs_no_key_of_ours(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        del desk.http.headers["Authorization"]
+        assert (await desk.http.post("/receipts/sim", content="ref=13")).status_code == 200
+        assert await _kept(desk) == 1
+
+    ask(world, story)
+
+
+def test_a_receipt_nobody_can_read_is_400_and_not_kept(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        response = await desk.http.post("/receipts/sim", content="hello")
+        assert (response.status_code, response.headers["content-type"]) == (400, PROBLEM)
+        assert await _kept(desk) == 0
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize("path", ["/receipts/nobody", "/receipts", "/receipts/", "/receipts/sim/x"])
+def test_a_receipt_of_an_unknown_provider_is_404(world: World, path: str) -> None:
+    async def story(desk: Desk) -> None:
+        response = await desk.http.post(path, content="ref=13")
+        assert (response.status_code, response.headers["content-type"]) == (404, PROBLEM)
+
+    ask(world, story)
+
+
+def test_another_method_is_405(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        response = await desk.http.put("/receipts/sim", content="ref=13")
+        assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+
+    ask(world, story)
+
+
+def test_too_large_a_receipt_is_413(settings: Settings) -> None:
+    async def story(desk: Desk) -> None:
+        response = await desk.http.post("/receipts/sim", content=b"x" * 2000)
+        assert (response.status_code, response.headers["content-type"]) == (413, PROBLEM)
+
+    ask(World(settings.model_copy(update={"body_limit": 1024})), story)
+
+
+def test_while_postgres_is_away_a_provider_is_told_to_come_back(settings: Settings) -> None:
+    away = World(
+        settings.model_copy(update={"database_url": SecretStr("postgresql://nobody@127.0.0.1:1/none")})
+    )
+
+    async def story() -> None:
+        async with away.open(), opened(away) as client:
+            response = await client.post("/receipts/sim", content="ref=13")
+            assert response.status_code == 503
+            assert (response.headers["retry-after"], response.headers["content-type"]) == ("5", PROBLEM)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("ref", ["a\x00b", "x" * 5000])
+def test_a_reference_that_cannot_be_kept_is_400(world: World, ref: str) -> None:
+    async def story(desk: Desk) -> None:
+        response = await desk.http.post("/receipts/sim", content=f"{ref}=13")
+        assert (response.status_code, response.headers["content-type"]) == (400, PROBLEM)
+        assert await _kept(desk) == 0
+
+    ask(world, story)
+
+
+SECRET = "a receipt secret"
+REPORT = json.dumps({"reports": [{"id": "sim-1", "reference": None, "status": "DELIVRD"}]}).encode()
+
+
+def _signed(body: bytes) -> dict[str, str]:
+    return {SIGNATURE_HEADER: hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [(_signed(REPORT), 200), (_signed(b"other"), 401), ({}, 401), ({SIGNATURE_HEADER: "no hex"}, 401)],
+)
+def test_only_what_the_provider_signed_is_taken(
+    settings: Settings, headers: dict[str, str], status: int
+) -> None:
+    options = http_options("http://127.0.0.1:1", receipt_secret=SECRET)
+    provider = ProviderSettings(name="sandbox", plugin="http", options=options)
+
+    async def main() -> httpx.Response:
+        front = create_app(settings.model_copy(update={"providers": (provider,)}))
+        transport = httpx.ASGITransport(front)
+        async with front.opened(), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            return await client.post("/receipts/sandbox", content=REPORT, headers=headers)
+
+    response = asyncio.run(main())
+    assert response.status_code == status
+    if status == 200:
+        assert response.json() == {"received": 1}
+
+
+def test_a_provider_may_tell_by_get_in_the_query(settings: Settings) -> None:
+    options = {
+        "url": "http://127.0.0.1:1",
+        "receipts": {"source": "query", "ref": "id", "status": "stat", "words": {"ok": 13}},
+    }
+    provider = ProviderSettings(name="old", plugin="http", options=options)
+
+    async def main() -> httpx.Response:
+        front = create_app(settings.model_copy(update={"providers": (provider,)}))
+        transport = httpx.ASGITransport(front)
+        async with front.opened(), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            return await client.get("/receipts/old", params={"id": "7", "stat": "ok"})
+
+    assert asyncio.run(main()).json() == {"received": 1}

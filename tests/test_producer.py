@@ -1,0 +1,252 @@
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dispatcher.domain.errors import (
+    Invalid,
+    InvalidSubmission,
+    Misconfigured,
+    NotEnoughCredit,
+    NotFound,
+    Unavailable,
+)
+from dispatcher.domain.status import Status
+from dispatcher.domain.tier import Tier
+from dispatcher.producer import Dispatcher
+from dispatcher.settings import Settings
+from tests.world import NUMBER, World
+
+PROVIDERS = '[{"name": "net", "plugin": "http", "options": {"url": "http://127.0.0.1:1"}}]'
+DOCUMENT = Path(__file__).parent.parent / "docs" / "producer.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.setenv("REDIS_URL", settings.redis_url.get_secret_value())
+    monkeypatch.setenv("DISPATCHER_PROVIDERS", PROVIDERS)
+
+
+@pytest.fixture(autouse=True)
+def shop(world: World) -> World:
+    """Give the database an account `shop` with 10,000 credits and the sender SHOP."""
+
+    async def nothing() -> None:
+        pass
+
+    world.run(nothing)
+    return world
+
+
+@pytest.fixture
+def sms() -> Iterator[Dispatcher]:
+    with Dispatcher.from_env(account="shop") as made:
+        yield made
+
+
+def run_script(script: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_what_was_sent_is_committed_and_can_be_asked_for(sms: Dispatcher) -> None:
+    batch = sms.send([NUMBER, "0712345678"], "Hello", tier=Tier.BULK)
+    assert batch.tier is Tier.BULK
+    assert [message.number_as_given for message in batch.messages] == [NUMBER, "0712345678"]
+    assert [sms.status(message.id) for message in batch.messages] == [Status.PENDING, Status.PENDING]
+
+
+def test_a_window_is_kept_as_given(sms: Dispatcher) -> None:
+    start = datetime.now(UTC) + timedelta(hours=1)
+    batch = sms.send(NUMBER, "Hello", not_before=start, not_after=start + timedelta(minutes=5))
+    assert (batch.window.not_before, batch.window.not_after) == (start, start + timedelta(minutes=5))
+    assert batch.messages[0].status is Status.SCHEDULED
+
+
+@pytest.mark.parametrize("name", ["not_before", "not_after"])
+def test_a_time_without_a_zone_is_refused(sms: Dispatcher, name: str) -> None:
+    naive = datetime(2030, 1, 1, 12)  # noqa: DTZ001
+    with pytest.raises(Invalid, match=f"{name} needs a time zone, got 2030-01-01 12:00:00 without one"):
+        sms.send(NUMBER, "Hello", **{name: naive})  # type: ignore[arg-type]
+
+
+def test_an_unknown_tier_is_refused_with_those_there_are(sms: Dispatcher) -> None:
+    with pytest.raises(Invalid, match="'urgent' is no tier: give critical, standard, bulk"):
+        sms.send(NUMBER, "Hello", tier="urgent")
+
+
+def test_all_faults_are_told_together(sms: Dispatcher) -> None:
+    with pytest.raises(InvalidSubmission) as raised:
+        sms.send(["nonsense", NUMBER], "", sender=99)
+    assert [fault.field for fault in raised.value.faults] == ["recipients", "text", "sender_id"]
+
+
+def test_a_sender_is_named_or_numbered(sms: Dispatcher) -> None:
+    sms.send(NUMBER, "Hello", sender="SHOP")
+    sms.send(NUMBER, "Hello", sender=1)
+    with pytest.raises(InvalidSubmission, match="not a sender of this account: NOBODY"):
+        sms.send(NUMBER, "Hello", sender="NOBODY")
+
+
+def test_more_than_the_balance_is_refused_and_nothing_is_kept(sms: Dispatcher) -> None:
+    with pytest.raises(NotEnoughCredit):
+        sms.send([NUMBER] * 10_000, "x" * 200)
+    with pytest.raises(NotFound):
+        sms.status(1)
+
+
+def test_a_cancelled_message_is_gone_and_a_second_cancel_finds_nothing(sms: Dispatcher) -> None:
+    batch = sms.send(NUMBER, "Hello", not_before=datetime.now(UTC) + timedelta(hours=1))
+    assert sms.cancel(batch.messages[0].id)
+    with pytest.raises(NotFound):
+        sms.status(batch.messages[0].id)
+    with pytest.raises(NotFound):
+        sms.cancel(batch.messages[0].id)
+
+
+def test_ids_of_another_dialect_are_not_found(sms: Dispatcher, shop: World) -> None:
+    async def story() -> int:
+        return (await shop.submit(NUMBER, caller=await shop.another_account("other"))).messages[0].id
+
+    async def main() -> int:
+        async with shop.open():
+            return await story()
+
+    foreign = asyncio.run(main())
+    with pytest.raises(NotFound):
+        sms.status(foreign)
+    with pytest.raises(NotFound):
+        sms.cancel(foreign)
+
+
+def test_all_threads_share_one(sms: Dispatcher) -> None:
+    ids: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: ids.append(sms.send(NUMBER, "Hello").messages[0].id))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(ids) == list(range(1, 9))
+    assert [t.name for t in threading.enumerate()].count("sms-dispatcher") == 1
+
+
+def test_a_closed_one_refuses_and_closing_twice_is_harmless(sms: Dispatcher) -> None:
+    sms.send(NUMBER, "Hello")
+    sms.close()
+    sms.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        sms.send(NUMBER, "Hello")
+    assert "sms-dispatcher" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_an_unknown_account_is_told_at_the_first_call() -> None:
+    with Dispatcher.from_env(account="nobody") as sms, pytest.raises(NotFound, match="no account 'nobody'"):
+        sms.send(NUMBER, "Hello")
+
+
+def test_postgres_away_is_unavailable_and_the_next_call_tries_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    with Dispatcher.from_env(account="shop") as sms:
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                sms.send(NUMBER, "Hello")
+
+
+def test_without_a_database_url_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    with pytest.raises(Misconfigured, match="DATABASE_URL"):
+        Dispatcher.from_env(account="shop")
+
+
+def test_without_providers_it_refuses_because_nothing_would_have_a_route(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("DISPATCHER_PROVIDERS")
+    with pytest.raises(Misconfigured, match="DISPATCHER_PROVIDERS is empty"):
+        Dispatcher.from_env(account="shop")
+
+
+_FORK = """
+import json, os
+from dispatcher import Dispatcher
+sms = Dispatcher.from_env(account="shop")
+{before}
+read, write = os.pipe()
+pid = os.fork()
+if pid == 0:
+    os.write(write, str(sms.send("+254712345678", "child").id).encode())
+    sms.close()
+    os._exit(0)
+os.waitpid(pid, 0)
+child = int(os.read(read, 100))
+parent = sms.send("+254712345678", "parent").id
+sms.close()
+print(json.dumps([child, parent]))
+"""
+
+
+@pytest.mark.parametrize("before", ["", "sms.send('+254712345678', 'before')"])
+def test_it_survives_a_fork_before_and_after_its_first_call(before: str) -> None:
+    done = run_script(_FORK.format(before=before))
+    assert done.returncode == 0, done.stderr
+    first = 2 if before else 1
+    assert json.loads(done.stdout) == [first, first + 1]
+    assert done.stderr == ""
+
+
+def test_a_process_that_ends_without_closing_ends_quietly() -> None:
+    done = run_script(
+        "from dispatcher import Dispatcher\n"
+        "print(Dispatcher.from_env(account='shop').send('+254712345678', 'Hello').id)"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+def test_importing_the_package_loads_no_machinery_and_configures_no_logging() -> None:
+    done = run_script(
+        "import sys, logging, dispatcher.domain.status\n"
+        "print(sorted({'sqlalchemy', 'celery', 'fastapi', 'structlog'} & set(sys.modules)))\n"
+        "from dispatcher import Dispatcher\n"
+        "import structlog\n"
+        "print(logging.getLogger().handlers, structlog.is_configured())"
+    )
+    assert done.stdout.splitlines() == ["[]", "[] False"], done.stderr
+
+
+def test_the_package_has_nothing_else() -> None:
+    import dispatcher
+
+    assert dispatcher.__all__ == ["Dispatcher"]
+    with pytest.raises(AttributeError, match="no attribute 'Despatcher'"):
+        dispatcher.Despatcher  # noqa: B018
+
+
+def test_the_first_example_of_the_document_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(EXAMPLES[0], str(DOCUMENT), "exec"), {})
+    assert capsys.readouterr().out == "1 PENDING\n"
+
+
+def test_the_second_example_of_the_document_runs() -> None:
+    names: dict[str, object] = {}
+    exec(compile(EXAMPLES[1], str(DOCUMENT), "exec"), names)
+    invite, sms = names["invite"], names["sms"]
+    assert callable(invite)
+    assert isinstance(sms, Dispatcher)
+    with sms:
+        assert invite([NUMBER, "+254722000000"], "Come") == 1
+    assert len(EXAMPLES) == 2
