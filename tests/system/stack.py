@@ -16,6 +16,8 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from dispatcher.bootstrap import open_context
+from dispatcher.domain.msisdn import NumberPolicy
+from dispatcher.domain.submission import Caller, Submission
 from dispatcher.domain.tier import Tier
 from dispatcher.embedded.part import Part
 from dispatcher.embedded.ports import free_port
@@ -24,6 +26,7 @@ from dispatcher.embedded.supervisor import Supervisor
 from dispatcher.embedded.valkey import valkey_part
 from dispatcher.sandbox.recipe import http_options
 from dispatcher.service import accounts
+from dispatcher.service.submit import submit
 from dispatcher.settings import Settings
 from dispatcher.store.migrate import upgrade
 
@@ -41,14 +44,14 @@ class Stack:
         self._settings = settings
         self.sandbox = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=10)
         self.api = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=30)
-        self.database_url = ""
+        self.database_url = self.redis_url = ""
         self.token, self.sender_id = "", 0
 
     def start(self, *, beats: int = 1) -> None:
         """Start everything in order."""
         postgres, valkey = postgres_part(self.dir), valkey_part(self.dir)
         self.supervisor.start(postgres, valkey)
-        self.database_url = postgres.url
+        self.database_url, self.redis_url = postgres.url, valkey.url
         upgrade(postgres.url)
         environment = self._environment(postgres.url, valkey.url)
         self.supervisor.start(self._sandbox(), self._api(environment))
@@ -97,6 +100,35 @@ class Stack:
         """Ask the sandbox for its counts."""
         return dict(self.sandbox.get("/stats").json())
 
+    def submit(
+        self,
+        numbers: Sequence[str],
+        *,
+        tier: Tier,
+        after: timedelta | None = None,
+        until: timedelta | None = None,
+    ) -> list[int]:
+        """Submit as the Python producer does, with a tier and a window; give the messages' ids."""
+
+        async def work() -> list[int]:
+            settings = Settings(
+                database_url=self.database_url, redis_url=self.redis_url, providers=self._providers()
+            )
+            async with open_context(settings, name="test") as ctx:
+                now = ctx.now()
+                submission = Submission(
+                    recipients=numbers,
+                    text="Hello",
+                    numbers=NumberPolicy(),
+                    tier=tier,
+                    not_before=None if after is None else now + after,
+                    not_after=None if until is None else now + until,
+                )
+                caller = Caller(await accounts.find(ctx, "demo"), "test")
+                return [m.id for m in (await submit(ctx, caller, submission)).messages]
+
+        return asyncio.run(work())
+
     def submits(self) -> dict[str, list[float]]:
         """Ask the sandbox for everything it got: when, by our reference."""
         page: list[dict[str, Any]] = []
@@ -115,18 +147,16 @@ class Stack:
     def _status(self) -> str:
         return str(self.api.get("/readyz").json()["status"])
 
-    def _environment(self, database_url: str, redis_url: str) -> dict[str, str]:
+    def _providers(self) -> list[dict[str, Any]]:
         receipt_url = str(self.api.base_url.join("/receipts/sandbox"))
-        provider = {
-            "name": "sandbox",
-            "plugin": "http",
-            "options": http_options(str(self.sandbox.base_url), receipt_url=receipt_url, receipt_secret=_SECRET),
-            "tps": self._tps,
-        }
+        options = http_options(str(self.sandbox.base_url), receipt_url=receipt_url, receipt_secret=_SECRET)
+        return [{"name": "sandbox", "plugin": "http", "options": options, "tps": self._tps}]
+
+    def _environment(self, database_url: str, redis_url: str) -> dict[str, str]:
         return {
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
-            "DISPATCHER_PROVIDERS": json.dumps([provider]),
+            "DISPATCHER_PROVIDERS": json.dumps(self._providers()),
             "DISPATCHER_SIMULATED_NUMBERS": "true",
             **self._settings,
         }
@@ -195,7 +225,11 @@ def _worker(name: str, concurrency: int, environment: dict[str, str]) -> Part:
         "--without-gossip", "--without-mingle", "-l", "warning",
     ]  # fmt: skip
     return Part(
-        name=name, argv=argv, env=environment, nice=10 if name == Tier.BULK else 0, stop_timeout=timedelta(seconds=40)
+        name=name,
+        argv=argv,
+        env=environment,
+        nice=10 if name == Tier.BULK else 0,
+        stop_timeout=timedelta(seconds=40),
     )
 
 
@@ -218,4 +252,3 @@ def _answers(client: httpx.Client, path: str) -> bool:
         return client.get(path).is_success
     except httpx.HTTPError:
         return False
-
