@@ -98,7 +98,7 @@ def open_bell(settings: Settings) -> WakeListener:
 
 
 def open_ways(settings: Settings) -> Mapping[str, Way]:
-    """Make the configured providers, in their order. Raises Misconfigured for an unknown plug-in or option."""
+    """Make the configured providers, in their order. Raises Misconfigured for what is unknown."""
     factories = {entry.name: entry for entry in entry_points(group=_GROUP)}
     ways: dict[str, Way] = {}
     for wanted in settings.providers:

@@ -5,7 +5,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-_CELERY = (sys.executable, "-m", "celery", "--app=workers.app")
+# Neither Python nor Celery looks into the working directory, where a user may have a `workers` too.
+_PYTHON = (sys.executable, "-P", "-m")
+_ROOT = Path(__file__).parents[2]
+_CELERY = (*_PYTHON, "celery", f"--workdir={_ROOT}", "--app=workers.app")
 
 # A chunk takes a thread until its last answer; critical chunks are small, often of one message.
 THREADS: Mapping[str, int] = {"critical": 64, "standard": 12, "bulk": 12, "clock": 8, "system": 4}
@@ -45,10 +48,10 @@ def flower_environment(environ: Mapping[str, str] = os.environ) -> Mapping[str, 
 
 def api(host: str, port: int) -> list[str]:
     """Serve the API."""
-    return [sys.executable, "-m", "dispatcher.cli", "api", f"--host={host}", f"--port={port}"]
+    return [*_PYTHON, "dispatcher.cli", "api", f"--host={host}", f"--port={port}"]
 
 
 def sandbox(host: str, port: int, settings: Path) -> list[str]:
     """Simulate a network, with settings from a file."""
     where = [f"--host={host}", f"--port={port}", f"--settings=@{settings}"]
-    return [sys.executable, "-m", "dispatcher.sandbox", *where]
+    return [*_PYTHON, "dispatcher.sandbox", *where]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dispatcher.cli.private import write_private
 from dispatcher.domain.errors import Misconfigured
+from dispatcher.settings import Settings, load_settings
 
 FILE = "environment"
 """In a data directory: what its processes have in their environment, as a shell reads it."""
@@ -56,12 +57,27 @@ def find(data: Path | None, environ: Mapping[str, str] = os.environ) -> Mapping[
     return {name: value for name, value in told.items() if name in _URLS or name not in environ}
 
 
-def enter(data: Path | None) -> None:
-    """Take the variables of the wanted stack into the environment of this process. Raises Misconfigured."""
+def load(data: Path | None) -> Settings:
+    """
+    Take the wanted stack's variables into this process's environment, and load its settings.
+
+    Values that came from files stand in the environment afterwards, for the
+    processes that this one starts or becomes. Raises Misconfigured.
+    """
     found = find(data)
     for name in found:
         os.environ.pop(f"{name}_FILE", None)
     os.environ.update(found)
+    return settle()
+
+
+def settle() -> Settings:
+    """Load the settings, and leave in the environment what came from files. Raises Misconfigured."""
+    settings = load_settings()
+    for name in list(os.environ):
+        if name.endswith("_FILE") and name.startswith((*_URLS, _PREFIX)):
+            del os.environ[name]
+    return settings
 
 
 def read(file: Path) -> dict[str, str]:

@@ -83,7 +83,7 @@ class Plan:
             require_free_port(host, port, what, option=option)
 
     def environment(self) -> Mapping[str, str]:
-        """Give what the processes have in common; the user's own DISPATCHER_PROVIDERS wins over the sandbox."""
+        """Give what the processes have in common; a DISPATCHER_PROVIDERS of the user's wins."""
         own = {"DISPATCHER_SIMULATED_NUMBERS": "true", **self.variables}
         if not (os.environ.get("DISPATCHER_PROVIDERS") or os.environ.get("DISPATCHER_PROVIDERS_FILE")):
             own["DISPATCHER_PROVIDERS"] = json.dumps([self._provider()])

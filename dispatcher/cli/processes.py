@@ -1,21 +1,18 @@
-"""`dispatcher migrate`, and `api`, `worker`, `beat`, `flower`, `sandbox`: one process each, as a Procfile has them."""
+"""`dispatcher migrate`, and the processes as a Procfile names them: api, worker, beat, flower, sandbox."""
 
 import os
 import pkgutil
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from dispatcher.cli import commands
-from dispatcher.cli.environment import enter
+from dispatcher.cli.environment import load
 from dispatcher.cli.options import Data
 from dispatcher.cli.output import note, say
 from dispatcher.domain.errors import Invalid, Misconfigured
-
-if TYPE_CHECKING:
-    from dispatcher.settings import Settings
 
 
 class Queue(StrEnum):
@@ -43,14 +40,13 @@ def add(app: typer.Typer) -> None:
 def migrate(data: Data = None) -> None:
     """Bring the database to the newest migration; do it before API and workers start."""
     from dispatcher import bootstrap
-    from dispatcher.cli.session import quiet_settings
 
-    say(f"the database is at {bootstrap.migrate(quiet_settings(data))}")
+    say(f"the database is at {bootstrap.migrate(quietload(data))}")
 
 
 def api(host: Host = _LOOPBACK, port: Port = 8080, data: Data = None) -> None:
     """Serve the HTTP API."""
-    settings = _settings(data)
+    settings = load(data)
     # By its name: the command line is beside the API, not above it.
     serve = pkgutil.resolve_name("dispatcher.api.serve:run")
     serve(host, port, settings)
@@ -71,13 +67,13 @@ def worker(
         raise Invalid(
             f"--concurrency of critical must be {commands.THREADS[queue]} or more, not {concurrency}"
         )
-    _settings(data)
+    load(data)
     _become(commands.worker(queue, concurrency=concurrency, name=name))
 
 
 def beat(data: Data = None) -> None:
     """Start the clock's duties every second."""
-    _settings(data)
+    load(data)
     _become(commands.beat())
 
 
@@ -94,7 +90,7 @@ def flower(
     DISPATCHER_FLOWER_AUTH=user:password asks for a login. Without one it
     listens on this machine only, unless another address is named.
     """
-    _settings(data)
+    load(data)
     login = commands.flower_environment()
     if not login and host not in {_LOOPBACK, "localhost", "::1"}:
         note(f"Flower on {host} asks for no login, and can stop workers: set DISPATCHER_FLOWER_AUTH")
@@ -119,14 +115,6 @@ def sandbox(
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in wrong.errors())
         raise Misconfigured(f"--settings: {faults}") from None
     run(host, port, chosen)
-
-
-def _settings(data: Path | None) -> "Settings":
-    """Check the settings before another program does, which would tell it less clearly."""
-    from dispatcher.settings import load_settings
-
-    enter(data)
-    return load_settings()
 
 
 def _become(command: list[str]) -> NoReturn:

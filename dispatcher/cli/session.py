@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from dispatcher.bootstrap import configure_logging, open_context
-from dispatcher.cli.environment import enter
+from dispatcher.cli.environment import load
 from dispatcher.domain.errors import Unavailable
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated
-from dispatcher.settings import Settings, load_settings
+from dispatcher.settings import Settings
 
 T = TypeVar("T")
 
 
 def quiet_settings(data: Path | None) -> Settings:
     """Load the settings of the wanted stack; only errors are logged. Raises Misconfigured."""
-    enter(data)
-    settings = load_settings().model_copy(update={"log_level": "critical"})
+    settings = load(data).model_copy(update={"log_level": "critical"})
     configure_logging(settings)
     return settings
 

@@ -1,4 +1,4 @@
-"""Running a whole stack under a supervisor: databases, tables, first run, processes, and waiting for all of them."""
+"""A whole stack under a supervisor: databases, tables, first run, processes, and the wait for all of them."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from dispatcher.embedded.supervisor import Supervisor
 from dispatcher.embedded.valkey import valkey_part
 from dispatcher.service import health
 from dispatcher.service.context import Context
-from dispatcher.settings import Settings, load_settings
+from dispatcher.settings import Settings
 
 Tell = Callable[[str, str], None]
 
@@ -74,7 +74,7 @@ def _start(plan: Plan, supervisor: Supervisor, narrator: _Narrator) -> Stack:
     if not environment.has_urls():
         _start_databases(plan.directory, supervisor)
     os.environ.update(plan.environment())
-    settings = load_settings()
+    settings = environment.settle()
     environment.write(plan.directory / environment.FILE, os.environ)
     configure_logging(settings.model_copy(update={"log_level": "critical"}))
     narrator.tell("database", f"is at migration {migrate(settings)}")
@@ -99,7 +99,7 @@ async def _first_run(settings: Settings, plan: Plan) -> Credentials:
 
 
 async def _await_ready(settings: Settings, plan: Plan, narrator: _Narrator) -> None:
-    """Wait until the servers answer and each worker has worked. Raises Misconfigured with the end of a log."""
+    """Wait until the servers answer and each worker has worked. Raises Misconfigured."""
     async with open_context(settings, name="up") as ctx, httpx.AsyncClient(trust_env=False) as client:
         began = ctx.now()
         await asyncio.to_thread(_probe, settings)

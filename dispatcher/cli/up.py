@@ -28,7 +28,7 @@ def add(app: typer.Typer) -> None:
 def up(
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where to keep data. Default: DISPATCHER_DATA, else .data"),
+        typer.Option(metavar="DIR", help="Where data is. Default: DISPATCHER_DATA, else .data"),
     ] = None,
     host: Annotated[str, typer.Option(help="Address the API listens on.")] = LOOPBACK,
     port: Port = 8080,

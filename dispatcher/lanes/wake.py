@@ -38,7 +38,7 @@ class WakeListener:
         """Leave the channel."""
         if self._pubsub is not None:
             pubsub, self._pubsub = self._pubsub, None
-            await pubsub.aclose()  # type: ignore[no-untyped-call]
+            await pubsub.aclose()
 
     async def _receive(self) -> datetime:
         if self._pubsub is None:

@@ -40,11 +40,7 @@ class Database:
         """
         for attempt in range(1, _TRIES + 1):
             try:
-                async with self._engine.begin() as connection:
-                    result = await work(connection)
-                if self._away:
-                    self._away, self.contact = False, self.contact + 1
-                return result
+                return await self._once(work)
             except PoolTimeout as error:
                 raise Unavailable("all database connections are in use; try again") from error
             except (DBAPIError, OSError) as error:
@@ -56,6 +52,13 @@ class Database:
                     raise Unavailable("the database cannot be reached; try again") from error
                 raise
         raise AssertionError("unreachable")
+
+    async def _once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        async with self._engine.begin() as connection:
+            result = await work(connection)
+        if self._away:
+            self._away, self.contact = False, self.contact + 1
+        return result
 
     async def close(self) -> None:
         """Close all connections."""

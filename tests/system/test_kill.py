@@ -1,4 +1,4 @@
-"""Killed with -9 in the middle of the work, one part at a time: nothing is lost, nothing doubled but in doubt."""
+"""Killed with -9 in the middle of the work, one part at a time: nothing is lost, nothing doubled unseen."""
 
 import shutil
 from collections import Counter

@@ -82,7 +82,7 @@ def test_two_beats_and_a_lane_send_each_message_once(stack: Stack) -> None:
 
 @pytest.mark.parametrize("tier", [Tier.CRITICAL, Tier.STANDARD])
 def test_a_worker_that_stands_still_past_the_window_sends_nothing_late(stack: Stack, tier: Tier) -> None:
-    """SIGSTOP while claims are out, until every window is over: what had not been written is never written."""
+    """SIGSTOP while claims are out, until every window is over: what was not written never is."""
     window = 4 * SECOND
     ids = stack.submit(_numbers(400), tier=tier, until=window)
     until(lambda: _claimed(stack, ids) > 0, seconds=20, what="claims are out")
