@@ -41,7 +41,7 @@ def migrate(data: Data = None) -> None:
     """Bring the database to the newest migration; do it before API and workers start."""
     from dispatcher import bootstrap
 
-    say(f"the database is at {bootstrap.migrate(quietload(data))}")
+    say(f"the database is at {bootstrap.migrate(load(data))}")
 
 
 def api(host: Host = _LOOPBACK, port: Port = 8080, data: Data = None) -> None:
