@@ -8,7 +8,7 @@ from pathlib import Path
 # Neither Python nor Celery looks into the working directory, where a user may have a `workers` too.
 _PYTHON = (sys.executable, "-P", "-m")
 _ROOT = Path(__file__).parents[2]
-_CELERY = (*_PYTHON, "celery", f"--workdir={_ROOT}", "--app=workers.app")
+_CELERY = (*_PYTHON, "celery", "--quiet", f"--workdir={_ROOT}", "--app=workers.app")
 
 # A chunk takes a thread until its last answer; critical chunks are small, often of one message.
 THREADS: Mapping[str, int] = {"critical": 64, "standard": 12, "bulk": 12, "clock": 8, "system": 4}
@@ -37,7 +37,7 @@ def beat() -> list[str]:
 
 def flower(host: str, port: int) -> list[str]:
     """Show the workers. What may not be seen in a list of processes comes from the environment."""
-    return [*_CELERY, "--quiet", "flower", f"--address={host}", f"--port={port}"]
+    return [*_CELERY, "flower", f"--address={host}", f"--port={port}"]
 
 
 def flower_environment(environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:

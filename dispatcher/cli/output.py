@@ -42,7 +42,11 @@ def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()
 ) -> None:
     """Print a table as plain columns."""
-    console().print(table(columns, rows, numbers=numbers), soft_wrap=False)
+    out = console()
+    with out.capture() as captured:
+        out.print(table(columns, rows, numbers=numbers), soft_wrap=False)
+    lines = captured.get().splitlines()
+    print("\n".join(line.rstrip() for line in lines))
 
 
 def print_json(value: object) -> None:

@@ -48,7 +48,9 @@ def make_celery(redis_url: str) -> Celery:
         broker_transport_options=_TRANSPORT,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_pool_limit=2,
+        # Most processes open one or two of these. Flower's eight inspecting threads hold one each while
+        # they wait for a second one to answer with: with a small pool they wait for ever.
+        broker_pool_limit=20,
         timezone="UTC",
         enable_utc=True,
     )

@@ -1,0 +1,149 @@
+"""`dispatcher demo`: starts a stack, sends through it, and says what came of it."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import typer
+
+from dispatcher.bootstrap import open_context
+from dispatcher.cli import stack
+from dispatcher.cli.credentials import ACCOUNT
+from dispatcher.cli.demo import findings, traffic
+from dispatcher.cli.demo.display import display
+from dispatcher.cli.demo.findings import Followed
+from dispatcher.cli.demo.groups import GROUPS
+from dispatcher.cli.output import note, print_table, say
+from dispatcher.cli.plan import Plan
+from dispatcher.cli.send import DIALECT
+from dispatcher.cli.stack import Stack
+from dispatcher.cli.words import title
+from dispatcher.domain.submission import Caller
+from dispatcher.embedded.ports import free_port
+from dispatcher.service import accounts
+
+_PATIENCE = timedelta(seconds=45)
+
+# Short, so that retries, doubt and missing receipts are over within the demo.
+_VARIABLES = {
+    "DISPATCHER_BACKOFF_BASE": "0.5",
+    "DISPATCHER_BACKOFF_CAP": "1",
+    "DISPATCHER_RECEIPT_TIMEOUT": "6",
+}
+_PROVIDER = {"call_timeout": 2}
+_FOREIGN = ("DATABASE_URL", "REDIS_URL", "DISPATCHER_", "FLOWER_")
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(demo)
+
+
+def demo() -> None:
+    """Run a stack of its own through a few hundred messages; exit 0 if each ended as it should."""
+    for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+        del os.environ[name]
+    faults: list[str] | None = None
+
+    def story(running: Stack) -> None:
+        nonlocal faults
+        faults = list(asyncio.run(_play(running)))
+
+    with tempfile.TemporaryDirectory(prefix="dispatcher-demo-") as folder:
+        directory = Path(folder)
+        try:
+            stack.run(_plan(directory), _tell, story)
+        finally:
+            _remove_elsewhere(directory)
+    if faults is None:
+        raise typer.Exit(130)
+    for fault in faults:
+        note(fault)
+    if faults:
+        raise typer.Exit(1)
+    say("Each message ended as it should.")
+
+
+def _plan(directory: Path) -> Plan:
+    ports: set[int] = set()
+    while len(ports) < 3:
+        ports.add(free_port())
+    port, flower_port, sandbox_port = ports
+    return Plan(
+        directory,
+        port=port,
+        flower_port=flower_port,
+        sandbox_port=sandbox_port,
+        variables=_VARIABLES,
+        provider=_PROVIDER,
+    )
+
+
+async def _play(running: Stack) -> Sequence[str]:
+    """Send, follow, and give what is not as it should be."""
+    plan, made = running.plan, running.credentials
+    async with (
+        open_context(running.settings, name="demo") as ctx,
+        httpx.AsyncClient(
+            base_url=plan.base_url, headers={"Authorization": f"Bearer {made.token}"}, trust_env=False
+        ) as api,
+        httpx.AsyncClient(base_url=plan.sandbox_url, trust_env=False) as sandbox,
+    ):
+        account = await accounts.find(ctx, ACCOUNT)
+        direct, over_http = Caller(account, DIALECT), Caller(account, "scheduler")
+        sender = traffic.Sender(ctx, api, direct, over_http, made.sender_id)
+        batches = await traffic.hand_in(sender)
+        tiers = {message_id: batch.group.tier for batch in batches for message_id in batch.message_ids}
+        say(f"\n{len(tiers)} messages handed in")
+        with display(tiers) as show:
+            await traffic.follow(ctx, batches, until=ctx.now() + _PATIENCE, show=show)
+        found = await findings.read(ctx, sandbox, batches)
+        stats = (await sandbox.get("/stats")).raise_for_status().json()
+    _print(found, stats)
+    known = sum(one.arrival is not None and one.arrival.taken > 0 for one in found)
+    return findings.faults(found, unknown=stats["unique_references"] - known)
+
+
+def _print(found: Sequence[Followed], stats: Mapping[str, int]) -> None:
+    rows = []
+    for group in GROUPS:
+        ended = findings.ends(found, group)
+        actual = ", ".join(f"{count} x {title(status)}" for status, count in sorted(ended.items()))
+        verdict = "ok" if set(ended) == {group.end} else "WRONG"
+        rows.append((group.name, group.tier, group.size, title(group.end), actual, verdict))
+    say("")
+    print_table(("what", "tier", "messages", "must end as", "ended as", ""), rows, numbers=("messages",))
+    say("")
+    lags = {
+        "at a set time: released": findings.release_lags(found),
+        "at a set time: at the provider": findings.arrival_lags(found, scheduled=True),
+        "at once: at the provider": findings.arrival_lags(found, scheduled=False),
+    }
+    print_table(
+        ("how long after its time", "messages", "median", "p99"),
+        [
+            (name, len(lag), *(f"{ms:.1f} ms" for ms in findings.median_and_p99(lag)))
+            for name, lag in lags.items()
+        ],
+        numbers=("messages", "median", "p99"),
+    )
+    say(
+        f"\nThe network got {stats['submits']} submits and took {stats['unique_references']} messages;"
+        f" {stats['duplicates']} of them again, all in doubt. It sent {stats['receipts_sent']} receipts."
+    )
+
+
+def _remove_elsewhere(directory: Path) -> None:
+    """Remove the database if Postgres could keep it only in another place, of which it left a note."""
+    elsewhere = directory / "postgres" / "elsewhere"
+    if elsewhere.exists():
+        shutil.rmtree(elsewhere.read_text(encoding="utf-8"), ignore_errors=True)
+
+
+def _tell(name: str, text: str) -> None:
+    say(f"{name:<16} {text}")

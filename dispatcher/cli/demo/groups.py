@@ -1,0 +1,97 @@
+"""What the demo sends, and how each of it must end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+from itertools import count
+
+from dispatcher.domain.status import Status
+from dispatcher.domain.tier import Tier
+
+_NOW = timedelta()
+
+
+class Road(Enum):
+    """How a group is handed in."""
+
+    HTTP = auto()  # through the SMS Scheduler API, which has no words for tier and not_after
+    DIRECT = auto()  # as `dispatcher send` does
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """
+    Messages of one kind.
+
+    `special` is the NN of a number that ends in 9900NN; None is delivered.
+    `doubtful` ones may reach the network more than once. `silent` ones must
+    have the event that says that no receipt came.
+    """
+
+    name: str
+    size: int
+    tier: Tier
+    road: Road
+    end: Status
+    special: str | None = None
+    delay: timedelta = _NOW
+    window: timedelta | None = None
+    doubtful: bool = False
+    silent: bool = False
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether it is taken back as soon as it is handed in."""
+        return self.end is Status.WITHDRAWN
+
+    def may_be_settled(self, status: Status) -> bool:
+        """Say whether this can be the last word on one of its messages."""
+        return status is self.end or (status.is_final and status not in {Status.FAILED, Status.GAVE_UP})
+
+
+def _in(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
+def _special(name: str, special: str, end: Status, *, size: int = 2, doubtful: bool = False) -> Group:
+    return Group(name, size, Tier.STANDARD, Road.HTTP, end, special=special, doubtful=doubtful)
+
+
+_LATER, _HANGS_UP = "39", "49"
+
+GROUPS: Sequence[Group] = (
+    Group("one-time passwords", 20, Tier.CRITICAL, Road.DIRECT, Status.RECEIVED),
+    Group("alarms, at a set time", 10, Tier.CRITICAL, Road.DIRECT, Status.RECEIVED, delay=_in(6)),
+    Group("order confirmations", 20, Tier.STANDARD, Road.HTTP, Status.RECEIVED),
+    Group("reminders, at a set time", 20, Tier.STANDARD, Road.HTTP, Status.RECEIVED, delay=_in(5)),
+    Group("a campaign", 201, Tier.BULK, Road.HTTP, Status.RECEIVED),
+    Group(
+        "told 'later' until too late", 3, Tier.CRITICAL, Road.DIRECT, Status.EXPIRED, _LATER, window=_in(3.5)
+    ),
+    Group("the same, less urgent", 3, Tier.STANDARD, Road.DIRECT, Status.EXPIRED, _LATER, window=_in(3.5)),
+    _special("told 'later' twice", "41", Status.RECEIVED, size=3),
+    _special("told 'later' ten times", "42", Status.GAVE_UP),
+    _special("no such number", "30", Status.INVALID_NUMBER),
+    _special("blocked", "31", Status.BLOCKED),
+    _special("expired at the provider", "32", Status.TOO_LATE),
+    _special("phone away", "33", Status.UNREACHABLE),
+    _special("undelivered", "38", Status.FAILED),
+    _special("undelivered, then delivered", "53", Status.RECEIVED),
+    _special("taken, but the answer is lost", "43", Status.RECEIVED, doubtful=True),
+    _special("hung up on: sent again", _HANGS_UP, Status.RECEIVED, doubtful=True),
+    Group(
+        "the same, bulk: not sent again", 2, Tier.BULK, Road.DIRECT, Status.GAVE_UP, _HANGS_UP, doubtful=True
+    ),
+    Group("no receipt", 3, Tier.STANDARD, Road.HTTP, Status.SENT, "45", silent=True),
+    Group("taken back", 3, Tier.STANDARD, Road.HTTP, Status.WITHDRAWN, delay=timedelta(hours=1)),
+)
+
+_ordinary = count()
+
+
+def numbers(group: Group) -> Sequence[str]:
+    """Give a number for each message; ordinary ones are given only once."""
+    if group.special is None:
+        return [f"+254712{next(_ordinary):06}" for _ in range(group.size)]
+    return [f"+2547{10 + n:02}9900{group.special}" for n in range(group.size)]
