@@ -2,7 +2,8 @@
 All settings, read from the environment once and checked at start.
 
 `DATABASE_URL` and `REDIS_URL` have no prefix, everything else starts with
-`DISPATCHER_`. `NAME_FILE` names a file that holds the value of `NAME`.
+`DISPATCHER_`. `NAME_FILE` names a file that holds the value of `NAME`, unless
+`NAME` itself is there.
 `.env.example` lists them all.
 """
 
@@ -13,13 +14,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.domain.message import DoubtPolicy, Patience
 from dispatcher.domain.provider import ProviderConfig
 from dispatcher.domain.tier import Tier
+
+
+_RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
+_JSON = ("providers", "doubt_resends", "disabled_dialects")
+
+
+def _all_tiers(given: dict[Tier, int]) -> dict[Tier, int]:
+    return _RESENDS | given
 
 
 class ProviderSettings(BaseModel):
@@ -66,9 +75,8 @@ class Settings(BaseSettings):
     database_pool: int = Field(default=10, ge=1, le=100)
 
     providers: Annotated[tuple[ProviderSettings, ...], NoDecode] = ()
-    receipt_secret: SecretStr | None = None
 
-    doubt_resends: dict[Tier, int] = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
+    doubt_resends: Annotated[dict[Tier, int], NoDecode, AfterValidator(_all_tiers)] = dict(_RESENDS)
     max_deferrals: int = Field(default=10, ge=1)
     backoff_base: float = Field(default=2, gt=0)
     backoff_cap: float = Field(default=300, gt=0)
@@ -84,7 +92,7 @@ class Settings(BaseSettings):
     bulk_body_limit: int = Field(default=10 << 20, ge=1024)
     simulated_numbers: bool = False
     scheduler_scalar_ids: bool = False
-    disabled_dialects: frozenset[str] = frozenset()
+    disabled_dialects: Annotated[frozenset[str], NoDecode] = frozenset()
     log_level: str = "info"
 
     @property
@@ -105,15 +113,16 @@ class Settings(BaseSettings):
                     return DoubtPolicy(resends=100)
                 if tier in known.doubt:
                     return DoubtPolicy(resends=known.doubt[tier])
-        return DoubtPolicy(resends=self.doubt_resends.get(tier, 0))
+        return DoubtPolicy(resends=self.doubt_resends[tier])
 
 
 def load_settings() -> Settings:
     """Read the environment. Raises Misconfigured with each value that is missing or wrong."""
     given: dict[str, object] = dict(_files())
-    providers = given.get("providers") or os.environ.get("DISPATCHER_PROVIDERS")
-    if providers:
-        given["providers"] = _json("DISPATCHER_PROVIDERS", str(providers))
+    for field in _JSON:
+        name = f"DISPATCHER_{field.upper()}"
+        if raw := given.get(field) or os.environ.get(name):
+            given[field] = _json(name, str(raw))
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -125,7 +134,8 @@ def _files() -> Iterator[tuple[str, str]]:
     """Read each file that a `NAME_FILE` names, as the field that `NAME` is."""
     for name, path in os.environ.items():
         field = name.removesuffix("_FILE").removeprefix("DISPATCHER_").lower()
-        if name.endswith("_FILE") and field in Settings.model_fields:
+        is_given = bool(os.environ.get(name.removesuffix("_FILE")))
+        if name.endswith("_FILE") and field in Settings.model_fields and not is_given:
             try:
                 yield field, Path(path).read_text(encoding="utf-8").strip()
             except OSError as error:

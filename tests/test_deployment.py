@@ -1,18 +1,25 @@
 """What the deployment files promise: the same processes on one machine, on many and in containers."""
 
+import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
+from dispatcher.cli.app import build
 from dispatcher.domain.tier import Tier
+from dispatcher.sandbox.recipe import http_options
+from dispatcher.settings import ProviderSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 QUEUES = (*Tier, "clock", "system")
 SERVERS = {"postgres", "valkey"}
 ONE_SHOT = {"migrate"}
+HEALTH = {"api": "8080/readyz", "flower": "5555/healthcheck", "sandbox": "8090/healthz"}
 
 
 def _procfile() -> dict[str, str]:
@@ -34,6 +41,14 @@ def test_procfile_and_compose_start_the_same_processes() -> None:
         name: service["command"] for name, service in _compose().items() if name not in SERVERS | ONE_SHOT
     }
     assert _procfile() == composed
+
+
+@pytest.mark.parametrize("name", [*_procfile(), "migrate"])
+def test_the_command_line_knows_every_command(name: str) -> None:
+    words = shlex.split(_compose()[name]["command"])
+    program, command, *arguments = words[words.index("dispatcher") :]
+    group: Any = typer.main.get_command(build([command]))
+    group.commands[command].make_context(f"{program} {command}", arguments)  # parses, and runs nothing
 
 
 @pytest.mark.parametrize("queue", QUEUES)
@@ -63,7 +78,25 @@ def test_every_server_and_every_port_has_a_health_check() -> None:
             assert "healthcheck" in service, name
 
 
+@pytest.mark.parametrize(("name", "where"), HEALTH.items())
+def test_health_is_asked_where_it_is_told(name: str, where: str) -> None:
+    assert f"'http://127.0.0.1:{where}'" in _compose()[name]["healthcheck"]["test"][-1]
+
+
+def test_flower_can_be_reached_in_its_container_and_from_this_machine_only() -> None:
+    flower = _compose()["flower"]
+    assert flower["environment"]["DISPATCHER_FLOWER_HOST"] == "0.0.0.0"
+    assert flower["environment"].keys() > {"DATABASE_URL", "REDIS_URL"}
+    assert all(port.startswith("127.0.0.1:") for port in flower["ports"])
+
+
 def test_the_bundled_valkey_keeps_its_data_and_never_evicts() -> None:
     command = " ".join(_compose()["valkey"]["command"])
     assert "--appendonly yes" in command
     assert "--maxmemory-policy noeviction" in command
+
+
+def test_compose_is_wired_to_its_sandbox() -> None:
+    [provider] = json.loads((ROOT / "deploy" / "providers.json").read_text(encoding="utf-8"))
+    options = http_options("http://sandbox:8090", receipt_url="http://api:8080/receipts/sandbox")
+    assert ProviderSettings(**provider).options == options

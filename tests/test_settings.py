@@ -36,12 +36,14 @@ def test_missing_urls_are_named_together(environment: pytest.MonkeyPatch) -> Non
 
 
 def test_a_file_holds_a_secret(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.delenv("DATABASE_URL")
     environment.setenv("DATABASE_URL_FILE", str(tmp_path / "url"))
     (tmp_path / "url").write_text("postgresql://from/file\n")
     assert load_settings().database_url.get_secret_value() == "postgresql://from/file"
 
 
 def test_a_file_that_is_not_there_is_named(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("REDIS_URL")
     environment.setenv("REDIS_URL_FILE", "/nowhere/url")
     with pytest.raises(Misconfigured, match="REDIS_URL_FILE names a file that cannot be read: /nowhere/url"):
         load_settings()
@@ -67,3 +69,14 @@ def test_a_providers_own_doubt_policy_comes_before_the_tiers(environment: pytest
     assert settings.doubt("own", Tier.CRITICAL).resends == 3
     assert settings.doubt("dedupes", Tier.BULK).resends > 10
     assert settings.doubt(None, Tier.BULK).resends == 0
+
+
+def test_a_doubt_policy_for_one_tier_leaves_the_others_as_shipped(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DISPATCHER_DOUBT_RESENDS", '{"bulk": 1}')
+    settings = load_settings()
+    assert [settings.doubt(None, tier).resends for tier in Tier] == [3, 3, 1]
+
+
+def test_a_value_comes_before_a_file(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("REDIS_URL_FILE", "/nowhere/url")
+    assert load_settings().redis_url.get_secret_value() == URLS["REDIS_URL"]

@@ -106,7 +106,9 @@ def show_account(name: Name, as_json: AsJson = False, data: Data = None) -> None
 def create_key(
     name: Name,
     kind: Annotated[KeyKind, typer.Option(help="Which door it opens.")] = KeyKind.SCHEDULER,
-    days: Annotated[int | None, typer.Option(min=1, help="How long it is good for. Default: no end.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="How long it is good for. Default: no end.")
+    ] = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:

@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit: 0 is done, 1 is refused or failed, 2 is a wrong input or setting."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        _require_text(arguments)
         build(arguments)(args=list(arguments), prog_name="dispatcher")
     except DispatchError as error:
         _fail(str(error), 2 if isinstance(error, _BAD_INPUT) else 1)
@@ -62,6 +63,15 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     for module in [wanted] if wanted else dict.fromkeys(_COMMANDS.values()):
         import_module(f"dispatcher.cli.{module}").add(app)
     return app
+
+
+def _require_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no UTF-8: they could neither be stored nor printed."""
+    for argument in arguments:
+        try:
+            argument.encode("utf-8")
+        except UnicodeEncodeError:
+            raise Invalid(f"the argument {argument!a} is not UTF-8") from None
 
 
 def _nothing() -> None:

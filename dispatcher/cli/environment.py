@@ -74,9 +74,11 @@ def load(data: Path | None) -> Settings:
 def settle() -> Settings:
     """Load the settings, and leave in the environment what came from files. Raises Misconfigured."""
     settings = load_settings()
-    for name in list(os.environ):
-        if name.endswith("_FILE") and name.startswith((*_URLS, _PREFIX)):
-            del os.environ[name]
+    _check_urls(settings)
+    for name in [name for name in os.environ if name.endswith("_FILE")]:
+        if name.startswith((*_URLS, _PREFIX)):
+            text = Path(os.environ.pop(name)).read_text(encoding="utf-8").strip()
+            os.environ.setdefault(name.removesuffix("_FILE"), text)
     return settings
 
 
@@ -97,6 +99,24 @@ def write(file: Path, environ: Mapping[str, str]) -> None:
         if name in _URLS or (name.startswith(_PREFIX) and not name.endswith("_FILE"))
     ]
     write_private(file, "# Written by `dispatcher up`, at each start. Holds secrets.\n" + "".join(lines))
+
+
+def _check_urls(settings: Settings) -> None:
+    """Raise Misconfigured for a URL that cannot be read; what it says may be part of a password."""
+    from redis.connection import parse_url
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(settings.database_url.get_secret_value())
+    except (ArgumentError, ValueError):
+        raise Misconfigured(
+            "DATABASE_URL is not like postgresql://user:password@host:5432/database"
+        ) from None
+    try:
+        parse_url(settings.redis_url.get_secret_value())
+    except ValueError:
+        raise Misconfigured("REDIS_URL is not like redis://:password@host:6379/0") from None
 
 
 def _pair(word: str) -> tuple[str, str]:

@@ -56,7 +56,7 @@ def send(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the receipt; exit 1 if it was not received.")
     ] = False,
-    timeout: Annotated[float, typer.Option(min=0, help="How many seconds --wait waits.")] = 60,
+    timeout: Annotated[int, typer.Option(min=0, max=604_800, help="How many seconds --wait waits.")] = 60,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:

@@ -1,1 +1,1 @@
-"""`dispatcher demo`: a stack of its own, a few hundred messages of all kinds, and whether each ended as it should."""
+"""`dispatcher demo`: a stack of its own, a few hundred messages, and whether each ended as it should."""
