@@ -22,7 +22,6 @@ from dispatcher.domain.message import DoubtPolicy, Patience
 from dispatcher.domain.provider import ProviderConfig
 from dispatcher.domain.tier import Tier
 
-
 _RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
 _JSON = ("providers", "doubt_resends", "disabled_dialects")
 

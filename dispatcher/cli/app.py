@@ -9,7 +9,7 @@ import typer
 
 from dispatcher.domain.errors import DispatchError, Invalid, InvalidSubmission, Misconfigured
 
-_HELP = "An SMS dispatcher: windows, priority tiers, five HTTP dialects in, any provider out."
+_HELP = "An SMS dispatcher: windows, priority tiers, HTTP dialects in, any provider out."
 
 # Each command's module has `add`. Only the wanted one is loaded: half of them need nothing of what
 # takes a second or two to import.
