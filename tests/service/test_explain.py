@@ -168,11 +168,11 @@ def test_a_worker_that_is_silent_is_named_where_it_is_the_one_to_move_the_messag
 ) -> None:
     start = f"is `dispatcher worker {queue}` running?"
     who = f"The worker {queue}, which moves it on,"
-    assert f"{who} was never seen working: {start}" in told(detail, consumed=ALIVE | {queue: None})
+    assert f"{who} was never seen working: {start}" in told(detail, consumed={**ALIVE, queue: None})
     assert f"{who} was never seen working: {start}" in told(detail, consumed={})
-    silent = ALIVE | {queue: NOW - 2 * SILENT}
+    silent = {**ALIVE, queue: NOW - 2 * SILENT}
     assert f"{who} was last seen working 40 s ago: {start}" in told(detail, consumed=silent)
-    assert "running?" not in told(detail, consumed=ALIVE | {queue: NOW - SILENT})
+    assert "running?" not in told(detail, consumed={**ALIVE, queue: NOW - SILENT})
     others: Mapping[str, datetime | None] = dict.fromkeys(set(QUEUES) - {queue})
     assert "running?" not in told(detail, consumed={**others, queue: NOW})
 
@@ -183,7 +183,8 @@ def test_without_redis_a_message_on_its_way_is_said_to_wait_in_postgres() -> Non
 
 def test_nobody_is_missed_where_nobody_is_needed() -> None:
     ended = replace(MESSAGE, status=Status.FAILED, place=None)
-    for consumed in (None, {}):
+    nothing: Sequence[Mapping[str, datetime | None] | None] = (None, {})
+    for consumed in nothing:
         assert "Redis" not in told(UNRECEIPTED, consumed=consumed)
         assert "running?" not in told(UNRECEIPTED, consumed=consumed)
         assert told(ended, [event(Status.FAILED, NOW)], consumed=consumed).count(". ") == 0
