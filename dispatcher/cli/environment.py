@@ -77,8 +77,8 @@ def settle() -> Settings:
     _check_urls(settings)
     for name in [name for name in os.environ if name.endswith("_FILE")]:
         if name.startswith((*_URLS, _PREFIX)):
-            text = Path(os.environ.pop(name)).read_text(encoding="utf-8").strip()
-            os.environ.setdefault(name.removesuffix("_FILE"), text)
+            file, plain = Path(os.environ.pop(name)), name.removesuffix("_FILE")
+            os.environ[plain] = os.environ.get(plain) or file.read_text(encoding="utf-8").strip()
     return settings
 
 
@@ -114,7 +114,7 @@ def _check_urls(settings: Settings) -> None:
             "DATABASE_URL is not like postgresql://user:password@host:5432/database"
         ) from None
     try:
-        parse_url(settings.redis_url.get_secret_value())
+        parse_url(settings.redis_url.get_secret_value())  # type: ignore[no-untyped-call]
     except ValueError:
         raise Misconfigured("REDIS_URL is not like redis://:password@host:6379/0") from None
 

@@ -24,6 +24,7 @@ from dispatcher.cli.send import DIALECT
 from dispatcher.cli.stack import Stack
 from dispatcher.cli.words import title
 from dispatcher.domain.submission import Caller
+from dispatcher.domain.tier import Tier
 from dispatcher.embedded.ports import free_port
 from dispatcher.service import accounts
 
@@ -119,10 +120,23 @@ def _print(found: Sequence[Followed], stats: Mapping[str, int]) -> None:
     say("")
     print_table(("what", "tier", "messages", "must end as", "ended as", ""), rows, numbers=("messages",))
     say("")
+    _print_lags(found)
+    say(
+        f"\nThe network got {stats['submits']} submits and took {stats['unique_references']} messages;"
+        f" {stats['duplicates']} of them again, all in doubt. It sent {stats['receipts_sent']} receipts."
+    )
+
+
+def _print_lags(found: Sequence[Followed]) -> None:
     lags = {
         "at a set time: released": findings.release_lags(found),
         "at a set time: at the provider": findings.arrival_lags(found, scheduled=True),
-        "at once: at the provider": findings.arrival_lags(found, scheduled=False),
+        **{
+            f"at once, {tier}: at the provider": findings.arrival_lags(
+                [one for one in found if one.group.tier is tier], scheduled=False
+            )
+            for tier in Tier
+        },
     }
     print_table(
         ("how long after its time", "messages", "median", "p99"),
@@ -131,10 +145,6 @@ def _print(found: Sequence[Followed], stats: Mapping[str, int]) -> None:
             for name, lag in lags.items()
         ],
         numbers=("messages", "median", "p99"),
-    )
-    say(
-        f"\nThe network got {stats['submits']} submits and took {stats['unique_references']} messages;"
-        f" {stats['duplicates']} of them again, all in doubt. It sent {stats['receipts_sent']} receipts."
     )
 
 

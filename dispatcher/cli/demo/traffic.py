@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import httpx
 
 from dispatcher.cli.demo.groups import GROUPS, Group, Road, numbers
+from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import Caller, Submission
@@ -81,11 +82,12 @@ async def _over_http(sender: Sender, group: Group) -> Batch:
         "sender_id": sender.sender_id,
         "phone_numbers": numbers(group),
     }
-    answer = await sender.client.post("/api/v1/sms", json=body)
-    answer.raise_for_status()
-    told = answer.json()
-    if group.is_withdrawn:
-        (await sender.client.delete(f"/api/v1/message/{told['message_id']}")).raise_for_status()
+    try:
+        told = (await sender.client.post("/api/v1/sms", json=body)).raise_for_status().json()
+        if group.is_withdrawn:
+            (await sender.client.delete(f"/api/v1/message/{told['message_id']}")).raise_for_status()
+    except httpx.HTTPError as error:
+        raise Unavailable(f"the API did not do its part for {group.name!r}: {error}") from error
     ids = [message_id for each in told["sms_ids"].values() for message_id in each]
     return Batch(group, sender.over_http, told["message_id"], ids)
 
