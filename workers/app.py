@@ -7,7 +7,6 @@ from celery.concurrency.thread import TaskPool
 from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 
 from dispatcher.bootstrap import celery_app, configure_logging
-from dispatcher.domain.errors import Misconfigured
 from dispatcher.settings import load_settings
 from workers.loop import LoopThread
 from workers.process import Parts, opener
@@ -35,10 +34,15 @@ def start_loop(sender: Any = None, **_: object) -> None:
     """Start the loop before the first task; refuse a pool in which tasks would not share it."""
     configure_logging(settings)
     if not issubclass(get_implementation(sender.pool_cls), TaskPool):
-        raise Misconfigured("workers run on Celery's threads pool only: --pool threads")
+        raise SystemExit("workers run on Celery's threads pool only: --pool threads")
     queues = frozenset(str(name) for name in app.amqp.queues.consume_from)
     loop = LoopThread(opener(settings, queues))
-    loop.start()
+    try:
+        loop.start()
+    except (
+        Exception
+    ) as error:  # Celery swallows it, and a worker without its loop would live on and send nothing
+        raise SystemExit(f"the worker cannot start: {error}") from error
     _loops.append(loop)
 
 

@@ -35,6 +35,7 @@ def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitSta
         await require_migrated(ctx)
         courier, clock = Courier(ctx), Clock(ctx)
         writing = asyncio.create_task(courier.recorder.run())
+        writing.add_done_callback(_crash)
         stack.push_async_callback(_cancel, asyncio.create_task(courier.strain.watch()))
         stack.push_async_callback(_flush, courier, writing)
         if CLOCK in queues:
@@ -68,4 +69,4 @@ async def _cancel(task: "asyncio.Task[None]") -> None:
 def _crash(task: "asyncio.Task[None]") -> None:
     """End the loop, and with it the process, when a part that must not end has ended by a bug."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        raise SystemExit(f"the timer died: {error!r}") from error
+        raise SystemExit(f"a part of the worker died: {error!r}") from error

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 _PIPE_WIDTH = 1000  # a pipe has no width: nothing is wrapped or cut
@@ -29,10 +29,11 @@ def note(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()) -> Table:
-    """Make a table; the columns named in `numbers` are set to the right."""
+    """Make a table; the columns named in `numbers` are set to the right, and only the last one is wrapped."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
+        justify: JustifyMethod = "right" if column in numbers else "left"
+        made.add_column(column, justify=justify, no_wrap=column != columns[-1], overflow="fold")
     for row in rows:
         made.add_row(*(_text(cell) for cell in row))
     return made

@@ -32,10 +32,10 @@ FROM (
     SELECT m.id, c.provider
     FROM unnest(CAST(:ids AS bigint[]), CAST(:providers AS text[])) AS c(id, provider)
     JOIN messages m ON m.id = c.id AND m.status = 11 AND m.place = 'lane'
-    WHERE :lease_end > clock_timestamp()
+    WHERE :lease_end > clock_timestamp() AND m.id = ANY(CAST(:ids AS bigint[]))
     ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
 ) p
-WHERE m.id = p.id
+WHERE m.id = p.id AND m.id = ANY(CAST(:ids AS bigint[]))
 RETURNING m.id, m.attempt
 """)
 
@@ -96,7 +96,7 @@ SELECT * FROM unnest(
 _RECORD = text(f"""
 WITH tried AS ({_TRIES}),
 locked AS (
-    SELECT m.id FROM messages m JOIN tried t USING (id) ORDER BY m.id FOR UPDATE OF m
+    SELECT m.id FROM messages m WHERE m.id = ANY(CAST(:ids AS bigint[])) ORDER BY m.id FOR UPDATE
 ),
 moved AS (
     UPDATE messages m
@@ -104,7 +104,8 @@ moved AS (
         deferrals = m.deferrals + t.deferred, doubts = m.doubts + t.doubtful, seq = m.seq + 1,
         moved_at = greatest(m.moved_at, :now)
     FROM tried t JOIN locked l USING (id)
-    WHERE m.id = t.id AND m.attempt = t.attempt AND m.place = 'worker'
+    WHERE m.id = t.id AND m.id = ANY(CAST(:ids AS bigint[]))
+      AND m.attempt = t.attempt AND m.place = 'worker'
     RETURNING {RETURNED}
 ),
 {EVENTS}

@@ -5,9 +5,11 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 # Short, so that a process that was stopped in the middle holds up nobody.
+# Every statement of ours has its index; right after a bulk load the planner's statistics would have it
+# scan instead, for each row of a join.
 _SESSION = (
     "-c statement_timeout=15000 -c lock_timeout=5000"
-    " -c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c jit=off"
+    " -c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c jit=off -c enable_seqscan=off"
 )
 
 

@@ -12,6 +12,9 @@ from sqlalchemy.sql.elements import TextClause
 # What `moved` returns for its events; `was` is the status before the move.
 RETURNED = "m.id, m.seq, m.moved_at, m.status, m.provider, m.attempt, m.reason, m.tier, m.place, m.charged"
 
+# Beside each join: whatever the planner believes of a table just loaded, it finds the rows by their ids.
+PICKED = "m.id = ANY(ARRAY(SELECT id FROM picked))"
+
 EVENTS = """
 events AS (
     INSERT INTO message_events (message_id, seq, at, status, provider, attempt, reason)
@@ -32,7 +35,7 @@ WITH picked AS ({picked}),
 moved AS (
     UPDATE messages m
     SET {change}, seq = m.seq + 1, moved_at = greatest(m.moved_at, :now)
-    FROM picked p WHERE m.id = p.id
+    FROM picked p WHERE m.id = p.id AND {PICKED}
     RETURNING {RETURNED}
 ),
 {EVENTS}

@@ -15,7 +15,7 @@ from dispatcher.domain.message import Try
 from dispatcher.domain.provider import Unknown
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import PACE, Tier
-from dispatcher.store.moves import move
+from dispatcher.store.moves import PICKED, move
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ moved AS (
         seq = m.seq + CASE WHEN p.was = 10 THEN 1 ELSE 0 END,
         moved_at = CASE WHEN p.was = 10 THEN greatest(m.moved_at, :now) ELSE m.moved_at END,
         reason = CASE WHEN p.was = 10 THEN 'due' ELSE m.reason END
-    FROM picked p WHERE m.id = p.id
+    FROM picked p WHERE m.id = p.id AND {PICKED}
     RETURNING m.id, m.seq, m.moved_at, m.status, m.provider, m.attempt, m.reason, m.tier, m.place, p.was
 ),
 events AS (
@@ -70,28 +70,28 @@ WITH RECURSIVE waiting AS (
 SELECT account_id FROM waiting WHERE account_id IS NOT NULL
 """)
 
-_FILL = text("""
-UPDATE messages m SET place = 'lane', wake_at = CAST(:now AS timestamptz) + CAST(:requeue AS interval)
-FROM (
+_FILL = text(f"""
+WITH picked AS MATERIALIZED (
     SELECT turn.id FROM unnest(CAST(:accounts AS bigint[])) AS a(id)
     CROSS JOIN LATERAL (
         SELECT id FROM messages
         WHERE place = 'ready' AND tier = :tier AND account_id = a.id
         ORDER BY id LIMIT :each FOR UPDATE SKIP LOCKED
     ) AS turn
-) p
-WHERE m.id = p.id
+)
+UPDATE messages m SET place = 'lane', wake_at = CAST(:now AS timestamptz) + CAST(:requeue AS interval)
+WHERE {PICKED}
 RETURNING m.id, m.status, m.tier, m.place, 0 AS charged
 """)
 
-_REQUEUE = text("""
-UPDATE messages m SET place = 'ready', wake_at = NULL
-FROM (
+_REQUEUE = text(f"""
+WITH picked AS MATERIALIZED (
     SELECT id FROM messages
     WHERE place = 'lane' AND tier = :tier AND wake_at <= :now
     ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
-) p
-WHERE m.id = p.id
+)
+UPDATE messages m SET place = 'ready', wake_at = NULL
+WHERE {PICKED}
 RETURNING m.id
 """)
 

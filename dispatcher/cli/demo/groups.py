@@ -79,6 +79,7 @@ GROUPS: Sequence[Group] = (
     _special("undelivered", "38", Status.FAILED),
     _special("undelivered, then delivered", "53", Status.RECEIVED),
     _special("taken, but the answer is lost", "43", Status.RECEIVED, doubtful=True),
+    _special("taken, then hung up on", "51", Status.RECEIVED, doubtful=True),
     _special("hung up on: sent again", _HANGS_UP, Status.RECEIVED, doubtful=True),
     Group(
         "the same, bulk: not sent again", 2, Tier.BULK, Road.DIRECT, Status.GAVE_UP, _HANGS_UP, doubtful=True

@@ -1,0 +1,43 @@
+"""A worker that cannot work does not start: it says why and ends, so that whoever keeps it sees it."""
+
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from tests.conftest import plain_url
+
+CELERY = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", "bulk"]
+
+
+def _run(*options: str, database_url: str, redis_url: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    return subprocess.run(
+        [*CELERY, *options], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture
+def empty_database_url(database_url: str) -> str:
+    """Give a database that was never migrated."""
+    with psycopg.connect(plain_url(database_url), autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS never_migrated")
+        connection.execute("CREATE DATABASE never_migrated")
+    return make_url(database_url).set(database="never_migrated").render_as_string(hide_password=False)
+
+
+def test_a_worker_behind_the_newest_migration_ends_and_says_so(
+    empty_database_url: str, redis_url: str
+) -> None:
+    done = _run("-P", "threads", database_url=empty_database_url, redis_url=redis_url)
+    assert done.returncode != 0
+    assert "run `dispatcher migrate`" in done.stderr + done.stdout
+
+
+def test_another_pool_than_threads_is_refused(database_url: str, redis_url: str) -> None:
+    done = _run("-P", "solo", database_url=database_url, redis_url=redis_url)
+    assert done.returncode != 0
+    assert "threads pool only" in done.stderr + done.stdout
