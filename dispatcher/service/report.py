@@ -8,7 +8,6 @@ from uuid import UUID
 from dispatcher.domain.errors import NotFound
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import Caller
-from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.store import reports
 from dispatcher.store.reports import Detail, Event, Line, PlaceCount
@@ -75,11 +74,6 @@ async def history(ctx: Context, name: str) -> History:
 async def on_the_way(ctx: Context) -> list[PlaceCount]:
     """Count what is on its way, by tier and place."""
     return await ctx.database.transact(reports.places)
-
-
-async def counts(ctx: Context) -> dict[tuple[Tier, Status], int]:
-    """Count all messages by tier and status; reads the whole table, for a demo or a test."""
-    return await ctx.database.transact(reports.counts)
 
 
 def _read_id(name: str) -> tuple[int | None, UUID | None]:

@@ -94,8 +94,6 @@ _EVENTS = text("""
 SELECT seq, at, status, provider, attempt, reason FROM message_events WHERE message_id = :id ORDER BY seq
 """)
 
-_COUNTS = text("SELECT tier, status, count(*) AS n FROM messages GROUP BY tier, status")
-
 _PLACES = text("""
 SELECT tier, place, count(*) AS n, min(moved_at) AS oldest, min(wake_at) AS next FROM messages
 WHERE place IN ('held', 'ready', 'lane', 'worker') GROUP BY tier, place
@@ -163,12 +161,6 @@ async def events(connection: AsyncConnection, message_id: int) -> list[Event]:
         Event(row.seq, row.at, Status(row.status), row.provider, row.attempt, row.reason)
         for row in await connection.execute(_EVENTS, {"id": message_id})
     ]
-
-
-async def counts(connection: AsyncConnection) -> dict[tuple[Tier, Status], int]:
-    """Count all messages by tier and status; reads the whole table, for a demo or a test."""
-    rows = await connection.execute(_COUNTS)
-    return {(Tier(row.tier), Status(row.status)): row.n for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
