@@ -84,6 +84,10 @@ def _counts_add_up(stack: Stack) -> None:
     assert doubled <= in_doubt, "sent twice without a doubt"
     assert set(ends) <= {12, 13, 39}
     assert doubts.keys() - seen.keys() <= in_doubt, "ended without being sent or in doubt"
+    # Each batch had one kill in its middle; its number says which.
+    numbers = {str(row[0]): row[1] for row in stack.rows("SELECT public_id, number FROM messages")}
+    by_kill = Counter(VICTIMS[int(numbers[reference][5:7])] for reference in doubled)
+    assert all(count <= _bound(seen) for count in by_kill.values()), f"too many of one kill: {by_kill}"
     # Only the three delivering workers take calls along when they are killed.
     assert len(doubled) <= 3 * _bound(seen), "more sent twice than can have been in flight"
     assert stack.rows("SELECT 1 FROM ledger WHERE kind = 'refund'") == []
