@@ -1,0 +1,163 @@
+"""Who may send: accounts, credentials, senders, templates, opt-outs, credits."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    Interval,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    false,
+    text,
+)
+
+from dispatcher.domain.tier import Tier
+from dispatcher.store.tables.base import at, metadata, now, number, one_of
+
+# 244 random bits, in the form Standard Webhooks wants a secret in.
+_NEW_SECRET = (
+    "'whsec_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64')"  # noqa: S105
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    number(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("balance", BigInteger, nullable=False, server_default="0"),
+    Column("default_country", Text),
+    Column("timezone", Text, nullable=False, server_default="UTC"),
+    Column("critical_validity", Interval),
+    Column("standard_validity", Interval),
+    Column("bulk_validity", Interval),
+    Column("rate_limit", Integer),
+    Column("daily_cap", Integer),
+    Column("allowed_countries", ARRAY(Text)),
+    Column("tier_cap", Text),
+    at("paused_at", nullable=True),
+    Column("callback_secret", Text, nullable=False, server_default=text(_NEW_SECRET)),
+    Column("counted_on", Date),
+    Column("counted", Integer, nullable=False, server_default="0"),
+    now("created_at"),
+    CheckConstraint("name <> ''", "name"),
+    CheckConstraint("balance >= 0", "balance"),
+    CheckConstraint("rate_limit > 0", "rate_limit"),
+    CheckConstraint("daily_cap >= 0", "daily_cap"),
+    CheckConstraint(one_of("tier_cap", Tier), "tier_cap"),
+    CheckConstraint("default_country ~ '^[A-Z]{2}$'", "default_country"),
+)
+
+# An operator's credential has no account. What is generated is kept as a digest, what people choose as argon2.
+credentials = Table(
+    "credentials",
+    metadata,
+    number(),
+    Column("account_id", ForeignKey("accounts.id"), index=True),
+    Column("kind", Text, nullable=False),
+    Column("dialect", Text, nullable=False),
+    Column("name", Text),
+    Column("digest", LargeBinary, unique=True),
+    Column("password_hash", Text),
+    Column("hint", Text, nullable=False),
+    Column("is_test", Boolean, nullable=False, server_default=false()),
+    now("created_at"),
+    at("expires_at", nullable=True),
+    at("revoked_at", nullable=True),
+    at("last_used_at", nullable=True),
+    CheckConstraint("octet_length(digest) = 32", "digest"),
+    CheckConstraint("(digest IS NULL) <> (password_hash IS NULL)", "one_secret"),
+    CheckConstraint("account_id IS NOT NULL OR dialect = 'manage'", "owner"),
+    Index(
+        "uq_credentials_name",
+        "dialect",
+        "kind",
+        "name",
+        unique=True,
+        postgresql_where=text("name IS NOT NULL AND revoked_at IS NULL"),
+    ),
+)
+
+# A token that was signed; what is revoked or was refreshed is refused while its row is there.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("family", Uuid, nullable=False, index=True),
+    Column("credential_id", ForeignKey("credentials.id"), nullable=False, index=True),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("refresh_digest", LargeBinary, unique=True),
+    at("created_at"),
+    at("expires_at"),
+    at("refresh_until", nullable=True),
+    at("refreshed_at", nullable=True),
+    at("revoked_at", nullable=True),
+)
+
+senders = Table(
+    "senders",
+    metadata,
+    number(),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("is_default", Boolean, nullable=False, server_default=false()),
+    at("disabled_at", nullable=True),
+    now("created_at"),
+    UniqueConstraint("account_id", "name"),
+    CheckConstraint("name <> ''", "name"),
+    Index("uq_senders_default", "account_id", unique=True, postgresql_where=text("is_default")),
+)
+
+templates = Table(
+    "templates",
+    metadata,
+    number(),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    now("created_at"),
+    now("updated_at"),
+    at("removed_at", nullable=True),
+    CheckConstraint("name <> ''", "name"),
+    Index("uq_templates_name", "account_id", "name", unique=True, postgresql_where=text("removed_at IS NULL")),
+)
+
+# Without a sender a number has opted out of all that the account sends.
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    number(),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("number", Text, nullable=False),
+    Column("sender_id", ForeignKey("senders.id")),
+    Column("reason", Text, nullable=False, server_default=""),
+    now("at"),
+    UniqueConstraint("account_id", "number", "sender_id", postgresql_nulls_not_distinct=True),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    number(),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("batch_id", ForeignKey("batches.id")),
+    Column("message_id", ForeignKey("messages.id")),
+    Column("note", Text, nullable=False, server_default=""),
+    now("at"),
+    CheckConstraint("kind IN ('topup', 'charge', 'refund')", "kind"),
+    CheckConstraint("(kind = 'charge') = (amount < 0)", "sign"),
+    CheckConstraint("(kind = 'charge') = (batch_id IS NOT NULL)", "batch"),
+    CheckConstraint("(kind = 'refund') = (message_id IS NOT NULL)", "message"),
+    Index("uq_ledger_refund", "message_id", unique=True, postgresql_where=text("kind = 'refund'")),
+)

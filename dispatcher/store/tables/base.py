@@ -1,0 +1,39 @@
+"""What the tables are made of: the one metadata, its names, and the columns many tables have."""
+
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, MetaData, func
+
+from dispatcher.domain.status import Status
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+STATUSES = ", ".join(str(status.value) for status in Status)
+
+
+def number() -> Column[int]:
+    """Make the column `id`, counted by Postgres."""
+    return Column("id", BigInteger, Identity(always=True), primary_key=True)
+
+
+def at(name: str, *, nullable: bool = False) -> Column[object]:
+    """Make a column for a time."""
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def now(name: str) -> Column[object]:
+    """Make a column for a time that is by default the transaction's."""
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+def one_of(column: str, values: type[StrEnum]) -> str:
+    """Write the check that a column holds one of these."""
+    return f"{column} IN ({', '.join(repr(value.value) for value in values)})"

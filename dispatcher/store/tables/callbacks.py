@@ -1,0 +1,58 @@
+"""What producers are told: the URLs they gave, and one row for each event and URL."""
+
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+
+from dispatcher.domain.outbox import CallbackState
+from dispatcher.store.tables.base import at, metadata, now, number, one_of
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True, autoincrement=False),
+    Column("dialect", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("statuses", ARRAY(SmallInteger), nullable=False),
+    now("created_at"),
+)
+
+# The outbox: written in the statement that moves the message, worked off by `service.callbacks`.
+callbacks = Table(
+    "callbacks",
+    metadata,
+    number(),
+    Column("public_id", Uuid, nullable=False, unique=True, server_default=func.gen_random_uuid()),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("message_id", ForeignKey("messages.id"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("dialect", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("webhook_id", Text),
+    Column("event", Text, nullable=False, server_default=""),
+    Column("state", Text, nullable=False, server_default=CallbackState.WAITING.value),
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
+    Column("answer", Text, nullable=False, server_default=""),
+    at("created_at"),
+    at("wake_at", nullable=True),
+    at("ended_at", nullable=True),
+    UniqueConstraint("message_id", "seq", "url", "webhook_id", postgresql_nulls_not_distinct=True),
+    CheckConstraint(one_of("state", CallbackState), "state"),
+    CheckConstraint("(wake_at IS NOT NULL) = (state = 'waiting')", "wake_at"),
+    Index("ix_callbacks_wake_at", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
+    Index("ix_callbacks_account_id_id", "account_id", "id"),
+)

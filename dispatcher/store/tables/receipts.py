@@ -1,0 +1,50 @@
+"""What providers know our messages by, and what they told of them."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+
+from dispatcher.store.tables.base import STATUSES, at, metadata, number
+
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("ref", Text, primary_key=True),
+    Column("message_id", ForeignKey("messages.id"), nullable=False, index=True),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("part", SmallInteger, nullable=False),
+    Column("status", SmallInteger),
+    at("at"),
+    CheckConstraint(f"status IN ({STATUSES})", "status"),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    number(),
+    Column("provider", Text, nullable=False),
+    Column("ref", Text),
+    Column("reference", Uuid),
+    Column("status", SmallInteger),
+    Column("reason", Text, nullable=False, server_default=""),
+    at("received_at"),
+    at("wake_at", nullable=True),
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
+    Column("message_id", ForeignKey("messages.id"), index=True),
+    Column("verdict", Text, nullable=False, server_default="new"),
+    CheckConstraint(f"status IN ({STATUSES})", "status"),
+    CheckConstraint("ref IS NOT NULL OR reference IS NOT NULL", "names_a_message"),
+    CheckConstraint("verdict IN ('new', 'moved', 'noted', 'unknown')", "verdict"),
+    CheckConstraint("(wake_at IS NOT NULL) = (verdict = 'new')", "wake_at"),
+    Index("ix_receipts_match", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
+)
