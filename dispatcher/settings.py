@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.domain.message import DoubtPolicy, Patience
-from dispatcher.domain.provider import ProviderConfig
+from dispatcher.domain.provider import ProviderConfig, Takes
 from dispatcher.domain.tier import Tier
 
 _RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
@@ -48,6 +48,7 @@ class ProviderSettings(BaseModel):
     call_timeout: float = Field(default=5, gt=0, le=60)
     dedupes: bool = False
     countries: frozenset[str] = frozenset()
+    takes: Takes = Takes.LIVE
     doubt: dict[Tier, int] = {}
 
     def config(self) -> ProviderConfig:
@@ -61,6 +62,7 @@ class ProviderSettings(BaseModel):
             call_timeout=timedelta(seconds=self.call_timeout),
             dedupes=self.dedupes,
             countries=self.countries,
+            takes=self.takes,
         )
 
 

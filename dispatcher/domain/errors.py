@@ -5,8 +5,12 @@ What a client can cause. What a provider answers is a value (`domain/provider.py
     ├── Invalid               a value that cannot be used; nothing was changed
     ├── InvalidSubmission     one or more fields are wrong; nothing was kept
     ├── NotAuthenticated      no or wrong credential
+    │   └── CredentialExpired a credential that was good once
+    ├── Forbidden             a good credential that may not do this
     ├── NotFound              no such thing in this account and dialect
     ├── NotEnoughCredit       the whole submission is refused
+    ├── TooMany               a brake: come back later
+    │   └── RateLimited       too many requests in a minute
     ├── Conflict
     │   ├── KeyReused         an Idempotency-Key with another body
     │   ├── StillRunning      the first request with this key has not ended
@@ -19,6 +23,7 @@ What a client can cause. What a provider answers is a value (`domain/provider.py
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -33,6 +38,11 @@ class FaultKind(StrEnum):
     UNKNOWN_SENDER = "is not a sender of this account"
     WINDOW_OVER = "leaves no time to send"
     TOO_FAR = "is too far ahead"
+    NOT_MOBILE = "is not a mobile phone number"
+    REPEATED = "is named twice"
+    UNKNOWN_TEMPLATE = "is not a template of this account"
+    MISSING_VARIABLE = "is missing"
+    BAD_URL = "cannot be called"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +77,32 @@ class NotAuthenticated(DispatchError):
     """No credential, or one that is unknown, revoked or expired."""
 
 
+class CredentialExpired(NotAuthenticated):
+    """A credential that was good once."""
+
+
+class Forbidden(DispatchError):
+    """A good credential that may not do this."""
+
+
 class NotFound(DispatchError):
     """No such thing in this account and dialect."""
 
 
 class NotEnoughCredit(DispatchError):
     """The balance does not cover the whole submission; nothing was kept."""
+
+
+class TooMany(DispatchError):
+    """A brake holds this request; nothing was kept. `retry_after` says when it may come again."""
+
+    def __init__(self, text: str, *, retry_after: timedelta) -> None:
+        self.retry_after = retry_after
+        super().__init__(text)
+
+
+class RateLimited(TooMany):
+    """Too many requests in a minute."""
 
 
 class Conflict(DispatchError):

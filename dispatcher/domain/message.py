@@ -34,6 +34,8 @@ class Due:
     attempt: int
     deferrals: int
     doubts: int
+    is_test: bool = False
+    opted_out: bool = False
 
     def outgoing(self, attempt: int) -> Outgoing:
         """Build what a provider gets. Our reference stays the same in every attempt."""

@@ -8,6 +8,7 @@ plug-in and is treated as Unknown.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from dispatcher.domain.status import Status
@@ -96,6 +97,14 @@ class Report:
     reason: str = ""
 
 
+class Takes(StrEnum):
+    """Which messages a provider is for. Those of test credentials and to simulated numbers are tests."""
+
+    LIVE = "live"
+    TESTS = "tests"
+    BOTH = "both"
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderConfig:
     """
@@ -114,6 +123,7 @@ class ProviderConfig:
     call_timeout: timedelta = timedelta(seconds=5)
     dedupes: bool = False
     countries: frozenset[str] = field(default_factory=frozenset)
+    takes: Takes = Takes.LIVE
 
 
 class Provider(Protocol):

@@ -1,7 +1,7 @@
 """What a producer hands in, and what it gets back."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from uuid import UUID
@@ -13,11 +13,42 @@ from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Window
 
 
+class InvalidNumbers(Enum):
+    """What to do with recipients that are no phone numbers."""
+
+    REFUSE = auto()  # the whole submission, each of them named
+    SKIP = auto()  # leave them out and count them
+
+
+class Repeats(Enum):
+    """What to do when a number is named twice in one submission."""
+
+    KEEP = auto()  # a message each
+    COLLAPSE = auto()  # one message for all of them
+    REFUSE = auto()  # the whole submission
+
+
 class WithoutCredit(Enum):
     """What to do when the balance does not cover a submission."""
 
     REFUSE = auto()  # keep nothing, say so
     KEEP = auto()  # keep the rows, born 25, uncharged
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLimits:
+    """
+    What an account may not do; None means no limit of its own.
+
+    `rate` counts requests a minute for each credential, `daily` messages a
+    UTC day. `tier` is the highest tier it gets; `countries` the only ones it
+    may write to.
+    """
+
+    rate: int | None = None
+    daily: int | None = None
+    tier: Tier | None = None
+    countries: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +60,24 @@ class Account:
     balance: int
     default_country: str | None
     timezone: str
+    limits: AccountLimits = AccountLimits()
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, through which dialect. Ids stay inside an account and a dialect."""
+    """
+    Who asks, through which dialect. Ids stay inside an account and a dialect.
+
+    What a test credential sends reaches only providers that take tests, and
+    costs nothing. `scopes` is what a token may do, None for everything.
+    """
 
     account: Account
     dialect: str
+    credential_id: int = 0
+    is_test: bool = False
+    scopes: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +86,9 @@ class Submission:
     One text to one or many numbers, as a caller means it.
 
     `tier` None lets the number of recipients decide: standard, and bulk
-    above 200. `stop_mention` is appended to the text before it is counted.
+    above 200. The sender is named by its number or its name; without either
+    it is the account's default. A template, with its variables filled in,
+    wins over `text`. `stop_mention` is appended before the text is counted.
     Without `not_after` the window is as long as the account says for the
     tier, else `default_validity`, else as long as the tier says. Raises
     Invalid for a time without a zone.
@@ -56,12 +99,20 @@ class Submission:
     numbers: NumberPolicy
     tier: Tier | None = None
     sender_id: int | None = None
+    sender_name: str | None = None
+    template_id: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
     not_before: datetime | None = None
     not_after: datetime | None = None
     default_validity: timedelta | None = None
     strip_diacritics: bool = False
     stop_mention: bool = False
     without_credit: WithoutCredit = WithoutCredit.REFUSE
+    invalid_numbers: InvalidNumbers = InvalidNumbers.REFUSE
+    repeats: Repeats = Repeats.KEEP
+    external_id: str | None = None
+    client_id: str = ""
+    callback_url: str | None = None
 
     def __post_init__(self) -> None:
         for field in ("not_before", "not_after"):
@@ -82,7 +133,11 @@ class AcceptedMessage:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedBatch:
-    """What a submission became. The messages are in the order of the recipients."""
+    """
+    What a submission became. The messages are in the order of the recipients.
+
+    `skipped` counts recipients that were left out as no phone numbers.
+    """
 
     id: int
     public_id: UUID
@@ -90,3 +145,28 @@ class AcceptedBatch:
     messages: Sequence[AcceptedMessage]
     charged: int
     window: Window
+    external_id: str | None = None
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a creating request was answered, word for word."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """
+    A submission that must not be accepted twice.
+
+    `fingerprint` tells the same request from another with the same `key`;
+    `answer` gives what is kept for whoever asks again.
+    """
+
+    key: str
+    fingerprint: bytes
+    answer: Callable[[AcceptedBatch], Answer]

@@ -183,8 +183,10 @@ def _triage(ctx: Context, due: Sequence[Due]) -> tuple[list[Routed], list[tuple[
     for message in due:
         if message.window.phase(now) is Phase.OVER:
             continue  # expire ends it, with the doubt it may have
-        providers = route(message.country, configs)
-        if message.sender is None:
+        providers = route(message.country, configs, is_test=message.is_test)
+        if message.opted_out:
+            dropped.append((message.id, Status.OPTED_OUT, "the number has opted out"))
+        elif message.sender is None:
             dropped.append((message.id, Status.NO_SENDER, "its sender was removed"))
         elif not message.sender_usable:
             dropped.append((message.id, Status.INVALID_SENDER, f"sender {message.sender} was disabled"))

@@ -18,7 +18,11 @@ from dispatcher.store.moves import EVENTS, RETURNED, move
 _READ = text("""
 SELECT m.id, m.public_id, m.account_id, m.tier, m.number, m.country, s.name AS sender,
        s.disabled_at IS NULL AS sender_usable, m.text, m.segments, m.not_before, m.not_after,
-       m.attempt, m.deferrals, m.doubts
+       m.attempt, m.deferrals, m.doubts, m.is_test,
+       EXISTS (
+           SELECT 1 FROM opt_outs o WHERE o.account_id = m.account_id AND o.number = m.number
+             AND (o.sender_id IS NULL OR o.sender_id = m.sender_id)
+       ) AS opted_out
 FROM messages m LEFT JOIN senders s ON s.id = m.sender_id
 WHERE m.id = ANY(CAST(:ids AS bigint[])) AND m.status = 11 AND m.place = 'lane'
 ORDER BY m.id
@@ -127,7 +131,7 @@ locked AS (
     )
     ORDER BY m.id FOR UPDATE OF m
 ),
-told AS (
+moved AS (
     UPDATE messages m
     SET status = CASE WHEN l.moves THEN 12 ELSE m.status END,
         place = CASE WHEN l.moves THEN NULL ELSE m.place END,
@@ -137,11 +141,11 @@ told AS (
         seq = m.seq + 1, moved_at = greatest(m.moved_at, :now)
     FROM tried t JOIN locked l USING (id)
     WHERE m.id = t.id
-    RETURNING m.id, m.seq, m.moved_at AS moved_at, m.status, t.provider, t.attempt,
-              'late outcome: ' || t.reason AS reason
-)
-INSERT INTO message_events (message_id, seq, at, status, provider, attempt, reason)
-SELECT id, seq, moved_at, status, provider, attempt, reason FROM told
+    RETURNING m.id, m.seq, m.moved_at, m.status, t.provider, t.attempt,
+              'late outcome: ' || t.reason AS reason, m.account_id, m.batch_id, m.calls_back
+),
+{EVENTS}
+SELECT id FROM moved
 """)
 
 _SUBMISSIONS = text("""
@@ -291,4 +295,6 @@ def _due(row: Row[tuple[object, ...]]) -> Due:
         attempt=row.attempt,
         deferrals=row.deferrals,
         doubts=row.doubts,
+        is_test=row.is_test,
+        opted_out=bool(row.opted_out),
     )

@@ -8,9 +8,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.errors import AlreadyExists
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Window
+from dispatcher.store.moves import EVENTS, RETURNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,10 @@ class NewBatch:
     tier: Tier
     sender_id: int | None
     window: Window
+    external_id: str | None = None
+    client_id: str = ""
+    callback_url: str | None = None
+    template_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,48 +46,55 @@ class NewMessage:
     place: Place | None
     wake_at: datetime | None
     reason: str
+    is_test: bool = False
 
 
 _BATCH = text("""
-INSERT INTO batches (public_id, account_id, dialect, tier, sender_id, not_before, not_after, created_at)
-VALUES (:public_id, :account_id, :dialect, :tier, :sender_id, :not_before, :not_after, :now)
+INSERT INTO batches (public_id, account_id, dialect, tier, sender_id, not_before, not_after, created_at,
+                     external_id, client_id, callback_url, template_id)
+VALUES (:public_id, :account_id, :dialect, :tier, :sender_id, :not_before, :not_after, :now,
+        :external_id, :client_id, :callback_url, :template_id)
+ON CONFLICT (account_id, dialect, external_id) WHERE external_id IS NOT NULL DO NOTHING
 RETURNING id
 """)
 
-_MESSAGES = text("""
+_MESSAGES = text(f"""
 WITH given AS (
     SELECT * FROM unnest(
         CAST(:public_ids AS uuid[]), CAST(:numbers AS text[]), CAST(:given AS text[]),
         CAST(:countries AS text[]), CAST(:texts AS text[]), CAST(:segments AS smallint[]),
         CAST(:charged AS integer[]), CAST(:statuses AS smallint[]), CAST(:places AS text[]),
-        CAST(:wakes AS timestamptz[]), CAST(:reasons AS text[])
+        CAST(:wakes AS timestamptz[]), CAST(:reasons AS text[]), CAST(:tests AS boolean[])
     ) WITH ORDINALITY AS g(
         public_id, number, number_as_given, country, text, segments,
-        charged, status, place, wake_at, reason, ord
+        charged, status, place, wake_at, reason, is_test, ord
     )
 ),
-born AS (
-    INSERT INTO messages (
+moved AS (
+    INSERT INTO messages AS m (
         public_id, batch_id, account_id, sender_id, tier, number, number_as_given, country, text, segments,
-        charged, not_before, not_after, status, place, wake_at, reason, created_at, moved_at
+        charged, not_before, not_after, status, place, wake_at, reason, is_test, calls_back,
+        created_at, moved_at
     )
     SELECT public_id, :batch_id, :account_id, :sender_id, :tier, number, number_as_given, country, text,
-           segments, charged, :not_before, :not_after, status, place, wake_at, reason, :now, :now
+           segments, charged, :not_before, :not_after, status, place, wake_at, reason, is_test, :calls_back,
+           :now, :now
     FROM given ORDER BY ord
-    RETURNING id, seq, status, reason
+    RETURNING {RETURNED}
 ),
-events AS (
-    INSERT INTO message_events (message_id, seq, at, status, provider, attempt, reason)
-    SELECT id, seq, :now, status, NULL, 0, reason FROM born
-)
-SELECT id FROM born ORDER BY id
+{EVENTS}
+SELECT id FROM moved ORDER BY id
 """)
 
 
 async def insert(
     connection: AsyncConnection, batch: NewBatch, messages: Sequence[NewMessage], *, now: datetime
 ) -> tuple[int, list[int]]:
-    """Write them; give the batch's id and the messages' ids, in the order given."""
+    """
+    Write them; give the batch's id and the messages' ids, in the order given.
+
+    Raises AlreadyExists when the account has a batch with this external id.
+    """
     shared = {
         "account_id": batch.account_id,
         "sender_id": batch.sender_id,
@@ -91,13 +104,25 @@ async def insert(
         "now": now,
     }
     batch_id = await connection.scalar(
-        _BATCH, {**shared, "public_id": batch.public_id, "dialect": batch.dialect}
+        _BATCH,
+        {
+            **shared,
+            "public_id": batch.public_id,
+            "dialect": batch.dialect,
+            "external_id": batch.external_id,
+            "client_id": batch.client_id,
+            "callback_url": batch.callback_url,
+            "template_id": batch.template_id,
+        },
     )
+    if batch_id is None:
+        raise AlreadyExists(f"there is a batch with the id {batch.external_id!r} already")
     rows = await connection.execute(
         _MESSAGES,
         {
             **shared,
             "batch_id": batch_id,
+            "calls_back": batch.callback_url is not None,
             "public_ids": [m.public_id for m in messages],
             "numbers": [m.number for m in messages],
             "given": [m.number_as_given for m in messages],
@@ -109,6 +134,7 @@ async def insert(
             "places": [m.place and m.place.value for m in messages],
             "wakes": [m.wake_at for m in messages],
             "reasons": [m.reason for m in messages],
+            "tests": [m.is_test for m in messages],
         },
     )
     return int(batch_id), [row.id for row in rows]

@@ -15,7 +15,7 @@ from dispatcher.domain.message import Try
 from dispatcher.domain.provider import Unknown
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import PACE, Tier
-from dispatcher.store.moves import PICKED, move
+from dispatcher.store.moves import EVENTS, PICKED, RETURNED, move
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ WITH picked AS (
     WHERE place = 'held' AND wake_at <= :now AND not_after > :now
     ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 ),
-moved AS (
+released AS (
     UPDATE messages m
     SET status = 11,
         place = CASE WHEN m.tier = '{Tier.CRITICAL}' THEN 'lane' ELSE 'ready' END,
@@ -46,13 +46,11 @@ moved AS (
         moved_at = CASE WHEN p.was = 10 THEN greatest(m.moved_at, :now) ELSE m.moved_at END,
         reason = CASE WHEN p.was = 10 THEN 'due' ELSE m.reason END
     FROM picked p WHERE m.id = p.id AND {PICKED}
-    RETURNING m.id, m.seq, m.moved_at, m.status, m.provider, m.attempt, m.reason, m.tier, m.place, p.was
+    RETURNING {RETURNED}, p.was
 ),
-events AS (
-    INSERT INTO message_events (message_id, seq, at, status, provider, attempt, reason)
-    SELECT id, seq, moved_at, status, provider, attempt, reason FROM moved WHERE was = 10
-)
-SELECT id, status, tier, place, 0 AS charged FROM moved ORDER BY id
+moved AS (SELECT * FROM released WHERE was = 10),
+{EVENTS}
+SELECT id, status, tier, place, 0 AS charged FROM released ORDER BY id
 """)
 
 _DEPTH = text("SELECT count(*) FROM messages WHERE place = 'lane' AND tier = :tier")

@@ -1,0 +1,103 @@
+"""
+Connections that lead to public addresses only, whatever a name resolves to.
+
+A host is looked up once for each connection. All of its addresses are checked,
+and the connection goes to one of those checked: there is no second look-up that
+could answer otherwise (DNS rebinding). aiohttp asks no resolver about a literal
+address, so the socket is guarded as well, right before it connects.
+
+Its weakness: a look-up runs in the loop's thread pool and cannot be stopped, so
+slow name servers may hold that pool's threads for as long as the system waits.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from ipaddress import IPv6Address, ip_address
+
+import aiohttp
+import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from dispatcher.domain.callback import is_public
+
+LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
+"""From a host and a port to the host's IP addresses; an OSError if it has none."""
+
+_KEEP_ALIVE = timedelta(seconds=4)  # shorter than the 5 s after which many servers hang up
+
+_AddrInfo = tuple[int, int, int, str, tuple[object, ...]]
+
+
+class NotPublic(aiohttp.ClientError):
+    """The way leads to an address that is not public."""
+
+
+def open_connector(
+    look_up: LookUp | None, *, allow_private: bool, max_connections: int, max_per_host: int
+) -> aiohttp.TCPConnector:
+    """
+    Open a pool of connections, inside the running loop.
+
+    Its look-ups and connections raise NotPublic where an address is not, unless
+    `allow_private`. Certificates are verified, and not taken from the environment.
+    """
+    return aiohttp.TCPConnector(
+        limit=max_connections,
+        limit_per_host=max_per_host,
+        keepalive_timeout=_KEEP_ALIVE.total_seconds(),
+        use_dns_cache=False,
+        resolver=_Resolver(look_up or _look_up, allow_private=allow_private),
+        socket_factory=None if allow_private else _public_socket,
+        ssl=httpx.create_ssl_context(trust_env=False),
+    )
+
+
+class _Resolver(AbstractResolver):
+    """Gives the addresses of a host if all of them are public."""
+
+    def __init__(self, look_up: LookUp, *, allow_private: bool) -> None:
+        self._look_up = look_up
+        self._allow_private = allow_private
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        addresses = await self._look_up(host, port)
+        if not addresses:
+            raise OSError(f"{host} has no address")
+        if not self._allow_private and not all(map(is_public, addresses)):
+            raise NotPublic(
+                f"the host {host} has a private address"
+            )  # which one is not a stranger's business
+        return [_resolved(host, address, port=port) for address in addresses]
+
+    async def close(self) -> None:
+        pass
+
+
+async def _look_up(host: str, port: int) -> Sequence[str]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # of the idna codec
+        raise OSError(f"{host} is not a name that can be looked up") from error
+    return [str(address[0]) for *_, address in found]
+
+
+def _resolved(host: str, address: str, *, port: int) -> ResolveResult:
+    return ResolveResult(
+        hostname=host,
+        host=address,
+        port=port,
+        family=socket.AF_INET6 if isinstance(ip_address(address), IPv6Address) else socket.AF_INET,
+        proto=socket.IPPROTO_TCP,
+        flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+    )
+
+
+def _public_socket(info: _AddrInfo) -> socket.socket:
+    family, kind, protocol, _, (address, *_) = info
+    if not is_public(str(address)):
+        raise NotPublic(f"the address {address} is private")
+    return socket.socket(family, kind, protocol)

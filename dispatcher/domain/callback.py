@@ -1,0 +1,164 @@
+"""
+What a callback is to the engine: one POST to a producer's URL, and what became of it.
+
+The URL is a stranger's, so which URLs and addresses may be called is told here
+too. What a URL looks like is checked when it is given; what its host resolves
+to can only be checked by whoever connects.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+MAX_URL_LENGTH: Final = 2048
+
+_PLAIN = re.compile(r"[\x21-\x5b\x5d-\x7e]+")  # printable ASCII, but no blank and no backslash
+_AUTHORITY = re.compile(
+    r"(?:\[(?P<bracketed>[0-9a-f:.]+)\]|(?P<name>(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?))(?::(?P<port>[0-9]*))?",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
+
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_NAT64 = IPv6Network("64:ff9b::/96")
+_SPECIAL_4 = (
+    IPv4Network("192.0.0.0/24"),  # protocol assignments: 192.0.0.9 is the nearest NAT itself
+    IPv4Network("192.88.99.0/24"),  # the 6to4 relay
+)
+_SPECIAL_6 = (
+    IPv6Network("2001::/23"),  # protocol assignments, with Teredo, which embeds an IPv4 address
+    IPv6Network("3fff::/20"),  # documentation
+)
+"""Special by the IANA registries, though `is_global` says otherwise in some Pythons."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP POST to a producer's URL."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    What became of a call.
+
+    `status` None means that there was no HTTP answer. `reason` is short and
+    for people. `refused` says that the URL may never be called: the next try
+    would end the same.
+    """
+
+    status: int | None
+    reason: str
+    retry_after: timedelta | None = None
+    refused: bool = False
+
+
+class Poster(Protocol):
+    """Makes calls. A fault of the network is a Reply; an exception is a bug."""
+
+    async def post(self, call: Call) -> Reply: ...  # noqa: D102 - told by the class
+
+    async def close(self) -> None: ...  # noqa: D102
+
+
+def check_url(url: str, *, allow_private: bool, https_only: bool = False) -> str | None:
+    """
+    Say in words why this URL may not be called, or None if nothing is wrong with its looks.
+
+    Nothing is looked up, so a name that resolves to a private address passes.
+    What two parsers of URLs could read differently does not: characters other
+    than printable ASCII, backslashes, odd ways to write an IPv4 address.
+    """
+    if len(url) > MAX_URL_LENGTH:
+        return f"the URL has {len(url)} characters, more than {MAX_URL_LENGTH}"
+    if not _PLAIN.fullmatch(url):
+        return "the URL may hold printable ASCII only, without blanks and backslashes; encode all else"
+    try:
+        scheme, authority, *_ = urlsplit(url)
+    except ValueError as error:
+        return f"the URL cannot be read: {error}"
+    if scheme not in ("http", "https"):
+        return f"the URL must begin with https:// or http://, not with {scheme or 'nothing of the kind'}"
+    if https_only and scheme != "https":
+        return "the URL must begin with https://"
+    if not authority:
+        return "the URL has no host"
+    if "@" in authority:
+        return "the URL may not carry a user name or a password"
+    return _fault_of_authority(authority, allow_private=allow_private)
+
+
+def is_public(address: str) -> bool:
+    """
+    Tell whether this IP address is one of the open Internet. What is no address is not.
+
+    An IPv6 address that carries an IPv4 one (mapped, 6to4, NAT64) is judged by
+    that one. Networks of an operator's own that use public numbers, or a NAT64
+    prefix of its own, cannot be known here.
+    """
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return _is_public_4(found) if isinstance(found, IPv4Address) else _is_public_6(found)
+
+
+def _fault_of_authority(authority: str, *, allow_private: bool) -> str | None:
+    parts = _AUTHORITY.fullmatch(authority)
+    if parts is None or len(parts["name"] or "") > 253:
+        return f"the host or the port is not valid: {authority}"
+    if parts["port"] and not 1 <= int(parts["port"]) <= 65_535:
+        return f"the port {parts['port']} is not between 1 and 65535"
+    if parts["bracketed"]:
+        return _fault_of_address(parts["bracketed"], IPv6Address, allow_private=allow_private)
+    last = parts["name"].lower().removesuffix(".").rpartition(".")[2]
+    if _NUMBER.fullmatch(last):  # as in the URL Standard: then it is an address and no name
+        return _fault_of_address(parts["name"], IPv4Address, allow_private=allow_private)
+    if last == "localhost" and not allow_private:
+        return f"the address {parts['name']} is private"
+    return None
+
+
+def _fault_of_address(
+    address: str, kind: type[IPv4Address] | type[IPv6Address], *, allow_private: bool
+) -> str | None:
+    try:
+        kind(address)
+    except ValueError:
+        return f"{address} is not an IP address as it is usually written"
+    return None if allow_private or is_public(address) else f"the address {address} is private"
+
+
+def _is_public_4(address: IPv4Address) -> bool:
+    return (
+        address.is_global
+        and not address.is_multicast
+        and not any(address in network for network in _SPECIAL_4)
+    )
+
+
+def _is_public_6(address: IPv6Address) -> bool:
+    if address.scope_id is not None:
+        return False
+    embedded = _embedded(address)
+    if embedded is not None:
+        return _is_public_4(embedded)
+    return (
+        address in _GLOBAL_UNICAST
+        and address.is_global
+        and not any(address in network for network in _SPECIAL_6)
+    )
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped if address.ipv4_mapped is not None else address.sixtofour

@@ -1,0 +1,133 @@
+"""
+How many requests a minute a caller may make, over all API processes: GCRA in Redis.
+
+A weakness of GCRA with a burst of the whole limit: a caller that was idle may
+make nearly twice its limit in the first minute. Without Redis each process
+counts alone from a full bucket, so a caller may have its limit once in each.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from importlib.resources import files
+from typing import NamedTuple
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from dispatcher.domain.quota import Quota
+
+log = structlog.get_logger()
+
+MOST_BUCKETS = 10_000
+_KEPT_BUCKETS = 9_000
+_PATIENCE = timedelta(milliseconds=100)
+_PAUSE = timedelta(seconds=1)
+_MINUTE_US = 60_000_000
+_SCRIPT = files("dispatcher.lanes").joinpath("limits.lua").read_text(encoding="utf-8")
+
+
+class Standing(NamedTuple):
+    """Where a bucket stands, in microseconds, as limits.lua tells it."""
+
+    owed: int  # until it is full again
+    wait: int  # until the request may be made; 0: it was taken
+
+
+class Limits:
+    """Counts requests in Redis, and in this process while Redis is away."""
+
+    def __init__(self, redis: "Redis", *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._script = redis.register_script(_SCRIPT)
+        self._clock = clock
+        self._buckets = Buckets()
+        self._ask_again: float | None = None  # None: Redis is there
+
+    async def take(self, bucket: str, *, per_minute: int, cost: int = 1) -> Quota:
+        """
+        Count a request against a bucket. Never raises for a Redis fault.
+
+        An exceeded request takes nothing. Cost 0 takes nothing either and
+        tells where a request of cost 1 would stand. A cost above per_minute
+        is always exceeded. A Redis that falls silent costs the requests then
+        under way a tenth of a second, and after that one request a second.
+        Raises ValueError for a limit below 1 or a cost below 0.
+        """
+        if per_minute < 1 or cost < 0:
+            raise ValueError(f"no limit of {per_minute} a minute, or no cost of {cost}")
+        interval = max(1, _MINUTE_US // per_minute)
+        standing = None
+        if self._may_ask():
+            standing = await self._ask(bucket, [interval, per_minute, cost])
+        if standing is None:
+            now = int(self._clock() * 1_000_000)
+            standing = self._buckets.take(bucket, now, interval=interval, limit=per_minute, cost=cost)
+        return _quota(standing, interval=interval, limit=per_minute)
+
+    def _may_ask(self) -> bool:
+        """While Redis is away, let one request ask after each pause."""
+        if self._ask_again is None:
+            return True
+        now = self._clock()
+        if now < self._ask_again:
+            return False
+        self._ask_again = now + _PAUSE.total_seconds()
+        return True
+
+    async def _ask(self, bucket: str, arguments: list[int]) -> Standing | None:
+        """Ask Redis; None when it failed. Of many that fail together, the first starts the pause."""
+        before = self._ask_again
+        try:
+            async with asyncio.timeout(_PATIENCE.total_seconds()):
+                standing = Standing(*await self._script(keys=[f"sms:limit:{bucket}"], args=arguments))
+        except (RedisError, OSError) as error:
+            if self._ask_again == before:
+                self._ask_again = self._clock() + _PAUSE.total_seconds()
+                log.warning("limits_not_reached", error=str(error) or repr(error))
+            return None
+        if self._ask_again == before:
+            self._ask_again = None
+        return standing
+
+
+class Buckets:
+    """
+    The buckets of one process, counted as limits.lua does.
+
+    A weakness: when more than MOST_BUCKETS are in use, those that are nearest
+    to full are forgotten, and so are full.
+    """
+
+    def __init__(self) -> None:
+        self._full_at: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def take(self, bucket: str, now: int, *, interval: int, limit: int, cost: int) -> Standing:
+        """Count a request at `now`, in microseconds of any steady clock."""
+        burst = interval * limit
+        owed = min(max(self._full_at.get(bucket, now) - now, 0), burst)
+        wait = max(owed + max(cost, 1) * interval - burst, 0)
+        if wait == 0 and cost > 0:
+            owed += cost * interval
+            self._full_at[bucket] = now + owed
+            if len(self._full_at) > MOST_BUCKETS:
+                self._make_room(now)
+        return Standing(owed, wait)
+
+    def _make_room(self, now: int) -> None:
+        """Drop all that are full again, and as many of the nearest to it that a sweep is seldom due."""
+        in_use = sorted((full_at, bucket) for bucket, full_at in self._full_at.items() if full_at > now)
+        self._full_at = {bucket: full_at for full_at, bucket in in_use[-_KEPT_BUCKETS:]}
+
+
+def _quota(standing: Standing, *, interval: int, limit: int) -> Quota:
+    return Quota(
+        limit=limit,
+        remaining=(interval * limit - standing.owed) // interval,
+        reset=timedelta(microseconds=standing.owed),
+        retry_after=timedelta(microseconds=standing.wait) if standing.wait else None,
+    )

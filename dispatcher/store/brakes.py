@@ -1,0 +1,93 @@
+"""What brakes must know of the messages of a moment ago. All look by the number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.status import Status
+from dispatcher.domain.tier import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A message that had the same number and text."""
+
+    id: int
+    public_id: UUID
+    number: str
+    status: Status
+    created_at: datetime
+    batch_id: int
+
+
+_LOCK = text("SELECT pg_advisory_xact_lock(4773004, CAST(:account_id AS integer))")
+_SAME = text("""
+SELECT DISTINCT ON (number) id, public_id, number, status, created_at, batch_id FROM messages
+WHERE number = ANY(CAST(:numbers AS text[])) AND created_at > :since
+  AND account_id = :account_id AND text = :text AND NOT (status BETWEEN 20 AND 29 OR status = 90)
+ORDER BY number, id DESC
+""")
+_BUSIEST = text("""
+SELECT number, count(*) AS n, min(created_at) AS oldest FROM messages
+WHERE number = ANY(CAST(:numbers AS text[])) AND created_at > :since
+  AND account_id = :account_id AND tier = :tier AND NOT (status BETWEEN 20 AND 29)
+GROUP BY number HAVING count(*) >= :most ORDER BY n DESC, number LIMIT 1
+""")
+_COUNT = text("""
+UPDATE accounts
+SET counted_on = :today, counted = CASE WHEN counted_on = :today THEN counted ELSE 0 END + :count
+WHERE id = :account_id AND CASE WHEN counted_on = :today THEN counted ELSE 0 END + :count <= :most
+RETURNING id
+""")
+
+
+async def one_at_a_time(connection: AsyncConnection, account_id: int) -> None:
+    """Wait until no other submission of this account is being judged."""
+    await connection.execute(_LOCK, {"account_id": account_id % 2**31})
+
+
+async def same(
+    connection: AsyncConnection, account_id: int, numbers: Sequence[str], content: str, *, since: datetime
+) -> dict[str, Earlier]:
+    """Find the last message with this text to each of these numbers that was sent or will be."""
+    values = {"account_id": account_id, "numbers": list(numbers), "text": content, "since": since}
+    rows = await connection.execute(_SAME, values)
+    return {
+        row.number: Earlier(
+            row.id, row.public_id, row.number, Status(row.status), row.created_at, row.batch_id
+        )
+        for row in rows
+    }
+
+
+async def busiest(
+    connection: AsyncConnection,
+    account_id: int,
+    numbers: Sequence[str],
+    *,
+    tier: Tier,
+    most: int,
+    since: datetime,
+) -> tuple[str, datetime] | None:
+    """Find a number that got `most` messages of a tier, and the oldest of them."""
+    values = {
+        "account_id": account_id,
+        "numbers": list(numbers),
+        "tier": tier.value,
+        "most": most,
+        "since": since,
+    }
+    row = (await connection.execute(_BUSIEST, values)).one_or_none()
+    return None if row is None else (row.number, row.oldest)
+
+
+async def count(
+    connection: AsyncConnection, account_id: int, messages: int, *, today: date, most: int
+) -> bool:
+    """Count messages of an account's day; False means that they would be more than `most`."""
+    values = {"account_id": account_id, "count": messages, "today": today, "most": most}
+    return await connection.scalar(_COUNT, values) is not None

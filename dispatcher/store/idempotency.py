@@ -1,0 +1,80 @@
+"""Answers that creating requests got, by the key that their callers gave them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.submission import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer, and which request it was given to."""
+
+    fingerprint: bytes
+    answer: Answer
+
+
+# Held until the transaction ends, however it ends: who finds it taken knows that the first still runs.
+_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 4773003))")
+_FIND = text("""
+SELECT fingerprint, status, headers, body FROM idempotency_keys
+WHERE account_id = :account_id AND dialect = :dialect AND key = :key AND created_at > :since
+""")
+_KEEP = text("""
+INSERT INTO idempotency_keys (account_id, dialect, key, fingerprint, status, headers, body, created_at)
+VALUES (:account_id, :dialect, :key, :fingerprint, :status, :headers, :body, :now)
+ON CONFLICT (account_id, dialect, key) DO UPDATE
+SET fingerprint = excluded.fingerprint, status = excluded.status, headers = excluded.headers,
+    body = excluded.body, created_at = excluded.created_at
+""").bindparams(bindparam("headers", type_=JSONB))
+_FORGET = text("""
+WITH picked AS (
+    SELECT account_id, dialect, key FROM idempotency_keys WHERE created_at <= :until
+    ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+DELETE FROM idempotency_keys k USING picked p
+WHERE k.account_id = p.account_id AND k.dialect = p.dialect AND k.key = p.key
+RETURNING 1
+""")
+
+
+async def lock(connection: AsyncConnection, account_id: int, dialect: str, key: str) -> bool:
+    """Try to be the only one with this key until the transaction ends."""
+    return bool(await connection.scalar(_LOCK, {"name": f"{account_id} {dialect} {key}"}))
+
+
+async def find(
+    connection: AsyncConnection, account_id: int, dialect: str, key: str, *, since: datetime
+) -> Kept | None:
+    """Find the answer that was given to this key after `since`."""
+    values = {"account_id": account_id, "dialect": dialect, "key": key, "since": since}
+    row = (await connection.execute(_FIND, values)).one_or_none()
+    return None if row is None else Kept(row.fingerprint, Answer(row.status, row.headers, row.body))
+
+
+async def keep(
+    connection: AsyncConnection, account_id: int, dialect: str, key: str, kept: Kept, *, now: datetime
+) -> None:
+    """Keep an answer; one too old to be given again makes room."""
+    await connection.execute(
+        _KEEP,
+        {
+            "account_id": account_id,
+            "dialect": dialect,
+            "key": key,
+            "fingerprint": kept.fingerprint,
+            "status": kept.answer.status,
+            "headers": dict(kept.answer.headers),
+            "body": kept.answer.body,
+            "now": now,
+        },
+    )
+
+
+async def forget(connection: AsyncConnection, *, until: datetime, limit: int) -> int:
+    """Delete answers given before `until`; give how many."""
+    return len((await connection.execute(_FORGET, {"until": until, "limit": limit})).all())

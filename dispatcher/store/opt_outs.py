@@ -1,0 +1,80 @@
+"""Numbers that must not be written to, for an account or for one of its senders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """One number that has opted out; `sender` None means of all that the account sends."""
+
+    id: int
+    number: str
+    sender: str | None
+    reason: str
+    at: datetime
+
+
+_AMONG = text("""
+SELECT DISTINCT number FROM opt_outs
+WHERE account_id = :account_id AND number = ANY(CAST(:numbers AS text[]))
+  AND (sender_id IS NULL OR sender_id = CAST(:sender_id AS bigint))
+""")
+_INSERT = text("""
+INSERT INTO opt_outs (account_id, number, sender_id, reason)
+SELECT :account_id, number, CAST(:sender_id AS bigint), :reason
+FROM unnest(CAST(:numbers AS text[])) AS g(number) ORDER BY number
+ON CONFLICT DO NOTHING RETURNING id
+""")
+_REMOVE = text("""
+DELETE FROM opt_outs WHERE account_id = :account_id AND number = :number
+  AND sender_id IS NOT DISTINCT FROM CAST(:sender_id AS bigint) RETURNING id
+""")
+_PAGE = text("""
+SELECT o.id, o.number, s.name, o.reason, o.at FROM opt_outs o LEFT JOIN senders s ON s.id = o.sender_id
+WHERE o.account_id = :account_id AND o.id > :after ORDER BY o.id LIMIT :limit
+""")
+
+
+async def among(
+    connection: AsyncConnection, account_id: int, numbers: Sequence[str], *, sender_id: int | None
+) -> frozenset[str]:
+    """Tell which of these numbers have opted out."""
+    values = {"account_id": account_id, "numbers": list(numbers), "sender_id": sender_id}
+    return frozenset((await connection.scalars(_AMONG, values)).all())
+
+
+async def insert(
+    connection: AsyncConnection,
+    account_id: int,
+    numbers: Sequence[str],
+    *,
+    sender_id: int | None,
+    reason: str,
+) -> int:
+    """Write numbers; give how many were new."""
+    values = {
+        "account_id": account_id,
+        "numbers": list(numbers),
+        "sender_id": sender_id,
+        "reason": reason,
+    }
+    return len((await connection.execute(_INSERT, values)).all())
+
+
+async def remove(
+    connection: AsyncConnection, account_id: int, number: str, *, sender_id: int | None
+) -> bool:
+    """Take a number off the list; False means that it was not on it."""
+    values = {"account_id": account_id, "number": number, "sender_id": sender_id}
+    return await connection.scalar(_REMOVE, values) is not None
+
+
+async def page(connection: AsyncConnection, account_id: int, *, after: int, limit: int) -> list[OptOut]:
+    """Read the list, the oldest first, after the entry with the number `after`."""
+    rows = await connection.execute(_PAGE, {"account_id": account_id, "after": after, "limit": limit})
+    return [OptOut(*row) for row in rows]
