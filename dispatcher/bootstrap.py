@@ -15,6 +15,7 @@ from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.domain.provider import ProviderFactory
 from dispatcher.lanes.celery_app import CLOCK, DELIVER, PROBE, QUEUES, SYSTEM, make_celery
 from dispatcher.lanes.connect import open_async_redis, open_redis
+from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.publisher import Publisher
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
@@ -79,6 +80,7 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
             time=time,
             lanes=publisher,
             throttle=Throttle(redis),
+            limits=Limits(redis),
             pulse=Pulse(redis),
             ways=ways,
         )

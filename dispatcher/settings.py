@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -19,15 +20,23 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.domain.message import DoubtPolicy, Patience
+from dispatcher.domain.price import Prices, Unit
 from dispatcher.domain.provider import ProviderConfig, Takes
 from dispatcher.domain.tier import Tier
 
 _RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
-_JSON = ("providers", "doubt_resends", "disabled_dialects")
+_JSON = ("providers", "doubt_resends", "disabled_dialects", "prices")
 
 
 def _all_tiers(given: dict[Tier, int]) -> dict[Tier, int]:
     return _RESENDS | given
+
+
+class RepeatPolicy(StrEnum):
+    """What becomes of the same text to the same number within DISPATCHER_REPEAT_WINDOW."""
+
+    REFUSE = "refuse"
+    JOIN = "join"  # answered with the message that is there
 
 
 class ProviderSettings(BaseModel):
@@ -92,7 +101,27 @@ class Settings(BaseSettings):
     body_limit: int = Field(default=1 << 20, ge=1024)
     bulk_body_limit: int = Field(default=10 << 20, ge=1024)
     simulated_numbers: bool = False
+    charge_by: Unit = Unit.SEGMENT
+    prices: Annotated[dict[str, int], NoDecode] = {}
+
+    rate_limit: int = Field(default=6000, ge=1)
+    address_rate_limit: int = Field(default=60, ge=1)
+    repeat_window: float = Field(default=0, ge=0)
+    repeat_policy: RepeatPolicy = RepeatPolicy.REFUSE
+    critical_per_hour: int = Field(default=0, ge=0)
+
+    jwt_secret: SecretStr | None = Field(default=None, min_length=32)
+    token_validity: float = Field(default=3600, gt=0)
+    callback_private: bool = False
+    callback_max_age: float = Field(default=24 * 3600, gt=0)
+
+    emess_collapse_repeats: bool = False
+    emsgnow_max_characters: int = Field(default=160, ge=0)
+    emsgnow_validity: float = Field(default=6 * 3600, gt=0)
+    formpost_key_days: int = Field(default=365, ge=0)
     scheduler_scalar_ids: bool = False
+    smsgate_answers_202: bool = False
+    smsgate_landlines: bool = False
     disabled_dialects: Annotated[frozenset[str], NoDecode] = frozenset()
     log_level: str = "info"
 
@@ -105,6 +134,12 @@ class Settings(BaseSettings):
             backoff_cap=timedelta(seconds=self.backoff_cap),
             max_deferrals=self.max_deferrals,
         )
+
+    @property
+    def price_list(self) -> Prices:
+        """What messages cost; the country "*" stands for all that are not named."""
+        by_country = {country: price for country, price in self.prices.items() if country != "*"}
+        return Prices(self.charge_by, by_country, self.prices.get("*", 1))
 
     def doubt(self, provider: str | None, tier: Tier) -> DoubtPolicy:
         """Tell how often a message in doubt is sent again: the provider's own word first, then the tier's."""

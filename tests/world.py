@@ -21,12 +21,14 @@ from dispatcher.domain.provider import (
     ProviderConfig,
     ReceiptRequest,
     Report,
+    Takes,
     Unsent,
 )
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import AcceptedBatch, Account, Caller, Submission
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.connect import open_async_redis
+from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.service import accounts
@@ -159,7 +161,9 @@ class World:
         redis = open_async_redis(self.settings.redis_url.get_secret_value())
         ways = {
             name: Way(
-                self.configs.get(name, ProviderConfig(name=name, plugin="test", options={}, tps=10_000)),
+                self.configs.get(
+                    name, ProviderConfig(name=name, plugin="test", options={}, tps=10_000, takes=Takes.BOTH)
+                ),
                 provider,
             )
             for name, provider in self.providers.items()
@@ -170,6 +174,7 @@ class World:
             time=self.time,
             lanes=self.lanes,
             throttle=Throttle(redis),
+            limits=Limits(redis),
             pulse=Pulse(redis),
             ways=ways,
             rng=random.Random(1),

@@ -5,8 +5,9 @@ Each dialect is one, and so are health, receipts and the list of dialects.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +17,11 @@ from starlette.routing import Match
 
 from dispatcher.api.failure import Failure, failure_of
 from dispatcher.domain.errors import DispatchError
+from dispatcher.domain.quota import Quota
+from dispatcher.service.callbacks import Wording
+
+QuotaHeaders = Callable[[Quota, datetime], Mapping[str, str]]
+"""Tells a quota, and the time now, in the headers of a dialect."""
 
 Envelope = Callable[[Failure], object]
 """Gives the body of a failure, to be written as JSON."""
@@ -45,7 +51,9 @@ class Door:
     Add routes to `app`; every failure under its claims leaves in its `envelope`.
 
     `docs` is the path under which its OpenAPI and its page are, None for
-    none. `challenge` is what a 401 names as WWW-Authenticate.
+    none. `challenge` is what a 401 names as WWW-Authenticate. With
+    `quota_headers` every answer tells where its caller stands. `wording`
+    words the callbacks of messages that came in here.
     """
 
     def __init__(
@@ -59,6 +67,8 @@ class Door:
         docs: str | None = None,
         challenge: str | None = None,
         media_type: str = Json.media_type,
+        quota_headers: QuotaHeaders | None = None,
+        wording: Wording | None = None,
     ) -> None:
         self.name = name
         self.title = title
@@ -67,6 +77,8 @@ class Door:
         self._envelope = envelope
         self._challenge = challenge
         self._media_type = media_type
+        self.quota_headers = quota_headers
+        self.wording = wording
         self.app = FastAPI(
             title=title,
             description=description,

@@ -4,8 +4,9 @@ What went wrong with a request, before a dialect finds its words for it.
 One table says which error is which HTTP status, for every way in.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +20,8 @@ STATUSES: dict[type[DispatchError], HTTPStatus] = {
     errors.Invalid: HTTPStatus.BAD_REQUEST,
     errors.InvalidSubmission: HTTPStatus.BAD_REQUEST,
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.NotEnoughCredit: HTTPStatus.PAYMENT_REQUIRED,
     errors.Conflict: HTTPStatus.CONFLICT,
@@ -57,8 +60,11 @@ def failure_of(error: Exception) -> Failure:
         case errors.Unavailable():
             retry = {"Retry-After": str(int(RETRY_AFTER.total_seconds()))}
             return Failure(_status(error), str(error), retry, error)
+        case errors.TooMany():
+            retry = {"Retry-After": str(math.ceil(error.retry_after.total_seconds()))}
+            return Failure(_status(error), str(error), retry, error)
         case errors.Misconfigured():
-            return CRASHED
+            return replace(CRASHED, error=error)
         case DispatchError():
             return Failure(_status(error), str(error), error=error)
         case HTTPException():

@@ -18,6 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
+from dispatcher.api.admission import by_address
 from dispatcher.api.door import PROBLEM, Claim, Door, problem
 from dispatcher.api.failure import CRASHED, UNCLAIMED, failure_of, too_large
 from dispatcher.api.runtime import Runtime
@@ -82,10 +83,12 @@ class Front:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request_id = _request_id(scope)
-        answer = _Answer(send, request_id)
+        door, claim = self._door(scope["path"])
+        scope = {**scope, "state": {**scope.get("state", {}), "runtime": self._runtime}}
+        answer = _Answer(send, request_id, door, scope)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._answer(scope, receive, answer)
+                await self._answer(scope, receive, answer, door, claim)
             finally:
                 log.info(
                     "request_answered",
@@ -95,10 +98,10 @@ class Front:
                     ms=round((time.perf_counter() - started) * 1000, 1),
                 )
 
-    async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        door, claim = self._door(scope["path"])
+    async def _answer(
+        self, scope: Scope, receive: Receive, answer: "_Answer", door: Door, claim: Claim
+    ) -> None:
         limit = self._limits[claim.bulk]
-        scope = {**scope, "state": {**scope.get("state", {}), "runtime": self._runtime}}
         try:
             if door is _NOBODY:
                 await door.refuse(UNCLAIMED)(scope, receive, answer)
@@ -123,18 +126,32 @@ class Front:
 
 
 class _Answer:
-    """Sends on what a door answers, with the request id in it, and remembers the status."""
+    """Sends on what a door answers, with the request id and the quota in it, and remembers the status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, door: Door, scope: Scope) -> None:
         self._send = send
         self._request_id = request_id
+        self._door = door
+        self._scope = scope
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = int(message["status"])
-            MutableHeaders(scope=message)["X-Request-ID"] = self._request_id
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self._request_id
+            headers.update(await self._quota())
         await self._send(message)
+
+    async def _quota(self) -> Mapping[str, str]:
+        """Tell the caller's quota in the door's words; who was not counted yet counts by address."""
+        state = self._scope["state"]
+        if self._door.quota_headers is None or state["runtime"] is None:
+            return {}
+        ctx = state["runtime"].ctx
+        if "quota" not in state:
+            state["quota"] = await by_address(self._scope, ctx)
+        return self._door.quota_headers(state["quota"], ctx.now())
 
 
 def _by_path(doors: Sequence[Door]) -> Mapping[str, tuple[Door, Claim]]:

@@ -9,10 +9,11 @@ import typer
 from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import note, print_json, print_table, say, stamp
 from dispatcher.cli.session import visit
+from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.submission import Account
-from dispatcher.service import accounts
-from dispatcher.service.accounts import CredentialKind, NewKey
+from dispatcher.service import accounts, credentials
 from dispatcher.service.context import Context
+from dispatcher.service.credentials import NewKey
 from dispatcher.store.accounts import Sender
 
 
@@ -116,7 +117,8 @@ def create_key(
     validity = None if days is None else timedelta(days=days)
 
     async def story(ctx: Context) -> NewKey:
-        return await accounts.create_key(ctx, await accounts.find(ctx, name), _KINDS[kind], validity=validity)
+        account = await accounts.find(ctx, name)
+        return await credentials.create(ctx, account, _KINDS[kind], dialect="scheduler", validity=validity)
 
     key = visit(data, story)
     if as_json:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dispatcher.cli.private import write_private
+from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.errors import NotAuthenticated, NotFound
 from dispatcher.domain.submission import Account
-from dispatcher.service import accounts
-from dispatcher.service.accounts import CredentialKind
+from dispatcher.service import accounts, credentials
 from dispatcher.service.context import Context
 
 FILE = "credentials.json"
@@ -68,12 +68,12 @@ async def _token(ctx: Context, account: Account, known: Mapping[str, object]) ->
     token = kept.get("token") if isinstance(kept, dict) else None
     if isinstance(token, str) and await _opens(ctx, account, token):
         return token
-    return (await accounts.create_key(ctx, account, CredentialKind.BEARER)).secret
+    return (await credentials.create(ctx, account, CredentialKind.BEARER, dialect=_DIALECT)).secret
 
 
 async def _opens(ctx: Context, account: Account, token: str) -> bool:
     try:
-        caller = await accounts.authenticate(ctx, CredentialKind.BEARER, token, dialect=_DIALECT)
+        caller = await credentials.by_secret(ctx, CredentialKind.BEARER, token, dialect=_DIALECT)
     except NotAuthenticated:
         return False
     return caller.account.id == account.id

@@ -115,7 +115,14 @@ class Plan:
             receipt_url=f"{self.base_url}/receipts/{PROVIDER}",
             receipt_secret=self._receipt_secret(),
         )
-        return {"name": PROVIDER, "plugin": "http", "tps": _TPS, "options": options, **self.provider}
+        return {
+            "name": PROVIDER,
+            "plugin": "http",
+            "tps": _TPS,
+            "takes": "both",
+            "options": options,
+            **self.provider,
+        }
 
     def _receipt_secret(self) -> str:
         """Give the secret in the sandbox's settings, which are made here once and kept as they are."""

@@ -115,20 +115,21 @@ class Submission:
     callback_url: str | None = None
 
     def __post_init__(self) -> None:
-        for field in ("not_before", "not_after"):
-            at = getattr(self, field)
+        for name in ("not_before", "not_after"):
+            at = getattr(self, name)
             if at is not None and at.utcoffset() is None:
-                raise Invalid(f"{field} needs a time zone, got {at.isoformat(' ')} without one")
+                raise Invalid(f"{name} needs a time zone, got {at.isoformat(' ')} without one")
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedMessage:
-    """One row that was kept, with the number as the caller wrote it."""
+    """One row that was kept, with the number as the caller wrote it and in E.164."""
 
     id: int
     public_id: UUID
     number_as_given: str
     status: Status
+    number: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ class AcceptedBatch:
     messages: Sequence[AcceptedMessage]
     charged: int
     window: Window
+    accepted_at: datetime
     external_id: str | None = None
     skipped: int = 0
 

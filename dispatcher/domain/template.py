@@ -1,4 +1,4 @@
-"""Texts with variables: `{{name}}`, and nothing else, is replaced; what a variable holds is never read again."""
+"""Texts with variables: `{{name}}` and nothing else is replaced; what a variable holds is not read again."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def variables(template: str) -> tuple[str, ...]:
 
 
 def render(template: str, values: Mapping[str, str]) -> str:
-    """Fill a template in; values it does not name are ignored. Raises MissingVariables, naming all of them."""
+    """Fill a template in; values it does not name are ignored. Raises MissingVariables with all of them."""
     missing = tuple(name for name in variables(template) if name not in values)
     if missing:
         raise MissingVariables(missing)

@@ -1,53 +1,19 @@
-"""Accounts, their credentials, senders and credits."""
+"""Accounts: their limits, senders and credits."""
 
-import hashlib
-import secrets
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from dataclasses import replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.errors import AlreadyExists, Invalid, NotAuthenticated, NotFound
-from dispatcher.domain.submission import Account, Caller
+from dispatcher.domain.errors import AlreadyExists, Invalid, NotFound
+from dispatcher.domain.submission import Account, AccountLimits
 from dispatcher.service.context import Context
 from dispatcher.store import accounts, ledger
 from dispatcher.store.accounts import Sender
+from dispatcher.store.ledger import Entry
 
-log = structlog.get_logger()
-
-_NOTE_USE_EVERY = timedelta(minutes=1)
 _MOST_CREDITS = 10**15
-
-
-class CredentialKind(StrEnum):
-    """Which door a credential opens."""
-
-    BEARER = "bearer"  # SMS Scheduler
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """A credential just made. The secret is shown once and kept nowhere."""
-
-    id: int
-    secret: str
-    expires_at: datetime | None
-
-
-async def authenticate(ctx: Context, kind: CredentialKind, secret: str, *, dialect: str) -> Caller:
-    """Tell who holds this secret. Raises NotAuthenticated, whatever is wrong with it."""
-    now = ctx.now()
-    holder = await ctx.database.transact(
-        lambda c: accounts.by_credential(c, kind.value, _digest(secret), now=now)
-    )
-    if holder is None:
-        raise NotAuthenticated("the credential is unknown, revoked or expired")
-    if holder.last_used_at is None or now - holder.last_used_at > _NOTE_USE_EVERY:
-        await ctx.database.transact(lambda c: accounts.note_use(c, holder.credential_id, now=now))
-    return Caller(holder.account, dialect)
+_LONGEST_NAME = 100
 
 
 async def create(
@@ -55,8 +21,8 @@ async def create(
 ) -> Account:
     """Make an account. Raises AlreadyExists, and Invalid for a bad name, country, time zone or amount."""
     name = name.strip()
-    if not name:
-        raise Invalid("an account needs a name")
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise Invalid(f"an account's name has 1 to {_LONGEST_NAME} printable characters")
     _check_country(country)
     _check_timezone(timezone)
     _check_credits(credits, least=0)
@@ -91,23 +57,34 @@ async def top_up(ctx: Context, account: Account, amount: int, *, note: str = "")
     return await ctx.database.transact(lambda c: ledger.top_up(c, account.id, amount, note=note))
 
 
-async def create_key(
-    ctx: Context, account: Account, kind: CredentialKind, *, validity: timedelta | None = None
-) -> NewKey:
-    """Make a credential; its secret is told now and never again."""
-    secret = f"sms_{secrets.token_urlsafe(32)}"
-    expires_at = None if validity is None else ctx.now() + validity
-    key_id = await ctx.database.transact(
-        lambda c: accounts.insert_credential(
-            c,
-            account.id,
-            kind=kind.value,
-            digest=_digest(secret),
-            hint=secret[:8],
-            expires_at=expires_at,
-        )
-    )
-    return NewKey(key_id, secret, expires_at)
+async def limit(ctx: Context, account: Account, limits: AccountLimits) -> Account:
+    """Set what an account may not do, all of it anew. Raises Invalid."""
+    for country in limits.countries or ():
+        _check_country(country)
+    if limits.rate is not None and limits.rate < 1:
+        raise Invalid(f"{limits.rate} is no rate: give the requests a minute, 1 or more")
+    if limits.daily is not None and limits.daily < 0:
+        raise Invalid(f"{limits.daily} is no daily cap: give the messages a day, 0 or more")
+    await ctx.database.transact(lambda c: accounts.limit(c, account.id, limits))
+    return replace(account, limits=limits)
+
+
+async def pause(ctx: Context, account: Account, *, paused: bool = True) -> Account:
+    """Refuse what an account submits from now on, or take it again; what was accepted goes on."""
+    await ctx.database.transact(lambda c: accounts.pause(c, account.id, paused=paused))
+    return replace(account, paused=paused)
+
+
+async def statement(
+    ctx: Context, account: Account, *, before: int | None = None, limit: int = 100
+) -> list[Entry]:
+    """Tell what changed an account's credits, the newest first, below the entry with the number `before`."""
+    return await ctx.database.transact(lambda c: ledger.statement(c, account.id, before=before, limit=limit))
+
+
+async def callback_secret(ctx: Context, account: Account) -> str:
+    """Tell what an account's callbacks are signed with."""
+    return await ctx.database.transact(lambda c: accounts.callback_secret(c, account.id))
 
 
 async def add_sender(ctx: Context, account: Account, name: str) -> int:
@@ -126,10 +103,6 @@ async def add_sender(ctx: Context, account: Account, name: str) -> int:
 async def senders(ctx: Context, account: Account) -> list[Sender]:
     """List an account's senders, the oldest first."""
     return await ctx.database.transact(lambda c: accounts.senders(c, account.id))
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
 
 
 def _is_sender(name: str) -> bool:

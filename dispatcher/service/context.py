@@ -8,6 +8,7 @@ from typing import Protocol
 
 from dispatcher.domain.provider import Provider, ProviderConfig
 from dispatcher.domain.tier import Tier
+from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.service.database import Database
@@ -42,6 +43,7 @@ class Context:
     time: Time
     lanes: Lanes
     throttle: Throttle
+    limits: Limits
     pulse: Pulse
     ways: Mapping[str, Way]
     rng: random.Random = field(default_factory=random.Random)

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from dispatcher.domain.callback import check_url
 from dispatcher.domain.encoding import InvalidText, encode_plan
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
-from dispatcher.domain.msisdn import InvalidNumber, Msisdn, NumberPolicy, parse
-from dispatcher.domain.submission import Submission
+from dispatcher.domain.msisdn import InvalidNumber, Msisdn, NumberFault, parse
+from dispatcher.domain.submission import InvalidNumbers, Repeats, Submission
 from dispatcher.domain.text import strip_latin_diacritics, with_stop_mention
 from dispatcher.service.context import Context
 
@@ -20,42 +21,77 @@ FURTHEST = timedelta(days=731)
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
-    """A submission that can be accepted: its numbers, its final text and the text's segments."""
+class Recipient:
+    """A number as the caller wrote it, and as we read it."""
 
-    numbers: Sequence[Msisdn]
+    given: str
+    number: Msisdn
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """
+    A submission that can be accepted: its numbers, its final text and the text's segments.
+
+    `skipped` counts what was left out as no phone number.
+    """
+
+    recipients: Sequence[Recipient]
     text: str
     segments: int
+    skipped: int
 
 
 async def examine(ctx: Context, submission: Submission) -> Examined:
     """Check what can be checked without the database. Raises InvalidSubmission with every fault."""
-    numbers, faults = await _numbers(ctx, submission.recipients, submission.numbers)
+    recipients, faults = await _recipients(ctx, submission)
     text, segments, text_faults = _text(ctx, submission)
-    faults += [*text_faults, *_time(ctx, submission)]
+    faults += [*text_faults, *_time(ctx, submission), *_url(ctx, submission)]
+    skipped = 0
+    if submission.invalid_numbers is InvalidNumbers.SKIP:
+        skipped = sum(fault.kind in _NUMBER_FAULTS.values() for fault in faults)
+        faults = [fault for fault in faults if fault.kind not in _NUMBER_FAULTS.values()]
     if faults:
         raise InvalidSubmission(faults)
-    return Examined(numbers, text, segments)
+    return Examined(recipients, text, segments, skipped)
 
 
-async def _numbers(
-    ctx: Context, recipients: Sequence[str], policy: NumberPolicy
-) -> tuple[list[Msisdn], list[Fault]]:
-    if not recipients:
+_NUMBER_FAULTS = {
+    reason: FaultKind.NOT_MOBILE if reason is NumberFault.NOT_MOBILE else FaultKind.NOT_A_NUMBER
+    for reason in NumberFault
+}
+
+
+async def _recipients(ctx: Context, submission: Submission) -> tuple[list[Recipient], list[Fault]]:
+    given = submission.recipients
+    if not given:
         return [], [Fault("recipients", FaultKind.EMPTY, "")]
-    if len(recipients) > ctx.settings.max_recipients:
+    if len(given) > ctx.settings.max_recipients:
         limit = ctx.settings.max_recipients
-        return [], [Fault("recipients", FaultKind.TOO_MANY, f"{len(recipients)}, at most {limit}")]
-    numbers: list[Msisdn] = []
+        return [], [Fault("recipients", FaultKind.TOO_MANY, f"{len(given)}, at most {limit}")]
+    read: list[Recipient] = []
     faults: list[Fault] = []
-    for position, raw in enumerate(recipients):
+    for position, raw in enumerate(given):
         if position % _SLICE == _SLICE - 1:
             await asyncio.sleep(0)
         try:
-            numbers.append(parse(raw, policy))
-        except InvalidNumber:
-            faults.append(Fault("recipients", FaultKind.NOT_A_NUMBER, raw))
-    return numbers, faults
+            read.append(Recipient(raw, parse(raw, submission.numbers)))
+        except InvalidNumber as error:
+            faults.append(Fault("recipients", _NUMBER_FAULTS[error.reason], raw))
+    return _without_repeats(read, faults, submission.repeats)
+
+
+def _without_repeats(
+    read: list[Recipient], faults: list[Fault], repeats: Repeats
+) -> tuple[list[Recipient], list[Fault]]:
+    first: dict[str, Recipient] = {}
+    for recipient in read:
+        first.setdefault(recipient.number.e164, recipient)
+    if repeats is Repeats.KEEP or len(first) == len(read):
+        return read, faults
+    if repeats is Repeats.REFUSE:
+        faults.append(Fault("recipients", FaultKind.REPEATED, f"{len(read) - len(first)} of {len(read)}"))
+    return list(first.values()), faults
 
 
 def _time(ctx: Context, submission: Submission) -> list[Fault]:
@@ -63,6 +99,13 @@ def _time(ctx: Context, submission: Submission) -> list[Fault]:
     if not_before is None or not_before - ctx.now() <= FURTHEST:
         return []
     return [Fault("not_before", FaultKind.TOO_FAR, f"at most {FURTHEST.days} days")]
+
+
+def _url(ctx: Context, submission: Submission) -> list[Fault]:
+    if submission.callback_url is None:
+        return []
+    wrong = check_url(submission.callback_url, allow_private=ctx.settings.callback_private)
+    return [Fault("callback_url", FaultKind.BAD_URL, wrong)] if wrong else []
 
 
 def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
@@ -73,6 +116,11 @@ def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
         text = strip_latin_diacritics(text)
     if submission.stop_mention:
         text = with_stop_mention(text, ctx.settings.stop_mention)
+    return measured(ctx, text)
+
+
+def measured(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:
+    """Count the segments of a text, and tell what keeps it from being sent."""
     try:
         segments = encode_plan(text).segments
     except InvalidText as error:

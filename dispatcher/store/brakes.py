@@ -22,14 +22,19 @@ class Earlier:
     status: Status
     created_at: datetime
     batch_id: int
+    batch_public_id: UUID
+    external_id: str | None
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(4773004, CAST(:account_id AS integer))")
 _SAME = text("""
-SELECT DISTINCT ON (number) id, public_id, number, status, created_at, batch_id FROM messages
-WHERE number = ANY(CAST(:numbers AS text[])) AND created_at > :since
-  AND account_id = :account_id AND text = :text AND NOT (status BETWEEN 20 AND 29 OR status = 90)
-ORDER BY number, id DESC
+SELECT DISTINCT ON (m.number) m.id, m.public_id, m.number, m.status, m.created_at,
+       b.id AS batch_id, b.public_id AS batch_public_id, b.external_id
+FROM messages m JOIN batches b ON b.id = m.batch_id
+WHERE m.number = ANY(CAST(:numbers AS text[])) AND m.created_at > :since
+  AND m.account_id = :account_id AND m.text = :text
+  AND NOT (m.status BETWEEN 20 AND 29 OR m.status = 90)
+ORDER BY m.number, m.id DESC
 """)
 _BUSIEST = text("""
 SELECT number, count(*) AS n, min(created_at) AS oldest FROM messages
@@ -58,7 +63,14 @@ async def same(
     rows = await connection.execute(_SAME, values)
     return {
         row.number: Earlier(
-            row.id, row.public_id, row.number, Status(row.status), row.created_at, row.batch_id
+            id=row.id,
+            public_id=row.public_id,
+            number=row.number,
+            status=Status(row.status),
+            created_at=row.created_at,
+            batch_id=row.batch_id,
+            batch_public_id=row.batch_public_id,
+            external_id=row.external_id,
         )
         for row in rows
     }

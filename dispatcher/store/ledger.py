@@ -5,9 +5,17 @@ Balances are locked last in a transaction and in account order.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+_STATEMENT = text("""
+SELECT id, at, kind, amount, batch_id, message_id, note FROM ledger
+WHERE account_id = :account_id AND (CAST(:before AS bigint) IS NULL OR id < :before)
+ORDER BY id DESC LIMIT :limit
+""")
 
 _TAKE = text("""
 WITH taken AS (
@@ -48,6 +56,27 @@ FROM (
 ) g
 WHERE a.id = g.id
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change of a balance: a top-up, a batch's charge (below zero), or a message's refund."""
+
+    id: int
+    at: datetime
+    kind: str
+    amount: int
+    batch_id: int | None
+    message_id: int | None
+    note: str
+
+
+async def statement(
+    connection: AsyncConnection, account_id: int, *, before: int | None, limit: int
+) -> list[Entry]:
+    """Read an account's entries, the newest first."""
+    rows = await connection.execute(_STATEMENT, {"account_id": account_id, "before": before, "limit": limit})
+    return [Entry(*row) for row in rows]
 
 
 async def charge(connection: AsyncConnection, account_id: int, amount: int, *, batch_id: int) -> bool:

@@ -66,9 +66,7 @@ async def insert(
     return len((await connection.execute(_INSERT, values)).all())
 
 
-async def remove(
-    connection: AsyncConnection, account_id: int, number: str, *, sender_id: int | None
-) -> bool:
+async def remove(connection: AsyncConnection, account_id: int, number: str, *, sender_id: int | None) -> bool:
     """Take a number off the list; False means that it was not on it."""
     values = {"account_id": account_id, "number": number, "sender_id": sender_id}
     return await connection.scalar(_REMOVE, values) is not None

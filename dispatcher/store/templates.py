@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.engine import Row
@@ -78,5 +79,5 @@ async def remove(connection: AsyncConnection, account_id: int, public_id: str) -
     return await connection.scalar(_REMOVE, values) is not None
 
 
-def _template(row: Row[tuple[object, ...]] | None) -> Template | None:
-    return None if row is None else Template(*row)
+def _template(row: Row[Any] | None) -> Template | None:
+    return None if row is None else Template(*tuple(row))

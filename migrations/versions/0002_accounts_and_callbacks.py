@@ -252,9 +252,7 @@ def _callbacks() -> None:
         sa.CheckConstraint(
             "state IN ('waiting', 'delivered', 'refused', 'given_up')", name=op.f("ck_callbacks_state")
         ),
-        sa.CheckConstraint(
-            "(wake_at IS NOT NULL) = (state = 'waiting')", name=op.f("ck_callbacks_wake_at")
-        ),
+        sa.CheckConstraint("(wake_at IS NOT NULL) = (state = 'waiting')", name=op.f("ck_callbacks_wake_at")),
     )
     op.create_index(
         "ix_callbacks_wake_at", "callbacks", ["wake_at"], postgresql_where=sa.text("wake_at IS NOT NULL")

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import httpx
 
 from dispatcher.api.app import create_app
+from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.submission import Account
-from dispatcher.service import accounts
-from dispatcher.service.accounts import CredentialKind
+from dispatcher.service import credentials
 from tests.world import World
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Desk:
         return int(row.n)
 
     async def key_of(self, account: Account) -> Mapping[str, str]:
-        key = await accounts.create_key(self.world.ctx, account, CredentialKind.BEARER)
+        key = await credentials.create(self.world.ctx, account, CredentialKind.BEARER, dialect="scheduler")
         return {"Authorization": f"bearer {key.secret}"}
 
 
@@ -53,7 +53,9 @@ def ask(world: World, story: Callable[[Desk], Awaitable[T]], *, credits: int = 1
     """Open the API for one account with one sender and one key, and run the story."""
 
     async def main() -> T:
-        key = await accounts.create_key(world.ctx, world.caller.account, CredentialKind.BEARER)
+        key = await credentials.create(
+            world.ctx, world.caller.account, CredentialKind.BEARER, dialect="scheduler"
+        )
         async with opened(world, Authorization=f"Bearer {key.secret}") as client:
             return await story(Desk(world, client))
 

@@ -9,8 +9,8 @@ from typing import Any
 from dispatcher.bootstrap import open_context
 from dispatcher.cli import credentials
 from dispatcher.cli.credentials import Credentials
-from dispatcher.service import accounts
-from dispatcher.service.accounts import CredentialKind
+from dispatcher.domain.credential import CredentialKind
+from dispatcher.service.credentials import by_secret
 from dispatcher.settings import Settings
 
 URLS = {"base_url": "http://a", "flower_url": "http://f", "sandbox_url": "http://s"}
@@ -20,7 +20,7 @@ def ensure(settings: Settings, file: Path, urls: dict[str, str] = URLS) -> Crede
     async def main() -> Credentials:
         async with open_context(settings, name="test") as ctx:
             made = await credentials.ensure(ctx, file, urls)
-            caller = await accounts.authenticate(ctx, CredentialKind.BEARER, made.token, dialect="scheduler")
+            caller = await by_secret(ctx, CredentialKind.BEARER, made.token, dialect="scheduler")
             assert (caller.account.name, caller.account.balance) == ("demo", 1_000_000)
             assert caller.account.default_country == "KE"
             return made

@@ -16,6 +16,7 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from dispatcher.bootstrap import open_context
+from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.submission import Caller, Submission
 from dispatcher.domain.tier import Tier
@@ -25,7 +26,7 @@ from dispatcher.embedded.postgres import postgres_part
 from dispatcher.embedded.supervisor import Supervisor
 from dispatcher.embedded.valkey import valkey_part
 from dispatcher.sandbox.recipe import http_options
-from dispatcher.service import accounts
+from dispatcher.service import accounts, credentials
 from dispatcher.service.submit import submit
 from dispatcher.settings import Settings
 from dispatcher.store.migrate import upgrade
@@ -191,7 +192,7 @@ async def _first_account(database_url: str, redis_url: str) -> tuple[str, int]:
     async with open_context(settings, name="test") as ctx:
         account = await accounts.create(ctx, "demo", credits=1_000_000, country="KE")
         sender_id = await accounts.add_sender(ctx, account, "DEMO")
-        key = await accounts.create_key(ctx, account, accounts.CredentialKind.BEARER)
+        key = await credentials.create(ctx, account, CredentialKind.BEARER, dialect="scheduler")
         return key.secret, sender_id
 
 

@@ -24,9 +24,7 @@ from dispatcher.domain.tier import Tier
 from dispatcher.store.tables.base import at, metadata, now, number, one_of
 
 # 244 random bits, in the form Standard Webhooks wants a secret in.
-_NEW_SECRET = (
-    "'whsec_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64')"  # noqa: S105
-)
+_NEW_SECRET = "'whsec_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64')"  # noqa: S105
 
 accounts = Table(
     "accounts",
@@ -56,7 +54,7 @@ accounts = Table(
     CheckConstraint("default_country ~ '^[A-Z]{2}$'", "default_country"),
 )
 
-# An operator's credential has no account. What is generated is kept as a digest, what people choose as argon2.
+# An operator's has no account. What is generated is kept as a digest, what people choose as argon2.
 credentials = Table(
     "credentials",
     metadata,
@@ -128,7 +126,9 @@ templates = Table(
     now("updated_at"),
     at("removed_at", nullable=True),
     CheckConstraint("name <> ''", "name"),
-    Index("uq_templates_name", "account_id", "name", unique=True, postgresql_where=text("removed_at IS NULL")),
+    Index(
+        "uq_templates_name", "account_id", "name", unique=True, postgresql_where=text("removed_at IS NULL")
+    ),
 )
 
 # Without a sender a number has opted out of all that the account sends.

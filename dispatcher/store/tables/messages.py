@@ -1,7 +1,6 @@
 """What was accepted: batches, their messages with all that happened to them, and the answers given."""
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     CheckConstraint,
     Column,

@@ -1,7 +1,6 @@
 """What providers know our messages by, and what they told of them."""
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     Column,
     ForeignKey,

@@ -6,23 +6,27 @@ What its document leaves open, and what we decided, is told in
 """
 
 from collections import defaultdict
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.responses import Response
 
+from dispatcher.api.admission import admit
 from dispatcher.api.body import Id, read_object
 from dispatcher.api.dialects.scheduler import samples
 from dispatcher.api.dialects.scheduler.form import Form
 from dispatcher.api.dialects.scheduler.words import code, envelope
 from dispatcher.api.door import Claim, Door, Json
+from dispatcher.api.idempotency import accept
 from dispatcher.api.runtime import Ctx
+from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.errors import InvalidSubmission, NotAuthenticated
 from dispatcher.domain.submission import AcceptedBatch, Caller
-from dispatcher.service import accounts, report, withdraw
-from dispatcher.service.accounts import CredentialKind
-from dispatcher.service.submit import check, submit
+from dispatcher.service import credentials, report, withdraw
+from dispatcher.service.context import Context
+from dispatcher.service.submit import check
 
 NAME = "scheduler"
 
@@ -39,10 +43,16 @@ door = Door(
 _bearer = HTTPBearer(auto_error=False, description="The API key of the account.")
 
 
-async def _caller(ctx: Ctx, key: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+async def _caller(
+    request: Request, ctx: Ctx, key: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Caller:
+    return await admit(request, ctx, _holder(ctx, key))
+
+
+async def _holder(ctx: Context, key: HTTPAuthorizationCredentials | None) -> Caller:
     if key is None:
         raise NotAuthenticated("the request has no API key")
-    return await accounts.authenticate(ctx, CredentialKind.BEARER, key.credentials.strip(), dialect=NAME)
+    return await credentials.by_secret(ctx, CredentialKind.BEARER, key.credentials.strip(), dialect=NAME)
 
 
 Authenticated = Annotated[Caller, Depends(_caller)]
@@ -61,10 +71,9 @@ async def create(request: Request, ctx: Ctx, caller: Authenticated) -> Response:
     if form.errors:
         return form.refusal(await check(ctx, caller, submission))
     try:
-        batch = await submit(ctx, caller, submission)
+        return await accept(request, ctx, caller, submission, answer=partial(_created, ctx))
     except InvalidSubmission as error:
         return form.refusal(error.faults)
-    return Json({"message_id": batch.id, "sms_ids": _ids(batch, scalar=ctx.settings.scheduler_scalar_ids)})
 
 
 @door.app.get(
@@ -107,6 +116,11 @@ async def read_message(message_id: Id, ctx: Ctx, caller: Authenticated) -> Respo
 async def delete_message(message_id: Id, ctx: Ctx, caller: Authenticated) -> Response:
     """Tells how many were deleted now; what is going out, or out, is left."""
     return Json({"success": await withdraw.batch(ctx, caller, message_id)})
+
+
+def _created(ctx: Context, batch: AcceptedBatch) -> Response:
+    ids = _ids(batch, scalar=ctx.settings.scheduler_scalar_ids)
+    return Json({"message_id": batch.id, "sms_ids": ids})
 
 
 def _ids(batch: AcceptedBatch, *, scalar: bool) -> dict[str, list[int]] | dict[str, int]:

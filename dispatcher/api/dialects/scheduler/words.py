@@ -46,6 +46,11 @@ FAULTS: dict[FaultKind, str] = {
     FaultKind.NOT_A_NUMBER: "The following phone number is invalid: {value}",
     FaultKind.UNKNOWN_SENDER: 'The field "{field}" is invalid',
     FaultKind.WINDOW_OVER: 'The field "{field}" leaves no time to send',
+    FaultKind.NOT_MOBILE: "The following phone number is invalid: {value}",
+    FaultKind.REPEATED: 'The field "{field}" names a number twice: {value}',
+    FaultKind.UNKNOWN_TEMPLATE: 'The field "{field}" is invalid',
+    FaultKind.MISSING_VARIABLE: 'The variable "{value}" is required',
+    FaultKind.BAD_URL: 'The field "{field}" cannot be called: {value}',
     FaultKind.TOO_FAR: 'The field "{field}" is too far ahead: {value}',
 }
 

@@ -1,0 +1,51 @@
+"""Creating over HTTP: an Idempotency-Key makes the same request again give the same answer."""
+
+import hashlib
+import re
+from collections.abc import Callable
+
+from fastapi import Request
+from starlette.responses import Response
+
+from dispatcher.domain.errors import Invalid
+from dispatcher.domain.submission import AcceptedBatch, Answer, Caller, Once, Submission
+from dispatcher.service.context import Context
+from dispatcher.service.submit import submit, submit_once
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+async def accept(
+    request: Request,
+    ctx: Context,
+    caller: Caller,
+    submission: Submission,
+    *,
+    answer: Callable[[AcceptedBatch], Response],
+) -> Response:
+    """
+    Submit, and answer with what `answer` makes of the batch.
+
+    With an Idempotency-Key that came before, the first answer is given again.
+    Raises what `submit` does, KeyReused and StillRunning, and Invalid for a
+    key that is none.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return answer(await submit(ctx, caller, submission))
+    if not _KEY.fullmatch(key):
+        raise Invalid("Idempotency-Key must be 1 to 255 printable ASCII characters without blanks")
+    once = Once(key, await _fingerprint(request), lambda batch: _kept(answer(batch)))
+    kept, replayed = await submit_once(ctx, caller, submission, once)
+    headers = {**kept.headers, "Idempotent-Replayed": "true"} if replayed else kept.headers
+    return Response(kept.body, kept.status, headers=dict(headers))
+
+
+async def _fingerprint(request: Request) -> bytes:
+    parts = [request.method, request.url.path, request.url.query]
+    return hashlib.sha256("\n".join(parts).encode() + b"\n" + await request.body()).digest()
+
+
+def _kept(response: Response) -> Answer:
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return Answer(response.status_code, headers, bytes(response.body))

@@ -1,0 +1,88 @@
+"""What each recipient of a submission becomes: a message that waits or goes, or one that ends at once."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from dispatcher.domain.msisdn import Msisdn, sandbox_code
+from dispatcher.domain.route import route
+from dispatcher.domain.status import Place, Status
+from dispatcher.domain.submission import Caller
+from dispatcher.domain.tier import PACE, Tier
+from dispatcher.domain.window import Window
+from dispatcher.service.context import Context
+from dispatcher.service.examine import Examined, Recipient
+from dispatcher.store.intake import NewMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is the same for all messages of a submission."""
+
+    ctx: Context
+    caller: Caller
+    tier: Tier
+    window: Window
+    now: datetime
+    sender_id: int | None
+    opted_out: Collection[str]
+    to_lane: bool
+    covered: bool
+
+
+def bear(recipient: Recipient, examined: Examined, around: Circumstances) -> NewMessage:
+    """Make the message for one recipient, with the status and place it is born in and what it costs."""
+    number = recipient.number
+    is_test = around.caller.is_test or _is_simulated(around.ctx, number)
+    status, reason = _ended(number, is_test, around) or _alive(around)
+    place, wake_at = _place(status, around)
+    is_free = place is None or around.caller.is_test
+    return NewMessage(
+        public_id=uuid4(),
+        number=number.e164,
+        number_as_given=recipient.given,
+        country=number.country,
+        text=examined.text,
+        segments=examined.segments,
+        charged=0 if is_free else around.ctx.settings.price_list.of(number.country, examined.segments),
+        status=status,
+        place=place,
+        wake_at=wake_at,
+        reason=reason,
+        is_test=is_test,
+    )
+
+
+def _is_simulated(ctx: Context, number: Msisdn) -> bool:
+    return ctx.settings.simulated_numbers and sandbox_code(number.e164) is not None
+
+
+def _ended(number: Msisdn, is_test: bool, around: Circumstances) -> tuple[Status, str] | None:
+    """Tell the status a message is born final in, and why; None means that it is to be sent."""
+    countries = around.caller.account.limits.countries
+    if number.e164 in around.opted_out:
+        return Status.OPTED_OUT, "the number has opted out"
+    if around.sender_id is None:
+        return Status.NO_SENDER, "the account has no sender"
+    if countries is not None and number.country not in countries:
+        return Status.NO_ROUTE, "the account may not write to this country"
+    if not route(number.country, [way.config for way in around.ctx.ways.values()], is_test=is_test):
+        return Status.NO_ROUTE, f"no provider {'takes tests' if is_test else 'serves this country'}"
+    return None if around.covered else (Status.NO_CREDIT, "the balance did not cover the batch")
+
+
+def _alive(around: Circumstances) -> tuple[Status, str]:
+    is_early = around.window.not_before > around.now
+    return Status.SCHEDULED if is_early else Status.PENDING, "accepted"
+
+
+def _place(status: Status, around: Circumstances) -> tuple[Place | None, datetime | None]:
+    match status:
+        case Status.SCHEDULED:
+            return Place.HELD, around.window.not_before
+        case Status.PENDING if around.to_lane:
+            return Place.LANE, around.now + PACE[around.tier].requeue
+        case Status.PENDING:
+            return Place.READY, None
+    return None, None

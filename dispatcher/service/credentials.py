@@ -1,0 +1,275 @@
+"""
+Credentials: made, shown once, found again, revoked.
+
+A generated secret has 256 random bits, so its SHA-256 is kept and no slow
+hash stands on a request's path; what a person chose is kept as argon2. A name
+nobody has takes the same steps as a wrong password.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.errors import AlreadyExists, CredentialExpired, Invalid, NotAuthenticated, NotFound
+from dispatcher.domain.submission import Account, Caller
+from dispatcher.service.context import Context
+from dispatcher.store import credentials
+from dispatcher.store.credentials import Credential, Holder, NewCredential
+
+MANAGE = "manage"
+"""The door of operators, who have no account and see all of them."""
+
+_NOTE_USE_EVERY = timedelta(minutes=1)
+_HINT = 12
+_LONGEST = 200
+_SHORTEST_PASSWORD = 12
+_NOBODY = hashlib.sha256(secrets.token_bytes(32)).digest()
+_ARGON2 = PasswordHasher()
+_NOBODYS_PASSWORD = _ARGON2.hash(secrets.token_urlsafe(32))
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A credential just made. The secret is shown once and kept nowhere; `name` is its public half."""
+
+    id: int
+    name: str | None
+    secret: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A person or program that runs the dispatcher."""
+
+    credential_id: int
+    name: str
+
+
+async def create(
+    ctx: Context,
+    account: Account | None,
+    kind: CredentialKind,
+    *,
+    dialect: str,
+    name: str | None = None,
+    validity: timedelta | None = None,
+    is_test: bool = False,
+) -> NewKey:
+    """
+    Make a credential, an operator's without an account; its secret is told now and never again.
+
+    A name is made up for kinds that have one. Raises AlreadyExists when it is
+    taken, Invalid when it cannot be used.
+    """
+    new, secret = _new(ctx, account, kind, dialect=dialect, name=name, validity=validity, is_test=is_test)
+    made = await ctx.database.transact(lambda c: credentials.insert(c, new))
+    return _shown(made, new, secret)
+
+
+async def regenerate(
+    ctx: Context, account: Account, kind: CredentialKind, *, dialect: str, validity: timedelta | None
+) -> NewKey:
+    """Make a credential in place of all of its kind that the account has for this dialect."""
+    new, secret = _new(ctx, account, kind, dialect=dialect, validity=validity)
+
+    async def work(connection: AsyncConnection) -> int | None:
+        await credentials.one_at_a_time(connection, account.id)
+        await credentials.revoke_kind(connection, account.id, kind, dialect, now=ctx.now())
+        return await credentials.insert(connection, new)
+
+    return _shown(await ctx.database.transact(work), new, secret)
+
+
+async def generate(
+    ctx: Context, account: Account, kind: CredentialKind, *, dialect: str, validity: timedelta | None
+) -> NewKey:
+    """Make the account's only credential of its kind. Raises AlreadyExists while it has a good one."""
+    new, secret = _new(ctx, account, kind, dialect=dialect, validity=validity)
+
+    async def work(connection: AsyncConnection) -> int | None:
+        await credentials.one_at_a_time(connection, account.id)
+        # The expired ones go; that one was good takes all of it back.
+        if await credentials.revoke_kind(connection, account.id, kind, dialect, now=ctx.now()):
+            raise AlreadyExists("there is an active key already; regenerate or revoke it")
+        return await credentials.insert(connection, new)
+
+    return _shown(await ctx.database.transact(work), new, secret)
+
+
+async def revoke_all(ctx: Context, account: Account, kind: CredentialKind, *, dialect: str) -> None:
+    """Revoke the account's credentials of a kind, at once. Raises NotFound when none was good."""
+    now = ctx.now()
+    if not await ctx.database.transact(
+        lambda c: credentials.revoke_kind(c, account.id, kind, dialect, now=now)
+    ):
+        raise NotFound("there is no active key")
+
+
+async def revoke(ctx: Context, account: Account | None, credential_id: int) -> None:
+    """Revoke one credential, at once. Raises NotFound."""
+    owner, now = _id(account), ctx.now()
+    if not await ctx.database.transact(lambda c: credentials.revoke(c, owner, credential_id, now=now)):
+        raise NotFound(f"there is no credential {credential_id} that is not revoked")
+
+
+async def page(
+    ctx: Context, account: Account | None, *, after: int = 0, limit: int = 100
+) -> list[Credential]:
+    """List an account's credentials, or the operators', revoked ones too."""
+    owner = _id(account)
+    return await ctx.database.transact(lambda c: credentials.page(c, owner, after=after, limit=limit))
+
+
+async def by_secret(ctx: Context, kind: CredentialKind, secret: str, *, dialect: str) -> Caller:
+    """Tell who holds this secret. Raises NotAuthenticated, CredentialExpired for one that was good."""
+    return _caller(await _by_secret(ctx, kind, secret, dialect), dialect)
+
+
+async def by_pair(ctx: Context, kind: CredentialKind, name: str, secret: str, *, dialect: str) -> Caller:
+    """Tell who holds this name and secret. Raises NotAuthenticated, whichever of the two is wrong."""
+
+    async def work(connection: AsyncConnection) -> Holder | None:
+        holder = await credentials.by_name(connection, kind, dialect, name)
+        known = holder.digest if holder and holder.digest else _NOBODY
+        is_right = hmac.compare_digest(digest_of(secret), known)
+        return await _used(ctx, connection, holder) if is_right else None
+
+    return _caller(_good(await ctx.database.transact(work), ctx.now()), dialect)
+
+
+async def operator_by_token(ctx: Context, secret: str) -> Operator:
+    """Tell which operator holds this token. Raises NotAuthenticated."""
+    holder = await _by_secret(ctx, CredentialKind.BEARER, secret, MANAGE)
+    return Operator(holder.credential.id, holder.credential.name or f"token {holder.credential.id}")
+
+
+async def operator_by_password(ctx: Context, name: str, password: str) -> Operator:
+    """Tell which operator logs in. Takes some 50 ms on purpose. Raises NotAuthenticated."""
+    holder = await ctx.database.transact(
+        lambda c: credentials.by_name(c, CredentialKind.CONSOLE, MANAGE, name)
+    )
+    known = holder.password_hash if holder and holder.password_hash else _NOBODYS_PASSWORD
+    if not await asyncio.to_thread(_is_password, known, password):
+        holder = None
+    holder = _good(holder, ctx.now())
+    await ctx.database.transact(lambda c: _used(ctx, c, holder))
+    return Operator(holder.credential.id, name)
+
+
+async def create_operator(ctx: Context, name: str, password: str) -> int:
+    """Make an operator's login for the console. Raises AlreadyExists, and Invalid for a short password."""
+    if len(password) < _SHORTEST_PASSWORD:
+        raise Invalid(f"a password has at least {_SHORTEST_PASSWORD} characters, not {len(password)}")
+    new = NewCredential(
+        account_id=None,
+        kind=CredentialKind.CONSOLE,
+        dialect=MANAGE,
+        name=_checked_name(name),
+        digest=None,
+        password_hash=await asyncio.to_thread(_ARGON2.hash, password),
+        hint="",
+        is_test=False,
+        expires_at=None,
+    )
+    made = await ctx.database.transact(lambda c: credentials.insert(c, new))
+    return _shown(made, new, "").id
+
+
+def digest_of(secret: str) -> bytes:
+    """Give what is kept of a generated secret."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
+
+
+def new_secret() -> str:
+    """Make a secret of 256 random bits."""
+    return f"sms_{secrets.token_urlsafe(32)}"
+
+
+async def _by_secret(ctx: Context, kind: CredentialKind, secret: str, dialect: str) -> Holder:
+    async def work(connection: AsyncConnection) -> Holder | None:
+        holder = await credentials.by_digest(connection, kind, dialect, digest_of(secret))
+        return await _used(ctx, connection, holder)
+
+    return _good(await ctx.database.transact(work), ctx.now())
+
+
+async def _used(ctx: Context, connection: AsyncConnection, holder: Holder | None) -> Holder | None:
+    """Note a credential's use, once a minute."""
+    now = ctx.now()
+    if holder is not None and credentials.is_live(holder.credential, now):
+        last = holder.credential.last_used_at
+        if last is None or now - last > _NOTE_USE_EVERY:
+            await credentials.note_use(connection, holder.credential.id, now=now)
+    return holder
+
+
+def _good(holder: Holder | None, now: datetime) -> Holder:
+    if holder is None or holder.credential.revoked_at is not None:
+        raise NotAuthenticated("the credential is unknown or revoked")
+    if credentials.is_expired(holder.credential, now):
+        raise CredentialExpired("the credential has expired")
+    return holder
+
+
+def _caller(holder: Holder, dialect: str) -> Caller:
+    assert holder.account is not None, "a credential of a dialect has an account"
+    return Caller(holder.account, dialect, holder.credential.id, holder.credential.is_test)
+
+
+def _new(
+    ctx: Context,
+    account: Account | None,
+    kind: CredentialKind,
+    *,
+    dialect: str,
+    name: str | None = None,
+    validity: timedelta | None = None,
+    is_test: bool = False,
+) -> tuple[NewCredential, str]:
+    secret = new_secret()
+    if name is None and kind.has_name:
+        name = f"{kind.value}_{secrets.token_hex(8)}"
+    new = NewCredential(
+        account_id=_id(account),
+        kind=kind,
+        dialect=dialect,
+        name=None if name is None else _checked_name(name),
+        digest=digest_of(secret),
+        password_hash=None,
+        hint=secret[:_HINT],
+        is_test=is_test,
+        expires_at=None if validity is None else ctx.now() + validity,
+    )
+    return new, secret
+
+
+def _id(account: Account | None) -> int | None:
+    return None if account is None else account.id
+
+
+def _shown(made: int | None, new: NewCredential, secret: str) -> NewKey:
+    if made is None:
+        raise AlreadyExists(f"the name {new.name!r} is taken")
+    return NewKey(made, new.name, secret, new.expires_at)
+
+
+def _checked_name(name: str) -> str:
+    if not 1 <= len(name) <= _LONGEST or name != name.strip() or not name.isprintable() or ":" in name:
+        raise Invalid(f"{name[:_LONGEST]!r} is no name for a credential: 1 to {_LONGEST} characters, no ':'")
+    return name
+
+
+def _is_password(known: str, password: str) -> bool:
+    try:
+        return _ARGON2.verify(known, password)
+    except (VerificationError, InvalidHashError):
+        return False
