@@ -3,7 +3,7 @@
 from functools import partial
 
 from dispatcher.api import health, receipts
-from dispatcher.api.dialects import scheduler
+from dispatcher.api.dialects import emess, emsgnow, formpost, scheduler, smsgate
 from dispatcher.api.door import Door
 from dispatcher.api.front import Front
 from dispatcher.api.overview import overview
@@ -12,7 +12,13 @@ from dispatcher.domain.errors import Misconfigured
 from dispatcher.service.context import Context
 from dispatcher.settings import Settings, load_settings
 
-DIALECTS: tuple[Door, ...] = (scheduler.door,)
+DIALECTS: tuple[Door, ...] = (
+    emess.door,
+    emsgnow.door,
+    formpost.door,
+    scheduler.door,
+    smsgate.door,
+)
 """A dialect is one file and one entry here."""
 
 
