@@ -11,6 +11,9 @@ import structlog
 from celery import Celery
 from sqlalchemy.exc import DBAPIError
 
+from dispatcher.callbacks.poster import GuardedPoster
+from dispatcher.callbacks.sign import standard_webhook, timestamped
+from dispatcher.domain.callback import Poster
 from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.domain.provider import ProviderFactory
 from dispatcher.lanes.celery_app import CLOCK, DELIVER, PROBE, QUEUES, SYSTEM, make_celery
@@ -20,6 +23,7 @@ from dispatcher.lanes.publisher import Publisher
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.lanes.wake import WakeListener
+from dispatcher.service.callbacks import Signature, Signer, Teller, Wording
 from dispatcher.service.context import Context, Way
 from dispatcher.service.database import Database
 from dispatcher.service.pg_time import INTERVAL, PostgresTime
@@ -38,6 +42,7 @@ __all__ = [
     "migrate",
     "open_bell",
     "open_context",
+    "open_teller",
     "open_ways",
 ]
 
@@ -97,6 +102,18 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
 def open_bell(settings: Settings) -> WakeListener:
     """Make what the timer listens to."""
     return WakeListener(open_async_redis(settings.redis_url.get_secret_value()))
+
+
+def open_teller(ctx: Context, wordings: Mapping[str, Wording]) -> tuple[Teller, Poster]:
+    """Make what tells producers, and what it posts with, to be closed after it."""
+    poster = GuardedPoster(allow_private=ctx.settings.callback_private)
+    signers: Mapping[Signature, Signer] = {
+        Signature.STANDARD_WEBHOOKS: lambda letter: standard_webhook(
+            letter.secret, id=letter.id, at=letter.at, body=letter.body
+        ),
+        Signature.TIMESTAMPED: lambda letter: timestamped(letter.secret, at=letter.at, body=letter.body),
+    }
+    return Teller(ctx, poster, wordings=wordings, signers=signers), poster
 
 
 def open_ways(settings: Settings) -> Mapping[str, Way]:

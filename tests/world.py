@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.engine import Row
@@ -204,6 +204,7 @@ class World:
         until: timedelta | None = None,
         caller: Caller | None = None,
         text: str = "Hello",
+        **more: Any,
     ) -> AcceptedBatch:
         """Submit; `after` and `until` are the window, from now."""
         now = self.time.now()
@@ -214,6 +215,7 @@ class World:
             tier=tier,
             not_before=None if after is None else now + after,
             not_after=None if until is None else now + until,
+            **more,
         )
         return await submit(self.ctx, caller or self.caller, submission)
 

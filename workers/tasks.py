@@ -30,7 +30,7 @@ def add_tasks(app: Celery, loop: Callable[[], LoopThread[Parts]]) -> None:
     def match_receipts() -> None:
         loop().submit(receipts.match(loop().parts.ctx)).result(_DUTY_SECONDS)
 
-    for name in ("release", "fill", "requeue", "expire", "no_receipt", "rescue"):
+    for name in ("release", "fill", "requeue", "expire", "no_receipt", "rescue", "forget"):
         _add_duty(app, loop, name)
 
 

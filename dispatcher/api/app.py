@@ -32,9 +32,10 @@ def create_app(settings: Settings | None = None, *, context: Context | None = No
     """
     settings = settings or load_settings()
     dialects = _enabled(settings)
+    wordings = {door.name: door.wording for door in dialects if door.wording is not None}
     return Front(
         [*dialects, receipts.door, health.door, overview(dialects)],
-        partial(open_runtime, settings, context),
+        partial(open_runtime, settings, context, wordings=wordings),
         body_limit=settings.body_limit,
         bulk_body_limit=settings.bulk_body_limit,
     )

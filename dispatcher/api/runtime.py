@@ -1,7 +1,7 @@
 """What the doors work with while the front is open, and how a route asks for it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,8 +9,9 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, Request
 
-from dispatcher.bootstrap import open_context
+from dispatcher.bootstrap import open_context, open_teller
 from dispatcher.domain.errors import Unavailable
+from dispatcher.service.callbacks import Wording
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated
 from dispatcher.service.receipts import Matcher
@@ -28,9 +29,12 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings, context: Context | None = None) -> AsyncIterator[Runtime]:
+async def open_runtime(
+    settings: Settings, context: Context | None = None, *, wordings: Mapping[str, Wording]
+) -> AsyncIterator[Runtime]:
     """
-    Open everything once, in the running loop; a `context` given stays its owner's.
+    Open everything once, in the running loop; a `context` given stays its
+    owner's, who also tells the producers.
 
     Raises Misconfigured when the database is behind the newest migration.
     While Postgres is away nobody can tell: requests get 503 until it is back.
@@ -46,7 +50,17 @@ async def open_runtime(settings: Settings, context: Context | None = None) -> As
         matching = asyncio.create_task(matcher.run())
         matching.add_done_callback(_report)
         stack.push_async_callback(_cancel, matching)
+        if context is None:
+            await _tell_producers(stack, ctx, wordings)
         yield Runtime(ctx, matcher)
+
+
+async def _tell_producers(stack: AsyncExitStack, ctx: Context, wordings: Mapping[str, Wording]) -> None:
+    teller, poster = open_teller(ctx, wordings)
+    stack.push_async_callback(poster.close)
+    telling = asyncio.create_task(teller.run())
+    telling.add_done_callback(_report)
+    stack.push_async_callback(_cancel, telling)
 
 
 def runtime(request: Request) -> Runtime:
@@ -63,10 +77,10 @@ async def _ctx(request: Request) -> Context:
 Ctx = Annotated[Context, Depends(_ctx)]
 
 
-def _report(matching: "asyncio.Task[None]") -> None:
-    """Say that a bug ended the matcher; the clock goes on matching, only later."""
-    if not matching.cancelled() and (error := matching.exception()) is not None:
-        log.error("matcher_died", exc_info=error)
+def _report(task: "asyncio.Task[None]") -> None:
+    """Say that a bug ended the matcher or the teller; what they leave is found by others, only later."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("background_task_died", exc_info=error)
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

@@ -1,10 +1,37 @@
-"""Telling producers what became of their messages: the outbox, worked off until each URL has it."""
+"""
+Telling producers what became of their messages: the outbox, worked off until each URL has it.
 
+At least once, with a stable id and the event's `seq`: a receiver that minds
+repeats or order goes by these. The words are the dialect's, the engine is one.
+"""
+
+import asyncio
+import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import Enum, auto
+from functools import partial
 
-from dispatcher.domain.outbox import Happening
+import structlog
+
+from dispatcher.domain.callback import Call, Poster, Reply
+from dispatcher.domain.errors import Unavailable
+from dispatcher.domain.outbox import CallbackState, Happening
+from dispatcher.service.context import Context
+from dispatcher.store import callbacks
+from dispatcher.store.callbacks import Due, Ended
+
+log = structlog.get_logger()
+
+_POLL = timedelta(milliseconds=250)
+_LEASE = timedelta(seconds=60)
+_EACH = 10
+_FIRST_RETRY = timedelta(seconds=5)
+_LAST_RETRY = timedelta(hours=1)
+_WORTH_RETRYING = frozenset({408, 429})
+_LONGEST_ANSWER = 200
 
 
 class Signature(Enum):
@@ -22,4 +49,127 @@ class Worded:
     signature: Signature
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A callback as it is signed: the id is the same in every try."""
+
+    id: str
+    secret: str
+    at: datetime
+    body: bytes
+
+
 Wording = Callable[[Happening], Worded]
+Signer = Callable[[Letter], Mapping[str, str]]
+
+
+class Teller:
+    """
+    Works the outbox off for the dialects it has words for; any number of processes may.
+
+    An account has a bounded number of calls out, so a slow URL holds up
+    nobody but its owner.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        poster: Poster,
+        *,
+        wordings: Mapping[str, Wording],
+        signers: Mapping[Signature, Signer],
+    ) -> None:
+        self._ctx = ctx
+        self._poster = poster
+        self._wordings = wordings
+        self._signers = signers
+        self._out: set[asyncio.Task[None]] = set()
+        self._busy: Counter[int] = Counter()
+        self._ended: list[Ended] = []
+
+    async def run(self) -> None:
+        """Work until cancelled; what is out then is told again when its lease is over."""
+        try:
+            while True:
+                try:
+                    taken = await self.take()
+                    await self.write()
+                except Unavailable as error:
+                    taken = 0
+                    log.warning("callbacks_wait_for_postgres", error=str(error))
+                if not taken:
+                    await asyncio.sleep(_POLL.total_seconds())
+        finally:
+            for call in self._out:
+                call.cancel()
+            await asyncio.gather(*self._out, return_exceptions=True)
+
+    async def take(self) -> int:
+        """Start to call what is due; give how many."""
+        busy = {account_id for account_id, calls in self._busy.items() if calls >= _EACH}
+        work = partial(
+            callbacks.take,
+            dialects=self._wordings,
+            busy=busy,
+            each=_EACH,
+            now=self._ctx.now(),
+            lease=_LEASE,
+        )
+        taken = await self._ctx.database.transact(work)
+        for due in taken:
+            self._busy[due.happening.account_id] += 1
+            call = asyncio.create_task(self._tell(due))
+            self._out.add(call)
+            call.add_done_callback(self._out.discard)
+        return len(taken)
+
+    async def write(self) -> None:
+        """Write what calls came to. Raises Unavailable, and keeps it for the next time."""
+        ended = list(self._ended)
+        if ended:
+            now = self._ctx.now()
+            await self._ctx.database.transact(lambda c: callbacks.end(c, ended, now=now))
+            del self._ended[: len(ended)]
+
+    async def work_off(self) -> int:
+        """Tell all that is due now, and write it: one round, for tests and for a person's hand."""
+        total = 0
+        while taken := await self.take():
+            total += taken
+            await asyncio.gather(*self._out)
+            await self.write()
+        return total
+
+    async def _tell(self, due: Due) -> None:
+        try:
+            reply = await self._poster.post(self._call(due))
+        except Exception:  # a bug in a wording or the poster must not stop the others
+            log.exception("callback_crashed", callback_id=due.id, dialect=due.dialect)
+            reply = Reply(None, "a fault of ours; see the log")
+        finally:
+            self._busy[due.happening.account_id] -= 1
+        ended = self._judge(due, reply)
+        if ended.state is not CallbackState.WAITING:
+            log.info("callback_ended", callback_id=due.id, state=ended.state.value, tries=due.tries)
+        self._ended.append(ended)
+
+    def _call(self, due: Due) -> Call:
+        worded = self._wordings[due.dialect](due.happening)
+        body = json.dumps(worded.body, ensure_ascii=False, separators=(",", ":")).encode()
+        letter = Letter(str(due.public_id), due.secret, self._ctx.now(), body)
+        headers = {"Content-Type": "application/json", "User-Agent": "sms-dispatcher"}
+        return Call(due.url, body, {**headers, **self._signers[worded.signature](letter)})
+
+    def _judge(self, due: Due, reply: Reply) -> Ended:
+        """Tell what a reply means: done, never, or later, as long as the callback is worth it."""
+        now, answer = self._ctx.now(), reply.reason[:_LONGEST_ANSWER]
+        status = reply.status or 0
+        if 200 <= status < 300:
+            return Ended(due.id, due.tries, CallbackState.DELIVERED, answer, None)
+        if reply.refused or (400 <= status < 500 and status not in _WORTH_RETRYING):
+            return Ended(due.id, due.tries, CallbackState.REFUSED, answer, None)
+        pause = min(_FIRST_RETRY * 2 ** min(due.tries - 1, 20), _LAST_RETRY)
+        wake_at = now + max(pause, reply.retry_after or timedelta())
+        if wake_at > due.created_at + timedelta(seconds=self._ctx.settings.callback_max_age):
+            return Ended(due.id, due.tries, CallbackState.GIVEN_UP, answer, None)
+        return Ended(due.id, due.tries, CallbackState.WAITING, answer, wake_at)

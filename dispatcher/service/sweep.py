@@ -1,5 +1,5 @@
 """
-The duties of the clock: release, fill, requeue, expire, rescue, no_receipt.
+The duties of the clock: release, fill, requeue, expire, rescue, no_receipt, forget.
 
 Each works in bounded batches until one comes back short, and may run twice
 at once or be killed anywhere: the predicates are idempotent. Each tells how
@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.verdict import judge
 from dispatcher.service.context import Context
+from dispatcher.service.once import KEPT_FOR
 from dispatcher.service.recorder import record
 from dispatcher.service.room import Drain
-from dispatcher.store import ledger, sweeps
+from dispatcher.store import idempotency, ledger, sweeps, tokens
 
 BATCH = 1000
 
@@ -67,6 +68,12 @@ class Clock:
     async def no_receipt(self) -> int:
         """Note on what is still 12 that its receipt time is over."""
         return await self._until_short(partial(sweeps.no_receipt, limit=BATCH))
+
+    async def forget(self) -> int:
+        """Delete answers kept for idempotency keys, and tokens, that are of no use any more."""
+        until = self._ctx.now() - KEPT_FOR
+        duties = (idempotency.forget, tokens.forget)
+        return sum([await self._until_short(partial(_forget, duty, until)) for duty in duties])
 
     async def rescue(self) -> int:
         """
@@ -130,6 +137,16 @@ class Clock:
         elif self._contact[0] != contact:
             self._contact = (contact, now)
         return up_for >= lease and now - self._contact[1] >= lease
+
+
+class Forget(Protocol):
+    """Deletes a bounded number of rows that were done with by `until`."""
+
+    def __call__(self, connection: AsyncConnection, *, until: datetime, limit: int) -> Awaitable[int]: ...  # noqa: D102
+
+
+async def _forget(duty: Forget, until: datetime, connection: AsyncConnection, *, now: datetime) -> int:
+    return await duty(connection, until=min(until, now), limit=BATCH)
 
 
 async def _expire(connection: AsyncConnection, *, now: datetime) -> int:

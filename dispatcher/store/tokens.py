@@ -28,9 +28,10 @@ class Token:
 _COLUMNS = "id, family, credential_id, scopes, expires_at, refresh_until, refreshed_at, revoked_at"
 
 _INSERT = text("""
-INSERT INTO tokens (id, family, credential_id, scopes, refresh_digest, created_at, expires_at, refresh_until)
+INSERT INTO tokens (id, family, credential_id, scopes, refresh_digest, created_at, expires_at, refresh_until,
+                    kept_until)
 VALUES (:id, :family, :credential_id, CAST(:scopes AS text[]), :refresh_digest, :now, :expires_at,
-        :refresh_until)
+        :refresh_until, greatest(:expires_at, CAST(:refresh_until AS timestamptz)))
 """)
 _FIND = text(f"SELECT {_COLUMNS} FROM tokens WHERE id = :id")
 _BY_REFRESH = text(f"SELECT {_COLUMNS} FROM tokens WHERE refresh_digest = :digest FOR UPDATE")
@@ -42,8 +43,8 @@ WHERE t.id = :id AND c.id = t.credential_id AND c.account_id = :account_id AND t
 """)
 _FORGET = text("""
 DELETE FROM tokens WHERE id IN (
-    SELECT id FROM tokens WHERE greatest(expires_at, refresh_until) < :until
-    LIMIT :limit FOR UPDATE SKIP LOCKED
+    SELECT id FROM tokens WHERE kept_until < :until
+    ORDER BY kept_until LIMIT :limit FOR UPDATE SKIP LOCKED
 ) RETURNING 1
 """)
 

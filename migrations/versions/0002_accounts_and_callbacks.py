@@ -112,11 +112,13 @@ def _tokens() -> None:
         sa.Column("refresh_until", _AT),
         sa.Column("refreshed_at", _AT),
         sa.Column("revoked_at", _AT),
+        sa.Column("kept_until", _AT, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
         sa.ForeignKeyConstraint(["credential_id"], ["credentials.id"], name=op.f("fk_tokens_credential_id")),
         sa.UniqueConstraint("refresh_digest", name=op.f("uq_tokens_refresh_digest")),
     )
     op.create_index(op.f("ix_tokens_family"), "tokens", ["family"])
+    op.create_index("ix_tokens_kept_until", "tokens", ["kept_until"])
     op.create_index(op.f("ix_tokens_credential_id"), "tokens", ["credential_id"])
 
 
@@ -255,6 +257,9 @@ def _callbacks() -> None:
         sa.CheckConstraint("(wake_at IS NOT NULL) = (state = 'waiting')", name=op.f("ck_callbacks_wake_at")),
     )
     op.create_index(
-        "ix_callbacks_wake_at", "callbacks", ["wake_at"], postgresql_where=sa.text("wake_at IS NOT NULL")
+        "ix_callbacks_turn",
+        "callbacks",
+        ["account_id", "wake_at"],
+        postgresql_where=sa.text("wake_at IS NOT NULL"),
     )
     op.create_index("ix_callbacks_account_id_id", "callbacks", ["account_id", "id"])

@@ -98,6 +98,8 @@ tokens = Table(
     at("refresh_until", nullable=True),
     at("refreshed_at", nullable=True),
     at("revoked_at", nullable=True),
+    at("kept_until"),
+    Index("ix_tokens_kept_until", "kept_until"),
 )
 
 senders = Table(

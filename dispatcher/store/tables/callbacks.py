@@ -53,6 +53,6 @@ callbacks = Table(
     UniqueConstraint("message_id", "seq", "url", "webhook_id", postgresql_nulls_not_distinct=True),
     CheckConstraint(one_of("state", CallbackState), "state"),
     CheckConstraint("(wake_at IS NOT NULL) = (state = 'waiting')", "wake_at"),
-    Index("ix_callbacks_wake_at", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
+    Index("ix_callbacks_turn", "account_id", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
     Index("ix_callbacks_account_id_id", "account_id", "id"),
 )

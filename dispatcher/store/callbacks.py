@@ -1,0 +1,150 @@
+"""The outbox's statements: take what is due, the accounts taking turns, and write what became of it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.outbox import CallbackState, Happening
+from dispatcher.domain.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A callback taken for one try, the `tries`th. `secret` is its account's."""
+
+    id: int
+    public_id: UUID
+    dialect: str
+    url: str
+    secret: str
+    tries: int
+    created_at: datetime
+    happening: Happening
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What one try came to. `tries` is the fence: a try whose lease was over changes nothing."""
+
+    id: int
+    tries: int
+    state: CallbackState
+    answer: str
+    wake_at: datetime | None
+
+
+# A loose scan over the accounts that have something waiting.
+_ACCOUNTS = text("""
+WITH RECURSIVE waiting AS (
+    (SELECT account_id FROM callbacks WHERE wake_at IS NOT NULL ORDER BY account_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT c.account_id FROM callbacks c
+            WHERE c.wake_at IS NOT NULL AND c.account_id > w.account_id ORDER BY c.account_id LIMIT 1)
+    FROM waiting w WHERE w.account_id IS NOT NULL
+)
+SELECT account_id FROM waiting WHERE account_id IS NOT NULL
+""")
+
+_TAKE = text("""
+WITH picked AS MATERIALIZED (
+    SELECT turn.id FROM unnest(CAST(:accounts AS bigint[])) AS a(id)
+    CROSS JOIN LATERAL (
+        SELECT id FROM callbacks
+        WHERE wake_at IS NOT NULL AND account_id = a.id AND wake_at <= :now
+          AND dialect = ANY(CAST(:dialects AS text[]))
+        ORDER BY wake_at LIMIT :each FOR UPDATE SKIP LOCKED
+    ) AS turn
+),
+taken AS (
+    UPDATE callbacks c SET wake_at = CAST(:now AS timestamptz) + CAST(:lease AS interval), tries = c.tries + 1
+    WHERE c.id = ANY(ARRAY(SELECT id FROM picked))
+    RETURNING c.*
+)
+SELECT t.id, t.public_id, t.dialect, t.url, t.tries, t.created_at, t.webhook_id, t.event, t.account_id,
+       t.seq, a.callback_secret, e.at, e.status, e.reason, m.public_id AS message_id, m.number,
+       m.number_as_given, s.name AS sender, b.client_id,
+       coalesce(b.external_id, CAST(b.public_id AS text)) AS batch_id
+FROM taken t JOIN accounts a ON a.id = t.account_id
+JOIN messages m ON m.id = t.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM taken))
+JOIN message_events e ON e.message_id = t.message_id AND e.seq = t.seq
+JOIN batches b ON b.id = m.batch_id LEFT JOIN senders s ON s.id = m.sender_id
+ORDER BY t.id
+""")
+
+_END = text("""
+UPDATE callbacks c
+SET state = g.state, answer = g.answer, wake_at = g.wake_at,
+    ended_at = CASE WHEN g.wake_at IS NULL THEN CAST(:now AS timestamptz) END
+FROM unnest(
+    CAST(:ids AS bigint[]), CAST(:tries AS smallint[]), CAST(:states AS text[]),
+    CAST(:answers AS text[]), CAST(:wakes AS timestamptz[])
+) AS g(id, tries, state, answer, wake_at)
+WHERE c.id = g.id AND c.tries = g.tries AND c.state = 'waiting' AND c.id = ANY(CAST(:ids AS bigint[]))
+""")
+
+
+async def take(
+    connection: AsyncConnection,
+    *,
+    dialects: Collection[str],
+    busy: Collection[int],
+    each: int,
+    now: datetime,
+    lease: timedelta,
+) -> list[Due]:
+    """Take at most `each` callbacks of every account that is not busy, for as long as the lease."""
+    waiting = [row.account_id for row in await connection.execute(_ACCOUNTS)]
+    accounts = [account_id for account_id in waiting if account_id not in busy]
+    if not accounts:
+        return []
+    values = {"accounts": accounts, "dialects": list(dialects), "each": each, "now": now, "lease": lease}
+    return [_due(row) for row in await connection.execute(_TAKE, values)]
+
+
+async def end(connection: AsyncConnection, ended: Sequence[Ended], *, now: datetime) -> None:
+    """Write what tries came to."""
+    await connection.execute(
+        _END,
+        {
+            "ids": [e.id for e in ended],
+            "tries": [e.tries for e in ended],
+            "states": [e.state.value for e in ended],
+            "answers": [e.answer for e in ended],
+            "wakes": [e.wake_at for e in ended],
+            "now": now,
+        },
+    )
+
+
+def _due(row: Row[Any]) -> Due:
+    happening = Happening(
+        message_id=row.message_id,
+        batch_id=row.batch_id,
+        account_id=row.account_id,
+        seq=row.seq,
+        at=row.at,
+        status=Status(row.status),
+        reason=row.reason,
+        number=row.number,
+        number_as_given=row.number_as_given,
+        sender=row.sender,
+        client_id=row.client_id,
+        webhook_id=row.webhook_id,
+        event=row.event,
+    )
+    return Due(
+        id=row.id,
+        public_id=row.public_id,
+        dialect=row.dialect,
+        url=row.url,
+        secret=row.callback_secret,
+        tries=row.tries,
+        created_at=row.created_at,
+        happening=happening,
+    )
