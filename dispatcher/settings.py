@@ -9,6 +9,7 @@ All settings, read from the environment once and checked at start.
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
@@ -25,6 +26,8 @@ from dispatcher.domain.provider import ProviderConfig, Takes
 from dispatcher.domain.tier import Tier
 
 _RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
+_POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
+_REDIS, _REDIS_SAMPLE = r"rediss?", "redis://:password@host:6379/0"  # Celery knows no unix://
 _JSON = ("providers", "doubt_resends", "disabled_dialects", "prices")
 
 
@@ -160,10 +163,22 @@ def load_settings() -> Settings:
         if raw := given.get(field) or os.environ.get(name):
             given[field] = _json(name, str(raw))
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        settings = Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         lines = [f"{_name(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_url=False)]
         raise Misconfigured("settings are missing or wrong:\n  " + "\n  ".join(lines)) from None
+    _check_url("DATABASE_URL", settings.database_url, _POSTGRES, like=_POSTGRES_SAMPLE)
+    _check_url("REDIS_URL", settings.redis_url, _REDIS, like=_REDIS_SAMPLE)
+    return settings
+
+
+def _check_url(name: str, url: SecretStr, schemes: str, *, like: str) -> None:
+    """Raise Misconfigured with a wrong scheme and nothing else of the URL: a password may be anywhere."""
+    scheme, found, _ = url.get_secret_value().partition("://")
+    if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        raise Misconfigured(f"{name} is not like {like}")
+    if not re.fullmatch(schemes, scheme):
+        raise Misconfigured(f"{name} is not like {like}: its scheme is {scheme!r}")
 
 
 def _files() -> Iterator[tuple[str, str]]:

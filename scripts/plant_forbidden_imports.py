@@ -21,6 +21,59 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("dispatcher", "workers", "migrations")
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
+# What must not be imported, by contract and by who must not.
+_FORBIDDEN: dict[str, dict[str, list[str]]] = {
+    "layers": {
+        "dispatcher.domain": ["dispatcher.settings", "dispatcher.store", "dispatcher.service"],
+        "dispatcher.settings": ["dispatcher.store", "dispatcher.bootstrap"],
+        "dispatcher.store": ["dispatcher.lanes", "dispatcher.service"],
+        "dispatcher.lanes": ["dispatcher.store", "dispatcher.service"],
+        "dispatcher.service": [
+            "dispatcher.providers",
+            "dispatcher.api",
+            "dispatcher.cli",
+            "dispatcher.bootstrap",
+            "dispatcher.embedded",
+            "dispatcher.sandbox",
+        ],
+        "dispatcher.bootstrap": ["dispatcher.api", "dispatcher.cli", "dispatcher.producer"],
+        "dispatcher.api": ["dispatcher.cli", "dispatcher.producer"],
+        "dispatcher.cli": ["dispatcher.api", "dispatcher.producer"],
+        "dispatcher.producer": ["dispatcher.api", "dispatcher.cli"],
+    },
+    "pure-domain": {
+        "dispatcher.domain": ["httpx", "sqlalchemy.engine", "redis", "asyncio", "os.path", "time"],
+    },
+    "leaves": {
+        "dispatcher.callbacks": ["dispatcher.service", "dispatcher.lanes", "dispatcher.settings"],
+        "dispatcher.providers": ["dispatcher.service", "dispatcher.settings", "dispatcher.lanes"],
+        "dispatcher.sandbox": ["dispatcher.service", "dispatcher.store"],
+        "dispatcher.embedded": ["dispatcher.settings", "dispatcher.cli"],
+    },
+    "thin-faces": {
+        "dispatcher.api": ["dispatcher.store", "dispatcher.lanes", "dispatcher.providers"],
+        "dispatcher.api.dialects": ["dispatcher.store", "dispatcher.lanes"],
+        "workers": ["dispatcher.store", "dispatcher.lanes", "dispatcher.providers"],
+    },
+    "workers-alone": {
+        "workers": ["dispatcher.api", "dispatcher.cli", "dispatcher.producer"],
+    },
+    "tasks-by-name": {
+        "dispatcher.lanes": ["workers"],
+        "dispatcher.cli": ["workers"],
+    },
+    "frameworks": {
+        "dispatcher.service": ["celery", "fastapi"],
+        "dispatcher.store": ["kombu", "starlette.requests"],
+    },
+    "dialects": {
+        "dispatcher.api.dialects": ["dispatcher.api.dialects.another"],
+    },
+    "migrations": {
+        "migrations": ["dispatcher.service", "dispatcher.bootstrap"],
+    },
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Plant:
@@ -29,56 +82,6 @@ class Plant:
     contract: str
     importer: str
     imported: str
-
-
-def _plants() -> list[Plant]:
-    return [
-        *_each(
-            "layers", "dispatcher.domain", "dispatcher.settings", "dispatcher.store", "dispatcher.service"
-        ),
-        *_each("layers", "dispatcher.settings", "dispatcher.store", "dispatcher.bootstrap"),
-        *_each("layers", "dispatcher.store", "dispatcher.lanes", "dispatcher.service"),
-        *_each("layers", "dispatcher.lanes", "dispatcher.store", "dispatcher.service"),
-        *_each("layers", "dispatcher.service", "dispatcher.providers", "dispatcher.api", "dispatcher.cli"),
-        *_each(
-            "layers",
-            "dispatcher.service",
-            "dispatcher.bootstrap",
-            "dispatcher.embedded",
-            "dispatcher.sandbox",
-        ),
-        *_each("layers", "dispatcher.bootstrap", "dispatcher.api", "dispatcher.cli", "dispatcher.producer"),
-        *_each("layers", "dispatcher.api", "dispatcher.cli", "dispatcher.producer"),
-        *_each("layers", "dispatcher.cli", "dispatcher.api", "dispatcher.producer"),
-        *_each("layers", "dispatcher.producer", "dispatcher.api", "dispatcher.cli"),
-        *_each(
-            "pure-domain",
-            "dispatcher.domain",
-            "httpx",
-            "sqlalchemy.engine",
-            "redis",
-            "asyncio",
-            "os.path",
-            "time",
-        ),
-        *_each(
-            "leaves", "dispatcher.providers", "dispatcher.service", "dispatcher.settings", "dispatcher.lanes"
-        ),
-        *_each("leaves", "dispatcher.sandbox", "dispatcher.service", "dispatcher.store"),
-        *_each("leaves", "dispatcher.embedded", "dispatcher.settings", "dispatcher.cli"),
-        *_each(
-            "thin-faces", "dispatcher.api", "dispatcher.store", "dispatcher.lanes", "dispatcher.providers"
-        ),
-        *_each("thin-faces", "dispatcher.api.dialects", "dispatcher.store", "dispatcher.lanes"),
-        *_each("thin-faces", "workers", "dispatcher.store", "dispatcher.lanes", "dispatcher.providers"),
-        *_each("workers-alone", "workers", "dispatcher.api", "dispatcher.cli", "dispatcher.producer"),
-        *_each("tasks-by-name", "dispatcher.lanes", "workers"),
-        *_each("tasks-by-name", "dispatcher.cli", "workers"),
-        *_each("frameworks", "dispatcher.service", "celery", "fastapi"),
-        *_each("frameworks", "dispatcher.store", "kombu", "starlette.requests"),
-        *_each("dialects", "dispatcher.api.dialects", "dispatcher.api.dialects.another"),
-        *_each("migrations", "migrations", "dispatcher.service", "dispatcher.bootstrap"),
-    ]
 
 
 def main() -> int:
@@ -96,8 +99,13 @@ def main() -> int:
     return _report(plants, caught, unplanted_output)
 
 
-def _each(contract: str, importer: str, *imported: str) -> Iterable[Plant]:
-    return (Plant(contract, importer, module) for module in imported)
+def _plants() -> list[Plant]:
+    return [
+        Plant(contract, importer, module)
+        for contract, importers in _FORBIDDEN.items()
+        for importer, forbidden in importers.items()
+        for module in forbidden
+    ]
 
 
 def _contracts() -> set[str]:

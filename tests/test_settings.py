@@ -80,3 +80,35 @@ def test_a_doubt_policy_for_one_tier_leaves_the_others_as_shipped(environment: p
 def test_a_value_comes_before_a_file(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("REDIS_URL_FILE", "/nowhere/url")
     assert load_settings().redis_url.get_secret_value() == URLS["REDIS_URL"]
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgres+asyncpg"])
+def test_a_database_url_may_name_postgres_in_any_spelling(
+    environment: pytest.MonkeyPatch, scheme: str
+) -> None:
+    environment.setenv("DATABASE_URL", f"{scheme}://u:hidden@h/d")
+    assert load_settings().database_url.get_secret_value().startswith(scheme)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+@pytest.mark.parametrize("scheme", ["mysql", "mysql+pymysql", "sqlite", "postgresqlx", "redisx", "unix"])
+def test_a_url_of_another_server_is_refused_with_its_scheme_and_without_its_password(
+    environment: pytest.MonkeyPatch, name: str, scheme: str
+) -> None:
+    environment.setenv(name, f"{scheme}://u:hidden@h/d")
+    with pytest.raises(Misconfigured) as caught:
+        load_settings()
+    assert str(caught.value).startswith(f"{name} is not like ")
+    assert str(caught.value).endswith(f": its scheme is '{scheme}'")
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+@pytest.mark.parametrize("value", ["hidden", "u:hidden@h/d", "u:hidden://h", ""])
+def test_what_is_no_url_is_refused_and_not_shown(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(Misconfigured, match=f"^{name} is not like ") as caught:
+        load_settings()
+    assert "hidden" not in str(caught.value)

@@ -3,7 +3,6 @@
 import os
 import pkgutil
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -104,16 +103,13 @@ def sandbox(
     settings: Annotated[str, typer.Option(metavar="JSON", help="Its settings, or @FILE.")] = "{}",
 ) -> None:
     """Simulate an SMSC; `docs/sandbox.md` tells what its special numbers do."""
-    from pydantic import ValidationError
+    from dispatcher.sandbox import run
+    from dispatcher.sandbox.settings import read_settings
 
-    from dispatcher.sandbox import Settings, run
-
-    text = Path(settings[1:]).read_text(encoding="utf-8") if settings.startswith("@") else settings
     try:
-        chosen = Settings.model_validate_json(text)
-    except ValidationError as wrong:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in wrong.errors())
-        raise Misconfigured(f"--settings: {faults}") from None
+        chosen = read_settings(settings)
+    except ValueError as wrong:
+        raise Misconfigured(f"--settings: {wrong}") from None
     run(host, port, chosen)
 
 

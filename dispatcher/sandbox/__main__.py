@@ -1,12 +1,9 @@
 """`python -m dispatcher.sandbox`: a simulated SMSC on its own."""
 
 import argparse
-from pathlib import Path
-
-from pydantic import ValidationError
 
 from dispatcher.sandbox.server import run
-from dispatcher.sandbox.settings import Settings
+from dispatcher.sandbox.settings import read_settings
 
 
 def main() -> None:
@@ -16,11 +13,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--settings", default="{}", help="JSON, or @FILE")
     args = parser.parse_args()
-    text = Path(args.settings[1:]).read_text() if args.settings.startswith("@") else args.settings
     try:
-        settings = Settings.model_validate_json(text)
-    except ValidationError as wrong:
-        parser.error(str(wrong))
+        settings = read_settings(args.settings)
+    except (OSError, ValueError) as wrong:
+        parser.error(f"--settings: {wrong}")
     run(args.host, args.port, settings)
 
 

@@ -32,17 +32,16 @@ def http_options(
     receipt_secret: str | None = None,
 ) -> dict[str, object]:
     """Make the options; `token` and `receipt_secret` are those of the sandbox's settings."""
-    receipts: dict[str, object] = {
-        "items": "reports",
-        "ref": "id",
-        "reference": "reference",
-        "status": "status",
-        "words": dict(WORDS),
-    }
-    if receipt_secret:
-        signature = {"kind": "hmac-sha256", "header": SIGNATURE_HEADER, "secret": receipt_secret}
-        receipts["signature"] = signature
-    options: dict[str, object] = {
+    options = _submission(base_url) | {"receipts": _receipts(receipt_secret)}
+    if receipt_url:
+        options["receipt_url"] = receipt_url
+    if token:
+        options["auth"] = {"kind": "bearer", "token": token}
+    return options
+
+
+def _submission(base_url: str) -> dict[str, object]:
+    return {
         "url": f"{base_url.rstrip('/')}/submit",
         "json": {
             "to": "{to}",
@@ -59,10 +58,17 @@ def http_options(
             {"http": "4xx", "path": "error.code", "equals": word, "then": "rejected", "code": code}
             for word, code in REJECTIONS.items()
         ],
-        "receipts": receipts,
     }
-    if receipt_url:
-        options["receipt_url"] = receipt_url
-    if token:
-        options["auth"] = {"kind": "bearer", "token": token}
-    return options
+
+
+def _receipts(secret: str | None) -> dict[str, object]:
+    receipts: dict[str, object] = {
+        "items": "reports",
+        "ref": "id",
+        "reference": "reference",
+        "status": "status",
+        "words": dict(WORDS),
+    }
+    if secret:
+        receipts["signature"] = {"kind": "hmac-sha256", "header": SIGNATURE_HEADER, "secret": secret}
+    return receipts

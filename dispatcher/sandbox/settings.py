@@ -1,9 +1,12 @@
 """What can be set, and changed while the sandbox runs."""
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
+
+_SAMPLE = '{"tps": 50, "latency_ms": 10}'
 
 SECRETS = frozenset({"token", "receipt_secret"})
 
@@ -52,3 +55,20 @@ class Settings(BaseModel):
         """List them with the secrets hidden."""
         values: dict[str, object] = self.model_dump()
         return {name: "***" if value and name in SECRETS else value for name, value in values.items()}
+
+
+def read_settings(argument: str) -> Settings:
+    """Read what --settings was given, JSON or @FILE; OSError, or ValueError in words for who typed it."""
+    text = Path(argument[1:]).read_text(encoding="utf-8") if argument.startswith("@") else argument
+    try:
+        return Settings.model_validate_json(text)
+    except ValidationError as wrong:
+        raise ValueError("; ".join(_told(fault["loc"], fault["msg"]) for fault in wrong.errors())) from None
+
+
+def _told(where: tuple[int | str, ...], what: str) -> str:
+    """Tell one fault; without a place it is the whole that is wrong, and pydantic would name the class."""
+    if where:
+        return f"{'.'.join(map(str, where))}: {what}"
+    reason = f" ({what})" if what.startswith("Invalid JSON") else ""
+    return f"must be a JSON object such as {_SAMPLE}{reason}"

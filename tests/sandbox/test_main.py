@@ -28,3 +28,22 @@ def test_a_wrong_setting_is_said_and_nothing_is_served() -> None:
     )
     assert ended.returncode == 2
     assert "tps" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("[]", 'must be a JSON object such as {"tps": 50'),
+        ("5", 'must be a JSON object such as {"tps": 50'),
+        ("tps=7", "(Invalid JSON: expected"),
+        ('{"tsp": 7}', "tsp: Extra inputs are not permitted"),
+        ("@/nowhere/settings", "No such file or directory"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_told_in_one_line(given: str, said: str) -> None:
+    ended = subprocess.run(
+        [*PROGRAM, "--port", "0", "--settings", given], check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 2
+    assert said in ended.stderr.splitlines()[-1].partition("--settings: ")[2]
+    assert "Traceback" not in ended.stderr

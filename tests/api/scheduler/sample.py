@@ -1,0 +1,50 @@
+"""The document's sample, sent with changes: what the tests of SMS Scheduler share."""
+
+from datetime import timedelta
+from typing import Any
+
+from tests.api.desk import Body, Desk
+
+PATH = "/api/v1/sms"
+FRENCH = "+33612345678"
+FIXED_LINE = "+330101010101"
+INVALID = "The following phone number is invalid: {}"
+
+
+def body(desk: Desk, **changed: Any) -> Body:
+    """Give the document's sample, with numbers that pass; None takes a field out."""
+    whole = {
+        "message_text": "Hello world",
+        "message_stop": False,
+        "delivery_date": "2020-12-25 12:45:59",
+        "sender_id": desk.world.sender_id,
+        "phone_numbers": [FRENCH],
+    } | changed
+    return {name: value for name, value in whole.items() if value is not ...}
+
+
+async def create(desk: Desk, **changed: Any) -> tuple[int, dict[str, list[int]]]:
+    response = await desk.http.post(PATH, json=body(desk, **changed))
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    return answer["message_id"], answer["sms_ids"]
+
+
+async def create_one(desk: Desk, **changed: Any) -> int:
+    _, ids = await create(desk, **changed)
+    return ids[FRENCH][0]
+
+
+async def refused(desk: Desk, **changed: Any) -> dict[str, list[str]]:
+    response = await desk.http.post(PATH, json=body(desk, **changed))
+    assert response.status_code == 400, response.text
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    assert list(response.json()) == ["errors"]
+    assert await desk.rows() == 0
+    errors: dict[str, list[str]] = response.json()["errors"]
+    return errors
+
+
+def later(desk: Desk, hours: float = 1) -> str:
+    at = desk.world.time.now() + timedelta(hours=hours)
+    return at.strftime("%Y-%m-%d %H:%M:%S")
