@@ -66,13 +66,17 @@ class GuardedPoster:
             return Reply(None, str(refusal), refused=True)
         except (aiohttp.ClientError, OSError) as error:
             return reply or Reply(None, self._words(error))
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            return Reply(None, "closed before there was a connection")
         return reply
 
     async def close(self) -> None:
         """Close all connections; safe to call twice, or where there was no call."""
-        if self._opened is not None:
-            await self._opened.close()
-            self._opened = None
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.close()
 
     def _session(self) -> aiohttp.ClientSession:
         if self._opened is None:
@@ -108,6 +112,12 @@ class GuardedPoster:
             case aiohttp.ClientResponseError():
                 return "the answer is not HTTP"
         return _cause(error)
+
+
+def _is_cancelled() -> bool:
+    """Tell whether this task was; aiohttp itself cancels the wait for a connection of a pool that closes."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _reply(response: aiohttp.ClientResponse) -> Reply:
