@@ -134,11 +134,14 @@ class Teller:
     async def work_off(self) -> int:
         """Tell all that is due now, and write it: one round, for tests and for a person's hand."""
         total = 0
-        while taken := await self.take():
+        while True:
+            were_out = bool(self._out)
+            taken = await self.take()
+            if not (taken or were_out):
+                return total
             total += taken
             await asyncio.gather(*self._out)
             await self.write()
-        return total
 
     async def _tell(self, due: Due) -> None:
         try:

@@ -48,7 +48,7 @@ def test_a_token_tells_its_holder_and_what_it_may_do(world: World) -> None:
         issued = await _issue(world, await _login(world), ["messages:send"])
         caller = await tokens.authenticate(world.ctx, issued.access, dialect="smsgate")
         assert caller.account.name == "shop"
-        assert caller.scopes == {"messages:send"}
+        assert caller.scopes == frozenset({"messages:send"})
         claims = jwt.decode(issued.access, options={"verify_signature": False})
         assert claims["jti"] == issued.id
         assert claims["org"] == "shop"
@@ -131,7 +131,7 @@ def test_a_refresh_token_gives_new_ones_with_the_same_rights(world: World) -> No
         issued = await _issue(world, await _login(world), ["messages:read"])
         fresh = await _refresh(world, issued.refresh)
         caller = await tokens.authenticate(world.ctx, fresh.access, dialect="smsgate")
-        assert caller.scopes == {"messages:read"}
+        assert caller.scopes == frozenset({"messages:read"})
         assert fresh.refresh != issued.refresh
 
     world.run(story)

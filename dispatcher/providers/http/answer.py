@@ -130,6 +130,6 @@ def _retry_after(headers: httpx.Headers) -> timedelta | None:
 def _http_date(text: str) -> datetime | None:
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year or an offset beyond the calendar
         return None
     return when if when.tzinfo else None

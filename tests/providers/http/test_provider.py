@@ -180,6 +180,7 @@ def test_the_first_rule_that_fits_decides(status: int, body: object, outcome: Ou
         ({"Retry-After": a_date(hour=10), "Date": a_date(hour=11)}, timedelta(0)),
         ({"Retry-After": a_date(hour=12)}, None),
         ({"Retry-After": "soon", "Date": a_date(hour=11)}, None),
+        ({"Retry-After": "Fri, 31 Dec 99999 23:59:59 GMT", "Date": a_date(hour=11)}, None),
         ({"Retry-After": "9" * 5000}, timedelta(days=1)),
         ({}, None),
     ],
