@@ -1,8 +1,6 @@
 """The composition root: builds the Context once, and what runs beside it."""
 
 import asyncio
-import logging
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
@@ -11,6 +9,7 @@ import structlog
 from celery import Celery
 from sqlalchemy.exc import DBAPIError
 
+from dispatcher import logs
 from dispatcher.callbacks.poster import GuardedPoster
 from dispatcher.callbacks.sign import standard_webhook, timestamped
 from dispatcher.domain.callback import Poster
@@ -148,22 +147,7 @@ def migrate(settings: Settings) -> str:
 
 def configure_logging(settings: Settings) -> None:
     """Write one JSON line for each event to standard error."""
-    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.configure(settings.log_level)
 
 
 def _check_lease(settings: Settings, provider: ProviderSettings) -> None:

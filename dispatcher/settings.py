@@ -28,7 +28,7 @@ from dispatcher.domain.tier import Tier
 _RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
 _POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
 _REDIS, _REDIS_SAMPLE = r"rediss?", "redis://:password@host:6379/0"  # Celery knows no unix://
-_JSON = ("providers", "doubt_resends", "disabled_dialects", "prices")
+_JSON = ("providers", "doubt_resends", "disabled_dialects", "dialect_prefixes", "prices")
 
 
 def _all_tiers(given: dict[Tier, int]) -> dict[Tier, int]:
@@ -126,6 +126,7 @@ class Settings(BaseSettings):
     smsgate_answers_202: bool = False
     smsgate_landlines: bool = False
     disabled_dialects: Annotated[frozenset[str], NoDecode] = frozenset()
+    dialect_prefixes: Annotated[dict[str, str], NoDecode] = {}
     log_level: str = "info"
 
     @property

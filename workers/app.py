@@ -4,7 +4,7 @@ from typing import Any
 
 from celery.concurrency import get_implementation
 from celery.concurrency.thread import TaskPool
-from celery.signals import worker_init, worker_shutdown, worker_shutting_down
+from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 
 from dispatcher.bootstrap import celery_app, configure_logging
 from dispatcher.settings import load_settings
@@ -29,10 +29,15 @@ def _loop() -> LoopThread[Parts]:
 add_tasks(app, _loop)
 
 
+@setup_logging.connect
+def configure_logs(**_: object) -> None:
+    """Write Celery's lines as ours; that somebody listens keeps Celery from setting up its own."""
+    configure_logging(settings)
+
+
 @worker_init.connect
 def start_loop(sender: Any = None, **_: object) -> None:
     """Start the loop before the first task; refuse a pool in which tasks would not share it."""
-    configure_logging(settings)
     if not issubclass(get_implementation(sender.pool_cls), TaskPool):
         raise SystemExit("workers run on Celery's threads pool only: --pool threads")
     queues = frozenset(str(name) for name in app.amqp.queues.consume_from)

@@ -1,8 +1,8 @@
-"""The API of one process: the dialects, the receipts and the health, behind one front."""
+"""The API of one process: the dialects, the management, the receipts and the health, behind one front."""
 
 from functools import partial
 
-from dispatcher.api import health, receipts
+from dispatcher.api import health, manage, receipts
 from dispatcher.api.dialects import emess, emsgnow, formpost, scheduler, smsgate
 from dispatcher.api.door import Door
 from dispatcher.api.front import Front
@@ -31,18 +31,23 @@ def create_app(settings: Settings | None = None, *, context: Context | None = No
     and left open. Raises Misconfigured.
     """
     settings = settings or load_settings()
-    dialects = _enabled(settings)
-    wordings = {door.name: door.wording for door in dialects if door.wording is not None}
+    doors = [*_enabled(settings), manage.door]
+    wordings = {door.name: door.wording for door in doors if door.wording is not None}
     return Front(
-        [*dialects, receipts.door, health.door, overview(dialects)],
+        [*doors, receipts.door, health.door, overview(doors, settings.dialect_prefixes)],
         partial(open_runtime, settings, context, wordings=wordings),
         body_limit=settings.body_limit,
         bulk_body_limit=settings.bulk_body_limit,
+        prefixes=settings.dialect_prefixes,
     )
 
 
 def _enabled(settings: Settings) -> list[Door]:
     known = {door.name for door in DIALECTS}
-    if unknown := sorted(settings.disabled_dialects - known):
-        raise Misconfigured(f"DISPATCHER_DISABLED_DIALECTS names {unknown}; there are {sorted(known)}")
+    for name, given in [
+        ("DISPATCHER_DISABLED_DIALECTS", settings.disabled_dialects),
+        ("DISPATCHER_DIALECT_PREFIXES", settings.dialect_prefixes.keys()),
+    ]:
+        if unknown := sorted(set(given) - known):
+            raise Misconfigured(f"{name} names {unknown}; there are {sorted(known)}")
     return [door for door in DIALECTS if door.name not in settings.disabled_dialects]

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
@@ -33,6 +34,10 @@ class Claim:
 
     path: str
     bulk: bool = False
+
+
+ASSETS = "/docs/assets"
+"""Where the pages' scripts and styles are."""
 
 
 class Json(JSONResponse):
@@ -83,12 +88,14 @@ class Door:
             title=title,
             description=description,
             openapi_url=None if docs is None else f"{docs}/openapi.json",
-            docs_url=self.docs_url,
+            docs_url=None,
             redoc_url=None,
             swagger_ui_oauth2_redirect_url=None,
             redirect_slashes=False,  # a redirect breaks a POST
             default_response_class=Json,
         )
+        if self.docs_url is not None:
+            self.app.add_api_route(self.docs_url, self._page, include_in_schema=False)
         for kind in (DispatchError, HTTPException, RequestValidationError, Exception):
             self.app.add_exception_handler(kind, self._handler())
 
@@ -99,6 +106,17 @@ class Door:
             headers["WWW-Authenticate"] = self._challenge
         body = self._envelope(failure)
         return Json(body, failure.status, headers=headers, media_type=self._media_type)
+
+    async def _page(self, request: Request) -> Response:
+        """Show the API in a browser; the assets are our own, so it works without the Internet."""
+        root = request.scope.get("root_path", "")
+        return get_swagger_ui_html(
+            openapi_url=f"{root}{self.app.openapi_url}",
+            title=self.title,
+            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS}/swagger-ui.css",
+            swagger_favicon_url=f"{ASSETS}/favicon.png",
+        )
 
     def _handler(self) -> Callable[[Request, Exception], Awaitable[Response]]:
         async def handle(request: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
 from uuid import uuid4
 
 import structlog
@@ -32,7 +33,12 @@ _NOBODY = Door("nobody", title="", claims=(), envelope=problem, media_type=PROBL
 
 
 class Front:
-    """The ASGI application. Raises Misconfigured when two doors claim the same path."""
+    """
+    The ASGI application.
+
+    `prefixes` moves doors, by name, below another path. Raises Misconfigured
+    when two doors claim the same path.
+    """
 
     def __init__(
         self,
@@ -41,8 +47,9 @@ class Front:
         *,
         body_limit: int,
         bulk_body_limit: int,
+        prefixes: Mapping[str, str] | None = None,
     ) -> None:
-        self._doors = _by_path(doors)
+        self._doors = _by_path(doors, prefixes or {})
         self._depth = max((path.count("/") for path in self._doors), default=0)
         self._open_runtime = open_runtime
         self._limits = {False: body_limit, True: bulk_body_limit}
@@ -83,8 +90,9 @@ class Front:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request_id = _request_id(scope)
-        door, claim = self._door(scope["path"])
-        scope = {**scope, "state": {**scope.get("state", {}), "runtime": self._runtime}}
+        door, claim, prefix = self._place(scope["path"])
+        state = {**scope.get("state", {}), "runtime": self._runtime}
+        scope = {**scope, "root_path": scope.get("root_path", "") + prefix, "state": state}
         answer = _Answer(send, request_id, door, scope)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
@@ -116,13 +124,21 @@ class Front:
             if answer.status is None:
                 await door.refuse(CRASHED)(scope, receive, answer)
 
-    def _door(self, path: str) -> tuple[Door, Claim]:
+    def _place(self, path: str) -> "_Place":
         steps = path.split("/", self._depth + 1)[: self._depth + 1]
         for length in range(len(steps), 1, -1):
             found = self._doors.get("/".join(steps[:length]))
             if found is not None:
                 return found
-        return _NOBODY, Claim("/")
+        return _Place(_NOBODY, Claim("/"), "")
+
+
+class _Place(NamedTuple):
+    """Who answers at a path; `prefix` is what the door was moved below."""
+
+    door: Door
+    claim: Claim
+    prefix: str
 
 
 class _Answer:
@@ -154,17 +170,17 @@ class _Answer:
         return self._door.quota_headers(state["quota"], ctx.now())
 
 
-def _by_path(doors: Sequence[Door]) -> Mapping[str, tuple[Door, Claim]]:
-    claimed: dict[str, tuple[Door, Claim]] = {}
+def _by_path(doors: Sequence[Door], prefixes: Mapping[str, str]) -> Mapping[str, _Place]:
+    claimed: dict[str, _Place] = {}
     for door in doors:
+        prefix = prefixes.get(door.name, "")
         for claim in door.claims:
-            if not _PATH.fullmatch(claim.path):
-                raise Misconfigured(
-                    f"{door.name} claims {claim.path!r}: a path starts with / and ends without"
-                )
-            if claim.path in claimed:
-                raise Misconfigured(f"{claimed[claim.path][0].name} and {door.name} both claim {claim.path}")
-            claimed[claim.path] = (door, claim)
+            path = prefix + claim.path
+            if not _PATH.fullmatch(path):
+                raise Misconfigured(f"{door.name} claims {path!r}: a path starts with / and ends without")
+            if path in claimed:
+                raise Misconfigured(f"{claimed[path].door.name} and {door.name} both claim {path}")
+            claimed[path] = _Place(door, claim, prefix)
     return claimed
 
 

@@ -1,12 +1,13 @@
 """The page at /docs: which dialects are spoken here, and where each is described."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from fastapi import Response
 from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
 
-from dispatcher.api.door import PROBLEM, Claim, Door, problem
+from dispatcher.api.door import ASSETS, PROBLEM, Claim, Door, problem
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>SMS dispatcher: APIs</title>
@@ -19,10 +20,13 @@ td{{padding:.3rem 1.5rem .3rem 0;vertical-align:top}}code{{font-size:.9em}}</sty
 """
 
 
-def overview(dialects: Sequence[Door]) -> Door:
-    """Make the door that lists these dialects."""
+def overview(dialects: Sequence[Door], prefixes: Mapping[str, str]) -> Door:
+    """Make the door that lists these dialects, each below its prefix if it has one."""
     door = Door("overview", title="APIs", claims=(Claim("/docs"),), envelope=problem, media_type=PROBLEM)
-    page = _PAGE.format(rows="".join(map(_row, dialects)))
+    rows = (_row(dialect, prefixes.get(dialect.name, "")) for dialect in dialects)
+    page = _PAGE.format(rows="".join(rows))
+
+    door.app.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
 
     @door.app.get("/docs")
     async def docs() -> Response:
@@ -31,8 +35,8 @@ def overview(dialects: Sequence[Door]) -> Door:
     return door
 
 
-def _row(door: Door) -> str:
-    paths = "<br>".join(f"<code>{escape(claim.path)}</code>" for claim in door.claims)
+def _row(door: Door, prefix: str) -> str:
+    paths = "<br>".join(f"<code>{escape(prefix + claim.path)}</code>" for claim in door.claims)
     title = escape(door.title)
-    link = f'<a href="{escape(door.docs_url)}">{title}</a>' if door.docs_url else title
+    link = f'<a href="{escape(prefix + door.docs_url)}">{title}</a>' if door.docs_url else title
     return f"<tr><td>{link}</td><td>{paths}</td></tr>"

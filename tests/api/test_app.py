@@ -1,3 +1,5 @@
+import re
+
 import httpx
 import pytest
 
@@ -35,8 +37,41 @@ def test_a_dialect_that_is_switched_off_claims_nothing(settings: Settings) -> No
 
 def test_switching_off_an_unknown_dialect_is_an_error_at_start() -> None:
     settings = Settings(**_SETTINGS, disabled_dialects=frozenset({"schedular"}))  # type: ignore[arg-type]
-    with pytest.raises(Misconfigured, match=r"\['schedular'\]; there are \['scheduler'"):
+    with pytest.raises(Misconfigured, match=r"\['schedular'\]; there are"):
         create_app(settings)
+
+
+def test_a_dialect_can_be_moved_below_another_path(settings: Settings) -> None:
+    async def story(desk: Desk) -> None:
+        assert (await desk.http.get("/api/v1/sms/5")).headers["content-type"] == "application/problem+json"
+        moved = await desk.http.get("/scheduling/api/v1/sms/5")
+        assert moved.json() == {"errors": {"id": ["Not found"]}}
+        document = (await desk.http.get("/scheduling/api/v1/openapi.json")).json()
+        assert document["servers"] == [{"url": "/scheduling"}]
+        overview = (await desk.http.get("/docs")).text
+        assert '<a href="/scheduling/api/v1/docs">' in overview
+        page = await desk.http.get("/scheduling/api/v1/docs")
+        assert "/scheduling/api/v1/openapi.json" in page.text
+
+    moved = settings.model_copy(update={"dialect_prefixes": {"scheduler": "/scheduling"}})
+    ask(World(moved), story)
+
+
+def test_moving_an_unknown_dialect_is_an_error_at_start() -> None:
+    settings = Settings(**_SETTINGS, dialect_prefixes={"x": "/y"})  # type: ignore[arg-type]
+    with pytest.raises(Misconfigured, match="DISPATCHER_DIALECT_PREFIXES"):
+        create_app(settings)
+
+
+def test_the_pages_load_nothing_from_elsewhere(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        for door in DIALECTS:
+            page = (await desk.http.get(str(door.docs_url))).text
+            assert "https://" not in page
+            for asset in re.findall(r'(?:src|href)="([^"]+)"', page):
+                assert (await desk.http.get(asset)).status_code == 200, asset
+
+    ask(world, story)
 
 
 def test_all_dialects_together_have_no_equal_claims() -> None:

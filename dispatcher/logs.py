@@ -1,0 +1,56 @@
+"""
+Logs: one JSON object for each line that a process writes, our own and those of the libraries.
+
+A text that a library took from a row never gets into a log: what Postgres
+says of a failing row is cut out of every traceback.
+"""
+
+import logging
+import re
+import sys
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+# Postgres's DETAIL shows the row, whose text may have line breaks; CONTEXT and the like end it.
+_DETAIL = re.compile(
+    r"^DETAIL:.*?(?=^(?:CONTEXT|HINT|STATEMENT|QUERY|SCHEMA|LOCATION|\[SQL|The above|Traceback)|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+_QUIET = ("httpx", "aiohttp.access", "kombu", "amqp", "celery")
+
+
+def configure(level: str) -> None:
+    """Write every log line of this process to standard error as JSON, from this level on."""
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _without_rows,
+    ]
+    renderer = structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(), *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(level=number, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+def _without_rows(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    for name, value in event.items():
+        if isinstance(value, str) and "DETAIL:" in value:
+            event[name] = _DETAIL.sub("DETAIL: (not logged)\n", value)
+    return event

@@ -1,0 +1,77 @@
+"""What processes write: one JSON object a line, and never a message's text."""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+import structlog
+
+from dispatcher import logs
+from tests.conftest import plain_url
+
+TEXT = "secret text\nin two lines"
+
+
+@pytest.fixture(autouse=True)
+def _afterwards() -> Iterator[None]:
+    """Put logging back as it was."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+    root.handlers, root.level = before, level
+
+
+def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_our_lines_and_those_of_libraries_have_one_form(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info")
+    structlog.get_logger().info("sent", message_id=5)
+    logging.getLogger("uvicorn.error").info("Started %s", "now")
+    ours, theirs = _lines(capsys)
+    assert (ours["event"], ours["level"], ours["message_id"]) == ("sent", "info", 5)
+    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("Started now", "info", "uvicorn.error")
+    assert ours.keys() >= {"timestamp"} <= theirs.keys()
+
+
+def test_lines_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("warning")
+    structlog.get_logger().info("sent")
+    logging.getLogger("x").info("sent")
+    assert _lines(capsys) == []
+
+
+def test_a_warning_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("look", stacklevel=1)
+    [line] = _lines(capsys)
+    assert "look" in str(line["event"])
+
+
+@pytest.mark.parametrize("library", [True, False])
+def test_a_row_that_postgres_refused_is_not_shown(
+    database_url: str, capsys: pytest.CaptureFixture[str], library: bool
+) -> None:
+    logs.configure("info")
+    try:
+        with psycopg.connect(plain_url(database_url), autocommit=True) as connection:
+            connection.execute("INSERT INTO templates (public_id, name, text) VALUES ('a', 'b', %s)", [TEXT])
+    except psycopg.Error:
+        if library:
+            logging.getLogger("x").exception("failed")
+        else:
+            structlog.get_logger().exception("failed")
+    [line] = _lines(capsys)
+    shown = str(line["exception"])
+    assert "NotNullViolation" in shown
+    assert "DETAIL: (not logged)" in shown
+    assert "secret" not in shown
+    assert "two lines" not in shown

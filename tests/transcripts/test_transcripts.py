@@ -1,0 +1,89 @@
+"""Each sample request of each document, sent as printed, gets the documented answer."""
+
+import asyncio
+from base64 import b64encode
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from dispatcher.api.app import DIALECTS
+from dispatcher.domain.credential import CredentialKind
+from dispatcher.service import accounts, credentials, templates
+from dispatcher.service.credentials import NewKey
+from dispatcher.settings import Settings
+from tests.api.desk import opened
+from tests.transcripts import transcript
+from tests.world import World
+
+HERE = Path(__file__).parent
+FILES = sorted(HERE.glob("*.http"))
+
+
+def test_each_dialect_has_its_transcript() -> None:
+    assert [file.stem for file in FILES] == sorted(door.name for door in DIALECTS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_samples_get_the_documented_answers(settings: Settings, file: Path) -> None:
+    world = World(settings.model_copy(update={"jwt_secret": SecretStr("x" * 40)}))
+
+    async def story() -> None:
+        variables = await _variables(world)
+        async with opened(world) as client:
+            for exchange in transcript.read(file):
+                try:
+                    await exchange.run(client, variables)
+                except AssertionError as error:
+                    raise AssertionError(f"{file.name}: {exchange.title}: {error}") from error
+
+    world.run(story)
+
+
+async def _variables(world: World) -> dict[str, str]:
+    """Make one credential for each door, and what else the samples name."""
+    account = world.caller.account
+    app = await _key(world, CredentialKind.APP, "emess")
+    user = await _key(world, CredentialKind.USER, "formpost")
+    login = await _key(world, CredentialKind.LOGIN, "smsgate")
+    await accounts.add_sender(world.ctx, account, "XXXXXXXXXX")
+    made = await templates.create(world.ctx, account, "power", "{{name}}, the power is out until {{etor}}")
+    return {
+        "appId": str(app.name),
+        "secretKey": app.secret,
+        "emsgnowKey": (await _key(world, CredentialKind.API_KEY, "emsgnow")).secret,
+        "templateId": made.public_id,
+        "username": str(user.name),
+        "password": user.secret,
+        "formpostKey": (await _key(world, CredentialKind.API_KEY, "formpost")).secret,
+        "token": (await _key(world, CredentialKind.BEARER, "scheduler")).secret,
+        "senderId": str(world.sender_id),
+        "login": str(login.name),
+        "loginPassword": login.secret,
+        "basic": b64encode(f"{login.name}:{login.secret}".encode()).decode(),
+    }
+
+
+async def _key(world: World, kind: CredentialKind, dialect: str) -> NewKey:
+    return await credentials.create(world.ctx, world.caller.account, kind, dialect=dialect)
+
+
+@pytest.mark.parametrize(
+    ("expected", "found"),
+    [
+        ('{"a": "<int>"}', '{"a": "x"}'),
+        ('{"a": 1}', '{"a": 1, "b": 2}'),
+        ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}'),
+        ('{"a": 1}', '{"a": true}'),
+        ('["<uuid>"]', '["<uuid>", "<uuid>"]'),
+        ('[1, "..."]', "[1, 2]"),
+    ],
+)
+def test_an_answer_of_another_shape_is_told(expected: str, found: str) -> None:
+    exchange = transcript.Exchange("x", "GET", "/", {}, "", 200, {}, expected)
+    client = httpx.AsyncClient(
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, text=found)), base_url="http://api"
+    )
+    with pytest.raises((AssertionError, ValueError)):
+        asyncio.run(exchange.run(client, {}))
