@@ -30,8 +30,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
 def database_url(servers: tuple[str, str]) -> str:
     """Give an empty, migrated database."""
     url, _ = servers
-    with psycopg.connect(plain_url(url), autocommit=True) as connection:
-        connection.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY")
+    empty(url)
     return url
 
 
@@ -55,6 +54,12 @@ def settings(database_url: str, redis_url: str) -> Settings:
 def world(settings: Settings) -> World:
     """Give a dispatcher without workers, with a clock and providers that the test holds."""
     return World(settings)
+
+
+def empty(url: str) -> None:
+    """Delete all rows of a migrated database."""
+    with psycopg.connect(plain_url(url), autocommit=True) as connection:
+        connection.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY")
 
 
 def plain_url(url: str) -> str:

@@ -1,0 +1,122 @@
+"""schemathesis over each OpenAPI document: no 5xx, and no status, type or shape that is not in it."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from pydantic import SecretStr
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from dispatcher.api.app import DIALECTS
+from dispatcher.api.door import Door
+from dispatcher.bootstrap import open_context
+from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.submission import Account, AccountLimits
+from dispatcher.sandbox.recipe import http_options
+from dispatcher.service import accounts, credentials, tokens
+from dispatcher.service.context import Context
+from dispatcher.service.credentials import NewKey
+from dispatcher.settings import ProviderSettings, Settings
+from tests.api.server import running_api
+from tests.conftest import empty
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+DOORS: dict[str, Door] = {door.name: door for door in DIALECTS}
+MANY = 1_000_000
+
+
+Headers = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def api(servers: tuple[str, str]) -> Iterator[tuple[str, dict[str, Headers]]]:
+    """Serve one account with a credential for each door, whose headers come along."""
+    database_url, redis_url = servers
+    empty(database_url)
+    provider = ProviderSettings(
+        name="sim",
+        plugin="http",
+        options=http_options(
+            "http://127.0.0.1:1", receipt_url="http://127.0.0.1:1/", receipt_secret="x" * 16
+        ),
+    )
+    settings = Settings(
+        database_url=SecretStr(database_url),
+        redis_url=SecretStr(redis_url),
+        providers=(provider,),
+        jwt_secret=SecretStr("x" * 40),
+        rate_limit=MANY,
+        address_rate_limit=MANY,
+    )
+    headers = asyncio.run(_account(settings))
+    with running_api(settings) as url:
+        yield url, headers
+
+
+async def _account(settings: Settings) -> dict[str, Headers]:
+    async with open_context(settings, name="test") as ctx:
+        account = await accounts.create(ctx, "shop", credits=MANY, country="KE")
+        account = await accounts.limit(ctx, account, AccountLimits(rate=MANY))
+        await accounts.add_sender(ctx, account, "SHOP")
+        return await _headers(ctx, account)
+
+
+async def _headers(ctx: Context, account: Account) -> dict[str, Headers]:
+    async def key(kind: CredentialKind, dialect: str) -> NewKey:
+        return await credentials.create(ctx, account, kind, dialect=dialect)
+
+    app = await key(CredentialKind.APP, "emess")
+    caller = await credentials.by_pair(ctx, CredentialKind.APP, str(app.name), app.secret, dialect="emess")
+    token = await tokens.issue(ctx, caller, validity=timedelta(hours=1))
+    login = await key(CredentialKind.LOGIN, "smsgate")
+    basic = b64encode(f"{login.name}:{login.secret}".encode()).decode()
+    bearer = await key(CredentialKind.BEARER, "scheduler")
+    return {
+        "emess": {"Authorization": f"Bearer {token.access}"},
+        "emsgnow": {"x-api-key": (await key(CredentialKind.API_KEY, "emsgnow")).secret},
+        "formpost": {"X-API-Key": (await key(CredentialKind.API_KEY, "formpost")).secret},
+        "scheduler": {"Authorization": f"Bearer {bearer.secret}"},
+        "smsgate": {"Authorization": f"Basic {basic}"},
+    }
+
+
+def _operations() -> Iterator[Any]:
+    for door in DOORS.values():
+        schema = schemathesis.openapi.from_dict(door.app.openapi())
+        for found in schema.get_all_operations():
+            operation = found.ok()
+            yield pytest.param(door.name, operation, id=f"{door.name} {operation.label}")
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.name.lower())
+@pytest.mark.parametrize(("name", "operation"), list(_operations()))
+def test_every_answer_is_a_documented_one(
+    api: tuple[str, dict[str, Headers]], name: str, operation: Any, mode: GenerationMode
+) -> None:
+    url, headers = api
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @examples(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    def ask(case: Case) -> None:
+        case.call_and_validate(base_url=url, headers=headers[name], checks=CHECKS)
+
+    ask()
