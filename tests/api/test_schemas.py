@@ -13,6 +13,7 @@ from hypothesis import settings as examples
 from pydantic import SecretStr
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -103,6 +104,7 @@ def _operations() -> Iterator[Any]:
     for door in DOORS.values():
         schema = schemathesis.openapi.from_dict(door.app.openapi())
         for found in schema.get_all_operations():
+            assert isinstance(found, Ok)
             operation = found.ok()
             yield pytest.param(door.name, operation, id=f"{door.name} {operation.label}")
 
@@ -116,7 +118,7 @@ def test_every_answer_is_a_documented_one(
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @examples(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-    def ask(case: Case) -> None:
+    def ask(case: Case[Any]) -> None:
         case.call_and_validate(base_url=url, headers=headers[name], checks=CHECKS)
 
     ask()
