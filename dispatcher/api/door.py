@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -17,9 +18,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from dispatcher.api.failure import Failure, failure_of
-from dispatcher.domain.errors import DispatchError
+from dispatcher.domain.errors import DispatchError, Misconfigured
 from dispatcher.domain.quota import Quota
 from dispatcher.service.callbacks import Wording
+
+log = structlog.get_logger()
 
 QuotaHeaders = Callable[[Quota, datetime], Mapping[str, str]]
 """Tells a quota, and the time now, in the headers of a dialect."""
@@ -120,6 +123,8 @@ class Door:
 
     def _handler(self) -> Callable[[Request, Exception], Awaitable[Response]]:
         async def handle(request: Request, error: Exception) -> Response:
+            if isinstance(error, Misconfigured):
+                log.error("misconfigured", error=str(error))  # its client learns nothing of it
             response = self.refuse(failure_of(error))
             if response.status_code == 405:
                 response.headers["Allow"] = self._allowed(request)

@@ -90,8 +90,11 @@ class Submission:
     it is the account's default. A template, with its variables filled in,
     wins over `text`. `stop_mention` is appended before the text is counted.
     Without `not_after` the window is as long as the account says for the
-    tier, else `default_validity`, else as long as the tier says. Raises
-    Invalid for a time without a zone.
+    tier, else `default_validity`, else as long as the tier says.
+    `external_id` is the caller's own id of the batch, unique in its account
+    and dialect; `client_id` is only a remark. Each event is told to
+    `callback_url`. Raises Invalid for a time without a zone, and for an id
+    with a character that Postgres does not take.
     """
 
     recipients: Sequence[str]
@@ -119,6 +122,14 @@ class Submission:
             at = getattr(self, name)
             if at is not None and at.utcoffset() is None:
                 raise Invalid(f"{name} needs a time zone, got {at.isoformat(' ')} without one")
+        for name in ("template_id", "external_id", "client_id"):
+            if not _can_be_kept(getattr(self, name) or ""):
+                raise Invalid(f"{name} has a character that cannot be kept")
+
+
+def _can_be_kept(text: str) -> bool:
+    """Tell that Postgres takes a text: no NUL, and no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 @dataclass(frozen=True, slots=True)

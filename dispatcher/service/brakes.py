@@ -43,7 +43,7 @@ async def hold(
     if repeat_window:
         since = now - repeat_window
         joined = await brakes.same(connection, account_id, numbers, examined.text, since=since)
-        if joined and ctx.settings.repeat_policy is RepeatPolicy.REFUSE:
+        if any(not _may_join(ctx, caller, earlier) for earlier in joined.values()):
             raise _repeated(max(joined.values(), key=lambda earlier: earlier.created_at), repeat_window, now)
     if hourly:
         new = [number for number in numbers if number not in joined]
@@ -65,6 +65,11 @@ async def count(ctx: Context, connection: AsyncConnection, caller: Caller, messa
     if not await brakes.count(connection, caller.account.id, messages, today=now.date(), most=most):
         midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
         raise TooMany(f"the account may send {most} messages a day", retry_after=midnight - now)
+
+
+def _may_join(ctx: Context, caller: Caller, earlier: Earlier) -> bool:
+    """Ids stay in their dialect: what came in by another one cannot be answered with."""
+    return ctx.settings.repeat_policy is RepeatPolicy.JOIN and earlier.dialect == caller.dialect
 
 
 def _repeated(earlier: Earlier, window: timedelta, now: datetime) -> TooMany:

@@ -138,7 +138,7 @@ async def by_pair(ctx: Context, kind: CredentialKind, name: str, secret: str, *,
     """Tell who holds this name and secret. Raises NotAuthenticated, whichever of the two is wrong."""
 
     async def work(connection: AsyncConnection) -> Holder | None:
-        holder = await credentials.by_name(connection, kind, dialect, name)
+        holder = await _by_name(connection, kind, dialect, name)
         known = holder.digest if holder and holder.digest else _NOBODY
         is_right = hmac.compare_digest(digest_of(secret), known)
         return await _used(ctx, connection, holder) if is_right else None
@@ -154,9 +154,7 @@ async def operator_by_token(ctx: Context, secret: str) -> Operator:
 
 async def operator_by_password(ctx: Context, name: str, password: str) -> Operator:
     """Tell which operator logs in. Takes some 50 ms on purpose. Raises NotAuthenticated."""
-    holder = await ctx.database.transact(
-        lambda c: credentials.by_name(c, CredentialKind.CONSOLE, MANAGE, name)
-    )
+    holder = await ctx.database.transact(lambda c: _by_name(c, CredentialKind.CONSOLE, MANAGE, name))
     known = holder.password_hash if holder and holder.password_hash else _NOBODYS_PASSWORD
     if not await asyncio.to_thread(_is_password, known, password):
         holder = None
@@ -200,6 +198,13 @@ async def _by_secret(ctx: Context, kind: CredentialKind, secret: str, dialect: s
         return await _used(ctx, connection, holder)
 
     return _good(await ctx.database.transact(work), ctx.now())
+
+
+async def _by_name(
+    connection: AsyncConnection, kind: CredentialKind, dialect: str, name: str
+) -> Holder | None:
+    """Find by the public half; what can be no name is nobody's, and Postgres takes no NUL."""
+    return await credentials.by_name(connection, kind, dialect, name) if _is_name(name) else None
 
 
 async def _used(ctx: Context, connection: AsyncConnection, holder: Holder | None) -> Holder | None:
@@ -263,9 +268,13 @@ def _shown(made: int | None, new: NewCredential, secret: str) -> NewKey:
 
 
 def _checked_name(name: str) -> str:
-    if not 1 <= len(name) <= _LONGEST or name != name.strip() or not name.isprintable() or ":" in name:
+    if not _is_name(name):
         raise Invalid(f"{name[:_LONGEST]!r} is no name for a credential: 1 to {_LONGEST} characters, no ':'")
     return name
+
+
+def _is_name(name: str) -> bool:
+    return 1 <= len(name) <= _LONGEST and name == name.strip() and name.isprintable() and ":" not in name
 
 
 def _is_password(known: str, password: str) -> bool:

@@ -138,6 +138,8 @@ def _names_a_sender(submission: Submission) -> bool:
 
 
 async def _sender(connection: AsyncConnection, caller: Caller, submission: Submission) -> int | None:
+    if not (submission.sender_name or "").isprintable():
+        return None  # what can be no name is nobody's, and Postgres takes no NUL
     return await accounts.find_sender(
         connection, caller.account.id, submission.sender_id, name=submission.sender_name
     )

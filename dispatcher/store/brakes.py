@@ -24,12 +24,13 @@ class Earlier:
     batch_id: int
     batch_public_id: UUID
     external_id: str | None
+    dialect: str
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(4773004, CAST(:account_id AS integer))")
 _SAME = text("""
 SELECT DISTINCT ON (m.number) m.id, m.public_id, m.number, m.status, m.created_at,
-       b.id AS batch_id, b.public_id AS batch_public_id, b.external_id
+       b.id AS batch_id, b.public_id AS batch_public_id, b.external_id, b.dialect
 FROM messages m JOIN batches b ON b.id = m.batch_id
 WHERE m.number = ANY(CAST(:numbers AS text[])) AND m.created_at > :since
   AND m.account_id = :account_id AND m.text = :text
@@ -71,6 +72,7 @@ async def same(
             batch_id=row.batch_id,
             batch_public_id=row.batch_public_id,
             external_id=row.external_id,
+            dialect=row.dialect,
         )
         for row in rows
     }

@@ -10,7 +10,7 @@ from dispatcher.domain.status import Status
 from dispatcher.domain.submission import AccountLimits, Caller
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts
-from dispatcher.settings import Settings
+from dispatcher.settings import RepeatPolicy, Settings
 from tests.world import NUMBER, World
 
 OTHER = "+254712345679"
@@ -88,7 +88,7 @@ def test_of_two_at_the_same_moment_one_is_refused(settings: Settings) -> None:
 
 
 def test_a_joined_repeat_is_answered_with_the_message_that_is_there(settings: Settings) -> None:
-    world = _world(settings, repeat_window=60, repeat_policy="join")
+    world = _world(settings, repeat_window=60, repeat_policy=RepeatPolicy.JOIN)
 
     async def story() -> None:
         first = await world.submit([NUMBER, OTHER])
@@ -102,7 +102,7 @@ def test_a_joined_repeat_is_answered_with_the_message_that_is_there(settings: Se
 
 
 def test_a_partly_joined_submission_sends_what_is_new(settings: Settings) -> None:
-    world = _world(settings, repeat_window=60, repeat_policy="join")
+    world = _world(settings, repeat_window=60, repeat_policy=RepeatPolicy.JOIN)
 
     async def story() -> None:
         first = await world.submit()
@@ -201,5 +201,19 @@ def test_a_limit_that_makes_no_sense_is_refused(world: World, limits: AccountLim
     async def story() -> None:
         with pytest.raises(Invalid):
             await accounts.limit(world.ctx, world.caller.account, limits)
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("policy", list(RepeatPolicy))
+def test_a_repeat_through_another_dialect_is_refused_as_its_ids_would_mean_nothing(
+    settings: Settings, policy: RepeatPolicy
+) -> None:
+    world = _world(settings, repeat_window=60, repeat_policy=policy)
+
+    async def story() -> None:
+        await world.submit()
+        with pytest.raises(TooMany):
+            await world.submit(caller=Caller(world.caller.account, "another"))
 
     world.run(story)

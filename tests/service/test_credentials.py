@@ -111,6 +111,18 @@ def test_a_named_credential_needs_both_halves(world: World, kind: CredentialKind
     world.run(story)
 
 
+@pytest.mark.parametrize("name", ["a\x00b", "\ud800", "", "x" * 100_000])
+def test_what_can_be_no_name_is_nobodys_and_no_crash(world: World, name: str) -> None:
+    async def story() -> None:
+        for kind in (CredentialKind.APP, CredentialKind.USER, CredentialKind.LOGIN):
+            with pytest.raises(NotAuthenticated):
+                await credentials.by_pair(world.ctx, kind, name, "secret", dialect="emsgnow")
+        with pytest.raises(NotAuthenticated):
+            await credentials.operator_by_password(world.ctx, name, "correct horse battery")
+
+    world.run(story)
+
+
 def test_a_name_is_free_again_when_its_credential_was_revoked(world: World) -> None:
     async def story() -> None:
         key = await _key(world, CredentialKind.USER, name="shop")

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.errors import FaultKind, InvalidSubmission, NotEnoughCredit
+from dispatcher.domain.errors import FaultKind, Invalid, InvalidSubmission, NotEnoughCredit
 from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.provider import ProviderConfig
 from dispatcher.domain.submission import Submission, WithoutCredit
@@ -185,3 +185,10 @@ def test_the_stop_mention_is_counted(world: World) -> None:
         assert (await submit(world.ctx, world.caller, wanted)).charged == 2
 
     world.run(story)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+@pytest.mark.parametrize("field", ["template_id", "external_id", "client_id"])
+def test_an_id_that_cannot_be_kept_is_refused(field: str, text: str) -> None:
+    with pytest.raises(Invalid, match=field):
+        Submission(recipients=[NUMBER], text="x", numbers=NUMBERS, **{field: text})  # type: ignore[arg-type]

@@ -1,0 +1,136 @@
+"""Reading the fields of a message: strings, as a query and a form have them, or JSON's types."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from dispatcher.domain.errors import Fault, FaultKind
+from dispatcher.domain.local_time import first_instant
+from dispatcher.domain.msisdn import NumberPolicy
+from dispatcher.domain.submission import Account, Caller, Submission
+from dispatcher.domain.tier import Tier
+
+Names = Mapping[str, Sequence[str]]
+"""How a surface calls the fields of a Submission; of several names the first that comes counts."""
+
+V1: Names = {"recipients": ("numbers",), "text": ("message_body",)}
+V2: Names = {
+    "recipients": ("numbers", "to", "phone_numbers"),
+    "text": ("message_body", "message", "text"),
+    "sender_id": ("sender_id", "from"),
+    "not_before": ("schedule_at",),
+    "tier": ("type",),
+}
+
+_ECHOED = 40
+_LONGEST_ID = 18
+
+
+class Form:
+    """Reads the fields of a message, and gathers what is wrong with them."""
+
+    def __init__(self, given: Mapping[str, object], names: Names, faults: Mapping[FaultKind, str]) -> None:
+        # An empty field is a missing one: so Laravel's middleware has it.
+        self._given = {name: value for name, value in given.items() if value not in (None, "")}
+        self._names = names
+        self._faults = faults
+        self._errors: dict[str, list[str]] = defaultdict(list)
+
+    def submission(self, caller: Caller, *, simulated: bool) -> Submission:
+        """Build what was meant; a field with an error is left empty, so that the others can be judged."""
+        sender_id, sender_name = self._sender()
+        country = caller.account.default_country
+        return Submission(
+            recipients=self._recipients(),
+            text=self._text("text") or "",
+            numbers=NumberPolicy(default_country=country, national=True, lenient=True, simulated=simulated),
+            tier=self._tier(),
+            sender_id=sender_id,
+            sender_name=sender_name,
+            not_before=self._time(caller.account),
+        )
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether a field was found that cannot be read."""
+        return bool(self._errors)
+
+    def errors(self, faults: Sequence[Fault]) -> dict[str, list[str]]:
+        """Tell all that is wrong, by the client's names and in the document's order."""
+        for fault in faults:
+            name = self._name(fault.field)
+            if fault.kind is FaultKind.EMPTY and self._errors[name]:
+                continue  # it is empty because it could not be read
+            value = _shortened(fault.value) if fault.kind is FaultKind.NOT_A_NUMBER else fault.value
+            self._errors[name].append(self._faults[fault.kind].format(field=_spoken(name), value=value))
+        order = [self._name(field) for field in self._names]
+        return {name: self._errors[name] for name in order if self._errors[name]}
+
+    def _name(self, field: str) -> str:
+        names = self._names[field]
+        return next((name for name in names if name in self._given), names[0])
+
+    def _value(self, field: str) -> object:
+        return self._given.get(self._name(field)) if field in self._names else None
+
+    def _must(self, field: str, what: str) -> None:
+        name = self._name(field)
+        self._errors[name].append(f"The {_spoken(name)} field must be {what}.")
+
+    def _text(self, field: str) -> str | None:
+        value = self._value(field)
+        if value is None or isinstance(value, str):
+            return value
+        self._must(field, "a string")
+        return None
+
+    def _recipients(self) -> Sequence[str]:
+        """Split at commas; nothing between two of them is nobody."""
+        value = self._value("recipients")
+        lines = value if isinstance(value, list) else [value]
+        if value is not None and not all(isinstance(line, str) for line in lines):
+            self._must("recipients", "a string or an array of strings")
+        numbers = (number.strip() for line in lines if isinstance(line, str) for number in line.split(","))
+        return [number for number in numbers if number]
+
+    def _sender(self) -> tuple[int | None, str | None]:
+        """Give a sender's number or its name. Digits are a number in `sender_id`, a short code in `from`."""
+        value = self._value("sender_id")
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value, None
+        named = self._text("sender_id")
+        if named is None:
+            return None, None
+        is_number = named.isascii() and named.isdigit() and len(named) <= _LONGEST_ID
+        return (int(named), None) if is_number and self._name("sender_id") != "from" else (None, named)
+
+    def _tier(self) -> Tier | None:
+        named = self._text("tier")
+        try:
+            return Tier(named) if named is not None else None
+        except ValueError:
+            self._must("tier", f"one of {', '.join(Tier)}")
+            return None
+
+    def _time(self, account: Account) -> datetime | None:
+        text = self._text("not_before")
+        try:
+            return _instant(text, ZoneInfo(account.timezone)) if text is not None else None
+        except (ValueError, OverflowError):  # the second at the calendar's ends
+            self._must("not_before", "a valid date, such as 2030-12-25 12:45:59")
+            return None
+
+
+def _instant(text: str, zone: ZoneInfo) -> datetime:
+    """Read ISO 8601, with or without its T; without an offset it is a time of this zone."""
+    at = datetime.fromisoformat(text)
+    return first_instant(at, zone) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= _ECHOED else value[:_ECHOED] + "…"

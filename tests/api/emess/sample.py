@@ -1,0 +1,94 @@
+"""An application at the desk of Emess, and what it sends: what the tests of this dialect share."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.submission import Account
+from dispatcher.service import credentials
+from dispatcher.service.credentials import NewKey
+from tests.api.desk import Body, Desk, opened
+from tests.world import NUMBER, World
+
+T = TypeVar("T")
+
+JWT_SECRET = "x" * 40
+TOKEN = "/api/v0/auth/token"
+SEND = "/api/v0/sms/send"
+BULK = "/api/v0/sms/bulk"
+SECOND = "+254712345679"
+JSON = "application/json; charset=utf-8"
+
+
+@dataclass
+class Office(Desk):
+    """A desk with an application's id and secret; `http` shows its token."""
+
+    app: NewKey
+
+    def pair(self, **changed: Any) -> Body:
+        return _changed({"appId": self.app.name, "secretKey": self.app.secret}, changed)
+
+    async def send(self, **changed: Any) -> httpx.Response:
+        """Send one message; `...` takes a field out."""
+        return await self.http.post(SEND, json=one(**changed))
+
+    async def bulk(self, **changed: Any) -> httpx.Response:
+        return await self.http.post(BULK, json=many(**changed))
+
+    async def refused(self, path: str, body: Body) -> str:
+        """Send what must be refused with nothing kept; give what the answer says."""
+        response = await self.http.post(path, json=body)
+        assert response.status_code == 400, response.text
+        assert await self.rows() == 0
+        return said(response)
+
+
+def one(**changed: Any) -> Body:
+    return _changed({"number": NUMBER, "message": "Hello", "type": "standard"}, changed)
+
+
+def many(**changed: Any) -> Body:
+    return _changed({"numbers": [NUMBER, SECOND], "message": "Hello"}, changed)
+
+
+def said(response: httpx.Response) -> str:
+    """Give the message of an answer in the one shape of every error."""
+    assert response.headers["content-type"] == JSON
+    assert list(response.json()) == ["message"]
+    message = response.json()["message"]
+    assert isinstance(message, str)
+    return message
+
+
+async def application(world: World, account: Account, **options: Any) -> NewKey:
+    return await credentials.create(world.ctx, account, CredentialKind.APP, dialect="emess", **options)
+
+
+async def token_of(http: httpx.AsyncClient, app: NewKey) -> str:
+    response = await http.post(TOKEN, json={"appId": app.name, "secretKey": app.secret})
+    assert response.status_code == 200, response.text
+    return str(response.json()["token"])
+
+
+async def bearer(http: httpx.AsyncClient, app: NewKey) -> Mapping[str, str]:
+    return {"Authorization": f"Bearer {await token_of(http, app)}"}
+
+
+def ask(world: World, story: Callable[[Office], Awaitable[T]], *, credits: int = 10_000) -> T:
+    """Open the API for one account with one sender and one application, log it in, and run the story."""
+
+    async def main() -> T:
+        app = await application(world, world.caller.account)
+        async with opened(world) as http:
+            http.headers.update(await bearer(http, app))
+            return await story(Office(world, http, app))
+
+    return world.run(main, credits=credits)
+
+
+def _changed(whole: Body, changed: Body) -> Body:
+    return {name: value for name, value in (whole | changed).items() if value is not ...}

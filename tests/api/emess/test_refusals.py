@@ -1,0 +1,151 @@
+"""Emess refuses bodies and fields: each with a clear text, and nothing is kept."""
+
+from typing import Any
+
+import pytest
+
+from dispatcher.settings import Settings
+from tests.api.emess.sample import BULK, SECOND, SEND, TOKEN, Office, ask, many, one, said
+from tests.world import NUMBER, World
+
+_STRINGS = "numbers must be an array of strings"
+_BAD_TYPE = "Invalid message type"
+_TOO_LONG = "message is too long: 11 segments, at most 10"
+_NUL = "message cannot be sent: character 2 of the text, U+0000, cannot be sent"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"number": ...}, "Missing parameters: number"),
+        ({"message": ...}, "Missing parameters: message"),
+        ({"type": ...}, "Missing parameters: type"),
+        ({"number": ..., "message": ..., "type": ...}, "Missing parameters: number, message, type"),
+        ({"number": None, "message": None, "type": None}, "Missing parameters: number, message, type"),
+        ({"number": "", "message": "", "type": ""}, "Missing parameters: number, message, type"),
+        ({"number": 254712345678}, "number must be a string"),
+        ({"number": [NUMBER]}, "number must be a string"),
+        ({"message": 5}, "message must be a string"),
+        ({"message": ["Hello"]}, "message must be a string"),
+        ({"message": " \n"}, "message is empty"),
+        ({"message": "x" * 1531}, _TOO_LONG),
+        ({"message": "a\x00b"}, _NUL),
+        ({"type": "urgent"}, _BAD_TYPE),
+        ({"type": "Critical"}, _BAD_TYPE),
+        ({"type": " bulk"}, _BAD_TYPE),
+        ({"type": 1}, _BAD_TYPE),
+        ({"type": ["bulk"]}, _BAD_TYPE),
+        ({"type": {"bulk": 1}}, _BAD_TYPE),
+        ({"keepDiacritics": "true"}, "keepDiacritics must be a boolean"),
+        ({"keepDiacritics": 1}, "keepDiacritics must be a boolean"),
+        ({"keepDiacritics": None}, "keepDiacritics must be a boolean"),
+        ({"number": ..., "type": "x", "keepDiacritics": 0}, f"Missing parameters: number; {_BAD_TYPE}; keep"),
+        ({"number": "abc"}, "Invalid phone number: abc"),
+        ({"number": "12"}, "Invalid phone number: 12"),
+        ({"number": "+123456789"}, "Invalid phone number: +123456789"),
+        ({"number": "+" + "3" * 100}, "Invalid phone number: +" + "3" * 39 + "…"),
+    ],
+)
+def test_a_faulty_field_of_a_send_is_named_and_nothing_is_kept(
+    world: World, changed: dict[str, Any], message: str
+) -> None:
+    async def story(office: Office) -> None:
+        assert (await office.refused(SEND, one(**changed))).startswith(message)
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"numbers": ...}, "Missing parameters: numbers"),
+        ({"numbers": None, "message": ...}, "Missing parameters: numbers, message"),
+        ({"numbers": []}, "Missing parameters: numbers"),
+        ({"numbers": NUMBER}, _STRINGS),
+        ({"numbers": ""}, _STRINGS),
+        ({"numbers": {NUMBER: 1}}, _STRINGS),
+        ({"numbers": 5}, _STRINGS),
+        ({"numbers": [NUMBER, 254712345678]}, _STRINGS),
+        ({"numbers": [NUMBER, None]}, _STRINGS),
+        ({"numbers": [[NUMBER]]}, _STRINGS),
+        ({"message": ""}, "Missing parameters: message"),
+        ({"message": "\t"}, "message is empty"),
+        ({"message": "x" * 1531}, _TOO_LONG),
+        ({"message": "a\x00b"}, _NUL),
+        ({"message": "\t", "numbers": ["abc"]}, "message is empty"),
+        ({"type": "BULK"}, _BAD_TYPE),
+        ({"type": ""}, _BAD_TYPE),
+        ({"type": None}, _BAD_TYPE),
+        ({"keepDiacritics": "no"}, "keepDiacritics must be a boolean"),
+    ],
+)
+def test_a_faulty_field_of_a_bulk_is_named_and_nothing_is_kept(
+    world: World, changed: dict[str, Any], message: str
+) -> None:
+    async def story(office: Office) -> None:
+        assert await office.refused(BULK, many(**changed)) == message
+
+    ask(world, story)
+
+
+def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) -> None:
+    async def story(office: Office) -> None:
+        said = await office.refused(BULK, many(numbers=[NUMBER, SECOND, "abc"]))
+        assert said == "numbers has too many entries: 3, at most 2"
+
+    ask(World(settings.model_copy(update={"max_recipients": 2})), story)
+
+
+@pytest.mark.parametrize("path", [SEND, BULK])
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", "The body is not valid JSON"),
+        (b"{", "The body is not valid JSON"),
+        (b"number=1&message=2", "The body is not valid JSON"),
+        (b"\xff\xfe\x00", "The body is not valid JSON"),
+        (b'{"message": NaN}', "The body is not valid JSON"),
+        (b"[" * 100_000, "The body is not valid JSON"),
+        (b"[]", "The body must be a JSON object"),
+        (b'"text"', "The body must be a JSON object"),
+        (b"null", "The body must be a JSON object"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_400(world: World, path: str, raw: bytes, message: str) -> None:
+    async def story(office: Office) -> None:
+        response = await office.http.post(path, content=raw)
+        assert (response.status_code, said(response)) == (400, message)
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize("path", [TOKEN, SEND, BULK])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "multipart/form-data; boundary=x"},
+        {"Content-Type": "application/xml"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    ],
+)
+def test_multipart_xml_and_compressed_bodies_are_415(
+    world: World, path: str, headers: dict[str, str]
+) -> None:
+    async def story(office: Office) -> None:
+        response = await office.http.post(path, content=b"{}", headers=headers)
+        assert response.status_code == 415
+        assert said(response).startswith("The body must")
+
+    ask(world, story)
+
+
+def test_half_a_surrogate_pair_is_refused_or_counted_and_not_a_crash(world: World) -> None:
+    async def story(office: Office) -> None:
+        raw = rb'{"number": "\udfff", "message": "\ud800", "type": "bulk"}'
+        response = await office.http.post(SEND, content=raw)
+        assert response.status_code == 400
+        assert said(response).startswith("Invalid phone number: ?; message cannot be sent")
+        bulk = await office.http.post(BULK, content=rb'{"numbers": ["\udfff"], "message": "Hello"}')
+        assert (bulk.status_code, bulk.json()["failed"]) == (200, 1)
+
+    ask(world, story)

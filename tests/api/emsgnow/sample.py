@@ -1,0 +1,98 @@
+"""The document's sample, sent with changes: what the tests of eMsgNow share."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.provider import ReceiptRequest
+from dispatcher.domain.submission import Account, Caller
+from dispatcher.service import credentials, receipts, templates
+from tests.api.desk import Body, Desk, opened
+from tests.world import World
+
+T = TypeVar("T")
+
+PATH = "/sms"
+TO = "+1234567890"
+TEXT = "Hello, this is a test SMS message."
+JSON = "application/json; charset=utf-8"
+QUOTA = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+
+
+def ask(world: World, story: Callable[[Desk], Awaitable[T]], *, credits: int = 10_000) -> T:
+    """Open the API for one account with one sender and one key, and run the story."""
+
+    async def main() -> T:
+        key = await key_of(world, world.caller.account)
+        async with opened(world, **key) as client:
+            return await story(Desk(world, client))
+
+    return world.run(main, credits=credits)
+
+
+async def key_of(world: World, account: Account, **more: Any) -> Mapping[str, str]:
+    key = await credentials.create(world.ctx, account, CredentialKind.API_KEY, dialect="emsgnow", **more)
+    return {"x-api-key": key.secret}
+
+
+def caller_of(world: World) -> Caller:
+    """Give the story's account as it is through this dialect."""
+    return replace(world.caller, dialect="emsgnow")
+
+
+def body(**changed: Any) -> Body:
+    """Give the document's sample, with a sender that is there; `...` takes a field out."""
+    whole = {"to": TO, "from": "SHOP", "message": TEXT} | changed
+    return {name: value for name, value in whole.items() if value is not ...}
+
+
+async def send(desk: Desk, **changed: Any) -> str:
+    response = await desk.http.post(PATH, json=body(**changed))
+    assert response.status_code == 200, response.text
+    return str(response.json()["trackingId"])
+
+
+async def refused(desk: Desk, **changed: Any) -> str:
+    response = await desk.http.post(PATH, content=json.dumps(body(**changed)))
+    assert response.status_code == 400, response.text
+    assert response.headers["content-type"] == JSON
+    assert list(response.json()) == ["error"]
+    assert await desk.rows() == 0
+    return str(response.json()["error"])
+
+
+async def details(desk: Desk, tracking_id: str) -> Body:
+    response = await desk.http.get(f"{PATH}/{tracking_id}")
+    assert response.status_code == 200, response.text
+    answer: Body = response.json()
+    return answer
+
+
+async def deliver(desk: Desk, tracking_id: str, status: int = 13) -> None:
+    """Send it and let its receipt come."""
+    await desk.world.deliver()
+    row = await desk.world.one(
+        "SELECT s.ref FROM submissions s JOIN messages m ON m.id = s.message_id"
+        " WHERE m.public_id = CAST(:id AS uuid)",
+        id=tracking_id,
+    )
+    request = ReceiptRequest(method="POST", headers={}, query={}, body=f"{row.ref}={status}".encode())
+    await receipts.take_in(desk.world.ctx, "sim", request)
+    await receipts.match(desk.world.ctx)
+
+
+async def template(desk: Desk, text: str) -> str:
+    made = await templates.create(desk.world.ctx, desk.world.caller.account, text[:50], text)
+    return made.public_id
+
+
+def later(desk: Desk, **by: float) -> str:
+    return written(desk.world.time.now() + timedelta(**by))
+
+
+def written(at: datetime) -> str:
+    """Write a time as the document does."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"

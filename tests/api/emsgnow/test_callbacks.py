@@ -1,0 +1,109 @@
+"""eMsgNow's callbacks: each event, as it is shown alone, posted to the URL of its SMS and signed."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from dispatcher.api.dialects.emsgnow import door
+from dispatcher.api.dialects.emsgnow.words import DOCUMENTED, WORDS
+from dispatcher.domain.outbox import Happening
+from dispatcher.domain.status import Status
+from dispatcher.service.callbacks import Signature
+from tests.api.desk import Desk
+from tests.api.emsgnow.sample import PATH, ask, deliver, send
+from tests.world import World
+
+URL = "https://shop.example/sms?of=us"
+TRACKING_ID = "0123456789abcdef0123456789abcdef"
+DELIVERED = Happening(
+    message_id=UUID(TRACKING_ID),
+    batch_id="b",
+    account_id=1,
+    seq=3,
+    at=datetime(2024, 11, 10, 2, 48, 8, 19_999, tzinfo=UTC),
+    status=Status.RECEIVED,
+    reason="",
+    number="+1234567890",
+    number_as_given="1234567890",
+    sender="SHOP",
+    client_id="1",
+    webhook_id=None,
+    event="",
+)
+
+
+def test_a_callback_is_the_single_event_signed_by_standard_webhooks() -> None:
+    assert door.wording is not None
+    worded = door.wording(DELIVERED)
+    assert worded.signature is Signature.STANDARD_WEBHOOKS
+    assert json.loads(json.dumps(worded.body)) == {
+        "messageId": TRACKING_ID,
+        "id": f"{TRACKING_ID}-3",
+        "message": {
+            "channel": "sms",
+            "trackingId": TRACKING_ID,
+            "clientId": "1",
+            "status": "delivered",
+            "statusAt": "2024-11-10T02:48:08.019Z",
+            "additionalInfo": {},
+        },
+        "timestamp": "2024-11-10T02:48:08.019Z",
+    }
+    assert list(worded.body) == ["messageId", "id", "message", "timestamp"]
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_callback_has_code_and_reason_unless_the_document_shows_its_status(status: Status) -> None:
+    assert door.wording is not None
+    message = door.wording(replace(DELIVERED, status=status, reason="why")).body["message"]
+    assert isinstance(message, dict)
+    assert message["status"] == WORDS[status]
+    told = {} if status in DOCUMENTED else {"code": int(status), "reason": "why"}
+    assert json.loads(json.dumps(message["additionalInfo"])) == told
+
+
+def test_a_callback_is_what_the_single_event_reads(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        tracking_id = await send(desk, clientId="1")
+        row = await desk.world.one("SELECT e.* FROM message_events e")
+        told = replace(
+            DELIVERED, message_id=UUID(tracking_id), seq=row.seq, at=row.at, status=Status(row.status)
+        )
+        assert door.wording is not None
+        response = await desk.http.get(f"{PATH}/{tracking_id}/events/{tracking_id}-1")
+        assert response.json() == door.wording(told).body
+
+    ask(world, story)
+
+
+def test_each_event_has_one_callback_to_the_url_of_its_sms(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        tracking_id = await send(desk, callbackUrl=URL)
+        await deliver(desk, tracking_id)
+        events = await desk.world.all("SELECT seq FROM message_events ORDER BY seq")
+        rows = await desk.world.all("SELECT seq, url, dialect FROM callbacks ORDER BY seq")
+        assert len(events) == 3
+        told = [(row.seq, row.url, row.dialect) for row in rows]
+        assert told == [(row.seq, URL, "emsgnow") for row in events]
+
+    ask(world, story)
+
+
+def test_without_a_callback_url_nothing_is_told(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        await deliver(desk, await send(desk))
+        assert await desk.world.all("SELECT * FROM callbacks") == []
+
+    ask(world, story)
+
+
+def test_a_setting_allows_private_callback_urls(world: World) -> None:
+    allowing = World(world.settings.model_copy(update={"callback_private": True}))
+
+    async def story(desk: Desk) -> None:
+        await send(desk, callbackUrl="http://127.0.0.1:8000/x")
+
+    ask(allowing, story)

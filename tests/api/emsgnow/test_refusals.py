@@ -1,0 +1,242 @@
+"""eMsgNow refuses an SMS: 400, and {"error": "<field>: reason"} with all that is wrong."""
+
+from datetime import timedelta
+
+import pytest
+
+from dispatcher.service import accounts
+from dispatcher.settings import Settings
+from tests.api.desk import Desk
+from tests.api.emsgnow.sample import ask, later, refused, send
+from tests.world import World
+
+_NOT_A_NUMBER = "to: is not a phone number in E.164 format, such as +1234567890"
+_NOT_A_TIME = "must be a UTC date-time, such as 2024-11-10T02:48:08.004Z"
+_NOTHING_LEFT = "notAfter: leaves no time to send"
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("to", "to: is required"),
+        ("from", "from: is required"),
+        ("message", "message: is required, or templateId"),
+    ],
+)
+@pytest.mark.parametrize("absent", [..., None])
+def test_a_required_field_that_is_missing_is_named(
+    world: World, name: str, error: str, absent: object
+) -> None:
+    async def story(desk: Desk) -> None:
+        assert await refused(desk, **{name: absent}) == error
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize("value", [5, 1.5, True, [], ["x"], {}])
+@pytest.mark.parametrize(
+    "name", ["to", "from", "message", "templateId", "notBefore", "notAfter", "callbackUrl", "clientId"]
+)
+def test_what_is_no_string_is_refused(world: World, name: str, value: object) -> None:
+    async def story(desk: Desk) -> None:
+        assert await refused(desk, **{name: value}) == f"{name}: must be a string"
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize("value", ["x", 5, True, [], [["a", "b"]]])
+def test_variables_that_are_no_object_are_refused(world: World, value: object) -> None:
+    async def story(desk: Desk) -> None:
+        assert await refused(desk, variables=value) == "variables: must be an object"
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize("value", ["", "SMS", "email", 5, True, ["sms"], {}])
+def test_an_unknown_message_type_is_refused(world: World, value: object) -> None:
+    async def story(desk: Desk) -> None:
+        assert await refused(desk, messageType=value) == 'messageType: must be "sms"'
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "",
+        " ",
+        "+",
+        "abc",
+        "+0123456789",
+        "0712345678",
+        "123456",
+        "+1234567890123456",
+        "+1 234 567 890",
+        "(123)4567890",
+        "++1234567890",
+        "1234567890\n",
+        "tel:+1234567890",
+        "+١٢٣٤٥٦٧٨٩٠",
+        "+1234567890,+1234567891",
+        "9" * 5000,
+    ],
+)
+def test_what_is_no_number_in_e164_is_refused_and_not_echoed(world: World, to: str) -> None:
+    async def story(desk: Desk) -> None:
+        assert await refused(desk, to=to) == _NOT_A_NUMBER
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize("sender", ["", "shop", "NOBODY", "OTHER", " SHOP", "x" * 5000])
+def test_an_unknown_or_foreign_from_is_refused(world: World, sender: str) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.world.another_account("other")
+        assert await refused(desk, **{"from": sender}) == "from: is not a sender of this account"
+
+    ask(world, story)
+
+
+def test_a_disabled_from_is_refused(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        await accounts.disable_sender(desk.world.ctx, desk.world.caller.account, desk.world.sender_id)
+        assert await refused(desk) == "from: is not a sender of this account"
+
+    ask(world, story)
+
+
+def test_a_message_of_more_than_160_characters_is_refused(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        assert await refused(desk, message="x" * 161) == "message: has 161 characters, at most 160"
+
+    ask(world, story)
+
+
+def test_without_a_limit_of_characters_the_limit_of_segments_stays(settings: Settings) -> None:
+    async def story(desk: Desk) -> None:
+        error = await refused(desk, message="x" * 1600)
+        assert error == "message: is too long: 11 segments, at most 10"
+
+    ask(World(settings.model_copy(update={"emsgnow_max_characters": 0})), story)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n"])
+def test_an_empty_message_is_refused(world: World, text: str) -> None:
+    async def story(desk: Desk) -> None:
+        assert await refused(desk, message=text) == "message: is empty"
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize("value", ["a\0b", "\ud83d"])
+@pytest.mark.parametrize("name", ["from", "message", "templateId", "callbackUrl", "clientId"])
+def test_characters_that_are_none_are_refused_and_no_crash(world: World, name: str, value: str) -> None:
+    async def story(desk: Desk) -> None:
+        error = await refused(desk, **{name: value})
+        assert error == f"{name}: holds a character that is none: NUL, or half of a surrogate pair"
+
+    ask(world, story)
+
+
+def test_a_client_id_of_more_than_100_characters_is_refused(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        assert await refused(desk, clientId="x" * 101) == "clientId: has 101 characters, at most 100"
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize("name", ["notBefore", "notAfter"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "tomorrow",
+        "2030-01-01",
+        "20300101T120000Z",
+        "2030-W01-1T12:00:00Z",
+        "2030-02-30T12:00:00Z",
+        "2030-01-01T25:00:00Z",
+        "2030-01-01T12:00:60Z",
+        "2030-01-01T12:00:00+99:00",
+        "2030-01-01T12:00:00Z ",
+        "２０３０-01-01T12:00:00Z",
+        "1893456000",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "2" * 5000,
+    ],
+)
+def test_what_is_no_date_and_time_is_refused(world: World, name: str, value: str) -> None:
+    async def story(desk: Desk) -> None:
+        assert await refused(desk, **{name: value}) == f"{name}: {_NOT_A_TIME}"
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize("value", ["2020-01-01T00:00:00.000Z", "0001-01-01T00:00:00Z"])
+def test_a_not_after_in_the_past_is_refused(world: World, value: str) -> None:
+    async def story(desk: Desk) -> None:
+        assert await refused(desk, notAfter=value) == _NOTHING_LEFT
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize("hours", [0, -1])
+def test_a_not_after_that_is_not_after_not_before_is_refused(world: World, hours: int) -> None:
+    async def story(desk: Desk) -> None:
+        error = await refused(desk, notBefore=later(desk, hours=5), notAfter=later(desk, hours=5 + hours))
+        assert error == _NOTHING_LEFT
+
+    ask(world, story)
+
+
+def test_a_not_before_more_than_731_days_ahead_is_refused(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        await send(desk, notBefore=later(desk, days=731))
+        response = await desk.http.post(
+            "/sms", json={"to": "+1234567890", "from": "SHOP", "message": "x", "notBefore": _far(desk)}
+        )
+        assert response.status_code == 400
+        assert response.json() == {"error": "notBefore: is too far ahead: at most 731 days"}
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "shop.example",
+        "ftp://shop.example/x",
+        "https://",
+        "https://user:password@shop.example/x",
+        "http://127.0.0.1/x",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[::1]/x",
+        "http://localhost/x",
+        "https://shop.example/a b",
+        "https://shop.example/" + "x" * 2048,
+    ],
+)
+def test_a_callback_url_that_must_not_be_called_is_refused(world: World, url: str) -> None:
+    async def story(desk: Desk) -> None:
+        assert (await refused(desk, callbackUrl=url)).startswith("callbackUrl: ")
+
+    ask(world, story)
+
+
+def test_all_that_is_wrong_is_told_in_the_documents_order(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        assert await refused(desk, clientId=1, message="x" * 161, to=..., messageType="mms") == (
+            'messageType: must be "sms"; to: is required;'
+            " message: has 161 characters, at most 160; clientId: must be a string"
+        )
+        assert await refused(desk, to="x", **{"from": "x"}) == (
+            f"{_NOT_A_NUMBER}; from: is not a sender of this account"
+        )
+
+    ask(world, story)
+
+
+def _far(desk: Desk) -> str:
+    return (desk.world.time.now() + timedelta(days=731, seconds=1)).isoformat()

@@ -1,0 +1,238 @@
+"""v2 takes a key and more fields, by its document (002) and docs/dialects/formpost.md."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dispatcher.domain.submission import AccountLimits
+from dispatcher.domain.tier import Tier
+from dispatcher.service import accounts, opt_outs
+from tests.api.formpost.counter import BALANCE, KENYANS, KEYS, SAMPLE, V2, Counter, ask, new_key
+from tests.world import World
+
+_REQUIRED = {"error": "API key is required", "help": "Provide X-API-Key header or api_key parameter"}
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", V2), ("POST", V2), ("GET", BALANCE)])
+def test_a_missing_key_is_401_with_help_and_the_documented_headers(
+    world: World, method: str, path: str
+) -> None:
+    async def story(counter: Counter) -> None:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        for shown in ({}, {"X-API-Key": ""}):
+            response = await counter.http.request(method, path, headers=headers | shown)
+            assert (response.status_code, response.json()) == (401, _REQUIRED)
+            assert response.headers["cache-control"] == "no-cache, private"
+            assert response.headers["content-type"] == "application/json"
+            assert response.headers["access-control-allow-origin"] == "*"
+            assert response.headers["x-ratelimit-limit"] == "60"
+            assert "x-ratelimit-reset" not in response.headers
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize("key", ["wrong", "sms_x", "\xff"])
+def test_an_unknown_key_is_401_without_help(world: World, key: str) -> None:
+    async def story(counter: Counter) -> None:
+        for response in (
+            await counter.http.post(V2, headers=[(b"X-API-Key", key.encode("latin-1"))]),
+            await counter.http.get(V2, params={"api_key": key}),
+            await counter.http.post(V2, json={"api_key": [key]}),
+        ):
+            assert (response.status_code, response.json()) == (401, {"error": "Invalid API key"})
+
+    ask(world, story)
+
+
+def test_an_expired_key_is_401_and_says_so(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        made = await new_key(world, validity=timedelta(days=1))
+        world.time.advance(timedelta(days=1))
+        response = await counter.http.get(BALANCE, headers={"X-API-Key": made.secret})
+        assert (response.status_code, response.json()) == (401, {"error": "API key has expired"})
+
+    ask(world, story)
+
+
+def test_the_key_may_be_in_the_header_the_query_or_the_body(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        key = {"api_key": counter.key["X-API-Key"]}
+        for response in (
+            await counter.http.post(V2, data=SAMPLE, headers=counter.key),
+            await counter.http.post(V2, data=SAMPLE, params=key),
+            await counter.http.post(V2, data=SAMPLE | key),
+            await counter.http.post(V2, json=SAMPLE | key),
+            await counter.http.get(V2, params=SAMPLE | key),
+            await counter.http.get(V2, params=SAMPLE, headers=counter.key),
+        ):
+            assert response.status_code == 200, response.text
+
+    ask(world, story)
+
+
+def test_who_asks_is_known_before_the_body_is_judged(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        for headers, status in [({}, 401), (counter.key, 415)]:
+            xml = {"Content-Type": "application/xml", **headers}
+            assert (await counter.http.post(V2, content=b"<a/>", headers=xml)).status_code == status
+
+    ask(world, story)
+
+
+def test_the_answer_tells_what_each_message_became(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        await opt_outs.add(world.ctx, world.caller.account, [KENYANS[1]])
+        answer = (await counter.keyed()).json()
+        assert list(answer) == [
+            "success",
+            "message",
+            "batch_id",
+            "message_ids",
+            "recipients",
+            "statuses",
+        ]
+        assert answer["message_ids"] == [str(row.public_id) for row in await counter.sent()]
+        assert answer["statuses"] == ["processing", "cancelled"]
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize("numbers", ["numbers", "to", "phone_numbers"])
+@pytest.mark.parametrize("text", ["message_body", "message", "text"])
+def test_numbers_and_text_have_three_names_each(world: World, numbers: str, text: str) -> None:
+    async def story(counter: Counter) -> None:
+        fields = {numbers: ["0701234567", "0712345678"], text: "Hello"}
+        response = await counter.http.post(V2, json=fields, headers=counter.key)
+        assert response.json()["recipients"] == 2
+
+    ask(world, story)
+
+
+def test_a_form_may_list_numbers_as_php_does(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        for name in ("to[]=0701234567", "to[0]=0701234567&to[1]=0712345678"):
+            response = await counter.http.get(f"{V2}?{name}&text=Hello", headers=counter.key)
+            assert response.status_code == 200
+
+    ask(world, story)
+
+
+def test_a_sender_is_named_by_its_number_or_its_name(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        shop = await accounts.add_sender(world.ctx, world.caller.account, "BOOKS")
+        code = await accounts.add_sender(world.ctx, world.caller.account, "22141")
+        named: list[tuple[dict[str, object], int]] = [
+            ({}, world.sender_id),
+            ({"sender_id": shop}, shop),
+            ({"sender_id": str(shop)}, shop),
+            ({"sender_id": "BOOKS"}, shop),
+            ({"from": "BOOKS"}, shop),
+            ({"from": shop}, shop),
+            ({"from": "22141"}, code),
+            ({"sender_id": ""}, world.sender_id),
+        ]
+        for fields, sender in named:
+            answer = (await counter.keyed(**fields)).json()
+            row = await world.one("SELECT * FROM batches WHERE public_id = :id", id=answer["batch_id"])
+            assert row.sender_id == sender, fields
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize(
+    ("given", "instant"),
+    [
+        ("2030-12-25 12:45:59", datetime(2030, 12, 25, 9, 45, 59, tzinfo=UTC)),
+        ("2030-12-25T12:45:59", datetime(2030, 12, 25, 9, 45, 59, tzinfo=UTC)),
+        ("2030-12-25T12:45:59Z", datetime(2030, 12, 25, 12, 45, 59, tzinfo=UTC)),
+        ("2030-12-25T12:45:59+01:00", datetime(2030, 12, 25, 11, 45, 59, tzinfo=UTC)),
+    ],
+)
+def test_schedule_at_is_a_time_of_the_account_unless_it_has_an_offset(
+    world: World, given: str, instant: datetime
+) -> None:
+    world.time.at = datetime(2030, 1, 1, tzinfo=UTC)
+
+    async def story(counter: Counter) -> None:
+        await world.all("UPDATE accounts SET timezone = 'Africa/Nairobi'")
+        answer = (await counter.keyed(schedule_at=given)).json()
+        assert answer["statuses"] == ["scheduled", "scheduled"]
+        assert (await counter.batch()).not_before == instant
+
+    ask(world, story)
+
+
+def test_a_schedule_in_the_past_means_now(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        answer = (await counter.keyed(schedule_at="2020-12-25 12:45:59")).json()
+        assert answer["statuses"] == ["processing", "processing"]
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize("tier", ["critical", "standard", "bulk"])
+def test_type_is_the_tier(world: World, tier: str) -> None:
+    async def story(counter: Counter) -> None:
+        assert (await counter.keyed(type=tier)).status_code == 200
+        assert (await counter.batch()).tier == tier
+
+    ask(world, story)
+
+
+@pytest.mark.parametrize(("numbers", "tier"), [(200, "standard"), (201, "bulk")])
+def test_without_a_type_it_is_standard_and_bulk_above_200_numbers(
+    world: World, numbers: int, tier: str
+) -> None:
+    async def story(counter: Counter) -> None:
+        assert (await counter.keyed(numbers=["0701234567"] * numbers)).status_code == 200
+        assert (await counter.batch()).tier == tier
+
+    ask(world, story)
+
+
+def test_an_account_may_be_capped_to_a_tier(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        await accounts.limit(world.ctx, world.caller.account, AccountLimits(tier=Tier.STANDARD))
+        assert (await counter.keyed(type="critical")).status_code == 200
+        assert (await counter.batch()).tier == "standard"
+
+    ask(world, story)
+
+
+def test_the_balance_is_told_in_credits_and_falls_with_what_is_sent(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        before = await counter.http.get(BALANCE, headers=counter.key)
+        await counter.keyed()
+        after = await counter.http.get(BALANCE, headers=counter.key)
+        assert before.json() == {"balance": 100, "currency": "credits"}
+        assert after.json() == {"balance": 98, "currency": "credits"}
+
+    ask(world, story, credits=100)
+
+
+def test_without_credit_it_is_402_and_nothing_is_kept(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        response = await counter.keyed()
+        assert (response.status_code, response.json()) == (402, {"error": "Insufficient credits"})
+        assert await counter.kept() == 0
+
+    ask(world, story, credits=1)
+
+
+def test_a_paused_account_is_403_and_may_still_see_its_balance(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        await world.all("UPDATE accounts SET paused_at = now()")
+        response = await counter.keyed()
+        assert (response.status_code, response.json()) == (403, {"error": "Account 'shop' is paused"})
+        assert (await counter.http.get(BALANCE, headers=counter.key)).status_code == 200
+
+    ask(world, story)
+
+
+def test_keys_are_not_under_v2(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        for path in KEYS:
+            response = await counter.http.post(path.replace("/api/", "/api/v2/"), headers=counter.key)
+            assert response.status_code == 404
+
+    ask(world, story)

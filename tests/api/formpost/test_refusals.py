@@ -1,0 +1,124 @@
+"""v2 refuses fields as Laravel does: 422, and all that is wrong told by field."""
+
+import pytest
+
+from dispatcher.settings import Settings
+from tests.api.formpost.counter import V2, Counter, ask
+from tests.world import World
+
+_STRING = "The {} field must be a string."
+_DATE = "The schedule at field must be a valid date, such as 2030-12-25 12:45:59."
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("numbers", ..., "The numbers field is required."),
+        ("numbers", None, "The numbers field is required."),
+        ("numbers", "", "The numbers field is required."),
+        ("numbers", [], "The numbers field is required."),
+        ("numbers", [""], "The numbers field is required."),
+        ("numbers", 254701234567, "The numbers field must be a string or an array of strings."),
+        ("numbers", ["0701234567", 5], "The numbers field must be a string or an array of strings."),
+        ("numbers", {"a": 1}, "The numbers field must be a string or an array of strings."),
+        ("numbers", "0701", "The numbers field has an invalid phone number: 0701"),
+        ("numbers", "+123456789", "The numbers field has an invalid phone number: +123456789"),
+        ("numbers", "2" * 99, f"The numbers field has an invalid phone number: {'2' * 40}…"),
+        ("message_body", ..., "The message body field is required."),
+        ("message_body", 5, _STRING.format("message body")),
+        ("message_body", True, _STRING.format("message body")),
+        ("message_body", "x" * 1531, "The message body field is too long: 11 segments, at most 10."),
+        ("sender_id", "NOBODY", "The selected sender id is invalid."),
+        ("sender_id", "a\x00b", "The selected sender id is invalid."),
+        ("sender_id", 999, "The selected sender id is invalid."),
+        ("sender_id", 10**30, "The selected sender id is invalid."),
+        ("sender_id", "9" * 30, "The selected sender id is invalid."),
+        ("sender_id", "٣", "The selected sender id is invalid."),
+        ("sender_id", True, _STRING.format("sender id")),
+        ("sender_id", 1.5, _STRING.format("sender id")),
+        ("from", "NOBODY", "The selected from is invalid."),
+        ("schedule_at", "tomorrow", _DATE),
+        ("schedule_at", "2030-02-30 12:00:00", _DATE),
+        ("schedule_at", "0001-01-01 00:00:00", _DATE),
+        ("schedule_at", "9999-12-31T23:59:59-23:59", _DATE),
+        ("schedule_at", 1924992000, _STRING.format("schedule at")),
+        ("schedule_at", "2999-01-01 00:00:00", "The schedule at field is too far ahead: at most 731 days."),
+        ("type", "urgent", "The type field must be one of critical, standard, bulk."),
+        ("type", "BULK", "The type field must be one of critical, standard, bulk."),
+        ("type", 1, _STRING.format("type")),
+    ],
+)
+def test_a_faulty_field_is_422_and_nothing_is_sent(
+    world: World, field: str, value: object, message: str
+) -> None:
+    async def story(counter: Counter) -> None:
+        await world.all("UPDATE accounts SET timezone = 'Africa/Nairobi'")
+        response = await counter.keyed(**{field: value})
+        assert response.status_code == 422
+        assert response.headers["content-type"] == "application/json"
+        assert response.json() == {"message": message, "errors": {field: [message]}}
+        assert await counter.kept() == 0
+
+    ask(world, story)
+
+
+def test_every_fault_is_told_at_once_by_the_names_that_came(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        fields = {"to": "1,0701234567,2", "text": 5, "from": "NOBODY", "type": "urgent"}
+        response = await counter.http.post(V2, json=fields, headers=counter.key)
+        assert response.status_code == 422
+        assert response.json() == {
+            "message": "The to field has an invalid phone number: 1 (and 4 more errors)",
+            "errors": {
+                "to": [
+                    "The to field has an invalid phone number: 1",
+                    "The to field has an invalid phone number: 2",
+                ],
+                "text": ["The text field must be a string."],
+                "from": ["The selected from is invalid."],
+                "type": ["The type field must be one of critical, standard, bulk."],
+            },
+        }
+
+    ask(world, story)
+
+
+def test_an_empty_request_names_both_required_fields(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        message = "The numbers field is required. (and 1 more error)"
+        for response in (
+            await counter.http.get(V2, headers=counter.key),
+            await counter.http.post(V2, headers=counter.key),
+            await counter.http.post(V2, json={}, headers=counter.key),
+        ):
+            assert (response.status_code, response.json()["message"]) == (422, message)
+            assert list(response.json()["errors"]) == ["numbers", "message_body"]
+
+    ask(world, story)
+
+
+def test_another_accounts_sender_is_invalid(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        await world.another_account("other")
+        theirs = (await world.one("SELECT id FROM senders WHERE name = 'OTHER'")).id
+        for sender in (theirs, "OTHER"):
+            assert (await counter.keyed(sender_id=sender)).status_code == 422
+
+    ask(world, story)
+
+
+def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) -> None:
+    async def story(counter: Counter) -> None:
+        response = await counter.keyed(numbers="0701234567," * 3)
+        assert response.json()["message"] == "The numbers field has too many entries: 3, at most 2."
+
+    ask(World(settings.model_copy(update={"max_recipients": 2})), story)
+
+
+def test_a_byte_that_is_no_utf8_is_refused_and_not_sent_as_something_else(world: World) -> None:
+    async def story(counter: Counter) -> None:
+        response = await counter.http.get(f"{V2}?to=0701234567&text=caf%E9", headers=counter.key)
+        assert response.status_code == 422
+        assert list(response.json()["errors"]) == ["text"]
+
+    ask(world, story)
