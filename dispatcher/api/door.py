@@ -8,6 +8,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -54,6 +55,24 @@ class Json(JSONResponse):
         return text.encode("utf-8", "replace")
 
 
+class _App(FastAPI):
+    """FastAPI without the 422 it documents for each parameter: our doors answer in words of their own."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Give the OpenAPI document."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            for operation in (o for path in document["paths"].values() for o in path.values()):
+                content = operation["responses"].get("422", {}).get("content", {})
+                if "HTTPValidationError" in str(content):
+                    del operation["responses"]["422"]
+            schemas = document.get("components", {}).get("schemas", {})
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+        assert self.openapi_schema is not None
+        return self.openapi_schema
+
+
 class Door:
     """
     Add routes to `app`; every failure under its claims leaves in its `envelope`.
@@ -87,7 +106,7 @@ class Door:
         self._media_type = media_type
         self.quota_headers = quota_headers
         self.wording = wording
-        self.app = FastAPI(
+        self.app: FastAPI = _App(
             title=title,
             description=description,
             openapi_url=None if docs is None else f"{docs}/openapi.json",

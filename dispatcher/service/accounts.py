@@ -1,11 +1,12 @@
 """Accounts: their limits, senders and credits."""
 
+import re
 from dataclasses import replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.errors import AlreadyExists, Invalid, NotFound
+from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
 from dispatcher.domain.submission import Account, AccountLimits
 from dispatcher.service.context import Context
 from dispatcher.store import accounts, ledger
@@ -21,8 +22,8 @@ async def create(
 ) -> Account:
     """Make an account. Raises AlreadyExists, and Invalid for a bad name, country, time zone or amount."""
     name = name.strip()
-    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
-        raise Invalid(f"an account's name has 1 to {_LONGEST_NAME} printable characters")
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable() or "/" in name:
+        raise Invalid(f"an account's name has 1 to {_LONGEST_NAME} printable characters, no slash among them")
     _check_country(country)
     _check_timezone(timezone)
     _check_credits(credits, least=0)
@@ -49,6 +50,11 @@ async def find(ctx: Context, name: str) -> Account:
 async def every(ctx: Context) -> list[Account]:
     """List all accounts, by name."""
     return await ctx.database.transact(accounts.every)
+
+
+async def page(ctx: Context, *, after: int = 0, limit: int = 100) -> list[Account]:
+    """List accounts, the oldest first."""
+    return await ctx.database.transact(lambda c: accounts.page(c, after=after, limit=limit))
 
 
 async def top_up(ctx: Context, account: Account, amount: int, *, note: str = "") -> int:
@@ -105,6 +111,44 @@ async def senders(ctx: Context, account: Account) -> list[Sender]:
     return await ctx.database.transact(lambda c: accounts.senders(c, account.id))
 
 
+async def sender_page(ctx: Context, account: Account, *, after: int = 0, limit: int = 100) -> list[Sender]:
+    """List some of an account's senders, the oldest first."""
+    return await ctx.database.transact(
+        lambda c: accounts.sender_page(c, account.id, after=after, limit=limit)
+    )
+
+
+async def disable_sender(ctx: Context, account: Account, sender_id: int, *, disabled: bool = True) -> Sender:
+    """
+    Let a sender be used no more, or again. Raises NotFound.
+
+    What waits for its time is ended with 24 when its turn comes. A default
+    sender stays the default, and while it is disabled the account has none.
+    """
+    now = ctx.now()
+    changed = await ctx.database.transact(
+        lambda c: accounts.disable_sender(c, account.id, sender_id, disabled=disabled, now=now)
+    )
+    if changed is None:
+        raise NotFound(f"account {account.name!r} has no sender {sender_id}")
+    return changed
+
+
+async def make_default_sender(ctx: Context, account: Account, sender_id: int) -> Sender:
+    """Make a sender the account's default one. Raises NotFound, and Conflict for a disabled one."""
+
+    async def work(connection: AsyncConnection) -> Sender:
+        known = {sender.id: sender for sender in await accounts.lock_senders(connection, account.id)}
+        if sender_id not in known:
+            raise NotFound(f"account {account.name!r} has no sender {sender_id}")
+        if known[sender_id].disabled_at is not None:
+            raise Conflict(f"sender {sender_id} is disabled, so it cannot be the default")
+        await accounts.make_default_sender(connection, account.id, sender_id)
+        return replace(known[sender_id], is_default=True)
+
+    return await ctx.database.transact(work)
+
+
 def _is_sender(name: str) -> bool:
     digits = name.removeprefix("+")
     if digits.isascii() and digits.isdigit():
@@ -114,7 +158,7 @@ def _is_sender(name: str) -> bool:
 
 
 def _check_country(country: str | None) -> None:
-    if country is not None and not (len(country) == 2 and country.isascii() and country.isupper()):
+    if country is not None and not re.fullmatch("[A-Z]{2}", country):
         raise Invalid(f"{country!r} is no country: give two capital letters, such as KE")
 
 

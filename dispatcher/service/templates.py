@@ -14,6 +14,8 @@ from dispatcher.service.examine import measured
 from dispatcher.store import templates
 from dispatcher.store.templates import Template
 
+__all__ = ["Preview", "Template", "change", "create", "filled", "find", "page", "preview", "remove"]
+
 _ID_LENGTH = 20
 _ALPHABET = string.ascii_letters + string.digits
 _LONGEST_NAME = 100

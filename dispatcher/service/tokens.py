@@ -54,7 +54,7 @@ async def issue(
     _secret(ctx)
     if scopes is not None and caller.scopes is not None and (more := set(scopes) - caller.scopes):
         raise Forbidden(f"scope required: {', '.join(sorted(more))}")
-    wanted = caller.scopes if scopes is None else frozenset(scopes)
+    wanted = caller.scopes if scopes is None else frozenset(scopes) - {_ALL}
     return await ctx.database.transact(
         lambda c: _give_out(ctx, c, caller, uuid4(), _Terms(wanted, validity, refresh_for))
     )

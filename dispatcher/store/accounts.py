@@ -23,6 +23,7 @@ ON CONFLICT (name) DO NOTHING RETURNING id
 """)
 _BY_NAME = text(f"SELECT {COLUMNS} FROM accounts a WHERE name = :name")
 _ALL = text(f"SELECT {COLUMNS} FROM accounts a ORDER BY name")
+_PAGE = text(f"SELECT {COLUMNS} FROM accounts a WHERE id > :after ORDER BY id LIMIT :limit")
 _VALIDITY = text("SELECT critical_validity, standard_validity, bulk_validity FROM accounts WHERE id = :id")
 _LIMIT = text("""
 UPDATE accounts SET rate_limit = :rate, daily_cap = :daily, tier_cap = :tier, allowed_countries = :countries
@@ -34,6 +35,25 @@ UPDATE accounts SET paused_at = CASE WHEN :paused THEN coalesce(paused_at, now()
 _CALLBACK_SECRET = text("SELECT callback_secret FROM accounts WHERE id = :id")
 _SENDERS = text(
     "SELECT id, name, is_default, disabled_at FROM senders WHERE account_id = :account_id ORDER BY id"
+)
+_SENDER_PAGE = text("""
+SELECT id, name, is_default, disabled_at FROM senders
+WHERE account_id = :account_id AND id > :after ORDER BY id LIMIT :limit
+""")
+_LOCK_SENDERS = text("""
+SELECT id, name, is_default, disabled_at FROM senders WHERE account_id = :account_id ORDER BY id FOR UPDATE
+""")
+_DISABLE_SENDER = text("""
+UPDATE senders SET disabled_at = CASE WHEN :disabled THEN coalesce(disabled_at, :now) END
+WHERE account_id = :account_id AND id = :id
+RETURNING id, name, is_default, disabled_at
+""")
+# Two statements, for no two rows may be the default at any moment.
+_NO_DEFAULT_SENDER = text(
+    "UPDATE senders SET is_default = false WHERE account_id = :account_id AND is_default AND id <> :id"
+)
+_MAKE_DEFAULT_SENDER = text(
+    "UPDATE senders SET is_default = true WHERE account_id = :account_id AND id = :id"
 )
 _INSERT_SENDER = text("""
 INSERT INTO senders (account_id, name, is_default)
@@ -77,6 +97,11 @@ async def every(connection: AsyncConnection) -> list[Account]:
     return [account_of(row) for row in await connection.execute(_ALL)]
 
 
+async def page(connection: AsyncConnection, *, after: int, limit: int) -> list[Account]:
+    """Read accounts, the oldest first, after the one with the id `after`."""
+    return [account_of(row) for row in await connection.execute(_PAGE, {"after": after, "limit": limit})]
+
+
 async def limit(connection: AsyncConnection, account_id: int, limits: AccountLimits) -> None:
     """Write what an account may not do."""
     values = {
@@ -113,8 +138,36 @@ async def insert_sender(connection: AsyncConnection, account_id: int, name: str)
 
 async def senders(connection: AsyncConnection, account_id: int) -> list[Sender]:
     """Read all senders of an account, the oldest first."""
-    rows = await connection.execute(_SENDERS, {"account_id": account_id})
-    return [Sender(row.id, row.name, row.is_default, row.disabled_at) for row in rows]
+    return [Sender(*row) for row in await connection.execute(_SENDERS, {"account_id": account_id})]
+
+
+async def sender_page(
+    connection: AsyncConnection, account_id: int, *, after: int, limit: int
+) -> list[Sender]:
+    """Read senders of an account, the oldest first, after the one with the id `after`."""
+    values = {"account_id": account_id, "after": after, "limit": limit}
+    return [Sender(*row) for row in await connection.execute(_SENDER_PAGE, values)]
+
+
+async def lock_senders(connection: AsyncConnection, account_id: int) -> list[Sender]:
+    """Read all senders of an account, and let nobody else change them until the transaction ends."""
+    return [Sender(*row) for row in await connection.execute(_LOCK_SENDERS, {"account_id": account_id})]
+
+
+async def disable_sender(
+    connection: AsyncConnection, account_id: int, sender_id: int, *, disabled: bool, now: datetime
+) -> Sender | None:
+    """Write that a sender is disabled, or no more; None means that the account has no such one."""
+    values = {"account_id": account_id, "id": sender_id, "disabled": disabled, "now": now}
+    row = (await connection.execute(_DISABLE_SENDER, values)).one_or_none()
+    return None if row is None else Sender(*row)
+
+
+async def make_default_sender(connection: AsyncConnection, account_id: int, sender_id: int) -> None:
+    """Write which of the locked senders of an account is its default."""
+    values = {"account_id": account_id, "id": sender_id}
+    await connection.execute(_NO_DEFAULT_SENDER, values)
+    await connection.execute(_MAKE_DEFAULT_SENDER, values)
 
 
 async def find_sender(

@@ -1,0 +1,34 @@
+"""
+Our own management API, under /manage/v1: for operators, over all accounts and dialects.
+
+One module for each subject; `entrance` has the door, and lets operators only
+in. `docs/management.md` tells how to use it.
+"""
+
+from dispatcher.api.manage import (
+    accounts,
+    batches,
+    callbacks,
+    credentials,
+    lanes,
+    messages,
+    operators,
+    opt_outs,
+    senders,
+    templates,
+)
+from dispatcher.api.manage.entrance import door
+
+__all__ = [
+    "accounts",
+    "batches",
+    "callbacks",
+    "credentials",
+    "door",
+    "lanes",
+    "messages",
+    "operators",
+    "opt_outs",
+    "senders",
+    "templates",
+]

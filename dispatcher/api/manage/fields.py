@@ -1,0 +1,88 @@
+"""What bodies, parameters and answers are made of."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+    computed_field,
+)
+from pydantic_core import PydanticCustomError
+
+from dispatcher.domain.status import Status
+
+_BIGINT = 2**63 - 1
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+class Given(BaseModel):
+    """A body. Fields it does not know are ignored: a newer client may send more."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Shown(BaseModel):
+    """An answer, read off a value of the service by its names."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+def word(status: Status) -> str:
+    """Give the word for a status: its name, in small letters."""
+    return status.name.lower()
+
+
+_STATUSES = {word(status): status for status in Status}
+
+
+def _status(raw: object) -> object:
+    if isinstance(raw, str) and (status := _STATUSES.get(raw)) is not None:
+        return status
+    if isinstance(raw, Status):
+        return raw
+    raise PydanticCustomError("status", "is no status: {known}", {"known": ", ".join(_STATUSES)})
+
+
+def _in_range(at: datetime) -> datetime:
+    # Compared before it is converted: at the calendar's ends a conversion overflows.
+    if not _FIRST <= at <= _LAST:
+        raise PydanticCustomError("time", "is not between the years 1970 and 9999")
+    return at.astimezone(UTC)
+
+
+# Postgres keeps no NUL in a text.
+Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+Line = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=200)]
+Time = Annotated[AwareDatetime, AfterValidator(_in_range)]
+Number = Annotated[int, Field(ge=0, le=_BIGINT)]
+Name = Number | UUID
+"""What a message, batch or callback is named by: its number or its public id."""
+
+StatusWord = Annotated[
+    Status,
+    BeforeValidator(_status),
+    PlainSerializer(word, return_type=str),
+    WithJsonSchema({"type": "string", "enum": list(_STATUSES)}),
+]
+
+
+class StatusShown(Shown):
+    """What has a status: its word, and its number as `code`."""
+
+    status: StatusWord
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
+    @property
+    def code(self) -> int:
+        """Its number."""
+        return self.status.value

@@ -1,0 +1,56 @@
+"""How much is where, since when, and whether somebody takes it."""
+
+from datetime import datetime
+
+from dispatcher.api.manage.entrance import PREFIX, Tags, door
+from dispatcher.api.manage.fields import Shown
+from dispatcher.api.runtime import Ctx
+from dispatcher.domain.status import Place
+from dispatcher.domain.tier import Tier
+from dispatcher.service import health, report
+
+_TAGS: Tags = ["Lanes"]
+
+
+class LaneShown(Shown):
+    """What is on its way in one tier, by place; `last_consumed` null: never, or Redis cannot be reached."""
+
+    tier: Tier
+    held: int
+    ready: int
+    lane: int
+    worker: int
+    oldest: datetime | None
+    next_wake: datetime | None
+    last_consumed: datetime | None
+
+
+class LanesShown(Shown):
+    """All tiers, and when the other queues were last consumed."""
+
+    redis: bool
+    lanes: list[LaneShown]
+    other_queues: dict[str, datetime | None]
+
+
+@door.app.get(f"{PREFIX}/lanes", tags=_TAGS)
+async def show_lanes(ctx: Ctx) -> LanesShown:
+    """Show what is on its way, by tier and place, as `dispatcher lanes` does."""
+    counts = await report.on_the_way(ctx)
+    consumed = await health.lanes(ctx)
+    seen = consumed or {}
+    lanes = []
+    for tier in Tier:
+        own = [count for count in counts if count.tier is tier]
+        places = {place.value: sum(c.count for c in own if c.place is place) for place in Place}
+        lanes.append(
+            LaneShown(
+                tier=tier,
+                **places,
+                oldest=min((c.oldest for c in own), default=None),
+                next_wake=min((c.next_wake for c in own if c.next_wake), default=None),
+                last_consumed=seen.get(tier),
+            )
+        )
+    others = {queue: at for queue, at in seen.items() if queue not in set(Tier)}
+    return LanesShown(redis=consumed is not None, lanes=lanes, other_queues=others)

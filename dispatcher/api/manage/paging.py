@@ -1,0 +1,90 @@
+"""Paging: `limit` and `cursor` in the query, `items` and `next` in the answer; `next` is the next cursor."""
+
+import binascii
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Generic, Protocol, TypeVar
+
+from fastapi import Depends, Query
+from pydantic import BaseModel
+
+from dispatcher.domain.errors import Invalid
+
+MOST = 200
+_USUAL = 50
+_ID = re.compile(r"[0-9]{1,18}")
+
+T = TypeVar("T")
+
+
+class Numbered(Protocol):
+    """What has a number to go on from."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+
+F = TypeVar("F", bound=Numbered)
+
+
+class Page(BaseModel, Generic[T]):
+    """Some of the items, and the cursor for more; null means that there are no more."""
+
+    items: list[T]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How many are wanted, from which id on; None from the start."""
+
+    limit: int
+    last: int | None
+
+    @property
+    def after(self) -> int:
+        """The id to go on after, where the oldest come first."""
+        return self.last or 0
+
+    @property
+    def probe(self) -> int:
+        """How many to read: one more than wanted, to know whether there are more."""
+        return self.limit + 1
+
+    def page(self, found: Sequence[F], shown: Callable[[F], T]) -> Page[T]:
+        """Show what was found with `probe`."""
+        kept = found[: self.limit]
+        return page(map(shown, kept), kept[-1].id if len(found) > self.limit else None)
+
+
+def page(items: "map[T] | Sequence[T]", last: int | None) -> Page[T]:
+    """Make a page; `last` is the id to go on from, None at the end."""
+    return Page(items=list(items), next=None if last is None else cursor(last))
+
+
+def cursor(last: int) -> str:
+    """Write the cursor that goes on from this id."""
+    return urlsafe_b64encode(str(last).encode()).decode().rstrip("=")
+
+
+async def _paging(
+    limit: Annotated[int, Query(ge=1, le=MOST, description="How many at most.")] = _USUAL,
+    cursor: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
+) -> Paging:
+    return Paging(limit, None if cursor is None else _read(cursor))
+
+
+def _read(cursor: str) -> int:
+    try:
+        last = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        last = ""
+    if not _ID.fullmatch(last):
+        raise Invalid("the cursor is none of ours: give the `next` of a page, or none for the first page")
+    return int(last)
+
+
+Paged = Annotated[Paging, Depends(_paging)]

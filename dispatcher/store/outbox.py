@@ -1,0 +1,133 @@
+"""Reading the callbacks as operators see them, and putting one back into the outbox."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.outbox import CallbackState
+
+NEWEST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFilter:
+    """Which callbacks are wanted; None asks nothing."""
+
+    account_id: int | None = None
+    message_id: int | None = None
+    state: CallbackState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCallback:
+    """One callback. `public_id` is what its receiver knows it by, `answer` what came of the last try."""
+
+    id: int
+    public_id: UUID
+    account: str
+    message_id: int
+    message_public_id: UUID
+    seq: int
+    dialect: str
+    url: str
+    webhook_id: str | None
+    event: str
+    state: CallbackState
+    tries: int
+    answer: str
+    created_at: datetime
+    wake_at: datetime | None
+    ended_at: datetime | None
+
+
+_SELECT = """
+SELECT c.id, c.public_id, a.name AS account, c.message_id, m.public_id AS message_public_id, c.seq,
+       c.dialect, c.url, c.webhook_id, c.event, c.state, c.tries, c.answer, c.created_at, c.wake_at,
+       c.ended_at
+FROM picked c JOIN accounts a ON a.id = c.account_id JOIN messages m ON m.id = c.message_id
+ORDER BY c.id DESC
+"""
+
+# A message has few callbacks: its index is asked first, whatever the planner thinks of walking by id.
+_OF_MESSAGE = text(f"""
+WITH told AS MATERIALIZED (SELECT * FROM callbacks WHERE message_id = :message_id AND id < :before),
+picked AS MATERIALIZED (
+    SELECT * FROM told
+    WHERE (CAST(:account_id AS bigint) IS NULL OR account_id = :account_id)
+      AND (CAST(:state AS text) IS NULL OR state = :state)
+    ORDER BY id DESC LIMIT :limit
+)
+{_SELECT}
+""")
+
+_WALKED = "SELECT * FROM callbacks WHERE id < :before{own} ORDER BY id DESC LIMIT :walk"
+_OWN = " AND account_id = :account_id"
+_STOP = "SELECT id FROM callbacks WHERE id < :before{own} ORDER BY id DESC OFFSET :walk LIMIT 1"
+_WALK = """
+WITH picked AS MATERIALIZED (
+    SELECT * FROM ({walked}) AS walked
+    WHERE CAST(:state AS text) IS NULL OR state = :state ORDER BY id DESC LIMIT :limit
+)
+{select}
+"""
+_ALL = text(_WALK.format(walked=_WALKED.format(own=""), select=_SELECT))
+_OF_ACCOUNT = text(_WALK.format(walked=_WALKED.format(own=_OWN), select=_SELECT))
+_STOP_ALL, _STOP_OF_ACCOUNT = text(_STOP.format(own="")), text(_STOP.format(own=_OWN))
+
+_REPLAY = text(f"""
+WITH picked AS (
+    UPDATE callbacks SET state = 'waiting', wake_at = :now, tries = 0, ended_at = NULL
+    WHERE id = CAST(:id AS bigint) OR public_id = CAST(:public_id AS uuid)
+    RETURNING *
+)
+{_SELECT}
+""")
+
+
+async def page(
+    connection: AsyncConnection, wanted: CallbackFilter, *, before: int | None, limit: int, walk: int
+) -> list[FoundCallback]:
+    """Read callbacks older than `before`, the newest first; unless of one message, of the next `walk`."""
+    values = {
+        "account_id": wanted.account_id,
+        "state": wanted.state and wanted.state.value,
+        "before": NEWEST if before is None else before,
+        "limit": limit,
+    }
+    if wanted.message_id is not None:
+        rows = await connection.execute(_OF_MESSAGE, {**values, "message_id": wanted.message_id})
+    elif wanted.account_id is not None:
+        rows = await connection.execute(_OF_ACCOUNT, {**values, "walk": walk})
+    else:
+        del values["account_id"]
+        rows = await connection.execute(_ALL, {**values, "walk": walk})
+    return [_callback(row) for row in rows]
+
+
+async def walked_to(
+    connection: AsyncConnection, wanted: CallbackFilter, *, before: int | None, walk: int
+) -> int | None:
+    """Tell the last callback a walk from `before` looked at; None if it saw all."""
+    values: dict[str, object] = {"before": NEWEST if before is None else before, "walk": walk - 1}
+    if wanted.account_id is None:
+        stop = await connection.scalar(_STOP_ALL, values)
+    else:
+        stop = await connection.scalar(_STOP_OF_ACCOUNT, {**values, "account_id": wanted.account_id})
+    return stop if isinstance(stop, int) else None
+
+
+async def replay(connection: AsyncConnection, name: int | UUID, *, now: datetime) -> FoundCallback | None:
+    """Put a callback back, as if it were new, under the id it always had; None means there is none."""
+    is_number = isinstance(name, int)
+    values = {"id": name if is_number else None, "public_id": None if is_number else name, "now": now}
+    row = (await connection.execute(_REPLAY, values)).one_or_none()
+    return None if row is None else _callback(row)
+
+
+def _callback(row: Row[Any]) -> FoundCallback:
+    return FoundCallback(**{**row._mapping, "state": CallbackState(row.state)})
