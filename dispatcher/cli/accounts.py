@@ -1,53 +1,39 @@
-"""`dispatcher account`, `key` and `sender`: who may send, with what, under which name."""
+"""`dispatcher account`: who may send, how much, and with what left to spend."""
 
-from datetime import timedelta
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from dispatcher.cli.options import AsJson, Data
-from dispatcher.cli.output import note, print_json, print_table, say, stamp
-from dispatcher.cli.session import visit
-from dispatcher.domain.credential import CredentialKind
-from dispatcher.domain.submission import Account
-from dispatcher.service import accounts, credentials
+from dispatcher.cli.given import changed, read_whole
+from dispatcher.cli.options import AccountName, AsJson, Before, Data, Limit
+from dispatcher.cli.output import print_json, print_table, say
+from dispatcher.cli.session import visit, visit_account
+from dispatcher.domain.errors import Invalid
+from dispatcher.domain.submission import Account, AccountLimits
+from dispatcher.domain.tier import Tier
+from dispatcher.service import accounts
 from dispatcher.service.context import Context
-from dispatcher.service.credentials import NewKey
 from dispatcher.store.accounts import Sender
-
-
-class KeyKind(StrEnum):
-    """What a key is for, as people name it."""
-
-    SCHEDULER = "scheduler"  # the SMS Scheduler API
-    BEARER = "bearer"  # the same, by how it is shown
-
-
-_KINDS = {KeyKind.SCHEDULER: CredentialKind.BEARER, KeyKind.BEARER: CredentialKind.BEARER}
-
-Name = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.", show_default=False)]
 
 
 def add(app: typer.Typer) -> None:
     """Register the commands."""
-    account = typer.Typer(help="Accounts and their credits.", no_args_is_help=True)
-    account.command("create")(create_account)
+    account = typer.Typer(help="Accounts, their credits and limits.", no_args_is_help=True)
+    account.command("create")(create)
     account.command("topup")(top_up)
-    account.command("list")(list_accounts)
-    account.command("show")(show_account)
+    account.command("limit")(limit)
+    account.command("pause")(pause)
+    account.command("resume")(resume)
+    account.command("list")(show_all)
+    account.command("show")(show)
+    account.command("statement")(statement)
     app.add_typer(account, name="account")
-    key = typer.Typer(help="Keys of accounts.", no_args_is_help=True)
-    key.callback()(_nothing)
-    key.command("create")(create_key)
-    app.add_typer(key, name="key")
-    sender = typer.Typer(help="Sender IDs of accounts.", no_args_is_help=True)
-    sender.command("add")(add_sender)
-    sender.command("list")(list_senders)
-    app.add_typer(sender, name="sender")
 
 
-def create_account(
+def create(
     name: Annotated[str, typer.Argument(help="The new account's name.", show_default=False)],
     credits: Annotated[int, typer.Option(help="How many it starts with; a segment costs one.")] = 0,
     country: Annotated[
@@ -61,137 +47,163 @@ def create_account(
     made = visit(
         data, lambda ctx: accounts.create(ctx, name, credits=credits, country=country, timezone=timezone)
     )
-    _print_account(made, (), as_json)
+    _print(made, as_json)
 
 
 def top_up(
-    name: Name,
+    name: AccountName,
     amount: Annotated[int, typer.Argument(help="How many credits to add.", show_default=False)],
     reason: Annotated[str, typer.Option("--note", help="Why, for the ledger.")] = "",
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """Add credits to an account."""
-
-    async def story(ctx: Context) -> int:
-        return await accounts.top_up(ctx, await accounts.find(ctx, name), amount, note=reason)
-
-    balance = visit(data, story)
+    balance = visit_account(
+        data, name, lambda ctx, account: accounts.top_up(ctx, account, amount, note=reason)
+    )
     if as_json:
         print_json({"name": name, "balance": balance})
     else:
         say(f"{name} has {balance:,} credits now")
 
 
-def list_accounts(as_json: AsJson = False, data: Data = None) -> None:
-    """List all accounts."""
-    found = visit(data, accounts.every)
-    if as_json:
-        print_json([_account(account) for account in found])
-    else:
-        rows = [(a.id, a.name, a.balance, a.default_country, a.timezone) for a in found]
-        print_table(("id", "name", "credits", "country", "time zone"), rows, numbers=("id", "credits"))
-
-
-def show_account(name: Name, as_json: AsJson = False, data: Data = None) -> None:
-    """Show an account with its senders."""
-
-    async def story(ctx: Context) -> tuple[Account, list[Sender]]:
-        account = await accounts.find(ctx, name)
-        return account, await accounts.senders(ctx, account)
-
-    account, senders = visit(data, story)
-    _print_account(account, senders, as_json)
-
-
-def create_key(
-    name: Name,
-    kind: Annotated[KeyKind, typer.Option(help="Which door it opens.")] = KeyKind.SCHEDULER,
-    days: Annotated[
-        int | None, typer.Option(min=1, max=36_500, help="How long it is good for. Default: no end.")
+def limit(
+    name: AccountName,
+    rate: Annotated[
+        str | None, typer.Option(metavar="N", help="Requests a minute, for each of its keys.")
+    ] = None,
+    daily: Annotated[str | None, typer.Option(metavar="N", help="Messages a UTC day.")] = None,
+    tier: Annotated[
+        str | None, typer.Option(metavar="TIER", help="The highest it gets: critical, standard or bulk.")
+    ] = None,
+    countries: Annotated[
+        str | None, typer.Option(metavar="CC,CC", help="The only ones it may write to.")
     ] = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Make a key. It is printed now, and can never be shown again."""
-    validity = None if days is None else timedelta(days=days)
+    """Say what an account may not do. What is not named stays as it is; the word `none` lifts a limit."""
+    if (rate, daily, tier, countries) == (None,) * 4:
+        raise Invalid("nothing to change: give --rate, --daily, --tier or --countries")
 
-    async def story(ctx: Context) -> NewKey:
-        account = await accounts.find(ctx, name)
-        return await credentials.create(ctx, account, _KINDS[kind], dialect="scheduler", validity=validity)
-
-    key = visit(data, story)
-    if as_json:
-        print_json(
-            {"id": key.id, "account": name, "kind": kind, "key": key.secret, "expires_at": key.expires_at}
+    async def story(ctx: Context, account: Account) -> Account:
+        kept = account.limits
+        limits = AccountLimits(
+            rate=changed(kept.rate, rate, partial(read_whole, "--rate")),
+            daily=changed(kept.daily, daily, partial(read_whole, "--daily")),
+            tier=changed(kept.tier, tier, _tier),
+            countries=changed(kept.countries, countries, _countries),
         )
-        return
-    until = "with no end" if key.expires_at is None else f"good until {stamp(key.expires_at)} UTC"
-    note(f"Key {key.id} of {name}, {until}. Keep it: it cannot be shown again.")
-    say(key.secret)
+        return await accounts.limit(ctx, account, limits)
+
+    _print(visit_account(data, name, story), as_json)
 
 
-def add_sender(
-    name: Name,
-    sender: Annotated[str, typer.Argument(help="What recipients see.", show_default=False)],
+def pause(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
+    """Refuse what an account submits from now on. What was accepted goes on."""
+    _print(visit_account(data, name, accounts.pause), as_json)
+
+
+def resume(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
+    """Take again what a paused account submits."""
+    _print(visit_account(data, name, partial(accounts.pause, paused=False)), as_json)
+
+
+def show_all(as_json: AsJson = False, data: Data = None) -> None:
+    """List all accounts."""
+    found = visit(data, accounts.every)
+    if as_json:
+        print_json([asdict(account) for account in found])
+    else:
+        rows = [
+            (a.id, a.name, a.balance, a.default_country, a.timezone, "yes" if a.paused else "") for a in found
+        ]
+        columns = ("id", "name", "credits", "country", "time zone", "paused")
+        print_table(columns, rows, numbers=("id", "credits"))
+
+
+def show(
+    name: AccountName,
+    secret: Annotated[
+        bool, typer.Option("--secret", help="Also what its callbacks are signed with.")
+    ] = False,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Add a sender ID to an account; the first one is its default."""
+    """Show an account with its limits and senders."""
 
-    async def story(ctx: Context) -> int:
-        return await accounts.add_sender(ctx, await accounts.find(ctx, name), sender)
+    async def story(ctx: Context, account: Account) -> tuple[Account, list[Sender], str | None]:
+        signs = await accounts.callback_secret(ctx, account) if secret else None
+        return account, await accounts.senders(ctx, account), signs
 
-    number = visit(data, story)
+    account, senders, signs = visit_account(data, name, story)
+    _print(account, as_json, senders=senders, secret=signs)
+
+
+def statement(
+    name: AccountName, limit: Limit = 100, before: Before = None, as_json: AsJson = False, data: Data = None
+) -> None:
+    """Tell what changed an account's credits, the newest first."""
+    entries = visit_account(
+        data, name, lambda ctx, account: accounts.statement(ctx, account, before=before, limit=limit)
+    )
     if as_json:
-        print_json({"id": number, "account": name, "name": sender})
+        print_json([asdict(entry) for entry in entries])
     else:
-        say(f"sender {number} of {name} is {sender}")
+        rows = [
+            (str(e.id), e.at, e.kind, e.amount, _cause(e.batch_id, e.message_id), e.note) for e in entries
+        ]
+        columns = ("id", "at (UTC)", "what", "credits", "of", "note")
+        print_table(columns, rows, numbers=("id", "credits"))
 
 
-def list_senders(name: Name, as_json: AsJson = False, data: Data = None) -> None:
-    """List an account's senders."""
+def _cause(batch_id: int | None, message_id: int | None) -> str:
+    if message_id is not None:
+        return f"message {message_id}"
+    return "-" if batch_id is None else f"batch {batch_id}"
 
-    async def story(ctx: Context) -> list[Sender]:
-        return await accounts.senders(ctx, await accounts.find(ctx, name))
 
-    found = visit(data, story)
+def _tier(given: str) -> Tier:
+    try:
+        return Tier(given)
+    except ValueError:
+        raise Invalid(
+            f"--tier {given!r} is none: give {', '.join(Tier)}, or none to lift the limit"
+        ) from None
+
+
+def _countries(given: str) -> frozenset[str]:
+    return frozenset(country.strip() for country in given.split(","))
+
+
+def _print(
+    account: Account, as_json: bool, *, senders: Sequence[Sender] = (), secret: str | None = None
+) -> None:
     if as_json:
-        print_json([_sender(sender) for sender in found])
-    else:
-        rows = [(s.id, s.name, "yes" if s.is_default else "", s.disabled_at) for s in found]
-        print_table(("id", "name", "default", "disabled"), rows, numbers=("id",))
-
-
-def _print_account(account: Account, senders: list[Sender] | tuple[()], as_json: bool) -> None:
-    if as_json:
-        print_json(_account(account) | {"senders": [_sender(sender) for sender in senders]})
+        told = {} if secret is None else {"callback_secret": secret}
+        print_json({**asdict(account), **told, "senders": [asdict(sender) for sender in senders]})
         return
     country = account.default_country or "no default country"
     say(f"{account.name}: {account.balance:,} credits, {country}, times in {account.timezone}")
+    if account.paused:
+        say("  paused: what it submits is refused")
+    if limits := _limits(account.limits):
+        say(f"  limits: {limits}")
+    if secret is not None:
+        say(f"  callbacks are signed with {secret}")
     for sender in senders:
         state = "disabled" if sender.disabled_at else "default" if sender.is_default else ""
         say(f"  sender {sender.id}: {sender.name} {state}".rstrip())
 
 
-def _account(account: Account) -> dict[str, object]:
-    return {
-        "id": account.id,
-        "name": account.name,
-        "balance": account.balance,
-        "country": account.default_country,
-        "timezone": account.timezone,
-    }
-
-
-def _sender(sender: Sender) -> dict[str, object]:
-    return {
-        "id": sender.id,
-        "name": sender.name,
-        "default": sender.is_default,
-        "disabled_at": sender.disabled_at,
-    }
-
-
-def _nothing() -> None:
-    """Keep `dispatcher key` a group while it has one command."""
+def _limits(limits: AccountLimits) -> str:
+    told = []
+    if limits.rate is not None:
+        told.append(f"{limits.rate:,} requests a minute")
+    if limits.daily is not None:
+        told.append(f"{limits.daily:,} messages a day")
+    if limits.tier is not None:
+        told.append(f"no tier above {limits.tier}")
+    if limits.countries is not None:
+        told.append(f"only to {', '.join(sorted(limits.countries))}")
+    return "; ".join(told)

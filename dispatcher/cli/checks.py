@@ -27,7 +27,7 @@ _OLDEST_POSTGRES = 14
 _CLOCK_OFF = timedelta(seconds=1)
 _SCARCE, _FULL = 1_000_000_000, 100_000_000
 
-_PRIVATE = ("credentials.json", "environment", "sandbox.json")
+_PRIVATE = ("credentials.json", "environment", "jwt.key", "sandbox.json")
 
 
 def postgres(settings: Settings) -> Sequence[Finding]:

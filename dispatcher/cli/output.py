@@ -15,7 +15,7 @@ def console(*, stderr: bool = False) -> Console:
     """Give a console on the present standard output or error."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _PIPE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, soft_wrap=True)
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
@@ -51,7 +51,7 @@ def print_table(
 
 
 def print_json(value: object) -> None:
-    """Print JSON; times in ISO 8601, and whatever else has no form in JSON as its text."""
+    """Print JSON: times in ISO 8601, sets in order, what else has no form in JSON as its text."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
@@ -69,4 +69,6 @@ def _text(cell: object) -> str:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, frozenset):
+        return sorted(value)
     return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -83,10 +83,12 @@ class Plan:
             require_free_port(host, port, what, option=option)
 
     def environment(self) -> Mapping[str, str]:
-        """Give what the processes have in common; a DISPATCHER_PROVIDERS of the user's wins."""
+        """Give what the processes have in common; providers and a secret of the user's win."""
         own = {"DISPATCHER_SIMULATED_NUMBERS": "true", **self.variables}
-        if not (os.environ.get("DISPATCHER_PROVIDERS") or os.environ.get("DISPATCHER_PROVIDERS_FILE")):
+        if not _is_set("DISPATCHER_PROVIDERS"):
             own["DISPATCHER_PROVIDERS"] = json.dumps([self._provider()])
+        if not _is_set("DISPATCHER_JWT_SECRET"):
+            own["DISPATCHER_JWT_SECRET"] = self._jwt_secret()
         return own
 
     def parts(self) -> Sequence[Part]:
@@ -136,6 +138,19 @@ class Plan:
             settings["receipt_secret"] = secrets.token_urlsafe(24)
             write_private(self._sandbox_file, json.dumps(settings, indent=2) + "\n")
         return str(settings["receipt_secret"])
+
+    def _jwt_secret(self) -> str:
+        """Give what tokens are signed with: made here once, for a new one would end them all."""
+        file = self.directory / "jwt.key"
+        secret = file.read_text(encoding="ascii", errors="replace").strip() if file.exists() else ""
+        if not secret:
+            secret = secrets.token_urlsafe(48)
+            write_private(file, f"{secret}\n")
+        return secret
+
+
+def _is_set(variable: str) -> bool:
+    return bool(os.environ.get(variable) or os.environ.get(f"{variable}_FILE"))
 
 
 def _url(host: str, port: int) -> str:

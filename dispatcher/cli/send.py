@@ -1,7 +1,6 @@
 """`dispatcher send`: hand in a message, and with --wait follow it to its end."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dispatcher.cli.given import read_text
 from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import note, print_json, print_table, say, stamp
 from dispatcher.cli.session import visit
@@ -61,7 +61,7 @@ def send(
     data: Data = None,
 ) -> None:
     """Send a text to one or more numbers, now or later."""
-    words = sys.stdin.read().removesuffix("\n") if text == "-" else text
+    words = read_text(text)
 
     async def story(ctx: Context) -> tuple[AcceptedBatch, Sequence[End]]:
         holder = await _account(ctx, account)

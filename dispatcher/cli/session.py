@@ -8,6 +8,8 @@ from typing import TypeVar
 from dispatcher.bootstrap import configure_logging, open_context
 from dispatcher.cli.environment import load
 from dispatcher.domain.errors import Unavailable
+from dispatcher.domain.submission import Account
+from dispatcher.service import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated
 from dispatcher.settings import Settings
@@ -35,3 +37,12 @@ def visit(data: Path | None, story: Callable[[Context], Awaitable[T]]) -> T:
         return asyncio.run(main())
     except Unavailable as error:
         raise Unavailable(f"{error}. `dispatcher doctor` tells more; is `dispatcher up` running?") from error
+
+
+def visit_account(data: Path | None, name: str, story: Callable[[Context, Account], Awaitable[T]]) -> T:
+    """Run a story about the account of this name. Raises NotFound, Misconfigured and Unavailable."""
+
+    async def about(ctx: Context) -> T:
+        return await story(ctx, await accounts.find(ctx, name))
+
+    return visit(data, about)

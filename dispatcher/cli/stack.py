@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 
 from dispatcher.bootstrap import PROBE, celery_app, configure_logging, migrate, open_context
-from dispatcher.cli import commands, credentials, environment
-from dispatcher.cli.credentials import Credentials
+from dispatcher.cli import commands, environment, first_run
+from dispatcher.cli.first_run import Credentials
 from dispatcher.cli.plan import Plan
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.embedded.postgres import postgres_part
@@ -95,7 +95,7 @@ def _start_databases(directory: Path, supervisor: Supervisor) -> None:
 
 async def _first_run(settings: Settings, plan: Plan) -> Credentials:
     async with open_context(settings, name="up") as ctx:
-        return await credentials.ensure(ctx, plan.directory / credentials.FILE, plan.urls)
+        return await first_run.ensure(ctx, plan.directory / first_run.FILE, plan.urls)
 
 
 async def _await_ready(settings: Settings, plan: Plan, narrator: _Narrator) -> None:

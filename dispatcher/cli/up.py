@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli import stack
+from dispatcher.cli.doors import PATHS
 from dispatcher.cli.environment import FILE, default_directory
 from dispatcher.cli.output import console, say
 from dispatcher.cli.plan import Plan
@@ -48,7 +49,11 @@ def up(
 def _serve(running: Stack) -> None:
     plan, made = running.plan, running.credentials
     say("")
-    say(f"API          {plan.base_url}")
+    say(f"API          {plan.base_url}, with these dialects:")
+    for dialect, paths in PATHS.items():
+        if dialect not in running.settings.disabled_dialects:
+            prefix = running.settings.dialect_prefixes.get(dialect, "")
+            say(f"               {dialect:<10} {', '.join(prefix + path for path in paths)}")
     say(f"Flower       {plan.flower_url}")
     say(f"Sandbox      {plan.sandbox_url}")
     say(f"Credentials  {made.file}")
@@ -73,7 +78,8 @@ def curl(running: Stack) -> str:
     }
     headers = [f"Authorization: Bearer {running.credentials.token}", "Content-Type: application/json"]
     words = ["curl", "-sS", *(word for header in headers for word in ("-H", header))]
-    return shlex.join([*words, "-d", json.dumps(body), f"{running.plan.base_url}/api/v1/sms"])
+    prefix = running.settings.dialect_prefixes.get("scheduler", "")
+    return shlex.join([*words, "-d", json.dumps(body), f"{running.plan.base_url}{prefix}/api/v1/sms"])
 
 
 def _where(directory: Path) -> str:

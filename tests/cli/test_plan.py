@@ -18,6 +18,8 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "DISPATCHER_PROVIDERS",
         "DISPATCHER_PROVIDERS_FILE",
+        "DISPATCHER_JWT_SECRET",
+        "DISPATCHER_JWT_SECRET_FILE",
         "DISPATCHER_FLOWER_AUTH",
         "FLOWER_BASIC_AUTH",
     ):
@@ -44,6 +46,7 @@ def test_no_secret_is_on_a_command_line(tmp_path: Path, monkeypatch: pytest.Monk
     secret = provider(plan)["options"]["receipts"]["signature"]["secret"]
     words = " ".join(word for part in plan.parts() for word in part.argv)
     assert secret not in words
+    assert plan.environment()["DISPATCHER_JWT_SECRET"] not in words
     assert "hidden" not in words
 
 
@@ -71,6 +74,25 @@ def test_a_sandbox_file_that_is_no_json_is_named(tmp_path: Path) -> None:
 def test_providers_of_the_user_win_over_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPATCHER_PROVIDERS", "[]")
     assert "DISPATCHER_PROVIDERS" not in Plan(tmp_path).environment()
+
+
+def test_the_secret_of_tokens_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    secret = Plan(tmp_path).environment()["DISPATCHER_JWT_SECRET"]
+    assert len(secret) >= 32
+    assert Plan(tmp_path, port=9000).environment()["DISPATCHER_JWT_SECRET"] == secret
+    assert (tmp_path / "jwt.key").read_text().strip() == secret
+    assert stat.S_IMODE((tmp_path / "jwt.key").stat().st_mode) == 0o600
+    (tmp_path / "jwt.key").write_text("")
+    assert len(Plan(tmp_path).environment()["DISPATCHER_JWT_SECRET"]) >= 32
+
+
+@pytest.mark.parametrize("name", ["DISPATCHER_JWT_SECRET", "DISPATCHER_JWT_SECRET_FILE"])
+def test_a_secret_of_tokens_of_the_user_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "x" * 32)
+    assert "DISPATCHER_JWT_SECRET" not in Plan(tmp_path).environment()
+    assert not (tmp_path / "jwt.key").exists()
 
 
 def test_flower_without_a_login_stays_on_this_machine(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -165,6 +166,12 @@ def test_up_serves_what_it_prints_stops_whole_and_starts_over_what_a_kill_left(u
     assert first["account"] == "demo"
     assert first["scheduler"]["senderId"] == 1
     assert first["scheduler"]["token"] in curl
+
+    # The paths of the dialects are told, and tokens can be signed.
+    for path in ("/api/v0", "/sms", "/api/v1/sms/send", "/api/v2", "/api/3rdparty/v1"):
+        assert f" {path}" in up.said()
+    ask = ["curl", "-sS", "-H", "Content-Type: application/json", "-d", json.dumps(first["emess"])]
+    assert "token" in up.shell(shlex.join([*ask, f"{first['base_url']}/api/v0/auth/token"]))
 
     # One directory, one stack.
     second = up.run(*up.arguments())

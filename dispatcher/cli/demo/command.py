@@ -13,11 +13,11 @@ import typer
 
 from dispatcher.bootstrap import open_context
 from dispatcher.cli import stack
-from dispatcher.cli.credentials import ACCOUNT
 from dispatcher.cli.demo import findings, traffic
 from dispatcher.cli.demo.display import display
 from dispatcher.cli.demo.findings import Followed
 from dispatcher.cli.demo.groups import GROUPS
+from dispatcher.cli.first_run import ACCOUNT
 from dispatcher.cli.output import note, print_table, say
 from dispatcher.cli.plan import Plan
 from dispatcher.cli.send import DIALECT

@@ -1,0 +1,76 @@
+"""Numbers from a file: one a line or in the first column of a CSV, in chunks, however long the file is."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from dispatcher.domain.errors import Invalid
+
+CHUNK = 1000
+
+_SEPARATOR = re.compile("[,;\t]")
+
+Put = Callable[[Sequence[str]], Awaitable[int]]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a file: lines that hold anything, numbers that were new, lines that were left out."""
+
+    lines: int = 0
+    new: int = 0
+    bad: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a line begins with, and which line it is."""
+
+    place: int
+    number: str
+
+
+async def take_file(file: Path, put: Put, *, tell: Callable[[str], None]) -> Tally:
+    """
+    Put all numbers of a file, and tell of each line that `put` finds Invalid.
+
+    `put` takes all that it is given or nothing, and gives how many were new.
+    """
+    tally = Tally()
+    for lines in read_lines(file):
+        tally.lines += len(lines)
+        await _take(lines, put, tell, tally)
+    return tally
+
+
+def read_lines(file: Path) -> Iterator[Sequence[Line]]:
+    """Read what the lines begin with, in chunks; empty lines and a CSV's heading are left out."""
+    with file.open(encoding="utf-8-sig", errors="replace") as source:
+        lines = (Line(place, _first(line)) for place, line in enumerate(source, start=1))
+        wanted = (line for line in lines if line.number and not _is_heading(line))
+        while chunk := list(islice(wanted, CHUNK)):
+            yield chunk
+
+
+async def _take(lines: Sequence[Line], put: Put, tell: Callable[[str], None], tally: Tally) -> None:
+    """Put lines; halve those that hold a bad one, until it is alone."""
+    try:
+        tally.new += await put([line.number for line in lines])
+    except Invalid as error:
+        if len(lines) == 1:
+            tally.bad += 1
+            tell(f"line {lines[0].place}: {error}")
+            return
+        middle = len(lines) // 2
+        await _take(lines[:middle], put, tell, tally)
+        await _take(lines[middle:], put, tell, tally)
+
+
+def _first(line: str) -> str:
+    return _SEPARATOR.split(line, maxsplit=1)[0].strip().strip('"').strip()
+
+
+def _is_heading(line: Line) -> bool:
+    return line.place == 1 and not any(character.isdigit() for character in line.number)

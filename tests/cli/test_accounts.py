@@ -1,0 +1,184 @@
+"""Accounts at the command line: made, topped up, limited, paused, shown."""
+
+import json
+import os
+from collections.abc import Sequence
+
+import pytest
+
+from dispatcher.sandbox.recipe import http_options
+from tests.cli.command import Run, refused
+
+
+def test_an_account_is_made_as_it_is_shown_and_listed(cli: Run) -> None:
+    made = cli(
+        "account", "create", "shop", "--credits", "1000", "--country", "KE", "--timezone", "Africa/Nairobi"
+    )
+    assert (made.code, made.out) == (0, "shop: 1,000 credits, KE, times in Africa/Nairobi\n")
+    assert cli("account", "show", "shop").out == made.out
+    header, row = cli("account", "list").out.splitlines()
+    assert header.split() == ["id", "name", "credits", "country", "time", "zone", "paused"]
+    assert row.split() == ["1", "shop", "1,000", "KE", "Africa/Nairobi"]
+
+
+def test_an_account_is_told_to_programs_as_json(cli: Run) -> None:
+    limits = {"rate": None, "daily": None, "tier": None, "countries": None}
+    told = {
+        "id": 1,
+        "name": "shop",
+        "balance": 0,
+        "default_country": None,
+        "timezone": "UTC",
+        "limits": limits,
+        "paused": False,
+    }
+    assert cli("account", "create", "shop", "--json").json == told | {"senders": []}
+    assert cli("account", "show", "shop", "--json").json == told | {"senders": []}
+    assert cli("account", "list", "--json").json == [told]
+
+
+def test_without_accounts_the_list_is_empty(cli: Run) -> None:
+    assert cli("account", "list", "--json").json == []
+
+
+def test_a_name_that_is_taken_is_refused(shop: Run) -> None:
+    refused(shop("account", "create", "shop"), 1, "there is an account 'shop' already")
+    assert len(shop("account", "list", "--json").json) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--timezone", "Mars/Olympus"], "'Mars/Olympus' is no time zone"),
+        (["--timezone", "../../etc/passwd"], "is no time zone"),
+        (["--country", "kenya"], "'kenya' is no country"),
+        (["--credits", "-1"], "-1 is no amount of credits"),
+    ],
+)
+def test_a_bad_option_makes_no_account(cli: Run, options: Sequence[str], words: str) -> None:
+    refused(cli("account", "create", "shop", *options), 2, words)
+    assert cli("account", "list", "--json").json == []
+
+
+def test_an_account_needs_a_name(cli: Run) -> None:
+    refused(cli("account", "create", "  "), 2, "an account's name has 1 to 100 printable characters")
+
+
+def test_a_top_up_adds_to_the_balance(shop: Run) -> None:
+    assert (
+        shop("account", "topup", "shop", "2500", "--note", "invoice 7").out == "shop has 2,600 credits now\n"
+    )
+    assert shop("account", "topup", "shop", "1", "--json").json == {"name": "shop", "balance": 2601}
+
+
+@pytest.mark.parametrize("amount", ["0", "1000000000000001"])
+def test_a_bad_amount_changes_no_balance(shop: Run, amount: str) -> None:
+    refused(shop("account", "topup", "shop", amount), 2, f"{amount} is no amount of credits")
+    assert shop("account", "show", "shop", "--json").json["balance"] == 100
+
+
+def test_an_amount_that_is_no_number_is_a_usage_error(shop: Run) -> None:
+    ended = shop("account", "topup", "shop", "lots")
+    assert ended.code == 2
+    assert "Invalid value for 'amount'" in ended.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["account", "show", "nobody"],
+        ["account", "topup", "nobody", "5"],
+        ["account", "limit", "nobody", "--rate", "1"],
+        ["account", "pause", "nobody"],
+        ["account", "statement", "nobody"],
+        ["key", "create", "nobody"],
+        ["key", "list", "nobody"],
+        ["key", "revoke", "nobody", "1"],
+        ["template", "list", "nobody"],
+        ["optout", "add", "nobody", "+254712345678"],
+        ["sender", "add", "nobody", "SHOP"],
+        ["sender", "list", "nobody"],
+        ["send", "--account", "nobody", "--to", "+254712345678", "--text", "Hello"],
+    ],
+)
+def test_an_account_that_is_not_there_is_refused_by_name(cli: Run, command: Sequence[str]) -> None:
+    refused(cli(*command), 1, "there is no account 'nobody'")
+
+
+@pytest.mark.parametrize(
+    "command", [["account", "create"], ["account", "show"], ["account", "topup", "shop", "1", "--note"]]
+)
+def test_bytes_that_are_no_text_are_refused(cli: Run, command: Sequence[str]) -> None:
+    refused(cli(*command, "caf\udce9"), 2, "the argument 'caf\\udce9' is not UTF-8")
+
+
+def test_a_limit_that_is_not_named_stays_and_none_lifts_one(shop: Run) -> None:
+    made = shop("account", "limit", "shop", "--rate", "60", "--tier", "standard", "--countries", "UG,KE")
+    assert (
+        made.out.splitlines()[1] == "  limits: 60 requests a minute; no tier above standard; only to KE, UG"
+    )
+    changed = shop("account", "limit", "shop", "--daily", "5000", "--tier", "none", "--json").json
+    assert changed["limits"] == {"rate": 60, "daily": 5000, "tier": None, "countries": ["KE", "UG"]}
+    assert shop("account", "show", "shop", "--json").json["limits"] == changed["limits"]
+    lifted = shop("account", "limit", "shop", "--rate", "none", "--daily", "none", "--countries", "none")
+    assert "limits" not in lifted.out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "nothing to change: give --rate, --daily, --tier or --countries"),
+        (["--rate", "0"], "0 is no rate"),
+        (["--rate", "fast"], "--rate 'fast' is no number: give a whole number up to 1,000,000,000, or none"),
+        (["--daily", "-1"], "--daily '-1' is no number"),
+        (["--daily", "99999999999"], "--daily '99999999999' is no number"),
+        (["--tier", "urgent"], "--tier 'urgent' is none: give critical, standard, bulk"),
+        (["--countries", "KE,kenya"], "'kenya' is no country"),
+        (["--countries", ""], "'' is no country"),
+    ],
+)
+def test_a_limit_that_is_none_changes_nothing(shop: Run, options: Sequence[str], words: str) -> None:
+    shop("account", "limit", "shop", "--rate", "60")
+    refused(shop("account", "limit", "shop", *options), 2, words)
+    assert shop("account", "show", "shop", "--json").json["limits"]["rate"] == 60
+
+
+def test_a_paused_account_is_refused_until_it_is_resumed(shop: Run) -> None:
+    send = ["send", "--to", "+254712345678", "--text", "Hello"]
+    assert "  paused: what it submits is refused\n" in shop("account", "pause", "shop").out
+    assert "paused" in shop("account", "show", "shop").out
+    assert shop("account", "list").out.splitlines()[1].split()[-1] == "yes"
+    assert shop(*send).code == 1
+    assert shop("account", "resume", "shop", "--json").json["paused"] is False
+    assert shop(*send).code == 0
+
+
+def test_a_statement_tells_each_change_the_newest_first(shop: Run) -> None:
+    options = http_options(
+        "http://127.0.0.1:1", receipt_url="http://127.0.0.1:1/", receipt_secret="never comes"
+    )
+    os.environ["DISPATCHER_PROVIDERS"] = json.dumps([{"name": "away", "plugin": "http", "options": options}])
+    shop("sender", "add", "shop", "SHOP")
+    shop("send", "--to", "+254712345678", "--text", "Hello", "--not-before", "+1h")
+    shop("account", "topup", "shop", "1000", "--note", "invoice 7")
+    header, newest, charge, opening = shop("account", "statement", "shop").out.splitlines()
+    assert header.split() == ["id", "at", "(UTC)", "what", "credits", "of", "note"]
+    assert newest.split()[3:] == ["topup", "1,000", "-", "invoice", "7"]
+    assert charge.split()[3:] == ["charge", "-1", "batch", "1"]
+    assert opening.split()[3:] == ["topup", "100", "-", "opening", "balance"]
+
+
+def test_a_statement_goes_on_before_an_entry(shop: Run) -> None:
+    for amount in ("1", "2", "3"):
+        shop("account", "topup", "shop", amount)
+    page = shop("account", "statement", "shop", "--limit", "2", "--json").json
+    assert [entry["amount"] for entry in page] == [3, 2]
+    rest = shop("account", "statement", "shop", "--before", str(page[-1]["id"]), "--json").json
+    assert [entry["amount"] for entry in rest] == [1, 100]
+
+
+def test_what_callbacks_are_signed_with_is_shown_only_when_asked_for(shop: Run) -> None:
+    assert "whsec_" not in shop("account", "show", "shop").out
+    assert "callback_secret" not in shop("account", "show", "shop", "--json").json
+    assert "  callbacks are signed with whsec_" in shop("account", "show", "shop", "--secret").out
+    assert shop("account", "show", "shop", "--secret", "--json").json["callback_secret"].startswith("whsec_")

@@ -1,0 +1,63 @@
+"""Messages at the command line: sent, followed, shown, counted."""
+
+from uuid import UUID
+
+import pytest
+
+from tests.cli.command import Run, refused
+
+
+def test_what_was_sent_can_be_shown_by_either_id(shop: Run) -> None:
+    shop("sender", "add", "shop", "SHOP")
+    sent = shop("send", "--to", "+254712345678", "--text", "Hello", "--not-before", "+2h", "--json")
+    assert sent.code == 0
+    [message] = sent.json["messages"]
+    shown = shop("message", "show", str(message["id"]), "--json").json
+    assert shown == shop("message", "show", message["public_id"], "--json").json | {
+        "explanation": shown["explanation"]
+    }
+    assert (shown["account"], shown["dialect"], shown["number"]) == ("shop", "cli", "+254712345678")
+    assert [event["status"] for event in shown["events"]] == [message["status"]]
+    assert message["status_name"] in shop("message", "show", str(message["id"])).out
+
+
+@pytest.mark.parametrize("name", ["1", "999999999999999999", str(UUID(int=1))])
+def test_a_message_that_is_not_there_is_refused(cli: Run, name: str) -> None:
+    refused(cli("message", "show", name), 1, f"there is no message {name}")
+
+
+@pytest.mark.parametrize("name", ["x", "1.5", "-", "9999999999999999999"])
+def test_what_is_no_id_is_refused_as_such(cli: Run, name: str) -> None:
+    refused(cli("message", "show", name), 1, f"'{name}' is neither a message's number nor its public id")
+
+
+def test_a_bad_time_or_number_sends_nothing(shop: Run) -> None:
+    to = ["send", "--text", "Hello", "--to"]
+    refused(shop(*to, "+254712345678", "--not-before", "tomorrow"), 2, "--not-before 'tomorrow' is no time")
+    refused(shop(*to, "twelve"), 2, "is not a phone number")
+    refused(shop(*to, "+254712345678", "--sender", "NONE"), 1, "has no sender 'NONE'")
+    refused(shop("message", "show", "1"), 1, "there is no message 1")
+
+
+def test_sending_needs_to_know_for_whom(cli: Run) -> None:
+    send = ["send", "--to", "+254712345678", "--text", "Hello"]
+    refused(cli(*send), 1, "there is no account yet")
+    cli("account", "create", "a")
+    cli("account", "create", "b")
+    refused(cli(*send), 2, "there are several accounts, choose one with --account: a, b")
+
+
+def test_wait_ends_with_1_if_the_message_was_not_received(shop: Run) -> None:
+    ended = shop(
+        "send", "--to", "+254712345678", "--text", "Hello", "--not-before", "+1h", "--wait", "--timeout", "0"
+    )
+    assert ended.code == 1
+    assert ended.out.splitlines()[0].split() == ["id", "number", "status"]
+
+
+def test_lanes_without_traffic_are_empty_and_never_consumed(cli: Run) -> None:
+    told = cli("lanes", "--json").json
+    assert told["redis"] is True
+    assert [lane["tier"] for lane in told["lanes"]] == ["critical", "standard", "bulk"]
+    assert {lane["last_consumed"] for lane in told["lanes"]} == {None}
+    assert "never" in cli("lanes").out
