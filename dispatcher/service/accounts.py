@@ -14,6 +14,7 @@ from dispatcher.store.accounts import Sender
 from dispatcher.store.ledger import Entry
 
 _MOST_CREDITS = 10**15
+_MOST = 10**9
 _LONGEST_NAME = 100
 
 
@@ -67,10 +68,10 @@ async def limit(ctx: Context, account: Account, limits: AccountLimits) -> Accoun
     """Set what an account may not do, all of it anew. Raises Invalid."""
     for country in limits.countries or ():
         _check_country(country)
-    if limits.rate is not None and limits.rate < 1:
-        raise Invalid(f"{limits.rate} is no rate: give the requests a minute, 1 or more")
-    if limits.daily is not None and limits.daily < 0:
-        raise Invalid(f"{limits.daily} is no daily cap: give the messages a day, 0 or more")
+    if limits.rate is not None and not 1 <= limits.rate <= _MOST:
+        raise Invalid(f"{limits.rate} is no rate: give the requests a minute, 1 to {_MOST}")
+    if limits.daily is not None and not 0 <= limits.daily <= _MOST:
+        raise Invalid(f"{limits.daily} is no daily cap: give the messages a day, 0 to {_MOST}")
     await ctx.database.transact(lambda c: accounts.limit(c, account.id, limits))
     return replace(account, limits=limits)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dispatcher.domain import template
+from dispatcher.domain.encoding import InvalidText, encode_plan
 from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, Invalid, InvalidSubmission, NotFound
 from dispatcher.domain.submission import Account, Caller, Submission
 from dispatcher.domain.template import MissingVariables
@@ -33,8 +34,8 @@ class Preview:
 async def create(ctx: Context, account: Account, name: str, text: str) -> Template:
     """Keep a template. Raises AlreadyExists for a name that is taken, and Invalid."""
     name = name.strip()
-    if not 1 <= len(name) <= _LONGEST_NAME:
-        raise Invalid(f"a template's name has 1 to {_LONGEST_NAME} characters, not {len(name)}")
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise Invalid(f"a template's name has 1 to {_LONGEST_NAME} printable characters")
     _check_text(text)
     public_id = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
     made = await ctx.database.transact(
@@ -105,6 +106,10 @@ def _check_text(text: str) -> None:
         raise Invalid("a template needs a text")
     if len(text) > _LONGEST_TEXT:
         raise Invalid(f"a template's text has at most {_LONGEST_TEXT} characters, not {len(text)}")
+    try:
+        encode_plan(text)
+    except InvalidText as error:
+        raise Invalid(f"a template's text cannot be sent: {error}") from None
 
 
 def _found(found: Template | None, public_id: str) -> Template:

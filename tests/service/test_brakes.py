@@ -195,7 +195,12 @@ def test_a_paused_account_submits_nothing_until_it_goes_on(world: World) -> None
 
 @pytest.mark.parametrize(
     "limits",
-    [AccountLimits(rate=0), AccountLimits(daily=-1), AccountLimits(countries=frozenset({"Kenya"}))],
+    [
+        AccountLimits(rate=0),
+        AccountLimits(rate=10**10),
+        AccountLimits(daily=-1),
+        AccountLimits(countries=frozenset({"Kenya"})),
+    ],
 )
 def test_a_limit_that_makes_no_sense_is_refused(world: World, limits: AccountLimits) -> None:
     async def story() -> None:

@@ -98,7 +98,10 @@ def test_a_result_of_too_many_segments_is_refused(world: World) -> None:
     world.run(story)
 
 
-@pytest.mark.parametrize(("name", "text"), [("", "x"), ("x" * 101, "x"), ("x", " "), ("x", "y" * 2001)])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("", "x"), ("x" * 101, "x"), ("x", " "), ("x", "y" * 2001), ("x", "a\0b"), ("a\0", "x")],
+)
 def test_a_template_needs_a_name_and_a_text_of_a_bounded_size(world: World, name: str, text: str) -> None:
     async def story() -> None:
         with pytest.raises(Invalid):

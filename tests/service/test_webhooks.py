@@ -63,7 +63,7 @@ def test_a_message_is_told_to_the_webhooks_of_its_status_once(world: World) -> N
         await world.deliver()
         await world.submit(after=timedelta(hours=1))
         rows = await world.all("SELECT webhook_id, event, url FROM callbacks")
-        assert [tuple(row) for row in rows] == [("sent", "an event", _URL)]
+        assert [row._asdict() for row in rows] == [{"webhook_id": "sent", "event": "an event", "url": _URL}]
 
     world.run(story)
 

@@ -1,0 +1,200 @@
+"""
+One scenario over all five dialects: schedule two messages, read one, cancel the other, deliver, read.
+
+What a dialect has no words for (Emess cannot schedule, and neither it nor the
+form and key API can read or cancel) an operator does through the management API.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from dispatcher.api.app import DIALECTS
+from dispatcher.domain.credential import CredentialKind
+from dispatcher.service import credentials, receipts
+from dispatcher.service.credentials import MANAGE, NewKey
+from dispatcher.settings import Settings
+from tests.api.desk import opened
+from tests.world import World
+
+WANTED, CANCELLED = "+254712345678", "+254712345679"
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Client:
+    """A client of one dialect: the scenario's verbs in its words. By default an operator does them."""
+
+    http: httpx.AsyncClient
+    operator: Mapping[str, str]
+    world: World
+    headers: Mapping[str, str] = field(default_factory=dict)
+    waits: int | str = 10
+    done: int | str = 13
+
+    async def connect(self) -> None:
+        """Get what its requests need."""
+
+    async def send(self, number: str, at: datetime) -> str:
+        raise NotImplementedError
+
+    async def read(self, message: str) -> Any:
+        story = (await self.http.get(f"/manage/v1/messages/{message}", headers=self.operator)).json()
+        return story["message"]["code"]
+
+    async def cancel(self, message: str) -> None:
+        path = f"/manage/v1/messages/{message}/cancel"
+        assert (await self.http.post(path, headers=self.operator)).json() == {"cancelled": 1}
+
+    async def key(self, kind: CredentialKind, dialect: str) -> NewKey:
+        return await credentials.create(self.world.ctx, self.world.caller.account, kind, dialect=dialect)
+
+    async def post(self, path: str, body: Mapping[str, object]) -> Any:
+        response = await self.http.post(path, json=body, headers=self.headers)
+        assert response.is_success, response.text
+        return response.json()
+
+
+class Emess(Client):
+    waits = 11  # it cannot schedule
+
+    async def connect(self) -> None:
+        app = await self.key(CredentialKind.APP, "emess")
+        asked = {"appId": app.name, "secretKey": app.secret}
+        token = (await self.post("/api/v0/auth/token", asked))["token"]
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    async def send(self, number: str, at: datetime) -> str:
+        body = {"number": number, "message": "Hello", "type": "standard"}
+        return str((await self.post("/api/v0/sms/send", body))["id"])
+
+
+class Emsgnow(Client):
+    waits, done = "scheduled", "delivered"
+
+    async def connect(self) -> None:
+        self.headers = {"x-api-key": (await self.key(CredentialKind.API_KEY, "emsgnow")).secret}
+
+    async def send(self, number: str, at: datetime) -> str:
+        body = {"to": number, "from": "SHOP", "message": "Hello", "notBefore": at.isoformat()}
+        return str((await self.post("/sms", body))["trackingId"])
+
+    async def read(self, message: str) -> Any:
+        answer = await self.http.get(f"/sms/{message}", headers=self.headers)
+        return answer.json()["events"][-1]["message"]["status"]
+
+
+class Formpost(Client):
+    async def connect(self) -> None:
+        self.headers = {"X-API-Key": (await self.key(CredentialKind.API_KEY, "formpost")).secret}
+
+    async def send(self, number: str, at: datetime) -> str:
+        body = {"numbers": number, "message_body": "Hello", "schedule_at": at.isoformat()}
+        return str((await self.post("/api/v2/sms/send", body))["message_ids"][0])
+
+
+class Scheduler(Client):
+    async def connect(self) -> None:
+        key = await self.key(CredentialKind.BEARER, "scheduler")
+        self.headers = {"Authorization": f"bearer {key.secret}"}
+
+    async def send(self, number: str, at: datetime) -> str:
+        body = {
+            "message_text": "Hello",
+            "delivery_date": f"{at:%Y-%m-%d %H:%M:%S}",
+            "sender_id": self.world.sender_id,
+            "phone_numbers": number,
+        }
+        return str((await self.post("/api/v1/sms", body))["sms_ids"][number][0])
+
+    async def read(self, message: str) -> Any:
+        return (await self.http.get(f"/api/v1/sms/{message}", headers=self.headers)).json()["status"]
+
+    async def cancel(self, message: str) -> None:
+        answer = await self.http.delete(f"/api/v1/sms/{message}", headers=self.headers)
+        assert answer.json() == {"success": True}
+
+
+class Smsgate(Client):
+    waits, done = "Pending", "Delivered"
+    path = "/api/3rdparty/v1/messages"
+
+    async def connect(self) -> None:
+        login = await self.key(CredentialKind.LOGIN, "smsgate")
+        basic = b64encode(f"{login.name}:{login.secret}".encode()).decode()
+        self.headers = {"Authorization": f"Basic {basic}"}
+
+    async def send(self, number: str, at: datetime) -> str:
+        body = {
+            "phoneNumbers": [number],
+            "textMessage": {"text": "Hello"},
+            "scheduleAt": at.isoformat(),
+        }
+        return str((await self.post(self.path, body))["id"])
+
+    async def read(self, message: str) -> Any:
+        return (await self.http.get(f"{self.path}/{message}", headers=self.headers)).json()["state"]
+
+    async def cancel(self, message: str) -> None:
+        answer = await self.http.delete(f"{self.path}/{message}", headers=self.headers)
+        assert answer.json()["state"] == "Cancelled"
+
+
+CLIENTS: dict[str, type[Client]] = {
+    "emess": Emess,
+    "emsgnow": Emsgnow,
+    "formpost": Formpost,
+    "scheduler": Scheduler,
+    "smsgate": Smsgate,
+}
+
+
+def test_the_scenario_knows_every_dialect() -> None:
+    assert sorted(CLIENTS) == sorted(door.name for door in DIALECTS)
+
+
+@pytest.mark.parametrize("dialect", CLIENTS)
+def test_what_is_scheduled_is_delivered_and_what_is_cancelled_is_not(
+    settings: Settings, dialect: str
+) -> None:
+    world = World(settings.model_copy(update={"jwt_secret": SecretStr("x" * 40)}))
+
+    async def story() -> None:
+        operator = await credentials.create(world.ctx, None, CredentialKind.BEARER, dialect=MANAGE)
+        async with opened(world) as http:
+            client = CLIENTS[dialect](http, {"Authorization": f"Bearer {operator.secret}"}, world)
+            await client.connect()
+            at = (world.time.now() + HOUR).replace(microsecond=0)
+            wanted, unwanted = [await client.send(number, at) for number in (WANTED, CANCELLED)]
+            assert await client.read(wanted) == client.waits
+
+            await client.cancel(unwanted)
+            world.time.at = at
+            await _deliver(world)
+            assert [seen.to for seen in world.sim.seen] == [WANTED]
+
+            await _confirm(world, http)
+            assert await client.read(wanted) == client.done
+            assert await world.balance() == 9_999
+
+    world.run(story)
+
+
+async def _deliver(world: World) -> None:
+    await world.clock.release()
+    await world.clock.fill()
+    await world.deliver()
+
+
+async def _confirm(world: World, http: httpx.AsyncClient) -> None:
+    """Let the provider say that the handset has each message."""
+    for seen in world.sim.seen:
+        body = f"ref-{seen.reference}-{seen.attempt}=13"
+        assert (await http.post("/receipts/sim", content=body)).status_code == 200
+    await receipts.match(world.ctx)
