@@ -66,6 +66,10 @@ _FORBIDDEN: dict[str, dict[str, list[str]]] = {
         "dispatcher.service": ["celery", "fastapi"],
         "dispatcher.store": ["kombu", "starlette.requests"],
     },
+    "speech": {
+        "dispatcher.api.dialects": ["sqlalchemy", "redis.asyncio"],
+        "dispatcher.api.manage": ["psycopg", "httpx"],
+    },
     "dialects": {
         "dispatcher.api.dialects": ["dispatcher.api.dialects.another"],
     },

@@ -1,0 +1,87 @@
+"""Reading the query of GET /messages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.datastructures import QueryParams
+
+from dispatcher.api.dialects.smsgate.form import flag, whole
+from dispatcher.api.dialects.smsgate.moments import read_query
+from dispatcher.api.dialects.smsgate.words import STATUSES, State
+from dispatcher.domain.errors import Invalid
+from dispatcher.domain.status import Status
+from dispatcher.service.tracking import BatchFilter
+
+_USUAL = 20
+_MOST = 100
+_EVERY = frozenset(Status)
+_NOBODY: frozenset[Status] = frozenset()
+_PENDING, _CANCELLED = STATUSES[State.PENDING], STATUSES[State.CANCELLED]
+_SENT, _DELIVERED, _FAILED = (STATUSES[s] for s in (State.SENT, State.DELIVERED, State.FAILED))
+
+WANTED: dict[State, BatchFilter] = {
+    State.PENDING: BatchFilter(some=[_PENDING]),
+    State.CANCELLING: BatchFilter(some=[_NOBODY]),
+    State.CANCELLED: BatchFilter(some=[_CANCELLED], none=_PENDING),
+    State.PROCESSED: BatchFilter(some=[_NOBODY]),
+    # Neither all delivered nor all failed.
+    State.SENT: BatchFilter(some=[_SENT | _FAILED, _SENT | _DELIVERED], none=_PENDING | _CANCELLED),
+    State.DELIVERED: BatchFilter(some=[_DELIVERED], none=_EVERY - _DELIVERED),
+    State.FAILED: BatchFilter(some=[_FAILED], none=_EVERY - _FAILED),
+}
+"""How `state_of` is asked of the database: the same rule, from the other side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which messages are wanted, and how they are shown."""
+
+    wanted: BatchFilter
+    skip: int
+    limit: int
+    newest_first: bool
+    content: bool
+
+
+def read(query: QueryParams, *, device: str) -> Listing:
+    """Read the query; `skip` is the document's word and wins over upstream's `offset`. Raises Invalid."""
+    state = _state(query)
+    some: Sequence[frozenset[Status]] = [] if state is None else WANTED[state].some
+    if query.get("deviceId", device) != device:
+        some = [_NOBODY]
+    sort = query.get("sort", "-created_at")
+    if sort not in ("created_at", "-created_at"):
+        raise Invalid("sort must be created_at or -created_at")
+    return Listing(
+        wanted=BatchFilter(
+            since=_moment(query, "from"),
+            until=_moment(query, "to"),
+            some=some,
+            none=_NOBODY if state is None else WANTED[state].none,
+        ),
+        skip=max(whole(query, "skip" if "skip" in query else "offset", 0), 0),
+        limit=min(max(whole(query, "limit", _USUAL), 1), _MOST),
+        newest_first=sort == "-created_at",
+        content=flag(query, "includeContent"),
+    )
+
+
+def _state(query: QueryParams) -> State | None:
+    told = query.get("state")
+    if not told:
+        return None
+    try:
+        return State(told)
+    except ValueError:
+        raise Invalid(f"state must be one of {', '.join(State)}") from None
+
+
+def _moment(query: QueryParams, name: str) -> datetime | None:
+    told = query.get(name)
+    if not told:
+        return None
+    try:
+        return read_query(told)
+    except ValueError:
+        raise Invalid(f"{name} must be a time as in RFC 3339, such as 2030-01-31T08:30:00Z") from None

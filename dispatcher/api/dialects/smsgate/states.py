@@ -1,0 +1,75 @@
+"""What is told of a message: upstream's state, with the document's createdAt."""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from dispatcher.api.dialects.smsgate.moments import written
+from dispatcher.api.dialects.smsgate.words import WORDS, error_of, state_of
+from dispatcher.domain.status import Status
+from dispatcher.domain.submission import AcceptedBatch
+from dispatcher.service.tracking import TrackedBatch
+
+Body = Mapping[str, object]
+
+
+def device_id(account_id: int) -> str:
+    """Name the one device an account has: 21 characters, always the same."""
+    digest = hashlib.sha256(f"smsgate device of account {account_id}".encode()).digest()
+    return urlsafe_b64encode(digest).decode()[:21]
+
+
+def name_of(batch: AcceptedBatch | TrackedBatch) -> str:
+    """Give the id a message is known by: its producer's own, else ours."""
+    return batch.external_id or str(batch.public_id)
+
+
+def accepted(batch: AcceptedBatch, account_id: int) -> Body:
+    """Tell of a message just accepted."""
+    statuses = [message.status for message in batch.messages]
+    recipients = [_recipient(message.number, message.status, "") for message in batch.messages]
+    first = dict.fromkeys(statuses, batch.accepted_at)
+    return {
+        **_head(name_of(batch), account_id, statuses),
+        "recipients": recipients,
+        "states": _states(first),
+        "createdAt": written(batch.accepted_at),
+    }
+
+
+def tracked(batch: TrackedBatch, account_id: int, *, content: bool) -> Body:
+    """Tell what became of a message; its text only when asked for."""
+    statuses = [message.status for message in batch.messages]
+    text = {"textMessage": {"text": batch.messages[0].text}} if content and batch.messages else {}
+    return {
+        **_head(name_of(batch), account_id, statuses),
+        "recipients": [
+            _recipient(message.number, message.status, message.reason) for message in batch.messages
+        ],
+        "states": _states(batch.first),
+        "createdAt": written(batch.created_at),
+        **text,
+    }
+
+
+def _head(name: str, account_id: int, statuses: Iterable[Status]) -> dict[str, object]:
+    return {
+        "id": name,
+        "deviceId": device_id(account_id),
+        "state": state_of(statuses),
+        "isHashed": False,
+        "isEncrypted": False,
+    }
+
+
+def _recipient(number: str, status: Status, reason: str) -> Body:
+    return {"phoneNumber": number, "state": WORDS[status].state, "error": error_of(status, reason)}
+
+
+def _states(first: Mapping[Status, datetime]) -> Mapping[str, str]:
+    """Tell when a recipient first had each state, the earliest first."""
+    states: dict[str, str] = {}
+    for status, at in sorted(first.items(), key=lambda entry: (entry[1], entry[0])):
+        states.setdefault(WORDS[status].state, written(at))
+    return states

@@ -1,0 +1,126 @@
+"""Webhooks: registered for an event, and what is posted to them."""
+
+from collections.abc import Mapping
+from typing import Annotated
+from uuid import NAMESPACE_URL, uuid5
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from dispatcher.api.body import read_object
+from dispatcher.api.dialects.smsgate import samples
+from dispatcher.api.dialects.smsgate.access import Needs
+from dispatcher.api.dialects.smsgate.form import Form
+from dispatcher.api.dialects.smsgate.moments import written
+from dispatcher.api.dialects.smsgate.order import check_device
+from dispatcher.api.dialects.smsgate.states import device_id
+from dispatcher.api.dialects.smsgate.words import STATUSES, State, error_of
+from dispatcher.api.door import Json
+from dispatcher.api.runtime import Ctx
+from dispatcher.domain.outbox import Happening
+from dispatcher.domain.status import Status
+from dispatcher.domain.submission import Caller
+from dispatcher.service import webhooks
+from dispatcher.service.callbacks import Signature, Worded
+from dispatcher.service.webhooks import Webhook
+
+router = APIRouter(tags=["Webhooks"])
+
+_NEVER_OURS = (
+    "sms:received",
+    "sms:data-received",
+    "sms:batch:received",
+    "sms:batch:data-received",
+    "mms:received",
+    "mms:downloaded",
+    "mms:batch:received",
+    "mms:batch:downloaded",
+    "system:ping",
+    "app:started",
+)
+EVENTS: dict[str, frozenset[Status]] = {
+    "sms:sent": STATUSES[State.SENT],
+    "sms:delivered": STATUSES[State.DELIVERED],
+    "sms:failed": STATUSES[State.FAILED],
+    "sms:cancelled": STATUSES[State.CANCELLED],
+    **{event: frozenset() for event in _NEVER_OURS},
+}
+"""Upstream's events, each with the statuses that mean it; those of received messages are never told."""
+
+_LONGEST_ID = 36
+_TIMES = {
+    "sms:sent": "sentAt",
+    "sms:delivered": "deliveredAt",
+    "sms:failed": "failedAt",
+    "sms:cancelled": "cancelledAt",
+}
+
+
+@router.get("", summary="List webhooks", responses=samples.WEBHOOKS)
+async def show_all(ctx: Ctx, caller: Annotated[Caller, Depends(Needs("webhooks:list"))]) -> Response:
+    """The oldest first."""
+    return Json([_told(webhook, None) for webhook in await webhooks.every(ctx, caller)])
+
+
+@router.post(
+    "",
+    summary="Register a webhook",
+    status_code=201,
+    responses=samples.REGISTERED,
+    openapi_extra=samples.REGISTER,
+)
+async def register(
+    request: Request, ctx: Ctx, caller: Annotated[Caller, Depends(Needs("webhooks:write"))]
+) -> Response:
+    """The same `id` again replaces what was there; without one it is made up."""
+    form = Form(await read_object(request))
+    name = form.name("id", longest=_LONGEST_ID)
+    url, event = form.take("url", str), form.take("event", str)
+    check_device(form, device_id(caller.account.id))
+    if not form.has("url"):
+        form.faults.append("url is required")
+    if event not in EVENTS:
+        form.faults.append("invalid event type")
+    form.check()
+    made = await webhooks.register(
+        ctx, caller, id=name, url=url or "", event=event or "", statuses=EVENTS[event or ""]
+    )
+    return Json(_told(made, form.take("deviceId", str) or None), 201)
+
+
+@router.delete("/{webhook_id:path}", summary="Remove a webhook", status_code=204, responses=samples.REVOKED)
+async def remove(
+    webhook_id: str, ctx: Ctx, caller: Annotated[Caller, Depends(Needs("webhooks:delete"))]
+) -> Response:
+    """One that is not there is removed enough."""
+    await webhooks.remove(ctx, caller, webhook_id)
+    return Response(status_code=204)
+
+
+def wording(happening: Happening) -> Worded:
+    """Word an event for a webhook; its `id` is the same in every try."""
+    payload: dict[str, object] = {
+        "messageId": happening.batch_id,
+        "phoneNumber": happening.number,
+        "sender": happening.sender or "",
+        "recipient": happening.number,
+        "simNumber": None,
+    }
+    if (key := _TIMES.get(happening.event)) is not None:
+        payload[key] = written(happening.at)
+    if (error := error_of(happening.status, happening.reason)) is not None:
+        payload["reason"] = error
+    once = f"{happening.message_id}/{happening.seq}/{happening.webhook_id}"
+    body = {
+        "id": str(uuid5(NAMESPACE_URL, once)),
+        "webhookId": happening.webhook_id,
+        "event": happening.event,
+        "deviceId": device_id(happening.account_id),
+        "payload": payload,
+    }
+    return Worded(body, Signature.TIMESTAMPED)
+
+
+def _told(webhook: Webhook, device: str | None) -> Mapping[str, object]:
+    """Tell of a webhook; it is told of all messages, whatever device was named."""
+    return {"id": webhook.id, "deviceId": device, "url": webhook.url, "event": webhook.event}

@@ -1,0 +1,76 @@
+"""Webhooks: the URLs that producers gave once for an event, for all messages of an account and dialect."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A URL and the event it is told of; `statuses` are those that mean this event, maybe none."""
+
+    id: str
+    url: str
+    event: str
+    statuses: frozenset[Status]
+    created_at: datetime
+
+
+_COLUMNS = "id, url, event, statuses, created_at"
+_OWN = "account_id = :account_id AND dialect = :dialect"
+
+_PUT = text(f"""
+INSERT INTO webhooks (account_id, dialect, id, url, event, statuses)
+VALUES (:account_id, :dialect, :id, :url, :event, CAST(:statuses AS smallint[]))
+ON CONFLICT (account_id, dialect, id)
+DO UPDATE SET url = excluded.url, event = excluded.event, statuses = excluded.statuses
+RETURNING {_COLUMNS}
+""")
+_OTHERS = text(f"SELECT count(*) FROM webhooks WHERE {_OWN} AND id <> :id")
+_ALL = text(f"SELECT {_COLUMNS} FROM webhooks WHERE {_OWN} ORDER BY created_at, id")
+_REMOVE = text(f"DELETE FROM webhooks WHERE {_OWN} AND id = :id")
+
+
+async def put(
+    connection: AsyncConnection,
+    account_id: int,
+    dialect: str,
+    *,
+    id: str,  # noqa: A002 - the column's name
+    url: str,
+    event: str,
+    statuses: Collection[Status],
+) -> Webhook:
+    """Write a webhook, in place of one with the same id."""
+    values = {"account_id": account_id, "dialect": dialect, "id": id, "url": url, "event": event}
+    rows = await connection.execute(_PUT, {**values, "statuses": sorted(int(status) for status in statuses)})
+    return _webhook(rows.one())
+
+
+async def count_others(connection: AsyncConnection, account_id: int, dialect: str, id: str) -> int:  # noqa: A002
+    """Count the webhooks that have another id."""
+    values = {"account_id": account_id, "dialect": dialect, "id": id}
+    return int(await connection.scalar(_OTHERS, values) or 0)
+
+
+async def every(connection: AsyncConnection, account_id: int, dialect: str) -> list[Webhook]:
+    """Read all webhooks of an account and dialect, the oldest first."""
+    rows = await connection.execute(_ALL, {"account_id": account_id, "dialect": dialect})
+    return [_webhook(row) for row in rows]
+
+
+async def remove(connection: AsyncConnection, account_id: int, dialect: str, id: str) -> None:  # noqa: A002
+    """Delete a webhook, if it is there. What was written for it already is still told."""
+    await connection.execute(_REMOVE, {"account_id": account_id, "dialect": dialect, "id": id})
+
+
+def _webhook(row: Row[Any]) -> Webhook:
+    statuses = frozenset(map(Status, row.statuses))
+    return Webhook(row.id, row.url, row.event, statuses, row.created_at)

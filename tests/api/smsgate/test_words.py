@@ -1,0 +1,89 @@
+"""SMS Gateway's dictionary is whole, and its page tells what the document tells."""
+
+from itertools import product
+
+import pytest
+
+from dispatcher.api.dialects.smsgate.listing import WANTED
+from dispatcher.api.dialects.smsgate.states import device_id
+from dispatcher.api.dialects.smsgate.words import FAULTS, STATUSES, WORDS, State, error_of, state_of
+from dispatcher.domain.errors import FaultKind
+from dispatcher.domain.status import Status
+from tests.api.desk import Desk
+from tests.api.smsgate.stage import BASE, NOBODY, ask
+from tests.world import World
+
+
+def test_every_status_has_a_state_and_every_failed_one_a_reason() -> None:
+    assert set(WORDS) == set(Status)
+    for status, word in WORDS.items():
+        assert (word.error is not None) == (word.state is State.FAILED), status
+    assert error_of(Status.EXPIRED) == "TTL expired"
+
+
+def test_nothing_is_ever_processed_or_cancelling() -> None:
+    assert STATUSES[State.PROCESSED] == STATUSES[State.CANCELLING] == frozenset()
+
+
+def test_every_kind_of_fault_has_its_words() -> None:
+    assert set(FAULTS) == set(FaultKind)
+
+
+def test_a_providers_reason_is_told_and_ours_is_not() -> None:
+    assert error_of(Status.FAILED, "code 7") == "sending failed: code 7"
+    assert error_of(Status.EXPIRED, "its window is over; last: busy") == "TTL expired"
+    assert error_of(Status.SENT, "accepted") is None
+
+
+@pytest.mark.parametrize(
+    ("statuses", "state"),
+    [
+        ([12, 90, 11, 13], "Pending"),
+        ([12, 90, 13, 30], "Cancelled"),
+        ([30, 27], "Failed"),
+        ([13, 13], "Delivered"),
+        ([13, 30], "Sent"),
+        ([12, 13], "Sent"),
+        ([12, 30], "Sent"),
+        ([10], "Pending"),
+        ([], "Sent"),
+    ],
+)
+def test_any_pending_goes_before_any_cancelled_all_failed_all_delivered_and_else_it_is_sent(
+    statuses: list[int], state: str
+) -> None:
+    assert state_of(map(Status, statuses)) == state
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_a_filter_by_state_finds_exactly_the_messages_that_show_this_state(length: int) -> None:
+    kinds = [Status.PENDING, Status.SENT, Status.RECEIVED, Status.EXPIRED, Status.WITHDRAWN]
+    for statuses in product(kinds, repeat=length):
+        for state, wanted in WANTED.items():
+            has_all = all(any(status in some for status in statuses) for some in wanted.some)
+            found = has_all and not any(status in wanted.none for status in statuses)
+            assert found == (state_of(statuses) is state), (statuses, state)
+
+
+def test_the_device_id_has_21_characters_and_is_the_accounts_own() -> None:
+    ids = {device_id(account_id) for account_id in range(1000)}
+    assert len(ids) == 1000
+    assert {len(one) for one in ids} == {21}
+    assert device_id(7) == device_id(7)
+
+
+def test_the_openapi_tells_the_documents_operations_and_both_ways_in(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        desk.http.auth = NOBODY
+        page = await desk.http.get(f"{BASE}/docs")
+        assert (page.status_code, f"{BASE}/openapi.json" in page.text) == (200, True)
+        api = (await desk.http.get(f"{BASE}/openapi.json")).json()
+        for method, path in [("post", ""), ("get", ""), ("get", "/{message_id}")]:
+            operation = api["paths"][f"{BASE}/messages{path}"][method]
+            assert operation["security"] == [{"Basic": []}, {"Bearer": []}]
+            assert {"200", "401", "403", "429", "500", "503"} <= set(operation["responses"])
+        assert all(path.startswith(BASE) for path in api["paths"])
+        schemes = api["components"]["securitySchemes"]
+        assert {scheme["scheme"] for scheme in schemes.values()} == {"basic", "bearer"}
+
+    ask(world, story)
