@@ -5,7 +5,7 @@ The same text to the same number again, too many critical messages to one
 number, more messages a day than the account may have.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -43,7 +43,7 @@ async def hold(
     if repeat_window:
         since = now - repeat_window
         joined = await brakes.same(connection, account_id, numbers, examined.text, since=since)
-        if any(not _may_join(ctx, caller, earlier) for earlier in joined.values()):
+        if not _may_join(ctx, caller, joined, of=set(numbers)):
             raise _repeated(max(joined.values(), key=lambda earlier: earlier.created_at), repeat_window, now)
     if hourly:
         new = [number for number in numbers if number not in joined]
@@ -67,9 +67,18 @@ async def count(ctx: Context, connection: AsyncConnection, caller: Caller, messa
         raise TooMany(f"the account may send {most} messages a day", retry_after=midnight - now)
 
 
-def _may_join(ctx: Context, caller: Caller, earlier: Earlier) -> bool:
-    """Ids stay in their dialect: what came in by another one cannot be answered with."""
-    return ctx.settings.repeat_policy is RepeatPolicy.JOIN and earlier.dialect == caller.dialect
+def _may_join(ctx: Context, caller: Caller, joined: Mapping[str, Earlier], *, of: Set[str]) -> bool:
+    """
+    Tell whether repeats can be answered with what is there.
+
+    Ids stay in their dialect, so what came in by another one cannot; nor can
+    a whole submission that repeats parts of several batches: it would have none.
+    """
+    if ctx.settings.repeat_policy is RepeatPolicy.REFUSE:
+        return not joined
+    batches = {earlier.batch_id for earlier in joined.values()}
+    is_spread = joined.keys() == of and len(batches) > 1
+    return not is_spread and all(earlier.dialect == caller.dialect for earlier in joined.values())
 
 
 def _repeated(earlier: Earlier, window: timedelta, now: datetime) -> TooMany:

@@ -212,7 +212,7 @@ async def _write(
     """Write what is new; what repeats a message of a moment ago is answered with that one."""
     recipients, submission = order.examined.recipients, order.submission
     new = [recipient for recipient in recipients if recipient.number.e164 not in joined]
-    if joined and not new and len({earlier.batch_id for earlier in joined.values()}) == 1:
+    if joined and not new:
         return _Accepted(_earlier_batch(order, around, joined), (), around.to_lane, None)
     messages = [bear(recipient, order.examined, around) for recipient in new]
     batch = intake.NewBatch(

@@ -125,11 +125,14 @@ def test_every_answer_is_a_documented_one(
 ) -> None:
     url, headers = api
 
+    says_501 = "501" in operation.definition.raw["responses"]  # what SMS Gateway has and we have not
+
     @given(case=operation.as_strategy(generation_mode=mode))
     @examples(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     def ask(case: Case[Any]) -> None:
         # The key endpoints revoke keys: they get another account's.
         shown = headers["keys" if "-key" in operation.path else name]
-        case.call_and_validate(base_url=url, headers=shown, checks=CHECKS)
+        checks = [check for check in CHECKS if check is not not_a_server_error or not says_501]
+        case.call_and_validate(base_url=url, headers=shown, checks=checks)
 
     ask()

@@ -222,3 +222,15 @@ def test_a_repeat_through_another_dialect_is_refused_as_its_ids_would_mean_nothi
             await world.submit(caller=Caller(world.caller.account, "another"))
 
     world.run(story)
+
+
+def test_a_repeat_of_parts_of_several_batches_is_refused(settings: Settings) -> None:
+    world = _world(settings, repeat_window=60, repeat_policy=RepeatPolicy.JOIN)
+
+    async def story() -> None:
+        await world.submit(NUMBER)
+        await world.submit(OTHER)
+        with pytest.raises(TooMany):
+            await world.submit([NUMBER, OTHER])
+
+    world.run(story)

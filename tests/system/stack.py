@@ -151,7 +151,7 @@ class Stack:
     def _providers(self) -> list[dict[str, Any]]:
         receipt_url = str(self.api.base_url.join("/receipts/sandbox"))
         options = http_options(str(self.sandbox.base_url), receipt_url=receipt_url, receipt_secret=_SECRET)
-        return [{"name": "sandbox", "plugin": "http", "options": options, "tps": self._tps}]
+        return [{"name": "sandbox", "plugin": "http", "options": options, "tps": self._tps, "takes": "both"}]
 
     def _environment(self, database_url: str, redis_url: str) -> dict[str, str]:
         return {

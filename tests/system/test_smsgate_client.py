@@ -1,0 +1,120 @@
+"""SMS Gateway's own TypeScript client, unchanged, against a running stack."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.bootstrap import open_context
+from dispatcher.domain.credential import CredentialKind
+from dispatcher.service import accounts, credentials
+from dispatcher.service.credentials import NewKey
+from dispatcher.settings import Settings
+from tests.system.stack import Stack, running_stack, until
+
+SCRIPT = Path(__file__).parent / "smsgate_client.mjs"
+PACKAGE = "android-sms-gateway@3.0.0"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="node is missing"),
+]
+
+
+@dataclass
+class Receiver:
+    """A producer's web server that keeps what it is told."""
+
+    url: str = ""
+    told: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            receiver.told.append((dict(self.headers), body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_it_sends_polls_to_delivered_lists_cancels_and_hears_by_webhook(tmp_path: Path) -> None:
+    module = _install(tmp_path)
+    settings = {"DISPATCHER_CALLBACK_PRIVATE": "true"}
+    with receiving() as receiver, running_stack(tmp_path / "stack", settings=settings) as stack:
+        login, secret = asyncio.run(_login(stack))
+        done = _run(module, stack, login, receiver)
+        assert done["sent"]["state"] == "Pending"
+        assert done["state"]["state"] == "Delivered"
+        assert done["state"]["recipients"] == [
+            {"phoneNumber": "+254712345678", "state": "Delivered", "error": None}
+        ]
+        assert [item["state"] for item in done["list"]] == ["Pending", "Delivered"]
+        assert done["cancelled"]["state"] == "Cancelled"
+        assert done["webhook"] in done["webhooks"]
+        assert len(done["devices"]) == 1
+        assert done["health"]["status"] == "pass"
+        assert stack.stats()["submits"] == 1
+        until(lambda: len(receiver.told) == 1, seconds=30, what="the webhook is told")
+        _check(receiver, done, secret)
+
+
+def _check(receiver: Receiver, done: dict[str, Any], secret: str) -> None:
+    [(headers, body)] = receiver.told
+    signed = body + headers["X-Timestamp"].encode()
+    assert headers["X-Signature"] == hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    told = json.loads(body)
+    assert (told["event"], told["webhookId"]) == ("sms:delivered", done["webhook"]["id"])
+    assert told["payload"]["messageId"] == done["sent"]["id"]
+    assert told["payload"]["phoneNumber"] == "+254712345678"
+
+
+def _install(directory: Path) -> Path:
+    """Install the client; it is an ES module that does not say so, hence the copy."""
+    command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+    subprocess.run([*command, "--prefix", str(directory), PACKAGE], check=True, capture_output=True)
+    dist = directory / "node_modules" / "android-sms-gateway" / "dist" / "index.js"
+    return Path(shutil.copy(dist, directory / "client.mjs"))
+
+
+async def _login(stack: Stack) -> tuple[NewKey, str]:
+    settings = Settings(database_url=stack.database_url, redis_url=stack.redis_url)
+    async with open_context(settings, name="test") as ctx:
+        account = await accounts.find(ctx, "demo")
+        login = await credentials.create(ctx, account, CredentialKind.LOGIN, dialect="smsgate")
+        return login, await accounts.callback_secret(ctx, account)
+
+
+def _run(module: Path, stack: Stack, login: NewKey, receiver: Receiver) -> dict[str, Any]:
+    base = str(stack.api.base_url.join("/api/3rdparty/v1"))
+    command = ["node", str(SCRIPT), str(module), base, str(login.name), login.secret, receiver.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
