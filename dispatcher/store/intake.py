@@ -95,7 +95,17 @@ async def insert(
 
     Raises AlreadyExists when the account has a batch with this external id.
     """
-    shared = {
+    shared = _shared(batch, now)
+    batch_id = await connection.scalar(_BATCH, {**shared, **_of_batch(batch)})
+    if batch_id is None:
+        raise AlreadyExists(f"there is a batch with the id {batch.external_id!r} already")
+    calls_back = batch.callback_url is not None
+    values = {**shared, **_of_messages(messages), "batch_id": batch_id, "calls_back": calls_back}
+    return int(batch_id), [row.id for row in await connection.execute(_MESSAGES, values)]
+
+
+def _shared(batch: NewBatch, now: datetime) -> dict[str, object]:
+    return {
         "account_id": batch.account_id,
         "sender_id": batch.sender_id,
         "tier": batch.tier.value,
@@ -103,38 +113,31 @@ async def insert(
         "not_after": batch.window.not_after,
         "now": now,
     }
-    batch_id = await connection.scalar(
-        _BATCH,
-        {
-            **shared,
-            "public_id": batch.public_id,
-            "dialect": batch.dialect,
-            "external_id": batch.external_id,
-            "client_id": batch.client_id,
-            "callback_url": batch.callback_url,
-            "template_id": batch.template_id,
-        },
-    )
-    if batch_id is None:
-        raise AlreadyExists(f"there is a batch with the id {batch.external_id!r} already")
-    rows = await connection.execute(
-        _MESSAGES,
-        {
-            **shared,
-            "batch_id": batch_id,
-            "calls_back": batch.callback_url is not None,
-            "public_ids": [m.public_id for m in messages],
-            "numbers": [m.number for m in messages],
-            "given": [m.number_as_given for m in messages],
-            "countries": [m.country for m in messages],
-            "texts": [m.text for m in messages],
-            "segments": [m.segments for m in messages],
-            "charged": [m.charged for m in messages],
-            "statuses": [int(m.status) for m in messages],
-            "places": [m.place and m.place.value for m in messages],
-            "wakes": [m.wake_at for m in messages],
-            "reasons": [m.reason for m in messages],
-            "tests": [m.is_test for m in messages],
-        },
-    )
-    return int(batch_id), [row.id for row in rows]
+
+
+def _of_batch(batch: NewBatch) -> dict[str, object]:
+    return {
+        "public_id": batch.public_id,
+        "dialect": batch.dialect,
+        "external_id": batch.external_id,
+        "client_id": batch.client_id,
+        "callback_url": batch.callback_url,
+        "template_id": batch.template_id,
+    }
+
+
+def _of_messages(messages: Sequence[NewMessage]) -> dict[str, object]:
+    return {
+        "public_ids": [m.public_id for m in messages],
+        "numbers": [m.number for m in messages],
+        "given": [m.number_as_given for m in messages],
+        "countries": [m.country for m in messages],
+        "texts": [m.text for m in messages],
+        "segments": [m.segments for m in messages],
+        "charged": [m.charged for m in messages],
+        "statuses": [int(m.status) for m in messages],
+        "places": [m.place and m.place.value for m in messages],
+        "wakes": [m.wake_at for m in messages],
+        "reasons": [m.reason for m in messages],
+        "tests": [m.is_test for m in messages],
+    }

@@ -20,6 +20,8 @@ _TABLES = (
     "submissions",
 )
 
+_AT = sa.DateTime(timezone=True)
+
 _APPEND_ONLY = """
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -35,6 +37,7 @@ def upgrade() -> None:
     _senders()
     _batches()
     _messages()
+    _message_indexes()
     _ledger()
     _message_events()
     _receipts()
@@ -60,12 +63,12 @@ def _accounts() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("balance", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("default_country", sa.Text(), nullable=True),
+        sa.Column("default_country", sa.Text()),
         sa.Column("timezone", sa.Text(), server_default="UTC", nullable=False),
-        sa.Column("critical_validity", sa.Interval(), nullable=True),
-        sa.Column("standard_validity", sa.Interval(), nullable=True),
-        sa.Column("bulk_validity", sa.Interval(), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("critical_validity", sa.Interval()),
+        sa.Column("standard_validity", sa.Interval()),
+        sa.Column("bulk_validity", sa.Interval()),
+        sa.Column("created_at", _AT, server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("default_country ~ '^[A-Z]{2}$'", name=op.f("ck_accounts_default_country")),
         sa.CheckConstraint("name <> ''", name=op.f("ck_accounts_name")),
         sa.CheckConstraint("balance >= 0", name=op.f("ck_accounts_balance")),
@@ -82,10 +85,10 @@ def _credentials() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("hint", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", _AT, server_default=sa.text("now()"), nullable=False),
+        sa.Column("expires_at", _AT),
+        sa.Column("revoked_at", _AT),
+        sa.Column("last_used_at", _AT),
         sa.CheckConstraint("octet_length(digest) = 32", name=op.f("ck_credentials_digest")),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_credentials_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_credentials")),
@@ -101,8 +104,8 @@ def _senders() -> None:
         sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("is_default", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("disabled_at", _AT),
+        sa.Column("created_at", _AT, server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("name <> ''", name=op.f("ck_senders_name")),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_senders_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_senders")),
@@ -121,10 +124,10 @@ def _batches() -> None:
         sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("dialect", sa.Text(), nullable=False),
         sa.Column("tier", sa.Text(), nullable=False),
-        sa.Column("sender_id", sa.BigInteger(), nullable=True),
-        sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sender_id", sa.BigInteger()),
+        sa.Column("not_before", _AT, nullable=False),
+        sa.Column("not_after", _AT, nullable=False),
+        sa.Column("created_at", _AT, nullable=False),
         sa.CheckConstraint("tier IN ('critical', 'standard', 'bulk')", name=op.f("ck_batches_tier")),
         sa.CheckConstraint("not_before < not_after", name=op.f("ck_batches_window")),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_batches_account_id")),
@@ -142,7 +145,7 @@ def _messages() -> None:
         sa.Column("public_id", sa.Uuid(), nullable=False),
         sa.Column("batch_id", sa.BigInteger(), nullable=False),
         sa.Column("account_id", sa.BigInteger(), nullable=False),
-        sa.Column("sender_id", sa.BigInteger(), nullable=True),
+        sa.Column("sender_id", sa.BigInteger()),
         sa.Column("tier", sa.Text(), nullable=False),
         sa.Column("number", sa.Text(), nullable=False),
         sa.Column("number_as_given", sa.Text(), nullable=False),
@@ -150,19 +153,19 @@ def _messages() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("segments", sa.SmallInteger(), nullable=False),
         sa.Column("charged", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("not_before", _AT, nullable=False),
+        sa.Column("not_after", _AT, nullable=False),
         sa.Column("status", sa.SmallInteger(), nullable=False),
-        sa.Column("place", sa.Text(), nullable=True),
-        sa.Column("wake_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("place", sa.Text()),
+        sa.Column("wake_at", _AT),
         sa.Column("seq", sa.Integer(), server_default="1", nullable=False),
         sa.Column("attempt", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("deferrals", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("doubts", sa.SmallInteger(), server_default="0", nullable=False),
-        sa.Column("provider", sa.Text(), nullable=True),
+        sa.Column("provider", sa.Text()),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("moved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_at", _AT, nullable=False),
+        sa.Column("moved_at", _AT, nullable=False),
         sa.CheckConstraint(
             "(wake_at IS NOT NULL) OR place IS NULL OR place = 'ready'", name=op.f("ck_messages_wake_at")
         ),
@@ -194,49 +197,22 @@ def _messages() -> None:
             "autovacuum_vacuum_cost_delay": 0,
         },
     )
-    op.create_index(op.f("ix_messages_batch_id"), "messages", ["batch_id"], unique=False)
-    op.create_index(
-        "ix_messages_expire",
-        "messages",
-        ["not_after"],
-        unique=False,
-        postgresql_where=sa.text("place IN ('held', 'ready', 'lane')"),
-    )
-    op.create_index(
-        "ix_messages_fill",
-        "messages",
-        ["tier", "account_id", "id"],
-        unique=False,
-        postgresql_where=sa.text("place = 'ready'"),
-    )
-    op.create_index(
-        "ix_messages_lane",
-        "messages",
-        ["tier", "wake_at"],
-        unique=False,
-        postgresql_where=sa.text("place = 'lane'"),
-    )
-    op.create_index(
-        "ix_messages_no_receipt",
-        "messages",
-        ["wake_at"],
-        unique=False,
-        postgresql_where=sa.text("status = 12 AND wake_at IS NOT NULL"),
-    )
-    op.create_index(
-        "ix_messages_release",
-        "messages",
-        ["wake_at"],
-        unique=False,
-        postgresql_where=sa.text("place = 'held'"),
-    )
-    op.create_index(
-        "ix_messages_rescue",
-        "messages",
-        ["wake_at"],
-        unique=False,
-        postgresql_where=sa.text("place = 'worker'"),
-    )
+
+
+_LOOKS = {
+    "expire": (["not_after"], "place IN ('held', 'ready', 'lane')"),
+    "fill": (["tier", "account_id", "id"], "place = 'ready'"),
+    "lane": (["tier", "wake_at"], "place = 'lane'"),
+    "no_receipt": (["wake_at"], "status = 12 AND wake_at IS NOT NULL"),
+    "release": (["wake_at"], "place = 'held'"),
+    "rescue": (["wake_at"], "place = 'worker'"),
+}
+
+
+def _message_indexes() -> None:
+    op.create_index(op.f("ix_messages_batch_id"), "messages", ["batch_id"])
+    for duty, (columns, rows) in _LOOKS.items():
+        op.create_index(f"ix_messages_{duty}", "messages", columns, postgresql_where=sa.text(rows))
 
 
 def _ledger() -> None:
@@ -246,10 +222,10 @@ def _ledger() -> None:
         sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
-        sa.Column("batch_id", sa.BigInteger(), nullable=True),
-        sa.Column("message_id", sa.BigInteger(), nullable=True),
+        sa.Column("batch_id", sa.BigInteger()),
+        sa.Column("message_id", sa.BigInteger()),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("at", _AT, server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("(kind = 'charge') = (amount < 0)", name=op.f("ck_ledger_sign")),
         sa.CheckConstraint("(kind = 'charge') = (batch_id IS NOT NULL)", name=op.f("ck_ledger_batch")),
         sa.CheckConstraint("(kind = 'refund') = (message_id IS NOT NULL)", name=op.f("ck_ledger_message")),
@@ -270,9 +246,9 @@ def _message_events() -> None:
         "message_events",
         sa.Column("message_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("at", _AT, nullable=False),
         sa.Column("status", sa.SmallInteger(), nullable=False),
-        sa.Column("provider", sa.Text(), nullable=True),
+        sa.Column("provider", sa.Text()),
         sa.Column("attempt", sa.SmallInteger(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.CheckConstraint(
@@ -289,14 +265,14 @@ def _receipts() -> None:
         "receipts",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("provider", sa.Text(), nullable=False),
-        sa.Column("ref", sa.Text(), nullable=True),
-        sa.Column("reference", sa.Uuid(), nullable=True),
-        sa.Column("status", sa.SmallInteger(), nullable=True),
+        sa.Column("ref", sa.Text()),
+        sa.Column("reference", sa.Uuid()),
+        sa.Column("status", sa.SmallInteger()),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
-        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("wake_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("received_at", _AT, nullable=False),
+        sa.Column("wake_at", _AT),
         sa.Column("tries", sa.SmallInteger(), server_default="0", nullable=False),
-        sa.Column("message_id", sa.BigInteger(), nullable=True),
+        sa.Column("message_id", sa.BigInteger()),
         sa.Column("verdict", sa.Text(), server_default="new", nullable=False),
         sa.CheckConstraint("(wake_at IS NOT NULL) = (verdict = 'new')", name=op.f("ck_receipts_wake_at")),
         sa.CheckConstraint(
@@ -330,8 +306,8 @@ def _submissions() -> None:
         sa.Column("message_id", sa.BigInteger(), nullable=False),
         sa.Column("attempt", sa.SmallInteger(), nullable=False),
         sa.Column("part", sa.SmallInteger(), nullable=False),
-        sa.Column("status", sa.SmallInteger(), nullable=True),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("status", sa.SmallInteger()),
+        sa.Column("at", _AT, nullable=False),
         sa.CheckConstraint(
             "status IN (10, 11, 12, 13, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 38, 39, 90)",
             name=op.f("ck_submissions_status"),

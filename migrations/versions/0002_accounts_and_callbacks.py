@@ -26,6 +26,7 @@ def upgrade() -> None:
     _idempotency_keys()
     _webhooks()
     _callbacks()
+    _callback_indexes()
 
 
 def downgrade() -> None:
@@ -256,6 +257,9 @@ def _callbacks() -> None:
         ),
         sa.CheckConstraint("(wake_at IS NOT NULL) = (state = 'waiting')", name=op.f("ck_callbacks_wake_at")),
     )
+
+
+def _callback_indexes() -> None:
     op.create_index(
         "ix_callbacks_turn",
         "callbacks",

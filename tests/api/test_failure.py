@@ -25,5 +25,6 @@ def test_an_error_becomes_the_status_of_its_narrowest_kind(error: DispatchError,
 
 def test_a_client_learns_nothing_of_a_bug_or_a_setting() -> None:
     assert failure_of(KeyError("secret")) == CRASHED
-    assert failure_of(Misconfigured("secret")) == CRASHED
+    misconfigured = failure_of(Misconfigured("secret"))
+    assert (misconfigured.status, misconfigured.message) == (CRASHED.status, CRASHED.message)
     assert CRASHED.status is HTTPStatus.INTERNAL_SERVER_ERROR

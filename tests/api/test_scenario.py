@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -35,8 +35,8 @@ class Client:
     operator: Mapping[str, str]
     world: World
     headers: Mapping[str, str] = field(default_factory=dict)
-    waits: int | str = 10
-    done: int | str = 13
+    waits: ClassVar[int | str] = 10
+    done: ClassVar[int | str] = 13
 
     async def connect(self) -> None:
         """Get what its requests need."""

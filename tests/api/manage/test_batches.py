@@ -1,7 +1,7 @@
 """Batches over the management API: submitted for an account, listed, counted, taken back."""
 
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -179,7 +179,7 @@ def test_a_batch_is_counted_by_status_and_what_is_left_of_it_taken_back(world: W
     manage(world, story)
 
 
-@pytest.mark.parametrize("name", ["99", "x", str(uuid4())])
+@pytest.mark.parametrize("name", ["99", "x", "26ffdcde-4260-4866-a288-52d04ef512d8"])
 def test_what_names_no_batch_is_404(world: World, name: str) -> None:
     async def story(office: Office) -> None:
         await office.refused("GET", f"/batches/{name}", 404)

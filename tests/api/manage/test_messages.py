@@ -1,7 +1,6 @@
 """Messages over the management API: found, explained, taken back."""
 
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 
@@ -122,7 +121,7 @@ def test_a_message_is_told_with_its_time_line_and_its_explanation(world: World) 
     manage(world, story)
 
 
-@pytest.mark.parametrize("name", ["99", "x", "-1", "9" * 30, str(uuid4()), "%00"])
+@pytest.mark.parametrize("name", ["99", "x", "-1", "9" * 30, "26ffdcde-4260-4866-a288-52d04ef512d8", "%00"])
 @pytest.mark.parametrize(("method", "below"), [("GET", ""), ("POST", "/cancel")])
 def test_what_names_no_message_is_404(world: World, name: str, method: str, below: str) -> None:
     async def story(office: Office) -> None:
