@@ -24,6 +24,7 @@ from dispatcher.api.door import PROBLEM, Claim, Door, problem
 from dispatcher.api.failure import CRASHED, UNCLAIMED, failure_of, too_large
 from dispatcher.api.runtime import Runtime
 from dispatcher.domain.errors import DispatchError, Misconfigured
+from dispatcher.domain.trace import read_traceparent, trace_id
 
 log = structlog.get_logger()
 
@@ -94,7 +95,7 @@ class Front:
         state = {**scope.get("state", {}), "runtime": self._runtime}
         scope = {**scope, "root_path": scope.get("root_path", "") + prefix, "state": state}
         answer = _Answer(send, request_id, door, scope)
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id, **_trace(scope)):
             try:
                 await self._answer(scope, receive, answer, door, claim)
             finally:
@@ -188,6 +189,11 @@ def _request_id(scope: Scope) -> str:
     """Give the client's own id if it is fit for a log line, else a new one."""
     told = Headers(scope=scope).get("x-request-id", "")
     return told if _REQUEST_ID.fullmatch(told) else uuid4().hex
+
+
+def _trace(scope: Scope) -> dict[str, str]:
+    traceparent = read_traceparent(Headers(scope=scope).get("traceparent"))
+    return {} if traceparent is None else {"trace_id": trace_id(traceparent)}
 
 
 def _announced(scope: Scope) -> int:

@@ -3,12 +3,14 @@
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from fastapi import Request
 from starlette.responses import Response
 
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.submission import AcceptedBatch, Answer, Caller, Once, Submission
+from dispatcher.domain.trace import read_traceparent
 from dispatcher.service.context import Context
 from dispatcher.service.submit import submit, submit_once
 
@@ -24,12 +26,14 @@ async def accept(
     answer: Callable[[AcceptedBatch], Response],
 ) -> Response:
     """
-    Submit, and answer with what `answer` makes of the batch.
+    Submit, and answer with what `answer` makes of the batch. The request's
+    trace is followed into the provider call.
 
     With an Idempotency-Key that came before, the first answer is given again.
     Raises what `submit` does, KeyReused and StillRunning, and Invalid for a
     key that is none.
     """
+    submission = replace(submission, traceparent=read_traceparent(request.headers.get("traceparent")))
     key = request.headers.get("idempotency-key")
     if key is None:
         return answer(await submit(ctx, caller, submission))

@@ -7,6 +7,7 @@ from uuid import UUID
 from dispatcher.domain.provider import Outcome, Outgoing
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import Tier
+from dispatcher.domain.trace import onward
 from dispatcher.domain.window import Window
 
 
@@ -36,6 +37,7 @@ class Due:
     doubts: int
     is_test: bool = False
     opted_out: bool = False
+    traceparent: str | None = None
 
     def outgoing(self, attempt: int) -> Outgoing:
         """Build what a provider gets. Our reference stays the same in every attempt."""
@@ -48,7 +50,13 @@ class Due:
             tier=self.tier,
             attempt=attempt,
             not_after=self.window.not_after,
+            traceparent=self._traceparent(attempt),
         )
+
+    def _traceparent(self, attempt: int) -> str | None:
+        if self.traceparent is None:
+            return None
+        return onward(self.traceparent, reference=str(self.public_id), attempt=attempt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class Outgoing:
     tier: Tier
     attempt: int
     not_after: datetime
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

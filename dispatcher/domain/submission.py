@@ -116,6 +116,7 @@ class Submission:
     external_id: str | None = None
     client_id: str = ""
     callback_url: str | None = None
+    traceparent: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("not_before", "not_after"):

@@ -226,6 +226,7 @@ async def _write(
         client_id=submission.client_id,
         callback_url=submission.callback_url,
         template_id=order.template_id,
+        traceparent=submission.traceparent,
     )
     batch_id, ids = await intake.insert(connection, batch, messages, now=around.now)
     fresh = [

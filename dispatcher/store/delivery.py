@@ -18,7 +18,7 @@ from dispatcher.store.moves import EVENTS, RETURNED, move
 _READ = text("""
 SELECT m.id, m.public_id, m.account_id, m.tier, m.number, m.country, s.name AS sender,
        s.disabled_at IS NULL AS sender_usable, m.text, m.segments, m.not_before, m.not_after,
-       m.attempt, m.deferrals, m.doubts, m.is_test,
+       m.attempt, m.deferrals, m.doubts, m.is_test, m.traceparent,
        EXISTS (
            SELECT 1 FROM opt_outs o WHERE o.account_id = m.account_id AND o.number = m.number
              AND (o.sender_id IS NULL OR o.sender_id = m.sender_id)
@@ -297,4 +297,5 @@ def _due(row: Row[tuple[object, ...]]) -> Due:
         doubts=row.doubts,
         is_test=row.is_test,
         opted_out=bool(row.opted_out),
+        traceparent=row.traceparent,
     )

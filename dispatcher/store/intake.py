@@ -29,6 +29,7 @@ class NewBatch:
     client_id: str = ""
     callback_url: str | None = None
     template_id: int | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,11 @@ moved AS (
     INSERT INTO messages AS m (
         public_id, batch_id, account_id, sender_id, tier, number, number_as_given, country, text, segments,
         charged, not_before, not_after, status, place, wake_at, reason, is_test, calls_back,
-        created_at, moved_at
+        traceparent, created_at, moved_at
     )
     SELECT public_id, :batch_id, :account_id, :sender_id, :tier, number, number_as_given, country, text,
            segments, charged, :not_before, :not_after, status, place, wake_at, reason, is_test, :calls_back,
-           :now, :now
+           CAST(:traceparent AS text), :now, :now
     FROM given ORDER BY ord
     RETURNING {RETURNED}
 ),
@@ -111,6 +112,7 @@ def _shared(batch: NewBatch, now: datetime) -> dict[str, object]:
         "tier": batch.tier.value,
         "not_before": batch.window.not_before,
         "not_after": batch.window.not_after,
+        "traceparent": batch.traceparent,
         "now": now,
     }
 

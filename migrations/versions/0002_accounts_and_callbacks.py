@@ -34,7 +34,7 @@ def downgrade() -> None:
     op.drop_index("ix_messages_number", "messages")
     op.drop_index("uq_batches_external_id", "batches")
     for table, columns in {
-        "messages": ("is_test", "calls_back"),
+        "messages": ("is_test", "calls_back", "traceparent"),
         "batches": ("external_id", "client_id", "callback_url", "template_id"),
     }.items():
         for column in columns:
@@ -187,6 +187,7 @@ def _batches_and_messages() -> None:
         op.add_column(
             "messages", sa.Column(name, sa.Boolean(), server_default=sa.text("false"), nullable=False)
         )
+    op.add_column("messages", sa.Column("traceparent", sa.Text()))
     op.create_index("ix_messages_number", "messages", ["number", "created_at"])
 
 

@@ -198,3 +198,24 @@ async def _confirm(world: World, http: httpx.AsyncClient) -> None:
         body = f"ref-{seen.reference}-{seen.attempt}=13"
         assert (await http.post("/receipts/sim", content=body)).status_code == 200
     await receipts.match(world.ctx)
+
+
+@pytest.mark.parametrize("dialect", CLIENTS)
+def test_a_request_s_trace_is_followed_to_the_provider(settings: Settings, dialect: str) -> None:
+    world = World(settings.model_copy(update={"jwt_secret": SecretStr("x" * 40)}))
+    trace = "0af7651916cd43dd8448eb211c80319c"
+
+    async def story() -> None:
+        async with opened(world) as http:
+            client = CLIENTS[dialect](http, {}, world)
+            await client.connect()
+            http.headers["traceparent"] = f"00-{trace}-b7ad6b7169203331-01"
+            at = (world.time.now() + HOUR).replace(microsecond=0)
+            await client.send(WANTED, at)
+            world.time.at = at
+            await _deliver(world)
+            [seen] = world.sim.seen
+            assert seen.traceparent is not None
+            assert seen.traceparent.startswith(f"00-{trace}-")
+
+    world.run(story)

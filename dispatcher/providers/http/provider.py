@@ -72,7 +72,11 @@ class HttpProvider:
         return self._client.build_request(
             options.method,
             self._url.copy_merge_params(query) if query else self._url,
-            headers=fill_fields(options.headers, values) | self._headers,
+            headers=fill_fields(options.headers, values) | self._headers | _trace(message),
             json=None if options.body_json is None else fill_json(options.body_json, values),
             data=None if options.body_form is None else fill_fields(options.body_form, values),
         )
+
+
+def _trace(message: Outgoing) -> dict[str, str]:
+    return {} if message.traceparent is None else {"traceparent": message.traceparent}

@@ -79,6 +79,7 @@ messages = Table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("is_test", Boolean, nullable=False, server_default=false()),
     Column("calls_back", Boolean, nullable=False, server_default=false()),
+    Column("traceparent", Text),
     at("created_at"),
     at("moved_at"),
     CheckConstraint(f"status IN ({STATUSES})", "status"),

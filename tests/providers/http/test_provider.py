@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -30,7 +31,9 @@ MESSAGE = Outgoing(
 )
 
 
-def send(answer: httpx.Response, **options: Any) -> tuple[Outcome, httpx.Request]:
+def send(
+    answer: httpx.Response, message: Outgoing = MESSAGE, **options: Any
+) -> tuple[Outcome, httpx.Request]:
     got: list[httpx.Request] = []
 
     def serve(request: httpx.Request) -> httpx.Response:
@@ -40,7 +43,7 @@ def send(answer: httpx.Response, **options: Any) -> tuple[Outcome, httpx.Request
     async def work() -> Outcome:
         config = ProviderConfig("acme", "http", {"url": "https://provider.example/send"} | options)
         provider = HttpProvider(config, transport=httpx.MockTransport(serve))
-        (outcome,) = await provider.send([MESSAGE], lambda: True)
+        (outcome,) = await provider.send([message], lambda: True)
         await provider.close()
         return outcome
 
@@ -59,6 +62,12 @@ def test_a_json_body_carries_the_message() -> None:
     _, request = send(httpx.Response(200), json={"to": ["{to}"], "body": "{text}", "n": "{segments}"})
     assert json.loads(request.content) == {"to": ["+254701234567"], "body": "héllo & more", "n": 1}
     assert request.headers["content-type"] == "application/json"
+
+
+def test_the_trace_goes_along_in_its_header() -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    _, request = send(httpx.Response(200), replace(MESSAGE, traceparent=trace), json={"to": "{to}"})
+    assert request.headers["traceparent"] == trace
 
 
 def test_a_form_carries_the_message() -> None:
