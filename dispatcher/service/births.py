@@ -18,7 +18,7 @@ from dispatcher.store.intake import NewMessage
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is the same for all messages of a submission."""
+    """What is the same for all messages of a submission; `opted_out` names account, sender and number."""
 
     ctx: Context
     caller: Caller
@@ -26,7 +26,7 @@ class Circumstances:
     window: Window
     now: datetime
     sender_id: int | None
-    opted_out: Collection[str]
+    opted_out: Collection[tuple[int, int | None, str]]
     to_lane: bool
     covered: bool
 
@@ -43,8 +43,6 @@ def bear(recipient: Recipient, examined: Examined, around: Circumstances) -> New
         number=number.e164,
         number_as_given=recipient.given,
         country=number.country,
-        text=examined.text,
-        segments=examined.segments,
         charged=0 if is_free else around.ctx.settings.price_list.of(number.country, examined.segments),
         status=status,
         place=place,
@@ -61,7 +59,7 @@ def _is_simulated(ctx: Context, number: Msisdn) -> bool:
 def _ended(number: Msisdn, is_test: bool, around: Circumstances) -> tuple[Status, str] | None:
     """Tell the status a message is born final in, and why; None means that it is to be sent."""
     countries = around.caller.account.limits.countries
-    if number.e164 in around.opted_out:
+    if (around.caller.account.id, around.sender_id, number.e164) in around.opted_out:
         return Status.OPTED_OUT, "the number has opted out"
     if around.sender_id is None:
         return Status.NO_SENDER, "the account has no sender"

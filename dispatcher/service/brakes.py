@@ -23,6 +23,11 @@ from dispatcher.store.brakes import Earlier
 _HOUR = timedelta(hours=1)
 
 
+def are_on(ctx: Context, tier: Tier) -> bool:
+    """Tell whether a submission of this tier is compared with those before it."""
+    return ctx.settings.repeat_window > 0 or (tier is Tier.CRITICAL and ctx.settings.critical_per_hour > 0)
+
+
 async def hold(
     ctx: Context, connection: AsyncConnection, caller: Caller, examined: Examined, tier: Tier
 ) -> Mapping[str, Earlier]:
@@ -32,10 +37,10 @@ async def hold(
     Gives the messages it repeats, by number, where the setting joins repeats.
     Submissions of one account are judged one at a time while a brake is on.
     """
+    if not are_on(ctx, tier):
+        return {}
     repeat_window = timedelta(seconds=ctx.settings.repeat_window)
     hourly = ctx.settings.critical_per_hour if tier is Tier.CRITICAL else 0
-    if not (repeat_window or hourly):
-        return {}
     now, account_id = ctx.now(), caller.account.id
     await brakes.one_at_a_time(connection, account_id)
     numbers = [recipient.number.e164 for recipient in examined.recipients]

@@ -1,10 +1,11 @@
 """What every use case needs, built once by `bootstrap`."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from dispatcher.domain.provider import Provider, ProviderConfig
 from dispatcher.domain.tier import Tier
@@ -12,8 +13,12 @@ from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.service.database import Database
+from dispatcher.service.gather import Gather
 from dispatcher.service.pg_time import Time
 from dispatcher.settings import Settings
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 
 class Lanes(Protocol):
@@ -47,7 +52,14 @@ class Context:
     pulse: Pulse
     ways: Mapping[str, Way]
     rng: random.Random = field(default_factory=random.Random)
+    _gathers: dict[object, Gather[Any, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def now(self) -> datetime:
         """Tell the time, Postgres's."""
         return self.time.now()
+
+    def gathered(self, answer: "Callable[[Context, Sequence[Q]], Awaitable[Sequence[A]]]") -> "Gather[Q, A]":
+        """Give the one gathering of questions that `answer` answers in this process."""
+        if answer not in self._gathers:
+            self._gathers[answer] = Gather(partial(answer, self))
+        return self._gathers[answer]

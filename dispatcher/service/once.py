@@ -11,6 +11,7 @@ from dispatcher.store import idempotency
 from dispatcher.store.idempotency import Kept
 
 KEPT_FOR = timedelta(hours=24)
+RUNNING = "the first request with this Idempotency-Key has not ended; try again"
 
 
 async def earlier(ctx: Context, connection: AsyncConnection, caller: Caller, once: Once) -> Answer | None:
@@ -22,7 +23,7 @@ async def earlier(ctx: Context, connection: AsyncConnection, caller: Caller, onc
     """
     owner = caller.account.id, caller.dialect, once.key
     if not await idempotency.lock(connection, *owner):
-        raise StillRunning("the first request with this Idempotency-Key has not ended; try again")
+        raise StillRunning(RUNNING)
     kept = await idempotency.find(connection, *owner, since=ctx.now() - KEPT_FOR)
     if kept is None:
         return None

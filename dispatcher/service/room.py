@@ -5,21 +5,28 @@ A shallow lane keeps cancelling exact, Redis small, and one account's million
 from standing before another's hundred.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from dispatcher.domain.tier import Tier
-from dispatcher.store import sweeps
 
 SHALLOW = {Tier.CRITICAL: 2000, Tier.STANDARD: 500, Tier.BULK: 500}
 _DEEP = 20_000
 _SMOOTHING = 0.3
 
 
-async def has_room(connection: AsyncConnection, tier: Tier, count: int) -> bool:
-    """Tell whether so many more messages may go straight into their lane at accept."""
-    return count <= SHALLOW[tier] and count + await sweeps.depth(connection, tier) <= SHALLOW[tier]
+class Room:
+    """How much room the lanes have for what one transaction accepts; each taker leaves less for the next."""
+
+    def __init__(self, depths: Mapping[Tier, int]) -> None:
+        self._depths = dict(depths)
+
+    def take(self, tier: Tier, count: int) -> bool:
+        """Tell whether so many messages may go straight into their lane, and count them if they may."""
+        fits = self._depths[tier] + count <= SHALLOW[tier]
+        if fits:
+            self._depths[tier] += count
+        return fits
 
 
 class Drain:

@@ -1,5 +1,6 @@
 """Accounts and their senders."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +12,7 @@ from dispatcher.domain.submission import Account, AccountLimits
 from dispatcher.domain.tier import Tier
 
 _BIGINT = 2**63 - 1
+_NOBODY = 0
 
 COLUMNS = (
     "a.id, a.name, a.balance, a.default_country, a.timezone, a.rate_limit, a.daily_cap, a.tier_cap,"
@@ -24,7 +26,6 @@ ON CONFLICT (name) DO NOTHING RETURNING id
 _BY_NAME = text(f"SELECT {COLUMNS} FROM accounts a WHERE name = :name")
 _ALL = text(f"SELECT {COLUMNS} FROM accounts a ORDER BY name")
 _PAGE = text(f"SELECT {COLUMNS} FROM accounts a WHERE id > :after ORDER BY id LIMIT :limit")
-_VALIDITY = text("SELECT critical_validity, standard_validity, bulk_validity FROM accounts WHERE id = :id")
 _LIMIT = text("""
 UPDATE accounts SET rate_limit = :rate, daily_cap = :daily, tier_cap = :tier, allowed_countries = :countries
 WHERE id = :id
@@ -49,6 +50,16 @@ WHERE account_id = :account_id AND id = :id
 RETURNING id, name, is_default, disabled_at
 """)
 # Two statements, for no two rows may be the default at any moment.
+_TERMS = text("""
+SELECT a.critical_validity, a.standard_validity, a.bulk_validity,
+       (SELECT s.id FROM senders s
+        WHERE s.account_id = a.id AND s.disabled_at IS NULL
+          AND CASE WHEN g.sender_id IS NOT NULL THEN s.id = g.sender_id
+                   WHEN g.name IS NOT NULL THEN s.name = g.name ELSE s.is_default END) AS sender_id
+FROM unnest(CAST(:accounts AS bigint[]), CAST(:senders AS bigint[]), CAST(:names AS text[]))
+     WITH ORDINALITY AS g(account_id, sender_id, name, ord)
+JOIN accounts a ON a.id = g.account_id ORDER BY g.ord
+""")
 _NO_DEFAULT_SENDER = text(
     "UPDATE senders SET is_default = false WHERE account_id = :account_id AND is_default AND id <> :id"
 )
@@ -68,6 +79,23 @@ WHERE account_id = :account_id AND disabled_at IS NULL
 _DEFAULT_SENDER = text(
     "SELECT id FROM senders WHERE account_id = :account_id AND is_default AND disabled_at IS NULL"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose terms are asked for, and which sender: by number, by name, or the default one."""
+
+    account_id: int
+    sender_id: int | None
+    sender_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long the account wants messages to be good for, by tier, and the sender to use, if there is one."""
+
+    validity: Mapping[Tier, timedelta]
+    sender_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +152,23 @@ async def callback_secret(connection: AsyncConnection, account_id: int) -> str:
     return str(await connection.scalar(_CALLBACK_SECRET, {"id": account_id}))
 
 
-async def validity(connection: AsyncConnection, account_id: int, tier: Tier) -> timedelta | None:
-    """Tell how long the account wants a message of this tier to be good for; None if it does not say."""
-    row = (await connection.execute(_VALIDITY, {"id": account_id})).one()
-    chosen = getattr(row, f"{tier.value}_validity")
-    return chosen if isinstance(chosen, timedelta) else None
+async def terms(connection: AsyncConnection, wanted: Sequence[Wanted]) -> list[Terms]:
+    """Read what submissions of these accounts go by, in the order given."""
+    values = {
+        "accounts": [w.account_id for w in wanted],
+        # A number beyond what an id can be is nobody's, and neither is an empty name.
+        "senders": [_NOBODY if abs(w.sender_id or 0) > _BIGINT else w.sender_id for w in wanted],
+        "names": [
+            w.sender_name if w.sender_name is None or w.sender_name.isprintable() else "" for w in wanted
+        ],
+    }
+    return [
+        Terms(
+            {tier: v for tier in Tier if (v := getattr(row, f"{tier.value}_validity")) is not None},
+            row.sender_id,
+        )
+        for row in await connection.execute(_TERMS, values)
+    ]
 
 
 async def insert_sender(connection: AsyncConnection, account_id: int, name: str) -> int | None:

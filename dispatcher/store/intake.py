@@ -1,4 +1,4 @@
-"""Writing what was accepted: a batch, its messages and their first events."""
+"""Writing what was accepted: batches, their messages and their first events, many in one statement."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,28 +8,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.errors import AlreadyExists
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Window
 from dispatcher.store.moves import EVENTS, RETURNED
-
-
-@dataclass(frozen=True, slots=True)
-class NewBatch:
-    """A batch about to be written."""
-
-    public_id: UUID
-    account_id: int
-    dialect: str
-    tier: Tier
-    sender_id: int | None
-    window: Window
-    external_id: str | None = None
-    client_id: str = ""
-    callback_url: str | None = None
-    template_id: int | None = None
-    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +22,6 @@ class NewMessage:
     number: str
     number_as_given: str
     country: str
-    text: str
-    segments: int
     charged: int
     status: Status
     place: Place | None
@@ -50,96 +30,149 @@ class NewMessage:
     is_test: bool = False
 
 
-_BATCH = text("""
+@dataclass(frozen=True, slots=True)
+class NewBatch:
+    """A batch about to be written, with its messages."""
+
+    public_id: UUID
+    account_id: int
+    dialect: str
+    tier: Tier
+    sender_id: int | None
+    window: Window
+    text: str
+    segments: int
+    messages: Sequence[NewMessage]
+    external_id: str | None = None
+    client_id: str = ""
+    callback_url: str | None = None
+    template_id: int | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The number of a batch and those of its messages, in their order."""
+
+    batch_id: int
+    message_ids: Sequence[int]
+
+
+_BATCHES = text("""
 INSERT INTO batches (public_id, account_id, dialect, tier, sender_id, not_before, not_after, created_at,
                      external_id, client_id, callback_url, template_id)
-VALUES (:public_id, :account_id, :dialect, :tier, :sender_id, :not_before, :not_after, :now,
-        :external_id, :client_id, :callback_url, :template_id)
+SELECT public_id, account_id, dialect, tier, sender_id, not_before, not_after, :now,
+       external_id, client_id, callback_url, template_id
+FROM unnest(
+    CAST(:public_ids AS uuid[]), CAST(:accounts AS bigint[]), CAST(:dialects AS text[]),
+    CAST(:tiers AS text[]), CAST(:senders AS bigint[]), CAST(:befores AS timestamptz[]),
+    CAST(:afters AS timestamptz[]), CAST(:external_ids AS text[]), CAST(:client_ids AS text[]),
+    CAST(:urls AS text[]), CAST(:templates AS bigint[])
+) WITH ORDINALITY AS g(
+    public_id, account_id, dialect, tier, sender_id, not_before, not_after, external_id, client_id,
+    callback_url, template_id, ord
+)
+ORDER BY ord
 ON CONFLICT (account_id, dialect, external_id) WHERE external_id IS NOT NULL DO NOTHING
-RETURNING id
+RETURNING id, public_id
 """)
 
+# What is the same for a batch's messages comes once for each batch, so ten thousand cost little.
 _MESSAGES = text(f"""
-WITH given AS (
+WITH of_batch AS (
     SELECT * FROM unnest(
-        CAST(:public_ids AS uuid[]), CAST(:numbers AS text[]), CAST(:given AS text[]),
-        CAST(:countries AS text[]), CAST(:texts AS text[]), CAST(:segments AS smallint[]),
-        CAST(:charged AS integer[]), CAST(:statuses AS smallint[]), CAST(:places AS text[]),
-        CAST(:wakes AS timestamptz[]), CAST(:reasons AS text[]), CAST(:tests AS boolean[])
+        CAST(:batch_ids AS bigint[]), CAST(:accounts AS bigint[]), CAST(:senders AS bigint[]),
+        CAST(:tiers AS text[]), CAST(:befores AS timestamptz[]), CAST(:afters AS timestamptz[]),
+        CAST(:texts AS text[]), CAST(:segments AS smallint[]), CAST(:call_backs AS boolean[]),
+        CAST(:traces AS text[])
+    ) AS b(
+        batch_id, account_id, sender_id, tier, not_before, not_after, text, segments, calls_back, traceparent
+    )
+),
+given AS (
+    SELECT * FROM unnest(
+        CAST(:of_batches AS bigint[]), CAST(:public_ids AS uuid[]), CAST(:numbers AS text[]),
+        CAST(:given AS text[]), CAST(:countries AS text[]), CAST(:charged AS integer[]),
+        CAST(:statuses AS smallint[]), CAST(:places AS text[]), CAST(:wakes AS timestamptz[]),
+        CAST(:reasons AS text[]), CAST(:tests AS boolean[])
     ) WITH ORDINALITY AS g(
-        public_id, number, number_as_given, country, text, segments,
-        charged, status, place, wake_at, reason, is_test, ord
+        batch_id, public_id, number, number_as_given, country, charged, status, place, wake_at, reason,
+        is_test, ord
     )
 ),
 moved AS (
     INSERT INTO messages AS m (
         public_id, batch_id, account_id, sender_id, tier, number, number_as_given, country, text, segments,
-        charged, not_before, not_after, status, place, wake_at, reason, is_test, calls_back,
-        traceparent, created_at, moved_at
+        charged, not_before, not_after, status, place, wake_at, reason, is_test, calls_back, traceparent,
+        created_at, moved_at
     )
-    SELECT public_id, :batch_id, :account_id, :sender_id, :tier, number, number_as_given, country, text,
-           segments, charged, :not_before, :not_after, status, place, wake_at, reason, is_test, :calls_back,
-           CAST(:traceparent AS text), :now, :now
-    FROM given ORDER BY ord
+    SELECT g.public_id, g.batch_id, b.account_id, b.sender_id, b.tier, g.number, g.number_as_given, g.country,
+           b.text, b.segments, g.charged, b.not_before, b.not_after, g.status, g.place, g.wake_at, g.reason,
+           g.is_test, b.calls_back, b.traceparent, :now, :now
+    FROM given g JOIN of_batch b USING (batch_id) ORDER BY g.ord
     RETURNING {RETURNED}
 ),
 {EVENTS}
-SELECT id FROM moved ORDER BY id
+SELECT id, batch_id FROM moved ORDER BY id
 """)
 
 
 async def insert(
-    connection: AsyncConnection, batch: NewBatch, messages: Sequence[NewMessage], *, now: datetime
-) -> tuple[int, list[int]]:
-    """
-    Write them; give the batch's id and the messages' ids, in the order given.
+    connection: AsyncConnection, batches: Sequence[NewBatch], *, now: datetime
+) -> list[Written | None]:
+    """Write batches with their messages; None stands for one whose external id its account has already."""
+    rows = await connection.execute(_BATCHES, _of_batches(batches) | {"now": now})
+    numbers = {row.public_id: row.id for row in rows}
+    written = {
+        numbers[batch.public_id]: (batch, list[int]()) for batch in batches if batch.public_id in numbers
+    }
+    values = _of_messages({batch_id: batch for batch_id, (batch, _) in written.items()})
+    for row in await connection.execute(_MESSAGES, values | {"now": now}):
+        written[row.batch_id][1].append(row.id)
+    return [
+        Written(numbers[b.public_id], written[numbers[b.public_id]][1]) if b.public_id in numbers else None
+        for b in batches
+    ]
 
-    Raises AlreadyExists when the account has a batch with this external id.
-    """
-    shared = _shared(batch, now)
-    batch_id = await connection.scalar(_BATCH, {**shared, **_of_batch(batch)})
-    if batch_id is None:
-        raise AlreadyExists(f"there is a batch with the id {batch.external_id!r} already")
-    calls_back = batch.callback_url is not None
-    values = {**shared, **_of_messages(messages), "batch_id": batch_id, "calls_back": calls_back}
-    return int(batch_id), [row.id for row in await connection.execute(_MESSAGES, values)]
 
-
-def _shared(batch: NewBatch, now: datetime) -> dict[str, object]:
+def _of_batches(batches: Sequence[NewBatch]) -> dict[str, object]:
     return {
-        "account_id": batch.account_id,
-        "sender_id": batch.sender_id,
-        "tier": batch.tier.value,
-        "not_before": batch.window.not_before,
-        "not_after": batch.window.not_after,
-        "traceparent": batch.traceparent,
-        "now": now,
+        "public_ids": [b.public_id for b in batches],
+        "accounts": [b.account_id for b in batches],
+        "dialects": [b.dialect for b in batches],
+        "tiers": [b.tier.value for b in batches],
+        "senders": [b.sender_id for b in batches],
+        "befores": [b.window.not_before for b in batches],
+        "afters": [b.window.not_after for b in batches],
+        "external_ids": [b.external_id for b in batches],
+        "client_ids": [b.client_id for b in batches],
+        "urls": [b.callback_url for b in batches],
+        "templates": [b.template_id for b in batches],
     }
 
 
-def _of_batch(batch: NewBatch) -> dict[str, object]:
+def _of_messages(batches: dict[int, NewBatch]) -> dict[str, object]:
+    messages = [(batch_id, message) for batch_id, batch in batches.items() for message in batch.messages]
     return {
-        "public_id": batch.public_id,
-        "dialect": batch.dialect,
-        "external_id": batch.external_id,
-        "client_id": batch.client_id,
-        "callback_url": batch.callback_url,
-        "template_id": batch.template_id,
-    }
-
-
-def _of_messages(messages: Sequence[NewMessage]) -> dict[str, object]:
-    return {
-        "public_ids": [m.public_id for m in messages],
-        "numbers": [m.number for m in messages],
-        "given": [m.number_as_given for m in messages],
-        "countries": [m.country for m in messages],
-        "texts": [m.text for m in messages],
-        "segments": [m.segments for m in messages],
-        "charged": [m.charged for m in messages],
-        "statuses": [int(m.status) for m in messages],
-        "places": [m.place and m.place.value for m in messages],
-        "wakes": [m.wake_at for m in messages],
-        "reasons": [m.reason for m in messages],
-        "tests": [m.is_test for m in messages],
+        "batch_ids": list(batches),
+        "accounts": [b.account_id for b in batches.values()],
+        "senders": [b.sender_id for b in batches.values()],
+        "tiers": [b.tier.value for b in batches.values()],
+        "befores": [b.window.not_before for b in batches.values()],
+        "afters": [b.window.not_after for b in batches.values()],
+        "texts": [b.text for b in batches.values()],
+        "segments": [b.segments for b in batches.values()],
+        "call_backs": [b.callback_url is not None for b in batches.values()],
+        "traces": [b.traceparent for b in batches.values()],
+        "of_batches": [batch_id for batch_id, _ in messages],
+        "public_ids": [m.public_id for _, m in messages],
+        "numbers": [m.number for _, m in messages],
+        "given": [m.number_as_given for _, m in messages],
+        "countries": [m.country for _, m in messages],
+        "charged": [m.charged for _, m in messages],
+        "statuses": [int(m.status) for _, m in messages],
+        "places": [m.place and m.place.value for _, m in messages],
+        "wakes": [m.wake_at for _, m in messages],
+        "reasons": [m.reason for _, m in messages],
+        "tests": [m.is_test for _, m in messages],
     }

@@ -18,13 +18,22 @@ ORDER BY id DESC LIMIT :limit
 """)
 
 _TAKE = text("""
-WITH taken AS (
-    UPDATE accounts SET balance = balance - :amount
-    WHERE id = :account_id AND balance >= :amount
-    RETURNING id
+WITH due AS (
+    SELECT * FROM unnest(CAST(:accounts AS bigint[]), CAST(:batches AS bigint[]), CAST(:amounts AS bigint[]))
+        AS d(account_id, batch_id, amount)
+),
+sums AS (
+    SELECT a.id, d.amount FROM accounts a
+    JOIN (SELECT account_id, sum(amount) AS amount FROM due GROUP BY account_id) d ON d.account_id = a.id
+    WHERE a.id = ANY(CAST(:accounts AS bigint[])) ORDER BY a.id FOR UPDATE OF a
+),
+taken AS (
+    UPDATE accounts a SET balance = a.balance - s.amount FROM sums s
+    WHERE a.id = s.id AND a.balance >= s.amount RETURNING a.id
 )
 INSERT INTO ledger (account_id, kind, amount, batch_id)
-SELECT id, 'charge', -CAST(:amount AS bigint), :batch_id FROM taken
+SELECT d.account_id, 'charge', -d.amount, d.batch_id FROM due d JOIN taken t ON t.id = d.account_id
+ORDER BY d.batch_id
 RETURNING id
 """)
 
@@ -79,12 +88,25 @@ async def statement(
     return [Entry(*row) for row in rows]
 
 
-async def charge(connection: AsyncConnection, account_id: int, amount: int, *, batch_id: int) -> bool:
-    """Take credits for a batch, all or nothing; False means that the balance does not cover it."""
-    if amount == 0:
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a batch costs, above zero."""
+
+    account_id: int
+    batch_id: int
+    amount: int
+
+
+async def charge(connection: AsyncConnection, charges: Sequence[Charge]) -> bool:
+    """Take credits for batches; False means that a balance does not cover all of its account's."""
+    if not charges:
         return True
-    parameters = {"account_id": account_id, "amount": amount, "batch_id": batch_id}
-    return await connection.scalar(_TAKE, parameters) is not None
+    values = {
+        "accounts": [c.account_id for c in charges],
+        "batches": [c.batch_id for c in charges],
+        "amounts": [c.amount for c in charges],
+    }
+    return len((await connection.execute(_TAKE, values)).all()) == len(charges)
 
 
 async def top_up(connection: AsyncConnection, account_id: int, amount: int, *, note: str) -> int:

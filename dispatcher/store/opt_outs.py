@@ -20,9 +20,11 @@ class OptOut:
 
 
 _AMONG = text("""
-SELECT DISTINCT number FROM opt_outs
-WHERE account_id = :account_id AND number = ANY(CAST(:numbers AS text[]))
-  AND (sender_id IS NULL OR sender_id = CAST(:sender_id AS bigint))
+SELECT DISTINCT g.account_id, g.sender_id, g.number FROM unnest(
+    CAST(:accounts AS bigint[]), CAST(:senders AS bigint[]), CAST(:numbers AS text[])
+) AS g(account_id, sender_id, number)
+JOIN opt_outs o ON o.account_id = g.account_id AND o.number = g.number
+  AND (o.sender_id IS NULL OR o.sender_id = g.sender_id)
 """)
 _INSERT = text("""
 INSERT INTO opt_outs (account_id, number, sender_id, reason)
@@ -41,11 +43,16 @@ WHERE o.account_id = :account_id AND o.id > :after ORDER BY o.id LIMIT :limit
 
 
 async def among(
-    connection: AsyncConnection, account_id: int, numbers: Sequence[str], *, sender_id: int | None
-) -> frozenset[str]:
-    """Tell which of these numbers have opted out."""
-    values = {"account_id": account_id, "numbers": list(numbers), "sender_id": sender_id}
-    return frozenset((await connection.scalars(_AMONG, values)).all())
+    connection: AsyncConnection, asked: Sequence[tuple[int, int | None, str]]
+) -> frozenset[tuple[int, int | None, str]]:
+    """Tell which of these have opted out, each an account, the sender that would write, and a number."""
+    values = {
+        "accounts": [account_id for account_id, _, _ in asked],
+        "senders": [sender_id for _, sender_id, _ in asked],
+        "numbers": [number for _, _, number in asked],
+    }
+    rows = await connection.execute(_AMONG, values)
+    return frozenset((row.account_id, row.sender_id, row.number) for row in rows)
 
 
 async def insert(

@@ -5,6 +5,7 @@ All skip rows that are locked, so two clocks are harmless and none waits. A
 count below the limit means that nothing is left.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -54,6 +55,10 @@ SELECT id, status, tier, place, 0 AS charged FROM released ORDER BY id
 """)
 
 _DEPTH = text("SELECT count(*) FROM messages WHERE place = 'lane' AND tier = :tier")
+_DEPTHS = text("""
+SELECT t.tier, (SELECT count(*) FROM messages m WHERE m.place = 'lane' AND m.tier = t.tier) AS depth
+FROM unnest(CAST(:tiers AS text[])) AS t(tier)
+""")
 
 # A loose scan over the accounts that have something ready, then a bounded turn for each.
 _ACCOUNTS = text("""
@@ -134,6 +139,12 @@ async def release(connection: AsyncConnection, *, now: datetime, limit: int) -> 
 async def depth(connection: AsyncConnection, tier: Tier) -> int:
     """Count what is in a lane."""
     return int(await connection.scalar(_DEPTH, {"tier": tier.value}) or 0)
+
+
+async def depths(connection: AsyncConnection, tiers: Collection[Tier]) -> dict[Tier, int]:
+    """Count what is in these lanes."""
+    rows = await connection.execute(_DEPTHS, {"tiers": [tier.value for tier in tiers]})
+    return {Tier(row.tier): row.depth for row in rows}
 
 
 async def is_only_filler(connection: AsyncConnection, tier: Tier) -> bool:

@@ -1,0 +1,66 @@
+"""What processes used: cpu time by part, and peak memory, read from /proc."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Seconds of user and system time of a part with all its children, and its largest process."""
+
+    seconds: float
+    peak_mib: float
+
+
+def usage(roots: Mapping[str, int]) -> dict[str, Usage]:
+    """Read each part's use so far; `roots` are the process ids of the parts."""
+    children = _children()
+    return {name: _usage(_family(pid, children)) for name, pid in roots.items()}
+
+
+def spent(before: Mapping[str, Usage], after: Mapping[str, Usage]) -> dict[str, float]:
+    """Give the seconds of cpu each part used between two readings."""
+    return {name: after[name].seconds - before[name].seconds for name in after if name in before}
+
+
+def other_load() -> float:
+    """Tell how much of one core the machine is using now, in a tenth of a second's look at its load."""
+    return os.getloadavg()[0]
+
+
+def _usage(pids: Iterable[int]) -> Usage:
+    seconds = peak = 0.0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            continue  # it has ended
+        # user, system, and those of children that have ended
+        seconds += sum(int(field) for field in fields[11:15]) / _TICKS
+        high = next((line for line in status.splitlines() if line.startswith("VmHWM")), "VmHWM: 0 kB")
+        peak = max(peak, int(high.split()[1]) / 1024)
+    return Usage(seconds, peak)
+
+
+def _children() -> dict[int, list[int]]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    return children
+
+
+def _family(pid: int, children: Mapping[int, list[int]]) -> list[int]:
+    family = [pid]
+    for member in family:
+        family += children.get(member, [])
+    return family

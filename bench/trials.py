@@ -1,0 +1,271 @@
+"""What is measured of a running stack, each as one function that gives figures by name."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bench.client import Connection, hammer, quantile
+from bench.cpu import spent
+from bench.rig import PROVIDER, SECRET, Rig
+from dispatcher.bootstrap import open_context
+from dispatcher.domain.msisdn import NumberPolicy
+from dispatcher.domain.submission import AcceptedBatch, Caller, Submission
+from dispatcher.domain.tier import Tier
+from dispatcher.sandbox.receipts import SIGNATURE_HEADER
+from dispatcher.service import accounts
+from dispatcher.service.context import Context
+from dispatcher.service.submit import submit
+
+Figures = dict[str, float]
+
+_BATCH = 10_000
+_NUMBERS = NumberPolicy(default_country="KE", national=True)
+_LEAD = timedelta(seconds=4)
+
+
+def delivery(rig: Rig, messages: int, *, critical: int = 0) -> Figures:
+    """
+    Let so many bulk messages fall due in one second; with `critical` ones sent one by one meanwhile.
+
+    The rate counts from the moment they are due to the last arrival.
+    """
+    return asyncio.run(_delivery(rig, messages, critical))
+
+
+async def _delivery(rig: Rig, messages: int, critical: int) -> Figures:
+    async with open_context(rig.stack.settings, name="bench") as ctx:
+        caller = Caller(await accounts.find(ctx, "demo"), "bench")
+        load = messages / 25_000  # seconds to hand them in
+        due = ctx.now() + timedelta(seconds=load) + _LEAD
+        for start in range(0, messages, _BATCH):
+            await _submit(ctx, caller, min(_BATCH, messages - start), tier=Tier.BULK, at=due)
+        await _analyze(ctx)
+        late = (ctx.now() - due).total_seconds()
+        await asyncio.sleep(max(0.0, -late))
+        before = rig.usage()
+        lags = await _trickle(rig, ctx, caller, critical) if critical else []
+        await _until_all(rig, messages + critical)
+        after = rig.usage()
+        stats = rig.stats()
+        seconds = float(stats["last_at"]) - due.timestamp()
+        cpu = spent(before, after)
+        figures: Figures = {
+            "messages": messages,
+            "late_s": max(0.0, late),
+            "rate": messages / seconds,
+            "cpu_us": sum(cpu.values()) / messages * 1e6,
+            "duplicates": stats["duplicates"],
+            "peak_mib": max(part.peak_mib for part in after.values()),
+        }
+        figures |= {f"cpu_us {name}": used / messages * 1e6 for name, used in cpu.items()}
+        if lags:
+            figures |= {
+                "critical_p50_ms": quantile(lags, 0.5) * 1e3,
+                "critical_p99_ms": quantile(lags, 0.99) * 1e3,
+            }
+        return figures
+
+
+async def _trickle(rig: Rig, ctx: Context, caller: Caller, count: int) -> list[float]:
+    """Send critical messages one by one, 20 a second; give commit to arrival of each, in seconds."""
+    committed: dict[str, float] = {}
+    for _ in range(count):
+        batch = await _submit(ctx, caller, 1, tier=Tier.CRITICAL)
+        committed[str(batch.messages[0].public_id)] = time.time()
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(2)
+    arrived = rig.arrivals(Tier.CRITICAL)
+    return [max(0.0, arrived[reference] - at) for reference, at in committed.items() if reference in arrived]
+
+
+def lag(rig: Rig, messages: int) -> Figures:
+    """Schedule messages over some seconds on an idle stack; tell how late each reaches the provider."""
+
+    async def main() -> Figures:
+        async with open_context(rig.stack.settings, name="bench") as ctx:
+            caller = Caller(await accounts.find(ctx, "demo"), "bench")
+            first = ctx.now() + _LEAD
+            wanted: dict[str, float] = {}
+            for number in range(messages):
+                at = first + timedelta(milliseconds=37 * number)
+                batch = await _submit(ctx, caller, 1, tier=Tier.STANDARD, at=at)
+                wanted[str(batch.messages[0].public_id)] = at.timestamp()
+            await _until_all(rig, messages)
+            arrived = rig.arrivals(Tier.STANDARD)
+            lags = [arrived[reference] - at for reference, at in wanted.items()]
+            early = sum(lag < 0 for lag in lags)
+            return {
+                "lag_p50_ms": quantile(lags, 0.5) * 1e3,
+                "lag_p99_ms": quantile(lags, 0.99) * 1e3,
+                "early": early,
+            }
+
+    return asyncio.run(main())
+
+
+def singles(rig: Rig, requests: int, *, clients: int = 64) -> Figures:
+    """Send single submits over HTTP to one API process, over so many connections."""
+
+    async def main() -> Figures:
+        before = rig.usage()
+        answers, seconds = await hammer(rig.api, clients=clients, requests=requests, make=_single(rig))
+        cpu = spent(before, rig.usage())
+        return {
+            "requests_s": requests / seconds,
+            "p50_ms": quantile(answers.seconds, 0.5) * 1e3,
+            "p99_ms": quantile(answers.seconds, 0.99) * 1e3,
+            "failed": requests - answers.statuses.get(200, 0),
+            "cpu_us api": cpu.get("api", 0) / requests * 1e6,
+            "cpu_us postgres": cpu.get("postgres", 0) / requests * 1e6,
+        }
+
+    return asyncio.run(main())
+
+
+def large(rig: Rig, *, mixed: bool) -> Figures:
+    """Send 10,000 recipients in one request, single submits meanwhile."""
+
+    async def main() -> Figures:
+        numbers = [_number(n, mixed=mixed) for n in range(_BATCH)]
+        connection = await Connection.open(*rig.api)
+        _, body, headers = _single(rig)(0)
+        whole = json.dumps(
+            {**body, "phone_numbers": numbers, "delivery_date": "2030-01-01 00:00:00"}
+        ).encode()
+        meanwhile = asyncio.create_task(hammer(rig.api, clients=8, requests=400, make=_single(rig)))
+        await asyncio.sleep(0.1)
+        started = time.perf_counter()
+        status, _ = await connection.post("/api/v1/sms", whole, headers)
+        seconds = time.perf_counter() - started
+        answers, _ = await meanwhile
+        connection.close()
+        return {
+            "accepted_s": seconds if status == 200 else float("nan"),
+            "singles_p99_ms": quantile(answers.seconds, 0.99) * 1e3,
+        }
+
+    return asyncio.run(main())
+
+
+def receipts(rig: Rig, messages: int) -> Figures:
+    """Take a receipt for each of so many messages that are out; tell how many a second are matched and moved."""
+
+    async def main() -> Figures:
+        async with open_context(rig.stack.settings, name="bench") as ctx:
+            refs = await ctx.database.transact(lambda c: _out(c, messages))
+            before = rig.usage()
+            started = time.perf_counter()
+            await hammer_raw(rig, refs)
+            while await ctx.database.transact(lambda c: _still_out(c, refs)):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            seconds = time.perf_counter() - started
+            cpu = spent(before, rig.usage())
+        return {"receipts_s": len(refs) / seconds, "cpu_us": sum(cpu.values()) / len(refs) * 1e6}
+
+    return asyncio.run(main())
+
+
+async def hammer_raw(rig: Rig, refs: list[str]) -> None:
+    """Post one signed receipt for each reference, over 32 connections."""
+    waiting = iter(refs)
+
+    async def one() -> None:
+        connection = await Connection.open(*rig.api)
+        for ref in waiting:
+            body = json.dumps({"reports": [{"id": ref, "status": "DELIVRD"}]}).encode()
+            signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+            status, answer = await connection.post(
+                f"/receipts/{PROVIDER}", body, {SIGNATURE_HEADER: signature}
+            )
+            assert status == 200, answer
+        connection.close()
+
+    await asyncio.gather(*(one() for _ in range(32)))
+
+
+async def _submit(
+    ctx: Context, caller: Caller, count: int, *, tier: Tier, at: datetime | None = None
+) -> AcceptedBatch:
+    numbers = [_number(n) for n in range(count)]
+    wanted = Submission(recipients=numbers, text="Hello", numbers=_NUMBERS, tier=tier, not_before=at)
+    return await submit(ctx, caller, wanted)
+
+
+def _single(rig: Rig):  # type: ignore[no-untyped-def]
+    made = rig.stack.credentials
+    headers = {"Authorization": f"Bearer {made.token}", "Content-Type": "application/json"}
+
+    def make(number: int) -> tuple[str, Mapping[str, object], Mapping[str, str]]:
+        body = {
+            "message_text": "Hello",
+            "delivery_date": "2020-01-01 00:00:00",
+            "sender_id": made.sender_id,
+            "phone_numbers": _number(number),
+        }
+        return "/api/v1/sms", body, headers
+
+    return make
+
+
+_WORLD = (
+    "+2547{:08}",
+    "+336{:08}",
+    "+4915{:09}",
+    "+447700{:06}",
+    "+1202555{:04}",
+    "+9198{:08}",
+    "+55119{:08}",
+)
+
+
+def _number(n: int, *, mixed: bool = False) -> str:
+    shape = _WORLD[n % len(_WORLD)] if mixed else _WORLD[0]
+    digits = int(shape.rpartition(":0")[2].rstrip("}"))
+    return shape.format(n % 10**digits if digits > 4 else n % 10_000)
+
+
+async def _until_all(rig: Rig, messages: int) -> None:
+    """Wait until the provider has all; give up when nothing has come for half a minute."""
+    seen, since = -1, time.monotonic()
+    while (count := int(rig.stats()["unique_references"])) < messages:
+        if count != seen:
+            seen, since = count, time.monotonic()
+        if time.monotonic() - since > 30:
+            raise RuntimeError(f"the provider has {count} of {messages} messages and no more come")
+        await asyncio.sleep(0.25)
+    await asyncio.sleep(0.5)  # the last outcomes are written
+
+
+async def _analyze(ctx: Context) -> None:
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(text("ANALYZE messages"))
+
+    await ctx.database.transact(work)
+
+
+async def _out(connection: AsyncConnection, messages: int) -> list[str]:
+    rows = await connection.execute(
+        text(
+            "SELECT s.ref FROM submissions s JOIN messages m ON m.id = s.message_id WHERE m.status = 12 LIMIT :n"
+        ),
+        {"n": messages},
+    )
+    return [row.ref for row in rows]
+
+
+async def _still_out(connection: AsyncConnection, refs: list[str]) -> bool:
+    found = await connection.scalar(
+        text(
+            "SELECT 1 FROM submissions s JOIN messages m ON m.id = s.message_id"
+            " WHERE s.ref = ANY(:refs) AND m.status = 12 LIMIT 1"
+        ),
+        {"refs": refs},
+    )
+    return found is not None

@@ -1,0 +1,151 @@
+"""The bench's own programs do the work they are measured by. No time is asserted."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from bench import floor, typical
+from bench.rig import provider_process
+from dispatcher.domain.provider import Accepted, Outgoing, ProviderConfig
+from dispatcher.domain.tier import Tier
+from dispatcher.embedded.ports import free_port
+from dispatcher.providers.http import HttpProvider
+from dispatcher.sandbox.recipe import http_options
+from tests.conftest import plain_url
+
+_TABLES = "typical_events, typical_messages, floor_events, floor_messages"
+
+
+@pytest.fixture
+def provider() -> Iterator[httpx.Client]:
+    with provider_process(free_port()) as client:
+        yield client
+
+
+@pytest.fixture
+def surroundings(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, redis_url: str, provider: httpx.Client
+) -> Iterator[str]:
+    """Set the variables of the programs; give the database, from which their tables go again."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("PROVIDER_URL", str(provider.base_url))
+    url = plain_url(database_url)
+    yield url
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP TABLE IF EXISTS {_TABLES}")
+
+
+def test_our_provider_plug_in_is_accepted_by_the_bench_provider(provider: httpx.Client) -> None:
+    reference = str(uuid4())
+    message = Outgoing(
+        reference=reference, to="+254700000001", sender="ACME", text="hello \"you\"", segments=1,
+        tier=Tier.CRITICAL, attempt=1, not_after=datetime(2026, 3, 1, tzinfo=UTC),
+    )  # fmt: skip
+
+    async def send_twice() -> list[object]:
+        options = http_options(str(provider.base_url), receipt_url="http://127.0.0.1/receipts/x")
+        plug_in = HttpProvider(ProviderConfig(name="bench", plugin="http", options=options))
+        try:
+            return [(await plug_in.send([message], lambda: True))[0] for _ in range(2)]
+        finally:
+            await plug_in.close()
+
+    assert asyncio.run(send_twice()) == [Accepted((reference,))] * 2
+    stats = provider.get("/stats").json()
+    assert (stats["submits"], stats["unique_references"], stats["duplicates"]) == (2, 1, 1)
+    assert provider.get("/arrivals", params={"tier": "critical"}).json() == [[reference, stats["first_at"]]]
+    assert provider.get("/arrivals", params={"tier": "bulk"}).json() == []
+    provider.post("/reset")
+    assert provider.get("/stats").json()["submits"] == 0
+
+
+def test_requests_sent_ahead_are_answered_in_their_order(provider: httpx.Client) -> None:
+    provider.post("/settings", json={"latency_ms": 20, "slow_share": 0.5, "slow_ms": 60}).raise_for_status()
+    references = [str(uuid4()) for _ in range(20)]
+    requests = b"".join(_submit(reference) for reference in references)
+    with closing(socket.create_connection(("127.0.0.1", provider.base_url.port or 0), timeout=30)) as wire:
+        for start in range(0, len(requests), 100):  # cut where no request begins or ends
+            wire.sendall(requests[start : start + 100])
+        got = b""
+        while got.count(b"]}") < len(references):
+            more = wire.recv(65_536)
+            assert more, "hung up"
+            got += more
+    bodies = [json.loads(part[: part.index(b"}") + 1])["ids"] for part in got.split(b"\r\n\r\n")[1:]]
+    assert bodies == [[reference] for reference in references]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"reference": 1}', b'{"reference": "m-1"}'])
+def test_what_is_no_submit_is_refused_and_not_counted(provider: httpx.Client, body: bytes) -> None:
+    assert provider.post("/submit", content=body).status_code == httpx.codes.BAD_REQUEST
+    assert provider.get("/stats").json()["submits"] == 0
+
+
+def test_the_provider_refuses_settings_it_does_not_know(provider: httpx.Client) -> None:
+    for wrong in ({"latency": 1}, {"latency_ms": -1}, {"latency_ms": "1"}):
+        assert provider.post("/settings", json=wrong).status_code == httpx.codes.BAD_REQUEST
+
+
+def test_the_floor_sends_and_records_every_message_once(surroundings: str, provider: httpx.Client) -> None:
+    provider.post("/settings", json={"latency_ms": 5}).raise_for_status()
+    done = subprocess.run(
+        [sys.executable, "-m", floor.__name__, "--messages", "1200", "--connections", "8"],
+        capture_output=True, text=True, timeout=60, env=os.environ.copy(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["messages"] == 1200
+    stats = provider.get("/stats").json()
+    assert (stats["unique_references"], stats["duplicates"]) == (1200, 0)
+    with psycopg.connect(surroundings) as connection:
+        rows = connection.execute(
+            "SELECT status, place, attempt, count(*) FROM floor_messages GROUP BY 1, 2, 3"
+        )
+        assert rows.fetchall() == [(12, None, 1, 1200)]
+        assert connection.execute("SELECT count(*) FROM floor_events WHERE status = 12").fetchone() == (1200,)
+
+
+def test_the_floor_ends_with_an_error_when_the_provider_is_not_there(
+    surroundings: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROVIDER_URL", f"http://127.0.0.1:{free_port()}")
+    done = subprocess.run(
+        [sys.executable, "-m", floor.__name__, "--messages", "10", "--connections", "2"],
+        capture_output=True, text=True, timeout=100, env=os.environ.copy(),
+    )  # fmt: skip
+    assert done.returncode != 0
+
+
+def test_a_typical_task_sends_its_message_once_and_records_both_moves(
+    surroundings: str, redis_url: str, provider: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(typical.app.conf, "broker_url", redis_url)
+    typical.prepare(3)
+    try:
+        for _ in range(2):  # the second time as after a redelivery
+            typical.send(1, "+254700000001", "Hello")
+    finally:
+        typical.hang_up()
+    assert provider.get("/stats").json()["submits"] == 1
+    with psycopg.connect(surroundings) as connection:
+        assert connection.execute("SELECT status FROM typical_messages ORDER BY id").fetchall() == [
+            (12,), (10,), (10,),
+        ]  # fmt: skip
+        events = connection.execute("SELECT message_id, status, attempt FROM typical_events ORDER BY id")
+        assert events.fetchall() == [(1, 11, 1), (1, 12, 1)]
+
+
+def _submit(reference: str) -> bytes:
+    body = json.dumps({"reference": reference, "to": "+254700000001", "text": "hi", "tier": "bulk"}).encode()
+    return b"POST /submit HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
