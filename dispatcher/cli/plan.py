@@ -85,8 +85,9 @@ class Plan:
     def environment(self) -> Mapping[str, str]:
         """Give what the processes have in common; providers and a secret of the user's win."""
         own = {"DISPATCHER_SIMULATED_NUMBERS": "true", **self.variables}
+        provider = self._provider()  # in any case: the sandbox starts with a file that this makes
         if not _is_set("DISPATCHER_PROVIDERS"):
-            own["DISPATCHER_PROVIDERS"] = json.dumps([self._provider()])
+            own["DISPATCHER_PROVIDERS"] = json.dumps([provider])
         if not _is_set("DISPATCHER_JWT_SECRET"):
             own["DISPATCHER_JWT_SECRET"] = self._jwt_secret()
         return own

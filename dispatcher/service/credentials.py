@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -193,11 +194,23 @@ def new_secret() -> str:
 
 
 async def _by_secret(ctx: Context, kind: CredentialKind, secret: str, dialect: str) -> Holder:
-    async def work(connection: AsyncConnection) -> Holder | None:
-        holder = await credentials.by_digest(connection, kind, dialect, digest_of(secret))
-        return await _used(ctx, connection, holder)
+    holder = await ctx.gathered(_by_digest).ask(digest_of(secret))
+    if holder is not None and (holder.credential.kind, holder.credential.dialect) != (kind, dialect):
+        holder = None
+    return _good(holder, ctx.now())
 
-    return _good(await ctx.database.transact(work), ctx.now())
+
+async def _by_digest(ctx: Context, digests: Sequence[bytes]) -> list[Holder | None]:
+    """Find the holders of secrets that were shown at the same moment, together."""
+
+    async def work(connection: AsyncConnection) -> dict[bytes, Holder]:
+        found = await credentials.by_digests(connection, set(digests))
+        for holder in found.values():
+            await _used(ctx, connection, holder)
+        return found
+
+    found = await ctx.database.transact(work)
+    return [found.get(digest) for digest in digests]
 
 
 async def _by_name(

@@ -1,5 +1,6 @@
 """Credentials: of what is generated only the digest is kept, of what people choose an argon2 hash."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,7 +62,7 @@ SELECT {_FIELDS}, c.digest, c.password_hash, {COLUMNS}
 FROM credentials c LEFT JOIN accounts a ON a.id = c.account_id
 """
 
-_BY_DIGEST = text(f"{_HOLDER} WHERE c.digest = :digest AND c.kind = :kind AND c.dialect = :dialect")
+_BY_DIGESTS = text(f"{_HOLDER} WHERE c.digest = ANY(CAST(:digests AS bytea[]))")
 _BY_NAME = text(
     f"{_HOLDER} WHERE c.name = :name AND c.kind = :kind AND c.dialect = :dialect AND c.revoked_at IS NULL"
 )
@@ -94,10 +95,10 @@ RETURNING id, expires_at
 _ACCOUNT_LOCK = text("SELECT pg_advisory_xact_lock(4773005, CAST(:account_id AS integer))")
 
 
-async def by_digest(connection: AsyncConnection, kind: str, dialect: str, digest: bytes) -> Holder | None:
-    """Find a credential by the digest of its secret, a revoked one too."""
-    values = {"digest": digest, "kind": kind, "dialect": dialect}
-    return _holder((await connection.execute(_BY_DIGEST, values)).one_or_none())
+async def by_digests(connection: AsyncConnection, digests: Collection[bytes]) -> dict[bytes, Holder]:
+    """Find credentials by the digests of their secrets, revoked ones too."""
+    rows = await connection.execute(_BY_DIGESTS, {"digests": list(digests)})
+    return {bytes(row.digest): holder for row in rows if (holder := _holder(row)) is not None}
 
 
 async def by_name(connection: AsyncConnection, kind: str, dialect: str, name: str) -> Holder | None:

@@ -25,7 +25,7 @@ WITH due AS (
 sums AS (
     SELECT a.id, d.amount FROM accounts a
     JOIN (SELECT account_id, sum(amount) AS amount FROM due GROUP BY account_id) d ON d.account_id = a.id
-    WHERE a.id = ANY(CAST(:accounts AS bigint[])) ORDER BY a.id FOR UPDATE OF a
+    WHERE a.id = ANY(CAST(:accounts AS bigint[])) ORDER BY a.id FOR NO KEY UPDATE OF a
 ),
 taken AS (
     UPDATE accounts a SET balance = a.balance - s.amount FROM sums s
@@ -61,7 +61,7 @@ UPDATE accounts a SET balance = a.balance + g.amount
 FROM (
     SELECT a.id, g.amount
     FROM unnest(CAST(:accounts AS bigint[]), CAST(:amounts AS bigint[])) AS g(id, amount)
-    JOIN accounts a USING (id) ORDER BY a.id FOR UPDATE OF a
+    JOIN accounts a USING (id) ORDER BY a.id FOR NO KEY UPDATE OF a
 ) g
 WHERE a.id = g.id
 """)

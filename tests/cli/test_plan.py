@@ -74,6 +74,7 @@ def test_a_sandbox_file_that_is_no_json_is_named(tmp_path: Path) -> None:
 def test_providers_of_the_user_win_over_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPATCHER_PROVIDERS", "[]")
     assert "DISPATCHER_PROVIDERS" not in Plan(tmp_path).environment()
+    assert (tmp_path / "sandbox.json").exists(), "the sandbox starts all the same, with its own settings"
 
 
 def test_the_secret_of_tokens_is_made_once_and_kept_private(tmp_path: Path) -> None:

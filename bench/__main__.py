@@ -1,0 +1,1 @@
+"""`python -m bench [--quick]`: run the trials, print one table, write docs/benchmarks.md."""

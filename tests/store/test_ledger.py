@@ -1,0 +1,50 @@
+"""Balances: taken and given back beside transactions that only refer to the account."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.store import ledger
+from dispatcher.store.ledger import Charge
+from tests.world import World
+
+Work = Callable[[AsyncConnection, int, int], Awaitable[object]]
+
+
+async def _charge(connection: AsyncConnection, batch_id: int, message_id: int) -> object:
+    [account_id] = (await connection.execute(text("SELECT account_id FROM batches LIMIT 1"))).one()
+    return await ledger.charge(connection, [Charge(account_id, batch_id, 5)])
+
+
+async def _refund(connection: AsyncConnection, batch_id: int, message_id: int) -> object:
+    return await ledger.refund(connection, [message_id])
+
+
+@pytest.mark.parametrize("work", [_charge, _refund])
+def test_a_balance_changes_while_another_transaction_refers_to_its_account(world: World, work: Work) -> None:
+    """Else two submissions of one account, each with its rows written, would wait for each other for ever."""
+
+    async def story() -> None:
+        batch = await world.submit()
+        in_between, done = asyncio.Event(), asyncio.Event()
+
+        async def another(connection: AsyncConnection) -> None:
+            await connection.execute(
+                text(
+                    "INSERT INTO senders (account_id, name) SELECT id, 'OTHER' FROM accounts WHERE name = 'shop'"
+                )
+            )
+            in_between.set()
+            await done.wait()
+
+        other = asyncio.create_task(world.ctx.database.transact(another))
+        await in_between.wait()
+        async with asyncio.timeout(3):
+            await world.ctx.database.transact(lambda c: work(c, batch.id, batch.messages[0].id))
+        done.set()
+        await other
+
+    world.run(story)
