@@ -58,6 +58,14 @@ test: $(STAMP) ## run the tests
 test-slow: $(STAMP) ## run the tests that start whole stacks
 	@exec $(BIN)/pytest -m slow -n0 $(ARGS)
 
+.PHONY: bench
+bench: $(STAMP) ## measure against the typical design; takes some minutes, on a quiet machine
+	@exec $(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: $(STAMP) ## the same with few messages, once; writes nothing
+	@exec $(BIN)/python -m bench --quick $(ARGS)
+
 .PHONY: check
 check: $(STAMP) ## formatting, lint, types, who may import whom, the lock
 	@$(BIN)/ruff format --check --quiet --output-format concise . || { echo "Some files are not formatted: make format" >&2; exit 1; }

@@ -1,6 +1,7 @@
 """What processes used: cpu time by part, and peak memory, read from /proc."""
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +28,16 @@ def spent(before: Mapping[str, Usage], after: Mapping[str, Usage]) -> dict[str, 
     return {name: after[name].seconds - before[name].seconds for name in after if name in before}
 
 
-def other_load() -> float:
-    """Tell how much of one core the machine is using now, in a tenth of a second's look at its load."""
-    return os.getloadavg()[0]
+def other_load(seconds: float = 1.0) -> float:
+    """Tell how many cores are in use now, looking for so many seconds."""
+    before = _busy()
+    time.sleep(seconds)
+    return (_busy() - before) / seconds
+
+
+def _busy() -> float:
+    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+    return (sum(fields[:8]) - fields[3] - fields[4]) / _TICKS
 
 
 def _usage(pids: Iterable[int]) -> Usage:

@@ -43,7 +43,8 @@ def read_head(head: bytes) -> Head:
     length = fields.get("content-length", "0")
     if "transfer-encoding" in fields or not (length.isascii() and length.isdecimal()):
         raise Garbled("a body needs a Content-Length")
-    return Head(*parts, int(length), fields.get("connection", "").lower() == "close")
+    first, second, third = parts
+    return Head(first, second, third, int(length), fields.get("connection", "").lower() == "close")
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
