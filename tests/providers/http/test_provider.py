@@ -77,7 +77,8 @@ def test_a_form_carries_the_message() -> None:
 
 
 def test_a_query_carries_the_message_beside_what_the_url_has() -> None:
-    options = {"url": "https://provider.example/send?v=2", "method": "GET", "query": {"t": "{text}"}}
+    options: dict[str, Any] = {"url": "https://provider.example/send?v=2", "method": "GET"}
+    options["query"] = {"t": "{text}"}
     _, request = send(httpx.Response(200), **options)
     assert dict(request.url.params) == {"v": "2", "t": "héllo & more"}
     assert request.content == b""
