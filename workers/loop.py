@@ -1,12 +1,13 @@
 """The one asyncio loop of a worker process, in a thread of its own, with what lives in it."""
 
 import asyncio
+import importlib
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import structlog
 
@@ -68,7 +69,8 @@ class LoopThread(Generic[P]):
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._main())
+            with asyncio.Runner(loop_factory=_new_loop()) as runner:
+                runner.run(self._main())
         except BaseException as error:  # whatever it was, chunks must not wait for a loop that is gone
             if not self._started.is_set():
                 self._failure = error
@@ -84,3 +86,12 @@ class LoopThread(Generic[P]):
             self._parts = await self._open(stack)
             self._started.set()
             await self._stopping.wait()
+
+
+def _new_loop() -> "Callable[[], asyncio.AbstractEventLoop] | None":
+    """Choose uvloop where there is one: it halves what a call costs outside of our own code."""
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        return None
+    return cast("Callable[[], asyncio.AbstractEventLoop]", uvloop.new_event_loop)

@@ -2,21 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.message import Due, Try
-from dispatcher.domain.provider import Deferred, Outcome, Unknown, Unsent
+from dispatcher.domain.message import Due
 from dispatcher.domain.route import route
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Phase
-from dispatcher.service.claimer import Claim, Claimer
+from dispatcher.service.call import Calls
+from dispatcher.service.chunk import Chunk
 from dispatcher.service.context import Context
+from dispatcher.service.line import Line, hold
 from dispatcher.service.recorder import Recorder
 from dispatcher.service.slots import Slots, Strain
 from dispatcher.store import delivery, ledger
@@ -24,20 +24,15 @@ from dispatcher.store import delivery, ledger
 log = structlog.get_logger()
 
 _SLOT_WAIT = {Tier.CRITICAL: 1.0, Tier.STANDARD: 3.0, Tier.BULK: 3.0}
-_NO_SLOT = 1.0
+_AT_ONCE = timedelta(milliseconds=1)
 
-
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """A message and its providers in order."""
-
-    due: Due
-    providers: tuple[str, ...]
+Routed = tuple[Due, tuple[str, ...]]
+"""A message and its providers in order."""
 
 
 class Courier:
     """
-    What the chunks of one process share: the claims, the slots, the recorder.
+    What the chunks of one process share: the lines, the slots, the recorder.
 
     A message is claimed only when it has a route, a token and a slot, so a
     worker that dies leaves in doubt no more than it had in flight. No
@@ -46,10 +41,15 @@ class Courier:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
+        self._closed = False
         self.recorder = Recorder(ctx)
-        self.claimer = Claimer(ctx, self.recorder)
         self.strain = Strain()
         self.slots = {name: Slots(way.config, self.strain) for name, way in ctx.ways.items()}
+        calls = Calls(ctx, self.slots, self.recorder)
+        self._lines = {
+            name: Line(ctx, name, slots, may_claim=self._may_claim, send=calls.send)
+            for name, slots in self.slots.items()
+        }
 
     async def deliver(self, message_ids: Sequence[int]) -> None:
         """Take these messages from their lane to their providers; what cannot go now is left to the clock."""
@@ -60,119 +60,49 @@ class Courier:
 
     def close(self) -> None:
         """Claim nothing more; chunks under way end soon and give back what they did not claim."""
-        self.claimer.closed = True
+        self._closed = True
+
+    def _may_claim(self) -> bool:
+        return not self._closed and not self.recorder.is_behind
 
     async def _deliver(self, message_ids: Sequence[int]) -> None:
         ctx = self._ctx
-        due = await ctx.database.transact(lambda c: delivery.read(c, message_ids))
+        due = await ctx.database.single(lambda c: delivery.read(c, message_ids))
         routed, dropped = _triage(ctx, due)
         if dropped:
             await _drop(ctx, dropped)
-        sending = await self._with_tokens(routed)
-        outcomes = await asyncio.gather(*sending, return_exceptions=True)
-        failures = [o for o in outcomes if isinstance(o, BaseException) and not isinstance(o, Unavailable)]
-        if failures:
-            raise failures[0]
-        left = [o for o in outcomes if isinstance(o, int)]
-        if left and self.claimer.closed:
-            await ctx.database.transact(lambda c: delivery.unclaim(c, left))
-
-    async def _with_tokens(self, routed: Sequence[Routed]) -> list["asyncio.Task[int | None]"]:
-        """Take tokens for the whole chunk; hold back what gets none soon, start the rest."""
-        started: list[asyncio.Task[int | None]] = []
+        chunk = Chunk()
         held: list[tuple[int, datetime]] = []
-        for name in {r.providers[0] for r in routed}:
-            of_it = [r for r in routed if r.providers[0] == name]
-            tokens = await self._ctx.throttle.take(
-                name,
-                of_it[0].due.tier,
-                tps=self._ctx.ways[name].config.tps,
-                costs=[r.due.segments for r in of_it],
-            )
-            now = self._ctx.now()
-            for message, token in zip(of_it, tokens, strict=True):
-                if token.taken:
-                    started.append(asyncio.create_task(self._one(message, wait=token.wait)))
-                else:
-                    held.append((message.due.id, now + token.wait))
+        for provider in {providers[0] for _, providers in routed}:
+            held += await self._line_up(provider, [r for r in routed if r[1][0] == provider], chunk)
         if held:
-            await self._hold(held)
-        return started
+            await hold(ctx, held)
+        await chunk.over()
+        if chunk.unclaimed and self._closed:
+            await ctx.database.single(lambda c: delivery.unclaim(c, chunk.unclaimed))
 
-    async def _hold(self, until: Sequence[tuple[int, datetime]]) -> None:
-        earliest = await self._ctx.database.transact(lambda c: delivery.hold(c, until))
-        if earliest is not None:
-            self._ctx.lanes.wake(earliest)
-
-    async def _one(self, message: Routed, *, wait: timedelta) -> int | None:
-        """Send one message; its id comes back when it was not claimed."""
-        due, name = message.due, message.providers[0]
-        await asyncio.sleep(wait.total_seconds())
-        slots = self.slots[name]
-        if not await slots.acquire(_SLOT_WAIT[due.tier]):
-            pause = timedelta(seconds=max(_NO_SLOT, slots.expected_wait))
-            await self._hold([(due.id, self._ctx.now() + pause)])
-            return None
-        try:
-            claim = await self.claimer.claim(due, name)
-            if claim is None:
-                return due.id
-            provider, outcome = await self._send(message, claim)
-        finally:
-            slots.release()
-        self._record(due, claim, provider, outcome)
-        return None
-
-    def _record(self, due: Due, claim: Claim, provider: str, outcome: Outcome) -> None:
-        self.recorder.put(
-            Try(
-                message_id=due.id,
-                attempt=claim.attempt,
-                tier=due.tier,
-                not_after=due.window.not_after,
-                deferrals=due.deferrals,
-                doubts=due.doubts,
-                provider=provider,
-                outcome=outcome,
-            )
-        )
-
-    async def _send(self, message: Routed, claim: Claim) -> tuple[str, Outcome]:
-        """Call the route's providers in turn, as long as the call before surely did not go out."""
-        first, *others = message.providers
-        outcome = await self._call(first, message.due, claim)
-        for name in others:
-            if not isinstance(outcome, Unsent | Deferred):
-                break
-            if await self._token_at_once(name, message.due):
-                first, outcome = name, await self._call(name, message.due, claim)
-        return first, outcome
-
-    async def _token_at_once(self, name: str, due: Due) -> bool:
-        tps = self._ctx.ways[name].config.tps
-        [token] = await self._ctx.throttle.take(name, due.tier, tps=tps, costs=[due.segments])
-        return token.taken
-
-    async def _call(self, name: str, due: Due, claim: Claim) -> Outcome:
-        way, time = self._ctx.ways[name], self._ctx.time
-        patience = way.config.call_timeout
-
-        def gate() -> bool:
-            earliest, latest = time.now() - time.uncertainty, time.now() + time.uncertainty
-            inside = due.window.not_before <= earliest and latest < due.window.not_after
-            return inside and latest + patience < claim.lease_end
-
-        if not gate():
-            return Unsent("its window or its lease was over before the call")
-        try:
-            async with self.slots[name].timed(), asyncio.timeout(2 * patience.total_seconds()):
-                [outcome] = await way.provider.send([due.outgoing(claim.attempt)], gate)
-        except TimeoutError:
-            return Unknown(f"{name} did not end the call in time")
-        except Exception as error:  # a plug-in's bug must not lose the claim: nobody knows what went out
-            log.exception("provider_crashed", provider=name, message_id=due.id)
-            return Unknown(f"{name} crashed: {type(error).__name__}")
-        return outcome
+    async def _line_up(
+        self, provider: str, routed: Sequence[Routed], chunk: Chunk
+    ) -> list[tuple[int, datetime]]:
+        """Take tokens for all of them at once: each stands in line when its token is there; give the rest."""
+        tier = routed[0][0].tier
+        tps = self._ctx.ways[provider].config.tps
+        costs = [due.segments for due, _ in routed]
+        tokens = await self._ctx.throttle.take(provider, tier, tps=tps, costs=costs)
+        loop, line, now = asyncio.get_running_loop(), self._lines[provider], self._ctx.now()
+        patience = loop.time() + _SLOT_WAIT[tier]
+        held: list[tuple[int, datetime]] = []
+        for (due, providers), token in zip(routed, tokens, strict=True):
+            if not token.taken:
+                held.append((due.id, now + token.wait))
+                continue
+            wait = token.wait.total_seconds()
+            ticket = chunk.ticket(due, providers, until=patience + wait)
+            if token.wait < _AT_ONCE:
+                line.put(ticket)
+            else:
+                loop.call_later(wait, line.put, ticket)
+        return held
 
 
 def _triage(ctx: Context, due: Sequence[Due]) -> tuple[list[Routed], list[tuple[int, Status, str]]]:
@@ -193,7 +123,7 @@ def _triage(ctx: Context, due: Sequence[Due]) -> tuple[list[Routed], list[tuple[
         elif not providers:
             dropped.append((message.id, Status.NO_ROUTE, "no provider serves this country any more"))
         else:
-            routed.append(Routed(message, providers))
+            routed.append((message, providers))
     return routed, dropped
 
 

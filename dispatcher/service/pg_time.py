@@ -52,7 +52,7 @@ class PostgresTime:
         best, zero = timedelta.max, None
         for _ in range(_SAMPLES):
             asked = _ticks()
-            told = await self._database.transact(lambda c: c.scalar(_NOW))
+            told = await self._database.single(lambda c: c.scalar(_NOW))
             trip = _ticks() - asked
             if trip < best:
                 assert isinstance(told, datetime)

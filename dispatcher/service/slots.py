@@ -10,8 +10,6 @@ wait here for their turn; then fewer are let out, not more.
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from dispatcher.domain.provider import ProviderConfig
 
@@ -55,56 +53,28 @@ class Slots:
         self._tps = config.tps
         self._strain = strain
         self._most = config.max_connections
-        self._latency = _FIRST_LATENCY
-        self._out = 0
-        self._waiting: list[asyncio.Future[None]] = []
+        self.latency = _FIRST_LATENCY
+        self.out = 0
 
     @property
     def limit(self) -> int:
         """How many calls may be out now."""
-        wanted = math.ceil(self._tps * self._latency * _MARGIN * self._strain.share)
+        wanted = math.ceil(self._tps * self.latency * _MARGIN * self._strain.share)
         return max(_LEAST, min(self._most, wanted))
 
     @property
-    def out(self) -> int:
-        """How many calls are out."""
-        return self._out
+    def free(self) -> int:
+        """How many more calls may go out now."""
+        return max(0, self.limit - self.out)
 
-    @property
-    def expected_wait(self) -> float:
-        """How many seconds a newcomer would wait for a slot, at the present latency."""
-        return len(self._waiting) * self._latency / self.limit
-
-    async def acquire(self, timeout: float) -> bool:
-        """Take a slot, waiting at most so many seconds; False means that none came free."""
-        if self._out < self.limit and not self._waiting:
-            self._out += 1
-            return True
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await asyncio.wait_for(turn, timeout)
-        except TimeoutError:
-            return False
-        finally:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-        return True
+    def take(self, calls: int) -> None:
+        """Take so many slots, at most as many as are free."""
+        self.out += calls
 
     def release(self) -> None:
-        """Give a slot back to whoever waited longest."""
-        self._out -= 1
-        while self._waiting and self._out < self.limit:
-            turn = self._waiting.pop(0)
-            if not turn.done():
-                self._out += 1
-                turn.set_result(None)
+        """Give one back."""
+        self.out -= 1
 
-    @asynccontextmanager
-    async def timed(self) -> AsyncIterator[None]:
-        """Measure a call, so that the bound follows."""
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self._latency += _SMOOTHING * (time.monotonic() - started - self._latency)
+    def note(self, seconds: float) -> None:
+        """Take note how long a call took, so that the bound follows."""
+        self.latency += _SMOOTHING * (seconds - self.latency)

@@ -44,7 +44,7 @@ class Clock:
         while True:
             # Half of the fastest round trip is how far ahead of Postgres we may be: never early.
             due = self._ctx.now() - self._ctx.time.uncertainty
-            released = await self._ctx.database.transact(partial(sweeps.release, now=due, limit=BATCH))
+            released = await self._ctx.database.single(partial(sweeps.release, now=due, limit=BATCH))
             critical = [row.id for row in released if row.tier is Tier.CRITICAL]
             self._ctx.lanes.publish(Tier.CRITICAL, critical)
             total += len(released)
@@ -88,7 +88,7 @@ class Clock:
 
     async def next_wake(self) -> datetime | None:
         """Tell when the earliest held message wants to be looked at."""
-        return await self._ctx.database.transact(sweeps.next_wake)
+        return await self._ctx.database.single(sweeps.next_wake)
 
     async def _until_short(self, duty: Duty) -> int:
         total = 0
@@ -130,7 +130,7 @@ class Clock:
 
     async def _is_settled(self) -> bool:
         now, lease = self._ctx.now(), timedelta(seconds=self._ctx.settings.lease)
-        up_for = await self._ctx.database.transact(lambda connection: sweeps.up_for(connection, now=now))
+        up_for = await self._ctx.database.single(lambda connection: sweeps.up_for(connection, now=now))
         contact = self._ctx.database.contact
         if self._contact is None:
             self._contact = (contact, now - lease)  # a clock just started knows of no absence

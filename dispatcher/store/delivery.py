@@ -112,7 +112,15 @@ moved AS (
       AND m.attempt = t.attempt AND m.place = 'worker'
     RETURNING {RETURNED}
 ),
-{EVENTS}
+{EVENTS},
+named AS (
+    INSERT INTO submissions (provider, ref, message_id, attempt, part, at)
+    SELECT *, :now FROM unnest(
+        CAST(:ref_providers AS text[]), CAST(:refs AS text[]), CAST(:ref_ids AS bigint[]),
+        CAST(:ref_attempts AS smallint[]), CAST(:ref_parts AS smallint[])
+    )
+    ON CONFLICT DO NOTHING
+)
 SELECT id, status, charged FROM moved
 """)
 
@@ -146,15 +154,6 @@ moved AS (
 ),
 {EVENTS}
 SELECT id FROM moved
-""")
-
-_SUBMISSIONS = text("""
-INSERT INTO submissions (provider, ref, message_id, attempt, part, at)
-SELECT *, :now FROM unnest(
-    CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:ids AS bigint[]),
-    CAST(:attempts AS smallint[]), CAST(:parts AS smallint[])
-)
-ON CONFLICT DO NOTHING
 """)
 
 
@@ -229,35 +228,24 @@ async def record(
     A try whose claim is over (rescued, or the message moved meanwhile) is
     told as an event and moves the message only as `_RECORD_LATE` says.
     """
-    parameters = _parameters(ended, now)
+    parameters = {**_parameters(ended, now), **_references([t for t, _ in ended])}
     rows = (await connection.execute(_RECORD, parameters)).all()
     moved = {row.id for row in rows}
     late = [pair for pair in ended if pair[0].message_id not in moved]
     if late:
         await connection.execute(_RECORD_LATE, _parameters(late, now))
-    await _insert_submissions(connection, [t for t, _ in ended], now)
     return [Recorded(row.id, Status(row.status), row.charged) for row in rows]
 
 
-async def _insert_submissions(connection: AsyncConnection, tries: Sequence[Try], now: datetime) -> None:
-    refs = [
-        (t.provider, ref, t.message_id, t.attempt, part)
-        for t in tries
-        for part, ref in enumerate(_refs(t.outcome), 1)
-    ]
-    if refs:
-        providers, names, ids, attempts, parts = zip(*refs, strict=True)
-        await connection.execute(
-            _SUBMISSIONS,
-            {
-                "providers": list(providers),
-                "refs": list(names),
-                "ids": list(ids),
-                "attempts": list(attempts),
-                "parts": list(parts),
-                "now": now,
-            },
-        )
+def _references(tries: Sequence[Try]) -> dict[str, object]:
+    refs = [(t, ref, part) for t in tries for part, ref in enumerate(_refs(t.outcome), 1)]
+    return {
+        "refs": [ref for _, ref, _ in refs],
+        "ref_parts": [part for _, _, part in refs],
+        "ref_ids": [t.message_id for t, _, _ in refs],
+        "ref_providers": [t.provider for t, _, _ in refs],
+        "ref_attempts": [t.attempt for t, _, _ in refs],
+    }
 
 
 def _refs(outcome: Outcome) -> tuple[str, ...]:

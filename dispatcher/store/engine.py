@@ -1,8 +1,13 @@
 """How we connect to Postgres: pool, time-outs, and which errors mean what."""
 
+import time
+
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 # Short, so that a process that was stopped in the middle holds up nobody.
 # Every statement of ours has its index; right after a bulk load the planner's statistics would have it
@@ -12,15 +17,18 @@ _SESSION = (
     " -c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c jit=off -c enable_seqscan=off"
 )
 
+_IDLE = 1.0
+_USED = "dispatcher.used"
+
 
 def open_engine(url: str, *, pool_size: int, name: str) -> AsyncEngine:
     """Make an engine; nothing is connected yet. `name` is what pg_stat_activity shows."""
-    return create_async_engine(
+    engine = create_async_engine(
         sqlalchemy_url(url),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
-        pool_pre_ping=True,
+        pool_use_lifo=True,
         pool_recycle=1800,
         hide_parameters=True,  # an error's text goes to the log, a message's does not
         connect_args={
@@ -31,6 +39,25 @@ def open_engine(url: str, *, pool_size: int, name: str) -> AsyncEngine:
             "tcp_user_timeout": 15000,
         },
     )
+    _ping_when_idle(engine)
+    return engine
+
+
+def _ping_when_idle(engine: AsyncEngine) -> None:
+    """Ask a connection whether it lives if it was idle for a while; each time would cost too much."""
+    dialect = engine.dialect
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def used(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info[_USED] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def ping(connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolProxiedConnection) -> None:
+        if time.monotonic() - record.info.get(_USED, time.monotonic()) > _IDLE:
+            try:
+                dialect.do_ping(connection)
+            except dialect.loaded_dbapi.Error as error:
+                raise InvalidatePoolError("the connection had died") from error
 
 
 def sqlalchemy_url(url: str) -> str:

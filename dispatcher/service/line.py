@@ -1,0 +1,177 @@
+"""
+The line before one provider: messages that have a token wait for a slot, are claimed together, and go.
+
+"Claimed" means "the request goes out now": who stands in line is not claimed,
+and a killed worker leaves in doubt only what was out.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+
+import structlog
+
+from dispatcher.domain.errors import Unavailable
+from dispatcher.domain.tier import Tier
+from dispatcher.service.call import Claims
+from dispatcher.service.chunk import Ticket
+from dispatcher.service.context import Context
+from dispatcher.service.slots import Slots
+from dispatcher.store import delivery
+
+log = structlog.get_logger()
+
+_ROWS = 50
+_GATHER = 0.003
+_LOOK = 0.1
+_NO_SLOT = 1.0
+
+Send = Callable[[str, Claims, datetime], Awaitable[None]]
+"""Makes one call with these messages, within their lease; what came of it is on its way to the recorder."""
+
+
+class Line:
+    """One for each provider in each process. `may_claim` is asked before each claim."""
+
+    def __init__(
+        self, ctx: Context, name: str, slots: Slots, *, may_claim: Callable[[], bool], send: Send
+    ) -> None:
+        self._ctx = ctx
+        self._name = name
+        self._slots = slots
+        self._may_claim = may_claim
+        self._send = send
+        self._a_call = ctx.ways[name].provider.max_batch
+        self._waiting: deque[Ticket] = deque()
+        self._next_look: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def put(self, ticket: Ticket) -> None:
+        """Let a message stand in line."""
+        self._waiting.append(ticket)
+        if len(self._waiting) >= _ROWS <= self._slots.free:
+            self._look()
+        else:
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        """Look when a slot is free and a few more have come; else now and then, for who waits in vain."""
+        if not self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        at = loop.time() + (_GATHER if self._slots.free else _LOOK)
+        if self._next_look is not None:
+            if self._next_look.when() <= at:
+                return
+            self._next_look.cancel()
+        self._next_look = loop.call_at(at, self._look)
+
+    def _look(self) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
+        self._turn_away()
+        while self._waiting and self._slots.free:
+            calls = min(self._slots.free, -(-min(len(self._waiting), _ROWS) // self._a_call))
+            self._slots.take(calls)
+            count = min(calls * self._a_call, len(self._waiting))
+            self._run(self._go([self._waiting.popleft() for _ in range(count)], calls))
+        self._look_soon()
+
+    def _turn_away(self) -> None:
+        """Send back those whom no slot came free for: to wait where an operator sees them wait."""
+        now = asyncio.get_running_loop().time()
+        late: list[Ticket] = []
+        while self._waiting and self._waiting[0].until <= now:
+            late.append(self._waiting.popleft())
+        if late:
+            self._run(self._hold(late))
+
+    async def _hold(self, late: Sequence[Ticket]) -> None:
+        pause = max(_NO_SLOT, len(self._waiting) * self._slots.latency / self._slots.limit)
+        wake_at = self._ctx.now() + timedelta(seconds=pause)
+        try:
+            await hold(self._ctx, [(ticket.due.id, wake_at) for ticket in late])
+        except Unavailable as error:
+            log.warning("left_to_the_clock", messages=len(late), error=str(error))
+        finally:
+            for ticket in late:
+                ticket.end()
+
+    async def _go(self, tickets: Sequence[Ticket], calls: int) -> None:
+        lease_end = self._ctx.now() + min(lease(self._ctx, tier) for tier in {t.due.tier for t in tickets})
+        claimed = await self._claim(tickets, lease_end)
+        groups = list(_groups(claimed, self._a_call))
+        for _ in range(calls - len(groups)):
+            self._free()
+        for group in groups:
+            self._run(self._call(group, lease_end))
+
+    async def _claim(self, tickets: Sequence[Ticket], lease_end: datetime) -> list[tuple[Ticket, int]]:
+        """Claim what may be; the others end here."""
+        attempts: dict[int, int] = {}
+        failure: Exception | None = None
+        if self._may_claim():
+            wanted = [(ticket.due.id, self._name) for ticket in tickets]
+            try:
+                attempts = await self._ctx.database.single(
+                    lambda connection: delivery.claim(connection, wanted, lease_end=lease_end)
+                )
+            except Unavailable as error:
+                log.warning("not_claimed", messages=len(tickets), error=str(error))
+            except Exception as error:  # a bug, told by the chunk; the slots must come free all the same
+                failure = error
+        claimed = []
+        for ticket in tickets:
+            attempt = attempts.pop(ticket.due.id, None)  # two chunks may name it: the claim is one's
+            if attempt is not None:
+                claimed.append((ticket, attempt))
+            elif failure is not None:
+                ticket.end(failure)
+            else:
+                ticket.left()
+        return claimed
+
+    async def _call(self, group: Claims, lease_end: datetime) -> None:
+        failure: Exception | None = None
+        try:
+            await self._send(self._name, group, lease_end)
+        except Exception as error:  # ours: a provider's failures are outcomes
+            failure = error
+        finally:
+            self._free()
+            for ticket, _ in group:
+                ticket.end(failure)
+
+    def _free(self) -> None:
+        self._slots.release()
+        self._look_soon()
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def hold(ctx: Context, until: Sequence[tuple[int, datetime]]) -> None:
+    """Let messages that are not claimed wait until then, out of their lane. Raises Unavailable."""
+    earliest = await ctx.database.single(lambda c: delivery.hold(c, until))
+    if earliest is not None:
+        ctx.lanes.wake(earliest)
+
+
+def lease(ctx: Context, tier: Tier) -> timedelta:
+    """Tell how long a claim lasts: for critical only so long that the slowest call fits well."""
+    whole = timedelta(seconds=ctx.settings.lease)
+    if tier is not Tier.CRITICAL:
+        return whole
+    slowest = max((way.config.call_timeout for way in ctx.ways.values()), default=timedelta())
+    return min(whole, slowest * 2)
+
+
+def _groups(claimed: Claims, size: int) -> Iterator[Claims]:
+    some = iter(claimed)
+    while group := list(islice(some, size)):
+        yield group
