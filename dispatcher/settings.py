@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -129,7 +130,7 @@ class Settings(BaseSettings):
     dialect_prefixes: Annotated[dict[str, str], NoDecode] = {}
     log_level: str = "info"
 
-    @property
+    @cached_property
     def patience(self) -> Patience:
         """How long to wait for whom."""
         return Patience(

@@ -8,7 +8,7 @@ counts alone from a full bucket, so a caller may have its limit once in each.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from importlib.resources import files
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from dispatcher.domain.quota import Quota
+from dispatcher.gather import Gather
 
 log = structlog.get_logger()
 
@@ -36,14 +37,23 @@ class Standing(NamedTuple):
     wait: int  # until the request may be made; 0: it was taken
 
 
+class _Asked(NamedTuple):
+    """A request to count, and what was known of Redis when it came."""
+
+    bucket: str
+    arguments: tuple[int, int, int]
+    ask_again: float | None
+
+
 class Limits:
-    """Counts requests in Redis, and in this process while Redis is away."""
+    """Counts requests in Redis, those of one moment together, and in this process while Redis is away."""
 
     def __init__(self, redis: "Redis", *, clock: Callable[[], float] = time.monotonic) -> None:
         self._script = redis.register_script(_SCRIPT)
         self._clock = clock
         self._buckets = Buckets()
         self._ask_again: float | None = None  # None: Redis is there
+        self._gather: Gather[_Asked, Standing | None] = Gather(self._ask)
 
     async def take(self, bucket: str, *, per_minute: int, cost: int = 1) -> Quota:
         """
@@ -60,7 +70,8 @@ class Limits:
         interval = max(1, _MINUTE_US // per_minute)
         standing = None
         if self._may_ask():
-            standing = await self._ask(bucket, [interval, per_minute, cost])
+            asked = _Asked(bucket, (interval, per_minute, cost), self._ask_again)
+            standing = await self._gather.ask(asked)
         if standing is None:
             now = int(self._clock() * 1_000_000)
             standing = self._buckets.take(bucket, now, interval=interval, limit=per_minute, cost=cost)
@@ -76,20 +87,25 @@ class Limits:
         self._ask_again = now + _PAUSE.total_seconds()
         return True
 
-    async def _ask(self, bucket: str, arguments: list[int]) -> Standing | None:
-        """Ask Redis; None when it failed. Of many that fail together, the first starts the pause."""
+    async def _ask(self, together: Sequence[_Asked]) -> list[Standing | None]:
+        """Ask Redis; None for all when it failed, and for all who came before it was known to be away."""
         before = self._ask_again
+        nothing: list[Standing | None] = [None] * len(together)
+        if all(asked.ask_again != before for asked in together):
+            return nothing
+        keys = [f"sms:limit:{asked.bucket}" for asked in together]
+        arguments = [argument for asked in together for argument in asked.arguments]
         try:
             async with asyncio.timeout(_PATIENCE.total_seconds()):
-                standing = Standing(*await self._script(keys=[f"sms:limit:{bucket}"], args=arguments))
+                told = await self._script(keys=keys, args=arguments)
         except (RedisError, OSError) as error:
             if self._ask_again == before:
                 self._ask_again = self._clock() + _PAUSE.total_seconds()
                 log.warning("limits_not_reached", error=str(error) or repr(error))
-            return None
+            return nothing
         if self._ask_again == before:
             self._ask_again = None
-        return standing
+        return [Standing(told[i], told[i + 1]) for i in range(0, len(told), 2)]
 
 
 class Buckets:

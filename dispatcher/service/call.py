@@ -77,8 +77,8 @@ class Calls:
 
     def _gate(self, due: Sequence[Due], latest_start: datetime) -> Callable[[], bool]:
         """Tell, whenever asked, whether a call begun now is inside the windows and ends within the lease."""
-        first = max(message.window.not_before for message in due)
-        last = min(latest_start, min(message.window.not_after for message in due))
+        first = max([message.window.not_before for message in due])
+        last = min(latest_start, *[message.window.not_after for message in due])
         time = self._ctx.time
 
         def gate() -> bool:

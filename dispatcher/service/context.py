@@ -9,11 +9,11 @@ from typing import Any, Protocol, TypeVar
 
 from dispatcher.domain.provider import Provider, ProviderConfig
 from dispatcher.domain.tier import Tier
+from dispatcher.gather import Gather
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.service.database import Database
-from dispatcher.service.gather import Gather
 from dispatcher.service.pg_time import Time
 from dispatcher.settings import Settings
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -41,6 +42,7 @@ class Recorder:
         self._queue: list[Ended] = []
         self._oldest: float | None = None
         self._some = asyncio.Event()
+        self._doubt = cache(ctx.settings.doubt)
         self._stopping = False
         self.poisoned = 0
 
@@ -61,12 +63,14 @@ class Recorder:
             ended,
             now=ctx.now(),
             patience=ctx.settings.patience,
-            doubt=ctx.settings.doubt(ended.provider, ended.tier),
+            doubt=self._doubt(ended.provider, ended.tier),
             rng=ctx.rng,
         )
         if not self._queue:
             self._oldest = self._oldest or time.monotonic()
-        self._queue.append((ended, replace(verdict, reason=clean(verdict.reason))))
+        if (reason := clean(verdict.reason)) != verdict.reason:
+            verdict = replace(verdict, reason=reason)
+        self._queue.append((ended, verdict))
         self._some.set()
         return verdict
 

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -41,14 +41,40 @@ def _ids(entry: dict[str, object]) -> list[int]:
 
 def test_ids_are_gathered_into_chunks_of_their_tier(redis_url: str, redis: Redis) -> None:
     publisher = _publisher(redis_url)
-    for start in range(0, 250, 50):
+    for start in range(0, 600, 50):
         publisher.publish(Tier.BULK, range(start, start + 50))
     publisher.publish(Tier.CRITICAL, [1000])
     publisher.start()
     publisher.stop()
-    assert [len(_ids(e)) for e in _entries(redis, "bulk")] == [100, 100, 50]
+    assert [len(_ids(e)) for e in _entries(redis, "bulk")] == [250, 250, 100]
     assert [_ids(e) for e in _entries(redis, "critical")] == [[1000]]
-    assert (publisher.published, publisher.dropped) == (251, 0)
+    assert (publisher.published, publisher.dropped) == (601, 0)
+
+
+def test_what_comes_right_after_an_entry_waits_for_company_but_critical_does_not(
+    redis_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatcher.lanes.publisher._PACE", {**dict.fromkeys(Tier, 0.5), Tier.CRITICAL: 0.0})
+    publisher = _publisher(redis_url)
+    publisher.start()
+    publisher.publish(Tier.STANDARD, [0])
+    _until(lambda: len(_entries(redis, "standard")) == 1)
+    for number in range(1, 10):
+        publisher.publish(Tier.STANDARD, [number])
+        publisher.publish(Tier.CRITICAL, [100 + number])
+        time.sleep(0.01)
+    _until(lambda: len(_entries(redis, "critical")) >= 5)
+    assert len(_entries(redis, "standard")) == 1
+    _until(lambda: len(_entries(redis, "standard")) == 2)
+    publisher.stop()
+    assert [_ids(e) for e in _entries(redis, "standard")] == [[0], list(range(1, 10))]
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.002)
 
 
 def test_only_ids_enter_redis(redis_url: str, redis: Redis) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from dispatcher.domain.errors import Unavailable
-from dispatcher.service.gather import Gather
+from dispatcher.gather import Gather
 
 
 class Desk:
