@@ -51,6 +51,7 @@ def main() -> None:
 
 def _ours(rig: Rig, messages: int, note: Callable[[str, Figures], None]) -> None:
     rig.settings(latency_ms=LATENCY_MS, slow_share=0)
+    trials.unlimited(rig)
     trials.delivery(rig, 5_000)  # warm: connections, plans, code
     note("idle lag", _with(rig, lambda: trials.lag(rig, 100)))
     note("delivery", _with(rig, lambda: trials.delivery(rig, messages)))

@@ -17,6 +17,7 @@ Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 _AT_ONCE = 2
+_CROWD = 32
 _MOST = 64
 
 
@@ -37,7 +38,7 @@ class Gather(Generic[Question, Answer]):
         """Ask; whoever leaves before the answer has asked all the same."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
-        if len(self._working) < _AT_ONCE:
+        if not self._working or (len(self._waiting) >= _CROWD and len(self._working) < _AT_ONCE):
             worker = asyncio.create_task(self._work())
             self._working.add(worker)
             worker.add_done_callback(self._working.discard)

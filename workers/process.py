@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from dispatcher.bootstrap import CLOCK, open_bell, open_context
+from dispatcher.bootstrap import CLOCK, open_bell, open_context, settle_memory
 from dispatcher.service.context import Context
 from dispatcher.service.deliver import Courier
 from dispatcher.service.health import require_migrated
@@ -40,6 +40,7 @@ def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitSta
         stack.push_async_callback(_flush, courier, writing)
         if CLOCK in queues:
             await _run_beside(stack, ctx, clock, settings)
+        settle_memory()
         return Parts(ctx, courier, clock)
 
     return open_parts

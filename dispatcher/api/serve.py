@@ -5,7 +5,7 @@ from datetime import timedelta
 import uvicorn
 
 from dispatcher.api.app import create_app
-from dispatcher.bootstrap import configure_logging
+from dispatcher.bootstrap import configure_logging, settle_memory
 from dispatcher.settings import Settings
 
 _GRACE = timedelta(seconds=20)
@@ -19,8 +19,10 @@ def run(host: str, port: int, settings: Settings) -> None:
     Misconfigured.
     """
     configure_logging(settings)
+    app = create_app(settings)
+    settle_memory()
     uvicorn.run(
-        create_app(settings),
+        app,
         host=host,
         port=port,
         lifespan="on",
