@@ -1,227 +1,446 @@
 """
-The one place that chooses how providers speak HTTP, and that knows whether a request was written.
+HTTP/1.1 for many calls at once to one provider, where the cost of a call is what counts.
 
-Underneath is aiohttp, because the pool of stock httpx scans all its connections
-on each acquire and collapses beyond about fifty of them. What an exception is
-called is not trusted: httpx-aiohttp maps a server that hung up after it had
-read the request to ConnectTimeout. Each call carries a `Passage` that the wire
-passes through before its first byte, and that alone tells Unsent from Unknown.
+httptools reads, asyncio or uvloop carries, a request is one write. A call that
+finds no free connection waits its turn; taking and giving back cost the same
+however many there are. An answer that breaks the rules of HTTP is an error,
+and its connection is not used again.
+
+    HttpTransport       one pool for each origin
+        _Pool           places for connections, and who waits for one
+            _Addresses  where the host is
+            _Connection one exchange after the other
 """
 
 import asyncio
+import socket
 import ssl
-from contextvars import ContextVar
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum, auto
-from functools import cache
-from http.cookiejar import CookieJar
-from typing import TYPE_CHECKING
+from typing import Final, cast
 
-import aiohttp
+import httptools
 import httpx
-from aiohttp.abc import AbstractStreamWriter
-from httpx_aiohttp import AiohttpTransport
 
-from dispatcher.domain.provider import Gate, Unknown, Unsent
+from dispatcher.providers.passage import Passage
 
-if TYPE_CHECKING:
-    from aiohttp.connector import Connection
+MAX_HEAD: Final = 64 * 1024
+MAX_ANSWER: Final = 1024 * 1024
+"""Bytes of one answer, its framing counted in; what is longer is nobody's answer to one message."""
 
-KEEP_ALIVE = timedelta(seconds=4)
-"""Shorter than the 5 s after which many servers hang up: a request that crosses the hang-up is in doubt."""
-
-_EXTENSION = "dispatcher.passage"
-_NEVER_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+DNS_KEPT: Final = timedelta(seconds=60)
 
 
-class _Stage(Enum):
-    WAITING = auto()  # nothing is written; the call waits for a connection
-    WRITTEN = auto()  # the first byte may be on its way
-    SHUT = auto()  # nothing is written, and nothing will be
-
-
-class _ClosedError(aiohttp.ClientError):
-    """The gate was closed, or this call was written or given up before."""
-
-
-class Passage:
+@dataclass(frozen=True, slots=True)
+class Terms:
     """
-    The way one request goes out, at most once.
+    How connections are made and kept.
 
-    A client that retries by itself, as aiohttp does for idempotent methods on
-    a connection that was kept alive, is stopped at the second `enter`.
+    `max_connections` holds for each origin. `connect_timeout` is for name,
+    connection and TLS together. One idle for longer than `keep_alive` is not
+    used again. `tls` is what certificates are checked against.
     """
 
-    __slots__ = ("_gate", "_stage", "gate_was_closed")
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._stage = _Stage.WAITING
-        self.gate_was_closed = False
-
-    def enter(self) -> None:
-        """Ask the gate; the very next thing must be the first byte. Raises where it must not be written."""
-        if self._stage is not _Stage.WAITING:
-            raise _ClosedError("this request was already written or given up")
-        if not self._gate():
-            self._stage = _Stage.SHUT
-            self.gate_was_closed = True
-            raise _ClosedError("the gate was closed")
-        self._stage = _Stage.WRITTEN
-
-    def never_written(self) -> None:
-        """Take `enter` back: what came after it knows that it wrote nothing."""
-        self._stage = _Stage.SHUT
-
-    def give_up(self) -> bool:
-        """End the call: nothing is written from here on. Tell whether nothing was written before."""
-        if self._stage is _Stage.WAITING:
-            self._stage = _Stage.SHUT
-        return self._stage is _Stage.SHUT
+    max_connections: int
+    connect_timeout: timedelta
+    keep_alive: timedelta
+    tls: ssl.SSLContext
 
 
-_passage: ContextVar[Passage] = ContextVar("passage")
+class HttpTransport(httpx.AsyncBaseTransport):
+    """Carries requests that have a `Passage`; how long a call may take is its caller's. One for each loop."""
 
-
-class _GatedRequest(aiohttp.ClientRequest):
-    """
-    An aiohttp request that asks before its first byte.
-
-    aiohttp keeps the head back until the body is written, in a task of its
-    own; a request without a body is written within `send`.
-    """
-
-    async def send(self, conn: "Connection") -> aiohttp.ClientResponse:
-        if not self.body:
-            _passage.get().enter()
-        return await super().send(conn)
-
-    async def write_bytes(
-        self, writer: AbstractStreamWriter, conn: "Connection", content_length: int | None = None
-    ) -> None:
-        if self.body:
-            try:
-                _passage.get().enter()
-            except Exception as closed:  # to the call, which waits for the answer; a gate's own bug too
-                if conn.protocol is not None:
-                    conn.protocol.set_exception(closed)
-                return
-        await super().write_bytes(writer, conn, content_length)
-
-
-class _NoCookies(CookieJar):
-    """Keeps none: what one call was given has no business in the next, and the parsing costs."""
-
-    def extract_cookies(self, response: object, request: object) -> None:
-        pass
-
-
-class _GatedTransport(httpx.AsyncBaseTransport):
-    """Hands each call's passage to the request that aiohttp builds for it."""
-
-    def __init__(self, wire: AiohttpTransport) -> None:
-        self._wire = wire
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._pools: dict[tuple[str, bytes], _Pool] = {}
+        self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        token = _passage.set(request.extensions[_EXTENSION])
+        """
+        Write the request once and read its answer whole.
+
+        Raises httpx.TransportError: what broke before the passage was entered
+        has surely not gone out.
+        """
+        passage = Passage.of(request)
+        data = _bytes_of(request)
+        pool = self._pool(request.url)
+        connection = await pool.take()
         try:
-            return await self._wire.handle_async_request(request)
+            status, headers, body = await connection.exchange(
+                data, passage, has_body=request.method != "HEAD"
+            )
         finally:
-            _passage.reset(token)
+            pool.give_back(connection)
+        return httpx.Response(status, headers=headers, content=body, request=request)
 
     async def aclose(self) -> None:
-        await self._wire.aclose()
+        """Close all connections; calls that wait for one, or for an answer, fail."""
+        self._closed = True
+        for pool in self._pools.values():
+            await pool.close()
+
+    def _pool(self, url: httpx.URL) -> "_Pool":
+        if self._closed:
+            raise httpx.ConnectError("the client is closed")
+        origin = (url.scheme, url.netloc)
+        pool = self._pools.get(origin)
+        if pool is None:
+            if url.scheme not in ("http", "https") or not url.raw_host:
+                raise httpx.UnsupportedProtocol(f"{url.scheme}://{url.host} is no http or https URL")
+            pool = self._pools[origin] = _Pool(url, self._terms)
+        return pool
 
 
-class _GatedStandIn(httpx.AsyncBaseTransport):
-    """Asks right before handing to a transport of somebody else's, such as httpx.MockTransport."""
+class _Pool:
+    """
+    The connections to one origin: idle ones, the last used first, and a queue for when all are taken.
 
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        self._inner = inner
+    Whoever holds a connection, or is opening one, holds a place. While
+    somebody waits there is neither an idle connection nor a free place,
+    so nobody overtakes.
+    """
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        passage: Passage = request.extensions[_EXTENSION]
-        passage.enter()
+    def __init__(self, url: httpx.URL, terms: Terms) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._host = url.raw_host.decode("ascii")
+        self._tls = terms.tls if url.scheme == "https" else None
+        self._port = url.port or (443 if self._tls else 80)
+        self._addresses = _Addresses(self._host, self._port)
+        self._connect_timeout = terms.connect_timeout.total_seconds()
+        self._keep_alive = terms.keep_alive.total_seconds()
+        self._places = terms.max_connections
+        self._idle: OrderedDict[_Connection, float] = OrderedDict()  # until when, soonest first
+        self._waiting: OrderedDict[asyncio.Future[_Connection | None], None] = OrderedDict()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._buffer = memoryview(bytearray(MAX_HEAD))  # one for all: what is read is parsed at once
+        self.connected: set[_Connection] = set()
+
+    async def take(self) -> "_Connection":
+        """Get a connection of one's own, kept alive or new, in one's turn; `give_back` must follow."""
+        if self._idle:
+            connection, until = self._idle.popitem()
+            if until <= self._loop.time():  # the loop was too late to sweep
+                connection.abort()
+        elif self._places:
+            self._places -= 1
+            connection = None
+        else:
+            connection = await self._turn()
+        if connection is not None and connection.is_open:
+            return connection
         try:
-            return await self._inner.handle_async_request(request)
-        except _NEVER_WRITTEN:
-            passage.never_written()
+            return await self._open()
+        except BaseException:
+            self._next(None)
             raise
 
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+    def give_back(self, connection: "_Connection") -> None:
+        """Let the next have it, or keep it for a while; of one that cannot be used again, the place."""
+        if connection.is_open and self._keep_alive and not self._closed:
+            self._next(connection)
+        else:
+            connection.abort()
+            self._next(None)
+
+    def forget(self, connection: "_Connection") -> None:
+        """Note that a connection is gone."""
+        self.connected.discard(connection)
+        if self._idle.pop(connection, None) is not None:
+            self._next(None)
+
+    async def close(self) -> None:
+        """Close all connections, and wait until they are."""
+        self._closed = True
+        if self._sweep is not None:
+            self._sweep.cancel()
+        gone = [connection.gone for connection in self.connected]
+        for connection in list(self.connected):
+            connection.abort()
+        while self._waiting:
+            self._next(None)
+        await asyncio.gather(*gone)
+
+    async def _turn(self) -> "_Connection | None":
+        """Wait for a connection, or for a place to open one in."""
+        waiter: asyncio.Future[_Connection | None] = self._loop.create_future()
+        self._waiting[waiter] = None
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            self._waiting.pop(waiter, None)
+            if not waiter.cancelled():  # what it was given belongs to the next
+                self._next(waiter.result())
+            raise
+
+    def _next(self, connection: "_Connection | None") -> None:
+        """Give a connection, or the place of none, to who has waited longest."""
+        while self._waiting:
+            waiter, _ = self._waiting.popitem(last=False)
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        if connection is None or not connection.is_open:
+            self._places += 1
+            return
+        until = self._idle[connection] = self._loop.time() + self._keep_alive
+        if self._sweep is None:
+            self._sweep = self._loop.call_at(until, self._drop_expired)
+
+    def _drop_expired(self) -> None:
+        self._sweep = None
+        now = self._loop.time()
+        while self._idle:
+            connection, until = next(iter(self._idle.items()))
+            if until > now:
+                self._sweep = self._loop.call_at(until, self._drop_expired)
+                return
+            del self._idle[connection]
+            connection.abort()
+            self._next(None)
+
+    async def _open(self) -> "_Connection":
+        if self._closed:
+            raise httpx.ConnectError("the client is closed")
+        try:
+            connection = await self._connect()
+        except TimeoutError:
+            raise httpx.ConnectTimeout(f"not connected within {self._connect_timeout:g} s") from None
+        except (OSError, UnicodeError) as error:
+            raise httpx.ConnectError(str(error) or type(error).__name__) from error
+        if self._closed or not connection.is_open:
+            connection.abort()
+            raise httpx.ConnectError("the connection was closed at once")
+        return connection
+
+    async def _connect(self) -> "_Connection":
+        """Connect to the first address that lets us; each gets its share of what time is left."""
+        deadline = self._loop.time() + self._connect_timeout
+        async with asyncio.timeout_at(deadline):
+            addresses = await self._addresses.find()
+        failure: OSError | None = None
+        for tried, address in enumerate(addresses):
+            share = (deadline - self._loop.time()) / (len(addresses) - tried)
+            try:
+                async with asyncio.timeout(share):
+                    connection = await self._connect_to(address)
+            except OSError as error:
+                failure = error
+            else:
+                self._addresses.prefer(address)
+                return connection
+        raise failure or OSError("the name has no address")
+
+    async def _connect_to(self, address: str) -> "_Connection":
+        """Connect; asyncio and uvloop set TCP_NODELAY by themselves."""
+        _, connection = await self._loop.create_connection(
+            lambda: _Connection(self, self._buffer),
+            address,
+            self._port,
+            ssl=self._tls,
+            server_hostname=self._host if self._tls else None,
+        )
+        return connection
 
 
-def open_client(
-    *,
-    max_connections: int,
-    connect_timeout: timedelta,
-    keep_alive: timedelta = KEEP_ALIVE,
-    transport: httpx.AsyncBaseTransport | None = None,
-) -> httpx.AsyncClient:
+class _Addresses:
+    """Where a host is: looked up once for all who ask at the same time, and known for `DNS_KEPT`."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._known: Sequence[str] = ()
+        self._until = 0.0
+        self._lookup: asyncio.Task[None] | None = None
+
+    async def find(self) -> Sequence[str]:
+        """List the addresses, the best first. Raises OSError or UnicodeError where there is none."""
+        if self._until <= asyncio.get_running_loop().time():
+            if self._lookup is None or self._lookup.done():
+                self._lookup = asyncio.create_task(self._look_up())
+                self._lookup.add_done_callback(lambda task: task.cancelled() or task.exception())
+            await asyncio.shield(self._lookup)
+        return self._known
+
+    def prefer(self, address: str) -> None:
+        """Try this one first from now on, so that a dead one before it costs its time once."""
+        if self._known[0] != address:
+            self._known = (address, *(other for other in self._known if other != address))
+
+    async def _look_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        self._known = tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+        self._until = loop.time() + DNS_KEPT.total_seconds()
+
+
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+"""Status, headers and body, as they came."""
+
+
+class _Connection(asyncio.BufferedProtocol):
     """
-    Open a client for one provider, inside the running loop; use it through `call`.
+    One connection, one exchange at a time.
 
-    Neither proxies, nor netrc, nor certificates are taken from the
-    environment. A connection idle for longer than `keep_alive` is not used again.
+    It stays open only while nothing is doubtful: a whole answer, nothing
+    behind it, everything written, and neither side wants to close. What comes
+    without a request ends it.
     """
-    return httpx.AsyncClient(
-        transport=_GatedStandIn(transport) if transport else _wire(max_connections, keep_alive=keep_alive),
-        timeout=httpx.Timeout(None, connect=connect_timeout.total_seconds()),
-        cookies=_NoCookies(),
-        follow_redirects=False,
-        trust_env=False,
+
+    def __init__(self, pool: _Pool, buffer: memoryview) -> None:
+        self._pool = pool
+        self._buffer = buffer
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[Answer] | None = None
+        self.gone: asyncio.Future[None] = self._loop.create_future()
+        self.is_open = False
+
+    async def exchange(self, data: bytes, passage: Passage, *, has_body: bool) -> Answer:
+        """Write one request in one piece, if its passage lets it, and wait for the answer."""
+        passage.enter()
+        self._transport.write(data)
+        self._has_body = has_body  # its answer: that to HEAD has none, whatever its headers say
+        self._in_body = False
+        self._received = 0
+        self._limit = MAX_HEAD
+        self._answer: Answer | None = None
+        self._waiter = self._loop.create_future()
+        try:
+            return await self._waiter
+        finally:
+            self._waiter = None
+            if self._answer is None:
+                self.abort()
+
+    def abort(self) -> None:
+        """Close it now, whatever is under way."""
+        self.is_open = False
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin (asyncio)."""
+        self._transport = cast("asyncio.Transport", transport)  # that of uvloop is none by its class
+        self._parser: httptools.HttpResponseParser | None = _parser(self)
+        self._pool.connected.add(self)
+        self.is_open = True
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Say where to read to (asyncio)."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Parse what was read (asyncio)."""
+        if self._waiter is None or self._waiter.done() or self._parser is None:
+            self.abort()  # nobody asked for it
+            return
+        try:
+            self._parser.feed_data(self._buffer[:nbytes])
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._fail(httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {error}"))
+            return
+        self._received += nbytes
+        if self._received > self._limit:
+            self._fail(httpx.RemoteProtocolError(f"the answer is longer than {self._limit} bytes"))
+        elif self._answer is not None:
+            self._waiter.set_result(self._answer)
+
+    def eof_received(self) -> None:
+        """Note that the server wrote its last (asyncio, which closes the connection then)."""
+        self.is_open = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End (asyncio)."""
+        if self._waiter is not None and not self._waiter.done():
+            if exc is None and self._ends_with_connection():
+                self._answer = self._read_so_far()
+                self._waiter.set_result(self._answer)
+            else:
+                when = "in the middle of the answer" if self._received else "before an answer"
+                self._fail(httpx.ReadError(f"the connection was closed {when}"))
+        self.is_open = False
+        self._parser = None  # it refers to us
+        self._pool.forget(self)
+        self.gone.set_result(None)
+
+    def on_message_begin(self) -> None:
+        """Begin an answer (httptools); one behind ours is nobody's, and its connection not to be trusted."""
+        if self._answer is not None:
+            self.is_open = False
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._in_body = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header (httptools), but not a trailer."""
+        if not self._in_body:
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Expect the body (httptools)."""
+        self._in_body = True
+        self._limit = MAX_ANSWER
+        if not self._has_body and self._answer is None and self._status() >= 200:
+            self._answer = self._read_so_far()
+            self.is_open = False  # the parser waits for a body
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body (httptools)."""
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """End an answer (httptools), unless more follows: 1xx is only a notice."""
+        assert self._parser is not None
+        if self._status() < 200:
+            self._in_body = False
+        elif self._answer is None:
+            self._answer = self._read_so_far()
+            if not self._parser.should_keep_alive() or self._transport.get_write_buffer_size():
+                self.is_open = False
+
+    def _status(self) -> int:
+        assert self._parser is not None
+        return self._parser.get_status_code()
+
+    def _read_so_far(self) -> Answer:
+        return self._status(), self._headers, b"".join(self._body)
+
+    def _ends_with_connection(self) -> bool:
+        """Tell whether the answer gave itself no length (RFC 9112, 6.3), so that this is its end."""
+        return self._in_body and not any(name.lower() in _LENGTHS for name, _ in self._headers)
+
+    def _fail(self, error: httpx.TransportError) -> None:
+        self.abort()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
+
+
+_LENGTHS: Final = (b"content-length", b"transfer-encoding")
+
+
+def _parser(connection: _Connection) -> httptools.HttpResponseParser:
+    """
+    Make a parser that forgives what cannot be misread.
+
+    Gateways are old: lines that end in LF alone, odd characters in headers and
+    blanks behind a chunk's size, which aiohttp forgives too.
+    """
+    parser = httptools.HttpResponseParser(connection)
+    parser.set_dangerous_leniencies(
+        lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
     )
+    return parser
 
 
-async def call(
-    client: httpx.AsyncClient, request: httpx.Request, *, gate: Gate, call_timeout: timedelta
-) -> httpx.Response | Unsent | Unknown:
-    """
-    Make one call and read its answer whole, within `call_timeout` from the wait for a connection on.
-
-    The gate is asked when the connection is there, right before the first
-    byte. Unsent is said only where no byte was written.
-    """
-    passage = Passage(gate)
-    request.extensions = {**request.extensions, _EXTENSION: passage}
-    try:
-        async with asyncio.timeout(call_timeout.total_seconds()):
-            return await client.send(request)
-    except TimeoutError:
-        if passage.give_up():
-            return Unsent(f"no connection within {call_timeout.total_seconds():g} s")
-        return Unknown(f"no answer within {call_timeout.total_seconds():g} s")
-    except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
-        if passage.give_up():
-            return Unsent(
-                "the gate was closed" if passage.gate_was_closed else _words("no connection", error)
-            )
-        return Unknown(_words("no answer", error))
-    finally:
-        passage.give_up()
-
-
-def _wire(max_connections: int, *, keep_alive: timedelta) -> httpx.AsyncBaseTransport:
-    connector = aiohttp.TCPConnector(
-        limit=max_connections,
-        ssl=_ssl_context(),
-        keepalive_timeout=keep_alive.total_seconds(),
-        ttl_dns_cache=60,
-    )
-    session = aiohttp.ClientSession(
-        connector=connector,
-        request_class=_GatedRequest,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-    )
-    return _GatedTransport(AiohttpTransport(client=session, verify=_ssl_context(), trust_env=False))
-
-
-@cache
-def _ssl_context() -> ssl.SSLContext:
-    return httpx.create_ssl_context(trust_env=False)
-
-
-def _words(what: str, error: Exception) -> str:
-    return f"{what}: {error or type(error).__name__}"
+def _bytes_of(request: httpx.Request) -> bytes:
+    """Print a request. Raises LocalProtocolError for what would be read as something else."""
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
+    lines += [b"%b: %b" % header for header in request.headers.raw]
+    head = b"\r\n".join(lines)
+    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1 or b"\0" in head:
+        raise httpx.LocalProtocolError("a header has more than one line")
+    if b"\r\ntransfer-encoding:" in head.lower() or not isinstance(request.stream, httpx.ByteStream):
+        raise httpx.LocalProtocolError("the length of the body is not known")
+    return b"%b\r\n\r\n%b" % (head, request.read())

@@ -11,7 +11,7 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
@@ -150,4 +150,13 @@ HTTP = Case(
     undelivered="UNDELIV",
 )
 
-CASES = (HTTP,)
+
+def _proxied_options(host: str, port: int) -> Mapping[str, object]:
+    """The peer is the proxy, and answers in the name of a provider behind it."""
+    behind = {"url": "http://provider.example/messages", "proxy": f"http://{host}:{port}"}
+    return {**_http_options(host, port), **behind}
+
+
+HTTP_BY_PROXY = replace(HTTP, name="http by proxy", options=_proxied_options)
+
+CASES = (HTTP, HTTP_BY_PROXY)

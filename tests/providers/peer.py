@@ -3,8 +3,9 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -33,6 +34,7 @@ class Reply:
 
     data: bytes | None
     hang_up: bool = False
+    byte_by_byte: bool = False
 
 
 @dataclass(slots=True)
@@ -42,6 +44,7 @@ class Peer:
     port: int = 0
     connections: int = 0
     open_connections: int = 0
+    most_open_connections: int = 0
     bytes_received: int = 0
     requests: list[Got] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -77,8 +80,22 @@ def always(reply: Reply | bytes) -> Script:
     return lambda _got, _number: reply if isinstance(reply, Reply) else Reply(reply)
 
 
+Listening = AbstractAsyncContextManager[Peer]
+Conversation = Callable[[Peer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""What a peer does with one connection; when it returns, the connection is closed."""
+
+
+def listening(script: Script, *, port: int = 0, tls: ssl.SSLContext | None = None) -> Listening:
+    """Serve each request by the script."""
+    return conversing(
+        lambda peer, reader, writer: _converse(peer, script, reader, writer), port=port, tls=tls
+    )
+
+
 @asynccontextmanager
-async def listening(script: Script, *, port: int = 0) -> AsyncIterator[Peer]:
+async def conversing(
+    converse: Conversation, *, port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Peer]:
     """Serve, on a free port if none is named; at the end all connections are closed and all handlers done."""
     peer = Peer()
     handlers: set[asyncio.Task[None]] = set()
@@ -89,8 +106,9 @@ async def listening(script: Script, *, port: int = 0) -> AsyncIterator[Peer]:
         handlers.add(task)
         peer.connections += 1
         peer.open_connections += 1
+        peer.most_open_connections = max(peer.most_open_connections, peer.open_connections)
         try:
-            await _converse(peer, script, reader, writer)
+            await converse(peer, reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
@@ -99,7 +117,7 @@ async def listening(script: Script, *, port: int = 0) -> AsyncIterator[Peer]:
             handlers.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", port)
+    server = await asyncio.start_server(serve, "127.0.0.1", port, ssl=tls, backlog=500)
     peer.port = server.sockets[0].getsockname()[1]
     try:
         yield peer
@@ -114,20 +132,26 @@ async def listening(script: Script, *, port: int = 0) -> AsyncIterator[Peer]:
 async def _converse(
     peer: Peer, script: Script, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    while got := await _read_request(peer, reader):
-        peer.requests.append(got)
-        peer.changed.set()
+    while got := await read_request(peer, reader):
         reply = script(got, len(peer.requests) - 1)
         if reply.data is None and not reply.hang_up:
             await reader.read()
             return
-        writer.write(reply.data or b"")
-        await writer.drain()
+        for part in _parts(reply):
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0)  # to the client, so that it reads each part on its own
         if reply.hang_up:
             return
 
 
-async def _read_request(peer: Peer, reader: asyncio.StreamReader) -> Got | None:
+def _parts(reply: Reply) -> list[bytes]:
+    data = reply.data or b""
+    return [data[at : at + 1] for at in range(len(data))] if reply.byte_by_byte else [data]
+
+
+async def read_request(peer: Peer, reader: asyncio.StreamReader) -> Got | None:
+    """Read one request whole and note it; None if the client went."""
     buffer = b""
     while b"\r\n\r\n" not in buffer:
         chunk = await reader.read(65_536)
@@ -141,7 +165,10 @@ async def _read_request(peer: Peer, reader: asyncio.StreamReader) -> Got | None:
     )
     rest = await reader.readexactly(length - len(body)) if length > len(body) else b""
     peer.bytes_received += len(rest)
-    return Got(head.decode(), body + rest)
+    got = Got(head.decode(), body + rest)
+    peer.requests.append(got)
+    peer.changed.set()
+    return got
 
 
 def a_date(*, hour: int) -> str:
@@ -157,10 +184,10 @@ def closed_port() -> Iterator[int]:
 
 
 @contextmanager
-def deaf_port() -> Iterator[int]:
+def deaf_port(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """A port whose queue is full: the handshake never ends."""
     with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
+        deaf.bind((host, port))
         deaf.listen(0)
         waiting = [socket.socket() for _ in range(3)]
         for client in waiting:

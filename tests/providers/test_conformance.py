@@ -1,9 +1,7 @@
 """The rules every provider must keep, against real sockets. See `conformance.py` for how one joins."""
 
 import asyncio
-import gc
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -13,16 +11,9 @@ from dispatcher.domain.status import Status
 
 from .conformance import CASES, CREDENTIAL, RETRY_AFTER, Behaviour, Case, CountingGate, a_message
 from .peer import closed_port, deaf_port
+from .wires import run
 
 pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-T = TypeVar("T")
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run, and let whatever was left open complain here."""
-    result = asyncio.run(work)
-    gc.collect()
-    return result
 
 
 def wide_open() -> bool:

@@ -24,6 +24,7 @@ from dispatcher.domain.status import MISSED, Status
 from dispatcher.providers.http.template import Json, check, names_in
 
 _HEADER_NAMES = frozenset({"reference", "attempt", "segments", "tier", "not_after", "to", "to_digits"})
+_OURS = frozenset({"content-length", "transfer-encoding", "traceparent"})
 _RANGE = re.compile(r"([1-5])xx|(\d{3})-(\d{3})|(\d{3})")
 
 
@@ -66,6 +67,20 @@ def _one_line(secret: SecretStr) -> SecretStr:
         raise ValueError(
             "a header carries one line of ASCII without blanks around it; look for a newline at the end"
         )
+    return secret
+
+
+def _parsed(text: str) -> httpx.URL:
+    try:
+        return httpx.URL(text)
+    except httpx.InvalidURL as wrong:
+        raise ValueError(f"this is no URL: {wrong}") from None
+
+
+def _proxy(secret: SecretStr) -> SecretStr:
+    url = _parsed(secret.get_secret_value())
+    if url.scheme != "http" or not url.host or url.raw_path != b"/":
+        raise ValueError("this is no proxy: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")
     return secret
 
 
@@ -224,6 +239,7 @@ class HttpOptions(_Options):
     body_form: dict[str, Text] | None = Field(None, alias="form")
     auth: Annotated[BasicAuth | BearerAuth | HeaderAuth, Field(discriminator="kind")] | None = None
     receipt_url: str | None = None
+    proxy: Annotated[SecretStr, AfterValidator(_proxy)] | None = None
     connect_timeout: timedelta = Field(timedelta(seconds=3), gt=timedelta(0))
     keep_alive: timedelta = Field(timedelta(seconds=4), ge=timedelta(0))
     reference: Reference | None = None
@@ -234,7 +250,7 @@ class HttpOptions(_Options):
     @field_validator("url")
     @classmethod
     def _is_plain(cls, url: str) -> str:
-        parsed = httpx.URL(url)
+        parsed = _parsed(url)
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise ValueError("this is not an absolute http or https URL")
         if parsed.userinfo:
@@ -247,6 +263,8 @@ class HttpOptions(_Options):
         for name, template in headers.items():
             if wild := names_in(template) - _HEADER_NAMES:
                 raise ValueError(f"{name} has {{{min(wild)}}}, which may hold what no header can carry")
+            if name.lower() in _OURS:
+                raise ValueError(f"{name} is written by us, to fit the message")
             if not template.isascii() or not template.isprintable():
                 raise ValueError(f"{name} is not one line of ASCII")
         return headers

@@ -16,10 +16,10 @@ from dispatcher.domain.provider import (
     Unknown,
     Unsent,
 )
+from dispatcher.providers.client import call, open_client
 from dispatcher.providers.http import answer, receipt
 from dispatcher.providers.http.options import read_options
-from dispatcher.providers.http.template import fill_fields, fill_json, values_of
-from dispatcher.providers.transport import call, open_client
+from dispatcher.providers.http.request import Blank
 
 
 class HttpProvider:
@@ -28,14 +28,14 @@ class HttpProvider:
     def __init__(self, config: ProviderConfig, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._options = read_options(config.name, config.options)
         self._call_timeout = config.call_timeout
-        self._headers = self._options.auth.headers() if self._options.auth else {}
-        self._url = httpx.URL(self._options.url)
         self._client = open_client(
             max_connections=config.max_connections,
             connect_timeout=min(self._options.connect_timeout, config.call_timeout),
             keep_alive=self._options.keep_alive,
+            proxy=self._options.proxy.get_secret_value() if self._options.proxy else None,
             transport=transport,
         )
+        self._blank = Blank(self._options, usual=self._client.headers)
 
     @property
     def max_batch(self) -> int:
@@ -59,24 +59,9 @@ class HttpProvider:
         await self._client.aclose()
 
     async def _send_one(self, message: Outgoing, gate: Gate) -> Outcome:
-        ended = await call(self._client, self._request(message), gate=gate, call_timeout=self._call_timeout)
+        request = self._blank.fill(message)
+        ended = await call(self._client, request, gate=gate, call_timeout=self._call_timeout)
         match ended:
             case Unsent() | Unknown():
                 return ended
         return answer.judge(ended, self._options)
-
-    def _request(self, message: Outgoing) -> httpx.Request:
-        options = self._options
-        values = values_of(message, receipt_url=options.receipt_url)
-        query = fill_fields(options.query, values)
-        return self._client.build_request(
-            options.method,
-            self._url.copy_merge_params(query) if query else self._url,
-            headers=fill_fields(options.headers, values) | self._headers | _trace(message),
-            json=None if options.body_json is None else fill_json(options.body_json, values),
-            data=None if options.body_form is None else fill_fields(options.body_form, values),
-        )
-
-
-def _trace(message: Outgoing) -> dict[str, str]:
-    return {} if message.traceparent is None else {"traceparent": message.traceparent}

@@ -13,12 +13,22 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "relative url": ({"url": "/send"}, "url: this is not an absolute"),
     "other scheme": ({"url": "ftp://provider.example"}, "url: this is not an absolute"),
     "credential in url": ({"url": "https://u:hunter2@provider.example"}, "url: no user and password"),
+    "no url at all": ({"url": "http://[::1"}, "url: this is no URL"),
+    "proxy of another kind": (
+        URL | {"proxy": "socks5://u:hunter2@proxy.example"},
+        "proxy: this is no proxy: write http://HOST:PORT",
+    ),
+    "proxy without a scheme": (URL | {"proxy": "proxy.example:3128"}, "proxy: this is no proxy"),
     "unknown option": (URL | {"colour": "red"}, "colour: Extra inputs"),
     "two bodies": (URL | {"json": {}, "form": {}}, "options: give json or form"),
     "body of a get": (URL | {"method": "GET", "json": {}}, "options: a GET has no body"),
     "unknown placeholder": (URL | {"json": {"a": ["{nobody}"]}}, "json: there is no placeholder {nobody}"),
     "text in a header": (URL | {"headers": {"X-T": "{text}"}}, "headers: X-T has {text}"),
     "newline in a header": (URL | {"headers": {"X-T": "a\nb"}}, "headers: X-T is not one line"),
+    "length in a header": (
+        URL | {"headers": {"Content-Length": "5"}},
+        "headers: Content-Length is written by",
+    ),
     "newline in a token": (
         URL | {"auth": {"kind": "bearer", "token": "hunter2\n"}},
         "auth.bearer.token: a header",

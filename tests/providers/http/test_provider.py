@@ -70,6 +70,27 @@ def test_the_trace_goes_along_in_its_header() -> None:
     assert request.headers["traceparent"] == trace
 
 
+def test_a_header_of_the_options_replaces_a_usual_one_and_credentials_replace_both() -> None:
+    options: dict[str, Any] = {
+        "headers": {"user-agent": "{reference}", "Accept": "text/plain", "x-KEY": "no"}
+    }
+    options["auth"] = {"kind": "header", "name": "X-Key", "value": "k"}
+    _, request = send(httpx.Response(200), **options)
+    for name, value in {"user-agent": "m-1", "accept": "text/plain", "x-key": "k"}.items():
+        assert request.headers.get_list(name) == [value]
+
+
+def test_a_request_says_its_host_and_its_length() -> None:
+    _, request = send(httpx.Response(200), url="https://provider.example:8443/send", json={"text": "{text}"})
+    assert request.headers["host"] == "provider.example:8443"
+    assert int(request.headers["content-length"]) == len(request.content)
+
+
+def test_a_post_without_a_body_has_a_length_and_a_get_has_none() -> None:
+    assert send(httpx.Response(200))[1].headers["content-length"] == "0"
+    assert "content-length" not in send(httpx.Response(200), method="GET")[1].headers
+
+
 def test_a_form_carries_the_message() -> None:
     _, request = send(httpx.Response(200), form={"to": "{to_digits}", "text": "{text}"})
     assert parse_qs(request.content.decode()) == {"to": ["254701234567"], "text": ["héllo & more"]}
