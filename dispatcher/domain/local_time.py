@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta, tzinfo
 
+_TICK = timedelta(microseconds=1)
+
 
 def first_instant(wall: datetime, zone: tzinfo) -> datetime:
     """
@@ -18,6 +20,20 @@ def first_instant(wall: datetime, zone: tzinfo) -> datetime:
     # PEP 495: in a gap, fold 1 reads the wall with the offset after the jump and lands before it.
     before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
     return _jump(before, early, zone)
+
+
+def last_instant(wall: datetime, zone: tzinfo) -> datetime:
+    """
+    Give the instant, in UTC, from which on clocks in this zone no more show less than `wall`.
+
+    It differs from first_instant only within a time that comes twice, where
+    it is the second coming. Raises OverflowError as first_instant does.
+    """
+    first = first_instant(wall, zone)
+    second = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    # When the clock goes back to `wall` itself, it shows no less after the first coming either.
+    goes_below = second > first and (second - _TICK).astimezone(zone).replace(tzinfo=None) < wall
+    return second if goes_below else first
 
 
 def _jump(before: datetime, after: datetime, zone: tzinfo) -> datetime:

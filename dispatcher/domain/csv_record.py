@@ -1,0 +1,197 @@
+"""Records of a CSV file (RFC 4180) from a stream of bytes, in bounded memory."""
+
+import codecs
+import csv
+import re
+from collections.abc import Generator, Iterable, Iterator
+from typing import NamedTuple
+
+from dispatcher.domain.errors import Invalid
+
+MAX_RECORD = 65_536  # characters
+MAX_LINES = 100  # of one record; a quote that opens and is not closed by then was meant as a character
+
+_BLOCK = 65_536  # bytes that are decoded and split at a time, and by which the encoding is told
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)")
+_BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+_ENCODINGS = re.compile(
+    r"utf-8|utf-16(-[lb]e)?|cp125\d|iso8859-\d+|koi8-[ru]|mac-roman|shift_jis|gb18030|big5"
+)
+_TOO_LONG = f"is longer than {MAX_RECORD} characters"
+_UNCLOSED = f"opens a quote that is not closed within {MAX_LINES} lines and {MAX_RECORD} characters"
+_UNREADABLE = 'has text after a closing quote; write a quote within a quoted field as ""'
+
+
+class Record(NamedTuple):
+    """One record; `line` is where it starts. With a fault it is that line alone, not its fields."""
+
+    line: int  # from 1
+    raw: str  # with its line end, where it has one
+    fields: list[str]
+    fault: str  # "" when it could be read
+
+
+def decoded(chunks: Iterable[bytes], encoding: str | None) -> tuple[str, Iterator[str]]:
+    """
+    Tell the encoding, unless it is given, and give the text in blocks, without its byte order mark.
+
+    Bytes that are no text become U+FFFD. Raises Invalid for an encoding that
+    is not known.
+    """
+    blocks = _blocks(chunks)
+    head = next(blocks, b"")
+    name = _encoding_of(head) if encoding is None else _known(encoding)
+    return name, _texts(head, blocks, name)
+
+
+def records(texts: Iterable[str], separator: str) -> Iterator[Record]:
+    """
+    Split text into records; a record never raises. Blank lines are left out.
+
+    A quote that is not closed within MAX_LINES and MAX_RECORD, or closed
+    before the end of its field, makes its line a faulty record, and reading
+    goes on in the next line: one slip does not swallow its neighbours.
+    """
+    line, rest = 1, ""
+    for text in texts:
+        block, rest = _whole_lines(rest + text)
+        line, open_lines = yield from _split(block, separator, line, last=False)
+        rest = open_lines + rest
+    yield from _split(rest, separator, line, last=True)
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Put small chunks together and take large ones apart; only the last block is shorter than the others."""
+    parts: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        for start in range(0, len(chunk), _BLOCK):
+            parts.append(chunk[start : start + _BLOCK])
+            size += len(parts[-1])
+            if size >= _BLOCK:
+                yield b"".join(parts)
+                parts, size = [], 0
+    yield b"".join(parts)
+
+
+def _texts(head: bytes, blocks: Iterator[bytes], encoding: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    yield decoder.decode(head).removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+    for block in blocks:
+        yield decoder.decode(block)
+    yield decoder.decode(b"", final=True)
+
+
+def _encoding_of(head: bytes) -> str:
+    for mark, name in _BYTE_ORDER_MARKS.items():
+        if head.startswith(mark):
+            return name
+    try:
+        # A head that is not all of the file may end within a character.
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < _BLOCK)
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
+
+
+def _known(encoding: str) -> str:
+    try:
+        name = codecs.lookup(encoding).name.removesuffix("-sig")
+    except (LookupError, ValueError):
+        name = ""
+    if not _ENCODINGS.fullmatch(name):
+        raise Invalid(f'"{encoding}" is no encoding that is known; write one like "utf-8" or "windows-1252"')
+    return name
+
+
+def _whole_lines(text: str) -> tuple[str, str]:
+    """
+    Cut text after its last line end.
+
+    A "\\r" at the very end may be half of one. Of a line that is too long its
+    beginning is kept, still too long, and its last character.
+    """
+    cut = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
+    rest = text[cut:]
+    return text[:cut], rest if len(rest) <= MAX_RECORD + 2 else rest[: MAX_RECORD + 1] + rest[-1]
+
+
+def _split(text: str, separator: str, line: int, *, last: bool) -> Generator[Record, None, tuple[int, str]]:
+    """Give the records of whole lines; return the line and the text of one that is still open."""
+    if '"' in text:
+        return (yield from _split_quoted(text, separator, line, last=last))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if not lines[-1]:
+        lines.pop()  # what split sees after the last line end
+    for raw in lines:
+        if len(raw) > MAX_RECORD:
+            yield _faulty(line, raw, _TOO_LONG)
+        elif raw and not raw.isspace():
+            yield Record(line, raw, raw.split(separator), "")
+        line += 1
+    return line, ""
+
+
+def _split_quoted(
+    text: str, separator: str, line: int, *, last: bool
+) -> Generator[Record, None, tuple[int, str]]:
+    lines = _LINE.findall(text)
+    if tail := text[sum(map(len, lines)) :]:
+        lines.append(tail)
+    done = 0
+    while done < len(lines):
+        done, ran_out = yield from _read(lines, done, separator, line)
+        if done == len(lines):
+            break
+        if ran_out and not last and len(lines) - done < MAX_LINES:
+            open_text = "".join(lines[done:])
+            if len(open_text) <= MAX_RECORD:
+                return line + done, open_text  # the next block may close it
+        yield _faulty(line + done, lines[done], _UNCLOSED if ran_out else _UNREADABLE)
+        done += 1
+    return line + len(lines), ""
+
+
+def _read(
+    lines: list[str], done: int, separator: str, line: int
+) -> Generator[Record, None, tuple[int, bool]]:
+    """
+    Give records from lines[done] on; return where one starts that cannot be read.
+
+    And whether that is because lines ran out, or the limits of a record,
+    while a quote was open.
+    """
+    ran_out = False
+
+    def feed() -> Iterator[str]:
+        nonlocal ran_out
+        size, start = 0, done
+        for index in range(done, len(lines)):
+            if start != done:
+                size, start = 0, done
+            size += len(lines[index])
+            if index - start >= MAX_LINES or size > MAX_RECORD:
+                break
+            yield lines[index]
+        ran_out = True
+
+    first = done
+    reader = csv.reader(feed(), delimiter=separator, strict=True)
+    try:
+        for fields in reader:
+            end = first + reader.line_num
+            raw = lines[done] if end - done == 1 else "".join(lines[done:end])
+            if not raw.isspace():
+                yield Record(line + done, raw, fields, "")
+            done = end
+    except csv.Error:
+        pass  # strict: an open quote at the end, or text after a closed one
+    return done, ran_out
+
+
+def _faulty(line: int, raw: str, fault: str) -> Record:
+    return Record(line, raw, [], _TOO_LONG if len(raw) > MAX_RECORD else fault)

@@ -1,0 +1,95 @@
+"""How a run spreads its recipients over time, and when it will be through."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from dispatcher.domain.errors import Invalid
+
+SLOWEST = 0.001  # recipients a second: one in about 17 minutes
+
+_TICK = timedelta(microseconds=1)
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """All recipients evenly within this time: the first at its start, the last before its end."""
+
+    over: timedelta
+
+    def __post_init__(self) -> None:
+        if self.over <= timedelta():
+            raise Invalid(f"a run cannot be spread over {self.over}; give a time longer than zero, or none")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many recipients a second."""
+
+    per_second: float
+
+    def __post_init__(self) -> None:
+        if not SLOWEST <= self.per_second < math.inf:
+            raise Invalid(
+                f"a run cannot go at {self.per_second} a second; give at least {SLOWEST}, or no rate"
+            )
+
+
+Pacing = Spread | Rate | None  # None: all at once
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """When the last recipient is released, and when it is sent; None while nothing is being sent."""
+
+    released: datetime
+    through: datetime | None
+
+
+def release_time(pacing: Pacing, *, start: datetime, index: int, count: int) -> datetime:
+    """Tell when recipient `index` of `count`, the first being 0, is released. Raises ValueError outside."""
+    return release_times(pacing, start=start, first=index, count=1, total=count)[0]
+
+
+def release_times(pacing: Pacing, *, start: datetime, first: int, count: int, total: int) -> list[datetime]:
+    """
+    Tell when `count` recipients from number `first` on, of `total`, are released.
+
+    Exact to the microsecond, rounded down: a batch gets what each of its
+    recipients gets alone. Raises ValueError for recipients there are not.
+    """
+    if not 0 <= first <= first + count <= total:
+        raise ValueError(f"a run of {total} has no recipients {first} to {first + count}")
+    ticks, each = _pace(pacing, total)
+    return [start + _TICK * (index * ticks // each) for index in range(first, first + count)]
+
+
+def forecast(
+    pacing: Pacing, *, start: datetime, total: int, done: int, now: datetime, per_second: float
+) -> Forecast:
+    """
+    Tell when a run of `total`, of whom `done` are sent, will be released and sent.
+
+    The rest leaves at `per_second`, the engine's measured rate, from the
+    later of now and the start; and not before the last is released.
+    """
+    released = release_time(pacing, start=start, index=total - 1, count=total) if total else start
+    if done >= total:
+        return Forecast(released, max(released, now))
+    if per_second <= 0:
+        return Forecast(released, None)
+    return Forecast(released, max(released, max(start, now) + (total - done) / per_second * _SECOND))
+
+
+def _pace(pacing: Pacing, total: int) -> tuple[int, int]:
+    """Give a whole number of microseconds for a whole number of recipients."""
+    match pacing:
+        case Spread(over):
+            return over // _TICK, max(total, 1)
+        case Rate(per_second):
+            # The decimal that was written, 0.1, and not the double nearest to it.
+            return (1_000_000 / Fraction(repr(per_second))).as_integer_ratio()
+        case None:
+            return 0, 1
