@@ -32,22 +32,28 @@ class Gather(Generic[Question, Answer]):
     def __init__(self, answer: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]) -> None:
         self._answer = answer
         self._waiting: deque[tuple[Question, asyncio.Future[Answer]]] = deque()
-        self._working: set[asyncio.Task[None]] = set()
+        self._working = 0
+        self._workers: set[asyncio.Task[None]] = set()
 
     async def ask(self, question: Question) -> Answer:
         """Ask; whoever leaves before the answer has asked all the same."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
-        if not self._working or (len(self._waiting) >= _CROWD and len(self._working) < _AT_ONCE):
+        if not self._working or (len(self._waiting) >= _CROWD and self._working < _AT_ONCE):
+            self._working += 1
             worker = asyncio.create_task(self._work())
-            self._working.add(worker)
-            worker.add_done_callback(self._working.discard)
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
         return await future
 
     async def _work(self) -> None:
-        while self._waiting:
-            group = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
-            await self._settle(group)
+        try:
+            while self._waiting:
+                group = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
+                await self._settle(group)
+        finally:
+            # Here, not when the task is done: whoever just had an answer may ask again before that.
+            self._working -= 1
 
     async def _settle(self, group: Sequence[tuple[Question, "asyncio.Future[Answer]"]]) -> None:
         try:

@@ -34,6 +34,17 @@ def test_a_lone_question_waits_for_nobody() -> None:
     asyncio.run(story())
 
 
+def test_whoever_asks_again_at_once_is_answered_again() -> None:
+    async def story() -> None:
+        desk = Desk()
+        desk.open.set()
+        gather = Gather(desk.answer)
+        async with asyncio.timeout(5):
+            assert [await gather.ask(number) for number in range(100)] == list(range(0, 200, 2))
+
+    asyncio.run(story())
+
+
 def test_what_comes_while_answers_are_under_way_is_answered_together() -> None:
     async def story() -> None:
         desk = Desk()

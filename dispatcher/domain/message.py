@@ -19,6 +19,8 @@ class Due:
     `attempt` counts the claims so far, `deferrals` the providers' "later",
     `doubts` the tries nobody can tell the end of. `sender` is None when the
     batch has none any more; `sender_usable` is False when it was disabled.
+    `paused` says that its campaign is; `closes_at` when the allowed hours end
+    that it was released in, None where there are none.
     """
 
     id: int
@@ -37,6 +39,8 @@ class Due:
     doubts: int
     is_test: bool = False
     opted_out: bool = False
+    paused: bool = False
+    closes_at: datetime | None = None
     traceparent: str | None = None
 
     def outgoing(self, attempt: int) -> Outgoing:

@@ -18,12 +18,12 @@ from dispatcher.store.moves import EVENTS, RETURNED, move
 _READ = text("""
 SELECT m.id, m.public_id, m.account_id, m.tier, m.number, m.country, s.name AS sender,
        s.disabled_at IS NULL AS sender_usable, m.text, m.segments, m.not_before, m.not_after,
-       m.attempt, m.deferrals, m.doubts, m.is_test, m.traceparent,
+       m.attempt, m.deferrals, m.doubts, m.is_test, m.closes_at, b.paused, m.traceparent,
        EXISTS (
            SELECT 1 FROM opt_outs o WHERE o.account_id = m.account_id AND o.number = m.number
              AND (o.sender_id IS NULL OR o.sender_id = m.sender_id)
        ) AS opted_out
-FROM messages m LEFT JOIN senders s ON s.id = m.sender_id
+FROM messages m JOIN batches b ON b.id = m.batch_id LEFT JOIN senders s ON s.id = m.sender_id
 WHERE m.id = ANY(CAST(:ids AS bigint[])) AND m.status = 11 AND m.place = 'lane'
 ORDER BY m.id
 """)
@@ -285,5 +285,7 @@ def _due(row: Row[tuple[object, ...]]) -> Due:
         doubts=row.doubts,
         is_test=row.is_test,
         opted_out=bool(row.opted_out),
+        paused=row.paused,
+        closes_at=row.closes_at,
         traceparent=row.traceparent,
     )

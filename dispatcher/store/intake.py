@@ -1,6 +1,6 @@
 """Writing what was accepted: batches, their messages and their first events, many in one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -28,11 +28,22 @@ class NewMessage:
     wake_at: datetime | None
     reason: str
     is_test: bool = False
+    closes_at: datetime | None = None
+    own: "Own | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What a message of a campaign has for itself and not from its batch."""
+
+    text: str
+    segments: int
+    window: Window
 
 
 @dataclass(frozen=True, slots=True)
 class NewBatch:
-    """A batch about to be written, with its messages."""
+    """A batch about to be written, with its messages. `run_id` is that of a campaign's run."""
 
     public_id: UUID
     account_id: int
@@ -48,6 +59,7 @@ class NewBatch:
     callback_url: str | None = None
     template_id: int | None = None
     traceparent: str | None = None
+    run_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +72,17 @@ class Written:
 
 _BATCHES = text("""
 INSERT INTO batches (public_id, account_id, dialect, tier, sender_id, not_before, not_after, created_at,
-                     external_id, client_id, callback_url, template_id)
+                     external_id, client_id, callback_url, template_id, run_id)
 SELECT public_id, account_id, dialect, tier, sender_id, not_before, not_after, :now,
-       external_id, client_id, callback_url, template_id
+       external_id, client_id, callback_url, template_id, run_id
 FROM unnest(
     CAST(:public_ids AS uuid[]), CAST(:accounts AS bigint[]), CAST(:dialects AS text[]),
     CAST(:tiers AS text[]), CAST(:senders AS bigint[]), CAST(:befores AS timestamptz[]),
     CAST(:afters AS timestamptz[]), CAST(:external_ids AS text[]), CAST(:client_ids AS text[]),
-    CAST(:urls AS text[]), CAST(:templates AS bigint[])
+    CAST(:urls AS text[]), CAST(:templates AS bigint[]), CAST(:runs AS bigint[])
 ) WITH ORDINALITY AS g(
     public_id, account_id, dialect, tier, sender_id, not_before, not_after, external_id, client_id,
-    callback_url, template_id, ord
+    callback_url, template_id, run_id, ord
 )
 ORDER BY ord
 ON CONFLICT (account_id, dialect, external_id) WHERE external_id IS NOT NULL DO NOTHING
@@ -84,9 +96,10 @@ WITH of_batch AS (
         CAST(:batch_ids AS bigint[]), CAST(:accounts AS bigint[]), CAST(:senders AS bigint[]),
         CAST(:tiers AS text[]), CAST(:befores AS timestamptz[]), CAST(:afters AS timestamptz[]),
         CAST(:texts AS text[]), CAST(:segments AS smallint[]), CAST(:call_backs AS boolean[]),
-        CAST(:traces AS text[])
+        CAST(:traces AS text[]), CAST(:flows AS bigint[])
     ) AS b(
-        batch_id, account_id, sender_id, tier, not_before, not_after, text, segments, calls_back, traceparent
+        batch_id, account_id, sender_id, tier, not_before, not_after, text, segments, calls_back, traceparent,
+        flow
     )
 ),
 given AS (
@@ -94,21 +107,24 @@ given AS (
         CAST(:of_batches AS bigint[]), CAST(:public_ids AS uuid[]), CAST(:numbers AS text[]),
         CAST(:given AS text[]), CAST(:countries AS text[]), CAST(:charged AS integer[]),
         CAST(:statuses AS smallint[]), CAST(:places AS text[]), CAST(:wakes AS timestamptz[]),
-        CAST(:reasons AS text[]), CAST(:tests AS boolean[])
+        CAST(:reasons AS text[]), CAST(:tests AS boolean[]), CAST(:closes AS timestamptz[]),
+        CAST(:own_texts AS text[]), CAST(:own_segments AS smallint[]), CAST(:own_befores AS timestamptz[]),
+        CAST(:own_afters AS timestamptz[])
     ) WITH ORDINALITY AS g(
         batch_id, public_id, number, number_as_given, country, charged, status, place, wake_at, reason,
-        is_test, ord
+        is_test, closes_at, text, segments, not_before, not_after, ord
     )
 ),
 moved AS (
     INSERT INTO messages AS m (
         public_id, batch_id, account_id, sender_id, tier, number, number_as_given, country, text, segments,
         charged, not_before, not_after, status, place, wake_at, reason, is_test, calls_back, traceparent,
-        created_at, moved_at
+        flow, closes_at, created_at, moved_at
     )
     SELECT g.public_id, g.batch_id, b.account_id, b.sender_id, b.tier, g.number, g.number_as_given, g.country,
-           b.text, b.segments, g.charged, b.not_before, b.not_after, g.status, g.place, g.wake_at, g.reason,
-           g.is_test, b.calls_back, b.traceparent, :now, :now
+           coalesce(g.text, b.text), coalesce(g.segments, b.segments), g.charged,
+           coalesce(g.not_before, b.not_before), coalesce(g.not_after, b.not_after), g.status, g.place,
+           g.wake_at, g.reason, g.is_test, b.calls_back, b.traceparent, b.flow, g.closes_at, :now, :now
     FROM given g JOIN of_batch b USING (batch_id) ORDER BY g.ord
     RETURNING {RETURNED}
 ),
@@ -123,16 +139,22 @@ async def insert(
     """Write batches with their messages; None stands for one whose external id its account has already."""
     rows = await connection.execute(_BATCHES, _of_batches(batches) | {"now": now})
     numbers = {row.public_id: row.id for row in rows}
-    written = {
-        numbers[batch.public_id]: (batch, list[int]()) for batch in batches if batch.public_id in numbers
-    }
-    values = _of_messages({batch_id: batch for batch_id, (batch, _) in written.items()})
-    for row in await connection.execute(_MESSAGES, values | {"now": now}):
-        written[row.batch_id][1].append(row.id)
+    new = {numbers[batch.public_id]: batch for batch in batches if batch.public_id in numbers}
+    written = await extend(connection, new, now=now)
     return [
-        Written(numbers[b.public_id], written[numbers[b.public_id]][1]) if b.public_id in numbers else None
+        Written(numbers[b.public_id], written[numbers[b.public_id]]) if b.public_id in numbers else None
         for b in batches
     ]
+
+
+async def extend(
+    connection: AsyncConnection, batches: Mapping[int, NewBatch], *, now: datetime
+) -> dict[int, list[int]]:
+    """Write messages of batches that are there, by the batch's number; give their numbers in order."""
+    written: dict[int, list[int]] = {batch_id: [] for batch_id in batches}
+    for row in await connection.execute(_MESSAGES, _of_messages(batches) | {"now": now}):
+        written[row.batch_id].append(row.id)
+    return written
 
 
 def _of_batches(batches: Sequence[NewBatch]) -> dict[str, object]:
@@ -148,10 +170,11 @@ def _of_batches(batches: Sequence[NewBatch]) -> dict[str, object]:
         "client_ids": [b.client_id for b in batches],
         "urls": [b.callback_url for b in batches],
         "templates": [b.template_id for b in batches],
+        "runs": [b.run_id for b in batches],
     }
 
 
-def _of_messages(batches: dict[int, NewBatch]) -> dict[str, object]:
+def _of_messages(batches: Mapping[int, NewBatch]) -> dict[str, object]:
     messages = [(batch_id, message) for batch_id, batch in batches.items() for message in batch.messages]
     return {
         "batch_ids": list(batches),
@@ -164,6 +187,7 @@ def _of_messages(batches: dict[int, NewBatch]) -> dict[str, object]:
         "segments": [b.segments for b in batches.values()],
         "call_backs": [b.callback_url is not None for b in batches.values()],
         "traces": [b.traceparent for b in batches.values()],
+        "flows": [b.run_id or 0 for b in batches.values()],
         "of_batches": [batch_id for batch_id, _ in messages],
         "public_ids": [m.public_id for _, m in messages],
         "numbers": [m.number for _, m in messages],
@@ -175,4 +199,9 @@ def _of_messages(batches: dict[int, NewBatch]) -> dict[str, object]:
         "wakes": [m.wake_at for _, m in messages],
         "reasons": [m.reason for _, m in messages],
         "tests": [m.is_test for _, m in messages],
+        "closes": [m.closes_at for _, m in messages],
+        "own_texts": [m.own and m.own.text for _, m in messages],
+        "own_segments": [m.own and m.own.segments for _, m in messages],
+        "own_befores": [m.own and m.own.window.not_before for _, m in messages],
+        "own_afters": [m.own and m.own.window.not_after for _, m in messages],
     }

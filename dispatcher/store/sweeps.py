@@ -5,6 +5,7 @@ All skip rows that are locked, so two clocks are harmless and none waits. A
 count below the limit means that nothing is left.
 """
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -60,26 +61,30 @@ SELECT t.tier, (SELECT count(*) FROM messages m WHERE m.place = 'lane' AND m.tie
 FROM unnest(CAST(:tiers AS text[])) AS t(tier)
 """)
 
-# A loose scan over the accounts that have something ready, then a bounded turn for each.
-_ACCOUNTS = text("""
+# A loose scan over the flows that have something ready, then a bounded turn for each.
+_FLOWS = text("""
 WITH RECURSIVE waiting AS (
-    (SELECT account_id FROM messages WHERE place = 'ready' AND tier = :tier ORDER BY account_id LIMIT 1)
+    (SELECT account_id, flow FROM messages WHERE place = 'ready' AND tier = :tier
+     ORDER BY account_id, flow LIMIT 1)
     UNION ALL
-    SELECT (SELECT m.account_id FROM messages m
-            WHERE m.place = 'ready' AND m.tier = :tier AND m.account_id > w.account_id
-            ORDER BY m.account_id LIMIT 1)
-    FROM waiting w WHERE w.account_id IS NOT NULL
+    SELECT next.account_id, next.flow FROM waiting w CROSS JOIN LATERAL (
+        SELECT m.account_id, m.flow FROM messages m
+        WHERE m.place = 'ready' AND m.tier = :tier AND (m.account_id, m.flow) > (w.account_id, w.flow)
+        ORDER BY m.account_id, m.flow LIMIT 1
+    ) AS next
 )
-SELECT account_id FROM waiting WHERE account_id IS NOT NULL
+SELECT account_id, flow FROM waiting
 """)
 
 _FILL = text(f"""
 WITH picked AS MATERIALIZED (
-    SELECT turn.id FROM unnest(CAST(:accounts AS bigint[])) AS a(id)
+    SELECT turn.id FROM unnest(
+        CAST(:accounts AS bigint[]), CAST(:flows AS bigint[]), CAST(:shares AS integer[])
+    ) AS f(account_id, flow, share)
     CROSS JOIN LATERAL (
-        SELECT id FROM messages
-        WHERE place = 'ready' AND tier = :tier AND account_id = a.id
-        ORDER BY id LIMIT :each FOR UPDATE SKIP LOCKED
+        SELECT id FROM messages m
+        WHERE m.place = 'ready' AND m.tier = :tier AND m.account_id = f.account_id AND m.flow = f.flow
+        ORDER BY m.tier, m.account_id, m.flow, m.id LIMIT f.share FOR UPDATE SKIP LOCKED
     ) AS turn
 )
 UPDATE messages m SET place = 'lane', wake_at = CAST(:now AS timestamptz) + CAST(:requeue AS interval)
@@ -153,16 +158,19 @@ async def is_only_filler(connection: AsyncConnection, tier: Tier) -> bool:
 
 
 async def fill(connection: AsyncConnection, tier: Tier, *, room: int, now: datetime) -> list[Swept]:
-    """Move about `room` messages from `ready` into their lane, the accounts taking turns."""
-    accounts = [row.account_id for row in await connection.execute(_ACCOUNTS, {"tier": tier.value})]
-    if not accounts or room < 1:
+    """Move about `room` messages from `ready` into their lane: accounts take turns, and each one's flows."""
+    flows = [(row.account_id, row.flow) for row in await connection.execute(_FLOWS, {"tier": tier.value})]
+    if not flows or room < 1:
         return []
+    of_account = Counter(account_id for account_id, _ in flows)
+    turn = -(-room // len(of_account))
     rows = await connection.execute(
         _FILL,
         {
-            "accounts": accounts,
+            "accounts": [account_id for account_id, _ in flows],
+            "flows": [flow for _, flow in flows],
+            "shares": [-(-turn // of_account[account_id]) for account_id, _ in flows],
             "tier": tier.value,
-            "each": -(-room // len(accounts)),
             "now": now,
             "requeue": PACE[tier].requeue,
         },

@@ -68,7 +68,7 @@ def test_migrating_twice_changes_nothing(database_url: str) -> None:
 LOOKS = [
     (sweeps._RELEASE, "ix_messages_release"),
     (sweeps._NEXT_WAKE, "ix_messages_release"),
-    (sweeps._ACCOUNTS, "ix_messages_fill"),
+    (sweeps._FLOWS, "ix_messages_fill"),
     (sweeps._FILL, "ix_messages_fill"),
     (sweeps._DEPTH, "ix_messages_lane"),
     (sweeps._REQUEUE, "ix_messages_lane"),
@@ -82,9 +82,10 @@ def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> Non
     parameters = {
         "now": datetime.now(UTC),
         "limit": 1000,
-        "each": 100,
         "tier": Tier.STANDARD.value,
         "accounts": [1],
+        "flows": [0],
+        "shares": [100],
         "requeue": "30 seconds",
     }
     engine = create_engine(database_url)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     false,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from dispatcher.domain.tier import Tier
 from dispatcher.store.tables.base import at, metadata, now, number, one_of
@@ -157,9 +158,21 @@ ledger = Table(
     Column("message_id", ForeignKey("messages.id")),
     Column("note", Text, nullable=False, server_default=""),
     now("at"),
-    CheckConstraint("kind IN ('topup', 'charge', 'refund')", "kind"),
-    CheckConstraint("(kind = 'charge') = (amount < 0)", "sign"),
-    CheckConstraint("(kind = 'charge') = (batch_id IS NOT NULL)", "batch"),
+    CheckConstraint("kind IN ('topup', 'charge', 'adjust', 'refund')", "kind"),
+    CheckConstraint(
+        "CASE kind WHEN 'charge' THEN amount < 0 WHEN 'adjust' THEN amount <> 0 ELSE amount > 0 END", "sign"
+    ),
+    CheckConstraint("(kind IN ('charge', 'adjust')) = (batch_id IS NOT NULL)", "batch"),
     CheckConstraint("(kind = 'refund') = (message_id IS NOT NULL)", "message"),
     Index("uq_ledger_refund", "message_id", unique=True, postgresql_where=text("kind = 'refund'")),
+)
+
+# When an account's messages of a tier may go out, as `domain.hours` writes it.
+account_hours = Table(
+    "account_hours",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True, autoincrement=False),
+    Column("tier", Text, primary_key=True),
+    Column("hours", JSONB, nullable=False),
+    CheckConstraint(one_of("tier", Tier), "tier"),
 )

@@ -1,6 +1,7 @@
 """What was accepted: batches, their messages with all that happened to them, and the answers given."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -37,6 +38,8 @@ batches = Table(
     Column("client_id", Text, nullable=False, server_default=""),
     Column("callback_url", Text),
     Column("template_id", ForeignKey("templates.id")),
+    Column("run_id", ForeignKey("runs.id"), unique=True),
+    Column("paused", Boolean, nullable=False, server_default=false()),
     CheckConstraint(one_of("tier", Tier), "tier"),
     CheckConstraint("not_before < not_after", "window"),
     Index(
@@ -80,6 +83,10 @@ messages = Table(
     Column("is_test", Boolean, nullable=False, server_default=false()),
     Column("calls_back", Boolean, nullable=False, server_default=false()),
     Column("traceparent", Text),
+    # A campaign's run, or 0: an account's flows take turns.
+    Column("flow", BigInteger, nullable=False, server_default="0"),
+    # When the allowed hours that it was released in end; null where none are set.
+    at("closes_at", nullable=True),
     at("created_at"),
     at("moved_at"),
     CheckConstraint(f"status IN ({STATUSES})", "status"),
@@ -91,7 +98,8 @@ messages = Table(
     CheckConstraint("wake_at IS NULL OR place <> 'held' OR wake_at <= not_after", "held_inside_window"),
     CheckConstraint("not_before < not_after", "window"),
     Index("ix_messages_release", "wake_at", postgresql_where=text("place = 'held'")),
-    Index("ix_messages_fill", "tier", "account_id", "id", postgresql_where=text("place = 'ready'")),
+    Index("ix_messages_fill", "tier", "account_id", "flow", "id", postgresql_where=text("place = 'ready'")),
+    Index("ix_messages_flow", "flow", "id", postgresql_where=text("flow <> 0 AND place IS NOT NULL")),
     Index("ix_messages_lane", "tier", "wake_at", postgresql_where=text("place = 'lane'")),
     Index("ix_messages_rescue", "wake_at", postgresql_where=text("place = 'worker'")),
     Index("ix_messages_expire", "not_after", postgresql_where=text("place IN ('held', 'ready', 'lane')")),

@@ -1,0 +1,147 @@
+"""Campaigns: whom they reach, what they say and when, and each run they make."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    Interval,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from dispatcher.domain.campaign import AudienceState, CampaignState, RunState
+from dispatcher.domain.tier import Tier
+from dispatcher.store.tables.base import at, metadata, now, number, one_of
+
+# A list of recipients that was read from a file; from `ready` on it never changes.
+audiences = Table(
+    "audiences",
+    metadata,
+    number(),
+    Column("public_id", Uuid, nullable=False, unique=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("columns", ARRAY(Text), nullable=False),
+    Column("rows", Integer, nullable=False, server_default="0"),
+    Column("recipients", Integer, nullable=False, server_default="0"),
+    # The groups of zones its recipients live in, and how many are in each: what paces and opens together.
+    Column("zones", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("zone_counts", ARRAY(Integer), nullable=False, server_default="{}"),
+    now("created_at"),
+    at("ready_at", nullable=True),
+    UniqueConstraint("account_id", "name"),
+    CheckConstraint("name <> ''", "name"),
+    CheckConstraint(one_of("state", AudienceState), "state"),
+)
+
+# `position` counts from 1 without gaps; a number is in an audience once.
+recipients = Table(
+    "recipients",
+    metadata,
+    Column(
+        "audience_id", ForeignKey("audiences.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("line", Integer, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("number_as_given", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("zone", SmallInteger, nullable=False),
+    Column("variables", JSONB, nullable=False, server_default="{}"),
+    UniqueConstraint("audience_id", "number"),
+)
+
+# The lines of a file that became no recipient, and why.
+rejects = Table(
+    "rejects",
+    metadata,
+    Column(
+        "audience_id", ForeignKey("audiences.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("reason", Text, nullable=False),
+    Column("raw", Text, nullable=False),
+)
+
+# `cron` null: it runs once, at `first_at`. `next_due` is what the clock looks at.
+campaigns = Table(
+    "campaigns",
+    metadata,
+    number(),
+    Column("public_id", Uuid, nullable=False, unique=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("audience_id", ForeignKey("audiences.id"), nullable=False),
+    Column("template_id", ForeignKey("templates.id")),
+    Column("text", Text, nullable=False),
+    Column("sender_id", ForeignKey("senders.id"), nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("validity", Interval),
+    Column("timezone", Text, nullable=False),
+    at("first_at", nullable=True),
+    Column("cron", Text),
+    Column("first_day", Date),
+    Column("last_day", Date),
+    Column("spread", Interval),
+    Column("per_second", Numeric(12, 3)),
+    Column("hours", JSONB(none_as_null=True)),
+    Column("max_cost", BigInteger),
+    Column("callback_url", Text),
+    at("next_due", nullable=True),
+    at("paused_at", nullable=True),
+    now("created_at"),
+    UniqueConstraint("account_id", "name"),
+    CheckConstraint("name <> ''", "name"),
+    CheckConstraint(one_of("state", CampaignState), "state"),
+    CheckConstraint(one_of("tier", Tier), "tier"),
+    CheckConstraint("(cron IS NULL) = (first_at IS NOT NULL)", "schedule"),
+    CheckConstraint("spread IS NULL OR per_second IS NULL", "pacing"),
+    CheckConstraint("max_cost > 0", "max_cost"),
+    CheckConstraint("(state = 'paused') = (paused_at IS NOT NULL)", "paused_at"),
+    Index(
+        "ix_campaigns_next_due",
+        "next_due",
+        postgresql_where=text("state = 'active' AND next_due IS NOT NULL"),
+    ),
+)
+
+# One time that a campaign goes out; its messages are the batch that names it. `position` is the last
+# recipient that became a message or was left out, `zone_ranks` how many of each group of zones.
+# `starts_at` moves when a pause ends: pacing counts from it.
+runs = Table(
+    "runs",
+    metadata,
+    number(),
+    Column("campaign_id", ForeignKey("campaigns.id"), nullable=False),
+    at("due_at"),
+    at("starts_at"),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("position", Integer, nullable=False, server_default="0"),
+    Column("zone_ranks", ARRAY(Integer), nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("messages", Integer, nullable=False, server_default="0"),
+    Column("left_out", Integer, nullable=False, server_default="0"),
+    Column("charged", BigInteger, nullable=False, server_default="0"),
+    now("created_at"),
+    at("expanded_at", nullable=True),
+    at("finished_at", nullable=True),
+    UniqueConstraint("campaign_id", "due_at"),
+    CheckConstraint(one_of("state", RunState), "state"),
+    CheckConstraint("position BETWEEN 0 AND total", "position"),
+    Index("ix_runs_open", "campaign_id", postgresql_where=text("state IN ('expanding', 'sending')")),
+)
