@@ -13,9 +13,9 @@ from dispatcher.domain.provider import Accepted, Outcome
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Window
-from dispatcher.store.moves import EVENTS, RETURNED, move
+from dispatcher.store.moves import EVENTS, IN_LANE, RETURNED, WITH_WORKER, move
 
-_READ = text("""
+_READ = text(f"""
 SELECT m.id, m.public_id, m.account_id, m.tier, m.number, m.country, s.name AS sender,
        s.disabled_at IS NULL AS sender_usable, m.text, m.segments, m.not_before, m.not_after,
        m.attempt, m.deferrals, m.doubts, m.is_test, m.closes_at, b.paused, m.traceparent,
@@ -24,31 +24,31 @@ SELECT m.id, m.public_id, m.account_id, m.tier, m.number, m.country, s.name AS s
              AND (o.sender_id IS NULL OR o.sender_id = m.sender_id)
        ) AS opted_out
 FROM messages m JOIN batches b ON b.id = m.batch_id LEFT JOIN senders s ON s.id = m.sender_id
-WHERE m.id = ANY(CAST(:ids AS bigint[])) AND m.status = 11 AND m.place = 'lane'
+WHERE m.id = ANY(CAST(:ids AS bigint[])) AND {IN_LANE}
 ORDER BY m.id
 """)
 
-_CLAIM = text("""
+_CLAIM = text(f"""
 UPDATE messages m
 SET place = 'worker', wake_at = :lease_end, attempt = m.attempt + 1, seq = m.seq + 1,
     provider = p.provider
 FROM (
     SELECT m.id, c.provider
     FROM unnest(CAST(:ids AS bigint[]), CAST(:providers AS text[])) AS c(id, provider)
-    JOIN messages m ON m.id = c.id AND m.status = 11 AND m.place = 'lane'
-    WHERE :lease_end > clock_timestamp() AND m.id = ANY(CAST(:ids AS bigint[]))
+    JOIN messages m ON m.id = c.id AND {IN_LANE}
+    WHERE :lease_end > clock_timestamp()
     ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
 ) p
-WHERE m.id = p.id AND m.id = ANY(CAST(:ids AS bigint[]))
+WHERE m.id = p.id
 RETURNING m.id, m.attempt
 """)
 
 _DROP = move(
-    """
+    f"""
     SELECT m.id, d.status, d.reason
     FROM unnest(CAST(:ids AS bigint[]), CAST(:statuses AS smallint[]), CAST(:reasons AS text[]))
          AS d(id, status, reason)
-    JOIN messages m ON m.id = d.id AND m.status = 11 AND m.place = 'lane'
+    JOIN messages m ON m.id = d.id AND {IN_LANE}
     ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
     """,
     # What may have gone out before is not refunded.
@@ -56,35 +56,35 @@ _DROP = move(
     " place = NULL, wake_at = NULL, reason = p.reason",
 )
 
-_HOLD = text("""
+_HOLD = text(f"""
 UPDATE messages m SET place = 'held', wake_at = least(p.wake_at, m.not_after)
 FROM (
     SELECT m.id, h.wake_at
     FROM unnest(CAST(:ids AS bigint[]), CAST(:wakes AS timestamptz[])) AS h(id, wake_at)
-    JOIN messages m ON m.id = h.id AND m.status = 11 AND m.place = 'lane'
+    JOIN messages m ON m.id = h.id AND {IN_LANE}
     ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
 ) p
 WHERE m.id = p.id
 RETURNING m.wake_at
 """)
 
-_HAND_BACK = text("""
+_HAND_BACK = text(f"""
 UPDATE messages m SET place = 'ready', wake_at = NULL, seq = m.seq + 1
 FROM (
     SELECT m.id FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS integer[])) AS h(id, attempt)
-    JOIN messages m ON m.id = h.id AND m.attempt = h.attempt AND m.place = 'worker'
+    JOIN messages m ON m.id = h.id AND m.attempt = h.attempt AND {WITH_WORKER}
     ORDER BY m.id FOR UPDATE OF m
 ) p
 WHERE m.id = p.id
 RETURNING m.id
 """)
 
-_UNCLAIM = text("""
+_UNCLAIM = text(f"""
 UPDATE messages m SET place = 'ready', wake_at = NULL
 FROM (
-    SELECT id FROM messages
-    WHERE id = ANY(CAST(:ids AS bigint[])) AND status = 11 AND place = 'lane'
-    ORDER BY id FOR UPDATE SKIP LOCKED
+    SELECT m.id FROM messages m
+    WHERE m.id = ANY(CAST(:ids AS bigint[])) AND {IN_LANE}
+    ORDER BY m.id FOR UPDATE SKIP LOCKED
 ) p
 WHERE m.id = p.id
 """)
@@ -98,18 +98,16 @@ SELECT * FROM unnest(
 """
 
 _RECORD = text(f"""
-WITH tried AS ({_TRIES}),
-locked AS (
-    SELECT m.id FROM messages m WHERE m.id = ANY(CAST(:ids AS bigint[])) ORDER BY m.id FOR UPDATE
+WITH tried AS MATERIALIZED (
+    SELECT t.* FROM ({_TRIES}) t JOIN messages m ON m.id = t.id ORDER BY m.id FOR UPDATE OF m
 ),
 moved AS (
     UPDATE messages m
     SET status = t.status, place = t.place, wake_at = t.wake_at, provider = t.provider, reason = t.reason,
         deferrals = m.deferrals + t.deferred, doubts = m.doubts + t.doubtful, seq = m.seq + 1,
         moved_at = greatest(m.moved_at, :now)
-    FROM tried t JOIN locked l USING (id)
-    WHERE m.id = t.id AND m.id = ANY(CAST(:ids AS bigint[]))
-      AND m.attempt = t.attempt AND m.place = 'worker'
+    FROM tried t
+    WHERE m.id = t.id AND m.attempt = t.attempt AND {WITH_WORKER}
     RETURNING {RETURNED}
 ),
 {EVENTS},

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import Tier
-from dispatcher.store.moves import move
+from dispatcher.store.moves import WAITING, move
 from dispatcher.store.sweeps import Swept
 
 
@@ -74,10 +74,10 @@ _LINES = text(
 )
 
 _WITHDRAW = move(
-    """
+    f"""
     SELECT m.id FROM messages m
     WHERE m.id = ANY(CAST(:ids AS bigint[])) AND m.status IN (10, 11)
-      AND m.place IN ('held', 'ready', 'lane') AND m.doubts = 0
+      AND {WAITING} AND m.doubts = 0
     ORDER BY m.id FOR UPDATE
     """,
     "status = 90, place = NULL, wake_at = NULL, reason = 'taken back by the caller'",

@@ -47,7 +47,7 @@ released AS (
         seq = m.seq + CASE WHEN p.was = 10 THEN 1 ELSE 0 END,
         moved_at = CASE WHEN p.was = 10 THEN greatest(m.moved_at, :now) ELSE m.moved_at END,
         reason = CASE WHEN p.was = 10 THEN 'due' ELSE m.reason END
-    FROM picked p WHERE m.id = p.id AND {PICKED}
+    FROM picked p WHERE m.id = p.id
     RETURNING {RETURNED}, p.was
 ),
 moved AS (SELECT * FROM released WHERE was = 10),

@@ -1,5 +1,6 @@
 """The tables: equal to the migrations, and each duty of the clock served by an index."""
 
+import re
 from datetime import UTC, datetime
 
 import psycopg
@@ -7,9 +8,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
+from sqlalchemy.sql.elements import TextClause
 
 from dispatcher.domain.tier import Tier
-from dispatcher.store import sweeps
+from dispatcher.store import delivery, reports, sweeps
 from dispatcher.store.migrate import newest, upgrade
 from dispatcher.store.tables import messages, metadata
 from tests.conftest import plain_url
@@ -97,6 +99,34 @@ def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> Non
             assert index in plan, plan
             assert "Seq Scan on messages" not in plan
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [delivery._READ, delivery._CLAIM, delivery._DROP, delivery._HOLD, delivery._UNCLAIM, delivery._RECORD,
+     delivery._RECORD_LATE, reports._WITHDRAW],
+    ids=["read", "claim", "drop", "hold", "unclaim", "record", "record late", "withdraw"],
+)  # fmt: skip
+def test_rows_named_by_their_ids_are_found_by_them_whatever_the_statistics_say(
+    database_url: str, statement: TextClause
+) -> None:
+    """A prepared statement's plan is made for any ids, with statistics of a moment when no row was there."""
+    names: list[str] = []
+
+    def number(found: re.Match[str]) -> str:
+        names.append(found[1]) if found[1] not in names else None
+        return f"${names.index(found[1]) + 1}"
+
+    sql = re.sub(r"(?<!:):([a-z_]+)", number, str(statement))
+    with psycopg.connect(plain_url(database_url), autocommit=True) as connection:
+        connection.execute(_ROWS)
+        connection.execute("UPDATE messages SET place = 'held', status = 10, wake_at = now()")
+        connection.execute("ANALYZE messages")
+        connection.execute("SET enable_seqscan = off")  # as in each session of ours
+        plan = "\n".join(row[0] for row in connection.execute(f"EXPLAIN (GENERIC_PLAN) {sql}"))
+    assert set(re.findall(r"using (\w+) on messages", plan)) == {"pk_messages"}, plan
+    # A join of two lists without an index would look at each pair.
+    assert not re.search(r"Join Filter: .*\bid = ", plan), plan
 
 
 @pytest.mark.parametrize("change", ["UPDATE message_events SET reason = ''", "UPDATE ledger SET amount = 1"])
