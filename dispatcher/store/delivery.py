@@ -15,6 +15,7 @@ from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Window
 from dispatcher.store.moves import EVENTS, IN_LANE, RETURNED, WITH_WORKER, move
 
+# Its batch is there; joined as if it might not be, so that the planner does not begin with the batches.
 _READ = text(f"""
 SELECT m.id, m.public_id, m.account_id, m.tier, m.number, m.country, s.name AS sender,
        s.disabled_at IS NULL AS sender_usable, m.text, m.segments, m.not_before, m.not_after,
@@ -23,7 +24,7 @@ SELECT m.id, m.public_id, m.account_id, m.tier, m.number, m.country, s.name AS s
            SELECT 1 FROM opt_outs o WHERE o.account_id = m.account_id AND o.number = m.number
              AND (o.sender_id IS NULL OR o.sender_id = m.sender_id)
        ) AS opted_out
-FROM messages m JOIN batches b ON b.id = m.batch_id LEFT JOIN senders s ON s.id = m.sender_id
+FROM messages m LEFT JOIN batches b ON b.id = m.batch_id LEFT JOIN senders s ON s.id = m.sender_id
 WHERE m.id = ANY(CAST(:ids AS bigint[])) AND {IN_LANE}
 ORDER BY m.id
 """)
