@@ -83,7 +83,11 @@ class Publisher:
                 self._tell(min(wakes))
 
     def _gather(self, ids: dict[Tier, list[int]], wakes: list[datetime], *, until: float | None) -> bool:
-        """Take what comes: from the first on for a moment, and until then at most. False: it was the end."""
+        """
+        Take what comes: from the first on for a moment, and until then at most; False: it was the end.
+
+        Critical goes with what is there already.
+        """
         while True:
             try:
                 item = self._queue.get(timeout=until and max(0.0, until - time.monotonic()))
@@ -96,7 +100,7 @@ class Publisher:
                     wakes.append(item)
                 case tier, some:
                     ids[tier].extend(some)
-            soon = time.monotonic() + _GATHER
+            soon = time.monotonic() + (0.0 if ids[Tier.CRITICAL] else _GATHER)
             until = soon if until is None else min(until, soon)
 
     def _send(self, tier: Tier, ids: Sequence[int]) -> None:

@@ -24,7 +24,8 @@ from dispatcher.store import delivery
 log = structlog.get_logger()
 
 _ROWS = 50
-_GATHER = 0.003
+# How long a free slot waits for company: a claim of fifty costs little more than a claim of one.
+_GATHER = {Tier.CRITICAL: 0.001, Tier.STANDARD: 0.005, Tier.BULK: 0.005}
 _LOOK = 0.1
 _NO_SLOT = 1.0
 
@@ -61,7 +62,7 @@ class Line:
         if not self._waiting:
             return
         loop = asyncio.get_running_loop()
-        at = loop.time() + (_GATHER if self._slots.free else _LOOK)
+        at = loop.time() + (_GATHER[self._waiting[0].due.tier] if self._slots.free else _LOOK)
         if self._next_look is not None:
             if self._next_look.when() <= at:
                 return
