@@ -3,21 +3,23 @@
 import argparse
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from bench import trials
+import httpx
+
+from bench import faults, table, trials
 from bench.cpu import other_load
 from bench.rig import Rig, provider_process, run
 from bench.trials import Figures
 from dispatcher.embedded.ports import free_port
 from dispatcher.embedded.servers import embedded_servers
+from dispatcher.store.migrate import upgrade
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 LATENCY_MS = 50
@@ -43,10 +45,10 @@ def main() -> None:
         print(f"round {number + 1} of {rounds}", flush=True)
         run(lambda rig: _ours(rig, messages, note))
         note("typical", _typical(messages // 20, quick=quick))
-    table = _table(found)
-    print(table)
+        note("floor", _floor(messages))
+    print(table.table(found))
     if not quick:
-        PAGE.write_text(_page(table, found), encoding="utf-8")
+        table.write(PAGE, found, latency_ms=LATENCY_MS)
 
 
 def _ours(rig: Rig, messages: int, note: Callable[[str, Figures], None]) -> None:
@@ -55,26 +57,28 @@ def _ours(rig: Rig, messages: int, note: Callable[[str, Figures], None]) -> None
     trials.delivery(rig, 5_000)  # warm: connections, plans, code
     note("idle lag", _with(rig, lambda: trials.lag(rig, 100)))
     note("delivery", _with(rig, lambda: trials.delivery(rig, messages)))
+    note("delivery, 0 ms", _with(rig, lambda: trials.delivery(rig, messages), latency_ms=0))
+    note("delivery, 1 % slow", _with(rig, lambda: trials.delivery(rig, messages), slow_share=0.01))
     note("delivery with critical", _with(rig, lambda: trials.delivery(rig, messages, critical=100)))
-    note("delivery, 1 % slow", _with(rig, lambda: trials.delivery(rig, messages // 2), slow_share=0.01))
-    note("single submits", trials.singles(rig, messages // 10))
+    note("receipts", trials.receipts(rig, messages // 2))
+    note("crowd", _with(rig, lambda: faults.crowd(rig, 3 * messages)))
+    note("single submits", trials.singles(rig, messages // 5))
     note("10,000 recipients", trials.large(rig, mixed=False))
     note("10,000 mixed recipients", trials.large(rig, mixed=True))
+    latency = LATENCY_MS / 1000
+    note("kill -9", _with(rig, lambda: faults.kill(rig, messages // 2, latency=latency)))
 
 
-def _with(rig: Rig, trial: Callable[[], Figures], *, slow_share: float = 0.0) -> Figures:
-    rig.settings(latency_ms=LATENCY_MS, slow_share=slow_share, slow_ms=2000)
+def _with(
+    rig: Rig, trial: Callable[[], Figures], *, slow_share: float = 0.0, latency_ms: float = LATENCY_MS
+) -> Figures:
+    rig.settings(latency_ms=latency_ms, slow_share=slow_share, slow_ms=2000)
     return trial()
 
 
-def _typical(messages: int, *, quick: bool) -> Figures:
-    """Run the typical design with each number of processes; give the best of them."""
-    rates = {n: _typical_with(n, messages) for n in (_CONCURRENCIES[1:2] if quick else _CONCURRENCIES)}
-    best = max(rates, key=rates.__getitem__)
-    return {"rate": rates[best], "processes": best}
-
-
-def _typical_with(processes: int, messages: int) -> float:
+@contextmanager
+def _bare() -> Iterator[tuple[dict[str, str], httpx.Client]]:
+    """Start servers and a provider without our stack; give the environment that leads to them."""
     port = free_port()
     with (
         tempfile.TemporaryDirectory(prefix="dispatcher-bench-") as folder,
@@ -87,7 +91,27 @@ def _typical_with(processes: int, messages: int) -> float:
             "REDIS_URL": redis_url,
             "PROVIDER_URL": f"http://127.0.0.1:{port}",
         }
-        environment = {**os.environ, **urls}
+        yield {**os.environ, **urls}, provider
+
+
+def _floor(messages: int) -> Figures:
+    with _bare() as (environment, _):
+        upgrade(environment["DATABASE_URL"])
+        command = [sys.executable, "-m", "bench.floor", "--messages", str(messages)]
+        told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    found = json.loads(told)
+    return {"rate": found["rate"], "cpu_us without Postgres": found["cpu_us"]}
+
+
+def _typical(messages: int, *, quick: bool) -> Figures:
+    """Run the typical design with each number of processes; give the best of them."""
+    rates = {n: _typical_with(n, messages) for n in (_CONCURRENCIES[1:2] if quick else _CONCURRENCIES)}
+    best = max(rates, key=rates.__getitem__)
+    return {"rate": rates[best], "processes": best}
+
+
+def _typical_with(processes: int, messages: int) -> float:
+    with _bare() as (environment, provider):
         command = [sys.executable, "-m", "bench.typical"]
         subprocess.run([*command, "prepare", "--messages", str(messages)], env=environment, check=True)
         subprocess.run([*command, "enqueue"], env=environment, check=True)
@@ -104,37 +128,6 @@ def _typical_with(processes: int, messages: int) -> float:
             worker.terminate()
             worker.wait(60)
         return messages / (float(stats["last_at"]) - float(stats["first_at"]))
-
-
-def _table(found: dict[str, list[Figures]]) -> str:
-    ratio = _median(found, "delivery", "rate") / _median(found, "typical", "rate")
-    lines = [
-        "| what | median |",
-        "|---|---|",
-        f"| **delivery rate, ours against the typical design** | **{ratio:.1f} times** |",
-    ]
-    lines += [
-        f"| {name}: {figure} | {_median(found, name, figure):,.1f} |"
-        for name, rounds in found.items()
-        for figure in rounds[0]
-    ]
-    return "\n".join(lines)
-
-
-def _median(found: dict[str, list[Figures]], name: str, figure: str) -> float:
-    return statistics.median(figures[figure] for figures in found[name] if figure in figures)
-
-
-def _page(table: str, found: dict[str, list[Figures]]) -> str:
-    rounds = len(next(iter(found.values())))
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    return (
-        "# Benchmarks\n\n"
-        f"Written by `make bench` on {machine}: medians of {rounds} rounds, everything on one machine,"
-        f" the provider answering after {LATENCY_MS} ms. Absolute figures move with the machine; the ratio"
-        " holds.\n\n"
-        f"{table}\n"
-    )
 
 
 main()

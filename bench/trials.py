@@ -26,9 +26,9 @@ from dispatcher.service.submit import submit
 
 Figures = dict[str, float]
 
-_BATCH = 10_000
+BATCH = 10_000
 _NUMBERS = NumberPolicy(default_country="KE", national=True)
-_LEAD = timedelta(seconds=4)
+LEAD = timedelta(seconds=4)
 
 
 def unlimited(rig: Rig) -> None:
@@ -55,15 +55,15 @@ async def _delivery(rig: Rig, messages: int, critical: int) -> Figures:
     async with open_context(rig.stack.settings, name="bench") as ctx:
         caller = Caller(await accounts.find(ctx, "demo"), "bench")
         load = messages / 25_000  # seconds to hand them in
-        due = ctx.now() + timedelta(seconds=load) + _LEAD
-        for start in range(0, messages, _BATCH):
-            await _submit(ctx, caller, min(_BATCH, messages - start), tier=Tier.BULK, at=due)
-        await _analyze(ctx)
+        due = ctx.now() + timedelta(seconds=load) + LEAD
+        for start in range(0, messages, BATCH):
+            await submit_many(ctx, caller, min(BATCH, messages - start), tier=Tier.BULK, at=due)
+        await analyze(ctx)
         late = (ctx.now() - due).total_seconds()
         await asyncio.sleep(max(0.0, -late))
         before = rig.usage()
         lags = await _trickle(rig, ctx, caller, critical) if critical else []
-        await _until_all(rig, messages + critical)
+        await until_all(rig, messages + critical)
         after = rig.usage()
         stats = rig.stats()
         seconds = float(stats["last_at"]) - due.timestamp()
@@ -89,7 +89,7 @@ async def _trickle(rig: Rig, ctx: Context, caller: Caller, count: int) -> list[f
     """Send critical messages one by one, 20 a second; give commit to arrival of each, in seconds."""
     committed: dict[str, float] = {}
     for _ in range(count):
-        batch = await _submit(ctx, caller, 1, tier=Tier.CRITICAL)
+        batch = await submit_many(ctx, caller, 1, tier=Tier.CRITICAL)
         committed[str(batch.messages[0].public_id)] = time.time()
         await asyncio.sleep(0.05)
     await asyncio.sleep(2)
@@ -103,13 +103,13 @@ def lag(rig: Rig, messages: int) -> Figures:
     async def main() -> Figures:
         async with open_context(rig.stack.settings, name="bench") as ctx:
             caller = Caller(await accounts.find(ctx, "demo"), "bench")
-            first = ctx.now() + _LEAD
+            first = ctx.now() + LEAD
             wanted: dict[str, float] = {}
             for number in range(messages):
                 at = first + timedelta(milliseconds=37 * number)
-                batch = await _submit(ctx, caller, 1, tier=Tier.STANDARD, at=at)
+                batch = await submit_many(ctx, caller, 1, tier=Tier.STANDARD, at=at)
                 wanted[str(batch.messages[0].public_id)] = at.timestamp()
-            await _until_all(rig, messages)
+            await until_all(rig, messages)
             arrived = rig.arrivals(Tier.STANDARD)
             lags = [arrived[reference] - at for reference, at in wanted.items()]
             early = sum(lag < 0 for lag in lags)
@@ -145,7 +145,7 @@ def large(rig: Rig, *, mixed: bool) -> Figures:
     """Send 10,000 recipients in one request, single submits meanwhile."""
 
     async def main() -> Figures:
-        numbers = [_number(n, mixed=mixed) for n in range(_BATCH)]
+        numbers = [_number(n, mixed=mixed) for n in range(BATCH)]
         connection = await Connection.open(*rig.api)
         _, body, headers = _single(rig)(0)
         whole = json.dumps({**body, "phone_numbers": numbers}).encode()
@@ -200,9 +200,10 @@ async def hammer_raw(rig: Rig, refs: list[str]) -> None:
     await asyncio.gather(*(one() for _ in range(32)))
 
 
-async def _submit(
+async def submit_many(
     ctx: Context, caller: Caller, count: int, *, tier: Tier, at: datetime | None = None
 ) -> AcceptedBatch:
+    """Submit one batch through the service."""
     numbers = [_number(n) for n in range(count)]
     wanted = Submission(recipients=numbers, text="Hello", numbers=_NUMBERS, tier=tier, not_before=at)
     return await submit(ctx, caller, wanted)
@@ -242,8 +243,8 @@ def _number(n: int, *, mixed: bool = False) -> str:
     return shape.format(n % 10**digits if digits > 4 else n % 10_000)
 
 
-async def _until_all(rig: Rig, messages: int) -> None:
-    """Wait until the provider has all; give up when nothing has come for half a minute."""
+async def until_all(rig: Rig, messages: int, *, still: bool = True) -> None:
+    """Wait until the provider has so many, then a moment more; give up when nothing comes for 30 s."""
     seen, since = -1, time.monotonic()
     while (count := int(rig.stats()["unique_references"])) < messages:
         if count != seen:
@@ -251,10 +252,13 @@ async def _until_all(rig: Rig, messages: int) -> None:
         if time.monotonic() - since > 30:
             raise RuntimeError(f"the provider has {count} of {messages} messages and no more come")
         await asyncio.sleep(0.25)
-    await asyncio.sleep(0.5)  # the last outcomes are written
+    if still:
+        await asyncio.sleep(0.5)  # the last outcomes are written
 
 
-async def _analyze(ctx: Context) -> None:
+async def analyze(ctx: Context) -> None:
+    """Bring the planner's statistics up to date, as autovacuum does within a minute."""
+
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(text("ANALYZE messages"))
 

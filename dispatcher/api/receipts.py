@@ -1,6 +1,7 @@
 """Where providers tell what became of a message: verified, kept, answered; matched a moment later."""
 
-from fastapi import Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from dispatcher.api.door import PROBLEM, Claim, Door, Json, problem
 from dispatcher.api.runtime import runtime
@@ -16,9 +17,7 @@ door = Door(
 )
 
 
-@door.app.post("/receipts/{provider}")
-@door.app.get("/receipts/{provider}")
-async def take(provider: str, request: Request) -> Response:
+async def take(request: Request) -> Response:
     """Keep the receipts of one request; a provider that gets no 200 should tell them again."""
     opened = runtime(request)
     received = ReceiptRequest(
@@ -27,6 +26,10 @@ async def take(provider: str, request: Request) -> Response:
         query=dict(request.query_params),
         body=await request.body(),
     )
-    count = await receipts.take_in(opened.ctx, provider, received)
+    count = await receipts.take_in(opened.ctx, request.path_params["provider"], received)
     opened.matcher.notice()
     return Json({"received": count})
+
+
+# A plain route: there is one receipt for each message, and nothing of it for FastAPI to read.
+door.app.add_route("/receipts/{provider}", take, methods=["POST", "GET"])

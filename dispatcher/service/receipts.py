@@ -37,9 +37,15 @@ async def take_in(ctx: Context, provider: str, request: ReceiptRequest) -> int:
         raise NotFound(f"there is no provider {provider!r} here")
     reports = way.provider.read_receipt(request)
     if reports:
-        cleaned = [_cleaned(report) for report in reports]
-        await ctx.database.transact(lambda c: receipts.insert(c, provider, cleaned, now=ctx.now()))
+        await ctx.gathered(_keep).ask([(provider, _cleaned(report)) for report in reports])
     return len(reports)
+
+
+async def _keep(ctx: Context, together: Sequence[Sequence[tuple[str, Report]]]) -> list[None]:
+    """Keep what came in some requests of the same moment."""
+    reports = [report for told in together for report in told]
+    await ctx.database.single(lambda c: receipts.insert(c, reports, now=ctx.now()))
+    return [None] * len(together)
 
 
 async def match(ctx: Context) -> int:

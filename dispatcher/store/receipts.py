@@ -58,10 +58,10 @@ class Settled:
 
 _INSERT = text("""
 INSERT INTO receipts (provider, ref, reference, status, reason, received_at, wake_at)
-SELECT :provider, r.ref, r.reference, r.status, r.reason, :now, :now FROM unnest(
-    CAST(:refs AS text[]), CAST(:references AS uuid[]), CAST(:statuses AS smallint[]),
-    CAST(:reasons AS text[])
-) AS r(ref, reference, status, reason)
+SELECT r.provider, r.ref, r.reference, r.status, r.reason, :now, :now FROM unnest(
+    CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:references AS uuid[]),
+    CAST(:statuses AS smallint[]), CAST(:reasons AS text[])
+) AS r(provider, ref, reference, status, reason)
 """)
 
 _PICK = text("""
@@ -122,14 +122,13 @@ WHERE r.id = g.id
 """)
 
 
-async def insert(
-    connection: AsyncConnection, provider: str, reports: Sequence[Report], *, now: datetime
-) -> None:
-    """Keep what a provider told; nothing is matched yet."""
+async def insert(connection: AsyncConnection, told: Sequence[tuple[str, Report]], *, now: datetime) -> None:
+    """Keep what providers, each by its name, told; nothing is matched yet."""
+    reports = [report for _, report in told]
     await connection.execute(
         _INSERT,
         {
-            "provider": provider,
+            "providers": [provider for provider, _ in told],
             "refs": [r.ref for r in reports],
             "references": [_uuid(r.reference) for r in reports],
             "statuses": [None if r.status is None else int(r.status) for r in reports],

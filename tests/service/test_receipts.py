@@ -21,7 +21,7 @@ async def _tell(
 ) -> None:
     report = Report(ref=ref, reference=None if reference is None else str(reference), status=status)
     now = world.time.now()
-    await world.ctx.database.transact(lambda c: stored.insert(c, "sim", [report], now=now))
+    await world.ctx.database.transact(lambda c: stored.insert(c, [("sim", report)], now=now))
     await receipts.match(world.ctx)
 
 

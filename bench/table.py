@@ -1,0 +1,104 @@
+"""The one table: medians of all rounds, ratios first, beside what was aimed at."""
+
+import os
+import platform
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+Found = Mapping[str, Sequence[Mapping[str, float]]]
+"""The figures of each trial, round by round."""
+
+_BEGIN, _END = "<!-- written by make bench -->", "<!-- until here -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table; `of` reads its figure from what was found."""
+
+    label: str
+    of: Callable[[Found], float]
+    unit: str = ""
+    aim: str = ""
+
+
+def median(trial: str, figure: str) -> Callable[[Found], float]:
+    """Read the median of a trial's figure."""
+    return lambda found: statistics.median(figures[figure] for figures in found[trial])
+
+
+def ratio(above: Callable[[Found], float], below: Callable[[Found], float]) -> Callable[[Found], float]:
+    """Divide one figure by another."""
+    return lambda found: above(found) / below(found)
+
+
+_RATE = median("delivery", "rate")
+_PARTS = ("worker-bulk", "postgres", "worker-clock", "beat", "valkey", "api")
+
+ROWS = (
+    Row("delivery rate against the typical design", ratio(_RATE, median("typical", "rate")), "times",
+        ">= 20"),
+    Row("delivery rate against the floor", ratio(_RATE, median("floor", "rate")), "times"),
+    Row("rate with 1 % of calls taking 2 s", ratio(median("delivery, 1 % slow", "rate"), _RATE),
+        "times", ">= 0.5"),
+    Row("delivery", _RATE, "messages/s"),
+    Row("delivery, provider of 0 ms", median("delivery, 0 ms", "rate"), "messages/s"),
+    Row("typical design, best of its concurrencies", median("typical", "rate"), "messages/s"),
+    Row("floor", median("floor", "rate"), "messages/s"),
+    Row("cpu per message, all our processes", median("delivery", "cpu_us"), "µs", "<= 250"),
+    *(Row(f"of that {part}", median("delivery", f"cpu_us {part}"), "µs") for part in _PARTS),
+    Row("critical beside bulk, commit to provider, p50", median("delivery with critical", "critical_p50_ms"),
+        "ms", "<= 15"),
+    Row("the same, p99", median("delivery with critical", "critical_p99_ms"), "ms", "<= 50"),
+    Row("lag of a scheduled message, idle, p50", median("idle lag", "lag_p50_ms"), "ms", "<= 20"),
+    Row("the same, p99", median("idle lag", "lag_p99_ms"), "ms", "<= 100"),
+    Row("sent before their time", median("idle lag", "early"), "", "0"),
+    Row("sent twice", median("delivery", "duplicates"), "", "0"),
+    Row("first account's crowd", median("crowd", "messages"), "messages"),
+    Row("second account's 100 behind it, all sent within", median("crowd", "second_account_s"), "s", "<= 5"),
+    Row("largest process meanwhile", median("crowd", "peak_mib"), "MiB", "<= 300"),
+    Row("in doubt after kill -9 of the bulk worker", median("kill -9", "in_doubt"), "messages"),
+    Row("rate x (latency + flush age) x 1.5 in that run", median("kill -9", "bound"), "messages", "not less"),
+    Row("of those in doubt the provider had", median("kill -9", "in_doubt_and_seen"), "messages"),
+    Row("single submits, one API process, 64 clients", median("single submits", "requests_s"), "requests/s",
+        ">= 1,500"),
+    Row("the same, p99", median("single submits", "p99_ms"), "ms", "<= 100"),
+    Row("10,000 recipients in one request", median("10,000 recipients", "accepted_s"), "s", "<= 1"),
+    Row("single submits meanwhile, p99", median("10,000 recipients", "singles_p99_ms"), "ms", "<= 100"),
+    Row("10,000 recipients of seven countries", median("10,000 mixed recipients", "accepted_s"), "s", "<= 3"),
+    Row("single submits meanwhile, p99", median("10,000 mixed recipients", "singles_p99_ms"), "ms", "<= 100"),
+    Row("receipts taken in, matched and moved", median("receipts", "receipts_s"), "receipts/s", ">= 3,000"),
+)  # fmt: skip
+
+
+def table(found: Found) -> str:
+    """Write the table in Markdown."""
+    lines = ["| what | median | aimed at |", "|---|---|---|"]
+    return "\n".join(
+        [*lines, *(f"| {r.label} | {_number(r.of(found))} {r.unit}".rstrip() + f" | {r.aim} |" for r in ROWS)]
+    )
+
+
+def write(page: Path, found: Found, *, latency_ms: float) -> None:
+    """Put the table into the page, between its marks; what people wrote around them stays."""
+    text = page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(_BEGIN)
+    after = rest.partition(_END)[2]
+    rounds = len(next(iter(found.values())))
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    said = (
+        f"{machine}; medians of {rounds} rounds, interleaved; everything on this one machine;"
+        f" the provider answers after {latency_ms:g} ms."
+    )
+    page.write_text(f"{before}{_BEGIN}\n{said}\n\n{table(found)}\n{_END}{after}", encoding="utf-8")
+
+
+def _number(value: float) -> str:
+    return (
+        f"{value:,.0f}"
+        if value >= 100 or value == int(value)
+        else f"{value:,.2g}"
+        if value < 1
+        else f"{value:,.1f}"
+    )
