@@ -211,6 +211,8 @@ class Connection(asyncio.Protocol):
     def flush(self) -> None:
         """Write the answers whose turn it is; hang up after the last if the client wished so."""
         answers = self._answers
+        if self._transport.is_closing():  # whoever asked is gone
+            answers.clear()
         while answers and answers[0].data:
             self._transport.write(answers.popleft().data)
         if self._closing and not answers:

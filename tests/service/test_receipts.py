@@ -59,8 +59,8 @@ def test_a_repeated_receipt_changes_nothing(world: World) -> None:
 def test_repeated_receipts_in_one_batch_change_nothing(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
-        reports = [Report(ref="r1", reference=None, status=DELIVERED)] * 3
-        await world.ctx.database.transact(lambda c: stored.insert(c, "sim", reports, now=world.time.now()))
+        told = [("sim", Report(ref="r1", reference=None, status=DELIVERED))] * 3
+        await world.ctx.database.transact(lambda c: stored.insert(c, told, now=world.time.now()))
         await receipts.match(world.ctx)
         assert [status for status, _ in await world.events(message_id)] == [11, 12, 13]
 

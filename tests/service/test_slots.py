@@ -46,9 +46,9 @@ def test_a_bound_that_falls_below_what_is_out_leaves_nothing_free() -> None:
 def test_a_process_that_cannot_follow_lets_fewer_out_and_recovers() -> None:
     strain = Strain()
     slots = Slots(ProviderConfig(name="p", plugin="t", options={}, tps=1000), strain)
-    for _ in range(10):
+    for _ in range(40):
         strain.note(0.1)
     assert slots.limit < 20
-    for _ in range(50):
+    for _ in range(100):
         strain.note(0.001)
     assert slots.limit == 63
