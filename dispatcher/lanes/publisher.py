@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from celery import Celery
@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.lanes.celery_app import DELIVER
-from dispatcher.lanes.wake import CHANNEL
+from dispatcher.lanes.wake import CHANNEL, LONGEST_SLEEP
 
 log = structlog.get_logger()
 
@@ -29,6 +29,7 @@ _GATHER = 0.002
 _PACE = {Tier.CRITICAL: 0.0, Tier.STANDARD: 0.02, Tier.BULK: 0.05}
 # What Celery does for a task costs a millisecond, whatever is in it.
 _CHUNK = {Tier.CRITICAL: 20, Tier.STANDARD: 100, Tier.BULK: 250}
+_FAR = 5 * LONGEST_SLEEP  # by this machine's clock, which may be a little wrong
 _FAILURES = (OperationalError, RedisError, OSError)
 
 
@@ -56,7 +57,13 @@ class Publisher:
                 self.dropped += len(ids)
 
     def wake(self, at: datetime) -> None:
-        """Tell the clock's timer that something is to be looked at then. Never blocks, never fails."""
+        """
+        Tell the clock's timer that something is to be looked at then. Never blocks, never fails.
+
+        What is further off than the timer ever sleeps it finds by itself.
+        """
+        if at - datetime.now(UTC) > _FAR:
+            return
         with suppress(queue.Full):
             self._queue.put_nowait(at)
 

@@ -1,7 +1,7 @@
 """The timer's alarm bell: a Redis channel on which writers tell of an earlier `wake_at`."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from redis.asyncio import Redis
@@ -9,6 +9,9 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 log = structlog.get_logger()
+
+LONGEST_SLEEP = timedelta(seconds=1)
+"""How long the timer sleeps at most before it looks again by itself."""
 
 CHANNEL = "sms:wake"
 _RETRY = 1.0

@@ -6,13 +6,12 @@ from datetime import datetime, timedelta
 import structlog
 
 from dispatcher.domain.errors import Unavailable
-from dispatcher.lanes.wake import WakeListener
+from dispatcher.lanes.wake import LONGEST_SLEEP, WakeListener
 from dispatcher.service.context import Context
 from dispatcher.service.sweep import BATCH, Clock
 
 log = structlog.get_logger()
 
-_LONGEST = timedelta(seconds=1)
 _BUSY = timedelta(milliseconds=100)
 _AWAY = 1.0
 
@@ -33,7 +32,7 @@ async def run_timer(ctx: Context, clock: Clock, bell: WakeListener) -> None:
             await asyncio.sleep(_AWAY)
             continue
         now = ctx.now()
-        until = now + (_BUSY if moved else _LONGEST)
+        until = now + (_BUSY if moved else LONGEST_SLEEP)
         if next_wake is not None:
             until = min(until, next_wake + ctx.time.uncertainty)
         if moved >= BATCH:

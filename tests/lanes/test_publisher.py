@@ -5,7 +5,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis
@@ -122,8 +122,8 @@ def test_the_earliest_wake_reaches_the_timer(redis_url: str) -> None:
         bell = WakeListener(redis)
         assert await bell.next(0.05) is None
         publisher = _publisher(redis_url)
-        late, early = datetime(2030, 1, 2, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
-        publisher.wake(late)
+        early = datetime.now(UTC)
+        publisher.wake(early + timedelta(seconds=1))
         publisher.wake(early)
         publisher.start()
         assert await bell.next(5) == early
@@ -132,6 +132,13 @@ def test_the_earliest_wake_reaches_the_timer(redis_url: str) -> None:
         await redis.aclose()
 
     asyncio.run(story())
+
+
+def test_what_the_timer_finds_by_itself_is_not_told() -> None:
+    publisher = _publisher("redis://127.0.0.1:1/0", capacity=1)
+    publisher.wake(datetime.now(UTC) + timedelta(hours=1))
+    publisher.publish(Tier.BULK, [1])
+    assert publisher.dropped == 0  # the one place in the queue was free
 
 
 def test_without_redis_the_timer_only_sleeps() -> None:
