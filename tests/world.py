@@ -235,11 +235,11 @@ class World:
 
     async def claim(self, message_id: int, *, lease: timedelta = timedelta(seconds=30)) -> int:
         """Claim as a worker does that then dies or stands still; give the attempt."""
-        end = self.time.now() + lease
+        end, read = self.time.now() + lease, (message_id, (await self.row(message_id)).seq)
         claimed = await self.ctx.database.transact(
-            lambda c: delivery.claim(c, [(message_id, "sim")], lease_end=end)
+            lambda c: delivery.claim(c, [read], provider="sim", lease_end=end)
         )
-        return claimed[message_id]
+        return claimed[read]
 
     async def row(self, message_id: int) -> Row[tuple[object, ...]]:
         return await self.one("SELECT * FROM messages WHERE id = :id", id=message_id)

@@ -1,4 +1,4 @@
-"""`dispatcher message show`: one message's history, and where it is and why."""
+"""`dispatcher message`: one message's history, where it is and why; and changing what waits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dispatcher.cli import edits
 from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import print_json, print_table, say, stamp
 from dispatcher.cli.session import visit
@@ -20,9 +21,11 @@ from dispatcher.store.reports import Event
 
 def add(app: typer.Typer) -> None:
     """Register the commands."""
-    message = typer.Typer(help="What became of messages.", no_args_is_help=True)
-    message.callback()(_nothing)
+    message = typer.Typer(
+        help="What became of messages, and what is still to become of them.", no_args_is_help=True
+    )
     message.command("show")(show)
+    edits.add(message)
     app.add_typer(message, name="message")
 
 
@@ -79,7 +82,3 @@ def _whole(history: History, explanation: Sequence[str]) -> dict[str, object]:
         "events": [asdict(event) for event in history.events],
         "explanation": " ".join(explanation),
     }
-
-
-def _nothing() -> None:
-    """Keep `dispatcher message` a group while it has one command."""

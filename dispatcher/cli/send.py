@@ -11,10 +11,10 @@ import typer
 from dispatcher.cli.given import read_text
 from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import note, print_json, print_table, say, stamp
-from dispatcher.cli.session import visit
+from dispatcher.cli.session import meant_account, visit
 from dispatcher.cli.when import read_time
 from dispatcher.cli.words import title
-from dispatcher.domain.errors import Invalid, NotFound
+from dispatcher.domain.errors import NotFound
 from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import AcceptedBatch, AcceptedMessage, Account, Caller, Submission
@@ -64,7 +64,7 @@ def send(
     words = read_text(text)
 
     async def story(ctx: Context) -> tuple[AcceptedBatch, Sequence[End]]:
-        holder = await _account(ctx, account)
+        holder = await meant_account(ctx, account)
         submission = Submission(
             recipients=to,
             text=words,
@@ -82,22 +82,6 @@ def send(
     _print(batch, ends, as_json)
     if wait and any(end.history.detail.status is not Status.RECEIVED for end in ends):
         raise typer.Exit(1)
-
-
-async def _account(ctx: Context, name: str | None) -> Account:
-    if name is not None:
-        return await accounts.find(ctx, name)
-    found = await accounts.every(ctx)
-    if not found:
-        raise NotFound("there is no account yet: make one with `dispatcher account create`")
-    if len(found) > 1:
-        raise Invalid(f"there are several accounts, choose one with --account: {_names(found)}")
-    return found[0]
-
-
-def _names(found: Sequence[Account]) -> str:
-    shown = ", ".join(account.name for account in found[:10])
-    return f"{shown}, …" if len(found) > 10 else shown
 
 
 def _numbers(ctx: Context, account: Account) -> NumberPolicy:

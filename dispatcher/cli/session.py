@@ -1,13 +1,13 @@
 """One command's visit to a dispatcher: settings, context, and the loop it all runs in."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from dispatcher.bootstrap import configure_logging, open_context
 from dispatcher.cli.environment import load
-from dispatcher.domain.errors import Unavailable
+from dispatcher.domain.errors import Invalid, NotFound, Unavailable
 from dispatcher.domain.submission import Account
 from dispatcher.service import accounts
 from dispatcher.service.context import Context
@@ -46,3 +46,20 @@ def visit_account(data: Path | None, name: str, story: Callable[[Context, Accoun
         return await story(ctx, await accounts.find(ctx, name))
 
     return visit(data, about)
+
+
+async def meant_account(ctx: Context, name: str | None) -> Account:
+    """Find the account of this name, or the only one there is. Raises NotFound and Invalid."""
+    if name is not None:
+        return await accounts.find(ctx, name)
+    found = await accounts.every(ctx)
+    if not found:
+        raise NotFound("there is no account yet: make one with `dispatcher account create`")
+    if len(found) > 1:
+        raise Invalid(f"there are several accounts, choose one with --account: {_names(found)}")
+    return found[0]
+
+
+def _names(found: Sequence[Account]) -> str:
+    shown = ", ".join(account.name for account in found[:10])
+    return f"{shown}, …" if len(found) > 10 else shown

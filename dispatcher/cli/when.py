@@ -8,6 +8,7 @@ from dispatcher.domain.errors import Invalid
 from dispatcher.domain.local_time import first_instant
 
 _FROM_NOW = re.compile(r"\+(\d{1,9})(s|m|h|d)")
+_SHIFT = re.compile(r"([+-])(\d{1,9})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -24,6 +25,17 @@ def read_time(text: str, *, now: datetime, timezone: str, option: str) -> dateti
         return at.astimezone(UTC) if at.tzinfo else first_instant(at, ZoneInfo(timezone))
     except (ValueError, OverflowError):
         raise Invalid(f"{option} {text!r} is no time: {_EXAMPLES}") from None
+
+
+def read_shift(text: str, *, option: str) -> timedelta:
+    """Read how much later, or earlier: "+2h", "-30m". Raises Invalid, which names the option it came from."""
+    fitting = _SHIFT.fullmatch(text)
+    if fitting is None:
+        raise Invalid(
+            f'{option} {text!r} is no shift: give "+90s", "+2h" for later, "-15m", "-1d" for earlier'
+        )
+    length = timedelta(seconds=int(fitting[2]) * _SECONDS[fitting[3]])
+    return -length if fitting[1] == "-" else length
 
 
 def _later(now: datetime, seconds: int, text: str, option: str) -> datetime:

@@ -16,15 +16,18 @@ class Due:
     """
     A message in its lane, as read before it is claimed.
 
-    `attempt` counts the claims so far, `deferrals` the providers' "later",
-    `doubts` the tries nobody can tell the end of. `sender` is None when the
-    batch has none any more; `sender_usable` is False when it was disabled.
-    `paused` says that its campaign is; `closes_at` when the allowed hours end
-    that it was released in, None where there are none.
+    A claim takes it only while its `seq` is the one that was read: what was
+    edited meanwhile does not go out as it was. `attempt` counts the claims so
+    far, `deferrals` the providers' "later", `doubts` the tries nobody can
+    tell the end of. `sender` is None when the batch has none any more;
+    `sender_usable` is False when it was disabled. `paused` says that its
+    campaign is; `closes_at` when the allowed hours end that it was released
+    in, None where there are none.
     """
 
     id: int
     public_id: UUID
+    seq: int
     account_id: int
     tier: Tier
     number: str

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
+FURTHEST = timedelta(days=731)
+"""How far ahead a message may be scheduled: two years, one of them a leap year."""
+
 
 class Phase(Enum):
     """Where a moment lies against a window."""

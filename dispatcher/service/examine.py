@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from dispatcher.domain.callback import check_url
 from dispatcher.domain.encoding import InvalidText, encode_plan
@@ -11,13 +10,11 @@ from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
 from dispatcher.domain.msisdn import InvalidNumber, Msisdn, NumberFault, parse
 from dispatcher.domain.submission import InvalidNumbers, Repeats, Submission
 from dispatcher.domain.text import strip_latin_diacritics, with_stop_mention
+from dispatcher.domain.window import FURTHEST
 from dispatcher.service.context import Context
 
 # Parsing takes 15 to 150 µs a number: other requests get a turn after so many.
 _SLICE = 100
-
-FURTHEST = timedelta(days=731)
-"""How far ahead a message may be scheduled: two years, one of them a leap year."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,8 @@ def _where(detail: Detail, events: Sequence[Event], now: datetime) -> str:
 
 
 def _held(detail: Detail, now: datetime) -> str:
+    if now < detail.not_before:
+        return f"It waits for its new time, {_time(detail.not_before)} ({_until(detail.wake_at, now)})."
     if detail.attempt == 0:
         return f"It waits for a token or a free connection of its provider ({_until(detail.wake_at, now)})."
     cause = f"try {detail.attempt} through {detail.provider} ended with: {detail.reason}."

@@ -112,13 +112,15 @@ class Line:
 
     async def _claim(self, tickets: Sequence[Ticket], lease_end: datetime) -> list[tuple[Ticket, int]]:
         """Claim what may be; the others end here."""
-        attempts: dict[int, int] = {}
+        attempts: dict[delivery.Reading, int] = {}
         failure: Exception | None = None
         if self._may_claim():
-            wanted = [(ticket.due.id, self._name) for ticket in tickets]
+            wanted = [(ticket.due.id, ticket.due.seq) for ticket in tickets]
             try:
                 attempts = await self._ctx.database.single(
-                    lambda connection: delivery.claim(connection, wanted, lease_end=lease_end)
+                    lambda connection: delivery.claim(
+                        connection, wanted, provider=self._name, lease_end=lease_end
+                    )
                 )
             except Unavailable as error:
                 log.warning("not_claimed", messages=len(tickets), error=str(error))
@@ -126,7 +128,9 @@ class Line:
                 failure = error
         claimed = []
         for ticket in tickets:
-            attempt = attempts.pop(ticket.due.id, None)  # two chunks may name it: the claim is one's
+            attempt = attempts.pop(
+                (ticket.due.id, ticket.due.seq), None
+            )  # two chunks may name it: the claim is one's
             if attempt is not None:
                 claimed.append((ticket, attempt))
             elif failure is not None:

@@ -41,13 +41,18 @@ async def batch(ctx: Context, caller: Caller, batch_id: int) -> list[Line]:
     return lines
 
 
-async def every_line(ctx: Context, caller: Caller, batch_id: int) -> list[Line]:
-    """Read all messages of a batch, withdrawn ones too. Raises NotFound for an unknown batch."""
+async def require_batch(ctx: Context, caller: Caller, batch_id: int) -> None:
+    """Raise NotFound unless the caller's account made this batch through its dialect."""
     exists = await ctx.database.transact(
         lambda c: reports.batch_exists(c, batch_id, account_id=caller.account.id, dialect=caller.dialect)
     )
     if not exists:
         raise NotFound(f"there is no batch {batch_id}")
+
+
+async def every_line(ctx: Context, caller: Caller, batch_id: int) -> list[Line]:
+    """Read all messages of a batch, withdrawn ones too. Raises NotFound for an unknown batch."""
+    await require_batch(ctx, caller, batch_id)
     lines: list[Line] = []
     while True:
         after = lines[-1].id if lines else 0

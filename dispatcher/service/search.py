@@ -27,6 +27,7 @@ __all__ = [
     "batches",
     "message",
     "messages",
+    "read_number",
 ]
 
 
@@ -127,6 +128,18 @@ async def batch(ctx: Context, name: int | UUID) -> CountedBatch:
     return counted
 
 
+def read_number(raw: str, account: Account | None) -> str:
+    """Read a number to look for, a national one in the account's country. Raises Invalid."""
+    country = None if account is None else account.default_country
+    policy = NumberPolicy(
+        default_country=country, national=country is not None, require_valid=False, lenient=True
+    )
+    try:
+        return parse(raw, policy).e164
+    except InvalidNumber as error:
+        raise Invalid(str(error)) from None
+
+
 async def _rest(
     connection: AsyncConnection, sought: MessageFilter, before: int | None, walk: int
 ) -> int | None:
@@ -140,21 +153,10 @@ async def _rest(
 
 def _filter(wanted: Wanted) -> MessageFilter:
     return MessageFilter(
-        number=None if wanted.number is None else _number(wanted.number, wanted.account),
+        number=None if wanted.number is None else read_number(wanted.number, wanted.account),
         account_id=None if wanted.account is None else wanted.account.id,
         statuses=wanted.statuses,
         tier=wanted.tier,
         since=wanted.since,
         until=wanted.until,
     )
-
-
-def _number(raw: str, account: Account | None) -> str:
-    country = None if account is None else account.default_country
-    policy = NumberPolicy(
-        default_country=country, national=country is not None, require_valid=False, lenient=True
-    )
-    try:
-        return parse(raw, policy).e164
-    except InvalidNumber as error:
-        raise Invalid(str(error)) from None

@@ -1,4 +1,4 @@
-"""The delivery path's statements: read, claim, record. A claim's fence is its attempt number."""
+"""The delivery path: read, claim, record. The fence of a read is `seq`, of a claim its attempt number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from dispatcher.store.moves import EVENTS, IN_LANE, RETURNED, WITH_WORKER, move
 
 # Its batch is there; joined as if it might not be, so that the planner does not begin with the batches.
 _READ = text(f"""
-SELECT m.id, m.public_id, m.account_id, m.tier, m.number, m.country, s.name AS sender,
+SELECT m.id, m.public_id, m.seq, m.account_id, m.tier, m.number, m.country, s.name AS sender,
        s.disabled_at IS NULL AS sender_usable, m.text, m.segments, m.not_before, m.not_after,
        m.attempt, m.deferrals, m.doubts, m.is_test, m.closes_at, b.paused, m.traceparent,
        EXISTS (
@@ -32,16 +32,16 @@ ORDER BY m.id
 _CLAIM = text(f"""
 UPDATE messages m
 SET place = 'worker', wake_at = :lease_end, attempt = m.attempt + 1, seq = m.seq + 1,
-    provider = p.provider
+    provider = :provider
 FROM (
-    SELECT m.id, c.provider
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:providers AS text[])) AS c(id, provider)
-    JOIN messages m ON m.id = c.id AND {IN_LANE}
+    SELECT m.id, c.seq
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS integer[])) AS c(id, seq)
+    JOIN messages m ON m.id = c.id AND m.seq = c.seq AND {IN_LANE}
     WHERE :lease_end > clock_timestamp()
     ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
 ) p
 WHERE m.id = p.id
-RETURNING m.id, m.attempt
+RETURNING m.id, p.seq, m.attempt
 """)
 
 _DROP = move(
@@ -165,25 +165,32 @@ class Recorded:
     charged: int
 
 
+Reading = tuple[int, int]
+"""A message and the `seq` that it had when it was read."""
+
+
 async def read(connection: AsyncConnection, ids: Sequence[int]) -> list[Due]:
     """Read the messages of a lane entry that are still to be sent; the others are left out."""
     return [_due(row) for row in await connection.execute(_READ, {"ids": list(ids)})]
 
 
 async def claim(
-    connection: AsyncConnection, wanted: Sequence[tuple[int, str]], *, lease_end: datetime
-) -> dict[int, int]:
+    connection: AsyncConnection, wanted: Sequence[Reading], *, provider: str, lease_end: datetime
+) -> dict[Reading, int]:
     """
-    Take messages for this worker, each with the provider it goes to first.
+    Take messages for this worker, for the provider they go to first.
 
-    Gives id and attempt of those that were still free, and none if the lease
-    would be over already.
+    Gives the attempts of those that were still free and as they were read,
+    and none if the lease would be over already.
     """
-    rows = await connection.execute(
-        _CLAIM,
-        {"ids": [w[0] for w in wanted], "providers": [w[1] for w in wanted], "lease_end": lease_end},
-    )
-    return {row.id: row.attempt for row in rows}
+    values = {
+        "ids": [message_id for message_id, _ in wanted],
+        "seqs": [seq for _, seq in wanted],
+        "provider": provider,
+        "lease_end": lease_end,
+    }
+    rows = await connection.execute(_CLAIM, values)
+    return {(row.id, row.seq): row.attempt for row in rows}
 
 
 async def drop(
@@ -270,6 +277,7 @@ def _due(row: Row[tuple[object, ...]]) -> Due:
     return Due(
         id=row.id,
         public_id=row.public_id,
+        seq=row.seq,
         account_id=row.account_id,
         tier=Tier(row.tier),
         number=row.number,

@@ -4,7 +4,7 @@ Credits: the ledger says why, the balance says how much, and both change togethe
 Balances are locked last in a transaction and in account order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,6 +34,19 @@ taken AS (
 INSERT INTO ledger (account_id, kind, amount, batch_id)
 SELECT d.account_id, 'charge', -d.amount, d.batch_id FROM due d JOIN taken t ON t.id = d.account_id
 ORDER BY d.batch_id
+RETURNING id
+""")
+
+_ADJUST = text("""
+WITH due AS (
+    SELECT * FROM unnest(CAST(:batches AS bigint[]), CAST(:amounts AS bigint[])) AS d(batch_id, amount)
+),
+changed AS (
+    UPDATE accounts SET balance = balance + (SELECT sum(amount) FROM due)
+    WHERE id = :account_id AND balance + (SELECT sum(amount) FROM due) >= 0 RETURNING id
+)
+INSERT INTO ledger (account_id, kind, amount, batch_id)
+SELECT c.id, 'adjust', d.amount, d.batch_id FROM due d CROSS JOIN changed c ORDER BY d.batch_id
 RETURNING id
 """)
 
@@ -69,7 +82,12 @@ WHERE a.id = g.id
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change of a balance: a top-up, a batch's charge (below zero), or a message's refund."""
+    """
+    One change of a balance: a top-up, a batch's charge (below zero), a message's refund.
+
+    An adjustment is what another text of a batch's messages costs more
+    (below zero) or less.
+    """
 
     id: int
     at: datetime
@@ -107,6 +125,19 @@ async def charge(connection: AsyncConnection, charges: Sequence[Charge]) -> bool
         "amounts": [c.amount for c in charges],
     }
     return len((await connection.execute(_TAKE, values)).all()) == len(charges)
+
+
+async def adjust(connection: AsyncConnection, account_id: int, amounts: Mapping[int, int]) -> bool:
+    """
+    Change what batches cost, by their numbers: below zero takes, above gives back.
+
+    False means that the balance does not cover all of it together.
+    """
+    owed = {batch_id: amount for batch_id, amount in amounts.items() if amount}
+    if not owed:
+        return True
+    values = {"account_id": account_id, "batches": list(owed), "amounts": list(owed.values())}
+    return bool((await connection.execute(_ADJUST, values)).all())
 
 
 async def top_up(connection: AsyncConnection, account_id: int, amount: int, *, note: str) -> int:

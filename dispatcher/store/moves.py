@@ -20,7 +20,6 @@ RETURNED = (
 # statistics of a moment when a place was empty, the planner would search all that is in it now instead.
 IN_LANE = "m.status = 11 AND coalesce(m.place, '') = 'lane'"
 WITH_WORKER = "coalesce(m.place, '') = 'worker'"
-WAITING = "coalesce(m.place, '') IN ('held', 'ready', 'lane')"
 
 # Beside each join: whatever the planner believes of a table just loaded, it finds the rows by their ids.
 PICKED = "m.id = ANY(ARRAY(SELECT id FROM picked))"

@@ -1,6 +1,5 @@
-"""Reading what became of messages, and taking them back."""
+"""Reading what became of messages."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,8 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import Tier
-from dispatcher.store.moves import WAITING, move
-from dispatcher.store.sweeps import Swept
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +70,6 @@ _LINES = text(
     " WHERE batch_id = :id AND id > :after ORDER BY id LIMIT :limit"
 )
 
-_WITHDRAW = move(
-    f"""
-    SELECT m.id FROM messages m
-    WHERE m.id = ANY(CAST(:ids AS bigint[])) AND m.status IN (10, 11)
-      AND {WAITING} AND m.doubts = 0
-    ORDER BY m.id FOR UPDATE
-    """,
-    "status = 90, place = NULL, wake_at = NULL, reason = 'taken back by the caller'",
-)
-
 _DETAIL = text("""
 SELECT m.*, a.name AS account, b.dialect FROM messages m
 JOIN batches b ON b.id = m.batch_id JOIN accounts a ON a.id = m.account_id
@@ -117,12 +104,6 @@ async def lines(connection: AsyncConnection, batch_id: int, *, after: int, limit
     """Read the messages of a batch, a page after the message with the id `after`."""
     rows = await connection.execute(_LINES, {"id": batch_id, "after": after, "limit": limit})
     return [Line(row.id, row.number_as_given, Status(row.status)) for row in rows]
-
-
-async def withdraw(connection: AsyncConnection, ids: Sequence[int], *, now: datetime) -> list[Swept]:
-    """Take messages back that no worker holds and none may have sent; the others are left as they are."""
-    rows = await connection.execute(_WITHDRAW, {"ids": list(ids), "now": now})
-    return [Swept(row.id, Tier(row.tier), Status(row.status), None, row.charged) for row in rows]
 
 
 async def detail(

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.sql.elements import TextClause
 
 from dispatcher.domain.tier import Tier
-from dispatcher.store import delivery, reports, sweeps
+from dispatcher.store import delivery, edits, sweeps
 from dispatcher.store.migrate import newest, upgrade
 from dispatcher.store.tables import messages, metadata
 from tests.conftest import plain_url
@@ -104,8 +104,8 @@ def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> Non
 @pytest.mark.parametrize(
     "statement",
     [delivery._READ, delivery._CLAIM, delivery._DROP, delivery._HOLD, delivery._UNCLAIM, delivery._RECORD,
-     delivery._RECORD_LATE, reports._WITHDRAW],
-    ids=["read", "claim", "drop", "hold", "unclaim", "record", "record late", "withdraw"],
+     delivery._RECORD_LATE, edits._CANCEL, edits._RESCHEDULE, edits._REWORD],
+    ids=["read", "claim", "drop", "hold", "unclaim", "record", "late", "cancel", "reschedule", "reword"],
 )  # fmt: skip
 def test_rows_named_by_their_ids_are_found_by_them_whatever_the_statistics_say(
     database_url: str, statement: TextClause

@@ -16,6 +16,7 @@ from dispatcher.api.manage.fields import Given, Line, Name, Plain, Shown, Status
 from dispatcher.api.manage.messages import CancelledShown
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.runtime import Ctx
+from dispatcher.domain.edit import Cancel, Selection
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.submission import (
@@ -28,7 +29,7 @@ from dispatcher.domain.submission import (
     WithoutCredit,
 )
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, search, withdraw
+from dispatcher.service import accounts, edits, search
 from dispatcher.service.credentials import MANAGE
 
 _OF_ACCOUNT = f"{PREFIX}/accounts/{{name}}/batches"
@@ -187,8 +188,8 @@ async def show_batch(batch_id: Name, ctx: Ctx) -> CountedBatchShown:
 async def cancel_batch(batch_id: Name, ctx: Ctx) -> CancelledShown:
     """Take back what is left of a batch; what is going out, or out, is left."""
     found = (await search.batch(ctx, batch_id)).batch
-    caller = Caller(await accounts.find(ctx, found.account), found.dialect)
-    return CancelledShown(cancelled=await withdraw.batch(ctx, caller, found.id))
+    chosen = Selection(await accounts.find(ctx, found.account), batch=found.id)
+    return CancelledShown(cancelled=(await edits.edit(ctx, chosen, Cancel())).changed)
 
 
 def _accepted(account: Account, batch: AcceptedBatch) -> Response:

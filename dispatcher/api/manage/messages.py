@@ -10,10 +10,10 @@ from dispatcher.api.manage.entrance import PREFIX, Tags, door, problems
 from dispatcher.api.manage.fields import Name, Plain, Shown, StatusShown, StatusWord, Time
 from dispatcher.api.manage.paging import Page, Paged, page
 from dispatcher.api.runtime import Ctx
+from dispatcher.domain.edit import Cancel, Selection
 from dispatcher.domain.status import Place
-from dispatcher.domain.submission import Caller
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, report, search, withdraw
+from dispatcher.service import accounts, edits, report, search
 from dispatcher.service.explain import explain
 from dispatcher.service.health import lanes
 from dispatcher.service.search import FoundMessage, Wanted
@@ -124,10 +124,8 @@ async def show_message(message_id: Name, ctx: Ctx, text: WithText = False) -> St
 async def cancel_message(message_id: Name, ctx: Ctx) -> CancelledShown:
     """Take a message back before it goes out; 0 means that it is too late."""
     found = await search.message(ctx, message_id)
-    if found.status.is_final:
-        return CancelledShown(cancelled=0)
-    caller = Caller(await accounts.find(ctx, found.account), found.dialect)
-    return CancelledShown(cancelled=int(await withdraw.one(ctx, caller, found.id)))
+    chosen = Selection(await accounts.find(ctx, found.account), message=found.id)
+    return CancelledShown(cancelled=(await edits.edit(ctx, chosen, Cancel())).changed)
 
 
 def _shown(found: FoundMessage) -> MessageShown:
