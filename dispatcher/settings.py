@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     lease: float = Field(default=30, gt=0)
     flush_interval: float = Field(default=0.01, gt=0)
     lane_seconds: float = Field(default=2, gt=0)
+    campaign_ahead: int = Field(default=100_000, ge=1)
 
     max_recipients: int = Field(default=10_000, ge=1)
     max_segments: int = Field(default=10, ge=1, le=255)

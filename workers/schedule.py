@@ -13,9 +13,9 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
     """Build beat's schedule: duties each second, probes each five, `forget` each minute."""
     duties = {name: _entry(name, CLOCK, every=1.0) for name in _EVERY_SECOND}
     forget = {"forget": _entry("forget", CLOCK, every=_FORGET_SECONDS)}
-    receipts = {"match_receipts": _entry("match_receipts", SYSTEM, every=1.0)}
+    system = {name: _entry(name, SYSTEM, every=1.0) for name in ("match_receipts", "launch")}
     probes = {f"probe {queue}": _entry(PROBE, queue, every=_PROBE_SECONDS, args=(queue,)) for queue in QUEUES}
-    return duties | forget | receipts | probes
+    return duties | forget | system | probes
 
 
 def _entry(task: str, queue: str, *, every: float, args: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from celery import Celery
 
 from dispatcher.bootstrap import DELIVER, PROBE
-from dispatcher.service import receipts
+from dispatcher.service import launch, receipts
 from workers.loop import LoopThread
 from workers.process import Parts
 
@@ -29,6 +29,10 @@ def add_tasks(app: Celery, loop: Callable[[], LoopThread[Parts]]) -> None:
     @app.task(name="match_receipts", send_events=False)
     def match_receipts() -> None:
         loop().submit(receipts.match(loop().parts.ctx)).result(_DUTY_SECONDS)
+
+    @app.task(name="launch", send_events=False)
+    def launch_campaigns() -> None:
+        loop().submit(launch.launch(loop().parts.ctx)).result(_DUTY_SECONDS)
 
     for name in ("release", "fill", "requeue", "expire", "no_receipt", "rescue", "forget"):
         _add_duty(app, loop, name)

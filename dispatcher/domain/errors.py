@@ -3,6 +3,7 @@ What a client can cause. What a provider answers is a value (`domain/provider.py
 
     DispatchError
     ├── Invalid               a value that cannot be used; nothing was changed
+    │   └── InvalidPlan       one or more fields of a campaign are wrong
     ├── InvalidSubmission     one or more fields are wrong; nothing was kept
     ├── NotAuthenticated      no or wrong credential
     │   └── CredentialExpired a credential that was good once
@@ -63,6 +64,22 @@ class DispatchError(Exception):
 
 class Invalid(DispatchError):
     """A value that cannot be used, with what would do; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One thing that is wrong with a plan: the field, named as in Plan, and a sentence on it."""
+
+    field: str
+    sentence: str
+
+
+class InvalidPlan(Invalid):
+    """Fields of a plan are wrong: `faults` lists all of them together."""
+
+    def __init__(self, faults: Sequence[Wrong]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(f"{fault.field}: {fault.sentence}" for fault in faults))
 
 
 class InvalidSubmission(DispatchError):

@@ -66,6 +66,25 @@ def release_times(pacing: Pacing, *, start: datetime, first: int, count: int, to
     return [start + _TICK * (index * ticks // each) for index in range(first, first + count)]
 
 
+def open_time_before(pacing: Pacing, *, rank: int, group: int, total: int) -> timedelta:
+    """
+    Tell how much open time passes before recipient `rank` of its group, the first being 0, is released.
+
+    A group of zones spreads over the time that all `total` need, so the rates
+    of the groups add up to the run's.
+    """
+    ticks, each = _pace(pacing, total)
+    return _TICK * (rank * total * ticks // (each * group))
+
+
+def released_within(pacing: Pacing, passed: timedelta, *, group: int, total: int) -> int:
+    """Count the recipients of a group that are released before so much open time has passed."""
+    ticks, each = _pace(pacing, total)
+    if ticks == 0 or group == 0:
+        return group if passed > timedelta() else 0
+    return min(group, -(-(passed // _TICK) * each * group // (total * ticks)))
+
+
 def forecast(
     pacing: Pacing, *, start: datetime, total: int, done: int, now: datetime, per_second: float
 ) -> Forecast:

@@ -62,7 +62,17 @@ MISSED = frozenset(status for status in Status if status.is_missed)
 LATE_DELIVERY_RAISES = frozenset({Status.TOO_LATE, Status.FAILED, Status.GAVE_UP})
 
 BIRTHS = frozenset(
-    {Status.SCHEDULED, Status.PENDING, Status.NO_SENDER, Status.NO_CREDIT, Status.OPTED_OUT, Status.NO_ROUTE}
+    {
+        Status.SCHEDULED,
+        Status.PENDING,
+        Status.NO_TEXT,
+        Status.INVALID_TEXT,
+        Status.NO_SENDER,
+        Status.NO_CREDIT,
+        Status.OPTED_OUT,
+        Status.EXPIRED,
+        Status.NO_ROUTE,
+    }
 )
 
 MOVES: dict[Status, frozenset[Status]] = {

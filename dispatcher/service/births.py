@@ -31,11 +31,21 @@ class Circumstances:
     covered: bool
 
 
-def bear(recipient: Recipient, examined: Examined, around: Circumstances) -> NewMessage:
-    """Make the message for one recipient, with the status and place it is born in and what it costs."""
+def bear(
+    recipient: Recipient,
+    examined: Examined,
+    around: Circumstances,
+    *,
+    ended: tuple[Status, str] | None = None,
+) -> NewMessage:
+    """
+    Make the message for one recipient, with the status and place it is born in and what it costs.
+
+    `ended` is the status it is to be born final in whatever else holds, and why.
+    """
     number = recipient.number
     is_test = around.caller.is_test or _is_simulated(around.ctx, number)
-    status, reason = _ended(number, is_test, around) or _alive(around)
+    status, reason = ended or _ended(number, is_test, around) or _alive(around)
     place, wake_at = _place(status, around)
     is_free = place is None or around.caller.is_test
     return NewMessage(

@@ -68,7 +68,10 @@ class Courier:
     async def _deliver(self, message_ids: Sequence[int]) -> None:
         ctx = self._ctx
         due = await ctx.database.single(lambda c: delivery.read(c, message_ids))
-        routed, dropped = _triage(ctx, due)
+        paused = [message.id for message in due if message.paused]
+        if paused:  # ready again, where fill lets them be
+            await ctx.database.single(lambda c: delivery.unclaim(c, paused))
+        routed, dropped = _triage(ctx, [message for message in due if not message.paused])
         if dropped:
             await _drop(ctx, dropped)
         chunk = Chunk()

@@ -48,7 +48,13 @@ def explain(
     Redis cannot be reached.
     """
     detail, events = history.detail, history.events
-    said = (_where(detail, events, now), _doubt(detail), _mover(detail, now, consumed), _road(detail, events))
+    said = (
+        _where(detail, events, now),
+        _paused(detail),
+        _doubt(detail),
+        _mover(detail, now, consumed),
+        _road(detail, events),
+    )
     return [sentence for sentence in said if sentence]
 
 
@@ -107,6 +113,12 @@ def _ended(detail: Detail, last: Event) -> str:
     refund = " Its credits were given back." if detail.status.is_refunded and detail.charged else ""
     reason = f" ({last.reason})" if last.reason else ""
     return f"{_ENDS[detail.status]}, at {_time(last.at)}{reason}.{refund}"
+
+
+def _paused(detail: Detail) -> str:
+    if not detail.paused or detail.place is None:
+        return ""
+    return "Its campaign is paused: it goes on when that is resumed, and its window moves by the pause."
 
 
 def _doubt(detail: Detail) -> str:

@@ -88,7 +88,7 @@ class Clock:
 
     async def next_wake(self) -> datetime | None:
         """Tell when the earliest held message wants to be looked at."""
-        return await self._ctx.database.single(sweeps.next_wake)
+        return await self._ctx.database.single(partial(sweeps.next_wake, now=self._ctx.now()))
 
     async def _until_short(self, duty: Duty) -> int:
         total = 0

@@ -24,6 +24,7 @@ INSERT INTO accounts (name, default_country, timezone) VALUES (:name, :country, 
 ON CONFLICT (name) DO NOTHING RETURNING id
 """)
 _BY_NAME = text(f"SELECT {COLUMNS} FROM accounts a WHERE name = :name")
+_BY_ID = text(f"SELECT {COLUMNS} FROM accounts a WHERE id = :id")
 _ALL = text(f"SELECT {COLUMNS} FROM accounts a ORDER BY name")
 _PAGE = text(f"SELECT {COLUMNS} FROM accounts a WHERE id > :after ORDER BY id LIMIT :limit")
 _LIMIT = text("""
@@ -118,6 +119,11 @@ async def by_name(connection: AsyncConnection, name: str) -> Account | None:
     """Find an account."""
     row = (await connection.execute(_BY_NAME, {"name": name})).one_or_none()
     return None if row is None else account_of(row)
+
+
+async def by_id(connection: AsyncConnection, account_id: int) -> Account:
+    """Read an account that is there."""
+    return account_of((await connection.execute(_BY_ID, {"id": account_id})).one())
 
 
 async def every(connection: AsyncConnection) -> list[Account]:

@@ -42,6 +42,7 @@ class Detail:
     doubts: int
     provider: str | None
     reason: str
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ _LINES = text(
 )
 
 _DETAIL = text("""
-SELECT m.*, a.name AS account, b.dialect FROM messages m
+SELECT m.*, a.name AS account, b.dialect, b.paused FROM messages m
 JOIN batches b ON b.id = m.batch_id JOIN accounts a ON a.id = m.account_id
 WHERE (CAST(:id AS bigint) IS NOT NULL AND m.id = :id)
    OR (CAST(:public_id AS uuid) IS NOT NULL AND m.public_id = :public_id)
@@ -133,6 +134,7 @@ async def detail(
         doubts=row.doubts,
         provider=row.provider,
         reason=row.reason,
+        paused=row.paused,
     )
 
 

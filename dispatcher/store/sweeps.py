@@ -61,8 +61,14 @@ SELECT t.tier, (SELECT count(*) FROM messages m WHERE m.place = 'lane' AND m.tie
 FROM unnest(CAST(:tiers AS text[])) AS t(tier)
 """)
 
+# The runs of which nothing goes out, and nothing ends: their campaign is paused, or what waits is moving.
+_PAUSED = """
+SELECT r.id FROM runs r JOIN batches b ON b.run_id = r.id
+WHERE r.state IN ('expanding', 'sending') AND b.paused
+"""
+
 # A loose scan over the flows that have something ready, then a bounded turn for each.
-_FLOWS = text("""
+_FLOWS = text(f"""
 WITH RECURSIVE waiting AS (
     (SELECT account_id, flow FROM messages WHERE place = 'ready' AND tier = :tier
      ORDER BY account_id, flow LIMIT 1)
@@ -73,7 +79,7 @@ WITH RECURSIVE waiting AS (
         ORDER BY m.account_id, m.flow LIMIT 1
     ) AS next
 )
-SELECT account_id, flow FROM waiting
+SELECT account_id, flow FROM waiting WHERE flow NOT IN ({_PAUSED})
 """)
 
 _FILL = text(f"""
@@ -104,9 +110,9 @@ RETURNING m.id
 """)
 
 _EXPIRE = move(
-    """
+    f"""
     SELECT id, doubts FROM messages
-    WHERE not_after <= :now AND place IN ('held', 'ready', 'lane')
+    WHERE not_after <= :now AND place IN ('held', 'ready', 'lane') AND flow <> ALL(ARRAY({_PAUSED}))
     ORDER BY not_after LIMIT :limit FOR UPDATE SKIP LOCKED
     """,
     "status = CASE WHEN p.doubts = 0 THEN 27 ELSE 39 END, place = NULL, wake_at = NULL,"
@@ -128,7 +134,7 @@ _NO_RECEIPT = move(
     "wake_at = NULL, reason = 'no_receipt'",
 )
 
-_NEXT_WAKE = text("SELECT min(wake_at) FROM messages WHERE place = 'held'")
+_NEXT_WAKE = text("SELECT min(wake_at) FROM messages WHERE place = 'held' AND not_after > :now")
 
 _ONLY_FILLER = text("SELECT pg_try_advisory_xact_lock(4773002, CAST(:tier AS integer))")
 
@@ -157,19 +163,25 @@ async def is_only_filler(connection: AsyncConnection, tier: Tier) -> bool:
     return bool(await connection.scalar(_ONLY_FILLER, {"tier": list(Tier).index(tier)}))
 
 
+async def flows(connection: AsyncConnection, tier: Tier) -> list[tuple[int, int]]:
+    """Name the flows that have something ready and may go out, each by its account and its number."""
+    rows = await connection.execute(_FLOWS, {"tier": tier.value})
+    return [(row.account_id, row.flow) for row in rows]
+
+
 async def fill(connection: AsyncConnection, tier: Tier, *, room: int, now: datetime) -> list[Swept]:
     """Move about `room` messages from `ready` into their lane: accounts take turns, and each one's flows."""
-    flows = [(row.account_id, row.flow) for row in await connection.execute(_FLOWS, {"tier": tier.value})]
-    if not flows or room < 1:
+    ready = await flows(connection, tier)
+    if not ready or room < 1:
         return []
-    of_account = Counter(account_id for account_id, _ in flows)
+    of_account = Counter(account_id for account_id, _ in ready)
     turn = -(-room // len(of_account))
     rows = await connection.execute(
         _FILL,
         {
-            "accounts": [account_id for account_id, _ in flows],
-            "flows": [flow for _, flow in flows],
-            "shares": [-(-turn // of_account[account_id]) for account_id, _ in flows],
+            "accounts": [account_id for account_id, _ in ready],
+            "flows": [flow for _, flow in ready],
+            "shares": [-(-turn // of_account[account_id]) for account_id, _ in ready],
             "tier": tier.value,
             "now": now,
             "requeue": PACE[tier].requeue,
@@ -212,9 +224,9 @@ async def no_receipt(connection: AsyncConnection, *, now: datetime, limit: int) 
     return len((await connection.execute(_NO_RECEIPT, {"now": now, "limit": limit})).all())
 
 
-async def next_wake(connection: AsyncConnection) -> datetime | None:
-    """Tell when the earliest held message wants to be looked at."""
-    earliest = await connection.scalar(_NEXT_WAKE)
+async def next_wake(connection: AsyncConnection, *, now: datetime) -> datetime | None:
+    """Tell when the earliest held message wants to be released; one whose window is over never does."""
+    earliest = await connection.scalar(_NEXT_WAKE, {"now": now})
     return earliest if isinstance(earliest, datetime) else None
 
 

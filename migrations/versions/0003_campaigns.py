@@ -122,6 +122,7 @@ def _recipients() -> None:
             ),
             sa.PrimaryKeyConstraint("audience_id", key, name=op.f(f"pk_{table}")),
         )
+    op.create_index("ix_recipients_zone", "recipients", ["audience_id", "zone", "position"])
 
 
 def _campaigns() -> None:
@@ -192,14 +193,18 @@ def _runs() -> None:
         sa.Column("campaign_id", sa.BigInteger(), nullable=False),
         sa.Column("due_at", _AT, nullable=False),
         sa.Column("starts_at", _AT, nullable=False),
+        sa.Column("pauses", sa.ARRAY(_AT), server_default="{}", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("position", sa.Integer(), server_default="0", nullable=False),
         sa.Column("zone_ranks", sa.ARRAY(sa.Integer()), nullable=False),
+        sa.Column("zone_positions", sa.ARRAY(sa.Integer()), nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("messages", sa.Integer(), server_default="0", nullable=False),
         sa.Column("left_out", sa.Integer(), server_default="0", nullable=False),
         sa.Column("charged", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("shift", sa.Interval()),
+        sa.Column("shifted", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("created_at", _AT, server_default=sa.text("now()"), nullable=False),
         sa.Column("expanded_at", _AT),
         sa.Column("finished_at", _AT),

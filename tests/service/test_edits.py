@@ -49,8 +49,8 @@ async def campaign(world: World, variables: dict[str, str]) -> int:
         id=account_id, audience=audience.id, sender=world.sender_id,
     )  # fmt: skip
     run = await world.one(
-        "INSERT INTO runs (campaign_id, due_at, starts_at, state, zone_ranks, total)"
-        " VALUES (:id, now(), now(), 'sending', '{0}', 3) RETURNING id",
+        "INSERT INTO runs (campaign_id, due_at, starts_at, state, zone_ranks, zone_positions, total)"
+        " VALUES (:id, now(), now(), 'sending', '{0}', '{0}', 3) RETURNING id",
         id=made.id,
     )
     await world.all("UPDATE batches SET run_id = :run WHERE id = :id", run=run.id, id=batch.id)

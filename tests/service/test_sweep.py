@@ -110,6 +110,61 @@ def test_a_message_without_a_receipt_stays_sent_and_says_so_once(world: World) -
     world.run(story)
 
 
+async def _ready(world: World, account_id: int, flow: int, count: int) -> None:
+    await world.all(
+        """
+        WITH b AS (
+            INSERT INTO batches (public_id, account_id, dialect, tier, not_before, not_after, created_at)
+            VALUES (gen_random_uuid(), :account, 'test', 'bulk', :now, :later, :now) RETURNING id
+        )
+        INSERT INTO messages (public_id, batch_id, account_id, tier, number, number_as_given, country, text,
+                              segments, not_before, not_after, status, place, flow, created_at, moved_at)
+        SELECT gen_random_uuid(), b.id, :account, 'bulk', '+254700000000', '', 'KE', 'x', 1, :now, :later,
+               11, 'ready', :flow, :now, :now FROM b, generate_series(1, CAST(:count AS integer))
+        """,
+        account=account_id,
+        flow=flow,
+        count=count,
+        now=world.time.now(),
+        later=world.time.now() + HOUR,
+    )
+
+
+async def _filled(world: World) -> dict[tuple[int, int], int]:
+    """Empty the lane, fill it, and count what each flow of each account got."""
+    await world.all("UPDATE messages SET place = NULL, status = 12, wake_at = NULL WHERE place = 'lane'")
+    world.time.advance(SECOND)
+    await world.clock.fill()
+    rows = await world.all(
+        "SELECT account_id, flow, count(*) AS n FROM messages WHERE place = 'lane' GROUP BY account_id, flow"
+    )
+    return {(row.account_id, row.flow): row.n for row in rows}
+
+
+def test_accounts_take_turns_and_so_do_the_runs_of_each_with_its_other_messages(world: World) -> None:
+    async def story() -> None:
+        one, other = world.caller.account.id, (await world.another_account("other")).account.id
+        for account_id, flow in ((one, 0), (one, 1), (one, 2), (other, 3)):
+            await _ready(world, account_id, flow, 2000)
+        room = SHALLOW[Tier.BULK]
+        third = -(-room // 6)
+        own = {(one, flow): third for flow in (0, 1, 2)}
+        assert await _filled(world) == own | {(other, 3): room / 2}
+
+    world.run(story)
+
+
+def test_a_run_of_many_does_not_stand_before_another_of_the_same_account(world: World) -> None:
+    async def story() -> None:
+        one = world.caller.account.id
+        await _ready(world, one, 1, 20_000)
+        await _filled(world)
+        await _ready(world, one, 2, 100)
+        assert (await _filled(world))[one, 2] == 100
+
+    world.run(story)
+
+
 def test_a_full_lane_with_one_accounts_100000_lets_another_accounts_hundred_through(world: World) -> None:
     async def story() -> None:
         await world.all(

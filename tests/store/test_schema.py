@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.sql.elements import TextClause
 
 from dispatcher.domain.tier import Tier
-from dispatcher.store import delivery, edits, sweeps
+from dispatcher.store import campaigns, delivery, edits, flows, rosters, runs, sweeps
 from dispatcher.store.migrate import newest, upgrade
 from dispatcher.store.tables import messages, metadata
 from tests.conftest import plain_url
@@ -77,6 +77,14 @@ LOOKS = [
     (sweeps._EXPIRE, "ix_messages_expire"),
     (sweeps._OVERDUE, "ix_messages_rescue"),
     (sweeps._NO_RECEIPT, "ix_messages_no_receipt"),
+    (flows._WAITING, "ix_messages_flow"),
+    (flows._SHIFT, "ix_messages_flow"),
+    (flows._TAKEABLE, "ix_messages_flow"),
+    (runs._FINISH, "ix_messages_flow"),
+    (runs._CANCELLED, "ix_messages_flow"),
+    (runs._WORK, "ix_runs_open"),
+    (campaigns._NEXT, "ix_campaigns_next_due"),
+    (rosters._RECIPIENTS, "ix_recipients_zone"),
 ]
 
 
@@ -89,6 +97,17 @@ def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> Non
         "flows": [0],
         "shares": [100],
         "requeue": "30 seconds",
+        "until": datetime.now(UTC),
+        "id": 1,
+        "ids": [1],
+        "run_id": 1,
+        "after": 0,
+        "by": "1 hour",
+        "most": 100,
+        "audience_id": 1,
+        "zones": [0],
+        "afters": [0],
+        "limits": [100],
     }
     engine = create_engine(database_url)
     with engine.connect() as connection:

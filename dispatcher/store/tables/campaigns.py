@@ -6,6 +6,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
+    DateTime,
     ForeignKey,
     Index,
     Integer,
@@ -61,6 +62,7 @@ recipients = Table(
     Column("zone", SmallInteger, nullable=False),
     Column("variables", JSONB, nullable=False, server_default="{}"),
     UniqueConstraint("audience_id", "number"),
+    Index("ix_recipients_zone", "audience_id", "zone", "position"),
 )
 
 # The lines of a file that became no recipient, and why.
@@ -119,9 +121,11 @@ campaigns = Table(
     ),
 )
 
-# One time that a campaign goes out; its messages are the batch that names it. `position` is the last
-# recipient that became a message or was left out, `zone_ranks` how many of each group of zones.
-# `starts_at` moves when a pause ends: pacing counts from it.
+# One time that a campaign goes out; its messages are the batch that names it. `position` counts the
+# recipients that became a message or were left out, `zone_ranks` those of each group of zones, and
+# `zone_positions` says where in the audience the last of each is: groups go on at different times.
+# `pauses` has the beginning and the end of each pause, in which pacing stands still. `shift` is how far
+# what waits must still move when one has ended, and `shifted` the last message that did.
 runs = Table(
     "runs",
     metadata,
@@ -129,14 +133,18 @@ runs = Table(
     Column("campaign_id", ForeignKey("campaigns.id"), nullable=False),
     at("due_at"),
     at("starts_at"),
+    Column("pauses", ARRAY(DateTime(timezone=True)), nullable=False, server_default="{}"),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     Column("position", Integer, nullable=False, server_default="0"),
     Column("zone_ranks", ARRAY(Integer), nullable=False),
+    Column("zone_positions", ARRAY(Integer), nullable=False),
     Column("total", Integer, nullable=False),
     Column("messages", Integer, nullable=False, server_default="0"),
     Column("left_out", Integer, nullable=False, server_default="0"),
     Column("charged", BigInteger, nullable=False, server_default="0"),
+    Column("shift", Interval),
+    Column("shifted", BigInteger, nullable=False, server_default="0"),
     now("created_at"),
     at("expanded_at", nullable=True),
     at("finished_at", nullable=True),

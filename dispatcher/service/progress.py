@@ -1,0 +1,142 @@
+"""
+How far a campaign has come, and when it will be through.
+
+All recipients are released when the pacing and the allowed hours say. They
+are out at that time or when the providers have taken the segments that are
+left, whichever is later. The rate counted on is what all providers that take
+live messages make together, of that the share which the campaign's tier may
+use, divided as lanes are filled: equally between the accounts that have
+something ready in the tier now, and between the flows of one account.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.campaign import CampaignState, RunState
+from dispatcher.domain.encoding import InvalidText, encode_plan
+from dispatcher.domain.pacing import Forecast
+from dispatcher.domain.provider import Takes
+from dispatcher.domain.span import span
+from dispatcher.domain.status import Status
+from dispatcher.domain.tier import PACE, Tier
+from dispatcher.service.context import Context
+from dispatcher.service.plan import timetable
+from dispatcher.store import flows, rosters, runs, sweeps
+from dispatcher.store.campaigns import Campaign
+from dispatcher.store.flows import Count
+from dispatcher.store.rosters import Audience
+from dispatcher.store.runs import Run
+
+_OPEN = frozenset({RunState.EXPANDING, RunState.SENDING})
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """
+    One run: its messages by status, and what they cost so far, without what was given back.
+
+    An open run has a forecast, and a sentence on what limits it.
+    """
+
+    run: Run
+    statuses: Mapping[Status, int]
+    cost: int
+    forecast: Forecast | None
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A campaign, its audience, and its latest runs, the last one first."""
+
+    campaign: Campaign
+    audience: Audience
+    runs: Sequence[RunReport]
+
+
+async def report(ctx: Context, campaign: Campaign, *, before: datetime | None, limit: int) -> Report:
+    """Tell how far a campaign and its runs have come, those due before then."""
+
+    async def work(connection: AsyncConnection) -> Report:
+        audience = await rosters.audience(connection, campaign.terms.audience_id)
+        shown = await runs.of_campaign(connection, campaign.id, before=before, limit=limit)
+        batches = [run.batch_id for run in shown if run.batch_id is not None]
+        counts = await flows.counts(connection, batches)
+        tier = campaign.terms.tier
+        ready = await sweeps.flows(connection, tier) if any(run.state in _OPEN for run in shown) else []
+        return Report(
+            campaign,
+            audience,
+            [
+                _of_run(
+                    campaign,
+                    audience,
+                    run,
+                    [count for count in counts if count.batch_id == run.batch_id],
+                    rate=rate(ctx, tier, ready, flow=(campaign.account_id, run.id)),
+                    now=ctx.now(),
+                )
+                for run in shown
+            ],
+        )
+
+    return await ctx.database.transact(work)
+
+
+def rate(ctx: Context, tier: Tier, ready: Sequence[tuple[int, int]], *, flow: tuple[int, int]) -> float:
+    """Tell how many segments a second a flow may count on while these, by account and number, take turns."""
+    whole = sum(way.config.tps for way in ctx.ways.values() if way.config.takes is not Takes.TESTS)
+    of_account = Counter(account_id for account_id, _ in {*ready, flow})
+    return whole * PACE[tier].share / len(of_account) / of_account[flow[0]]
+
+
+def _of_run(
+    campaign: Campaign, audience: Audience, run: Run, counts: Sequence[Count], *, rate: float, now: datetime
+) -> RunReport:
+    statuses = {count.status: count.messages for count in counts}
+    cost = sum(count.charged for count in counts if not count.status.is_refunded)
+    if run.state not in _OPEN or campaign.state is CampaignState.CANCELLED:
+        return RunReport(run, statuses, cost, None, "")
+    pauses = run.pauses if campaign.paused_at is None else (*run.pauses, (campaign.paused_at, now))
+    released = timetable(campaign.terms, audience, starts_at=run.starts_at, pauses=pauses).last()
+    segments = _segments_left(campaign, run, counts)
+    forecast, limit = _forecast(max(run.starts_at, now), released, segments, rate=rate)
+    if campaign.paused_at is not None:
+        limit = f"It is paused. If it went on now: {limit}"
+    return RunReport(run, statuses, cost, forecast, limit)
+
+
+def _segments_left(campaign: Campaign, run: Run, counts: Sequence[Count]) -> float:
+    """Count the segments that wait, and guess those of the recipients to come by what the others had."""
+    waiting = sum(count.segments for count in counts)
+    to_come = run.total - run.position if run.state is RunState.EXPANDING else 0
+    open_messages = sum(c.messages for c in counts if c.status in (Status.SCHEDULED, Status.PENDING))
+    return waiting + to_come * (waiting / open_messages if open_messages else _segments(campaign.terms.text))
+
+
+def _segments(text: str) -> int:
+    try:
+        return max(1, encode_plan(text).segments)
+    except InvalidText:
+        return 1
+
+
+def _forecast(start: datetime, released: datetime, segments: float, *, rate: float) -> tuple[Forecast, str]:
+    if not segments:
+        return Forecast(released, max(released, start)), "All of it is out."
+    if rate <= 0:
+        return Forecast(released, None), "No provider is there to take it."
+    taken = start + segments / rate * _SECOND
+    if taken <= released:
+        words = f"Its pacing is the limit: the providers would take what is left in {span(taken - start)}."
+        return Forecast(released, released), words
+    words = (
+        f"The providers' rate is the limit: about {segments:.0f} segments are left,"
+        f" and it may count on {rate:.1f} a second."
+    )
+    return Forecast(released, taken), words

@@ -1,0 +1,86 @@
+"""The messages of one run, its flow: those that wait, and what became of the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many messages of a batch have a status, their segments still to be sent, and what they cost."""
+
+    batch_id: int
+    status: Status
+    messages: int
+    segments: int
+    charged: int
+
+
+_WAITING = text("""
+SELECT count(*) FROM (
+    SELECT 1 FROM messages WHERE flow = :id AND flow <> 0 AND place IS NOT NULL LIMIT :most
+) AS waiting
+""")
+# What came due while it was paused waits again for its new time; a window in a worker's hands stays.
+_SHIFT = text("""
+WITH picked AS MATERIALIZED (
+    SELECT id FROM messages WHERE flow = :run_id AND flow <> 0 AND place IS NOT NULL AND id > :after
+    ORDER BY flow, id LIMIT :limit FOR UPDATE
+),
+moved AS (
+    UPDATE messages m
+    SET not_before = m.not_before + t.shift, not_after = m.not_after + t.shift,
+        place = CASE WHEN m.not_before + t.shift > :now THEN 'held' ELSE m.place END,
+        wake_at = CASE WHEN m.place = 'held' THEN m.wake_at + t.shift
+                       WHEN m.not_before + t.shift > :now THEN m.not_before + t.shift
+                       ELSE m.wake_at END
+    FROM (SELECT CAST(:by AS interval) AS shift) t
+    WHERE m.id = ANY(ARRAY(SELECT id FROM picked)) AND m.place <> 'worker'
+)
+SELECT count(*) AS n, coalesce(max(id), 0) AS last FROM picked
+""")
+_TAKEABLE = text("""
+SELECT id FROM messages
+WHERE flow = :id AND flow <> 0 AND place IS NOT NULL AND place <> 'worker' AND doubts = 0
+ORDER BY flow, id LIMIT :limit FOR UPDATE
+""")
+_COUNTS = text("""
+SELECT batch_id, status, count(*) AS n, sum(segments) FILTER (WHERE place IS NOT NULL) AS segments,
+       sum(charged) AS charged
+FROM messages WHERE batch_id = ANY(CAST(:ids AS bigint[])) GROUP BY batch_id, status
+""")
+
+
+async def waiting(connection: AsyncConnection, run_id: int, *, most: int) -> int:
+    """Count the messages of a run that are not out yet, up to `most`."""
+    return int(await connection.scalar(_WAITING, {"id": run_id, "most": most}) or 0)
+
+
+async def shift(
+    connection: AsyncConnection, run_id: int, *, after: int, by: timedelta, now: datetime, limit: int
+) -> tuple[int, int]:
+    """
+    Move the windows of some messages of a run, after one of them; give how many, and the last one.
+
+    Fewer than `limit` means that all have moved.
+    """
+    values = {"run_id": run_id, "after": after, "by": by, "now": now, "limit": limit}
+    row = (await connection.execute(_SHIFT, values)).one()
+    return row.n, row.last
+
+
+async def takeable(connection: AsyncConnection, run_id: int, *, limit: int) -> list[int]:
+    """Lock messages of a run that can be taken back: in no worker's hands, and none may have sent them."""
+    rows = await connection.execute(_TAKEABLE, {"id": run_id, "limit": limit})
+    return [row.id for row in rows]
+
+
+async def counts(connection: AsyncConnection, batch_ids: Sequence[int]) -> list[Count]:
+    """Count the messages of these batches by status."""
+    rows = await connection.execute(_COUNTS, {"ids": list(batch_ids)})
+    return [Count(r.batch_id, Status(r.status), r.n, r.segments or 0, r.charged or 0) for r in rows]

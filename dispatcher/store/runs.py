@@ -1,0 +1,272 @@
+"""Runs of campaigns: how far each has come, and what waits of it. Open ones are expanding or sending."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.campaign import CampaignState, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """
+    One time a campaign goes out.
+
+    `position` counts the recipients done: those that became a message to be
+    sent, and those left out, whose message was born with its reason. In a
+    pause, from its beginning up to its end, pacing stands still. By
+    group of zones, `zone_ranks` counts them and `zone_positions` says where
+    in the audience the last one is. `charged` is in credits, without what
+    was given back. `shift` is how far what waits must still move.
+    """
+
+    id: int
+    campaign_id: int
+    due_at: datetime
+    starts_at: datetime
+    pauses: tuple[tuple[datetime, datetime], ...]
+    state: RunState
+    reason: str
+    position: int
+    zone_ranks: Sequence[int]
+    zone_positions: Sequence[int]
+    total: int
+    messages: int
+    left_out: int
+    charged: int
+    shift: timedelta | None
+    shifted: int
+    created_at: datetime
+    expanded_at: datetime | None
+    finished_at: datetime | None
+    batch_id: int | None  # none for a run that was missed
+    batch_public_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An open run, and what may keep it from going on."""
+
+    id: int
+    campaign_id: int
+    state: RunState
+    campaign: CampaignState
+    account_paused: bool
+    is_shifting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one chunk of recipients adds to a run."""
+
+    zone_ranks: Sequence[int]
+    zone_positions: Sequence[int]
+    messages: int
+    left_out: int
+    charged: int
+
+
+_OPEN = "r.state IN ('expanding', 'sending')"
+_COLUMNS = """
+r.id, r.campaign_id, r.due_at, r.starts_at, r.pauses, r.state, r.reason, r.position, r.zone_ranks,
+r.zone_positions, r.total, r.messages, r.left_out, r.charged, r.shift, r.shifted, r.created_at,
+r.expanded_at, r.finished_at, b.id AS batch_id, b.public_id AS batch_public_id
+"""
+
+_INSERT = text("""
+INSERT INTO runs (campaign_id, due_at, starts_at, state, reason, zone_ranks, zone_positions, total,
+                  created_at, finished_at)
+VALUES (:campaign_id, :due_at, :starts_at, :state, :reason, array_fill(0, ARRAY[CAST(:groups AS integer)]),
+        array_fill(0, ARRAY[CAST(:groups AS integer)]), :total, :now, :finished_at)
+ON CONFLICT (campaign_id, due_at) DO NOTHING RETURNING id
+""")
+_OF_CAMPAIGN = text(f"""
+SELECT {_COLUMNS} FROM runs r LEFT JOIN batches b ON b.run_id = r.id
+WHERE r.campaign_id = :campaign_id AND (CAST(:before AS timestamptz) IS NULL OR r.due_at < :before)
+ORDER BY r.campaign_id, r.due_at DESC LIMIT :limit
+""")
+_WORK = text(f"""
+SELECT r.id, r.campaign_id, r.state, c.state AS campaign, a.paused_at IS NOT NULL AS account_paused,
+       r.shift IS NOT NULL AS is_shifting
+FROM runs r JOIN campaigns c ON c.id = r.campaign_id JOIN accounts a ON a.id = c.account_id
+WHERE {_OPEN} ORDER BY r.id
+""")
+_LOCK = text(f"""
+SELECT {_COLUMNS} FROM runs r JOIN batches b ON b.run_id = r.id
+WHERE r.id = :id AND {_OPEN} FOR UPDATE OF r SKIP LOCKED
+""")
+_LOCK_OPEN = text(f"""
+SELECT {_COLUMNS} FROM runs r JOIN batches b ON b.run_id = r.id
+WHERE r.campaign_id = :campaign_id AND {_OPEN} ORDER BY r.id FOR UPDATE OF r
+""")
+_ADVANCE = text("""
+UPDATE runs r
+SET zone_ranks = CAST(:zone_ranks AS integer[]), zone_positions = CAST(:zone_positions AS integer[]),
+    position = r.position + :messages + :left_out, messages = r.messages + :messages,
+    left_out = r.left_out + :left_out, charged = r.charged + :charged, reason = ''
+WHERE r.id = :id
+""")
+_EXPANDED = text("""
+UPDATE runs SET state = 'sending', reason = :reason, expanded_at = :now WHERE id = :id AND state = 'expanding'
+""")
+_NOTE = text("UPDATE runs SET reason = :reason WHERE id = :id")
+_PAUSE = text(f"""
+UPDATE batches b SET paused = true FROM runs r
+WHERE r.id = b.run_id AND r.campaign_id = :campaign_id AND {_OPEN}
+""")
+_GO_ON = text("UPDATE batches SET paused = false WHERE run_id = :id")
+_DELAY = text(f"""
+UPDATE runs r
+SET pauses = r.pauses || ARRAY[CAST(:since AS timestamptz), CAST(:until AS timestamptz)], shifted = 0,
+    shift = greatest(CAST(:until AS timestamptz) - greatest(:since, r.starts_at), interval '0')
+WHERE r.campaign_id = :campaign_id AND {_OPEN}
+""")
+_SHIFTED = text("UPDATE runs SET shift = CAST(:shift AS interval), shifted = :shifted WHERE id = :id")
+_HAS_OPEN = "EXISTS (SELECT 1 FROM messages m WHERE m.flow = r.id AND m.flow <> 0 AND m.place IS NOT NULL)"
+_FINISH = text(f"""
+UPDATE runs r
+SET state = CASE WHEN r.position < r.total THEN 'stopped' ELSE 'finished' END, finished_at = :now
+FROM campaigns c
+WHERE c.id = r.campaign_id AND c.state <> 'cancelled' AND r.id = ANY(CAST(:ids AS bigint[]))
+  AND r.state = 'sending' AND NOT {_HAS_OPEN}
+RETURNING r.campaign_id
+""")
+# What is in doubt cannot be taken back, and ends by itself.
+_CANCELLED = text("""
+WITH over AS (
+    UPDATE runs r SET state = 'cancelled', finished_at = :now
+    WHERE r.id = :id AND NOT EXISTS (
+        SELECT 1 FROM messages m
+        WHERE m.flow = r.id AND m.flow <> 0 AND m.place IS NOT NULL AND (m.place = 'worker' OR m.doubts = 0)
+    )
+    RETURNING r.id
+)
+UPDATE batches b SET paused = false FROM over WHERE b.run_id = over.id
+""")
+
+
+async def insert(
+    connection: AsyncConnection,
+    campaign_id: int,
+    *,
+    due_at: datetime,
+    starts_at: datetime,
+    groups: int,
+    total: int,
+    now: datetime,
+    missed: str = "",
+) -> int | None:
+    """Write a run, `missed` one that is over at once, and why; None means that it is there already."""
+    values = {
+        "campaign_id": campaign_id,
+        "due_at": due_at,
+        "starts_at": starts_at,
+        "state": (RunState.CANCELLED if missed else RunState.EXPANDING).value,
+        "reason": missed,
+        "groups": groups,
+        "total": total,
+        "now": now,
+        "finished_at": now if missed else None,
+    }
+    made = await connection.scalar(_INSERT, values)
+    return None if made is None else int(made)
+
+
+async def of_campaign(
+    connection: AsyncConnection, campaign_id: int, *, before: datetime | None, limit: int
+) -> list[Run]:
+    """Read the runs of a campaign due before then, the latest first."""
+    values = {"campaign_id": campaign_id, "before": before, "limit": limit}
+    return [_run(row) for row in await connection.execute(_OF_CAMPAIGN, values)]
+
+
+async def work(connection: AsyncConnection) -> list[Open]:
+    """Read all open runs."""
+    return [
+        Open(
+            row.id,
+            row.campaign_id,
+            RunState(row.state),
+            CampaignState(row.campaign),
+            row.account_paused,
+            row.is_shifting,
+        )
+        for row in await connection.execute(_WORK)
+    ]
+
+
+async def lock(connection: AsyncConnection, run_id: int) -> Run | None:
+    """Lock an open run; None means that another has it now, or that it is over."""
+    row = (await connection.execute(_LOCK, {"id": run_id})).one_or_none()
+    return None if row is None else _run(row)
+
+
+async def lock_open(connection: AsyncConnection, campaign_id: int) -> list[Run]:
+    """Lock the open runs of a campaign, when whoever works on one has ended his chunk."""
+    return [_run(row) for row in await connection.execute(_LOCK_OPEN, {"campaign_id": campaign_id})]
+
+
+async def advance(connection: AsyncConnection, run_id: int, by: Progress) -> None:
+    """Write how far a locked run has come."""
+    values = {
+        "id": run_id,
+        "zone_ranks": list(by.zone_ranks),
+        "zone_positions": list(by.zone_positions),
+        "messages": by.messages,
+        "left_out": by.left_out,
+        "charged": by.charged,
+    }
+    await connection.execute(_ADVANCE, values)
+
+
+async def expanded(connection: AsyncConnection, run_id: int, *, now: datetime, reason: str = "") -> None:
+    """Write that a locked run makes no more messages, and why if it is not that all are made."""
+    await connection.execute(_EXPANDED, {"id": run_id, "now": now, "reason": reason})
+
+
+async def note(connection: AsyncConnection, run_id: int, reason: str) -> None:
+    """Write why a run does not go on."""
+    await connection.execute(_NOTE, {"id": run_id, "reason": reason})
+
+
+async def pause(connection: AsyncConnection, campaign_id: int) -> None:
+    """Let nothing of the open runs of a campaign go out, from the workers' next look on."""
+    await connection.execute(_PAUSE, {"campaign_id": campaign_id})
+
+
+async def delay(connection: AsyncConnection, campaign_id: int, *, since: datetime, until: datetime) -> None:
+    """Note a pause of the open runs of a campaign; what waits is to move by what it took of each."""
+    await connection.execute(_DELAY, {"campaign_id": campaign_id, "since": since, "until": until})
+
+
+async def note_shift(connection: AsyncConnection, run_id: int, *, left: timedelta | None, last: int) -> None:
+    """Write up to which message of a locked run windows have moved; `left` None means all."""
+    await connection.execute(_SHIFTED, {"id": run_id, "shift": left, "shifted": last})
+
+
+async def go_on(connection: AsyncConnection, run_id: int) -> None:
+    """Let the messages of a run go out again."""
+    await connection.execute(_GO_ON, {"id": run_id})
+
+
+async def finish(connection: AsyncConnection, run_ids: Sequence[int], *, now: datetime) -> list[int]:
+    """End those of these runs of which nothing waits; name their campaigns."""
+    rows = await connection.execute(_FINISH, {"ids": list(run_ids), "now": now})
+    return [row.campaign_id for row in rows]
+
+
+async def finish_cancelled(connection: AsyncConnection, run_id: int, *, now: datetime) -> None:
+    """End a run of a cancelled campaign when nothing of it can be taken back any more."""
+    await connection.execute(_CANCELLED, {"id": run_id, "now": now})
+
+
+def _run(row: Row[Any]) -> Run:
+    values = dict(row._mapping)
+    pauses = tuple(zip(row.pauses[::2], row.pauses[1::2], strict=True))
+    return Run(**values | {"state": RunState(row.state), "pauses": pauses})
