@@ -17,10 +17,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from dispatcher.domain.errors import Misconfigured
+from dispatcher.domain.errors import Invalid, Misconfigured
+from dispatcher.domain.hours import AllowedHours, parse_hours
 from dispatcher.domain.message import DoubtPolicy, Patience
 from dispatcher.domain.price import Prices, Unit
 from dispatcher.domain.provider import ProviderConfig, Takes
@@ -29,11 +40,27 @@ from dispatcher.domain.tier import Tier
 _RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
 _POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
 _REDIS, _REDIS_SAMPLE = r"rediss?", "redis://:password@host:6379/0"  # Celery knows no unix://
-_JSON = ("providers", "doubt_resends", "disabled_dialects", "dialect_prefixes", "prices")
+_JSON = ("providers", "doubt_resends", "disabled_dialects", "dialect_prefixes", "prices", "hours")
 
 
 def _all_tiers(given: dict[Tier, int]) -> dict[Tier, int]:
     return _RESENDS | given
+
+
+def _hours(given: object) -> object:
+    """Read what is written as `parse_hours` has it, by tier."""
+    if not isinstance(given, dict):
+        return given
+    return {tier: _hours_of(str(tier), written) for tier, written in given.items()}
+
+
+def _hours_of(tier: str, written: object) -> object:
+    if not isinstance(written, dict):
+        return written
+    try:
+        return parse_hours(written)
+    except Invalid as error:
+        raise ValueError(f"{tier}: {error}") from None
 
 
 class RepeatPolicy(StrEnum):
@@ -99,6 +126,7 @@ class Settings(BaseSettings):
     flush_interval: float = Field(default=0.01, gt=0)
     lane_seconds: float = Field(default=2, gt=0)
     campaign_ahead: int = Field(default=100_000, ge=1)
+    hours: Annotated[dict[Tier, InstanceOf[AllowedHours]], NoDecode, BeforeValidator(_hours)] = {}
 
     max_recipients: int = Field(default=10_000, ge=1)
     max_segments: int = Field(default=10, ge=1, le=255)

@@ -1,11 +1,13 @@
 """Settings: from the environment, from files, checked at start with words for people."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from dispatcher.domain.errors import Misconfigured
+from dispatcher.domain.hours import parse_hours
 from dispatcher.domain.tier import Tier
 from dispatcher.settings import load_settings
 
@@ -75,6 +77,28 @@ def test_a_doubt_policy_for_one_tier_leaves_the_others_as_shipped(environment: p
     environment.setenv("DISPATCHER_DOUBT_RESENDS", '{"bulk": 1}')
     settings = load_settings()
     assert [settings.doubt(None, tier).resends for tier in Tier] == [3, 3, 1]
+
+
+def test_allowed_hours_are_json_by_tier(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DISPATCHER_HOURS", '{"bulk": {"mon-fri": ["08:00-20:00"]}}')
+    assert load_settings().hours == {Tier.BULK: parse_hours({"mon-fri": ["08:00-20:00"]})}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ('{"bulk": {"mon": ["8-20"]}}', "bulk: \"mon\" has '8-20', which is no span of time"),
+        ('{"urgent": {"mon": ["08:00-20:00"]}}', "DISPATCHER_HOURS.urgent"),
+        ('{"bulk": "always"}', "DISPATCHER_HOURS.bulk"),
+        ("[]", "DISPATCHER_HOURS: Input should be a valid dictionary"),
+    ],
+)
+def test_allowed_hours_that_cannot_be_are_named(
+    environment: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    environment.setenv("DISPATCHER_HOURS", value)
+    with pytest.raises(Misconfigured, match=re.escape(said)):
+        load_settings()
 
 
 def test_a_value_comes_before_a_file(environment: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.given import changed, read_whole
+from dispatcher.cli.hours import account_hours
 from dispatcher.cli.options import AccountName, AsJson, Before, Data, Limit
 from dispatcher.cli.output import print_json, print_table, say
 from dispatcher.cli.session import visit, visit_account
@@ -25,6 +26,7 @@ def add(app: typer.Typer) -> None:
     account.command("create")(create)
     account.command("topup")(top_up)
     account.command("limit")(limit)
+    account.command("hours")(account_hours)
     account.command("pause")(pause)
     account.command("resume")(resume)
     account.command("list")(show_all)

@@ -105,13 +105,16 @@ def opening(hours: AllowedHours, zones: Sequence[ZoneInfo], *, at: datetime) -> 
     return _opening(hours, zones, at, at + HORIZON)
 
 
-def closing(hours: AllowedHours, zones: Sequence[ZoneInfo], *, at: datetime) -> datetime | None:
+def closing(
+    hours: AllowedHours, zones: Sequence[ZoneInfo], *, at: datetime, until: datetime | None = None
+) -> datetime | None:
     """
     Find the first instant from `at` on that is not allowed in one of the zones: `at` itself when it is not.
 
-    None if all stay open for 400 days.
+    None if all stay open until `until`, or for 400 days.
     """
-    ends = [_closing_in(hours, zone, at, at + HORIZON) for zone in _zones(hours, zones)]
+    until = min(until or at + HORIZON, at + HORIZON)
+    ends = [_closing_in(hours, zone, at, until) for zone in _zones(hours, zones)]
     return min((end for end in ends if end is not None), default=None)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from dispatcher.domain.hours import AllowedHours
 from dispatcher.domain.provider import Outcome, Outgoing
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import Tier
@@ -21,8 +22,8 @@ class Due:
     far, `deferrals` the providers' "later", `doubts` the tries nobody can
     tell the end of. `sender` is None when the batch has none any more;
     `sender_usable` is False when it was disabled. `paused` says that its
-    campaign is; `closes_at` when the allowed hours end that it was released
-    in, None where there are none.
+    campaign is. `hours` are those of its campaign or account, and `closes_at`
+    is when they end; None where there are none.
     """
 
     id: int
@@ -43,8 +44,14 @@ class Due:
     is_test: bool = False
     opted_out: bool = False
     paused: bool = False
+    hours: AllowedHours | None = None
     closes_at: datetime | None = None
     traceparent: str | None = None
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it may be sent no more, now that it may: its window's end, or before that its hours'."""
+        return min(self.window.not_after, self.closes_at or self.window.not_after)
 
     def outgoing(self, attempt: int) -> Outgoing:
         """Build what a provider gets. Our reference stays the same in every attempt."""

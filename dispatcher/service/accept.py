@@ -30,13 +30,13 @@ from dispatcher.domain.submission import (
 )
 from dispatcher.domain.tier import PACE
 from dispatcher.domain.window import Window
-from dispatcher.service import brakes, once
+from dispatcher.service import brakes, hours, once
 from dispatcher.service.births import Circumstances
 from dispatcher.service.context import Context
 from dispatcher.service.order import Accepted, Order, Standing, accepted, new_batch, repeated
 from dispatcher.service.room import Room
 from dispatcher.store import accounts, intake, ledger, opt_outs, sweeps
-from dispatcher.store.accounts import Terms
+from dispatcher.store.accounts import Terms, Wanted
 from dispatcher.store.brakes import Earlier
 from dispatcher.store.ledger import Charge
 
@@ -113,13 +113,7 @@ async def _circumstances(
     if not standing:
         return []
     now, orders = ctx.now(), [s.order for s in standing]
-    terms = await accounts.terms(
-        connection,
-        [
-            accounts.Wanted(o.caller.account.id, o.submission.sender_id, o.submission.sender_name)
-            for o in orders
-        ],
-    )
+    terms = await accounts.terms(connection, [_wanted(order) for order in orders])
     asked = [
         (order.caller.account.id, term.sender_id, recipient.number.e164)
         for order, term in zip(orders, terms, strict=True)
@@ -137,7 +131,8 @@ async def _circumstances(
         if term.sender_id is None and order.names_a_sender:
             found.append(InvalidSubmission([unknown_sender(order.submission)]))
             continue
-        count = len(order.examined.recipients)
+        numbers = [recipient.number.e164 for recipient in order.examined.recipients]
+        applied = hours.applying(ctx, term.hours, order.tier)
         found.append(
             Circumstances(
                 ctx=ctx,
@@ -147,11 +142,17 @@ async def _circumstances(
                 now=now,
                 sender_id=term.sender_id,
                 opted_out=opted_out,
-                to_lane=window.not_before <= now and room.take(order.tier, count),
+                to_lane=window.not_before <= now and room.take(order.tier, len(numbers)),
                 covered=covered,
+                openings=await hours.openings(applied, numbers, window=window),
             )
         )
     return found
+
+
+def _wanted(order: Order) -> Wanted:
+    submission = order.submission
+    return Wanted(order.caller.account.id, order.tier, submission.sender_id, submission.sender_name)
 
 
 def _window(order: Order, terms: Terms, now: datetime) -> Window:

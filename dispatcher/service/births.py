@@ -1,11 +1,12 @@
 """What each recipient of a submission becomes: a message that waits or goes, or one that ends at once."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
 from dispatcher.domain.msisdn import Msisdn, sandbox_code
+from dispatcher.domain.opening import Opening
 from dispatcher.domain.route import route
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.submission import Caller
@@ -18,7 +19,12 @@ from dispatcher.store.intake import NewMessage
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is the same for all messages of a submission; `opted_out` names account, sender and number."""
+    """
+    What is the same for all messages of a submission.
+
+    `opted_out` names account, sender and number; `openings` tells by number
+    when allowed hours let it be written to, and names none without hours.
+    """
 
     ctx: Context
     caller: Caller
@@ -29,6 +35,7 @@ class Circumstances:
     opted_out: Collection[tuple[int, int | None, str]]
     to_lane: bool
     covered: bool
+    openings: Mapping[str, Opening] = field(default_factory=dict)
 
 
 def bear(
@@ -45,8 +52,9 @@ def bear(
     """
     number = recipient.number
     is_test = around.caller.is_test or _is_simulated(around.ctx, number)
-    status, reason = ended or _ended(number, is_test, around) or _alive(around)
-    place, wake_at = _place(status, around)
+    opening = around.openings.get(number.e164) or Opening(around.window.not_before)
+    status, reason = ended or _ended(number, is_test, around) or _alive(opening, around)
+    place, wake_at = _place(status, opening, around)
     is_free = place is None or around.caller.is_test
     return NewMessage(
         public_id=uuid4(),
@@ -59,6 +67,7 @@ def bear(
         wake_at=wake_at,
         reason=reason,
         is_test=is_test,
+        closes_at=None if place is None else opening.closes_at,
     )
 
 
@@ -80,15 +89,17 @@ def _ended(number: Msisdn, is_test: bool, around: Circumstances) -> tuple[Status
     return None if around.covered else (Status.NO_CREDIT, "the balance did not cover the batch")
 
 
-def _alive(around: Circumstances) -> tuple[Status, str]:
-    is_early = around.window.not_before > around.now
-    return Status.SCHEDULED if is_early else Status.PENDING, "accepted"
+def _alive(opening: Opening, around: Circumstances) -> tuple[Status, str]:
+    if opening.at is None or not opening.serves(around.window):
+        return Status.EXPIRED, opening.missed
+    status = Status.SCHEDULED if opening.at > around.now else Status.PENDING
+    return status, opening.awaited if opening.at > around.window.not_before else "accepted"
 
 
-def _place(status: Status, around: Circumstances) -> tuple[Place | None, datetime | None]:
+def _place(status: Status, opening: Opening, around: Circumstances) -> tuple[Place | None, datetime | None]:
     match status:
         case Status.SCHEDULED:
-            return Place.HELD, around.window.not_before
+            return Place.HELD, opening.at
         case Status.PENDING if around.to_lane:
             return Place.LANE, around.now + PACE[around.tier].requeue
         case Status.PENDING:

@@ -57,7 +57,9 @@ class Calls:
         way = self._ctx.ways[name]
         gate = self._gate([ticket.due for ticket, _ in claims], lease_end - way.config.call_timeout)
         if not gate():
-            return [Unsent("its window or its lease was over before the call")] * len(claims)
+            return [Unsent("its window, its allowed hours or its lease was over before the call")] * len(
+                claims
+            )
         outgoing = [ticket.due.outgoing(attempt) for ticket, attempt in claims]
         began = time.monotonic()
         try:
@@ -76,9 +78,9 @@ class Calls:
         return outcomes
 
     def _gate(self, due: Sequence[Due], latest_start: datetime) -> Callable[[], bool]:
-        """Tell, whenever asked, whether a call begun now is inside the windows and ends within the lease."""
+        """Tell, whenever asked, if a call begun now is inside windows and hours and ends within the lease."""
         first = max([message.window.not_before for message in due])
-        last = min(latest_start, *[message.window.not_after for message in due])
+        last = min(latest_start, *[message.ends_at for message in due])
         time = self._ctx.time
 
         def gate() -> bool:

@@ -13,6 +13,7 @@ from dispatcher.domain.route import route
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Phase
+from dispatcher.service import hours
 from dispatcher.service.call import Calls
 from dispatcher.service.chunk import Chunk
 from dispatcher.service.context import Context
@@ -72,8 +73,11 @@ class Courier:
         if paused:  # ready again, where fill lets them be
             await ctx.database.single(lambda c: delivery.unclaim(c, paused))
         routed, dropped = _triage(ctx, [message for message in due if not message.paused])
-        if dropped:
-            await _drop(ctx, dropped)
+        routed, closed = await hours.part(ctx, routed)
+        if dropped or closed.over:
+            await _drop(ctx, [*dropped, *closed.over])
+        if closed.waits:
+            await hours.wait(ctx, closed.waits)
         chunk = Chunk()
         held: list[tuple[int, datetime]] = []
         for provider in {providers[0] for _, providers in routed}:

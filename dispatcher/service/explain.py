@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from dispatcher.domain.opening import WAITS, on_the_wall
 from dispatcher.domain.span import span
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import PACE
+from dispatcher.domain.zones import zones_of
 from dispatcher.service.report import History
 from dispatcher.store.reports import Detail, Event
 
@@ -60,6 +62,8 @@ def explain(
 
 def _where(detail: Detail, events: Sequence[Event], now: datetime) -> str:
     match detail.status, detail.place:
+        case _, Place.HELD if _is_for_hours(detail):
+            return _for_hours(detail, now)
         case Status.SCHEDULED, _:
             return f"It waits for its time, {_time(detail.not_before)} ({_until(detail.wake_at, now)})."
         case Status.PENDING, Place.HELD:
@@ -73,6 +77,18 @@ def _where(detail: Detail, events: Sequence[Event], now: datetime) -> str:
         case Status.SENT, _:
             return _sent(detail, now)
     return _ended(detail, next(event for event in events if event.status is detail.status))
+
+
+def _is_for_hours(detail: Detail) -> bool:
+    """Tell whether it waits for its hours; what waits for its time, a token or a try wakes for that."""
+    later = detail.wake_at is not None and detail.wake_at > detail.not_before
+    return later and detail.closes_at is not None
+
+
+def _for_hours(detail: Detail, now: datetime) -> str:
+    assert detail.wake_at is not None
+    opens = on_the_wall(detail.wake_at, zones_of(detail.number))
+    return f"It {WAITS} until {opens} ({_until(detail.wake_at, now)})."
 
 
 def _held(detail: Detail, now: datetime) -> str:

@@ -160,7 +160,7 @@ async def _sender(
     connection: AsyncConnection, account: Account, plan: Plan, faults: _Faults
 ) -> tuple[int | None, timedelta | None]:
     """Find the sender, and how long messages are good for where the account says so."""
-    [terms] = await accounts.terms(connection, [Wanted(account.id, None, plan.sender)])
+    [terms] = await accounts.terms(connection, [Wanted(account.id, plan.tier, None, plan.sender)])
     if terms.sender_id is None:
         named = f"no sender {plan.sender!r} that may be used" if plan.sender else "no default sender"
         faults.add("sender", f"account {account.name!r} has {named}")

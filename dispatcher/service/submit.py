@@ -94,7 +94,8 @@ def _tier(caller: Caller, submission: Submission) -> Tier:
 async def _sender_faults(ctx: Context, caller: Caller, submission: Submission) -> list[Fault]:
     if submission.sender_id is None and submission.sender_name is None:
         return []
-    wanted = accounts.Wanted(caller.account.id, submission.sender_id, submission.sender_name)
+    tier = _tier(caller, submission)
+    wanted = accounts.Wanted(caller.account.id, tier, submission.sender_id, submission.sender_name)
     [terms] = await ctx.database.transact(lambda c: accounts.terms(c, [wanted]))
     return [] if terms.sender_id is not None else [unknown_sender(submission)]
 

@@ -8,8 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.hours import AllowedHours
 from dispatcher.domain.submission import Account, AccountLimits
 from dispatcher.domain.tier import Tier
+from dispatcher.store import hours
 
 _BIGINT = 2**63 - 1
 _NOBODY = 0
@@ -56,9 +58,12 @@ SELECT a.critical_validity, a.standard_validity, a.bulk_validity,
        (SELECT s.id FROM senders s
         WHERE s.account_id = a.id AND s.disabled_at IS NULL
           AND CASE WHEN g.sender_id IS NOT NULL THEN s.id = g.sender_id
-                   WHEN g.name IS NOT NULL THEN s.name = g.name ELSE s.is_default END) AS sender_id
-FROM unnest(CAST(:accounts AS bigint[]), CAST(:senders AS bigint[]), CAST(:names AS text[]))
-     WITH ORDINALITY AS g(account_id, sender_id, name, ord)
+                   WHEN g.name IS NOT NULL THEN s.name = g.name ELSE s.is_default END) AS sender_id,
+       (SELECT CAST(h.hours AS text) FROM account_hours h
+        WHERE h.account_id = a.id AND h.tier = g.tier) AS hours
+FROM unnest(
+    CAST(:accounts AS bigint[]), CAST(:senders AS bigint[]), CAST(:names AS text[]), CAST(:tiers AS text[])
+) WITH ORDINALITY AS g(account_id, sender_id, name, tier, ord)
 JOIN accounts a ON a.id = g.account_id ORDER BY g.ord
 """)
 _NO_DEFAULT_SENDER = text(
@@ -84,19 +89,26 @@ _DEFAULT_SENDER = text(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whose terms are asked for, and which sender: by number, by name, or the default one."""
+    """Whose terms are asked for, for what tier, and which sender: by number, by name, or the default one."""
 
     account_id: int
+    tier: Tier
     sender_id: int | None
     sender_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long the account wants messages to be good for, by tier, and the sender to use, if there is one."""
+    """
+    How long the account wants messages to be good for, by tier, and the sender to use, if there is one.
+
+    `hours` are those in which messages of the tier may go out, if the
+    account has such of its own.
+    """
 
     validity: Mapping[Tier, timedelta]
     sender_id: int | None
+    hours: AllowedHours | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +179,13 @@ async def terms(connection: AsyncConnection, wanted: Sequence[Wanted]) -> list[T
         "names": [
             w.sender_name if w.sender_name is None or w.sender_name.isprintable() else "" for w in wanted
         ],
+        "tiers": [w.tier.value for w in wanted],
     }
     return [
         Terms(
             {tier: v for tier in Tier if (v := getattr(row, f"{tier.value}_validity")) is not None},
             row.sender_id,
+            hours.read(row.hours) if row.hours else None,
         )
         for row in await connection.execute(_TERMS, values)
     ]

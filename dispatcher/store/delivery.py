@@ -13,13 +13,15 @@ from dispatcher.domain.provider import Accepted, Outcome
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Window
+from dispatcher.store import hours
 from dispatcher.store.moves import EVENTS, IN_LANE, RETURNED, WITH_WORKER, move
 
 # Its batch is there; joined as if it might not be, so that the planner does not begin with the batches.
 _READ = text(f"""
 SELECT m.id, m.public_id, m.seq, m.account_id, m.tier, m.number, m.country, s.name AS sender,
        s.disabled_at IS NULL AS sender_usable, m.text, m.segments, m.not_before, m.not_after,
-       m.attempt, m.deferrals, m.doubts, m.is_test, m.closes_at, b.paused, m.traceparent,
+       m.attempt, m.deferrals, m.doubts, m.is_test, b.paused, m.traceparent,
+       CAST({hours.OF_MESSAGE} AS text) AS hours,
        EXISTS (
            SELECT 1 FROM opt_outs o WHERE o.account_id = m.account_id AND o.number = m.number
              AND (o.sender_id IS NULL OR o.sender_id = m.sender_id)
@@ -58,7 +60,7 @@ _DROP = move(
 )
 
 _HOLD = text(f"""
-UPDATE messages m SET place = 'held', wake_at = least(p.wake_at, m.not_after)
+UPDATE messages m SET place = 'held', wake_at = least(p.wake_at, m.not_after), closes_at = NULL
 FROM (
     SELECT m.id, h.wake_at
     FROM unnest(CAST(:ids AS bigint[]), CAST(:wakes AS timestamptz[])) AS h(id, wake_at)
@@ -104,9 +106,9 @@ WITH tried AS MATERIALIZED (
 ),
 moved AS (
     UPDATE messages m
-    SET status = t.status, place = t.place, wake_at = t.wake_at, provider = t.provider, reason = t.reason,
-        deferrals = m.deferrals + t.deferred, doubts = m.doubts + t.doubtful, seq = m.seq + 1,
-        moved_at = greatest(m.moved_at, :now)
+    SET status = t.status, place = t.place, wake_at = t.wake_at, closes_at = NULL, provider = t.provider,
+        reason = t.reason, deferrals = m.deferrals + t.deferred, doubts = m.doubts + t.doubtful,
+        seq = m.seq + 1, moved_at = greatest(m.moved_at, :now)
     FROM tried t
     WHERE m.id = t.id AND m.attempt = t.attempt AND {WITH_WORKER}
     RETURNING {RETURNED}
@@ -293,6 +295,6 @@ def _due(row: Row[tuple[object, ...]]) -> Due:
         is_test=row.is_test,
         opted_out=bool(row.opted_out),
         paused=row.paused,
-        closes_at=row.closes_at,
+        hours=hours.read(row.hours) if row.hours else None,
         traceparent=row.traceparent,
     )

@@ -43,6 +43,7 @@ class Detail:
     provider: str | None
     reason: str
     paused: bool = False
+    closes_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ async def detail(
         provider=row.provider,
         reason=row.reason,
         paused=row.paused,
+        closes_at=row.closes_at,
     )
 
 

@@ -4,7 +4,7 @@ import phonenumbers
 import pytest
 
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.zones import parse_zone, zones_of
+from dispatcher.domain.zones import _zones_by_calling_code, _zones_told_by, parse_zone, zones_of
 
 
 def _names(number: str) -> set[str]:
@@ -62,3 +62,17 @@ def test_a_zone_is_found_by_its_name() -> None:
 def test_what_is_no_zone_is_named_with_what_would_do(name: str) -> None:
     with pytest.raises(Invalid, match=r'is not a time zone; write one like "Europe/Paris"'):
         parse_zone(name)
+
+
+def test_a_calling_code_with_one_zone_tells_it_whatever_follows() -> None:
+    """The short way must not differ from reading the whole number."""
+    short = _zones_by_calling_code()
+    assert {"+254", "+33"} <= short.keys()
+    for code, zones in short.items():
+        for rest in ("1234567", "0612345678", "712345678", "99999999", "800123456"):
+            assert _zones_told_by(code + rest) == zones, code + rest
+
+
+@pytest.mark.parametrize("code", ["+1", "+7", "+44", "+49", "+61", "+39"])
+def test_a_calling_code_of_several_zones_or_countries_does_not_tell_one(code: str) -> None:
+    assert code not in _zones_by_calling_code()

@@ -145,7 +145,7 @@ def test_rows_named_by_their_ids_are_found_by_them_whatever_the_statistics_say(
         plan = "\n".join(row[0] for row in connection.execute(f"EXPLAIN (GENERIC_PLAN) {sql}"))
     assert set(re.findall(r"using (\w+) on messages", plan)) == {"pk_messages"}, plan
     # A join of two lists without an index would look at each pair.
-    assert not re.search(r"Join Filter: .*\bid = ", plan), plan
+    assert not re.search(r"Join Filter: .*\bm(_\d+)?\.id\b", plan), plan
 
 
 @pytest.mark.parametrize("change", ["UPDATE message_events SET reason = ''", "UPDATE ledger SET amount = 1"])

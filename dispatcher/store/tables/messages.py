@@ -85,7 +85,8 @@ messages = Table(
     Column("traceparent", Text),
     # A campaign's run, or 0: an account's flows take turns.
     Column("flow", BigInteger, nullable=False, server_default="0"),
-    # When the allowed hours that it was released in end; null where none are set.
+    # When the allowed hours end that it waits for, or was accepted in; null where there are none, and once
+    # it waits for something else.
     at("closes_at", nullable=True),
     at("created_at"),
     at("moved_at"),

@@ -1,0 +1,119 @@
+"""
+Allowed hours: who sets them, and what they let go out now.
+
+They are asked when a message is accepted, and again when a worker reads it,
+as they are set by then. Without any set, neither costs anything.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from dispatcher.domain.hours import AllowedHours
+from dispatcher.domain.message import Due
+from dispatcher.domain.opening import Opening, first_opening
+from dispatcher.domain.status import Status
+from dispatcher.domain.submission import Account
+from dispatcher.domain.tier import Tier
+from dispatcher.domain.window import Window
+from dispatcher.domain.zones import zones_of
+from dispatcher.service.context import Context
+from dispatcher.store import hours as store
+from dispatcher.store.hours import Wait
+
+T = TypeVar("T")
+
+# Some numbers must be read whole to tell their zones, in 20 µs each: others get a turn after so many.
+_SLICE = 100
+
+UNLESS_NAMED: Sequence[Tier] = (Tier.STANDARD, Tier.BULK)
+"""Whose hours are set where no tier is named: critical messages have none unless it is named."""
+
+
+async def of_account(ctx: Context, account: Account) -> Mapping[Tier, AllowedHours]:
+    """Tell what applies to an account's messages: its own hours, else those of the settings."""
+    return {**ctx.settings.hours, **await own(ctx, account)}
+
+
+async def own(ctx: Context, account: Account) -> Mapping[Tier, AllowedHours]:
+    """Tell the hours that an account has of its own."""
+    return await ctx.database.single(lambda c: store.of_account(c, account.id))
+
+
+async def set(  # noqa: A001  # it is called `hours.set`
+    ctx: Context, account: Account, tiers: Sequence[Tier], hours: AllowedHours | None
+) -> None:
+    """
+    Give an account hours of its own for these tiers; None takes them away.
+
+    They count for what is accepted from now on, and for what waits when its
+    turn comes.
+    """
+    await ctx.database.single(lambda c: store.write(c, account.id, tiers, hours))
+
+
+def applying(ctx: Context, own: AllowedHours | None, tier: Tier) -> AllowedHours | None:
+    """Give what applies where an account or a campaign has these hours of its own, or none."""
+    return own or ctx.settings.hours.get(tier)
+
+
+async def openings(
+    hours: AllowedHours | None, numbers: Sequence[str], *, window: Window
+) -> Mapping[str, Opening]:
+    """Tell for each number (E.164) when it may be written to; nothing without hours."""
+    if hours is None:
+        return {}
+    by_zones: dict[tuple[ZoneInfo, ...], Opening] = {}
+    found: dict[str, Opening] = {}
+    for position, number in enumerate(numbers):
+        if position % _SLICE == _SLICE - 1:
+            await asyncio.sleep(0)
+        zones = (hours.zone,) if hours.zone else zones_of(number)
+        if zones not in by_zones:
+            by_zones[zones] = first_opening(hours, zones, window=window)
+        found[number] = by_zones[zones]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What may not go out now: to wait for its opening, or to end because none comes in its window."""
+
+    waits: list[Wait] = field(default_factory=list)
+    over: list[tuple[int, Status, str]] = field(default_factory=list)
+
+
+async def part(ctx: Context, routed: Sequence[tuple[Due, T]]) -> tuple[list[tuple[Due, T]], Closed]:
+    """Part messages into those whose hours are open, each bound to their end, and the others."""
+    allowed: list[tuple[Due, T]] = []
+    bound: defaultdict[AllowedHours, list[tuple[Due, T]]] = defaultdict(list)
+    for one in routed:
+        hours = applying(ctx, one[0].hours, one[0].tier)
+        if hours is None:
+            allowed.append(one)
+        else:
+            bound[hours].append(one)
+    closed = Closed()
+    now = ctx.now() - ctx.time.uncertainty  # never early, as for a window's start
+    for hours, some in bound.items():
+        window = Window(now, max(due.window.not_after for due, _ in some))
+        found = await openings(hours, [due.number for due, _ in some], window=window)
+        for due, route in some:
+            opening = found[due.number]
+            if opening.at is None or not opening.serves(due.window):
+                closed.over.append((due.id, Status.EXPIRED, opening.missed))
+            elif opening.at > now:
+                closed.waits.append(Wait(due.id, opening.at, opening.closes_at, opening.awaited))
+            else:
+                allowed.append((replace(due, closes_at=opening.closes_at), route))
+    return allowed, closed
+
+
+async def wait(ctx: Context, waits: Sequence[Wait]) -> None:
+    """Let messages wait for their opening, out of their lane. Raises Unavailable."""
+    now = ctx.now()
+    await ctx.database.single(lambda c: store.wait(c, waits, now=now))
+    ctx.lanes.wake(min(w.wake_at for w in waits))

@@ -1,0 +1,92 @@
+"""Allowed hours of accounts, and messages in a lane that wait for them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.hours import AllowedHours, parse_hours
+from dispatcher.domain.tier import Tier
+from dispatcher.store.moves import IN_LANE, move
+
+# What a message goes by: its campaign's hours before its account's. `m` and `b` are it and its batch.
+OF_MESSAGE = """
+    coalesce(
+        CASE WHEN b.run_id IS NOT NULL THEN (
+            SELECT c.hours FROM runs r JOIN campaigns c ON c.id = r.campaign_id WHERE r.id = b.run_id
+        ) END,
+        (SELECT h.hours FROM account_hours h WHERE h.account_id = m.account_id AND h.tier = m.tier)
+    )
+"""
+
+_OF_ACCOUNT = text("SELECT tier, CAST(hours AS text) AS hours FROM account_hours WHERE account_id = :id")
+_SET = text("""
+INSERT INTO account_hours (account_id, tier, hours)
+SELECT :id, t.tier, CAST(:hours AS jsonb) FROM unnest(CAST(:tiers AS text[])) AS t(tier)
+ORDER BY t.tier
+ON CONFLICT (account_id, tier) DO UPDATE SET hours = excluded.hours
+""")
+_CLEAR = text("DELETE FROM account_hours WHERE account_id = :id AND tier = ANY(CAST(:tiers AS text[]))")
+
+_WAIT = move(
+    f"""
+    SELECT m.id, w.wake_at, w.closes_at, w.reason
+    FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:wakes AS timestamptz[]), CAST(:closes AS timestamptz[]),
+        CAST(:reasons AS text[])
+    ) AS w(id, wake_at, closes_at, reason)
+    JOIN messages m ON m.id = w.id AND {IN_LANE}
+    ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
+    """,
+    "place = 'held', wake_at = least(p.wake_at, m.not_after), closes_at = p.closes_at, reason = p.reason",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A message that its hours keep from going out now, until when, and until when it may go then."""
+
+    message_id: int
+    wake_at: datetime
+    closes_at: datetime | None
+    reason: str
+
+
+async def of_account(connection: AsyncConnection, account_id: int) -> dict[Tier, AllowedHours]:
+    """Read the hours that an account has of its own."""
+    rows = await connection.execute(_OF_ACCOUNT, {"id": account_id})
+    own = {Tier(row.tier): read(row.hours) for row in rows}
+    return {tier: hours for tier in Tier if (hours := own.get(tier)) is not None}
+
+
+async def write(
+    connection: AsyncConnection, account_id: int, tiers: Sequence[Tier], hours: AllowedHours | None
+) -> None:
+    """Write an account's hours for these tiers, or that it has none of its own."""
+    values: dict[str, object] = {"id": account_id, "tiers": [tier.value for tier in tiers]}
+    if hours is None:
+        await connection.execute(_CLEAR, values)
+    else:
+        await connection.execute(_SET, values | {"hours": json.dumps(hours.as_dict())})
+
+
+async def wait(connection: AsyncConnection, waits: Sequence[Wait], *, now: datetime) -> None:
+    """Take messages that no worker holds out of their lane until their hours open."""
+    values = {
+        "ids": [w.message_id for w in waits],
+        "wakes": [w.wake_at for w in waits],
+        "closes": [w.closes_at for w in waits],
+        "reasons": [w.reason for w in waits],
+        "now": now,
+    }
+    await connection.execute(_WAIT, values)
+
+
+@lru_cache(maxsize=1024)
+def read(written: str) -> AllowedHours:
+    """Read hours as a row has them, as text: the same for most rows, and read once."""
+    return parse_hours(json.loads(written))
