@@ -1,8 +1,9 @@
 """Reading what a client sent, the same way for every dialect."""
 
+import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, NoReturn
 from urllib.parse import parse_qsl
 
@@ -10,7 +11,7 @@ from fastapi import Path, Request
 from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
 
-_NOT_JSON = re.compile(r"multipart/.*|(application|text)/xml|[^;]*\+xml")
+_NEVER = re.compile(r"multipart/.*|(application|text)/xml|[^;]*\+xml")
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _ONE_OF_MANY = re.compile(r"\[[0-9]{0,9}\]\Z")
 _MOST_FIELDS = 20_000
@@ -25,11 +26,7 @@ async def read_object(request: Request) -> Mapping[str, object]:
     415 for multipart, XML and a compressed body; 400 for what is not JSON,
     NaN and Infinity among it, and for JSON that is no object.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if _NOT_JSON.fullmatch(content_type):
-        raise HTTPException(415, f"The body must be JSON, not {content_type}")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise HTTPException(415, "The body must not be compressed")
+    _media_type(request, wanted="JSON")
     try:
         document = json.loads(await request.body(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -48,11 +45,7 @@ async def read_fields(request: Request) -> Mapping[str, object]:
     and a name that comes several times, or as `name[]`, has a list of them.
     415 for multipart, XML and a compressed body, 400 for all else.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if _NOT_JSON.fullmatch(content_type):
-        raise HTTPException(415, f"The body must be a form or JSON, not {content_type}")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise HTTPException(415, "The body must not be compressed")
+    content_type = _media_type(request, wanted="a form or JSON")
     raw = await request.body()
     document = _object_in(raw)
     if document is not None:
@@ -62,9 +55,39 @@ async def read_fields(request: Request) -> Mapping[str, object]:
     return _form(raw.decode("utf-8", "surrogateescape"))
 
 
+def stream_file(request: Request) -> Iterator[bytes]:
+    """
+    Give the body, a file, as it comes: to be gone through in another thread than the loop's.
+
+    415 for multipart, XML and a compressed body. Going through it raises what
+    the request's own stream does, such as when the client leaves.
+    """
+    _media_type(request, wanted="the file itself")
+    loop, chunks = asyncio.get_running_loop(), request.stream()
+
+    async def take() -> bytes | None:
+        return await anext(chunks, None)
+
+    def taken() -> Iterator[bytes]:
+        while (chunk := asyncio.run_coroutine_threadsafe(take(), loop).result()) is not None:
+            yield chunk
+
+    return taken()
+
+
 def query_fields(request: Request) -> Mapping[str, object]:
     """Read the fields of the query, as those of a form."""
     return _form(request.url.query)
+
+
+def _media_type(request: Request, *, wanted: str) -> str:
+    """Give what the body says it is, 415 if it cannot be what is wanted."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if _NEVER.fullmatch(media_type):
+        raise HTTPException(415, f"The body must be {wanted}, not {media_type}")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise HTTPException(415, "The body must not be compressed")
+    return media_type
 
 
 def _object_in(raw: bytes) -> dict[str, object] | None:

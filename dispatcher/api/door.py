@@ -5,6 +5,7 @@ Each dialect is one, and so are health, receipts and the list of dialects.
 """
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,10 +35,16 @@ Envelope = Callable[[Failure], object]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A path and all below it, whole and unstripped. `bulk` allows the larger body."""
+    """
+    A path and all below it, whole and unstripped. `bulk` allows the larger body.
+
+    Paths in which `streamed` is found take a body of any size: the door must
+    read it bit by bit, and not before it knows who sends it.
+    """
 
     path: str
     bulk: bool = False
+    streamed: re.Pattern[str] | None = None
 
 
 ASSETS = "/docs/assets"

@@ -52,7 +52,7 @@ CRASHED = Failure(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error")
 UNCLAIMED = Failure(HTTPStatus.NOT_FOUND, "No API answers at this path; GET /docs lists them")
 
 
-def too_large(limit: int) -> HTTPException:
+def too_large(limit: float) -> HTTPException:
     """Make what is raised, also in the middle of a body, when it has more bytes than that."""
     return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {limit} bytes")
 

@@ -7,6 +7,7 @@ What is the same at every door is done here: the size of a body, the request
 id, the access log, and the answer to a path nobody claims.
 """
 
+import math
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -110,7 +111,7 @@ class Front:
     async def _answer(
         self, scope: Scope, receive: Receive, answer: "_Answer", door: Door, claim: Claim
     ) -> None:
-        limit = self._limits[claim.bulk]
+        limit = self._limit(claim, scope["path"])
         try:
             if door is _NOBODY:
                 await door.refuse(UNCLAIMED)(scope, receive, answer)
@@ -124,6 +125,11 @@ class Front:
             log.exception("request_crashed")
             if answer.status is None:
                 await door.refuse(CRASHED)(scope, receive, answer)
+
+    def _limit(self, claim: Claim, path: str) -> float:
+        """Tell how many bytes a body may have."""
+        is_streamed = claim.streamed is not None and claim.streamed.search(path)
+        return math.inf if is_streamed else self._limits[claim.bulk]
 
     def _place(self, path: str) -> "_Place":
         steps = path.split("/", self._depth + 1)[: self._depth + 1]
@@ -201,7 +207,7 @@ def _announced(scope: Scope) -> int:
     return int(length) if re.fullmatch(r"[0-9]{1,18}", length) else 0
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
+def _counted(receive: Receive, limit: float) -> Receive:
     """Count the bytes as they come, for a body that came without its length. Raises HTTPException, 413."""
     taken = 0
 

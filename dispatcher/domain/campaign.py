@@ -17,10 +17,11 @@ AT_ONCE = 100
 
 
 class AudienceState(StrEnum):
-    """How far a list of recipients is read."""
+    """How far a list of recipients is read; only a ready one can be sent to."""
 
-    IMPORTING = "importing"
-    READY = "ready"
+    IMPORTING = "importing"  # or its import failed: it may be removed, or imported again under its name
+    READY = "ready"  # whole; it never changes
+    REMOVING = "removing"  # its recipients are being deleted; then it is gone
 
 
 class CampaignState(StrEnum):

@@ -97,6 +97,11 @@ def parse(raw: str, policy: NumberPolicy) -> Msisdn:
     return _national(dialled, raw, policy)
 
 
+def is_country(code: str) -> bool:
+    """Tell whether national numbers of this country (ISO, two capital letters) can be read."""
+    return code in phonenumbers.SUPPORTED_REGIONS
+
+
 def sandbox_code(e164: str) -> int | None:
     """Give NN of a simulated number, of 8 to 15 digits that end in 9900NN; None for every other."""
     match = _SANDBOX.fullmatch(e164)

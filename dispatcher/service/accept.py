@@ -177,7 +177,7 @@ async def _write(
     ctx: Context, connection: AsyncConnection, able: Sequence[tuple[Standing, Circumstances]]
 ) -> dict[int, Outcome]:
     """Write what is new, keep the answers and take the credits. Raises _NotCovered and TooMany."""
-    new = {s.position: new_batch(s, around) for s, around in able if not s.repeats_all}
+    new = {s.position: await new_batch(s, around) for s, around in able if not s.repeats_all}
     written = await intake.insert(connection, list(new.values()), now=ctx.now()) if new else []
     known = dict(zip(new, written, strict=True))
     outcomes: dict[int, Outcome] = {}

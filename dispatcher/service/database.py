@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -16,6 +17,12 @@ from dispatcher.store.engine import is_away, is_retryable
 T = TypeVar("T")
 
 _TRIES = 5
+
+
+class Runs(Protocol):
+    """Runs a piece of work that is one statement, as `Database.single` does."""
+
+    def __call__(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> Awaitable[T]: ...  # noqa: D102 - told by the class
 
 
 class Database:
@@ -58,6 +65,25 @@ class Database:
                 return await work(connection)
 
         return await self._persist(once)
+
+    @asynccontextmanager
+    async def pinned(self) -> AsyncIterator[Runs]:
+        """
+        Run pieces of work, each one statement, on one connection: for temporary tables.
+
+        It is nobody else's until the block ends, and is closed then, so that
+        nothing temporary outlasts it. Retries and raises as `single` does.
+        """
+
+        async def connect() -> AsyncConnection:
+            return await self._autocommit.connect()
+
+        connection = await self._persist(connect)
+        try:
+            yield lambda work: self._persist(lambda: work(connection))
+        finally:
+            await connection.invalidate()
+            await connection.close()
 
     async def _persist(self, once: Callable[[], Awaitable[T]]) -> T:
         for attempt in range(1, _TRIES + 1):

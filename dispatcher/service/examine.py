@@ -1,6 +1,5 @@
 """Judging a submission before anything is written: numbers, text, size. All faults come together."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,9 +11,7 @@ from dispatcher.domain.submission import InvalidNumbers, Repeats, Submission
 from dispatcher.domain.text import strip_latin_diacritics, with_stop_mention
 from dispatcher.domain.window import FURTHEST
 from dispatcher.service.context import Context
-
-# Parsing takes 15 to 150 µs a number: other requests get a turn after so many.
-_SLICE = 100
+from dispatcher.service.turns import in_turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +65,7 @@ async def _recipients(ctx: Context, submission: Submission) -> tuple[list[Recipi
         return [], [Fault("recipients", FaultKind.TOO_MANY, f"{len(given)}, at most {limit}")]
     read: list[Recipient] = []
     faults: list[Fault] = []
-    for position, raw in enumerate(given):
-        if position % _SLICE == _SLICE - 1:
-            await asyncio.sleep(0)
+    async for raw in in_turns(given):
         try:
             read.append(Recipient(raw, parse(raw, submission.numbers)))
         except InvalidNumber as error:

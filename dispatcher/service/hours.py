@@ -5,7 +5,6 @@ They are asked when a message is accepted, and again when a worker reads it,
 as they are set by then. Without any set, neither costs anything.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,13 +20,13 @@ from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Window
 from dispatcher.domain.zones import zones_of
 from dispatcher.service.context import Context
+from dispatcher.service.turns import in_turns
 from dispatcher.store import hours as store
 from dispatcher.store.hours import Wait
 
 T = TypeVar("T")
 
 # Some numbers must be read whole to tell their zones, in 20 µs each: others get a turn after so many.
-_SLICE = 100
 
 UNLESS_NAMED: Sequence[Tier] = (Tier.STANDARD, Tier.BULK)
 """Whose hours are set where no tier is named: critical messages have none unless it is named."""
@@ -68,9 +67,7 @@ async def openings(
         return {}
     by_zones: dict[tuple[ZoneInfo, ...], Opening] = {}
     found: dict[str, Opening] = {}
-    for position, number in enumerate(numbers):
-        if position % _SLICE == _SLICE - 1:
-            await asyncio.sleep(0)
+    async for number in in_turns(numbers):
         zones = (hours.zone,) if hours.zone else zones_of(number)
         if zones not in by_zones:
             by_zones[zones] = first_opening(hours, zones, window=window)

@@ -8,6 +8,7 @@ from dispatcher.domain.submission import AcceptedBatch, AcceptedMessage, Answer,
 from dispatcher.domain.tier import Tier
 from dispatcher.service.births import Circumstances, bear
 from dispatcher.service.examine import Examined, Recipient
+from dispatcher.service.turns import in_turns
 from dispatcher.store.brakes import Earlier
 from dispatcher.store.intake import NewBatch, Written
 
@@ -58,7 +59,7 @@ class Standing:
         return bool(self.joined) and not self.fresh
 
 
-def new_batch(standing: Standing, around: Circumstances) -> NewBatch:
+async def new_batch(standing: Standing, around: Circumstances) -> NewBatch:
     """Make what is to be written of an order."""
     order, submission = standing.order, standing.order.submission
     return NewBatch(
@@ -70,7 +71,7 @@ def new_batch(standing: Standing, around: Circumstances) -> NewBatch:
         window=around.window,
         text=order.examined.text,
         segments=order.examined.segments,
-        messages=[bear(recipient, order.examined, around) for recipient in standing.fresh],
+        messages=[bear(recipient, order.examined, around) async for recipient in in_turns(standing.fresh)],
         external_id=submission.external_id,
         client_id=submission.client_id,
         callback_url=submission.callback_url,

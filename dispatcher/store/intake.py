@@ -1,7 +1,7 @@
 """Writing what was accepted: batches, their messages and their first events, many in one statement."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -69,6 +69,8 @@ class Written:
     batch_id: int
     message_ids: Sequence[int]
 
+
+_PART = 500
 
 _BATCHES = text("""
 INSERT INTO batches (public_id, account_id, dialect, tier, sender_id, not_before, not_after, created_at,
@@ -140,11 +142,23 @@ async def insert(
     rows = await connection.execute(_BATCHES, _of_batches(batches) | {"now": now})
     numbers = {row.public_id: row.id for row in rows}
     new = {numbers[batch.public_id]: batch for batch in batches if batch.public_id in numbers}
-    written = await extend(connection, new, now=now)
+    written: dict[int, list[int]] = {batch_id: [] for batch_id in new}
+    for part in _parts(new):
+        for batch_id, ids in (await extend(connection, part, now=now)).items():
+            written[batch_id] += ids
     return [
         Written(numbers[b.public_id], written[numbers[b.public_id]]) if b.public_id in numbers else None
         for b in batches
     ]
+
+
+def _parts(batches: Mapping[int, NewBatch]) -> Iterator[Mapping[int, NewBatch]]:
+    """Cut large batches, so that nobody waits while one is prepared; small ones stay together."""
+    yield {batch_id: batch for batch_id, batch in batches.items() if len(batch.messages) <= _PART}
+    for batch_id, batch in batches.items():
+        if len(batch.messages) > _PART:
+            for start in range(0, len(batch.messages), _PART):
+                yield {batch_id: replace(batch, messages=batch.messages[start : start + _PART])}
 
 
 async def extend(
@@ -152,6 +166,8 @@ async def extend(
 ) -> dict[int, list[int]]:
     """Write messages of batches that are there, by the batch's number; give their numbers in order."""
     written: dict[int, list[int]] = {batch_id: [] for batch_id in batches}
+    if not batches:
+        return written
     for row in await connection.execute(_MESSAGES, _of_messages(batches) | {"now": now}):
         written[row.batch_id].append(row.id)
     return written

@@ -80,7 +80,7 @@ def _audiences() -> None:
         sa.Column("created_at", _AT, server_default=sa.text("now()"), nullable=False),
         sa.Column("ready_at", _AT),
         sa.CheckConstraint("name <> ''", name=op.f("ck_audiences_name")),
-        sa.CheckConstraint("state IN ('importing', 'ready')", name=op.f("ck_audiences_state")),
+        sa.CheckConstraint("state IN ('importing', 'ready', 'removing')", name=op.f("ck_audiences_state")),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_audiences_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audiences")),
         sa.UniqueConstraint("account_id", "name", name=op.f("uq_audiences_account_id_name")),

@@ -7,6 +7,7 @@ in. `docs/management.md` tells how to use it.
 
 from dispatcher.api.manage import (
     accounts,
+    audiences,
     batches,
     callbacks,
     credentials,
@@ -23,6 +24,7 @@ from dispatcher.api.manage.entrance import door
 
 __all__ = [
     "accounts",
+    "audiences",
     "batches",
     "callbacks",
     "credentials",

@@ -4,6 +4,7 @@ The door of the management API: operators only, asked for before anything of a r
 An operator shows a token, or the name and password of a console login.
 """
 
+import re
 from base64 import b64decode
 from collections.abc import Callable, Coroutine
 from enum import Enum
@@ -32,13 +33,14 @@ from dispatcher.service.credentials import MANAGE, Operator
 log = structlog.get_logger()
 
 PREFIX = "/manage/v1"
+_STREAMED = re.compile(r"/accounts/[^/]+/audiences\Z")
 Tags = list[str | Enum]
 
 door = Door(
     MANAGE,
     title="Management API",
     description="For operators: accounts and all that is theirs, messages, batches, callbacks and lanes.",
-    claims=(Claim(PREFIX), Claim(f"{PREFIX}/accounts", bulk=True)),
+    claims=(Claim(PREFIX), Claim(f"{PREFIX}/accounts", bulk=True, streamed=_STREAMED)),
     envelope=problem,
     media_type=PROBLEM,
     docs=PREFIX,

@@ -1,0 +1,199 @@
+"""A dry run of an import: what a file holds, and what a text to its recipients would cost."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.errors import Invalid, NotFound
+from dispatcher.domain.submission import Account
+from dispatcher.domain.template import MissingVariables, render
+from dispatcher.service import templates
+from dispatcher.service.context import Context
+from dispatcher.service.database import Runs
+from dispatcher.service.examine import measured
+from dispatcher.service.recipient_file import (
+    Candidate,
+    Part,
+    Progress,
+    RecipientFile,
+    Tell,
+    opened,
+    untold,
+    without_repeats,
+)
+from dispatcher.service.turns import in_turns
+from dispatcher.store import accounts, opt_outs, seen
+from dispatcher.store.audiences import Reject
+
+_TEXTS = 1024  # whose segments are remembered: without variables, or with few values, one is enough
+
+Rejected = Callable[[Sequence[Reject]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What would be sent, a text or the template of this id, and as whom; None is the default sender."""
+
+    text: str | None = None
+    template_id: str | None = None
+    sender: str | None = None
+
+
+@dataclass(slots=True)
+class Share:
+    """What the messages to one country come to; without a text no segments and no cost."""
+
+    messages: int = 0
+    segments: int = 0
+    cost: int = 0
+
+
+@dataclass(slots=True)
+class Estimate:
+    """
+    What is in a file: rows = valid + invalid + repeated, and of the valid ones
+
+    valid = messages + opted_out + incomplete + unsendable. `incomplete` have
+    no value for a variable of the text, and `missing` counts them by its
+    name; `unsendable` have a text that is empty or too long, or has what no
+    phone can show. `by_country` has the messages alone.
+    """
+
+    columns: Sequence[str]
+    rows: int = 0
+    valid: int = 0
+    invalid: int = 0
+    repeated: int = 0
+    opted_out: int = 0
+    incomplete: int = 0
+    unsendable: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    by_country: dict[str, Share] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Share:
+        """What all messages come to."""
+        shares = self.by_country.values()
+        return Share(
+            sum(share.messages for share in shares),
+            sum(share.segments for share in shares),
+            sum(share.cost for share in shares),
+        )
+
+    @property
+    def rejects(self) -> int:
+        """How many rows are no recipients, or could not be sent the text."""
+        return self.invalid + self.repeated + self.incomplete + self.unsendable
+
+
+async def estimate(
+    ctx: Context,
+    account: Account,
+    file: RecipientFile,
+    wording: Wording,
+    *,
+    tell: Tell = untold,
+    rejected: Rejected = lambda _: None,
+) -> Estimate:
+    """
+    Go through a file as an import would, and through what a text would become for each recipient.
+
+    `rejected` gets the rejects as they are found. Raises Invalid as an import
+    does and for both a text and a template, NotFound for an unknown template
+    or sender.
+    """
+    text = await _text(ctx, account, wording)
+    sender_id = await _sender_id(ctx, account, wording.sender)
+    async with opened(ctx, account, file) as reading, ctx.database.pinned() as run:
+        await run(seen.create)
+        found = Estimate(reading.columns)
+        judge = _Judge(ctx, found, text)
+        async for part in reading.parts():
+            fresh, repeated = await _once_each(run, part)
+            willing = await _without_opted_out(run, fresh, account, sender_id)
+            unfit = [reject async for one in in_turns(willing) if (reject := judge(one)) is not None]
+            found.rows += len(part.candidates) + len(part.rejects)
+            found.valid += len(fresh)
+            found.invalid += len(part.rejects)
+            found.repeated += len(repeated)
+            found.opted_out += len(fresh) - len(willing)
+            rejected(sorted([*part.rejects, *repeated, *unfit]))
+            tell(Progress(reading.bytes, found.rows, found.valid, found.rejects))
+    return found
+
+
+class _Judge:
+    """Counts what the text becomes for each recipient; gives a reject where it cannot be sent."""
+
+    def __init__(self, ctx: Context, found: Estimate, text: str | None) -> None:
+        self._prices = ctx.settings.price_list
+        self._found = found
+        self._text = text
+        self._measured = lru_cache(_TEXTS)(lambda text: _measured(ctx, text))
+
+    def __call__(self, one: Candidate) -> Reject | None:
+        found, country = self._found, one.number.country
+        segments = cost = 0
+        if self._text is not None:
+            try:
+                text = render(self._text, one.variables)
+            except MissingVariables as error:
+                found.incomplete += 1
+                found.missing.update(error.names)
+                return Reject(one.line, str(error), one.given)
+            segments, fault = self._measured(text)
+            if fault:
+                found.unsendable += 1
+                return Reject(one.line, fault, one.given)
+            cost = self._prices.of(country, segments)
+        share = found.by_country.setdefault(country, Share())
+        share.messages += 1
+        share.segments += segments
+        share.cost += cost
+        return None
+
+
+def _measured(ctx: Context, text: str) -> tuple[int, str]:
+    """Count the segments of a text, and say what keeps it from being sent."""
+    if not text.strip():
+        return 0, "the text is empty"
+    _, segments, faults = measured(ctx, text)
+    return segments, "; ".join(map(str, faults))
+
+
+async def _once_each(run: Runs, part: Part) -> tuple[list[Candidate], list[Reject]]:
+    numbers = [candidate.number.e164 for candidate in part.candidates]
+    earlier = await run(lambda c: seen.lines_of(c, numbers))
+    fresh, repeated = without_repeats(part.candidates, earlier)
+    lines = {candidate.number.e164: candidate.line for candidate in fresh}
+    await run(lambda c: seen.add(c, lines))
+    return fresh, repeated
+
+
+async def _without_opted_out(
+    run: Runs, candidates: Sequence[Candidate], account: Account, sender_id: int | None
+) -> list[Candidate]:
+    asked = [(account.id, sender_id, candidate.number.e164) for candidate in candidates]
+    out = {number for _, _, number in await run(lambda c: opt_outs.among(c, asked))}
+    return [candidate for candidate in candidates if candidate.number.e164 not in out]
+
+
+async def _text(ctx: Context, account: Account, wording: Wording) -> str | None:
+    if wording.template_id is None:
+        return wording.text
+    if wording.text is not None:
+        raise Invalid("give a text or a template, not both")
+    return (await templates.find(ctx, account, wording.template_id)).text
+
+
+async def _sender_id(ctx: Context, account: Account, sender: str | None) -> int | None:
+    async def work(connection: AsyncConnection) -> int | None:
+        return await accounts.find_sender(connection, account.id, None, name=sender)
+
+    found = await ctx.database.single(work)
+    if found is None and sender is not None:
+        raise NotFound(f"account {account.name!r} has no sender {sender!r}")
+    return found
