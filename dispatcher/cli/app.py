@@ -24,6 +24,7 @@ _COMMANDS = {
     "sender": "senders",
     "template": "templates",
     "optout": "opt_outs",
+    "audience": "audiences",
     "operator": "operators",
     "doctor": "doctor",
     "migrate": "processes",

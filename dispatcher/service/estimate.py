@@ -1,6 +1,5 @@
 """A dry run of an import: what a file holds, and what a text to its recipients would cost."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -41,6 +40,11 @@ class Wording:
     template_id: str | None = None
     sender: str | None = None
 
+    @property
+    def names_a_text(self) -> bool:
+        """Whether there is something to price."""
+        return self.text is not None or self.template_id is not None
+
 
 @dataclass(slots=True)
 class Share:
@@ -70,7 +74,7 @@ class Estimate:
     opted_out: int = 0
     incomplete: int = 0
     unsendable: int = 0
-    missing: Counter[str] = field(default_factory=Counter)
+    missing: dict[str, int] = field(default_factory=dict)
     by_country: dict[str, Share] = field(default_factory=dict)
 
     @property
@@ -142,7 +146,8 @@ class _Judge:
                 text = render(self._text, one.variables)
             except MissingVariables as error:
                 found.incomplete += 1
-                found.missing.update(error.names)
+                for name in error.names:
+                    found.missing[name] = found.missing.get(name, 0) + 1
                 return Reject(one.line, str(error), one.given)
             segments, fault = self._measured(text)
             if fault:

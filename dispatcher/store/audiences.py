@@ -87,9 +87,6 @@ SELECT {_COLUMNS} FROM audiences WHERE account_id = :account_id AND id > :after 
 _LOCK_IMPORTING = text(f"""
 SELECT {_COLUMNS} FROM audiences WHERE id = :id AND state = '{AudienceState.IMPORTING}' FOR UPDATE
 """)
-_HOLD_READY = text(f"""
-SELECT id FROM audiences WHERE id = :id AND state = '{AudienceState.READY}' FOR KEY SHARE
-""")
 _LINES = text("""
 SELECT number, line FROM recipients WHERE audience_id = :id AND number = ANY(CAST(:numbers AS text[]))
 """)
@@ -168,11 +165,6 @@ async def listed(connection: AsyncConnection, account_id: int, *, after: int, li
 async def lock_importing(connection: AsyncConnection, audience_id: int) -> Audience | None:
     """Lock an audience that is being imported; None means that it is not any more."""
     return _audience((await connection.execute(_LOCK_IMPORTING, {"id": audience_id})).one_or_none())
-
-
-async def hold_ready(connection: AsyncConnection, audience_id: int) -> bool:
-    """Keep an audience from being removed until the transaction ends; False means that it is not ready."""
-    return await connection.scalar(_HOLD_READY, {"id": audience_id}) is not None
 
 
 async def lines_of(

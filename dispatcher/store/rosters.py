@@ -40,7 +40,7 @@ class Recipient(NamedTuple):
 _AUDIENCE_COLUMNS = "id, public_id, name, state, columns, recipients, zones, zone_counts"
 _AUDIENCE = text(f"SELECT {_AUDIENCE_COLUMNS} FROM audiences WHERE id = :id")
 _NAMED_AUDIENCE = text(f"""
-SELECT {_AUDIENCE_COLUMNS} FROM audiences WHERE account_id = :account_id AND public_id = :public_id
+SELECT {_AUDIENCE_COLUMNS} FROM audiences WHERE account_id = :account_id AND public_id = :public_id FOR SHARE
 """)
 # Some of each group of zones, in the groups' order.
 _RECIPIENTS = text("""
@@ -62,7 +62,7 @@ async def audience(connection: AsyncConnection, audience_id: int) -> Audience:
 
 
 async def find_audience(connection: AsyncConnection, account_id: int, public_id: UUID) -> Audience | None:
-    """Find an audience of this account."""
+    """Find an audience of this account, and keep it from being removed until the transaction ends."""
     values = {"account_id": account_id, "public_id": public_id}
     row = (await connection.execute(_NAMED_AUDIENCE, values)).one_or_none()
     return None if row is None else _audience(row)

@@ -15,6 +15,7 @@ from dispatcher.service.audiences import Audience, Reject
 from dispatcher.service.recipient_file import PART_ROWS, Progress, RecipientFile
 from dispatcher.service.turns import in_turns
 from dispatcher.store import audiences as store
+from dispatcher.store import rosters
 from dispatcher.store.audiences import Recipient
 from tests.world import World
 
@@ -318,7 +319,7 @@ def test_whoever_holds_an_audience_keeps_it_from_being_removed_until_its_campaig
         removing: list[asyncio.Task[None]] = []
 
         async def campaign(connection: AsyncConnection) -> None:
-            assert await store.hold_ready(connection, made.id)
+            assert await rosters.find_audience(connection, world.caller.account.id, made.public_id)
             removing.append(
                 asyncio.create_task(audiences.remove(world.ctx, world.caller.account, "customers"))
             )
@@ -329,7 +330,6 @@ def test_whoever_holds_an_audience_keeps_it_from_being_removed_until_its_campaig
         await world.ctx.database.transact(campaign)
         with pytest.raises(Conflict, match="spring"):
             await removing[0]
-        assert not await world.ctx.database.single(lambda c: store.hold_ready(c, made.id + 1))
 
     world.run(story)
 

@@ -1,0 +1,186 @@
+"""`dispatcher audience`: lists of recipients, imported from a file."""
+
+import csv
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from dispatcher.cli.audience_display import progress, tell_audience, tell_estimate, told
+from dispatcher.cli.given import read_text
+from dispatcher.cli.options import After, AsJson, Data, Limit
+from dispatcher.cli.output import note, print_json, print_table, say
+from dispatcher.cli.session import visit_account
+from dispatcher.domain.errors import Invalid
+from dispatcher.domain.submission import Account
+from dispatcher.service import audiences
+from dispatcher.service.audiences import Audience, Reject
+from dispatcher.service.context import Context
+from dispatcher.service.estimate import Estimate, Wording, estimate
+from dispatcher.service.recipient_file import RecipientFile
+
+_CHUNK = 1 << 16  # bytes
+
+Holder = Annotated[str, typer.Option("--account", help="Whose.", show_default=False)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The audience's name or id.", show_default=False)]
+RejectsFile = Annotated[
+    Path | None,
+    typer.Option("--rejects", metavar="FILE", help="Write the lines that became no recipient, and why."),
+]
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    audience = typer.Typer(help="Lists of recipients for campaigns.", no_args_is_help=True)
+    audience.command("import")(import_file)
+    audience.command("list")(show_all)
+    audience.command("show")(show)
+    audience.command("rejects")(rejects)
+    audience.command("remove")(remove)
+    app.add_typer(audience, name="audience")
+
+
+def import_file(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A CSV whose first line names the columns.", show_default=False),
+    ],
+    account: Holder,
+    name: Annotated[str | None, typer.Option(help="What it is called; a dry run needs no name.")] = None,
+    country: Annotated[
+        str | None, typer.Option(metavar="CC", help="Whose national numbers. Default: the account's.")
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="The one with the numbers. Default: to, number, phone and the like.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Default: found out.")] = None,
+    separator: Annotated[str | None, typer.Option(help="Default: found out.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and keep nothing.")] = False,
+    text: Annotated[
+        str | None, typer.Option(help='Dry run: what would be sent; "-" reads standard input.')
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(metavar="ID", help="Dry run: the same, as a template.")
+    ] = None,
+    sender: Annotated[str | None, typer.Option(help="Dry run: as whom. Default: the default sender.")] = None,
+    rejects: RejectsFile = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Import the recipients of a file, or count with --dry-run what it holds and what it would cost."""
+    wording = Wording(None if text is None else read_text(text), template, sender)
+    if not dry_run and name is None:
+        raise Invalid("give the audience a --name, or say --dry-run")
+    if not dry_run and wording != Wording():
+        raise Invalid("--text, --template and --sender belong to a --dry-run: say it, or leave them out")
+
+    def reading(source: BinaryIO) -> RecipientFile:
+        return RecipientFile(
+            iter(lambda: source.read(_CHUNK), b""),
+            column=column,
+            encoding=encoding,
+            separator=separator,
+            country=country,
+        )
+
+    with file.open("rb") as source:
+        size = os.fstat(source.fileno()).st_size
+        if name is None or dry_run:
+            found = _estimate(data, account, reading(source), wording, size=size, rejects=rejects)
+            tell_estimate(found, priced=wording.names_a_text, rejects=rejects, as_json=as_json)
+        else:
+            made = _import(data, account, name, reading(source), size=size, rejects=rejects)
+            tell_audience(made, account=account, rejects=rejects, as_json=as_json)
+
+
+def show_all(
+    account: Holder, limit: Limit = 100, after: After = 0, as_json: AsJson = False, data: Data = None
+) -> None:
+    """List an account's audiences, the oldest first."""
+    found = visit_account(
+        data, account, lambda ctx, holder: audiences.page(ctx, holder, after=after, limit=limit)
+    )
+    if as_json:
+        print_json([told(one) for one in found])
+        return
+    rows = [(one.id, one.name, one.state, one.recipients, one.rejects, one.created_at) for one in found]
+    columns = ("id", "name", "state", "recipients", "rejects", "begun (UTC)")
+    print_table(columns, rows, numbers=("id", "recipients", "rejects"))
+    if len(found) == limit:
+        note(f"There may be more: --after {found[-1].id}")
+
+
+def show(name: Name, account: Holder, as_json: AsJson = False, data: Data = None) -> None:
+    """Show an audience: its variables, and where its recipients are."""
+    found = visit_account(data, account, lambda ctx, holder: audiences.find(ctx, holder, name))
+    tell_audience(found, account=account, rejects=None, as_json=as_json)
+
+
+def rejects(
+    name: Name,
+    account: Holder,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: standard output.")] = None,
+    data: Data = None,
+) -> None:
+    """Write the lines of the file that became no recipient, and why, as a CSV file."""
+
+    async def story(ctx: Context, holder: Account) -> None:
+        found = await audiences.find(ctx, holder, name)
+        await _write(output, audiences.rejects(ctx, found))
+
+    visit_account(data, account, story)
+
+
+def remove(name: Name, account: Holder, as_json: AsJson = False, data: Data = None) -> None:
+    """Delete an audience that no campaign has."""
+    visit_account(data, account, lambda ctx, holder: audiences.remove(ctx, holder, name))
+    if as_json:
+        print_json({"account": account, "audience": name, "removed": True})
+    else:
+        say(f"audience {name} of {account} is removed")
+
+
+def _import(
+    data: Path | None, account: str, name: str, file: RecipientFile, *, size: int, rejects: Path | None
+) -> Audience:
+    async def story(ctx: Context, holder: Account) -> Audience:
+        with progress(size) as tell:
+            made = await audiences.import_file(ctx, holder, name, file, tell=tell)
+        if rejects is not None:
+            await _write(rejects, audiences.rejects(ctx, made))
+        return made
+
+    return visit_account(data, account, story)
+
+
+def _estimate(
+    data: Path | None, account: str, file: RecipientFile, wording: Wording, *, size: int, rejects: Path | None
+) -> Estimate:
+    async def story(ctx: Context, holder: Account) -> Estimate:
+        with ExitStack() as stack:
+            write = _writer(stack, rejects) if rejects is not None else lambda _: None
+            tell = stack.enter_context(progress(size))
+            return await estimate(ctx, holder, file, wording, tell=tell, rejected=write)
+
+    return visit_account(data, account, story)
+
+
+async def _write(output: Path | None, found: AsyncIterator[Reject]) -> None:
+    with ExitStack() as stack:
+        write = _writer(stack, output)
+        async for reject in found:
+            write([reject])
+
+
+def _writer(stack: ExitStack, output: Path | None) -> Callable[[Sequence[Reject]], None]:
+    """Open the CSV file, or standard output, for as long as the stack lasts."""
+    stream = sys.stdout
+    if output is not None:
+        stream = stack.enter_context(output.open("w", encoding="utf-8", newline=""))
+    lines = csv.writer(stream, lineterminator="\r\n" if output else "\n")
+    lines.writerow(Reject._fields)
+    return lines.writerows

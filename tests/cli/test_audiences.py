@@ -1,0 +1,204 @@
+"""Audiences at the command line: imported, counted without being kept, listed, and removed."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Run, refused
+
+ADA, BOB, EVE = "+254712345678", "+254712345679", "+33612345678"
+
+
+@pytest.fixture
+def customers(tmp_path: Path) -> str:
+    """Give a file with three recipients, a number that is none, and one that comes twice."""
+    lines = ["Phone;name", f"{ADA};Ada", "0712 345 679;Bob", "twelve;Eve", f"{ADA};Ada", f"{EVE};Eve"]
+    return written(tmp_path / "customers.csv", "\r\n".join(lines))
+
+
+def written(file: Path, text: str) -> str:
+    file.write_text(text, encoding="utf-8", newline="")
+    return str(file)
+
+
+def imported(shop: Run, file: str, *options: str, name: str = "customers") -> None:
+    assert shop("audience", "import", file, "--account", "shop", "--name", name, *options).code == 0
+
+
+def names(shop: Run) -> list[str]:
+    return [one["name"] for one in shop("audience", "list", "--account", "shop", "--json").json]
+
+
+def read(file: Path | str) -> list[list[str]]:
+    with Path(file).open(encoding="utf-8", newline="") as source:
+        return list(csv.reader(source))
+
+
+def test_an_import_with_rejects_is_done_and_says_where_they_are(shop: Run, customers: str) -> None:
+    done = shop("audience", "import", customers, "--account", "shop", "--name", "customers")
+    assert done.code == 0
+    first, *table, variables = done.out.splitlines()
+    assert first.startswith("audience customers of shop is ready, id ")
+    assert [line.split() for line in table] == [
+        ["count"],
+        ["rows", "5"],
+        ["recipients", "3"],
+        ["rejects", "2"],
+        ["in", "Africa/Nairobi", "2"],
+        ["in", "Europe/Paris", "1"],
+    ]
+    assert variables == "variables: name"
+    assert done.err == (
+        "2 lines became no recipient: `dispatcher audience rejects customers --account shop` writes them\n"
+    )
+
+
+def test_rejects_are_written_to_a_file_or_to_standard_output(
+    shop: Run, customers: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "rejects.csv"
+    done = shop(
+        "audience", "import", customers, "--account", "shop", "--name", "customers", "--rejects", str(file)
+    )
+    assert done.err == f"2 lines became no recipient: they are in {file}\n"
+    header, first, second = read(file)
+    assert header == ["line", "reason", "raw"]
+    assert (first[0], first[2]) == ("4", "twelve")
+    assert second == ["5", "same number as line 2", ADA]
+    printed = shop("audience", "rejects", "customers", "--account", "shop").out
+    assert list(csv.reader(printed.splitlines())) == read(file)
+    again = tmp_path / "again.csv"
+    assert shop("audience", "rejects", "customers", "--account", "shop", "--output", str(again)).out == ""
+    assert again.read_bytes() == file.read_bytes()
+
+
+def test_programs_are_told_the_same_in_json(shop: Run, customers: str) -> None:
+    made = shop("audience", "import", customers, "--account", "shop", "--name", "customers", "--json").json
+    assert (made["rows"], made["recipients"], made["rejects"]) == (5, 3, 2)
+    assert made["zones"] == {"Africa/Nairobi": 2, "Europe/Paris": 1}
+    assert shop("audience", "show", made["id"], "--account", "shop", "--json").json == made
+    assert shop("audience", "list", "--account", "shop", "--json").json == [made]
+
+
+def test_how_to_read_the_file_can_be_said(shop: Run, tmp_path: Path) -> None:
+    file = tmp_path / "french.csv"
+    file.write_bytes("tel|prénom, nom\n06 12 34 56 78|Zoë\n".encode("cp1252"))
+    options = ["--country", "FR", "--column", "tel", "--encoding", "cp1252", "--separator", "|"]
+    imported(shop, str(file), *options)
+    [one] = shop("audience", "list", "--account", "shop", "--json").json
+    assert (one["columns"], one["recipients"]) == (["prénom, nom"], 1)
+
+
+def test_a_dry_run_counts_by_country_and_keeps_nothing(shop: Run, customers: str) -> None:
+    shop("optout", "add", "shop", BOB)
+    done = shop(
+        "audience",
+        "import",
+        customers,
+        "--account",
+        "shop",
+        "--dry-run",
+        "--text",
+        "Dear {{name}}" + "x" * 155,
+    )
+    assert (done.code, names(shop)) == (0, [])
+    assert [line.split() for line in done.out.splitlines()] == [
+        ["count"],
+        ["rows", "5"],
+        ["valid", "3"],
+        ["invalid", "1"],
+        ["repeated", "1"],
+        ["opted", "out", "1"],
+        ["incomplete", "0"],
+        ["unsendable", "0"],
+        ["country", "messages", "segments", "cost"],
+        ["FR", "1", "2", "2"],
+        ["KE", "1", "2", "2"],
+        ["all", "2", "4", "4"],
+    ]
+    assert done.err == "2 lines would get no message: --rejects FILE writes them down\n"
+
+
+def test_a_dry_run_without_a_text_tells_no_price(shop: Run, customers: str) -> None:
+    done = shop("audience", "import", customers, "--account", "shop", "--dry-run")
+    assert done.out.splitlines()[-4].split() == ["country", "messages"]
+    assert done.out.splitlines()[-1].split() == ["all", "3"]
+
+
+def test_a_dry_run_names_the_variables_that_the_file_lacks(shop: Run, customers: str, tmp_path: Path) -> None:
+    kept = shop("template", "add", "shop", "owed", "{{name}} owes {{sum}}", "--json").json["id"]
+    file = tmp_path / "rejects.csv"
+    done = shop(
+        "audience",
+        "import",
+        customers,
+        "--account",
+        "shop",
+        "--dry-run",
+        "--template",
+        kept,
+        "--rejects",
+        str(file),
+    )
+    assert done.err.splitlines() == [
+        "3 recipients have no value for sum; the file has: name",
+        f"5 lines would get no message: they are in {file}",
+    ]
+    assert [line[0] for line in read(file)] == ["line", "2", "3", "4", "5", "6"]
+    assert read(file)[1] == ["2", "no value for sum", ADA]
+    counted = shop(
+        "audience", "import", customers, "--account", "shop", "--dry-run", "--template", kept, "--json"
+    ).json
+    assert (counted["incomplete"], counted["missing"]) == (3, {"sum": 3})
+    assert counted["total"] == {"messages": 0, "segments": 0, "cost": 0}
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        ([], 2, "--name"),
+        (["--name", "a/b"], 2, "no slash"),
+        (["--name", "x", "--text", "Hello"], 2, "--dry-run"),
+        (["--name", "x", "--column", "mobile"], 2, 'no column is named "mobile"'),
+        (["--name", "x", "--country", "kenya"], 2, "'kenya' is no country"),
+        (["--name", "x", "--encoding", "klingon"], 2, "klingon"),
+        (["--name", "taken"], 1, "'taken' already"),
+        (["--dry-run", "--template", "none"], 1, "no template 'none'"),
+        (["--dry-run", "--sender", "NOBODY"], 1, "no sender 'NOBODY'"),
+    ],
+)
+def test_an_import_that_cannot_begin_changes_nothing(
+    shop: Run, customers: str, options: list[str], code: int, words: str
+) -> None:
+    imported(shop, customers, name="taken")
+    refused(shop("audience", "import", customers, "--account", "shop", *options), code, words)
+    assert names(shop) == ["taken"]
+
+
+def test_a_file_that_is_not_there_is_told(shop: Run) -> None:
+    done = shop("audience", "import", "missing.csv", "--account", "shop", "--name", "x")
+    refused(done, 1, "missing.csv: No such file or directory")
+
+
+def test_a_file_without_any_recipient_blocks_no_name(shop: Run, customers: str, tmp_path: Path) -> None:
+    bad = written(tmp_path / "bad.csv", "to\ntwelve\n")
+    done = shop("audience", "import", bad, "--account", "shop", "--name", "customers")
+    refused(done, 2, "no recipient; line 2")
+    [one] = shop("audience", "list", "--account", "shop", "--json").json
+    assert (one["state"], one["rejects"]) == ("importing", 1)
+    imported(shop, customers)
+
+
+def test_audiences_are_listed_page_by_page_and_removed(shop: Run, customers: str) -> None:
+    for name in ("a", "b", "c"):
+        imported(shop, customers, name=name)
+    page = shop("audience", "list", "--account", "shop", "--limit", "2")
+    header, first, _ = page.out.splitlines()
+    assert header.split() == ["id", "name", "state", "recipients", "rejects", "begun", "(UTC)"]
+    assert first.split()[1:5] == ["a", "ready", "3", "2"]
+    assert page.err == f"There may be more: --after {page.out.splitlines()[-1].split()[0]}\n"
+    done = shop("audience", "remove", "b", "--account", "shop")
+    assert done.out == "audience b of shop is removed\n"
+    assert names(shop) == ["a", "c"]
+    refused(shop("audience", "remove", "b", "--account", "shop"), 1, "no audience 'b'")
