@@ -168,7 +168,7 @@ class Door:
         return ", ".join(sorted(methods))
 
 
-def problem(failure: Failure) -> object:
+def problem(failure: Failure) -> dict[str, object]:
     """Give RFC 9457 problem details: the envelope of what is no dialect."""
     return {
         "type": "about:blank",

@@ -23,6 +23,7 @@ _COMMANDS = {
     "key": "keys",
     "sender": "senders",
     "template": "templates",
+    "campaign": "campaigns",
     "optout": "opt_outs",
     "audience": "audiences",
     "operator": "operators",

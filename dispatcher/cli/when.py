@@ -1,7 +1,7 @@
 """Times as people type them: "+90s", "2026-12-24 18:30", "2026-12-24T18:30:00+01:00"."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from dispatcher.domain.errors import Invalid
@@ -10,6 +10,24 @@ from dispatcher.domain.local_time import first_instant
 _FROM_NOW = re.compile(r"\+(\d{1,9})(s|m|h|d)")
 _SHIFT = re.compile(r"([+-])(\d{1,9})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+_LENGTH = re.compile(r"(\d{1,6})(s|m|h|d)")
+
+
+def read_length(text: str, *, option: str) -> timedelta:
+    """Read how long something takes: "90s", "3h". Raises Invalid, which names the option it came from."""
+    fitting = _LENGTH.fullmatch(text)
+    if fitting is None:
+        raise Invalid(f'{option} {text!r} is no length of time: give "90s", "30m", "3h" or "2d"')
+    return timedelta(seconds=int(fitting[1]) * _SECONDS[fitting[2]])
+
+
+def read_day(text: str, *, option: str) -> date:
+    """Read a day: "2026-12-24". Raises Invalid, which names the option it came from."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid(f'{option} {text!r} is no day: give one like "2026-12-24"') from None
 
 
 def read_time(text: str, *, now: datetime, timezone: str, option: str) -> datetime:

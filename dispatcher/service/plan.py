@@ -33,6 +33,7 @@ LONGEST = timedelta(days=366)
 
 _LONGEST_NAME = 100
 _MOST = 2**63 - 1
+_FASTEST = 1_000_000  # recipients a second
 
 T = TypeVar("T")
 
@@ -201,6 +202,9 @@ def _pacing(plan: Plan, faults: _Faults) -> Pacing:
         return faults.of("spread", lambda: Spread(plan.spread or timedelta()))
     elif plan.per_second is not None:
         rate = round(plan.per_second, 3)
+        if rate > _FASTEST:
+            faults.add("per_second", f"is at most {_FASTEST:,}; leave it out for all at once")
+            return None
         return faults.of("per_second", lambda: Rate(rate))
     return None
 

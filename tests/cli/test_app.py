@@ -5,8 +5,8 @@ import pytest
 from tests.cli.command import Run, refused
 
 _COMMANDS = (
-    "up", "demo", "send", "message", "lanes", "account", "key", "sender", "template", "optout", "operator",
-    "doctor", "migrate", "api", "worker", "beat", "flower", "sandbox",
+    "up", "demo", "send", "message", "lanes", "account", "key", "sender", "template", "campaign", "optout",
+    "operator", "doctor", "migrate", "api", "worker", "beat", "flower", "sandbox",
 )  # fmt: skip
 
 

@@ -21,9 +21,11 @@ from starlette.types import Message
 from dispatcher.api.admission import by_address, guarded
 from dispatcher.api.body import read_object
 from dispatcher.api.door import PROBLEM, Claim, Door, problem
+from dispatcher.api.failure import Failure
 from dispatcher.api.manage.fields import Plain
 from dispatcher.api.manage.words import wording
 from dispatcher.api.runtime import Ctx, runtime
+from dispatcher.domain.campaign import InvalidPlan
 from dispatcher.domain.errors import NotAuthenticated, RateLimited
 from dispatcher.domain.submission import Account
 from dispatcher.service import accounts, credentials
@@ -36,12 +38,21 @@ PREFIX = "/manage/v1"
 _STREAMED = re.compile(r"/accounts/[^/]+/audiences\Z")
 Tags = list[str | Enum]
 
+
+def _envelope(failure: Failure) -> object:
+    """Give a problem; that of a campaign's plan names each field that is wrong."""
+    if not isinstance(failure.error, InvalidPlan):
+        return problem(failure)
+    faults = [{"field": fault.field, "detail": fault.sentence} for fault in failure.error.faults]
+    return {**problem(failure), "faults": faults}
+
+
 door = Door(
     MANAGE,
     title="Management API",
     description="For operators: accounts and all that is theirs, messages, batches, callbacks and lanes.",
     claims=(Claim(PREFIX), Claim(f"{PREFIX}/accounts", bulk=True, streamed=_STREAMED)),
-    envelope=problem,
+    envelope=_envelope,
     media_type=PROBLEM,
     docs=PREFIX,
     challenge='Bearer realm="manage", Basic realm="manage"',
@@ -55,6 +66,14 @@ _PROBLEM = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
+        "faults": {  # of a campaign's plan
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+                "required": ["field", "detail"],
+            },
+        },
     },
     "required": ["type", "title", "status", "detail"],
 }

@@ -1,0 +1,230 @@
+"""What campaigns look like in bodies and answers."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt
+
+from dispatcher.api.manage.fields import Given, Plain, Shown, Time, word
+from dispatcher.domain.campaign import CampaignState, RunState
+from dispatcher.domain.pacing import Rate, Spread
+from dispatcher.domain.tier import Tier
+from dispatcher.service.campaigns import Campaign
+from dispatcher.service.drafts import Names
+from dispatcher.service.plan import LONGEST
+from dispatcher.service.progress import RunReport
+
+NAMES = {"audience_id": "audience", "validity": "validity_seconds", "spread": "spread_seconds"}
+"""What fields of a plan are called here, where that is not their name."""
+
+Seconds = Annotated[StrictInt, Field(ge=1, le=int(LONGEST.total_seconds()))]
+
+
+class _PlanGiven(Given):
+    """
+    What a campaign is to be.
+
+    Either a `text`, with `{{name}}` where a column of the audience goes, or a
+    template. It runs once, `at` a time, or by `cron` on the wall of `timezone`
+    from `first_day` to `last_day`. A run goes out at once, or spread over a
+    time, or at so many a second, in allowed `hours`. `max_cost` is for each
+    run.
+    """
+
+    text: Plain | None = None
+    template_id: Plain | None = None
+    sender: Plain | None = Field(None, description="Its name; null: the account's default one.")
+    tier: Tier = Tier.BULK
+    validity_seconds: Seconds | None = Field(None, description="How long each message is good for.")
+    timezone: Plain | None = Field(None, description="Null: the account's.")
+    at: Time | None = None
+    cron: Plain | None = Field(None, description="minute hour day month weekday")
+    first_day: date | None = None
+    last_day: date | None = None
+    spread_seconds: Seconds | None = None
+    per_second: StrictFloat | StrictInt | None = None
+    hours: dict[str, Any] | None = None
+    max_cost: StrictInt | None = None
+    callback_url: Plain | None = None
+
+    def fields(self) -> dict[str, object]:
+        """Give what was given, by the names of the fields of Plan."""
+        fields = {name: getattr(self, name) for name in self.model_fields_set if name in _FIELDS}
+        for name, given in NAMES.items():
+            if given in fields:
+                fields[name] = fields.pop(given)
+        for name in ("validity", "spread"):
+            if fields.get(name) is not None:
+                fields[name] = timedelta(seconds=fields[name])
+        if "text" in fields:
+            fields["text"] = fields["text"] or ""
+        return fields
+
+
+class CampaignGiven(_PlanGiven):
+    """A new campaign. With `start` it is started as well."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "weekly",
+                    "audience": "customers",
+                    "text": "Hi {{name}}, this week: bread",
+                    "cron": "0 9 * * mon",
+                    "timezone": "Europe/Paris",
+                    "spread_seconds": 10800,
+                    "hours": {"mon-sat": ["08:00-20:00"]},
+                    "max_cost": 20000,
+                    "start": True,
+                },
+                {"name": "once", "audience": "customers", "text": "We moved", "at": "2026-12-01T10:00:00Z"},
+            ]
+        }
+    )
+
+    name: Plain
+    audience: Plain = Field(description="Its name or its id.")
+    start: StrictBool = False
+
+
+class CampaignChange(_PlanGiven):
+    """
+    What is to be other in a draft: left out stays, null lifts.
+
+    What is given takes the place of what it cannot be together with: `cron`
+    that of `at`, a text that of a template.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"at": "2026-12-02T10:00:00Z"}, {"max_cost": None}]}
+    )
+
+    name: Plain = ""
+    audience: Plain = ""
+
+
+_FIELDS = frozenset(CampaignChange.model_fields)
+
+
+class CampaignShown(Shown):
+    """A campaign. `next_due` null: it has no run to come. `reason` says why it was paused by itself."""
+
+    id: UUID
+    name: str
+    state: CampaignState
+    reason: str
+    audience: str
+    recipients: int
+    text: str
+    template_id: str | None
+    sender: str
+    tier: Tier
+    validity_seconds: int
+    timezone: str
+    at: datetime | None
+    cron: str | None
+    first_day: date | None
+    last_day: date | None
+    spread_seconds: float | None
+    per_second: float | None
+    hours: dict[str, Any] | None
+    max_cost: int | None
+    callback_url: str | None
+    next_due: datetime | None
+    paused_at: datetime | None
+    created_at: datetime
+
+
+class RunShown(Shown):
+    """
+    One time a campaign goes out.
+
+    Of its `recipients` so many are `done`: they became messages to be sent, or
+    were left out. `released_at` is when the last one is released, `through_at`
+    when the last is out, null where nobody can tell; `limit` says why.
+    """
+
+    due_at: datetime
+    starts_at: datetime
+    state: RunState
+    reason: str
+    recipients: int
+    done: int
+    messages: int
+    left_out: int
+    statuses: dict[str, int]
+    cost: int
+    released_at: datetime | None
+    through_at: datetime | None
+    limit: str
+    batch_id: UUID | None
+    finished_at: datetime | None
+
+
+class ReportShown(CampaignShown):
+    """A campaign with its latest runs, the last one first."""
+
+    runs: list[RunShown]
+
+
+class EndedShown(CampaignShown):
+    """A cancelled campaign; how many of its messages were taken back, and how many are out or going out."""
+
+    withdrawn: int
+    out: int
+
+
+def told(campaign: Campaign, names: Mapping[int, Names]) -> dict[str, Any]:
+    """Give the fields of CampaignShown."""
+    terms, pacing, known = campaign.terms, campaign.terms.pacing, names[campaign.id]
+    return {
+        "id": campaign.public_id,
+        "name": terms.name,
+        "state": campaign.state,
+        "reason": campaign.reason,
+        "audience": known.audience,
+        "recipients": known.recipients,
+        "text": terms.text,
+        "template_id": known.template_id,
+        "sender": known.sender,
+        "tier": terms.tier,
+        "validity_seconds": int(terms.lasts.total_seconds()),
+        "timezone": terms.timezone,
+        "at": terms.first_at,
+        "cron": terms.cron,
+        "first_day": terms.first_day,
+        "last_day": terms.last_day,
+        "spread_seconds": pacing.over.total_seconds() if isinstance(pacing, Spread) else None,
+        "per_second": pacing.per_second if isinstance(pacing, Rate) else None,
+        "hours": None if terms.hours is None else terms.hours.as_dict(),
+        "max_cost": terms.max_cost,
+        "callback_url": terms.callback_url,
+        "next_due": campaign.next_due,
+        "paused_at": campaign.paused_at,
+        "created_at": campaign.created_at,
+    }
+
+
+def shown_run(found: RunReport) -> RunShown:
+    """Show a run."""
+    run, forecast = found.run, found.forecast
+    return RunShown(
+        due_at=run.due_at,
+        starts_at=run.starts_at,
+        state=run.state,
+        reason=run.reason,
+        recipients=run.total,
+        done=run.position,
+        messages=run.messages,
+        left_out=run.left_out,
+        statuses={word(status): count for status, count in sorted(found.statuses.items())},
+        cost=found.cost,
+        released_at=forecast.released if forecast else None,
+        through_at=forecast.through if forecast else None,
+        limit=found.limit,
+        batch_id=run.batch_public_id,
+        finished_at=run.finished_at,
+    )
