@@ -7,10 +7,13 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dispatcher.domain.campaign import CampaignState, InvalidPlan, RunState
 from dispatcher.domain.errors import (
+    Conflict,
     Invalid,
     InvalidSubmission,
     Misconfigured,
@@ -21,6 +24,7 @@ from dispatcher.domain.errors import (
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.producer import Dispatcher
+from dispatcher.service.launch import launch
 from dispatcher.settings import Settings
 from tests.world import NUMBER, World
 
@@ -179,6 +183,100 @@ def test_without_providers_it_refuses_because_nothing_would_have_a_route(
     monkeypatch.delenv("DISPATCHER_PROVIDERS")
     with pytest.raises(Misconfigured, match="DISPATCHER_PROVIDERS is empty"):
         Dispatcher.from_env(account="shop")
+
+
+def work(world: World) -> None:
+    """Do what the system worker, the clock and a bulk worker do until nothing is left to do."""
+
+    async def story() -> None:
+        world.time.at = datetime.now(UTC)
+        while await launch(world.ctx):
+            while await world.clock.release() + await world.clock.fill() or world.lanes.published:
+                await world.deliver()
+        await launch(world.ctx)
+
+    world.tell(story)
+
+
+ROWS = [{"to": NUMBER, "name": "Ada"}, {"to": "0712345679", "name": "Bob"}, {"to": "twelve", "name": "Eve"}]
+
+
+def test_a_campaign_of_rows_sends_each_his_own_text(sms: Dispatcher, shop: World) -> None:
+    campaign = sms.campaign("spring", audience=iter(ROWS), text="Hi {{name}}")
+    assert campaign.progress().campaign is CampaignState.DRAFT
+    campaign.start()
+    work(shop)
+    assert {out.to: out.text for out in shop.sim.seen} == {NUMBER: "Hi Ada", "+254712345679": "Hi Bob"}
+    found = campaign.progress()
+    assert (found.campaign, found.run) == (CampaignState.FINISHED, RunState.FINISHED)
+    assert (found.recipients, found.done, found.cost) == (2, 2, 2)
+    assert found.statuses == {Status.SENT: 2}
+
+
+def test_an_audience_that_is_there_is_sent_to_again(sms: Dispatcher, shop: World) -> None:
+    sms.campaign("spring", audience=ROWS, text="Hello")
+    sms.campaign("summer", audience="spring", text="Hello again").start()
+    work(shop)
+    assert [out.text for out in shop.sim.seen] == ["Hello again"] * 2
+
+
+def test_waiting_for_a_campaign_ends_with_its_run(sms: Dispatcher, shop: World) -> None:
+    campaign = sms.campaign("spring", audience=ROWS, text="Hello")
+    campaign.start()
+    workers = threading.Timer(0.3, work, [shop])
+    workers.start()
+    assert campaign.wait(timedelta(seconds=30)).run is RunState.FINISHED
+    workers.join()
+
+
+def test_waiting_for_a_campaign_ends_with_the_patience_too(sms: Dispatcher) -> None:
+    campaign = sms.campaign("spring", audience=ROWS, text="Hello", at=datetime.now(UTC) + timedelta(hours=1))
+    with pytest.raises(Conflict, match="is a draft: start it first"):
+        campaign.wait(timedelta(seconds=30))
+    campaign.start()
+    with pytest.raises(TimeoutError):
+        campaign.wait(timedelta(milliseconds=10))
+
+
+def test_a_campaign_is_paused_resumed_and_cancelled(sms: Dispatcher, shop: World) -> None:
+    campaign = sms.campaign("spring", audience=ROWS, text="Hello", spread=timedelta(minutes=1))
+    campaign.start()
+    work(shop)
+    campaign.pause()
+    assert campaign.progress().campaign is CampaignState.PAUSED
+    campaign.resume()
+    assert campaign.cancel() == 1
+    assert campaign.progress().statuses == {Status.SENT: 1, Status.WITHDRAWN: 1}
+
+
+@pytest.mark.parametrize(
+    ("rows", "more", "error", "words"),
+    [
+        (ROWS, {"text": "Hi {{nick}}"}, InvalidPlan, "names nick, which the audience has no column for"),
+        (ROWS, {"text": " ", "max_cost": 0}, InvalidPlan, "text: a campaign needs a text"),
+        (
+            [{"to": NUMBER}, {"to": NUMBER, "name": "Bob"}],
+            {},
+            Invalid,
+            "row 2 has to, name, and the first has to",
+        ),
+        ([{"phone": NUMBER}], {}, Invalid, "no column"),
+        ([], {}, Invalid, "empty"),
+    ],
+)
+def test_a_campaign_that_is_refused_leaves_no_audience_behind(
+    sms: Dispatcher, rows: list[dict[str, str]], more: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        sms.campaign("spring", audience=rows, **{"text": "Hello", **more})
+    sms.campaign("spring", audience=ROWS, text="Hello")
+
+
+def test_rows_are_read_as_they_come(sms: Dispatcher) -> None:
+    rows = ({"to": f"+2547{place:08}", "note": "x" * 50} for place in range(5_000))
+    campaign = sms.campaign("many", audience=rows, text="{{note}}")
+    campaign.start()
+    assert campaign.progress().campaign is CampaignState.ACTIVE
 
 
 _FORK = """

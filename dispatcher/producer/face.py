@@ -1,36 +1,24 @@
-"""
-Enqueue from Python, without HTTP: a plain, blocking face over the same use cases.
+"""Enqueue from Python: messages and campaigns of one account."""
 
-Behind it one thread runs an event loop with the database pool. It is made at
-the first call of each process, so a `Dispatcher` made before a fork
-(gunicorn's preload, Celery's prefork) serves in every child.
-"""
-
-import asyncio
 import os
 import threading
 import weakref
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import Future, wait
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
-from dispatcher.bootstrap import open_context
-from dispatcher.domain.errors import Fault, FaultKind, Invalid, InvalidSubmission, Misconfigured
+from dispatcher.domain.campaign import Plan
+from dispatcher.domain.errors import Invalid, Misconfigured
 from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.status import Status
-from dispatcher.domain.submission import AcceptedBatch, Caller, Submission
+from dispatcher.domain.submission import AcceptedBatch, Submission
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, report, withdraw
-from dispatcher.service.context import Context
-from dispatcher.service.health import require_migrated
+from dispatcher.producer.campaign import Campaign, create
+from dispatcher.producer.engine import Engine
+from dispatcher.service import report, withdraw
 from dispatcher.service.submit import submit
 from dispatcher.settings import Settings, load_settings
-
-T = TypeVar("T")
-
-DIALECT = "python"
 
 
 class Dispatcher:
@@ -51,7 +39,7 @@ class Dispatcher:
         self._settings = settings
         self._account = account
         self._lock = threading.Lock()
-        self._engine: _Engine | None = None
+        self._engine: Engine | None = None
         self._closed = False
         _living.add(self)
 
@@ -102,6 +90,59 @@ class Dispatcher:
 
         return engine.run(work())
 
+    def campaign(
+        self,
+        name: str,
+        *,
+        audience: str | Iterable[Mapping[str, object]],
+        text: str = "",
+        template_id: str | None = None,
+        sender: str | None = None,
+        tier: Tier | str = Tier.BULK,
+        at: datetime | None = None,
+        cron: str | None = None,
+        timezone: str | None = None,
+        first_day: date | None = None,
+        last_day: date | None = None,
+        spread: timedelta | None = None,
+        per_second: float | None = None,
+        hours: Mapping[str, object] | None = None,
+        validity: timedelta | None = None,
+        max_cost: int | None = None,
+        callback_url: str | None = None,
+    ) -> Campaign:
+        """
+        Plan a campaign; it is a draft until `start()`.
+
+        `audience` is the name of one that is there, or rows such as
+        `{"to": number, "name": "Jane"}`, which become an audience of the
+        campaign's name; they are gone through once, in another thread.
+        Without `at` and `cron` it runs when it is started. Raises InvalidPlan
+        with all faults, AlreadyExists, Invalid; then nothing is kept.
+        """
+        engine = self._running()
+        plan = Plan(
+            name=name,
+            audience_id=audience if isinstance(audience, str) else "",
+            text=text,
+            template_id=template_id,
+            sender=sender,
+            tier=_tier(tier),
+            validity=validity,
+            timezone=timezone,
+            at=engine.ctx.now() if at is None and cron is None else at,
+            cron=cron,
+            first_day=first_day,
+            last_day=last_day,
+            spread=spread,
+            per_second=per_second,
+            hours=hours,
+            max_cost=max_cost,
+            callback_url=callback_url,
+        )
+        made = engine.run(create(engine, plan, None if isinstance(audience, str) else audience))
+        return Campaign(self._running, str(made.public_id), made.terms.name)
+
     def status(self, message_id: int) -> Status:
         """Tell where a message is. Raises NotFound, also for one that was cancelled here."""
         engine = self._running()
@@ -135,12 +176,12 @@ class Dispatcher:
     ) -> None:
         self.close()
 
-    def _running(self) -> "_Engine":
+    def _running(self) -> Engine:
         with self._lock:
             if self._closed:
                 raise RuntimeError("this Dispatcher is closed")
             if self._engine is None:
-                self._engine = _Engine.start(self._settings, self._account)
+                self._engine = Engine.start(self._settings, self._account)
             return self._engine
 
     def _forget(self) -> None:
@@ -148,69 +189,6 @@ class Dispatcher:
         if self._engine is not None:
             _of_the_parent.append(self._engine)
         self._engine, self._lock = None, threading.Lock()
-
-
-class _Engine:
-    """One thread with a loop, and in it what the use cases need."""
-
-    def __init__(self, settings: Settings, account: str) -> None:
-        self._settings = settings
-        self._account = account
-        self._calls: set[Future[Any]] = set()
-        self._opened: Future[None] = Future()
-        self._thread = threading.Thread(target=self._serve, name="sms-dispatcher", daemon=True)
-        self._loop: asyncio.AbstractEventLoop
-        self._stopping: asyncio.Event
-        self.ctx: Context
-        self.caller: Caller
-
-    @classmethod
-    def start(cls, settings: Settings, account: str) -> "_Engine":
-        """Start, and wait until all is open. Raises Misconfigured, NotFound, Unavailable."""
-        engine = cls(settings, account)
-        engine._thread.start()
-        engine._opened.result()
-        return engine
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run this in the loop, and wait for it."""
-        call = asyncio.run_coroutine_threadsafe(work, self._loop)
-        self._calls.add(call)
-        try:
-            return call.result()
-        finally:
-            self._calls.discard(call)
-
-    def stop(self) -> None:
-        """Let the calls under way end, then close everything."""
-        wait(list(self._calls))
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
-
-    async def sender_id(self, sender: str | int | None) -> int | None:
-        """Find a sender ID by its name; a number is taken as it is, and judged with the rest."""
-        if not isinstance(sender, str):
-            return sender
-        for known in await accounts.senders(self.ctx, self.caller.account):
-            if known.name == sender and known.disabled_at is None:
-                return known.id
-        raise InvalidSubmission([Fault("sender_id", FaultKind.UNKNOWN_SENDER, sender)])
-
-    def _serve(self) -> None:
-        try:
-            asyncio.run(self._live())
-        except BaseException as error:
-            if self._opened.done():
-                raise
-            self._opened.set_exception(error)
-
-    async def _live(self) -> None:
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        async with open_context(self._settings, name="producer") as self.ctx:
-            await require_migrated(self.ctx)
-            self.caller = Caller(await accounts.find(self.ctx, self._account), DIALECT)
-            self._opened.set_result(None)
-            await self._stopping.wait()
 
 
 def _tier(name: Tier | str) -> Tier:
@@ -221,7 +199,7 @@ def _tier(name: Tier | str) -> Tier:
 
 
 _living: "weakref.WeakSet[Dispatcher]" = weakref.WeakSet()
-_of_the_parent: list[_Engine] = []
+_of_the_parent: list[Engine] = []
 """Kept for ever in a child: collecting it would close what the parent still uses."""
 
 

@@ -1,0 +1,152 @@
+"""A campaign in the hand of a Python program."""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from dispatcher.domain.campaign import CampaignState, Plan, RunState
+from dispatcher.domain.errors import Invalid
+from dispatcher.domain.status import Status
+from dispatcher.domain.submission import Account
+from dispatcher.producer.engine import Engine
+from dispatcher.service import campaigns, drafts
+from dispatcher.service.context import Context
+from dispatcher.service.follow import follow
+from dispatcher.service.progress import Report
+from dispatcher.service.recipient_file import RecipientFile
+
+T = TypeVar("T")
+
+Rows = Iterable[Mapping[str, object]]
+
+_COLUMN = "to"
+_CHUNK = 1 << 16  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """
+    How far a campaign's latest run is; without a run yet its numbers are 0.
+
+    Of `recipients` so many are `done`: they became a message to be sent or
+    were left out. `through` is when the last message will be out; None where
+    that is over or nobody can tell, and `limit` says what it depends on.
+    """
+
+    campaign: CampaignState
+    reason: str
+    next_due: datetime | None
+    run: RunState | None
+    recipients: int
+    done: int
+    statuses: Mapping[Status, int]
+    cost: int
+    through: datetime | None
+    limit: str
+
+
+class Campaign:
+    """One campaign. Every call raises Conflict where the campaign's state does not allow it."""
+
+    def __init__(self, running: Callable[[], Engine], public_id: str, name: str) -> None:
+        self.id = public_id
+        self.name = name
+        self._running = running
+
+    def start(self) -> None:
+        """Let the draft run, at its time."""
+        self._move(campaigns.start)
+
+    def pause(self) -> None:
+        """Stop it where it is, within a second or two; nothing of it expires meanwhile."""
+        self._move(campaigns.pause)
+
+    def resume(self) -> None:
+        """Let it go on; what is still to go out moves by as long as the pause was."""
+        self._move(campaigns.resume)
+
+    def cancel(self) -> int:
+        """End it for good; give how many messages were taken back, with their credits."""
+        return self._move(campaigns.cancel).withdrawn
+
+    def progress(self) -> Progress:
+        """Tell how far it is."""
+        engine = self._running()
+        return _progress(engine.run(campaigns.show(engine.ctx, engine.account, self.id, limit=1)))
+
+    def wait(self, timeout: timedelta) -> Progress:
+        """
+        Wait until its run is over, the next one if none is open, and tell how that ended.
+
+        Raises TimeoutError, and Conflict for a draft. Receipts may come later.
+        """
+        engine = self._running()
+        reports = follow(engine.ctx, engine.account, self.id)
+        return _progress(engine.run(asyncio.wait_for(_last(reports), timeout.total_seconds())))
+
+    def _move(self, use_case: Callable[[Context, Account, str], Coroutine[Any, Any, T]]) -> T:
+        engine = self._running()
+        return engine.run(use_case(engine.ctx, engine.account, self.id))
+
+
+async def create(engine: Engine, plan: Plan, rows: Rows | None) -> campaigns.Campaign:
+    """Plan a campaign, with these rows as its audience unless the plan names one."""
+    if rows is None:
+        return await drafts.create(engine.ctx, engine.account, plan)
+    file = RecipientFile(_lines(rows), column=_COLUMN, encoding="utf-8", separator=",")
+    return await drafts.create_with_file(engine.ctx, engine.account, plan, file, audience=plan.name)
+
+
+async def _last(reports: AsyncIterator[Report]) -> Report:
+    async for report in reports:
+        last = report
+    return last
+
+
+def _progress(report: Report) -> Progress:
+    campaign = report.campaign
+    latest = report.runs[0] if report.runs else None
+    run = latest.run if latest else None
+    return Progress(
+        campaign=campaign.state,
+        reason=campaign.reason or (run.reason if run else ""),
+        next_due=campaign.next_due,
+        run=run.state if run else None,
+        recipients=run.total if run else 0,
+        done=run.position if run else 0,
+        statuses=latest.statuses if latest else {},
+        cost=latest.cost if latest else 0,
+        through=latest.forecast.through if latest and latest.forecast else None,
+        limit=latest.limit if latest else "",
+    )
+
+
+def _lines(rows: Rows) -> Iterator[bytes]:
+    """Write rows as a CSV file, bit by bit. Raises Invalid for one whose keys are not those of the first."""
+    buffer = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for place, row in enumerate(rows, start=1):
+        if writer is None:
+            writer = csv.DictWriter(buffer, list(row), lineterminator="\n")
+            writer.writeheader()
+        if row.keys() != set(writer.fieldnames):
+            raise Invalid(f"row {place} has {_named(row)}, and the first has {_named(writer.fieldnames)}")
+        writer.writerow(row)
+        if buffer.tell() > _CHUNK:
+            yield _taken(buffer)
+    yield _taken(buffer)
+
+
+def _taken(buffer: io.StringIO) -> bytes:
+    written = buffer.getvalue().encode()
+    buffer.seek(0)
+    buffer.truncate()
+    return written
+
+
+def _named(keys: Iterable[str]) -> str:
+    return ", ".join(keys) or "nothing"
