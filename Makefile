@@ -66,6 +66,10 @@ bench: $(STAMP) ## measure against the typical design; takes some minutes, on a 
 bench-quick: $(STAMP) ## the same with few messages, once; writes nothing
 	@exec $(BIN)/python -m bench --quick $(ARGS)
 
+.PHONY: bench-campaign
+bench-campaign: $(STAMP) ## one campaign of a million recipients; ARGS="--recipients 20000" for a quick look
+	@exec $(BIN)/python -m bench.campaign $(ARGS)
+
 .PHONY: check
 check: $(STAMP) ## formatting, lint, types, who may import whom, the lock
 	@$(BIN)/ruff format --check --quiet --output-format concise . || { echo "Some files are not formatted: make format" >&2; exit 1; }

@@ -1,0 +1,196 @@
+"""
+One campaign of a million recipients, stage by stage: `python -m bench.campaign [--recipients N]`.
+
+Its file comes in over the management API; it is expanded before it is due,
+and falls due whole. While its messages go out, another account sends 100 bulk
+messages and critical ones come one by one. When enough are out the rest is
+cancelled.
+"""
+
+import argparse
+import asyncio
+import json
+import resource
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from datetime import datetime, timedelta
+
+import httpx
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bench.client import quantile
+from bench.cpu import other_load, spent
+from bench.faults import other_account, unsent
+from bench.rig import Rig, run
+from bench.trials import Figures, analyze, submit_many, trickle, until_all
+from dispatcher.bootstrap import open_context
+from dispatcher.domain.campaign import LEAD, Plan, RunState
+from dispatcher.domain.submission import Account, Caller
+from dispatcher.domain.tier import Tier
+from dispatcher.service import accounts, campaigns, drafts
+from dispatcher.service.context import Context
+
+_LATENCY_MS = 50
+_AUDIENCE = "bench"
+_FEW = 100
+_CRITICAL = 100
+_LINES = 10_000  # of the file at a time
+_EXPANDED = 20_000  # a second, about
+_ABOUT_A_MINUTE = LEAD - timedelta(seconds=2)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.campaign", description=__doc__)
+    parser.add_argument("--recipients", type=int, default=1_000_000)
+    parser.add_argument("--delivered", type=int, help="then the rest is cancelled; default: a fifth")
+    options = parser.parse_args()
+    recipients: int = options.recipients
+    delivered: int = options.delivered or recipients // 5
+    if (load := other_load()) > 0.4:
+        print(f"the machine is busy: {load:.1f} cores in use", file=sys.stderr)
+    run(
+        lambda rig: asyncio.run(_campaign(rig, recipients, delivered)),
+        variables={"DISPATCHER_CAMPAIGN_AHEAD": str(recipients)},
+    )
+
+
+async def _measure(rig: Rig, name: str, stage: Awaitable[Figures]) -> None:
+    """Print what a stage gives, how long it took, and the cpu and the largest process of each part."""
+    before, started = rig.usage(), time.perf_counter()
+    figures = await stage
+    seconds, after = time.perf_counter() - started, rig.usage()
+    print(f"{name}: {_rounded({'s': seconds, **figures})}", flush=True)
+    print(f"  cpu s: {_rounded(spent(before, after))}", flush=True)
+    print(f"  peak MiB: {_rounded({part: used.peak_mib for part, used in after.items()})}", flush=True)
+
+
+async def _campaign(rig: Rig, recipients: int, delivered: int) -> None:
+    rig.settings(latency_ms=_LATENCY_MS, slow_share=0)
+    async with open_context(rig.stack.settings, name="bench") as ctx:
+        account = await accounts.find(ctx, "demo")
+        await accounts.top_up(ctx, account, recipients, note="bench")
+        await _measure(rig, "import", _import(rig, recipients))
+        lead = min(_ABOUT_A_MINUTE, timedelta(seconds=10 + recipients / _EXPANDED))
+        due = ctx.now() + lead
+        plan = Plan(name="bench", audience_id=_AUDIENCE, text="Hello {{name}}", at=due)
+        made = await drafts.create(ctx, account, plan)
+        campaign_id = str(made.public_id)
+        await campaigns.start(ctx, account, campaign_id)
+        # A minute may be too short to expand a million; then its messages go out meanwhile.
+        stage = _measure(rig, "expand", _expand(ctx, account, campaign_id, recipients))
+        expanding = asyncio.create_task(stage)
+        await asyncio.sleep(max(0.0, (due - ctx.now()).total_seconds()))
+        await _measure(rig, "deliver", _deliver(rig, ctx, account, delivered, due, expanding))
+        await _measure(rig, "cancel the rest", _cancel(rig, ctx, account, campaign_id, recipients))
+    print(f"this program's own peak: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+async def _import(rig: Rig, recipients: int) -> Figures:
+    made = json.loads((rig.stack.plan.directory / "credentials.json").read_text(encoding="utf-8"))
+    async with httpx.AsyncClient(base_url=rig.stack.plan.base_url, timeout=None, trust_env=False) as client:
+        response = await client.post(
+            "/manage/v1/accounts/demo/audiences",
+            params={"audience": _AUDIENCE},
+            content=_file(recipients),
+            headers={"Authorization": f"Bearer {made['manage']['token']}"},
+        )
+    response.raise_for_status()
+    assert response.json()["recipients"] == recipients, response.text
+    return {"recipients": recipients}
+
+
+async def _file(recipients: int) -> AsyncIterator[bytes]:
+    """Give a CSV file bit by bit, so that it is nowhere whole."""
+    yield b"to,name\n"
+    for start in range(0, recipients, _LINES):
+        lines = (f"+2547{n:08},Name{n}\n" for n in range(start, min(start + _LINES, recipients)))
+        yield "".join(lines).encode()
+
+
+async def _expand(ctx: Context, account: Account, campaign_id: str, recipients: int) -> Figures:
+    while True:
+        report = await campaigns.show(ctx, account, campaign_id, limit=1)
+        if report.runs and report.runs[0].run.expanded_at:
+            break
+        await asyncio.sleep(0.25)
+    run = report.runs[0].run
+    assert run.expanded_at is not None
+    assert run.messages == recipients, run
+    await analyze(ctx)
+    seconds = (run.expanded_at - run.created_at).total_seconds()
+    return {"messages_s": recipients / seconds, "after_due_s": (run.expanded_at - run.due_at).total_seconds()}
+
+
+async def _deliver(
+    rig: Rig, ctx: Context, account: Account, delivered: int, due: datetime, expanding: Awaitable[None]
+) -> Figures:
+    """Let others send from a moment after the campaign is due, and wait until enough of it is out."""
+    release = asyncio.create_task(_released(ctx, due, expanding))
+    await asyncio.sleep(1)
+    others = asyncio.create_task(_others(ctx))
+    lags = await trickle(rig, ctx, Caller(account, "bench"), _CRITICAL)
+    await until_all(rig, delivered + _FEW + _CRITICAL, still=False)
+    stats = rig.stats()
+    seconds = float(stats["last_at"]) - due.timestamp()
+    return {
+        "released_s": await release,
+        "rate": stats["unique_references"] / seconds,
+        "duplicates": stats["duplicates"],
+        "other_account_s": await others,
+        "critical_p50_ms": quantile(lags, 0.5) * 1e3,
+        "critical_p99_ms": quantile(lags, 0.99) * 1e3,
+    }
+
+
+async def _released(ctx: Context, due: datetime, expanding: Awaitable[None]) -> float:
+    """Tell how long after its time the last message of the campaign was released."""
+    await expanding
+    while await ctx.database.transact(_held):  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.1)
+    return (ctx.now() - due).total_seconds()
+
+
+async def _others(ctx: Context) -> float:
+    """Send a few bulk messages for another account; tell how long it is until all are sent."""
+    caller = Caller(await other_account(ctx), "bench")
+    started = time.perf_counter()
+    batch = await submit_many(ctx, caller, _FEW, tier=Tier.BULK)
+    ids = [message.id for message in batch.messages]
+    while await ctx.database.transact(lambda c: unsent(c, ids)):  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.05)
+    return time.perf_counter() - started
+
+
+async def _cancel(rig: Rig, ctx: Context, account: Account, campaign_id: str, recipients: int) -> Figures:
+    """Cancel; when the run is over, what was taken back and what the provider has make the whole."""
+    ended = await campaigns.cancel(ctx, account, campaign_id)
+    seconds = -time.perf_counter()
+    found = (await campaigns.show(ctx, account, campaign_id, limit=1)).runs[0]
+    while found.run.state is not RunState.CANCELLED:
+        await asyncio.sleep(0.1)
+        found = (await campaigns.show(ctx, account, campaign_id, limit=1)).runs[0]
+    seconds += time.perf_counter()
+    withdrawn = sum(count for status, count in found.statuses.items() if status.is_refunded)
+    sent = int(rig.stats()["unique_references"]) - _FEW - _CRITICAL
+    figures: Figures = {
+        "taken_back_at_once": ended.withdrawn,
+        "the_others_s": seconds,
+        "taken_back": withdrawn,
+    }
+    return figures | {"sent": sent, "lost": recipients - withdrawn - sent}
+
+
+async def _held(connection: AsyncConnection) -> bool:
+    query = text("SELECT 1 FROM messages WHERE flow <> 0 AND place = 'held' LIMIT 1")
+    return await connection.scalar(query) is not None
+
+
+def _rounded(figures: Mapping[str, float]) -> str:
+    return json.dumps({name: round(value, 1) for name, value in figures.items()})
+
+
+if __name__ == "__main__":
+    main()
