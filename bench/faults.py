@@ -27,7 +27,7 @@ def crowd(rig: Rig, messages: int, *, few: int = 100) -> Figures:
     async def main() -> Figures:
         async with open_context(rig.stack.settings, name="bench") as ctx:
             first = Caller(await accounts.find(ctx, "demo"), "bench")
-            second = Caller(await _other_account(ctx), "bench")
+            second = Caller(await other_account(ctx), "bench")
             due = ctx.now() + timedelta(seconds=messages / 25_000) + LEAD
             for start in range(0, messages, BATCH):
                 await submit_many(ctx, first, min(BATCH, messages - start), tier=Tier.BULK, at=due)
@@ -36,7 +36,7 @@ def crowd(rig: Rig, messages: int, *, few: int = 100) -> Figures:
             started = time.perf_counter()
             batch = await submit_many(ctx, second, few, tier=Tier.BULK)
             ids = [message.id for message in batch.messages]
-            while await ctx.database.transact(lambda c: _unsent(c, ids)):  # noqa: ASYNC110 - nobody tells
+            while await ctx.database.transact(lambda c: unsent(c, ids)):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.05)
             seconds = time.perf_counter() - started
             await until_all(rig, messages + few)
@@ -74,7 +74,8 @@ def kill(rig: Rig, messages: int, *, latency: float) -> Figures:
     return asyncio.run(main())
 
 
-async def _other_account(ctx: Context) -> Account:
+async def other_account(ctx: Context) -> Account:
+    """Give a second account, with a sender and credits."""
     try:
         account = await accounts.create(ctx, _OTHER, credits=1_000_000, country="KE")
     except AlreadyExists:
@@ -83,7 +84,8 @@ async def _other_account(ctx: Context) -> Account:
     return replace(account)
 
 
-async def _unsent(connection: AsyncConnection, ids: list[int]) -> bool:
+async def unsent(connection: AsyncConnection, ids: list[int]) -> bool:
+    """Tell whether one of these messages has not gone out yet."""
     query = text("SELECT 1 FROM messages WHERE id = ANY(:ids) AND status IN (10, 11) LIMIT 1")
     return await connection.scalar(query, {"ids": ids}) is not None
 

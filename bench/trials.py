@@ -62,7 +62,7 @@ async def _delivery(rig: Rig, messages: int, critical: int) -> Figures:
         late = (ctx.now() - due).total_seconds()
         await asyncio.sleep(max(0.0, -late))
         before = rig.usage()
-        lags = await _trickle(rig, ctx, caller, critical) if critical else []
+        lags = await trickle(rig, ctx, caller, critical) if critical else []
         await until_all(rig, messages + critical)
         after = rig.usage()
         stats = rig.stats()
@@ -85,7 +85,7 @@ async def _delivery(rig: Rig, messages: int, critical: int) -> Figures:
         return figures
 
 
-async def _trickle(rig: Rig, ctx: Context, caller: Caller, count: int) -> list[float]:
+async def trickle(rig: Rig, ctx: Context, caller: Caller, count: int) -> list[float]:
     """Send critical messages one by one, 20 a second; give commit to arrival of each, in seconds."""
     committed: dict[str, float] = {}
     for _ in range(count):

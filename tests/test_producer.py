@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from dispatcher.domain.campaign import CampaignState, InvalidPlan, RunState
+from dispatcher.domain.campaign import CampaignState, RunState
 from dispatcher.domain.errors import (
     Conflict,
     Invalid,
+    InvalidPlan,
     InvalidSubmission,
     Misconfigured,
     NotEnoughCredit,

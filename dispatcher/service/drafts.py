@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaign import InvalidPlan, Plan, Wrong
-from dispatcher.domain.errors import DispatchError, NotFound
+from dispatcher.domain.campaign import Plan
+from dispatcher.domain.errors import DispatchError, InvalidPlan, NotFound, Wrong
 from dispatcher.domain.pacing import Rate, Spread
 from dispatcher.domain.submission import Account
 from dispatcher.service import audiences, campaigns

@@ -25,8 +25,7 @@ from dispatcher.api.failure import Failure
 from dispatcher.api.manage.fields import Plain
 from dispatcher.api.manage.words import wording
 from dispatcher.api.runtime import Ctx, runtime
-from dispatcher.domain.campaign import InvalidPlan
-from dispatcher.domain.errors import NotAuthenticated, RateLimited
+from dispatcher.domain.errors import InvalidPlan, NotAuthenticated, RateLimited
 from dispatcher.domain.submission import Account
 from dispatcher.service import accounts, credentials
 from dispatcher.service.context import Context

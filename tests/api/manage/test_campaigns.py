@@ -50,7 +50,8 @@ def test_a_campaign_is_created_shown_and_listed(world: World) -> None:
             "name": "spring", "state": "draft", "audience": "customers", "recipients": 3, "sender": "SHOP",
             "tier": "bulk", "text": "Hi {{name}}", "at": None, "cron": "0 9 * * mon",
             "first_day": "2027-07-01", "spread_seconds": 10_800, "validity_seconds": 259_200,
-            "max_cost": 50, "next_due": None, "hours": {"mon-sat": ["08:00-20:00"], "holidays": [], "zone": None},
+            "max_cost": 50, "next_due": None,
+            "hours": {"mon-sat": ["08:00-20:00"], "holidays": [], "zone": None},
         }  # fmt: skip
         assert {key: made[key] for key in wanted} == wanted
         assert await office.get(f"{CAMPAIGNS}/{made['id']}") == {**made, "runs": []}
