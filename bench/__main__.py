@@ -31,10 +31,12 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round, few messages, nothing written")
-    quick = parser.parse_args().quick
+    parser.add_argument("--rounds", type=int, default=3, help="how often, all trials in turn")
+    options = parser.parse_args()
+    quick: bool = options.quick
     if (load := other_load()) > _QUIET:
         sys.exit(f"the machine is busy ({load:.1f} cores in use): what is measured now means nothing")
-    messages, rounds = (10_000, 1) if quick else (60_000, 3)
+    messages, rounds = (10_000, 1) if quick else (40_000, options.rounds)
     found: dict[str, list[Figures]] = {}
 
     def note(name: str, figures: Figures) -> None:
@@ -61,7 +63,7 @@ def _ours(rig: Rig, messages: int, note: Callable[[str, Figures], None]) -> None
     note("delivery, 1 % slow", _with(rig, lambda: trials.delivery(rig, messages), slow_share=0.01))
     note("delivery with critical", _with(rig, lambda: trials.delivery(rig, messages, critical=100)))
     note("receipts", trials.receipts(rig, messages // 2))
-    note("crowd", _with(rig, lambda: faults.crowd(rig, 3 * messages)))
+    note("crowd", _with(rig, lambda: faults.crowd(rig, 5 * messages)))
     note("single submits", trials.singles(rig, messages // 5))
     note("10,000 recipients", trials.large(rig, mixed=False))
     note("10,000 mixed recipients", trials.large(rig, mixed=True))

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bench.rig import Rig
-from bench.trials import BATCH, LEAD, Figures, analyze, submit_many, until_all
+from bench.trials import BATCH, HANDED_IN, LEAD, Figures, analyze, submit_many, until_all
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.errors import AlreadyExists
 from dispatcher.domain.submission import Account, Caller
@@ -28,7 +28,7 @@ def crowd(rig: Rig, messages: int, *, few: int = 100) -> Figures:
         async with open_context(rig.stack.settings, name="bench") as ctx:
             first = Caller(await accounts.find(ctx, "demo"), "bench")
             second = Caller(await other_account(ctx), "bench")
-            due = ctx.now() + timedelta(seconds=messages / 25_000) + LEAD
+            due = ctx.now() + timedelta(seconds=messages / HANDED_IN) + LEAD
             for start in range(0, messages, BATCH):
                 await submit_many(ctx, first, min(BATCH, messages - start), tier=Tier.BULK, at=due)
             await analyze(ctx)
@@ -52,7 +52,7 @@ def kill(rig: Rig, messages: int, *, latency: float) -> Figures:
     async def main() -> Figures:
         async with open_context(rig.stack.settings, name="bench") as ctx:
             caller = Caller(await accounts.find(ctx, "demo"), "bench")
-            due = ctx.now() + timedelta(seconds=messages / 25_000) + LEAD
+            due = ctx.now() + timedelta(seconds=messages / HANDED_IN) + LEAD
             for start in range(0, messages, BATCH):
                 await submit_many(ctx, caller, min(BATCH, messages - start), tier=Tier.BULK, at=due)
             await analyze(ctx)
