@@ -2,6 +2,7 @@
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from dispatcher.api.door import PROBLEM, Claim, Door, Json, problem
 from dispatcher.api.runtime import runtime
@@ -32,4 +33,6 @@ async def take(request: Request) -> Response:
 
 
 # A plain route: there is one receipt for each message, and nothing of it for FastAPI to read.
-door.app.add_route("/receipts/{provider}", take, methods=["POST", "GET"])
+_route = Route("/receipts/{provider}", take, methods=["POST", "GET"])
+_route.methods = {"POST", "GET"}  # Starlette adds HEAD, which only means to look
+door.app.router.routes.append(_route)
