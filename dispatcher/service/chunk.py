@@ -18,6 +18,7 @@ class Chunk:
     def ticket(self, due: Due, providers: tuple[str, ...], *, until: float) -> "Ticket":
         """Begin one message."""
         self._out += 1
+        self._none_out.clear()
         return Ticket(due, providers, until, self)
 
     async def over(self) -> None:

@@ -47,6 +47,7 @@ class Line:
         self._a_call = ctx.ways[name].provider.max_batch
         self._waiting: deque[Ticket] = deque()
         self._next_look: asyncio.TimerHandle | None = None
+        self._next_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def put(self, ticket: Ticket) -> None:
@@ -64,10 +65,10 @@ class Line:
         loop = asyncio.get_running_loop()
         at = loop.time() + (_GATHER[self._waiting[0].due.tier] if self._slots.free else _LOOK)
         if self._next_look is not None:
-            if self._next_look.when() <= at:
+            if self._next_at <= at:  # kept here, for uvloop's handles do not always tell
                 return
             self._next_look.cancel()
-        self._next_look = loop.call_at(at, self._look)
+        self._next_look, self._next_at = loop.call_at(at, self._look), at
 
     def _look(self) -> None:
         if self._next_look is not None:

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import uvloop
 from sqlalchemy import event
 
 from dispatcher.domain.provider import Accepted, Outcome, Outgoing, ProviderConfig, Takes
 from dispatcher.domain.status import Place, Status
+from dispatcher.domain.tier import Tier
 from dispatcher.service import deliver as delivering
+from dispatcher.service import line as lines
 from tests.world import World
 
 MANY = [f"+2547123456{n:02}" for n in range(30)]
@@ -72,6 +75,24 @@ def test_only_what_has_a_slot_is_claimed(world: World) -> None:
             assert (row.n, len(world.sim.seen)) == (4, 4)
             gone.set()
             await work
+        assert len(world.sim.seen) == 30
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("tier", [Tier.CRITICAL, Tier.BULK])
+def test_all_go_on_the_loop_that_workers_run_on(
+    world: World, tier: Tier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.world.asyncio.run", uvloop.run)
+    monkeypatch.setattr(lines, "_GATHER", {tier: 0.0004})  # uvloop takes it for none at all
+    _slow(world, tps=10_000, connections=4)
+
+    async def story() -> None:
+        assert isinstance(asyncio.get_running_loop(), uvloop.Loop)
+        ids = [m.id for m in (await world.submit(MANY, tier=tier)).messages]
+        async with asyncio.timeout(20), world.courier() as courier:
+            await asyncio.gather(*(courier.deliver(ids[start : start + 5]) for start in range(0, 30, 5)))
         assert len(world.sim.seen) == 30
 
     world.run(story)
