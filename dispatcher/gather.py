@@ -16,8 +16,6 @@ from dispatcher.domain.errors import Unavailable
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
-_AT_ONCE = 2
-_CROWD = 32
 _MOST = 64
 
 
@@ -32,15 +30,15 @@ class Gather(Generic[Question, Answer]):
     def __init__(self, answer: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]) -> None:
         self._answer = answer
         self._waiting: deque[tuple[Question, asyncio.Future[Answer]]] = deque()
-        self._working = 0
+        self._working = False
         self._workers: set[asyncio.Task[None]] = set()
 
     async def ask(self, question: Question) -> Answer:
         """Ask; whoever leaves before the answer has asked all the same."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
-        if not self._working or (len(self._waiting) >= _CROWD and self._working < _AT_ONCE):
-            self._working += 1
+        if not self._working:
+            self._working = True
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
@@ -53,7 +51,7 @@ class Gather(Generic[Question, Answer]):
                 await self._settle(group)
         finally:
             # Here, not when the task is done: whoever just had an answer may ask again before that.
-            self._working -= 1
+            self._working = False
 
     async def _settle(self, group: Sequence[tuple[Question, "asyncio.Future[Answer]"]]) -> None:
         try:
