@@ -3,7 +3,7 @@
 import os
 import signal
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import count
@@ -124,16 +124,19 @@ def _claimed(stack: Stack, ids: list[int]) -> int:
 
 @contextmanager
 def _stopped_postgres(stack: Stack) -> Iterator[None]:
-    """Stop the server and all its backends, and let them go on."""
+    """Stop the server, then all its backends, and let them go on; one may end meanwhile."""
     leader = stack.supervisor.pid("postgres")
     assert leader is not None
+    os.kill(leader, signal.SIGSTOP)  # first: it starts no further ones
     children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
-    processes = [leader, *map(int, children)]
-    for process in processes:
-        os.kill(process, signal.SIGSTOP)
+    _signal(map(int, children), signal.SIGSTOP)
     try:
         yield
     finally:
-        for process in processes:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGCONT)
+        _signal([leader, *map(int, children)], signal.SIGCONT)
+
+
+def _signal(processes: Iterable[int], what: signal.Signals) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, what)
