@@ -22,6 +22,7 @@ from dispatcher.domain.provider import (
     ReceiptRequest,
     Report,
     Takes,
+    Told,
     Unsent,
 )
 from dispatcher.domain.status import Status
@@ -110,7 +111,7 @@ class ScriptedProvider:
 
         self.answer = answer
 
-    def read_receipt(self, request: ReceiptRequest) -> Sequence[Report]:
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:
         try:
             ref, status = request.body.decode().split("=")
             return [Report(ref=ref, reference=None, status=Status(int(status)))]

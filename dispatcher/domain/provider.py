@@ -5,11 +5,11 @@ Answers are values, not exceptions: an exception out of `send` is a bug of the
 plug-in and is treated as Unknown.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
@@ -42,10 +42,15 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The provider will never take it: `status` is the final one, `reason` in the provider's words."""
+    """
+    The provider will never take it: `status` is the final one, `reason` in the provider's words.
+
+    `opted_out` says that it refused because the number has opted out there.
+    """
 
     status: Status
     reason: str
+    opted_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +80,13 @@ Outcome = Accepted | Rejected | Deferred | Unsent | Unknown
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRequest:
-    """A provider's receipt as it came in; header names in lower case."""
+    """A provider's receipt as it came in; header names in lower case. `url` is what it called, whole."""
 
     method: str
     headers: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +96,37 @@ class Report:
 
     `ref` is the provider's, `reference` ours where the provider returns it;
     one of them is there. `status` None means "on its way": kept, moves nothing.
+    `opted_out` says that it failed because the number has opted out there.
     """
 
     ref: str | None
     reference: str | None
     status: Status | None
     reason: str = ""
+    opted_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """
+    A message from a handset (MO): who wrote, to which of our numbers, what.
+
+    `ref` is the provider's; with it the same message told twice is kept once.
+    `sent_at` is the provider's time, None where it tells none.
+    """
+
+    sender: str
+    recipient: str
+    text: str
+    ref: str | None = None
+    sent_at: datetime | None = None
+
+
+Told = Report | Inbound
+"""What a provider tells us by itself."""
+
+Tell = Callable[[Sequence[Told]], Awaitable[None]]
+"""Takes what was told, and returns when it is kept: a provider is answered then. Raises Unavailable."""
 
 
 class Takes(StrEnum):
@@ -143,9 +174,33 @@ class Provider(Protocol):
 
     async def send(self, batch: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]: ...  # noqa: D102
 
-    def read_receipt(self, request: ReceiptRequest) -> Sequence[Report]: ...  # noqa: D102
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]: ...  # noqa: D102
 
     async def close(self) -> None: ...  # noqa: D102
+
+
+@runtime_checkable
+class Listens(Protocol):
+    """
+    A provider that tells over connections which we hold, instead of calling our URL.
+
+    `listen` is called once in each process that sends, before the first
+    message; it returns at once and keeps its connections until `close`.
+    """
+
+    def listen(self, tell: Tell) -> None: ...  # noqa: D102
+
+
+@runtime_checkable
+class Polls(Protocol):
+    """
+    A provider that must be asked what became of a message.
+
+    `poll` asks for these references of its own and answers what is known of
+    them; the others are asked for again. Raises Unavailable.
+    """
+
+    async def poll(self, refs: Sequence[str]) -> Sequence[Report]: ...  # noqa: D102
 
 
 ProviderFactory = Callable[[ProviderConfig], Provider]

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from dispatcher.domain.condition import Condition
 from dispatcher.domain.provider import Provider, ProviderConfig
 from dispatcher.domain.tier import Tier
 from dispatcher.gather import Gather
@@ -41,7 +42,12 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The parts a use case works with. `time` is the one clock."""
+    """
+    The parts a use case works with. `time` is the one clock.
+
+    `conditions` tells how providers are at the moment; one that it does not
+    name is well.
+    """
 
     settings: Settings
     database: Database
@@ -51,6 +57,7 @@ class Context:
     limits: Limits
     pulse: Pulse
     ways: Mapping[str, Way]
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
     rng: random.Random = field(default_factory=random.Random)
     _gathers: dict[object, Gather[Any, Any]] = field(default_factory=dict, repr=False, compare=False)
 

@@ -35,7 +35,7 @@ async def take_in(ctx: Context, provider: str, request: ReceiptRequest) -> int:
     way = ctx.ways.get(provider)
     if way is None:
         raise NotFound(f"there is no provider {provider!r} here")
-    reports = way.provider.read_receipt(request)
+    reports = [told for told in way.provider.read_receipt(request) if isinstance(told, Report)]
     if reports:
         await ctx.gathered(_keep).ask([(provider, _cleaned(report)) for report in reports])
     return len(reports)

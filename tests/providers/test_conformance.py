@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 
 from dispatcher.domain.errors import BadReceipt, BadSignature
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, Provider, Rejected, Unknown, Unsent
+from dispatcher.domain.provider import (
+    Accepted,
+    Deferred,
+    Outcome,
+    Provider,
+    ReceiptRequest,
+    Rejected,
+    Report,
+    Unknown,
+    Unsent,
+)
 from dispatcher.domain.status import Status
 
 from .conformance import CASES, CREDENTIAL, RETRY_AFTER, Behaviour, Case, CountingGate, a_message
@@ -28,6 +38,12 @@ async def send_one(case: Case, behaviour: Behaviour, *, call_timeout: float = 5.
         finally:
             await provider.close()
     return outcome
+
+
+def the_report(provider: Provider, request: ReceiptRequest) -> Report:
+    (told,) = provider.read_receipt(request)
+    assert isinstance(told, Report)
+    return told
 
 
 def test_an_accepted_message_has_all_references_of_the_provider(case: Case) -> None:
@@ -235,10 +251,10 @@ def test_a_call_that_is_cancelled_leaves_the_provider_usable(case: Case) -> None
 
 def test_a_receipt_names_its_message_and_its_end(case: Case) -> None:
     async def work(provider: Provider) -> None:
-        (delivered,) = provider.read_receipt(case.receipt(case.delivered))
+        delivered = the_report(provider, case.receipt(case.delivered))
         assert delivered.ref == "p-1"
         assert delivered.status is Status.RECEIVED
-        (lost,) = provider.read_receipt(case.receipt(case.undelivered))
+        lost = the_report(provider, case.receipt(case.undelivered))
         assert lost.status is not None
         assert lost.status.is_missed
         assert case.undelivered in lost.reason
@@ -248,7 +264,7 @@ def test_a_receipt_names_its_message_and_its_end(case: Case) -> None:
 
 def test_an_unknown_word_of_a_receipt_moves_nothing_and_is_kept(case: Case) -> None:
     async def work(provider: Provider) -> None:
-        (report,) = provider.read_receipt(case.receipt("NEVERHEARD"))
+        report = the_report(provider, case.receipt("NEVERHEARD"))
         assert report.status is None
         assert "NEVERHEARD" in report.reason
 

@@ -66,7 +66,10 @@ class Stage:
     def reports(self) -> list[Report]:
         """Read all receipts that came, in order, by the provider under test."""
         return [
-            report for got in self.receiver.requests for report in self.provider.read_receipt(as_receipt(got))
+            report
+            for got in self.receiver.requests
+            for report in self.provider.read_receipt(as_receipt(got))
+            if isinstance(report, Report)
         ]
 
 

@@ -1,4 +1,5 @@
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -6,7 +7,7 @@ from dispatcher.domain.errors import BadSignature
 from dispatcher.domain.status import Status
 
 from ..providers.peer import Got, Reply, http_reply, listening
-from .stage import SECRET, as_receipt, run, staged
+from .stage import SECRET, run, staged
 
 NUMBER = "+254701234567"
 
@@ -47,9 +48,7 @@ def test_receipts_arrive_when_a_receiver_that_was_away_is_back() -> None:
             assert (stats["receipts_sent"], stats["pending_receipts"]) == (0, 20)
             async with listening(lambda _got, _n: Reply(http_reply(200)), port=port) as receiver:
                 stats = await stage.quiet()
-                reports = [
-                    r for got in receiver.requests for r in stage.provider.read_receipt(as_receipt(got))
-                ]
+                reports = replace(stage, receiver=receiver).reports()
             assert stats["receipts_sent"] == 20
             assert {report.reference for report in reports} == {f"m-{number}" for number in range(20)}
             assert all(report.status is Status.RECEIVED for report in reports)
