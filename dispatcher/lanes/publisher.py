@@ -24,7 +24,6 @@ from dispatcher.lanes.wake import CHANNEL, LONGEST_SLEEP
 
 log = structlog.get_logger()
 
-_GATHER = 0.002
 # How long a lane is left alone after an entry: what comes meanwhile goes together. Critical waits for nobody.
 _PACE = {Tier.CRITICAL: 0.0, Tier.STANDARD: 0.02, Tier.BULK: 0.05}
 # What Celery does for a task costs a millisecond, whatever is in it.
@@ -90,14 +89,11 @@ class Publisher:
                 self._tell(min(wakes))
 
     def _gather(self, ids: dict[Tier, list[int]], wakes: list[datetime], *, until: float | None) -> bool:
-        """
-        Take what comes: from the first on for a moment, and until then at most; False: it was the end.
-
-        Critical goes with what is there already.
-        """
+        """Wait until then at most for something, and take all that is there; False: it was the end."""
+        timeout = until and max(0.0, until - time.monotonic())
         while True:
             try:
-                item = self._queue.get(timeout=until and max(0.0, until - time.monotonic()))
+                item = self._queue.get(timeout=timeout)
             except queue.Empty:
                 return True
             match item:
@@ -107,8 +103,7 @@ class Publisher:
                     wakes.append(item)
                 case tier, some:
                     ids[tier].extend(some)
-            soon = time.monotonic() + (0.0 if ids[Tier.CRITICAL] else _GATHER)
-            until = soon if until is None else min(until, soon)
+            timeout = 0.0
 
     def _send(self, tier: Tier, ids: Sequence[int]) -> None:
         size = _CHUNK[tier]

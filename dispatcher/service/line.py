@@ -24,7 +24,8 @@ from dispatcher.store import delivery
 log = structlog.get_logger()
 
 _ROWS = 50
-# How long a free slot waits for company: a claim of fifty costs little more than a claim of one.
+# How long a free slot waits for company, if calls are out already: a claim of fifty costs little more than
+# a claim of one.
 _GATHER = {Tier.CRITICAL: 0.001, Tier.STANDARD: 0.005, Tier.BULK: 0.005}
 _LOOK = 0.1
 _NO_SLOT = 1.0
@@ -63,12 +64,17 @@ class Line:
         if not self._waiting:
             return
         loop = asyncio.get_running_loop()
-        at = loop.time() + (_GATHER[self._waiting[0].due.tier] if self._slots.free else _LOOK)
+        at = loop.time() + self._pause()
         if self._next_look is not None:
             if self._next_at <= at:  # kept here, for uvloop's handles do not always tell
                 return
             self._next_look.cancel()
         self._next_look, self._next_at = loop.call_at(at, self._look), at
+
+    def _pause(self) -> float:
+        if not self._slots.free:
+            return _LOOK
+        return _GATHER[self._waiting[0].due.tier] if self._slots.out else 0.0
 
     def _look(self) -> None:
         if self._next_look is not None:

@@ -13,12 +13,13 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.status import Place
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.verdict import judge
 from dispatcher.service.context import Context
 from dispatcher.service.once import KEPT_FOR
 from dispatcher.service.recorder import record
-from dispatcher.service.room import Drain
+from dispatcher.service.room import SHALLOW, Drain
 from dispatcher.store import idempotency, ledger, sweeps, tokens
 
 BATCH = 1000
@@ -39,14 +40,17 @@ class Clock:
         self._contact: tuple[int, datetime] | None = None
 
     async def release(self) -> int:
-        """Move what is due on its way: critical straight into its lane, the others to `ready`."""
+        """Move what is due to `ready`, or straight into its lane: critical, and where nobody is before it."""
         total = 0
         while True:
             # Half of the fastest round trip is how far ahead of Postgres we may be: never early.
             due = self._ctx.now() - self._ctx.time.uncertainty
-            released = await self._ctx.database.single(partial(sweeps.release, now=due, limit=BATCH))
-            critical = [row.id for row in released if row.tier is Tier.CRITICAL]
-            self._ctx.lanes.publish(Tier.CRITICAL, critical)
+            released = await self._ctx.database.single(
+                partial(sweeps.release, now=due, limit=BATCH, depths=SHALLOW)
+            )
+            for tier in Tier:
+                in_lane = [row.id for row in released if row.tier is tier and row.place is Place.LANE]
+                self._ctx.lanes.publish(tier, in_lane)
             total += len(released)
             if len(released) < BATCH:
                 return total

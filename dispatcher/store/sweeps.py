@@ -6,7 +6,7 @@ count below the limit means that nothing is left.
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -31,19 +31,36 @@ class Swept:
     charged: int
 
 
-# A row that was already 11 (a retry, a token) only changes its place: no event, no seq.
+# A row that was already 11 (a retry, a token) only changes its place: no event, no seq. Critical goes
+# straight into its lane, and so do others where nobody is ready before them: fill has no turns to give then.
+# A campaign's never do, for fill knows which are paused.
 _RELEASE = text(f"""
-WITH picked AS (
-    SELECT id, status AS was FROM messages
+WITH lanes AS MATERIALIZED (
+    SELECT t.tier, t.requeue, CASE
+        WHEN t.tier = '{Tier.CRITICAL}' THEN CAST(:limit AS bigint)
+        WHEN EXISTS (SELECT FROM messages r WHERE r.place = 'ready' AND r.tier = t.tier) THEN 0
+        ELSE t.depth - (SELECT count(*) FROM (
+            SELECT FROM messages l WHERE l.place = 'lane' AND l.tier = t.tier LIMIT t.depth
+        ) AS there)
+    END AS room
+    FROM unnest(CAST(:tiers AS text[]), CAST(:requeues AS interval[]), CAST(:depths AS bigint[]))
+         AS t(tier, requeue, depth)
+),
+due AS MATERIALIZED (
+    SELECT id, status, tier, tier <> '{Tier.CRITICAL}' AND flow <> 0 AS has_turns, wake_at FROM messages
     WHERE place = 'held' AND wake_at <= :now AND not_after > :now
     ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
+),
+picked AS (
+    SELECT d.id, d.status AS was, l.requeue, NOT d.has_turns
+           AND row_number() OVER (PARTITION BY d.tier, d.has_turns ORDER BY d.wake_at) <= l.room AS straight
+    FROM due d JOIN lanes l ON l.tier = d.tier
 ),
 released AS (
     UPDATE messages m
     SET status = 11,
-        place = CASE WHEN m.tier = '{Tier.CRITICAL}' THEN 'lane' ELSE 'ready' END,
-        wake_at = CASE WHEN m.tier = '{Tier.CRITICAL}'
-                       THEN CAST(:now AS timestamptz) + CAST(:requeue AS interval) END,
+        place = CASE WHEN p.straight THEN 'lane' ELSE 'ready' END,
+        wake_at = CASE WHEN p.straight THEN CAST(:now AS timestamptz) + p.requeue END,
         seq = m.seq + CASE WHEN p.was = 10 THEN 1 ELSE 0 END,
         moved_at = CASE WHEN p.was = 10 THEN greatest(m.moved_at, :now) ELSE m.moved_at END,
         reason = CASE WHEN p.was = 10 THEN 'due' ELSE m.reason END
@@ -141,9 +158,17 @@ _ONLY_FILLER = text("SELECT pg_try_advisory_xact_lock(4773002, CAST(:tier AS int
 _UP_SINCE = text("SELECT pg_postmaster_start_time()")
 
 
-async def release(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Swept]:
-    """Move what is due out of `held`: critical straight into its lane, the others to `ready`."""
-    parameters = {"now": now, "limit": limit, "requeue": PACE[Tier.CRITICAL].requeue}
+async def release(
+    connection: AsyncConnection, *, now: datetime, limit: int, depths: Mapping[Tier, int]
+) -> list[Swept]:
+    """Move what is due out of `held`: to `ready`, or where nobody is, into lanes up to these depths."""
+    parameters = {
+        "now": now,
+        "limit": limit,
+        "tiers": [tier.value for tier in Tier],
+        "requeues": [PACE[tier].requeue for tier in Tier],
+        "depths": [depths[tier] for tier in Tier],
+    }
     return [_swept(row) for row in await connection.execute(_RELEASE, parameters)]
 
 

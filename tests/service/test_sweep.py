@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.provider import Accepted
 from dispatcher.domain.status import Place, Status
-from dispatcher.domain.tier import Tier
+from dispatcher.domain.tier import PACE, Tier
 from dispatcher.service.room import SHALLOW
 from tests.world import World
 
@@ -54,6 +54,59 @@ def test_critical_is_released_straight_into_its_lane(world: World) -> None:
         await world.clock.release()
         assert world.lanes.published == [(Tier.CRITICAL, message.id)]
         assert (await world.row(message.id)).wake_at == world.time.now() + timedelta(seconds=2)
+
+    world.run(story)
+
+
+async def _places(world: World) -> dict[Place, int]:
+    rows = await world.all("SELECT place, count(*) AS n FROM messages WHERE place IS NOT NULL GROUP BY place")
+    return {Place(row.place): row.n for row in rows}
+
+
+@pytest.mark.parametrize("tier", [Tier.STANDARD, Tier.BULK])
+def test_what_nobody_is_before_is_released_straight_into_its_lane(world: World, tier: Tier) -> None:
+    async def story() -> None:
+        [message] = (await world.submit(after=HOUR, tier=tier)).messages
+        world.time.advance(HOUR)
+        await world.clock.release()
+        assert world.lanes.published == [(tier, message.id)]
+        assert (await world.row(message.id)).wake_at == world.time.now() + PACE[tier].requeue
+
+    world.run(story)
+
+
+def test_what_is_released_stands_behind_who_is_ready(world: World) -> None:
+    async def story() -> None:
+        await world.submit(after=HOUR, tier=Tier.BULK)
+        world.time.advance(HOUR)
+        await _ready(world, world.caller.account.id, 0, 1)
+        await world.clock.release()
+        assert await _places(world) == {Place.READY: 2}
+        assert world.lanes.take() == []
+
+    world.run(story)
+
+
+def test_no_more_is_released_straight_than_a_lane_has_room_for(world: World) -> None:
+    async def story() -> None:
+        await world.submit(numbers(100), tier=Tier.BULK)
+        await world.submit(numbers(SHALLOW[Tier.BULK]), tier=Tier.BULK, after=HOUR)
+        await world.all("UPDATE messages SET wake_at = not_after WHERE place = 'lane'")
+        world.lanes.take()
+        world.time.advance(HOUR)
+        await world.clock.release()
+        assert len(world.lanes.take()) == SHALLOW[Tier.BULK] - 100
+        assert await _places(world) == {Place.LANE: SHALLOW[Tier.BULK], Place.READY: 100}
+
+    world.run(story)
+
+
+def test_a_campaigns_messages_are_released_to_where_a_pause_holds_them(world: World) -> None:
+    async def story() -> None:
+        await _ready(world, world.caller.account.id, 7, 3)
+        await world.all("UPDATE messages SET place = 'held', wake_at = :now", now=world.time.now())
+        await world.clock.release()
+        assert await _places(world) == {Place.READY: 3}
 
     world.run(story)
 
