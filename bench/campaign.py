@@ -72,6 +72,7 @@ async def _campaign(rig: Rig, recipients: int, delivered: int) -> None:
     async with open_context(rig.stack.settings, name="bench") as ctx:
         account = await accounts.find(ctx, "demo")
         await accounts.top_up(ctx, account, recipients, note="bench")
+        paid = (await accounts.find(ctx, account.name)).balance
         await _measure(rig, "import", _import(rig, recipients))
         lead = min(_ABOUT_A_MINUTE, timedelta(seconds=10 + recipients / _EXPANDED))
         due = ctx.now() + lead
@@ -84,7 +85,7 @@ async def _campaign(rig: Rig, recipients: int, delivered: int) -> None:
         expanding = asyncio.create_task(stage)
         await asyncio.sleep(max(0.0, (due - ctx.now()).total_seconds()))
         await _measure(rig, "deliver", _deliver(rig, ctx, account, delivered, due, expanding))
-        await _measure(rig, "cancel the rest", _cancel(rig, ctx, account, campaign_id, recipients))
+        await _measure(rig, "cancel the rest", _cancel(rig, ctx, account, campaign_id, recipients, paid))
     print(f"this program's own peak: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
@@ -128,7 +129,7 @@ async def _deliver(
     rig: Rig, ctx: Context, account: Account, delivered: int, due: datetime, expanding: Awaitable[None]
 ) -> Figures:
     """Let others send from a moment after the campaign is due, and wait until enough of it is out."""
-    release = asyncio.create_task(_released(ctx, due, expanding))
+    releasing = asyncio.create_task(_released(ctx, due, expanding))
     await asyncio.sleep(1)
     others = asyncio.create_task(_others(ctx))
     lags = await trickle(rig, ctx, Caller(account, "bench"), _CRITICAL)
@@ -136,7 +137,7 @@ async def _deliver(
     stats = rig.stats()
     seconds = float(stats["last_at"]) - due.timestamp()
     return {
-        "released_s": await release,
+        **await releasing,
         "rate": stats["unique_references"] / seconds,
         "duplicates": stats["duplicates"],
         "other_account_s": await others,
@@ -145,12 +146,14 @@ async def _deliver(
     }
 
 
-async def _released(ctx: Context, due: datetime, expanding: Awaitable[None]) -> float:
-    """Tell how long after its time the last message of the campaign was released."""
+async def _released(ctx: Context, due: datetime, expanding: Awaitable[None]) -> Figures:
+    """Tell how long after its time each message of the campaign was released."""
     await expanding
     while await ctx.database.transact(_held):  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.1)
-    return (ctx.now() - due).total_seconds()
+    seconds = (ctx.now() - due).total_seconds()
+    p50, p99, early = await ctx.database.transact(_release_lags)
+    return {"released_s": seconds, "release_p50_s": p50, "release_p99_s": p99, "early": early}
 
 
 async def _others(ctx: Context) -> float:
@@ -164,7 +167,9 @@ async def _others(ctx: Context) -> float:
     return time.perf_counter() - started
 
 
-async def _cancel(rig: Rig, ctx: Context, account: Account, campaign_id: str, recipients: int) -> Figures:
+async def _cancel(
+    rig: Rig, ctx: Context, account: Account, campaign_id: str, recipients: int, paid: int
+) -> Figures:
     """Cancel; when the run is over, what was taken back and what the provider has make the whole."""
     ended = await campaigns.cancel(ctx, account, campaign_id)
     seconds = -time.perf_counter()
@@ -175,12 +180,28 @@ async def _cancel(rig: Rig, ctx: Context, account: Account, campaign_id: str, re
     seconds += time.perf_counter()
     withdrawn = sum(count for status, count in found.statuses.items() if status.is_refunded)
     sent = int(rig.stats()["unique_references"]) - _FEW - _CRITICAL
+    charged = paid - (await accounts.find(ctx, account.name)).balance - _CRITICAL
     figures: Figures = {
         "taken_back_at_once": ended.withdrawn,
         "the_others_s": seconds,
         "taken_back": withdrawn,
     }
-    return figures | {"sent": sent, "lost": recipients - withdrawn - sent}
+    return figures | {"sent": sent, "lost": recipients - withdrawn - sent, "charged_unsent": charged - sent}
+
+
+async def _release_lags(connection: AsyncConnection) -> tuple[float, float, int]:
+    query = text("""
+        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY lag),
+               percentile_cont(0.99) WITHIN GROUP (ORDER BY lag),
+               count(*) FILTER (WHERE lag < 0)
+        FROM (
+            SELECT extract(epoch FROM e.at - m.not_before) AS lag
+            FROM messages m JOIN message_events e ON e.message_id = m.id
+            WHERE m.flow <> 0 AND e.reason = 'due'
+        ) AS released
+    """)
+    p50, p99, early = (await connection.execute(query)).one()
+    return float(p50 or 0), float(p99 or 0), early
 
 
 async def _held(connection: AsyncConnection) -> bool:

@@ -5,11 +5,11 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import psycopg
@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.submission import Caller, Submission
+from dispatcher.domain.submission import Account, Caller, Submission
 from dispatcher.domain.tier import Tier
 from dispatcher.embedded.part import Part
 from dispatcher.embedded.ports import free_port
@@ -27,9 +27,12 @@ from dispatcher.embedded.supervisor import Supervisor
 from dispatcher.embedded.valkey import valkey_part
 from dispatcher.sandbox.recipe import http_options
 from dispatcher.service import accounts, credentials
+from dispatcher.service.context import Context
 from dispatcher.service.submit import submit
 from dispatcher.settings import Settings
 from dispatcher.store.migrate import upgrade
+
+T = TypeVar("T")
 
 _SECRET = "a secret for tests"
 WORKERS = {"critical": 64, "standard": 16, "bulk": 16, "clock": 4, "system": 4}
@@ -46,6 +49,7 @@ class Stack:
         self.sandbox = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=10)
         self.api = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=30)
         self.database_url = self.redis_url = ""
+        self.environment: dict[str, str] = {}
         self.token, self.sender_id = "", 0
 
     def start(self, *, beats: int = 1) -> None:
@@ -54,7 +58,7 @@ class Stack:
         self.supervisor.start(postgres, valkey)
         self.database_url, self.redis_url = postgres.url, valkey.url
         upgrade(postgres.url)
-        environment = self._environment(postgres.url, valkey.url)
+        self.environment = environment = self._environment(postgres.url, valkey.url)
         self.supervisor.start(self._sandbox(), self._api(environment))
         self.supervisor.start(*(_worker(name, count, environment) for name, count in WORKERS.items()))
         self.supervisor.start(*(_beat(n, self.dir, environment) for n in range(beats)))
@@ -111,24 +115,32 @@ class Stack:
     ) -> list[int]:
         """Submit as the Python producer does, with a tier and a window; give the messages' ids."""
 
-        async def work() -> list[int]:
+        async def work(ctx: Context, account: Account) -> list[int]:
+            now = ctx.now()
+            submission = Submission(
+                recipients=numbers,
+                text="Hello",
+                numbers=NumberPolicy(),
+                tier=tier,
+                not_before=None if after is None else now + after,
+                not_after=None if until is None else now + until,
+            )
+            accepted = await submit(ctx, Caller(account, "test"), submission)
+            return [m.id for m in accepted.messages]
+
+        return self.ask(work)
+
+    def ask(self, work: Callable[[Context, Account], Awaitable[T]]) -> T:
+        """Do something with the service, as the Python producer does, for the account."""
+
+        async def main() -> T:
             settings = Settings(
                 database_url=self.database_url, redis_url=self.redis_url, providers=self._providers()
             )
             async with open_context(settings, name="test") as ctx:
-                now = ctx.now()
-                submission = Submission(
-                    recipients=numbers,
-                    text="Hello",
-                    numbers=NumberPolicy(),
-                    tier=tier,
-                    not_before=None if after is None else now + after,
-                    not_after=None if until is None else now + until,
-                )
-                caller = Caller(await accounts.find(ctx, "demo"), "test")
-                return [m.id for m in (await submit(ctx, caller, submission)).messages]
+                return await work(ctx, await accounts.find(ctx, "demo"))
 
-        return asyncio.run(work())
+        return asyncio.run(main())
 
     def submits(self) -> dict[str, list[float]]:
         """Ask the sandbox for everything it got: when, by our reference."""
