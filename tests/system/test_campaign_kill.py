@@ -24,7 +24,7 @@ RECIPIENTS = 5000
 KILLS = 20
 VICTIMS = ["bulk", "clock", "system", "beat", "valkey", "postgres"]
 LATENCY, FLUSH = 0.05, 0.01
-TPS = 150
+TPS = 100
 SETTINGS = {
     "DISPATCHER_LEASE": "10",
     "DISPATCHER_BACKOFF_BASE": "0.5",
@@ -71,7 +71,7 @@ def _kill_at_random(stack: Stack, rng: random.Random) -> "Counter[str]":
     """Kill twenty times, while the run is expanded, released and sent; each victim comes back by itself."""
     victims: Counter[str] = Counter()
     for _ in range(KILLS):
-        Event().wait(rng.uniform(0, 2))
+        Event().wait(rng.uniform(0, 1))
         victim = rng.choice(VICTIMS)
         stack.kill(victim)
         victims[victim] += 1
