@@ -1,31 +1,28 @@
 """`dispatcher audience`: lists of recipients, imported from a file."""
 
 import csv
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
-from dispatcher.cli.audience_display import progress, tell_audience, tell_estimate, told
+from dispatcher.cli.audience_display import tell_audience, tell_estimate, told
+from dispatcher.cli.audience_file import Sheet
 from dispatcher.cli.given import read_text
-from dispatcher.cli.options import After, AsJson, Data, Limit
+from dispatcher.cli.grouped import grouped
+from dispatcher.cli.options import AccountOf, After, AsJson, Data, Limit
 from dispatcher.cli.output import note, print_json, print_table, say
-from dispatcher.cli.session import visit_account
+from dispatcher.cli.session import meant_account, visit
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.submission import Account
 from dispatcher.service import audiences
 from dispatcher.service.audiences import Audience, Reject
 from dispatcher.service.context import Context
 from dispatcher.service.estimate import Estimate, Wording, estimate
-from dispatcher.service.recipient_file import RecipientFile
 
-_CHUNK = 1 << 16  # bytes
-
-Holder = Annotated[str, typer.Option("--account", help="Whose.", show_default=False)]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The audience's name or id.", show_default=False)]
 RejectsFile = Annotated[
     Path | None,
@@ -36,7 +33,7 @@ RejectsFile = Annotated[
 def add(app: typer.Typer) -> None:
     """Register the commands."""
     audience = typer.Typer(help="Lists of recipients for campaigns.", no_args_is_help=True)
-    audience.command("import")(import_file)
+    audience.command("import")(grouped(import_file))
     audience.command("list")(show_all)
     audience.command("show")(show)
     audience.command("rejects")(rejects)
@@ -49,16 +46,10 @@ def import_file(
         Path,
         typer.Argument(metavar="FILE", help="A CSV whose first line names the columns.", show_default=False),
     ],
-    account: Holder,
+    *,
+    account: AccountOf = None,
     name: Annotated[str | None, typer.Option(help="What it is called; a dry run needs no name.")] = None,
-    country: Annotated[
-        str | None, typer.Option(metavar="CC", help="Whose national numbers. Default: the account's.")
-    ] = None,
-    column: Annotated[
-        str | None, typer.Option(help="The one with the numbers. Default: to, number, phone and the like.")
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="Default: found out.")] = None,
-    separator: Annotated[str | None, typer.Option(help="Default: found out.")] = None,
+    sheet: Sheet,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and keep nothing.")] = False,
     text: Annotated[
         str | None, typer.Option(help='Dry run: what would be sent; "-" reads standard input.')
@@ -77,33 +68,28 @@ def import_file(
         raise Invalid("give the audience a --name, or say --dry-run")
     if not dry_run and wording != Wording():
         raise Invalid("--text, --template and --sender belong to a --dry-run: say it, or leave them out")
-
-    def reading(source: BinaryIO) -> RecipientFile:
-        return RecipientFile(
-            iter(lambda: source.read(_CHUNK), b""),
-            column=column,
-            encoding=encoding,
-            separator=separator,
-            country=country,
-        )
-
-    with file.open("rb") as source:
-        size = os.fstat(source.fileno()).st_size
-        if name is None or dry_run:
-            found = _estimate(data, account, reading(source), wording, size=size, rejects=rejects)
-            tell_estimate(found, priced=wording.names_a_text, rejects=rejects, as_json=as_json)
-        else:
-            made = _import(data, account, name, reading(source), size=size, rejects=rejects)
-            tell_audience(made, account=account, rejects=rejects, as_json=as_json)
+    if name is None or dry_run:
+        found = _estimate(data, account, file, sheet, wording, rejects=rejects)
+        tell_estimate(found, priced=wording.names_a_text, rejects=rejects, as_json=as_json)
+    else:
+        made, owner = _import(data, account, name, file, sheet, rejects=rejects)
+        tell_audience(made, account=owner.name, rejects=rejects, as_json=as_json)
 
 
 def show_all(
-    account: Holder, limit: Limit = 100, after: After = 0, as_json: AsJson = False, data: Data = None
+    account: AccountOf = None,
+    limit: Limit = 100,
+    after: After = 0,
+    as_json: AsJson = False,
+    data: Data = None,
 ) -> None:
     """List an account's audiences, the oldest first."""
-    found = visit_account(
-        data, account, lambda ctx, holder: audiences.page(ctx, holder, after=after, limit=limit)
-    )
+
+    async def story(ctx: Context) -> list[Audience]:
+        owner = await meant_account(ctx, account)
+        return await audiences.page(ctx, owner, after=after, limit=limit)
+
+    found = visit(data, story)
     if as_json:
         print_json([told(one) for one in found])
         return
@@ -114,59 +100,78 @@ def show_all(
         note(f"There may be more: --after {found[-1].id}")
 
 
-def show(name: Name, account: Holder, as_json: AsJson = False, data: Data = None) -> None:
+def show(name: Name, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
     """Show an audience: its variables, and where its recipients are."""
-    found = visit_account(data, account, lambda ctx, holder: audiences.find(ctx, holder, name))
-    tell_audience(found, account=account, rejects=None, as_json=as_json)
+
+    async def story(ctx: Context) -> tuple[Audience, Account]:
+        owner = await meant_account(ctx, account)
+        return await audiences.find(ctx, owner, name), owner
+
+    found, owner = visit(data, story)
+    tell_audience(found, account=owner.name, rejects=None, as_json=as_json)
 
 
 def rejects(
     name: Name,
-    account: Holder,
+    account: AccountOf = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: standard output.")] = None,
     data: Data = None,
 ) -> None:
     """Write the lines of the file that became no recipient, and why, as a CSV file."""
 
-    async def story(ctx: Context, holder: Account) -> None:
-        found = await audiences.find(ctx, holder, name)
+    async def story(ctx: Context) -> None:
+        found = await audiences.find(ctx, await meant_account(ctx, account), name)
         await _write(output, audiences.rejects(ctx, found))
 
-    visit_account(data, account, story)
+    visit(data, story)
 
 
-def remove(name: Name, account: Holder, as_json: AsJson = False, data: Data = None) -> None:
+def remove(name: Name, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
     """Delete an audience that no campaign has."""
-    visit_account(data, account, lambda ctx, holder: audiences.remove(ctx, holder, name))
+
+    async def story(ctx: Context) -> Account:
+        owner = await meant_account(ctx, account)
+        await audiences.remove(ctx, owner, name)
+        return owner
+
+    owner = visit(data, story)
     if as_json:
-        print_json({"account": account, "audience": name, "removed": True})
+        print_json({"account": owner.name, "audience": name, "removed": True})
     else:
-        say(f"audience {name} of {account} is removed")
+        say(f"audience {name} of {owner.name} is removed")
 
 
 def _import(
-    data: Path | None, account: str, name: str, file: RecipientFile, *, size: int, rejects: Path | None
-) -> Audience:
-    async def story(ctx: Context, holder: Account) -> Audience:
-        with progress(size) as tell:
-            made = await audiences.import_file(ctx, holder, name, file, tell=tell)
+    data: Path | None, account: str | None, name: str, file: Path, sheet: Sheet, *, rejects: Path | None
+) -> tuple[Audience, Account]:
+    async def story(ctx: Context) -> tuple[Audience, Account]:
+        owner = await meant_account(ctx, account)
+        with sheet.opened(file) as (source, tell):
+            made = await audiences.import_file(ctx, owner, name, source, tell=tell)
         if rejects is not None:
             await _write(rejects, audiences.rejects(ctx, made))
-        return made
+        return made, owner
 
-    return visit_account(data, account, story)
+    return visit(data, story)
 
 
 def _estimate(
-    data: Path | None, account: str, file: RecipientFile, wording: Wording, *, size: int, rejects: Path | None
+    data: Path | None,
+    account: str | None,
+    file: Path,
+    sheet: Sheet,
+    wording: Wording,
+    *,
+    rejects: Path | None,
 ) -> Estimate:
-    async def story(ctx: Context, holder: Account) -> Estimate:
+    async def story(ctx: Context) -> Estimate:
+        owner = await meant_account(ctx, account)
         with ExitStack() as stack:
+            source, tell = stack.enter_context(sheet.opened(file))
             write = _writer(stack, rejects) if rejects is not None else lambda _: None
-            tell = stack.enter_context(progress(size))
-            return await estimate(ctx, holder, file, wording, tell=tell, rejected=write)
+            return await estimate(ctx, owner, source, wording, tell=tell, rejected=write)
 
-    return visit_account(data, account, story)
+    return visit(data, story)
 
 
 async def _write(output: Path | None, found: AsyncIterator[Reject]) -> None:

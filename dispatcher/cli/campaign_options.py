@@ -15,32 +15,6 @@ from dispatcher.domain.submission import Account
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.zones import parse_zone
 
-Audience = Annotated[str | None, typer.Option("--audience", metavar="LIST", help="To whom: name or id.")]
-Text = Annotated[
-    str | None, typer.Option(help='What, with {{name}} for a column of the audience; "-" reads it.')
-]
-Template = Annotated[str | None, typer.Option(metavar="ID", help="What, as a template of the account.")]
-Sender = Annotated[str | None, typer.Option(help="As whom. Default: the account's default sender.")]
-OfTier = Annotated[Tier | None, typer.Option(help="How urgent.", show_default="bulk")]
-At = Annotated[str | None, typer.Option(metavar="TIME", help="Once, then; also +2h.")]
-Now = Annotated[bool, typer.Option("--now", help="Once, as soon as it is started.")]
-Cron = Annotated[str | None, typer.Option(metavar="CRON", help='Again and again, like "0 9 * * MON".')]
-Zone = Annotated[
-    str | None, typer.Option(metavar="TZ", help="Of these times. Default: the account's time zone.")
-]
-From = Annotated[str | None, typer.Option("--from", metavar="DAY", help="With --cron: the first day.")]
-Until = Annotated[str | None, typer.Option("--until", metavar="DAY", help="With --cron: the last day.")]
-Spread = Annotated[str | None, typer.Option(metavar="LENGTH", help="Evenly over this time, like 3h.")]
-PerSecond = Annotated[str | None, typer.Option("--per-second", metavar="N", help="At most so many a second.")]
-Hours = Annotated[
-    str | None, typer.Option(help='When nobody is disturbed, like "mon-fri 08:00-20:00", or a .json file.')
-]
-Validity = Annotated[
-    str | None, typer.Option(metavar="LENGTH", help="How long each message is good for, like 24h.")
-]
-MaxCost = Annotated[str | None, typer.Option("--max-cost", metavar="N", help="Credits a run may cost.")]
-Callback = Annotated[str | None, typer.Option("--callback-url", metavar="URL", help="Is told of each event.")]
-
 OPTIONS: Mapping[str, str] = {
     "name": "NAME",
     "audience_id": "--audience",
@@ -65,25 +39,52 @@ OPTIONS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """The options as they were typed; None is one that was not given."""
+    """The options as they are typed; None is one that was not given."""
 
-    audience: str | None
-    text: str | None
-    template: str | None
-    sender: str | None
-    tier: Tier | None
-    at: str | None
-    now: bool
-    cron: str | None
-    timezone: str | None
-    first: str | None
-    last: str | None
-    spread: str | None
-    per_second: str | None
-    hours: str | None
-    validity: str | None
-    max_cost: str | None
-    callback_url: str | None
+    audience: Annotated[
+        str | None, typer.Option("--audience", metavar="LIST", help="To whom: name or id.")
+    ] = None
+    text: Annotated[
+        str | None, typer.Option(help='What, with {{name}} for a column of the audience; "-" reads it.')
+    ] = None
+    template: Annotated[
+        str | None, typer.Option(metavar="ID", help="What, as a template of the account.")
+    ] = None
+    sender: Annotated[str | None, typer.Option(help="As whom. Default: the account's default sender.")] = None
+    tier: Annotated[Tier | None, typer.Option(help="How urgent.", show_default="bulk")] = None
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="Once, then; also +2h.")] = None
+    now: Annotated[bool, typer.Option("--now", help="Once, as soon as it is started.")] = False
+    cron: Annotated[str | None, typer.Option(metavar="CRON", help='Again and again, like "0 9 * * MON".')] = (
+        None
+    )
+    timezone: Annotated[
+        str | None, typer.Option(metavar="TZ", help="Of these times. Default: the account's time zone.")
+    ] = None
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="With --cron: the first day.")
+    ] = None
+    last: Annotated[str | None, typer.Option("--until", metavar="DAY", help="With --cron: the last day.")] = (
+        None
+    )
+    spread: Annotated[str | None, typer.Option(metavar="LENGTH", help="Evenly over this time, like 3h.")] = (
+        None
+    )
+    per_second: Annotated[
+        str | None, typer.Option("--per-second", metavar="N", help="At most so many a second.")
+    ] = None
+    hours: Annotated[
+        str | None,
+        typer.Option(help='When nobody is disturbed, like "mon-fri 08:00-20:00", or a .json file.'),
+    ] = None
+    validity: Annotated[
+        str | None, typer.Option(metavar="LENGTH", help="How long each message is good for, like 24h.")
+    ] = None
+    max_cost: Annotated[
+        str | None, typer.Option("--max-cost", metavar="N", help="Credits a run may cost.")
+    ] = None
+    callback_url: Annotated[
+        str | None, typer.Option("--callback-url", metavar="URL", help="Is told of each event.")
+    ] = None
 
     def fields(self, account: Account, *, now: datetime) -> dict[str, object]:
         """

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from dispatcher.cli import audience_file
-from dispatcher.cli import campaign_options as options
+from dispatcher.cli.audience_file import Sheet
+from dispatcher.cli.audiences import import_file
 from dispatcher.cli.campaign_options import OPTIONS, Typed
 from dispatcher.cli.campaign_report import bar, lines, told, told_run, when
+from dispatcher.cli.grouped import grouped
 from dispatcher.cli.options import AccountOf, After, AsJson, Data, Limit
 from dispatcher.cli.output import note, print_json, print_table, say
 from dispatcher.cli.session import meant_account, visit
@@ -29,59 +30,40 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.", sho
 def add(app: typer.Typer) -> None:
     """Register the commands."""
     campaign = typer.Typer(help="One text for many, once or again and again.", no_args_is_help=True)
-    campaign.command("create")(create)
-    campaign.command("change")(change)
+    campaign.command("create")(grouped(create))
+    campaign.command("change")(grouped(change))
     campaign.command("list")(show_all)
     campaign.command("show")(show)
     campaign.command("start")(start)
     campaign.command("pause")(pause)
     campaign.command("resume")(resume)
     campaign.command("cancel")(cancel)
-    campaign.command("import")(audience_file.import_file)
+    campaign.command("import", help="The same as `audience import`.")(grouped(import_file))
     app.add_typer(campaign, name="campaign")
 
 
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called.", show_default=False)],
+    *,
     account: AccountOf = None,
-    audience: options.Audience = None,
     csv: Annotated[
         Path | None,
         typer.Option("--csv", metavar="FILE", help="To whom: a file, read into --audience or NAME first."),
     ] = None,
-    text: options.Text = None,
-    template: options.Template = None,
-    sender: options.Sender = None,
-    tier: options.OfTier = None,
-    at: options.At = None,
-    now: options.Now = False,
-    cron: options.Cron = None,
-    timezone: options.Zone = None,
-    first: options.From = None,
-    last: options.Until = None,
-    spread: options.Spread = None,
-    per_second: options.PerSecond = None,
-    hours: options.Hours = None,
-    validity: options.Validity = None,
-    max_cost: options.MaxCost = None,
-    callback_url: options.Callback = None,
+    typed: Typed,
     begin: Annotated[bool, typer.Option("--start", help="Start it as well.")] = False,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """Plan a campaign: all that is wrong with it is told together, and then nothing is kept."""
-    typed = Typed(
-        audience, text, template, sender, tier, at, now, cron, timezone, first, last, spread, per_second,
-        hours, validity, max_cost, callback_url,
-    )  # fmt: skip
-    if audience is None and csv is None:
+    if typed.audience is None and csv is None:
         raise Invalid("to whom? Give --audience LIST, or --csv FILE")
 
     async def work(ctx: Context, owner: Account) -> Campaign:
         fields = {"audience_id": "", **typed.fields(owner, now=ctx.now())}
         plan = Plan(name=name, **{field: value for field, value in fields.items() if value is not None})  # type: ignore[arg-type]
         with told_as(OPTIONS):
-            made = await _created(ctx, owner, plan, csv, audience or name)
+            made = await _created(ctx, owner, plan, csv, typed.audience or name)
             return await campaigns.start(ctx, owner, str(made.public_id)) if begin else made
 
     made, names = _visit(data, account, work)
@@ -95,33 +77,14 @@ def create(
 
 def change(
     name: Name,
+    *,
     account: AccountOf = None,
     new_name: Annotated[str | None, typer.Option("--name", help="What it is called from now on.")] = None,
-    audience: options.Audience = None,
-    text: options.Text = None,
-    template: options.Template = None,
-    sender: options.Sender = None,
-    tier: options.OfTier = None,
-    at: options.At = None,
-    now: options.Now = False,
-    cron: options.Cron = None,
-    timezone: options.Zone = None,
-    first: options.From = None,
-    last: options.Until = None,
-    spread: options.Spread = None,
-    per_second: options.PerSecond = None,
-    hours: options.Hours = None,
-    validity: options.Validity = None,
-    max_cost: options.MaxCost = None,
-    callback_url: options.Callback = None,
+    typed: Typed,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """Change a draft. What is not named stays; the word `none` lifts what may be left out."""
-    typed = Typed(
-        audience, text, template, sender, tier, at, now, cron, timezone, first, last, spread, per_second,
-        hours, validity, max_cost, callback_url,
-    )  # fmt: skip
 
     async def work(ctx: Context, owner: Account) -> Campaign:
         draft = await drafts.find(ctx, owner, name)
@@ -228,9 +191,11 @@ def cancel(name: Name, account: AccountOf = None, as_json: AsJson = False, data:
 async def _created(ctx: Context, owner: Account, plan: Plan, csv: Path | None, audience: str) -> Campaign:
     if csv is None:
         return await drafts.create(ctx, owner, plan)
-    with audience_file.opened(csv) as (source, tell):
+    with Sheet().opened(csv) as (source, tell):
         made = await drafts.create_with_file(ctx, owner, plan, source, audience=audience, tell=tell)
-    note(audience_file.sentence(await audiences.find(ctx, owner, audience)))
+    kept = await audiences.find(ctx, owner, audience)
+    left_out = f", {kept.rejects:,} left out" if kept.rejects else ""
+    note(f"audience {kept.name}: {kept.rows:,} lines{left_out}, {kept.recipients:,} recipients")
     return made
 
 

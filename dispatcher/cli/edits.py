@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from dispatcher.cli.given import read_text
+from dispatcher.cli.grouped import grouped
 from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import print_json, say
 from dispatcher.cli.session import meant_account, visit
@@ -31,112 +31,70 @@ class Open(StrEnum):
     PENDING = "pending"
 
 
-Message = Annotated[
-    str | None, typer.Argument(metavar="ID", help="One message: its number or public id.", show_default=False)
-]
-Batch = Annotated[str | None, typer.Option(metavar="ID", help="Those of a batch.")]
-Campaign = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Those of a campaign's runs that are not over.")
-]
-AccountOf = Annotated[
-    str | None,
-    typer.Option("--account", help="Whose; may be left out for an ID, a batch or an only account."),
-]
-OfTier = Annotated[Tier | None, typer.Option(help="Those of this tier.")]
-OfStatus = Annotated[list[Open] | None, typer.Option(help="Those with this status; may be repeated.")]
-To = Annotated[str | None, typer.Option(help="Those to this number.")]
-From = Annotated[str | None, typer.Option(help="Those from this sender, by name or number.")]
 Time = Annotated[str | None, typer.Option(metavar="TIME", help="From then on, or before then.")]
-Everything = Annotated[bool, typer.Option("--everything", help="All that is open in the account.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A selection as it was typed."""
+    """Which messages, as it is typed."""
 
-    message: str | None
-    batch: str | None
-    campaign: str | None
-    account: str | None
-    tier: Tier | None
-    status: list[Open] | None
-    number: str | None
-    sender: str | None
-    due: tuple[str | None, str | None]
-    created: tuple[str | None, str | None]
-    everything: bool
+    message: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="One message: its number or public id.", show_default=False),
+    ] = None
+    batch: Annotated[str | None, typer.Option(metavar="ID", help="Those of a batch.")] = None
+    campaign: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Those of a campaign's runs that are not over.")
+    ] = None
+    account: Annotated[
+        str | None,
+        typer.Option("--account", help="Whose; may be left out for an ID, a batch or an only account."),
+    ] = None
+    tier: Annotated[Tier | None, typer.Option(help="Those of this tier.")] = None
+    status: Annotated[list[Open] | None, typer.Option(help="Those with this status; may be repeated.")] = None
+    number: Annotated[str | None, typer.Option(help="Those to this number.")] = None
+    sender: Annotated[str | None, typer.Option(help="Those from this sender, by name or number.")] = None
+    not_before_from: Time = None
+    not_before_to: Time = None
+    created_from: Time = None
+    created_to: Time = None
+    everything: Annotated[bool, typer.Option("--everything", help="All that is open in the account.")] = False
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a command goes about it: with which question, and what is printed."""
+    """How a command goes about it."""
 
-    done: str
-    yes: bool
-    dry_run: bool
-    as_json: bool
-    data: Path | None
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False
+    as_json: AsJson = False
+    data: Data = None
 
 
 def add(message: typer.Typer) -> None:
     """Register the commands."""
-    message.command("cancel")(cancel)
-    message.command("reschedule")(reschedule)
-    message.command("text")(text)
+    message.command("cancel")(grouped(cancel))
+    message.command("reschedule")(grouped(reschedule))
+    message.command("text")(grouped(text))
 
 
 def cancel(
-    message: Message = None,
-    batch: Batch = None,
-    campaign: Campaign = None,
-    account: AccountOf = None,
-    tier: OfTier = None,
-    status: OfStatus = None,
-    number: To = None,
-    sender: From = None,
-    not_before_from: Time = None,
-    not_before_to: Time = None,
-    created_from: Time = None,
-    created_to: Time = None,
-    everything: Everything = False,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-    data: Data = None,
+    wanted: Wanted,
+    manner: Manner,
 ) -> None:
     """Take messages back that have not gone out; their credits come back. Exit 1 if none was."""
-    due, created = (not_before_from, not_before_to), (created_from, created_to)
-    wanted = Wanted(message, batch, campaign, account, tier, status, number, sender, due, created, everything)
-    _edit(wanted, lambda *_: Cancel(), Manner("cancelled", yes, dry_run, as_json, data))
+    _edit("cancelled", wanted, manner, lambda *_: Cancel())
 
 
 def reschedule(
-    message: Message = None,
+    *,
     not_before: Annotated[str | None, typer.Option(metavar="TIME", help="The new start; also +2h.")] = None,
     not_after: Annotated[str | None, typer.Option(metavar="TIME", help="The new end; also +2h.")] = None,
     shift: Annotated[str | None, typer.Option(metavar="SHIFT", help="Later or earlier: +2h, -30m.")] = None,
-    batch: Batch = None,
-    campaign: Campaign = None,
-    account: AccountOf = None,
-    tier: OfTier = None,
-    status: OfStatus = None,
-    number: To = None,
-    sender: From = None,
-    not_before_from: Time = None,
-    not_before_to: Time = None,
-    created_from: Time = None,
-    created_to: Time = None,
-    everything: Everything = False,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-    data: Data = None,
+    wanted: Wanted,
+    manner: Manner,
 ) -> None:
     """Give messages that have not gone out another window; an end not given stays. Exit 1 if none was."""
-    due, created = (not_before_from, not_before_to), (created_from, created_to)
-    wanted = Wanted(message, batch, campaign, account, tier, status, number, sender, due, created, everything)
 
     def change(now: datetime, owner: Account) -> Reschedule:
         return Reschedule(
@@ -145,7 +103,7 @@ def reschedule(
             shift=None if shift is None else read_shift(shift, option="--shift"),
         )
 
-    _edit(wanted, change, Manner("rescheduled", yes, dry_run, as_json, data))
+    _edit("rescheduled", wanted, manner, change)
 
 
 def text(
@@ -155,32 +113,15 @@ def text(
             "--text", help='What; "-" reads it. {{name}} is a campaign\'s variable.', show_default=False
         ),
     ],
-    message: Message = None,
-    batch: Batch = None,
-    campaign: Campaign = None,
-    account: AccountOf = None,
-    tier: OfTier = None,
-    status: OfStatus = None,
-    number: To = None,
-    sender: From = None,
-    not_before_from: Time = None,
-    not_before_to: Time = None,
-    created_from: Time = None,
-    created_to: Time = None,
-    everything: Everything = False,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-    data: Data = None,
+    wanted: Wanted,
+    manner: Manner,
 ) -> None:
     """Give messages that have not gone out another text, at its price. Exit 1 if none was."""
-    due, created = (not_before_from, not_before_to), (created_from, created_to)
-    wanted = Wanted(message, batch, campaign, account, tier, status, number, sender, due, created, everything)
     new = NewText(read_text(words))
-    _edit(wanted, lambda *_: new, Manner("given another text", yes, dry_run, as_json, data))
+    _edit("given another text", wanted, manner, lambda *_: new)
 
 
-def _edit(wanted: Wanted, change: Callable[[datetime, Account], Change], manner: Manner) -> None:
+def _edit(done: str, wanted: Wanted, manner: Manner, change: Callable[[datetime, Account], Change]) -> None:
     """Count, ask, and do it."""
 
     def story(dry_run: bool) -> Callable[[Context], Awaitable[Edited]]:
@@ -194,12 +135,12 @@ def _edit(wanted: Wanted, change: Callable[[datetime, Account], Change], manner:
     if manner.dry_run or not manner.yes:
         counted = visit(manner.data, story(True))
         if manner.dry_run:
-            _print(counted, manner)
+            _print(counted, done, manner)
             return
         if counted.changed:
-            typer.confirm(f"To be {_sentence(counted, manner.done)}. Go on?", abort=True, err=True)
+            typer.confirm(f"To be {_sentence(counted, done)}. Go on?", abort=True, err=True)
     edited = visit(manner.data, story(False))
-    _print(edited, manner)
+    _print(edited, done, manner)
     if not edited.changed:
         raise typer.Exit(1)
 
@@ -214,8 +155,7 @@ async def _owner(ctx: Context, wanted: Wanted) -> Account:
 
 
 def _selection(wanted: Wanted, owner: Account, now: datetime) -> Selection:
-    def between(option: str, times: tuple[str | None, str | None]) -> Between:
-        start, end = times
+    def between(option: str, start: str | None, end: str | None) -> Between:
         return Between(_time(start, now, owner, f"--{option}-from"), _time(end, now, owner, f"--{option}-to"))
 
     return Selection(
@@ -227,8 +167,8 @@ def _selection(wanted: Wanted, owner: Account, now: datetime) -> Selection:
         statuses=frozenset(Status[status.name] for status in wanted.status) if wanted.status else None,
         number=wanted.number,
         sender=wanted.sender,
-        due=between("not-before", wanted.due),
-        created=between("created", wanted.created),
+        due=between("not-before", wanted.not_before_from, wanted.not_before_to),
+        created=between("created", wanted.created_from, wanted.created_to),
         everything=wanted.everything,
     )
 
@@ -246,12 +186,12 @@ def _time(given: str | None, now: datetime, owner: Account, option: str) -> date
     return None if given is None else read_time(given, now=now, timezone=owner.timezone, option=option)
 
 
-def _print(edited: Edited, manner: Manner) -> None:
+def _print(edited: Edited, done: str, manner: Manner) -> None:
     if manner.as_json:
         counts = asdict(edited) | {"unchanged": sum(edited.unchanged.values()), "dry_run": manner.dry_run}
         print_json(counts | {"reasons": dict(edited.unchanged)})
     else:
-        say(f"{'to be ' * manner.dry_run}{_sentence(edited, manner.done)}")
+        say(f"{'to be ' * manner.dry_run}{_sentence(edited, done)}")
 
 
 def _sentence(edited: Edited, done: str) -> str:
