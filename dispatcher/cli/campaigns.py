@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -161,9 +162,15 @@ def start(name: Name, account: AccountOf = None, as_json: AsJson = False, data: 
     _act(name, account, campaigns.start, as_json, data)
 
 
-def pause(name: Name, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
+def pause(
+    name: Name,
+    account: AccountOf = None,
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks at it.")] = "",
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
     """Stop an active campaign where it is, within a second or two; nothing of it expires meanwhile."""
-    _act(name, account, campaigns.pause, as_json, data)
+    _act(name, account, partial(campaigns.pause, reason=reason), as_json, data)
 
 
 def resume(name: Name, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:

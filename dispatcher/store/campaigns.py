@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.engine import Row
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.campaign import CampaignState, validity_of
@@ -95,18 +96,15 @@ _WRITTEN = (
 )
 _VALUES = ", ".join("CAST(:hours AS jsonb)" if name == "hours" else f":{name}" for name in _WRITTEN)
 
+_TAKEN = "23505"  # unique_violation
+
 _INSERT = text(f"""
 INSERT INTO campaigns AS c (public_id, account_id, state, created_at, {", ".join(_WRITTEN)})
 VALUES (:public_id, :account_id, 'draft', :now, {_VALUES})
 ON CONFLICT (account_id, name) DO NOTHING RETURNING {COLUMNS}
 """)
 _CHANGE = text(f"""
-UPDATE campaigns c SET ({", ".join(_WRITTEN)}) = ROW({_VALUES})
-WHERE c.id = :id
-  AND NOT EXISTS (
-      SELECT 1 FROM campaigns o WHERE o.account_id = c.account_id AND o.name = :name AND o.id <> c.id
-  )
-RETURNING {COLUMNS}
+UPDATE campaigns c SET ({", ".join(_WRITTEN)}) = ROW({_VALUES}) WHERE c.id = :id RETURNING {COLUMNS}
 """)
 _FIND = text(f"SELECT {COLUMNS} FROM campaigns c WHERE account_id = :account_id AND public_id = :public_id")
 _LOCK = text(f"{_FIND.text} FOR UPDATE")
@@ -140,7 +138,13 @@ async def insert(
 
 async def change(connection: AsyncConnection, campaign_id: int, terms: Terms) -> Campaign | None:
     """Write other terms of a locked draft; None means that the name is taken."""
-    return _found((await connection.execute(_CHANGE, {"id": campaign_id, **_values(terms)})).one_or_none())
+    try:
+        async with connection.begin_nested():
+            return _found((await connection.execute(_CHANGE, {"id": campaign_id, **_values(terms)})).one())
+    except IntegrityError as error:
+        if getattr(error.orig, "sqlstate", None) == _TAKEN:
+            return None
+        raise
 
 
 async def find(

@@ -195,6 +195,12 @@ def test_the_list_has_a_line_for_each_campaign(office: Run) -> None:
     assert office("campaign", "list", "--limit", "1").err.startswith("There may be more: --after ")
 
 
+def test_a_pause_keeps_its_reason_for_whoever_looks(office: Run) -> None:
+    create(office, "--now", "--start")
+    assert office("campaign", "pause", "spring", "--reason", "a wrong price in the text").code == 0
+    assert office("campaign", "show", "spring").out.startswith("spring: paused, a wrong price in the text\n")
+
+
 def test_a_campaign_is_started_paused_resumed_and_cancelled(office: Run) -> None:
     create(office, "--at", "2027-12-01T10:00")
     for command, state in (("start", "active"), ("pause", "paused"), ("resume", "active")):

@@ -413,6 +413,24 @@ def test_what_a_worker_hands_back_of_a_cancelled_campaign_is_taken_back_too(worl
     world.run(story)
 
 
+def test_of_drafts_renamed_to_one_name_at_once_one_gets_it_and_the_others_are_told(world: World) -> None:
+    async def story() -> None:
+        who = await audience(world, 1)
+        made = [await draft(world, name=f"draft {n}", audience_id=who) for n in range(8)]
+        plan = Plan(name="spring", text="Hello", audience_id=who, at=world.time.now())
+
+        async def rename(one: Campaign) -> bool:
+            try:
+                await campaigns.change(world.ctx, world.caller.account, str(one.public_id), plan)
+            except AlreadyExists:
+                return False
+            return True
+
+        assert sum(await asyncio.gather(*map(rename, made))) == 1
+
+    world.run(story)
+
+
 def test_cancelling_races_with_the_workers_and_each_message_is_sent_or_taken_back(world: World) -> None:
     async def story() -> None:
         campaign = await started(world, count=400)
