@@ -2,8 +2,6 @@
 
 import hashlib
 import hmac
-import secrets
-from base64 import b64encode
 from datetime import UTC, datetime
 from math import floor
 
@@ -39,11 +37,6 @@ def timestamped(secret: str, *, at: datetime, body: bytes) -> dict[str, str]:
     timestamp = _unix(at)
     signature = hmac.new(secret.encode(), body + timestamp.encode(), hashlib.sha256).hexdigest()
     return {"X-Timestamp": timestamp, "X-Signature": signature}
-
-
-def new_secret() -> str:
-    """Draw a secret of 24 random bytes, written as whsec_ and base64."""
-    return _PREFIX + b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
 def _unix(at: datetime) -> str:

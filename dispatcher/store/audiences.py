@@ -111,10 +111,6 @@ _FINISH = text(f"""
 UPDATE audiences SET state = '{AudienceState.READY}', ready_at = :now
 WHERE id = :id AND state = '{AudienceState.IMPORTING}' RETURNING {_COLUMNS}
 """)
-_PAGE = text("""
-SELECT position, number, number_as_given, country, zone, variables FROM recipients
-WHERE audience_id = :id AND position > :after ORDER BY position LIMIT :limit
-""")
 _REJECTS = text("""
 SELECT line, reason, raw FROM rejects
 WHERE audience_id = :id AND line > :after ORDER BY line LIMIT :limit
@@ -206,14 +202,6 @@ async def add(
 async def finish(connection: AsyncConnection, audience_id: int, *, now: datetime) -> Audience | None:
     """Write that an audience is ready; None means that it is not being imported any more."""
     return _audience((await connection.execute(_FINISH, {"id": audience_id, "now": now})).one_or_none())
-
-
-async def page(
-    connection: AsyncConnection, audience_id: int, *, after_position: int, limit: int
-) -> list[Recipient]:
-    """Read recipients in the order of their positions, after that one."""
-    rows = await connection.execute(_PAGE, {"id": audience_id, "after": after_position, "limit": limit})
-    return [Recipient(*row) for row in rows]
 
 
 async def rejects(

@@ -71,17 +71,6 @@ WHERE m.id = p.id
 RETURNING m.wake_at
 """)
 
-_HAND_BACK = text(f"""
-UPDATE messages m SET place = 'ready', wake_at = NULL, seq = m.seq + 1
-FROM (
-    SELECT m.id FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS integer[])) AS h(id, attempt)
-    JOIN messages m ON m.id = h.id AND m.attempt = h.attempt AND {WITH_WORKER}
-    ORDER BY m.id FOR UPDATE OF m
-) p
-WHERE m.id = p.id
-RETURNING m.id
-""")
-
 _UNCLAIM = text(f"""
 UPDATE messages m SET place = 'ready', wake_at = NULL
 FROM (
@@ -220,11 +209,6 @@ async def hold(connection: AsyncConnection, until: Sequence[tuple[int, datetime]
 async def unclaim(connection: AsyncConnection, ids: Sequence[int]) -> None:
     """Give messages that were read but not claimed back to `ready`."""
     await connection.execute(_UNCLAIM, {"ids": list(ids)})
-
-
-async def hand_back(connection: AsyncConnection, claims: Sequence[tuple[int, int]]) -> None:
-    """Give claims back whose request was not begun."""
-    await connection.execute(_HAND_BACK, {"ids": [c[0] for c in claims], "attempts": [c[1] for c in claims]})
 
 
 async def record(

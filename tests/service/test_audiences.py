@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import text
@@ -14,7 +15,6 @@ from dispatcher.service import accounts, audiences
 from dispatcher.service.audiences import Audience, Reject
 from dispatcher.service.recipient_file import PART_ROWS, Progress, RecipientFile
 from dispatcher.service.turns import in_turns
-from dispatcher.store import audiences as store
 from dispatcher.store import rosters
 from dispatcher.store.audiences import Recipient
 from tests.world import World
@@ -37,9 +37,14 @@ async def imported(world: World, *lines: str, name: str = "customers", **options
 async def recipients(
     world: World, audience: Audience, *, after: int = 0, limit: int = 100
 ) -> list[Recipient]:
-    return await world.ctx.database.single(
-        lambda c: store.page(c, audience.id, after_position=after, limit=limit)
+    rows = await world.all(
+        "SELECT position, number, number_as_given, country, zone, variables FROM recipients"
+        " WHERE audience_id = :id AND position > :after ORDER BY position LIMIT :limit",
+        id=audience.id,
+        after=after,
+        limit=limit,
     )
+    return [Recipient._make(cast("Iterable[Any]", row)) for row in rows]
 
 
 async def rejected(world: World, audience: Audience) -> list[Reject]:
