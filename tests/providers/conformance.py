@@ -1,7 +1,7 @@
 """
 What every provider plug-in is measured by: the cases that `test_conformance.py` runs its rules over.
 
-A new plug-in joins with one entry in CASES: how it is opened towards an
+A new plug-in joins with one entry in CASES, or a file in `cases/`: how it is opened towards an
 address, how its peer behaves on the wire, and how its receipts look.
 """
 
@@ -63,6 +63,7 @@ class Case:
     garbage: ReceiptRequest
     delivered: str
     undelivered: str
+    refs: tuple[str, ...] = ("p-1", "p-2")
 
     def open(
         self, *, host: str = "127.0.0.1", port: int, call_timeout: float = 5.0, max_connections: int = 20

@@ -19,11 +19,14 @@ from dispatcher.domain.provider import (
 )
 from dispatcher.domain.status import Status
 
+from .cases.smsgate import SMSGATE
+from .cases.twilio import TWILIO
+from .cases.vonage import VONAGE
 from .conformance import CASES, CREDENTIAL, RETRY_AFTER, Behaviour, Case, CountingGate, a_message
 from .peer import closed_port, deaf_port
 from .wires import run
 
-pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+pytestmark = pytest.mark.parametrize("case", [*CASES, SMSGATE, TWILIO, VONAGE], ids=lambda case: case.name)
 
 
 def wide_open() -> bool:
@@ -47,7 +50,7 @@ def the_report(provider: Provider, request: ReceiptRequest) -> Report:
 
 
 def test_an_accepted_message_has_all_references_of_the_provider(case: Case) -> None:
-    assert run(send_one(case, Behaviour.ACCEPTS)) == Accepted(("p-1", "p-2"))
+    assert run(send_one(case, Behaviour.ACCEPTS)) == Accepted(case.refs)
 
 
 def test_a_batch_gets_one_outcome_for_each_message_in_order(case: Case) -> None:

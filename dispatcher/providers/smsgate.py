@@ -1,0 +1,240 @@
+"""
+The `smsgate` plug-in: an Android phone that sends for us, reached through an SMSGate server.
+
+It is the API that this product speaks as a server too (`docs/dialects/smsgate.md`).
+Facts are those of its public documents (docs.sms-gate.app: Sending Messages,
+Status Tracking, Webhooks, FAQ) and of its Go client
+(github.com/android-sms-gateway/client-go, smsgateway/domain_messages.go).
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Final, NamedTuple, Self
+from urllib.parse import quote
+
+import httpx
+from pydantic import Field, model_validator
+
+from dispatcher.domain.errors import BadReceipt
+from dispatcher.domain.provider import (
+    Accepted,
+    Deferred,
+    Inbound,
+    Outcome,
+    Outgoing,
+    ProviderConfig,
+    ReceiptRequest,
+    Rejected,
+    Report,
+    Told,
+    Unknown,
+)
+from dispatcher.domain.status import Status
+from dispatcher.domain.tier import Tier
+from dispatcher.providers.plugin import PluginOptions, Secret, Url, WebPlugin, basic, poll_each, read_options
+from dispatcher.providers.reading import (
+    answered,
+    by_status,
+    check_signature,
+    object_of,
+    retry_after,
+    text_of,
+)
+
+PRIORITIES: Final[Mapping[Tier, int]] = {Tier.CRITICAL: 100, Tier.STANDARD: 0, Tier.BULK: -1}
+"""-128 to 127; from 100 on a phone's limits and delays do not hold a message up."""
+
+STATES: Final[Mapping[str, Status | None]] = {
+    "Pending": None,
+    "Processed": None,
+    "Cancelling": None,
+    "Sent": None,
+    "Delivered": Status.RECEIVED,
+    "Failed": Status.FAILED,
+    "Cancelled": Status.FAILED,
+}
+"""A recipient's states; where one failed its error says more."""
+
+EVENTS: Final[Mapping[str, str]] = {
+    "sms:sent": "Sent",
+    "sms:delivered": "Delivered",
+    "sms:failed": "Failed",
+    "sms:cancelled": "Cancelled",
+}
+_IGNORED: Final = ("mms:", "system:", "app:", "sms:data-received", "sms:batch:")
+
+
+class Failure(NamedTuple):
+    """What the beginning of an error says of its message."""
+
+    status: Status
+    opted_out: bool = False
+
+
+FAILURES: Final[Mapping[str, Failure]] = {
+    "TTL expired": Failure(Status.TOO_LATE),
+    # An instance of this product as the server:
+    "invalid phone number": Failure(Status.INVALID_NUMBER),
+    "blocked by the carrier": Failure(Status.BLOCKED),
+    "recipient opted out": Failure(Status.BLOCKED, opted_out=True),
+    "expired at the carrier": Failure(Status.TOO_LATE),
+    "phone or network not available": Failure(Status.UNREACHABLE),
+    "gave up": Failure(Status.GAVE_UP),
+}
+"""Errors that have a code of ours; Android's RESULT_... are 38: they speak of the phone that sends."""
+
+REFUSALS: Final[Mapping[str, Status | None]] = {
+    "invalid phone number": Status.INVALID_NUMBER,
+    "not mobile phone number": Status.INVALID_NUMBER,
+    "failed to select device": None,
+}
+"""What a 400 says; None is "later", for the operator to mend."""
+
+
+class SmsGateOptions(PluginOptions):
+    """All options of one `smsgate` provider."""
+
+    url: Url = "https://api.sms-gate.app/3rdparty/v1"
+    username: Annotated[str, Field(min_length=1, pattern=r"^[^:]+$")] | None = None
+    password: Secret | None = None
+    token: Secret | None = None
+    device_id: Annotated[str, Field(min_length=1, max_length=21)] | None = None
+    sim_number: Annotated[int, Field(ge=1, le=3)] | None = None
+    number: Annotated[str, Field(pattern=r"^\+[1-9]\d{6,14}$")] | None = None
+    signing_key: Secret | None = None
+
+    @model_validator(mode="after")
+    def _can_sign_in(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password belong together")
+        if (self.username is None) == (self.token is None):
+            raise ValueError("give username and password, or a token")
+        return self
+
+    def authorization(self) -> str:
+        """Say who we are."""
+        if self.token is not None:
+            return f"Bearer {self.token.get_secret_value()}"
+        assert self.username is not None
+        assert self.password is not None
+        return basic(self.username, self.password)
+
+
+class SmsGate(WebPlugin):
+    """One message a request, by our reference; told by the phone's webhooks, or by asking the server."""
+
+    def __init__(self, config: ProviderConfig, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._options = options = read_options(SmsGateOptions, config)
+        headers = {"Authorization": options.authorization()}
+        super().__init__(config, options, headers=headers, transport=transport)
+        self._url = httpx.URL(f"{options.url}/messages")
+
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:
+        """Verify and read one event of the phone."""
+        self._verify(request)
+        document = object_of(request.body)
+        event, payload = text_of(document, "event"), document.get("payload")
+        if not event or not isinstance(payload, dict):
+            raise BadReceipt("the receipt has no event with a payload")
+        if event == "sms:received":
+            return [self._inbound(text_of(document, "id"), payload)]
+        if event.startswith(_IGNORED):
+            return []
+        ref = text_of(payload, "messageId")
+        if not ref:
+            raise BadReceipt(f"the event {event} has no messageId")
+        return [_report(ref, event, EVENTS.get(event, ""), text_of(payload, "reason"))]
+
+    async def poll(self, refs: Sequence[str]) -> Sequence[Report]:
+        """Ask for each message. Raises Unavailable."""
+        return await poll_each(refs, self._ask_for)
+
+    def _request(self, message: Outgoing) -> httpx.Request:
+        fields = {
+            "id": message.reference,
+            "deviceId": self._options.device_id,
+            "phoneNumbers": [message.to],
+            "textMessage": {"text": message.text},
+            "simNumber": self._options.sim_number,
+            "withDeliveryReport": True,
+            "priority": PRIORITIES[message.tier],
+            "validUntil": message.not_after.astimezone(UTC).isoformat(timespec="milliseconds"),
+        }
+        told = {name: value for name, value in fields.items() if value is not None}
+        body = json.dumps(told, ensure_ascii=False).encode()
+        return self._post(message, self._url, content_type="application/json", body=body)
+
+    def _judge(self, message: Outgoing, response: httpx.Response) -> Outcome:
+        said = object_of(response.content)
+        match response.status_code:
+            case status if response.is_success:
+                ref = text_of(said, "id")
+                return Accepted((ref,)) if ref else Unknown(f"HTTP {status}, but no id")
+            case httpx.codes.CONFLICT:  # an earlier try brought it there
+                return Accepted((message.reference,))
+            case httpx.codes.NOT_FOUND:
+                return Deferred("HTTP 404: there is no such API at this url")
+            case httpx.codes.BAD_REQUEST:
+                return _refusal(text_of(said, "message"), response)
+        return by_status(response)
+
+    def _verify(self, request: ReceiptRequest) -> None:
+        """Check X-Signature: the hex HMAC-SHA256 of the body and then X-Timestamp."""
+        key = self._options.signing_key
+        if key is None:
+            raise BadReceipt(
+                "this provider has no receipts; give the signing_key of the phone in its options"
+            )
+        stamp = request.headers.get("x-timestamp", "").encode(errors="replace")
+        digest = hmac.new(key.get_secret_value().encode(), request.body + stamp, hashlib.sha256).hexdigest()
+        check_signature(request.headers.get("x-signature", "").lower(), digest)
+
+    def _inbound(self, event_id: str, payload: Mapping[str, object]) -> Inbound:
+        """Read a message. Its messageId is made of its content, so the event's id stands for it."""
+        return Inbound(
+            text_of(payload, "sender") or text_of(payload, "phoneNumber"),
+            text_of(payload, "recipient") or self._options.number or "",
+            text_of(payload, "message"),
+            ref=event_id or None,
+            sent_at=_moment(text_of(payload, "receivedAt")),
+        )
+
+    async def _ask_for(self, ref: str) -> Report | None:
+        response = await self._ask(f"{self._url}/{quote(ref, safe='')}")
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        said = answered(response)
+        told = said.get("recipients")
+        first = told[0] if isinstance(told, list) and told else None
+        recipient = first if isinstance(first, dict) else said
+        state = text_of(recipient, "state")
+        return _report(ref, state, state, text_of(recipient, "error"))
+
+
+def _report(ref: str, word: str, state: str, error: str) -> Report:
+    """Tell of a message. Its id there is our reference, which names it even where its answer was lost."""
+    status, reason = STATES.get(state), f"{word}: {error}" if error else word
+    if status is not Status.FAILED:
+        return Report(ref, ref, status, reason)
+    known = (failure for words, failure in FAILURES.items() if error.startswith(words))
+    failure = next(known, Failure(Status.FAILED))
+    return Report(ref, ref, failure.status, reason, opted_out=failure.opted_out)
+
+
+def _refusal(said: str, response: httpx.Response) -> Outcome:
+    words = next((words for words in REFUSALS if words in said), None)
+    if words is None:
+        return by_status(response)
+    code, reason = REFUSALS[words], f"HTTP 400: {words}"
+    return Deferred(reason, retry_after(response)) if code is None else Rejected(code, reason)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

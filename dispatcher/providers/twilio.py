@@ -1,0 +1,286 @@
+"""
+The `twilio` plug-in: Programmable Messaging, API 2010-04-01.
+
+Facts are those of Twilio's documents: the Messages resource
+(www.twilio.com/docs/messaging/api/message-resource), Security
+(www.twilio.com/docs/usage/security), TwiML for Messaging
+(www.twilio.com/docs/messaging/twiml) and the Error and Warning Dictionary
+(www.twilio.com/docs/api/errors). No idempotency of messages is documented.
+"""
+
+import hashlib
+import hmac
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Final, NamedTuple, Self
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import httpx
+from pydantic import Field, model_validator
+
+from dispatcher.domain.errors import BadReceipt
+from dispatcher.domain.provider import (
+    Accepted,
+    Deferred,
+    Inbound,
+    Outcome,
+    Outgoing,
+    ProviderConfig,
+    ReceiptRequest,
+    Rejected,
+    Report,
+    Told,
+    Unknown,
+)
+from dispatcher.domain.status import Status
+from dispatcher.providers.plugin import (
+    FORM,
+    PluginOptions,
+    Secret,
+    Url,
+    WebPlugin,
+    basic,
+    poll_each,
+    read_options,
+)
+from dispatcher.providers.reading import (
+    answered,
+    by_status,
+    check_signature,
+    form_of,
+    object_of,
+    retry_after,
+    text_of,
+)
+
+LONGEST_VALIDITY: Final = 36_000
+"""Seconds that Twilio keeps a message in its queue at most; the least is 1."""
+
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class Meaning(NamedTuple):
+    """
+    What an error code says of its message: the status, and words without its number or text.
+
+    `later` is a refusal for now, or of our account: it ends as 39 where
+    nobody mends it, and is 39 at once where a receipt tells it.
+    """
+
+    status: Status
+    words: str
+    later: bool = False
+    opted_out: bool = False
+
+
+_GROUPS: Final[Sequence[tuple[Meaning, str]]] = (
+    (Meaning(Status.BLOCKED, "the number has opted out", opted_out=True), "21610"),
+    (
+        Meaning(Status.INVALID_NUMBER, "not a number that takes messages"),
+        # Invalid; a short code; a premium number; no mobile; a landline; unknown, landline or wrong.
+        "21211 21217 21265 21268 21614 21635 30005 30006 30014",
+    ),
+    (
+        Meaning(Status.BLOCKED, "blocked or filtered"),
+        # By the recipient or the carrier; as unwanted; as a one-time password; as a loop; as fraud.
+        "30004 30007 30038 30039 30450",
+    ),
+    (Meaning(Status.UNREACHABLE, "the handset cannot be reached"), "30003"),
+    (Meaning(Status.TOO_LATE, "its validity ended in the queue"), "30036"),
+    (
+        Meaning(Status.GAVE_UP, "too much at a time", later=True),
+        # Requests and queues that are full; maintenance; congestion; limits of the moment or the day.
+        "14107 20429 21611 21730 30001 30017 30022 30023 30027 30454 63038",
+    ),
+    (
+        Meaning(Status.GAVE_UP, "our account or its set-up is refused", later=True),
+        # Not active, wrong credentials, no such account, wrong callback; a Messaging Service that is
+        # gone, closed or without numbers; suspended; a campaign suspended; sending switched off.
+        "10001 20003 20404 21609 21626 21701 21702 21703 21704 21705 30002 30033 30037",
+    ),
+    (
+        Meaning(Status.FAILED, "the sender cannot send there"),
+        # Not valid, not ours, not verified, not able to, not registered, or not for that country.
+        "21212 21264 21266 21267 21408 21601 21603 21606 21607 21608 21612 21616 21657 21659 21660 "
+        "21661 21662 21663 21668 21708 21709 21711 21712 21715 30018 30024 30032 30034 30035 30040 "
+        "30041 30042 30043",
+    ),
+    (
+        Meaning(Status.FAILED, "the message was refused"),
+        # No text or number, too long, cannot be sent; its validity, price or channel; a carrier's limits.
+        "21602 21604 21605 21617 21618 21619 21624 21658 30010 30011 30012 30013 30015 30016 30019 30028 "
+        "30044 30045 30400",
+    ),
+    (
+        Meaning(Status.FAILED, "not delivered"),
+        # Unknown; a part missing; faults of Twilio's own; time-out; not confirmed; not delivered.
+        "30008 30009 30020 30021 30046 30410 30453 30485 30500",
+    ),
+)
+
+CODES: Final[Mapping[str, Meaning]] = {code: meaning for meaning, codes in _GROUPS for code in codes.split()}
+"""The dictionary's codes that can concern a text message; another one is judged by HTTP, or is 38."""
+
+WORDS: Final[Mapping[str, Status | None]] = {
+    "accepted": None,
+    "scheduled": None,
+    "queued": None,
+    "sending": None,
+    "sent": None,
+    "delivered": Status.RECEIVED,
+    "read": Status.RECEIVED,
+    "partially_delivered": None,
+    "undelivered": Status.FAILED,
+    "failed": Status.FAILED,
+    "canceled": Status.FAILED,
+}
+"""Twilio's statuses of what we sent; where one failed its error code says more."""
+
+
+class TwilioOptions(PluginOptions):
+    """All options of one `twilio` provider."""
+
+    url: Url = "https://api.twilio.com"
+    account_sid: Annotated[str, Field(pattern=r"^AC[0-9a-fA-F]{32}$")]
+    auth_token: Secret | None = None
+    api_key: Annotated[str, Field(pattern=r"^SK[0-9a-fA-F]{32}$")] | None = None
+    api_secret: Secret | None = None
+    messaging_service_sid: Annotated[str, Field(pattern=r"^MG[0-9a-fA-F]{32}$")] | None = None
+    receipt_url: Url | None = None
+
+    @model_validator(mode="after")
+    def _can_sign_in(self) -> Self:
+        if (self.api_key is None) != (self.api_secret is None):
+            raise ValueError("api_key and api_secret belong together")
+        if self.api_key is None and self.auth_token is None:
+            raise ValueError("give auth_token, or api_key and api_secret")
+        if self.receipt_url is not None and self.auth_token is None:
+            raise ValueError("receipt_url needs auth_token: Twilio signs receipts with it")
+        return self
+
+    def authorization(self) -> str:
+        """Say who we are; an API key can be revoked by itself, so it goes first."""
+        if self.api_key is not None and self.api_secret is not None:
+            return basic(self.api_key, self.api_secret)
+        assert self.auth_token is not None
+        return basic(self.account_sid, self.auth_token)
+
+
+class Twilio(WebPlugin):
+    """One message a request; receipts and messages from handsets by webhook, or by asking."""
+
+    def __init__(
+        self,
+        config: ProviderConfig,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._options = options = read_options(TwilioOptions, config)
+        headers = {"Authorization": options.authorization()}
+        super().__init__(config, options, headers=headers, transport=transport)
+        self._now = now
+        self._receipt_url = options.receipt_url if options.auth_token else None
+        self._messages = f"{options.url}/2010-04-01/Accounts/{options.account_sid}/Messages"
+        self._url = httpx.URL(f"{self._messages}.json")
+
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:
+        """Verify and read a status callback, or a message that came in."""
+        query = request.url.partition("?")[2]
+        form = form_of(request.body) if request.method == "POST" else []
+        self._verify(request, query, form)
+        ours = dict(parse_qsl(query, keep_blank_values=True))
+        fields: dict[str, object] = {**ours, **dict(form)}
+        ref = text_of(fields, "MessageSid")
+        if not ref:
+            raise BadReceipt("the receipt has no MessageSid")
+        if "MessageStatus" in fields:
+            word, code = text_of(fields, "MessageStatus"), text_of(fields, "ErrorCode")
+            return [_report(ref, ours.get("reference"), word, code)]
+        if "Body" in fields:
+            return [_inbound(ref, fields)]
+        raise BadReceipt("the receipt has neither MessageStatus nor Body")
+
+    async def poll(self, refs: Sequence[str]) -> Sequence[Report]:
+        """Ask for each message by its SID. Raises Unavailable."""
+        return await poll_each(refs, self._ask_for)
+
+    def _request(self, message: Outgoing) -> httpx.Request:
+        left = int((message.not_after - self._now()).total_seconds())
+        fields = {
+            "To": message.to,
+            "From": message.sender,
+            "MessagingServiceSid": self._options.messaging_service_sid,
+            "Body": message.text,
+            "ValidityPeriod": str(min(max(left, 1), LONGEST_VALIDITY)),
+            "StatusCallback": self._callback(message.reference),
+        }
+        body = urlencode({name: value for name, value in fields.items() if value is not None})
+        return self._post(message, self._url, content_type=FORM, body=body.encode())
+
+    def _judge(self, message: Outgoing, response: httpx.Response) -> Outcome:
+        said = object_of(response.content)
+        if response.is_success:
+            ref = text_of(said, "sid")
+            return Accepted((ref,)) if ref else Unknown(f"HTTP {response.status_code}, but no SID")
+        code = text_of(said, "code")
+        meaning = CODES.get(code)
+        if meaning is None or not response.is_client_error:
+            return by_status(response)
+        reason = f"{code}: {meaning.words}"
+        if meaning.later:
+            return Deferred(reason, retry_after(response))
+        return Rejected(meaning.status, reason, opted_out=meaning.opted_out)
+
+    def _callback(self, reference: str) -> str | None:
+        """Give the URL for this message's receipts; Twilio has no field for our reference."""
+        return self._receipt_url and f"{self._receipt_url}?reference={quote(reference, safe='')}"
+
+    def _verify(self, request: ReceiptRequest, query: str, form: Sequence[tuple[str, str]]) -> None:
+        """
+        Check X-Twilio-Signature: the URL that Twilio called, then the form's fields by name.
+
+        The URL is built on `receipt_url`, since a proxy may have changed the
+        one that reached us. Twilio may leave the port out or put it in.
+        """
+        token, url = self._options.auth_token, self._receipt_url
+        if token is None or url is None:
+            raise BadReceipt("this provider has no receipts; give receipt_url and auth_token in its options")
+        called = [f"{base}?{query}" if query else base for base in _with_and_without_port(url)]
+        fields = "".join(name + value for name, value in sorted(set(form)))
+        shown = request.headers.get("x-twilio-signature", "")
+        check_signature(shown, *(_signed(token.get_secret_value(), one + fields) for one in called))
+
+    async def _ask_for(self, ref: str) -> Report | None:
+        response = await self._ask(f"{self._messages}/{quote(ref, safe='')}.json")
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None  # deleted there
+        said = answered(response)
+        return _report(ref, None, text_of(said, "status"), text_of(said, "error_code"))
+
+
+def _report(ref: str, reference: str | None, word: str, code: str) -> Report:
+    status = WORDS.get(word)
+    meaning = CODES.get(code)
+    if status is not Status.FAILED or meaning is None:
+        return Report(ref, reference, status, f"{word}: {code}" if code else word)
+    reason = f"{word}: {code}: {meaning.words}"
+    return Report(ref, reference, meaning.status, reason, opted_out=meaning.opted_out)
+
+
+def _inbound(ref: str, fields: Mapping[str, object]) -> Inbound:
+    """Read a message; a keyword that Twilio knows by Advanced Opt-Out is told by Twilio's word for it."""
+    text = text_of(fields, "OptOutType") or text_of(fields, "Body")
+    return Inbound(text_of(fields, "From"), text_of(fields, "To"), text, ref=ref)
+
+
+def _signed(token: str, text: str) -> str:
+    return b64encode(hmac.digest(token.encode(), text.encode(), hashlib.sha1)).decode()
+
+
+def _with_and_without_port(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    host = parts.netloc.removesuffix(f":{parts.port}")
+    port = parts.port or _PORTS.get(parts.scheme, 443)
+    return parts._replace(netloc=host).geturl(), parts._replace(netloc=f"{host}:{port}").geturl()

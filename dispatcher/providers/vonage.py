@@ -1,0 +1,277 @@
+"""
+The `vonage` plug-in: the SMS API (rest.nexmo.com/sms/json).
+
+This API and not the newer Messages API, because it answers with a reference
+for each part, gives our own back in receipts, takes a validity and needs no
+RSA key. Facts are those of Vonage's documents: SMS API
+(developer.vonage.com/en/api/sms), Troubleshooting SMS, Delivery receipts,
+Inbound SMS (developer.vonage.com/en/messaging/sms/guides/...) and Signing
+messages (developer.vonage.com/en/getting-started/concepts/signing-messages).
+"""
+
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal, NamedTuple
+from urllib.parse import urlencode
+
+import httpx
+from pydantic import Field
+
+from dispatcher.domain.encoding import Encoding, encode_plan
+from dispatcher.domain.errors import BadReceipt
+from dispatcher.domain.provider import (
+    Accepted,
+    Deferred,
+    Inbound,
+    Outcome,
+    Outgoing,
+    ProviderConfig,
+    ReceiptRequest,
+    Rejected,
+    Report,
+    Told,
+    Unknown,
+)
+from dispatcher.domain.status import Status
+from dispatcher.providers.plugin import FORM, PluginOptions, Secret, Url, WebPlugin, basic, read_options
+from dispatcher.providers.reading import (
+    by_status,
+    check_signature,
+    form_of,
+    object_of,
+    retry_after,
+    text_of,
+)
+
+SHORTEST_TTL: Final = timedelta(seconds=20)
+LONGEST_TTL: Final = timedelta(days=7)
+
+_SHORT_CODE: Final = 6
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+STATUSES: Final[Mapping[str, Status | None]] = {
+    "1": None,  # throttled
+    "2": Status.FAILED,  # a parameter is missing
+    "3": Status.FAILED,  # a parameter is invalid
+    "4": None,  # wrong credentials
+    "6": Status.FAILED,  # invalid message, such as an unknown prefix
+    "7": Status.BLOCKED,  # the number is barred
+    "8": None,  # our account is barred
+    "9": None,  # our credit is used up
+    "10": None,  # too many connections
+    "11": None,  # our account may not use this API
+    "12": Status.FAILED,  # too long
+    "13": None,  # not submitted: a fault in communication
+    "14": None,  # wrong signature
+    "15": Status.FAILED,  # the sender is not allowed there
+    "16": Status.FAILED,  # invalid ttl
+    "19": None,  # our account has no such facility
+    "20": Status.FAILED,  # invalid message class
+    "22": Status.FAILED,  # invalid network code
+    "23": None,  # invalid callback URL
+    "29": Status.FAILED,  # not one of the numbers a trial may write to
+    "32": None,  # a signature and a secret together
+    "33": Status.INVALID_NUMBER,  # de-activated
+    "34": Status.INVALID_NUMBER,  # no number, or an invalid one
+}
+"""
+What a part's status says where it is not 0, accepted; None is "later", or our account to be mended.
+
+5, an internal error, and what is not listed: nobody says that it did not go out.
+"""
+
+WORDS: Final[Mapping[str, Status | None]] = {
+    "delivered": Status.RECEIVED,
+    "accepted": None,
+    "buffered": None,
+    "unknown": None,
+    "expired": Status.TOO_LATE,
+    "failed": Status.FAILED,
+    "rejected": Status.FAILED,
+    "undeliverable": Status.FAILED,
+    "deleted": Status.FAILED,
+}
+"""The words of a delivery receipt; where one failed its err-code says more."""
+
+
+class Failure(NamedTuple):
+    """What an err-code says of a message that was not delivered."""
+
+    status: Status
+    opted_out: bool = False
+
+
+FAILURES: Final[Mapping[str, Failure]] = {
+    "0": Failure(Status.FAILED),  # no error, and yet not delivered
+    "1": Failure(Status.FAILED),  # unknown
+    "2": Failure(Status.UNREACHABLE),  # absent for now
+    "3": Failure(Status.INVALID_NUMBER),  # absent for good
+    "4": Failure(Status.BLOCKED),  # barred by the subscriber
+    "5": Failure(Status.FAILED),  # ported wrongly
+    "6": Failure(Status.BLOCKED),  # taken for spam
+    "7": Failure(Status.UNREACHABLE),  # busy
+    "8": Failure(Status.UNREACHABLE),  # the network failed
+    "9": Failure(Status.BLOCKED, opted_out=True),  # wants nothing from this service
+    "10": Failure(Status.FAILED),  # wrong parameters
+    "11": Failure(Status.FAILED),  # no route at Vonage
+    "12": Failure(Status.UNREACHABLE),  # no route to the number
+    "13": Failure(Status.BLOCKED),  # too young for it
+    "14": Failure(Status.BLOCKED),  # blocked by the carrier
+    "15": Failure(Status.FAILED),  # a prepaid number without money
+    "16": Failure(Status.GAVE_UP),  # the gateway's quota
+    "50": Failure(Status.BLOCKED),  # entity filter
+    "51": Failure(Status.BLOCKED),  # header filter
+    "52": Failure(Status.BLOCKED),  # content filter
+    "53": Failure(Status.BLOCKED),  # consent filter
+    "54": Failure(Status.BLOCKED),  # regulation
+    "99": Failure(Status.FAILED),  # general
+}
+
+
+class VonageOptions(PluginOptions):
+    """All options of one `vonage` provider."""
+
+    url: Url = "https://rest.nexmo.com"
+    api_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
+    api_secret: Secret
+    sender: Annotated[str, Field(min_length=1, max_length=15)] | None = None
+    receipt_url: Annotated[Url, Field(max_length=100)] | None = None
+    signature_secret: Secret | None = None
+    signature_method: Literal["md5", "sha1", "sha256", "sha512"] = "sha256"
+
+
+class Vonage(WebPlugin):
+    """One message a request, one reference a part; receipts and messages from handsets by webhook."""
+
+    def __init__(
+        self,
+        config: ProviderConfig,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._options = options = read_options(VonageOptions, config)
+        headers = {"Authorization": basic(options.api_key, options.api_secret)}
+        super().__init__(config, options, headers=headers, transport=transport)
+        self._now = now
+        self._receipt_url = options.receipt_url
+        self._url = httpx.URL(f"{options.url}/sms/json")
+
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:
+        """Verify and read a delivery receipt, or a message that came in: a query, a form or JSON."""
+        fields = _fields(request)
+        self._verify(fields)
+        ref = text_of(fields, "messageId")
+        if not ref:
+            raise BadReceipt("the receipt has no messageId")
+        if "status" in fields:
+            return [_report(ref, fields)]
+        if "text" in fields:
+            return [_inbound(ref, fields)]
+        if "data" in fields:
+            return []  # binary: no text to keep
+        raise BadReceipt("the receipt has neither status nor text")
+
+    def _request(self, message: Outgoing) -> httpx.Request:
+        ttl = min(max(message.not_after - self._now(), SHORTEST_TTL), LONGEST_TTL)
+        sender = message.sender or self._options.sender
+        is_plain = encode_plan(message.text).encoding is Encoding.GSM7
+        fields = {
+            "from": sender.removeprefix("+") if sender else None,
+            "to": message.to.removeprefix("+"),
+            "text": message.text,
+            "type": "text" if is_plain else "unicode",
+            "ttl": str(ttl // _MILLISECOND),
+            "client-ref": message.reference,
+            "status-report-req": "1",
+            "callback": self._receipt_url,
+        }
+        body = urlencode({name: value for name, value in fields.items() if value is not None})
+        return self._post(message, self._url, content_type=FORM, body=body.encode())
+
+    def _judge(self, message: Outgoing, response: httpx.Response) -> Outcome:
+        if not response.is_success:
+            return by_status(response)
+        told = object_of(response.content).get("messages")
+        parts = [part for part in told if isinstance(part, dict)] if isinstance(told, list) else []
+        refused = [status for part in parts if (status := text_of(part, "status")) != "0"]
+        if not parts:
+            return Unknown(f"HTTP {response.status_code}, but no messages")
+        if not refused:
+            return Accepted(tuple(ref for part in parts if (ref := text_of(part, "message-id"))))
+        if len(refused) < len(parts):
+            return Unknown(f"{len(refused)} of {len(parts)} parts were refused: status {refused[0]}")
+        return _refusal(refused[0], response)
+
+    def _verify(self, fields: Mapping[str, object]) -> None:
+        """Check `sig`: HMAC of all other fields by name, where & and = in a value count as _."""
+        secret = self._options.signature_secret
+        if secret is None:
+            return
+        signed = "".join(
+            f"&{name}={text_of(fields, name).replace('&', '_').replace('=', '_')}"
+            for name in sorted(fields)
+            if name != "sig"
+        )
+        digest = hmac.new(
+            secret.get_secret_value().encode(),
+            signed.encode(errors="replace"),
+            self._options.signature_method,
+        ).hexdigest()
+        check_signature(text_of(fields, "sig").lower(), digest)
+
+
+def _refusal(status: str, response: httpx.Response) -> Outcome:
+    reason = f"status {status}"
+    if status not in STATUSES:
+        return Unknown(reason)
+    code = STATUSES[status]
+    return Deferred(reason, retry_after(response)) if code is None else Rejected(code, reason)
+
+
+def _fields(request: ReceiptRequest) -> Mapping[str, object]:
+    if request.method == "GET":
+        return request.query
+    if "json" not in request.headers.get("content-type", ""):
+        return dict(form_of(request.body))
+    fields = object_of(request.body)
+    if not fields:
+        raise BadReceipt("the receipt is not a JSON object")
+    return fields
+
+
+def _report(ref: str, fields: Mapping[str, object]) -> Report:
+    word, code = text_of(fields, "status"), text_of(fields, "err-code")
+    status = WORDS.get(word)
+    failure = FAILURES.get(code, Failure(Status.FAILED))
+    return Report(
+        ref,
+        text_of(fields, "client-ref") or None,
+        failure.status if status is Status.FAILED else status,
+        f"{word}: err-code {code}" if code else word,
+        opted_out=failure.opted_out and status in (Status.FAILED, Status.TOO_LATE),
+    )
+
+
+def _inbound(ref: str, fields: Mapping[str, object]) -> Inbound:
+    """Read a message. Each part of a long one comes by itself, in any order, and is told by itself."""
+    return Inbound(
+        _number(text_of(fields, "msisdn")),
+        _number(text_of(fields, "to")),
+        text_of(fields, "text"),
+        ref=ref,
+        sent_at=_moment(text_of(fields, "message-timestamp")),
+    )
+
+
+def _number(digits: str) -> str:
+    """Give a number its "+"; a short code has none, and neither has a name."""
+    return f"+{digits}" if digits.isdecimal() and len(digits) > _SHORT_CODE else digits
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None

@@ -1,0 +1,88 @@
+"""The plug-ins' pages say what the code does."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from dispatcher.providers import smsgate, twilio, vonage
+from dispatcher.providers.plugin import PluginOptions, read_options
+from dispatcher.settings import ProviderSettings
+
+DOCS = Path(__file__).parents[2] / "docs" / "providers"
+PAGES: dict[str, type[PluginOptions]] = {
+    "smsgate": smsgate.SmsGateOptions,
+    "twilio": twilio.TwilioOptions,
+    "vonage": vonage.VonageOptions,
+}
+
+
+def page(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text()
+
+
+def test_each_plug_in_is_found_by_its_name() -> None:
+    project = tomllib.loads((DOCS.parents[1] / "pyproject.toml").read_text())
+    named = project["project"]["entry-points"]["sms_dispatcher.providers"]
+    plugins = {"smsgate": smsgate.SmsGate, "twilio": twilio.Twilio, "vonage": vonage.Vonage}
+    for name, plugin in plugins.items():
+        assert EntryPoint(name, named[name], "sms_dispatcher.providers").load() is plugin
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_example_is_a_valid_provider(name: str) -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", page(name), re.DOTALL)
+    settings = ProviderSettings.model_validate(json.loads(example.replace("…", "a-long-enough-secret")))
+    assert settings.plugin == name
+    read_options(PAGES[name], settings.config())
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_option_is_explained(name: str) -> None:
+    assert [option for option in PAGES[name].model_fields if f"`{option}`" not in page(name)] == []
+
+
+def test_every_code_of_twilio_is_in_the_row_of_what_it_means() -> None:
+    rows = re.findall(r"^\| (\d\d|later)(.*?) \| (\d{5}.*) \|$", page("twilio"), re.MULTILINE)
+    told = {str(code): (end, "opt-outs" in more) for end, more, codes in rows for code in _listed(codes)}
+    assert told == {
+        code: ("later" if meaning.later else str(meaning.status.value), meaning.opted_out)
+        for code, meaning in twilio.CODES.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("head", "codes"),
+    [
+        ("status", {code: str(end.value) if end else "later" for code, end in vonage.STATUSES.items()}),
+        ("`err-code`", {code: str(failure.status.value) for code, failure in vonage.FAILURES.items()}),
+    ],
+)
+def test_every_code_of_vonage_is_in_the_row_of_what_it_means(head: str, codes: dict[str, str]) -> None:
+    _, _, table = page("vonage").partition(f"| {head} | means |\n")
+    rows = re.findall(r"^\| (.+?) \| (\d\d|later)", table.partition("\n\n")[0], re.MULTILINE)
+    assert {str(code): end for listed, end in rows for code in _listed(listed)} == codes
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("twilio", twilio.WORDS),
+        ("vonage", vonage.WORDS),
+        ("smsgate", smsgate.STATES),
+        ("smsgate", smsgate.EVENTS),
+        ("smsgate", smsgate.FAILURES),
+    ],
+)
+def test_every_word_is_explained(name: str, words: dict[str, object]) -> None:
+    assert [word for word in words if f"`{word}`" not in page(name)] == []
+
+
+def _listed(text: str) -> Iterator[int]:
+    """Read "1, 3 to 5": each code by itself."""
+    for first, last in re.findall(r"(\d+)(?: to (\d+))?", text):
+        yield from range(int(first), int(last or first) + 1)
