@@ -1,4 +1,4 @@
-"""Campaigns: judged whole, changed while drafts, stopped and moved by pauses, taken back exactly."""
+"""Campaigns: judged whole, changed while drafts, reported and listed."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,49 +8,22 @@ from typing import Any
 import pytest
 
 from dispatcher.domain.campaign import Plan
-from dispatcher.domain.errors import AlreadyExists, Conflict, InvalidPlan, NotFound
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, Outgoing, ProviderConfig, Takes
+from dispatcher.domain.errors import AlreadyExists, Conflict, NotFound
+from dispatcher.domain.provider import ProviderConfig, Takes
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import Caller
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, campaigns, explain, report, templates
+from dispatcher.service import accounts, campaigns, templates
 from dispatcher.service.campaigns import Campaign
 from dispatcher.service.launch import launch
 from dispatcher.service.progress import rate
 from tests.audience import NEW_YORK, audience
+from tests.campaign import bound, draft, faults, started
 from tests.world import World
 
-SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
-TICK = timedelta(microseconds=1)
-
-
-async def draft(world: World, **more: Any) -> Campaign:
-    if "audience_id" not in more:
-        more["audience_id"] = await audience(world, more.pop("count", 3))
-    if "cron" not in more:
-        more.setdefault("at", world.time.now())
-    plan = Plan(**{"name": "spring", "text": "Hello", **more})
-    return await campaigns.create(world.ctx, world.caller.account, plan)
-
-
-async def started(world: World, **more: Any) -> Campaign:
-    made = await draft(world, **more)
-    return await campaigns.start(world.ctx, world.caller.account, str(made.public_id))
-
-
-def bound(world: World, campaign: Campaign, use_case: Callable[..., Any]) -> Any:
-    return use_case(world.ctx, world.caller.account, str(campaign.public_id))
-
-
-async def faults(world: World, **more: Any) -> dict[str, str]:
-    with pytest.raises(InvalidPlan) as caught:
-        await draft(world, **more)
-    return {fault.field: fault.sentence for fault in caught.value.faults}
-
-
-async def send_all(world: World) -> None:
-    while await world.clock.release() + await world.clock.fill() or world.lanes.published:
-        await world.deliver()
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 def test_a_draft_has_the_account_s_zone_and_default_sender_and_the_template_s_text(world: World) -> None:
@@ -214,205 +187,6 @@ def test_only_what_follows_is_allowed(world: World) -> None:
     world.run(story)
 
 
-def test_a_pause_stops_what_is_ready_and_what_is_in_its_lane_and_nothing_goes_out(world: World) -> None:
-    async def story() -> None:
-        campaign = await started(world, count=20)
-        waiting = await started(world, count=800, name="large")
-        await launch(world.ctx)
-        for one in (campaign, waiting):
-            await bound(world, one, campaigns.pause)
-        await send_all(world)
-        assert world.sim.seen == []
-        assert {row.place for row in await world.all("SELECT place FROM messages")} == {"ready"}
-        assert await launch(world.ctx) == 0
-        other = await world.submit()
-        await send_all(world)
-        assert [o.reference for o in world.sim.seen] == [str(other.messages[0].public_id)]
-
-    world.run(story)
-
-
-def test_a_message_tells_that_its_campaign_is_paused(world: World) -> None:
-    async def story() -> None:
-        campaign = await started(world, count=1)
-        await launch(world.ctx)
-        await bound(world, campaign, campaigns.pause)
-        history = await report.history(world.ctx, "1")
-        said = explain.explain(history, now=world.time.now(), consumed={})
-        assert (
-            "Its campaign is paused: it goes on when that is resumed, and its window moves by the pause."
-            in said
-        )
-
-    world.run(story)
-
-
-def test_a_pause_longer_than_the_validity_lets_nothing_expire_and_windows_move_by_it(world: World) -> None:
-    async def story() -> None:
-        start = world.time.now()
-        campaign = await started(world, count=60, spread=HOUR, validity=2 * HOUR)
-        await launch(world.ctx)
-        world.time.advance(90 * SECOND)
-        await send_all(world)
-        assert len(world.sim.seen) == 2
-        await bound(world, campaign, campaigns.pause)
-        world.time.advance(DAY)
-        await world.clock.release()
-        assert await world.clock.fill() == 0
-        assert await world.clock.expire() == 0
-        await bound(world, campaign, campaigns.resume)
-        await launch(world.ctx)
-        rows = await world.all("SELECT * FROM messages ORDER BY id")
-        assert [row.not_before - start for row in rows] == [
-            timedelta(minutes=n) + (DAY if n > 1 else timedelta()) for n in range(len(rows))
-        ]
-        assert {row.not_after - row.not_before for row in rows} == {2 * HOUR}
-        for minute in range(2, 60):
-            world.time.at = start + DAY + timedelta(minutes=minute) - TICK
-            await launch(world.ctx)
-            await send_all(world)
-            assert len(world.sim.seen) == minute
-        world.time.advance(TICK)
-        await send_all(world)
-        assert len({o.to for o in world.sim.seen}) == 60
-
-    world.run(story)
-
-
-def test_the_timer_does_not_spin_on_what_is_held_while_its_campaign_is_paused(world: World) -> None:
-    async def story() -> None:
-        campaign = await started(world, count=1, validity=HOUR, at=world.time.now() + SECOND)
-        await launch(world.ctx)
-        await bound(world, campaign, campaigns.pause)
-        world.time.advance(DAY)
-        assert await world.clock.release() + await world.clock.expire() == 0
-        assert await world.clock.next_wake() is None
-
-    world.run(story)
-
-
-def test_a_resumed_run_goes_on_only_when_all_its_windows_have_moved_each_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dispatcher.service.launch._BATCH", 100)
-
-    async def story() -> None:
-        campaign = await started(world, count=600)
-        await launch(world.ctx)
-        monkeypatch.setattr("dispatcher.service.launch._TICK", 0.0)
-        await bound(world, campaign, campaigns.pause)
-        world.time.advance(HOUR)
-        await bound(world, campaign, campaigns.resume)
-        for moved in range(100, 700, 100):
-            await launch(world.ctx)
-            shifted = await world.one("SELECT shifted, shift FROM runs")
-            assert (shifted.shifted, shifted.shift) == (moved, HOUR)
-            assert await world.clock.fill() == 0
-        await bound(world, campaign, campaigns.pause)
-        with pytest.raises(Conflict, match="try again in a moment"):
-            await bound(world, campaign, campaigns.resume)
-        await launch(world.ctx)
-        assert await world.clock.fill() == 0
-        await bound(world, campaign, campaigns.resume)
-        for _ in range(7):
-            await launch(world.ctx)
-        run = await world.one("SELECT starts_at, pauses FROM runs")
-        assert len(run.pauses) == 4
-        starts = {row.not_before for row in await world.all("SELECT not_before FROM messages")}
-        assert starts == {run.starts_at + HOUR}
-        assert await world.clock.fill() > 0
-
-    world.run(story)
-
-
-def test_a_pause_that_ends_before_the_run_starts_moves_nothing(world: World) -> None:
-    async def story() -> None:
-        at = world.time.now() + 40 * SECOND
-        campaign = await started(world, at=at, spread=60 * SECOND)
-        await launch(world.ctx)
-        await bound(world, campaign, campaigns.pause)
-        world.time.advance(30 * SECOND)
-        await bound(world, campaign, campaigns.resume)
-        await launch(world.ctx)
-        rows = await world.all("SELECT * FROM messages ORDER BY id")
-        assert [row.not_before - at for row in rows] == [n * 20 * SECOND for n in range(3)]
-        world.time.advance(50 * SECOND)
-        await send_all(world)
-        assert len(world.sim.seen) == 3
-
-    world.run(story)
-
-
-def test_a_run_that_came_due_in_a_pause_starts_when_it_ends(world: World) -> None:
-    async def story() -> None:
-        campaign = await started(world, at=world.time.now() + HOUR)
-        await bound(world, campaign, campaigns.pause)
-        world.time.advance(10 * DAY)
-        assert await launch(world.ctx) == 0
-        await bound(world, campaign, campaigns.resume)
-        assert await launch(world.ctx) == 3
-        assert (await world.one("SELECT starts_at FROM runs")).starts_at == world.time.now()
-
-    world.run(story)
-
-
-def test_a_campaign_whose_last_run_ended_in_a_pause_is_finished_when_it_ends(world: World) -> None:
-    async def story() -> None:
-        campaign = await started(world)
-        await launch(world.ctx)
-        ids = world.lanes.take()
-        await world.deliver(ids)
-        await bound(world, campaign, campaigns.pause)
-        await launch(world.ctx)
-        assert (await world.one("SELECT state FROM runs")).state == "finished"
-        assert (await bound(world, campaign, campaigns.resume)).state == "finished"
-
-    world.run(story)
-
-
-def test_cancelling_takes_back_all_that_is_not_out_and_says_how_many_were(world: World) -> None:
-    async def story() -> None:
-        campaign = await started(world, count=2100, cron="* * * * *")
-        world.time.advance(timedelta(minutes=1))
-        while await launch(world.ctx):
-            pass
-        await world.clock.fill()
-        await world.deliver(world.lanes.take()[:40])
-        held = await world.one("SELECT id FROM messages WHERE place = 'lane' LIMIT 1")
-        await world.claim(held.id)
-        ended = await bound(world, campaign, campaigns.cancel)
-        assert (ended.campaign.state, ended.campaign.next_due) == ("cancelled", None)
-        total = (await world.one("SELECT count(*) AS n FROM messages")).n
-        assert ended.out == 41
-        assert ended.withdrawn == total - 41
-        assert await world.balance() == 10_000 - 41
-        assert await launch(world.ctx) == 0
-        assert len(await world.all("SELECT 1 FROM messages WHERE place IS NOT NULL")) == 1
-
-    world.run(story)
-
-
-def test_what_a_worker_hands_back_of_a_cancelled_campaign_is_taken_back_too(world: World) -> None:
-    async def story() -> None:
-        campaign = await started(world, count=1)
-        await launch(world.ctx)
-
-        async def cancelled_meanwhile(_: Outgoing) -> Outcome:
-            ended = await bound(world, campaign, campaigns.cancel)
-            assert (ended.withdrawn, ended.out) == (0, 1)
-            return Deferred("later", after=None)
-
-        world.sim.answer = cancelled_meanwhile
-        await world.deliver()
-        assert (await world.row(1)).status == Status.PENDING
-        await launch(world.ctx)
-        assert (await world.row(1)).status == Status.WITHDRAWN
-        assert (await world.one("SELECT state FROM runs")).state == "cancelled"
-        assert await world.balance() == 10_000
-
-    world.run(story)
-
-
 def test_of_drafts_renamed_to_one_name_at_once_one_gets_it_and_the_others_are_told(world: World) -> None:
     async def story() -> None:
         who = await audience(world, 1)
@@ -427,32 +201,6 @@ def test_of_drafts_renamed_to_one_name_at_once_one_gets_it_and_the_others_are_to
             return True
 
         assert sum(await asyncio.gather(*map(rename, made))) == 1
-
-    world.run(story)
-
-
-def test_cancelling_races_with_the_workers_and_each_message_is_sent_or_taken_back(world: World) -> None:
-    async def story() -> None:
-        campaign = await started(world, count=400)
-        await launch(world.ctx)
-        ids = world.lanes.take()
-
-        async def slow(outgoing: Outgoing) -> Outcome:
-            await asyncio.sleep(0.001)
-            return Accepted((f"ref-{outgoing.reference}",))
-
-        world.sim.answer = slow
-        _, ended = await asyncio.gather(world.deliver(ids), bound(world, campaign, campaigns.cancel))
-        await launch(world.ctx)
-        counts = {
-            row.status: row.n
-            for row in await world.all("SELECT status, count(*) AS n FROM messages GROUP BY 1")
-        }
-        sent = counts.get(12, 0)
-        assert sent == len(world.sim.seen)
-        assert sent + counts.get(90, 0) == 400
-        assert ended.withdrawn + ended.out == 400
-        assert await world.balance() == 10_000 - sent
 
     world.run(story)
 

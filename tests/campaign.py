@@ -1,0 +1,42 @@
+"""Campaigns in the hand of a test: drafted, started, gone through."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dispatcher.domain.campaign import Plan
+from dispatcher.domain.errors import InvalidPlan
+from dispatcher.service import campaigns
+from dispatcher.service.campaigns import Campaign
+from tests.audience import audience
+from tests.world import World
+
+
+async def draft(world: World, **more: Any) -> Campaign:
+    if "audience_id" not in more:
+        more["audience_id"] = await audience(world, more.pop("count", 3))
+    if "cron" not in more:
+        more.setdefault("at", world.time.now())
+    plan = Plan(**{"name": "spring", "text": "Hello", **more})
+    return await campaigns.create(world.ctx, world.caller.account, plan)
+
+
+async def started(world: World, **more: Any) -> Campaign:
+    made = await draft(world, **more)
+    return await campaigns.start(world.ctx, world.caller.account, str(made.public_id))
+
+
+def bound(world: World, campaign: Campaign, use_case: Callable[..., Any]) -> Any:
+    return use_case(world.ctx, world.caller.account, str(campaign.public_id))
+
+
+async def faults(world: World, **more: Any) -> dict[str, str]:
+    with pytest.raises(InvalidPlan) as caught:
+        await draft(world, **more)
+    return {fault.field: fault.sentence for fault in caught.value.faults}
+
+
+async def send_all(world: World) -> None:
+    while await world.clock.release() + await world.clock.fill() or world.lanes.published:
+        await world.deliver()
