@@ -23,6 +23,7 @@ from dispatcher.lanes.publisher import Publisher
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.lanes.wake import WakeListener
+from dispatcher.service import routes
 from dispatcher.service.callbacks import Signature, Signer, Teller, Wording
 from dispatcher.service.context import Context, Way
 from dispatcher.service.database import Database
@@ -51,6 +52,7 @@ log = structlog.get_logger()
 
 _GROUP = "sms_dispatcher.providers"
 _RETRY = 1.0
+_ROUTES = 1.0
 
 
 def celery_app(settings: Settings) -> Celery:
@@ -79,19 +81,23 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
     ways = open_ways(settings)
     publisher.start()
     following = asyncio.create_task(_follow(time, known=await _sample(time)))
+    ctx = Context(
+        settings=settings,
+        database=database,
+        time=time,
+        lanes=publisher,
+        throttle=Throttle(redis),
+        limits=Limits(redis),
+        pulse=Pulse(redis),
+        ways=ways,
+    )
+    await _read_routes(ctx)
+    keeping_up = asyncio.create_task(_follow_routes(ctx))
     try:
-        yield Context(
-            settings=settings,
-            database=database,
-            time=time,
-            lanes=publisher,
-            throttle=Throttle(redis),
-            limits=Limits(redis),
-            pulse=Pulse(redis),
-            ways=ways,
-        )
+        yield ctx
     finally:
         following.cancel()
+        keeping_up.cancel()
         await asyncio.to_thread(publisher.stop)
         for way in ways.values():
             await way.provider.close()
@@ -189,3 +195,17 @@ async def _sample(time: PostgresTime) -> bool:
         log.warning("time_not_sampled", error=str(error))
         return False
     return True
+
+
+async def _follow_routes(ctx: Context) -> None:
+    while True:
+        await asyncio.sleep(_ROUTES)
+        await _read_routes(ctx)
+
+
+async def _read_routes(ctx: Context) -> None:
+    """Take over the routes that were set last; what cannot be read is logged and changes nothing."""
+    try:
+        await routes.refresh(ctx)
+    except (Unavailable, Misconfigured, DBAPIError) as error:  # the last: the tables are not migrated yet
+        log.warning("routes_not_read", error=_first_line(error))

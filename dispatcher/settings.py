@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -75,7 +76,8 @@ class ProviderSettings(BaseModel):
     One way out, as written in DISPATCHER_PROVIDERS.
 
     `tps` is in segments a second, `call_timeout` in seconds. `doubt` overrides
-    DISPATCHER_DOUBT_RESENDS for this provider.
+    DISPATCHER_DOUBT_RESENDS for this provider. `prices` are for a segment, by
+    country.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,6 +92,7 @@ class ProviderSettings(BaseModel):
     countries: frozenset[str] = frozenset()
     takes: Takes = Takes.LIVE
     doubt: dict[Tier, int] = {}
+    prices: dict[Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")], Annotated[Decimal, Field(ge=0)]] = {}
 
     def config(self) -> ProviderConfig:
         """Build what the engine and the plug-in get."""
@@ -103,6 +106,7 @@ class ProviderSettings(BaseModel):
             dedupes=self.dedupes,
             countries=self.countries,
             takes=self.takes,
+            prices=self.prices,
         )
 
 

@@ -18,7 +18,9 @@ from dispatcher.service.database import RETRY_AFTER
 
 STATUSES: dict[type[DispatchError], HTTPStatus] = {
     errors.Invalid: HTTPStatus.BAD_REQUEST,
+    errors.InvalidFields: HTTPStatus.BAD_REQUEST,
     errors.InvalidPlan: HTTPStatus.BAD_REQUEST,
+    errors.InvalidRoutes: HTTPStatus.BAD_REQUEST,
     errors.InvalidSubmission: HTTPStatus.BAD_REQUEST,
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     errors.CredentialExpired: HTTPStatus.UNAUTHORIZED,

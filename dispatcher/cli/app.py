@@ -19,6 +19,7 @@ _COMMANDS = {
     "send": "send",
     "message": "message",
     "lanes": "lanes",
+    "route": "routes",
     "account": "accounts",
     "key": "keys",
     "sender": "senders",

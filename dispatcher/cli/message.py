@@ -11,7 +11,7 @@ from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import print_json, print_table, say, stamp
 from dispatcher.cli.session import visit
 from dispatcher.cli.words import title
-from dispatcher.service import report
+from dispatcher.service import report, routes
 from dispatcher.service.context import Context
 from dispatcher.service.explain import explain
 from dispatcher.service.health import lanes
@@ -40,7 +40,12 @@ def show(
 
     async def story(ctx: Context) -> tuple[History, Sequence[str]]:
         history = await report.history(ctx, message_id)
-        return history, explain(history, now=ctx.now(), consumed=await lanes(ctx))
+        return history, explain(
+            history,
+            now=ctx.now(),
+            consumed=await lanes(ctx),
+            route=routes.sentence(ctx, history.detail),
+        )
 
     history, explanation = visit(data, story)
     if as_json:

@@ -19,7 +19,7 @@ from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import AcceptedBatch, AcceptedMessage, Account, Caller, Submission
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, report
+from dispatcher.service import accounts, report, routes
 from dispatcher.service.context import Context
 from dispatcher.service.explain import explain
 from dispatcher.service.health import lanes
@@ -124,7 +124,10 @@ async def _follow(ctx: Context, ids: Sequence[int], patience: timedelta) -> Sequ
             break
         await asyncio.sleep(_POLL.total_seconds())
     consumed = await lanes(ctx)
-    return [End(history, explain(history, now=ctx.now(), consumed=consumed)) for history in histories]
+    return [
+        End(h, explain(h, now=ctx.now(), consumed=consumed, route=routes.sentence(ctx, h.detail)))
+        for h in histories
+    ]
 
 
 def _tell_news(history: History, told: dict[int, int]) -> None:

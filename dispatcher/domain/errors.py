@@ -3,7 +3,9 @@ What a client can cause. What a provider answers is a value (`domain/provider.py
 
     DispatchError
     ├── Invalid               a value that cannot be used; nothing was changed
-    │   └── InvalidPlan       one or more fields of a campaign are wrong
+    │   └── InvalidFields     one or more fields of a document are wrong
+    │       ├── InvalidPlan   of a campaign
+    │       └── InvalidRoutes of a table of routes
     ├── InvalidSubmission     one or more fields are wrong; nothing was kept
     ├── NotAuthenticated      no or wrong credential
     │   └── CredentialExpired a credential that was good once
@@ -68,18 +70,26 @@ class Invalid(DispatchError):
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """One thing that is wrong with a plan: the field, named as in Plan, and a sentence on it."""
+    """One thing that is wrong with a document: the field, and a sentence on it."""
 
     field: str
     sentence: str
 
 
-class InvalidPlan(Invalid):
-    """Fields of a plan are wrong: `faults` lists all of them together."""
+class InvalidFields(Invalid):
+    """Fields of a document are wrong: `faults` lists all of them together."""
 
     def __init__(self, faults: Sequence[Wrong]) -> None:
         self.faults = tuple(faults)
         super().__init__("; ".join(f"{fault.field}: {fault.sentence}" for fault in faults))
+
+
+class InvalidPlan(InvalidFields):
+    """A campaign's plan is wrong; its fields are named as in Plan."""
+
+
+class InvalidRoutes(InvalidFields):
+    """A table of routes is wrong; its rules are counted from 1."""
 
 
 class InvalidSubmission(DispatchError):

@@ -8,6 +8,7 @@ plug-in and is treated as Unknown.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -144,7 +145,9 @@ class ProviderConfig:
 
     `tps` counts segments a second. `dedupes` says that the provider sends a
     reference only once however often it gets it. `call_timeout` bounds one
-    whole call. `countries` empty means all.
+    whole call. `countries` empty means all. `prices` are for a segment, by
+    country, "*" standing for all that are not named; in a currency of the
+    operator's.
     """
 
     name: str
@@ -156,6 +159,7 @@ class ProviderConfig:
     dedupes: bool = False
     countries: frozenset[str] = field(default_factory=frozenset)
     takes: Takes = Takes.LIVE
+    prices: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 class Provider(Protocol):

@@ -68,6 +68,7 @@ BIRTHS = frozenset(
         Status.NO_TEXT,
         Status.INVALID_TEXT,
         Status.NO_SENDER,
+        Status.INVALID_SENDER,
         Status.NO_CREDIT,
         Status.OPTED_OUT,
         Status.EXPIRED,

@@ -141,6 +141,7 @@ async def _circumstances(
                 window=window,
                 now=now,
                 sender_id=term.sender_id,
+                sender=term.sender,
                 opted_out=opted_out,
                 to_lane=window.not_before <= now and room.take(order.tier, len(numbers)),
                 covered=covered,

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
-from dispatcher.domain.msisdn import Msisdn, sandbox_code
+from dispatcher.domain.msisdn import Msisdn
 from dispatcher.domain.opening import Opening
-from dispatcher.domain.route import route
+from dispatcher.domain.route import Plan
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.submission import Caller
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.domain.window import Window
+from dispatcher.service import routes
 from dispatcher.service.context import Context
 from dispatcher.service.examine import Examined, Recipient
 from dispatcher.store.intake import NewMessage
@@ -22,6 +23,7 @@ class Circumstances:
     """
     What is the same for all messages of a submission.
 
+    `sender` is the name of the one with `sender_id`, None where there is none.
     `opted_out` names account, sender and number; `openings` tells by number
     when allowed hours let it be written to, and names none without hours.
     """
@@ -32,6 +34,7 @@ class Circumstances:
     window: Window
     now: datetime
     sender_id: int | None
+    sender: str | None
     opted_out: Collection[tuple[int, int | None, str]]
     to_lane: bool
     covered: bool
@@ -51,9 +54,17 @@ def bear(
     `ended` is the status it is to be born final in whatever else holds, and why.
     """
     number = recipient.number
-    is_test = around.caller.is_test or _is_simulated(around.ctx, number)
+    is_test = around.caller.is_test or routes.is_simulated(around.ctx, number)
+    plan = routes.plan_for(
+        around.ctx,
+        around.caller.account.id,
+        number,
+        tier=around.tier,
+        sender=around.sender,
+        is_test=is_test,
+    )
     opening = around.openings.get(number.e164) or Opening(around.window.not_before)
-    status, reason = ended or _ended(number, is_test, around) or _alive(opening, around)
+    status, reason = ended or _ended(number, plan, around) or _alive(opening, plan, around)
     place, wake_at = _place(status, opening, around)
     is_free = place is None or around.caller.is_test
     return NewMessage(
@@ -71,29 +82,25 @@ def bear(
     )
 
 
-def _is_simulated(ctx: Context, number: Msisdn) -> bool:
-    return ctx.settings.simulated_numbers and sandbox_code(number.e164) is not None
-
-
-def _ended(number: Msisdn, is_test: bool, around: Circumstances) -> tuple[Status, str] | None:
+def _ended(number: Msisdn, plan: Plan, around: Circumstances) -> tuple[Status, str] | None:
     """Tell the status a message is born final in, and why; None means that it is to be sent."""
-    countries = around.caller.account.limits.countries
     if (around.caller.account.id, around.sender_id, number.e164) in around.opted_out:
         return Status.OPTED_OUT, "the number has opted out"
     if around.sender_id is None:
         return Status.NO_SENDER, "the account has no sender"
-    if countries is not None and number.country not in countries:
-        return Status.NO_ROUTE, "the account may not write to this country"
-    if not route(number.country, [way.config for way in around.ctx.ways.values()], is_test=is_test):
-        return Status.NO_ROUTE, f"no provider {'takes tests' if is_test else 'serves this country'}"
+    if (barred := routes.barred(around.ctx, around.caller.account, number, plan)) is not None:
+        return barred
     return None if around.covered else (Status.NO_CREDIT, "the balance did not cover the batch")
 
 
-def _alive(opening: Opening, around: Circumstances) -> tuple[Status, str]:
+def _alive(opening: Opening, plan: Plan, around: Circumstances) -> tuple[Status, str]:
     if opening.at is None or not opening.serves(around.window):
         return Status.EXPIRED, opening.missed
     status = Status.SCHEDULED if opening.at > around.now else Status.PENDING
-    return status, opening.awaited if opening.at > around.window.not_before else "accepted"
+    reason = opening.awaited if opening.at > around.window.not_before else "accepted"
+    if plan.sender != around.sender:
+        reason += f"; its sender is shown as {plan.sender}, for {around.sender} may not be used there"
+    return status, reason
 
 
 def _place(status: Status, opening: Opening, around: Circumstances) -> tuple[Place | None, datetime | None]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -9,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.message import Due
-from dispatcher.domain.route import route
+from dispatcher.domain.msisdn import Msisdn
+from dispatcher.domain.route import Plan, order, refusal
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Phase
-from dispatcher.service import hours
+from dispatcher.service import hours, routes
 from dispatcher.service.call import Calls
 from dispatcher.service.chunk import Chunk
 from dispatcher.service.context import Context
@@ -68,6 +70,7 @@ class Courier:
 
     async def _deliver(self, message_ids: Sequence[int]) -> None:
         ctx = self._ctx
+        await routes.ready(ctx)
         due = await ctx.database.single(lambda c: delivery.read(c, message_ids))
         paused = [message.id for message in due if message.paused]
         if paused:  # ready again, where fill lets them be
@@ -116,22 +119,35 @@ def _triage(ctx: Context, due: Sequence[Due]) -> tuple[list[Routed], list[tuple[
     now = ctx.now()
     routed: list[Routed] = []
     dropped: list[tuple[int, Status, str]] = []
-    configs = [way.config for way in ctx.ways.values()]
     for message in due:
         if message.window.phase(now) is Phase.OVER:
             continue  # expire ends it, with the doubt it may have
-        providers = route(message.country, configs, is_test=message.is_test)
         if message.opted_out:
             dropped.append((message.id, Status.OPTED_OUT, "the number has opted out"))
         elif message.sender is None:
             dropped.append((message.id, Status.NO_SENDER, "its sender was removed"))
         elif not message.sender_usable:
             dropped.append((message.id, Status.INVALID_SENDER, f"sender {message.sender} was disabled"))
-        elif not providers:
-            dropped.append((message.id, Status.NO_ROUTE, "no provider serves this country any more"))
         else:
-            routed.append((message, providers))
+            plan = _plan(ctx, message)
+            if (barred := refusal(plan, ctx.conditions)) is not None:
+                dropped.append((message.id, *barred))
+            else:
+                shown = message if plan.sender == message.sender else replace(message, sender=plan.sender)
+                routed.append((shown, order(plan, message.public_id, ctx.conditions)))
     return routed, dropped
+
+
+def _plan(ctx: Context, message: Due) -> Plan:
+    number = Msisdn(message.number, message.country)
+    return routes.plan_for(
+        ctx,
+        message.account_id,
+        number,
+        tier=message.tier,
+        sender=message.sender,
+        is_test=message.is_test,
+    )
 
 
 async def _drop(ctx: Context, dropped: Sequence[tuple[int, Status, str]]) -> None:

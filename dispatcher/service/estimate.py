@@ -7,9 +7,11 @@ from functools import lru_cache
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.errors import Invalid, NotFound
+from dispatcher.domain.msisdn import Msisdn
 from dispatcher.domain.submission import Account
 from dispatcher.domain.template import MissingVariables, render
-from dispatcher.service import templates
+from dispatcher.domain.tier import Tier
+from dispatcher.service import routes, templates
 from dispatcher.service.context import Context
 from dispatcher.service.database import Runs
 from dispatcher.service.examine import measured
@@ -62,8 +64,8 @@ class Estimate:
 
     valid = messages + opted_out + incomplete + unsendable. `incomplete` have
     no value for a variable of the text, and `missing` counts them by its
-    name; `unsendable` have a text that is empty or too long, or has what no
-    phone can show. `by_country` has the messages alone.
+    name; `unsendable` have no route, or a text that is empty or too long, or
+    has what no phone can show. `by_country` has the messages alone.
     """
 
     columns: Sequence[str]
@@ -105,16 +107,19 @@ async def estimate(
     """
     Go through a file as an import would, and through what a text would become for each recipient.
 
+    Routes are those of bulk messages, as a campaign's are unless it is said.
     `rejected` gets the rejects as they are found. Raises Invalid as an import
     does and for both a text and a template, NotFound for an unknown template
     or sender.
     """
     text = await _text(ctx, account, wording)
     sender_id = await _sender_id(ctx, account, wording.sender)
+    sender = None if sender_id is None else await _sender_name(ctx, sender_id)
+    await routes.ready(ctx)
     async with opened(ctx, account, file) as reading, ctx.database.pinned() as run:
         await run(seen.create)
         found = Estimate(reading.columns)
-        judge = _Judge(ctx, found, text)
+        judge = _Judge(ctx, found, account, sender, text)
         async for part in reading.parts():
             fresh, repeated = await _once_each(run, part)
             willing = await _without_opted_out(run, fresh, account, sender_id)
@@ -132,7 +137,12 @@ async def estimate(
 class _Judge:
     """Counts what the text becomes for each recipient; gives a reject where it cannot be sent."""
 
-    def __init__(self, ctx: Context, found: Estimate, text: str | None) -> None:
+    def __init__(
+        self, ctx: Context, found: Estimate, account: Account, sender: str | None, text: str | None
+    ) -> None:
+        self._ctx = ctx
+        self._account = account
+        self._sender = sender
         self._prices = ctx.settings.price_list
         self._found = found
         self._text = text
@@ -141,6 +151,9 @@ class _Judge:
     def __call__(self, one: Candidate) -> Reject | None:
         found, country = self._found, one.number.country
         segments = cost = 0
+        if barred := self._barred(one.number):
+            found.unsendable += 1
+            return Reject(one.line, barred, one.given)
         if self._text is not None:
             try:
                 text = render(self._text, one.variables)
@@ -159,6 +172,18 @@ class _Judge:
         share.segments += segments
         share.cost += cost
         return None
+
+    def _barred(self, number: Msisdn) -> str:
+        plan = routes.plan_for(
+            self._ctx,
+            self._account.id,
+            number,
+            tier=Tier.BULK,
+            sender=self._sender,
+            is_test=routes.is_simulated(self._ctx, number),
+        )
+        barred = routes.barred(self._ctx, self._account, number, plan)
+        return barred[1] if barred else ""
 
 
 def _measured(ctx: Context, text: str) -> tuple[int, str]:
@@ -192,6 +217,10 @@ async def _text(ctx: Context, account: Account, wording: Wording) -> str | None:
     if wording.text is not None:
         raise Invalid("give a text or a template, not both")
     return (await templates.find(ctx, account, wording.template_id)).text
+
+
+async def _sender_name(ctx: Context, sender_id: int) -> str:
+    return await ctx.database.single(lambda c: accounts.sender_name(c, sender_id))
 
 
 async def _sender_id(ctx: Context, account: Account, sender: str | None) -> int | None:

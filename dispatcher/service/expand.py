@@ -22,7 +22,7 @@ from dispatcher.domain.template import MissingVariables, render
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.timetable import Release
 from dispatcher.domain.window import Window
-from dispatcher.service import brakes, examine
+from dispatcher.service import brakes, examine, routes
 from dispatcher.service.births import Circumstances, bear
 from dispatcher.service.campaigns import hold
 from dispatcher.service.context import Context
@@ -68,6 +68,7 @@ async def expand(ctx: Context, run_id: int, *, room: int) -> int:
     another has the run. A balance that does not cover them pauses the
     campaign; a daily cap lets the run wait for the next day.
     """
+    await routes.ready(ctx)
     try:
         made = await ctx.database.transact(lambda c: _expand(ctx, c, run_id, room))
     except _NotCovered as error:
@@ -158,6 +159,7 @@ async def _born(
         window=Window(now, now + terms.lasts),
         now=now,
         sender_id=terms.sender_id,
+        sender=await accounts.sender_name(connection, terms.sender_id),
         opted_out=await opt_outs.among(connection, asked),
         to_lane=Room(await sweeps.depths(connection, {terms.tier})).take(terms.tier, due),
         covered=True,

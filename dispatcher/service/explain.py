@@ -41,13 +41,13 @@ _ENDS = {
 
 
 def explain(
-    history: History, *, now: datetime, consumed: Mapping[str, datetime | None] | None
+    history: History, *, now: datetime, consumed: Mapping[str, datetime | None] | None, route: str = ""
 ) -> Sequence[str]:
     """
     Tell where the message is, what it waits for, and what held it up; one sentence or two each.
 
     `consumed` says when each queue was last seen consuming; None means that
-    Redis cannot be reached.
+    Redis cannot be reached. `route` is the sentence on its way out.
     """
     detail, events = history.detail, history.events
     said = (
@@ -55,6 +55,7 @@ def explain(
         _paused(detail),
         _doubt(detail),
         _mover(detail, now, consumed),
+        route,
         _road(detail, events),
     )
     return [sentence for sentence in said if sentence]

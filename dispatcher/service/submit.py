@@ -6,7 +6,7 @@ from dispatcher.domain.errors import DispatchError, Fault, Forbidden, InvalidSub
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import AcceptedBatch, Answer, Caller, Once, Submission
 from dispatcher.domain.tier import Tier
-from dispatcher.service import brakes, templates
+from dispatcher.service import brakes, routes, templates
 from dispatcher.service.accept import accept, unknown_sender
 from dispatcher.service.context import Context
 from dispatcher.service.examine import examine
@@ -63,6 +63,7 @@ async def _submit(
 ) -> Accepted | Answer:
     if caller.account.paused:
         raise Forbidden(f"account {caller.account.name!r} is paused")
+    await routes.ready(ctx)
     order = await _examined(ctx, caller, submission, key)
     if len(submission.recipients) <= _FEW and not brakes.are_on(ctx, order.tier):
         outcome = await ctx.gathered(accept).ask(order)

@@ -55,16 +55,21 @@ RETURNING id, name, is_default, disabled_at
 # Two statements, for no two rows may be the default at any moment.
 _TERMS = text("""
 SELECT a.critical_validity, a.standard_validity, a.bulk_validity,
-       (SELECT s.id FROM senders s
-        WHERE s.account_id = a.id AND s.disabled_at IS NULL
-          AND CASE WHEN g.sender_id IS NOT NULL THEN s.id = g.sender_id
-                   WHEN g.name IS NOT NULL THEN s.name = g.name ELSE s.is_default END) AS sender_id,
+       s.id AS sender_id, s.name AS sender,
        (SELECT CAST(h.hours AS text) FROM account_hours h
         WHERE h.account_id = a.id AND h.tier = g.tier) AS hours
 FROM unnest(
     CAST(:accounts AS bigint[]), CAST(:senders AS bigint[]), CAST(:names AS text[]), CAST(:tiers AS text[])
 ) WITH ORDINALITY AS g(account_id, sender_id, name, tier, ord)
-JOIN accounts a ON a.id = g.account_id ORDER BY g.ord
+JOIN accounts a ON a.id = g.account_id
+LEFT JOIN LATERAL (
+    SELECT id, name FROM senders
+    WHERE account_id = a.id AND disabled_at IS NULL
+      AND CASE WHEN g.sender_id IS NOT NULL THEN id = g.sender_id
+               WHEN g.name IS NOT NULL THEN name = g.name ELSE is_default END
+    LIMIT 1
+) s ON true
+ORDER BY g.ord
 """)
 _NO_DEFAULT_SENDER = text(
     "UPDATE senders SET is_default = false WHERE account_id = :account_id AND is_default AND id <> :id"
@@ -72,6 +77,7 @@ _NO_DEFAULT_SENDER = text(
 _MAKE_DEFAULT_SENDER = text(
     "UPDATE senders SET is_default = true WHERE account_id = :account_id AND id = :id"
 )
+_SENDER_NAME = text("SELECT name FROM senders WHERE id = :id")
 _INSERT_SENDER = text("""
 INSERT INTO senders (account_id, name, is_default)
 VALUES (:account_id, :name, NOT EXISTS (SELECT 1 FROM senders WHERE account_id = :account_id AND is_default))
@@ -108,6 +114,7 @@ class Terms:
 
     validity: Mapping[Tier, timedelta]
     sender_id: int | None
+    sender: str | None
     hours: AllowedHours | None
 
 
@@ -185,10 +192,16 @@ async def terms(connection: AsyncConnection, wanted: Sequence[Wanted]) -> list[T
         Terms(
             {tier: v for tier in Tier if (v := getattr(row, f"{tier.value}_validity")) is not None},
             row.sender_id,
+            row.sender,
             hours.read(row.hours) if row.hours else None,
         )
         for row in await connection.execute(_TERMS, values)
     ]
+
+
+async def sender_name(connection: AsyncConnection, sender_id: int) -> str:
+    """Read the name of a sender that is there."""
+    return str(await connection.scalar(_SENDER_NAME, {"id": sender_id}))
 
 
 async def insert_sender(connection: AsyncConnection, account_id: int, name: str) -> int | None:

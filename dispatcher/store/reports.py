@@ -44,6 +44,9 @@ class Detail:
     reason: str
     paused: bool = False
     closes_at: datetime | None = None
+    country: str = ""
+    sender: str | None = None
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,9 @@ _LINES = text(
 )
 
 _DETAIL = text("""
-SELECT m.*, a.name AS account, b.dialect, b.paused FROM messages m
+SELECT m.*, a.name AS account, b.dialect, b.paused, s.name AS sender FROM messages m
 JOIN batches b ON b.id = m.batch_id JOIN accounts a ON a.id = m.account_id
+LEFT JOIN senders s ON s.id = m.sender_id
 WHERE (CAST(:id AS bigint) IS NOT NULL AND m.id = :id)
    OR (CAST(:public_id AS uuid) IS NOT NULL AND m.public_id = :public_id)
 """)
@@ -137,6 +141,9 @@ async def detail(
         reason=row.reason,
         paused=row.paused,
         closes_at=row.closes_at,
+        country=row.country,
+        sender=row.sender,
+        is_test=row.is_test,
     )
 
 

@@ -1,11 +1,13 @@
 """A dry run of an import: counted as an import would, priced as a campaign would be, and nothing kept."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
 from dispatcher.domain.errors import Invalid, NotFound
-from dispatcher.service import accounts, opt_outs, templates
+from dispatcher.domain.submission import AccountLimits
+from dispatcher.service import accounts, opt_outs, routes, templates
 from dispatcher.service.audiences import Reject
 from dispatcher.service.estimate import Estimate, Share, Wording, estimate
 from dispatcher.service.recipient_file import PART_ROWS, Progress, RecipientFile
@@ -161,5 +163,33 @@ def test_a_dry_run_that_breaks_off_gives_its_connection_back(world: World) -> No
                 )
         assert len(told) > 6
         assert await kept(world) == 0
+
+    world.run(story)
+
+
+def test_whom_no_route_leads_to_is_not_counted_and_told_by_line(world: World) -> None:
+    async def story() -> None:
+        rules = [{"countries": ["FR"], "ways": []}, {"ways": [["sim"]]}]
+        senders = {"UG": {"alphanumeric": "forbidden"}}
+        await routes.set_table(world.ctx, {"rules": rules, "senders": senders}, by="ann")
+        found, rejects = await estimated(world, "to", ADA, EVE, "+256712345678", text="Hello")
+        assert (found.valid, found.unsendable, found.by_country) == (3, 2, {"KE": Share(1, 1, 1)})
+        assert rejects == [
+            Reject(3, "rule 1 sends nothing there", EVE),
+            Reject(4, "sender SHOP may not be used in UG", "+256712345678"),
+        ]
+
+    world.run(story)
+
+
+def test_countries_that_the_account_may_not_write_to_are_not_counted(world: World) -> None:
+    async def story() -> None:
+        limits = AccountLimits(countries=frozenset({"KE"}))
+        world.caller = replace(
+            world.caller, account=await accounts.limit(world.ctx, world.caller.account, limits)
+        )
+        found, rejects = await estimated(world, "to", ADA, EVE)
+        assert (found.unsendable, list(found.by_country)) == (1, ["KE"])
+        assert rejects == [Reject(3, "the account may not write to this country", EVE)]
 
     world.run(story)

@@ -18,6 +18,7 @@ from dispatcher.api.manage import (
     messages,
     operators,
     opt_outs,
+    routes,
     senders,
     templates,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "messages",
     "operators",
     "opt_outs",
+    "routes",
     "senders",
     "templates",
 ]

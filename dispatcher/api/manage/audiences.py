@@ -65,7 +65,7 @@ class EstimateShown(Shown):
 
     Of the valid ones some have opted out, are incomplete (no value for a
     variable of the text, `missing` counts them by its name) or unsendable
-    (the text is empty or too long); all others are `total`'s messages.
+    (no route, or the text is empty or too long); all others are `total`'s messages.
     """
 
     columns: list[str]

@@ -25,7 +25,7 @@ from dispatcher.api.failure import Failure
 from dispatcher.api.manage.fields import Plain
 from dispatcher.api.manage.words import wording
 from dispatcher.api.runtime import Ctx, runtime
-from dispatcher.domain.errors import InvalidPlan, NotAuthenticated, RateLimited
+from dispatcher.domain.errors import InvalidFields, NotAuthenticated, RateLimited
 from dispatcher.domain.submission import Account
 from dispatcher.service import accounts, credentials
 from dispatcher.service.context import Context
@@ -39,8 +39,8 @@ Tags = list[str | Enum]
 
 
 def _envelope(failure: Failure) -> object:
-    """Give a problem; that of a campaign's plan names each field that is wrong."""
-    if not isinstance(failure.error, InvalidPlan):
+    """Give a problem; that of a campaign's plan, or of routes, names each field that is wrong."""
+    if not isinstance(failure.error, InvalidFields):
         return problem(failure)
     faults = [{"field": fault.field, "detail": fault.sentence} for fault in failure.error.faults]
     return {**problem(failure), "faults": faults}
@@ -49,7 +49,7 @@ def _envelope(failure: Failure) -> object:
 door = Door(
     MANAGE,
     title="Management API",
-    description="For operators: accounts and all that is theirs, messages, batches, callbacks and lanes.",
+    description="For operators: accounts and all that is theirs, messages, callbacks, lanes and routes.",
     claims=(Claim(PREFIX), Claim(f"{PREFIX}/accounts", bulk=True, streamed=_STREAMED)),
     envelope=_envelope,
     media_type=PROBLEM,
@@ -65,7 +65,7 @@ _PROBLEM = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "faults": {  # of a campaign's plan
+        "faults": {  # of a campaign's plan, and of routes
             "type": "array",
             "items": {
                 "type": "object",
@@ -95,6 +95,14 @@ Named = Annotated[Account, Depends(_account)]
 """The account that the path names."""
 
 
+def _acting(request: Request) -> str:
+    return str(request.state.operator)
+
+
+Acting = Annotated[str, Depends(_acting)]
+"""The name of the operator who asks."""
+
+
 class _Guarded(APIRoute):
     """A route for operators. What they change is logged with their name."""
 
@@ -104,6 +112,7 @@ class _Guarded(APIRoute):
         async def admit(request: Request) -> Response:
             ctx = runtime(request).ctx
             operator = await guarded(request, ctx, _operator(request, ctx))
+            request.state.operator = operator.name
             if self.body_field is not None:
                 request = await _as_json(request)
             response = await handle(request)

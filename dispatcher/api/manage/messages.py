@@ -13,7 +13,7 @@ from dispatcher.api.runtime import Ctx
 from dispatcher.domain.edit import Cancel, Selection
 from dispatcher.domain.status import Place
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, edits, report, search
+from dispatcher.service import accounts, edits, report, routes, search
 from dispatcher.service.explain import explain
 from dispatcher.service.health import lanes
 from dispatcher.service.search import FoundMessage, Wanted
@@ -116,7 +116,14 @@ async def show_message(message_id: Name, ctx: Ctx, text: WithText = False) -> St
     return StoryShown(
         message=_shown(found),
         events=[EventShown.model_validate(event) for event in history.events],
-        explanation=list(explain(history, now=ctx.now(), consumed=await lanes(ctx))),
+        explanation=list(
+            explain(
+                history,
+                now=ctx.now(),
+                consumed=await lanes(ctx),
+                route=routes.sentence(ctx, history.detail),
+            )
+        ),
     )
 
 

@@ -1,0 +1,215 @@
+"""Routes: the operator's table, how a process keeps up with it, and the way of each message."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from dispatcher.domain.errors import Invalid, InvalidRoutes, Misconfigured
+from dispatcher.domain.msisdn import InvalidNumber, Msisdn, NumberPolicy, parse, sandbox_code
+from dispatcher.domain.provider import ProviderConfig
+from dispatcher.domain.route import Plan, Refusal, order, plan, refusal
+from dispatcher.domain.route_document import read_table, strangers, warnings
+from dispatcher.domain.route_steps import Step, steps
+from dispatcher.domain.route_table import Asked, RouteTable
+from dispatcher.domain.status import Status
+from dispatcher.domain.submission import Account
+from dispatcher.domain.tier import Tier
+from dispatcher.service.context import Context
+from dispatcher.store import accounts
+from dispatcher.store import routes as store
+from dispatcher.store.accounts import Wanted
+from dispatcher.store.reports import Detail
+from dispatcher.store.routes import SetTable
+
+log = structlog.get_logger()
+
+_PLANS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The table in force: as it was written, when and by whom; without one the document is empty."""
+
+    document: Mapping[str, object]
+    table: RouteTable
+    set_at: datetime | None
+    set_by: str | None
+
+
+async def set_table(ctx: Context, document: object, *, by: str) -> Sequence[str]:
+    """
+    Put a table in force, in all processes within about a second; give the warnings.
+
+    Raises InvalidRoutes with all that is wrong; then the old one stays.
+    """
+    told = await check(ctx, document)
+    assert isinstance(document, dict)
+    await ctx.database.single(lambda c: store.insert(c, document, set_by=by))
+    await refresh(ctx)
+    return told
+
+
+async def check(ctx: Context, document: object) -> Sequence[str]:
+    """Judge a table without putting it in force; give the warnings. Raises InvalidRoutes."""
+    table, faults = read_table(document)
+    named = {name for rule in table.rules for name in rule.accounts}
+    there = await ctx.database.single(lambda c: store.accounts_there(c, named))
+    faults += strangers(table, providers=ctx.ways, accounts=there)
+    if faults:
+        raise InvalidRoutes(faults)
+    return warnings(table, _configs(ctx))
+
+
+async def table_in_force(ctx: Context) -> InForce:
+    """Read the newest table. Raises Misconfigured for one that this version cannot read."""
+    found = await ctx.database.single(lambda c: store.newer(c, 0))
+    if found is None:
+        return InForce({}, RouteTable(), None, None)
+    return InForce(found.document, _read(found), found.set_at, found.set_by)
+
+
+async def refresh(ctx: Context) -> None:
+    """
+    Take over a table that was set since the last look.
+
+    Raises Unavailable, and Misconfigured for one that this version cannot
+    read; then the old one stays.
+    """
+    routes = ctx.routes
+    found = await ctx.database.single(lambda c: store.newer(c, routes.version or 0))
+    if found is None:
+        routes.version = routes.version or 0
+    elif found.id > (routes.version or 0):
+        routes.table, routes.accounts, routes.version = _read(found), found.accounts, found.id
+        routes.plans.clear()
+        named = {name for rule in routes.table.rules for group in rule.ways for name in group}
+        if named - ctx.ways.keys():
+            log.warning("routes_name_unknown_providers", providers=sorted(named - ctx.ways.keys()))
+
+
+async def ready(ctx: Context) -> None:
+    """
+    Read the table if this process has not yet: Postgres may have been away when it started.
+
+    Raises what `refresh` does.
+    """
+    if ctx.routes.version is None:
+        await refresh(ctx)
+
+
+def plan_for(
+    ctx: Context, account_id: int, number: Msisdn, *, tier: Tier, sender: str | None, is_test: bool
+) -> Plan:
+    """Give the plan for a message; those that ask alike share it."""
+    routes = ctx.routes
+    asked = Asked(
+        number.country,
+        number.e164[: routes.table.reach],
+        tier,
+        sender or "",
+        routes.accounts.get(account_id, ""),
+        is_test,
+    )
+    found = routes.plans.get(asked)
+    if found is None:
+        if len(routes.plans) >= _PLANS:
+            routes.plans.clear()
+        found = routes.plans[asked] = plan(routes.table, asked, _configs(ctx))
+    return found
+
+
+def barred(ctx: Context, account: Account, number: Msisdn, found: Plan) -> Refusal | None:
+    """Tell what a message of this account is born as that cannot be sent there, and why; None: it can."""
+    countries = account.limits.countries
+    if countries is not None and number.country not in countries:
+        return Status.NO_ROUTE, "the account may not write to this country"
+    return refusal(found, ctx.conditions)
+
+
+def is_simulated(ctx: Context, number: Msisdn) -> bool:
+    """Tell whether a number is one of the sandbox's, to which all messages are tests."""
+    return ctx.settings.simulated_numbers and sandbox_code(number.e164) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """
+    What route is asked for.
+
+    Without a sender it is the account's default one; without an account no
+    rule for accounts fits.
+    """
+
+    number: str
+    tier: Tier = Tier.STANDARD
+    sender: str | None = None
+    account: Account | None = None
+    is_test: bool = False
+
+
+async def steps_for(ctx: Context, question: Question) -> Sequence[Step]:
+    """Tell step by step how a message would be routed now. Raises Invalid for what is no phone number."""
+    await ready(ctx)
+    account = question.account
+    country = None if account is None else account.default_country
+    policy = NumberPolicy(
+        default_country=country,
+        national=country is not None,
+        lenient=True,
+        simulated=ctx.settings.simulated_numbers,
+    )
+    try:
+        number = parse(question.number, policy)
+    except InvalidNumber as error:
+        raise Invalid(str(error)) from None
+    asked = Asked(
+        number.country,
+        number.e164,
+        question.tier,
+        await _sender(ctx, question) or "",
+        "" if account is None else account.name,
+        question.is_test or is_simulated(ctx, number),
+    )
+    return steps(ctx.routes.table, asked, _configs(ctx), ctx.conditions)
+
+
+def sentence(ctx: Context, detail: Detail) -> str:
+    """Say which route a message has that waits for its turn, by the table and the conditions of now."""
+    if detail.place is None or ctx.routes.version is None:
+        return ""
+    number = Msisdn(detail.number, detail.country)
+    asked = Asked(
+        number.country, number.e164, detail.tier, detail.sender or "", detail.account, detail.is_test
+    )
+    table = ctx.routes.table
+    found = plan(table, asked, _configs(ctx))
+    if (ended := refusal(found, ctx.conditions)) is not None:
+        return f"It has no way out now: {ended[1]}."
+    index = table.rule_for(asked)
+    by = "" if index is None else f", by rule {index + 1} of the routes"
+    shown = "" if found.sender == asked.sender else f" Its sender is shown as {found.sender}."
+    return f"Its route is {', then '.join(order(found, detail.public_id, ctx.conditions))}{by}.{shown}"
+
+
+async def _sender(ctx: Context, question: Question) -> str | None:
+    if question.sender is not None or question.account is None:
+        return question.sender
+    wanted = Wanted(question.account.id, question.tier, None, None)
+    [terms] = await ctx.database.single(lambda c: accounts.terms(c, [wanted]))
+    return terms.sender
+
+
+def _configs(ctx: Context) -> Mapping[str, ProviderConfig]:
+    return {name: way.config for name, way in ctx.ways.items()}
+
+
+def _read(found: SetTable) -> RouteTable:
+    table, faults = read_table(found.document)
+    if faults:
+        raise Misconfigured(
+            f"this version cannot read the routes set by {found.set_by} at {found.set_at:%Y-%m-%d %H:%M} UTC,"
+            f" set others: {InvalidRoutes(faults)}"
+        )
+    return table

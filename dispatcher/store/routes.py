@@ -1,0 +1,52 @@
+"""Tables of routes: all that were set are kept, and the newest is in force."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+# The accounts that a table names come with it: a message only knows its account's number.
+_NEWER = text("""
+SELECT r.id, CAST(r.document AS text) AS document, r.set_at, r.set_by,
+       ARRAY(
+           SELECT CAST(a.id AS text) || ' ' || a.name
+           FROM jsonb_path_query(r.document, '$.rules[*].accounts[*]') AS n
+           JOIN accounts a ON a.name = n #>> '{}'
+       ) AS accounts
+FROM routes r WHERE r.id > :known ORDER BY r.id DESC LIMIT 1
+""")
+_INSERT = text("INSERT INTO routes (document, set_by) VALUES (CAST(:document AS jsonb), :set_by)")
+_THERE = text("SELECT name FROM accounts WHERE name = ANY(CAST(:names AS text[]))")
+
+
+@dataclass(frozen=True, slots=True)
+class SetTable:
+    """A table that was set: its document, when and by whom, and the names of the accounts in it by number."""
+
+    id: int
+    document: Mapping[str, object]
+    set_at: datetime
+    set_by: str
+    accounts: Mapping[int, str]
+
+
+async def newer(connection: AsyncConnection, known: int) -> SetTable | None:
+    """Read the newest table, if it is newer than the one with this id."""
+    row = (await connection.execute(_NEWER, {"known": known})).one_or_none()
+    if row is None:
+        return None
+    accounts = {int(number): name for number, _, name in (one.partition(" ") for one in row.accounts)}
+    return SetTable(row.id, json.loads(row.document), row.set_at, row.set_by, accounts)
+
+
+async def insert(connection: AsyncConnection, document: Mapping[str, object], *, set_by: str) -> None:
+    """Write a table; it is in force when the transaction ends."""
+    await connection.execute(_INSERT, {"document": json.dumps(document), "set_by": set_by})
+
+
+async def accounts_there(connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
+    """Give those of these names that are accounts'."""
+    return frozenset(await connection.scalars(_THERE, {"names": list(names)}))
