@@ -24,7 +24,7 @@ from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.lanes.wake import WakeListener
 from dispatcher.service import routes
-from dispatcher.service.callbacks import Signature, Signer, Teller, Wording
+from dispatcher.service.callbacks import ArrivalWording, Signature, Signer, Teller, Wording
 from dispatcher.service.context import Context, Way
 from dispatcher.service.database import Database
 from dispatcher.service.pg_time import INTERVAL, PostgresTime
@@ -111,7 +111,9 @@ def open_bell(settings: Settings) -> WakeListener:
     return WakeListener(open_async_redis(settings.redis_url.get_secret_value()))
 
 
-def open_teller(ctx: Context, wordings: Mapping[str, Wording]) -> tuple[Teller, Poster]:
+def open_teller(
+    ctx: Context, wordings: Mapping[str, Wording], arrivals: Mapping[str, ArrivalWording]
+) -> tuple[Teller, Poster]:
     """Make what tells producers, and what it posts with, to be closed after it."""
     poster = GuardedPoster(allow_private=ctx.settings.callback_private)
     signers: Mapping[Signature, Signer] = {
@@ -120,7 +122,7 @@ def open_teller(ctx: Context, wordings: Mapping[str, Wording]) -> tuple[Teller, 
         ),
         Signature.TIMESTAMPED: lambda letter: timestamped(letter.secret, at=letter.at, body=letter.body),
     }
-    return Teller(ctx, poster, wordings=wordings, signers=signers), poster
+    return Teller(ctx, poster, wordings=wordings, arrivals=arrivals, signers=signers), poster
 
 
 def open_ways(settings: Settings) -> Mapping[str, Way]:

@@ -33,6 +33,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dispatcher.domain.errors import Invalid, Misconfigured
 from dispatcher.domain.hours import AllowedHours, parse_hours
+from dispatcher.domain.keyword import Action, Keywords
 from dispatcher.domain.message import DoubtPolicy, Patience
 from dispatcher.domain.price import Prices, Unit
 from dispatcher.domain.provider import ProviderConfig, Takes
@@ -41,7 +42,7 @@ from dispatcher.domain.tier import Tier
 _RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
 _POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
 _REDIS, _REDIS_SAMPLE = r"rediss?", "redis://:password@host:6379/0"  # Celery knows no unix://
-_JSON = ("providers", "doubt_resends", "disabled_dialects", "dialect_prefixes", "prices", "hours")
+_JSON = ("providers", "doubt_resends", "disabled_dialects", "dialect_prefixes", "prices", "hours", "keywords")
 
 
 def _all_tiers(given: dict[Tier, int]) -> dict[Tier, int]:
@@ -62,6 +63,11 @@ def _hours_of(tier: str, written: object) -> object:
         return parse_hours(written)
     except Invalid as error:
         raise ValueError(f"{tier}: {error}") from None
+
+
+def _keywords(given: dict[Action, tuple[str, ...]]) -> dict[Action, tuple[str, ...]]:
+    Keywords.of(given)
+    return given
 
 
 class RepeatPolicy(StrEnum):
@@ -135,6 +141,7 @@ class Settings(BaseSettings):
     max_recipients: int = Field(default=10_000, ge=1)
     max_segments: int = Field(default=10, ge=1, le=255)
     stop_mention: str = "\nSTOP: reply STOP"
+    keywords: Annotated[dict[Action, tuple[str, ...]], NoDecode, AfterValidator(_keywords)] = {}
     body_limit: int = Field(default=1 << 20, ge=1024)
     bulk_body_limit: int = Field(default=10 << 20, ge=1024)
     simulated_numbers: bool = False
@@ -172,6 +179,11 @@ class Settings(BaseSettings):
             backoff_cap=timedelta(seconds=self.backoff_cap),
             max_deferrals=self.max_deferrals,
         )
+
+    @cached_property
+    def keyword_list(self) -> Keywords:
+        """What handsets may ask for: the usual words, but those of an action that the setting names."""
+        return Keywords.of(self.keywords)
 
     @property
     def price_list(self) -> Prices:

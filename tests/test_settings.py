@@ -8,6 +8,7 @@ import pytest
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.domain.hours import parse_hours
+from dispatcher.domain.keyword import Action
 from dispatcher.domain.tier import Tier
 from dispatcher.settings import load_settings
 
@@ -97,6 +98,28 @@ def test_allowed_hours_that_cannot_be_are_named(
     environment: pytest.MonkeyPatch, value: str, said: str
 ) -> None:
     environment.setenv("DISPATCHER_HOURS", value)
+    with pytest.raises(Misconfigured, match=re.escape(said)):
+        load_settings()
+
+
+def test_keywords_replace_those_of_their_action(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DISPATCHER_KEYWORDS", '{"stop": ["GENUG"]}')
+    words = load_settings().keyword_list
+    assert [words.action(text) for text in ("genug", "stop", "start")] == [Action.STOP, None, Action.START]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ('{"stop": ["?"]}', "DISPATCHER_KEYWORDS: Value error, stop: '?' is no word"),
+        ('{"start": ["stop"]}', "DISPATCHER_KEYWORDS: Value error, 'stop' asks for stop and for start"),
+        ('{"halt": ["stop"]}', "DISPATCHER_KEYWORDS.halt"),
+        ('{"stop": "stop"}', "DISPATCHER_KEYWORDS.stop"),
+        ("STOP", "DISPATCHER_KEYWORDS is not JSON"),
+    ],
+)
+def test_keywords_that_cannot_be_are_named(environment: pytest.MonkeyPatch, value: str, said: str) -> None:
+    environment.setenv("DISPATCHER_KEYWORDS", value)
     with pytest.raises(Misconfigured, match=re.escape(said)):
         load_settings()
 

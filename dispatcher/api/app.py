@@ -33,9 +33,10 @@ def create_app(settings: Settings | None = None, *, context: Context | None = No
     settings = settings or load_settings()
     doors = [*_enabled(settings), manage.door]
     wordings = {door.name: door.wording for door in doors if door.wording is not None}
+    arrivals = {door.name: door.arrival for door in doors if door.arrival is not None}
     return Front(
         [*doors, receipts.door, health.door, overview(doors, settings.dialect_prefixes)],
-        partial(open_runtime, settings, context, wordings=wordings),
+        partial(open_runtime, settings, context, wordings=wordings, arrivals=arrivals),
         body_limit=settings.body_limit,
         bulk_body_limit=settings.bulk_body_limit,
         prefixes=settings.dialect_prefixes,

@@ -22,7 +22,7 @@ from starlette.routing import Match
 from dispatcher.api.failure import Failure, failure_of
 from dispatcher.domain.errors import DispatchError, Misconfigured
 from dispatcher.domain.quota import Quota
-from dispatcher.service.callbacks import Wording
+from dispatcher.service.callbacks import ArrivalWording, Wording
 
 log = structlog.get_logger()
 
@@ -87,7 +87,8 @@ class Door:
     `docs` is the path under which its OpenAPI and its page are, None for
     none. `challenge` is what a 401 names as WWW-Authenticate. With
     `quota_headers` every answer tells where its caller stands. `wording`
-    words the callbacks of messages that came in here.
+    words the callbacks of messages that were submitted here, `arrival` those
+    of messages from handsets.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Door:
         media_type: str = Json.media_type,
         quota_headers: QuotaHeaders | None = None,
         wording: Wording | None = None,
+        arrival: ArrivalWording | None = None,
     ) -> None:
         self.name = name
         self.title = title
@@ -113,6 +115,7 @@ class Door:
         self._media_type = media_type
         self.quota_headers = quota_headers
         self.wording = wording
+        self.arrival = arrival
         self.app: FastAPI = _App(
             title=title,
             description=description,

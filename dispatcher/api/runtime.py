@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 
 from dispatcher.bootstrap import open_context, open_teller
 from dispatcher.domain.errors import Unavailable
-from dispatcher.service.callbacks import Wording
+from dispatcher.service.callbacks import ArrivalWording, Wording
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated
 from dispatcher.service.receipts import Matcher
@@ -30,7 +30,11 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, context: Context | None = None, *, wordings: Mapping[str, Wording]
+    settings: Settings,
+    context: Context | None = None,
+    *,
+    wordings: Mapping[str, Wording],
+    arrivals: Mapping[str, ArrivalWording],
 ) -> AsyncIterator[Runtime]:
     """
     Open everything once, in the running loop; a `context` given stays its
@@ -51,12 +55,17 @@ async def open_runtime(
         matching.add_done_callback(_report)
         stack.push_async_callback(_cancel, matching)
         if context is None:
-            await _tell_producers(stack, ctx, wordings)
+            await _tell_producers(stack, ctx, wordings, arrivals)
         yield Runtime(ctx, matcher)
 
 
-async def _tell_producers(stack: AsyncExitStack, ctx: Context, wordings: Mapping[str, Wording]) -> None:
-    teller, poster = open_teller(ctx, wordings)
+async def _tell_producers(
+    stack: AsyncExitStack,
+    ctx: Context,
+    wordings: Mapping[str, Wording],
+    arrivals: Mapping[str, ArrivalWording],
+) -> None:
+    teller, poster = open_teller(ctx, wordings, arrivals)
     stack.push_async_callback(poster.close)
     telling = asyncio.create_task(teller.run())
     telling.add_done_callback(_report)

@@ -26,6 +26,7 @@ _COMMANDS = {
     "template": "templates",
     "campaign": "campaigns",
     "optout": "opt_outs",
+    "inbound": "inbound",
     "audience": "audiences",
     "operator": "operators",
     "doctor": "doctor",

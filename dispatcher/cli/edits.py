@@ -5,18 +5,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
-from dispatcher.cli.given import read_text
+from dispatcher.cli.given import read_name, read_text
 from dispatcher.cli.grouped import grouped
 from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import print_json, say
 from dispatcher.cli.session import meant_account, visit
 from dispatcher.cli.when import read_shift, read_time
 from dispatcher.domain.edit import Between, Cancel, Change, Edited, NewText, Reschedule, Selection
-from dispatcher.domain.errors import Invalid
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import Account
 from dispatcher.domain.tier import Tier
@@ -148,9 +146,9 @@ def _edit(done: str, wanted: Wanted, manner: Manner, change: Callable[[datetime,
 async def _owner(ctx: Context, wanted: Wanted) -> Account:
     name = wanted.account
     if name is None and wanted.message is not None:
-        name = (await search.message(ctx, _name(wanted.message))).account
+        name = (await search.message(ctx, read_name(wanted.message))).account
     elif name is None and wanted.batch is not None:
-        name = (await search.batch(ctx, _name(wanted.batch))).batch.account
+        name = (await search.batch(ctx, read_name(wanted.batch))).batch.account
     return await meant_account(ctx, name)
 
 
@@ -160,8 +158,8 @@ def _selection(wanted: Wanted, owner: Account, now: datetime) -> Selection:
 
     return Selection(
         account=owner,
-        message=None if wanted.message is None else _name(wanted.message),
-        batch=None if wanted.batch is None else _name(wanted.batch),
+        message=None if wanted.message is None else read_name(wanted.message),
+        batch=None if wanted.batch is None else read_name(wanted.batch),
         campaign=wanted.campaign,
         tier=wanted.tier,
         statuses=frozenset(Status[status.name] for status in wanted.status) if wanted.status else None,
@@ -171,15 +169,6 @@ def _selection(wanted: Wanted, owner: Account, now: datetime) -> Selection:
         created=between("created", wanted.created_from, wanted.created_to),
         everything=wanted.everything,
     )
-
-
-def _name(given: str) -> int | UUID:
-    if given.isascii() and given.isdigit() and len(given) < 19:
-        return int(given)
-    try:
-        return UUID(given)
-    except ValueError:
-        raise Invalid(f"{given!r} is neither a number nor a public id") from None
 
 
 def _time(given: str | None, now: datetime, owner: Account, option: str) -> datetime | None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
+from uuid import UUID
 
 from dispatcher.domain.errors import Invalid
 
@@ -24,6 +25,16 @@ def read_text(given: str) -> str:
     if "\0" in text:
         raise Invalid("standard input holds a NUL character, which no text can")
     return text
+
+
+def read_name(given: str) -> int | UUID:
+    """Give what a thing is named by: its number or its public id. Raises Invalid."""
+    if given.isascii() and given.isdigit() and len(given) < 19:
+        return int(given)
+    try:
+        return UUID(given)
+    except ValueError:
+        raise Invalid(f"{given!r} is neither a number nor a public id") from None
 
 
 def read_line(file: Path) -> str:

@@ -1,10 +1,11 @@
-"""What producers are told of their messages, one callback for each event and URL."""
+"""What producers are told of messages, theirs and those that came in: a callback for each event and URL."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from dispatcher.domain.keyword import Action
 from dispatcher.domain.status import Status
 
 
@@ -39,4 +40,27 @@ class Happening:
     sender: str | None
     client_id: str
     webhook_id: str | None
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """
+    A message from a handset, as a dialect words it for its account's webhook.
+
+    `number` wrote to `recipient`, which is the account's `sender`. `at` is when
+    we had it, `sent_at` the provider's time. `action` is what its text asks for
+    if it is a keyword.
+    """
+
+    id: UUID
+    account_id: int
+    at: datetime
+    sent_at: datetime | None
+    number: str
+    recipient: str
+    sender: str | None
+    text: str
+    action: Action | None
+    webhook_id: str
     event: str

@@ -1,5 +1,5 @@
 """
-Telling producers what became of their messages: the outbox, worked off until each URL has it.
+Telling producers what became of their messages and what came in: the outbox, worked off to its end.
 
 At least once, with a stable id and the event's `seq`: a receiver that minds
 repeats or order goes by these. The words are the dialect's, the engine is one.
@@ -18,7 +18,7 @@ import structlog
 
 from dispatcher.domain.callback import Call, Poster, Reply
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.outbox import CallbackState, Happening
+from dispatcher.domain.outbox import Arrival, CallbackState, Happening
 from dispatcher.service.context import Context
 from dispatcher.store import callbacks
 from dispatcher.store.callbacks import Due, Ended
@@ -60,6 +60,7 @@ class Letter:
 
 
 Wording = Callable[[Happening], Worded]
+ArrivalWording = Callable[[Arrival], Worded]
 Signer = Callable[[Letter], Mapping[str, str]]
 
 
@@ -78,10 +79,12 @@ class Teller:
         *,
         wordings: Mapping[str, Wording],
         signers: Mapping[Signature, Signer],
+        arrivals: Mapping[str, ArrivalWording] | None = None,
     ) -> None:
         self._ctx = ctx
         self._poster = poster
         self._wordings = wordings
+        self._arrivals = arrivals or {}
         self._signers = signers
         self._out: set[asyncio.Task[None]] = set()
         self._busy: Counter[int] = Counter()
@@ -117,7 +120,7 @@ class Teller:
         )
         taken = await self._ctx.database.transact(work)
         for due in taken:
-            self._busy[due.happening.account_id] += 1
+            self._busy[due.account_id] += 1
             call = asyncio.create_task(self._tell(due))
             self._out.add(call)
             call.add_done_callback(self._out.discard)
@@ -150,18 +153,23 @@ class Teller:
             log.exception("callback_crashed", callback_id=due.id, dialect=due.dialect)
             reply = Reply(None, "a fault of ours; see the log")
         finally:
-            self._busy[due.happening.account_id] -= 1
+            self._busy[due.account_id] -= 1
         ended = self._judge(due, reply)
         if ended.state is not CallbackState.WAITING:
             log.info("callback_ended", callback_id=due.id, state=ended.state.value, tries=due.tries)
         self._ended.append(ended)
 
     def _call(self, due: Due) -> Call:
-        worded = self._wordings[due.dialect](due.happening)
+        worded = self._word(due)
         body = json.dumps(worded.body, ensure_ascii=False, separators=(",", ":")).encode()
         letter = Letter(str(due.public_id), due.secret, self._ctx.now(), body)
         headers = {"Content-Type": "application/json", "User-Agent": "sms-dispatcher"}
         return Call(due.url, body, {**headers, **self._signers[worded.signature](letter)})
+
+    def _word(self, due: Due) -> Worded:
+        if isinstance(due.told, Arrival):
+            return self._arrivals[due.dialect](due.told)
+        return self._wordings[due.dialect](due.told)
 
     def _judge(self, due: Due, reply: Reply) -> Ended:
         """Tell what a reply means: done, never, or later, as long as the callback is worth it."""

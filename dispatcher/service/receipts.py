@@ -9,12 +9,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.errors import BadReceipt, NotFound, Unavailable
-from dispatcher.domain.provider import ReceiptRequest, Report
+from dispatcher.domain.provider import Inbound, ReceiptRequest, Report, Told
 from dispatcher.domain.receipt import Current, read_receipt
 from dispatcher.domain.status import Status
+from dispatcher.service import inbound
 from dispatcher.service.context import Context
 from dispatcher.service.recorder import clean
-from dispatcher.store import receipts
+from dispatcher.store import opt_outs, receipts
 from dispatcher.store.receipts import Match, Settled, Step, Waiting
 
 log = structlog.get_logger()
@@ -27,7 +28,7 @@ _LAST_RETRY = timedelta(minutes=10)
 
 async def take_in(ctx: Context, provider: str, request: ReceiptRequest) -> int:
     """
-    Keep what a provider tells; give how many receipts were in it.
+    Keep what a provider tells by calling our URL; give how much was in it.
 
     Raises NotFound for a provider that is not configured, BadSignature and
     BadReceipt as the plug-in says, Unavailable when they could not be kept.
@@ -35,10 +36,22 @@ async def take_in(ctx: Context, provider: str, request: ReceiptRequest) -> int:
     way = ctx.ways.get(provider)
     if way is None:
         raise NotFound(f"there is no provider {provider!r} here")
-    reports = [told for told in way.provider.read_receipt(request) if isinstance(told, Report)]
+    return await keep(ctx, provider, way.provider.read_receipt(request))
+
+
+async def keep(ctx: Context, provider: str, told: Sequence[Told]) -> int:
+    """
+    Keep what a provider told, whatever way it came; give how much that is.
+
+    Raises BadReceipt and Unavailable: then it is to be told again. So what
+    has no reference, and could be kept twice, is kept last.
+    """
+    reports = [(provider, _cleaned(one)) for one in told if isinstance(one, Report)]
     if reports:
-        await ctx.gathered(_keep).ask([(provider, _cleaned(report)) for report in reports])
-    return len(reports)
+        await ctx.gathered(_keep).ask(reports)
+    if len(reports) < len(told):
+        await inbound.keep(ctx, provider, [one for one in told if isinstance(one, Inbound)])
+    return len(told)
 
 
 async def _keep(ctx: Context, together: Sequence[Sequence[tuple[str, Report]]]) -> list[None]:
@@ -103,6 +116,8 @@ async def _match(ctx: Context, connection: AsyncConnection) -> int:
         await receipts.note_parts(connection, book.told)
     for steps in book.rounds(now + ctx.settings.patience.receipt):
         await receipts.step(connection, steps, now=now)
+    if book.opted_out:
+        await opt_outs.take_over(connection, book.opted_out, now=now)
     await receipts.settle(connection, settled)
     return len(waiting)
 
@@ -114,6 +129,7 @@ class _Book:
         self._currents = currents
         self._moves: dict[int, list[tuple[Status, Waiting]]] = {}
         self.told: dict[tuple[str, str], Status] = {}
+        self.opted_out: list[int] = []
 
     def enter(self, receipt: Waiting, match: Match) -> Settled:
         """Read one receipt."""
@@ -131,6 +147,8 @@ class _Book:
             {(part.provider, part.ref): part.status for part in current.parts if part.status is not None}
         )
         self._moves.setdefault(match.message_id, []).extend((step, receipt) for step in steps)
+        if receipt.opted_out and steps:  # a repeated one would undo a START that came meanwhile
+            self.opted_out.append(match.message_id)
         return Settled(receipt.id, "moved" if steps else "noted", match.message_id, None)
 
     def rounds(self, receipt_timeout: datetime) -> Sequence[Sequence[Step]]:

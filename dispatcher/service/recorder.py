@@ -18,11 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.message import Try, Verdict
-from dispatcher.domain.provider import Accepted
+from dispatcher.domain.provider import Accepted, Rejected
 from dispatcher.domain.status import Place
 from dispatcher.domain.verdict import judge
 from dispatcher.service.context import Context
-from dispatcher.store import delivery, ledger
+from dispatcher.store import delivery, ledger, opt_outs
 
 log = structlog.get_logger()
 
@@ -131,8 +131,11 @@ async def write(ctx: Context, batch: Sequence[Ended]) -> None:
 
 
 async def record(connection: AsyncConnection, batch: Sequence[Ended], *, now: datetime) -> None:
-    """Write outcomes and refunds inside a transaction that is open."""
+    """Write outcomes, opt-outs and refunds inside a transaction that is open."""
     moved = await delivery.record(connection, batch, now=now)
+    opted_out = [t.message_id for t, _ in batch if isinstance(t.outcome, Rejected) and t.outcome.opted_out]
+    if opted_out:
+        await opt_outs.take_over(connection, opted_out, now=now)
     refunds = [row.id for row in moved if row.charged and row.status.is_refunded]
     await ledger.refund(connection, refunds)
 

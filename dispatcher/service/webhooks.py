@@ -1,4 +1,4 @@
-"""Webhooks: a producer names a URL once, and it is told of an event of all its messages."""
+"""Webhooks: a producer names a URL once, and it is told of an event of all messages, its own or inbound."""
 
 from collections.abc import Collection
 from uuid import uuid4
@@ -28,13 +28,15 @@ async def register(
     id: str | None,  # noqa: A002 - the producer's word for it
     url: str,
     event: str,
-    statuses: Collection[Status],
+    statuses: Collection[Status] = (),
+    inbound: bool = False,
 ) -> Webhook:
     """
     Have a URL told when a message gets one of these statuses, for messages that come to it from now on.
 
-    The same id again replaces what was there; None makes one up. Without
-    statuses it is kept and never called. Raises Invalid for a URL that may
+    With `inbound` it is told of each message from a handset. The same id
+    again replaces what was there; None makes one up. Without statuses and
+    `inbound` it is kept and never called. Raises Invalid for a URL that may
     not be called, an id that cannot be one, and above MOST.
     """
     name = str(uuid4()) if id is None else id
@@ -49,7 +51,14 @@ async def register(
         if await webhooks.count_others(connection, account_id, caller.dialect, name) >= MOST:
             raise Invalid(f"there are {MOST} webhooks already; remove one first")
         return await webhooks.put(
-            connection, account_id, caller.dialect, id=name, url=url, event=event, statuses=statuses
+            connection,
+            account_id,
+            caller.dialect,
+            id=name,
+            url=url,
+            event=event,
+            statuses=statuses,
+            inbound=inbound,
         )
 
     return await ctx.database.transact(work)

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.outbox import CallbackState, Happening
+from dispatcher.domain.keyword import Action
+from dispatcher.domain.outbox import Arrival, CallbackState, Happening
 from dispatcher.domain.status import Status
 
 
@@ -25,7 +26,8 @@ class Due:
     secret: str
     tries: int
     created_at: datetime
-    happening: Happening
+    account_id: int
+    told: Happening | Arrival
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ WITH RECURSIVE waiting AS (
 SELECT account_id FROM waiting WHERE account_id IS NOT NULL
 """)
 
+# Events and inbound messages are looked up one by one (OFFSET 0), whatever the statistics say of them.
 _TAKE = text("""
 WITH picked AS MATERIALIZED (
     SELECT turn.id FROM unnest(CAST(:accounts AS bigint[])) AS a(id)
@@ -69,11 +72,16 @@ taken AS (
 SELECT t.id, t.public_id, t.dialect, t.url, t.tries, t.created_at, t.webhook_id, t.event, t.account_id,
        t.seq, a.callback_secret, e.at, e.status, e.reason, m.public_id AS message_id, m.number,
        m.number_as_given, s.name AS sender, b.client_id,
-       coalesce(b.external_id, CAST(b.public_id AS text)) AS batch_id
+       coalesce(b.external_id, CAST(b.public_id AS text)) AS batch_id,
+       i.public_id AS inbound_id, i.received_at, i.sent_at, i.number AS writer, i.recipient, i.text, i.action
 FROM taken t JOIN accounts a ON a.id = t.account_id
-JOIN messages m ON m.id = t.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM taken))
-JOIN message_events e ON e.message_id = t.message_id AND e.seq = t.seq
-JOIN batches b ON b.id = m.batch_id LEFT JOIN senders s ON s.id = m.sender_id
+LEFT JOIN messages m ON m.id = t.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM taken))
+LEFT JOIN LATERAL (
+    SELECT at, status, reason FROM message_events WHERE message_id = t.message_id AND seq = t.seq OFFSET 0
+) e ON true
+LEFT JOIN batches b ON b.id = m.batch_id
+LEFT JOIN LATERAL (SELECT * FROM inbound WHERE id = t.inbound_id OFFSET 0) i ON true
+LEFT JOIN senders s ON s.id = coalesce(m.sender_id, i.sender_id)
 ORDER BY t.id
 """)
 
@@ -123,7 +131,21 @@ async def end(connection: AsyncConnection, ended: Sequence[Ended], *, now: datet
 
 
 def _due(row: Row[Any]) -> Due:
-    happening = Happening(
+    return Due(
+        id=row.id,
+        public_id=row.public_id,
+        dialect=row.dialect,
+        url=row.url,
+        secret=row.callback_secret,
+        tries=row.tries,
+        created_at=row.created_at,
+        account_id=row.account_id,
+        told=_happening(row) if row.inbound_id is None else _arrival(row),
+    )
+
+
+def _happening(row: Row[Any]) -> Happening:
+    return Happening(
         message_id=row.message_id,
         batch_id=row.batch_id,
         account_id=row.account_id,
@@ -138,13 +160,19 @@ def _due(row: Row[Any]) -> Due:
         webhook_id=row.webhook_id,
         event=row.event,
     )
-    return Due(
-        id=row.id,
-        public_id=row.public_id,
-        dialect=row.dialect,
-        url=row.url,
-        secret=row.callback_secret,
-        tries=row.tries,
-        created_at=row.created_at,
-        happening=happening,
+
+
+def _arrival(row: Row[Any]) -> Arrival:
+    return Arrival(
+        id=row.inbound_id,
+        account_id=row.account_id,
+        at=row.received_at,
+        sent_at=row.sent_at,
+        number=row.writer,
+        recipient=row.recipient,
+        sender=row.sender,
+        text=row.text,
+        action=None if row.action is None else Action(row.action),
+        webhook_id=row.webhook_id,
+        event=row.event,
     )

@@ -13,7 +13,7 @@ from dispatcher.domain.provider import Accepted, Outcome
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Window
-from dispatcher.store import hours
+from dispatcher.store import hours, opt_outs
 from dispatcher.store.moves import EVENTS, IN_LANE, RETURNED, WITH_WORKER, move
 
 # Its batch is there; joined as if it might not be, so that the planner does not begin with the batches.
@@ -22,15 +22,13 @@ SELECT m.id, m.public_id, m.seq, m.account_id, m.tier, m.number, m.country, s.na
        s.disabled_at IS NULL AS sender_usable, m.text, m.segments, m.not_before, m.not_after,
        m.attempt, m.deferrals, m.doubts, m.is_test, b.paused, m.traceparent,
        CAST({hours.OF_MESSAGE} AS text) AS hours,
-       EXISTS (
-           SELECT 1 FROM opt_outs o WHERE o.account_id = m.account_id AND o.number = m.number
-             AND (o.sender_id IS NULL OR o.sender_id = m.sender_id)
-       ) AS opted_out
+       EXISTS (SELECT 1 {opt_outs.OF_MESSAGE}) AS opted_out
 FROM messages m LEFT JOIN batches b ON b.id = m.batch_id LEFT JOIN senders s ON s.id = m.sender_id
 WHERE m.id = ANY(CAST(:ids AS bigint[])) AND {IN_LANE}
 ORDER BY m.id
 """)
 
+# Asked for each row by itself: as a join it might be planned to read all opt-outs.
 _CLAIM = text(f"""
 UPDATE messages m
 SET place = 'worker', wake_at = :lease_end, attempt = m.attempt + 1, seq = m.seq + 1,
@@ -39,7 +37,7 @@ FROM (
     SELECT m.id, c.seq
     FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS integer[])) AS c(id, seq)
     JOIN messages m ON m.id = c.id AND m.seq = c.seq AND {IN_LANE}
-    WHERE :lease_end > clock_timestamp()
+    WHERE :lease_end > clock_timestamp() AND (SELECT true {opt_outs.OF_MESSAGE} LIMIT 1) IS NULL
     ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
 ) p
 WHERE m.id = p.id
@@ -172,7 +170,8 @@ async def claim(
     Take messages for this worker, for the provider they go to first.
 
     Gives the attempts of those that were still free and as they were read,
-    and none if the lease would be over already.
+    and none if the lease would be over already. A number that has opted out
+    since is left in the lane: it is read again, and ended with 26.
     """
     values = {
         "ids": [message_id for message_id, _ in wanted],

@@ -19,6 +19,12 @@ class OptOut:
     at: datetime
 
 
+OF_MESSAGE = """
+FROM opt_outs o WHERE o.account_id = m.account_id AND o.number = m.number
+  AND (o.sender_id IS NULL OR o.sender_id = m.sender_id)
+"""
+"""The opt-outs that forbid the message `m`, in SQL."""
+
 _AMONG = text("""
 SELECT DISTINCT g.account_id, g.sender_id, g.number FROM unnest(
     CAST(:accounts AS bigint[]), CAST(:senders AS bigint[]), CAST(:numbers AS text[])
@@ -31,6 +37,12 @@ INSERT INTO opt_outs (account_id, number, sender_id, reason)
 SELECT :account_id, number, CAST(:sender_id AS bigint), :reason
 FROM unnest(CAST(:numbers AS text[])) AS g(number) ORDER BY number
 ON CONFLICT DO NOTHING RETURNING id
+""")
+_TAKE_OVER = text("""
+INSERT INTO opt_outs (account_id, number, sender_id, reason, at)
+SELECT DISTINCT account_id, number, sender_id, 'told by the provider', CAST(:now AS timestamptz) FROM messages
+WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY account_id, number, sender_id
+ON CONFLICT DO NOTHING
 """)
 _REMOVE = text("""
 DELETE FROM opt_outs WHERE account_id = :account_id AND number = :number
@@ -71,6 +83,11 @@ async def insert(
         "reason": reason,
     }
     return len((await connection.execute(_INSERT, values)).all())
+
+
+async def take_over(connection: AsyncConnection, message_ids: Sequence[int], *, now: datetime) -> None:
+    """Opt out the numbers of these messages, each of the sender that wrote: their provider said so."""
+    await connection.execute(_TAKE_OVER, {"ids": list(message_ids), "now": now})
 
 
 async def remove(connection: AsyncConnection, account_id: int, number: str, *, sender_id: int | None) -> bool:

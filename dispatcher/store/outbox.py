@@ -25,13 +25,19 @@ class CallbackFilter:
 
 @dataclass(frozen=True, slots=True)
 class FoundCallback:
-    """One callback. `public_id` is what its receiver knows it by, `answer` what came of the last try."""
+    """
+    One callback, of a message or of one that came in.
+
+    `public_id` is what its receiver knows it by, `answer` what came of the
+    last try.
+    """
 
     id: int
     public_id: UUID
     account: str
-    message_id: int
-    message_public_id: UUID
+    message_id: int | None
+    message_public_id: UUID | None
+    inbound_id: int | None
     seq: int
     dialect: str
     url: str
@@ -46,10 +52,10 @@ class FoundCallback:
 
 
 _SELECT = """
-SELECT c.id, c.public_id, a.name AS account, c.message_id, m.public_id AS message_public_id, c.seq,
-       c.dialect, c.url, c.webhook_id, c.event, c.state, c.tries, c.answer, c.created_at, c.wake_at,
+SELECT c.id, c.public_id, a.name AS account, c.message_id, m.public_id AS message_public_id, c.inbound_id,
+       c.seq, c.dialect, c.url, c.webhook_id, c.event, c.state, c.tries, c.answer, c.created_at, c.wake_at,
        c.ended_at
-FROM picked c JOIN accounts a ON a.id = c.account_id JOIN messages m ON m.id = c.message_id
+FROM picked c JOIN accounts a ON a.id = c.account_id LEFT JOIN messages m ON m.id = c.message_id
 ORDER BY c.id DESC
 """
 

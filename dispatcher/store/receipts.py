@@ -23,6 +23,7 @@ class Waiting:
     ref: str | None
     status: Status | None
     reason: str
+    opted_out: bool
     received_at: datetime
     tries: int
 
@@ -57,15 +58,15 @@ class Settled:
 
 
 _INSERT = text("""
-INSERT INTO receipts (provider, ref, reference, status, reason, received_at, wake_at)
-SELECT r.provider, r.ref, r.reference, r.status, r.reason, :now, :now FROM unnest(
+INSERT INTO receipts (provider, ref, reference, status, reason, opted_out, received_at, wake_at)
+SELECT r.provider, r.ref, r.reference, r.status, r.reason, r.opted_out, :now, :now FROM unnest(
     CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:references AS uuid[]),
-    CAST(:statuses AS smallint[]), CAST(:reasons AS text[])
-) AS r(provider, ref, reference, status, reason)
+    CAST(:statuses AS smallint[]), CAST(:reasons AS text[]), CAST(:opted_outs AS boolean[])
+) AS r(provider, ref, reference, status, reason, opted_out)
 """)
 
 _PICK = text("""
-SELECT id, provider, ref, status, reason, received_at, tries FROM receipts
+SELECT id, provider, ref, status, reason, opted_out, received_at, tries FROM receipts
 WHERE wake_at IS NOT NULL AND wake_at <= :now
 ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
@@ -133,6 +134,7 @@ async def insert(connection: AsyncConnection, told: Sequence[tuple[str, Report]]
             "references": [_uuid(r.reference) for r in reports],
             "statuses": [None if r.status is None else int(r.status) for r in reports],
             "reasons": [r.reason for r in reports],
+            "opted_outs": [r.opted_out for r in reports],
             "now": now,
         },
     )
@@ -147,6 +149,7 @@ async def pick(connection: AsyncConnection, *, now: datetime, limit: int) -> lis
             row.ref,
             None if row.status is None else Status(row.status),
             row.reason,
+            row.opted_out,
             row.received_at,
             row.tries,
         )

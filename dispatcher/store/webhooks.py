@@ -14,23 +14,30 @@ from dispatcher.domain.status import Status
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A URL and the event it is told of; `statuses` are those that mean this event, maybe none."""
+    """
+    A URL and the event it is told of.
+
+    `statuses` are those that mean this event, maybe none; with `inbound`
+    messages from handsets do.
+    """
 
     id: str
     url: str
     event: str
     statuses: frozenset[Status]
+    inbound: bool
     created_at: datetime
 
 
-_COLUMNS = "id, url, event, statuses, created_at"
+_COLUMNS = "id, url, event, statuses, inbound, created_at"
 _OWN = "account_id = :account_id AND dialect = :dialect"
 
 _PUT = text(f"""
-INSERT INTO webhooks (account_id, dialect, id, url, event, statuses)
-VALUES (:account_id, :dialect, :id, :url, :event, CAST(:statuses AS smallint[]))
+INSERT INTO webhooks (account_id, dialect, id, url, event, statuses, inbound)
+VALUES (:account_id, :dialect, :id, :url, :event, CAST(:statuses AS smallint[]), :inbound)
 ON CONFLICT (account_id, dialect, id)
-DO UPDATE SET url = excluded.url, event = excluded.event, statuses = excluded.statuses
+DO UPDATE SET url = excluded.url, event = excluded.event, statuses = excluded.statuses,
+              inbound = excluded.inbound
 RETURNING {_COLUMNS}
 """)
 _OTHERS = text(f"SELECT count(*) FROM webhooks WHERE {_OWN} AND id <> :id")
@@ -47,11 +54,19 @@ async def put(
     url: str,
     event: str,
     statuses: Collection[Status],
+    inbound: bool,
 ) -> Webhook:
     """Write a webhook, in place of one with the same id."""
-    values = {"account_id": account_id, "dialect": dialect, "id": id, "url": url, "event": event}
-    rows = await connection.execute(_PUT, {**values, "statuses": sorted(int(status) for status in statuses)})
-    return _webhook(rows.one())
+    values = {
+        "account_id": account_id,
+        "dialect": dialect,
+        "id": id,
+        "url": url,
+        "event": event,
+        "statuses": sorted(int(status) for status in statuses),
+        "inbound": inbound,
+    }
+    return _webhook((await connection.execute(_PUT, values)).one())
 
 
 async def count_others(connection: AsyncConnection, account_id: int, dialect: str, id: str) -> int:  # noqa: A002
@@ -73,4 +88,4 @@ async def remove(connection: AsyncConnection, account_id: int, dialect: str, id:
 
 def _webhook(row: Row[Any]) -> Webhook:
     statuses = frozenset(map(Status, row.statuses))
-    return Webhook(row.id, row.url, row.event, statuses, row.created_at)
+    return Webhook(row.id, row.url, row.event, statuses, row.inbound, row.created_at)

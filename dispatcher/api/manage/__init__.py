@@ -14,6 +14,7 @@ from dispatcher.api.manage import (
     credentials,
     edits,
     hours,
+    inbound,
     lanes,
     messages,
     operators,
@@ -21,6 +22,7 @@ from dispatcher.api.manage import (
     routes,
     senders,
     templates,
+    webhooks,
 )
 from dispatcher.api.manage.entrance import door
 
@@ -34,6 +36,7 @@ __all__ = [
     "door",
     "edits",
     "hours",
+    "inbound",
     "lanes",
     "messages",
     "operators",
@@ -41,4 +44,5 @@ __all__ = [
     "routes",
     "senders",
     "templates",
+    "webhooks",
 ]

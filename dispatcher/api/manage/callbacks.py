@@ -18,13 +18,19 @@ _TAGS: Tags = ["Callbacks"]
 
 
 class CallbackShown(Shown):
-    """A callback. Its receiver knows it by `public_id`; `answer` is what came of the last try."""
+    """
+    A callback, of a message or of an inbound one.
+
+    Its receiver knows it by `public_id`; `answer` is what came of the last
+    try.
+    """
 
     id: int
     public_id: UUID
     account: str
-    message_id: int
-    message_public_id: UUID
+    message_id: int | None
+    message_public_id: UUID | None
+    inbound_id: int | None
     seq: int
     dialect: str
     url: str

@@ -23,7 +23,7 @@ from dispatcher.api.body import read_object
 from dispatcher.api.door import PROBLEM, Claim, Door, problem
 from dispatcher.api.failure import Failure
 from dispatcher.api.manage.fields import Plain
-from dispatcher.api.manage.words import wording
+from dispatcher.api.manage.words import arrival, wording
 from dispatcher.api.runtime import Ctx, runtime
 from dispatcher.domain.errors import InvalidFields, NotAuthenticated, RateLimited
 from dispatcher.domain.submission import Account
@@ -56,6 +56,7 @@ door = Door(
     docs=PREFIX,
     challenge='Bearer realm="manage", Basic realm="manage"',
     wording=wording,
+    arrival=arrival,
 )
 
 _PROBLEM = {

@@ -1,8 +1,11 @@
-"""What the producers of batches that came in here are told of their messages."""
+"""What is told of the messages of batches that were submitted here, and of messages from handsets."""
 
 from dispatcher.api.manage.fields import word
-from dispatcher.domain.outbox import Happening
+from dispatcher.domain.outbox import Arrival, Happening
 from dispatcher.service.callbacks import Signature, Worded
+
+INBOUND_RECEIVED = "inbound.received"
+"""The event of a message from a handset; `message.received` is that of one that its recipient has."""
 
 
 def wording(happening: Happening) -> Worded:
@@ -18,4 +21,19 @@ def wording(happening: Happening) -> Worded:
         "client_id": happening.client_id,
     }
     body = {"type": f"message.{status}", "timestamp": happening.at.isoformat(), "data": data}
+    return Worded(body, Signature.STANDARD_WEBHOOKS)
+
+
+def arrival(came: Arrival) -> Worded:
+    """Word a message from a handset; its id is the same in every try."""
+    data = {
+        "inbound_id": str(came.id),
+        "number": came.number,
+        "recipient": came.recipient,
+        "sender": came.sender,
+        "text": came.text,
+        "action": came.action,
+        "sent_at": None if came.sent_at is None else came.sent_at.isoformat(),
+    }
+    body = {"type": came.event, "timestamp": came.at.isoformat(), "data": data}
     return Worded(body, Signature.STANDARD_WEBHOOKS)

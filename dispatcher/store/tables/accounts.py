@@ -114,6 +114,7 @@ senders = Table(
     now("created_at"),
     UniqueConstraint("account_id", "name"),
     CheckConstraint("name <> ''", "name"),
+    Index("ix_senders_name", "name"),
     Index("uq_senders_default", "account_id", unique=True, postgresql_where=text("is_default")),
 )
 

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     ARRAY,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
     func,
     text,
 )
@@ -28,17 +30,20 @@ webhooks = Table(
     Column("url", Text, nullable=False),
     Column("event", Text, nullable=False),
     Column("statuses", ARRAY(SmallInteger), nullable=False),
+    Column("inbound", Boolean, nullable=False, server_default=false()),
     now("created_at"),
 )
 
-# The outbox: written in the statement that moves the message, worked off by `service.callbacks`.
+# The outbox: written in the statement that moves the message, or keeps the one that came in; worked off by
+# `service.callbacks`.
 callbacks = Table(
     "callbacks",
     metadata,
     number(),
     Column("public_id", Uuid, nullable=False, unique=True, server_default=func.gen_random_uuid()),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
-    Column("message_id", ForeignKey("messages.id"), nullable=False),
+    Column("message_id", ForeignKey("messages.id")),
+    Column("inbound_id", ForeignKey("inbound.id")),
     Column("seq", Integer, nullable=False),
     Column("dialect", Text, nullable=False),
     Column("url", Text, nullable=False),
@@ -50,7 +55,10 @@ callbacks = Table(
     at("created_at"),
     at("wake_at", nullable=True),
     at("ended_at", nullable=True),
-    UniqueConstraint("message_id", "seq", "url", "webhook_id", postgresql_nulls_not_distinct=True),
+    UniqueConstraint(
+        "message_id", "inbound_id", "seq", "url", "webhook_id", postgresql_nulls_not_distinct=True
+    ),
+    CheckConstraint("(message_id IS NULL) <> (inbound_id IS NULL)", "subject"),
     CheckConstraint(one_of("state", CallbackState), "state"),
     CheckConstraint("(wake_at IS NOT NULL) = (state = 'waiting')", "wake_at"),
     Index("ix_callbacks_turn", "account_id", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),

@@ -1,6 +1,7 @@
 """What providers know our messages by, and what they told of them."""
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -9,6 +10,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    false,
     text,
 )
 
@@ -36,6 +38,7 @@ receipts = Table(
     Column("reference", Uuid),
     Column("status", SmallInteger),
     Column("reason", Text, nullable=False, server_default=""),
+    Column("opted_out", Boolean, nullable=False, server_default=false()),
     at("received_at"),
     at("wake_at", nullable=True),
     Column("tries", SmallInteger, nullable=False, server_default="0"),

@@ -37,6 +37,7 @@ door = Door(
     docs=BASES[0],
     challenge='Basic realm="SMS Gateway", Bearer',
     wording=webhooks.wording,
+    arrival=webhooks.arrival,
 )
 
 # The first path is the one described; the others are what older clients call. A path that takes any

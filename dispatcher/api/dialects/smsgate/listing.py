@@ -1,4 +1,4 @@
-"""Reading the query of GET /messages."""
+"""Reading the queries of GET /messages and GET /inbox."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,16 +55,26 @@ def read(query: QueryParams, *, device: str) -> Listing:
         raise Invalid("sort must be created_at or -created_at")
     return Listing(
         wanted=BatchFilter(
-            since=_moment(query, "from"),
-            until=_moment(query, "to"),
+            since=moment(query, "from"),
+            until=moment(query, "to"),
             some=some,
             none=_NOBODY if state is None else WANTED[state].none,
         ),
-        skip=max(whole(query, "skip" if "skip" in query else "offset", 0), 0),
-        limit=min(max(whole(query, "limit", _USUAL), 1), _MOST),
+        skip=skipped(query),
+        limit=limited(query, usual=_USUAL, most=_MOST),
         newest_first=sort == "-created_at",
         content=flag(query, "includeContent"),
     )
+
+
+def skipped(query: QueryParams) -> int:
+    """Read how many to pass over; what is out of bounds is cut. Raises Invalid."""
+    return max(whole(query, "skip" if "skip" in query else "offset", 0), 0)
+
+
+def limited(query: QueryParams, *, usual: int, most: int) -> int:
+    """Read how many are wanted; what is out of bounds is cut. Raises Invalid."""
+    return min(max(whole(query, "limit", usual), 1), most)
 
 
 def _state(query: QueryParams) -> State | None:
@@ -77,7 +87,8 @@ def _state(query: QueryParams) -> State | None:
         raise Invalid(f"state must be one of {', '.join(State)}") from None
 
 
-def _moment(query: QueryParams, name: str) -> datetime | None:
+def moment(query: QueryParams, name: str) -> datetime | None:
+    """Read a time. Raises Invalid."""
     told = query.get(name)
     if not told:
         return None

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from dispatcher.api.described import answer, body
-from dispatcher.api.dialects.smsgate.words import DUPLICATE, MESSAGES, WORDS, State
+from dispatcher.api.dialects.smsgate.words import DUPLICATE, KINDS, MESSAGES, WORDS, State
 
 Answers = dict[int | str, dict[str, Any]]
 
@@ -179,7 +179,8 @@ REGISTER = body(
         "id": {"type": "string", "maxLength": 36, "description": "Made up when left out."},
         "url": {"description": "https."},
         "event": {
-            "description": "sms:sent, sms:delivered, sms:failed, sms:cancelled; others are never told."
+            "description": "sms:sent, sms:delivered, sms:failed, sms:cancelled, sms:received; others are"
+            " never told."
         },
         "deviceId": {"type": "string", "maxLength": 21},
     },
@@ -218,10 +219,54 @@ CHANGE = body({"messages": {"limit_period": "Disabled"}}, required=[], schemas={
 
 PERIOD = body(
     {"deviceId": _DEVICE, "since": "2026-05-17T00:00:00Z", "until": "2026-05-18T00:00:00Z"},
-    required=[],
-    schemas={},
+    required=["since", "until"],
+    schemas={
+        "deviceId": {"type": "string", "maxLength": 21},
+        "since": _MOMENT,
+        "until": {**_MOMENT, "description": "Not included."},
+    },
 )
-ACCEPTED = _answers({202: answer("Accepted; nothing follows", {})}, *_BODY)
+REFRESH = body(
+    {"since": "2026-05-17T00:00:00Z", "until": "2026-05-18T00:00:00Z", "triggerWebhooks": True},
+    required=["since", "until"],
+    schemas={
+        "deviceId": {"type": "string", "maxLength": 21},
+        "since": _MOMENT,
+        "until": {**_MOMENT, "description": "Not included."},
+        "triggerWebhooks": {"default": False, "description": "Have webhooks told again."},
+    },
+)
+ACCEPTED = _answers({202: answer("Accepted; webhooks are told again", {})}, *_BODY)
+
+INBOX = {
+    "parameters": [
+        _query("type", {"type": "string", "enum": list(KINDS)}, "There are only SMS."),
+        _query("offset", _COUNT, "How many to pass over."),
+        _query(
+            "limit", {"type": "integer", "default": 50}, "At least 1 and at most 500; what is beyond is cut."
+        ),
+        _query("from", _MOMENT, "Received at this time or later."),
+        _query("to", _MOMENT, "Received before this time."),
+        _query("deviceId", {"type": "string"}, "Messages to this device only."),
+    ]
+}
+_RECEIVED = {
+    "id": _ID,
+    "type": "SMS",
+    "sender": _NUMBER,
+    "recipient": "+12025550199",
+    "simNumber": None,
+    "contentPreview": "Hello!",
+    "createdAt": _AT,
+}
+RECEIVED = _answers(
+    {
+        200: answer("Received messages, the newest first", [_RECEIVED])
+        | {"headers": {"X-Total-Count": _header("How many there are in all", "integer")}}
+    },
+    400,
+)
+NO_ATTACHMENT = _answers({}, 404)
 
 
 def _health(status: str, faults: list[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from dispatcher.api.dialects.smsgate.states import device_id
 from dispatcher.api.dialects.smsgate.words import STATUSES, State, error_of
 from dispatcher.api.door import Json
 from dispatcher.api.runtime import Ctx
-from dispatcher.domain.outbox import Happening
+from dispatcher.domain.outbox import Arrival, Happening
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import Caller
 from dispatcher.service import webhooks
@@ -26,8 +26,8 @@ from dispatcher.service.webhooks import Webhook
 
 router = APIRouter(tags=["Webhooks"])
 
+RECEIVED = "sms:received"
 _NEVER_OURS = (
-    "sms:received",
     "sms:data-received",
     "sms:batch:received",
     "sms:batch:data-received",
@@ -43,9 +43,9 @@ EVENTS: dict[str, frozenset[Status]] = {
     "sms:delivered": STATUSES[State.DELIVERED],
     "sms:failed": STATUSES[State.FAILED],
     "sms:cancelled": STATUSES[State.CANCELLED],
-    **{event: frozenset() for event in _NEVER_OURS},
+    **{event: frozenset() for event in (RECEIVED, *_NEVER_OURS)},
 }
-"""Upstream's events, each with the statuses that mean it; those of received messages are never told."""
+"""Upstream's events, each with the statuses that mean it; RECEIVED is told of what comes in, others never."""
 
 _LONGEST_ID = 36
 _TIMES = {
@@ -83,7 +83,13 @@ async def register(
         form.faults.append("invalid event type")
     form.check()
     made = await webhooks.register(
-        ctx, caller, id=name, url=url or "", event=event or "", statuses=EVENTS[event or ""]
+        ctx,
+        caller,
+        id=name,
+        url=url or "",
+        event=event or "",
+        statuses=EVENTS[event or ""],
+        inbound=event == RECEIVED,
     )
     return Json(_told(made, form.take("deviceId", str) or None), 201)
 
@@ -110,12 +116,29 @@ def wording(happening: Happening) -> Worded:
         payload[key] = written(happening.at)
     if (error := error_of(happening.status, happening.reason)) is not None:
         payload["reason"] = error
-    once = f"{happening.message_id}/{happening.seq}/{happening.webhook_id}"
+    return _worded(happening, f"{happening.message_id}/{happening.seq}", payload)
+
+
+def arrival(came: Arrival) -> Worded:
+    """Word a message from a handset for a webhook; its `id` is the same in every try."""
+    payload = {
+        "messageId": str(came.id),
+        "message": came.text,
+        "phoneNumber": came.number,
+        "sender": came.number,
+        "recipient": came.recipient,
+        "simNumber": None,
+        "receivedAt": written(came.at),
+    }
+    return _worded(came, str(came.id), payload)
+
+
+def _worded(told: Happening | Arrival, name: str, payload: Mapping[str, object]) -> Worded:
     body = {
-        "id": str(uuid5(NAMESPACE_URL, once)),
-        "webhookId": happening.webhook_id,
-        "event": happening.event,
-        "deviceId": device_id(happening.account_id),
+        "id": str(uuid5(NAMESPACE_URL, f"{name}/{told.webhook_id}")),
+        "webhookId": told.webhook_id,
+        "event": told.event,
+        "deviceId": device_id(told.account_id),
         "payload": payload,
     }
     return Worded(body, Signature.TIMESTAMPED)

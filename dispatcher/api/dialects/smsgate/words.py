@@ -28,6 +28,9 @@ class Word(NamedTuple):
     error: str | None = None
 
 
+KINDS = ("SMS", "DATA_SMS", "MMS", "MMS_DOWNLOADED")
+"""What upstream's phones receive. Ours are SMS."""
+
 WORDS: dict[Status, Word] = {
     Status.SCHEDULED: Word(State.PENDING),
     Status.PENDING: Word(State.PENDING),

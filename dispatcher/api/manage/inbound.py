@@ -1,0 +1,66 @@
+"""Messages from handsets, of all accounts and of nobody."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+
+from dispatcher.api.manage.entrance import PREFIX, Tags, door, problems
+from dispatcher.api.manage.fields import Name, Plain, Shown
+from dispatcher.api.manage.messages import WithText
+from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.api.runtime import Ctx
+from dispatcher.domain.keyword import Action
+from dispatcher.service import accounts, inbound
+
+_PATH = f"{PREFIX}/inbound"
+_TAGS: Tags = ["Inbound messages"]
+
+
+class InboundShown(Shown):
+    """
+    A message from a handset. `number` wrote to `recipient`, which is the `sender` of the account.
+
+    `account` and `sender` are null when it is nobody's, `action` unless the
+    text is a keyword, `text` unless it was asked for.
+    """
+
+    id: int
+    public_id: UUID
+    account: str | None
+    sender: str | None
+    provider: str
+    ref: str | None
+    number: str
+    recipient: str
+    text: str | None
+    action: Action | None
+    sent_at: datetime | None
+    received_at: datetime
+
+
+@door.app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+async def list_inbound(
+    ctx: Ctx,
+    paging: Paged,
+    account: Annotated[Plain | None, Query(description="An account's name.")] = None,
+    number: Annotated[Plain | None, Query(description="Who wrote; `+` is %2B in a URL, or left out.")] = None,
+    text: WithText = False,
+) -> Page[InboundShown]:
+    """List messages from handsets, the newest first."""
+    found = await inbound.page(
+        ctx,
+        account=None if account is None else await accounts.find(ctx, account),
+        number=number,
+        before=paging.last,
+        limit=paging.probe,
+        with_text=text,
+    )
+    return paging.page(found, InboundShown.model_validate)
+
+
+@door.app.get(f"{_PATH}/{{inbound_id}}", tags=_TAGS, responses=problems(_404="No such message"))
+async def show_inbound(inbound_id: Name, ctx: Ctx, text: WithText = False) -> InboundShown:
+    """Show a message from a handset, by its number or its public id."""
+    return InboundShown.model_validate(await inbound.find(ctx, inbound_id, with_text=text))

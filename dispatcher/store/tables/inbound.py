@@ -1,0 +1,30 @@
+"""Messages from handsets."""
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, Text, Uuid, text
+
+from dispatcher.domain.keyword import Action
+from dispatcher.store.tables.base import at, metadata, number, one_of
+
+# Without an account it is nobody's: the sender written to is unknown, or several share it.
+inbound = Table(
+    "inbound",
+    metadata,
+    number(),
+    Column("public_id", Uuid, nullable=False, unique=True),
+    Column("provider", Text, nullable=False),
+    Column("ref", Text),
+    Column("account_id", ForeignKey("accounts.id")),
+    Column("sender_id", ForeignKey("senders.id")),
+    Column("number", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("action", Text),
+    at("sent_at", nullable=True),
+    at("received_at"),
+    CheckConstraint(one_of("action", Action), "action"),
+    CheckConstraint("(sender_id IS NULL) = (account_id IS NULL)", "owner"),
+    Index("uq_inbound_ref", "provider", "ref", unique=True, postgresql_where=text("ref IS NOT NULL")),
+    Index("ix_inbound_account_id_id", "account_id", "id"),
+    Index("ix_inbound_account_id_received_at", "account_id", "received_at"),
+    Index("ix_inbound_number_id", "number", "id"),
+)

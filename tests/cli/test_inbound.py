@@ -1,0 +1,64 @@
+"""Messages from handsets at the command line: listed without their texts, shown with them."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from dispatcher.domain.provider import Inbound
+from dispatcher.service import receipts
+from dispatcher.settings import Settings
+from tests.cli.command import Run, refused
+from tests.world import NUMBER, World
+
+
+def arrived(settings: Settings, *told: Inbound) -> None:
+    """Have messages come in, as by a provider's call."""
+    world = World(settings)
+
+    async def tale() -> None:
+        async with world.open():
+            await receipts.keep(world.ctx, "sim", told)
+
+    asyncio.run(tale())
+
+
+def test_what_came_in_is_listed_the_newest_first_without_its_text(shop: Run, settings: Settings) -> None:
+    shop("sender", "add", "shop", "40404")
+    arrived(settings, Inbound(NUMBER, "40404", "STOP"), Inbound(NUMBER, "50505", "a secret"))
+    header, second, first = shop("inbound", "list").out.splitlines()
+    assert header.split() == ["id", "received", "(UTC)", "from", "to", "account", "action"]
+    assert (second.split()[0], second.split()[3:]) == ("2", [NUMBER, "50505", "nobody"])
+    assert (first.split()[0], first.split()[3:]) == ("1", [NUMBER, "40404", "shop", "stop"])
+    assert "secret" not in second
+
+
+def test_a_list_is_of_one_account_or_number_and_says_how_to_go_on(shop: Run, settings: Settings) -> None:
+    shop("sender", "add", "shop", "40404")
+    arrived(settings, *[Inbound(NUMBER, to, "Hi") for to in ("40404", "50505", "40404")])
+    page = shop("inbound", "list", "--account", "shop", "--limit", "1", "--json")
+    assert [one["id"] for one in page.json] == [3]
+    rest = shop("inbound", "list", "--account", "shop", "--limit", "1", "--before", "3")
+    assert rest.err == "There may be more: --before 1\n"
+    ids = [one["id"] for one in shop("inbound", "list", "--number", "254712345678", "--json").json]
+    assert ids == [3, 2, 1]
+    refused(shop("inbound", "list", "--account", "none"), 1, "none")
+    refused(shop("inbound", "list", "--number", "nobody"), 2, "nobody")
+
+
+def test_one_is_shown_by_either_id_with_its_text(shop: Run, settings: Settings) -> None:
+    arrived(settings, Inbound(NUMBER, "40404", "Hi\x1b[2J\nthere", "mo-1"))
+    shown = shop("inbound", "show", "1", "--json").json
+    assert (shown["text"], shown["ref"], shown["account"]) == ("Hi\x1b[2J\nthere", "mo-1", None)
+    assert shop("inbound", "show", shown["public_id"], "--json").json == shown
+    told = shop("inbound", "show", "1").out
+    assert told.splitlines()[-1] == r"text       Hi\x1b[2J\nthere"
+
+
+@pytest.mark.parametrize("name", ["1", str(UUID(int=1))])
+def test_one_that_is_not_there_is_refused(cli: Run, name: str) -> None:
+    refused(cli("inbound", "show", name), 1, f"there is no inbound message {name}")
+
+
+def test_what_is_no_id_is_refused_as_such(cli: Run) -> None:
+    refused(cli("inbound", "show", "x"), 2, "'x' is neither a number nor a public id")
