@@ -64,6 +64,7 @@ class Case:
     delivered: str
     undelivered: str
     refs: tuple[str, ...] = ("p-1", "p-2")
+    receipt_ref: str | None = "p-1"
 
     def open(
         self, *, host: str = "127.0.0.1", port: int, call_timeout: float = 5.0, max_connections: int = 20

@@ -19,14 +19,23 @@ from dispatcher.domain.provider import (
 )
 from dispatcher.domain.status import Status
 
+from .cases.bird import BIRD
+from .cases.infobip import INFOBIP
+from .cases.kannel import KANNEL
+from .cases.plivo import PLIVO
+from .cases.sinch import SINCH
 from .cases.smsgate import SMSGATE
+from .cases.telnyx import TELNYX
 from .cases.twilio import TWILIO
 from .cases.vonage import VONAGE
 from .conformance import CASES, CREDENTIAL, RETRY_AFTER, Behaviour, Case, CountingGate, a_message
 from .peer import closed_port, deaf_port
 from .wires import run
 
-pytestmark = pytest.mark.parametrize("case", [*CASES, SMSGATE, TWILIO, VONAGE], ids=lambda case: case.name)
+RECIPES = [BIRD, INFOBIP, KANNEL, PLIVO, SINCH, TELNYX]
+PLUGINS = [SMSGATE, TWILIO, VONAGE]
+
+pytestmark = pytest.mark.parametrize("case", [*CASES, *PLUGINS, *RECIPES], ids=lambda case: case.name)
 
 
 def wide_open() -> bool:
@@ -255,7 +264,7 @@ def test_a_call_that_is_cancelled_leaves_the_provider_usable(case: Case) -> None
 def test_a_receipt_names_its_message_and_its_end(case: Case) -> None:
     async def work(provider: Provider) -> None:
         delivered = the_report(provider, case.receipt(case.delivered))
-        assert delivered.ref == "p-1"
+        assert delivered.ref == case.receipt_ref
         assert delivered.status is Status.RECEIVED
         lost = the_report(provider, case.receipt(case.undelivered))
         assert lost.status is not None

@@ -4,13 +4,22 @@ import json
 import re
 from pathlib import Path
 
-from dispatcher.providers.http.options import HttpOptions, Receipts, read_options
+from dispatcher.providers.http.batch import Batch
+from dispatcher.providers.http.conditions import Rule
+from dispatcher.providers.http.options import HttpOptions, read_options
+from dispatcher.providers.http.receipt_form import InboundForm, Receipts, ReportRule
+from dispatcher.providers.http.recipe import load, names
+from dispatcher.providers.http.signature import Ed25519Signature, HmacSignature, JwtSignature, TokenSignature
 from dispatcher.providers.http.template import NAMES
 from dispatcher.sandbox import Settings
 from dispatcher.sandbox.numbers import SPECIAL
 
 DOCS = Path(__file__).parents[2] / "docs"
 SANDBOX = (DOCS / "sandbox.md").read_text()
+FORMS = (
+    *(HttpOptions, Batch, Rule, Receipts, ReportRule, InboundForm),
+    *(TokenSignature, HmacSignature, Ed25519Signature, JwtSignature),
+)
 HTTP = (DOCS / "providers" / "http.md").read_text()
 
 
@@ -24,13 +33,22 @@ def test_every_setting_is_explained() -> None:
 
 
 def test_every_option_and_placeholder_is_explained() -> None:
-    names = [
-        field.alias or name for form in (HttpOptions, Receipts) for name, field in form.model_fields.items()
-    ]
+    names = [field.alias or name for form in FORMS for name, field in form.model_fields.items()]
     assert [name for name in names if f"`{name}`" not in HTTP] == []
     assert [name for name in NAMES if f"`{{{name}}}`" not in HTTP] == []
 
 
-def test_the_example_is_a_valid_set_of_options() -> None:
-    (example,) = re.findall(r"```json\n(.*?)```", HTTP, re.DOTALL)
+def test_every_recipe_has_its_page_with_its_values_and_its_sources() -> None:
+    index = (DOCS / "README.md").read_text()
+    for name in names():
+        page = (DOCS / "providers" / f"{name}.md").read_text()
+        recipe = load(name)
+        assert f"providers/{name}.md" in index
+        assert [value for value in recipe.values if f"`{value}`" not in page] == []
+        assert [source for source in recipe.source if source.partition(" ")[0] not in page] == []
+
+
+def test_the_examples_are_valid_sets_of_options() -> None:
+    example, recipe = re.findall(r"```json\n(.*?)```", HTTP, re.DOTALL)
     read_options("acme", json.loads(example.replace("…", "a-long-enough-secret")))
+    read_options("acme", json.loads(recipe.replace("…", "a-long-enough-secret")))

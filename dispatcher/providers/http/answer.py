@@ -5,20 +5,24 @@ What a provider's answer means: the operator's rules in order, then what HTTP it
 account there is refused, which is for the operator to mend and ends as 39 if
 nobody does. Any other 4xx is a refusal, but 408, where the provider does not know
 either. All else is unknown: it never said that it did not take the message.
+An answer to several messages is judged item by item.
 """
 
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
 import httpx
 
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, Rejected, Unknown
+from dispatcher.domain.provider import Accepted, Deferred, Outcome, Outgoing, Rejected, Unknown
 from dispatcher.domain.status import Status
-from dispatcher.providers.http.options import HttpOptions, Reference, Rule
+from dispatcher.providers.http.batch import Batch
+from dispatcher.providers.http.conditions import Rule
+from dispatcher.providers.http.options import HttpOptions
 from dispatcher.providers.http.path import as_text, find, first_text, parse
+from dispatcher.providers.http.reference import Reference
 from dispatcher.providers.http.template import Json
+from dispatcher.providers.reading import retry_after
 
 _REASON_LENGTH: Final = 200
 _LATER: Final = frozenset({401, 402, 403, 425, 429, 503})
@@ -28,21 +32,24 @@ _SEARCHED: Final = 65_536
 class Answer:
     """One answer, parsed once and only if somebody asks."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, item: Json = None) -> None:
         self.status = response.status_code
         self.headers = response.headers
-        self._response = response
+        self.response = response
+        self._item = item
 
     @cached_property
     def text(self) -> str:
         """The body's beginning as text; regular expressions look no further."""
-        return self._response.text[:_SEARCHED].strip()
+        return self.response.text[:_SEARCHED].strip()
 
     @cached_property
     def document(self) -> Json:
-        """The body as JSON; null if it is none."""
+        """The body as JSON, or the item of it that this is about; null if it is none."""
+        if self._item is not None:
+            return self._item
         try:
-            return parse(self._response.content)
+            return parse(self.response.content)
         except ValueError:
             return None
 
@@ -54,16 +61,53 @@ class Answer:
 
 def judge(response: httpx.Response, options: HttpOptions) -> Outcome:
     """Say what this answer means for its message; the first rule that fits decides."""
-    answer = Answer(response)
+    return _judged(Answer(response), options)
+
+
+def judge_each(
+    response: httpx.Response, options: HttpOptions, batch: Batch, messages: Sequence[Outgoing]
+) -> list[Outcome]:
+    """
+    Say what this answer means for each message: its item is judged as an answer to one would be.
+
+    An answer without items is about all of them, and takes none that it does
+    not name: where it says no more than 2xx, nobody can tell.
+    """
+    whole = Answer(response)
+    items = find(whole.document, batch.answers)
+    if not items:
+        outcome = _judged(whole, options)
+        if isinstance(outcome, Accepted):
+            outcome = Unknown(f"HTTP {whole.status}, but the answer names no message")
+        return [outcome] * len(messages)
+    own = _own(items, batch, messages)
+    return [
+        _judged(Answer(response, own[message.reference]), options)
+        if message.reference in own
+        else Unknown(f"HTTP {whole.status}, but the answer says nothing of this message")
+        for message in messages
+    ]
+
+
+def _own(items: Sequence[Json], batch: Batch, messages: Sequence[Outgoing]) -> Mapping[str, Json]:
+    """Find the item of each message, by its reference or by its place."""
+    if batch.reference is not None:
+        return {named: item for item in items if (named := first_text(item, batch.reference))}
+    if len(items) != len(messages):
+        return {}
+    return {message.reference: item for message, item in zip(messages, items, strict=True)}
+
+
+def _judged(answer: Answer, options: HttpOptions) -> Outcome:
     reason = _reason(answer, options.reason)
     rule = next((rule for rule in options.rules if _fits(rule, answer)), None)
     match rule.then if rule else _by_http(answer.status):
         case "accepted":
             return _accepted(answer, options.reference)
         case "rejected":
-            return Rejected(rule.code if rule else Status.FAILED, reason)
+            return Rejected(rule.code, reason, rule.opted_out) if rule else Rejected(Status.FAILED, reason)
         case "deferred":
-            after = _retry_after(answer.headers)
+            after = retry_after(answer.response)
             return Deferred(reason, rule.after if rule and after is None else after)
     return Unknown(reason)
 
@@ -80,16 +124,8 @@ def _fits(rule: Rule, answer: Answer) -> bool:
     if rule.http is not None and answer.status not in rule.http:
         return False
     if rule.path is None:
-        return _value_fits(rule, answer.text)
-    return any(_value_fits(rule, as_text(value)) for value in find(answer.document, rule.path))
-
-
-def _value_fits(rule: Rule, value: str) -> bool:
-    if "equals" in rule.model_fields_set and value != as_text(rule.equals):
-        return False
-    if rule.one_of is not None and value not in map(as_text, rule.one_of):
-        return False
-    return rule.matches is None or rule.matches.search(value) is not None
+        return not rule.reads or rule.hold(None, answer.text)
+    return rule.hold(answer.document, "")
 
 
 def _accepted(answer: Answer, reference: Reference | None) -> Outcome:
@@ -116,20 +152,3 @@ def _accepted(answer: Answer, reference: Reference | None) -> Outcome:
 def _reason(answer: Answer, path: str | None) -> str:
     said = first_text(answer.document, path)
     return f"HTTP {answer.status}: {said}"[:_REASON_LENGTH] if said else f"HTTP {answer.status}"
-
-
-def _retry_after(headers: httpx.Headers) -> timedelta | None:
-    """Read Retry-After (RFC 9110, 10.2.3); a date counts from the answer's own Date, so no clock is asked."""
-    said = headers.get("retry-after", "").strip()
-    if said.isdecimal():
-        return timedelta(seconds=min(int(said[:9]), 86_400))
-    then, sent = _http_date(said), _http_date(headers.get("date", ""))
-    return max(then - sent, timedelta(0)) if then and sent else None
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        when = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # a year or an offset beyond the calendar
-        return None
-    return when if when.tzinfo else None

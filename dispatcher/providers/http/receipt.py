@@ -1,61 +1,49 @@
-"""Reading a provider's receipts by the operator's description: signature first, then the reports in it."""
+"""Reading what a provider tells by the operator's description: signature first, then what is in it."""
 
-import base64
-import binascii
-import hashlib
-import hmac
 from collections.abc import Sequence
-from urllib.parse import parse_qsl
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
 
-from dispatcher.domain.errors import BadReceipt, BadSignature
-from dispatcher.domain.provider import ReceiptRequest, Report
-from dispatcher.providers.http.options import HmacSignature, Receipts, TokenSignature
-from dispatcher.providers.http.path import find, first_text, parse
+from dispatcher.domain.errors import BadReceipt
+from dispatcher.domain.provider import Inbound, ReceiptRequest, Report, Told
+from dispatcher.providers.http.path import as_text, find, first_text, parse
+from dispatcher.providers.http.receipt_form import InboundForm, Receipts
 from dispatcher.providers.http.template import Json
+from dispatcher.providers.reading import form_of
 
 
-def read(request: ReceiptRequest, form: Receipts) -> Sequence[Report]:
-    """Verify and read one request; BadSignature if it is not the provider's, BadReceipt if unreadable."""
-    match form.signature:
-        case TokenSignature() as shared:
-            _verify_token(request, shared)
-        case HmacSignature() as signed:
-            _verify_hmac(request, signed)
-    return [_report(item, form) for item in _items(request, form)]
+def read(
+    request: ReceiptRequest,
+    form: Receipts,
+    inbound: InboundForm | None = None,
+    *,
+    now: float,
+) -> Sequence[Told]:
+    """
+    Verify and read one request; `now` in seconds since 1970.
+
+    Raises BadSignature if it is not the provider's, BadReceipt if unreadable.
+    """
+    if form.signature is not None:
+        form.signature.verify(request, now=now)
+    return [_told(item, request, form, inbound) for item in _items(request, form)]
 
 
-def _verify_token(request: ReceiptRequest, shared: TokenSignature) -> None:
-    shown = request.headers.get((shared.header or "").lower(), "")
-    if shared.query is not None:
-        shown = request.query.get(shared.query, "")
-    if not hmac.compare_digest(shown.encode(), shared.token.get_secret_value().encode()):
-        raise BadSignature("the token of this receipt is missing or wrong")
-
-
-def _verify_hmac(request: ReceiptRequest, signed: HmacSignature) -> None:
-    digest = hmac.digest(signed.secret.get_secret_value().encode(), request.body, hashlib.sha256)
-    shown = request.headers.get(signed.header.lower(), "")
-    if not shown.startswith(signed.prefix):
-        raise BadSignature(f"the signature does not start with {signed.prefix!r}")
-    try:
-        text = shown.removeprefix(signed.prefix)
-        given = bytes.fromhex(text) if signed.encoding == "hex" else base64.b64decode(text, validate=True)
-    except (ValueError, binascii.Error):
-        raise BadSignature(f"the signature is not {signed.encoding}") from None
-    if not hmac.compare_digest(given, digest):
-        raise BadSignature("the signature does not fit the body")
+def _told(item: Json, request: ReceiptRequest, form: Receipts, inbound: InboundForm | None) -> Told:
+    if inbound is not None and inbound.when.hold(item, ""):
+        return _inbound(item, request, inbound)
+    return _report(item, request, form)
 
 
 def _items(request: ReceiptRequest, form: Receipts) -> Sequence[Json]:
-    if form.source == "query":
-        return [dict(request.query)]
-    if form.source == "form":
-        return [_form(request.body)]
-    try:
-        document = parse(request.body)
-    except ValueError:
-        raise BadReceipt("the receipt is not JSON") from None
-    items = find(document, form.items or "")
+    match form.source:
+        case "query":
+            return [dict(request.query)]
+        case "form":
+            return [dict(form_of(request.body))]
+        case "fields":
+            return [_fields(request)]
+    items = find(_json(request.body), form.items or "")
     if not items:
         raise BadReceipt(
             f"the receipt has nothing at {form.items!r}" if form.items else "the receipt is empty"
@@ -63,24 +51,80 @@ def _items(request: ReceiptRequest, form: Receipts) -> Sequence[Json]:
     return items
 
 
-def _form(body: bytes) -> Json:
+def _fields(request: ReceiptRequest) -> dict[str, Json]:
+    """Join the fields of the query and of the body, which may be a form or a JSON object."""
+    if not request.body:
+        return dict(request.query)
+    is_json = "json" in request.headers.get("content-type", "")
+    fields = _json(request.body) if is_json else dict(form_of(request.body))
+    if not isinstance(fields, dict):
+        raise BadReceipt("the receipt is no JSON object")
+    return {**request.query, **fields}
+
+
+def _json(body: bytes) -> Json:
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True))
+        return parse(body)
     except ValueError:
-        raise BadReceipt("the receipt is not a form") from None
+        raise BadReceipt("the receipt is not JSON") from None
 
 
-def _report(item: Json, form: Receipts) -> Report:
-    ref, reference = first_text(item, form.ref), first_text(item, form.reference)
+def _report(item: Json, request: ReceiptRequest, form: Receipts) -> Report:
+    ref, reference = first_text(item, form.ref), _reference(item, request, form.reference)
     if not ref and not reference:
         raise BadReceipt(f"the receipt names no message at {form.ref or form.reference!r}")
     word = first_text(item, form.status)
     if word is None:
         raise BadReceipt(f"the receipt has no status at {form.status!r}")
     reason = first_text(item, form.reason)
+    rule = next((rule for rule in form.rules if rule.hold(item, word)), None)
     return Report(
         ref=ref or None,
         reference=reference or None,
-        status=form.words.get(word.casefold(), form.unknown_word),
+        status=rule.code if rule else form.words.get(word.casefold(), form.unknown_word),
         reason=f"{word}: {reason}" if reason else word,
+        opted_out=rule is not None and rule.opted_out,
     )
+
+
+def _reference(item: Json, request: ReceiptRequest, path: str | None) -> str | None:
+    """Read our own reference, which we may have put into the URL for a provider that returns none."""
+    if path is not None and path.startswith("?"):
+        said = request.query.get(path.removeprefix("?"))
+        return as_text(said) if said else None
+    return first_text(item, path)
+
+
+def _inbound(item: Json, request: ReceiptRequest, form: InboundForm) -> Inbound:
+    sender, recipient = first_text(item, form.sender), first_text(item, form.recipient)
+    if not sender or not recipient:
+        raise BadReceipt(f"the message has nobody at {form.recipient if sender else form.sender!r}")
+    charset = first_text(item, form.charset)
+    text = _raw(request, form.text, charset) if charset else first_text(item, form.text)
+    return Inbound(
+        sender=sender,
+        recipient=recipient,
+        text=(text or "").replace("\0", "?"),
+        ref=first_text(item, form.ref) or None,
+        sent_at=_moment(first_text(item, form.sent_at)),
+    )
+
+
+def _raw(request: ReceiptRequest, name: str, charset: str) -> str:
+    """Read a field of the URL again, in the charset in which the provider says it wrote it."""
+    fields = parse_qs(urlsplit(request.url).query, encoding="latin-1")
+    try:
+        return fields.get(name, [""])[0].encode("latin-1").decode(charset)
+    except (LookupError, ValueError):
+        raise BadReceipt(f"the text is not in the charset {charset!r}") from None
+
+
+def _moment(said: str | None) -> datetime | None:
+    """Read seconds since 1970 or ISO 8601; None for what is neither, or has no time zone."""
+    try:
+        if said is None or said.isdecimal():
+            return datetime.fromtimestamp(int(said), UTC) if said else None
+        moment = datetime.fromisoformat(said)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment if moment.tzinfo else None

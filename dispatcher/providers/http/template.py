@@ -6,9 +6,10 @@ attribute or index of a value can be reached. `{{` and `}}` are single braces.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, cast
 
+from dispatcher.domain.encoding import Encoding, encode_plan
 from dispatcher.domain.provider import Outgoing
 
 Value = str | int | None
@@ -23,6 +24,7 @@ NAMES: Final[Mapping[str, Callable[[Outgoing], Value]]] = {
     "to_digits": lambda message: message.to.lstrip("+"),
     "sender": lambda message: message.sender,
     "text": lambda message: message.text,
+    "coding": lambda message: 0 if encode_plan(message.text).encoding is Encoding.GSM7 else 2,
     "reference": lambda message: message.reference,
     "segments": lambda message: message.segments,
     "attempt": lambda message: message.attempt,
@@ -34,9 +36,12 @@ NAMES: Final[Mapping[str, Callable[[Outgoing], Value]]] = {
 RECEIPT_URL: Final = "receipt_url"
 
 
-def values_of(message: Outgoing, *, receipt_url: str | None) -> Values:
-    """List what the placeholders stand for in this message."""
-    return {RECEIPT_URL: receipt_url, **{name: read(message) for name, read in NAMES.items()}}
+def values_of(message: Outgoing, *, receipt_url: str | None, names: Iterable[str] = NAMES) -> Values:
+    """List what these placeholders stand for in this message."""
+    values: dict[str, Value] = {RECEIPT_URL: receipt_url}
+    for name in names:
+        values[name] = NAMES[name](message)
+    return values
 
 
 def check(template: Json) -> None:
@@ -56,6 +61,18 @@ def check(template: Json) -> None:
 def names_in(template: str) -> frozenset[str]:
     """Name the placeholders of one string."""
     return frozenset(token[1] for token in _TOKEN.finditer(template) if token[1])
+
+
+def names_within(template: Json) -> frozenset[str]:
+    """Name the placeholders of all strings in a JSON template."""
+    match template:
+        case str():
+            return names_in(template)
+        case list():
+            return frozenset().union(*map(names_within, template))
+        case dict():
+            return frozenset().union(*map(names_within, template.values()))
+    return frozenset()
 
 
 def fill(template: str, values: Values) -> str:

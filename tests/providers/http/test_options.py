@@ -21,6 +21,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "proxy without a scheme": (URL | {"proxy": "proxy.example:3128"}, "proxy: this is no proxy"),
     "unknown option": (URL | {"colour": "red"}, "colour: Extra inputs"),
     "two bodies": (URL | {"json": {}, "form": {}}, "options: give json or form"),
+    "a text beside a form": (URL | {"text": "{text}", "form": {}}, "options: give json or form or text"),
+    "text of a get": (URL | {"method": "GET", "text": "{text}"}, "options: a GET has no body"),
     "body of a get": (URL | {"method": "GET", "json": {}}, "options: a GET has no body"),
     "unknown placeholder": (URL | {"json": {"a": ["{nobody}"]}}, "json: there is no placeholder {nobody}"),
     "text in a header": (URL | {"headers": {"X-T": "{text}"}}, "headers: X-T has {text}"),
@@ -52,13 +54,38 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         URL | {"rules": [{"http": 200, "then": "accepted", "code": 38}]},
         "rules.0: code belongs to",
     ),
+    "opt-out of a deferred": (
+        URL | {"rules": [{"http": 403, "then": "deferred", "opted_out": True}]},
+        "rules.0: opted_out belongs to",
+    ),
+    "report rule without condition": (
+        URL | {"receipts": WORDS | {"rules": [{"code": 31}]}},
+        "receipts.rules.0: this rule has no condition: give path, equals, in, matches",
+    ),
+    "report rule of a cancelled": (
+        URL | {"receipts": WORDS | {"rules": [{"path": "a", "code": 27}]}},
+        "receipts.rules.0.code: 27 is not a code",
+    ),
+    "receipt url of two lines": (
+        URL | {"receipt_url": "https://our.example/a\nb"},
+        "receipt_url: a URL is one line",
+    ),
+    "no header of ours": (URL | {"auth": {"kind": "headers", "values": {}}}, "auth.headers.values: "),
+    "short jwt secret": (
+        URL
+        | {
+            "receipts": WORDS
+            | {"signature": {"kind": "jwt", "secret": "hunter2hunter2", "header": "X", "issuer": "y"}}
+        },
+        "receipts.signature.jwt.secret: ",
+    ),
     "receipts without names": (
         URL | {"receipts": {"status": "s", "words": {"ok": 13}}},
         "receipts: give ref",
     ),
     "word for a cancelled": (
         URL | {"receipts": WORDS | {"words": {"ok": 13, "exp": 27}}},
-        "receipts.words: 27 is not a code",
+        "receipts.words.exp: 27 is not a code",
     ),
     "query with hmac": (
         URL

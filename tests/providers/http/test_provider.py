@@ -97,6 +97,33 @@ def test_a_form_carries_the_message() -> None:
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
 
 
+def test_a_text_is_a_body_too_and_a_sender_fits_a_header() -> None:
+    _, request = send(
+        httpx.Response(202), text="{text}", headers={"X-From": "{sender}", "X-Coding": "{coding}"}
+    )
+    assert request.content == "héllo & more".encode()
+    assert request.headers["content-type"] == "text/plain; charset=utf-8"
+    assert request.headers["x-from"] == "ACME"
+
+
+@pytest.mark.parametrize(("text", "coding"), [("é {€}", 0), ("ё", 2)])
+def test_the_coding_is_that_of_the_text(text: str, coding: int) -> None:
+    _, request = send(httpx.Response(200), replace(MESSAGE, text=text), json={"dcs": "{coding}"})
+    assert json.loads(request.content) == {"dcs": coding}
+
+
+def test_several_headers_may_say_who_we_are() -> None:
+    auth = {"kind": "headers", "values": {"X-User": "acme", "X-Password": "{k}"}}
+    _, request = send(httpx.Response(200), auth=auth)
+    assert (request.headers["x-user"], request.headers["x-password"]) == ("acme", "{k}")
+
+
+def test_a_refusal_may_say_that_the_number_has_opted_out() -> None:
+    rules = [{"path": "code", "equals": 21610, "then": "rejected", "code": 31, "opted_out": True}]
+    outcome = outcome_of(400, body={"code": 21610}, rules=rules)
+    assert outcome == Rejected(Status.BLOCKED, "HTTP 400", opted_out=True)
+
+
 def test_a_query_carries_the_message_beside_what_the_url_has() -> None:
     options: dict[str, Any] = {"url": "https://provider.example/send?v=2", "method": "GET"}
     options["query"] = {"t": "{text}"}

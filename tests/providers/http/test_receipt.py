@@ -1,6 +1,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.domain.errors import BadReceipt, BadSignature
-from dispatcher.domain.provider import ReceiptRequest, Report
+from dispatcher.domain.provider import ReceiptRequest, Report, Told
 from dispatcher.domain.status import Status
-from dispatcher.providers.http.options import Receipts
-from dispatcher.providers.http.receipt import read
+from dispatcher.providers.http import receipt
+from dispatcher.providers.http.receipt_form import Receipts
 
 TOKEN = "a-shared-token"
 BASE: dict[str, Any] = {
@@ -21,6 +22,10 @@ BASE: dict[str, Any] = {
     "reason": "state.why",
     "words": {"Delivered": 13, "expired": 32, "queued": None},
 }
+
+
+def read(request: ReceiptRequest, form: Receipts) -> Sequence[Told]:
+    return receipt.read(request, form, now=0.0)
 
 
 def form(**more: Any) -> Receipts:
@@ -44,8 +49,11 @@ def test_a_word_for_on_its_way_moves_nothing() -> None:
 
 def test_an_unknown_word_moves_nothing_unless_the_options_say_so() -> None:
     request = a_request({"id": "a", "state": {"word": "lost in space"}})
-    assert read(request, form())[0].status is None
-    assert read(request, form(unknown_word=38))[0].status is Status.FAILED
+    (unknown,), (known,) = read(request, form()), read(request, form(unknown_word=38))
+    assert isinstance(unknown, Report)
+    assert unknown.status is None
+    assert isinstance(known, Report)
+    assert known.status is Status.FAILED
 
 
 @pytest.mark.parametrize("items", ["list", None])
