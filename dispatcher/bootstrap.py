@@ -15,7 +15,7 @@ from dispatcher.callbacks.poster import GuardedPoster
 from dispatcher.callbacks.sign import standard_webhook, timestamped
 from dispatcher.domain.callback import Poster
 from dispatcher.domain.errors import Misconfigured, Unavailable
-from dispatcher.domain.provider import ProviderFactory
+from dispatcher.domain.provider import Polls, ProviderFactory
 from dispatcher.lanes.celery_app import CLOCK, DELIVER, PROBE, QUEUES, SYSTEM, make_celery
 from dispatcher.lanes.connect import open_async_redis, open_redis
 from dispatcher.lanes.limits import Limits
@@ -139,8 +139,11 @@ def open_ways(settings: Settings) -> Mapping[str, Way]:
             )
         _check_lease(settings, wanted)
         factory: ProviderFactory = factories[wanted.plugin].load()
-        config = wanted.config()
-        ways[wanted.name] = Way(config, factory(config))
+        config = wanted.config(settings.public_url)
+        provider = factory(config)
+        if config.poll is not None and not isinstance(provider, Polls):
+            raise Misconfigured(f"provider {wanted.name!r} has poll, but its plug-in cannot ask for receipts")
+        ways[wanted.name] = Way(config, provider)
     return ways
 
 

@@ -17,6 +17,7 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -47,6 +48,14 @@ _JSON = ("providers", "doubt_resends", "disabled_dialects", "dialect_prefixes", 
 
 def _all_tiers(given: dict[Tier, int]) -> dict[Tier, int]:
     return _RESENDS | given
+
+
+def _base_url(given: str) -> str:
+    """Give the URL without a slash at its end; paths are written behind it."""
+    parts = urlsplit(given)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{given!r} is not like https://sms.example.org")
+    return given.rstrip("/")
 
 
 def _hours(given: object) -> object:
@@ -81,9 +90,9 @@ class ProviderSettings(BaseModel):
     """
     One way out, as written in DISPATCHER_PROVIDERS.
 
-    `tps` is in segments a second, `call_timeout` in seconds. `doubt` overrides
-    DISPATCHER_DOUBT_RESENDS for this provider. `prices` are for a segment, by
-    country.
+    `tps` is in segments a second, `call_timeout` and `poll` in seconds. `doubt`
+    overrides DISPATCHER_DOUBT_RESENDS for this provider. `prices` are for a
+    segment, by country.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -99,9 +108,10 @@ class ProviderSettings(BaseModel):
     takes: Takes = Takes.LIVE
     doubt: dict[Tier, int] = {}
     prices: dict[Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")], Annotated[Decimal, Field(ge=0)]] = {}
+    poll: float | None = Field(default=None, ge=1, le=3600)
 
-    def config(self) -> ProviderConfig:
-        """Build what the engine and the plug-in get."""
+    def config(self, public_url: str | None = None) -> ProviderConfig:
+        """Build what the engine and the plug-in get; `public_url` is where we can be called."""
         return ProviderConfig(
             name=self.name,
             plugin=self.plugin,
@@ -113,6 +123,8 @@ class ProviderSettings(BaseModel):
             countries=self.countries,
             takes=self.takes,
             prices=self.prices,
+            poll=None if self.poll is None else timedelta(seconds=self.poll),
+            receipt_url=None if public_url is None else f"{public_url}/receipts/{self.name}",
         )
 
 
@@ -125,6 +137,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
     database_pool: int = Field(default=10, ge=1, le=100)
 
+    public_url: Annotated[str, AfterValidator(_base_url)] | None = None
     providers: Annotated[tuple[ProviderSettings, ...], NoDecode] = ()
 
     doubt_resends: Annotated[dict[Tier, int], NoDecode, AfterValidator(_all_tiers)] = dict(_RESENDS)

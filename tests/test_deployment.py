@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 import typer
 import yaml
+from celery import Celery
 
 from dispatcher.cli.app import build
 from dispatcher.domain.tier import Tier
 from dispatcher.sandbox.recipe import http_options
 from dispatcher.settings import ProviderSettings
+from workers.schedule import beat_schedule
+from workers.tasks import add_tasks
 
 ROOT = Path(__file__).resolve().parent.parent
 QUEUES = (*Tier, "clock", "system")
@@ -49,6 +52,12 @@ def test_the_command_line_knows_every_command(name: str) -> None:
     program, command, *arguments = words[words.index("dispatcher") :]
     group: Any = typer.main.get_command(build([command]))
     group.commands[command].make_context(f"{program} {command}", arguments)  # parses, and runs nothing
+
+
+def test_workers_know_every_task_that_beat_starts() -> None:
+    app = Celery(set_as_current=False)
+    add_tasks(app, lambda: pytest.fail("no task is run here"))
+    assert {entry["task"] for entry in beat_schedule().values()} <= set(app.tasks)
 
 
 @pytest.mark.parametrize("queue", QUEUES)

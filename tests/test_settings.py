@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.bootstrap import open_ways
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.domain.hours import parse_hours
 from dispatcher.domain.keyword import Action
@@ -59,6 +60,31 @@ def test_providers_are_json_and_a_bad_field_is_named(environment: pytest.MonkeyP
     environment.setenv("DISPATCHER_PROVIDERS", "[{")
     with pytest.raises(Misconfigured, match="DISPATCHER_PROVIDERS is not JSON"):
         load_settings()
+
+
+@pytest.mark.parametrize("url", ["sms.example.org", "ftp://sms.example.org", "https://x/?y", "https:///x"])
+def test_where_providers_call_us_is_a_url_without_a_query(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("DISPATCHER_PUBLIC_URL", url)
+    with pytest.raises(Misconfigured, match="DISPATCHER_PUBLIC_URL"):
+        load_settings()
+
+
+def test_a_provider_s_receipt_url_is_below_the_public_one(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DISPATCHER_PUBLIC_URL", "https://sms.example.org/in/")
+    environment.setenv("DISPATCHER_PROVIDERS", json.dumps([{"name": "a", "plugin": "http"}]))
+    settings = load_settings()
+    config = settings.providers[0].config(settings.public_url)
+    assert config.receipt_url == "https://sms.example.org/in/receipts/a"
+
+
+def test_polling_a_provider_whose_plug_in_cannot_be_asked_is_refused(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    options = {"url": "http://127.0.0.1:1"}
+    provider = {"name": "a", "plugin": "http", "options": options, "poll": 30}
+    environment.setenv("DISPATCHER_PROVIDERS", json.dumps([provider]))
+    with pytest.raises(Misconfigured, match="'a' has poll, but its plug-in cannot ask"):
+        open_ways(load_settings())
 
 
 def test_a_providers_own_doubt_policy_comes_before_the_tiers(environment: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from dispatcher.bootstrap import CLOCK, open_bell, open_context, settle_memory
+from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.deliver import Courier
 from dispatcher.service.health import require_migrated
+from dispatcher.service.polling import Poller
+from dispatcher.service.receipts import Matcher, listen
 from dispatcher.service.sweep import Clock
 from dispatcher.service.timer import run_timer
 from dispatcher.settings import Settings
@@ -24,6 +27,7 @@ class Parts:
     ctx: Context
     courier: Courier
     clock: Clock
+    poller: Poller
 
 
 def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitStack], Awaitable[Parts]]:
@@ -38,12 +42,23 @@ def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitSta
         writing.add_done_callback(_crash)
         stack.push_async_callback(_cancel, asyncio.create_task(courier.strain.watch()))
         stack.push_async_callback(_flush, courier, writing)
+        if queues & set(Tier):
+            _listen(stack, ctx)
         if CLOCK in queues:
             await _run_beside(stack, ctx, clock, settings)
         settle_memory()
-        return Parts(ctx, courier, clock)
+        return Parts(ctx, courier, clock, Poller(ctx))
 
     return open_parts
+
+
+def _listen(stack: AsyncExitStack, ctx: Context) -> None:
+    """Take what providers tell over the connections on which we send."""
+    matcher = Matcher(ctx)
+    if listen(ctx, matcher):
+        matching = asyncio.create_task(matcher.run())
+        matching.add_done_callback(_crash)
+        stack.push_async_callback(_cancel, matching)
 
 
 async def _run_beside(stack: AsyncExitStack, ctx: Context, clock: Clock, settings: Settings) -> None:

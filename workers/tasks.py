@@ -30,6 +30,10 @@ def add_tasks(app: Celery, loop: Callable[[], LoopThread[Parts]]) -> None:
     def match_receipts() -> None:
         loop().submit(receipts.match(loop().parts.ctx)).result(_DUTY_SECONDS)
 
+    @app.task(name="poll", send_events=False)
+    def poll() -> None:
+        loop().submit(loop().parts.poller.poll()).result(_DUTY_SECONDS)
+
     @app.task(name="launch", send_events=False)
     def launch_campaigns() -> None:
         loop().submit(launch.launch(loop().parts.ctx)).result(_DUTY_SECONDS)

@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from dispatcher.api.door import PROBLEM, Claim, Door, Json, problem
 from dispatcher.api.runtime import runtime
+from dispatcher.domain.errors import BadReceipt
 from dispatcher.domain.provider import ReceiptRequest
 from dispatcher.service import receipts
 
@@ -20,16 +21,35 @@ door = Door(
 
 async def take(request: Request) -> Response:
     """Keep the receipts of one request; a provider that gets no 200 should tell them again."""
-    opened = runtime(request)
+    opened, provider = runtime(request), request.path_params["provider"]
     received = ReceiptRequest(
         method=request.method,
         headers=dict(request.headers),
         query=dict(request.query_params),
         body=await request.body(),
+        url=_called(request, opened.ctx.settings.public_url),
     )
-    count = await receipts.take_in(opened.ctx, request.path_params["provider"], received)
-    opened.matcher.notice()
-    return Json({"received": count})
+    try:
+        kept = await receipts.take_in(opened.ctx, provider, received)
+    except BadReceipt as error:
+        opened.refusals.note(provider, error)
+        raise
+    if kept.is_left:
+        opened.matcher.notice()
+    return Json({"received": kept.count})
+
+
+def _called(request: Request, public_url: str | None) -> str:
+    """
+    Tell the whole URL that the provider called: some sign it.
+
+    Behind a proxy only `public_url` knows it; without one the Host header is
+    believed, and of the scheme what uvicorn believes.
+    """
+    scope = request.scope
+    base = public_url or f"{scope['scheme']}://{request.headers.get('host', '')}"
+    query = scope["query_string"].decode("latin-1")
+    return f"{base}{scope['path']}{'?' if query else ''}{query}"
 
 
 # A plain route: there is one receipt for each message, and nothing of it for FastAPI to read.

@@ -15,6 +15,7 @@ from dispatcher.service.callbacks import ArrivalWording, Wording
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated
 from dispatcher.service.receipts import Matcher
+from dispatcher.service.refusals import Refusals
 from dispatcher.settings import Settings
 
 log = structlog.get_logger()
@@ -22,10 +23,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The context, and the matcher of the receipts that come in here."""
+    """The context, the matcher of the receipts that come in here, and the count of those refused."""
 
     ctx: Context
     matcher: Matcher
+    refusals: Refusals
 
 
 @asynccontextmanager
@@ -56,7 +58,7 @@ async def open_runtime(
         stack.push_async_callback(_cancel, matching)
         if context is None:
             await _tell_producers(stack, ctx, wordings, arrivals)
-        yield Runtime(ctx, matcher)
+        yield Runtime(ctx, matcher, Refusals())
 
 
 async def _tell_producers(

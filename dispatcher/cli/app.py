@@ -27,6 +27,7 @@ _COMMANDS = {
     "campaign": "campaigns",
     "optout": "opt_outs",
     "inbound": "inbound",
+    "receipt": "receipts",
     "audience": "audiences",
     "operator": "operators",
     "doctor": "doctor",

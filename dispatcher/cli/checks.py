@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from dispatcher.cli.finding import Finding, fail, ok, warn
 from dispatcher.domain.span import span
 from dispatcher.service.explain import SILENT
+from dispatcher.service.unmatched import MOST
 from dispatcher.settings import Settings
 
 _TIMEOUT = 5
@@ -80,6 +81,15 @@ def providers(settings: Settings) -> Finding:
             "providers", "none is configured: every message ends as 28 No route", "set DISPATCHER_PROVIDERS"
         )
     return ok("providers", ", ".join(f"{p.name} ({p.plugin}, {p.tps:g} TPS)" for p in settings.providers))
+
+
+def receipts(unknown: int) -> Finding:
+    """Look at how many receipts of the last days fitted no message."""
+    if not unknown:
+        return ok("receipts", "each of the last 7 days has its message, or waits for it")
+    count = f"{unknown:,} or more" if unknown >= MOST else f"{unknown:,}"
+    advice = "`dispatcher receipt list`: does each provider call its own /receipts/NAME?"
+    return warn("receipts", f"of the last 7 days that fitted no message: {count}", advice)
 
 
 def private_files(directory: Path) -> Sequence[Finding]:

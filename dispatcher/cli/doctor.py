@@ -16,7 +16,7 @@ from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import console, print_json
 from dispatcher.cli.session import quiet_settings
 from dispatcher.domain.errors import Misconfigured, Unavailable
-from dispatcher.service import health
+from dispatcher.service import health, unmatched
 from dispatcher.service.health import require_migrated
 from dispatcher.settings import Settings
 
@@ -56,15 +56,18 @@ async def _inside(settings: Settings) -> Sequence[Finding]:
     """Look through the dispatcher's own eyes: migrations, providers, queues."""
     try:
         async with open_context(settings, name="doctor") as ctx:
+            told: Sequence[Finding] = ()
             try:
                 await require_migrated(ctx)
                 migrations = ok("migrations", "at the newest")
+                told = [checks.receipts(await unmatched.recent(ctx))]
             except Misconfigured as error:
                 migrations = fail("migrations", str(error), "run `dispatcher migrate`")
             except Unavailable as error:
                 migrations = fail("migrations", str(error), "see postgres")
             consumed: Mapping[str, datetime | None] | None = await health.lanes(ctx)
-            return [migrations, checks.providers(settings), *checks.queues(consumed, now=ctx.now())]
+            queues = checks.queues(consumed, now=ctx.now())
+            return [migrations, checks.providers(settings), *told, *queues]
     except Misconfigured as error:
         return [fail("providers", str(error), "correct DISPATCHER_PROVIDERS")]
 

@@ -147,7 +147,9 @@ class ProviderConfig:
     reference only once however often it gets it. `call_timeout` bounds one
     whole call. `countries` empty means all. `prices` are for a segment, by
     country, "*" standing for all that are not named; in a currency of the
-    operator's.
+    operator's. `poll` is how long after it took a message the provider is
+    asked for its receipt, None never. `receipt_url` is where it can call us,
+    None where nobody has said.
     """
 
     name: str
@@ -160,6 +162,8 @@ class ProviderConfig:
     countries: frozenset[str] = field(default_factory=frozenset)
     takes: Takes = Takes.LIVE
     prices: Mapping[str, Decimal] = field(default_factory=dict)
+    poll: timedelta | None = None
+    receipt_url: str | None = None
 
 
 class Provider(Protocol):

@@ -181,7 +181,7 @@ class Twilio(WebPlugin):
         headers = {"Authorization": options.authorization()}
         super().__init__(config, options, headers=headers, transport=transport)
         self._now = now
-        self._receipt_url = options.receipt_url if options.auth_token else None
+        self._receipt_url = (options.receipt_url or config.receipt_url) if options.auth_token else None
         self._messages = f"{options.url}/2010-04-01/Accounts/{options.account_sid}/Messages"
         self._url = httpx.URL(f"{self._messages}.json")
 

@@ -155,7 +155,7 @@ class Vonage(WebPlugin):
         headers = {"Authorization": basic(options.api_key, options.api_secret)}
         super().__init__(config, options, headers=headers, transport=transport)
         self._now = now
-        self._receipt_url = options.receipt_url
+        self._receipt_url = options.receipt_url or config.receipt_url
         self._url = httpx.URL(f"{options.url}/sms/json")
 
     def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:

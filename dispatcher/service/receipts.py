@@ -1,22 +1,23 @@
-"""Taking receipts in: keep, answer, then match and move in batches."""
+"""Taking receipts in: what is known moves as it is kept, the rest is matched in batches."""
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.errors import BadReceipt, NotFound, Unavailable
-from dispatcher.domain.provider import Inbound, ReceiptRequest, Report, Told
+from dispatcher.domain.provider import Inbound, Listens, ReceiptRequest, Report, Told
 from dispatcher.domain.receipt import Current, read_receipt
 from dispatcher.domain.status import Status
 from dispatcher.service import inbound
 from dispatcher.service.context import Context
 from dispatcher.service.recorder import clean
-from dispatcher.store import opt_outs, receipts
-from dispatcher.store.receipts import Match, Settled, Step, Waiting
+from dispatcher.store import incoming, opt_outs, receipts
+from dispatcher.store.receipts import End, Match, Receipt, Step, Waiting
 
 log = structlog.get_logger()
 
@@ -24,11 +25,20 @@ BATCH = 500
 KEEP_TRYING = timedelta(hours=24)
 _FIRST_RETRY = timedelta(milliseconds=250)
 _LAST_RETRY = timedelta(minutes=10)
+_LEFT = End("new", None, None)
 
 
-async def take_in(ctx: Context, provider: str, request: ReceiptRequest) -> int:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How much was kept, and whether `match` has something to do."""
+
+    count: int
+    is_left: bool
+
+
+async def take_in(ctx: Context, provider: str, request: ReceiptRequest) -> Kept:
     """
-    Keep what a provider tells by calling our URL; give how much was in it.
+    Keep what a provider tells by calling our URL.
 
     Raises NotFound for a provider that is not configured, BadSignature and
     BadReceipt as the plug-in says, Unavailable when they could not be kept.
@@ -39,26 +49,38 @@ async def take_in(ctx: Context, provider: str, request: ReceiptRequest) -> int:
     return await keep(ctx, provider, way.provider.read_receipt(request))
 
 
-async def keep(ctx: Context, provider: str, told: Sequence[Told]) -> int:
+async def keep(ctx: Context, provider: str, told: Sequence[Told]) -> Kept:
     """
-    Keep what a provider told, whatever way it came; give how much that is.
+    Keep what a provider told, whatever way it came.
 
-    Raises BadReceipt and Unavailable: then it is to be told again. So what
-    has no reference, and could be kept twice, is kept last.
+    What makes one move of a message in one part makes it at once, if nobody
+    else moves that message now. All else is left to `match`. Raises
+    BadReceipt, Unavailable: then it is to be told again. So what has no
+    reference, and could be kept twice, is kept last.
     """
-    reports = [(provider, _cleaned(one)) for one in told if isinstance(one, Report)]
-    if reports:
-        await ctx.gathered(_keep).ask(reports)
+    reports = [(provider, _cleaned(report)) for report in told if isinstance(report, Report)]
+    is_left = bool(reports) and await ctx.gathered(_keep).ask(reports)
     if len(reports) < len(told):
         await inbound.keep(ctx, provider, [one for one in told if isinstance(one, Inbound)])
-    return len(told)
+    return Kept(len(told), is_left)
 
 
-async def _keep(ctx: Context, together: Sequence[Sequence[tuple[str, Report]]]) -> list[None]:
-    """Keep what came in some requests of the same moment."""
-    reports = [report for told in together for report in told]
-    await ctx.database.single(lambda c: receipts.insert(c, reports, now=ctx.now()))
-    return [None] * len(together)
+async def _keep(ctx: Context, together: Sequence[Sequence[Receipt]]) -> list[bool]:
+    """Keep what came at the same moment, in batches that no statement takes long for; tell if any is left."""
+    told = [one for some in together for one in some]
+    left = [await _keep_batch(ctx, told[start : start + BATCH]) for start in range(0, len(told), BATCH)]
+    return [any(left)] * len(together)
+
+
+async def _keep_batch(ctx: Context, told: Sequence[Receipt]) -> int:
+    now = ctx.now()
+    seen = await ctx.database.single(lambda c: incoming.glance(c, told))
+    book = _Book({one.match.message_id: one.current for one in seen.values()})
+    ends = [book.enter(*one, seen[n].match) if n in seen else None for n, one in enumerate(told)]
+    beyond = book.beyond.union(book.opted_out)
+    kept = [_LEFT if end is None or end.message_id in beyond else end for end in ends]
+    seqs = [seen[n].seq if end.verdict == "moved" else None for n, end in enumerate(kept)]
+    return await ctx.database.single(lambda c: incoming.keep(c, told, kept, seqs, now=now))
 
 
 async def match(ctx: Context) -> int:
@@ -71,15 +93,39 @@ async def match(ctx: Context) -> int:
             return total
 
 
+def listen(ctx: Context, matcher: "Matcher") -> bool:
+    """
+    Let each provider that tells over connections of ours tell, from now on; give whether there is any.
+
+    For processes that send, before they do. What is told is kept before the
+    provider is answered, and the matcher looks for what is left.
+    """
+    listening = {name: way.provider for name, way in ctx.ways.items() if isinstance(way.provider, Listens)}
+    for name, provider in listening.items():
+        provider.listen(partial(_hear, ctx, matcher, name))
+    return bool(listening)
+
+
+async def _hear(ctx: Context, matcher: "Matcher", provider: str, told: Sequence[Told]) -> None:
+    try:
+        if (await keep(ctx, provider, told)).is_left:
+            matcher.notice()
+    except BadReceipt as error:
+        for one in told if len(told) > 1 else ():
+            await _hear(ctx, matcher, provider, [one])
+        if len(told) == 1:  # refused, it would come again and again
+            log.warning("receipt_dropped", provider=provider, error=str(error))
+
+
 class Matcher:
-    """Matches soon after receipts came in; one for each process that takes them."""
+    """Matches soon what was left of receipts that came in; one for each process that takes them."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._some = asyncio.Event()
 
     def notice(self) -> None:
-        """Tell that there are new ones."""
+        """Tell that some are left."""
         self._some.set()
 
     async def run(self) -> None:
@@ -97,7 +143,8 @@ class Matcher:
 def _cleaned(report: Report) -> Report:
     if report.ref is not None and clean(report.ref) != report.ref:
         raise BadReceipt("the reference is too long, or has a character that cannot be kept")
-    return replace(report, reason=clean(report.reason))
+    reason = clean(report.reason)
+    return report if reason == report.reason else replace(report, reason=reason)
 
 
 async def _match(ctx: Context, connection: AsyncConnection) -> int:
@@ -105,12 +152,11 @@ async def _match(ctx: Context, connection: AsyncConnection) -> int:
     waiting = await receipts.pick(connection, now=now, limit=BATCH)
     if not waiting:
         return 0
-    matches = await receipts.match(connection, [r.id for r in waiting])
-    currents = await receipts.lock(connection, list({m.message_id for m in matches.values()}))
+    matches, currents = await receipts.lock(connection, [(r.provider, r.report) for r in waiting])
     book = _Book(currents)
-    settled = [
-        book.enter(receipt, matches[receipt.id]) if receipt.id in matches else _again(receipt, now)
-        for receipt in waiting
+    ends = [
+        book.enter(r.provider, r.report, matches[n]) if n in matches else _again(r, now)
+        for n, r in enumerate(waiting)
     ]
     if book.told:
         await receipts.note_parts(connection, book.told)
@@ -118,7 +164,7 @@ async def _match(ctx: Context, connection: AsyncConnection) -> int:
         await receipts.step(connection, steps, now=now)
     if book.opted_out:
         await opt_outs.take_over(connection, book.opted_out, now=now)
-    await receipts.settle(connection, settled)
+    await receipts.settle(connection, [(r.id, end) for r, end in zip(waiting, ends, strict=True)])
     return len(waiting)
 
 
@@ -127,29 +173,34 @@ class _Book:
 
     def __init__(self, currents: dict[int, Current]) -> None:
         self._currents = currents
-        self._moves: dict[int, list[tuple[Status, Waiting]]] = {}
+        self._moves: dict[int, list[tuple[Status, str, str]]] = {}
         self.told: dict[tuple[str, str], Status] = {}
         self.opted_out: list[int] = []
 
-    def enter(self, receipt: Waiting, match: Match) -> Settled:
+    def enter(self, provider: str, report: Report, match: Match) -> End:
         """Read one receipt."""
-        if receipt.status is None:
-            return Settled(receipt.id, "noted", match.message_id, None)
+        if report.status is None:
+            return End("noted", match.message_id, None)
         steps, current = read_receipt(
             self._currents[match.message_id],
-            receipt.status,
-            provider=receipt.provider,
-            ref=receipt.ref,
+            report.status,
+            provider=provider,
+            ref=report.ref,
             attempt=match.attempt,
         )
         self._currents[match.message_id] = current
-        self.told.update(
-            {(part.provider, part.ref): part.status for part in current.parts if part.status is not None}
-        )
-        self._moves.setdefault(match.message_id, []).extend((step, receipt) for step in steps)
-        if receipt.opted_out and steps:  # a repeated one would undo a START that came meanwhile
+        if len(current.parts) > 1:  # the only part says no more than its message does
+            self.told.update({(p.provider, p.ref): p.status for p in current.parts if p.status is not None})
+        reason = report.reason or receipts.TOLD
+        self._moves.setdefault(match.message_id, []).extend((step, provider, reason) for step in steps)
+        if report.opted_out and steps:  # a repeated one would undo a START that came meanwhile
             self.opted_out.append(match.message_id)
-        return Settled(receipt.id, "moved" if steps else "noted", match.message_id, None)
+        return End("moved" if steps else "noted", match.message_id, None)
+
+    @property
+    def beyond(self) -> frozenset[int]:
+        """The messages that make more than one move."""
+        return frozenset(message_id for message_id, moves in self._moves.items() if len(moves) > 1)
 
     def rounds(self, receipt_timeout: datetime) -> Sequence[Sequence[Step]]:
         """Give the moves so that each message has at most one in a round, in its order."""
@@ -164,15 +215,14 @@ class _Book:
         ]
 
 
-def _step(message_id: int, status: Status, receipt: Waiting, receipt_timeout: datetime) -> Step:
-    reason = receipt.reason or "told by a receipt"
+def _step(message_id: int, status: Status, provider: str, reason: str, receipt_timeout: datetime) -> Step:
     if status is Status.SENT:
-        return Step(message_id, status, receipt.provider, "its receipt says so", receipt_timeout)
-    return Step(message_id, status, receipt.provider, reason, None)
+        return Step(message_id, status, provider, "its receipt says so", receipt_timeout)
+    return Step(message_id, status, provider, reason, None)
 
 
-def _again(receipt: Waiting, now: datetime) -> Settled:
+def _again(receipt: Waiting, now: datetime) -> End:
     if now - receipt.received_at > KEEP_TRYING:
-        return Settled(receipt.id, "unknown", None, None)
+        return End("unknown", None, None)
     pause = min(_FIRST_RETRY * 2 ** min(receipt.tries, 20), _LAST_RETRY)
-    return Settled(receipt.id, "new", None, now + pause)
+    return End("new", None, now + pause)

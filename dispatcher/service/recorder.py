@@ -7,10 +7,11 @@ and again, and `is_behind` keeps the process from claiming more.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
+from types import MappingProxyType
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -124,15 +125,22 @@ class Recorder:
 async def write(ctx: Context, batch: Sequence[Ended]) -> None:
     """Write outcomes and refunds, and wake the clock for the next tries. Raises Unavailable."""
     now = ctx.now()
-    await ctx.database.transact(lambda connection: record(connection, batch, now=now))
+    polls = {name: way.config.poll for name, way in ctx.ways.items() if way.config.poll is not None}
+    await ctx.database.transact(lambda connection: record(connection, batch, now=now, polls=polls))
     wakes = [v.wake_at for _, v in batch if v.place is Place.HELD and v.wake_at is not None]
     if wakes:
         ctx.lanes.wake(min(wakes))
 
 
-async def record(connection: AsyncConnection, batch: Sequence[Ended], *, now: datetime) -> None:
-    """Write outcomes, opt-outs and refunds inside a transaction that is open."""
-    moved = await delivery.record(connection, batch, now=now)
+async def record(
+    connection: AsyncConnection,
+    batch: Sequence[Ended],
+    *,
+    now: datetime,
+    polls: Mapping[str, timedelta] = MappingProxyType({}),
+) -> None:
+    """Write outcomes, opt-outs and refunds in a transaction that is open; `polls` as in `delivery.record`."""
+    moved = await delivery.record(connection, batch, now=now, polls=polls)
     opted_out = [t.message_id for t, _ in batch if isinstance(t.outcome, Rejected) and t.outcome.opted_out]
     if opted_out:
         await opt_outs.take_over(connection, opted_out, now=now)

@@ -1,8 +1,8 @@
 """The delivery path: read, claim, record. The fence of a read is `seq`, of a claim its attempt number."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.engine import Row
@@ -102,10 +102,10 @@ moved AS (
 ),
 {EVENTS},
 named AS (
-    INSERT INTO submissions (provider, ref, message_id, attempt, part, at)
+    INSERT INTO submissions (provider, ref, message_id, attempt, part, wake_at, at)
     SELECT *, :now FROM unnest(
         CAST(:ref_providers AS text[]), CAST(:refs AS text[]), CAST(:ref_ids AS bigint[]),
-        CAST(:ref_attempts AS smallint[]), CAST(:ref_parts AS smallint[])
+        CAST(:ref_attempts AS smallint[]), CAST(:ref_parts AS smallint[]), CAST(:ref_wakes AS timestamptz[])
     )
     ON CONFLICT DO NOTHING
 )
@@ -211,15 +211,22 @@ async def unclaim(connection: AsyncConnection, ids: Sequence[int]) -> None:
 
 
 async def record(
-    connection: AsyncConnection, ended: Sequence[tuple[Try, Verdict]], *, now: datetime
+    connection: AsyncConnection,
+    ended: Sequence[tuple[Try, Verdict]],
+    *,
+    now: datetime,
+    polls: Mapping[str, timedelta],
 ) -> list[Recorded]:
     """
     Write what these tries came to, and the references receipts will name.
 
+    `polls` says which providers are asked for receipts, and how soon.
+
     A try whose claim is over (rescued, or the message moved meanwhile) is
     told as an event and moves the message only as `_RECORD_LATE` says.
     """
-    parameters = {**_parameters(ended, now), **_references([t for t, _ in ended])}
+    asked: dict[str | None, datetime] = {provider: now + first for provider, first in polls.items()}
+    parameters = {**_parameters(ended, now), **_references([t for t, _ in ended], asked)}
     rows = (await connection.execute(_RECORD, parameters)).all()
     moved = {row.id for row in rows}
     late = [pair for pair in ended if pair[0].message_id not in moved]
@@ -228,7 +235,7 @@ async def record(
     return [Recorded(row.id, Status(row.status), row.charged) for row in rows]
 
 
-def _references(tries: Sequence[Try]) -> dict[str, object]:
+def _references(tries: Sequence[Try], asked: Mapping[str | None, datetime]) -> dict[str, object]:
     refs = [(t, ref, part) for t in tries for part, ref in enumerate(_refs(t.outcome), 1)]
     return {
         "refs": [ref for _, ref, _ in refs],
@@ -236,6 +243,7 @@ def _references(tries: Sequence[Try]) -> dict[str, object]:
         "ref_ids": [t.message_id for t, _, _ in refs],
         "ref_providers": [t.provider for t, _, _ in refs],
         "ref_attempts": [t.attempt for t, _, _ in refs],
+        "ref_wakes": [asked.get(t.provider) for t, _, _ in refs],
     }
 
 

@@ -1,4 +1,4 @@
-"""Receipts: kept as they come, matched to messages in batches, whatever the order."""
+"""Receipts that wait: matched to messages in batches, whatever the order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,19 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.provider import Report
 from dispatcher.domain.receipt import Current, Part
 from dispatcher.domain.status import Place, Status
 from dispatcher.store.moves import EVENTS, RETURNED
+
+TOLD = "told by a receipt"
+"""The reason of a move where the receipt gives none."""
+
+Receipt = tuple[str, Report]
+"""What a provider, by its name, told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +27,7 @@ class Waiting:
 
     id: int
     provider: str
-    ref: str | None
-    status: Status | None
-    reason: str
-    opted_out: bool
+    report: Report
     received_at: datetime
     tries: int
 
@@ -48,40 +52,46 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class End:
     """What became of a receipt. With the verdict `new`, `wake_at` says when to look again."""
 
-    id: int
     verdict: str
     message_id: int | None
     wake_at: datetime | None
 
 
-_INSERT = text("""
-INSERT INTO receipts (provider, ref, reference, status, reason, opted_out, received_at, wake_at)
-SELECT r.provider, r.ref, r.reference, r.status, r.reason, r.opted_out, :now, :now FROM unnest(
-    CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:references AS uuid[]),
-    CAST(:statuses AS smallint[]), CAST(:reasons AS text[]), CAST(:opted_outs AS boolean[])
-) AS r(provider, ref, reference, status, reason, opted_out)
-""")
-
 _PICK = text("""
-SELECT id, provider, ref, status, reason, opted_out, received_at, tries FROM receipts
+SELECT id, provider, ref, reference, status, reason, opted_out, received_at, tries FROM receipts
 WHERE wake_at IS NOT NULL AND wake_at <= :now
 ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
-_MATCH = text("""
-SELECT r.id, coalesce(s.message_id, m.id) AS message_id, s.attempt
-FROM receipts r
-LEFT JOIN submissions s ON s.provider = r.provider AND s.ref = r.ref
-LEFT JOIN messages m ON m.public_id = r.reference AND m.attempt > 0 AND s.message_id IS NULL
-WHERE r.id = ANY(CAST(:ids AS bigint[])) AND coalesce(s.message_id, m.id) IS NOT NULL
-""")
+# The messages of receipts named by `names`: by the provider's reference, else by ours if it was ever tried.
+# OFFSET 0: each receipt looks for itself. A join of lists would be planned by the statistics of a moment.
+MATCHED = """
+matched AS MATERIALIZED (
+    SELECT t.n, coalesce(s.message_id, m.id) AS message_id, s.attempt
+    FROM unnest(CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:references AS uuid[]))
+         WITH ORDINALITY AS t(provider, ref, reference, n)
+    LEFT JOIN LATERAL (
+        SELECT message_id, attempt FROM submissions WHERE provider = t.provider AND ref = t.ref OFFSET 0
+    ) s ON true
+    LEFT JOIN LATERAL (
+        SELECT id FROM messages
+        WHERE public_id = t.reference AND attempt > 0 AND s.message_id IS NULL OFFSET 0
+    ) m ON true
+    WHERE coalesce(s.message_id, m.id) IS NOT NULL
+)
+"""
 
-_LOCK = text("""
-SELECT id, status, place, attempt, doubts FROM messages
-WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE
+_LOCK = text(f"""
+WITH {MATCHED},
+locked AS MATERIALIZED (
+    SELECT m.id, m.status, m.place, m.attempt, m.doubts FROM messages m
+    WHERE m.id = ANY(ARRAY(SELECT message_id FROM matched)) ORDER BY m.id FOR UPDATE
+)
+SELECT t.n, t.attempt AS of_attempt, l.id, l.status, l.place, l.attempt, l.doubts
+FROM matched t JOIN locked l ON l.id = t.message_id
 """)
 
 _PARTS = text("""
@@ -96,16 +106,20 @@ FROM unnest(CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:statuses AS
 WHERE s.provider = g.provider AND s.ref = g.ref
 """)
 
-_STEP = text(f"""
-WITH moved AS (
-    UPDATE messages m
+# Where a receipt brings a message: g has what.
+MOVE = """
     SET status = g.status, place = NULL, wake_at = g.wake_at, provider = g.provider, reason = g.reason,
         seq = m.seq + 1, moved_at = greatest(m.moved_at, :now)
+"""
+
+_STEP = text(f"""
+WITH moved AS (
+    UPDATE messages m {MOVE}
     FROM unnest(
         CAST(:ids AS bigint[]), CAST(:statuses AS smallint[]), CAST(:providers AS text[]),
         CAST(:reasons AS text[]), CAST(:wakes AS timestamptz[])
     ) AS g(id, status, provider, reason, wake_at)
-    WHERE m.id = g.id
+    WHERE m.id = g.id AND m.id = ANY(CAST(:ids AS bigint[]))
     RETURNING {RETURNED}
 ),
 {EVENTS}
@@ -119,68 +133,33 @@ FROM unnest(
     CAST(:ids AS bigint[]), CAST(:verdicts AS text[]), CAST(:message_ids AS bigint[]),
     CAST(:wakes AS timestamptz[])
 ) AS g(id, verdict, message_id, wake_at)
-WHERE r.id = g.id
+WHERE r.id = g.id AND r.id = ANY(CAST(:ids AS bigint[]))
 """)
-
-
-async def insert(connection: AsyncConnection, told: Sequence[tuple[str, Report]], *, now: datetime) -> None:
-    """Keep what providers, each by its name, told; nothing is matched yet."""
-    reports = [report for _, report in told]
-    await connection.execute(
-        _INSERT,
-        {
-            "providers": [provider for provider, _ in told],
-            "refs": [r.ref for r in reports],
-            "references": [_uuid(r.reference) for r in reports],
-            "statuses": [None if r.status is None else int(r.status) for r in reports],
-            "reasons": [r.reason for r in reports],
-            "opted_outs": [r.opted_out for r in reports],
-            "now": now,
-        },
-    )
 
 
 async def pick(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Waiting]:
     """Lock receipts to be matched now, oldest first; those another process matches are skipped."""
-    return [
-        Waiting(
-            row.id,
-            row.provider,
-            row.ref,
-            None if row.status is None else Status(row.status),
-            row.reason,
-            row.opted_out,
-            row.received_at,
-            row.tries,
-        )
-        for row in await connection.execute(_PICK, {"now": now, "limit": limit})
-    ]
+    rows = await connection.execute(_PICK, {"now": now, "limit": limit})
+    return [Waiting(row.id, row.provider, _report(row), row.received_at, row.tries) for row in rows]
 
 
-async def match(connection: AsyncConnection, receipt_ids: Sequence[int]) -> dict[int, Match]:
-    """Find the messages of receipts: by the provider's reference, else by ours if it was ever tried."""
-    rows = await connection.execute(_MATCH, {"ids": list(receipt_ids)})
-    return {row.id: Match(row.message_id, row.attempt) for row in rows}
+async def lock(
+    connection: AsyncConnection, told: Sequence[Receipt]
+) -> tuple[dict[int, Match], dict[int, Current]]:
+    """
+    Find the messages of receipts, by their position, wait for them and lock them.
 
-
-async def lock(connection: AsyncConnection, message_ids: Sequence[int]) -> dict[int, Current]:
-    """Lock these messages and read where they stand, with the parts known of them."""
-    ids = {"ids": sorted(message_ids)}
-    rows = (await connection.execute(_LOCK, ids)).all()
+    Their parts are read by a later statement: while one lock was waited for,
+    another receipt may have told of a part.
+    """
+    rows = (await connection.execute(_LOCK, names(told))).all()
     parts: dict[int, list[Part]] = {row.id: [] for row in rows}
-    for row in await connection.execute(_PARTS, ids):
-        status = None if row.status is None else Status(row.status)
-        parts[row.message_id].append(Part(row.attempt, row.provider, row.ref, status))
-    return {
-        row.id: Current(
-            status=Status(row.status),
-            place=Place(row.place) if row.place else None,
-            attempt=row.attempt,
-            doubts=row.doubts,
-            parts=tuple(parts[row.id]),
-        )
-        for row in rows
-    }
+    if parts:
+        for part in await connection.execute(_PARTS, {"ids": list(parts)}):
+            status = None if part.status is None else Status(part.status)
+            parts[part.message_id].append(Part(part.attempt, part.provider, part.ref, status))
+    matches = {row.n - 1: Match(row.id, row.of_attempt) for row in rows}
+    return matches, {row.id: current_of(row, tuple(parts[row.id])) for row in rows}
 
 
 async def step(connection: AsyncConnection, steps: Sequence[Step], *, now: datetime) -> None:
@@ -210,17 +189,38 @@ async def note_parts(connection: AsyncConnection, told: dict[tuple[str, str], St
     )
 
 
-async def settle(connection: AsyncConnection, settled: Sequence[Settled]) -> None:
-    """Write what became of these receipts."""
+async def settle(connection: AsyncConnection, ends: Sequence[tuple[int, End]]) -> None:
+    """Write what became of receipts that are kept, each by its id."""
     await connection.execute(
         _SETTLE,
         {
-            "ids": [s.id for s in settled],
-            "verdicts": [s.verdict for s in settled],
-            "message_ids": [s.message_id for s in settled],
-            "wakes": [s.wake_at for s in settled],
+            "ids": [receipt_id for receipt_id, _ in ends],
+            "verdicts": [end.verdict for _, end in ends],
+            "message_ids": [end.message_id for _, end in ends],
+            "wakes": [end.wake_at for _, end in ends],
         },
     )
+
+
+def names(told: Sequence[Receipt]) -> dict[str, object]:
+    """Give what these receipts name their messages by, as `MATCHED` takes it."""
+    return {
+        "providers": [provider for provider, _ in told],
+        "refs": [report.ref for _, report in told],
+        "references": [_uuid(report.reference) for _, report in told],
+    }
+
+
+def current_of(row: Row[tuple[object, ...]], parts: tuple[Part, ...]) -> Current:
+    """Read where a message stands off its row."""
+    place = Place(row.place) if row.place else None
+    return Current(Status(row.status), place, row.attempt, row.doubts, parts)
+
+
+def _report(row: Row[tuple[object, ...]]) -> Report:
+    status = None if row.status is None else Status(row.status)
+    reference = str(row.reference) if row.reference else None
+    return Report(row.ref, reference, status, row.reason, row.opted_out)
 
 
 def _uuid(reference: str | None) -> UUID | None:

@@ -2,17 +2,20 @@ import asyncio
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 
 import httpx
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from dispatcher.api.app import create_app
+from dispatcher.domain.provider import ReceiptRequest, Told
 from dispatcher.sandbox.receipts import SIGNATURE_HEADER
 from dispatcher.sandbox.recipe import http_options
 from dispatcher.settings import ProviderSettings, Settings
 from tests.api.desk import Desk, ask, opened
-from tests.world import NUMBER, World
+from tests.world import NUMBER, ScriptedProvider, World
 
 PROBLEM = "application/problem+json"
 
@@ -97,6 +100,50 @@ def test_a_reference_that_cannot_be_kept_is_400(world: World, ref: str) -> None:
         response = await desk.http.post("/receipts/sim", content=f"{ref}=13")
         assert (response.status_code, response.headers["content-type"]) == (400, PROBLEM)
         assert await _kept(desk) == 0
+
+    ask(world, story)
+
+
+class CalledProvider(ScriptedProvider):
+    """Remembers the URLs that its network called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called: list[str] = []
+
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:
+        self.called.append(request.url)
+        return []
+
+
+@pytest.mark.parametrize(
+    ("public_url", "url"),
+    [
+        (None, "http://api/receipts/sim?id=7&x=%2B1"),
+        ("https://sms.example.org/in", "https://sms.example.org/in/receipts/sim?id=7&x=%2B1"),
+    ],
+)
+def test_a_provider_may_sign_the_whole_url_it_called(
+    settings: Settings, public_url: str | None, url: str
+) -> None:
+    world = World(settings.model_copy(update={"public_url": public_url}))
+    world.providers["sim"] = provider = CalledProvider()
+
+    async def story(desk: Desk) -> None:
+        assert (await desk.http.post("/receipts/sim?id=7&x=%2B1")).status_code == 200
+        assert provider.called == [url]
+
+    ask(world, story)
+
+
+def test_a_flood_of_receipts_that_are_refused_is_told_once(world: World) -> None:
+    async def story(desk: Desk) -> None:
+        with capture_logs() as lines:
+            for _ in range(20):
+                await desk.http.post("/receipts/sim", content="+254712345678 said hello")
+        told = [line for line in lines if line["event"] != "request_answered"]
+        assert [(line["event"], line["provider"]) for line in told] == [("receipts_unreadable", "sim")]
+        assert "hello" not in str(lines)
 
     ask(world, story)
 

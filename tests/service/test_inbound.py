@@ -121,7 +121,8 @@ async def test_what_came_by_a_providers_call_is_kept_and_counted_with_its_receip
         Report(ref=request.body.decode(), reference=None, status=Status.RECEIVED),
         mo(ref="mo-1"),
     ]
-    assert await receipts.take_in(world.ctx, "sim", ReceiptRequest("POST", {}, {}, b"r1")) == 2
+    kept = await receipts.take_in(world.ctx, "sim", ReceiptRequest("POST", {}, {}, b"r1"))
+    assert kept.count == 2
     row = await world.one("SELECT (SELECT ref FROM receipts), (SELECT ref FROM inbound) AS inbound")
     assert row == ("r1", "mo-1")
 

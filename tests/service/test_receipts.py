@@ -9,7 +9,6 @@ from dispatcher.domain.provider import Accepted, Deferred, ReceiptRequest, Repor
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service import receipts
-from dispatcher.store import receipts as stored
 from tests.world import World
 
 SECOND = timedelta(seconds=1)
@@ -20,8 +19,7 @@ async def _tell(
     world: World, status: Status | None, *, ref: str | None = None, reference: object = None
 ) -> None:
     report = Report(ref=ref, reference=None if reference is None else str(reference), status=status)
-    now = world.time.now()
-    await world.ctx.database.transact(lambda c: stored.insert(c, [("sim", report)], now=now))
+    await receipts.keep(world.ctx, "sim", [report])
     await receipts.match(world.ctx)
 
 
@@ -59,10 +57,25 @@ def test_a_repeated_receipt_changes_nothing(world: World) -> None:
 def test_repeated_receipts_in_one_batch_change_nothing(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
-        told = [("sim", Report(ref="r1", reference=None, status=DELIVERED))] * 3
-        await world.ctx.database.transact(lambda c: stored.insert(c, told, now=world.time.now()))
-        await receipts.match(world.ctx)
+        await receipts.keep(world.ctx, "sim", [Report(ref="r1", reference=None, status=DELIVERED)] * 3)
+        assert [row.verdict for row in await world.all("SELECT verdict FROM receipts ORDER BY id")] == [
+            "moved",
+            "noted",
+            "noted",
+        ]
         assert [status for status, _ in await world.events(message_id)] == [11, 12, 13]
+
+    world.run(story)
+
+
+def test_however_many_come_in_one_request_all_are_kept_and_count(world: World) -> None:
+    async def story() -> None:
+        message_id = await _sent(world, "r1")
+        told = [Report(f"stranger-{n}", None, DELIVERED) for n in range(2 * receipts.BATCH)]
+        told.append(Report(ref="r1", reference=None, status=DELIVERED))
+        assert (await receipts.keep(world.ctx, "sim", told)).count == len(told)
+        assert (await world.one("SELECT count(*) AS n FROM receipts")).n == len(told)
+        assert await _status(world, message_id) == 13
 
     world.run(story)
 

@@ -13,7 +13,19 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.sql.elements import TextClause
 
 from dispatcher.domain.tier import Tier
-from dispatcher.store import campaigns, delivery, edits, flows, rosters, runs, sweeps
+from dispatcher.store import (
+    campaigns,
+    delivery,
+    edits,
+    flows,
+    incoming,
+    polls,
+    receipts,
+    rosters,
+    runs,
+    sweeps,
+    unmatched,
+)
 from dispatcher.store.migrate import newest, upgrade
 from dispatcher.store.tables import messages, metadata
 from tests.conftest import plain_url
@@ -96,6 +108,10 @@ LOOKS = [
     (runs._WORK, "ix_runs_open"),
     (campaigns._NEXT, "ix_campaigns_next_due"),
     (rosters._RECIPIENTS, "ix_recipients_zone"),
+    (polls._TAKE, "ix_submissions_poll"),
+    (receipts._PICK, "ix_receipts_match"),
+    (unmatched._PAGE, "ix_receipts_unmatched"),
+    (unmatched._COUNT, "ix_receipts_unmatched"),
 ]
 
 
@@ -122,6 +138,13 @@ def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> Non
         "zones": [0],
         "afters": [0],
         "limits": [100],
+        "provider": "sim",
+        "patience": "3 days",
+        "first": "30 seconds",
+        "longest": "1 hour",
+        "verdict": "unknown",
+        "before": 1_000_000,
+        "since": datetime.now(UTC),
     }
     with opened(database_url) as connection:
         connection.execute(text(_ROWS))
@@ -136,13 +159,46 @@ def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> Non
 @pytest.mark.parametrize(
     "statement",
     [delivery._READ, delivery._CLAIM, delivery._DROP, delivery._HOLD, delivery._UNCLAIM, delivery._RECORD,
-     delivery._RECORD_LATE, edits._CANCEL, edits._RESCHEDULE, edits._REWORD],
-    ids=["read", "claim", "drop", "hold", "unclaim", "record", "late", "cancel", "reschedule", "reword"],
+     delivery._RECORD_LATE, edits._CANCEL, edits._RESCHEDULE, edits._REWORD, receipts._STEP, incoming._KEEP,
+     polls._TAKE],
+    ids=["read", "claim", "drop", "hold", "unclaim", "record", "late", "cancel", "reschedule", "reword",
+         "step", "keep", "take"],
 )  # fmt: skip
 def test_rows_named_by_their_ids_are_found_by_them_whatever_the_statistics_say(
     database_url: str, statement: TextClause
 ) -> None:
     """A prepared statement's plan is made for any ids, with statistics of a moment when no row was there."""
+    plan = _generic_plan(database_url, statement)
+    assert set(re.findall(r"using (\w+) on messages", plan)) == {"pk_messages"}, plan
+    # A join of two lists without an index would look at each pair.
+    assert not re.search(r"Join Filter: .*\bm(_\d+)?\.id\b", plan), plan
+
+
+_NAMED = {"pk_messages", "uq_messages_public_id", "pk_submissions"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "indexes"),
+    [
+        (incoming._GLANCE, {*_NAMED, "ix_submissions_message_id"}),
+        (receipts._LOCK, _NAMED),
+        (receipts._PARTS, {"ix_submissions_message_id"}),
+        (receipts._NOTE_PARTS, {"pk_submissions"}),
+        (receipts._SETTLE, {"pk_receipts"}),
+    ],
+    ids=["glance", "lock", "parts", "note-parts", "settle"],
+)
+def test_a_receipt_finds_its_message_by_what_it_names_whatever_the_statistics_say(
+    database_url: str, statement: TextClause, indexes: set[str]
+) -> None:
+    plan = _generic_plan(database_url, statement)
+    looked = re.findall(r"Index (?:Only )?Scan using (\w+)|Bitmap Index Scan on (\w+)", plan)
+    assert {first or second for first, second in looked} == indexes, plan
+    assert len(re.findall(r"Index Cond: ", plan)) == len(looked), plan  # no index is read from end to end
+
+
+def _generic_plan(database_url: str, statement: TextClause) -> str:
+    """Plan a statement for any parameters, with rows that came after the statistics."""
     names: list[str] = []
 
     def number(found: re.Match[str]) -> str:
@@ -151,14 +207,16 @@ def test_rows_named_by_their_ids_are_found_by_them_whatever_the_statistics_say(
 
     sql = re.sub(r"(?<!:):([a-z_]+)", number, str(statement))
     with psycopg.connect(plain_url(database_url), autocommit=True) as connection:
+        connection.execute("ANALYZE submissions, receipts")
         connection.execute(_ROWS)
         connection.execute("UPDATE messages SET place = 'held', status = 10, wake_at = now()")
         connection.execute("ANALYZE messages")
+        connection.execute(
+            "INSERT INTO submissions (provider, ref, message_id, attempt, part, at)"
+            " SELECT 'sim', id::text, id, 1, 1, now() FROM messages"
+        )
         connection.execute("SET enable_seqscan = off")  # as in each session of ours
-        plan = "\n".join(row[0] for row in connection.execute(f"EXPLAIN (GENERIC_PLAN) {sql}"))
-    assert set(re.findall(r"using (\w+) on messages", plan)) == {"pk_messages"}, plan
-    # A join of two lists without an index would look at each pair.
-    assert not re.search(r"Join Filter: .*\bm(_\d+)?\.id\b", plan), plan
+        return "\n".join(row[0] for row in connection.execute(f"EXPLAIN (GENERIC_PLAN) {sql}"))
 
 
 @pytest.mark.parametrize("change", ["UPDATE message_events SET reason = ''", "UPDATE ledger SET amount = 1"])

@@ -48,7 +48,8 @@ class HttpProvider:
             proxy=self._options.proxy.get_secret_value() if self._options.proxy else None,
             transport=transport,
         )
-        receipt_url = self._options.receipt_url.get_secret_value() if self._options.receipt_url else None
+        own = self._options.receipt_url
+        receipt_url = own.get_secret_value() if own else config.receipt_url
         self._blank = Blank(self._options, usual=self._client.headers, receipt_url=receipt_url)
 
     @property

@@ -26,7 +26,10 @@ submissions = Table(
     Column("part", SmallInteger, nullable=False),
     Column("status", SmallInteger),
     at("at"),
+    # When its provider is asked for it; null where it is not, or not any more.
+    at("wake_at", nullable=True),
     CheckConstraint(f"status IN ({STATUSES})", "status"),
+    Index("ix_submissions_poll", "provider", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
 )
 
 receipts = Table(
@@ -49,4 +52,5 @@ receipts = Table(
     CheckConstraint("verdict IN ('new', 'moved', 'noted', 'unknown')", "verdict"),
     CheckConstraint("(wake_at IS NOT NULL) = (verdict = 'new')", "wake_at"),
     Index("ix_receipts_match", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
+    Index("ix_receipts_unmatched", "id", postgresql_where=text("verdict IN ('new', 'unknown')")),
 )

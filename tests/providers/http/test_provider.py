@@ -31,6 +31,9 @@ MESSAGE = Outgoing(
 )
 
 
+OURS = "https://sms.example.org/receipts/acme"
+
+
 def send(
     answer: httpx.Response, message: Outgoing = MESSAGE, **options: Any
 ) -> tuple[Outcome, httpx.Request]:
@@ -41,7 +44,8 @@ def send(
         return answer
 
     async def work() -> Outcome:
-        config = ProviderConfig("acme", "http", {"url": "https://provider.example/send"} | options)
+        options.setdefault("url", "https://provider.example/send")
+        config = ProviderConfig("acme", "http", options, receipt_url=OURS)
         provider = HttpProvider(config, transport=httpx.MockTransport(serve))
         (outcome,) = await provider.send([message], lambda: True)
         await provider.close()
@@ -62,6 +66,16 @@ def test_a_json_body_carries_the_message() -> None:
     _, request = send(httpx.Response(200), json={"to": ["{to}"], "body": "{text}", "n": "{segments}"})
     assert json.loads(request.content) == {"to": ["+254701234567"], "body": "héllo & more", "n": 1}
     assert request.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("options", "url"), [({}, OURS), ({"receipt_url": "https://other.example/"}, "https://other.example/")]
+)
+def test_receipts_come_to_our_public_url_unless_the_options_name_another(
+    options: Mapping[str, Any], url: str
+) -> None:
+    _, request = send(httpx.Response(200), json={"callback": "{receipt_url}"}, **options)
+    assert json.loads(request.content) == {"callback": url}
 
 
 def test_the_trace_goes_along_in_its_header() -> None:

@@ -1,0 +1,48 @@
+"""Receipts that fit no message."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import Query
+
+from dispatcher.api.manage.entrance import PREFIX, Tags, door
+from dispatcher.api.manage.fields import Shown, StatusWord
+from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.api.runtime import Ctx
+from dispatcher.service import unmatched
+
+_TAGS: Tags = ["Receipts"]
+
+
+class ReceiptShown(Shown):
+    """
+    A receipt without a message. `ref` is its provider's reference, `reference` ours.
+
+    `status` null: it says that the message is on its way. `wake_at` null: it is not tried again.
+    """
+
+    id: int
+    provider: str
+    ref: str | None
+    reference: UUID | None
+    status: StatusWord | None
+    reason: str
+    received_at: datetime
+    tries: int
+    wake_at: datetime | None
+
+
+@door.app.get(f"{PREFIX}/receipts", tags=_TAGS)
+async def list_receipts(
+    ctx: Ctx,
+    paging: Paged,
+    verdict: Annotated[
+        Literal["unknown", "new"],
+        Query(description="`unknown`: given up after 24 hours; `new`: still tried again."),
+    ] = "unknown",
+) -> Page[ReceiptShown]:
+    """List receipts that fit no message, the newest first."""
+    waiting = verdict == "new"
+    found = await unmatched.page(ctx, waiting=waiting, before=paging.last, limit=paging.probe)
+    return paging.page(found, ReceiptShown.model_validate)

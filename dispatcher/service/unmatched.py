@@ -1,0 +1,24 @@
+"""Receipts that fit no message, for operators: a wrong provider, a reference cut short, a stranger's."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from dispatcher.service.context import Context
+from dispatcher.store import unmatched
+from dispatcher.store.unmatched import Unmatched
+
+__all__ = ["MOST", "RECENT", "Unmatched", "page", "recent"]
+
+RECENT = timedelta(days=7)
+MOST = 10_000
+
+
+async def page(ctx: Context, *, waiting: bool, before: int | None, limit: int) -> Sequence[Unmatched]:
+    """List those given up, or those still `waiting` for their message; the newest first."""
+    return await ctx.database.single(lambda c: unmatched.page(c, waiting=waiting, before=before, limit=limit))
+
+
+async def recent(ctx: Context) -> int:
+    """Count those of the last seven days that were given up, up to 10,000."""
+    since = ctx.now() - RECENT
+    return await ctx.database.single(lambda c: unmatched.count(c, since=since, most=MOST))

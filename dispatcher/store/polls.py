@@ -1,0 +1,61 @@
+"""Asking providers for receipts: which references are due, and when each is asked for again."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The first pause; each further one is as long as all before it, at most `longest`, within `patience`."""
+
+    first: timedelta
+    longest: timedelta
+    patience: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The references to be asked for now, and how many were looked at: others need no answer any more."""
+
+    refs: tuple[str, ...]
+    looked_at: int
+
+
+# Taking is rescheduling: who dies before the answer has asked once in vain, and nobody asks at the same time.
+_TAKE = text("""
+WITH picked AS MATERIALIZED (
+    SELECT ref, message_id FROM submissions
+    WHERE provider = :provider AND wake_at IS NOT NULL AND wake_at <= :now
+    ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+UPDATE submissions s
+SET wake_at = CASE
+    WHEN m.status IN (11, 12) AND s.status IS NULL AND s.at + CAST(:patience AS interval) > :now
+    THEN :now + least(greatest(:now - s.at, CAST(:first AS interval)), CAST(:longest AS interval))
+END
+FROM picked p JOIN messages m ON m.id = p.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM picked))
+WHERE s.provider = :provider AND s.ref = p.ref AND s.ref = ANY(ARRAY(SELECT ref FROM picked))
+RETURNING s.ref, s.wake_at
+""")
+
+
+async def take(
+    connection: AsyncConnection, *, provider: str, schedule: Schedule, now: datetime, limit: int
+) -> Due:
+    """Take some references of a provider that are due, the longest due first, and set when they are again."""
+    rows = await connection.execute(
+        _TAKE,
+        {
+            "provider": provider,
+            "first": schedule.first,
+            "longest": schedule.longest,
+            "patience": schedule.patience,
+            "now": now,
+            "limit": limit,
+        },
+    )
+    taken = rows.all()
+    return Due(tuple(row.ref for row in taken if row.wake_at is not None), len(taken))

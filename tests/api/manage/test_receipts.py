@@ -1,0 +1,33 @@
+"""Receipts that fit no message, over the management API."""
+
+from datetime import timedelta
+
+from dispatcher.domain.provider import Report
+from dispatcher.domain.status import Status
+from dispatcher.service import receipts
+from tests.api.manage.office import Office, manage
+from tests.world import World
+
+
+def test_receipts_that_fit_no_message_come_the_newest_first(world: World) -> None:
+    async def story(office: Office) -> None:
+        for n in range(3):
+            await receipts.keep(world.ctx, "sim", [Report(f"r{n}", None, Status.FAILED, "UNDELIV")])
+        assert await office.walk("/receipts") == [[]]
+        waiting = await office.walk("/receipts", verdict="new", limit=2)
+        assert [[one["ref"] for one in page] for page in waiting] == [["r2", "r1"], ["r0"]]
+        world.time.advance(timedelta(days=2))
+        await receipts.match(world.ctx)
+        [[one, *_]] = await office.walk("/receipts")
+        assert (one["provider"], one["ref"], one["reference"]) == ("sim", "r2", None)
+        assert (one["status"], one["reason"], one["tries"], one["wake_at"]) == ("failed", "UNDELIV", 1, None)
+        assert await office.walk("/receipts", verdict="new") == [[]]
+
+    manage(world, story)
+
+
+def test_another_verdict_is_refused(world: World) -> None:
+    async def story(office: Office) -> None:
+        assert "verdict" in await office.refused("GET", "/receipts?verdict=moved", 400)
+
+    manage(world, story)
