@@ -26,6 +26,7 @@ _FORBIDDEN: dict[str, dict[str, list[str]]] = {
     "layers": {
         "dispatcher.domain": ["dispatcher.settings", "dispatcher.store", "dispatcher.service"],
         "dispatcher.settings": ["dispatcher.store", "dispatcher.bootstrap"],
+        "dispatcher.smpp": ["dispatcher.gather", "dispatcher.providers"],
         "dispatcher.store": ["dispatcher.lanes", "dispatcher.service"],
         "dispatcher.lanes": ["dispatcher.store", "dispatcher.service"],
         "dispatcher.service": [
@@ -43,6 +44,7 @@ _FORBIDDEN: dict[str, dict[str, list[str]]] = {
     },
     "pure-domain": {
         "dispatcher.domain": ["httpx", "sqlalchemy.engine", "redis", "asyncio", "os.path", "time"],
+        "dispatcher.smpp": ["asyncio", "socket"],
     },
     "leaves": {
         "dispatcher.callbacks": ["dispatcher.service", "dispatcher.lanes", "dispatcher.settings"],

@@ -36,6 +36,8 @@ _SEPTETS = str.maketrans(
     {char: chr(code) for code, char in enumerate(_BASIC) if char != _ESCAPE}
     | {char: _ESCAPE + chr(code) for char, code in _EXTENSION.items()}
 )
+_CHARS = {code: _BASIC[code] if code < len(_BASIC) else "\N{REPLACEMENT CHARACTER}" for code in range(256)}
+_AFTER_ESCAPE = {chr(code): char for char, code in _EXTENSION.items()}
 _EXTENDED = re.compile(f"[{re.escape(''.join(_EXTENSION))}]")
 _GSM7_TEXT = re.compile(f"[{re.escape(''.join(map(chr, _SEPTETS)))}]*")
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
@@ -90,14 +92,17 @@ def encode_plan(text: str) -> Encoded:
     return Encoded(encoding, units, len(_starts(text, wide, encoding.part)))
 
 
-def split(text: str) -> tuple[str, ...]:
+def split(text: str, *, as_ucs2: bool = False) -> tuple[str, ...]:
     """
     Cut a text into the parts it is sent in.
 
     A character of two units that does not fit at the end of a part goes whole
-    to the next. Raises InvalidText as `encode_plan` does.
+    to the next. `as_ucs2` is for who cannot send GSM 03.38. Raises InvalidText
+    as `encode_plan` does.
     """
     encoding, wide = _classify(text)
+    if as_ucs2:
+        encoding, wide = Encoding.UCS2, _ASTRAL
     if not text:
         return ()
     if len(text) + len(wide.findall(text)) <= encoding.single:
@@ -113,6 +118,20 @@ def to_gsm7(text: str) -> bytes:
     if end < len(text):
         raise InvalidText(text, end)
     return text.translate(_SEPTETS).encode("latin-1")
+
+
+def from_gsm7(septets: bytes) -> str:
+    """
+    Read what `to_gsm7` writes.
+
+    As a phone does (6.2.1): after an escape, a septet that the extension
+    table lacks is read in the basic one. What is no septet becomes U+FFFD.
+    """
+    first, *escaped = septets.decode("latin-1").split(_ESCAPE)
+    return first.translate(_CHARS) + "".join(
+        (_AFTER_ESCAPE.get(piece[:1]) or piece[:1].translate(_CHARS)) + piece[1:].translate(_CHARS)
+        for piece in escaped
+    )
 
 
 def _classify(text: str) -> tuple[Encoding, re.Pattern[str]]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.encoding import Encoded, Encoding, InvalidText, encode_plan, split, to_gsm7
+from dispatcher.domain.encoding import Encoded, Encoding, InvalidText, encode_plan, from_gsm7, split, to_gsm7
 
 GSM7 = Encoding.GSM7
 UCS2 = Encoding.UCS2
@@ -130,3 +130,8 @@ def test_a_part_is_left_short_only_for_a_pair(text: str) -> None:
     encoding, parts = encode_plan(text).encoding, split(text)
     for part, following in pairwise(parts):
         assert units(part, encoding) + units(following[0], encoding) > encoding.part
+
+
+@given(septets_only)
+def test_septets_are_read_as_they_were_written(text: str) -> None:
+    assert from_gsm7(to_gsm7(text)) == text

@@ -1,0 +1,186 @@
+"""The options of an `smpp` provider, checked at start; `docs/providers/smpp.md` explains each."""
+
+import ssl
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.domain.status import MISSED, Status
+from dispatcher.smpp.words import CommandStatus
+
+Octet = Annotated[int, Field(ge=0, le=255)]
+Word = Literal["deferred", "unknown"]
+
+
+class Ids(NamedTuple):
+    """In which base an SMSC writes a message's id: in its answer to the submit, and in the receipt."""
+
+    answer: int
+    receipt: int
+
+
+IDS: Mapping[str, Ids | None] = {
+    "as-is": None,
+    "hex-to-decimal": Ids(answer=16, receipt=10),
+    "decimal-to-hex": Ids(answer=10, receipt=16),
+}
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _fits(longest: int) -> AfterValidator:
+    """Check a C-Octet String of SMPP; the limits of v3.4 have the NUL counted in, ours have not."""
+
+    def check(text: str) -> str:
+        if len(text) > longest or not text.isascii() or not text.isprintable():
+            raise ValueError(f"SMPP has room for {longest} printable ASCII characters here")
+        return text
+
+    return AfterValidator(check)
+
+
+def _secret(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("a password is printable ASCII; look for a newline at its end")
+    return secret
+
+
+def _end(code: Status | None) -> Status | None:
+    if code not in {None, Status.RECEIVED, *MISSED}:
+        raise ValueError(f"no receipt says {code}: it is 13, one of {sorted(MISSED)}, or null")
+    return code
+
+
+def _missed(code: Status) -> Status:
+    if code not in MISSED:
+        raise ValueError(f"{code.value} is not a code of a refusal; these are {sorted(MISSED)}")
+    return code
+
+
+Missed = Annotated[Status, AfterValidator(_missed)]
+End = Annotated[Status | None, AfterValidator(_end)]
+
+
+class Kind(_Options):
+    """Type of number and numbering plan."""
+
+    ton: Octet
+    npi: Octet
+
+
+class Kinds(_Options):
+    """How addresses are marked, by what they look like; what Infobip and others document as usual."""
+
+    alphanumeric: Kind = Kind(ton=5, npi=0)
+    short: Kind = Kind(ton=3, npi=0)
+    number: Kind = Kind(ton=1, npi=1)
+    recipient: Kind = Kind(ton=1, npi=1)
+
+
+class SmppOptions(_Options):
+    """All options of one `smpp` provider."""
+
+    host: str = Field(min_length=1)
+    port: int = Field(2775, ge=1, le=65535)
+    system_id: Annotated[str, _fits(15)]
+    password: Annotated[SecretStr, AfterValidator(_secret)]
+    system_type: Annotated[str, _fits(12)] = ""
+    tls: bool = False
+    ca_file: Path | None = None
+
+    binds: int = Field(1, ge=1, le=100)
+    window: int = Field(200, ge=1, le=10_000)
+    connect_timeout: timedelta = Field(timedelta(seconds=3), gt=timedelta(0))
+    enquire_link: timedelta = Field(timedelta(seconds=30), gt=timedelta(0))
+    refused_pause: timedelta = Field(timedelta(seconds=30), gt=timedelta(0))
+
+    service_type: Annotated[str, _fits(5)] = ""
+    addresses: Kinds = Kinds()
+    alphabet: Literal["gsm7", "latin1"] = "gsm7"
+    long_texts: Literal["parts", "payload"] = "parts"
+    validity: bool = True
+    registered_delivery: Octet = 1
+    statuses: dict[int, Missed | Word] = Field(default_factory=dict)
+
+    ids: Literal["as-is", "hex-to-decimal", "decimal-to-hex"] = "as-is"
+    words: dict[str, End] = Field(default_factory=dict)
+    errors: dict[str, Missed] = Field(default_factory=dict)
+    join: timedelta = Field(timedelta(seconds=10), ge=timedelta(0))
+
+    @field_validator("statuses", mode="before")
+    @classmethod
+    def _read_statuses(cls, spec: object) -> object:
+        """Read "ESME_RTHROTTLED", "0x413" and 1043 alike."""
+        return {_number(key): value for key, value in spec.items()} if isinstance(spec, dict) else spec
+
+    @field_validator("words", mode="after")
+    @classmethod
+    def _fold(cls, words: dict[str, Status | None]) -> dict[str, Status | None]:
+        return {word.upper(): code for word, code in words.items()}
+
+    @field_validator("errors", mode="after")
+    @classmethod
+    def _plain(cls, errors: dict[str, Status]) -> dict[str, Status]:
+        return {plain_error(error): code for error, code in errors.items()}
+
+    @model_validator(mode="after")
+    def _fits_the_system(self) -> Self:
+        if self.ca_file is not None and not self.tls:
+            raise ValueError("ca_file needs tls")
+        return self
+
+    def trust(self) -> ssl.SSLContext | None:
+        """Make what the SMSC's certificate is checked against; Misconfigured if the file cannot be used."""
+        if not self.tls:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise Misconfigured(f"ca_file: {self.ca_file} cannot be used: {error}") from None
+
+
+def plain_error(error: str) -> str:
+    """Spell a network's error code in one way: without the zeros before it."""
+    return error.upper().lstrip("0") or "0"
+
+
+def read_options(provider: str, options: Mapping[str, object]) -> SmppOptions:
+    """Check all options; Misconfigured names every faulty one, and never a secret's value."""
+    try:
+        return SmppOptions.model_validate(dict(options))
+    except ValidationError as wrong:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'options'}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in wrong.errors(include_input=False, include_url=False)
+        )
+        raise Misconfigured(f"provider {provider}: {faults}") from None
+
+
+def _number(key: object) -> int:
+    text = str(key)
+    if text in CommandStatus.__members__:
+        number = int(CommandStatus[text])
+    else:
+        try:
+            number = int(text, 0)
+        except ValueError:
+            raise ValueError(f"{text!r} is no command_status: write ESME_RTHROTTLED, 0x58 or 88") from None
+    if not 0 < number <= 0xFFFFFFFF:
+        raise ValueError(f"{text!r} is no command_status of a refusal")
+    return number

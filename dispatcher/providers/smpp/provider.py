@@ -1,0 +1,126 @@
+"""The SMPP provider: binds that are kept up, submits that share their windows, and what the SMSC tells."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from dispatcher.domain.errors import BadReceipt
+from dispatcher.domain.provider import (
+    Gate,
+    Outcome,
+    Outgoing,
+    ProviderConfig,
+    ReceiptRequest,
+    Tell,
+    Told,
+    Unknown,
+    Unsent,
+)
+from dispatcher.providers.smpp.answer import Judge
+from dispatcher.providers.smpp.calls import Call, Queue
+from dispatcher.providers.smpp.ids import Spelling
+from dispatcher.providers.smpp.inbox import Inbox
+from dispatcher.providers.smpp.link import Link
+from dispatcher.providers.smpp.options import read_options
+from dispatcher.providers.smpp.session import Session
+from dispatcher.providers.smpp.submit import Form
+from dispatcher.providers.smpp.told import Reader
+from dispatcher.smpp.pdu import Pdu, Sm
+from dispatcher.smpp.words import Command, CommandStatus
+
+_BATCH = 50
+
+
+class SmppProvider:
+    """
+    Binds with `listen`, or, to send only, with the first message.
+
+    Make it inside the running loop; Misconfigured if an option is wrong.
+    """
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self._config = config
+        self._options = read_options(config.name, config.options)
+        self._tls = self._options.trust()
+        self._spelling = Spelling(self._options.ids)
+        self._judge = Judge(self._options.statuses, self._spelling)
+        self._form = Form(self._options)
+        self._queue = Queue()
+        self._inbox: Inbox | None = None
+        self._links: list[asyncio.Task[None]] = []
+        self._closed = False
+        seconds = config.call_timeout.total_seconds()
+        self._no_room = Unsent(f"no bind had room within {seconds:g} s")
+        self._no_answer = Unknown(f"no answer within {seconds:g} s")
+
+    @property
+    def max_batch(self) -> int:
+        """As many as are claimed together, and fit all windows."""
+        return min(_BATCH, self._options.window * self._options.binds)
+
+    def listen(self, tell: Tell) -> None:
+        """Bind as a transceiver, and tell what the SMSC delivers."""
+        reader = Reader(self._options, self._spelling)
+        self._inbox = Inbox(self._config.name, tell, reader, join=self._options.join)
+        self._bind(Command.BIND_TRANSCEIVER)
+
+    async def send(self, batch: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
+        """Submit all parts of all messages as the windows have room; wait for all answers."""
+        if not self._links and not self._closed:
+            self._bind(Command.BIND_TRANSMITTER)  # with nobody to tell, nothing may be delivered
+        call = Call(gate, [self._form.fill(message) for message in batch])
+        self._queue.put(call)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._config.call_timeout.total_seconds()):
+                    await call.done
+        finally:
+            outcomes = call.end(self._no_room, self._no_answer)
+            self._queue.pump()
+        return outcomes
+
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:
+        """Refuse it: SMPP tells over its binds."""
+        raise BadReceipt("this provider tells over SMPP, and calls no URL")
+
+    async def close(self) -> None:
+        """Take leave; what waits is unsent, what is unanswered unknown."""
+        self._closed = True
+        self._queue.close()
+        if self._inbox is not None:
+            await self._inbox.close()
+        for link in self._links:
+            link.cancel()
+        await asyncio.gather(*self._links, return_exceptions=True)
+
+    def _bind(self, command: Command) -> None:
+        for _ in range(self._options.binds):
+            link = Link(
+                self._config.name,
+                self._options,
+                command=command,
+                tls=self._tls,
+                answer_within=self._config.call_timeout,
+                open_session=self._session,
+                tell_why=self._queue.turn_away,
+            )
+            self._links.append(asyncio.create_task(link.run()))
+
+    def _session(self) -> Session:
+        session = Session(
+            self._config.name,
+            window=self._options.window,
+            queue=self._queue,
+            judge=self._judge,
+            deliver=self._deliver,
+        )
+        if self._inbox is not None:
+            inbox = self._inbox
+            session.closed.add_done_callback(lambda _: inbox.forget(session))
+        return session
+
+    def _deliver(self, session: Session, request: Pdu, sm: Sm) -> None:
+        if self._inbox is None:
+            session.acknowledge([request], CommandStatus.ESME_RX_T_APPN)
+        else:
+            self._inbox.take(session, request, sm)

@@ -1,0 +1,71 @@
+"""What an SMSC delivers, in our words: receipts as reports, and messages of handsets."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dispatcher.domain.provider import Inbound, Report
+from dispatcher.domain.status import Status
+from dispatcher.providers.smpp.ids import Spelling
+from dispatcher.providers.smpp.options import SmppOptions, plain_error
+from dispatcher.smpp.pdu import Address, Sm
+from dispatcher.smpp.receipt import Receipt, read_receipt
+from dispatcher.smpp.text import Joint, read_text
+from dispatcher.smpp.words import Esm, MessageState
+
+_INTERNATIONAL = 1
+
+STATES: Mapping[MessageState, Status | None] = {
+    MessageState.ENROUTE: None,
+    MessageState.DELIVERED: Status.RECEIVED,
+    MessageState.EXPIRED: Status.TOO_LATE,
+    MessageState.DELETED: Status.FAILED,
+    MessageState.UNDELIVERABLE: Status.FAILED,
+    MessageState.ACCEPTED: None,  # many say it of the network, and not of the handset
+    MessageState.UNKNOWN: None,  # many say it when they will never know
+    MessageState.REJECTED: Status.FAILED,
+}
+
+
+class Part(NamedTuple):
+    """A part of a handset's message."""
+
+    inbound: Inbound
+    joint: Joint
+
+
+class Reader:
+    """Reads what one provider delivers."""
+
+    def __init__(self, options: SmppOptions, spelling: Spelling) -> None:
+        self._words = options.words
+        self._errors = options.errors
+        self._spelling = spelling
+
+    def read(self, sm: Sm) -> Report | Inbound | Part | None:
+        """Tell what it is; None for a receipt that names no message, which nobody can use."""
+        if (receipt := read_receipt(sm)) is not None:
+            return self._report(receipt)
+        if sm.esm_class & Esm.TYPE in (Esm.RECEIPT, Esm.INTERMEDIATE):
+            return None
+        text, joint = read_text(sm)
+        inbound = Inbound(sender=_number(sm.source), recipient=_number(sm.destination), text=text)
+        return Part(inbound, joint) if joint else inbound
+
+    def _report(self, receipt: Receipt) -> Report:
+        status = self._words.get(receipt.word.upper(), STATES[receipt.state] if receipt.state else None)
+        if status is not None and status.is_missed and receipt.error:
+            status = self._errors.get(plain_error(receipt.error), status)
+        word = receipt.word or "no state"
+        return Report(
+            ref=self._spelling.of_receipt(receipt.id),
+            reference=None,
+            status=status if receipt.is_last else None,
+            reason=f"{word}, error {receipt.error}" if receipt.error else word,
+        )
+
+
+def _number(address: Address) -> str:
+    """Write a number as the rest of the program does; short codes and names stay as they are."""
+    if address.ton == _INTERNATIONAL and address.value.isdecimal():
+        return f"+{address.value}"
+    return address.value

@@ -1,0 +1,108 @@
+"""
+Delivery receipts: what a deliver_sm says of a message that was submitted.
+
+Sources: SMPP v3.4, issue 1.2, 5.2.12 (esm_class), 5.3.2.12 and 5.3.2.35 (the optional
+parameters), appendix B (the text, which each SMSC spells in its own way).
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from dispatcher.smpp.pdu import Sm
+from dispatcher.smpp.text import read_text
+from dispatcher.smpp.words import Esm, MessageState, Tag
+
+_KEYS = r"id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat(?:us)?|err(?:or)?"
+_FIELD = re.compile(rf"(?:^|[\s,;])({_KEYS})\s*:\s*(?!(?:{_KEYS})\s*:)([^\s,;]*)", re.IGNORECASE)
+_MESSAGE = re.compile(r"(?:^|[\s,;])text\s*:", re.IGNORECASE)
+_STATES = {
+    MessageState.ENROUTE: ("ENROUTE", "EN_ROUTE", "BUFFERED", "BUFFRED"),
+    MessageState.DELIVERED: ("DELIVRD", "DELIVERED"),
+    MessageState.EXPIRED: ("EXPIRED",),
+    MessageState.DELETED: ("DELETED",),
+    MessageState.UNDELIVERABLE: ("UNDELIV", "UNDELIVERABLE", "UNDELIVERED", "UNDELIVRD"),
+    MessageState.ACCEPTED: ("ACCEPTD", "ACCEPTED"),
+    MessageState.UNKNOWN: ("UNKNOWN",),
+    MessageState.REJECTED: ("REJECTD", "REJECTED"),
+}
+_BY_WORD = {word: state for state, words in _STATES.items() for word in words}
+_BY_NUMBER = {bytes([state]): state for state in MessageState}
+
+
+class Receipt(NamedTuple):
+    """
+    What was told of one submit_sm.
+
+    `id` is the SMSC's, as it spells it here. `state` is None where it says
+    none that SMPP knows; `word` is its own. `error` is the network's, ""
+    where there is none. `is_last` is False of an intermediate notification.
+    """
+
+    id: str
+    state: MessageState | None
+    word: str
+    error: str
+    is_last: bool
+
+
+def read_receipt(sm: Sm) -> Receipt | None:
+    """
+    Read a receipt; None if this is none, or names no message.
+
+    The optional parameters win over the text. A text that looks like a
+    receipt is one only if the SMSC says so: a handset may write it too.
+    """
+    kind = sm.esm_class & Esm.TYPE
+    named = sm.tlvs.get(Tag.RECEIPTED_MESSAGE_ID)
+    if kind not in (Esm.RECEIPT, Esm.INTERMEDIATE) and named is None:
+        return None
+    fields = _fields(read_text(sm).text)
+    id_ = named.partition(b"\0")[0].decode("latin-1") if named else fields.get("id", "")
+    if not id_:
+        return None
+    state, word = _state(sm.tlvs, fields.get("stat", ""))
+    return Receipt(id_, state, word, _error(sm.tlvs, fields), is_last=kind != Esm.INTERMEDIATE)
+
+
+def write_receipt(
+    message_id: str,
+    state: MessageState,
+    *,
+    submitted: datetime,
+    done: datetime,
+    error: str = "000",
+    text: str = "",
+) -> str:
+    """Write the text of a receipt as appendix B has it, with the first twenty characters of the message's."""
+    delivered = 1 if state is MessageState.DELIVERED else 0
+    return (
+        f"id:{message_id} sub:001 dlvrd:{delivered:03} submit date:{submitted:%y%m%d%H%M}"
+        f" done date:{done:%y%m%d%H%M} stat:{_STATES[state][0]} err:{error} text:{text[:20]}"
+    )
+
+
+def _fields(text: str) -> Mapping[str, str]:
+    """Find the fields by their names in appendix B; nothing is read from the message's own text."""
+    fields: dict[str, str] = {}
+    for key, value in _FIELD.findall(_MESSAGE.split(text, maxsplit=1)[0]):
+        name = key.lower()
+        fields.setdefault({"status": "stat", "error": "err"}.get(name, name), value)
+    return fields
+
+
+def _state(tlvs: Mapping[int, bytes], word: str) -> tuple[MessageState | None, str]:
+    state = _BY_NUMBER.get(tlvs.get(Tag.MESSAGE_STATE, b""))
+    if state is None:
+        return _BY_WORD.get(word.upper()), word
+    return state, word or state.name
+
+
+def _error(tlvs: Mapping[int, bytes], fields: Mapping[str, str]) -> str:
+    """Give the text's, which providers document; else network_error_code, behind its first octet."""
+    if error := fields.get("err"):
+        return "" if error.strip("0") == "" else error
+    coded = tlvs.get(Tag.NETWORK_ERROR_CODE, b"")
+    code = int.from_bytes(coded[1:3], "big")
+    return str(code) if code else ""

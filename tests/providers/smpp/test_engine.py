@@ -1,0 +1,59 @@
+"""From a lane to an SMSC: what the engine makes of the provider's outcomes and batches."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from dispatcher.domain.provider import ProviderConfig, Takes
+from dispatcher.domain.status import Status
+from dispatcher.providers.smpp import SmppProvider
+from dispatcher.service.context import Way
+from dispatcher.smpp.words import Command, CommandStatus
+from tests.world import World
+
+from .smsc import PASSWORD, Script, Smsc, an_smsc, refuse
+
+Story = Callable[[Smsc], Awaitable[None]]
+
+
+async def over_smpp(world: World, story: Story, script: dict[int, Script] | None = None) -> None:
+    """Tell a story in which the only way out is SMPP."""
+    async with an_smsc(script) as smsc:
+        options = {"host": "127.0.0.1", "port": smsc.port, "system_id": "us", "password": PASSWORD}
+        config = ProviderConfig("sim", "smpp", options, tps=10_000, takes=Takes.BOTH)
+        provider = SmppProvider(config)
+        world.ctx = replace(world.ctx, ways={"sim": Way(config, provider)})
+        try:
+            await story(smsc)
+        finally:
+            await provider.close()
+
+
+async def statuses(world: World) -> list[tuple[int, int]]:
+    rows = await world.all("SELECT status, count(*) AS n FROM messages GROUP BY status ORDER BY status")
+    return [(row.status, row.n) for row in rows]
+
+
+def test_a_chunk_goes_out_and_each_part_has_its_reference(world: World) -> None:
+    async def story(smsc: Smsc) -> None:
+        numbers = [f"+25471234{n:04}" for n in range(120)]
+        await world.submit(numbers, text="x" * 200)
+        await world.deliver()
+        assert await statuses(world) == [(Status.SENT, 120)]
+        assert len(smsc.submits) == 240
+        assert {f"+{sm.destination.value}" for sm in smsc.submits} == set(numbers)
+        rows = await world.all("SELECT message_id, count(*) AS n FROM submissions GROUP BY message_id")
+        assert {row.n for row in rows} == {2}
+
+    world.run(lambda: over_smpp(world, story))
+
+
+def test_a_refused_bind_sends_messages_back_with_its_reason(world: World) -> None:
+    async def story(smsc: Smsc) -> None:
+        batch = await world.submit()
+        await world.deliver()
+        assert await statuses(world) == [(Status.PENDING, 1)]
+        (_, reason), *_ = reversed(await world.events(batch.messages[0].id))
+        assert reason == "not bound: the SMSC refused the bind: ESME_RINVPASWD"
+
+    script: dict[int, Script] = {Command.BIND_TRANSMITTER: refuse(CommandStatus.ESME_RINVPASWD)}
+    world.run(lambda: over_smpp(world, story, script))

@@ -1,0 +1,301 @@
+"""What the SMSC delivers: told, then answered; gathered, joined, and never lost."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from dispatcher.domain.errors import Unavailable
+from dispatcher.domain.provider import Inbound, Report, Told
+from dispatcher.domain.status import Status
+from dispatcher.smpp.pdu import Pdu, Sm, encode
+from dispatcher.smpp.words import Command, CommandStatus, Esm, Tag
+
+from ..wires import LOOPS, Run, run
+from .smsc import (
+    HANDSET,
+    SENDER,
+    Line,
+    Script,
+    a_message,
+    a_provider,
+    a_receipt,
+    an_smsc,
+    from_a_handset,
+    wide_open,
+)
+
+OK, LATER = CommandStatus.ESME_ROK, CommandStatus.ESME_RX_T_APPN
+
+
+class Keeper:
+    """Keeps what is told; `failure` is raised instead, `may_go` holds it up."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Told]] = []
+        self.failure: Exception | None = None
+        self.was_told = asyncio.Event()
+        self.may_go = asyncio.Event()
+        self.may_go.set()
+
+    @property
+    def told(self) -> list[Told]:
+        return [told for batch in self.batches for told in batch]
+
+    async def __call__(self, told: Sequence[Told]) -> None:
+        self.batches.append(list(told))
+        self.was_told.set()
+        await self.may_go.wait()
+        if self.failure:
+            raise self.failure
+
+
+async def told_of(*messages: Sm, **options: Any) -> list[Told]:
+    keeper = Keeper()
+    async with an_smsc() as smsc, a_provider(smsc.port, **options) as provider:
+        provider.listen(keeper)
+        await smsc.until(lambda smsc: smsc.binds)
+        [line] = smsc.lines
+        line.deliver(*messages)
+        await smsc.until(lambda _: len(line.answers) == len(messages))
+        assert set(line.answers) == {OK}
+    return keeper.told
+
+
+@LOOPS
+def test_a_receipt_tells_the_end_of_the_message_with_its_id(run: Run) -> None:
+    assert run(told_of(a_receipt("p-1"))) == [Report("p-1", None, Status.RECEIVED, "DELIVRD")]
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("DELIVRD", Status.RECEIVED),
+        ("EXPIRED", Status.TOO_LATE),
+        ("DELETED", Status.FAILED),
+        ("UNDELIV", Status.FAILED),
+        ("REJECTD", Status.FAILED),
+        ("ENROUTE", None),
+        ("ACCEPTD", None),
+        ("UNKNOWN", None),
+        ("FLUMMOX", None),
+    ],
+)
+def test_each_word_has_its_end_and_none_is_guessed(word: str, status: Status | None) -> None:
+    assert run(told_of(a_receipt("p-1", word))) == [Report("p-1", None, status, word)]
+
+
+def test_an_operator_may_say_what_words_and_errors_mean() -> None:
+    receipts = [a_receipt("1", "ACCEPTD"), a_receipt("2", "UNDELIV", "034"), a_receipt("3", "DELIVRD", "034")]
+    assert run(told_of(*receipts, words={"acceptd": 13}, errors={"34": 33})) == [
+        Report("1", None, Status.RECEIVED, "ACCEPTD"),
+        Report("2", None, Status.UNREACHABLE, "UNDELIV, error 034"),
+        Report("3", None, Status.RECEIVED, "DELIVRD, error 034"),
+    ]
+
+
+def test_a_notification_on_the_way_moves_nothing() -> None:
+    on_the_way = a_receipt("p-1", "UNDELIV")._replace(esm_class=Esm.INTERMEDIATE)
+    assert run(told_of(on_the_way)) == [Report("p-1", None, None, "UNDELIV")]
+
+
+def test_an_id_that_changes_its_base_between_answer_and_receipt_is_one() -> None:
+    async def work() -> None:
+        keeper = Keeper()
+
+        def accept(line: Line, pdu: Pdu) -> None:
+            line.write(encode(Command.SUBMIT_SM_RESP, sequence=pdu.sequence, body=b"0001A2B\0"))
+            line.deliver(a_receipt("0000006699"))
+
+        script: dict[int, Script] = {Command.SUBMIT_SM: accept}
+        async with an_smsc(script) as smsc, a_provider(smsc.port, ids="hex-to-decimal") as provider:
+            provider.listen(keeper)
+            (outcome,) = await provider.send([a_message()], wide_open)
+            await smsc.until(lambda smsc: smsc.lines[0].answers)
+            [told] = keeper.told
+            assert isinstance(told, Report)
+            assert outcome.refs == (told.ref,)  # type: ignore[union-attr]
+
+    run(work())
+
+
+def test_a_receipt_that_names_nothing_is_answered_and_told_to_nobody() -> None:
+    nameless = Sm(HANDSET, SENDER, text=b"stat:DELIVRD", esm_class=Esm.RECEIPT)
+    assert run(told_of(nameless)) == []
+
+
+def test_the_smsc_is_answered_only_when_what_it_told_is_kept() -> None:
+    async def work() -> None:
+        keeper = Keeper()
+        keeper.may_go.clear()
+        async with an_smsc() as smsc, a_provider(smsc.port) as provider:
+            provider.listen(keeper)
+            await smsc.until(lambda smsc: smsc.binds)
+            [line] = smsc.lines
+            line.deliver(a_receipt("p-1"))
+            line.write(encode(Command.ENQUIRE_LINK, sequence=77))
+            await smsc.until(lambda smsc: smsc.all(Command.ENQUIRE_LINK_RESP))
+            assert keeper.told
+            assert line.answers == []
+            keeper.may_go.set()
+            await smsc.until(lambda _: line.answers)
+            assert line.answers == [OK]
+
+    run(work())
+
+
+@pytest.mark.parametrize("failure", [Unavailable("Postgres is away"), KeyError("a bug")], ids=["away", "bug"])
+def test_what_could_not_be_kept_the_smsc_brings_again(failure: Exception) -> None:
+    async def work() -> None:
+        keeper = Keeper()
+        keeper.failure = failure
+        async with an_smsc() as smsc, a_provider(smsc.port) as provider:
+            provider.listen(keeper)
+            await smsc.until(lambda smsc: smsc.binds)
+            [line] = smsc.lines
+            line.deliver(a_receipt("p-1"))
+            await smsc.until(lambda _: len(line.answers) == 1)
+            keeper.failure = None
+            line.deliver(a_receipt("p-1"))
+            await smsc.until(lambda _: len(line.answers) == 2)
+            assert line.answers == [LATER, OK]
+
+    run(work())
+
+
+def test_one_that_cannot_be_kept_keeps_back_no_other() -> None:
+    async def work() -> None:
+        told: list[Told] = []
+
+        async def keep(some: Sequence[Told]) -> None:
+            if any(isinstance(one, Report) and one.ref == "poison" for one in some):
+                raise KeyError("a bug")
+            told.extend(some)
+
+        async with an_smsc() as smsc, a_provider(smsc.port) as provider:
+            provider.listen(keep)
+            await smsc.until(lambda smsc: smsc.binds)
+            [line] = smsc.lines
+            line.deliver(a_receipt("p-1"), a_receipt("poison"), a_receipt("p-2"))
+            await smsc.until(lambda _: len(line.answers) == 3)
+            assert line.answers == [OK, LATER, OK]
+            assert [one.ref for one in told if isinstance(one, Report)] == ["p-1", "p-2"]
+
+    run(work())
+
+
+@LOOPS
+def test_what_comes_while_others_are_told_is_told_together(run: Run) -> None:
+    async def work() -> None:
+        keeper = Keeper()
+        async with an_smsc() as smsc, a_provider(smsc.port) as provider:
+            provider.listen(keeper)
+            await smsc.until(lambda smsc: smsc.binds)
+            [line] = smsc.lines
+            line.deliver(*[a_receipt(f"p-{number}") for number in range(1000)])
+            await smsc.until(lambda _: len(line.answers) == 1000)
+            assert [told.ref for told in keeper.told] == [f"p-{number}" for number in range(1000)]
+            assert len(keeper.batches) < 20
+
+    run(work())
+
+
+def test_what_cannot_be_read_is_refused_for_good() -> None:
+    async def work() -> None:
+        async with an_smsc() as smsc, a_provider(smsc.port) as provider:
+            provider.listen(Keeper())
+            await smsc.until(lambda smsc: smsc.binds)
+            [line] = smsc.lines
+            line.write(encode(Command.DELIVER_SM, sequence=1, body=b"\0\1"))
+            line.deliver(a_receipt("p-1")._replace(tlvs={Tag.MESSAGE_STATE: b"\2"}))
+            await smsc.until(lambda smsc: len(smsc.all(Command.DELIVER_SM_RESP)) == 2)
+            statuses = [pdu.status for pdu in smsc.all(Command.DELIVER_SM_RESP)]
+            assert statuses == [CommandStatus.ESME_RX_P_APPN, OK]
+
+    run(work())
+
+
+def test_who_listens_to_nothing_keeps_no_receipt() -> None:
+    async def work() -> None:
+        async with an_smsc() as smsc, a_provider(smsc.port) as provider:
+            await provider.send([a_message()], wide_open)
+            [line] = smsc.lines
+            line.deliver(a_receipt("p-1"))
+            await smsc.until(lambda _: line.answers)
+            assert line.answers == [LATER]
+
+    run(work())
+
+
+def test_a_message_of_a_handset_is_told_with_its_numbers() -> None:
+    assert run(told_of(from_a_handset("STOP"))) == [Inbound("+254701234567", "40404", "STOP")]
+
+
+def test_parts_of_a_handsets_message_are_told_as_one_whatever_their_order() -> None:
+    parts = [from_a_handset(text, joint=(9, 3, n)) for n, text in ((3, "c"), (1, "a"), (2, "b"))]
+    assert run(told_of(*parts)) == [Inbound("+254701234567", "40404", "abc")]
+
+
+def test_a_part_that_comes_twice_is_told_once_and_answered_twice() -> None:
+    parts = [from_a_handset(text, joint=(9, 2, n)) for n, text in ((1, "a"), (1, "a"), (2, "b"))]
+    assert run(told_of(*parts)) == [Inbound("+254701234567", "40404", "ab")]
+
+
+def test_parts_that_wait_in_vain_are_told_as_they_are() -> None:
+    lonely = from_a_handset("half", joint=(9, 2, 2))
+    assert run(told_of(lonely, join=0.05)) == [Inbound("+254701234567", "40404", "half")]
+
+
+def test_parts_over_different_binds_are_joined() -> None:
+    async def work() -> None:
+        keeper = Keeper()
+        async with an_smsc() as smsc, a_provider(smsc.port, binds=2) as provider:
+            provider.listen(keeper)
+            await smsc.until(lambda smsc: len(smsc.binds) == 2)
+            for number, line in enumerate(smsc.lines, 1):
+                line.deliver(from_a_handset(str(number), joint=(9, 2, number)))
+            await smsc.until(lambda smsc: all(line.answers for line in smsc.lines))
+            assert keeper.told == [Inbound("+254701234567", "40404", "12")]
+
+    run(work())
+
+
+def test_parts_of_a_lost_bind_are_the_smscs_again_and_told_once() -> None:
+    async def work() -> None:
+        keeper = Keeper()
+        async with an_smsc() as smsc, a_provider(smsc.port, join=0.1) as provider:
+            provider.listen(keeper)
+            await smsc.until(lambda smsc: smsc.binds)
+            first = smsc.lines[0]
+            first.deliver(from_a_handset("a", joint=(9, 2, 1)))
+            first.transport.close()
+            await smsc.until(lambda smsc: len(smsc.binds) == 2)
+            second = smsc.lines[1]
+            second.deliver(*[from_a_handset(text, joint=(9, 2, n)) for n, text in ((1, "a"), (2, "b"))])
+            await smsc.until(lambda _: len(second.answers) == 2)
+            await asyncio.sleep(0.15)  # longer than parts wait
+            assert keeper.told == [Inbound("+254701234567", "40404", "ab")]
+
+    run(work())
+
+
+def test_close_lets_be_kept_what_is_being_told() -> None:
+    async def work() -> None:
+        keeper = Keeper()
+        keeper.may_go.clear()
+        async with an_smsc() as smsc, a_provider(smsc.port) as provider:
+            provider.listen(keeper)
+            await smsc.until(lambda smsc: smsc.binds)
+            [line] = smsc.lines
+            line.deliver(a_receipt("p-1"), from_a_handset("half", joint=(9, 2, 2)))
+            await keeper.was_told.wait()
+            closing = asyncio.create_task(provider.close())
+            await asyncio.sleep(0)
+            keeper.may_go.set()
+            await closing
+            await smsc.until_left()
+            assert line.answers == [OK]
+            assert len(keeper.told) == 1
+
+    run(work())

@@ -1,0 +1,193 @@
+"""Submits and their answers, over real sockets: every way in which a call can end."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dispatcher.domain.errors import BadReceipt
+from dispatcher.domain.provider import Accepted, Deferred, Outcome, ReceiptRequest, Rejected, Unknown, Unsent
+from dispatcher.domain.status import Status
+from dispatcher.smpp.pdu import Pdu, encode, encode_id, respond
+from dispatcher.smpp.words import Command, CommandStatus
+
+from ..wires import LOOPS, Run, run
+from .smsc import (
+    Line,
+    Script,
+    a_message,
+    a_provider,
+    accept,
+    an_smsc,
+    bound,
+    hang_up,
+    ignore,
+    messages,
+    nack,
+    refuse,
+    say,
+    wide_open,
+)
+
+SUBMIT = Command.SUBMIT_SM
+
+
+NO_ANSWER = Unknown("no answer within 0.5 s")
+
+
+async def outcome_of(
+    script: Script, *, text: str = "hello", call_timeout: float = 5.0, **options: Any
+) -> Outcome:
+    async with (
+        an_smsc({SUBMIT: script}) as smsc,
+        a_provider(smsc.port, call_timeout=call_timeout, **options) as provider,
+    ):
+        await bound(provider, smsc)
+        (outcome,) = await provider.send([a_message(text)], wide_open)
+    return outcome
+
+
+@LOOPS
+def test_what_the_smsc_takes_is_accepted_with_an_id_for_each_part(run: Run) -> None:
+    async def work() -> None:
+        async with an_smsc() as smsc, a_provider(smsc.port) as provider:
+            outcomes = await provider.send([a_message("short"), a_message("x" * 200)], wide_open)
+            assert outcomes == [Accepted(("p-1",)), Accepted(("p-2", "p-3"))]
+
+    run(work())
+
+
+@LOOPS
+def test_answers_in_any_order_reach_their_messages(run: Run) -> None:
+    async def work() -> None:
+        def when_all_are_there(line: Line, pdu: Pdu) -> None:
+            submits = smsc.all(SUBMIT)
+            if len(submits) == 20:
+                for number, one in reversed(list(enumerate(submits))):
+                    line.write(respond(one, body=encode_id(f"p-{number}")))
+
+        async with an_smsc({SUBMIT: when_all_are_there}) as smsc, a_provider(smsc.port) as provider:
+            outcomes = await provider.send(messages(20), wide_open)
+            assert outcomes == [Accepted((f"p-{number}",)) for number in range(20)]
+            assert smsc.texts == [f"m-{number}" for number in range(20)]
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        (refuse(CommandStatus.ESME_RINVDSTADR), Rejected(Status.INVALID_NUMBER, "ESME_RINVDSTADR")),
+        (refuse(CommandStatus.ESME_RTHROTTLED), Deferred("ESME_RTHROTTLED")),
+        (refuse(0x413), Deferred("0x413")),
+        (nack(CommandStatus.ESME_RINVCMDLEN), Deferred("ESME_RINVCMDLEN")),
+        (refuse(CommandStatus.ESME_RUNKNOWNERR), Unknown("ESME_RUNKNOWNERR")),
+        (ignore, NO_ANSWER),
+        (hang_up, Unknown("the SMSC closed the connection before it answered")),
+        (
+            lambda line, pdu: line.write(respond(pdu, body=encode_id("p-1"))[:-3]),
+            NO_ANSWER,
+        ),
+        (
+            say(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+            Unknown(
+                "the SMSC does not speak SMPP: a PDU has 16 to 70000 octets, and this says 1213486160"
+                " before it answered"
+            ),
+        ),
+        (say(encode(Command.SUBMIT_SM_RESP, sequence=999)), NO_ANSWER),
+        (say(encode(Command.UNBIND, sequence=7)), Unknown("the SMSC took leave before it answered")),
+    ],
+    ids=[
+        "refused",
+        "throttled",
+        "vendor's own",
+        "generic_nack",
+        "unknown error",
+        "silent",
+        "hangs up",
+        "half an answer",
+        "garbage",
+        "another's answer",
+        "takes leave",
+    ],
+)
+def test_each_end_of_a_submit_has_its_outcome(script: Script, outcome: Outcome) -> None:
+    call_timeout = 0.5 if outcome == NO_ANSWER else 5.0
+    assert run(outcome_of(script, call_timeout=call_timeout)) == outcome
+
+
+def test_an_operators_meaning_of_a_status_counts() -> None:
+    outcome = run(outcome_of(refuse(0x413), statuses={"0x413": 31}))
+    assert outcome == Rejected(Status.BLOCKED, "0x413")
+
+
+def test_a_message_of_which_one_part_is_never_taken_is_rejected() -> None:
+    def script(line: Line, pdu: Pdu) -> None:
+        (accept if len(line.smsc.submits) == 1 else refuse(CommandStatus.ESME_RSUBMITFAIL))(line, pdu)
+
+    assert run(outcome_of(script, text="x" * 200)) == Rejected(Status.FAILED, "ESME_RSUBMITFAIL")
+
+
+def test_a_message_of_which_one_part_has_no_answer_is_in_doubt() -> None:
+    def script(line: Line, pdu: Pdu) -> None:
+        (accept if len(line.smsc.submits) == 1 else ignore)(line, pdu)
+
+    assert run(outcome_of(script, text="x" * 200, call_timeout=0.5)) == NO_ANSWER
+
+
+def test_a_part_refused_for_good_counts_more_than_one_without_an_answer() -> None:
+    def script(line: Line, pdu: Pdu) -> None:
+        (ignore if len(line.smsc.submits) == 1 else refuse(CommandStatus.ESME_RSUBMITFAIL))(line, pdu)
+
+    assert run(outcome_of(script, text="x" * 200, call_timeout=0.5)) == Rejected(
+        Status.FAILED, "ESME_RSUBMITFAIL"
+    )
+
+
+def test_a_connection_that_ends_leaves_in_doubt_what_was_written_and_nothing_else() -> None:
+    async def work() -> None:
+        def at_the_third(line: Line, pdu: Pdu) -> None:
+            if len(line.smsc.submits) == 3:
+                line.smsc.script[Command.BIND_TRANSMITTER] = refuse(CommandStatus.ESME_RBINDFAIL)
+                line.transport.close()
+
+        async with an_smsc({SUBMIT: at_the_third}) as smsc, a_provider(smsc.port, window=3) as provider:
+            outcomes = await provider.send(messages(5), wide_open)
+            assert [type(outcome) for outcome in outcomes] == [Unknown] * 3 + [Unsent] * 2
+            assert len(smsc.submits) == 3
+
+    run(work())
+
+
+def test_a_call_that_is_cancelled_leaves_the_provider_usable() -> None:
+    async def work() -> None:
+        async with an_smsc({SUBMIT: ignore}) as smsc, a_provider(smsc.port, window=1) as provider:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(provider.send(messages(2), wide_open), 0.1)
+            smsc.script[SUBMIT] = accept
+            (outcome,) = await provider.send([a_message("after")], wide_open)
+            assert isinstance(outcome, Accepted)
+            assert smsc.texts == ["m-0", "after"]
+
+    run(work())
+
+
+def test_what_smpp_cannot_say_does_not_stop_the_others() -> None:
+    async def work() -> None:
+        async with an_smsc() as smsc, a_provider(smsc.port) as provider:
+            batch = [a_message("a"), a_message(sender="x" * 30), a_message("b")]
+            outcomes = await provider.send(batch, wide_open)
+            assert [type(outcome) for outcome in outcomes] == [Accepted, Rejected, Accepted]
+            assert smsc.texts == ["a", "b"]
+
+    run(work())
+
+
+def test_no_url_of_ours_takes_its_receipts() -> None:
+    async def work() -> None:
+        async with a_provider(1) as provider:
+            with pytest.raises(BadReceipt):
+                provider.read_receipt(ReceiptRequest(method="POST", headers={}, query={}, body=b""))
+
+    run(work())

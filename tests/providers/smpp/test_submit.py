@@ -1,0 +1,113 @@
+"""What reaches the SMSC: addresses, alphabets, parts, the end of validity."""
+
+import pytest
+
+from dispatcher.domain.provider import Accepted, Outgoing, Rejected
+from dispatcher.domain.status import Status
+from dispatcher.providers.smpp.options import read_options
+from dispatcher.providers.smpp.submit import Form
+from dispatcher.smpp.pdu import Address, Sm
+from dispatcher.smpp.text import decode_text, read_text
+from dispatcher.smpp.words import DataCoding, Esm, Tag
+
+from .smsc import a_message
+
+
+def a_form(**options: object) -> Form:
+    return Form(read_options("p", {"host": "h", "system_id": "u", "password": "p", **options}))
+
+
+def submits(message: Outgoing, **options: object) -> list[Sm]:
+    bodies = a_form(**options).fill(message)
+    assert isinstance(bodies, tuple)
+    return [Sm.decode(body) for body in bodies]
+
+
+def test_a_short_text_is_one_submit_with_everything_said() -> None:
+    (sm,) = submits(a_message("5 €"), service_type="OTP")
+    assert sm.source == Address(5, 0, "ACME")
+    assert sm.destination == Address(1, 1, "254701234567")
+    assert (sm.data_coding, sm.text, sm.esm_class) == (DataCoding.DEFAULT, b"5 \x1b\x65", 0)
+    assert (sm.registered_delivery, sm.validity_period) == (1, "260301123000000+")
+    assert sm.service_type == "OTP"
+
+
+@pytest.mark.parametrize(
+    ("sender", "address"),
+    [
+        ("ACME 1", Address(5, 0, "ACME 1")),
+        ("40404", Address(3, 0, "40404")),
+        ("12345678", Address(3, 0, "12345678")),
+        ("254701234567", Address(1, 1, "254701234567")),
+        ("+254701234567", Address(1, 1, "254701234567")),
+        (None, Address(0, 0, "")),
+    ],
+)
+def test_a_sender_is_marked_by_what_it_looks_like(sender: str | None, address: Address) -> None:
+    (sm,) = submits(a_message(sender=sender))
+    assert sm.source == address
+
+
+def test_an_operator_may_mark_addresses_otherwise() -> None:
+    (sm,) = submits(
+        a_message(sender="40404"),
+        addresses={"short": {"ton": 0, "npi": 1}, "recipient": {"ton": 0, "npi": 0}},
+    )
+    assert (sm.source, sm.destination) == (Address(0, 1, "40404"), Address(0, 0, "254701234567"))
+
+
+@pytest.mark.parametrize("text", ["a" * 400, "я" * 150], ids=["GSM", "UCS-2"])
+def test_a_long_text_goes_in_parts_that_name_each_other(text: str) -> None:
+    parts = submits(a_message(text))
+    pieces = [read_text(sm) for sm in parts]
+    assert all(sm.esm_class == Esm.UDH for sm in parts)
+    assert "".join(piece.text for piece in pieces) == text
+    assert [(piece.joint.total, piece.joint.number) for piece in pieces if piece.joint] == [
+        (3, 1),
+        (3, 2),
+        (3, 3),
+    ]
+    assert len({piece.joint.reference for piece in pieces if piece.joint}) == 1
+
+
+def test_two_long_texts_have_different_references() -> None:
+    form = a_form()
+    joints = []
+    for _ in range(2):
+        bodies = form.fill(a_message("a" * 200))
+        assert isinstance(bodies, tuple)
+        joints.append(read_text(Sm.decode(bodies[0])).joint)
+    assert joints[0] != joints[1]
+
+
+def test_a_long_text_may_go_whole() -> None:
+    (sm,) = submits(a_message("я" * 150), long_texts="payload")
+    assert (sm.text, sm.esm_class) == (b"", 0)
+    assert decode_text(sm.tlvs[Tag.MESSAGE_PAYLOAD], sm.data_coding) == "я" * 150
+
+
+def test_latin1_is_for_an_smsc_that_wants_it() -> None:
+    (sm,) = submits(a_message("é@"), alphabet="latin1")
+    assert (sm.data_coding, sm.text) == (DataCoding.LATIN1, b"\xe9@")
+
+
+def test_the_end_of_validity_can_be_left_out() -> None:
+    (sm,) = submits(a_message(), validity=False)
+    assert sm.validity_period == ""
+
+
+def test_an_empty_text_is_one_empty_submit() -> None:
+    (sm,) = submits(a_message(""))
+    assert sm.text == b""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [a_message("\ud800"), a_message(sender="Ünique"), a_message(sender="A" * 21), a_message("a" * 39_016)],
+    ids=["half a surrogate", "not ASCII", "too long a name", "256 parts"],
+)
+def test_what_smpp_cannot_say_is_rejected(message: Outgoing) -> None:
+    outcome = a_form().fill(message)
+    assert isinstance(outcome, Rejected)
+    assert outcome.status is Status.FAILED
+    assert not isinstance(outcome, Accepted)

@@ -1,0 +1,156 @@
+"""The window and the gate: who is written when, and what becomes of who is not."""
+
+import asyncio
+
+from dispatcher.domain.provider import Accepted, Unknown, Unsent
+from dispatcher.smpp.pdu import Pdu, encode_id, respond
+from dispatcher.smpp.words import Command
+
+from ..conformance import CountingGate
+from ..wires import LOOPS, Run, run
+from .smsc import Line, a_message, a_provider, accept, an_smsc, bound, ignore, messages, welcome, wide_open
+
+SUBMIT = Command.SUBMIT_SM
+
+
+def test_no_more_is_out_than_the_window_allows_and_all_get_their_turn() -> None:
+    async def work() -> None:
+        out: list[int] = []
+
+        def soon(line: Line, pdu: Pdu) -> None:
+            out.append(1)
+            assert len(out) <= 3
+            asyncio.get_running_loop().call_later(0.002, answer, line, pdu)
+
+        def answer(line: Line, pdu: Pdu) -> None:
+            out.pop()
+            accept(line, pdu)
+
+        async with an_smsc({SUBMIT: soon}) as smsc, a_provider(smsc.port, window=3) as provider:
+            assert provider.max_batch == 3
+            calls = [provider.send(messages(3), wide_open) for _ in range(10)]
+            outcomes = [outcome for group in await asyncio.gather(*calls) for outcome in group]
+            assert len(outcomes) == 30
+            assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+
+    run(work())
+
+
+def test_a_message_of_more_parts_than_the_window_goes_alone() -> None:
+    async def work() -> None:
+        async with an_smsc() as smsc, a_provider(smsc.port, window=2) as provider:
+            batch = [a_message("a"), a_message("x" * 700), a_message("b")]
+            outcomes = await provider.send(batch, wide_open)
+            assert [len(outcome.refs) for outcome in outcomes if isinstance(outcome, Accepted)] == [1, 5, 1]
+
+    run(work())
+
+
+def test_without_room_in_time_a_message_is_unsent_and_the_smsc_never_sees_it() -> None:
+    async def work() -> None:
+        async with (
+            an_smsc({SUBMIT: ignore}) as smsc,
+            a_provider(smsc.port, window=2, call_timeout=0.5) as provider,
+        ):
+            await bound(provider, smsc)
+            outcomes = await provider.send(messages(5), wide_open)
+            assert [type(outcome) for outcome in outcomes] == [Unknown, Unknown, Unsent, Unsent, Unsent]
+            assert outcomes[4] == Unsent("no bind had room within 0.5 s")
+            assert smsc.texts == ["m-0", "m-1"]
+
+    run(work())
+
+
+def test_who_got_no_answer_leaves_its_room_to_others_and_a_late_answer_is_nobodys() -> None:
+    async def work() -> None:
+        async with (
+            an_smsc({SUBMIT: ignore}) as smsc,
+            a_provider(smsc.port, window=1, call_timeout=0.5) as provider,
+        ):
+            await bound(provider, smsc)
+            (first,) = await provider.send([a_message("first")], wide_open)
+            [line], [late] = smsc.lines, smsc.all(SUBMIT)
+            smsc.script[SUBMIT] = lambda line, pdu: line.write(
+                respond(late, body=encode_id("late")) + respond(pdu, body=encode_id("in time"))
+            )
+            (second,) = await provider.send([a_message("second")], wide_open)
+            assert isinstance(first, Unknown)
+            assert second == Accepted(("in time",))
+            assert smsc.lines == [line]
+
+    run(work())
+
+
+@LOOPS
+def test_an_smsc_that_does_not_read_gets_no_more_than_fits_the_buffers(run: Run) -> None:
+    async def work() -> None:
+        def stop_reading(line: Line, pdu: Pdu) -> None:
+            welcome(line, pdu)
+            line.transport.pause_reading()
+
+        async with (
+            an_smsc({Command.BIND_TRANSMITTER: stop_reading}) as smsc,
+            a_provider(smsc.port, window=10_000, long_texts="payload", call_timeout=2) as provider,
+        ):
+            batch = [a_message("x" * 30_000)] * 600
+            outcomes = await provider.send(batch, wide_open)
+            written = [outcome for outcome in outcomes if isinstance(outcome, Unknown)]
+            assert 0 < len(written) < 600
+            assert outcomes[len(written) :] == [Unsent("no bind had room within 2 s")] * (600 - len(written))
+
+    run(work())
+
+
+@LOOPS
+def test_a_closed_gate_is_unsent_and_no_submit_is_written(run: Run) -> None:
+    async def work() -> None:
+        async with an_smsc() as smsc, a_provider(smsc.port) as provider:
+            outcomes = await provider.send(messages(3), lambda: False)
+            assert outcomes == [Unsent("the gate was closed")] * 3
+            assert isinstance((await provider.send([a_message()], wide_open))[0], Accepted)
+            assert len(smsc.submits) == 1
+
+    run(work())
+
+
+def test_the_gate_is_asked_again_when_room_comes_later() -> None:
+    async def work() -> None:
+        asked: list[int] = []
+
+        def twice_open() -> bool:
+            asked.append(len(smsc.submits))
+            return len(asked) <= 2
+
+        async with an_smsc() as smsc, a_provider(smsc.port, window=2) as provider:
+            outcomes = await provider.send(messages(6), twice_open)
+            accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+            assert len(accepted) == len(smsc.submits)
+            assert outcomes[-1] == Unsent("the gate was closed")
+            assert asked[0] == 0
+            assert asked[1] > 0
+
+    run(work())
+
+
+def test_the_gate_is_asked_once_for_what_is_written_together() -> None:
+    async def work() -> None:
+        gate = CountingGate()
+        async with an_smsc() as smsc, a_provider(smsc.port) as provider:
+            await provider.send(messages(50), gate)
+            assert gate.asked == 1
+
+    run(work())
+
+
+def test_several_binds_share_the_messages() -> None:
+    async def work() -> None:
+        async with (
+            an_smsc({SUBMIT: ignore}) as smsc,
+            a_provider(smsc.port, binds=3, window=4, call_timeout=0.3) as provider,
+        ):
+            await bound(provider, smsc, binds=3)
+            await provider.send(messages(12), wide_open)
+            submits = [sum(pdu.command == SUBMIT for pdu in line.got) for line in smsc.lines]
+            assert submits == [4, 4, 4]
+
+    run(work())

@@ -1,0 +1,133 @@
+"""Receipts: the optional parameters, the text of appendix B, and how SMSCs spell it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import pytest
+
+from dispatcher.smpp.pdu import Address, Sm
+from dispatcher.smpp.receipt import Receipt, read_receipt, write_receipt
+from dispatcher.smpp.words import DataCoding, Esm, MessageState, Tag
+
+NOBODY = Address(0, 0, "")
+DELIVERED, UNDELIVERABLE = MessageState.DELIVERED, MessageState.UNDELIVERABLE
+APPENDIX_B = (
+    "id:0123456789 sub:001 dlvrd:001 submit date:2603011200"
+    " done date:2603011201 stat:DELIVRD err:000 text:Hello"
+)
+
+
+def a_receipt(text: str = "", tlvs: Mapping[int, bytes] | None = None, *, esm_class: int = Esm.RECEIPT) -> Sm:
+    return Sm(NOBODY, NOBODY, text=text.encode("latin-1"), esm_class=esm_class, tlvs=tlvs or {})
+
+
+def test_the_text_of_the_specification_is_read() -> None:
+    assert read_receipt(a_receipt(APPENDIX_B)) == Receipt(
+        "0123456789", DELIVERED, "DELIVRD", "", is_last=True
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        APPENDIX_B.replace("text:", "Text:"),
+        APPENDIX_B.upper().replace("0123456789", "0123456789"),
+        APPENDIX_B.replace(":", ": "),
+        APPENDIX_B.replace(" sub:", ",sub:").replace(" stat:", ",stat:"),
+        APPENDIX_B.replace(" ", "\n").replace("submit\ndate", "submitdate").replace("done\ndate", "donedate"),
+        APPENDIX_B.replace("submit date", "submit_date").replace("stat:", "status:").replace("err", "error"),
+        APPENDIX_B.replace("2603011201", "260301120159"),
+        "id:0123456789 stat:DELIVRD",
+        "stat:DELIVRD err:0 id:0123456789",
+        "id:0123456789 stat:DELIVRD err: text:",
+        "id:0123456789 sub: dlvrd: stat:DELIVRD",
+    ],
+)
+def test_every_spelling_says_the_same(text: str) -> None:
+    read = read_receipt(a_receipt(text))
+    assert read is not None
+    assert (read.id, read.state, read.error) == ("0123456789", DELIVERED, "")
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("ENROUTE", MessageState.ENROUTE),
+        ("DELIVRD", MessageState.DELIVERED),
+        ("EXPIRED", MessageState.EXPIRED),
+        ("DELETED", MessageState.DELETED),
+        ("UNDELIV", MessageState.UNDELIVERABLE),
+        ("ACCEPTD", MessageState.ACCEPTED),
+        ("UNKNOWN", MessageState.UNKNOWN),
+        ("REJECTD", MessageState.REJECTED),
+        ("Delivered", MessageState.DELIVERED),
+        ("FLUMMOX", None),
+        ("", None),
+    ],
+)
+def test_each_word_of_appendix_b_has_its_state(word: str, state: MessageState | None) -> None:
+    read = read_receipt(a_receipt(f"id:a-1 stat:{word} err:001"))
+    assert read is not None
+    assert (read.state, read.word, read.error) == (state, word, "001")
+
+
+def test_the_optional_parameters_win_over_the_text() -> None:
+    tlvs: Mapping[int, bytes] = {
+        Tag.RECEIPTED_MESSAGE_ID: b"7f\0",
+        Tag.MESSAGE_STATE: b"\5",
+        Tag.NETWORK_ERROR_CODE: b"\3\0\x22",
+    }
+    assert read_receipt(a_receipt("id:9 stat:DELIVRD", tlvs)) == Receipt(
+        "7f", UNDELIVERABLE, "DELIVRD", "34", is_last=True
+    )
+    assert read_receipt(a_receipt("", tlvs)) == Receipt(
+        "7f", UNDELIVERABLE, "UNDELIVERABLE", "34", is_last=True
+    )
+
+
+def test_a_state_that_smpp_does_not_know_leaves_the_word() -> None:
+    read = read_receipt(a_receipt("id:9 stat:DELIVRD", {Tag.MESSAGE_STATE: b"\x63"}))
+    assert read is not None
+    assert read.state is DELIVERED
+
+
+def test_a_handset_cannot_write_a_receipt() -> None:
+    assert read_receipt(a_receipt(APPENDIX_B, esm_class=0)) is None
+
+
+def test_nothing_is_read_from_the_text_of_the_message() -> None:
+    read = read_receipt(a_receipt("id:1 text:stat:DELIVRD id:2 err:9"))
+    assert read == Receipt("1", None, "", "", is_last=True)
+
+
+def test_a_receipt_that_names_no_message_is_none() -> None:
+    assert read_receipt(a_receipt("stat:DELIVRD")) is None
+
+
+def test_an_optional_parameter_alone_makes_it_a_receipt() -> None:
+    read = read_receipt(
+        a_receipt("", {Tag.RECEIPTED_MESSAGE_ID: b"a\0", Tag.MESSAGE_STATE: b"\2"}, esm_class=0)
+    )
+    assert read == Receipt("a", DELIVERED, "DELIVERED", "", is_last=True)
+
+
+def test_a_notification_on_the_way_is_not_the_last_word() -> None:
+    read = read_receipt(a_receipt("id:1 stat:ENROUTE", esm_class=Esm.INTERMEDIATE))
+    assert read is not None
+    assert not read.is_last
+
+
+def test_a_receipt_in_sixteen_bits_is_read_too() -> None:
+    sm = Sm(NOBODY, NOBODY, APPENDIX_B.encode("utf-16-be"), DataCoding.UCS2, Esm.RECEIPT)
+    read = read_receipt(sm)
+    assert read is not None
+    assert read.id == "0123456789"
+
+
+@pytest.mark.parametrize("state", MessageState)
+def test_a_written_receipt_is_read_back(state: MessageState) -> None:
+    moment = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    text = write_receipt("9f3", state, submitted=moment, done=moment, error="017", text="stat: not this")
+    read = read_receipt(a_receipt(text))
+    assert read is not None
+    assert (read.id, read.state, read.error) == ("9f3", state, "017")
