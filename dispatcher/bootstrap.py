@@ -16,6 +16,7 @@ from dispatcher.callbacks.sign import standard_webhook, timestamped
 from dispatcher.domain.callback import Poster
 from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.domain.provider import Polls, ProviderFactory
+from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.celery_app import CLOCK, DELIVER, PROBE, QUEUES, SYSTEM, make_celery
 from dispatcher.lanes.connect import open_async_redis, open_redis
 from dispatcher.lanes.limits import Limits
@@ -28,6 +29,7 @@ from dispatcher.service.callbacks import ArrivalWording, Signature, Signer, Tell
 from dispatcher.service.context import Context, Way
 from dispatcher.service.database import Database
 from dispatcher.service.pg_time import INTERVAL, PostgresTime
+from dispatcher.service.watch import Watch
 from dispatcher.settings import ProviderSettings, Settings
 from dispatcher.store.engine import is_away, open_engine
 from dispatcher.store.migrate import newest, upgrade
@@ -80,6 +82,7 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
     publisher = Publisher(celery_app(settings), bell)
     ways = open_ways(settings)
     publisher.start()
+    watch = Watch([way.config for way in ways.values()], database, Breakers(redis), ring=publisher.wake)
     following = asyncio.create_task(_follow(time, known=await _sample(time)))
     ctx = Context(
         settings=settings,
@@ -90,7 +93,10 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
         limits=Limits(redis),
         pulse=Pulse(redis),
         ways=ways,
+        watch=watch,
+        conditions=watch.conditions,
     )
+    watch.start()
     await _read_routes(ctx)
     keeping_up = asyncio.create_task(_follow_routes(ctx))
     try:
@@ -98,6 +104,7 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
     finally:
         following.cancel()
         keeping_up.cancel()
+        await watch.close()
         await asyncio.to_thread(publisher.stop)
         for way in ways.values():
             await way.provider.close()

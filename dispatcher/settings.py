@@ -90,9 +90,10 @@ class ProviderSettings(BaseModel):
     """
     One way out, as written in DISPATCHER_PROVIDERS.
 
-    `tps` is in segments a second, `call_timeout` and `poll` in seconds. `doubt`
-    overrides DISPATCHER_DOUBT_RESENDS for this provider. `prices` are for a
-    segment, by country.
+    `tps` is in segments a second, and so is `sender_tps`, by sender ID or "*"
+    for each that is not named; `call_timeout` and `poll` are in seconds.
+    `doubt` overrides DISPATCHER_DOUBT_RESENDS for this provider. `prices` are
+    for a segment, by country.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -106,6 +107,7 @@ class ProviderSettings(BaseModel):
     dedupes: bool = False
     countries: frozenset[str] = frozenset()
     takes: Takes = Takes.LIVE
+    sender_tps: dict[str, Annotated[float, Field(gt=0)]] = {}
     doubt: dict[Tier, int] = {}
     prices: dict[Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")], Annotated[Decimal, Field(ge=0)]] = {}
     poll: float | None = Field(default=None, ge=1, le=3600)
@@ -122,6 +124,7 @@ class ProviderSettings(BaseModel):
             dedupes=self.dedupes,
             countries=self.countries,
             takes=self.takes,
+            sender_tps=self.sender_tps,
             prices=self.prices,
             poll=None if self.poll is None else timedelta(seconds=self.poll),
             receipt_url=None if public_url is None else f"{public_url}/receipts/{self.name}",

@@ -57,6 +57,10 @@ def test_providers_are_json_and_a_bad_field_is_named(environment: pytest.MonkeyP
     environment.setenv("DISPATCHER_PROVIDERS", json.dumps([{"name": "a", "plugin": "http", "tps": 0}]))
     with pytest.raises(Misconfigured, match=r"DISPATCHER_PROVIDERS\.0\.tps"):
         load_settings()
+    rates = {"name": "a", "plugin": "http", "sender_tps": {"SHOP": 0}}
+    environment.setenv("DISPATCHER_PROVIDERS", json.dumps([rates]))
+    with pytest.raises(Misconfigured, match=r"DISPATCHER_PROVIDERS\.0\.sender_tps\.SHOP"):
+        load_settings()
     environment.setenv("DISPATCHER_PROVIDERS", "[{")
     with pytest.raises(Misconfigured, match="DISPATCHER_PROVIDERS is not JSON"):
         load_settings()

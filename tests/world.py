@@ -28,6 +28,7 @@ from dispatcher.domain.provider import (
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import AcceptedBatch, Account, Caller, Submission
 from dispatcher.domain.tier import Tier
+from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.connect import open_async_redis
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.pulse import Pulse
@@ -38,6 +39,7 @@ from dispatcher.service.database import Database
 from dispatcher.service.deliver import Courier
 from dispatcher.service.submit import submit
 from dispatcher.service.sweep import Clock
+from dispatcher.service.watch import Watch
 from dispatcher.settings import Settings
 from dispatcher.store import delivery
 from dispatcher.store.engine import open_engine
@@ -140,12 +142,16 @@ class World:
         """Open the dispatcher with one account and one sender, run the story, close it."""
 
         async def with_an_account() -> T:
-            account = await accounts.create(self.ctx, "shop", credits=credits, country="KE")
-            self.sender_id = await accounts.add_sender(self.ctx, account, "SHOP")
-            self.caller = Caller(account, "test")
+            await self.settle(credits=credits)
             return await story()
 
         return self.tell(with_an_account)
+
+    async def settle(self, *, credits: int = 10_000) -> None:
+        """Make the account and its sender."""
+        account = await accounts.create(self.ctx, "shop", credits=credits, country="KE")
+        self.sender_id = await accounts.add_sender(self.ctx, account, "SHOP")
+        self.caller = Caller(account, "test")
 
     def tell(self, story: Callable[[], Awaitable[T]]) -> T:
         """Open the dispatcher as it is, run the story, close it."""
@@ -169,15 +175,20 @@ class World:
             )
             for name, provider in self.providers.items()
         }
+        database = Database(engine)
+        configs = [way.config for way in ways.values()]
+        watch = Watch(configs, database, Breakers(redis), ring=self.lanes.wake)
         self.ctx = Context(
             settings=self.settings,
-            database=Database(engine),
+            database=database,
             time=self.time,
             lanes=self.lanes,
             throttle=Throttle(redis),
             limits=Limits(redis),
             pulse=Pulse(redis),
             ways=ways,
+            watch=watch,
+            conditions=watch.conditions,
             rng=random.Random(1),
         )
         self.clock = Clock(self.ctx)
@@ -226,6 +237,7 @@ class World:
         courier = Courier(self.ctx)
         writing = asyncio.create_task(courier.recorder.run())
         yield courier
+        await courier.idle()
         courier.recorder.stop()
         await writing
 

@@ -13,7 +13,7 @@ from workers.process import Parts, opener
 from workers.schedule import beat_schedule
 from workers.tasks import add_tasks
 
-_STOP = 30.0
+_STOP = 150.0  # twice the longest call_timeout that can be set, and the time to write outcomes
 
 settings = load_settings()
 app = celery_app(settings)

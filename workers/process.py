@@ -37,6 +37,7 @@ def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitSta
         name = "+".join(sorted(queues))
         ctx = await stack.enter_async_context(open_context(settings, name=f"worker {name}"))
         await require_migrated(ctx)
+        await ctx.watch.look()  # nothing goes to a provider that is paused
         courier, clock = Courier(ctx), Clock(ctx)
         writing = asyncio.create_task(courier.recorder.run())
         writing.add_done_callback(_crash)
@@ -70,7 +71,8 @@ async def _run_beside(stack: AsyncExitStack, ctx: Context, clock: Clock, setting
 
 
 async def _flush(courier: Courier, writing: "asyncio.Task[None]") -> None:
-    """Write what is out; after so long the rest is in doubt, as after a kill."""
+    """Let calls end, and write what came of them; after so long the rest is in doubt, as after a kill."""
+    await courier.idle()
     courier.recorder.stop()
     with suppress(TimeoutError):
         await asyncio.wait_for(writing, _FLUSH.total_seconds())

@@ -30,6 +30,7 @@ _COMMANDS = {
     "receipt": "receipts",
     "audience": "audiences",
     "operator": "operators",
+    "provider": "providers",
     "doctor": "doctor",
     "migrate": "processes",
     "api": "processes",

@@ -1,6 +1,7 @@
 """How a provider is at the moment: what its calls tell, and what an operator has ordered."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -8,6 +9,7 @@ class Breaker(StrEnum):
     """What a provider's calls of the last moments say of it."""
 
     CLOSED = "closed"  # it works
+    SLOW = "slow"  # it works, but slowly: who has another way takes that
     HALF_OPEN = "half-open"  # it failed, and gets a trickle to show that it works again
     OPEN = "open"  # it fails: nothing goes there
 
@@ -23,10 +25,27 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One provider's, as far as this process knows."""
+    """One provider's, as far as this process knows. `until` is when an open breaker is half-open."""
 
     breaker: Breaker = Breaker.CLOSED
     order: Order = Order.NONE
+    until: datetime | None = None
+
+    @property
+    def is_barred(self) -> bool:
+        """Whether nothing may go there now."""
+        if self.order is Order.NONE:
+            return self.breaker is Breaker.OPEN
+        return self.order is not Order.PINNED
+
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether only a trickle may go there now."""
+        return self.breaker is Breaker.HALF_OPEN and self.order is Order.NONE
+
+    def __str__(self) -> str:
+        """Tell it in a word: the order, or what the breaker says."""
+        return (self.breaker if self.order is Order.NONE else self.order).value
 
 
 WELL = Condition()

@@ -145,11 +145,12 @@ class ProviderConfig:
 
     `tps` counts segments a second. `dedupes` says that the provider sends a
     reference only once however often it gets it. `call_timeout` bounds one
-    whole call. `countries` empty means all. `prices` are for a segment, by
-    country, "*" standing for all that are not named; in a currency of the
-    operator's. `poll` is how long after it took a message the provider is
-    asked for its receipt, None never. `receipt_url` is where it can call us,
-    None where nobody has said.
+    whole call. `countries` empty means all. `sender_tps` is the rate of a
+    sender ID, "*" that of each one it does not name; empty means no such rate.
+    `prices` are for a segment, by country, "*" standing for all that are not
+    named; in a currency of the operator's. `poll` is how long after it took a
+    message the provider is asked for its receipt, None never. `receipt_url` is
+    where it can call us, None where nobody has said.
     """
 
     name: str
@@ -161,6 +162,7 @@ class ProviderConfig:
     dedupes: bool = False
     countries: frozenset[str] = field(default_factory=frozenset)
     takes: Takes = Takes.LIVE
+    sender_tps: Mapping[str, float] = field(default_factory=dict)
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     poll: timedelta | None = None
     receipt_url: str | None = None

@@ -15,7 +15,7 @@ from dispatcher.domain.status import Status
 Refusal = tuple[Status, str]
 """What a message ends as that may not be sent, and why."""
 
-_AFTER = {Breaker.CLOSED: 0, Breaker.HALF_OPEN: 1, Breaker.OPEN: 2}
+_AFTER = {Breaker.CLOSED: 0, Breaker.SLOW: 1, Breaker.HALF_OPEN: 2, Breaker.OPEN: 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def arranged(groups: tuple[Group, ...], conditions: Mapping[str, Condition]) -> 
 
     Drained ones are left out, pinned ones come first and paused ones last.
     The others go by their breakers, unless none of them is closed: where all
-    fail there is nothing to change to.
+    fail or are slow there is nothing to change to.
     """
     ranks = _ranks([name for group in groups for name in group], conditions)
     parts: dict[tuple[int, int], dict[str, float]] = {}

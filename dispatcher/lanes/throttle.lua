@@ -1,28 +1,49 @@
 -- GCRA for a chunk of messages against nested buckets, in one round trip.
--- KEYS  the theoretical arrival time of each bucket, in microseconds
--- ARGV  horizon in microseconds; then for each bucket its rate per second and its tolerance in
---       microseconds; then the cost of each message
+-- KEYS  the theoretical arrival time of each bucket, in microseconds: first the provider's, then those of
+--       each sender ID that has a rate of its own, as many for each
+-- ARGV  horizon in microseconds; how many buckets a group has (the provider's are group 0); then for each
+--       bucket its rate per second and its tolerance in microseconds; then for each message its cost and
+--       the group of its sender, 0 for none
 -- Gives for each message how many microseconds until its token is there; negative - 1 means that none
--- was taken because that is beyond the horizon.
+-- was taken because that is beyond the horizon. Who is kept back by one group takes nothing of the other.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local horizon = tonumber(ARGV[1])
+local horizon, size = tonumber(ARGV[1]), tonumber(ARGV[2])
 local taken, planned, rate, tolerance = {}, {}, {}, {}
 for b = 1, #KEYS do
   taken[b] = math.max(tonumber(redis.call('GET', KEYS[b]) or 0), now)
   planned[b] = taken[b]
-  rate[b] = tonumber(ARGV[2 * b])
-  tolerance[b] = tonumber(ARGV[2 * b + 1])
+  rate[b] = tonumber(ARGV[2 * b + 1])
+  tolerance[b] = tonumber(ARGV[2 * b + 2])
 end
-local waits = {}
-for i = 2 * #KEYS + 2, #ARGV do
+
+local function wait_in(group)
   local wait = 0
-  for b = 1, #KEYS do
+  for b = group * size + 1, (group + 1) * size do
     wait = math.max(wait, planned[b] - tolerance[b] - now)
   end
-  for b = 1, #KEYS do
-    planned[b] = planned[b] + tonumber(ARGV[i]) * 1000000 / rate[b]
-    if wait <= horizon then taken[b] = planned[b] end
+  return wait
+end
+
+local function plan(group, cost, takes)
+  for b = group * size + 1, (group + 1) * size do
+    planned[b] = planned[b] + cost * 1000000 / rate[b]
+    if takes then taken[b] = planned[b] end
+  end
+end
+
+local waits = {}
+for i = 2 * #KEYS + 3, #ARGV, 2 do
+  local cost, group = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+  local wait = wait_in(0)
+  if group == 0 then
+    plan(0, cost, wait <= horizon)
+  else
+    local own = wait_in(group)
+    local takes = math.max(wait, own) <= horizon
+    if takes or wait >= own then plan(0, cost, takes) end
+    if takes or own > wait then plan(group, cost, takes) end
+    wait = math.max(wait, own)
   end
   waits[#waits + 1] = wait <= horizon and math.floor(wait) or -math.floor(wait) - 1
 end

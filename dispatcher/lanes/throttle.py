@@ -2,11 +2,13 @@
 How fast a provider may be used, over all processes: GCRA in Redis, counted in segments.
 
 Lower tiers draw from smaller buckets nested in the provider's own, so a part
-of the rate is always left to critical. A weakness of GCRA here: a message of
-several segments is let through on an empty bucket and paid for afterwards.
+of the rate is always left to critical. A sender ID that has a rate of its own
+there has such buckets too, and its messages need a token of both. A
+weakness of GCRA here: a message of several segments is let through on an
+empty bucket and paid for afterwards.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
@@ -20,16 +22,42 @@ from dispatcher.domain.tier import PACE, Tier
 log = structlog.get_logger()
 
 HORIZON = timedelta(milliseconds=250)
+ANY_SENDER = "*"
+_MICROSECOND = timedelta(microseconds=1)
 _TOLERANCE_US = 20_000
 _WITHOUT_REDIS = timedelta(seconds=1)
 _SCRIPT = files("dispatcher.lanes").joinpath("throttle.lua").read_text(encoding="utf-8")
 
-# Who draws from which bucket: a tier from its own and from all that it is nested in.
-_BUCKETS = {
-    Tier.CRITICAL: (Tier.CRITICAL,),
-    Tier.STANDARD: (Tier.CRITICAL, Tier.STANDARD),
-    Tier.BULK: (Tier.CRITICAL, Tier.STANDARD, Tier.BULK),
-}
+
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    """One of those that a tier draws from: its part of the rate, and microseconds that it may run ahead."""
+
+    name: str
+    share: float
+    tolerance: float
+
+
+def _buckets(tier: Tier) -> Sequence[_Bucket]:
+    """
+    Give the tier's own bucket, and those that it shares with lower tiers.
+
+    In the shared ones it passes what lower tiers have reserved ahead of time;
+    in its own it does not, so that nobody goes out faster than at the rate.
+    """
+    tiers = list(Tier)
+    place = tiers.index(tier)
+    ahead = _TOLERANCE_US + (HORIZON / _MICROSECOND) * (len(tiers) - 1 - place)
+    shared = [_Bucket(above.value, PACE[above].share, ahead) for above in tiers[: place + 1]]
+    if tier is tiers[-1]:
+        return shared
+    return [*shared, _Bucket(f"{tier.value}:own", PACE[tier].share, _TOLERANCE_US)]
+
+
+_BUCKETS = {tier: _buckets(tier) for tier in Tier}
+
+Wanted = tuple[int, str | None]
+"""What a message costs, in segments, and its sender ID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +74,46 @@ class Throttle:
     def __init__(self, redis: "Redis") -> None:
         self._script = redis.register_script(_SCRIPT)
 
-    async def take(self, provider: str, tier: Tier, *, tps: float, costs: Sequence[int]) -> list[Token]:
+    async def take(
+        self,
+        provider: str,
+        tier: Tier,
+        *,
+        tps: float,
+        wanted: Sequence[Wanted],
+        sender_tps: Mapping[str, float],
+    ) -> list[Token]:
         """
         Take a token for each message in order, as far as they are there within HORIZON.
 
-        `tps` and `costs` are in segments. Without Redis nothing is taken and
-        all are told to come back in a second.
+        `sender_tps` is the rate of each sender ID, and of each other one under
+        ANY_SENDER; rates are in segments a second. Without Redis nothing is
+        taken and all are told to come back in a second.
         """
-        keys = [f"sms:throttle:{provider}:{bucket.value}" for bucket in _BUCKETS[tier]]
-        arguments: list[float] = [HORIZON / timedelta(microseconds=1)]
-        for bucket in _BUCKETS[tier]:
-            arguments += [tps * PACE[bucket].share, _tolerance(tier)]
+        limited = _limited((sender for _, sender in wanted), sender_tps) if sender_tps else {}
+        group = {sender: number for number, sender in enumerate(limited, 1)}
+        names = [provider, *(f"{provider}:{sender}" for sender in limited)]
+        buckets = _BUCKETS[tier]
+        keys = [f"sms:throttle:{name}:{bucket.name}" for name in names for bucket in buckets]
+        arguments: list[float] = [HORIZON / _MICROSECOND, len(buckets)]
+        for rate in (tps, *limited.values()):
+            for bucket in buckets:
+                arguments += (rate * bucket.share, bucket.tolerance)
+        for cost, sender in wanted:
+            arguments += (cost, group.get(sender, 0) if sender else 0)
         try:
-            waits = await self._script(keys=keys, args=[*arguments, *costs])
+            waits = await self._script(keys=keys, args=arguments)
         except (RedisError, OSError) as error:
             log.warning("throttle_not_reached", provider=provider, error=str(error))
-            return [Token(_WITHOUT_REDIS, taken=False) for _ in costs]
+            return [Token(_WITHOUT_REDIS, taken=False) for _ in wanted]
         return [_token(wait) for wait in waits]
 
 
-def _tolerance(tier: Tier) -> float:
-    """Let a higher tier pass what lower ones have reserved ahead of time in a shared bucket."""
-    below = len(Tier) - 1 - list(Tier).index(tier)
-    return _TOLERANCE_US + (HORIZON / timedelta(microseconds=1)) * below
+def _limited(senders: Iterable[str | None], sender_tps: Mapping[str, float]) -> dict[str, float]:
+    """Tell the rates of those of these senders that have one, each once and in order."""
+    any_other = sender_tps.get(ANY_SENDER)
+    rates = {sender: sender_tps.get(sender, any_other) for sender in senders if sender is not None}
+    return {sender: rate for sender, rate in rates.items() if rate is not None}
 
 
 def _token(wait: int) -> Token:

@@ -1,4 +1,4 @@
-"""What a lane entry is while its messages are under way: one ticket for each, and who is still out."""
+"""What a lane entry is until its messages are claimed: one ticket for each, and who is still out."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ class Ticket:
     chunk: Chunk = field(repr=False)
 
     def end(self, failure: Exception | None = None) -> None:
-        """End: its outcome is the recorder's, or it waits elsewhere."""
+        """End: it is claimed, or waits elsewhere."""
         self.chunk.end(failure)
 
     def left(self) -> None:

@@ -1,6 +1,7 @@
 """From a lane to a provider: read, route, throttle, claim, send, record."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,15 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.message import Due
 from dispatcher.domain.msisdn import Msisdn
-from dispatcher.domain.route import Plan, order, refusal
+from dispatcher.domain.route import Plan, order
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Phase
-from dispatcher.service import hours, routes
+from dispatcher.service import admit, hours, routes
+from dispatcher.service.admit import Routed
 from dispatcher.service.call import Calls
 from dispatcher.service.chunk import Chunk
 from dispatcher.service.context import Context
-from dispatcher.service.line import Line, hold
+from dispatcher.service.line import Line
 from dispatcher.service.recorder import Recorder
 from dispatcher.service.slots import Slots, Strain
 from dispatcher.store import delivery, ledger
@@ -28,9 +30,6 @@ log = structlog.get_logger()
 
 _SLOT_WAIT = {Tier.CRITICAL: 1.0, Tier.STANDARD: 3.0, Tier.BULK: 3.0}
 _AT_ONCE = timedelta(milliseconds=1)
-
-Routed = tuple[Due, tuple[str, ...]]
-"""A message and its providers in order."""
 
 
 class Courier:
@@ -47,7 +46,10 @@ class Courier:
         self._closed = False
         self.recorder = Recorder(ctx)
         self.strain = Strain()
-        self.slots = {name: Slots(way.config, self.strain) for name, way in ctx.ways.items()}
+        self.slots = {
+            name: Slots(way.config, self.strain, a_call=way.provider.max_batch)
+            for name, way in ctx.ways.items()
+        }
         calls = Calls(ctx, self.slots, self.recorder)
         self._lines = {
             name: Line(ctx, name, slots, may_claim=self._may_claim, send=calls.send)
@@ -55,7 +57,12 @@ class Courier:
         }
 
     async def deliver(self, message_ids: Sequence[int]) -> None:
-        """Take these messages from their lane to their providers; what cannot go now is left to the clock."""
+        """
+        Take these messages from their lane to their providers; what cannot go now is left to the clock.
+
+        Ends when all that may go is claimed: how long a provider takes to
+        answer is no matter of the lane.
+        """
         try:
             await self._deliver(message_ids)
         except Unavailable as error:
@@ -64,6 +71,11 @@ class Courier:
     def close(self) -> None:
         """Claim nothing more; chunks under way end soon and give back what they did not claim."""
         self._closed = True
+
+    async def idle(self) -> None:
+        """Wait until no call is out; what came of them is the recorder's."""
+        for line in self._lines.values():
+            await line.idle()
 
     def _may_claim(self) -> bool:
         return not self._closed and not self.recorder.is_behind
@@ -82,37 +94,60 @@ class Courier:
         if closed.waits:
             await hours.wait(ctx, closed.waits)
         chunk = Chunk()
-        held: list[tuple[int, datetime]] = []
-        for provider in {providers[0] for _, providers in routed}:
-            held += await self._line_up(provider, [r for r in routed if r[1][0] == provider], chunk)
+        held, barred = await self._line_up_all(routed, chunk)
         if held:
-            await hold(ctx, held)
+            await admit.hold(ctx, held)
+        if barred:
+            await admit.wait(ctx, barred)
         await chunk.over()
         if chunk.unclaimed and self._closed:
             await ctx.database.single(lambda c: delivery.unclaim(c, chunk.unclaimed))
 
+    async def _line_up_all(
+        self, routed: Sequence[Routed], chunk: Chunk
+    ) -> tuple[list[tuple[int, datetime]], list[Routed]]:
+        """Line all up that have a way; give those without a token soon, and those without a way."""
+        ways, barred = admit.part(self._ctx, routed)
+        held: list[tuple[int, datetime]] = []
+        while ways:
+            by_first: defaultdict[str, list[Routed]] = defaultdict(list)
+            for one in ways:
+                by_first[one[1][0]].append(one)
+            ways = []
+            for provider, some in by_first.items():
+                late = await self._line_up(provider, some, chunk)
+                if admit.condition(self._ctx, provider).is_on_trial:
+                    ways += [(due, providers[1:]) for (due, providers), _ in late if len(providers) > 1]
+                    barred += [one for one, _ in late if len(one[1]) == 1]
+                else:
+                    held += [(due.id, at) for (due, _), at in late]
+        return held, barred
+
     async def _line_up(
         self, provider: str, routed: Sequence[Routed], chunk: Chunk
-    ) -> list[tuple[int, datetime]]:
-        """Take tokens for all of them at once: each stands in line when its token is there; give the rest."""
+    ) -> list[tuple[Routed, datetime]]:
+        """
+        Take tokens for all of them at once: each stands in line when its token is there.
+
+        Gives the rest, each with when its token might be.
+        """
         tier = routed[0][0].tier
-        tps = self._ctx.ways[provider].config.tps
-        costs = [due.segments for due, _ in routed]
-        tokens = await self._ctx.throttle.take(provider, tier, tps=tps, costs=costs)
+        tokens = await admit.tokens(self._ctx, provider, [due for due, _ in routed])
         loop, line, now = asyncio.get_running_loop(), self._lines[provider], self._ctx.now()
         patience = loop.time() + _SLOT_WAIT[tier]
-        held: list[tuple[int, datetime]] = []
-        for (due, providers), token in zip(routed, tokens, strict=True):
+        late: list[tuple[Routed, datetime]] = []
+        for one, token in zip(routed, tokens, strict=True):
             if not token.taken:
-                held.append((due.id, now + token.wait))
+                late.append((one, now + token.wait))
                 continue
+            due, providers = one
             wait = token.wait.total_seconds()
             ticket = chunk.ticket(due, providers, until=patience + wait)
             if token.wait < _AT_ONCE:
                 line.put(ticket)
             else:
                 loop.call_later(wait, line.put, ticket)
-        return held
+        return late
 
 
 def _triage(ctx: Context, due: Sequence[Due]) -> tuple[list[Routed], list[tuple[int, Status, str]]]:
@@ -130,11 +165,13 @@ def _triage(ctx: Context, due: Sequence[Due]) -> tuple[list[Routed], list[tuple[
             dropped.append((message.id, Status.INVALID_SENDER, f"sender {message.sender} was disabled"))
         else:
             plan = _plan(ctx, message)
-            if (barred := refusal(plan, ctx.conditions)) is not None:
-                dropped.append((message.id, *barred))
+            if plan.refusal is not None:
+                dropped.append((message.id, *plan.refusal))
             else:
                 shown = message if plan.sender == message.sender else replace(message, sender=plan.sender)
-                routed.append((shown, order(plan, message.public_id, ctx.conditions)))
+                # All drained: what was accepted waits, for a drain may end.
+                providers = order(plan, message.public_id, ctx.conditions) or plan.names
+                routed.append((shown, providers))
     return routed, dropped
 
 

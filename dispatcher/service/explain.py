@@ -95,6 +95,12 @@ def _for_hours(detail: Detail, now: datetime) -> str:
 def _held(detail: Detail, now: datetime) -> str:
     if now < detail.not_before:
         return f"It waits for its new time, {_time(detail.not_before)} ({_until(detail.wake_at, now)})."
+    if detail.waits_for is not None:
+        looks, ends = _until(detail.wake_at, now), _until(detail.not_after, now)
+        return (
+            f"No provider of its route takes messages: {detail.waits_for}. It goes on when one does,"
+            f" and looks again {looks}; its window ends {ends}."
+        )
     if detail.attempt == 0:
         return f"It waits for a token or a free connection of its provider ({_until(detail.wake_at, now)})."
     cause = f"try {detail.attempt} through {detail.provider} ended with: {detail.reason}."

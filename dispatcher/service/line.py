@@ -15,6 +15,7 @@ import structlog
 
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.tier import Tier
+from dispatcher.service.admit import condition, hold
 from dispatcher.service.call import Claims
 from dispatcher.service.chunk import Ticket
 from dispatcher.service.context import Context
@@ -31,11 +32,16 @@ _LOOK = 0.1
 _NO_SLOT = 1.0
 
 Send = Callable[[str, Claims, datetime], Awaitable[None]]
-"""Makes one call with these messages, within their lease; what came of it is on its way to the recorder."""
+"""Makes one call with these messages, within their lease, and gives its slot back when it has ended."""
 
 
 class Line:
-    """One for each provider in each process. `may_claim` is asked before each claim."""
+    """
+    One for each provider in each process. `may_claim` is asked before each claim.
+
+    A message's ticket ends with its claim: a provider that hangs holds its
+    slots, and not the lane entries that its messages came with.
+    """
 
     def __init__(
         self, ctx: Context, name: str, slots: Slots, *, may_claim: Callable[[], bool], send: Send
@@ -50,6 +56,7 @@ class Line:
         self._next_look: asyncio.TimerHandle | None = None
         self._next_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
+        slots.on_free = self._look_soon
 
     def put(self, ticket: Ticket) -> None:
         """Let a message stand in line."""
@@ -58,6 +65,11 @@ class Line:
             self._look()
         else:
             self._look_soon()
+
+    async def idle(self) -> None:
+        """Wait until no call is out and none is about to be."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     def _look_soon(self) -> None:
         """Look when a slot is free and a few more have come; else now and then, for who waits in vain."""
@@ -89,10 +101,18 @@ class Line:
         self._look_soon()
 
     def _turn_away(self) -> None:
-        """Send back those whom no slot came free for: to wait where an operator sees them wait."""
+        """
+        Send back those whom no slot came free for: to wait where an operator sees them wait.
+
+        All of them, if the provider hangs or is barred since they came: what
+        has another way takes that when it is read again.
+        """
+        if not self._waiting:
+            return
+        nobody = condition(self._ctx, self._name).is_barred or self._slots.is_stuck
         now = asyncio.get_running_loop().time()
         late: list[Ticket] = []
-        while self._waiting and self._waiting[0].until <= now:
+        while self._waiting and (nobody or self._waiting[0].until <= now):
             late.append(self._waiting.popleft())
         if late:
             self._run(self._hold(late))
@@ -113,7 +133,7 @@ class Line:
         claimed = await self._claim(tickets, lease_end)
         groups = list(_groups(claimed, self._a_call))
         for _ in range(calls - len(groups)):
-            self._free()
+            self._slots.release()
         for group in groups:
             self._run(self._call(group, lease_end))
 
@@ -140,6 +160,7 @@ class Line:
             )  # two chunks may name it: the claim is one's
             if attempt is not None:
                 claimed.append((ticket, attempt))
+                ticket.end()
             elif failure is not None:
                 ticket.end(failure)
             else:
@@ -147,31 +168,15 @@ class Line:
         return claimed
 
     async def _call(self, group: Claims, lease_end: datetime) -> None:
-        failure: Exception | None = None
         try:
             await self._send(self._name, group, lease_end)
-        except Exception as error:  # ours: a provider's failures are outcomes
-            failure = error
-        finally:
-            self._free()
-            for ticket, _ in group:
-                ticket.end(failure)
-
-    def _free(self) -> None:
-        self._slots.release()
-        self._look_soon()
+        except Exception:  # ours: a provider's failures are outcomes. Rescue finds the messages, in doubt
+            log.exception("call_crashed", provider=self._name, message_ids=[t.due.id for t, _ in group])
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def hold(ctx: Context, until: Sequence[tuple[int, datetime]]) -> None:
-    """Let messages that are not claimed wait until then, out of their lane. Raises Unavailable."""
-    earliest = await ctx.database.single(lambda c: delivery.hold(c, until))
-    if earliest is not None:
-        ctx.lanes.wake(earliest)
 
 
 def lease(ctx: Context, tier: Tier) -> timedelta:

@@ -10,6 +10,8 @@ wait here for their turn; then fewer are let out, not more.
 import asyncio
 import math
 import time
+from collections import deque
+from collections.abc import Callable
 
 from dispatcher.domain.provider import ProviderConfig
 
@@ -17,6 +19,7 @@ _MARGIN = 1.25
 _LEAST = 2
 _SMOOTHING = 0.05
 _FIRST_LATENCY = 0.05
+_STUCK, _STUCK_LATENCIES = 1.0, 4
 
 _LOOK = 0.02
 _LATE = 0.005
@@ -49,19 +52,27 @@ class Strain:
 
 
 class Slots:
-    """Bounds the calls that are out; the bound follows rate × latency."""
+    """
+    Bounds the calls that are out, each with `a_call` messages at most; the bound follows rate × latency.
 
-    def __init__(self, config: ProviderConfig, strain: Strain) -> None:
-        self._tps = config.tps
+    Who waits for a slot gets one before whoever looks for free ones; that one
+    is told by `on_free`.
+    """
+
+    def __init__(self, config: ProviderConfig, strain: Strain, *, a_call: int = 1) -> None:
+        self._rate = config.tps / a_call
         self._strain = strain
         self._most = config.max_connections
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._moved = time.monotonic()
+        self.on_free: Callable[[], None] = lambda: None
         self.latency = _FIRST_LATENCY
         self.out = 0
 
     @property
     def limit(self) -> int:
         """How many calls may be out now."""
-        wanted = min(self._most, self._tps * self.latency * _MARGIN)
+        wanted = min(self._most, self._rate * self.latency * _MARGIN)
         return max(_LEAST, math.ceil(wanted * self._strain.share))
 
     @property
@@ -69,13 +80,40 @@ class Slots:
         """How many more calls may go out now."""
         return max(0, self.limit - self.out)
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether all slots are out, and for long none of their calls has ended: the provider hangs."""
+        if self.free:
+            return False
+        return time.monotonic() - self._moved > max(_STUCK, _STUCK_LATENCIES * self.latency)
+
     def take(self, calls: int) -> None:
         """Take so many slots, at most as many as are free."""
         self.out += calls
+        self._moved = time.monotonic()
+
+    async def wait(self, seconds: float) -> bool:
+        """Take a slot, and wait for it so long at most; tell whether there was one."""
+        if self.free and not self._waiting:
+            self.take(1)
+            return True
+        if self.is_stuck:
+            return False
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        done, _ = await asyncio.wait([waiting], timeout=seconds)
+        if not done:
+            self._waiting.remove(waiting)
+        return bool(done)
 
     def release(self) -> None:
         """Give one back."""
         self.out -= 1
+        self._moved = time.monotonic()
+        if self._waiting and self.free:
+            self.take(1)
+            self._waiting.popleft().set_result(None)
+        self.on_free()
 
     def note(self, seconds: float) -> None:
         """Take note how long a call took, so that the bound follows."""

@@ -58,7 +58,8 @@ _DROP = move(
 )
 
 _HOLD = text(f"""
-UPDATE messages m SET place = 'held', wake_at = least(p.wake_at, m.not_after), closes_at = NULL
+UPDATE messages m SET place = 'held', wake_at = least(p.wake_at, m.not_after), closes_at = NULL,
+    waits_for = CAST(:waits_for AS text)
 FROM (
     SELECT m.id, h.wake_at
     FROM unnest(CAST(:ids AS bigint[]), CAST(:wakes AS timestamptz[])) AS h(id, wake_at)
@@ -199,9 +200,16 @@ async def drop(
     return [Recorded(row.id, Status(row.status), row.charged) for row in rows]
 
 
-async def hold(connection: AsyncConnection, until: Sequence[tuple[int, datetime]]) -> datetime | None:
-    """Send messages without a token back to wait; no try is counted. Give the earliest time."""
-    rows = await connection.execute(_HOLD, {"ids": [u[0] for u in until], "wakes": [u[1] for u in until]})
+async def hold(
+    connection: AsyncConnection, until: Sequence[tuple[int, datetime]], *, waits_for: str | None = None
+) -> datetime | None:
+    """
+    Send messages that cannot go now back to wait; no try is counted. Give the earliest time.
+
+    `waits_for` is what they wait for beside their time: None is a token or a slot.
+    """
+    values = {"ids": [u[0] for u in until], "wakes": [u[1] for u in until], "waits_for": waits_for}
+    rows = await connection.execute(_HOLD, values)
     return min((row.wake_at for row in rows), default=None)
 
 

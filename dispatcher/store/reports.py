@@ -47,6 +47,7 @@ class Detail:
     country: str = ""
     sender: str | None = None
     is_test: bool = False
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ async def detail(
         country=row.country,
         sender=row.sender,
         is_test=row.is_test,
+        waits_for=row.waits_for,
     )
 
 

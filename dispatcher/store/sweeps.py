@@ -63,13 +63,26 @@ released AS (
         wake_at = CASE WHEN p.straight THEN CAST(:now AS timestamptz) + p.requeue END,
         seq = m.seq + CASE WHEN p.was = 10 THEN 1 ELSE 0 END,
         moved_at = CASE WHEN p.was = 10 THEN greatest(m.moved_at, :now) ELSE m.moved_at END,
-        reason = CASE WHEN p.was = 10 THEN 'due' ELSE m.reason END
+        reason = CASE WHEN p.was = 10 THEN 'due' ELSE m.reason END,
+        waits_for = NULL
     FROM picked p WHERE m.id = p.id
     RETURNING {RETURNED}, p.was
 ),
 moved AS (SELECT * FROM released WHERE was = 10),
 {EVENTS}
 SELECT id, status, tier, place, 0 AS charged FROM released ORDER BY id
+""")
+
+# What is held until a provider takes messages again; an edit may have put it off meanwhile.
+_CALL = text("""
+UPDATE messages m SET wake_at = least(:now, m.not_after), waits_for = NULL
+FROM (
+    SELECT id FROM messages
+    WHERE place = 'held' AND waits_for IS NOT NULL AND not_before <= :now
+    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+) p
+WHERE m.id = p.id
+RETURNING m.id
 """)
 
 _DEPTH = text("SELECT count(*) FROM messages WHERE place = 'lane' AND tier = :tier")
@@ -170,6 +183,11 @@ async def release(
         "depths": [depths[tier] for tier in Tier],
     }
     return [_swept(row) for row in await connection.execute(_RELEASE, parameters)]
+
+
+async def call(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
+    """Let what waits for a provider be due now; those it still cannot go to will be held again."""
+    return len((await connection.execute(_CALL, {"now": now, "limit": limit})).all())
 
 
 async def depth(connection: AsyncConnection, tier: Tier) -> int:

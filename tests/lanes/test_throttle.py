@@ -33,7 +33,8 @@ def _run(maker: Callable[[], Redis], story: Callable[[Ask], Awaitable[None]]) ->
         async def ask(
             count: int, tier: Tier = Tier.CRITICAL, *, tps: float = 100, cost: int = 1
         ) -> list[Token]:
-            return await throttle.take("p", tier, tps=tps, costs=[cost] * count)
+            wanted = [(cost, None)] * count
+            return await throttle.take("p", tier, tps=tps, wanted=wanted, sender_tps={})
 
         await story(ask)
         await redis.aclose()
@@ -94,8 +95,8 @@ def test_providers_do_not_share_their_tokens(redis_url: str) -> None:
     async def story() -> None:
         redis = open_async_redis(redis_url)
         throttle = Throttle(redis)
-        await throttle.take("slow", Tier.BULK, tps=1, costs=[1] * 100)
-        tokens = await throttle.take("fast", Tier.BULK, tps=1000, costs=[1])
+        await throttle.take("slow", Tier.BULK, tps=1, wanted=[(1, None)] * 100, sender_tps={})
+        tokens = await throttle.take("fast", Tier.BULK, tps=1000, wanted=[(1, None)], sender_tps={})
         assert tokens == [Token(timedelta(), taken=True)]
         await redis.aclose()
 
@@ -105,8 +106,69 @@ def test_providers_do_not_share_their_tokens(redis_url: str) -> None:
 def test_without_redis_everything_comes_back_in_a_second() -> None:
     async def story() -> None:
         redis = open_async_redis("redis://127.0.0.1:1/0")
-        tokens = await Throttle(redis).take("p", Tier.BULK, tps=10, costs=[1, 1])
+        wanted = [(1, None), (1, None)]
+        tokens = await Throttle(redis).take("p", Tier.BULK, tps=10, wanted=wanted, sender_tps={})
         assert tokens == [Token(timedelta(seconds=1), taken=False)] * 2
         await redis.aclose()
 
     asyncio.run(story())
+
+
+def _taken_by(tokens: list[Token], wanted: list[tuple[int, str | None]], sender: str | None) -> int:
+    return sum(t.taken for t, (_, name) in zip(tokens, wanted, strict=True) if name == sender)
+
+
+def test_a_sender_has_its_own_rate_and_does_not_stand_before_others(
+    redis_maker: Callable[[], Redis],
+) -> None:
+    async def main() -> None:
+        redis = redis_maker()
+        rates = {"SLOW": 4.0, "*": 40.0}
+        wanted: list[tuple[int, str | None]] = [(1, "SLOW")] * 50 + [(1, "SHOP")] * 9 + [(1, None)] * 20
+        tokens = await Throttle(redis).take("p", Tier.BULK, tps=200, wanted=wanted, sender_tps=rates)
+        # Bulk may use 0.8 of each rate for 250 ms and the first: 3.2 and 32 a second.
+        assert _taken_by(tokens, wanted, "SLOW") == 1
+        assert _taken_by(tokens, wanted, "SHOP") == 9
+        assert _taken_by(tokens, wanted, None) == 20
+        # The 49 that are late took nothing of the provider's rate: 30 tokens at 160 a second.
+        assert tokens[-1].wait == pytest.approx(
+            timedelta(seconds=29 / 160 - 0.02), abs=timedelta(milliseconds=1)
+        )
+        assert tokens[49].wait == pytest.approx(
+            timedelta(seconds=49 / 3.2 - 0.02), abs=timedelta(milliseconds=1)
+        )
+        await redis.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_sender_s_rate_is_shared_by_all_and_keeps_a_part_for_critical(
+    redis_maker: Callable[[], Redis],
+) -> None:
+    async def main() -> None:
+        one, other = redis_maker(), redis_maker()
+        wanted: list[tuple[int, str | None]] = [(1, "SHOP")] * 30
+        await Throttle(one).take("p", Tier.BULK, tps=1000, wanted=wanted, sender_tps={"SHOP": 10})
+        bulk = await Throttle(other).take("p", Tier.BULK, tps=1000, wanted=wanted, sender_tps={"SHOP": 10})
+        assert sum(token.taken for token in bulk) == 0
+        critical = await Throttle(other).take(
+            "p", Tier.CRITICAL, tps=1000, wanted=wanted[:1], sender_tps={"SHOP": 10}
+        )
+        assert critical == [Token(timedelta(), taken=True)]
+        elsewhere = await Throttle(other).take(
+            "q", Tier.BULK, tps=1000, wanted=wanted[:1], sender_tps={"SHOP": 10}
+        )
+        assert elsewhere == [Token(timedelta(), taken=True)]
+        await one.aclose()
+        await other.aclose()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("tier", Tier)
+def test_no_tier_alone_goes_faster_than_the_rate(redis_maker: Callable[[], Redis], tier: Tier) -> None:
+    async def story(ask: Ask) -> None:
+        tokens = await ask(200, tier, tps=100)
+        assert _taken(tokens) <= 28  # 250 ms and the tolerance of 20, and the first
+
+    _run(redis_maker, story)

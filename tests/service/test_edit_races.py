@@ -156,6 +156,7 @@ def test_of_two_readings_in_one_claim_only_the_fresh_one_goes_out(world: World) 
         for due in (stale, fresh):
             line.put(chunk.ticket(due, ("sim",), until=asyncio.get_running_loop().time() + 5))
         await chunk.over()
+        await line.idle()
         assert sent == ["Bye"]
         assert chunk.unclaimed == [message]
 

@@ -77,6 +77,11 @@ def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -
         ),
         (THROTTLED, "It waits for a token or a free connection of its provider (in 3.0 s)."),
         (
+            replace(RETRYING, waits_for="sandbox is paused, backup is open"),
+            "No provider of its route takes messages: sandbox is paused, backup is open. It goes on when one"
+            " does, and looks again in 3.0 s; its window ends in 1 h.",
+        ),
+        (
             RETRYING,
             "It waits for try 3, at 2026-03-01 12:00:03.000 UTC (in 3.0 s);"
             " try 2 through sandbox ended with: time-out.",

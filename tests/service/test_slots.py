@@ -12,6 +12,11 @@ def test_the_bound_follows_the_rate() -> None:
     assert [_slots(tps).limit for tps in (1, 100, 1000)] == [2, 7, 63]
 
 
+def test_a_call_of_many_messages_needs_fewer_slots() -> None:
+    config = ProviderConfig(name="p", plugin="t", options={}, tps=4000)
+    assert [Slots(config, Strain(), a_call=many).limit for many in (1, 50)] == [200, 5]
+
+
 def test_the_bound_never_exceeds_the_connections() -> None:
     assert _slots(100_000, most=50).limit == 50
 

@@ -93,6 +93,7 @@ def test_migrating_twice_changes_nothing(database_url: str) -> None:
 LOOKS = [
     (sweeps._RELEASE, "ix_messages_release"),
     (sweeps._NEXT_WAKE, "ix_messages_release"),
+    (sweeps._CALL, "ix_messages_waits_for"),
     (sweeps._FLOWS, "ix_messages_fill"),
     (sweeps._FILL, "ix_messages_fill"),
     (sweeps._DEPTH, "ix_messages_lane"),

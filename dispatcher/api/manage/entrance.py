@@ -116,6 +116,7 @@ class _Guarded(APIRoute):
             request.state.operator = operator.name
             if self.body_field is not None:
                 request = await _as_json(request)
+            request.state.operator = operator.name
             response = await handle(request)
             if request.method != "GET":
                 log.info(
@@ -173,6 +174,7 @@ _TOLD = (
     HTTPBearer(scheme_name="token", description="An operator's token.", auto_error=False),
     HTTPBase(scheme="basic", scheme_name="login", description="A console login.", auto_error=False),
 )
+
 
 door.app.router.route_class = _Guarded
 door.app.router.dependencies = [Security(told) for told in _TOLD]

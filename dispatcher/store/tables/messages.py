@@ -88,6 +88,8 @@ messages = Table(
     # When the allowed hours end that it waits for, or was accepted in; null where there are none, and once
     # it waits for something else.
     at("closes_at", nullable=True),
+    # What it is held for beside its time: that no provider of its route takes messages.
+    Column("waits_for", Text),
     at("created_at"),
     at("moved_at"),
     CheckConstraint(f"status IN ({STATUSES})", "status"),
@@ -106,6 +108,11 @@ messages = Table(
     Index("ix_messages_expire", "not_after", postgresql_where=text("place IN ('held', 'ready', 'lane')")),
     Index("ix_messages_no_receipt", "wake_at", postgresql_where=text("status = 12 AND wake_at IS NOT NULL")),
     Index("ix_messages_number", "number", "created_at"),
+    Index(
+        "ix_messages_waits_for",
+        "id",
+        postgresql_where=text("place = 'held' AND waits_for IS NOT NULL"),
+    ),
     postgresql_with={
         "fillfactor": 70,
         "autovacuum_vacuum_scale_factor": 0.02,

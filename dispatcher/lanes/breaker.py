@@ -1,0 +1,123 @@
+"""
+What all processes know of the providers' breakers: counts and standings in Redis.
+
+Redis only keeps: who reports judges what is told back, by `domain.breaker`,
+and moves a breaker only from the version it saw, so that each move is made
+once. All times are those of Redis.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from dispatcher.domain.breaker import WINDOW, Counts, Standing, Tally, read_counts
+from dispatcher.domain.condition import Breaker
+
+_BUCKETS = 5
+_SCRIPT = files("dispatcher.lanes").joinpath("breaker.lua").read_text(encoding="utf-8")
+_ORDERS = "sms:orders"
+_NOTHING = [0] * Tally.WIDE
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where a breaker goes from the version that was told; nowhere if another was quicker."""
+
+    version: int
+    to: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one provider; `moved` says that this very call moved it."""
+
+    version: int
+    standing: Standing
+    moved: bool
+    window: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of all; `orders` changes with each order of an operator."""
+
+    now: datetime
+    orders: int
+    known: Mapping[str, Known]
+
+
+class Breakers:
+    """Reports and learns in one round trip."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._redis = redis
+        self._script = redis.register_script(_SCRIPT)
+
+    async def exchange(
+        self,
+        providers: Sequence[str],
+        counts: Mapping[str, Sequence[int]],
+        moves: Mapping[str, Move] | None = None,
+    ) -> Told | None:
+        """Tell a Tally's numbers and moves, and learn how all stand; None when Redis is away."""
+        keys = [key for name in providers for key in (_breaker(name), _story(name))]
+        arguments: list[int | str] = [WINDOW // _BUCKETS // timedelta(milliseconds=1), _BUCKETS, Tally.WIDE]
+        for name in providers:
+            move = (moves or {}).get(name)
+            arguments += counts.get(name, _NOTHING)
+            arguments += (0, "") if move is None else (move.version, _write(move.to))
+        try:
+            now, orders, *rest = await self._script(keys=[*keys, _ORDERS], args=arguments)
+        except (RedisError, OSError):
+            return None
+        at = datetime.fromtimestamp(now / 1000, UTC)
+        each = zip(providers, rest[::4], rest[1::4], rest[2::4], rest[3::4], strict=True)
+        known = {
+            name: Known(
+                int(version),
+                _read(standing) if standing else Standing(Breaker.CLOSED, at, ""),
+                bool(moved),
+                read_counts([int(number) for number in sums.split()]),
+            )
+            for name, version, standing, moved, sums in each
+        }
+        return Told(at, int(orders), known)
+
+    async def ordered(self) -> None:
+        """Let all processes read the operators' orders again; without Redis they do so by themselves."""
+        try:
+            await self._redis.incr(_ORDERS)
+        except (RedisError, OSError):
+            return
+
+    async def story(self, provider: str) -> list[Standing]:
+        """Tell a breaker's last moves, the newest first; none when Redis is away."""
+        try:
+            return [_read(raw) for raw in await self._redis.lrange(_story(provider), 0, -1)]
+        except (RedisError, OSError):
+            return []
+
+
+def _breaker(provider: str) -> str:
+    return f"sms:breaker:{provider}"
+
+
+def _story(provider: str) -> str:
+    return f"sms:breaker:{provider}:story"
+
+
+def _write(standing: Standing) -> str:
+    until = standing.until and standing.until.isoformat()
+    values = [standing.breaker, standing.since.isoformat(), standing.cause, until, standing.opened]
+    return json.dumps(values)
+
+
+def _read(raw: bytes | str) -> Standing:
+    breaker, since, cause, until, opened = json.loads(raw)
+    end = until and datetime.fromisoformat(until)
+    return Standing(Breaker(breaker), datetime.fromisoformat(since), cause, end, opened)

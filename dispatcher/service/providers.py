@@ -1,0 +1,156 @@
+"""Providers as operators see them: how each is and why, what was ordered of it, and a message to try it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from dispatcher.domain.breaker import WINDOW, Counts
+from dispatcher.domain.condition import Breaker, Condition, Order
+from dispatcher.domain.encoding import InvalidText, encode_plan
+from dispatcher.domain.errors import Invalid, NotFound, Unavailable
+from dispatcher.domain.msisdn import InvalidNumber, NumberPolicy, parse
+from dispatcher.domain.provider import Listens, Outcome, Outgoing, ProviderConfig, Told
+from dispatcher.domain.tier import PACE, Tier
+from dispatcher.service.context import Context, Way
+from dispatcher.store import orders
+
+_STORY = 50
+_LONGEST_REASON = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One thing that happened to a provider: its breaker moved, or an operator ordered something (`by`)."""
+
+    at: datetime
+    to: Breaker | Order
+    cause: str
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """
+    How one provider is.
+
+    `window` is what came of its messages in the last moments, over all
+    processes; None when Redis cannot be reached. `out` is how many are in a
+    call now. `story` is the newest first.
+    """
+
+    config: ProviderConfig
+    condition: Condition
+    window: Counts | None
+    out: int
+    story: Sequence[Turn]
+
+    @property
+    def tps(self) -> float | None:
+        """Segments a second of the last moments."""
+        return None if self.window is None else self.window.segments / WINDOW.total_seconds()
+
+    @property
+    def latest(self) -> Turn | None:
+        """What made it so: the order where one holds, else the breaker's last move."""
+        is_ordered = self.condition.order is not Order.NONE
+        return next((turn for turn in self.story if (turn.by is not None) == is_ordered), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of a message that was sent to try a provider."""
+
+    reference: str
+    outcome: Outcome
+    took: timedelta
+
+
+async def every(ctx: Context) -> list[Report]:
+    """Report on all configured providers, in their order. Raises Unavailable."""
+    await ctx.watch.look()
+    out = await ctx.database.single(orders.out)
+    return [await _report(ctx, way.config, out.get(name, 0)) for name, way in ctx.ways.items()]
+
+
+async def one(ctx: Context, name: str) -> Report:
+    """Report on one provider. Raises NotFound and Unavailable."""
+    config = _find(ctx, name).config
+    await ctx.watch.look()
+    out = await ctx.database.single(orders.out)
+    return await _report(ctx, config, out.get(name, 0))
+
+
+async def order(ctx: Context, name: str, wanted: Order, *, reason: str = "", by: str) -> Report:
+    """
+    Order something of a provider; within about a second all processes do so.
+
+    NONE takes the order back, and calls what waits for a provider. Raises
+    NotFound, Invalid for a long reason, and Unavailable.
+    """
+    _find(ctx, name)
+    if len(reason) > _LONGEST_REASON or not reason.isprintable():
+        raise Invalid(f"a reason has up to {_LONGEST_REASON} printable characters, not {len(reason)}")
+    await ctx.database.single(lambda c: orders.set(c, name, wanted, reason=reason, by=by))
+    await ctx.watch.ordered_anew()
+    if wanted in {Order.NONE, Order.PINNED}:
+        await ctx.watch.call(now=ctx.now())
+    return await one(ctx, name)
+
+
+async def probe(ctx: Context, name: str, number: str, *, text: str, sender: str | None = None) -> Trial:
+    """
+    Send one message straight through a provider's plug-in, past lanes, orders, throttle and allowed hours.
+
+    It costs no credits and nothing is kept of it: its receipt will fit no
+    message. Raises NotFound, and Invalid for a number or text that is none.
+    """
+    way = _find(ctx, name)
+    try:
+        to = parse(number, NumberPolicy(require_plus=True, simulated=True)).e164
+        segments = encode_plan(text).segments
+    except (InvalidNumber, InvalidText) as error:
+        raise Invalid(str(error)) from None
+    if not segments:
+        raise Invalid("a message needs a text")
+    now = ctx.now()
+    outgoing = Outgoing(
+        reference=str(uuid4()),
+        to=to,
+        sender=sender,
+        text=text,
+        segments=segments,
+        tier=Tier.CRITICAL,
+        attempt=1,
+        not_after=now + PACE[Tier.CRITICAL].validity,
+    )
+    if isinstance(way.provider, Listens):
+        way.provider.listen(_keep_nothing)
+    [outcome] = await way.provider.send([outgoing], lambda: True)
+    return Trial(outgoing.reference, outcome, ctx.now() - now)
+
+
+async def _keep_nothing(told: Sequence[Told]) -> None:
+    raise Unavailable(f"this process only tries a provider: {len(told)} reports are for another")
+
+
+async def _report(ctx: Context, config: ProviderConfig, out: int) -> Report:
+    watch, name = ctx.watch, config.name
+    moves = [Turn(s.since, s.breaker, s.cause) for s in await watch.breakers.story(name)]
+    ordered = await ctx.database.single(lambda c: orders.story(c, name, limit=_STORY))
+    given = [Turn(o.at, o.order, o.reason, o.by) for o in ordered]
+    return Report(
+        config=config,
+        condition=ctx.conditions.get(name, Condition()),
+        window=None if watch.told is None else watch.told.known[name].window,
+        out=out,
+        story=sorted([*moves, *given], key=lambda turn: turn.at, reverse=True),
+    )
+
+
+def _find(ctx: Context, name: str) -> Way:
+    way = ctx.ways.get(name)
+    if way is None:
+        known = ", ".join(ctx.ways) or "none"
+        raise NotFound(f"there is no provider {name!r} in DISPATCHER_PROVIDERS; there are: {known}")
+    return way

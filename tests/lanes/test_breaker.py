@@ -1,0 +1,114 @@
+"""What the processes tell each other of their providers: sums, and each move once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import fakeredis
+import pytest
+from redis.asyncio import Redis
+
+from dispatcher.domain.breaker import Standing, Tally
+from dispatcher.domain.condition import Breaker
+from dispatcher.domain.provider import Accepted, Unsent
+from dispatcher.lanes.breaker import Breakers, Move
+from dispatcher.lanes.connect import open_async_redis
+
+SINCE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+OPEN = Standing(Breaker.OPEN, SINCE, 'say "no"', SINCE + timedelta(seconds=6), opened=2)
+HALF = Standing(Breaker.HALF_OPEN, SINCE, "its pause is over", opened=2)
+
+
+@pytest.fixture(params=["valkey", "fakeredis"])
+def redis_maker(request: pytest.FixtureRequest) -> Callable[[], Redis]:
+    """Make a client inside the loop that uses it."""
+    if request.param == "fakeredis":
+        server = fakeredis.FakeServer()
+        return lambda: fakeredis.FakeAsyncRedis(server=server)
+    url = request.getfixturevalue("redis_url")
+    return lambda: open_async_redis(url)
+
+
+def _run(maker: Callable[[], Redis], story: Callable[[Breakers, Breakers], Awaitable[None]]) -> None:
+    async def main() -> None:
+        one, other = maker(), maker()
+        await story(Breakers(one), Breakers(other))
+        await one.aclose()
+        await other.aclose()
+
+    asyncio.run(main())
+
+
+def _numbers(accepted: int, unsent: int = 0) -> list[int]:
+    tally = Tally(timedelta(seconds=5))
+    for _ in range(accepted):
+        tally.note([Accepted(())], seconds=0.03, segments=3)
+    for _ in range(unsent):
+        tally.note([Unsent("refused")], seconds=0, segments=3)
+    return tally.take()[0]
+
+
+def test_counts_of_all_processes_are_summed_for_each_provider(redis_maker: Callable[[], Redis]) -> None:
+    async def story(one: Breakers, other: Breakers) -> None:
+        await one.exchange(["a", "b"], {"a": _numbers(2), "b": _numbers(0, unsent=7)})
+        told = await other.exchange(["a", "b"], {"a": _numbers(3, unsent=1)})
+        assert told is not None
+        a, b = told.known["a"].window, told.known["b"].window
+        assert (a.tried, a.unsent, a.segments, a.latency) == (6, 1, 18, timedelta(milliseconds=35))
+        assert (b.tried, b.unsent) == (7, 7)
+        assert told.known["a"].standing.breaker is Breaker.CLOSED
+
+    _run(redis_maker, story)
+
+
+def test_a_move_is_made_once_and_its_window_begins_anew(redis_maker: Callable[[], Redis]) -> None:
+    async def story(one: Breakers, other: Breakers) -> None:
+        told = await one.exchange(["a", "b"], {"a": _numbers(0, unsent=9), "b": _numbers(1)})
+        assert told is not None
+        move = {"a": Move(told.known["a"].version, OPEN)}
+        first = await one.exchange(["a", "b"], {}, move)
+        second = await other.exchange(["a", "b"], {}, move)
+        assert first is not None
+        assert second is not None
+        assert (first.known["a"].moved, second.known["a"].moved) == (True, False)
+        assert first.known["a"].standing == second.known["a"].standing == OPEN
+        assert second.known["a"].window.tried == 0
+        assert (second.known["b"].window.tried, second.known["b"].moved) == (1, False)
+        await other.exchange(["a"], {}, {"a": Move(second.known["a"].version, HALF)})
+        assert await one.story("a") == [HALF, OPEN]
+
+    _run(redis_maker, story)
+
+
+def test_counts_told_with_a_move_are_of_the_new_window(redis_maker: Callable[[], Redis]) -> None:
+    async def story(one: Breakers, other: Breakers) -> None:
+        await one.exchange(["a"], {"a": _numbers(4)})
+        told = await other.exchange(["a"], {"a": _numbers(1)}, {"a": Move(0, HALF)})
+        assert told is not None
+        assert told.known["a"].window.tried == 1
+
+    _run(redis_maker, story)
+
+
+def test_an_order_is_rung_to_all(redis_maker: Callable[[], Redis]) -> None:
+    async def story(one: Breakers, other: Breakers) -> None:
+        before = await one.exchange(["a"], {})
+        await other.ordered()
+        after = await one.exchange(["a"], {})
+        assert before is not None
+        assert after is not None
+        assert after.orders != before.orders
+
+    _run(redis_maker, story)
+
+
+def test_without_redis_nothing_is_told_and_nothing_fails() -> None:
+    async def story() -> None:
+        redis = open_async_redis("redis://127.0.0.1:1/0")
+        breakers = Breakers(redis)
+        assert await breakers.exchange(["a"], {"a": _numbers(1)}) is None
+        assert await breakers.story("a") == []
+        await breakers.ordered()
+        await redis.aclose()
+
+    asyncio.run(story())
