@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from bench import faults, table, trials
+from bench import faults, smpp, table, trials
 from bench.cpu import other_load
 from bench.rig import Rig, provider_process, run
 from bench.trials import Figures
@@ -46,6 +46,7 @@ def main() -> None:
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", flush=True)
         run(lambda rig: _ours(rig, messages, note))
+        smpp.measure(messages // 2, note)
         note("typical", _typical(messages // 20, quick=quick))
         note("floor", _floor(messages))
     print(table.table(found))

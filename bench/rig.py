@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,30 @@ _PARTS = ("postgres", "valkey", "api", "worker-critical", "worker-standard", "wo
 
 
 @dataclass(frozen=True, slots=True)
+class Peer:
+    """What the stack sends to: its process, the face that is told and asked, and how it is spoken to."""
+
+    pid: int
+    client: httpx.Client
+    plugin: str
+    options: Mapping[str, object]
+
+
+OpenPeer = Callable[[str], AbstractContextManager[Peer]]
+"""Opens one; it is given the URL that takes its receipts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rig:
     """A running stack and its provider."""
 
     stack: Stack
-    provider: httpx.Client
+    peer: Peer
+
+    @property
+    def provider(self) -> httpx.Client:
+        """Where the provider is told and asked."""
+        return self.peer.client
 
     @property
     def api(self) -> tuple[str, int]:
@@ -61,49 +81,64 @@ class Rig:
         return {reference: float(at) for reference, at in found}
 
 
-def run(story: Callable[[Rig], None], *, variables: Mapping[str, str] | None = None) -> None:
+@contextmanager
+def http_peer(receipt_url: str) -> Iterator[Peer]:
+    """Start the bench's own provider."""
+    with _provider(free_port()) as (pid, client):
+        options = http_options(str(client.base_url), receipt_url=receipt_url, receipt_secret=SECRET)
+        yield Peer(pid, client, "http", options)
+
+
+def run(
+    story: Callable[[Rig], None], *, variables: Mapping[str, str] | None = None, peer: OpenPeer = http_peer
+) -> None:
     """Start a stack on a directory of its own, run the story, stop it."""
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
         del os.environ[name]
-    port, flower, sandbox, provider = (free_port() for _ in range(4))
+    port, flower, sandbox = (free_port() for _ in range(3))
     with (
         tempfile.TemporaryDirectory(prefix="dispatcher-bench-") as folder,
-        provider_process(provider) as client,
+        peer(f"http://127.0.0.1:{port}/receipts/{PROVIDER}") as other,
     ):
-        receipts = f"http://127.0.0.1:{port}/receipts/{PROVIDER}"
-        options = http_options(str(client.base_url), receipt_url=receipts, receipt_secret=SECRET)
         config = {
-            "name": PROVIDER, "plugin": "http", "tps": TPS, "takes": "both", "max_connections": 400,
-            "options": options,
+            "name": PROVIDER, "plugin": other.plugin, "tps": TPS, "takes": "both", "max_connections": 400,
+            "options": dict(other.options),
         }  # fmt: skip
         os.environ["DISPATCHER_PROVIDERS"] = json.dumps([config])
         plan = Plan(
             Path(folder), port=port, flower_port=flower, sandbox_port=sandbox, variables=variables or {}
         )
-        stack.run(plan, lambda *_: None, lambda running: story(Rig(running, client)))
+        stack.run(plan, lambda *_: None, lambda running: story(Rig(running, other)))
 
 
-class provider_process:  # noqa: N801 - it is used as a function
-    """The bench's provider, as a process, for as long as the block lasts."""
+@contextmanager
+def provider_process(port: int) -> Iterator[httpx.Client]:
+    """Run the bench's provider, as a process, for as long as the block lasts."""
+    with _provider(port) as (_, client):
+        yield client
 
-    def __init__(self, port: int) -> None:
-        self._port = port
 
-    def __enter__(self) -> httpx.Client:
-        """Start it and wait until it answers."""
-        self._process = subprocess.Popen([sys.executable, "-m", "bench.provider", "--port", str(self._port)])
-        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=60, trust_env=False)
+def _provider(port: int) -> AbstractContextManager[tuple[int, httpx.Client]]:
+    return answering([sys.executable, "-m", "bench.provider", "--port", str(port)], port)
+
+
+@contextmanager
+def answering(command: Sequence[str], port: int) -> Iterator[tuple[int, httpx.Client]]:
+    """Run a program that serves `/stats` on this port, from when it answers; give its process id too."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False)
+    try:
         for _ in range(100):
             try:
-                self._client.get("/stats")
+                client.get("/stats")
             except httpx.HTTPError:
                 time.sleep(0.1)
             else:
-                return self._client
-        raise RuntimeError("the bench's provider does not answer")
-
-    def __exit__(self, *_: object) -> None:
-        """Stop it."""
-        self._client.close()
-        self._process.terminate()
-        self._process.wait(10)
+                break
+        else:
+            raise RuntimeError(f"{' '.join(command)} does not answer")
+        yield process.pid, client
+    finally:
+        client.close()
+        process.terminate()
+        process.wait(10)

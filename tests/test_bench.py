@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -15,12 +15,14 @@ import httpx
 import psycopg
 import pytest
 
-from bench import floor, typical
-from bench.rig import provider_process
-from dispatcher.domain.provider import Accepted, Outgoing, ProviderConfig
+from bench import floor, smpp, typical
+from bench.rig import OpenPeer, provider_process
+from bench.table import Row, median
+from dispatcher.domain.provider import Accepted, Outcome, Outgoing, ProviderConfig, Report, Told
 from dispatcher.domain.tier import Tier
 from dispatcher.embedded.ports import free_port
 from dispatcher.providers.http import HttpProvider
+from dispatcher.providers.smpp import SmppProvider
 from dispatcher.sandbox.recipe import http_options
 from tests.conftest import plain_url
 
@@ -149,3 +151,66 @@ def test_a_typical_task_sends_its_message_once_and_records_both_moves(
 def _submit(reference: str) -> bytes:
     body = json.dumps({"reference": reference, "to": "+254700000001", "text": "hi", "tier": "bulk"}).encode()
     return b"POST /submit HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [smpp.sandbox_server, pytest.param(smpp.npm_server, marks=pytest.mark.slow)],
+    ids=["sandbox", "npm"],
+)
+def test_our_smpp_plug_in_is_served_by_the_smscs_of_the_bench(peer: OpenPeer) -> None:
+    reports: list[Told] = []
+    came = asyncio.Condition()
+
+    async def keep(told: Sequence[Told]) -> None:
+        async with came:
+            reports.extend(told)
+            came.notify()
+
+    async def send(options: Mapping[str, object], messages: Sequence[Outgoing]) -> list[Outcome]:
+        plug_in = SmppProvider(ProviderConfig(name="bench", plugin="smpp", options=options))
+        try:
+            plug_in.listen(keep)
+            outcomes = [
+                *await plug_in.send(messages, lambda: True),
+                *await plug_in.send(messages[:1], lambda: True),
+            ]
+            async with asyncio.timeout(20), came:
+                await came.wait_for(lambda: len(reports) >= len(outcomes))
+            return outcomes
+        finally:
+            await plug_in.close()
+
+    try:
+        with peer("http://127.0.0.1/receipts/x") as opened:
+            opened.client.put("/settings", json={"latency_ms": 5}).raise_for_status()
+            messages = [
+                Outgoing(
+                    str(uuid4()),
+                    f"+2547{n:08}",
+                    "ACME",
+                    "hello",
+                    1,
+                    Tier.BULK,
+                    1,
+                    datetime(2026, 3, 1, tzinfo=UTC),
+                )
+                for n in range(20)
+            ]
+            outcomes = asyncio.run(send(opened.options, messages))
+            stats = opened.client.get("/stats").json()
+            opened.client.post("/reset")
+            assert opened.client.get("/stats").json()["submits"] == 0
+    except smpp.Absent as missing:
+        pytest.skip(str(missing))
+    refs = [outcome.refs[0] for outcome in outcomes if isinstance(outcome, Accepted)]
+    assert len(refs) == 21
+    assert sorted(told.ref or "" for told in reports if isinstance(told, Report)) == sorted(refs)
+    assert (stats["submits"], stats["unique_references"], stats["duplicates"]) == (21, 20, 1)
+    assert stats["receipts_sent"] == 21
+
+
+def test_a_trial_that_was_left_out_is_told_so() -> None:
+    row = Row("SMPP", median("smpp, npm, 0 ms", "rate"), "messages/s", ">= 3,000")
+    assert row.line({}) == "| SMPP | left out | >= 3,000 |"
+    assert row.line({"smpp, npm, 0 ms": [{"rate": 3000.0}]}) == "| SMPP | 3,000 messages/s | >= 3,000 |"

@@ -100,6 +100,7 @@ def flower(
 def sandbox(
     host: Host = _LOOPBACK,
     port: Port = 8090,
+    smpp_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Speak SMPP too.")] = None,
     settings: Annotated[str, typer.Option(metavar="JSON", help="Its settings, or @FILE.")] = "{}",
 ) -> None:
     """Simulate an SMSC; `docs/sandbox.md` tells what its special numbers do."""
@@ -110,7 +111,7 @@ def sandbox(
         chosen = read_settings(settings)
     except ValueError as wrong:
         raise Misconfigured(f"--settings: {wrong}") from None
-    run(host, port, chosen)
+    run(host, port, chosen, smpp_port=smpp_port)
 
 
 def _become(command: list[str]) -> NoReturn:

@@ -11,13 +11,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m dispatcher.sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8090)
+    parser.add_argument("--smpp-port", type=int, help="speak SMPP too; 0 takes a free port")
     parser.add_argument("--settings", default="{}", help="JSON, or @FILE")
     args = parser.parse_args()
     try:
         settings = read_settings(args.settings)
     except (OSError, ValueError) as wrong:
         parser.error(f"--settings: {wrong}")
-    run(args.host, args.port, settings)
+    run(args.host, args.port, settings, smpp_port=args.smpp_port)
 
 
 if __name__ == "__main__":

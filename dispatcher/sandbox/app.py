@@ -1,4 +1,4 @@
-"""The sandbox's HTTP face: submits on one side, settings and counts on the other."""
+"""The sandbox's HTTP face: submits on one side, settings and counts, also of SMPP, on the other."""
 
 import asyncio
 import hmac
@@ -15,6 +15,7 @@ from dispatcher.sandbox.network import Message, Network, Submit, Verdict
 from dispatcher.sandbox.numbers import SPECIAL, Answer
 from dispatcher.sandbox.receipts import Receipts
 from dispatcher.sandbox.settings import Settings, http_url
+from dispatcher.sandbox.smsc import NobodyBound, Smsc
 
 _SILENCE = 120.0
 _MAX_PAGE = 10_000
@@ -27,6 +28,7 @@ class Sandbox:
     def __init__(self, settings: Settings) -> None:
         self.network = Network(settings)
         self._receipts: Receipts | None = None
+        self._smsc: Smsc | None = None
         self._in_flight = 0
 
     def app(self) -> web.Application:
@@ -37,6 +39,7 @@ class Sandbox:
         app.add_routes(
             [
                 web.post("/submit", self.submit),
+                web.post("/inbound", self.inbound),
                 web.get("/stats", self.stats),
                 web.get("/messages", self.messages),
                 web.get("/settings", self.settings),
@@ -69,16 +72,33 @@ class Sandbox:
         finally:
             self._in_flight -= 1
 
+    async def inbound(self, request: web.Request) -> web.Response:
+        """Tell what a handset wrote: over SMPP if an ESME receives, else where receipts go."""
+        try:
+            told = _texts(await request.read(), "from", "to", "text")
+            return _json({"parts": self._hear(told)}, status=202)
+        except NobodyBound as nobody:
+            return _refusal(409, "nobody_listens", str(nobody))
+        except ValueError as wrong:
+            return _refusal(400, "invalid", str(wrong))
+
     async def stats(self, request: web.Request) -> web.Response:
         """Say what came in and what went out."""
-        counts = asdict(self.network.counts) | asdict(self._open_receipts.counts)
-        return _json(counts | {"pending_receipts": self._open_receipts.pending, "in_flight": self._in_flight})
+        receipts, smsc = self._open_receipts, self.smsc
+        now = {
+            "pending_receipts": receipts.pending + smsc.pending,
+            "in_flight": self._in_flight + smsc.in_flight,
+            "binds": smsc.binds,
+        }
+        return _json(asdict(self.network.counts) | asdict(receipts.counts + smsc.counts) | now)
 
     async def messages(self, request: web.Request) -> web.Response:
-        """List what it has: of one reference, or a page of all."""
+        """List what it has: of one reference, to one number, or a page of all."""
         if (reference := request.query.get("reference")) is not None:
             found = self.network.messages.get(reference)
             return _json([found.shown()] if found else [])
+        if (number := request.query.get("to")) is not None:
+            return _json([message.shown() for message in self.network.to(number)])
         offset, limit = request.query.get("offset", "0"), request.query.get("limit", "100")
         if not (offset.isdecimal() and limit.isdecimal()):
             return _refusal(400, "invalid", "offset and limit are numbers")
@@ -106,6 +126,7 @@ class Sandbox:
         """Forget all messages, counts and waiting receipts; the settings stay."""
         self.network.reset()
         await self._open_receipts.reset()
+        self.smsc.reset()
         return _json({})
 
     async def numbers(self, request: web.Request) -> web.Response:
@@ -117,6 +138,13 @@ class Sandbox:
         return _json({"status": "ok"})
 
     @property
+    def smsc(self) -> Smsc:
+        """The SMPP face, which is there while the application runs, and listens when it is opened."""
+        if self._smsc is None:
+            raise RuntimeError("the sandbox's application has not been started")
+        return self._smsc
+
+    @property
     def _open_receipts(self) -> Receipts:
         if self._receipts is None:
             raise RuntimeError("the sandbox's application has not been started")
@@ -124,14 +152,30 @@ class Sandbox:
 
     async def _open(self, app: web.Application) -> None:
         self._receipts = Receipts(lambda: self.network.settings)
+        self._smsc = Smsc(self.network)
 
     async def _close(self, app: web.Application) -> None:
+        await self.smsc.close()
         await self._open_receipts.close()
 
     def _may_submit(self, request: web.Request) -> bool:
         token = self.network.settings.token
         shown = request.headers.get("Authorization", "")
         return not token or hmac.compare_digest(shown.encode(), f"Bearer {token}".encode())
+
+    def _hear(self, told: dict[str, Any]) -> int:
+        url, system_id = self.network.settings.receipt_url, told.get("system_id")
+        try:
+            return self.smsc.inbound(told["from"], told["to"], told["text"], system_id=system_id)
+        except NobodyBound:
+            if url is None or system_id is not None:
+                raise
+        report = {"id": self.network.next_id(), **{name: told[name] for name in ("from", "to", "text")}}
+        self._open_receipts.schedule(url, report, delay=0, done=self._heard)
+        return 1
+
+    def _heard(self) -> None:
+        self._open_receipts.counts.inbound_sent += 1
 
     async def _report(self, submit: Submit, verdict: Verdict) -> None:
         """Schedule the receipts; one that must be there before the answer is sent at once."""
@@ -143,11 +187,15 @@ class Sandbox:
             delay += step.wait
             for part in step.parts.of(verdict.ids):
                 report = _report_of(submit, None if verdict.script.anonymous else part, step.word)
-                done = partial(_told, verdict.message, step.word)
+                done = partial(self._told, verdict.message, step.word)
                 if verdict.script.early:
                     await self._open_receipts.send_now(url, report, done=done)
                 else:
                     self._open_receipts.schedule(url, report, delay=delay, done=done)
+
+    def _told(self, message: Message, word: str) -> None:
+        message.status = word
+        self._open_receipts.counts.receipts_sent += 1
 
 
 async def _answer(request: web.Request, verdict: Verdict) -> web.Response:
@@ -171,17 +219,23 @@ async def _answer(request: web.Request, verdict: Verdict) -> web.Response:
     return web.Response(status=500)
 
 
-def _read(body: bytes, *, received_at: float) -> Submit:
-    """Read a submit; ValueError says what is wrong with it."""
+def _texts(body: bytes, *names: str) -> dict[str, Any]:
+    """Read an object in which these are texts; ValueError says what is wrong with it."""
     try:
         fields: Any = json.loads(body)
     except RecursionError:
         raise ValueError("nested too deep") from None
     if not isinstance(fields, dict):
         raise ValueError("an object is expected")  # noqa: TRY004 - one kind of error for the caller
-    for name in ("to", "text", "reference"):
+    for name in names:
         if not isinstance(fields.get(name), str) or not fields[name]:
             raise ValueError(f"{name} is missing or not a text")
+    return fields
+
+
+def _read(body: bytes, *, received_at: float) -> Submit:
+    """Read a submit; ValueError says what is wrong with it."""
+    fields = _texts(body, "to", "text", "reference")
     segments = fields.get("segments", 1)
     if not isinstance(segments, int) or not 1 <= segments <= 255:
         raise ValueError("segments is not a number from 1 to 255")
@@ -200,10 +254,6 @@ def _read(body: bytes, *, received_at: float) -> Submit:
 
 def _report_of(submit: Submit, ref: str | None, word: str) -> dict[str, object]:
     return {"id": ref, "reference": submit.reference, "to": submit.to, "status": word}
-
-
-def _told(message: Message, word: str) -> None:
-    message.status = word
 
 
 def _refusal(status: int, code: str, words: str, *, retry_after: int | None = None) -> web.Response:

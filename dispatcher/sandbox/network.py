@@ -105,8 +105,7 @@ class Network:
     """All state of one sandbox, in memory. Only the loop's thread may use it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._run = secrets.token_hex(3)
-        self._numbers = count(1)
+        self._numbers = count((secrets.randbits(20) << 32) + 1)
         self.settings = settings
         self.reset()
 
@@ -122,6 +121,14 @@ class Network:
         self._random = random.Random(settings.seed)  # noqa: S311 - a simulation that can be repeated
         self._tokens = settings.tps * settings.burst_s
         self._filled_at: float | None = None
+
+    def next_id(self) -> str:
+        """Give an id, a decimal number, that no other sandbox gives but by chance."""
+        return str(next(self._numbers))
+
+    def to(self, number: str) -> Sequence[Message]:
+        """List the messages to a number in the order of their first submit."""
+        return [message for message in self.messages.values() if message.to == number]
 
     def page(self, *, offset: int, limit: int) -> Sequence[Message]:
         """List messages in the order of their first submit."""
@@ -198,7 +205,7 @@ class Network:
         if again and self.settings.dedupe:
             return Verdict(script, script.answer, delay, message, message.ids)
         parts = message.segments if script.in_parts else 1
-        ids = tuple(f"{self._run}-{number}" for number in islice(self._numbers, parts))
+        ids = tuple([self.next_id() for _ in range(parts)])
         message.ids = (*message.ids, *ids)[-_TIMES_KEPT * parts :]
         message.status = "accepted"
         return Verdict(script, script.answer, delay, message, ids, script.receipts)

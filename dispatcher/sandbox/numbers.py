@@ -1,10 +1,12 @@
 """The special numbers: what happens to a message whose number ends in 9900NN; the only source of that."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 
 class Answer(Enum):
@@ -26,7 +28,7 @@ class Parts(Enum):
     ALL_BUT_LAST = auto()
     LAST = auto()
 
-    def of(self, ids: tuple[str, ...]) -> tuple[str, ...]:
+    def of(self, ids: Sequence[T]) -> Sequence[T]:
         """Choose among these."""
         match self:
             case Parts.ALL:

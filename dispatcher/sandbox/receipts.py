@@ -12,7 +12,7 @@ import hmac
 import json
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 import aiohttp
@@ -31,7 +31,7 @@ _CALL_TIMEOUT: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One report on its way to one URL; `done` is called when it has been taken."""
+    """One report on its way to one URL; `done` is called when it has been taken, and counts it."""
 
     url: str
     report: dict[str, object]
@@ -41,12 +41,17 @@ class Receipt:
 
 @dataclass(slots=True)
 class ReceiptCounts:
-    """What became of the receipts; `receipts_sent` counts those a receiver took."""
+    """What became of the receipts; `receipts_sent` counts those a receiver took, `inbound_sent` messages."""
 
     receipts_sent: int = 0
     receipts_retried: int = 0
     receipts_refused: int = 0
     receipts_dropped: int = 0
+    inbound_sent: int = 0
+
+    def __add__(self, other: "ReceiptCounts") -> "ReceiptCounts":
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return ReceiptCounts(*[mine + theirs for mine, theirs in pairs])
 
 
 class Receipts:
@@ -180,7 +185,6 @@ class _Line:
             return
         self._pause = 0.0
         if 200 <= status < 300:
-            counts.receipts_sent += len(batch)
             for receipt in batch:
                 receipt.done()
         else:

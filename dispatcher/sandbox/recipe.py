@@ -1,5 +1,6 @@
-"""How the `http` provider speaks to the sandbox: the one set of options for `up`, tests and documents."""
+"""How the `http` and `smpp` providers speak to the sandbox: the options for `up`, tests and documents."""
 
+from dispatcher.sandbox.bodies import ERRORS, STATES
 from dispatcher.sandbox.receipts import SIGNATURE_HEADER
 
 REJECTIONS = {
@@ -24,6 +25,16 @@ WORDS: dict[str, int | None] = {
 """The words of its receipts; MOONED is missing on purpose."""
 
 
+INBOUND: dict[str, object] = {
+    "when": {"path": "text"},
+    "sender": "from",
+    "recipient": "to",
+    "text": "text",
+    "ref": "id",
+}
+"""What a handset wrote: it comes among the receipts, and only it has a text."""
+
+
 def http_options(
     base_url: str,
     *,
@@ -32,12 +43,31 @@ def http_options(
     receipt_secret: str | None = None,
 ) -> dict[str, object]:
     """Make the options; `token` and `receipt_secret` are those of the sandbox's settings."""
-    options = _submission(base_url) | {"receipts": _receipts(receipt_secret)}
+    options = _submission(base_url) | {"receipts": _receipts(receipt_secret), "inbound": dict(INBOUND)}
     if receipt_url:
         options["receipt_url"] = receipt_url
     if token:
         options["auth"] = {"kind": "bearer", "token": token}
     return options
+
+
+def smpp_options(
+    host: str, port: int, *, system_id: str = "sandbox", password: str = ""
+) -> dict[str, object]:
+    """Make the options; `system_id` and `password` are those of the sandbox's settings, or any."""
+    return {
+        "host": host,
+        "port": port,
+        "system_id": system_id,
+        "password": password,
+        "statuses": {f"0x{ERRORS[word]:X}": code for word, code in REJECTIONS.items()},
+        "errors": {STATES[word][1]: code for word, code in WORDS.items() if _is_by_error(word)},
+    }
+
+
+def _is_by_error(word: str) -> bool:
+    """Tell whether a receipt says this with the network's error code."""
+    return word in STATES and STATES[word][1] != "000"
 
 
 def _submission(base_url: str) -> dict[str, object]:

@@ -1,9 +1,11 @@
 """Serving a sandbox: as a program, or beside other code in a running loop."""
 
 import asyncio
+import importlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import NamedTuple, cast
 
 from aiohttp import web
 
@@ -16,33 +18,71 @@ def create_app(settings: Settings | None = None) -> web.Application:
     return Sandbox(settings or Settings()).app()
 
 
+class Faces(NamedTuple):
+    """Where a sandbox is: its base URL, and the port of SMPP, None without."""
+
+    url: str
+    smpp_port: int | None
+
+
 @asynccontextmanager
 async def serving(
     settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[str]:
-    """Serve while the block runs, and give the base URL; port 0 takes a free one."""
-    runner = web.AppRunner(
-        create_app(settings), access_log=None, handler_cancellation=True, shutdown_timeout=0.5
-    )
+    """Serve HTTP while the block runs, and give the base URL; port 0 takes a free one."""
+    async with serving_both(settings, host=host, port=port, smpp_port=None) as faces:
+        yield faces.url
+
+
+@asynccontextmanager
+async def serving_both(
+    settings: Settings | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    smpp_port: int | None = 0,
+) -> AsyncIterator[Faces]:
+    """Serve HTTP, and SMPP unless its port is None, while the block runs; port 0 takes a free one."""
+    sandbox = Sandbox(settings or Settings())
+    runner = web.AppRunner(sandbox.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=1024)
         await site.start()
         bound = runner.addresses[0]
-        yield f"http://{bound[0]}:{bound[1]}"
+        smpp = None if smpp_port is None else await sandbox.smsc.open(host, smpp_port)
+        yield Faces(f"http://{bound[0]}:{bound[1]}", smpp)
     finally:
         await runner.cleanup()
 
 
-def run(host: str = "127.0.0.1", port: int = 8090, settings: Settings | None = None) -> None:
+def run(
+    host: str = "127.0.0.1",
+    port: int = 8090,
+    settings: Settings | None = None,
+    *,
+    smpp_port: int | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM."""
-    asyncio.run(_run(host, port, settings))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_run(host, port, settings, smpp_port))
 
 
-async def _run(host: str, port: int, settings: Settings | None) -> None:
+async def _run(host: str, port: int, settings: Settings | None, smpp_port: int | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with serving(settings, host=host, port=port) as url:
-        print(f"sandbox on {url}", flush=True)  # noqa: T201 - a program's one line, for who asked for port 0
+    async with serving_both(settings, host=host, port=port, smpp_port=smpp_port) as faces:
+        smpp = "" if faces.smpp_port is None else f", SMPP on {host}:{faces.smpp_port}"
+        # a program's one line, for who asked for port 0
+        print(f"sandbox on {faces.url}{smpp}", flush=True)  # noqa: T201
         await stop.wait()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Give uvloop's where there is one: SMPP is many small reads and writes."""
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        return None
+    return cast("Callable[[], asyncio.AbstractEventLoop]", uvloop.new_event_loop)

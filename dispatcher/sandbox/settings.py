@@ -1,14 +1,14 @@
 """What can be set, and changed while the sandbox runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
 _SAMPLE = '{"tps": 50, "latency_ms": 10}'
 
-SECRETS = frozenset({"token", "receipt_secret"})
+SECRETS = frozenset({"token", "receipt_secret", "smpp_password"})
 
 
 def http_url(text: str) -> str:
@@ -19,12 +19,17 @@ def http_url(text: str) -> str:
     return text
 
 
+IdFormat = Annotated[str, Field(pattern=r"^(0[1-5]?\d)?[dxX]$")]
+"""How an id is written, as Python's formats are: `d`, `x`, `X`, or `020d` for zeros before it."""
+
+
 class Settings(BaseModel):
     """
     How the simulated network behaves towards numbers that are not special.
 
     Rates are probabilities, drawn from a generator started with `seed`, so
-    that a run with one client can be repeated. `token` None lets everybody in.
+    that a run with one client can be repeated. `token` and `smpp_password` None
+    let everybody in.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +51,16 @@ class Settings(BaseModel):
     receipt_delay_ms: float = Field(200, ge=0)
     receipt_batch: int = Field(50, ge=1, le=1000)
     receipt_connections: int = Field(20, ge=1, le=200)
+
+    smpp_system_id: str | None = None
+    smpp_password: str | None = None
+    smpp_most_binds: int = Field(0, ge=0, description="of one system_id; 0 is no limit")
+    smpp_ids: IdFormat = "d"
+    smpp_receipt_ids: IdFormat = "d"
+    smpp_receipts: Literal["both", "text", "tlvs"] = "both"
+    smpp_window: int = Field(200, ge=1)
+    smpp_repeat_s: float = Field(10, gt=0)
+    smpp_enquire_s: float = Field(30, ge=0)
 
     def changed(self, changes: dict[str, object]) -> "Settings":
         """Make settings with these changes; what is not named stays."""

@@ -1,10 +1,14 @@
 import re
 import signal
+import socket
 import subprocess
 import sys
 
 import httpx
 import pytest
+
+from dispatcher.smpp.pdu import encode
+from dispatcher.smpp.words import Command
 
 PROGRAM = [sys.executable, "-m", "dispatcher.sandbox"]
 
@@ -19,6 +23,20 @@ def test_the_program_serves_until_it_is_told_to_stop(number: signal.Signals) -> 
         assert said is not None
         assert httpx.get(f"{said[0]}/settings", trust_env=False).json()["tps"] == 7
         process.send_signal(number)
+        assert process.wait(10) == 0
+
+
+def test_the_program_speaks_smpp_where_it_says() -> None:
+    with subprocess.Popen(
+        [*PROGRAM, "--port", "0", "--smpp-port", "0"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = re.search(r"SMPP on ([\d.]+):(\d+)", process.stdout.readline())
+        assert said is not None
+        with socket.create_connection((said[1], int(said[2])), timeout=10) as connection:
+            connection.sendall(encode(Command.ENQUIRE_LINK, sequence=1))
+            assert connection.recv(100) == encode(Command.ENQUIRE_LINK_RESP, sequence=1)
+        process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
 
 

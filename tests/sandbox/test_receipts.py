@@ -4,10 +4,11 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.domain.errors import BadSignature
+from dispatcher.domain.provider import Inbound
 from dispatcher.domain.status import Status
 
 from ..providers.peer import Got, Reply, http_reply, listening
-from .stage import SECRET, run, staged
+from .stage import SECRET, as_receipt, run, staged
 
 NUMBER = "+254701234567"
 
@@ -124,5 +125,23 @@ def test_receipts_that_wait_together_go_together() -> None:
             await stage.quiet()
             assert len(stage.reports()) == 100
             assert len(stage.receiver.requests) < 100
+
+    run(work())
+
+
+def test_a_handsets_message_goes_where_receipts_go_and_is_counted_apart() -> None:
+    async def work() -> None:
+        async with staged() as stage:
+            written = {"from": NUMBER, "to": "22141", "text": "STOP"}
+            assert (await stage.client.post("/inbound", json=written)).status_code == 409
+            await stage.change(receipt_url=f"{stage.receiver.url}/receipts/sandbox")
+            assert (await stage.client.post("/inbound", json=written)).json() == {"parts": 1}
+            stats = await stage.quiet()
+            (got,) = stage.receiver.requests
+            (told,) = stage.provider.read_receipt(as_receipt(got))
+            assert isinstance(told, Inbound)
+            assert (told.sender, told.recipient, told.text) == (NUMBER, "22141", "STOP")
+            assert told.ref
+            assert (stats["inbound_sent"], stats["receipts_sent"], stats["submits"]) == (1, 0, 0)
 
     run(work())

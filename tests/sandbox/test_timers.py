@@ -1,0 +1,45 @@
+"""One heap and one timer of the loop: what is due is done in its order, and what is cleared is not."""
+
+import asyncio
+from functools import partial
+
+from dispatcher.sandbox.timers import Timers
+
+from .stage import run
+
+
+def test_what_is_due_is_done_in_the_order_of_its_time_and_then_of_its_coming() -> None:
+    async def work() -> None:
+        timers, done = Timers(), asyncio.Event()
+        order: list[str] = []
+        for delay, name in ((0.03, "late"), (0.01, "early"), (0.01, "early, second"), (0.02, "between")):
+            timers.call(delay, partial(order.append, name))
+        timers.call(0.04, done.set)
+        assert len(timers) == 5
+        await asyncio.wait_for(done.wait(), 5)
+        assert order == ["early", "early, second", "between", "late"]
+        assert len(timers) == 0
+
+    run(work())
+
+
+def test_an_action_may_set_another() -> None:
+    async def work() -> None:
+        timers, done = Timers(), asyncio.Event()
+        timers.call(0.01, lambda: timers.call(0.01, done.set))
+        await asyncio.wait_for(done.wait(), 5)
+
+    run(work())
+
+
+def test_what_is_cleared_is_not_done() -> None:
+    async def work() -> None:
+        timers, done = Timers(), asyncio.Event()
+        order: list[str] = []
+        timers.call(0.0, partial(order.append, "cleared"))
+        timers.clear()
+        timers.call(0.01, done.set)
+        await asyncio.wait_for(done.wait(), 5)
+        assert order == []
+
+    run(work())
