@@ -1,6 +1,7 @@
 """Audiences at the command line: imported, counted without being kept, listed, and removed."""
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,14 @@ import pytest
 from tests.cli.command import Run, refused
 
 ADA, BOB, EVE = "+254712345678", "+254712345679", "+33612345678"
+
+
+@pytest.fixture(autouse=True)
+def provider(bare: Path) -> None:
+    """Name a provider for all countries; without one a dry run finds that nothing could be sent."""
+    os.environ["DISPATCHER_PROVIDERS"] = (
+        '[{"name": "net", "plugin": "http", "options": {"url": "http://127.0.0.1:1"}}]'
+    )
 
 
 @pytest.fixture

@@ -41,12 +41,17 @@ WORKERS = {"critical": 64, "standard": 16, "bulk": 16, "clock": 4, "system": 4}
 class Stack:
     """The parts by name: postgres, valkey, sandbox, api, the five workers, beat."""
 
-    def __init__(self, supervisor: Supervisor, *, tps: float, settings: dict[str, str]) -> None:
+    def __init__(
+        self, supervisor: Supervisor, *, tps: float, settings: dict[str, str], sandboxes: int = 1
+    ) -> None:
         self.supervisor = supervisor
         self.dir = supervisor.data_dir
         self._tps = tps
         self._settings = settings
-        self.sandbox = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=10)
+        self.sandboxes = [
+            httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=10) for _ in range(sandboxes)
+        ]
+        self.sandbox = self.sandboxes[0]
         self.api = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=30)
         self.database_url = self.redis_url = ""
         self.environment: dict[str, str] = {}
@@ -59,7 +64,8 @@ class Stack:
         self.database_url, self.redis_url = postgres.url, valkey.url
         upgrade(postgres.url)
         self.environment = environment = self._environment(postgres.url, valkey.url)
-        self.supervisor.start(self._sandbox(), self._api(environment))
+        sandboxes = (_sandbox(name, client) for name, client in self._named())
+        self.supervisor.start(*sandboxes, self._api(environment))
         self.supervisor.start(*(_worker(name, count, environment) for name, count in WORKERS.items()))
         self.supervisor.start(*(_beat(n, self.dir, environment) for n in range(beats)))
         self.token, self.sender_id = asyncio.run(_first_account(postgres.url, valkey.url))
@@ -144,26 +150,40 @@ class Stack:
 
     def submits(self) -> dict[str, list[float]]:
         """Ask the sandbox for everything it got: when, by our reference."""
+        return {row["reference"]: row["received_at"] for row in self.seen()}
+
+    def seen(self, sandbox: int = 0) -> list[dict[str, Any]]:
+        """Ask a sandbox for everything it got, as it tells it."""
         page: list[dict[str, Any]] = []
-        seen: dict[str, list[float]] = {}
+        seen: list[dict[str, Any]] = []
         while not seen or page:
             query = {"offset": len(seen), "limit": 5000}
-            page = self.sandbox.get("/messages", params=query).json()
-            seen |= {row["reference"]: row["received_at"] for row in page}
+            page = self.sandboxes[sandbox].get("/messages", params=query).json()
+            seen += page
         return seen
 
     def close(self) -> None:
         """Close the clients."""
-        self.sandbox.close()
+        for sandbox in self.sandboxes:
+            sandbox.close()
         self.api.close()
 
     def _status(self) -> str:
         return str(self.api.get("/readyz").json()["status"])
 
+    def _named(self) -> Iterator[tuple[str, httpx.Client]]:
+        for number, client in enumerate(self.sandboxes):
+            yield f"sandbox-{number}" if number else "sandbox", client
+
     def _providers(self) -> list[dict[str, Any]]:
-        receipt_url = str(self.api.base_url.join("/receipts/sandbox"))
-        options = http_options(str(self.sandbox.base_url), receipt_url=receipt_url, receipt_secret=_SECRET)
-        return [{"name": "sandbox", "plugin": "http", "options": options, "tps": self._tps, "takes": "both"}]
+        found = []
+        for name, client in self._named():
+            receipt_url = str(self.api.base_url.join(f"/receipts/{name}"))
+            options = http_options(str(client.base_url), receipt_url=receipt_url, receipt_secret=_SECRET)
+            found.append(
+                {"name": name, "plugin": "http", "options": options, "tps": self._tps, "takes": "both"}
+            )
+        return found
 
     def _environment(self, database_url: str, redis_url: str) -> dict[str, str]:
         return {
@@ -173,18 +193,6 @@ class Stack:
             "DISPATCHER_SIMULATED_NUMBERS": "true",
             **self._settings,
         }
-
-    def _sandbox(self) -> Part:
-        settings = {"receipt_secret": _SECRET, "latency_ms": 50}
-        url = self.sandbox.base_url
-        return Part(
-            name="sandbox",
-            argv=[
-                sys.executable, "-m", "dispatcher.sandbox", "--port", str(url.port),
-                "--settings", json.dumps(settings),
-            ],
-            ready=lambda: _answers(self.sandbox, "/healthz"),
-        )  # fmt: skip
 
     def _api(self, environment: dict[str, str]) -> Part:
         code = (
@@ -210,11 +218,16 @@ async def _first_account(database_url: str, redis_url: str) -> tuple[str, int]:
 
 @contextmanager
 def running_stack(
-    directory: Path, *, tps: float = 1000, settings: dict[str, str] | None = None, beats: int = 1
+    directory: Path,
+    *,
+    tps: float = 1000,
+    settings: dict[str, str] | None = None,
+    beats: int = 1,
+    sandboxes: int = 1,
 ) -> Iterator[Stack]:
     """Run a stack on this directory."""
     with Supervisor(directory) as supervisor:
-        stack = Stack(supervisor, tps=tps, settings=settings or {})
+        stack = Stack(supervisor, tps=tps, settings=settings or {}, sandboxes=sandboxes)
         try:
             stack.start(beats=beats)
             yield stack
@@ -229,6 +242,18 @@ def until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
         if time.monotonic() > end:
             raise AssertionError(f"not after {seconds} s: {what}")
         time.sleep(0.1)
+
+
+def _sandbox(name: str, client: httpx.Client) -> Part:
+    settings = {"receipt_secret": _SECRET, "latency_ms": 50}
+    return Part(
+        name=name,
+        argv=[
+            sys.executable, "-m", "dispatcher.sandbox", "--port", str(client.base_url.port),
+            "--settings", json.dumps(settings),
+        ],
+        ready=lambda: _answers(client, "/healthz"),
+    )  # fmt: skip
 
 
 def _worker(name: str, concurrency: int, environment: dict[str, str]) -> Part:
