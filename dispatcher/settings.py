@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     backoff_cap: float = Field(default=300, gt=0)
     receipt_timeout: float = Field(default=72 * 3600, gt=0)
     lease: float = Field(default=30, gt=0)
-    flush_interval: float = Field(default=0.01, gt=0)
+    flush_interval: float = Field(default=0.02, gt=0)
     lane_seconds: float = Field(default=2, gt=0)
     campaign_ahead: int = Field(default=100_000, ge=1)
     hours: Annotated[dict[Tier, InstanceOf[AllowedHours]], NoDecode, BeforeValidator(_hours)] = {}

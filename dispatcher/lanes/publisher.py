@@ -27,7 +27,7 @@ log = structlog.get_logger()
 # How long a lane is left alone after an entry: what comes meanwhile goes together. Critical waits for nobody.
 _PACE = {Tier.CRITICAL: 0.0, Tier.STANDARD: 0.02, Tier.BULK: 0.05}
 # What Celery does for a task costs a millisecond, whatever is in it.
-_CHUNK = {Tier.CRITICAL: 20, Tier.STANDARD: 100, Tier.BULK: 250}
+_CHUNK = {Tier.CRITICAL: 20, Tier.STANDARD: 100, Tier.BULK: 500}
 _FAR = 5 * LONGEST_SLEEP  # by this machine's clock, which may be a little wrong
 _FAILURES = (OperationalError, RedisError, OSError)
 

@@ -12,7 +12,7 @@ from dispatcher.service.sweep import BATCH, Clock
 
 log = structlog.get_logger()
 
-_BUSY = timedelta(milliseconds=100)
+_BUSY = timedelta(milliseconds=200)
 _AWAY = 1.0
 
 
@@ -21,7 +21,7 @@ async def run_timer(ctx: Context, clock: Clock, bell: WakeListener) -> None:
     Release and fill whenever something is due, until cancelled.
 
     Woken by whoever writes an earlier `wake_at`. While lanes take messages
-    it looks every tenth of a second, so that none runs empty.
+    it looks every fifth of a second, so that none runs empty.
     """
     while True:
         try:

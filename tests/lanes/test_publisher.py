@@ -41,14 +41,14 @@ def _ids(entry: dict[str, object]) -> list[int]:
 
 def test_ids_are_gathered_into_chunks_of_their_tier(redis_url: str, redis: Redis) -> None:
     publisher = _publisher(redis_url)
-    for start in range(0, 600, 50):
+    for start in range(0, 1100, 50):
         publisher.publish(Tier.BULK, range(start, start + 50))
     publisher.publish(Tier.CRITICAL, [1000])
     publisher.start()
     publisher.stop()
-    assert [len(_ids(e)) for e in _entries(redis, "bulk")] == [250, 250, 100]
+    assert [len(_ids(e)) for e in _entries(redis, "bulk")] == [500, 500, 100]
     assert [_ids(e) for e in _entries(redis, "critical")] == [[1000]]
-    assert (publisher.published, publisher.dropped) == (601, 0)
+    assert (publisher.published, publisher.dropped) == (1101, 0)
 
 
 def test_what_comes_right_after_an_entry_waits_for_company_but_critical_does_not(
