@@ -27,7 +27,7 @@ log = structlog.get_logger()
 _ROWS = 50
 # How long a free slot waits for company, if calls are out already: a claim of fifty costs little more than
 # a claim of one.
-_GATHER = {Tier.CRITICAL: 0.001, Tier.STANDARD: 0.005, Tier.BULK: 0.015}
+_GATHER = {Tier.CRITICAL: 0.001, Tier.STANDARD: 0.005, Tier.BULK: 0.008}
 _LOOK = 0.1
 _NO_SLOT = 1.0
 

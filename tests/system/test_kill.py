@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 MESSAGES = 2000
 VICTIMS = ["standard", "bulk", "critical", "clock", "beat", "api", "valkey", "postgres"]
-LATENCY, FLUSH = 0.05, 0.01
+LATENCY, FLUSH = 0.05, 0.02
 SETTINGS = {
     "DISPATCHER_LEASE": "10",
     "DISPATCHER_BACKOFF_BASE": "0.5",
