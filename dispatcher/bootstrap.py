@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import entry_points
 
 import structlog
@@ -71,46 +71,39 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
     followed while the context is open; if Postgres is away at first, the
     machine's own time serves until it is found.
     """
-    redis_url = settings.redis_url.get_secret_value()
-    engine = open_engine(
-        settings.database_url.get_secret_value(), pool_size=settings.database_pool, name=name
-    )
-    database = Database(engine)
-    time = PostgresTime(database)
-    redis = open_async_redis(redis_url)
-    bell = open_redis(redis_url)
-    publisher = Publisher(celery_app(settings), bell)
-    ways = open_ways(settings)
-    publisher.start()
-    watch = Watch([way.config for way in ways.values()], database, Breakers(redis), ring=publisher.wake)
-    following = asyncio.create_task(_follow(time, known=await _sample(time)))
-    ctx = Context(
-        settings=settings,
-        database=database,
-        time=time,
-        lanes=publisher,
-        throttle=Throttle(redis),
-        limits=Limits(redis),
-        pulse=Pulse(redis),
-        ways=ways,
-        watch=watch,
-        conditions=watch.conditions,
-    )
-    watch.start()
-    await _read_routes(ctx)
-    keeping_up = asyncio.create_task(_follow_routes(ctx))
-    try:
-        yield ctx
-    finally:
-        following.cancel()
-        keeping_up.cancel()
-        await watch.close()
-        await asyncio.to_thread(publisher.stop)
+    url, redis_url = settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()
+    async with AsyncExitStack() as stack:
+        database = Database(open_engine(url, pool_size=settings.database_pool, name=name))
+        stack.push_async_callback(database.close)
+        bell, redis = open_redis(redis_url), open_async_redis(redis_url)
+        stack.callback(bell.close)
+        stack.push_async_callback(redis.aclose)
+        ways = open_ways(settings)
         for way in ways.values():
-            await way.provider.close()
-        await redis.aclose()
-        bell.close()
-        await database.close()
+            stack.push_async_callback(way.provider.close)
+        publisher = Publisher(celery_app(settings), bell)
+        publisher.start()
+        stack.push_async_callback(asyncio.to_thread, publisher.stop)
+        watch = Watch([way.config for way in ways.values()], database, Breakers(redis), ring=publisher.wake)
+        stack.push_async_callback(watch.close)
+        time = PostgresTime(database)
+        ctx = Context(
+            settings=settings,
+            database=database,
+            time=time,
+            lanes=publisher,
+            throttle=Throttle(redis),
+            limits=Limits(redis),
+            pulse=Pulse(redis),
+            ways=ways,
+            watch=watch,
+            conditions=watch.conditions,
+        )
+        watch.start()
+        stack.callback(asyncio.create_task(_follow(time, known=await _sample(time))).cancel)
+        await _read_routes(ctx)
+        stack.callback(asyncio.create_task(_follow_routes(ctx)).cancel)
+        yield ctx
 
 
 def open_bell(settings: Settings) -> WakeListener:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 import pytest
@@ -157,56 +158,45 @@ def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> Non
             assert "Seq Scan on messages" not in plan
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [delivery._READ, delivery._CLAIM, delivery._DROP, delivery._HOLD, delivery._UNCLAIM, delivery._RECORD,
-     delivery._RECORD_LATE, edits._CANCEL, edits._RESCHEDULE, edits._REWORD, receipts._STEP, incoming._KEEP,
-     polls._TAKE],
-    ids=["read", "claim", "drop", "hold", "unclaim", "record", "late", "cancel", "reschedule", "reword",
-         "step", "keep", "take"],
+BY_ID = (
+    delivery._READ, delivery._CLAIM, delivery._DROP, delivery._HOLD, delivery._UNCLAIM, delivery._RECORD,
+    delivery._RECORD_LATE, edits._CANCEL, edits._RESCHEDULE, edits._REWORD, receipts._STEP, incoming._KEEP,
+    polls._TAKE,
 )  # fmt: skip
-def test_rows_named_by_their_ids_are_found_by_them_whatever_the_statistics_say(
-    database_url: str, statement: TextClause
-) -> None:
+
+
+def test_rows_named_by_their_ids_are_found_by_them_whatever_the_statistics_say(database_url: str) -> None:
     """A prepared statement's plan is made for any ids, with statistics of a moment when no row was there."""
-    plan = _generic_plan(database_url, statement)
-    assert set(re.findall(r"using (\w+) on messages", plan)) == {"pk_messages"}, plan
-    # A join of two lists without an index would look at each pair.
-    assert not re.search(r"Join Filter: .*\bm(_\d+)?\.id\b", plan), plan
+    with _late_rows(database_url) as connection:
+        for statement in BY_ID:
+            plan = _generic_plan(connection, statement)
+            assert set(re.findall(r"using (\w+) on messages", plan)) == {"pk_messages"}, plan
+            # A join of two lists without an index would look at each pair.
+            assert not re.search(r"Join Filter: .*\bm(_\d+)?\.id\b", plan), plan
 
 
 _NAMED = {"pk_messages", "uq_messages_public_id", "pk_submissions"}
-
-
-@pytest.mark.parametrize(
-    ("statement", "indexes"),
-    [
-        (incoming._GLANCE, {*_NAMED, "ix_submissions_message_id"}),
-        (receipts._LOCK, _NAMED),
-        (receipts._PARTS, {"ix_submissions_message_id"}),
-        (receipts._NOTE_PARTS, {"pk_submissions"}),
-        (receipts._SETTLE, {"pk_receipts"}),
-    ],
-    ids=["glance", "lock", "parts", "note-parts", "settle"],
+BY_NAME = (
+    (incoming._GLANCE, {*_NAMED, "ix_submissions_message_id"}),
+    (receipts._LOCK, _NAMED),
+    (receipts._PARTS, {"ix_submissions_message_id"}),
+    (receipts._NOTE_PARTS, {"pk_submissions"}),
+    (receipts._SETTLE, {"pk_receipts"}),
 )
-def test_a_receipt_finds_its_message_by_what_it_names_whatever_the_statistics_say(
-    database_url: str, statement: TextClause, indexes: set[str]
-) -> None:
-    plan = _generic_plan(database_url, statement)
-    looked = re.findall(r"Index (?:Only )?Scan using (\w+)|Bitmap Index Scan on (\w+)", plan)
-    assert {first or second for first, second in looked} == indexes, plan
-    assert len(re.findall(r"Index Cond: ", plan)) == len(looked), plan  # no index is read from end to end
 
 
-def _generic_plan(database_url: str, statement: TextClause) -> str:
-    """Plan a statement for any parameters, with rows that came after the statistics."""
-    names: list[str] = []
+def test_a_receipt_finds_its_message_by_what_it_names_whatever_the_statistics_say(database_url: str) -> None:
+    with _late_rows(database_url) as connection:
+        for statement, indexes in BY_NAME:
+            plan = _generic_plan(connection, statement)
+            looked = re.findall(r"Index (?:Only )?Scan using (\w+)|Bitmap Index Scan on (\w+)", plan)
+            assert {first or second for first, second in looked} == indexes, plan
+            assert len(re.findall(r"Index Cond: ", plan)) == len(looked), plan  # none is read from end to end
 
-    def number(found: re.Match[str]) -> str:
-        names.append(found[1]) if found[1] not in names else None
-        return f"${names.index(found[1]) + 1}"
 
-    sql = re.sub(r"(?<!:):([a-z_]+)", number, str(statement))
+@contextmanager
+def _late_rows(database_url: str) -> Iterator["psycopg.Connection[Any]"]:
+    """Connect to a database with rows that came after the statistics."""
     with psycopg.connect(plain_url(database_url), autocommit=True) as connection:
         connection.execute("ANALYZE submissions, receipts")
         connection.execute(_ROWS)
@@ -217,7 +207,19 @@ def _generic_plan(database_url: str, statement: TextClause) -> str:
             " SELECT 'sim', id::text, id, 1, 1, now() FROM messages"
         )
         connection.execute("SET enable_seqscan = off")  # as in each session of ours
-        return "\n".join(row[0] for row in connection.execute(f"EXPLAIN (GENERIC_PLAN) {sql}"))
+        yield connection
+
+
+def _generic_plan(connection: "psycopg.Connection[Any]", statement: TextClause) -> str:
+    """Plan a statement for any parameters."""
+    names: list[str] = []
+
+    def number(found: re.Match[str]) -> str:
+        names.append(found[1]) if found[1] not in names else None
+        return f"${names.index(found[1]) + 1}"
+
+    sql = re.sub(r"(?<!:):([a-z_]+)", number, str(statement))
+    return "\n".join(row[0] for row in connection.execute(f"EXPLAIN (GENERIC_PLAN) {sql}"))
 
 
 @pytest.mark.parametrize("change", ["UPDATE message_events SET reason = ''", "UPDATE ledger SET amount = 1"])
