@@ -25,12 +25,13 @@ LATENCIES = (5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 20
 """Milliseconds up to which answers are counted together; one more counts what took longer."""
 
 _TRIED, _UNSENT, _LATER, _UNANSWERED, _SLOW, _SEGMENTS, _LATENCY = range(7)
-_FEWEST, _FAILED_SHARE = 5, 0.5
+# Some numbers fail whatever the provider does, and while little is sent most tries may be theirs.
+_FEWEST, _FAILED_SHARE = 20, 0.8
 _FEWEST_SLOW, _MOSTLY_SLOW = 10, 0.8
 _TO_OPEN, _TO_CLOSE = 2, 5  # of a half-open one's calls
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=6), timedelta(seconds=30)
 _SLOW_PAUSE = timedelta(seconds=60)
-_FEWEST_TOLD = 2
+_FEWEST_TOLD, _TOLD_SHARE = 10, 0.8
 _SHORTEST_TOLD, _LONGEST_TOLD = timedelta(seconds=1), timedelta(seconds=60)
 
 
@@ -104,12 +105,12 @@ class Tally:
         """
         Give the numbers, and how long the provider wants to be left alone; begin anew.
 
-        A message that is told to come back later tells of itself only; two or
-        more speak for the provider, if they are half of a moment's messages.
+        A message that is told to come back later tells of itself only; ten or
+        more speak for the provider, if they are four fifths of a moment's messages.
         """
         numbers, (times, longest) = self.numbers, self._told
         self.numbers, self._told = [0] * self.WIDE, (0, timedelta())
-        speaks = times >= _FEWEST_TOLD and 2 * times >= numbers[_TRIED]
+        speaks = times >= max(_FEWEST_TOLD, _TOLD_SHARE * numbers[_TRIED])
         return numbers, longest if speaks else None
 
     def put_back(self, numbers: Sequence[int]) -> None:
@@ -144,7 +145,7 @@ def judge(at: Standing, window: Counts, *, now: datetime, told: timedelta | None
     Tell where the breaker moves now; None: it stays.
 
     `told` is for how long the provider itself wants to be left alone, where
-    it said so to at least half of what it was given a moment ago.
+    it said so to nearly all of what it was given a moment ago.
     """
     if told is not None and told >= _SHORTEST_TOLD and at.breaker is not Breaker.OPEN:
         cause = f"it asked to be left alone for {span(told)}"

@@ -23,16 +23,17 @@ SLOW_OVER = Standing(Breaker.SLOW, NOW - 60 * SECOND, "", NOW)
 @pytest.mark.parametrize(
     ("at", "window", "to"),
     [
-        (CLOSED, Counts(tried=4, unsent=4), None),  # too few to tell
-        (CLOSED, Counts(tried=5, unsent=5), Breaker.OPEN),
-        (CLOSED, Counts(tried=5, unanswered=5), Breaker.OPEN),
-        (CLOSED, Counts(tried=5, later=5), Breaker.OPEN),
-        (CLOSED, Counts(tried=10, unsent=2, later=2, unanswered=1), Breaker.OPEN),  # half of them
-        (CLOSED, Counts(tried=1000, unanswered=400), None),
+        (CLOSED, Counts(tried=19, unsent=19), None),  # they may be numbers that fail anywhere
+        (CLOSED, Counts(tried=20, unsent=20), Breaker.OPEN),
+        (CLOSED, Counts(tried=20, unanswered=20), Breaker.OPEN),
+        (CLOSED, Counts(tried=20, later=20), Breaker.OPEN),
+        (CLOSED, Counts(tried=50, unsent=20, later=10, unanswered=10), Breaker.OPEN),  # four fifths of them
+        (CLOSED, Counts(tried=50, unsent=20, later=10, unanswered=9), None),
+        (CLOSED, Counts(tried=1000, unanswered=700), None),
         (CLOSED, Counts(tried=10, slow=8), None),
         (CLOSED, Counts(tried=12, slow=10), Breaker.SLOW),
         (CLOSED, Counts(tried=20, slow=15), None),
-        (CLOSED, Counts(tried=20, slow=10, unsent=10), Breaker.OPEN),  # failing is worse than slow
+        (CLOSED, Counts(tried=100, slow=20, unsent=80), Breaker.OPEN),  # failing is worse than slow
         (OPEN, Counts(tried=50, unsent=50), None),
         (OPEN, Counts(tried=50), None),  # what was out when it opened
         (OVER, Counts(), Breaker.HALF_OPEN),
@@ -44,7 +45,7 @@ SLOW_OVER = Standing(Breaker.SLOW, NOW - 60 * SECOND, "", NOW)
         (SLOW, Counts(tried=20, slow=18), None),
         (SLOW, Counts(tried=9), None),
         (SLOW, Counts(tried=10, slow=4), Breaker.CLOSED),
-        (SLOW, Counts(tried=5, unsent=5), Breaker.OPEN),
+        (SLOW, Counts(tried=20, unsent=20), Breaker.OPEN),
         (SLOW_OVER, Counts(), Breaker.CLOSED),
     ],
 )
@@ -61,7 +62,7 @@ def test_each_pause_is_twice_the_one_before_up_to_half_a_minute_until_it_was_clo
     at: Standing | None = CLOSED
     for _ in range(5):
         assert at is not None
-        at = judge(at, Counts(tried=5, unsent=5), now=NOW)
+        at = judge(at, Counts(tried=20, unsent=20), now=NOW)
         assert at is not None
         assert at.until is not None
         pauses.append((at.until - NOW).total_seconds())
@@ -74,9 +75,9 @@ def test_each_pause_is_twice_the_one_before_up_to_half_a_minute_until_it_was_clo
 
 
 def test_the_cause_tells_of_what_and_how_many() -> None:
-    moved = judge(CLOSED, Counts(tried=14, unsent=9, unanswered=3), now=NOW)
+    moved = judge(CLOSED, Counts(tried=24, unsent=19, unanswered=3), now=NOW)
     assert moved is not None
-    assert moved.cause == "12 of 14 failed: 9 not sent, 3 unanswered"
+    assert moved.cause == "22 of 24 failed: 19 not sent, 3 unanswered"
 
 
 @pytest.mark.parametrize(("told", "pause"), [(30, 30), (3600, 60), (1, 1)])
@@ -118,14 +119,14 @@ def test_the_median_is_told_to_the_next_step() -> None:
     assert read_counts(slowest).latency == timedelta(seconds=10)
 
 
-def test_one_message_that_is_told_when_to_come_back_does_not_speak_for_the_provider() -> None:
+def test_a_few_messages_that_are_told_when_to_come_back_do_not_speak_for_the_provider() -> None:
     later = (Deferred("busy", after=7 * SECOND), 0.1)
     fine = (Accepted(()), 0.1)
-    assert _tally(later, fine, fine).take()[1] is None
-    assert _tally(later).take()[1] is None
-    assert _tally(later, later, fine, fine).take()[1] == 7 * SECOND
-    assert _tally(later, later, fine, fine, fine).take()[1] is None
-    assert _tally((Deferred("busy"), 0.1), (Deferred("busy"), 0.1)).take()[1] is None
+    assert _tally(*[later] * 9).take()[1] is None
+    assert _tally(*[later] * 10).take()[1] == 7 * SECOND
+    assert _tally(*[later] * 12, *[fine] * 3).take()[1] == 7 * SECOND
+    assert _tally(*[later] * 12, *[fine] * 4).take()[1] is None
+    assert _tally(*[(Deferred("busy"), 0.1)] * 20).take()[1] is None
 
 
 def test_a_tally_begins_anew_and_takes_back_what_could_not_be_told() -> None:

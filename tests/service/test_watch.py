@@ -16,7 +16,7 @@ from dispatcher.service.watch import Watch
 from tests.world import World
 
 SECOND = timedelta(seconds=1)
-MANY = [f"+2547123456{n:02}" for n in range(10)]
+MANY = [f"+2547123456{n:02}" for n in range(30)]
 
 
 def _another(world: World) -> Watch:
@@ -34,13 +34,13 @@ def _note(watch: Watch, *outcomes: Outcome, seconds: float = 0.01) -> None:
 @pytest.mark.parametrize(
     ("outcomes", "breaker"),
     [
-        ([Unsent("refused")] * 5, Breaker.OPEN),
-        ([Unknown("time-out")] * 5, Breaker.OPEN),
-        ([Deferred("503")] * 5, Breaker.OPEN),
+        ([Unsent("refused")] * 20, Breaker.OPEN),
+        ([Unknown("time-out")] * 20, Breaker.OPEN),
+        ([Deferred("503")] * 20, Breaker.OPEN),
         ([Rejected(Status.BLOCKED, "no")] * 20, Breaker.CLOSED),
         ([Accepted(())] * 20, Breaker.CLOSED),
-        ([Deferred("429", after=20 * SECOND)], Breaker.CLOSED),
-        ([Deferred("429", after=20 * SECOND)] * 2, Breaker.OPEN),
+        ([Deferred("429", after=20 * SECOND)] * 9, Breaker.CLOSED),
+        ([Deferred("429", after=20 * SECOND)] * 10, Breaker.OPEN),
     ],
 )
 def test_what_one_process_saw_moves_the_breaker_of_all(
@@ -60,14 +60,14 @@ def test_what_one_process_saw_moves_the_breaker_of_all(
 def test_what_no_process_saw_alone_moves_the_breaker_too(world: World) -> None:
     async def story() -> None:
         other = _another(world)
-        _note(world.ctx.watch, *[Unsent("refused")] * 3)
-        _note(other, *[Unsent("refused")] * 2)
+        _note(world.ctx.watch, *[Unsent("refused")] * 12)
+        _note(other, *[Unsent("refused")] * 8)
         await world.ctx.watch.look()
         assert world.ctx.conditions["sim"].breaker is Breaker.CLOSED
         await other.look()
         assert other.conditions["sim"].breaker is Breaker.OPEN
         report = await providers.one(world.ctx, "sim")
-        assert [turn.cause for turn in report.story] == ["5 of 5 failed: 5 not sent"]
+        assert [turn.cause for turn in report.story] == ["20 of 20 failed: 20 not sent"]
 
     world.run(story)
 
@@ -108,7 +108,7 @@ async def _lose_redis(world: World) -> None:
 def test_a_breaker_that_closes_calls_what_waits(world: World) -> None:
     async def story() -> None:
         watch = world.ctx.watch
-        _note(watch, *[Deferred("busy", after=SECOND)] * 2)
+        _note(watch, *[Deferred("busy", after=SECOND)] * 10)
         await watch.look()
         [message] = (await world.submit()).messages
         await world.deliver()
@@ -147,7 +147,7 @@ def test_without_redis_orders_are_read_and_counts_are_kept_until_they_can_be_tol
         there, away = world.ctx.watch.breakers, Breakers(redis)
         alone = _another(world)
         alone.breakers = away
-        _note(alone, *[Unsent("refused")] * 5)
+        _note(alone, *[Unsent("refused")] * 20)
         await alone.look()
         assert alone.conditions["sim"] == Condition(order=Order.PINNED)
         alone.breakers = there

@@ -1,4 +1,4 @@
-"""A campaign while its processes are killed with -9, a dozen times: each recipient gets one message."""
+"""A campaign while its processes are killed with -9, eight times: each recipient gets one message."""
 
 import os
 import random
@@ -20,8 +20,8 @@ from tests.system.stack import Stack, running_stack, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-RECIPIENTS = 3000
-KILLS = 12
+RECIPIENTS = 2000
+KILLS = 8
 VICTIMS = ["bulk", "clock", "system", "beat", "valkey", "postgres"]
 LATENCY, FLUSH = 0.05, 0.02
 TPS = 100
@@ -68,7 +68,7 @@ async def _start(ctx: Context, account: Account) -> None:
 
 
 def _kill_at_random(stack: Stack, rng: random.Random) -> "Counter[str]":
-    """Kill a dozen times, while the run is expanded, released and sent; each victim comes back by itself."""
+    """Kill eight times, while the run is expanded, released and sent; each victim comes back by itself."""
     victims: Counter[str] = Counter()
     for _ in range(KILLS):
         Event().wait(rng.uniform(0, 1))
