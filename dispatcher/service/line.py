@@ -24,7 +24,7 @@ from dispatcher.store import delivery
 
 log = structlog.get_logger()
 
-_ROWS = 50
+_ROWS = 100
 # How long a free slot waits for company, if calls are out already: a claim of fifty costs little more than
 # a claim of one.
 _GATHER = {Tier.CRITICAL: 0.001, Tier.STANDARD: 0.005, Tier.BULK: 0.008}
@@ -40,7 +40,9 @@ class Line:
     One for each provider in each process. `may_claim` is asked before each claim.
 
     A message's ticket ends with its claim: a provider that hangs holds its
-    slots, and not the lane entries that its messages came with.
+    slots, and not the lane entries that its messages came with. One claim is
+    under way at a time: what comes meanwhile is claimed together next, and
+    Postgres is left to others in between.
     """
 
     def __init__(
@@ -55,13 +57,14 @@ class Line:
         self._waiting: deque[Ticket] = deque()
         self._next_look: asyncio.TimerHandle | None = None
         self._next_at = 0.0
+        self._is_claiming = False
         self._tasks: set[asyncio.Task[None]] = set()
         slots.on_free = self._look_soon
 
     def put(self, ticket: Ticket) -> None:
         """Let a message stand in line."""
         self._waiting.append(ticket)
-        if len(self._waiting) >= _ROWS <= self._slots.free:
+        if len(self._waiting) >= _ROWS <= self._slots.free and not self._is_claiming:
             self._look()
         else:
             self._look_soon()
@@ -84,7 +87,7 @@ class Line:
         self._next_look, self._next_at = loop.call_at(at, self._look), at
 
     def _pause(self) -> float:
-        if not self._slots.free:
+        if not self._slots.free or self._is_claiming:
             return _LOOK
         return _GATHER[self._waiting[0].due.tier] if self._slots.out else 0.0
 
@@ -93,7 +96,8 @@ class Line:
             self._next_look.cancel()
             self._next_look = None
         self._turn_away()
-        while self._waiting and self._slots.free:
+        if self._waiting and self._slots.free and not self._is_claiming:
+            self._is_claiming = True
             calls = min(self._slots.free, -(-min(len(self._waiting), _ROWS) // self._a_call))
             self._slots.take(calls)
             count = min(calls * self._a_call, len(self._waiting))
@@ -131,6 +135,8 @@ class Line:
     async def _go(self, tickets: Sequence[Ticket], calls: int) -> None:
         lease_end = self._ctx.now() + min(lease(self._ctx, tier) for tier in {t.due.tier for t in tickets})
         claimed = await self._claim(tickets, lease_end)
+        self._is_claiming = False
+        self._look_soon()
         groups = list(_groups(claimed, self._a_call))
         for _ in range(calls - len(groups)):
             self._slots.release()
