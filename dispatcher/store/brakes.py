@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
+from dispatcher.store.lookup import LOOKED_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +29,20 @@ class Earlier:
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(4773004, CAST(:account_id AS integer))")
-_SAME = text("""
-SELECT DISTINCT ON (m.number) m.id, m.public_id, m.number, m.status, m.created_at,
+_SAME = text(f"""
+SELECT DISTINCT ON (k.number) m.id, m.public_id, m.number, m.status, m.created_at,
        b.id AS batch_id, b.public_id AS batch_public_id, b.external_id, b.dialect
-FROM messages m JOIN batches b ON b.id = m.batch_id
-WHERE m.number = ANY(CAST(:numbers AS text[])) AND m.created_at > :since
+FROM {LOOKED_UP} JOIN batches b ON b.id = m.batch_id
+WHERE k.number = ANY(CAST(:numbers AS text[])) AND k.created_at > :since
   AND m.account_id = :account_id AND m.text = :text
   AND NOT (m.status BETWEEN 20 AND 29 OR m.status = 90)
-ORDER BY m.number, m.id DESC
+ORDER BY k.number, m.id DESC
 """)
-_BUSIEST = text("""
-SELECT number, count(*) AS n, min(created_at) AS oldest FROM messages
-WHERE number = ANY(CAST(:numbers AS text[])) AND created_at > :since
-  AND account_id = :account_id AND tier = :tier AND NOT (status BETWEEN 20 AND 29)
-GROUP BY number HAVING count(*) >= :most ORDER BY n DESC, number LIMIT 1
+_BUSIEST = text(f"""
+SELECT k.number, count(*) AS n, min(k.created_at) AS oldest FROM {LOOKED_UP}
+WHERE k.number = ANY(CAST(:numbers AS text[])) AND k.created_at > :since
+  AND m.account_id = :account_id AND m.tier = :tier AND NOT (m.status BETWEEN 20 AND 29)
+GROUP BY k.number HAVING count(*) >= :most ORDER BY n DESC, k.number LIMIT 1
 """)
 _COUNT = text("""
 UPDATE accounts

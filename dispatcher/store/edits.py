@@ -44,10 +44,17 @@ class Chosen:
 _OPEN = "(m.place IN ('held', 'ready', 'lane') OR m.place = 'worker')"
 
 _CAMPAIGN_RUNS = """
-m.batch_id IN (
+batch_id IN (
     SELECT b.id FROM batches b JOIN runs u ON u.id = b.run_id
     WHERE u.campaign_id = :campaign_id AND u.finished_at IS NULL
 )
+"""
+
+# OFFSET 0: however few the planner believes that there are, they are found by this, and in order.
+_LOOKED_UP = """
+(SELECT message_id FROM message_lookup WHERE {found_by} AND message_id > :after
+ ORDER BY message_id OFFSET 0) k
+CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = k.message_id OFFSET 0) m
 """
 
 _VARIABLES = """
@@ -103,11 +110,15 @@ async def campaign_id(connection: AsyncConnection, account_id: int, named: str) 
 
 async def ids(connection: AsyncConnection, chosen: Chosen, *, after: int, limit: int) -> list[int]:
     """Read the numbers of what is chosen, in order, after the message with the id `after`."""
+    found_by, names = _written(_found_by(chosen))
     conditions, values = _written(_lasting(chosen) + _passing(chosen))
     if chosen.only_open:
         conditions = f"{conditions} AND {_OPEN}"
-    statement = f"SELECT m.id FROM messages m WHERE {conditions} AND m.id > :after ORDER BY m.id LIMIT :limit"
-    rows = await connection.execute(text(statement), {**values, "after": after, "limit": limit})
+    source, order = "messages m", "m.id"
+    if found_by:
+        source, order = _LOOKED_UP.format(found_by=found_by), "k.message_id"
+    statement = f"SELECT m.id FROM {source} WHERE {conditions} AND m.id > :after ORDER BY {order} LIMIT :limit"
+    rows = await connection.execute(text(statement), {**values, **names, "after": after, "limit": limit})
     return [row.id for row in rows]
 
 
@@ -170,15 +181,21 @@ _Condition = tuple[str, str, object]
 """SQL, the parameter in it, and its value; None asks nothing."""
 
 
+def _found_by(chosen: Chosen) -> list[_Condition]:
+    """Ask for what a message is looked up by."""
+    return [
+        ("batch_id = :batch_id", "batch_id", chosen.batch_id),
+        (_CAMPAIGN_RUNS, "campaign_id", chosen.campaign_id),
+        ("number = :number", "number", chosen.number),
+    ]
+
+
 def _lasting(chosen: Chosen) -> list[_Condition]:
-    """Ask for what never changes of a message."""
+    """Ask for what else never changes of a message."""
     return [
         ("m.account_id = :account_id", "account_id", chosen.account_id),
         ("m.id = :message_id", "message_id", chosen.message_id),
-        ("m.batch_id = :batch_id", "batch_id", chosen.batch_id),
-        (_CAMPAIGN_RUNS, "campaign_id", chosen.campaign_id),
         ("m.tier = :tier", "tier", chosen.tier and chosen.tier.value),
-        ("m.number = :number", "number", chosen.number),
         ("m.sender_id = :sender_id", "sender_id", chosen.sender_id),
         ("m.created_at >= :created_from", "created_from", chosen.created.start),
         ("m.created_at < :created_to", "created_to", chosen.created.end),

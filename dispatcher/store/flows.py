@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.status import Status
+from dispatcher.store.lookup import OF_BATCHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,10 @@ SELECT id FROM messages
 WHERE flow = :id AND flow <> 0 AND place IS NOT NULL AND place <> 'worker' AND doubts = 0
 ORDER BY flow, id LIMIT :limit FOR UPDATE
 """)
-_COUNTS = text("""
+_COUNTS = text(f"""
 SELECT batch_id, status, count(*) AS n, sum(segments) FILTER (WHERE place IS NOT NULL) AS segments,
        sum(charged) AS charged
-FROM messages WHERE batch_id = ANY(CAST(:ids AS bigint[])) GROUP BY batch_id, status
+FROM messages WHERE id = ANY({OF_BATCHES}) GROUP BY batch_id, status
 """)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.keyword import Action
+from dispatcher.store.lookup import LOOKED_UP
 from dispatcher.store.search import NEWEST, either
 
 
@@ -50,7 +51,7 @@ class FoundInbound:
 # The owners of a code are the senders of that name. Where several accounts share it, the message is that
 # account's which wrote to the number from it last; but what it asks for (stop, start) is asked of all of them
 # if none did. Of one number's words that come together the last one counts.
-_INSERT = text("""
+_INSERT = text(f"""
 WITH told AS MATERIALIZED (
     SELECT * FROM unnest(
         CAST(:ids AS uuid[]), CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:numbers AS text[]),
@@ -69,8 +70,8 @@ owner AS (
     SELECT DISTINCT ON (o.public_id) o.public_id, o.account_id, o.sender_id
     FROM owners o JOIN told t USING (public_id)
     CROSS JOIN LATERAL (
-        SELECT max(m.moved_at) AS at FROM messages m
-        WHERE o.shared AND m.number = t.number AND m.sender_id = o.sender_id AND m.attempt > 0
+        SELECT max(m.moved_at) AS at FROM {LOOKED_UP}
+        WHERE o.shared AND k.number = t.number AND m.sender_id = o.sender_id AND m.attempt > 0
           AND m.moved_at > :since
     ) AS wrote
     WHERE wrote.at IS NOT NULL OR NOT o.shared

@@ -128,9 +128,13 @@ moved AS (
            coalesce(g.not_before, b.not_before), coalesce(g.not_after, b.not_after), g.status, g.place,
            g.wake_at, g.reason, g.is_test, b.calls_back, b.traceparent, b.flow, g.closes_at, :now, :now
     FROM given g JOIN of_batch b USING (batch_id) ORDER BY g.ord
-    RETURNING {RETURNED}
+    RETURNING {RETURNED}, m.public_id, m.number
 ),
-{EVENTS}
+{EVENTS},
+found_by AS (
+    INSERT INTO message_lookup (public_id, message_id, batch_id, number, created_at)
+    SELECT public_id, id, batch_id, number, :now FROM moved
+)
 SELECT id, batch_id FROM moved ORDER BY id
 """)
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.provider import Report
 from dispatcher.domain.receipt import Current, Part
 from dispatcher.domain.status import Place, Status
+from dispatcher.store.lookup import LOOKED_UP
 from dispatcher.store.moves import EVENTS, RETURNED
 
 TOLD = "told by a receipt"
@@ -68,7 +69,7 @@ ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 
 # The messages of receipts named by `names`: by the provider's reference, else by ours if it was ever tried.
 # OFFSET 0: each receipt looks for itself. A join of lists would be planned by the statistics of a moment.
-MATCHED = """
+MATCHED = f"""
 matched AS MATERIALIZED (
     SELECT t.n, coalesce(s.message_id, m.id) AS message_id, s.attempt
     FROM unnest(CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:references AS uuid[]))
@@ -77,8 +78,8 @@ matched AS MATERIALIZED (
         SELECT message_id, attempt FROM submissions WHERE provider = t.provider AND ref = t.ref OFFSET 0
     ) s ON true
     LEFT JOIN LATERAL (
-        SELECT id FROM messages
-        WHERE public_id = t.reference AND attempt > 0 AND s.message_id IS NULL OFFSET 0
+        SELECT m.id FROM {LOOKED_UP}
+        WHERE k.public_id = t.reference AND m.attempt > 0 AND s.message_id IS NULL OFFSET 0
     ) m ON true
     WHERE coalesce(s.message_id, m.id) IS NOT NULL
 )

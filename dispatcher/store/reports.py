@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import Tier
+from dispatcher.store.lookup import BY_PUBLIC_ID, LOOKED_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +73,15 @@ WHERE m.id = :id AND {_OWN}
 _BATCH = text("SELECT id FROM batches b WHERE id = :id AND account_id = :account_id AND dialect = :dialect")
 
 _LINES = text(
-    "SELECT id, number_as_given, status FROM messages"
-    " WHERE batch_id = :id AND id > :after ORDER BY id LIMIT :limit"
+    f"SELECT m.id, m.number_as_given, m.status FROM {LOOKED_UP}"
+    " WHERE k.batch_id = :id AND k.message_id > :after ORDER BY k.message_id LIMIT :limit"
 )
 
-_DETAIL = text("""
+_DETAIL = text(f"""
 SELECT m.*, a.name AS account, b.dialect, b.paused, s.name AS sender FROM messages m
 JOIN batches b ON b.id = m.batch_id JOIN accounts a ON a.id = m.account_id
 LEFT JOIN senders s ON s.id = m.sender_id
-WHERE (CAST(:id AS bigint) IS NOT NULL AND m.id = :id)
-   OR (CAST(:public_id AS uuid) IS NOT NULL AND m.public_id = :public_id)
+WHERE m.id = coalesce(CAST(:id AS bigint), {BY_PUBLIC_ID})
 """)
 
 _EVENTS = text("""

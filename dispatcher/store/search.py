@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import Tier
+from dispatcher.store.lookup import BY_PUBLIC_ID, OF_BATCHES
 
 NEWEST = 2**63 - 1
 
@@ -93,16 +94,24 @@ LEFT JOIN senders s ON s.id = m.sender_id
 
 # The row a page ended with may be gone by now; then the next older one tells the time.
 _OLDER = """
-(created_at, id) < ((SELECT created_at FROM {table} WHERE id <= :before ORDER BY id DESC LIMIT 1), :before)
+(created_at, {id}) < ((SELECT created_at FROM {table} WHERE id <= :before ORDER BY id DESC LIMIT 1), :before)
 """
-_OLDER_MESSAGE, _OLDER_BATCH = _OLDER.format(table="messages"), _OLDER.format(table="batches")
+_OLDER_MESSAGE = _OLDER.format(id="message_id", table="messages")
+_OLDER_BATCH = _OLDER.format(id="id", table="batches")
 
 _ONE = text(f"""
 WITH picked AS (
-    SELECT * FROM messages WHERE id = CAST(:id AS bigint) OR public_id = CAST(:public_id AS uuid)
+    SELECT * FROM messages WHERE id = coalesce(CAST(:id AS bigint), {BY_PUBLIC_ID})
 )
 {_MESSAGES}
 """)
+
+# OFFSET 0: the number's messages are looked at in their order, however rare the planner believes them.
+_OF_NUMBER = """
+(SELECT * FROM message_lookup WHERE number = :number AND {older}
+ ORDER BY created_at DESC, message_id DESC OFFSET 0) k
+CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = k.message_id OFFSET 0) m
+"""
 
 _WALK = "SELECT * FROM messages WHERE id < :before ORDER BY id DESC LIMIT :walk"
 _STOP = text("SELECT id, created_at FROM messages WHERE id < :before ORDER BY id DESC OFFSET :walk LIMIT 1")
@@ -134,7 +143,7 @@ WITH picked AS (
 {_BATCH_COLUMNS}
 """)
 _COUNTS = text(
-    "SELECT status, count(*) AS n FROM messages WHERE batch_id = :id GROUP BY status ORDER BY status"
+    f"SELECT status, count(*) AS n FROM messages WHERE id = ANY({OF_BATCHES}) GROUP BY status ORDER BY status"
 )
 
 
@@ -158,16 +167,16 @@ def statement_for(wanted: MessageFilter, *, before: int | None, walk: int) -> tu
     conditions, values = _conditions(wanted)
     values["before"] = NEWEST if before is None else before
     if wanted.number is None:
-        source, order = f"({_WALK}) AS walked", ["id"]
+        source, order = f"({_WALK}) AS m", "m.id DESC"
         values["walk"] = walk
     else:
-        source, order = "messages", ["created_at", "id"]
-        if before is not None:
-            conditions.append(_OLDER_MESSAGE)
+        source = _OF_NUMBER.format(older="true" if before is None else _OLDER_MESSAGE)
+        order = "k.created_at DESC, k.message_id DESC"
+        values["number"] = wanted.number
     where = " AND ".join(conditions) or "true"
-    inner, outer = (", ".join(f"{table}{column} DESC" for column in order) for table in ("", "m."))
+    outer = "m.id DESC" if wanted.number is None else "m.created_at DESC, m.id DESC"
     statement = f"""
-WITH picked AS MATERIALIZED (SELECT * FROM {source} WHERE {where} ORDER BY {inner} LIMIT :limit)
+WITH picked AS MATERIALIZED (SELECT m.* FROM {source} WHERE {where} ORDER BY {order} LIMIT :limit)
 {_MESSAGES} ORDER BY {outer}
 """
     return statement, values
@@ -210,7 +219,7 @@ async def batch(connection: AsyncConnection, name: int | UUID) -> FoundBatch | N
 
 async def counts(connection: AsyncConnection, batch_id: int) -> Mapping[Status, int]:
     """Count the messages of a batch by their status."""
-    return {Status(row.status): row.n for row in await connection.execute(_COUNTS, {"id": batch_id})}
+    return {Status(row.status): row.n for row in await connection.execute(_COUNTS, {"ids": [batch_id]})}
 
 
 def either(name: int | UUID) -> dict[str, object]:
@@ -221,12 +230,11 @@ def either(name: int | UUID) -> dict[str, object]:
 def _conditions(wanted: MessageFilter) -> tuple[list[str], dict[str, object]]:
     statuses = None if wanted.statuses is None else sorted(map(int, wanted.statuses))
     asked: dict[str, tuple[str, object]] = {
-        "number": ("number = :number", wanted.number),
-        "account_id": ("account_id = :account_id", wanted.account_id),
-        "statuses": ("status = ANY(:statuses)", statuses),
-        "tier": ("tier = :tier", wanted.tier and wanted.tier.value),
-        "since": ("created_at >= :since", wanted.since),
-        "until": ("created_at < :until", wanted.until),
+        "account_id": ("m.account_id = :account_id", wanted.account_id),
+        "statuses": ("m.status = ANY(:statuses)", statuses),
+        "tier": ("m.tier = :tier", wanted.tier and wanted.tier.value),
+        "since": ("m.created_at >= :since", wanted.since),
+        "until": ("m.created_at < :until", wanted.until),
     }
     given = {name: both for name, both in asked.items() if both[1] is not None}
     return [condition for condition, _ in given.values()], {name: value for name, (_, value) in given.items()}

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
+from dispatcher.store.lookup import BY_PUBLIC_ID, LOOKED_UP, OF_BATCHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +74,19 @@ _BATCH_COLUMNS = (
 )
 _OWN = "b.account_id = :account_id AND b.dialect = :dialect"
 
-_MESSAGE = text(f"SELECT {_MESSAGE_COLUMNS} {_FROM} WHERE m.public_id = :public_id AND {_OWN}")
+_MESSAGE = text(f"SELECT {_MESSAGE_COLUMNS} {_FROM} WHERE m.id = {BY_PUBLIC_ID} AND {_OWN}")
 _BATCH = text(f"""
 SELECT {_BATCH_COLUMNS} FROM batches b
 WHERE {_OWN} AND (b.external_id = :name OR b.public_id = CAST(:public_id AS uuid))
 ORDER BY b.external_id IS NULL LIMIT 1
 """)
 _MESSAGES_OF = text(f"""
-SELECT m.batch_id, {_MESSAGE_COLUMNS} {_FROM} WHERE m.batch_id = ANY(CAST(:ids AS bigint[])) ORDER BY m.id
+SELECT m.batch_id, {_MESSAGE_COLUMNS} {_FROM} WHERE m.id = ANY({OF_BATCHES}) ORDER BY m.id
 """)
-_FIRST_OF = text("""
+_FIRST_OF = text(f"""
 SELECT m.batch_id, e.status, min(e.at) AS at
 FROM messages m JOIN message_events e ON e.message_id = m.id
-WHERE m.batch_id = ANY(CAST(:ids AS bigint[])) GROUP BY m.batch_id, e.status ORDER BY at
+WHERE m.id = ANY({OF_BATCHES}) GROUP BY m.batch_id, e.status ORDER BY at
 """)
 
 
@@ -143,7 +144,8 @@ def _where(wanted: BatchFilter) -> tuple[str, dict[str, object]]:
     looks += [("NOT EXISTS", wanted.none)] if wanted.none else []
     for position, (exists, statuses) in enumerate(looks):
         conditions.append(
-            f"{exists} (SELECT 1 FROM messages m WHERE m.batch_id = b.id AND m.status = ANY(:look{position}))"
+            f"{exists} (SELECT 1 FROM {LOOKED_UP}"
+            f" WHERE k.batch_id = b.id AND m.status = ANY(:look{position}))"
         )
         values[f"look{position}"] = sorted(statuses)
     return " AND ".join(conditions), values

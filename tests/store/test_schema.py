@@ -15,6 +15,7 @@ from sqlalchemy.sql.elements import TextClause
 
 from dispatcher.domain.tier import Tier
 from dispatcher.store import (
+    brakes,
     campaigns,
     delivery,
     edits,
@@ -22,9 +23,12 @@ from dispatcher.store import (
     incoming,
     polls,
     receipts,
+    reports,
     rosters,
     runs,
+    search,
     sweeps,
+    tracking,
     unmatched,
 )
 from dispatcher.store.migrate import newest, upgrade
@@ -175,7 +179,7 @@ def test_rows_named_by_their_ids_are_found_by_them_whatever_the_statistics_say(d
             assert not re.search(r"Join Filter: .*\bm(_\d+)?\.id\b", plan), plan
 
 
-_NAMED = {"pk_messages", "uq_messages_public_id", "pk_submissions"}
+_NAMED = {"pk_messages", "pk_message_lookup", "pk_submissions"}
 BY_NAME = (
     (incoming._GLANCE, {*_NAMED, "ix_submissions_message_id"}),
     (receipts._LOCK, _NAMED),
@@ -192,6 +196,29 @@ def test_a_receipt_finds_its_message_by_what_it_names_whatever_the_statistics_sa
             looked = re.findall(r"Index (?:Only )?Scan using (\w+)|Bitmap Index Scan on (\w+)", plan)
             assert {first or second for first, second in looked} == indexes, plan
             assert len(re.findall(r"Index Cond: ", plan)) == len(looked), plan  # none is read from end to end
+
+
+LOOKED_UP = (
+    (tracking._MESSAGE, "pk_message_lookup"),
+    (search._ONE, "pk_message_lookup"),
+    (reports._DETAIL, "pk_message_lookup"),
+    (tracking._MESSAGES_OF, "ix_message_lookup_batch_id"),
+    (tracking._FIRST_OF, "ix_message_lookup_batch_id"),
+    (flows._COUNTS, "ix_message_lookup_batch_id"),
+    (search._COUNTS, "ix_message_lookup_batch_id"),
+    (reports._LINES, "ix_message_lookup_batch_id"),
+    (brakes._SAME, "ix_message_lookup_number"),
+    (brakes._BUSIEST, "ix_message_lookup_number"),
+)
+
+
+def test_what_never_changes_of_a_message_is_looked_up_whatever_the_statistics_say(database_url: str) -> None:
+    with _late_rows(database_url) as connection:
+        for statement, index in LOOKED_UP:
+            plan = _generic_plan(connection, statement)
+            assert set(re.findall(r"(?:using|Scan on) (\w+_message_lookup\w*)", plan)) == {index}, plan
+            assert set(re.findall(r"using (\w+) on messages", plan)) == {"pk_messages"}, plan
+            assert not re.search(r"Join Filter: .*\bm(_\d+)?\.id\b", plan), plan
 
 
 @contextmanager

@@ -1,0 +1,39 @@
+"""What messages are found by moves to a table of its own, whose indexes no move writes."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table, fill it, and drop the indexes that it stands for."""
+    op.create_table(
+        "message_lookup",
+        sa.Column("public_id", sa.Uuid, nullable=False),
+        sa.Column("message_id", sa.BigInteger, nullable=False),
+        sa.Column("batch_id", sa.BigInteger, nullable=False),
+        sa.Column("number", sa.Text, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("public_id", name=op.f("pk_message_lookup")),
+    )
+    op.execute(
+        "INSERT INTO message_lookup (public_id, message_id, batch_id, number, created_at)"
+        " SELECT public_id, id, batch_id, number, created_at FROM messages"
+    )
+    op.create_index("ix_message_lookup_batch_id", "message_lookup", ["batch_id", "message_id"])
+    op.create_index("ix_message_lookup_number", "message_lookup", ["number", "created_at", "message_id"])
+    op.drop_constraint("uq_messages_public_id", "messages")
+    op.drop_index("ix_messages_batch_id", "messages")
+    op.drop_index("ix_messages_number", "messages")
+
+
+def downgrade() -> None:
+    """Make the indexes again, and drop the table."""
+    op.create_index("ix_messages_number", "messages", ["number", "created_at"])
+    op.create_index("ix_messages_batch_id", "messages", ["batch_id"])
+    op.create_unique_constraint("uq_messages_public_id", "messages", ["public_id"])
+    op.drop_table("message_lookup")
