@@ -117,7 +117,9 @@ async def ids(connection: AsyncConnection, chosen: Chosen, *, after: int, limit:
     source, order = "messages m", "m.id"
     if found_by:
         source, order = _LOOKED_UP.format(found_by=found_by), "k.message_id"
-    statement = f"SELECT m.id FROM {source} WHERE {conditions} AND m.id > :after ORDER BY {order} LIMIT :limit"
+    statement = (
+        f"SELECT m.id FROM {source} WHERE {conditions} AND m.id > :after ORDER BY {order} LIMIT :limit"
+    )
     rows = await connection.execute(text(statement), {**values, **names, "after": after, "limit": limit})
     return [row.id for row in rows]
 

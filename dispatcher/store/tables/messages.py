@@ -122,8 +122,8 @@ messages = Table(
     },
 )
 
-# What messages are found by. Written with them and never again, so that no move writes its indexes. No
-# foreign key: the one statement that writes a row here writes its message.
+# What messages are found by. Written with them and never again, so that no move writes its indexes.
+# Neither here nor for events is there a foreign key: the statement that writes a row writes its message (ADR 14).
 message_lookup = Table(
     "message_lookup",
     metadata,
@@ -139,7 +139,7 @@ message_lookup = Table(
 message_events = Table(
     "message_events",
     metadata,
-    Column("message_id", ForeignKey("messages.id"), primary_key=True, autoincrement=False),
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
     Column("seq", Integer, primary_key=True, autoincrement=False),
     at("at"),
     Column("status", SmallInteger, nullable=False),

@@ -1,6 +1,7 @@
 """What providers know our messages by, and what they told of them."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -21,7 +22,7 @@ submissions = Table(
     metadata,
     Column("provider", Text, primary_key=True),
     Column("ref", Text, primary_key=True),
-    Column("message_id", ForeignKey("messages.id"), nullable=False, index=True),
+    Column("message_id", BigInteger, nullable=False, index=True),
     Column("attempt", SmallInteger, nullable=False),
     Column("part", SmallInteger, nullable=False),
     Column("status", SmallInteger),

@@ -1,4 +1,4 @@
-"""What messages are found by moves to a table of its own, whose indexes no move writes."""
+"""What messages are found by gets a table of its own, and their events and references no foreign key (ADR 14)."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,10 +29,16 @@ def upgrade() -> None:
     op.drop_constraint("uq_messages_public_id", "messages")
     op.drop_index("ix_messages_batch_id", "messages")
     op.drop_index("ix_messages_number", "messages")
+    op.drop_constraint("fk_message_events_message_id", "message_events")
+    op.drop_constraint("fk_submissions_message_id", "submissions")
 
 
 def downgrade() -> None:
-    """Make the indexes again, and drop the table."""
+    """Make keys and indexes again, and drop the table."""
+    op.create_foreign_key("fk_submissions_message_id", "submissions", "messages", ["message_id"], ["id"])
+    op.create_foreign_key(
+        "fk_message_events_message_id", "message_events", "messages", ["message_id"], ["id"]
+    )
     op.create_index("ix_messages_number", "messages", ["number", "created_at"])
     op.create_index("ix_messages_batch_id", "messages", ["batch_id"])
     op.create_unique_constraint("uq_messages_public_id", "messages", ["public_id"])
