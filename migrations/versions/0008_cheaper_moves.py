@@ -1,4 +1,4 @@
-"""What messages are found by gets a table of its own, and their events and references no foreign key (ADR 14)."""
+"""What messages are found by gets a table of its own; events and references lose their foreign keys."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -123,7 +123,7 @@ messages = Table(
 )
 
 # What messages are found by. Written with them and never again, so that no move writes its indexes.
-# Neither here nor for events is there a foreign key: the statement that writes a row writes its message (ADR 14).
+# Neither here nor for events is there a foreign key: the statement that writes a row writes its message.
 message_lookup = Table(
     "message_lookup",
     metadata,
