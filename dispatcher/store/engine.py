@@ -9,6 +9,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, Oper
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from dispatcher.store.arrays import ArrayDumper
+
 # Short, so that a process that was stopped in the middle holds up nobody.
 # Every statement of ours has its index; right after a bulk load the planner's statistics would have it
 # scan instead, for each row of a join.
@@ -40,7 +42,12 @@ def open_engine(url: str, *, pool_size: int, name: str) -> AsyncEngine:
         },
     )
     _ping_when_idle(engine)
+    event.listen(engine.sync_engine, "connect", _write_lists_our_way)
     return engine
+
+
+def _write_lists_our_way(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    connection.adapters.register_dumper(list, ArrayDumper)
 
 
 def _ping_when_idle(engine: AsyncEngine) -> None:
