@@ -7,13 +7,13 @@ them, and its client costs more than the wire, so `call` hands the request to
 the transport itself.
 """
 
-import asyncio
 import ssl
 from datetime import timedelta
 from functools import cache
 
 import httpx
 
+from dispatcher.deadlines import Deadline, Deadlines
 from dispatcher.domain.provider import Gate, Unknown, Unsent
 from dispatcher.providers.passage import Passage
 from dispatcher.providers.proxied import ProxiedTransport
@@ -36,6 +36,14 @@ class Client(httpx.AsyncClient):
     def __init__(self, wire: httpx.AsyncBaseTransport) -> None:
         super().__init__(transport=wire, follow_redirects=False, trust_env=False)
         self.wire = wire  # each answers with a response that is read whole
+        self._deadlines: dict[timedelta, Deadlines] = {}
+
+    def within(self, timeout: timedelta) -> Deadline:
+        """Give a block that raises TimeoutError when it takes longer."""
+        deadlines = self._deadlines.get(timeout)
+        if deadlines is None:
+            deadlines = self._deadlines[timeout] = Deadlines(timeout.total_seconds())
+        return deadlines.within()
 
 
 class _GatedStandIn(httpx.AsyncBaseTransport):
@@ -92,7 +100,7 @@ async def call(
     passage = Passage(gate)
     passage.carried_by(request)
     try:
-        async with asyncio.timeout(call_timeout.total_seconds()):
+        with client.within(call_timeout):
             return await client.wire.handle_async_request(request)
     except TimeoutError:
         if passage.give_up():

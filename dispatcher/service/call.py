@@ -7,6 +7,7 @@ from datetime import datetime
 
 import structlog
 
+from dispatcher.deadlines import Deadlines
 from dispatcher.domain.message import Due, Try
 from dispatcher.domain.provider import Deferred, Gate, Outcome, Outgoing, Unknown, Unsent
 from dispatcher.service import admit
@@ -30,6 +31,9 @@ class Calls:
         self._ctx = ctx
         self._slots = slots
         self._recorder = recorder
+        self._deadlines = {
+            name: Deadlines(2 * way.config.call_timeout.total_seconds()) for name, way in ctx.ways.items()
+        }
 
     async def send(self, name: str, claims: Claims, lease_end: datetime) -> None:
         """
@@ -94,7 +98,7 @@ class Calls:
         """Call, and make an outcome for each message of whatever comes of it."""
         way = self._ctx.ways[name]
         try:
-            async with asyncio.timeout(2 * way.config.call_timeout.total_seconds()):
+            with self._deadlines[name].within():
                 outcomes = await way.provider.send(outgoing, gate)
         except TimeoutError:
             return [Unknown(f"{name} did not end the call in time")] * len(outgoing)

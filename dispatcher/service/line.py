@@ -56,7 +56,7 @@ class Line:
         self._a_call = ctx.ways[name].provider.max_batch
         self._waiting: deque[Ticket] = deque()
         self._next_look: asyncio.TimerHandle | None = None
-        self._next_at = 0.0
+        self._is_for_slot = False
         self._is_claiming = False
         self._tasks: set[asyncio.Task[None]] = set()
         slots.on_free = self._look_soon
@@ -75,19 +75,23 @@ class Line:
             await asyncio.wait(self._tasks)
 
     def _look_soon(self) -> None:
-        """Look when a slot is free and a few more have come; else now and then, for who waits in vain."""
-        if not self._waiting:
+        """
+        Look when a slot is free and a few more have come; else now and then, for who waits in vain.
+
+        The end of a claim looks by itself.
+        """
+        if not self._waiting or self._is_claiming:
             return
-        loop = asyncio.get_running_loop()
-        at = loop.time() + self._pause()
+        for_slot = self._slots.free > 0
         if self._next_look is not None:
-            if self._next_at <= at:  # kept here, for uvloop's handles do not always tell
+            if self._is_for_slot or not for_slot:
                 return
             self._next_look.cancel()
-        self._next_look, self._next_at = loop.call_at(at, self._look), at
+        self._is_for_slot = for_slot
+        self._next_look = asyncio.get_running_loop().call_later(self._pause(), self._look)
 
     def _pause(self) -> float:
-        if not self._slots.free or self._is_claiming:
+        if not self._is_for_slot:
             return _LOOK
         return _GATHER[self._waiting[0].due.tier] if self._slots.out else 0.0
 

@@ -1,0 +1,101 @@
+"""One timer for many calls: each is cut off at its own time, and only then."""
+
+import asyncio
+import time
+
+import pytest
+
+from dispatcher.deadlines import Deadlines
+
+
+def test_a_block_that_takes_too_long_raises_and_one_in_time_does_not() -> None:
+    async def story() -> None:
+        deadlines = Deadlines(0.05)
+        began = time.monotonic()
+        with pytest.raises(TimeoutError), deadlines.within():
+            await asyncio.sleep(30)
+        assert 0.05 <= time.monotonic() - began < 5
+        with deadlines.within():
+            await asyncio.sleep(0)
+        task = asyncio.current_task()
+        assert task is not None
+        assert not task.cancelling()
+
+    asyncio.run(story())
+
+
+def test_each_of_many_has_its_own_time_though_they_share_a_timer() -> None:
+    async def story() -> None:
+        deadlines = Deadlines(0.3)
+
+        async def call(begins: float, takes: float) -> float | None:
+            await asyncio.sleep(begins)
+            began = time.monotonic()
+            try:
+                with deadlines.within():
+                    await asyncio.sleep(takes)
+            except TimeoutError:
+                return time.monotonic() - began
+            return None
+
+        ended = await asyncio.gather(
+            call(0, 0.01), call(0, 30), call(0.1, 0.01), call(0.2, 30), call(0.2, 0.01)
+        )
+        assert [seconds is None for seconds in ended] == [True, False, True, False, True]
+        assert all(seconds >= 0.3 for seconds in ended if seconds is not None)
+
+    asyncio.run(story())
+
+
+def test_a_task_that_somebody_else_cancels_is_cancelled() -> None:
+    async def story() -> None:
+        deadlines = Deadlines(30)
+
+        async def call() -> None:
+            with deadlines.within():
+                await asyncio.sleep(60)
+
+        task = asyncio.create_task(call())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(story())
+
+
+def test_the_inner_of_two_is_told_from_the_outer() -> None:
+    async def story() -> None:
+        outer, inner = Deadlines(0.2), Deadlines(0.05)
+
+        async def both() -> None:
+            with outer.within():
+                with pytest.raises(TimeoutError), inner.within():
+                    await asyncio.sleep(30)
+                await asyncio.sleep(30)
+
+        with pytest.raises(TimeoutError):
+            await both()
+
+    asyncio.run(story())
+
+
+def test_its_own_error_leaves_as_it_is_even_when_it_comes_too_late() -> None:
+    async def story() -> None:
+        deadlines = Deadlines(0.02)
+
+        async def late() -> None:
+            try:
+                await asyncio.sleep(30)
+            except asyncio.CancelledError:
+                raise KeyError from None
+
+        with pytest.raises(ValueError, match="mine"), deadlines.within():
+            raise ValueError("mine")
+        with pytest.raises(KeyError), deadlines.within():
+            await late()
+        task = asyncio.current_task()
+        assert task is not None
+        assert not task.cancelling()
+
+    asyncio.run(story())
