@@ -6,6 +6,7 @@ and a killed worker leaves in doubt only what was out.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -138,7 +139,9 @@ class Line:
 
     async def _go(self, tickets: Sequence[Ticket], calls: int) -> None:
         lease_end = self._ctx.now() + min(lease(self._ctx, tier) for tier in {t.due.tier for t in tickets})
+        began = time.monotonic()
         claimed = await self._claim(tickets, lease_end)
+        self._slots.note_claim(time.monotonic() - began + _GATHER[tickets[0].due.tier])
         self._is_claiming = False
         self._look_soon()
         groups = list(_groups(claimed, self._a_call))

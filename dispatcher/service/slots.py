@@ -1,8 +1,9 @@
 """
 How many calls to one provider may be out at once, in this process.
 
-As many as its rate needs at its present latency, and a margin: more would
-not go faster, and would leave more in doubt when this process is killed.
+As many as its rate needs at its present latency and while slots wait for a
+claim, and a margin: more would not go faster, and would leave more in doubt
+when this process is killed.
 When this process itself cannot follow, its calls only look slow because they
 wait here for their turn; then fewer are let out, not more.
 """
@@ -67,12 +68,13 @@ class Slots:
         self._moved = time.monotonic()
         self.on_free: Callable[[], None] = lambda: None
         self.latency = _FIRST_LATENCY
+        self._claim = 0.0
         self.out = 0
 
     @property
     def limit(self) -> int:
-        """How many calls may be out now."""
-        wanted = min(self._most, self._rate * self.latency * _MARGIN)
+        """How many calls may be out now, those counted in that are about to be."""
+        wanted = min(self._most, self._rate * (self.latency + self._claim) * _MARGIN)
         return max(_LEAST, math.ceil(wanted * self._strain.share))
 
     @property
@@ -118,3 +120,7 @@ class Slots:
     def note(self, seconds: float) -> None:
         """Take note how long a call took, so that the bound follows."""
         self.latency += _SMOOTHING * (seconds - self.latency)
+
+    def note_claim(self, seconds: float) -> None:
+        """Take note how long slots waited until their messages were claimed, so that the bound follows."""
+        self._claim += _SMOOTHING * (seconds - self._claim)

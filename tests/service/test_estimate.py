@@ -1,5 +1,6 @@
 """A dry run of an import: counted as an import would, priced as a campaign would be, and nothing kept."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -31,10 +32,15 @@ async def estimated(
 
 
 async def kept(world: World) -> int:
-    row = await world.one(
-        "SELECT (SELECT count(*) FROM audiences) + (SELECT count(*) FROM recipients)"
-        " + (SELECT count(*) FROM rejects) + (SELECT count(*) FROM pg_class WHERE relname = 'seen') AS n"
-    )
+    """Count what is left; a temporary table goes when Postgres has ended its session, a moment after us."""
+    for _ in range(100):
+        row = await world.one(
+            "SELECT (SELECT count(*) FROM audiences) + (SELECT count(*) FROM recipients)"
+            " + (SELECT count(*) FROM rejects) + (SELECT count(*) FROM pg_class WHERE relname = 'seen') AS n"
+        )
+        if not row.n:
+            break
+        await asyncio.sleep(0.05)
     return int(row.n)
 
 

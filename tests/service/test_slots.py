@@ -31,6 +31,14 @@ def test_the_bound_follows_the_latency() -> None:
     assert slots.limit > 50
 
 
+def test_the_bound_makes_up_for_the_time_in_which_slots_wait_for_their_claim() -> None:
+    slots = _slots(1000)
+    for _ in range(100):
+        slots.note(0.01)
+        slots.note_claim(0.03)
+    assert 45 <= slots.limit <= 55
+
+
 def test_what_is_out_is_not_free_until_it_is_released() -> None:
     slots = _slots(1)
     slots.take(2)
