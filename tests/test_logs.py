@@ -16,8 +16,14 @@ TEXT = "secret text\nin two lines"
 
 
 @pytest.fixture(autouse=True)
-def _afterwards() -> Iterator[None]:
-    """Put logging back as it was."""
+def _before_and_after() -> Iterator[None]:
+    """
+    Put logging back as it was, before and after.
+
+    Another test may have left warnings captured, and pytest, which gives each test its own, put them
+    back: then logging believes that it has them.
+    """
+    logging.captureWarnings(capture=False)
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     yield
