@@ -140,9 +140,11 @@ class Line:
     async def _go(self, tickets: Sequence[Ticket], calls: int) -> None:
         lease_end = self._ctx.now() + min(lease(self._ctx, tier) for tier in {t.due.tier for t in tickets})
         began = time.monotonic()
-        claimed = await self._claim(tickets, lease_end)
+        try:
+            claimed = await self._claim(tickets, lease_end)
+        finally:  # whatever happened, or nobody is claimed any more
+            self._is_claiming = False
         self._slots.note_claim(time.monotonic() - began + _GATHER[tickets[0].due.tier])
-        self._is_claiming = False
         self._look_soon()
         groups = list(_groups(claimed, self._a_call))
         for _ in range(calls - len(groups)):
