@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from dispatcher.domain.status import Status
-from dispatcher.domain.tier import Tier
+from dispatcher.domain.tier import PACE, Tier
 
 Gate = Callable[[], bool]
 """True while the request may be written: inside the window and the lease."""
@@ -166,6 +166,20 @@ class ProviderConfig:
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     poll: timedelta | None = None
     receipt_url: str | None = None
+
+    def rate(self, tier: Tier) -> float:
+        """Tell how many segments a second this tier and those below it may count on here."""
+        return evenly(self.tps) * PACE[tier].share
+
+
+# From its token to its first byte a message takes now five milliseconds, now fifty. So what a provider counts
+# in one second comes from tokens of a little more than a second.
+_EVENNESS = 1.05
+
+
+def evenly(tps: float) -> float:
+    """Tell at what rate tokens are handed out, so that no second at the provider has more than `tps`."""
+    return tps / _EVENNESS
 
 
 class Provider(Protocol):

@@ -2,10 +2,10 @@
 -- KEYS  the theoretical arrival time of each bucket, in microseconds: first the provider's, then those of
 --       each sender ID that has a rate of its own, as many for each
 -- ARGV  horizon in microseconds; how many buckets a group has (the provider's are group 0); then for each
---       bucket its rate per second and its tolerance in microseconds; then for each message its cost and
---       the group of its sender, 0 for none
--- Gives for each message how many microseconds until its token is there; negative - 1 means that none
--- was taken because that is beyond the horizon. Who is kept back by one group takes nothing of the other.
+--       bucket its rate per second and its tolerance in microseconds; then for messages that are alike how
+--       many they are, the cost of one and the group of its sender, 0 for none
+-- Gives for each message, in one text, how many microseconds until its token is there; negative - 1 means that
+-- none was taken because that is beyond the horizon. Who is kept back by one group takes nothing of the other.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local horizon, size = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -32,9 +32,7 @@ local function plan(group, cost, takes)
   end
 end
 
-local waits = {}
-for i = 2 * #KEYS + 3, #ARGV, 2 do
-  local cost, group = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+local function ask(cost, group)
   local wait = wait_in(0)
   if group == 0 then
     plan(0, cost, wait <= horizon)
@@ -45,9 +43,17 @@ for i = 2 * #KEYS + 3, #ARGV, 2 do
     if takes or own > wait then plan(group, cost, takes) end
     wait = math.max(wait, own)
   end
-  waits[#waits + 1] = wait <= horizon and math.floor(wait) or -math.floor(wait) - 1
+  return string.format('%d', wait <= horizon and math.floor(wait) or -math.floor(wait) - 1)
+end
+
+local waits = {}
+for i = 2 * #KEYS + 3, #ARGV, 3 do
+  local cost, group = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  for _ = 1, tonumber(ARGV[i]) do
+    waits[#waits + 1] = ask(cost, group)
+  end
 end
 for b = 1, #KEYS do
   redis.call('SET', KEYS[b], string.format('%.0f', taken[b]), 'PX', math.ceil((taken[b] - now) / 1000) + 1000)
 end
-return waits
+return table.concat(waits, ' ')

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
+from itertools import groupby
 
 import structlog
 from redis.asyncio import Redis
@@ -99,14 +100,15 @@ class Throttle:
         for rate in (tps, *limited.values()):
             for bucket in buckets:
                 arguments += (rate * bucket.share, bucket.tolerance)
-        for cost, sender in wanted:
-            arguments += (cost, group.get(sender, 0) if sender else 0)
+        alike = groupby((cost, group.get(sender, 0) if sender else 0) for cost, sender in wanted)
+        for (cost, its_group), some in alike:
+            arguments += (sum(1 for _ in some), cost, its_group)
         try:
-            waits = await self._script(keys=keys, args=arguments)
+            waits: bytes = await self._script(keys=keys, args=arguments)
         except (RedisError, OSError) as error:
             log.warning("throttle_not_reached", provider=provider, error=str(error))
             return [Token(_WITHOUT_REDIS, taken=False) for _ in wanted]
-        return [_token(wait) for wait in waits]
+        return [_token(int(wait)) for wait in waits.split()]
 
 
 def _limited(senders: Iterable[str | None], sender_tps: Mapping[str, float]) -> dict[str, float]:

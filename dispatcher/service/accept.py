@@ -120,7 +120,7 @@ async def _circumstances(
         for recipient in order.examined.recipients
     ]
     opted_out = await opt_outs.among(connection, asked)
-    room = Room(await sweeps.depths(connection, {order.tier for order in orders}))
+    room = Room(ctx, await sweeps.depths(connection, {order.tier for order in orders}))
     found: list[Circumstances | DispatchError] = []
     for order, term in zip(orders, terms, strict=True):
         try:

@@ -13,17 +13,17 @@ from datetime import datetime, timedelta
 from dispatcher.domain.breaker import TRICKLE
 from dispatcher.domain.condition import WELL, Condition
 from dispatcher.domain.message import Due
+from dispatcher.domain.provider import evenly
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.throttle import Token
 from dispatcher.service.context import Context
 from dispatcher.store import delivery
 
-# From its token to its first byte a message takes now five milliseconds, now fifty. So what a provider counts
-# in one second comes from tokens of a little more than a second.
-_EVENNESS = 1.05
-
 Routed = tuple[Due, tuple[str, ...]]
 """A message and its providers in order."""
+
+Held = tuple[int, datetime]
+"""A message that waits out of its lane, and until when."""
 
 # Spread over so many seconds they look again by themselves: a backlog must not come all at once, nor often.
 _SPREAD = {Tier.CRITICAL: 1.0, Tier.STANDARD: 60.0, Tier.BULK: 60.0}
@@ -63,16 +63,16 @@ async def tokens(ctx: Context, provider: str, messages: Sequence[Due]) -> list[T
     return await ctx.throttle.take(
         provider,
         messages[0].tier,
-        tps=tps / _EVENNESS,
+        tps=evenly(tps),
         wanted=[(due.segments, due.sender) for due in messages],
-        sender_tps={sender: rate / _EVENNESS for sender, rate in config.sender_tps.items()},
+        sender_tps={sender: evenly(rate) for sender, rate in config.sender_tps.items()},
     )
 
 
 async def wait(ctx: Context, barred: Sequence[Routed]) -> None:
     """Let messages wait until a provider of theirs takes messages again. Raises Unavailable."""
     now = ctx.now()
-    held: defaultdict[str, list[tuple[int, datetime]]] = defaultdict(list)
+    held: defaultdict[str, list[Held]] = defaultdict(list)
     for due, providers in barred:
         conditions = {name: condition(ctx, name) for name in providers}
         held[_told(conditions)].append((due.id, _look_again(ctx, due.tier, conditions, now)))
@@ -80,7 +80,7 @@ async def wait(ctx: Context, barred: Sequence[Routed]) -> None:
         await hold(ctx, until, waits_for=told)
 
 
-async def hold(ctx: Context, until: Sequence[tuple[int, datetime]], *, waits_for: str | None = None) -> None:
+async def hold(ctx: Context, until: Sequence[Held], *, waits_for: str | None = None) -> None:
     """Let messages that are not claimed wait until then, out of their lane. Raises Unavailable."""
     earliest = await ctx.database.single(lambda c: delivery.hold(c, until, waits_for=waits_for))
     if earliest is not None:

@@ -122,7 +122,7 @@ async def pause(ctx: Context, account: Account, public_id: str, *, reason: str =
     """
     Stop a campaign where it is. Raises NotFound, Conflict for one that is not active.
 
-    Workers send nothing of it from their next look on; nothing of it expires meanwhile.
+    Workers claim nothing of it any more; what they are sending goes on. Nothing of it expires meanwhile.
     """
     now = ctx.now()
 

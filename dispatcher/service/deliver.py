@@ -1,10 +1,8 @@
 """From a lane to a provider: read, route, throttle, claim, send, record."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,19 +15,17 @@ from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Phase
 from dispatcher.service import admit, hours, routes
-from dispatcher.service.admit import Routed
+from dispatcher.service.admit import Held, Routed
 from dispatcher.service.call import Calls
 from dispatcher.service.chunk import Chunk
 from dispatcher.service.context import Context
 from dispatcher.service.line import Line
 from dispatcher.service.recorder import Recorder
 from dispatcher.service.slots import Slots, Strain
+from dispatcher.service.turnstile import Turnstile
 from dispatcher.store import delivery, ledger
 
 log = structlog.get_logger()
-
-_SLOT_WAIT = {Tier.CRITICAL: 1.0, Tier.STANDARD: 3.0, Tier.BULK: 3.0}
-_AT_ONCE = timedelta(milliseconds=1)
 
 
 class Courier:
@@ -55,13 +51,18 @@ class Courier:
             name: Line(ctx, name, slots, may_claim=self._may_claim, send=calls.send)
             for name, slots in self.slots.items()
         }
+        self._turnstiles = {
+            (name, tier): Turnstile(ctx, name, tier, line, self._settle)
+            for name, line in self._lines.items()
+            for tier in Tier
+        }
 
     async def deliver(self, message_ids: Sequence[int]) -> None:
         """
         Take these messages from their lane to their providers; what cannot go now is left to the clock.
 
-        Ends when all that may go is claimed: how long a provider takes to
-        answer is no matter of the lane.
+        Ends when all that may go at once is claimed: how long others wait for
+        their tokens, or a provider takes to answer, is no matter of the lane.
         """
         try:
             await self._deliver(message_ids)
@@ -71,9 +72,13 @@ class Courier:
     def close(self) -> None:
         """Claim nothing more; chunks under way end soon and give back what they did not claim."""
         self._closed = True
+        for turnstile in self._turnstiles.values():
+            turnstile.close()
 
     async def idle(self) -> None:
-        """Wait until no call is out; what came of them is the recorder's."""
+        """Wait until nobody waits for a token and no call is out; what came of them is the recorder's."""
+        for turnstile in self._turnstiles.values():
+            await turnstile.idle()
         for line in self._lines.values():
             await line.idle()
 
@@ -94,60 +99,37 @@ class Courier:
         if closed.waits:
             await hours.wait(ctx, closed.waits)
         chunk = Chunk()
-        held, barred = await self._line_up_all(routed, chunk)
-        if held:
-            await admit.hold(ctx, held)
+        held, barred = await self._admit(routed, chunk)
         if barred:
             await admit.wait(ctx, barred)
+        await self._settle(chunk, held)
+
+    async def _settle(self, chunk: Chunk, held: Sequence[Held]) -> None:
+        """Hold some, and see the chunk's others claimed; give back what is not, if this worker stops."""
+        if held:
+            await admit.hold(self._ctx, held)
         await chunk.over()
         if chunk.unclaimed and self._closed:
-            await ctx.database.single(lambda c: delivery.unclaim(c, chunk.unclaimed))
+            await self._ctx.database.single(lambda c: delivery.unclaim(c, chunk.unclaimed))
 
-    async def _line_up_all(
-        self, routed: Sequence[Routed], chunk: Chunk
-    ) -> tuple[list[tuple[int, datetime]], list[Routed]]:
-        """Line all up that have a way; give those without a token soon, and those without a way."""
+    async def _admit(self, routed: Sequence[Routed], chunk: Chunk) -> tuple[list[Held], list[Routed]]:
+        """Let all enter that have a way; give those whose tokens are far off, and those without a way."""
         ways, barred = admit.part(self._ctx, routed)
-        held: list[tuple[int, datetime]] = []
+        held: list[Held] = []
         while ways:
             by_first: defaultdict[str, list[Routed]] = defaultdict(list)
             for one in ways:
                 by_first[one[1][0]].append(one)
             ways = []
             for provider, some in by_first.items():
-                late = await self._line_up(provider, some, chunk)
+                turnstile = self._turnstiles[provider, some[0][0].tier]
                 if admit.condition(self._ctx, provider).is_on_trial:
-                    ways += [(due, providers[1:]) for (due, providers), _ in late if len(providers) > 1]
-                    barred += [one for one, _ in late if len(one[1]) == 1]
+                    late = await turnstile.enter_trial(some, chunk)
+                    ways += [(due, providers[1:]) for due, providers in late if len(providers) > 1]
+                    barred += [one for one in late if len(one[1]) == 1]
                 else:
-                    held += [(due.id, at) for (due, _), at in late]
+                    held += await turnstile.enter(some, chunk)
         return held, barred
-
-    async def _line_up(
-        self, provider: str, routed: Sequence[Routed], chunk: Chunk
-    ) -> list[tuple[Routed, datetime]]:
-        """
-        Take tokens for all of them at once: each stands in line when its token is there.
-
-        Gives the rest, each with when its token might be.
-        """
-        tier = routed[0][0].tier
-        tokens = await admit.tokens(self._ctx, provider, [due for due, _ in routed])
-        loop, line, now = asyncio.get_running_loop(), self._lines[provider], self._ctx.now()
-        patience = loop.time() + _SLOT_WAIT[tier]
-        late: list[tuple[Routed, datetime]] = []
-        for one, token in zip(routed, tokens, strict=True):
-            if not token.taken:
-                late.append((one, now + token.wait))
-                continue
-            due, providers = one
-            wait = token.wait.total_seconds()
-            ticket = chunk.ticket(due, providers, until=patience + wait)
-            if token.wait < _AT_ONCE:
-                line.put(ticket)
-            else:
-                loop.call_later(wait, line.put, ticket)
-        return late
 
 
 def _triage(ctx: Context, due: Sequence[Due]) -> tuple[list[Routed], list[tuple[int, Status, str]]]:

@@ -161,7 +161,7 @@ async def _born(
         sender_id=terms.sender_id,
         sender=await accounts.sender_name(connection, terms.sender_id),
         opted_out=await opt_outs.among(connection, asked),
-        to_lane=Room(await sweeps.depths(connection, {terms.tier})).take(terms.tier, due),
+        to_lane=Room(ctx, await sweeps.depths(connection, {terms.tier})).take(terms.tier, due),
         covered=True,
     )
     texts: dict[str, Examined | tuple[Status, str]] = {}

@@ -22,7 +22,7 @@ from dispatcher.domain.pacing import Forecast
 from dispatcher.domain.provider import Takes
 from dispatcher.domain.span import span
 from dispatcher.domain.status import Status
-from dispatcher.domain.tier import PACE, Tier
+from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.plan import timetable
 from dispatcher.store import flows, rosters, runs, sweeps
@@ -90,9 +90,9 @@ async def report(ctx: Context, campaign: Campaign, *, before: datetime | None, l
 
 def rate(ctx: Context, tier: Tier, ready: Sequence[tuple[int, int]], *, flow: tuple[int, int]) -> float:
     """Tell how many segments a second a flow may count on while these, by account and number, take turns."""
-    whole = sum(way.config.tps for way in ctx.ways.values() if way.config.takes is not Takes.TESTS)
+    whole = sum(way.config.rate(tier) for way in ctx.ways.values() if way.config.takes is not Takes.TESTS)
     of_account = Counter(account_id for account_id, _ in {*ready, flow})
-    return whole * PACE[tier].share / len(of_account) / of_account[flow[0]]
+    return whole / len(of_account) / of_account[flow[0]]
 
 
 def _of_run(

@@ -19,7 +19,7 @@ from dispatcher.domain.verdict import judge
 from dispatcher.service.context import Context
 from dispatcher.service.once import KEPT_FOR
 from dispatcher.service.recorder import record
-from dispatcher.service.room import SHALLOW, Drain
+from dispatcher.service.room import Drain, shallow
 from dispatcher.store import idempotency, ledger, sweeps, tokens
 
 BATCH = 1000
@@ -36,17 +36,17 @@ class Clock:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._drains = {tier: Drain(tier, lane_seconds=ctx.settings.lane_seconds) for tier in Tier}
+        self._drains = {tier: Drain(ctx, tier) for tier in Tier}
         self._contact: tuple[int, datetime] | None = None
 
     async def release(self) -> int:
         """Move what is due to `ready`, or straight into its lane: critical, and where nobody is before it."""
-        total = 0
+        total, depths = 0, shallow(self._ctx)
         while True:
             # Half of the fastest round trip is how far ahead of Postgres we may be: never early.
             due = self._ctx.now() - self._ctx.time.uncertainty
             released = await self._ctx.database.single(
-                partial(sweeps.release, now=due, limit=BATCH, depths=SHALLOW)
+                partial(sweeps.release, now=due, limit=BATCH, depths=depths)
             )
             for tier in Tier:
                 in_lane = [row.id for row in released if row.tier is tier and row.place is Place.LANE]

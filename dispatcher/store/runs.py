@@ -120,6 +120,17 @@ _PAUSE = text(f"""
 UPDATE batches b SET paused = true FROM runs r
 WHERE r.id = b.run_id AND r.campaign_id = :campaign_id AND {_OPEN}
 """)
+# What a worker has read and not claimed yet is claimed no more: it has left its lane.
+_RECALL = text(f"""
+UPDATE messages m SET place = 'ready', wake_at = NULL
+FROM (
+    SELECT m.id FROM messages m
+    WHERE m.place = 'lane'
+      AND m.flow IN (SELECT r.id FROM runs r WHERE r.campaign_id = :campaign_id AND {_OPEN})
+    ORDER BY m.id FOR UPDATE SKIP LOCKED
+) p
+WHERE m.id = p.id
+""")
 _GO_ON = text("UPDATE batches SET paused = false WHERE run_id = :id")
 _DELAY = text(f"""
 UPDATE runs r
@@ -236,8 +247,9 @@ async def note(connection: AsyncConnection, run_id: int, reason: str) -> None:
 
 
 async def pause(connection: AsyncConnection, campaign_id: int) -> None:
-    """Let nothing of the open runs of a campaign go out, from the workers' next look on."""
+    """Let nothing of the open runs of a campaign go out; what is in its lane is ready again."""
     await connection.execute(_PAUSE, {"campaign_id": campaign_id})
+    await connection.execute(_RECALL, {"campaign_id": campaign_id})
 
 
 async def delay(connection: AsyncConnection, campaign_id: int, *, since: datetime, until: datetime) -> None:

@@ -207,10 +207,12 @@ def test_a_sender_with_a_rate_of_its_own_waits_for_it_and_no_other_does(world: W
         await world.submit(MANY, caller=other)
         await world.deliver()
         senders = [seen.sender for seen in world.sim.seen]
-        assert senders.count("SHOP") == 1
+        # Standard may use nine tenths of two a second; who is more than three seconds off is held.
+        assert 1 < senders.count("SHOP") <= 7
         assert senders.count("BANK") == 40
+        assert senders.index("BANK") <= 1
         held = await world.all("SELECT attempt, waits_for FROM messages WHERE place = 'held'")
-        assert [(row.attempt, row.waits_for) for row in held] == [(0, None)] * 39
+        assert [(row.attempt, row.waits_for) for row in held] == [(0, None)] * (40 - senders.count("SHOP"))
 
     world.run(story)
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from dispatcher.domain.errors import Conflict
+from dispatcher.domain.provider import ProviderConfig, Takes
 from dispatcher.service import campaigns, explain, report
 from dispatcher.service.launch import launch
 from tests.campaign import bound, send_all, started
@@ -30,6 +31,25 @@ def test_a_pause_stops_what_is_ready_and_what_is_in_its_lane_and_nothing_goes_ou
         other = await world.submit()
         await send_all(world)
         assert [o.reference for o in world.sim.seen] == [str(other.messages[0].public_id)]
+
+    world.run(story)
+
+
+def test_a_pause_stops_what_a_worker_has_read_and_not_claimed_yet(world: World) -> None:
+    world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=40, takes=Takes.BOTH)
+
+    async def story() -> None:
+        campaign = await started(world, count=60)
+        await launch(world.ctx)
+        await world.clock.release()
+        await world.clock.fill()
+        async with world.courier() as courier:
+            await courier.deliver(world.lanes.take())
+            assert await world.all("SELECT 1 FROM messages WHERE place = 'lane'")
+            await bound(world, campaign, campaigns.pause)
+            sent = len(world.sim.seen)
+        assert 0 < len(world.sim.seen) <= sent + 1  # one may have been on its way
+        assert {row.place for row in await world.all("SELECT place FROM messages")} == {"ready", None}
 
     world.run(story)
 

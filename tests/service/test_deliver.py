@@ -197,22 +197,6 @@ def test_a_claim_too_near_to_the_end_of_its_lease_is_not_called(world: World) ->
     world.run(story)
 
 
-def test_what_has_no_token_soon_is_held_without_counting_a_try(world: World) -> None:
-    world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, tps=20)
-
-    async def story() -> None:
-        batch = await world.submit([f"+2547123456{n:02}" for n in range(60)])
-        await world.deliver()
-        held = await world.all("SELECT * FROM messages WHERE place = 'held'")
-        assert 40 <= len(held) < 60
-        assert {(row.attempt, row.seq, row.status) for row in held} == {(0, 1, 11)}
-        assert all(row.wake_at > world.time.now() for row in held)
-        assert len(world.sim.seen) + len(held) == len(batch.messages)
-        assert world.lanes.wakes
-
-    world.run(story)
-
-
 def test_a_worker_that_stops_gives_back_what_it_has_not_claimed(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages

@@ -268,12 +268,13 @@ def test_a_try_that_fails_before_closing_time_is_followed_by_one_after_the_next_
 
 
 def test_what_waits_for_a_token_does_not_say_that_it_waits_for_hours(world: World) -> None:
-    world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, tps=20)
+    world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, tps=5)
 
     async def story() -> None:
         await allow(world, DAYTIME)
         world.time.at = NOON
         await world.submit([f"+2547123456{n:02}" for n in range(60)])
+        await world.clock.fill()
         await world.deliver()
         held = await world.all("SELECT * FROM messages WHERE place = 'held'")
         assert {row.closes_at for row in held} == {None}

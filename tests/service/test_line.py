@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,8 +12,8 @@ from sqlalchemy import event
 from dispatcher.domain.provider import Accepted, Outcome, Outgoing, ProviderConfig, Takes
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import Tier
-from dispatcher.service import deliver as delivering
 from dispatcher.service import line as lines
+from dispatcher.service import turnstile
 from tests.world import World
 
 MANY = [f"+2547123456{n:02}" for n in range(30)]
@@ -102,7 +103,8 @@ def test_who_waits_in_vain_for_a_slot_is_held_in_one_statement_and_told_when(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _slow(world, tps=10_000, connections=4)
-    monkeypatch.setattr(delivering, "_SLOT_WAIT", dict.fromkeys(delivering._SLOT_WAIT, 0.05))
+    patience = turnstile._PATIENCE[Tier.STANDARD]
+    monkeypatch.setitem(turnstile._PATIENCE, Tier.STANDARD, replace(patience, slot=0.05))
 
     async def story() -> None:
         ids = [m.id for m in (await world.submit(MANY)).messages]

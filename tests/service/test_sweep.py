@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.provider import Accepted
+from dispatcher.domain.provider import Accepted, ProviderConfig, Takes
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.service.room import SHALLOW
@@ -97,6 +97,22 @@ def test_no_more_is_released_straight_than_a_lane_has_room_for(world: World) -> 
         await world.clock.release()
         assert len(world.lanes.take()) == SHALLOW[Tier.BULK] - 100
         assert await _places(world) == {Place.LANE: SHALLOW[Tier.BULK], Place.READY: 100}
+
+    world.run(story)
+
+
+def test_a_lane_is_never_deeper_than_what_the_providers_take_in_its_seconds(world: World) -> None:
+    world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=100, takes=Takes.BOTH)
+
+    async def story() -> None:
+        most = int(2 * 100 / 1.05 * 0.8)  # bulk may use eight tenths of what is handed out
+        await world.submit(numbers(300), tier=Tier.BULK)
+        assert await _places(world) == {Place.READY: 300}
+        for _ in range(3):
+            await world.clock.fill()
+            assert await _places(world) == {Place.READY: 300 - most, Place.LANE: most}
+        await world.submit(numbers(300), tier=Tier.CRITICAL)
+        assert await _places(world) == {Place.READY: 300 - most, Place.LANE: most + 300}
 
     world.run(story)
 
