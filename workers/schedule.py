@@ -4,20 +4,21 @@ from typing import Any
 
 from dispatcher.bootstrap import CLOCK, PROBE, QUEUES, SYSTEM
 
-_EVERY_SECOND = ("release", "fill", "requeue", "expire", "rescue", "no_receipt")
 _PROBE_SECONDS = 5.0
 _POLL_SECONDS = 5.0
 _FORGET_SECONDS = 60.0
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
-    """Build beat's schedule: duties each second, probes and `poll` each five, `forget` each minute."""
-    duties = {name: _entry(name, CLOCK, every=1.0) for name in _EVERY_SECOND}
-    forget = {"forget": _entry("forget", CLOCK, every=_FORGET_SECONDS)}
+    """Build beat's schedule: `tick` each second, probes and `poll` each five, `forget` each minute."""
+    clock = {
+        "tick": _entry("tick", CLOCK, every=1.0),
+        "forget": _entry("forget", CLOCK, every=_FORGET_SECONDS),
+    }
     system = {name: _entry(name, SYSTEM, every=1.0) for name in ("match_receipts", "launch")}
     poll = {"poll": _entry("poll", SYSTEM, every=_POLL_SECONDS)}
     probes = {f"probe {queue}": _entry(PROBE, queue, every=_PROBE_SECONDS, args=(queue,)) for queue in QUEUES}
-    return duties | forget | system | poll | probes
+    return clock | system | poll | probes
 
 
 def _entry(task: str, queue: str, *, every: float, args: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The tasks: each hands a coroutine to the loop and waits for its end."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from celery import Celery
 
@@ -38,11 +37,10 @@ def add_tasks(app: Celery, loop: Callable[[], LoopThread[Parts]]) -> None:
     def launch_campaigns() -> None:
         loop().submit(launch.launch(loop().parts.ctx)).result(_DUTY_SECONDS)
 
-    for name in ("release", "fill", "requeue", "expire", "no_receipt", "rescue", "forget"):
-        _add_duty(app, loop, name)
+    @app.task(name="tick", send_events=False)
+    def tick() -> None:
+        loop().submit(loop().parts.clock.tick()).result(_DUTY_SECONDS)
 
-
-def _add_duty(app: Celery, loop: Callable[[], LoopThread[Parts]], name: str) -> None:
-    @app.task(name=name, send_events=False)
-    def duty() -> Any:
-        return loop().submit(getattr(loop().parts.clock, name)()).result(_DUTY_SECONDS)
+    @app.task(name="forget", send_events=False)
+    def forget() -> None:
+        loop().submit(loop().parts.clock.forget()).result(_DUTY_SECONDS)

@@ -130,6 +130,8 @@ def _initialise(cluster: _Cluster) -> None:
     if postgres_major(cluster.lodging.binaries) >= 17:
         locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     initdb = [cluster.program("initdb"), f"--pgdata={unfinished}", f"--username={_NAME}", "--data-checksums"]
+    # While a new segment is filled with zeros all commits wait: 70 ms each time for the usual 16 MB.
+    initdb.append("--wal-segsize=4")
     auth = ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={_password_file(cluster.lodging)}"]
     _run(cluster, [*initdb, *auth, *locale, *sync])
     single = [cluster.program("postgres"), "--single", "-D", str(unfinished), "postgres"]

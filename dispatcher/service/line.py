@@ -26,9 +26,10 @@ from dispatcher.store import delivery
 log = structlog.get_logger()
 
 _ROWS = 100
-# How long a free slot waits for company, if calls are out already: a claim of fifty costs little more than
+# How long a free slot waits for company, if some came a moment ago: a claim of fifty costs little more than
 # a claim of one.
 _GATHER = {Tier.CRITICAL: 0.001, Tier.STANDARD: 0.005, Tier.BULK: 0.008}
+_COMPANY = 2
 _LOOK = 0.1
 _NO_SLOT = 1.0
 
@@ -59,6 +60,7 @@ class Line:
         self._next_look: asyncio.TimerHandle | None = None
         self._is_for_slot = False
         self._is_claiming = False
+        self._claimed_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         slots.on_free = self._look_soon
 
@@ -94,7 +96,9 @@ class Line:
     def _pause(self) -> float:
         if not self._is_for_slot:
             return _LOOK
-        return _GATHER[self._waiting[0].due.tier] if self._slots.out else 0.0
+        gather = _GATHER[self._waiting[0].due.tier]
+        has_company = self._slots.out and time.monotonic() - self._claimed_at < _COMPANY * gather
+        return gather if has_company else 0.0
 
     def _look(self) -> None:
         if self._next_look is not None:
@@ -144,7 +148,8 @@ class Line:
             claimed = await self._claim(tickets, lease_end)
         finally:  # whatever happened, or nobody is claimed any more
             self._is_claiming = False
-        self._slots.note_claim(time.monotonic() - began + _GATHER[tickets[0].due.tier])
+        self._claimed_at = time.monotonic()
+        self._slots.note_claim(self._claimed_at - began + _GATHER[tickets[0].due.tier])
         self._look_soon()
         groups = list(_groups(claimed, self._a_call))
         for _ in range(calls - len(groups)):

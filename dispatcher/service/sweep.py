@@ -6,14 +6,14 @@ at once or be killed anywhere: the predicates are idempotent. Each tells how
 many rows it moved.
 """
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.status import Place
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.verdict import judge
 from dispatcher.service.context import Context
@@ -38,6 +38,19 @@ class Clock:
         self._ctx = ctx
         self._drains = {tier: Drain(ctx, tier) for tier in Tier}
         self._contact: tuple[int, datetime] | None = None
+        self._running: set[Callable[[], Awaitable[int]]] = set()
+
+    async def tick(self) -> None:
+        """
+        Run side by side what is to be done every second, but for what still runs.
+
+        Raises what one of them raised, when all have ended.
+        """
+        duties = (self.release, self.fill, self.requeue, self.expire, self.rescue, self.no_receipt)
+        ended = await asyncio.gather(*[self._unless_running(duty) for duty in duties], return_exceptions=True)
+        for failure in ended:
+            if failure is not None:
+                raise failure
 
     async def release(self) -> int:
         """Move what is due to `ready`, or straight into its lane: critical, and where nobody is before it."""
@@ -49,10 +62,9 @@ class Clock:
                 partial(sweeps.release, now=due, limit=BATCH, depths=depths)
             )
             for tier in Tier:
-                in_lane = [row.id for row in released if row.tier is tier and row.place is Place.LANE]
-                self._ctx.lanes.publish(tier, in_lane)
-            total += len(released)
-            if len(released) < BATCH:
+                self._ctx.lanes.publish(tier, released.to_lane.get(tier, ()))
+            total += released.count
+            if released.count < BATCH:
                 return total
 
     async def fill(self) -> int:
@@ -94,6 +106,15 @@ class Clock:
         """Tell when the earliest held message wants to be looked at."""
         return await self._ctx.database.single(partial(sweeps.next_wake, now=self._ctx.now()))
 
+    async def _unless_running(self, duty: Callable[[], Awaitable[int]]) -> None:
+        if duty in self._running:
+            return
+        self._running.add(duty)
+        try:
+            await duty()
+        finally:
+            self._running.remove(duty)
+
     async def _until_short(self, duty: Duty) -> int:
         total = 0
         while True:
@@ -107,7 +128,7 @@ class Clock:
         now = self._ctx.now()
         drain = self._drains[tier]
 
-        async def work(connection: AsyncConnection) -> list[sweeps.Swept]:
+        async def work(connection: AsyncConnection) -> Sequence[int]:
             if not await sweeps.is_only_filler(connection, tier):
                 return []
             depth = await sweeps.depth(connection, tier)
@@ -116,7 +137,7 @@ class Clock:
             return filled
 
         filled = await self._ctx.database.transact(work)
-        self._ctx.lanes.publish(tier, [row.id for row in filled])
+        self._ctx.lanes.publish(tier, filled)
         return len(filled)
 
     async def _rescue(self, connection: AsyncConnection, *, now: datetime) -> int:

@@ -5,8 +5,8 @@ All skip rows that are locked, so two clocks are harmless and none waits. A
 count below the limit means that nothing is left.
 """
 
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,19 +15,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.message import Try
 from dispatcher.domain.provider import Unknown
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.status import Status
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.store.moves import EVENTS, PICKED, RETURNED, move
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
-    """A row that the clock moved."""
+class Released:
+    """How many messages were released, and which of them straight into each lane."""
+
+    count: int
+    to_lane: Mapping[Tier, Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A message that has ended; `charged` is what a refund would give back."""
 
     id: int
-    tier: Tier
     status: Status
-    place: Place | None
     charged: int
 
 
@@ -70,7 +76,7 @@ released AS (
 ),
 moved AS (SELECT * FROM released WHERE was = 10),
 {EVENTS}
-SELECT id, status, tier, place, 0 AS charged FROM released ORDER BY id
+SELECT id, CASE WHEN place = 'lane' THEN tier END FROM released ORDER BY id
 """)
 
 # What is held until a provider takes messages again; an edit may have put it off meanwhile.
@@ -125,7 +131,7 @@ WITH picked AS MATERIALIZED (
 )
 UPDATE messages m SET place = 'lane', wake_at = CAST(:now AS timestamptz) + CAST(:requeue AS interval)
 WHERE {PICKED}
-RETURNING m.id, m.status, m.tier, m.place, 0 AS charged
+RETURNING m.id
 """)
 
 _REQUEUE = text(f"""
@@ -173,7 +179,7 @@ _UP_SINCE = text("SELECT pg_postmaster_start_time()")
 
 async def release(
     connection: AsyncConnection, *, now: datetime, limit: int, depths: Mapping[Tier, int]
-) -> list[Swept]:
+) -> Released:
     """Move what is due out of `held`: to `ready`, or where nobody is, into lanes up to these depths."""
     parameters = {
         "now": now,
@@ -182,7 +188,12 @@ async def release(
         "requeues": [PACE[tier].requeue for tier in Tier],
         "depths": [depths[tier] for tier in Tier],
     }
-    return [_swept(row) for row in await connection.execute(_RELEASE, parameters)]
+    rows = (await connection.execute(_RELEASE, parameters)).all()
+    to_lane: defaultdict[Tier, list[int]] = defaultdict(list)
+    for message_id, lane in rows:
+        if lane is not None:
+            to_lane[Tier(lane)].append(message_id)
+    return Released(len(rows), to_lane)
 
 
 async def call(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
@@ -212,7 +223,7 @@ async def flows(connection: AsyncConnection, tier: Tier) -> list[tuple[int, int]
     return [(row.account_id, row.flow) for row in rows]
 
 
-async def fill(connection: AsyncConnection, tier: Tier, *, room: int, now: datetime) -> list[Swept]:
+async def fill(connection: AsyncConnection, tier: Tier, *, room: int, now: datetime) -> Sequence[int]:
     """Move about `room` messages from `ready` into their lane: accounts take turns, and each one's flows."""
     ready = await flows(connection, tier)
     if not ready or room < 1:
@@ -230,7 +241,7 @@ async def fill(connection: AsyncConnection, tier: Tier, *, room: int, now: datet
             "requeue": PACE[tier].requeue,
         },
     )
-    return [_swept(row) for row in rows]
+    return rows.scalars().all()
 
 
 async def requeue(connection: AsyncConnection, *, tier: Tier, now: datetime, limit: int) -> int:
@@ -239,9 +250,10 @@ async def requeue(connection: AsyncConnection, *, tier: Tier, now: datetime, lim
     return len(rows.all())
 
 
-async def expire(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Swept]:
+async def expire(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Expired]:
     """End what no worker holds and whose window is over: 27, or 39 with a doubt."""
-    return [_swept(row) for row in await connection.execute(_EXPIRE, {"now": now, "limit": limit})]
+    rows = await connection.execute(_EXPIRE, {"now": now, "limit": limit})
+    return [Expired(row.id, Status(row.status), row.charged) for row in rows]
 
 
 async def overdue(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Try]:
@@ -278,14 +290,3 @@ async def up_for(connection: AsyncConnection, *, now: datetime) -> timedelta:
     started = await connection.scalar(_UP_SINCE)
     assert isinstance(started, datetime)
     return now - started
-
-
-def _swept(row: object) -> Swept:
-    place = row.place  # type: ignore[attr-defined]
-    return Swept(
-        id=row.id,  # type: ignore[attr-defined]
-        tier=Tier(row.tier),  # type: ignore[attr-defined]
-        status=Status(row.status),  # type: ignore[attr-defined]
-        place=Place(place) if place else None,
-        charged=row.charged,  # type: ignore[attr-defined]
-    )

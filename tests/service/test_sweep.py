@@ -1,9 +1,11 @@
 """The clock's duties: exact, bounded, and without favour."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
+from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.provider import Accepted, ProviderConfig, Takes
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import PACE, Tier
@@ -295,5 +297,57 @@ def test_a_message_with_room_goes_straight_to_its_lane_and_a_flood_waits_in_post
         places = await world.all("SELECT place, count(*) AS n FROM messages GROUP BY place")
         assert {row.place: row.n for row in places} == {Place.LANE: 100, Place.READY: 1000}
         assert (await world.one("SELECT min(status) AS s FROM messages")).s == Status.PENDING
+
+    world.run(story)
+
+
+def test_a_tick_does_all_that_is_to_be_done_every_second(world: World) -> None:
+    async def story() -> None:
+        [over] = (await world.submit(until=SECOND)).messages
+        [due] = (await world.submit(after=HOUR)).messages
+        [lost] = (await world.submit()).messages
+        [stuck] = (await world.submit()).messages
+        await world.claim(stuck.id, lease=SECOND)
+        world.time.advance(HOUR)
+        await world.clock.tick()
+        world.time.advance(HOUR)  # rescue waits one lease after the clock itself started
+        await world.clock.tick()
+        assert (await world.row(over.id)).status == Status.EXPIRED
+        assert (await world.row(due.id)).place == Place.LANE
+        assert (await world.row(lost.id)).place == Place.LANE
+        assert (await world.row(stuck.id)).doubts == 1
+
+    world.run(story)
+
+
+def test_a_tick_does_not_begin_again_what_still_runs_and_does_the_rest_whatever_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    go_on = asyncio.Event()
+
+    async def hangs() -> int:
+        begun.append("expire")
+        await go_on.wait()
+        return 0
+
+    async def fails() -> int:
+        begun.append("rescue")
+        raise Unavailable("Postgres is away")
+
+    async def story() -> None:
+        monkeypatch.setattr(world.clock, "expire", hangs)
+        monkeypatch.setattr(world.clock, "rescue", fails)
+        first = asyncio.create_task(world.clock.tick())
+        await asyncio.sleep(0.1)
+        with pytest.raises(Unavailable):
+            await world.clock.tick()
+        assert begun == ["expire", "rescue", "rescue"]
+        go_on.set()
+        with pytest.raises(Unavailable):
+            await first
+        with pytest.raises(Unavailable):
+            await world.clock.tick()
+        assert begun.count("expire") == 2
 
     world.run(story)
