@@ -51,6 +51,9 @@ ASSETS = "/docs/assets"
 """Where the pages' scripts and styles are."""
 
 
+_written = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 class Json(JSONResponse):
     """Real characters, not escapes; half a surrogate pair, which UTF-8 cannot write, comes out as "?"."""
 
@@ -58,8 +61,7 @@ class Json(JSONResponse):
 
     def render(self, content: object) -> bytes:
         """Write UTF-8."""
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode("utf-8", "replace")
+        return _written(content).encode("utf-8", "replace")
 
 
 class _App(FastAPI):

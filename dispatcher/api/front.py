@@ -16,12 +16,12 @@ from typing import NamedTuple
 from uuid import uuid4
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from dispatcher.api.admission import by_address
-from dispatcher.api.door import PROBLEM, Claim, Door, problem
+from dispatcher.api.door import PROBLEM, Claim, Door, QuotaHeaders, problem
 from dispatcher.api.failure import CRASHED, UNCLAIMED, failure_of, too_large
 from dispatcher.api.runtime import Runtime
 from dispatcher.domain.errors import DispatchError, Misconfigured
@@ -31,6 +31,8 @@ log = structlog.get_logger()
 
 _PATH = re.compile(r"(/[^/]+)+")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+=@/-]{1,128}")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_WANTED = frozenset((b"x-request-id", b"traceparent", b"content-length"))
 _NOBODY = Door("nobody", title="", claims=(), envelope=problem, media_type=PROBLEM)
 
 
@@ -91,14 +93,15 @@ class Front:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        request_id = _request_id(scope)
+        told = _told(scope)
+        request_id = told.request_id or uuid4().hex
         door, claim, prefix = self._place(scope["path"])
         state = {**scope.get("state", {}), "runtime": self._runtime}
         scope = {**scope, "root_path": scope.get("root_path", "") + prefix, "state": state}
         answer = _Answer(send, request_id, door, scope)
-        with structlog.contextvars.bound_contextvars(request_id=request_id, **_trace(scope)):
+        with structlog.contextvars.bound_contextvars(request_id=request_id, **told.trace):
             try:
-                await self._answer(scope, receive, answer, door, claim)
+                await self._answer(scope, receive, answer, door, claim, announced=told.length)
             finally:
                 log.info(
                     "request_answered",
@@ -109,13 +112,13 @@ class Front:
                 )
 
     async def _answer(
-        self, scope: Scope, receive: Receive, answer: "_Answer", door: Door, claim: Claim
+        self, scope: Scope, receive: Receive, answer: "_Answer", door: Door, claim: Claim, *, announced: int
     ) -> None:
         limit = self._limit(claim, scope["path"])
         try:
             if door is _NOBODY:
                 await door.refuse(UNCLAIMED)(scope, receive, answer)
-            elif _announced(scope) > limit:
+            elif announced > limit:
                 await door.refuse(failure_of(too_large(limit)))(scope, receive, answer)
             else:
                 await door.app(scope, _counted(receive, limit), answer)
@@ -148,6 +151,18 @@ class _Place(NamedTuple):
     prefix: str
 
 
+class _Told(NamedTuple):
+    """
+    What the front reads of the headers: how long the body is to be, and for the log.
+
+    `request_id` is the client's own if it is fit for a line, else "".
+    """
+
+    request_id: str
+    trace: Mapping[str, str]
+    length: int
+
+
 class _Answer:
     """Sends on what a door answers, with the request id and the quota in it, and remembers the status."""
 
@@ -163,18 +178,19 @@ class _Answer:
             self.status = int(message["status"])
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._request_id
-            headers.update(await self._quota())
+            if self._door.quota_headers is not None:
+                headers.update(await self._quota(self._door.quota_headers))
         await self._send(message)
 
-    async def _quota(self) -> Mapping[str, str]:
+    async def _quota(self, in_words: QuotaHeaders) -> Mapping[str, str]:
         """Tell the caller's quota in the door's words; who was not counted yet counts by address."""
         state = self._scope["state"]
-        if self._door.quota_headers is None or state["runtime"] is None:
+        if state["runtime"] is None:
             return {}
         ctx = state["runtime"].ctx
         if "quota" not in state:
             state["quota"] = await by_address(self._scope, ctx)
-        return self._door.quota_headers(state["quota"], ctx.now())
+        return in_words(state["quota"], ctx.now())
 
 
 def _by_path(doors: Sequence[Door], prefixes: Mapping[str, str]) -> Mapping[str, _Place]:
@@ -191,20 +207,19 @@ def _by_path(doors: Sequence[Door], prefixes: Mapping[str, str]) -> Mapping[str,
     return claimed
 
 
-def _request_id(scope: Scope) -> str:
-    """Give the client's own id if it is fit for a log line, else a new one."""
-    told = Headers(scope=scope).get("x-request-id", "")
-    return told if _REQUEST_ID.fullmatch(told) else uuid4().hex
-
-
-def _trace(scope: Scope) -> dict[str, str]:
-    traceparent = read_traceparent(Headers(scope=scope).get("traceparent"))
-    return {} if traceparent is None else {"trace_id": trace_id(traceparent)}
-
-
-def _announced(scope: Scope) -> int:
-    length = Headers(scope=scope).get("content-length", "")
-    return int(length) if re.fullmatch(r"[0-9]{1,18}", length) else 0
+def _told(scope: Scope) -> _Told:
+    """Read in one go what is wanted: the first header of a name counts."""
+    found: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name in _WANTED:
+            found.setdefault(name, value.decode("latin-1"))
+    request_id, length = found.get(b"x-request-id", ""), found.get(b"content-length", "")
+    traceparent = read_traceparent(found.get(b"traceparent"))
+    return _Told(
+        request_id if _REQUEST_ID.fullmatch(request_id) else "",
+        {} if traceparent is None else {"trace_id": trace_id(traceparent)},
+        int(length) if _LENGTH.fullmatch(length) else 0,
+    )
 
 
 def _counted(receive: Receive, limit: float) -> Receive:

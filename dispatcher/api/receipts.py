@@ -25,7 +25,7 @@ async def take(request: Request) -> Response:
     received = ReceiptRequest(
         method=request.method,
         headers=dict(request.headers),
-        query=dict(request.query_params),
+        query=dict(request.query_params) if request.scope["query_string"] else {},
         body=await request.body(),
         url=_called(request, opened.ctx.settings.public_url),
     )
