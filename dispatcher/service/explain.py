@@ -115,7 +115,8 @@ def _in_lane(detail: Detail, now: datetime) -> str:
         return f"It is in the lane {detail.tier}."
     since = detail.wake_at - PACE[detail.tier].requeue
     return (
-        f"It is in the lane {detail.tier} since {_time(since)} ({span(now - since)}), and waits for a worker."
+        f"It is in the lane {detail.tier} since {_time(since)} ({span(now - since)}),"
+        " and waits for a worker, or with it for a token."
     )
 
 

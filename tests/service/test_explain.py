@@ -94,7 +94,8 @@ def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -
         (READY, "It is due, and waits for room in the lane standard."),
         (
             IN_LANE,
-            "It is in the lane standard since 2026-03-01 11:59:50.000 UTC (10 s), and waits for a worker.",
+            "It is in the lane standard since 2026-03-01 11:59:50.000 UTC (10 s),"
+            " and waits for a worker, or with it for a token.",
         ),
         (replace(IN_LANE, wake_at=None), "It is in the lane standard."),
         (
