@@ -10,7 +10,7 @@ _PYTHON = (sys.executable, "-P", "-m")
 _ROOT = Path(__file__).parents[2]
 _CELERY = (*_PYTHON, "celery", "--quiet", f"--workdir={_ROOT}", "--app=workers.app")
 
-# A chunk takes a thread until its last answer; critical chunks are small, often of one message.
+# A chunk takes a thread until what may go at once is claimed; critical chunks are small, often one message.
 THREADS: Mapping[str, int] = {"critical": 64, "standard": 12, "bulk": 12, "clock": 8, "system": 4}
 """How many tasks each kind of worker runs at once; its keys are the queues."""
 

@@ -149,8 +149,10 @@ class Turnstile:
 
     async def _keep_asking(self) -> None:
         try:
-            while self._waiting and not self._is_shut:
+            while self._waiting:
                 await asyncio.sleep(self._patience.ask)
+                if self._is_shut:  # asked now, or tokens would be taken that nobody may use
+                    return
                 asked, self._waiting, chunk = self._waiting, [], Chunk()
                 tokens = await self._tokens([one.routed for one in asked])
                 self._run(self._settle(chunk, self._sort(asked, tokens, chunk)))
