@@ -19,7 +19,7 @@ PROVIDER = "sandbox"
 
 _TPS = 2000
 _WILDCARDS = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104 - told apart, not bound to
-_NICE = {"bulk": 10}
+_NICE = {"system": 5, "bulk": 10}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from dispatcher.domain.campaign import LEAD, CampaignState, RunState, dues
 from dispatcher.domain.window import Window
 from dispatcher.service.campaigns import take_back
 from dispatcher.service.context import Context
-from dispatcher.service.expand import expand
+from dispatcher.service.expand import CHUNK, expand
 from dispatcher.service.plan import new_batch, timetable
+from dispatcher.service.room import deepest
 from dispatcher.store import campaigns, flows, intake, rosters, runs
 from dispatcher.store.campaigns import Campaign
 from dispatcher.store.runs import Open
@@ -130,7 +131,7 @@ async def _expand(ctx: Context, going: Sequence[Open], *, until: float) -> int:
     for run in going:
         is_active = run.campaign is CampaignState.ACTIVE and not run.account_paused
         if is_active and run.state is RunState.EXPANDING:
-            room[run.id] = await _room(ctx, run.id)
+            room[run.id] = await _room(ctx, run)
     made = 0
     while room and time.monotonic() < until:
         for run_id in list(room):
@@ -142,10 +143,18 @@ async def _expand(ctx: Context, going: Sequence[Open], *, until: float) -> int:
     return made
 
 
-async def _room(ctx: Context, run_id: int) -> int:
-    """Tell how many more messages of a run may wait to go out."""
+async def _room(ctx: Context, run: Open) -> int:
+    """
+    Tell how many more messages of a run may be made now.
+
+    None while as much of it is due as its lane takes: making more would only
+    take processors and Postgres away from what goes out.
+    """
+    enough = max(CHUNK, deepest(ctx, run.tier))
+    if await ctx.database.single(lambda c: flows.due(c, run, now=ctx.now(), most=enough)) >= enough:
+        return 0
     most = ctx.settings.campaign_ahead
-    return most - await ctx.database.single(lambda c: flows.waiting(c, run_id, most=most))
+    return most - await ctx.database.single(lambda c: flows.waiting(c, run.id, most=most))
 
 
 async def _finish(connection: AsyncConnection, run_ids: Sequence[int], now: datetime) -> None:

@@ -9,6 +9,7 @@ many rows it moved.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from functools import partial
 from typing import Protocol
 
@@ -19,10 +20,9 @@ from dispatcher.domain.verdict import judge
 from dispatcher.service.context import Context
 from dispatcher.service.once import KEPT_FOR
 from dispatcher.service.recorder import record
-from dispatcher.service.room import Drain, shallow
+from dispatcher.service.release import BATCH, Releaser
+from dispatcher.service.room import Drain
 from dispatcher.store import idempotency, ledger, sweeps, tokens
-
-BATCH = 1000
 
 
 class Duty(Protocol):
@@ -31,12 +31,22 @@ class Duty(Protocol):
     def __call__(self, connection: AsyncConnection, *, now: datetime) -> Awaitable[int]: ...  # noqa: D102
 
 
+class Crowd(Enum):
+    """More is due than one batch."""
+
+    NONE = auto()
+    WAITS = auto()  # the lanes have enough: it need not hurry
+    WANTED = auto()  # a lane had room for more than is ready
+
+
 class Clock:
     """The duties, and what they remember from one run to the next."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._drains = {tier: Drain(ctx, tier) for tier in Tier}
+        self._releaser = Releaser(ctx)
+        self._short: set[Tier] = set()
         self._contact: tuple[int, datetime] | None = None
         self._running: set[Callable[[], Awaitable[int]]] = set()
 
@@ -53,19 +63,8 @@ class Clock:
                 raise failure
 
     async def release(self) -> int:
-        """Move what is due to `ready`, or straight into its lane: critical, and where nobody is before it."""
-        total, depths = 0, shallow(self._ctx)
-        while True:
-            # Half of the fastest round trip is how far ahead of Postgres we may be: never early.
-            due = self._ctx.now() - self._ctx.time.uncertainty
-            released = await self._ctx.database.single(
-                partial(sweeps.release, now=due, limit=BATCH, depths=depths)
-            )
-            for tier in Tier:
-                self._ctx.lanes.publish(tier, released.to_lane.get(tier, ()))
-            total += released.count
-            if released.count < BATCH:
-                return total
+        """Move some of what is due to `ready`, or straight into its lane."""
+        return await self._releaser.release()
 
     async def fill(self) -> int:
         """Fill each lane to its depth, critical first, the accounts taking turns."""
@@ -103,8 +102,16 @@ class Clock:
         return await self._until_short(self._rescue)
 
     async def next_wake(self) -> datetime | None:
-        """Tell when the earliest held message wants to be looked at."""
-        return await self._ctx.database.single(partial(sweeps.next_wake, now=self._ctx.now()))
+        """Tell when the earliest held message wants to be looked at, but for a crowd that is due already."""
+        return await self._releaser.next_wake()
+
+    @property
+    def crowd(self) -> Crowd:
+        """Whether more is due than was released so far, and whether a lane waits for it."""
+        crowds = self._releaser.crowds
+        if not crowds:
+            return Crowd.NONE
+        return Crowd.WANTED if crowds & self._short else Crowd.WAITS
 
     async def _unless_running(self, duty: Callable[[], Awaitable[int]]) -> None:
         if duty in self._running:
@@ -132,8 +139,10 @@ class Clock:
             if not await sweeps.is_only_filler(connection, tier):
                 return []
             depth = await sweeps.depth(connection, tier)
-            filled = await sweeps.fill(connection, tier, room=drain.room(depth, now=now), now=now)
+            room = drain.room(depth, now=now)
+            filled = await sweeps.fill(connection, tier, room=room, now=now)
             drain.filled(depth + len(filled), now=now)
+            (self._short.add if len(filled) < room else self._short.discard)(tier)
             return filled
 
         filled = await self._ctx.database.transact(work)

@@ -8,11 +8,12 @@ import structlog
 from dispatcher.domain.errors import Unavailable
 from dispatcher.lanes.wake import LONGEST_SLEEP, WakeListener
 from dispatcher.service.context import Context
-from dispatcher.service.sweep import BATCH, Clock
+from dispatcher.service.sweep import Clock, Crowd
 
 log = structlog.get_logger()
 
 _BUSY = timedelta(milliseconds=200)
+_ASIDE = 1
 _AWAY = 1.0
 
 
@@ -21,9 +22,11 @@ async def run_timer(ctx: Context, clock: Clock, bell: WakeListener) -> None:
     Release and fill whenever something is due, until cancelled.
 
     Woken by whoever writes an earlier `wake_at`. While lanes take messages
-    it looks every fifth of a second, so that none runs empty.
+    it looks every fifth of a second, so that none runs empty. A crowd for
+    which no lane waits leaves Postgres to others as long as it took it.
     """
     while True:
+        began = ctx.now()
         try:
             moved = await clock.release() + await clock.fill()
             next_wake = await clock.next_wake()
@@ -31,12 +34,15 @@ async def run_timer(ctx: Context, clock: Clock, bell: WakeListener) -> None:
             log.warning("timer_waits", error=str(error))
             await asyncio.sleep(_AWAY)
             continue
+        if clock.crowd is Crowd.WANTED:
+            continue
         now = ctx.now()
-        until = now + (_BUSY if moved else LONGEST_SLEEP)
+        pause = _BUSY if moved else LONGEST_SLEEP
+        if clock.crowd is Crowd.WAITS:
+            pause = min(pause, _ASIDE * (now - began))
+        until = now + pause
         if next_wake is not None:
             until = min(until, next_wake + ctx.time.uncertainty)
-        if moved >= BATCH:
-            continue
         await _sleep(ctx, bell, until=until)
 
 

@@ -22,7 +22,7 @@ from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.provider import ProviderConfig
 from dispatcher.lanes.breaker import Breakers, Move, Told
 from dispatcher.service.database import Database
-from dispatcher.store import orders, sweeps
+from dispatcher.store import orders, release
 from dispatcher.store.orders import Ordered
 
 log = structlog.get_logger()
@@ -109,7 +109,7 @@ class Watch:
         """Let all that waits for a provider be due now, a thousand in a statement. Raises Unavailable."""
         total = 0
         while True:
-            called = await self._database.single(partial(sweeps.call, now=now, limit=_BATCH))
+            called = await self._database.single(partial(release.call, now=now, limit=_BATCH))
             total += called
             if called:
                 self._ring(now)

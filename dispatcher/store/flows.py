@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.status import Status
 from dispatcher.store.lookup import OF_BATCHES
+from dispatcher.store.runs import Open
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,21 @@ _WAITING = text("""
 SELECT count(*) FROM (
     SELECT 1 FROM messages WHERE flow = :id AND flow <> 0 AND place IS NOT NULL LIMIT :most
 ) AS waiting
+""")
+# Rows are compared as such, so that only the index of their place fits.
+_DUE = text("""
+SELECT (SELECT count(*) FROM (
+    SELECT FROM messages m
+    WHERE m.place = 'held'
+      AND (m.account_id, m.flow, m.tier, m.wake_at) > (:account_id, :id, :tier, '-infinity')
+      AND (m.account_id, m.flow, m.tier, m.wake_at) <= (:account_id, :id, :tier, :now)
+    ORDER BY m.account_id, m.flow, m.tier, m.wake_at LIMIT :most
+) AS held) + (SELECT count(*) FROM (
+    SELECT FROM messages m
+    WHERE m.place = 'ready' AND (m.tier, m.account_id, m.flow, m.id) > (:tier, :account_id, :id, 0)
+      AND (m.tier, m.account_id, m.flow) <= (:tier, :account_id, :id)
+    ORDER BY m.tier, m.account_id, m.flow, m.id LIMIT :most
+) AS ready)
 """)
 # What came due while it was paused waits again for its new time; a window in a worker's hands stays.
 _SHIFT = text("""
@@ -60,6 +76,12 @@ FROM messages WHERE id = ANY({OF_BATCHES}) GROUP BY batch_id, status
 async def waiting(connection: AsyncConnection, run_id: int, *, most: int) -> int:
     """Count the messages of a run that are not out yet, up to `most`."""
     return int(await connection.scalar(_WAITING, {"id": run_id, "most": most}) or 0)
+
+
+async def due(connection: AsyncConnection, run: Open, *, now: datetime, most: int) -> int:
+    """Count the messages of a run that are due and not in their lane yet, up to `most` of each place."""
+    values = {"id": run.id, "account_id": run.account_id, "tier": run.tier.value, "now": now, "most": most}
+    return int(await connection.scalar(_DUE, values) or 0)
 
 
 async def shift(

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.campaign import CampaignState, RunState
+from dispatcher.domain.tier import Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Open:
     campaign: CampaignState
     account_paused: bool
     is_shifting: bool
+    account_id: int
+    tier: Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ ORDER BY r.campaign_id, r.due_at DESC LIMIT :limit
 """)
 _WORK = text(f"""
 SELECT r.id, r.campaign_id, r.state, c.state AS campaign, a.paused_at IS NOT NULL AS account_paused,
-       r.shift IS NOT NULL AS is_shifting
+       r.shift IS NOT NULL AS is_shifting, c.account_id, c.tier
 FROM runs r JOIN campaigns c ON c.id = r.campaign_id JOIN accounts a ON a.id = c.account_id
 WHERE {_OPEN} ORDER BY r.id
 """)
@@ -207,6 +210,8 @@ async def work(connection: AsyncConnection) -> list[Open]:
             CampaignState(row.campaign),
             row.account_paused,
             row.is_shifting,
+            row.account_id,
+            Tier(row.tier),
         )
         for row in await connection.execute(_WORK)
     ]

@@ -5,8 +5,7 @@ All skip rows that are locked, so two clocks are harmless and none waits. A
 count below the limit means that nothing is left.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,15 +16,8 @@ from dispatcher.domain.message import Try
 from dispatcher.domain.provider import Unknown
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import PACE, Tier
-from dispatcher.store.moves import EVENTS, PICKED, RETURNED, move
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """How many messages were released, and which of them straight into each lane."""
-
-    count: int
-    to_lane: Mapping[Tier, Sequence[int]]
+from dispatcher.store.moves import PICKED, move
+from dispatcher.store.shares import shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,60 +28,6 @@ class Expired:
     status: Status
     charged: int
 
-
-# A row that was already 11 (a retry, a token) only changes its place: no event, no seq. Critical goes
-# straight into its lane, and so do others where nobody is ready before them: fill has no turns to give then.
-# A campaign's never do, for fill knows which are paused.
-_RELEASE = text(f"""
-WITH lanes AS MATERIALIZED (
-    SELECT t.tier, t.requeue, CASE
-        WHEN t.tier = '{Tier.CRITICAL}' THEN CAST(:limit AS bigint)
-        WHEN EXISTS (SELECT FROM messages r WHERE r.place = 'ready' AND r.tier = t.tier) THEN 0
-        ELSE t.depth - (SELECT count(*) FROM (
-            SELECT FROM messages l WHERE l.place = 'lane' AND l.tier = t.tier LIMIT t.depth
-        ) AS there)
-    END AS room
-    FROM unnest(CAST(:tiers AS text[]), CAST(:requeues AS interval[]), CAST(:depths AS bigint[]))
-         AS t(tier, requeue, depth)
-),
-due AS MATERIALIZED (
-    SELECT id, status, tier, tier <> '{Tier.CRITICAL}' AND flow <> 0 AS has_turns, wake_at FROM messages
-    WHERE place = 'held' AND wake_at <= :now AND not_after > :now
-    ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
-),
-picked AS (
-    SELECT d.id, d.status AS was, l.requeue, NOT d.has_turns
-           AND row_number() OVER (PARTITION BY d.tier, d.has_turns ORDER BY d.wake_at) <= l.room AS straight
-    FROM due d JOIN lanes l ON l.tier = d.tier
-),
-released AS (
-    UPDATE messages m
-    SET status = 11,
-        place = CASE WHEN p.straight THEN 'lane' ELSE 'ready' END,
-        wake_at = CASE WHEN p.straight THEN CAST(:now AS timestamptz) + p.requeue END,
-        seq = m.seq + CASE WHEN p.was = 10 THEN 1 ELSE 0 END,
-        moved_at = CASE WHEN p.was = 10 THEN greatest(m.moved_at, :now) ELSE m.moved_at END,
-        reason = CASE WHEN p.was = 10 THEN 'due' ELSE m.reason END,
-        waits_for = NULL
-    FROM picked p WHERE m.id = p.id
-    RETURNING {RETURNED}, p.was
-),
-moved AS (SELECT * FROM released WHERE was = 10),
-{EVENTS}
-SELECT id, CASE WHEN place = 'lane' THEN tier END FROM released ORDER BY id
-""")
-
-# What is held until a provider takes messages again; an edit may have put it off meanwhile.
-_CALL = text("""
-UPDATE messages m SET wake_at = least(:now, m.not_after), waits_for = NULL
-FROM (
-    SELECT id FROM messages
-    WHERE place = 'held' AND waits_for IS NOT NULL AND not_before <= :now
-    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
-) p
-WHERE m.id = p.id
-RETURNING m.id
-""")
 
 _DEPTH = text("SELECT count(*) FROM messages WHERE place = 'lane' AND tier = :tier")
 _DEPTHS = text("""
@@ -170,35 +108,9 @@ _NO_RECEIPT = move(
     "wake_at = NULL, reason = 'no_receipt'",
 )
 
-_NEXT_WAKE = text("SELECT min(wake_at) FROM messages WHERE place = 'held' AND not_after > :now")
-
 _ONLY_FILLER = text("SELECT pg_try_advisory_xact_lock(4773002, CAST(:tier AS integer))")
 
 _UP_SINCE = text("SELECT pg_postmaster_start_time()")
-
-
-async def release(
-    connection: AsyncConnection, *, now: datetime, limit: int, depths: Mapping[Tier, int]
-) -> Released:
-    """Move what is due out of `held`: to `ready`, or where nobody is, into lanes up to these depths."""
-    parameters = {
-        "now": now,
-        "limit": limit,
-        "tiers": [tier.value for tier in Tier],
-        "requeues": [PACE[tier].requeue for tier in Tier],
-        "depths": [depths[tier] for tier in Tier],
-    }
-    rows = (await connection.execute(_RELEASE, parameters)).all()
-    to_lane: defaultdict[Tier, list[int]] = defaultdict(list)
-    for message_id, lane in rows:
-        if lane is not None:
-            to_lane[Tier(lane)].append(message_id)
-    return Released(len(rows), to_lane)
-
-
-async def call(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
-    """Let what waits for a provider be due now; those it still cannot go to will be held again."""
-    return len((await connection.execute(_CALL, {"now": now, "limit": limit})).all())
 
 
 async def depth(connection: AsyncConnection, tier: Tier) -> int:
@@ -228,14 +140,12 @@ async def fill(connection: AsyncConnection, tier: Tier, *, room: int, now: datet
     ready = await flows(connection, tier)
     if not ready or room < 1:
         return []
-    of_account = Counter(account_id for account_id, _ in ready)
-    turn = -(-room // len(of_account))
     rows = await connection.execute(
         _FILL,
         {
             "accounts": [account_id for account_id, _ in ready],
             "flows": [flow for _, flow in ready],
-            "shares": [-(-turn // of_account[account_id]) for account_id, _ in ready],
+            "shares": shares(ready, room),
             "tier": tier.value,
             "now": now,
             "requeue": PACE[tier].requeue,
@@ -277,12 +187,6 @@ async def overdue(connection: AsyncConnection, *, now: datetime, limit: int) -> 
 async def no_receipt(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
     """Note on messages still 12 that their receipt time is over; they stay 12."""
     return len((await connection.execute(_NO_RECEIPT, {"now": now, "limit": limit})).all())
-
-
-async def next_wake(connection: AsyncConnection, *, now: datetime) -> datetime | None:
-    """Tell when the earliest held message wants to be released; one whose window is over never does."""
-    earliest = await connection.scalar(_NEXT_WAKE, {"now": now})
-    return earliest if isinstance(earliest, datetime) else None
 
 
 async def up_for(connection: AsyncConnection, *, now: datetime) -> timedelta:

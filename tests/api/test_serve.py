@@ -13,18 +13,13 @@ from contextlib import contextmanager
 import httpx
 from sqlalchemy.engine import make_url
 
+from dispatcher.embedded.ports import free_port
 from dispatcher.settings import Settings
 
 _SERVE = (
     "import sys; from dispatcher.api.serve import run; from dispatcher.settings import load_settings;"
     "run('127.0.0.1', int(sys.argv[1]), load_settings())"
 )
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def _environment(settings: Settings, **changed: str) -> Mapping[str, str]:
@@ -38,7 +33,7 @@ def _environment(settings: Settings, **changed: str) -> Mapping[str, str]:
 
 @contextmanager
 def _serving(settings: Settings) -> Iterator[tuple[httpx.Client, "subprocess.Popen[str]"]]:
-    port = _free_port()
+    port = free_port()
     with subprocess.Popen(
         [sys.executable, "-c", _SERVE, str(port)],
         env=_environment(settings),
@@ -97,7 +92,7 @@ def test_it_refuses_to_start_behind_the_newest_migration_in_one_line(settings: S
     url = make_url(settings.database_url.get_secret_value())
     empty = url.set(database="postgres").render_as_string(hide_password=False)
     process = subprocess.run(
-        [sys.executable, "-c", _SERVE, str(_free_port())],
+        [sys.executable, "-c", _SERVE, str(free_port())],
         env=_environment(settings, DATABASE_URL=empty),
         capture_output=True,
         text=True,

@@ -31,13 +31,13 @@ def provider(plan: Plan) -> Any:
     return configured
 
 
-def test_each_queue_has_a_worker_and_only_bulk_is_nice(tmp_path: Path) -> None:
+def test_each_queue_has_a_worker_and_only_what_need_not_hurry_is_nice(tmp_path: Path) -> None:
     parts = Plan(tmp_path).parts()
     assert [p.name for p in parts] == [
         "sandbox", "api", "worker-critical", "worker-standard", "worker-bulk", "worker-clock",
         "worker-system", "beat", "flower",
     ]  # fmt: skip
-    assert {p.name: p.nice for p in parts if p.nice} == {"worker-bulk": 10}
+    assert {p.name: p.nice for p in parts if p.nice} == {"worker-bulk": 10, "worker-system": 5}
 
 
 def test_no_secret_is_on_a_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,11 @@ def test_a_taken_port_is_refused_with_the_option_that_chooses_another() -> None:
             require_free_port(LOOPBACK, port, "Flower", option="--flower-port")
 
 
+def test_where_no_port_can_be_had_that_is_said() -> None:
+    with pytest.raises(Misconfigured, match=r"none on 192\.0\.2\.1 is free"):
+        free_port("192.0.2.1")
+
+
 def test_an_address_that_is_not_of_this_machine_is_refused_with_the_reason() -> None:
     with pytest.raises(Misconfigured, match="cannot be had"):
         require_free_port("192.0.2.1", 8080, "the API")  # TEST-NET-1

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.campaign import LEAD, Plan
+from dispatcher.domain.provider import ProviderConfig, Takes
 from dispatcher.domain.status import Place
 from dispatcher.domain.tier import Tier
 from dispatcher.service import campaigns, opt_outs
@@ -199,6 +200,34 @@ def test_no_more_of_a_run_may_wait_than_the_setting_says(settings: Settings) -> 
         assert await launch(world.ctx) == 5
 
     world.run(story)
+
+
+def test_no_more_is_made_while_as_much_is_due_as_its_lane_takes(settings: Settings) -> None:
+    world = World(settings.model_copy(update={"campaign_ahead": CHUNK + 50}))
+    world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=100, takes=Takes.BOTH)
+
+    async def story() -> None:
+        await started(world, await audience(world, 2 * CHUNK), at=world.time.now() + 30 * SECOND)
+        assert await launch(world.ctx) == CHUNK + 50
+        await _sent(world, 20)
+        assert await launch(world.ctx) == 20, "nothing is due yet"
+        world.time.advance(30 * SECOND)
+        for place in (Place.HELD, Place.READY):
+            await _sent(world, 25)
+            assert await launch(world.ctx) == 0, f"{CHUNK} and more are due, {place}"
+            await world.clock.release()
+        await _sent(world, 100)
+        assert await launch(world.ctx) == 150
+
+    world.run(story)
+
+
+async def _sent(world: World, count: int) -> None:
+    await world.all(
+        "UPDATE messages SET place = NULL, status = 12, wake_at = NULL"
+        " WHERE id IN (SELECT id FROM messages WHERE place IS NOT NULL ORDER BY id LIMIT :count)",
+        count=count,
+    )
 
 
 def test_each_group_of_zones_goes_in_its_own_hours_and_none_waits_for_another(world: World) -> None:

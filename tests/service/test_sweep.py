@@ -9,7 +9,9 @@ from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.provider import Accepted, ProviderConfig, Takes
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import PACE, Tier
+from dispatcher.service.release import BATCH
 from dispatcher.service.room import SHALLOW
+from dispatcher.service.sweep import Crowd
 from tests.world import World
 
 SECOND = timedelta(seconds=1)
@@ -129,6 +131,75 @@ def test_a_campaigns_messages_are_released_to_where_a_pause_holds_them(world: Wo
     world.run(story)
 
 
+async def _hold(world: World, account_id: int, flow: int, count: int, *, at: timedelta = SECOND) -> None:
+    """Have so many of a flow wait in bulk for `at` from now."""
+    await _ready(world, account_id, flow, count)
+    await world.all(
+        "UPDATE messages SET place = 'held', status = 10, wake_at = :at WHERE place = 'ready'",
+        at=world.time.now() + at,
+    )
+
+
+def test_a_crowd_that_is_due_keeps_no_other_tier_waiting(world: World) -> None:
+    async def story() -> None:
+        await _hold(world, world.caller.account.id, 0, 3 * BATCH)
+        [otp] = (await world.submit(tier=Tier.CRITICAL, after=2 * SECOND)).messages
+        [note] = (await world.submit(tier=Tier.STANDARD, after=2 * SECOND)).messages
+        world.time.advance(2 * SECOND)
+        assert await world.clock.release() == BATCH + 2
+        assert [(await world.row(m.id)).place for m in (otp, note)] == [Place.LANE, Place.LANE]
+        assert world.clock.crowd is not Crowd.NONE
+        assert await world.clock.next_wake() is None, "the crowd is no reason to wake up: it is at work"
+
+    world.run(story)
+
+
+def test_accounts_and_runs_take_turns_in_a_crowd_that_is_due(world: World) -> None:
+    async def story() -> None:
+        one, other = world.caller.account.id, (await world.another_account("other")).account.id
+        await _hold(world, one, 7, 3 * BATCH)
+        await _hold(world, one, 8, 100, at=2 * SECOND)
+        await _hold(world, other, 0, 100, at=2 * SECOND)
+        world.time.advance(2 * SECOND)
+        assert [await world.clock.release() for _ in range(2)] == [BATCH, BATCH // 4 + 200]
+        rows = await world.all("SELECT flow, count(*) AS n FROM messages WHERE place <> 'held' GROUP BY flow")
+        assert {row.flow: row.n for row in rows} == {7: BATCH + BATCH // 4, 8: 100, 0: 100}
+
+    world.run(story)
+
+
+def test_a_crowd_is_released_to_the_last(world: World) -> None:
+    async def story() -> None:
+        await _hold(world, world.caller.account.id, 0, 3 * BATCH + 7)
+        world.time.advance(SECOND)
+        assert [await world.clock.release() for _ in range(5)] == [BATCH, BATCH, BATCH, 7, 0]
+        assert world.clock.crowd is Crowd.NONE
+
+    world.run(story)
+
+
+def test_a_crowd_is_wanted_while_a_lane_has_room_for_more_than_is_ready(world: World) -> None:
+    async def story() -> None:
+        await _hold(world, world.caller.account.id, 7, 3 * BATCH)
+        world.time.advance(SECOND)
+        await world.clock.release()
+        seen = []
+        for _ in range(2):
+            await world.clock.fill()
+            seen.append(world.clock.crowd)
+            await _drain(world)
+        # The lane took 500 of the 1,000 that were ready; it drains so many a second, and is to last for two.
+        assert seen == [Crowd.WAITS, Crowd.WANTED]
+
+    world.run(story)
+
+
+async def _drain(world: World) -> None:
+    """Let the workers take all that is in a lane, in a second."""
+    await world.all("UPDATE messages SET place = NULL, status = 12, wake_at = NULL WHERE place = 'lane'")
+    world.time.advance(SECOND)
+
+
 @pytest.mark.parametrize("tier", Tier)
 def test_a_lane_entry_that_redis_lost_is_put_in_again(world: World, tier: Tier) -> None:
     async def story() -> None:
@@ -203,8 +274,7 @@ async def _ready(world: World, account_id: int, flow: int, count: int) -> None:
 
 async def _filled(world: World) -> dict[tuple[int, int], int]:
     """Empty the lane, fill it, and count what each flow of each account got."""
-    await world.all("UPDATE messages SET place = NULL, status = 12, wake_at = NULL WHERE place = 'lane'")
-    world.time.advance(SECOND)
+    await _drain(world)
     await world.clock.fill()
     rows = await world.all(
         "SELECT account_id, flow, count(*) AS n FROM messages WHERE place = 'lane' GROUP BY account_id, flow"
@@ -312,6 +382,7 @@ def test_a_tick_does_all_that_is_to_be_done_every_second(world: World) -> None:
         await world.clock.tick()
         world.time.advance(HOUR)  # rescue waits one lease after the clock itself started
         await world.clock.tick()
+        await world.clock.tick()  # the duties run side by side: what one made ready the next fill takes
         assert (await world.row(over.id)).status == Status.EXPIRED
         assert (await world.row(due.id)).place == Place.LANE
         assert (await world.row(lost.id)).place == Place.LANE

@@ -101,7 +101,10 @@ messages = Table(
     CheckConstraint("(wake_at IS NOT NULL) OR place IS NULL OR place = 'ready'", "wake_at"),
     CheckConstraint("wake_at IS NULL OR place <> 'held' OR wake_at <= not_after", "held_inside_window"),
     CheckConstraint("not_before < not_after", "window"),
-    Index("ix_messages_release", "wake_at", postgresql_where=text("place = 'held'")),
+    Index("ix_messages_release", "tier", "wake_at", postgresql_where=text("place = 'held'")),
+    Index(
+        "ix_messages_turns", "account_id", "flow", "tier", "wake_at", postgresql_where=text("place = 'held'")
+    ),
     Index("ix_messages_fill", "tier", "account_id", "flow", "id", postgresql_where=text("place = 'ready'")),
     Index("ix_messages_flow", "flow", "id", postgresql_where=text("flow <> 0 AND place IS NOT NULL")),
     Index("ix_messages_lane", "tier", "wake_at", postgresql_where=text("place = 'lane'")),

@@ -1,0 +1,213 @@
+"""
+What is due leaves `held`: to `ready`, or straight into its lane.
+
+Each tier has its own batch, so a crowd of bulk keeps nobody else waiting.
+Inside a tier what is due first goes first, until that is a crowd; then
+accounts take turns, and each account's flows, as they do when lanes are filled.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import TextClause
+
+from dispatcher.domain.tier import PACE, Tier
+from dispatcher.store.moves import EVENTS, RETURNED
+from dispatcher.store.shares import shares
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """How many messages of each tier were released, and which of them straight into their lane."""
+
+    counts: Mapping[Tier, int]
+    to_lane: Mapping[Tier, Sequence[int]]
+
+
+def _release(turns: str) -> TextClause:
+    """
+    Build the statement that releases some rows of each of its `turns`.
+
+    A row that was already 11 (a retry, a token) only changes its place: no event, no seq.
+    Critical goes straight into its lane, and so do others where nobody is ready before
+    them: fill has no turns to give then. A campaign's never do, for fill knows which are paused.
+    """
+    return text(f"""
+WITH lanes AS MATERIALIZED (
+    SELECT t.tier, t.requeue, CASE
+        WHEN t.tier = '{Tier.CRITICAL}' THEN CAST(:limit AS bigint)
+        WHEN (
+            SELECT true FROM messages r WHERE r.place = 'ready' AND r.tier = t.tier
+            ORDER BY r.tier, r.account_id, r.flow, r.id LIMIT 1
+        ) THEN 0
+        ELSE t.depth - (SELECT count(*) FROM (
+            SELECT FROM messages l WHERE l.place = 'lane' AND l.tier = t.tier LIMIT t.depth
+        ) AS there)
+    END AS room
+    FROM unnest(CAST(:tiers AS text[]), CAST(:requeues AS interval[]), CAST(:depths AS bigint[]))
+         AS t(tier, requeue, depth)
+),
+due AS MATERIALIZED (
+    SELECT h.id, h.status, h.tier, h.tier <> '{Tier.CRITICAL}' AND h.flow <> 0 AS has_turns, h.wake_at
+    FROM {turns}
+),
+picked AS (
+    SELECT d.id, d.status AS was, l.requeue, NOT d.has_turns
+           AND row_number() OVER (PARTITION BY d.tier, d.has_turns ORDER BY d.wake_at) <= l.room AS straight
+    FROM due d JOIN lanes l ON l.tier = d.tier
+),
+released AS (
+    UPDATE messages m
+    SET status = 11,
+        place = CASE WHEN p.straight THEN 'lane' ELSE 'ready' END,
+        wake_at = CASE WHEN p.straight THEN CAST(:now AS timestamptz) + p.requeue END,
+        seq = m.seq + CASE WHEN p.was = 10 THEN 1 ELSE 0 END,
+        moved_at = CASE WHEN p.was = 10 THEN greatest(m.moved_at, :now) ELSE m.moved_at END,
+        reason = CASE WHEN p.was = 10 THEN 'due' ELSE m.reason END,
+        waits_for = NULL
+    FROM picked p WHERE m.id = p.id
+    RETURNING {RETURNED}, p.was
+),
+moved AS (SELECT * FROM released WHERE was = 10),
+{EVENTS}
+SELECT id, tier, place = 'lane' AS straight FROM released ORDER BY id
+""")
+
+
+_RELEASE = _release("""
+    lanes t CROSS JOIN LATERAL (
+        SELECT m.id, m.status, m.tier, m.flow, m.wake_at FROM messages m
+        WHERE m.place = 'held' AND m.tier = t.tier AND m.wake_at <= :now AND m.not_after > :now
+        ORDER BY m.tier, m.wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    ) AS h
+""")
+
+# Rows are compared as such, so that only their own index fits: with another, whoever has little due would be
+# looked for among all that the crowd has.
+_RELEASE_IN_TURN = _release("""
+    unnest(CAST(:accounts AS bigint[]), CAST(:flows AS bigint[]), CAST(:shares AS integer[]))
+        AS f(account_id, flow, share)
+    CROSS JOIN lanes t
+    CROSS JOIN LATERAL (
+        SELECT m.id, m.status, m.tier, m.flow, m.wake_at FROM messages m
+        WHERE m.place = 'held' AND m.not_after > :now
+          AND (m.account_id, m.flow, m.tier, m.wake_at) > (f.account_id, f.flow, t.tier, '-infinity')
+          AND (m.account_id, m.flow, m.tier, m.wake_at) <= (f.account_id, f.flow, t.tier, :now)
+        ORDER BY m.account_id, m.flow, m.tier, m.wake_at LIMIT f.share FOR UPDATE SKIP LOCKED
+    ) AS h
+""")
+
+# A loose scan over the flows that have something held: the first of each is the first to be due.
+_FLOWS = text("""
+WITH RECURSIVE waiting AS (
+    (SELECT account_id, flow, tier, wake_at FROM messages WHERE place = 'held'
+     ORDER BY account_id, flow, tier, wake_at LIMIT 1)
+    UNION ALL
+    SELECT next.* FROM waiting w CROSS JOIN LATERAL (
+        SELECT m.account_id, m.flow, m.tier, m.wake_at FROM messages m
+        WHERE m.place = 'held' AND (m.account_id, m.flow, m.tier) > (w.account_id, w.flow, w.tier)
+        ORDER BY m.account_id, m.flow, m.tier, m.wake_at LIMIT 1
+    ) AS next
+)
+SELECT account_id, flow FROM waiting WHERE tier = :tier AND wake_at <= :now
+""")
+
+# What is held until a provider takes messages again; an edit may have put it off meanwhile.
+_CALL = text("""
+UPDATE messages m SET wake_at = least(:now, m.not_after), waits_for = NULL
+FROM (
+    SELECT id FROM messages
+    WHERE place = 'held' AND waits_for IS NOT NULL AND not_before <= :now
+    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+) p
+WHERE m.id = p.id
+RETURNING m.id
+""")
+
+_NEXT_WAKE = text("""
+SELECT min(h.wake_at) FROM unnest(CAST(:tiers AS text[])) AS t(tier)
+CROSS JOIN LATERAL (
+    SELECT m.wake_at FROM messages m
+    WHERE m.place = 'held' AND m.tier = t.tier AND m.not_after > :now
+    ORDER BY m.tier, m.wake_at LIMIT 1
+) AS h
+""")
+
+
+async def release(
+    connection: AsyncConnection,
+    tiers: Collection[Tier],
+    *,
+    now: datetime,
+    limit: int,
+    depths: Mapping[Tier, int],
+) -> Released:
+    """Move what is due first, so many of each tier; where nobody is ready, into lanes up to these depths."""
+    return _released(await connection.execute(_RELEASE, _parameters(tiers, now, limit, depths)))
+
+
+async def release_in_turn(
+    connection: AsyncConnection,
+    tier: Tier,
+    due: Sequence[tuple[int, int]],
+    *,
+    now: datetime,
+    limit: int,
+    depths: Mapping[Tier, int],
+) -> Released:
+    """Move about so many of one tier, a share of each flow that has something due."""
+    turns = {
+        "accounts": [account_id for account_id, _ in due],
+        "flows": [flow for _, flow in due],
+        "shares": shares(due, limit),
+    }
+    parameters = _parameters([tier], now, limit, depths) | turns
+    return _released(await connection.execute(_RELEASE_IN_TURN, parameters))
+
+
+async def flows(connection: AsyncConnection, tier: Tier, *, now: datetime) -> list[tuple[int, int]]:
+    """Name the flows that have something due, each by its account and its number."""
+    rows = await connection.execute(_FLOWS, {"tier": tier.value, "now": now})
+    return [(row.account_id, row.flow) for row in rows]
+
+
+async def call(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
+    """Let what waits for a provider be due now; those it still cannot go to will be held again."""
+    return len((await connection.execute(_CALL, {"now": now, "limit": limit})).all())
+
+
+async def next_wake(
+    connection: AsyncConnection, tiers: Collection[Tier], *, now: datetime
+) -> datetime | None:
+    """Tell when the earliest held message wants to be released; one whose window is over never does."""
+    values = {"tiers": [tier.value for tier in tiers], "now": now}
+    earliest = await connection.scalar(_NEXT_WAKE, values)
+    return earliest if isinstance(earliest, datetime) else None
+
+
+def _parameters(
+    tiers: Collection[Tier], now: datetime, limit: int, depths: Mapping[Tier, int]
+) -> dict[str, object]:
+    return {
+        "now": now,
+        "limit": limit,
+        "tiers": [tier.value for tier in tiers],
+        "requeues": [PACE[tier].requeue for tier in tiers],
+        "depths": [depths[tier] for tier in tiers],
+    }
+
+
+def _released(rows: Iterable[Row[Any]]) -> Released:
+    counts: Counter[Tier] = Counter()
+    to_lane: defaultdict[Tier, list[int]] = defaultdict(list)
+    for row in rows:
+        tier = Tier(row.tier)
+        counts[tier] += 1
+        if row.straight:
+            to_lane[tier].append(row.id)
+    return Released(counts, to_lane)
