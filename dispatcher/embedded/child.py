@@ -12,11 +12,14 @@ import os
 import pwd
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from enum import StrEnum
 
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
+_GROUP_TRIES = 20
+_GROUP_PAUSE = 0.1  # seconds
 _OVERFLOW_UID = 65534  # what an unmapped owner looks like inside a namespace
 
 
@@ -58,8 +61,8 @@ def probe(paths: Sequence[str], *, identity: Identity) -> list[str]:
 def main() -> None:
     """Become what the command line says; never returns normally."""
     options = _options()
-    with contextlib.suppress(PermissionError):  # a better place in the queue is a wish, not a need
-        os.nice(options.nice)
+    if options.nice:
+        _be_nice(options.nice)
     _take(Identity(options.identity))
     if options.probe:
         sys.exit(0 if all(_within_reach(path) for path in options.argv) else 1)
@@ -79,6 +82,29 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--probe", action="store_true")
     parser.add_argument("argv", nargs="+")
     return parser.parse_args()
+
+
+def _be_nice(nice: int) -> None:
+    """
+    Let others go first: a better place in the queue is a wish, not a need, so what fails is left.
+
+    A part has a session of its own, and where Linux groups what it schedules by
+    sessions a process's own niceness counts only inside its group: the group
+    has to be nice (sched(7), "The autogroup feature").
+    """
+    with contextlib.suppress(PermissionError):
+        os.nice(nice)
+    if os.getsid(0) != os.getpid():
+        return
+    for _ in range(_GROUP_TRIES):
+        try:
+            _write("/proc/self/autogroup", str(nice))
+        except BlockingIOError:  # one such change in a tenth of a second, whoever makes it
+            time.sleep(_GROUP_PAUSE)
+        except OSError:  # not this kernel, not switched on, or not ours to change
+            return
+        else:
+            return
 
 
 def _take(identity: Identity) -> None:

@@ -1,5 +1,6 @@
 """What is due leaves `held`, a batch of each tier at a time, so that no tier waits for another's crowd."""
 
+import asyncio
 from collections.abc import Collection
 from datetime import datetime
 from typing import Final
@@ -23,21 +24,16 @@ class Releaser:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._depths = shallow(ctx)
-        self._is_running = False
+        self._turn = asyncio.Lock()
         self.crowds: frozenset[Tier] = frozenset()
 
     async def release(self) -> int:
-        """Move a batch of each tier to `ready`, or straight into its lane; give how many, 0 while it runs."""
-        if self._is_running:
-            return 0
-        self._is_running = True
-        try:
+        """Move a batch of each tier to `ready`, or straight into its lane; give how many. One at a time."""
+        async with self._turn:
             counts = await self._first([tier for tier in Tier if tier not in self.crowds])
             for tier in self.crowds:
                 counts |= await self._in_turn(tier)
-        finally:
-            self._is_running = False
-        self.crowds = frozenset(tier for tier, count in counts.items() if count >= BATCH)
+            self.crowds = frozenset(tier for tier, count in counts.items() if count >= BATCH)
         return sum(counts.values())
 
     async def next_wake(self) -> datetime | None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,18 @@ def test_a_probe_says_what_an_identity_cannot_reach(tmp_path: os.PathLike[str]) 
 
 def test_a_part_can_be_nicer_than_others() -> None:
     assert int(output(["nice"], nice=5)) == os.nice(0) + 5
+
+
+def _scheduled_by_session() -> bool:
+    switch = Path("/proc/sys/kernel/sched_autogroup_enabled")
+    return switch.exists() and switch.read_text().strip() == "1" and Path("/proc/self/autogroup").exists()
+
+
+@pytest.mark.skipif(not _scheduled_by_session(), reason="needs a kernel that schedules by sessions")
+def test_where_sessions_are_scheduled_as_a_group_its_whole_session_is_nicer() -> None:
+    command = child.command(["cat", "/proc/self/autogroup"], nice=5)
+    said = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True).stdout
+    assert said.endswith("nice 5\n")
 
 
 def test_a_program_that_is_missing_is_named() -> None:
