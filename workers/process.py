@@ -73,18 +73,20 @@ async def _run_beside(stack: AsyncExitStack, ctx: Context, clock: Clock, setting
 async def _flush(courier: Courier, writing: "asyncio.Task[None]") -> None:
     """Let calls end, and write what came of them; after so long the rest is in doubt, as after a kill."""
     await courier.idle()
+    writing.remove_done_callback(_crash)
     courier.recorder.stop()
     with suppress(TimeoutError):
         await asyncio.wait_for(writing, _FLUSH.total_seconds())
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.remove_done_callback(_crash)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
 
 
 def _crash(task: "asyncio.Task[None]") -> None:
-    """End the loop, and with it the process, when a part that must not end has ended by a bug."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        raise SystemExit(f"a part of the worker died: {error!r}") from error
+    """End the loop, and with it the process: a part that must not end has ended, by a bug."""
+    error = None if task.cancelled() else task.exception()
+    raise SystemExit(f"a part of the worker died: {error!r}") from error

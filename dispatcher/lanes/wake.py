@@ -18,19 +18,29 @@ _RETRY = 1.0
 
 
 class WakeListener:
-    """Listens on the channel; without Redis it only sleeps, and beat's ticks are what is left."""
+    """
+    Listens on the channel; without Redis it only sleeps, and beat's ticks are what is left.
+
+    One task waits for the next time as long as it takes: a wait that ends
+    leaves it alone, for what redis-py awaits may swallow a cancellation
+    (`asyncio.wait_for` does, before Python 3.12), and wait for ever.
+    """
 
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
         self._pubsub: PubSub | None = None
+        self._coming: asyncio.Task[datetime] | None = None
 
     async def next(self, timeout: float) -> datetime | None:
         """Wait up to `timeout` seconds for the next told time; None if none came."""
-        try:
-            async with asyncio.timeout(timeout):
-                return await self._receive()
-        except TimeoutError:
+        if self._coming is None:
+            self._coming = asyncio.create_task(self._receive())
+        await asyncio.wait([self._coming], timeout=timeout)
+        if not self._coming.done():
             return None
+        came, self._coming = self._coming, None
+        try:
+            return came.result()
         except (RedisError, OSError) as error:
             log.warning("wake_channel_lost", error=str(error))
             await self.close()
@@ -39,6 +49,10 @@ class WakeListener:
 
     async def close(self) -> None:
         """Leave the channel."""
+        if self._coming is not None:
+            self._coming.cancel()
+            await asyncio.wait([self._coming], timeout=_RETRY)
+            self._coming = None
         if self._pubsub is not None:
             pubsub, self._pubsub = self._pubsub, None
             await pubsub.aclose()

@@ -5,10 +5,13 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.celery_app import make_celery
@@ -130,6 +133,38 @@ def test_the_earliest_wake_reaches_the_timer(redis_url: str) -> None:
         await asyncio.to_thread(publisher.stop)
         await bell.close()
         await redis.aclose()
+
+    asyncio.run(story())
+
+
+class _Deaf:
+    """A channel whose reading cannot be cancelled, as redis-py's cannot at times."""
+
+    def __init__(self) -> None:
+        self.told: asyncio.Future[dict[str, bytes]] = asyncio.get_running_loop().create_future()
+
+    def pubsub(self, **_: object) -> "_Deaf":
+        return self
+
+    async def subscribe(self, _channel: str) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+    async def get_message(self, **_: object) -> dict[str, bytes]:
+        while not self.told.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([self.told])
+        return self.told.result()
+
+
+def test_a_wait_ends_in_time_whatever_the_channel_does_and_the_next_hears_what_comes() -> None:
+    async def story() -> None:
+        channel = _Deaf()
+        bell = WakeListener(cast("AsyncRedis", channel))
+        assert [await bell.next(wait) for wait in (0.01, 0.0001, 0.01)] == [None] * 3
+        early = datetime.now(UTC)
+        channel.told.set_result({"data": early.isoformat().encode()})
+        assert await bell.next(5) == early
 
     asyncio.run(story())
 
