@@ -71,6 +71,8 @@ def test_every_queue_has_a_worker(queue: str) -> None:
 def test_what_need_not_hurry_runs_nicer_than_everything_else() -> None:
     nice = {name: command.split()[2] for name, command in _procfile().items() if command.startswith("nice")}
     assert nice == {"worker-bulk": "10", "worker-system": "5"}
+    shares = {name: service["cpu_shares"] for name, service in _compose().items() if "cpu_shares" in service}
+    assert shares == {"worker-bulk": 110, "worker-system": 335}
 
 
 def test_nothing_starts_before_the_tables_are_there() -> None:

@@ -13,7 +13,7 @@ from dispatcher.service.sweep import Clock, Crowd
 log = structlog.get_logger()
 
 _BUSY = timedelta(milliseconds=200)
-_ASIDE = 1
+_ASIDE = 3
 _AWAY = 1.0
 
 
@@ -23,7 +23,7 @@ async def run_timer(ctx: Context, clock: Clock, bell: WakeListener) -> None:
 
     Woken by whoever writes an earlier `wake_at`. While lanes take messages
     it looks every fifth of a second, so that none runs empty. A crowd for
-    which no lane waits leaves Postgres to others as long as it took it.
+    which no lane waits leaves Postgres to others three times as long as it took it.
     """
     while True:
         began = ctx.now()
