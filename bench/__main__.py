@@ -9,13 +9,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 
 from bench import faults, smpp, table, trials
 from bench.cpu import other_load
-from bench.rig import Rig, provider_process, run
+from bench.rig import Rig, http_peer, provider_process, run
 from bench.trials import Figures
 from dispatcher.embedded.ports import free_port
 from dispatcher.embedded.servers import embedded_servers
@@ -46,6 +47,10 @@ def main() -> None:
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", flush=True)
         run(lambda rig: _ours(rig, messages, note))
+        run(
+            lambda rig: note("delivery, aiohttp", _delivery(rig, messages)),
+            peer=partial(http_peer, wire="aiohttp"),
+        )
         smpp.measure(messages // 2, note)
         note("typical", _typical(messages // 20, quick=quick))
         note("floor", _floor(messages))
@@ -55,11 +60,8 @@ def main() -> None:
 
 
 def _ours(rig: Rig, messages: int, note: Callable[[str, Figures], None]) -> None:
-    rig.settings(latency_ms=LATENCY_MS, slow_share=0)
-    trials.unlimited(rig)
-    trials.delivery(rig, 5_000)  # warm: connections, plans, code
+    note("delivery", _delivery(rig, messages))
     note("idle lag", _with(rig, lambda: trials.lag(rig, 100)))
-    note("delivery", _with(rig, lambda: trials.delivery(rig, messages)))
     note("delivery, 0 ms", _with(rig, lambda: trials.delivery(rig, messages), latency_ms=0))
     note("delivery, 1 % slow", _with(rig, lambda: trials.delivery(rig, messages), slow_share=0.01))
     note("delivery with critical", _with(rig, lambda: trials.delivery(rig, messages, critical=100)))
@@ -70,6 +72,13 @@ def _ours(rig: Rig, messages: int, note: Callable[[str, Figures], None]) -> None
     note("10,000 mixed recipients", trials.large(rig, mixed=True))
     latency = LATENCY_MS / 1000
     note("kill -9", _with(rig, lambda: faults.kill(rig, messages // 2, latency=latency)))
+
+
+def _delivery(rig: Rig, messages: int) -> Figures:
+    rig.settings(latency_ms=LATENCY_MS, slow_share=0)
+    trials.unlimited(rig)
+    trials.delivery(rig, 5_000)  # warm: connections, plans, code
+    return _with(rig, lambda: trials.delivery(rig, messages))
 
 
 def _with(

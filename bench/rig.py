@@ -82,11 +82,11 @@ class Rig:
 
 
 @contextmanager
-def http_peer(receipt_url: str) -> Iterator[Peer]:
-    """Start the bench's own provider."""
+def http_peer(receipt_url: str, *, wire: str = "ours") -> Iterator[Peer]:
+    """Start the bench's own provider; calls to it go over this wire."""
     with _provider(free_port()) as (pid, client):
         options = http_options(str(client.base_url), receipt_url=receipt_url, receipt_secret=SECRET)
-        yield Peer(pid, client, "http", options)
+        yield Peer(pid, client, "http", {**options, "wire": wire})
 
 
 def run(

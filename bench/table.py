@@ -41,6 +41,7 @@ def ratio(above: Callable[[Found], float], below: Callable[[Found], float]) -> C
 
 
 _RATE = median("delivery", "rate")
+_AIOHTTP = median("delivery, aiohttp", "rate")
 _SMSCS = {"npm": "the npm package smpp", "sandbox": "the sandbox"}
 _PARTS = ("worker-bulk", "postgres", "worker-clock", "beat", "valkey", "api")
 
@@ -59,15 +60,19 @@ def _smpp(smsc: str, latency: int) -> Sequence[Row]:
 ROWS = (
     Row("delivery rate against the typical design", ratio(_RATE, median("typical", "rate")), "times",
         ">= 20"),
+    Row("the same over aiohttp", ratio(_AIOHTTP, median("typical", "rate")), "times", ">= 10"),
     Row("delivery rate against the floor", ratio(_RATE, median("floor", "rate")), "times"),
     Row("rate with 1 % of calls taking 2 s", ratio(median("delivery, 1 % slow", "rate"), _RATE),
         "times", ">= 0.5"),
     Row("delivery", _RATE, "messages/s"),
+    Row("delivery over aiohttp", _AIOHTTP, "messages/s"),
     Row("delivery, provider of 0 ms", median("delivery, 0 ms", "rate"), "messages/s"),
     Row("typical design, best of its concurrencies", median("typical", "rate"), "messages/s"),
     Row("floor", median("floor", "rate"), "messages/s"),
     Row("cpu per message, all our processes", median("delivery", "cpu_us"), "µs", "<= 250"),
     *(Row(f"of that {part}", median("delivery", f"cpu_us {part}"), "µs") for part in _PARTS),
+    Row("cpu per message over aiohttp, all our processes", median("delivery, aiohttp", "cpu_us"), "µs",
+        "<= 400"),
     Row("critical beside bulk, commit to provider, p50", median("delivery with critical", "critical_p50_ms"),
         "ms", "<= 15"),
     Row("the same, p99", median("delivery with critical", "critical_p99_ms"), "ms", "<= 50"),

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.domain.provider import Gate, Outcome, Outgoing, ProviderConfig, Report, Unknown, Unsent
-from dispatcher.providers.client import call, open_client
+from dispatcher.providers.client import Wire, call, open_client
 
 AT_ONCE: Final = 8
 """How many questions of a poll are open at a time, so that they leave the connections to messages."""
@@ -66,6 +66,7 @@ class PluginOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: Url
+    wire: Wire = "ours"
     proxy: Annotated[SecretStr, AfterValidator(_proxy)] | None = None
     connect_timeout: timedelta = Field(timedelta(seconds=3), gt=timedelta(0))
     keep_alive: timedelta = Field(timedelta(seconds=4), ge=timedelta(0))
@@ -109,6 +110,7 @@ class WebPlugin(ABC):
             max_connections=config.max_connections,
             connect_timeout=min(options.connect_timeout, config.call_timeout),
             keep_alive=options.keep_alive,
+            wire=options.wire,
             proxy=options.proxy.get_secret_value() if options.proxy else None,
             transport=transport,
         )

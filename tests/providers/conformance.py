@@ -159,6 +159,11 @@ def _proxied_options(host: str, port: int) -> Mapping[str, object]:
     return {**_http_options(host, port), **behind}
 
 
-HTTP_BY_PROXY = replace(HTTP, name="http by proxy", options=_proxied_options)
+def _aiohttp_options(host: str, port: int) -> Mapping[str, object]:
+    return {**_http_options(host, port), "wire": "aiohttp"}
 
-CASES = (HTTP, HTTP_BY_PROXY)
+
+HTTP_BY_PROXY = replace(HTTP, name="http by proxy", options=_proxied_options)
+HTTP_OVER_AIOHTTP = replace(HTTP, name="http over aiohttp", options=_aiohttp_options)
+
+CASES = (HTTP, HTTP_BY_PROXY, HTTP_OVER_AIOHTTP)

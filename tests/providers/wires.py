@@ -17,32 +17,14 @@ import pytest
 import uvloop
 
 from dispatcher.domain.provider import Unknown, Unsent
-from dispatcher.providers.client import KEEP_ALIVE, Client, call, open_client
-from dispatcher.providers.proxied import ProxiedTransport
-from dispatcher.providers.transport import Terms
+from dispatcher.providers.client import Client, call, open_client
 
 T = TypeVar("T")
 OpenClient = Callable[..., Client]
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
-_TLS = ssl.create_default_context()
-
 open_ours = partial(open_client, max_connections=10, connect_timeout=timedelta(seconds=3))
-
-
-def open_aiohttp(
-    *,
-    max_connections: int = 10,
-    connect_timeout: timedelta = timedelta(seconds=3),
-    keep_alive: timedelta = KEEP_ALIVE,
-    tls: ssl.SSLContext | None = None,
-    transport: httpx.AsyncBaseTransport | None = None,
-) -> Client:
-    """Open a client on the wire for proxies, but without one."""
-    if transport is not None:
-        return open_ours(transport=transport)
-    terms = Terms(max_connections, connect_timeout, keep_alive, tls or _TLS)
-    return Client(ProxiedTransport(terms, proxy=None))
+open_aiohttp = partial(open_ours, wire="aiohttp")
 
 
 WIRES = pytest.mark.parametrize("open_wire", [open_ours, open_aiohttp], ids=["ours", "aiohttp"])

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from dispatcher.domain.errors import Misconfigured
+from dispatcher.providers.client import Wire
 from dispatcher.providers.http.batch import Batch
 from dispatcher.providers.http.conditions import Rule
 from dispatcher.providers.http.fields import (
@@ -91,6 +92,7 @@ class HttpOptions(Options):
         None
     )
     receipt_url: ReceiptUrl | None = None
+    wire: Wire = "ours"
     proxy: ProxyUrl | None = None
     connect_timeout: timedelta = Field(timedelta(seconds=3), gt=timedelta(0))
     keep_alive: timedelta = Field(timedelta(seconds=4), ge=timedelta(0))

@@ -45,6 +45,7 @@ class HttpProvider:
             max_connections=config.max_connections,
             connect_timeout=min(self._options.connect_timeout, config.call_timeout),
             keep_alive=self._options.keep_alive,
+            wire=self._options.wire,
             proxy=self._options.proxy.get_secret_value() if self._options.proxy else None,
             transport=transport,
         )

@@ -1,5 +1,5 @@
 """
-HTTP through a proxy, which our own transport does not do: aiohttp, taught to ask before its first byte.
+HTTP as aiohttp speaks it, taught to ask before its first byte: through proxies, and to who needs it.
 
 What an exception is called is not trusted: httpx-aiohttp maps a server that
 hung up after it had read the request to ConnectTimeout.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _passage: ContextVar[Passage] = ContextVar("passage")
 
 
-class ProxiedTransport(httpx.AsyncBaseTransport):
+class GatedAiohttpTransport(httpx.AsyncBaseTransport):
     """Calls over aiohttp; without a `proxy` they go straight there. Open it inside the running loop."""
 
     def __init__(self, terms: Terms, *, proxy: str | None) -> None:

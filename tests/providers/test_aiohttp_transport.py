@@ -1,13 +1,16 @@
-"""Calls through a proxy: the gate is asked when the way is open, and a way that does not open is Unsent."""
+"""Calls over aiohttp, through a proxy: the gate is asked when the way is open, and a way that does not open is Unsent."""
 
 import asyncio
 
 import httpx
 import pytest
 
-from dispatcher.domain.provider import Unknown, Unsent
+from dispatcher.domain.provider import ProviderConfig, Unknown, Unsent
+from dispatcher.providers.aiohttp_transport import GatedAiohttpTransport
+from dispatcher.providers.http.provider import HttpProvider
+from dispatcher.providers.transport import HttpTransport
 
-from .conformance import CountingGate
+from .conformance import HTTP, CountingGate
 from .peer import Conversation, Peer, Reply, always, closed_port, conversing, http_reply, listening
 from .wires import Certificate, ask, open_ours, run
 
@@ -117,5 +120,19 @@ def test_a_tunnel_that_is_refused_is_unsent_and_the_gate_is_not_asked(reply: byt
         ):
             assert isinstance(await ask(client, "https://localhost:9/", gate=gate), Unsent)
         assert gate.asked == 0
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("option", "transport"),
+    [({}, HttpTransport), ({"wire": "ours"}, HttpTransport), ({"wire": "aiohttp"}, GatedAiohttpTransport)],
+)
+def test_an_option_chooses_what_carries_the_calls(option: dict[str, str], transport: type) -> None:
+    async def work() -> None:
+        options = {**HTTP.options("127.0.0.1", 9), **option}
+        provider = HttpProvider(ProviderConfig("acme", "http", options))
+        assert type(provider._client.wire) is transport
+        await provider.close()
 
     run(work())
