@@ -1,4 +1,4 @@
-"""Calls over aiohttp, through a proxy: the gate is asked when the way is open, and a way that does not open is Unsent."""
+"""Over aiohttp, through a proxy: the gate is asked when the way is open; one that does not open is Unsent."""
 
 import asyncio
 
