@@ -48,7 +48,7 @@ def main() -> None:
         print(f"round {number + 1} of {rounds}", flush=True)
         run(lambda rig: _ours(rig, messages, note))
         run(
-            lambda rig: note("delivery, aiohttp", _delivery(rig, messages)),
+            lambda rig: note("delivery, aiohttp", _over_aiohttp(rig, messages)),
             peer=partial(http_peer, wire="aiohttp"),
         )
         smpp.measure(messages // 2, note)
@@ -60,8 +60,9 @@ def main() -> None:
 
 
 def _ours(rig: Rig, messages: int, note: Callable[[str, Figures], None]) -> None:
-    note("delivery", _delivery(rig, messages))
+    _warm(rig)
     note("idle lag", _with(rig, lambda: trials.lag(rig, 100)))
+    note("delivery", _with(rig, lambda: trials.delivery(rig, messages)))
     note("delivery, 0 ms", _with(rig, lambda: trials.delivery(rig, messages), latency_ms=0))
     note("delivery, 1 % slow", _with(rig, lambda: trials.delivery(rig, messages), slow_share=0.01))
     note("delivery with critical", _with(rig, lambda: trials.delivery(rig, messages, critical=100)))
@@ -74,11 +75,16 @@ def _ours(rig: Rig, messages: int, note: Callable[[str, Figures], None]) -> None
     note("kill -9", _with(rig, lambda: faults.kill(rig, messages // 2, latency=latency)))
 
 
-def _delivery(rig: Rig, messages: int) -> Figures:
+def _over_aiohttp(rig: Rig, messages: int) -> Figures:
+    _warm(rig)
+    return _with(rig, lambda: trials.delivery(rig, messages))
+
+
+def _warm(rig: Rig) -> None:
+    """Have connections, plans and code ready."""
     rig.settings(latency_ms=LATENCY_MS, slow_share=0)
     trials.unlimited(rig)
-    trials.delivery(rig, 5_000)  # warm: connections, plans, code
-    return _with(rig, lambda: trials.delivery(rig, messages))
+    trials.delivery(rig, 5_000)
 
 
 def _with(
