@@ -101,7 +101,7 @@ def run(
         peer(f"http://127.0.0.1:{port}/receipts/{PROVIDER}") as other,
     ):
         config = {
-            "name": PROVIDER, "plugin": other.plugin, "tps": TPS, "takes": "both", "max_connections": 400,
+            "name": PROVIDER, "plugin": other.plugin, "tps": TPS, "takes": "both", "max_connections": 340,
             "options": dict(other.options),
         }  # fmt: skip
         os.environ["DISPATCHER_PROVIDERS"] = json.dumps([config])

@@ -73,7 +73,8 @@ def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -
         (SCHEDULED, "It waits for its time, 2026-03-01 13:00:00.000 UTC (in 1 h)."),
         (
             replace(SCHEDULED, wake_at=NOW - 5 * SECOND, not_before=NOW - 5 * SECOND),
-            "It waits for its time, 2026-03-01 11:59:55.000 UTC (due for 5.0 s).",
+            "Its time has come, 2026-03-01 11:59:55.000 UTC (due for 5.0 s): where much is due at once,"
+            " accounts and campaigns are released in turn.",
         ),
         (THROTTLED, "It waits for a token or a free connection of its provider (in 3.0 s)."),
         (
