@@ -66,10 +66,8 @@ def _where(detail: Detail, events: Sequence[Event], now: datetime) -> str:
         case _, Place.HELD if _is_for_hours(detail):
             return _for_hours(detail, now)
         case Status.SCHEDULED, _ if detail.wake_at is not None and detail.wake_at < now:
-            return (
-                f"Its time has come, {_time(detail.not_before)} ({_until(detail.wake_at, now)}): where much is"
-                " due at once, accounts and campaigns are released in turn."
-            )
+            due = f"Its time has come, {_time(detail.not_before)} ({_until(detail.wake_at, now)})"
+            return f"{due}: where much is due at once, accounts and campaigns are released in turn."
         case Status.SCHEDULED, _:
             return f"It waits for its time, {_time(detail.not_before)} ({_until(detail.wake_at, now)})."
         case Status.PENDING, Place.HELD:
