@@ -50,9 +50,10 @@ class WakeListener:
     async def close(self) -> None:
         """Leave the channel."""
         if self._coming is not None:
-            self._coming.cancel()
-            await asyncio.wait([self._coming], timeout=_RETRY)
-            self._coming = None
+            coming, self._coming = self._coming, None
+            coming.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody asks for it
+            coming.cancel()
+            await asyncio.wait([coming], timeout=_RETRY)
         if self._pubsub is not None:
             pubsub, self._pubsub = self._pubsub, None
             await pubsub.aclose()

@@ -1,9 +1,10 @@
 """
 The duties of the clock: release, fill, requeue, expire, rescue, no_receipt, forget.
 
-Each works in bounded batches until one comes back short, and may run twice
-at once or be killed anywhere: the predicates are idempotent. Each tells how
-many rows it moved.
+Each works in bounded batches, until one comes back short but for release
+(a batch of each tier) and fill (what lanes have room for). Each may run twice
+at once or be killed anywhere, for the predicates are idempotent, and tells
+how many rows it moved.
 """
 
 import asyncio
