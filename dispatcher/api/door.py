@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import structlog
@@ -18,8 +19,10 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from dispatcher.api.failure import Failure, failure_of
+from dispatcher.api.straight import Straight
 from dispatcher.domain.errors import DispatchError, Misconfigured
 from dispatcher.domain.quota import Quota
 from dispatcher.service.callbacks import ArrivalWording, Wording
@@ -87,7 +90,8 @@ class Door:
     Add routes to `app`; every failure under its claims leaves in its `envelope`.
 
     `docs` is the path under which its OpenAPI and its page are, None for
-    none. `challenge` is what a 401 names as WWW-Authenticate. With
+    none, and `catalog` that of its API catalogue (RFC 9727), which every
+    answer names. `challenge` is what a 401 names as WWW-Authenticate. With
     `quota_headers` every answer tells where its caller stands. `wording`
     words the callbacks of messages that were submitted here, `arrival` those
     of messages from handsets.
@@ -102,6 +106,7 @@ class Door:
         envelope: Envelope,
         description: str = "",
         docs: str | None = None,
+        catalog: str | None = None,
         challenge: str | None = None,
         media_type: str = Json.media_type,
         quota_headers: QuotaHeaders | None = None,
@@ -115,6 +120,7 @@ class Door:
         self._envelope = envelope
         self._challenge = challenge
         self._media_type = media_type
+        self.catalog = catalog
         self.quota_headers = quota_headers
         self.wording = wording
         self.arrival = arrival
@@ -132,6 +138,15 @@ class Door:
             self.app.add_api_route(self.docs_url, self._page, include_in_schema=False)
         for kind in (DispatchError, HTTPException, RequestValidationError, Exception):
             self.app.add_exception_handler(kind, self._handler())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self._straight(scope, receive, send)
+
+    @cached_property
+    def _straight(self) -> Straight:
+        """Look at the routes when the first request comes: then all are there."""
+        return Straight(self.app)
 
     def refuse(self, failure: Failure) -> Response:
         """Build the answer that says what went wrong."""

@@ -121,7 +121,7 @@ class Front:
             elif announced > limit:
                 await door.refuse(failure_of(too_large(limit)))(scope, receive, answer)
             else:
-                await door.app(scope, _counted(receive, limit), answer)
+                await door(scope, _counted(receive, limit), answer)
         except ClientDisconnect:
             log.info("client_left")
         except Exception:  # the outermost frame of a request: the door has answered 500 where it could
@@ -178,6 +178,8 @@ class _Answer:
             self.status = int(message["status"])
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._request_id
+            if self._door.catalog is not None:
+                headers.append("Link", f'<{self._scope["root_path"]}{self._door.catalog}>; rel="api-catalog"')
             if self._door.quota_headers is not None:
                 headers.update(await self._quota(self._door.quota_headers))
         await self._send(message)

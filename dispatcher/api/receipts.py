@@ -52,7 +52,7 @@ def _called(request: Request, public_url: str | None) -> str:
     return f"{base}{scope['path']}{'?' if query else ''}{query}"
 
 
-# A plain route: there is one receipt for each message, and nothing of it for FastAPI to read.
+# A plain route: nothing of a receipt is for FastAPI to read.
 _route = Route("/receipts/{provider}", take, methods=["POST", "GET"])
 _route.methods = {"POST", "GET"}  # Starlette adds HEAD, which only means to look
 door.app.router.routes.append(_route)

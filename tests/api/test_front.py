@@ -193,12 +193,11 @@ def test_unavailable_is_503_with_retry_after() -> None:
 
 
 def test_a_door_that_dies_before_it_answers_is_500_too() -> None:
-    door = make("one", "/one")
+    class Dead(Door):
+        async def __call__(self, *_: object) -> None:
+            raise ZeroDivisionError
 
-    async def dead(*_: object) -> None:
-        raise ZeroDivisionError
-
-    door.app = cast("Any", dead)
+    door = Dead("one", title="one", claims=[Claim("/one")], envelope=lambda failure: {"one": failure.message})
 
     async def story(http: httpx.AsyncClient) -> None:
         assert (await http.get("/one")).json() == {"one": "Internal server error"}

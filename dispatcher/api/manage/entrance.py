@@ -96,7 +96,7 @@ Named = Annotated[Account, Depends(_account)]
 """The account that the path names."""
 
 
-def _acting(request: Request) -> str:
+async def _acting(request: Request) -> str:
     return str(request.state.operator)
 
 

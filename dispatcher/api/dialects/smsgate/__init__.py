@@ -35,6 +35,7 @@ door = Door(
     claims=(*(Claim(base) for base in BASES), Claim(catalog.PATH)),
     envelope=envelope,
     docs=BASES[0],
+    catalog=catalog.PATH,
     challenge='Basic realm="SMS Gateway", Bearer',
     wording=webhooks.wording,
     arrival=webhooks.arrival,
@@ -77,4 +78,3 @@ for _base in BASES:
         for _path in _paths:
             _add(_router, _base + _path, is_described=_base == BASES[0] and _path == _paths[0])
 _add(catalog.router, catalog.PATH, is_described=False)
-door.app.add_middleware(catalog.Linked)

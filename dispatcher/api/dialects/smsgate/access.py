@@ -47,7 +47,7 @@ class Needs:
     def __init__(self, scope: str) -> None:
         self._scope = scope
 
-    def __call__(self, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+    async def __call__(self, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
         """Give the caller."""
         if caller.scopes is not None and self._scope not in caller.scopes:
             raise Forbidden(f"scope required: {self._scope}")
