@@ -25,10 +25,10 @@ def _before_and_after() -> Iterator[None]:
     """
     logging.captureWarnings(capture=False)
     root = logging.getLogger()
-    before, level = list(root.handlers), root.level
+    before, level, logs = list(root.handlers), root.level, structlog.get_config()
     yield
     logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
+    structlog.configure(**logs)
     root.handlers, root.level = before, level
 
 

@@ -121,15 +121,16 @@ SELECT c.name FROM campaigns c JOIN audiences a ON a.account_id = c.account_id A
 WHERE a.id = :id ORDER BY c.id LIMIT 1
 """)
 _RETIRE = text(f"UPDATE audiences SET state = '{AudienceState.REMOVING}' WHERE id = :id")
+# By their place in the table: named by position they would be joined, badly where statistics are of before.
 _DRAIN_RECIPIENTS = text("""
-DELETE FROM recipients WHERE audience_id = :id AND position IN (
-    SELECT position FROM recipients WHERE audience_id = :id ORDER BY position LIMIT :limit
-)
+DELETE FROM recipients WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM recipients WHERE audience_id = :id ORDER BY position LIMIT :limit
+))
 """)
 _DRAIN_REJECTS = text("""
-DELETE FROM rejects WHERE audience_id = :id AND line IN (
-    SELECT line FROM rejects WHERE audience_id = :id ORDER BY line LIMIT :limit
-)
+DELETE FROM rejects WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM rejects WHERE audience_id = :id ORDER BY line LIMIT :limit
+))
 """)
 _DELETE = text("DELETE FROM audiences WHERE id = :id")
 

@@ -1,5 +1,6 @@
 """Bring the tables to the newest migration, and tell whether they are there."""
 
+from functools import cache
 from importlib.resources import files
 
 from alembic import command
@@ -14,8 +15,9 @@ def upgrade(database_url: str) -> None:
     command.upgrade(_config(database_url), "head")
 
 
+@cache
 def newest() -> str:
-    """Name the newest migration that this version knows."""
+    """Name the newest migration that this version knows; looked up once, for all of them are read for it."""
     head = ScriptDirectory.from_config(_config("")).get_current_head()
     assert head is not None, "the migrations folder is empty"
     return head

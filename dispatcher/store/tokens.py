@@ -42,10 +42,10 @@ UPDATE tokens t SET revoked_at = :now FROM credentials c
 WHERE t.id = :id AND c.id = t.credential_id AND c.account_id = :account_id AND t.revoked_at IS NULL
 """)
 _FORGET = text("""
-DELETE FROM tokens WHERE id IN (
+DELETE FROM tokens WHERE id = ANY(ARRAY(
     SELECT id FROM tokens WHERE kept_until < :until
     ORDER BY kept_until LIMIT :limit FOR UPDATE SKIP LOCKED
-) RETURNING 1
+)) RETURNING 1
 """)
 
 

@@ -61,10 +61,10 @@ def ask(story: Story, *doors: Door) -> None:
 
 @pytest.fixture
 def log() -> Iterator[LogCapture]:
-    capture = LogCapture()
+    capture, before = LogCapture(), structlog.get_config()
     structlog.configure(processors=[structlog.contextvars.merge_contextvars, capture])
     yield capture
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from sqlalchemy.sql.elements import TextClause
 
 from dispatcher.domain.tier import Tier
 from dispatcher.store import (
+    audiences,
     brakes,
     campaigns,
     delivery,
@@ -225,6 +226,18 @@ def test_what_never_changes_of_a_message_is_looked_up_whatever_the_statistics_sa
             assert set(re.findall(r"(?:using|Scan on) (\w+_message_lookup\w*)", plan)) == {index}, plan
             assert set(re.findall(r"using (\w+) on messages", plan)) == {"pk_messages"}, plan
             assert not re.search(r"Join Filter: .*\bm(_\d+)?\.id\b", plan), plan
+
+
+def test_an_audience_is_removed_by_its_positions_whatever_the_statistics_say(database_url: str) -> None:
+    """Named by position, a batch was compared with all recipients that came after the statistics."""
+    with psycopg.connect(plain_url(database_url), autocommit=True) as connection:
+        connection.execute("ANALYZE recipients, rejects")
+        connection.execute("SET enable_seqscan = off")  # as in each session of ours
+        for statement in (audiences._DRAIN_RECIPIENTS, audiences._DRAIN_REJECTS):
+            plan = _generic_plan(connection, statement)
+            assert "TID Cond" in plan, plan
+            assert re.search(r"Index Scan using pk_\w+", plan), plan
+            assert "Sort" not in plan, plan
 
 
 @contextmanager
