@@ -1,5 +1,6 @@
 """Real Postgres and Valkey for every test that asks: one pair a test process, emptied between tests."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,12 @@ _DELETE = "; ".join(
     + ["SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"]
 )
 _IS_LARGE = "SELECT sum(pg_relation_size(oid)) > 1_000_000 FROM pg_class WHERE relkind = 'r' AND oid >= 16384"
+
+
+def pytest_collection_finish() -> None:
+    """Spare all that was imported from being looked through whenever garbage is collected."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
