@@ -1,9 +1,4 @@
-"""
-HTTP as aiohttp speaks it, taught to ask before its first byte: through proxies, and to who needs it.
-
-What an exception is called is not trusted: httpx-aiohttp maps a server that
-hung up after it had read the request to ConnectTimeout.
-"""
+"""HTTP as aiohttp speaks it, taught to ask before its first byte: through proxies, and to who needs it."""
 
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -11,7 +6,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractStreamWriter
-from httpx_aiohttp import AiohttpTransport
+from yarl import URL
 
 from dispatcher.providers.passage import Passage
 from dispatcher.providers.transport import MAX_ANSWER, Terms
@@ -26,41 +21,44 @@ class GatedAiohttpTransport(httpx.AsyncBaseTransport):
     """Calls over aiohttp; without a `proxy` they go straight there. Open it inside the running loop."""
 
     def __init__(self, terms: Terms, *, proxy: str | None) -> None:
-        self._timeout = {"connect": terms.connect_timeout.total_seconds()}
-        session = aiohttp.ClientSession(
+        self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=terms.max_connections,
                 ssl=terms.tls,
                 keepalive_timeout=terms.keep_alive.total_seconds(),
                 ttl_dns_cache=60,
             ),
+            timeout=aiohttp.ClientTimeout(sock_connect=terms.connect_timeout.total_seconds()),
             request_class=_GatedRequest,
             cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=proxy,  # of whose user and password httpx-aiohttp would make a deprecated thing
+            auto_decompress=False,  # as it came; httpx unpacks it
+            proxy=proxy,
             trust_env=False,
         )
-        self._wire = AiohttpTransport(client=session, verify=terms.tls, trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Write the request once, when it is let through its passage, and read its answer whole."""
-        request.read()  # a body that aiohttp gets whole has a length
-        request.extensions = {**request.extensions, "timeout": self._timeout}
         token = _passage.set(Passage.of(request))
         try:
-            answer = await self._wire.handle_async_request(request)
-            try:
+            async with self._session.request(
+                request.method,
+                URL(str(request.url), encoded=True),  # to the letter
+                headers=[
+                    (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
+                ],
+                data=request.read() or None,  # a body that aiohttp gets whole has a length
+                allow_redirects=False,
+            ) as answer:
                 body = await _whole(answer)
-            finally:
-                await answer.aclose()
-        except aiohttp.ClientError as error:  # what httpx-aiohttp has no name for
-            raise httpx.TransportError(str(error)) from error
+        except aiohttp.ClientError as error:
+            raise httpx.TransportError(str(error) or type(error).__name__) from error
         finally:
             _passage.reset(token)
-        return httpx.Response(answer.status_code, headers=answer.headers, content=body, request=request)
+        return httpx.Response(answer.status, headers=answer.raw_headers, content=body, request=request)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._wire.aclose()
+        await self._session.close()
 
 
 class _GatedRequest(aiohttp.ClientRequest):
@@ -89,12 +87,12 @@ class _GatedRequest(aiohttp.ClientRequest):
         await super().write_bytes(writer, conn, content_length)
 
 
-async def _whole(answer: httpx.Response) -> bytes:
-    """Read a body as it came, compressed or not. Raises RemoteProtocolError for what is no answer."""
-    if answer.status_code < 200:
-        raise httpx.RemoteProtocolError(f"HTTP {answer.status_code} is no answer")
+async def _whole(answer: aiohttp.ClientResponse) -> bytes:
+    """Read a body, compressed or not. Raises RemoteProtocolError for what is no answer."""
+    if answer.status < 200:
+        raise httpx.RemoteProtocolError(f"HTTP {answer.status} is no answer")
     body = bytearray()
-    async for part in answer.aiter_raw():
+    async for part in answer.content.iter_any():
         body += part
         if len(body) > MAX_ANSWER:
             raise httpx.RemoteProtocolError(f"the answer is longer than {MAX_ANSWER} bytes")
