@@ -8,6 +8,7 @@ from pathlib import Path
 # Neither Python nor Celery looks into the working directory, where a user may have a `workers` too.
 _PYTHON = (sys.executable, "-P", "-m")
 _ROOT = Path(__file__).parents[2]
+_WORKERS = (*_PYTHON, "workers")
 _CELERY = (*_PYTHON, "celery", "--quiet", f"--workdir={_ROOT}", "--app=workers.app")
 
 # A chunk takes a thread until what may go at once is claimed; critical chunks are small, often one message.
@@ -18,7 +19,7 @@ THREADS: Mapping[str, int] = {"critical": 64, "standard": 12, "bulk": 12, "clock
 def worker(queue: str, *, concurrency: int | None = None, name: str | None = None) -> list[str]:
     """Consume one queue. Heartbeats and events stay on: Flower lives on them."""
     return [
-        *_CELERY,
+        *_WORKERS,
         "worker",
         f"--queues={queue}",
         "--pool=threads",
@@ -32,7 +33,7 @@ def worker(queue: str, *, concurrency: int | None = None, name: str | None = Non
 
 def beat() -> list[str]:
     """Start the duties. Its schedule is in memory: an entry a second needs no file to remember."""
-    return [*_CELERY, "beat", "--scheduler=celery.beat:Scheduler", "--loglevel=WARNING"]
+    return [*_WORKERS, "beat", "--scheduler=celery.beat:Scheduler", "--loglevel=WARNING"]
 
 
 def flower(host: str, port: int) -> list[str]:

@@ -258,7 +258,7 @@ def _sandbox(name: str, client: httpx.Client) -> Part:
 
 def _worker(name: str, concurrency: int, environment: dict[str, str]) -> Part:
     argv: Sequence[str] = [
-        sys.executable, "-m", "celery", "-A", "workers.app", "worker",
+        sys.executable, "-m", "workers", "worker",
         "-Q", name, "-P", "threads", "-c", str(concurrency), "-n", f"{name}@test",
         "--without-gossip", "--without-mingle", "-l", "warning",
     ]  # fmt: skip
@@ -268,13 +268,14 @@ def _worker(name: str, concurrency: int, environment: dict[str, str]) -> Part:
         env=environment,
         nice=10 if name == Tier.BULK else 0,
         stop_timeout=timedelta(seconds=40),
+        together=True,
     )
 
 
 def _beat(number: int, directory: Path, environment: dict[str, str]) -> Part:
     schedule = str(directory / f"schedule-{number}")
-    argv = [sys.executable, "-m", "celery", "-A", "workers.app", "beat", "-s", schedule, "--pidfile="]
-    return Part(name=f"beat-{number}" if number else "beat", argv=argv, env=environment)
+    argv = [sys.executable, "-m", "workers", "beat", "-s", schedule, "--pidfile="]
+    return Part(name=f"beat-{number}" if number else "beat", argv=argv, env=environment, together=True)
 
 
 def _connects(url: str) -> bool:

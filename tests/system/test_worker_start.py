@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import psycopg
 import pytest
@@ -10,13 +11,20 @@ from sqlalchemy.engine import make_url
 
 from tests.conftest import plain_url
 
-CELERY = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", "bulk"]
+OURS = ("workers", "worker")
+CELERY = ("celery", "-A", "workers.app", "worker")
 
 
-def _run(*options: str, database_url: str, redis_url: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url}
+def _run(
+    *options: str, database_url: str, redis_url: str, program: Sequence[str] = OURS
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*CELERY, *options], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", *program, "-Q", "bulk", *options],
+        env={**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -37,7 +45,10 @@ def test_a_worker_behind_the_newest_migration_ends_and_says_so(
     assert "run `dispatcher migrate`" in done.stderr + done.stdout
 
 
-def test_another_pool_than_threads_is_refused(database_url: str, redis_url: str) -> None:
-    done = _run("-P", "solo", database_url=database_url, redis_url=redis_url)
+@pytest.mark.parametrize("program", [OURS, CELERY])
+def test_another_pool_than_threads_is_refused(
+    database_url: str, redis_url: str, program: Sequence[str]
+) -> None:
+    done = _run("-P", "solo", database_url=database_url, redis_url=redis_url, program=program)
     assert done.returncode != 0
     assert "threads pool only" in done.stderr + done.stdout
