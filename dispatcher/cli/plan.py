@@ -100,6 +100,7 @@ class Plan:
                 argv=commands.worker(queue),
                 nice=_NICE.get(queue, 0),
                 stop_timeout=timedelta(seconds=60),
+                together=True,
             )
             for queue in commands.THREADS
         ]
@@ -108,8 +109,8 @@ class Plan:
             Part(name="sandbox", argv=commands.sandbox(LOOPBACK, self.sandbox_port, self._sandbox_file)),
             Part(name="api", argv=commands.api(self.host, self.port), stop_timeout=timedelta(seconds=30)),
             *workers,
-            Part(name="beat", argv=commands.beat()),
-            Part(name="flower", argv=flower, env=commands.flower_environment()),
+            Part(name="beat", argv=commands.beat(), together=True),
+            Part(name="flower", argv=flower, env=commands.flower_environment(), together=True),
         ]
 
     def _provider(self) -> Mapping[str, object]:

@@ -18,6 +18,7 @@ class Part:
     as soon as it runs. One that dies before it is ready is started again for
     as long as `start_retry` (a server that meets the remains of its last run),
     then the start has failed. `url` is where others find it, if that can be said.
+    Neighbours that are all `together` stop at the same time: none needs another.
     """
 
     name: str
@@ -33,3 +34,4 @@ class Part:
     stop_timeout: timedelta = timedelta(seconds=10)
     identity: Identity = Identity.SELF
     nice: int = 0
+    together: bool = False

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
@@ -128,11 +129,19 @@ class Supervisor:
         self._asked_to_stop = self._asked_to_stop or self._signals
         self._stopping.set()
         with self._resources.pop_all():
-            for name in reversed(list(self._parts)):
-                self.stop_part(name)
+            for names in self._stages():
+                with ThreadPoolExecutor(len(names)) as pool:
+                    list(pool.map(self.stop_part, names))
             if self._parts:
                 self._ledger.write([])
             self._parts.clear()
+
+    def _stages(self) -> Iterator[list[str]]:
+        """Give the parts in the order in which they stop, those of a list at once."""
+        parts = [running.part for running in reversed(self._parts.values())]
+        for together, neighbours in groupby(parts, key=lambda part: part.together):
+            names = [part.name for part in neighbours]
+            yield from [names] if together else ([name] for name in names)
 
     def wait(self) -> None:
         """Block until KeyboardInterrupt, which with `signals` SIGTERM raises too."""

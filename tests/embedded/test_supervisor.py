@@ -70,6 +70,30 @@ def test_parts_stop_in_reverse_order(supervisor: Supervisor, events: Events) -> 
     assert all(is_gone(pid) for pid in pids if pid)
 
 
+def test_neighbours_that_need_not_each_other_stop_at_the_same_time(
+    supervisor: Supervisor, events: Events
+) -> None:
+    """Each of the two ends only when the other was told to end."""
+    folder = supervisor.data_dir
+    waits = (
+        "import pathlib, signal, time; told, other = pathlib.Path({!r}), pathlib.Path({!r})\n"
+        "signal.signal(signal.SIGTERM, lambda *_: told.touch())\n"
+        "print('up', flush=True)\n"
+        "while not (told.exists() and other.exists()): time.sleep(0.02)"
+    )
+    pair = [
+        replace(script(name, waits.format(str(folder / name), str(folder / other))), together=True)
+        for name, other in (("one", "two"), ("two", "one"))
+    ]
+    supervisor.start(sleeper("server"), *pair)
+    for part in pair:
+        assert eventually(partial(contains, folder / "logs" / f"{part.name}.log", "up\n"))
+    supervisor.stop()
+    assert sorted(said(events, "stopped")[:2]) == ["one", "two"]
+    assert said(events, "stopped")[2:] == ["server"]
+    assert said(events, "killed") == []
+
+
 def test_a_part_that_dies_is_started_again(supervisor: Supervisor, events: Events) -> None:
     supervisor.start(sleeper("part"))
     before = supervisor.pid("part")
