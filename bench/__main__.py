@@ -68,7 +68,7 @@ def _ours(rig: Rig, messages: int, note: Callable[[str, Figures], None]) -> None
     note("delivery with critical", _with(rig, lambda: trials.delivery(rig, messages, critical=100)))
     note("receipts", trials.receipts(rig, messages // 2))
     note("crowd", _with(rig, lambda: faults.crowd(rig, 5 * messages)))
-    note("single submits", trials.singles(rig, messages // 5))
+    note("single submits", _with(rig, lambda: trials.singles(rig, messages // 5)))
     note("10,000 recipients", trials.large(rig, mixed=False))
     note("10,000 mixed recipients", trials.large(rig, mixed=True))
     latency = LATENCY_MS / 1000
@@ -90,6 +90,7 @@ def _warm(rig: Rig) -> None:
 def _with(
     rig: Rig, trial: Callable[[], Figures], *, slow_share: float = 0.0, latency_ms: float = LATENCY_MS
 ) -> Figures:
+    trials.tidy()
     rig.settings(latency_ms=latency_ms, slow_share=slow_share, slow_ms=2000)
     return trial()
 

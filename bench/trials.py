@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bench.client import Connection, hammer, quantile
 from bench.cpu import spent
+from bench.database import database_url
 from bench.rig import PROVIDER, SECRET, Rig
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.msisdn import NumberPolicy
@@ -254,6 +256,12 @@ async def until_all(rig: Rig, messages: int, *, still: bool = True) -> None:
         await asyncio.sleep(0.25)
     if still:
         await asyncio.sleep(0.5)  # the last outcomes are written
+
+
+def tidy() -> None:
+    """Do now what autovacuum would do in the middle of the next trial."""
+    with psycopg.connect(database_url(), autocommit=True) as connection:
+        connection.execute("VACUUM (ANALYZE)")
 
 
 async def analyze(ctx: Context) -> None:
