@@ -130,7 +130,8 @@ def test_the_same_port_twice_is_refused_with_both_options(tmp_path: Path) -> Non
 
 
 def test_celery_never_looks_into_the_working_directory() -> None:
-    for command in (commands.worker("bulk"), commands.beat(), commands.flower("127.0.0.1", 1)):
+    flower = commands.flower("127.0.0.1", 1)
+    for command in (commands.worker("bulk"), commands.beat(), flower):
         assert command[1] == "-P"
-    [workdir] = [word for word in command if word.startswith("--workdir=")]
+    [workdir] = [word for word in flower if word.startswith("--workdir=")]
     assert (Path(workdir.partition("=")[2]) / "workers" / "app.py").exists()
