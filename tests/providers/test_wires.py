@@ -17,7 +17,7 @@ from dispatcher.domain.provider import Unknown, Unsent
 from dispatcher.providers.transport import MAX_ANSWER, MAX_HEAD
 
 from .conformance import CountingGate
-from .peer import Got, Peer, Reply, conversing, http_reply, listening, read_request
+from .peer import Got, Peer, Reply, always, conversing, http_reply, listening, read_request
 from .wires import LOOPS, WIRES, OpenClient, Run, ask, run
 
 pytestmark = WIRES
@@ -240,6 +240,18 @@ def test_the_reason_says_what_was_wrong(open_wire: OpenClient) -> None:
             answer = await ask(client, peer.url)
             assert isinstance(answer, Unknown)
             assert answer.reason.startswith("no answer: ")
+
+    run(work())
+
+
+def test_the_url_goes_out_to_the_letter(open_wire: OpenClient) -> None:
+    """A provider that signs its URLs, or reads "+" as a blank, sees what was meant."""
+    target = "/a%2Fb/%7Ec?to=%2B254&text=a+b%20c&x=%c3%A9&y=a%26b"
+
+    async def work() -> None:
+        async with listening(always(FINE)) as server, open_wire() as client:
+            assert isinstance(await ask(client, f"{server.url}{target}"), httpx.Response)
+            assert [request.target for request in server.requests] == [target]
 
     run(work())
 
