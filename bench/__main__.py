@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from bench import faults, smpp, table, trials
-from bench.cpu import other_load
+from bench.cpu import other_load, pace
 from bench.rig import Rig, http_peer, provider_process, run
 from bench.trials import Figures
 from dispatcher.embedded.ports import free_port
@@ -42,6 +42,7 @@ def main() -> None:
 
     def note(name: str, figures: Figures) -> None:
         found.setdefault(name, []).append(figures)
+        found.setdefault(table.PACE, []).append({"ms": pace()})
         print(f"  {name}: {json.dumps({k: round(v, 1) for k, v in figures.items()})}", flush=True)
 
     for number in range(rounds):
@@ -66,6 +67,7 @@ def _ours(rig: Rig, messages: int, note: Callable[[str, Figures], None]) -> None
     note("delivery, 0 ms", _with(rig, lambda: trials.delivery(rig, messages), latency_ms=0))
     note("delivery, 1 % slow", _with(rig, lambda: trials.delivery(rig, messages), slow_share=0.01))
     note("delivery with critical", _with(rig, lambda: trials.delivery(rig, messages, critical=100)))
+    trials.tidy()
     note("receipts", trials.receipts(rig, messages // 2))
     note("crowd", _with(rig, lambda: faults.crowd(rig, 5 * messages)))
     note("single submits", _with(rig, lambda: trials.singles(rig, messages // 5)))

@@ -1,4 +1,4 @@
-"""What processes used: cpu time by part, and peak memory, read from /proc."""
+"""What processes used: cpu time by part, and peak memory, read from /proc; and how quick the machine is."""
 
 import os
 import time
@@ -33,6 +33,13 @@ def other_load(seconds: float = 1.0) -> float:
     before = _busy()
     time.sleep(seconds)
     return (_busy() - before) / seconds
+
+
+def pace() -> float:
+    """Tell how quick this machine is now: the milliseconds that a fixed loop of Python takes."""
+    started = time.perf_counter()
+    sum(number & 7 for number in range(1_000_000))
+    return (time.perf_counter() - started) * 1e3
 
 
 def _busy() -> float:

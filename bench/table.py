@@ -11,6 +11,9 @@ from pathlib import Path
 Found = Mapping[str, Sequence[Mapping[str, float]]]
 """The figures of each trial, round by round."""
 
+PACE = "pace"
+"""What `cpu.pace` told between the trials, in `ms`."""
+
 _BEGIN, _END = "<!-- written by make bench -->", "<!-- until here -->"
 
 
@@ -109,11 +112,13 @@ def write(page: Path, found: Found, *, latency_ms: float) -> None:
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(_BEGIN)
     after = rest.partition(_END)[2]
-    rounds = len(next(iter(found.values())))
+    rounds = len(found["delivery"])
+    paces = sorted(figures["ms"] for figures in found[PACE])
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     said = (
         f"{machine}; medians of {rounds} rounds, interleaved; everything on this one machine;"
-        f" the provider answers after {latency_ms:g} ms."
+        f" the provider answers after {latency_ms:g} ms. How quick the machine was: the same loop of Python"
+        f" took {paces[0]:.0f} to {paces[-1]:.0f} ms between the trials, {statistics.median(paces):.0f} in the middle."
     )
     page.write_text(f"{before}{_BEGIN}\n{said}\n\n{table(found)}\n{_END}{after}", encoding="utf-8")
 

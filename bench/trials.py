@@ -184,8 +184,8 @@ def receipts(rig: Rig, messages: int) -> Figures:
     return asyncio.run(main())
 
 
-async def hammer_raw(rig: Rig, refs: list[str]) -> None:
-    """Post one signed receipt for each reference, over 32 connections."""
+async def hammer_raw(rig: Rig, refs: list[str], *, clients: int = 64) -> None:
+    """Post one signed receipt for each reference, over so many connections."""
     waiting = iter(refs)
 
     async def one() -> None:
@@ -199,7 +199,7 @@ async def hammer_raw(rig: Rig, refs: list[str]) -> None:
             assert status == 200, answer
         connection.close()
 
-    await asyncio.gather(*(one() for _ in range(32)))
+    await asyncio.gather(*(one() for _ in range(clients)))
 
 
 async def submit_many(

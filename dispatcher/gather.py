@@ -2,8 +2,8 @@
 Answering together what is asked at the same moment: many small requests, one transaction.
 
 A lone question is answered at once; what comes while answers are under way is
-gathered and answered next. So nothing waits for company, and under load the
-cost of a transaction is shared.
+gathered and answered next, or beside those where `at_once` is more than one.
+So nothing waits for company, and under load the cost of a transaction is shared.
 """
 
 import asyncio
@@ -21,24 +21,27 @@ _MOST = 64
 
 class Gather(Generic[Question, Answer]):
     """
-    Gathers for one loop. `answer` gives an answer for each question, in order.
+    Gathers for one loop, and has up to `at_once` groups answered at once.
 
-    What it raises is raised by the question that caused it: the others are
-    asked again, each alone, unless Postgres is away.
+    `answer` gives an answer for each question, in order. What it raises is
+    raised by the question that caused it: the others are asked again, each
+    alone, unless Postgres is away.
     """
 
-    def __init__(self, answer: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]) -> None:
+    def __init__(
+        self, answer: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]], *, at_once: int = 1
+    ) -> None:
         self._answer = answer
+        self._free = at_once
         self._waiting: deque[tuple[Question, asyncio.Future[Answer]]] = deque()
-        self._working = False
         self._workers: set[asyncio.Task[None]] = set()
 
     async def ask(self, question: Question) -> Answer:
         """Ask; whoever leaves before the answer has asked all the same."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
-        if not self._working:
-            self._working = True
+        if self._free:
+            self._free -= 1
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
@@ -51,7 +54,7 @@ class Gather(Generic[Question, Answer]):
                 await self._settle(group)
         finally:
             # Here, not when the task is done: whoever just had an answer may ask again before that.
-            self._working = False
+            self._free += 1
 
     async def _settle(self, group: Sequence[tuple[Question, "asyncio.Future[Answer]"]]) -> None:
         try:

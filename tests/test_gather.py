@@ -62,6 +62,23 @@ def test_what_comes_while_answers_are_under_way_is_answered_together() -> None:
     asyncio.run(story())
 
 
+def test_two_groups_are_under_way_where_that_is_wanted_and_no_third() -> None:
+    async def story() -> None:
+        desk = Desk()
+        gather = Gather(desk.answer, at_once=2)
+        asked = []
+        for number in range(4):
+            asked.append(asyncio.create_task(gather.ask(number)))
+            for _ in range(3):
+                await asyncio.sleep(0)
+        assert desk.groups == [[0], [1]]
+        desk.open.set()
+        assert await asyncio.gather(*asked) == [0, 2, 4, 6]
+        assert desk.groups == [[0], [1], [2, 3]]
+
+    asyncio.run(story())
+
+
 def test_a_fault_is_told_to_whom_it_concerns_and_the_others_are_answered() -> None:
     async def story() -> None:
         desk = Desk()

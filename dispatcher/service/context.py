@@ -69,8 +69,10 @@ class Context:
         """Tell the time, Postgres's."""
         return self.time.now()
 
-    def gathered(self, answer: "Callable[[Context, Sequence[Q]], Awaitable[Sequence[A]]]") -> "Gather[Q, A]":
+    def gathered(
+        self, answer: "Callable[[Context, Sequence[Q]], Awaitable[Sequence[A]]]", *, at_once: int = 1
+    ) -> "Gather[Q, A]":
         """Give the one gathering of questions that `answer` answers in this process."""
         if answer not in self._gathers:
-            self._gathers[answer] = Gather(partial(answer, self))
+            self._gathers[answer] = Gather(partial(answer, self), at_once=at_once)
         return self._gathers[answer]

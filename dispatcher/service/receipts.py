@@ -26,6 +26,7 @@ KEEP_TRYING = timedelta(hours=24)
 _FIRST_RETRY = timedelta(milliseconds=250)
 _LAST_RETRY = timedelta(minutes=10)
 _LEFT = End("new", None, None)
+_AT_ONCE = 2  # while Postgres keeps the receipts of one moment, the next are looked up
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ async def keep(ctx: Context, provider: str, told: Sequence[Told]) -> Kept:
     reference, and could be kept twice, is kept last.
     """
     reports = [(provider, _cleaned(report)) for report in told if isinstance(report, Report)]
-    is_left = bool(reports) and await ctx.gathered(_keep).ask(reports)
+    is_left = bool(reports) and await ctx.gathered(_keep, at_once=_AT_ONCE).ask(reports)
     if len(reports) < len(told):
         await inbound.keep(ctx, provider, [one for one in told if isinstance(one, Inbound)])
     return Kept(len(told), is_left)
