@@ -26,8 +26,6 @@ from dispatcher.store.hours import Wait
 
 T = TypeVar("T")
 
-# Some numbers must be read whole to tell their zones, in 20 µs each: others get a turn after so many.
-
 UNLESS_NAMED: Sequence[Tier] = (Tier.STANDARD, Tier.BULK)
 """Whose hours are set where no tier is named: critical messages have none unless it is named."""
 

@@ -56,6 +56,29 @@ def test_a_chunk_is_claimed_in_one_statement(world: World) -> None:
     world.run(story)
 
 
+def test_calls_start_a_few_at_a_time_so_that_answers_have_a_turn(world: World) -> None:
+    async def story() -> None:
+        ids = [m.id for m in (await world.submit(MANY)).messages]
+        loop, turn, starts = asyncio.get_running_loop(), 0, list[int]()
+
+        def next_turn() -> None:
+            nonlocal turn
+            turn += 1
+            if len(starts) < len(MANY):
+                loop.call_soon(next_turn)
+
+        async def answer(_: Outgoing) -> Outcome:
+            starts.append(turn)
+            return Accepted(())
+
+        world.sim.answer = answer
+        next_turn()
+        await world.deliver(ids)
+        assert [starts.count(one) for one in sorted(set(starts))] == [12, 12, 6]
+
+    world.run(story)
+
+
 def test_only_what_has_a_slot_is_claimed(world: World) -> None:
     _slow(world, tps=10_000, connections=4)
 
