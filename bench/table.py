@@ -116,9 +116,10 @@ def write(page: Path, found: Found, *, latency_ms: float) -> None:
     paces = sorted(figures["ms"] for figures in found[PACE])
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     said = (
-        f"{machine}; medians of {rounds} rounds, interleaved; everything on this one machine; the provider answers"
-        f" after {latency_ms:g} ms. How quick the machine was meanwhile: between the trials the same loop of Python"
-        f" took {paces[0]:.0f} to {paces[-1]:.0f} ms, {statistics.median(paces):.0f} in the median."
+        f"{machine}; medians of {rounds} rounds, interleaved; everything on this one machine;"
+        f" the provider answers after {latency_ms:g} ms. How quick the machine was meanwhile: the same loop"
+        f" of Python took {paces[0]:.0f} to {paces[-1]:.0f} ms between the trials,"
+        f" {statistics.median(paces):.0f} in the median."
     )
     page.write_text(f"{before}{_BEGIN}\n{said}\n\n{table(found)}\n{_END}{after}", encoding="utf-8")
 

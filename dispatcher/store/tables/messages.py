@@ -55,7 +55,7 @@ batches = Table(
 
 # No move of a message is HOT (place and wake_at are indexed), so each writes every index anew: there are none
 # but the clock's and the primary key, pages keep room, and vacuum comes early. Account and sender are the
-# batch's, which has the foreign keys: to look both up for each message would be a fifth of what inserting costs.
+# batch's, which has the foreign keys: to look both up for each message is a fifth of what inserting costs.
 messages = Table(
     "messages",
     metadata,
