@@ -44,9 +44,7 @@ def start_loop(sender: Any = None, **_: object) -> None:
     loop = LoopThread(opener(settings, queues))
     try:
         loop.start()
-    except (
-        Exception
-    ) as error:  # Celery swallows it, and a worker without its loop would live on and send nothing
+    except Exception as error:  # Celery would swallow it, and the worker live on and send nothing
         raise SystemExit(f"the worker cannot start: {error}") from error
     _loops.append(loop)
 

@@ -178,9 +178,8 @@ class Line:
                 failure = error
         claimed = []
         for ticket in tickets:
-            attempt = attempts.pop(
-                (ticket.due.id, ticket.due.seq), None
-            )  # two chunks may name it: the claim is one's
+            # Two chunks may name it: the claim is one's.
+            attempt = attempts.pop((ticket.due.id, ticket.due.seq), None)
             if attempt is not None:
                 claimed.append((ticket, attempt))
                 ticket.end()

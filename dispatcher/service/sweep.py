@@ -14,6 +14,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import Protocol
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.tier import Tier
@@ -24,6 +25,8 @@ from dispatcher.service.recorder import record
 from dispatcher.service.release import BATCH, Releaser
 from dispatcher.service.room import Drain
 from dispatcher.store import idempotency, ledger, sweeps, tokens
+
+log = structlog.get_logger()
 
 
 class Duty(Protocol):
@@ -55,13 +58,16 @@ class Clock:
         """
         Run side by side what is to be done every second, but for what still runs.
 
-        Raises what one of them raised, when all have ended.
+        Raises what the first of them raised, when all have ended; what others
+        raised is in the log.
         """
         duties = (self.release, self.fill, self.requeue, self.expire, self.rescue, self.no_receipt)
         ended = await asyncio.gather(*[self._unless_running(duty) for duty in duties], return_exceptions=True)
-        for failure in ended:
-            if failure is not None:
-                raise failure
+        failed = [(duty, failure) for duty, failure in zip(duties, ended, strict=True) if failure is not None]
+        for duty, failure in failed[1:]:
+            log.error("duty_failed", duty=duty.__name__, error=repr(failure))
+        if failed:
+            raise failed[0][1]
 
     async def release(self) -> int:
         """Move some of what is due to `ready`, or straight into its lane."""

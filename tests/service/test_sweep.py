@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.provider import Accepted, ProviderConfig, Takes
@@ -420,5 +421,25 @@ def test_a_tick_does_not_begin_again_what_still_runs_and_does_the_rest_whatever_
         with pytest.raises(Unavailable):
             await world.clock.tick()
         assert begun.count("expire") == 2
+
+    world.run(story)
+
+
+def test_what_several_duties_of_a_tick_raise_is_all_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_away() -> int:
+        raise Unavailable("Postgres is away")
+
+    async def no_receipt() -> int:
+        raise KeyError("a bug")
+
+    async def story() -> None:
+        monkeypatch.setattr(world.clock, "expire", is_away)
+        monkeypatch.setattr(world.clock, "no_receipt", no_receipt)
+        with capture_logs() as lines, pytest.raises(Unavailable):
+            await world.clock.tick()
+        [line] = [line for line in lines if line["event"] == "duty_failed"]
+        assert (line["duty"], line["error"]) == ("no_receipt", "KeyError('a bug')")
 
     world.run(story)
