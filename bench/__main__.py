@@ -67,12 +67,11 @@ def _ours(rig: Rig, messages: int, note: Callable[[str, Figures], None]) -> None
     note("delivery, 0 ms", _with(rig, lambda: trials.delivery(rig, messages), latency_ms=0))
     note("delivery, 1 % slow", _with(rig, lambda: trials.delivery(rig, messages), slow_share=0.01))
     note("delivery with critical", _with(rig, lambda: trials.delivery(rig, messages, critical=100)))
-    trials.tidy()
-    note("receipts", trials.receipts(rig, messages // 2))
+    note("receipts", _with(rig, lambda: trials.receipts(rig, messages // 2)))
     note("crowd", _with(rig, lambda: faults.crowd(rig, 5 * messages)))
     note("single submits", _with(rig, lambda: trials.singles(rig, messages // 5)))
-    note("10,000 recipients", trials.large(rig, mixed=False))
-    note("10,000 mixed recipients", trials.large(rig, mixed=True))
+    note("10,000 recipients", _with(rig, lambda: trials.large(rig, mixed=False)))
+    note("10,000 mixed recipients", _with(rig, lambda: trials.large(rig, mixed=True)))
     latency = LATENCY_MS / 1000
     note("kill -9", _with(rig, lambda: faults.kill(rig, messages // 2, latency=latency)))
 
@@ -92,6 +91,7 @@ def _warm(rig: Rig) -> None:
 def _with(
     rig: Rig, trial: Callable[[], Figures], *, slow_share: float = 0.0, latency_ms: float = LATENCY_MS
 ) -> Figures:
+    """Run a trial before a provider that behaves so; what earlier trials left to autovacuum is done."""
     trials.tidy()
     rig.settings(latency_ms=latency_ms, slow_share=slow_share, slow_ms=2000)
     return trial()

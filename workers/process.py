@@ -89,4 +89,5 @@ async def _cancel(task: "asyncio.Task[None]") -> None:
 def _crash(task: "asyncio.Task[None]") -> None:
     """End the loop, and with it the process: a part that must not end has ended, by a bug."""
     error = None if task.cancelled() else task.exception()
-    raise SystemExit(f"a part of the worker died: {error!r}") from error
+    # Its name alone: rows that Postgres tells of are cut out of the traceback, and not out of a repr.
+    raise SystemExit(f"a part of the worker died: {type(error).__name__ if error else 'it ended'}") from error

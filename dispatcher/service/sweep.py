@@ -65,7 +65,8 @@ class Clock:
         ended = await asyncio.gather(*[self._unless_running(duty) for duty in duties], return_exceptions=True)
         failed = [(duty, failure) for duty, failure in zip(duties, ended, strict=True) if failure is not None]
         for duty, failure in failed[1:]:
-            log.error("duty_failed", duty=duty.__name__, error=repr(failure))
+            # Not its repr: rows that Postgres tells of are cut out of a log line by line.
+            log.error("duty_failed", duty=duty.__name__, error=f"{type(failure).__name__}: {failure}")
         if failed:
             raise failed[0][1]
 
