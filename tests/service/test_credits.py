@@ -66,7 +66,7 @@ class _ReadPrices(dict[str, int]):
 
     reads = 0
 
-    def items(self) -> ItemsView[str, int]:
+    def items(self) -> ItemsView[str, int]:  # type: ignore[override]
         self.reads += 1
         return super().items()
 
