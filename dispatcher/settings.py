@@ -201,7 +201,7 @@ class Settings(BaseSettings):
         """What handsets may ask for: the usual words, but those of an action that the setting names."""
         return Keywords.of(self.keywords)
 
-    @property
+    @cached_property
     def price_list(self) -> Prices:
         """What messages cost; the country "*" stands for all that are not named."""
         by_country = {country: price for country, price in self.prices.items() if country != "*"}

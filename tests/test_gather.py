@@ -92,6 +92,23 @@ def test_a_fault_is_told_to_whom_it_concerns_and_the_others_are_answered() -> No
     asyncio.run(story())
 
 
+def test_answers_that_were_reached_are_given_though_postgres_goes_away_midway() -> None:
+    async def answer(numbers: Sequence[int]) -> list[int]:
+        if len(numbers) > 1:
+            raise KeyError("a group")
+        if numbers == [13]:
+            raise Unavailable("away")
+        return [2 * number for number in numbers]
+
+    async def story() -> None:
+        gather = Gather(answer)
+        ended = await asyncio.gather(*(gather.ask(n) for n in (11, 12, 13)), return_exceptions=True)
+        assert ended[:2] == [22, 24]
+        assert isinstance(ended[2], Unavailable)
+
+    asyncio.run(story())
+
+
 def test_while_postgres_is_away_nobody_is_asked_again() -> None:
     async def story() -> None:
         desk = Desk()

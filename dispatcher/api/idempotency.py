@@ -40,8 +40,8 @@ async def accept(
     if not _KEY.fullmatch(key):
         raise Invalid("Idempotency-Key must be 1 to 255 printable ASCII characters without blanks")
     once = Once(key, await _fingerprint(request), lambda batch: _kept(answer(batch)))
-    kept, replayed = await submit_once(ctx, caller, submission, once)
-    headers = {**kept.headers, "Idempotent-Replayed": "true"} if replayed else kept.headers
+    kept = await submit_once(ctx, caller, submission, once)
+    headers = {**kept.headers, "Idempotent-Replayed": "true"} if kept.is_replayed else kept.headers
     return Response(kept.body, kept.status, headers=dict(headers))
 
 

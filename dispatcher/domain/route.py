@@ -13,7 +13,7 @@ from dispatcher.domain.route_table import Asked, Group, Preference, RouteTable
 from dispatcher.domain.status import Status
 
 Refusal = tuple[Status, str]
-"""What a message ends as that may not be sent, and why."""
+"""The final status of a message that may not be sent, and why."""
 
 _AFTER = {Breaker.CLOSED: 0, Breaker.SLOW: 1, Breaker.HALF_OPEN: 2, Breaker.OPEN: 3}
 
@@ -21,10 +21,10 @@ _AFTER = {Breaker.CLOSED: 0, Breaker.SLOW: 1, Breaker.HALF_OPEN: 2, Breaker.OPEN
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    What is the same for all messages that ask alike, whatever the providers' conditions.
+    The route that messages with the same question share, whatever the providers' state.
 
     `groups` are in order. `sender` is the one that the recipient sees.
-    `refusal` is there where the message may not be sent.
+    `refusal` is set if the message may not be sent.
     """
 
     groups: tuple[Group, ...]
@@ -42,7 +42,7 @@ class Plan:
 
 
 def plan(table: RouteTable, asked: Asked, providers: Mapping[str, ProviderConfig]) -> Plan:
-    """Find the rule for a message, and who of it can serve. `providers` are in their configured order."""
+    """Return the plan by the rule for a message. `providers` are in their configured order."""
     index = table.rule_for(asked)
     if index is None:
         ways: Iterable[Group] = () if table.rules else ({name: 1.0} for name in providers)
@@ -62,7 +62,7 @@ def plan(table: RouteTable, asked: Asked, providers: Mapping[str, ProviderConfig
 
 
 def refusal(found: Plan, conditions: Mapping[str, Condition]) -> Refusal | None:
-    """Tell what a message ends as, and why, if it cannot be sent now; None: it can, or may wait."""
+    """Return the final status of a message that cannot be sent, and why; None if it can, now or later."""
     if found.refusal is not None:
         return found.refusal
     for name in found.names:

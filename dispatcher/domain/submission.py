@@ -1,4 +1,4 @@
-"""What a producer hands in, and what it gets back."""
+"""A submission as a producer hands it in, and the batch that it gets back."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ from dispatcher.domain.window import Window
 
 
 class InvalidNumbers(Enum):
-    """What to do with recipients that are no phone numbers."""
+    """The treatment of recipients that are no phone numbers."""
 
     REFUSE = auto()  # the whole submission, each of them named
     SKIP = auto()  # leave them out and count them
 
 
 class Repeats(Enum):
-    """What to do when a number is named twice in one submission."""
+    """The treatment of a number that one submission names twice."""
 
     KEEP = auto()  # a message each
     COLLAPSE = auto()  # one message for all of them
@@ -29,20 +29,20 @@ class Repeats(Enum):
 
 
 class WithoutCredit(Enum):
-    """What to do when the balance does not cover a submission."""
+    """The treatment of a submission that the balance does not cover."""
 
-    REFUSE = auto()  # keep nothing, say so
-    KEEP = auto()  # keep the rows, born 25, uncharged
+    REFUSE = auto()  # keep nothing, raise NotEnoughCredit
+    KEEP = auto()  # keep the rows, refused at accept with status 25, uncharged
 
 
 @dataclass(frozen=True, slots=True)
 class AccountLimits:
     """
-    What an account may not do; None means no limit of its own.
+    The limits of an account; None means no limit of its own.
 
-    `rate` counts requests a minute for each credential, `daily` messages a
-    UTC day. `tier` is the highest tier it gets; `countries` the only ones it
-    may write to.
+    `rate` is requests a minute for each credential, `daily` messages a UTC
+    day. `tier` is the highest tier that it gets, `countries` are the only ones
+    it may write to.
     """
 
     rate: int | None = None
@@ -67,10 +67,10 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class Caller:
     """
-    Who asks, through which dialect. Ids stay inside an account and a dialect.
+    The account of a request, and its dialect. Ids are unique in an account and a dialect.
 
-    What a test credential sends reaches only providers that take tests, and
-    costs nothing. `scopes` is what a token may do, None for everything.
+    Messages of a test credential reach only providers that take tests, and
+    cost nothing. `scopes` are those of a token; None means everything.
     """
 
     account: Account
@@ -83,18 +83,17 @@ class Caller:
 @dataclass(frozen=True, slots=True)
 class Submission:
     """
-    One text to one or many numbers, as a caller means it.
+    One text to one or many numbers, as a caller hands it in.
 
-    `tier` None lets the number of recipients decide: standard, and bulk
-    above 200. The sender is named by its number or its name; without either
-    it is the account's default. A template, with its variables filled in,
-    wins over `text`. `stop_mention` is appended before the text is counted.
-    Without `not_after` the window is as long as the account says for the
-    tier, else `default_validity`, else as long as the tier says.
-    `external_id` is the caller's own id of the batch, unique in its account
-    and dialect; `client_id` is only a remark. Each event is told to
-    `callback_url`. Raises Invalid for a time without a zone, and for an id
-    with a character that Postgres does not take.
+    `tier` None means standard, and bulk above 200 recipients. The sender is
+    named by its number or its name; without either it is the account's
+    default. A template, with its variables filled in, wins over `text`.
+    `stop_mention` is appended before the text is counted. Without `not_after`
+    the window has the account's validity for the tier, else
+    `default_validity`, else the tier's. `external_id` is the caller's own id
+    of the batch, unique in its account and dialect; `client_id` is only a
+    remark. Each event is posted to `callback_url`. Raises Invalid for a time
+    without a zone, and for an id with a character that Postgres refuses.
     """
 
     recipients: Sequence[str]
@@ -129,13 +128,13 @@ class Submission:
 
 
 def _can_be_kept(text: str) -> bool:
-    """Tell that Postgres takes a text: no NUL, and no half of a surrogate pair."""
+    """Whether Postgres can keep a text: it has no NUL, and no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedMessage:
-    """One row that was kept, with the number as the caller wrote it and in E.164."""
+    """One message that was written, with its number as the caller wrote it and in E.164."""
 
     id: int
     public_id: UUID
@@ -147,7 +146,7 @@ class AcceptedMessage:
 @dataclass(frozen=True, slots=True)
 class AcceptedBatch:
     """
-    What a submission became. The messages are in the order of the recipients.
+    The batch of an accepted submission. The messages are in the order of the recipients.
 
     `skipped` counts recipients that were left out as no phone numbers.
     """
@@ -165,20 +164,21 @@ class AcceptedBatch:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a creating request was answered, word for word."""
+    """The answer to a request that creates messages, byte by byte; `is_replayed` for a repeated request."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    is_replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Once:
     """
-    A submission that must not be accepted twice.
+    The idempotency key of a submission that must not be accepted twice.
 
-    `fingerprint` tells the same request from another with the same `key`;
-    `answer` gives what is kept for whoever asks again.
+    `fingerprint` is the same for a repeated request and differs for another
+    one with the same `key`; `answer` makes the answer that repeats get.
     """
 
     key: str

@@ -1,12 +1,12 @@
 """
-Brakes on what an account may do to others and to itself; all are off unless set.
+Quotas that protect recipients and accounts; all are off unless set.
 
-The same text to the same number again, too many critical messages to one
-number, more messages a day than the account may have.
+They limit the same text to the same number, critical messages to one number,
+and the messages of an account in a day.
 """
 
 from collections.abc import Mapping, Set
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,7 +15,7 @@ from dispatcher.domain.msisdn import mask
 from dispatcher.domain.submission import Caller
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
-from dispatcher.service.examine import Examined
+from dispatcher.service.examine import ValidatedSubmission
 from dispatcher.settings import RepeatPolicy
 from dispatcher.store import brakes
 from dispatcher.store.brakes import Earlier
@@ -24,30 +24,31 @@ _HOUR = timedelta(hours=1)
 
 
 def are_on(ctx: Context, tier: Tier) -> bool:
-    """Tell whether a submission of this tier is compared with those before it."""
+    """Whether a submission of this tier is compared with earlier ones."""
     return ctx.settings.repeat_window > 0 or (tier is Tier.CRITICAL and ctx.settings.critical_per_hour > 0)
 
 
 async def hold(
-    ctx: Context, connection: AsyncConnection, caller: Caller, examined: Examined, tier: Tier
+    ctx: Context, connection: AsyncConnection, validated: ValidatedSubmission
 ) -> Mapping[str, Earlier]:
     """
-    Let a submission pass, or raise TooMany.
+    Return the earlier messages that a submission repeats, by number, where the setting joins repeats.
 
-    Gives the messages it repeats, by number, where the setting joins repeats.
-    Submissions of one account are judged one at a time while a brake is on.
+    Raises TooMany for a submission over a quota. Submissions of one account
+    are compared one at a time while a quota is on.
     """
+    caller, tier = validated.caller, validated.tier
     if not are_on(ctx, tier):
         return {}
     repeat_window = timedelta(seconds=ctx.settings.repeat_window)
     hourly = ctx.settings.critical_per_hour if tier is Tier.CRITICAL else 0
     now, account_id = ctx.now(), caller.account.id
     await brakes.one_at_a_time(connection, account_id)
-    numbers = [recipient.number.e164 for recipient in examined.recipients]
+    numbers = validated.numbers
     joined: Mapping[str, Earlier] = {}
     if repeat_window:
         since = now - repeat_window
-        joined = await brakes.same(connection, account_id, numbers, examined.text, since=since)
+        joined = await brakes.same(connection, account_id, numbers, validated.text, since=since)
         if not _may_join(ctx, caller, joined, of=set(numbers)):
             raise _repeated(max(joined.values(), key=lambda earlier: earlier.created_at), repeat_window, now)
     if hourly:
@@ -62,22 +63,33 @@ async def hold(
 
 
 async def count(ctx: Context, connection: AsyncConnection, caller: Caller, messages: int) -> None:
-    """Count messages against the account's day, in UTC. Raises TooMany."""
+    """Count messages against the daily cap of their account, by the day in UTC. Raises TooMany."""
     most = caller.account.limits.daily
     if most is None or messages == 0:
         return
-    now = ctx.now().astimezone(UTC)
-    if not await brakes.count(connection, caller.account.id, messages, today=now.date(), most=most):
-        midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
-        raise TooMany(f"the account may send {most} messages a day", retry_after=midnight - now)
+    now = ctx.now()
+    if not await brakes.count(connection, caller.account.id, messages, today=today(now), most=most):
+        raise over_daily_cap(most, now)
+
+
+def today(now: datetime) -> date:
+    """Return the day by which messages are counted, in UTC."""
+    return now.astimezone(UTC).date()
+
+
+def over_daily_cap(most: int, now: datetime) -> TooMany:
+    """Return the error for a submission that exceeds the daily cap of its account."""
+    midnight = datetime.combine(today(now) + timedelta(days=1), datetime.min.time(), UTC)
+    return TooMany(f"the account may send {most} messages a day", retry_after=midnight - now)
 
 
 def _may_join(ctx: Context, caller: Caller, joined: Mapping[str, Earlier], *, of: Set[str]) -> bool:
     """
-    Tell whether repeats can be answered with what is there.
+    Whether repeats can be answered with the messages that are there.
 
-    Ids stay in their dialect, so what came in by another one cannot; nor can
-    a whole submission that repeats parts of several batches: it would have none.
+    Ids stay in their dialect, so messages of another dialect cannot be joined.
+    Nor can a submission all of which repeats parts of several batches: it
+    would have no batch of its own.
     """
     if ctx.settings.repeat_policy is RepeatPolicy.REFUSE:
         return not joined

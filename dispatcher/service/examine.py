@@ -1,4 +1,4 @@
-"""Judging a submission before anything is written: numbers, text, size. All faults come together."""
+"""Validation of a submission before its transaction: numbers, text, size. All faults come together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from dispatcher.domain.callback import check_url
 from dispatcher.domain.encoding import InvalidText, encode_plan
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
 from dispatcher.domain.msisdn import InvalidNumber, Msisdn, NumberFault, parse
-from dispatcher.domain.submission import InvalidNumbers, Repeats, Submission
+from dispatcher.domain.submission import Caller, InvalidNumbers, Once, Repeats, Submission
 from dispatcher.domain.text import strip_latin_diacritics, with_stop_mention
+from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import FURTHEST
 from dispatcher.service.context import Context
 from dispatcher.service.turns import in_turns
@@ -16,28 +17,53 @@ from dispatcher.service.turns import in_turns
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A number as the caller wrote it, and as we read it."""
+    """A phone number as the caller wrote it, and as it was parsed."""
 
     given: str
     number: Msisdn
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ValidatedSubmission:
     """
-    A submission that can be accepted: its numbers, its final text and the text's segments.
+    A submission without a fault, and what was found while it was validated.
 
-    `skipped` counts what was left out as no phone number.
+    `text` is the text as it is sent. `skipped` counts the recipients that were
+    left out as no phone numbers. `once` is there if it came with an
+    idempotency key.
     """
 
+    caller: Caller
+    submission: Submission
+    tier: Tier
     recipients: Sequence[Recipient]
     text: str
     segments: int
     skipped: int
+    template_id: int | None
+    once: Once | None
+
+    @property
+    def names_a_sender(self) -> bool:
+        """Whether it names a sender; otherwise it gets the account's default one."""
+        return self.submission.sender_id is not None or self.submission.sender_name is not None
+
+    @property
+    def numbers(self) -> list[str]:
+        """The numbers of all recipients, in E.164."""
+        return [recipient.number.e164 for recipient in self.recipients]
 
 
-async def examine(ctx: Context, submission: Submission) -> Examined:
-    """Check what can be checked without the database. Raises InvalidSubmission with every fault."""
+async def examine(
+    ctx: Context,
+    caller: Caller,
+    submission: Submission,
+    *,
+    tier: Tier,
+    template_id: int | None,
+    once: Once | None,
+) -> ValidatedSubmission:
+    """Validate what needs no database. Raises InvalidSubmission with every fault."""
     recipients, faults = await _recipients(ctx, submission)
     text, segments, text_faults = _text(ctx, submission)
     faults += [*text_faults, *_time(ctx, submission), *_url(ctx, submission)]
@@ -47,7 +73,9 @@ async def examine(ctx: Context, submission: Submission) -> Examined:
         faults = [fault for fault in faults if fault.kind not in _NUMBER_FAULTS.values()]
     if faults:
         raise InvalidSubmission(faults)
-    return Examined(recipients, text, segments, skipped)
+    return ValidatedSubmission(
+        caller, submission, tier, recipients, text, segments, skipped, template_id, once
+    )
 
 
 _NUMBER_FAULTS = {
@@ -111,8 +139,14 @@ def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
     return measured(ctx, text)
 
 
+def unknown_sender(submission: Submission) -> Fault:
+    """Return the fault of a submission that names a sender which the account does not have."""
+    named = submission.sender_name if submission.sender_id is None else submission.sender_id
+    return Fault("sender_id", FaultKind.UNKNOWN_SENDER, str(named))
+
+
 def measured(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:
-    """Count the segments of a text, and tell what keeps it from being sent."""
+    """Return a text, the number of its segments, and the faults that keep it from being sent."""
     try:
         segments = encode_plan(text).segments
     except InvalidText as error:

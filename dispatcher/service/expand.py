@@ -23,11 +23,11 @@ from dispatcher.domain.tier import Tier
 from dispatcher.domain.timetable import Release
 from dispatcher.domain.window import Window
 from dispatcher.service import brakes, examine, routes
-from dispatcher.service.births import Circumstances, bear
+from dispatcher.service.births import MessageBuilder
 from dispatcher.service.campaigns import hold
 from dispatcher.service.context import Context
 from dispatcher.service.credentials import MANAGE
-from dispatcher.service.examine import Examined, measured
+from dispatcher.service.examine import measured
 from dispatcher.service.plan import new_batch, timetable
 from dispatcher.service.room import Room
 from dispatcher.store import accounts, campaigns, intake, ledger, opt_outs, rosters, runs, sweeps
@@ -116,7 +116,8 @@ async def _expand(ctx: Context, connection: AsyncConnection, run_id: int, room: 
         reason = f"its maximum cost of {campaign.terms.max_cost} would have been exceeded"
         await runs.expanded(connection, run.id, now=ctx.now(), reason=reason)
     await brakes.count(ctx, connection, caller, alive)
-    if cost and not await ledger.charge(connection, [Charge(account.id, run.batch_id or 0, cost)]):
+    charges = [Charge(account.id, run.batch_id or 0, cost)] if cost else []
+    if not await ledger.charge(connection, charges, today=brakes.today(ctx.now())):
         raise _NotCovered(campaign.id, alive, cost)
     return Expanded(campaign.terms.tier, list(zip(ids, messages, strict=True)))
 
@@ -152,7 +153,7 @@ async def _born(
     now, terms = ctx.now(), campaign.terms
     asked = [(caller.account.id, terms.sender_id, turn.recipient.number) for turn in turns]
     due = sum(turn.release is not None and turn.release.at <= now for turn in turns)
-    around = Circumstances(
+    builder = MessageBuilder(
         ctx=ctx,
         caller=caller,
         tier=terms.tier,
@@ -162,60 +163,55 @@ async def _born(
         sender=await accounts.sender_name(connection, terms.sender_id),
         opted_out=await opt_outs.among(connection, asked),
         to_lane=Room(ctx, await sweeps.depths(connection, {terms.tier})).take(terms.tier, due),
-        covered=True,
     )
-    texts: dict[str, Examined | tuple[Status, str]] = {}
-    return [_one(around, terms.text, terms.lasts, turn, texts) for turn in turns]
+    texts: dict[str, int | tuple[Status, str]] = {}
+    return [_one(builder, terms.text, terms.lasts, turn, texts) for turn in turns]
 
 
 def _one(
-    around: Circumstances,
+    builder: MessageBuilder,
     template: str,
     lasts: timedelta,
     turn: _Turn,
-    texts: dict[str, Examined | tuple[Status, str]],
+    texts: dict[str, int | tuple[Status, str]],
 ) -> NewMessage:
     recipient, release = turn
-    starts = release.at if release is not None else around.now
+    starts = release.at if release is not None else builder.now
     window = Window(starts, starts + lasts)
-    text, examined, ended = _text(around.ctx, template, recipient, texts)
+    text, segments, ended = _text(builder.ctx, template, recipient, texts)
     if release is None:
         ended = Status.EXPIRED, "allowed hours never open in its time zones"
-    elif window.not_after <= around.now:
+    elif window.not_after <= builder.now:
         ended = Status.EXPIRED, "its window was over when its turn came"
-    born = bear(
+    message = replace(builder, window=window).build(
         examine.Recipient(recipient.number_as_given, Msisdn(recipient.number, recipient.country)),
-        examined,
-        replace(around, window=window),
+        segments,
         ended=ended,
     )
     closes_at = release.closes_at if release is not None else None
-    return replace(born, own=Own(text, examined.segments, window), closes_at=closes_at)
+    return replace(message, own=Own(text, segments, window), closes_at=closes_at)
 
 
 def _text(
-    ctx: Context, template: str, recipient: Recipient, texts: dict[str, Examined | tuple[Status, str]]
-) -> tuple[str, Examined, tuple[Status, str] | None]:
-    """Fill the text in and count its segments, each text once; or tell why it cannot be sent."""
-    nothing = Examined((), "", 0, 0)
+    ctx: Context, template: str, recipient: Recipient, texts: dict[str, int | tuple[Status, str]]
+) -> tuple[str, int, tuple[Status, str] | None]:
+    """Return the recipient's text and its segments, counted once for each text; or why it cannot be sent."""
     try:
         text = render(template, recipient.variables)
     except MissingVariables as error:
-        return template, nothing, (Status.INVALID_TEXT, str(error))
+        return template, 0, (Status.INVALID_TEXT, str(error))
     if text not in texts:
-        texts[text] = _examined(ctx, text)
+        texts[text] = _segments(ctx, text)
     found = texts[text]
-    return (text, found, None) if isinstance(found, Examined) else (text, nothing, found)
+    return (text, found, None) if isinstance(found, int) else (text, 0, found)
 
 
-def _examined(ctx: Context, text: str) -> Examined | tuple[Status, str]:
+def _segments(ctx: Context, text: str) -> int | tuple[Status, str]:
     if not text.strip():
         return Status.NO_TEXT, "its text is empty"
     text, segments, faults = measured(ctx, text)
     return (
-        (Status.INVALID_TEXT, f"its text {faults[0].kind.value}: {faults[0].value}")
-        if faults
-        else (Examined((), text, segments, 0))
+        (Status.INVALID_TEXT, f"its text {faults[0].kind.value}: {faults[0].value}") if faults else segments
     )
 
 

@@ -1,5 +1,6 @@
-"""Idempotency keys: the same request again gets the same answer, and nothing is sent twice."""
+"""Idempotency keys: a repeated request gets the answer of the first, and nothing is sent twice."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,10 +17,10 @@ RUNNING = "the first request with this Idempotency-Key has not ended; try again"
 
 async def earlier(ctx: Context, connection: AsyncConnection, caller: Caller, once: Once) -> Answer | None:
     """
-    Give the answer this key got before, or None and hold the key until the transaction ends.
+    Return the earlier answer to this key, or None; then the key is held until the transaction ends.
 
-    Raises StillRunning while another request holds it, KeyReused when it was
-    another request's.
+    Raises StillRunning while another request holds the key, KeyReused if it
+    came with a different request.
     """
     owner = caller.account.id, caller.dialect, once.key
     if not await idempotency.lock(connection, *owner):
@@ -29,13 +30,13 @@ async def earlier(ctx: Context, connection: AsyncConnection, caller: Caller, onc
         return None
     if kept.fingerprint != once.fingerprint:
         raise KeyReused("this Idempotency-Key came with another request before; take a new one")
-    return kept.answer
+    return replace(kept.answer, is_replayed=True)
 
 
 async def keep(
     ctx: Context, connection: AsyncConnection, caller: Caller, once: Once, batch: AcceptedBatch
 ) -> Answer:
-    """Keep what this batch is answered, in the transaction that accepts it."""
+    """Keep the answer for this batch, in the transaction that accepts it, and return it."""
     answer = once.answer(batch)
     kept = Kept(once.fingerprint, answer)
     await idempotency.keep(connection, caller.account.id, caller.dialect, once.key, kept, now=ctx.now())

@@ -1,9 +1,10 @@
 """
-How deep a lane is kept: about `lane_seconds` of what it drains, so that Postgres holds the backlog.
+The depth of a lane: about `lane_seconds` of the messages that it drains, so that Postgres holds the backlog.
 
-A shallow lane keeps cancelling exact, Redis small, and one account's million
-from standing before another's hundred. It is never deeper than what all
-providers together take in that time: the rest would be read and find no token.
+A shallow lane keeps cancellations exact and Redis small, and keeps the million
+messages of one account from delaying the hundred of another. It is never
+deeper than all providers together take in that time: a worker would read the
+rest and find no token.
 """
 
 from collections.abc import Mapping
@@ -19,13 +20,13 @@ _SMOOTHING = 0.3
 
 
 def deepest(ctx: Context, tier: Tier) -> int:
-    """Tell how deep a tier's lane may be."""
+    """Return the greatest depth of a tier's lane."""
     taken = sum(way.config.rate(tier) for way in ctx.ways.values()) * ctx.settings.lane_seconds
     return max(_LEAST, min(_DEEP, int(taken)))
 
 
 def shallow(ctx: Context) -> dict[Tier, int]:
-    """Tell how deep each lane is kept however little it drains; a critical message is never kept out."""
+    """Return the depth that each lane has however little it drains; a critical message always finds room."""
     return {
         tier: depth if tier is Tier.CRITICAL else min(depth, deepest(ctx, tier))
         for tier, depth in SHALLOW.items()
@@ -33,21 +34,25 @@ def shallow(ctx: Context) -> dict[Tier, int]:
 
 
 class Room:
-    """How much room the lanes have for what one transaction accepts; each taker leaves less for the next."""
+    """The room in the lanes for the messages that one transaction accepts."""
 
     def __init__(self, ctx: Context, depths: Mapping[Tier, int]) -> None:
         self._room = {tier: depth - depths.get(tier, 0) for tier, depth in shallow(ctx).items()}
 
+    def fits(self, tier: Tier, count: int) -> bool:
+        """Whether this many messages may go straight into their lane."""
+        return count <= self._room[tier]
+
     def take(self, tier: Tier, count: int) -> bool:
-        """Tell whether so many messages may go straight into their lane, and count them if they may."""
-        fits = count <= self._room[tier]
+        """Whether this many messages may go straight into their lane; if so, leave less room for the next."""
+        fits = self.fits(tier, count)
         if fits:
             self._room[tier] -= count
         return fits
 
 
 class Drain:
-    """Follows one lane from fill to fill, and tells how deep it should be kept."""
+    """Follows one lane from fill to fill, and computes the depth that it should have."""
 
     def __init__(self, ctx: Context, tier: Tier) -> None:
         self._shallow = shallow(ctx)[tier]
@@ -57,7 +62,7 @@ class Drain:
         self._left: tuple[datetime, int] | None = None
 
     def room(self, depth: int, *, now: datetime) -> int:
-        """Tell how many more the lane may take, given how many are in it."""
+        """Return how many more messages the lane may take, given its depth."""
         if self._left is not None:
             at, left = self._left
             passed = (now - at) / timedelta(seconds=1)
@@ -70,5 +75,5 @@ class Drain:
         return max(0, target - depth)
 
     def filled(self, depth: int, *, now: datetime) -> None:
-        """Note how deep the lane is after a fill."""
+        """Note the depth of the lane after a fill."""
         self._left = (now, depth)

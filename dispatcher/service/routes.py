@@ -102,7 +102,7 @@ async def ready(ctx: Context) -> None:
 def plan_for(
     ctx: Context, account_id: int, number: Msisdn, *, tier: Tier, sender: str | None, is_test: bool
 ) -> Plan:
-    """Give the plan for a message; those that ask alike share it."""
+    """Return the plan for a message; messages with the same question share it."""
     routes = ctx.routes
     asked = Asked(
         number.country,
@@ -121,7 +121,7 @@ def plan_for(
 
 
 def barred(ctx: Context, account: Account, number: Msisdn, found: Plan) -> Refusal | None:
-    """Tell what a message of this account is born as that cannot be sent there, and why; None: it can."""
+    """Return the status of a message refused at accept, and why; None if it may be sent to this number."""
     countries = account.limits.countries
     if countries is not None and number.country not in countries:
         return Status.NO_ROUTE, "the account may not write to this country"
@@ -129,7 +129,7 @@ def barred(ctx: Context, account: Account, number: Msisdn, found: Plan) -> Refus
 
 
 def is_simulated(ctx: Context, number: Msisdn) -> bool:
-    """Tell whether a number is one of the sandbox's, to which all messages are tests."""
+    """Whether a number belongs to the sandbox; all messages to it are tests."""
     return ctx.settings.simulated_numbers and sandbox_code(number.e164) is not None
 
 

@@ -1,4 +1,4 @@
-"""Templates: texts with variables that an account keeps, filled in when a message is accepted."""
+"""Templates: an account's texts with variables, filled in when a message is accepted."""
 
 import secrets
 import string
@@ -25,14 +25,14 @@ _LONGEST_TEXT = 2000
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a template becomes, and how many segments that is."""
+    """The text of a filled-in template, and the number of its segments."""
 
     text: str
     segments: int
 
 
 async def create(ctx: Context, account: Account, name: str, text: str) -> Template:
-    """Keep a template. Raises AlreadyExists for a name that is taken, and Invalid."""
+    """Write a template and return it. Raises AlreadyExists for a name that is taken, and Invalid."""
     name = name.strip()
     if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
         raise Invalid(f"a template's name has 1 to {_LONGEST_NAME} printable characters")
@@ -47,30 +47,30 @@ async def create(ctx: Context, account: Account, name: str, text: str) -> Templa
 
 
 async def find(ctx: Context, account: Account, public_id: str) -> Template:
-    """Find a template by its id. Raises NotFound."""
+    """Return a template by its id. Raises NotFound."""
     return _found(await ctx.database.transact(lambda c: templates.find(c, account.id, public_id)), public_id)
 
 
 async def page(ctx: Context, account: Account, *, after: int = 0, limit: int = 100) -> list[Template]:
-    """List an account's templates, the oldest first."""
+    """Return an account's templates, the oldest first."""
     return await ctx.database.transact(lambda c: templates.page(c, account.id, after=after, limit=limit))
 
 
 async def change(ctx: Context, account: Account, public_id: str, text: str) -> Template:
-    """Give a template another text. Raises NotFound and Invalid."""
+    """Change the text of a template, and return it. Raises NotFound and Invalid."""
     _check_text(text)
     changed = await ctx.database.transact(lambda c: templates.change(c, account.id, public_id, content=text))
     return _found(changed, public_id)
 
 
 async def remove(ctx: Context, account: Account, public_id: str) -> None:
-    """Take a template out of use; its name is free again. Raises NotFound."""
+    """Remove a template; its name is free again. Raises NotFound."""
     if not await ctx.database.transact(lambda c: templates.remove(c, account.id, public_id)):
         raise NotFound(f"there is no template {public_id!r}")
 
 
 async def preview(ctx: Context, account: Account, public_id: str, variables: Mapping[str, str]) -> Preview:
-    """Fill a template in and keep nothing. Raises NotFound, and InvalidSubmission for what cannot be sent."""
+    """Return a template filled in; keep nothing. Raises NotFound, and InvalidSubmission for a faulty text."""
     found = await find(ctx, account, public_id)
     text, segments, faults = measured(ctx, _rendered(found.text, variables))
     if faults:
@@ -80,7 +80,7 @@ async def preview(ctx: Context, account: Account, public_id: str, variables: Map
 
 async def filled(ctx: Context, caller: Caller, submission: Submission) -> tuple[Submission, int | None]:
     """
-    Give a submission its text, and the number of the template it came from, if it names one.
+    Return a submission with its text, and the id of its template; both unchanged and None without one.
 
     Raises InvalidSubmission for an unknown template and for missing variables.
     """

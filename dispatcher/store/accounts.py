@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.engine import Row
@@ -57,10 +57,14 @@ _TERMS = text("""
 SELECT a.critical_validity, a.standard_validity, a.bulk_validity,
        s.id AS sender_id, s.name AS sender,
        (SELECT CAST(h.hours AS text) FROM account_hours h
-        WHERE h.account_id = a.id AND h.tier = g.tier) AS hours
+        WHERE h.account_id = a.id AND h.tier = g.tier) AS hours,
+       a.balance, a.daily_cap, a.counted, a.counted_on,
+       EXISTS (SELECT FROM batches b WHERE b.account_id = a.id AND b.dialect = g.dialect
+               AND b.external_id = g.external_id) AS is_taken
 FROM unnest(
-    CAST(:accounts AS bigint[]), CAST(:senders AS bigint[]), CAST(:names AS text[]), CAST(:tiers AS text[])
-) WITH ORDINALITY AS g(account_id, sender_id, name, tier, ord)
+    CAST(:accounts AS bigint[]), CAST(:senders AS bigint[]), CAST(:names AS text[]), CAST(:tiers AS text[]),
+    CAST(:dialects AS text[]), CAST(:external_ids AS text[])
+) WITH ORDINALITY AS g(account_id, sender_id, name, tier, dialect, external_id, ord)
 JOIN accounts a ON a.id = g.account_id
 LEFT JOIN LATERAL (
     SELECT id, name FROM senders
@@ -95,27 +99,36 @@ _DEFAULT_SENDER = text(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whose terms are asked for, for what tier, and which sender: by number, by name, or the default one."""
+    """The account, tier, sender and external id of a submission; without id and name the default sender."""
 
     account_id: int
     tier: Tier
     sender_id: int | None
     sender_name: str | None
+    dialect: str = ""
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """
-    How long the account wants messages to be good for, by tier, and the sender to use, if there is one.
+    The account's own validity of messages, by tier, and the sender to use, if there is one.
 
-    `hours` are those in which messages of the tier may go out, if the
-    account has such of its own.
+    `hours` are the account's own allowed hours for the tier, if it has any.
+    `counted` are the messages of the day `counted_on`, under a daily cap.
+    `is_taken` if the account has a batch with the external id in the dialect.
+    Nothing is locked: `balance` and `counted` may change meanwhile.
     """
 
     validity: Mapping[Tier, timedelta]
     sender_id: int | None
     sender: str | None
     hours: AllowedHours | None
+    balance: int
+    daily_cap: int | None
+    counted: int
+    counted_on: date | None
+    is_taken: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,22 +191,29 @@ async def callback_secret(connection: AsyncConnection, account_id: int) -> str:
 
 
 async def terms(connection: AsyncConnection, wanted: Sequence[Wanted]) -> list[Terms]:
-    """Read what submissions of these accounts go by, in the order given."""
+    """Return the terms for submissions, in the order given."""
     values = {
         "accounts": [w.account_id for w in wanted],
-        # A number beyond what an id can be is nobody's, and neither is an empty name.
+        # No sender has an id beyond bigint, nor an empty name.
         "senders": [_NOBODY if abs(w.sender_id or 0) > _BIGINT else w.sender_id for w in wanted],
         "names": [
             w.sender_name if w.sender_name is None or w.sender_name.isprintable() else "" for w in wanted
         ],
         "tiers": [w.tier.value for w in wanted],
+        "dialects": [w.dialect for w in wanted],
+        "external_ids": [w.external_id for w in wanted],
     }
     return [
         Terms(
-            {tier: v for tier in Tier if (v := getattr(row, f"{tier.value}_validity")) is not None},
-            row.sender_id,
-            row.sender,
-            hours.read(row.hours) if row.hours else None,
+            validity={tier: v for tier in Tier if (v := getattr(row, f"{tier.value}_validity")) is not None},
+            sender_id=row.sender_id,
+            sender=row.sender,
+            hours=hours.read(row.hours) if row.hours else None,
+            balance=row.balance,
+            daily_cap=row.daily_cap,
+            counted=row.counted,
+            counted_on=row.counted_on,
+            is_taken=row.is_taken,
         )
         for row in await connection.execute(_TERMS, values)
     ]

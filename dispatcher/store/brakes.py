@@ -1,4 +1,4 @@
-"""What brakes must know of the messages of a moment ago. All look by the number."""
+"""The recent messages of an account that quotas are compared with, found by number, and its daily count."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from dispatcher.store.lookup import LOOKED_UP
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A message that had the same number and text."""
+    """An earlier message with the same number and text."""
 
     id: int
     public_id: UUID
@@ -53,14 +53,14 @@ RETURNING id
 
 
 async def one_at_a_time(connection: AsyncConnection, account_id: int) -> None:
-    """Wait until no other submission of this account is being judged."""
+    """Wait until no other submission of this account is being compared."""
     await connection.execute(_LOCK, {"account_id": account_id % 2**31})
 
 
 async def same(
     connection: AsyncConnection, account_id: int, numbers: Sequence[str], content: str, *, since: datetime
 ) -> dict[str, Earlier]:
-    """Find the last message with this text to each of these numbers that was sent or will be."""
+    """Return the last message with this text that was or will be sent to each of these numbers, by number."""
     values = {"account_id": account_id, "numbers": list(numbers), "text": content, "since": since}
     rows = await connection.execute(_SAME, values)
     return {
@@ -88,7 +88,7 @@ async def busiest(
     most: int,
     since: datetime,
 ) -> tuple[str, datetime] | None:
-    """Find a number that got `most` messages of a tier, and the oldest of them."""
+    """Return a number that got `most` messages of a tier, and the time of the oldest; None without one."""
     values = {
         "account_id": account_id,
         "numbers": list(numbers),
@@ -103,6 +103,6 @@ async def busiest(
 async def count(
     connection: AsyncConnection, account_id: int, messages: int, *, today: date, most: int
 ) -> bool:
-    """Count messages of an account's day; False means that they would be more than `most`."""
+    """Count messages of an account's day; return False instead if they exceed `most`."""
     values = {"account_id": account_id, "count": messages, "today": today, "most": most}
     return await connection.scalar(_COUNT, values) is not None

@@ -1,4 +1,4 @@
-"""Answers that creating requests got, by the key that their callers gave them."""
+"""The answers to requests that create messages, by their idempotency keys."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,13 +12,13 @@ from dispatcher.domain.submission import Answer
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer, and which request it was given to."""
+    """An answer, and the fingerprint of the request that got it."""
 
     fingerprint: bytes
     answer: Answer
 
 
-# Held until the transaction ends, however it ends: who finds it taken knows that the first still runs.
+# Held until the transaction ends, however it ends: while it is taken, the first request still runs.
 _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 4773003))")
 _FIND = text("""
 SELECT fingerprint, status, headers, body FROM idempotency_keys
@@ -43,14 +43,14 @@ RETURNING 1
 
 
 async def lock(connection: AsyncConnection, account_id: int, dialect: str, key: str) -> bool:
-    """Try to be the only one with this key until the transaction ends."""
+    """Try to lock this key until the transaction ends; return whether it is locked."""
     return bool(await connection.scalar(_LOCK, {"name": f"{account_id} {dialect} {key}"}))
 
 
 async def find(
     connection: AsyncConnection, account_id: int, dialect: str, key: str, *, since: datetime
 ) -> Kept | None:
-    """Find the answer that was given to this key after `since`."""
+    """Return the answer that this key got after `since`, or None."""
     values = {"account_id": account_id, "dialect": dialect, "key": key, "since": since}
     row = (await connection.execute(_FIND, values)).one_or_none()
     return None if row is None else Kept(row.fingerprint, Answer(row.status, row.headers, row.body))
@@ -59,7 +59,7 @@ async def find(
 async def keep(
     connection: AsyncConnection, account_id: int, dialect: str, key: str, kept: Kept, *, now: datetime
 ) -> None:
-    """Keep an answer; one too old to be given again makes room."""
+    """Keep an answer; it replaces one that is too old to be replayed."""
     await connection.execute(
         _KEEP,
         {
@@ -76,5 +76,5 @@ async def keep(
 
 
 async def forget(connection: AsyncConnection, *, until: datetime, limit: int) -> int:
-    """Delete answers given before `until`; give how many."""
+    """Delete answers that were given up to `until`; return how many."""
     return len((await connection.execute(_FORGET, {"until": until, "limit": limit})).all())

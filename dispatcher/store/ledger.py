@@ -1,12 +1,13 @@
 """
 Credits: the ledger says why, the balance says how much, and both change together.
 
-Balances are locked last in a transaction and in account order.
+Balances are locked last in a transaction and in account order. Only a
+transaction that found them changed under it locks them before it writes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,24 +18,41 @@ WHERE account_id = :account_id AND (CAST(:before AS bigint) IS NULL OR id < :bef
 ORDER BY id DESC LIMIT :limit
 """)
 
-_TAKE = text("""
+_LOCK = text("""
+SELECT FROM accounts WHERE id = ANY(CAST(:accounts AS bigint[])) ORDER BY id FOR NO KEY UPDATE
+""")
+
+# Credits and the daily count change in one statement: two would lock the accounts in two different orders.
+_COUNTED = "CASE WHEN a.counted_on = :today THEN a.counted ELSE 0 END + s.messages"
+_TAKE = text(f"""
 WITH due AS (
-    SELECT * FROM unnest(CAST(:accounts AS bigint[]), CAST(:batches AS bigint[]), CAST(:amounts AS bigint[]))
-        AS d(account_id, batch_id, amount)
+    SELECT * FROM unnest(
+        CAST(:accounts AS bigint[]), CAST(:batches AS bigint[]), CAST(:amounts AS bigint[]),
+        CAST(:messages AS integer[])
+    ) AS d(account_id, batch_id, amount, messages)
 ),
 sums AS (
-    SELECT a.id, d.amount FROM accounts a
-    JOIN (SELECT account_id, sum(amount) AS amount FROM due GROUP BY account_id) d ON d.account_id = a.id
+    SELECT a.id, d.amount, d.messages FROM accounts a
+    JOIN (SELECT account_id, sum(amount) AS amount, sum(messages) AS messages FROM due GROUP BY account_id) d
+        ON d.account_id = a.id
     WHERE a.id = ANY(CAST(:accounts AS bigint[])) ORDER BY a.id FOR NO KEY UPDATE OF a
 ),
 taken AS (
-    UPDATE accounts a SET balance = a.balance - s.amount FROM sums s
-    WHERE a.id = s.id AND a.balance >= s.amount RETURNING a.id
+    UPDATE accounts a SET
+        balance = a.balance - s.amount,
+        counted = CASE WHEN a.daily_cap IS NULL THEN a.counted ELSE {_COUNTED} END,
+        counted_on = CASE WHEN a.daily_cap IS NULL THEN a.counted_on ELSE :today END
+    FROM sums s
+    WHERE a.id = s.id AND (s.amount = 0 OR a.balance >= s.amount)
+      AND (a.daily_cap IS NULL OR s.messages = 0 OR {_COUNTED} <= a.daily_cap)
+    RETURNING a.id
+),
+noted AS (
+    INSERT INTO ledger (account_id, kind, amount, batch_id)
+    SELECT d.account_id, 'charge', -d.amount, d.batch_id FROM due d JOIN taken t ON t.id = d.account_id
+    WHERE d.amount > 0 ORDER BY d.batch_id
 )
-INSERT INTO ledger (account_id, kind, amount, batch_id)
-SELECT d.account_id, 'charge', -d.amount, d.batch_id FROM due d JOIN taken t ON t.id = d.account_id
-ORDER BY d.batch_id
-RETURNING id
+SELECT id FROM taken
 """)
 
 _ADJUST = text("""
@@ -101,37 +119,51 @@ class Entry:
 async def statement(
     connection: AsyncConnection, account_id: int, *, before: int | None, limit: int
 ) -> list[Entry]:
-    """Read an account's entries, the newest first."""
+    """Return an account's entries, the newest first."""
     rows = await connection.execute(_STATEMENT, {"account_id": account_id, "before": before, "limit": limit})
     return [Entry(*row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a batch costs, above zero."""
+    """The cost of a batch, and the messages of it that are counted where its account has a daily cap."""
 
     account_id: int
     batch_id: int
     amount: int
+    messages: int = 0
 
 
-async def charge(connection: AsyncConnection, charges: Sequence[Charge]) -> bool:
-    """Take credits for batches; False means that a balance does not cover all of its account's."""
+async def lock(connection: AsyncConnection, account_ids: Collection[int]) -> None:
+    """Lock the balances and daily counts of these accounts until the transaction ends."""
+    await connection.execute(_LOCK, {"accounts": sorted(account_ids)})
+
+
+async def charge(connection: AsyncConnection, charges: Sequence[Charge], *, today: date) -> bool:
+    """
+    Take credits for batches, and count their messages.
+
+    Return False if the balance or the daily cap of an account does not cover
+    all of its batches; then the transaction must be rolled back.
+    """
     if not charges:
         return True
     values = {
         "accounts": [c.account_id for c in charges],
         "batches": [c.batch_id for c in charges],
         "amounts": [c.amount for c in charges],
+        "messages": [c.messages for c in charges],
+        "today": today,
     }
-    return len((await connection.execute(_TAKE, values)).all()) == len(charges)
+    taken = (await connection.execute(_TAKE, values)).all()
+    return len(taken) == len({c.account_id for c in charges})
 
 
 async def adjust(connection: AsyncConnection, account_id: int, amounts: Mapping[int, int]) -> bool:
     """
-    Change what batches cost, by their numbers: below zero takes, above gives back.
+    Change the cost of batches, by their ids: below zero takes credits, above zero gives them back.
 
-    False means that the balance does not cover all of it together.
+    Return False if the balance does not cover all of it together.
     """
     owed = {batch_id: amount for batch_id, amount in amounts.items() if amount}
     if not owed:
@@ -141,13 +173,13 @@ async def adjust(connection: AsyncConnection, account_id: int, amounts: Mapping[
 
 
 async def top_up(connection: AsyncConnection, account_id: int, amount: int, *, note: str) -> int:
-    """Add credits; give the new balance."""
+    """Add credits; return the new balance."""
     parameters = {"account_id": account_id, "amount": amount, "note": note}
     return int(await connection.scalar(_TOP_UP, parameters) or 0)
 
 
 async def refund(connection: AsyncConnection, message_ids: Sequence[int]) -> int:
-    """Give back what these messages cost, each at most once ever; give the sum."""
+    """Give back the cost of these messages, each at most once ever; return the sum."""
     if not message_ids:
         return 0
     sums: dict[int, int] = {}

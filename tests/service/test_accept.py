@@ -2,15 +2,24 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.errors import AlreadyExists, InvalidSubmission, NotEnoughCredit, TooMany
 from dispatcher.domain.status import Status
-from dispatcher.domain.submission import AcceptedBatch, AccountLimits, Caller, WithoutCredit
+from dispatcher.domain.submission import AcceptedBatch, AccountLimits, Caller, Submission, WithoutCredit
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts, opt_outs
-from tests.world import NUMBER, World
+from dispatcher.service.accept import Outcome, accept
+from dispatcher.service.examine import ValidatedSubmission
+from dispatcher.service.submit import validate
+from tests.world import NUMBER, NUMBERS, World
 
 MANY = 40
+_WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 async def _transactions(world: World) -> int:
@@ -115,5 +124,155 @@ def test_together_they_fill_a_lane_no_deeper_than_alone(world: World) -> None:
         await asyncio.gather(*(world.submit([NUMBER] * 20) for _ in range(60)))
         places = await world.all("SELECT place, count(*) AS n FROM messages GROUP BY place ORDER BY place")
         assert [(row.place, row.n) for row in places] == [("lane", 500), ("ready", 700)]
+
+    world.run(story)
+
+
+def _statements(world: World) -> list[str]:
+    """Collect the statements that are executed from now on, and the ends of transactions."""
+    seen: list[str] = []
+    engine = world.ctx.database._engine.sync_engine
+    event.listen(engine, "before_cursor_execute", lambda _c, _u, statement, *_: seen.append(statement))
+    event.listen(engine, "commit", lambda _: seen.append("COMMIT"))
+    event.listen(engine, "rollback", lambda _: seen.append("ROLLBACK"))
+    return seen
+
+
+async def _validated(world: World, caller: Caller, **more: Any) -> ValidatedSubmission:
+    fields: dict[str, Any] = {"recipients": [NUMBER], "text": "Hello", "numbers": NUMBERS} | more
+    return await validate(world.ctx, caller, Submission(**fields))
+
+
+async def _accept(world: World, *callers: Caller, **more: Any) -> list[Outcome]:
+    """Accept a submission of each caller in one group."""
+    return await accept(world.ctx, [await _validated(world, caller, **more) for caller in callers])
+
+
+@pytest.mark.parametrize("without_credit", WithoutCredit)
+def test_a_neighbour_without_credit_costs_no_transaction_and_no_statement(
+    world: World, without_credit: WithoutCredit
+) -> None:
+    async def story() -> None:
+        poor = await world.another_account("poor", credits=0)
+        seen = _statements(world)
+        await _accept(world, *[world.caller] * MANY)
+        solvent = seen.copy()
+        seen.clear()
+        half = [world.caller] * (MANY // 2)
+        ended = await _accept(world, *half, poor, *half, without_credit=without_credit)
+        assert seen == solvent
+        assert sum(isinstance(end, AcceptedBatch) and end.charged == 1 for end in ended) == MANY
+        refused = ended[MANY // 2]
+        if without_credit is WithoutCredit.REFUSE:
+            assert isinstance(refused, NotEnoughCredit)
+        else:
+            assert isinstance(refused, AcceptedBatch)
+            assert [message.status for message in refused.messages] == [Status.NO_CREDIT]
+
+    world.run(story)
+
+
+def test_a_neighbour_over_its_daily_cap_costs_no_transaction_and_no_statement(world: World) -> None:
+    async def story() -> None:
+        other = await world.another_account("other")
+        capped = Caller(await accounts.limit(world.ctx, other.account, AccountLimits(daily=1)), "test")
+        seen = _statements(world)
+        await _accept(world, *[world.caller] * MANY)
+        uncapped = seen.copy()
+        seen.clear()
+        ended = await _accept(world, world.caller, capped, capped, world.caller)
+        assert seen == uncapped
+        assert [type(end) for end in ended] == [AcceptedBatch, AcceptedBatch, TooMany, AcceptedBatch]
+
+    world.run(story)
+
+
+def test_a_balance_covers_submissions_in_their_order_until_one_is_too_dear(world: World) -> None:
+    async def story() -> None:
+        poor = await world.another_account("poor", credits=5)
+        recipients = [3, 3, 2, 1]
+        ended = await accept(
+            world.ctx, [await _validated(world, poor, recipients=[NUMBER] * count) for count in recipients]
+        )
+        assert [type(end) for end in ended] == [
+            AcceptedBatch,
+            NotEnoughCredit,
+            AcceptedBatch,
+            NotEnoughCredit,
+        ]
+        assert (await accounts.find(world.ctx, "poor")).balance == 0
+
+    world.run(story)
+
+
+def test_a_balance_spent_meanwhile_repeats_the_group_once_and_refuses_its_account_alone(
+    world: World,
+) -> None:
+    async def story() -> None:
+        poor = await world.another_account("poor", credits=1)
+        group = [await _validated(world, caller) for caller in (world.caller, poor, world.caller)]
+        world.lanes.take()
+        seen = _statements(world)
+
+        async def spend(connection: AsyncConnection) -> asyncio.Task[list[Outcome]]:
+            await connection.execute(text("UPDATE accounts SET balance = 0 WHERE name = 'poor'"))
+            accepting = asyncio.create_task(accept(world.ctx, group))
+            async with asyncio.timeout(10):
+                while not await connection.scalar(text(_WAITING)):  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.01)
+            return accepting
+
+        accepting = await world.ctx.database.transact(spend)
+        assert [type(end) for end in await accepting] == [AcceptedBatch, NotEnoughCredit, AcceptedBatch]
+        assert seen.count("ROLLBACK") == 1
+        assert await world.balance() == 9_998
+        assert len(world.lanes.take()) == 2
+
+    world.run(story)
+
+
+def test_a_taken_external_id_is_said_so_without_credit_too(world: World) -> None:
+    """A client that had no answer and submits again must learn that the first was accepted."""
+
+    async def story() -> None:
+        await world.submit(external_id="order 7")
+        assert await world.balance() == 0
+        with pytest.raises(AlreadyExists):
+            await world.submit(external_id="order 7")
+
+    world.run(story, credits=1)
+
+
+def test_the_external_id_of_a_refused_submission_is_free_for_the_next_in_its_group(world: World) -> None:
+    async def story() -> None:
+        dear, cheap = [NUMBER] * 2, [NUMBER]
+        ended = await accept(
+            world.ctx,
+            [
+                await _validated(world, world.caller, recipients=recipients, external_id="order 7")
+                for recipients in (dear, cheap, cheap)
+            ],
+        )
+        assert [type(end) for end in ended] == [NotEnoughCredit, AcceptedBatch, AlreadyExists]
+        assert await world.balance() == 0
+
+    world.run(story, credits=1)
+
+
+def test_a_refused_submission_takes_no_room_in_a_lane(world: World) -> None:
+    async def story() -> None:
+        poor = await world.another_account("poor", credits=0)
+        await _accept(world, poor, world.caller, recipients=[NUMBER] * 300)
+        assert len(world.lanes.take()) == 300
+
+    world.run(story)
+
+
+def test_a_submission_that_postgres_refuses_takes_nobody_with_it(world: World) -> None:
+    async def story() -> None:
+        asked = [world.submit(), world.submit(traceparent="\0"), world.submit()]
+        ended = await asyncio.gather(*asked, return_exceptions=True)
+        assert [isinstance(end, AcceptedBatch) for end in ended] == [True, False, True]
+        assert await world.balance() == 9_998
 
     world.run(story)

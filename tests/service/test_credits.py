@@ -1,6 +1,7 @@
 """Credits: charged once, given back once, never below zero, and every change told."""
 
 import asyncio
+from collections.abc import ItemsView
 
 from dispatcher.domain.errors import NotEnoughCredit
 from dispatcher.domain.price import Prices, Unit
@@ -56,6 +57,28 @@ def test_countries_may_have_their_prices(settings: Settings) -> None:
         assert await world.balance() == 10_000 - 14
         assert await withdraw.batch(world.ctx, world.caller, batch.id) == 2
         assert await world.balance() == 10_000
+
+    world.run(story)
+
+
+class _ReadPrices(dict[str, int]):
+    """Prices that count how often all of them are read."""
+
+    reads = 0
+
+    def items(self) -> ItemsView[str, int]:  # type: ignore[override]
+        self.reads += 1
+        return super().items()
+
+
+def test_the_price_list_is_built_once_however_many_recipients(settings: Settings) -> None:
+    prices = _ReadPrices({"KE": 2, "*": 5})
+    world = World(settings.model_copy(update={"prices": prices}))
+
+    async def story() -> None:
+        for _ in range(2):
+            assert (await world.submit([NUMBER] * 50)).charged == 100
+        assert prices.reads == 1
 
     world.run(story)
 

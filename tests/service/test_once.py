@@ -1,6 +1,7 @@
 """Idempotency keys: the same request gets the same answer, whatever happens in between."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -21,7 +22,7 @@ def _once(key: str = "k", body: bytes = b"body") -> Once:
 
 async def _submit(
     world: World, once: Once, *, caller: Caller | None = None, without: WithoutCredit = WithoutCredit.REFUSE
-) -> tuple[Answer, bool]:
+) -> Answer:
     submission = Submission(recipients=[NUMBER], text="Hello", numbers=NUMBERS, without_credit=without)
     return await submit_once(world.ctx, caller or world.caller, submission, once)
 
@@ -32,9 +33,9 @@ async def _messages(world: World) -> int:
 
 def test_the_same_request_again_gets_the_same_answer_and_sends_nothing(world: World) -> None:
     async def story() -> None:
-        first, replayed = await _submit(world, _once())
-        assert not replayed
-        assert await _submit(world, _once()) == (first, True)
+        first = await _submit(world, _once())
+        assert not first.is_replayed
+        assert await _submit(world, _once()) == replace(first, is_replayed=True)
         assert await _messages(world) == 1
         assert len(world.lanes.take()) == 1
         assert await world.balance() == 9_999
@@ -54,10 +55,10 @@ def test_a_key_with_another_request_is_refused(world: World) -> None:
 def test_a_key_belongs_to_its_account_and_dialect(world: World) -> None:
     async def story() -> None:
         await _submit(world, _once())
-        _, replayed = await _submit(world, _once(), caller=await world.another_account("other"))
-        assert not replayed
-        _, replayed = await _submit(world, _once(), caller=Caller(world.caller.account, "another"))
-        assert not replayed
+        answer = await _submit(world, _once(), caller=await world.another_account("other"))
+        assert not answer.is_replayed
+        answer = await _submit(world, _once(), caller=Caller(world.caller.account, "another"))
+        assert not answer.is_replayed
 
     world.run(story)
 
@@ -65,9 +66,9 @@ def test_a_key_belongs_to_its_account_and_dialect(world: World) -> None:
 def test_of_many_at_once_one_is_accepted_and_the_others_wait_or_get_its_answer(world: World) -> None:
     async def story() -> None:
         ended = await asyncio.gather(*(_submit(world, _once()) for _ in range(8)), return_exceptions=True)
-        answers = [end for end in ended if isinstance(end, tuple)]
-        assert sum(not replayed for _, replayed in answers) == 1
-        assert all(isinstance(end, tuple | StillRunning) for end in ended)
+        answers = [end for end in ended if isinstance(end, Answer)]
+        assert sum(not answer.is_replayed for answer in answers) == 1
+        assert all(isinstance(end, Answer | StillRunning) for end in ended)
         assert await _messages(world) == 1
 
     world.run(story)
@@ -78,16 +79,16 @@ def test_a_refused_request_keeps_no_answer(world: World) -> None:
         with pytest.raises(NotEnoughCredit):
             await _submit(world, _once())
         await accounts.top_up(world.ctx, world.caller.account, 1)
-        _, replayed = await _submit(world, _once())
-        assert not replayed
+        assert not (await _submit(world, _once())).is_replayed
 
     world.run(story, credits=0)
 
 
 def test_an_answer_without_credit_is_kept_too(world: World) -> None:
     async def story() -> None:
-        first, _ = await _submit(world, _once(), without=WithoutCredit.KEEP)
-        assert await _submit(world, _once(), without=WithoutCredit.KEEP) == (first, True)
+        first = await _submit(world, _once(), without=WithoutCredit.KEEP)
+        again = await _submit(world, _once(), without=WithoutCredit.KEEP)
+        assert again == replace(first, is_replayed=True)
         assert await _messages(world) == 1
 
     world.run(story, credits=0)
@@ -97,10 +98,10 @@ def test_an_answer_is_good_for_a_day_and_then_deleted(world: World) -> None:
     async def story() -> None:
         await _submit(world, _once("old"))
         world.time.advance(timedelta(hours=24) - timedelta(seconds=1))
-        assert (await _submit(world, _once("old")))[1]
+        assert (await _submit(world, _once("old"))).is_replayed
         assert await world.clock.forget() == 0
         world.time.advance(timedelta(seconds=1))
-        assert not (await _submit(world, _once("old")))[1]  # and it is kept anew
+        assert not (await _submit(world, _once("old"))).is_replayed  # and it is kept anew
         await _submit(world, _once("other"))
         world.time.advance(timedelta(hours=25))
         assert await world.clock.forget() == 2

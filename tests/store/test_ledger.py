@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import date
 
 import pytest
 from sqlalchemy import text
@@ -16,7 +17,7 @@ Work = Callable[[AsyncConnection, int, int], Awaitable[object]]
 
 async def _charge(connection: AsyncConnection, batch_id: int, message_id: int) -> object:
     [account_id] = (await connection.execute(text("SELECT account_id FROM batches LIMIT 1"))).one()
-    return await ledger.charge(connection, [Charge(account_id, batch_id, 5)])
+    return await ledger.charge(connection, [Charge(account_id, batch_id, 5)], today=date(2030, 1, 1))
 
 
 async def _refund(connection: AsyncConnection, batch_id: int, message_id: int) -> object:
