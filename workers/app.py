@@ -53,7 +53,7 @@ def start_loop(sender: Any = None, **_: object) -> None:
 def stop_claiming(**_: object) -> None:
     """Claim nothing more; what is out comes back within its time-out, then the warm shutdown ends."""
     if _loops:
-        _loop().call(_loop().parts.courier.close)
+        _loop().call(_loop().parts.worker.close)
 
 
 @worker_shutdown.connect

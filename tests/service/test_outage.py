@@ -111,7 +111,7 @@ async def _networks(world: World, *, call_timeout: float) -> AsyncIterator[tuple
 
 async def _work(world: World) -> None:
     """Do what clock and worker do, until cancelled."""
-    async with world.courier() as courier:
+    async with world.worker() as worker:
         chunks: set[asyncio.Task[None]] = set()
         try:
             while True:
@@ -119,7 +119,7 @@ async def _work(world: World) -> None:
                 await world.clock.fill()
                 ids = world.lanes.take()
                 for start in range(0, len(ids), 100):
-                    chunks.add(asyncio.create_task(courier.deliver(ids[start : start + 100])))
+                    chunks.add(asyncio.create_task(worker.deliver(ids[start : start + 100])))
                 await asyncio.sleep(0.05)
         finally:
             await asyncio.gather(*chunks)
@@ -146,7 +146,7 @@ def test_a_provider_that_refuses_then_hangs_then_comes_back_costs_no_message(
     async def story() -> None:
         async with _networks(world, call_timeout=0.5) as (first, second), world.open():
             await world.settle()
-            world.ctx.watch.start()
+            world.ctx.provider_health.start()
             await world.submit([f"+25471234{n:04}" for n in range(count)])
             working = asyncio.create_task(_work(world))
             await _reached(first, 200)
@@ -165,7 +165,7 @@ def test_a_provider_that_refuses_then_hangs_then_comes_back_costs_no_message(
             report = await providers.one(world.ctx, "first")
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
-            await world.ctx.watch.close()
+            await world.ctx.provider_health.close()
         taken = first.taken + second.taken
         assert (len(taken), set(taken.values())) == (count, {1})
         assert len(second.taken) > 100

@@ -55,8 +55,8 @@ async def _until(condition: Callable[[], bool]) -> None:
 def test_it_is_behind_while_any_outcome_is_too_old_whatever_was_written_before(world: World) -> None:
     async def story() -> None:
         first, second = await _accepted(world), await _accepted(world)
-        async with world.courier() as courier, _locked(world, second.message_id):
-            recorder = courier.recorder
+        async with world.worker() as worker, _locked(world, second.message_id):
+            recorder = worker.recorder
             async with _locked(world, first.message_id):
                 recorder.put(first)
                 recorder.put(second)
@@ -75,17 +75,17 @@ def test_a_worker_claims_nothing_while_its_recorder_is_behind(world: World) -> N
     async def story() -> None:
         first, second = await _accepted(world), await _accepted(world)
         [waiting] = (await world.submit()).messages
-        async with world.courier() as courier, _locked(world, second.message_id):
+        async with world.worker() as worker, _locked(world, second.message_id):
             async with _locked(world, first.message_id):
-                courier.recorder.put(first)
-                courier.recorder.put(second)
-                await _until(lambda: courier.recorder.is_behind)
-            await _until(lambda: courier.recorder.waiting == 1)
-            await courier.deliver([waiting.id])
+                worker.recorder.put(first)
+                worker.recorder.put(second)
+                await _until(lambda: worker.recorder.is_behind)
+            await _until(lambda: worker.recorder.waiting == 1)
+            await worker.deliver([waiting.id])
             row = await world.row(waiting.id)
             assert (row.place, row.attempt, world.sim.seen) == (Place.LANE, 0, [])
-        async with world.courier() as courier:
-            await courier.deliver([waiting.id])
+        async with world.worker() as worker:
+            await worker.deliver([waiting.id])
         assert (await world.row(waiting.id)).status == Status.SENT
 
     world.run(story)
