@@ -57,10 +57,7 @@ class ProviderHealth:
         self.breakers = breakers
         self._database = database
         self._wake = wake
-        self._read: tuple[int | None, float] = (
-            None,
-            float("-inf"),
-        )  # the number of the orders read, and when
+        self._read: tuple[int | None, float] = (None, float("-inf"))  # which orders were read, and when
         self._stopping = asyncio.Event()
         self._looking = BackgroundTasks(log, "providers_not_looked_at")
         self._releasing = BackgroundTasks(log, "waiting_not_called")

@@ -153,6 +153,24 @@ def test_who_waits_in_vain_for_a_slot_is_held_in_one_statement_and_told_when(
     world.run(story)
 
 
+def test_a_bug_in_the_queue_ends_its_lane_tasks_and_not_the_queue(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        ids = [m.id for m in (await world.submit(MANY)).messages]
+        async with asyncio.timeout(10), world.worker() as worker:
+            with monkeypatch.context() as broken:
+                broken.setattr(lines, "_GATHER", {})
+                with pytest.raises(KeyError):
+                    await worker.deliver(ids)
+                await worker.idle()
+            assert world.sim.seen == []
+            await worker.deliver(ids)
+        assert len(world.sim.seen) == 30
+
+    world.run(story)
+
+
 def test_a_closing_worker_gives_back_what_stands_in_line(world: World) -> None:
     _slow(world, tps=10_000, connections=4)
 
