@@ -141,7 +141,7 @@ def test_one_on_trial_gets_a_trickle_and_the_others_take_their_other_way(world: 
         _set(world, "sim", Condition(Breaker.HALF_OPEN))
         ids = [m.id for m in (await world.submit(MANY)).messages]
         async with world.worker() as worker:
-            for start in range(0, 40, 5):  # a chunk offers it one message
+            for start in range(0, 40, 5):  # a lane task offers it one message
                 await worker.deliver(ids[start : start + 5])
         assert 1 <= len(world.sim.seen) <= 3
         assert len(world.sim.seen) + len(second.seen) == 40
@@ -233,7 +233,7 @@ def test_what_stands_in_line_when_its_provider_is_paused_does_not_go(world: Worl
         async with world.worker() as worker:
             work = asyncio.create_task(worker.deliver(ids))
             async with asyncio.timeout(5):
-                while len(world.sim.seen) < 4:  # noqa: ASYNC110 - nobody tells
+                while len(world.sim.seen) < 4:  # noqa: ASYNC110 - nothing signals it
                     await asyncio.sleep(0.01)
             _set(world, "sim", PAUSED)
             gone.set()

@@ -1,4 +1,4 @@
-"""The line before a provider: claimed together, sent at once, turned away when no slot comes free."""
+"""The send queue before a provider: claimed together, sent at once, turned away when no slot comes free."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def _slow(world: World, *, tps: float, connections: int = 200) -> None:
 
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - nobody tells
+        while not condition():  # noqa: ASYNC110 - nothing signals it
             await asyncio.sleep(0.01)
 
 

@@ -160,7 +160,7 @@ def test_a_provider_that_refuses_then_hangs_then_comes_back_costs_no_message(
             await _until(world, "first", [Breaker.CLOSED])
             await _reached(first, came_back + 100)
             async with asyncio.timeout(60):
-                while await _count(world, Status.SENT) < count:  # noqa: ASYNC110 - nobody tells
+                while await _count(world, Status.SENT) < count:  # noqa: ASYNC110 - nothing signals it
                     await asyncio.sleep(0.2)
             report = await providers.one(world.ctx, "first")
             working.cancel()
@@ -177,7 +177,7 @@ def test_a_provider_that_refuses_then_hangs_then_comes_back_costs_no_message(
 
 async def _reached(network: Network, asked: int) -> None:
     async with asyncio.timeout(30):
-        while len(network.asked) < asked:  # noqa: ASYNC110 - nobody tells
+        while len(network.asked) < asked:  # noqa: ASYNC110 - nothing signals it
             await asyncio.sleep(0.02)
 
 
@@ -205,7 +205,7 @@ def test_how_often_a_network_that_takes_and_says_nothing_gets_a_message_is_told_
             named = {tier: (await world.submit(tier=tier)).messages[0] for tier in Tier}
             working = asyncio.create_task(_work(world))
             async with asyncio.timeout(30):
-                while await _count(world, Status.PENDING):  # noqa: ASYNC110 - nobody tells
+                while await _count(world, Status.PENDING):  # noqa: ASYNC110 - nothing signals it
                     await asyncio.sleep(0.05)
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)

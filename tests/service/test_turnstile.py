@@ -85,7 +85,7 @@ def test_those_who_are_held_later_have_their_turn_later_but_are_never_kept_for_l
             first = await world.all("SELECT wake_at FROM messages WHERE place = 'held' ORDER BY wake_at")
             await worker.deliver(ids[40:])
             async with asyncio.timeout(5):
-                while len(await _in(world, Place.HELD)) < 75:  # noqa: ASYNC110 - nobody tells
+                while len(await _in(world, Place.HELD)) < 75:  # noqa: ASYNC110 - nothing signals it
                     await asyncio.sleep(0.02)
             now = world.time.now()
             worker.close()
@@ -113,7 +113,7 @@ def test_who_waits_for_one_provider_holds_up_nobody_who_goes_to_another(world: W
             async with asyncio.timeout(0.8):  # the last of the slow ones has its token in two seconds
                 await worker.deliver([*slow, *quick[:25]])
                 await worker.deliver(quick[25:])
-                while len(world.providers["second"].seen) < 50:  # noqa: ASYNC110 - nobody tells
+                while len(world.providers["second"].seen) < 50:  # noqa: ASYNC110 - nothing signals it
                     await asyncio.sleep(0.01)
             worker.close()
 
