@@ -29,7 +29,7 @@ from dispatcher.service.callbacks import ArrivalWording, Signature, Signer, Tell
 from dispatcher.service.context import Context, Way
 from dispatcher.service.database import Database
 from dispatcher.service.pg_time import INTERVAL, PostgresTime
-from dispatcher.service.watch import Watch
+from dispatcher.service.watch import ProviderHealth
 from dispatcher.settings import ProviderSettings, Settings
 from dispatcher.store.engine import is_away, open_engine
 from dispatcher.store.migrate import newest, upgrade
@@ -84,8 +84,9 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
         publisher = Publisher(celery_app(settings), bell)
         publisher.start()
         stack.push_async_callback(asyncio.to_thread, publisher.stop)
-        watch = Watch([way.config for way in ways.values()], database, Breakers(redis), ring=publisher.wake)
-        stack.push_async_callback(watch.close)
+        configs = [way.config for way in ways.values()]
+        provider_health = ProviderHealth(configs, database, Breakers(redis), wake=publisher.wake)
+        stack.push_async_callback(provider_health.close)
         time = PostgresTime(database)
         ctx = Context(
             settings=settings,
@@ -96,10 +97,10 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
             limits=Limits(redis),
             pulse=Pulse(redis),
             ways=ways,
-            watch=watch,
-            conditions=watch.conditions,
+            provider_health=provider_health,
+            conditions=provider_health.conditions,
         )
-        watch.start()
+        provider_health.start()
         stack.callback(asyncio.create_task(_follow(time, known=await _sample(time))).cancel)
         await _read_routes(ctx)
         stack.callback(asyncio.create_task(_follow_routes(ctx)).cancel)

@@ -36,12 +36,13 @@ from dispatcher.lanes.throttle import Throttle
 from dispatcher.service import accounts
 from dispatcher.service.context import Context, Way
 from dispatcher.service.database import Database
-from dispatcher.service.deliver import Courier
+from dispatcher.service.deliver import Worker
 from dispatcher.service.submit import submit
 from dispatcher.service.sweep import Clock
-from dispatcher.service.watch import Watch
+from dispatcher.service.watch import ProviderHealth
 from dispatcher.settings import Settings
 from dispatcher.store import delivery
+from dispatcher.store.delivery import MessageVersion
 from dispatcher.store.engine import open_engine
 
 T = TypeVar("T")
@@ -177,7 +178,7 @@ class World:
         }
         database = Database(engine)
         configs = [way.config for way in ways.values()]
-        watch = Watch(configs, database, Breakers(redis), ring=self.lanes.wake)
+        health = ProviderHealth(configs, database, Breakers(redis), wake=self.lanes.wake)
         self.ctx = Context(
             settings=self.settings,
             database=database,
@@ -187,8 +188,8 @@ class World:
             limits=Limits(redis),
             pulse=Pulse(redis),
             ways=ways,
-            watch=watch,
-            conditions=watch.conditions,
+            provider_health=health,
+            conditions=health.conditions,
             rng=random.Random(1),
         )
         self.clock = Clock(self.ctx)
@@ -232,23 +233,23 @@ class World:
         return await submit(self.ctx, caller or self.caller, submission)
 
     @asynccontextmanager
-    async def courier(self) -> AsyncIterator[Courier]:
-        """Give a worker's courier; its outcomes are written when the block ends."""
-        courier = Courier(self.ctx)
-        writing = asyncio.create_task(courier.recorder.run())
-        yield courier
-        await courier.idle()
-        courier.recorder.stop()
+    async def worker(self) -> AsyncIterator[Worker]:
+        """Open a worker; its outcomes are written when the block ends."""
+        worker = Worker(self.ctx)
+        writing = asyncio.create_task(worker.recorder.run())
+        yield worker
+        await worker.idle()
+        worker.recorder.stop()
         await writing
 
     async def deliver(self, ids: Sequence[int] | None = None) -> None:
         """Work off what was put into the lanes, or these ids."""
-        async with self.courier() as courier:
-            await courier.deliver(self.lanes.take() if ids is None else ids)
+        async with self.worker() as worker:
+            await worker.deliver(self.lanes.take() if ids is None else ids)
 
     async def claim(self, message_id: int, *, lease: timedelta = timedelta(seconds=30)) -> int:
         """Claim as a worker does that then dies or stands still; give the attempt."""
-        end, read = self.time.now() + lease, (message_id, (await self.row(message_id)).seq)
+        end, read = self.time.now() + lease, MessageVersion(message_id, (await self.row(message_id)).seq)
         claimed = await self.ctx.database.transact(
             lambda c: delivery.claim(c, [read], provider="sim", lease_end=end)
         )

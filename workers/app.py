@@ -51,13 +51,13 @@ def start_loop(sender: Any = None, **_: object) -> None:
 
 @worker_shutting_down.connect
 def stop_claiming(**_: object) -> None:
-    """Claim nothing more; what is out comes back within its time-out, then the warm shutdown ends."""
+    """Claim nothing more; open calls end within their time-out, then the warm shutdown ends."""
     if _loops:
-        _loop().call(_loop().parts.courier.close)
+        _loop().call(_loop().parts.worker.close)
 
 
 @worker_shutdown.connect
 def stop_loop(**_: object) -> None:
-    """Write what is left and end the loop."""
+    """Write the outcomes that are left, and end the loop."""
     if _loops:
         _loop().stop(_STOP)

@@ -1,4 +1,4 @@
-"""The one asyncio loop of a worker process, in a thread of its own, with what lives in it."""
+"""The one asyncio loop of a worker process, in a thread of its own, with the parts that live in it."""
 
 import asyncio
 import importlib
@@ -25,7 +25,7 @@ class LoopThread(Generic[P]):
     Runs a loop, opens `parts` in it, and takes coroutines from other threads.
 
     If the loop ends by itself the process ends: a worker without its loop
-    would hold chunks and send nothing.
+    would hold lane tasks and send nothing.
     """
 
     def __init__(self, open_parts: Callable[[AsyncExitStack], Awaitable[P]]) -> None:
@@ -39,12 +39,12 @@ class LoopThread(Generic[P]):
 
     @property
     def parts(self) -> P:
-        """What lives in the loop."""
+        """The parts that live in the loop."""
         assert self._parts is not None, "the loop has not started"
         return self._parts
 
     def start(self) -> None:
-        """Start, and wait until the parts are open. Raises what opening them raised."""
+        """Start, and wait until the parts are open. Raises the error of opening them."""
         self._thread.start()
         if not self._started.wait(_START):
             raise RuntimeError(f"the loop did not start within {_START:.0f} seconds")
@@ -52,7 +52,7 @@ class LoopThread(Generic[P]):
             raise self._failure
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
-        """Run a coroutine in the loop; the future is for this thread."""
+        """Run a coroutine in the loop. Return a future for the calling thread."""
         assert self._loop is not None, "the loop has not started"
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
@@ -71,7 +71,7 @@ class LoopThread(Generic[P]):
         try:
             with asyncio.Runner(loop_factory=_new_loop()) as runner:
                 runner.run(self._main())
-        except BaseException as error:  # whatever it was, chunks must not wait for a loop that is gone
+        except BaseException as error:  # whatever it was, lane tasks must not wait for a loop that is gone
             if not self._started.is_set():
                 self._failure = error
                 self._started.set()
@@ -89,7 +89,7 @@ class LoopThread(Generic[P]):
 
 
 def _new_loop() -> "Callable[[], asyncio.AbstractEventLoop] | None":
-    """Choose uvloop where there is one: it halves what a call costs outside of our own code."""
+    """Return uvloop's factory where it is installed: it halves the cost of a call outside our own code."""
     try:
         uvloop = importlib.import_module("uvloop")
     except ImportError:

@@ -1,7 +1,7 @@
-"""What a worker process holds: its context, its courier, its clock; opened once in the loop."""
+"""The parts of a worker process, opened once in its loop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +9,7 @@ from datetime import timedelta
 from dispatcher.bootstrap import CLOCK, open_bell, open_context, settle_memory
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
-from dispatcher.service.deliver import Courier
+from dispatcher.service.deliver import Worker
 from dispatcher.service.health import require_migrated
 from dispatcher.service.polling import Poller
 from dispatcher.service.receipts import Matcher, listen
@@ -22,59 +22,58 @@ _FLUSH = timedelta(seconds=20)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the tasks of this process work with."""
+    """The objects that the tasks of this process use."""
 
     ctx: Context
-    courier: Courier
+    worker: Worker
     clock: Clock
     poller: Poller
 
 
 def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitStack], Awaitable[Parts]]:
-    """Build what opens the parts of a worker that consumes these queues."""
+    """Return a function that opens the parts of a process that consumes these queues."""
 
     async def open_parts(stack: AsyncExitStack) -> Parts:
         name = "+".join(sorted(queues))
         ctx = await stack.enter_async_context(open_context(settings, name=f"worker {name}"))
         await require_migrated(ctx)
-        await ctx.watch.look()  # nothing goes to a provider that is paused
-        courier, clock = Courier(ctx), Clock(ctx)
-        writing = asyncio.create_task(courier.recorder.run())
+        await ctx.provider_health.look()  # nothing goes to a provider that is paused
+        worker, clock = Worker(ctx), Clock(ctx)
+        writing = asyncio.create_task(worker.recorder.run())
         writing.add_done_callback(_crash)
-        stack.push_async_callback(_cancel, asyncio.create_task(courier.strain.watch()))
-        stack.push_async_callback(_flush, courier, writing)
+        _run_beside(stack, worker.loop_lag.watch())
+        stack.push_async_callback(_flush, worker, writing)
         if queues & set(Tier):
             _listen(stack, ctx)
         if CLOCK in queues:
-            await _run_beside(stack, ctx, clock, settings)
+            bell = open_bell(settings)
+            stack.push_async_callback(bell.close)
+            _run_beside(stack, run_timer(ctx, clock, bell))
         settle_memory()
-        return Parts(ctx, courier, clock, Poller(ctx))
+        return Parts(ctx, worker, clock, Poller(ctx))
 
     return open_parts
 
 
 def _listen(stack: AsyncExitStack, ctx: Context) -> None:
-    """Take what providers tell over the connections on which we send."""
+    """Take in receipts over the connections on which we send."""
     matcher = Matcher(ctx)
     if listen(ctx, matcher):
-        matching = asyncio.create_task(matcher.run())
-        matching.add_done_callback(_crash)
-        stack.push_async_callback(_cancel, matching)
+        _run_beside(stack, matcher.run())
 
 
-async def _run_beside(stack: AsyncExitStack, ctx: Context, clock: Clock, settings: Settings) -> None:
-    bell = open_bell(settings)
-    stack.push_async_callback(bell.close)
-    timer = asyncio.create_task(run_timer(ctx, clock, bell))
-    timer.add_done_callback(_crash)
-    stack.push_async_callback(_cancel, timer)
+def _run_beside(stack: AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+    """Run a part that must not end before the stack is closed."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(_crash)
+    stack.push_async_callback(_cancel, task)
 
 
-async def _flush(courier: Courier, writing: "asyncio.Task[None]") -> None:
-    """Let calls end, and write what came of them; after so long the rest is in doubt, as after a kill."""
-    await courier.idle()
+async def _flush(worker: Worker, writing: "asyncio.Task[None]") -> None:
+    """Let calls end, and write their outcomes; those not written in time are in doubt, as after a kill."""
+    await worker.idle()
     writing.remove_done_callback(_crash)
-    courier.recorder.stop()
+    worker.recorder.stop()
     with suppress(TimeoutError):
         await asyncio.wait_for(writing, _FLUSH.total_seconds())
 
@@ -89,5 +88,5 @@ async def _cancel(task: "asyncio.Task[None]") -> None:
 def _crash(task: "asyncio.Task[None]") -> None:
     """End the loop, and with it the process: a part that must not end has ended, by a bug."""
     error = None if task.cancelled() else task.exception()
-    # Its name alone: rows that Postgres tells of are cut out of the traceback, and not out of a repr.
+    # Its name alone: rows in a Postgres error are cut out of the traceback, and not out of a repr.
     raise SystemExit(f"a part of the worker died: {type(error).__name__ if error else 'it ended'}") from error

@@ -17,9 +17,9 @@ def add_tasks(app: Celery, loop: Callable[[], LoopThread[Parts]]) -> None:
 
     @app.task(name=DELIVER)
     def deliver(message_ids: Sequence[int]) -> None:
-        loop().submit(loop().parts.courier.deliver(message_ids)).result()
+        loop().submit(loop().parts.worker.deliver(message_ids)).result()
 
-    # The clock's tasks tell Flower nothing: one a second each would drown its list.
+    # The clock's tasks send Flower no events: one a second each would drown its list.
     @app.task(name=PROBE, send_events=False)
     def probe(queue: str) -> None:
         ctx = loop().parts.ctx

@@ -74,6 +74,14 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutedMessage:
+    """A message and the providers of its route, in order."""
+
+    message: Due
+    providers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Try:
     """A claim that has ended: which one, and with what. `attempt` is its fence."""
 

@@ -1,8 +1,9 @@
-"""A call to a provider with messages that are claimed; to the next if it surely did not go out."""
+"""Calls to providers with claimed messages; to the next provider if a message surely did not go out."""
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -11,91 +12,100 @@ from dispatcher.deadlines import Deadlines
 from dispatcher.domain.message import Due, Try
 from dispatcher.domain.provider import Deferred, Gate, Outcome, Outgoing, Unknown, Unsent
 from dispatcher.service import admit
-from dispatcher.service.chunk import Ticket
 from dispatcher.service.context import Context
 from dispatcher.service.recorder import Recorder
-from dispatcher.service.slots import Slots
+from dispatcher.service.slots import ConcurrencyLimit
 
 log = structlog.get_logger()
 
 _SLOT_WAIT = 1.0
 
-Claims = Sequence[tuple[Ticket, int]]
-"""Tickets that were claimed together, each with the number of its attempt."""
+
+@dataclass(frozen=True, slots=True)
+class ClaimedMessage:
+    """A message that this worker may send: its providers in order, and the number of this attempt."""
+
+    message: Due
+    providers: tuple[str, ...]
+    attempt: int
 
 
-class Calls:
+class ProviderCalls:
     """Makes the calls of one process. No transaction is open meanwhile."""
 
-    def __init__(self, ctx: Context, slots: Mapping[str, Slots], recorder: Recorder) -> None:
+    def __init__(self, ctx: Context, limits: Mapping[str, ConcurrencyLimit], recorder: Recorder) -> None:
         self._ctx = ctx
-        self._slots = slots
+        self._limits = limits
         self._recorder = recorder
         self._deadlines = {
             name: Deadlines(2 * way.config.call_timeout.total_seconds()) for name, way in ctx.ways.items()
         }
 
-    async def send(self, name: str, claims: Claims, lease_end: datetime) -> None:
+    async def send(self, name: str, claimed: Sequence[ClaimedMessage], lease_end: datetime) -> None:
         """
-        Send, within the lease, what was claimed; what came of it goes to the recorder.
+        Send claimed messages in one call, and put their outcomes to the recorder.
 
-        The caller has taken a slot. It is given back before another provider is tried.
+        The caller has taken a slot of this provider; it is released before
+        another provider is tried.
         """
-        outcomes = await self._call(name, claims, lease_end)
+        outcomes = await self._call(name, claimed, lease_end)
         elsewhere = []
-        for (ticket, attempt), outcome in zip(claims, outcomes, strict=True):
-            if isinstance(outcome, Unsent | Deferred) and len(ticket.providers) > 1:
-                elsewhere.append(self._fail_over(ticket, attempt, outcome, lease_end))
+        for one, outcome in zip(claimed, outcomes, strict=True):
+            if isinstance(outcome, Unsent | Deferred) and len(one.providers) > 1:
+                elsewhere.append(self._fail_over(one, outcome, lease_end))
             else:
-                self._record(ticket.due, attempt, name, outcome)
+                self._record(one, name, outcome)
         if elsewhere:
             await asyncio.gather(*elsewhere)
 
-    async def _fail_over(self, ticket: Ticket, attempt: int, outcome: Outcome, lease_end: datetime) -> None:
+    async def _fail_over(self, one: ClaimedMessage, outcome: Outcome, lease_end: datetime) -> None:
         """Call the route's other providers in turn, as long as the call before surely did not go out."""
-        due, (used, *others) = ticket.due, ticket.providers
+        used, *others = one.providers
         for name in others:
             if not isinstance(outcome, Unsent | Deferred):
                 break
-            if await self._has_room(name, due):
-                used, [outcome] = name, await self._call(name, [(ticket, attempt)], lease_end)
-        self._record(due, attempt, used, outcome)
+            if await self._has_room(name, one.message):
+                used, [outcome] = name, await self._call(name, [one], lease_end)
+        self._record(one, used, outcome)
 
-    async def _has_room(self, name: str, due: Due) -> bool:
-        """Take a token and a slot, as whoever comes to this provider first."""
-        if admit.condition(self._ctx, name).is_barred or self._slots[name].is_stuck:
+    async def _has_room(self, name: str, message: Due) -> bool:
+        """Take a token and a slot, as for a message whose first provider this is; False if it gets none."""
+        if admit.condition(self._ctx, name).is_barred or self._limits[name].is_stuck:
             return False
-        [token] = await admit.tokens(self._ctx, name, [due])
+        [token] = await admit.take_tokens(self._ctx, name, [message])
         if not token.taken:
             return False
         await asyncio.sleep(token.wait.total_seconds())
-        return await self._slots[name].wait(_SLOT_WAIT)
+        return await self._limits[name].acquire(within=_SLOT_WAIT)
 
-    async def _call(self, name: str, claims: Claims, lease_end: datetime) -> Sequence[Outcome]:
-        """Make one call and give its slot back; each message's outcome in order."""
+    async def _call(
+        self, name: str, claimed: Sequence[ClaimedMessage], lease_end: datetime
+    ) -> Sequence[Outcome]:
+        """Make one call and release its slot. Return each message's outcome, in order."""
         try:
-            return await self._called(name, claims, lease_end)
+            return await self._gated_call(name, claimed, lease_end)
         finally:
-            self._slots[name].release()
+            self._limits[name].release()
 
-    async def _called(self, name: str, claims: Claims, lease_end: datetime) -> Sequence[Outcome]:
-        """Make the call unless it may not be made. A gate that closes, closes for all of its messages."""
+    async def _gated_call(
+        self, name: str, claimed: Sequence[ClaimedMessage], lease_end: datetime
+    ) -> Sequence[Outcome]:
+        """Make the call if it may be made. A gate that closes, closes for all of its messages."""
         way = self._ctx.ways[name]
-        gate = self._gate([ticket.due for ticket, _ in claims], lease_end - way.config.call_timeout)
+        gate = self._gate([one.message for one in claimed], lease_end - way.config.call_timeout)
         if not gate():
             text = "its window, its allowed hours or its lease was over before the call"
-            return [Unsent(text)] * len(claims)
+            return [Unsent(text)] * len(claimed)
         condition = admit.condition(self._ctx, name)
         if condition.is_barred:
-            return [Unsent(f"{name} is {condition}")] * len(claims)
+            return [Unsent(f"{name} is {condition}")] * len(claimed)
         began = time.monotonic()
-        outcomes = await self._answers(name, [t.due.outgoing(attempt) for t, attempt in claims], gate)
-        seconds = time.monotonic() - began
-        self._tell(name, claims, outcomes, gate, seconds=seconds)
+        outcomes = await self._outcomes(name, [one.message.outgoing(one.attempt) for one in claimed], gate)
+        self._note(name, claimed, outcomes, gate, seconds=time.monotonic() - began)
         return outcomes
 
-    async def _answers(self, name: str, outgoing: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
-        """Call, and make an outcome for each message of whatever comes of it."""
+    async def _outcomes(self, name: str, outgoing: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
+        """Make the call. Return an outcome for each message, whatever happens."""
         way = self._ctx.ways[name]
         try:
             with self._deadlines[name].within():
@@ -111,22 +121,28 @@ class Calls:
             return [Unknown(text)] * len(outgoing)
         return outcomes
 
-    def _tell(
-        self, name: str, claims: Claims, outcomes: Sequence[Outcome], gate: Gate, *, seconds: float
+    def _note(
+        self,
+        name: str,
+        claimed: Sequence[ClaimedMessage],
+        outcomes: Sequence[Outcome],
+        gate: Gate,
+        *,
+        seconds: float,
     ) -> None:
-        """Note for slots and breaker how it went; what the gate kept back is no provider's fault."""
+        """Count the call for the concurrency limit and the breaker, unless the gate kept it back."""
         first = outcomes[0]
         if isinstance(first, Unsent) and not gate():
             return
-        if not isinstance(first, Unsent | Unknown):  # who did not answer has shown no latency
-            self._slots[name].note(seconds)
-        segments = sum([ticket.due.segments for ticket, _ in claims])
-        self._ctx.watch.tallies[name].note(outcomes, seconds=seconds, segments=segments)
+        if not isinstance(first, Unsent | Unknown):  # a call without an answer shows no latency
+            self._limits[name].note_call(seconds)
+        segments = sum([one.message.segments for one in claimed])
+        self._ctx.provider_health.tallies[name].note(outcomes, seconds=seconds, segments=segments)
 
-    def _gate(self, due: Sequence[Due], latest_start: datetime) -> Gate:
-        """Tell, whenever asked, if a call begun now is inside windows and hours and ends within the lease."""
-        first = max([message.window.not_before for message in due])
-        last = min(latest_start, *[message.ends_at for message in due])
+    def _gate(self, messages: Sequence[Due], latest_start: datetime) -> Gate:
+        """Return the check that a call begun now is inside windows and hours and ends within the lease."""
+        first = max([message.window.not_before for message in messages])
+        last = min(latest_start, *[message.ends_at for message in messages])
         time = self._ctx.time
 
         def gate() -> bool:
@@ -135,15 +151,16 @@ class Calls:
 
         return gate
 
-    def _record(self, due: Due, attempt: int, provider: str, outcome: Outcome) -> None:
+    def _record(self, one: ClaimedMessage, provider: str, outcome: Outcome) -> None:
+        message = one.message
         self._recorder.put(
             Try(
-                message_id=due.id,
-                attempt=attempt,
-                tier=due.tier,
-                not_after=due.window.not_after,
-                deferrals=due.deferrals,
-                doubts=due.doubts,
+                message_id=message.id,
+                attempt=one.attempt,
+                tier=message.tier,
+                not_after=message.window.not_after,
+                deferrals=message.deferrals,
+                doubts=message.doubts,
                 provider=provider,
                 outcome=outcome,
             )

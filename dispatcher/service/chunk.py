@@ -1,55 +1,75 @@
-"""What a lane entry is until its messages are claimed: one ticket for each, and who is still out."""
+"""The messages that came with one lane task, until each is claimed or waits elsewhere."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dispatcher.domain.message import Due
+from dispatcher.domain.message import Due, RoutedMessage
+from dispatcher.service import admit
+from dispatcher.service.context import Context
+from dispatcher.store import delivery
+from dispatcher.store.delivery import HeldMessage
 
 
-class Chunk:
-    """The messages of one lane entry; `over` ends when each of them has ended here."""
+class LaneTask:
+    """
+    Counts the messages of one lane task that stand in a send queue; `finish` ends when none does.
 
-    def __init__(self) -> None:
-        self._out = 0
-        self._none_out = asyncio.Event()
+    `stopping` is set when this worker stops.
+    """
+
+    def __init__(self, ctx: Context, stopping: asyncio.Event) -> None:
+        self._ctx = ctx
+        self._stopping = stopping
+        self._queued = 0
+        self._none_queued = asyncio.Event()
         self._failure: Exception | None = None
         self.unclaimed: list[int] = []
 
-    def ticket(self, due: Due, providers: tuple[str, ...], *, until: float) -> "Ticket":
-        """Begin one message."""
-        self._out += 1
-        self._none_out.clear()
-        return Ticket(due, providers, until, self)
+    def queue(self, routed: RoutedMessage, *, deadline: float) -> "QueuedMessage":
+        """Return this message as it stands in a send queue, and count it."""
+        self._queued += 1
+        self._none_queued.clear()
+        return QueuedMessage(routed.message, routed.providers, deadline, self)
 
-    async def over(self) -> None:
-        """Wait until none is out. Raises the first failure that was no outcome."""
-        if self._out:
-            await self._none_out.wait()
+    async def finish(self, held: Sequence[HeldMessage]) -> None:
+        """
+        Hold these messages, and wait until no other is queued.
+
+        A worker that stops gives back those that were not claimed. Raises
+        Unavailable, and the first failure of a claim.
+        """
+        if held:
+            await admit.hold(self._ctx, held)
+        if self._queued:
+            await self._none_queued.wait()
         if self._failure is not None:
             raise self._failure
+        if self.unclaimed and self._stopping.is_set():
+            await self._ctx.database.single(lambda c: delivery.unclaim(c, self.unclaimed))
 
     def end(self, failure: Exception | None = None) -> None:
-        """Note that one message has ended here."""
+        """Count one message as no longer queued."""
         self._failure = self._failure or failure
-        self._out -= 1
-        if not self._out:
-            self._none_out.set()
+        self._queued -= 1
+        if not self._queued:
+            self._none_queued.set()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ticket:
-    """A message with a token for the first of its providers; until then, in the loop's time, it waits."""
+class QueuedMessage:
+    """A message with a token for its first provider; it waits for a slot until `deadline`, in loop time."""
 
-    due: Due
+    message: Due
     providers: tuple[str, ...]
-    until: float
-    chunk: Chunk = field(repr=False)
+    deadline: float
+    lane_task: LaneTask = field(repr=False)
 
     def end(self, failure: Exception | None = None) -> None:
-        """End: it is claimed, or waits elsewhere."""
-        self.chunk.end(failure)
+        """Leave the queue: the message is claimed, or waits elsewhere."""
+        self.lane_task.end(failure)
 
-    def left(self) -> None:
-        """End: it was not claimed, and is still in its lane."""
-        self.chunk.unclaimed.append(self.due.id)
-        self.chunk.end()
+    def end_unclaimed(self) -> None:
+        """Leave the queue: the message was not claimed, and is still in its lane."""
+        self.lane_task.unclaimed.append(self.message.id)
+        self.lane_task.end()

@@ -17,7 +17,7 @@ from dispatcher.lanes.throttle import Throttle
 from dispatcher.service.database import Database
 from dispatcher.service.pg_time import Time
 from dispatcher.service.routing import Routes
-from dispatcher.service.watch import Watch
+from dispatcher.service.watch import ProviderHealth
 from dispatcher.settings import Settings
 
 Q = TypeVar("Q")
@@ -59,7 +59,7 @@ class Context:
     limits: Limits
     pulse: Pulse
     ways: Mapping[str, Way]
-    watch: Watch
+    provider_health: ProviderHealth
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     routes: Routes = field(default_factory=Routes)
     rng: random.Random = field(default_factory=random.Random)

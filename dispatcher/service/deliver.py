@@ -1,5 +1,19 @@
-"""From a lane to a provider: read, route, throttle, claim, send, record."""
+"""
+From a lane to a provider: read, route, throttle, claim, send, record.
 
+Each step calls the next, and knows none before it:
+
+    read, route   Worker          one for each process
+    throttle      TokenQueue      one for each provider and tier
+    claim         SendQueue       one for each provider
+    send          ProviderCalls   one for each process
+    record        Recorder        one for each process
+
+Between read and claim a message counts in its LaneTask. A ConcurrencyLimit for
+each provider says how many calls may be out.
+"""
+
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,168 +22,170 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.message import Due
+from dispatcher.domain.message import Due, RoutedMessage
 from dispatcher.domain.msisdn import Msisdn
 from dispatcher.domain.route import Plan, order
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Phase
 from dispatcher.service import admit, hours, routes
-from dispatcher.service.admit import Held, Routed
-from dispatcher.service.call import Calls
-from dispatcher.service.chunk import Chunk
+from dispatcher.service.call import ProviderCalls
+from dispatcher.service.chunk import LaneTask
 from dispatcher.service.context import Context
-from dispatcher.service.line import Line
+from dispatcher.service.line import SendQueue
 from dispatcher.service.recorder import Recorder
-from dispatcher.service.slots import Slots, Strain
-from dispatcher.service.turnstile import Turnstile
+from dispatcher.service.slots import ConcurrencyLimit, LoopLag
+from dispatcher.service.turnstile import TokenQueue
 from dispatcher.store import delivery, ledger
+from dispatcher.store.delivery import DroppedMessage, HeldMessage
 
 log = structlog.get_logger()
 
 
-class Courier:
+class Worker:
     """
-    What the chunks of one process share: the lines, the slots, the recorder.
+    Delivers the messages of one process's lane tasks.
 
     A message is claimed only when it has a route, a token and a slot, so a
-    worker that dies leaves in doubt no more than it had in flight. No
+    worker that dies leaves in doubt only the calls that were out. No
     transaction is open during a provider call.
     """
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._closed = False
+        self._stopping = asyncio.Event()
         self.recorder = Recorder(ctx)
-        self.strain = Strain()
-        self.slots = {
-            name: Slots(way.config, self.strain, a_call=way.provider.max_batch)
+        self.loop_lag = LoopLag()
+        self.limits = {
+            name: ConcurrencyLimit(way.config, self.loop_lag, batch=way.provider.max_batch)
             for name, way in ctx.ways.items()
         }
-        calls = Calls(ctx, self.slots, self.recorder)
-        self._lines = {
-            name: Line(ctx, name, slots, may_claim=self._may_claim, send=calls.send)
-            for name, slots in self.slots.items()
+        calls = ProviderCalls(ctx, self.limits, self.recorder)
+        self._send_queues = {
+            name: SendQueue(
+                ctx, name, limit=limit, calls=calls, recorder=self.recorder, stopping=self._stopping
+            )
+            for name, limit in self.limits.items()
         }
-        self._turnstiles = {
-            (name, tier): Turnstile(ctx, name, tier, line, self._settle)
-            for name, line in self._lines.items()
+        self._token_queues = {
+            (name, tier): TokenQueue(ctx, name, tier, send_queue=send_queue, stopping=self._stopping)
+            for name, send_queue in self._send_queues.items()
             for tier in Tier
         }
 
     async def deliver(self, message_ids: Sequence[int]) -> None:
         """
-        Take these messages from their lane to their providers; what cannot go now is left to the clock.
+        Deliver these messages from their lane; those that cannot go now are left to the clock.
 
-        Ends when all that may go at once is claimed: how long others wait for
-        their tokens, or a provider takes to answer, is no matter of the lane.
+        Returns when all that may go at once are claimed. How long the others
+        wait for their tokens, or a provider takes to answer, does not matter to
+        the lane.
         """
         try:
-            await self._deliver(message_ids)
+            routed = await self._route(await self._read(message_ids))
+            lane_task = LaneTask(self._ctx, self._stopping)
+            held = await self._throttle(routed, lane_task)
+            await lane_task.finish(held)
         except Unavailable as error:
             log.warning("chunk_left_to_the_clock", messages=len(message_ids), error=str(error))
 
     def close(self) -> None:
-        """Claim nothing more; chunks under way end soon and give back what they did not claim."""
-        self._closed = True
-        for turnstile in self._turnstiles.values():
-            turnstile.close()
+        """Claim nothing more. Open lane tasks end soon, and give back the messages that are not claimed."""
+        self._stopping.set()
 
     async def idle(self) -> None:
-        """Wait until nobody waits for a token and no call is out; what came of them is the recorder's."""
-        for turnstile in self._turnstiles.values():
-            await turnstile.idle()
-        for line in self._lines.values():
-            await line.idle()
+        """Wait until no message is queued and no call is out; the recorder may have outcomes to write."""
+        for token_queue in self._token_queues.values():
+            await token_queue.idle()
+        for send_queue in self._send_queues.values():
+            await send_queue.idle()
 
-    def _may_claim(self) -> bool:
-        return not self._closed and not self.recorder.is_behind
+    async def _read(self, message_ids: Sequence[int]) -> list[Due]:
+        """Return the messages still in their lane; those of a paused campaign are made ready again."""
+        database = self._ctx.database
+        messages = await database.single(lambda c: delivery.read(c, message_ids))
+        paused = [message.id for message in messages if message.paused]
+        if not paused:
+            return messages
+        await database.single(lambda c: delivery.unclaim(c, paused))
+        return [message for message in messages if not message.paused]
 
-    async def _deliver(self, message_ids: Sequence[int]) -> None:
+    async def _route(self, messages: Sequence[Due]) -> list[RoutedMessage]:
+        """Return the messages that may go out now; end those that cannot, hold those outside their hours."""
         ctx = self._ctx
         await routes.ready(ctx)
-        due = await ctx.database.single(lambda c: delivery.read(c, message_ids))
-        paused = [message.id for message in due if message.paused]
-        if paused:  # ready again, where fill lets them be
-            await ctx.database.single(lambda c: delivery.unclaim(c, paused))
-        routed, dropped = _triage(ctx, [message for message in due if not message.paused])
+        routed, dropped = _find_routes(ctx, messages)
         routed, closed = await hours.part(ctx, routed)
         if dropped or closed.over:
             await _drop(ctx, [*dropped, *closed.over])
         if closed.waits:
             await hours.wait(ctx, closed.waits)
-        chunk = Chunk()
-        held, barred = await self._admit(routed, chunk)
-        if barred:
-            await admit.wait(ctx, barred)
-        await self._settle(chunk, held)
+        return routed
 
-    async def _settle(self, chunk: Chunk, held: Sequence[Held]) -> None:
-        """Hold some, and see the chunk's others claimed; give back what is not, if this worker stops."""
-        if held:
-            await admit.hold(self._ctx, held)
-        await chunk.over()
-        if chunk.unclaimed and self._closed:
-            await self._ctx.database.single(lambda c: delivery.unclaim(c, chunk.unclaimed))
-
-    async def _admit(self, routed: Sequence[Routed], chunk: Chunk) -> tuple[list[Held], list[Routed]]:
-        """Let all enter that have a way; give those whose tokens are far off, and those without a way."""
-        ways, barred = admit.part(self._ctx, routed)
-        held: list[Held] = []
-        while ways:
-            by_first: defaultdict[str, list[Routed]] = defaultdict(list)
-            for one in ways:
-                by_first[one[1][0]].append(one)
-            ways = []
-            for provider, some in by_first.items():
-                turnstile = self._turnstiles[provider, some[0][0].tier]
+    async def _throttle(self, routed: Sequence[RoutedMessage], lane_task: LaneTask) -> list[HeldMessage]:
+        """Put each message into a token queue of its first provider. Return those that are to be held."""
+        available, barred = admit.split_by_availability(self._ctx, routed)
+        held: list[HeldMessage] = []
+        while available:
+            by_queue: defaultdict[tuple[str, Tier], list[RoutedMessage]] = defaultdict(list)
+            for one in available:
+                by_queue[one.providers[0], one.message.tier].append(one)
+            available = []
+            for (provider, tier), some in by_queue.items():
+                token_queue = self._token_queues[provider, tier]
                 if admit.condition(self._ctx, provider).is_on_trial:
-                    late = await turnstile.enter_trial(some, chunk)
-                    ways += [(due, providers[1:]) for due, providers in late if len(providers) > 1]
-                    barred += [one for one in late if len(one[1]) == 1]
+                    for one in await token_queue.enter_trial(some, lane_task):
+                        if others := one.providers[1:]:
+                            available.append(RoutedMessage(one.message, others))
+                        else:
+                            barred.append(one)
                 else:
-                    held += await turnstile.enter(some, chunk)
-        return held, barred
+                    held += await token_queue.enter(some, lane_task)
+        if barred:
+            await admit.wait(self._ctx, barred)
+        return held
 
 
-def _triage(ctx: Context, due: Sequence[Due]) -> tuple[list[Routed], list[tuple[int, Status, str]]]:
+def _find_routes(ctx: Context, messages: Sequence[Due]) -> tuple[list[RoutedMessage], list[DroppedMessage]]:
+    """Return the messages with their providers, and those that can never be sent."""
     now = ctx.now()
-    routed: list[Routed] = []
-    dropped: list[tuple[int, Status, str]] = []
-    for message in due:
+    routed: list[RoutedMessage] = []
+    dropped: list[DroppedMessage] = []
+    for message in messages:
         if message.window.phase(now) is Phase.OVER:
             continue  # expire ends it, with the doubt it may have
         if message.opted_out:
-            dropped.append((message.id, Status.OPTED_OUT, "the number has opted out"))
+            dropped.append(DroppedMessage(message.id, Status.OPTED_OUT, "the number has opted out"))
         elif message.sender is None:
-            dropped.append((message.id, Status.NO_SENDER, "its sender was removed"))
+            dropped.append(DroppedMessage(message.id, Status.NO_SENDER, "its sender was removed"))
         elif not message.sender_usable:
-            dropped.append((message.id, Status.INVALID_SENDER, f"sender {message.sender} was disabled"))
+            reason = f"sender {message.sender} was disabled"
+            dropped.append(DroppedMessage(message.id, Status.INVALID_SENDER, reason))
         else:
             plan = _plan(ctx, message)
             if plan.refusal is not None:
-                dropped.append((message.id, *plan.refusal))
+                dropped.append(DroppedMessage(message.id, *plan.refusal))
             else:
                 shown = message if plan.sender == message.sender else replace(message, sender=plan.sender)
-                # All drained: what was accepted waits, for a drain may end.
+                # If all are drained, an accepted message waits: a drain may end.
                 providers = order(plan, message.public_id, ctx.conditions) or plan.names
-                routed.append((shown, providers))
+                routed.append(RoutedMessage(shown, providers))
     return routed, dropped
 
 
 def _plan(ctx: Context, message: Due) -> Plan:
-    number = Msisdn(message.number, message.country)
     return routes.plan_for(
         ctx,
         message.account_id,
-        number,
+        Msisdn(message.number, message.country),
         tier=message.tier,
         sender=message.sender,
         is_test=message.is_test,
     )
 
 
-async def _drop(ctx: Context, dropped: Sequence[tuple[int, Status, str]]) -> None:
+async def _drop(ctx: Context, dropped: Sequence[DroppedMessage]) -> None:
+    """End these messages, and refund those that no provider had."""
     now = ctx.now()
 
     async def work(connection: AsyncConnection) -> None:

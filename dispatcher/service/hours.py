@@ -8,11 +8,10 @@ as they are set by then. Without any set, neither costs anything.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from dispatcher.domain.hours import AllowedHours
-from dispatcher.domain.message import Due
+from dispatcher.domain.message import RoutedMessage
 from dispatcher.domain.opening import Opening, first_opening
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import Account
@@ -22,9 +21,8 @@ from dispatcher.domain.zones import zones_of
 from dispatcher.service.context import Context
 from dispatcher.service.turns import in_turns
 from dispatcher.store import hours as store
+from dispatcher.store.delivery import DroppedMessage
 from dispatcher.store.hours import Wait
-
-T = TypeVar("T")
 
 UNLESS_NAMED: Sequence[Tier] = (Tier.STANDARD, Tier.BULK)
 """Whose hours are set where no tier is named: critical messages have none unless it is named."""
@@ -78,15 +76,15 @@ class Closed:
     """What may not go out now: to wait for its opening, or to end because none comes in its window."""
 
     waits: list[Wait] = field(default_factory=list)
-    over: list[tuple[int, Status, str]] = field(default_factory=list)
+    over: list[DroppedMessage] = field(default_factory=list)
 
 
-async def part(ctx: Context, routed: Sequence[tuple[Due, T]]) -> tuple[list[tuple[Due, T]], Closed]:
-    """Part messages into those whose hours are open, each bound to their end, and the others."""
-    allowed: list[tuple[Due, T]] = []
-    bound: defaultdict[AllowedHours, list[tuple[Due, T]]] = defaultdict(list)
+async def part(ctx: Context, routed: Sequence[RoutedMessage]) -> tuple[list[RoutedMessage], Closed]:
+    """Return the messages whose hours are open, each bound to their end, and the others."""
+    allowed: list[RoutedMessage] = []
+    bound: defaultdict[AllowedHours, list[RoutedMessage]] = defaultdict(list)
     for one in routed:
-        hours = applying(ctx, one[0].hours, one[0].tier)
+        hours = applying(ctx, one.message.hours, one.message.tier)
         if hours is None:
             allowed.append(one)
         else:
@@ -94,16 +92,17 @@ async def part(ctx: Context, routed: Sequence[tuple[Due, T]]) -> tuple[list[tupl
     closed = Closed()
     now = ctx.now() - ctx.time.uncertainty  # never early, as for a window's start
     for hours, some in bound.items():
-        window = Window(now, max(due.window.not_after for due, _ in some))
-        found = await openings(hours, [due.number for due, _ in some], window=window)
-        for due, route in some:
-            opening = found[due.number]
-            if opening.at is None or not opening.serves(due.window):
-                closed.over.append((due.id, Status.EXPIRED, opening.missed))
+        window = Window(now, max(one.message.window.not_after for one in some))
+        found = await openings(hours, [one.message.number for one in some], window=window)
+        for one in some:
+            message = one.message
+            opening = found[message.number]
+            if opening.at is None or not opening.serves(message.window):
+                closed.over.append(DroppedMessage(message.id, Status.EXPIRED, opening.missed))
             elif opening.at > now:
-                closed.waits.append(Wait(due.id, opening.at, opening.closes_at, opening.awaited))
+                closed.waits.append(Wait(message.id, opening.at, opening.closes_at, opening.awaited))
             else:
-                allowed.append((replace(due, closes_at=opening.closes_at), route))
+                allowed.append(replace(one, message=replace(message, closes_at=opening.closes_at)))
     return allowed, closed
 
 

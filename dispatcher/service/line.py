@@ -1,14 +1,14 @@
 """
-The line before one provider: messages that have a token wait for a slot, are claimed together, and go.
+The queue before one provider: messages that have a token wait for a slot, are claimed together, and go out.
 
-"Claimed" means "the request goes out now": who stands in line is not claimed,
-and a killed worker leaves in doubt only what was out.
+"Claimed" means "the request goes out now": queued messages are not claimed,
+so a killed worker leaves in doubt only the calls that were out.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -16,193 +16,198 @@ import structlog
 
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.tier import Tier
-from dispatcher.service.admit import condition, hold
-from dispatcher.service.call import Claims
-from dispatcher.service.chunk import Ticket
+from dispatcher.service import admit
+from dispatcher.service.background import BackgroundTasks
+from dispatcher.service.call import ClaimedMessage, ProviderCalls
+from dispatcher.service.chunk import QueuedMessage
 from dispatcher.service.context import Context
-from dispatcher.service.slots import Slots
+from dispatcher.service.recorder import Recorder
+from dispatcher.service.slots import ConcurrencyLimit
 from dispatcher.store import delivery
+from dispatcher.store.delivery import HeldMessage, MessageVersion
 
 log = structlog.get_logger()
 
 _ROWS = 100
-_STARTS = 12  # calls that start in one go, about a millisecond; then answers that came meanwhile have a turn
-# How long a free slot waits for company, if some came a moment ago: a claim of fifty costs little more than
-# a claim of one.
+_STARTS = 12  # calls that start in one turn of the loop, about a millisecond; answers are read in between
+# How long a free slot waits for more messages, if some came a moment ago: a claim of fifty costs little more
+# than a claim of one.
 _GATHER = {Tier.CRITICAL: 0.001, Tier.STANDARD: 0.005, Tier.BULK: 0.008}
-_COMPANY = 2
-_LOOK = 0.1
+_RECENT = 2
+_CHECK = 0.1  # how often those who wait for a slot are checked for their deadline
 _NO_SLOT = 1.0
 
-Send = Callable[[str, Claims, datetime], Awaitable[None]]
-"""Makes one call with these messages, within their lease, and gives its slot back when it has ended."""
 
-
-class Line:
+class SendQueue:
     """
-    One for each provider in each process. `may_claim` is asked before each claim.
+    One for each provider in each process.
 
-    A message's ticket ends with its claim: a provider that hangs holds its
-    slots, and not the lane entries that its messages came with. One claim is
-    under way at a time: what comes meanwhile is claimed together next, and
-    Postgres is left to others in between.
+    Nothing is claimed while the recorder is behind, or when `stopping` is set.
+
+    A message leaves its lane task with its claim: a provider that hangs holds
+    its slots, and not the lane tasks that its messages came with. One claim
+    runs at a time: the messages that arrive meanwhile are claimed together
+    next, and Postgres is left to others in between.
     """
 
     def __init__(
-        self, ctx: Context, name: str, slots: Slots, *, may_claim: Callable[[], bool], send: Send
+        self,
+        ctx: Context,
+        provider: str,
+        *,
+        limit: ConcurrencyLimit,
+        calls: ProviderCalls,
+        recorder: Recorder,
+        stopping: asyncio.Event,
     ) -> None:
         self._ctx = ctx
-        self._name = name
-        self._slots = slots
-        self._may_claim = may_claim
-        self._send = send
-        self._a_call = ctx.ways[name].provider.max_batch
-        self._waiting: deque[Ticket] = deque()
-        self._next_look: asyncio.TimerHandle | None = None
-        self._is_for_slot = False
-        self._is_claiming = False
+        self._provider = provider
+        self._limit = limit
+        self._calls = calls
+        self._recorder = recorder
+        self._stopping = stopping
+        self._batch = ctx.ways[provider].provider.max_batch
+        self._waiting: deque[QueuedMessage] = deque()
+        self._is_running = False
+        self._is_full: asyncio.Future[None] | None = None
         self._claimed_at = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
-        slots.on_free = self._look_soon
+        self._tasks = BackgroundTasks(log.bind(provider=provider), "send_queue_failed")
 
-    def put(self, ticket: Ticket) -> None:
-        """Let a message stand in line."""
-        self._waiting.append(ticket)
-        if len(self._waiting) >= _ROWS <= self._slots.free and not self._is_claiming:
-            self._look()
-        else:
-            self._look_soon()
+    def put(self, queued: QueuedMessage) -> None:
+        """Add a message at the end."""
+        self._waiting.append(queued)
+        if not self._is_running:
+            self._is_running = True
+            self._tasks.start(self._run())
+        elif self._is_full is not None and not self._is_full.done() and self._has_a_full_claim:
+            self._is_full.set_result(None)
 
     async def idle(self) -> None:
-        """Wait until no call is out and none is about to be."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        """Wait until no message is queued and no call is out."""
+        await self._tasks.wait()
 
-    def _look_soon(self) -> None:
-        """
-        Look when a slot is free and a few more have come; else now and then, for who waits in vain.
+    async def _run(self) -> None:
+        """Work until the queue is empty."""
+        try:
+            while self._waiting:
+                await self._limit.wait_until_free(_CHECK)
+                await self._gather()
+                self._turn_away()
+                if self._waiting and self._limit.free:
+                    await self._claim_next()
+        except Exception as error:  # a bug; the clock finds the messages in their lane
+            while self._waiting:
+                self._waiting.popleft().end(error)
+            raise
+        finally:
+            self._is_running = False
 
-        The end of a claim looks by itself.
-        """
-        if not self._waiting or self._is_claiming:
-            return
-        for_slot = self._slots.free > 0
-        if self._next_look is not None:
-            if self._is_for_slot or not for_slot:
-                return
-            self._next_look.cancel()
-        self._is_for_slot = for_slot
-        self._next_look = asyncio.get_running_loop().call_later(self._pause(), self._look)
+    @property
+    def _has_a_full_claim(self) -> bool:
+        return len(self._waiting) >= _ROWS <= self._limit.free
 
-    def _pause(self) -> float:
-        if not self._is_for_slot:
-            return _LOOK
-        gather = _GATHER[self._waiting[0].due.tier]
-        has_company = self._slots.out and time.monotonic() - self._claimed_at < _COMPANY * gather
-        return gather if has_company else 0.0
-
-    def _look(self) -> None:
-        if self._next_look is not None:
-            self._next_look.cancel()
-            self._next_look = None
-        self._turn_away()
-        if self._waiting and self._slots.free and not self._is_claiming:
-            self._is_claiming = True
-            calls = min(self._slots.free, -(-min(len(self._waiting), _ROWS) // self._a_call))
-            self._slots.take(calls)
-            count = min(calls * self._a_call, len(self._waiting))
-            self._run(self._go([self._waiting.popleft() for _ in range(count)], calls))
-        self._look_soon()
+    async def _gather(self) -> None:
+        """Let a few more messages arrive, if some came a moment ago."""
+        pause = _GATHER[self._waiting[0].message.tier]
+        is_busy = self._limit.in_use and time.monotonic() - self._claimed_at < _RECENT * pause
+        if is_busy and self._limit.free and not self._has_a_full_claim:
+            self._is_full = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._is_full], timeout=pause)
+            self._is_full = None
 
     def _turn_away(self) -> None:
         """
-        Send back those whom no slot came free for: to wait where an operator sees them wait.
+        Hold those whose deadline has passed without a slot, where an operator sees that they wait.
 
-        All of them, if the provider hangs or is barred since they came: what
-        has another way takes that when it is read again.
+        All of them, if the provider hangs or has been barred meanwhile: those
+        with another provider take that when they are read again.
         """
-        if not self._waiting:
-            return
-        nobody = condition(self._ctx, self._name).is_barred or self._slots.is_stuck
+        takes_none = admit.condition(self._ctx, self._provider).is_barred or self._limit.is_stuck
         now = asyncio.get_running_loop().time()
-        late: list[Ticket] = []
-        while self._waiting and (nobody or self._waiting[0].until <= now):
+        late: list[QueuedMessage] = []
+        while self._waiting and (takes_none or self._waiting[0].deadline <= now):
             late.append(self._waiting.popleft())
         if late:
-            self._run(self._hold(late))
+            self._tasks.start(self._hold(late))
 
-    async def _hold(self, late: Sequence[Ticket]) -> None:
-        pause = max(_NO_SLOT, len(self._waiting) * self._slots.latency / self._slots.limit)
-        wake_at = self._ctx.now() + timedelta(seconds=pause)
+    async def _hold(self, late: Sequence[QueuedMessage]) -> None:
+        pause = max(_NO_SLOT, len(self._waiting) * self._limit.latency / self._limit.slots)
+        until = self._ctx.now() + timedelta(seconds=pause)
         try:
-            await hold(self._ctx, [(ticket.due.id, wake_at) for ticket in late])
+            await admit.hold(self._ctx, [HeldMessage(queued.message.id, until) for queued in late])
         except Unavailable as error:
             log.warning("left_to_the_clock", messages=len(late), error=str(error))
         finally:
-            for ticket in late:
-                ticket.end()
+            for queued in late:
+                queued.end()
 
-    async def _go(self, tickets: Sequence[Ticket], calls: int) -> None:
-        lease_end = self._ctx.now() + min(lease(self._ctx, tier) for tier in {t.due.tier for t in tickets})
+    async def _claim_next(self) -> None:
+        """Claim as many as there are slots for, in one statement, and start their calls."""
+        slots = min(self._limit.free, -(-min(len(self._waiting), _ROWS) // self._batch))
+        count = min(slots * self._batch, len(self._waiting))
+        chosen = [self._waiting.popleft() for _ in range(count)]
+        lease_end = self._ctx.now() + min(lease(self._ctx, tier) for tier in {q.message.tier for q in chosen})
+        calls: list[Sequence[ClaimedMessage]] = []
         began = time.monotonic()
+        self._limit.take(slots)
         try:
-            claimed = await self._claim(tickets, lease_end)
-        finally:  # whatever happened, or nobody is claimed any more
-            self._is_claiming = False
+            calls += _batches(await self._claim(chosen, lease_end), self._batch)
+        finally:
+            if len(calls) < slots:
+                self._limit.release(slots - len(calls))
         self._claimed_at = time.monotonic()
-        self._slots.note_claim(self._claimed_at - began + _GATHER[tickets[0].due.tier])
-        self._look_soon()
-        groups = list(_groups(claimed, self._a_call))
-        for _ in range(calls - len(groups)):
-            self._slots.release()
-        for number, group in enumerate(groups):
-            if number and number % _STARTS == 0:
-                await asyncio.sleep(0)
-            self._run(self._call(group, lease_end))
+        self._limit.note_claim(self._claimed_at - began + _GATHER[chosen[0].message.tier])
+        if calls:
+            self._tasks.start(self._start(calls, lease_end))
 
-    async def _claim(self, tickets: Sequence[Ticket], lease_end: datetime) -> list[tuple[Ticket, int]]:
-        """Claim what may be; the others end here."""
-        attempts: dict[delivery.Reading, int] = {}
+    async def _claim(self, chosen: Sequence[QueuedMessage], lease_end: datetime) -> list[ClaimedMessage]:
+        """Return those that this worker may send; all of them leave the queue."""
+        attempts: dict[MessageVersion, int] = {}
         failure: Exception | None = None
-        if self._may_claim():
-            wanted = [(ticket.due.id, ticket.due.seq) for ticket in tickets]
+        if not self._stopping.is_set() and not self._recorder.is_behind:
+            versions = [MessageVersion(queued.message.id, queued.message.seq) for queued in chosen]
             try:
                 attempts = await self._ctx.database.single(
                     lambda connection: delivery.claim(
-                        connection, wanted, provider=self._name, lease_end=lease_end
+                        connection, versions, provider=self._provider, lease_end=lease_end
                     )
                 )
             except Unavailable as error:
-                log.warning("not_claimed", messages=len(tickets), error=str(error))
-            except Exception as error:  # a bug, told by the chunk; the slots must come free all the same
+                log.warning("not_claimed", messages=len(chosen), error=str(error))
+            except (
+                Exception
+            ) as error:  # a bug, raised by the lane task; the slots must come free all the same
                 failure = error
         claimed = []
-        for ticket in tickets:
-            # Two chunks may name it: the claim is one's.
-            attempt = attempts.pop((ticket.due.id, ticket.due.seq), None)
+        for queued in chosen:
+            message = queued.message
+            # Two lane tasks may name it: only one of them has the claim.
+            attempt = attempts.pop(MessageVersion(message.id, message.seq), None)
             if attempt is not None:
-                claimed.append((ticket, attempt))
-                ticket.end()
+                claimed.append(ClaimedMessage(message, queued.providers, attempt))
+                queued.end()
             elif failure is not None:
-                ticket.end(failure)
+                queued.end(failure)
             else:
-                ticket.left()
+                queued.end_unclaimed()
         return claimed
 
-    async def _call(self, group: Claims, lease_end: datetime) -> None:
-        try:
-            await self._send(self._name, group, lease_end)
-        except Exception:  # ours: a provider's failures are outcomes. Rescue finds the messages, in doubt
-            log.exception("call_crashed", provider=self._name, message_ids=[t.due.id for t, _ in group])
+    async def _start(self, calls: Sequence[Sequence[ClaimedMessage]], lease_end: datetime) -> None:
+        for number, claimed in enumerate(calls):
+            if number and number % _STARTS == 0:
+                await asyncio.sleep(0)
+            self._tasks.start(self._call(claimed, lease_end))
 
-    def _run(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def _call(self, claimed: Sequence[ClaimedMessage], lease_end: datetime) -> None:
+        try:
+            await self._calls.send(self._provider, claimed, lease_end)
+        except Exception:  # ours: a provider's failures are outcomes. Rescue finds the messages, in doubt
+            ids = [one.message.id for one in claimed]
+            log.exception("call_crashed", provider=self._provider, message_ids=ids)
 
 
 def lease(ctx: Context, tier: Tier) -> timedelta:
-    """Tell how long a claim lasts: for critical only so long that the slowest call fits well."""
+    """Return how long a claim lasts: for critical messages only twice the longest call."""
     whole = timedelta(seconds=ctx.settings.lease)
     if tier is not Tier.CRITICAL:
         return whole
@@ -210,7 +215,7 @@ def lease(ctx: Context, tier: Tier) -> timedelta:
     return min(whole, slowest * 2)
 
 
-def _groups(claimed: Claims, size: int) -> Iterator[Claims]:
+def _batches(claimed: Sequence[ClaimedMessage], size: int) -> Iterator[Sequence[ClaimedMessage]]:
     some = iter(claimed)
-    while group := list(islice(some, size)):
-        yield group
+    while batch := list(islice(some, size)):
+        yield batch

@@ -68,7 +68,7 @@ class Trial:
 
 async def every(ctx: Context) -> list[Report]:
     """Report on all configured providers, in their order. Raises Unavailable."""
-    await ctx.watch.look()
+    await ctx.provider_health.look()
     out = await ctx.database.single(orders.out)
     return [await _report(ctx, way.config, out.get(name, 0)) for name, way in ctx.ways.items()]
 
@@ -76,7 +76,7 @@ async def every(ctx: Context) -> list[Report]:
 async def one(ctx: Context, name: str) -> Report:
     """Report on one provider. Raises NotFound and Unavailable."""
     config = _find(ctx, name).config
-    await ctx.watch.look()
+    await ctx.provider_health.look()
     out = await ctx.database.single(orders.out)
     return await _report(ctx, config, out.get(name, 0))
 
@@ -85,16 +85,16 @@ async def order(ctx: Context, name: str, wanted: Order, *, reason: str = "", by:
     """
     Order something of a provider; within about a second all processes do so.
 
-    NONE takes the order back, and calls what waits for a provider. Raises
+    NONE takes the order back, and makes messages that wait for a provider due. Raises
     NotFound, Invalid for a long reason, and Unavailable.
     """
     _find(ctx, name)
     if len(reason) > _LONGEST_REASON or not reason.isprintable():
         raise Invalid(f"a reason has up to {_LONGEST_REASON} printable characters, not {len(reason)}")
     await ctx.database.single(lambda c: orders.set(c, name, wanted, reason=reason, by=by))
-    await ctx.watch.ordered_anew()
+    await ctx.provider_health.reload_orders()
     if wanted in {Order.NONE, Order.PINNED}:
-        await ctx.watch.call(now=ctx.now())
+        await ctx.provider_health.release_waiting(now=ctx.now())
     return await one(ctx, name)
 
 
@@ -135,14 +135,14 @@ async def _keep_nothing(told: Sequence[Told]) -> None:
 
 
 async def _report(ctx: Context, config: ProviderConfig, out: int) -> Report:
-    watch, name = ctx.watch, config.name
-    moves = [Turn(s.since, s.breaker, s.cause) for s in await watch.breakers.story(name)]
+    health, name = ctx.provider_health, config.name
+    moves = [Turn(s.since, s.breaker, s.cause) for s in await health.breakers.story(name)]
     ordered = await ctx.database.single(lambda c: orders.story(c, name, limit=_STORY))
     given = [Turn(o.at, o.order, o.reason, o.by) for o in ordered]
     return Report(
         config=config,
         condition=ctx.conditions.get(name, Condition()),
-        window=None if watch.told is None else watch.told.known[name].window,
+        window=None if health.last_exchange is None else health.last_exchange.known[name].window,
         out=out,
         story=sorted([*moves, *given], key=lambda turn: turn.at, reverse=True),
     )

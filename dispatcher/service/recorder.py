@@ -1,14 +1,14 @@
 """
-Writes what tries came to, in batches, until Postgres has it.
+Writes the outcomes of calls to Postgres, in batches.
 
-An outcome is never given up: while Postgres is away the recorder tries again
-and again, and `is_behind` keeps the process from claiming more.
+No outcome is given up: while Postgres is away the recorder tries again and
+again, and `is_behind` keeps the process from claiming more.
 """
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from types import MappingProxyType
@@ -29,19 +29,24 @@ log = structlog.get_logger()
 
 _ROWS = 500
 _BEHIND = timedelta(seconds=1)
-_RETRY_MOST = 1.0
+_LONGEST_PAUSE = 1.0
 _REASON = 500
 
 Ended = tuple[Try, Verdict]
 
 
+@dataclass(frozen=True, slots=True)
+class _Unwritten:
+    ended: Ended
+    put_at: float
+
+
 class Recorder:
-    """One for each process; started and stopped by the loop that runs it."""
+    """The queue of outcomes of one process; `run` writes them."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._queue: list[Ended] = []
-        self._oldest: float | None = None
+        self._queue: list[_Unwritten] = []  # in the order they were put; a batch leaves when it is written
         self._some = asyncio.Event()
         self._doubt = cache(ctx.settings.doubt)
         self._stopping = False
@@ -49,47 +54,44 @@ class Recorder:
 
     @property
     def is_behind(self) -> bool:
-        """Whether its oldest outcome has waited for more than a second."""
-        return self._oldest is not None and time.monotonic() - self._oldest > _BEHIND.total_seconds()
+        """Whether any outcome has waited for more than a second, those being written included."""
+        return bool(self._queue) and time.monotonic() - self._queue[0].put_at > _BEHIND.total_seconds()
 
     @property
     def waiting(self) -> int:
         """How many outcomes are not written yet."""
         return len(self._queue)
 
-    def put(self, ended: Try) -> Verdict:
-        """Judge a try now, and write it soon."""
+    def put(self, tried: Try) -> Verdict:
+        """Return the verdict on a try, and write both soon."""
         ctx = self._ctx
         verdict = judge(
-            ended,
+            tried,
             now=ctx.now(),
             patience=ctx.settings.patience,
-            doubt=self._doubt(ended.provider, ended.tier),
+            doubt=self._doubt(tried.provider, tried.tier),
             rng=ctx.rng,
         )
-        if not self._queue:
-            self._oldest = self._oldest or time.monotonic()
         if (reason := clean(verdict.reason)) != verdict.reason:
             verdict = replace(verdict, reason=reason)
-        self._queue.append((ended, verdict))
+        self._queue.append(_Unwritten((tried, verdict), time.monotonic()))
         self._some.set()
         return verdict
 
     async def run(self) -> None:
-        """Write until `stop` was called and nothing is left."""
+        """Write outcomes until `stop` was called and all are written."""
         while not (self._stopping and not self._queue):
             await self._some.wait()
             self._some.clear()
             if not self._stopping:
                 await asyncio.sleep(self._ctx.settings.flush_interval)
             while self._queue:
-                batch = self._queue[:_ROWS]
+                batch = [unwritten.ended for unwritten in self._queue[:_ROWS]]
                 await self._write(batch)
                 del self._queue[: len(batch)]
-                self._oldest = time.monotonic() if self._queue else None
 
     def stop(self) -> None:
-        """Let `run` end as soon as all is written."""
+        """Let `run` end as soon as all outcomes are written."""
         self._stopping = True
         self._some.set()
 
@@ -101,7 +103,7 @@ class Recorder:
             except Unavailable as error:
                 log.warning("outcomes_waiting", outcomes=len(self._queue), error=str(error))
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, _RETRY_MOST)
+                pause = min(2 * pause, _LONGEST_PAUSE)
             except DBAPIError as error:
                 await self._write_singly(batch, error)
                 return
@@ -113,7 +115,7 @@ class Recorder:
             for ended in batch:
                 await self._write([ended])
             return
-        # Postgres refuses this row for good: tell its outcome without the reference that it came with.
+        # Postgres will never take this row: write its outcome without the reference that came with it.
         tried, verdict = batch[0]
         self.poisoned += 1
         log.error("outcome_refused", message_id=tried.message_id, error=str(error.orig))
@@ -123,7 +125,7 @@ class Recorder:
 
 
 async def write(ctx: Context, batch: Sequence[Ended]) -> None:
-    """Write outcomes and refunds, and wake the clock for the next tries. Raises Unavailable."""
+    """Write outcomes and refunds, and wake the timer for the next tries. Raises Unavailable."""
     now = ctx.now()
     polls = {name: way.config.poll for name, way in ctx.ways.items() if way.config.poll is not None}
     await ctx.database.transact(lambda connection: record(connection, batch, now=now, polls=polls))
@@ -139,7 +141,7 @@ async def record(
     now: datetime,
     polls: Mapping[str, timedelta] = MappingProxyType({}),
 ) -> None:
-    """Write outcomes, opt-outs and refunds in a transaction that is open; `polls` as in `delivery.record`."""
+    """Write outcomes, opt-outs and refunds in an open transaction; `polls` as in `delivery.record`."""
     moved = await delivery.record(connection, batch, now=now, polls=polls)
     opted_out = [t.message_id for t, _ in batch if isinstance(t.outcome, Rejected) and t.outcome.opted_out]
     if opted_out:
@@ -149,5 +151,5 @@ async def record(
 
 
 def clean(reason: str) -> str:
-    """Make a provider's words fit to keep: no NUL, no lone surrogate, not endless."""
+    """Return a provider's text as Postgres can keep it: no NUL, no lone surrogate, at most 500 characters."""
     return reason[:_REASON].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

@@ -1,10 +1,11 @@
 """
-How all providers are: tells what this process's calls came to, and learns what all processes told.
+The condition of each provider, from the calls of all processes and the operators' orders.
 
-Twice a second, in one round trip to Redis, whatever was sent meanwhile.
-Without Redis the last known conditions hold, and counts are kept until they
-can be told. What an operator ordered is read from Postgres when Redis says
-that it changed, and now and then without that.
+Twice a second this process hands its counts to Redis and reads those of all
+processes, in one round trip however many calls there were. Without Redis the
+last known conditions hold, and counts are kept until they can be handed over.
+Operators' orders are read from Postgres when Redis says that they changed, and
+now and then without that.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from dispatcher.domain.condition import Breaker, Condition, Order
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.provider import ProviderConfig
 from dispatcher.lanes.breaker import Breakers, Move, Told
+from dispatcher.service.background import BackgroundTasks
 from dispatcher.service.database import Database
 from dispatcher.store import orders, release
 from dispatcher.store.orders import Ordered
@@ -33,11 +35,11 @@ _BATCH = 1000
 _CLOSE = 2.0
 
 
-class Watch:
+class ProviderHealth:
     """
-    One for each process. `conditions` is the live mapping, `tallies` take counts.
+    One for each process. `conditions` is the live mapping, `tallies` take this process's counts.
 
-    `ring` tells the clock's timer of messages that are due.
+    `wake` wakes the timer for messages that are due.
     """
 
     def __init__(
@@ -46,109 +48,105 @@ class Watch:
         database: Database,
         breakers: Breakers,
         *,
-        ring: Callable[[datetime], None],
+        wake: Callable[[datetime], None],
     ) -> None:
         self.conditions: dict[str, Condition] = {}
         self.tallies = {config.name: Tally(config.call_timeout) for config in providers}
-        self.told: Told | None = None
+        self.last_exchange: Told | None = None
         self.ordered: Mapping[str, Ordered] = {}
         self.breakers = breakers
         self._database = database
-        self._ring = ring
-        self._read: tuple[int | None, float] = (None, float("-inf"))  # which orders, and when
-        self._calling: set[asyncio.Task[None]] = set()
+        self._wake = wake
+        self._read: tuple[int | None, float] = (None, float("-inf"))  # which orders were read, and when
         self._stopping = asyncio.Event()
-        self._looking: asyncio.Task[None] | None = None
+        self._looking = BackgroundTasks(log, "providers_not_looked_at")
+        self._releasing = BackgroundTasks(log, "waiting_not_called")
 
     def start(self) -> None:
-        """Look twice a second from now on; never, where there is no provider."""
+        """Look twice a second from now on, if there is any provider."""
         if self.tallies:
-            self._looking = asyncio.create_task(self._look_on())
+            self._looking.start(self._look_on())
 
     async def close(self) -> None:
-        """Look no more. A look under way ends first, for a cancelled one would leave its connection open."""
+        """Stop looking. A look under way ends first: a cancelled one would leave its connection open."""
         self._stopping.set()
-        if self._looking is not None:
-            await asyncio.wait([self._looking], timeout=_CLOSE)
-            self._looking.cancel()
-        for task in self._calling:
-            task.cancel()
-        await asyncio.gather(*self._calling, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE):
+                await self._looking.wait()
+        await self._looking.cancel()
+        await self._releasing.cancel()
 
     async def _look_on(self) -> None:
         while not self._stopping.is_set():
             try:
                 await self.look()
-            except Exception:  # conditions stay as they are known; the next look may do better
+            except Exception:  # the last known conditions hold; the next look may succeed
                 log.exception("providers_not_looked_at")
             with suppress(TimeoutError):
                 async with asyncio.timeout(EVERY.total_seconds()):
                     await self._stopping.wait()
 
     async def look(self) -> None:
-        """Tell, learn, and move the breakers whose time has come."""
+        """Hand over counts, read all conditions, and move the breakers whose time has come."""
         taken = {name: tally.take() for name, tally in self.tallies.items()}
         names = list(self.tallies)
-        told = await self.breakers.exchange(names, {name: numbers for name, (numbers, _) in taken.items()})
-        if told is None:
+        exchange = await self.breakers.exchange(
+            names, {name: numbers for name, (numbers, _) in taken.items()}
+        )
+        if exchange is None:
             for name, (numbers, _) in taken.items():
                 self.tallies[name].put_back(numbers)
         else:
-            told = await self._move(told, {name: longest for name, (_, longest) in taken.items()})
-            self.told = told
-        await self._read_orders(None if told is None else told.orders)
+            exchange = await self._move(exchange, {name: longest for name, (_, longest) in taken.items()})
+            self.last_exchange = exchange
+        await self._read_orders(None if exchange is None else exchange.orders)
         for name in names:
             self.conditions[name] = self._condition(name)
 
-    async def ordered_anew(self) -> None:
-        """Let this process and all others read the operators' orders again."""
+    async def reload_orders(self) -> None:
+        """Make this process and all others read the operators' orders again."""
         self._read = (None, float("-inf"))
         await self.breakers.ordered()
 
-    async def call(self, *, now: datetime) -> int:
-        """Let all that waits for a provider be due now, a thousand in a statement. Raises Unavailable."""
+    async def release_waiting(self, *, now: datetime) -> int:
+        """Make all messages that wait for a provider due now, and return how many. Raises Unavailable."""
         total = 0
         while True:
-            called = await self._database.single(partial(release.call, now=now, limit=_BATCH))
-            total += called
-            if called:
-                self._ring(now)
-            if called < _BATCH:
+            released = await self._database.single(partial(release.call, now=now, limit=_BATCH))
+            total += released
+            if released:
+                self._wake(now)
+            if released < _BATCH:
                 return total
 
-    async def called(self) -> None:
-        """Wait until what was begun to be called is."""
-        if self._calling:
-            await asyncio.wait(self._calling)
+    async def wait_released(self) -> None:
+        """Wait for the end of each release that a closing breaker has begun."""
+        await self._releasing.wait()
 
-    async def _move(self, told: Told, asked: Mapping[str, timedelta | None]) -> Told:
+    async def _move(self, seen: Told, retry_after: Mapping[str, timedelta | None]) -> Told:
+        """Move the breakers for which these counts call. Return what holds then."""
         moves: dict[str, Move] = {}
-        for name, known in told.known.items():
-            to = judge(known.standing, known.window, now=told.now, told=asked[name])
+        for name, known in seen.known.items():
+            to = judge(known.standing, known.window, now=seen.now, told=retry_after[name])
             if to is not None:
                 moves[name] = Move(known.version, to)
         if not moves:
-            return told
-        after = await self.breakers.exchange(list(told.known), {}, moves)
+            return seen
+        after = await self.breakers.exchange(list(seen.known), {}, moves)
         if after is None:
-            return told
+            return seen
         moved = {name: known.standing for name, known in after.known.items() if known.moved}
         for name, standing in moved.items():
             log.warning("breaker_moved", provider=name, to=standing.breaker.value, cause=standing.cause)
         if any(standing.breaker is Breaker.CLOSED for standing in moved.values()):
-            self._call_beside(after.now)
+            self._releasing.start(self._release_if_there(after.now))
         return after
 
-    def _call_beside(self, now: datetime) -> None:
-        async def calling() -> None:
-            try:
-                await self.call(now=now)
-            except Unavailable as error:  # they come by themselves, later
-                log.warning("waiting_not_called", error=str(error))
-
-        task = asyncio.create_task(calling())
-        self._calling.add(task)
-        task.add_done_callback(self._calling.discard)
+    async def _release_if_there(self, now: datetime) -> None:
+        try:
+            await self.release_waiting(now=now)
+        except Unavailable as error:  # they are due by themselves, later
+            log.warning("waiting_not_called", error=str(error))
 
     async def _read_orders(self, number: int | None) -> None:
         known, at = self._read
@@ -171,5 +169,5 @@ class Watch:
         return Condition(standing.breaker, order, standing.until)
 
     def standing(self, name: str) -> Standing | None:
-        """Tell where a provider's breaker stands, as last known; None while nothing is known of it."""
-        return None if self.told is None else self.told.known[name].standing
+        """Return where a provider's breaker stands, as last known; None while nothing is known of it."""
+        return None if self.last_exchange is None else self.last_exchange.known[name].standing

@@ -155,8 +155,29 @@ class Recorded:
     charged: int
 
 
-Reading = tuple[int, int]
-"""A message and the `seq` that it had when it was read."""
+@dataclass(frozen=True, slots=True)
+class MessageVersion:
+    """A message, and the `seq` that it had when it was read."""
+
+    id: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMessage:
+    """A message that waits out of its lane, and until when."""
+
+    id: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedMessage:
+    """A message that ends without being sent, with its status and the reason."""
+
+    id: int
+    status: Status
+    reason: str
 
 
 async def read(connection: AsyncConnection, ids: Sequence[int]) -> list[Due]:
@@ -165,8 +186,8 @@ async def read(connection: AsyncConnection, ids: Sequence[int]) -> list[Due]:
 
 
 async def claim(
-    connection: AsyncConnection, wanted: Sequence[Reading], *, provider: str, lease_end: datetime
-) -> dict[Reading, int]:
+    connection: AsyncConnection, wanted: Sequence[MessageVersion], *, provider: str, lease_end: datetime
+) -> dict[MessageVersion, int]:
     """
     Take messages for this worker, for the provider they go to first.
 
@@ -175,25 +196,25 @@ async def claim(
     since is left in the lane: it is read again, and ended with 26.
     """
     values = {
-        "ids": [message_id for message_id, _ in wanted],
-        "seqs": [seq for _, seq in wanted],
+        "ids": [version.id for version in wanted],
+        "seqs": [version.seq for version in wanted],
         "provider": provider,
         "lease_end": lease_end,
     }
     rows = await connection.execute(_CLAIM, values)
-    return {(row.id, row.seq): row.attempt for row in rows}
+    return {MessageVersion(row.id, row.seq): row.attempt for row in rows}
 
 
 async def drop(
-    connection: AsyncConnection, dropped: Sequence[tuple[int, Status, str]], *, now: datetime
+    connection: AsyncConnection, dropped: Sequence[DroppedMessage], *, now: datetime
 ) -> list[Recorded]:
-    """End messages that no worker holds and that cannot be sent, each with its code and reason."""
+    """End messages that no worker holds and that cannot be sent."""
     rows = await connection.execute(
         _DROP,
         {
-            "ids": [d[0] for d in dropped],
-            "statuses": [int(d[1]) for d in dropped],
-            "reasons": [d[2] for d in dropped],
+            "ids": [d.id for d in dropped],
+            "statuses": [int(d.status) for d in dropped],
+            "reasons": [d.reason for d in dropped],
             "now": now,
         },
     )
@@ -201,14 +222,14 @@ async def drop(
 
 
 async def hold(
-    connection: AsyncConnection, until: Sequence[tuple[int, datetime]], *, waits_for: str | None = None
+    connection: AsyncConnection, held: Sequence[HeldMessage], *, waits_for: str | None = None
 ) -> datetime | None:
     """
     Send messages that cannot go now back to wait; no try is counted. Give the earliest time.
 
     `waits_for` is what they wait for beside their time: None is a token or a slot.
     """
-    values = {"ids": [u[0] for u in until], "wakes": [u[1] for u in until], "waits_for": waits_for}
+    values = {"ids": [h.id for h in held], "wakes": [h.until for h in held], "waits_for": waits_for}
     rows = await connection.execute(_HOLD, values)
     return min((row.wake_at for row in rows), default=None)
 

@@ -31,7 +31,7 @@ def _with_a_second(world: World, *, tps: float = 10_000) -> ScriptedProvider:
 
 
 def _set(world: World, name: str, condition: Condition) -> None:
-    world.ctx.watch.conditions[name] = condition
+    world.ctx.provider_health.conditions[name] = condition
 
 
 def test_nothing_goes_to_a_paused_provider_and_what_has_another_way_takes_that(world: World) -> None:
@@ -79,7 +79,7 @@ def test_what_waits_for_a_provider_is_called_and_goes_out_at_once(world: World) 
         await world.submit(MANY)
         await world.deliver()
         _set(world, "sim", Condition())
-        assert await world.ctx.watch.call(now=world.time.now()) == 40
+        assert await world.ctx.provider_health.release_waiting(now=world.time.now()) == 40
         assert world.lanes.wakes[-1] == world.time.now()
         await world.clock.release()
         await world.clock.fill()
@@ -96,7 +96,7 @@ def test_only_what_waits_for_a_provider_is_called(world: World) -> None:
         [retry] = (await world.submit()).messages
         world.sim.always(Deferred("busy", after=60 * SECOND))
         await world.deliver()
-        assert await world.ctx.watch.call(now=world.time.now()) == 0
+        assert await world.ctx.provider_health.release_waiting(now=world.time.now()) == 0
         for message_id in (later, retry.id):
             assert (await world.row(message_id)).wake_at >= world.time.now() + 60 * SECOND
 
@@ -140,9 +140,9 @@ def test_one_on_trial_gets_a_trickle_and_the_others_take_their_other_way(world: 
     async def story() -> None:
         _set(world, "sim", Condition(Breaker.HALF_OPEN))
         ids = [m.id for m in (await world.submit(MANY)).messages]
-        async with world.courier() as courier:
-            for start in range(0, 40, 5):  # a chunk offers it one message
-                await courier.deliver(ids[start : start + 5])
+        async with world.worker() as worker:
+            for start in range(0, 40, 5):  # a lane task offers it one message
+                await worker.deliver(ids[start : start + 5])
         assert 1 <= len(world.sim.seen) <= 3
         assert len(world.sim.seen) + len(second.seen) == 40
 
@@ -230,10 +230,10 @@ def test_what_stands_in_line_when_its_provider_is_paused_does_not_go(world: Worl
     async def story() -> None:
         world.sim.answer = hang
         ids = [m.id for m in (await world.submit(MANY)).messages]
-        async with world.courier() as courier:
-            work = asyncio.create_task(courier.deliver(ids))
+        async with world.worker() as worker:
+            work = asyncio.create_task(worker.deliver(ids))
             async with asyncio.timeout(5):
-                while len(world.sim.seen) < 4:  # noqa: ASYNC110 - nobody tells
+                while len(world.sim.seen) < 4:  # noqa: ASYNC110 - nothing signals it
                     await asyncio.sleep(0.01)
             _set(world, "sim", PAUSED)
             gone.set()
@@ -280,10 +280,10 @@ def test_failovers_keep_to_the_rate_and_the_slots_of_the_next_provider(world: Wo
         world.sim.always(Unsent("refused"))
         second.answer = slowly
         await world.submit(MANY)
-        async with world.courier() as courier:
-            await courier.deliver(world.lanes.take())
-            await courier.idle()
-            assert most <= max(2, courier.slots["second"].limit)
+        async with world.worker() as worker:
+            await worker.deliver(world.lanes.take())
+            await worker.idle()
+            assert most <= max(2, worker.limits["second"].slots)
         # Standard may use 0.9 of 20 a second, for 250 ms ahead; a timer may be a little late.
         first = min(at)
         assert len(at) >= 4
@@ -318,16 +318,16 @@ def test_a_provider_that_hangs_slows_no_other_and_holds_no_lane_entry(world: Wor
         kenyan = [m.id for m in (await world.submit(MANY)).messages]
         tanzanian = [m.id for m in (await world.submit([f"+2557123456{n:02}" for n in range(40)])).messages]
         loop = asyncio.get_running_loop()
-        async with world.courier() as courier:
-            first = asyncio.create_task(courier.deliver(kenyan))
+        async with world.worker() as worker:
+            first = asyncio.create_task(worker.deliver(kenyan))
             async with asyncio.timeout(1):
-                await courier.deliver(tanzanian)
+                await worker.deliver(tanzanian)
             await first  # turned away as soon as the provider is seen to hang, while its calls are out
             began = loop.time()
-            assert courier.slots["sim"].is_stuck
+            assert worker.limits["sim"].is_stuck
             assert len(second.seen) == 40
             mixed = [m.id for m in (await world.submit(["+254712345699", "+255712345699"])).messages]
-            await courier.deliver(mixed)
+            await worker.deliver(mixed)
             assert loop.time() - began < 0.5
             assert len(second.seen) == 41
             assert len(world.sim.seen) == 8

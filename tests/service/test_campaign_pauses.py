@@ -43,8 +43,8 @@ def test_a_pause_stops_what_a_worker_has_read_and_not_claimed_yet(world: World) 
         await launch(world.ctx)
         await world.clock.release()
         await world.clock.fill()
-        async with world.courier() as courier:
-            await courier.deliver(world.lanes.take())
+        async with world.worker() as worker:
+            await worker.deliver(world.lanes.take())
             assert await world.all("SELECT 1 FROM messages WHERE place = 'lane'")
             await bound(world, campaign, campaigns.pause)
             sent = len(world.sim.seen)

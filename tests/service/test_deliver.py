@@ -38,8 +38,8 @@ def test_an_accepted_message_is_sent_and_waits_for_its_receipt(world: World) -> 
 def test_the_same_lane_entry_delivered_ten_times_sends_once(world: World) -> None:
     async def story() -> None:
         ids = [m.id for m in (await world.submit([f"+2547123456{n:02}" for n in range(20)])).messages]
-        async with world.courier() as courier:
-            await asyncio.gather(*(courier.deliver(ids) for _ in range(10)))
+        async with world.worker() as worker:
+            await asyncio.gather(*(worker.deliver(ids) for _ in range(10)))
         assert len(world.sim.seen) == len({o.reference for o in world.sim.seen}) == 20
 
     world.run(story)
@@ -200,9 +200,9 @@ def test_a_claim_too_near_to_the_end_of_its_lease_is_not_called(world: World) ->
 def test_a_worker_that_stops_gives_back_what_it_has_not_claimed(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
-        async with world.courier() as courier:
-            courier.close()
-            await courier.deliver([message.id])
+        async with world.worker() as worker:
+            worker.close()
+            await worker.deliver([message.id])
         row = await world.row(message.id)
         assert (row.place, row.attempt, world.sim.seen) == (Place.READY, 0, [])
 
@@ -232,10 +232,10 @@ def test_a_provider_that_hangs_holds_no_more_than_its_slots(world: World) -> Non
     async def story() -> None:
         ids = [m.id for m in (await world.submit([f"+2547123456{n:02}" for n in range(24)])).messages]
         world.sim.answer = hang
-        async with world.courier() as courier:
-            work = asyncio.create_task(courier.deliver(ids))
+        async with world.worker() as worker:
+            work = asyncio.create_task(worker.deliver(ids))
             await asyncio.sleep(0.25)
-            assert courier.slots["sim"].out <= courier.slots["sim"].limit < 24
+            assert worker.limits["sim"].in_use <= worker.limits["sim"].slots < 24
             await work
         in_doubt = await world.all("SELECT 1 FROM messages WHERE doubts = 1")
         assert 0 < len(in_doubt) == len(world.sim.seen)

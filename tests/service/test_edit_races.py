@@ -11,17 +11,20 @@ from hypothesis import strategies as st
 
 from dispatcher.domain.edit import Cancel, Change, Edited, NewText, Reschedule, Selection
 from dispatcher.domain.errors import NotEnoughCredit
-from dispatcher.domain.message import Due
+from dispatcher.domain.message import Due, RoutedMessage
 from dispatcher.domain.provider import Accepted, Deferred, Outcome, Outgoing, ProviderConfig, Takes
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.submission import Caller
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts
-from dispatcher.service.chunk import Chunk
+from dispatcher.service.call import ProviderCalls
+from dispatcher.service.chunk import LaneTask
 from dispatcher.service.edits import choose, edit
-from dispatcher.service.line import Line
-from dispatcher.service.slots import Slots, Strain
+from dispatcher.service.line import SendQueue
+from dispatcher.service.recorder import Recorder
+from dispatcher.service.slots import ConcurrencyLimit, LoopLag
 from dispatcher.store import delivery, edits
+from dispatcher.store.delivery import MessageVersion
 from tests.world import NUMBER, World
 
 HOUR = timedelta(hours=1)
@@ -42,9 +45,9 @@ async def to_lane(world: World) -> None:
 
 async def deliver_all(world: World) -> None:
     """Work as one process does, until nothing is left to send."""
-    async with world.courier() as courier:
+    async with world.worker() as worker:
         while await world.all("SELECT 1 FROM messages WHERE place IS NOT NULL LIMIT 1"):
-            await work_off(world, courier.deliver)
+            await work_off(world, worker.deliver)
 
 
 async def work_off(world: World, deliver: Callable[[list[int]], Awaitable[None]]) -> None:
@@ -60,7 +63,7 @@ async def claimed(world: World, due: Due) -> bool:
     end = world.time.now() + LEASE
     return bool(
         await world.ctx.database.single(
-            lambda c: delivery.claim(c, [(due.id, due.seq)], provider="sim", lease_end=end)
+            lambda c: delivery.claim(c, [MessageVersion(due.id, due.seq)], provider="sim", lease_end=end)
         )
     )
 
@@ -145,20 +148,18 @@ def test_of_two_readings_in_one_claim_only_the_fresh_one_goes_out(world: World) 
         await change(world, NewText("Bye"))
         await to_lane(world)
         [fresh] = await world.ctx.database.single(lambda c: delivery.read(c, [message]))
-        sent: list[str] = []
-
-        async def send(_: str, claims: object, __: object) -> None:
-            sent.extend(ticket.due.text for ticket, _ in claims)  # type: ignore[attr-defined]
-
-        slots = Slots(world.ctx.ways["sim"].config, Strain())
-        line = Line(world.ctx, "sim", slots, may_claim=lambda: True, send=send)
-        chunk = Chunk()
+        stopping, recorder = asyncio.Event(), Recorder(world.ctx)
+        limit = ConcurrencyLimit(world.ctx.ways["sim"].config, LoopLag())
+        calls = ProviderCalls(world.ctx, {"sim": limit}, recorder)
+        queue = SendQueue(world.ctx, "sim", limit=limit, calls=calls, recorder=recorder, stopping=stopping)
+        lane_task = LaneTask(world.ctx, stopping)
         for due in (stale, fresh):
-            line.put(chunk.ticket(due, ("sim",), until=asyncio.get_running_loop().time() + 5))
-        await chunk.over()
-        await line.idle()
-        assert sent == ["Bye"]
-        assert chunk.unclaimed == [message]
+            deadline = asyncio.get_running_loop().time() + 5
+            queue.put(lane_task.queue(RoutedMessage(due, ("sim",)), deadline=deadline))
+        await lane_task.finish([])
+        await queue.idle()
+        assert [outgoing.text for outgoing in world.sim.seen] == ["Bye"]
+        assert lane_task.unclaimed == [message]
 
     world.run(story)
 
@@ -179,7 +180,9 @@ def test_an_edit_waits_for_a_claim_under_way_and_then_leaves_the_message(world: 
         message = (await world.submit()).messages[0].id
         seq, end = (await world.row(message)).seq, world.time.now() + LEASE
         async with asyncio.timeout(10), world.ctx.database._engine.begin() as connection:
-            assert await delivery.claim(connection, [(message, seq)], provider="sim", lease_end=end)
+            assert await delivery.claim(
+                connection, [MessageVersion(message, seq)], provider="sim", lease_end=end
+            )
             editing = asyncio.create_task(change(world, Cancel()))
             while not await world.all("SELECT 1 FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The line before a provider: claimed together, sent at once, turned away when no slot comes free."""
+"""The send queue before a provider: claimed together, sent at once, turned away when no slot comes free."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def _slow(world: World, *, tps: float, connections: int = 200) -> None:
 
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - nobody tells
+        while not condition():  # noqa: ASYNC110 - nothing signals it
             await asyncio.sleep(0.01)
 
 
@@ -91,8 +91,8 @@ def test_only_what_has_a_slot_is_claimed(world: World) -> None:
             return Accepted(())
 
         world.sim.answer = hang
-        async with world.courier() as courier:
-            work = asyncio.create_task(courier.deliver(ids))
+        async with world.worker() as worker:
+            work = asyncio.create_task(worker.deliver(ids))
             await _until(lambda: len(world.sim.seen) == 4)
             await asyncio.sleep(0.1)
             row = await world.one("SELECT count(*) AS n FROM messages WHERE place = 'worker'")
@@ -115,8 +115,8 @@ def test_all_go_on_the_loop_that_workers_run_on(
     async def story() -> None:
         assert isinstance(asyncio.get_running_loop(), uvloop.Loop)
         ids = [m.id for m in (await world.submit(MANY, tier=tier)).messages]
-        async with asyncio.timeout(20), world.courier() as courier:
-            await asyncio.gather(*(courier.deliver(ids[start : start + 5]) for start in range(0, 30, 5)))
+        async with asyncio.timeout(20), world.worker() as worker:
+            await asyncio.gather(*(worker.deliver(ids[start : start + 5]) for start in range(0, 30, 5)))
         assert len(world.sim.seen) == 30
 
     world.run(story)
@@ -139,8 +139,8 @@ def test_who_waits_in_vain_for_a_slot_is_held_in_one_statement_and_told_when(
 
         world.sim.answer = hang
         holds = _statements(world, "UPDATE messages m SET place = 'held'")
-        async with world.courier() as courier:
-            work = asyncio.create_task(courier.deliver(ids))
+        async with world.worker() as worker:
+            work = asyncio.create_task(worker.deliver(ids))
             await _until(lambda: bool(holds))
             await asyncio.sleep(0.05)
             rows = await world.all("SELECT wake_at FROM messages WHERE place = 'held'")
@@ -149,6 +149,24 @@ def test_who_waits_in_vain_for_a_slot_is_held_in_one_statement_and_told_when(
             gone.set()
             await work
         assert len(holds) == 1
+
+    world.run(story)
+
+
+def test_a_bug_in_the_queue_ends_its_lane_tasks_and_not_the_queue(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        ids = [m.id for m in (await world.submit(MANY)).messages]
+        async with asyncio.timeout(10), world.worker() as worker:
+            with monkeypatch.context() as broken:
+                broken.setattr(lines, "_GATHER", {})
+                with pytest.raises(KeyError):
+                    await worker.deliver(ids)
+                await worker.idle()
+            assert world.sim.seen == []
+            await worker.deliver(ids)
+        assert len(world.sim.seen) == 30
 
     world.run(story)
 
@@ -165,10 +183,10 @@ def test_a_closing_worker_gives_back_what_stands_in_line(world: World) -> None:
             return Accepted(())
 
         world.sim.answer = hang
-        async with world.courier() as courier:
-            work = asyncio.create_task(courier.deliver(ids))
+        async with world.worker() as worker:
+            work = asyncio.create_task(worker.deliver(ids))
             await _until(lambda: len(world.sim.seen) == 4)
-            courier.close()
+            worker.close()
             gone.set()
             await work
         rows = await world.all("SELECT status, place FROM messages")

@@ -111,7 +111,7 @@ async def _networks(world: World, *, call_timeout: float) -> AsyncIterator[tuple
 
 async def _work(world: World) -> None:
     """Do what clock and worker do, until cancelled."""
-    async with world.courier() as courier:
+    async with world.worker() as worker:
         chunks: set[asyncio.Task[None]] = set()
         try:
             while True:
@@ -119,7 +119,7 @@ async def _work(world: World) -> None:
                 await world.clock.fill()
                 ids = world.lanes.take()
                 for start in range(0, len(ids), 100):
-                    chunks.add(asyncio.create_task(courier.deliver(ids[start : start + 100])))
+                    chunks.add(asyncio.create_task(worker.deliver(ids[start : start + 100])))
                 await asyncio.sleep(0.05)
         finally:
             await asyncio.gather(*chunks)
@@ -146,7 +146,7 @@ def test_a_provider_that_refuses_then_hangs_then_comes_back_costs_no_message(
     async def story() -> None:
         async with _networks(world, call_timeout=0.5) as (first, second), world.open():
             await world.settle()
-            world.ctx.watch.start()
+            world.ctx.provider_health.start()
             await world.submit([f"+25471234{n:04}" for n in range(count)])
             working = asyncio.create_task(_work(world))
             await _reached(first, 200)
@@ -160,12 +160,12 @@ def test_a_provider_that_refuses_then_hangs_then_comes_back_costs_no_message(
             await _until(world, "first", [Breaker.CLOSED])
             await _reached(first, came_back + 100)
             async with asyncio.timeout(60):
-                while await _count(world, Status.SENT) < count:  # noqa: ASYNC110 - nobody tells
+                while await _count(world, Status.SENT) < count:  # noqa: ASYNC110 - nothing signals it
                     await asyncio.sleep(0.2)
             report = await providers.one(world.ctx, "first")
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
-            await world.ctx.watch.close()
+            await world.ctx.provider_health.close()
         taken = first.taken + second.taken
         assert (len(taken), set(taken.values())) == (count, {1})
         assert len(second.taken) > 100
@@ -177,7 +177,7 @@ def test_a_provider_that_refuses_then_hangs_then_comes_back_costs_no_message(
 
 async def _reached(network: Network, asked: int) -> None:
     async with asyncio.timeout(30):
-        while len(network.asked) < asked:  # noqa: ASYNC110 - nobody tells
+        while len(network.asked) < asked:  # noqa: ASYNC110 - nothing signals it
             await asyncio.sleep(0.02)
 
 
@@ -205,7 +205,7 @@ def test_how_often_a_network_that_takes_and_says_nothing_gets_a_message_is_told_
             named = {tier: (await world.submit(tier=tier)).messages[0] for tier in Tier}
             working = asyncio.create_task(_work(world))
             async with asyncio.timeout(30):
-                while await _count(world, Status.PENDING):  # noqa: ASYNC110 - nobody tells
+                while await _count(world, Status.PENDING):  # noqa: ASYNC110 - nothing signals it
                     await asyncio.sleep(0.05)
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)

@@ -141,8 +141,8 @@ def test_a_late_outcome_is_told_and_moves_a_message_that_nobody_holds(world: Wor
         [message] = (await world.submit()).messages
         attempt = await world.claim(message.id)
         await _rescue(world)
-        async with world.courier() as courier:
-            courier.recorder.put(_ended(message.id, attempt, Accepted(("late-ref",)), world))
+        async with world.worker() as worker:
+            worker.recorder.put(_ended(message.id, attempt, Accepted(("late-ref",)), world))
         row = await world.row(message.id)
         assert (row.status, row.place) == (Status.SENT, None)
         assert (await world.events(message.id))[-1] == (12, "late outcome: accepted")
@@ -160,11 +160,11 @@ def test_a_late_outcome_does_not_disturb_the_worker_that_holds_the_message_now(w
         await world.clock.release()
         await world.clock.fill()
         second = await world.claim(message.id)
-        async with world.courier() as courier:
-            courier.recorder.put(_ended(message.id, first, Accepted(("first",)), world))
+        async with world.worker() as worker:
+            worker.recorder.put(_ended(message.id, first, Accepted(("first",)), world))
         assert (await world.row(message.id)).place == Place.WORKER
-        async with world.courier() as courier:
-            courier.recorder.put(_ended(message.id, second, Accepted(("second",)), world))
+        async with world.worker() as worker:
+            worker.recorder.put(_ended(message.id, second, Accepted(("second",)), world))
         assert (await world.row(message.id)).status == Status.SENT
         texts = [reason for _, reason in await world.events(message.id)]
         assert "late outcome: accepted" in texts
@@ -180,8 +180,8 @@ def test_a_late_refusal_is_told_and_moves_nothing(world: World) -> None:
         attempt = await world.claim(message.id)
         await _rescue(world)
         before = await world.row(message.id)
-        async with world.courier() as courier:
-            courier.recorder.put(_ended(message.id, attempt, Rejected(Status.BLOCKED, "no"), world))
+        async with world.worker() as worker:
+            worker.recorder.put(_ended(message.id, attempt, Rejected(Status.BLOCKED, "no"), world))
         after = await world.row(message.id)
         assert (after.status, after.place, after.wake_at) == (before.status, before.place, before.wake_at)
         assert (await world.events(message.id))[-1] == (11, "late outcome: no")
@@ -196,8 +196,8 @@ def test_an_outcome_written_twice_is_told_once(world: World) -> None:
         [message] = (await world.submit()).messages
         ended = _ended(message.id, await world.claim(message.id), Accepted(("ref",)), world)
         for _ in range(2):
-            async with world.courier() as courier:
-                courier.recorder.put(ended)
+            async with world.worker() as worker:
+                worker.recorder.put(ended)
         assert await world.events(message.id) == [(11, "accepted"), (12, "accepted")]
 
     world.run(story)
@@ -210,11 +210,11 @@ def test_an_outcome_that_postgres_refuses_does_not_hold_up_the_others(world: Wor
             _ended(bad.id, await world.claim(bad.id), Accepted(("nul\x00",)), world),
             _ended(good.id, await world.claim(good.id), Accepted(("good",)), world),
         ]
-        async with world.courier() as courier:
+        async with world.worker() as worker:
             for ended in tries:
-                courier.recorder.put(ended)
+                worker.recorder.put(ended)
         assert [(await world.row(m.id)).status for m in (bad, good)] == [12, 12]
-        assert courier.recorder.poisoned == 1
+        assert worker.recorder.poisoned == 1
 
     world.run(story)
 
@@ -223,8 +223,8 @@ def test_a_stalled_claim_that_comes_after_its_lease_takes_nothing(world: World) 
     async def story() -> None:
         [message] = (await world.submit()).messages
         world.time.advance(-HOUR)  # a process that stood still, and believes it is an hour ago
-        async with world.courier() as courier:
-            await courier.deliver([message.id])
+        async with world.worker() as worker:
+            await worker.deliver([message.id])
         assert (await world.row(message.id)).place == Place.LANE
 
     world.run(story)

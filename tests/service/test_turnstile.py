@@ -39,8 +39,8 @@ def test_what_has_its_token_within_seconds_waits_in_its_lane_and_goes_out_in_ord
     async def story() -> None:
         await _enter(world, 80)
         ids = await _in(world, Place.LANE)
-        async with world.courier() as courier:
-            await courier.deliver(ids)
+        async with world.worker() as worker:
+            await worker.deliver(ids)
             assert 0 < len(world.sim.seen) < 40
             assert await _in(world, Place.HELD) == []
             waiting = await _in(world, Place.LANE)
@@ -80,15 +80,15 @@ def test_those_who_are_held_later_have_their_turn_later_but_are_never_kept_for_l
         await _enter(world, 40, tier=Tier.STANDARD)
         await _enter(world, 40, tier=Tier.STANDARD)
         ids = await _in(world, Place.LANE)
-        async with world.courier() as courier:
-            await courier.deliver(ids[:40])
+        async with world.worker() as worker:
+            await worker.deliver(ids[:40])
             first = await world.all("SELECT wake_at FROM messages WHERE place = 'held' ORDER BY wake_at")
-            await courier.deliver(ids[40:])
+            await worker.deliver(ids[40:])
             async with asyncio.timeout(5):
-                while len(await _in(world, Place.HELD)) < 75:  # noqa: ASYNC110 - nobody tells
+                while len(await _in(world, Place.HELD)) < 75:  # noqa: ASYNC110 - nothing signals it
                     await asyncio.sleep(0.02)
             now = world.time.now()
-            courier.close()
+            worker.close()
         every = await world.all("SELECT wake_at FROM messages WHERE place = 'held' ORDER BY wake_at")
         assert len(every) >= 75
         assert every[len(first)].wake_at > first[-1].wake_at - timedelta(seconds=30)
@@ -109,13 +109,13 @@ def test_who_waits_for_one_provider_holds_up_nobody_who_goes_to_another(world: W
     async def story() -> None:
         slow = await _enter(world, 20)
         quick = [m.id for m in (await world.submit([f"+2557123456{n:02}" for n in range(50)])).messages]
-        async with world.courier() as courier:
+        async with world.worker() as worker:
             async with asyncio.timeout(0.8):  # the last of the slow ones has its token in two seconds
-                await courier.deliver([*slow, *quick[:25]])
-                await courier.deliver(quick[25:])
-                while len(world.providers["second"].seen) < 50:  # noqa: ASYNC110 - nobody tells
+                await worker.deliver([*slow, *quick[:25]])
+                await worker.deliver(quick[25:])
+                while len(world.providers["second"].seen) < 50:  # noqa: ASYNC110 - nothing signals it
                     await asyncio.sleep(0.01)
-            courier.close()
+            worker.close()
 
     world.run(story)
 
@@ -126,10 +126,10 @@ def test_who_comes_later_does_not_overtake_who_waits(world: World) -> None:
     async def story() -> None:
         await _enter(world, 40)
         ids = await _in(world, Place.LANE)
-        async with world.courier() as courier:
-            await courier.deliver(ids)
+        async with world.worker() as worker:
+            await worker.deliver(ids)
             [late] = (await world.submit("+254799999999", tier=Tier.BULK)).messages
-            await courier.deliver([late.id])
+            await worker.deliver([late.id])
         assert world.sim.seen[-1].to == "+254799999999"
         assert len(world.sim.seen) == 41
 
@@ -141,11 +141,11 @@ def test_a_worker_that_stops_gives_back_who_waits(world: World) -> None:
 
     async def story() -> None:
         await _enter(world, 40)
-        async with world.courier() as courier:
-            await courier.deliver(await _in(world, Place.LANE))
+        async with world.worker() as worker:
+            await worker.deliver(await _in(world, Place.LANE))
             waiting = await _in(world, Place.LANE)
             sent = len(world.sim.seen)
-            courier.close()
+            worker.close()
         assert waiting
         assert await _in(world, Place.LANE) == []
         assert set(waiting) <= set(await _in(world, Place.READY))
@@ -162,9 +162,9 @@ def test_who_waits_while_the_provider_is_paused_is_read_again(world: World, *, o
 
     async def story() -> None:
         await _enter(world, 40)
-        async with world.courier() as courier:
-            await courier.deliver(await _in(world, Place.LANE))
-            world.ctx.watch.conditions["sim"] = PAUSED
+        async with world.worker() as worker:
+            await worker.deliver(await _in(world, Place.LANE))
+            world.ctx.provider_health.conditions["sim"] = PAUSED
         sent = len(world.sim.seen)
         assert await _in(world, Place.LANE) == []
         ready = await _in(world, Place.READY)
@@ -201,8 +201,8 @@ def test_who_gets_no_token_although_it_seemed_near_is_held_after_all(
                 await asyncio.sleep(0.01)
 
         other = asyncio.create_task(all_taken())
-        async with world.courier() as courier:
-            await courier.deliver(await _in(world, Place.LANE))
+        async with world.worker() as worker:
+            await worker.deliver(await _in(world, Place.LANE))
         other.cancel()
         assert len(world.sim.seen) < 20
         assert len(await _in(world, Place.HELD)) == 20 - len(world.sim.seen)

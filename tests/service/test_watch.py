@@ -12,23 +12,23 @@ from dispatcher.domain.status import Place, Status
 from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.connect import open_async_redis
 from dispatcher.service import providers
-from dispatcher.service.watch import Watch
+from dispatcher.service.watch import ProviderHealth
 from tests.world import World
 
 SECOND = timedelta(seconds=1)
 MANY = [f"+2547123456{n:02}" for n in range(30)]
 
 
-def _another(world: World) -> Watch:
-    """Make the watch of another process."""
-    watch = world.ctx.watch
+def _another(world: World) -> ProviderHealth:
+    """Return the provider health of another process."""
+    health = world.ctx.provider_health
     configs = [way.config for way in world.ctx.ways.values()]
-    return Watch(configs, world.ctx.database, watch.breakers, ring=world.lanes.wake)
+    return ProviderHealth(configs, world.ctx.database, health.breakers, wake=world.lanes.wake)
 
 
-def _note(watch: Watch, *outcomes: Outcome, seconds: float = 0.01) -> None:
+def _note(health: ProviderHealth, *outcomes: Outcome, seconds: float = 0.01) -> None:
     for outcome in outcomes:
-        watch.tallies["sim"].note([outcome], seconds=seconds, segments=1)
+        health.tallies["sim"].note([outcome], seconds=seconds, segments=1)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_what_one_process_saw_moves_the_breaker_of_all(
 ) -> None:
     async def story() -> None:
         other = _another(world)
-        _note(world.ctx.watch, *outcomes)
-        await world.ctx.watch.look()
+        _note(world.ctx.provider_health, *outcomes)
+        await world.ctx.provider_health.look()
         await other.look()
         assert world.ctx.conditions["sim"].breaker is breaker
         assert other.conditions == world.ctx.conditions
@@ -60,9 +60,9 @@ def test_what_one_process_saw_moves_the_breaker_of_all(
 def test_what_no_process_saw_alone_moves_the_breaker_too(world: World) -> None:
     async def story() -> None:
         other = _another(world)
-        _note(world.ctx.watch, *[Unsent("refused")] * 12)
+        _note(world.ctx.provider_health, *[Unsent("refused")] * 12)
         _note(other, *[Unsent("refused")] * 8)
-        await world.ctx.watch.look()
+        await world.ctx.provider_health.look()
         assert world.ctx.conditions["sim"].breaker is Breaker.CLOSED
         await other.look()
         assert other.conditions["sim"].breaker is Breaker.OPEN
@@ -77,7 +77,7 @@ def test_delivery_tells_what_came_of_its_calls(world: World) -> None:
         world.sim.always(Unsent("refused"))
         await world.submit(MANY)
         await world.deliver()
-        await world.ctx.watch.look()
+        await world.ctx.provider_health.look()
         assert world.ctx.conditions["sim"].breaker is Breaker.OPEN
 
     world.run(story)
@@ -107,19 +107,19 @@ async def _lose_redis(world: World) -> None:
 
 def test_a_breaker_that_closes_calls_what_waits(world: World) -> None:
     async def story() -> None:
-        watch = world.ctx.watch
-        _note(watch, *[Deferred("busy", after=SECOND)] * 10)
-        await watch.look()
+        health = world.ctx.provider_health
+        _note(health, *[Deferred("busy", after=SECOND)] * 10)
+        await health.look()
         [message] = (await world.submit()).messages
         await world.deliver()
         assert (await world.row(message.id)).waits_for == "sim is open"
         while world.ctx.conditions["sim"].breaker is Breaker.OPEN:
-            await watch.look()
+            await health.look()
         assert world.ctx.conditions["sim"] == Condition(Breaker.HALF_OPEN)
-        _note(watch, *[Accepted(())] * 5)
-        await watch.look()
+        _note(health, *[Accepted(())] * 5)
+        await health.look()
         assert world.ctx.conditions["sim"].breaker is Breaker.CLOSED
-        await watch.called()
+        await health.wait_released()
         assert (await world.row(message.id)).waits_for is None
 
     world.run(story)
@@ -144,7 +144,7 @@ def test_without_redis_orders_are_read_and_counts_are_kept_until_they_can_be_tol
     async def story() -> None:
         await providers.order(world.ctx, "sim", Order.PINNED, by="ann")
         redis = open_async_redis("redis://127.0.0.1:1/0")
-        there, away = world.ctx.watch.breakers, Breakers(redis)
+        there, away = world.ctx.provider_health.breakers, Breakers(redis)
         alone = _another(world)
         alone.breakers = away
         _note(alone, *[Unsent("refused")] * 20)
@@ -193,7 +193,7 @@ def test_a_report_counts_what_is_out_and_what_came_of_the_last_moments(world: Wo
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.claim(message.id)
-        _note(world.ctx.watch, *[Accepted(())] * 8, Unsent("x"), seconds=0.03)
+        _note(world.ctx.provider_health, *[Accepted(())] * 8, Unsent("x"), seconds=0.03)
         report = await providers.one(world.ctx, "sim")
         assert report.window is not None
         assert (report.out, report.window.tried, report.window.failed) == (1, 9, 1)
