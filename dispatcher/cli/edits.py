@@ -148,7 +148,7 @@ async def _owner(ctx: Context, wanted: Wanted) -> Account:
     if name is None and wanted.message is not None:
         name = (await search.message(ctx, read_name(wanted.message))).account
     elif name is None and wanted.batch is not None:
-        name = (await search.batch(ctx, read_name(wanted.batch))).batch.account
+        name = (await search.batch(ctx, read_name(wanted.batch))).account
     return await meant_account(ctx, name)
 
 

@@ -19,11 +19,11 @@ from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import AcceptedBatch, AcceptedMessage, Account, Caller, Submission
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, report, routes
+from dispatcher.service import accounts, routes, search
 from dispatcher.service.context import Context
 from dispatcher.service.explain import explain
 from dispatcher.service.health import lanes
-from dispatcher.service.report import History
+from dispatcher.service.search import History
 from dispatcher.service.submit import submit
 
 DIALECT = "cli"
@@ -80,7 +80,7 @@ def send(
 
     batch, ends = visit(data, story)
     _print(batch, ends, as_json)
-    if wait and any(end.history.detail.status is not Status.RECEIVED for end in ends):
+    if wait and any(end.history.message.status is not Status.RECEIVED for end in ends):
         raise typer.Exit(1)
 
 
@@ -117,7 +117,7 @@ async def _follow(ctx: Context, ids: Sequence[int], patience: timedelta) -> Sequ
     until = ctx.now() + patience
     told: dict[int, int] = {}
     while True:
-        histories = [await report.history(ctx, str(message_id)) for message_id in ids]
+        histories = [await search.history(ctx, message_id) for message_id in ids]
         for history in histories:
             _tell_news(history, told)
         if all(map(_is_over, histories)) or ctx.now() >= until:
@@ -125,13 +125,13 @@ async def _follow(ctx: Context, ids: Sequence[int], patience: timedelta) -> Sequ
         await asyncio.sleep(_POLL.total_seconds())
     consumed = await lanes(ctx)
     return [
-        End(h, explain(h, now=ctx.now(), consumed=consumed, route=routes.sentence(ctx, h.detail)))
+        End(h, explain(h, now=ctx.now(), consumed=consumed, route=routes.sentence(ctx, h.message)))
         for h in histories
     ]
 
 
 def _tell_news(history: History, told: dict[int, int]) -> None:
-    message_id = history.detail.id
+    message_id = history.message.id
     for event in history.events[told.get(message_id, 0) :]:
         note(f"{stamp(event.at)}  {message_id}  {title(event.status)}  {event.reason}")
     told[message_id] = len(history.events)
@@ -139,12 +139,12 @@ def _tell_news(history: History, told: dict[int, int]) -> None:
 
 def _is_over(history: History) -> bool:
     """Say whether nothing more is to be expected: it has ended, or its receipt time is over."""
-    detail = history.detail
-    return detail.status.is_final or (detail.status is Status.SENT and detail.wake_at is None)
+    message = history.message
+    return message.status.is_final or (message.status is Status.SENT and message.wake_at is None)
 
 
 def _print(batch: AcceptedBatch, ends: Sequence[End], as_json: bool) -> None:
-    statuses = {end.history.detail.id: end.history.detail.status for end in ends}
+    statuses = {end.history.message.id: end.history.message.status for end in ends}
     now = [(message, statuses.get(message.id, message.status)) for message in batch.messages]
     if as_json:
         print_json(_batch(batch) | {"messages": [_message(message, status) for message, status in now]})
@@ -152,8 +152,8 @@ def _print(batch: AcceptedBatch, ends: Sequence[End], as_json: bool) -> None:
     rows = [(str(message.id), message.number_as_given, title(status)) for message, status in now]
     print_table(("id", "number", "status"), rows, numbers=("id",))
     for end in ends:
-        if end.history.detail.status is not Status.RECEIVED:
-            say(f"{end.history.detail.id}: {' '.join(end.explanation)}")
+        if end.history.message.status is not Status.RECEIVED:
+            say(f"{end.history.message.id}: {' '.join(end.explanation)}")
     if not ends:
         note(f"What becomes of it: dispatcher message show {batch.messages[0].id}")
 

@@ -212,7 +212,7 @@ async def _message(ctx: Context, selection: Selection) -> int | None:
 async def _batch(ctx: Context, selection: Selection) -> int | None:
     if selection.batch is None:
         return None
-    found = (await search.batch(ctx, selection.batch)).batch
+    found = await search.batch(ctx, selection.batch)
     if found.account != selection.account.name:
         raise NotFound(f"account {selection.account.name!r} has no batch {selection.batch}")
     return found.id

@@ -1,7 +1,5 @@
 """The callbacks as operators see them: what was told to whom, what came of it, and telling it again."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,18 +9,11 @@ from dispatcher.domain.outbox import CallbackState
 from dispatcher.domain.submission import Account
 from dispatcher.service import search
 from dispatcher.service.context import Context
+from dispatcher.service.search import Slice
 from dispatcher.store import outbox
 from dispatcher.store.outbox import CallbackFilter, FoundCallback
 
-__all__ = ["FoundCallback", "Slice", "page", "replay"]
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Some callbacks, and the id to go on before; None means that this is the end."""
-
-    callbacks: Sequence[FoundCallback]
-    next: int | None
+__all__ = ["FoundCallback", "page", "replay"]
 
 
 async def page(
@@ -34,7 +25,7 @@ async def page(
     before: int | None = None,
     limit: int = 50,
     walk: int = search.WALK,
-) -> Slice:
+) -> Slice[FoundCallback]:
     """
     List callbacks, the newest first, of one message or account or of all.
 
@@ -44,7 +35,7 @@ async def page(
     message_id = None if message is None else (await search.message(ctx, message)).id
     wanted = CallbackFilter(None if account is None else account.id, message_id, state)
 
-    async def work(connection: AsyncConnection) -> Slice:
+    async def work(connection: AsyncConnection) -> Slice[FoundCallback]:
         found = await outbox.page(connection, wanted, before=before, limit=limit + 1, walk=walk)
         if len(found) > limit:
             return Slice(found[:limit], found[limit - 1].id)

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.keyword import Action
 from dispatcher.store.lookup import LOOKED_UP
-from dispatcher.store.search import NEWEST, either
+from dispatcher.store.reports import either
+from dispatcher.store.search import NEWEST
 
 
 @dataclass(frozen=True, slots=True)

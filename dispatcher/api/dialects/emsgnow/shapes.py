@@ -7,16 +7,16 @@ from dispatcher.api.dialects.emsgnow.words import DOCUMENTED, WORDS
 from dispatcher.domain.outbox import Happening
 from dispatcher.domain.status import Status
 from dispatcher.service.callbacks import Signature, Worded
-from dispatcher.service.tracking import Event, Story
+from dispatcher.service.search import Event, History
 
 MESSAGE_TYPE = "sms"
 
 _Happened = Event | Happening
 
 
-def details(story: Story) -> Mapping[str, object]:
+def details(history: History) -> Mapping[str, object]:
     """Give one SMS whole."""
-    message = story.message
+    message = history.message
     tracking_id = message.public_id.hex
     return {
         "to": message.number_as_given,
@@ -29,7 +29,7 @@ def details(story: Story) -> Mapping[str, object]:
         "notAfter": _time(message.not_after),
         "created": _time(message.created_at),
         "updated": _time(message.moved_at),
-        "events": [event(tracking_id, message.client_id, happened) for happened in story.events],
+        "events": [event(tracking_id, message.client_id, happened) for happened in history.events],
     }
 
 

@@ -11,7 +11,7 @@ from dispatcher.api.dialects.smsgate.moments import read_query
 from dispatcher.api.dialects.smsgate.words import STATUSES, State
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.status import Status
-from dispatcher.service.tracking import BatchFilter
+from dispatcher.service.search import BatchFilter
 
 _USUAL = 20
 _MOST = 100

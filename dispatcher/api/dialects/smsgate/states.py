@@ -9,7 +9,7 @@ from dispatcher.api.dialects.smsgate.moments import written
 from dispatcher.api.dialects.smsgate.words import WORDS, error_of, state_of
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import AcceptedBatch
-from dispatcher.service.tracking import TrackedBatch
+from dispatcher.service.search import BatchView, TrackedBatch
 
 Body = Mapping[str, object]
 
@@ -20,7 +20,7 @@ def device_id(account_id: int) -> str:
     return urlsafe_b64encode(digest).decode()[:21]
 
 
-def name_of(batch: AcceptedBatch | TrackedBatch) -> str:
+def name_of(batch: AcceptedBatch | BatchView) -> str:
     """Give the id a message is known by: its producer's own, else ours."""
     return batch.external_id or str(batch.public_id)
 
@@ -38,16 +38,14 @@ def accepted(batch: AcceptedBatch, account_id: int) -> Body:
     }
 
 
-def tracked(batch: TrackedBatch, account_id: int, *, content: bool) -> Body:
-    """Tell what became of a message; its text only when asked for."""
-    statuses = [message.status for message in batch.messages]
-    text = {"textMessage": {"text": batch.messages[0].text}} if content and batch.messages else {}
+def tracked(found: TrackedBatch, account_id: int, *, content: bool) -> Body:
+    """Return what became of a message; its text only when requested."""
+    batch, messages = found.batch, found.messages
+    text = {"textMessage": {"text": messages[0].text}} if content and messages else {}
     return {
-        **_head(name_of(batch), account_id, statuses),
-        "recipients": [
-            _recipient(message.number, message.status, message.reason) for message in batch.messages
-        ],
-        "states": _states(batch.first),
+        **_head(name_of(batch), account_id, [message.status for message in messages]),
+        "recipients": [_recipient(message.number, message.status, message.reason) for message in messages],
+        "states": _states(found.first),
         "createdAt": written(batch.created_at),
         **text,
     }
