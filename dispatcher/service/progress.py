@@ -25,10 +25,10 @@ from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.plan import timetable
-from dispatcher.store import flows, rosters, runs, sweeps
+from dispatcher.store import audiences, flows, runs, sweeps
+from dispatcher.store.audiences import Audience
 from dispatcher.store.campaigns import Campaign
 from dispatcher.store.flows import Count
-from dispatcher.store.rosters import Audience
 from dispatcher.store.runs import Run
 
 _OPEN = frozenset({RunState.EXPANDING, RunState.SENDING})
@@ -63,7 +63,7 @@ async def report(ctx: Context, campaign: Campaign, *, before: datetime | None, l
     """Tell how far a campaign and its runs have come, those due before then."""
 
     async def work(connection: AsyncConnection) -> Report:
-        audience = await rosters.audience(connection, campaign.terms.audience_id)
+        audience = await audiences.by_id(connection, campaign.terms.audience_id)
         shown = await runs.of_campaign(connection, campaign.id, before=before, limit=limit)
         batches = [run.batch_id for run in shown if run.batch_id is not None]
         counts = await flows.counts(connection, batches)
