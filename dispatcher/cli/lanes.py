@@ -1,4 +1,4 @@
-"""`dispatcher lanes`: how much is where, since when, and whether somebody takes it."""
+"""`dispatcher lanes`: how many messages are where, since when, and whether a worker consumes them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

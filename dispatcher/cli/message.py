@@ -1,4 +1,4 @@
-"""`dispatcher message`: one message's history, where it is and why; and changing what waits."""
+"""`dispatcher message`: one message's history, where it is and why; and changing messages that wait."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

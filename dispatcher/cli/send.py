@@ -1,4 +1,4 @@
-"""`dispatcher send`: hand in a message, and with --wait follow it to its end."""
+"""`dispatcher send`: submit a message, and with --wait follow it to its end."""
 
 import asyncio
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _POLL = timedelta(milliseconds=200)
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A message that was followed, and where that left it."""
+    """A message that was followed, and the explanation of where it is."""
 
     history: History
     explanation: Sequence[str]
@@ -94,7 +94,7 @@ def _numbers(ctx: Context, account: Account) -> NumberPolicy:
 
 
 async def _sender(ctx: Context, account: Account, wanted: str | None) -> int | None:
-    """Find a sender by its name, else by its number; None is left to the account's default."""
+    """Return a sender's number, by its name or its number; None means the account's default."""
     if wanted is None:
         return None
     found = await accounts.senders(ctx, account)
@@ -113,7 +113,7 @@ def _time(ctx: Context, account: Account, text: str | None, option: str) -> date
 
 
 async def _follow(ctx: Context, ids: Sequence[int], patience: timedelta) -> Sequence[End]:
-    """Wait until all have ended or the time is over, and tell each step on the way."""
+    """Wait until all have ended or the time is over, and print each step on the way."""
     until = ctx.now() + patience
     told: dict[int, int] = {}
     while True:
@@ -138,7 +138,7 @@ def _tell_news(history: History, told: dict[int, int]) -> None:
 
 
 def _is_over(history: History) -> bool:
-    """Say whether nothing more is to be expected: it has ended, or its receipt time is over."""
+    """Return whether nothing more will happen: it has ended, or the time for its receipt is over."""
     message = history.message
     return message.status.is_final or (message.status is Status.SENT and message.wake_at is None)
 

@@ -1,4 +1,4 @@
-"""Where a message is and why it is not further, in plain sentences: the answer to "why is it late?"."""
+"""Where a message is and why it got no further, in plain sentences: the answer to "why is it late?"."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from dispatcher.domain.zones import zones_of
 from dispatcher.service.search import Event, History, MessageView
 
 SILENT = timedelta(seconds=20)
-"""A queue is probed every five seconds; one that took no probe for so long is not consumed."""
+"""Queues are probed every five seconds; a queue that took no probe for this long is not consumed."""
 
 _LATE = timedelta(seconds=1)
 _CLOCK = "clock"
@@ -43,10 +43,10 @@ def explain(
     history: History, *, now: datetime, consumed: Mapping[str, datetime | None] | None, route: str = ""
 ) -> Sequence[str]:
     """
-    Tell where the message is, what it waits for, and what held it up; one sentence or two each.
+    Return sentences on where the message is, what it waits for and what delayed it.
 
-    `consumed` says when each queue was last seen consuming; None means that
-    Redis cannot be reached. `route` is the sentence on its way out.
+    `consumed` has the time at which each queue was last consumed; None means
+    that Redis cannot be reached. `route` is the sentence on its route.
     """
     message, events = history.message, history.events
     said = (
@@ -83,7 +83,7 @@ def _where(message: MessageView, events: Sequence[Event], now: datetime) -> str:
 
 
 def _is_for_hours(message: MessageView) -> bool:
-    """Tell whether it waits for its hours; what waits for its time, a token or a try wakes for that."""
+    """Return whether it waits for its allowed hours, and not for its time, a token or the next try."""
     later = message.wake_at is not None and message.wake_at > message.not_before
     return later and message.closes_at is not None
 
@@ -155,7 +155,7 @@ def _doubt(message: MessageView) -> str:
 
 
 def _mover(message: MessageView, now: datetime, consumed: Mapping[str, datetime | None] | None) -> str:
-    """Tell if nobody is there who could move it on."""
+    """Return a sentence if the worker that would move it on is not running."""
     queue = _queue(message)
     if queue is None:
         return ""
@@ -177,7 +177,7 @@ def _queue(message: MessageView) -> str | None:
 
 
 def _road(message: MessageView, events: Sequence[Event]) -> str:
-    """Tell how long after its time a provider took it, and what came before that."""
+    """Return how long after its time a provider took it, and the tries before that."""
     taken = next((event for event in events if event.status is Status.SENT), None)
     if taken is None:
         return ""

@@ -1,4 +1,4 @@
-"""Messages from handsets: kept, obeyed where they ask to be left alone, told to their account, listed."""
+"""Messages from handsets: stored, obeyed if they opt out or in, sent to webhooks, and listed."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -50,7 +50,7 @@ async def page(
     limit: int = 50,
     with_text: bool = False,
 ) -> list[FoundInbound]:
-    """List messages, the newest first; `number` is who wrote. Raises Invalid for what is no number."""
+    """Return messages, the newest first; `number` is the sender's. Raises Invalid for a bad number."""
     wanted = None if number is None else read_wanted(number, account)
     account_id = None if account is None else account.id
     return await ctx.database.transact(
@@ -61,7 +61,7 @@ async def page(
 
 
 async def find(ctx: Context, name: int | UUID, *, with_text: bool = False) -> FoundInbound:
-    """Find one message, by its number or its public id. Raises NotFound."""
+    """Return one message, by its number or its public id. Raises NotFound."""
     found = await ctx.database.transact(lambda c: inbound.find(c, name, with_text=with_text))
     if found is None:
         raise NotFound(f"there is no inbound message {name}")
@@ -71,7 +71,7 @@ async def find(ctx: Context, name: int | UUID, *, with_text: bool = False) -> Fo
 async def of_period(
     ctx: Context, caller: Caller, *, since: datetime | None, until: datetime | None, skip: int, limit: int
 ) -> CountedPage[FoundInbound]:
-    """List the caller's messages that came from `since` up to but excluding `until`, the newest first."""
+    """Return the caller's messages from `since` up to but excluding `until`, the newest first."""
     account_id = caller.account.id
 
     async def work(connection: AsyncConnection) -> CountedPage[FoundInbound]:

@@ -1,4 +1,4 @@
-"""The callbacks as operators see them: what was told to whom, what came of it, and telling it again."""
+"""Callbacks as operators see them: what was sent where, with which result; and their replay."""
 
 from uuid import UUID
 
@@ -27,10 +27,10 @@ async def page(
     walk: int = search.WALK,
 ) -> Slice[FoundCallback]:
     """
-    List callbacks, the newest first, of one message or account or of all.
+    Return callbacks of a message, of an account or of all, the newest first.
 
-    A walk that was stopped gives less than was asked for, and an id to go on
-    before. Raises NotFound for an unknown message.
+    Without a message it looks at no more than `walk` callbacks. Raises
+    NotFound for an unknown message.
     """
     message_id = None if message is None else (await search.message(ctx, message)).id
     wanted = CallbackFilter(None if account is None else account.id, message_id, state)
@@ -48,10 +48,10 @@ async def page(
 
 async def replay(ctx: Context, name: int | UUID) -> FoundCallback:
     """
-    Tell a callback again, by its number or its public id, whatever came of it before. Raises NotFound.
+    Send a callback again, by its number or its public id, whatever its state. Raises NotFound.
 
-    Its receiver knows it by the id it always had. One that is older than a
-    callback is worth gets one try.
+    It keeps the id that its receiver knows. A callback past the time for
+    retries gets one try.
     """
     now = ctx.now()
     found = await ctx.database.transact(lambda c: outbox.replay(c, name, now=now))
