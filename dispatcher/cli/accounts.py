@@ -1,4 +1,4 @@
-"""`dispatcher account`: who may send, how much, and with what left to spend."""
+"""`dispatcher account`: accounts, their limits and their credits."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

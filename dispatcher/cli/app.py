@@ -1,4 +1,4 @@
-"""The command line: which command is where, and how errors are told."""
+"""The command line: where each command is, and how errors are printed."""
 
 import sys
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from dispatcher.domain.errors import DispatchError, Invalid, InvalidSubmission, 
 
 _HELP = "An SMS dispatcher: windows, priority tiers, HTTP dialects in, any provider out."
 
-# Each command's module has `add`. Only the wanted one is loaded: half of them need nothing of what
-# takes a second or two to import.
+# Each command's module has `add`. Only the requested one is loaded: half of them do without the imports
+# that take a second or two.
 _COMMANDS = {
     "up": "up",
     "demo": "demo.command",
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """Make the application, with the one command that these arguments name, or with all for help."""
+    """Return the application with the one command that these arguments name, or with all of them for help."""
     app = typer.Typer(
         name="dispatcher",
         help=_HELP,
@@ -75,7 +75,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 
 
 def _require_text(arguments: Sequence[str]) -> None:
-    """Refuse bytes that are no UTF-8: they could neither be stored nor printed."""
+    """Refuse bytes that are not UTF-8: they could neither be stored nor printed."""
     for argument in arguments:
         try:
             argument.encode("utf-8")
@@ -84,7 +84,7 @@ def _require_text(arguments: Sequence[str]) -> None:
 
 
 def _nothing() -> None:
-    """Keep `dispatcher` a group of commands while only one of them is loaded."""
+    """Keep `dispatcher` a group of commands when only one of them is loaded."""
 
 
 def _fail(message: str, code: int) -> NoReturn:

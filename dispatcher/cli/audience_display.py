@@ -1,4 +1,4 @@
-"""How an import of recipients is shown: a bar while it runs, tables at its end."""
+"""The display of an import of recipients: a bar while it runs, tables at its end."""
 
 import shlex
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from dispatcher.service.recipient_file import Progress, Tell
 
 @contextmanager
 def progress(size: int) -> Iterator[Tell]:
-    """Show how much of a file is read, on a terminal only; 0 bytes is a size that nobody knows."""
+    """Show how much of a file is read, on a terminal only; a size of 0 bytes means that it is unknown."""
     out = console(stderr=True)
     columns = (
         BarColumn(),
@@ -76,7 +76,7 @@ def tell_estimate(found: Estimate, *, priced: bool, rejects: Path | None, as_jso
 
 
 def told(found: Audience) -> dict[str, object]:
-    """Tell an audience to a program."""
+    """Return an audience for JSON."""
     return {
         "id": found.public_id,
         "name": found.name,

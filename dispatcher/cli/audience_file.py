@@ -1,4 +1,4 @@
-"""A CSV file of recipients, as it is named and described at the command line."""
+"""A CSV file of recipients, as the command line names and describes it."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _CHUNK = 1 << 18  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """How a file is to be read; what is not said is found out."""
+    """How to read a file; options that are None are detected."""
 
     country: Annotated[
         str | None, typer.Option(metavar="CC", help="Whose national numbers. Default: the account's.")
@@ -30,7 +30,7 @@ class Sheet:
 
     @contextmanager
     def opened(self, file: Path) -> Iterator[tuple[RecipientFile, Tell]]:
-        """Open a file to be read, and a bar on standard error, if that is a terminal. Raises OSError."""
+        """Open a file for reading, and a bar on standard error if that is a terminal. Raises OSError."""
         with file.open("rb") as source, progress(os.fstat(source.fileno()).st_size) as tell:
             chunks = iter(lambda: source.read(_CHUNK), b"")
             yield (

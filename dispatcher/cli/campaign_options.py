@@ -1,4 +1,4 @@
-"""The plan of a campaign as people type it: the options of `campaign create` and `campaign change`."""
+"""The plan of a campaign as it is typed: the options of `campaign create` and `campaign change`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ OPTIONS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """The options as they are typed; None is one that was not given."""
+    """The options as they are typed; None means that an option was not given."""
 
     audience: Annotated[
         str | None, typer.Option("--audience", metavar="LIST", help="To whom: name or id.")
@@ -88,7 +88,7 @@ class Typed:
 
     def fields(self, account: Account, *, now: datetime) -> dict[str, object]:
         """
-        Read what was given, by the names of the fields of Plan; the word `none` reads as None.
+        Return the options that were given, by the field names of Plan; the word `none` reads as None.
 
         Raises Invalid, which names the option.
         """

@@ -1,4 +1,4 @@
-"""How a campaign is told: in lines for people, in JSON for programs, and as a bar while it goes out."""
+"""The display of a campaign: lines for people, JSON for programs, and a bar while it is sent."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ _WAITING = frozenset({Status.SCHEDULED, Status.PENDING})
 
 
 def told(campaign: Campaign, names: Names) -> dict[str, object]:
-    """Give a campaign for JSON; lengths of time are in seconds."""
+    """Return a campaign for JSON; lengths of time are in seconds."""
     terms, pacing = campaign.terms, campaign.terms.pacing
     return {
         "id": campaign.public_id,
@@ -52,7 +52,7 @@ def told(campaign: Campaign, names: Names) -> dict[str, object]:
 
 
 def told_run(found: RunReport) -> dict[str, object]:
-    """Give a run for JSON."""
+    """Return a run for JSON."""
     run, forecast = found.run, found.forecast
     return {
         "due_at": run.due_at,
@@ -74,7 +74,7 @@ def told_run(found: RunReport) -> dict[str, object]:
 
 
 def lines(report: Report, names: Names) -> Iterator[str]:
-    """Tell a campaign and its latest runs to people; times are on the wall of its zone."""
+    """Yield the lines on a campaign and its latest runs; times are in its time zone."""
     campaign, terms = report.campaign, report.campaign.terms
     zone = ZoneInfo(terms.timezone)
     state = f"{campaign.state}, {campaign.reason}" if campaign.reason else str(campaign.state)
@@ -97,7 +97,7 @@ def lines(report: Report, names: Names) -> Iterator[str]:
 
 
 def when(campaign: Campaign) -> str:
-    """Say when a campaign runs."""
+    """Return in words when a campaign runs."""
     terms = campaign.terms
     if terms.first_at:
         return f"once, {_wall(terms.first_at, ZoneInfo(terms.timezone))}"
@@ -108,7 +108,7 @@ def when(campaign: Campaign) -> str:
 
 @contextmanager
 def bar() -> Iterator[Callable[[Report], None]]:
-    """Show how far the latest run is: a bar on a terminal, elsewhere a line for each change."""
+    """Show the progress of the latest run: a bar on a terminal, elsewhere a line for each change."""
     out = console(stderr=True)
     if not out.is_terminal:
         yield _Lines()

@@ -1,4 +1,4 @@
-"""The command lines of our processes: `dispatcher worker` becomes one, `dispatcher up` starts them all."""
+"""The command lines of the processes: `dispatcher worker` executes one, `dispatcher up` starts them all."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ THREADS: Mapping[str, int] = {"critical": 64, "standard": 12, "bulk": 12, "clock
 
 
 def worker(queue: str, *, concurrency: int | None = None, name: str | None = None) -> list[str]:
-    """Consume one queue. Heartbeats and events stay on: Flower lives on them."""
+    """Consume one queue. Heartbeats and events stay on: Flower needs them."""
     return [
         *_WORKERS,
         "worker",
@@ -37,12 +37,12 @@ def beat() -> list[str]:
 
 
 def flower(host: str, port: int) -> list[str]:
-    """Show the workers. What may not be seen in a list of processes comes from the environment."""
+    """Show the workers. Passwords come from the environment: a list of processes shows arguments."""
     return [*_CELERY, "flower", f"--address={host}", f"--port={port}"]
 
 
 def flower_environment(environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
-    """Give Flower its passwords in the variable where it looks for them."""
+    """Return the variables in which Flower looks for its passwords."""
     auth = environ.get("DISPATCHER_FLOWER_AUTH") or environ.get("FLOWER_BASIC_AUTH")
     return {"FLOWER_BASIC_AUTH": auth} if auth else {}
 

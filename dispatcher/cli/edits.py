@@ -1,4 +1,4 @@
-"""`dispatcher message cancel`, `reschedule` and `text`: changing what has not gone out."""
+"""`dispatcher message cancel`, `reschedule` and `text`: changing messages that have not been sent."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -23,7 +23,7 @@ from dispatcher.service.context import Context
 
 
 class Open(StrEnum):
-    """What can be changed, in words."""
+    """The statuses of messages that can be changed."""
 
     SCHEDULED = "scheduled"
     PENDING = "pending"
@@ -34,7 +34,7 @@ Time = Annotated[str | None, typer.Option(metavar="TIME", help="From then on, or
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which messages, as it is typed."""
+    """The options that select messages."""
 
     message: Annotated[
         str | None,
@@ -61,7 +61,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a command goes about it."""
+    """The options on how a command runs."""
 
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False
@@ -120,7 +120,7 @@ def text(
 
 
 def _edit(done: str, wanted: Wanted, manner: Manner, change: Callable[[datetime, Account], Change]) -> None:
-    """Count, ask, and do it."""
+    """Count the messages, ask for confirmation, and change them."""
 
     def story(dry_run: bool) -> Callable[[Context], Awaitable[Edited]]:
         async def run(ctx: Context) -> Edited:
@@ -148,7 +148,7 @@ async def _owner(ctx: Context, wanted: Wanted) -> Account:
     if name is None and wanted.message is not None:
         name = (await search.message(ctx, read_name(wanted.message))).account
     elif name is None and wanted.batch is not None:
-        name = (await search.batch(ctx, read_name(wanted.batch))).batch.account
+        name = (await search.batch(ctx, read_name(wanted.batch))).account
     return await meant_account(ctx, name)
 
 

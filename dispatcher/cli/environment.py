@@ -1,5 +1,5 @@
 """
-Where a command finds its stack.
+How a command finds its stack.
 
 First what the command line names (`--data DIR`), then the environment's own
 URLs, then the stack that `dispatcher up` keeps in the default directory:
@@ -24,12 +24,12 @@ _PREFIX = "DISPATCHER_"
 
 
 def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """Give the data directory where none is named."""
+    """Return the data directory for a command that names none."""
     return Path(environ.get("DISPATCHER_DATA") or _DEFAULT)
 
 
 def has_urls(environ: Mapping[str, str] = os.environ) -> bool:
-    """Say whether the environment names the servers. Raises Misconfigured if it names only one of them."""
+    """Return whether the environment names the servers. Raises Misconfigured if it names only one of them."""
     named = [name for name in _URLS if environ.get(name) or environ.get(f"{name}_FILE")]
     if len(named) == 1:
         [missing] = set(_URLS) - set(named)
@@ -39,10 +39,10 @@ def has_urls(environ: Mapping[str, str] = os.environ) -> bool:
 
 def find(data: Path | None, environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
     """
-    Give the variables of the wanted stack that the environment does not have.
+    Return the variables of the requested stack that the environment does not have.
 
     A directory that is named wins over URLs that are only in the environment.
-    Raises Misconfigured when there is no stack, and says how to have one.
+    Raises Misconfigured, with advice, if there is no stack.
     """
     if data is None and has_urls(environ):
         return {}
@@ -59,9 +59,9 @@ def find(data: Path | None, environ: Mapping[str, str] = os.environ) -> Mapping[
 
 def load(data: Path | None) -> Settings:
     """
-    Take the wanted stack's variables into this process's environment, and load its settings.
+    Put the requested stack's variables into this process's environment, and return its settings.
 
-    Values that came from files stand in the environment afterwards, for the
+    Values that came from files are in the environment afterwards, for the
     processes that this one starts or becomes. Raises Misconfigured.
     """
     found = find(data)
@@ -72,7 +72,7 @@ def load(data: Path | None) -> Settings:
 
 
 def settle() -> Settings:
-    """Load the settings, and leave in the environment what came from files. Raises Misconfigured."""
+    """Return the settings, and put those that came from files into the environment. Raises Misconfigured."""
     settings = load_settings()
     _check_urls(settings)
     for name in [name for name in os.environ if name.endswith("_FILE")]:
@@ -83,7 +83,7 @@ def settle() -> Settings:
 
 
 def read(file: Path) -> dict[str, str]:
-    """Read an environment file. Raises Misconfigured."""
+    """Return the variables of an environment file. Raises Misconfigured."""
     try:
         words = shlex.split(file.read_text(encoding="utf-8"), comments=True)
         return dict(_pair(word) for word in words)
@@ -92,7 +92,7 @@ def read(file: Path) -> dict[str, str]:
 
 
 def write(file: Path, environ: Mapping[str, str]) -> None:
-    """Write the URLs and all DISPATCHER_ variables, for this user's eyes only."""
+    """Write the URLs and all DISPATCHER_ variables to a file that only this user can read."""
     lines = [
         f"{name}={shlex.quote(value)}\n"
         for name, value in sorted(environ.items())
@@ -102,7 +102,7 @@ def write(file: Path, environ: Mapping[str, str]) -> None:
 
 
 def _check_urls(settings: Settings) -> None:
-    """Raise Misconfigured for a URL that cannot be read; what it says may be part of a password."""
+    """Raise Misconfigured for a URL that cannot be parsed, without quoting it: it may hold a password."""
     from redis.connection import parse_url
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError

@@ -1,20 +1,20 @@
-"""What a check of `dispatcher doctor` found, and what to do about it."""
+"""The result of a check of `dispatcher doctor`, and advice."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
-    WARN = "warn"  # it works, and should be looked after
-    FAIL = "fail"  # messages do not get on, or may be lost
+    WARN = "warn"  # it works but needs attention
+    FAIL = "fail"  # messages are stuck or may be lost
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's report; `advice` is empty where all is well."""
+    """One line of the doctor's report; `advice` is empty if all is well."""
 
     subject: str
     level: Level
@@ -23,15 +23,15 @@ class Finding:
 
 
 def ok(subject: str, text: str) -> Finding:
-    """All is well."""
+    """Return a finding that all is well."""
     return Finding(subject, Level.OK, text)
 
 
 def warn(subject: str, text: str, advice: str) -> Finding:
-    """It works, and should be looked after."""
+    """Return a finding that something works but needs attention."""
     return Finding(subject, Level.WARN, text, advice)
 
 
 def fail(subject: str, text: str, advice: str) -> Finding:
-    """Messages do not get on, or may be lost."""
+    """Return a finding that messages are stuck or may be lost."""
     return Finding(subject, Level.FAIL, text, advice)

@@ -1,4 +1,4 @@
-"""Values as people type them: texts from a pipe, name=value, a number or the word `none`."""
+"""Values as they are typed: texts from a pipe, name=value, a number or the word `none`."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ _MOST = 10**9
 
 
 def read_text(given: str) -> str:
-    """Give a text; "-" reads it from standard input, without the end of its last line. Raises Invalid."""
+    """Return a text; "-" reads it from standard input, without its last line break. Raises Invalid."""
     if given != "-":
         return given
     try:
@@ -28,7 +28,7 @@ def read_text(given: str) -> str:
 
 
 def read_name(given: str) -> int | UUID:
-    """Give what a thing is named by: its number or its public id. Raises Invalid."""
+    """Return the number or the public id that was typed. Raises Invalid."""
     if given.isascii() and given.isdigit() and len(given) < 19:
         return int(given)
     try:
@@ -38,7 +38,7 @@ def read_name(given: str) -> int | UUID:
 
 
 def read_line(file: Path) -> str:
-    """Give a file's only line, such as a password. Raises Invalid, and OSError."""
+    """Return a file's only line, such as a password. Raises Invalid, and OSError."""
     try:
         content = file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
@@ -49,7 +49,7 @@ def read_line(file: Path) -> str:
 
 
 def read_pairs(given: Sequence[str]) -> Mapping[str, str]:
-    """Read name=value words. Raises Invalid for one that has no "=", and for a name that comes twice."""
+    """Return the values of name=value words. Raises Invalid for a word without "=", and a repeated name."""
     pairs: dict[str, str] = {}
     for word in given:
         name, equals, value = word.partition("=")
@@ -62,14 +62,14 @@ def read_pairs(given: Sequence[str]) -> Mapping[str, str]:
 
 
 def changed(kept: T | None, given: str | None, read: Callable[[str], T]) -> T | None:
-    """Give what an option asks for: None leaves what there is, and the word `none` lifts it."""
+    """Return the new value of a setting: without an option the old one, None for the word `none`."""
     if given is None:
         return kept
     return None if given == NONE else read(given)
 
 
 def read_whole(option: str, given: str) -> int:
-    """Read a whole number. Raises Invalid, which names the option it came from."""
+    """Return a whole number. Raises Invalid, which names the option."""
     if not (given.isascii() and given.isdigit() and len(given) <= len(str(_MOST)) and int(given) <= _MOST):
         raise Invalid(f"{option} {given!r} is no number: give a whole number up to {_MOST:,}, or {NONE}")
     return int(given)

@@ -1,4 +1,4 @@
-"""Options that several commands have together, written once: the fields of a dataclass."""
+"""Groups of options that several commands share: the fields of a dataclass."""
 
 import functools
 import inspect
@@ -10,10 +10,10 @@ from typing import Any, cast, get_type_hints
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """
-    Put the fields of each dataclass among a command's parameters in its place, as options.
+    Return a command with the fields of each dataclass parameter as options in its place.
 
-    They are annotated as a command's own parameters are, and have defaults.
-    The command itself gets the dataclass, made of what was typed.
+    Fields are annotated like a command's own parameters, and have defaults.
+    The command itself is called with the dataclass.
     """
     hints = get_type_hints(command, include_extras=True)
     groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}

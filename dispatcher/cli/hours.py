@@ -1,4 +1,4 @@
-"""`dispatcher account hours`, and allowed hours as people type them: "mon-fri 08:00-20:00"."""
+"""`dispatcher account hours`, and allowed hours as they are typed: "mon-fri 08:00-20:00"."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def account_hours(
 
 def read_hours(given: str) -> AllowedHours:
     """
-    Read hours as people type them, or from the .json file that is named.
+    Return hours from what was typed, or from the .json file that is named.
 
     Raises Invalid, and OSError for a file that cannot be read.
     """
@@ -78,7 +78,7 @@ def read_hours(given: str) -> AllowedHours:
 
 
 def write_hours(allowed: AllowedHours) -> str:
-    """Write hours as `read_hours` reads them."""
+    """Return hours in the form that `read_hours` reads."""
     written = allowed.as_dict()
     zone = written.pop("zone")
     parts = [

@@ -79,5 +79,5 @@ def show(
 
 
 def _printable(text: str) -> str:
-    """Write what a terminal would obey as an escape: anybody can send us a text."""
+    """Return a text with control characters escaped: anybody can send one to our terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

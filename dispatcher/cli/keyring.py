@@ -1,4 +1,4 @@
-"""Credentials as the commands print them: a new one once and alone, those that are kept as a list."""
+"""Credentials as the commands print them: a new one once and alone, existing ones as a list."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -16,7 +16,7 @@ _COLUMNS = ("id", "for", "name", "begins with", "test", "created", "expires", "r
 
 
 async def every(ctx: Context, account: Account | None) -> list[Credential]:
-    """Read all credentials of an account, or of the operators."""
+    """Return all credentials of an account, or of the operators."""
     found: list[Credential] = []
     while page := await credentials.page(ctx, account, after=found[-1].id if found else 0, limit=_PAGE):
         found += page
@@ -24,7 +24,7 @@ async def every(ctx: Context, account: Account | None) -> list[Credential]:
 
 
 def print_new(subject: str, words: Mapping[str, str], expires_at: datetime | None) -> None:
-    """Print a new credential; a single secret is alone on standard output, for a shell to take."""
+    """Print a new credential; a single secret is alone on standard output, for shells."""
     until = "with no end" if expires_at is None else f"good until {stamp(expires_at)} UTC"
     note(f"{subject}, {until}. Keep it: it cannot be shown again.")
     for word, value in words.items():
@@ -32,7 +32,7 @@ def print_new(subject: str, words: Mapping[str, str], expires_at: datetime | Non
 
 
 def print_all(found: Sequence[Credential], as_json: bool) -> None:
-    """Print credentials, none of their secrets."""
+    """Print credentials without their secrets."""
     if as_json:
         print_json([{"for": opened_by(one.kind, one.dialect), **asdict(one)} for one in found])
     else:

@@ -1,4 +1,4 @@
-"""`dispatcher key`: what opens the doors of an account, each shown once."""
+"""`dispatcher key`: the credentials of an account, each shown once."""
 
 from datetime import timedelta
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`dispatcher lanes`: how much is where, since when, and whether somebody takes it."""
+"""`dispatcher lanes`: how many messages are where, since when, and whether a worker consumes them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,9 +11,9 @@ from dispatcher.cli.session import visit
 from dispatcher.domain.span import span
 from dispatcher.domain.status import Place
 from dispatcher.domain.tier import Tier
-from dispatcher.service import health, report
+from dispatcher.service import health, search
 from dispatcher.service.context import Context
-from dispatcher.store.reports import PlaceCount
+from dispatcher.service.search import PlaceCount
 
 Consumed = Mapping[str, datetime | None]
 
@@ -27,7 +27,7 @@ def lanes(as_json: AsJson = False, data: Data = None) -> None:
     """Show what is on its way, by tier and place, and when each queue was last consumed."""
 
     async def story(ctx: Context) -> tuple[list[PlaceCount], Consumed | None, datetime]:
-        return await report.on_the_way(ctx), await health.lanes(ctx), ctx.now()
+        return await search.on_the_way(ctx), await health.lanes(ctx), ctx.now()
 
     counts, consumed, now = visit(data, story)
     rows = [_tier(tier, [count for count in counts if count.tier is tier], consumed, now) for tier in Tier]

@@ -1,22 +1,31 @@
-"""`dispatcher message`: one message's history, where it is and why; and changing what waits."""
+"""`dispatcher message`: one message's history, where it is and why; and changing messages that wait."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
 from dispatcher.cli import edits
+from dispatcher.cli.given import read_name
 from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import print_json, print_table, say, stamp
 from dispatcher.cli.session import visit
 from dispatcher.cli.words import title
-from dispatcher.service import report, routes
+from dispatcher.domain.errors import Invalid, NotFound
+from dispatcher.service import routes, search
 from dispatcher.service.context import Context
 from dispatcher.service.explain import explain
 from dispatcher.service.health import lanes
-from dispatcher.service.report import History
-from dispatcher.store.reports import Event
+from dispatcher.service.search import Event, History
+
+_SHOWN = (
+    "id", "public_id", "account", "dialect", "number", "tier", "status", "place", "wake_at", "not_before",
+    "not_after", "segments", "charged", "attempt", "deferrals", "doubts", "provider", "reason", "paused",
+    "closes_at", "country", "sender", "is_test", "waits_for",
+)  # fmt: skip
+"""The fields of a message in --json."""
 
 
 def add(app: typer.Typer) -> None:
@@ -39,12 +48,12 @@ def show(
     """Show a message, step by step, and say where it is and why."""
 
     async def story(ctx: Context) -> tuple[History, Sequence[str]]:
-        history = await report.history(ctx, message_id)
+        history = await search.history(ctx, _read(message_id))
         return history, explain(
             history,
             now=ctx.now(),
             consumed=await lanes(ctx),
-            route=routes.sentence(ctx, history.detail),
+            route=routes.sentence(ctx, history.message),
         )
 
     history, explanation = visit(data, story)
@@ -61,17 +70,24 @@ def show(
         say(sentence)
 
 
+def _read(message_id: str) -> int | UUID:
+    try:
+        return read_name(message_id)
+    except Invalid:
+        raise NotFound(f"{message_id!r} is neither a message's number nor its public id") from None
+
+
 def _facts(history: History) -> Mapping[str, object]:
-    detail = history.detail
-    place = f", {detail.place}" if detail.place else ""
+    message = history.message
+    place = f", {message.place}" if message.place else ""
     return {
-        "message": f"{detail.id} ({detail.public_id})",
-        "status": f"{title(detail.status)}{place}",
-        "account": f"{detail.account}, through {detail.dialect}",
-        "number": detail.number,
-        "tier": detail.tier,
-        "window": f"{stamp(detail.not_before)} to {stamp(detail.not_after)} UTC",
-        "segments": f"{detail.segments}, {detail.charged} charged",
+        "message": f"{message.id} ({message.public_id})",
+        "status": f"{title(message.status)}{place}",
+        "account": f"{message.account}, through {message.dialect}",
+        "number": message.number,
+        "tier": message.tier,
+        "window": f"{stamp(message.not_before)} to {stamp(message.not_after)} UTC",
+        "segments": f"{message.segments}, {message.charged} charged",
     }
 
 
@@ -80,10 +96,10 @@ def _row(event: Event) -> Sequence[object]:
 
 
 def _whole(history: History, explanation: Sequence[str]) -> dict[str, object]:
-    detail = history.detail
+    message = history.message
     return {
-        **asdict(detail),
-        "status_name": title(detail.status),
+        **{name: getattr(message, name) for name in _SHOWN},
+        "status_name": title(message.status),
         "events": [asdict(event) for event in history.events],
         "explanation": " ".join(explanation),
     }

@@ -17,7 +17,7 @@ Put = Callable[[Sequence[str]], Awaitable[int]]
 
 @dataclass(slots=True)
 class Tally:
-    """What became of a file: lines that hold anything, numbers that were new, lines that were left out."""
+    """The result of a file: lines that are not empty, numbers that were new, lines that were left out."""
 
     lines: int = 0
     new: int = 0
@@ -26,7 +26,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a line begins with, and which line it is."""
+    """The number at the beginning of a line, and which line it is."""
 
     place: int
     number: str
@@ -34,9 +34,9 @@ class Line:
 
 async def take_file(file: Path, put: Put, *, tell: Callable[[str], None]) -> Tally:
     """
-    Put all numbers of a file, and tell of each line that `put` finds Invalid.
+    Pass all numbers of a file to `put`, and report each line for which it raises Invalid.
 
-    `put` takes all that it is given or nothing, and gives how many were new.
+    `put` takes all numbers of a call or none, and returns how many were new.
     """
     tally = Tally()
     for lines in read_lines(file):
@@ -46,7 +46,7 @@ async def take_file(file: Path, put: Put, *, tell: Callable[[str], None]) -> Tal
 
 
 def read_lines(file: Path) -> Iterator[Sequence[Line]]:
-    """Read what the lines begin with, in chunks; empty lines and a CSV's heading are left out."""
+    """Yield the beginnings of lines in chunks, without empty lines and a CSV's heading."""
     with file.open(encoding="utf-8-sig", errors="replace") as source:
         lines = (Line(place, _first(line)) for place, line in enumerate(source, start=1))
         wanted = (line for line in lines if line.number and not _is_heading(line))
@@ -55,7 +55,7 @@ def read_lines(file: Path) -> Iterator[Sequence[Line]]:
 
 
 async def _take(lines: Sequence[Line], put: Put, tell: Callable[[str], None], tally: Tally) -> None:
-    """Put lines; halve those that hold a bad one, until it is alone."""
+    """Pass lines to `put`; halve a chunk with a bad line until that line is alone."""
     try:
         tally.new += await put([line.number for line in lines])
     except Invalid as error:

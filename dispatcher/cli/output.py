@@ -1,4 +1,4 @@
-"""What commands print: tables and sentences for people, JSON for programs, no colour where nobody looks."""
+"""Output of commands: tables and sentences for people, JSON for programs, colour on terminals only."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ _PIPE_WIDTH = 1000  # a pipe has no width: nothing is wrapped or cut
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Give a console on the present standard output or error."""
+    """Return a console on the present standard output or error."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _PIPE_WIDTH
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -29,7 +29,7 @@ def note(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()) -> Table:
-    """Make a table; the columns named in `numbers` are set to the right, and only the last one is wrapped."""
+    """Return a table; the columns named in `numbers` are aligned right, and only the last column wraps."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         justify: JustifyMethod = "right" if column in numbers else "left"
@@ -51,12 +51,12 @@ def print_table(
 
 
 def print_json(value: object) -> None:
-    """Print JSON: times in ISO 8601, sets in order, what else has no form in JSON as its text."""
+    """Print JSON: times in ISO 8601, sets sorted, other values without a form in JSON as text."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
 def stamp(at: datetime | None) -> str:
-    """Write a time to the millisecond."""
+    """Return a time to the millisecond."""
     return "-" if at is None else f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}"
 
 

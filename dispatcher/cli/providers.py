@@ -1,4 +1,4 @@
-"""`dispatcher provider`: how each provider is and why, orders to it, and a message to try it."""
+"""`dispatcher provider`: each provider's state and its reason, orders, and a message to test it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""`dispatcher receipt`: receipts that fit no message."""
+"""`dispatcher receipt`: receipts that match no message."""
 
 from dataclasses import asdict
 from typing import Annotated

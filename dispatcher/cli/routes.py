@@ -1,4 +1,4 @@
-"""`dispatcher route`: the table of routes, set, checked, shown, and asked for one number."""
+"""`dispatcher route`: the table of routes: set, checked, shown, and applied to one number."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -119,7 +119,7 @@ def _tell(warnings: Sequence[str], done: str, as_json: bool) -> None:
 
 
 def _read(file: Path) -> Mapping[str, object]:
-    """Read a document. Raises Invalid, and OSError for a file that cannot be read."""
+    """Return a document. Raises Invalid, and OSError for a file that cannot be read."""
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`dispatcher send`: hand in a message, and with --wait follow it to its end."""
+"""`dispatcher send`: submit a message, and with --wait follow it to its end."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import AcceptedBatch, AcceptedMessage, Account, Caller, Submission
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, report, routes
+from dispatcher.service import accounts, routes, search
 from dispatcher.service.context import Context
 from dispatcher.service.explain import explain
 from dispatcher.service.health import lanes
-from dispatcher.service.report import History
+from dispatcher.service.search import History
 from dispatcher.service.submit import submit
 
 DIALECT = "cli"
@@ -32,7 +32,7 @@ _POLL = timedelta(milliseconds=200)
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A message that was followed, and where that left it."""
+    """A message that was followed, and the explanation of where it is."""
 
     history: History
     explanation: Sequence[str]
@@ -80,7 +80,7 @@ def send(
 
     batch, ends = visit(data, story)
     _print(batch, ends, as_json)
-    if wait and any(end.history.detail.status is not Status.RECEIVED for end in ends):
+    if wait and any(end.history.message.status is not Status.RECEIVED for end in ends):
         raise typer.Exit(1)
 
 
@@ -94,7 +94,7 @@ def _numbers(ctx: Context, account: Account) -> NumberPolicy:
 
 
 async def _sender(ctx: Context, account: Account, wanted: str | None) -> int | None:
-    """Find a sender by its name, else by its number; None is left to the account's default."""
+    """Return a sender's number, by its name or its number; None means the account's default."""
     if wanted is None:
         return None
     found = await accounts.senders(ctx, account)
@@ -113,11 +113,11 @@ def _time(ctx: Context, account: Account, text: str | None, option: str) -> date
 
 
 async def _follow(ctx: Context, ids: Sequence[int], patience: timedelta) -> Sequence[End]:
-    """Wait until all have ended or the time is over, and tell each step on the way."""
+    """Wait until all have ended or the time is over, and print each step on the way."""
     until = ctx.now() + patience
     told: dict[int, int] = {}
     while True:
-        histories = [await report.history(ctx, str(message_id)) for message_id in ids]
+        histories = [await search.history(ctx, message_id) for message_id in ids]
         for history in histories:
             _tell_news(history, told)
         if all(map(_is_over, histories)) or ctx.now() >= until:
@@ -125,26 +125,26 @@ async def _follow(ctx: Context, ids: Sequence[int], patience: timedelta) -> Sequ
         await asyncio.sleep(_POLL.total_seconds())
     consumed = await lanes(ctx)
     return [
-        End(h, explain(h, now=ctx.now(), consumed=consumed, route=routes.sentence(ctx, h.detail)))
+        End(h, explain(h, now=ctx.now(), consumed=consumed, route=routes.sentence(ctx, h.message)))
         for h in histories
     ]
 
 
 def _tell_news(history: History, told: dict[int, int]) -> None:
-    message_id = history.detail.id
+    message_id = history.message.id
     for event in history.events[told.get(message_id, 0) :]:
         note(f"{stamp(event.at)}  {message_id}  {title(event.status)}  {event.reason}")
     told[message_id] = len(history.events)
 
 
 def _is_over(history: History) -> bool:
-    """Say whether nothing more is to be expected: it has ended, or its receipt time is over."""
-    detail = history.detail
-    return detail.status.is_final or (detail.status is Status.SENT and detail.wake_at is None)
+    """Return whether nothing more will happen: it has ended, or the time for its receipt is over."""
+    message = history.message
+    return message.status.is_final or (message.status is Status.SENT and message.wake_at is None)
 
 
 def _print(batch: AcceptedBatch, ends: Sequence[End], as_json: bool) -> None:
-    statuses = {end.history.detail.id: end.history.detail.status for end in ends}
+    statuses = {end.history.message.id: end.history.message.status for end in ends}
     now = [(message, statuses.get(message.id, message.status)) for message in batch.messages]
     if as_json:
         print_json(_batch(batch) | {"messages": [_message(message, status) for message, status in now]})
@@ -152,8 +152,8 @@ def _print(batch: AcceptedBatch, ends: Sequence[End], as_json: bool) -> None:
     rows = [(str(message.id), message.number_as_given, title(status)) for message, status in now]
     print_table(("id", "number", "status"), rows, numbers=("id",))
     for end in ends:
-        if end.history.detail.status is not Status.RECEIVED:
-            say(f"{end.history.detail.id}: {' '.join(end.explanation)}")
+        if end.history.message.status is not Status.RECEIVED:
+            say(f"{end.history.message.id}: {' '.join(end.explanation)}")
     if not ends:
         note(f"What becomes of it: dispatcher message show {batch.messages[0].id}")
 

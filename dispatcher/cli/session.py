@@ -1,4 +1,4 @@
-"""One command's visit to a dispatcher: settings, context, and the loop it all runs in."""
+"""The frame in which a command runs: settings, context and event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 def quiet_settings(data: Path | None) -> Settings:
-    """Load the settings of the wanted stack; only errors are logged. Raises Misconfigured."""
+    """Return the settings of the requested stack; only errors are logged. Raises Misconfigured."""
     settings = load(data).model_copy(update={"log_level": "critical"})
     configure_logging(settings)
     return settings
 
 
 def visit(data: Path | None, story: Callable[[Context], Awaitable[T]]) -> T:
-    """Run a story with the wanted dispatcher's context. Raises Misconfigured and Unavailable."""
+    """Run `story` with the requested stack's context. Raises Misconfigured and Unavailable."""
     settings = quiet_settings(data)
 
     async def main() -> T:
@@ -40,7 +40,7 @@ def visit(data: Path | None, story: Callable[[Context], Awaitable[T]]) -> T:
 
 
 def visit_account(data: Path | None, name: str, story: Callable[[Context, Account], Awaitable[T]]) -> T:
-    """Run a story about the account of this name. Raises NotFound, Misconfigured and Unavailable."""
+    """Run `story` with the account of this name. Raises NotFound, Misconfigured and Unavailable."""
 
     async def about(ctx: Context) -> T:
         return await story(ctx, await accounts.find(ctx, name))
@@ -49,7 +49,7 @@ def visit_account(data: Path | None, name: str, story: Callable[[Context, Accoun
 
 
 async def meant_account(ctx: Context, name: str | None) -> Account:
-    """Find the account of this name, or the only one there is. Raises NotFound and Invalid."""
+    """Return the account of this name, or the only one there is. Raises NotFound and Invalid."""
     if name is not None:
         return await accounts.find(ctx, name)
     found = await accounts.every(ctx)

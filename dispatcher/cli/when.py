@@ -1,4 +1,4 @@
-"""Times as people type them: "+90s", "2026-12-24 18:30", "2026-12-24T18:30:00+01:00"."""
+"""Times as they are typed: "+90s", "2026-12-24 18:30", "2026-12-24T18:30:00+01:00"."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +15,7 @@ _LENGTH = re.compile(r"(\d{1,6})(s|m|h|d)")
 
 
 def read_length(text: str, *, option: str) -> timedelta:
-    """Read how long something takes: "90s", "3h". Raises Invalid, which names the option it came from."""
+    """Return a length of time: "90s", "3h". Raises Invalid, which names the option."""
     fitting = _LENGTH.fullmatch(text)
     if fitting is None:
         raise Invalid(f'{option} {text!r} is no length of time: give "90s", "30m", "3h" or "2d"')
@@ -23,7 +23,7 @@ def read_length(text: str, *, option: str) -> timedelta:
 
 
 def read_day(text: str, *, option: str) -> date:
-    """Read a day: "2026-12-24". Raises Invalid, which names the option it came from."""
+    """Return a day: "2026-12-24". Raises Invalid, which names the option."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -32,9 +32,9 @@ def read_day(text: str, *, option: str) -> date:
 
 def read_time(text: str, *, now: datetime, timezone: str, option: str) -> datetime:
     """
-    Read a time; one without an offset is in the account's time zone.
+    Return a time; without an offset it is in the account's time zone.
 
-    Raises Invalid, which names the option it came from.
+    Raises Invalid, which names the option.
     """
     if fitting := _FROM_NOW.fullmatch(text):
         return _later(now, int(fitting[1]) * _SECONDS[fitting[2]], text, option)
@@ -46,7 +46,7 @@ def read_time(text: str, *, now: datetime, timezone: str, option: str) -> dateti
 
 
 def read_shift(text: str, *, option: str) -> timedelta:
-    """Read how much later, or earlier: "+2h", "-30m". Raises Invalid, which names the option it came from."""
+    """Return a shift: "+2h", "-30m". Raises Invalid, which names the option."""
     fitting = _SHIFT.fullmatch(text)
     if fitting is None:
         raise Invalid(

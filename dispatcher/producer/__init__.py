@@ -1,5 +1,5 @@
 """
-Enqueue from Python, without HTTP: a plain, blocking face over the same use cases.
+Enqueue from Python, without HTTP: a blocking client of the same use cases.
 
 Behind it one thread runs an event loop with the database pool. It is made at
 the first call of each process, so a `Dispatcher` made before a fork

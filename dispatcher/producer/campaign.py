@@ -1,4 +1,4 @@
-"""A campaign in the hand of a Python program."""
+"""A campaign as an object of a Python program."""
 
 import asyncio
 import csv
@@ -30,11 +30,11 @@ _CHUNK = 1 << 16  # characters
 @dataclass(frozen=True, slots=True)
 class Progress:
     """
-    How far a campaign's latest run is; without a run yet its numbers are 0.
+    The progress of a campaign's latest run; all numbers are 0 before its first.
 
-    Of `recipients` so many are `done`: they became a message to be sent or
-    were left out. `through` is when the last message will be out; None where
-    that is over or nobody can tell, and `limit` says what it depends on.
+    `done` counts the recipients that have a message or were left out.
+    `through` is when the last message will be out, None if it is out or that
+    cannot be forecast; `limit` says what it depends on.
     """
 
     campaign: CampaignState
@@ -50,7 +50,7 @@ class Progress:
 
 
 class Campaign:
-    """One campaign. Every call raises Conflict where the campaign's state does not allow it."""
+    """One campaign. Every call raises Conflict if the campaign's state does not allow it."""
 
     def __init__(self, running: Callable[[], Engine], public_id: str, name: str) -> None:
         self.id = public_id
@@ -58,29 +58,29 @@ class Campaign:
         self._running = running
 
     def start(self) -> None:
-        """Let the draft run, at its time."""
+        """Start the draft; it runs at its time."""
         self._move(campaigns.start)
 
     def pause(self) -> None:
-        """Stop it where it is, within a second or two; nothing of it expires meanwhile."""
+        """Pause it within a second or two; none of its messages expires meanwhile."""
         self._move(campaigns.pause)
 
     def resume(self) -> None:
-        """Let it go on; what is still to go out moves by as long as the pause was."""
+        """Resume it; the messages still to be sent move by the length of the pause."""
         self._move(campaigns.resume)
 
     def cancel(self) -> int:
-        """End it for good; give how many messages were taken back, with their credits."""
+        """Cancel it for good and return how many messages were cancelled and refunded."""
         return self._move(campaigns.cancel).withdrawn
 
     def progress(self) -> Progress:
-        """Tell how far it is."""
+        """Return its progress."""
         engine = self._running()
         return _progress(engine.run(campaigns.show(engine.ctx, engine.account, self.id, limit=1)))
 
     def wait(self, timeout: timedelta) -> Progress:
         """
-        Wait until its run is over, the next one if none is open, and tell how that ended.
+        Wait until its run is over, the next one if none is open, and return its progress then.
 
         Raises TimeoutError, and Conflict for a draft. Receipts may come later.
         """
@@ -126,7 +126,7 @@ def _progress(report: Report) -> Progress:
 
 
 def _lines(rows: Rows) -> Iterator[bytes]:
-    """Write rows as a CSV file, bit by bit. Raises Invalid for one whose keys are not those of the first."""
+    """Yield the lines of a CSV file. Raises Invalid for a row whose keys are not those of the first."""
     buffer = io.StringIO()
     writer: csv.DictWriter[str] | None = None
     for place, row in enumerate(rows, start=1):

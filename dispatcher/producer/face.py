@@ -16,7 +16,7 @@ from dispatcher.domain.submission import AcceptedBatch, Submission
 from dispatcher.domain.tier import Tier
 from dispatcher.producer.campaign import Campaign, create
 from dispatcher.producer.engine import Engine
-from dispatcher.service import report, withdraw
+from dispatcher.service import search, withdraw
 from dispatcher.service.submit import submit
 from dispatcher.settings import Settings, load_settings
 
@@ -146,7 +146,8 @@ class Dispatcher:
     def status(self, message_id: int) -> Status:
         """Tell where a message is. Raises NotFound, also for one that was cancelled here."""
         engine = self._running()
-        return engine.run(report.one(engine.ctx, engine.caller, message_id)).status
+        found = search.message(engine.ctx, message_id, caller=engine.caller, with_withdrawn=False)
+        return engine.run(found).status
 
     def cancel(self, message_id: int) -> bool:
         """Take a message back before it goes out; False means that it is too late. Raises NotFound."""

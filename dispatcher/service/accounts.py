@@ -11,7 +11,7 @@ from dispatcher.domain.submission import Account, AccountLimits
 from dispatcher.service.context import Context
 from dispatcher.store import accounts, ledger
 from dispatcher.store.accounts import Sender
-from dispatcher.store.ledger import Entry
+from dispatcher.store.ledger import LedgerEntry
 
 _MOST_CREDITS = 10**15
 _MOST = 10**9
@@ -84,7 +84,7 @@ async def pause(ctx: Context, account: Account, *, paused: bool = True) -> Accou
 
 async def statement(
     ctx: Context, account: Account, *, before: int | None = None, limit: int = 100
-) -> list[Entry]:
+) -> list[LedgerEntry]:
     """Tell what changed an account's credits, the newest first, below the entry with the number `before`."""
     return await ctx.database.transact(lambda c: ledger.statement(c, account.id, before=before, limit=limit))
 

@@ -35,12 +35,13 @@ async def import_file(
     ctx: Context, account: Account, name: str, file: RecipientFile, *, tell: Tell = untold
 ) -> Audience:
     """
-    Keep the recipients of a file under a name, each number once, and a reject for each line that is none.
+    Store the recipients of a file under a name, each number once, and return the audience.
 
-    One pass, a transaction for every part, so an import that breaks off leaves
-    an audience that is not ready; an import under its name replaces it.
-    Raises AlreadyExists for the name of a ready one, and Invalid for a bad
-    name, an unusable file, and one without any recipient.
+    Other lines are stored as rejects. Each part of the file has its own
+    transaction: an import that breaks off leaves an audience that is not
+    ready, and the next import under its name replaces it. Raises
+    AlreadyExists if an audience of that name is ready, and Invalid for a bad
+    name, an unusable file, and a file without any recipient.
     """
     name = _checked(name)
     await _refuse_ready(ctx, account, name)
@@ -53,7 +54,7 @@ async def import_file(
 
 
 async def find(ctx: Context, account: Account, name: str) -> Audience:
-    """Find an audience by its name or its public id. Raises NotFound."""
+    """Return an audience, by its name or its public id. Raises NotFound."""
     found = await ctx.database.single(lambda c: audiences.find(c, account.id, _public_id(name) or name))
     if found is None:
         raise NotFound(f"account {account.name!r} has no audience {name!r}")
@@ -61,12 +62,12 @@ async def find(ctx: Context, account: Account, name: str) -> Audience:
 
 
 async def page(ctx: Context, account: Account, *, after: int = 0, limit: int = 100) -> list[Audience]:
-    """List an account's audiences, the oldest first."""
+    """Return an account's audiences, the oldest first."""
     return await ctx.database.single(lambda c: audiences.listed(c, account.id, after=after, limit=limit))
 
 
 async def rejects(ctx: Context, audience: Audience) -> AsyncIterator[Reject]:
-    """Give the lines that became no recipient, in the order of the file, however many they are."""
+    """Yield the rejected lines in the order of the file, in bounded reads."""
     line = 0
     while found := await _rejects_after(ctx, audience, line):
         for reject in found:
@@ -75,12 +76,12 @@ async def rejects(ctx: Context, audience: Audience) -> AsyncIterator[Reject]:
 
 
 async def remove(ctx: Context, account: Account, name: str) -> None:
-    """Delete an audience. Raises NotFound, and Conflict while a campaign has it."""
+    """Delete an audience. Raises NotFound, and Conflict while a campaign uses it."""
     await _remove(ctx, await find(ctx, account, name))
 
 
 async def _begin(ctx: Context, account: Account, name: str, columns: Sequence[str]) -> Audience:
-    """Write a new audience, in place of one under this name that did not get ready."""
+    """Write a new audience and return it; one of this name that is not ready is replaced."""
     public_id = uuid4()
     while True:
         made = await ctx.database.single(
@@ -112,7 +113,7 @@ async def _write(ctx: Context, audience: Audience, part: Part) -> Audience:
 def _recipients(
     fresh: Sequence[Candidate], groups: Mapping[str, str], zones: Mapping[str, int], last: int
 ) -> list[NewRecipient]:
-    """Number the recipients that come after the position `last`."""
+    """Return the recipients with their positions, counted from `last`."""
     return [
         NewRecipient(
             line,
@@ -134,7 +135,7 @@ async def _finish(ctx: Context, audience: Audience) -> Audience:
 
 
 async def _remove(ctx: Context, audience: Audience, *, unless_ready: bool = False) -> None:
-    """Delete in bounded steps; one that was killed in between is gone on with by the next."""
+    """Delete in bounded steps; a deletion that was interrupted is finished by the next one."""
 
     async def retire(connection: AsyncConnection) -> None:
         state = await audiences.lock(connection, audience.id)
@@ -152,7 +153,7 @@ async def _remove(ctx: Context, audience: Audience, *, unless_ready: bool = Fals
 
 
 async def _refuse_ready(ctx: Context, account: Account, name: str) -> Audience | None:
-    """Give the audience of this name, if there is one. Raises AlreadyExists when it is ready."""
+    """Return the audience of this name, if there is one. Raises AlreadyExists if it is ready."""
     found = await ctx.database.single(lambda c: audiences.find(c, account.id, name))
     if found is not None and found.state is AudienceState.READY:
         raise _taken(name)

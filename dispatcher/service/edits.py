@@ -1,9 +1,9 @@
 """
 Changing messages that wait: cancelled, rescheduled, given another text.
 
-Each message is either sent as it was or changed, never both: rows are locked
-before they are judged, what a worker holds is left, and a worker claims only
-what is still as it was read.
+Each message is sent as it was or changed, never both: rows are locked before
+they are judged, rows that a worker holds are left alone, and a worker claims
+only rows that have not changed since it read them.
 """
 
 from collections import Counter
@@ -42,12 +42,12 @@ _PAGE = 20_000
 
 async def edit(ctx: Context, selection: Selection, change: Change, *, dry_run: bool = False) -> Edited:
     """
-    Change what is selected and not under way, a thousand at a time; with `dry_run` only count.
+    Change the selected messages that still wait, a thousand at a time; with `dry_run` only count them.
 
-    Raises NotFound for what the selection names and is not there, Invalid
-    (InvalidSubmission for the text) if it cannot be done, and then nothing
-    was changed; NotEnoughCredit if a new text costs more than is left, and
-    tells how many have it already.
+    Raises NotFound for a name in the selection that does not exist, and
+    Invalid (InvalidSubmission for the text) for an impossible change; then
+    nothing was changed. Raises NotEnoughCredit, with the number of messages
+    changed so far, if the balance does not cover a new text.
     """
     chosen = await choose(ctx, selection)
     await _check(ctx, chosen, change)
@@ -55,7 +55,7 @@ async def edit(ctx: Context, selection: Selection, change: Change, *, dry_run: b
 
 
 async def apply(ctx: Context, chosen: Chosen, change: Change, *, dry_run: bool = False) -> Edited:
-    """Change what was chosen, as `edit` does."""
+    """Change the chosen messages, as `edit` does."""
     edited = Edited()
     async for among in _batches(ctx, chosen):
         work = partial(_edit_batch, ctx, chosen=chosen, change=change, among=among, dry_run=dry_run)
@@ -73,7 +73,7 @@ async def apply(ctx: Context, chosen: Chosen, change: Change, *, dry_run: bool =
 
 
 async def choose(ctx: Context, selection: Selection) -> Chosen:
-    """Read the names of a selection. Raises NotFound, and Invalid for what is no phone number."""
+    """Return a selection with numbers for its names. Raises NotFound, and Invalid for a bad phone number."""
     account, number = selection.account, selection.number
     named = (selection.message, selection.batch, selection.campaign)
     return Chosen(
@@ -212,7 +212,7 @@ async def _message(ctx: Context, selection: Selection) -> int | None:
 async def _batch(ctx: Context, selection: Selection) -> int | None:
     if selection.batch is None:
         return None
-    found = (await search.batch(ctx, selection.batch)).batch
+    found = await search.batch(ctx, selection.batch)
     if found.account != selection.account.name:
         raise NotFound(f"account {selection.account.name!r} has no batch {selection.batch}")
     return found.id

@@ -30,12 +30,12 @@ from dispatcher.service.credentials import MANAGE
 from dispatcher.service.examine import measured
 from dispatcher.service.plan import new_batch, timetable
 from dispatcher.service.room import Room
-from dispatcher.store import accounts, campaigns, intake, ledger, opt_outs, rosters, runs, sweeps
+from dispatcher.store import accounts, audiences, campaigns, intake, ledger, opt_outs, rosters, runs, sweeps
+from dispatcher.store.audiences import Audience, Recipient
 from dispatcher.store.campaigns import Campaign
 from dispatcher.store.intake import NewMessage, Own
 from dispatcher.store.ledger import Charge
-from dispatcher.store.rosters import Audience, Recipient
-from dispatcher.store.runs import Progress, Run
+from dispatcher.store.runs import Run, RunProgress
 
 CHUNK = 1000
 
@@ -99,7 +99,7 @@ async def _expand(ctx: Context, connection: AsyncConnection, run_id: int, room: 
     campaign = await campaigns.by_id(connection, run.campaign_id)
     if campaign.state is not CampaignState.ACTIVE:
         return None
-    audience = await rosters.audience(connection, campaign.terms.audience_id)
+    audience = await audiences.by_id(connection, campaign.terms.audience_id)
     turns = await _turns(ctx, connection, run, campaign, audience, min(room, CHUNK))
     if not turns:
         return None
@@ -249,7 +249,7 @@ async def _advance(
     for recipient in recipients:
         ranks[recipient.zone] += 1
         positions[recipient.zone] = recipient.position
-    progress = Progress(ranks, positions, alive, len(recipients) - alive, cost)
+    progress = RunProgress(ranks, positions, alive, len(recipients) - alive, cost)
     await runs.advance(connection, run.id, progress)
     if run.position + len(recipients) == run.total:
         await runs.expanded(connection, run.id, now=ctx.now())

@@ -1,4 +1,4 @@
-"""Where a message is and why it is not further, in plain sentences: the answer to "why is it late?"."""
+"""Where a message is and why it got no further, in plain sentences: the answer to "why is it late?"."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,11 +8,10 @@ from dispatcher.domain.span import span
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import PACE
 from dispatcher.domain.zones import zones_of
-from dispatcher.service.report import History
-from dispatcher.store.reports import Detail, Event
+from dispatcher.service.search import Event, History, MessageView
 
 SILENT = timedelta(seconds=20)
-"""A queue is probed every five seconds; one that took no probe for so long is not consumed."""
+"""Queues are probed every five seconds; a queue that took no probe for this long is not consumed."""
 
 _LATE = timedelta(seconds=1)
 _CLOCK = "clock"
@@ -44,120 +43,120 @@ def explain(
     history: History, *, now: datetime, consumed: Mapping[str, datetime | None] | None, route: str = ""
 ) -> Sequence[str]:
     """
-    Tell where the message is, what it waits for, and what held it up; one sentence or two each.
+    Return sentences on where the message is, what it waits for and what delayed it.
 
-    `consumed` says when each queue was last seen consuming; None means that
-    Redis cannot be reached. `route` is the sentence on its way out.
+    `consumed` has the time at which each queue was last consumed; None means
+    that Redis cannot be reached. `route` is the sentence on its route.
     """
-    detail, events = history.detail, history.events
+    message, events = history.message, history.events
     said = (
-        _where(detail, events, now),
-        _paused(detail),
-        _doubt(detail),
-        _mover(detail, now, consumed),
+        _where(message, events, now),
+        _paused(message),
+        _doubt(message),
+        _mover(message, now, consumed),
         route,
-        _road(detail, events),
+        _road(message, events),
     )
     return [sentence for sentence in said if sentence]
 
 
-def _where(detail: Detail, events: Sequence[Event], now: datetime) -> str:
-    match detail.status, detail.place:
-        case _, Place.HELD if _is_for_hours(detail):
-            return _for_hours(detail, now)
-        case Status.SCHEDULED, _ if detail.wake_at is not None and detail.wake_at < now:
-            due = f"Its time has come, {_time(detail.not_before)} ({_until(detail.wake_at, now)})"
+def _where(message: MessageView, events: Sequence[Event], now: datetime) -> str:
+    match message.status, message.place:
+        case _, Place.HELD if _is_for_hours(message):
+            return _for_hours(message, now)
+        case Status.SCHEDULED, _ if message.wake_at is not None and message.wake_at < now:
+            due = f"Its time has come, {_time(message.not_before)} ({_until(message.wake_at, now)})"
             return f"{due}: where much is due at once, accounts and campaigns are released in turn."
         case Status.SCHEDULED, _:
-            return f"It waits for its time, {_time(detail.not_before)} ({_until(detail.wake_at, now)})."
+            return f"It waits for its time, {_time(message.not_before)} ({_until(message.wake_at, now)})."
         case Status.PENDING, Place.HELD:
-            return _held(detail, now)
+            return _held(message, now)
         case Status.PENDING, Place.READY:
-            return f"It is due, and waits for room in the lane {detail.tier}."
+            return f"It is due, and waits for room in the lane {message.tier}."
         case Status.PENDING, Place.LANE:
-            return _in_lane(detail, now)
+            return _in_lane(message, now)
         case Status.PENDING, _:
-            return _going_out(detail, now)
+            return _going_out(message, now)
         case Status.SENT, _:
-            return _sent(detail, now)
-    return _ended(detail, next(event for event in events if event.status is detail.status))
+            return _sent(message, now)
+    return _ended(message, next(event for event in events if event.status is message.status))
 
 
-def _is_for_hours(detail: Detail) -> bool:
-    """Tell whether it waits for its hours; what waits for its time, a token or a try wakes for that."""
-    later = detail.wake_at is not None and detail.wake_at > detail.not_before
-    return later and detail.closes_at is not None
+def _is_for_hours(message: MessageView) -> bool:
+    """Return whether it waits for its allowed hours, and not for its time, a token or the next try."""
+    later = message.wake_at is not None and message.wake_at > message.not_before
+    return later and message.closes_at is not None
 
 
-def _for_hours(detail: Detail, now: datetime) -> str:
-    assert detail.wake_at is not None
-    opens = on_the_wall(detail.wake_at, zones_of(detail.number))
-    return f"It {WAITS} until {opens} ({_until(detail.wake_at, now)})."
+def _for_hours(message: MessageView, now: datetime) -> str:
+    assert message.wake_at is not None
+    opens = on_the_wall(message.wake_at, zones_of(message.number))
+    return f"It {WAITS} until {opens} ({_until(message.wake_at, now)})."
 
 
-def _held(detail: Detail, now: datetime) -> str:
-    if now < detail.not_before:
-        return f"It waits for its new time, {_time(detail.not_before)} ({_until(detail.wake_at, now)})."
-    if detail.waits_for is not None:
-        looks, ends = _until(detail.wake_at, now), _until(detail.not_after, now)
+def _held(message: MessageView, now: datetime) -> str:
+    if now < message.not_before:
+        return f"It waits for its new time, {_time(message.not_before)} ({_until(message.wake_at, now)})."
+    if message.waits_for is not None:
+        looks, ends = _until(message.wake_at, now), _until(message.not_after, now)
         return (
-            f"No provider of its route takes messages: {detail.waits_for}. It goes on when one does,"
+            f"No provider of its route takes messages: {message.waits_for}. It goes on when one does,"
             f" and looks again {looks}; its window ends {ends}."
         )
-    if detail.attempt == 0:
-        return f"It waits for a token or a free connection of its provider ({_until(detail.wake_at, now)})."
-    cause = f"try {detail.attempt} through {detail.provider} ended with: {detail.reason}."
-    if detail.wake_at is not None and detail.wake_at >= detail.not_after:
-        return f"No further try fits before its window ends ({_until(detail.not_after, now)}); {cause}"
-    coming = f"It waits for try {detail.attempt + 1}, at {_time(detail.wake_at)}"
-    return f"{coming} ({_until(detail.wake_at, now)}); {cause}"
+    if message.attempt == 0:
+        return f"It waits for a token or a free connection of its provider ({_until(message.wake_at, now)})."
+    cause = f"try {message.attempt} through {message.provider} ended with: {message.reason}."
+    if message.wake_at is not None and message.wake_at >= message.not_after:
+        return f"No further try fits before its window ends ({_until(message.not_after, now)}); {cause}"
+    coming = f"It waits for try {message.attempt + 1}, at {_time(message.wake_at)}"
+    return f"{coming} ({_until(message.wake_at, now)}); {cause}"
 
 
-def _in_lane(detail: Detail, now: datetime) -> str:
-    if detail.wake_at is None:
-        return f"It is in the lane {detail.tier}."
-    since = detail.wake_at - PACE[detail.tier].requeue
+def _in_lane(message: MessageView, now: datetime) -> str:
+    if message.wake_at is None:
+        return f"It is in the lane {message.tier}."
+    since = message.wake_at - PACE[message.tier].requeue
     return (
-        f"It is in the lane {detail.tier} since {_time(since)} ({span(now - since)}),"
+        f"It is in the lane {message.tier} since {_time(since)} ({span(now - since)}),"
         " and waits for a worker, or with it for a token."
     )
 
 
-def _going_out(detail: Detail, now: datetime) -> str:
-    calling = f"Try {detail.attempt} goes out through {detail.provider} now"
-    if detail.wake_at is not None and detail.wake_at <= now:
+def _going_out(message: MessageView, now: datetime) -> str:
+    calling = f"Try {message.attempt} goes out through {message.provider} now"
+    if message.wake_at is not None and message.wake_at <= now:
         return f"{calling}, but its worker has not told the end of it: the clock takes it back, in doubt."
-    return f"{calling}; its worker has until {_time(detail.wake_at)} to tell the end of it."
+    return f"{calling}; its worker has until {_time(message.wake_at)} to tell the end of it."
 
 
-def _sent(detail: Detail, now: datetime) -> str:
-    if detail.wake_at is None:
+def _sent(message: MessageView, now: datetime) -> str:
+    if message.wake_at is None:
         return "No receipt came in time. It stays Sent, for we do not guess; a late receipt still counts."
-    return f"{detail.provider} has it, and owes the receipt ({_until(detail.wake_at, now)})."
+    return f"{message.provider} has it, and owes the receipt ({_until(message.wake_at, now)})."
 
 
-def _ended(detail: Detail, last: Event) -> str:
-    refund = " Its credits were given back." if detail.status.is_refunded and detail.charged else ""
+def _ended(message: MessageView, last: Event) -> str:
+    refund = " Its credits were given back." if message.status.is_refunded and message.charged else ""
     reason = f" ({last.reason})" if last.reason else ""
-    return f"{_ENDS[detail.status]}, at {_time(last.at)}{reason}.{refund}"
+    return f"{_ENDS[message.status]}, at {_time(last.at)}{reason}.{refund}"
 
 
-def _paused(detail: Detail) -> str:
-    if not detail.paused or detail.place is None:
+def _paused(message: MessageView) -> str:
+    if not message.paused or message.place is None:
         return ""
     return "Its campaign is paused: it goes on when that is resumed, and its window moves by the pause."
 
 
-def _doubt(detail: Detail) -> str:
-    if not detail.doubts or detail.status not in {Status.PENDING, Status.GAVE_UP}:
+def _doubt(message: MessageView) -> str:
+    if not message.doubts or message.status not in {Status.PENDING, Status.GAVE_UP}:
         return ""
-    tries = "1 try" if detail.doubts == 1 else f"{detail.doubts} tries"
+    tries = "1 try" if message.doubts == 1 else f"{message.doubts} tries"
     return f"It is in doubt: {tries} ended without an answer, and a provider may have it."
 
 
-def _mover(detail: Detail, now: datetime, consumed: Mapping[str, datetime | None] | None) -> str:
-    """Tell if nobody is there who could move it on."""
-    queue = _queue(detail)
+def _mover(message: MessageView, now: datetime, consumed: Mapping[str, datetime | None] | None) -> str:
+    """Return a sentence if the worker that would move it on is not running."""
+    queue = _queue(message)
     if queue is None:
         return ""
     if consumed is None:
@@ -169,20 +168,20 @@ def _mover(detail: Detail, now: datetime, consumed: Mapping[str, datetime | None
     return f"The worker {queue}, which moves it on, {silence}: is `dispatcher worker {queue}` running?"
 
 
-def _queue(detail: Detail) -> str | None:
-    if detail.status is Status.SENT:
-        return _SYSTEM if detail.wake_at is not None else None
-    if detail.place is None:
+def _queue(message: MessageView) -> str | None:
+    if message.status is Status.SENT:
+        return _SYSTEM if message.wake_at is not None else None
+    if message.place is None:
         return None
-    return detail.tier.value if detail.place is Place.LANE else _CLOCK
+    return message.tier.value if message.place is Place.LANE else _CLOCK
 
 
-def _road(detail: Detail, events: Sequence[Event]) -> str:
-    """Tell how long after its time a provider took it, and what came before that."""
+def _road(message: MessageView, events: Sequence[Event]) -> str:
+    """Return how long after its time a provider took it, and the tries before that."""
     taken = next((event for event in events if event.status is Status.SENT), None)
     if taken is None:
         return ""
-    lag = taken.at - detail.not_before
+    lag = taken.at - message.not_before
     said = f"{taken.provider or 'A provider'} took it {span(lag)} after its time, at try {taken.attempt}."
     if lag < _LATE:
         return said

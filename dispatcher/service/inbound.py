@@ -1,7 +1,6 @@
-"""Messages from handsets: kept, obeyed where they ask to be left alone, told to their account, listed."""
+"""Messages from handsets: stored, obeyed if they opt out or in, sent to webhooks, and listed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -13,11 +12,12 @@ from dispatcher.domain.inbound import read_number, spellings
 from dispatcher.domain.provider import Inbound
 from dispatcher.domain.submission import Account, Caller
 from dispatcher.service.context import Context
+from dispatcher.service.search import CountedPage
 from dispatcher.service.search import read_number as read_wanted
 from dispatcher.store import inbound
 from dispatcher.store.inbound import Arrived, FoundInbound
 
-__all__ = ["FoundInbound", "Slice", "find", "keep", "of_period", "page", "tell_again"]
+__all__ = ["FoundInbound", "find", "keep", "of_period", "page", "tell_again"]
 
 log = structlog.get_logger()
 
@@ -27,14 +27,6 @@ MOST_AGAIN = 1000
 _REMEMBERED = timedelta(days=30)  # after that, a code that accounts share speaks for none of them
 _LONGEST_REF = 500
 _LONGEST_TEXT = 10_000  # characters, more than anybody writes; what is beyond is cut
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Some of an account's messages, and how many there are in all."""
-
-    messages: Sequence[FoundInbound]
-    total: int
 
 
 async def keep(ctx: Context, provider: str, told: Sequence[Inbound]) -> None:
@@ -58,7 +50,7 @@ async def page(
     limit: int = 50,
     with_text: bool = False,
 ) -> list[FoundInbound]:
-    """List messages, the newest first; `number` is who wrote. Raises Invalid for what is no number."""
+    """Return messages, the newest first; `number` is the sender's. Raises Invalid for a bad number."""
     wanted = None if number is None else read_wanted(number, account)
     account_id = None if account is None else account.id
     return await ctx.database.transact(
@@ -69,7 +61,7 @@ async def page(
 
 
 async def find(ctx: Context, name: int | UUID, *, with_text: bool = False) -> FoundInbound:
-    """Find one message, by its number or its public id. Raises NotFound."""
+    """Return one message, by its number or its public id. Raises NotFound."""
     found = await ctx.database.transact(lambda c: inbound.find(c, name, with_text=with_text))
     if found is None:
         raise NotFound(f"there is no inbound message {name}")
@@ -78,13 +70,13 @@ async def find(ctx: Context, name: int | UUID, *, with_text: bool = False) -> Fo
 
 async def of_period(
     ctx: Context, caller: Caller, *, since: datetime | None, until: datetime | None, skip: int, limit: int
-) -> Slice:
-    """List the caller's messages that came from `since` up to but excluding `until`, the newest first."""
+) -> CountedPage[FoundInbound]:
+    """Return the caller's messages from `since` up to but excluding `until`, the newest first."""
     account_id = caller.account.id
 
-    async def work(connection: AsyncConnection) -> Slice:
+    async def work(connection: AsyncConnection) -> CountedPage[FoundInbound]:
         found = await inbound.period(connection, account_id, since=since, until=until, skip=skip, limit=limit)
-        return Slice(found, await inbound.count(connection, account_id, since=since, until=until))
+        return CountedPage(found, await inbound.count(connection, account_id, since=since, until=until))
 
     return await ctx.database.transact(work)
 

@@ -19,7 +19,7 @@ from dispatcher.service.context import Context
 from dispatcher.service.expand import CHUNK, expand
 from dispatcher.service.plan import new_batch, timetable
 from dispatcher.service.room import deepest
-from dispatcher.store import campaigns, flows, intake, rosters, runs
+from dispatcher.store import audiences, campaigns, flows, intake, runs
 from dispatcher.store.campaigns import Campaign
 from dispatcher.store.runs import Open
 
@@ -68,7 +68,7 @@ async def _start(
     connection: AsyncConnection, campaign: Campaign, due_at: datetime, now: datetime, *, missed: str = ""
 ) -> None:
     """Write a run with its batch; one that starts late is paced from now on."""
-    audience = await rosters.audience(connection, campaign.terms.audience_id)
+    audience = await audiences.by_id(connection, campaign.terms.audience_id)
     starts_at = max(due_at, now)
     run_id = await runs.insert(
         connection,

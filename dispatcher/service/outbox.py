@@ -1,7 +1,5 @@
-"""The callbacks as operators see them: what was told to whom, what came of it, and telling it again."""
+"""Callbacks as operators see them: what was sent where, with which result; and their replay."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,18 +9,11 @@ from dispatcher.domain.outbox import CallbackState
 from dispatcher.domain.submission import Account
 from dispatcher.service import search
 from dispatcher.service.context import Context
+from dispatcher.service.search import Slice
 from dispatcher.store import outbox
 from dispatcher.store.outbox import CallbackFilter, FoundCallback
 
-__all__ = ["FoundCallback", "Slice", "page", "replay"]
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Some callbacks, and the id to go on before; None means that this is the end."""
-
-    callbacks: Sequence[FoundCallback]
-    next: int | None
+__all__ = ["FoundCallback", "page", "replay"]
 
 
 async def page(
@@ -34,17 +25,17 @@ async def page(
     before: int | None = None,
     limit: int = 50,
     walk: int = search.WALK,
-) -> Slice:
+) -> Slice[FoundCallback]:
     """
-    List callbacks, the newest first, of one message or account or of all.
+    Return callbacks of a message, of an account or of all, the newest first.
 
-    A walk that was stopped gives less than was asked for, and an id to go on
-    before. Raises NotFound for an unknown message.
+    Without a message it looks at no more than `walk` callbacks. Raises
+    NotFound for an unknown message.
     """
     message_id = None if message is None else (await search.message(ctx, message)).id
     wanted = CallbackFilter(None if account is None else account.id, message_id, state)
 
-    async def work(connection: AsyncConnection) -> Slice:
+    async def work(connection: AsyncConnection) -> Slice[FoundCallback]:
         found = await outbox.page(connection, wanted, before=before, limit=limit + 1, walk=walk)
         if len(found) > limit:
             return Slice(found[:limit], found[limit - 1].id)
@@ -57,10 +48,10 @@ async def page(
 
 async def replay(ctx: Context, name: int | UUID) -> FoundCallback:
     """
-    Tell a callback again, by its number or its public id, whatever came of it before. Raises NotFound.
+    Send a callback again, by its number or its public id, whatever its state. Raises NotFound.
 
-    Its receiver knows it by the id it always had. One that is older than a
-    callback is worth gets one try.
+    It keeps the id that its receiver knows. A callback past the time for
+    retries gets one try.
     """
     now = ctx.now()
     found = await ctx.database.transact(lambda c: outbox.replay(c, name, now=now))

@@ -22,11 +22,11 @@ from dispatcher.domain.zones import parse_zone
 from dispatcher.service.context import Context
 from dispatcher.service.credentials import MANAGE
 from dispatcher.service.examine import measured
-from dispatcher.store import accounts, rosters, templates
+from dispatcher.store import accounts, audiences, templates
 from dispatcher.store.accounts import Wanted
+from dispatcher.store.audiences import Audience
 from dispatcher.store.campaigns import Campaign, Terms
 from dispatcher.store.intake import NewBatch
-from dispatcher.store.rosters import Audience
 
 LONGEST = timedelta(days=366)
 """How long a message may be good for, and over what time a run may be spread."""
@@ -146,7 +146,7 @@ async def _audience(
         public_id = UUID(plan.audience_id)
     except ValueError:
         public_id = None
-    found = public_id and await rosters.find_audience(connection, account.id, public_id)
+    found = public_id and await audiences.lock_shared(connection, account.id, public_id)
     if not found:
         faults.add("audience_id", f"account {account.name!r} has no audience {plan.audience_id!r}")
         return None

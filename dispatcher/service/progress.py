@@ -1,12 +1,12 @@
 """
-How far a campaign has come, and when it will be through.
+The progress of a campaign, and the forecast of its end.
 
-All recipients are released when the pacing and the allowed hours say. They
-are out at that time or when the providers have taken the segments that are
-left, whichever is later. The rate counted on is what all providers that take
-live messages make together, of that the share which the campaign's tier may
-use, divided as lanes are filled: equally between the accounts that have
-something ready in the tier now, and between the flows of one account.
+Pacing and allowed hours set when the last recipient is released. The last
+message is out then, or when the providers have taken the segments that are
+left, whichever is later. The rate for that is the sum of the rates of all
+providers that take live messages, limited to the share of the campaign's
+tier, and divided as lanes are filled: equally between the accounts that have
+messages ready in the tier now, and between the flows of one account.
 """
 
 from collections import Counter
@@ -25,10 +25,10 @@ from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.plan import timetable
-from dispatcher.store import flows, rosters, runs, sweeps
+from dispatcher.store import audiences, flows, runs, sweeps
+from dispatcher.store.audiences import Audience
 from dispatcher.store.campaigns import Campaign
 from dispatcher.store.flows import Count
-from dispatcher.store.rosters import Audience
 from dispatcher.store.runs import Run
 
 _OPEN = frozenset({RunState.EXPANDING, RunState.SENDING})
@@ -38,7 +38,7 @@ _SECOND = timedelta(seconds=1)
 @dataclass(frozen=True, slots=True)
 class RunReport:
     """
-    One run: its messages by status, and what they cost so far, without what was given back.
+    A run: its messages by status, and their cost so far without refunds.
 
     An open run has a forecast, and a sentence on what limits it.
     """
@@ -52,7 +52,7 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A campaign, its audience, and its latest runs, the last one first."""
+    """A campaign, its audience, and its latest runs, the newest first."""
 
     campaign: Campaign
     audience: Audience
@@ -60,10 +60,10 @@ class Report:
 
 
 async def report(ctx: Context, campaign: Campaign, *, before: datetime | None, limit: int) -> Report:
-    """Tell how far a campaign and its runs have come, those due before then."""
+    """Return the progress of a campaign and of its runs that were due before `before`."""
 
     async def work(connection: AsyncConnection) -> Report:
-        audience = await rosters.audience(connection, campaign.terms.audience_id)
+        audience = await audiences.by_id(connection, campaign.terms.audience_id)
         shown = await runs.of_campaign(connection, campaign.id, before=before, limit=limit)
         batches = [run.batch_id for run in shown if run.batch_id is not None]
         counts = await flows.counts(connection, batches)
@@ -89,7 +89,7 @@ async def report(ctx: Context, campaign: Campaign, *, before: datetime | None, l
 
 
 def rate(ctx: Context, tier: Tier, ready: Sequence[tuple[int, int]], *, flow: tuple[int, int]) -> float:
-    """Tell how many segments a second a flow may count on while these, by account and number, take turns."""
+    """Return the segments a second that a flow can count on while the `ready` flows take turns."""
     whole = sum(way.config.rate(tier) for way in ctx.ways.values() if way.config.takes is not Takes.TESTS)
     of_account = Counter(account_id for account_id, _ in {*ready, flow})
     return whole / len(of_account) / of_account[flow[0]]
@@ -112,7 +112,7 @@ def _of_run(
 
 
 def _segments_left(campaign: Campaign, run: Run, counts: Sequence[Count]) -> float:
-    """Count the segments that wait, and guess those of the recipients to come by what the others had."""
+    """Count the segments that wait, and estimate those of the recipients to come from the average."""
     waiting = sum(count.segments for count in counts)
     to_come = run.total - run.position if run.state is RunState.EXPANDING else 0
     open_messages = sum(c.messages for c in counts if c.status in (Status.SCHEDULED, Status.PENDING))

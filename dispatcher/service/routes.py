@@ -17,10 +17,10 @@ from dispatcher.domain.status import Status
 from dispatcher.domain.submission import Account
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
+from dispatcher.service.search import MessageView
 from dispatcher.store import accounts
 from dispatcher.store import routes as store
 from dispatcher.store.accounts import Wanted
-from dispatcher.store.reports import Detail
 from dispatcher.store.routes import SetTable
 
 log = structlog.get_logger()
@@ -175,13 +175,13 @@ async def steps_for(ctx: Context, question: Question) -> Sequence[Step]:
     return steps(ctx.routes.table, asked, _configs(ctx), ctx.conditions)
 
 
-def sentence(ctx: Context, detail: Detail) -> str:
+def sentence(ctx: Context, message: MessageView) -> str:
     """Say which route a message has that waits for its turn, by the table and the conditions of now."""
-    if detail.place is None or ctx.routes.version is None:
+    if message.place is None or ctx.routes.version is None:
         return ""
-    number = Msisdn(detail.number, detail.country)
+    number = Msisdn(message.number, message.country)
     asked = Asked(
-        number.country, number.e164, detail.tier, detail.sender or "", detail.account, detail.is_test
+        number.country, number.e164, message.tier, message.sender or "", message.account, message.is_test
     )
     table = ctx.routes.table
     found = plan(table, asked, _configs(ctx))
@@ -190,7 +190,7 @@ def sentence(ctx: Context, detail: Detail) -> str:
     index = table.rule_for(asked)
     by = "" if index is None else f", by rule {index + 1} of the routes"
     shown = "" if found.sender == asked.sender else f" Its sender is shown as {found.sender}."
-    return f"Its route is {', then '.join(order(found, detail.public_id, ctx.conditions))}{by}.{shown}"
+    return f"Its route is {', then '.join(order(found, message.public_id, ctx.conditions))}{by}.{shown}"
 
 
 async def _sender(ctx: Context, question: Question) -> str | None:

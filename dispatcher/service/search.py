@@ -1,8 +1,9 @@
-"""Finding messages and batches over all accounts and dialects: for operators."""
+"""Looking at messages and batches: one's history, a batch with its messages, searches page by page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,126 +11,225 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.domain.msisdn import InvalidNumber, NumberPolicy, parse
 from dispatcher.domain.status import Status
-from dispatcher.domain.submission import Account
-from dispatcher.domain.tier import Tier
+from dispatcher.domain.submission import Account, Caller
 from dispatcher.service.context import Context
-from dispatcher.store import search
-from dispatcher.store.search import FoundBatch, FoundMessage, MessageFilter
+from dispatcher.store import reports, search
+from dispatcher.store.reports import BatchView, Event, MessageStatus, MessageView, PlaceCount
+from dispatcher.store.search import BatchFilter, MessageFilter, TrackedBatch
 
 __all__ = [
     "WALK",
+    "BatchFilter",
+    "BatchView",
     "CountedBatch",
-    "FoundBatch",
-    "FoundMessage",
+    "CountedPage",
+    "Event",
+    "History",
+    "MessageFilter",
+    "MessageStatus",
+    "MessageView",
+    "PlaceCount",
     "Slice",
-    "Wanted",
+    "TrackedBatch",
     "batch",
     "batches",
+    "counted_batch",
+    "history",
     "message",
     "messages",
+    "on_the_way",
+    "own_batches",
     "read_number",
+    "require_batch",
+    "statuses",
+    "tracked_batch",
 ]
 
+T = TypeVar("T")
 
 WALK = 20_000
 """How many messages one call looks at: some 50 ms when they are in memory."""
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """
-    Which messages are wanted; None asks nothing.
-
-    `number` may be national where the account has a country. They were
-    accepted from `since` up to but excluding `until`.
-    """
-
-    number: str | None = None
-    account: Account | None = None
-    statuses: frozenset[Status] | None = None
-    tier: Tier | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+_PAGE = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Generic[T]):
     """
-    Some of what was wanted, and the id to go on before; None means that this is the end.
+    Some of the items, and the id to continue before; None means that this is the end.
 
-    A walk that was stopped gives less than was asked for, even nothing, and
-    an id to go on before.
+    A walk that stopped at its limit may return fewer items than requested,
+    even none, and an id to continue before.
     """
 
-    messages: Sequence[FoundMessage]
+    items: Sequence[T]
     next: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class CountedBatch:
-    """A batch, and how many of its messages have which status."""
+class CountedPage(Generic[T]):
+    """Some of the items, and how many there are in all."""
 
-    batch: FoundBatch
+    items: Sequence[T]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One message and its events, the oldest first."""
+
+    message: MessageView
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class CountedBatch:
+    """A batch, and how many of its messages have each status."""
+
+    batch: BatchView
     counts: Mapping[Status, int]
 
 
-async def messages(
+async def message(
     ctx: Context,
-    wanted: Wanted,
+    name: int | UUID,
     *,
-    before: int | None = None,
-    limit: int = 50,
-    walk: int = WALK,
+    caller: Caller | None = None,
     with_text: bool = False,
-) -> Slice:
-    """
-    Find messages, the newest first, looking at no more than `walk` unless a number is wanted.
-
-    Raises Invalid for what is no phone number.
-    """
-    sought = _filter(wanted)
-
-    async def work(connection: AsyncConnection) -> Slice:
-        found = await search.messages(
-            connection, sought, before=before, limit=limit + 1, walk=walk, with_text=with_text
-        )
-        if len(found) > limit:
-            return Slice(found[:limit], found[limit - 1].id)
-        return Slice(found, None if sought.number else await _rest(connection, sought, before, walk))
-
-    return await ctx.database.transact(work)
+    with_withdrawn: bool = True,
+) -> MessageView:
+    """Return one message, by its number or its public id; with a caller, only its own. Raises NotFound."""
+    found = await ctx.database.transact(
+        lambda c: reports.message(c, name, caller=caller, with_text=with_text)
+    )
+    if found is None or (found.status is Status.WITHDRAWN and not with_withdrawn):
+        raise NotFound(f"there is no message {name}")
+    return found
 
 
-async def message(ctx: Context, name: int | UUID, *, with_text: bool = False) -> FoundMessage:
-    """Find one message, by its number or its public id. Raises NotFound."""
-    found = await ctx.database.transact(lambda c: search.message(c, name, with_text=with_text))
+async def history(
+    ctx: Context, name: int | UUID, *, caller: Caller | None = None, with_text: bool = False
+) -> History:
+    """Return one message with its events; with a caller, only its own. Raises NotFound."""
+
+    async def work(connection: AsyncConnection) -> History | None:
+        found = await reports.message(connection, name, caller=caller, with_text=with_text)
+        return None if found is None else History(found, await reports.events(connection, found.id))
+
+    found = await ctx.database.transact(work)
     if found is None:
         raise NotFound(f"there is no message {name}")
     return found
 
 
+async def messages(
+    ctx: Context,
+    wanted: MessageFilter,
+    *,
+    before: int | None = None,
+    limit: int = 50,
+    walk: int = WALK,
+    with_text: bool = False,
+) -> Slice[MessageView]:
+    """Return messages, the newest first, looking at no more than `walk` unless a number is wanted."""
+
+    async def work(connection: AsyncConnection) -> Slice[MessageView]:
+        found = await search.messages(
+            connection, wanted, before=before, limit=limit + 1, walk=walk, with_text=with_text
+        )
+        if len(found) > limit:
+            return Slice(found[:limit], found[limit - 1].id)
+        return Slice(found, None if wanted.number else await _rest(connection, wanted, before, walk))
+
+    return await ctx.database.transact(work)
+
+
+async def batch(ctx: Context, name: int | UUID) -> BatchView:
+    """Return one batch, by its number or its public id. Raises NotFound."""
+    found = await ctx.database.transact(lambda c: reports.batch(c, name))
+    if found is None:
+        raise NotFound(f"there is no batch {name}")
+    return found
+
+
+async def counted_batch(ctx: Context, name: int | UUID) -> CountedBatch:
+    """Return one batch with the counts of its messages. Raises NotFound."""
+    found = await batch(ctx, name)
+    return CountedBatch(found, await ctx.database.transact(lambda c: reports.counts(c, found.id)))
+
+
 async def batches(
     ctx: Context, account: Account, *, before: int | None = None, limit: int = 50
-) -> list[FoundBatch]:
-    """List an account's batches, of all dialects, the newest first."""
+) -> list[BatchView]:
+    """Return an account's batches, of all dialects, the newest first."""
     return await ctx.database.transact(lambda c: search.batches(c, account.id, before=before, limit=limit))
 
 
-async def batch(ctx: Context, name: int | UUID) -> CountedBatch:
-    """Find one batch, by its number or its public id, and count its messages. Raises NotFound."""
+async def require_batch(ctx: Context, caller: Caller, batch_id: int) -> None:
+    """Raise NotFound unless the caller's account made this batch through its dialect."""
+    if not await ctx.database.transact(lambda c: reports.owns_batch(c, caller, batch_id)):
+        raise NotFound(f"there is no batch {batch_id}")
 
-    async def work(connection: AsyncConnection) -> CountedBatch | None:
-        found = await search.batch(connection, name)
-        return None if found is None else CountedBatch(found, await search.counts(connection, found.id))
 
-    counted = await ctx.database.transact(work)
-    if counted is None:
-        raise NotFound(f"there is no batch {name}")
-    return counted
+async def statuses(ctx: Context, caller: Caller, batch_id: int) -> list[MessageStatus]:
+    """Return the status of each message of the caller's batch, in order. Raises NotFound."""
+    await require_batch(ctx, caller, batch_id)
+    found: list[MessageStatus] = []
+    while True:
+        after = found[-1].id if found else 0
+        page = await ctx.database.transact(
+            partial(reports.statuses, batch_id=batch_id, after=after, limit=_PAGE)
+        )
+        found += page
+        if len(page) < _PAGE:
+            return found
+
+
+async def tracked_batch(ctx: Context, caller: Caller, name: str) -> TrackedBatch:
+    """
+    Return one of the caller's batches with its messages and their texts.
+
+    `name` is the id that its producer gave it, or its public id. Raises
+    NotFound.
+    """
+
+    async def work(connection: AsyncConnection) -> Sequence[TrackedBatch]:
+        found = await reports.own_batch(connection, caller, name)
+        return await search.tracked(connection, [] if found is None else [found], with_text=True)
+
+    for tracked in await ctx.database.transact(work):
+        return tracked
+    raise NotFound(f"there is no batch {name!r}")
+
+
+async def own_batches(
+    ctx: Context,
+    caller: Caller,
+    wanted: BatchFilter,
+    *,
+    skip: int,
+    limit: int,
+    newest_first: bool,
+    with_text: bool,
+) -> CountedPage[TrackedBatch]:
+    """Return a page of the caller's batches with their messages."""
+
+    async def work(connection: AsyncConnection) -> CountedPage[TrackedBatch]:
+        found, total = await search.own_batches(
+            connection, caller, wanted, skip=skip, limit=limit, newest_first=newest_first
+        )
+        return CountedPage(await search.tracked(connection, found, with_text=with_text), total)
+
+    return await ctx.database.transact(work)
+
+
+async def on_the_way(ctx: Context) -> list[PlaceCount]:
+    """Count the messages on their way, by tier and place."""
+    return await ctx.database.transact(reports.places)
 
 
 def read_number(raw: str, account: Account | None) -> str:
-    """Read a number to look for, a national one in the account's country. Raises Invalid."""
+    """Return a number to search for in E.164; it may be national to the account's country. Raises Invalid."""
     country = None if account is None else account.default_country
     policy = NumberPolicy(
         default_country=country, national=country is not None, require_valid=False, lenient=True
@@ -141,22 +241,11 @@ def read_number(raw: str, account: Account | None) -> str:
 
 
 async def _rest(
-    connection: AsyncConnection, sought: MessageFilter, before: int | None, walk: int
+    connection: AsyncConnection, wanted: MessageFilter, before: int | None, walk: int
 ) -> int | None:
-    """Tell where a walk that found too little stopped; None if nothing wanted can be further down."""
+    """Return where a walk that found too little stopped; None if no message further down can match."""
     stop = await search.walked_to(connection, before=before, walk=walk)
     if stop is None:
         return None
     last, at = stop
-    return None if sought.since is not None and at < sought.since else last
-
-
-def _filter(wanted: Wanted) -> MessageFilter:
-    return MessageFilter(
-        number=None if wanted.number is None else read_number(wanted.number, wanted.account),
-        account_id=None if wanted.account is None else wanted.account.id,
-        statuses=wanted.statuses,
-        tier=wanted.tier,
-        since=wanted.since,
-        until=wanted.until,
-    )
+    return None if wanted.since is not None and at < wanted.since else last

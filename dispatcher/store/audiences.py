@@ -1,4 +1,4 @@
-"""Audiences: recipients read from a file, and the lines of it that became none."""
+"""Audiences: lists of recipients imported from a file, and the lines of it that were rejected."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +19,9 @@ class Audience:
     """
     A list of recipients.
 
-    `columns` are the variables each of them has. Recipients live in groups of
-    `zones`, names joined by commas; `zone_counts` tells how many in each.
+    `columns` are the variables that each of them has. Recipients live in
+    groups of time zones: `zones` has the names in each group, joined by
+    commas, and `zone_counts` the number of its recipients.
     """
 
     id: int
@@ -37,13 +38,13 @@ class Audience:
 
     @property
     def rejects(self) -> int:
-        """How many rows of the file became no recipient."""
+        """How many rows of the file were rejected."""
         return self.rows - self.recipients
 
 
-# NamedTuples, as millions are made: a frozen dataclass takes twice as long.
+# NamedTuples, for millions are made: a frozen dataclass takes twice as long.
 class Recipient(NamedTuple):
-    """One recipient; `zone` is an index into the audience's zones, `country` "" where nobody can tell."""
+    """One recipient; `zone` is an index into the audience's zones, `country` "" if it is unknown."""
 
     position: int
     number: str
@@ -54,14 +55,14 @@ class Recipient(NamedTuple):
 
 
 class NewRecipient(NamedTuple):
-    """One recipient to be written, and the line it comes from."""
+    """A recipient to be written, and the line it comes from."""
 
     line: int
     recipient: Recipient
 
 
 class Reject(NamedTuple):
-    """A line that became no recipient; `raw` is its beginning, or the number it has."""
+    """A rejected line; `raw` is its beginning, or the number in it."""
 
     line: int
     reason: str
@@ -77,10 +78,12 @@ INSERT INTO audiences (public_id, account_id, name, state, columns)
 VALUES (:public_id, :account_id, :name, '{AudienceState.IMPORTING}', :columns)
 ON CONFLICT (account_id, name) DO NOTHING RETURNING {_COLUMNS}
 """)
+_BY_ID = text(f"SELECT {_COLUMNS} FROM audiences WHERE id = :id")
 _BY_NAME = text(f"SELECT {_COLUMNS} FROM audiences WHERE account_id = :account_id AND name = :name")
 _BY_PUBLIC_ID = text(f"""
 SELECT {_COLUMNS} FROM audiences WHERE account_id = :account_id AND public_id = :public_id
 """)
+_LOCK_SHARED = text(f"{_BY_PUBLIC_ID} FOR SHARE")
 _LISTED = text(f"""
 SELECT {_COLUMNS} FROM audiences WHERE account_id = :account_id AND id > :after ORDER BY id LIMIT :limit
 """)
@@ -90,7 +93,7 @@ SELECT {_COLUMNS} FROM audiences WHERE id = :id AND state = '{AudienceState.IMPO
 _LINES = text("""
 SELECT number, line FROM recipients WHERE audience_id = :id AND number = ANY(CAST(:numbers AS text[]))
 """)
-# As JSON: to write arrays of texts out for the wire takes psycopg ten times as long.
+# As JSON: psycopg takes ten times as long to write arrays of texts for the wire.
 _INSERT_RECIPIENTS = text("""
 INSERT INTO recipients (audience_id, position, line, number, number_as_given, country, zone, variables)
 SELECT :id, g.* FROM json_to_recordset(CAST(:recipients AS json)) AS g(
@@ -121,7 +124,7 @@ SELECT c.name FROM campaigns c JOIN audiences a ON a.account_id = c.account_id A
 WHERE a.id = :id ORDER BY c.id LIMIT 1
 """)
 _RETIRE = text(f"UPDATE audiences SET state = '{AudienceState.REMOVING}' WHERE id = :id")
-# By their place in the table: named by position they would be joined, badly where statistics are of before.
+# By their place in the table: named by position they would be joined, badly if the statistics are old.
 _DRAIN_RECIPIENTS = text("""
 DELETE FROM recipients WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM recipients WHERE audience_id = :id ORDER BY position LIMIT :limit
@@ -138,13 +141,13 @@ _DELETE = text("DELETE FROM audiences WHERE id = :id")
 async def insert(
     connection: AsyncConnection, account_id: int, *, public_id: UUID, name: str, columns: Sequence[str]
 ) -> Audience | None:
-    """Write an audience that is being imported; None means that the name is taken."""
+    """Write an audience that is being imported and return it; None means that the name is taken."""
     values = {"public_id": public_id, "account_id": account_id, "name": name, "columns": list(columns)}
     return _audience((await connection.execute(_INSERT, values)).one_or_none())
 
 
 async def find(connection: AsyncConnection, account_id: int, name: str | UUID) -> Audience | None:
-    """Find an audience of this account, by its name or its public id."""
+    """Return an audience of this account, by its name or its public id."""
     values: dict[str, object] = {"account_id": account_id}
     if isinstance(name, UUID):
         found = await connection.execute(_BY_PUBLIC_ID, {**values, "public_id": name})
@@ -153,21 +156,32 @@ async def find(connection: AsyncConnection, account_id: int, name: str | UUID) -
     return _audience(found.one_or_none())
 
 
+async def by_id(connection: AsyncConnection, audience_id: int) -> Audience:
+    """Return the audience of a campaign, which cannot be removed while the campaign has it."""
+    return _read((await connection.execute(_BY_ID, {"id": audience_id})).one())
+
+
+async def lock_shared(connection: AsyncConnection, account_id: int, public_id: UUID) -> Audience | None:
+    """Return an audience of this account, which then cannot be removed until the transaction ends."""
+    values = {"account_id": account_id, "public_id": public_id}
+    return _audience((await connection.execute(_LOCK_SHARED, values)).one_or_none())
+
+
 async def listed(connection: AsyncConnection, account_id: int, *, after: int, limit: int) -> list[Audience]:
-    """Read audiences of an account, the oldest first, after the one with the number `after`."""
+    """Return audiences of an account, the oldest first, after the one with the number `after`."""
     values = {"account_id": account_id, "after": after, "limit": limit}
     return [_read(row) for row in await connection.execute(_LISTED, values)]
 
 
 async def lock_importing(connection: AsyncConnection, audience_id: int) -> Audience | None:
-    """Lock an audience that is being imported; None means that it is not any more."""
+    """Lock an audience that is being imported and return it; None means that it no longer is."""
     return _audience((await connection.execute(_LOCK_IMPORTING, {"id": audience_id})).one_or_none())
 
 
 async def lines_of(
     connection: AsyncConnection, audience_id: int, numbers: Sequence[str]
 ) -> Mapping[str, int]:
-    """Tell which of these numbers the audience has, and from which line."""
+    """Return which of these numbers the audience has, and the line of each."""
     rows = await connection.execute(_LINES, {"id": audience_id, "numbers": list(numbers)})
     return {row.number: row.line for row in rows}
 
@@ -180,7 +194,7 @@ async def add(
     *,
     zones: Sequence[str],
 ) -> Audience:
-    """Write recipients and rejects of a locked audience; `zones` are all groups that it then has."""
+    """Write recipients and rejects of a locked audience and return it; `zones` are all groups it then has."""
     if new:
         written = _json({"line": line, **recipient._asdict()} for line, recipient in new)
         await connection.execute(_INSERT_RECIPIENTS, {"id": audience.id, "recipients": written})
@@ -201,37 +215,37 @@ async def add(
 
 
 async def finish(connection: AsyncConnection, audience_id: int, *, now: datetime) -> Audience | None:
-    """Write that an audience is ready; None means that it is not being imported any more."""
+    """Mark an audience as ready and return it; None means that it is no longer being imported."""
     return _audience((await connection.execute(_FINISH, {"id": audience_id, "now": now})).one_or_none())
 
 
 async def rejects(
     connection: AsyncConnection, audience_id: int, *, after_line: int, limit: int
 ) -> list[Reject]:
-    """Read rejects in the order of their lines, after that one."""
+    """Return rejects in the order of their lines, after that one."""
     rows = await connection.execute(_REJECTS, {"id": audience_id, "after": after_line, "limit": limit})
     return [Reject(*row) for row in rows]
 
 
 async def lock(connection: AsyncConnection, audience_id: int) -> AudienceState | None:
-    """Lock an audience and tell its state; None means that it is gone."""
+    """Lock an audience and return its state; None means that it is gone."""
     state = await connection.scalar(_LOCK, {"id": audience_id})
     return None if state is None else AudienceState(state)
 
 
 async def campaign_of(connection: AsyncConnection, audience_id: int) -> str | None:
-    """Name a campaign that uses the audience; None means that none does."""
+    """Return the name of a campaign that uses the audience; None means that none does."""
     name = await connection.scalar(_CAMPAIGN, {"id": audience_id})
     return None if name is None else str(name)
 
 
 async def retire(connection: AsyncConnection, audience_id: int) -> None:
-    """Begin to remove a locked audience: nobody adds to it any more, or takes it for ready."""
+    """Begin to remove a locked audience: from now on nothing is added to it, and it is not ready."""
     await connection.execute(_RETIRE, {"id": audience_id})
 
 
 async def drain(connection: AsyncConnection, audience_id: int, *, limit: int) -> int:
-    """Delete some recipients and rejects of an audience; give how many, 0 at the end."""
+    """Delete some recipients and rejects of an audience; return how many, 0 at the end."""
     values = {"id": audience_id, "limit": limit}
     drained = [
         await connection.execute(statement, values) for statement in (_DRAIN_RECIPIENTS, _DRAIN_REJECTS)
@@ -240,7 +254,7 @@ async def drain(connection: AsyncConnection, audience_id: int, *, limit: int) ->
 
 
 async def delete(connection: AsyncConnection, audience_id: int) -> None:
-    """Delete an audience with all that is left of it."""
+    """Delete an audience and what is left of it."""
     await connection.execute(_DELETE, {"id": audience_id})
 
 

@@ -1,4 +1,4 @@
-"""What campaigns are made of, by name: audience, template and sender behind the numbers of their terms."""
+"""The names of the audience, template and sender that a campaign refers to by their numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a campaign is made of, by name. `template_id` is one that is still in use."""
+    """The names in a campaign. `template_id` is None once the template is out of use."""
 
     audience_id: UUID
     audience: str
@@ -32,7 +32,7 @@ _PUBLIC_ID = text("SELECT public_id FROM campaigns WHERE account_id = :account_i
 
 
 async def names(connection: AsyncConnection, campaign_ids: Sequence[int]) -> dict[int, Names]:
-    """Read the names of each of these campaigns."""
+    """Return the names in each of these campaigns, by the campaign's number."""
     rows = await connection.execute(_NAMES, {"ids": list(campaign_ids)})
     return {
         row.id: Names(row.audience_id, row.audience, row.recipients, row.template_id, row.sender)
@@ -41,6 +41,6 @@ async def names(connection: AsyncConnection, campaign_ids: Sequence[int]) -> dic
 
 
 async def public_id(connection: AsyncConnection, account_id: int, name: str) -> UUID | None:
-    """Give the public id of the account's campaign of this name."""
+    """Return the public id of the account's campaign of this name."""
     found: UUID | None = await connection.scalar(_PUBLIC_ID, {"account_id": account_id, "name": name})
     return found

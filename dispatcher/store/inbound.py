@@ -1,4 +1,4 @@
-"""Messages from handsets: kept with all that follows from them, in one statement; and read again."""
+"""Messages from handsets: stored together with their consequences in one statement, and read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.keyword import Action
 from dispatcher.store.lookup import LOOKED_UP
-from dispatcher.store.search import NEWEST, either
+from dispatcher.store.reports import either
+from dispatcher.store.search import NEWEST
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A message from a handset as it is to be kept. `codes` are the names its sender may have."""
+    """A message from a handset to be stored. `codes` are the spellings of the sender it was sent to."""
 
     public_id: UUID
     provider: str
@@ -32,7 +33,12 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class FoundInbound:
-    """One of them as it was kept. Without an account it is nobody's. `text` is None unless asked for."""
+    """
+    A stored message from a handset.
+
+    `account` is None if no account owns the code that it was sent to, `text`
+    unless it was requested.
+    """
 
     id: int
     public_id: UUID
@@ -185,7 +191,7 @@ async def page(
     limit: int,
     with_text: bool,
 ) -> list[FoundInbound]:
-    """Read messages older than the one with the id `before`, the newest first."""
+    """Return messages older than the one with the id `before`, the newest first."""
     values: dict[str, object] = {"before": NEWEST if before is None else before}
     values |= {} if account_id is None else {"account_id": account_id}
     values |= {} if number is None else {"number": number}
@@ -196,7 +202,7 @@ async def page(
 
 
 async def find(connection: AsyncConnection, name: int | UUID, *, with_text: bool) -> FoundInbound | None:
-    """Read one message, by its number or its public id."""
+    """Return one message, by its number or its public id."""
     row = (await connection.execute(_ONE, {**either(name), "with_text": with_text})).one_or_none()
     return None if row is None else _inbound(row)
 
@@ -210,7 +216,7 @@ async def period(
     skip: int,
     limit: int,
 ) -> list[FoundInbound]:
-    """Read an account's messages of a period, texts and all, the newest first."""
+    """Return an account's messages of a period with their texts, the newest first."""
     values = {"account_id": account_id, "since": since, "until": until, "skip": skip, "limit": limit}
     return [_inbound(row) for row in await connection.execute(_LIST, {**values, "with_text": True})]
 

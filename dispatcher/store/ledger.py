@@ -99,7 +99,7 @@ WHERE a.id = g.id
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """
     One change of a balance: a top-up, a batch's charge (below zero), a message's refund.
 
@@ -118,10 +118,10 @@ class Entry:
 
 async def statement(
     connection: AsyncConnection, account_id: int, *, before: int | None, limit: int
-) -> list[Entry]:
+) -> list[LedgerEntry]:
     """Return an account's entries, the newest first."""
     rows = await connection.execute(_STATEMENT, {"account_id": account_id, "before": before, "limit": limit})
-    return [Entry(*row) for row in rows]
+    return [LedgerEntry(*row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""How messages are found by what never changes of them: SQL for other statements."""
+"""SQL for other statements: messages found by the columns that never change."""
 
-# Both tables, as k and m.
+# Both tables, called k and m.
 LOOKED_UP = "message_lookup k JOIN messages m ON m.id = k.message_id"
 
 # The message named by the parameter `public_id`; null if there is none.

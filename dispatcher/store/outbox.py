@@ -1,4 +1,4 @@
-"""Reading the callbacks as operators see them, and putting one back into the outbox."""
+"""Callbacks as operators see them, and the replay of one."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ NEWEST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class CallbackFilter:
-    """Which callbacks are wanted; None asks nothing."""
+    """Conditions on callbacks; None sets no condition."""
 
     account_id: int | None = None
     message_id: int | None = None
@@ -26,10 +26,10 @@ class CallbackFilter:
 @dataclass(frozen=True, slots=True)
 class FoundCallback:
     """
-    One callback, of a message or of one that came in.
+    A callback, of a message or of an inbound one.
 
-    `public_id` is what its receiver knows it by, `answer` what came of the
-    last try.
+    `public_id` is the id that its receiver knows; `answer` is the result of
+    the last try.
     """
 
     id: int
@@ -59,7 +59,7 @@ FROM picked c JOIN accounts a ON a.id = c.account_id LEFT JOIN messages m ON m.i
 ORDER BY c.id DESC
 """
 
-# A message has few callbacks: its index is asked first, whatever the planner thinks of walking by id.
+# A message has few callbacks: its index is used first, whatever the planner thinks of walking by id.
 _OF_MESSAGE = text(f"""
 WITH told AS MATERIALIZED (SELECT * FROM callbacks WHERE message_id = :message_id AND id < :before),
 picked AS MATERIALIZED (
@@ -98,7 +98,7 @@ WITH picked AS (
 async def page(
     connection: AsyncConnection, wanted: CallbackFilter, *, before: int | None, limit: int, walk: int
 ) -> list[FoundCallback]:
-    """Read callbacks older than `before`, the newest first; unless of one message, of the next `walk`."""
+    """Return callbacks older than `before`, the newest first; without a message, of the next `walk` only."""
     values = {
         "account_id": wanted.account_id,
         "state": wanted.state and wanted.state.value,
@@ -118,7 +118,7 @@ async def page(
 async def walked_to(
     connection: AsyncConnection, wanted: CallbackFilter, *, before: int | None, walk: int
 ) -> int | None:
-    """Tell the last callback a walk from `before` looked at; None if it saw all."""
+    """Return the last callback that a walk from `before` looked at; None if it saw all."""
     values: dict[str, object] = {"before": NEWEST if before is None else before, "walk": walk - 1}
     if wanted.account_id is None:
         stop = await connection.scalar(_STOP_ALL, values)
@@ -128,7 +128,7 @@ async def walked_to(
 
 
 async def replay(connection: AsyncConnection, name: int | UUID, *, now: datetime) -> FoundCallback | None:
-    """Put a callback back, as if it were new, under the id it always had; None means there is none."""
+    """Make a callback due again, under the same id, and return it; None means that there is none."""
     is_number = isinstance(name, int)
     values = {"id": name if is_number else None, "public_id": None if is_number else name, "now": now}
     row = (await connection.execute(_REPLAY, values)).one_or_none()

@@ -1,20 +1,66 @@
-"""Reading what became of messages."""
+"""Messages and batches as they are read: one view of each, for producers and for operators."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.status import Place, Status
+from dispatcher.domain.submission import Caller
 from dispatcher.domain.tier import Tier
-from dispatcher.store.lookup import BY_PUBLIC_ID, LOOKED_UP
+from dispatcher.store.lookup import BY_PUBLIC_ID, LOOKED_UP, OF_BATCHES
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One message as a report shows it."""
+class MessageView:
+    """
+    One message as it is read; `text` is None unless it was requested.
+
+    `number` is in E.164, `number_as_given` as its producer wrote it. `paused`
+    is whether its campaign is paused.
+    """
+
+    id: int
+    public_id: UUID
+    batch_id: int
+    batch_public_id: UUID
+    account: str
+    dialect: str
+    client_id: str
+    number: str
+    number_as_given: str
+    country: str
+    sender: str | None
+    text: str | None
+    tier: Tier
+    status: Status
+    place: Place | None
+    wake_at: datetime | None
+    waits_for: str | None
+    paused: bool
+    reason: str
+    provider: str | None
+    attempt: int
+    deferrals: int
+    doubts: int
+    segments: int
+    charged: int
+    is_test: bool
+    not_before: datetime
+    not_after: datetime
+    closes_at: datetime | None
+    created_at: datetime
+    moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStatus:
+    """The status of one message of a large batch: the view of thousands takes five times as long to read."""
 
     id: int
     number_as_given: str
@@ -22,38 +68,27 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
-    """One message whole, as an operator sees it. The text is left out on purpose."""
+class BatchView:
+    """One batch as it is read. `template_id` is the id by which its account names the template."""
 
     id: int
     public_id: UUID
     account: str
     dialect: str
-    number: str
     tier: Tier
-    status: Status
-    place: Place | None
-    wake_at: datetime | None
+    sender: str | None
+    template_id: str | None
+    external_id: str | None
+    client_id: str
+    callback_url: str | None
     not_before: datetime
     not_after: datetime
-    segments: int
-    charged: int
-    attempt: int
-    deferrals: int
-    doubts: int
-    provider: str | None
-    reason: str
-    paused: bool = False
-    closes_at: datetime | None = None
-    country: str = ""
-    sender: str | None = None
-    is_test: bool = False
-    waits_for: str | None = None
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of a message's history."""
+    """One step of a message's history."""
 
     seq: int
     at: datetime
@@ -63,103 +98,9 @@ class Event:
     reason: str
 
 
-_OWN = "m.account_id = :account_id AND b.dialect = :dialect"
-
-_ONE = text(f"""
-SELECT m.id, m.number_as_given, m.status FROM messages m JOIN batches b ON b.id = m.batch_id
-WHERE m.id = :id AND {_OWN}
-""")
-
-_BATCH = text("SELECT id FROM batches b WHERE id = :id AND account_id = :account_id AND dialect = :dialect")
-
-_LINES = text(
-    f"SELECT m.id, m.number_as_given, m.status FROM {LOOKED_UP}"
-    " WHERE k.batch_id = :id AND k.message_id > :after ORDER BY k.message_id LIMIT :limit"
-)
-
-_DETAIL = text(f"""
-SELECT m.*, a.name AS account, b.dialect, b.paused, s.name AS sender FROM messages m
-JOIN batches b ON b.id = m.batch_id JOIN accounts a ON a.id = m.account_id
-LEFT JOIN senders s ON s.id = m.sender_id
-WHERE m.id = coalesce(CAST(:id AS bigint), {BY_PUBLIC_ID})
-""")
-
-_EVENTS = text("""
-SELECT seq, at, status, provider, attempt, reason FROM message_events WHERE message_id = :id ORDER BY seq
-""")
-
-_PLACES = text("""
-SELECT tier, place, count(*) AS n, min(moved_at) AS oldest, min(wake_at) AS next FROM messages
-WHERE place IN ('held', 'ready', 'lane', 'worker') GROUP BY tier, place
-""")
-
-
-async def line(connection: AsyncConnection, message_id: int, *, account_id: int, dialect: str) -> Line | None:
-    """Read one message of this account and dialect."""
-    parameters = {"id": message_id, "account_id": account_id, "dialect": dialect}
-    row = (await connection.execute(_ONE, parameters)).one_or_none()
-    return None if row is None else Line(row.id, row.number_as_given, Status(row.status))
-
-
-async def batch_exists(connection: AsyncConnection, batch_id: int, *, account_id: int, dialect: str) -> bool:
-    """Tell whether this account made this batch through this dialect."""
-    parameters = {"id": batch_id, "account_id": account_id, "dialect": dialect}
-    return await connection.scalar(_BATCH, parameters) is not None
-
-
-async def lines(connection: AsyncConnection, batch_id: int, *, after: int, limit: int) -> list[Line]:
-    """Read the messages of a batch, a page after the message with the id `after`."""
-    rows = await connection.execute(_LINES, {"id": batch_id, "after": after, "limit": limit})
-    return [Line(row.id, row.number_as_given, Status(row.status)) for row in rows]
-
-
-async def detail(
-    connection: AsyncConnection, *, message_id: int | None = None, public_id: UUID | None = None
-) -> Detail | None:
-    """Read one message whole, by either id."""
-    found = await connection.execute(_DETAIL, {"id": message_id, "public_id": public_id})
-    row = found.one_or_none()
-    if row is None:
-        return None
-    return Detail(
-        id=row.id,
-        public_id=row.public_id,
-        account=row.account,
-        dialect=row.dialect,
-        number=row.number,
-        tier=Tier(row.tier),
-        status=Status(row.status),
-        place=Place(row.place) if row.place else None,
-        wake_at=row.wake_at,
-        not_before=row.not_before,
-        not_after=row.not_after,
-        segments=row.segments,
-        charged=row.charged,
-        attempt=row.attempt,
-        deferrals=row.deferrals,
-        doubts=row.doubts,
-        provider=row.provider,
-        reason=row.reason,
-        paused=row.paused,
-        closes_at=row.closes_at,
-        country=row.country,
-        sender=row.sender,
-        is_test=row.is_test,
-        waits_for=row.waits_for,
-    )
-
-
-async def events(connection: AsyncConnection, message_id: int) -> list[Event]:
-    """Read a message's history, oldest first."""
-    return [
-        Event(row.seq, row.at, Status(row.status), row.provider, row.attempt, row.reason)
-        for row in await connection.execute(_EVENTS, {"id": message_id})
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class PlaceCount:
-    """How many messages of a tier are in a place, since when the longest, and the next wake."""
+    """How many messages of a tier are in a place, when the oldest came there, and the next wake."""
 
     tier: Tier
     place: Place
@@ -168,7 +109,144 @@ class PlaceCount:
     next_wake: datetime | None
 
 
+def message_view(source: str) -> str:
+    """Return the SELECT of message views from a table or CTE of messages, which it calls m."""
+    return f"""
+SELECT m.id, m.public_id, m.batch_id, b.public_id AS batch_public_id, a.name AS account, b.dialect,
+       b.client_id, m.number, m.number_as_given, m.country, s.name AS sender,
+       CASE WHEN :with_text THEN m.text END AS text, m.tier, m.status, m.place, m.wake_at, m.waits_for,
+       b.paused, m.reason, m.provider, m.attempt, m.deferrals, m.doubts, m.segments, m.charged, m.is_test,
+       m.not_before, m.not_after, m.closes_at, m.created_at, m.moved_at
+FROM {source} m JOIN batches b ON b.id = m.batch_id JOIN accounts a ON a.id = m.account_id
+LEFT JOIN senders s ON s.id = m.sender_id
+"""
+
+
+def batch_view(source: str) -> str:
+    """Return the SELECT of batch views from a table or CTE of batches, which it calls b."""
+    return f"""
+SELECT b.id, b.public_id, a.name AS account, b.dialect, b.tier, s.name AS sender,
+       t.public_id AS template_id, b.external_id, b.client_id, b.callback_url, b.not_before, b.not_after,
+       b.created_at
+FROM {source} b JOIN accounts a ON a.id = b.account_id
+LEFT JOIN senders s ON s.id = b.sender_id LEFT JOIN templates t ON t.id = b.template_id
+"""
+
+
+OWN = "b.account_id = :account_id AND b.dialect = :dialect"
+"""The condition that a batch, called b, is the producer's own: of its account, through its dialect."""
+
+_MESSAGE = text(f"{message_view('messages')} WHERE m.id = coalesce(CAST(:id AS bigint), {BY_PUBLIC_ID})")
+# Not b.account_id: the planner might read all batches of the account, looking for the message's.
+_OWN_MESSAGE = text(f"{_MESSAGE} AND m.account_id = :account_id AND b.dialect = :dialect")
+_BATCH = text(
+    f"{batch_view('batches')} WHERE b.id = CAST(:id AS bigint) OR b.public_id = CAST(:public_id AS uuid)"
+)
+# An external id wins over a public id of the same spelling.
+_OWN_BATCH = text(f"""
+WITH picked AS (
+    SELECT * FROM batches b
+    WHERE {OWN} AND (b.external_id = :external_id OR b.public_id = CAST(:public_id AS uuid))
+    ORDER BY b.external_id IS NULL LIMIT 1
+)
+{batch_view("picked")}
+""")
+_OWNS_BATCH = text(f"SELECT id FROM batches b WHERE id = :id AND {OWN}")
+_STATUSES = text(
+    f"SELECT m.id, m.number_as_given, m.status FROM {LOOKED_UP}"
+    " WHERE k.batch_id = :id AND k.message_id > :after ORDER BY k.message_id LIMIT :limit"
+)
+_COUNTS = text(
+    f"SELECT status, count(*) AS n FROM messages WHERE id = ANY({OF_BATCHES}) GROUP BY status ORDER BY status"
+)
+_EVENTS = text("""
+SELECT seq, at, status, provider, attempt, reason FROM message_events WHERE message_id = :id ORDER BY seq
+""")
+_PLACES = text("""
+SELECT tier, place, count(*) AS n, min(moved_at) AS oldest, min(wake_at) AS next FROM messages
+WHERE place IN ('held', 'ready', 'lane', 'worker') GROUP BY tier, place
+""")
+
+
+async def message(
+    connection: AsyncConnection, name: int | UUID, *, caller: Caller | None = None, with_text: bool = False
+) -> MessageView | None:
+    """Return one message, by its number or its public id; with a caller, only one of its own."""
+    values = {**either(name), **own(caller), "with_text": with_text}
+    rows = await connection.execute(_MESSAGE if caller is None else _OWN_MESSAGE, values)
+    row = rows.one_or_none()
+    return None if row is None else read_message(row)
+
+
+async def events(connection: AsyncConnection, message_id: int) -> list[Event]:
+    """Return a message's history, oldest first."""
+    return [
+        Event(row.seq, row.at, Status(row.status), row.provider, row.attempt, row.reason)
+        for row in await connection.execute(_EVENTS, {"id": message_id})
+    ]
+
+
+async def batch(connection: AsyncConnection, name: int | UUID) -> BatchView | None:
+    """Return one batch, by its number or its public id."""
+    row = (await connection.execute(_BATCH, either(name))).one_or_none()
+    return None if row is None else read_batch(row)
+
+
+async def own_batch(connection: AsyncConnection, caller: Caller, name: str) -> BatchView | None:
+    """Return one batch of the caller's own, by its external id or its public id."""
+    values = {"external_id": name, "public_id": _uuid(name), **own(caller)}
+    row = (await connection.execute(_OWN_BATCH, values)).one_or_none()
+    return None if row is None else read_batch(row)
+
+
+async def owns_batch(connection: AsyncConnection, caller: Caller, batch_id: int) -> bool:
+    """Return whether there is a batch of this number among the caller's own."""
+    return await connection.scalar(_OWNS_BATCH, {"id": batch_id, **own(caller)}) is not None
+
+
+async def statuses(
+    connection: AsyncConnection, batch_id: int, *, after: int, limit: int
+) -> list[MessageStatus]:
+    """Return the messages of a batch in order, a page after the message with the id `after`."""
+    rows = await connection.execute(_STATUSES, {"id": batch_id, "after": after, "limit": limit})
+    return [MessageStatus(row.id, row.number_as_given, Status(row.status)) for row in rows]
+
+
+async def counts(connection: AsyncConnection, batch_id: int) -> Mapping[Status, int]:
+    """Count the messages of a batch by their status."""
+    return {Status(row.status): row.n for row in await connection.execute(_COUNTS, {"ids": [batch_id]})}
+
+
 async def places(connection: AsyncConnection) -> list[PlaceCount]:
-    """Count what is on its way, by tier and place."""
+    """Count the messages on their way, by tier and place."""
     rows = await connection.execute(_PLACES)
     return [PlaceCount(Tier(row.tier), Place(row.place), row.n, row.oldest, row.next) for row in rows]
+
+
+def read_message(row: Row[Any]) -> MessageView:
+    """Return the message in a row of `message_view`."""
+    place = Place(row.place) if row.place else None
+    typed = {"tier": Tier(row.tier), "status": Status(row.status), "place": place}
+    return MessageView(**{**row._mapping, **typed})
+
+
+def read_batch(row: Row[Any]) -> BatchView:
+    """Return the batch in a row of `batch_view`."""
+    return BatchView(**{**row._mapping, "tier": Tier(row.tier)})
+
+
+def either(name: int | UUID) -> dict[str, object]:
+    """Return the parameters `id` and `public_id`, one of them null."""
+    return {"id": name, "public_id": None} if isinstance(name, int) else {"id": None, "public_id": name}
+
+
+def own(caller: Caller | None) -> dict[str, object]:
+    """Return the parameters of `OWN`; none without a caller."""
+    return {} if caller is None else {"account_id": caller.account.id, "dialect": caller.dialect}
+
+
+def _uuid(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None

@@ -65,7 +65,7 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """What one chunk of recipients adds to a run."""
 
     zone_ranks: Sequence[int]
@@ -228,7 +228,7 @@ async def lock_open(connection: AsyncConnection, campaign_id: int) -> list[Run]:
     return [_run(row) for row in await connection.execute(_LOCK_OPEN, {"campaign_id": campaign_id})]
 
 
-async def advance(connection: AsyncConnection, run_id: int, by: Progress) -> None:
+async def advance(connection: AsyncConnection, run_id: int, by: RunProgress) -> None:
     """Write how far a locked run has come."""
     values = {
         "id": run_id,

@@ -1,4 +1,4 @@
-"""Receipts that fit no message: those that are tried again, and those that were given up."""
+"""Receipts that match no message: those that are tried again, and those that were given up."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from dispatcher.domain.status import Status
 @dataclass(frozen=True, slots=True)
 class Unmatched:
     """
-    One receipt: what its provider and it say. `ref` is the provider's, `reference` ours.
+    A receipt that matches no message. `ref` is the provider's reference, `reference` ours.
 
     `wake_at` is when it is tried again; None once it was given up.
     """
@@ -29,7 +29,7 @@ class Unmatched:
     wake_at: datetime | None
 
 
-# Spelled so that the index fits, whichever verdict is asked for.
+# Written so that the partial index fits either verdict.
 _PAGE = text("""
 SELECT id, provider, ref, reference, status, reason, received_at, tries, wake_at FROM receipts
 WHERE verdict IN ('new', 'unknown') AND verdict = :verdict AND id < :before
@@ -47,7 +47,7 @@ SELECT count(*) FROM (
 async def page(
     connection: AsyncConnection, *, waiting: bool, before: int | None, limit: int
 ) -> list[Unmatched]:
-    """Read some of those given up, or of those `waiting` for another try; the newest first."""
+    """Return receipts that were given up, or those `waiting` for another try; the newest first."""
     verdict = "new" if waiting else "unknown"
     rows = await connection.execute(
         _PAGE, {"verdict": verdict, "before": before or 2**63 - 1, "limit": limit}
@@ -69,5 +69,5 @@ async def page(
 
 
 async def count(connection: AsyncConnection, *, since: datetime, most: int) -> int:
-    """Count those given up that came since then, up to `most`."""
+    """Count the receipts since then that were given up, up to `most`."""
     return int(await connection.scalar(_COUNT, {"since": since, "most": most}) or 0)

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 from dispatcher.cli.demo.findings import Arrival, Followed, faults, median_and_p99
 from dispatcher.cli.demo.groups import GROUPS, Group, Road, numbers
 from dispatcher.domain.status import Status
 from dispatcher.domain.tier import Tier
-from dispatcher.service.report import History
+from dispatcher.service.search import Event, History
 from dispatcher.service.submit import BULK_ABOVE
-from dispatcher.store.reports import Detail, Event
+from tests.view import a_view
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 END = NOW + timedelta(hours=1)
@@ -25,28 +24,19 @@ def followed(
     taken: int = 1,
     reason: str = "accepted",
 ) -> Followed:
-    detail = Detail(
-        id=7,
-        public_id=UUID(int=7),
-        account="demo",
-        dialect="scheduler",
-        number="+254712345678",
+    message = a_view(
+        NOW,
         tier=group.tier,
         status=status,
         place=None,
-        wake_at=None,
         not_before=NOW,
         not_after=END,
-        segments=1,
-        charged=1,
         attempt=1,
-        deferrals=0,
-        doubts=0,
         provider="sandbox",
         reason=reason,
     )
     event = Event(1, NOW, status, "sandbox", 1, reason)
-    return Followed(group, History(detail, [event]), Arrival(at, taken) if at else None)
+    return Followed(group, History(message, [event]), Arrival(at, taken) if at else None)
 
 
 def test_a_message_that_ended_as_it_should_has_no_fault() -> None:

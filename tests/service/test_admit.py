@@ -9,7 +9,7 @@ from dispatcher.domain.condition import Breaker, Condition, Order
 from dispatcher.domain.provider import Accepted, Deferred, Outcome, Outgoing, ProviderConfig, Takes, Unsent
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import Tier
-from dispatcher.service import report
+from dispatcher.service import search
 from dispatcher.service.explain import explain
 from tests.world import ScriptedProvider, World
 
@@ -65,7 +65,7 @@ def test_what_has_no_other_way_waits_without_a_try_and_says_why(world: World, or
         assert (row.status, row.place, row.attempt, row.seq) == (Status.PENDING, Place.HELD, 0, 1)
         assert row.waits_for == f"sim is {order}"
         assert 5 * 60 * SECOND <= row.wake_at - world.time.now() <= 10 * 60 * SECOND
-        history = await report.history(world.ctx, str(message.id))
+        history = await search.history(world.ctx, message.id)
         told = explain(history, now=world.time.now(), consumed={"clock": world.time.now()})
         assert told[0].startswith(f"No provider of its route takes messages: sim is {order}. It goes on when")
         assert world.sim.seen == []

@@ -15,7 +15,7 @@ from dispatcher.service import accounts, audiences
 from dispatcher.service.audiences import Audience, Reject
 from dispatcher.service.recipient_file import PART_ROWS, Progress, RecipientFile
 from dispatcher.service.turns import in_turns
-from dispatcher.store import rosters
+from dispatcher.store import audiences as store
 from dispatcher.store.audiences import Recipient
 from tests.world import World
 
@@ -324,7 +324,7 @@ def test_whoever_holds_an_audience_keeps_it_from_being_removed_until_its_campaig
         removing: list[asyncio.Task[None]] = []
 
         async def campaign(connection: AsyncConnection) -> None:
-            assert await rosters.find_audience(connection, world.caller.account.id, made.public_id)
+            assert await store.lock_shared(connection, world.caller.account.id, made.public_id)
             removing.append(
                 asyncio.create_task(audiences.remove(world.ctx, world.caller.account, "customers"))
             )

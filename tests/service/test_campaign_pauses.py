@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.errors import Conflict
 from dispatcher.domain.provider import ProviderConfig, Takes
-from dispatcher.service import campaigns, explain, report
+from dispatcher.service import campaigns, explain, search
 from dispatcher.service.launch import launch
 from tests.campaign import bound, send_all, started
 from tests.world import World
@@ -59,7 +59,7 @@ def test_a_message_tells_that_its_campaign_is_paused(world: World) -> None:
         campaign = await started(world, count=1)
         await launch(world.ctx)
         await bound(world, campaign, campaigns.pause)
-        history = await report.history(world.ctx, "1")
+        history = await search.history(world.ctx, 1)
         said = explain.explain(history, now=world.time.now(), consumed={})
         assert (
             "Its campaign is paused: it goes on when that is resumed, and its window moves by the pause."

@@ -12,7 +12,7 @@ from dispatcher.domain.provider import Deferred
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import FURTHEST
-from dispatcher.service import accounts, report, withdraw
+from dispatcher.service import accounts, search, withdraw
 from dispatcher.service.edits import edit
 from dispatcher.service.explain import explain
 from tests.world import NUMBER, World
@@ -233,7 +233,7 @@ def test_what_is_due_waits_for_a_later_time_as_11(world: World, tier: Tier) -> N
         await world.deliver()
         row = await world.row(message)
         assert (row.status, row.place, row.wake_at) == (Status.PENDING, Place.HELD, later)
-        history = await report.history(world.ctx, str(message))
+        history = await search.history(world.ctx, message)
         assert explain(history, now=world.time.now(), consumed=None)[0].startswith(
             "It waits for its new time"
         )

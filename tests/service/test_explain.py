@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
 
 from dispatcher.domain.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.explain import SILENT, explain
-from dispatcher.service.report import History
-from dispatcher.store.reports import Detail, Event
+from dispatcher.service.search import Event, History, MessageView
+from tests.view import a_view
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -19,26 +18,7 @@ HOUR = timedelta(hours=1)
 QUEUES = ("critical", "standard", "bulk", "clock", "system")
 ALIVE: Mapping[str, datetime | None] = dict.fromkeys(QUEUES, NOW - SECOND)
 
-MESSAGE = Detail(
-    id=7,
-    public_id=UUID(int=7),
-    account="shop",
-    dialect="scheduler",
-    number="+254712345678",
-    tier=Tier.STANDARD,
-    status=Status.PENDING,
-    place=Place.READY,
-    wake_at=None,
-    not_before=NOW - HOUR,
-    not_after=NOW + HOUR,
-    segments=1,
-    charged=1,
-    attempt=0,
-    deferrals=0,
-    doubts=0,
-    provider=None,
-    reason="",
-)
+MESSAGE = a_view(NOW)
 
 READY = MESSAGE
 SCHEDULED = replace(
@@ -55,12 +35,12 @@ UNRECEIPTED = replace(SENT, wake_at=None)
 
 
 def told(
-    detail: Detail,
+    message: MessageView,
     events: Sequence[Event] = (),
     *,
     consumed: Mapping[str, datetime | None] | None = ALIVE,
 ) -> str:
-    return " ".join(explain(History(detail, events), now=NOW, consumed=consumed))
+    return " ".join(explain(History(message, events), now=NOW, consumed=consumed))
 
 
 def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -> Event:
@@ -68,7 +48,7 @@ def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -
 
 
 @pytest.mark.parametrize(
-    ("detail", "sentence"),
+    ("message", "sentence"),
     [
         (SCHEDULED, "It waits for its time, 2026-03-01 13:00:00.000 UTC (in 1 h)."),
         (
@@ -116,32 +96,32 @@ def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -
         ),
     ],
 )
-def test_a_message_on_its_way_is_told_with_what_it_waits_for(detail: Detail, sentence: str) -> None:
-    assert told(detail) == sentence
+def test_a_message_on_its_way_is_told_with_what_it_waits_for(message: MessageView, sentence: str) -> None:
+    assert told(message) == sentence
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status.is_final])
 def test_every_end_has_a_sentence_with_its_time_and_reason(status: Status) -> None:
-    detail = replace(MESSAGE, status=status, place=None, charged=0)
-    said = told(detail, [event(status, NOW, reason="because")])
+    message = replace(MESSAGE, status=status, place=None, charged=0)
+    said = told(message, [event(status, NOW, reason="because")])
     assert said.endswith(", at 2026-03-01 12:00:00.000 UTC (because).")
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status.is_final])
 def test_a_refund_is_told_where_credits_were_charged_and_no_provider_had_it(status: Status) -> None:
     events = [event(status, NOW)]
-    detail = replace(MESSAGE, status=status, place=None)
-    assert ("Its credits were given back." in told(detail, events)) == status.is_refunded
-    assert "given back" not in told(replace(detail, charged=0), events)
+    message = replace(MESSAGE, status=status, place=None)
+    assert ("Its credits were given back." in told(message, events)) == status.is_refunded
+    assert "given back" not in told(replace(message, charged=0), events)
 
 
 def test_an_end_is_told_with_its_own_time_not_with_that_of_a_correction_before() -> None:
-    detail = replace(MESSAGE, status=Status.RECEIVED, place=None)
+    message = replace(MESSAGE, status=Status.RECEIVED, place=None)
     events = [
         event(Status.TOO_LATE, NOW - HOUR, reason="expired"),
         event(Status.RECEIVED, NOW, reason="late"),
     ]
-    assert told(detail, events) == "The handset has it, at 2026-03-01 12:00:00.000 UTC (late)."
+    assert told(message, events) == "The handset has it, at 2026-03-01 12:00:00.000 UTC (late)."
 
 
 @pytest.mark.parametrize(
@@ -149,17 +129,17 @@ def test_an_end_is_told_with_its_own_time_not_with_that_of_a_correction_before()
 )
 @pytest.mark.parametrize("status", [Status.PENDING, Status.GAVE_UP])
 def test_a_doubt_is_told_while_it_is_one(status: Status, doubts: int, words: str) -> None:
-    detail = replace(RETRYING, status=status, doubts=doubts)
-    assert f"It is in doubt: {words}" in told(detail, [event(status, NOW)])
+    message = replace(RETRYING, status=status, doubts=doubts)
+    assert f"It is in doubt: {words}" in told(message, [event(status, NOW)])
 
 
 def test_a_doubt_is_over_when_the_provider_has_said_what_became_of_it() -> None:
-    detail = replace(MESSAGE, status=Status.RECEIVED, place=None, doubts=1)
-    assert "doubt" not in told(detail, [event(Status.RECEIVED, NOW)])
+    message = replace(MESSAGE, status=Status.RECEIVED, place=None, doubts=1)
+    assert "doubt" not in told(message, [event(Status.RECEIVED, NOW)])
 
 
 @pytest.mark.parametrize(
-    ("detail", "queue"),
+    ("message", "queue"),
     [
         (SCHEDULED, "clock"),
         (RETRYING, "clock"),
@@ -171,17 +151,17 @@ def test_a_doubt_is_over_when_the_provider_has_said_what_became_of_it() -> None:
     ],
 )
 def test_a_worker_that_is_silent_is_named_where_it_is_the_one_to_move_the_message(
-    detail: Detail, queue: str
+    message: MessageView, queue: str
 ) -> None:
     start = f"is `dispatcher worker {queue}` running?"
     who = f"The worker {queue}, which moves it on,"
-    assert f"{who} was never seen working: {start}" in told(detail, consumed={**ALIVE, queue: None})
-    assert f"{who} was never seen working: {start}" in told(detail, consumed={})
+    assert f"{who} was never seen working: {start}" in told(message, consumed={**ALIVE, queue: None})
+    assert f"{who} was never seen working: {start}" in told(message, consumed={})
     silent = {**ALIVE, queue: NOW - 2 * SILENT}
-    assert f"{who} was last seen working 40 s ago: {start}" in told(detail, consumed=silent)
-    assert "running?" not in told(detail, consumed={**ALIVE, queue: NOW - SILENT})
+    assert f"{who} was last seen working 40 s ago: {start}" in told(message, consumed=silent)
+    assert "running?" not in told(message, consumed={**ALIVE, queue: NOW - SILENT})
     others: Mapping[str, datetime | None] = dict.fromkeys(set(QUEUES) - {queue})
-    assert "running?" not in told(detail, consumed={**others, queue: NOW})
+    assert "running?" not in told(message, consumed={**others, queue: NOW})
 
 
 def test_without_redis_a_message_on_its_way_is_said_to_wait_in_postgres() -> None:

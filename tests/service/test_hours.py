@@ -14,7 +14,7 @@ from dispatcher.domain.submission import AcceptedMessage
 from dispatcher.domain.tier import Tier
 from dispatcher.service import hours
 from dispatcher.service.explain import explain
-from dispatcher.service.report import history
+from dispatcher.service.search import history
 from tests.world import NUMBER, ScriptedProvider, World
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -56,9 +56,7 @@ async def go_on(world: World, to: datetime) -> None:
 
 async def told(world: World, message_id: int) -> str:
     consumed = dict.fromkeys(("clock", "critical", "standard", "bulk", "system"), world.time.now())
-    return " ".join(
-        explain(await history(world.ctx, str(message_id)), now=world.time.now(), consumed=consumed)
-    )
+    return " ".join(explain(await history(world.ctx, message_id), now=world.time.now(), consumed=consumed))
 
 
 # When it is accepted

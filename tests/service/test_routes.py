@@ -14,7 +14,7 @@ from dispatcher.domain.condition import Breaker, Condition, Order
 from dispatcher.domain.errors import Invalid, InvalidRoutes, Misconfigured
 from dispatcher.domain.provider import Deferred, Outcome, Outgoing, Unsent
 from dispatcher.domain.tier import Tier
-from dispatcher.service import campaigns, report, routes
+from dispatcher.service import campaigns, routes, search
 from dispatcher.service.context import Context
 from dispatcher.service.explain import explain
 from dispatcher.service.launch import launch
@@ -342,8 +342,8 @@ def test_a_message_that_waits_tells_its_route(three: World) -> None:
         [message] = (await three.submit(after=timedelta(hours=1))).messages
 
         async def said() -> str:
-            history = await report.history(three.ctx, str(message.id))
-            route = routes.sentence(three.ctx, history.detail)
+            history = await search.history(three.ctx, message.id)
+            route = routes.sentence(three.ctx, history.message)
             return " ".join(explain(history, now=three.time.now(), consumed={}, route=route))
 
         assert (

@@ -5,22 +5,22 @@ from datetime import timedelta
 from dispatcher.domain.outbox import CallbackState
 from dispatcher.domain.tier import Tier
 from dispatcher.service import outbox, search
-from dispatcher.service.search import Slice, Wanted
+from dispatcher.service.search import MessageFilter, MessageView, Slice
 from tests.world import NUMBER, World
 
 OTHERS = [f"+2547123456{n}" for n in range(10, 20)]
 HOUR = timedelta(hours=1)
 
 
-def ids(found: Slice) -> list[int]:
-    return [message.id for message in found.messages]
+def ids(found: Slice[MessageView]) -> list[int]:
+    return [message.id for message in found.items]
 
 
 def test_a_walk_that_found_too_little_says_where_to_go_on(world: World) -> None:
     async def story() -> None:
         wanted = (await world.submit(tier=Tier.CRITICAL)).messages[0].id
         others = [m.id for m in (await world.submit(OTHERS)).messages]
-        critical = Wanted(tier=Tier.CRITICAL)
+        critical = MessageFilter(tier=Tier.CRITICAL)
         first = await search.messages(world.ctx, critical, walk=4)
         assert (ids(first), first.next) == ([], others[-4])
         second = await search.messages(world.ctx, critical, before=first.next, walk=4)
@@ -36,7 +36,7 @@ def test_a_walk_ends_where_all_further_ones_are_older_than_wanted(world: World) 
         await world.submit(OTHERS)
         world.time.advance(HOUR)
         late = (await world.submit()).messages[0].id
-        found = await search.messages(world.ctx, Wanted(since=world.time.now()), walk=4)
+        found = await search.messages(world.ctx, MessageFilter(since=world.time.now()), walk=4)
         assert (ids(found), found.next) == ([late], None)
 
     world.run(story)
@@ -46,7 +46,7 @@ def test_by_number_nothing_is_walked(world: World) -> None:
     async def story() -> None:
         wanted = (await world.submit()).messages[0].id
         await world.submit(OTHERS)
-        found = await search.messages(world.ctx, Wanted(number=NUMBER), walk=1)
+        found = await search.messages(world.ctx, MessageFilter(number=NUMBER), walk=1)
         assert (ids(found), found.next) == ([wanted], None)
 
     world.run(story)
@@ -55,12 +55,14 @@ def test_by_number_nothing_is_walked(world: World) -> None:
 def test_paging_by_number_goes_on_when_the_row_it_ended_with_is_gone(world: World) -> None:
     async def story() -> None:
         made = [(await world.submit()).messages[0].id for _ in range(3)]
-        first = await search.messages(world.ctx, Wanted(number=NUMBER), limit=2)
+        first = await search.messages(world.ctx, MessageFilter(number=NUMBER), limit=2)
         assert (ids(first), first.next) == ([made[2], made[1]], made[1])
         for table in ("message_events", "messages"):
             column = "id" if table == "messages" else "message_id"
             await world.all(f"DELETE FROM {table} WHERE {column} = :id", id=made[1])
-        assert ids(await search.messages(world.ctx, Wanted(number=NUMBER), before=first.next)) == [made[0]]
+        assert ids(await search.messages(world.ctx, MessageFilter(number=NUMBER), before=first.next)) == [
+            made[0]
+        ]
 
     world.run(story)
 
@@ -73,10 +75,10 @@ def test_a_walk_over_callbacks_says_where_to_go_on(world: World) -> None:
         await world.all("UPDATE callbacks SET state = 'refused', wake_at = NULL WHERE id = 1")
         refused = CallbackState.REFUSED
         first = await outbox.page(world.ctx, state=refused, walk=6)
-        assert (first.callbacks, first.next) == ([], 6)
+        assert (first.items, first.next) == ([], 6)
         second = await outbox.page(world.ctx, state=refused, before=first.next, walk=6)
-        assert ([c.id for c in second.callbacks], second.next) == ([1], None)
+        assert ([c.id for c in second.items], second.next) == ([1], None)
         own = await outbox.page(world.ctx, account=world.caller.account, walk=1)
-        assert [c.id for c in own.callbacks] == [1]
+        assert [c.id for c in own.items] == [1]
 
     world.run(story)

@@ -30,7 +30,6 @@ from dispatcher.store import (
     runs,
     search,
     sweeps,
-    tracking,
     unmatched,
 )
 from dispatcher.store.migrate import newest, upgrade
@@ -206,14 +205,13 @@ def test_a_receipt_finds_its_message_by_what_it_names_whatever_the_statistics_sa
 
 
 LOOKED_UP = (
-    (tracking._MESSAGE, "pk_message_lookup"),
-    (search._ONE, "pk_message_lookup"),
-    (reports._DETAIL, "pk_message_lookup"),
-    (tracking._MESSAGES_OF, "ix_message_lookup_batch_id"),
-    (tracking._FIRST_OF, "ix_message_lookup_batch_id"),
+    (reports._MESSAGE, "pk_message_lookup"),
+    (reports._OWN_MESSAGE, "pk_message_lookup"),
+    (search._MESSAGES_OF, "ix_message_lookup_batch_id"),
+    (search._FIRST_OF, "ix_message_lookup_batch_id"),
     (flows._COUNTS, "ix_message_lookup_batch_id"),
-    (search._COUNTS, "ix_message_lookup_batch_id"),
-    (reports._LINES, "ix_message_lookup_batch_id"),
+    (reports._COUNTS, "ix_message_lookup_batch_id"),
+    (reports._STATUSES, "ix_message_lookup_batch_id"),
     (brakes._SAME, "ix_message_lookup_number"),
     (brakes._BUSIEST, "ix_message_lookup_number"),
 )
@@ -226,6 +224,7 @@ def test_what_never_changes_of_a_message_is_looked_up_whatever_the_statistics_sa
             assert set(re.findall(r"(?:using|Scan on) (\w+_message_lookup\w*)", plan)) == {index}, plan
             assert set(re.findall(r"using (\w+) on messages", plan)) == {"pk_messages"}, plan
             assert not re.search(r"Join Filter: .*\bm(_\d+)?\.id\b", plan), plan
+            assert not re.search(r"Join Filter: .*\bm(_\d+)?\.batch_id\b", plan), plan
 
 
 def test_an_audience_is_removed_by_its_positions_whatever_the_statistics_say(database_url: str) -> None:

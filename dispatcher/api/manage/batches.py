@@ -176,7 +176,7 @@ async def submit_batch(given: BatchGiven, request: Request, account: Named, ctx:
 @door.app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
 async def show_batch(batch_id: Name, ctx: Ctx) -> CountedBatchShown:
     """Show a batch, by its number or its public id."""
-    found = await search.batch(ctx, batch_id)
+    found = await search.counted_batch(ctx, batch_id)
     return CountedBatchShown(
         batch=BatchShown.model_validate(found.batch),
         total=sum(found.counts.values()),
@@ -187,7 +187,7 @@ async def show_batch(batch_id: Name, ctx: Ctx) -> CountedBatchShown:
 @door.app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_UNKNOWN)
 async def cancel_batch(batch_id: Name, ctx: Ctx) -> CancelledShown:
     """Take back what is left of a batch; what is going out, or out, is left."""
-    found = (await search.batch(ctx, batch_id)).batch
+    found = await search.batch(ctx, batch_id)
     chosen = Selection(await accounts.find(ctx, found.account), batch=found.id)
     return CancelledShown(cancelled=(await edits.edit(ctx, chosen, Cancel())).changed)
 

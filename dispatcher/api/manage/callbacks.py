@@ -66,7 +66,7 @@ async def list_callbacks(
         before=paging.last,
         limit=paging.limit,
     )
-    return page([CallbackShown.model_validate(callback) for callback in found.callbacks], found.next)
+    return page([CallbackShown.model_validate(callback) for callback in found.items], found.next)
 
 
 @door.app.post(f"{_PATH}/{{callback_id}}/replay", tags=_TAGS, responses=problems(_404="No such callback"))

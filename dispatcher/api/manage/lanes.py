@@ -7,7 +7,7 @@ from dispatcher.api.manage.fields import Shown
 from dispatcher.api.runtime import Ctx
 from dispatcher.domain.status import Place
 from dispatcher.domain.tier import Tier
-from dispatcher.service import health, report
+from dispatcher.service import health, search
 
 _TAGS: Tags = ["Lanes"]
 
@@ -36,7 +36,7 @@ class LanesShown(Shown):
 @door.app.get(f"{PREFIX}/lanes", tags=_TAGS)
 async def show_lanes(ctx: Ctx) -> LanesShown:
     """Show what is on its way, by tier and place, as `dispatcher lanes` does."""
-    counts = await report.on_the_way(ctx)
+    counts = await search.on_the_way(ctx)
     consumed = await health.lanes(ctx)
     seen = consumed or {}
     lanes = []

@@ -13,10 +13,10 @@ from dispatcher.api.runtime import Ctx
 from dispatcher.domain.edit import Cancel, Selection
 from dispatcher.domain.status import Place
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, edits, report, routes, search
+from dispatcher.service import accounts, edits, routes, search
 from dispatcher.service.explain import explain
 from dispatcher.service.health import lanes
-from dispatcher.service.search import FoundMessage, Wanted
+from dispatcher.service.search import MessageFilter
 
 _PATH = f"{PREFIX}/messages"
 _ONE = f"{_PATH}/{{message_id}}"
@@ -96,32 +96,32 @@ async def search_messages(
     Without a number a page looks at so many messages only: it may have few
     items, or none, and yet a `next`. Only a `next` of null is the end.
     """
-    wanted = Wanted(
-        number=number,
-        account=None if account is None else await accounts.find(ctx, account),
+    owner = None if account is None else await accounts.find(ctx, account)
+    wanted = MessageFilter(
+        number=None if number is None else search.read_number(number, owner),
+        account_id=None if owner is None else owner.id,
         statuses=frozenset(status) if status else None,
         tier=tier,
         since=since,
         until=until,
     )
     found = await search.messages(ctx, wanted, before=paging.last, limit=paging.limit, with_text=text)
-    return page([_shown(message) for message in found.messages], found.next)
+    return page([MessageShown.model_validate(message) for message in found.items], found.next)
 
 
 @door.app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
 async def show_message(message_id: Name, ctx: Ctx, text: WithText = False) -> StoryShown:
     """Tell all of a message, by its number or its public id."""
-    found = await search.message(ctx, message_id, with_text=text)
-    history = await report.history(ctx, str(found.id))
+    history = await search.history(ctx, message_id, with_text=text)
     return StoryShown(
-        message=_shown(found),
+        message=MessageShown.model_validate(history.message),
         events=[EventShown.model_validate(event) for event in history.events],
         explanation=list(
             explain(
                 history,
                 now=ctx.now(),
                 consumed=await lanes(ctx),
-                route=routes.sentence(ctx, history.detail),
+                route=routes.sentence(ctx, history.message),
             )
         ),
     )
@@ -133,7 +133,3 @@ async def cancel_message(message_id: Name, ctx: Ctx) -> CancelledShown:
     found = await search.message(ctx, message_id)
     chosen = Selection(await accounts.find(ctx, found.account), message=found.id)
     return CancelledShown(cancelled=(await edits.edit(ctx, chosen, Cancel())).changed)
-
-
-def _shown(found: FoundMessage) -> MessageShown:
-    return MessageShown.model_validate(found)

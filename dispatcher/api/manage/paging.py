@@ -20,11 +20,11 @@ T = TypeVar("T")
 
 
 class Numbered(Protocol):
-    """What has a number to go on from."""
+    """An item with an id, from which the next page continues."""
 
     @property
     def id(self) -> int:
-        """Its number."""
+        """Its id."""
 
 
 F = TypeVar("F", bound=Numbered)
@@ -39,34 +39,34 @@ class Page(BaseModel, Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """How many are wanted, from which id on; None from the start."""
+    """The size of a page and the id to continue from; None is the start."""
 
     limit: int
     last: int | None
 
     @property
     def after(self) -> int:
-        """The id to go on after, where the oldest come first."""
+        """The id to continue after, where the oldest come first."""
         return self.last or 0
 
     @property
     def probe(self) -> int:
-        """How many to read: one more than wanted, to know whether there are more."""
+        """How many to read: one more than the page holds, to know whether there are more."""
         return self.limit + 1
 
     def page(self, found: Sequence[F], shown: Callable[[F], T]) -> Page[T]:
-        """Show what was found with `probe`."""
+        """Return the page of what was found with `probe`."""
         kept = found[: self.limit]
         return page(map(shown, kept), kept[-1].id if len(found) > self.limit else None)
 
 
 def page(items: "map[T] | Sequence[T]", last: int | None) -> Page[T]:
-    """Make a page; `last` is the id to go on from, None at the end."""
+    """Return a page; `last` is the id to continue from, None at the end."""
     return Page(items=list(items), next=None if last is None else cursor(last))
 
 
 def cursor(last: int) -> str:
-    """Write the cursor that goes on from this id."""
+    """Return the cursor that continues from this id."""
     return urlsafe_b64encode(str(last).encode()).decode().rstrip("=")
 
 

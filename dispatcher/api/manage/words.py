@@ -1,4 +1,4 @@
-"""What is told of the messages of batches that were submitted here, and of messages from handsets."""
+"""Callback bodies for batches submitted to the management API, and for messages from handsets."""
 
 from dispatcher.api.manage.fields import word
 from dispatcher.domain.outbox import Arrival, Happening
@@ -9,7 +9,7 @@ INBOUND_RECEIVED = "inbound.received"
 
 
 def wording(happening: Happening) -> Worded:
-    """Word one event; its type is `message.` and the status."""
+    """Return the callback of one event; its type is `message.` and the status."""
     status = word(happening.status)
     data = {
         "message_id": str(happening.message_id),
@@ -25,7 +25,7 @@ def wording(happening: Happening) -> Worded:
 
 
 def arrival(came: Arrival) -> Worded:
-    """Word a message from a handset; its id is the same in every try."""
+    """Return the callback of a message from a handset; its id is the same in every try."""
     data = {
         "inbound_id": str(came.id),
         "number": came.number,

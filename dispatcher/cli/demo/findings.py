@@ -12,9 +12,9 @@ import httpx
 from dispatcher.cli.demo.groups import Group
 from dispatcher.cli.demo.traffic import Batch
 from dispatcher.domain.status import Status
-from dispatcher.service import report
+from dispatcher.service import search
 from dispatcher.service.context import Context
-from dispatcher.service.report import History
+from dispatcher.service.search import History
 
 _CLOCK_ERROR = timedelta(milliseconds=20)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -45,28 +45,28 @@ async def read(ctx: Context, client: httpx.AsyncClient, batches: Sequence[Batch]
     found = []
     for batch in batches:
         for message_id in batch.message_ids:
-            history = await report.history(ctx, str(message_id))
-            found.append(Followed(batch.group, history, arrivals.get(str(history.detail.public_id))))
+            history = await search.history(ctx, message_id)
+            found.append(Followed(batch.group, history, arrivals.get(str(history.message.public_id))))
     return found
 
 
 def faults(found: Sequence[Followed], *, unknown: int = 0) -> Sequence[str]:
     """Tell in a sentence each what is not as it should be; `unknown` messages only the network has."""
     said = [
-        f"message {one.history.detail.id} ({one.group.name}) {fault}" for one in found for fault in _of(one)
+        f"message {one.history.message.id} ({one.group.name}) {fault}" for one in found for fault in _of(one)
     ]
     return [*said, f"the network has {unknown} messages that nobody sent"] if unknown else said
 
 
 def ends(found: Sequence[Followed], group: Group) -> Counter[Status]:
     """Count how a group's messages ended."""
-    return Counter(one.history.detail.status for one in found if one.group is group)
+    return Counter(one.history.message.status for one in found if one.group is group)
 
 
 def release_lags(found: Sequence[Followed]) -> Sequence[float]:
     """Give how many ms after its time each scheduled message was released."""
     return [
-        (released - one.history.detail.not_before) / _MILLISECOND
+        (released - one.history.message.not_before) / _MILLISECOND
         for one in found
         if one.group.delay and (released := _first(one.history, Status.PENDING)) is not None
     ]
@@ -75,7 +75,7 @@ def release_lags(found: Sequence[Followed]) -> Sequence[float]:
 def arrival_lags(found: Sequence[Followed], *, scheduled: bool) -> Sequence[float]:
     """Give how many ms after its time each message was at the provider for the first time."""
     return [
-        (min(one.arrival.at) - one.history.detail.not_before) / _MILLISECOND
+        (min(one.arrival.at) - one.history.message.not_before) / _MILLISECOND
         for one in found
         if bool(one.group.delay) is scheduled and one.arrival is not None and one.arrival.at
     ]
@@ -91,18 +91,18 @@ def median_and_p99(values: Sequence[float]) -> tuple[float, float]:
 
 def _of(one: Followed) -> Sequence[str]:
     """Find the faults of one message."""
-    detail, group = one.history.detail, one.group
+    message, group = one.history.message, one.group
     said = []
-    if detail.status is not group.end:
-        said.append(f"ended as {detail.status.value}, not as {group.end.value}: {detail.reason}")
+    if message.status is not group.end:
+        said.append(f"ended as {message.status.value}, not as {group.end.value}: {message.reason}")
     if group.silent and all(event.reason != "no_receipt" for event in one.history.events):
         said.append("has no event that says that no receipt came")
     if one.arrival is not None:
         if one.arrival.taken > 1 and not group.doubtful:
             said.append(f"was taken by the network {one.arrival.taken} times")
-        early, late = detail.not_before - _CLOCK_ERROR, detail.not_after + _CLOCK_ERROR
+        early, late = message.not_before - _CLOCK_ERROR, message.not_after + _CLOCK_ERROR
         said += [f"was sent at {at}, outside its window" for at in one.arrival.at if not early <= at < late]
-    elif detail.status in {Status.SENT, Status.RECEIVED}:
+    elif message.status in {Status.SENT, Status.RECEIVED}:
         said.append("is said to be sent, and the network does not know it")
     return said
 

@@ -12,7 +12,7 @@ from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import Caller, Submission
-from dispatcher.service import report
+from dispatcher.service import search
 from dispatcher.service.context import Context
 from dispatcher.service.submit import submit
 
@@ -56,9 +56,9 @@ async def follow(
         statuses: dict[int, Status] = {}
         settled = True
         for batch in batches:
-            lines = await report.every_line(ctx, batch.caller, batch.id)
-            statuses |= {line.id: line.status for line in lines}
-            settled = settled and all(batch.group.may_be_settled(line.status) for line in lines)
+            found = await search.statuses(ctx, batch.caller, batch.id)
+            statuses |= {message.id: message.status for message in found}
+            settled = settled and all(batch.group.may_be_settled(message.status) for message in found)
             if batch.group.silent:
                 settled = settled and await _is_given_up(ctx, batch)
         show(statuses)
@@ -108,5 +108,5 @@ async def _directly(sender: Sender, group: Group) -> Batch:
 
 async def _is_given_up(ctx: Context, batch: Batch) -> bool:
     """Say whether the clock waits for no receipt any more."""
-    histories = [await report.history(ctx, str(message_id)) for message_id in batch.message_ids]
-    return all(history.detail.wake_at is None for history in histories)
+    histories = [await search.history(ctx, message_id) for message_id in batch.message_ids]
+    return all(history.message.wake_at is None for history in histories)

@@ -36,9 +36,9 @@ from dispatcher.api.runtime import Ctx
 from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.errors import Forbidden, NotAuthenticated, NotFound, Unavailable
 from dispatcher.domain.submission import AcceptedBatch, Caller
-from dispatcher.service import credentials, tracking
+from dispatcher.service import credentials, search
 from dispatcher.service.context import Context
-from dispatcher.service.tracking import Story
+from dispatcher.service.search import History
 
 NAME = "emsgnow"
 
@@ -102,15 +102,15 @@ async def send(request: Request, ctx: Ctx, caller: Authenticated) -> Response:
 @door.app.get("/sms/{message_id}", summary="Get SMS Details", responses=samples.found(samples.DETAILS))
 async def read_sms(message_id: str, ctx: Ctx, caller: Authenticated) -> Response:
     """`message` is the text as it is sent, with its variables filled in."""
-    return Json(shapes.details(await _story(ctx, caller, message_id)))
+    return Json(shapes.details(await _history(ctx, caller, message_id)))
 
 
 @door.app.get("/sms/{message_id}/events", summary="Get SMS Events", responses=samples.found(samples.EVENTS))
 async def read_events(message_id: str, ctx: Ctx, caller: Authenticated) -> Response:
     """The oldest event comes first."""
-    story = await _story(ctx, caller, message_id)
-    client_id = story.message.client_id
-    events = [shapes.event(message_id, client_id, happened) for happened in story.events]
+    history = await _history(ctx, caller, message_id)
+    client_id = history.message.client_id
+    events = [shapes.event(message_id, client_id, happened) for happened in history.events]
     return Json({"messageId": message_id, "events": events})
 
 
@@ -121,19 +121,19 @@ async def read_events(message_id: str, ctx: Ctx, caller: Authenticated) -> Respo
 )
 async def read_event(message_id: str, event_id: str, ctx: Ctx, caller: Authenticated) -> Response:
     """The id of an event is the one that the lists show."""
-    story = await _story(ctx, caller, message_id)
-    for happened in story.events:
+    history = await _history(ctx, caller, message_id)
+    for happened in history.events:
         if shapes.event_id(message_id, happened.seq) == event_id:
-            return Json(shapes.single_event(message_id, story.message.client_id, happened))
+            return Json(shapes.single_event(message_id, history.message.client_id, happened))
     raise NotFound(EVENT_NOT_FOUND)
 
 
-async def _story(ctx: Context, caller: Caller, message_id: str) -> Story:
+async def _history(ctx: Context, caller: Caller, message_id: str) -> History:
     """Read a message by its tracking id; an id has one spelling. Raises NotFound."""
     if not _TRACKING_ID.fullmatch(message_id):
         raise NotFound(SMS_NOT_FOUND)
     try:
-        return await tracking.message(ctx, caller, UUID(message_id))
+        return await search.history(ctx, UUID(message_id), caller=caller, with_text=True)
     except NotFound:
         raise NotFound(SMS_NOT_FOUND) from None
 

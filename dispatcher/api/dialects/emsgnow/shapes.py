@@ -1,4 +1,4 @@
-"""The document's objects: an SMS with its events, one event, and the callback that tells of one."""
+"""The document's objects: an SMS with its events, one event, and the callback of one."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,16 +7,16 @@ from dispatcher.api.dialects.emsgnow.words import DOCUMENTED, WORDS
 from dispatcher.domain.outbox import Happening
 from dispatcher.domain.status import Status
 from dispatcher.service.callbacks import Signature, Worded
-from dispatcher.service.tracking import Event, Story
+from dispatcher.service.search import Event, History
 
 MESSAGE_TYPE = "sms"
 
 _Happened = Event | Happening
 
 
-def details(story: Story) -> Mapping[str, object]:
-    """Give one SMS whole."""
-    message = story.message
+def details(history: History) -> Mapping[str, object]:
+    """Return one SMS with its events."""
+    message = history.message
     tracking_id = message.public_id.hex
     return {
         "to": message.number_as_given,
@@ -29,12 +29,12 @@ def details(story: Story) -> Mapping[str, object]:
         "notAfter": _time(message.not_after),
         "created": _time(message.created_at),
         "updated": _time(message.moved_at),
-        "events": [event(tracking_id, message.client_id, happened) for happened in story.events],
+        "events": [event(tracking_id, message.client_id, happened) for happened in history.events],
     }
 
 
 def event(tracking_id: str, client_id: str, happened: _Happened) -> Mapping[str, object]:
-    """Give one event, as the lists of events have it."""
+    """Return one event, as the lists of events have it."""
     at = _time(happened.at)
     return {
         "id": event_id(tracking_id, happened.seq),
@@ -51,17 +51,17 @@ def event(tracking_id: str, client_id: str, happened: _Happened) -> Mapping[str,
 
 
 def single_event(tracking_id: str, client_id: str, happened: _Happened) -> Mapping[str, object]:
-    """Give one event as it is shown alone."""
+    """Return one event as it is shown alone."""
     return {"messageId": tracking_id, **event(tracking_id, client_id, happened)}
 
 
 def event_id(tracking_id: str, seq: int) -> str:
-    """Name an event. It holds its SMS's id, so that no event of another SMS is taken for it."""
+    """Return the id of an event. It contains the SMS's id: ids of two SMS never coincide."""
     return f"{tracking_id}-{seq}"
 
 
 def worded(happening: Happening) -> Worded:
-    """Word a callback: the event, as it is shown alone."""
+    """Return a callback: the event, as it is shown alone."""
     body = single_event(happening.message_id.hex, happening.client_id, happening)
     return Worded(body, Signature.STANDARD_WEBHOOKS)
 
@@ -71,5 +71,5 @@ def _additional(status: Status, reason: str) -> Mapping[str, object]:
 
 
 def _time(at: datetime) -> str:
-    """Write a time as the document does: 2024-11-10T02:48:08.004Z."""
+    """Format a time as the document does: 2024-11-10T02:48:08.004Z."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

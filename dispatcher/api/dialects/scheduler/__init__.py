@@ -22,9 +22,10 @@ from dispatcher.api.door import Claim, Door, Json
 from dispatcher.api.idempotency import accept
 from dispatcher.api.runtime import Ctx
 from dispatcher.domain.credential import CredentialKind
-from dispatcher.domain.errors import InvalidSubmission, NotAuthenticated
+from dispatcher.domain.errors import InvalidSubmission, NotAuthenticated, NotFound
+from dispatcher.domain.status import Status
 from dispatcher.domain.submission import AcceptedBatch, Caller
-from dispatcher.service import credentials, report, withdraw
+from dispatcher.service import credentials, search, withdraw
 from dispatcher.service.context import Context
 from dispatcher.service.submit import check
 
@@ -83,8 +84,8 @@ async def create(request: Request, ctx: Ctx, caller: Authenticated) -> Response:
 )
 async def read_sms(sms_id: Id, ctx: Ctx, caller: Authenticated) -> Response:
     """A deleted SMS is not found."""
-    line = await report.one(ctx, caller, sms_id)
-    return Json({"phone_number": line.number_as_given, "status": code(line.status)})
+    found = await search.message(ctx, sms_id, caller=caller, with_withdrawn=False)
+    return Json({"phone_number": found.number_as_given, "status": code(found.status)})
 
 
 @door.app.delete(
@@ -104,8 +105,14 @@ async def delete_sms(sms_id: Id, ctx: Ctx, caller: Authenticated) -> Response:
 )
 async def read_message(message_id: Id, ctx: Ctx, caller: Authenticated) -> Response:
     """Deleted SMS are left out; when all are deleted, the message is not found."""
-    lines = await report.batch(ctx, caller, message_id)
-    return Json([{"id": x.id, "phone_number": x.number_as_given, "status": code(x.status)} for x in lines])
+    left = [
+        {"id": sms.id, "phone_number": sms.number_as_given, "status": code(sms.status)}
+        for sms in await search.statuses(ctx, caller, message_id)
+        if sms.status is not Status.WITHDRAWN
+    ]
+    if not left:
+        raise NotFound(f"there is no batch {message_id}")
+    return Json(left)
 
 
 @door.app.delete(

@@ -26,7 +26,8 @@ from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.domain.submission import Caller
 from dispatcher.service import inbound
 from dispatcher.service.context import Context
-from dispatcher.service.inbound import FoundInbound, Slice
+from dispatcher.service.inbound import FoundInbound
+from dispatcher.service.search import CountedPage
 
 router = APIRouter(tags=["Inbox and logs"])
 export_router = APIRouter(tags=["Inbox and logs"])
@@ -49,10 +50,10 @@ async def show_all(
         raise Invalid(f"type must be one of {', '.join(KINDS)}")
     since, until = listing.moment(query, "from"), listing.moment(query, "to")
     skip, limit = listing.skipped(query), listing.limited(query, usual=_USUAL, most=_MOST)
-    found = Slice((), 0)
+    found: CountedPage[FoundInbound] = CountedPage((), 0)
     if kind == "SMS" and query.get("deviceId", device) == device:
         found = await inbound.of_period(ctx, caller, since=since, until=until, skip=skip, limit=limit)
-    return Json(list(map(_received, found.messages)), headers={"X-Total-Count": str(found.total)})
+    return Json(list(map(_received, found.items)), headers={"X-Total-Count": str(found.total)})
 
 
 @router.get(

@@ -11,7 +11,7 @@ from dispatcher.api.dialects.smsgate.moments import read_query
 from dispatcher.api.dialects.smsgate.words import STATUSES, State
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.status import Status
-from dispatcher.service.tracking import BatchFilter
+from dispatcher.service.search import BatchFilter
 
 _USUAL = 20
 _MOST = 100
@@ -30,12 +30,12 @@ WANTED: dict[State, BatchFilter] = {
     State.DELIVERED: BatchFilter(some=[_DELIVERED], none=_EVERY - _DELIVERED),
     State.FAILED: BatchFilter(some=[_FAILED], none=_EVERY - _FAILED),
 }
-"""How `state_of` is asked of the database: the same rule, from the other side."""
+"""The rule of `state_of` as conditions for the database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Which messages are wanted, and how they are shown."""
+    """Which messages to list, and how to show them."""
 
     wanted: BatchFilter
     skip: int
@@ -45,7 +45,7 @@ class Listing:
 
 
 def read(query: QueryParams, *, device: str) -> Listing:
-    """Read the query; `skip` is the document's word and wins over upstream's `offset`. Raises Invalid."""
+    """Return what a query asks for; the document's `skip` wins over upstream's `offset`. Raises Invalid."""
     state = _state(query)
     some: Sequence[frozenset[Status]] = [] if state is None else WANTED[state].some
     if query.get("deviceId", device) != device:
@@ -68,12 +68,12 @@ def read(query: QueryParams, *, device: str) -> Listing:
 
 
 def skipped(query: QueryParams) -> int:
-    """Read how many to pass over; what is out of bounds is cut. Raises Invalid."""
+    """Return how many to skip, at least 0. Raises Invalid."""
     return max(whole(query, "skip" if "skip" in query else "offset", 0), 0)
 
 
 def limited(query: QueryParams, *, usual: int, most: int) -> int:
-    """Read how many are wanted; what is out of bounds is cut. Raises Invalid."""
+    """Return the page size, kept within its bounds. Raises Invalid."""
     return min(max(whole(query, "limit", usual), 1), most)
 
 
@@ -88,7 +88,7 @@ def _state(query: QueryParams) -> State | None:
 
 
 def moment(query: QueryParams, name: str) -> datetime | None:
-    """Read a time. Raises Invalid."""
+    """Return a time of the query. Raises Invalid."""
     told = query.get(name)
     if not told:
         return None

@@ -19,9 +19,9 @@ from dispatcher.api.runtime import Ctx
 from dispatcher.domain.errors import Conflict, NotFound
 from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.submission import AcceptedBatch, Caller
-from dispatcher.service import accounts, tracking, withdraw
+from dispatcher.service import accounts, search, withdraw
 from dispatcher.service.context import Context
-from dispatcher.service.tracking import TrackedBatch
+from dispatcher.service.search import TrackedBatch
 
 router = APIRouter(tags=["Messages"])
 
@@ -60,10 +60,16 @@ async def show_all(
     """`X-Total-Count` tells how many there are in all. The newest come first unless `sort` says otherwise."""
     account_id = caller.account.id
     asked = listing.read(request.query_params, device=states.device_id(account_id))
-    page = await tracking.batches(
-        ctx, caller, asked.wanted, skip=asked.skip, limit=asked.limit, newest_first=asked.newest_first
+    page = await search.own_batches(
+        ctx,
+        caller,
+        asked.wanted,
+        skip=asked.skip,
+        limit=asked.limit,
+        newest_first=asked.newest_first,
+        with_text=asked.content,
     )
-    body = [states.tracked(batch, account_id, content=asked.content) for batch in page.batches]
+    body = [states.tracked(found, account_id, content=asked.content) for found in page.items]
     return Json(body, headers={"X-Total-Count": str(page.total)})
 
 
@@ -80,8 +86,8 @@ async def cancel(
     message_id: str, ctx: Ctx, caller: Annotated[Caller, Depends(Needs("messages:cancel"))]
 ) -> Response:
     """What has not gone out is taken back and refunded; 409 when nothing is left to take back."""
-    batch = await _find(ctx, caller, message_id)
-    if not await withdraw.batch(ctx, caller, batch.id):
+    found = await _find(ctx, caller, message_id)
+    if not await withdraw.batch(ctx, caller, found.batch.id):
         raise Conflict("failed to cancel message: message is not pending")
     return _told(await _find(ctx, caller, message_id), caller)
 
@@ -89,12 +95,12 @@ async def cancel(
 async def _find(ctx: Context, caller: Caller, name: str) -> TrackedBatch:
     if name.isprintable():  # else nobody can have sent it, and Postgres could not be asked
         with suppress(NotFound):
-            return await tracking.batch(ctx, caller, name)
+            return await search.tracked_batch(ctx, caller, name)
     raise NotFound(MESSAGES[404])
 
 
-def _told(batch: TrackedBatch, caller: Caller) -> Response:
-    return Json(states.tracked(batch, caller.account.id, content=True))
+def _told(found: TrackedBatch, caller: Caller) -> Response:
+    return Json(states.tracked(found, caller.account.id, content=True))
 
 
 def _accepted(batch: AcceptedBatch, *, account_id: int, base: str, status: int) -> Response:

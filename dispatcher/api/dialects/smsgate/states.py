@@ -1,4 +1,4 @@
-"""What is told of a message: upstream's state, with the document's createdAt."""
+"""A message as clients see it: upstream's state, with the document's createdAt."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -9,24 +9,24 @@ from dispatcher.api.dialects.smsgate.moments import written
 from dispatcher.api.dialects.smsgate.words import WORDS, error_of, state_of
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import AcceptedBatch
-from dispatcher.service.tracking import TrackedBatch
+from dispatcher.service.search import BatchView, TrackedBatch
 
 Body = Mapping[str, object]
 
 
 def device_id(account_id: int) -> str:
-    """Name the one device an account has: 21 characters, always the same."""
+    """Return the id of the one device an account has: 21 characters, always the same."""
     digest = hashlib.sha256(f"smsgate device of account {account_id}".encode()).digest()
     return urlsafe_b64encode(digest).decode()[:21]
 
 
-def name_of(batch: AcceptedBatch | TrackedBatch) -> str:
-    """Give the id a message is known by: its producer's own, else ours."""
+def name_of(batch: AcceptedBatch | BatchView) -> str:
+    """Return the id by which clients know a message: its producer's own, else ours."""
     return batch.external_id or str(batch.public_id)
 
 
 def accepted(batch: AcceptedBatch, account_id: int) -> Body:
-    """Tell of a message just accepted."""
+    """Return the state of a message just accepted."""
     statuses = [message.status for message in batch.messages]
     recipients = [_recipient(message.number, message.status, "") for message in batch.messages]
     first = dict.fromkeys(statuses, batch.accepted_at)
@@ -38,16 +38,14 @@ def accepted(batch: AcceptedBatch, account_id: int) -> Body:
     }
 
 
-def tracked(batch: TrackedBatch, account_id: int, *, content: bool) -> Body:
-    """Tell what became of a message; its text only when asked for."""
-    statuses = [message.status for message in batch.messages]
-    text = {"textMessage": {"text": batch.messages[0].text}} if content and batch.messages else {}
+def tracked(found: TrackedBatch, account_id: int, *, content: bool) -> Body:
+    """Return the state of a message; its text only if requested."""
+    batch, messages = found.batch, found.messages
+    text = {"textMessage": {"text": messages[0].text}} if content and messages else {}
     return {
-        **_head(name_of(batch), account_id, statuses),
-        "recipients": [
-            _recipient(message.number, message.status, message.reason) for message in batch.messages
-        ],
-        "states": _states(batch.first),
+        **_head(name_of(batch), account_id, [message.status for message in messages]),
+        "recipients": [_recipient(message.number, message.status, message.reason) for message in messages],
+        "states": _states(found.first),
         "createdAt": written(batch.created_at),
         **text,
     }
@@ -68,7 +66,7 @@ def _recipient(number: str, status: Status, reason: str) -> Body:
 
 
 def _states(first: Mapping[Status, datetime]) -> Mapping[str, str]:
-    """Tell when a recipient first had each state, the earliest first."""
+    """Return when a recipient first had each state, the earliest first."""
     states: dict[str, str] = {}
     for status, at in sorted(first.items(), key=lambda entry: (entry[1], entry[0])):
         states.setdefault(WORDS[status].state, written(at))
