@@ -15,6 +15,7 @@ from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Window
 from dispatcher.store import hours, opt_outs
 from dispatcher.store.moves import EVENTS, IN_LANE, RETURNED, WITH_WORKER, move
+from dispatcher.store.status_literals import GAVE_UP, PENDING, SENT
 
 # Its batch is there; joined as if it might not be, so that the planner does not begin with the batches.
 _READ = text(f"""
@@ -53,7 +54,7 @@ _DROP = move(
     ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
     """,
     # What may have gone out before is not refunded.
-    "status = CASE WHEN m.doubts = 0 THEN p.status ELSE 39 END,"
+    f"status = CASE WHEN m.doubts = 0 THEN p.status ELSE {GAVE_UP} END,"
     " place = NULL, wake_at = NULL, reason = p.reason",
 )
 
@@ -119,7 +120,7 @@ SELECT id, status, charged FROM moved
 _RECORD_LATE = text(f"""
 WITH tried AS ({_TRIES}),
 locked AS (
-    SELECT m.id, (t.status = 12 AND m.status = 11 AND m.place <> 'worker') AS moves
+    SELECT m.id, (t.status = {SENT} AND m.status = {PENDING} AND m.place <> 'worker') AS moves
     FROM messages m JOIN tried t USING (id)
     WHERE NOT EXISTS (
         SELECT 1 FROM message_events e
@@ -130,7 +131,7 @@ locked AS (
 ),
 moved AS (
     UPDATE messages m
-    SET status = CASE WHEN l.moves THEN 12 ELSE m.status END,
+    SET status = CASE WHEN l.moves THEN {SENT} ELSE m.status END,
         place = CASE WHEN l.moves THEN NULL ELSE m.place END,
         wake_at = CASE WHEN l.moves THEN t.wake_at ELSE m.wake_at END,
         provider = CASE WHEN l.moves THEN t.provider ELSE m.provider END,

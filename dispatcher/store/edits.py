@@ -17,10 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.edit import ALWAYS, Between
 from dispatcher.domain.edited import Timed, Waiting, Worded
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.status import OPEN, Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Window
 from dispatcher.store.moves import move
+from dispatcher.store.status_literals import WITHDRAWN, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ ORDER BY name = :named DESC LIMIT 1
 
 _CANCEL = move(
     "SELECT * FROM unnest(CAST(:ids AS bigint[])) AS p(id)",
-    "status = 90, place = NULL, wake_at = NULL, reason = :reason",
+    f"status = {WITHDRAWN}, place = NULL, wake_at = NULL, reason = :reason",
 )
 
 # Allowed hours are looked at again when its new time comes.
@@ -142,7 +143,7 @@ async def waiting(
 SELECT m.id, m.batch_id, m.status, m.place, m.wake_at, m.not_before, m.not_after, m.text, m.segments,
        m.charged, m.country, m.doubts, {_VARIABLES if with_variables else "NULL"} AS variables
 FROM messages m
-WHERE {conditions} AND m.status IN (10, 11) AND m.place <> 'worker'
+WHERE {conditions} AND m.status IN ({listed(OPEN)}) AND m.place <> 'worker'
 ORDER BY m.id {"FOR UPDATE OF m" if lock else ""}
 """
     return [_waiting(row) for row in await connection.execute(text(statement), values)]

@@ -10,6 +10,8 @@ back, whatever clock the mover had.
 from sqlalchemy import text
 from sqlalchemy.sql.elements import TextClause
 
+from dispatcher.store.status_literals import PENDING
+
 # What `moved` returns for its events, and for the callbacks that tell of them.
 RETURNED = (
     "m.id, m.seq, m.moved_at, m.status, m.provider, m.attempt, m.reason, m.tier, m.place, m.charged,"
@@ -18,7 +20,7 @@ RETURNED = (
 
 # Rows that are named by their ids are found by their ids. Spelled like this no partial index fits: with
 # statistics of a moment when a place was empty, the planner would search all that is in it now instead.
-IN_LANE = "m.status = 11 AND coalesce(m.place, '') = 'lane'"
+IN_LANE = f"m.status = {PENDING} AND coalesce(m.place, '') = 'lane'"
 WITH_WORKER = "coalesce(m.place, '') = 'worker'"
 
 # Beside each join: whatever the planner believes of a table just loaded, it finds the rows by their ids.

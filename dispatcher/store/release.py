@@ -19,6 +19,7 @@ from sqlalchemy.sql.elements import TextClause
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.store.moves import EVENTS, RETURNED
 from dispatcher.store.shares import shares
+from dispatcher.store.status_literals import PENDING, SCHEDULED
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +64,17 @@ picked AS (
 ),
 released AS (
     UPDATE messages m
-    SET status = 11,
+    SET status = {PENDING},
         place = CASE WHEN p.straight THEN 'lane' ELSE 'ready' END,
         wake_at = CASE WHEN p.straight THEN CAST(:now AS timestamptz) + p.requeue END,
-        seq = m.seq + CASE WHEN p.was = 10 THEN 1 ELSE 0 END,
-        moved_at = CASE WHEN p.was = 10 THEN greatest(m.moved_at, :now) ELSE m.moved_at END,
-        reason = CASE WHEN p.was = 10 THEN 'due' ELSE m.reason END,
+        seq = m.seq + CASE WHEN p.was = {SCHEDULED} THEN 1 ELSE 0 END,
+        moved_at = CASE WHEN p.was = {SCHEDULED} THEN greatest(m.moved_at, :now) ELSE m.moved_at END,
+        reason = CASE WHEN p.was = {SCHEDULED} THEN 'due' ELSE m.reason END,
         waits_for = NULL
     FROM picked p WHERE m.id = p.id
     RETURNING {RETURNED}, p.was
 ),
-moved AS (SELECT * FROM released WHERE was = 10),
+moved AS (SELECT * FROM released WHERE was = {SCHEDULED}),
 {EVENTS}
 SELECT id, tier, place = 'lane' AS straight FROM released ORDER BY id
 """)

@@ -18,6 +18,7 @@ from dispatcher.domain.status import Status
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.store.moves import PICKED, move
 from dispatcher.store.shares import shares
+from dispatcher.store.status_literals import EXPIRED, GAVE_UP, SENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ _EXPIRE = move(
     WHERE not_after <= :now AND place IN ('held', 'ready', 'lane') AND flow <> ALL(ARRAY({_PAUSED}))
     ORDER BY not_after LIMIT :limit FOR UPDATE SKIP LOCKED
     """,
-    "status = CASE WHEN p.doubts = 0 THEN 27 ELSE 39 END, place = NULL, wake_at = NULL,"
+    f"status = CASE WHEN p.doubts = 0 THEN {EXPIRED} ELSE {GAVE_UP} END, place = NULL, wake_at = NULL,"
     " reason = CASE WHEN m.reason IN ('', 'accepted', 'due') THEN 'its window is over'"
     " ELSE 'its window is over; last: ' || m.reason END",
 )
@@ -101,8 +102,8 @@ ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
 _NO_RECEIPT = move(
-    """
-    SELECT id FROM messages WHERE status = 12 AND wake_at IS NOT NULL AND wake_at <= :now
+    f"""
+    SELECT id FROM messages WHERE status = {SENT} AND wake_at IS NOT NULL AND wake_at <= :now
     ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
     """,
     "wake_at = NULL, reason = 'no_receipt'",
