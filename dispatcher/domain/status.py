@@ -110,10 +110,13 @@ INITIAL = frozenset(
 )
 """The statuses that a new message can have."""
 
+# Texts and credits are looked at only when a message is accepted.
+_CANCELLED_WHEN_DUE = CANCELLED - {Status.NO_TEXT, Status.INVALID_TEXT, Status.NO_CREDIT}
+
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     **{status: frozenset() for status in Status},
-    Status.SCHEDULED: CANCELLED | {Status.PENDING, Status.WITHDRAWN},
-    Status.PENDING: CANCELLED | MISSED | {Status.SENT, Status.WITHDRAWN},
+    Status.SCHEDULED: frozenset({Status.PENDING, Status.EXPIRED, Status.WITHDRAWN}),
+    Status.PENDING: _CANCELLED_WHEN_DUE | MISSED | {Status.SENT, Status.WITHDRAWN},
     Status.SENT: MISSED | {Status.RECEIVED},
     **{status: frozenset({Status.RECEIVED}) for status in LATE_DELIVERY_RAISES},
 }

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.receipt import Current, Part
 from dispatcher.store.moves import EVENTS, RETURNED
 from dispatcher.store.receipts import MATCHED, MOVE, TOLD, End, Match, Receipt, current_of, names
+from dispatcher.store.status_literals import is_allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ moved AS (
         SELECT m.id, t.status, t.provider, coalesce(nullif(t.reason, ''), '{TOLD}') AS reason,
                CAST(NULL AS timestamptz) AS wake_at
         FROM messages m JOIN told t ON t.message_id = m.id AND t.seq = m.seq
-        WHERE m.id = ANY(CAST(:message_ids AS bigint[])) ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
+        WHERE m.id = ANY(CAST(:message_ids AS bigint[])) AND {is_allowed("m.status", "t.status")}
+        ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
     ) g
     WHERE m.id = g.id
     RETURNING {RETURNED}

@@ -52,19 +52,21 @@ calling AS ({_CALLBACKS})
 """
 
 
-def move(picked: str, change: str) -> TextClause:
+def move(picked: str, change: str, *, only: str = "") -> TextClause:
     """
     Build the statement that moves the rows `picked` selects.
 
     `picked` is a SELECT of ids (with whatever `change` needs, as p.*) that
     locks them; `change` is the SET list. Parameter `now` is always there.
+    A picked row that is not as `only` says, a condition on m, stays as it is.
     """
+    is_meant = f" AND {only}" if only else ""
     return text(f"""
 WITH picked AS ({picked}),
 moved AS (
     UPDATE messages m
     SET {change}, seq = m.seq + 1, moved_at = greatest(m.moved_at, :now)
-    FROM picked p WHERE m.id = p.id
+    FROM picked p WHERE m.id = p.id{is_meant}
     RETURNING {RETURNED}
 ),
 {EVENTS}

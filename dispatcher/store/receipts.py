@@ -14,6 +14,7 @@ from dispatcher.domain.receipt import Current, Part
 from dispatcher.domain.status import Place, Status
 from dispatcher.store.lookup import LOOKED_UP
 from dispatcher.store.moves import EVENTS, RETURNED
+from dispatcher.store.status_literals import is_allowed
 
 TOLD = "told by a receipt"
 """The reason of a move where the receipt gives none."""
@@ -120,7 +121,7 @@ WITH moved AS (
         CAST(:ids AS bigint[]), CAST(:statuses AS smallint[]), CAST(:providers AS text[]),
         CAST(:reasons AS text[]), CAST(:wakes AS timestamptz[])
     ) AS g(id, status, provider, reason, wake_at)
-    WHERE m.id = g.id AND m.id = ANY(CAST(:ids AS bigint[]))
+    WHERE m.id = g.id AND m.id = ANY(CAST(:ids AS bigint[])) AND {is_allowed("m.status", "g.status")}
     RETURNING {RETURNED}
 ),
 {EVENTS}
