@@ -104,7 +104,7 @@ moved AS (
 ),
 {EVENTS},
 named AS (
-    INSERT INTO submissions (provider, ref, message_id, attempt, part, wake_at, at)
+    INSERT INTO provider_references (provider, ref, message_id, attempt, part, wake_at, at)
     SELECT *, :now FROM unnest(
         CAST(:ref_providers AS text[]), CAST(:refs AS text[]), CAST(:ref_ids AS bigint[]),
         CAST(:ref_attempts AS smallint[]), CAST(:ref_parts AS smallint[]), CAST(:ref_wakes AS timestamptz[])

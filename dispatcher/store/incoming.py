@@ -35,7 +35,7 @@ FROM matched t
 JOIN messages m ON m.id = t.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM matched))
 CROSS JOIN LATERAL (
     SELECT count(*) AS parts, min(attempt) AS part_attempt, min(provider) AS provider, min(ref) AS ref
-    FROM submissions WHERE message_id = m.id
+    FROM provider_references WHERE message_id = m.id
 ) p
 WHERE p.parts <= 1
 """)

@@ -30,11 +30,11 @@ class Due:
 # Taking is rescheduling: who dies before the answer has asked once in vain, and nobody asks at the same time.
 _TAKE = text(f"""
 WITH picked AS MATERIALIZED (
-    SELECT ref, message_id FROM submissions
+    SELECT ref, message_id FROM provider_references
     WHERE provider = :provider AND wake_at IS NOT NULL AND wake_at <= :now
     ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 )
-UPDATE submissions s
+UPDATE provider_references s
 SET wake_at = CASE
     WHEN m.status IN ({listed(AWAITING_RECEIPT)}) AND s.status IS NULL
          AND s.at + CAST(:patience AS interval) > :now

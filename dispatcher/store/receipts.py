@@ -76,7 +76,8 @@ matched AS MATERIALIZED (
     FROM unnest(CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:references AS uuid[]))
          WITH ORDINALITY AS t(provider, ref, reference, n)
     LEFT JOIN LATERAL (
-        SELECT message_id, attempt FROM submissions WHERE provider = t.provider AND ref = t.ref OFFSET 0
+        SELECT message_id, attempt FROM provider_references
+        WHERE provider = t.provider AND ref = t.ref OFFSET 0
     ) s ON true
     LEFT JOIN LATERAL (
         SELECT m.id FROM {LOOKED_UP}
@@ -97,12 +98,12 @@ FROM matched t JOIN locked l ON l.id = t.message_id
 """)
 
 _PARTS = text("""
-SELECT message_id, attempt, provider, ref, status FROM submissions
+SELECT message_id, attempt, provider, ref, status FROM provider_references
 WHERE message_id = ANY(CAST(:ids AS bigint[]))
 """)
 
 _NOTE_PARTS = text("""
-UPDATE submissions s SET status = g.status
+UPDATE provider_references s SET status = g.status
 FROM unnest(CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:statuses AS smallint[]))
      AS g(provider, ref, status)
 WHERE s.provider = g.provider AND s.ref = g.ref
