@@ -122,10 +122,13 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 }
 """Which statuses can follow each status."""
 
+INITIAL_PLACES = frozenset({Place.HELD, Place.READY, Place.LANE})
+"""The places that a new message can have, unless it is refused."""
+
 PLACE_TRANSITIONS: dict[Place, frozenset[Place | None]] = {
     Place.HELD: frozenset({Place.READY, Place.LANE, None}),
     Place.READY: frozenset({Place.LANE, Place.HELD, None}),
     Place.LANE: frozenset({Place.WORKER, Place.READY, Place.HELD, None}),
     Place.WORKER: frozenset({Place.HELD, None}),
 }
-"""Which places can follow each place; None is no place, which a message never leaves."""
+"""Which places can follow each place; None is no place, and nothing follows it."""
