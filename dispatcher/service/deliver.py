@@ -91,7 +91,7 @@ class Courier:
         due = await ctx.database.single(lambda c: delivery.read(c, message_ids))
         paused = [message.id for message in due if message.paused]
         if paused:  # ready again, where fill lets them be
-            await ctx.database.single(lambda c: delivery.unclaim(c, paused))
+            await ctx.database.single(lambda c: delivery.return_to_ready(c, paused))
         routed, dropped = _triage(ctx, [message for message in due if not message.paused])
         routed, closed = await hours.part(ctx, routed)
         if dropped or closed.over:
@@ -110,7 +110,7 @@ class Courier:
             await admit.hold(self._ctx, held)
         await chunk.over()
         if chunk.unclaimed and self._closed:
-            await self._ctx.database.single(lambda c: delivery.unclaim(c, chunk.unclaimed))
+            await self._ctx.database.single(lambda c: delivery.return_to_ready(c, chunk.unclaimed))
 
     async def _admit(self, routed: Sequence[Routed], chunk: Chunk) -> tuple[list[Held], list[Routed]]:
         """Let all enter that have a way; give those whose tokens are far off, and those without a way."""

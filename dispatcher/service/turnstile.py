@@ -170,7 +170,7 @@ class Turnstile:
         """Let those who wait be read again, with whatever way they have then."""
         ids = [one.routed[0].id for one in self._waiting]
         self._waiting = []
-        await self._ctx.database.single(lambda c: delivery.unclaim(c, ids))
+        await self._ctx.database.single(lambda c: delivery.return_to_ready(c, ids))
 
     def _run(self, work: Awaitable[None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(self._safely(work))

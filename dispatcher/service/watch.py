@@ -109,7 +109,7 @@ class Watch:
         """Let all that waits for a provider be due now, a thousand in a statement. Raises Unavailable."""
         total = 0
         while True:
-            called = await self._database.single(partial(release.call, now=now, limit=_BATCH))
+            called = await self._database.single(partial(release.make_due, now=now, limit=_BATCH))
             total += called
             if called:
                 self._ring(now)

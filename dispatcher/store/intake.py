@@ -1,4 +1,4 @@
-"""Writing what was accepted: batches, their messages and their first events, many in one statement."""
+"""Writes accepted batches, their messages and their first events, many in one statement."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from dispatcher.store.moves import EVENTS, RETURNED
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message about to be written, with the status and the place it is born in."""
+    """A message to be written, with its initial status and place: None if it is refused at accept."""
 
     public_id: UUID
     number: str
@@ -34,7 +34,7 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What a message of a campaign has for itself and not from its batch."""
+    """What a message of a campaign has of its own, instead of the values of its batch."""
 
     text: str
     segments: int
@@ -43,7 +43,7 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class NewBatch:
-    """A batch about to be written, with its messages. `run_id` is that of a campaign's run."""
+    """A batch to be written, with its messages. `run_id` is the run of a campaign that it belongs to."""
 
     public_id: UUID
     account_id: int
@@ -64,7 +64,7 @@ class NewBatch:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The number of a batch and those of its messages, in their order."""
+    """The id of a batch, and the ids of its messages in their order."""
 
     batch_id: int
     message_ids: Sequence[int]
@@ -91,7 +91,7 @@ ON CONFLICT (account_id, dialect, external_id) WHERE external_id IS NOT NULL DO 
 RETURNING id, public_id
 """)
 
-# What is the same for a batch's messages comes once for each batch, so ten thousand cost little.
+# Values that all messages of a batch share are sent once for each batch, which keeps large batches cheap.
 _MESSAGES = text(f"""
 WITH of_batch AS (
     SELECT * FROM unnest(
@@ -142,7 +142,7 @@ SELECT id, batch_id FROM moved ORDER BY id
 async def insert(
     connection: AsyncConnection, batches: Sequence[NewBatch], *, now: datetime
 ) -> list[Written | None]:
-    """Write batches with their messages; None stands for one whose external id its account has already."""
+    """Write batches with their messages and return the ids, None where the external id is already in use."""
     rows = await connection.execute(_BATCHES, _of_batches(batches) | {"now": now})
     numbers = {row.public_id: row.id for row in rows}
     new = {numbers[batch.public_id]: batch for batch in batches if batch.public_id in numbers}
@@ -157,7 +157,7 @@ async def insert(
 
 
 def _parts(batches: Mapping[int, NewBatch]) -> Iterator[Mapping[int, NewBatch]]:
-    """Cut large batches, so that nobody waits while one is prepared; small ones stay together."""
+    """Split large batches, so that preparing one does not block the event loop; small ones stay together."""
     yield {batch_id: batch for batch_id, batch in batches.items() if len(batch.messages) <= _PART}
     for batch_id, batch in batches.items():
         if len(batch.messages) > _PART:
@@ -168,7 +168,7 @@ def _parts(batches: Mapping[int, NewBatch]) -> Iterator[Mapping[int, NewBatch]]:
 async def extend(
     connection: AsyncConnection, batches: Mapping[int, NewBatch], *, now: datetime
 ) -> dict[int, list[int]]:
-    """Write messages of batches that are there, by the batch's number; give their numbers in order."""
+    """Write messages of batches that exist, by the id of the batch, and return their ids in order."""
     written: dict[int, list[int]] = {batch_id: [] for batch_id in batches}
     if not batches:
         return written

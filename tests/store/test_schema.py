@@ -102,7 +102,7 @@ LOOKS = [
     (release._FLOWS, "ix_messages_turns"),
     (release._RELEASE_IN_TURN, "ix_messages_turns"),
     (release._NEXT_WAKE, "ix_messages_release"),
-    (release._CALL, "ix_messages_waits_for"),
+    (release._MAKE_DUE, "ix_messages_waits_for"),
     (sweeps._FLOWS, "ix_messages_fill"),
     (sweeps._FILL, "ix_messages_fill"),
     (sweeps._DEPTH, "ix_messages_lane"),
@@ -170,9 +170,9 @@ def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> Non
 
 
 BY_ID = (
-    delivery._READ, delivery._CLAIM, delivery._DROP, delivery._HOLD, delivery._UNCLAIM, delivery._RECORD,
-    delivery._RECORD_LATE, edits._CANCEL, edits._RESCHEDULE, edits._REWORD, receipts._STEP, incoming._KEEP,
-    polls._TAKE,
+    delivery._READ, delivery._CLAIM, delivery._DROP, delivery._HOLD, delivery._RETURN_TO_READY,
+    delivery._RECORD, delivery._RECORD_LATE, edits._CANCEL, edits._RESCHEDULE, edits._REWORD, receipts._STEP,
+    incoming._KEEP, polls._TAKE,
 )  # fmt: skip
 
 
@@ -188,7 +188,7 @@ def test_rows_named_by_their_ids_are_found_by_them_whatever_the_statistics_say(d
 
 _NAMED = {"pk_messages", "pk_message_lookup", "pk_provider_references"}
 BY_NAME = (
-    (incoming._GLANCE, {*_NAMED, "ix_provider_references_message_id"}),
+    (incoming._FIND, {*_NAMED, "ix_provider_references_message_id"}),
     (receipts._LOCK, _NAMED),
     (receipts._PARTS, {"ix_provider_references_message_id"}),
     (receipts._NOTE_PARTS, {"pk_provider_references"}),
