@@ -276,7 +276,7 @@ async def analyze(ctx: Context) -> None:
 async def _out(connection: AsyncConnection, messages: int) -> list[str]:
     rows = await connection.execute(
         text(
-            "SELECT s.ref FROM submissions s JOIN messages m ON m.id = s.message_id"
+            "SELECT s.ref FROM provider_references s JOIN messages m ON m.id = s.message_id"
             " WHERE m.status = 12 LIMIT :n"
         ),
         {"n": messages},
@@ -287,7 +287,7 @@ async def _out(connection: AsyncConnection, messages: int) -> list[str]:
 async def _still_out(connection: AsyncConnection, refs: list[str]) -> bool:
     found = await connection.scalar(
         text(
-            "SELECT 1 FROM submissions s JOIN messages m ON m.id = s.message_id"
+            "SELECT 1 FROM provider_references s JOIN messages m ON m.id = s.message_id"
             " WHERE s.ref = ANY(:refs) AND m.status = 12 LIMIT 1"
         ),
         {"refs": refs},

@@ -12,12 +12,10 @@ from dispatcher.cli.output import console, note
 from dispatcher.cli.words import title
 from dispatcher.domain.pacing import Rate, Spread
 from dispatcher.domain.span import span
-from dispatcher.domain.status import Status
+from dispatcher.domain.status import OPEN
 from dispatcher.service.campaigns import Campaign, Report
 from dispatcher.service.drafts import Names
 from dispatcher.service.progress import RunReport
-
-_WAITING = frozenset({Status.SCHEDULED, Status.PENDING})
 
 
 def told(campaign: Campaign, names: Names) -> dict[str, object]:
@@ -149,7 +147,7 @@ def _brief(report: Report) -> str:
 
 
 def _out(found: RunReport) -> int:
-    return sum(count for status, count in found.statuses.items() if status not in _WAITING)
+    return sum(count for status, count in found.statuses.items() if status not in OPEN)
 
 
 def _run(found: RunReport, zone: ZoneInfo) -> Iterator[str]:

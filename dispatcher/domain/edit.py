@@ -6,16 +6,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.status import Status
+from dispatcher.domain.status import OPEN, Status
 from dispatcher.domain.submission import Account
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import FURTHEST
 
 BY_OPERATOR = "cancelled by an operator"
 BY_CALLER = "taken back by the caller"
-
-OPEN = frozenset({Status.SCHEDULED, Status.PENDING})
-"""The statuses of what can still be changed."""
 
 
 @dataclass(frozen=True, slots=True)

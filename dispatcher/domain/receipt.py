@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dispatcher.domain.status import LATE_DELIVERY_RAISES, Place, Status
+from dispatcher.domain.status import AWAITING_RECEIPT, LATE_DELIVERY_RAISES, Place, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,15 @@ def read_receipt(
 
 
 def _target(current: Current, reported: Status, *, attempt: int | None, ref: str | None) -> Status | None:
-    raises = {Status.PENDING, Status.SENT} | LATE_DELIVERY_RAISES
+    raises = AWAITING_RECEIPT | LATE_DELIVERY_RAISES
     if reported is Status.RECEIVED:
         whole = attempt is None or _all_delivered(current.parts, attempt)
         return Status.RECEIVED if whole and current.status in raises else None
-    open_ = current.status in {Status.PENDING, Status.SENT}
-    if open_ and reported.is_missed and _is_current(current, attempt=attempt, ref=ref):
+    if (
+        current.status in AWAITING_RECEIPT
+        and reported.is_missed
+        and _is_current(current, attempt=attempt, ref=ref)
+    ):
         return reported
     return None
 

@@ -46,7 +46,7 @@ class LaneTask:
         if self._failure is not None:
             raise self._failure
         if self.unclaimed and self._stopping.is_set():
-            await self._ctx.database.single(lambda c: delivery.unclaim(c, self.unclaimed))
+            await self._ctx.database.single(lambda c: delivery.return_to_ready(c, self.unclaimed))
 
     def end(self, failure: Exception | None = None) -> None:
         """Count one message as no longer queued."""

@@ -107,7 +107,7 @@ class Worker:
         paused = [message.id for message in messages if message.paused]
         if not paused:
             return messages
-        await database.single(lambda c: delivery.unclaim(c, paused))
+        await database.single(lambda c: delivery.return_to_ready(c, paused))
         return [message for message in messages if not message.paused]
 
     async def _route(self, messages: Sequence[Due]) -> list[RoutedMessage]:

@@ -117,7 +117,7 @@ async def _shift(ctx: Context, run_id: int) -> int:
         await runs.note_shift(connection, run_id, left=None if is_over else run.shift, last=last)
         campaign = await campaigns.by_id(connection, run.campaign_id)
         if is_over and campaign.state is CampaignState.ACTIVE:
-            await runs.go_on(connection, run_id)
+            await runs.resume(connection, run_id)
         return count
 
     count = await ctx.database.transact(work)

@@ -21,7 +21,7 @@ from dispatcher.domain.encoding import InvalidText, encode_plan
 from dispatcher.domain.pacing import Forecast
 from dispatcher.domain.provider import Takes
 from dispatcher.domain.span import span
-from dispatcher.domain.status import Status
+from dispatcher.domain.status import OPEN, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.plan import timetable
@@ -115,7 +115,7 @@ def _segments_left(campaign: Campaign, run: Run, counts: Sequence[Count]) -> flo
     """Count the segments that wait, and estimate those of the recipients to come from the average."""
     waiting = sum(count.segments for count in counts)
     to_come = run.total - run.position if run.state is RunState.EXPANDING else 0
-    open_messages = sum(c.messages for c in counts if c.status in (Status.SCHEDULED, Status.PENDING))
+    open_messages = sum(c.messages for c in counts if c.status in OPEN)
     return waiting + to_come * (waiting / open_messages if open_messages else _segments(campaign.terms.text))
 
 

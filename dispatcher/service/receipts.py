@@ -75,7 +75,7 @@ async def _keep(ctx: Context, together: Sequence[Sequence[Receipt]]) -> list[boo
 
 async def _keep_batch(ctx: Context, told: Sequence[Receipt]) -> int:
     now = ctx.now()
-    seen = await ctx.database.single(lambda c: incoming.glance(c, told))
+    seen = await ctx.database.single(lambda c: incoming.find(c, told))
     book = _Book({one.match.message_id: one.current for one in seen.values()})
     ends = [book.enter(*one, seen[n].match) if n in seen else None for n, one in enumerate(told)]
     beyond = book.beyond.union(book.opted_out)
@@ -192,7 +192,7 @@ class _Book:
         self._currents[match.message_id] = current
         if len(current.parts) > 1:  # the only part says no more than its message does
             self.told.update({(p.provider, p.ref): p.status for p in current.parts if p.status is not None})
-        reason = report.reason or receipts.TOLD
+        reason = report.reason or receipts.DEFAULT_REASON
         self._moves.setdefault(match.message_id, []).extend((step, provider, reason) for step in steps)
         if report.opted_out and steps:  # a repeated one would undo a START that came meanwhile
             self.opted_out.append(match.message_id)

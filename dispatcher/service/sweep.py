@@ -144,7 +144,7 @@ class Clock:
         drain = self._drains[tier]
 
         async def work(connection: AsyncConnection) -> Sequence[int]:
-            if not await sweeps.is_only_filler(connection, tier):
+            if not await sweeps.try_lock_fill(connection, tier):
                 return []
             depth = await sweeps.depth(connection, tier)
             room = drain.room(depth, now=now)
@@ -172,13 +172,13 @@ class Clock:
 
     async def _is_settled(self) -> bool:
         now, lease = self._ctx.now(), timedelta(seconds=self._ctx.settings.lease)
-        up_for = await self._ctx.database.single(lambda connection: sweeps.up_for(connection, now=now))
+        uptime = await self._ctx.database.single(lambda connection: sweeps.uptime(connection, now=now))
         contact = self._ctx.database.contact
         if self._contact is None:
             self._contact = (contact, now - lease)  # a clock just started knows of no absence
         elif self._contact[0] != contact:
             self._contact = (contact, now)
-        return up_for >= lease and now - self._contact[1] >= lease
+        return uptime >= lease and now - self._contact[1] >= lease
 
 
 class Forget(Protocol):

@@ -173,7 +173,7 @@ class TokenQueue:
         """Make the messages that wait here ready; read again, they go to any provider they have then."""
         ids = [one.routed.message.id for one in self._waiting]
         self._waiting = []
-        await self._ctx.database.single(lambda c: delivery.unclaim(c, ids))
+        await self._ctx.database.single(lambda c: delivery.return_to_ready(c, ids))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         self._tasks.start(self._unless_away(work))

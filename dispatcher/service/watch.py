@@ -112,7 +112,7 @@ class ProviderHealth:
         """Make all messages that wait for a provider due now, and return how many. Raises Unavailable."""
         total = 0
         while True:
-            released = await self._database.single(partial(release.call, now=now, limit=_BATCH))
+            released = await self._database.single(partial(release.make_due, now=now, limit=_BATCH))
             total += released
             if released:
                 self._wake(now)

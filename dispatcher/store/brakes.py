@@ -8,9 +8,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.status import Status
+from dispatcher.domain.status import CANCELLED, REFUNDED, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.store.lookup import LOOKED_UP
+from dispatcher.store.status_literals import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,13 @@ SELECT DISTINCT ON (k.number) m.id, m.public_id, m.number, m.status, m.created_a
 FROM {LOOKED_UP} JOIN batches b ON b.id = m.batch_id
 WHERE k.number = ANY(CAST(:numbers AS text[])) AND k.created_at > :since
   AND m.account_id = :account_id AND m.text = :text
-  AND NOT (m.status BETWEEN 20 AND 29 OR m.status = 90)
+  AND m.status NOT IN ({listed(REFUNDED)})
 ORDER BY k.number, m.id DESC
 """)
 _BUSIEST = text(f"""
 SELECT k.number, count(*) AS n, min(k.created_at) AS oldest FROM {LOOKED_UP}
 WHERE k.number = ANY(CAST(:numbers AS text[])) AND k.created_at > :since
-  AND m.account_id = :account_id AND m.tier = :tier AND NOT (m.status BETWEEN 20 AND 29)
+  AND m.account_id = :account_id AND m.tier = :tier AND m.status NOT IN ({listed(CANCELLED)})
 GROUP BY k.number HAVING count(*) >= :most ORDER BY n DESC, k.number LIMIT 1
 """)
 _COUNT = text("""

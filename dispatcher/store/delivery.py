@@ -15,8 +15,9 @@ from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Window
 from dispatcher.store import hours, opt_outs
 from dispatcher.store.moves import EVENTS, IN_LANE, RETURNED, WITH_WORKER, move
+from dispatcher.store.status_literals import GAVE_UP, PENDING, SENT
 
-# Its batch is there; joined as if it might not be, so that the planner does not begin with the batches.
+# A message always has a batch. The outer join keeps the planner from starting with the batches.
 _READ = text(f"""
 SELECT m.id, m.public_id, m.seq, m.account_id, m.tier, m.number, m.country, s.name AS sender,
        s.disabled_at IS NULL AS sender_usable, m.text, m.segments, m.not_before, m.not_after,
@@ -28,7 +29,7 @@ WHERE m.id = ANY(CAST(:ids AS bigint[])) AND {IN_LANE}
 ORDER BY m.id
 """)
 
-# Asked for each row by itself: as a join it might be planned to read all opt-outs.
+# Opt-outs are looked up row by row: a join might be planned to read all of them.
 _CLAIM = text(f"""
 UPDATE messages m
 SET place = 'worker', wake_at = :lease_end, attempt = m.attempt + 1, seq = m.seq + 1,
@@ -52,8 +53,8 @@ _DROP = move(
     JOIN messages m ON m.id = d.id AND {IN_LANE}
     ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
     """,
-    # What may have gone out before is not refunded.
-    "status = CASE WHEN m.doubts = 0 THEN p.status ELSE 39 END,"
+    # A message in doubt may have gone out, so it must not get a status that is refunded.
+    f"status = CASE WHEN m.doubts = 0 THEN p.status ELSE {GAVE_UP} END,"
     " place = NULL, wake_at = NULL, reason = p.reason",
 )
 
@@ -70,7 +71,7 @@ WHERE m.id = p.id
 RETURNING m.wake_at
 """)
 
-_UNCLAIM = text(f"""
+_RETURN_TO_READY = text(f"""
 UPDATE messages m SET place = 'ready', wake_at = NULL
 FROM (
     SELECT m.id FROM messages m
@@ -103,7 +104,7 @@ moved AS (
 ),
 {EVENTS},
 named AS (
-    INSERT INTO submissions (provider, ref, message_id, attempt, part, wake_at, at)
+    INSERT INTO provider_references (provider, ref, message_id, attempt, part, wake_at, at)
     SELECT *, :now FROM unnest(
         CAST(:ref_providers AS text[]), CAST(:refs AS text[]), CAST(:ref_ids AS bigint[]),
         CAST(:ref_attempts AS smallint[]), CAST(:ref_parts AS smallint[]), CAST(:ref_wakes AS timestamptz[])
@@ -113,13 +114,13 @@ named AS (
 SELECT id, status, charged FROM moved
 """)
 
-# An outcome whose claim is over is always told; it moves the row only if it was accepted and
-# nobody holds the row.
-# The same outcome written a second time (the first commit's answer was lost) is not told again.
+# An outcome whose claim is over always becomes an event. It changes the status only if the provider accepted
+# the message and no worker holds it. The same outcome written twice, because the answer to the first commit
+# was lost, becomes one event.
 _RECORD_LATE = text(f"""
 WITH tried AS ({_TRIES}),
 locked AS (
-    SELECT m.id, (t.status = 12 AND m.status = 11 AND m.place <> 'worker') AS moves
+    SELECT m.id, (t.status = {SENT} AND m.status = {PENDING} AND m.place <> 'worker') AS moves
     FROM messages m JOIN tried t USING (id)
     WHERE NOT EXISTS (
         SELECT 1 FROM message_events e
@@ -130,7 +131,7 @@ locked AS (
 ),
 moved AS (
     UPDATE messages m
-    SET status = CASE WHEN l.moves THEN 12 ELSE m.status END,
+    SET status = CASE WHEN l.moves THEN {SENT} ELSE m.status END,
         place = CASE WHEN l.moves THEN NULL ELSE m.place END,
         wake_at = CASE WHEN l.moves THEN t.wake_at ELSE m.wake_at END,
         provider = CASE WHEN l.moves THEN t.provider ELSE m.provider END,
@@ -148,7 +149,7 @@ SELECT id FROM moved
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One move that a record made; `charged` is what a refund would give back."""
+    """A message whose status a record or a drop changed; `charged` is what a refund returns."""
 
     id: int
     status: Status
@@ -181,7 +182,7 @@ class DroppedMessage:
 
 
 async def read(connection: AsyncConnection, ids: Sequence[int]) -> list[Due]:
-    """Read the messages of a lane entry that are still to be sent; the others are left out."""
+    """Return those of these messages that are still in their lane."""
     return [_due(row) for row in await connection.execute(_READ, {"ids": list(ids)})]
 
 
@@ -189,11 +190,12 @@ async def claim(
     connection: AsyncConnection, wanted: Sequence[MessageVersion], *, provider: str, lease_end: datetime
 ) -> dict[MessageVersion, int]:
     """
-    Take messages for this worker, for the provider they go to first.
+    Claim messages for this worker and return the attempt of each that was claimed.
 
-    Gives the attempts of those that were still free and as they were read,
-    and none if the lease would be over already. A number that has opted out
-    since is left in the lane: it is read again, and ended with 26.
+    Claimed are those that are still in their lane and have the `seq` with
+    which they were read, and none if the lease has ended already. A message
+    whose number has opted out since stays in its lane: the next read of it
+    leads to 26. `provider` is the one that is called first.
     """
     values = {
         "ids": [version.id for version in wanted],
@@ -208,7 +210,7 @@ async def claim(
 async def drop(
     connection: AsyncConnection, dropped: Sequence[DroppedMessage], *, now: datetime
 ) -> list[Recorded]:
-    """End messages that no worker holds and that cannot be sent."""
+    """End messages in their lane that cannot be sent, each with its status and reason; return the ended."""
     rows = await connection.execute(
         _DROP,
         {
@@ -225,18 +227,19 @@ async def hold(
     connection: AsyncConnection, held: Sequence[HeldMessage], *, waits_for: str | None = None
 ) -> datetime | None:
     """
-    Send messages that cannot go now back to wait; no try is counted. Give the earliest time.
+    Hold messages that are in their lane until the times given, and return the earliest of these.
 
-    `waits_for` is what they wait for beside their time: None is a token or a slot.
+    No try is counted. `waits_for` says what they wait for besides their time;
+    None means a token or a slot.
     """
     values = {"ids": [h.id for h in held], "wakes": [h.until for h in held], "waits_for": waits_for}
     rows = await connection.execute(_HOLD, values)
     return min((row.wake_at for row in rows), default=None)
 
 
-async def unclaim(connection: AsyncConnection, ids: Sequence[int]) -> None:
-    """Give messages that were read but not claimed back to `ready`."""
-    await connection.execute(_UNCLAIM, {"ids": list(ids)})
+async def return_to_ready(connection: AsyncConnection, ids: Sequence[int]) -> None:
+    """Move messages that were read but not claimed from their lane back to `ready`."""
+    await connection.execute(_RETURN_TO_READY, {"ids": list(ids)})
 
 
 async def record(
@@ -247,12 +250,11 @@ async def record(
     polls: Mapping[str, timedelta],
 ) -> list[Recorded]:
     """
-    Write what these tries came to, and the references receipts will name.
+    Write the outcomes of these tries and the providers' references; return the messages that changed.
 
-    `polls` says which providers are asked for receipts, and how soon.
-
-    A try whose claim is over (rescued, or the message moved meanwhile) is
-    told as an event and moves the message only as `_RECORD_LATE` says.
+    `polls` says which providers are asked for receipts, and how soon. A try
+    whose claim is over (rescued, or a receipt came first) becomes an event,
+    and changes the status only as `_RECORD_LATE` says.
     """
     asked: dict[str | None, datetime] = {provider: now + first for provider, first in polls.items()}
     parameters = {**_parameters(ended, now), **_references([t for t, _ in ended], asked)}
@@ -296,7 +298,7 @@ def _parameters(ended: Sequence[tuple[Try, Verdict]], now: datetime) -> dict[str
 
 
 def _due(row: Sequence[Any]) -> Due:
-    # By position, as _READ has them: twenty names of a row cost more than the message.
+    # Unpacked in the order of _READ: reading twenty columns by name takes longer than building the message.
     (
         message_id, public_id, seq, account_id, tier, number, country, sender, usable, content, segments,
         not_before, not_after, attempt, deferrals, doubts, is_test, paused, traceparent, own_hours, opted_out,

@@ -17,10 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.edit import ALWAYS, Between
 from dispatcher.domain.edited import Timed, Waiting, Worded
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.status import OPEN, Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.domain.window import Window
 from dispatcher.store.moves import move
+from dispatcher.store.status_literals import WITHDRAWN, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Chosen:
 
 # Written so that each half fits a partial index: an account's backlog is found without reading the table.
 _OPEN = "(m.place IN ('held', 'ready', 'lane') OR m.place = 'worker')"
+
+_CHANGEABLE = f"m.status IN ({listed(OPEN)}) AND m.place <> 'worker'"
 
 _CAMPAIGN_RUNS = """
 batch_id IN (
@@ -74,7 +77,8 @@ ORDER BY name = :named DESC LIMIT 1
 
 _CANCEL = move(
     "SELECT * FROM unnest(CAST(:ids AS bigint[])) AS p(id)",
-    "status = 90, place = NULL, wake_at = NULL, reason = :reason",
+    f"status = {WITHDRAWN}, place = NULL, wake_at = NULL, reason = :reason",
+    only=_CHANGEABLE,
 )
 
 # Allowed hours are looked at again when its new time comes.
@@ -87,6 +91,7 @@ _RESCHEDULE = move(
     """,
     "not_before = p.not_before, not_after = p.not_after, closes_at = NULL, place = p.place,"
     " wake_at = p.wake_at, reason = p.reason",
+    only=_CHANGEABLE,
 )
 
 _REWORD = move(
@@ -99,6 +104,7 @@ _REWORD = move(
     "text = p.text, segments = p.segments, charged = p.charged, reason = 'its text was changed',"
     " place = CASE WHEN m.place = 'lane' THEN 'ready' ELSE m.place END,"
     " wake_at = CASE WHEN m.place = 'lane' THEN NULL ELSE m.wake_at END",
+    only=_CHANGEABLE,
 )
 
 
@@ -142,7 +148,7 @@ async def waiting(
 SELECT m.id, m.batch_id, m.status, m.place, m.wake_at, m.not_before, m.not_after, m.text, m.segments,
        m.charged, m.country, m.doubts, {_VARIABLES if with_variables else "NULL"} AS variables
 FROM messages m
-WHERE {conditions} AND m.status IN (10, 11) AND m.place <> 'worker'
+WHERE {conditions} AND {_CHANGEABLE}
 ORDER BY m.id {"FOR UPDATE OF m" if lock else ""}
 """
     return [_waiting(row) for row in await connection.execute(text(statement), values)]

@@ -1,4 +1,4 @@
-"""The messages of one run, its flow: those that wait, and what became of the others."""
+"""The messages of one run, which are a flow: those that wait, and counts by status."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dispatcher.store.runs import Open
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many messages of a batch have a status, their segments still to be sent, and what they cost."""
+    """How many messages of a batch have a status, their segments still to be sent, and their cost."""
 
     batch_id: int
     status: Status
@@ -28,7 +28,7 @@ SELECT count(*) FROM (
     SELECT 1 FROM messages WHERE flow = :id AND flow <> 0 AND place IS NOT NULL LIMIT :most
 ) AS waiting
 """)
-# Rows are compared as such, so that only the index of their place fits.
+# Whole rows are compared so that only the index of their place fits.
 _DUE = text("""
 SELECT (SELECT count(*) FROM (
     SELECT FROM messages m
@@ -43,7 +43,8 @@ SELECT (SELECT count(*) FROM (
     ORDER BY m.tier, m.account_id, m.flow, m.id LIMIT :most
 ) AS ready)
 """)
-# What came due while it was paused waits again for its new time; a window in a worker's hands stays.
+# Messages that fell due during a pause are held again until their new time. The window of a message that a
+# worker holds stays.
 _SHIFT = text("""
 WITH picked AS MATERIALIZED (
     SELECT id FROM messages WHERE flow = :run_id AND flow <> 0 AND place IS NOT NULL AND id > :after
@@ -74,12 +75,12 @@ FROM messages WHERE id = ANY({OF_BATCHES}) GROUP BY batch_id, status
 
 
 async def waiting(connection: AsyncConnection, run_id: int, *, most: int) -> int:
-    """Count the messages of a run that are not out yet, up to `most`."""
+    """Return how many messages of a run are open, up to `most`."""
     return int(await connection.scalar(_WAITING, {"id": run_id, "most": most}) or 0)
 
 
 async def due(connection: AsyncConnection, run: Open, *, now: datetime, most: int) -> int:
-    """Count the messages of a run that are due and not in their lane yet, up to `most` of each place."""
+    """Return how many messages of a run are due and not in their lane yet, up to `most` of each place."""
     values = {"id": run.id, "account_id": run.account_id, "tier": run.tier.value, "now": now, "most": most}
     return int(await connection.scalar(_DUE, values) or 0)
 
@@ -88,9 +89,9 @@ async def shift(
     connection: AsyncConnection, run_id: int, *, after: int, by: timedelta, now: datetime, limit: int
 ) -> tuple[int, int]:
     """
-    Move the windows of some messages of a run, after one of them; give how many, and the last one.
+    Shift the windows of messages of a run that have ids above `after`; return how many, and the last id.
 
-    Fewer than `limit` means that all have moved.
+    Fewer than `limit` means that all are shifted.
     """
     values = {"run_id": run_id, "after": after, "by": by, "now": now, "limit": limit}
     row = (await connection.execute(_SHIFT, values)).one()
@@ -98,12 +99,12 @@ async def shift(
 
 
 async def takeable(connection: AsyncConnection, run_id: int, *, limit: int) -> list[int]:
-    """Lock messages of a run that can be taken back: in no worker's hands, and none may have sent them."""
+    """Lock messages of a run that no worker holds and that are not in doubt, and return their ids."""
     rows = await connection.execute(_TAKEABLE, {"id": run_id, "limit": limit})
     return [row.id for row in rows]
 
 
 async def counts(connection: AsyncConnection, batch_ids: Sequence[int]) -> list[Count]:
-    """Count the messages of these batches by status."""
+    """Return counts of the messages of these batches by status."""
     rows = await connection.execute(_COUNTS, {"ids": list(batch_ids)})
     return [Count(r.batch_id, Status(r.status), r.n, r.segments or 0, r.charged or 0) for r in rows]

@@ -1,8 +1,7 @@
 """
-Receipts as they come: looked up, decided on and kept in two statements.
+Receipts as they come in: one statement finds their messages, another stores them and makes the transitions.
 
-No lock outlasts a statement: `seq` tells whether a message still is as it was
-seen.
+Between the two nothing is locked: `seq` shows whether a message has changed.
 """
 
 from collections.abc import Sequence
@@ -14,19 +13,29 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.receipt import Current, Part
 from dispatcher.store.moves import EVENTS, RETURNED
-from dispatcher.store.receipts import MATCHED, MOVE, TOLD, End, Match, Receipt, current_of, names
+from dispatcher.store.receipts import (
+    DEFAULT_REASON,
+    MATCHED,
+    MOVE,
+    End,
+    Match,
+    Receipt,
+    current_of,
+    lookup_values,
+)
+from dispatcher.store.status_literals import is_allowed
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A message as it stood when its `seq` was this."""
+    """A message as it was found, and its `seq` at that time."""
 
     match: Match
     current: Current
     seq: int
 
 
-_GLANCE = text(f"""
+_FIND = text(f"""
 WITH {MATCHED}
 SELECT t.n, t.attempt AS of_attempt, m.id, m.seq, m.status, m.place, m.attempt, m.doubts,
        p.parts, p.part_attempt, p.provider, p.ref
@@ -34,15 +43,15 @@ FROM matched t
 JOIN messages m ON m.id = t.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM matched))
 CROSS JOIN LATERAL (
     SELECT count(*) AS parts, min(attempt) AS part_attempt, min(provider) AS provider, min(ref) AS ref
-    FROM submissions WHERE message_id = m.id
+    FROM provider_references WHERE message_id = m.id
 ) p
 WHERE p.parts <= 1
 """)
 
-# With a `seq` a receipt moves its message to what it says. A message that is not as it was seen then, or is
-# locked, stays, and all that was told of it is left to `match`.
+# A receipt with a `seq` gives its message the status that it reports. A message that has changed since, or is
+# locked, stays as it is, and all its receipts are left to be matched later.
 _KEEP = text(f"""
-WITH told AS MATERIALIZED (
+WITH received AS MATERIALIZED (
     SELECT * FROM unnest(
         CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:references AS uuid[]),
         CAST(:statuses AS smallint[]), CAST(:reasons AS text[]), CAST(:verdicts AS text[]),
@@ -52,10 +61,11 @@ WITH told AS MATERIALIZED (
 moved AS (
     UPDATE messages m {MOVE}
     FROM (
-        SELECT m.id, t.status, t.provider, coalesce(nullif(t.reason, ''), '{TOLD}') AS reason,
+        SELECT m.id, t.status, t.provider, coalesce(nullif(t.reason, ''), '{DEFAULT_REASON}') AS reason,
                CAST(NULL AS timestamptz) AS wake_at
-        FROM messages m JOIN told t ON t.message_id = m.id AND t.seq = m.seq
-        WHERE m.id = ANY(CAST(:message_ids AS bigint[])) ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
+        FROM messages m JOIN received t ON t.message_id = m.id AND t.seq = m.seq
+        WHERE m.id = ANY(CAST(:message_ids AS bigint[])) AND {is_allowed("m.status", "t.status")}
+        ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
     ) g
     WHERE m.id = g.id
     RETURNING {RETURNED}
@@ -63,9 +73,9 @@ moved AS (
 {EVENTS},
 kept AS MATERIALIZED (
     SELECT *, verdict = 'new' OR message_id IN (
-        SELECT message_id FROM told WHERE seq IS NOT NULL EXCEPT SELECT id FROM moved
+        SELECT message_id FROM received WHERE seq IS NOT NULL EXCEPT SELECT id FROM moved
     ) AS is_left
-    FROM told
+    FROM received
 ),
 written AS (
     INSERT INTO receipts (provider, ref, reference, status, reason, opted_out, received_at, verdict,
@@ -79,15 +89,16 @@ SELECT count(*) FROM kept WHERE is_left
 """)
 
 
-async def glance(connection: AsyncConnection, told: Sequence[Receipt]) -> dict[int, Seen]:
+async def find(connection: AsyncConnection, received: Sequence[Receipt]) -> dict[int, Seen]:
     """
-    Find the messages of receipts, by their position, and how they stand; nothing is locked.
+    Return the messages that receipts name, by the position of the receipt; nothing is locked.
 
-    By the provider's reference, else by ours if it was ever tried. Those with
-    more than one part are left out: a part that is told of leaves their `seq`.
+    A receipt names its message by the provider's reference, or by ours if the
+    message was tried. Messages with more than one part are left out, because
+    a receipt for one part does not change their `seq`.
     """
     seen: dict[int, Seen] = {}
-    for row in await connection.execute(_GLANCE, names(told)):
+    for row in await connection.execute(_FIND, lookup_values(received)):
         parts = (Part(row.part_attempt, row.provider, row.ref, None),) if row.parts else ()
         seen[row.n - 1] = Seen(Match(row.id, row.of_attempt), current_of(row, parts), row.seq)
     return seen
@@ -95,23 +106,24 @@ async def glance(connection: AsyncConnection, told: Sequence[Receipt]) -> dict[i
 
 async def keep(
     connection: AsyncConnection,
-    told: Sequence[Receipt],
+    received: Sequence[Receipt],
     ends: Sequence[End],
     seqs: Sequence[int | None],
     *,
     now: datetime,
 ) -> int:
     """
-    Keep what was told, with what becomes of it; one with a `seq` moves its message from there.
+    Store receipts, each with its end; return how many are left to be matched.
 
-    Of a message that is not there any more, nothing has become yet. Gives how
-    many are left to be matched.
+    A receipt with a `seq` changes the status of its message, if the message
+    still has that `seq` and the table allows the transition. Otherwise the
+    receipts of this message are left to be matched.
     """
-    reports = [report for _, report in told]
+    reports = [report for _, report in received]
     left = await connection.scalar(
         _KEEP,
         {
-            **names(told),
+            **lookup_values(received),
             "statuses": [None if r.status is None else int(r.status) for r in reports],
             "reasons": [r.reason for r in reports],
             "verdicts": [end.verdict for end in ends],

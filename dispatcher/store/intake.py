@@ -43,7 +43,7 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class NewBatch:
-    """A batch about to be written, with its messages. `run_id` is that of a campaign's run."""
+    """A batch to be written, with its messages. `run_id` is the run of a campaign that it belongs to."""
 
     public_id: UUID
     account_id: int

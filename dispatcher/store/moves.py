@@ -1,30 +1,34 @@
 """
-The one shape of a move: pick rows, change them, append their events, in one statement.
+The one shape of a transition: pick rows, change them, append their events, in one statement.
 
 Every statement that changes a status ends in `EVENTS`, so that no status
 changes without a row that says when and why, and without a callback where a
-producer wants one. A row's `moved_at` never goes
-back, whatever clock the mover had.
+producer wants one. A row's `moved_at` never goes back, whatever the clock of
+the process that changes it.
 """
 
 from sqlalchemy import text
 from sqlalchemy.sql.elements import TextClause
 
-# What `moved` returns for its events, and for the callbacks that tell of them.
+from dispatcher.store.status_literals import PENDING
+
+# The columns that `moved` returns: events and callbacks are made from them.
 RETURNED = (
     "m.id, m.seq, m.moved_at, m.status, m.provider, m.attempt, m.reason, m.tier, m.place, m.charged,"
     " m.account_id, m.batch_id, m.calls_back"
 )
 
-# Rows that are named by their ids are found by their ids. Spelled like this no partial index fits: with
-# statistics of a moment when a place was empty, the planner would search all that is in it now instead.
-IN_LANE = "m.status = 11 AND coalesce(m.place, '') = 'lane'"
+# Conditions on rows that are named by their ids. They are spelled so that no partial index fits and the rows
+# are found by the primary key: with statistics from a moment when a place was empty, the planner would search
+# everything that is in that place now.
+IN_LANE = f"m.status = {PENDING} AND coalesce(m.place, '') = 'lane'"
 WITH_WORKER = "coalesce(m.place, '') = 'worker'"
 
-# Beside each join: whatever the planner believes of a table just loaded, it finds the rows by their ids.
+# Stands beside each join with `picked`: the planner then finds the rows by their ids, even if its statistics
+# of a table that was just loaded are wrong.
 PICKED = "m.id = ANY(ARRAY(SELECT id FROM picked))"
 
-# A webhook is told of a status once, when the message first has it; a batch's own URL of each event.
+# A webhook is called once for a status, when the message first has it; a batch's own URL for each event.
 _CALLBACKS = """
     INSERT INTO callbacks (account_id, message_id, seq, dialect, url, webhook_id, event, created_at, wake_at)
     SELECT v.account_id, v.id, v.seq, b.dialect, t.url, t.webhook_id, t.event, v.moved_at, v.moved_at
@@ -50,19 +54,21 @@ calling AS ({_CALLBACKS})
 """
 
 
-def move(picked: str, change: str) -> TextClause:
+def move(picked: str, change: str, *, only: str = "") -> TextClause:
     """
-    Build the statement that moves the rows `picked` selects.
+    Return the statement that changes the rows that `picked` selects.
 
-    `picked` is a SELECT of ids (with whatever `change` needs, as p.*) that
-    locks them; `change` is the SET list. Parameter `now` is always there.
+    `picked` is a SELECT that locks rows and returns their ids and whatever
+    `change`, the SET list, uses as p.*. Rows that do not meet the condition
+    `only` on m stay as they are. The statement has a parameter `now`.
     """
+    condition = f" AND {only}" if only else ""
     return text(f"""
 WITH picked AS ({picked}),
 moved AS (
     UPDATE messages m
     SET {change}, seq = m.seq + 1, moved_at = greatest(m.moved_at, :now)
-    FROM picked p WHERE m.id = p.id
+    FROM picked p WHERE m.id = p.id{condition}
     RETURNING {RETURNED}
 ),
 {EVENTS}

@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.status import AWAITING_RECEIPT
+from dispatcher.store.status_literals import listed
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -25,15 +28,16 @@ class Due:
 
 
 # Taking is rescheduling: who dies before the answer has asked once in vain, and nobody asks at the same time.
-_TAKE = text("""
+_TAKE = text(f"""
 WITH picked AS MATERIALIZED (
-    SELECT ref, message_id FROM submissions
+    SELECT ref, message_id FROM provider_references
     WHERE provider = :provider AND wake_at IS NOT NULL AND wake_at <= :now
     ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 )
-UPDATE submissions s
+UPDATE provider_references s
 SET wake_at = CASE
-    WHEN m.status IN (11, 12) AND s.status IS NULL AND s.at + CAST(:patience AS interval) > :now
+    WHEN m.status IN ({listed(AWAITING_RECEIPT)}) AND s.status IS NULL
+         AND s.at + CAST(:patience AS interval) > :now
     THEN :now + least(greatest(:now - s.at, CAST(:first AS interval)), CAST(:longest AS interval))
 END
 FROM picked p JOIN messages m ON m.id = p.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM picked))

@@ -1,4 +1,4 @@
-"""Receipts that wait: matched to messages in batches, whatever the order."""
+"""Receipts that wait: they are matched to messages in batches, in whatever order they came."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,13 @@ from dispatcher.domain.receipt import Current, Part
 from dispatcher.domain.status import Place, Status
 from dispatcher.store.lookup import LOOKED_UP
 from dispatcher.store.moves import EVENTS, RETURNED
+from dispatcher.store.status_literals import is_allowed
 
-TOLD = "told by a receipt"
-"""The reason of a move where the receipt gives none."""
+DEFAULT_REASON = "told by a receipt"
+"""The reason of a transition when the receipt gives none."""
 
 Receipt = tuple[str, Report]
-"""What a provider, by its name, told."""
+"""The name of a provider, and what it reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Whose receipt it is. `attempt` is None when it was found by our own reference."""
+    """The message of a receipt. `attempt` is None when it was found by our own reference."""
 
     message_id: int
     attempt: int | None
@@ -43,7 +44,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One move of a message by a receipt."""
+    """One transition of a message by a receipt."""
 
     message_id: int
     status: Status
@@ -54,7 +55,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What became of a receipt. With the verdict `new`, `wake_at` says when to look again."""
+    """What is decided about a receipt. With the verdict `new`, `wake_at` is when it is matched again."""
 
     verdict: str
     message_id: int | None
@@ -67,15 +68,17 @@ WHERE wake_at IS NOT NULL AND wake_at <= :now
 ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
-# The messages of receipts named by `names`: by the provider's reference, else by ours if it was ever tried.
-# OFFSET 0: each receipt looks for itself. A join of lists would be planned by the statistics of a moment.
+# The messages of the receipts in `lookup_values`: by the provider's reference, or by ours if the message was
+# tried. OFFSET 0 makes a look-up for each receipt: a join of lists would be planned by the statistics of
+# a moment.
 MATCHED = f"""
 matched AS MATERIALIZED (
     SELECT t.n, coalesce(s.message_id, m.id) AS message_id, s.attempt
     FROM unnest(CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:references AS uuid[]))
          WITH ORDINALITY AS t(provider, ref, reference, n)
     LEFT JOIN LATERAL (
-        SELECT message_id, attempt FROM submissions WHERE provider = t.provider AND ref = t.ref OFFSET 0
+        SELECT message_id, attempt FROM provider_references
+        WHERE provider = t.provider AND ref = t.ref OFFSET 0
     ) s ON true
     LEFT JOIN LATERAL (
         SELECT m.id FROM {LOOKED_UP}
@@ -96,18 +99,18 @@ FROM matched t JOIN locked l ON l.id = t.message_id
 """)
 
 _PARTS = text("""
-SELECT message_id, attempt, provider, ref, status FROM submissions
+SELECT message_id, attempt, provider, ref, status FROM provider_references
 WHERE message_id = ANY(CAST(:ids AS bigint[]))
 """)
 
 _NOTE_PARTS = text("""
-UPDATE submissions s SET status = g.status
+UPDATE provider_references s SET status = g.status
 FROM unnest(CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:statuses AS smallint[]))
      AS g(provider, ref, status)
 WHERE s.provider = g.provider AND s.ref = g.ref
 """)
 
-# Where a receipt brings a message: g has what.
+# What a receipt changes of its message; g has the new values.
 MOVE = """
     SET status = g.status, place = NULL, wake_at = g.wake_at, provider = g.provider, reason = g.reason,
         seq = m.seq + 1, moved_at = greatest(m.moved_at, :now)
@@ -120,7 +123,7 @@ WITH moved AS (
         CAST(:ids AS bigint[]), CAST(:statuses AS smallint[]), CAST(:providers AS text[]),
         CAST(:reasons AS text[]), CAST(:wakes AS timestamptz[])
     ) AS g(id, status, provider, reason, wake_at)
-    WHERE m.id = g.id AND m.id = ANY(CAST(:ids AS bigint[]))
+    WHERE m.id = g.id AND m.id = ANY(CAST(:ids AS bigint[])) AND {is_allowed("m.status", "g.status")}
     RETURNING {RETURNED}
 ),
 {EVENTS}
@@ -139,21 +142,21 @@ WHERE r.id = g.id AND r.id = ANY(CAST(:ids AS bigint[]))
 
 
 async def pick(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Waiting]:
-    """Lock receipts to be matched now, oldest first; those another process matches are skipped."""
+    """Lock and return receipts that are due to be matched, oldest first; locked ones are skipped."""
     rows = await connection.execute(_PICK, {"now": now, "limit": limit})
     return [Waiting(row.id, row.provider, _report(row), row.received_at, row.tries) for row in rows]
 
 
 async def lock(
-    connection: AsyncConnection, told: Sequence[Receipt]
+    connection: AsyncConnection, received: Sequence[Receipt]
 ) -> tuple[dict[int, Match], dict[int, Current]]:
     """
-    Find the messages of receipts, by their position, wait for them and lock them.
+    Lock the messages that receipts name; return the matches by receipt position, and the messages by id.
 
-    Their parts are read by a later statement: while one lock was waited for,
-    another receipt may have told of a part.
+    Parts are read by a later statement: while this one waits for a lock,
+    another receipt may report a part.
     """
-    rows = (await connection.execute(_LOCK, names(told))).all()
+    rows = (await connection.execute(_LOCK, lookup_values(received))).all()
     parts: dict[int, list[Part]] = {row.id: [] for row in rows}
     if parts:
         for part in await connection.execute(_PARTS, {"ids": list(parts)}):
@@ -164,7 +167,7 @@ async def lock(
 
 
 async def step(connection: AsyncConnection, steps: Sequence[Step], *, now: datetime) -> None:
-    """Move locked messages, each with its event; a message may be named only once."""
+    """Make transitions of locked messages, each with its event, at most one for each message."""
     await connection.execute(
         _STEP,
         {
@@ -178,20 +181,20 @@ async def step(connection: AsyncConnection, steps: Sequence[Step], *, now: datet
     )
 
 
-async def note_parts(connection: AsyncConnection, told: dict[tuple[str, str], Status]) -> None:
-    """Write what was told of each part, by provider and reference."""
+async def note_parts(connection: AsyncConnection, statuses: dict[tuple[str, str], Status]) -> None:
+    """Write the status of each part, by provider and reference."""
     await connection.execute(
         _NOTE_PARTS,
         {
-            "providers": [provider for provider, _ in told],
-            "refs": [ref for _, ref in told],
-            "statuses": [int(status) for status in told.values()],
+            "providers": [provider for provider, _ in statuses],
+            "refs": [ref for _, ref in statuses],
+            "statuses": [int(status) for status in statuses.values()],
         },
     )
 
 
 async def settle(connection: AsyncConnection, ends: Sequence[tuple[int, End]]) -> None:
-    """Write what became of receipts that are kept, each by its id."""
+    """Write the ends of stored receipts, by their ids."""
     await connection.execute(
         _SETTLE,
         {
@@ -203,17 +206,17 @@ async def settle(connection: AsyncConnection, ends: Sequence[tuple[int, End]]) -
     )
 
 
-def names(told: Sequence[Receipt]) -> dict[str, object]:
-    """Give what these receipts name their messages by, as `MATCHED` takes it."""
+def lookup_values(received: Sequence[Receipt]) -> dict[str, object]:
+    """Return the references by which these receipts name their messages, as parameters of `MATCHED`."""
     return {
-        "providers": [provider for provider, _ in told],
-        "refs": [report.ref for _, report in told],
-        "references": [_uuid(report.reference) for _, report in told],
+        "providers": [provider for provider, _ in received],
+        "refs": [report.ref for _, report in received],
+        "references": [_uuid(report.reference) for _, report in received],
     }
 
 
 def current_of(row: Row[tuple[object, ...]], parts: tuple[Part, ...]) -> Current:
-    """Read where a message stands off its row."""
+    """Return the state of a message from its row."""
     place = Place(row.place) if row.place else None
     return Current(Status(row.status), place, row.attempt, row.doubts, parts)
 

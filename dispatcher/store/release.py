@@ -1,9 +1,10 @@
 """
-What is due leaves `held`: to `ready`, or straight into its lane.
+Messages that are due leave `held`, for `ready` or directly for their lane.
 
-Each tier has its own batch, so a crowd of bulk keeps nobody else waiting.
-Inside a tier what is due first goes first, until that is a crowd; then
-accounts take turns, and each account's flows, as they do when lanes are filled.
+Each tier has a batch of its own, so many due bulk messages delay no other
+tier. Within a tier messages are released in the order of their time. If more
+are due than one batch takes, accounts take turns, and so do each account's
+flows, as they do when lanes are filled.
 """
 
 from collections import Counter, defaultdict
@@ -19,11 +20,12 @@ from sqlalchemy.sql.elements import TextClause
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.store.moves import EVENTS, RETURNED
 from dispatcher.store.shares import shares
+from dispatcher.store.status_literals import PENDING, SCHEDULED
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """How many messages of each tier were released, and which of them straight into their lane."""
+    """How many messages of each tier were released, and the ids of those that are in their lane now."""
 
     counts: Mapping[Tier, int]
     to_lane: Mapping[Tier, Sequence[int]]
@@ -31,11 +33,13 @@ class Released:
 
 def _release(turns: str) -> TextClause:
     """
-    Build the statement that releases some rows of each of its `turns`.
+    Return the statement that releases the rows that `turns` selects.
 
-    A row that was already 11 (a retry, a token) only changes its place: no event, no seq.
-    Critical goes straight into its lane, and so do others where nobody is ready before
-    them: fill has no turns to give then. A campaign's never do, for fill knows which are paused.
+    A row that was already 11 (for a retry or a token) only changes its place:
+    it gets no event, and `seq` stays. Critical messages go directly into
+    their lane, and others do where no message is ready: then fill would have
+    no turns to take. Messages of campaigns never do, because only fill
+    knows which campaigns are paused.
     """
     return text(f"""
 WITH lanes AS MATERIALIZED (
@@ -58,24 +62,24 @@ due AS MATERIALIZED (
 ),
 picked AS (
     SELECT d.id, d.status AS was, l.requeue, NOT d.has_turns
-           AND row_number() OVER (PARTITION BY d.tier, d.has_turns ORDER BY d.wake_at) <= l.room AS straight
+           AND row_number() OVER (PARTITION BY d.tier, d.has_turns ORDER BY d.wake_at) <= l.room AS to_lane
     FROM due d JOIN lanes l ON l.tier = d.tier
 ),
 released AS (
     UPDATE messages m
-    SET status = 11,
-        place = CASE WHEN p.straight THEN 'lane' ELSE 'ready' END,
-        wake_at = CASE WHEN p.straight THEN CAST(:now AS timestamptz) + p.requeue END,
-        seq = m.seq + CASE WHEN p.was = 10 THEN 1 ELSE 0 END,
-        moved_at = CASE WHEN p.was = 10 THEN greatest(m.moved_at, :now) ELSE m.moved_at END,
-        reason = CASE WHEN p.was = 10 THEN 'due' ELSE m.reason END,
+    SET status = {PENDING},
+        place = CASE WHEN p.to_lane THEN 'lane' ELSE 'ready' END,
+        wake_at = CASE WHEN p.to_lane THEN CAST(:now AS timestamptz) + p.requeue END,
+        seq = m.seq + CASE WHEN p.was = {SCHEDULED} THEN 1 ELSE 0 END,
+        moved_at = CASE WHEN p.was = {SCHEDULED} THEN greatest(m.moved_at, :now) ELSE m.moved_at END,
+        reason = CASE WHEN p.was = {SCHEDULED} THEN 'due' ELSE m.reason END,
         waits_for = NULL
     FROM picked p WHERE m.id = p.id
     RETURNING {RETURNED}, p.was
 ),
-moved AS (SELECT * FROM released WHERE was = 10),
+moved AS (SELECT * FROM released WHERE was = {SCHEDULED}),
 {EVENTS}
-SELECT id, tier, place = 'lane' AS straight FROM released ORDER BY id
+SELECT id, tier, place = 'lane' AS to_lane FROM released ORDER BY id
 """)
 
 
@@ -87,8 +91,8 @@ _RELEASE = _release("""
     ) AS h
 """)
 
-# Rows are compared as such, so that only their own index fits: with another, whoever has little due would be
-# looked for among all that the crowd has.
+# Whole rows are compared so that only ix_messages_turns fits: with another index, the few messages of one
+# account would be searched for among the many of the others.
 _RELEASE_IN_TURN = _release("""
     unnest(CAST(:accounts AS bigint[]), CAST(:flows AS bigint[]), CAST(:shares AS integer[]))
         AS f(account_id, flow, share)
@@ -102,7 +106,7 @@ _RELEASE_IN_TURN = _release("""
     ) AS h
 """)
 
-# A loose scan over the flows that have something held: the first of each is the first to be due.
+# A loose index scan over the flows that have a held message: the first of each is the next to be due.
 _FLOWS = text("""
 WITH RECURSIVE waiting AS (
     (SELECT account_id, flow, tier, wake_at FROM messages WHERE place = 'held'
@@ -117,8 +121,8 @@ WITH RECURSIVE waiting AS (
 SELECT account_id, flow FROM waiting WHERE tier = :tier AND wake_at <= :now
 """)
 
-# What is held until a provider takes messages again; an edit may have put it off meanwhile.
-_CALL = text("""
+# Messages that are held until a provider accepts messages again; an edit may have given them a later window.
+_MAKE_DUE = text("""
 UPDATE messages m SET wake_at = least(:now, m.not_after), waits_for = NULL
 FROM (
     SELECT id FROM messages
@@ -147,7 +151,7 @@ async def release(
     limit: int,
     depths: Mapping[Tier, int],
 ) -> Released:
-    """Move what is due first, so many of each tier; where nobody is ready, into lanes up to these depths."""
+    """Release up to `limit` due messages of each tier; where none is ready, into lanes up to these depths."""
     return _released(await connection.execute(_RELEASE, _parameters(tiers, now, limit, depths)))
 
 
@@ -160,7 +164,7 @@ async def release_in_turn(
     limit: int,
     depths: Mapping[Tier, int],
 ) -> Released:
-    """Move about so many of one tier, a share of each flow that has something due."""
+    """Release about `limit` due messages of one tier, a share of each of the flows in `due`."""
     turns = {
         "accounts": [account_id for account_id, _ in due],
         "flows": [flow for _, flow in due],
@@ -171,20 +175,24 @@ async def release_in_turn(
 
 
 async def flows(connection: AsyncConnection, tier: Tier, *, now: datetime) -> list[tuple[int, int]]:
-    """Name the flows that have something due, each by its account and its number."""
+    """Return the account and the number of each flow that has a due message."""
     rows = await connection.execute(_FLOWS, {"tier": tier.value, "now": now})
     return [(row.account_id, row.flow) for row in rows]
 
 
-async def call(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
-    """Let what waits for a provider be due now; those it still cannot go to will be held again."""
-    return len((await connection.execute(_CALL, {"now": now, "limit": limit})).all())
+async def make_due(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
+    """
+    Make messages that wait for a provider due now, and return how many.
+
+    Those that still have no provider will be held again.
+    """
+    return len((await connection.execute(_MAKE_DUE, {"now": now, "limit": limit})).all())
 
 
 async def next_wake(
     connection: AsyncConnection, tiers: Collection[Tier], *, now: datetime
 ) -> datetime | None:
-    """Tell when the earliest held message wants to be released; one whose window is over never does."""
+    """Return when the next held message is to be released, None if none is; expired ones do not count."""
     values = {"tiers": [tier.value for tier in tiers], "now": now}
     earliest = await connection.scalar(_NEXT_WAKE, values)
     return earliest if isinstance(earliest, datetime) else None
@@ -208,6 +216,6 @@ def _released(rows: Iterable[Row[Any]]) -> Released:
     for row in rows:
         tier = Tier(row.tier)
         counts[tier] += 1
-        if row.straight:
+        if row.to_lane:
             to_lane[tier].append(row.id)
     return Released(counts, to_lane)

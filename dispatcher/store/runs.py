@@ -1,4 +1,4 @@
-"""Runs of campaigns: how far each has come, and what waits of it. Open ones are expanding or sending."""
+"""Runs of campaigns, their progress and their pauses. A run is open while it is expanding or sending."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,15 @@ from dispatcher.domain.tier import Tier
 @dataclass(frozen=True, slots=True)
 class Run:
     """
-    One time a campaign goes out.
+    One run of a campaign.
 
-    `position` counts the recipients done: those that became a message to be
-    sent, and those left out, whose message was born with its reason. In a
-    pause, from its beginning up to its end, pacing stands still. By
-    group of zones, `zone_ranks` counts them and `zone_positions` says where
-    in the audience the last one is. `charged` is in credits, without what
-    was given back. `shift` is how far what waits must still move.
+    `position` counts the recipients that were expanded: those with a message
+    to be sent, and those left out, whose message was refused at accept.
+    `pauses` are the times, each from its start up to its end, in which pacing
+    stands still. For each group of zones, `zone_ranks` counts the expanded
+    recipients and `zone_positions` is the position of the last one in the
+    audience. `charged` is in credits, without refunds. `shift` is how far the
+    windows of waiting messages have yet to be moved.
     """
 
     id: int
@@ -46,13 +47,13 @@ class Run:
     created_at: datetime
     expanded_at: datetime | None
     finished_at: datetime | None
-    batch_id: int | None  # none for a run that was missed
+    batch_id: int | None  # None for a run that was missed
     batch_public_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """An open run, and what may keep it from going on."""
+    """An open run, with the reasons that can keep it from continuing."""
 
     id: int
     campaign_id: int
@@ -66,7 +67,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """What one chunk of recipients adds to a run."""
+    """What one chunk of recipients adds to the counts of a run."""
 
     zone_ranks: Sequence[int]
     zone_positions: Sequence[int]
@@ -123,8 +124,8 @@ _PAUSE = text(f"""
 UPDATE batches b SET paused = true FROM runs r
 WHERE r.id = b.run_id AND r.campaign_id = :campaign_id AND {_OPEN}
 """)
-# What a worker has read and not claimed yet is claimed no more: it has left its lane.
-_RECALL = text(f"""
+# A worker can no longer claim a message that it has read: the message has left its lane.
+_RETURN_TO_READY = text(f"""
 UPDATE messages m SET place = 'ready', wake_at = NULL
 FROM (
     SELECT m.id FROM messages m
@@ -134,7 +135,7 @@ FROM (
 ) p
 WHERE m.id = p.id
 """)
-_GO_ON = text("UPDATE batches SET paused = false WHERE run_id = :id")
+_RESUME = text("UPDATE batches SET paused = false WHERE run_id = :id")
 _DELAY = text(f"""
 UPDATE runs r
 SET pauses = r.pauses || ARRAY[CAST(:since AS timestamptz), CAST(:until AS timestamptz)], shifted = 0,
@@ -151,7 +152,7 @@ WHERE c.id = r.campaign_id AND c.state <> 'cancelled' AND r.id = ANY(CAST(:ids A
   AND r.state = 'sending' AND NOT {_HAS_OPEN}
 RETURNING r.campaign_id
 """)
-# What is in doubt cannot be taken back, and ends by itself.
+# A message in doubt cannot be withdrawn, and ends by itself.
 _CANCELLED = text("""
 WITH over AS (
     UPDATE runs r SET state = 'cancelled', finished_at = :now
@@ -176,7 +177,11 @@ async def insert(
     now: datetime,
     missed: str = "",
 ) -> int | None:
-    """Write a run, `missed` one that is over at once, and why; None means that it is there already."""
+    """
+    Write a run and return its id, or None if the campaign has a run at that time.
+
+    `missed` is the reason of a run that was missed, which is over at once.
+    """
     values = {
         "campaign_id": campaign_id,
         "due_at": due_at,
@@ -195,13 +200,13 @@ async def insert(
 async def of_campaign(
     connection: AsyncConnection, campaign_id: int, *, before: datetime | None, limit: int
 ) -> list[Run]:
-    """Read the runs of a campaign due before then, the latest first."""
+    """Return the runs of a campaign that were due before then, the latest first."""
     values = {"campaign_id": campaign_id, "before": before, "limit": limit}
     return [_run(row) for row in await connection.execute(_OF_CAMPAIGN, values)]
 
 
 async def work(connection: AsyncConnection) -> list[Open]:
-    """Read all open runs."""
+    """Return all open runs."""
     return [
         Open(
             row.id,
@@ -218,18 +223,18 @@ async def work(connection: AsyncConnection) -> list[Open]:
 
 
 async def lock(connection: AsyncConnection, run_id: int) -> Run | None:
-    """Lock an open run; None means that another has it now, or that it is over."""
+    """Lock an open run and return it, or None if another process has locked it or it is over."""
     row = (await connection.execute(_LOCK, {"id": run_id})).one_or_none()
     return None if row is None else _run(row)
 
 
 async def lock_open(connection: AsyncConnection, campaign_id: int) -> list[Run]:
-    """Lock the open runs of a campaign, when whoever works on one has ended his chunk."""
+    """Lock the open runs of a campaign and return them; waits until no chunk of them is being expanded."""
     return [_run(row) for row in await connection.execute(_LOCK_OPEN, {"campaign_id": campaign_id})]
 
 
 async def advance(connection: AsyncConnection, run_id: int, by: RunProgress) -> None:
-    """Write how far a locked run has come."""
+    """Add a chunk to the counts of a locked run."""
     values = {
         "id": run_id,
         "zone_ranks": list(by.zone_ranks),
@@ -242,44 +247,44 @@ async def advance(connection: AsyncConnection, run_id: int, by: RunProgress) -> 
 
 
 async def expanded(connection: AsyncConnection, run_id: int, *, now: datetime, reason: str = "") -> None:
-    """Write that a locked run makes no more messages, and why if it is not that all are made."""
+    """Mark a locked run as expanded; `reason` says why, unless all recipients were expanded."""
     await connection.execute(_EXPANDED, {"id": run_id, "now": now, "reason": reason})
 
 
 async def note(connection: AsyncConnection, run_id: int, reason: str) -> None:
-    """Write why a run does not go on."""
+    """Write the reason why a run does not continue."""
     await connection.execute(_NOTE, {"id": run_id, "reason": reason})
 
 
 async def pause(connection: AsyncConnection, campaign_id: int) -> None:
-    """Let nothing of the open runs of a campaign go out; what is in its lane is ready again."""
+    """Pause the open runs of a campaign, and move their messages from lanes back to `ready`."""
     await connection.execute(_PAUSE, {"campaign_id": campaign_id})
-    await connection.execute(_RECALL, {"campaign_id": campaign_id})
+    await connection.execute(_RETURN_TO_READY, {"campaign_id": campaign_id})
 
 
 async def delay(connection: AsyncConnection, campaign_id: int, *, since: datetime, until: datetime) -> None:
-    """Note a pause of the open runs of a campaign; what waits is to move by what it took of each."""
+    """Add a pause to the open runs of a campaign, and note by how much windows are to be shifted."""
     await connection.execute(_DELAY, {"campaign_id": campaign_id, "since": since, "until": until})
 
 
 async def note_shift(connection: AsyncConnection, run_id: int, *, left: timedelta | None, last: int) -> None:
-    """Write up to which message of a locked run windows have moved; `left` None means all."""
+    """Write up to which message of a locked run windows were shifted; `left` None means that all were."""
     await connection.execute(_SHIFTED, {"id": run_id, "shift": left, "shifted": last})
 
 
-async def go_on(connection: AsyncConnection, run_id: int) -> None:
-    """Let the messages of a run go out again."""
-    await connection.execute(_GO_ON, {"id": run_id})
+async def resume(connection: AsyncConnection, run_id: int) -> None:
+    """End the pause of the batch of a run: its messages are sent again."""
+    await connection.execute(_RESUME, {"id": run_id})
 
 
 async def finish(connection: AsyncConnection, run_ids: Sequence[int], *, now: datetime) -> list[int]:
-    """End those of these runs of which nothing waits; name their campaigns."""
+    """Finish those of these runs that have no open messages, and return the ids of their campaigns."""
     rows = await connection.execute(_FINISH, {"ids": list(run_ids), "now": now})
     return [row.campaign_id for row in rows]
 
 
 async def finish_cancelled(connection: AsyncConnection, run_id: int, *, now: datetime) -> None:
-    """End a run of a cancelled campaign when nothing of it can be taken back any more."""
+    """Finish a run of a cancelled campaign when none of its messages can be withdrawn any more."""
     await connection.execute(_CANCELLED, {"id": run_id, "now": now})
 
 

@@ -1,8 +1,8 @@
 """
-The clock's statements: each takes a bounded number of rows that nobody else holds.
+The clock's statements: each changes a bounded number of rows and skips those that are locked.
 
-All skip rows that are locked, so two clocks are harmless and none waits. A
-count below the limit means that nothing is left.
+So two clocks do no harm, and neither waits for the other. A count below the
+limit means that nothing is left.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,11 +18,12 @@ from dispatcher.domain.status import Status
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.store.moves import PICKED, move
 from dispatcher.store.shares import shares
+from dispatcher.store.status_literals import EXPIRED, GAVE_UP, SENT
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """A message that has ended; `charged` is what a refund would give back."""
+    """A message that has expired; `charged` is what a refund returns."""
 
     id: int
     status: Status
@@ -35,13 +36,13 @@ SELECT t.tier, (SELECT count(*) FROM messages m WHERE m.place = 'lane' AND m.tie
 FROM unnest(CAST(:tiers AS text[])) AS t(tier)
 """)
 
-# The runs of which nothing goes out, and nothing ends: their campaign is paused, or what waits is moving.
+# The runs whose messages are neither sent nor expired: the campaign is paused, or windows are being shifted.
 _PAUSED = """
 SELECT r.id FROM runs r JOIN batches b ON b.run_id = r.id
 WHERE r.state IN ('expanding', 'sending') AND b.paused
 """
 
-# A loose scan over the flows that have something ready, then a bounded turn for each.
+# A loose index scan over the flows that have a ready message.
 _FLOWS = text(f"""
 WITH RECURSIVE waiting AS (
     (SELECT account_id, flow FROM messages WHERE place = 'ready' AND tier = :tier
@@ -89,7 +90,7 @@ _EXPIRE = move(
     WHERE not_after <= :now AND place IN ('held', 'ready', 'lane') AND flow <> ALL(ARRAY({_PAUSED}))
     ORDER BY not_after LIMIT :limit FOR UPDATE SKIP LOCKED
     """,
-    "status = CASE WHEN p.doubts = 0 THEN 27 ELSE 39 END, place = NULL, wake_at = NULL,"
+    f"status = CASE WHEN p.doubts = 0 THEN {EXPIRED} ELSE {GAVE_UP} END, place = NULL, wake_at = NULL,"
     " reason = CASE WHEN m.reason IN ('', 'accepted', 'due') THEN 'its window is over'"
     " ELSE 'its window is over; last: ' || m.reason END",
 )
@@ -101,42 +102,42 @@ ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
 _NO_RECEIPT = move(
-    """
-    SELECT id FROM messages WHERE status = 12 AND wake_at IS NOT NULL AND wake_at <= :now
+    f"""
+    SELECT id FROM messages WHERE status = {SENT} AND wake_at IS NOT NULL AND wake_at <= :now
     ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
     """,
     "wake_at = NULL, reason = 'no_receipt'",
 )
 
-_ONLY_FILLER = text("SELECT pg_try_advisory_xact_lock(4773002, CAST(:tier AS integer))")
+_TRY_LOCK_FILL = text("SELECT pg_try_advisory_xact_lock(4773002, CAST(:tier AS integer))")
 
 _UP_SINCE = text("SELECT pg_postmaster_start_time()")
 
 
 async def depth(connection: AsyncConnection, tier: Tier) -> int:
-    """Count what is in a lane."""
+    """Return how many messages are in a lane."""
     return int(await connection.scalar(_DEPTH, {"tier": tier.value}) or 0)
 
 
 async def depths(connection: AsyncConnection, tiers: Collection[Tier]) -> dict[Tier, int]:
-    """Count what is in these lanes."""
+    """Return how many messages are in each of these lanes."""
     rows = await connection.execute(_DEPTHS, {"tiers": [tier.value for tier in tiers]})
     return {Tier(row.tier): row.depth for row in rows}
 
 
-async def is_only_filler(connection: AsyncConnection, tier: Tier) -> bool:
-    """Try to be the one that fills this lane, until the transaction ends."""
-    return bool(await connection.scalar(_ONLY_FILLER, {"tier": list(Tier).index(tier)}))
+async def try_lock_fill(connection: AsyncConnection, tier: Tier) -> bool:
+    """Return whether this transaction got the lock to fill the lane, which it holds until it ends."""
+    return bool(await connection.scalar(_TRY_LOCK_FILL, {"tier": list(Tier).index(tier)}))
 
 
 async def flows(connection: AsyncConnection, tier: Tier) -> list[tuple[int, int]]:
-    """Name the flows that have something ready and may go out, each by its account and its number."""
+    """Return the account and the number of each flow that has a ready message and is not paused."""
     rows = await connection.execute(_FLOWS, {"tier": tier.value})
     return [(row.account_id, row.flow) for row in rows]
 
 
 async def fill(connection: AsyncConnection, tier: Tier, *, room: int, now: datetime) -> Sequence[int]:
-    """Move about `room` messages from `ready` into their lane: accounts take turns, and each one's flows."""
+    """Move about `room` ready messages into their lane, accounts and their flows in turns; return the ids."""
     ready = await flows(connection, tier)
     if not ready or room < 1:
         return []
@@ -155,19 +156,19 @@ async def fill(connection: AsyncConnection, tier: Tier, *, room: int, now: datet
 
 
 async def requeue(connection: AsyncConnection, *, tier: Tier, now: datetime, limit: int) -> int:
-    """Take back what lay in its lane too long; Redis may have lost it."""
+    """Move messages that were in their lane too long, as Redis may have lost them, to `ready`; count them."""
     rows = await connection.execute(_REQUEUE, {"tier": tier.value, "now": now, "limit": limit})
     return len(rows.all())
 
 
 async def expire(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Expired]:
-    """End what no worker holds and whose window is over: 27, or 39 with a doubt."""
+    """End messages whose window is over and that no worker holds: 27, or 39 if in doubt; return them."""
     rows = await connection.execute(_EXPIRE, {"now": now, "limit": limit})
     return [Expired(row.id, Status(row.status), row.charged) for row in rows]
 
 
 async def overdue(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Try]:
-    """Lock and read the claims whose lease is over: their worker died, or stands still."""
+    """Lock and return the claims whose lease is over: their worker has died or hangs."""
     rows = await connection.execute(_OVERDUE, {"now": now, "limit": limit})
     return [
         Try(
@@ -185,12 +186,12 @@ async def overdue(connection: AsyncConnection, *, now: datetime, limit: int) -> 
 
 
 async def no_receipt(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
-    """Note on messages still 12 that their receipt time is over; they stay 12."""
+    """Add a `no_receipt` event to messages that are 12 when their receipt is overdue; return how many."""
     return len((await connection.execute(_NO_RECEIPT, {"now": now, "limit": limit})).all())
 
 
-async def up_for(connection: AsyncConnection, *, now: datetime) -> timedelta:
-    """Tell how long Postgres has been up."""
+async def uptime(connection: AsyncConnection, *, now: datetime) -> timedelta:
+    """Return how long Postgres has been running."""
     started = await connection.scalar(_UP_SINCE)
     assert isinstance(started, datetime)
     return now - started

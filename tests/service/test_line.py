@@ -214,7 +214,7 @@ def test_a_provider_that_takes_many_a_call_gets_them_and_each_has_its_outcome(wo
         assert sorted(calls) == [10, 20]
         rows = await world.all("SELECT DISTINCT status FROM messages")
         assert [row.status for row in rows] == [Status.SENT]
-        assert (await world.one("SELECT count(*) AS n FROM submissions")).n == 30
+        assert (await world.one("SELECT count(*) AS n FROM provider_references")).n == 30
 
     world.run(story)
 

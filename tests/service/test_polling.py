@@ -83,7 +83,7 @@ def test_each_pause_is_as_long_as_all_before_it_until_an_hour(world: World, sim:
         poller, sent = Poller(world.ctx), world.time.now()
         times: list[timedelta] = []
         while len(times) < 10:
-            row = await world.one("SELECT wake_at FROM submissions")
+            row = await world.one("SELECT wake_at FROM provider_references")
             world.time.at = row.wake_at - timedelta(milliseconds=1)
             await poller.poll()
             assert len(sim.asked) == len(times)
@@ -104,7 +104,7 @@ def test_what_has_ended_is_not_asked_for_again(world: World, sim: AskedProvider,
         world.time.advance(FIRST)
         await Poller(world.ctx).poll()
         assert sim.asked == []
-        assert (await world.one("SELECT wake_at FROM submissions")).wake_at is None
+        assert (await world.one("SELECT wake_at FROM provider_references")).wake_at is None
 
     world.run(story)
 
@@ -115,7 +115,7 @@ def test_nobody_asks_after_the_receipt_time_out(world: World, sim: AskedProvider
         world.time.advance(world.settings.patience.receipt)
         await Poller(world.ctx).poll()
         assert sim.asked == []
-        assert (await world.one("SELECT wake_at FROM submissions")).wake_at is None
+        assert (await world.one("SELECT wake_at FROM provider_references")).wake_at is None
 
     world.run(story)
 
@@ -190,7 +190,7 @@ def test_a_provider_that_fails_rests_and_silences_no_other(
     async def story() -> None:
         await _sent(world, "r1")
         message_id = await _sent(world, "r2")
-        await world.all("UPDATE submissions SET provider = 'other', ref = 'o1' WHERE ref = 'r2'")
+        await world.all("UPDATE provider_references SET provider = 'other', ref = 'o1' WHERE ref = 'r2'")
         sim.fault = fault
         poller = Poller(world.ctx)
         for _ in range(2):
@@ -210,7 +210,7 @@ def test_a_provider_that_is_not_polled_is_never_asked(world: World, sim: AskedPr
         world.time.advance(timedelta(hours=1))
         await Poller(world.ctx).poll()
         assert sim.asked == []
-        assert (await world.one("SELECT wake_at FROM submissions")).wake_at is None
+        assert (await world.one("SELECT wake_at FROM provider_references")).wake_at is None
 
     world.run(story)
 

@@ -146,7 +146,7 @@ def test_a_late_outcome_is_told_and_moves_a_message_that_nobody_holds(world: Wor
         row = await world.row(message.id)
         assert (row.status, row.place) == (Status.SENT, None)
         assert (await world.events(message.id))[-1] == (12, "late outcome: accepted")
-        assert (await world.one("SELECT ref FROM submissions")).ref == "late-ref"
+        assert (await world.one("SELECT ref FROM provider_references")).ref == "late-ref"
 
     world.run(story)
 
@@ -169,7 +169,7 @@ def test_a_late_outcome_does_not_disturb_the_worker_that_holds_the_message_now(w
         texts = [reason for _, reason in await world.events(message.id)]
         assert "late outcome: accepted" in texts
         assert texts[-1] == "accepted"
-        assert len(await world.all("SELECT 1 FROM submissions")) == 2
+        assert len(await world.all("SELECT 1 FROM provider_references")) == 2
 
     world.run(story)
 

@@ -109,7 +109,7 @@ def test_who_waited_for_a_message_sees_the_part_that_was_told_meanwhile(world: W
             await _tell(world.ctx, DELIVERED, ref="b")
             matching = asyncio.create_task(receipts.match(world.ctx))
             await _somebody_waits(world)
-            await holder.execute(text("UPDATE submissions SET status = 13 WHERE ref = 'a'"))
+            await holder.execute(text("UPDATE provider_references SET status = 13 WHERE ref = 'a'"))
         await matching
         assert await _status(world, message_id) == 13
 

@@ -178,7 +178,7 @@ def test_a_failure_of_an_earlier_try_does_not_count(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.claim(message.id, lease=SECOND)
-        await world.all("INSERT INTO submissions VALUES ('sim', 'first', 1, 1, 1, NULL, now())")
+        await world.all("INSERT INTO provider_references VALUES ('sim', 'first', 1, 1, 1, NULL, now())")
         for _ in range(3):
             world.time.advance(timedelta(seconds=30))
             await world.clock.rescue()

@@ -101,7 +101,7 @@ LOOKS = [
     (release._FLOWS, "ix_messages_turns"),
     (release._RELEASE_IN_TURN, "ix_messages_turns"),
     (release._NEXT_WAKE, "ix_messages_release"),
-    (release._CALL, "ix_messages_waits_for"),
+    (release._MAKE_DUE, "ix_messages_waits_for"),
     (sweeps._FLOWS, "ix_messages_fill"),
     (sweeps._FILL, "ix_messages_fill"),
     (sweeps._DEPTH, "ix_messages_lane"),
@@ -119,7 +119,7 @@ LOOKS = [
     (runs._WORK, "ix_runs_open"),
     (campaigns._NEXT, "ix_campaigns_next_due"),
     (rosters._RECIPIENTS, "ix_recipients_zone"),
-    (polls._TAKE, "ix_submissions_poll"),
+    (polls._TAKE, "ix_provider_references_poll"),
     (receipts._PICK, "ix_receipts_match"),
     (unmatched._PAGE, "ix_receipts_unmatched"),
     (unmatched._COUNT, "ix_receipts_unmatched"),
@@ -169,9 +169,9 @@ def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> Non
 
 
 BY_ID = (
-    delivery._READ, delivery._CLAIM, delivery._DROP, delivery._HOLD, delivery._UNCLAIM, delivery._RECORD,
-    delivery._RECORD_LATE, edits._CANCEL, edits._RESCHEDULE, edits._REWORD, receipts._STEP, incoming._KEEP,
-    polls._TAKE,
+    delivery._READ, delivery._CLAIM, delivery._DROP, delivery._HOLD, delivery._RETURN_TO_READY,
+    delivery._RECORD, delivery._RECORD_LATE, edits._CANCEL, edits._RESCHEDULE, edits._REWORD, receipts._STEP,
+    incoming._KEEP, polls._TAKE,
 )  # fmt: skip
 
 
@@ -185,12 +185,12 @@ def test_rows_named_by_their_ids_are_found_by_them_whatever_the_statistics_say(d
             assert not re.search(r"Join Filter: .*\bm(_\d+)?\.id\b", plan), plan
 
 
-_NAMED = {"pk_messages", "pk_message_lookup", "pk_submissions"}
+_NAMED = {"pk_messages", "pk_message_lookup", "pk_provider_references"}
 BY_NAME = (
-    (incoming._GLANCE, {*_NAMED, "ix_submissions_message_id"}),
+    (incoming._FIND, {*_NAMED, "ix_provider_references_message_id"}),
     (receipts._LOCK, _NAMED),
-    (receipts._PARTS, {"ix_submissions_message_id"}),
-    (receipts._NOTE_PARTS, {"pk_submissions"}),
+    (receipts._PARTS, {"ix_provider_references_message_id"}),
+    (receipts._NOTE_PARTS, {"pk_provider_references"}),
     (receipts._SETTLE, {"pk_receipts"}),
 )
 
@@ -243,12 +243,12 @@ def test_an_audience_is_removed_by_its_positions_whatever_the_statistics_say(dat
 def _late_rows(database_url: str) -> Iterator["psycopg.Connection[Any]"]:
     """Connect to a database with rows that came after the statistics."""
     with psycopg.connect(plain_url(database_url), autocommit=True) as connection:
-        connection.execute("ANALYZE submissions, receipts")
+        connection.execute("ANALYZE provider_references, receipts")
         connection.execute(_ROWS)
         connection.execute("UPDATE messages SET place = 'held', status = 10, wake_at = now()")
         connection.execute("ANALYZE messages")
         connection.execute(
-            "INSERT INTO submissions (provider, ref, message_id, attempt, part, at)"
+            "INSERT INTO provider_references (provider, ref, message_id, attempt, part, at)"
             " SELECT 'sim', id::text, id, 1, 1, now() FROM messages"
         )
         connection.execute("SET enable_seqscan = off")  # as in each session of ours

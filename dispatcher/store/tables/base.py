@@ -5,6 +5,7 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, Column, DateTime, Identity, MetaData, func
 
 from dispatcher.domain.status import Status
+from dispatcher.store.status_literals import listed
 
 metadata = MetaData(
     naming_convention={
@@ -16,7 +17,7 @@ metadata = MetaData(
     }
 )
 
-STATUSES = ", ".join(str(status.value) for status in Status)
+STATUSES = listed(Status)
 
 
 def number() -> Column[int]:

@@ -18,8 +18,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from dispatcher.domain.status import Place
+from dispatcher.domain.status import OPEN, Place
 from dispatcher.domain.tier import Tier
+from dispatcher.store.status_literals import SCHEDULED, SENT, listed
 from dispatcher.store.tables.base import STATUSES, at, metadata, number, one_of
 
 batches = Table(
@@ -97,8 +98,8 @@ messages = Table(
     CheckConstraint(f"status IN ({STATUSES})", "status"),
     CheckConstraint(one_of("tier", Tier), "tier"),
     CheckConstraint(one_of("place", Place), "place"),
-    CheckConstraint("(place IS NOT NULL) = (status IN (10, 11))", "place_while_open"),
-    CheckConstraint("status <> 10 OR place = 'held'", "scheduled_is_held"),
+    CheckConstraint(f"(place IS NOT NULL) = (status IN ({listed(OPEN)}))", "place_while_open"),
+    CheckConstraint(f"status <> {SCHEDULED} OR place = 'held'", "scheduled_is_held"),
     CheckConstraint("(wake_at IS NOT NULL) OR place IS NULL OR place = 'ready'", "wake_at"),
     CheckConstraint("wake_at IS NULL OR place <> 'held' OR wake_at <= not_after", "held_inside_window"),
     CheckConstraint("not_before < not_after", "window"),
@@ -111,7 +112,11 @@ messages = Table(
     Index("ix_messages_lane", "tier", "wake_at", postgresql_where=text("place = 'lane'")),
     Index("ix_messages_rescue", "wake_at", postgresql_where=text("place = 'worker'")),
     Index("ix_messages_expire", "not_after", postgresql_where=text("place IN ('held', 'ready', 'lane')")),
-    Index("ix_messages_no_receipt", "wake_at", postgresql_where=text("status = 12 AND wake_at IS NOT NULL")),
+    Index(
+        "ix_messages_no_receipt",
+        "wake_at",
+        postgresql_where=text(f"status = {SENT} AND wake_at IS NOT NULL"),
+    ),
     Index(
         "ix_messages_waits_for",
         "id",

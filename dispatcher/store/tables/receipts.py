@@ -17,8 +17,8 @@ from sqlalchemy import (
 
 from dispatcher.store.tables.base import STATUSES, at, metadata, number
 
-submissions = Table(
-    "submissions",
+provider_references = Table(
+    "provider_references",
     metadata,
     Column("provider", Text, primary_key=True),
     Column("ref", Text, primary_key=True),
@@ -30,7 +30,7 @@ submissions = Table(
     # When its provider is asked for it; null where it is not, or not any more.
     at("wake_at", nullable=True),
     CheckConstraint(f"status IN ({STATUSES})", "status"),
-    Index("ix_submissions_poll", "provider", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
+    Index("ix_provider_references_poll", "provider", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
 )
 
 receipts = Table(

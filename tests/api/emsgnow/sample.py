@@ -75,7 +75,7 @@ async def deliver(desk: Desk, tracking_id: str, status: int = 13) -> None:
     """Send it and let its receipt come."""
     await desk.world.deliver()
     row = await desk.world.one(
-        "SELECT s.ref FROM submissions s JOIN messages m ON m.id = s.message_id"
+        "SELECT s.ref FROM provider_references s JOIN messages m ON m.id = s.message_id"
         " WHERE m.public_id = CAST(:id AS uuid)",
         id=tracking_id,
     )

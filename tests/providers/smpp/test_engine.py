@@ -41,7 +41,9 @@ def test_a_chunk_goes_out_and_each_part_has_its_reference(world: World) -> None:
         assert await statuses(world) == [(Status.SENT, 120)]
         assert len(smsc.submits) == 240
         assert {f"+{sm.destination.value}" for sm in smsc.submits} == set(numbers)
-        rows = await world.all("SELECT message_id, count(*) AS n FROM submissions GROUP BY message_id")
+        rows = await world.all(
+            "SELECT message_id, count(*) AS n FROM provider_references GROUP BY message_id"
+        )
         assert {row.n for row in rows} == {2}
 
     world.run(lambda: over_smpp(world, story))

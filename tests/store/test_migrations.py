@@ -1,0 +1,63 @@
+"""Migrations of databases that have rows already."""
+
+from collections.abc import Iterator
+from importlib.resources import files
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import make_url
+
+from dispatcher.store.migrate import upgrade
+from tests.conftest import plain_url
+
+
+@pytest.fixture
+def empty_database(servers: tuple[str, str]) -> Iterator[str]:
+    """Give the URL of a database without tables."""
+    url, _ = servers
+    with psycopg.connect(plain_url(url), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE migrated")
+        yield make_url(url).set(database="migrated").render_as_string(hide_password=False)
+        connection.execute("DROP DATABASE migrated WITH (FORCE)")
+
+
+def _config(database_url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")))
+    config.set_main_option("sqlalchemy.url", database_url.replace("%", "%%"))
+    return config
+
+
+def test_references_of_providers_are_kept_when_their_table_is_renamed_and_back(empty_database: str) -> None:
+    reference = ("sim", "r1", 7, 2, 1, 13)
+    columns = "provider, ref, message_id, attempt, part, status"
+    config = _config(empty_database)
+    command.upgrade(config, "0010")
+    with psycopg.connect(plain_url(empty_database), autocommit=True) as connection:
+        before = _structure(connection, "submissions")
+        connection.execute(
+            f"INSERT INTO submissions ({columns}, at) VALUES (%s, %s, %s, %s, %s, %s, now())", reference
+        )
+        upgrade(empty_database)
+        assert connection.execute(f"SELECT {columns} FROM provider_references").fetchall() == [reference]
+        renamed = {line.replace("submissions", "provider_references") for line in before}
+        assert _structure(connection, "provider_references") == renamed
+        command.downgrade(config, "0010")
+        assert connection.execute(f"SELECT {columns} FROM submissions").fetchall() == [reference]
+        assert _structure(connection, "submissions") == before
+
+
+def _structure(connection: "psycopg.Connection[tuple[str]]", table: str) -> set[str]:
+    """Read the names and definitions of a table's indexes and constraints."""
+    rows = connection.execute(
+        """
+        SELECT indexdef FROM pg_indexes WHERE tablename = %(table)s
+        UNION ALL
+        SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE conrelid = CAST(%(table)s AS regclass) AND contype <> 'n'
+        """,
+        {"table": table},
+    )
+    return {row[0] for row in rows}
