@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from dispatcher.domain.condition import Condition
 from dispatcher.domain.provider import Provider, ProviderConfig
 from dispatcher.domain.tier import Tier
-from dispatcher.gather import Gather
+from dispatcher.gather import Batcher
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
@@ -20,8 +20,8 @@ from dispatcher.service.routing import Routes
 from dispatcher.service.watch import Watch
 from dispatcher.settings import Settings
 
-Q = TypeVar("Q")
-A = TypeVar("A")
+Request = TypeVar("Request")
+Result = TypeVar("Result")
 
 
 class Lanes(Protocol):
@@ -63,16 +63,29 @@ class Context:
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     routes: Routes = field(default_factory=Routes)
     rng: random.Random = field(default_factory=random.Random)
-    _gathers: dict[object, Gather[Any, Any]] = field(default_factory=dict, repr=False, compare=False)
+    _batchers: "dict[Batched[Any, Any], Batcher[Any, Any]]" = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def now(self) -> datetime:
         """Tell the time, Postgres's."""
         return self.time.now()
 
-    def gathered(
-        self, answer: "Callable[[Context, Sequence[Q]], Awaitable[Sequence[A]]]", *, at_once: int = 1
-    ) -> "Gather[Q, A]":
-        """Give the one gathering of questions that `answer` answers in this process."""
-        if answer not in self._gathers:
-            self._gathers[answer] = Gather(partial(answer, self), at_once=at_once)
-        return self._gathers[answer]
+    def batcher(self, batched: "Batched[Request, Result]") -> Batcher[Request, Result]:
+        """Return the one batcher of this use case in this process."""
+        if batched not in self._batchers:
+            self._batchers[batched] = Batcher(partial(batched.process, self), at_once=batched.at_once)
+        return self._batchers[batched]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batched(Generic[Request, Result]):
+    """
+    A use case whose requests of one moment are processed together: a constant of its module.
+
+    `process` and `at_once` are as for `Batcher`. Two of these are never equal,
+    and each has a batcher of its own.
+    """
+
+    process: Callable[[Context, Sequence[Request]], Awaitable[Sequence[Result]]]
+    at_once: int = 1

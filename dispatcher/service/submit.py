@@ -8,7 +8,7 @@ from dispatcher.domain.submission import AcceptedBatch, Answer, Caller, Once, Su
 from dispatcher.domain.tier import Tier
 from dispatcher.service import brakes, routes, templates
 from dispatcher.service.accept import accept, unknown_sender
-from dispatcher.service.context import Context
+from dispatcher.service.context import Batched, Context
 from dispatcher.service.examine import examine
 from dispatcher.service.order import Accepted, Order
 from dispatcher.store import accounts
@@ -20,6 +20,8 @@ _FEW = 20
 Up to so many recipients a submission shares its transaction with others. Larger ones hold nobody up, and
 one that a brake must compare with those before it has them all committed.
 """
+
+_ACCEPTING = Batched(accept)
 
 
 async def submit(ctx: Context, caller: Caller, submission: Submission) -> AcceptedBatch:
@@ -66,7 +68,7 @@ async def _submit(
     await routes.ready(ctx)
     order = await _examined(ctx, caller, submission, key)
     if len(submission.recipients) <= _FEW and not brakes.are_on(ctx, order.tier):
-        outcome = await ctx.gathered(accept).ask(order)
+        outcome = await ctx.batcher(_ACCEPTING).run(order)
     else:
         [outcome] = await accept(ctx, [order])
     if isinstance(outcome, DispatchError):
