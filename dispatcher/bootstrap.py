@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.metadata import entry_points
 
 import structlog
@@ -19,12 +20,14 @@ from dispatcher.domain.provider import Polls, ProviderFactory
 from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.celery_app import CLOCK, DELIVER, PROBE, QUEUES, SYSTEM, make_celery
 from dispatcher.lanes.connect import open_async_redis, open_redis
+from dispatcher.lanes.failures import FailureLog
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.publisher import Publisher
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.lanes.wake import WakeListener
 from dispatcher.service import routes
+from dispatcher.service.background import BackgroundTasks
 from dispatcher.service.callbacks import ArrivalWording, Signature, Signer, Teller, Wording
 from dispatcher.service.context import Context, Way
 from dispatcher.service.database import Database
@@ -55,6 +58,7 @@ log = structlog.get_logger()
 _GROUP = "sms_dispatcher.providers"
 _RETRY = 1.0
 _ROUTES = 1.0
+_FAILURES = 1.0
 
 
 def celery_app(settings: Settings) -> Celery:
@@ -81,7 +85,9 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
         ways = open_ways(settings)
         for way in ways.values():
             stack.push_async_callback(way.provider.close)
-        publisher = Publisher(celery_app(settings), bell)
+        failures = FailureLog(redis, process=name)
+        background = BackgroundTasks(failures)
+        publisher = Publisher(celery_app(settings), bell, on_failure=failures.note)
         publisher.start()
         stack.push_async_callback(asyncio.to_thread, publisher.stop)
         watch = Watch([way.config for way in ways.values()], database, Breakers(redis), ring=publisher.wake)
@@ -97,12 +103,16 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
             pulse=Pulse(redis),
             ways=ways,
             watch=watch,
+            background=background,
             conditions=watch.conditions,
         )
         watch.start()
-        stack.callback(asyncio.create_task(_follow(time, known=await _sample(time))).cancel)
+        known = await _sample(time)
         await _read_routes(ctx)
-        stack.callback(asyncio.create_task(_follow_routes(ctx)).cancel)
+        stack.push_async_callback(background.close)
+        background.start("time", partial(_follow_time, time, known=known))
+        background.start("routes", partial(_follow_routes, ctx))
+        background.start("failures", partial(_write_failures, failures))
         yield ctx
 
 
@@ -187,13 +197,14 @@ def _first_line(error: object) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-async def _follow(time: PostgresTime, *, known: bool) -> None:
+async def _follow_time(time: PostgresTime, *, known: bool) -> None:
     while True:
         await asyncio.sleep(INTERVAL.total_seconds() if known else _RETRY)
         known = await _sample(time)
 
 
 async def _sample(time: PostgresTime) -> bool:
+    """Return whether Postgres's time is known now."""
     try:
         await time.sample()
     except Unavailable as error:
@@ -206,6 +217,12 @@ async def _follow_routes(ctx: Context) -> None:
     while True:
         await asyncio.sleep(_ROUTES)
         await _read_routes(ctx)
+
+
+async def _write_failures(failures: FailureLog) -> None:
+    while True:
+        await asyncio.sleep(_FAILURES)
+        await failures.write()
 
 
 async def _read_routes(ctx: Context) -> None:

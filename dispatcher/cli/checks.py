@@ -92,6 +92,16 @@ def receipts(unknown: int) -> Finding:
     return warn("receipts", f"of the last 7 days that fitted no message: {count}", advice)
 
 
+def background(failed: Sequence[str] | None) -> Sequence[Finding]:
+    """Return a warning for each thread or task that failed within the last hour; nothing without Redis."""
+    if failed is None:
+        return []
+    if not failed:
+        return [ok("background", "no background task has failed in the last hour")]
+    advice = "the log of that process has the traceback"
+    return [warn("background", failure, advice) for failure in failed]
+
+
 def private_files(directory: Path) -> Sequence[Finding]:
     """Look at who may read the secrets in a data directory; nothing if it has none."""
     findings = []

@@ -56,18 +56,19 @@ async def _inside(settings: Settings) -> Sequence[Finding]:
     """Look through the dispatcher's own eyes: migrations, providers, queues."""
     try:
         async with open_context(settings, name="doctor") as ctx:
-            told: Sequence[Finding] = ()
+            found: Sequence[Finding] = ()
             try:
                 await require_migrated(ctx)
                 migrations = ok("migrations", "at the newest")
-                told = [checks.receipts(await unmatched.recent(ctx))]
+                found = [checks.receipts(await unmatched.recent(ctx))]
             except Misconfigured as error:
                 migrations = fail("migrations", str(error), "run `dispatcher migrate`")
             except Unavailable as error:
                 migrations = fail("migrations", str(error), "see postgres")
             consumed: Mapping[str, datetime | None] | None = await health.lanes(ctx)
             queues = checks.queues(consumed, now=ctx.now())
-            return [migrations, checks.providers(settings), *told, *queues]
+            failed = checks.background(await health.failures(ctx))
+            return [migrations, checks.providers(settings), *found, *queues, *failed]
     except Misconfigured as error:
         return [fail("providers", str(error), "correct DISPATCHER_PROVIDERS")]
 

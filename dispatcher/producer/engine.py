@@ -3,20 +3,29 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import suppress
 from typing import Any, TypeVar
 
+import structlog
+
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
+from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission, Unavailable
 from dispatcher.domain.submission import Account, Caller
 from dispatcher.service import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated
 from dispatcher.settings import Settings
 
+log = structlog.get_logger()
+
 T = TypeVar("T")
 
 DIALECT = "python"
+
+
+_FORK_WAIT = 1.0
+_ENDED = "the producer's thread ended during the call; whether it was committed is not known"
 
 
 class Engine:
@@ -26,35 +35,74 @@ class Engine:
         self._settings = settings
         self._account = account
         self._calls: set[Future[Any]] = set()
+        self._released: threading.Event | None = None  # set when the loop may go on after a fork
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._serve, name="sms-dispatcher", daemon=True)
+        self.failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop
         self._stopping: asyncio.Event
         self.ctx: Context
         self.caller: Caller
 
     @classmethod
-    def start(cls, settings: Settings, account: str) -> "Engine":
-        """Start, and wait until all is open. Raises Misconfigured, NotFound, Unavailable."""
+    def start(cls, settings: Settings, account: str, *, after: "Engine | None" = None) -> "Engine":
+        """
+        Start, and wait until all is open. Raises Misconfigured, NotFound, Unavailable.
+
+        `after` is one that died and is replaced: its failure is noted.
+        """
         engine = cls(settings, account)
         engine._thread.start()
         engine._opened.result()
+        if after is not None and after.failure is not None:
+            engine.ctx.background.failures.note("loop", after.failure)
         return engine
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run this in the loop, and wait for it."""
-        call = asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Run this in the loop and return its result. Raises Unavailable when the loop ends meanwhile."""
+        try:
+            call = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise Unavailable(_ENDED) from None
         self._calls.add(call)
         try:
             return call.result()
+        except CancelledError:
+            raise Unavailable(_ENDED) from None
         finally:
             self._calls.discard(call)
 
     def stop(self) -> None:
         """Let the calls under way end, then close everything."""
         wait(list(self._calls))
-        self._loop.call_soon_threadsafe(self._stopping.set)
+        with suppress(RuntimeError):  # it has died
+            self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
+
+    def hold(self) -> None:
+        """
+        Make the loop's thread stand still between two steps while this process forks.
+
+        Else a fork may catch it in an import, and the child has half a module
+        for good; and gevent's copy of it in the child, which stands still
+        for ever, would go on with the parent's connections. In vain where a
+        step takes longer than a second.
+        """
+        standing, self._released = threading.Event(), threading.Event()
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(_stand_still, standing, self._released)
+            standing.wait(_FORK_WAIT)
+
+    def release(self) -> None:
+        """Let the loop go on."""
+        if self._released is not None:
+            self._released.set()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread is there; it is not when the loop died."""
+        return self._thread.is_alive()
 
     @property
     def account(self) -> Account:
@@ -74,9 +122,11 @@ class Engine:
         try:
             asyncio.run(self._live())
         except BaseException as error:
-            if self._opened.done():
-                raise
-            self._opened.set_exception(error)
+            if not self._opened.done():
+                self._opened.set_exception(error)
+                return
+            self.failure = error
+            log.exception("producer_loop_died")
 
     async def _live(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
@@ -85,3 +135,8 @@ class Engine:
             self.caller = Caller(await accounts.find(self.ctx, self._account), DIALECT)
             self._opened.set_result(None)
             await self._stopping.wait()
+
+
+def _stand_still(standing: threading.Event, released: threading.Event) -> None:
+    standing.set()
+    released.wait()

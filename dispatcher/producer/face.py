@@ -20,6 +20,8 @@ from dispatcher.service import report, withdraw
 from dispatcher.service.submit import submit
 from dispatcher.settings import Settings, load_settings
 
+_START_WAIT = 10.0
+
 
 class Dispatcher:
     """
@@ -41,6 +43,7 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._closed = False
+        self._is_held = False
         _living.add(self)
 
     @classmethod
@@ -180,12 +183,26 @@ class Dispatcher:
         with self._lock:
             if self._closed:
                 raise RuntimeError("this Dispatcher is closed")
-            if self._engine is None:
-                self._engine = Engine.start(self._settings, self._account)
+            if self._engine is None or not self._engine.is_running:
+                self._engine = Engine.start(self._settings, self._account, after=self._engine)
             return self._engine
+
+    def _before_fork(self) -> None:
+        """Wait for a start under way and hold the thread, so that the child has no half-imported module."""
+        self._is_held = self._lock.acquire(timeout=_START_WAIT)
+        if self._engine is not None:
+            self._engine.hold()
+
+    def _after_fork(self) -> None:
+        if self._engine is not None:
+            self._engine.release()
+        if self._is_held:
+            self._is_held = False
+            self._lock.release()
 
     def _forget(self) -> None:
         """Leave the parent's engine alone: its thread is not here, its connections are the parent's."""
+        self._is_held = False
         if self._engine is not None:
             _of_the_parent.append(self._engine)
         self._engine, self._lock = None, threading.Lock()
@@ -203,9 +220,19 @@ _of_the_parent: list[Engine] = []
 """Kept for ever in a child: collecting it would close what the parent still uses."""
 
 
+def _hold_all() -> None:
+    for dispatcher in list(_living):
+        dispatcher._before_fork()
+
+
+def _release_all() -> None:
+    for dispatcher in list(_living):
+        dispatcher._after_fork()
+
+
 def _forget_the_parents() -> None:
-    for dispatcher in _living:
+    for dispatcher in list(_living):
         dispatcher._forget()
 
 
-os.register_at_fork(after_in_child=_forget_the_parents)
+os.register_at_fork(before=_hold_all, after_in_parent=_release_all, after_in_child=_forget_the_parents)

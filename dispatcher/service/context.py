@@ -14,6 +14,7 @@ from dispatcher.gather import Batcher
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
+from dispatcher.service.background import BackgroundTasks
 from dispatcher.service.database import Database
 from dispatcher.service.pg_time import Time
 from dispatcher.service.routing import Routes
@@ -60,6 +61,7 @@ class Context:
     pulse: Pulse
     ways: Mapping[str, Way]
     watch: Watch
+    background: BackgroundTasks
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     routes: Routes = field(default_factory=Routes)
     rng: random.Random = field(default_factory=random.Random)

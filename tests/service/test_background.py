@@ -1,0 +1,95 @@
+"""Background tasks: none ends unnoticed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from dispatcher.service.background import BackgroundTasks
+from dispatcher.service.health import readiness
+from tests.world import World
+
+
+def _run(world: World, story: Callable[[BackgroundTasks], Awaitable[None]]) -> None:
+    async def with_tasks() -> None:
+        tasks = BackgroundTasks(world.ctx.background.failures, pause=timedelta(0))
+        async with asyncio.timeout(10):
+            await story(tasks)
+            await tasks.close()
+
+    world.tell(with_tasks)
+
+
+def test_a_task_that_fails_is_started_again_and_readyz_says_so(world: World) -> None:
+    async def story(tasks: BackgroundTasks) -> None:
+        runs, back = 0, asyncio.Event()
+
+        async def work() -> None:
+            nonlocal runs
+            runs += 1
+            if runs < 3:
+                raise KeyError("a bug")
+            back.set()
+            await asyncio.Event().wait()
+
+        tasks.start("routes", work)
+        await back.wait()
+        await tasks.failures.write()
+        [line] = [line for line in (await readiness(world.ctx)).degraded if "routes" in line]
+        assert line.startswith("routes of test has failed 2 times and was started again: KeyError at ")
+
+    _run(world, story)
+
+
+def test_a_cancellation_that_was_not_meant_for_the_task_is_a_failure(world: World) -> None:
+    async def story(tasks: BackgroundTasks) -> None:
+        runs, back = 0, asyncio.Event()
+
+        async def work() -> None:
+            nonlocal runs
+            runs += 1
+            if runs == 2:
+                back.set()
+                await asyncio.Event().wait()
+            inner = asyncio.get_running_loop().create_future()
+            inner.cancel()
+            await inner
+
+        tasks.start("routes", work)
+        await back.wait()
+
+    _run(world, story)
+
+
+def test_a_task_that_returns_is_over(world: World) -> None:
+    async def story(tasks: BackgroundTasks) -> None:
+        runs = 0
+
+        async def work() -> None:
+            nonlocal runs
+            runs += 1
+
+        tasks.start("routes", work)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert runs == 1
+
+    _run(world, story)
+
+
+def test_closing_ends_all_tasks(world: World) -> None:
+    async def story(tasks: BackgroundTasks) -> None:
+        ended, begun = asyncio.Event(), asyncio.Event()
+
+        async def work() -> None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        tasks.start("routes", work)
+        await begun.wait()
+        await tasks.close()
+        assert ended.is_set()
+
+    _run(world, story)
