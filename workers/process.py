@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from dispatcher.bootstrap import CLOCK, open_bell, open_context, settle_memory
 from dispatcher.domain.tier import Tier
@@ -41,7 +42,7 @@ def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitSta
         courier, clock = Courier(ctx), Clock(ctx)
         writing = asyncio.create_task(courier.recorder.run())
         writing.add_done_callback(_crash)
-        stack.push_async_callback(_cancel, asyncio.create_task(courier.strain.watch()))
+        ctx.background.start("loop", courier.strain.watch)
         stack.push_async_callback(_flush, courier, writing)
         if queues & set(Tier):
             _listen(stack, ctx)
@@ -65,8 +66,7 @@ def _listen(stack: AsyncExitStack, ctx: Context) -> None:
 async def _run_beside(stack: AsyncExitStack, ctx: Context, clock: Clock, settings: Settings) -> None:
     bell = open_bell(settings)
     stack.push_async_callback(bell.close)
-    timer = asyncio.create_task(run_timer(ctx, clock, bell))
-    timer.add_done_callback(_crash)
+    timer = ctx.background.start("timer", partial(run_timer, ctx, clock, bell))
     stack.push_async_callback(_cancel, timer)
 
 

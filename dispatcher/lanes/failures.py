@@ -7,7 +7,7 @@ hold a number or a text.
 
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,22 +64,24 @@ class FailureLog:
     async def recent(self) -> Sequence[TaskFailure] | None:
         """Return the failures of the last hour in all processes; None while Redis is away."""
         try:
-            names = sorted(name.decode() for name in await self._redis.smembers(_NAMES))
+            members = await self._redis.smembers(_NAMES)
+            names = sorted(name if isinstance(name, str) else name.decode() for name in members)
             async with self._redis.pipeline() as pipe:
                 for name in names:
                     pipe.hgetall(_key(name))
                 found = await pipe.execute()
         except (RedisError, OSError):
             return None
-        return [
-            TaskFailure(*name.split("/", 1), count=int(kept[b"count"]), error=kept[b"error"].decode())
-            for name, kept in zip(names, found, strict=True)
-            if kept
-        ]
+        return [_read(name, kept) for name, kept in zip(names, found, strict=True) if kept]
 
 
 def _key(name: str) -> str:
     return f"sms:failure:{name}"
+
+
+def _read(name: str, kept: Mapping[bytes, bytes]) -> TaskFailure:
+    process, _, task = name.partition("/")
+    return TaskFailure(process, task, int(kept[b"count"]), kept[b"error"].decode())
 
 
 def _described(error: BaseException) -> str:

@@ -22,16 +22,18 @@ class BackgroundTasks:
         self._pause = pause
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> "asyncio.Task[None]":
         """
         Run `work` until it returns or all is closed, and again after a pause when it raises.
 
         `work` handles the faults that it expects, such as Unavailable; what it
-        raises counts as a failure under `name`.
+        raises counts as a failure under `name`. The task that is returned may
+        be cancelled before the others.
         """
         task = asyncio.create_task(self._supervise(name, work), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def close(self) -> None:
         """Cancel all of them and wait until they have ended, a few seconds at most."""

@@ -69,7 +69,7 @@ def test_without_redis_failures_stay_noted_and_nothing_is_known(redis_url: str) 
         await failures.write()
         assert await failures.recent() is None
         away.connection_pool.connection_kwargs["port"] = _port(redis_url)
-        away.connection_pool.reset()
+        away.connection_pool.reset()  # type: ignore[no-untyped-call]
         await failures.write()
         assert [failure.count for failure in await failures.recent() or ()] == [1]
 

@@ -30,7 +30,7 @@ def redis(redis_url: str) -> Iterator[Redis]:
     client.close()
 
 
-def _publisher(url: str, **options: int) -> Publisher:
+def _publisher(url: str, **options: Any) -> Publisher:
     return Publisher(make_celery(url), open_redis(url), **options)
 
 
@@ -139,7 +139,7 @@ def test_an_error_that_nobody_expects_is_reported_and_publishing_goes_on(
     redis_url: str, redis: Redis, error: BaseException
 ) -> None:
     reported: list[tuple[str, BaseException]] = []
-    faulty = _Faulty.from_url(redis_url)
+    faulty = _Faulty(connection_pool=redis.connection_pool)
     publisher = Publisher(
         make_celery(redis_url), faulty, on_failure=lambda task, error: reported.append((task, error))
     )
@@ -153,7 +153,6 @@ def test_an_error_that_nobody_expects_is_reported_and_publishing_goes_on(
     publisher.publish(Tier.BULK, [7])
     publisher.stop()
     assert [_ids(entry) for entry in _entries(redis, "bulk")] == [[7]]
-    faulty.close()
 
 
 _SCRIPT = """
