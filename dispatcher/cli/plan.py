@@ -11,7 +11,7 @@ from pathlib import Path
 from dispatcher.cli import commands
 from dispatcher.cli.private import write_private
 from dispatcher.domain.errors import Misconfigured
-from dispatcher.embedded.part import Part
+from dispatcher.embedded.part import ManagedProcess
 from dispatcher.embedded.ports import LOOPBACK, require_free_port
 from dispatcher.sandbox.recipe import http_options
 
@@ -23,7 +23,7 @@ _NICE = {"system": 5, "bulk": 10}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StackPlan:
     """
     One stack on one machine.
 
@@ -92,10 +92,10 @@ class Plan:
             own["DISPATCHER_JWT_SECRET"] = self._jwt_secret()
         return own
 
-    def parts(self) -> Sequence[Part]:
+    def parts(self) -> Sequence[ManagedProcess]:
         """Name the processes in the order of their start; databases are not among them."""
         workers = [
-            Part(
+            ManagedProcess(
                 name=f"worker-{queue}",
                 argv=commands.worker(queue),
                 nice=_NICE.get(queue, 0),
@@ -106,11 +106,15 @@ class Plan:
         ]
         flower = commands.flower(self._flower_host, self.flower_port)
         return [
-            Part(name="sandbox", argv=commands.sandbox(LOOPBACK, self.sandbox_port, self._sandbox_file)),
-            Part(name="api", argv=commands.api(self.host, self.port), stop_timeout=timedelta(seconds=30)),
+            ManagedProcess(
+                name="sandbox", argv=commands.sandbox(LOOPBACK, self.sandbox_port, self._sandbox_file)
+            ),
+            ManagedProcess(
+                name="api", argv=commands.api(self.host, self.port), stop_timeout=timedelta(seconds=30)
+            ),
             *workers,
-            Part(name="beat", argv=commands.beat(), together=True),
-            Part(name="flower", argv=flower, env=commands.flower_environment(), together=True),
+            ManagedProcess(name="beat", argv=commands.beat(), together=True),
+            ManagedProcess(name="flower", argv=flower, env=commands.flower_environment(), together=True),
         ]
 
     def _provider(self) -> Mapping[str, object]:

@@ -11,7 +11,7 @@ from dispatcher.cli import stack
 from dispatcher.cli.doors import PATHS
 from dispatcher.cli.environment import FILE, default_directory
 from dispatcher.cli.output import console, say
-from dispatcher.cli.plan import Plan
+from dispatcher.cli.plan import StackPlan
 from dispatcher.cli.stack import Stack
 from dispatcher.embedded.ports import LOOPBACK
 
@@ -42,7 +42,7 @@ def up(
     along.
     """
     directory = (data or default_directory()).absolute()
-    stack.run(Plan(directory, host, port, flower_port, sandbox_port), _tell, _serve)
+    stack.run(StackPlan(directory, host, port, flower_port, sandbox_port), _tell, _serve)
     say("stopped")
 
 

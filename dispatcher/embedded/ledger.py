@@ -20,7 +20,7 @@ _PATIENCE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StartedProcess:
     """A part that was started: enough to stop it when its supervisor is gone."""
 
     name: str
@@ -60,7 +60,7 @@ class Ledger:
             self._lock.close()
             self._lock = None
 
-    def write(self, entries: Sequence[Entry]) -> None:
+    def write(self, entries: Sequence[StartedProcess]) -> None:
         """Replace the list, at once and whole, by one of this process."""
         owner = processes.mark(os.getpid())
         rows = [
@@ -79,13 +79,13 @@ class Ledger:
         )
         unfinished.replace(self._path)
 
-    def read(self, *, of: Mark | None = None) -> list[Entry]:
+    def read(self, *, of: Mark | None = None) -> list[StartedProcess]:
         """Give the list; empty if there is none, it cannot be read, or it is not of that supervisor."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             content = json.loads(self._path.read_text(encoding="utf-8"))
             if of is None or content["supervisor"] == asdict(of):
                 return [
-                    Entry(row["name"], Mark(row["pid"], row["started"]), signal.Signals(row["stop"]))
+                    StartedProcess(row["name"], Mark(row["pid"], row["started"]), signal.Signals(row["stop"]))
                     for row in content["parts"]
                 ]
         return []

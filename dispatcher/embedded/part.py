@@ -9,7 +9,7 @@ from dispatcher.embedded.child import Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ManagedProcess:
     """
     A process that a Supervisor keeps alive.
 

@@ -23,7 +23,7 @@ from dispatcher.embedded import child, processes
 from dispatcher.embedded.binaries import find_postgres, postgres_major
 from dispatcher.embedded.child import Identity
 from dispatcher.embedded.identity import Lodging, lodge
-from dispatcher.embedded.part import Part
+from dispatcher.embedded.part import ManagedProcess
 
 _NAME = "dispatcher"  # of the superuser and of the database
 _SOCKET_NUMBER = 5432  # only a part of the socket's file name unless a TCP port is asked for
@@ -84,7 +84,7 @@ def postgres_part(
     durable: bool = True,
     binaries: Path | None = None,
     identities: Sequence[Identity] | None = None,
-) -> Part:
+) -> ManagedProcess:
     """
     Give the part that runs PostgreSQL on DIR/postgres; its `url` is for SQLAlchemy.
 
@@ -96,7 +96,7 @@ def postgres_part(
     home = data_dir.absolute() / "postgres"
     lodging = lodge(home, binaries or find_postgres(), identities=identities)
     cluster = _Cluster(lodging, _socket_directory(lodging), port, durable)
-    return Part(
+    return ManagedProcess(
         name="postgres",
         argv=[cluster.program("postgres"), "-D", str(cluster.data)],
         env={"LC_ALL": "C"},

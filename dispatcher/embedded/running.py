@@ -10,7 +10,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from dispatcher.embedded import child, processes
-from dispatcher.embedded.part import Part
+from dispatcher.embedded.part import ManagedProcess
 from dispatcher.embedded.processes import Mark
 
 _LOG_CAP = 10_000_000  # bytes; what is more than that goes aside at the next start
@@ -20,7 +20,7 @@ _FIRST_DELAY = timedelta(milliseconds=200)
 _LONGEST_DELAY = timedelta(seconds=30)
 
 
-class State(Enum):
+class ProcessState(Enum):
     """What the supervisor wants of a part."""
 
     STARTING = auto()  # start() waits until it is ready
@@ -32,9 +32,9 @@ class State(Enum):
 class Running:
     """One part and its present process. Not thread-safe: the supervisor's lock is around it."""
 
-    def __init__(self, part: Part, *, logs: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, part: ManagedProcess, *, logs: Path, environment: Mapping[str, str]) -> None:
         self.part = part
-        self.state = State.STARTING
+        self.state = ProcessState.STARTING
         self.mark: Mark | None = None
         self.due = 0.0
         self._environment = environment
@@ -84,7 +84,7 @@ class Running:
             self._failures = 0
         delay = min(_FIRST_DELAY * (1 << min(self._failures, 16)), _LONGEST_DELAY)
         self._failures += 1
-        self.state = State.DOWN
+        self.state = ProcessState.DOWN
         self.due = time.monotonic() + delay.total_seconds()
         return delay
 

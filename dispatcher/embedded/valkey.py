@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.embedded.binaries import find_valkey
-from dispatcher.embedded.part import Part
+from dispatcher.embedded.part import ManagedProcess
 from dispatcher.embedded.ports import LOOPBACK, free_port, is_free
 
 _SETTINGS = """\
@@ -32,7 +32,7 @@ always-show-logo no
 
 def valkey_part(
     data_dir: Path, *, port: int | None = None, durable: bool = True, program: Path | None = None
-) -> Part:
+) -> ManagedProcess:
     """
     Give the part that runs Valkey on DIR/valkey; its `url` is for redis-py and Celery.
 
@@ -46,7 +46,7 @@ def valkey_part(
     home.chmod(0o700)
     number = port or _kept_port(home)
     password = _password(home)
-    return Part(
+    return ManagedProcess(
         name="valkey",
         argv=[str(program or find_valkey()), str(home / "valkey.conf")],
         url=f"redis://:{password}@{LOOPBACK}:{number}/0",

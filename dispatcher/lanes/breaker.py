@@ -25,7 +25,7 @@ _NOTHING = [0] * Tally.WIDE
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class BreakerMove:
     """Where a breaker goes from the version that was told; nowhere if another was quicker."""
 
     version: int
@@ -33,7 +33,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownBreaker:
     """What is known of one provider; `moved` says that this very call moved it."""
 
     version: int
@@ -43,12 +43,12 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class BreakerSnapshot:
     """What is known of all; `orders` changes with each order of an operator."""
 
     now: datetime
     orders: int
-    known: Mapping[str, Known]
+    known: Mapping[str, KnownBreaker]
 
 
 class Breakers:
@@ -62,8 +62,8 @@ class Breakers:
         self,
         providers: Sequence[str],
         counts: Mapping[str, Sequence[int]],
-        moves: Mapping[str, Move] | None = None,
-    ) -> Told | None:
+        moves: Mapping[str, BreakerMove] | None = None,
+    ) -> BreakerSnapshot | None:
         """Tell a Tally's numbers and moves, and learn how all stand; None when Redis is away."""
         keys = [key for name in providers for key in (_breaker(name), _story(name))]
         arguments: list[int | str] = [WINDOW // _BUCKETS // timedelta(milliseconds=1), _BUCKETS, Tally.WIDE]
@@ -78,7 +78,7 @@ class Breakers:
         at = datetime.fromtimestamp(now / 1000, UTC)
         each = zip(providers, rest[::4], rest[1::4], rest[2::4], rest[3::4], strict=True)
         known = {
-            name: Known(
+            name: KnownBreaker(
                 int(version),
                 _read(standing) if standing else Standing(Breaker.CLOSED, at, ""),
                 bool(moved),
@@ -86,7 +86,7 @@ class Breakers:
             )
             for name, version, standing, moved, sums in each
         }
-        return Told(at, int(orders), known)
+        return BreakerSnapshot(at, int(orders), known)
 
     async def ordered(self) -> None:
         """Let all processes read the operators' orders again; without Redis they do so by themselves."""

@@ -20,7 +20,7 @@ from dispatcher.domain.breaker import Standing, Tally, judge
 from dispatcher.domain.condition import Breaker, Condition, Order
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.provider import ProviderConfig
-from dispatcher.lanes.breaker import Breakers, Move, Told
+from dispatcher.lanes.breaker import BreakerMove, Breakers, BreakerSnapshot
 from dispatcher.service.database import Database
 from dispatcher.store import orders, release
 from dispatcher.store.orders import Ordered
@@ -50,7 +50,7 @@ class Watch:
     ) -> None:
         self.conditions: dict[str, Condition] = {}
         self.tallies = {config.name: Tally(config.call_timeout) for config in providers}
-        self.told: Told | None = None
+        self.told: BreakerSnapshot | None = None
         self.ordered: Mapping[str, Ordered] = {}
         self.breakers = breakers
         self._database = database
@@ -121,12 +121,12 @@ class Watch:
         if self._calling:
             await asyncio.wait(self._calling)
 
-    async def _move(self, told: Told, asked: Mapping[str, timedelta | None]) -> Told:
-        moves: dict[str, Move] = {}
+    async def _move(self, told: BreakerSnapshot, asked: Mapping[str, timedelta | None]) -> BreakerSnapshot:
+        moves: dict[str, BreakerMove] = {}
         for name, known in told.known.items():
             to = judge(known.standing, known.window, now=told.now, told=asked[name])
             if to is not None:
-                moves[name] = Move(known.version, to)
+                moves[name] = BreakerMove(known.version, to)
         if not moves:
             return told
         after = await self.breakers.exchange(list(told.known), {}, moves)
