@@ -1,4 +1,4 @@
-"""The composition root: builds the Context once, and what runs beside it."""
+"""The composition root: builds the Context, and starts what runs beside it."""
 
 import asyncio
 import gc
@@ -62,18 +62,18 @@ _FAILURES = 1.0
 
 
 def celery_app(settings: Settings) -> Celery:
-    """Make the one Celery application."""
+    """Return the Celery application."""
     return make_celery(settings.redis_url.get_secret_value())
 
 
 @asynccontextmanager
 async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Context]:
     """
-    Build the Context inside the running loop, and take it down again.
+    Open a Context in the running loop, and close it at the end of the block.
 
-    `name` is the process's, as pg_stat_activity shows it. Postgres's time is
-    followed while the context is open; if Postgres is away at first, the
-    machine's own time serves until it is found.
+    `name` is the name of the process, as pg_stat_activity, `/readyz` and
+    `doctor` show it. The context follows the time of Postgres; while Postgres
+    is away at first, it uses the time of this machine.
     """
     url, redis_url = settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()
     async with AsyncExitStack() as stack:
@@ -117,14 +117,14 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
 
 
 def open_bell(settings: Settings) -> WakeListener:
-    """Make what the timer listens to."""
+    """Return the listener that wakes the timer."""
     return WakeListener(open_async_redis(settings.redis_url.get_secret_value()))
 
 
 def open_teller(
     ctx: Context, wordings: Mapping[str, Wording], arrivals: Mapping[str, ArrivalWording]
 ) -> tuple[Teller, Poster]:
-    """Make what tells producers, and what it posts with, to be closed after it."""
+    """Return the sender of callbacks, and its poster, which is to be closed after it."""
     poster = GuardedPoster(allow_private=ctx.settings.callback_private)
     signers: Mapping[Signature, Signer] = {
         Signature.STANDARD_WEBHOOKS: lambda letter: standard_webhook(
@@ -136,7 +136,7 @@ def open_teller(
 
 
 def open_ways(settings: Settings) -> Mapping[str, Way]:
-    """Make the configured providers, in their order. Raises Misconfigured for what is unknown."""
+    """Return the configured providers, in their order. Raises Misconfigured for an unknown one."""
     factories = {entry.name: entry for entry in entry_points(group=_GROUP)}
     ways: dict[str, Way] = {}
     for wanted in settings.providers:
@@ -158,7 +158,7 @@ def open_ways(settings: Settings) -> Mapping[str, Way]:
 
 
 def migrate(settings: Settings) -> str:
-    """Bring the database to the newest migration; give its name. Raises Unavailable."""
+    """Bring the database to the newest migration and return its name. Raises Unavailable."""
     try:
         upgrade(settings.database_url.get_secret_value())
     except DBAPIError as error:
@@ -175,10 +175,10 @@ def configure_logging(settings: Settings) -> None:
 
 def settle_memory() -> None:
     """
-    Keep the garbage collector from what lives as long as this process, once all of it is there.
+    Exempt from garbage collection what lives as long as this process; to be called when all of it exists.
 
     A full collection stops a process for tens of milliseconds, and under load
-    the usual thresholds ask for one every few seconds.
+    the default thresholds cause one every few seconds.
     """
     gc.collect()
     gc.freeze()
@@ -226,7 +226,7 @@ async def _write_failures(failures: FailureLog) -> None:
 
 
 async def _read_routes(ctx: Context) -> None:
-    """Take over the routes that were set last; what cannot be read is logged and changes nothing."""
+    """Take over the newest routes; a table that cannot be read is logged and changes nothing."""
     try:
         await routes.refresh(ctx)
     except (Unavailable, Misconfigured, DBAPIError) as error:  # the last: the tables are not migrated yet

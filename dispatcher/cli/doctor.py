@@ -1,4 +1,4 @@
-"""`dispatcher doctor`: looks at all that the dispatcher needs, and says what to do about what is wrong."""
+"""`dispatcher doctor`: checks all that the dispatcher needs, and advises on what is wrong."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def doctor(as_json: AsJson = False, data: Data = None) -> None:
 
 
 def examine(data: Path | None) -> Sequence[Finding]:
-    """Do all checks; without settings only those that need none."""
+    """Return the findings of all checks; without settings, of those that need none."""
     directory = data or default_directory()
     local = [*checks.private_files(directory), checks.disk(directory)]
     try:
@@ -53,7 +53,7 @@ def examine(data: Path | None) -> Sequence[Finding]:
 
 
 async def _inside(settings: Settings) -> Sequence[Finding]:
-    """Look through the dispatcher's own eyes: migrations, providers, queues."""
+    """Return what the dispatcher itself finds: migrations, providers, receipts, queues, background tasks."""
     try:
         async with open_context(settings, name="doctor") as ctx:
             found: Sequence[Finding] = ()

@@ -1,4 +1,4 @@
-"""What a stack is to be: where it keeps its data, which addresses it has, which processes."""
+"""The plan of a stack on one machine: its data directory, addresses and processes."""
 
 import json
 import os
@@ -27,9 +27,9 @@ class StackPlan:
     """
     One stack on one machine.
 
-    Only the API listens on `host`; Flower does with a login, else it stays
-    on this machine as the sandbox does. `variables` come on top of the
-    environment, and `provider` on top of how the sandbox is used.
+    The API listens on `host`, and so does Flower if it has a login; else it
+    listens on this machine only, as the sandbox does. `variables` override the
+    environment, and `provider` overrides the settings of the sandbox as a provider.
     """
 
     directory: Path
@@ -42,17 +42,17 @@ class StackPlan:
 
     @property
     def base_url(self) -> str:
-        """Where the API is, seen from this machine."""
+        """The URL of the API, from this machine."""
         return _url(self.host, self.port)
 
     @property
     def flower_url(self) -> str:
-        """Where Flower is, seen from this machine."""
+        """The URL of Flower, from this machine."""
         return _url(self._flower_host, self.flower_port)
 
     @property
     def sandbox_url(self) -> str:
-        """Where the sandbox is."""
+        """The URL of the sandbox."""
         return _url(LOOPBACK, self.sandbox_port)
 
     @property
@@ -83,9 +83,9 @@ class StackPlan:
             require_free_port(host, port, what, option=option)
 
     def environment(self) -> Mapping[str, str]:
-        """Give what the processes have in common; providers and a secret of the user's win."""
+        """Return the environment of all processes; the user's own providers and secret win."""
         own = {"DISPATCHER_SIMULATED_NUMBERS": "true", **self.variables}
-        provider = self._provider()  # in any case: the sandbox starts with a file that this makes
+        provider = self._provider()  # in any case: it makes the file that the sandbox starts with
         if not _is_set("DISPATCHER_PROVIDERS"):
             own["DISPATCHER_PROVIDERS"] = json.dumps([provider])
         if not _is_set("DISPATCHER_JWT_SECRET"):
@@ -93,7 +93,7 @@ class StackPlan:
         return own
 
     def parts(self) -> Sequence[ManagedProcess]:
-        """Name the processes in the order of their start; databases are not among them."""
+        """Return the processes in the order of their start, without the databases."""
         workers = [
             ManagedProcess(
                 name=f"worker-{queue}",
@@ -133,7 +133,7 @@ class StackPlan:
         }
 
     def _receipt_secret(self) -> str:
-        """Give the secret in the sandbox's settings, which are made here once and kept as they are."""
+        """Return the secret in the sandbox's settings, which are made once and then kept."""
         try:
             settings = json.loads(self._sandbox_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -146,7 +146,7 @@ class StackPlan:
         return str(settings["receipt_secret"])
 
     def _jwt_secret(self) -> str:
-        """Give what tokens are signed with: made here once, for a new one would end them all."""
+        """Return the key that signs tokens, made once: a new one would end them all."""
         file = self.directory / "jwt.key"
         secret = file.read_text(encoding="ascii", errors="replace").strip() if file.exists() else ""
         if not secret:

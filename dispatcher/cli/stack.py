@@ -1,4 +1,4 @@
-"""A whole stack under a supervisor: databases, tables, first run, processes, and the wait for all of them."""
+"""A whole stack under a supervisor: databases, tables, first run, processes, and their readiness."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ _TAIL = 15
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A stack that is ready for work."""
+    """A stack that is ready."""
 
     plan: StackPlan
     supervisor: Supervisor
@@ -45,7 +45,7 @@ class Stack:
 
 def run(plan: StackPlan, announce: Announce, story: Callable[[Stack], None]) -> None:
     """
-    Start the stack, call `story` when all of it is ready, and stop it.
+    Start the stack, call `story` once all of it is ready, then stop it.
 
     Ctrl-C and SIGTERM end it quietly at any time. Raises Misconfigured.
     """
@@ -89,7 +89,7 @@ def _start(plan: StackPlan, supervisor: Supervisor, reporter: _Reporter) -> Stac
 
 
 def _start_databases(directory: Path, supervisor: Supervisor) -> None:
-    # When the supervisor has the directory, for the port of a killed Valkey may be free only then.
+    # Only once the supervisor has the directory: before that a killed Valkey may still hold its port.
     postgres, valkey = postgres_part(directory), valkey_part(directory)
     supervisor.start(postgres, valkey)
     os.environ.update({"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url})
@@ -101,7 +101,7 @@ async def _first_run(settings: Settings, plan: StackPlan) -> Credentials:
 
 
 async def _await_ready(settings: Settings, plan: StackPlan, reporter: _Reporter) -> None:
-    """Wait until the servers answer and each worker has worked. Raises Misconfigured."""
+    """Wait until the servers answer and each worker has run a task. Raises Misconfigured."""
     async with open_context(settings, name="up") as ctx, httpx.AsyncClient(trust_env=False) as client:
         began = ctx.now()
         await asyncio.to_thread(_probe, settings)
@@ -122,7 +122,7 @@ async def _await_ready(settings: Settings, plan: StackPlan, reporter: _Reporter)
 
 
 def _probe(settings: Settings) -> None:
-    """Send a probe through each queue, which its worker answers as soon as it works."""
+    """Send a probe through each queue; its worker runs it as soon as it consumes."""
     celery = celery_app(settings)
     for queue in commands.THREADS:
         celery.send_task(

@@ -69,7 +69,7 @@ def _serve(running: Stack) -> None:
 
 
 def curl(running: Stack) -> str:
-    """Write one line for a shell that sends a message at once."""
+    """Return a line for a shell that sends a message at once."""
     body = {
         "message_text": "Hello",
         "delivery_date": "2020-12-25 12:45:59",
@@ -83,7 +83,7 @@ def curl(running: Stack) -> str:
 
 
 def _where(directory: Path) -> str:
-    """Name the directory if other commands would not find it by themselves."""
+    """Return the option that names the directory; empty if other commands find it by themselves."""
     if (default_directory() / FILE).absolute() == directory / FILE:
         return ""
     return f" --data {shlex.quote(str(directory))}"

@@ -1,4 +1,4 @@
-"""What `dispatcher up` runs on: starts parts in order, again when they die, and stops them in reverse."""
+"""The supervisor of `dispatcher up`: starts processes in order, restarts and stops them."""
 
 import contextlib
 import os
@@ -36,16 +36,16 @@ _ASK = timedelta(milliseconds=30)
 
 class Supervisor:
     """
-    Keeps the parts of one data directory alive.
+    Keeps the processes of one data directory alive.
 
         with Supervisor(DIR, on_event=log, signals=True) as supervisor:
             supervisor.start(postgres_part(DIR), valkey_part(DIR))
             supervisor.wait()
 
-    Entering takes the directory and stops what a killed run has left; leaving
+    Entering locks the directory and stops what a killed run has left; leaving
     stops everything. If this process is killed, its children die too: the
-    kernel kills them, and the guardian what they had started. `on_event` is
-    called from several threads. For one use: after a stop make another.
+    kernel kills them, and the guardian kills what they had started. `on_event`
+    is called from several threads. Each supervisor is used once.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Supervisor:
         return self._asked_to_stop and kind is KeyboardInterrupt
 
     def open(self) -> None:
-        """Take the directory and clear it of a killed run; Misconfigured if another supervisor has it."""
+        """Lock the directory and stop what a killed run has left. Raises Misconfigured if it is locked."""
         (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
         (self.data_dir / "logs").chmod(0o700)
         with contextlib.ExitStack() as stack:
@@ -101,7 +101,7 @@ class Supervisor:
             self._resources = stack.pop_all()
 
     def start(self, *parts: ManagedProcess) -> None:
-        """Start these, each when the one before is ready; or Misconfigured, with the end of a log."""
+        """Start these, each when the one before is ready. Raises Misconfigured with the end of a log."""
         for part in parts:
             if part.name in self._parts:
                 raise ValueError(f"there is a part {part.name} already")
@@ -110,7 +110,7 @@ class Supervisor:
             self.start_part(part.name)
 
     def start_part(self, name: str) -> None:
-        """Start one that was stopped, and wait until it is ready."""
+        """Start one that was stopped, and wait until it is ready. Raises Misconfigured."""
         running = self._parts[name]
         with self._changing:
             running.state = ProcessState.STARTING
@@ -122,18 +122,18 @@ class Supervisor:
         self._report(ProcessReady(name, timedelta(seconds=time.monotonic() - began)))
 
     def stop_part(self, name: str) -> None:
-        """Stop one and leave it stopped."""
+        """Stop one; it is not restarted."""
         running = self._parts[name]
         with self._changing:
             running.state = ProcessState.STOPPED
-        self._starter.submit(lambda: None).result()  # a start that was interrupted is over now
+        self._starter.submit(lambda: None).result()  # wait for a start that was interrupted
         in_time = running.terminate(lambda: self._hurried)
         self._clear_away(running)
         running.clean_up()
         self._report(ProcessStopped(name, in_time))
 
     def stop(self) -> None:
-        """Stop all parts, the last first, and give the directory back; may be called again."""
+        """Stop all, the last first, and unlock the directory; may be called again."""
         self._asked_to_stop = self._asked_to_stop or self._signals
         self._stopping.set()
         with self._resources.pop_all():
@@ -145,7 +145,7 @@ class Supervisor:
             self._parts.clear()
 
     def _stages(self) -> Iterator[list[str]]:
-        """Give the parts in the order in which they stop, those of a list at once."""
+        """Yield the names in the order of their stop, those of a list at once."""
         parts = [running.part for running in reversed(self._parts.values())]
         for together, neighbours in groupby(parts, key=lambda part: part.together):
             names = [part.name for part in neighbours]
@@ -157,11 +157,11 @@ class Supervisor:
             time.sleep(3600)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a part's process a signal, behind the supervisor's back."""
+        """Send a process a signal that the supervisor does not expect."""
         self._parts[name].send(number)
 
     def pid(self, name: str) -> int | None:
-        """Give the pid of a part's process; None while it has none."""
+        """Return the pid of a process; None while it does not run."""
         return self._parts[name].pid
 
     def _spawn(self, running: Running) -> None:
@@ -214,17 +214,17 @@ class Supervisor:
         self._report(ProcessRestarted(running.part.name, running.pid))
 
     def _clear_away(self, running: Running) -> None:
-        """Kill what a dead part had started itself, such as a worker's pool."""
+        """Kill what a dead process had started itself, such as the pool of a worker."""
         if running.mark is not None:
             left = [(member, signal.SIGKILL) for member in self._ledger.leftovers(running.mark)]
             processes.stop_all(left, timeout=timedelta(seconds=1))
 
     @contextlib.contextmanager
     def _guardian(self) -> Iterator[None]:
-        """Run what clears away after a kill -9 of this process, which ends the other's standard input."""
+        """Run the guardian, which cleans up after a kill -9: that closes its standard input."""
         root = Path(__file__).parents[2]
         mark = processes.mark(os.getpid())
-        if mark is None:  # cannot be: it is this process
+        if mark is None:  # impossible: it is this process
             raise RuntimeError("no entry for this process in the system's list")
         arguments = [str(self.data_dir), str(mark.pid), mark.started]
         command = [sys.executable, "-S", "-m", "dispatcher.embedded.guardian", *arguments]

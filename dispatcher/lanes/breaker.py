@@ -1,9 +1,9 @@
 """
-What all processes know of the providers' breakers: counts and standings in Redis.
+The providers' breakers, shared by all processes: counts and states in Redis.
 
-Redis only keeps: who reports judges what is told back, by `domain.breaker`,
-and moves a breaker only from the version it saw, so that each move is made
-once. All times are those of Redis.
+Redis only stores. The process that reports counts judges the answer by
+`domain.breaker`, and moves a breaker only from the version it has seen, so
+each move is made once. All times are those of Redis.
 """
 
 import json
@@ -26,7 +26,7 @@ _NOTHING = [0] * Tally.WIDE
 
 @dataclass(frozen=True, slots=True)
 class BreakerMove:
-    """Where a breaker goes from the version that was told; nowhere if another was quicker."""
+    """A move of a breaker from the version that was read; void if another process was faster."""
 
     version: int
     to: Standing
@@ -34,7 +34,7 @@ class BreakerMove:
 
 @dataclass(frozen=True, slots=True)
 class KnownBreaker:
-    """What is known of one provider; `moved` says that this very call moved it."""
+    """The breaker of one provider and its counts; `moved` means that this call moved it."""
 
     version: int
     standing: Standing
@@ -44,7 +44,7 @@ class KnownBreaker:
 
 @dataclass(frozen=True, slots=True)
 class BreakerSnapshot:
-    """What is known of all; `orders` changes with each order of an operator."""
+    """All breakers at one moment; `orders` changes with each order of an operator."""
 
     now: datetime
     orders: int
@@ -52,7 +52,7 @@ class BreakerSnapshot:
 
 
 class Breakers:
-    """Reports and learns in one round trip."""
+    """Reports counts and reads all breakers in one round trip."""
 
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
@@ -64,7 +64,7 @@ class Breakers:
         counts: Mapping[str, Sequence[int]],
         moves: Mapping[str, BreakerMove] | None = None,
     ) -> BreakerSnapshot | None:
-        """Tell a Tally's numbers and moves, and learn how all stand; None when Redis is away."""
+        """Report counts and moves, and return the state of all breakers; None when Redis is away."""
         keys = [key for name in providers for key in (_breaker(name), _story(name))]
         arguments: list[int | str] = [WINDOW // _BUCKETS // timedelta(milliseconds=1), _BUCKETS, Tally.WIDE]
         for name in providers:
@@ -89,14 +89,14 @@ class Breakers:
         return BreakerSnapshot(at, int(orders), known)
 
     async def ordered(self) -> None:
-        """Let all processes read the operators' orders again; without Redis they do so by themselves."""
+        """Make all processes read the operators' orders again; without Redis they do so by themselves."""
         try:
             await self._redis.incr(_ORDERS)
         except (RedisError, OSError):
             return
 
     async def story(self, provider: str) -> list[Standing]:
-        """Tell a breaker's last moves, the newest first; none when Redis is away."""
+        """Return the last moves of a breaker, the newest first; none when Redis is away."""
         try:
             return [_read(raw) for raw in await self._redis.lrange(_story(provider), 0, -1)]
         except (RedisError, OSError):

@@ -1,8 +1,8 @@
 """
 Puts ids into lanes and wakes the clock: blocking code, in one thread of its own.
 
-Nothing waits for it and nothing is retried here: an id that does not get
-through is found again by the clock, because its row's `wake_at` says when.
+Nothing waits for it, and nothing is retried: an id that does not get through
+is found by the clock, because the `wake_at` of its row says when.
 """
 
 import os
@@ -26,9 +26,9 @@ from dispatcher.lanes.wake import CHANNEL, LONGEST_SLEEP
 
 log = structlog.get_logger()
 
-# How long a lane is left alone after an entry: what comes meanwhile goes together. Critical waits for nobody.
+# The pause of a lane after an entry: what comes meanwhile goes together. Critical never waits.
 _PACE = {Tier.CRITICAL: 0.0, Tier.STANDARD: 0.02, Tier.BULK: 0.05}
-# What Celery does for a task costs a millisecond, whatever is in it.
+# A task costs Celery a millisecond, whatever its size.
 _CHUNK = {Tier.CRITICAL: 20, Tier.STANDARD: 100, Tier.BULK: 500}
 _FAR = 5 * LONGEST_SLEEP  # by this machine's clock, which may be a little wrong
 _FAILURES = (OperationalError, RedisError, OSError)
@@ -73,21 +73,21 @@ class Publisher:
             self._thread.start()
 
     def publish(self, tier: Tier, ids: Sequence[int]) -> None:
-        """Put these ids into their lane soon. Never blocks, never fails."""
+        """Put these ids into their lane soon. Never blocks and never fails."""
         if ids and not self._put((tier, ids)):
             self.dropped += len(ids)
 
     def wake(self, at: datetime) -> None:
         """
-        Tell the clock's timer that something is to be looked at then. Never blocks, never fails.
+        Wake the timer of the clock for something due at that time. Never blocks and never fails.
 
-        What is further off than the timer ever sleeps it finds by itself.
+        What is further off than the timer ever sleeps, it finds by itself.
         """
         if at - datetime.now(UTC) <= _FAR:
             self._put(at)
 
     def stop(self, timeout: timedelta = timedelta(seconds=5)) -> None:
-        """Publish what waits, then end the thread; what does not get through in time is left to the clock."""
+        """Publish what waits, then end the thread; the clock finds what does not get through in time."""
         self._is_running = False
         with suppress(queue.Full):
             self._queue.put_nowait(None)
@@ -158,7 +158,7 @@ class Publisher:
         for start in range(0, len(ids), size):
             chunk = ids[start : start + size]
             try:
-                # An entry older than the requeue time names rows that the clock took back.
+                # The clock has taken back the rows of an entry that is older than the requeue time.
                 self._celery.send_task(
                     DELIVER,
                     args=[list(chunk)],
@@ -190,7 +190,7 @@ class Publisher:
         self._on_failure("publisher", error)
 
     def _before_fork(self) -> None:
-        # In vain where a step takes long: then the child has a new one, and only what it imports may suffer.
+        # If a step takes longer, the fork goes on: nothing is imported in it, and the child has a new thread.
         self._is_held = self._step.acquire(timeout=_FORK_WAIT)
 
     def _after_fork(self) -> None:
@@ -202,7 +202,7 @@ class Publisher:
 def _take(
     items: "queue.Queue[_Item]", ids: dict[Tier, list[int]], wakes: list[datetime], *, until: float | None
 ) -> bool:
-    """Wait until then at most for something, and take all that is there; False: it was the end."""
+    """Wait for something until then at most, and take all there is; False at the end."""
     timeout = until and max(0.0, until - time.monotonic())
     while True:
         try:

@@ -58,29 +58,29 @@ class Campaign:
         self._running = running
 
     def start(self) -> None:
-        """Let the draft run, at its time."""
+        """Start the draft; it runs at its time."""
         self._move(campaigns.start)
 
     def pause(self) -> None:
-        """Stop it where it is, within a second or two; nothing of it expires meanwhile."""
+        """Pause it within a second or two; none of its messages expires meanwhile."""
         self._move(campaigns.pause)
 
     def resume(self) -> None:
-        """Let it go on; what is still to go out moves by as long as the pause was."""
+        """Resume it; what is still to go out is delayed by the length of the pause."""
         self._move(campaigns.resume)
 
     def cancel(self) -> int:
-        """End it for good; give how many messages were taken back, with their credits."""
+        """End it for good, and return how many messages were withdrawn, with their credits."""
         return self._move(campaigns.cancel).withdrawn
 
     def progress(self) -> Progress:
-        """Tell how far it is."""
+        """Return its progress."""
         engine = self._running()
         return _progress(engine.run(campaigns.show(engine.ctx, engine.account, self.id, limit=1)))
 
     def wait(self, timeout: timedelta) -> Progress:
         """
-        Wait until its run is over, the next one if none is open, and tell how that ended.
+        Return the progress at the end of its run, or of the next run if none is open.
 
         Raises TimeoutError, and Conflict for a draft. Receipts may come later.
         """
@@ -94,7 +94,7 @@ class Campaign:
 
 
 async def create(engine: Engine, plan: Plan, rows: Rows | None) -> campaigns.Campaign:
-    """Plan a campaign, with these rows as its audience unless the plan names one."""
+    """Return a new campaign, with these rows as its audience unless the plan names one."""
     if rows is None:
         return await drafts.create(engine.ctx, engine.account, plan)
     file = RecipientFile(_lines(rows), column=_COLUMN, encoding="utf-8", separator=",")
@@ -126,7 +126,7 @@ def _progress(report: Report) -> Progress:
 
 
 def _lines(rows: Rows) -> Iterator[bytes]:
-    """Write rows as a CSV file, bit by bit. Raises Invalid for one whose keys are not those of the first."""
+    """Yield rows as a CSV file, piece by piece. Raises Invalid for a row with other keys than the first."""
     buffer = io.StringIO()
     writer: csv.DictWriter[str] | None = None
     for place, row in enumerate(rows, start=1):

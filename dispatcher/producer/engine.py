@@ -1,4 +1,4 @@
-"""The thread behind a `Dispatcher`: an event loop, and in it what the use cases need."""
+"""The thread behind a `Dispatcher`: an event loop with the context of the use cases."""
 
 import asyncio
 import threading
@@ -29,7 +29,7 @@ _ENDED = "the producer's thread ended during the call; whether it was committed 
 
 
 class Engine:
-    """One thread with a loop, and in it what the use cases need."""
+    """One thread with an event loop, and in it the context of the use cases."""
 
     def __init__(self, settings: Settings, account: str) -> None:
         self._settings = settings
@@ -47,9 +47,9 @@ class Engine:
     @classmethod
     def start(cls, settings: Settings, account: str, *, after: "Engine | None" = None) -> "Engine":
         """
-        Start, and wait until all is open. Raises Misconfigured, NotFound, Unavailable.
+        Return one that is open. Raises Misconfigured, NotFound, Unavailable.
 
-        `after` is one that died and is replaced: its failure is noted.
+        `after` is the one that it replaces because that died; its failure is noted.
         """
         engine = cls(settings, account)
         engine._thread.start()
@@ -74,7 +74,7 @@ class Engine:
             self._calls.discard(call)
 
     def stop(self) -> None:
-        """Let the calls under way end, then close everything."""
+        """Wait for the calls under way, then close everything."""
         wait(list(self._calls))
         with suppress(RuntimeError):  # it has died
             self._loop.call_soon_threadsafe(self._stopping.set)
@@ -82,12 +82,12 @@ class Engine:
 
     def hold(self) -> None:
         """
-        Make the loop's thread stand still between two steps while this process forks.
+        Stop the loop between two steps while this process forks.
 
-        Else a fork may catch it in an import, and the child has half a module
-        for good; and gevent's copy of it in the child, which stands still
-        for ever, would go on with the parent's connections. In vain where a
-        step takes longer than a second.
+        A fork in the middle of an import would leave half a module in the
+        child for good. Under gevent the child gets a copy of the thread, which
+        would go on with the parent's connections; so it stays stopped. If a
+        step takes longer than a second, the fork does not wait.
         """
         standing, self._released = threading.Event(), threading.Event()
         with suppress(RuntimeError):  # the loop is closed
@@ -95,22 +95,22 @@ class Engine:
             standing.wait(_FORK_WAIT)
 
     def release(self) -> None:
-        """Let the loop go on."""
+        """Let the loop go on after the fork."""
         if self._released is not None:
             self._released.set()
 
     @property
     def is_running(self) -> bool:
-        """Whether its thread is there; it is not when the loop died."""
+        """Whether its thread runs; it does not once the loop has died, or in a forked child."""
         return self._thread.is_alive()
 
     @property
     def account(self) -> Account:
-        """Who sends."""
+        """The account that sends."""
         return self.caller.account
 
     async def sender_id(self, sender: str | int | None) -> int | None:
-        """Find a sender ID by its name; a number is taken as it is, and judged with the rest."""
+        """Return a sender ID by its name; a number is returned as it is, and validated with the rest."""
         if not isinstance(sender, str):
             return sender
         for known in await accounts.senders(self.ctx, self.caller.account):

@@ -1,4 +1,4 @@
-"""What every use case needs, built once by `bootstrap`."""
+"""The parts that every use case needs, built once by `bootstrap`."""
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,18 +26,18 @@ Result = TypeVar("Result")
 
 
 class Lanes(Protocol):
-    """How ids get into a lane. Neither call blocks or fails; the clock finds what is lost."""
+    """Puts ids into lanes. Neither call blocks or fails; the clock finds what is lost."""
 
     def publish(self, tier: Tier, ids: Sequence[int]) -> None:
         """Put these ids into their lane."""
 
     def wake(self, at: datetime) -> None:
-        """Tell the timer of an earlier `wake_at`."""
+        """Wake the timer for an earlier `wake_at`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A provider and what the engine knows of it."""
+    """A configured provider."""
 
     config: ProviderConfig
     provider: Provider
@@ -48,7 +48,7 @@ class Context:
     """
     The parts a use case works with. `time` is the one clock.
 
-    `conditions` tells how providers are at the moment; one that it does not
+    `conditions` holds the present state of providers; one that it does not
     name is well.
     """
 
@@ -70,7 +70,7 @@ class Context:
     )
 
     def now(self) -> datetime:
-        """Tell the time, Postgres's."""
+        """Return the time of Postgres."""
         return self.time.now()
 
     def batcher(self, batched: "Batched[Request, Result]") -> Batcher[Request, Result]:
