@@ -10,6 +10,7 @@ import typer
 from dispatcher.cli import stack
 from dispatcher.cli.doors import PATHS
 from dispatcher.cli.environment import FILE, default_directory
+from dispatcher.cli.options import Port
 from dispatcher.cli.output import console, say
 from dispatcher.cli.plan import StackPlan
 from dispatcher.cli.stack import Stack
@@ -17,8 +18,6 @@ from dispatcher.embedded.ports import LOOPBACK
 
 SAMPLE = "+254712345678"
 """A number that libphonenumber knows; the sandbox delivers to it."""
-
-Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
 
 def add(app: typer.Typer) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol
 
 from dispatcher.domain.condition import Condition
 from dispatcher.domain.provider import Provider, ProviderConfig
 from dispatcher.domain.tier import Tier
-from dispatcher.gather import Batcher
+from dispatcher.gather import Batcher, Request, Result
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
@@ -20,9 +20,6 @@ from dispatcher.service.pg_time import Time
 from dispatcher.service.routing import Routes
 from dispatcher.service.watch import Watch
 from dispatcher.settings import Settings
-
-Request = TypeVar("Request")
-Result = TypeVar("Result")
 
 
 class Lanes(Protocol):
