@@ -16,7 +16,7 @@ import httpx
 
 from bench.cpu import Usage, usage
 from dispatcher.cli import stack
-from dispatcher.cli.plan import Plan
+from dispatcher.cli.plan import StackPlan
 from dispatcher.cli.stack import Stack
 from dispatcher.embedded.ports import free_port
 from dispatcher.sandbox.recipe import http_options
@@ -105,7 +105,7 @@ def run(
             "options": dict(other.options),
         }  # fmt: skip
         os.environ["DISPATCHER_PROVIDERS"] = json.dumps([config])
-        plan = Plan(
+        plan = StackPlan(
             Path(folder), port=port, flower_port=flower, sandbox_port=sandbox, variables=variables or {}
         )
         stack.run(plan, lambda *_: None, lambda running: story(Rig(running, other)))

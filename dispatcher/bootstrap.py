@@ -1,9 +1,10 @@
-"""The composition root: builds the Context once, and what runs beside it."""
+"""The composition root: builds the Context, and starts what runs beside it."""
 
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.metadata import entry_points
 
 import structlog
@@ -19,12 +20,14 @@ from dispatcher.domain.provider import Polls, ProviderFactory
 from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.celery_app import CLOCK, DELIVER, PROBE, QUEUES, SYSTEM, make_celery
 from dispatcher.lanes.connect import open_async_redis, open_redis
+from dispatcher.lanes.failures import FailureLog
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.publisher import Publisher
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.lanes.wake import WakeListener
 from dispatcher.service import routes
+from dispatcher.service.background import BackgroundTasks
 from dispatcher.service.callbacks import ArrivalWording, Signature, Signer, Teller, Wording
 from dispatcher.service.context import Context, Way
 from dispatcher.service.database import Database
@@ -55,21 +58,22 @@ log = structlog.get_logger()
 _GROUP = "sms_dispatcher.providers"
 _RETRY = 1.0
 _ROUTES = 1.0
+_FAILURES = 1.0
 
 
 def celery_app(settings: Settings) -> Celery:
-    """Make the one Celery application."""
+    """Return the Celery application."""
     return make_celery(settings.redis_url.get_secret_value())
 
 
 @asynccontextmanager
 async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Context]:
     """
-    Build the Context inside the running loop, and take it down again.
+    Open a Context in the running loop, and close it at the end of the block.
 
-    `name` is the process's, as pg_stat_activity shows it. Postgres's time is
-    followed while the context is open; if Postgres is away at first, the
-    machine's own time serves until it is found.
+    `name` is the name of the process, as pg_stat_activity, `/readyz` and
+    `doctor` show it. The context follows the time of Postgres; while Postgres
+    is away at first, it uses the time of this machine.
     """
     url, redis_url = settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()
     async with AsyncExitStack() as stack:
@@ -81,7 +85,9 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
         ways = open_ways(settings)
         for way in ways.values():
             stack.push_async_callback(way.provider.close)
-        publisher = Publisher(celery_app(settings), bell)
+        failures = FailureLog(redis, process=name)
+        background = BackgroundTasks(failures)
+        publisher = Publisher(celery_app(settings), bell, on_failure=failures.note)
         publisher.start()
         stack.push_async_callback(asyncio.to_thread, publisher.stop)
         configs = [way.config for way in ways.values()]
@@ -98,24 +104,28 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
             pulse=Pulse(redis),
             ways=ways,
             provider_health=provider_health,
+            background=background,
             conditions=provider_health.conditions,
         )
         provider_health.start()
-        stack.callback(asyncio.create_task(_follow(time, known=await _sample(time))).cancel)
+        known = await _sample(time)
         await _read_routes(ctx)
-        stack.callback(asyncio.create_task(_follow_routes(ctx)).cancel)
+        stack.push_async_callback(background.close)
+        background.start("time", partial(_follow_time, time, known=known))
+        background.start("routes", partial(_follow_routes, ctx))
+        background.start("failures", partial(_write_failures, failures))
         yield ctx
 
 
 def open_bell(settings: Settings) -> WakeListener:
-    """Make what the timer listens to."""
+    """Return the listener that wakes the timer."""
     return WakeListener(open_async_redis(settings.redis_url.get_secret_value()))
 
 
 def open_teller(
     ctx: Context, wordings: Mapping[str, Wording], arrivals: Mapping[str, ArrivalWording]
 ) -> tuple[Teller, Poster]:
-    """Make what tells producers, and what it posts with, to be closed after it."""
+    """Return the sender of callbacks, and its poster, which is to be closed after it."""
     poster = GuardedPoster(allow_private=ctx.settings.callback_private)
     signers: Mapping[Signature, Signer] = {
         Signature.STANDARD_WEBHOOKS: lambda letter: standard_webhook(
@@ -127,7 +137,7 @@ def open_teller(
 
 
 def open_ways(settings: Settings) -> Mapping[str, Way]:
-    """Make the configured providers, in their order. Raises Misconfigured for what is unknown."""
+    """Return the configured providers, in their order. Raises Misconfigured for an unknown one."""
     factories = {entry.name: entry for entry in entry_points(group=_GROUP)}
     ways: dict[str, Way] = {}
     for wanted in settings.providers:
@@ -149,7 +159,7 @@ def open_ways(settings: Settings) -> Mapping[str, Way]:
 
 
 def migrate(settings: Settings) -> str:
-    """Bring the database to the newest migration; give its name. Raises Unavailable."""
+    """Bring the database to the newest migration and return its name. Raises Unavailable."""
     try:
         upgrade(settings.database_url.get_secret_value())
     except DBAPIError as error:
@@ -166,10 +176,10 @@ def configure_logging(settings: Settings) -> None:
 
 def settle_memory() -> None:
     """
-    Keep the garbage collector from what lives as long as this process, once all of it is there.
+    Exempt from garbage collection what lives as long as this process; to be called when all of it exists.
 
     A full collection stops a process for tens of milliseconds, and under load
-    the usual thresholds ask for one every few seconds.
+    the default thresholds cause one every few seconds.
     """
     gc.collect()
     gc.freeze()
@@ -188,13 +198,14 @@ def _first_line(error: object) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-async def _follow(time: PostgresTime, *, known: bool) -> None:
+async def _follow_time(time: PostgresTime, *, known: bool) -> None:
     while True:
         await asyncio.sleep(INTERVAL.total_seconds() if known else _RETRY)
         known = await _sample(time)
 
 
 async def _sample(time: PostgresTime) -> bool:
+    """Return whether Postgres's time is known now."""
     try:
         await time.sample()
     except Unavailable as error:
@@ -209,8 +220,14 @@ async def _follow_routes(ctx: Context) -> None:
         await _read_routes(ctx)
 
 
+async def _write_failures(failures: FailureLog) -> None:
+    while True:
+        await asyncio.sleep(_FAILURES)
+        await failures.write()
+
+
 async def _read_routes(ctx: Context) -> None:
-    """Take over the routes that were set last; what cannot be read is logged and changes nothing."""
+    """Take over the newest routes; a table that cannot be read is logged and changes nothing."""
     try:
         await routes.refresh(ctx)
     except (Unavailable, Misconfigured, DBAPIError) as error:  # the last: the tables are not migrated yet

@@ -1,9 +1,10 @@
 """
-Answering together what is asked at the same moment: many small requests, one transaction.
+Processing together what is requested at the same moment: many small requests, one transaction.
 
-A lone question is answered at once; what comes while answers are under way is
-gathered and answered next, or beside those where `at_once` is more than one.
-So nothing waits for company, and under load the cost of a transaction is shared.
+A lone request is processed at once. What comes while a group is under way
+waits, and is processed next, or beside that group where `at_once` is more
+than one. So nothing waits for company, and under load requests share the cost
+of a transaction.
 """
 
 import asyncio
@@ -13,33 +14,36 @@ from typing import Generic, TypeVar
 
 from dispatcher.domain.errors import Unavailable
 
-Question = TypeVar("Question")
-Answer = TypeVar("Answer")
+Request = TypeVar("Request")
+Result = TypeVar("Result")
 
 _MOST = 64
 
+_Waiting = tuple[Request, asyncio.Future[Result]]
 
-class Gather(Generic[Question, Answer]):
+
+class Batcher(Generic[Request, Result]):
     """
-    Gathers for one loop, and has up to `at_once` groups answered at once.
+    Batches the requests of one loop, and has up to `at_once` groups processed at once.
 
-    `answer` gives an answer for each question, in order. What it raises is
-    raised by the question that caused it: the others are asked again, each
-    alone, unless Postgres is away.
+    `process` returns a result for each request, in order. What it raises is
+    raised to the request that caused it: the others are processed again, each
+    alone, and each gets its result as soon as it is reached. Once Postgres is
+    away, nothing is processed again.
     """
 
     def __init__(
-        self, answer: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]], *, at_once: int = 1
+        self, process: Callable[[Sequence[Request]], Awaitable[Sequence[Result]]], *, at_once: int = 1
     ) -> None:
-        self._answer = answer
+        self._process = process
         self._free = at_once
-        self._waiting: deque[tuple[Question, asyncio.Future[Answer]]] = deque()
+        self._waiting: deque[_Waiting[Request, Result]] = deque()
         self._workers: set[asyncio.Task[None]] = set()
 
-    async def ask(self, question: Question) -> Answer:
-        """Ask; whoever leaves before the answer has asked all the same."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((question, future))
+    async def run(self, request: Request) -> Result:
+        """Return the result of a request; a caller that is cancelled meanwhile does not take it back."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, future))
         if self._free:
             self._free -= 1
             worker = asyncio.create_task(self._work())
@@ -53,21 +57,40 @@ class Gather(Generic[Question, Answer]):
                 group = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
                 await self._settle(group)
         finally:
-            # Here, not when the task is done: whoever just had an answer may ask again before that.
+            # Here, not when the task is done: a caller with a fresh result may come again before that.
             self._free += 1
 
-    async def _settle(self, group: Sequence[tuple[Question, "asyncio.Future[Answer]"]]) -> None:
-        try:
-            answers = await self._answer([question for question, _ in group])
-        except Exception as error:  # whatever it was, it is told to whom it concerns
-            if len(group) > 1 and not isinstance(error, Unavailable):
-                for one in group:
-                    await self._settle([one])
-                return
-            for _, future in group:
-                if not future.done():
-                    future.set_exception(error)
+    async def _settle(self, group: Sequence[_Waiting[Request, Result]]) -> None:
+        error = await self._try(group)
+        if error is None:
             return
-        for (_, future), found in zip(group, answers, strict=True):
+        if len(group) > 1 and not isinstance(error, Unavailable):
+            await self._settle_each(group)
+        else:
+            _fail(group, error)
+
+    async def _settle_each(self, group: Sequence[_Waiting[Request, Result]]) -> None:
+        for position, one in enumerate(group):
+            error = await self._try([one])
+            if isinstance(error, Unavailable):
+                _fail(group[position:], error)
+                return
+            if error is not None:
+                _fail([one], error)
+
+    async def _try(self, group: Sequence[_Waiting[Request, Result]]) -> Exception | None:
+        """Process a group and hand out its results; return what was raised instead."""
+        try:
+            results = await self._process([request for request, _ in group])
+        except Exception as error:  # whatever it is, it is raised to its own request
+            return error
+        for (_, future), result in zip(group, results, strict=True):
             if not future.done():
-                future.set_result(found)
+                future.set_result(result)
+        return None
+
+
+def _fail(group: Sequence[_Waiting[Request, Result]], error: Exception) -> None:
+    for _, future in group:
+        if not future.done():
+            future.set_exception(error)

@@ -4,12 +4,14 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from dispatcher.domain.campaign import CampaignState, RunState
 from dispatcher.domain.errors import (
@@ -306,6 +308,78 @@ def test_it_survives_a_fork_before_and_after_its_first_call(before: str) -> None
     first = 2 if before else 1
     assert json.loads(done.stdout) == [first, first + 1]
     assert done.stderr == ""
+
+
+_FORK_IN_AN_IMPORT = """
+import importlib.abc, json, os, sys, threading, time
+from dispatcher import Dispatcher
+
+importing = threading.Event()
+
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "kombu.transport.redis":
+            importing.set()
+            time.sleep(0.5)
+
+sys.meta_path.insert(0, Slow())
+sms = Dispatcher.from_env(account="shop")
+ids = []
+other = threading.Thread(target=lambda: ids.append(sms.send("+254712345678", "parent").id))
+other.start()
+assert importing.wait(30)
+read, write = os.pipe()
+pid = os.fork()
+if pid == 0:
+    os.write(write, str(sms.send("+254712345678", "child").id).encode())
+    sms.close()
+    os._exit(0)
+os.waitpid(pid, 0)
+other.join()
+sms.close()
+print(json.dumps(sorted([int(os.read(read, 100)), *ids])))
+"""
+
+
+def test_a_fork_during_an_import_leaves_child_and_parent_able_to_publish(redis_url: str) -> None:
+    done = run_script(_FORK_IN_AN_IMPORT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == [1, 2]
+    with Redis.from_url(redis_url) as redis:
+        assert redis.llen("standard") == 2
+
+
+def test_a_producer_whose_loop_died_starts_another_and_says_so(sms: Dispatcher, redis_url: str) -> None:
+    sms.send(NUMBER, "Hello")
+    engine = sms._engine
+    assert engine is not None
+
+    def die() -> None:
+        raise SystemExit("a bug")
+
+    engine._loop.call_soon_threadsafe(die)
+    engine._thread.join()
+    assert sms.send(NUMBER, "Hello").messages[0].id == 2
+    with Redis.from_url(redis_url) as redis:
+        end = time.monotonic() + 10
+        while not redis.hgetall("sms:failure:producer/loop"):
+            assert time.monotonic() < end
+
+
+def test_a_call_that_the_end_of_the_loop_cuts_off_is_unavailable(sms: Dispatcher) -> None:
+    sms.send(NUMBER, "Hello")
+    engine = sms._engine
+    assert engine is not None
+
+    async def die() -> None:
+        asyncio.get_running_loop().stop()
+        await asyncio.Event().wait()
+
+    with pytest.raises(Unavailable, match="whether it was committed is not known"):
+        engine.run(die())
+    engine._thread.join()
+    with pytest.raises(Unavailable):
+        engine.run(asyncio.sleep(0))
 
 
 def test_a_process_that_ends_without_closing_ends_quietly() -> None:

@@ -30,10 +30,12 @@ from dispatcher.domain.submission import AcceptedBatch, Account, Caller, Submiss
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.connect import open_async_redis
+from dispatcher.lanes.failures import FailureLog
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.service import accounts
+from dispatcher.service.background import BackgroundTasks
 from dispatcher.service.context import Context, Way
 from dispatcher.service.database import Database
 from dispatcher.service.deliver import Worker
@@ -189,6 +191,7 @@ class World:
             pulse=Pulse(redis),
             ways=ways,
             provider_health=health,
+            background=BackgroundTasks(FailureLog(redis, process="test")),
             conditions=health.conditions,
             rng=random.Random(1),
         )
@@ -196,6 +199,7 @@ class World:
         try:
             yield
         finally:
+            await self.ctx.background.close()
             await redis.aclose()
             await engine.dispose()
 

@@ -1,10 +1,11 @@
 """The parts of a worker process, opened once in its loop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from dispatcher.bootstrap import CLOCK, open_bell, open_context, settle_memory
 from dispatcher.domain.tier import Tier
@@ -41,14 +42,12 @@ def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitSta
         worker, clock = Worker(ctx), Clock(ctx)
         writing = asyncio.create_task(worker.recorder.run())
         writing.add_done_callback(_crash)
-        _run_beside(stack, worker.loop_lag.watch())
+        ctx.background.start("loop", worker.loop_lag.watch)
         stack.push_async_callback(_flush, worker, writing)
         if queues & set(Tier):
             _listen(stack, ctx)
         if CLOCK in queues:
-            bell = open_bell(settings)
-            stack.push_async_callback(bell.close)
-            _run_beside(stack, run_timer(ctx, clock, bell))
+            _start_timer(stack, ctx, clock, settings)
         settle_memory()
         return Parts(ctx, worker, clock, Poller(ctx))
 
@@ -59,14 +58,16 @@ def _listen(stack: AsyncExitStack, ctx: Context) -> None:
     """Take in receipts over the connections on which we send."""
     matcher = Matcher(ctx)
     if listen(ctx, matcher):
-        _run_beside(stack, matcher.run())
+        matching = asyncio.create_task(matcher.run())
+        matching.add_done_callback(_crash)
+        stack.push_async_callback(_cancel, matching)
 
 
-def _run_beside(stack: AsyncExitStack, work: Coroutine[None, None, None]) -> None:
-    """Run a part that must not end before the stack is closed."""
-    task = asyncio.create_task(work)
-    task.add_done_callback(_crash)
-    stack.push_async_callback(_cancel, task)
+def _start_timer(stack: AsyncExitStack, ctx: Context, clock: Clock, settings: Settings) -> None:
+    bell = open_bell(settings)
+    stack.push_async_callback(bell.close)
+    timer = ctx.background.start("timer", partial(run_timer, ctx, clock, bell))
+    stack.push_async_callback(_cancel, timer)
 
 
 async def _flush(worker: Worker, writing: "asyncio.Task[None]") -> None:

@@ -8,7 +8,6 @@ from math import floor
 from standardwebhooks import Webhook
 
 _PREFIX = "whsec_"
-_SECRET_BYTES = 24
 
 
 def standard_webhook(secret: str, *, id: str, at: datetime, body: bytes) -> dict[str, str]:  # noqa: A002 - the scheme's word

@@ -1,8 +1,8 @@
 """
-The doctor's checks: each looks at one thing with its own eyes and gives what it found.
+The checks of `dispatcher doctor`: each examines one thing and returns its findings.
 
-They open connections of their own, so that what is broken in the dispatcher's
-own way of connecting does not hide what is broken behind it.
+They open connections of their own, so that a fault in how the dispatcher
+connects does not hide a fault behind it.
 """
 
 import shutil
@@ -32,7 +32,7 @@ _PRIVATE = ("credentials.json", "environment", "jwt.key", "sandbox.json")
 
 
 def postgres(settings: Settings) -> Sequence[Finding]:
-    """Reach Postgres, and look at its version and its clock."""
+    """Check that Postgres can be reached, its version and its clock."""
     url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql")
     try:
         with psycopg.connect(
@@ -51,7 +51,7 @@ def postgres(settings: Settings) -> Sequence[Finding]:
 
 
 def redis_server(settings: Settings) -> Sequence[Finding]:
-    """Reach Redis, and look at whether it keeps what it is given."""
+    """Check that Redis can be reached, and that it keeps its data."""
     client = redis.Redis.from_url(
         settings.redis_url.get_secret_value(), socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT
     )
@@ -68,14 +68,14 @@ def redis_server(settings: Settings) -> Sequence[Finding]:
 
 
 def queues(consumed: Mapping[str, datetime | None] | None, *, now: datetime) -> Sequence[Finding]:
-    """Look at when each queue was last consumed; None means that Redis could not be asked."""
+    """Check when each queue was last consumed; None means that Redis could not be reached."""
     if consumed is None:
         return [fail("queues", "not known without Redis", "see redis")]
     return [_queue(queue, seen, now) for queue, seen in consumed.items()]
 
 
 def providers(settings: Settings) -> Finding:
-    """Look at whether there is any way out."""
+    """Check that there is a provider."""
     if not settings.providers:
         return fail(
             "providers", "none is configured: every message ends as 28 No route", "set DISPATCHER_PROVIDERS"
@@ -84,7 +84,7 @@ def providers(settings: Settings) -> Finding:
 
 
 def receipts(unknown: int) -> Finding:
-    """Look at how many receipts of the last days fitted no message."""
+    """Check how many receipts of the last days fitted no message."""
     if not unknown:
         return ok("receipts", "each of the last 7 days has its message, or waits for it")
     count = f"{unknown:,} or more" if unknown >= MOST else f"{unknown:,}"
@@ -92,8 +92,18 @@ def receipts(unknown: int) -> Finding:
     return warn("receipts", f"of the last 7 days that fitted no message: {count}", advice)
 
 
+def background(failed: Sequence[str] | None) -> Sequence[Finding]:
+    """Return a warning for each thread or task that failed within the last hour; nothing without Redis."""
+    if failed is None:
+        return []
+    if not failed:
+        return [ok("background", "no background task has failed in the last hour")]
+    advice = "the log of that process has the traceback"
+    return [warn("background", failure, advice) for failure in failed]
+
+
 def private_files(directory: Path) -> Sequence[Finding]:
-    """Look at who may read the secrets in a data directory; nothing if it has none."""
+    """Check who may read the secrets in a data directory; no finding if it has none."""
     findings = []
     for file in (directory / name for name in _PRIVATE):
         if file.exists():
@@ -106,7 +116,7 @@ def private_files(directory: Path) -> Sequence[Finding]:
 
 
 def disk(directory: Path) -> Finding:
-    """Look at the room on the disk of a directory, or of the nearest one above that exists."""
+    """Check the free space on the disk of a directory, or of its nearest parent that exists."""
     place = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
     text = f"{free / 1e9:.1f} GB free at {place}"

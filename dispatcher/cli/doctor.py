@@ -1,4 +1,4 @@
-"""`dispatcher doctor`: looks at all that the dispatcher needs, and says what to do about what is wrong."""
+"""`dispatcher doctor`: checks all that the dispatcher needs, and advises on what is wrong."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def doctor(as_json: AsJson = False, data: Data = None) -> None:
 
 
 def examine(data: Path | None) -> Sequence[Finding]:
-    """Do all checks; without settings only those that need none."""
+    """Return the findings of all checks; without settings, of those that need none."""
     directory = data or default_directory()
     local = [*checks.private_files(directory), checks.disk(directory)]
     try:
@@ -53,21 +53,22 @@ def examine(data: Path | None) -> Sequence[Finding]:
 
 
 async def _inside(settings: Settings) -> Sequence[Finding]:
-    """Look through the dispatcher's own eyes: migrations, providers, queues."""
+    """Return what the dispatcher itself finds: migrations, providers, receipts, queues, background tasks."""
     try:
         async with open_context(settings, name="doctor") as ctx:
-            told: Sequence[Finding] = ()
+            found: Sequence[Finding] = ()
             try:
                 await require_migrated(ctx)
                 migrations = ok("migrations", "at the newest")
-                told = [checks.receipts(await unmatched.recent(ctx))]
+                found = [checks.receipts(await unmatched.recent(ctx))]
             except Misconfigured as error:
                 migrations = fail("migrations", str(error), "run `dispatcher migrate`")
             except Unavailable as error:
                 migrations = fail("migrations", str(error), "see postgres")
             consumed: Mapping[str, datetime | None] | None = await health.lanes(ctx)
             queues = checks.queues(consumed, now=ctx.now())
-            return [migrations, checks.providers(settings), *told, *queues]
+            failed = checks.background(await health.failures(ctx))
+            return [migrations, checks.providers(settings), *found, *queues, *failed]
     except Misconfigured as error:
         return [fail("providers", str(error), "correct DISPATCHER_PROVIDERS")]
 

@@ -39,3 +39,5 @@ After = Annotated[
 Before = Annotated[
     int | None, typer.Option("--before", min=1, max=_BIGINT, metavar="ID", help="Only what came before.")
 ]
+
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]

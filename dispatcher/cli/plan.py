@@ -1,4 +1,4 @@
-"""What a stack is to be: where it keeps its data, which addresses it has, which processes."""
+"""The plan of a stack on one machine: its data directory, addresses and processes."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from dispatcher.cli import commands
 from dispatcher.cli.private import write_private
 from dispatcher.domain.errors import Misconfigured
-from dispatcher.embedded.part import Part
+from dispatcher.embedded.part import ManagedProcess
 from dispatcher.embedded.ports import LOOPBACK, require_free_port
 from dispatcher.sandbox.recipe import http_options
 
@@ -23,13 +23,13 @@ _NICE = {"system": 5, "bulk": 10}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StackPlan:
     """
     One stack on one machine.
 
-    Only the API listens on `host`; Flower does with a login, else it stays
-    on this machine as the sandbox does. `variables` come on top of the
-    environment, and `provider` on top of how the sandbox is used.
+    The API listens on `host`, and so does Flower if it has a login; else it
+    listens on this machine only, as the sandbox does. `variables` override the
+    environment, and `provider` overrides the settings of the sandbox as a provider.
     """
 
     directory: Path
@@ -42,17 +42,17 @@ class Plan:
 
     @property
     def base_url(self) -> str:
-        """Where the API is, seen from this machine."""
+        """The URL of the API, from this machine."""
         return _url(self.host, self.port)
 
     @property
     def flower_url(self) -> str:
-        """Where Flower is, seen from this machine."""
+        """The URL of Flower, from this machine."""
         return _url(self._flower_host, self.flower_port)
 
     @property
     def sandbox_url(self) -> str:
-        """Where the sandbox is."""
+        """The URL of the sandbox."""
         return _url(LOOPBACK, self.sandbox_port)
 
     @property
@@ -83,19 +83,19 @@ class Plan:
             require_free_port(host, port, what, option=option)
 
     def environment(self) -> Mapping[str, str]:
-        """Give what the processes have in common; providers and a secret of the user's win."""
+        """Return the environment of all processes; the user's own providers and secret win."""
         own = {"DISPATCHER_SIMULATED_NUMBERS": "true", **self.variables}
-        provider = self._provider()  # in any case: the sandbox starts with a file that this makes
+        provider = self._provider()  # in any case: it makes the file that the sandbox starts with
         if not _is_set("DISPATCHER_PROVIDERS"):
             own["DISPATCHER_PROVIDERS"] = json.dumps([provider])
         if not _is_set("DISPATCHER_JWT_SECRET"):
             own["DISPATCHER_JWT_SECRET"] = self._jwt_secret()
         return own
 
-    def parts(self) -> Sequence[Part]:
-        """Name the processes in the order of their start; databases are not among them."""
+    def parts(self) -> Sequence[ManagedProcess]:
+        """Return the processes in the order of their start, without the databases."""
         workers = [
-            Part(
+            ManagedProcess(
                 name=f"worker-{queue}",
                 argv=commands.worker(queue),
                 nice=_NICE.get(queue, 0),
@@ -106,11 +106,15 @@ class Plan:
         ]
         flower = commands.flower(self._flower_host, self.flower_port)
         return [
-            Part(name="sandbox", argv=commands.sandbox(LOOPBACK, self.sandbox_port, self._sandbox_file)),
-            Part(name="api", argv=commands.api(self.host, self.port), stop_timeout=timedelta(seconds=30)),
+            ManagedProcess(
+                name="sandbox", argv=commands.sandbox(LOOPBACK, self.sandbox_port, self._sandbox_file)
+            ),
+            ManagedProcess(
+                name="api", argv=commands.api(self.host, self.port), stop_timeout=timedelta(seconds=30)
+            ),
             *workers,
-            Part(name="beat", argv=commands.beat(), together=True),
-            Part(name="flower", argv=flower, env=commands.flower_environment(), together=True),
+            ManagedProcess(name="beat", argv=commands.beat(), together=True),
+            ManagedProcess(name="flower", argv=flower, env=commands.flower_environment(), together=True),
         ]
 
     def _provider(self) -> Mapping[str, object]:
@@ -129,7 +133,7 @@ class Plan:
         }
 
     def _receipt_secret(self) -> str:
-        """Give the secret in the sandbox's settings, which are made here once and kept as they are."""
+        """Return the secret in the sandbox's settings, which are made once and then kept."""
         try:
             settings = json.loads(self._sandbox_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -142,7 +146,7 @@ class Plan:
         return str(settings["receipt_secret"])
 
     def _jwt_secret(self) -> str:
-        """Give what tokens are signed with: made here once, for a new one would end them all."""
+        """Return the key that signs tokens, made once: a new one would end them all."""
         file = self.directory / "jwt.key"
         secret = file.read_text(encoding="ascii", errors="replace").strip() if file.exists() else ""
         if not secret:

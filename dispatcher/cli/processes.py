@@ -9,7 +9,7 @@ import typer
 
 from dispatcher.cli import commands
 from dispatcher.cli.environment import load
-from dispatcher.cli.options import Data
+from dispatcher.cli.options import Data, Port
 from dispatcher.cli.output import note, say
 from dispatcher.domain.errors import Invalid, Misconfigured
 
@@ -27,7 +27,6 @@ class Queue(StrEnum):
 _LOOPBACK = "127.0.0.1"
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
-Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
 
 def add(app: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""A whole stack under a supervisor: databases, tables, first run, processes, and the wait for all of them."""
+"""A whole stack under a supervisor: databases, tables, first run, processes, and their readiness."""
 
 import asyncio
 import os
@@ -13,8 +13,9 @@ import httpx
 from dispatcher.bootstrap import PROBE, celery_app, configure_logging, migrate, open_context
 from dispatcher.cli import commands, environment, first_run
 from dispatcher.cli.first_run import Credentials
-from dispatcher.cli.plan import Plan
+from dispatcher.cli.plan import StackPlan
 from dispatcher.domain.errors import Misconfigured
+from dispatcher.embedded.events import ProcessDied, ProcessEvent, ProcessReady, describe
 from dispatcher.embedded.postgres import postgres_part
 from dispatcher.embedded.supervisor import Supervisor
 from dispatcher.embedded.valkey import valkey_part
@@ -22,7 +23,8 @@ from dispatcher.service import health
 from dispatcher.service.context import Context
 from dispatcher.settings import Settings
 
-Tell = Callable[[str, str], None]
+Announce = Callable[[str, str], None]
+"""Takes the name of a process and what happened to it, from several threads."""
 
 _PATIENCE = timedelta(minutes=2)
 _POLL = timedelta(milliseconds=100)
@@ -33,43 +35,43 @@ _TAIL = 15
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A stack that is ready for work."""
+    """A stack that is ready."""
 
-    plan: Plan
+    plan: StackPlan
     supervisor: Supervisor
     settings: Settings
     credentials: Credentials
 
 
-def run(plan: Plan, tell: Tell, story: Callable[[Stack], None]) -> None:
+def run(plan: StackPlan, announce: Announce, story: Callable[[Stack], None]) -> None:
     """
-    Start the stack, call `story` when all of it is ready, and stop it.
+    Start the stack, call `story` once all of it is ready, then stop it.
 
-    Ctrl-C and SIGTERM end it quietly at any time. `tell` gets a part's name
-    and what happened to it, from several threads. Raises Misconfigured.
+    Ctrl-C and SIGTERM end it quietly at any time. Raises Misconfigured.
     """
     plan.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    narrator = _Narrator(tell)
-    with Supervisor(plan.directory, on_event=narrator, signals=True) as supervisor:
-        story(_start(plan, supervisor, narrator))
+    reporter = _Reporter(announce)
+    with Supervisor(plan.directory, on_event=reporter.hear, signals=True) as supervisor:
+        story(_start(plan, supervisor, reporter))
 
 
-class _Narrator:
-    """Passes on what happens to parts, and counts how often each has died."""
+class _Reporter:
+    """Announces what happens to processes, and counts how often each has died."""
 
-    def __init__(self, tell: Tell) -> None:
-        self.tell = tell
+    def __init__(self, announce: Announce) -> None:
+        self.announce = announce
         self.deaths: Counter[str] = Counter()
-        self.judged_by_us: frozenset[str] = frozenset()
+        self.judged_here: frozenset[str] = frozenset()  # those whose readiness this module finds out
 
-    def __call__(self, name: str, text: str) -> None:
-        if "starts again in" in text:
-            self.deaths[name] += 1
-        if not (name in self.judged_by_us and text.startswith("is ready")):
-            self.tell(name, text)
+    def hear(self, event: ProcessEvent) -> None:
+        """Take an event of the supervisor; for it a process is ready as soon as it runs."""
+        if isinstance(event, ProcessDied) and event.restart_in is not None:
+            self.deaths[event.name] += 1
+        if not (isinstance(event, ProcessReady) and event.name in self.judged_here):
+            self.announce(event.name, describe(event))
 
 
-def _start(plan: Plan, supervisor: Supervisor, narrator: _Narrator) -> Stack:
+def _start(plan: StackPlan, supervisor: Supervisor, reporter: _Reporter) -> Stack:
     plan.require_ports()
     if not environment.has_urls():
         _start_databases(plan.directory, supervisor)
@@ -77,29 +79,29 @@ def _start(plan: Plan, supervisor: Supervisor, narrator: _Narrator) -> Stack:
     settings = environment.settle()
     environment.write(plan.directory / environment.FILE, os.environ)
     configure_logging(settings.model_copy(update={"log_level": "critical"}))
-    narrator.tell("database", f"is at migration {migrate(settings)}")
+    reporter.announce("database", f"is at migration {migrate(settings)}")
     made = asyncio.run(_first_run(settings, plan))
     parts = plan.parts()
-    narrator.judged_by_us = frozenset(part.name for part in parts)
+    reporter.judged_here = frozenset(part.name for part in parts)
     supervisor.start(*parts)
-    asyncio.run(_await_ready(settings, plan, narrator))
+    asyncio.run(_await_ready(settings, plan, reporter))
     return Stack(plan, supervisor, settings, made)
 
 
 def _start_databases(directory: Path, supervisor: Supervisor) -> None:
-    # When the supervisor has the directory, for the port of a killed Valkey may be free only then.
+    # Only once the supervisor has the directory: before that a killed Valkey may still hold its port.
     postgres, valkey = postgres_part(directory), valkey_part(directory)
     supervisor.start(postgres, valkey)
     os.environ.update({"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url})
 
 
-async def _first_run(settings: Settings, plan: Plan) -> Credentials:
+async def _first_run(settings: Settings, plan: StackPlan) -> Credentials:
     async with open_context(settings, name="up") as ctx:
         return await first_run.ensure(ctx, plan.directory / first_run.FILE, plan.urls)
 
 
-async def _await_ready(settings: Settings, plan: Plan, narrator: _Narrator) -> None:
-    """Wait until the servers answer and each worker has worked. Raises Misconfigured."""
+async def _await_ready(settings: Settings, plan: StackPlan, reporter: _Reporter) -> None:
+    """Wait until the servers answer and each worker has run a task. Raises Misconfigured."""
     async with open_context(settings, name="up") as ctx, httpx.AsyncClient(trust_env=False) as client:
         began = ctx.now()
         await asyncio.to_thread(_probe, settings)
@@ -114,13 +116,13 @@ async def _await_ready(settings: Settings, plan: Plan, narrator: _Narrator) -> N
             for name, place in list(waiting.items()):
                 if await _is_ready(place, client, consumed, since=began):
                     del waiting[name]
-                    narrator.tell(name, f"is ready after {(ctx.now() - began).total_seconds():.1f} s")
-            _give_up_if_hopeless(ctx, plan.directory, waiting, narrator, began)
+                    reporter.announce(name, describe(ProcessReady(name, ctx.now() - began)))
+            _give_up_if_hopeless(ctx, plan.directory, waiting, reporter, began)
             await asyncio.sleep(_POLL.total_seconds())
 
 
 def _probe(settings: Settings) -> None:
-    """Send a probe through each queue, which its worker answers as soon as it works."""
+    """Send a probe through each queue; its worker runs it as soon as it consumes."""
     celery = celery_app(settings)
     for queue in commands.THREADS:
         celery.send_task(
@@ -142,10 +144,10 @@ async def _is_ready(
 
 
 def _give_up_if_hopeless(
-    ctx: Context, directory: Path, waiting: Mapping[str, str], narrator: _Narrator, began: datetime
+    ctx: Context, directory: Path, waiting: Mapping[str, str], reporter: _Reporter, began: datetime
 ) -> None:
     for name in waiting:
-        died = narrator.deaths[name] >= _DEATHS
+        died = reporter.deaths[name] >= _DEATHS
         if died or ctx.now() - began > _PATIENCE:
             log = directory / "logs" / f"{name}.log"
             what = "dies again and again" if died else f"is not ready after {_PATIENCE.total_seconds():.0f} s"

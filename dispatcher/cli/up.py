@@ -10,15 +10,14 @@ import typer
 from dispatcher.cli import stack
 from dispatcher.cli.doors import PATHS
 from dispatcher.cli.environment import FILE, default_directory
+from dispatcher.cli.options import Port
 from dispatcher.cli.output import console, say
-from dispatcher.cli.plan import Plan
+from dispatcher.cli.plan import StackPlan
 from dispatcher.cli.stack import Stack
 from dispatcher.embedded.ports import LOOPBACK
 
 SAMPLE = "+254712345678"
 """A number that libphonenumber knows; the sandbox delivers to it."""
-
-Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
 
 def add(app: typer.Typer) -> None:
@@ -42,7 +41,7 @@ def up(
     along.
     """
     directory = (data or default_directory()).absolute()
-    stack.run(Plan(directory, host, port, flower_port, sandbox_port), _tell, _serve)
+    stack.run(StackPlan(directory, host, port, flower_port, sandbox_port), _tell, _serve)
     say("stopped")
 
 
@@ -69,7 +68,7 @@ def _serve(running: Stack) -> None:
 
 
 def curl(running: Stack) -> str:
-    """Write one line for a shell that sends a message at once."""
+    """Return a line for a shell that sends a message at once."""
     body = {
         "message_text": "Hello",
         "delivery_date": "2020-12-25 12:45:59",
@@ -83,7 +82,7 @@ def curl(running: Stack) -> str:
 
 
 def _where(directory: Path) -> str:
-    """Name the directory if other commands would not find it by themselves."""
+    """Return the option that names the directory; empty if other commands find it by themselves."""
     if (default_directory() / FILE).absolute() == directory / FILE:
         return ""
     return f" --data {shlex.quote(str(directory))}"

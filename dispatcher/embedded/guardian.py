@@ -1,4 +1,4 @@
-"""Clears away after a killed supervisor: what its parts had started and, if the kernel has not, the parts."""
+"""Cleans up after a killed supervisor: stops its processes, if the kernel has not, and their children."""
 
 import sys
 from pathlib import Path
@@ -9,10 +9,10 @@ from dispatcher.embedded.processes import Mark
 
 def main() -> None:
     """
-    Wait until the supervisor's end of standard input closes, then stop what it has left.
+    Wait until the supervisor closes standard input, then stop the processes that it left.
 
-    If the next supervisor is there already, it has done so itself, and the
-    list is now its own.
+    If the next supervisor runs already, it has done so itself, and the list is
+    now its own.
     """
     folder, pid, started = sys.argv[1:]
     sys.stdin.read()

@@ -1,4 +1,4 @@
-"""As whom Postgres can run here, and in which directory that user can keep data."""
+"""The user that Postgres can run as here, and the directory where that user can keep data."""
 
 import os
 import pwd
@@ -18,7 +18,7 @@ _NOTE = "elsewhere"  # a file in a home that `nobody` cannot reach: where the re
 
 @dataclass(frozen=True, slots=True)
 class Lodging:
-    """A user who is not root, a directory of theirs (mode 0700), and the programs within their reach."""
+    """A user other than root, its directory (mode 0700), and programs that it can run."""
 
     identity: Identity
     home: Path
@@ -33,12 +33,12 @@ def lodge(
     state: Path = Path("/var/lib"),
 ) -> Lodging:
     """
-    Find a user for Postgres and make `home` theirs.
+    Return a user for Postgres, and give it `home`. Raises Misconfigured if there is none.
 
-    An ordinary user with a name runs it as they are. Root, or a uid without a
-    name, does so inside a user namespace; where that is refused (most
-    containers), root drops to `nobody`. What `nobody` cannot reach goes to a
-    directory under `state`, and `home` keeps a note of where.
+    An ordinary user with a name runs it as itself. Root, or a uid without a
+    name, runs it inside a user namespace; where that is refused (most
+    containers), root drops to `nobody`. If `nobody` cannot reach `home`, the
+    data goes to a directory under `state`, and `home` keeps a note of it.
     """
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)
@@ -84,7 +84,7 @@ def _reachable_home(home: Path, state: Path) -> Path | None:
     if _reaches(Identity.NOBODY, home):
         return home
     _give(home, owner.st_uid, owner.st_gid)
-    if (home / "data").exists():  # never start with none while there is some
+    if (home / "data").exists():  # never start empty while there is data
         return None
     real = Path(tempfile.mkdtemp(prefix="sms-dispatcher-", dir=state))
     _give(real, nobody.pw_uid, nobody.pw_gid)
@@ -93,7 +93,7 @@ def _reachable_home(home: Path, state: Path) -> Path | None:
 
 
 def _reachable_programs(binaries: Path, home: Path) -> Path:
-    """Copy the installation if need be, whole: the programs find its other files relative to themselves."""
+    """Return programs within reach, if need be a copy of the whole installation, whose parts are relative."""
     if _reaches(Identity.NOBODY, binaries / "postgres"):
         return binaries
     install, package = binaries.parent, binaries.parent.parent

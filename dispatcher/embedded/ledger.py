@@ -1,4 +1,4 @@
-"""Who may use a data directory, and what was started on it: DIR/lock and DIR/parts.json."""
+"""The lock of a data directory, and the list of the processes started on it: DIR/lock and DIR/parts.json."""
 
 import contextlib
 import fcntl
@@ -20,8 +20,8 @@ _PATIENCE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A part that was started: enough to stop it when its supervisor is gone."""
+class StartedProcess:
+    """A process that was started: enough to stop it when its supervisor is gone."""
 
     name: str
     process: Mark
@@ -29,7 +29,7 @@ class Entry:
 
 
 class Ledger:
-    """The lock and the list; the list outlives a supervisor that is killed, the lock does not."""
+    """The lock and the list. The list outlives a supervisor that is killed; the lock does not."""
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / "parts.json"
@@ -40,7 +40,7 @@ class Ledger:
         }  # marks what belongs to this directory, grandchildren too
 
     def acquire(self) -> None:
-        """Take the directory for this process; Misconfigured if another has it."""
+        """Lock the directory for this process. Raises Misconfigured if another has it."""
         file = self._lock_path.open("a+", encoding="ascii")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -55,13 +55,13 @@ class Ledger:
         self._lock = file
 
     def release(self) -> None:
-        """Give the directory back; the file stays, for who removes it may cut off another's lock."""
+        """Unlock the directory. The file stays: removing it could break the lock of another process."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
-    def write(self, entries: Sequence[Entry]) -> None:
-        """Replace the list, at once and whole, by one of this process."""
+    def write(self, entries: Sequence[StartedProcess]) -> None:
+        """Replace the list by one of this process, atomically."""
         owner = processes.mark(os.getpid())
         rows = [
             {
@@ -79,23 +79,23 @@ class Ledger:
         )
         unfinished.replace(self._path)
 
-    def read(self, *, of: Mark | None = None) -> list[Entry]:
-        """Give the list; empty if there is none, it cannot be read, or it is not of that supervisor."""
+    def read(self, *, of: Mark | None = None) -> list[StartedProcess]:
+        """Return the list; empty if there is none, it cannot be read, or it is another supervisor's."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             content = json.loads(self._path.read_text(encoding="utf-8"))
             if of is None or content["supervisor"] == asdict(of):
                 return [
-                    Entry(row["name"], Mark(row["pid"], row["started"]), signal.Signals(row["stop"]))
+                    StartedProcess(row["name"], Mark(row["pid"], row["started"]), signal.Signals(row["stop"]))
                     for row in content["parts"]
                 ]
         return []
 
     def stop_orphans(self, *, of: Mark | None = None) -> list[str]:
         """
-        Stop what is on the list and still runs, with what it has started itself; give the names.
+        Stop the processes on the list that still run, with their children, and return their names.
 
-        A process counts only with the start time it was written down with:
-        a stranger who has the pid by now is left alone.
+        A process counts only with the start time in the list: an unrelated one
+        with the same pid is left alone.
         """
         stopping, names = [], []
         for entry in self.read(of=of):
@@ -109,5 +109,5 @@ class Ledger:
         return names
 
     def leftovers(self, leader: Mark) -> list[Mark]:
-        """Give what a part has started itself and not taken along."""
+        """Return the processes that a process has started itself and that still run."""
         return processes.session_members(leader, marker=f"{_VARIABLE}={self.environment[_VARIABLE]}")

@@ -1,4 +1,4 @@
-"""One process of a stack: what to run, how to see that it is ready, and how to stop it."""
+"""One process of a stack: its command, how to see that it is ready, and how to stop it."""
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -9,16 +9,17 @@ from dispatcher.embedded.child import Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ManagedProcess:
     """
     A process that a Supervisor keeps alive.
 
-    `env` comes on top of the supervisor's own environment. `prepare` runs
-    before each start, also before a restart, and `clean_up` after a stop. A part without `ready` is ready
-    as soon as it runs. One that dies before it is ready is started again for
-    as long as `start_retry` (a server that meets the remains of its last run),
-    then the start has failed. `url` is where others find it, if that can be said.
-    Neighbours that are all `together` stop at the same time: none needs another.
+    `env` overrides the supervisor's own environment. `prepare` runs before each
+    start, also before a restart, and `clean_up` after a stop. Without `ready` it
+    is ready as soon as it runs. If it dies before it is ready, it is started
+    again for as long as `start_retry` (for a server that finds the remains of
+    its last run); then the start has failed. `url` is its address, if it has
+    one. Neighbours that are all `together` stop at the same time, because none
+    needs another.
     """
 
     name: str

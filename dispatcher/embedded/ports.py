@@ -9,13 +9,13 @@ from dispatcher.domain.errors import Misconfigured
 LOOPBACK = "127.0.0.1"
 
 
-# Below those that systems give to outgoing connections: one of these might come before our server does.
+# Below the ports of outgoing connections: one of those might be taken before our server starts.
 _OURS = range(20_000, 32_000)
 _TRIES = 100
 
 
 def free_port(host: str = LOOPBACK) -> int:
-    """Give a port that nobody listens on now; another server may be quicker to take it. Misconfigured."""
+    """Return a free port, which another server may still take first. Raises Misconfigured."""
     for _ in range(_TRIES):
         if is_free(host, number := secrets.choice(_OURS)):
             return number
@@ -23,12 +23,12 @@ def free_port(host: str = LOOPBACK) -> int:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Say whether this process could listen there."""
+    """Whether this process could listen there."""
     return _fault(host, port) is None
 
 
 def require_free_port(host: str, port: int, what: str, *, option: str = "--port") -> None:
-    """Raise Misconfigured, in words for the one who typed the command, if `what` could not listen there."""
+    """Raise Misconfigured if `what` could not listen there, with the option that chooses another port."""
     fault = _fault(host, port)
     if fault is None:
         return

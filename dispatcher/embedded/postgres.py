@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own in DIR/postgres: made once, started on a Unix socket, its data kept."""
+"""An embedded PostgreSQL in DIR/postgres: created once, started on a Unix socket, its data kept."""
 
 import contextlib
 import hashlib
@@ -23,7 +23,7 @@ from dispatcher.embedded import child, processes
 from dispatcher.embedded.binaries import find_postgres, postgres_major
 from dispatcher.embedded.child import Identity
 from dispatcher.embedded.identity import Lodging, lodge
-from dispatcher.embedded.part import Part
+from dispatcher.embedded.part import ManagedProcess
 
 _NAME = "dispatcher"  # of the superuser and of the database
 _SOCKET_NUMBER = 5432  # only a part of the socket's file name unless a TCP port is asked for
@@ -84,19 +84,19 @@ def postgres_part(
     durable: bool = True,
     binaries: Path | None = None,
     identities: Sequence[Identity] | None = None,
-) -> Part:
+) -> ManagedProcess:
     """
-    Give the part that runs PostgreSQL on DIR/postgres; its `url` is for SQLAlchemy.
+    Return the process that runs PostgreSQL on DIR/postgres; its `url` is for SQLAlchemy.
 
-    The socket's directory is closed to other users, so it asks for no
-    password. A TCP port on loopback is opened only if one is given, and asks
-    for the one in `postgres/password`. With `durable=False` a crash of the
-    machine may cost the data: for tests.
+    The directory of the socket is closed to other users, so no password is
+    needed there. A TCP port on loopback is opened only if one is given, and
+    needs the password in `postgres/password`. With `durable=False`, for tests,
+    a crash of the machine may lose the data.
     """
     home = data_dir.absolute() / "postgres"
     lodging = lodge(home, binaries or find_postgres(), identities=identities)
     cluster = _Cluster(lodging, _socket_directory(lodging), port, durable)
-    return Part(
+    return ManagedProcess(
         name="postgres",
         argv=[cluster.program("postgres"), "-D", str(cluster.data)],
         env={"LC_ALL": "C"},
@@ -122,7 +122,7 @@ def _prepare(cluster: _Cluster) -> None:
 
 
 def _initialise(cluster: _Cluster) -> None:
-    """Make the cluster under another name, so that what a crash leaves half-made is never taken for one."""
+    """Create the cluster under another name, so that a crash leaves none that is half made."""
     unfinished = cluster.lodging.home / "data.new"
     shutil.rmtree(unfinished, ignore_errors=True)
     sync = [] if cluster.durable else ["--no-sync"]
@@ -177,8 +177,8 @@ def _remove_stale_lock(cluster: _Cluster) -> None:
     """
     Remove the postmaster.pid of a killed run.
 
-    Postgres does so itself unless a process of this user has that pid by now,
-    which is common after a container was started again.
+    Postgres does so itself unless a process of this user has that pid now, as
+    is common after the restart of a container.
     """
     lock = cluster.data / "postmaster.pid"
     try:
@@ -207,7 +207,7 @@ def _quoted(path: Path) -> str:
 
 
 def _socket_directory(lodging: Lodging) -> Path:
-    """Give a directory whose sockets have short enough names; the same one for the same data."""
+    """Return a directory whose sockets have short enough names; the same one for the same data."""
     if _fits(lodging.home / "run"):
         return lodging.home / "run"
     digest = hashlib.sha256(f"{os.geteuid()}:{lodging.home}".encode()).hexdigest()[:16]

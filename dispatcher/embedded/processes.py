@@ -1,4 +1,4 @@
-"""What the system says about processes that are not ours to wait for: alive, since when, where, with whom."""
+"""Processes that are not children of this one: whether they run, since when, where, and in which session."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ class _Stat:
 
 
 def mark(pid: int) -> Mark | None:
-    """Give the mark of a running process; None if there is none, or only a zombie."""
+    """Return the mark of a running process; None if there is none, or only a zombie."""
     if not _has_proc():
         return _mark_by_ps(pid)
     stat = _stat(pid)
@@ -40,17 +40,16 @@ def mark(pid: int) -> Mark | None:
 
 
 def is_running(process: Mark) -> bool:
-    """Say whether this very process still runs."""
+    """Whether this very process still runs."""
     return mark(process.pid) == process
 
 
 def session_members(leader: Mark, *, marker: str) -> list[Mark]:
     """
-    Give what still runs in the session this process led, itself excepted.
+    Return the running processes of the session that `leader` led, without itself.
 
-    Only processes with `marker` in their environment count: should the
-    session's number have come up again, its owner is a stranger. None are
-    found on systems without /proc.
+    Only processes with `marker` in their environment count, because the number
+    of the session may have been used again. Systems without /proc find none.
     """
     found = []
     for pid in _pids():
@@ -61,7 +60,7 @@ def session_members(leader: Mark, *, marker: str) -> list[Mark]:
 
 
 def works_in(pid: int, folder: Path) -> bool:
-    """Say whether the process has its working directory there, which a postmaster has in its data."""
+    """Whether the process has its working directory there, as a postmaster has in its data."""
     if not _has_proc():
         said = _ps(pid, "comm=")
         return "postgres" in said
@@ -72,14 +71,14 @@ def works_in(pid: int, folder: Path) -> bool:
 
 
 def send(process: Mark, number: signal.Signals) -> None:
-    """Send a signal to this very process, or to nobody."""
+    """Send a signal to this very process, or to none."""
     if is_running(process):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, number)
 
 
 def stop_all(stopping: list[tuple[Mark, signal.Signals]], *, timeout: timedelta) -> None:
-    """Send each its signal and, to those that have not gone by then, SIGKILL; wait until all are gone."""
+    """Send each its signal, then SIGKILL to those that still run; wait until all are gone."""
     for process, number in stopping:
         send(process, number)
     marks = [process for process, _ in stopping]
@@ -91,7 +90,7 @@ def stop_all(stopping: list[tuple[Mark, signal.Signals]], *, timeout: timedelta)
 
 
 def wait_until(condition: Callable[[], bool], *, timeout: timedelta) -> bool:
-    """Wait until the condition holds; False if it still does not after the time-out."""
+    """Wait until the condition holds, and return whether it does within the time-out."""
     end = time.monotonic() + timeout.total_seconds()
     while not condition():
         if time.monotonic() >= end:

@@ -1,4 +1,4 @@
-"""A part that was started: its process, its log, and how often it has died."""
+"""A managed process that was started: its present process, its log, and how often it has died."""
 
 import os
 import signal
@@ -10,31 +10,31 @@ from enum import Enum, auto
 from pathlib import Path
 
 from dispatcher.embedded import child, processes
-from dispatcher.embedded.part import Part
+from dispatcher.embedded.part import ManagedProcess
 from dispatcher.embedded.processes import Mark
 
-_LOG_CAP = 10_000_000  # bytes; what is more than that goes aside at the next start
+_LOG_CAP = 10_000_000  # bytes; a longer log is moved aside at the next start
 _TAIL = 20  # lines of a log in an error
-_STEADY = timedelta(minutes=1)  # who ran that long is no longer failing
+_STEADY = timedelta(minutes=1)  # a run of that length ends a series of failures
 _FIRST_DELAY = timedelta(milliseconds=200)
 _LONGEST_DELAY = timedelta(seconds=30)
 
 
-class State(Enum):
-    """What the supervisor wants of a part."""
+class ProcessState(Enum):
+    """The state that the supervisor keeps a process in."""
 
     STARTING = auto()  # start() waits until it is ready
     UP = auto()  # started again when it dies
     DOWN = auto()  # died, and is due again at `due`
-    STOPPED = auto()  # was told to stop
+    STOPPED = auto()  # stopped on purpose
 
 
 class Running:
-    """One part and its present process. Not thread-safe: the supervisor's lock is around it."""
+    """A managed process and its present process. Not thread-safe: the supervisor's lock guards it."""
 
-    def __init__(self, part: Part, *, logs: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, part: ManagedProcess, *, logs: Path, environment: Mapping[str, str]) -> None:
         self.part = part
-        self.state = State.STARTING
+        self.state = ProcessState.STARTING
         self.mark: Mark | None = None
         self.due = 0.0
         self._environment = environment
@@ -51,7 +51,7 @@ class Running:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def spawn(self) -> None:
-        """Prepare and start; to be called in a thread that lives as long as the child should."""
+        """Prepare and start it; to be called in a thread that lives as long as the child should."""
         if self.part.prepare is not None:
             self.part.prepare()
         with self._log.open("ab") as log:
@@ -68,38 +68,38 @@ class Running:
         self._since = time.monotonic()
 
     def is_ready(self) -> bool:
-        """Ask the part."""
+        """Return whether it is ready."""
         return self.part.ready is None or self.part.ready()
 
     def death(self) -> str | None:
-        """Say how it ended; None while it runs."""
+        """Return how it ended; None while it runs."""
         code = self._process.poll() if self._process is not None else 0
         if code is None:
             return None
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
     def postpone(self) -> timedelta:
-        """Count a death; give the time until the next start, which doubles until a run lasts a minute."""
+        """Count a death and return the delay of the next start, which doubles until a run lasts a minute."""
         if time.monotonic() - self._since > _STEADY.total_seconds():
             self._failures = 0
         delay = min(_FIRST_DELAY * (1 << min(self._failures, 16)), _LONGEST_DELAY)
         self._failures += 1
-        self.state = State.DOWN
+        self.state = ProcessState.DOWN
         self.due = time.monotonic() + delay.total_seconds()
         return delay
 
     def send(self, number: signal.Signals) -> None:
-        """Send its process a signal; nothing if it is dead."""
+        """Send its process a signal, unless it has ended."""
         if self._process is not None:
             self._process.send_signal(number)
 
     def clean_up(self) -> None:
-        """Let the part put away what only a run needs."""
+        """Remove what only a run needs."""
         if self.part.clean_up is not None:
             self.part.clean_up()
 
     def terminate(self, hurried: Callable[[], bool]) -> bool:
-        """Stop it with its own signal, then, out of time or patience, with SIGKILL; False if it took that."""
+        """Stop it with its own signal, or after its time-out with SIGKILL; False if that was needed."""
         if self.pid is None:
             return True
         self.send(self.part.stop_signal)
@@ -112,7 +112,7 @@ class Running:
         return False
 
     def log_tail(self) -> str:
-        """Give the last lines its present process wrote."""
+        """Return the last lines that its present process wrote."""
         with self._log.open("rb") as log:
             log.seek(self._log_start)
             lines = log.read().decode("utf-8", errors="replace").splitlines()

@@ -1,4 +1,4 @@
-"""PostgreSQL and Valkey alone, for tests and scripts that need both and nothing else."""
+"""PostgreSQL and Valkey without the rest, for tests and scripts that need only those."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from dispatcher.embedded.valkey import valkey_part
 
 @contextmanager
 def embedded_servers(data_dir: Path, *, durable: bool = True) -> Iterator[tuple[str, str]]:
-    """Run both on this directory and give their URLs, as DATABASE_URL and REDIS_URL want them."""
+    """Run both on this directory; yield their URLs in the form of DATABASE_URL and REDIS_URL."""
     with Supervisor(data_dir) as supervisor:
         postgres, valkey = postgres_part(data_dir, durable=durable), valkey_part(data_dir, durable=durable)
         supervisor.start(postgres, valkey)

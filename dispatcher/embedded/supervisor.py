@@ -1,4 +1,4 @@
-"""What `dispatcher up` runs on: starts parts in order, again when they die, and stops them in reverse."""
+"""The supervisor of `dispatcher up`: starts processes in order, restarts and stops them."""
 
 import contextlib
 import os
@@ -17,9 +17,18 @@ from typing import Self
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.embedded import processes
-from dispatcher.embedded.ledger import Entry, Ledger
-from dispatcher.embedded.part import Part
-from dispatcher.embedded.running import Running, State
+from dispatcher.embedded.events import (
+    OrphanStopped,
+    ProcessDied,
+    ProcessEvent,
+    ProcessReady,
+    ProcessRestarted,
+    ProcessStopped,
+    RestartFailed,
+)
+from dispatcher.embedded.ledger import Ledger, StartedProcess
+from dispatcher.embedded.part import ManagedProcess
+from dispatcher.embedded.running import ProcessState, Running
 
 _WATCH = timedelta(milliseconds=100)
 _ASK = timedelta(milliseconds=30)
@@ -27,31 +36,30 @@ _ASK = timedelta(milliseconds=30)
 
 class Supervisor:
     """
-    Keeps the parts of one data directory alive.
+    Keeps the processes of one data directory alive.
 
-        with Supervisor(DIR, on_event=print, signals=True) as supervisor:
+        with Supervisor(DIR, on_event=log, signals=True) as supervisor:
             supervisor.start(postgres_part(DIR), valkey_part(DIR))
             supervisor.wait()
 
-    Entering takes the directory and stops what a killed run has left; leaving
+    Entering locks the directory and stops what a killed run has left; leaving
     stops everything. If this process is killed, its children die too: the
-    kernel kills them, and the guardian what they had started. `on_event` is
-    called with a part's name and what happened, from several threads. For one
-    use: after a stop make another.
+    kernel kills them, and the guardian kills what they had started. `on_event`
+    is called from several threads. Each supervisor is used once.
     """
 
     def __init__(
         self,
         data_dir: Path,
         *,
-        on_event: Callable[[str, str], None] = lambda _name, _text: None,
+        on_event: Callable[[ProcessEvent], None] = lambda _event: None,
         restart: bool = True,
         signals: bool = False,
     ) -> None:
         """With `signals`, SIGINT, SIGTERM and SIGHUP end the `with` block quietly; a second one kills."""
         self.data_dir = data_dir.absolute()
         self.restart = restart
-        self._tell = on_event
+        self._report = on_event
         self._signals = signals
         self._ledger = Ledger(self.data_dir)
         self._parts: dict[str, Running] = {}
@@ -71,14 +79,14 @@ class Supervisor:
         return self._asked_to_stop and kind is KeyboardInterrupt
 
     def open(self) -> None:
-        """Take the directory and clear it of a killed run; Misconfigured if another supervisor has it."""
+        """Lock the directory and stop what a killed run has left. Raises Misconfigured if it is locked."""
         (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
         (self.data_dir / "logs").chmod(0o700)
         with contextlib.ExitStack() as stack:
             self._ledger.acquire()
             stack.callback(self._ledger.release)
             for name in self._ledger.stop_orphans():
-                self._tell(name, "of a killed run was still there; stopped it")
+                self._report(OrphanStopped(name))
             self._ledger.write([])
             # The kernel kills a child when the thread that started it ends: one thread starts them all.
             self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
@@ -92,8 +100,8 @@ class Supervisor:
                 stack.enter_context(self._handled_signals())
             self._resources = stack.pop_all()
 
-    def start(self, *parts: Part) -> None:
-        """Start these, each when the one before is ready; or Misconfigured, with the end of a log."""
+    def start(self, *parts: ManagedProcess) -> None:
+        """Start these, each when the one before is ready. Raises Misconfigured with the end of a log."""
         for part in parts:
             if part.name in self._parts:
                 raise ValueError(f"there is a part {part.name} already")
@@ -102,30 +110,30 @@ class Supervisor:
             self.start_part(part.name)
 
     def start_part(self, name: str) -> None:
-        """Start one that was stopped, and wait until it is ready."""
+        """Start one that was stopped, and wait until it is ready. Raises Misconfigured."""
         running = self._parts[name]
         with self._changing:
-            running.state = State.STARTING
+            running.state = ProcessState.STARTING
         began = time.monotonic()
         self._spawn(running)
         self._await_ready(running, began)
         with self._changing:
-            running.state = State.UP
-        self._tell(name, f"is ready after {time.monotonic() - began:.1f} s")
+            running.state = ProcessState.UP
+        self._report(ProcessReady(name, timedelta(seconds=time.monotonic() - began)))
 
     def stop_part(self, name: str) -> None:
-        """Stop one and leave it stopped."""
+        """Stop one; it is not restarted."""
         running = self._parts[name]
         with self._changing:
-            running.state = State.STOPPED
-        self._starter.submit(lambda: None).result()  # a start that was interrupted is over now
-        gently = running.terminate(lambda: self._hurried)
+            running.state = ProcessState.STOPPED
+        self._starter.submit(lambda: None).result()  # wait for a start that was interrupted
+        in_time = running.terminate(lambda: self._hurried)
         self._clear_away(running)
         running.clean_up()
-        self._tell(name, "stopped" if gently else "did not stop in time; killed it")
+        self._report(ProcessStopped(name, in_time))
 
     def stop(self) -> None:
-        """Stop all parts, the last first, and give the directory back; may be called again."""
+        """Stop all, the last first, and unlock the directory; may be called again."""
         self._asked_to_stop = self._asked_to_stop or self._signals
         self._stopping.set()
         with self._resources.pop_all():
@@ -137,7 +145,7 @@ class Supervisor:
             self._parts.clear()
 
     def _stages(self) -> Iterator[list[str]]:
-        """Give the parts in the order in which they stop, those of a list at once."""
+        """Yield the names in the order of their stop, those of a list at once."""
         parts = [running.part for running in reversed(self._parts.values())]
         for together, neighbours in groupby(parts, key=lambda part: part.together):
             names = [part.name for part in neighbours]
@@ -149,11 +157,11 @@ class Supervisor:
             time.sleep(3600)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a part's process a signal, behind the supervisor's back."""
+        """Send a process a signal that the supervisor does not expect."""
         self._parts[name].send(number)
 
     def pid(self, name: str) -> int | None:
-        """Give the pid of a part's process; None while it has none."""
+        """Return the pid of a process; None while it does not run."""
         return self._parts[name].pid
 
     def _spawn(self, running: Running) -> None:
@@ -164,7 +172,7 @@ class Supervisor:
     def _write_down(self) -> None:
         self._ledger.write(
             [
-                Entry(running.part.name, running.mark, running.part.stop_signal)
+                StartedProcess(running.part.name, running.mark, running.part.stop_signal)
                 for running in self._parts.values()
                 if running.mark is not None
             ]
@@ -189,36 +197,34 @@ class Supervisor:
                     self._look_after(running)
 
     def _look_after(self, running: Running) -> None:
-        if running.state is State.UP and (death := running.death()) is not None:
+        if running.state is ProcessState.UP and (death := running.death()) is not None:
             self._clear_away(running)
             delay = running.postpone()
-            again = f"; starts again in {delay.total_seconds():.1f} s" if self.restart else ""
-            self._tell(running.part.name, death + again)
-        elif running.state is State.DOWN and self.restart and time.monotonic() >= running.due:
+            self._report(ProcessDied(running.part.name, death, delay if self.restart else None))
+        elif running.state is ProcessState.DOWN and self.restart and time.monotonic() >= running.due:
             self._start_again(running)
 
     def _start_again(self, running: Running) -> None:
         try:
             self._spawn(running)
         except (Misconfigured, OSError) as error:
-            delay = running.postpone()
-            self._tell(running.part.name, f"{error}; tries again in {delay.total_seconds():.1f} s")
+            self._report(RestartFailed(running.part.name, str(error), running.postpone()))
             return
-        running.state = State.UP
-        self._tell(running.part.name, f"started again as pid {running.pid}")
+        running.state = ProcessState.UP
+        self._report(ProcessRestarted(running.part.name, running.pid))
 
     def _clear_away(self, running: Running) -> None:
-        """Kill what a dead part had started itself, such as a worker's pool."""
+        """Kill what a dead process had started itself, such as the pool of a worker."""
         if running.mark is not None:
             left = [(member, signal.SIGKILL) for member in self._ledger.leftovers(running.mark)]
             processes.stop_all(left, timeout=timedelta(seconds=1))
 
     @contextlib.contextmanager
     def _guardian(self) -> Iterator[None]:
-        """Run what clears away after a kill -9 of this process, which ends the other's standard input."""
+        """Run the guardian, which cleans up after a kill -9: that closes its standard input."""
         root = Path(__file__).parents[2]
         mark = processes.mark(os.getpid())
-        if mark is None:  # cannot be: it is this process
+        if mark is None:  # impossible: it is this process
             raise RuntimeError("no entry for this process in the system's list")
         arguments = [str(self.data_dir), str(mark.pid), mark.started]
         command = [sys.executable, "-S", "-m", "dispatcher.embedded.guardian", *arguments]

@@ -1,4 +1,4 @@
-"""A Valkey of our own in DIR/valkey: on loopback with a password, written to disk, its port kept."""
+"""An embedded Valkey in DIR/valkey: on loopback with a password, written to disk, its port kept."""
 
 import contextlib
 import secrets
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.embedded.binaries import find_valkey
-from dispatcher.embedded.part import Part
+from dispatcher.embedded.part import ManagedProcess
 from dispatcher.embedded.ports import LOOPBACK, free_port, is_free
 
 _SETTINGS = """\
@@ -32,21 +32,21 @@ always-show-logo no
 
 def valkey_part(
     data_dir: Path, *, port: int | None = None, durable: bool = True, program: Path | None = None
-) -> Part:
+) -> ManagedProcess:
     """
-    Give the part that runs Valkey on DIR/valkey; its `url` is for redis-py and Celery.
+    Return the process that runs Valkey on DIR/valkey; its `url` is for redis-py and Celery.
 
-    Without a port it takes the one of the last run if that is free, else any;
-    so call it when the supervisor has stopped what may still be there.
-    The password is made once and stands in files with mode 0600 only. With
-    `durable=False` nothing is written to disk: for tests.
+    Without a port it uses that of the last run if it is free, else any other;
+    so call it after the supervisor has stopped the remains of that run. The
+    password is made once and is only in files with mode 0600. With
+    `durable=False`, for tests, nothing is written to disk.
     """
     home = data_dir.absolute() / "valkey"
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)
     number = port or _kept_port(home)
     password = _password(home)
-    return Part(
+    return ManagedProcess(
         name="valkey",
         argv=[str(program or find_valkey()), str(home / "valkey.conf")],
         url=f"redis://:{password}@{LOOPBACK}:{number}/0",
@@ -96,7 +96,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _is_ready(port: int, password: str) -> bool:
-    """Ask in the server's own words: one that still loads its data, or is not ours, does not count."""
+    """Whether it answers a PING with our password: not while it loads its data, nor if it is another's."""
     with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=2) as connection:
         connection.sendall(f"AUTH {password}\r\nPING\r\n".encode("ascii"))
         answer = b""

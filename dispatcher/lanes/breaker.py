@@ -1,9 +1,9 @@
 """
-What all processes know of the providers' breakers: counts and standings in Redis.
+The providers' breakers, shared by all processes: counts and states in Redis.
 
-Redis only keeps: who reports judges what is told back, by `domain.breaker`,
-and moves a breaker only from the version it saw, so that each move is made
-once. All times are those of Redis.
+Redis only stores. The process that reports counts judges the answer by
+`domain.breaker`, and moves a breaker only from the version it has seen, so
+each move is made once. All times are those of Redis.
 """
 
 import json
@@ -25,16 +25,16 @@ _NOTHING = [0] * Tally.WIDE
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """Where a breaker goes from the version that was told; nowhere if another was quicker."""
+class BreakerMove:
+    """A move of a breaker from the version that was read; void if another process was faster."""
 
     version: int
     to: Standing
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of one provider; `moved` says that this very call moved it."""
+class KnownBreaker:
+    """The breaker of one provider and its counts; `moved` means that this call moved it."""
 
     version: int
     standing: Standing
@@ -43,16 +43,16 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What is known of all; `orders` changes with each order of an operator."""
+class BreakerSnapshot:
+    """All breakers at one moment; `orders` changes with each order of an operator."""
 
     now: datetime
     orders: int
-    known: Mapping[str, Known]
+    known: Mapping[str, KnownBreaker]
 
 
 class Breakers:
-    """Reports and learns in one round trip."""
+    """Reports counts and reads all breakers in one round trip."""
 
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
@@ -62,9 +62,9 @@ class Breakers:
         self,
         providers: Sequence[str],
         counts: Mapping[str, Sequence[int]],
-        moves: Mapping[str, Move] | None = None,
-    ) -> Told | None:
-        """Tell a Tally's numbers and moves, and learn how all stand; None when Redis is away."""
+        moves: Mapping[str, BreakerMove] | None = None,
+    ) -> BreakerSnapshot | None:
+        """Report counts and moves, and return the state of all breakers; None when Redis is away."""
         keys = [key for name in providers for key in (_breaker(name), _story(name))]
         arguments: list[int | str] = [WINDOW // _BUCKETS // timedelta(milliseconds=1), _BUCKETS, Tally.WIDE]
         for name in providers:
@@ -78,7 +78,7 @@ class Breakers:
         at = datetime.fromtimestamp(now / 1000, UTC)
         each = zip(providers, rest[::4], rest[1::4], rest[2::4], rest[3::4], strict=True)
         known = {
-            name: Known(
+            name: KnownBreaker(
                 int(version),
                 _read(standing) if standing else Standing(Breaker.CLOSED, at, ""),
                 bool(moved),
@@ -86,17 +86,17 @@ class Breakers:
             )
             for name, version, standing, moved, sums in each
         }
-        return Told(at, int(orders), known)
+        return BreakerSnapshot(at, int(orders), known)
 
     async def ordered(self) -> None:
-        """Let all processes read the operators' orders again; without Redis they do so by themselves."""
+        """Make all processes read the operators' orders again; without Redis they do so by themselves."""
         try:
             await self._redis.incr(_ORDERS)
         except (RedisError, OSError):
             return
 
     async def story(self, provider: str) -> list[Standing]:
-        """Tell a breaker's last moves, the newest first; none when Redis is away."""
+        """Return the last moves of a breaker, the newest first; none when Redis is away."""
         try:
             return [_read(raw) for raw in await self._redis.lrange(_story(provider), 0, -1)]
         except (RedisError, OSError):

@@ -28,7 +28,7 @@ _TRANSPORT = {
 
 
 def make_celery(redis_url: str) -> Celery:
-    """Make the Celery application for this broker. Nothing is connected yet."""
+    """Return a Celery application for this broker; nothing is connected yet."""
     celery = Celery("sms-dispatcher", broker=redis_url, set_as_current=False)
     celery.conf.update(
         task_queues=[Queue(name, routing_key=name) for name in QUEUES],

@@ -1,4 +1,4 @@
-"""How we connect to Redis beside Celery: time-outs that end a half-open connection."""
+"""Redis clients other than Celery's, with time-outs that end a half-open connection."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ _OPTIONS: dict[str, Any] = {
 
 
 def open_redis(url: str) -> redis.Redis:
-    """Make a client for a thread; nothing is connected yet."""
+    """Return a client for a thread; nothing is connected yet."""
     return redis.Redis.from_url(url, **_OPTIONS)
 
 
 def open_async_redis(url: str) -> redis.asyncio.Redis:
-    """Make a client for the loop it is first used in; nothing is connected yet."""
+    """Return a client for the loop that first uses it; nothing is connected yet."""
     return redis.asyncio.Redis.from_url(url, **_OPTIONS)

@@ -1,9 +1,9 @@
 """
-How many requests a minute a caller may make, over all API processes: GCRA in Redis.
+How many requests a minute a caller may make, across all API processes: GCRA in Redis.
 
 A weakness of GCRA with a burst of the whole limit: a caller that was idle may
 make nearly twice its limit in the first minute. Without Redis each process
-counts alone from a full bucket, so a caller may have its limit once in each.
+counts alone from a full bucket, so a caller has its limit once in each.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from dispatcher.domain.quota import Quota
-from dispatcher.gather import Gather
+from dispatcher.gather import Batcher
 
 log = structlog.get_logger()
 
@@ -30,14 +30,14 @@ _MINUTE_US = 60_000_000
 _SCRIPT = files("dispatcher.lanes").joinpath("limits.lua").read_text(encoding="utf-8")
 
 
-class Standing(NamedTuple):
-    """Where a bucket stands, in microseconds, as limits.lua tells it."""
+class RateLimitState(NamedTuple):
+    """The state of a bucket in microseconds, as limits.lua returns it."""
 
     owed: int  # until it is full again
     wait: int  # until the request may be made; 0: it was taken
 
 
-class _Asked(NamedTuple):
+class _Take(NamedTuple):
     """A request to count, and what was known of Redis when it came."""
 
     bucket: str
@@ -46,36 +46,37 @@ class _Asked(NamedTuple):
 
 
 class Limits:
-    """Counts requests in Redis, those of one moment together, and in this process while Redis is away."""
+    """Counts requests in Redis, those of one moment in one call, and in this process while Redis is away."""
 
     def __init__(self, redis: "Redis", *, clock: Callable[[], float] = time.monotonic) -> None:
         self._script = redis.register_script(_SCRIPT)
         self._clock = clock
         self._buckets = Buckets()
         self._ask_again: float | None = None  # None: Redis is there
-        self._gather: Gather[_Asked, Standing | None] = Gather(self._ask)
+        self._batcher: Batcher[_Take, RateLimitState | None] = Batcher(self._ask)
 
     async def take(self, bucket: str, *, per_minute: int, cost: int = 1) -> Quota:
         """
         Count a request against a bucket. Never raises for a Redis fault.
 
-        An exceeded request takes nothing. Cost 0 takes nothing either and
-        tells where a request of cost 1 would stand. A cost above per_minute
-        is always exceeded. A Redis that falls silent costs the requests then
-        under way a tenth of a second, and after that one request a second.
+        A request over the limit takes nothing. Cost 0 takes nothing either,
+        and returns what a request of cost 1 would get. A cost above
+        per_minute is always over the limit. When Redis falls silent, the
+        requests under way lose a tenth of a second, and after that one
+        request a second does.
         Raises ValueError for a limit below 1 or a cost below 0.
         """
         if per_minute < 1 or cost < 0:
             raise ValueError(f"no limit of {per_minute} a minute, or no cost of {cost}")
         interval = max(1, _MINUTE_US // per_minute)
-        standing = None
+        state = None
         if self._may_ask():
-            asked = _Asked(bucket, (interval, per_minute, cost), self._ask_again)
-            standing = await self._gather.ask(asked)
-        if standing is None:
+            take = _Take(bucket, (interval, per_minute, cost), self._ask_again)
+            state = await self._batcher.run(take)
+        if state is None:
             now = int(self._clock() * 1_000_000)
-            standing = self._buckets.take(bucket, now, interval=interval, limit=per_minute, cost=cost)
-        return _quota(standing, interval=interval, limit=per_minute)
+            state = self._buckets.take(bucket, now, interval=interval, limit=per_minute, cost=cost)
+        return _quota(state, interval=interval, limit=per_minute)
 
     def _may_ask(self) -> bool:
         """While Redis is away, let one request ask after each pause."""
@@ -87,17 +88,17 @@ class Limits:
         self._ask_again = now + _PAUSE.total_seconds()
         return True
 
-    async def _ask(self, together: Sequence[_Asked]) -> list[Standing | None]:
-        """Ask Redis; None for all when it failed, and for all who came before it was known to be away."""
+    async def _ask(self, batch: Sequence[_Take]) -> list[RateLimitState | None]:
+        """Ask Redis; None for all when it fails, and for all that came before it was known to be away."""
         before = self._ask_again
-        nothing: list[Standing | None] = [None] * len(together)
-        if all(asked.ask_again != before for asked in together):
+        nothing: list[RateLimitState | None] = [None] * len(batch)
+        if all(take.ask_again != before for take in batch):
             return nothing
-        keys = [f"sms:limit:{asked.bucket}" for asked in together]
-        arguments = [argument for asked in together for argument in asked.arguments]
+        keys = [f"sms:limit:{take.bucket}" for take in batch]
+        arguments = [argument for take in batch for argument in take.arguments]
         try:
             async with asyncio.timeout(_PATIENCE.total_seconds()):
-                told = await self._script(keys=keys, args=arguments)
+                answer = await self._script(keys=keys, args=arguments)
         except (RedisError, OSError) as error:
             if self._ask_again == before:
                 self._ask_again = self._clock() + _PAUSE.total_seconds()
@@ -105,15 +106,15 @@ class Limits:
             return nothing
         if self._ask_again == before:
             self._ask_again = None
-        return [Standing(told[i], told[i + 1]) for i in range(0, len(told), 2)]
+        return [RateLimitState(answer[i], answer[i + 1]) for i in range(0, len(answer), 2)]
 
 
 class Buckets:
     """
-    The buckets of one process, counted as limits.lua does.
+    The buckets of one process, counted as limits.lua counts.
 
-    A weakness: when more than MOST_BUCKETS are in use, those that are nearest
-    to full are forgotten, and so are full.
+    A weakness: when more than MOST_BUCKETS are in use, those nearest to full
+    are dropped, which makes them full.
     """
 
     def __init__(self) -> None:
@@ -122,7 +123,7 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._full_at)
 
-    def take(self, bucket: str, now: int, *, interval: int, limit: int, cost: int) -> Standing:
+    def take(self, bucket: str, now: int, *, interval: int, limit: int, cost: int) -> RateLimitState:
         """Count a request at `now`, in microseconds of any steady clock."""
         burst = interval * limit
         owed = min(max(self._full_at.get(bucket, now) - now, 0), burst)
@@ -132,18 +133,18 @@ class Buckets:
             self._full_at[bucket] = now + owed
             if len(self._full_at) > MOST_BUCKETS:
                 self._make_room(now)
-        return Standing(owed, wait)
+        return RateLimitState(owed, wait)
 
     def _make_room(self, now: int) -> None:
-        """Drop all that are full again, and as many of the nearest to it that a sweep is seldom due."""
+        """Drop the full ones, and so many of those nearest to full that a sweep is seldom needed."""
         in_use = sorted((full_at, bucket) for bucket, full_at in self._full_at.items() if full_at > now)
         self._full_at = {bucket: full_at for full_at, bucket in in_use[-_KEPT_BUCKETS:]}
 
 
-def _quota(standing: Standing, *, interval: int, limit: int) -> Quota:
+def _quota(state: RateLimitState, *, interval: int, limit: int) -> Quota:
     return Quota(
         limit=limit,
-        remaining=(interval * limit - standing.owed) // interval,
-        reset=timedelta(microseconds=standing.owed),
-        retry_after=timedelta(microseconds=standing.wait) if standing.wait else None,
+        remaining=(interval * limit - state.owed) // interval,
+        reset=timedelta(microseconds=state.owed),
+        retry_after=timedelta(microseconds=state.wait) if state.wait else None,
     )

@@ -1,14 +1,16 @@
 """
 Puts ids into lanes and wakes the clock: blocking code, in one thread of its own.
 
-Nothing waits for it and nothing is retried here: an id that does not get
-through is found again by the clock, because its row's `wake_at` says when.
+Nothing waits for it, and nothing is retried: an id that does not get through
+is found by the clock, because the `wake_at` of its row says when.
 """
 
+import os
 import queue
 import threading
 import time
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -24,93 +26,139 @@ from dispatcher.lanes.wake import CHANNEL, LONGEST_SLEEP
 
 log = structlog.get_logger()
 
-# How long a lane is left alone after an entry: what comes meanwhile goes together. Critical waits for nobody.
+# The pause of a lane after an entry: what comes meanwhile goes together. Critical never waits.
 _PACE = {Tier.CRITICAL: 0.0, Tier.STANDARD: 0.02, Tier.BULK: 0.05}
-# What Celery does for a task costs a millisecond, whatever is in it.
+# A task costs Celery a millisecond, whatever its size.
 _CHUNK = {Tier.CRITICAL: 20, Tier.STANDARD: 100, Tier.BULK: 500}
 _FAR = 5 * LONGEST_SLEEP  # by this machine's clock, which may be a little wrong
 _FAILURES = (OperationalError, RedisError, OSError)
+_FORK_WAIT = 1.0
+
+_Item = tuple[Tier, Sequence[int]] | datetime | None
+"""Ids for a lane, a time to wake the clock for, or the end."""
 
 
 class Publisher:
-    """Started by the first use after a fork; `dropped` counts ids that were left to the clock."""
+    """
+    Publishes in one thread, which is started again when it has ended and something is to be published.
 
-    def __init__(self, celery: Celery, redis: "Redis", *, capacity: int = 10_000) -> None:
+    `dropped` counts ids that were left to the clock. `on_failure` gets each
+    error that was not expected. After a fork the child begins with an empty
+    queue: what the parent's holds, the parent publishes.
+    """
+
+    def __init__(
+        self,
+        celery: Celery,
+        redis: "Redis",
+        *,
+        capacity: int = 10_000,
+        on_failure: Callable[[str, BaseException], None] = lambda _task, _error: None,
+    ) -> None:
         self._celery = celery
         self._redis = redis
-        self._queue: queue.Queue[tuple[Tier, Sequence[int]] | datetime | None] = queue.Queue(capacity)
-        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._capacity = capacity
+        self._on_failure = on_failure
+        self._is_running = False
+        self._set_up()
         self.published = 0
         self.dropped = 0
+        _living.add(self)
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the thread, once all is imported that it uses: a fork must not catch it in an import."""
+        self._import()
+        with self._starting:
+            self._is_running = True
+            self._thread.start()
 
     def publish(self, tier: Tier, ids: Sequence[int]) -> None:
-        """Put these ids into their lane soon. Never blocks, never fails."""
-        if ids:
-            try:
-                self._queue.put_nowait((tier, ids))
-            except queue.Full:
-                self.dropped += len(ids)
+        """Put these ids into their lane soon. Never blocks and never fails."""
+        if ids and not self._put((tier, ids)):
+            self.dropped += len(ids)
 
     def wake(self, at: datetime) -> None:
         """
-        Tell the clock's timer that something is to be looked at then. Never blocks, never fails.
+        Wake the timer of the clock for something due at that time. Never blocks and never fails.
 
-        What is further off than the timer ever sleeps it finds by itself.
+        What is further off than the timer ever sleeps, it finds by itself.
         """
-        if at - datetime.now(UTC) > _FAR:
-            return
-        with suppress(queue.Full):
-            self._queue.put_nowait(at)
+        if at - datetime.now(UTC) <= _FAR:
+            self._put(at)
 
     def stop(self, timeout: timedelta = timedelta(seconds=5)) -> None:
-        """Publish what waits, then end the thread; what does not get through in time is left to the clock."""
+        """Publish what waits, then end the thread; the clock finds what does not get through in time."""
+        self._is_running = False
         with suppress(queue.Full):
             self._queue.put_nowait(None)
         self._thread.join(timeout.total_seconds())
 
-    def _run(self) -> None:
+    def _set_up(self) -> None:
+        self._queue: queue.Queue[_Item] = queue.Queue(self._capacity)
+        self._starting = threading.Lock()
+        self._step = threading.Lock()  # held by the thread while it publishes
+        self._is_held = False
+        self._thread = self._new_thread()
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, args=(self._queue,), name="publisher", daemon=True)
+
+    def _import(self) -> None:
+        """Let Celery make what it makes at the first use; nothing is connected."""
+        _ = self._celery.backend, self._celery.pool, self._celery.AsyncResult
+        _ = self._celery.amqp.producer_pool, self._celery.amqp.send_task_message
+        "localhost".encode("idna")  # as each resolution of a name does
+
+    def _put(self, item: _Item) -> bool:
+        if self._is_running and not self._thread.is_alive():
+            self._start_again()
+        try:
+            self._queue.put_nowait(item)
+        except queue.Full:
+            return False
+        return True
+
+    def _start_again(self) -> None:
+        with self._starting:
+            if self._thread.is_alive():
+                return
+            self._thread = self._new_thread()
+            try:
+                self._thread.start()
+            except RuntimeError as error:  # no more threads can be had; the next use tries again
+                self._failed(error)
+
+    def _run(self, items: "queue.Queue[_Item]") -> None:
+        try:
+            self._work(items)
+        except BaseException as error:
+            self._failed(error)
+
+    def _work(self, items: "queue.Queue[_Item]") -> None:
         ids: dict[Tier, list[int]] = {tier: [] for tier in Tier}
         ready_at = dict.fromkeys(Tier, 0.0)
         running = True
         while running:
             wakes: list[datetime] = []
             waiting = [ready_at[tier] for tier in Tier if ids[tier]]
-            running = self._gather(ids, wakes, until=min(waiting) if waiting else None)
-            for tier in Tier:  # critical first
-                if ids[tier] and (time.monotonic() >= ready_at[tier] or not running):
-                    self._send(tier, ids[tier])
-                    ids[tier] = []
-                    ready_at[tier] = time.monotonic() + _PACE[tier]
-            if wakes:
-                self._tell(min(wakes))
-
-    def _gather(self, ids: dict[Tier, list[int]], wakes: list[datetime], *, until: float | None) -> bool:
-        """Wait until then at most for something, and take all that is there; False: it was the end."""
-        timeout = until and max(0.0, until - time.monotonic())
-        while True:
-            try:
-                item = self._queue.get(timeout=timeout)
-            except queue.Empty:
-                return True
-            match item:
-                case None:
-                    return False
-                case datetime():
-                    wakes.append(item)
-                case tier, some:
-                    ids[tier].extend(some)
-            timeout = 0.0
+            running = _take(items, ids, wakes, until=min(waiting) if waiting else None)
+            if items is not self._queue:  # a copy of the parent's thread in a child, as gevent makes it
+                return
+            with self._step:
+                for tier in Tier:  # critical first
+                    if ids[tier] and (time.monotonic() >= ready_at[tier] or not running):
+                        self._send(tier, ids[tier])
+                        ids[tier] = []
+                        ready_at[tier] = time.monotonic() + _PACE[tier]
+                if wakes:
+                    self._wake(min(wakes))
 
     def _send(self, tier: Tier, ids: Sequence[int]) -> None:
         size = _CHUNK[tier]
         for start in range(0, len(ids), size):
             chunk = ids[start : start + size]
             try:
-                # An entry older than the requeue time names rows that the clock took back.
+                # The clock has taken back the rows of an entry that is older than the requeue time.
                 self._celery.send_task(
                     DELIVER,
                     args=[list(chunk)],
@@ -119,13 +167,78 @@ class Publisher:
                     retry=False,
                 )
                 self.published += len(chunk)
-            except _FAILURES as error:
-                self.dropped += len(ids) - start
-                log.warning("lane_not_reached", tier=tier.value, ids=len(ids) - start, error=str(error))
+            except Exception as error:
+                left = len(ids) - start
+                self.dropped += left
+                log.warning("lane_not_reached", tier=tier.value, ids=left, error=_line(error))
+                self._unless_expected(error)
                 return
 
-    def _tell(self, at: datetime) -> None:
+    def _wake(self, at: datetime) -> None:
         try:
             self._redis.publish(CHANNEL, at.isoformat())
-        except _FAILURES as error:
-            log.warning("clock_not_woken", error=str(error))
+        except Exception as error:
+            log.warning("clock_not_woken", error=_line(error))
+            self._unless_expected(error)
+
+    def _unless_expected(self, error: Exception) -> None:
+        if not isinstance(error, _FAILURES):
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        log.error("publisher_failed", exc_info=error)
+        self._on_failure("publisher", error)
+
+    def _before_fork(self) -> None:
+        # If a step takes longer, the fork goes on: nothing is imported in it, and the child has a new thread.
+        self._is_held = self._step.acquire(timeout=_FORK_WAIT)
+
+    def _after_fork(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._step.release()
+
+
+def _take(
+    items: "queue.Queue[_Item]", ids: dict[Tier, list[int]], wakes: list[datetime], *, until: float | None
+) -> bool:
+    """Wait for something until then at most, and take all there is; False at the end."""
+    timeout = until and max(0.0, until - time.monotonic())
+    while True:
+        try:
+            item = items.get(timeout=timeout)
+        except queue.Empty:
+            return True
+        match item:
+            case None:
+                return False
+            case datetime():
+                wakes.append(item)
+            case tier, some:
+                ids[tier].extend(some)
+        timeout = 0.0
+
+
+def _line(error: Exception) -> str:
+    return str(error) if isinstance(error, _FAILURES) else type(error).__name__
+
+
+_living: "weakref.WeakSet[Publisher]" = weakref.WeakSet()
+
+
+def _hold_all() -> None:
+    for publisher in list(_living):
+        publisher._before_fork()
+
+
+def _release_all() -> None:
+    for publisher in list(_living):
+        publisher._after_fork()
+
+
+def _set_up_all() -> None:
+    for publisher in list(_living):
+        publisher._set_up()
+
+
+os.register_at_fork(before=_hold_all, after_in_parent=_release_all, after_in_child=_set_up_all)

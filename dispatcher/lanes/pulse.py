@@ -16,11 +16,11 @@ class Pulse:
         self._redis = redis
 
     async def beat(self, queue: str, *, now: datetime) -> None:
-        """Note that this queue's worker consumes."""
+        """Record that the worker of this queue consumes."""
         await self._redis.set(f"sms:pulse:{queue}", now.timestamp(), ex=_KEEP_SECONDS)
 
     async def last(self, queues: Sequence[str]) -> Mapping[str, datetime | None] | None:
-        """Tell when each queue was last seen consuming; None when Redis is away."""
+        """Return when each queue was last seen consuming; None when Redis is away."""
         try:
             values = await self._redis.mget([f"sms:pulse:{queue}" for queue in queues])
         except (RedisError, OSError):

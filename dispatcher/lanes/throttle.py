@@ -1,11 +1,10 @@
 """
-How fast a provider may be used, over all processes: GCRA in Redis, counted in segments.
+How fast a provider may be used, across all processes: GCRA in Redis, counted in segments.
 
 Lower tiers draw from smaller buckets nested in the provider's own, so a part
-of the rate is always left to critical. A sender ID that has a rate of its own
-there has such buckets too, and its messages need a token of both. A
-weakness of GCRA here: a message of several segments is let through on an
-empty bucket and paid for afterwards.
+of the rate is always left to critical. A sender ID with a rate of its own has
+such buckets too, and its messages need a token from both. A weakness of GCRA
+here: a message of several segments passes an empty bucket and pays afterwards.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +31,7 @@ _SCRIPT = files("dispatcher.lanes").joinpath("throttle.lua").read_text(encoding=
 
 @dataclass(frozen=True, slots=True)
 class _Bucket:
-    """One of those that a tier draws from: its part of the rate, and microseconds that it may run ahead."""
+    """A bucket that a tier draws from: its share of the rate, and the microseconds it may run ahead."""
 
     name: str
     share: float
@@ -41,10 +40,10 @@ class _Bucket:
 
 def _buckets(tier: Tier) -> Sequence[_Bucket]:
     """
-    Give the tier's own bucket, and those that it shares with lower tiers.
+    Return the tier's own bucket, and those that it shares with lower tiers.
 
     In the shared ones it passes what lower tiers have reserved ahead of time;
-    in its own it does not, so that nobody goes out faster than at the rate.
+    in its own it does not, so that nothing goes out faster than the rate.
     """
     tiers = list(Tier)
     place = tiers.index(tier)
@@ -57,20 +56,20 @@ def _buckets(tier: Tier) -> Sequence[_Bucket]:
 
 _BUCKETS = {tier: _buckets(tier) for tier in Tier}
 
-Wanted = tuple[int, str | None]
-"""What a message costs, in segments, and its sender ID."""
+TokenRequest = tuple[int, str | None]
+"""The cost of a message in segments, and its sender ID."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """When a message's token is there. Not `taken`: too far away, come back then."""
+    """When the token of a message is due. Not `taken`: it is too far off, ask again then."""
 
     wait: timedelta
     taken: bool
 
 
 class Throttle:
-    """Asks for the tokens of a whole chunk in one round trip."""
+    """Takes the tokens of a whole chunk in one round trip."""
 
     def __init__(self, redis: "Redis") -> None:
         self._script = redis.register_script(_SCRIPT)
@@ -81,15 +80,15 @@ class Throttle:
         tier: Tier,
         *,
         tps: float,
-        wanted: Sequence[Wanted],
+        wanted: Sequence[TokenRequest],
         sender_tps: Mapping[str, float],
     ) -> list[Token]:
         """
-        Take a token for each message in order, as far as they are there within HORIZON.
+        Return a token for each message, in order; those due within HORIZON are taken.
 
-        `sender_tps` is the rate of each sender ID, and of each other one under
-        ANY_SENDER; rates are in segments a second. Without Redis nothing is
-        taken and all are told to come back in a second.
+        `sender_tps` is the rate of each sender ID, and under ANY_SENDER that of
+        each other one; rates are in segments a second. Without Redis nothing
+        is taken, and each token is due in a second.
         """
         limited = _limited((sender for _, sender in wanted), sender_tps) if sender_tps else {}
         group = {sender: number for number, sender in enumerate(limited, 1)}
@@ -112,7 +111,7 @@ class Throttle:
 
 
 def _limited(senders: Iterable[str | None], sender_tps: Mapping[str, float]) -> dict[str, float]:
-    """Tell the rates of those of these senders that have one, each once and in order."""
+    """Return the rates of those senders that have one, each once and in order."""
     any_other = sender_tps.get(ANY_SENDER)
     rates = {sender: sender_tps.get(sender, any_other) for sender in senders if sender is not None}
     return {sender: rate for sender, rate in rates.items() if rate is not None}

@@ -1,4 +1,4 @@
-"""The timer's alarm bell: a Redis channel on which writers tell of an earlier `wake_at`."""
+"""Waking the timer: a Redis channel on which writers announce an earlier `wake_at`."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 log = structlog.get_logger()
 
 LONGEST_SLEEP = timedelta(seconds=1)
-"""How long the timer sleeps at most before it looks again by itself."""
+"""The longest the timer sleeps before it looks again by itself."""
 
 CHANNEL = "sms:wake"
 _RETRY = 1.0
@@ -19,11 +19,11 @@ _RETRY = 1.0
 
 class WakeListener:
     """
-    Listens on the channel; without Redis it only sleeps, and beat's ticks are what is left.
+    Listens on the channel; without Redis it only sleeps, and beat's ticks remain.
 
-    One task waits for the next time as long as it takes: a wait that ends
-    leaves it alone, for what redis-py awaits may swallow a cancellation
-    (`asyncio.wait_for` does, before Python 3.12), and wait for ever.
+    One task waits for the next time, however long it takes. A wait that times
+    out does not cancel it: what redis-py awaits may swallow a cancellation
+    (`asyncio.wait_for` does, before Python 3.12) and then wait for ever.
     """
 
     def __init__(self, redis: "Redis") -> None:
@@ -32,7 +32,7 @@ class WakeListener:
         self._coming: asyncio.Task[datetime] | None = None
 
     async def next(self, timeout: float) -> datetime | None:
-        """Wait up to `timeout` seconds for the next told time; None if none came."""
+        """Return the next announced time; None if none comes within `timeout` seconds."""
         if self._coming is None:
             self._coming = asyncio.create_task(self._receive())
         await asyncio.wait([self._coming], timeout=timeout)
@@ -51,7 +51,7 @@ class WakeListener:
         """Leave the channel."""
         if self._coming is not None:
             coming, self._coming = self._coming, None
-            coming.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody asks for it
+            coming.add_done_callback(lambda task: task.cancelled() or task.exception())  # read by nobody
             coming.cancel()
             await asyncio.wait([coming], timeout=_RETRY)
         if self._pubsub is not None:

@@ -94,7 +94,7 @@ class Campaign:
 
 
 async def create(engine: Engine, plan: Plan, rows: Rows | None) -> campaigns.Campaign:
-    """Plan a campaign, with these rows as its audience unless the plan names one."""
+    """Return a new campaign, with these rows as its audience unless the plan names one."""
     if rows is None:
         return await drafts.create(engine.ctx, engine.account, plan)
     file = RecipientFile(_lines(rows), column=_COLUMN, encoding="utf-8", separator=",")

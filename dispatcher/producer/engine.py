@@ -1,68 +1,116 @@
-"""The thread behind a `Dispatcher`: an event loop, and in it what the use cases need."""
+"""The thread behind a `Dispatcher`: an event loop with the context of the use cases."""
 
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import suppress
 from typing import Any, TypeVar
 
+import structlog
+
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
+from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission, Unavailable
 from dispatcher.domain.submission import Account, Caller
 from dispatcher.service import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated
 from dispatcher.settings import Settings
 
+log = structlog.get_logger()
+
 T = TypeVar("T")
 
 DIALECT = "python"
 
 
+_FORK_WAIT = 1.0
+_ENDED = "the producer's thread ended during the call; whether it was committed is not known"
+
+
 class Engine:
-    """One thread with a loop, and in it what the use cases need."""
+    """One thread with an event loop, and in it the context of the use cases."""
 
     def __init__(self, settings: Settings, account: str) -> None:
         self._settings = settings
         self._account = account
         self._calls: set[Future[Any]] = set()
+        self._released: threading.Event | None = None  # set when the loop may go on after a fork
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._serve, name="sms-dispatcher", daemon=True)
+        self.failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop
         self._stopping: asyncio.Event
         self.ctx: Context
         self.caller: Caller
 
     @classmethod
-    def start(cls, settings: Settings, account: str) -> "Engine":
-        """Start, and wait until all is open. Raises Misconfigured, NotFound, Unavailable."""
+    def start(cls, settings: Settings, account: str, *, after: "Engine | None" = None) -> "Engine":
+        """
+        Return one that is open. Raises Misconfigured, NotFound, Unavailable.
+
+        `after` is the one that it replaces because that died; its failure is noted.
+        """
         engine = cls(settings, account)
         engine._thread.start()
         engine._opened.result()
+        if after is not None and after.failure is not None:
+            engine.ctx.background.failures.note("loop", after.failure)
         return engine
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run this in the loop, and wait for it."""
-        call = asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Run this in the loop and return its result. Raises Unavailable when the loop ends meanwhile."""
+        try:
+            call = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise Unavailable(_ENDED) from None
         self._calls.add(call)
         try:
             return call.result()
+        except CancelledError:
+            raise Unavailable(_ENDED) from None
         finally:
             self._calls.discard(call)
 
     def stop(self) -> None:
-        """Let the calls under way end, then close everything."""
+        """Wait for the calls under way, then close everything."""
         wait(list(self._calls))
-        self._loop.call_soon_threadsafe(self._stopping.set)
+        with suppress(RuntimeError):  # it has died
+            self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
+
+    def hold(self) -> None:
+        """
+        Stop the loop between two steps while this process forks.
+
+        A fork in the middle of an import would leave half a module in the
+        child for good. Under gevent the child gets a copy of the thread, which
+        would go on with the parent's connections; so it stays stopped. If a
+        step takes longer than a second, the fork does not wait.
+        """
+        standing, self._released = threading.Event(), threading.Event()
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(_stand_still, standing, self._released)
+            standing.wait(_FORK_WAIT)
+
+    def release(self) -> None:
+        """Let the loop go on after the fork."""
+        if self._released is not None:
+            self._released.set()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread runs; it does not once the loop has died, or in a forked child."""
+        return self._thread.is_alive()
 
     @property
     def account(self) -> Account:
-        """Who sends."""
+        """The account that sends."""
         return self.caller.account
 
     async def sender_id(self, sender: str | int | None) -> int | None:
-        """Find a sender ID by its name; a number is taken as it is, and judged with the rest."""
+        """Return a sender ID by its name; a number is returned as it is, and validated with the rest."""
         if not isinstance(sender, str):
             return sender
         for known in await accounts.senders(self.ctx, self.caller.account):
@@ -74,9 +122,11 @@ class Engine:
         try:
             asyncio.run(self._live())
         except BaseException as error:
-            if self._opened.done():
-                raise
-            self._opened.set_exception(error)
+            if not self._opened.done():
+                self._opened.set_exception(error)
+                return
+            self.failure = error
+            log.exception("producer_loop_died")
 
     async def _live(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
@@ -85,3 +135,8 @@ class Engine:
             self.caller = Caller(await accounts.find(self.ctx, self._account), DIALECT)
             self._opened.set_result(None)
             await self._stopping.wait()
+
+
+def _stand_still(standing: threading.Event, released: threading.Event) -> None:
+    standing.set()
+    released.wait()

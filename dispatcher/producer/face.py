@@ -20,13 +20,15 @@ from dispatcher.service import search, withdraw
 from dispatcher.service.submit import submit
 from dispatcher.settings import Settings, load_settings
 
+_START_WAIT = 10.0
+
 
 class Dispatcher:
     """
-    Sends for one account; make one and keep it, it may be shared by all threads.
+    Sends for one account. Make one and keep it: all threads may share it.
 
     Nothing is opened before the first call. Every call raises DispatchError
-    for what its caller can cause, Unavailable among it. In asyncio code call
+    for faults that the caller can cause, and Unavailable. In asyncio code call
     it through `asyncio.to_thread`: it blocks for some milliseconds.
     """
 
@@ -41,11 +43,12 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._closed = False
+        self._is_held = False
         _living.add(self)
 
     @classmethod
     def from_env(cls, *, account: str) -> Self:
-        """Take DATABASE_URL, REDIS_URL and DISPATCHER_… from the environment. Raises Misconfigured."""
+        """Return one with the settings of the environment (DATABASE_URL, …). Raises Misconfigured."""
         return cls(load_settings(), account=account)
 
     def send(
@@ -61,12 +64,12 @@ class Dispatcher:
         stop_mention: bool = False,
     ) -> AcceptedBatch:
         """
-        Accept one text to one or many numbers, all or nothing; returning means that it is committed.
+        Return the accepted batch of one text to one or many numbers, all or nothing; it is committed.
 
-        A number is in E.164, or national where the account has a country.
-        `sender` is a sender ID of the account or its number, None the default
-        one. Times need a zone. Raises InvalidSubmission with all faults,
-        NotEnoughCredit, Invalid.
+        A number is in E.164, or national if the account has a country.
+        `sender` is the name or the number of a sender ID of the account; None
+        is the default one. Times need a zone. Raises InvalidSubmission with
+        all faults, NotEnoughCredit, Invalid.
         """
         engine = self._running()
         settings = self._settings
@@ -112,13 +115,13 @@ class Dispatcher:
         callback_url: str | None = None,
     ) -> Campaign:
         """
-        Plan a campaign; it is a draft until `start()`.
+        Return a new campaign; it is a draft until `start()`.
 
-        `audience` is the name of one that is there, or rows such as
-        `{"to": number, "name": "Jane"}`, which become an audience of the
-        campaign's name; they are gone through once, in another thread.
-        Without `at` and `cron` it runs when it is started. Raises InvalidPlan
-        with all faults, AlreadyExists, Invalid; then nothing is kept.
+        `audience` is the name of an existing one, or rows such as
+        `{"to": number, "name": "Jane"}`, which become an audience with the
+        campaign's name; they are read once, in another thread. Without `at`
+        and `cron` it runs when it is started. Raises InvalidPlan with all
+        faults, AlreadyExists, Invalid; then nothing is kept.
         """
         engine = self._running()
         plan = Plan(
@@ -144,13 +147,13 @@ class Dispatcher:
         return Campaign(self._running, str(made.public_id), made.terms.name)
 
     def status(self, message_id: int) -> Status:
-        """Tell where a message is. Raises NotFound, also for one that was cancelled here."""
+        """Return the status of a message. Raises NotFound, also for one that was cancelled here."""
         engine = self._running()
         found = search.message(engine.ctx, message_id, caller=engine.caller, with_withdrawn=False)
         return engine.run(found).status
 
     def cancel(self, message_id: int) -> bool:
-        """Take a message back before it goes out; False means that it is too late. Raises NotFound."""
+        """Withdraw a message before it goes out; False if it is too late. Raises NotFound."""
         engine = self._running()
         return engine.run(withdraw.one(engine.ctx, engine.caller, message_id))
 
@@ -158,8 +161,8 @@ class Dispatcher:
         """
         End the thread and close all connections, once the calls under way have ended.
 
-        A process that ends without it loses nothing: ids that did not reach
-        their lane are found by the clock, after 2 seconds if critical, else 30.
+        A process that ends without it loses nothing: the clock finds ids that
+        did not reach their lane, after 2 seconds if critical, else 30.
         """
         with self._lock:
             engine, self._engine, self._closed = self._engine, None, True
@@ -181,12 +184,26 @@ class Dispatcher:
         with self._lock:
             if self._closed:
                 raise RuntimeError("this Dispatcher is closed")
-            if self._engine is None:
-                self._engine = Engine.start(self._settings, self._account)
+            if self._engine is None or not self._engine.is_running:
+                self._engine = Engine.start(self._settings, self._account, after=self._engine)
             return self._engine
 
+    def _before_fork(self) -> None:
+        """Wait for a start under way and hold the thread, so that the child has no half-imported module."""
+        self._is_held = self._lock.acquire(timeout=_START_WAIT)
+        if self._engine is not None:
+            self._engine.hold()
+
+    def _after_fork(self) -> None:
+        if self._engine is not None:
+            self._engine.release()
+        if self._is_held:
+            self._is_held = False
+            self._lock.release()
+
     def _forget(self) -> None:
-        """Leave the parent's engine alone: its thread is not here, its connections are the parent's."""
+        """Leave the parent's engine alone: its thread is not here, and its connections are the parent's."""
+        self._is_held = False
         if self._engine is not None:
             _of_the_parent.append(self._engine)
         self._engine, self._lock = None, threading.Lock()
@@ -204,9 +221,19 @@ _of_the_parent: list[Engine] = []
 """Kept for ever in a child: collecting it would close what the parent still uses."""
 
 
+def _hold_all() -> None:
+    for dispatcher in list(_living):
+        dispatcher._before_fork()
+
+
+def _release_all() -> None:
+    for dispatcher in list(_living):
+        dispatcher._after_fork()
+
+
 def _forget_the_parents() -> None:
-    for dispatcher in _living:
+    for dispatcher in list(_living):
         dispatcher._forget()
 
 
-os.register_at_fork(after_in_child=_forget_the_parents)
+os.register_at_fork(before=_hold_all, after_in_parent=_release_all, after_in_child=_forget_the_parents)

@@ -1,41 +1,63 @@
-"""Tasks that run beside the code that starts them."""
+"""Tasks that run beside the requests: started again when they fail, and shown by `/readyz` and `doctor`."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
-from structlog.typing import FilteringBoundLogger
+import structlog
+
+from dispatcher.lanes.failures import FailureLog
+
+log = structlog.get_logger()
+
+_PAUSE = timedelta(seconds=1)
+_CLOSE = 5.0
 
 
 class BackgroundTasks:
-    """
-    Tasks that nobody awaits one by one. None is lost: each is kept until it ends, and its failure is logged.
+    """The background tasks of one process. None of them ends unnoticed."""
 
-    `failed` is the event that is logged when a task raises.
-    """
-
-    def __init__(self, log: FilteringBoundLogger, failed: str) -> None:
-        self._log = log
-        self._failed = failed
+    def __init__(self, failures: FailureLog, *, pause: timedelta = _PAUSE) -> None:
+        self.failures = failures
+        self._pause = pause
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[None, None, None]) -> None:
-        """Run this, beginning with the loop's next turn."""
-        task = asyncio.create_task(work)
+    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> "asyncio.Task[None]":
+        """
+        Run `work` until it returns or all is closed, and again after a pause when it raises.
+
+        `work` handles the faults that it expects, such as Unavailable; what it
+        raises counts as a failure under `name`. The task that is returned may
+        be cancelled before the others.
+        """
+        task = asyncio.create_task(self._supervise(name, work), name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._end)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def wait(self) -> None:
-        """Wait until none runs, those started meanwhile included."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-
-    async def cancel(self) -> None:
-        """Cancel those that run, and wait for their end."""
+    async def close(self) -> None:
+        """Cancel all of them and wait until they have ended, a few seconds at most."""
         for task in self._tasks:
             task.cancel()
-        await self.wait()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CLOSE)
 
-    def _end(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error(self._failed, exc_info=error)
+    async def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        while True:
+            try:
+                await work()
+            except asyncio.CancelledError as error:
+                if task.cancelling():
+                    raise
+                self._failed(name, error)  # something that it awaited was cancelled, and not this task
+            except Exception as error:
+                self._failed(name, error)
+            else:
+                return
+            await asyncio.sleep(self._pause.total_seconds())
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        log.error("background_task_failed", task=name, exc_info=error)
+        self.failures.note(name, error)

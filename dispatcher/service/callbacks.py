@@ -134,18 +134,6 @@ class Teller:
             await self._ctx.database.transact(lambda c: callbacks.end(c, ended, now=now))
             del self._ended[: len(ended)]
 
-    async def work_off(self) -> int:
-        """Tell all that is due now, and write it: one round, for tests and for a person's hand."""
-        total = 0
-        while True:
-            were_out = bool(self._out)
-            taken = await self.take()
-            if not (taken or were_out):
-                return total
-            total += taken
-            await asyncio.gather(*self._out)
-            await self.write()
-
     async def _tell(self, due: Due) -> None:
         try:
             reply = await self._poster.post(self._call(due))

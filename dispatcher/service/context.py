@@ -1,42 +1,40 @@
-"""What every use case needs, built once by `bootstrap`."""
+"""The parts that every use case needs, built once by `bootstrap`."""
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol
 
 from dispatcher.domain.condition import Condition
 from dispatcher.domain.provider import Provider, ProviderConfig
 from dispatcher.domain.tier import Tier
-from dispatcher.gather import Gather
+from dispatcher.gather import Batcher, Request, Result
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
+from dispatcher.service.background import BackgroundTasks
 from dispatcher.service.database import Database
 from dispatcher.service.pg_time import Time
 from dispatcher.service.routing import Routes
 from dispatcher.service.watch import ProviderHealth
 from dispatcher.settings import Settings
 
-Q = TypeVar("Q")
-A = TypeVar("A")
-
 
 class Lanes(Protocol):
-    """How ids get into a lane. Neither call blocks or fails; the clock finds what is lost."""
+    """Puts ids into lanes. Neither call blocks or fails; the clock finds what is lost."""
 
     def publish(self, tier: Tier, ids: Sequence[int]) -> None:
         """Put these ids into their lane."""
 
     def wake(self, at: datetime) -> None:
-        """Tell the timer of an earlier `wake_at`."""
+        """Wake the timer for an earlier `wake_at`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A provider and what the engine knows of it."""
+    """A configured provider."""
 
     config: ProviderConfig
     provider: Provider
@@ -47,7 +45,7 @@ class Context:
     """
     The parts a use case works with. `time` is the one clock.
 
-    `conditions` tells how providers are at the moment; one that it does not
+    `conditions` holds the present state of providers; one that it does not
     name is well.
     """
 
@@ -60,19 +58,33 @@ class Context:
     pulse: Pulse
     ways: Mapping[str, Way]
     provider_health: ProviderHealth
+    background: BackgroundTasks
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     routes: Routes = field(default_factory=Routes)
     rng: random.Random = field(default_factory=random.Random)
-    _gathers: dict[object, Gather[Any, Any]] = field(default_factory=dict, repr=False, compare=False)
+    _batchers: "dict[Batched[Any, Any], Batcher[Any, Any]]" = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def now(self) -> datetime:
-        """Tell the time, Postgres's."""
+        """Return the time of Postgres."""
         return self.time.now()
 
-    def gathered(
-        self, answer: "Callable[[Context, Sequence[Q]], Awaitable[Sequence[A]]]", *, at_once: int = 1
-    ) -> "Gather[Q, A]":
-        """Give the one gathering of questions that `answer` answers in this process."""
-        if answer not in self._gathers:
-            self._gathers[answer] = Gather(partial(answer, self), at_once=at_once)
-        return self._gathers[answer]
+    def batcher(self, batched: "Batched[Request, Result]") -> Batcher[Request, Result]:
+        """Return the one batcher of this use case in this process."""
+        if batched not in self._batchers:
+            self._batchers[batched] = Batcher(partial(batched.process, self), at_once=batched.at_once)
+        return self._batchers[batched]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batched(Generic[Request, Result]):
+    """
+    A use case whose requests of one moment are processed together: a constant of its module.
+
+    `process` and `at_once` are as for `Batcher`. Two of these are never equal,
+    and each has a batcher of its own.
+    """
+
+    process: Callable[[Context, Sequence[Request]], Awaitable[Sequence[Result]]]
+    at_once: int = 1

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.errors import AlreadyExists, CredentialExpired, Invalid, NotAuthenticated, NotFound
 from dispatcher.domain.submission import Account, Caller
-from dispatcher.service.context import Context
+from dispatcher.service.context import Batched, Context
 from dispatcher.store import credentials
 from dispatcher.store.credentials import Credential, Holder, NewCredential
 
@@ -194,7 +194,7 @@ def new_secret() -> str:
 
 
 async def _by_secret(ctx: Context, kind: CredentialKind, secret: str, dialect: str) -> Holder:
-    holder = await ctx.gathered(_by_digest).ask(digest_of(secret))
+    holder = await ctx.batcher(_LOOKUP).run(digest_of(secret))
     if holder is not None and (holder.credential.kind, holder.credential.dialect) != (kind, dialect):
         holder = None
     return _good(holder, ctx.now())
@@ -211,6 +211,9 @@ async def _by_digest(ctx: Context, digests: Sequence[bytes]) -> list[Holder | No
 
     found = await ctx.database.transact(work)
     return [found.get(digest) for digest in digests]
+
+
+_LOOKUP = Batched(_by_digest)
 
 
 async def _by_name(

@@ -1,4 +1,4 @@
-"""Whether this process can do its work, and what only limps."""
+"""Whether this process can do its work, and what works only in part."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,9 +15,9 @@ _SILENT = timedelta(seconds=30)
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """
-    What health found: `faults` make us not ready, `degraded` only limps.
+    The state of this process: `faults` keep it from being ready, `degraded` does not.
 
-    Redis away is a limp: submits go on, and the clock delivers what waits.
+    Without Redis it is only degraded: submits go on, and the clock delivers what waits.
     """
 
     faults: tuple[str, ...]
@@ -25,17 +25,17 @@ class Readiness:
 
     @property
     def is_ready(self) -> bool:
-        """Whether submits can be taken."""
+        """Whether submits can be accepted."""
         return not self.faults
 
 
 async def readiness(ctx: Context) -> Readiness:
-    """Look at Postgres, its migrations, Redis, and at each lane's last probe."""
+    """Check Postgres, its migrations, Redis, each lane's last probe, and what has failed lately."""
     return Readiness(await _faults(ctx), await _degraded(ctx))
 
 
 async def require_migrated(ctx: Context) -> None:
-    """Refuse to start behind, or ahead of, the newest migration. Raises Misconfigured, Unavailable."""
+    """Raise Misconfigured unless the database is at the newest migration. Raises Unavailable."""
     at = await ctx.database.transact(migrate.applied)
     if at != migrate.newest():
         raise Misconfigured(
@@ -45,9 +45,15 @@ async def require_migrated(ctx: Context) -> None:
 
 
 async def lanes(ctx: Context) -> dict[str, datetime | None] | None:
-    """Tell when each queue was last seen consuming; None when Redis is away."""
+    """Return when each queue was last seen consuming; None when Redis is away."""
     last = await ctx.pulse.last(QUEUES)
     return None if last is None else dict(last)
+
+
+async def failures(ctx: Context) -> list[str] | None:
+    """Return a line for each thread or task that failed within the last hour; None without Redis."""
+    failed = await ctx.background.failures.recent()
+    return None if failed is None else [str(failure) for failure in failed]
 
 
 async def _faults(ctx: Context) -> tuple[str, ...]:
@@ -62,11 +68,12 @@ async def _degraded(ctx: Context) -> tuple[str, ...]:
     last = await lanes(ctx)
     if last is None:
         return ("Redis cannot be reached; messages wait for it in Postgres",)
-    return tuple(
+    silent = [
         f"{'lane' if queue in set(Tier) else 'queue'} {queue} {_silence(ctx, seen)}"
         for queue, seen in last.items()
         if seen is None or ctx.now() - seen > _SILENT
-    )
+    ]
+    return (*silent, *(await failures(ctx) or ()))
 
 
 def _silence(ctx: Context, seen: datetime | None) -> str:

@@ -11,7 +11,7 @@ from dispatcher.domain.errors import BadReceipt, Invalid, NotFound
 from dispatcher.domain.inbound import read_number, spellings
 from dispatcher.domain.provider import Inbound
 from dispatcher.domain.submission import Account, Caller
-from dispatcher.service.context import Context
+from dispatcher.service.context import Batched, Context
 from dispatcher.service.search import CountedPage
 from dispatcher.service.search import read_number as read_wanted
 from dispatcher.store import inbound
@@ -38,7 +38,7 @@ async def keep(ctx: Context, provider: str, told: Sequence[Inbound]) -> None:
     """
     arrived = [_arrived(ctx, provider, one) for one in told]
     if arrived:
-        await ctx.gathered(_keep).ask(arrived)
+        await ctx.batcher(_KEEPING).run(arrived)
 
 
 async def page(
@@ -104,6 +104,9 @@ async def _keep(ctx: Context, together: Sequence[Sequence[Arrived]]) -> list[Non
     new = await ctx.database.single(lambda c: inbound.insert(c, arrived, since=now - _REMEMBERED, now=now))
     log.info("inbound_kept", messages=len(arrived), new=new)
     return [None] * len(together)
+
+
+_KEEPING = Batched(_keep)
 
 
 def _arrived(ctx: Context, provider: str, told: Inbound) -> Arrived:

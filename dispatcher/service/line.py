@@ -17,12 +17,12 @@ import structlog
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.tier import Tier
 from dispatcher.service import admit
-from dispatcher.service.background import BackgroundTasks
 from dispatcher.service.call import ClaimedMessage, ProviderCalls
 from dispatcher.service.chunk import QueuedMessage
 from dispatcher.service.context import Context
 from dispatcher.service.recorder import Recorder
 from dispatcher.service.slots import ConcurrencyLimit
+from dispatcher.service.task_set import TaskSet
 from dispatcher.store import delivery
 from dispatcher.store.delivery import HeldMessage, MessageVersion
 
@@ -71,7 +71,7 @@ class SendQueue:
         self._is_running = False
         self._is_full: asyncio.Future[None] | None = None
         self._claimed_at = 0.0
-        self._tasks = BackgroundTasks(log.bind(provider=provider), "send_queue_failed")
+        self._tasks = TaskSet(log.bind(provider=provider), "send_queue_failed")
 
     def put(self, queued: QueuedMessage) -> None:
         """Add a message at the end."""

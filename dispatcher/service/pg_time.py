@@ -1,9 +1,9 @@
 """
-Postgres's time in this process, without asking for it each time.
+The time of Postgres in this process, without a query each time.
 
-The offset to a clock that no one sets (it goes on while the machine sleeps)
-is sampled at start and again and again; half of the fastest round trip is
-how wrong it can be.
+The offset to a clock that nobody sets (it runs on while the machine sleeps) is
+sampled at the start and at intervals; it is wrong by at most half of the
+fastest round trip.
 """
 
 import time
@@ -30,7 +30,7 @@ class Time(Protocol):
     uncertainty: timedelta
 
     def now(self) -> datetime:
-        """Tell Postgres's time, in UTC."""
+        """Return the time of Postgres, in UTC."""
 
 
 class PostgresTime:
@@ -42,21 +42,21 @@ class PostgresTime:
         self.uncertainty = timedelta(seconds=1)
 
     def now(self) -> datetime:
-        """Tell Postgres's time; before the first sample, this machine's."""
+        """Return the time of Postgres; before the first sample, that of this machine."""
         if self._zero is None:
             return datetime.now(UTC)
         return self._zero + _ticks()
 
     async def sample(self) -> None:
-        """Compare with Postgres, and report if the two have drifted apart. Raises Unavailable."""
+        """Measure the offset, and log it if it has drifted. Raises Unavailable."""
         best, zero = timedelta.max, None
         for _ in range(_SAMPLES):
             asked = _ticks()
-            told = await self._database.single(lambda c: c.scalar(_NOW))
+            answer = await self._database.single(lambda c: c.scalar(_NOW))
             trip = _ticks() - asked
             if trip < best:
-                assert isinstance(told, datetime)
-                best, zero = trip, told.astimezone(UTC) - asked - trip / 2
+                assert isinstance(answer, datetime)
+                best, zero = trip, answer.astimezone(UTC) - asked - trip / 2
         assert zero is not None
         if self._zero is not None and abs(zero - self._zero) > max(_DRIFT, best):
             log.warning("clock_drifted", by_ms=(zero - self._zero) / timedelta(milliseconds=1))

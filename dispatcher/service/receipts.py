@@ -14,7 +14,7 @@ from dispatcher.domain.provider import Inbound, Listens, ReceiptRequest, Report,
 from dispatcher.domain.receipt import Current, read_receipt
 from dispatcher.domain.status import Status
 from dispatcher.service import inbound
-from dispatcher.service.context import Context
+from dispatcher.service.context import Batched, Context
 from dispatcher.service.recorder import clean
 from dispatcher.store import incoming, opt_outs, receipts
 from dispatcher.store.receipts import End, Match, Receipt, Step, Waiting
@@ -60,7 +60,7 @@ async def keep(ctx: Context, provider: str, told: Sequence[Told]) -> Kept:
     reference, and could be kept twice, is kept last.
     """
     reports = [(provider, _cleaned(report)) for report in told if isinstance(report, Report)]
-    is_left = bool(reports) and await ctx.gathered(_keep, at_once=_AT_ONCE).ask(reports)
+    is_left = bool(reports) and await ctx.batcher(_KEEPING).run(reports)
     if len(reports) < len(told):
         await inbound.keep(ctx, provider, [one for one in told if isinstance(one, Inbound)])
     return Kept(len(told), is_left)
@@ -71,6 +71,9 @@ async def _keep(ctx: Context, together: Sequence[Sequence[Receipt]]) -> list[boo
     told = [one for some in together for one in some]
     left = [await _keep_batch(ctx, told[start : start + BATCH]) for start in range(0, len(told), BATCH)]
     return [any(left)] * len(together)
+
+
+_KEEPING = Batched(_keep, at_once=_AT_ONCE)
 
 
 async def _keep_batch(ctx: Context, told: Sequence[Receipt]) -> int:

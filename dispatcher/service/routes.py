@@ -72,10 +72,10 @@ async def table_in_force(ctx: Context) -> InForce:
 
 async def refresh(ctx: Context) -> None:
     """
-    Take over a table that was set since the last look.
+    Take over a table that was set since the last call.
 
-    Raises Unavailable, and Misconfigured for one that this version cannot
-    read; then the old one stays.
+    Raises Unavailable, and Misconfigured for a table that this version cannot
+    read; then the old one stays in force.
     """
     routes = ctx.routes
     found = await ctx.database.single(lambda c: store.newer(c, routes.version or 0))

@@ -1,4 +1,4 @@
-"""What a process knows of the routes: the table in force, and the plans it has made by it."""
+"""The routes of a process: the table in force, and the plans made from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ from dispatcher.domain.route_table import Asked, RouteTable
 @dataclass(slots=True)
 class Routes:
     """
-    The table in force, as read last.
+    The table in force, as last read.
 
-    `version` is the id of its row, 0 when none was set, None before the first
-    read. `accounts` are the names of those accounts that it names.
+    `version` is the id of its row, 0 if none was ever set, None before the
+    first read. `accounts` holds the names of the accounts that the table names.
     """
 
     table: RouteTable = field(default_factory=RouteTable)

@@ -7,7 +7,7 @@ from dispatcher.domain.submission import AcceptedBatch, Answer, Caller, Once, Su
 from dispatcher.domain.tier import Tier
 from dispatcher.service import brakes, routes, templates
 from dispatcher.service.accept import accept
-from dispatcher.service.context import Context
+from dispatcher.service.context import Batched, Context
 from dispatcher.service.examine import ValidatedSubmission, examine, unknown_sender
 from dispatcher.store import accounts
 
@@ -18,6 +18,8 @@ _FEW = 20
 The most recipients of a submission that shares its transaction with others. A larger one does not delay
 others, and one that is compared with earlier ones has them all committed.
 """
+
+_ACCEPTING = Batched(accept)
 
 
 async def submit(ctx: Context, caller: Caller, submission: Submission) -> AcceptedBatch:
@@ -62,7 +64,7 @@ async def _submit(
     await routes.ready(ctx)
     validated = await validate(ctx, caller, submission, key=key)
     if len(submission.recipients) <= _FEW and not brakes.are_on(ctx, validated.tier):
-        outcome = await ctx.gathered(accept).ask(validated)
+        outcome = await ctx.batcher(_ACCEPTING).run(validated)
     else:
         [outcome] = await accept(ctx, [validated])
     if isinstance(outcome, DispatchError):

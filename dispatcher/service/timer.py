@@ -1,4 +1,4 @@
-"""Between the ticks: sleep until the earliest `wake_at`, and release exactly then. Beat is the floor."""
+"""Between the ticks: sleep until the earliest `wake_at`, and release exactly then. Beat is the minimum."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -21,9 +21,9 @@ async def run_timer(ctx: Context, clock: Clock, bell: WakeListener) -> None:
     """
     Release and fill whenever something is due, until cancelled.
 
-    Woken by whoever writes an earlier `wake_at`. While lanes take messages
-    it looks every fifth of a second, so that none runs empty. A crowd for
-    which no lane waits leaves Postgres to others three times as long as it took it.
+    The writer of an earlier `wake_at` wakes it. While lanes take messages it
+    looks every fifth of a second, so that none runs empty. After a crowd for
+    which no lane waits, it pauses three times as long as the round took.
     """
     while True:
         began = ctx.now()
@@ -47,8 +47,8 @@ async def run_timer(ctx: Context, clock: Clock, bell: WakeListener) -> None:
 
 
 async def _sleep(ctx: Context, bell: WakeListener, *, until: datetime) -> None:
-    """Sleep until then, or until an earlier time that somebody tells."""
+    """Sleep until then, or until an earlier time that is announced."""
     while (left := (until - ctx.now()) / timedelta(seconds=1)) > 0:
-        told = await bell.next(left)
-        if told is not None:
-            until = min(until, told + ctx.time.uncertainty)
+        earlier = await bell.next(left)
+        if earlier is not None:
+            until = min(until, earlier + ctx.time.uncertainty)

@@ -20,10 +20,10 @@ from dispatcher.domain.message import RoutedMessage
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.throttle import Token
 from dispatcher.service import admit
-from dispatcher.service.background import BackgroundTasks
 from dispatcher.service.chunk import LaneTask
 from dispatcher.service.context import Context
 from dispatcher.service.line import SendQueue
+from dispatcher.service.task_set import TaskSet
 from dispatcher.store import delivery
 from dispatcher.store.delivery import HeldMessage
 
@@ -83,7 +83,7 @@ class TokenQueue:
         self._waiting: list[_Waiting] = []
         self._is_asking = False
         self._held_until = ctx.now()
-        self._tasks = BackgroundTasks(log.bind(provider=provider), "turnstile_failed")
+        self._tasks = TaskSet(log.bind(provider=provider), "turnstile_failed")
 
     async def enter(self, routed: Sequence[RoutedMessage], lane_task: LaneTask) -> list[HeldMessage]:
         """Pass messages on in order, as their tokens come. Return those that are to be held meanwhile."""

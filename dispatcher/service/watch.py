@@ -21,9 +21,9 @@ from dispatcher.domain.breaker import Standing, Tally, judge
 from dispatcher.domain.condition import Breaker, Condition, Order
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.provider import ProviderConfig
-from dispatcher.lanes.breaker import Breakers, Move, Told
-from dispatcher.service.background import BackgroundTasks
+from dispatcher.lanes.breaker import BreakerMove, Breakers, BreakerSnapshot
 from dispatcher.service.database import Database
+from dispatcher.service.task_set import TaskSet
 from dispatcher.store import orders, release
 from dispatcher.store.orders import Ordered
 
@@ -52,15 +52,15 @@ class ProviderHealth:
     ) -> None:
         self.conditions: dict[str, Condition] = {}
         self.tallies = {config.name: Tally(config.call_timeout) for config in providers}
-        self.last_exchange: Told | None = None
+        self.last_exchange: BreakerSnapshot | None = None
         self.ordered: Mapping[str, Ordered] = {}
         self.breakers = breakers
         self._database = database
         self._wake = wake
         self._read: tuple[int | None, float] = (None, float("-inf"))  # which orders were read, and when
         self._stopping = asyncio.Event()
-        self._looking = BackgroundTasks(log, "providers_not_looked_at")
-        self._releasing = BackgroundTasks(log, "waiting_not_called")
+        self._looking = TaskSet(log, "providers_not_looked_at")
+        self._releasing = TaskSet(log, "waiting_not_called")
 
     def start(self) -> None:
         """Look twice a second from now on, if there is any provider."""
@@ -123,13 +123,15 @@ class ProviderHealth:
         """Wait for the end of each release that a closing breaker has begun."""
         await self._releasing.wait()
 
-    async def _move(self, seen: Told, retry_after: Mapping[str, timedelta | None]) -> Told:
+    async def _move(
+        self, seen: BreakerSnapshot, retry_after: Mapping[str, timedelta | None]
+    ) -> BreakerSnapshot:
         """Move the breakers for which these counts call. Return what holds then."""
-        moves: dict[str, Move] = {}
+        moves: dict[str, BreakerMove] = {}
         for name, known in seen.known.items():
             to = judge(known.standing, known.window, now=seen.now, told=retry_after[name])
             if to is not None:
-                moves[name] = Move(known.version, to)
+                moves[name] = BreakerMove(known.version, to)
         if not moves:
             return seen
         after = await self.breakers.exchange(list(seen.known), {}, moves)

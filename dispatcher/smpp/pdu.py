@@ -39,11 +39,6 @@ class Pdu(NamedTuple):
     sequence: int
     body: bytes
 
-    @property
-    def is_response(self) -> bool:
-        """Whether it answers a PDU of ours."""
-        return self.command >= RESPONSE
-
 
 class Splitter:
     """Cuts a stream into PDUs, however it was split on its way."""

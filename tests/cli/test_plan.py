@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dispatcher.cli import commands
-from dispatcher.cli.plan import Plan
+from dispatcher.cli.plan import StackPlan
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.embedded.ports import free_port
 
@@ -26,13 +26,13 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def provider(plan: Plan) -> Any:
+def provider(plan: StackPlan) -> Any:
     [configured] = json.loads(plan.environment()["DISPATCHER_PROVIDERS"])
     return configured
 
 
 def test_each_queue_has_a_worker_and_only_what_need_not_hurry_is_nice(tmp_path: Path) -> None:
-    parts = Plan(tmp_path).parts()
+    parts = StackPlan(tmp_path).parts()
     assert [p.name for p in parts] == [
         "sandbox", "api", "worker-critical", "worker-standard", "worker-bulk", "worker-clock",
         "worker-system", "beat", "flower",
@@ -42,7 +42,7 @@ def test_each_queue_has_a_worker_and_only_what_need_not_hurry_is_nice(tmp_path: 
 
 def test_no_secret_is_on_a_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPATCHER_FLOWER_AUTH", "user:hidden")
-    plan = Plan(tmp_path)
+    plan = StackPlan(tmp_path)
     secret = provider(plan)["options"]["receipts"]["signature"]["secret"]
     words = " ".join(word for part in plan.parts() for word in part.argv)
     assert secret not in words
@@ -51,7 +51,7 @@ def test_no_secret_is_on_a_command_line(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_receipt_secret_is_made_once_kept_private_and_shared_with_the_sandbox(tmp_path: Path) -> None:
-    first, again = provider(Plan(tmp_path)), provider(Plan(tmp_path, port=9000))
+    first, again = provider(StackPlan(tmp_path)), provider(StackPlan(tmp_path, port=9000))
     file = tmp_path / "sandbox.json"
     secret = first["options"]["receipts"]["signature"]["secret"]
     assert secret == again["options"]["receipts"]["signature"]["secret"]
@@ -61,30 +61,30 @@ def test_the_receipt_secret_is_made_once_kept_private_and_shared_with_the_sandbo
 
 def test_settings_of_the_sandbox_that_a_user_wrote_are_kept(tmp_path: Path) -> None:
     (tmp_path / "sandbox.json").write_text('{"latency_ms": 5, "receipt_secret": "long enough"}')
-    assert provider(Plan(tmp_path))["options"]["receipts"]["signature"]["secret"] == "long enough"
+    assert provider(StackPlan(tmp_path))["options"]["receipts"]["signature"]["secret"] == "long enough"
     assert json.loads((tmp_path / "sandbox.json").read_text())["latency_ms"] == 5
 
 
 def test_a_sandbox_file_that_is_no_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "sandbox.json").write_text("{")
     with pytest.raises(Misconfigured, match=r"sandbox\.json is not JSON"):
-        Plan(tmp_path).environment()
+        StackPlan(tmp_path).environment()
 
 
 def test_providers_of_the_user_win_over_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPATCHER_PROVIDERS", "[]")
-    assert "DISPATCHER_PROVIDERS" not in Plan(tmp_path).environment()
+    assert "DISPATCHER_PROVIDERS" not in StackPlan(tmp_path).environment()
     assert (tmp_path / "sandbox.json").exists(), "the sandbox starts all the same, with its own settings"
 
 
 def test_the_secret_of_tokens_is_made_once_and_kept_private(tmp_path: Path) -> None:
-    secret = Plan(tmp_path).environment()["DISPATCHER_JWT_SECRET"]
+    secret = StackPlan(tmp_path).environment()["DISPATCHER_JWT_SECRET"]
     assert len(secret) >= 32
-    assert Plan(tmp_path, port=9000).environment()["DISPATCHER_JWT_SECRET"] == secret
+    assert StackPlan(tmp_path, port=9000).environment()["DISPATCHER_JWT_SECRET"] == secret
     assert (tmp_path / "jwt.key").read_text().strip() == secret
     assert stat.S_IMODE((tmp_path / "jwt.key").stat().st_mode) == 0o600
     (tmp_path / "jwt.key").write_text("")
-    assert len(Plan(tmp_path).environment()["DISPATCHER_JWT_SECRET"]) >= 32
+    assert len(StackPlan(tmp_path).environment()["DISPATCHER_JWT_SECRET"]) >= 32
 
 
 @pytest.mark.parametrize("name", ["DISPATCHER_JWT_SECRET", "DISPATCHER_JWT_SECRET_FILE"])
@@ -92,14 +92,14 @@ def test_a_secret_of_tokens_of_the_user_wins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "x" * 32)
-    assert "DISPATCHER_JWT_SECRET" not in Plan(tmp_path).environment()
+    assert "DISPATCHER_JWT_SECRET" not in StackPlan(tmp_path).environment()
     assert not (tmp_path / "jwt.key").exists()
 
 
 def test_flower_without_a_login_stays_on_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    open_to_all = Plan(tmp_path, "0.0.0.0")
+    open_to_all = StackPlan(tmp_path, "0.0.0.0")
     assert "--address=127.0.0.1" in open_to_all.parts()[-1].argv
     monkeypatch.setenv("DISPATCHER_FLOWER_AUTH", "user:password")
     assert "--address=0.0.0.0" in open_to_all.parts()[-1].argv
@@ -118,7 +118,7 @@ def test_flower_without_a_login_stays_on_this_machine(
 def test_a_url_can_be_opened_on_this_machine_whatever_is_listened_on(
     tmp_path: Path, host: str, url: str
 ) -> None:
-    plan = Plan(tmp_path, host)
+    plan = StackPlan(tmp_path, host)
     assert plan.base_url == url
     assert provider(plan)["options"]["receipt_url"] == f"{url}/receipts/sandbox"
 
@@ -126,7 +126,7 @@ def test_a_url_can_be_opened_on_this_machine_whatever_is_listened_on(
 def test_the_same_port_twice_is_refused_with_both_options(tmp_path: Path) -> None:
     port = free_port()
     with pytest.raises(Misconfigured, match=f"--port and --flower-port are both {port}"):
-        Plan(tmp_path, port=port, flower_port=port).require_ports()
+        StackPlan(tmp_path, port=port, flower_port=port).require_ports()
 
 
 def test_celery_never_looks_into_the_working_directory() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from dispatcher.embedded import child, processes
 from dispatcher.embedded.child import Identity
-from dispatcher.embedded.part import Part
+from dispatcher.embedded.part import ManagedProcess
 
 ROOT = Path(__file__).parents[2]
 UP = Path(__file__).with_name("up.py")
@@ -24,11 +24,13 @@ NOBODY = 65534
 SLEEP = (sys.executable, "-c", "import time; time.sleep(600)")
 
 
-def sleeper(name: str, *, argv: tuple[str, ...] = SLEEP, ready: Callable[[], bool] | None = None) -> Part:
-    return Part(name=name, argv=argv, ready=ready, stop_timeout=timedelta(seconds=2))
+def sleeper(
+    name: str, *, argv: tuple[str, ...] = SLEEP, ready: Callable[[], bool] | None = None
+) -> ManagedProcess:
+    return ManagedProcess(name=name, argv=argv, ready=ready, stop_timeout=timedelta(seconds=2))
 
 
-def script(name: str, code: str) -> Part:
+def script(name: str, code: str) -> ManagedProcess:
     return sleeper(name, argv=(sys.executable, "-uc", code))
 
 

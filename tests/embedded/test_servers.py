@@ -18,7 +18,7 @@ import redis
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.embedded.child import Identity
 from dispatcher.embedded.identity import lodge
-from dispatcher.embedded.part import Part
+from dispatcher.embedded.part import ManagedProcess
 from dispatcher.embedded.ports import LOOPBACK, free_port
 from dispatcher.embedded.postgres import postgres_part
 from dispatcher.embedded.servers import embedded_servers
@@ -259,7 +259,7 @@ def test_data_that_nobody_cannot_reach_is_never_replaced_by_an_empty_database(
 
 
 @contextmanager
-def _running(part: Part, data_dir: Path) -> Iterator[str]:
+def _running(part: ManagedProcess, data_dir: Path) -> Iterator[str]:
     """Run one part for the length of a block."""
     with Supervisor(data_dir) as supervisor:
         supervisor.start(part)
@@ -270,5 +270,5 @@ def _password(url: str) -> str:
     return url.partition("//:")[2].partition("@")[0]
 
 
-def _port(part: Part) -> int:
+def _port(part: ManagedProcess) -> int:
     return int(part.url.rpartition(":")[2].partition("/")[0])

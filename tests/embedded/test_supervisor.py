@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -15,7 +15,8 @@ import pytest
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.embedded import processes
-from dispatcher.embedded.ledger import Entry, Ledger
+from dispatcher.embedded.events import ProcessEvent, describe
+from dispatcher.embedded.ledger import Ledger, StartedProcess
 from dispatcher.embedded.processes import Mark
 from dispatcher.embedded.supervisor import Supervisor
 
@@ -34,8 +35,12 @@ def events() -> Events:
 
 @pytest.fixture
 def supervisor(tmp_path: Path, events: Events) -> Iterator[Supervisor]:
-    with Supervisor(tmp_path, on_event=lambda name, text: events.append((name, text))) as supervisor:
+    with Supervisor(tmp_path, on_event=recording(events)) as supervisor:
         yield supervisor
+
+
+def recording(events: Events) -> Callable[[ProcessEvent], None]:
+    return lambda event: events.append((event.name, describe(event)))
 
 
 def said(events: Events, words: str) -> list[str]:
@@ -254,15 +259,15 @@ def test_orphans_of_a_killed_run_are_stopped_before_the_next(tmp_path: Path) -> 
     with stranger() as orphan:
         process = processes.mark(orphan.pid)
         assert process is not None
-        Ledger(tmp_path).write([Entry("worker", process, signal.SIGTERM)])
-        with Supervisor(tmp_path, on_event=lambda name, text: told.append((name, text))):
+        Ledger(tmp_path).write([StartedProcess("worker", process, signal.SIGTERM)])
+        with Supervisor(tmp_path, on_event=recording(told)):
             assert orphan.wait(timeout=5) == -signal.SIGTERM
     assert said(told, "killed run") == ["worker"]
 
 
 def test_a_stranger_who_has_the_pid_of_an_orphan_is_left_alone(tmp_path: Path) -> None:
     with stranger() as other:
-        Ledger(tmp_path).write([Entry("worker", Mark(other.pid, "another time"), signal.SIGTERM)])
+        Ledger(tmp_path).write([StartedProcess("worker", Mark(other.pid, "another time"), signal.SIGTERM)])
         with Supervisor(tmp_path):
             assert other.poll() is None
 

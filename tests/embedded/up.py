@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from dispatcher.embedded.part import Part
+from dispatcher.embedded.events import ProcessEvent, describe
+from dispatcher.embedded.part import ManagedProcess
 from dispatcher.embedded.postgres import postgres_part
 from dispatcher.embedded.supervisor import Supervisor
 from dispatcher.embedded.valkey import valkey_part
@@ -22,19 +23,25 @@ DEAF = (
 )
 
 
-def parts(data_dir: Path, what: str) -> Sequence[Part]:
+def parts(data_dir: Path, what: str) -> Sequence[ManagedProcess]:
     child = data_dir / "child"
     deaf = data_dir / "deaf"
     match what:
         case "servers":
             return postgres_part(data_dir), valkey_part(data_dir)
         case "sleepers":
-            return Part(name="first", argv=SLEEP), Part(name="second", argv=SLEEP)
+            return ManagedProcess(name="first", argv=SLEEP), ManagedProcess(name="second", argv=SLEEP)
         case "family":
-            return (Part(name="family", argv=FAMILY, env={"CHILD": str(child)}, ready=child.exists),)
+            return (
+                ManagedProcess(name="family", argv=FAMILY, env={"CHILD": str(child)}, ready=child.exists),
+            )
         case _:
             argv = [sys.executable, "-c", DEAF.replace("deaf", str(deaf))]
-            return (Part(name="stubborn", argv=argv, ready=deaf.exists, stop_timeout=timedelta(minutes=5)),)
+            return (
+                ManagedProcess(
+                    name="stubborn", argv=argv, ready=deaf.exists, stop_timeout=timedelta(minutes=5)
+                ),
+            )
 
 
 def main() -> None:
@@ -48,8 +55,8 @@ def main() -> None:
         supervisor.wait()
 
 
-def _tell(name: str, text: str) -> None:
-    sys.stderr.write(f"{name} {text}\n")
+def _tell(event: ProcessEvent) -> None:
+    sys.stderr.write(f"{event.name} {describe(event)}\n")
 
 
 if __name__ == "__main__":

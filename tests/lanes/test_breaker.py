@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from dispatcher.domain.breaker import Standing, Tally
 from dispatcher.domain.condition import Breaker
 from dispatcher.domain.provider import Accepted, Unsent
-from dispatcher.lanes.breaker import Breakers, Move
+from dispatcher.lanes.breaker import BreakerMove, Breakers
 from dispatcher.lanes.connect import open_async_redis
 
 SINCE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -65,7 +65,7 @@ def test_a_move_is_made_once_and_its_window_begins_anew(redis_maker: Callable[[]
     async def story(one: Breakers, other: Breakers) -> None:
         told = await one.exchange(["a", "b"], {"a": _numbers(0, unsent=9), "b": _numbers(1)})
         assert told is not None
-        move = {"a": Move(told.known["a"].version, OPEN)}
+        move = {"a": BreakerMove(told.known["a"].version, OPEN)}
         first = await one.exchange(["a", "b"], {}, move)
         second = await other.exchange(["a", "b"], {}, move)
         assert first is not None
@@ -74,7 +74,7 @@ def test_a_move_is_made_once_and_its_window_begins_anew(redis_maker: Callable[[]
         assert first.known["a"].standing == second.known["a"].standing == OPEN
         assert second.known["a"].window.tried == 0
         assert (second.known["b"].window.tried, second.known["b"].moved) == (1, False)
-        await other.exchange(["a"], {}, {"a": Move(second.known["a"].version, HALF)})
+        await other.exchange(["a"], {}, {"a": BreakerMove(second.known["a"].version, HALF)})
         assert await one.story("a") == [HALF, OPEN]
 
     _run(redis_maker, story)
@@ -83,7 +83,7 @@ def test_a_move_is_made_once_and_its_window_begins_anew(redis_maker: Callable[[]
 def test_counts_told_with_a_move_are_of_the_new_window(redis_maker: Callable[[], Redis]) -> None:
     async def story(one: Breakers, other: Breakers) -> None:
         await one.exchange(["a"], {"a": _numbers(4)})
-        told = await other.exchange(["a"], {"a": _numbers(1)}, {"a": Move(0, HALF)})
+        told = await other.exchange(["a"], {"a": _numbers(1)}, {"a": BreakerMove(0, HALF)})
         assert told is not None
         assert told.known["a"].window.tried == 1
 

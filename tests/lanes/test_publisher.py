@@ -3,11 +3,13 @@
 import asyncio
 import base64
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from redis import Redis
@@ -28,7 +30,7 @@ def redis(redis_url: str) -> Iterator[Redis]:
     client.close()
 
 
-def _publisher(url: str, **options: int) -> Publisher:
+def _publisher(url: str, **options: Any) -> Publisher:
     return Publisher(make_celery(url), open_redis(url), **options)
 
 
@@ -117,6 +119,88 @@ def test_a_redis_that_is_away_drops_and_counts() -> None:
     publisher.wake(datetime.now(UTC))
     publisher.stop()
     assert (publisher.published, publisher.dropped) == (0, 3)
+
+
+class _Faulty(Redis):
+    """Fails once with an error that nobody expects."""
+
+    error: BaseException | None = None
+
+    def publish(self, channel: Any, message: Any, **more: Any) -> Any:
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        return super().publish(channel, message, **more)
+
+
+# The first is caught at once; the second ends the thread.
+@pytest.mark.parametrize("error", [KeyError("a bug"), SystemExit("a bug")])
+def test_an_error_that_nobody_expects_is_reported_and_publishing_goes_on(
+    redis_url: str, redis: Redis, error: BaseException
+) -> None:
+    reported: list[tuple[str, BaseException]] = []
+    faulty = _Faulty(connection_pool=redis.connection_pool)
+    publisher = Publisher(
+        make_celery(redis_url), faulty, on_failure=lambda task, error: reported.append((task, error))
+    )
+    publisher.start()
+    faulty.error = error
+    publisher.wake(datetime.now(UTC))
+    _until(lambda: bool(reported))
+    assert reported == [("publisher", error)]
+    if isinstance(error, SystemExit):
+        publisher._thread.join()
+    publisher.publish(Tier.BULK, [7])
+    publisher.stop()
+    assert [_ids(entry) for entry in _entries(redis, "bulk")] == [[7]]
+
+
+_SCRIPT = """
+import os, sys
+from dispatcher.domain.tier import Tier
+from dispatcher.lanes.celery_app import make_celery
+from dispatcher.lanes.connect import open_redis
+from dispatcher.lanes.publisher import Publisher
+from datetime import UTC, datetime
+
+publisher = Publisher(make_celery(sys.argv[1]), open_redis(sys.argv[1]))
+publisher.start()
+"""
+_IMPORTS = """
+before = set(sys.modules)
+publisher.publish(Tier.BULK, [1])
+publisher.wake(datetime.now(UTC))
+publisher.stop()
+assert publisher.published == 1
+print(sorted(set(sys.modules) - before))
+"""
+_FORKS = """
+publisher.publish(Tier.BULK, [1])
+while not publisher.published:
+    pass
+if (pid := os.fork()) == 0:
+    publisher.publish(Tier.BULK, [2])
+    publisher.stop()
+    os._exit(0)
+os.waitpid(pid, 0)
+publisher.publish(Tier.BULK, [3])
+publisher.stop()
+"""
+
+
+def _run_script(code: str, url: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", _SCRIPT + code, url], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+
+
+def test_the_thread_imports_nothing_so_that_no_fork_catches_it_in_an_import(redis_url: str) -> None:
+    assert _run_script(_IMPORTS, redis_url) == "[]\n"
+
+
+def test_a_forked_child_publishes_and_so_does_its_parent(redis_url: str, redis: Redis) -> None:
+    _run_script(_FORKS, redis_url)
+    assert [_ids(entry) for entry in _entries(redis, "bulk")] == [[1], [2], [3]]
 
 
 def test_the_earliest_wake_reaches_the_timer(redis_url: str) -> None:

@@ -11,7 +11,7 @@ import httpx
 from dispatcher.sandbox import Settings, serving_both
 from dispatcher.smpp.pdu import Address, Bind, Pdu, Sm, Splitter, decode_id, encode, encode_id, respond
 from dispatcher.smpp.receipt import Receipt, read_receipt
-from dispatcher.smpp.words import Command, CommandStatus, Esm
+from dispatcher.smpp.words import RESPONSE, Command, CommandStatus, Esm
 
 NUMBER = "254701234567"
 
@@ -85,7 +85,7 @@ class Esme:
 
     async def _take(self, pdu: Pdu) -> None:
         self.heard.append(pdu)
-        if pdu.is_response and (answer := self._answers.pop(pdu.sequence, None)) is not None:
+        if pdu.command >= RESPONSE and (answer := self._answers.pop(pdu.sequence, None)) is not None:
             answer.set_result(pdu)
         if pdu.command == Command.DELIVER_SM:
             async with self.came:

@@ -1,58 +1,95 @@
-"""Background tasks: each is waited for, and none fails unseen."""
+"""Background tasks: none ends unnoticed."""
 
 import asyncio
-
-import structlog
-from structlog.testing import capture_logs
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from dispatcher.service.background import BackgroundTasks
+from dispatcher.service.health import readiness
+from tests.world import World
 
 
-def _tasks() -> BackgroundTasks:
-    return BackgroundTasks(structlog.get_logger().bind(provider="sim"), "sending_failed")
+def _run(world: World, story: Callable[[BackgroundTasks], Awaitable[None]]) -> None:
+    async def with_tasks() -> None:
+        tasks = BackgroundTasks(world.ctx.background.failures, pause=timedelta(0))
+        async with asyncio.timeout(10):
+            await story(tasks)
+            await tasks.close()
+
+    world.tell(with_tasks)
 
 
-def test_a_failure_is_logged_with_what_it_belongs_to() -> None:
-    async def fail() -> None:
-        raise ValueError("bug")
+def test_a_task_that_fails_is_started_again_and_readyz_says_so(world: World) -> None:
+    async def story(tasks: BackgroundTasks) -> None:
+        runs, back = 0, asyncio.Event()
 
-    async def story() -> None:
-        tasks = _tasks()
-        tasks.start(fail())
-        await tasks.wait()
+        async def work() -> None:
+            nonlocal runs
+            runs += 1
+            if runs < 3:
+                raise KeyError("a bug")
+            back.set()
+            await asyncio.Event().wait()
 
-    with capture_logs() as logs:
-        asyncio.run(story())
-    [entry] = logs
-    assert (entry["event"], entry["provider"], entry["log_level"]) == ("sending_failed", "sim", "error")
-    assert isinstance(entry["exc_info"], ValueError)
+        tasks.start("routes", work)
+        await back.wait()
+        await tasks.failures.write()
+        [line] = [line for line in (await readiness(world.ctx)).degraded if "routes" in line]
+        assert line.startswith("routes of test has failed 2 times and was started again: KeyError at ")
+
+    _run(world, story)
 
 
-def test_what_a_task_starts_is_waited_for_too() -> None:
-    async def story() -> None:
-        tasks, ended = _tasks(), list[int]()
+def test_a_cancellation_that_was_not_meant_for_the_task_is_a_failure(world: World) -> None:
+    async def story(tasks: BackgroundTasks) -> None:
+        runs, back = 0, asyncio.Event()
 
-        async def work(depth: int) -> None:
+        async def work() -> None:
+            nonlocal runs
+            runs += 1
+            if runs == 2:
+                back.set()
+                await asyncio.Event().wait()
+            inner = asyncio.get_running_loop().create_future()
+            inner.cancel()
+            await inner
+
+        tasks.start("routes", work)
+        await back.wait()
+
+    _run(world, story)
+
+
+def test_a_task_that_returns_is_over(world: World) -> None:
+    async def story(tasks: BackgroundTasks) -> None:
+        runs = 0
+
+        async def work() -> None:
+            nonlocal runs
+            runs += 1
+
+        tasks.start("routes", work)
+        for _ in range(10):
             await asyncio.sleep(0)
-            if depth:
-                tasks.start(work(depth - 1))
-            ended.append(depth)
+        assert runs == 1
 
-        tasks.start(work(3))
-        await tasks.wait()
-        assert ended == [3, 2, 1, 0]
-
-    asyncio.run(story())
+    _run(world, story)
 
 
-def test_cancelled_tasks_end_and_are_no_failure() -> None:
-    async def story() -> None:
-        tasks = _tasks()
-        tasks.start(asyncio.Event().wait())  # type: ignore[arg-type]
-        await asyncio.sleep(0)
-        async with asyncio.timeout(5):
-            await tasks.cancel()
+def test_closing_ends_all_tasks(world: World) -> None:
+    async def story(tasks: BackgroundTasks) -> None:
+        ended, begun = asyncio.Event(), asyncio.Event()
 
-    with capture_logs() as logs:
-        asyncio.run(story())
-    assert logs == []
+        async def work() -> None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        tasks.start("routes", work)
+        await begun.wait()
+        await tasks.close()
+        assert ended.is_set()
+
+    _run(world, story)

@@ -15,6 +15,7 @@ from dispatcher.domain.outbox import Happening
 from dispatcher.domain.status import Status
 from dispatcher.domain.submission import Caller
 from dispatcher.service.callbacks import Letter, Signature, Teller, Worded
+from tests.service.callback_sending import work_off
 from tests.world import World
 
 URL = "https://shop.example/sms"
@@ -82,10 +83,10 @@ def test_each_event_of_a_batch_is_told_to_its_url_in_order(world: World) -> None
         await world.clock.release()
         await world.clock.fill()
         await world.deliver()
-        assert await teller.work_off() == 3
+        assert await work_off(teller) == 3
         assert poster.told() == [Status.SCHEDULED, Status.PENDING, Status.SENT]
         assert [row.state for row in await _rows(world)] == ["delivered"] * 3
-        assert await teller.work_off() == 0
+        assert await work_off(teller) == 0
         assert (await world.row(batch.messages[0].id)).status == Status.SENT
 
     world.run(story)
@@ -109,7 +110,7 @@ def test_a_webhook_is_told_only_of_its_statuses_and_of_each_once(world: World) -
         world.time.advance(timedelta(days=4))
         await world.clock.no_receipt()
         assert [reason for _, reason in await world.events(batch.messages[0].id)][-1] == "no_receipt"
-        await _teller(world, poster).work_off()
+        await work_off(_teller(world, poster))
         assert poster.told(OTHER_URL) == [Status.SENT]
         assert json.loads(poster.calls[0].body)["event"] == "sms:x"
 
@@ -131,9 +132,9 @@ def test_the_same_id_and_the_account_s_secret_are_in_every_try(world: World) -> 
         poster = RecordingPoster(lambda _: Reply(503, "HTTP 503"))
         teller = _teller(world, poster)
         await world.submit(callback_url=URL)
-        await teller.work_off()
+        await work_off(teller)
         world.time.advance(timedelta(seconds=5))
-        await teller.work_off()
+        await work_off(teller)
         first, second = poster.calls
         assert first.headers["webhook-id"] == second.headers["webhook-id"]
         secret = (await world.one("SELECT callback_secret FROM accounts WHERE name = 'shop'")).callback_secret
@@ -149,7 +150,7 @@ def test_tries_come_at_growing_intervals_until_the_callback_is_worth_nothing(wor
         teller = _teller(world, poster)
         await world.submit(callback_url=URL)
         begun, waits = world.time.now(), []
-        while (await teller.work_off()) and (row := (await _rows(world))[0]).state == "waiting":
+        while (await work_off(teller)) and (row := (await _rows(world))[0]).state == "waiting":
             waits.append((row.wake_at - world.time.now()).total_seconds())
             world.time.at = row.wake_at
         assert waits[:5] == [5, 10, 20, 40, 80]
@@ -165,7 +166,7 @@ def test_retry_after_is_honoured(world: World) -> None:
     async def story() -> None:
         poster = RecordingPoster(lambda _: Reply(429, "HTTP 429", retry_after=timedelta(minutes=7)))
         await world.submit(callback_url=URL)
-        await _teller(world, poster).work_off()
+        await work_off(_teller(world, poster))
         [row] = await _rows(world)
         assert row.wake_at - world.time.now() == timedelta(minutes=7)
 
@@ -179,7 +180,7 @@ def test_retry_after_is_honoured(world: World) -> None:
 def test_a_url_that_will_never_take_it_is_not_tried_again(world: World, reply: Reply) -> None:
     async def story() -> None:
         await world.submit(callback_url=URL)
-        await _teller(world, RecordingPoster(lambda _: reply)).work_off()
+        await work_off(_teller(world, RecordingPoster(lambda _: reply)))
         [row] = await _rows(world)
         assert (row.state, row.wake_at, row.answer) == ("refused", None, reply.reason)
 
@@ -190,7 +191,7 @@ def test_a_url_that_will_never_take_it_is_not_tried_again(world: World, reply: R
 def test_a_passing_fault_is_tried_again(world: World, status: int) -> None:
     async def story() -> None:
         await world.submit(callback_url=URL)
-        await _teller(world, RecordingPoster(lambda _: Reply(status, f"HTTP {status}"))).work_off()
+        await work_off(_teller(world, RecordingPoster(lambda _: Reply(status, f"HTTP {status}"))))
         [row] = await _rows(world)
         assert row.state == "waiting"
 
@@ -204,7 +205,7 @@ def test_a_bug_in_a_wording_loses_no_callback(world: World) -> None:
 
         teller = Teller(world.ctx, RecordingPoster(), wordings={"test": broken}, signers={})
         await world.submit(callback_url=URL)
-        await teller.work_off()
+        await work_off(teller)
         [row] = await _rows(world)
         assert (row.state, row.answer) == ("waiting", "a fault of ours; see the log")
 
@@ -216,7 +217,7 @@ def test_two_tellers_never_take_the_same_callback(world: World) -> None:
         posters = RecordingPoster(), RecordingPoster()
         for _ in range(8):
             await world.submit(callback_url=URL)
-        await asyncio.gather(*(_teller(world, poster).work_off() for poster in posters))
+        await asyncio.gather(*(work_off(_teller(world, poster)) for poster in posters))
         assert sum(len(poster.calls) for poster in posters) == 8
 
     world.run(story)
@@ -237,7 +238,7 @@ def test_a_slow_url_holds_up_only_its_own_account(world: World) -> None:
         assert slow.told(OTHER_URL) == [Status.PENDING]
         assert slow.hold is not None
         slow.hold.set()
-        await teller.work_off()
+        await work_off(teller)
         assert len(slow.calls) == 31
 
     world.run(story)
@@ -249,9 +250,9 @@ def test_a_teller_that_died_with_a_call_out_is_followed_by_another(world: World)
         dead = _teller(world, RecordingPoster())
         await dead.take()  # and nothing is ever written
         alive = RecordingPoster()
-        assert await _teller(world, alive).work_off() == 0
+        assert await work_off(_teller(world, alive)) == 0
         world.time.advance(timedelta(seconds=61))
-        assert await _teller(world, alive).work_off() == 1
+        assert await work_off(_teller(world, alive)) == 1
         await dead.write()  # it was not dead after all: too late to change anything
         [row] = await _rows(world)
         assert (row.state, row.tries) == ("delivered", 2)

@@ -27,6 +27,7 @@ from dispatcher.domain.submission import Caller
 from dispatcher.service import accounts, inbound, opt_outs, receipts, webhooks
 from dispatcher.service.callbacks import Letter, Signature, Teller, Worded
 from dispatcher.settings import Settings
+from tests.service.callback_sending import work_off
 from tests.world import NUMBER, World
 
 CODE = "40404"
@@ -400,7 +401,7 @@ async def test_a_message_is_told_to_the_webhooks_of_its_account_that_want_it(wor
     await tell(world, mo("Hi", ref="a"), mo("nobody's", to="50505"))
     await tell(world, mo("Hi", ref="a"))
     post = Post()
-    assert await teller(world, post).work_off() == 1
+    assert await work_off(teller(world, post)) == 1
     assert [json.loads(call.body) for call in post.calls] == [{"text": "Hi", "to": CODE, "hook": "w"}]
     row = await world.one("SELECT state, message_id, inbound_id FROM callbacks")
     assert row == ("delivered", None, 1)
@@ -415,10 +416,10 @@ async def test_a_period_is_told_again_under_the_ids_it_had(world: World) -> None
         await tell(world, mo(text))
         world.time.advance(DAY)
     post, now = Post(), world.time.now()
-    await teller(world, post).work_off()
+    await work_off(teller(world, post))
     await inbound.tell_again(world.ctx, world.caller, since=start, until=start + DAY)
     await inbound.tell_again(world.ctx, Caller(world.caller.account, "other"), since=start, until=now)
-    await teller(world, post).work_off()
+    await work_off(teller(world, post))
     assert [json.loads(call.body)["text"] for call in post.calls] == ["one", "two", "one"]
     assert post.calls[0].headers["id"] == post.calls[2].headers["id"]
 

@@ -9,6 +9,7 @@ from dispatcher.domain.errors import NotFound
 from dispatcher.domain.outbox import CallbackState, Happening
 from dispatcher.service import outbox
 from dispatcher.service.callbacks import Letter, Signature, Teller, Worded
+from tests.service.callback_sending import work_off
 from tests.world import World
 
 URL = "https://shop.example/sms"
@@ -41,13 +42,13 @@ def test_a_replay_is_told_once_more_under_the_same_id(world: World) -> None:
         signers = {Signature.STANDARD_WEBHOOKS: _signed}
         teller = Teller(world.ctx, poster, wordings={"test": _worded}, signers=signers)
         await world.submit(callback_url=URL)
-        await teller.work_off()
+        await work_off(teller)
         [refused] = (await outbox.page(world.ctx)).items
         assert (refused.state, refused.answer) == (CallbackState.REFUSED, "HTTP 410")
         poster.status = 200
         world.time.advance(timedelta(days=30))  # older than a callback is worth
         await outbox.replay(world.ctx, refused.public_id)
-        await teller.work_off()
+        await work_off(teller)
         [delivered] = (await outbox.page(world.ctx, state=CallbackState.DELIVERED)).items
         assert (delivered.id, delivered.tries) == (refused.id, 1)
         assert poster.told == [str(refused.public_id)] * 2

@@ -20,7 +20,7 @@ from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.submission import Account, Caller, Submission
 from dispatcher.domain.tier import Tier
-from dispatcher.embedded.part import Part
+from dispatcher.embedded.part import ManagedProcess
 from dispatcher.embedded.ports import free_port
 from dispatcher.embedded.postgres import postgres_part
 from dispatcher.embedded.supervisor import Supervisor
@@ -194,12 +194,12 @@ class Stack:
             **self._settings,
         }
 
-    def _api(self, environment: dict[str, str]) -> Part:
+    def _api(self, environment: dict[str, str]) -> ManagedProcess:
         code = (
             "from dispatcher.api.serve import run; from dispatcher.settings import load_settings;"
             f"run('127.0.0.1', {self.api.base_url.port}, load_settings())"
         )
-        return Part(
+        return ManagedProcess(
             name="api",
             argv=[sys.executable, "-c", code],
             env=environment,
@@ -244,9 +244,9 @@ def until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
         time.sleep(0.1)
 
 
-def _sandbox(name: str, client: httpx.Client) -> Part:
+def _sandbox(name: str, client: httpx.Client) -> ManagedProcess:
     settings = {"receipt_secret": _SECRET, "latency_ms": 50}
-    return Part(
+    return ManagedProcess(
         name=name,
         argv=[
             sys.executable, "-m", "dispatcher.sandbox", "--port", str(client.base_url.port),
@@ -256,13 +256,13 @@ def _sandbox(name: str, client: httpx.Client) -> Part:
     )  # fmt: skip
 
 
-def _worker(name: str, concurrency: int, environment: dict[str, str]) -> Part:
+def _worker(name: str, concurrency: int, environment: dict[str, str]) -> ManagedProcess:
     argv: Sequence[str] = [
         sys.executable, "-m", "workers", "worker",
         "-Q", name, "-P", "threads", "-c", str(concurrency), "-n", f"{name}@test",
         "--without-gossip", "--without-mingle", "-l", "warning",
     ]  # fmt: skip
-    return Part(
+    return ManagedProcess(
         name=name,
         argv=argv,
         env=environment,
@@ -272,10 +272,12 @@ def _worker(name: str, concurrency: int, environment: dict[str, str]) -> Part:
     )
 
 
-def _beat(number: int, directory: Path, environment: dict[str, str]) -> Part:
+def _beat(number: int, directory: Path, environment: dict[str, str]) -> ManagedProcess:
     schedule = str(directory / f"schedule-{number}")
     argv = [sys.executable, "-m", "workers", "beat", "-s", schedule, "--pidfile="]
-    return Part(name=f"beat-{number}" if number else "beat", argv=argv, env=environment, together=True)
+    return ManagedProcess(
+        name=f"beat-{number}" if number else "beat", argv=argv, env=environment, together=True
+    )
 
 
 def _connects(url: str) -> bool:

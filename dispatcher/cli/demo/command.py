@@ -19,7 +19,7 @@ from dispatcher.cli.demo.findings import Followed
 from dispatcher.cli.demo.groups import GROUPS
 from dispatcher.cli.first_run import ACCOUNT
 from dispatcher.cli.output import note, print_table, say
-from dispatcher.cli.plan import Plan
+from dispatcher.cli.plan import StackPlan
 from dispatcher.cli.send import DIALECT
 from dispatcher.cli.stack import Stack
 from dispatcher.cli.words import title
@@ -70,12 +70,12 @@ def demo() -> None:
     say("Each message ended as it should.")
 
 
-def _plan(directory: Path) -> Plan:
+def _plan(directory: Path) -> StackPlan:
     ports: set[int] = set()
     while len(ports) < 3:
         ports.add(free_port())
     port, flower_port, sandbox_port = ports
-    return Plan(
+    return StackPlan(
         directory,
         port=port,
         flower_port=flower_port,

@@ -1,0 +1,58 @@
+"""Background tasks: each is waited for, and none fails unseen."""
+
+import asyncio
+
+import structlog
+from structlog.testing import capture_logs
+
+from dispatcher.service.task_set import TaskSet
+
+
+def _tasks() -> TaskSet:
+    return TaskSet(structlog.get_logger().bind(provider="sim"), "sending_failed")
+
+
+def test_a_failure_is_logged_with_what_it_belongs_to() -> None:
+    async def fail() -> None:
+        raise ValueError("bug")
+
+    async def story() -> None:
+        tasks = _tasks()
+        tasks.start(fail())
+        await tasks.wait()
+
+    with capture_logs() as logs:
+        asyncio.run(story())
+    [entry] = logs
+    assert (entry["event"], entry["provider"], entry["log_level"]) == ("sending_failed", "sim", "error")
+    assert isinstance(entry["exc_info"], ValueError)
+
+
+def test_what_a_task_starts_is_waited_for_too() -> None:
+    async def story() -> None:
+        tasks, ended = _tasks(), list[int]()
+
+        async def work(depth: int) -> None:
+            await asyncio.sleep(0)
+            if depth:
+                tasks.start(work(depth - 1))
+            ended.append(depth)
+
+        tasks.start(work(3))
+        await tasks.wait()
+        assert ended == [3, 2, 1, 0]
+
+    asyncio.run(story())
+
+
+def test_cancelled_tasks_end_and_are_no_failure() -> None:
+    async def story() -> None:
+        tasks = _tasks()
+        tasks.start(asyncio.Event().wait())  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await tasks.cancel()
+
+    with capture_logs() as logs:
+        asyncio.run(story())
+    assert logs == []

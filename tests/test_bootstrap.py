@@ -1,0 +1,39 @@
+"""What runs beside a context for as long as it is open."""
+
+import asyncio
+from typing import cast
+
+from dispatcher.bootstrap import open_context
+from dispatcher.domain.route import Plan
+from dispatcher.domain.route_table import Asked
+from dispatcher.service.context import Context
+from dispatcher.settings import Settings
+from dispatcher.store import routes
+
+
+async def _failures(ctx: Context) -> list[tuple[str, int]]:
+    return [(failure.task, failure.count) for failure in await ctx.background.failures.recent() or ()]
+
+
+def test_the_follower_of_the_routes_goes_on_after_an_error_that_nobody_expected(settings: Settings) -> None:
+    async def story() -> None:
+        async with asyncio.timeout(30), open_context(settings, name="test") as ctx:
+            ctx.routes.plans = cast("dict[Asked, Plan]", None)  # the next table cannot be taken over whole
+            await ctx.database.single(lambda c: routes.insert(c, {}, set_by="test"))
+            while not await _failures(ctx):  # noqa: ASYNC110 - Redis tells it only when asked
+                await asyncio.sleep(0.05)
+            ctx.routes.plans = {}
+            await ctx.database.single(lambda c: routes.insert(c, {}, set_by="test"))
+            while ctx.routes.version != 2:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.05)
+            assert await _failures(ctx) == [("routes", 1)]
+
+    asyncio.run(story())
+
+
+def test_time_and_routes_are_followed_by_tasks_that_are_started_again(settings: Settings) -> None:
+    async def story() -> None:
+        async with open_context(settings, name="test"):
+            assert {"time", "routes", "failures"} <= {task.get_name() for task in asyncio.all_tasks()}
+
+    asyncio.run(story())
