@@ -75,6 +75,9 @@ _FORBIDDEN: dict[str, dict[str, list[str]]] = {
     "dialects": {
         "dispatcher.api.dialects": ["dispatcher.api.dialects.another"],
     },
+    "fastapi": {
+        "dispatcher.api.dialects": ["fastapi"],
+    },
     "migrations": {
         "migrations": ["dispatcher.service", "dispatcher.bootstrap"],
     },

@@ -1,16 +1,18 @@
 """
-Letting a request in: authenticated, and within its rate limit.
+Authentication and rate limits.
 
-A good credential has a bucket of its own; whatever comes without one counts
-against the address it comes from, so that guessing has an end.
+A valid credential has a limit of its own. A request without one counts against
+the address it comes from, so that nobody can guess forever.
 """
 
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import TypeVar
 
-from fastapi import Request
+from starlette.requests import Request
 from starlette.types import Scope
 
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.errors import NotAuthenticated, RateLimited
 from dispatcher.domain.quota import Quota
 from dispatcher.domain.submission import Caller
@@ -19,38 +21,59 @@ from dispatcher.service.context import Context
 T = TypeVar("T")
 
 
-async def admit(
-    request: Request, ctx: Context, checking: Awaitable[Caller], *, per_minute: int | None = None
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """The Authorization header of a request, the scheme in small letters; what is missing is empty."""
+
+    scheme: str
+    credentials: str
+
+
+def read_authorization(request: Request) -> Authorization:
+    """Return the Authorization header."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    return Authorization(scheme.lower(), credentials.strip())
+
+
+def bearer_token(request: Request) -> str | None:
+    """Return the Bearer token of a request."""
+    shown = read_authorization(request)
+    return (shown.credentials or None) if shown.scheme == "bearer" else None
+
+
+async def authenticate(
+    request: Request, checking: Awaitable[Caller], *, per_minute: int | None = None
 ) -> Caller:
     """
-    Wait for a check of credentials and count the request.
+    Return the caller that a check of credentials finds, and count the request.
 
-    The account's own rate comes first, then the dialect's `per_minute`, then
-    the setting. Raises what the check raises, and RateLimited.
+    The limit is the account's own rate, else the dialect's `per_minute`, else the
+    setting. Raises what the check raises, and RateLimited.
     """
-    caller = await guarded(request, ctx, checking)
+    caller = await limit_failures(request, checking)
+    ctx = context_of(request)
     rate = caller.account.limits.rate or per_minute or ctx.settings.rate_limit
-    _note(request, await ctx.limits.take(f"credential:{caller.credential_id}", per_minute=rate))
+    _record(request, await ctx.limits.take(f"credential:{caller.credential_id}", per_minute=rate))
     return caller
 
 
-async def guarded(request: Request, ctx: Context, checking: Awaitable[T]) -> T:
-    """Wait for a check of credentials; one that fails counts against the address. Raises RateLimited."""
+async def limit_failures(request: Request, checking: Awaitable[T]) -> T:
+    """Return what a check of credentials finds; a failure counts against the address. Raises RateLimited."""
     try:
         return await checking
     except NotAuthenticated:
-        _note(request, await by_address(request.scope, ctx))
+        _record(request, await count_by_address(request.scope, context_of(request)))
         raise
 
 
-async def by_address(scope: Scope, ctx: Context, *, cost: int = 1) -> Quota:
-    """Count a request without a good credential; cost 0 only looks."""
+async def count_by_address(scope: Scope, ctx: Context, *, cost: int = 1) -> Quota:
+    """Count a request without a valid credential, and return the quota of its address; cost 0 only looks."""
     client = scope.get("client")
     address = client[0] if client else "unknown"
     return await ctx.limits.take(f"address:{address}", per_minute=ctx.settings.address_rate_limit, cost=cost)
 
 
-def _note(request: Request, quota: Quota) -> None:
+def _record(request: Request, quota: Quota) -> None:
     request.state.quota = quota
     if quota.retry_after is not None:
         raise RateLimited("too many requests", retry_after=quota.retry_after)

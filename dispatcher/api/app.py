@@ -1,54 +1,54 @@
-"""The API of one process: the dialects, the management, the receipts and the health, behind one front."""
+"""The API of one process: the dialects, management, receipts and health, behind one router."""
 
 from functools import partial
 
 from dispatcher.api import health, manage, receipts
 from dispatcher.api.dialects import emess, emsgnow, formpost, scheduler, smsgate
-from dispatcher.api.door import Door
-from dispatcher.api.front import Front
+from dispatcher.api.door import Dialect
+from dispatcher.api.front import Router
 from dispatcher.api.overview import overview
 from dispatcher.api.runtime import open_runtime
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.service.context import Context
 from dispatcher.settings import Settings, load_settings
 
-DIALECTS: tuple[Door, ...] = (
-    emess.door,
-    emsgnow.door,
-    formpost.door,
-    scheduler.door,
-    smsgate.door,
+DIALECTS: tuple[Dialect, ...] = (
+    emess.dialect,
+    emsgnow.dialect,
+    formpost.dialect,
+    scheduler.dialect,
+    smsgate.dialect,
 )
-"""A dialect is one file and one entry here."""
+"""A dialect is one package and one entry here."""
 
 
-def create_app(settings: Settings | None = None, *, context: Context | None = None) -> Front:
+def create_app(settings: Settings | None = None, *, context: Context | None = None) -> Router:
     """
-    Build the ASGI application; nothing is opened before the server starts it.
+    Return the ASGI application; nothing is opened before the server starts it.
 
-    Without settings they are read from the environment, so that this is a
-    factory for `uvicorn --factory`. A `context` that is open already is used
-    and left open. Raises Misconfigured.
+    Without `settings` they are read from the environment, so that this is a
+    factory for `uvicorn --factory`. A `context` that is given is used and left
+    open. Raises Misconfigured.
     """
     settings = settings or load_settings()
-    doors = [*_enabled(settings), manage.door]
-    wordings = {door.name: door.wording for door in doors if door.wording is not None}
-    arrivals = {door.name: door.arrival for door in doors if door.arrival is not None}
-    return Front(
-        [*doors, receipts.door, health.door, overview(doors, settings.dialect_prefixes)],
-        partial(open_runtime, settings, context, wordings=wordings, arrivals=arrivals),
+    apis = [*_enabled(settings), manage.management]
+    events = {api.name: api.event_formatter for api in apis if api.event_formatter is not None}
+    inbound = {api.name: api.inbound_formatter for api in apis if api.inbound_formatter is not None}
+    return Router(
+        [*apis, receipts.app, health.app, overview(apis, settings.dialect_prefixes)],
+        partial(open_runtime, settings, context, event_formatters=events, inbound_formatters=inbound),
         body_limit=settings.body_limit,
         bulk_body_limit=settings.bulk_body_limit,
         prefixes=settings.dialect_prefixes,
     )
 
 
-def _enabled(settings: Settings) -> list[Door]:
-    known = {door.name for door in DIALECTS}
+def _enabled(settings: Settings) -> list[Dialect]:
+    known = {dialect.name for dialect in DIALECTS}
     for name, given in [
         ("DISPATCHER_DISABLED_DIALECTS", settings.disabled_dialects),
         ("DISPATCHER_DIALECT_PREFIXES", settings.dialect_prefixes.keys()),
     ]:
         if unknown := sorted(set(given) - known):
             raise Misconfigured(f"{name} names {unknown}; there are {sorted(known)}")
-    return [door for door in DIALECTS if door.name not in settings.disabled_dialects]
+    return [dialect for dialect in DIALECTS if dialect.name not in settings.disabled_dialects]

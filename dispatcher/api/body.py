@@ -1,15 +1,14 @@
-"""Reading what a client sent, the same way for every dialect."""
+"""Reads what a client sent, the same way for every dialect."""
 
 import asyncio
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, NoReturn
+from typing import NoReturn
 from urllib.parse import parse_qsl
 
-from fastapi import Path, Request
-from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 _NEVER = re.compile(r"multipart/.*|(application|text)/xml|[^;]*\+xml")
 _DIGITS = re.compile(r"[0-9]{1,19}")
@@ -21,10 +20,10 @@ _BIGINT = 2**63 - 1
 
 async def read_object(request: Request) -> Mapping[str, object]:
     """
-    Read the body as one JSON object, whatever its content type says (`curl -d` says a form).
+    Return the body, one JSON object, whatever its content type says (`curl -d` says a form).
 
-    415 for multipart, XML and a compressed body; 400 for what is not JSON,
-    NaN and Infinity among it, and for JSON that is no object.
+    Raises HTTPException: 415 for multipart, XML and a compressed body; 400 for what
+    is not JSON, NaN and Infinity among it, and for JSON that is not an object.
     """
     _media_type(request, wanted="JSON")
     try:
@@ -38,12 +37,12 @@ async def read_object(request: Request) -> Mapping[str, object]:
 
 async def read_fields(request: Request) -> Mapping[str, object]:
     """
-    Read the fields of the body, a form or one JSON object.
+    Return the fields of the body, a form or one JSON object.
 
-    A JSON object is taken whatever the content type says, and an empty body
-    has no fields. A form need not call itself one; in it a value is a string,
-    and a name that comes several times, or as `name[]`, has a list of them.
-    415 for multipart, XML and a compressed body, 400 for all else.
+    A JSON object is accepted whatever the content type says, and an empty body
+    has no fields. A form needs no content type; in it a value is a string, and a
+    name that comes several times, or as `name[]`, has a list of them. Raises
+    HTTPException: 415 for multipart, XML and a compressed body, 400 for all else.
     """
     content_type = _media_type(request, wanted="a form or JSON")
     raw = await request.body()
@@ -57,10 +56,10 @@ async def read_fields(request: Request) -> Mapping[str, object]:
 
 def stream_file(request: Request) -> Iterator[bytes]:
     """
-    Give the body, a file, as it comes: to be gone through in another thread than the loop's.
+    Return the body, a file, piece by piece, to be iterated in another thread than the loop's.
 
-    415 for multipart, XML and a compressed body. Going through it raises what
-    the request's own stream does, such as when the client leaves.
+    Raises HTTPException, 415, for multipart, XML and a compressed body. The
+    iteration raises what the request's stream does, such as when the client leaves.
     """
     _media_type(request, wanted="the file itself")
     loop, chunks = asyncio.get_running_loop(), request.stream()
@@ -76,12 +75,20 @@ def stream_file(request: Request) -> Iterator[bytes]:
 
 
 def query_fields(request: Request) -> Mapping[str, object]:
-    """Read the fields of the query, as those of a form."""
+    """Return the fields of the query, read as a form."""
     return _form(request.url.query)
 
 
+def id_in_path(request: Request, name: str) -> int:
+    """Return the number that a path names. Raises HTTPException, 404, for what cannot be an id of ours."""
+    value = request.path_params[name]
+    if not _DIGITS.fullmatch(value) or int(value) > _BIGINT:
+        raise HTTPException(404)
+    return int(value)
+
+
 def _media_type(request: Request, *, wanted: str) -> str:
-    """Give what the body says it is, 415 if it cannot be what is wanted."""
+    """Return the media type of the body. Raises HTTPException, 415, when it cannot be what is wanted."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if _NEVER.fullmatch(media_type):
         raise HTTPException(415, f"The body must be {wanted}, not {media_type}")
@@ -91,7 +98,7 @@ def _media_type(request: Request, *, wanted: str) -> str:
 
 
 def _object_in(raw: bytes) -> dict[str, object] | None:
-    """Give the JSON object that a body is, None when it is something else."""
+    """Return the JSON object that a body is, None when it is something else."""
     try:
         document = json.loads(raw, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -100,7 +107,7 @@ def _object_in(raw: bytes) -> dict[str, object] | None:
 
 
 def _form(encoded: str) -> Mapping[str, object]:
-    """Read names and values; a byte that is no UTF-8 becomes half a surrogate pair, which nothing accepts."""
+    """Return names and values; a byte that is not UTF-8 becomes half a surrogate pair, which is refused."""
     try:
         pairs = parse_qsl(
             encoded.strip(), keep_blank_values=True, errors="surrogateescape", max_num_fields=_MOST_FIELDS
@@ -119,13 +126,3 @@ def _form(encoded: str) -> Mapping[str, object]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-def _digits(raw: object) -> object:
-    if isinstance(raw, str) and not _DIGITS.fullmatch(raw):
-        raise ValueError("not an id")
-    return raw
-
-
-Id = Annotated[int, BeforeValidator(_digits), Path(ge=0, le=_BIGINT)]
-"""A number in a path. Whatever can be no id of ours is 404, as one that nobody has."""

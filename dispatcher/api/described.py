@@ -1,15 +1,44 @@
-"""Writing OpenAPI from the samples of a dialect's document: a sample is the example and gives the schema."""
+"""
+The OpenAPI document of a list of operations, and helpers to describe an operation by samples.
 
-from collections.abc import Mapping
+A sample is the example of a body and gives its schema.
+"""
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dispatcher.api.door import Json
+from starlette.routing import compile_path
+
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operation
 
 Schema = dict[str, Any]
 
+_VERSION = "0.1.0"
+_BIGINT = 2**63 - 1
 
-def answer(text: str, example: object = None, *, schema: Schema | None = None) -> dict[str, Any]:
-    """Describe one answer; without an example it has no body worth showing."""
+
+def document(title: str, description: str, operations: Iterable[Operation]) -> Schema:
+    """Return the OpenAPI document of these operations."""
+    paths: dict[str, Schema] = {}
+    schemes: Schema = {}
+    for operation in operations:
+        if operation.is_documented:
+            _, path, _ = compile_path(operation.path)
+            paths.setdefault(path, {})[operation.method.lower()] = _operation(operation)
+            schemes |= {scheme.name: scheme.definition for scheme in operation.security}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "description": description, "version": _VERSION},
+        "paths": paths,
+        "components": {"securitySchemes": schemes},
+    }
+
+
+def answer(text: str, example: object = None, *, schema: Schema | None = None) -> Schema:
+    """Describe a response; without an example it has no body."""
     if example is None:
         return {"description": text}
     content = {"schema": schema or schema_of(example), "example": example}
@@ -17,17 +46,23 @@ def answer(text: str, example: object = None, *, schema: Schema | None = None) -
 
 
 def body(example: Mapping[str, object], *, required: list[str], schemas: Mapping[str, Schema]) -> Schema:
-    """Describe a request's body, for `openapi_extra`; `schemas` says more of a field than its sample does."""
+    """Describe a request's body; `schemas` adds to a field what its sample does not show."""
     schema = schema_of(example)
-    for name, told in schemas.items():
-        schema["properties"].setdefault(name, {}).update(told)
+    for name, more in schemas.items():
+        schema["properties"].setdefault(name, {}).update(more)
     schema["required"] = required
     content = {"schema": schema, "example": example}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
+def id_in_path(name: str) -> Schema:
+    """Describe a path parameter that is the number of a row."""
+    schema = {"type": "integer", "minimum": 0, "maximum": _BIGINT}
+    return {"parameters": [_path_parameter(name, schema)]}
+
+
 def schema_of(example: object) -> Schema:
-    """Read a JSON schema off a sample."""
+    """Derive a JSON schema from a sample."""
     match example:
         case bool():
             return {"type": "boolean"}
@@ -43,3 +78,40 @@ def schema_of(example: object) -> Schema:
                 "properties": {name: schema_of(value) for name, value in example.items()},
             }
     return {}
+
+
+def _operation(operation: Operation) -> Schema:
+    _, path, convertors = compile_path(operation.path)
+    name = getattr(operation.handler, "__name__", "operation")
+    described: Schema = {
+        "summary": operation.summary or name.replace("_", " ").capitalize(),
+        "operationId": re.sub(r"\W", "_", f"{name}{path}") + f"_{operation.method.lower()}",
+        **operation.request,
+        "responses": {str(status): response for status, response in operation.responses.items()},
+    }
+    if text := inspect.getdoc(operation.handler):
+        described["description"] = text
+    if operation.tags:
+        described["tags"] = list(operation.tags)
+    if operation.is_deprecated:
+        described["deprecated"] = True
+    if operation.security:
+        described["security"] = [{scheme.name: []} for scheme in operation.security]
+    if parameters := _parameters(operation.request, convertors):
+        described["parameters"] = parameters
+    return described
+
+
+def _parameters(request: Mapping[str, Any], in_path: Iterable[str]) -> list[Schema]:
+    """Return the parameters as they are described; one of the path that is not is a string."""
+    described = request.get("parameters", [])
+    known = {parameter["name"] for parameter in described if parameter["in"] == "path"}
+    return [
+        *(_path_parameter(name, {"type": "string"}) for name in in_path if name not in known),
+        *described,
+    ]
+
+
+def _path_parameter(name: str, schema: Schema) -> Schema:
+    titled = {**schema, "title": name.replace("_", " ").title()}
+    return {"name": name, "in": "path", "required": True, "schema": titled}

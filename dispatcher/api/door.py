@@ -1,28 +1,27 @@
 """
-A door: one application behind the front, with the paths it claims and its words for a failure.
+The applications behind the router: each has the paths it serves, its operations and its error format.
 
-Each dialect is one, and so are health, receipts and the list of dialects.
+A `Dialect` is an API for clients, with an OpenAPI document and a page that shows
+it. Health, receipts and the overview of the dialects are a plain `MountedApp`.
 """
 
-import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Match
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from dispatcher.api.failure import Failure, failure_of
-from dispatcher.api.straight import Straight
+from dispatcher.api.described import document
+from dispatcher.api.failure import ErrorResponse, describe_error
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operation, Operations
 from dispatcher.domain.errors import DispatchError, Misconfigured
 from dispatcher.domain.quota import Quota
 from dispatcher.service.callbacks import ArrivalWording, Wording
@@ -30,19 +29,24 @@ from dispatcher.service.callbacks import ArrivalWording, Wording
 log = structlog.get_logger()
 
 QuotaHeaders = Callable[[Quota, datetime], Mapping[str, str]]
-"""Tells a quota, and the time now, in the headers of a dialect."""
+"""Returns the headers of a dialect for a quota and the time now."""
 
-Envelope = Callable[[Failure], object]
-"""Gives the body of a failure, to be written as JSON."""
+Envelope = Callable[[ErrorResponse], object]
+"""Returns the body of an error, to be written as JSON."""
+
+ASSETS = "/docs/assets"
+"""The path of the scripts and styles of all pages."""
+
+PROBLEM = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class MountPoint:
     """
-    A path and all below it, whole and unstripped. `bulk` allows the larger body.
+    A path that an application serves, with all below it. `bulk` allows the larger body.
 
-    Paths in which `streamed` is found take a body of any size: the door must
-    read it bit by bit, and not before it knows who sends it.
+    A path in which `streamed` is found takes a body of any size: its handler must
+    read it piece by piece, and only after it has authenticated the client.
     """
 
     path: str
@@ -50,51 +54,73 @@ class Claim:
     streamed: re.Pattern[str] | None = None
 
 
-ASSETS = "/docs/assets"
-"""Where the pages' scripts and styles are."""
-
-
-_written = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-
-
-class Json(JSONResponse):
-    """Real characters, not escapes; half a surrogate pair, which UTF-8 cannot write, comes out as "?"."""
-
-    media_type = "application/json; charset=utf-8"
-
-    def render(self, content: object) -> bytes:
-        """Write UTF-8."""
-        return _written(content).encode("utf-8", "replace")
-
-
-class _App(FastAPI):
-    """FastAPI without the 422 it documents for each parameter: our doors answer in words of their own."""
-
-    def openapi(self) -> dict[str, Any]:
-        """Give the OpenAPI document."""
-        if self.openapi_schema is None:
-            document = super().openapi()
-            for operation in (o for path in document["paths"].values() for o in path.values()):
-                content = operation["responses"].get("422", {}).get("content", {})
-                if "HTTPValidationError" in str(content):
-                    del operation["responses"]["422"]
-            schemas = document.get("components", {}).get("schemas", {})
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-        assert self.openapi_schema is not None
-        return self.openapi_schema
-
-
-class Door:
+class MountedApp:
     """
-    Add routes to `app`; every failure under its claims leaves in its `envelope`.
+    An ASGI application behind the router: it serves `operations`, and every error leaves in its `envelope`.
 
-    `docs` is the path under which its OpenAPI and its page are, None for
-    none, and `catalog` that of its API catalogue (RFC 9727), which every
-    answer names. `challenge` is what a 401 names as WWW-Authenticate. With
-    `quota_headers` every answer tells where its caller stands. `wording`
-    words the callbacks of messages that were submitted here, `arrival` those
-    of messages from handsets.
+    `challenge` is the WWW-Authenticate header of a 401.
+    """
+
+    docs_url: str | None = None
+    catalog: str | None = None
+    quota_headers: QuotaHeaders | None = None
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        title: str,
+        mounts: Sequence[MountPoint],
+        envelope: Envelope,
+        operations: Iterable[Operation] = (),
+        challenge: str | None = None,
+        media_type: str = Json.media_type,
+    ) -> None:
+        self.name = name
+        self.title = title
+        self.mounts = tuple(mounts)
+        self.operations = Operations()
+        self.operations.include(operations)
+        self._envelope = envelope
+        self._challenge = challenge
+        self._media_type = media_type
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. An error that nobody foresaw is answered, and raised all the same."""
+        request = Request(scope, receive)
+        try:
+            response = await self.operations.find(scope)(request)
+        except ClientDisconnect:
+            raise
+        except (DispatchError, HTTPException) as error:
+            response = self.answer_error(scope, error)
+        except Exception as error:
+            await self.answer_error(scope, error)(scope, receive, send)
+            raise
+        await response(scope, receive, send)
+
+    def answer_error(self, scope: Scope, error: Exception) -> Response:
+        """Return the response to an error that a handler raised."""
+        if isinstance(error, Misconfigured):
+            log.error("misconfigured", error=str(error))  # the client does not see it
+        return self.refuse(scope, describe_error(error))
+
+    def refuse(self, scope: Scope, error: ErrorResponse) -> Response:
+        """Return the response that says what went wrong."""
+        headers = dict(error.headers)
+        if error.status == 401 and self._challenge is not None:
+            headers["WWW-Authenticate"] = self._challenge
+        return Json(self._envelope(error), error.status, headers=headers, media_type=self._media_type)
+
+
+class Dialect(MountedApp):
+    """
+    An API for clients.
+
+    Its OpenAPI document and page are below the path `docs`. Every response names
+    `catalog`, its API catalogue (RFC 9727), and has the `quota_headers` of the
+    client. `event_formatter` formats the callbacks of messages that were submitted
+    here, `inbound_formatter` those of messages from handsets.
     """
 
     def __init__(
@@ -102,100 +128,64 @@ class Door:
         name: str,
         *,
         title: str,
-        claims: Sequence[Claim],
+        mounts: Sequence[MountPoint],
         envelope: Envelope,
+        docs: str,
+        operations: Iterable[Operation] = (),
         description: str = "",
-        docs: str | None = None,
         catalog: str | None = None,
         challenge: str | None = None,
         media_type: str = Json.media_type,
         quota_headers: QuotaHeaders | None = None,
-        wording: Wording | None = None,
-        arrival: ArrivalWording | None = None,
+        event_formatter: Wording | None = None,
+        inbound_formatter: ArrivalWording | None = None,
     ) -> None:
-        self.name = name
-        self.title = title
-        self.claims = tuple(claims)
-        self.docs_url = None if docs is None else f"{docs}/docs"
-        self._envelope = envelope
-        self._challenge = challenge
-        self._media_type = media_type
+        super().__init__(
+            name,
+            title=title,
+            mounts=mounts,
+            envelope=envelope,
+            operations=operations,
+            challenge=challenge,
+            media_type=media_type,
+        )
+        self.description = description
+        self.docs_url = f"{docs}/docs"
+        self.openapi_url = f"{docs}/openapi.json"
         self.catalog = catalog
         self.quota_headers = quota_headers
-        self.wording = wording
-        self.arrival = arrival
-        self.app: FastAPI = _App(
-            title=title,
-            description=description,
-            openapi_url=None if docs is None else f"{docs}/openapi.json",
-            docs_url=None,
-            redoc_url=None,
-            swagger_ui_oauth2_redirect_url=None,
-            redirect_slashes=False,  # a redirect breaks a POST
-            default_response_class=Json,
-        )
-        if self.docs_url is not None:
-            self.app.add_api_route(self.docs_url, self._page, include_in_schema=False)
-        for kind in (DispatchError, HTTPException, RequestValidationError, Exception):
-            self.app.add_exception_handler(kind, self._handler())
+        self.event_formatter = event_formatter
+        self.inbound_formatter = inbound_formatter
+        self.operations.add("GET", self.docs_url, is_documented=False)(self.docs_page)
+        for method in ("GET", "HEAD"):
+            self.operations.add(method, self.openapi_url, is_documented=False)(self._openapi_page)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        await self._straight(scope, receive, send)
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        return document(self.title, self.description, self.operations)
 
-    @cached_property
-    def _straight(self) -> Straight:
-        """Look at the routes when the first request comes: then all are there."""
-        return Straight(self.app)
-
-    def refuse(self, failure: Failure) -> Response:
-        """Build the answer that says what went wrong."""
-        headers = dict(failure.headers)
-        if failure.status == 401 and self._challenge is not None:
-            headers["WWW-Authenticate"] = self._challenge
-        body = self._envelope(failure)
-        return Json(body, failure.status, headers=headers, media_type=self._media_type)
-
-    async def _page(self, request: Request) -> Response:
+    async def docs_page(self, request: Request) -> HTMLResponse:
         """Show the API in a browser; the assets are our own, so it works without the Internet."""
-        root = request.scope.get("root_path", "")
         return get_swagger_ui_html(
-            openapi_url=f"{root}{self.app.openapi_url}",
+            openapi_url=f"{request.scope.get('root_path', '')}{self.openapi_url}",
             title=self.title,
             swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
             swagger_css_url=f"{ASSETS}/swagger-ui.css",
             swagger_favicon_url=f"{ASSETS}/favicon.png",
         )
 
-    def _handler(self) -> Callable[[Request, Exception], Awaitable[Response]]:
-        async def handle(request: Request, error: Exception) -> Response:
-            if isinstance(error, Misconfigured):
-                log.error("misconfigured", error=str(error))  # its client learns nothing of it
-            response = self.refuse(failure_of(error))
-            if response.status_code == 405:
-                response.headers["Allow"] = self._allowed(request)
-            return response
-
-        return handle
-
-    def _allowed(self, request: Request) -> str:
-        """Name all methods of a path: routes that share one each know only their own."""
-        methods: set[str] = set()
-        for route in self.app.routes:
-            match, _ = route.matches(request.scope)
-            if match is not Match.NONE:
-                methods |= getattr(route, "methods", None) or set()
-        return ", ".join(sorted(methods))
+    async def _openapi_page(self, request: Request) -> Response:
+        """Return the document, which names the path that the dialect was moved below."""
+        root = request.scope.get("root_path", "")
+        servers = {"servers": [{"url": root}]} if root else {}
+        return JSONResponse(self.openapi() | servers)
 
 
-def problem(failure: Failure) -> dict[str, object]:
-    """Give RFC 9457 problem details: the envelope of what is no dialect."""
+def problem(error: ErrorResponse) -> dict[str, object]:
+    """Return RFC 9457 problem details: the envelope of all that is not a dialect."""
     return {
         "type": "about:blank",
-        "title": failure.status.phrase,
-        "status": failure.status.value,
-        "detail": failure.message,
+        "title": error.status.phrase,
+        "status": error.status.value,
+        "detail": error.message,
     }
-
-
-PROBLEM = "application/problem+json"

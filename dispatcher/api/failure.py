@@ -1,7 +1,7 @@
 """
-What went wrong with a request, before a dialect finds its words for it.
+What went wrong with a request, before a dialect puts it into its own format.
 
-One table says which error is which HTTP status, for every way in.
+One table maps errors to HTTP statuses, for all APIs.
 """
 
 import math
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from dispatcher.domain import errors
@@ -41,8 +40,8 @@ STATUSES: dict[type[DispatchError], HTTPStatus] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """An answer that is not the one asked for. `error` is there when a use case raised it."""
+class ErrorResponse:
+    """The status, message and headers of an error. `error` is what a use case raised, if one did."""
 
     status: HTTPStatus
     message: str
@@ -50,43 +49,32 @@ class Failure:
     error: DispatchError | None = None
 
 
-CRASHED = Failure(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error")
-UNCLAIMED = Failure(HTTPStatus.NOT_FOUND, "No API answers at this path; GET /docs lists them")
+CRASHED = ErrorResponse(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error")
+NO_SUCH_API = ErrorResponse(HTTPStatus.NOT_FOUND, "No API answers at this path; GET /docs lists them")
 
 
 def too_large(limit: float) -> HTTPException:
-    """Make what is raised, also in the middle of a body, when it has more bytes than that."""
+    """Return the exception for a body of more than `limit` bytes, which may be raised while it is read."""
     return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {limit} bytes")
 
 
-def failure_of(error: Exception) -> Failure:
-    """Tell what an exception means to a client; of a bug it learns nothing."""
+def describe_error(error: Exception) -> ErrorResponse:
+    """Return what a client learns of an exception; of a bug it learns nothing."""
     match error:
         case errors.Unavailable():
             retry = {"Retry-After": str(int(RETRY_AFTER.total_seconds()))}
-            return Failure(_status(error), str(error), retry, error)
+            return ErrorResponse(_status(error), str(error), retry, error)
         case errors.TooMany():
             retry = {"Retry-After": str(math.ceil(error.retry_after.total_seconds()))}
-            return Failure(_status(error), str(error), retry, error)
+            return ErrorResponse(_status(error), str(error), retry, error)
         case errors.Misconfigured():
             return replace(CRASHED, error=error)
         case DispatchError():
-            return Failure(_status(error), str(error), error=error)
+            return ErrorResponse(_status(error), str(error), error=error)
         case HTTPException():
-            return Failure(HTTPStatus(error.status_code), error.detail, error.headers or {})
-        case RequestValidationError():
-            return _unreadable(error)
+            return ErrorResponse(HTTPStatus(error.status_code), error.detail, error.headers or {})
     return CRASHED
 
 
 def _status(error: DispatchError) -> HTTPStatus:
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
-
-
-def _unreadable(error: RequestValidationError) -> Failure:
-    """Tell a path that names nothing (404) from a parameter that is wrong (400)."""
-    faults = error.errors()
-    if any(fault["loc"][0] == "path" for fault in faults):
-        return Failure(HTTPStatus.NOT_FOUND, "Not found")
-    lines = (f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in faults)
-    return Failure(HTTPStatus.BAD_REQUEST, "; ".join(lines))

@@ -1,36 +1,43 @@
-"""Whether this process lives, and whether it can take submissions: for load balancers and people."""
+"""Whether this process lives, and whether it can accept submissions: for load balancers and people."""
 
-from fastapi import Response
+from starlette.requests import Request
+from starlette.responses import Response
 
-from dispatcher.api.door import PROBLEM, Claim, Door, Json, problem
-from dispatcher.api.runtime import Ctx
+from dispatcher.api.door import PROBLEM, MountedApp, MountPoint, problem
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operations
+from dispatcher.api.runtime import context_of
 from dispatcher.service.health import readiness
 
-door = Door(
-    "health",
-    title="Health",
-    claims=(Claim("/healthz"), Claim("/readyz")),
-    envelope=problem,
-    media_type=PROBLEM,
-)
+operations = Operations()
 
 
-@door.app.get("/healthz")
-async def healthz() -> Response:
-    """Say that the process answers; nothing else is looked at."""
+@operations.add("GET", "/healthz")
+async def healthz(request: Request) -> Response:
+    """Answer 200 while the process answers at all."""
     return Json({"status": "alive"})
 
 
-@door.app.get("/readyz")
-async def readyz(ctx: Ctx) -> Response:
+@operations.add("GET", "/readyz")
+async def readyz(request: Request) -> Response:
     """
-    Say whether submissions can be taken: 503 with the faults when not.
+    Answer 200 when submissions can be accepted, else 503 with the faults.
 
-    Redis away or a silent lane is a limp, not a fault: what is accepted
-    waits in Postgres.
+    Without Redis, or with a lane that nobody consumes, the service is degraded:
+    accepted messages wait in Postgres.
     """
-    found = await readiness(ctx)
+    found = await readiness(context_of(request))
     if not found.is_ready:
         body = {"status": "not ready", "faults": found.faults, "degraded": found.degraded}
         return Json(body, 503)
     return Json({"status": "degraded" if found.degraded else "ready", "degraded": found.degraded})
+
+
+app = MountedApp(
+    "health",
+    title="Health",
+    mounts=(MountPoint("/healthz"), MountPoint("/readyz")),
+    envelope=problem,
+    media_type=PROBLEM,
+    operations=operations,
+)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from fastapi import Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.domain.errors import Invalid

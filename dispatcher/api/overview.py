@@ -1,13 +1,14 @@
-"""The page at /docs: which dialects are spoken here, and where each is described."""
+"""The page at /docs: the dialects, with a link to the documentation of each."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from fastapi import Response
-from starlette.responses import HTMLResponse
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from dispatcher.api.door import ASSETS, PROBLEM, Claim, Door, problem
+from dispatcher.api.door import ASSETS, PROBLEM, MountedApp, MountPoint, problem
+from dispatcher.api.operations import Operations
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>SMS dispatcher: APIs</title>
@@ -20,23 +21,34 @@ td{{padding:.3rem 1.5rem .3rem 0;vertical-align:top}}code{{font-size:.9em}}</sty
 """
 
 
-def overview(dialects: Sequence[Door], prefixes: Mapping[str, str]) -> Door:
-    """Make the door that lists these dialects, each below its prefix if it has one."""
-    door = Door("overview", title="APIs", claims=(Claim("/docs"),), envelope=problem, media_type=PROBLEM)
-    rows = (_row(dialect, prefixes.get(dialect.name, "")) for dialect in dialects)
+def overview(apis: Sequence[MountedApp], prefixes: Mapping[str, str]) -> MountedApp:
+    """Return the application that lists these APIs, each below its prefix if it has one."""
+    operations = Operations()
+    rows = (_row(api, prefixes.get(api.name, "")) for api in apis)
     page = _PAGE.format(rows="".join(rows))
+    files = StaticFiles(packages=[("fastapi_offline", "static")])
 
-    door.app.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
-
-    @door.app.get("/docs")
-    async def docs() -> Response:
+    @operations.add("GET", "/docs")
+    async def docs(request: Request) -> Response:
         return HTMLResponse(page)
 
-    return door
+    @operations.add("GET", f"{ASSETS}/{{path:path}}")
+    @operations.add("HEAD", f"{ASSETS}/{{path:path}}")
+    async def asset(request: Request) -> Response:
+        return await files.get_response(request.path_params["path"], request.scope)
+
+    return MountedApp(
+        "overview",
+        title="APIs",
+        mounts=(MountPoint("/docs"),),
+        envelope=problem,
+        media_type=PROBLEM,
+        operations=operations,
+    )
 
 
-def _row(door: Door, prefix: str) -> str:
-    paths = "<br>".join(f"<code>{escape(prefix + claim.path)}</code>" for claim in door.claims)
-    title = escape(door.title)
-    link = f'<a href="{escape(prefix + door.docs_url)}">{title}</a>' if door.docs_url else title
+def _row(api: MountedApp, prefix: str) -> str:
+    paths = "<br>".join(f"<code>{escape(prefix + mount.path)}</code>" for mount in api.mounts)
+    title = escape(api.title)
+    link = f'<a href="{escape(prefix + api.docs_url)}">{title}</a>' if api.docs_url else title
     return f"<tr><td>{link}</td><td>{paths}</td></tr>"

@@ -1,13 +1,12 @@
-"""What the doors work with while the front is open, and how a route asks for it."""
+"""What the handlers work with while the API is open, and how a handler gets it from its request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Annotated
 
 import structlog
-from fastapi import Depends, Request
+from starlette.requests import Request
 
 from dispatcher.bootstrap import open_context, open_teller
 from dispatcher.domain.errors import Unavailable
@@ -23,7 +22,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The context, the matcher of the receipts that come in here, and the count of those refused."""
+    """The context, the matcher of the receipts that arrive here, and the count of those refused."""
 
     ctx: Context
     matcher: Matcher
@@ -35,15 +34,16 @@ async def open_runtime(
     settings: Settings,
     context: Context | None = None,
     *,
-    wordings: Mapping[str, Wording],
-    arrivals: Mapping[str, ArrivalWording],
+    event_formatters: Mapping[str, Wording],
+    inbound_formatters: Mapping[str, ArrivalWording],
 ) -> AsyncIterator[Runtime]:
     """
-    Open everything once, in the running loop; a `context` given stays its
-    owner's, who also tells the producers.
+    Open everything once, in the running loop, for as long as the block lasts.
 
-    Raises Misconfigured when the database is behind the newest migration.
-    While Postgres is away nobody can tell: requests get 503 until it is back.
+    A `context` that is given stays open afterwards, and whoever opened it also
+    sends the callbacks. Raises Misconfigured when the database is behind the
+    newest migration. That is not known while Postgres is away: then the API opens,
+    and requests get 503 until it is back.
     """
     async with AsyncExitStack() as stack:
         opened = open_context(settings, name="api") if context is None else nullcontext(context)
@@ -53,45 +53,37 @@ async def open_runtime(
         except Unavailable as error:
             log.warning("api_opened_without_postgres", error=str(error))
         matcher = Matcher(ctx)
-        matching = asyncio.create_task(matcher.run())
-        matching.add_done_callback(_report)
-        stack.push_async_callback(_cancel, matching)
+        _run_in_background(stack, matcher.run())
         if context is None:
-            await _tell_producers(stack, ctx, wordings, arrivals)
+            teller, poster = open_teller(ctx, event_formatters, inbound_formatters)
+            stack.push_async_callback(poster.close)
+            _run_in_background(stack, teller.run())
         yield Runtime(ctx, matcher, Refusals())
 
 
-async def _tell_producers(
-    stack: AsyncExitStack,
-    ctx: Context,
-    wordings: Mapping[str, Wording],
-    arrivals: Mapping[str, ArrivalWording],
-) -> None:
-    teller, poster = open_teller(ctx, wordings, arrivals)
-    stack.push_async_callback(poster.close)
-    telling = asyncio.create_task(teller.run())
-    telling.add_done_callback(_report)
-    stack.push_async_callback(_cancel, telling)
-
-
 def runtime(request: Request) -> Runtime:
-    """Give the runtime that the front put beside the request."""
+    """Return the runtime that the router attached to the request."""
     opened = request.state.runtime
     assert isinstance(opened, Runtime)
     return opened
 
 
-async def _ctx(request: Request) -> Context:
+def context_of(request: Request) -> Context:
+    """Return the context of the use cases."""
     return runtime(request).ctx
 
 
-Ctx = Annotated[Context, Depends(_ctx)]
+def _run_in_background(stack: AsyncExitStack, running: Coroutine[object, object, None]) -> None:
+    """Start a task that ends with the stack; what ends it before is logged."""
+    task = asyncio.create_task(running)
+    task.add_done_callback(_report)
+    stack.push_async_callback(_cancel, task)
 
 
 def _report(task: "asyncio.Task[None]") -> None:
-    """Say that a bug ended the matcher or the teller; what they leave is found by others, only later."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("background_task_died", exc_info=error)
+    """Log that a task ended by itself: its work is done by other processes, only later."""
+    if not task.cancelled():
+        log.error("background_task_died", exc_info=task.exception())
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

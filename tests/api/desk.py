@@ -1,4 +1,4 @@
-"""A client at the API: the real front over the test's own world, without a socket."""
+"""A client at the API: the real router over the test's own world, without a socket."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -40,10 +40,10 @@ class Desk:
 
 @asynccontextmanager
 async def opened(world: World, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
-    front = create_app(world.settings, context=world.ctx)
-    transport = httpx.ASGITransport(front, raise_app_exceptions=False)
+    router = create_app(world.settings, context=world.ctx)
+    transport = httpx.ASGITransport(router, raise_app_exceptions=False)
     async with (
-        front.opened(),
+        router.opened(),
         httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client,
     ):
         yield client

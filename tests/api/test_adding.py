@@ -23,12 +23,12 @@ NAME = "dispatcher.api.dialects.postcard"
 
 @pytest.fixture
 def postcard(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """Make the page's file a module, and add the page's one line."""
+    """Make the page's code a module, and add the page's one line."""
     [source] = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     module = ModuleType(NAME)
     sys.modules[NAME] = module
     exec(compile(source, str(PAGE), "exec"), module.__dict__)
-    monkeypatch.setattr(app, "DIALECTS", (*app.DIALECTS, module.door))
+    monkeypatch.setattr(app, "DIALECTS", (*app.DIALECTS, module.dialect))
     yield module
     del sys.modules[NAME]
 

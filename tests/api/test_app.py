@@ -16,16 +16,16 @@ def test_the_docs_page_lists_every_dialect_with_a_link_to_its_own(world: World) 
     async def story(desk: Desk) -> None:
         page = await desk.http.get("/docs")
         assert page.headers["content-type"] == "text/html; charset=utf-8"
-        for door in DIALECTS:
-            assert f'<a href="{door.docs_url}">{door.title}</a>' in page.text
-            assert all(f"<code>{claim.path}</code>" in page.text for claim in door.claims)
-            assert door.docs_url is not None
-            assert (await desk.http.get(door.docs_url)).status_code == 200
+        for dialect in DIALECTS:
+            assert f'<a href="{dialect.docs_url}">{dialect.title}</a>' in page.text
+            assert all(f"<code>{mount.path}</code>" in page.text for mount in dialect.mounts)
+            assert dialect.docs_url is not None
+            assert (await desk.http.get(dialect.docs_url)).status_code == 200
 
     ask(world, story)
 
 
-def test_a_dialect_that_is_switched_off_claims_nothing(settings: Settings) -> None:
+def test_a_dialect_that_is_switched_off_serves_nothing(settings: Settings) -> None:
     async def story(desk: Desk) -> httpx.Response:
         return await desk.http.post("/api/v1/sms", json={})
 
@@ -65,8 +65,8 @@ def test_moving_an_unknown_dialect_is_an_error_at_start() -> None:
 
 def test_the_pages_load_nothing_from_elsewhere(world: World) -> None:
     async def story(desk: Desk) -> None:
-        for door in DIALECTS:
-            page = (await desk.http.get(str(door.docs_url))).text
+        for dialect in DIALECTS:
+            page = (await desk.http.get(str(dialect.docs_url))).text
             assert "https://" not in page
             for asset in re.findall(r'(?:src|href)="([^"]+)"', page):
                 assert (await desk.http.get(asset)).status_code == 200, asset
@@ -74,9 +74,9 @@ def test_the_pages_load_nothing_from_elsewhere(world: World) -> None:
     ask(world, story)
 
 
-def test_all_dialects_together_have_no_equal_claims() -> None:
+def test_no_two_dialects_have_the_same_mount_point() -> None:
     create_app(Settings(**_SETTINGS))  # type: ignore[arg-type]
 
 
 def test_the_dialects_have_names_of_their_own() -> None:
-    assert len({door.name for door in DIALECTS}) == len(DIALECTS)
+    assert len({dialect.name for dialect in DIALECTS}) == len(DIALECTS)

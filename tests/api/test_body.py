@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from fastapi import Request
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from dispatcher.api.body import query_fields, read_fields
 

@@ -2,7 +2,7 @@ from http import HTTPStatus
 
 import pytest
 
-from dispatcher.api.failure import CRASHED, STATUSES, failure_of
+from dispatcher.api.failure import CRASHED, STATUSES, describe_error
 from dispatcher.domain.errors import DispatchError, KeyReused, Misconfigured, NotFound, Unavailable
 
 
@@ -20,11 +20,11 @@ def test_every_error_of_the_domain_has_a_status() -> None:
     [(NotFound("x"), 404), (KeyReused("x"), 422), (Unavailable("x"), 503), (Misconfigured("x"), 500)],
 )
 def test_an_error_becomes_the_status_of_its_narrowest_kind(error: DispatchError, status: int) -> None:
-    assert failure_of(error).status == status
+    assert describe_error(error).status == status
 
 
 def test_a_client_learns_nothing_of_a_bug_or_a_setting() -> None:
-    assert failure_of(KeyError("secret")) == CRASHED
-    misconfigured = failure_of(Misconfigured("secret"))
+    assert describe_error(KeyError("secret")) == CRASHED
+    misconfigured = describe_error(Misconfigured("secret"))
     assert (misconfigured.status, misconfigured.message) == (CRASHED.status, CRASHED.message)
     assert CRASHED.status is HTTPStatus.INTERNAL_SERVER_ERROR

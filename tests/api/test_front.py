@@ -6,52 +6,59 @@ from typing import Any, cast
 import httpx
 import pytest
 import structlog
-from fastapi import Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from structlog.testing import LogCapture
 
-from dispatcher.api.door import Claim, Door, Json
-from dispatcher.api.front import Front
+from dispatcher.api.door import MountedApp, MountPoint
+from dispatcher.api.front import Router
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import Runtime
 from dispatcher.domain.errors import Misconfigured, Unavailable
 
 Story = Callable[[httpx.AsyncClient], Awaitable[None]]
 
 
-def make(name: str, *claims: str, bulk: bool = False) -> Door:
-    """Make a door that answers any GET with its name and any POST with the size of the body."""
-    door = Door(
-        name,
-        title=name,
-        claims=[Claim(path, bulk=bulk) for path in claims],
-        envelope=lambda failure: {name: failure.message},
-    )
+def make(name: str, *paths: str, bulk: bool = False) -> MountedApp:
+    """Return an application that answers any GET with its name and any POST with the size of the body."""
+    operations = Operations()
 
-    @door.app.get("/{path:path}")
-    async def get(path: str) -> Response:
+    @operations.add("GET", "/{path:path}")
+    async def get(request: Request) -> Response:
+        path = request.path_params["path"]
         if path.endswith("crash"):
             raise ZeroDivisionError("secret")
         if path.endswith("away"):
             raise Unavailable("try again")
-        return Json({"door": name, "path": f"/{path}"})
+        return Json({"app": name, "path": f"/{path}"})
 
-    @door.app.post("/{path:path}")
+    @operations.add("POST", "/{path:path}")
     async def post(request: Request) -> Response:
         return Json({"size": len(await request.body())})
 
-    return door
+    return MountedApp(
+        name,
+        title=name,
+        mounts=[MountPoint(path, bulk=bulk) for path in paths],
+        envelope=lambda error: {name: error.message},
+        operations=operations,
+    )
 
 
 def no_runtime() -> AbstractAsyncContextManager[Runtime]:
     return nullcontext(cast("Runtime", object()))
 
 
-def front(*doors: Door, opening: Callable[[], AbstractAsyncContextManager[Runtime]] = no_runtime) -> Front:
-    return Front(doors, opening, body_limit=1000, bulk_body_limit=5000)
+def route(
+    *apps: MountedApp, opening: Callable[[], AbstractAsyncContextManager[Runtime]] = no_runtime
+) -> Router:
+    return Router(apps, opening, body_limit=1000, bulk_body_limit=5000)
 
 
-def ask(story: Story, *doors: Door) -> None:
+def ask(story: Story, *apps: MountedApp) -> None:
     async def main() -> None:
-        built = front(*doors)
+        built = route(*apps)
         transport = httpx.ASGITransport(built, raise_app_exceptions=False)
         async with built.opened(), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             await story(client)
@@ -82,7 +89,7 @@ def log() -> Iterator[LogCapture]:
 )
 def test_the_longest_claimed_path_wins_and_ends_at_a_slash(path: str, name: str) -> None:
     async def story(http: httpx.AsyncClient) -> None:
-        assert (await http.get(path)).json() == {"door": name, "path": path}
+        assert (await http.get(path)).json() == {"app": name, "path": path}
 
     ask(story, make("short", "/api/v1"), make("long", "/api/v1/sms/send", "/v1/sms"))
 
@@ -107,13 +114,13 @@ def test_a_path_nobody_claims_is_404_in_problem_details(path: str) -> None:
 
 def test_two_equal_claims_are_an_error_at_start() -> None:
     with pytest.raises(Misconfigured, match="one and two both claim /api/v1"):
-        front(make("one", "/api/v1"), make("two", "/x", "/api/v1"))
+        route(make("one", "/api/v1"), make("two", "/x", "/api/v1"))
 
 
 @pytest.mark.parametrize("path", ["", "/", "api", "/api/", "/api//v1"])
 def test_a_claim_starts_with_a_slash_and_ends_without(path: str) -> None:
     with pytest.raises(Misconfigured, match="a path starts with / and ends without"):
-        front(make("one", path))
+        route(make("one", path))
 
 
 async def _streamed(size: int) -> AsyncIterator[bytes]:
@@ -123,7 +130,7 @@ async def _streamed(size: int) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(("path", "limit"), [("/small", 1000), ("/big", 5000)])
-def test_a_body_above_its_limit_is_413_in_the_doors_envelope(path: str, limit: int, streamed: bool) -> None:
+def test_a_body_above_its_limit_is_413_in_its_envelope(path: str, limit: int, streamed: bool) -> None:
     async def story(http: httpx.AsyncClient) -> None:
         for size in (limit, limit + 100):
             response = await http.post(path, content=_streamed(size) if streamed else b"x" * size)
@@ -173,7 +180,9 @@ def test_the_access_log_has_the_request_id_and_not_the_query(log: LogCapture) ->
     }
 
 
-def test_a_crash_is_500_in_the_doors_envelope_tells_nothing_and_is_logged(log: LogCapture) -> None:
+def test_a_crash_is_500_in_its_envelope_tells_nothing_and_is_logged(
+    log: LogCapture,
+) -> None:
     async def story(http: httpx.AsyncClient) -> None:
         response = await http.get("/one/crash")
         assert (response.status_code, response.json()) == (500, {"one": "Internal server error"})
@@ -192,17 +201,18 @@ def test_unavailable_is_503_with_retry_after() -> None:
     ask(story, make("one", "/one"))
 
 
-def test_a_door_that_dies_before_it_answers_is_500_too() -> None:
-    class Dead(Door):
+def test_an_application_that_dies_before_it_answers_is_500_too() -> None:
+    class Dead(MountedApp):
         async def __call__(self, *_: object) -> None:
             raise ZeroDivisionError
 
-    door = Dead("one", title="one", claims=[Claim("/one")], envelope=lambda failure: {"one": failure.message})
+    mounts = [MountPoint("/one")]
+    dead = Dead("one", title="one", mounts=mounts, envelope=lambda error: {"one": error.message})
 
     async def story(http: httpx.AsyncClient) -> None:
         assert (await http.get("/one")).json() == {"one": "Internal server error"}
 
-    ask(story, door)
+    ask(story, dead)
 
 
 def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_crash(log: LogCapture) -> None:
@@ -218,13 +228,13 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_crash(log: LogCaptur
             pass
 
         scope = {"type": "http", "method": "POST", "path": "/one", "query_string": b"", "headers": []}
-        await front(make("one", "/one"))(scope, receive, send)
+        await route(make("one", "/one"))(scope, receive, send)
 
     asyncio.run(story())
     assert [entry["event"] for entry in log.entries] == ["client_left", "request_answered"]
 
 
-def _live(built: Front) -> Sequence[dict[str, object]]:
+def _live(built: Router) -> Sequence[dict[str, object]]:
     """Start and stop as a server does; give what was sent."""
     sent: list[dict[str, object]] = []
 
@@ -252,7 +262,7 @@ def test_the_runtime_is_opened_once_and_closed_with_the_server() -> None:
         yield cast("Runtime", object())
         seen.append("closed")
 
-    sent = _live(front(make("one", "/one"), opening=opening))
+    sent = _live(route(make("one", "/one"), opening=opening))
     assert sent == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
     assert seen == ["opened", "closed"]
 
@@ -263,7 +273,7 @@ def test_what_is_misconfigured_refuses_the_start_in_one_line() -> None:
         raise Misconfigured("the database is at migration none: run `dispatcher migrate`")
         yield
 
-    [failed] = _live(front(make("one", "/one"), opening=opening))
+    [failed] = _live(route(make("one", "/one"), opening=opening))
     assert failed == {
         "type": "lifespan.startup.failed",
         "message": "the database is at migration none: run `dispatcher migrate`",
@@ -280,7 +290,7 @@ def test_a_websocket_is_refused() -> None:
         async def receive() -> Any:
             return {"type": "websocket.connect"}
 
-        await front(make("one", "/one"))({"type": "websocket", "path": "/one"}, receive, send)
+        await route(make("one", "/one"))({"type": "websocket", "path": "/one"}, receive, send)
         assert sent == [{"type": "websocket.close", "code": 1000}]
 
     asyncio.run(story())

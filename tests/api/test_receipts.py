@@ -167,9 +167,9 @@ def test_only_what_the_provider_signed_is_taken(
     provider = ProviderSettings(name="sandbox", plugin="http", options=options)
 
     async def main() -> httpx.Response:
-        front = create_app(settings.model_copy(update={"providers": (provider,)}))
-        transport = httpx.ASGITransport(front)
-        async with front.opened(), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        router = create_app(settings.model_copy(update={"providers": (provider,)}))
+        transport = httpx.ASGITransport(router)
+        async with router.opened(), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             return await client.post("/receipts/sandbox", content=REPORT, headers=headers)
 
     response = asyncio.run(main())
@@ -186,9 +186,9 @@ def test_a_provider_may_tell_by_get_in_the_query(settings: Settings) -> None:
     provider = ProviderSettings(name="old", plugin="http", options=options)
 
     async def main() -> httpx.Response:
-        front = create_app(settings.model_copy(update={"providers": (provider,)}))
-        transport = httpx.ASGITransport(front)
-        async with front.opened(), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        router = create_app(settings.model_copy(update={"providers": (provider,)}))
+        transport = httpx.ASGITransport(router)
+        async with router.opened(), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             return await client.get("/receipts/old", params={"id": "7", "stat": "ok"})
 
     assert asyncio.run(main()).json() == {"received": 1}

@@ -156,7 +156,7 @@ CLIENTS: dict[str, type[Client]] = {
 
 
 def test_the_scenario_knows_every_dialect() -> None:
-    assert sorted(CLIENTS) == sorted(door.name for door in DIALECTS)
+    assert sorted(CLIENTS) == sorted(dialect.name for dialect in DIALECTS)
 
 
 @pytest.mark.parametrize("dialect", CLIENTS)

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from dispatcher.api.app import DIALECTS
-from dispatcher.api.manage import door as manage
+from dispatcher.api.manage import management
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.submission import Account, AccountLimits
@@ -41,10 +41,10 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-DOORS = (*DIALECTS, manage)
+APIS = (*DIALECTS, management)
 MANY = 1_000_000
 
-# How a request is cut out of its connection: a wrong one is no HTTP, and no door ever sees it.
+# How a request is cut out of its connection: a wrong one is no HTTP, and no API ever sees it.
 FRAMING = frozenset({"transfer-encoding", "content-length", "connection", "upgrade", "expect"})
 
 
@@ -53,7 +53,7 @@ Headers = dict[str, str]
 
 @pytest.fixture(scope="module")
 def api(servers: tuple[str, str]) -> Iterator[tuple[str, dict[str, Headers]]]:
-    """Serve one account with a credential for each door, whose headers come along."""
+    """Serve one account with a credential for each API; yield the URL and the headers of each."""
     database_url, redis_url = servers
     empty(database_url)
     provider = ProviderSettings(
@@ -110,16 +110,16 @@ async def _headers(ctx: Context, account: Account) -> dict[str, Headers]:
 
 
 def _operations() -> Iterator[Any]:
-    for door in DOORS:
-        schema = schemathesis.openapi.from_dict(door.app.openapi())
+    for api in APIS:
+        schema = schemathesis.openapi.from_dict(api.openapi())
         for found in schema.get_all_operations():
             assert isinstance(found, Ok)
             operation = found.ok()
             given = (operation.path_parameters, operation.query, operation.headers, operation.body)
             modes = list(GenerationMode) if any(map(len, given)) else [GenerationMode.POSITIVE]
             for mode in modes:
-                title = f"{door.name} {operation.label} {mode.name.lower()}"
-                yield pytest.param(door.name, operation, mode, id=title)
+                title = f"{api.name} {operation.label} {mode.name.lower()}"
+                yield pytest.param(api.name, operation, mode, id=title)
 
 
 @pytest.mark.parametrize(("name", "operation", "mode"), list(_operations()))

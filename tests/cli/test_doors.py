@@ -5,15 +5,15 @@ from dispatcher.cli.doors import LOCKS, PATHS, opened_by
 
 
 def test_each_dialect_has_a_key_and_a_path() -> None:
-    names = {door.name for door in DIALECTS}
+    names = {dialect.name for dialect in DIALECTS}
     assert set(PATHS) == names
     assert {lock.dialect for lock in LOCKS.values()} == names
 
 
 def test_each_path_that_is_told_is_claimed_by_its_dialect() -> None:
-    for door in DIALECTS:
-        claimed = {claim.path for claim in door.claims}
-        assert set(PATHS[door.name]) <= claimed
+    for dialect in DIALECTS:
+        served = {mount.path for mount in dialect.mounts}
+        assert set(PATHS[dialect.name]) <= served
 
 
 def test_a_credential_tells_its_door() -> None:

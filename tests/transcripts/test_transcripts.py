@@ -22,7 +22,7 @@ FILES = sorted(HERE.glob("*.http"))
 
 
 def test_each_dialect_has_its_transcript() -> None:
-    assert [file.stem for file in FILES] == sorted(door.name for door in DIALECTS)
+    assert [file.stem for file in FILES] == sorted(dialect.name for dialect in DIALECTS)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -42,7 +42,7 @@ def test_the_samples_get_the_documented_answers(settings: Settings, file: Path) 
 
 
 async def _variables(world: World) -> dict[str, str]:
-    """Make one credential for each door, and what else the samples name."""
+    """Make one credential for each dialect, and what else the samples name."""
     account = world.caller.account
     app = await _key(world, CredentialKind.APP, "emess")
     user = await _key(world, CredentialKind.USER, "formpost")

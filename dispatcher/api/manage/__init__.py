@@ -1,8 +1,8 @@
 """
 Our own management API, under /manage/v1: for operators, over all accounts and dialects.
 
-One module for each subject; `entrance` has the door, and lets operators only
-in. `docs/management.md` tells how to use it.
+One module for each subject; `entrance` has the application, and authenticates
+operators. `docs/management.md` explains how to use it.
 """
 
 from dispatcher.api.manage import (
@@ -26,7 +26,7 @@ from dispatcher.api.manage import (
     templates,
     webhooks,
 )
-from dispatcher.api.manage.entrance import door
+from dispatcher.api.manage.entrance import management
 
 __all__ = [
     "accounts",
@@ -35,11 +35,11 @@ __all__ = [
     "callbacks",
     "campaigns",
     "credentials",
-    "door",
     "edits",
     "hours",
     "inbound",
     "lanes",
+    "management",
     "messages",
     "operators",
     "opt_outs",

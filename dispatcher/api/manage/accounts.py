@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import Response
 from pydantic import Field
 
-from dispatcher.api.manage.entrance import PREFIX, Named, Tags, door, problems
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Line, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.submission import Account
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts
@@ -92,13 +92,13 @@ class SecretShown(Shown):
     secret: str
 
 
-@door.app.get(_PATH, tags=_TAGS)
+@app.get(_PATH, tags=_TAGS)
 async def list_accounts(ctx: Ctx, paging: Paged) -> Page[AccountShown]:
     """List accounts, the oldest first."""
     return paging.page(await accounts.page(ctx, after=paging.after, limit=paging.probe), _shown)
 
 
-@door.app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_409="The name is taken"))
+@app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_409="The name is taken"))
 async def create_account(given: AccountGiven, ctx: Ctx, response: Response) -> AccountShown:
     """Make an account."""
     made = await accounts.create(
@@ -107,13 +107,13 @@ async def create_account(given: AccountGiven, ctx: Ctx, response: Response) -> A
     return _shown(made)
 
 
-@door.app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
 async def show_account(account: Named) -> AccountShown:
     """Show an account."""
     return _shown(account)
 
 
-@door.app.patch(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@app.patch(_ONE, tags=_TAGS, responses=_UNKNOWN)
 async def limit_account(given: LimitsGiven, account: Named, ctx: Ctx) -> AccountShown:
     """Change an account's limits."""
     changes = given.model_dump(include=given.model_fields_set)
@@ -122,32 +122,32 @@ async def limit_account(given: LimitsGiven, account: Named, ctx: Ctx) -> Account
     return _shown(await accounts.limit(ctx, account, replace(account.limits, **changes)))
 
 
-@door.app.post(f"{_ONE}/pause", tags=_TAGS, responses=_UNKNOWN)
+@app.post(f"{_ONE}/pause", tags=_TAGS, responses=_UNKNOWN)
 async def pause_account(account: Named, ctx: Ctx) -> AccountShown:
     """Refuse what the account submits from now on; what was accepted goes on."""
     return _shown(await accounts.pause(ctx, account))
 
 
-@door.app.post(f"{_ONE}/resume", tags=_TAGS, responses=_UNKNOWN)
+@app.post(f"{_ONE}/resume", tags=_TAGS, responses=_UNKNOWN)
 async def resume_account(account: Named, ctx: Ctx) -> AccountShown:
     """Take what the account submits again."""
     return _shown(await accounts.pause(ctx, account, paused=False))
 
 
-@door.app.post(f"{_ONE}/topups", tags=_TAGS, status_code=201, responses=_UNKNOWN)
+@app.post(f"{_ONE}/topups", tags=_TAGS, status_code=201, responses=_UNKNOWN)
 async def top_up(given: TopUpGiven, account: Named, ctx: Ctx) -> BalanceShown:
     """Add credits."""
     return BalanceShown(balance=await accounts.top_up(ctx, account, given.amount, note=given.note))
 
 
-@door.app.get(f"{_ONE}/statement", tags=_TAGS, responses=_UNKNOWN)
+@app.get(f"{_ONE}/statement", tags=_TAGS, responses=_UNKNOWN)
 async def statement(account: Named, ctx: Ctx, paging: Paged) -> Page[EntryShown]:
     """Tell what changed the account's credits, the newest first."""
     found = await accounts.statement(ctx, account, before=paging.last, limit=paging.probe)
     return paging.page(found, EntryShown.model_validate)
 
 
-@door.app.get(f"{_ONE}/callback-secret", tags=_TAGS, responses=_UNKNOWN)
+@app.get(f"{_ONE}/callback-secret", tags=_TAGS, responses=_UNKNOWN)
 async def callback_secret(account: Named, ctx: Ctx, response: Response) -> SecretShown:
     """Tell what the account's callbacks are signed with (Standard Webhooks)."""
     response.headers["Cache-Control"] = "no-store"

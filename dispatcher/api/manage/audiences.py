@@ -12,11 +12,11 @@ from fastapi import Path, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from dispatcher.api.body import stream_file
-from dispatcher.api.door import Json
-from dispatcher.api.manage.entrance import PREFIX, Named, Tags, door, problems
+from dispatcher.api.json_response import Json
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.campaign import AudienceState
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.submission import Account
@@ -81,13 +81,13 @@ class EstimateShown(Shown):
     by_country: dict[str, ShareShown]
 
 
-@door.app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
 async def list_audiences(account: Named, ctx: Ctx, paging: Paged) -> Page[AudienceShown]:
     """List an account's audiences, the oldest first."""
     return paging.page(await audiences.page(ctx, account, after=paging.after, limit=paging.probe), _shown)
 
 
-@door.app.post(
+@app.post(
     _PATH,
     tags=_TAGS,
     status_code=201,
@@ -140,13 +140,13 @@ async def import_audience(
     return Json(_shown(made).model_dump(mode="json"), 201, headers={"Location": where})
 
 
-@door.app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
 async def show_audience(audience: AudienceName, account: Named, ctx: Ctx) -> AudienceShown:
     """Show an audience."""
     return _shown(await audiences.find(ctx, account, audience))
 
 
-@door.app.get(
+@app.get(
     f"{_ONE}/rejects",
     tags=_TAGS,
     response_class=StreamingResponse,
@@ -160,7 +160,7 @@ async def download_rejects(audience: AudienceName, account: Named, ctx: Ctx) -> 
     return StreamingResponse(lines, media_type=_CSV, headers={"Content-Disposition": disposition})
 
 
-@door.app.delete(
+@app.delete(
     _ONE,
     tags=_TAGS,
     status_code=204,

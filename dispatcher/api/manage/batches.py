@@ -9,13 +9,13 @@ from fastapi import Request
 from pydantic import Field, StrictInt
 from starlette.responses import Response
 
-from dispatcher.api.door import Json
 from dispatcher.api.idempotency import accept
-from dispatcher.api.manage.entrance import PREFIX, Named, Tags, door, problems
+from dispatcher.api.json_response import Json
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Line, Name, Plain, Shown, StatusShown, Time, word
 from dispatcher.api.manage.messages import CancelledShown
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.edit import Cancel, Selection
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.msisdn import NumberPolicy
@@ -143,14 +143,14 @@ class CountedBatchShown(Shown):
     counts: dict[str, int]
 
 
-@door.app.get(_OF_ACCOUNT, tags=_TAGS, responses=problems(_404="No such account"))
+@app.get(_OF_ACCOUNT, tags=_TAGS, responses=problems(_404="No such account"))
 async def list_batches(account: Named, ctx: Ctx, paging: Paged) -> Page[BatchShown]:
     """List an account's batches, of all dialects, the newest first."""
     found = await search.batches(ctx, account, before=paging.last, limit=paging.probe)
     return paging.page(found, BatchShown.model_validate)
 
 
-@door.app.post(
+@app.post(
     _OF_ACCOUNT,
     tags=_TAGS,
     status_code=201,
@@ -173,7 +173,7 @@ async def submit_batch(given: BatchGiven, request: Request, account: Named, ctx:
     return await accept(request, ctx, Caller(account, MANAGE), submission, answer=partial(_accepted, account))
 
 
-@door.app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
 async def show_batch(batch_id: Name, ctx: Ctx) -> CountedBatchShown:
     """Show a batch, by its number or its public id."""
     found = await search.counted_batch(ctx, batch_id)
@@ -184,7 +184,7 @@ async def show_batch(batch_id: Name, ctx: Ctx) -> CountedBatchShown:
     )
 
 
-@door.app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_UNKNOWN)
+@app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_UNKNOWN)
 async def cancel_batch(batch_id: Name, ctx: Ctx) -> CancelledShown:
     """Take back what is left of a batch; what is going out, or out, is left."""
     found = await search.batch(ctx, batch_id)

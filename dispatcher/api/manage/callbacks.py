@@ -6,10 +6,10 @@ from uuid import UUID
 
 from fastapi import Query
 
-from dispatcher.api.manage.entrance import PREFIX, Tags, door, problems
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Name, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged, page
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.outbox import CallbackState
 from dispatcher.service import accounts, outbox
 
@@ -44,7 +44,7 @@ class CallbackShown(Shown):
     ended_at: datetime | None
 
 
-@door.app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account or message"))
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account or message"))
 async def list_callbacks(
     ctx: Ctx,
     paging: Paged,
@@ -69,7 +69,7 @@ async def list_callbacks(
     return page([CallbackShown.model_validate(callback) for callback in found.items], found.next)
 
 
-@door.app.post(f"{_PATH}/{{callback_id}}/replay", tags=_TAGS, responses=problems(_404="No such callback"))
+@app.post(f"{_PATH}/{{callback_id}}/replay", tags=_TAGS, responses=problems(_404="No such callback"))
 async def replay_callback(callback_id: Name, ctx: Ctx) -> CallbackShown:
     """Tell a callback again now, under the id it always had."""
     return CallbackShown.model_validate(await outbox.replay(ctx, callback_id))

@@ -15,10 +15,10 @@ from dispatcher.api.manage.campaign_shapes import (
     shown_run,
     told,
 )
-from dispatcher.api.manage.entrance import PREFIX, Named, Tags, door, problems
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Time
 from dispatcher.api.manage.paging import MOST, Page, Paged
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.campaign import Plan
 from dispatcher.service import campaigns, drafts
 from dispatcher.service.campaigns import Campaign
@@ -34,7 +34,7 @@ _MOVED = problems(_404="No such account or campaign", _409="Its state does not a
 CampaignId = Annotated[UUID, Path(description="The campaign's id.")]
 
 
-@door.app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
 async def list_campaigns(account: Named, ctx: Ctx, paging: Paged) -> Page[CampaignShown]:
     """List an account's campaigns, the oldest first."""
     found = await campaigns.page(ctx, account, after=paging.after, limit=paging.probe)
@@ -42,7 +42,7 @@ async def list_campaigns(account: Named, ctx: Ctx, paging: Paged) -> Page[Campai
     return paging.page(found, lambda campaign: CampaignShown.model_validate(told(campaign, names)))
 
 
-@door.app.post(
+@app.post(
     _PATH,
     tags=_TAGS,
     status_code=201,
@@ -60,7 +60,7 @@ async def create_campaign(
     return await _shown(ctx, made)
 
 
-@door.app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
 async def show_campaign(
     campaign_id: CampaignId,
     account: Named,
@@ -74,7 +74,7 @@ async def show_campaign(
     return ReportShown(**fields, runs=[shown_run(found) for found in report.runs])
 
 
-@door.app.patch(
+@app.patch(
     _ONE,
     tags=_TAGS,
     responses=problems(_404="No such account or campaign", _409="It is no draft, or the name is taken"),
@@ -87,25 +87,25 @@ async def change_campaign(
         return await _shown(ctx, await drafts.change(ctx, account, str(campaign_id), given.fields()))
 
 
-@door.app.post(f"{_ONE}/start", tags=_TAGS, responses=_MOVED)
+@app.post(f"{_ONE}/start", tags=_TAGS, responses=_MOVED)
 async def start_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> CampaignShown:
     """Let a draft run, at its time."""
     return await _shown(ctx, await campaigns.start(ctx, account, str(campaign_id)))
 
 
-@door.app.post(f"{_ONE}/pause", tags=_TAGS, responses=_MOVED)
+@app.post(f"{_ONE}/pause", tags=_TAGS, responses=_MOVED)
 async def pause_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> CampaignShown:
     """Stop an active campaign where it is, within a second or two."""
     return await _shown(ctx, await campaigns.pause(ctx, account, str(campaign_id)))
 
 
-@door.app.post(f"{_ONE}/resume", tags=_TAGS, responses=_MOVED)
+@app.post(f"{_ONE}/resume", tags=_TAGS, responses=_MOVED)
 async def resume_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> CampaignShown:
     """Let a paused campaign go on; what is still to go out moves by as long as the pause was."""
     return await _shown(ctx, await campaigns.resume(ctx, account, str(campaign_id)))
 
 
-@door.app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_MOVED)
+@app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_MOVED)
 async def cancel_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> EndedShown:
     """End a campaign for good; all of it that is not out is taken back, with its credits."""
     ended = await campaigns.cancel(ctx, account, str(campaign_id))

@@ -7,11 +7,10 @@ from typing import Annotated
 from fastapi import Response
 from pydantic import Field
 
-from dispatcher.api.body import Id
-from dispatcher.api.manage.entrance import PREFIX, Named, Tags, door, problems
-from dispatcher.api.manage.fields import Given, Plain, Shown
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
+from dispatcher.api.manage.fields import Given, Id, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.errors import Invalid
 from dispatcher.service import credentials
@@ -93,14 +92,14 @@ class NewCredentialShown(Shown):
     expires_at: datetime | None
 
 
-@door.app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
 async def list_credentials(account: Named, ctx: Ctx, paging: Paged) -> Page[CredentialShown]:
     """List an account's credentials, the oldest first, revoked ones too."""
     found = await credentials.page(ctx, account, after=paging.after, limit=paging.probe)
     return paging.page(found, CredentialShown.model_validate)
 
 
-@door.app.post(
+@app.post(
     _PATH,
     tags=_TAGS,
     status_code=201,
@@ -133,7 +132,7 @@ async def create_credential(
     )
 
 
-@door.app.delete(
+@app.delete(
     f"{_PATH}/{{credential_id}}",
     tags=_TAGS,
     status_code=204,

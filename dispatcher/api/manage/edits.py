@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt
 
-from dispatcher.api.manage.entrance import PREFIX, Tags, door, problems
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Name, Plain, Shown, StatusWord, Time
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.edit import Between, Cancel, Edited, NewText, Reschedule, Selection
 from dispatcher.domain.submission import Account
 from dispatcher.domain.tier import Tier
@@ -122,7 +122,7 @@ class EditedShown(Shown):
     dry_run: bool
 
 
-@door.app.post(
+@app.post(
     f"{PREFIX}/messages/edits",
     tags=_TAGS,
     responses=problems(

@@ -1,9 +1,11 @@
 """What bodies, parameters and answers are made of."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
+from fastapi import Path
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -21,6 +23,7 @@ from pydantic_core import PydanticCustomError
 from dispatcher.domain.status import Status
 
 _BIGINT = 2**63 - 1
+_DIGITS = re.compile(r"[0-9]{1,19}")
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -60,6 +63,12 @@ def _in_range(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
+def _digits(raw: object) -> object:
+    if isinstance(raw, str) and not _DIGITS.fullmatch(raw):
+        raise ValueError("not an id")
+    return raw
+
+
 # Postgres keeps no NUL in a text.
 Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 Line = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=200)]
@@ -67,6 +76,9 @@ Time = Annotated[AwareDatetime, AfterValidator(_in_range)]
 Number = Annotated[int, Field(ge=0, le=_BIGINT)]
 Name = Number | UUID
 """What a message, batch or callback is named by: its number or its public id."""
+
+Id = Annotated[int, BeforeValidator(_digits), Path(ge=0, le=_BIGINT)]
+"""A number in a path; what cannot be an id of ours is 404, as one that nobody has."""
 
 StatusWord = Annotated[
     Status,

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import ConfigDict, Field
 
-from dispatcher.api.manage.entrance import PREFIX, Named, Tags, door, problems
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Plain, Shown
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.hours import AllowedHours, parse_hours
 from dispatcher.domain.submission import Account
 from dispatcher.domain.tier import Tier
@@ -67,39 +67,39 @@ class AllHoursShown(Shown):
     items: list[TierHoursShown]
 
 
-@door.app.get(_PATH, tags=_TAGS, responses=_UNKNOWN)
+@app.get(_PATH, tags=_TAGS, responses=_UNKNOWN)
 async def show_all_hours(account: Named, ctx: Ctx) -> AllHoursShown:
     """Show the hours of all tiers."""
     return await _shown(ctx, account, list(Tier))
 
 
-@door.app.put(_PATH, tags=_TAGS, responses=_UNKNOWN)
+@app.put(_PATH, tags=_TAGS, responses=_UNKNOWN)
 async def set_all_hours(given: HoursGiven, account: Named, ctx: Ctx) -> AllHoursShown:
     """Give standard and bulk messages hours; critical ones have theirs at their own path only."""
     await hours.set(ctx, account, hours.UNLESS_NAMED, given.read())
     return await _shown(ctx, account, list(Tier))
 
 
-@door.app.delete(_PATH, tags=_TAGS, status_code=204, responses=_UNKNOWN)
+@app.delete(_PATH, tags=_TAGS, status_code=204, responses=_UNKNOWN)
 async def clear_all_hours(account: Named, ctx: Ctx) -> None:
     """Take the account's own hours of standard and bulk messages away."""
     await hours.set(ctx, account, hours.UNLESS_NAMED, None)
 
 
-@door.app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
 async def show_hours(tier: OfTier, account: Named, ctx: Ctx) -> TierHoursShown:
     """Show the hours of a tier."""
     return (await _shown(ctx, account, [tier])).items[0]
 
 
-@door.app.put(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@app.put(_ONE, tags=_TAGS, responses=_UNKNOWN)
 async def set_hours(given: HoursGiven, tier: OfTier, account: Named, ctx: Ctx) -> TierHoursShown:
     """Give a tier hours; what waits goes by them when its turn comes."""
     await hours.set(ctx, account, [tier], given.read())
     return (await _shown(ctx, account, [tier])).items[0]
 
 
-@door.app.delete(_ONE, tags=_TAGS, status_code=204, responses=_UNKNOWN)
+@app.delete(_ONE, tags=_TAGS, status_code=204, responses=_UNKNOWN)
 async def clear_hours(tier: OfTier, account: Named, ctx: Ctx) -> None:
     """Take the account's own hours of a tier away."""
     await hours.set(ctx, account, [tier], None)

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from fastapi import Query
 
-from dispatcher.api.manage.entrance import PREFIX, Tags, door, problems
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Name, Plain, Shown
 from dispatcher.api.manage.messages import WithText
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.keyword import Action
 from dispatcher.service import accounts, inbound
 
@@ -40,7 +40,7 @@ class InboundShown(Shown):
     received_at: datetime
 
 
-@door.app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
 async def list_inbound(
     ctx: Ctx,
     paging: Paged,
@@ -60,7 +60,7 @@ async def list_inbound(
     return paging.page(found, InboundShown.model_validate)
 
 
-@door.app.get(f"{_PATH}/{{inbound_id}}", tags=_TAGS, responses=problems(_404="No such message"))
+@app.get(f"{_PATH}/{{inbound_id}}", tags=_TAGS, responses=problems(_404="No such message"))
 async def show_inbound(inbound_id: Name, ctx: Ctx, text: WithText = False) -> InboundShown:
     """Show a message from a handset, by its number or its public id."""
     return InboundShown.model_validate(await inbound.find(ctx, inbound_id, with_text=text))

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from dispatcher.api.manage.entrance import PREFIX, Tags, door
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Tags, app
 from dispatcher.api.manage.fields import Shown
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.status import Place
 from dispatcher.domain.tier import Tier
 from dispatcher.service import health, search
@@ -33,7 +33,7 @@ class LanesShown(Shown):
     other_queues: dict[str, datetime | None]
 
 
-@door.app.get(f"{PREFIX}/lanes", tags=_TAGS)
+@app.get(f"{PREFIX}/lanes", tags=_TAGS)
 async def show_lanes(ctx: Ctx) -> LanesShown:
     """Show what is on its way, by tier and place, as `dispatcher lanes` does."""
     counts = await search.on_the_way(ctx)

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from fastapi import Query
 
-from dispatcher.api.manage.entrance import PREFIX, Tags, door, problems
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Name, Plain, Shown, StatusShown, StatusWord, Time
 from dispatcher.api.manage.paging import Page, Paged, page
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.edit import Cancel, Selection
 from dispatcher.domain.status import Place
 from dispatcher.domain.tier import Tier
@@ -78,7 +78,7 @@ class CancelledShown(Shown):
     cancelled: int
 
 
-@door.app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
 async def search_messages(
     ctx: Ctx,
     paging: Paged,
@@ -109,7 +109,7 @@ async def search_messages(
     return page([MessageShown.model_validate(message) for message in found.items], found.next)
 
 
-@door.app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
 async def show_message(message_id: Name, ctx: Ctx, text: WithText = False) -> StoryShown:
     """Tell all of a message, by its number or its public id."""
     history = await search.history(ctx, message_id, with_text=text)
@@ -127,7 +127,7 @@ async def show_message(message_id: Name, ctx: Ctx, text: WithText = False) -> St
     )
 
 
-@door.app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_UNKNOWN)
+@app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_UNKNOWN)
 async def cancel_message(message_id: Name, ctx: Ctx) -> CancelledShown:
     """Take a message back before it goes out; 0 means that it is too late."""
     found = await search.message(ctx, message_id)

@@ -6,12 +6,11 @@ from typing import Annotated, Literal
 from fastapi import Body, Response
 from pydantic import Field, SecretStr
 
-from dispatcher.api.body import Id
+from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.credentials import Days
-from dispatcher.api.manage.entrance import PREFIX, Tags, door, problems
-from dispatcher.api.manage.fields import Given, Plain, Shown
+from dispatcher.api.manage.entrance import PREFIX, Tags, app, problems
+from dispatcher.api.manage.fields import Given, Id, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.credential import CredentialKind
 from dispatcher.service import credentials
 from dispatcher.service.credentials import MANAGE
@@ -62,7 +61,7 @@ class NewOperatorShown(Shown):
     expires_at: datetime | None
 
 
-@door.app.get(_PATH, tags=_TAGS)
+@app.get(_PATH, tags=_TAGS)
 async def list_operators(ctx: Ctx, paging: Paged) -> Page[OperatorShown]:
     """List operators' tokens and logins, the oldest first, revoked ones too."""
     found = await credentials.page(ctx, None, after=paging.after, limit=paging.probe)
@@ -81,7 +80,7 @@ async def list_operators(ctx: Ctx, paging: Paged) -> Page[OperatorShown]:
     )
 
 
-@door.app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_409="The name is taken"))
+@app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_409="The name is taken"))
 async def create_operator(
     given: Annotated[TokenGiven | LoginGiven, Body(discriminator="kind")], ctx: Ctx, response: Response
 ) -> NewOperatorShown:
@@ -99,7 +98,7 @@ async def create_operator(
     )
 
 
-@door.app.delete(
+@app.delete(
     f"{_PATH}/{{operator_id}}",
     tags=_TAGS,
     status_code=204,

@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import Field
 
-from dispatcher.api.manage.entrance import PREFIX, Named, Tags, door, problems
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Line, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.api.runtime import Ctx
 from dispatcher.service import opt_outs
 
 _PATH = f"{PREFIX}/accounts/{{name}}/opt-outs"
@@ -41,21 +41,21 @@ class AddedShown(Shown):
     added: int
 
 
-@door.app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
 async def list_opt_outs(account: Named, ctx: Ctx, paging: Paged) -> Page[OptOutShown]:
     """List who has opted out, the oldest first."""
     found = await opt_outs.page(ctx, account, after=paging.after, limit=paging.probe)
     return paging.page(found, OptOutShown.model_validate)
 
 
-@door.app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_404="No such account or sender"))
+@app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_404="No such account or sender"))
 async def add_opt_outs(given: OptOutsGiven, account: Named, ctx: Ctx) -> AddedShown:
     """Opt numbers out. What waits for its time is ended with 26 when its turn comes."""
     added = await opt_outs.add(ctx, account, given.numbers, sender=given.sender, reason=given.reason)
     return AddedShown(added=added)
 
 
-@door.app.delete(
+@app.delete(
     _PATH,
     tags=_TAGS,
     status_code=204,

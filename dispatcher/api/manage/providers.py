@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import Body
 
-from dispatcher.api.manage.entrance import PREFIX, Acting, Tags, door, problems
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Acting, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Line, Plain, Shown
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.condition import Breaker, Order
 from dispatcher.service import providers
 from dispatcher.service.providers import Report
@@ -76,13 +76,13 @@ _ORDERS = {
 }
 
 
-@door.app.get(_PATH, tags=_TAGS)
+@app.get(_PATH, tags=_TAGS)
 async def list_providers(ctx: Ctx) -> list[ProviderShown]:
     """Tell how all providers are, and what happened to each lately."""
     return [_shown(report) for report in await providers.every(ctx)]
 
 
-@door.app.post(f"{_PATH}/{{name}}/{{verb}}", tags=_TAGS, responses=_UNKNOWN)
+@app.post(f"{_PATH}/{{name}}/{{verb}}", tags=_TAGS, responses=_UNKNOWN)
 async def order_provider(
     name: Plain, verb: Verb, given: Annotated[OrderGiven, Body()], ctx: Ctx, by: Acting
 ) -> ProviderShown:

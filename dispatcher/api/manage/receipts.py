@@ -6,10 +6,10 @@ from uuid import UUID
 
 from fastapi import Query
 
-from dispatcher.api.manage.entrance import PREFIX, Tags, door
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Tags, app
 from dispatcher.api.manage.fields import Shown, StatusWord
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.api.runtime import Ctx
 from dispatcher.service import unmatched
 
 _TAGS: Tags = ["Receipts"]
@@ -33,7 +33,7 @@ class ReceiptShown(Shown):
     wake_at: datetime | None
 
 
-@door.app.get(f"{PREFIX}/receipts", tags=_TAGS)
+@app.get(f"{PREFIX}/receipts", tags=_TAGS)
 async def list_receipts(
     ctx: Ctx,
     paging: Paged,

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import Body
 from pydantic import JsonValue
 
-from dispatcher.api.manage.entrance import PREFIX, Acting, Tags, door
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Acting, Tags, app
 from dispatcher.api.manage.fields import Shown
-from dispatcher.api.runtime import Ctx
 from dispatcher.service import routes
 
 _PATH = f"{PREFIX}/routes"
@@ -29,13 +29,13 @@ class RoutesSetShown(RoutesShown):
     warnings: list[str]
 
 
-@door.app.get(_PATH, tags=_TAGS)
+@app.get(_PATH, tags=_TAGS)
 async def show_routes(ctx: Ctx) -> RoutesShown:
     """Show the table in force."""
     return RoutesShown.model_validate(await routes.table_in_force(ctx))
 
 
-@door.app.put(_PATH, tags=_TAGS)
+@app.put(_PATH, tags=_TAGS)
 async def set_routes(
     given: Annotated[dict[str, JsonValue], Body(description="`rules` and `senders`; {} takes all away.")],
     ctx: Ctx,

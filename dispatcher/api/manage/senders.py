@@ -5,11 +5,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from dispatcher.api.body import Id
-from dispatcher.api.manage.entrance import PREFIX, Named, Tags, door, problems
-from dispatcher.api.manage.fields import Given, Plain, Shown
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
+from dispatcher.api.manage.fields import Given, Id, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.errors import Invalid
 from dispatcher.service import accounts
 
@@ -46,14 +45,14 @@ class SenderChange(Given):
     default: Literal[True] | None = Field(None, description="Make it the account's default.")
 
 
-@door.app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
 async def list_senders(account: Named, ctx: Ctx, paging: Paged) -> Page[SenderShown]:
     """List an account's senders, the oldest first."""
     found = await accounts.sender_page(ctx, account, after=paging.after, limit=paging.probe)
     return paging.page(found, SenderShown.model_validate)
 
 
-@door.app.post(
+@app.post(
     _PATH,
     tags=_TAGS,
     status_code=201,
@@ -64,7 +63,7 @@ async def add_sender(given: SenderGiven, account: Named, ctx: Ctx) -> NewSenderS
     return NewSenderShown(id=await accounts.add_sender(ctx, account, given.name), name=given.name)
 
 
-@door.app.patch(
+@app.patch(
     f"{_PATH}/{{sender_id}}",
     tags=_TAGS,
     responses=problems(_404="No such account or sender", _409="A disabled sender cannot be the default"),

@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import Field
 
-from dispatcher.api.manage.entrance import PREFIX, Named, Tags, door, problems
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain import template
 from dispatcher.service import templates
 from dispatcher.service.templates import Template
@@ -59,13 +59,13 @@ class PreviewShown(Shown):
     segments: int
 
 
-@door.app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
 async def list_templates(account: Named, ctx: Ctx, paging: Paged) -> Page[TemplateShown]:
     """List an account's templates, the oldest first."""
     return paging.page(await templates.page(ctx, account, after=paging.after, limit=paging.probe), _shown)
 
 
-@door.app.post(
+@app.post(
     _PATH,
     tags=_TAGS,
     status_code=201,
@@ -76,13 +76,13 @@ async def create_template(given: TemplateGiven, account: Named, ctx: Ctx) -> Tem
     return _shown(await templates.create(ctx, account, given.name, given.text))
 
 
-@door.app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
 async def show_template(template_id: TemplateId, account: Named, ctx: Ctx) -> TemplateShown:
     """Show a template."""
     return _shown(await templates.find(ctx, account, template_id))
 
 
-@door.app.put(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@app.put(_ONE, tags=_TAGS, responses=_UNKNOWN)
 async def change_template(
     given: TextGiven, template_id: TemplateId, account: Named, ctx: Ctx
 ) -> TemplateShown:
@@ -90,13 +90,13 @@ async def change_template(
     return _shown(await templates.change(ctx, account, template_id, given.text))
 
 
-@door.app.delete(_ONE, tags=_TAGS, status_code=204, responses=_UNKNOWN)
+@app.delete(_ONE, tags=_TAGS, status_code=204, responses=_UNKNOWN)
 async def remove_template(template_id: TemplateId, account: Named, ctx: Ctx) -> None:
     """Take a template out of use; its name is free again."""
     await templates.remove(ctx, account, template_id)
 
 
-@door.app.post(f"{_ONE}/preview", tags=_TAGS, responses=_UNKNOWN)
+@app.post(f"{_ONE}/preview", tags=_TAGS, responses=_UNKNOWN)
 async def preview_template(
     given: VariablesGiven, template_id: TemplateId, account: Named, ctx: Ctx
 ) -> PreviewShown:

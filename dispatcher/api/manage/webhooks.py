@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import Path
 
-from dispatcher.api.manage.entrance import PREFIX, Named, Tags, door, problems
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Plain, Shown
 from dispatcher.api.manage.words import INBOUND_RECEIVED
-from dispatcher.api.runtime import Ctx
 from dispatcher.domain.submission import Caller
 from dispatcher.service import webhooks
 from dispatcher.service.credentials import MANAGE
@@ -39,14 +39,14 @@ class WebhooksShown(Shown):
     items: list[WebhookShown]
 
 
-@door.app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
 async def list_webhooks(account: Named, ctx: Ctx) -> WebhooksShown:
     """List the URLs that are told of messages from handsets; there are at most 50."""
     found = await webhooks.every(ctx, Caller(account, MANAGE))
     return WebhooksShown(items=[WebhookShown.model_validate(webhook) for webhook in found])
 
 
-@door.app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_404="No such account"))
+@app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_404="No such account"))
 async def add_webhook(given: WebhookGiven, account: Named, ctx: Ctx) -> WebhookShown:
     """Have a URL told of each message from a handset to a sender of the account, from now on."""
     made = await webhooks.register(
@@ -55,7 +55,7 @@ async def add_webhook(given: WebhookGiven, account: Named, ctx: Ctx) -> WebhookS
     return WebhookShown.model_validate(made)
 
 
-@door.app.delete(
+@app.delete(
     f"{_PATH}/{{webhook_id}}", tags=_TAGS, status_code=204, responses=problems(_404="No such account")
 )
 async def remove_webhook(

@@ -1,7 +1,7 @@
 """Emess's dictionary is whole, and its page tells what the document tells."""
 
 from dispatcher.api.dialects.emess.words import FAULTS, TYPES, WORDS, Counted, envelope
-from dispatcher.api.failure import CRASHED, failure_of
+from dispatcher.api.failure import CRASHED, describe_error
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission, Misconfigured
 from dispatcher.domain.status import CANCELLED, MISSED, Status
 from dispatcher.domain.tier import Tier
@@ -23,14 +23,14 @@ def test_every_type_is_a_tier_and_every_tier_has_its_type() -> None:
 def test_every_kind_of_fault_has_its_words() -> None:
     assert set(FAULTS) == set(FaultKind)
     for kind in FaultKind:
-        said = envelope(failure_of(InvalidSubmission([Fault("text", kind, "{value}")])))
+        said = envelope(describe_error(InvalidSubmission([Fault("text", kind, "{value}")])))
         assert isinstance(said, dict)
         assert "{field}" not in said["message"]
 
 
-def test_a_failure_of_ours_is_told_in_the_documents_words() -> None:
+def test_a_describe_error_ours_is_told_in_the_documents_words() -> None:
     assert envelope(CRASHED) == {"message": "Failed to send SMS"}
-    assert envelope(failure_of(Misconfigured("no secret"))) == {"message": "Server configuration error"}
+    assert envelope(describe_error(Misconfigured("no secret"))) == {"message": "Server configuration error"}
 
 
 def test_the_openapi_tells_the_documents_operations_and_answers(world: World) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from dispatcher.api.dialects.emsgnow import door
+from dispatcher.api.dialects.emsgnow import dialect
 from dispatcher.api.dialects.emsgnow.words import DOCUMENTED, WORDS
 from dispatcher.domain.outbox import Happening
 from dispatcher.domain.status import Status
@@ -36,8 +36,8 @@ DELIVERED = Happening(
 
 
 def test_a_callback_is_the_single_event_signed_by_standard_webhooks() -> None:
-    assert door.wording is not None
-    worded = door.wording(DELIVERED)
+    assert dialect.event_formatter is not None
+    worded = dialect.event_formatter(DELIVERED)
     assert worded.signature is Signature.STANDARD_WEBHOOKS
     assert json.loads(json.dumps(worded.body)) == {
         "messageId": TRACKING_ID,
@@ -57,8 +57,8 @@ def test_a_callback_is_the_single_event_signed_by_standard_webhooks() -> None:
 
 @pytest.mark.parametrize("status", Status)
 def test_a_callback_has_code_and_reason_unless_the_document_shows_its_status(status: Status) -> None:
-    assert door.wording is not None
-    message = door.wording(replace(DELIVERED, status=status, reason="why")).body["message"]
+    assert dialect.event_formatter is not None
+    message = dialect.event_formatter(replace(DELIVERED, status=status, reason="why")).body["message"]
     assert isinstance(message, dict)
     assert message["status"] == WORDS[status]
     told = {} if status in DOCUMENTED else {"code": int(status), "reason": "why"}
@@ -72,9 +72,9 @@ def test_a_callback_is_what_the_single_event_reads(world: World) -> None:
         told = replace(
             DELIVERED, message_id=UUID(tracking_id), seq=row.seq, at=row.at, status=Status(row.status)
         )
-        assert door.wording is not None
+        assert dialect.event_formatter is not None
         response = await desk.http.get(f"{PATH}/{tracking_id}/events/{tracking_id}-1")
-        assert response.json() == door.wording(told).body
+        assert response.json() == dialect.event_formatter(told).body
 
     ask(world, story)
 

@@ -33,8 +33,8 @@ def test_every_status_has_its_words(status: Status) -> None:
         webhook_id=None,
         event="",
     )
-    assert api.door.wording is not None
-    worded = api.door.wording(happening)
+    assert api.management.event_formatter is not None
+    worded = api.management.event_formatter(happening)
     assert worded.signature is Signature.STANDARD_WEBHOOKS
     assert worded.body == {
         "type": f"message.{status.name.lower()}",

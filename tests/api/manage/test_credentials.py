@@ -18,7 +18,7 @@ GOOD = [(dialect, kind) for dialect, kinds in KINDS.items() for kind in kinds]
 
 
 def test_there_is_a_kind_for_each_dialect() -> None:
-    assert {dialect.value for dialect in KINDS} == {door.name for door in DIALECTS}
+    assert {dialect.value for dialect in KINDS} == {dialect.name for dialect in DIALECTS}
     assert {kind for _, kind in GOOD} == set(KindName)
 
 

@@ -110,8 +110,8 @@ def test_a_message_is_worded_as_an_event_of_its_own(action: Action | None) -> No
         webhook_id="crm",
         event="inbound.received",
     )
-    assert api.door.arrival is not None
-    worded = api.door.arrival(came)
+    assert api.management.inbound_formatter is not None
+    worded = api.management.inbound_formatter(came)
     assert worded.signature is Signature.STANDARD_WEBHOOKS
     assert worded.body == {
         "type": "inbound.received",

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from dispatcher.api.dialects.smsgate import door
+from dispatcher.api.dialects.smsgate import dialect
 from dispatcher.api.dialects.smsgate.states import device_id
 from dispatcher.domain.outbox import Arrival
 from dispatcher.domain.provider import Inbound
@@ -238,9 +238,9 @@ def test_a_received_message_is_worded_as_upstream_words_it() -> None:
         webhook_id="hook",
         event="sms:received",
     )
-    assert door.arrival is not None
-    told = door.arrival(came)
-    assert told == door.arrival(came)
+    assert dialect.inbound_formatter is not None
+    told = dialect.inbound_formatter(came)
+    assert told == dialect.inbound_formatter(came)
     assert told.signature is Signature.TIMESTAMPED
     assert UUID(str(told.body["id"]))
     assert told.body == {

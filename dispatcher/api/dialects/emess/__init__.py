@@ -1,105 +1,101 @@
 """
 Dialect: Emess API v0, under /api/v0. Bearer JWT; errors are {"message": ...}.
 
-What its document leaves open, and what we decided, is told in
-`docs/dialects/emess.md`.
+`docs/dialects/emess.md` lists what its document leaves open, and what we decided.
 """
 
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Annotated
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.admission import admit
+from dispatcher.api.admission import authenticate, bearer_token
 from dispatcher.api.body import read_object
 from dispatcher.api.dialects.emess import samples
-from dispatcher.api.dialects.emess.form import Form, read_pair
+from dispatcher.api.dialects.emess.form import Form, read_app_credentials
 from dispatcher.api.dialects.emess.words import WORDS, WRONG_PAIR, Counted, envelope
-from dispatcher.api.door import Claim, Door, Json
+from dispatcher.api.door import Dialect, MountPoint
 from dispatcher.api.idempotency import accept
-from dispatcher.api.runtime import Ctx
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operations, SecurityScheme
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.errors import NotAuthenticated
 from dispatcher.domain.submission import AcceptedBatch, Caller
 from dispatcher.service import credentials, tokens
-from dispatcher.service.context import Context
 
 NAME = "emess"
 
-door = Door(
-    NAME,
-    title="Emess API",
-    description=samples.DESCRIPTION,
-    claims=(Claim("/api/v0"), Claim("/api/v0/sms/bulk", bulk=True)),
-    envelope=envelope,
-    docs="/api/v0",
-    challenge="Bearer",
+BEARER = SecurityScheme(
+    "HTTPBearer",
+    {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The token of POST /auth/token.",
+    },
 )
 
-_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="The token of POST /auth/token.")
+operations = Operations(security=(BEARER,))
 
 
-async def _caller(
-    request: Request, ctx: Ctx, shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Caller:
-    return await admit(request, ctx, _holder(ctx, shown))
-
-
-async def _holder(ctx: Context, shown: HTTPAuthorizationCredentials | None) -> Caller:
-    if shown is None:
-        raise NotAuthenticated("the request has no token")
-    return await tokens.authenticate(ctx, shown.credentials.strip(), dialect=NAME)
-
-
-Authenticated = Annotated[Caller, Depends(_caller)]
-
-
-@door.app.post(
+@operations.add(
+    "POST",
     "/api/v0/auth/token",
     summary="Authenticate your application and receive a Bearer token",
+    request=samples.TOKEN_BODY,
     responses=samples.TOKEN_ANSWERS,
-    openapi_extra=samples.TOKEN_BODY,
+    security=(),
 )
-async def issue_token(request: Request, ctx: Ctx) -> Response:
+async def issue_token(request: Request) -> Response:
     """The token is good for an hour, unless a setting says otherwise, and as long as its application is."""
-    app_id, secret = await read_pair(request)
-    checking = credentials.by_pair(ctx, CredentialKind.APP, app_id, secret, dialect=NAME)
+    ctx, app = context_of(request), await read_app_credentials(request)
+    checking = credentials.by_pair(ctx, CredentialKind.APP, app.id, app.secret, dialect=NAME)
     try:
-        caller = await admit(request, ctx, checking)
+        caller = await authenticate(request, checking)
     except NotAuthenticated:
-        raise HTTPException(401, WRONG_PAIR) from None  # not what a wrong token is told
+        raise HTTPException(401, WRONG_PAIR) from None  # a wrong token gets other words
     validity = timedelta(seconds=ctx.settings.token_validity)
     return Json({"token": (await tokens.issue(ctx, caller, validity=validity)).access})
 
 
-@door.app.post(
+@operations.add(
+    "POST",
     "/api/v0/sms/send",
     summary="Send a single SMS message",
+    request=samples.SEND_BODY,
     responses=samples.SEND_ANSWERS,
-    openapi_extra=samples.SEND_BODY,
 )
-async def send(request: Request, ctx: Ctx, caller: Authenticated) -> Response:
+async def send(request: Request) -> Response:
     """Answered when the message is kept; from then on it goes out by itself."""
+    ctx, caller = context_of(request), await authenticate(request, _check_token(request))
     submission = Form(await read_object(request)).single(caller, ctx.settings)
     return await accept(request, ctx, caller, submission, answer=_sent)
 
 
-@door.app.post(
+@operations.add(
+    "POST",
     "/api/v0/sms/bulk",
     summary="Send the same SMS message to multiple numbers",
+    request=samples.BULK_BODY,
     responses=samples.BULK_ANSWERS,
-    openapi_extra=samples.BULK_BODY,
 )
-async def send_bulk(request: Request, ctx: Ctx, caller: Authenticated) -> Response:
+async def send_bulk(request: Request) -> Response:
     """What is no phone number is left out and counted; the tokens must cover all the others together."""
+    ctx, caller = context_of(request), await authenticate(request, _check_token(request))
     submission = Form(await read_object(request)).bulk(caller, ctx.settings)
     answer = partial(_processed, submission.recipients)
     return await accept(request, ctx, caller, submission, answer=answer)
+
+
+async def _check_token(request: Request) -> Caller:
+    token = bearer_token(request)
+    if token is None:
+        raise NotAuthenticated("the request has no token")
+    return await tokens.authenticate(context_of(request), token, dialect=NAME)
 
 
 def _sent(batch: AcceptedBatch) -> Response:
@@ -133,3 +129,15 @@ def _processed(numbers: Sequence[str], batch: AcceptedBatch) -> Response:
             "batchId": str(batch.public_id),
         }
     )
+
+
+dialect = Dialect(
+    NAME,
+    title="Emess API",
+    description=samples.DESCRIPTION,
+    mounts=(MountPoint("/api/v0"), MountPoint("/api/v0/sms/bulk", bulk=True)),
+    envelope=envelope,
+    operations=operations,
+    docs="/api/v0",
+    challenge="Bearer",
+)

@@ -1,10 +1,10 @@
 """Reading the bodies of Emess: exact types, and all that is missing or wrong told in one line."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from fastapi import Request
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from dispatcher.api.body import read_object
 from dispatcher.api.dialects.emess.words import BAD_TYPE, MISSING, NO_PAIR, TYPES
@@ -15,11 +15,19 @@ from dispatcher.domain.tier import Tier
 from dispatcher.settings import Settings
 
 
-async def read_pair(request: Request) -> tuple[str, str]:
-    """
-    Read appId and secretKey. Raises Invalid when they cannot be had, whatever the reason.
+@dataclass(frozen=True, slots=True)
+class AppCredentials:
+    """The App ID and Secret Key of an application."""
 
-    415 stays: who sends XML is told so.
+    id: str
+    secret: str
+
+
+async def read_app_credentials(request: Request) -> AppCredentials:
+    """
+    Return the appId and secretKey of a body. Raises Invalid when it has not both, whatever the reason.
+
+    A body that is XML, multipart or compressed stays 415.
     """
     try:
         body = await read_object(request)
@@ -29,7 +37,7 @@ async def read_pair(request: Request) -> tuple[str, str]:
         body = {}
     match body.get("appId"), body.get("secretKey"):
         case str(app_id), str(secret) if app_id and secret:
-            return app_id, secret
+            return AppCredentials(app_id, secret)
     raise Invalid(NO_PAIR)
 
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from dispatcher.api.failure import Failure
+from dispatcher.api.failure import ErrorResponse
 from dispatcher.domain.errors import (
     Fault,
     FaultKind,
@@ -83,13 +83,13 @@ _FIELDS = {"text": "message", "recipients": "numbers"}
 _ECHOED = 40
 
 
-def envelope(failure: Failure) -> object:
+def envelope(error: ErrorResponse) -> object:
     """Give the one shape of every error."""
-    return {"message": _message(failure)}
+    return {"message": _message(error)}
 
 
-def _message(failure: Failure) -> str:
-    match failure.error:
+def _message(error: ErrorResponse) -> str:
+    match error.error:
         case InvalidSubmission(faults=faults):
             return "; ".join(map(_worded, faults))
         case NotAuthenticated():
@@ -98,7 +98,7 @@ def _message(failure: Failure) -> str:
             return NO_TOKENS
         case Misconfigured():
             return MISCONFIGURED
-    return NOT_SENT if failure.status == 500 else failure.message
+    return NOT_SENT if error.status == 500 else error.message
 
 
 def _worded(fault: Fault) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 
-from dispatcher.api.failure import Failure
+from dispatcher.api.failure import ErrorResponse
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission, RateLimited
 from dispatcher.domain.quota import Quota
 from dispatcher.domain.status import Status
@@ -74,14 +74,14 @@ NOT_RETRIEVED = "Failed to retrieve SMS status"
 NOT_SENT = "Failed to send SMS"
 
 
-def envelope(failure: Failure) -> object:
+def envelope(error: ErrorResponse) -> object:
     """Give the one shape of every error."""
-    match failure.error:
-        case InvalidSubmission() as error:
-            return {"error": "; ".join(map(_told, error.faults))}
+    match error.error:
+        case InvalidSubmission(faults=faults):
+            return {"error": "; ".join(map(_told, faults))}
         case RateLimited():
             return {"error": TOO_OFTEN}
-    return {"error": failure.message}
+    return {"error": error.message}
 
 
 def quota_headers(quota: Quota, _now: datetime) -> Mapping[str, str]:

@@ -2,77 +2,62 @@
 Dialect: form post (v1) and keys (v2), at /v1/sms/send, /api/v2 and /api/…-key.
 
 Two surfaces of one dialect, each with error bodies of its own: `{"error": …}`
-with a full stop in v1, Laravel's habits in the rest. What their document
-leaves open, and what we decided, is told in `docs/dialects/formpost.md`.
+with a full stop in v1, Laravel's habits in the rest. `docs/dialects/formpost.md`
+lists what their document leaves open, and what we decided.
 """
 
-from fastapi import Depends, Request
-from starlette.responses import HTMLResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
 
 from dispatcher.api.dialects.formpost import keys, pages, samples, v1, v2
-from dispatcher.api.dialects.formpost.access import NAME, not_counted
+from dispatcher.api.dialects.formpost.access import NAME, look_at_quota
 from dispatcher.api.dialects.formpost.answers import Plain, headers
-from dispatcher.api.dialects.formpost.preflight import answer_preflights
+from dispatcher.api.dialects.formpost.preflight import preflights
 from dispatcher.api.dialects.formpost.words import form_envelope, keyed_envelope
-from dispatcher.api.door import Claim, Door
-from dispatcher.api.failure import Failure
+from dispatcher.api.door import Dialect, MountPoint
+from dispatcher.api.failure import ErrorResponse
+from dispatcher.api.operations import Operations
+
+operations = Operations(tags=["Pages"])
+for _module in (v1, v2, keys, pages):
+    operations.include(_module.operations)
 
 
-class _Door(Door):
-    """A door with two envelopes: the path, known when a refusal is sent, picks one."""
-
-    def refuse(self, failure: Failure) -> Response:
-        return _Refusal(failure)
-
-    async def home(self, request: Request) -> Response:
-        """The page of this API, which is under /api/v2/docs too."""
-        page = await self._page(request)
-        return Response(page.body, headers=pages.HTML)
+@operations.add("GET", pages.HOME, summary="Display Swagger API page", responses=samples.PAGE)
+async def home(request: Request) -> Response:
+    """The page of this API, which is under /api/v2/docs too."""
+    await look_at_quota(request)
+    page = await dialect.docs_page(request)
+    return Response(page.body, headers=pages.HTML)
 
 
-class _Refusal(Plain):
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(keyed_envelope(failure), failure.status, headers=failure.headers)
-        self._failure = failure
+class _Dialect(Dialect):
+    """A dialect with two envelopes, one for each surface."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(("/v1/", "/api/v1/")):
-            self.body = self.render(form_envelope(self._failure))
-            self.headers["content-length"] = str(len(self.body))
-        await super().__call__(scope, receive, send)
+    def refuse(self, scope: Scope, error: ErrorResponse) -> Response:
+        envelope = form_envelope if scope["path"].startswith(("/v1/", "/api/v1/")) else keyed_envelope
+        return Plain(envelope(error), error.status, headers=error.headers)
 
 
-door = _Door(
+dialect = _Dialect(
     NAME,
     title="Form post and key API",
     description=samples.DESCRIPTION,
-    claims=(
-        Claim("/v1/sms", bulk=True),
-        Claim("/api/v1/sms/send", bulk=True),
-        Claim("/api/v2"),
-        Claim("/api/v2/sms", bulk=True),
-        Claim("/api/generate-key"),
-        Claim("/api/regenerate-key"),
-        Claim("/api/revoke-key"),
-        Claim("/api/oauth2-callback"),
-        Claim("/api/oauth2-redirect.js"),
+    mounts=(
+        MountPoint("/v1/sms", bulk=True),
+        MountPoint("/api/v1/sms/send", bulk=True),
+        MountPoint("/api/v2"),
+        MountPoint("/api/v2/sms", bulk=True),
+        MountPoint("/api/generate-key"),
+        MountPoint("/api/regenerate-key"),
+        MountPoint("/api/revoke-key"),
+        MountPoint("/api/oauth2-callback"),
+        MountPoint("/api/oauth2-redirect.js"),
     ),
     envelope=keyed_envelope,
+    operations=operations,
     docs=pages.HOME,
     quota_headers=headers,
 )
-
-for _router in (v1.router, v2.router, keys.router, pages.router):
-    # include_router would nest them, and a 405 has to find the methods of a path.
-    door.app.router.routes.extend(_router.routes)
-door.app.add_api_route(
-    pages.HOME,
-    door.home,
-    summary="Display Swagger API page",
-    responses=samples.PAGE,
-    response_class=HTMLResponse,
-    tags=["Pages"],
-    dependencies=[Depends(not_counted)],
-)
-answer_preflights(door)
+dialect.operations.include(preflights(o for o in dialect.operations if o.path != dialect.openapi_url))

@@ -1,18 +1,17 @@
 """Who calls: by user name and password in v1, by key in v2, by either where keys are made."""
 
+from base64 import b64decode
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPBasic, HTTPBasicCredentials
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import Request
 
-from dispatcher.api.admission import admit, by_address
+from dispatcher.api.admission import authenticate, count_by_address, read_authorization
 from dispatcher.api.body import query_fields, read_fields
 from dispatcher.api.dialects.formpost.words import NoCredential, NoKey, WrongPassword
-from dispatcher.api.runtime import Ctx
+from dispatcher.api.operations import SecurityScheme
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.errors import NotAuthenticated
 from dispatcher.domain.submission import Caller
@@ -24,9 +23,33 @@ NAME = "formpost"
 PER_MINUTE = 60
 """The requests a minute of an account that has no rate of its own."""
 
+KEY = (
+    SecurityScheme(
+        "APIKeyHeader",
+        {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-API-Key",
+            "description": "The API key of the account.",
+        },
+    ),
+    SecurityScheme(
+        "APIKeyQuery",
+        {
+            "type": "apiKey",
+            "in": "query",
+            "name": "api_key",
+            "description": "The same; a body may have it too.",
+        },
+    ),
+)
+BASIC = SecurityScheme(
+    "HTTPBasic", {"type": "http", "scheme": "basic", "description": "User name and password."}
+)
+
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestFields:
     """
     The fields of a request: those of the query, and over them those of the body.
 
@@ -34,97 +57,88 @@ class Asked:
     known, for credentials may be among the fields.
     """
 
-    fields: Mapping[str, object]
+    values: Mapping[str, object]
     fault: HTTPException | None = None
 
 
-async def _asked(request: Request) -> Asked:
-    fields: Mapping[str, object] = {}
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """A user name and a password, as they came: maybe missing, maybe not strings."""
+
+    name: object
+    password: object
+
+
+async def read_request(request: Request) -> RequestFields:
+    """Return the fields of a request. Raises HTTPException, 413."""
+    values: Mapping[str, object] = {}
     try:
-        fields = query_fields(request)
+        values = query_fields(request)
         if request.method == "GET":
-            return Asked(fields)
-        return Asked({**fields, **await read_fields(request)})
+            return RequestFields(values)
+        return RequestFields({**values, **await read_fields(request)})
     except HTTPException as fault:
         if fault.status_code not in (400, 415):
             raise
-        return Asked(fields, fault)
+        return RequestFields(values, fault)
 
 
-class _Basic(HTTPBasic):
-    """Reads what is no pair as one that nobody has: a wrong guess, and counted as one."""
-
-    async def __call__(self, request: HTTPConnection) -> HTTPBasicCredentials | None:  # type: ignore[override]
-        try:
-            return await super().__call__(request)
-        except HTTPException:
-            return HTTPBasicCredentials(username="", password="")
+async def user(request: Request, fields: RequestFields) -> Caller:
+    """Return the caller whose user name and password are among the fields."""
+    login = _Login(fields.values.get("username"), fields.values.get("password"))
+    return await _authenticated(request, fields, _by_password(context_of(request), login))
 
 
-AskedFields = Annotated[Asked, Depends(_asked)]
-KeyHeader = Annotated[
-    str | None,
-    Security(APIKeyHeader(name="X-API-Key", auto_error=False, description="The API key of the account.")),
-]
-KeyParameter = Annotated[
-    str | None,
-    Security(APIKeyQuery(name="api_key", auto_error=False, description="The same; a body may have it too.")),
-]
-Basic = Annotated[
-    HTTPBasicCredentials | None,
-    Security(_Basic(scheme_name="HTTPBasic", auto_error=False, description="User name and password.")),
-]
+async def key_holder(request: Request, fields: RequestFields) -> Caller:
+    """Return the caller of an API key."""
+    return await _authenticated(request, fields, _by_key(context_of(request), _key(request, fields)))
 
 
-async def _user(request: Request, ctx: Ctx, asked: AskedFields) -> Caller:
-    pair = asked.fields.get("username"), asked.fields.get("password")
-    return await _admitted(request, ctx, asked, _by_password(ctx, *pair))
+async def key_manager(request: Request, fields: RequestFields) -> Caller:
+    """Return the caller of an API key, or of a user name and password."""
+    login = _basic(request) or _login(fields)
+    checking = _by_either(context_of(request), _key(request, fields), login)
+    return await _authenticated(request, fields, checking)
 
 
-async def _key_holder(
-    request: Request, ctx: Ctx, asked: AskedFields, header: KeyHeader, _: KeyParameter
-) -> Caller:
-    key = header or asked.fields.get("api_key")
-    return await _admitted(request, ctx, asked, _by_key(ctx, key))
-
-
-async def _key_manager(
-    request: Request, ctx: Ctx, asked: AskedFields, header: KeyHeader, _: KeyParameter, basic: Basic
-) -> Caller:
-    key = header or asked.fields.get("api_key")
-    pair = (basic.username, basic.password) if basic else _pair(asked)
-    return await _admitted(request, ctx, asked, _by_either(ctx, key, pair))
-
-
-async def not_counted(request: Request, ctx: Ctx) -> None:
+async def look_at_quota(request: Request) -> None:
     """Only look at the quota of the address: a page or a preflight cannot carry a key."""
-    request.state.quota = await by_address(request.scope, ctx, cost=0)
+    request.state.quota = await count_by_address(request.scope, context_of(request), cost=0)
 
 
-User = Annotated[Caller, Depends(_user)]
-KeyHolder = Annotated[Caller, Depends(_key_holder)]
-KeyManager = Annotated[Caller, Depends(_key_manager)]
-
-_Pair = tuple[object, object]
+def _key(request: Request, fields: RequestFields) -> object:
+    return request.headers.get("x-api-key") or fields.values.get("api_key")
 
 
-def _pair(asked: Asked) -> _Pair | None:
-    """Give the pair among the fields; half of one is a wrong one."""
-    if asked.fields.keys().isdisjoint(("username", "password")):
+def _basic(request: Request) -> _Login | None:
+    """Return the login of HTTP Basic. One that cannot be read is a login that nobody has: a wrong guess."""
+    shown = read_authorization(request)
+    if shown.scheme != "basic":
         return None
-    return asked.fields.get("username"), asked.fields.get("password")
+    try:
+        name, colon, password = b64decode(shown.credentials).decode("ascii").partition(":")
+    except ValueError:
+        return _Login("", "")
+    return _Login(name, password) if colon else _Login("", "")
 
 
-async def _admitted(request: Request, ctx: Context, asked: Asked, checking: Awaitable[Caller]) -> Caller:
-    caller = await admit(request, ctx, checking, per_minute=PER_MINUTE)
-    if asked.fault is not None:
-        raise asked.fault
+def _login(fields: RequestFields) -> _Login | None:
+    """Return the login among the fields; half of one is a wrong one."""
+    if fields.values.keys().isdisjoint(("username", "password")):
+        return None
+    return _Login(fields.values.get("username"), fields.values.get("password"))
+
+
+async def _authenticated(request: Request, fields: RequestFields, checking: Awaitable[Caller]) -> Caller:
+    caller = await authenticate(request, checking, per_minute=PER_MINUTE)
+    if fields.fault is not None:
+        raise fields.fault
     return caller
 
 
-async def _by_either(ctx: Context, key: object, pair: _Pair | None) -> Caller:
-    if pair is not None:
-        return await _by_password(ctx, *pair)
+async def _by_either(ctx: Context, key: object, login: _Login | None) -> Caller:
+    if login is not None:
+        return await _by_password(ctx, login)
     if not key:
         raise NoCredential("neither a user name and password nor an API key")
     return await _by_key(ctx, key)
@@ -138,10 +152,10 @@ async def _by_key(ctx: Context, key: object) -> Caller:
     return await credentials.by_secret(ctx, CredentialKind.API_KEY, key, dialect=NAME)
 
 
-async def _by_password(ctx: Context, name: object, password: object) -> Caller:
-    if not (isinstance(name, str) and isinstance(password, str)):
+async def _by_password(ctx: Context, login: _Login) -> Caller:
+    if not (isinstance(login.name, str) and isinstance(login.password, str)):
         raise WrongPassword("user name and password are strings, and both are needed")
     try:
-        return await credentials.by_pair(ctx, CredentialKind.USER, name, password, dialect=NAME)
+        return await credentials.by_pair(ctx, CredentialKind.USER, login.name, login.password, dialect=NAME)
     except NotAuthenticated as error:
         raise WrongPassword(str(error)) from None

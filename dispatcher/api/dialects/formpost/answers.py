@@ -1,10 +1,10 @@
-"""How an answer of this dialect looks on the wire."""
+"""How a response of this dialect looks on the wire."""
 
 import math
 from collections.abc import Mapping
 from datetime import datetime
 
-from dispatcher.api.door import Json
+from dispatcher.api.json_response import Json
 from dispatcher.domain.quota import Quota
 
 
@@ -16,17 +16,17 @@ class Plain(Json):
 
 def headers(quota: Quota, now: datetime) -> Mapping[str, str]:
     """
-    Give what every answer carries.
+    Return the headers of every response.
 
-    The reset, in seconds since 1970, is told by one that comes with nothing
-    left, as Laravel does.
+    The reset, in seconds since 1970, is in a response only when nothing is left, as
+    with Laravel.
     """
-    told = {
+    found = {
         "cache-control": "no-cache, private",
         "access-control-allow-origin": "*",
         "x-ratelimit-limit": str(quota.limit),
         "x-ratelimit-remaining": str(quota.remaining),
     }
     if quota.retry_after is not None:
-        told["x-ratelimit-reset"] = str(math.ceil((now + quota.retry_after).timestamp()))
-    return told
+        found["x-ratelimit-reset"] = str(math.ceil((now + quota.retry_after).timestamp()))
+    return found

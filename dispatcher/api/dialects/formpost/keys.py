@@ -1,36 +1,39 @@
-"""Making, replacing and revoking the key of an account. A key is shown once, and in no stored answer."""
+"""Making, replacing and revoking the key of an account. A key is shown once, and is in no stored response."""
 
 from datetime import datetime, timedelta
 
-from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.dialects.formpost import samples
-from dispatcher.api.dialects.formpost.access import NAME, Asked, AskedFields, KeyManager
+from dispatcher.api.dialects.formpost.access import BASIC, KEY, NAME, RequestFields, key_manager, read_request
 from dispatcher.api.dialects.formpost.answers import Plain
 from dispatcher.api.dialects.formpost.words import unprocessable
-from dispatcher.api.runtime import Ctx
+from dispatcher.api.operations import Operations
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.credential import CredentialKind
 from dispatcher.service import credentials
 from dispatcher.service.context import Context
 from dispatcher.service.credentials import NewKey
 
-router = APIRouter(tags=["Keys"], default_response_class=Plain)
+operations = Operations(tags=["Keys"], security=(*KEY, BASIC))
 
 _MOST_DAYS = 365
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/api/generate-key",
-    status_code=201,
     summary="Make the account's key",
+    request=samples.EXPIRY,
     responses=samples.GENERATED,
-    openapi_extra=samples.EXPIRY,
 )
-async def generate_key(ctx: Ctx, caller: KeyManager, asked: AskedFields) -> Response:
+async def generate_key(request: Request) -> Response:
     """An account has one key at a time: while there is a good one, this is 409."""
+    ctx, fields = context_of(request), await read_request(request)
+    caller = await key_manager(request, fields)
     try:
-        validity = _validity(ctx, asked)
+        validity = _validity(ctx, fields)
     except ValueError as fault:
         return _refused(fault)
     made = await credentials.generate(
@@ -39,16 +42,19 @@ async def generate_key(ctx: Ctx, caller: KeyManager, asked: AskedFields) -> Resp
     return _shown(made, 201)
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/api/regenerate-key",
     summary="Replace the account's key",
+    request=samples.EXPIRY,
     responses=samples.REGENERATED,
-    openapi_extra=samples.EXPIRY,
 )
-async def regenerate_key(ctx: Ctx, caller: KeyManager, asked: AskedFields) -> Response:
+async def regenerate_key(request: Request) -> Response:
     """The old key ends with this answer, also when the request came with it."""
+    ctx, fields = context_of(request), await read_request(request)
+    caller = await key_manager(request, fields)
     try:
-        validity = _validity(ctx, asked)
+        validity = _validity(ctx, fields)
     except ValueError as fault:
         return _refused(fault)
     made = await credentials.regenerate(
@@ -57,16 +63,17 @@ async def regenerate_key(ctx: Ctx, caller: KeyManager, asked: AskedFields) -> Re
     return _shown(made, 200)
 
 
-@router.post("/api/revoke-key", summary="Revoke the account's key", responses=samples.REVOKED)
-async def revoke_key(ctx: Ctx, caller: KeyManager) -> Response:
+@operations.add("POST", "/api/revoke-key", summary="Revoke the account's key", responses=samples.REVOKED)
+async def revoke_key(request: Request) -> Response:
     """At once. Without a key that is still good it is 404."""
-    await credentials.revoke_all(ctx, caller.account, CredentialKind.API_KEY, dialect=NAME)
+    caller = await key_manager(request, await read_request(request))
+    await credentials.revoke_all(context_of(request), caller.account, CredentialKind.API_KEY, dialect=NAME)
     return Plain({"message": "API key revoked"})
 
 
-def _validity(ctx: Context, asked: Asked) -> timedelta | None:
-    """Read how long a key is good for, None for ever. Raises ValueError, in Laravel's words."""
-    given = asked.fields.get("expiry_days")
+def _validity(ctx: Context, fields: RequestFields) -> timedelta | None:
+    """Return how long a key is valid, None for ever. Raises ValueError, in Laravel's words."""
+    given = fields.values.get("expiry_days")
     if given in (None, ""):
         return timedelta(days=ctx.settings.formpost_key_days) or None
     if isinstance(given, str) and given.removeprefix("-").isdecimal() and given.isascii():
@@ -90,5 +97,5 @@ def _shown(made: NewKey, status: int) -> Response:
 
 
 def _stamp(at: datetime) -> str:
-    """Write a time as Laravel does: UTC, with microseconds and a Z."""
+    """Format a time as Laravel does: UTC, with microseconds and a Z."""
     return f"{at:%Y-%m-%dT%H:%M:%S.%fZ}"

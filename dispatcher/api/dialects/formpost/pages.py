@@ -1,13 +1,14 @@
-"""The call-back page of the document, for a login that a Swagger page began."""
+"""The callback page of the document, for a login that a Swagger page began."""
 
 import re
 
-from fastapi import APIRouter, Depends
 from fastapi.openapi.docs import get_swagger_ui_oauth2_redirect_html
-from starlette.responses import HTMLResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from dispatcher.api.dialects.formpost import samples
-from dispatcher.api.dialects.formpost.access import not_counted
+from dispatcher.api.dialects.formpost.access import look_at_quota
+from dispatcher.api.operations import Operations
 
 HOME = "/api/v2"
 HTML = {"content-type": "text/html; charset=UTF-8"}
@@ -21,18 +22,22 @@ _CALL_BACK = """<!doctype html>
 </html>
 """
 
-router = APIRouter(tags=["Pages"], default_response_class=HTMLResponse, dependencies=[Depends(not_counted)])
+operations = Operations(tags=["Pages"])
 
 
-@router.get("/api/oauth2-callback", summary="Display Oauth2 callback pages", responses=samples.PAGE)
-async def show_call_back() -> Response:
+@operations.add(
+    "GET", "/api/oauth2-callback", summary="Display Oauth2 callback pages", responses=samples.PAGE
+)
+async def show_call_back(request: Request) -> Response:
     """Hands what a login server said to the Swagger page that opened this one."""
+    await look_at_quota(request)
     return Response(_CALL_BACK, headers=HTML)
 
 
-@router.get("/api/oauth2-redirect.js", include_in_schema=False)
-async def call_back_script() -> Response:
-    """What the call-back page loads, beside it."""
+@operations.add("GET", "/api/oauth2-redirect.js", is_documented=False)
+async def call_back_script(request: Request) -> Response:
+    """Return the script that the callback page loads."""
+    await look_at_quota(request)
     return Response(_REDIRECT, headers=_SCRIPT)
 
 

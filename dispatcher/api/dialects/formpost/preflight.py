@@ -1,35 +1,38 @@
 """Answering browsers that ask whether a page of another origin may call."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 
-from fastapi import Depends, FastAPI
-from fastapi.routing import APIRoute
+from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.dialects.formpost.access import not_counted
-from dispatcher.api.door import Door
+from dispatcher.api.dialects.formpost.access import look_at_quota
+from dispatcher.api.operations import Handler, Operation, Operations
 
 _HEADERS = "Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Request-ID"
 _REMEMBERED = 3600
 
 
-def answer_preflights(door: Door) -> None:
-    """Add OPTIONS to every path of this door; call it when all its routes are there."""
+def preflights(asked: Iterable[Operation]) -> Operations:
+    """Return OPTIONS for every path of these operations."""
     methods: dict[str, set[str]] = defaultdict(set)
-    for route in door.app.routes:
-        if isinstance(route, APIRoute) and route.methods:
-            methods[route.path] |= route.methods
+    for operation in asked:
+        methods[operation.path].add(operation.method)
+    operations = Operations()
     for path, known in methods.items():
-        _add(door.app, path, ", ".join(sorted(known)))
+        operations.add("OPTIONS", path, is_documented=False)(_allowing(", ".join(sorted(known))))
+    return operations
 
 
-def _add(app: FastAPI, path: str, methods: str) -> None:
+def _allowing(methods: str) -> Handler:
     headers = {
         "Access-Control-Allow-Methods": methods,
         "Access-Control-Allow-Headers": _HEADERS,
         "Access-Control-Max-Age": str(_REMEMBERED),
     }
 
-    @app.options(path, include_in_schema=False, dependencies=[Depends(not_counted)])
-    async def allow() -> Response:
+    async def allow(request: Request) -> Response:
+        await look_at_quota(request)
         return Response(status_code=204, headers=headers)
+
+    return allow

@@ -121,7 +121,7 @@ def _parameter(name: str, schema: Schema, example: object) -> dict[str, Any]:
 FORM_SEND: dict[str, Any] = {
     "summary": "Send an SMS",
     "responses": {200: _answer("OK", _SENT), **_form_failures()},
-    "openapi_extra": _fields(
+    "request": _fields(
         {**_FIELDS, "username": "user123", "password": "pass123"},
         required=["numbers", "message_body", "username", "password"],
         schemas={"numbers": _NUMBERS, "username": {"description": "All four may be in the URL instead."}},
@@ -179,4 +179,4 @@ EXPIRY = _fields(
     },
 )
 
-PAGE: Answers = {200: {"description": "The page"}}
+PAGE: Answers = {200: {"description": "The page", "content": {"text/html": {"schema": {"type": "string"}}}}}

@@ -1,15 +1,15 @@
-"""Sending, the same for both surfaces: what differs is the fields' names and the words of the answers."""
+"""Sending, for both surfaces: they differ in the names of the fields and the words of the responses."""
 
 from collections.abc import Callable, Mapping, Sequence
 
-from fastapi import Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.dialects.formpost.form import Form
 from dispatcher.api.idempotency import accept
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.errors import InvalidSubmission
 from dispatcher.domain.submission import AcceptedBatch, Caller
-from dispatcher.service.context import Context
 from dispatcher.service.submit import check
 
 Errors = Mapping[str, Sequence[str]]
@@ -17,14 +17,14 @@ Errors = Mapping[str, Sequence[str]]
 
 async def send(
     request: Request,
-    ctx: Context,
     caller: Caller,
-    form: Form,
     *,
+    form: Form,
     answer: Callable[[AcceptedBatch], Response],
     refuse: Callable[[Errors], Response],
 ) -> Response:
-    """Accept all of it, or nothing and tell every fault."""
+    """Accept all of it, or nothing and return every fault."""
+    ctx = context_of(request)
     submission = form.submission(caller, simulated=ctx.settings.simulated_numbers)
     if form.is_faulty:
         return refuse(form.errors(await check(ctx, caller, submission)))
@@ -35,7 +35,7 @@ async def send(
 
 
 def summary(batch: AcceptedBatch) -> dict[str, object]:
-    """Tell what a message became."""
+    """Return the fields that both surfaces answer with."""
     return {
         "success": True,
         "message": "SMS sent successfully",

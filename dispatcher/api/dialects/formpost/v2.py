@@ -1,36 +1,41 @@
 """v2: a key in a header or a parameter, fields in the query, a form or JSON; errors as Laravel has them."""
 
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.dialects.formpost import samples
-from dispatcher.api.dialects.formpost.access import AskedFields, KeyHolder
+from dispatcher.api.dialects.formpost.access import KEY, key_holder, read_request
 from dispatcher.api.dialects.formpost.answers import Plain
 from dispatcher.api.dialects.formpost.form import V2, Form
 from dispatcher.api.dialects.formpost.sending import Errors, send, summary
 from dispatcher.api.dialects.formpost.words import FAULTS, WORDS, unprocessable
-from dispatcher.api.runtime import Ctx
+from dispatcher.api.operations import Operations
 from dispatcher.domain.submission import AcceptedBatch
 
-router = APIRouter(tags=["v2: API key"], default_response_class=Plain)
+operations = Operations(tags=["v2: API key"], security=KEY)
 
 
-@router.get("/api/v2/sms/send", openapi_extra=samples.QUERY, **samples.KEYED_SEND)
-@router.post("/api/v2/sms/send", openapi_extra=samples.BODY, **samples.KEYED_SEND)
-async def send_keyed(request: Request, ctx: Ctx, caller: KeyHolder, asked: AskedFields) -> Response:
+@operations.add("GET", "/api/v2/sms/send", request=samples.QUERY, **samples.KEYED_SEND)
+@operations.add("POST", "/api/v2/sms/send", request=samples.BODY, **samples.KEYED_SEND)
+async def send_keyed(request: Request) -> Response:
     """
     One bad number, and nothing is sent; every fault is told at once.
 
     A GET sends too, and again when it is repeated: give an Idempotency-Key,
     or POST.
     """
-    form = Form(asked.fields, V2, FAULTS)
-    return await send(request, ctx, caller, form, answer=_sent, refuse=_refused)
+    fields = await read_request(request)
+    caller = await key_holder(request, fields)
+    form = Form(fields.values, V2, FAULTS)
+    return await send(request, caller, form=form, answer=_sent, refuse=_refused)
 
 
-@router.get("/api/v2/account/balance", summary="Get the account's balance", responses=samples.BALANCE_ANSWERS)
-async def balance(caller: KeyHolder) -> Response:
+@operations.add(
+    "GET", "/api/v2/account/balance", summary="Get the account's balance", responses=samples.BALANCE_ANSWERS
+)
+async def balance(request: Request) -> Response:
     """A segment of a message costs a credit, unless the account has other prices."""
+    caller = await key_holder(request, await read_request(request))
     return Plain({"balance": caller.account.balance, "currency": "credits"})
 
 

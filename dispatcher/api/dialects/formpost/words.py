@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from dispatcher.api.failure import Failure
+from dispatcher.api.failure import ErrorResponse
 from dispatcher.domain.errors import (
     CredentialExpired,
     FaultKind,
@@ -81,16 +81,16 @@ class WrongPassword(NotAuthenticated):
     """A user name and password that nobody has."""
 
 
-def form_envelope(failure: Failure) -> object:
+def form_envelope(error: ErrorResponse) -> object:
     """Give the one shape of every error of v1: a sentence with its full stop."""
-    if failure.status == 401:
+    if error.status == 401:
         return {"error": "Unauthorized."}
-    return {"error": f"{_sentence(failure).rstrip('.')}."}
+    return {"error": f"{_sentence(error).rstrip('.')}."}
 
 
-def keyed_envelope(failure: Failure) -> object:
+def keyed_envelope(error: ErrorResponse) -> object:
     """Give what v2 and the keys say: `error` to who may not or cannot pay, else Laravel's `message`."""
-    match failure.error:
+    match error.error:
         case NoKey():
             return KEY_REQUIRED
         case NoCredential():
@@ -102,8 +102,8 @@ def keyed_envelope(failure: Failure) -> object:
         case NotAuthenticated():
             return {"error": "Invalid API key"}
         case NotEnoughCredit() | Forbidden():
-            return {"error": _sentence(failure)}
-    return {"message": _sentence(failure)}
+            return {"error": _sentence(error)}
+    return {"message": _sentence(error)}
 
 
 def unprocessable(errors: Mapping[str, Sequence[str]]) -> object:
@@ -113,12 +113,12 @@ def unprocessable(errors: Mapping[str, Sequence[str]]) -> object:
     return {"message": first + more, "errors": errors}
 
 
-def _sentence(failure: Failure) -> str:
-    match failure.error:
+def _sentence(error: ErrorResponse) -> str:
+    match error.error:
         case NotEnoughCredit():
             return _NO_CREDIT
         case RateLimited():
             return _TOO_MANY
-    if failure.status == 500:
+    if error.status == 500:
         return _CRASHED
-    return failure.message[:1].upper() + failure.message[1:]
+    return error.message[:1].upper() + error.message[1:]

@@ -1,26 +1,25 @@
 """
 Dialect: SMS Scheduler v1, under /api/v1. Bearer key; errors are {"errors": {field: [message, ...]}}.
 
-What its document leaves open, and what we decided, is told in
-`docs/dialects/scheduler.md`.
+`docs/dialects/scheduler.md` lists what its document leaves open, and what we decided.
 """
 
 from collections import defaultdict
 from functools import partial
-from typing import Annotated
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.admission import admit
-from dispatcher.api.body import Id, read_object
+from dispatcher.api.admission import authenticate, bearer_token
+from dispatcher.api.body import id_in_path, read_object
 from dispatcher.api.dialects.scheduler import samples
 from dispatcher.api.dialects.scheduler.form import Form
 from dispatcher.api.dialects.scheduler.words import code, envelope
-from dispatcher.api.door import Claim, Door, Json
+from dispatcher.api.door import Dialect, MountPoint
 from dispatcher.api.idempotency import accept
-from dispatcher.api.runtime import Ctx
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operations, SecurityScheme
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.errors import InvalidSubmission, NotAuthenticated, NotFound
 from dispatcher.domain.status import Status
@@ -31,42 +30,23 @@ from dispatcher.service.submit import check
 
 NAME = "scheduler"
 
-door = Door(
-    NAME,
-    title="SMS Scheduler",
-    description=samples.DESCRIPTION,
-    claims=(Claim("/api/v1"), Claim("/api/v1/sms", bulk=True)),
-    envelope=envelope,
-    docs="/api/v1",
-    challenge="Bearer",
+BEARER = SecurityScheme(
+    "HTTPBearer", {"type": "http", "scheme": "bearer", "description": "The API key of the account."}
 )
 
-_bearer = HTTPBearer(auto_error=False, description="The API key of the account.")
+operations = Operations(security=(BEARER,))
 
 
-async def _caller(
-    request: Request, ctx: Ctx, key: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Caller:
-    return await admit(request, ctx, _holder(ctx, key))
-
-
-async def _holder(ctx: Context, key: HTTPAuthorizationCredentials | None) -> Caller:
-    if key is None:
-        raise NotAuthenticated("the request has no API key")
-    return await credentials.by_secret(ctx, CredentialKind.BEARER, key.credentials.strip(), dialect=NAME)
-
-
-Authenticated = Annotated[Caller, Depends(_caller)]
-
-
-@door.app.post(
+@operations.add(
+    "POST",
     "/api/v1/sms",
     summary="Create an SMS (to one or multiple phone numbers)",
+    request=samples.CREATE,
     responses=samples.CREATED,
-    openapi_extra=samples.CREATE,
 )
-async def create(request: Request, ctx: Ctx, caller: Authenticated) -> Response:
+async def create(request: Request) -> Response:
     """All of it is accepted, or nothing; every fault is told at once."""
+    ctx, caller = context_of(request), await _authenticated(request)
     form = Form(await read_object(request))
     submission = form.submission(caller, simulated=ctx.settings.simulated_numbers)
     if form.errors:
@@ -77,37 +57,47 @@ async def create(request: Request, ctx: Ctx, caller: Authenticated) -> Response:
         return form.refusal(error.faults)
 
 
-@door.app.get(
+@operations.add(
+    "GET",
     "/api/v1/sms/{sms_id}",
     summary="Get sending report of a particular SMS",
+    request=samples.SMS_ID,
     responses=samples.found(samples.SMS),
 )
-async def read_sms(sms_id: Id, ctx: Ctx, caller: Authenticated) -> Response:
+async def read_sms(request: Request) -> Response:
     """A deleted SMS is not found."""
-    found = await search.message(ctx, sms_id, caller=caller, with_withdrawn=False)
+    caller, sms_id = await _authenticated(request), id_in_path(request, "sms_id")
+    found = await search.message(context_of(request), sms_id, caller=caller, with_withdrawn=False)
     return Json({"phone_number": found.number_as_given, "status": code(found.status)})
 
 
-@door.app.delete(
+@operations.add(
+    "DELETE",
     "/api/v1/sms/{sms_id}",
     summary="Delete a SMS by its ID",
+    request=samples.SMS_ID,
     responses=samples.found({"success": True}),
 )
-async def delete_sms(sms_id: Id, ctx: Ctx, caller: Authenticated) -> Response:
+async def delete_sms(request: Request) -> Response:
     """`false` means that it is too late: it is going out, or out."""
-    return Json({"success": await withdraw.one(ctx, caller, sms_id)})
+    caller = await _authenticated(request)
+    withdrawn = await withdraw.one(context_of(request), caller, id_in_path(request, "sms_id"))
+    return Json({"success": withdrawn})
 
 
-@door.app.get(
+@operations.add(
+    "GET",
     "/api/v1/message/{message_id}",
     summary="Get sending report of all SMS sent with a particular message",
+    request=samples.MESSAGE_ID,
     responses=samples.found(samples.MESSAGE),
 )
-async def read_message(message_id: Id, ctx: Ctx, caller: Authenticated) -> Response:
+async def read_message(request: Request) -> Response:
     """Deleted SMS are left out; when all are deleted, the message is not found."""
+    caller, message_id = await _authenticated(request), id_in_path(request, "message_id")
     left = [
         {"id": sms.id, "phone_number": sms.number_as_given, "status": code(sms.status)}
-        for sms in await search.statuses(ctx, caller, message_id)
+        for sms in await search.statuses(context_of(request), caller, message_id)
         if sms.status is not Status.WITHDRAWN
     ]
     if not left:
@@ -115,14 +105,29 @@ async def read_message(message_id: Id, ctx: Ctx, caller: Authenticated) -> Respo
     return Json(left)
 
 
-@door.app.delete(
+@operations.add(
+    "DELETE",
     "/api/v1/message/{message_id}",
     summary="Delete multiple SMS by their message ID",
+    request=samples.MESSAGE_ID,
     responses=samples.found({"success": 3}),
 )
-async def delete_message(message_id: Id, ctx: Ctx, caller: Authenticated) -> Response:
+async def delete_message(request: Request) -> Response:
     """Tells how many were deleted now; what is going out, or out, is left."""
-    return Json({"success": await withdraw.batch(ctx, caller, message_id)})
+    caller = await _authenticated(request)
+    withdrawn = await withdraw.batch(context_of(request), caller, id_in_path(request, "message_id"))
+    return Json({"success": withdrawn})
+
+
+async def _authenticated(request: Request) -> Caller:
+    return await authenticate(request, _check_key(request))
+
+
+async def _check_key(request: Request) -> Caller:
+    key = bearer_token(request)
+    if key is None:
+        raise NotAuthenticated("the request has no API key")
+    return await credentials.by_secret(context_of(request), CredentialKind.BEARER, key, dialect=NAME)
 
 
 def _created(ctx: Context, batch: AcceptedBatch) -> Response:
@@ -131,10 +136,22 @@ def _created(ctx: Context, batch: AcceptedBatch) -> Response:
 
 
 def _ids(batch: AcceptedBatch, *, scalar: bool) -> dict[str, list[int]] | dict[str, int]:
-    """Give the ids by number, in the order and spelling of the request; as scalars, a repeat's last one."""
+    """Return the ids by number, in the order and spelling of the request; as scalars, a repeat's last one."""
     if scalar:
         return {message.number_as_given: message.id for message in batch.messages}
     ids: dict[str, list[int]] = defaultdict(list)
     for message in batch.messages:
         ids[message.number_as_given].append(message.id)
     return ids
+
+
+dialect = Dialect(
+    NAME,
+    title="SMS Scheduler",
+    description=samples.DESCRIPTION,
+    mounts=(MountPoint("/api/v1"), MountPoint("/api/v1/sms", bulk=True)),
+    envelope=envelope,
+    operations=operations,
+    docs="/api/v1",
+    challenge="Bearer",
+)

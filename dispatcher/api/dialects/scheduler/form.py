@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from dispatcher.api.dialects.scheduler.words import FAULTS
-from dispatcher.api.door import Json
+from dispatcher.api.json_response import Json
 from dispatcher.domain.errors import Fault, FaultKind
 from dispatcher.domain.local_time import first_instant
 from dispatcher.domain.msisdn import NumberPolicy

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dispatcher.api.described import answer, body
+from dispatcher.api.described import answer, body, id_in_path
 from dispatcher.api.dialects.scheduler.words import MESSAGES, WORDS
 
 Answers = dict[int | str, dict[str, Any]]
@@ -61,6 +61,9 @@ def found(example: object) -> Answers:
         404: _NOT_FOUND,
     }
 
+
+SMS_ID = id_in_path("sms_id")
+MESSAGE_ID = id_in_path("message_id")
 
 SMS = {"phone_number": "+33612345678", "status": 13}
 MESSAGE = [{"id": 123456, **SMS}]

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from dispatcher.api.failure import Failure
+from dispatcher.api.failure import ErrorResponse
 from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.status import Status
 
@@ -58,10 +58,10 @@ _SUBJECTS = {400: "body", 401: "authorization", 404: "id", 405: "method", 413: "
 MESSAGES = {401: "Invalid or missing API key", 404: "Not found"}
 
 
-def envelope(failure: Failure) -> object:
+def envelope(error: ErrorResponse) -> object:
     """Give the one shape of every error."""
-    message = MESSAGES.get(failure.status, failure.message)
-    return {"errors": {_SUBJECTS.get(failure.status, "server"): [message]}}
+    message = MESSAGES.get(error.status, error.message)
+    return {"errors": {_SUBJECTS.get(error.status, "server"): [message]}}
 
 
 def code(status: Status) -> int | None:

@@ -1,15 +1,14 @@
-"""Who asks: a login by HTTP Basic may do everything, a token by Bearer what its scopes say."""
+"""Who calls: a login by HTTP Basic may do everything, a token by Bearer what its scopes allow."""
 
 import binascii
 from base64 import b64decode
-from typing import Annotated
+from dataclasses import dataclass
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from fastapi.security.http import HTTPBase
+from starlette.requests import Request
 
-from dispatcher.api.admission import admit
-from dispatcher.api.runtime import Ctx
+from dispatcher.api.admission import Authorization, authenticate, read_authorization
+from dispatcher.api.operations import SecurityScheme
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.credential import CredentialKind
 from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
 from dispatcher.domain.submission import Caller
@@ -19,48 +18,42 @@ from dispatcher.service.context import Context
 NAME = "smsgate"
 EVERYTHING = "all:any"
 
-Shown = HTTPAuthorizationCredentials | None
-
-_basic = HTTPBase(
-    scheme="basic",
-    scheme_name="Basic",
-    auto_error=False,
-    description="The login and password of the account.",
+BASIC = SecurityScheme(
+    "Basic", {"type": "http", "scheme": "basic", "description": "The login and password of the account."}
 )
-bearer = HTTPBearer(
-    scheme_name="Bearer", auto_error=False, description="An access token of `POST /auth/token`."
+BEARER = SecurityScheme(
+    "Bearer",
+    {"type": "http", "scheme": "bearer", "description": "An access token of `POST /auth/token`."},
 )
+SECURITY = (BASIC, BEARER)
 
 
-async def _caller(
-    request: Request,
-    ctx: Ctx,
-    shown: Annotated[Shown, Depends(_basic)],
-    _: Annotated[Shown, Depends(bearer)],  # read by _basic too; named for the OpenAPI
-) -> Caller:
-    return await admit(request, ctx, _holder(ctx, shown))
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """A login and its password."""
+
+    name: str
+    password: str
 
 
-class Needs:
-    """A dependency: the caller, if it may do this. Raises Forbidden in upstream's words."""
-
-    def __init__(self, scope: str) -> None:
-        self._scope = scope
-
-    async def __call__(self, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
-        """Give the caller."""
-        if caller.scopes is not None and self._scope not in caller.scopes:
-            raise Forbidden(f"scope required: {self._scope}")
-        return caller
+async def authorize(request: Request, scope: str) -> Caller:
+    """Return the caller, if it may do this. Raises Forbidden in upstream's words."""
+    caller = await authenticate(request, _check(request))
+    if caller.scopes is not None and scope not in caller.scopes:
+        raise Forbidden(f"scope required: {scope}")
+    return caller
 
 
-async def _holder(ctx: Context, shown: Shown) -> Caller:
-    match shown and shown.scheme.lower():
-        case "basic":
-            name, secret = _pair(shown.credentials if shown else "")
-            return await credentials.by_pair(ctx, CredentialKind.LOGIN, name, secret, dialect=NAME)
-        case "bearer":
-            return await _bearer(ctx, shown.credentials.strip() if shown else "")
+async def _check(request: Request) -> Caller:
+    ctx = context_of(request)
+    match read_authorization(request):
+        case Authorization("basic", encoded) if encoded:
+            login = _read_login(encoded)
+            return await credentials.by_pair(
+                ctx, CredentialKind.LOGIN, login.name, login.password, dialect=NAME
+            )
+        case Authorization("bearer", token) if token:
+            return await _bearer(ctx, token)
     raise NotAuthenticated("the request has neither a login nor a token")
 
 
@@ -71,12 +64,12 @@ async def _bearer(ctx: Context, token: str) -> Caller:
         raise NotAuthenticated("there are no tokens here") from None
 
 
-def _pair(encoded: str) -> tuple[str, str]:
-    """Read a login and a password. Raises NotAuthenticated for what can be none."""
+def _read_login(encoded: str) -> _Login:
+    """Return a login and its password. Raises NotAuthenticated for what cannot be one."""
     try:
-        name, colon, secret = b64decode(encoded.strip(), validate=True).decode().partition(":")
+        name, colon, password = b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         raise NotAuthenticated("the login cannot be read") from None
     if not colon or not name.isprintable():
         raise NotAuthenticated("the login cannot be read")
-    return name, secret
+    return _Login(name, password)

@@ -1,19 +1,20 @@
-"""The API catalogue (RFC 9727) that every answer names, as upstream's do: where this API is described."""
+"""The API catalogue (RFC 9727) that every response names, as upstream's do: where this API is described."""
 
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.door import Json
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operations
 
 PATH = "/.well-known/api-catalog"
 
-router = APIRouter()
+operations = Operations()
 
 _TYPE = 'application/linkset+json; profile="https://www.rfc-editor.org/info/rfc9727"'
 _BASE = "/api/3rdparty/v1"
 
 
-@router.get("", summary="Find this API")
+@operations.add("GET", PATH, is_documented=False)
 async def catalog(request: Request) -> Response:
     """Anybody may ask."""
     base = request.scope.get("root_path", "") + _BASE

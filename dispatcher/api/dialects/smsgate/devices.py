@@ -1,30 +1,31 @@
 """Devices: there is one, which stands for all ways out; the account's senders are its SIMs."""
 
 from datetime import datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.dialects.smsgate import samples
-from dispatcher.api.dialects.smsgate.access import Needs
+from dispatcher.api.dialects.smsgate.access import SECURITY, authorize
 from dispatcher.api.dialects.smsgate.moments import written
 from dispatcher.api.dialects.smsgate.states import device_id
-from dispatcher.api.door import Json
-from dispatcher.api.runtime import Ctx
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operations
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.errors import NotFound
 from dispatcher.domain.submission import Caller
 from dispatcher.service import accounts, credentials
 from dispatcher.service.context import Context
 
-router = APIRouter(tags=["Devices"])
+operations = Operations(tags=["Devices"], security=SECURITY)
 
 _SLOTS = 3
 
 
-@router.get("", summary="List devices", responses=samples.DEVICES)
-async def show_all(ctx: Ctx, caller: Annotated[Caller, Depends(Needs("devices:list"))]) -> Response:
+@operations.add("GET", "", summary="List devices", responses=samples.DEVICES)
+async def show_all(request: Request) -> Response:
     """Always the same one. It is as old as the account's first credential, and was seen just now."""
+    ctx, caller = context_of(request), await authorize(request, "devices:list")
     senders = await accounts.senders(ctx, caller.account)
     made = written(await _since(ctx, caller))
     device = {
@@ -41,9 +42,11 @@ async def show_all(ctx: Ctx, caller: Annotated[Caller, Depends(Needs("devices:li
     return Json([device])
 
 
-@router.delete("/{wanted_id}", summary="Remove a device", status_code=204, responses=samples.REMOVED)
-async def remove(wanted_id: str, caller: Annotated[Caller, Depends(Needs("devices:delete"))]) -> Response:
+@operations.add("DELETE", "/{wanted_id}", summary="Remove a device", responses=samples.REMOVED)
+async def remove(request: Request) -> Response:
     """The one device is always there again."""
+    caller = await authorize(request, "devices:delete")
+    wanted_id = request.path_params["wanted_id"]
     if wanted_id != device_id(caller.account.id):
         raise NotFound("record not found")
     return Response(status_code=204)

@@ -1,50 +1,52 @@
-"""Health, for anybody who asks: of the dispatcher, in the shape that upstream tells it."""
+"""Health of the dispatcher, in the format of upstream, without authentication."""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.dialects.smsgate import samples
-from dispatcher.api.door import Json
-from dispatcher.api.runtime import Ctx
-from dispatcher.service.context import Context
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operations
+from dispatcher.api.runtime import context_of
 from dispatcher.service.health import readiness
 
-router = APIRouter(tags=["Health"])
+operations = Operations(tags=["Health"])
 
 _VERSION = version("sms-dispatcher")
 _RELEASE = 1
 PASS, WARN, FAIL = "pass", "warn", "fail"
 
 
-@router.get("", summary="Tell whether messages can be taken", responses=samples.HEALTH)
-async def health(ctx: Ctx) -> Response:
+@operations.add("GET", "", summary="Tell whether messages can be taken", responses=samples.HEALTH)
+async def health(request: Request) -> Response:
     """503 when not."""
-    return await _ready(ctx)
+    return await _ready(request)
 
 
-@router.get("/ready", summary="Tell whether messages can be taken", responses=samples.HEALTH)
-async def ready(ctx: Ctx) -> Response:
+@operations.add("GET", "/ready", summary="Tell whether messages can be taken", responses=samples.HEALTH)
+async def ready(request: Request) -> Response:
     """503 when not."""
-    return await _ready(ctx)
+    return await _ready(request)
 
 
-@router.get("/startup", summary="Tell whether the start has come to its end", responses=samples.HEALTH)
-async def startup(ctx: Ctx) -> Response:
+@operations.add(
+    "GET", "/startup", summary="Tell whether the start has come to its end", responses=samples.HEALTH
+)
+async def startup(request: Request) -> Response:
     """503 when not; it has when messages can be taken."""
-    return await _ready(ctx)
+    return await _ready(request)
 
 
-@router.get("/live", summary="Tell whether the process lives", responses=samples.HEALTH)
-async def live() -> Response:
+@operations.add("GET", "/live", summary="Tell whether the process lives", responses=samples.HEALTH)
+async def live(request: Request) -> Response:
     """Nothing else is looked at."""
     return Json(_body(PASS, {}))
 
 
-async def _ready(ctx: Context) -> Response:
-    found = await readiness(ctx)
+async def _ready(request: Request) -> Response:
+    found = await readiness(context_of(request))
     checks = {
         "database": _check(FAIL, found.faults),
         "delivery": _check(WARN, found.degraded),

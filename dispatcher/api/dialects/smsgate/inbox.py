@@ -6,22 +6,22 @@ documentation, and `smsgateway/requests_inbox.go` and `dto_inbox.go` of its Go c
 """
 
 from collections.abc import Mapping
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.body import read_object
 from dispatcher.api.dialects.smsgate import listing, samples
-from dispatcher.api.dialects.smsgate.access import Needs
+from dispatcher.api.dialects.smsgate.access import SECURITY, authorize
 from dispatcher.api.dialects.smsgate.form import Form
 from dispatcher.api.dialects.smsgate.moments import written
 from dispatcher.api.dialects.smsgate.order import check_device
 from dispatcher.api.dialects.smsgate.states import device_id
 from dispatcher.api.dialects.smsgate.words import KINDS
-from dispatcher.api.door import Json
-from dispatcher.api.runtime import Ctx
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operations
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.domain.submission import Caller
 from dispatcher.service import inbound
@@ -29,21 +29,20 @@ from dispatcher.service.context import Context
 from dispatcher.service.inbound import FoundInbound
 from dispatcher.service.search import CountedPage
 
-router = APIRouter(tags=["Inbox and logs"])
-export_router = APIRouter(tags=["Inbox and logs"])
+operations = Operations(tags=["Inbox and logs"], security=SECURITY)
+export_operations = Operations(tags=["Inbox and logs"], security=SECURITY)
 
 NO_LOGS = "There are no device's logs: messages go out through providers"
 _USUAL = 50
 _MOST = 500
 
 
-@router.get(
-    "/inbox", summary="List received messages", responses=samples.RECEIVED, openapi_extra=samples.INBOX
+@operations.add(
+    "GET", "/inbox", summary="List received messages", request=samples.INBOX, responses=samples.RECEIVED
 )
-async def show_all(
-    request: Request, ctx: Ctx, caller: Annotated[Caller, Depends(Needs("inbox:list"))]
-) -> Response:
+async def show_all(request: Request) -> Response:
     """The newest come first. `X-Total-Count` tells how many there are in all."""
+    ctx, caller = context_of(request), await authorize(request, "inbox:list")
     query, device = request.query_params, device_id(caller.account.id)
     kind = query.get("type") or "SMS"
     if kind not in KINDS:
@@ -56,54 +55,53 @@ async def show_all(
     return Json(list(map(_received, found.items)), headers={"X-Total-Count": str(found.total)})
 
 
-@router.get(
+@operations.add(
+    "GET",
     "/inbox/{message_id}/attachments/{part_id}",
     summary="Download an attachment",
     responses=samples.NO_ATTACHMENT,
 )
-async def attachment(
-    message_id: str, part_id: str, _: Annotated[Caller, Depends(Needs("inbox:list"))]
-) -> Response:
+async def attachment(request: Request) -> Response:
     """There is none: no MMS is received."""
+    await authorize(request, "inbox:list")
     raise NotFound("attachment not found")
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/inbox/refresh",
     summary="Refresh the inbox",
-    status_code=202,
+    request=samples.REFRESH,
     responses=samples.ACCEPTED,
-    openapi_extra=samples.REFRESH,
 )
-async def refresh(
-    request: Request, ctx: Ctx, caller: Annotated[Caller, Depends(Needs("inbox:refresh"))]
-) -> Response:
+async def refresh(request: Request) -> Response:
     """The inbox is always fresh. With `triggerWebhooks` webhooks are told again of what came in a time."""
+    ctx, caller = context_of(request), await authorize(request, "inbox:refresh")
     form = Form(await read_object(request))
     wanted = form.take("triggerWebhooks", bool) or form.take("webhookDelivery", str) == "Individual"
     await _tell_again(ctx, caller, form, wanted=wanted)
     return Json({}, 202)
 
 
-@export_router.post(
+@export_operations.add(
+    "POST",
     "/export",
     summary="Export the inbox",
-    deprecated=True,
-    status_code=202,
+    is_deprecated=True,
+    request=samples.PERIOD,
     responses=samples.ACCEPTED,
-    openapi_extra=samples.PERIOD,
 )
-async def export(
-    request: Request, ctx: Ctx, caller: Annotated[Caller, Depends(Needs("messages:export"))]
-) -> Response:
+async def export(request: Request) -> Response:
     """Webhooks are told again of what came in a time. `/inbox/refresh` is the newer way."""
+    ctx, caller = context_of(request), await authorize(request, "messages:export")
     await _tell_again(ctx, caller, Form(await read_object(request)), wanted=True)
     return Json({}, 202, headers={"Deprecation": "true"})
 
 
-@router.get("/logs", summary="Read a device's log", status_code=501, responses=samples.missing(NO_LOGS))
-async def logs(_: Annotated[Caller, Depends(Needs("logs:read"))]) -> Response:
+@operations.add("GET", "/logs", summary="Read a device's log", responses=samples.missing(NO_LOGS))
+async def logs(request: Request) -> Response:
     """There is no device that writes one."""
+    await authorize(request, "logs:read")
     raise HTTPException(501, NO_LOGS)
 
 

@@ -2,20 +2,20 @@
 
 from contextlib import suppress
 from functools import partial
-from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.body import read_object
 from dispatcher.api.dialects.smsgate import listing, order, samples, states
-from dispatcher.api.dialects.smsgate.access import Needs
+from dispatcher.api.dialects.smsgate.access import SECURITY, authorize
 from dispatcher.api.dialects.smsgate.form import Form, flag, whole
 from dispatcher.api.dialects.smsgate.words import MESSAGES
-from dispatcher.api.door import Json
 from dispatcher.api.idempotency import accept
-from dispatcher.api.runtime import Ctx
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operations
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.errors import Conflict, NotFound
 from dispatcher.domain.msisdn import NumberPolicy
 from dispatcher.domain.submission import AcceptedBatch, Caller
@@ -23,14 +23,13 @@ from dispatcher.service import accounts, search, withdraw
 from dispatcher.service.context import Context
 from dispatcher.service.search import TrackedBatch
 
-router = APIRouter(tags=["Messages"])
+operations = Operations(tags=["Messages"], security=SECURITY)
 
 
-@router.post("", summary="Enqueue a message", responses=samples.SENT, openapi_extra=samples.SEND)
-async def send(
-    request: Request, ctx: Ctx, caller: Annotated[Caller, Depends(Needs("messages:send"))]
-) -> Response:
+@operations.add("POST", "", summary="Enqueue a message", request=samples.SEND, responses=samples.SENT)
+async def send(request: Request) -> Response:
     """All of it is accepted, or nothing. The answer is the message's state, as `GET` tells it later."""
+    ctx, caller = context_of(request), await authorize(request, "messages:send")
     skips = flag(request.query_params, "skipPhoneValidation")
     whole(request.query_params, "deviceActiveWithin", 0)  # our one device is always active
     form = Form(await read_object(request))
@@ -53,11 +52,10 @@ async def send(
     return await accept(request, ctx, caller, submission, answer=answer)
 
 
-@router.get("", summary="List messages", responses=samples.LISTED, openapi_extra=samples.LIST)
-async def show_all(
-    request: Request, ctx: Ctx, caller: Annotated[Caller, Depends(Needs("messages:list"))]
-) -> Response:
+@operations.add("GET", "", summary="List messages", request=samples.LIST, responses=samples.LISTED)
+async def show_all(request: Request) -> Response:
     """`X-Total-Count` tells how many there are in all. The newest come first unless `sort` says otherwise."""
+    ctx, caller = context_of(request), await authorize(request, "messages:list")
     account_id = caller.account.id
     asked = listing.read(request.query_params, device=states.device_id(account_id))
     page = await search.own_batches(
@@ -73,19 +71,19 @@ async def show_all(
     return Json(body, headers={"X-Total-Count": str(page.total)})
 
 
-@router.get("/{message_id:path}", summary="Get the state of a message", responses=samples.STATE)
-async def show(
-    message_id: str, ctx: Ctx, caller: Annotated[Caller, Depends(Needs("messages:read"))]
-) -> Response:
+@operations.add("GET", "/{message_id:path}", summary="Get the state of a message", responses=samples.STATE)
+async def show(request: Request) -> Response:
     """The state of the message, and that of each recipient."""
+    ctx, caller = context_of(request), await authorize(request, "messages:read")
+    message_id = request.path_params["message_id"]
     return _told(await _find(ctx, caller, message_id), caller)
 
 
-@router.delete("/{message_id:path}", summary="Cancel a message", responses=samples.CANCELLED)
-async def cancel(
-    message_id: str, ctx: Ctx, caller: Annotated[Caller, Depends(Needs("messages:cancel"))]
-) -> Response:
+@operations.add("DELETE", "/{message_id:path}", summary="Cancel a message", responses=samples.CANCELLED)
+async def cancel(request: Request) -> Response:
     """What has not gone out is taken back and refunded; 409 when nothing is left to take back."""
+    ctx, caller = context_of(request), await authorize(request, "messages:cancel")
+    message_id = request.path_params["message_id"]
     found = await _find(ctx, caller, message_id)
     if not await withdraw.batch(ctx, caller, found.batch.id):
         raise Conflict("failed to cancel message: message is not pending")

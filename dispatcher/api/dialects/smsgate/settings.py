@@ -1,49 +1,47 @@
 """Settings of a phone: shown with what they are here; only the key that signs webhooks means anything."""
 
 from collections.abc import Mapping
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.body import read_object
 from dispatcher.api.dialects.smsgate import samples
-from dispatcher.api.dialects.smsgate.access import Needs
-from dispatcher.api.door import Json
-from dispatcher.api.runtime import Ctx
+from dispatcher.api.dialects.smsgate.access import SECURITY, authorize
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operations
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.submission import Caller
 from dispatcher.service import accounts
-from dispatcher.service.context import Context
 
-router = APIRouter(tags=["Settings"])
-
-Writer = Annotated[Caller, Depends(Needs("settings:write"))]
+operations = Operations(tags=["Settings"], security=SECURITY)
 
 
-@router.get("", summary="Get settings", responses=samples.SETTINGS)
-async def show(ctx: Ctx, caller: Annotated[Caller, Depends(Needs("settings:read"))]) -> Response:
+@operations.add("GET", "", summary="Get settings", responses=samples.SETTINGS)
+async def show(request: Request) -> Response:
     """`webhooks.signing_key` is what the account's webhooks are signed with."""
-    return Json(await _settings(ctx, caller))
+    return Json(await _settings(request, await authorize(request, "settings:read")))
 
 
-@router.put("", summary="Replace settings", responses=samples.CHANGED, openapi_extra=samples.CHANGE)
-async def replace(request: Request, ctx: Ctx, caller: Writer) -> Response:
+@operations.add("PUT", "", summary="Replace settings", request=samples.CHANGE, responses=samples.CHANGED)
+async def replace(request: Request) -> Response:
     """Taken, and nothing changes: there is no phone to set."""
-    return await _ignored(request, ctx, caller)
+    return await _ignored(request)
 
 
-@router.patch("", summary="Change settings", responses=samples.CHANGED, openapi_extra=samples.CHANGE)
-async def change(request: Request, ctx: Ctx, caller: Writer) -> Response:
+@operations.add("PATCH", "", summary="Change settings", request=samples.CHANGE, responses=samples.CHANGED)
+async def change(request: Request) -> Response:
     """Taken, and nothing changes: there is no phone to set."""
-    return await _ignored(request, ctx, caller)
+    return await _ignored(request)
 
 
-async def _ignored(request: Request, ctx: Context, caller: Caller) -> Response:
+async def _ignored(request: Request) -> Response:
+    caller = await authorize(request, "settings:write")
     await read_object(request)
-    return Json(await _settings(ctx, caller))
+    return Json(await _settings(request, caller))
 
 
-async def _settings(ctx: Context, caller: Caller) -> Mapping[str, object]:
+async def _settings(request: Request, caller: Caller) -> Mapping[str, object]:
     return {
         "messages": {
             "limit_period": "Disabled",
@@ -52,6 +50,6 @@ async def _settings(ctx: Context, caller: Caller) -> Mapping[str, object]:
         },
         "webhooks": {
             "internet_required": True,
-            "signing_key": await accounts.callback_secret(ctx, caller.account),
+            "signing_key": await accounts.callback_secret(context_of(request), caller.account),
         },
     }

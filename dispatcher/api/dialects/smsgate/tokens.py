@@ -1,51 +1,48 @@
-"""Tokens: given to who has a login, with fewer rights, for a quarter of an hour; refreshed, revoked."""
+"""Tokens: issued to the holder of a login, with fewer rights and for a quarter of an hour."""
 
 from datetime import timedelta
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.admission import guarded
+from dispatcher.api.admission import bearer_token, limit_failures
 from dispatcher.api.body import read_object
 from dispatcher.api.dialects.smsgate import samples
-from dispatcher.api.dialects.smsgate.access import EVERYTHING, NAME, Needs, Shown, bearer
+from dispatcher.api.dialects.smsgate.access import BEARER, EVERYTHING, NAME, SECURITY, authorize
 from dispatcher.api.dialects.smsgate.form import Form
 from dispatcher.api.dialects.smsgate.moments import written
-from dispatcher.api.door import Json
-from dispatcher.api.runtime import Ctx
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operations
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
-from dispatcher.domain.submission import Caller
 from dispatcher.service import tokens
-from dispatcher.service.context import Context
 from dispatcher.service.tokens import Issued
 
-router = APIRouter(tags=["Tokens"])
+operations = Operations(tags=["Tokens"], security=SECURITY)
 
 LONGEST = timedelta(minutes=15)
-"""How long an access token is good at most."""
+"""The longest validity of an access token."""
 
 REFRESHED_FOR = timedelta(hours=720)
-"""How long its refresh token is."""
+"""The validity of its refresh token."""
 
 DISABLED = "token service disabled, contact your administrator"
 
 _MOST_SCOPES = 100
 _LONGEST_SCOPE = 100
 
-Manager = Annotated[Caller, Depends(Needs("tokens:manage"))]
 
-
-@router.post(
+@operations.add(
+    "POST",
     "/token",
     summary="Generate a token",
-    status_code=201,
+    request=samples.ISSUE,
     responses=samples.ISSUED,
-    openapi_extra=samples.ISSUE,
 )
-async def issue(request: Request, ctx: Ctx, caller: Manager) -> Response:
+async def issue(request: Request) -> Response:
     """A `ttl` of 0, or none, gives the longest there is. A scope that nobody knows opens nothing."""
+    ctx, caller = context_of(request), await authorize(request, "tokens:manage")
     form = Form(await read_object(request))
     ttl = form.integer("ttl", least=0) or LONGEST.total_seconds()
     scopes = form.strings("scopes", most=_MOST_SCOPES, longest=_LONGEST_SCOPE)
@@ -67,33 +64,37 @@ async def issue(request: Request, ctx: Ctx, caller: Manager) -> Response:
     return _shown(issued)
 
 
-@router.post("/token/refresh", summary="Refresh a token", status_code=201, responses=samples.REFRESHED)
-async def refresh(request: Request, ctx: Ctx, shown: Annotated[Shown, Depends(bearer)]) -> Response:
+@operations.add(
+    "POST", "/token/refresh", summary="Refresh a token", responses=samples.REFRESHED, security=(BEARER,)
+)
+async def refresh(request: Request) -> Response:
     """A refresh token is used once; when it comes again, all that came of it is revoked."""
     try:
-        return _shown(await guarded(request, ctx, _refreshed(ctx, shown)))
+        return _shown(await limit_failures(request, _refreshed(request)))
     except Misconfigured:
         raise HTTPException(501, DISABLED) from None
 
 
-@router.delete("/token/{token_id}", summary="Revoke a token", status_code=204, responses=samples.REVOKED)
-async def revoke(token_id: str, ctx: Ctx, caller: Manager) -> Response:
+@operations.add("DELETE", "/token/{token_id}", summary="Revoke a token", responses=samples.REVOKED)
+async def revoke(request: Request) -> Response:
     """At once. A token that is not there is revoked enough."""
+    ctx, caller = context_of(request), await authorize(request, "tokens:manage")
+    token_id = request.path_params["token_id"]
     if token_id.isprintable():
         await tokens.revoke(ctx, caller, token_id)
     return Response(status_code=204)
 
 
-async def _refreshed(ctx: Context, shown: Shown) -> Issued:
-    if shown is None:
+async def _refreshed(request: Request) -> Issued:
+    token = bearer_token(request)
+    if token is None:
         raise NotAuthenticated("the request has no refresh token")
-    return await tokens.refresh(
-        ctx, shown.credentials.strip(), dialect=NAME, validity=LONGEST, refresh_for=REFRESHED_FOR
-    )
+    ctx = context_of(request)
+    return await tokens.refresh(ctx, token, dialect=NAME, validity=LONGEST, refresh_for=REFRESHED_FOR)
 
 
 def _shown(issued: Issued) -> Response:
-    """Write both spellings: the Go and TypeScript clients read the first, the Python client the second."""
+    """Return both spellings: the Go and TypeScript clients read the first, the Python client the second."""
     expires = written(issued.expires_at)
     body = {
         "id": issued.id,

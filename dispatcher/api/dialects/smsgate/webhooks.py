@@ -1,30 +1,29 @@
 """Webhooks: registered for an event, and what is posted to them."""
 
 from collections.abc import Mapping
-from typing import Annotated
 from uuid import NAMESPACE_URL, uuid5
 
-from fastapi import APIRouter, Depends, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.body import read_object
 from dispatcher.api.dialects.smsgate import samples
-from dispatcher.api.dialects.smsgate.access import Needs
+from dispatcher.api.dialects.smsgate.access import SECURITY, authorize
 from dispatcher.api.dialects.smsgate.form import Form
 from dispatcher.api.dialects.smsgate.moments import written
 from dispatcher.api.dialects.smsgate.order import check_device
 from dispatcher.api.dialects.smsgate.states import device_id
 from dispatcher.api.dialects.smsgate.words import STATUSES, State, error_of
-from dispatcher.api.door import Json
-from dispatcher.api.runtime import Ctx
+from dispatcher.api.json_response import Json
+from dispatcher.api.operations import Operations
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.outbox import Arrival, Happening
 from dispatcher.domain.status import Status
-from dispatcher.domain.submission import Caller
 from dispatcher.service import webhooks
 from dispatcher.service.callbacks import Signature, Worded
 from dispatcher.service.webhooks import Webhook
 
-router = APIRouter(tags=["Webhooks"])
+operations = Operations(tags=["Webhooks"], security=SECURITY)
 
 RECEIVED = "sms:received"
 _NEVER_OURS = (
@@ -56,23 +55,23 @@ _TIMES = {
 }
 
 
-@router.get("", summary="List webhooks", responses=samples.WEBHOOKS)
-async def show_all(ctx: Ctx, caller: Annotated[Caller, Depends(Needs("webhooks:list"))]) -> Response:
+@operations.add("GET", "", summary="List webhooks", responses=samples.WEBHOOKS)
+async def show_all(request: Request) -> Response:
     """The oldest first."""
+    ctx, caller = context_of(request), await authorize(request, "webhooks:list")
     return Json([_told(webhook, None) for webhook in await webhooks.every(ctx, caller)])
 
 
-@router.post(
+@operations.add(
+    "POST",
     "",
     summary="Register a webhook",
-    status_code=201,
+    request=samples.REGISTER,
     responses=samples.REGISTERED,
-    openapi_extra=samples.REGISTER,
 )
-async def register(
-    request: Request, ctx: Ctx, caller: Annotated[Caller, Depends(Needs("webhooks:write"))]
-) -> Response:
+async def register(request: Request) -> Response:
     """The same `id` again replaces what was there; without one it is made up."""
+    ctx, caller = context_of(request), await authorize(request, "webhooks:write")
     form = Form(await read_object(request))
     name = form.name("id", longest=_LONGEST_ID)
     url, event = form.take("url", str), form.take("event", str)
@@ -94,11 +93,11 @@ async def register(
     return Json(_told(made, form.take("deviceId", str) or None), 201)
 
 
-@router.delete("/{webhook_id:path}", summary="Remove a webhook", status_code=204, responses=samples.REVOKED)
-async def remove(
-    webhook_id: str, ctx: Ctx, caller: Annotated[Caller, Depends(Needs("webhooks:delete"))]
-) -> Response:
+@operations.add("DELETE", "/{webhook_id:path}", summary="Remove a webhook", responses=samples.REVOKED)
+async def remove(request: Request) -> Response:
     """One that is not there is removed enough."""
+    ctx, caller = context_of(request), await authorize(request, "webhooks:delete")
+    webhook_id = request.path_params["webhook_id"]
     await webhooks.remove(ctx, caller, webhook_id)
     return Response(status_code=204)
 

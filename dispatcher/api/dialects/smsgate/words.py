@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from dispatcher.api.failure import Failure
+from dispatcher.api.failure import ErrorResponse
 from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, InvalidSubmission, NotAuthenticated
 from dispatcher.domain.status import Status
 
@@ -108,20 +108,20 @@ def error_of(status: Status, reason: str = "") -> str | None:
     return error
 
 
-def envelope(failure: Failure) -> object:
+def envelope(error: ErrorResponse) -> object:
     """Give the one shape of every error; the Python client needs its code."""
-    return {"message": _message(failure), "code": failure.status.value}
+    return {"message": _message(error), "code": error.status.value}
 
 
-def _message(failure: Failure) -> str:
-    match failure.error:
+def _message(error: ErrorResponse) -> str:
+    match error.error:
         case InvalidSubmission(faults=faults):
             return "; ".join(dict.fromkeys(map(_told, faults)))
         case AlreadyExists():
             return DUPLICATE
         case NotAuthenticated():
             return MESSAGES[401]
-    return failure.message
+    return error.message
 
 
 def _told(fault: Fault) -> str:

@@ -1,0 +1,196 @@
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from dispatcher.api.app import DIALECTS
+from dispatcher.api.described import body, document, id_in_path
+from dispatcher.api.door import MountedApp, MountPoint
+from dispatcher.api.failure import ErrorResponse
+from dispatcher.api.operations import Handler, Operation, Operations, SecurityScheme
+from dispatcher.domain.errors import NotFound
+
+
+def _saying(word: str) -> Handler:
+    async def handler(request: Request) -> Response:
+        return PlainTextResponse(f"{word} {request.path_params}" if request.path_params else word)
+
+    return handler
+
+
+def _operations() -> Operations:
+    operations = Operations()
+    operations.add("GET", "/things")(_saying("list"))
+    operations.add("POST", "/things")(_saying("create"))
+    operations.add("GET", "/things/{id}")(_saying("show"))
+    operations.add("DELETE", "/things/{name:path}")(_saying("delete"))
+    operations.add("GET", "/things/best")(_saying("best"))
+    operations.add("GET", "/numbers/{number:int}")(_saying("number"))
+
+    @operations.add("GET", "/missing")
+    async def missing(request: Request) -> Response:
+        raise NotFound("no such thing")
+
+    @operations.add("GET", "/crash")
+    async def crash(request: Request) -> Response:
+        raise ZeroDivisionError
+
+    return operations
+
+
+def _envelope(error: ErrorResponse) -> object:
+    return {"said": error.message}
+
+
+def _ask(story: Callable[[httpx.AsyncClient], Awaitable[None]], *, raise_errors: bool = False) -> None:
+    app = MountedApp("x", title="x", mounts=[MountPoint("/")], envelope=_envelope, operations=_operations())
+
+    async def main() -> None:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=raise_errors)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            await story(client)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("request_line", "said"),
+    [
+        ("GET /things", "list"),
+        ("POST /things", "create"),
+        ("GET /things/5", "show {'id': '5'}"),
+        ("GET /things/a%20b", "show {'id': 'a b'}"),
+        ("GET /things/best", "best"),
+        ("DELETE /things/best", "delete {'name': 'best'}"),
+        ("DELETE /things/a/b", "delete {'name': 'a/b'}"),
+        ("GET /numbers/7", "number {'number': 7}"),
+    ],
+)
+def test_a_handler_is_found_by_method_and_path_and_a_plain_path_comes_first(
+    request_line: str, said: str
+) -> None:
+    method, path = request_line.split()
+
+    async def story(http: httpx.AsyncClient) -> None:
+        response = await http.request(method, path)
+        assert (response.status_code, response.text) == (200, said)
+
+    _ask(story)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "allowed"),
+    [
+        ("PUT /things", "GET, POST"),
+        ("HEAD /things", "GET, POST"),
+        ("OPTIONS /things/5", "DELETE, GET"),
+        ("POST /things/best", "DELETE, GET"),
+    ],
+)
+def test_another_method_is_405_in_the_envelope_and_names_all_that_the_path_has(
+    request_line: str, allowed: str
+) -> None:
+    method, path = request_line.split()
+
+    async def story(http: httpx.AsyncClient) -> None:
+        response = await http.request(method, path)
+        assert (response.status_code, response.headers["allow"]) == (405, allowed)
+        assert method == "HEAD" or response.json() == {"said": "Method Not Allowed"}
+
+    _ask(story)
+
+
+@pytest.mark.parametrize("path", ["/", "/thing", "/numbers/", "/numbers/x", "/numbers/7/"])
+def test_another_path_is_404_in_the_envelope(path: str) -> None:
+    async def story(http: httpx.AsyncClient) -> None:
+        response = await http.get(path)
+        assert (response.status_code, response.json()) == (404, {"said": "Not Found"})
+
+    _ask(story)
+
+
+def test_an_error_of_a_use_case_is_answered() -> None:
+    async def story(http: httpx.AsyncClient) -> None:
+        response = await http.get("/missing")
+        assert (response.status_code, response.json()) == (404, {"said": "no such thing"})
+
+    _ask(story, raise_errors=True)
+
+
+def test_an_error_that_nobody_foresaw_is_answered_and_raised_all_the_same() -> None:
+    async def answered(http: httpx.AsyncClient) -> None:
+        response = await http.get("/crash")
+        assert (response.status_code, response.json()) == (500, {"said": "Internal server error"})
+
+    async def raised(http: httpx.AsyncClient) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await http.get("/crash")
+
+    _ask(answered)
+    _ask(raised, raise_errors=True)
+
+
+def test_operations_are_included_below_a_prefix() -> None:
+    part, whole = _operations(), Operations()
+    whole.include(part, prefix="/v1", is_documented=False)
+    assert [o.path for o in whole] == [f"/v1{o.path}" for o in part]
+    assert not any(o.is_documented for o in whole)
+
+
+KEY = SecurityScheme("key", {"type": "apiKey", "in": "header", "name": "X-Key"})
+
+
+def test_the_document_has_what_was_declared_beside_the_handler() -> None:
+    operations = Operations(tags=["Things"], security=(KEY,))
+    sample = body({"size": 5}, required=["size"], schemas={"size": {"minimum": 1}})
+
+    @operations.add(
+        "POST", "/things", summary="Make one", request=sample, responses={201: {"description": "Made"}}
+    )
+    async def make(request: Request) -> Response:
+        """A thing has a size."""
+        raise NotImplementedError
+
+    @operations.add("GET", "/hidden", is_documented=False)
+    @operations.add("GET", "/things/{id}", request=id_in_path("id"), security=(), is_deprecated=True)
+    async def show(request: Request) -> Response:
+        raise NotImplementedError
+
+    found = document("Things", "All about things.", operations)
+    assert found["info"]["title"] == "Things"
+    assert found["components"] == {"securitySchemes": {"key": KEY.definition}}
+    assert set(found["paths"]) == {"/things", "/things/{id}"}
+    assert found["paths"]["/things"]["post"] == {
+        "summary": "Make one",
+        "description": "A thing has a size.",
+        "operationId": "make_things_post",
+        "tags": ["Things"],
+        "security": [{"key": []}],
+        "responses": {"201": {"description": "Made"}},
+        "requestBody": sample["requestBody"],
+    }
+    shown = found["paths"]["/things/{id}"]["get"]
+    assert (shown["deprecated"], shown["summary"], "security" in shown) == (True, "Show", False)
+    [parameter] = shown["parameters"]
+    assert (parameter["in"], parameter["required"], parameter["schema"]["minimum"]) == ("path", True, 0)
+
+
+def _documented() -> Iterator[tuple[str, Operation]]:
+    for dialect in DIALECTS:
+        for operation in dialect.operations:
+            if operation.is_documented:
+                yield dialect.name, operation
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"), [pytest.param(n, o, id=f"{n} {o.method} {o.path}") for n, o in _documented()]
+)
+def test_every_documented_operation_has_a_summary_a_description_and_responses(
+    name: str, operation: Operation
+) -> None:
+    assert operation.summary
+    assert operation.handler.__doc__
+    assert operation.responses
