@@ -32,7 +32,7 @@ class WithoutCredit(Enum):
     """What to do when the balance does not cover a submission."""
 
     REFUSE = auto()  # keep nothing, say so
-    KEEP = auto()  # keep the rows, born 25, uncharged
+    KEEP = auto()  # keep the rows, refused as 25, uncharged
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ def test_the_day_is_counted_exactly_under_concurrent_submits(world: World) -> No
     world.run(story)
 
 
-def test_a_country_that_is_not_allowed_is_born_28_and_free(world: World) -> None:
+def test_a_country_that_is_not_allowed_is_refused_as_28_and_free(world: World) -> None:
     async def story() -> None:
         caller = await _limited(world, AccountLimits(countries=frozenset({"FR"})))
         batch = await world.submit([NUMBER, "+33612345678"], caller=caller)

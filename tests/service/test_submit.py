@@ -92,7 +92,7 @@ def test_without_credit_a_submission_is_refused_whole(world: World) -> None:
     world.run(story, credits=10)
 
 
-def test_without_credit_rows_are_born_25_uncharged_where_the_dialect_says_so(world: World) -> None:
+def test_without_credit_rows_are_refused_as_25_uncharged_where_the_dialect_says_so(world: World) -> None:
     async def story() -> None:
         wanted = Submission([NUMBER] * 11, "Hi", NUMBERS, without_credit=WithoutCredit.KEEP)
         batch = await submit(world.ctx, world.caller, wanted)
@@ -117,7 +117,7 @@ def test_fifty_clients_spend_an_account_to_exactly_zero(world: World) -> None:
     world.run(story, credits=100)
 
 
-def test_an_account_without_a_sender_has_its_rows_born_23(world: World) -> None:
+def test_an_account_without_a_sender_has_its_rows_refused_as_23(world: World) -> None:
     async def story() -> None:
         await world.all("DELETE FROM senders")
         batch = await world.submit()
@@ -126,7 +126,7 @@ def test_an_account_without_a_sender_has_its_rows_born_23(world: World) -> None:
     world.run(story)
 
 
-def test_a_country_that_no_provider_serves_is_born_28(world: World) -> None:
+def test_a_country_that_no_provider_serves_is_refused_as_28(world: World) -> None:
     world.configs["sim"] = ProviderConfig(name="sim", plugin="t", options={}, countries=frozenset({"FR"}))
 
     async def story() -> None:
