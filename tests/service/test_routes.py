@@ -208,7 +208,7 @@ def test_what_loses_its_route_while_it_waits_ends_as_28_with_a_refund(three: Wor
     three.run(story)
 
 
-def test_a_sender_that_may_not_be_used_there_is_refused_as_24_and_ends_as_24_while_it_waits(
+def test_a_sender_that_may_not_be_used_there_is_24_at_accept_and_while_it_waits(
     three: World,
 ) -> None:
     async def story() -> None:
