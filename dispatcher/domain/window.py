@@ -38,8 +38,8 @@ class Window:
 
         A not_before in the past means "now", so a client whose clock runs
         late is served, and a default not_after counts from the later of the
-        two: a message scheduled for next week is not born expired. Raises
-        ValueError when not_after leaves nothing.
+        two: a message scheduled for next week has not expired when it is
+        accepted. Raises ValueError when not_after leaves nothing.
         """
         start = max(not_before or now, now)
         return cls(start, not_after or start + validity)

@@ -46,7 +46,9 @@ def test_nothing_goes_to_a_paused_provider_and_what_has_another_way_takes_that(w
     world.run(story)
 
 
-def test_what_is_handed_in_while_all_providers_of_its_route_are_drained_is_born_28(world: World) -> None:
+def test_a_message_is_refused_as_28_while_all_providers_of_its_route_are_drained(
+    world: World,
+) -> None:
     async def story() -> None:
         _set(world, "sim", Condition(order=Order.DRAINED))
         [message] = (await world.submit()).messages

@@ -13,7 +13,7 @@ OTHER = "+254712345679"
 HOUR = timedelta(hours=1)
 
 
-def test_a_number_that_opted_out_is_born_26_free_and_spoils_no_batch(world: World) -> None:
+def test_a_number_that_opted_out_is_refused_as_26_free_and_spoils_no_batch(world: World) -> None:
     async def story() -> None:
         assert await opt_outs.add(world.ctx, world.caller.account, ["0712 345 678", NUMBER]) == 1
         batch = await world.submit([NUMBER, OTHER])

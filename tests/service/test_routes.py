@@ -1,4 +1,4 @@
-"""The table of routes: set whole or not at all, kept up with, and gone by at birth and at each try."""
+"""The table of routes: set whole or not at all, kept up with, and gone by at accept and at each try."""
 
 import asyncio
 from dataclasses import replace
@@ -187,7 +187,7 @@ def test_a_table_that_this_version_cannot_read_leaves_the_one_that_is_known(thre
     three.run(story)
 
 
-def test_what_has_no_route_is_born_28_and_costs_nothing(three: World) -> None:
+def test_what_has_no_route_is_refused_as_28_and_costs_nothing(three: World) -> None:
     async def story() -> None:
         await put(three, {"countries": ["KE"], "ways": []}, to("alpha"))
         [message] = (await three.submit()).messages
@@ -208,7 +208,9 @@ def test_what_loses_its_route_while_it_waits_ends_as_28_with_a_refund(three: Wor
     three.run(story)
 
 
-def test_a_sender_that_may_not_be_used_there_is_born_24_and_ends_as_24_while_it_waits(three: World) -> None:
+def test_a_sender_that_may_not_be_used_there_is_24_at_accept_and_while_it_waits(
+    three: World,
+) -> None:
     async def story() -> None:
         [waiting] = (await three.submit()).messages
         await put(three, to("alpha"), KE={"alphanumeric": "registered", "registered": ["BANK"]})

@@ -186,7 +186,7 @@ def test_two_accounts_may_use_the_same_key(world: World) -> None:
     ask(world, story)
 
 
-def test_an_opted_out_number_is_kept_born_26_and_uncharged(world: World) -> None:
+def test_an_opted_out_number_is_kept_as_26_and_uncharged(world: World) -> None:
     async def story(office: Office) -> None:
         await opt_outs.add(office.world.ctx, office.world.caller.account, [NUMBER])
         assert (await office.send()).status_code == 200
@@ -196,7 +196,7 @@ def test_an_opted_out_number_is_kept_born_26_and_uncharged(world: World) -> None
     ask(world, story)
 
 
-def test_without_a_sender_it_is_kept_born_23_and_without_a_route_28(world: World) -> None:
+def test_without_a_sender_it_is_kept_as_23_and_without_a_route_28(world: World) -> None:
     world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, countries=frozenset({"KE"}))
 
     async def story(office: Office) -> None:

@@ -249,7 +249,7 @@ def test_an_account_without_a_sender_is_answered_and_the_messages_end_with_23(wo
     ask(world, story)
 
 
-def test_a_country_without_a_route_is_born_28(world: World) -> None:
+def test_a_country_without_a_route_is_refused_as_28(world: World) -> None:
     world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, countries=frozenset({"DE"}))
 
     async def story(counter: Counter) -> None:

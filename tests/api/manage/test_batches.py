@@ -113,7 +113,7 @@ def test_all_faults_of_a_submission_are_told_together(world: World) -> None:
     ]
 
 
-def test_without_credit_it_is_402_or_born_25_as_is_asked(world: World) -> None:
+def test_without_credit_it_is_402_or_refused_as_25_as_is_asked(world: World) -> None:
     async def story(office: Office) -> None:
         await office.refused("POST", PATH, 402, json=BATCH)
         accepted = await office.post(PATH, BATCH | {"without_credit": "keep"}, status=201)

@@ -109,7 +109,7 @@ def test_a_key_that_comes_twice_counts_with_its_last_value(world: World) -> None
     ask(world, story)
 
 
-def test_without_credit_the_rows_are_kept_born_25_and_uncharged(world: World) -> None:
+def test_without_credit_the_rows_are_kept_as_25_and_uncharged(world: World) -> None:
     async def story(desk: Desk) -> None:
         _, ids = await create(desk, phone_numbers=[FRENCH, FIXED_LINE])
         for [sms_id] in ids.values():
@@ -119,7 +119,7 @@ def test_without_credit_the_rows_are_kept_born_25_and_uncharged(world: World) ->
     ask(world, story, credits=1)
 
 
-def test_a_country_without_a_route_is_born_28(world: World) -> None:
+def test_a_country_without_a_route_is_refused_as_28(world: World) -> None:
     world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, countries=frozenset({"DE"}))
 
     async def story(desk: Desk) -> None:

@@ -243,7 +243,7 @@ def test_without_credit_it_is_402_and_nothing_is_kept(world: World) -> None:
     ask(world, story, credits=1)
 
 
-def test_without_a_sender_it_is_failed_at_birth(world: World) -> None:
+def test_without_a_sender_it_is_failed_at_accept(world: World) -> None:
     async def story(desk: Desk) -> None:
         await desk.world.all("UPDATE senders SET is_default = false")
         answer = await send(desk)
