@@ -10,8 +10,8 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.outbox import CallbackState
-
-NEWEST = 2**63 - 1
+from dispatcher.store.reports import either
+from dispatcher.store.search import NEWEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +129,7 @@ async def walked_to(
 
 async def replay(connection: AsyncConnection, name: int | UUID, *, now: datetime) -> FoundCallback | None:
     """Make a callback due again, under the same id, and return it; None means that there is none."""
-    is_number = isinstance(name, int)
-    values = {"id": name if is_number else None, "public_id": None if is_number else name, "now": now}
-    row = (await connection.execute(_REPLAY, values)).one_or_none()
+    row = (await connection.execute(_REPLAY, {**either(name), "now": now})).one_or_none()
     return None if row is None else _callback(row)
 
 

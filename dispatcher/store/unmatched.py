@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.status import Status
+from dispatcher.store.search import NEWEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,7 @@ async def page(
 ) -> list[Unmatched]:
     """Return receipts that were given up, or those `waiting` for another try; the newest first."""
     verdict = "new" if waiting else "unknown"
-    rows = await connection.execute(
-        _PAGE, {"verdict": verdict, "before": before or 2**63 - 1, "limit": limit}
-    )
+    rows = await connection.execute(_PAGE, {"verdict": verdict, "before": before or NEWEST, "limit": limit})
     return [
         Unmatched(
             id=row.id,
