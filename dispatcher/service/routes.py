@@ -17,10 +17,10 @@ from dispatcher.domain.status import Status
 from dispatcher.domain.submission import Account
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
-from dispatcher.service.search import MessageView
 from dispatcher.store import accounts
 from dispatcher.store import routes as store
 from dispatcher.store.accounts import Wanted
+from dispatcher.store.reports import MessageView
 from dispatcher.store.routes import SetTable
 
 log = structlog.get_logger()
