@@ -27,8 +27,8 @@ from bench.faults import other_account, unsent
 from bench.rig import Rig, run
 from bench.trials import Figures, analyze, submit_many, trickle, until_all
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.campaign import Plan, RunState
-from dispatcher.domain.submission import Account, Caller
+from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.campaigns.campaign import Plan, RunState
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts, campaigns, drafts
 from dispatcher.service.context import Context

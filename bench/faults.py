@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bench.rig import Rig
 from bench.trials import BATCH, HANDED_IN, LEAD, Figures, analyze, submit_many, until_all
 from dispatcher.bootstrap import open_context
+from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import AlreadyExists
-from dispatcher.domain.submission import Account, Caller
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts
 from dispatcher.service.context import Context

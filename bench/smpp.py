@@ -27,8 +27,9 @@ from bench.cpu import other_load, spent, usage
 from bench.rig import Peer, Rig, answering, run
 from bench.trials import BATCH, HANDED_IN, LEAD, Figures, analyze, unlimited
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.submission import Caller, Submission
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.messages.submission import Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.embedded.ports import free_port
 from dispatcher.sandbox.recipe import smpp_options

@@ -18,8 +18,9 @@ from bench.cpu import spent
 from bench.database import database_url
 from bench.rig import PROVIDER, SECRET, Rig
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.submission import AcceptedBatch, Caller, Submission
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.messages.submission import AcceptedBatch, Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.sandbox.receipts import SIGNATURE_HEADER
 from dispatcher.service import accounts

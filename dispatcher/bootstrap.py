@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from dispatcher import logs
 from dispatcher.callbacks.poster import GuardedPoster
 from dispatcher.callbacks.sign import standard_webhook, timestamped
-from dispatcher.domain.callback import Poster
+from dispatcher.domain.callbacks.callback import Poster
+from dispatcher.domain.delivery.provider import Polls, ProviderFactory
 from dispatcher.domain.errors import Misconfigured, Unavailable
-from dispatcher.domain.provider import Polls, ProviderFactory
 from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.celery_app import CLOCK, DELIVER, PROBE, QUEUES, SYSTEM, make_celery
 from dispatcher.lanes.connect import open_async_redis, open_redis

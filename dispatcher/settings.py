@@ -32,12 +32,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from dispatcher.domain.delivery.message import DoubtPolicy, Patience
+from dispatcher.domain.delivery.provider import ProviderConfig, Takes
 from dispatcher.domain.errors import Invalid, Misconfigured
-from dispatcher.domain.hours import AllowedHours, parse_hours
-from dispatcher.domain.keyword import Action, Keywords
-from dispatcher.domain.message import DoubtPolicy, Patience
-from dispatcher.domain.price import Prices, Unit
-from dispatcher.domain.provider import ProviderConfig, Takes
+from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
+from dispatcher.domain.inbound.keywords import Action, Keywords
+from dispatcher.domain.messages.price import Prices, Unit
 from dispatcher.domain.tier import Tier
 
 _RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}

@@ -81,6 +81,11 @@ _FORBIDDEN: dict[str, dict[str, list[str]]] = {
     "migrations": {
         "migrations": ["dispatcher.service", "dispatcher.bootstrap"],
     },
+    "domain-order": {
+        "dispatcher.domain.messages": ["dispatcher.domain.delivery", "dispatcher.domain.hours"],
+        "dispatcher.domain.accounts": ["dispatcher.domain.messages"],
+        "dispatcher.domain.delivery": ["dispatcher.domain.routing"],
+    },
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.domain.campaign import Plan
+from dispatcher.domain.campaigns.campaign import Plan
 from dispatcher.domain.errors import InvalidPlan
 from dispatcher.service import campaigns
 from dispatcher.service.campaigns import Campaign

@@ -18,7 +18,7 @@ import pytest
 from bench import floor, smpp, typical
 from bench.rig import OpenPeer, provider_process
 from bench.table import Row, median
-from dispatcher.domain.provider import Accepted, Outcome, Outgoing, ProviderConfig, Report, Told
+from dispatcher.domain.delivery.provider import Accepted, Outcome, Outgoing, ProviderConfig, Report, Told
 from dispatcher.domain.tier import Tier
 from dispatcher.embedded.ports import free_port
 from dispatcher.providers.http import HttpProvider

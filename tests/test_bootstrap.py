@@ -4,8 +4,8 @@ import asyncio
 from typing import cast
 
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.route import Plan
-from dispatcher.domain.route_table import Asked
+from dispatcher.domain.routing.route import Plan
+from dispatcher.domain.routing.route_table import Asked
 from dispatcher.service.context import Context
 from dispatcher.settings import Settings
 from dispatcher.store import routes

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from dispatcher.domain.campaign import CampaignState, RunState
+from dispatcher.domain.campaigns.campaign import CampaignState, RunState
 from dispatcher.domain.errors import (
     Conflict,
     Invalid,
@@ -24,7 +24,7 @@ from dispatcher.domain.errors import (
     NotFound,
     Unavailable,
 )
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.producer import Dispatcher
 from dispatcher.service.launch import launch
@@ -392,7 +392,7 @@ def test_a_process_that_ends_without_closing_ends_quietly() -> None:
 
 def test_importing_the_package_loads_no_machinery_and_configures_no_logging() -> None:
     done = run_script(
-        "import sys, logging, dispatcher.domain.status\n"
+        "import sys, logging, dispatcher.domain.messages.status\n"
         "print(sorted({'sqlalchemy', 'celery', 'fastapi', 'structlog'} & set(sys.modules)))\n"
         "from dispatcher import Dispatcher\n"
         "import structlog\n"

@@ -8,8 +8,8 @@ import pytest
 
 from dispatcher.bootstrap import open_ways
 from dispatcher.domain.errors import Misconfigured
-from dispatcher.domain.hours import parse_hours
-from dispatcher.domain.keyword import Action
+from dispatcher.domain.hours.allowed_hours import parse_hours
+from dispatcher.domain.inbound.keywords import Action
 from dispatcher.domain.tier import Tier
 from dispatcher.settings import load_settings
 

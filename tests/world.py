@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 from sqlalchemy import text
 from sqlalchemy.engine import Row
 
-from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.provider import (
+from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.delivery.provider import (
     Accepted,
     Gate,
     Outcome,
@@ -25,8 +24,10 @@ from dispatcher.domain.provider import (
     Told,
     Unsent,
 )
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import AcceptedBatch, Account, Caller, Submission
+from dispatcher.domain.errors import BadReceipt
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.submission import AcceptedBatch, Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.connect import open_async_redis

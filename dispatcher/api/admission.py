@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from dispatcher.api.runtime import context_of
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.accounts.rate_limit import Quota
 from dispatcher.domain.errors import NotAuthenticated, RateLimited
-from dispatcher.domain.quota import Quota
-from dispatcher.domain.submission import Caller
 from dispatcher.service.context import Context
 
 T = TypeVar("T")

@@ -22,8 +22,8 @@ from dispatcher.api.described import document
 from dispatcher.api.failure import ErrorResponse, describe_error
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operation, Operations
+from dispatcher.domain.accounts.rate_limit import Quota
 from dispatcher.domain.errors import DispatchError, Misconfigured
-from dispatcher.domain.quota import Quota
 from dispatcher.service.callbacks import ArrivalWording, Wording
 
 log = structlog.get_logger()

@@ -25,7 +25,7 @@ from dispatcher.api.door import PROBLEM, MountedApp, MountPoint, QuotaHeaders, p
 from dispatcher.api.failure import CRASHED, NO_SUCH_API, describe_error, too_large
 from dispatcher.api.runtime import Runtime
 from dispatcher.domain.errors import DispatchError, Misconfigured
-from dispatcher.domain.trace import read_traceparent, trace_id
+from dispatcher.domain.messages.trace import read_traceparent, trace_id
 
 log = structlog.get_logger()
 

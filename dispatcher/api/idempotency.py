@@ -8,9 +8,10 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.submission import AcceptedBatch, Answer, Caller, Once, Submission
-from dispatcher.domain.trace import read_traceparent
+from dispatcher.domain.messages.submission import AcceptedBatch, Answer, Once, Submission
+from dispatcher.domain.messages.trace import read_traceparent
 from dispatcher.service.context import Context
 from dispatcher.service.submit import submit, submit_once
 

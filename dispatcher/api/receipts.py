@@ -7,8 +7,8 @@ from dispatcher.api.door import PROBLEM, MountedApp, MountPoint, problem
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import runtime
+from dispatcher.domain.delivery.provider import ReceiptRequest
 from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.provider import ReceiptRequest
 from dispatcher.service import receipts
 
 operations = Operations()

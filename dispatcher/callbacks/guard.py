@@ -20,7 +20,7 @@ import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from dispatcher.domain.callback import is_public
+from dispatcher.domain.callbacks.callback import is_public
 
 LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
 """From a host and a port to the host's IP addresses; an OSError if it has none."""

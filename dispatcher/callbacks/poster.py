@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from dispatcher.callbacks.guard import LookUp, NotPublic, open_connector
-from dispatcher.domain.callback import Call, Reply, check_url
+from dispatcher.domain.callbacks.callback import Call, Reply, check_url
 
 _CONNECTIONS: Final = 100
 _CONNECTIONS_PER_HOST: Final = 10

@@ -12,8 +12,8 @@ from dispatcher.cli.hours import account_hours
 from dispatcher.cli.options import AccountName, AsJson, Before, Data, Limit
 from dispatcher.cli.output import print_json, print_table, say
 from dispatcher.cli.session import visit, visit_account
+from dispatcher.domain.accounts.account import Account, AccountLimits
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.submission import Account, AccountLimits
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts
 from dispatcher.service.context import Context

@@ -16,8 +16,8 @@ from dispatcher.cli.grouped import grouped
 from dispatcher.cli.options import AccountOf, After, AsJson, Data, Limit
 from dispatcher.cli.output import note, print_json, print_table, say
 from dispatcher.cli.session import meant_account, visit
+from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.submission import Account
 from dispatcher.service import audiences
 from dispatcher.service.audiences import Audience, Reject
 from dispatcher.service.context import Context

@@ -10,10 +10,10 @@ import typer
 from dispatcher.cli.given import NONE, read_text, read_whole
 from dispatcher.cli.hours import read_hours
 from dispatcher.cli.when import read_day, read_length, read_time
+from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.submission import Account
+from dispatcher.domain.hours.zones import parse_zone
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.zones import parse_zone
 
 OPTIONS: Mapping[str, str] = {
     "name": "NAME",

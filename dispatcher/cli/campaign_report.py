@@ -10,9 +10,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from dispatcher.cli.hours import write_hours
 from dispatcher.cli.output import console, note
 from dispatcher.cli.words import title
-from dispatcher.domain.pacing import Rate, Spread
-from dispatcher.domain.span import span
-from dispatcher.domain.status import OPEN
+from dispatcher.domain.campaigns.pacing import Rate, Spread
+from dispatcher.domain.duration import span
+from dispatcher.domain.messages.status import OPEN
 from dispatcher.service.campaigns import Campaign, Report
 from dispatcher.service.drafts import Names
 from dispatcher.service.progress import RunReport

@@ -16,9 +16,9 @@ from dispatcher.cli.grouped import grouped
 from dispatcher.cli.options import AccountOf, After, AsJson, Data, Limit
 from dispatcher.cli.output import note, print_json, print_table, say
 from dispatcher.cli.session import meant_account, visit
-from dispatcher.domain.campaign import Plan, RunState
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.campaigns.campaign import Plan, RunState
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.submission import Account
 from dispatcher.service import audiences, campaigns, drafts
 from dispatcher.service.campaigns import Campaign, Cancelled, Report
 from dispatcher.service.context import Context

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.engine import make_url
 
 from dispatcher.cli.finding import Finding, fail, ok, warn
-from dispatcher.domain.span import span
+from dispatcher.domain.duration import span
 from dispatcher.service.explain import SILENT
 from dispatcher.service.unmatched import MOST
 from dispatcher.settings import Settings

@@ -14,9 +14,9 @@ from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import print_json, say
 from dispatcher.cli.session import meant_account, visit
 from dispatcher.cli.when import read_shift, read_time
-from dispatcher.domain.edit import Between, Cancel, Change, Edited, NewText, Reschedule, Selection
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import Account
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.messages.edit import Between, Cancel, Change, Edited, NewText, Reschedule, Selection
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service import edits, search
 from dispatcher.service.context import Context

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from dispatcher.cli.doors import LOCKS, Door, Lock, in_words
 from dispatcher.cli.private import write_private
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.account import Account, AccountLimits, Caller
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import AlreadyExists, NotAuthenticated, NotFound
-from dispatcher.domain.submission import Account, AccountLimits, Caller
 from dispatcher.service import accounts, credentials
 from dispatcher.service.context import Context
 

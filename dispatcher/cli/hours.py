@@ -10,9 +10,9 @@ import typer
 from dispatcher.cli.options import AccountName, AsJson, Data
 from dispatcher.cli.output import print_json, print_table
 from dispatcher.cli.session import visit_account
+from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.hours import AllowedHours, parse_hours
-from dispatcher.domain.submission import Account
+from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.tier import Tier
 from dispatcher.service import hours
 from dispatcher.service.context import Context

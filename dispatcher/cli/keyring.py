@@ -6,7 +6,7 @@ from datetime import datetime
 
 from dispatcher.cli.doors import opened_by
 from dispatcher.cli.output import note, print_json, print_table, say, stamp
-from dispatcher.domain.submission import Account
+from dispatcher.domain.accounts.account import Account
 from dispatcher.service import credentials
 from dispatcher.service.context import Context
 from dispatcher.store.credentials import Credential

@@ -10,7 +10,7 @@ from dispatcher.cli.doors import LOCKS, Door, in_words
 from dispatcher.cli.options import AccountName, AsJson, CredentialId, Data, Days, KeyLabel
 from dispatcher.cli.output import print_json, say
 from dispatcher.cli.session import visit_account
-from dispatcher.domain.submission import Account
+from dispatcher.domain.accounts.account import Account
 from dispatcher.service import credentials
 from dispatcher.service.context import Context
 from dispatcher.service.credentials import NewKey

@@ -8,8 +8,8 @@ import typer
 from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import print_json, print_table, say
 from dispatcher.cli.session import visit
-from dispatcher.domain.span import span
-from dispatcher.domain.status import Place
+from dispatcher.domain.duration import span
+from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
 from dispatcher.service import health, search
 from dispatcher.service.context import Context

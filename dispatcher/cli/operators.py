@@ -11,7 +11,7 @@ from dispatcher.cli.given import read_line
 from dispatcher.cli.options import AsJson, CredentialId, Data, Days, KeyLabel
 from dispatcher.cli.output import print_json, say
 from dispatcher.cli.session import visit
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service import credentials
 
 

@@ -11,7 +11,7 @@ from dispatcher.cli.number_file import Tally, take_file
 from dispatcher.cli.options import AccountName, After, AsJson, Data, Limit
 from dispatcher.cli.output import note, print_json, print_table, say
 from dispatcher.cli.session import visit_account
-from dispatcher.domain.submission import Account
+from dispatcher.domain.accounts.account import Account
 from dispatcher.service import opt_outs
 from dispatcher.service.context import Context
 

@@ -11,9 +11,9 @@ import typer
 from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import print_json, print_table, say
 from dispatcher.cli.session import visit
-from dispatcher.domain.condition import Order
-from dispatcher.domain.provider import Accepted, Deferred, Rejected, Unknown, Unsent
-from dispatcher.domain.span import span
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Rejected, Unknown, Unsent
+from dispatcher.domain.duration import span
+from dispatcher.domain.routing.provider_state import Order
 from dispatcher.service import providers
 from dispatcher.service.context import Context
 from dispatcher.service.providers import Report, Trial

@@ -11,8 +11,8 @@ from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import note, print_json, print_table, say, stamp
 from dispatcher.cli.session import visit
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.route_steps import Step, written
-from dispatcher.domain.route_table import Preference, Rule
+from dispatcher.domain.routing.route_steps import Step, written
+from dispatcher.domain.routing.route_table import Preference, Rule
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts, routes
 from dispatcher.service.context import Context

@@ -14,10 +14,11 @@ from dispatcher.cli.output import note, print_json, print_table, say, stamp
 from dispatcher.cli.session import meant_account, visit
 from dispatcher.cli.when import read_time
 from dispatcher.cli.words import title
+from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import NotFound
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import AcceptedBatch, AcceptedMessage, Account, Caller, Submission
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.submission import AcceptedBatch, AcceptedMessage, Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts, routes, search
 from dispatcher.service.context import Context

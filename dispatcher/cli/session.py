@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from dispatcher.bootstrap import configure_logging, open_context
 from dispatcher.cli.environment import load
+from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid, NotFound, Unavailable
-from dispatcher.domain.submission import Account
 from dispatcher.service import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated

@@ -8,7 +8,7 @@ from dispatcher.cli.given import read_pairs, read_text
 from dispatcher.cli.options import AccountName, AsJson, Data
 from dispatcher.cli.output import note, print_json, print_table, say, stamp
 from dispatcher.cli.session import visit_account
-from dispatcher.domain.submission import Account
+from dispatcher.domain.accounts.account import Account
 from dispatcher.service import templates
 from dispatcher.service.context import Context
 from dispatcher.store.templates import Template

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.local_time import first_instant
+from dispatcher.domain.hours.local_time import first_instant
 
 _FROM_NOW = re.compile(r"\+(\d{1,9})(s|m|h|d)")
 _SHIFT = re.compile(r"([+-])(\d{1,9})(s|m|h|d)")

@@ -1,6 +1,6 @@
 """Statuses in words: the names of docs/status.md."""
 
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 
 
 def title(status: Status) -> str:

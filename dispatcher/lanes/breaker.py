@@ -15,8 +15,8 @@ from importlib.resources import files
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from dispatcher.domain.breaker import WINDOW, Counts, Standing, Tally, read_counts
-from dispatcher.domain.condition import Breaker
+from dispatcher.domain.routing.breaker import WINDOW, Counts, Standing, Tally, read_counts
+from dispatcher.domain.routing.provider_state import Breaker
 
 _BUCKETS = 5
 _SCRIPT = files("dispatcher.lanes").joinpath("breaker.lua").read_text(encoding="utf-8")

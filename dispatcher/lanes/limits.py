@@ -17,7 +17,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from dispatcher.domain.quota import Quota
+from dispatcher.domain.accounts.rate_limit import Quota
 from dispatcher.gather import Batcher
 
 log = structlog.get_logger()

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from dispatcher.domain.campaign import CampaignState, Plan, RunState
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.campaigns.campaign import CampaignState, Plan, RunState
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import Account
+from dispatcher.domain.messages.status import Status
 from dispatcher.producer.engine import Engine
 from dispatcher.service import campaigns, drafts
 from dispatcher.service.context import Context

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import structlog
 
 from dispatcher.bootstrap import open_context
+from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission, Unavailable
-from dispatcher.domain.submission import Account, Caller
 from dispatcher.service import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated

@@ -8,11 +8,11 @@ from datetime import date, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from dispatcher.domain.campaign import Plan
+from dispatcher.domain.campaigns.campaign import Plan
 from dispatcher.domain.errors import Invalid, Misconfigured
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import AcceptedBatch, Submission
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.submission import AcceptedBatch, Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.producer.campaign import Campaign, create
 from dispatcher.producer.engine import Engine

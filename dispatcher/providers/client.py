@@ -15,7 +15,7 @@ from typing import Literal
 import httpx
 
 from dispatcher.deadlines import Deadline, Deadlines
-from dispatcher.domain.provider import Gate, Unknown, Unsent
+from dispatcher.domain.delivery.provider import Gate, Unknown, Unsent
 from dispatcher.providers.aiohttp_transport import GatedAiohttpTransport
 from dispatcher.providers.passage import Passage
 from dispatcher.providers.transport import HttpTransport, Terms

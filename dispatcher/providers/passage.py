@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 import httpx
 
-from dispatcher.domain.provider import Gate
+from dispatcher.domain.delivery.provider import Gate
 
 _EXTENSION = "dispatcher.passage"
 

@@ -11,8 +11,16 @@ from typing import Annotated, Final, TypeVar
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from dispatcher.domain.delivery.provider import (
+    Gate,
+    Outcome,
+    Outgoing,
+    ProviderConfig,
+    Report,
+    Unknown,
+    Unsent,
+)
 from dispatcher.domain.errors import Misconfigured, Unavailable
-from dispatcher.domain.provider import Gate, Outcome, Outgoing, ProviderConfig, Report, Unknown, Unsent
 from dispatcher.providers.client import Wire, call, open_client
 
 AT_ONCE: Final = 8

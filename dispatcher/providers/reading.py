@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl
 
 import httpx
 
+from dispatcher.domain.delivery.provider import Deferred, Rejected, Unknown
 from dispatcher.domain.errors import BadReceipt, BadSignature, Unavailable
-from dispatcher.domain.provider import Deferred, Rejected, Unknown
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 
 _LATER: Final = frozenset({401, 402, 403, 425, 429, 503})
 _LONGEST_PAUSE: Final = 86_400

@@ -18,8 +18,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import Field, model_validator
 
-from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.provider import (
+from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
     Inbound,
@@ -32,7 +31,8 @@ from dispatcher.domain.provider import (
     Told,
     Unknown,
 )
-from dispatcher.domain.status import Status
+from dispatcher.domain.errors import BadReceipt
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.plugin import PluginOptions, Secret, Url, WebPlugin, basic, poll_each, read_options
 from dispatcher.providers.reading import (

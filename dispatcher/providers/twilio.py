@@ -19,8 +19,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import httpx
 from pydantic import Field, model_validator
 
-from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.provider import (
+from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
     Inbound,
@@ -33,7 +32,8 @@ from dispatcher.domain.provider import (
     Told,
     Unknown,
 )
-from dispatcher.domain.status import Status
+from dispatcher.domain.errors import BadReceipt
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.plugin import (
     FORM,
     PluginOptions,

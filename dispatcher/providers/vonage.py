@@ -18,9 +18,7 @@ from urllib.parse import urlencode
 import httpx
 from pydantic import Field
 
-from dispatcher.domain.encoding import Encoding, encode_plan
-from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.provider import (
+from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
     Inbound,
@@ -33,7 +31,9 @@ from dispatcher.domain.provider import (
     Told,
     Unknown,
 )
-from dispatcher.domain.status import Status
+from dispatcher.domain.errors import BadReceipt
+from dispatcher.domain.messages.encoding import Encoding, encode_plan
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.plugin import FORM, PluginOptions, Secret, Url, WebPlugin, basic, read_options
 from dispatcher.providers.reading import (
     by_status,

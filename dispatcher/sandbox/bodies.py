@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from dispatcher.domain.encoding import InvalidText, to_gsm7
+from dispatcher.domain.messages.encoding import InvalidText, to_gsm7
 from dispatcher.sandbox.network import Submit
 from dispatcher.sandbox.settings import Settings
 from dispatcher.smpp.pdu import Address, Sm

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.budget import AccountBudget
+from dispatcher.domain.accounts.budget import AccountBudget
 from dispatcher.domain.errors import (
     AlreadyExists,
     DispatchError,
@@ -21,10 +21,10 @@ from dispatcher.domain.errors import (
     NotEnoughCredit,
     StillRunning,
 )
-from dispatcher.domain.status import Place
-from dispatcher.domain.submission import AcceptedBatch, Answer, WithoutCredit
+from dispatcher.domain.messages.status import Place
+from dispatcher.domain.messages.submission import AcceptedBatch, Answer, WithoutCredit
+from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import PACE
-from dispatcher.domain.window import Window
 from dispatcher.service import brakes, hours, once
 from dispatcher.service.births import MessageBuilder
 from dispatcher.service.context import Context

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.accounts.account import Account, AccountLimits
 from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
-from dispatcher.domain.submission import Account, AccountLimits
 from dispatcher.service.context import Context
 from dispatcher.store import accounts, ledger
 from dispatcher.store.accounts import Sender

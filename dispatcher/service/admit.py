@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from dispatcher.domain.breaker import TRICKLE
-from dispatcher.domain.condition import WELL, Condition
-from dispatcher.domain.message import Due, RoutedMessage
-from dispatcher.domain.provider import evenly
+from dispatcher.domain.delivery.message import Due, RoutedMessage
+from dispatcher.domain.delivery.provider import evenly
+from dispatcher.domain.routing.breaker import TRICKLE
+from dispatcher.domain.routing.provider_state import WELL, Condition
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.throttle import Token
 from dispatcher.service.context import Context

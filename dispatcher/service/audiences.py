@@ -5,10 +5,10 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaign import AudienceState
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.campaigns.campaign import AudienceState
 from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
-from dispatcher.domain.submission import Account
-from dispatcher.domain.zones import zones_of
+from dispatcher.domain.hours.zones import zones_of
 from dispatcher.service.context import Context
 from dispatcher.service.recipient_file import (
     Candidate,

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
-from dispatcher.domain.msisdn import Msisdn
-from dispatcher.domain.opening import Opening
-from dispatcher.domain.route import Plan
-from dispatcher.domain.status import Place, Status
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.hours.opening import Opening
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.messages.window import Window
+from dispatcher.domain.numbers.msisdn import Msisdn
+from dispatcher.domain.routing.route import Plan
 from dispatcher.domain.tier import PACE, Tier
-from dispatcher.domain.window import Window
 from dispatcher.service import routes
 from dispatcher.service.context import Context
 from dispatcher.service.examine import Recipient

@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import TooMany
-from dispatcher.domain.msisdn import mask
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.numbers.msisdn import mask
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.examine import ValidatedSubmission

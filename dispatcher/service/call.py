@@ -9,8 +9,8 @@ from datetime import datetime
 import structlog
 
 from dispatcher.deadlines import Deadlines
-from dispatcher.domain.message import Due, Try
-from dispatcher.domain.provider import Deferred, Gate, Outcome, Outgoing, Unknown, Unsent
+from dispatcher.domain.delivery.message import Due, Try
+from dispatcher.domain.delivery.provider import Deferred, Gate, Outcome, Outgoing, Unknown, Unsent
 from dispatcher.service import admit
 from dispatcher.service.context import Context
 from dispatcher.service.recorder import Recorder

@@ -16,9 +16,9 @@ from functools import partial
 
 import structlog
 
-from dispatcher.domain.callback import Call, Poster, Reply
+from dispatcher.domain.callbacks.callback import Call, Poster, Reply
+from dispatcher.domain.callbacks.events import Arrival, CallbackState, Happening
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.outbox import Arrival, CallbackState, Happening
 from dispatcher.service.context import Context
 from dispatcher.store import callbacks
 from dispatcher.store.callbacks import Due, Ended

@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaign import FOLLOWING, CampaignState, Plan
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.campaigns.campaign import FOLLOWING, CampaignState, Plan
+from dispatcher.domain.campaigns.recurrence import Once, next_due
 from dispatcher.domain.errors import AlreadyExists, Conflict, NotFound
-from dispatcher.domain.recurrence import Once, next_due
-from dispatcher.domain.status import CANCELLED, Status
-from dispatcher.domain.submission import Account
+from dispatcher.domain.messages.status import CANCELLED, Status
 from dispatcher.service.context import Context
 from dispatcher.service.plan import terms_of
 from dispatcher.service.progress import Report, report

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dispatcher.domain.message import Due, RoutedMessage
+from dispatcher.domain.delivery.message import Due, RoutedMessage
 from dispatcher.service import admit
 from dispatcher.service.context import Context
 from dispatcher.store import delivery

@@ -7,8 +7,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Generic, Protocol
 
-from dispatcher.domain.condition import Condition
-from dispatcher.domain.provider import Provider, ProviderConfig
+from dispatcher.domain.delivery.provider import Provider, ProviderConfig
+from dispatcher.domain.routing.provider_state import Condition
 from dispatcher.domain.tier import Tier
 from dispatcher.gather import Batcher, Request, Result
 from dispatcher.lanes.limits import Limits

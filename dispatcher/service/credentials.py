@@ -19,9 +19,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import AlreadyExists, CredentialExpired, Invalid, NotAuthenticated, NotFound
-from dispatcher.domain.submission import Account, Caller
 from dispatcher.service.context import Batched, Context
 from dispatcher.store import credentials
 from dispatcher.store.credentials import Credential, Holder, NewCredential

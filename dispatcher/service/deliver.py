@@ -21,13 +21,13 @@ from dataclasses import replace
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.delivery.message import Due, RoutedMessage
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.message import Due, RoutedMessage
-from dispatcher.domain.msisdn import Msisdn
-from dispatcher.domain.route import Plan, order
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.window import Phase
+from dispatcher.domain.numbers.msisdn import Msisdn
+from dispatcher.domain.routing.route import Plan, order
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.window import Phase
 from dispatcher.service import admit, hours, routes
 from dispatcher.service.call import ProviderCalls
 from dispatcher.service.chunk import LaneTask

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaign import Plan
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.campaigns.campaign import Plan
+from dispatcher.domain.campaigns.pacing import Rate, Spread
 from dispatcher.domain.errors import DispatchError, InvalidPlan, NotFound, Wrong
-from dispatcher.domain.pacing import Rate, Spread
-from dispatcher.domain.submission import Account
 from dispatcher.service import audiences, campaigns
 from dispatcher.service.context import Context
 from dispatcher.service.plan import terms_of

@@ -13,9 +13,10 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain import template
-from dispatcher.domain.edit import Cancel, Change, Edited, NewText, Reschedule, Selection
-from dispatcher.domain.edited import (
+from dispatcher.domain.errors import FaultKind, Invalid, InvalidSubmission, NotEnoughCredit, NotFound
+from dispatcher.domain.messages import template
+from dispatcher.domain.messages.edit import Cancel, Change, Edited, NewText, Reschedule, Selection
+from dispatcher.domain.messages.edit_rules import (
     SAME,
     Outcome,
     Taken,
@@ -28,8 +29,7 @@ from dispatcher.domain.edited import (
     timed,
     worded,
 )
-from dispatcher.domain.errors import FaultKind, Invalid, InvalidSubmission, NotEnoughCredit, NotFound
-from dispatcher.domain.status import Place
+from dispatcher.domain.messages.status import Place
 from dispatcher.service import search
 from dispatcher.service.context import Context
 from dispatcher.service.examine import measured

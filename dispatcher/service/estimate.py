@@ -6,10 +6,10 @@ from functools import lru_cache
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid, NotFound
-from dispatcher.domain.msisdn import Msisdn
-from dispatcher.domain.submission import Account
-from dispatcher.domain.template import MissingVariables, render
+from dispatcher.domain.messages.template import MissingVariables, render
+from dispatcher.domain.numbers.msisdn import Msisdn
 from dispatcher.domain.tier import Tier
 from dispatcher.service import routes, templates
 from dispatcher.service.context import Context

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dispatcher.domain.callback import check_url
-from dispatcher.domain.encoding import InvalidText, encode_plan
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.callbacks.callback import check_url
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
-from dispatcher.domain.msisdn import InvalidNumber, Msisdn, NumberFault, parse
-from dispatcher.domain.submission import Caller, InvalidNumbers, Once, Repeats, Submission
-from dispatcher.domain.text import strip_latin_diacritics, with_stop_mention
+from dispatcher.domain.messages.encoding import InvalidText, encode_plan
+from dispatcher.domain.messages.submission import InvalidNumbers, Once, Repeats, Submission
+from dispatcher.domain.messages.text import strip_latin_diacritics, with_stop_mention
+from dispatcher.domain.messages.window import FURTHEST
+from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberFault, parse
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.window import FURTHEST
 from dispatcher.service.context import Context
 from dispatcher.service.turns import in_turns
 

@@ -13,15 +13,15 @@ from typing import NamedTuple
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaign import CampaignState, RunState
+from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.campaigns.campaign import CampaignState, RunState
+from dispatcher.domain.campaigns.timetable import Release
 from dispatcher.domain.errors import TooMany
-from dispatcher.domain.msisdn import Msisdn
-from dispatcher.domain.status import Place, Status
-from dispatcher.domain.submission import Account, Caller
-from dispatcher.domain.template import MissingVariables, render
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.messages.template import MissingVariables, render
+from dispatcher.domain.messages.window import Window
+from dispatcher.domain.numbers.msisdn import Msisdn
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.timetable import Release
-from dispatcher.domain.window import Window
 from dispatcher.service import brakes, examine, routes
 from dispatcher.service.births import MessageBuilder
 from dispatcher.service.campaigns import hold

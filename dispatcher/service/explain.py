@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from dispatcher.domain.opening import WAITS, on_the_wall
-from dispatcher.domain.span import span
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.duration import span
+from dispatcher.domain.hours.opening import WAITS, on_the_wall
+from dispatcher.domain.hours.zones import zones_of
+from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import PACE
-from dispatcher.domain.zones import zones_of
 from dispatcher.service.search import Event, History, MessageView
 
 SILENT = timedelta(seconds=20)

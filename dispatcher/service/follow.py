@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from dispatcher.domain.campaign import CampaignState
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.campaigns.campaign import CampaignState
 from dispatcher.domain.errors import Conflict
-from dispatcher.domain.submission import Account
 from dispatcher.service import campaigns
 from dispatcher.service.context import Context
 from dispatcher.service.progress import Report

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
-from dispatcher.domain.hours import AllowedHours
-from dispatcher.domain.message import RoutedMessage
-from dispatcher.domain.opening import Opening, first_opening
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import Account
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.delivery.message import RoutedMessage
+from dispatcher.domain.hours.allowed_hours import AllowedHours
+from dispatcher.domain.hours.opening import Opening, first_opening
+from dispatcher.domain.hours.zones import zones_of
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.window import Window
-from dispatcher.domain.zones import zones_of
 from dispatcher.service.context import Context
 from dispatcher.service.turns import in_turns
 from dispatcher.store import hours as store

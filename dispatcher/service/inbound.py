@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.delivery.provider import Inbound
 from dispatcher.domain.errors import BadReceipt, Invalid, NotFound
-from dispatcher.domain.inbound import read_number, spellings
-from dispatcher.domain.provider import Inbound
-from dispatcher.domain.submission import Account, Caller
+from dispatcher.domain.inbound.addresses import read_number, spellings
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.search import CountedPage
 from dispatcher.service.search import read_number as read_wanted

@@ -12,8 +12,8 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaign import LEAD, CampaignState, RunState, dues
-from dispatcher.domain.window import Window
+from dispatcher.domain.campaigns.campaign import LEAD, CampaignState, RunState, dues
+from dispatcher.domain.messages.window import Window
 from dispatcher.service.campaigns import take_back
 from dispatcher.service.context import Context
 from dispatcher.service.expand import CHUNK, expand

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import KeyReused, StillRunning
-from dispatcher.domain.submission import AcceptedBatch, Answer, Caller, Once
+from dispatcher.domain.messages.submission import AcceptedBatch, Answer, Once
 from dispatcher.service.context import Context
 from dispatcher.store import idempotency
 from dispatcher.store.idempotency import Kept

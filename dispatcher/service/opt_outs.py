@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid, NotFound
-from dispatcher.domain.msisdn import InvalidNumber, NumberPolicy, parse
-from dispatcher.domain.submission import Account
+from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
 from dispatcher.service.context import Context
 from dispatcher.store import accounts, opt_outs
 from dispatcher.store.opt_outs import OptOut

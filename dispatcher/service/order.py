@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import uuid4
 
-from dispatcher.domain.submission import AcceptedBatch, AcceptedMessage
-from dispatcher.domain.window import Window
+from dispatcher.domain.messages.submission import AcceptedBatch, AcceptedMessage
+from dispatcher.domain.messages.window import Window
 from dispatcher.service.births import MessageBuilder
 from dispatcher.service.examine import Recipient, ValidatedSubmission
 from dispatcher.service.turns import in_turns

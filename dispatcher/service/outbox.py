@@ -4,9 +4,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.callbacks.events import CallbackState
 from dispatcher.domain.errors import NotFound
-from dispatcher.domain.outbox import CallbackState
-from dispatcher.domain.submission import Account
 from dispatcher.service import search
 from dispatcher.service.context import Context
 from dispatcher.service.search import Slice

@@ -7,18 +7,18 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain import template
-from dispatcher.domain.callback import check_url
-from dispatcher.domain.campaign import AudienceState, Plan
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.callbacks.callback import check_url
+from dispatcher.domain.campaigns.campaign import AudienceState, Plan
+from dispatcher.domain.campaigns.pacing import Pacing, Rate, Spread
+from dispatcher.domain.campaigns.recurrence import Cron, Once, Schedule, next_due
+from dispatcher.domain.campaigns.timetable import Timetable, zones_named
 from dispatcher.domain.errors import Invalid, InvalidPlan, Wrong
-from dispatcher.domain.hours import AllowedHours, parse_hours
-from dispatcher.domain.pacing import Pacing, Rate, Spread
-from dispatcher.domain.recurrence import Cron, Once, Schedule, next_due
-from dispatcher.domain.submission import Account
+from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
+from dispatcher.domain.hours.zones import parse_zone
+from dispatcher.domain.messages import template
+from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.timetable import Timetable, zones_named
-from dispatcher.domain.window import Window
-from dispatcher.domain.zones import parse_zone
 from dispatcher.service.context import Context
 from dispatcher.service.credentials import MANAGE
 from dispatcher.service.examine import measured

@@ -8,8 +8,8 @@ from math import inf
 
 import structlog
 
+from dispatcher.domain.delivery.provider import Polls, Report
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.provider import Polls, Report
 from dispatcher.service import receipts
 from dispatcher.service.context import Context, Way
 from dispatcher.store import polls

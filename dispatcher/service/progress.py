@@ -16,12 +16,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaign import CampaignState, RunState
-from dispatcher.domain.encoding import InvalidText, encode_plan
-from dispatcher.domain.pacing import Forecast
-from dispatcher.domain.provider import Takes
-from dispatcher.domain.span import span
-from dispatcher.domain.status import OPEN, Status
+from dispatcher.domain.campaigns.campaign import CampaignState, RunState
+from dispatcher.domain.campaigns.pacing import Forecast
+from dispatcher.domain.delivery.provider import Takes
+from dispatcher.domain.duration import span
+from dispatcher.domain.messages.encoding import InvalidText, encode_plan
+from dispatcher.domain.messages.status import OPEN, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.plan import timetable

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from dispatcher.domain.breaker import WINDOW, Counts
-from dispatcher.domain.condition import Breaker, Condition, Order
-from dispatcher.domain.encoding import InvalidText, encode_plan
+from dispatcher.domain.delivery.provider import Listens, Outcome, Outgoing, ProviderConfig, Told
 from dispatcher.domain.errors import Invalid, NotFound, Unavailable
-from dispatcher.domain.msisdn import InvalidNumber, NumberPolicy, parse
-from dispatcher.domain.provider import Listens, Outcome, Outgoing, ProviderConfig, Told
+from dispatcher.domain.messages.encoding import InvalidText, encode_plan
+from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
+from dispatcher.domain.routing.breaker import WINDOW, Counts
+from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.service.context import Context, Way
 from dispatcher.store import orders

@@ -9,10 +9,10 @@ from functools import partial
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.delivery.provider import Inbound, Listens, ReceiptRequest, Report, Told
 from dispatcher.domain.errors import BadReceipt, NotFound, Unavailable
-from dispatcher.domain.provider import Inbound, Listens, ReceiptRequest, Report, Told
-from dispatcher.domain.receipt import Current, read_receipt
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.receipts.receipt import Current, read_receipt
 from dispatcher.service import inbound
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.recorder import clean

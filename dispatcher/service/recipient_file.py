@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.campaigns.csv_recipients import BadRow, Row, Sheet, read_sheet
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.msisdn import InvalidNumber, Msisdn, NumberPolicy, is_country, parse
-from dispatcher.domain.sheet import BadRow, Row, Sheet, read_sheet
-from dispatcher.domain.submission import Account
+from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, is_country, parse
 from dispatcher.service.context import Context
 from dispatcher.service.turns import in_turns
 from dispatcher.store.audiences import Reject

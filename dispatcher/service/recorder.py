@@ -17,11 +17,11 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.delivery.message import Try, Verdict
+from dispatcher.domain.delivery.provider import Accepted, Rejected
+from dispatcher.domain.delivery.verdict import judge
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.message import Try, Verdict
-from dispatcher.domain.provider import Accepted, Rejected
-from dispatcher.domain.status import Place
-from dispatcher.domain.verdict import judge
+from dispatcher.domain.messages.status import Place
 from dispatcher.service.context import Context
 from dispatcher.store import delivery, ledger, opt_outs
 

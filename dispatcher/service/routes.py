@@ -6,15 +6,15 @@ from datetime import datetime
 
 import structlog
 
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.errors import Invalid, InvalidRoutes, Misconfigured
-from dispatcher.domain.msisdn import InvalidNumber, Msisdn, NumberPolicy, parse, sandbox_code
-from dispatcher.domain.provider import ProviderConfig
-from dispatcher.domain.route import Plan, Refusal, order, plan, refusal
-from dispatcher.domain.route_document import read_table, strangers, warnings
-from dispatcher.domain.route_steps import Step, steps
-from dispatcher.domain.route_table import Asked, RouteTable
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import Account
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, parse, sandbox_code
+from dispatcher.domain.routing.route import Plan, Refusal, order, plan, refusal
+from dispatcher.domain.routing.route_document import read_table, strangers, warnings
+from dispatcher.domain.routing.route_steps import Step, steps
+from dispatcher.domain.routing.route_table import Asked, RouteTable
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.store import accounts

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dispatcher.domain.route import Plan
-from dispatcher.domain.route_table import Asked, RouteTable
+from dispatcher.domain.routing.route import Plan
+from dispatcher.domain.routing.route_table import Asked, RouteTable
 
 
 @dataclass(slots=True)

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import Invalid, NotFound
-from dispatcher.domain.msisdn import InvalidNumber, NumberPolicy, parse
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import Account, Caller
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
 from dispatcher.service.context import Context
 from dispatcher.store import reports, search
 from dispatcher.store.reports import BatchView, Event, MessageStatus, MessageView, PlaceCount

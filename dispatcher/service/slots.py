@@ -13,7 +13,7 @@ import math
 import time
 from collections import deque
 
-from dispatcher.domain.provider import ProviderConfig
+from dispatcher.domain.delivery.provider import ProviderConfig
 
 _MARGIN = 1.25
 _LEAST = 2

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import DispatchError, Fault, Forbidden, InvalidSubmission
-from dispatcher.domain.submission import AcceptedBatch, Answer, Caller, Once, Submission
+from dispatcher.domain.messages.submission import AcceptedBatch, Answer, Once, Submission
 from dispatcher.domain.tier import Tier
 from dispatcher.service import brakes, routes, templates
 from dispatcher.service.accept import accept

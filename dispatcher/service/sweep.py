@@ -17,8 +17,8 @@ from typing import Protocol
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.delivery.verdict import judge
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.verdict import judge
 from dispatcher.service.context import Context
 from dispatcher.service.once import KEPT_FOR
 from dispatcher.service.recorder import record

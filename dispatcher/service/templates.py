@@ -5,11 +5,12 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from dispatcher.domain import template
-from dispatcher.domain.encoding import InvalidText, encode_plan
+from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, Invalid, InvalidSubmission, NotFound
-from dispatcher.domain.submission import Account, Caller, Submission
-from dispatcher.domain.template import MissingVariables
+from dispatcher.domain.messages import template
+from dispatcher.domain.messages.encoding import InvalidText, encode_plan
+from dispatcher.domain.messages.submission import Submission
+from dispatcher.domain.messages.template import MissingVariables
 from dispatcher.service.context import Context
 from dispatcher.service.examine import measured
 from dispatcher.store import templates

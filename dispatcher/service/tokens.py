@@ -14,8 +14,8 @@ from uuid import UUID, uuid4
 import jwt
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
-from dispatcher.domain.submission import Caller
 from dispatcher.service.context import Context
 from dispatcher.service.credentials import digest_of, new_secret
 from dispatcher.store import credentials, tokens

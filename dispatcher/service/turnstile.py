@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from dispatcher.domain.delivery.message import RoutedMessage
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.message import RoutedMessage
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.throttle import Token
 from dispatcher.service import admit

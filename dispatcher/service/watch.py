@@ -17,10 +17,10 @@ from functools import partial
 
 import structlog
 
-from dispatcher.domain.breaker import Standing, Tally, judge
-from dispatcher.domain.condition import Breaker, Condition, Order
+from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.provider import ProviderConfig
+from dispatcher.domain.routing.breaker import Standing, Tally, judge
+from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
 from dispatcher.lanes.breaker import BreakerMove, Breakers, BreakerSnapshot
 from dispatcher.service.database import Database
 from dispatcher.service.task_set import TaskSet

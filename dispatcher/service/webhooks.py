@@ -5,10 +5,10 @@ from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.callback import check_url
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.callbacks.callback import check_url
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.messages.status import Status
 from dispatcher.service.context import Context
 from dispatcher.store import webhooks
 from dispatcher.store.webhooks import Webhook

@@ -1,7 +1,7 @@
 """Withdrawing messages before they go out, for their callers: each is sent or withdrawn, never both."""
 
-from dispatcher.domain.edit import BY_CALLER, Cancel
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.messages.edit import BY_CALLER, Cancel
 from dispatcher.service import edits, search
 from dispatcher.service.context import Context
 from dispatcher.store.edits import Chosen

@@ -8,7 +8,7 @@ header that joins parts; 3GPP TS 23.038 for the alphabets.
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from dispatcher.domain.encoding import InvalidText, from_gsm7, split, to_gsm7
+from dispatcher.domain.messages.encoding import InvalidText, from_gsm7, split, to_gsm7
 from dispatcher.smpp.pdu import Sm
 from dispatcher.smpp.words import DataCoding, Esm, Tag
 

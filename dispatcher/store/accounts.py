@@ -8,8 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.hours import AllowedHours
-from dispatcher.domain.submission import Account, AccountLimits
+from dispatcher.domain.accounts.account import Account, AccountLimits
+from dispatcher.domain.hours.allowed_hours import AllowedHours
 from dispatcher.domain.tier import Tier
 from dispatcher.store import hours
 

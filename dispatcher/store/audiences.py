@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaign import AudienceState
+from dispatcher.domain.campaigns.campaign import AudienceState
 
 
 @dataclass(frozen=True, slots=True)

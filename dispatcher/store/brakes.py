@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.status import CANCELLED, REFUNDED, Status
+from dispatcher.domain.messages.status import CANCELLED, REFUNDED, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.store.lookup import LOOKED_UP
 from dispatcher.store.status_literals import listed

@@ -10,9 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.keyword import Action
-from dispatcher.domain.outbox import Arrival, CallbackState, Happening
-from dispatcher.domain.status import Status
+from dispatcher.domain.callbacks.events import Arrival, CallbackState, Happening
+from dispatcher.domain.inbound.keywords import Action
+from dispatcher.domain.messages.status import Status
 
 
 @dataclass(frozen=True, slots=True)

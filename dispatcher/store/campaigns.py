@@ -12,12 +12,12 @@ from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaign import CampaignState, validity_of
-from dispatcher.domain.hours import AllowedHours, parse_hours
-from dispatcher.domain.pacing import Pacing, Rate, Spread
-from dispatcher.domain.recurrence import Cron, Once, Schedule
+from dispatcher.domain.campaigns.campaign import CampaignState, validity_of
+from dispatcher.domain.campaigns.pacing import Pacing, Rate, Spread
+from dispatcher.domain.campaigns.recurrence import Cron, Once, Schedule
+from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
+from dispatcher.domain.hours.zones import parse_zone
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.zones import parse_zone
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.submission import Account
+from dispatcher.domain.accounts.account import Account
 from dispatcher.store.accounts import COLUMNS, account_of
 
 

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.message import Due, Try, Verdict
-from dispatcher.domain.provider import Accepted, Outcome
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.message import Due, Try, Verdict
+from dispatcher.domain.delivery.provider import Accepted, Outcome
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.window import Window
 from dispatcher.store import hours, opt_outs
 from dispatcher.store.moves import EVENTS, IN_LANE, RETURNED, WITH_WORKER, move
 from dispatcher.store.status_literals import GAVE_UP, PENDING, SENT

@@ -15,11 +15,11 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.edit import ALWAYS, Between
-from dispatcher.domain.edited import Timed, Waiting, Worded
-from dispatcher.domain.status import OPEN, Place, Status
+from dispatcher.domain.messages.edit import ALWAYS, Between
+from dispatcher.domain.messages.edit_rules import Timed, Waiting, Worded
+from dispatcher.domain.messages.status import OPEN, Place, Status
+from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.window import Window
 from dispatcher.store.moves import move
 from dispatcher.store.status_literals import WITHDRAWN, listed
 

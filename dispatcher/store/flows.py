@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.store.lookup import OF_BATCHES
 from dispatcher.store.runs import Open
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.hours import AllowedHours, parse_hours
+from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.tier import Tier
 from dispatcher.store.moves import IN_LANE, move
 

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.submission import Answer
+from dispatcher.domain.messages.submission import Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.keyword import Action
+from dispatcher.domain.inbound.keywords import Action
 from dispatcher.store.lookup import LOOKED_UP
 from dispatcher.store.reports import either
 from dispatcher.store.search import NEWEST

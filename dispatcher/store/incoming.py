@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.receipt import Current, Part
+from dispatcher.domain.receipts.receipt import Current, Part
 from dispatcher.store.moves import EVENTS, RETURNED
 from dispatcher.store.receipts import (
     DEFAULT_REASON,

@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.window import Window
 from dispatcher.store.moves import EVENTS, RETURNED
 
 

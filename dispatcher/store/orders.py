@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.condition import Order
+from dispatcher.domain.routing.provider_state import Order
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.outbox import CallbackState
+from dispatcher.domain.callbacks.events import CallbackState
 from dispatcher.store.reports import either
 from dispatcher.store.search import NEWEST
 

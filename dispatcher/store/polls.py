@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.status import AWAITING_RECEIPT
+from dispatcher.domain.messages.status import AWAITING_RECEIPT
 from dispatcher.store.status_literals import listed
 
 

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.provider import Report
-from dispatcher.domain.receipt import Current, Part
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.delivery.provider import Report
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.receipts.receipt import Current, Part
 from dispatcher.store.lookup import LOOKED_UP
 from dispatcher.store.moves import EVENTS, RETURNED
 from dispatcher.store.status_literals import is_allowed

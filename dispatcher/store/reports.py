@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.status import Place, Status
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.store.lookup import BY_PUBLIC_ID, LOOKED_UP, OF_BATCHES
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaign import CampaignState, RunState
+from dispatcher.domain.campaigns.campaign import CampaignState, RunState
 from dispatcher.domain.tier import Tier
 
 

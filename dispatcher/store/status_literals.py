@@ -7,7 +7,7 @@ index only where a statement repeats the condition of that index.
 
 from collections.abc import Iterable
 
-from dispatcher.domain.status import TRANSITIONS, Status
+from dispatcher.domain.messages.status import TRANSITIONS, Status
 
 SCHEDULED = str(Status.SCHEDULED.value)
 PENDING = str(Status.PENDING.value)

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.message import Try
-from dispatcher.domain.provider import Unknown
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.message import Try
+from dispatcher.domain.delivery.provider import Unknown
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.store.moves import PICKED, move
 from dispatcher.store.shares import shares

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import httpx
 
 from dispatcher.api.app import create_app
-from dispatcher.domain.credential import CredentialKind
-from dispatcher.domain.submission import Account
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service import credentials
 from tests.world import World
 

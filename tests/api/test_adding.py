@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from dispatcher.api import app
-from dispatcher.domain.credential import CredentialKind
-from dispatcher.domain.status import Status
+from dispatcher.domain.accounts.credential import CredentialKind
+from dispatcher.domain.messages.status import Status
 from dispatcher.service import credentials
 from tests.api.desk import opened
 from tests.world import NUMBER, World

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from dispatcher.api.app import create_app
-from dispatcher.domain.provider import ReceiptRequest, Told
+from dispatcher.domain.delivery.provider import ReceiptRequest, Told
 from dispatcher.sandbox.receipts import SIGNATURE_HEADER
 from dispatcher.sandbox.recipe import http_options
 from dispatcher.settings import ProviderSettings, Settings

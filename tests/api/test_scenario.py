@@ -16,7 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from dispatcher.api.app import DIALECTS
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service import credentials, receipts
 from dispatcher.service.credentials import MANAGE, NewKey
 from dispatcher.settings import Settings

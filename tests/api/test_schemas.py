@@ -24,8 +24,8 @@ from schemathesis.specs.openapi.checks import (
 from dispatcher.api.app import DIALECTS
 from dispatcher.api.manage import management
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.credential import CredentialKind
-from dispatcher.domain.submission import Account, AccountLimits
+from dispatcher.domain.accounts.account import Account, AccountLimits
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.sandbox.recipe import http_options
 from dispatcher.service import accounts, credentials, tokens
 from dispatcher.service.context import Context

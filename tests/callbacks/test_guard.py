@@ -3,11 +3,10 @@ import pytest
 
 from dispatcher.callbacks.guard import NotPublic, open_connector
 from dispatcher.callbacks.poster import GuardedPoster
-from dispatcher.domain.callback import Call, Reply
+from dispatcher.domain.callbacks.callback import Call, Reply
+from tests.callbacks.internet import Internet, Names, run, run_on_internet
 from tests.providers.peer import Reply as Answer
 from tests.providers.peer import always, http_reply, listening
-
-from .internet import Internet, Names, run, run_on_internet
 
 PUBLIC, ALSO_PUBLIC, PRIVATE = "8.8.8.8", "2606:4700:4700::1111", "10.0.0.1"
 

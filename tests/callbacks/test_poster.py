@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from dispatcher.callbacks.poster import GuardedPoster
-from dispatcher.domain.callback import Call, Poster, Reply
+from dispatcher.domain.callbacks.callback import Call, Poster, Reply
+from tests.callbacks.internet import Names, run
 from tests.providers.peer import Reply as Answer
 from tests.providers.peer import a_date, always, closed_port, deaf_port, http_reply, listening
-
-from .internet import Names, run
 
 SHORT = timedelta(milliseconds=200)
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from dispatcher.cli.demo.groups import GROUPS
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 
 

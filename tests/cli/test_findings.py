@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from dispatcher.cli.demo.findings import Arrival, Followed, faults, median_and_p99
 from dispatcher.cli.demo.groups import GROUPS, Group, Road, numbers
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.search import Event, History
 from dispatcher.service.submit import BULK_ABOVE

@@ -13,8 +13,8 @@ from dispatcher.bootstrap import open_context
 from dispatcher.cli import first_run
 from dispatcher.cli.doors import LOCKS, Door
 from dispatcher.cli.first_run import Credentials
-from dispatcher.domain.credential import CredentialKind
-from dispatcher.domain.submission import AccountLimits, Caller
+from dispatcher.domain.accounts.account import AccountLimits, Caller
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service import accounts, credentials
 from dispatcher.service.context import Context
 from dispatcher.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.cli.hours import read_hours, write_hours
-from dispatcher.domain.hours import parse_hours
+from dispatcher.domain.hours.allowed_hours import parse_hours
 from tests.cli.command import Run, refused
 
 DAYTIME = "mon-fri 08:00-20:00; sat 10:00-18:00"

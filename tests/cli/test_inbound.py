@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from dispatcher.domain.provider import Inbound
+from dispatcher.domain.delivery.provider import Inbound
 from dispatcher.service import receipts
 from dispatcher.settings import Settings
 from tests.cli.command import Run, refused

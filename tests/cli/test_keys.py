@@ -7,8 +7,8 @@ import pytest
 
 from dispatcher.bootstrap import open_context
 from dispatcher.cli.doors import LOCKS, Door
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import NotAuthenticated
-from dispatcher.domain.submission import Caller
 from dispatcher.service import credentials
 from dispatcher.settings import Settings
 from tests.cli.command import Run, refused

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.embedded.ports import LOOPBACK, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]

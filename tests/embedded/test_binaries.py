@@ -9,8 +9,7 @@ import pytest
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.embedded.binaries import find_postgres, find_valkey, postgres_major
-
-from .stubs import environment
+from tests.embedded.stubs import environment
 
 NO_WHEEL = "no_such_wheel"
 needs_wheels = pytest.mark.skipif(

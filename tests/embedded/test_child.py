@@ -12,8 +12,7 @@ import pytest
 
 from dispatcher.embedded import child
 from dispatcher.embedded.child import Identity
-
-from .stubs import ROOT, environment, eventually, is_gone, needs
+from tests.embedded.stubs import ROOT, environment, eventually, is_gone, needs
 
 
 def output(argv: Sequence[str], *, identity: Identity = Identity.SELF, nice: int = 0) -> str:

@@ -24,8 +24,7 @@ from dispatcher.embedded.postgres import postgres_part
 from dispatcher.embedded.servers import embedded_servers
 from dispatcher.embedded.supervisor import Supervisor
 from dispatcher.embedded.valkey import valkey_part
-
-from .stubs import NOBODY, eventually, interpreter_for, needs, stranger, up
+from tests.embedded.stubs import NOBODY, eventually, interpreter_for, needs, stranger, up
 
 NAMELESS = 54321
 

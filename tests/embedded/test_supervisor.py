@@ -19,8 +19,7 @@ from dispatcher.embedded.events import ProcessEvent, describe
 from dispatcher.embedded.ledger import Ledger, StartedProcess
 from dispatcher.embedded.processes import Mark
 from dispatcher.embedded.supervisor import Supervisor
-
-from .stubs import eventually, is_gone, script, sleeper, stranger, up
+from tests.embedded.stubs import eventually, is_gone, script, sleeper, stranger, up
 
 SOON = timedelta(seconds=2)
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(600)"

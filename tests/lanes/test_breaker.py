@@ -8,9 +8,9 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from dispatcher.domain.breaker import Standing, Tally
-from dispatcher.domain.condition import Breaker
-from dispatcher.domain.provider import Accepted, Unsent
+from dispatcher.domain.delivery.provider import Accepted, Unsent
+from dispatcher.domain.routing.breaker import Standing, Tally
+from dispatcher.domain.routing.provider_state import Breaker
 from dispatcher.lanes.breaker import BreakerMove, Breakers
 from dispatcher.lanes.connect import open_async_redis
 

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
-from dispatcher.domain.quota import Quota
+from dispatcher.domain.accounts.rate_limit import Quota
 from dispatcher.lanes.connect import open_async_redis
 from dispatcher.lanes.limits import MOST_BUCKETS, Buckets, Limits
 

@@ -15,11 +15,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
-from dispatcher.domain.provider import Outgoing, Provider, ProviderConfig, ReceiptRequest
+from dispatcher.domain.delivery.provider import Outgoing, Provider, ProviderConfig, ReceiptRequest
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.http import HttpProvider
-
-from .peer import Peer, Reply, always, http_reply, listening
+from tests.providers.peer import Peer, Reply, always, http_reply, listening
 
 CREDENTIAL = "a-very-secret-key"
 RETRY_AFTER = timedelta(seconds=7)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from dispatcher.domain.provider import (
+from dispatcher.domain.delivery.provider import (
     Outcome,
     Outgoing,
     Polls,
@@ -15,10 +15,9 @@ from dispatcher.domain.provider import (
     Report,
     Told,
 )
-
-from .conformance import Case, a_message
-from .peer import Got, Reply, always, listening
-from .wires import run
+from tests.providers.conformance import Case, a_message
+from tests.providers.peer import Got, Reply, always, listening
+from tests.providers.wires import run
 
 NOW = datetime(2026, 2, 28, 12, tzinfo=UTC)
 

@@ -5,14 +5,22 @@ import asyncio
 import httpx
 import pytest
 
-from dispatcher.domain.provider import ProviderConfig, Unknown, Unsent
+from dispatcher.domain.delivery.provider import ProviderConfig, Unknown, Unsent
 from dispatcher.providers.aiohttp_transport import GatedAiohttpTransport
 from dispatcher.providers.http.provider import HttpProvider
 from dispatcher.providers.transport import HttpTransport
-
-from .conformance import HTTP, CountingGate
-from .peer import Conversation, Peer, Reply, always, closed_port, conversing, http_reply, listening
-from .wires import Certificate, ask, open_ours, run
+from tests.providers.conformance import HTTP, CountingGate
+from tests.providers.peer import (
+    Conversation,
+    Peer,
+    Reply,
+    always,
+    closed_port,
+    conversing,
+    http_reply,
+    listening,
+)
+from tests.providers.wires import Certificate, ask, open_ours, run
 
 ABROAD = "http://provider.example/send"
 

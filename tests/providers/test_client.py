@@ -4,11 +4,10 @@ import os
 import httpx
 import pytest
 
-from dispatcher.domain.provider import Unknown, Unsent
-
-from .conformance import CountingGate
-from .peer import Got, Reply, always, http_reply, listening
-from .wires import WIRES, OpenClient, ask, run
+from dispatcher.domain.delivery.provider import Unknown, Unsent
+from tests.providers.conformance import CountingGate
+from tests.providers.peer import Got, Reply, always, http_reply, listening
+from tests.providers.wires import WIRES, OpenClient, ask, run
 
 METHODS = pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 pytestmark = WIRES

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.domain.errors import BadReceipt, BadSignature
-from dispatcher.domain.provider import (
+from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
     Outcome,
@@ -17,20 +16,28 @@ from dispatcher.domain.provider import (
     Unknown,
     Unsent,
 )
-from dispatcher.domain.status import Status
-
-from .cases.bird import BIRD
-from .cases.infobip import INFOBIP
-from .cases.kannel import KANNEL
-from .cases.plivo import PLIVO
-from .cases.sinch import SINCH
-from .cases.smsgate import SMSGATE
-from .cases.telnyx import TELNYX
-from .cases.twilio import TWILIO
-from .cases.vonage import VONAGE
-from .conformance import CASES, CREDENTIAL, RETRY_AFTER, Behaviour, Case, CountingGate, a_message
-from .peer import closed_port, deaf_port
-from .wires import run
+from dispatcher.domain.errors import BadReceipt, BadSignature
+from dispatcher.domain.messages.status import Status
+from tests.providers.cases.bird import BIRD
+from tests.providers.cases.infobip import INFOBIP
+from tests.providers.cases.kannel import KANNEL
+from tests.providers.cases.plivo import PLIVO
+from tests.providers.cases.sinch import SINCH
+from tests.providers.cases.smsgate import SMSGATE
+from tests.providers.cases.telnyx import TELNYX
+from tests.providers.cases.twilio import TWILIO
+from tests.providers.cases.vonage import VONAGE
+from tests.providers.conformance import (
+    CASES,
+    CREDENTIAL,
+    RETRY_AFTER,
+    Behaviour,
+    Case,
+    CountingGate,
+    a_message,
+)
+from tests.providers.peer import closed_port, deaf_port
+from tests.providers.wires import run
 
 RECIPES = [BIRD, INFOBIP, KANNEL, PLIVO, SINCH, TELNYX]
 PLUGINS = [SMSGATE, TWILIO, VONAGE]

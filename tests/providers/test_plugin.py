@@ -8,9 +8,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from dispatcher.domain.delivery.provider import Accepted, Deferred, ProviderConfig, Rejected, Report, Unknown
 from dispatcher.domain.errors import BadReceipt, BadSignature, Misconfigured, Unavailable
-from dispatcher.domain.provider import Accepted, Deferred, ProviderConfig, Rejected, Report, Unknown
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.plugin import AT_ONCE, PluginOptions, poll_each, read_options
 from dispatcher.providers.reading import (
     by_status,
@@ -20,14 +20,13 @@ from dispatcher.providers.reading import (
     retry_after,
     text_of,
 )
-
-from .cases.smsgate import SMSGATE, state
-from .cases.twilio import TWILIO
-from .cases.vonage import VONAGE, part
-from .conformance import Case, a_message
-from .peer import a_date, always, http_reply, listening
-from .talk import talking
-from .wires import run
+from tests.providers.cases.smsgate import SMSGATE, state
+from tests.providers.cases.twilio import TWILIO
+from tests.providers.cases.vonage import VONAGE, part
+from tests.providers.conformance import Case, a_message
+from tests.providers.peer import a_date, always, http_reply, listening
+from tests.providers.talk import talking
+from tests.providers.wires import run
 
 ANSWERS = {
     "smsgate": http_reply(202, state("Pending")),

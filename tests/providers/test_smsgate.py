@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 from android_sms_gateway.domain import Message
 
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Rejected, Unknown
 from dispatcher.domain.errors import Misconfigured
-from dispatcher.domain.provider import Accepted, Deferred, Rejected, Unknown
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
-
-from .cases.smsgate import SMSGATE, state
-from .conformance import CREDENTIAL, a_message
-from .peer import http_reply
-from .talk import talking
+from tests.providers.cases.smsgate import SMSGATE, state
+from tests.providers.conformance import CREDENTIAL, a_message
+from tests.providers.peer import http_reply
+from tests.providers.talk import talking
 
 TALK = talking(SMSGATE)
 PENDING = http_reply(202, state("Pending", ref="m-1"))

@@ -7,15 +7,14 @@ import pytest
 from android_sms_gateway.webhooks import SmsReceivedPayload
 
 from dispatcher.api.dialects.smsgate.words import WORDS, State, error_of
+from dispatcher.domain.delivery.provider import Inbound, Report
 from dispatcher.domain.errors import BadReceipt, BadSignature, Unavailable
-from dispatcher.domain.provider import Inbound, Report
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers import smsgate
-
-from .cases.smsgate import SMSGATE, event, signed, state
-from .peer import closed_port, http_reply
-from .talk import talking
-from .wires import run
+from tests.providers.cases.smsgate import SMSGATE, event, signed, state
+from tests.providers.peer import closed_port, http_reply
+from tests.providers.talk import talking
+from tests.providers.wires import run
 
 TALK = talking(SMSGATE)
 FAILED = Status.FAILED

@@ -10,10 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from dispatcher.domain.provider import Unknown, Unsent
-
-from .conformance import CountingGate
-from .peer import (
+from dispatcher.domain.delivery.provider import Unknown, Unsent
+from tests.providers.conformance import CountingGate
+from tests.providers.peer import (
     Got,
     Peer,
     Reply,
@@ -25,7 +24,7 @@ from .peer import (
     listening,
     read_request,
 )
-from .wires import LOOPS, Certificate, Run, ask, open_ours, run
+from tests.providers.wires import LOOPS, Certificate, Run, ask, open_ours, run
 
 FINE = http_reply(200, b"fine")
 HELLO = http_reply(200, b"hello")

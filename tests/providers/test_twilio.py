@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Accepted, Inbound, Unknown
 from dispatcher.domain.errors import BadReceipt, BadSignature, Misconfigured
-from dispatcher.domain.provider import Accepted, Inbound, Unknown
-from dispatcher.domain.status import Status
-
-from .cases.twilio import ACCOUNT, RECEIPTS, TWILIO, form, receipt, signed
-from .conformance import CREDENTIAL, a_message
-from .peer import http_reply
-from .talk import NOW, talking
+from dispatcher.domain.messages.status import Status
+from tests.providers.cases.twilio import ACCOUNT, RECEIPTS, TWILIO, form, receipt, signed
+from tests.providers.conformance import CREDENTIAL, a_message
+from tests.providers.peer import http_reply
+from tests.providers.talk import NOW, talking
 
 TALK = talking(TWILIO)
 CREATED = http_reply(

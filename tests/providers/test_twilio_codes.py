@@ -4,13 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.provider import Deferred, Rejected, Report, Unknown
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import Deferred, Rejected, Report, Unknown
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers import twilio
-
-from .cases.twilio import TWILIO, receipt
-from .peer import http_reply
-from .talk import talking
+from tests.providers.cases.twilio import TWILIO, receipt
+from tests.providers.peer import http_reply
+from tests.providers.talk import talking
 
 TALK = talking(TWILIO)
 

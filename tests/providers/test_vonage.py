@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Rejected, Unknown
 from dispatcher.domain.errors import Misconfigured
-from dispatcher.domain.provider import Accepted, Deferred, Rejected, Unknown
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers import vonage
-
-from .cases.vonage import VONAGE, form, part
-from .conformance import CREDENTIAL, a_message
-from .peer import http_reply
-from .talk import NOW, talking
+from tests.providers.cases.vonage import VONAGE, form, part
+from tests.providers.conformance import CREDENTIAL, a_message
+from tests.providers.peer import http_reply
+from tests.providers.talk import NOW, talking
 
 TALK = talking(VONAGE)
 INVALID_NUMBER, BLOCKED, FAILED = Status.INVALID_NUMBER, Status.BLOCKED, Status.FAILED

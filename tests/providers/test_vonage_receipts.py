@@ -7,13 +7,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Inbound, ReceiptRequest, Report
 from dispatcher.domain.errors import BadReceipt, BadSignature
-from dispatcher.domain.provider import Inbound, ReceiptRequest, Report
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers import vonage
-
-from .cases.vonage import VONAGE, delivery, posted, with_sig
-from .talk import talking
+from tests.providers.cases.vonage import VONAGE, delivery, posted, with_sig
+from tests.providers.talk import talking
 
 TALK = talking(VONAGE)
 INVALID_NUMBER, BLOCKED, UNREACHABLE = Status.INVALID_NUMBER, Status.BLOCKED, Status.UNREACHABLE

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from dispatcher.domain.provider import Unknown, Unsent
+from dispatcher.domain.delivery.provider import Unknown, Unsent
 from dispatcher.providers.transport import MAX_ANSWER, MAX_HEAD
-
-from .conformance import CountingGate
-from .peer import Got, Peer, Reply, always, conversing, http_reply, listening, read_request
-from .wires import LOOPS, WIRES, OpenClient, Run, ask, run
+from tests.providers.conformance import CountingGate
+from tests.providers.peer import Got, Peer, Reply, always, conversing, http_reply, listening, read_request
+from tests.providers.wires import LOOPS, WIRES, OpenClient, Run, ask, run
 
 pytestmark = WIRES
 HELLO = http_reply(200, b"hello")

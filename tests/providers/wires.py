@@ -16,7 +16,7 @@ import httpx
 import pytest
 import uvloop
 
-from dispatcher.domain.provider import Unknown, Unsent
+from dispatcher.domain.delivery.provider import Unknown, Unsent
 from dispatcher.providers.client import Client, call, open_client
 
 T = TypeVar("T")

@@ -10,12 +10,18 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
-from dispatcher.domain.provider import Outcome, Outgoing, Provider, ProviderConfig, ReceiptRequest, Report
+from dispatcher.domain.delivery.provider import (
+    Outcome,
+    Outgoing,
+    Provider,
+    ProviderConfig,
+    ReceiptRequest,
+    Report,
+)
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.http import HttpProvider
 from dispatcher.sandbox import Settings, http_options, serving
-
-from ..providers.peer import Got, Peer, Script, always, http_reply, listening
+from tests.providers.peer import Got, Peer, Script, always, http_reply, listening
 
 T = TypeVar("T")
 SECRET = "a-receipt-secret"

@@ -3,9 +3,8 @@ import time
 
 import pytest
 
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, Rejected, Unknown
-
-from .stage import run, staged
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
+from tests.sandbox.stage import run, staged
 
 NUMBER = "+254701234567"
 

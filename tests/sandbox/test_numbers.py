@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, Rejected, Unknown
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
+from dispatcher.domain.messages.status import Status
 from dispatcher.sandbox.numbers import SPECIAL, script_for
-
-from .stage import run, staged
+from tests.sandbox.stage import run, staged
 
 S = Status
 LATER = Status.PENDING

@@ -3,12 +3,11 @@ from dataclasses import replace
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Inbound
 from dispatcher.domain.errors import BadSignature
-from dispatcher.domain.provider import Inbound
-from dispatcher.domain.status import Status
-
-from ..providers.peer import Got, Reply, http_reply, listening
-from .stage import SECRET, as_receipt, run, staged
+from dispatcher.domain.messages.status import Status
+from tests.providers.peer import Got, Reply, http_reply, listening
+from tests.sandbox.stage import SECRET, as_receipt, run, staged
 
 NUMBER = "+254701234567"
 

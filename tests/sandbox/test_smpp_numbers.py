@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatcher.domain.provider import (
+from dispatcher.domain.delivery.provider import (
     Outcome,
     Outgoing,
     ProviderConfig,
@@ -18,10 +18,9 @@ from dispatcher.domain.provider import (
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.smpp import SmppProvider
 from dispatcher.sandbox import smpp_options
-
-from .esme import opened
-from .stage import run
-from .test_numbers import LATER, ROWS, Row
+from tests.sandbox.esme import opened
+from tests.sandbox.stage import run
+from tests.sandbox.test_numbers import LATER, ROWS, Row
 
 PARTS = {"56": 3, "57": 3}
 UNLIKE = {"55": Row(receipts=())}

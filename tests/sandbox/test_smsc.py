@@ -9,9 +9,8 @@ from dispatcher.sandbox.numbers import SPECIAL, Answer
 from dispatcher.smpp.pdu import decode_tlvs, encode
 from dispatcher.smpp.text import with_headers
 from dispatcher.smpp.words import Command, CommandStatus, DataCoding, Esm, Tag
-
-from .esme import NUMBER, Esme, opened, sm
-from .stage import run
+from tests.sandbox.esme import NUMBER, Esme, opened, sm
+from tests.sandbox.stage import run
 
 C = CommandStatus
 

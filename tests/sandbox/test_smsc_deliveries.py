@@ -10,9 +10,8 @@ from dispatcher.smpp.pdu import Address
 from dispatcher.smpp.receipt import read_receipt
 from dispatcher.smpp.text import Joint, read_text, with_headers
 from dispatcher.smpp.words import Command, CommandStatus, Esm, MessageState, Tag
-
-from .esme import NUMBER, Booth, is_receipt, opened, sm
-from .stage import run
+from tests.sandbox.esme import NUMBER, Booth, is_receipt, opened, sm
+from tests.sandbox.stage import run
 
 C = CommandStatus
 REPORTED = {ending: script for ending, script in SPECIAL.items() if script.taken and script.times is None}

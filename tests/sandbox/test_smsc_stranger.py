@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dispatcher.domain.encoding import split
+from dispatcher.domain.messages.encoding import split
 
 smpplib_client = pytest.importorskip("smpplib.client")
 smpplib_smpp = pytest.importorskip("smpplib.smpp")

@@ -4,8 +4,7 @@ import asyncio
 from functools import partial
 
 from dispatcher.sandbox.timers import Timers
-
-from .stage import run
+from tests.sandbox.stage import run
 
 
 def test_what_is_due_is_done_in_the_order_of_its_time_and_then_of_its_coming() -> None:

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.accounts.account import AccountLimits, Caller
 from dispatcher.domain.errors import AlreadyExists, InvalidSubmission, NotEnoughCredit, TooMany
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import AcceptedBatch, AccountLimits, Caller, Submission, WithoutCredit
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.submission import AcceptedBatch, Submission, WithoutCredit
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts, opt_outs
 from dispatcher.service.accept import Outcome, accept

@@ -5,9 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatcher.domain.condition import Breaker, Condition, Order
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, Outgoing, ProviderConfig, Takes, Unsent
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.delivery.provider import (
+    Accepted,
+    Deferred,
+    Outcome,
+    Outgoing,
+    ProviderConfig,
+    Takes,
+    Unsent,
+)
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
 from dispatcher.domain.tier import Tier
 from dispatcher.service import search
 from dispatcher.service.explain import explain

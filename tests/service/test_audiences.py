@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaign import AudienceState
+from dispatcher.domain.campaigns.campaign import AudienceState
+from dispatcher.domain.campaigns.csv_recipients import SEPARATORS
 from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
-from dispatcher.domain.sheet import SEPARATORS
 from dispatcher.service import accounts, audiences
 from dispatcher.service.audiences import Audience, Reject
 from dispatcher.service.recipient_file import PART_ROWS, Progress, RecipientFile

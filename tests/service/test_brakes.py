@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dispatcher.domain.accounts.account import AccountLimits, Caller
 from dispatcher.domain.errors import Forbidden, Invalid, TooMany
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import AccountLimits, Caller
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts
 from dispatcher.settings import RepeatPolicy, Settings

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from dispatcher.domain.callback import Call, Reply
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.callbacks.callback import Call, Reply
+from dispatcher.domain.callbacks.events import Happening
 from dispatcher.domain.errors import FaultKind, InvalidSubmission
-from dispatcher.domain.outbox import Happening
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks import Letter, Signature, Teller, Worded
 from tests.service.callback_sending import work_off
 from tests.world import World

@@ -3,8 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, Outgoing
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Outgoing
+from dispatcher.domain.messages.status import Status
 from dispatcher.service import campaigns
 from dispatcher.service.launch import launch
 from tests.campaign import bound, started

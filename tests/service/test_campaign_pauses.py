@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from dispatcher.domain.delivery.provider import ProviderConfig, Takes
 from dispatcher.domain.errors import Conflict
-from dispatcher.domain.provider import ProviderConfig, Takes
 from dispatcher.service import campaigns, explain, search
 from dispatcher.service.launch import launch
 from tests.campaign import bound, send_all, started

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from dispatcher.domain.campaign import Plan
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.campaigns.campaign import Plan
+from dispatcher.domain.delivery.provider import ProviderConfig, Takes
 from dispatcher.domain.errors import AlreadyExists, Conflict, NotFound
-from dispatcher.domain.provider import ProviderConfig, Takes
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts, campaigns, templates
 from dispatcher.service.campaigns import Campaign

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import AlreadyExists, CredentialExpired, Invalid, NotAuthenticated, NotFound
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.service import credentials
 from dispatcher.service.credentials import MANAGE, NewKey
 from tests.world import World

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import ItemsView
 
 from dispatcher.domain.errors import NotEnoughCredit
-from dispatcher.domain.price import Prices, Unit
+from dispatcher.domain.messages.price import Prices, Unit
 from dispatcher.service import accounts, withdraw
 from dispatcher.settings import Settings
 from tests.world import NUMBER, World

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.provider import (
+from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
     Outcome,
@@ -15,7 +15,7 @@ from dispatcher.domain.provider import (
     Unknown,
     Unsent,
 )
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from tests.world import ScriptedProvider, World
 

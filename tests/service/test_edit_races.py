@@ -9,12 +9,12 @@ from itertools import count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.domain.edit import Cancel, Change, Edited, NewText, Reschedule, Selection
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.delivery.message import Due, RoutedMessage
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Outgoing, ProviderConfig, Takes
 from dispatcher.domain.errors import NotEnoughCredit
-from dispatcher.domain.message import Due, RoutedMessage
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, Outgoing, ProviderConfig, Takes
-from dispatcher.domain.status import Place, Status
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.messages.edit import Cancel, Change, Edited, NewText, Reschedule, Selection
+from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts
 from dispatcher.service.call import ProviderCalls

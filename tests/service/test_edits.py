@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from dispatcher.domain.edit import Between, Cancel, Change, Edited, NewText, Reschedule, Selection
-from dispatcher.domain.edited import EMPTY_WINDOW, SAME, TOO_FAR, WINDOW_OVER
+from dispatcher.domain.delivery.provider import Deferred
 from dispatcher.domain.errors import Invalid, InvalidSubmission, NotEnoughCredit, NotFound
-from dispatcher.domain.provider import Deferred
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.messages.edit import Between, Cancel, Change, Edited, NewText, Reschedule, Selection
+from dispatcher.domain.messages.edit_rules import EMPTY_WINDOW, SAME, TOO_FAR, WINDOW_OVER
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.messages.window import FURTHEST
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.window import FURTHEST
 from dispatcher.service import accounts, search, withdraw
 from dispatcher.service.edits import edit
 from dispatcher.service.explain import explain

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.domain.errors import Invalid, NotFound
-from dispatcher.domain.submission import AccountLimits
 from dispatcher.service import accounts, opt_outs, routes, templates
 from dispatcher.service.audiences import Reject
 from dispatcher.service.estimate import Estimate, Share, Wording, estimate

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from dispatcher.domain.campaign import Plan, RunState
+from dispatcher.domain.campaigns.campaign import Plan, RunState
 from dispatcher.service import campaigns
 from dispatcher.service.follow import follow
 from dispatcher.service.launch import launch

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dispatcher.domain.hours import AllowedHours, parse_hours
-from dispatcher.domain.provider import Deferred, Gate, Outcome, Outgoing, ProviderConfig
-from dispatcher.domain.status import Place, Status
-from dispatcher.domain.submission import AcceptedMessage
+from dispatcher.domain.delivery.provider import Deferred, Gate, Outcome, Outgoing, ProviderConfig
+from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.messages.submission import AcceptedMessage
 from dispatcher.domain.tier import Tier
 from dispatcher.service import hours
 from dispatcher.service.explain import explain

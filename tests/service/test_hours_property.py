@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from dispatcher.domain.hours import AllowedHours, DaySpan, closing, opening
-from dispatcher.domain.provider import Deferred, Gate, Outcome, Outgoing
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.delivery.provider import Deferred, Gate, Outcome, Outgoing
+from dispatcher.domain.hours.allowed_hours import AllowedHours, DaySpan, closing, opening
+from dispatcher.domain.hours.zones import zones_of
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.zones import zones_of
 from dispatcher.service import accounts
 from tests.service.test_hours import (
     DAY,

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from dispatcher.domain.callback import Call, Reply
-from dispatcher.domain.errors import BadReceipt, Invalid, NotFound
-from dispatcher.domain.keyword import Action
-from dispatcher.domain.outbox import Arrival
-from dispatcher.domain.provider import (
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.callbacks.callback import Call, Reply
+from dispatcher.domain.callbacks.events import Arrival
+from dispatcher.domain.delivery.provider import (
     Accepted,
     Inbound,
     Outcome,
@@ -22,8 +21,9 @@ from dispatcher.domain.provider import (
     Report,
     Told,
 )
-from dispatcher.domain.status import Place, Status
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.errors import BadReceipt, Invalid, NotFound
+from dispatcher.domain.inbound.keywords import Action
+from dispatcher.domain.messages.status import Place, Status
 from dispatcher.service import accounts, inbound, opt_outs, receipts, webhooks
 from dispatcher.service.callbacks import Letter, Signature, Teller, Worded
 from dispatcher.settings import Settings

@@ -2,7 +2,7 @@
 
 import resource
 
-from dispatcher.domain.submission import AcceptedBatch
+from dispatcher.domain.messages.submission import AcceptedBatch
 from dispatcher.domain.tier import Tier
 from tests.world import World
 

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaign import LEAD, Plan
-from dispatcher.domain.provider import ProviderConfig, Takes
-from dispatcher.domain.status import Place
+from dispatcher.domain.campaigns.campaign import LEAD, Plan
+from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
 from dispatcher.service import campaigns, opt_outs
 from dispatcher.service.expand import CHUNK, HORIZON

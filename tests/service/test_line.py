@@ -9,8 +9,8 @@ import pytest
 import uvloop
 from sqlalchemy import event
 
-from dispatcher.domain.provider import Accepted, Outcome, Outgoing, ProviderConfig, Takes
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.delivery.provider import Accepted, Outcome, Outgoing, ProviderConfig, Takes
+from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service import line as lines
 from dispatcher.service import turnstile

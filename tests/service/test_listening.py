@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from dispatcher.domain.delivery.provider import ProviderConfig, Report, Tell
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.provider import ProviderConfig, Report, Tell
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.service import receipts
 from dispatcher.service.receipts import Matcher
 from dispatcher.settings import ProviderSettings, Settings

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.hours import parse_hours
-from dispatcher.domain.status import INITIAL, INITIAL_PLACES, Status
-from dispatcher.domain.submission import Submission, WithoutCredit
+from dispatcher.domain.hours.allowed_hours import parse_hours
+from dispatcher.domain.messages.status import INITIAL, INITIAL_PLACES, Status
+from dispatcher.domain.messages.submission import Submission, WithoutCredit
 from dispatcher.service import hours, opt_outs, routes
 from dispatcher.service.launch import launch
 from dispatcher.service.submit import submit

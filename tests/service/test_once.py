@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import KeyReused, NotEnoughCredit, StillRunning
-from dispatcher.domain.submission import AcceptedBatch, Answer, Caller, Once, Submission, WithoutCredit
+from dispatcher.domain.messages.submission import AcceptedBatch, Answer, Once, Submission, WithoutCredit
 from dispatcher.service import accounts
 from dispatcher.service.submit import submit_once
 from tests.world import NUMBER, NUMBERS, World

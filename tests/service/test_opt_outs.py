@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from dispatcher.domain.errors import Invalid, NotFound
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.service import accounts, opt_outs
 from tests.world import NUMBER, World
 

@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import pytest
 
-from dispatcher.domain import breaker
-from dispatcher.domain.condition import Breaker
-from dispatcher.domain.provider import ProviderConfig, Takes
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.routing import breaker
+from dispatcher.domain.routing.provider_state import Breaker
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.http import HttpProvider
 from dispatcher.service import providers

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.callback import Call, Reply
+from dispatcher.domain.callbacks.callback import Call, Reply
+from dispatcher.domain.callbacks.events import CallbackState, Happening
 from dispatcher.domain.errors import NotFound
-from dispatcher.domain.outbox import CallbackState, Happening
 from dispatcher.service import outbox
 from dispatcher.service.callbacks import Letter, Signature, Teller, Worded
 from tests.service.callback_sending import work_off

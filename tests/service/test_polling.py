@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Accepted, ProviderConfig, Report, Takes
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.provider import Accepted, ProviderConfig, Report, Takes
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.service import receipts
 from dispatcher.service.polling import SLICE, Poller
 from dispatcher.settings import Settings

@@ -3,9 +3,9 @@
 import asyncio
 from datetime import timedelta
 
-from dispatcher.domain.message import Try
-from dispatcher.domain.provider import Accepted, Outcome, Outgoing, Rejected
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.delivery.message import Try
+from dispatcher.domain.delivery.provider import Accepted, Outcome, Outgoing, Rejected
+from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service import withdraw
 from dispatcher.service.sweep import Clock

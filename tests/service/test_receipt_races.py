@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.provider import Accepted, Report, Unknown
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.delivery.provider import Accepted, Report, Unknown
+from dispatcher.domain.messages.status import Place, Status
 from dispatcher.service import receipts
 from dispatcher.service.context import Context
 from dispatcher.store.engine import open_engine

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Accepted, Deferred, ReceiptRequest, Report, Unknown
 from dispatcher.domain.errors import BadReceipt, NotFound
-from dispatcher.domain.provider import Accepted, Deferred, ReceiptRequest, Report, Unknown
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service import receipts
 from tests.world import World

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from dispatcher.domain.message import Try
-from dispatcher.domain.provider import Accepted
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.delivery.message import Try
+from dispatcher.domain.delivery.provider import Accepted
+from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service import recorder as recording
 from tests.world import World

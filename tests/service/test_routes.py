@@ -9,10 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.campaign import Plan
-from dispatcher.domain.condition import Breaker, Condition, Order
+from dispatcher.domain.campaigns.campaign import Plan
+from dispatcher.domain.delivery.provider import Deferred, Outcome, Outgoing, Unsent
 from dispatcher.domain.errors import Invalid, InvalidRoutes, Misconfigured
-from dispatcher.domain.provider import Deferred, Outcome, Outgoing, Unsent
+from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
 from dispatcher.domain.tier import Tier
 from dispatcher.service import campaigns, routes, search
 from dispatcher.service.context import Context

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from dispatcher.domain.outbox import CallbackState
+from dispatcher.domain.callbacks.events import CallbackState
 from dispatcher.domain.tier import Tier
 from dispatcher.service import outbox, search
 from dispatcher.service.search import MessageFilter, MessageView, Slice

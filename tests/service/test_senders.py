@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from dispatcher.domain.errors import Conflict, NotFound
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.service import accounts
 from tests.world import World
 

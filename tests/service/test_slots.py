@@ -2,7 +2,7 @@
 
 import asyncio
 
-from dispatcher.domain.provider import ProviderConfig
+from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.service.slots import ConcurrencyLimit, LoopLag
 
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.errors import FaultKind, Invalid, InvalidSubmission, NotEnoughCredit
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.provider import ProviderConfig
-from dispatcher.domain.submission import Submission, WithoutCredit
+from dispatcher.domain.messages.submission import Submission, WithoutCredit
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.service.submit import submit
 from tests.world import NUMBER, NUMBERS, World

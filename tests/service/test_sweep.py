@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from dispatcher.domain.delivery.provider import Accepted, ProviderConfig, Takes
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.provider import Accepted, ProviderConfig, Takes
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.logs import _without_rows
 from dispatcher.service.release import BATCH

@@ -8,9 +8,9 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
-from dispatcher.domain.submission import Caller
 from dispatcher.service import credentials, tokens
 from dispatcher.service.tokens import Issued
 from dispatcher.settings import Settings

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.condition import Condition, Order
-from dispatcher.domain.provider import ProviderConfig, Takes
-from dispatcher.domain.status import Place
+from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.messages.status import Place
+from dispatcher.domain.routing.provider_state import Condition, Order
 from dispatcher.domain.tier import Tier
 from dispatcher.service import turnstile
 from tests.world import ScriptedProvider, World

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.condition import Breaker, Condition, Order
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
 from dispatcher.domain.errors import Invalid, NotFound
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
-from dispatcher.domain.status import Place, Status
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
 from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.connect import open_async_redis
 from dispatcher.service import providers

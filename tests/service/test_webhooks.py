@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.service import webhooks
 from dispatcher.service.webhooks import Webhook
 from tests.world import World

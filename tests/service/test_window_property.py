@@ -9,8 +9,8 @@ from itertools import count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.domain.provider import Accepted, Deferred, Gate, Outcome, Outgoing, Unsent
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Gate, Outcome, Outgoing, Unsent
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts
 from tests.world import ManualTime, ScriptedProvider, World

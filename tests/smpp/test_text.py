@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.encoding import InvalidText, encode_plan
+from dispatcher.domain.messages.encoding import InvalidText, encode_plan
 from dispatcher.smpp.pdu import Address, Sm
 from dispatcher.smpp.text import Joint, Piece, cut, decode_text, read_text, with_headers
 from dispatcher.smpp.words import DataCoding, Esm, Tag

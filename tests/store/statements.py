@@ -11,14 +11,14 @@ from uuid import uuid4
 from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.edit import Reschedule
-from dispatcher.domain.edited import Timed, Worded, timed
-from dispatcher.domain.message import DoubtPolicy, Patience, Try
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, Rejected, Report, Unknown, Unsent
-from dispatcher.domain.status import MISSED, OPEN, Place, Status
+from dispatcher.domain.delivery.message import DoubtPolicy, Patience, Try
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Report, Unknown, Unsent
+from dispatcher.domain.delivery.verdict import judge
+from dispatcher.domain.messages.edit import Reschedule
+from dispatcher.domain.messages.edit_rules import Timed, Worded, timed
+from dispatcher.domain.messages.status import MISSED, OPEN, Place, Status
+from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.verdict import judge
-from dispatcher.domain.window import Window
 from dispatcher.store import delivery, edits, flows, hours, incoming, receipts, release, runs, sweeps
 from dispatcher.store.receipts import End, Step
 from dispatcher.store.tables import metadata

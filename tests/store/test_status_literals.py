@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import dispatcher.store
-from dispatcher.domain.status import TRANSITIONS, Place, Status
+from dispatcher.domain.messages.status import TRANSITIONS, Place, Status
 from dispatcher.store.status_literals import is_allowed, listed
 
 STORE = Path(dispatcher.store.__file__).parent

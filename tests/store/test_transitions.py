@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import TextClause
 
 import dispatcher.store
-from dispatcher.domain.status import PLACE_TRANSITIONS, TRANSITIONS, Place, Status
+from dispatcher.domain.messages.status import PLACE_TRANSITIONS, TRANSITIONS, Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.store.engine import open_engine
 from dispatcher.store.tables import metadata

@@ -16,9 +16,10 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.credential import CredentialKind
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.submission import Account, Caller, Submission
+from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.accounts.credential import CredentialKind
+from dispatcher.domain.messages.submission import Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.embedded.part import ManagedProcess
 from dispatcher.embedded.ports import free_port

@@ -12,8 +12,8 @@ from threading import Event
 
 import pytest
 
-from dispatcher.domain.campaign import Plan
-from dispatcher.domain.submission import Account
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.campaigns.campaign import Plan
 from dispatcher.service import campaigns, drafts
 from dispatcher.service.context import Context
 from tests.system.stack import Stack, running_stack, until

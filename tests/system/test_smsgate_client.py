@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service import accounts, credentials
 from dispatcher.service.credentials import NewKey
 from dispatcher.settings import Settings

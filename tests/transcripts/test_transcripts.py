@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from dispatcher.api.app import DIALECTS
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service import accounts, credentials, templates
 from dispatcher.service.credentials import NewKey
 from dispatcher.settings import Settings

@@ -11,7 +11,7 @@ from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Line, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.domain.submission import Account
+from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts
 

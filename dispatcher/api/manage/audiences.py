@@ -17,9 +17,9 @@ from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.domain.campaign import AudienceState
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.campaigns.campaign import AudienceState
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.submission import Account
 from dispatcher.service import audiences
 from dispatcher.service.audiences import Audience, Reject
 from dispatcher.service.context import Context

@@ -16,18 +16,17 @@ from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Line, Name, Plain, Shown, StatusShown, Time, word
 from dispatcher.api.manage.messages import CancelledShown
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.domain.edit import Cancel, Selection
+from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.submission import (
+from dispatcher.domain.messages.edit import Cancel, Selection
+from dispatcher.domain.messages.submission import (
     AcceptedBatch,
-    Account,
-    Caller,
     InvalidNumbers,
     Repeats,
     Submission,
     WithoutCredit,
 )
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts, edits, search
 from dispatcher.service.credentials import MANAGE

@@ -10,7 +10,7 @@ from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Name, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged, page
-from dispatcher.domain.outbox import CallbackState
+from dispatcher.domain.callbacks.events import CallbackState
 from dispatcher.service import accounts, outbox
 
 _PATH = f"{PREFIX}/callbacks"

@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 
 from dispatcher.api.manage.fields import Given, Plain, Shown, Time, word
-from dispatcher.domain.campaign import CampaignState, RunState
-from dispatcher.domain.pacing import Rate, Spread
+from dispatcher.domain.campaigns.campaign import CampaignState, RunState
+from dispatcher.domain.campaigns.pacing import Rate, Spread
 from dispatcher.domain.tier import Tier
 from dispatcher.service.campaigns import Campaign
 from dispatcher.service.drafts import Names

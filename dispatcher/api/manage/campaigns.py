@@ -19,7 +19,7 @@ from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Time
 from dispatcher.api.manage.paging import MOST, Page, Paged
-from dispatcher.domain.campaign import Plan
+from dispatcher.domain.campaigns.campaign import Plan
 from dispatcher.service import campaigns, drafts
 from dispatcher.service.campaigns import Campaign
 from dispatcher.service.context import Context

@@ -8,10 +8,10 @@ from pydantic import Field, StrictBool, StrictInt
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Name, Plain, Shown, StatusWord, Time
-from dispatcher.domain.edit import Between, Cancel, Edited, NewText, Reschedule, Selection
-from dispatcher.domain.submission import Account
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.messages.edit import Between, Cancel, Edited, NewText, Reschedule, Selection
+from dispatcher.domain.messages.window import FURTHEST
 from dispatcher.domain.tier import Tier
-from dispatcher.domain.window import FURTHEST
 from dispatcher.service import accounts, edits
 
 _TAGS: Tags = ["Messages"]

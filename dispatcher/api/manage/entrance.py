@@ -31,8 +31,8 @@ from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.fields import Plain
 from dispatcher.api.manage.words import arrival, wording
 from dispatcher.api.runtime import context_of
+from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import DispatchError, InvalidFields, NotAuthenticated, RateLimited
-from dispatcher.domain.submission import Account
 from dispatcher.service import accounts, credentials
 from dispatcher.service.credentials import MANAGE, Operator
 

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 
 _BIGINT = 2**63 - 1
 _DIGITS = re.compile(r"[0-9]{1,19}")

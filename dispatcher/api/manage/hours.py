@@ -10,8 +10,8 @@ from pydantic import ConfigDict, Field
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Plain, Shown
-from dispatcher.domain.hours import AllowedHours, parse_hours
-from dispatcher.domain.submission import Account
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.tier import Tier
 from dispatcher.service import hours
 from dispatcher.service.context import Context

@@ -11,7 +11,7 @@ from dispatcher.api.manage.entrance import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Name, Plain, Shown
 from dispatcher.api.manage.messages import WithText
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.domain.keyword import Action
+from dispatcher.domain.inbound.keywords import Action
 from dispatcher.service import accounts, inbound
 
 _PATH = f"{PREFIX}/inbound"

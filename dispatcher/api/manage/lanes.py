@@ -5,7 +5,7 @@ from datetime import datetime
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Tags, app
 from dispatcher.api.manage.fields import Shown
-from dispatcher.domain.status import Place
+from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
 from dispatcher.service import health, search
 

@@ -10,8 +10,8 @@ from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Name, Plain, Shown, StatusShown, StatusWord, Time
 from dispatcher.api.manage.paging import Page, Paged, page
-from dispatcher.domain.edit import Cancel, Selection
-from dispatcher.domain.status import Place
+from dispatcher.domain.messages.edit import Cancel, Selection
+from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts, edits, routes, search
 from dispatcher.service.explain import explain

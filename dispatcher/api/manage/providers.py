@@ -9,7 +9,7 @@ from fastapi import Body
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Acting, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Line, Plain, Shown
-from dispatcher.domain.condition import Breaker, Order
+from dispatcher.domain.routing.provider_state import Breaker, Order
 from dispatcher.service import providers
 from dispatcher.service.providers import Report
 

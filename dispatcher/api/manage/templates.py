@@ -10,7 +10,7 @@ from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.domain import template
+from dispatcher.domain.messages import template
 from dispatcher.service import templates
 from dispatcher.service.templates import Template
 

@@ -9,7 +9,7 @@ from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Plain, Shown
 from dispatcher.api.manage.words import INBOUND_RECEIVED
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.service import webhooks
 from dispatcher.service.credentials import MANAGE
 

@@ -1,7 +1,7 @@
 """Callback bodies for batches submitted to the management API, and for messages from handsets."""
 
 from dispatcher.api.manage.fields import word
-from dispatcher.domain.outbox import Arrival, Happening
+from dispatcher.domain.callbacks.events import Arrival, Happening
 from dispatcher.service.callbacks import Signature, Worded
 
 INBOUND_RECEIVED = "inbound.received"

@@ -23,7 +23,7 @@ from dispatcher.cli.plan import StackPlan
 from dispatcher.cli.send import DIALECT
 from dispatcher.cli.stack import Stack
 from dispatcher.cli.words import title
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.tier import Tier
 from dispatcher.embedded.ports import free_port
 from dispatcher.service import accounts

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from dispatcher.cli.output import console, say, table
 from dispatcher.cli.words import title
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 
 _EVERY = timedelta(seconds=2)

@@ -11,7 +11,7 @@ import httpx
 
 from dispatcher.cli.demo.groups import Group
 from dispatcher.cli.demo.traffic import Batch
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.service import search
 from dispatcher.service.context import Context
 from dispatcher.service.search import History

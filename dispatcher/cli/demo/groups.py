@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import Enum, auto
 from itertools import count
 
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 
 _NOW = timedelta()

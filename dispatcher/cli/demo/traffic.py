@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 import httpx
 
 from dispatcher.cli.demo.groups import GROUPS, Group, Road, numbers
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import Caller, Submission
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.submission import Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.service import search
 from dispatcher.service.context import Context
 from dispatcher.service.submit import submit

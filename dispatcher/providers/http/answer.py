@@ -14,8 +14,8 @@ from typing import Final
 
 import httpx
 
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, Outgoing, Rejected, Unknown
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Outgoing, Rejected, Unknown
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.http.batch import Batch
 from dispatcher.providers.http.conditions import Rule
 from dispatcher.providers.http.options import HttpOptions

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.http.fields import Missed, Options, statuses
 from dispatcher.providers.http.path import as_text, find
 from dispatcher.providers.http.template import Json

@@ -6,7 +6,7 @@ from typing import Annotated
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from dispatcher.domain.status import MISSED, Status
+from dispatcher.domain.messages.status import MISSED, Status
 from dispatcher.providers.http.template import Json, check
 
 _RANGE = re.compile(r"([1-5])xx|(\d{3})-(\d{3})|(\d{3})")

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.provider import (
+from dispatcher.domain.delivery.provider import (
     Gate,
     Outcome,
     Outgoing,
@@ -17,6 +16,7 @@ from dispatcher.domain.provider import (
     Unknown,
     Unsent,
 )
+from dispatcher.domain.errors import BadReceipt
 from dispatcher.providers.client import call, open_client
 from dispatcher.providers.http import answer, receipt
 from dispatcher.providers.http.batch import Batch

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
+from dispatcher.domain.delivery.provider import Inbound, ReceiptRequest, Report, Told
 from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.provider import Inbound, ReceiptRequest, Report, Told
 from dispatcher.providers.http.path import as_text, find, first_text, parse
 from dispatcher.providers.http.receipt_form import InboundForm, Receipts
 from dispatcher.providers.http.template import Json

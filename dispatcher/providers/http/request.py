@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from dispatcher.domain.provider import Outgoing
+from dispatcher.domain.delivery.provider import Outgoing
 from dispatcher.providers.http.batch import Batch
 from dispatcher.providers.http.options import HttpOptions
 from dispatcher.providers.http.template import (

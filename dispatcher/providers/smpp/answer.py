@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, Rejected, Unknown
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.ids import Spelling
 from dispatcher.providers.smpp.options import Word
 from dispatcher.smpp.words import CommandStatus, name_of

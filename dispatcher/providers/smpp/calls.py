@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from dispatcher.domain.provider import Gate, Outcome, Unknown, Unsent
+from dispatcher.domain.delivery.provider import Gate, Outcome, Unknown, Unsent
 from dispatcher.providers.smpp.answer import whole
 
 SHUT = Unsent("the gate was closed")

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import structlog
 
+from dispatcher.domain.delivery.provider import Inbound, Tell, Told
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.provider import Inbound, Tell, Told
 from dispatcher.providers.smpp.session import Session
 from dispatcher.providers.smpp.told import Part, Reader
 from dispatcher.smpp.pdu import Pdu, Sm

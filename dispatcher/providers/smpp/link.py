@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from dispatcher.domain.retry import backoff
+from dispatcher.domain.delivery.retry import backoff
 from dispatcher.providers.smpp.options import SmppOptions
 from dispatcher.providers.smpp.session import Refused, Session
 from dispatcher.smpp.pdu import Bind

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from dispatcher.domain.errors import Misconfigured
-from dispatcher.domain.status import MISSED, Status
+from dispatcher.domain.messages.status import MISSED, Status
 from dispatcher.smpp.words import CommandStatus
 
 Octet = Annotated[int, Field(ge=0, le=255)]

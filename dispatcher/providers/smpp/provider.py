@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.provider import (
+from dispatcher.domain.delivery.provider import (
     Gate,
     Outcome,
     Outgoing,
@@ -16,6 +15,7 @@ from dispatcher.domain.provider import (
     Unknown,
     Unsent,
 )
+from dispatcher.domain.errors import BadReceipt
 from dispatcher.providers.smpp.answer import Judge
 from dispatcher.providers.smpp.calls import Call, Queue
 from dispatcher.providers.smpp.ids import Spelling

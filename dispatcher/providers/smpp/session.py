@@ -12,7 +12,7 @@ from typing import cast
 
 import structlog
 
-from dispatcher.domain.provider import Unknown
+from dispatcher.domain.delivery.provider import Unknown
 from dispatcher.providers.smpp.answer import Judge
 from dispatcher.providers.smpp.calls import Queue, Submit
 from dispatcher.smpp.pdu import (

@@ -3,9 +3,9 @@
 import random
 from collections.abc import Mapping
 
-from dispatcher.domain.encoding import InvalidText
-from dispatcher.domain.provider import Outgoing, Rejected
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import Outgoing, Rejected
+from dispatcher.domain.messages.encoding import InvalidText
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.options import Kind, SmppOptions
 from dispatcher.smpp.pdu import Address, BadPdu, Sm, write_time
 from dispatcher.smpp.text import cut, with_headers

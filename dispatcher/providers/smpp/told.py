@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from dispatcher.domain.provider import Inbound, Report
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import Inbound, Report
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.ids import Spelling
 from dispatcher.providers.smpp.options import SmppOptions, plain_error
 from dispatcher.smpp.pdu import Address, Sm

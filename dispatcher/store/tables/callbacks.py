@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-from dispatcher.domain.outbox import CallbackState
+from dispatcher.domain.callbacks.events import CallbackState
 from dispatcher.store.tables.base import at, metadata, now, number, one_of
 
 webhooks = Table(

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from dispatcher.domain.campaign import AudienceState, CampaignState, RunState
+from dispatcher.domain.campaigns.campaign import AudienceState, CampaignState, RunState
 from dispatcher.domain.tier import Tier
 from dispatcher.store.tables.base import at, metadata, now, number, one_of
 

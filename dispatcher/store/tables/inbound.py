@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, Text, Uuid, text
 
-from dispatcher.domain.keyword import Action
+from dispatcher.domain.inbound.keywords import Action
 from dispatcher.store.tables.base import at, metadata, number, one_of
 
 # Without an account it is nobody's: the sender written to is unknown, or several share it.

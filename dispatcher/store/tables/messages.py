@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from dispatcher.domain.status import OPEN, Place
+from dispatcher.domain.messages.status import OPEN, Place
 from dispatcher.domain.tier import Tier
 from dispatcher.store.status_literals import SCHEDULED, SENT, listed
 from dispatcher.store.tables.base import STATUSES, at, metadata, number, one_of

@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Column, Index, Table, Text
 
-from dispatcher.domain.condition import Order
+from dispatcher.domain.routing.provider_state import Order
 from dispatcher.store.tables.base import metadata, now, number, one_of
 
 provider_orders = Table(

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from dispatcher.domain.credential import CredentialKind
-from dispatcher.domain.submission import Account
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service import credentials
 from dispatcher.service.credentials import NewKey
 from tests.api.desk import Body, Desk, opened

@@ -6,8 +6,8 @@ from typing import Any, cast
 import jwt
 import pytest
 
-from dispatcher.domain.credential import CredentialKind
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service import credentials, tokens
 from dispatcher.settings import Settings
 from tests.api.desk import opened

@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from dispatcher.domain.provider import ProviderConfig
+from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.service import opt_outs
 from dispatcher.settings import Settings
 from tests.api.emess.sample import JSON, SEND, Office, application, ask, bearer, one, said

@@ -3,7 +3,7 @@
 from dispatcher.api.dialects.emess.words import FAULTS, TYPES, WORDS, Counted, envelope
 from dispatcher.api.failure import CRASHED, describe_error
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission, Misconfigured
-from dispatcher.domain.status import CANCELLED, MISSED, Status
+from dispatcher.domain.messages.status import CANCELLED, MISSED, Status
 from dispatcher.domain.tier import Tier
 from tests.api.emess.sample import Office, ask
 from tests.world import World

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from dispatcher.domain.credential import CredentialKind
-from dispatcher.domain.provider import ReceiptRequest
-from dispatcher.domain.submission import Account, Caller
+from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.accounts.credential import CredentialKind
+from dispatcher.domain.delivery.provider import ReceiptRequest
 from dispatcher.service import credentials, receipts, templates
 from tests.api.desk import Body, Desk, opened
 from tests.world import World

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.credential import CredentialKind
-from dispatcher.domain.submission import AccountLimits
+from dispatcher.domain.accounts.account import AccountLimits
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service import accounts, credentials
 from dispatcher.settings import Settings
 from tests.api.desk import Desk

@@ -9,8 +9,8 @@ import pytest
 
 from dispatcher.api.dialects.emsgnow import dialect
 from dispatcher.api.dialects.emsgnow.words import DOCUMENTED, WORDS
-from dispatcher.domain.outbox import Happening
-from dispatcher.domain.status import Status
+from dispatcher.domain.callbacks.events import Happening
+from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks import Signature
 from tests.api.desk import Desk
 from tests.api.emsgnow.sample import PATH, ask, deliver, send

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from pydantic import SecretStr
 
-from dispatcher.domain.submission import AccountLimits
+from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.service import accounts
 from dispatcher.settings import Settings
 from tests.api.desk import Desk, opened

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.provider import Rejected
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import Rejected
+from dispatcher.domain.messages.status import Status
 from dispatcher.service import withdraw
 from tests.api.desk import Body, Desk
 from tests.api.emsgnow.sample import (

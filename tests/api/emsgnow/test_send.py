@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import httpx
 import pytest
 
-from dispatcher.domain.provider import ProviderConfig
+from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.settings import Settings
 from tests.api.desk import Desk
 from tests.api.emsgnow.sample import (

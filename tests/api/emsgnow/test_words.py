@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 from dispatcher.api.dialects.emsgnow.words import DOCUMENTED, FAULTS, FIELDS, WORDS, quota_headers
+from dispatcher.domain.accounts.rate_limit import Quota
 from dispatcher.domain.errors import FaultKind
-from dispatcher.domain.quota import Quota
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import Submission
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.submission import Submission
 from tests.api.desk import Desk
 from tests.api.emsgnow.sample import ask
 from tests.world import World

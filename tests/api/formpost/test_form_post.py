@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from dispatcher.domain.provider import ProviderConfig
+from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.settings import Settings
 from tests.api.formpost.counter import KENYANS, SAMPLE, V1, Counter, ask
 from tests.world import World

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatcher.domain.submission import AccountLimits
+from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts, opt_outs
 from tests.api.formpost.counter import BALANCE, KENYANS, KEYS, SAMPLE, V2, Counter, ask, new_key

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service import credentials
 from dispatcher.settings import Settings
 from tests.api.formpost.counter import BALANCE, KEYS, Counter, ask, new_key, new_user

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from dispatcher.domain.submission import AccountLimits
+from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.service import accounts
 from dispatcher.settings import Settings
 from tests.api.formpost.counter import BALANCE, KEYS, V1, V2, Counter, ask

@@ -2,7 +2,7 @@
 
 from dispatcher.api.dialects.formpost.words import FAULTS, FORM_FAULTS, WORDS
 from dispatcher.domain.errors import FaultKind
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from tests.api.formpost.counter import Counter, ask
 from tests.world import World
 

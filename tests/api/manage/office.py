@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service import credentials
 from dispatcher.service.credentials import MANAGE
 from tests.api.desk import Body, opened

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from tests.api.manage.office import NUMBERS, SHOP, Office, ids, manage
 from tests.world import NUMBER, World
 

@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from dispatcher.api import manage as api
-from dispatcher.domain.outbox import Happening
-from dispatcher.domain.status import Status
+from dispatcher.domain.callbacks.events import Happening
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.callbacks import Signature
 from tests.api.manage.office import NUMBERS, Office, ids, manage

@@ -7,7 +7,7 @@ import pytest
 
 from dispatcher.api.app import DIALECTS
 from dispatcher.api.manage.credentials import KINDS, DialectName, KindName
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import NotAuthenticated
 from dispatcher.service import credentials
 from tests.api.manage.office import SHOP, Office, ids, manage

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.domain.hours import parse_hours
+from dispatcher.domain.hours.allowed_hours import parse_hours
 from dispatcher.domain.tier import Tier
 from tests.api.manage.office import SHOP, Office, manage
 from tests.world import World

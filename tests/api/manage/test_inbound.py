@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from dispatcher.api import manage as api
-from dispatcher.domain.keyword import Action
-from dispatcher.domain.outbox import Arrival
-from dispatcher.domain.provider import Inbound
+from dispatcher.domain.callbacks.events import Arrival
+from dispatcher.domain.delivery.provider import Inbound
+from dispatcher.domain.inbound.keywords import Action
 from dispatcher.service import accounts, receipts
 from dispatcher.service.callbacks import Signature
 from tests.api.manage.office import SHOP, Office, ids, manage

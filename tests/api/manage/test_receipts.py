@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from dispatcher.domain.provider import Report
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import Report
+from dispatcher.domain.messages.status import Status
 from dispatcher.service import receipts
 from tests.api.manage.office import Office, manage
 from tests.world import World

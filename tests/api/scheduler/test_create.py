@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from dispatcher.domain.provider import ProviderConfig
+from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.settings import Settings
 from tests.api.desk import Desk, ask
 from tests.api.scheduler.sample import FIXED_LINE, FRENCH, INVALID, PATH, body, create, create_one, refused

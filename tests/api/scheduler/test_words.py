@@ -2,7 +2,7 @@
 
 from dispatcher.api.dialects.scheduler.words import FAULTS, WORDS
 from dispatcher.domain.errors import FaultKind
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from tests.api.desk import Desk, ask
 from tests.world import World
 

@@ -4,7 +4,7 @@ from base64 import b64encode
 
 import pytest
 
-from dispatcher.domain.submission import AccountLimits
+from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.service import accounts
 from dispatcher.settings import Settings
 from tests.api.desk import Desk

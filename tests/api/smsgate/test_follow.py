@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.provider import Rejected
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import Rejected
+from dispatcher.domain.messages.status import Status
 from tests.api.desk import Desk
 from tests.api.smsgate.stage import AMERICAN, BASE, KENYAN, PATH, ask, later, login, send, state
 from tests.world import World

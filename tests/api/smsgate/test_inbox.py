@@ -9,8 +9,8 @@ import pytest
 
 from dispatcher.api.dialects.smsgate import dialect
 from dispatcher.api.dialects.smsgate.states import device_id
-from dispatcher.domain.outbox import Arrival
-from dispatcher.domain.provider import Inbound
+from dispatcher.domain.callbacks.events import Arrival
+from dispatcher.domain.delivery.provider import Inbound
 from dispatcher.service import accounts, receipts
 from dispatcher.service.callbacks import Signature
 from tests.api.desk import Desk

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.credential import CredentialKind
-from dispatcher.domain.provider import (
+from dispatcher.domain.accounts.credential import CredentialKind
+from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
     Outcome,
@@ -18,7 +18,7 @@ from dispatcher.domain.provider import (
     Rejected,
     Report,
 )
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.smsgate import SmsGate
 from dispatcher.sandbox.recipe import http_options

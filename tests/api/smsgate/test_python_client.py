@@ -9,7 +9,7 @@ from android_sms_gateway.enums import ProcessState, WebhookEvent
 from pydantic import SecretStr
 
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.sandbox.recipe import http_options
 from dispatcher.service import accounts, credentials
 from dispatcher.service.credentials import NewKey

@@ -9,8 +9,8 @@ import pytest
 
 from dispatcher.api.dialects.smsgate.states import device_id
 from dispatcher.api.dialects.smsgate.webhooks import EVENTS, wording
-from dispatcher.domain.outbox import Happening
-from dispatcher.domain.status import Status
+from dispatcher.domain.callbacks.events import Happening
+from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks import Signature
 from dispatcher.settings import Settings
 from tests.api.desk import Desk

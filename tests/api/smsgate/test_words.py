@@ -8,7 +8,7 @@ from dispatcher.api.dialects.smsgate.listing import WANTED
 from dispatcher.api.dialects.smsgate.states import device_id
 from dispatcher.api.dialects.smsgate.words import FAULTS, STATUSES, WORDS, State, error_of, state_of
 from dispatcher.domain.errors import FaultKind
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from tests.api.desk import Desk
 from tests.api.smsgate.stage import BASE, NOBODY, ask
 from tests.world import World

@@ -7,12 +7,11 @@ from urllib.parse import urlencode
 
 import jwt
 
-from dispatcher.domain.provider import ReceiptRequest
-
-from ..conformance import CREDENTIAL, Case
-from ..peer import http_reply
-from .recipe import NOW, RECEIPT_URL, opened, options
-from .web import speaking
+from dispatcher.domain.delivery.provider import ReceiptRequest
+from tests.providers.cases.recipe import NOW, RECEIPT_URL, opened, options
+from tests.providers.cases.web import speaking
+from tests.providers.conformance import CREDENTIAL, Case
+from tests.providers.peer import http_reply
 
 SIGNING_KEY = "PlLrKaqvZNRR5zAjm42ZT6q1SQxgbbGd"
 

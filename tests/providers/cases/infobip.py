@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dispatcher.domain.provider import ReceiptRequest
-
-from ..conformance import CREDENTIAL, Case
-from ..peer import Got, http_reply
-from .recipe import opened, options
-from .web import speaking
+from dispatcher.domain.delivery.provider import ReceiptRequest
+from tests.providers.cases.recipe import opened, options
+from tests.providers.cases.web import speaking
+from tests.providers.conformance import CREDENTIAL, Case
+from tests.providers.peer import Got, http_reply
 
 STATUSES: Mapping[str, Mapping[str, object]] = {
     "PENDING": {"groupId": 1, "groupName": "PENDING", "id": 26, "name": "PENDING_ACCEPTED"},

@@ -3,12 +3,11 @@
 from dataclasses import replace
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from dispatcher.domain.provider import ReceiptRequest
-
-from ..conformance import CREDENTIAL, Case
-from ..peer import Got, http_reply
-from .recipe import RECEIPT_URL, opened, options
-from .web import speaking
+from dispatcher.domain.delivery.provider import ReceiptRequest
+from tests.providers.cases.recipe import RECEIPT_URL, opened, options
+from tests.providers.cases.web import speaking
+from tests.providers.conformance import CREDENTIAL, Case
+from tests.providers.peer import Got, http_reply
 
 
 def called(fields: str, *, token: str = CREDENTIAL) -> ReceiptRequest:

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from dispatcher.domain.provider import ReceiptRequest
-
-from ..conformance import CREDENTIAL, Case
-from ..peer import Got, http_reply
-from .recipe import RECEIPT_URL, opened, options
-from .web import speaking
+from dispatcher.domain.delivery.provider import ReceiptRequest
+from tests.providers.cases.recipe import RECEIPT_URL, opened, options
+from tests.providers.cases.web import speaking
+from tests.providers.conformance import CREDENTIAL, Case
+from tests.providers.peer import Got, http_reply
 
 NONCE = "05429567804466091622"
 

@@ -6,12 +6,11 @@ import hmac
 import json
 from dataclasses import replace
 
-from dispatcher.domain.provider import ReceiptRequest
-
-from ..conformance import CREDENTIAL, Case
-from ..peer import http_reply
-from .recipe import NOW, opened, options
-from .web import speaking
+from dispatcher.domain.delivery.provider import ReceiptRequest
+from tests.providers.cases.recipe import NOW, opened, options
+from tests.providers.cases.web import speaking
+from tests.providers.conformance import CREDENTIAL, Case
+from tests.providers.peer import http_reply
 
 NONCE = "01FJA8B4A7BM43YGWSG9GBV067"
 

@@ -6,12 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from dispatcher.domain.provider import ReceiptRequest
+from dispatcher.domain.delivery.provider import ReceiptRequest
 from dispatcher.providers.smsgate import SmsGate
-
-from ..conformance import CREDENTIAL, Case
-from ..peer import http_reply
-from .web import speaking
+from tests.providers.cases.web import speaking
+from tests.providers.conformance import CREDENTIAL, Case
+from tests.providers.peer import http_reply
 
 STAMP = "1772367029"
 

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import parse_qs, urlencode
 
-from dispatcher.domain.provider import ReceiptRequest
+from dispatcher.domain.delivery.provider import ReceiptRequest
 from dispatcher.providers.twilio import Twilio
-
-from ..conformance import CREDENTIAL, Case
-from ..peer import Got, http_reply
-from .web import speaking
+from tests.providers.cases.web import speaking
+from tests.providers.conformance import CREDENTIAL, Case
+from tests.providers.peer import Got, http_reply
 
 ACCOUNT = f"AC{'0' * 32}"
 RECEIPTS = "https://sms.our.example/receipts/twilio"

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import parse_qs, urlencode
 
-from dispatcher.domain.provider import ReceiptRequest
+from dispatcher.domain.delivery.provider import ReceiptRequest
 from dispatcher.providers.vonage import Vonage
-
-from ..conformance import CREDENTIAL, Case
-from ..peer import Got, http_reply
-from .web import speaking
+from tests.providers.cases.web import speaking
+from tests.providers.conformance import CREDENTIAL, Case
+from tests.providers.peer import Got, http_reply
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 

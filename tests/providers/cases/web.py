@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from ..conformance import Behaviour
-from ..peer import Got, Peer, Reply, http_reply, listening
+from tests.providers.conformance import Behaviour
+from tests.providers.peer import Got, Peer, Reply, http_reply, listening
 
 Answer = bytes | Callable[[Got], bytes]
 """What the provider answers, or how it answers what it got."""

@@ -9,12 +9,19 @@ from typing import Any
 import httpx
 import pytest
 
+from dispatcher.domain.delivery.provider import (
+    Accepted,
+    Deferred,
+    Outcome,
+    ProviderConfig,
+    Rejected,
+    Unknown,
+    Unsent,
+)
 from dispatcher.domain.errors import Misconfigured
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, ProviderConfig, Rejected, Unknown, Unsent
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.http import HttpProvider
-
-from ..conformance import a_message
+from tests.providers.conformance import a_message
 
 MESSAGE = {"to": "{to}", "from": "{sender}", "text": "{text}", "ref": "{reference}", "dlr": "{receipt_url}"}
 OPTIONS: dict[str, Any] = {

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Inbound, ReceiptRequest, Report, Told
 from dispatcher.domain.errors import BadReceipt, Misconfigured
-from dispatcher.domain.provider import Inbound, ReceiptRequest, Report, Told
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.http.options import read_options
 from dispatcher.providers.http.receipt import read
 

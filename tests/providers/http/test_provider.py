@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from dispatcher.domain.provider import (
+from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
     Outcome,
@@ -20,11 +20,10 @@ from dispatcher.domain.provider import (
     Rejected,
     Unknown,
 )
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.http import HttpProvider
-
-from ..peer import a_date
+from tests.providers.peer import a_date
 
 MESSAGE = Outgoing(
     "m-1", "+254701234567", "ACME", "héllo & more", 1, Tier.STANDARD, 1, datetime(2026, 3, 1, tzinfo=UTC)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatcher.domain.delivery.provider import ReceiptRequest, Report, Told
 from dispatcher.domain.errors import BadReceipt, BadSignature
-from dispatcher.domain.provider import ReceiptRequest, Report, Told
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.http import receipt
 from dispatcher.providers.http.receipt_form import Receipts
 

@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
+from dispatcher.domain.delivery.provider import ReceiptRequest
 from dispatcher.domain.errors import BadSignature
-from dispatcher.domain.provider import ReceiptRequest
 from dispatcher.providers.http.signature import Ed25519Signature, HmacSignature
 
 SECRET = "a-shared-secret"

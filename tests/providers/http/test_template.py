@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.provider import Outgoing
+from dispatcher.domain.delivery.provider import Outgoing
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.http.template import check, fill, fill_fields, fill_json, values_of
 

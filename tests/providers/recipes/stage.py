@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from dispatcher.domain.provider import (
+from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
     Inbound,
@@ -17,10 +17,9 @@ from dispatcher.domain.provider import (
     Unknown,
     Unsent,
 )
-
-from ..conformance import Case, a_message
-from ..peer import Got, always, listening
-from ..wires import run
+from tests.providers.conformance import Case, a_message
+from tests.providers.peer import Got, always, listening
+from tests.providers.wires import run
 
 
 def send(

@@ -5,21 +5,20 @@ from typing import Any, cast
 
 import pytest
 
+from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.errors import Misconfigured
-from dispatcher.domain.provider import ProviderConfig
 from dispatcher.providers.http import HttpProvider
 from dispatcher.providers.http.options import read_options
 from dispatcher.providers.http.recipe import load, names
-
-from ..cases.bird import BIRD
-from ..cases.infobip import INFOBIP
-from ..cases.kannel import KANNEL
-from ..cases.plivo import PLIVO
-from ..cases.sinch import SINCH
-from ..cases.telnyx import TELNYX
-from ..conformance import Case, a_message
-from ..peer import always, http_reply, listening
-from ..wires import run
+from tests.providers.cases.bird import BIRD
+from tests.providers.cases.infobip import INFOBIP
+from tests.providers.cases.kannel import KANNEL
+from tests.providers.cases.plivo import PLIVO
+from tests.providers.cases.sinch import SINCH
+from tests.providers.cases.telnyx import TELNYX
+from tests.providers.conformance import Case, a_message
+from tests.providers.peer import always, http_reply, listening
+from tests.providers.wires import run
 
 CASES = {case.name: case for case in (BIRD, INFOBIP, KANNEL, PLIVO, SINCH, TELNYX)}
 

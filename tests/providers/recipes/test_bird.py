@@ -7,14 +7,13 @@ from urllib.parse import urlencode
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Inbound
 from dispatcher.domain.errors import BadSignature
-from dispatcher.domain.provider import Inbound
-
-from ..cases.bird import BIRD, called, delivery, refused
-from ..cases.recipe import NOW, RECEIPT_URL
-from ..conformance import CREDENTIAL
-from ..peer import http_reply
-from .stage import head, inbound, meaning, reported, send, table, told
+from tests.providers.cases.bird import BIRD, called, delivery, refused
+from tests.providers.cases.recipe import NOW, RECEIPT_URL
+from tests.providers.conformance import CREDENTIAL
+from tests.providers.peer import http_reply
+from tests.providers.recipes.stage import head, inbound, meaning, reported, send, table, told
 
 ERRORS = table(("deferred", "2 25"), (38, "9 10 20 21 98"), ("unknown", "99"))
 WORDS = table((None, "scheduled sent buffered"), (13, "delivered"), (32, "expired"), (38, "delivery_failed"))

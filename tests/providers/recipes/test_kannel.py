@@ -5,15 +5,14 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Accepted, Inbound, Report
 from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.provider import Accepted, Inbound, Report
-from dispatcher.domain.status import Status
-
-from ..cases.kannel import KANNEL, called
-from ..cases.recipe import RECEIPT_URL
-from ..conformance import CREDENTIAL, a_message
-from ..peer import http_reply
-from .stage import head, inbound, meaning, reported, send, table, told
+from dispatcher.domain.messages.status import Status
+from tests.providers.cases.kannel import KANNEL, called
+from tests.providers.cases.recipe import RECEIPT_URL
+from tests.providers.conformance import CREDENTIAL, a_message
+from tests.providers.peer import http_reply
+from tests.providers.recipes.stage import head, inbound, meaning, reported, send, table, told
 
 TYPES = table((13, "1"), (38, "2 16"), (None, "4 8"))
 

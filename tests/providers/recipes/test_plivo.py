@@ -5,15 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Inbound, Report
 from dispatcher.domain.errors import BadSignature
-from dispatcher.domain.provider import Inbound, Report
-from dispatcher.domain.status import Status
-
-from ..cases.plivo import PLIVO, delivery, posted
-from ..cases.recipe import RECEIPT_URL
-from ..conformance import CREDENTIAL
-from ..peer import http_reply
-from .stage import head, inbound, meaning, reported, send, table, told
+from dispatcher.domain.messages.status import Status
+from tests.providers.cases.plivo import PLIVO, delivery, posted
+from tests.providers.cases.recipe import RECEIPT_URL
+from tests.providers.conformance import CREDENTIAL
+from tests.providers.peer import http_reply
+from tests.providers.recipes.stage import head, inbound, meaning, reported, send, table, told
 
 ERRORS = table(
     (30, "50 70"),

@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Accepted, Inbound
 from dispatcher.domain.errors import BadReceipt, BadSignature
-from dispatcher.domain.provider import Accepted, Inbound
-
-from ..cases.recipe import RECEIPT_URL
-from ..cases.sinch import SINCH, delivery, signed
-from ..conformance import CREDENTIAL
-from ..peer import http_reply
-from .stage import head, inbound, meaning, reported, send, table, told
+from tests.providers.cases.recipe import RECEIPT_URL
+from tests.providers.cases.sinch import SINCH, delivery, signed
+from tests.providers.conformance import CREDENTIAL
+from tests.providers.peer import http_reply
+from tests.providers.recipes.stage import head, inbound, meaning, reported, send, table, told
 
 CODES = table((None, "400 401"), (33, "404 417"), (32, "406"), (38, "402 403 405 407 408 410-416 418"))
 """The codes of DeliveryReceiptStatusCode."""

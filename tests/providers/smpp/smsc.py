@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from dispatcher.domain.provider import Outgoing, ProviderConfig
+from dispatcher.domain.delivery.provider import Outgoing, ProviderConfig
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.smpp import SmppProvider
 from dispatcher.smpp.pdu import Address, Bind, Pdu, Sm, Splitter, encode, encode_id, respond

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, Rejected, Unknown
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.answer import MEANINGS, Judge, Meaning, whole
 from dispatcher.providers.smpp.ids import Spelling
 from dispatcher.smpp.words import CommandStatus

@@ -3,14 +3,13 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from dispatcher.domain.provider import ProviderConfig, Takes
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp import SmppProvider
 from dispatcher.service.context import Way
 from dispatcher.smpp.words import Command, CommandStatus
+from tests.providers.smpp.smsc import PASSWORD, Script, Smsc, an_smsc, refuse
 from tests.world import World
-
-from .smsc import PASSWORD, Script, Smsc, an_smsc, refuse
 
 Story = Callable[[Smsc], Awaitable[None]]
 

@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Inbound, Report, Told
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.provider import Inbound, Report, Told
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.smpp.pdu import Pdu, Sm, encode
 from dispatcher.smpp.words import Command, CommandStatus, Esm, Tag
-
-from ..wires import LOOPS, Run, run
-from .smsc import (
+from tests.providers.smpp.smsc import (
     HANDSET,
     SENDER,
     Line,
@@ -25,6 +23,7 @@ from .smsc import (
     from_a_handset,
     wide_open,
 )
+from tests.providers.wires import LOOPS, Run, run
 
 OK, LATER = CommandStatus.ESME_ROK, CommandStatus.ESME_RX_T_APPN
 

@@ -5,15 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.domain.provider import Accepted, Unknown, Unsent
+from dispatcher.domain.delivery.provider import Accepted, Unknown, Unsent
 from dispatcher.providers.smpp import SmppProvider
 from dispatcher.smpp.pdu import encode
 from dispatcher.smpp.words import Command, CommandStatus
-
-from ..conformance import CountingGate
-from ..peer import closed_port, deaf_port
-from ..wires import LOOPS, Certificate, Run, run
-from .smsc import (
+from tests.providers.conformance import CountingGate
+from tests.providers.peer import closed_port, deaf_port
+from tests.providers.smpp.smsc import (
     PASSWORD,
     Script,
     a_message,
@@ -29,6 +27,7 @@ from .smsc import (
     welcome,
     wide_open,
 )
+from tests.providers.wires import LOOPS, Certificate, Run, run
 
 TRANSCEIVER, TRANSMITTER = Command.BIND_TRANSCEIVER, Command.BIND_TRANSMITTER
 

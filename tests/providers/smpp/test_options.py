@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from dispatcher.domain.errors import Misconfigured
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.options import read_options
 
 LEAST = {"host": "smsc.example", "system_id": "us", "password": "a-secret"}

@@ -5,14 +5,20 @@ from typing import Any
 
 import pytest
 
+from dispatcher.domain.delivery.provider import (
+    Accepted,
+    Deferred,
+    Outcome,
+    ReceiptRequest,
+    Rejected,
+    Unknown,
+    Unsent,
+)
 from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.provider import Accepted, Deferred, Outcome, ReceiptRequest, Rejected, Unknown, Unsent
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.smpp.pdu import Pdu, encode, encode_id, respond
 from dispatcher.smpp.words import Command, CommandStatus
-
-from ..wires import LOOPS, Run, run
-from .smsc import (
+from tests.providers.smpp.smsc import (
     Line,
     Script,
     a_message,
@@ -28,6 +34,7 @@ from .smsc import (
     say,
     wide_open,
 )
+from tests.providers.wires import LOOPS, Run, run
 
 SUBMIT = Command.SUBMIT_SM
 

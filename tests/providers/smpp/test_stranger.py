@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from dispatcher.domain.provider import Accepted, Inbound, Rejected, Report, Told, Unsent
-from dispatcher.domain.status import Status
-
-from ..wires import run
-from .smsc import a_message, a_provider, forget, wide_open
+from dispatcher.domain.delivery.provider import Accepted, Inbound, Rejected, Report, Told, Unsent
+from dispatcher.domain.messages.status import Status
+from tests.providers.smpp.smsc import a_message, a_provider, forget, wide_open
+from tests.providers.wires import run
 
 SCRIPT = Path(__file__).parent / "stranger.cjs"
 PACKAGE = "smpp@0.5.1"

@@ -2,15 +2,14 @@
 
 import pytest
 
-from dispatcher.domain.provider import Accepted, Outgoing, Rejected
-from dispatcher.domain.status import Status
+from dispatcher.domain.delivery.provider import Accepted, Outgoing, Rejected
+from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.options import read_options
 from dispatcher.providers.smpp.submit import Form
 from dispatcher.smpp.pdu import Address, Sm
 from dispatcher.smpp.text import decode_text, read_text
 from dispatcher.smpp.words import DataCoding, Esm, Tag
-
-from .smsc import a_message
+from tests.providers.smpp.smsc import a_message
 
 
 def a_form(**options: object) -> Form:

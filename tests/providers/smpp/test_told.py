@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.provider import Inbound, Report
+from dispatcher.domain.delivery.provider import Inbound, Report
 from dispatcher.providers.smpp.ids import Spelling
 from dispatcher.providers.smpp.options import read_options
 from dispatcher.providers.smpp.told import STATES, Part, Reader

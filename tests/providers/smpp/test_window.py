@@ -2,13 +2,23 @@
 
 import asyncio
 
-from dispatcher.domain.provider import Accepted, Unknown, Unsent
+from dispatcher.domain.delivery.provider import Accepted, Unknown, Unsent
 from dispatcher.smpp.pdu import Pdu, encode_id, respond
 from dispatcher.smpp.words import Command
-
-from ..conformance import CountingGate
-from ..wires import LOOPS, Run, run
-from .smsc import Line, a_message, a_provider, accept, an_smsc, bound, ignore, messages, welcome, wide_open
+from tests.providers.conformance import CountingGate
+from tests.providers.smpp.smsc import (
+    Line,
+    a_message,
+    a_provider,
+    accept,
+    an_smsc,
+    bound,
+    ignore,
+    messages,
+    welcome,
+    wide_open,
+)
+from tests.providers.wires import LOOPS, Run, run
 
 SUBMIT = Command.SUBMIT_SM
 

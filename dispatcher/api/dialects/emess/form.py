@@ -8,9 +8,10 @@ from starlette.requests import Request
 
 from dispatcher.api.body import read_object
 from dispatcher.api.dialects.emess.words import BAD_TYPE, MISSING, NO_PAIR, TYPES
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.submission import Caller, InvalidNumbers, Repeats, Submission
+from dispatcher.domain.messages.submission import InvalidNumbers, Repeats, Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.settings import Settings
 

@@ -11,7 +11,7 @@ from dispatcher.domain.errors import (
     NotAuthenticated,
     NotEnoughCredit,
 )
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 
 TYPES = {

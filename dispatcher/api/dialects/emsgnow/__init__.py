@@ -34,9 +34,10 @@ from dispatcher.api.idempotency import accept
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations, SecurityScheme
 from dispatcher.api.runtime import context_of
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import DispatchError, Forbidden, NotAuthenticated, NotFound, Unavailable
-from dispatcher.domain.submission import AcceptedBatch, Caller
+from dispatcher.domain.messages.submission import AcceptedBatch
 from dispatcher.service import credentials, search
 from dispatcher.service.search import History
 

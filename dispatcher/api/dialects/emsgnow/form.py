@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from dispatcher.api.dialects.emsgnow.shapes import MESSAGE_TYPE
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.submission import Submission
+from dispatcher.domain.messages.submission import Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.settings import Settings
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from dispatcher.api.dialects.emsgnow.words import DOCUMENTED, WORDS
-from dispatcher.domain.outbox import Happening
-from dispatcher.domain.status import Status
+from dispatcher.domain.callbacks.events import Happening
+from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks import Signature, Worded
 from dispatcher.service.search import Event, History
 

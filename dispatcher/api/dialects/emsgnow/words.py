@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from dispatcher.api.failure import ErrorResponse
+from dispatcher.domain.accounts.rate_limit import Quota
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission, RateLimited
-from dispatcher.domain.quota import Quota
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 
 WORDS: dict[Status, str] = {
     Status.SCHEDULED: "scheduled",

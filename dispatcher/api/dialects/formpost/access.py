@@ -12,9 +12,9 @@ from dispatcher.api.body import query_fields, read_fields
 from dispatcher.api.dialects.formpost.words import NoCredential, NoKey, WrongPassword
 from dispatcher.api.operations import SecurityScheme
 from dispatcher.api.runtime import context_of
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import NotAuthenticated
-from dispatcher.domain.submission import Caller
 from dispatcher.service import credentials
 from dispatcher.service.context import Context
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from dispatcher.api.json_response import Json
-from dispatcher.domain.quota import Quota
+from dispatcher.domain.accounts.rate_limit import Quota
 
 
 class Plain(Json):

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import Fault, FaultKind
-from dispatcher.domain.local_time import first_instant
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.submission import Account, Caller, Submission
+from dispatcher.domain.hours.local_time import first_instant
+from dispatcher.domain.messages.submission import Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 
 Names = Mapping[str, Sequence[str]]

@@ -11,7 +11,7 @@ from dispatcher.api.dialects.formpost.answers import Plain
 from dispatcher.api.dialects.formpost.words import unprocessable
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service import credentials
 from dispatcher.service.context import Context
 from dispatcher.service.credentials import NewKey

@@ -8,8 +8,9 @@ from starlette.responses import Response
 from dispatcher.api.dialects.formpost.form import Form
 from dispatcher.api.idempotency import accept
 from dispatcher.api.runtime import context_of
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import InvalidSubmission
-from dispatcher.domain.submission import AcceptedBatch, Caller
+from dispatcher.domain.messages.submission import AcceptedBatch
 from dispatcher.service.submit import check
 
 Errors = Mapping[str, Sequence[str]]

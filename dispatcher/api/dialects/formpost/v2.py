@@ -10,7 +10,7 @@ from dispatcher.api.dialects.formpost.form import V2, Form
 from dispatcher.api.dialects.formpost.sending import Errors, send, summary
 from dispatcher.api.dialects.formpost.words import FAULTS, WORDS, unprocessable
 from dispatcher.api.operations import Operations
-from dispatcher.domain.submission import AcceptedBatch
+from dispatcher.domain.messages.submission import AcceptedBatch
 
 operations = Operations(tags=["v2: API key"], security=KEY)
 

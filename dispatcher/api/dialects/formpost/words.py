@@ -11,7 +11,7 @@ from dispatcher.domain.errors import (
     NotEnoughCredit,
     RateLimited,
 )
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 
 WORDS: dict[Status, str] = {
     Status.SCHEDULED: "scheduled",

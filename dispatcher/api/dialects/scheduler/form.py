@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from dispatcher.api.dialects.scheduler.words import FAULTS
 from dispatcher.api.json_response import Json
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Fault, FaultKind
-from dispatcher.domain.local_time import first_instant
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.submission import Caller, Submission, WithoutCredit
+from dispatcher.domain.hours.local_time import first_instant
+from dispatcher.domain.messages.submission import Submission, WithoutCredit
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 
 T = TypeVar("T")
 

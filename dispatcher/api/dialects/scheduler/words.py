@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from dispatcher.api.failure import ErrorResponse
 from dispatcher.domain.errors import FaultKind
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 
 
 class Word(NamedTuple):

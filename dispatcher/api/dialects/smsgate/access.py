@@ -9,9 +9,9 @@ from starlette.requests import Request
 from dispatcher.api.admission import Authorization, authenticate, read_authorization
 from dispatcher.api.operations import SecurityScheme
 from dispatcher.api.runtime import context_of
-from dispatcher.domain.credential import CredentialKind
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
-from dispatcher.domain.submission import Caller
 from dispatcher.service import credentials, tokens
 from dispatcher.service.context import Context
 

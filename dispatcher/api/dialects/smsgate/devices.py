@@ -12,8 +12,8 @@ from dispatcher.api.dialects.smsgate.states import device_id
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import NotFound
-from dispatcher.domain.submission import Caller
 from dispatcher.service import accounts, credentials
 from dispatcher.service.context import Context
 

@@ -22,8 +22,8 @@ from dispatcher.api.dialects.smsgate.words import KINDS
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Invalid, NotFound
-from dispatcher.domain.submission import Caller
 from dispatcher.service import inbound
 from dispatcher.service.context import Context
 from dispatcher.service.inbound import FoundInbound

@@ -10,7 +10,7 @@ from dispatcher.api.dialects.smsgate.form import flag, whole
 from dispatcher.api.dialects.smsgate.moments import read_query
 from dispatcher.api.dialects.smsgate.words import STATUSES, State
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 from dispatcher.service.search import BatchFilter
 
 _USUAL = 20

@@ -16,9 +16,10 @@ from dispatcher.api.idempotency import accept
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Conflict, NotFound
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.submission import AcceptedBatch, Caller
+from dispatcher.domain.messages.submission import AcceptedBatch
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.service import accounts, search, withdraw
 from dispatcher.service.context import Context
 from dispatcher.service.search import TrackedBatch

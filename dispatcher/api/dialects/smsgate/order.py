@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from dispatcher.api.dialects.smsgate.form import LONGEST_TTL, Form
 from dispatcher.api.dialects.smsgate.moments import NEVER
-from dispatcher.domain.msisdn import NumberPolicy
-from dispatcher.domain.submission import Repeats, Submission
+from dispatcher.domain.messages.submission import Repeats, Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 
 _MOST_NUMBERS = 100

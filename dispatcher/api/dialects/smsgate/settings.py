@@ -11,7 +11,7 @@ from dispatcher.api.dialects.smsgate.access import SECURITY, authorize
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
-from dispatcher.domain.submission import Caller
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.service import accounts
 
 operations = Operations(tags=["Settings"], security=SECURITY)

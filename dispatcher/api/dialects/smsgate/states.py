@@ -7,8 +7,8 @@ from datetime import datetime
 
 from dispatcher.api.dialects.smsgate.moments import written
 from dispatcher.api.dialects.smsgate.words import WORDS, error_of, state_of
-from dispatcher.domain.status import Status
-from dispatcher.domain.submission import AcceptedBatch
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.submission import AcceptedBatch
 from dispatcher.service.search import BatchView, TrackedBatch
 
 Body = Mapping[str, object]

@@ -17,8 +17,8 @@ from dispatcher.api.dialects.smsgate.words import STATUSES, State, error_of
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
-from dispatcher.domain.outbox import Arrival, Happening
-from dispatcher.domain.status import Status
+from dispatcher.domain.callbacks.events import Arrival, Happening
+from dispatcher.domain.messages.status import Status
 from dispatcher.service import webhooks
 from dispatcher.service.callbacks import Signature, Worded
 from dispatcher.service.webhooks import Webhook

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from dispatcher.api.failure import ErrorResponse
 from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, InvalidSubmission, NotAuthenticated
-from dispatcher.domain.status import Status
+from dispatcher.domain.messages.status import Status
 
 
 class State(StrEnum):

@@ -1,0 +1,50 @@
+"""An account, the limits on it, and the caller that acts for it."""
+
+from dataclasses import dataclass
+
+from dispatcher.domain.tier import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLimits:
+    """
+    The limits of an account; None means no limit of its own.
+
+    `rate` is requests a minute for each credential, `daily` messages a UTC
+    day. `tier` is the highest tier that it gets, `countries` are the only ones
+    it may write to.
+    """
+
+    rate: int | None = None
+    daily: int | None = None
+    tier: Tier | None = None
+    countries: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A tenant, as the use cases need it."""
+
+    id: int
+    name: str
+    balance: int
+    default_country: str | None
+    timezone: str
+    limits: AccountLimits = AccountLimits()
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """
+    The account of a request, and its dialect. Ids are unique in an account and a dialect.
+
+    Messages of a test credential reach only providers that take tests, and
+    cost nothing. `scopes` are those of a token; None means everything.
+    """
+
+    account: Account
+    dialect: str
+    credential_id: int = 0
+    is_test: bool = False
+    scopes: frozenset[str] | None = None

@@ -1,0 +1,1 @@
+"""Callbacks as values: the events, the request and the reply."""

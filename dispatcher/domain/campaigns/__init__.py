@@ -1,0 +1,1 @@
+"""Campaigns as values: recipients from CSV, pacing, recurrence, timetables."""

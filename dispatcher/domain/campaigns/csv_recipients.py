@@ -1,0 +1,156 @@
+"""
+Recipients from a CSV file, read as a stream: each line becomes a recipient, or a reason why not.
+
+What the file does not say is found out: encoding, separator, the column with
+the numbers. Memory is bounded whatever the file holds.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
+
+from dispatcher.domain.campaigns.csv_records import Record, decoded, records
+from dispatcher.domain.errors import Invalid
+
+MAX_FIELD = 4_000  # characters
+SEPARATORS = (",", ";", "\t", "|")
+NUMBER_COLUMNS = ("to", "number", "phone", "msisdn", "mobile", "recipient")
+
+_SHOWN = 100  # characters of a bad row
+_QUOTED = re.compile(r'"[^"]*"?')
+
+
+# NamedTuples, as millions are made: a frozen dataclass takes twice as long.
+class Row(NamedTuple):
+    """One recipient: `line` is where it starts in the file, `variables` are the other columns."""
+
+    line: int
+    number: str  # as it is written, trimmed; not checked
+    variables: Mapping[str, str]
+
+
+class BadRow(NamedTuple):
+    """A line that cannot be used; `raw` is its beginning."""
+
+    line: int
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A file whose header has been read. `rows` can be gone through once."""
+
+    encoding: str
+    separator: str
+    columns: tuple[str, ...]
+    number_column: str
+    rows: Iterator[Row | BadRow]
+
+
+def read_sheet(
+    chunks: Iterable[bytes],
+    *,
+    encoding: str | None = None,
+    separator: str | None = None,
+    number_column: str | None = None,
+) -> Sheet:
+    """
+    Read the header of a file that comes in chunks of any size, and give its rows as they are asked for.
+
+    UTF-8 and UTF-16 are told by their byte order mark, else a first 64 KiB
+    that is no UTF-8 is Windows-1252. Raises Invalid for a file without a
+    usable header; a row never raises.
+    """
+    encoding, texts = decoded(chunks, encoding)
+    first = next(texts, "")
+    if separator is None:
+        separator = _separator_of(first)
+    elif separator not in SEPARATORS:
+        raise Invalid(f'"{separator}" is no separator; choose one of , ; | or a tab')
+    lines = records(chain((first,), texts), separator)
+    header = next(lines, None)
+    if header is None:
+        raise Invalid("the file is empty; its first line must name the columns")
+    columns = _columns(header)
+    index = _number_index(columns, number_column)
+    return Sheet(encoding, separator, columns, columns[index], _rows(lines, columns, index))
+
+
+def _separator_of(text: str) -> str:
+    """Take the separator that is most in the first line; a comma where there is none."""
+    header = _QUOTED.sub("", next(filter(str.strip, text.splitlines()), ""))
+    return max(SEPARATORS, key=header.count)
+
+
+def _columns(header: Record) -> tuple[str, ...]:
+    if header.fault or (fault := _fault_of_text(header.raw)):
+        raise Invalid(f"the header, line {header.line}, {header.fault or fault}")
+    columns = tuple(name.strip() for name in header.fields)
+    for position, name in enumerate(columns, start=1):
+        if not name:
+            raise Invalid(f"column {position} has no name; name it in line {header.line}, or delete it")
+        if len(name) > _SHOWN:
+            raise Invalid(
+                f'the column name "{name[:_SHOWN]}…" is too long; at most {_SHOWN} characters will do'
+            )
+        if name in columns[: position - 1]:
+            raise Invalid(f'two columns are named "{name}"; rename one in line {header.line}')
+    return columns
+
+
+def _number_index(columns: Sequence[str], wanted: str | None) -> int:
+    names = (wanted.strip().casefold(),) if wanted is not None else NUMBER_COLUMNS
+    found = [index for index, name in enumerate(columns) if name.casefold() in names]
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(f'"{columns[index]}"' for index in found or range(len(columns)))
+    if found:
+        raise Invalid(f"more than one column may have the numbers: {listed}; say which")
+    asked = (
+        f'no column is named "{wanted}"' if wanted is not None else "no column is known to have the numbers"
+    )
+    raise Invalid(
+        f"{asked}; the header has {listed}; name one of them {', '.join(NUMBER_COLUMNS)}, or say which it is"
+    )
+
+
+def _rows(lines: Iterator[Record], columns: Sequence[str], index: int) -> Iterator[Row | BadRow]:
+    names = [*columns[:index], *columns[index + 1 :]]
+    for line, raw, fields, fault in lines:
+        if fault or (fault := _fault(raw, fields, columns)):
+            yield BadRow(line, fault, _cut(raw))
+            continue
+        number = fields.pop(index).strip()
+        if number:
+            yield Row(line, number, dict(zip(names, fields, strict=True)))
+        else:
+            yield BadRow(line, f'has no number in column "{columns[index]}"', _cut(raw))
+
+
+def _fault(raw: str, fields: Sequence[str], columns: Sequence[str]) -> str:
+    """Say what is wrong with a row, "" if nothing is."""
+    if fault := _fault_of_text(raw):
+        return fault
+    if len(fields) != len(columns):
+        return f"has {len(fields)} fields, the header has {len(columns)}"
+    if len(raw) > MAX_FIELD:
+        for name, field in zip(columns, fields, strict=True):
+            if len(field) > MAX_FIELD:
+                return f'has {len(field)} characters in column "{name}", at most {MAX_FIELD} are taken'
+    return ""
+
+
+def _fault_of_text(raw: str) -> str:
+    if "\0" in raw:
+        return "has a NUL character; the file may be damaged or in another encoding"
+    if "\N{REPLACEMENT CHARACTER}" in raw:
+        return "has bytes that are no text in this encoding; save the file as UTF-8"
+    return ""
+
+
+def _cut(raw: str) -> str:
+    line = raw.rstrip("\r\n")
+    return line if len(line) <= _SHOWN else line[:_SHOWN] + "…"

@@ -1,0 +1,1 @@
+"""Allowed hours, time zones, and wall-clock time."""

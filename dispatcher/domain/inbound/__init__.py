@@ -1,0 +1,1 @@
+"""Messages from handsets: addresses and keywords."""

@@ -1,0 +1,156 @@
+"""What is changed of messages that wait: their time, their text, or that they go out at all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.errors import Invalid
+from dispatcher.domain.messages.status import OPEN, Status
+from dispatcher.domain.messages.window import FURTHEST
+from dispatcher.domain.tier import Tier
+
+BY_OPERATOR = "cancelled by an operator"
+BY_CALLER = "taken back by the caller"
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Times from `start` up to but excluding `end`; None is no bound."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it leaves anything out."""
+        return self.start is not None or self.end is not None
+
+
+ALWAYS = Between()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """
+    Which messages of one account are meant; what is left out asks nothing.
+
+    One that names a message, a batch or a campaign (by its name or number;
+    its runs that are not over) means also what is sent or ended already, so
+    that the answer tells how much came too late. Any other means what is
+    still open. `due` are the times of not_before. Raises Invalid if nothing
+    narrows it down and it does not ask for `everything`, and for a status
+    that nothing can change.
+    """
+
+    account: Account
+    message: int | UUID | None = None
+    batch: int | UUID | None = None
+    campaign: str | None = None
+    tier: Tier | None = None
+    statuses: frozenset[Status] | None = None
+    number: str | None = None
+    sender: str | None = None
+    due: Between = ALWAYS
+    created: Between = ALWAYS
+    everything: bool = False
+
+    def __post_init__(self) -> None:
+        named = (self.message, self.batch, self.campaign, self.tier, self.statuses, self.number, self.sender)
+        narrows = any(value is not None for value in named) or self.due.is_bounded or self.created.is_bounded
+        if not narrows and not self.everything:
+            raise Invalid(
+                f"this selects all messages of {self.account.name!r}: narrow it down, or ask for everything"
+            )
+        if narrows and self.everything:
+            raise Invalid("everything is asked for, and something narrower too: give one of both")
+        if self.statuses is not None and not self.statuses <= OPEN:
+            raise Invalid("only what is scheduled or pending can be changed: select by these statuses")
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Take messages back. What may have gone out already is not taken back."""
+
+    reason: str = BY_OPERATOR
+
+
+@dataclass(frozen=True, slots=True)
+class Reschedule:
+    """
+    Give messages another window: new ends, or both moved by `shift`.
+
+    An end that is left out stays. Raises Invalid unless there is either a
+    shift or an end, and for ends without a zone or in the wrong order.
+    """
+
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    shift: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        ends = [end for end in (self.not_before, self.not_after) if end is not None]
+        if bool(ends) == (self.shift is not None):
+            raise Invalid("give either not_before, not_after or both, or a shift")
+        for end in ends:
+            if end.utcoffset() is None:
+                raise Invalid(f"a window needs times with a zone, got {end.isoformat(' ')} without one")
+        if self.not_before is not None and self.not_after is not None and self.not_after <= self.not_before:
+            raise Invalid(f"a window must end after it starts: {self.not_before} .. {self.not_after}")
+        if self.shift is not None and not timedelta() < abs(self.shift) <= FURTHEST:
+            raise Invalid(f"a shift is between a moment and {FURTHEST.days} days, not {self.shift}")
+
+    @property
+    def moves_start(self) -> bool:
+        """Whether messages get another not_before."""
+        return self.not_before is not None or self.shift is not None
+
+    def check(self, now: datetime) -> None:
+        """Raise Invalid if no message can have such a window any more, or yet."""
+        if self.not_after is not None and self.not_after <= now:
+            raise Invalid(f"not_after {self.not_after.isoformat(' ')} has passed")
+        if self.not_before is not None and self.not_before - now > FURTHEST:
+            raise Invalid(f"not_before is at most {FURTHEST.days} days ahead, not {self.not_before.date()}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """Give messages another text; its variables are those of the campaign's recipient."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not self.text.strip():
+            raise Invalid("a message needs a text")
+
+
+Change = Cancel | Reschedule | NewText
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """
+    What became of an edit: each message that was selected is counted once.
+
+    `too_late` is going out, out, or at its end; `unchanged` counts by reason
+    what could have been changed and was not. `charged` is what new texts
+    cost more than the old ones, below zero if less.
+    """
+
+    changed: int = 0
+    too_late: int = 0
+    unchanged: Mapping[str, int] = field(default_factory=dict)
+    refunded: int = 0
+    charged: int = 0
+
+    def plus(self, other: "Edited") -> "Edited":
+        """Add up."""
+        reasons = [*self.unchanged, *other.unchanged]
+        return Edited(
+            changed=self.changed + other.changed,
+            too_late=self.too_late + other.too_late,
+            unchanged={r: self.unchanged.get(r, 0) + other.unchanged.get(r, 0) for r in reasons},
+            refunded=self.refunded + other.refunded,
+            charged=self.charged + other.charged,
+        )

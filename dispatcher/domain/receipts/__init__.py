@@ -1,0 +1,1 @@
+"""What a receipt makes of its message."""

@@ -1,0 +1,1 @@
+"""Which provider may carry a message: routes, breakers, and operators' overrides."""

@@ -1,0 +1,281 @@
+"""Recipients' files: whatever a spreadsheet writes is read, and what cannot be is named by its line."""
+
+import csv
+import io
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.domain.campaigns.csv_recipients import MAX_FIELD, SEPARATORS, BadRow, Row, read_sheet
+from dispatcher.domain.campaigns.csv_records import MAX_LINES, MAX_RECORD
+from dispatcher.domain.errors import Invalid
+
+
+def rows(content: str | bytes, **forced: str) -> list[Row | BadRow]:
+    data = content.encode() if isinstance(content, str) else content
+    return list(read_sheet([data], **forced).rows)
+
+
+def only(content: str | bytes, **forced: str) -> Row | BadRow:
+    (row,) = rows(content, **forced)
+    return row
+
+
+def reason(content: str | bytes) -> str:
+    row = only(content)
+    assert isinstance(row, BadRow)
+    return row.reason
+
+
+def test_a_line_is_a_number_and_its_variables() -> None:
+    assert rows("to,name\n+33612345678,Ann\n +254712345678 , Bo \n") == [
+        Row(2, "+33612345678", {"name": "Ann"}),
+        Row(3, "+254712345678", {"name": " Bo "}),
+    ]
+
+
+def test_nothing_is_read_before_it_is_asked_for() -> None:
+    read = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal read
+        for _ in range(100):
+            read += 1
+            yield b"to\n" + b"+33612345678\n" * 10_000
+
+    sheet = read_sheet(chunks())
+    assert read == 1
+    next(sheet.rows)
+    assert read <= 2
+
+
+# The header
+
+
+@pytest.mark.parametrize("name", ["to", "Number", "PHONE", " msisdn ", '"Mobile"', "recipient"])
+def test_the_number_column_is_known_by_its_name(name: str) -> None:
+    assert only(f"city,{name}\nParis,1\n") == Row(2, "1", {"city": "Paris"})
+
+
+def test_a_number_column_may_be_named() -> None:
+    sheet = read_sheet([b"Tel,to\n1,2\n"], number_column="tel")
+    assert (sheet.columns, sheet.number_column) == (("Tel", "to"), "Tel")
+    assert list(sheet.rows) == [Row(2, "1", {"to": "2"})]
+
+
+@pytest.mark.parametrize(
+    ("content", "forced", "said"),
+    [
+        ("", {}, "the file is empty; its first line must name the columns"),
+        ("\n \r\n", {}, "the file is empty"),
+        ("name,city\nAnn,Paris\n", {}, 'the header has "name", "city"; name one of them to, number'),
+        ("to,name\n", {"number_column": "tel"}, 'no column is named "tel"; the header has "to", "name"'),
+        ("to,phone\n", {}, 'more than one column may have the numbers: "to", "phone"; say which'),
+        ("to,name,name\n", {}, 'two columns are named "name"; rename one in line 1'),
+        ("\nto,,name\n", {}, "column 2 has no name; name it in line 2, or delete it"),
+        ('to,"name\n' + "1,2\n" * 200, {}, "the header, line 1, opens a quote that is not closed"),
+        ("to,na\0me\n", {}, "the header, line 1, has a NUL character"),
+        (b"\xef\xbb\xbfto,na\xffme\n", {}, "the header, line 1, has bytes that are no text"),
+        ("to," + "x" * 101, {}, "is too long; at most 100 characters"),
+        ("to\n", {"separator": "x"}, '"x" is no separator; choose one of'),
+        ("to\n", {"encoding": "rot13"}, '"rot13" is no encoding that is known; write one like "utf-8"'),
+        ("to\n", {"encoding": "klingon\0"}, "is no encoding that is known"),
+    ],
+)
+def test_a_file_without_a_usable_header_is_refused(
+    content: str | bytes, forced: dict[str, str], said: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        rows(content, **forced)
+    assert said in str(caught.value)
+
+
+# Encodings and separators
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [
+        ("utf-8", "utf-8"),
+        ("utf-8-sig", "utf-8"),
+        ("utf-16", "utf-16-le"),
+        ("windows-1252", "cp1252"),
+    ],
+)
+def test_the_encoding_is_told_by_the_first_bytes(encoding: str, told: str) -> None:
+    sheet = read_sheet(["to,name\n1,Zoé €\n".encode(encoding)])
+    assert sheet.encoding == told
+    assert list(sheet.rows) == [Row(2, "1", {"name": "Zoé €"})]
+
+
+def test_big_endian_utf_16_is_told_by_its_mark() -> None:
+    assert only("\ufeffto,name\n1,Zoé\n".encode("utf-16-be")) == Row(2, "1", {"name": "Zoé"})
+
+
+def test_a_character_cut_by_the_end_of_the_first_block_is_utf_8_all_the_same() -> None:
+    for shift in range(3):
+        content = "to,name\n" + "1," + "x" * shift + "\n" + "1,€€€\n" * 20_000
+        assert read_sheet([content.encode()]).encoding == "utf-8"
+
+
+def test_a_last_byte_that_is_no_utf_8_makes_a_file_windows_1252() -> None:
+    assert only("to,name\n1,Zoé".encode("cp1252")) == Row(2, "1", {"name": "Zoé"})
+
+
+def test_an_encoding_can_be_forced() -> None:
+    assert only("to,name\n1,Łódź\n".encode("cp1250"), encoding="windows-1250") == Row(
+        2, "1", {"name": "Łódź"}
+    )
+
+
+@pytest.mark.parametrize("separator", SEPARATORS)
+def test_the_separator_is_the_one_in_the_header(separator: str) -> None:
+    other = ";" if separator == "," else ","
+    content = f'to{separator}"a{other}{other}{other}b"\n1{separator}x{other}y\n'
+    assert only(content) == Row(2, "1", {f"a{other}{other}{other}b": f"x{other}y"})
+
+
+def test_a_separator_can_be_forced() -> None:
+    assert only("to;a,b\n1;2,3\n", separator=";", number_column="to") == Row(2, "1", {"a,b": "2,3"})
+
+
+def test_a_file_of_numbers_only_needs_no_separator() -> None:
+    assert rows("to\n1\n2") == [Row(2, "1", {}), Row(3, "2", {})]
+
+
+# Lines
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_record_is_named_by_the_line_it_starts_in(end: str, quote: str) -> None:
+    lines = ["to,name", f"1,{quote}Ann{quote}", "", "  ", "2,Bo", "x", "3,Cy"]
+    assert [row.line for row in rows(end.join(lines))] == [2, 5, 6, 7]
+
+
+def test_a_line_end_within_quotes_belongs_to_the_field() -> None:
+    assert rows('to,name\n1,"Ann\r\nof\nParis\r"\n2,"say ""hi"""\n') == [
+        Row(2, "1", {"name": "Ann\r\nof\nParis\r"}),
+        Row(6, "2", {"name": 'say "hi"'}),
+    ]
+
+
+def test_a_quote_within_a_field_is_a_character() -> None:
+    assert only('to,name\n1,5" nail\n') == Row(2, "1", {"name": '5" nail'})
+
+
+# Bad rows
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("to,name\n1\n", "has 1 fields, the header has 2"),
+        ("to,name\n1,2,3\n", "has 3 fields, the header has 2"),
+        ("to,name\n ,Ann\n", 'has no number in column "to"'),
+        ("to,name\n1,a\0b\n", "has a NUL character"),
+        (b"\xef\xbb\xbfto,name\n1,a\xffb\n", "has bytes that are no text in this encoding"),
+        (b"to,name\n1,Zo\xe9\x81\n", "has bytes that are no text in this encoding"),
+        (
+            f"to,name\n1,{'x' * (MAX_FIELD + 1)}\n",
+            'has 4001 characters in column "name", at most 4000 are taken',
+        ),
+        (f"to,name\n1,{'x' * (MAX_RECORD + 1)}\n", "is longer than 65536 characters"),
+        (f'to,name\n1,"{"x" * (MAX_RECORD + 1)}"\n', "is longer than 65536 characters"),
+        ('to,name\n1,"Ann" Lee\n', "has text after a closing quote"),
+        ('to,name\n1,"Ann\n', "opens a quote that is not closed"),
+    ],
+)
+def test_a_row_that_cannot_be_used_says_why(content: str | bytes, said: str) -> None:
+    assert said in reason(content)
+
+
+def test_the_longest_field_is_taken() -> None:
+    assert isinstance(only(f"to,name\n1,{'x' * MAX_FIELD}\n"), Row)
+
+
+def test_a_bad_row_shows_its_beginning() -> None:
+    assert only(f"to,name\n{'x' * 500}\r\n") == BadRow(2, "has 1 fields, the header has 2", "x" * 100 + "…")
+
+
+def test_a_bad_row_does_not_stop_the_next() -> None:
+    found = rows("to,name\n1\n2,Bo\n,\n4,Di\n")
+    assert [type(row) for row in found] == [BadRow, Row, BadRow, Row]
+
+
+def test_a_quote_that_is_never_closed_costs_its_own_line_only() -> None:
+    found = rows('to,name\n1,"Ann\n' + "2,Bo\n" * 50_000)
+    assert isinstance(found[0], BadRow)
+    assert found[1:] == [Row(line, "2", {"name": "Bo"}) for line in range(3, 50_003)]
+
+
+def test_a_quote_that_the_next_line_seems_to_close_costs_its_own_line_only() -> None:
+    slip, good = rows('to,name\n1,"Ann\n2,"Bo"\n')
+    assert isinstance(slip, BadRow)
+    assert good == Row(3, "2", {"name": "Bo"})
+
+
+def test_a_field_may_have_as_many_lines_as_a_record_and_no_more() -> None:
+    assert isinstance(only('to,name\n1,"' + "\n" * (MAX_LINES - 1) + '"\n'), Row)
+    assert isinstance(rows('to,name\n1,"' + "\n" * MAX_LINES + '"\n')[0], BadRow)
+
+
+def test_a_line_without_end_is_one_bad_row_and_is_not_kept() -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b'to,name\n1,"'
+        for _ in range(200):
+            yield b"x" * 100_000
+        yield b"\n2,Bo\n"
+
+    bad, good = read_sheet(chunks()).rows
+    assert (bad.line, good) == (2, Row(3, "2", {"name": "Bo"}))
+    assert isinstance(bad, BadRow)
+    assert len(bad.raw) == 101
+
+
+# Properties
+
+texts = st.text(st.characters(exclude_characters="\0\ufffd", exclude_categories=["Cs"]), max_size=12)
+tricky = st.text('",;\t|\r\n x', max_size=8)
+numbers = st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True)
+
+
+@given(
+    st.lists(st.tuples(texts | tricky, numbers, texts | tricky), max_size=20),
+    st.sampled_from(SEPARATORS),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    st.integers(1, 50),
+)
+def test_what_a_csv_writer_writes_is_read_back(
+    written: list[tuple[str, str, str]], separator: str, quoting: int, encoding: str, size: int
+) -> None:
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, delimiter=separator, quoting=quoting)  # type: ignore[arg-type]
+    writer.writerows([("a", "to", "b"), *written])
+    data = file.getvalue().encode(encoding)
+    chunks = [data[start : start + size] for start in range(0, len(data), size)]
+    found = read_sheet(chunks, encoding=None if data[:1] > b"\x7f" else "utf-8").rows
+    assert [row[1:] for row in found] == [(number, {"a": a, "b": b}) for a, number, b in written]
+
+
+@given(st.binary(max_size=300) | st.text('",;\r\n\0x€', max_size=300).map(str.encode), st.integers(1, 40))
+def test_whatever_comes_in_whatever_chunks_it_is_read_alike_and_no_row_raises(junk: bytes, size: int) -> None:
+    data = b"to,name\r\n1,Ann\r\n" + junk
+    chunks = [data[start : start + size] for start in range(0, len(data), size)]
+    assert list(read_sheet(chunks).rows) == rows(data)
+
+
+@given(
+    st.lists(
+        st.sampled_from(['1,"a\r\nb"\r\n', "2,c\r\n", '3,"d\n', '4,"e" f\n', "5\r", '6,""\n', "\n"]),
+        max_size=30,
+    )
+)
+def test_records_that_cross_blocks_are_read_as_if_whole(parts: list[str]) -> None:
+    text = "".join(parts)
+    blank = " " * (65_536 - len("to,name\n") - len(text) // 2) + "\n"
+    crossing = [row._replace(line=row.line - 1) for row in rows("to,name\n" + blank + text)]
+    assert crossing == rows("to,name\n" + text)

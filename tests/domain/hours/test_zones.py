@@ -1,0 +1,78 @@
+"""Zones by name and by number."""
+
+import phonenumbers
+import pytest
+
+from dispatcher.domain.errors import Invalid
+from dispatcher.domain.hours.zones import _zones_by_calling_code, _zones_told_by, parse_zone, zones_of
+
+
+def _names(number: str) -> set[str]:
+    return {zone.key for zone in zones_of(number)}
+
+
+def test_a_number_of_a_country_with_one_zone_is_there() -> None:
+    assert _names("+254712345678") == {"Africa/Nairobi"}
+    assert _names("+33612345678") == {"Europe/Paris"}
+
+
+def test_a_number_of_a_country_with_several_zones_may_be_in_each() -> None:
+    assert {"America/New_York", "America/Los_Angeles", "Pacific/Honolulu"} <= _names("+18005550123")
+    assert {"Europe/Kaliningrad", "Asia/Kamchatka"} <= _names("+79161234567")
+
+
+def test_a_shared_calling_code_is_told_apart_by_the_number() -> None:
+    assert _names("+16715551234") == {"Pacific/Guam"}
+    assert "Asia/Almaty" in _names("+77012345678")
+
+
+def test_a_number_that_tells_its_area_is_there() -> None:
+    assert _names("+12125550123") == {"America/New_York"}
+    assert _names("+5511999999999") == {"America/Sao_Paulo"}
+
+
+def test_an_unknown_number_of_a_shared_calling_code_is_taken_for_the_largest_country() -> None:
+    assert zones_of("+19995550123") is zones_of("+18005550123")
+
+
+@pytest.mark.parametrize("number", ["+88213500001", "+999123456", "+0", "+", "", "nonsense"])
+def test_a_number_without_a_country_is_in_utc(number: str) -> None:
+    assert _names(number) == {"UTC"}
+
+
+def test_numbers_of_one_area_share_one_answer() -> None:
+    assert zones_of("+12125550123") is zones_of("+16465550123")
+
+
+def test_every_country_that_has_numbers_has_zones() -> None:
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        example = phonenumbers.example_number(region)
+        assert example is not None
+        number = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+        assert _names(number) != {"UTC"}, region
+
+
+def test_a_zone_is_found_by_its_name() -> None:
+    assert parse_zone("Europe/Paris").key == "Europe/Paris"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Paris", "Europe", "../../etc/passwd", "/etc/passwd", "Europe/Paris\0", "+02:00"]
+)
+def test_what_is_no_zone_is_named_with_what_would_do(name: str) -> None:
+    with pytest.raises(Invalid, match=r'is not a time zone; write one like "Europe/Paris"'):
+        parse_zone(name)
+
+
+def test_a_calling_code_with_one_zone_tells_it_whatever_follows() -> None:
+    """The short way must not differ from reading the whole number."""
+    short = _zones_by_calling_code()
+    assert {"+254", "+33"} <= short.keys()
+    for code, zones in short.items():
+        for rest in ("1234567", "0612345678", "712345678", "99999999", "800123456"):
+            assert _zones_told_by(code + rest) == zones, code + rest
+
+
+@pytest.mark.parametrize("code", ["+1", "+7", "+44", "+49", "+61", "+39"])
+def test_a_calling_code_of_several_zones_or_countries_does_not_tell_one(code: str) -> None:
+    assert code not in _zones_by_calling_code()

@@ -1,0 +1,37 @@
+"""Who wrote, and which sender was written to, in the spellings that providers use."""
+
+import pytest
+
+from dispatcher.domain.inbound.addresses import read_number, spellings
+
+
+@pytest.mark.parametrize(
+    ("told", "number"),
+    [
+        ("+254712345678", "+254712345678"),
+        ("254712345678", "+254712345678"),
+        ("+254 712 345-678", "+254712345678"),
+        ("40404", "40404"),
+        ("0712345678", "0712345678"),
+        ("Bank", "Bank"),
+        ("", ""),
+    ],
+)
+def test_a_number_is_given_in_e164_and_what_is_none_as_it_is(told: str, number: str) -> None:
+    assert read_number(told) == number
+
+
+@pytest.mark.parametrize(
+    ("recipient", "names"),
+    [
+        ("+12025550199", {"+12025550199", "12025550199"}),
+        ("12025550199", {"+12025550199", "12025550199"}),
+        ("+1 202-555-0199", {"+12025550199", "12025550199", "+1 202-555-0199", "1 202-555-0199"}),
+        ("40404", {"40404"}),
+        ("+40404", {"+40404", "40404"}),
+        (" SHOP ", {"SHOP"}),
+        ("", set()),
+    ],
+)
+def test_a_sender_is_known_by_its_digits_with_and_without_plus(recipient: str, names: set[str]) -> None:
+    assert spellings(recipient) == names

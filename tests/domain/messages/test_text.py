@@ -1,0 +1,98 @@
+"""Text: which marks go, which stay, and the mention of STOP."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.domain.messages.text import strip_latin_diacritics, with_stop_mention
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+letters_and_marks = st.text(
+    st.sampled_from("aéñøłẞİı\u0301\u0306\u0323\ufe0fийёаआ\u093fक़กำที่한\u1100\u1161Ωά=Ǆﬁ")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("é ü ñ à Ç Å", "e u n a C A"),
+        ("Zażółć gęślą jaźń", "Zazolc gesla jazn"),
+        ("ß ø ł đ æ œ ı", "ss o l d ae oe i"),
+        ("ẞ Ø Ł Đ Æ Œ İ", "SS O L D AE OE I"),
+        ("Việt Nam", "Viet Nam"),
+        ("ǿ ǽ", "o ae"),
+        ("e\u0301 n\u0303", "e n"),
+        ("ﬁ Ａ ǆ", "fi A dz"),
+        ("it’s 5 €", "it’s 5 €"),
+    ],
+)
+def test_latin_letters_lose_their_marks(text: str, plain: str) -> None:
+    assert strip_latin_diacritics(text) == plain
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Мой ёж, їжак",
+        "Ελλάδα, ϊός",
+        "مُحَمَّد آب",
+        "हिन्दी में",
+        "ภาษาไทย ที่นี่",
+        "한국어",
+        "が",
+        "1\ufe0f\u20e3",
+        "H₂O ½ ™",
+    ],
+)
+def test_other_scripts_and_symbols_stay_as_they_are(text: str) -> None:
+    assert strip_latin_diacritics(text) == unicodedata.normalize("NFC", text)
+
+
+def test_other_scripts_come_out_composed() -> None:
+    assert strip_latin_diacritics("и\u0306 é") == "й e"
+
+
+def test_a_mark_after_a_cyrillic_letter_stays_though_latin_stands_before_it() -> None:
+    assert strip_latin_diacritics("éй") == "eй"
+
+
+def test_a_mark_of_another_script_after_a_latin_letter_stays() -> None:
+    assert strip_latin_diacritics("a\u093f") == "a\u093f"
+
+
+@given(texts | letters_and_marks)
+def test_stripping_twice_changes_nothing(text: str) -> None:
+    once = strip_latin_diacritics(text)
+    assert strip_latin_diacritics(once) == once
+
+
+@given(texts | letters_and_marks)
+def test_what_comes_out_is_composed_unless_it_is_ascii(text: str) -> None:
+    stripped = strip_latin_diacritics(text)
+    assert unicodedata.is_normalized("NFC", stripped)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_is_left_alone(text: str) -> None:
+    assert strip_latin_diacritics(text) == text
+
+
+def test_the_mention_comes_at_the_end() -> None:
+    assert with_stop_mention("Sale!", "\nSTOP: reply STOP") == "Sale!\nSTOP: reply STOP"
+
+
+@pytest.mark.parametrize("text", ["Sale!\nSTOP: reply STOP", "Sale! STOP: reply STOP \n"])
+def test_a_text_that_ends_with_the_mention_gets_no_second(text: str) -> None:
+    assert with_stop_mention(text, "\nSTOP: reply STOP") == text
+
+
+def test_an_empty_mention_adds_nothing() -> None:
+    assert with_stop_mention("Sale!", "") == "Sale!"
+
+
+@given(st.text(), st.text())
+def test_mentioning_twice_is_mentioning_once(text: str, mention: str) -> None:
+    once = with_stop_mention(text, mention)
+    assert with_stop_mention(once, mention) == once

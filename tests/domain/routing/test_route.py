@@ -1,0 +1,270 @@
+"""Routes: which rule decides, who of its providers can serve, and in what order they are asked."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
+from dispatcher.domain.routing.route import arranged, order, plan, refusal
+from dispatcher.domain.routing.route_document import read_table
+from dispatcher.domain.routing.route_table import Asked, RouteTable
+from dispatcher.domain.tier import Tier
+
+KENYAN = Asked("KE", "+254712345678", Tier.STANDARD, "SHOP", "shop")
+FRENCH = Asked("FR", "+33612345678", Tier.STANDARD, "SHOP", "shop")
+REFERENCE = UUID(int=1)
+NAMES = ("alpha", "beta", "gamma")
+
+OPEN, HALF_OPEN = Condition(Breaker.OPEN), Condition(Breaker.HALF_OPEN)
+PAUSED, DRAINED = Condition(order=Order.PAUSED), Condition(order=Order.DRAINED)
+PINNED_OPEN = Condition(Breaker.OPEN, Order.PINNED)
+
+
+def provider(
+    name: str, *countries: str, takes: Takes = Takes.LIVE, prices: Mapping[str, str] | None = None
+) -> ProviderConfig:
+    told = {country: Decimal(price) for country, price in (prices or {}).items()}
+    return ProviderConfig(
+        name=name, plugin="x", options={}, countries=frozenset(countries), takes=takes, prices=told
+    )
+
+
+def configured(*providers: ProviderConfig) -> dict[str, ProviderConfig]:
+    return {one.name: one for one in providers}
+
+
+ALL = configured(*map(provider, NAMES))
+
+
+def table(*rules: object, **senders: object) -> RouteTable:
+    read, faults = read_table({"rules": list(rules), "senders": senders})
+    assert faults == []
+    return read
+
+
+def routed(
+    read: RouteTable,
+    asked: Asked = KENYAN,
+    providers: Mapping[str, ProviderConfig] = ALL,
+    conditions: Mapping[str, Condition] | None = None,
+    reference: UUID = REFERENCE,
+) -> tuple[str, ...]:
+    return order(plan(read, asked, providers), reference, conditions or {})
+
+
+def straight(*names: str) -> RouteTable:
+    return table({"ways": [[name] for name in names]})
+
+
+def test_without_a_table_the_providers_that_serve_the_country_are_asked_as_they_are_configured() -> None:
+    providers = configured(provider("one", "FR"), provider("two"), provider("three", "KE", "FR"))
+    assert routed(RouteTable(), KENYAN, providers) == ("two", "three")
+    assert routed(RouteTable(), FRENCH, providers) == ("one", "two", "three")
+    nowhere = configured(provider("one", "FR"))
+    found = plan(RouteTable(), KENYAN, nowhere)
+    assert found.refusal == (Status.NO_ROUTE, "no provider serves this country")
+
+
+def test_tests_go_to_providers_that_take_them_and_other_messages_to_the_others() -> None:
+    providers = configured(
+        provider("live"), provider("tests", takes=Takes.TESTS), provider("both", takes=Takes.BOTH)
+    )
+    test = KENYAN._replace(is_test=True)
+    assert routed(RouteTable(), KENYAN, providers) == ("live", "both")
+    assert routed(RouteTable(), test, providers) == ("tests", "both")
+    named = table({"ways": [["live"]]})
+    assert plan(named, test, providers).refusal == (Status.NO_ROUTE, "no provider of rule 1 takes tests")
+
+
+@pytest.mark.parametrize(
+    ("condition", "fits", "differs"),
+    [
+        ({"countries": ["KE", "UG"]}, KENYAN, FRENCH),
+        ({"prefixes": ["+25471", "+25472"]}, KENYAN, KENYAN._replace(number="+254733123456")),
+        ({"tiers": ["standard"]}, KENYAN, KENYAN._replace(tier=Tier.BULK)),
+        ({"senders": ["SHOP"]}, KENYAN, KENYAN._replace(sender="NEWS")),
+        ({"accounts": ["shop"]}, KENYAN, KENYAN._replace(account="bank")),
+        ({"accounts": ["shop"]}, KENYAN, KENYAN._replace(account="")),
+        ({"countries": ["KE"]}, KENYAN, KENYAN._replace(country="")),
+        ({"countries": ["KE"], "tiers": ["standard"]}, KENYAN, KENYAN._replace(tier=Tier.BULK)),
+    ],
+)
+def test_a_rule_decides_where_all_its_conditions_fit(
+    condition: dict[str, object], fits: Asked, differs: Asked
+) -> None:
+    read = table({**condition, "ways": [["alpha"]]}, {"ways": [["beta"]]})
+    assert (routed(read, fits), routed(read, differs)) == (("alpha",), ("beta",))
+
+
+def test_the_first_rule_that_fits_decides_however_exact_a_later_one_is() -> None:
+    read = table(
+        {"prefixes": ["+2547"], "ways": [["alpha"]]}, {"prefixes": ["+25471234"], "ways": [["beta"]]}
+    )
+    assert routed(read) == ("alpha",)
+
+
+def test_a_rule_without_ways_sends_nothing_and_so_does_a_table_of_which_no_rule_fits() -> None:
+    read = table({"countries": ["KE"], "ways": []}, {"countries": ["UG"], "ways": [["alpha"]]})
+    assert plan(read, KENYAN, ALL).refusal == (Status.NO_ROUTE, "rule 1 sends nothing there")
+    assert plan(read, FRENCH, ALL).refusal == (Status.NO_ROUTE, "no rule of the route table is for it")
+
+
+def test_a_provider_of_a_rule_that_cannot_serve_is_left_out() -> None:
+    providers = configured(provider("alpha", "FR"), provider("beta"))
+    read = table({"ways": [["alpha", "beta"], ["removed"]]})
+    assert routed(read, KENYAN, providers) == ("beta",)
+    only = table({"ways": [["alpha"]]})
+    reason = plan(only, KENYAN, providers).refusal
+    assert reason == (Status.NO_ROUTE, "no provider of rule 1 serves this country")
+
+
+def test_groups_are_asked_in_their_order_each_with_all_its_providers() -> None:
+    read = table({"ways": [{"alpha": 1, "beta": 1}, ["gamma"]]})
+    orders = {routed(read, reference=UUID(int=n)) for n in range(40)}
+    assert orders == {("alpha", "beta", "gamma"), ("beta", "alpha", "gamma")}
+
+
+@pytest.mark.parametrize("weights", [{"alpha": 3, "beta": 1}, {"alpha": 1, "beta": 1, "gamma": 8}])
+def test_messages_are_shared_by_weight(weights: dict[str, float]) -> None:
+    found = plan(table({"ways": [weights]}), KENYAN, ALL)
+    count = 20_000
+    first = Counter(order(found, UUID(int=n), {})[0] for n in range(count))
+    for name, weight in weights.items():
+        share = weight / sum(weights.values())
+        assert first[name] / count == pytest.approx(share, abs=0.015)  # over four standard deviations
+
+
+def test_the_second_is_drawn_by_weight_too() -> None:
+    found = plan(table({"ways": [{"alpha": 2, "beta": 3, "gamma": 1}]}), KENYAN, ALL)
+    orders = [order(found, UUID(int=n), {}) for n in range(20_000)]
+    after_alpha = Counter(names[1] for names in orders if names[0] == "alpha")
+    assert after_alpha["beta"] / after_alpha.total() == pytest.approx(3 / 4, abs=0.025)
+
+
+weights = st.dictionaries(
+    st.sampled_from(NAMES), st.floats(1e-6, 1e6, allow_nan=False), min_size=1, max_size=3
+)
+conditions = st.dictionaries(
+    st.sampled_from(NAMES), st.builds(Condition, st.sampled_from(Breaker), st.sampled_from(Order))
+)
+
+
+@given(weights, st.uuids())
+def test_a_message_always_has_the_same_order(group: dict[str, float], reference: UUID) -> None:
+    read = table({"ways": [group]})
+    again = table({"ways": [dict(reversed(group.items()))]})
+    assert routed(read, reference=reference) == routed(again, reference=reference)
+
+
+@given(weights, st.uuids(), st.sampled_from(NAMES))
+def test_who_is_left_out_changes_nothing_between_the_others(
+    group: dict[str, float], reference: UUID, left_out: str
+) -> None:
+    whole = routed(table({"ways": [group]}), reference=reference)
+    without = routed(table({"ways": [group]}), conditions={left_out: DRAINED}, reference=reference)
+    assert without == tuple(name for name in whole if name != left_out)
+
+
+@given(st.lists(weights, min_size=1, max_size=1), st.uuids(), conditions)
+def test_conditions_only_move_providers_and_never_lose_one_that_is_not_drained(
+    groups: Sequence[dict[str, float]], reference: UUID, known: dict[str, Condition]
+) -> None:
+    found = plan(table({"ways": groups}), KENYAN, ALL)
+    names = order(found, reference, known)
+    kept = {n for n in found.names if known.get(n, Condition()).order is not Order.DRAINED}
+    assert set(names) == kept
+    assert len(names) == len(kept)
+    assert (refusal(found, known) is not None) == (not kept)
+
+
+def test_the_cheapest_is_asked_first_and_one_without_a_price_last() -> None:
+    providers = configured(
+        provider("alpha", prices={"KE": "0.010", "*": "0.001"}),
+        provider("beta", prices={"*": "0.005"}),
+        provider("gamma"),
+    )
+    read = table({"ways": [["gamma", "alpha", "beta"]], "order": "cheapest"})
+    assert routed(read, KENYAN, providers) == ("beta", "alpha", "gamma")
+    assert routed(read, FRENCH, providers) == ("alpha", "beta", "gamma")
+
+
+def test_equal_prices_are_shared_by_weight() -> None:
+    price = {"KE": "0.01"}
+    providers = configured(provider("alpha", prices=price), provider("beta", prices=price), provider("gamma"))
+    found = plan(
+        table({"ways": [{"alpha": 3, "beta": 1, "gamma": 9}], "order": "cheapest"}), KENYAN, providers
+    )
+    assert found.groups == ({"alpha": 3, "beta": 1}, {"gamma": 9})
+
+
+def test_prices_count_within_a_group_only() -> None:
+    providers = configured(provider("alpha", prices={"*": "1"}), provider("beta", prices={"*": "0"}))
+    read = table({"ways": [["alpha"], ["beta"]], "order": "cheapest"})
+    assert routed(read, KENYAN, providers) == ("alpha", "beta")
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({}, NAMES),
+        ({"alpha": OPEN}, ("beta", "gamma", "alpha")),
+        ({"alpha": HALF_OPEN}, ("beta", "gamma", "alpha")),
+        ({"alpha": OPEN, "beta": HALF_OPEN}, ("gamma", "beta", "alpha")),
+        ({"alpha": PAUSED}, ("beta", "gamma", "alpha")),
+        ({"alpha": PAUSED, "beta": OPEN}, ("gamma", "beta", "alpha")),
+        ({"alpha": DRAINED}, ("beta", "gamma")),
+        ({"gamma": PINNED_OPEN}, ("gamma", "alpha", "beta")),
+        ({"gamma": PINNED_OPEN, "alpha": OPEN}, ("gamma", "beta", "alpha")),
+        (dict.fromkeys(NAMES, OPEN), NAMES),
+        ({"alpha": OPEN, "beta": HALF_OPEN, "gamma": OPEN}, NAMES),
+        ({"alpha": PAUSED, "beta": OPEN, "gamma": OPEN}, ("beta", "gamma", "alpha")),
+        ({"alpha": OPEN, "beta": OPEN, "gamma": PINNED_OPEN}, ("gamma", "alpha", "beta")),
+        (dict.fromkeys(NAMES, PAUSED), NAMES),
+        (dict.fromkeys(NAMES, DRAINED), ()),
+        ({"elsewhere": OPEN}, NAMES),
+    ],
+)
+def test_conditions_move_providers_unless_all_fail(
+    known: dict[str, Condition], expected: tuple[str, ...]
+) -> None:
+    assert routed(straight(*NAMES), conditions=known) == expected
+
+
+def test_a_broken_provider_comes_after_those_of_later_groups() -> None:
+    groups = ({"alpha": 3.0, "beta": 1.0}, {"gamma": 1.0})
+    assert arranged(groups, {"alpha": OPEN}) == ({"beta": 1.0}, {"gamma": 1.0}, {"alpha": 3.0})
+
+
+def test_a_route_whose_providers_are_all_drained_is_none() -> None:
+    found = plan(straight("alpha", "beta"), KENYAN, ALL)
+    assert refusal(found, {"alpha": DRAINED, "beta": PAUSED}) is None
+    drained = refusal(found, {"alpha": DRAINED, "beta": DRAINED})
+    assert drained == (Status.NO_ROUTE, "all providers of its route are drained")
+
+
+def test_a_sender_that_a_country_does_not_let_in_is_replaced_or_ends_the_message() -> None:
+    strict = {"alphanumeric": "forbidden"}
+    read = table(KE={**strict, "replace_with": "20880"}, FR=strict)
+    assert (plan(read, KENYAN, ALL).sender, plan(read, KENYAN, ALL).refusal) == ("20880", None)
+    ended = plan(read, FRENCH, ALL).refusal
+    assert ended == (Status.INVALID_SENDER, "sender SHOP may not be used in FR")
+    assert plan(read, KENYAN._replace(country="UG"), ALL).sender == "SHOP"
+
+
+def test_no_route_is_told_before_a_sender_that_may_not_be_used() -> None:
+    read = table({"countries": ["FR"], "ways": []}, FR={"alphanumeric": "forbidden"})
+    found = plan(read, FRENCH, ALL).refusal
+    assert found is not None
+    assert found[0] is Status.NO_ROUTE
+
+
+@given(st.permutations(NAMES))
+def test_a_straight_route_is_as_it_is_written(names: list[str]) -> None:
+    assert routed(straight(*names)) == tuple(names)

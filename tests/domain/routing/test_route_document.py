@@ -1,0 +1,243 @@
+"""A table of routes as it is written: read whole, all faults by name, and warnings for what is not meant."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.routing.route_document import MOST_RULES, read_table, strangers, warnings
+from dispatcher.domain.routing.route_table import Preference, RouteTable, Rule
+from dispatcher.domain.routing.sender_rule import Alphanumeric, SenderRule
+from dispatcher.domain.tier import Tier
+
+FULL = """
+{"rules": [
+   {"countries": ["FR", "BE"], "tiers": ["critical"], "ways": [["fast"], {"alpha": 3, "beta": 1.5}]},
+   {"prefixes": ["+2547"], "senders": ["SHOP"], "accounts": ["shop"],
+    "ways": [["alpha", "beta"]], "order": "cheapest"},
+   {"countries": ["CU"], "ways": []},
+   {"ways": [["alpha"]]}],
+ "senders": {"US": {"alphanumeric": "forbidden", "replace_with": "+12025550123"},
+             "KE": {"alphanumeric": "registered", "registered": ["SHOP"]}}}
+"""
+
+
+def faults(document: object) -> dict[str, str]:
+    _, found = read_table(document)
+    return {fault.field: fault.sentence for fault in found}
+
+
+def table(*rules: Any) -> RouteTable:
+    read, found = read_table({"rules": list(rules)})
+    assert found == []
+    return read
+
+
+def provider(name: str, *countries: str, takes: Takes = Takes.LIVE) -> ProviderConfig:
+    return ProviderConfig(name=name, plugin="x", options={}, countries=frozenset(countries), takes=takes)
+
+
+ALL = {name: provider(name) for name in ("alpha", "beta")}
+
+
+def test_a_table_is_read_as_it_is_written() -> None:
+    read, found = read_table(json.loads(FULL))
+    assert found == []
+    assert read == RouteTable(
+        (
+            Rule(
+                ways=({"fast": 1}, {"alpha": 3, "beta": 1.5}),
+                countries=frozenset({"FR", "BE"}),
+                tiers=frozenset({Tier.CRITICAL}),
+            ),
+            Rule(
+                ways=({"alpha": 1, "beta": 1},),
+                order=Preference.CHEAPEST,
+                prefixes=("+2547",),
+                senders=frozenset({"SHOP"}),
+                accounts=frozenset({"shop"}),
+            ),
+            Rule(ways=(), countries=frozenset({"CU"})),
+            Rule(ways=({"alpha": 1},)),
+        ),
+        {
+            "US": SenderRule(Alphanumeric.FORBIDDEN, replace_with="+12025550123"),
+            "KE": SenderRule(Alphanumeric.REGISTERED, frozenset({"SHOP"})),
+        },
+    )
+    assert read.reach == len("+2547")
+
+
+def test_an_empty_table_is_none() -> None:
+    assert read_table({}) == (RouteTable(), [])
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "words"),
+    [
+        ("alpha", "rule 1", "must be an object with ways, order, countries"),
+        ({}, "rule 1, ways", "is missing; write [] for no route"),
+        ({"ways": "alpha"}, "rule 1, ways", "must be a list"),
+        ({"ways": ["alpha"]}, "rule 1, group 1", "must name providers"),
+        ({"ways": [["alpha"], []]}, "rule 1, group 2", "must name providers"),
+        ({"ways": [[1]]}, "rule 1, group 1", "must name providers"),
+        ({"ways": [["alpha", "alpha"]]}, "rule 1, group 1", "names a provider twice"),
+        ({"ways": [["alpha"], ["alpha"]]}, "rule 1, ways", "provider 'alpha' is named twice"),
+        ({"ways": [{"alpha": 0}]}, "rule 1, group 1, 'alpha'", "0 is no weight: give a number above 0"),
+        ({"ways": [{"alpha": -1}]}, "rule 1, group 1, 'alpha'", "-1 is no weight"),
+        ({"ways": [{"alpha": "3"}]}, "rule 1, group 1, 'alpha'", "'3' is no weight"),
+        ({"ways": [{"alpha": True}]}, "rule 1, group 1, 'alpha'", "True is no weight"),
+        ({"ways": [{"alpha": 10**400}]}, "rule 1, group 1, 'alpha'", "at most 1,000,000"),
+        ({"ways": [{"alpha": float("nan")}]}, "rule 1, group 1, 'alpha'", "nan is no weight"),
+        (
+            {"ways": [], "order": "best"},
+            "rule 1, order",
+            "'best' is unknown; write one of weighted, cheapest",
+        ),
+        ({"ways": [], "weight": 1}, "rule 1", "'weight' is unknown; there are ways, order, countries"),
+        ({"ways": [], "countries": "FR"}, "rule 1, countries", "must be a list"),
+        ({"ways": [], "countries": []}, "rule 1, countries", "names none"),
+        ({"ways": [], "countries": ["fr"]}, "rule 1, countries", "'fr' is no country: write two capital"),
+        ({"ways": [], "countries": ["XX"]}, "rule 1, countries", "'XX' is no country"),
+        ({"ways": [], "countries": [33]}, "rule 1, countries", "33 is no country"),
+        ({"ways": [], "prefixes": ["33"]}, "rule 1, prefixes", "'33' is no prefix: write + and up to 15"),
+        ({"ways": [], "tiers": ["urgent"]}, "rule 1, tiers", "'urgent' is no tier; there are critical"),
+        ({"ways": [], "senders": ["A\x00"]}, "rule 1, senders", "is no sender's name"),
+        ({"ways": [], "accounts": ["\ud800"]}, "rule 1, accounts", "is no account's name"),
+    ],
+)
+def test_what_is_wrong_with_a_rule_is_told_by_name(rule: object, field: str, words: str) -> None:
+    found = faults({"rules": [rule]})
+    assert list(found) == [field]
+    assert words in found[field]
+
+
+@pytest.mark.parametrize(
+    ("country", "rule", "field", "words"),
+    [
+        ("usa", {"alphanumeric": "allowed"}, "senders, 'usa'", "'usa' is no country"),
+        ("US", {}, "senders, 'US', alphanumeric", "is missing; write one of allowed, forbidden, registered"),
+        ("US", {"alphanumeric": "no"}, "senders, 'US', alphanumeric", "'no' is unknown"),
+        ("US", {"alphanumeric": "registered"}, "senders, 'US', registered", "names none"),
+        (
+            "US",
+            {"alphanumeric": "forbidden", "registered": ["A"]},
+            "senders, 'US', registered",
+            'with "alphanumeric": "registered" only',
+        ),
+        (
+            "US",
+            {"alphanumeric": "forbidden", "replace_with": "SHOP"},
+            "senders, 'US', replace_with",
+            "'SHOP'",
+        ),
+        ("US", {"alphanumeric": "allowed", "replace": "1"}, "senders, 'US'", "'replace' is unknown"),
+    ],
+)
+def test_what_is_wrong_with_a_sender_rule_is_told_by_name(
+    country: str, rule: object, field: str, words: str
+) -> None:
+    found = faults({"senders": {country: rule}})
+    assert list(found) == [field]
+    assert words in found[field]
+
+
+def test_all_faults_are_told_together() -> None:
+    document = {
+        "rules": [{"ways": [{"alpha": 0}]}, {"ways": [["alpha"]], "tiers": ["urgent"]}],
+        "senders": {"US": {}},
+        "extra": 1,
+    }
+    assert list(faults(document)) == [
+        "table",
+        "rule 1, group 1, 'alpha'",
+        "rule 2, tiers",
+        "senders, 'US', alphanumeric",
+    ]
+
+
+def test_a_table_has_a_most_number_of_rules() -> None:
+    rule = {"ways": [["alpha"]]}
+    assert faults({"rules": [rule] * MOST_RULES}) == {}
+    assert "at most 1,000" in faults({"rules": [rule] * (MOST_RULES + 1)})["rules"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["rules", "ways", "senders", "countries", "order", "alphanumeric", "KE"])
+            | st.text(max_size=3),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_whatever_is_written_is_read_or_refused(document: object) -> None:
+    read, found = read_table(document)
+    assert isinstance(read, RouteTable)
+    if not isinstance(document, dict):
+        assert found
+    elif not found:
+        assert document.keys() <= {"rules", "senders"}
+
+
+def test_providers_and_accounts_that_there_are_not_are_named() -> None:
+    read = table({"accounts": ["shop", "bank"], "ways": [["alpha"], ["zeta"]]}, {"ways": [{"omega": 1}]})
+    told = [str(one.field) + ": " + one.sentence for one in strangers(read, providers=ALL, accounts={"shop"})]
+    assert told == [
+        "rule 1, ways: there is no provider 'zeta'; there are: alpha, beta",
+        "rule 1, accounts: there is no account 'bank'",
+        "rule 2, ways: there is no provider 'omega'; there are: alpha, beta",
+    ]
+    assert strangers(table({"ways": [["alpha"]]}), providers=ALL, accounts=()) == []
+
+
+CATCH_ALL = {"ways": [["alpha"]]}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_reached"),
+    [
+        (CATCH_ALL, {"countries": ["FR"]}, False),
+        (CATCH_ALL, {}, False),
+        ({"countries": ["FR", "BE"]}, {"countries": ["FR"], "tiers": ["bulk"]}, False),
+        ({"countries": ["FR"]}, {"countries": ["FR", "BE"]}, True),
+        ({"countries": ["FR"]}, {}, True),
+        ({"prefixes": ["+336", "+337"]}, {"prefixes": ["+33612"]}, False),
+        ({"prefixes": ["+33612"]}, {"prefixes": ["+336"]}, True),
+        ({"prefixes": ["+336"]}, {"countries": ["FR"]}, True),
+        ({"accounts": ["shop"]}, {"accounts": ["shop"], "senders": ["A"]}, False),
+        ({"tiers": ["bulk"]}, {"tiers": ["standard"]}, True),
+    ],
+)
+def test_a_rule_that_is_never_reached_is_warned_of(
+    first: dict[str, object], second: dict[str, object], is_reached: bool
+) -> None:
+    ways = {"ways": [["alpha"]]}
+    told = warnings(table({**ways, **first}, {**ways, **second}, ways), ALL)
+    assert ("rule 2 is never reached: rule 1 takes all that fits it" in told) == (not is_reached)
+
+
+def test_what_no_rule_takes_is_warned_of() -> None:
+    told = warnings(table({"countries": ["FR"], "ways": [["alpha"]]}), ALL)
+    assert told == ["no rule fits all: messages that fit none end as 28"]
+    assert warnings(table(CATCH_ALL), ALL) == []
+    assert warnings(RouteTable(), ALL) == []
+
+
+def test_providers_that_cannot_serve_a_rule_are_warned_of() -> None:
+    providers = {"alpha": provider("alpha", "KE"), "beta": provider("beta", takes=Takes.TESTS)}
+    told = warnings(table({"countries": ["FR", "KE"], "ways": [["alpha"]]}, {"ways": [["beta"]]}), providers)
+    assert told == [
+        "rule 1: provider alpha does not serve FR",
+        "rule 2 has providers for tests only: other messages that fit it end as 28",
+    ]

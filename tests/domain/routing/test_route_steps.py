@@ -1,0 +1,109 @@
+"""The choice of a route, told step by step."""
+
+from decimal import Decimal
+
+from dispatcher.domain.delivery.provider import ProviderConfig
+from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
+from dispatcher.domain.routing.route_document import read_table
+from dispatcher.domain.routing.route_steps import steps
+from dispatcher.domain.routing.route_table import Asked, RouteTable
+from dispatcher.domain.tier import Tier
+
+ASKED = Asked("FR", "+33612345678", Tier.BULK, "SHOP", "shop")
+PROVIDERS = {
+    name: ProviderConfig(name=name, plugin="x", options={}, countries=frozenset(countries), prices=prices)
+    for name, countries, prices in (
+        ("alpha", (), {"*": Decimal("0.02")}),
+        ("beta", (), {"FR": Decimal("0.015")}),
+        ("gamma", ("KE",), {}),
+        ("delta", (), {}),
+    )
+}
+OPEN = Condition(Breaker.OPEN)
+
+
+def told(
+    document: object, asked: Asked = ASKED, conditions: dict[str, Condition] | None = None
+) -> list[tuple[str, str]]:
+    read, faults = read_table(document)
+    assert faults == []
+    return [(step.about, step.found) for step in steps(read, asked, PROVIDERS, conditions or {})]
+
+
+def test_each_step_of_a_choice_is_told() -> None:
+    document = {
+        "rules": [
+            {"tiers": ["critical"], "ways": [["delta"]]},
+            {"prefixes": ["+2547"], "ways": [["gamma"]]},
+            {"countries": ["FR"], "ways": [{"alpha": 3, "beta": 1}, ["gamma"], ["delta"]]},
+            {"ways": []},
+        ],
+        "senders": {"FR": {"alphanumeric": "forbidden", "replace_with": "38080"}},
+    }
+    assert told(document) == [
+        ("country", "FR"),
+        ("rule 1", "no, it is for the tiers critical"),
+        ("rule 2", "no, it is for the prefixes +2547"),
+        ("rule 3", "yes, it is for countries FR"),
+        ("gamma", "left out, it does not serve FR"),
+        ("group 1", "alpha 75 % or beta 25 %"),
+        ("group 2", "delta"),
+        ("sender", "SHOP may not be used in FR: 38080 stands for it"),
+        ("route", "alpha 75 % or beta 25 %, then delta"),
+    ]
+
+
+def test_prices_are_told_where_they_decide() -> None:
+    document = {"rules": [{"ways": [["alpha", "beta", "delta"]], "order": "cheapest"}]}
+    assert told(document)[2:] == [
+        ("group 1", "beta, 0.015 a segment"),
+        ("group 2", "alpha, 0.02 a segment"),
+        ("group 3", "delta, without a price"),
+        ("sender", "SHOP"),
+        ("route", "beta, then alpha, then delta"),
+    ]
+
+
+def test_conditions_that_move_a_provider_are_told() -> None:
+    conditions = {
+        "alpha": OPEN,
+        "beta": Condition(order=Order.PAUSED),
+        "delta": Condition(order=Order.PINNED),
+    }
+    document = {"rules": [{"ways": [["alpha"], ["beta"], ["delta"]]}]}
+    assert told(document, conditions=conditions)[-5:] == [
+        ("alpha", "its breaker is open, but no other works: the order stays"),
+        ("beta", "paused: it is the last"),
+        ("delta", "pinned: it is the first"),
+        ("sender", "SHOP"),
+        ("route", "delta, then alpha, then beta"),
+    ]
+    assert told(document, conditions={"alpha": OPEN})[-3:] == [
+        ("alpha", "its breaker is open: it comes after those that work"),
+        ("sender", "SHOP"),
+        ("route", "beta, then delta, then alpha"),
+    ]
+
+
+def test_a_message_without_a_route_is_told_its_status() -> None:
+    nowhere = {"rules": [{"countries": ["FR"], "ways": []}]}
+    assert told(nowhere)[-1] == ("route", "none: status 28, rule 1 sends nothing there")
+    strict = {"senders": {"FR": {"alphanumeric": "forbidden"}}}
+    assert told(strict)[-2:] == [
+        ("sender", "SHOP may not be used in FR"),
+        ("route", "none: status 24, sender SHOP may not be used in FR"),
+    ]
+
+
+def test_without_rules_that_is_told_too() -> None:
+    unknown = ASKED._replace(country="", sender="")
+    assert [tuple(step) for step in steps(RouteTable(), unknown, PROVIDERS, {})] == [
+        ("country", "none: nobody can tell it from the number"),
+        ("rules", "there are none: the providers that serve the country, as they are configured"),
+        ("gamma", "left out, it does not serve numbers of no country"),
+        ("group 1", "alpha"),
+        ("group 2", "beta"),
+        ("group 3", "delta"),
+        ("sender", "none is named"),
+        ("route", "alpha, then beta, then delta"),
+    ]
