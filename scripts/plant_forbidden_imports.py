@@ -86,6 +86,11 @@ _FORBIDDEN: dict[str, dict[str, list[str]]] = {
         "dispatcher.domain.accounts": ["dispatcher.domain.messages"],
         "dispatcher.domain.delivery": ["dispatcher.domain.routing"],
     },
+    "store-order": {
+        "dispatcher.store.accounts": ["dispatcher.store.messages", "dispatcher.store.delivery"],
+        "dispatcher.store.transitions": ["dispatcher.store.clock"],
+        "dispatcher.store.receipts": ["dispatcher.store.delivery"],
+    },
 }
 
 

@@ -8,7 +8,7 @@ from dispatcher.domain.routing.route import Plan
 from dispatcher.domain.routing.route_table import Asked
 from dispatcher.service.context import Context
 from dispatcher.settings import Settings
-from dispatcher.store import routes
+from dispatcher.store.routing import route_tables
 
 
 async def _failures(ctx: Context) -> list[tuple[str, int]]:
@@ -19,11 +19,11 @@ def test_the_follower_of_the_routes_goes_on_after_an_error_that_nobody_expected(
     async def story() -> None:
         async with asyncio.timeout(30), open_context(settings, name="test") as ctx:
             ctx.routes.plans = cast("dict[Asked, Plan]", None)  # the next table cannot be taken over whole
-            await ctx.database.single(lambda c: routes.insert(c, {}, set_by="test"))
+            await ctx.database.single(lambda c: route_tables.insert(c, {}, set_by="test"))
             while not await _failures(ctx):  # noqa: ASYNC110 - Redis tells it only when asked
                 await asyncio.sleep(0.05)
             ctx.routes.plans = {}
-            await ctx.database.single(lambda c: routes.insert(c, {}, set_by="test"))
+            await ctx.database.single(lambda c: route_tables.insert(c, {}, set_by="test"))
             while ctx.routes.version != 2:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.05)
             assert await _failures(ctx) == [("routes", 1)]

@@ -44,8 +44,8 @@ from dispatcher.service.submit import submit
 from dispatcher.service.sweep import Clock
 from dispatcher.service.watch import ProviderHealth
 from dispatcher.settings import Settings
-from dispatcher.store import delivery
-from dispatcher.store.delivery import MessageVersion
+from dispatcher.store.delivery import claims
+from dispatcher.store.delivery.claims import MessageVersion
 from dispatcher.store.engine import open_engine
 
 T = TypeVar("T")
@@ -256,7 +256,7 @@ class World:
         """Claim as a worker does that then dies or stands still; give the attempt."""
         end, read = self.time.now() + lease, MessageVersion(message_id, (await self.row(message_id)).seq)
         claimed = await self.ctx.database.transact(
-            lambda c: delivery.claim(c, [read], provider="sim", lease_end=end)
+            lambda c: claims.claim(c, [read], provider="sim", lease_end=end)
         )
         return claimed[read]
 

@@ -17,7 +17,7 @@ from dispatcher.domain.errors import Invalid
 from dispatcher.domain.tier import Tier
 from dispatcher.service import accounts
 from dispatcher.service.context import Context
-from dispatcher.store.accounts import Sender
+from dispatcher.store.accounts.accounts import Sender
 
 
 def add(app: typer.Typer) -> None:

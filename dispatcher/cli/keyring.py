@@ -9,7 +9,7 @@ from dispatcher.cli.output import note, print_json, print_table, say, stamp
 from dispatcher.domain.accounts.account import Account
 from dispatcher.service import credentials
 from dispatcher.service.context import Context
-from dispatcher.store.credentials import Credential
+from dispatcher.store.accounts.credentials import Credential
 
 _PAGE = 1000
 _COLUMNS = ("id", "for", "name", "begins with", "test", "created", "expires", "revoked", "last used")

@@ -11,7 +11,7 @@ from dispatcher.cli.session import visit_account
 from dispatcher.domain.accounts.account import Account
 from dispatcher.service import templates
 from dispatcher.service.context import Context
-from dispatcher.store.templates import Template
+from dispatcher.store.submissions.templates import Template
 
 _PAGE = 1000
 

@@ -31,11 +31,13 @@ from dispatcher.service.context import Context
 from dispatcher.service.examine import Recipient, ValidatedSubmission, unknown_sender
 from dispatcher.service.order import accepted_batch, new_batch, repeated_batch
 from dispatcher.service.room import Room
-from dispatcher.store import accounts, intake, ledger, opt_outs, sweeps
-from dispatcher.store.accounts import Terms, Wanted
-from dispatcher.store.brakes import Earlier
-from dispatcher.store.intake import NewBatch, Written
-from dispatcher.store.ledger import Charge
+from dispatcher.store.accounts import accounts, ledger, opt_outs
+from dispatcher.store.accounts.accounts import Terms, Wanted
+from dispatcher.store.accounts.ledger import Charge
+from dispatcher.store.clock import sweeps
+from dispatcher.store.submissions import new_messages
+from dispatcher.store.submissions.new_messages import NewBatch, Written
+from dispatcher.store.submissions.quotas import Earlier
 
 Outcome = AcceptedBatch | Answer | DispatchError
 """A batch; the answer, where the submission has an idempotency key; or a refusal."""
@@ -263,7 +265,7 @@ async def _write(ctx: Context, connection: AsyncConnection, accepted: Sequence[_
     """Write the new batches, keep the answers, and take the credits. Raises _Outdated."""
     now = ctx.now()
     new = [judged.new for judged in accepted if judged.new is not None]
-    written = iter(await intake.insert(connection, new, now=now) if new else [])
+    written = iter(await new_messages.insert(connection, new, now=now) if new else [])
     charges: list[Charge] = []
     for judged in accepted:
         validated, joined = judged.candidate.validated, judged.candidate.joined

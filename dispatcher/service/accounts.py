@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account, AccountLimits
 from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
 from dispatcher.service.context import Context
-from dispatcher.store import accounts, ledger
-from dispatcher.store.accounts import Sender
-from dispatcher.store.ledger import LedgerEntry
+from dispatcher.store.accounts import accounts, ledger
+from dispatcher.store.accounts.accounts import Sender
+from dispatcher.store.accounts.ledger import LedgerEntry
 
 _MOST_CREDITS = 10**15
 _MOST = 10**9

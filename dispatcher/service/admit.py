@@ -18,8 +18,8 @@ from dispatcher.domain.routing.provider_state import WELL, Condition
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.throttle import Token
 from dispatcher.service.context import Context
-from dispatcher.store import delivery
-from dispatcher.store.delivery import HeldMessage
+from dispatcher.store.delivery import claims
+from dispatcher.store.delivery.claims import HeldMessage
 
 # Messages that wait for a provider are tried again spread over so many seconds: a backlog must not come all
 # at once, nor often.
@@ -82,7 +82,7 @@ async def wait(ctx: Context, barred: Sequence[RoutedMessage]) -> None:
 
 async def hold(ctx: Context, held: Sequence[HeldMessage], *, waits_for: str | None = None) -> None:
     """Hold messages that are not claimed, out of their lane. Raises Unavailable."""
-    earliest = await ctx.database.single(lambda c: delivery.hold(c, held, waits_for=waits_for))
+    earliest = await ctx.database.single(lambda c: claims.hold(c, held, waits_for=waits_for))
     if earliest is not None:
         ctx.lanes.wake(earliest)
 

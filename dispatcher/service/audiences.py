@@ -21,8 +21,8 @@ from dispatcher.service.recipient_file import (
     without_repeats,
 )
 from dispatcher.service.turns import in_turns
-from dispatcher.store import audiences
-from dispatcher.store.audiences import Audience, NewRecipient, Recipient, Reject
+from dispatcher.store.campaigns import audiences
+from dispatcher.store.campaigns.audiences import Audience, NewRecipient, Recipient, Reject
 
 __all__ = ["Audience", "Reject", "find", "import_file", "page", "rejects", "remove"]
 

@@ -15,7 +15,7 @@ from dispatcher.domain.tier import PACE, Tier
 from dispatcher.service import routes
 from dispatcher.service.context import Context
 from dispatcher.service.examine import Recipient
-from dispatcher.store.intake import NewMessage
+from dispatcher.store.submissions.new_messages import NewMessage
 
 
 @dataclass(frozen=True, slots=True)

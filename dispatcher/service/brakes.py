@@ -17,8 +17,8 @@ from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.examine import ValidatedSubmission
 from dispatcher.settings import RepeatPolicy
-from dispatcher.store import brakes
-from dispatcher.store.brakes import Earlier
+from dispatcher.store.submissions import quotas
+from dispatcher.store.submissions.quotas import Earlier
 
 _HOUR = timedelta(hours=1)
 
@@ -43,17 +43,17 @@ async def hold(
     repeat_window = timedelta(seconds=ctx.settings.repeat_window)
     hourly = ctx.settings.critical_per_hour if tier is Tier.CRITICAL else 0
     now, account_id = ctx.now(), caller.account.id
-    await brakes.one_at_a_time(connection, account_id)
+    await quotas.one_at_a_time(connection, account_id)
     numbers = validated.numbers
     joined: Mapping[str, Earlier] = {}
     if repeat_window:
         since = now - repeat_window
-        joined = await brakes.same(connection, account_id, numbers, validated.text, since=since)
+        joined = await quotas.same(connection, account_id, numbers, validated.text, since=since)
         if not _may_join(ctx, caller, joined, of=set(numbers)):
             raise _repeated(max(joined.values(), key=lambda earlier: earlier.created_at), repeat_window, now)
     if hourly:
         new = [number for number in numbers if number not in joined]
-        busy = await brakes.busiest(
+        busy = await quotas.busiest(
             connection, account_id, new, tier=Tier.CRITICAL, most=hourly, since=now - _HOUR
         )
         if busy is not None:
@@ -68,7 +68,7 @@ async def count(ctx: Context, connection: AsyncConnection, caller: Caller, messa
     if most is None or messages == 0:
         return
     now = ctx.now()
-    if not await brakes.count(connection, caller.account.id, messages, today=today(now), most=most):
+    if not await quotas.count(connection, caller.account.id, messages, today=today(now), most=most):
         raise over_daily_cap(most, now)
 
 

@@ -20,8 +20,8 @@ from dispatcher.domain.callbacks.callback import Call, Poster, Reply
 from dispatcher.domain.callbacks.events import Arrival, CallbackState, Happening
 from dispatcher.domain.errors import Unavailable
 from dispatcher.service.context import Context
-from dispatcher.store import callbacks
-from dispatcher.store.callbacks import Due, Ended
+from dispatcher.store.callbacks import outbox
+from dispatcher.store.callbacks.outbox import Due, Ended
 
 log = structlog.get_logger()
 
@@ -111,7 +111,7 @@ class Teller:
         """Start to call what is due; give how many."""
         busy = {account_id for account_id, calls in self._busy.items() if calls >= _EACH}
         work = partial(
-            callbacks.take,
+            outbox.take,
             dialects=self._wordings,
             busy=busy,
             each=_EACH,
@@ -131,7 +131,7 @@ class Teller:
         ended = list(self._ended)
         if ended:
             now = self._ctx.now()
-            await self._ctx.database.transact(lambda c: callbacks.end(c, ended, now=now))
+            await self._ctx.database.transact(lambda c: outbox.end(c, ended, now=now))
             del self._ended[: len(ended)]
 
     async def _tell(self, due: Due) -> None:

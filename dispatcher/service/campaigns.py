@@ -16,9 +16,11 @@ from dispatcher.domain.messages.status import CANCELLED, Status
 from dispatcher.service.context import Context
 from dispatcher.service.plan import terms_of
 from dispatcher.service.progress import Report, report
-from dispatcher.store import campaigns, edits, flows, ledger, runs
-from dispatcher.store.campaigns import Campaign
-from dispatcher.store.runs import Run
+from dispatcher.store.accounts import ledger
+from dispatcher.store.campaigns import campaigns, run_messages, runs
+from dispatcher.store.campaigns.campaigns import Campaign
+from dispatcher.store.campaigns.runs import Run
+from dispatcher.store.messages import edits
 
 __all__ = [
     "Campaign",
@@ -207,7 +209,7 @@ async def take_back(ctx: Context, run_id: int) -> int:
     now = ctx.now()
 
     async def work(connection: AsyncConnection) -> int:
-        ids = await flows.takeable(connection, run_id, limit=_BATCH)
+        ids = await run_messages.takeable(connection, run_id, limit=_BATCH)
         if not ids:
             await runs.finish_cancelled(connection, run_id, now=now)
             return 0
@@ -220,7 +222,7 @@ async def take_back(ctx: Context, run_id: int) -> int:
 
 async def _ended(connection: AsyncConnection, of: list[Run]) -> tuple[int, int]:
     """Count the messages of these runs that were withdrawn, and those that went out or may have."""
-    counts = await flows.counts(connection, [run.batch_id for run in of if run.batch_id is not None])
+    counts = await run_messages.counts(connection, [run.batch_id for run in of if run.batch_id is not None])
     withdrawn = sum(count.messages for count in counts if count.status is Status.WITHDRAWN)
     kept = CANCELLED | {Status.WITHDRAWN}
     return withdrawn, sum(count.messages for count in counts if count.status not in kept)

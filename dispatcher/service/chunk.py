@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from dispatcher.domain.delivery.message import Due, RoutedMessage
 from dispatcher.service import admit
 from dispatcher.service.context import Context
-from dispatcher.store import delivery
-from dispatcher.store.delivery import HeldMessage
+from dispatcher.store.delivery import claims
+from dispatcher.store.delivery.claims import HeldMessage
 
 
 class LaneTask:
@@ -46,7 +46,7 @@ class LaneTask:
         if self._failure is not None:
             raise self._failure
         if self.unclaimed and self._stopping.is_set():
-            await self._ctx.database.single(lambda c: delivery.return_to_ready(c, self.unclaimed))
+            await self._ctx.database.single(lambda c: claims.return_to_ready(c, self.unclaimed))
 
     def end(self, failure: Exception | None = None) -> None:
         """Count one message as no longer queued."""

@@ -23,8 +23,8 @@ from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import AlreadyExists, CredentialExpired, Invalid, NotAuthenticated, NotFound
 from dispatcher.service.context import Batched, Context
-from dispatcher.store import credentials
-from dispatcher.store.credentials import Credential, Holder, NewCredential
+from dispatcher.store.accounts import credentials
+from dispatcher.store.accounts.credentials import Credential, Holder, NewCredential
 
 MANAGE = "manage"
 """The door of operators, who have no account and see all of them."""

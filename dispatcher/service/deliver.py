@@ -36,8 +36,9 @@ from dispatcher.service.line import SendQueue
 from dispatcher.service.recorder import Recorder
 from dispatcher.service.slots import ConcurrencyLimit, LoopLag
 from dispatcher.service.turnstile import TokenQueue
-from dispatcher.store import delivery, ledger
-from dispatcher.store.delivery import DroppedMessage, HeldMessage
+from dispatcher.store.accounts import ledger
+from dispatcher.store.delivery import claims
+from dispatcher.store.delivery.claims import DroppedMessage, HeldMessage
 
 log = structlog.get_logger()
 
@@ -103,11 +104,11 @@ class Worker:
     async def _read(self, message_ids: Sequence[int]) -> list[Due]:
         """Return the messages still in their lane; those of a paused campaign are made ready again."""
         database = self._ctx.database
-        messages = await database.single(lambda c: delivery.read(c, message_ids))
+        messages = await database.single(lambda c: claims.read(c, message_ids))
         paused = [message.id for message in messages if message.paused]
         if not paused:
             return messages
-        await database.single(lambda c: delivery.return_to_ready(c, paused))
+        await database.single(lambda c: claims.return_to_ready(c, paused))
         return [message for message in messages if not message.paused]
 
     async def _route(self, messages: Sequence[Due]) -> list[RoutedMessage]:
@@ -189,7 +190,7 @@ async def _drop(ctx: Context, dropped: Sequence[DroppedMessage]) -> None:
     now = ctx.now()
 
     async def work(connection: AsyncConnection) -> None:
-        moved = await delivery.drop(connection, dropped, now=now)
+        moved = await claims.drop(connection, dropped, now=now)
         await ledger.refund(connection, [row.id for row in moved if row.charged and row.status.is_refunded])
 
     await ctx.database.transact(work)

@@ -15,9 +15,9 @@ from dispatcher.service import audiences, campaigns
 from dispatcher.service.context import Context
 from dispatcher.service.plan import terms_of
 from dispatcher.service.recipient_file import RecipientFile, Tell, untold
-from dispatcher.store import campaign_names
-from dispatcher.store.campaign_names import Names
-from dispatcher.store.campaigns import Campaign
+from dispatcher.store.campaigns import names as campaign_names
+from dispatcher.store.campaigns.campaigns import Campaign
+from dispatcher.store.campaigns.names import Names
 
 __all__ = ["Names", "change", "create", "create_with_file", "find", "names", "told_as"]
 

@@ -33,8 +33,9 @@ from dispatcher.domain.messages.status import Place
 from dispatcher.service import search
 from dispatcher.service.context import Context
 from dispatcher.service.examine import measured
-from dispatcher.store import accounts, edits, ledger
-from dispatcher.store.edits import Chosen
+from dispatcher.store.accounts import accounts, ledger
+from dispatcher.store.messages import edits
+from dispatcher.store.messages.edits import Chosen
 
 _BATCH = 1000
 _PAGE = 20_000

@@ -26,8 +26,9 @@ from dispatcher.service.recipient_file import (
     without_repeats,
 )
 from dispatcher.service.turns import in_turns
-from dispatcher.store import accounts, opt_outs, seen
-from dispatcher.store.audiences import Reject
+from dispatcher.store.accounts import accounts, opt_outs
+from dispatcher.store.campaigns import seen_numbers
+from dispatcher.store.campaigns.audiences import Reject
 
 _TEXTS = 1024  # whose segments are remembered: without variables, or with few values, one is enough
 
@@ -117,7 +118,7 @@ async def estimate(
     sender = None if sender_id is None else await _sender_name(ctx, sender_id)
     await routes.ready(ctx)
     async with opened(ctx, account, file) as reading, ctx.database.pinned() as run:
-        await run(seen.create)
+        await run(seen_numbers.create)
         found = Estimate(reading.columns)
         judge = _Judge(ctx, found, account, sender, text)
         async for part in reading.parts():
@@ -196,10 +197,10 @@ def _measured(ctx: Context, text: str) -> tuple[int, str]:
 
 async def _once_each(run: Runs, part: Part) -> tuple[list[Candidate], list[Reject]]:
     numbers = [candidate.number.e164 for candidate in part.candidates]
-    earlier = await run(lambda c: seen.lines_of(c, numbers))
+    earlier = await run(lambda c: seen_numbers.lines_of(c, numbers))
     fresh, repeated = without_repeats(part.candidates, earlier)
     lines = {candidate.number.e164: candidate.line for candidate in fresh}
-    await run(lambda c: seen.add(c, lines))
+    await run(lambda c: seen_numbers.add(c, lines))
     return fresh, repeated
 
 

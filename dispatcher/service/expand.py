@@ -30,12 +30,15 @@ from dispatcher.service.credentials import MANAGE
 from dispatcher.service.examine import measured
 from dispatcher.service.plan import new_batch, timetable
 from dispatcher.service.room import Room
-from dispatcher.store import accounts, audiences, campaigns, intake, ledger, opt_outs, rosters, runs, sweeps
-from dispatcher.store.audiences import Audience, Recipient
-from dispatcher.store.campaigns import Campaign
-from dispatcher.store.intake import NewMessage, Own
-from dispatcher.store.ledger import Charge
-from dispatcher.store.runs import Run, RunProgress
+from dispatcher.store.accounts import accounts, ledger, opt_outs
+from dispatcher.store.accounts.ledger import Charge
+from dispatcher.store.campaigns import audiences, campaigns, rosters, runs
+from dispatcher.store.campaigns.audiences import Audience, Recipient
+from dispatcher.store.campaigns.campaigns import Campaign
+from dispatcher.store.campaigns.runs import Run, RunProgress
+from dispatcher.store.clock import sweeps
+from dispatcher.store.submissions import new_messages
+from dispatcher.store.submissions.new_messages import NewMessage, Own
 
 CHUNK = 1000
 
@@ -230,7 +233,7 @@ async def _write(
 ) -> Sequence[int]:
     assert run.batch_id is not None, "an open run has its batch"
     batch = new_batch(campaign, run.id, Window(run.starts_at, run.starts_at + campaign.terms.lasts))
-    written = await intake.extend(
+    written = await new_messages.extend(
         connection, {run.batch_id: replace(batch, messages=messages)}, now=ctx.now()
     )
     return written[run.batch_id]

@@ -20,9 +20,9 @@ from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.turns import in_turns
-from dispatcher.store import hours as store
-from dispatcher.store.delivery import DroppedMessage
-from dispatcher.store.hours import Wait
+from dispatcher.store.accounts import hours as store
+from dispatcher.store.accounts.hours import Wait
+from dispatcher.store.delivery.claims import DroppedMessage
 
 UNLESS_NAMED: Sequence[Tier] = (Tier.STANDARD, Tier.BULK)
 """Whose hours are set where no tier is named: critical messages have none unless it is named."""

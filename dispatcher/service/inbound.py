@@ -14,8 +14,8 @@ from dispatcher.domain.inbound.addresses import read_number, spellings
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.search import CountedPage
 from dispatcher.service.search import read_number as read_wanted
-from dispatcher.store import inbound
-from dispatcher.store.inbound import Arrived, FoundInbound
+from dispatcher.store.inbound import messages
+from dispatcher.store.inbound.messages import Arrived, FoundInbound
 
 __all__ = ["FoundInbound", "find", "keep", "of_period", "page", "tell_again"]
 
@@ -54,7 +54,7 @@ async def page(
     wanted = None if number is None else read_wanted(number, account)
     account_id = None if account is None else account.id
     return await ctx.database.transact(
-        lambda c: inbound.page(
+        lambda c: messages.page(
             c, account_id=account_id, number=wanted, before=before, limit=limit, with_text=with_text
         )
     )
@@ -62,7 +62,7 @@ async def page(
 
 async def find(ctx: Context, name: int | UUID, *, with_text: bool = False) -> FoundInbound:
     """Return one message, by its number or its public id. Raises NotFound."""
-    found = await ctx.database.transact(lambda c: inbound.find(c, name, with_text=with_text))
+    found = await ctx.database.transact(lambda c: messages.find(c, name, with_text=with_text))
     if found is None:
         raise NotFound(f"there is no inbound message {name}")
     return found
@@ -75,8 +75,10 @@ async def of_period(
     account_id = caller.account.id
 
     async def work(connection: AsyncConnection) -> CountedPage[FoundInbound]:
-        found = await inbound.period(connection, account_id, since=since, until=until, skip=skip, limit=limit)
-        return CountedPage(found, await inbound.count(connection, account_id, since=since, until=until))
+        found = await messages.period(
+            connection, account_id, since=since, until=until, skip=skip, limit=limit
+        )
+        return CountedPage(found, await messages.count(connection, account_id, since=since, until=until))
 
     return await ctx.database.transact(work)
 
@@ -90,10 +92,10 @@ async def tell_again(ctx: Context, caller: Caller, *, since: datetime, until: da
     account_id, dialect, now = caller.account.id, caller.dialect, ctx.now()
 
     async def work(connection: AsyncConnection) -> None:
-        found = await inbound.count(connection, account_id, since=since, until=until)
+        found = await messages.count(connection, account_id, since=since, until=until)
         if found > MOST_AGAIN:
             raise Invalid(f"{found} messages came in that time, more than {MOST_AGAIN}: ask for less of it")
-        await inbound.tell_again(connection, account_id, dialect, since=since, until=until, now=now)
+        await messages.tell_again(connection, account_id, dialect, since=since, until=until, now=now)
 
     await ctx.database.transact(work)
 
@@ -101,7 +103,7 @@ async def tell_again(ctx: Context, caller: Caller, *, since: datetime, until: da
 async def _keep(ctx: Context, together: Sequence[Sequence[Arrived]]) -> list[None]:
     """Keep what came in some requests of the same moment."""
     arrived, now = [one for told in together for one in told], ctx.now()
-    new = await ctx.database.single(lambda c: inbound.insert(c, arrived, since=now - _REMEMBERED, now=now))
+    new = await ctx.database.single(lambda c: messages.insert(c, arrived, since=now - _REMEMBERED, now=now))
     log.info("inbound_kept", messages=len(arrived), new=new)
     return [None] * len(together)
 

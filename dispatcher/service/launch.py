@@ -19,9 +19,10 @@ from dispatcher.service.context import Context
 from dispatcher.service.expand import CHUNK, expand
 from dispatcher.service.plan import new_batch, timetable
 from dispatcher.service.room import deepest
-from dispatcher.store import audiences, campaigns, flows, intake, runs
-from dispatcher.store.campaigns import Campaign
-from dispatcher.store.runs import Open
+from dispatcher.store.campaigns import audiences, campaigns, run_messages, runs
+from dispatcher.store.campaigns.campaigns import Campaign
+from dispatcher.store.campaigns.runs import Open
+from dispatcher.store.submissions import new_messages
 
 _BATCH = 1000
 _TICK = 0.8
@@ -87,7 +88,7 @@ async def _start(
         return
     last = timetable(campaign.terms, audience, starts_at=starts_at).last()
     window = Window(starts_at, last + campaign.terms.lasts)
-    await intake.insert(connection, [new_batch(campaign, run_id, window)], now=now)
+    await new_messages.insert(connection, [new_batch(campaign, run_id, window)], now=now)
     log.info("run_started", campaign_id=campaign.id, run_id=run_id, recipients=audience.recipients)
 
 
@@ -110,7 +111,7 @@ async def _shift(ctx: Context, run_id: int) -> int:
         run = await runs.lock(connection, run_id)
         if run is None or run.shift is None:
             return 0
-        count, last = await flows.shift(
+        count, last = await run_messages.shift(
             connection, run_id, after=run.shifted, by=run.shift, now=now, limit=_BATCH
         )
         is_over = count < _BATCH
@@ -151,10 +152,10 @@ async def _room(ctx: Context, run: Open) -> int:
     take processors and Postgres away from what goes out.
     """
     enough = max(CHUNK, deepest(ctx, run.tier))
-    if await ctx.database.single(lambda c: flows.due(c, run, now=ctx.now(), most=enough)) >= enough:
+    if await ctx.database.single(lambda c: run_messages.due(c, run, now=ctx.now(), most=enough)) >= enough:
         return 0
     most = ctx.settings.campaign_ahead
-    return most - await ctx.database.single(lambda c: flows.waiting(c, run.id, most=most))
+    return most - await ctx.database.single(lambda c: run_messages.waiting(c, run.id, most=most))
 
 
 async def _finish(connection: AsyncConnection, run_ids: Sequence[int], now: datetime) -> None:

@@ -23,8 +23,8 @@ from dispatcher.service.context import Context
 from dispatcher.service.recorder import Recorder
 from dispatcher.service.slots import ConcurrencyLimit
 from dispatcher.service.task_set import TaskSet
-from dispatcher.store import delivery
-from dispatcher.store.delivery import HeldMessage, MessageVersion
+from dispatcher.store.delivery import claims
+from dispatcher.store.delivery.claims import HeldMessage, MessageVersion
 
 log = structlog.get_logger()
 
@@ -168,7 +168,7 @@ class SendQueue:
             versions = [MessageVersion(queued.message.id, queued.message.seq) for queued in chosen]
             try:
                 attempts = await self._ctx.database.single(
-                    lambda connection: delivery.claim(
+                    lambda connection: claims.claim(
                         connection, versions, provider=self._provider, lease_end=lease_end
                     )
                 )

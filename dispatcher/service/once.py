@@ -9,8 +9,8 @@ from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import KeyReused, StillRunning
 from dispatcher.domain.messages.submission import AcceptedBatch, Answer, Once
 from dispatcher.service.context import Context
-from dispatcher.store import idempotency
-from dispatcher.store.idempotency import Kept
+from dispatcher.store.submissions import idempotency
+from dispatcher.store.submissions.idempotency import Kept
 
 KEPT_FOR = timedelta(hours=24)
 RUNNING = "the first request with this Idempotency-Key has not ended; try again"

@@ -6,8 +6,8 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
 from dispatcher.service.context import Context
-from dispatcher.store import accounts, opt_outs
-from dispatcher.store.opt_outs import OptOut
+from dispatcher.store.accounts import accounts, opt_outs
+from dispatcher.store.accounts.opt_outs import OptOut
 
 
 async def add(

@@ -9,8 +9,8 @@ from dispatcher.domain.messages.window import Window
 from dispatcher.service.births import MessageBuilder
 from dispatcher.service.examine import Recipient, ValidatedSubmission
 from dispatcher.service.turns import in_turns
-from dispatcher.store.brakes import Earlier
-from dispatcher.store.intake import NewBatch, Written
+from dispatcher.store.submissions.new_messages import NewBatch, Written
+from dispatcher.store.submissions.quotas import Earlier
 
 
 async def new_batch(

@@ -10,8 +10,8 @@ from dispatcher.domain.errors import NotFound
 from dispatcher.service import search
 from dispatcher.service.context import Context
 from dispatcher.service.search import Slice
-from dispatcher.store import outbox
-from dispatcher.store.outbox import CallbackFilter, FoundCallback
+from dispatcher.store.callbacks import admin
+from dispatcher.store.callbacks.admin import CallbackFilter, FoundCallback
 
 __all__ = ["FoundCallback", "page", "replay"]
 
@@ -36,12 +36,12 @@ async def page(
     wanted = CallbackFilter(None if account is None else account.id, message_id, state)
 
     async def work(connection: AsyncConnection) -> Slice[FoundCallback]:
-        found = await outbox.page(connection, wanted, before=before, limit=limit + 1, walk=walk)
+        found = await admin.page(connection, wanted, before=before, limit=limit + 1, walk=walk)
         if len(found) > limit:
             return Slice(found[:limit], found[limit - 1].id)
         if message_id is not None:
             return Slice(found, None)
-        return Slice(found, await outbox.walked_to(connection, wanted, before=before, walk=walk))
+        return Slice(found, await admin.walked_to(connection, wanted, before=before, walk=walk))
 
     return await ctx.database.transact(work)
 
@@ -54,7 +54,7 @@ async def replay(ctx: Context, name: int | UUID) -> FoundCallback:
     retries gets one try.
     """
     now = ctx.now()
-    found = await ctx.database.transact(lambda c: outbox.replay(c, name, now=now))
+    found = await ctx.database.transact(lambda c: admin.replay(c, name, now=now))
     if found is None:
         raise NotFound(f"there is no callback {name}")
     return found

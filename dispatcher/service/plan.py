@@ -22,11 +22,13 @@ from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.credentials import MANAGE
 from dispatcher.service.examine import measured
-from dispatcher.store import accounts, audiences, templates
-from dispatcher.store.accounts import Wanted
-from dispatcher.store.audiences import Audience
-from dispatcher.store.campaigns import Campaign, Terms
-from dispatcher.store.intake import NewBatch
+from dispatcher.store.accounts import accounts
+from dispatcher.store.accounts.accounts import Wanted
+from dispatcher.store.campaigns import audiences
+from dispatcher.store.campaigns.audiences import Audience
+from dispatcher.store.campaigns.campaigns import Campaign, Terms
+from dispatcher.store.submissions import templates
+from dispatcher.store.submissions.new_messages import NewBatch
 
 LONGEST = timedelta(days=366)
 """How long a message may be good for, and over what time a run may be spread."""

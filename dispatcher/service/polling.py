@@ -12,8 +12,8 @@ from dispatcher.domain.delivery.provider import Polls, Report
 from dispatcher.domain.errors import Unavailable
 from dispatcher.service import receipts
 from dispatcher.service.context import Context, Way
-from dispatcher.store import polls
-from dispatcher.store.polls import Schedule
+from dispatcher.store.receipts import polling
+from dispatcher.store.receipts.polling import Schedule
 
 log = structlog.get_logger()
 
@@ -72,7 +72,7 @@ class Poller:
         schedule = Schedule(first, LONGEST, ctx.settings.patience.receipt)
         total = 0
         while True:
-            take = partial(polls.take, provider=name, schedule=schedule, now=ctx.now(), limit=SLICE)
+            take = partial(polling.take, provider=name, schedule=schedule, now=ctx.now(), limit=SLICE)
             due = await ctx.database.single(take)
             if due.refs:
                 kept = await receipts.keep(ctx, name, _ends(await provider.poll(due.refs)))

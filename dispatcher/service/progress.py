@@ -25,11 +25,12 @@ from dispatcher.domain.messages.status import OPEN, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.plan import timetable
-from dispatcher.store import audiences, flows, runs, sweeps
-from dispatcher.store.audiences import Audience
-from dispatcher.store.campaigns import Campaign
-from dispatcher.store.flows import Count
-from dispatcher.store.runs import Run
+from dispatcher.store.campaigns import audiences, run_messages, runs
+from dispatcher.store.campaigns.audiences import Audience
+from dispatcher.store.campaigns.campaigns import Campaign
+from dispatcher.store.campaigns.run_messages import Count
+from dispatcher.store.campaigns.runs import Run
+from dispatcher.store.clock import sweeps
 
 _OPEN = frozenset({RunState.EXPANDING, RunState.SENDING})
 _SECOND = timedelta(seconds=1)
@@ -66,7 +67,7 @@ async def report(ctx: Context, campaign: Campaign, *, before: datetime | None, l
         audience = await audiences.by_id(connection, campaign.terms.audience_id)
         shown = await runs.of_campaign(connection, campaign.id, before=before, limit=limit)
         batches = [run.batch_id for run in shown if run.batch_id is not None]
-        counts = await flows.counts(connection, batches)
+        counts = await run_messages.counts(connection, batches)
         tier = campaign.terms.tier
         ready = await sweeps.flows(connection, tier) if any(run.state in _OPEN for run in shown) else []
         return Report(

@@ -13,7 +13,7 @@ from dispatcher.domain.routing.breaker import WINDOW, Counts
 from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.service.context import Context, Way
-from dispatcher.store import orders
+from dispatcher.store.routing import overrides
 
 _STORY = 50
 _LONGEST_REASON = 200
@@ -69,7 +69,7 @@ class Trial:
 async def every(ctx: Context) -> list[Report]:
     """Report on all configured providers, in their order. Raises Unavailable."""
     await ctx.provider_health.look()
-    out = await ctx.database.single(orders.out)
+    out = await ctx.database.single(overrides.out)
     return [await _report(ctx, way.config, out.get(name, 0)) for name, way in ctx.ways.items()]
 
 
@@ -77,7 +77,7 @@ async def one(ctx: Context, name: str) -> Report:
     """Report on one provider. Raises NotFound and Unavailable."""
     config = _find(ctx, name).config
     await ctx.provider_health.look()
-    out = await ctx.database.single(orders.out)
+    out = await ctx.database.single(overrides.out)
     return await _report(ctx, config, out.get(name, 0))
 
 
@@ -91,7 +91,7 @@ async def order(ctx: Context, name: str, wanted: Order, *, reason: str = "", by:
     _find(ctx, name)
     if len(reason) > _LONGEST_REASON or not reason.isprintable():
         raise Invalid(f"a reason has up to {_LONGEST_REASON} printable characters, not {len(reason)}")
-    await ctx.database.single(lambda c: orders.set(c, name, wanted, reason=reason, by=by))
+    await ctx.database.single(lambda c: overrides.set(c, name, wanted, reason=reason, by=by))
     await ctx.provider_health.reload_orders()
     if wanted in {Order.NONE, Order.PINNED}:
         await ctx.provider_health.release_waiting(now=ctx.now())
@@ -137,7 +137,7 @@ async def _keep_nothing(told: Sequence[Told]) -> None:
 async def _report(ctx: Context, config: ProviderConfig, out: int) -> Report:
     health, name = ctx.provider_health, config.name
     moves = [Turn(s.since, s.breaker, s.cause) for s in await health.breakers.story(name)]
-    ordered = await ctx.database.single(lambda c: orders.story(c, name, limit=_STORY))
+    ordered = await ctx.database.single(lambda c: overrides.story(c, name, limit=_STORY))
     given = [Turn(o.at, o.order, o.reason, o.by) for o in ordered]
     return Report(
         config=config,

@@ -16,8 +16,9 @@ from dispatcher.domain.receipts.receipt import Current, read_receipt
 from dispatcher.service import inbound
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.recorder import clean
-from dispatcher.store import incoming, opt_outs, receipts
-from dispatcher.store.receipts import End, Match, Receipt, Step, Waiting
+from dispatcher.store.accounts import opt_outs
+from dispatcher.store.receipts import ingest, matching
+from dispatcher.store.receipts.matching import End, Match, Receipt, Step, Waiting
 
 log = structlog.get_logger()
 
@@ -78,13 +79,13 @@ _KEEPING = Batched(_keep, at_once=_AT_ONCE)
 
 async def _keep_batch(ctx: Context, told: Sequence[Receipt]) -> int:
     now = ctx.now()
-    seen = await ctx.database.single(lambda c: incoming.find(c, told))
+    seen = await ctx.database.single(lambda c: ingest.find(c, told))
     book = _Book({one.match.message_id: one.current for one in seen.values()})
     ends = [book.enter(*one, seen[n].match) if n in seen else None for n, one in enumerate(told)]
     beyond = book.beyond.union(book.opted_out)
     kept = [_LEFT if end is None or end.message_id in beyond else end for end in ends]
     seqs = [seen[n].seq if end.verdict == "moved" else None for n, end in enumerate(kept)]
-    return await ctx.database.single(lambda c: incoming.keep(c, told, kept, seqs, now=now))
+    return await ctx.database.single(lambda c: ingest.keep(c, told, kept, seqs, now=now))
 
 
 async def match(ctx: Context) -> int:
@@ -153,22 +154,22 @@ def _cleaned(report: Report) -> Report:
 
 async def _match(ctx: Context, connection: AsyncConnection) -> int:
     now = ctx.now()
-    waiting = await receipts.pick(connection, now=now, limit=BATCH)
+    waiting = await matching.pick(connection, now=now, limit=BATCH)
     if not waiting:
         return 0
-    matches, currents = await receipts.lock(connection, [(r.provider, r.report) for r in waiting])
+    matches, currents = await matching.lock(connection, [(r.provider, r.report) for r in waiting])
     book = _Book(currents)
     ends = [
         book.enter(r.provider, r.report, matches[n]) if n in matches else _again(r, now)
         for n, r in enumerate(waiting)
     ]
     if book.told:
-        await receipts.note_parts(connection, book.told)
+        await matching.note_parts(connection, book.told)
     for steps in book.rounds(now + ctx.settings.patience.receipt):
-        await receipts.step(connection, steps, now=now)
+        await matching.step(connection, steps, now=now)
     if book.opted_out:
         await opt_outs.take_over(connection, book.opted_out, now=now)
-    await receipts.settle(connection, [(r.id, end) for r, end in zip(waiting, ends, strict=True)])
+    await matching.settle(connection, [(r.id, end) for r, end in zip(waiting, ends, strict=True)])
     return len(waiting)
 
 
@@ -195,7 +196,7 @@ class _Book:
         self._currents[match.message_id] = current
         if len(current.parts) > 1:  # the only part says no more than its message does
             self.told.update({(p.provider, p.ref): p.status for p in current.parts if p.status is not None})
-        reason = report.reason or receipts.DEFAULT_REASON
+        reason = report.reason or matching.DEFAULT_REASON
         self._moves.setdefault(match.message_id, []).extend((step, provider, reason) for step in steps)
         if report.opted_out and steps:  # a repeated one would undo a START that came meanwhile
             self.opted_out.append(match.message_id)

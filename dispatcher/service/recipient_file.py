@@ -13,7 +13,7 @@ from dispatcher.domain.errors import Invalid
 from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, is_country, parse
 from dispatcher.service.context import Context
 from dispatcher.service.turns import in_turns
-from dispatcher.store.audiences import Reject
+from dispatcher.store.campaigns.audiences import Reject
 
 T = TypeVar("T")
 

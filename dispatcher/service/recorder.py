@@ -23,7 +23,8 @@ from dispatcher.domain.delivery.verdict import judge
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Place
 from dispatcher.service.context import Context
-from dispatcher.store import delivery, ledger, opt_outs
+from dispatcher.store.accounts import ledger, opt_outs
+from dispatcher.store.delivery import claims
 
 log = structlog.get_logger()
 
@@ -142,7 +143,7 @@ async def record(
     polls: Mapping[str, timedelta] = MappingProxyType({}),
 ) -> None:
     """Write outcomes, opt-outs and refunds in an open transaction; `polls` as in `delivery.record`."""
-    moved = await delivery.record(connection, batch, now=now, polls=polls)
+    moved = await claims.record(connection, batch, now=now, polls=polls)
     opted_out = [t.message_id for t, _ in batch if isinstance(t.outcome, Rejected) and t.outcome.opted_out]
     if opted_out:
         await opt_outs.take_over(connection, opted_out, now=now)

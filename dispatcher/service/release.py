@@ -8,8 +8,8 @@ from typing import Final
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.room import shallow
-from dispatcher.store import release
-from dispatcher.store.release import Released
+from dispatcher.store.clock import release
+from dispatcher.store.clock.release import Released
 
 BATCH: Final = 1000
 

@@ -17,11 +17,11 @@ from dispatcher.domain.routing.route_steps import Step, steps
 from dispatcher.domain.routing.route_table import Asked, RouteTable
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
-from dispatcher.store import accounts
-from dispatcher.store import routes as store
-from dispatcher.store.accounts import Wanted
-from dispatcher.store.reports import MessageView
-from dispatcher.store.routes import SetTable
+from dispatcher.store.accounts import accounts
+from dispatcher.store.accounts.accounts import Wanted
+from dispatcher.store.messages.views import MessageView
+from dispatcher.store.routing import route_tables as store
+from dispatcher.store.routing.route_tables import SetTable
 
 log = structlog.get_logger()
 

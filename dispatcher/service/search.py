@@ -13,9 +13,9 @@ from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
 from dispatcher.service.context import Context
-from dispatcher.store import reports, search
-from dispatcher.store.reports import BatchView, Event, MessageStatus, MessageView, PlaceCount
-from dispatcher.store.search import BatchFilter, MessageFilter, TrackedBatch
+from dispatcher.store.messages import search, views
+from dispatcher.store.messages.search import BatchFilter, MessageFilter, TrackedBatch
+from dispatcher.store.messages.views import BatchView, Event, MessageStatus, MessageView, PlaceCount
 
 __all__ = [
     "WALK",
@@ -99,9 +99,7 @@ async def message(
     with_withdrawn: bool = True,
 ) -> MessageView:
     """Return one message, by its number or its public id; with a caller, only its own. Raises NotFound."""
-    found = await ctx.database.transact(
-        lambda c: reports.message(c, name, caller=caller, with_text=with_text)
-    )
+    found = await ctx.database.transact(lambda c: views.message(c, name, caller=caller, with_text=with_text))
     if found is None or (found.status is Status.WITHDRAWN and not with_withdrawn):
         raise NotFound(f"there is no message {name}")
     return found
@@ -113,8 +111,8 @@ async def history(
     """Return one message with its events; with a caller, only its own. Raises NotFound."""
 
     async def work(connection: AsyncConnection) -> History | None:
-        found = await reports.message(connection, name, caller=caller, with_text=with_text)
-        return None if found is None else History(found, await reports.events(connection, found.id))
+        found = await views.message(connection, name, caller=caller, with_text=with_text)
+        return None if found is None else History(found, await views.events(connection, found.id))
 
     found = await ctx.database.transact(work)
     if found is None:
@@ -146,7 +144,7 @@ async def messages(
 
 async def batch(ctx: Context, name: int | UUID) -> BatchView:
     """Return one batch, by its number or its public id. Raises NotFound."""
-    found = await ctx.database.transact(lambda c: reports.batch(c, name))
+    found = await ctx.database.transact(lambda c: views.batch(c, name))
     if found is None:
         raise NotFound(f"there is no batch {name}")
     return found
@@ -155,7 +153,7 @@ async def batch(ctx: Context, name: int | UUID) -> BatchView:
 async def counted_batch(ctx: Context, name: int | UUID) -> CountedBatch:
     """Return one batch with the counts of its messages. Raises NotFound."""
     found = await batch(ctx, name)
-    return CountedBatch(found, await ctx.database.transact(lambda c: reports.counts(c, found.id)))
+    return CountedBatch(found, await ctx.database.transact(lambda c: views.counts(c, found.id)))
 
 
 async def batches(
@@ -167,7 +165,7 @@ async def batches(
 
 async def require_batch(ctx: Context, caller: Caller, batch_id: int) -> None:
     """Raise NotFound unless the caller's account made this batch through its dialect."""
-    if not await ctx.database.transact(lambda c: reports.owns_batch(c, caller, batch_id)):
+    if not await ctx.database.transact(lambda c: views.owns_batch(c, caller, batch_id)):
         raise NotFound(f"there is no batch {batch_id}")
 
 
@@ -178,7 +176,7 @@ async def statuses(ctx: Context, caller: Caller, batch_id: int) -> list[MessageS
     while True:
         after = found[-1].id if found else 0
         page = await ctx.database.transact(
-            partial(reports.statuses, batch_id=batch_id, after=after, limit=_PAGE)
+            partial(views.statuses, batch_id=batch_id, after=after, limit=_PAGE)
         )
         found += page
         if len(page) < _PAGE:
@@ -194,7 +192,7 @@ async def tracked_batch(ctx: Context, caller: Caller, name: str) -> TrackedBatch
     """
 
     async def work(connection: AsyncConnection) -> Sequence[TrackedBatch]:
-        found = await reports.own_batch(connection, caller, name)
+        found = await views.own_batch(connection, caller, name)
         return await search.tracked(connection, [] if found is None else [found], with_text=True)
 
     for tracked in await ctx.database.transact(work):
@@ -225,7 +223,7 @@ async def own_batches(
 
 async def on_the_way(ctx: Context) -> list[PlaceCount]:
     """Count the messages on their way, by tier and place."""
-    return await ctx.database.transact(reports.places)
+    return await ctx.database.transact(views.places)
 
 
 def read_number(raw: str, account: Account | None) -> str:

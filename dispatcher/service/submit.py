@@ -10,7 +10,7 @@ from dispatcher.service import brakes, routes, templates
 from dispatcher.service.accept import accept
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.examine import ValidatedSubmission, examine, unknown_sender
-from dispatcher.store import accounts
+from dispatcher.store.accounts import accounts
 
 BULK_ABOVE = 200
 

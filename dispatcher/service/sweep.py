@@ -24,7 +24,9 @@ from dispatcher.service.once import KEPT_FOR
 from dispatcher.service.recorder import record
 from dispatcher.service.release import BATCH, Releaser
 from dispatcher.service.room import Drain
-from dispatcher.store import idempotency, ledger, sweeps, tokens
+from dispatcher.store.accounts import ledger, tokens
+from dispatcher.store.clock import sweeps
+from dispatcher.store.submissions import idempotency
 
 log = structlog.get_logger()
 

@@ -13,8 +13,8 @@ from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.messages.template import MissingVariables
 from dispatcher.service.context import Context
 from dispatcher.service.examine import measured
-from dispatcher.store import templates
-from dispatcher.store.templates import Template
+from dispatcher.store.submissions import templates
+from dispatcher.store.submissions.templates import Template
 
 __all__ = ["Preview", "Template", "change", "create", "filled", "find", "page", "preview", "remove"]
 

@@ -18,9 +18,9 @@ from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
 from dispatcher.service.context import Context
 from dispatcher.service.credentials import digest_of, new_secret
-from dispatcher.store import credentials, tokens
-from dispatcher.store.credentials import Holder
-from dispatcher.store.tokens import Token
+from dispatcher.store.accounts import credentials, tokens
+from dispatcher.store.accounts.credentials import Holder
+from dispatcher.store.accounts.tokens import Token
 
 _ALGORITHM = "HS256"
 _ISSUER = "sms-dispatcher"

@@ -24,8 +24,8 @@ from dispatcher.service.chunk import LaneTask
 from dispatcher.service.context import Context
 from dispatcher.service.line import SendQueue
 from dispatcher.service.task_set import TaskSet
-from dispatcher.store import delivery
-from dispatcher.store.delivery import HeldMessage
+from dispatcher.store.delivery import claims
+from dispatcher.store.delivery.claims import HeldMessage
 
 log = structlog.get_logger()
 
@@ -173,7 +173,7 @@ class TokenQueue:
         """Make the messages that wait here ready; read again, they go to any provider they have then."""
         ids = [one.routed.message.id for one in self._waiting]
         self._waiting = []
-        await self._ctx.database.single(lambda c: delivery.return_to_ready(c, ids))
+        await self._ctx.database.single(lambda c: claims.return_to_ready(c, ids))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         self._tasks.start(self._unless_away(work))

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from dispatcher.service.context import Context
-from dispatcher.store import unmatched
-from dispatcher.store.unmatched import Unmatched
+from dispatcher.store.receipts import unmatched
+from dispatcher.store.receipts.unmatched import Unmatched
 
 __all__ = ["MOST", "RECENT", "Unmatched", "page", "recent"]
 

@@ -24,8 +24,9 @@ from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
 from dispatcher.lanes.breaker import BreakerMove, Breakers, BreakerSnapshot
 from dispatcher.service.database import Database
 from dispatcher.service.task_set import TaskSet
-from dispatcher.store import orders, release
-from dispatcher.store.orders import Ordered
+from dispatcher.store.clock import release
+from dispatcher.store.routing import overrides
+from dispatcher.store.routing.overrides import Ordered
 
 log = structlog.get_logger()
 
@@ -156,7 +157,7 @@ class ProviderHealth:
         if number == known and now - at < _ORDERS_AGE:
             return
         try:
-            self.ordered = await self._database.single(orders.last)
+            self.ordered = await self._database.single(overrides.last)
         except Unavailable as error:
             log.warning("orders_not_read", error=str(error))
         else:

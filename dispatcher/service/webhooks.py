@@ -10,8 +10,8 @@ from dispatcher.domain.callbacks.callback import check_url
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.context import Context
-from dispatcher.store import webhooks
-from dispatcher.store.webhooks import Webhook
+from dispatcher.store.callbacks import webhooks
+from dispatcher.store.callbacks.webhooks import Webhook
 
 __all__ = ["MOST", "Webhook", "every", "register", "remove"]
 

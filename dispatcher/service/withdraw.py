@@ -4,7 +4,7 @@ from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.messages.edit import BY_CALLER, Cancel
 from dispatcher.service import edits, search
 from dispatcher.service.context import Context
-from dispatcher.store.edits import Chosen
+from dispatcher.store.messages.edits import Chosen
 
 _WITHDRAW = Cancel(BY_CALLER)
 

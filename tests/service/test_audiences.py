@@ -15,8 +15,8 @@ from dispatcher.service import accounts, audiences
 from dispatcher.service.audiences import Audience, Reject
 from dispatcher.service.recipient_file import PART_ROWS, Progress, RecipientFile
 from dispatcher.service.turns import in_turns
-from dispatcher.store import audiences as store
-from dispatcher.store.audiences import Recipient
+from dispatcher.store.campaigns import audiences as store
+from dispatcher.store.campaigns.audiences import Recipient
 from tests.world import World
 
 ADA, BOB, EVE = "+254712345678", "+254712345679", "+254712345680"

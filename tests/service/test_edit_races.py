@@ -23,8 +23,9 @@ from dispatcher.service.edits import choose, edit
 from dispatcher.service.line import SendQueue
 from dispatcher.service.recorder import Recorder
 from dispatcher.service.slots import ConcurrencyLimit, LoopLag
-from dispatcher.store import delivery, edits
-from dispatcher.store.delivery import MessageVersion
+from dispatcher.store.delivery import claims
+from dispatcher.store.delivery.claims import MessageVersion
+from dispatcher.store.messages import edits
 from tests.world import NUMBER, World
 
 HOUR = timedelta(hours=1)
@@ -63,7 +64,7 @@ async def claimed(world: World, due: Due) -> bool:
     end = world.time.now() + LEASE
     return bool(
         await world.ctx.database.single(
-            lambda c: delivery.claim(c, [MessageVersion(due.id, due.seq)], provider="sim", lease_end=end)
+            lambda c: claims.claim(c, [MessageVersion(due.id, due.seq)], provider="sim", lease_end=end)
         )
     )
 
@@ -127,12 +128,12 @@ def test_two_thousand_messages_are_each_sent_once_with_the_text_that_is_kept_of_
 def test_what_was_read_before_an_edit_and_filled_in_again_is_not_claimed(world: World) -> None:
     async def story() -> None:
         message = (await world.submit()).messages[0].id
-        [stale] = await world.ctx.database.single(lambda c: delivery.read(c, [message]))
+        [stale] = await world.ctx.database.single(lambda c: claims.read(c, [message]))
         assert (await change(world, NewText("Bye"))).changed == 1
         assert (await world.row(message)).place == Place.READY
         await to_lane(world)
         assert (await world.row(message)).place == Place.LANE
-        [fresh] = await world.ctx.database.single(lambda c: delivery.read(c, [message]))
+        [fresh] = await world.ctx.database.single(lambda c: claims.read(c, [message]))
         assert (stale.text, fresh.text) == ("Hello", "Bye")
         assert not await claimed(world, stale)
         assert await claimed(world, fresh)
@@ -144,10 +145,10 @@ def test_what_was_read_before_an_edit_and_filled_in_again_is_not_claimed(world: 
 def test_of_two_readings_in_one_claim_only_the_fresh_one_goes_out(world: World) -> None:
     async def story() -> None:
         message = (await world.submit()).messages[0].id
-        [stale] = await world.ctx.database.single(lambda c: delivery.read(c, [message]))
+        [stale] = await world.ctx.database.single(lambda c: claims.read(c, [message]))
         await change(world, NewText("Bye"))
         await to_lane(world)
-        [fresh] = await world.ctx.database.single(lambda c: delivery.read(c, [message]))
+        [fresh] = await world.ctx.database.single(lambda c: claims.read(c, [message]))
         stopping, recorder = asyncio.Event(), Recorder(world.ctx)
         limit = ConcurrencyLimit(world.ctx.ways["sim"].config, LoopLag())
         calls = ProviderCalls(world.ctx, {"sim": limit}, recorder)
@@ -167,7 +168,7 @@ def test_of_two_readings_in_one_claim_only_the_fresh_one_goes_out(world: World) 
 def test_a_window_that_was_moved_after_a_worker_read_it_is_kept(world: World) -> None:
     async def story() -> None:
         message = (await world.submit(until=HOUR)).messages[0].id
-        [stale] = await world.ctx.database.single(lambda c: delivery.read(c, [message]))
+        [stale] = await world.ctx.database.single(lambda c: claims.read(c, [message]))
         await change(world, Reschedule(not_after=world.time.now() + 2 * HOUR))
         await to_lane(world)
         assert not await claimed(world, stale)
@@ -180,7 +181,7 @@ def test_an_edit_waits_for_a_claim_under_way_and_then_leaves_the_message(world: 
         message = (await world.submit()).messages[0].id
         seq, end = (await world.row(message)).seq, world.time.now() + LEASE
         async with asyncio.timeout(10), world.ctx.database._engine.begin() as connection:
-            assert await delivery.claim(
+            assert await claims.claim(
                 connection, [MessageVersion(message, seq)], provider="sim", lease_end=end
             )
             editing = asyncio.create_task(change(world, Cancel()))

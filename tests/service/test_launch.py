@@ -18,7 +18,9 @@ from dispatcher.service import campaigns, opt_outs
 from dispatcher.service.expand import CHUNK, HORIZON
 from dispatcher.service.launch import launch
 from dispatcher.settings import Settings
-from dispatcher.store import intake, ledger, runs
+from dispatcher.store.accounts import ledger
+from dispatcher.store.campaigns import runs
+from dispatcher.store.submissions import new_messages
 from tests.audience import NAIROBI, NEW_YORK, PARIS, audience
 from tests.world import World
 
@@ -370,8 +372,8 @@ def test_wherever_it_is_killed_each_recipient_gets_one_message_and_the_counts_ad
 ) -> None:
     rng = random.Random(seed)
     statements = [
-        (intake, "extend"),
-        (intake, "insert"),
+        (new_messages, "extend"),
+        (new_messages, "insert"),
         (ledger, "charge"),
         (runs, "advance"),
         (runs, "lock"),
@@ -426,13 +428,13 @@ def test_two_system_workers_share_runs_and_neither_repeats_the_other(world: Worl
 
 def test_a_chunk_is_all_that_is_ever_read_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    real = intake.extend
+    real = new_messages.extend
 
     async def counting(connection: AsyncConnection, batches: Any, **more: Any) -> Any:
         sizes.extend(len(batch.messages) for batch in batches.values() if batch.messages)
         return await real(connection, batches, **more)
 
-    monkeypatch.setattr(intake, "extend", counting)
+    monkeypatch.setattr(new_messages, "extend", counting)
 
     async def story() -> None:
         await started(world, await audience(world, 2500, zones=(PARIS, NAIROBI, NEW_YORK)))

@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.domain.errors import AlreadyExists, FaultKind, Invalid, InvalidSubmission, NotFound
 from dispatcher.service import templates
-from dispatcher.store.templates import Template
+from dispatcher.store.submissions.templates import Template
 from tests.world import World
 
 

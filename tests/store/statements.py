@@ -19,8 +19,13 @@ from dispatcher.domain.messages.edit_rules import Timed, Worded, timed
 from dispatcher.domain.messages.status import MISSED, OPEN, Place, Status
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
-from dispatcher.store import delivery, edits, flows, hours, incoming, receipts, release, runs, sweeps
-from dispatcher.store.receipts import End, Step
+from dispatcher.store.accounts import hours
+from dispatcher.store.campaigns import run_messages, runs
+from dispatcher.store.clock import release, sweeps
+from dispatcher.store.delivery import claims
+from dispatcher.store.messages import edits
+from dispatcher.store.receipts import ingest, matching
+from dispatcher.store.receipts.matching import End, Step
 from dispatcher.store.tables import metadata
 
 NOW = datetime.now(UTC)
@@ -172,21 +177,21 @@ async def _judge_and_record(
     verdicts = [
         judge(t, now=now, patience=PATIENCE, doubt=DoubtPolicy(resends), rng=random.Random(1)) for t in tries
     ]
-    await delivery.record(c, list(zip(tries, verdicts, strict=True)), now=now, polls={})
+    await claims.record(c, list(zip(tries, verdicts, strict=True)), now=now, polls={})
 
 
 async def _claim(c: AsyncConnection, stored: Stored) -> None:
-    wanted = [delivery.MessageVersion(row.id, row.seq) for row in stored.rows]
-    await delivery.claim(c, wanted, provider="sim", lease_end=NOW + HOUR)
+    wanted = [claims.MessageVersion(row.id, row.seq) for row in stored.rows]
+    await claims.claim(c, wanted, provider="sim", lease_end=NOW + HOUR)
 
 
 async def _drop(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
-    dropped = [delivery.DroppedMessage(message_id, status, "x") for message_id in stored.ids]
-    await delivery.drop(c, dropped, now=NOW)
+    dropped = [claims.DroppedMessage(message_id, status, "x") for message_id in stored.ids]
+    await claims.drop(c, dropped, now=NOW)
 
 
 async def _hold(c: AsyncConnection, stored: Stored) -> None:
-    await delivery.hold(c, [delivery.HeldMessage(message_id, NOW + SECOND) for message_id in stored.ids])
+    await claims.hold(c, [claims.HeldMessage(message_id, NOW + SECOND) for message_id in stored.ids])
 
 
 async def _wait_for_hours(c: AsyncConnection, stored: Stored) -> None:
@@ -214,14 +219,14 @@ async def _reword(c: AsyncConnection, stored: Stored) -> None:
 
 async def _step(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
     steps = [Step(message_id, status, "sim", "x", None) for message_id in stored.ids]
-    await receipts.step(c, steps, now=NOW)
+    await matching.step(c, steps, now=NOW)
 
 
 async def _keep(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
     report = Report(ref="r", reference=None, status=status)
     ends = [End("moved", message_id, None) for message_id in stored.ids]
     seqs = [row.seq for row in stored.rows]
-    await incoming.keep(c, [("sim", report)] * len(ends), ends, seqs, now=NOW)
+    await ingest.keep(c, [("sim", report)] * len(ends), ends, seqs, now=NOW)
 
 
 OUTCOMES: Mapping[str, Statement] = {
@@ -254,7 +259,7 @@ STATEMENTS: Mapping[str, Statement] = {
     **{f"record {name}": run for name, run in OUTCOMES.items()},
     **{f"drop {status.value}": partial(_drop, status=status) for status in DROPPED},
     "hold": _hold,
-    "return to ready": lambda c, stored: delivery.return_to_ready(c, stored.ids),
+    "return to ready": lambda c, stored: claims.return_to_ready(c, stored.ids),
     "wait for hours": _wait_for_hours,
     "cancel": lambda c, stored: edits.cancel(c, stored.ids, reason="x", now=NOW),
     "reschedule to later": partial(_reschedule, change=Reschedule(not_before=NOW + SECOND)),
@@ -263,7 +268,7 @@ STATEMENTS: Mapping[str, Statement] = {
     "reschedule unlocked": _reschedule_unlocked,
     "reword": _reword,
     "pause a campaign": lambda c, stored: runs.pause(c, stored.campaign_id),
-    "shift a run": lambda c, stored: flows.shift(
+    "shift a run": lambda c, stored: run_messages.shift(
         c, stored.run_id, after=0, by=2 * HOUR, now=NOW, limit=LIMIT
     ),
     **{f"receipt {s.value}": partial(_step, status=s) for s in (Status.SENT, *REPORTED)},

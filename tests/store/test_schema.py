@@ -14,25 +14,13 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.sql.elements import TextClause
 
 from dispatcher.domain.tier import Tier
-from dispatcher.store import (
-    audiences,
-    brakes,
-    campaigns,
-    delivery,
-    edits,
-    flows,
-    incoming,
-    polls,
-    receipts,
-    release,
-    reports,
-    rosters,
-    runs,
-    search,
-    sweeps,
-    unmatched,
-)
+from dispatcher.store.campaigns import audiences, campaigns, rosters, run_messages, runs
+from dispatcher.store.clock import release, sweeps
+from dispatcher.store.delivery import claims
+from dispatcher.store.messages import edits, search, views
 from dispatcher.store.migrate import newest, upgrade
+from dispatcher.store.receipts import ingest, matching, polling, unmatched
+from dispatcher.store.submissions import quotas
 from dispatcher.store.tables import messages, metadata
 from tests.conftest import plain_url
 
@@ -109,18 +97,18 @@ LOOKS = [
     (sweeps._EXPIRE, "ix_messages_expire"),
     (sweeps._OVERDUE, "ix_messages_rescue"),
     (sweeps._NO_RECEIPT, "ix_messages_no_receipt"),
-    (flows._WAITING, "ix_messages_flow"),
-    (flows._DUE, "ix_messages_turns"),
-    (flows._DUE, "ix_messages_fill"),
-    (flows._SHIFT, "ix_messages_flow"),
-    (flows._TAKEABLE, "ix_messages_flow"),
+    (run_messages._WAITING, "ix_messages_flow"),
+    (run_messages._DUE, "ix_messages_turns"),
+    (run_messages._DUE, "ix_messages_fill"),
+    (run_messages._SHIFT, "ix_messages_flow"),
+    (run_messages._TAKEABLE, "ix_messages_flow"),
     (runs._FINISH, "ix_messages_flow"),
     (runs._CANCELLED, "ix_messages_flow"),
     (runs._WORK, "ix_runs_open"),
     (campaigns._NEXT, "ix_campaigns_next_due"),
     (rosters._RECIPIENTS, "ix_recipients_zone"),
-    (polls._TAKE, "ix_provider_references_poll"),
-    (receipts._PICK, "ix_receipts_match"),
+    (polling._TAKE, "ix_provider_references_poll"),
+    (matching._PICK, "ix_receipts_match"),
     (unmatched._PAGE, "ix_receipts_unmatched"),
     (unmatched._COUNT, "ix_receipts_unmatched"),
 ]
@@ -169,9 +157,9 @@ def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> Non
 
 
 BY_ID = (
-    delivery._READ, delivery._CLAIM, delivery._DROP, delivery._HOLD, delivery._RETURN_TO_READY,
-    delivery._RECORD, delivery._RECORD_LATE, edits._CANCEL, edits._RESCHEDULE, edits._REWORD, receipts._STEP,
-    incoming._KEEP, polls._TAKE,
+    claims._READ, claims._CLAIM, claims._DROP, claims._HOLD, claims._RETURN_TO_READY,
+    claims._RECORD, claims._RECORD_LATE, edits._CANCEL, edits._RESCHEDULE, edits._REWORD, matching._STEP,
+    ingest._KEEP, polling._TAKE,
 )  # fmt: skip
 
 
@@ -187,11 +175,11 @@ def test_rows_named_by_their_ids_are_found_by_them_whatever_the_statistics_say(d
 
 _NAMED = {"pk_messages", "pk_message_lookup", "pk_provider_references"}
 BY_NAME = (
-    (incoming._FIND, {*_NAMED, "ix_provider_references_message_id"}),
-    (receipts._LOCK, _NAMED),
-    (receipts._PARTS, {"ix_provider_references_message_id"}),
-    (receipts._NOTE_PARTS, {"pk_provider_references"}),
-    (receipts._SETTLE, {"pk_receipts"}),
+    (ingest._FIND, {*_NAMED, "ix_provider_references_message_id"}),
+    (matching._LOCK, _NAMED),
+    (matching._PARTS, {"ix_provider_references_message_id"}),
+    (matching._NOTE_PARTS, {"pk_provider_references"}),
+    (matching._SETTLE, {"pk_receipts"}),
 )
 
 
@@ -205,15 +193,15 @@ def test_a_receipt_finds_its_message_by_what_it_names_whatever_the_statistics_sa
 
 
 LOOKED_UP = (
-    (reports._MESSAGE, "pk_message_lookup"),
-    (reports._OWN_MESSAGE, "pk_message_lookup"),
+    (views._MESSAGE, "pk_message_lookup"),
+    (views._OWN_MESSAGE, "pk_message_lookup"),
     (search._MESSAGES_OF, "ix_message_lookup_batch_id"),
     (search._FIRST_OF, "ix_message_lookup_batch_id"),
-    (flows._COUNTS, "ix_message_lookup_batch_id"),
-    (reports._COUNTS, "ix_message_lookup_batch_id"),
-    (reports._STATUSES, "ix_message_lookup_batch_id"),
-    (brakes._SAME, "ix_message_lookup_number"),
-    (brakes._BUSIEST, "ix_message_lookup_number"),
+    (run_messages._COUNTS, "ix_message_lookup_batch_id"),
+    (views._COUNTS, "ix_message_lookup_batch_id"),
+    (views._STATUSES, "ix_message_lookup_batch_id"),
+    (quotas._SAME, "ix_message_lookup_number"),
+    (quotas._BUSIEST, "ix_message_lookup_number"),
 )
 
 

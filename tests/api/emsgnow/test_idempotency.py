@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.store import idempotency
+from dispatcher.store.submissions import idempotency
 from tests.api.desk import Desk
 from tests.api.emsgnow.sample import JSON, PATH, QUOTA, ask, body, key_of
 from tests.world import World

@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import TextClause
 
 from dispatcher.domain.tier import PACE, Tier
-from dispatcher.store.moves import EVENTS, RETURNED
-from dispatcher.store.shares import shares
+from dispatcher.store.fair_share import shares
 from dispatcher.store.status_literals import PENDING, SCHEDULED
+from dispatcher.store.transitions import EVENTS, RETURNED
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.messages.status import Status
-from dispatcher.store.search import NEWEST
+from dispatcher.store.messages.search import NEWEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.store import ledger
-from dispatcher.store.ledger import Charge
+from dispatcher.store.accounts import ledger
+from dispatcher.store.accounts.ledger import Charge
 from tests.world import World
 
 Work = Callable[[AsyncConnection, int, int], Awaitable[object]]

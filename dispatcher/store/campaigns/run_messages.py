@@ -8,8 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.messages.status import Status
-from dispatcher.store.lookup import OF_BATCHES
-from dispatcher.store.runs import Open
+from dispatcher.store.campaigns.runs import Open
+from dispatcher.store.message_lookup import OF_BATCHES
 
 
 @dataclass(frozen=True, slots=True)

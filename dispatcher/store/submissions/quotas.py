@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.messages.status import CANCELLED, REFUNDED, Status
 from dispatcher.domain.tier import Tier
-from dispatcher.store.lookup import LOOKED_UP
+from dispatcher.store.message_lookup import LOOKED_UP
 from dispatcher.store.status_literals import listed
 
 

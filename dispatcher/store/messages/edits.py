@@ -20,8 +20,8 @@ from dispatcher.domain.messages.edit_rules import Timed, Waiting, Worded
 from dispatcher.domain.messages.status import OPEN, Place, Status
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
-from dispatcher.store.moves import move
 from dispatcher.store.status_literals import WITHDRAWN, listed
+from dispatcher.store.transitions import move
 
 
 @dataclass(frozen=True, slots=True)

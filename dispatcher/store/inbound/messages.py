@@ -11,9 +11,9 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.inbound.keywords import Action
-from dispatcher.store.lookup import LOOKED_UP
-from dispatcher.store.reports import either
-from dispatcher.store.search import NEWEST
+from dispatcher.store.message_lookup import LOOKED_UP
+from dispatcher.store.messages.search import NEWEST
+from dispatcher.store.messages.views import either
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.callbacks.events import CallbackState
-from dispatcher.store.reports import either
-from dispatcher.store.search import NEWEST
+from dispatcher.store.messages.search import NEWEST
+from dispatcher.store.messages.views import either
 
 
 @dataclass(frozen=True, slots=True)

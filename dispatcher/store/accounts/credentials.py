@@ -9,7 +9,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Account
-from dispatcher.store.accounts import COLUMNS, account_of
+from dispatcher.store.accounts.accounts import COLUMNS, account_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.domain.tier import Tier
-from dispatcher.store.search import MessageFilter, statement_for
+from dispatcher.store.messages.search import MessageFilter, statement_for
 from tests.world import NUMBER, World
 
 

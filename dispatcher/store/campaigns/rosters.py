@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.store.audiences import Recipient
+from dispatcher.store.campaigns.audiences import Recipient
 
 # Some of each group of zones, in the groups' order.
 _RECIPIENTS = text("""

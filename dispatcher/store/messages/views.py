@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
-from dispatcher.store.lookup import BY_PUBLIC_ID, LOOKED_UP, OF_BATCHES
+from dispatcher.store.message_lookup import BY_PUBLIC_ID, LOOKED_UP, OF_BATCHES
 
 
 @dataclass(frozen=True, slots=True)

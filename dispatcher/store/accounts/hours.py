@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.tier import Tier
-from dispatcher.store.moves import IN_LANE, move
+from dispatcher.store.transitions import IN_LANE, move
 
 # What a message goes by: its campaign's hours before its account's. `m` and `b` are it and its batch.
 OF_MESSAGE = """

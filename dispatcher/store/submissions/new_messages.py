@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
-from dispatcher.store.moves import EVENTS, RETURNED
+from dispatcher.store.transitions import EVENTS, RETURNED
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account, AccountLimits
 from dispatcher.domain.hours.allowed_hours import AllowedHours
 from dispatcher.domain.tier import Tier
-from dispatcher.store import hours
+from dispatcher.store.accounts import hours
 
 _BIGINT = 2**63 - 1
 _NOBODY = 0

@@ -13,9 +13,9 @@ from dispatcher.domain.delivery.provider import Accepted, Outcome
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
-from dispatcher.store import hours, opt_outs
-from dispatcher.store.moves import EVENTS, IN_LANE, RETURNED, WITH_WORKER, move
+from dispatcher.store.accounts import hours, opt_outs
 from dispatcher.store.status_literals import GAVE_UP, PENDING, SENT
+from dispatcher.store.transitions import EVENTS, IN_LANE, RETURNED, WITH_WORKER, move
 
 # A message always has a batch. The outer join keeps the planner from starting with the batches.
 _READ = text(f"""

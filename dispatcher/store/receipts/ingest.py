@@ -12,8 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.receipts.receipt import Current, Part
-from dispatcher.store.moves import EVENTS, RETURNED
-from dispatcher.store.receipts import (
+from dispatcher.store.receipts.matching import (
     DEFAULT_REASON,
     MATCHED,
     MOVE,
@@ -24,6 +23,7 @@ from dispatcher.store.receipts import (
     lookup_values,
 )
 from dispatcher.store.status_literals import is_allowed
+from dispatcher.store.transitions import EVENTS, RETURNED
 
 
 @dataclass(frozen=True, slots=True)

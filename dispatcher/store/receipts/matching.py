@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.delivery.provider import Report
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.receipts.receipt import Current, Part
-from dispatcher.store.lookup import LOOKED_UP
-from dispatcher.store.moves import EVENTS, RETURNED
+from dispatcher.store.message_lookup import LOOKED_UP
 from dispatcher.store.status_literals import is_allowed
+from dispatcher.store.transitions import EVENTS, RETURNED
 
 DEFAULT_REASON = "told by a receipt"
 """The reason of a transition when the receipt gives none."""

@@ -16,9 +16,9 @@ from dispatcher.domain.delivery.message import Try
 from dispatcher.domain.delivery.provider import Unknown
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import PACE, Tier
-from dispatcher.store.moves import PICKED, move
-from dispatcher.store.shares import shares
+from dispatcher.store.fair_share import shares
 from dispatcher.store.status_literals import EXPIRED, GAVE_UP, SENT
+from dispatcher.store.transitions import PICKED, move
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
-from dispatcher.store.lookup import LOOKED_UP, OF_BATCHES
-from dispatcher.store.reports import (
+from dispatcher.store.message_lookup import LOOKED_UP, OF_BATCHES
+from dispatcher.store.messages.views import (
     OWN,
     BatchView,
     MessageView,

@@ -1,0 +1,1 @@
+"""Statements: accounts, credentials, credits, senders, opt-outs and allowed hours."""

@@ -1,0 +1,1 @@
+"""Statements: events on their way to producers."""

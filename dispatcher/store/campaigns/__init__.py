@@ -1,0 +1,1 @@
+"""Statements: audiences, runs and their progress."""

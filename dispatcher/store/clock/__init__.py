@@ -1,0 +1,1 @@
+"""Statements: what is due, late or stuck."""

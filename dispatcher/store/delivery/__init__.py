@@ -1,0 +1,1 @@
+"""Statements: from a lane to a provider and back."""

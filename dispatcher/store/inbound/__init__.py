@@ -1,0 +1,1 @@
+"""Statements: messages from handsets."""

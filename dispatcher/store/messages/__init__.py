@@ -1,0 +1,1 @@
+"""Statements: reading and changing messages."""

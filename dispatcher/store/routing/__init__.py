@@ -1,0 +1,1 @@
+"""Statements: routes, providers and overrides."""

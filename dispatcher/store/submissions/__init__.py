@@ -1,0 +1,1 @@
+"""Statements: from a request to committed rows."""
