@@ -30,7 +30,8 @@ from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.campaigns.campaign import Plan, RunState
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, campaigns, drafts
+from dispatcher.service.accounts import accounts
+from dispatcher.service.campaigns import campaigns, drafts
 from dispatcher.service.context import Context
 
 _LATENCY_MS = 50

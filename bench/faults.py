@@ -14,7 +14,7 @@ from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import AlreadyExists
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
 
 _ALLOWANCE = 1.5

@@ -33,9 +33,9 @@ from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.embedded.ports import free_port
 from dispatcher.sandbox.recipe import smpp_options
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
-from dispatcher.service.submit import submit
+from dispatcher.service.submissions.submit import submit
 
 PACKAGE: Final = "smpp@0.5.1"
 LATENCIES: Final = (0.0, 50.0)

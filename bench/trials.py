@@ -23,9 +23,9 @@ from dispatcher.domain.messages.submission import AcceptedBatch, Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.sandbox.receipts import SIGNATURE_HEADER
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
-from dispatcher.service.submit import submit
+from dispatcher.service.submissions.submit import submit
 
 Figures = dict[str, float]
 

@@ -26,13 +26,13 @@ from dispatcher.lanes.publisher import Publisher
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.lanes.wake import WakeListener
-from dispatcher.service import routes
 from dispatcher.service.background import BackgroundTasks
-from dispatcher.service.callbacks import ArrivalWording, Signature, Signer, Teller, Wording
+from dispatcher.service.callbacks.sender import ArrivalWording, Signature, Signer, Teller, Wording
 from dispatcher.service.context import Context, Way
 from dispatcher.service.database import Database
-from dispatcher.service.pg_time import INTERVAL, PostgresTime
-from dispatcher.service.watch import ProviderHealth
+from dispatcher.service.provider_health import ProviderHealth
+from dispatcher.service.routing import routes
+from dispatcher.service.time import INTERVAL, PostgresTime
 from dispatcher.settings import ProviderSettings, Settings
 from dispatcher.store.engine import is_away, open_engine
 from dispatcher.store.migrate import newest, upgrade

@@ -26,7 +26,7 @@ _FORBIDDEN: dict[str, dict[str, list[str]]] = {
     "layers": {
         "dispatcher.domain": ["dispatcher.settings", "dispatcher.store", "dispatcher.service"],
         "dispatcher.settings": ["dispatcher.store", "dispatcher.bootstrap"],
-        "dispatcher.smpp": ["dispatcher.gather", "dispatcher.providers"],
+        "dispatcher.smpp": ["dispatcher.batching", "dispatcher.providers"],
         "dispatcher.store": ["dispatcher.lanes", "dispatcher.service"],
         "dispatcher.lanes": ["dispatcher.store", "dispatcher.service"],
         "dispatcher.service": [
@@ -90,6 +90,13 @@ _FORBIDDEN: dict[str, dict[str, list[str]]] = {
         "dispatcher.store.accounts": ["dispatcher.store.messages", "dispatcher.store.delivery"],
         "dispatcher.store.transitions": ["dispatcher.store.clock"],
         "dispatcher.store.receipts": ["dispatcher.store.delivery"],
+    },
+    "service-order": {
+        "dispatcher.service.accounts": ["dispatcher.service.submissions", "dispatcher.service.campaigns"],
+        "dispatcher.service.submissions": ["dispatcher.service.messages", "dispatcher.service.delivery"],
+        "dispatcher.service.delivery": ["dispatcher.service.receipts", "dispatcher.service.inbound"],
+        "dispatcher.service.context": ["dispatcher.service.routing"],
+        "dispatcher.service.clock": ["dispatcher.service.campaigns"],
     },
 }
 

@@ -7,8 +7,8 @@ import pytest
 
 from dispatcher.domain.campaigns.campaign import Plan
 from dispatcher.domain.errors import InvalidPlan
-from dispatcher.service import campaigns
-from dispatcher.service.campaigns import Campaign
+from dispatcher.service.campaigns import campaigns
+from dispatcher.service.campaigns.campaigns import Campaign
 from tests.audience import audience
 from tests.world import World
 

@@ -27,7 +27,7 @@ from dispatcher.domain.errors import (
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.producer import Dispatcher
-from dispatcher.service.launch import launch
+from dispatcher.service.campaigns.launch import launch
 from dispatcher.settings import Settings
 from tests.world import NUMBER, World
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
-from dispatcher.service.search import MessageView
+from dispatcher.service.messages.search import MessageView
 
 
 def a_view(now: datetime, **changes: Any) -> MessageView:

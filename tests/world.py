@@ -35,14 +35,14 @@ from dispatcher.lanes.failures import FailureLog
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 from dispatcher.service.background import BackgroundTasks
+from dispatcher.service.clock.sweeps import Clock
 from dispatcher.service.context import Context, Way
 from dispatcher.service.database import Database
-from dispatcher.service.deliver import Worker
-from dispatcher.service.submit import submit
-from dispatcher.service.sweep import Clock
-from dispatcher.service.watch import ProviderHealth
+from dispatcher.service.delivery.worker import Worker
+from dispatcher.service.provider_health import ProviderHealth
+from dispatcher.service.submissions.submit import submit
 from dispatcher.settings import Settings
 from dispatcher.store.delivery import claims
 from dispatcher.store.delivery.claims import MessageVersion

@@ -9,13 +9,13 @@ from functools import partial
 
 from dispatcher.bootstrap import CLOCK, open_bell, open_context, settle_memory
 from dispatcher.domain.tier import Tier
+from dispatcher.service.clock.sweeps import Clock
+from dispatcher.service.clock.timer import run_timer
 from dispatcher.service.context import Context
-from dispatcher.service.deliver import Worker
+from dispatcher.service.delivery.worker import Worker
 from dispatcher.service.health import require_migrated
-from dispatcher.service.polling import Poller
-from dispatcher.service.receipts import Matcher, listen
-from dispatcher.service.sweep import Clock
-from dispatcher.service.timer import run_timer
+from dispatcher.service.receipts.ingest import Matcher, listen
+from dispatcher.service.receipts.polling import Poller
 from dispatcher.settings import Settings
 
 _FLUSH = timedelta(seconds=20)

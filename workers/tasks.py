@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from celery import Celery
 
 from dispatcher.bootstrap import DELIVER, PROBE
-from dispatcher.service import launch, receipts
+from dispatcher.service.campaigns import launch
+from dispatcher.service.receipts import ingest
 from workers.loop import LoopThread
 from workers.process import Parts
 
@@ -27,7 +28,7 @@ def add_tasks(app: Celery, loop: Callable[[], LoopThread[Parts]]) -> None:
 
     @app.task(name="match_receipts", send_events=False)
     def match_receipts() -> None:
-        loop().submit(receipts.match(loop().parts.ctx)).result(_DUTY_SECONDS)
+        loop().submit(ingest.match(loop().parts.ctx)).result(_DUTY_SECONDS)
 
     @app.task(name="poll", send_events=False)
     def poll() -> None:

@@ -24,7 +24,7 @@ from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operation, Operations
 from dispatcher.domain.accounts.rate_limit import Quota
 from dispatcher.domain.errors import DispatchError, Misconfigured
-from dispatcher.service.callbacks import ArrivalWording, Wording
+from dispatcher.service.callbacks.sender import ArrivalWording, Wording
 
 log = structlog.get_logger()
 

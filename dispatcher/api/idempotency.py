@@ -13,7 +13,7 @@ from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.submission import AcceptedBatch, Answer, Once, Submission
 from dispatcher.domain.messages.trace import read_traceparent
 from dispatcher.service.context import Context
-from dispatcher.service.submit import submit, submit_once
+from dispatcher.service.submissions.submit import submit, submit_once
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 

@@ -9,7 +9,7 @@ from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import runtime
 from dispatcher.domain.delivery.provider import ReceiptRequest
 from dispatcher.domain.errors import BadReceipt
-from dispatcher.service import receipts
+from dispatcher.service.receipts import ingest
 
 operations = Operations()
 
@@ -27,7 +27,7 @@ async def take(request: Request) -> Response:
         url=_called_url(request, opened.ctx.settings.public_url),
     )
     try:
-        kept = await receipts.take_in(opened.ctx, provider, received)
+        kept = await ingest.take_in(opened.ctx, provider, received)
     except BadReceipt as error:
         opened.refusals.note(provider, error)
         raise

@@ -10,11 +10,11 @@ from starlette.requests import Request
 
 from dispatcher.bootstrap import open_context, open_teller
 from dispatcher.domain.errors import Unavailable
-from dispatcher.service.callbacks import ArrivalWording, Wording
+from dispatcher.service.callbacks.sender import ArrivalWording, Wording
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated
-from dispatcher.service.receipts import Matcher
-from dispatcher.service.refusals import Refusals
+from dispatcher.service.receipts.ingest import Matcher
+from dispatcher.service.receipts.refused import Refusals
 from dispatcher.settings import Settings
 
 log = structlog.get_logger()

@@ -15,7 +15,7 @@ from dispatcher.cli.session import visit, visit_account
 from dispatcher.domain.accounts.account import Account, AccountLimits
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
 from dispatcher.store.accounts.accounts import Sender
 

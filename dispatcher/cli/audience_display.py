@@ -10,9 +10,9 @@ from rich.progress import BarColumn, DownloadColumn, TaskProgressColumn, TextCol
 from rich.progress import Progress as Bar
 
 from dispatcher.cli.output import console, note, print_json, print_table, say
-from dispatcher.service.audiences import Audience
-from dispatcher.service.estimate import Estimate
-from dispatcher.service.recipient_file import Progress, Tell
+from dispatcher.service.campaigns.audiences import Audience
+from dispatcher.service.campaigns.estimate import Estimate
+from dispatcher.service.campaigns.recipient_file import Progress, Tell
 
 
 @contextmanager

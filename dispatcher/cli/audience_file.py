@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.audience_display import progress
-from dispatcher.service.recipient_file import RecipientFile, Tell
+from dispatcher.service.campaigns.recipient_file import RecipientFile, Tell
 
 _CHUNK = 1 << 18  # bytes
 

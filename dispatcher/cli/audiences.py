@@ -18,10 +18,10 @@ from dispatcher.cli.output import note, print_json, print_table, say
 from dispatcher.cli.session import meant_account, visit
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid
-from dispatcher.service import audiences
-from dispatcher.service.audiences import Audience, Reject
+from dispatcher.service.campaigns import audiences
+from dispatcher.service.campaigns.audiences import Audience, Reject
+from dispatcher.service.campaigns.estimate import Estimate, Wording, estimate
 from dispatcher.service.context import Context
-from dispatcher.service.estimate import Estimate, Wording, estimate
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The audience's name or id.", show_default=False)]
 RejectsFile = Annotated[

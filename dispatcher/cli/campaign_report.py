@@ -13,9 +13,9 @@ from dispatcher.cli.words import title
 from dispatcher.domain.campaigns.pacing import Rate, Spread
 from dispatcher.domain.duration import span
 from dispatcher.domain.messages.status import OPEN
-from dispatcher.service.campaigns import Campaign, Report
-from dispatcher.service.drafts import Names
-from dispatcher.service.progress import RunReport
+from dispatcher.service.campaigns.campaigns import Campaign, Report
+from dispatcher.service.campaigns.drafts import Names
+from dispatcher.service.campaigns.progress import RunReport
 
 
 def told(campaign: Campaign, names: Names) -> dict[str, object]:

@@ -19,11 +19,11 @@ from dispatcher.cli.session import meant_account, visit
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import Plan, RunState
 from dispatcher.domain.errors import Invalid
-from dispatcher.service import audiences, campaigns, drafts
-from dispatcher.service.campaigns import Campaign, Cancelled, Report
+from dispatcher.service.campaigns import audiences, campaigns, drafts
+from dispatcher.service.campaigns.campaigns import Campaign, Cancelled, Report
+from dispatcher.service.campaigns.drafts import Names, told_as
+from dispatcher.service.campaigns.follow import follow
 from dispatcher.service.context import Context
-from dispatcher.service.drafts import Names, told_as
-from dispatcher.service.follow import follow
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.", show_default=False)]
 

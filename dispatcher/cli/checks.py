@@ -19,8 +19,8 @@ from sqlalchemy.engine import make_url
 
 from dispatcher.cli.finding import Finding, fail, ok, warn
 from dispatcher.domain.duration import span
-from dispatcher.service.explain import SILENT
-from dispatcher.service.unmatched import MOST
+from dispatcher.service.messages.explain import SILENT
+from dispatcher.service.receipts.unmatched import MOST
 from dispatcher.settings import Settings
 
 _TIMEOUT = 5

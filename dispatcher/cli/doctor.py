@@ -16,8 +16,9 @@ from dispatcher.cli.options import AsJson, Data
 from dispatcher.cli.output import console, print_json
 from dispatcher.cli.session import quiet_settings
 from dispatcher.domain.errors import Misconfigured, Unavailable
-from dispatcher.service import health, unmatched
+from dispatcher.service import health
 from dispatcher.service.health import require_migrated
+from dispatcher.service.receipts import unmatched
 from dispatcher.settings import Settings
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service.credentials import NewKey
+from dispatcher.service.accounts.credentials import NewKey
 
 
 class Door(StrEnum):

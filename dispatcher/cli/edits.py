@@ -18,8 +18,8 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.messages.edit import Between, Cancel, Change, Edited, NewText, Reschedule, Selection
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
-from dispatcher.service import edits, search
 from dispatcher.service.context import Context
+from dispatcher.service.messages import edits, search
 
 
 class Open(StrEnum):

@@ -12,7 +12,7 @@ from dispatcher.cli.private import write_private
 from dispatcher.domain.accounts.account import Account, AccountLimits, Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import AlreadyExists, NotAuthenticated, NotFound
-from dispatcher.service import accounts, credentials
+from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.context import Context
 
 T = TypeVar("T")

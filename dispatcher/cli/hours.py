@@ -14,7 +14,7 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.tier import Tier
-from dispatcher.service import hours
+from dispatcher.service.accounts import hours
 from dispatcher.service.context import Context
 
 _EXAMPLE = 'write hours like "mon-fri 08:00-20:00; sat 10:00-18:00; holidays 2026-12-25; zone Europe/Paris"'

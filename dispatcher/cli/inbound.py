@@ -9,9 +9,10 @@ from dispatcher.cli.given import read_name
 from dispatcher.cli.options import AsJson, Before, Data, Limit
 from dispatcher.cli.output import note, print_json, print_table, say, stamp
 from dispatcher.cli.session import visit
-from dispatcher.service import accounts, inbound
+from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
-from dispatcher.service.inbound import FoundInbound
+from dispatcher.service.inbound import messages
+from dispatcher.service.inbound.messages import FoundInbound
 
 _NOBODY = "nobody"
 
@@ -36,7 +37,7 @@ def show_all(
 
     async def story(ctx: Context) -> list[FoundInbound]:
         whose = None if account is None else await accounts.find(ctx, account)
-        return await inbound.page(ctx, account=whose, number=number, before=before, limit=limit)
+        return await messages.page(ctx, account=whose, number=number, before=before, limit=limit)
 
     found = visit(data, story)
     if as_json:
@@ -60,7 +61,7 @@ def show(
 ) -> None:
     """Show one, with its text."""
     name = read_name(inbound_id)
-    found = visit(data, lambda ctx: inbound.find(ctx, name, with_text=True))
+    found = visit(data, lambda ctx: messages.find(ctx, name, with_text=True))
     if as_json:
         print_json(asdict(found))
         return

@@ -7,7 +7,7 @@ from datetime import datetime
 from dispatcher.cli.doors import opened_by
 from dispatcher.cli.output import note, print_json, print_table, say, stamp
 from dispatcher.domain.accounts.account import Account
-from dispatcher.service import credentials
+from dispatcher.service.accounts import credentials
 from dispatcher.service.context import Context
 from dispatcher.store.accounts.credentials import Credential
 

@@ -11,9 +11,9 @@ from dispatcher.cli.options import AccountName, AsJson, CredentialId, Data, Days
 from dispatcher.cli.output import print_json, say
 from dispatcher.cli.session import visit_account
 from dispatcher.domain.accounts.account import Account
-from dispatcher.service import credentials
+from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts.credentials import NewKey
 from dispatcher.service.context import Context
-from dispatcher.service.credentials import NewKey
 
 
 def add(app: typer.Typer) -> None:

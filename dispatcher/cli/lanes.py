@@ -11,9 +11,10 @@ from dispatcher.cli.session import visit
 from dispatcher.domain.duration import span
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
-from dispatcher.service import health, search
+from dispatcher.service import health
 from dispatcher.service.context import Context
-from dispatcher.service.search import PlaceCount
+from dispatcher.service.messages import search
+from dispatcher.service.messages.search import PlaceCount
 
 Consumed = Mapping[str, datetime | None]
 

@@ -14,11 +14,12 @@ from dispatcher.cli.output import print_json, print_table, say, stamp
 from dispatcher.cli.session import visit
 from dispatcher.cli.words import title
 from dispatcher.domain.errors import Invalid, NotFound
-from dispatcher.service import routes, search
 from dispatcher.service.context import Context
-from dispatcher.service.explain import explain
 from dispatcher.service.health import lanes
-from dispatcher.service.search import Event, History
+from dispatcher.service.messages import search
+from dispatcher.service.messages.explain import explain
+from dispatcher.service.messages.search import Event, History
+from dispatcher.service.routing import routes
 
 _SHOWN = (
     "id", "public_id", "account", "dialect", "number", "tier", "status", "place", "wake_at", "not_before",

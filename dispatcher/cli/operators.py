@@ -12,7 +12,7 @@ from dispatcher.cli.options import AsJson, CredentialId, Data, Days, KeyLabel
 from dispatcher.cli.output import print_json, say
 from dispatcher.cli.session import visit
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import credentials
+from dispatcher.service.accounts import credentials
 
 
 def add(app: typer.Typer) -> None:

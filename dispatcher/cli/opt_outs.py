@@ -12,7 +12,7 @@ from dispatcher.cli.options import AccountName, After, AsJson, Data, Limit
 from dispatcher.cli.output import note, print_json, print_table, say
 from dispatcher.cli.session import visit_account
 from dispatcher.domain.accounts.account import Account
-from dispatcher.service import opt_outs
+from dispatcher.service.accounts import opt_outs
 from dispatcher.service.context import Context
 
 SenderName = Annotated[str | None, typer.Option("--sender", help="Of this sender only. Default: of all.")]

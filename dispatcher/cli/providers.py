@@ -14,9 +14,9 @@ from dispatcher.cli.session import visit
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Rejected, Unknown, Unsent
 from dispatcher.domain.duration import span
 from dispatcher.domain.routing.provider_state import Order
-from dispatcher.service import providers
 from dispatcher.service.context import Context
-from dispatcher.service.providers import Report, Trial
+from dispatcher.service.routing import providers
+from dispatcher.service.routing.providers import Report, Trial
 
 _ORDERS = {
     "pause": (Order.PAUSED, "Send nothing there; what has no other way waits."),

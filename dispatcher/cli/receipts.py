@@ -8,7 +8,7 @@ import typer
 from dispatcher.cli.options import AsJson, Before, Data, Limit
 from dispatcher.cli.output import note, print_json, print_table
 from dispatcher.cli.session import visit
-from dispatcher.service import unmatched
+from dispatcher.service.receipts import unmatched
 
 Waiting = Annotated[bool, typer.Option("--waiting", help="Those that are still tried again.")]
 

@@ -14,9 +14,10 @@ from dispatcher.domain.errors import Invalid
 from dispatcher.domain.routing.route_steps import Step, written
 from dispatcher.domain.routing.route_table import Preference, Rule
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, routes
+from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
-from dispatcher.service.routes import InForce, Question
+from dispatcher.service.routing import routes
+from dispatcher.service.routing.routes import InForce, Question
 
 _BY = "the command line"
 

@@ -20,12 +20,14 @@ from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import AcceptedBatch, AcceptedMessage, Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, routes, search
+from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
-from dispatcher.service.explain import explain
 from dispatcher.service.health import lanes
-from dispatcher.service.search import History
-from dispatcher.service.submit import submit
+from dispatcher.service.messages import search
+from dispatcher.service.messages.explain import explain
+from dispatcher.service.messages.search import History
+from dispatcher.service.routing import routes
+from dispatcher.service.submissions.submit import submit
 
 DIALECT = "cli"
 _POLL = timedelta(milliseconds=200)

@@ -8,7 +8,7 @@ import typer
 from dispatcher.cli.options import AccountName, AsJson, Data
 from dispatcher.cli.output import print_json, print_table, say
 from dispatcher.cli.session import visit_account
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 
 
 def add(app: typer.Typer) -> None:

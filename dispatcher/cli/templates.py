@@ -9,8 +9,8 @@ from dispatcher.cli.options import AccountName, AsJson, Data
 from dispatcher.cli.output import note, print_json, print_table, say, stamp
 from dispatcher.cli.session import visit_account
 from dispatcher.domain.accounts.account import Account
-from dispatcher.service import templates
 from dispatcher.service.context import Context
+from dispatcher.service.submissions import templates
 from dispatcher.store.submissions.templates import Template
 
 _PAGE = 1000

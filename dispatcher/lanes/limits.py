@@ -17,8 +17,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from dispatcher.batching import Batcher
 from dispatcher.domain.accounts.rate_limit import Quota
-from dispatcher.gather import Batcher
 
 log = structlog.get_logger()
 

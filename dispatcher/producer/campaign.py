@@ -13,11 +13,11 @@ from dispatcher.domain.campaigns.campaign import CampaignState, Plan, RunState
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import Status
 from dispatcher.producer.engine import Engine
-from dispatcher.service import campaigns, drafts
+from dispatcher.service.campaigns import campaigns, drafts
+from dispatcher.service.campaigns.follow import follow
+from dispatcher.service.campaigns.progress import Report
+from dispatcher.service.campaigns.recipient_file import RecipientFile
 from dispatcher.service.context import Context
-from dispatcher.service.follow import follow
-from dispatcher.service.progress import Report
-from dispatcher.service.recipient_file import RecipientFile
 
 T = TypeVar("T")
 

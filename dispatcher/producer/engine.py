@@ -12,7 +12,7 @@ import structlog
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission, Unavailable
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated
 from dispatcher.settings import Settings

@@ -16,8 +16,8 @@ from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.producer.campaign import Campaign, create
 from dispatcher.producer.engine import Engine
-from dispatcher.service import search, withdraw
-from dispatcher.service.submit import submit
+from dispatcher.service.messages import search, withdraw
+from dispatcher.service.submissions.submit import submit
 from dispatcher.settings import Settings, load_settings
 
 _START_WAIT = 10.0

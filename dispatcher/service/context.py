@@ -7,18 +7,18 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Generic, Protocol
 
+from dispatcher.batching import Batcher, Request, Result
 from dispatcher.domain.delivery.provider import Provider, ProviderConfig
 from dispatcher.domain.routing.provider_state import Condition
 from dispatcher.domain.tier import Tier
-from dispatcher.gather import Batcher, Request, Result
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.service.background import BackgroundTasks
 from dispatcher.service.database import Database
-from dispatcher.service.pg_time import Time
-from dispatcher.service.routing import Routes
-from dispatcher.service.watch import ProviderHealth
+from dispatcher.service.provider_health import ProviderHealth
+from dispatcher.service.route_cache import Routes
+from dispatcher.service.time import Time
 from dispatcher.settings import Settings
 
 

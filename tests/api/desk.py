@@ -10,7 +10,7 @@ import httpx
 from dispatcher.api.app import create_app
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import credentials
+from dispatcher.service.accounts import credentials
 from tests.world import World
 
 T = TypeVar("T")

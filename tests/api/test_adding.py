@@ -13,7 +13,7 @@ import pytest
 from dispatcher.api import app
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.messages.status import Status
-from dispatcher.service import credentials
+from dispatcher.service.accounts import credentials
 from tests.api.desk import opened
 from tests.world import NUMBER, World
 

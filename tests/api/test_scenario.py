@@ -17,8 +17,9 @@ from pydantic import SecretStr
 
 from dispatcher.api.app import DIALECTS
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import credentials, receipts
-from dispatcher.service.credentials import MANAGE, NewKey
+from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts.credentials import MANAGE, NewKey
+from dispatcher.service.receipts import ingest
 from dispatcher.settings import Settings
 from tests.api.desk import opened
 from tests.world import World
@@ -197,7 +198,7 @@ async def _confirm(world: World, http: httpx.AsyncClient) -> None:
     for seen in world.sim.seen:
         body = f"ref-{seen.reference}-{seen.attempt}=13"
         assert (await http.post("/receipts/sim", content=body)).status_code == 200
-    await receipts.match(world.ctx)
+    await ingest.match(world.ctx)
 
 
 @pytest.mark.parametrize("dialect", CLIENTS)

@@ -27,9 +27,9 @@ from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.account import Account, AccountLimits
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.sandbox.recipe import http_options
-from dispatcher.service import accounts, credentials, tokens
+from dispatcher.service.accounts import accounts, credentials, tokens
+from dispatcher.service.accounts.credentials import MANAGE, NewKey
 from dispatcher.service.context import Context
-from dispatcher.service.credentials import MANAGE, NewKey
 from dispatcher.settings import ProviderSettings, Settings
 from tests.api.server import running_api
 from tests.conftest import empty

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.service.launch import launch
+from dispatcher.service.campaigns.launch import launch
 from tests.cli.command import Run, refused
 from tests.world import World
 

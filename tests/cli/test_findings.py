@@ -7,8 +7,8 @@ from dispatcher.cli.demo.findings import Arrival, Followed, faults, median_and_p
 from dispatcher.cli.demo.groups import GROUPS, Group, Road, numbers
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
-from dispatcher.service.search import Event, History
-from dispatcher.service.submit import BULK_ABOVE
+from dispatcher.service.messages.search import Event, History
+from dispatcher.service.submissions.submit import BULK_ABOVE
 from tests.view import a_view
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

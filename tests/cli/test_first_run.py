@@ -15,7 +15,7 @@ from dispatcher.cli.doors import LOCKS, Door
 from dispatcher.cli.first_run import Credentials
 from dispatcher.domain.accounts.account import AccountLimits, Caller
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import accounts, credentials
+from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.context import Context
 from dispatcher.settings import Settings
 

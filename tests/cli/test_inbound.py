@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from dispatcher.domain.delivery.provider import Inbound
-from dispatcher.service import receipts
+from dispatcher.service.receipts import ingest
 from dispatcher.settings import Settings
 from tests.cli.command import Run, refused
 from tests.world import NUMBER, World
@@ -18,7 +18,7 @@ def arrived(settings: Settings, *told: Inbound) -> None:
 
     async def tale() -> None:
         async with world.open():
-            await receipts.keep(world.ctx, "sim", told)
+            await ingest.keep(world.ctx, "sim", told)
 
     asyncio.run(tale())
 

@@ -9,7 +9,7 @@ from dispatcher.bootstrap import open_context
 from dispatcher.cli.doors import LOCKS, Door
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import NotAuthenticated
-from dispatcher.service import credentials
+from dispatcher.service.accounts import credentials
 from dispatcher.settings import Settings
 from tests.cli.command import Run, refused
 

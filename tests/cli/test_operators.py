@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from dispatcher.bootstrap import open_context
 from dispatcher.cli.app import build
 from dispatcher.domain.errors import NotAuthenticated
-from dispatcher.service import credentials
+from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts.credentials import Operator
 from dispatcher.service.context import Context
-from dispatcher.service.credentials import Operator
 from dispatcher.settings import Settings
 from tests.cli.command import Run, refused
 

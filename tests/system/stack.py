@@ -27,9 +27,9 @@ from dispatcher.embedded.postgres import postgres_part
 from dispatcher.embedded.supervisor import Supervisor
 from dispatcher.embedded.valkey import valkey_part
 from dispatcher.sandbox.recipe import http_options
-from dispatcher.service import accounts, credentials
+from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.context import Context
-from dispatcher.service.submit import submit
+from dispatcher.service.submissions.submit import submit
 from dispatcher.settings import Settings
 from dispatcher.store.migrate import upgrade
 

@@ -14,7 +14,7 @@ import pytest
 
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import Plan
-from dispatcher.service import campaigns, drafts
+from dispatcher.service.campaigns import campaigns, drafts
 from dispatcher.service.context import Context
 from tests.system.stack import Stack, running_stack, until
 

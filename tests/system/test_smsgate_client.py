@@ -18,8 +18,8 @@ import pytest
 
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import accounts, credentials
-from dispatcher.service.credentials import NewKey
+from dispatcher.service.accounts import accounts, credentials
+from dispatcher.service.accounts.credentials import NewKey
 from dispatcher.settings import Settings
 from tests.system.stack import Stack, running_stack, until
 

@@ -10,8 +10,9 @@ from pydantic import SecretStr
 
 from dispatcher.api.app import DIALECTS
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import accounts, credentials, templates
-from dispatcher.service.credentials import NewKey
+from dispatcher.service.accounts import accounts, credentials
+from dispatcher.service.accounts.credentials import NewKey
+from dispatcher.service.submissions import templates
 from dispatcher.settings import Settings
 from tests.api.desk import opened
 from tests.transcripts import transcript

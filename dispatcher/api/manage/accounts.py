@@ -13,7 +13,7 @@ from dispatcher.api.manage.fields import Given, Line, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 
 _PATH = f"{PREFIX}/accounts"
 _ONE = f"{_PATH}/{{name}}"

@@ -20,11 +20,11 @@ from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import AudienceState
 from dispatcher.domain.errors import Invalid
-from dispatcher.service import audiences
-from dispatcher.service.audiences import Audience, Reject
+from dispatcher.service.campaigns import audiences
+from dispatcher.service.campaigns.audiences import Audience, Reject
+from dispatcher.service.campaigns.estimate import Estimate, Wording, estimate
+from dispatcher.service.campaigns.recipient_file import RecipientFile
 from dispatcher.service.context import Context
-from dispatcher.service.estimate import Estimate, Wording, estimate
-from dispatcher.service.recipient_file import RecipientFile
 
 _PATH = f"{PREFIX}/accounts/{{name}}/audiences"
 _ONE = f"{_PATH}/{{audience}}"

@@ -28,8 +28,9 @@ from dispatcher.domain.messages.submission import (
 )
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, edits, search
-from dispatcher.service.credentials import MANAGE
+from dispatcher.service.accounts import accounts
+from dispatcher.service.accounts.credentials import MANAGE
+from dispatcher.service.messages import edits, search
 
 _OF_ACCOUNT = f"{PREFIX}/accounts/{{name}}/batches"
 _ONE = f"{PREFIX}/batches/{{batch_id}}"

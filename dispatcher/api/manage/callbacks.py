@@ -11,7 +11,8 @@ from dispatcher.api.manage.entrance import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Name, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged, page
 from dispatcher.domain.callbacks.events import CallbackState
-from dispatcher.service import accounts, outbox
+from dispatcher.service.accounts import accounts
+from dispatcher.service.callbacks import admin
 
 _PATH = f"{PREFIX}/callbacks"
 _TAGS: Tags = ["Callbacks"]
@@ -58,7 +59,7 @@ async def list_callbacks(
     Unless they are of one message, a page looks at so many only: it may have
     few items, or none, and yet a `next`. Only a `next` of null is the end.
     """
-    found = await outbox.page(
+    found = await admin.page(
         ctx,
         account=None if account is None else await accounts.find(ctx, account),
         message=message,
@@ -72,4 +73,4 @@ async def list_callbacks(
 @app.post(f"{_PATH}/{{callback_id}}/replay", tags=_TAGS, responses=problems(_404="No such callback"))
 async def replay_callback(callback_id: Name, ctx: Ctx) -> CallbackShown:
     """Tell a callback again now, under the id it always had."""
-    return CallbackShown.model_validate(await outbox.replay(ctx, callback_id))
+    return CallbackShown.model_validate(await admin.replay(ctx, callback_id))

@@ -11,10 +11,10 @@ from dispatcher.api.manage.fields import Given, Plain, Shown, Time, word
 from dispatcher.domain.campaigns.campaign import CampaignState, RunState
 from dispatcher.domain.campaigns.pacing import Rate, Spread
 from dispatcher.domain.tier import Tier
-from dispatcher.service.campaigns import Campaign
-from dispatcher.service.drafts import Names
-from dispatcher.service.plan import LONGEST
-from dispatcher.service.progress import RunReport
+from dispatcher.service.campaigns.campaigns import Campaign
+from dispatcher.service.campaigns.drafts import Names
+from dispatcher.service.campaigns.plan import LONGEST
+from dispatcher.service.campaigns.progress import RunReport
 
 NAMES = {"audience_id": "audience", "validity": "validity_seconds", "spread": "spread_seconds"}
 """What fields of a plan are called here, where that is not their name."""

@@ -20,10 +20,10 @@ from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Time
 from dispatcher.api.manage.paging import MOST, Page, Paged
 from dispatcher.domain.campaigns.campaign import Plan
-from dispatcher.service import campaigns, drafts
-from dispatcher.service.campaigns import Campaign
+from dispatcher.service.campaigns import campaigns, drafts
+from dispatcher.service.campaigns.campaigns import Campaign
+from dispatcher.service.campaigns.drafts import told_as
 from dispatcher.service.context import Context
-from dispatcher.service.drafts import told_as
 
 _PATH = f"{PREFIX}/accounts/{{name}}/campaigns"
 _ONE = f"{_PATH}/{{campaign_id}}"

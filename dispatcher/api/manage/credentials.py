@@ -13,7 +13,7 @@ from dispatcher.api.manage.fields import Given, Id, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import Invalid
-from dispatcher.service import credentials
+from dispatcher.service.accounts import credentials
 
 _PATH = f"{PREFIX}/accounts/{{name}}/credentials"
 _TAGS: Tags = ["Credentials"]

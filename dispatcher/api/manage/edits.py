@@ -12,7 +12,8 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.messages.edit import Between, Cancel, Edited, NewText, Reschedule, Selection
 from dispatcher.domain.messages.window import FURTHEST
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, edits
+from dispatcher.service.accounts import accounts
+from dispatcher.service.messages import edits
 
 _TAGS: Tags = ["Messages"]
 _MOST = int(FURTHEST.total_seconds())

@@ -33,8 +33,8 @@ from dispatcher.api.manage.words import arrival, wording
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import DispatchError, InvalidFields, NotAuthenticated, RateLimited
-from dispatcher.service import accounts, credentials
-from dispatcher.service.credentials import MANAGE, Operator
+from dispatcher.service.accounts import accounts, credentials
+from dispatcher.service.accounts.credentials import MANAGE, Operator
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from dispatcher.api.manage.fields import Given, Plain, Shown
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.tier import Tier
-from dispatcher.service import hours
+from dispatcher.service.accounts import hours
 from dispatcher.service.context import Context
 
 _PATH = f"{PREFIX}/accounts/{{name}}/hours"

@@ -12,7 +12,8 @@ from dispatcher.api.manage.fields import Name, Plain, Shown
 from dispatcher.api.manage.messages import WithText
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.inbound.keywords import Action
-from dispatcher.service import accounts, inbound
+from dispatcher.service.accounts import accounts
+from dispatcher.service.inbound import messages
 
 _PATH = f"{PREFIX}/inbound"
 _TAGS: Tags = ["Inbound messages"]
@@ -49,7 +50,7 @@ async def list_inbound(
     text: WithText = False,
 ) -> Page[InboundShown]:
     """List messages from handsets, the newest first."""
-    found = await inbound.page(
+    found = await messages.page(
         ctx,
         account=None if account is None else await accounts.find(ctx, account),
         number=number,
@@ -63,4 +64,4 @@ async def list_inbound(
 @app.get(f"{_PATH}/{{inbound_id}}", tags=_TAGS, responses=problems(_404="No such message"))
 async def show_inbound(inbound_id: Name, ctx: Ctx, text: WithText = False) -> InboundShown:
     """Show a message from a handset, by its number or its public id."""
-    return InboundShown.model_validate(await inbound.find(ctx, inbound_id, with_text=text))
+    return InboundShown.model_validate(await messages.find(ctx, inbound_id, with_text=text))

@@ -7,7 +7,8 @@ from dispatcher.api.manage.entrance import PREFIX, Tags, app
 from dispatcher.api.manage.fields import Shown
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
-from dispatcher.service import health, search
+from dispatcher.service import health
+from dispatcher.service.messages import search
 
 _TAGS: Tags = ["Lanes"]
 

@@ -13,10 +13,12 @@ from dispatcher.api.manage.paging import Page, Paged, page
 from dispatcher.domain.messages.edit import Cancel, Selection
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, edits, routes, search
-from dispatcher.service.explain import explain
+from dispatcher.service.accounts import accounts
 from dispatcher.service.health import lanes
-from dispatcher.service.search import MessageFilter
+from dispatcher.service.messages import edits, search
+from dispatcher.service.messages.explain import explain
+from dispatcher.service.messages.search import MessageFilter
+from dispatcher.service.routing import routes
 
 _PATH = f"{PREFIX}/messages"
 _ONE = f"{_PATH}/{{message_id}}"

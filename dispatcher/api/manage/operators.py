@@ -12,8 +12,8 @@ from dispatcher.api.manage.entrance import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Id, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import credentials
-from dispatcher.service.credentials import MANAGE
+from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts.credentials import MANAGE
 
 _PATH = f"{PREFIX}/operators"
 _TAGS: Tags = ["Operators"]

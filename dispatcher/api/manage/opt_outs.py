@@ -10,7 +10,7 @@ from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Line, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.service import opt_outs
+from dispatcher.service.accounts import opt_outs
 
 _PATH = f"{PREFIX}/accounts/{{name}}/opt-outs"
 _TAGS: Tags = ["Opt-outs"]

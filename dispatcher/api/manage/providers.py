@@ -10,8 +10,8 @@ from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Acting, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Line, Plain, Shown
 from dispatcher.domain.routing.provider_state import Breaker, Order
-from dispatcher.service import providers
-from dispatcher.service.providers import Report
+from dispatcher.service.routing import providers
+from dispatcher.service.routing.providers import Report
 
 _PATH = f"{PREFIX}/providers"
 _TAGS: Tags = ["Providers"]

@@ -10,7 +10,7 @@ from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Tags, app
 from dispatcher.api.manage.fields import Shown, StatusWord
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.service import unmatched
+from dispatcher.service.receipts import unmatched
 
 _TAGS: Tags = ["Receipts"]
 

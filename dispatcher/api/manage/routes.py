@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.entrance import PREFIX, Acting, Tags, app
 from dispatcher.api.manage.fields import Shown
-from dispatcher.service import routes
+from dispatcher.service.routing import routes
 
 _PATH = f"{PREFIX}/routes"
 _TAGS: Tags = ["Routes"]

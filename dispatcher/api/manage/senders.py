@@ -10,7 +10,7 @@ from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Id, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.errors import Invalid
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 
 _PATH = f"{PREFIX}/accounts/{{name}}/senders"
 _TAGS: Tags = ["Senders"]

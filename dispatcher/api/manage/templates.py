@@ -11,8 +11,8 @@ from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Plain, Shown
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.messages import template
-from dispatcher.service import templates
-from dispatcher.service.templates import Template
+from dispatcher.service.submissions import templates
+from dispatcher.service.submissions.templates import Template
 
 _PATH = f"{PREFIX}/accounts/{{name}}/templates"
 _ONE = f"{_PATH}/{{template_id}}"

@@ -10,8 +10,8 @@ from dispatcher.api.manage.entrance import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Given, Plain, Shown
 from dispatcher.api.manage.words import INBOUND_RECEIVED
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.service import webhooks
-from dispatcher.service.credentials import MANAGE
+from dispatcher.service.accounts.credentials import MANAGE
+from dispatcher.service.callbacks import webhooks
 
 _PATH = f"{PREFIX}/accounts/{{name}}/webhooks"
 _TAGS: Tags = ["Inbound messages"]

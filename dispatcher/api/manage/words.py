@@ -2,7 +2,7 @@
 
 from dispatcher.api.manage.fields import word
 from dispatcher.domain.callbacks.events import Arrival, Happening
-from dispatcher.service.callbacks import Signature, Worded
+from dispatcher.service.callbacks.sender import Signature, Worded
 
 INBOUND_RECEIVED = "inbound.received"
 """The event of a message from a handset; `message.received` is that of one that its recipient has."""

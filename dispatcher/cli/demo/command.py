@@ -26,7 +26,7 @@ from dispatcher.cli.words import title
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.tier import Tier
 from dispatcher.embedded.ports import free_port
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 
 _PATIENCE = timedelta(seconds=45)
 

@@ -12,9 +12,9 @@ import httpx
 from dispatcher.cli.demo.groups import Group
 from dispatcher.cli.demo.traffic import Batch
 from dispatcher.domain.messages.status import Status
-from dispatcher.service import search
 from dispatcher.service.context import Context
-from dispatcher.service.search import History
+from dispatcher.service.messages import search
+from dispatcher.service.messages.search import History
 
 _CLOCK_ERROR = timedelta(milliseconds=20)
 _MILLISECOND = timedelta(milliseconds=1)

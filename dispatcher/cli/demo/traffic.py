@@ -13,9 +13,9 @@ from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
-from dispatcher.service import search
 from dispatcher.service.context import Context
-from dispatcher.service.submit import submit
+from dispatcher.service.messages import search
+from dispatcher.service.submissions.submit import submit
 
 _POLL = timedelta(milliseconds=400)
 

@@ -8,8 +8,8 @@ import httpx
 
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import credentials
-from dispatcher.service.credentials import NewKey
+from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts.credentials import NewKey
 from tests.api.desk import Body, Desk, opened
 from tests.world import NUMBER, World
 

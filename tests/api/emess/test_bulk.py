@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from dispatcher.domain.delivery.provider import ProviderConfig
-from dispatcher.service import opt_outs
+from dispatcher.service.accounts import opt_outs
 from dispatcher.settings import RepeatPolicy, Settings
 from tests.api.emess.sample import BULK, JSON, SECOND, SEND, Office, ask, many, one, said
 from tests.world import NUMBER, World

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from dispatcher.domain.delivery.provider import ProviderConfig
-from dispatcher.service import opt_outs
+from dispatcher.service.accounts import opt_outs
 from dispatcher.settings import Settings
 from tests.api.emess.sample import JSON, SEND, Office, application, ask, bearer, one, said
 from tests.world import NUMBER, World

@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.delivery.provider import ReceiptRequest
-from dispatcher.service import credentials, receipts, templates
+from dispatcher.service.accounts import credentials
+from dispatcher.service.receipts import ingest
+from dispatcher.service.submissions import templates
 from tests.api.desk import Body, Desk, opened
 from tests.world import World
 
@@ -80,8 +82,8 @@ async def deliver(desk: Desk, tracking_id: str, status: int = 13) -> None:
         id=tracking_id,
     )
     request = ReceiptRequest(method="POST", headers={}, query={}, body=f"{row.ref}={status}".encode())
-    await receipts.take_in(desk.world.ctx, "sim", request)
-    await receipts.match(desk.world.ctx)
+    await ingest.take_in(desk.world.ctx, "sim", request)
+    await ingest.match(desk.world.ctx)
 
 
 async def template(desk: Desk, text: str) -> str:

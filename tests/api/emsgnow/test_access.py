@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import accounts, credentials
+from dispatcher.service.accounts import accounts, credentials
 from dispatcher.settings import Settings
 from tests.api.desk import Desk
 from tests.api.emsgnow.sample import JSON, PATH, QUOTA, ask, body, key_of, send

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
 from tests.api.desk import Desk
 from tests.api.emsgnow.sample import ask, later, refused, send

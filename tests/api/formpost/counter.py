@@ -10,8 +10,8 @@ from sqlalchemy.engine import Row
 
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import credentials
-from dispatcher.service.credentials import NewKey
+from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts.credentials import NewKey
 from tests.api.desk import opened
 from tests.world import World
 

@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.domain.tier import Tier
-from dispatcher.service import accounts, opt_outs
+from dispatcher.service.accounts import accounts, opt_outs
 from tests.api.formpost.counter import BALANCE, KENYANS, KEYS, SAMPLE, V2, Counter, ask, new_key
 from tests.world import World
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import credentials
+from dispatcher.service.accounts import credentials
 from dispatcher.settings import Settings
 from tests.api.formpost.counter import BALANCE, KEYS, Counter, ask, new_key, new_user
 from tests.world import World

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from dispatcher.domain.accounts.account import AccountLimits
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
 from tests.api.formpost.counter import BALANCE, KEYS, V1, V2, Counter, ask
 from tests.world import World

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import httpx
 
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import credentials
-from dispatcher.service.credentials import MANAGE
+from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts.credentials import MANAGE
 from tests.api.desk import Body, opened
 from tests.world import World
 

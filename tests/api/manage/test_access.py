@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import credentials
-from dispatcher.service.credentials import MANAGE
+from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts.credentials import MANAGE
 from tests.api.manage.office import PREFIX, SHOP, Office, assert_problem, manage
 from tests.world import World
 

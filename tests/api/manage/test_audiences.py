@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from dispatcher.service import opt_outs, templates
+from dispatcher.service.accounts import opt_outs
+from dispatcher.service.submissions import templates
 from tests.api.desk import Body
 from tests.api.manage.office import NUMBERS, PREFIX, SHOP, Office, assert_problem, manage
 from tests.api.server import running_api

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from dispatcher.domain.messages.status import Status
-from dispatcher.service import accounts, opt_outs
+from dispatcher.service.accounts import accounts, opt_outs
 from tests.api.desk import Body
 from tests.api.manage.office import NUMBERS, SHOP, Office, assert_problem, ids, manage
 from tests.world import NUMBER, World

@@ -9,7 +9,7 @@ from dispatcher.api import manage as api
 from dispatcher.domain.callbacks.events import Happening
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
-from dispatcher.service.callbacks import Signature
+from dispatcher.service.callbacks.sender import Signature
 from tests.api.manage.office import NUMBERS, Office, ids, manage
 from tests.world import World
 

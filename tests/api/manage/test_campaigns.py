@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.service.launch import launch
+from dispatcher.service.campaigns.launch import launch
 from tests.api.desk import Body
 from tests.api.manage.office import NUMBERS, PREFIX, SHOP, Office, manage
 from tests.world import World

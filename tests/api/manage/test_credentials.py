@@ -9,7 +9,7 @@ from dispatcher.api.app import DIALECTS
 from dispatcher.api.manage.credentials import KINDS, DialectName, KindName
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import NotAuthenticated
-from dispatcher.service import credentials
+from dispatcher.service.accounts import credentials
 from tests.api.manage.office import SHOP, Office, ids, manage
 from tests.world import World
 

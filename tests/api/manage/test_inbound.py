@@ -9,8 +9,9 @@ from dispatcher.api import manage as api
 from dispatcher.domain.callbacks.events import Arrival
 from dispatcher.domain.delivery.provider import Inbound
 from dispatcher.domain.inbound.keywords import Action
-from dispatcher.service import accounts, receipts
-from dispatcher.service.callbacks import Signature
+from dispatcher.service.accounts import accounts
+from dispatcher.service.callbacks.sender import Signature
+from dispatcher.service.receipts import ingest
 from tests.api.manage.office import SHOP, Office, ids, manage
 from tests.world import NUMBER, World
 
@@ -19,7 +20,7 @@ URL = "https://shop.example/inbound"
 
 async def _arrived(world: World, *told: Inbound) -> None:
     await accounts.add_sender(world.ctx, world.caller.account, "40404")
-    await receipts.keep(world.ctx, "sim", told)
+    await ingest.keep(world.ctx, "sim", told)
 
 
 def test_messages_come_the_newest_first_by_account_and_number(world: World) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from dispatcher.domain.delivery.provider import Report
 from dispatcher.domain.messages.status import Status
-from dispatcher.service import receipts
+from dispatcher.service.receipts import ingest
 from tests.api.manage.office import Office, manage
 from tests.world import World
 
@@ -12,12 +12,12 @@ from tests.world import World
 def test_receipts_that_fit_no_message_come_the_newest_first(world: World) -> None:
     async def story(office: Office) -> None:
         for n in range(3):
-            await receipts.keep(world.ctx, "sim", [Report(f"r{n}", None, Status.FAILED, "UNDELIV")])
+            await ingest.keep(world.ctx, "sim", [Report(f"r{n}", None, Status.FAILED, "UNDELIV")])
         assert await office.walk("/receipts") == [[]]
         waiting = await office.walk("/receipts", verdict="new", limit=2)
         assert [[one["ref"] for one in page] for page in waiting] == [["r2", "r1"], ["r0"]]
         world.time.advance(timedelta(days=2))
-        await receipts.match(world.ctx)
+        await ingest.match(world.ctx)
         [[one, *_]] = await office.walk("/receipts")
         assert (one["provider"], one["ref"], one["reference"]) == ("sim", "r2", None)
         assert (one["status"], one["reason"], one["tries"], one["wake_at"]) == ("failed", "UNDELIV", 1, None)

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import credentials
+from dispatcher.service.accounts import credentials
 from dispatcher.settings import Settings
 from tests.api.desk import Body, Desk, opened
 from tests.world import World

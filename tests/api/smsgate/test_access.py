@@ -5,7 +5,7 @@ from base64 import b64encode
 import pytest
 
 from dispatcher.domain.accounts.account import AccountLimits
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
 from tests.api.desk import Desk
 from tests.api.smsgate.stage import BASE, NOBODY, PATH, ask, body, login, token, with_settings, with_token

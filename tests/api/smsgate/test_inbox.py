@@ -11,8 +11,9 @@ from dispatcher.api.dialects.smsgate import dialect
 from dispatcher.api.dialects.smsgate.states import device_id
 from dispatcher.domain.callbacks.events import Arrival
 from dispatcher.domain.delivery.provider import Inbound
-from dispatcher.service import accounts, receipts
-from dispatcher.service.callbacks import Signature
+from dispatcher.service.accounts import accounts
+from dispatcher.service.callbacks.sender import Signature
+from dispatcher.service.receipts import ingest
 from tests.api.desk import Desk
 from tests.api.smsgate.stage import BASE, KENYAN, ask, login, token, with_settings, with_token
 from tests.world import World
@@ -27,7 +28,7 @@ async def _arrived(desk: Desk, texts: Sequence[str], *, to: str = "40404") -> No
     if "40404" not in [sender.name for sender in await accounts.senders(desk.world.ctx, account)]:
         await accounts.add_sender(desk.world.ctx, account, "40404")
     for text in texts:
-        await receipts.keep(desk.world.ctx, "sim", [Inbound(KENYAN, to, text)])
+        await ingest.keep(desk.world.ctx, "sim", [Inbound(KENYAN, to, text)])
         desk.world.time.advance(DAY)
 
 

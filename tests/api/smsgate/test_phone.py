@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
 from dispatcher.store.migrate import newest
 from tests.api.desk import Desk

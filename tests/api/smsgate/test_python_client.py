@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.sandbox.recipe import http_options
-from dispatcher.service import accounts, credentials
-from dispatcher.service.credentials import NewKey
+from dispatcher.service.accounts import accounts, credentials
+from dispatcher.service.accounts.credentials import NewKey
 from dispatcher.settings import ProviderSettings, Settings
 from tests.api.server import running_api
 

@@ -11,7 +11,7 @@ from dispatcher.api.dialects.smsgate.states import device_id
 from dispatcher.api.dialects.smsgate.webhooks import EVENTS, wording
 from dispatcher.domain.callbacks.events import Happening
 from dispatcher.domain.messages.status import Status
-from dispatcher.service.callbacks import Signature
+from dispatcher.service.callbacks.sender import Signature
 from dispatcher.settings import Settings
 from tests.api.desk import Desk
 from tests.api.smsgate.stage import AMERICAN, BASE, NOBODY, PATH, ask, login, send, with_settings

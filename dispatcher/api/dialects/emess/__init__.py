@@ -26,7 +26,7 @@ from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import NotAuthenticated
 from dispatcher.domain.messages.submission import AcceptedBatch
-from dispatcher.service import credentials, tokens
+from dispatcher.service.accounts import credentials, tokens
 
 NAME = "emess"
 

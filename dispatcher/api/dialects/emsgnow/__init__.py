@@ -38,8 +38,9 @@ from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import DispatchError, Forbidden, NotAuthenticated, NotFound, Unavailable
 from dispatcher.domain.messages.submission import AcceptedBatch
-from dispatcher.service import credentials, search
-from dispatcher.service.search import History
+from dispatcher.service.accounts import credentials
+from dispatcher.service.messages import search
+from dispatcher.service.messages.search import History
 
 NAME = "emsgnow"
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from dispatcher.api.dialects.emsgnow.words import DOCUMENTED, WORDS
 from dispatcher.domain.callbacks.events import Happening
 from dispatcher.domain.messages.status import Status
-from dispatcher.service.callbacks import Signature, Worded
-from dispatcher.service.search import Event, History
+from dispatcher.service.callbacks.sender import Signature, Worded
+from dispatcher.service.messages.search import Event, History
 
 MESSAGE_TYPE = "sms"
 

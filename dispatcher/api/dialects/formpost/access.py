@@ -15,7 +15,7 @@ from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import NotAuthenticated
-from dispatcher.service import credentials
+from dispatcher.service.accounts import credentials
 from dispatcher.service.context import Context
 
 NAME = "formpost"

@@ -12,9 +12,9 @@ from dispatcher.api.dialects.formpost.words import unprocessable
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service import credentials
+from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts.credentials import NewKey
 from dispatcher.service.context import Context
-from dispatcher.service.credentials import NewKey
 
 operations = Operations(tags=["Keys"], security=(*KEY, BASIC))
 

@@ -11,7 +11,7 @@ from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import InvalidSubmission
 from dispatcher.domain.messages.submission import AcceptedBatch
-from dispatcher.service.submit import check
+from dispatcher.service.submissions.submit import check
 
 Errors = Mapping[str, Sequence[str]]
 

@@ -25,9 +25,10 @@ from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import InvalidSubmission, NotAuthenticated, NotFound
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import AcceptedBatch
-from dispatcher.service import credentials, search, withdraw
+from dispatcher.service.accounts import credentials
 from dispatcher.service.context import Context
-from dispatcher.service.submit import check
+from dispatcher.service.messages import search, withdraw
+from dispatcher.service.submissions.submit import check
 
 NAME = "scheduler"
 

@@ -12,7 +12,7 @@ from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
-from dispatcher.service import credentials, tokens
+from dispatcher.service.accounts import credentials, tokens
 from dispatcher.service.context import Context
 
 NAME = "smsgate"

@@ -14,7 +14,7 @@ from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import NotFound
-from dispatcher.service import accounts, credentials
+from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.context import Context
 
 operations = Operations(tags=["Devices"], security=SECURITY)

@@ -24,10 +24,10 @@ from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Invalid, NotFound
-from dispatcher.service import inbound
 from dispatcher.service.context import Context
-from dispatcher.service.inbound import FoundInbound
-from dispatcher.service.search import CountedPage
+from dispatcher.service.inbound import messages
+from dispatcher.service.inbound.messages import FoundInbound
+from dispatcher.service.messages.search import CountedPage
 
 operations = Operations(tags=["Inbox and logs"], security=SECURITY)
 export_operations = Operations(tags=["Inbox and logs"], security=SECURITY)
@@ -51,7 +51,7 @@ async def show_all(request: Request) -> Response:
     skip, limit = listing.skipped(query), listing.limited(query, usual=_USUAL, most=_MOST)
     found: CountedPage[FoundInbound] = CountedPage((), 0)
     if kind == "SMS" and query.get("deviceId", device) == device:
-        found = await inbound.of_period(ctx, caller, since=since, until=until, skip=skip, limit=limit)
+        found = await messages.of_period(ctx, caller, since=since, until=until, skip=skip, limit=limit)
     return Json(list(map(_received, found.items)), headers={"X-Total-Count": str(found.total)})
 
 
@@ -115,7 +115,7 @@ async def _tell_again(ctx: Context, caller: Caller, form: Form, *, wanted: bool)
         form.faults.append("until must not be before since")
     form.check()
     if wanted and since is not None and until is not None:
-        await inbound.tell_again(ctx, caller, since=since, until=until)
+        await messages.tell_again(ctx, caller, since=since, until=until)
 
 
 def _received(message: FoundInbound) -> Mapping[str, object]:

@@ -11,7 +11,7 @@ from dispatcher.api.dialects.smsgate.moments import read_query
 from dispatcher.api.dialects.smsgate.words import STATUSES, State
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import Status
-from dispatcher.service.search import BatchFilter
+from dispatcher.service.messages.search import BatchFilter
 
 _USUAL = 20
 _MOST = 100

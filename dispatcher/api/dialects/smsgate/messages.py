@@ -20,9 +20,10 @@ from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Conflict, NotFound
 from dispatcher.domain.messages.submission import AcceptedBatch
 from dispatcher.domain.numbers.msisdn import NumberPolicy
-from dispatcher.service import accounts, search, withdraw
+from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
-from dispatcher.service.search import TrackedBatch
+from dispatcher.service.messages import search, withdraw
+from dispatcher.service.messages.search import TrackedBatch
 
 operations = Operations(tags=["Messages"], security=SECURITY)
 

@@ -12,7 +12,7 @@ from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.service import accounts
+from dispatcher.service.accounts import accounts
 
 operations = Operations(tags=["Settings"], security=SECURITY)
 

@@ -9,7 +9,7 @@ from dispatcher.api.dialects.smsgate.moments import written
 from dispatcher.api.dialects.smsgate.words import WORDS, error_of, state_of
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import AcceptedBatch
-from dispatcher.service.search import BatchView, TrackedBatch
+from dispatcher.service.messages.search import BatchView, TrackedBatch
 
 Body = Mapping[str, object]
 

@@ -16,8 +16,8 @@ from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
-from dispatcher.service import tokens
-from dispatcher.service.tokens import Issued
+from dispatcher.service.accounts import tokens
+from dispatcher.service.accounts.tokens import Issued
 
 operations = Operations(tags=["Tokens"], security=SECURITY)
 

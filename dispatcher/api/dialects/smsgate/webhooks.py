@@ -19,9 +19,9 @@ from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.callbacks.events import Arrival, Happening
 from dispatcher.domain.messages.status import Status
-from dispatcher.service import webhooks
-from dispatcher.service.callbacks import Signature, Worded
-from dispatcher.service.webhooks import Webhook
+from dispatcher.service.callbacks import webhooks
+from dispatcher.service.callbacks.sender import Signature, Worded
+from dispatcher.service.callbacks.webhooks import Webhook
 
 operations = Operations(tags=["Webhooks"], security=SECURITY)
 

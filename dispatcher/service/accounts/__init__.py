@@ -1,0 +1,1 @@
+"""Use cases: accounts, credentials, credits, senders, opt-outs and allowed hours."""

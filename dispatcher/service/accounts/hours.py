@@ -1,0 +1,113 @@
+"""
+Allowed hours: who sets them, and what they let go out now.
+
+They are asked when a message is accepted, and again when a worker reads it,
+as they are set by then. Without any set, neither costs anything.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from zoneinfo import ZoneInfo
+
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.delivery.message import RoutedMessage
+from dispatcher.domain.hours.allowed_hours import AllowedHours
+from dispatcher.domain.hours.opening import Opening, first_opening
+from dispatcher.domain.hours.zones import zones_of
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.window import Window
+from dispatcher.domain.tier import Tier
+from dispatcher.service.context import Context
+from dispatcher.service.yielding import in_turns
+from dispatcher.store.accounts import hours as store
+from dispatcher.store.accounts.hours import Wait
+from dispatcher.store.delivery.claims import DroppedMessage
+
+UNLESS_NAMED: Sequence[Tier] = (Tier.STANDARD, Tier.BULK)
+"""Whose hours are set where no tier is named: critical messages have none unless it is named."""
+
+
+async def of_account(ctx: Context, account: Account) -> Mapping[Tier, AllowedHours]:
+    """Tell what applies to an account's messages: its own hours, else those of the settings."""
+    return {**ctx.settings.hours, **await own(ctx, account)}
+
+
+async def own(ctx: Context, account: Account) -> Mapping[Tier, AllowedHours]:
+    """Tell the hours that an account has of its own."""
+    return await ctx.database.single(lambda c: store.of_account(c, account.id))
+
+
+async def set(  # noqa: A001  # it is called `hours.set`
+    ctx: Context, account: Account, tiers: Sequence[Tier], hours: AllowedHours | None
+) -> None:
+    """
+    Give an account hours of its own for these tiers; None takes them away.
+
+    They count for what is accepted from now on, and for what waits when its
+    turn comes.
+    """
+    await ctx.database.single(lambda c: store.write(c, account.id, tiers, hours))
+
+
+def applying(ctx: Context, own: AllowedHours | None, tier: Tier) -> AllowedHours | None:
+    """Give what applies where an account or a campaign has these hours of its own, or none."""
+    return own or ctx.settings.hours.get(tier)
+
+
+async def openings(
+    hours: AllowedHours | None, numbers: Sequence[str], *, window: Window
+) -> Mapping[str, Opening]:
+    """Tell for each number (E.164) when it may be written to; nothing without hours."""
+    if hours is None:
+        return {}
+    by_zones: dict[tuple[ZoneInfo, ...], Opening] = {}
+    found: dict[str, Opening] = {}
+    async for number in in_turns(numbers):
+        zones = (hours.zone,) if hours.zone else zones_of(number)
+        if zones not in by_zones:
+            by_zones[zones] = first_opening(hours, zones, window=window)
+        found[number] = by_zones[zones]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What may not go out now: to wait for its opening, or to end because none comes in its window."""
+
+    waits: list[Wait] = field(default_factory=list)
+    over: list[DroppedMessage] = field(default_factory=list)
+
+
+async def part(ctx: Context, routed: Sequence[RoutedMessage]) -> tuple[list[RoutedMessage], Closed]:
+    """Return the messages whose hours are open, each bound to their end, and the others."""
+    allowed: list[RoutedMessage] = []
+    bound: defaultdict[AllowedHours, list[RoutedMessage]] = defaultdict(list)
+    for one in routed:
+        hours = applying(ctx, one.message.hours, one.message.tier)
+        if hours is None:
+            allowed.append(one)
+        else:
+            bound[hours].append(one)
+    closed = Closed()
+    now = ctx.now() - ctx.time.uncertainty  # never early, as for a window's start
+    for hours, some in bound.items():
+        window = Window(now, max(one.message.window.not_after for one in some))
+        found = await openings(hours, [one.message.number for one in some], window=window)
+        for one in some:
+            message = one.message
+            opening = found[message.number]
+            if opening.at is None or not opening.serves(message.window):
+                closed.over.append(DroppedMessage(message.id, Status.EXPIRED, opening.missed))
+            elif opening.at > now:
+                closed.waits.append(Wait(message.id, opening.at, opening.closes_at, opening.awaited))
+            else:
+                allowed.append(replace(one, message=replace(message, closes_at=opening.closes_at)))
+    return allowed, closed
+
+
+async def wait(ctx: Context, waits: Sequence[Wait]) -> None:
+    """Let messages wait for their opening, out of their lane. Raises Unavailable."""
+    now = ctx.now()
+    await ctx.database.single(lambda c: store.wait(c, waits, now=now))
+    ctx.lanes.wake(min(w.wake_at for w in waits))

@@ -1,0 +1,189 @@
+"""
+Signed tokens: JWT by HS256, each with a row, so that a revoked one is refused at once.
+
+A token is good for one dialect, its audience. Refresh tokens are used once;
+one that comes a second time was stolen, and all of its family is revoked.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
+from dispatcher.service.accounts.credentials import digest_of, new_secret
+from dispatcher.service.context import Context
+from dispatcher.store.accounts import credentials, tokens
+from dispatcher.store.accounts.credentials import Holder
+from dispatcher.store.accounts.tokens import Token
+
+_ALGORITHM = "HS256"
+_ISSUER = "sms-dispatcher"
+_NOT_GOOD = "the token is unknown, revoked or expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """Tokens just given out. `refresh` None means that this one cannot be refreshed."""
+
+    id: str
+    access: str
+    expires_at: datetime
+    refresh: str | None
+
+
+async def issue(
+    ctx: Context,
+    caller: Caller,
+    *,
+    validity: timedelta,
+    scopes: Collection[str] | None = None,
+    refresh_for: timedelta | None = None,
+) -> Issued:
+    """
+    Sign a token for this caller, with its rights or fewer.
+
+    `scopes` None gives all the caller has. Raises Forbidden for a scope the
+    caller has not, Misconfigured without DISPATCHER_JWT_SECRET.
+    """
+    _secret(ctx)
+    if scopes is not None and caller.scopes is not None and (more := set(scopes) - caller.scopes):
+        raise Forbidden(f"scope required: {', '.join(sorted(more))}")
+    wanted = caller.scopes if scopes is None else frozenset(scopes) - {_ALL}
+    return await ctx.database.transact(
+        lambda c: _give_out(ctx, c, caller, uuid4(), _Terms(wanted, validity, refresh_for))
+    )
+
+
+async def authenticate(ctx: Context, token: str, *, dialect: str) -> Caller:
+    """Tell who holds a token. Raises NotAuthenticated, whatever is wrong with it, and Misconfigured."""
+    claims = _claims(ctx, token, dialect)
+    now = ctx.now()
+
+    async def work(connection: AsyncConnection) -> tuple[Token | None, Holder | None]:
+        known = await tokens.find(connection, str(claims["jti"]))
+        if known is None:
+            return None, None
+        return known, await credentials.by_id(connection, known.credential_id)
+
+    known, holder = await ctx.database.transact(work)
+    if known is None or known.revoked_at is not None or known.expires_at <= now:
+        raise NotAuthenticated(_NOT_GOOD)
+    return _caller(holder, known, dialect, now)
+
+
+async def refresh(
+    ctx: Context, secret: str, *, dialect: str, validity: timedelta, refresh_for: timedelta
+) -> Issued:
+    """Give new tokens for a refresh token, once. Raises NotAuthenticated, and Misconfigured."""
+    _secret(ctx)
+    now = ctx.now()
+
+    async def work(connection: AsyncConnection) -> Issued | None:
+        known = await tokens.by_refresh(connection, digest_of(secret))
+        if known is None:
+            return None
+        if known.refreshed_at is not None:
+            await tokens.revoke_family(connection, known.family, now=now)  # and commit that
+            return None
+        if known.revoked_at is not None or known.refresh_until is None or known.refresh_until <= now:
+            return None
+        holder = await credentials.by_id(connection, known.credential_id)
+        caller = _caller(holder, known, dialect, now)
+        await tokens.note_refreshed(connection, known.id, now=now)
+        terms = _Terms(caller.scopes, validity, refresh_for)
+        return await _give_out(ctx, connection, caller, known.family, terms)
+
+    issued = await ctx.database.transact(work)
+    if issued is None:
+        raise NotAuthenticated(_NOT_GOOD)
+    return issued
+
+
+async def revoke(ctx: Context, caller: Caller, token_id: str) -> None:
+    """Revoke a token of the caller's account, at once; one that is not there is none to mind."""
+    now = ctx.now()
+    await ctx.database.transact(lambda c: tokens.revoke(c, caller.account.id, token_id, now=now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    scopes: Collection[str] | None
+    validity: timedelta
+    refresh_for: timedelta | None
+
+
+_ALL = "*"
+
+
+async def _give_out(
+    ctx: Context, connection: AsyncConnection, caller: Caller, family: UUID, terms: _Terms
+) -> Issued:
+    now = ctx.now()
+    secret = None if terms.refresh_for is None else new_secret()
+    token = Token(
+        id=uuid4().hex,
+        family=family,
+        credential_id=caller.credential_id,
+        scopes=[_ALL] if terms.scopes is None else sorted(terms.scopes),
+        expires_at=now + terms.validity,
+        refresh_until=None if terms.refresh_for is None else now + terms.refresh_for,
+        refreshed_at=None,
+        revoked_at=None,
+    )
+    digest = None if secret is None else digest_of(secret)
+    await tokens.insert(connection, token, refresh_digest=digest, now=now)
+    holder = await credentials.by_id(connection, caller.credential_id)
+    expires = token.expires_at.replace(microsecond=0)
+    claims = {
+        "iss": _ISSUER,
+        "aud": caller.dialect,
+        "sub": holder and holder.credential.name,
+        "org": caller.account.name,
+        "jti": token.id,
+        "iat": int(now.timestamp()),
+        "exp": int(expires.timestamp()),
+    }
+    access = jwt.encode(claims, _secret(ctx), algorithm=_ALGORITHM)
+    return Issued(token.id, access, expires, secret)
+
+
+def _claims(ctx: Context, token: str, dialect: str) -> dict[str, Any]:
+    """Read a token that we signed for this dialect; its times are judged by Postgres's clock, not here."""
+    try:
+        return jwt.decode(
+            token,
+            _secret(ctx),
+            algorithms=[_ALGORITHM],
+            audience=dialect,
+            issuer=_ISSUER,
+            options={
+                "require": ["exp", "iat", "jti", "sub"],
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+            },
+        )
+    except jwt.InvalidTokenError:
+        raise NotAuthenticated(_NOT_GOOD) from None
+
+
+def _caller(holder: Holder | None, token: Token, dialect: str, now: datetime) -> Caller:
+    if holder is None or holder.account is None or not credentials.is_live(holder.credential, now):
+        raise NotAuthenticated(_NOT_GOOD)
+    if holder.credential.dialect != dialect:
+        raise NotAuthenticated(_NOT_GOOD)
+    scopes = None if _ALL in token.scopes else frozenset(token.scopes)
+    return Caller(holder.account, dialect, holder.credential.id, holder.credential.is_test, scopes)
+
+
+def _secret(ctx: Context) -> str:
+    secret = ctx.settings.jwt_secret
+    if secret is None:
+        raise Misconfigured("DISPATCHER_JWT_SECRET is not set: no token can be signed")
+    return secret.get_secret_value()

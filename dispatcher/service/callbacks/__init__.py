@@ -1,0 +1,1 @@
+"""Use cases: events on their way to producers."""

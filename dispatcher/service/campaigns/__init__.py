@@ -1,0 +1,1 @@
+"""Use cases: audiences, runs and their progress."""

@@ -1,0 +1,200 @@
+"""Audiences: lists of recipients, imported from a file and kept for campaigns."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.campaigns.campaign import AudienceState
+from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
+from dispatcher.domain.hours.zones import zones_of
+from dispatcher.service.campaigns.recipient_file import (
+    Candidate,
+    Part,
+    Progress,
+    RecipientFile,
+    Tell,
+    opened,
+    untold,
+    without_repeats,
+)
+from dispatcher.service.context import Context
+from dispatcher.service.yielding import in_turns
+from dispatcher.store.campaigns import audiences
+from dispatcher.store.campaigns.audiences import Audience, NewRecipient, Recipient, Reject
+
+__all__ = ["Audience", "Reject", "find", "import_file", "page", "rejects", "remove"]
+
+_LONGEST_NAME = 100
+_REJECTS_PAGE = 1000
+_DRAIN = 10_000  # rows: some hundred milliseconds
+
+
+async def import_file(
+    ctx: Context, account: Account, name: str, file: RecipientFile, *, tell: Tell = untold
+) -> Audience:
+    """
+    Store the recipients of a file under a name, each number once, and return the audience.
+
+    Other lines are stored as rejects. Each part of the file has its own
+    transaction: an import that breaks off leaves an audience that is not
+    ready, and the next import under its name replaces it. Raises
+    AlreadyExists if an audience of that name is ready, and Invalid for a bad
+    name, an unusable file, and a file without any recipient.
+    """
+    name = _checked(name)
+    await _refuse_ready(ctx, account, name)
+    async with opened(ctx, account, file) as reading:
+        audience = await _begin(ctx, account, name, reading.columns)
+        async for part in reading.parts():
+            audience = await _write(ctx, audience, part)
+            tell(Progress(reading.bytes, audience.rows, audience.recipients, audience.rejects))
+    return await _finish(ctx, audience)
+
+
+async def find(ctx: Context, account: Account, name: str) -> Audience:
+    """Return an audience, by its name or its public id. Raises NotFound."""
+    found = await ctx.database.single(lambda c: audiences.find(c, account.id, _public_id(name) or name))
+    if found is None:
+        raise NotFound(f"account {account.name!r} has no audience {name!r}")
+    return found
+
+
+async def page(ctx: Context, account: Account, *, after: int = 0, limit: int = 100) -> list[Audience]:
+    """Return an account's audiences, the oldest first."""
+    return await ctx.database.single(lambda c: audiences.listed(c, account.id, after=after, limit=limit))
+
+
+async def rejects(ctx: Context, audience: Audience) -> AsyncIterator[Reject]:
+    """Yield the rejected lines in the order of the file, in bounded reads."""
+    line = 0
+    while found := await _rejects_after(ctx, audience, line):
+        for reject in found:
+            yield reject
+        line = found[-1].line
+
+
+async def remove(ctx: Context, account: Account, name: str) -> None:
+    """Delete an audience. Raises NotFound, and Conflict while a campaign uses it."""
+    await _remove(ctx, await find(ctx, account, name))
+
+
+async def _begin(ctx: Context, account: Account, name: str, columns: Sequence[str]) -> Audience:
+    """Write a new audience and return it; one of this name that is not ready is replaced."""
+    public_id = uuid4()
+    while True:
+        made = await ctx.database.single(
+            lambda c: audiences.insert(c, account.id, public_id=public_id, name=name, columns=columns)
+        )
+        if made is not None:
+            return made
+        unready = await _refuse_ready(ctx, account, name)
+        if unready is not None:
+            await _remove(ctx, unready, unless_ready=True)
+
+
+async def _write(ctx: Context, audience: Audience, part: Part) -> Audience:
+    groups = {c.number.e164: _zone_group(c.number.e164) async for c in in_turns(part.candidates)}
+
+    async def work(connection: AsyncConnection) -> Audience:
+        held = await audiences.lock_importing(connection, audience.id)
+        if held is None:
+            raise _replaced(audience)
+        earlier = await audiences.lines_of(connection, held.id, list(groups))
+        fresh, repeated = without_repeats(part.candidates, earlier)
+        zones = list(dict.fromkeys([*held.zones, *(groups[c.number.e164] for c in fresh)]))
+        new = _recipients(fresh, groups, {group: index for index, group in enumerate(zones)}, held.recipients)
+        return await audiences.add(connection, held, new, [*part.rejects, *repeated], zones=zones)
+
+    return await ctx.database.transact(work)
+
+
+def _recipients(
+    fresh: Sequence[Candidate], groups: Mapping[str, str], zones: Mapping[str, int], last: int
+) -> list[NewRecipient]:
+    """Return the recipients with their positions, counted from `last`."""
+    return [
+        NewRecipient(
+            line,
+            Recipient(position, number.e164, given, number.country, zones[groups[number.e164]], variables),
+        )
+        for position, (line, number, given, variables) in enumerate(fresh, start=last + 1)
+    ]
+
+
+async def _finish(ctx: Context, audience: Audience) -> Audience:
+    if audience.recipients == 0:
+        first = await _rejects_after(ctx, audience, 0, limit=1)
+        why = f"; line {first[0].line}: {first[0].reason}" if first else ", and no line below its header"
+        raise Invalid(f"the file has no recipient{why}")
+    ready = await ctx.database.single(lambda c: audiences.finish(c, audience.id, now=ctx.now()))
+    if ready is None:
+        raise _replaced(audience)
+    return ready
+
+
+async def _remove(ctx: Context, audience: Audience, *, unless_ready: bool = False) -> None:
+    """Delete in bounded steps; a deletion that was interrupted is finished by the next one."""
+
+    async def retire(connection: AsyncConnection) -> None:
+        state = await audiences.lock(connection, audience.id)
+        if state is AudienceState.READY and unless_ready:
+            raise _taken(audience.name)
+        campaign = await audiences.campaign_of(connection, audience.id)
+        if campaign is not None:
+            raise Conflict(f"campaign {campaign!r} has the audience {audience.name!r}: it has to stay")
+        await audiences.retire(connection, audience.id)
+
+    await ctx.database.transact(retire)
+    while await ctx.database.transact(lambda c: audiences.drain(c, audience.id, limit=_DRAIN)):
+        pass
+    await ctx.database.single(lambda c: audiences.delete(c, audience.id))
+
+
+async def _refuse_ready(ctx: Context, account: Account, name: str) -> Audience | None:
+    """Return the audience of this name, if there is one. Raises AlreadyExists if it is ready."""
+    found = await ctx.database.single(lambda c: audiences.find(c, account.id, name))
+    if found is not None and found.state is AudienceState.READY:
+        raise _taken(name)
+    return found
+
+
+async def _rejects_after(
+    ctx: Context, audience: Audience, line: int, *, limit: int = _REJECTS_PAGE
+) -> list[Reject]:
+    return await ctx.database.single(
+        lambda c: audiences.rejects(c, audience.id, after_line=line, limit=limit)
+    )
+
+
+def _taken(name: str) -> AlreadyExists:
+    return AlreadyExists(f"there is an audience {name!r} already, and it never changes: take another name")
+
+
+def _replaced(audience: Audience) -> Conflict:
+    return Conflict(
+        f"the audience {audience.name!r} was removed, or is being imported anew: this import has ended"
+    )
+
+
+def _zone_group(number: str) -> str:
+    return ",".join(zone.key for zone in zones_of(number))
+
+
+def _checked(name: str) -> str:
+    name = name.strip()
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable() or "/" in name:
+        raise Invalid(
+            f"an audience's name has 1 to {_LONGEST_NAME} printable characters, no slash among them"
+        )
+    if _public_id(name) is not None:
+        raise Invalid(f"{name!r} looks like a public id: take a name that does not")
+    return name
+
+
+def _public_id(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None

@@ -1,0 +1,157 @@
+"""Campaigns by the names people use: found by name, planned by them, and changed field by field."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.campaigns.campaign import Plan
+from dispatcher.domain.campaigns.pacing import Rate, Spread
+from dispatcher.domain.errors import DispatchError, InvalidPlan, NotFound, Wrong
+from dispatcher.service.campaigns import audiences, campaigns
+from dispatcher.service.campaigns.plan import terms_of
+from dispatcher.service.campaigns.recipient_file import RecipientFile, Tell, untold
+from dispatcher.service.context import Context
+from dispatcher.store.campaigns import names as campaign_names
+from dispatcher.store.campaigns.campaigns import Campaign
+from dispatcher.store.campaigns.names import Names
+
+__all__ = ["Names", "change", "create", "create_with_file", "find", "names", "told_as"]
+
+# A field that is given takes the place of these, unless they are given with it.
+_RIVALS: Mapping[str, Sequence[str]] = {
+    "text": ("template_id",),
+    "template_id": ("text",),
+    "at": ("cron", "first_day", "last_day"),
+    "cron": ("at",),
+    "spread": ("per_second",),
+    "per_second": ("spread",),
+}
+
+
+async def find(ctx: Context, account: Account, name: str) -> Campaign:
+    """Find a campaign by its public id or its name. Raises NotFound."""
+    public_id = name
+    if not _is_public_id(name):
+        found = await ctx.database.single(lambda c: campaign_names.public_id(c, account.id, name))
+        if found is None:
+            raise NotFound(f"account {account.name!r} has no campaign {name!r}")
+        public_id = str(found)
+    return await campaigns.find(ctx, account, public_id)
+
+
+async def names(ctx: Context, of: Sequence[Campaign]) -> dict[int, Names]:
+    """Give the names behind the terms of these campaigns, by the campaigns' numbers."""
+    return await ctx.database.single(lambda c: campaign_names.names(c, [campaign.id for campaign in of]))
+
+
+async def create(ctx: Context, account: Account, plan: Plan) -> Campaign:
+    """Do what `campaigns.create` does; the plan may name its audience by its name."""
+    return await campaigns.create(ctx, account, await _by_id(ctx, account, plan))
+
+
+async def create_with_file(
+    ctx: Context, account: Account, plan: Plan, file: RecipientFile, *, audience: str, tell: Tell = untold
+) -> Campaign:
+    """
+    Import a file as an audience of this name and plan a campaign for it, or keep neither.
+
+    What is wrong with the rest of the plan is told before the file is read.
+    Raises what `campaigns.create` and `audiences.import_file` do.
+    """
+    await _check_rest(ctx, account, plan)
+    made = await audiences.import_file(ctx, account, audience, file, tell=tell)
+    try:
+        return await campaigns.create(ctx, account, replace(plan, audience_id=str(made.public_id)))
+    except DispatchError:
+        await audiences.remove(ctx, account, str(made.public_id))
+        raise
+
+
+async def change(ctx: Context, account: Account, public_id: str, fields: Mapping[str, object]) -> Campaign:
+    """
+    Change these fields of a draft's plan, named as in Plan; all others stay.
+
+    A field takes the place of those it cannot be together with: a cron
+    expression that of a single time. Raises what `campaigns.change` does.
+    """
+    draft = await campaigns.find(ctx, account, public_id)
+    plan = _plan(draft, (await names(ctx, [draft]))[draft.id])
+    changes = dict(fields)
+    for field, rivals in _RIVALS.items():
+        if fields.get(field) not in (None, ""):
+            changes |= {rival: _ABSENT[rival] for rival in rivals if rival not in fields}
+    changed = replace(plan, **changes)  # type: ignore[arg-type]  # the faces' fields are Plan's
+    return await campaigns.change(ctx, account, public_id, await _by_id(ctx, account, changed))
+
+
+@contextmanager
+def told_as(fields: Mapping[str, str]) -> Iterator[None]:
+    """Tell the faults of a plan by the caller's own names of its fields."""
+    try:
+        yield
+    except InvalidPlan as error:
+        faults = [Wrong(fields.get(fault.field, fault.field), fault.sentence) for fault in error.faults]
+        raise InvalidPlan(faults) from None
+
+
+_ABSENT: Mapping[str, object] = {
+    field: "" if field == "text" else None for rivals in _RIVALS.values() for field in rivals
+}
+
+
+async def _check_rest(ctx: Context, account: Account, plan: Plan) -> None:
+    """Judge a plan before its audience is there. Raises InvalidPlan with all but what tells of that."""
+
+    async def judge(connection: AsyncConnection) -> None:
+        await terms_of(ctx, connection, account, replace(plan, audience_id=""), now=ctx.now())
+
+    try:
+        await ctx.database.transact(judge)
+    except InvalidPlan as error:
+        rest = [fault for fault in error.faults if fault.field != "audience_id"]
+        if rest:
+            raise InvalidPlan(rest) from None
+
+
+async def _by_id(ctx: Context, account: Account, plan: Plan) -> Plan:
+    """Name the audience by its public id; one that is not there is left for the plan's judge to tell."""
+    try:
+        found = await audiences.find(ctx, account, plan.audience_id)
+    except NotFound:
+        return plan
+    return replace(plan, audience_id=str(found.public_id))
+
+
+def _plan(draft: Campaign, known: Names) -> Plan:
+    terms, pacing = draft.terms, draft.terms.pacing
+    return Plan(
+        name=terms.name,
+        audience_id=str(known.audience_id),
+        text="" if known.template_id else terms.text,
+        template_id=known.template_id,
+        sender=known.sender,
+        tier=terms.tier,
+        validity=terms.validity,
+        timezone=terms.timezone,
+        at=terms.first_at,
+        cron=terms.cron,
+        first_day=terms.first_day,
+        last_day=terms.last_day,
+        spread=pacing.over if isinstance(pacing, Spread) else None,
+        per_second=pacing.per_second if isinstance(pacing, Rate) else None,
+        hours=None if terms.hours is None else terms.hours.as_dict(),
+        max_cost=terms.max_cost,
+        callback_url=terms.callback_url,
+    )
+
+
+def _is_public_id(name: str) -> bool:
+    try:
+        UUID(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,235 @@
+"""A dry run of an import: what a file holds, and what a text to its recipients would cost."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.errors import Invalid, NotFound
+from dispatcher.domain.messages.template import MissingVariables, render
+from dispatcher.domain.numbers.msisdn import Msisdn
+from dispatcher.domain.tier import Tier
+from dispatcher.service.campaigns.recipient_file import (
+    Candidate,
+    Part,
+    Progress,
+    RecipientFile,
+    Tell,
+    opened,
+    untold,
+    without_repeats,
+)
+from dispatcher.service.context import Context
+from dispatcher.service.database import Runs
+from dispatcher.service.routing import routes
+from dispatcher.service.submissions import templates
+from dispatcher.service.submissions.validate import measured
+from dispatcher.service.yielding import in_turns
+from dispatcher.store.accounts import accounts, opt_outs
+from dispatcher.store.campaigns import seen_numbers
+from dispatcher.store.campaigns.audiences import Reject
+
+_TEXTS = 1024  # whose segments are remembered: without variables, or with few values, one is enough
+
+Rejected = Callable[[Sequence[Reject]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What would be sent, a text or the template of this id, and as whom; None is the default sender."""
+
+    text: str | None = None
+    template_id: str | None = None
+    sender: str | None = None
+
+    @property
+    def names_a_text(self) -> bool:
+        """Whether there is something to price."""
+        return self.text is not None or self.template_id is not None
+
+
+@dataclass(slots=True)
+class Share:
+    """What the messages to one country come to; without a text no segments and no cost."""
+
+    messages: int = 0
+    segments: int = 0
+    cost: int = 0
+
+
+@dataclass(slots=True)
+class Estimate:
+    """
+    What is in a file: rows = valid + invalid + repeated, and of the valid ones
+
+    valid = messages + opted_out + incomplete + unsendable. `incomplete` have
+    no value for a variable of the text, and `missing` counts them by its
+    name; `unsendable` have no route, or a text that is empty or too long, or
+    has what no phone can show. `by_country` has the messages alone.
+    """
+
+    columns: Sequence[str]
+    rows: int = 0
+    valid: int = 0
+    invalid: int = 0
+    repeated: int = 0
+    opted_out: int = 0
+    incomplete: int = 0
+    unsendable: int = 0
+    missing: dict[str, int] = field(default_factory=dict)
+    by_country: dict[str, Share] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Share:
+        """What all messages come to."""
+        shares = self.by_country.values()
+        return Share(
+            sum(share.messages for share in shares),
+            sum(share.segments for share in shares),
+            sum(share.cost for share in shares),
+        )
+
+    @property
+    def rejects(self) -> int:
+        """How many rows are no recipients, or could not be sent the text."""
+        return self.invalid + self.repeated + self.incomplete + self.unsendable
+
+
+async def estimate(
+    ctx: Context,
+    account: Account,
+    file: RecipientFile,
+    wording: Wording,
+    *,
+    tell: Tell = untold,
+    rejected: Rejected = lambda _: None,
+) -> Estimate:
+    """
+    Go through a file as an import would, and through what a text would become for each recipient.
+
+    Routes are those of bulk messages, as a campaign's are unless it is said.
+    `rejected` gets the rejects as they are found. Raises Invalid as an import
+    does and for both a text and a template, NotFound for an unknown template
+    or sender.
+    """
+    text = await _text(ctx, account, wording)
+    sender_id = await _sender_id(ctx, account, wording.sender)
+    sender = None if sender_id is None else await _sender_name(ctx, sender_id)
+    await routes.ready(ctx)
+    async with opened(ctx, account, file) as reading, ctx.database.pinned() as run:
+        await run(seen_numbers.create)
+        found = Estimate(reading.columns)
+        judge = _Judge(ctx, found, account, sender, text)
+        async for part in reading.parts():
+            fresh, repeated = await _once_each(run, part)
+            willing = await _without_opted_out(run, fresh, account, sender_id)
+            unfit = [reject async for one in in_turns(willing) if (reject := judge(one)) is not None]
+            found.rows += len(part.candidates) + len(part.rejects)
+            found.valid += len(fresh)
+            found.invalid += len(part.rejects)
+            found.repeated += len(repeated)
+            found.opted_out += len(fresh) - len(willing)
+            rejected(sorted([*part.rejects, *repeated, *unfit]))
+            tell(Progress(reading.bytes, found.rows, found.valid, found.rejects))
+    return found
+
+
+class _Judge:
+    """Counts what the text becomes for each recipient; gives a reject where it cannot be sent."""
+
+    def __init__(
+        self, ctx: Context, found: Estimate, account: Account, sender: str | None, text: str | None
+    ) -> None:
+        self._ctx = ctx
+        self._account = account
+        self._sender = sender
+        self._prices = ctx.settings.price_list
+        self._found = found
+        self._text = text
+        self._measured = lru_cache(_TEXTS)(lambda text: _measured(ctx, text))
+
+    def __call__(self, one: Candidate) -> Reject | None:
+        found, country = self._found, one.number.country
+        segments = cost = 0
+        if barred := self._barred(one.number):
+            found.unsendable += 1
+            return Reject(one.line, barred, one.given)
+        if self._text is not None:
+            try:
+                text = render(self._text, one.variables)
+            except MissingVariables as error:
+                found.incomplete += 1
+                for name in error.names:
+                    found.missing[name] = found.missing.get(name, 0) + 1
+                return Reject(one.line, str(error), one.given)
+            segments, fault = self._measured(text)
+            if fault:
+                found.unsendable += 1
+                return Reject(one.line, fault, one.given)
+            cost = self._prices.of(country, segments)
+        share = found.by_country.setdefault(country, Share())
+        share.messages += 1
+        share.segments += segments
+        share.cost += cost
+        return None
+
+    def _barred(self, number: Msisdn) -> str:
+        plan = routes.plan_for(
+            self._ctx,
+            self._account.id,
+            number,
+            tier=Tier.BULK,
+            sender=self._sender,
+            is_test=routes.is_simulated(self._ctx, number),
+        )
+        barred = routes.barred(self._ctx, self._account, number, plan)
+        return barred[1] if barred else ""
+
+
+def _measured(ctx: Context, text: str) -> tuple[int, str]:
+    """Count the segments of a text, and say what keeps it from being sent."""
+    if not text.strip():
+        return 0, "the text is empty"
+    _, segments, faults = measured(ctx, text)
+    return segments, "; ".join(map(str, faults))
+
+
+async def _once_each(run: Runs, part: Part) -> tuple[list[Candidate], list[Reject]]:
+    numbers = [candidate.number.e164 for candidate in part.candidates]
+    earlier = await run(lambda c: seen_numbers.lines_of(c, numbers))
+    fresh, repeated = without_repeats(part.candidates, earlier)
+    lines = {candidate.number.e164: candidate.line for candidate in fresh}
+    await run(lambda c: seen_numbers.add(c, lines))
+    return fresh, repeated
+
+
+async def _without_opted_out(
+    run: Runs, candidates: Sequence[Candidate], account: Account, sender_id: int | None
+) -> list[Candidate]:
+    asked = [(account.id, sender_id, candidate.number.e164) for candidate in candidates]
+    out = {number for _, _, number in await run(lambda c: opt_outs.among(c, asked))}
+    return [candidate for candidate in candidates if candidate.number.e164 not in out]
+
+
+async def _text(ctx: Context, account: Account, wording: Wording) -> str | None:
+    if wording.template_id is None:
+        return wording.text
+    if wording.text is not None:
+        raise Invalid("give a text or a template, not both")
+    return (await templates.find(ctx, account, wording.template_id)).text
+
+
+async def _sender_name(ctx: Context, sender_id: int) -> str:
+    return await ctx.database.single(lambda c: accounts.sender_name(c, sender_id))
+
+
+async def _sender_id(ctx: Context, account: Account, sender: str | None) -> int | None:
+    async def work(connection: AsyncConnection) -> int | None:
+        return await accounts.find_sender(connection, account.id, None, name=sender)
+
+    found = await ctx.database.single(work)
+    if found is None and sender is not None:
+        raise NotFound(f"account {account.name!r} has no sender {sender!r}")
+    return found

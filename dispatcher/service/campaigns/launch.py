@@ -1,0 +1,163 @@
+"""
+The duty that keeps campaigns going: it starts runs, makes their messages, moves and takes back what waits.
+
+Each step is one bounded transaction that may be killed anywhere and run
+twice at once: a run is locked by whoever works on it, and others skip it.
+"""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.campaigns.campaign import LEAD, CampaignState, RunState, dues
+from dispatcher.domain.messages.window import Window
+from dispatcher.service.campaigns.campaigns import take_back
+from dispatcher.service.campaigns.expand import CHUNK, expand
+from dispatcher.service.campaigns.plan import new_batch, timetable
+from dispatcher.service.context import Context
+from dispatcher.service.lane_depth import deepest
+from dispatcher.store.campaigns import audiences, campaigns, run_messages, runs
+from dispatcher.store.campaigns.campaigns import Campaign
+from dispatcher.store.campaigns.runs import Open
+from dispatcher.store.submissions import new_messages
+
+_BATCH = 1000
+_TICK = 0.8
+
+_MISSED = "it was missed: nobody was there to start it while its messages would have been valid"
+
+log = structlog.get_logger()
+
+
+async def launch(ctx: Context) -> int:
+    """
+    Do what campaigns need now, for 0.8 s at most; give how many recipients became messages.
+
+    The next tick goes on where this one ended.
+    """
+    until = time.monotonic() + _TICK
+    while await ctx.database.transact(lambda c: _start_next(ctx, c)) and time.monotonic() < until:
+        pass
+    going = await ctx.database.single(runs.work)
+    await _tidy(ctx, going, until=until)
+    made = await _expand(ctx, going, until=until)
+    await ctx.database.transact(lambda c: _finish(c, [run.id for run in going], ctx.now()))
+    return made
+
+
+async def _start_next(ctx: Context, connection: AsyncConnection) -> bool:
+    """Start what is due of one campaign, each due time once; False means that nothing is due of any."""
+    now = ctx.now()
+    campaign = await campaigns.lock_next(connection, until=now + LEAD)
+    if campaign is None or campaign.next_due is None:
+        return False
+    terms = campaign.terms
+    found = dues(terms.schedule, first=campaign.next_due, now=now, validity=terms.lasts)
+    for due_at in found.missed:
+        await _start(connection, campaign, due_at, now, missed=_MISSED)
+    for due_at in found.due:
+        await _start(connection, campaign, due_at, now)
+    await campaigns.set_state(connection, campaign.id, CampaignState.ACTIVE, next_due=found.next)
+    await campaigns.finish(connection, [campaign.id])
+    return True
+
+
+async def _start(
+    connection: AsyncConnection, campaign: Campaign, due_at: datetime, now: datetime, *, missed: str = ""
+) -> None:
+    """Write a run with its batch; one that starts late is paced from now on."""
+    audience = await audiences.by_id(connection, campaign.terms.audience_id)
+    starts_at = max(due_at, now)
+    run_id = await runs.insert(
+        connection,
+        campaign.id,
+        due_at=due_at,
+        starts_at=starts_at,
+        groups=len(audience.zones),
+        total=audience.recipients,
+        now=now,
+        missed=missed,
+    )
+    if run_id is None:
+        return
+    if missed:
+        log.warning("run_missed", campaign_id=campaign.id, due_at=due_at.isoformat())
+        return
+    last = timetable(campaign.terms, audience, starts_at=starts_at).last()
+    window = Window(starts_at, last + campaign.terms.lasts)
+    await new_messages.insert(connection, [new_batch(campaign, run_id, window)], now=now)
+    log.info("run_started", campaign_id=campaign.id, run_id=run_id, recipients=audience.recipients)
+
+
+async def _tidy(ctx: Context, going: Sequence[Open], *, until: float) -> None:
+    """Take back what is left of cancelled campaigns, and move what waits of those that were resumed."""
+    for run in going:
+        if run.campaign is CampaignState.CANCELLED:
+            while await take_back(ctx, run.id) and time.monotonic() < until:
+                pass
+        elif run.is_shifting:
+            while await _shift(ctx, run.id) == _BATCH and time.monotonic() < until:
+                pass
+
+
+async def _shift(ctx: Context, run_id: int) -> int:
+    """Move some windows by the pause; when all have moved, the run goes on."""
+    now = ctx.now()
+
+    async def work(connection: AsyncConnection) -> int:
+        run = await runs.lock(connection, run_id)
+        if run is None or run.shift is None:
+            return 0
+        count, last = await run_messages.shift(
+            connection, run_id, after=run.shifted, by=run.shift, now=now, limit=_BATCH
+        )
+        is_over = count < _BATCH
+        await runs.note_shift(connection, run_id, left=None if is_over else run.shift, last=last)
+        campaign = await campaigns.by_id(connection, run.campaign_id)
+        if is_over and campaign.state is CampaignState.ACTIVE:
+            await runs.resume(connection, run_id)
+        return count
+
+    count = await ctx.database.transact(work)
+    ctx.lanes.wake(now)
+    return count
+
+
+async def _expand(ctx: Context, going: Sequence[Open], *, until: float) -> int:
+    """Make messages, a chunk of each run in turn, until nothing is due, no more may wait, or time is up."""
+    room: dict[int, int] = {}
+    for run in going:
+        is_active = run.campaign is CampaignState.ACTIVE and not run.account_paused
+        if is_active and run.state is RunState.EXPANDING:
+            room[run.id] = await _room(ctx, run)
+    made = 0
+    while room and time.monotonic() < until:
+        for run_id in list(room):
+            count = await expand(ctx, run_id, room=room[run_id]) if room[run_id] > 0 else 0
+            made += count
+            room[run_id] -= count
+            if not count:
+                del room[run_id]
+    return made
+
+
+async def _room(ctx: Context, run: Open) -> int:
+    """
+    Tell how many more messages of a run may be made now.
+
+    None while as much of it is due as its lane takes: making more would only
+    take processors and Postgres away from what goes out.
+    """
+    enough = max(CHUNK, deepest(ctx, run.tier))
+    if await ctx.database.single(lambda c: run_messages.due(c, run, now=ctx.now(), most=enough)) >= enough:
+        return 0
+    most = ctx.settings.campaign_ahead
+    return most - await ctx.database.single(lambda c: run_messages.waiting(c, run.id, most=most))
+
+
+async def _finish(connection: AsyncConnection, run_ids: Sequence[int], now: datetime) -> None:
+    """End the runs of which nothing waits, and the campaigns that have no run any more."""
+    await campaigns.finish(connection, await runs.finish(connection, run_ids, now=now))

@@ -1,0 +1,247 @@
+"""Judging the plan of a campaign: all that is wrong with it together, before anything goes out."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.callbacks.callback import check_url
+from dispatcher.domain.campaigns.campaign import AudienceState, Plan
+from dispatcher.domain.campaigns.pacing import Pacing, Rate, Spread
+from dispatcher.domain.campaigns.recurrence import Cron, Once, Schedule, next_due
+from dispatcher.domain.campaigns.timetable import Timetable, zones_named
+from dispatcher.domain.errors import Invalid, InvalidPlan, Wrong
+from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
+from dispatcher.domain.hours.zones import parse_zone
+from dispatcher.domain.messages import template
+from dispatcher.domain.messages.window import Window
+from dispatcher.domain.tier import Tier
+from dispatcher.service.accounts.credentials import MANAGE
+from dispatcher.service.context import Context
+from dispatcher.service.submissions.validate import measured
+from dispatcher.store.accounts import accounts
+from dispatcher.store.accounts.accounts import Wanted
+from dispatcher.store.campaigns import audiences
+from dispatcher.store.campaigns.audiences import Audience
+from dispatcher.store.campaigns.campaigns import Campaign, Terms
+from dispatcher.store.submissions import templates
+from dispatcher.store.submissions.new_messages import NewBatch
+
+LONGEST = timedelta(days=366)
+"""How long a message may be good for, and over what time a run may be spread."""
+
+_LONGEST_NAME = 100
+_MOST = 2**63 - 1
+_FASTEST = 1_000_000  # recipients a second
+
+T = TypeVar("T")
+
+
+class _Faults(list[Wrong]):
+    def add(self, field: str, sentence: str) -> None:
+        self.append(Wrong(field, sentence))
+
+    def of(self, field: str, read: Callable[[], T]) -> T | None:
+        """Read a field; None and a fault where it raises Invalid."""
+        try:
+            return read()
+        except Invalid as error:
+            self.add(field, str(error))
+            return None
+
+
+async def terms_of(
+    ctx: Context, connection: AsyncConnection, account: Account, plan: Plan, *, now: datetime
+) -> Terms:
+    """Check a plan and read it. Raises InvalidPlan with all that is wrong."""
+    faults = _Faults()
+    text, template_id = await _text(connection, account, plan, faults)
+    audience = await _audience(connection, account, plan, faults)
+    sender_id, validity = await _sender(connection, account, plan, faults)
+    timezone, schedule = _schedule(account, plan, faults, now=now)
+    pacing = _pacing(plan, faults)
+    hours = None if plan.hours is None else faults.of("hours", lambda: parse_hours(plan.hours or {}))
+    _check_name_and_limits(ctx, account, plan, faults)
+    _check_text(ctx, text, audience, faults)
+    if audience is not None and hours is not None:
+        _check_hours(audience, hours, pacing, faults, now=now)
+    if faults or audience is None or schedule is None or sender_id is None:
+        raise InvalidPlan(faults)
+    return Terms(
+        name=plan.name.strip(),
+        audience_id=audience.id,
+        template_id=template_id,
+        text=text,
+        sender_id=sender_id,
+        tier=plan.tier,
+        validity=validity,
+        timezone=timezone,
+        first_at=schedule.at if isinstance(schedule, Once) else None,
+        cron=schedule.expression if isinstance(schedule, Cron) else None,
+        first_day=plan.first_day,
+        last_day=plan.last_day,
+        pacing=pacing,
+        hours=hours,
+        max_cost=plan.max_cost,
+        callback_url=plan.callback_url,
+    )
+
+
+def timetable(
+    campaign: Terms,
+    audience: Audience,
+    *,
+    starts_at: datetime,
+    pauses: tuple[tuple[datetime, datetime], ...] = (),
+) -> Timetable:
+    """Make the timetable of a run that starts then and was paused so."""
+    return Timetable(
+        starts_at,
+        campaign.pacing,
+        campaign.hours,
+        tuple(map(zones_named, audience.zones)),
+        tuple(audience.zone_counts),
+        pauses,
+    )
+
+
+def new_batch(campaign: Campaign, run_id: int, window: Window) -> NewBatch:
+    """Make the one batch of a run; its messages bring their own texts and windows."""
+    terms = campaign.terms
+    return NewBatch(
+        public_id=uuid4(),
+        account_id=campaign.account_id,
+        dialect=MANAGE,
+        tier=terms.tier,
+        sender_id=terms.sender_id,
+        window=window,
+        text="",
+        segments=0,
+        messages=(),
+        callback_url=terms.callback_url,
+        template_id=terms.template_id,
+        run_id=run_id,
+    )
+
+
+async def _text(
+    connection: AsyncConnection, account: Account, plan: Plan, faults: _Faults
+) -> tuple[str, int | None]:
+    if plan.template_id is None:
+        if not plan.text.strip():
+            faults.add("text", "a campaign needs a text or a template")
+        return plan.text, None
+    found = await templates.find(connection, account.id, plan.template_id)
+    if found is None:
+        faults.add("template_id", f"account {account.name!r} has no template {plan.template_id!r}")
+        return "", None
+    return found.text, found.id
+
+
+async def _audience(
+    connection: AsyncConnection, account: Account, plan: Plan, faults: _Faults
+) -> Audience | None:
+    try:
+        public_id = UUID(plan.audience_id)
+    except ValueError:
+        public_id = None
+    found = public_id and await audiences.lock_shared(connection, account.id, public_id)
+    if not found:
+        faults.add("audience_id", f"account {account.name!r} has no audience {plan.audience_id!r}")
+        return None
+    if found.state is not AudienceState.READY:
+        faults.add("audience_id", f"the audience {found.name!r} is still being read; wait until it is ready")
+    elif not found.recipients:
+        faults.add("audience_id", f"the audience {found.name!r} has no recipients")
+    return found
+
+
+async def _sender(
+    connection: AsyncConnection, account: Account, plan: Plan, faults: _Faults
+) -> tuple[int | None, timedelta | None]:
+    """Find the sender, and how long messages are good for where the account says so."""
+    [terms] = await accounts.terms(connection, [Wanted(account.id, plan.tier, None, plan.sender)])
+    if terms.sender_id is None:
+        named = f"no sender {plan.sender!r} that may be used" if plan.sender else "no default sender"
+        faults.add("sender", f"account {account.name!r} has {named}")
+    if plan.validity is not None and not timedelta() < plan.validity <= LONGEST:
+        faults.add("validity", f"must be longer than zero and at most {LONGEST.days} days")
+    return terms.sender_id, plan.validity or terms.validity.get(plan.tier)
+
+
+def _schedule(account: Account, plan: Plan, faults: _Faults, *, now: datetime) -> tuple[str, Schedule | None]:
+    name = plan.timezone or account.timezone
+    zone = faults.of("timezone", lambda: parse_zone(name))
+    if (plan.at is None) == (plan.cron is None):
+        faults.add("at", 'say when: either once, "at" a time, or again and again by "cron"')
+        return name, None
+    if plan.at is not None:
+        if plan.at.utcoffset() is None:
+            faults.add("at", f"needs a time zone, got {plan.at.isoformat(' ')} without one")
+            return name, None
+        if plan.first_day or plan.last_day:
+            faults.add("first_day", "first and last days are for campaigns that run again")
+        if plan.at - now > LONGEST * 2:
+            faults.add("at", f"is more than {(LONGEST * 2).days} days ahead")
+        return name, Once(plan.at)
+    if zone is None:
+        return name, None
+    schedule = faults.of("cron", lambda: Cron(plan.cron or "", zone, plan.first_day, plan.last_day))
+    if schedule is not None and next_due(schedule, after=now) is None:
+        faults.add("last_day", f'"{plan.cron}" does not fire any more up to {plan.last_day}')
+    return name, schedule
+
+
+def _pacing(plan: Plan, faults: _Faults) -> Pacing:
+    if plan.spread is not None and plan.per_second is not None:
+        faults.add("spread", "spread a run over a time, or limit its rate, not both")
+    elif plan.spread is not None:
+        if plan.spread > LONGEST:
+            faults.add("spread", f"is at most {LONGEST.days} days")
+        return faults.of("spread", lambda: Spread(plan.spread or timedelta()))
+    elif plan.per_second is not None:
+        rate = round(plan.per_second, 3)
+        if rate > _FASTEST:
+            faults.add("per_second", f"is at most {_FASTEST:,}; leave it out for all at once")
+            return None
+        return faults.of("per_second", lambda: Rate(rate))
+    return None
+
+
+def _check_name_and_limits(ctx: Context, account: Account, plan: Plan, faults: _Faults) -> None:
+    if not 1 <= len(plan.name.strip()) <= _LONGEST_NAME or not plan.name.isprintable():
+        faults.add("name", f"has 1 to {_LONGEST_NAME} printable characters")
+    tiers = list(Tier)
+    highest = account.limits.tier or Tier.CRITICAL
+    if tiers.index(plan.tier) < tiers.index(highest):
+        faults.add("tier", f"account {account.name!r} may send {highest} at most")
+    if plan.max_cost is not None and not 1 <= plan.max_cost <= _MOST:
+        faults.add("max_cost", "is at least 1 credit; leave it out for no maximum")
+    if plan.callback_url is not None:
+        wrong = check_url(plan.callback_url, allow_private=ctx.settings.callback_private)
+        if wrong:
+            faults.add("callback_url", wrong)
+
+
+def _check_text(ctx: Context, text: str, audience: Audience | None, faults: _Faults) -> None:
+    """Check what is the same for all recipients; one for whom it becomes too long is left out."""
+    for fault in measured(ctx, text)[2] if text.strip() else ():
+        faults.add("text", f"{fault.kind.value}: {fault.value}")
+    if audience is None:
+        return
+    unknown = [name for name in template.variables(text) if name not in audience.columns]
+    if unknown:
+        named, has = ", ".join(unknown), ", ".join(audience.columns) or "none"
+        faults.add("text", f"names {named}, which the audience has no column for; it has {has}")
+
+
+def _check_hours(
+    audience: Audience, hours: AllowedHours, pacing: Pacing, faults: _Faults, *, now: datetime
+) -> None:
+    groups = tuple(map(zones_named, audience.zones))
+    plan = Timetable(now, pacing, hours, groups, tuple(audience.zone_counts))
+    for zones in plan.never_open():
+        faults.add("hours", f"never open together for recipients who may be in {zones}")

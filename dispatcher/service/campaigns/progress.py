@@ -1,0 +1,143 @@
+"""
+The progress of a campaign, and the forecast of its end.
+
+Pacing and allowed hours set when the last recipient is released. The last
+message is out then, or when the providers have taken the segments that are
+left, whichever is later. The rate for that is the sum of the rates of all
+providers that take live messages, limited to the share of the campaign's
+tier, and divided as lanes are filled: equally between the accounts that have
+messages ready in the tier now, and between the flows of one account.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.campaigns.campaign import CampaignState, RunState
+from dispatcher.domain.campaigns.pacing import Forecast
+from dispatcher.domain.delivery.provider import Takes
+from dispatcher.domain.duration import span
+from dispatcher.domain.messages.encoding import InvalidText, encode_plan
+from dispatcher.domain.messages.status import OPEN, Status
+from dispatcher.domain.tier import Tier
+from dispatcher.service.campaigns.plan import timetable
+from dispatcher.service.context import Context
+from dispatcher.store.campaigns import audiences, run_messages, runs
+from dispatcher.store.campaigns.audiences import Audience
+from dispatcher.store.campaigns.campaigns import Campaign
+from dispatcher.store.campaigns.run_messages import Count
+from dispatcher.store.campaigns.runs import Run
+from dispatcher.store.clock import sweeps
+
+_OPEN = frozenset({RunState.EXPANDING, RunState.SENDING})
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """
+    A run: its messages by status, and their cost so far without refunds.
+
+    An open run has a forecast, and a sentence on what limits it.
+    """
+
+    run: Run
+    statuses: Mapping[Status, int]
+    cost: int
+    forecast: Forecast | None
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A campaign, its audience, and its latest runs, the newest first."""
+
+    campaign: Campaign
+    audience: Audience
+    runs: Sequence[RunReport]
+
+
+async def report(ctx: Context, campaign: Campaign, *, before: datetime | None, limit: int) -> Report:
+    """Return the progress of a campaign and of its runs that were due before `before`."""
+
+    async def work(connection: AsyncConnection) -> Report:
+        audience = await audiences.by_id(connection, campaign.terms.audience_id)
+        shown = await runs.of_campaign(connection, campaign.id, before=before, limit=limit)
+        batches = [run.batch_id for run in shown if run.batch_id is not None]
+        counts = await run_messages.counts(connection, batches)
+        tier = campaign.terms.tier
+        ready = await sweeps.flows(connection, tier) if any(run.state in _OPEN for run in shown) else []
+        return Report(
+            campaign,
+            audience,
+            [
+                _of_run(
+                    campaign,
+                    audience,
+                    run,
+                    [count for count in counts if count.batch_id == run.batch_id],
+                    rate=rate(ctx, tier, ready, flow=(campaign.account_id, run.id)),
+                    now=ctx.now(),
+                )
+                for run in shown
+            ],
+        )
+
+    return await ctx.database.transact(work)
+
+
+def rate(ctx: Context, tier: Tier, ready: Sequence[tuple[int, int]], *, flow: tuple[int, int]) -> float:
+    """Return the segments a second that a flow can count on while the `ready` flows take turns."""
+    whole = sum(way.config.rate(tier) for way in ctx.ways.values() if way.config.takes is not Takes.TESTS)
+    of_account = Counter(account_id for account_id, _ in {*ready, flow})
+    return whole / len(of_account) / of_account[flow[0]]
+
+
+def _of_run(
+    campaign: Campaign, audience: Audience, run: Run, counts: Sequence[Count], *, rate: float, now: datetime
+) -> RunReport:
+    statuses = {count.status: count.messages for count in counts}
+    cost = sum(count.charged for count in counts if not count.status.is_refunded)
+    if run.state not in _OPEN or campaign.state is CampaignState.CANCELLED:
+        return RunReport(run, statuses, cost, None, "")
+    pauses = run.pauses if campaign.paused_at is None else (*run.pauses, (campaign.paused_at, now))
+    released = timetable(campaign.terms, audience, starts_at=run.starts_at, pauses=pauses).last()
+    segments = _segments_left(campaign, run, counts)
+    forecast, limit = _forecast(max(run.starts_at, now), released, segments, rate=rate)
+    if campaign.paused_at is not None:
+        limit = f"It is paused. If it went on now: {limit}"
+    return RunReport(run, statuses, cost, forecast, limit)
+
+
+def _segments_left(campaign: Campaign, run: Run, counts: Sequence[Count]) -> float:
+    """Count the segments that wait, and estimate those of the recipients to come from the average."""
+    waiting = sum(count.segments for count in counts)
+    to_come = run.total - run.position if run.state is RunState.EXPANDING else 0
+    open_messages = sum(c.messages for c in counts if c.status in OPEN)
+    return waiting + to_come * (waiting / open_messages if open_messages else _segments(campaign.terms.text))
+
+
+def _segments(text: str) -> int:
+    try:
+        return max(1, encode_plan(text).segments)
+    except InvalidText:
+        return 1
+
+
+def _forecast(start: datetime, released: datetime, segments: float, *, rate: float) -> tuple[Forecast, str]:
+    if not segments:
+        return Forecast(released, max(released, start)), "All of it is out."
+    if rate <= 0:
+        return Forecast(released, None), "No provider is there to take it."
+    taken = start + segments / rate * _SECOND
+    if taken <= released:
+        words = f"Its pacing is the limit: the providers would take what is left in {span(taken - start)}."
+        return Forecast(released, released), words
+    words = (
+        f"The providers' rate is the limit: about {segments:.0f} segments are left,"
+        f" and it may count on {rate:.1f} a second."
+    )
+    return Forecast(released, taken), words

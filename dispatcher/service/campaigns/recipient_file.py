@@ -1,0 +1,199 @@
+"""A file of recipients on its way in: read bit by bit, its numbers checked while others have their turns."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.campaigns.csv_recipients import BadRow, Row, Sheet, read_sheet
+from dispatcher.domain.errors import Invalid
+from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, is_country, parse
+from dispatcher.service.context import Context
+from dispatcher.service.yielding import in_turns
+from dispatcher.store.campaigns.audiences import Reject
+
+T = TypeVar("T")
+
+PART_ROWS = 1000
+_PART_CHARACTERS = 1_000_000  # of variables, so that long ones make no larger part
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientFile:
+    """
+    A CSV file, and how to read it: None is found out, and `country` is then the account's.
+
+    `chunks` may block: they are asked for in a thread of their own. `column`
+    has the numbers.
+    """
+
+    chunks: Iterable[bytes]
+    column: str | None = None
+    encoding: str | None = None
+    separator: str | None = None
+    country: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a file is read; `bytes` are those taken from it, a little ahead of the rows."""
+
+    bytes: int
+    rows: int
+    recipients: int
+    rejects: int
+
+
+Tell = Callable[[Progress], None]
+
+
+def untold(_: Progress) -> None:
+    """Tell nobody."""
+
+
+class Candidate(NamedTuple):
+    """A row with a valid number."""
+
+    line: int
+    number: Msisdn
+    given: str
+    variables: Mapping[str, str]
+
+
+class Part(NamedTuple):
+    """Some rows of a file, in its order."""
+
+    candidates: Sequence[Candidate]
+    rejects: Sequence[Reject]
+
+
+class Reading:
+    """A file whose header has been read. `parts` can be gone through once."""
+
+    def __init__(self, sheet: Sheet, source: "_Counted", policy: NumberPolicy, thread: "_Thread") -> None:
+        self.columns = tuple(name for name in sheet.columns if name != sheet.number_column)
+        self._rows = sheet.rows
+        self._source = source
+        self._policy = policy
+        self._thread = thread
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes were taken from the file."""
+        return self._source.bytes
+
+    async def parts(self) -> AsyncIterator[Part]:
+        """Give the rows, some thousand at a time, each a candidate or a reject."""
+        while rows := await self._thread.run(lambda: _some(self._rows)):
+            candidates: list[Candidate] = []
+            rejects: list[Reject] = []
+            async for row in in_turns(rows):
+                match _candidate(row, self._policy):
+                    case Candidate() as candidate:
+                        candidates.append(candidate)
+                    case Reject() as reject:
+                        rejects.append(reject)
+            yield Part(candidates, rejects)
+
+
+@asynccontextmanager
+async def opened(ctx: Context, account: Account, file: RecipientFile) -> AsyncIterator[Reading]:
+    """
+    Read a file's header. Raises Invalid for one that is not usable, and what `chunks` raises.
+
+    What blocks is in a thread of this file's own, for whoever sends one slowly
+    would keep one of the loop's few. What computes is not: such a thread would
+    hold the interpreter for 5 ms each time the loop wants it back.
+    """
+    policy = _policy(ctx, account, file.country)
+    source = _Counted(file.chunks)
+    thread = _Thread()
+    try:
+        sheet = await thread.run(
+            lambda: read_sheet(
+                source, encoding=file.encoding, separator=file.separator, number_column=file.column
+            )
+        )
+        yield Reading(sheet, source, policy, thread)
+    finally:
+        thread.leave()
+
+
+def without_repeats(
+    candidates: Sequence[Candidate], earlier: Mapping[str, int]
+) -> tuple[list[Candidate], list[Reject]]:
+    """Keep the first candidate of each number; `earlier` has the lines of numbers that came before these."""
+    lines = dict(earlier)
+    fresh: list[Candidate] = []
+    repeated: list[Reject] = []
+    for candidate in candidates:
+        first = lines.setdefault(candidate.number.e164, candidate.line)
+        if first == candidate.line:
+            fresh.append(candidate)
+        else:
+            repeated.append(Reject(candidate.line, f"same number as line {first}", candidate.given))
+    return fresh, repeated
+
+
+class _Counted:
+    """Chunks, and how many bytes of them were taken."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self.bytes += len(chunk)
+            yield chunk
+
+
+class _Thread:
+    """One thread, for what may block."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="recipients")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def leave(self) -> None:
+        """Let it end when it likes: to wait for it here would stop the loop that it may be waiting for."""
+        self._executor.shutdown(wait=False)
+
+
+def _some(rows: Iterator[Row | BadRow]) -> list[Row | BadRow]:
+    """Take the next rows, as many as make a part."""
+    taken: list[Row | BadRow] = []
+    characters = 0
+    for row in rows:
+        taken.append(row)
+        if isinstance(row, Row):
+            characters += sum(map(len, row.variables.values()))
+        if len(taken) >= PART_ROWS or characters >= _PART_CHARACTERS:
+            break
+    return taken
+
+
+def _candidate(row: Row | BadRow, policy: NumberPolicy) -> Candidate | Reject:
+    if isinstance(row, BadRow):
+        return Reject(*row)
+    try:
+        return Candidate(row.line, parse(row.number, policy), row.number, row.variables)
+    except InvalidNumber as error:
+        return Reject(row.line, str(error), row.number)
+
+
+def _policy(ctx: Context, account: Account, country: str | None) -> NumberPolicy:
+    if country is not None and not is_country(country):
+        raise Invalid(f"{country!r} is no country: give two capital letters, such as KE")
+    home = country or account.default_country
+    return NumberPolicy(
+        default_country=home,
+        national=home is not None,
+        lenient=True,
+        simulated=ctx.settings.simulated_numbers,
+    )

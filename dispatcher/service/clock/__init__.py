@@ -1,0 +1,1 @@
+"""Use cases: what is due, late or stuck."""

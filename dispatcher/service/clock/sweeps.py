@@ -1,0 +1,199 @@
+"""
+The duties of the clock: release, fill, requeue, expire, rescue, no_receipt, forget.
+
+Each works in bounded batches, until one comes back short but for release
+(a batch of each tier) and fill (what lanes have room for). Each may run twice
+at once or be killed anywhere, for the predicates are idempotent, and tells
+how many rows it moved.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from functools import partial
+from typing import Protocol
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.delivery.verdict import judge
+from dispatcher.domain.tier import Tier
+from dispatcher.service.clock.release import BATCH, Releaser
+from dispatcher.service.context import Context
+from dispatcher.service.delivery.recorder import record
+from dispatcher.service.lane_depth import Drain
+from dispatcher.service.submissions.idempotency import KEPT_FOR
+from dispatcher.store.accounts import ledger, tokens
+from dispatcher.store.clock import sweeps
+from dispatcher.store.submissions import idempotency
+
+log = structlog.get_logger()
+
+
+class Duty(Protocol):
+    """One bounded batch of a duty: how many rows it moved."""
+
+    def __call__(self, connection: AsyncConnection, *, now: datetime) -> Awaitable[int]: ...  # noqa: D102
+
+
+class Crowd(Enum):
+    """More is due than one batch."""
+
+    NONE = auto()
+    WAITS = auto()  # the lanes have enough: it need not hurry
+    WANTED = auto()  # a lane had room for more than is ready
+
+
+class Clock:
+    """The duties, and what they remember from one run to the next."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._drains = {tier: Drain(ctx, tier) for tier in Tier}
+        self._releaser = Releaser(ctx)
+        self._short: set[Tier] = set()
+        self._contact: tuple[int, datetime] | None = None
+        self._running: set[Callable[[], Awaitable[int]]] = set()
+
+    async def tick(self) -> None:
+        """
+        Run side by side what is to be done every second, but for what still runs.
+
+        Raises what the first of them raised, when all have ended; what others
+        raised is in the log.
+        """
+        duties = (self.release, self.fill, self.requeue, self.expire, self.rescue, self.no_receipt)
+        ended = await asyncio.gather(*[self._unless_running(duty) for duty in duties], return_exceptions=True)
+        failed = [(duty, failure) for duty, failure in zip(duties, ended, strict=True) if failure is not None]
+        for duty, failure in failed[1:]:
+            # Not its repr: rows that Postgres tells of are cut out of a log line by line.
+            log.error("duty_failed", duty=duty.__name__, error=f"{type(failure).__name__}: {failure}")
+        if failed:
+            raise failed[0][1]
+
+    async def release(self) -> int:
+        """Move some of what is due to `ready`, or straight into its lane."""
+        return await self._releaser.release()
+
+    async def fill(self) -> int:
+        """Fill each lane to its depth, critical first, the accounts taking turns."""
+        return sum([await self._fill(tier) for tier in Tier])
+
+    async def requeue(self) -> int:
+        """Take back what lay in its lane too long: Redis may have lost the entry, or no worker came."""
+        return sum(
+            [await self._until_short(partial(sweeps.requeue, tier=tier, limit=BATCH)) for tier in Tier]
+        )
+
+    async def expire(self) -> int:
+        """End what no worker holds and whose window is over."""
+        return await self._until_short(_expire)
+
+    async def no_receipt(self) -> int:
+        """Note on what is still 12 that its receipt time is over."""
+        return await self._until_short(partial(sweeps.no_receipt, limit=BATCH))
+
+    async def forget(self) -> int:
+        """Delete answers kept for idempotency keys, and tokens, that are of no use any more."""
+        until = self._ctx.now() - KEPT_FOR
+        duties = (idempotency.forget, tokens.forget)
+        return sum([await self._until_short(partial(_forget, duty, until)) for duty in duties])
+
+    async def rescue(self) -> int:
+        """
+        Take claims from workers that died or stand still: they are in doubt.
+
+        Waits one lease after Postgres itself came back, or was found again:
+        until then a worker may hold outcomes that it could not write.
+        """
+        if not await self._is_settled():
+            return 0
+        return await self._until_short(self._rescue)
+
+    async def next_wake(self) -> datetime | None:
+        """Tell when the earliest held message wants to be looked at, but for a crowd that is due already."""
+        return await self._releaser.next_wake()
+
+    @property
+    def crowd(self) -> Crowd:
+        """Whether more is due than was released so far, and whether a lane waits for it."""
+        crowds = self._releaser.crowds
+        if not crowds:
+            return Crowd.NONE
+        return Crowd.WANTED if crowds & self._short else Crowd.WAITS
+
+    async def _unless_running(self, duty: Callable[[], Awaitable[int]]) -> None:
+        if duty in self._running:
+            return
+        self._running.add(duty)
+        try:
+            await duty()
+        finally:
+            self._running.remove(duty)
+
+    async def _until_short(self, duty: Duty) -> int:
+        total = 0
+        while True:
+            count = await self._ctx.database.transact(partial(duty, now=self._ctx.now()))
+            total += count
+            if count < BATCH:
+                return total
+
+    async def _fill(self, tier: Tier) -> int:
+        """Fill one lane; another clock that fills it now is left alone."""
+        now = self._ctx.now()
+        drain = self._drains[tier]
+
+        async def work(connection: AsyncConnection) -> Sequence[int]:
+            if not await sweeps.try_lock_fill(connection, tier):
+                return []
+            depth = await sweeps.depth(connection, tier)
+            room = drain.room(depth, now=now)
+            filled = await sweeps.fill(connection, tier, room=room, now=now)
+            drain.filled(depth + len(filled), now=now)
+            (self._short.add if len(filled) < room else self._short.discard)(tier)
+            return filled
+
+        filled = await self._ctx.database.transact(work)
+        self._ctx.lanes.publish(tier, filled)
+        return len(filled)
+
+    async def _rescue(self, connection: AsyncConnection, *, now: datetime) -> int:
+        settings, rng = self._ctx.settings, self._ctx.rng
+        tries = await sweeps.overdue(connection, now=now, limit=BATCH)
+        if tries:
+            verdicts = [
+                judge(
+                    t, now=now, patience=settings.patience, doubt=settings.doubt(t.provider, t.tier), rng=rng
+                )
+                for t in tries
+            ]
+            await record(connection, list(zip(tries, verdicts, strict=True)), now=now)
+        return len(tries)
+
+    async def _is_settled(self) -> bool:
+        now, lease = self._ctx.now(), timedelta(seconds=self._ctx.settings.lease)
+        uptime = await self._ctx.database.single(lambda connection: sweeps.uptime(connection, now=now))
+        contact = self._ctx.database.contact
+        if self._contact is None:
+            self._contact = (contact, now - lease)  # a clock just started knows of no absence
+        elif self._contact[0] != contact:
+            self._contact = (contact, now)
+        return uptime >= lease and now - self._contact[1] >= lease
+
+
+class Forget(Protocol):
+    """Deletes a bounded number of rows that were done with by `until`."""
+
+    def __call__(self, connection: AsyncConnection, *, until: datetime, limit: int) -> Awaitable[int]: ...  # noqa: D102
+
+
+async def _forget(duty: Forget, until: datetime, connection: AsyncConnection, *, now: datetime) -> int:
+    return await duty(connection, until=min(until, now), limit=BATCH)
+
+
+async def _expire(connection: AsyncConnection, *, now: datetime) -> int:
+    swept = await sweeps.expire(connection, now=now, limit=BATCH)
+    await ledger.refund(connection, [row.id for row in swept if row.charged and row.status.is_refunded])
+    return len(swept)

@@ -1,0 +1,1 @@
+"""Use cases: from a lane to a provider and back."""

@@ -1,0 +1,75 @@
+"""The messages that came with one lane task, until each is claimed or waits elsewhere."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dispatcher.domain.delivery.message import Due, RoutedMessage
+from dispatcher.service.context import Context
+from dispatcher.service.delivery import availability
+from dispatcher.store.delivery import claims
+from dispatcher.store.delivery.claims import HeldMessage
+
+
+class LaneTask:
+    """
+    Counts the messages of one lane task that stand in a send queue; `finish` ends when none does.
+
+    `stopping` is set when this worker stops.
+    """
+
+    def __init__(self, ctx: Context, stopping: asyncio.Event) -> None:
+        self._ctx = ctx
+        self._stopping = stopping
+        self._queued = 0
+        self._none_queued = asyncio.Event()
+        self._failure: Exception | None = None
+        self.unclaimed: list[int] = []
+
+    def queue(self, routed: RoutedMessage, *, deadline: float) -> "QueuedMessage":
+        """Return this message as it stands in a send queue, and count it."""
+        self._queued += 1
+        self._none_queued.clear()
+        return QueuedMessage(routed.message, routed.providers, deadline, self)
+
+    async def finish(self, held: Sequence[HeldMessage]) -> None:
+        """
+        Hold these messages, and wait until no other is queued.
+
+        A worker that stops gives back those that were not claimed. Raises
+        Unavailable, and the first failure of a claim.
+        """
+        if held:
+            await availability.hold(self._ctx, held)
+        if self._queued:
+            await self._none_queued.wait()
+        if self._failure is not None:
+            raise self._failure
+        if self.unclaimed and self._stopping.is_set():
+            await self._ctx.database.single(lambda c: claims.return_to_ready(c, self.unclaimed))
+
+    def end(self, failure: Exception | None = None) -> None:
+        """Count one message as no longer queued."""
+        self._failure = self._failure or failure
+        self._queued -= 1
+        if not self._queued:
+            self._none_queued.set()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueuedMessage:
+    """A message with a token for its first provider; it waits for a slot until `deadline`, in loop time."""
+
+    message: Due
+    providers: tuple[str, ...]
+    deadline: float
+    lane_task: LaneTask = field(repr=False)
+
+    def end(self, failure: Exception | None = None) -> None:
+        """Leave the queue: the message is claimed, or waits elsewhere."""
+        self.lane_task.end(failure)
+
+    def end_unclaimed(self) -> None:
+        """Leave the queue: the message was not claimed, and is still in its lane."""
+        self.lane_task.unclaimed.append(self.message.id)
+        self.lane_task.end()

@@ -1,0 +1,167 @@
+"""Calls to providers with claimed messages; to the next provider if a message surely did not go out."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from dispatcher.deadlines import Deadlines
+from dispatcher.domain.delivery.message import Due, Try
+from dispatcher.domain.delivery.provider import Deferred, Gate, Outcome, Outgoing, Unknown, Unsent
+from dispatcher.service.context import Context
+from dispatcher.service.delivery import availability
+from dispatcher.service.delivery.concurrency import ConcurrencyLimit
+from dispatcher.service.delivery.recorder import Recorder
+
+log = structlog.get_logger()
+
+_SLOT_WAIT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedMessage:
+    """A message that this worker may send: its providers in order, and the number of this attempt."""
+
+    message: Due
+    providers: tuple[str, ...]
+    attempt: int
+
+
+class ProviderCalls:
+    """Makes the calls of one process. No transaction is open meanwhile."""
+
+    def __init__(self, ctx: Context, limits: Mapping[str, ConcurrencyLimit], recorder: Recorder) -> None:
+        self._ctx = ctx
+        self._limits = limits
+        self._recorder = recorder
+        self._deadlines = {
+            name: Deadlines(2 * way.config.call_timeout.total_seconds()) for name, way in ctx.ways.items()
+        }
+
+    async def send(self, name: str, claimed: Sequence[ClaimedMessage], lease_end: datetime) -> None:
+        """
+        Send claimed messages in one call, and put their outcomes to the recorder.
+
+        The caller has taken a slot of this provider; it is released before
+        another provider is tried.
+        """
+        outcomes = await self._call(name, claimed, lease_end)
+        elsewhere = []
+        for one, outcome in zip(claimed, outcomes, strict=True):
+            if isinstance(outcome, Unsent | Deferred) and len(one.providers) > 1:
+                elsewhere.append(self._fail_over(one, outcome, lease_end))
+            else:
+                self._record(one, name, outcome)
+        if elsewhere:
+            await asyncio.gather(*elsewhere)
+
+    async def _fail_over(self, one: ClaimedMessage, outcome: Outcome, lease_end: datetime) -> None:
+        """Call the route's other providers in turn, as long as the call before surely did not go out."""
+        used, *others = one.providers
+        for name in others:
+            if not isinstance(outcome, Unsent | Deferred):
+                break
+            if await self._has_room(name, one.message):
+                used, [outcome] = name, await self._call(name, [one], lease_end)
+        self._record(one, used, outcome)
+
+    async def _has_room(self, name: str, message: Due) -> bool:
+        """Take a token and a slot, as for a message whose first provider this is; False if it gets none."""
+        if availability.condition(self._ctx, name).is_barred or self._limits[name].is_stuck:
+            return False
+        [token] = await availability.take_tokens(self._ctx, name, [message])
+        if not token.taken:
+            return False
+        await asyncio.sleep(token.wait.total_seconds())
+        return await self._limits[name].acquire(within=_SLOT_WAIT)
+
+    async def _call(
+        self, name: str, claimed: Sequence[ClaimedMessage], lease_end: datetime
+    ) -> Sequence[Outcome]:
+        """Make one call and release its slot. Return each message's outcome, in order."""
+        try:
+            return await self._gated_call(name, claimed, lease_end)
+        finally:
+            self._limits[name].release()
+
+    async def _gated_call(
+        self, name: str, claimed: Sequence[ClaimedMessage], lease_end: datetime
+    ) -> Sequence[Outcome]:
+        """Make the call if it may be made. A gate that closes, closes for all of its messages."""
+        way = self._ctx.ways[name]
+        gate = self._gate([one.message for one in claimed], lease_end - way.config.call_timeout)
+        if not gate():
+            text = "its window, its allowed hours or its lease was over before the call"
+            return [Unsent(text)] * len(claimed)
+        condition = availability.condition(self._ctx, name)
+        if condition.is_barred:
+            return [Unsent(f"{name} is {condition}")] * len(claimed)
+        began = time.monotonic()
+        outcomes = await self._outcomes(name, [one.message.outgoing(one.attempt) for one in claimed], gate)
+        self._note(name, claimed, outcomes, gate, seconds=time.monotonic() - began)
+        return outcomes
+
+    async def _outcomes(self, name: str, outgoing: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
+        """Make the call. Return an outcome for each message, whatever happens."""
+        way = self._ctx.ways[name]
+        try:
+            with self._deadlines[name].within():
+                outcomes = await way.provider.send(outgoing, gate)
+        except TimeoutError:
+            return [Unknown(f"{name} did not end the call in time")] * len(outgoing)
+        except Exception as error:  # a plug-in's bug must not lose the claim: nobody knows what went out
+            log.exception("provider_crashed", provider=name, references=[o.reference for o in outgoing])
+            return [Unknown(f"{name} crashed: {type(error).__name__}")] * len(outgoing)
+        if len(outcomes) != len(outgoing):
+            log.error("provider_miscounted", provider=name, messages=len(outgoing), outcomes=len(outcomes))
+            text = f"{name} gave {len(outcomes)} outcomes for {len(outgoing)} messages"
+            return [Unknown(text)] * len(outgoing)
+        return outcomes
+
+    def _note(
+        self,
+        name: str,
+        claimed: Sequence[ClaimedMessage],
+        outcomes: Sequence[Outcome],
+        gate: Gate,
+        *,
+        seconds: float,
+    ) -> None:
+        """Count the call for the concurrency limit and the breaker, unless the gate kept it back."""
+        first = outcomes[0]
+        if isinstance(first, Unsent) and not gate():
+            return
+        if not isinstance(first, Unsent | Unknown):  # a call without an answer shows no latency
+            self._limits[name].note_call(seconds)
+        segments = sum([one.message.segments for one in claimed])
+        self._ctx.provider_health.tallies[name].note(outcomes, seconds=seconds, segments=segments)
+
+    def _gate(self, messages: Sequence[Due], latest_start: datetime) -> Gate:
+        """Return the check that a call begun now is inside windows and hours and ends within the lease."""
+        first = max([message.window.not_before for message in messages])
+        last = min(latest_start, *[message.ends_at for message in messages])
+        time = self._ctx.time
+
+        def gate() -> bool:
+            now, unsure = time.now(), time.uncertainty
+            return first <= now - unsure and now + unsure < last
+
+        return gate
+
+    def _record(self, one: ClaimedMessage, provider: str, outcome: Outcome) -> None:
+        message = one.message
+        self._recorder.put(
+            Try(
+                message_id=message.id,
+                attempt=one.attempt,
+                tier=message.tier,
+                not_after=message.window.not_after,
+                deferrals=message.deferrals,
+                doubts=message.doubts,
+                provider=provider,
+                outcome=outcome,
+            )
+        )

@@ -1,0 +1,185 @@
+"""
+The queue for the tokens of one provider and tier: messages wait here in order, before the send queue.
+
+A message with a token within a moment goes on to the send queue. Messages
+that will get a token within seconds wait here and are still in their lane, so
+that a provider whose rate is the limit costs no more statements than another.
+Messages whose token is further off are held, out of the way of those for
+other providers, until their turn may have come.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from dispatcher.domain.delivery.message import RoutedMessage
+from dispatcher.domain.errors import Unavailable
+from dispatcher.domain.tier import Tier
+from dispatcher.lanes.throttle import Token
+from dispatcher.service.context import Context
+from dispatcher.service.delivery import availability
+from dispatcher.service.delivery.lane_task import LaneTask
+from dispatcher.service.delivery.send_queue import SendQueue
+from dispatcher.service.task_set import TaskSet
+from dispatcher.store.delivery import claims
+from dispatcher.store.delivery.claims import HeldMessage
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Patience:
+    """
+    How long a tier's messages wait.
+
+    For a slot, in seconds; in this queue, if their token is so near; and held
+    at most, for then they ask again whether the provider has become quicker.
+    The queue asks for tokens every `interval` seconds, which must be less
+    than HORIZON.
+    """
+
+    slot: float
+    queued: timedelta
+    held: timedelta
+    interval: float
+
+
+_PATIENCE = {
+    # Messages that wait here for twice `queued` are held after all, sooner than the lane's requeue.
+    Tier.CRITICAL: _Patience(1.0, timedelta(seconds=0.8), timedelta(seconds=2), 0.03),
+    Tier.STANDARD: _Patience(3.0, timedelta(seconds=3), timedelta(minutes=1), 0.1),
+    Tier.BULK: _Patience(3.0, timedelta(seconds=3), timedelta(minutes=5), 0.2),
+}
+_AT_ONCE = timedelta(milliseconds=1)
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    routed: RoutedMessage
+    until: datetime
+
+
+class TokenQueue:
+    """
+    One for each provider and tier in each process. It gives all back when `stopping` is set.
+
+    Messages that wait here keep no lane task open, or a slow provider's
+    messages would hold up a quick one's.
+    """
+
+    def __init__(
+        self, ctx: Context, provider: str, tier: Tier, *, send_queue: SendQueue, stopping: asyncio.Event
+    ) -> None:
+        self._ctx = ctx
+        self._provider = provider
+        self._send_queue = send_queue
+        self._stopping = stopping
+        self._patience = _PATIENCE[tier]
+        self._rate = ctx.ways[provider].config.rate(tier)
+        self._waiting: list[_Waiting] = []
+        self._is_asking = False
+        self._held_until = ctx.now()
+        self._tasks = TaskSet(log.bind(provider=provider), "turnstile_failed")
+
+    async def enter(self, routed: Sequence[RoutedMessage], lane_task: LaneTask) -> list[HeldMessage]:
+        """Pass messages on in order, as their tokens come. Return those that are to be held meanwhile."""
+        until = self._ctx.now() + 2 * self._patience.queued
+        entering = [_Waiting(one, until) for one in routed]
+        if self._is_asking:
+            self._waiting += entering
+            return []
+        return self._sort(entering, await self._take_tokens(routed), lane_task)
+
+    async def enter_trial(self, routed: Sequence[RoutedMessage], lane_task: LaneTask) -> list[RoutedMessage]:
+        """Pass messages on that have a token of the trickle. Return the others."""
+        late: list[RoutedMessage] = []
+        for one, token in zip(routed, await self._take_tokens(routed), strict=True):
+            if token.taken:
+                self._pass_on(one, token, lane_task)
+            else:
+                late.append(one)
+        return late
+
+    async def idle(self) -> None:
+        """Wait until no message waits here, nor in the send queue with a token from here."""
+        await self._tasks.wait()
+
+    async def _take_tokens(self, routed: Sequence[RoutedMessage]) -> list[Token]:
+        return await availability.take_tokens(self._ctx, self._provider, [one.message for one in routed])
+
+    def _sort(
+        self, waiting: Sequence[_Waiting], tokens: Sequence[Token], lane_task: LaneTask
+    ) -> list[HeldMessage]:
+        now, patience = self._ctx.now(), self._patience.queued
+        near: list[_Waiting] = []
+        held: list[HeldMessage] = []
+        for one, token in zip(waiting, tokens, strict=True):
+            if token.taken:
+                self._pass_on(one.routed, token, lane_task)
+            elif token.wait <= patience and now < one.until:
+                near.append(one)
+            else:
+                message = one.routed.message
+                held.append(HeldMessage(message.id, self._turn(now, token.wait, message.segments)))
+        self._waiting[:0] = near
+        if self._waiting and not self._is_asking:
+            self._is_asking = True
+            self._start(self._keep_asking())
+        return held
+
+    def _pass_on(self, one: RoutedMessage, token: Token, lane_task: LaneTask) -> None:
+        """Put one message into the send queue when its token is there."""
+        loop, wait = asyncio.get_running_loop(), token.wait.total_seconds()
+        queued = lane_task.queue(one, deadline=loop.time() + self._patience.slot + wait)
+        if token.wait < _AT_ONCE:
+            self._send_queue.put(queued)
+        else:
+            loop.call_later(wait, self._send_queue.put, queued)
+
+    def _turn(self, now: datetime, wait: timedelta, segments: int) -> datetime:
+        """Return when a held message may have its turn: after all that this process holds already."""
+        furthest = now + self._patience.held
+        turn = max(self._held_until, now + self._patience.queued) + segments / self._rate * _SECOND
+        self._held_until = min(turn, furthest)
+        # Those beyond come back spread out, not all at once.
+        return min(max(turn, now + wait), furthest - self._patience.held / 2 * self._ctx.rng.random())
+
+    async def _keep_asking(self) -> None:
+        """Ask for tokens until no message waits; give the messages back if this provider takes no more."""
+        try:
+            while self._waiting:
+                await asyncio.sleep(self._patience.interval)
+                if self._is_shut:  # tokens that are taken now would never be used
+                    return
+                asked, self._waiting = self._waiting, []
+                lane_task = LaneTask(self._ctx, self._stopping)  # the one they came with may be over
+                tokens = await self._take_tokens([one.routed for one in asked])
+                self._start(lane_task.finish(self._sort(asked, tokens, lane_task)))
+        finally:
+            self._is_asking = False
+            if self._waiting:
+                self._start(self._give_back())
+
+    @property
+    def _is_shut(self) -> bool:
+        condition = availability.condition(self._ctx, self._provider)
+        return self._stopping.is_set() or condition.is_barred or condition.is_on_trial
+
+    async def _give_back(self) -> None:
+        """Make the messages that wait here ready; read again, they go to any provider they have then."""
+        ids = [one.routed.message.id for one in self._waiting]
+        self._waiting = []
+        await self._ctx.database.single(lambda c: claims.return_to_ready(c, ids))
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        self._tasks.start(self._unless_away(work))
+
+    async def _unless_away(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except Unavailable as error:  # the clock finds the messages in their lane
+            log.warning("left_to_the_clock", provider=self._provider, error=str(error))

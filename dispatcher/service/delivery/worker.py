@@ -1,0 +1,198 @@
+"""
+From a lane to a provider: read, route, throttle, claim, send, record.
+
+Each step calls the next, and knows none before it:
+
+    read, route   Worker          one for each process
+    throttle      TokenQueue      one for each provider and tier
+    claim         SendQueue       one for each provider
+    send          ProviderCalls   one for each process
+    record        Recorder        one for each process
+
+Between read and claim a message counts in its LaneTask. A ConcurrencyLimit for
+each provider says how many calls may be out.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.delivery.message import Due, RoutedMessage
+from dispatcher.domain.errors import Unavailable
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.window import Phase
+from dispatcher.domain.numbers.msisdn import Msisdn
+from dispatcher.domain.routing.route import Plan, order
+from dispatcher.domain.tier import Tier
+from dispatcher.service.accounts import hours
+from dispatcher.service.context import Context
+from dispatcher.service.delivery import availability
+from dispatcher.service.delivery.concurrency import ConcurrencyLimit, LoopLag
+from dispatcher.service.delivery.lane_task import LaneTask
+from dispatcher.service.delivery.provider_call import ProviderCalls
+from dispatcher.service.delivery.recorder import Recorder
+from dispatcher.service.delivery.send_queue import SendQueue
+from dispatcher.service.delivery.token_queue import TokenQueue
+from dispatcher.service.routing import routes
+from dispatcher.store.accounts import ledger
+from dispatcher.store.delivery import claims
+from dispatcher.store.delivery.claims import DroppedMessage, HeldMessage
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """
+    Delivers the messages of one process's lane tasks.
+
+    A message is claimed only when it has a route, a token and a slot, so a
+    worker that dies leaves in doubt only the calls that were out. No
+    transaction is open during a provider call.
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._stopping = asyncio.Event()
+        self.recorder = Recorder(ctx)
+        self.loop_lag = LoopLag()
+        self.limits = {
+            name: ConcurrencyLimit(way.config, self.loop_lag, batch=way.provider.max_batch)
+            for name, way in ctx.ways.items()
+        }
+        calls = ProviderCalls(ctx, self.limits, self.recorder)
+        self._send_queues = {
+            name: SendQueue(
+                ctx, name, limit=limit, calls=calls, recorder=self.recorder, stopping=self._stopping
+            )
+            for name, limit in self.limits.items()
+        }
+        self._token_queues = {
+            (name, tier): TokenQueue(ctx, name, tier, send_queue=send_queue, stopping=self._stopping)
+            for name, send_queue in self._send_queues.items()
+            for tier in Tier
+        }
+
+    async def deliver(self, message_ids: Sequence[int]) -> None:
+        """
+        Deliver these messages from their lane; those that cannot go now are left to the clock.
+
+        Returns when all that may go at once are claimed. How long the others
+        wait for their tokens, or a provider takes to answer, does not matter to
+        the lane.
+        """
+        try:
+            routed = await self._route(await self._read(message_ids))
+            lane_task = LaneTask(self._ctx, self._stopping)
+            held = await self._throttle(routed, lane_task)
+            await lane_task.finish(held)
+        except Unavailable as error:
+            log.warning("chunk_left_to_the_clock", messages=len(message_ids), error=str(error))
+
+    def close(self) -> None:
+        """Claim nothing more. Open lane tasks end soon, and give back the messages that are not claimed."""
+        self._stopping.set()
+
+    async def idle(self) -> None:
+        """Wait until no message is queued and no call is out; the recorder may have outcomes to write."""
+        for token_queue in self._token_queues.values():
+            await token_queue.idle()
+        for send_queue in self._send_queues.values():
+            await send_queue.idle()
+
+    async def _read(self, message_ids: Sequence[int]) -> list[Due]:
+        """Return the messages still in their lane; those of a paused campaign are made ready again."""
+        database = self._ctx.database
+        messages = await database.single(lambda c: claims.read(c, message_ids))
+        paused = [message.id for message in messages if message.paused]
+        if not paused:
+            return messages
+        await database.single(lambda c: claims.return_to_ready(c, paused))
+        return [message for message in messages if not message.paused]
+
+    async def _route(self, messages: Sequence[Due]) -> list[RoutedMessage]:
+        """Return the messages that may go out now; end those that cannot, hold those outside their hours."""
+        ctx = self._ctx
+        await routes.ready(ctx)
+        routed, dropped = _find_routes(ctx, messages)
+        routed, closed = await hours.part(ctx, routed)
+        if dropped or closed.over:
+            await _drop(ctx, [*dropped, *closed.over])
+        if closed.waits:
+            await hours.wait(ctx, closed.waits)
+        return routed
+
+    async def _throttle(self, routed: Sequence[RoutedMessage], lane_task: LaneTask) -> list[HeldMessage]:
+        """Put each message into a token queue of its first provider. Return those that are to be held."""
+        available, barred = availability.split_by_availability(self._ctx, routed)
+        held: list[HeldMessage] = []
+        while available:
+            by_queue: defaultdict[tuple[str, Tier], list[RoutedMessage]] = defaultdict(list)
+            for one in available:
+                by_queue[one.providers[0], one.message.tier].append(one)
+            available = []
+            for (provider, tier), some in by_queue.items():
+                token_queue = self._token_queues[provider, tier]
+                if availability.condition(self._ctx, provider).is_on_trial:
+                    for one in await token_queue.enter_trial(some, lane_task):
+                        if others := one.providers[1:]:
+                            available.append(RoutedMessage(one.message, others))
+                        else:
+                            barred.append(one)
+                else:
+                    held += await token_queue.enter(some, lane_task)
+        if barred:
+            await availability.wait(self._ctx, barred)
+        return held
+
+
+def _find_routes(ctx: Context, messages: Sequence[Due]) -> tuple[list[RoutedMessage], list[DroppedMessage]]:
+    """Return the messages with their providers, and those that can never be sent."""
+    now = ctx.now()
+    routed: list[RoutedMessage] = []
+    dropped: list[DroppedMessage] = []
+    for message in messages:
+        if message.window.phase(now) is Phase.OVER:
+            continue  # expire ends it, with the doubt it may have
+        if message.opted_out:
+            dropped.append(DroppedMessage(message.id, Status.OPTED_OUT, "the number has opted out"))
+        elif message.sender is None:
+            dropped.append(DroppedMessage(message.id, Status.NO_SENDER, "its sender was removed"))
+        elif not message.sender_usable:
+            reason = f"sender {message.sender} was disabled"
+            dropped.append(DroppedMessage(message.id, Status.INVALID_SENDER, reason))
+        else:
+            plan = _plan(ctx, message)
+            if plan.refusal is not None:
+                dropped.append(DroppedMessage(message.id, *plan.refusal))
+            else:
+                shown = message if plan.sender == message.sender else replace(message, sender=plan.sender)
+                # If all are drained, an accepted message waits: a drain may end.
+                providers = order(plan, message.public_id, ctx.conditions) or plan.names
+                routed.append(RoutedMessage(shown, providers))
+    return routed, dropped
+
+
+def _plan(ctx: Context, message: Due) -> Plan:
+    return routes.plan_for(
+        ctx,
+        message.account_id,
+        Msisdn(message.number, message.country),
+        tier=message.tier,
+        sender=message.sender,
+        is_test=message.is_test,
+    )
+
+
+async def _drop(ctx: Context, dropped: Sequence[DroppedMessage]) -> None:
+    """End these messages, and refund those that no provider had."""
+    now = ctx.now()
+
+    async def work(connection: AsyncConnection) -> None:
+        moved = await claims.drop(connection, dropped, now=now)
+        await ledger.refund(connection, [row.id for row in moved if row.charged and row.status.is_refunded])
+
+    await ctx.database.transact(work)

@@ -1,0 +1,1 @@
+"""Use cases: messages from handsets."""

@@ -1,0 +1,1 @@
+"""Use cases: reading and changing messages."""

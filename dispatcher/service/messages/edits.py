@@ -1,0 +1,239 @@
+"""
+Changing messages that wait: cancelled, rescheduled, given another text.
+
+Each message is sent as it was or changed, never both: rows are locked before
+they are judged, rows that a worker holds are left alone, and a worker claims
+only rows that have not changed since it read them.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.errors import FaultKind, Invalid, InvalidSubmission, NotEnoughCredit, NotFound
+from dispatcher.domain.messages import template
+from dispatcher.domain.messages.edit import Cancel, Change, Edited, NewText, Reschedule, Selection
+from dispatcher.domain.messages.edit_rules import (
+    SAME,
+    Outcome,
+    Taken,
+    Timed,
+    TooLate,
+    Unchanged,
+    Waiting,
+    Worded,
+    taken,
+    timed,
+    worded,
+)
+from dispatcher.domain.messages.status import Place
+from dispatcher.service.context import Context
+from dispatcher.service.messages import search
+from dispatcher.service.submissions.validate import measured
+from dispatcher.store.accounts import accounts, ledger
+from dispatcher.store.messages import edits
+from dispatcher.store.messages.edits import Chosen
+
+_BATCH = 1000
+_PAGE = 20_000
+
+
+async def edit(ctx: Context, selection: Selection, change: Change, *, dry_run: bool = False) -> Edited:
+    """
+    Change the selected messages that still wait, a thousand at a time; with `dry_run` only count them.
+
+    Raises NotFound for a name in the selection that does not exist, and
+    Invalid (InvalidSubmission for the text) for an impossible change; then
+    nothing was changed. Raises NotEnoughCredit, with the number of messages
+    changed so far, if the balance does not cover a new text.
+    """
+    chosen = await choose(ctx, selection)
+    await _check(ctx, chosen, change)
+    return await apply(ctx, chosen, change, dry_run=dry_run)
+
+
+async def apply(ctx: Context, chosen: Chosen, change: Change, *, dry_run: bool = False) -> Edited:
+    """Change the chosen messages, as `edit` does."""
+    edited = Edited()
+    async for among in _batches(ctx, chosen):
+        work = partial(_edit_batch, ctx, chosen=chosen, change=change, among=among, dry_run=dry_run)
+        try:
+            done, wake_at = await ctx.database.transact(work)
+        except _NotCovered:
+            raise NotEnoughCredit(
+                f"the balance does not cover the new text: {edited.changed:,} messages have it,"
+                " the others keep the one they had"
+            ) from None
+        if wake_at is not None and not dry_run:
+            ctx.lanes.wake(wake_at)
+        edited = edited.plus(done)
+    return edited
+
+
+async def choose(ctx: Context, selection: Selection) -> Chosen:
+    """Return a selection with numbers for its names. Raises NotFound, and Invalid for a bad phone number."""
+    account, number = selection.account, selection.number
+    named = (selection.message, selection.batch, selection.campaign)
+    return Chosen(
+        account_id=account.id,
+        only_open=all(name is None for name in named),
+        message_id=await _message(ctx, selection),
+        batch_id=await _batch(ctx, selection),
+        campaign_id=await _campaign(ctx, selection),
+        tier=selection.tier,
+        statuses=selection.statuses,
+        number=None if number is None else search.read_number(number, account),
+        sender_id=await _sender(ctx, selection),
+        due=selection.due,
+        created=selection.created,
+    )
+
+
+class _NotCovered(Exception):
+    """The balance does not cover it; the transaction is undone."""
+
+
+async def _check(ctx: Context, chosen: Chosen, change: Change) -> None:
+    """Raise Invalid for what no message can become, and for an end that does not fit each one's other end."""
+    match change:
+        case NewText(text=text):
+            _, _, faults = measured(ctx, text)
+            if template.variables(text):  # then each one's length is its own
+                faults = [fault for fault in faults if fault.kind is FaultKind.NOT_TEXT]
+            if faults:
+                raise InvalidSubmission(faults)
+        case Reschedule(shift=None) as wanted:
+            wanted.check(ctx.now())
+            if wanted.not_before is None or wanted.not_after is None:
+                found = await apply(ctx, chosen, change, dry_run=True)
+                for reason, count in found.unchanged.items():
+                    if reason != SAME:
+                        raise Invalid(
+                            f"nothing was changed: of {count:,} messages {reason}; give both ends, or a shift"
+                        )
+
+
+async def _batches(ctx: Context, chosen: Chosen) -> AsyncIterator[list[int]]:
+    after = 0
+    while True:
+        page = await ctx.database.single(partial(edits.ids, chosen=chosen, after=after, limit=_PAGE))
+        for start in range(0, len(page), _BATCH):
+            yield page[start : start + _BATCH]
+        if len(page) < _PAGE:
+            return
+        after = page[-1]
+
+
+async def _edit_batch(
+    ctx: Context,
+    connection: AsyncConnection,
+    *,
+    chosen: Chosen,
+    change: Change,
+    among: Sequence[int],
+    dry_run: bool,
+) -> tuple[Edited, datetime | None]:
+    """Lock, judge and write one batch; tell what became of it, and when the clock must look."""
+    found = await edits.waiting(
+        connection, chosen, among, lock=not dry_run, with_variables=isinstance(change, NewText)
+    )
+    now = ctx.now()
+    outcomes = [_judged(ctx, message, change, now) for message in found]
+    if not dry_run:
+        await _write(connection, chosen, change, outcomes, now=now)
+    wakes = [at for o, m in zip(outcomes, found, strict=True) if (at := _wake(o, m, now)) is not None]
+    return _counted(len(among), outcomes), min(wakes, default=None)
+
+
+def _judged(ctx: Context, message: Waiting, change: Change, now: datetime) -> Outcome:
+    match change:
+        case Cancel():
+            return taken(message)
+        case Reschedule():
+            return timed(message, change, now)
+        case NewText():
+            settings = ctx.settings
+            return worded(message, change, max_segments=settings.max_segments, prices=settings.price_list)
+
+
+async def _write(
+    connection: AsyncConnection, chosen: Chosen, change: Change, outcomes: Sequence[Outcome], *, now: datetime
+) -> None:
+    """Write what was judged, and the money last. Raises _NotCovered."""
+    gone = [o for o in outcomes if isinstance(o, Taken)]
+    if gone and isinstance(change, Cancel):
+        await edits.cancel(connection, [o.id for o in gone], reason=change.reason, now=now)
+        await ledger.refund(connection, [o.id for o in gone if o.refund])
+    if moved := [o for o in outcomes if isinstance(o, Timed)]:
+        await edits.reschedule(connection, moved, now=now)
+    if new := [o for o in outcomes if isinstance(o, Worded)]:
+        await edits.reword(connection, new, now=now)
+        owed = Counter[int]()
+        for outcome in new:
+            owed[outcome.batch_id] -= outcome.extra
+        if not await ledger.adjust(connection, chosen.account_id, owed):
+            raise _NotCovered
+
+
+def _counted(selected: int, outcomes: Sequence[Outcome]) -> Edited:
+    """Count a batch; what was selected and is no longer waiting came too late."""
+    unchanged = Counter(o.reason for o in outcomes if isinstance(o, Unchanged))
+    late = selected - len(outcomes) + sum(isinstance(o, TooLate) for o in outcomes)
+    return Edited(
+        changed=selected - late - unchanged.total(),
+        too_late=late,
+        unchanged=unchanged,
+        refunded=sum(o.refund for o in outcomes if isinstance(o, Taken)),
+        charged=sum(o.extra for o in outcomes if isinstance(o, Worded)),
+    )
+
+
+def _wake(outcome: Outcome, message: Waiting, now: datetime) -> datetime | None:
+    """Tell when the clock must look at a message that was changed; at once if it wants room in its lane."""
+    match outcome:
+        case Timed():
+            return outcome.wake_at or now
+        case Worded() if message.place is Place.LANE:
+            return now
+    return None
+
+
+async def _message(ctx: Context, selection: Selection) -> int | None:
+    if selection.message is None:
+        return None
+    found = await search.message(ctx, selection.message)
+    if found.account != selection.account.name:
+        raise NotFound(f"account {selection.account.name!r} has no message {selection.message}")
+    return found.id
+
+
+async def _batch(ctx: Context, selection: Selection) -> int | None:
+    if selection.batch is None:
+        return None
+    found = await search.batch(ctx, selection.batch)
+    if found.account != selection.account.name:
+        raise NotFound(f"account {selection.account.name!r} has no batch {selection.batch}")
+    return found.id
+
+
+async def _campaign(ctx: Context, selection: Selection) -> int | None:
+    if (named := selection.campaign) is None:
+        return None
+    account = selection.account
+    found = await ctx.database.single(lambda c: edits.campaign_id(c, account.id, named))
+    if found is None:
+        raise NotFound(f"account {account.name!r} has no campaign {named!r}")
+    return found
+
+
+async def _sender(ctx: Context, selection: Selection) -> int | None:
+    if (named := selection.sender) is None:
+        return None
+    account = selection.account
+    for sender in await ctx.database.single(lambda c: accounts.senders(c, account.id)):
+        if named in (sender.name, str(sender.id)):
+            return sender.id
+    raise NotFound(f"account {account.name!r} has no sender {named!r}")

@@ -1,0 +1,207 @@
+"""Where a message is and why it got no further, in plain sentences: the answer to "why is it late?"."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from dispatcher.domain.duration import span
+from dispatcher.domain.hours.opening import WAITS, on_the_wall
+from dispatcher.domain.hours.zones import zones_of
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.tier import PACE
+from dispatcher.service.messages.search import Event, History, MessageView
+
+SILENT = timedelta(seconds=20)
+"""Queues are probed every five seconds; a queue that took no probe for this long is not consumed."""
+
+_LATE = timedelta(seconds=1)
+_CLOCK = "clock"
+_SYSTEM = "system"
+
+_ENDS = {
+    Status.RECEIVED: "The handset has it",
+    Status.NO_RECIPIENT: "It was cancelled: its number was gone when its turn came",
+    Status.NO_TEXT: "It was cancelled: its text was empty when its turn came",
+    Status.INVALID_TEXT: "It was cancelled: its text cannot be sent",
+    Status.NO_SENDER: "It was cancelled: the account has no sender to use",
+    Status.INVALID_SENDER: "It was cancelled: its sender may not be used",
+    Status.NO_CREDIT: "It was cancelled: the credits did not cover it",
+    Status.OPTED_OUT: "It was cancelled: its number must not be written to",
+    Status.EXPIRED: "It was cancelled: its window was over before any provider had it",
+    Status.NO_ROUTE: "It was cancelled: no provider serves its country",
+    Status.INTERNAL_ERROR: "It was cancelled by a fault of ours before the hand-over",
+    Status.INVALID_NUMBER: "It was lost: the provider says that its number is none",
+    Status.BLOCKED: "It was lost: it is blocked at the provider or carrier",
+    Status.TOO_LATE: "It was lost: it expired after a provider had it",
+    Status.UNREACHABLE: "It was lost: the provider says that the phone or its network is away",
+    Status.FAILED: "It was lost: refused or undelivered, and no reason is known",
+    Status.GAVE_UP: "We gave up on it",
+    Status.WITHDRAWN: "Its caller took it back before it went out",
+}
+
+
+def explain(
+    history: History, *, now: datetime, consumed: Mapping[str, datetime | None] | None, route: str = ""
+) -> Sequence[str]:
+    """
+    Return sentences on where the message is, what it waits for and what delayed it.
+
+    `consumed` has the time at which each queue was last consumed; None means
+    that Redis cannot be reached. `route` is the sentence on its route.
+    """
+    message, events = history.message, history.events
+    said = (
+        _where(message, events, now),
+        _paused(message),
+        _doubt(message),
+        _mover(message, now, consumed),
+        route,
+        _road(message, events),
+    )
+    return [sentence for sentence in said if sentence]
+
+
+def _where(message: MessageView, events: Sequence[Event], now: datetime) -> str:
+    match message.status, message.place:
+        case _, Place.HELD if _is_for_hours(message):
+            return _for_hours(message, now)
+        case Status.SCHEDULED, _ if message.wake_at is not None and message.wake_at < now:
+            due = f"Its time has come, {_time(message.not_before)} ({_until(message.wake_at, now)})"
+            return f"{due}: where much is due at once, accounts and campaigns are released in turn."
+        case Status.SCHEDULED, _:
+            return f"It waits for its time, {_time(message.not_before)} ({_until(message.wake_at, now)})."
+        case Status.PENDING, Place.HELD:
+            return _held(message, now)
+        case Status.PENDING, Place.READY:
+            return f"It is due, and waits for room in the lane {message.tier}."
+        case Status.PENDING, Place.LANE:
+            return _in_lane(message, now)
+        case Status.PENDING, _:
+            return _going_out(message, now)
+        case Status.SENT, _:
+            return _sent(message, now)
+    return _ended(message, next(event for event in events if event.status is message.status))
+
+
+def _is_for_hours(message: MessageView) -> bool:
+    """Return whether it waits for its allowed hours, and not for its time, a token or the next try."""
+    later = message.wake_at is not None and message.wake_at > message.not_before
+    return later and message.closes_at is not None
+
+
+def _for_hours(message: MessageView, now: datetime) -> str:
+    assert message.wake_at is not None
+    opens = on_the_wall(message.wake_at, zones_of(message.number))
+    return f"It {WAITS} until {opens} ({_until(message.wake_at, now)})."
+
+
+def _held(message: MessageView, now: datetime) -> str:
+    if now < message.not_before:
+        return f"It waits for its new time, {_time(message.not_before)} ({_until(message.wake_at, now)})."
+    if message.waits_for is not None:
+        looks, ends = _until(message.wake_at, now), _until(message.not_after, now)
+        return (
+            f"No provider of its route takes messages: {message.waits_for}. It goes on when one does,"
+            f" and looks again {looks}; its window ends {ends}."
+        )
+    if message.attempt == 0:
+        return f"It waits for a token or a free connection of its provider ({_until(message.wake_at, now)})."
+    cause = f"try {message.attempt} through {message.provider} ended with: {message.reason}."
+    if message.wake_at is not None and message.wake_at >= message.not_after:
+        return f"No further try fits before its window ends ({_until(message.not_after, now)}); {cause}"
+    coming = f"It waits for try {message.attempt + 1}, at {_time(message.wake_at)}"
+    return f"{coming} ({_until(message.wake_at, now)}); {cause}"
+
+
+def _in_lane(message: MessageView, now: datetime) -> str:
+    if message.wake_at is None:
+        return f"It is in the lane {message.tier}."
+    since = message.wake_at - PACE[message.tier].requeue
+    return (
+        f"It is in the lane {message.tier} since {_time(since)} ({span(now - since)}),"
+        " and waits for a worker, or with it for a token."
+    )
+
+
+def _going_out(message: MessageView, now: datetime) -> str:
+    calling = f"Try {message.attempt} goes out through {message.provider} now"
+    if message.wake_at is not None and message.wake_at <= now:
+        return f"{calling}, but its worker has not told the end of it: the clock takes it back, in doubt."
+    return f"{calling}; its worker has until {_time(message.wake_at)} to tell the end of it."
+
+
+def _sent(message: MessageView, now: datetime) -> str:
+    if message.wake_at is None:
+        return "No receipt came in time. It stays Sent, for we do not guess; a late receipt still counts."
+    return f"{message.provider} has it, and owes the receipt ({_until(message.wake_at, now)})."
+
+
+def _ended(message: MessageView, last: Event) -> str:
+    refund = " Its credits were given back." if message.status.is_refunded and message.charged else ""
+    reason = f" ({last.reason})" if last.reason else ""
+    return f"{_ENDS[message.status]}, at {_time(last.at)}{reason}.{refund}"
+
+
+def _paused(message: MessageView) -> str:
+    if not message.paused or message.place is None:
+        return ""
+    return "Its campaign is paused: it goes on when that is resumed, and its window moves by the pause."
+
+
+def _doubt(message: MessageView) -> str:
+    if not message.doubts or message.status not in {Status.PENDING, Status.GAVE_UP}:
+        return ""
+    tries = "1 try" if message.doubts == 1 else f"{message.doubts} tries"
+    return f"It is in doubt: {tries} ended without an answer, and a provider may have it."
+
+
+def _mover(message: MessageView, now: datetime, consumed: Mapping[str, datetime | None] | None) -> str:
+    """Return a sentence if the worker that would move it on is not running."""
+    queue = _queue(message)
+    if queue is None:
+        return ""
+    if consumed is None:
+        return "Redis cannot be reached; it waits in Postgres, and goes on when Redis is back."
+    seen = consumed.get(queue)
+    if seen is not None and now - seen <= SILENT:
+        return ""
+    silence = "was never seen working" if seen is None else f"was last seen working {span(now - seen)} ago"
+    return f"The worker {queue}, which moves it on, {silence}: is `dispatcher worker {queue}` running?"
+
+
+def _queue(message: MessageView) -> str | None:
+    if message.status is Status.SENT:
+        return _SYSTEM if message.wake_at is not None else None
+    if message.place is None:
+        return None
+    return message.tier.value if message.place is Place.LANE else _CLOCK
+
+
+def _road(message: MessageView, events: Sequence[Event]) -> str:
+    """Return how long after its time a provider took it, and the tries before that."""
+    taken = next((event for event in events if event.status is Status.SENT), None)
+    if taken is None:
+        return ""
+    lag = taken.at - message.not_before
+    said = f"{taken.provider or 'A provider'} took it {span(lag)} after its time, at try {taken.attempt}."
+    if lag < _LATE:
+        return said
+    before = list(_tries(events[: events.index(taken)]))
+    if before:
+        return f"{said} Before that: {'; '.join(before)}."
+    return f"{said} Until then it waited for room in its lane, a worker or a token."
+
+
+def _tries(events: Iterable[Event]) -> Iterable[str]:
+    for event in events:
+        if event.status is Status.PENDING and event.attempt:
+            yield f"try {event.attempt} ended at {_time(event.at)} with {event.reason!r}"
+
+
+def _until(at: datetime | None, now: datetime) -> str:
+    if at is None:
+        return "at a time not known"
+    return f"in {span(at - now)}" if at > now else f"due for {span(now - at)}"
+
+
+def _time(at: datetime | None) -> str:
+    return "?" if at is None else f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} UTC"

@@ -1,0 +1,1 @@
+"""Use cases: what providers report later."""

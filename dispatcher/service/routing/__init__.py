@@ -1,0 +1,1 @@
+"""Use cases: routes, providers and overrides."""

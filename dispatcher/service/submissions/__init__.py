@@ -1,0 +1,1 @@
+"""Use cases: from a request to committed rows."""

@@ -1,0 +1,90 @@
+"""From a validated submission to its new rows, and from written rows to the accepted batch."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import uuid4
+
+from dispatcher.domain.messages.submission import AcceptedBatch, AcceptedMessage
+from dispatcher.domain.messages.window import Window
+from dispatcher.service.submissions.new_messages import MessageBuilder
+from dispatcher.service.submissions.validate import Recipient, ValidatedSubmission
+from dispatcher.service.yielding import in_turns
+from dispatcher.store.submissions.new_messages import NewBatch, Written
+from dispatcher.store.submissions.quotas import Earlier
+
+
+async def new_batch(
+    validated: ValidatedSubmission, builder: MessageBuilder, recipients: Sequence[Recipient]
+) -> NewBatch:
+    """Return the batch to be written, with a message for each of these recipients."""
+    submission = validated.submission
+    return NewBatch(
+        public_id=uuid4(),
+        account_id=validated.caller.account.id,
+        dialect=validated.caller.dialect,
+        tier=validated.tier,
+        sender_id=builder.sender_id,
+        window=builder.window,
+        text=validated.text,
+        segments=validated.segments,
+        messages=[builder.build(one, validated.segments) async for one in in_turns(recipients)],
+        external_id=submission.external_id,
+        client_id=submission.client_id,
+        callback_url=submission.callback_url,
+        template_id=validated.template_id,
+        traceparent=submission.traceparent,
+    )
+
+
+def accepted_batch(
+    validated: ValidatedSubmission,
+    new: NewBatch,
+    written: Written,
+    *,
+    joined: Mapping[str, Earlier],
+    now: datetime,
+) -> AcceptedBatch:
+    """Return the batch that was written, with the earlier messages that it repeats in their places."""
+    made = iter(
+        [
+            AcceptedMessage(id_, message.public_id, message.number_as_given, message.status, message.number)
+            for id_, message in zip(written.message_ids, new.messages, strict=True)
+        ]
+    )
+    return AcceptedBatch(
+        id=written.batch_id,
+        public_id=new.public_id,
+        tier=new.tier,
+        messages=[
+            _repeated(recipient, joined) if recipient.number.e164 in joined else next(made)
+            for recipient in validated.recipients
+        ],
+        charged=new.cost,
+        window=new.window,
+        accepted_at=now,
+        external_id=new.external_id,
+        skipped=validated.skipped,
+    )
+
+
+def repeated_batch(
+    validated: ValidatedSubmission, joined: Mapping[str, Earlier], *, window: Window
+) -> AcceptedBatch:
+    """Return the earlier batch that a submission repeats as a whole."""
+    first = next(iter(joined.values()))
+    return AcceptedBatch(
+        id=first.batch_id,
+        public_id=first.batch_public_id,
+        tier=validated.tier,
+        messages=[_repeated(recipient, joined) for recipient in validated.recipients],
+        charged=0,
+        window=window,
+        accepted_at=first.created_at,
+        external_id=first.external_id,
+        skipped=validated.skipped,
+    )
+
+
+def _repeated(recipient: Recipient, joined: Mapping[str, Earlier]) -> AcceptedMessage:
+    earlier = joined[recipient.number.e164]
+    return AcceptedMessage(earlier.id, earlier.public_id, recipient.given, earlier.status, earlier.number)

@@ -1,0 +1,108 @@
+"""New messages: one for each recipient, waiting, on its way, or refused at accept."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import uuid4
+
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.hours.opening import Opening
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.messages.window import Window
+from dispatcher.domain.numbers.msisdn import Msisdn
+from dispatcher.domain.routing.route import Plan
+from dispatcher.domain.tier import PACE, Tier
+from dispatcher.service.context import Context
+from dispatcher.service.routing import routes
+from dispatcher.service.submissions.validate import Recipient
+from dispatcher.store.submissions.new_messages import NewMessage
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBuilder:
+    """
+    Builds the messages of a batch from what they have in common.
+
+    `sender` is the name of the sender with `sender_id`, None where there is none.
+    `opted_out` holds account, sender and number; `openings` are by number, and
+    empty where no allowed hours apply. Where not `is_covered`, the balance does
+    not pay for the batch.
+    """
+
+    ctx: Context
+    caller: Caller
+    tier: Tier
+    window: Window
+    now: datetime
+    sender_id: int | None
+    sender: str | None
+    opted_out: Collection[tuple[int, int | None, str]]
+    to_lane: bool
+    is_covered: bool = True
+    openings: Mapping[str, Opening] = field(default_factory=dict)
+
+    def build(
+        self, recipient: Recipient, segments: int, *, ended: tuple[Status, str] | None = None
+    ) -> NewMessage:
+        """
+        Return the message for one recipient, with its first status, its place and its cost.
+
+        `ended` is a final status and its reason, and wins over everything else.
+        """
+        number = recipient.number
+        is_test = self.caller.is_test or routes.is_simulated(self.ctx, number)
+        plan = routes.plan_for(
+            self.ctx,
+            self.caller.account.id,
+            number,
+            tier=self.tier,
+            sender=self.sender,
+            is_test=is_test,
+        )
+        opening = self.openings.get(number.e164) or Opening(self.window.not_before)
+        status, reason = ended or self._refused(number, plan) or self._open(opening, plan)
+        place, wake_at = self._place(status, opening)
+        is_free = place is None or self.caller.is_test
+        return NewMessage(
+            public_id=uuid4(),
+            number=number.e164,
+            number_as_given=recipient.given,
+            country=number.country,
+            charged=0 if is_free else self.ctx.settings.price_list.of(number.country, segments),
+            status=status,
+            place=place,
+            wake_at=wake_at,
+            reason=reason,
+            is_test=is_test,
+            closes_at=None if place is None else opening.closes_at,
+        )
+
+    def _refused(self, number: Msisdn, plan: Plan) -> tuple[Status, str] | None:
+        """Return the final status of a message that cannot be sent, and why; None if it can be sent."""
+        if (self.caller.account.id, self.sender_id, number.e164) in self.opted_out:
+            return Status.OPTED_OUT, "the number has opted out"
+        if self.sender_id is None:
+            return Status.NO_SENDER, "the account has no sender"
+        if (barred := routes.barred(self.ctx, self.caller.account, number, plan)) is not None:
+            return barred
+        return None if self.is_covered else (Status.NO_CREDIT, "the balance did not cover the batch")
+
+    def _open(self, opening: Opening, plan: Plan) -> tuple[Status, str]:
+        """Return the status of a message that can be sent: at once, later, or never within its window."""
+        if opening.at is None or not opening.serves(self.window):
+            return Status.EXPIRED, opening.missed
+        status = Status.SCHEDULED if opening.at > self.now else Status.PENDING
+        reason = opening.awaited if opening.at > self.window.not_before else "accepted"
+        if plan.sender != self.sender:
+            reason += f"; its sender is shown as {plan.sender}, for {self.sender} may not be used there"
+        return status, reason
+
+    def _place(self, status: Status, opening: Opening) -> tuple[Place | None, datetime | None]:
+        match status:
+            case Status.SCHEDULED:
+                return Place.HELD, opening.at
+            case Status.PENDING if self.to_lane:
+                return Place.LANE, self.now + PACE[self.tier].requeue
+            case Status.PENDING:
+                return Place.READY, None
+        return None, None

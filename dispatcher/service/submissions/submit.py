@@ -1,0 +1,102 @@
+"""Submitting: a submission is validated, then accepted in one transaction. Committed means accepted."""
+
+from collections.abc import Sequence
+
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.errors import DispatchError, Fault, Forbidden, InvalidSubmission
+from dispatcher.domain.messages.submission import AcceptedBatch, Answer, Once, Submission
+from dispatcher.domain.tier import Tier
+from dispatcher.service.context import Batched, Context
+from dispatcher.service.routing import routes
+from dispatcher.service.submissions import quotas, templates
+from dispatcher.service.submissions.transaction import accept
+from dispatcher.service.submissions.validate import ValidatedSubmission, examine, unknown_sender
+from dispatcher.store.accounts import accounts
+
+BULK_ABOVE = 200
+
+_FEW = 20
+"""
+The most recipients of a submission that shares its transaction with others. A larger one does not delay
+others, and one that is compared with earlier ones has them all committed.
+"""
+
+_ACCEPTING = Batched(accept)
+
+
+async def submit(ctx: Context, caller: Caller, submission: Submission) -> AcceptedBatch:
+    """
+    Accept a submission as a whole, and return its batch.
+
+    Raises InvalidSubmission with all faults together, NotEnoughCredit where
+    the submission asks for it, TooMany over a quota, AlreadyExists for an
+    external id that is taken, Forbidden for a paused account, Unavailable when
+    Postgres is away.
+    """
+    outcome = await _submit(ctx, caller, submission, None)
+    assert isinstance(outcome, AcceptedBatch)
+    return outcome
+
+
+async def submit_once(ctx: Context, caller: Caller, submission: Submission, key: Once) -> Answer:
+    """
+    Accept a submission unless its key was used before, and return the answer, new or replayed.
+
+    Raises what `submit` does, and StillRunning and KeyReused.
+    """
+    outcome = await _submit(ctx, caller, submission, key)
+    assert isinstance(outcome, Answer)
+    return outcome
+
+
+async def check(ctx: Context, caller: Caller, submission: Submission) -> Sequence[Fault]:
+    """Return all faults of a submission and keep nothing: for a dialect that found faults of its own."""
+    try:
+        validated = await validate(ctx, caller, submission)
+    except InvalidSubmission as error:
+        return error.faults
+    return await _sender_faults(ctx, caller, validated.submission)
+
+
+async def _submit(
+    ctx: Context, caller: Caller, submission: Submission, key: Once | None
+) -> AcceptedBatch | Answer:
+    if caller.account.paused:
+        raise Forbidden(f"account {caller.account.name!r} is paused")
+    await routes.ready(ctx)
+    validated = await validate(ctx, caller, submission, key=key)
+    if len(submission.recipients) <= _FEW and not quotas.are_on(ctx, validated.tier):
+        outcome = await ctx.batcher(_ACCEPTING).run(validated)
+    else:
+        [outcome] = await accept(ctx, [validated])
+    if isinstance(outcome, DispatchError):
+        raise outcome
+    return outcome
+
+
+async def validate(
+    ctx: Context, caller: Caller, submission: Submission, *, key: Once | None = None
+) -> ValidatedSubmission:
+    """Return a submission with its template filled in and its numbers parsed. Raises InvalidSubmission."""
+    submission, template_id = await templates.filled(ctx, caller, submission)
+    tier = _tier(caller, submission)
+    try:
+        return await examine(ctx, caller, submission, tier=tier, template_id=template_id, once=key)
+    except InvalidSubmission as error:
+        raise InvalidSubmission([*error.faults, *await _sender_faults(ctx, caller, submission)]) from None
+
+
+def _tier(caller: Caller, submission: Submission) -> Tier:
+    """Return the tier asked for, or that of the size; never above the highest of the account."""
+    wanted = submission.tier or (Tier.BULK if len(submission.recipients) > BULK_ABOVE else Tier.STANDARD)
+    highest = caller.account.limits.tier or Tier.CRITICAL
+    return max(wanted, highest, key=list(Tier).index)
+
+
+async def _sender_faults(ctx: Context, caller: Caller, submission: Submission) -> list[Fault]:
+    if submission.sender_id is None and submission.sender_name is None:
+        return []
+    tier = _tier(caller, submission)
+    wanted = accounts.Wanted(caller.account.id, tier, submission.sender_id, submission.sender_name)
+    [terms] = await ctx.database.transact(lambda c: accounts.terms(c, [wanted]))
+    return [] if terms.sender_id is not None else [unknown_sender(submission)]

@@ -1,0 +1,119 @@
+"""Templates: an account's texts with variables, filled in when a message is accepted."""
+
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, Invalid, InvalidSubmission, NotFound
+from dispatcher.domain.messages import template
+from dispatcher.domain.messages.encoding import InvalidText, encode_plan
+from dispatcher.domain.messages.submission import Submission
+from dispatcher.domain.messages.template import MissingVariables
+from dispatcher.service.context import Context
+from dispatcher.service.submissions.validate import measured
+from dispatcher.store.submissions import templates
+from dispatcher.store.submissions.templates import Template
+
+__all__ = ["Preview", "Template", "change", "create", "filled", "find", "page", "preview", "remove"]
+
+_ID_LENGTH = 20
+_ALPHABET = string.ascii_letters + string.digits
+_LONGEST_NAME = 100
+_LONGEST_TEXT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The text of a filled-in template, and the number of its segments."""
+
+    text: str
+    segments: int
+
+
+async def create(ctx: Context, account: Account, name: str, text: str) -> Template:
+    """Write a template and return it. Raises AlreadyExists for a name that is taken, and Invalid."""
+    name = name.strip()
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise Invalid(f"a template's name has 1 to {_LONGEST_NAME} printable characters")
+    _check_text(text)
+    public_id = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+    made = await ctx.database.transact(
+        lambda c: templates.insert(c, account.id, public_id=public_id, name=name, content=text)
+    )
+    if made is None:
+        raise AlreadyExists(f"account {account.name!r} has a template {name!r} already")
+    return made
+
+
+async def find(ctx: Context, account: Account, public_id: str) -> Template:
+    """Return a template by its id. Raises NotFound."""
+    return _found(await ctx.database.transact(lambda c: templates.find(c, account.id, public_id)), public_id)
+
+
+async def page(ctx: Context, account: Account, *, after: int = 0, limit: int = 100) -> list[Template]:
+    """Return an account's templates, the oldest first."""
+    return await ctx.database.transact(lambda c: templates.page(c, account.id, after=after, limit=limit))
+
+
+async def change(ctx: Context, account: Account, public_id: str, text: str) -> Template:
+    """Change the text of a template, and return it. Raises NotFound and Invalid."""
+    _check_text(text)
+    changed = await ctx.database.transact(lambda c: templates.change(c, account.id, public_id, content=text))
+    return _found(changed, public_id)
+
+
+async def remove(ctx: Context, account: Account, public_id: str) -> None:
+    """Remove a template; its name is free again. Raises NotFound."""
+    if not await ctx.database.transact(lambda c: templates.remove(c, account.id, public_id)):
+        raise NotFound(f"there is no template {public_id!r}")
+
+
+async def preview(ctx: Context, account: Account, public_id: str, variables: Mapping[str, str]) -> Preview:
+    """Return a template filled in; keep nothing. Raises NotFound, and InvalidSubmission for a faulty text."""
+    found = await find(ctx, account, public_id)
+    text, segments, faults = measured(ctx, _rendered(found.text, variables))
+    if faults:
+        raise InvalidSubmission(faults)
+    return Preview(text, segments)
+
+
+async def filled(ctx: Context, caller: Caller, submission: Submission) -> tuple[Submission, int | None]:
+    """
+    Return a submission with its text, and the id of its template; both unchanged and None without one.
+
+    Raises InvalidSubmission for an unknown template and for missing variables.
+    """
+    wanted = submission.template_id
+    if wanted is None:
+        return submission, None
+    found = await ctx.database.transact(lambda c: templates.find(c, caller.account.id, wanted))
+    if found is None:
+        raise InvalidSubmission([Fault("template_id", FaultKind.UNKNOWN_TEMPLATE, wanted)])
+    return replace(submission, text=_rendered(found.text, submission.variables)), found.id
+
+
+def _rendered(text: str, variables: Mapping[str, str]) -> str:
+    try:
+        return template.render(text, variables)
+    except MissingVariables as error:
+        faults = [Fault("variables", FaultKind.MISSING_VARIABLE, name) for name in error.names]
+        raise InvalidSubmission(faults) from None
+
+
+def _check_text(text: str) -> None:
+    if not text.strip():
+        raise Invalid("a template needs a text")
+    if len(text) > _LONGEST_TEXT:
+        raise Invalid(f"a template's text has at most {_LONGEST_TEXT} characters, not {len(text)}")
+    try:
+        encode_plan(text)
+    except InvalidText as error:
+        raise Invalid(f"a template's text cannot be sent: {error}") from None
+
+
+def _found(found: Template | None, public_id: str) -> Template:
+    if found is None:
+        raise NotFound(f"there is no template {public_id!r}")
+    return found

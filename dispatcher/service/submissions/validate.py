@@ -1,0 +1,158 @@
+"""Validation of a submission before its transaction: numbers, text, size. All faults come together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.callbacks.callback import check_url
+from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
+from dispatcher.domain.messages.encoding import InvalidText, encode_plan
+from dispatcher.domain.messages.submission import InvalidNumbers, Once, Repeats, Submission
+from dispatcher.domain.messages.text import strip_latin_diacritics, with_stop_mention
+from dispatcher.domain.messages.window import FURTHEST
+from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberFault, parse
+from dispatcher.domain.tier import Tier
+from dispatcher.service.context import Context
+from dispatcher.service.yielding import in_turns
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A phone number as the caller wrote it, and as it was parsed."""
+
+    given: str
+    number: Msisdn
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatedSubmission:
+    """
+    A submission without a fault, and what was found while it was validated.
+
+    `text` is the text as it is sent. `skipped` counts the recipients that were
+    left out as no phone numbers. `once` is there if it came with an
+    idempotency key.
+    """
+
+    caller: Caller
+    submission: Submission
+    tier: Tier
+    recipients: Sequence[Recipient]
+    text: str
+    segments: int
+    skipped: int
+    template_id: int | None
+    once: Once | None
+
+    @property
+    def names_a_sender(self) -> bool:
+        """Whether it names a sender; otherwise it gets the account's default one."""
+        return self.submission.sender_id is not None or self.submission.sender_name is not None
+
+    @property
+    def numbers(self) -> list[str]:
+        """The numbers of all recipients, in E.164."""
+        return [recipient.number.e164 for recipient in self.recipients]
+
+
+async def examine(
+    ctx: Context,
+    caller: Caller,
+    submission: Submission,
+    *,
+    tier: Tier,
+    template_id: int | None,
+    once: Once | None,
+) -> ValidatedSubmission:
+    """Validate what needs no database. Raises InvalidSubmission with every fault."""
+    recipients, faults = await _recipients(ctx, submission)
+    text, segments, text_faults = _text(ctx, submission)
+    faults += [*text_faults, *_time(ctx, submission), *_url(ctx, submission)]
+    skipped = 0
+    if submission.invalid_numbers is InvalidNumbers.SKIP:
+        skipped = sum(fault.kind in _NUMBER_FAULTS.values() for fault in faults)
+        faults = [fault for fault in faults if fault.kind not in _NUMBER_FAULTS.values()]
+    if faults:
+        raise InvalidSubmission(faults)
+    return ValidatedSubmission(
+        caller, submission, tier, recipients, text, segments, skipped, template_id, once
+    )
+
+
+_NUMBER_FAULTS = {
+    reason: FaultKind.NOT_MOBILE if reason is NumberFault.NOT_MOBILE else FaultKind.NOT_A_NUMBER
+    for reason in NumberFault
+}
+
+
+async def _recipients(ctx: Context, submission: Submission) -> tuple[list[Recipient], list[Fault]]:
+    given = submission.recipients
+    if not given:
+        return [], [Fault("recipients", FaultKind.EMPTY, "")]
+    if len(given) > ctx.settings.max_recipients:
+        limit = ctx.settings.max_recipients
+        return [], [Fault("recipients", FaultKind.TOO_MANY, f"{len(given)}, at most {limit}")]
+    read: list[Recipient] = []
+    faults: list[Fault] = []
+    async for raw in in_turns(given):
+        try:
+            read.append(Recipient(raw, parse(raw, submission.numbers)))
+        except InvalidNumber as error:
+            faults.append(Fault("recipients", _NUMBER_FAULTS[error.reason], raw))
+    return _without_repeats(read, faults, submission.repeats)
+
+
+def _without_repeats(
+    read: list[Recipient], faults: list[Fault], repeats: Repeats
+) -> tuple[list[Recipient], list[Fault]]:
+    first: dict[str, Recipient] = {}
+    for recipient in read:
+        first.setdefault(recipient.number.e164, recipient)
+    if repeats is Repeats.KEEP or len(first) == len(read):
+        return read, faults
+    if repeats is Repeats.REFUSE:
+        faults.append(Fault("recipients", FaultKind.REPEATED, f"{len(read) - len(first)} of {len(read)}"))
+    return list(first.values()), faults
+
+
+def _time(ctx: Context, submission: Submission) -> list[Fault]:
+    not_before = submission.not_before
+    if not_before is None or not_before - ctx.now() <= FURTHEST:
+        return []
+    return [Fault("not_before", FaultKind.TOO_FAR, f"at most {FURTHEST.days} days")]
+
+
+def _url(ctx: Context, submission: Submission) -> list[Fault]:
+    if submission.callback_url is None:
+        return []
+    wrong = check_url(submission.callback_url, allow_private=ctx.settings.callback_private)
+    return [Fault("callback_url", FaultKind.BAD_URL, wrong)] if wrong else []
+
+
+def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
+    text = submission.text
+    if not text.strip():
+        return text, 0, [Fault("text", FaultKind.EMPTY, text)]
+    if submission.strip_diacritics:
+        text = strip_latin_diacritics(text)
+    if submission.stop_mention:
+        text = with_stop_mention(text, ctx.settings.stop_mention)
+    return measured(ctx, text)
+
+
+def unknown_sender(submission: Submission) -> Fault:
+    """Return the fault of a submission that names a sender which the account does not have."""
+    named = submission.sender_name if submission.sender_id is None else submission.sender_id
+    return Fault("sender_id", FaultKind.UNKNOWN_SENDER, str(named))
+
+
+def measured(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:
+    """Return a text, the number of its segments, and the faults that keep it from being sent."""
+    try:
+        segments = encode_plan(text).segments
+    except InvalidText as error:
+        return text, 0, [Fault("text", FaultKind.NOT_TEXT, str(error))]
+    if segments > ctx.settings.max_segments:
+        value = f"{segments} segments, at most {ctx.settings.max_segments}"
+        return text, segments, [Fault("text", FaultKind.TOO_LONG, value)]
+    return text, segments, []

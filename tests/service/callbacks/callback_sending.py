@@ -1,0 +1,18 @@
+"""Sending callbacks step by step, without the loop that sends them in the product."""
+
+import asyncio
+
+from dispatcher.service.callbacks.sender import Teller
+
+
+async def work_off(teller: Teller) -> int:
+    """Send all that is due now, write what came of it, and return how many were due."""
+    total = 0
+    while True:
+        were_out = bool(teller._out)
+        taken = await teller.take()
+        if not (taken or were_out):
+            return total
+        total += taken
+        await asyncio.gather(*teller._out)
+        await teller.write()

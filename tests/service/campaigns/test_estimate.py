@@ -1,0 +1,203 @@
+"""A dry run of an import: counted as an import would, priced as a campaign would be, and nothing kept."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from dispatcher.domain.accounts.account import AccountLimits
+from dispatcher.domain.errors import Invalid, NotFound
+from dispatcher.service.accounts import accounts, opt_outs
+from dispatcher.service.campaigns.audiences import Reject
+from dispatcher.service.campaigns.estimate import Estimate, Share, Wording, estimate
+from dispatcher.service.campaigns.recipient_file import PART_ROWS, Progress, RecipientFile
+from dispatcher.service.routing import routes
+from dispatcher.service.submissions import templates
+from dispatcher.settings import Settings
+from tests.world import World
+
+ADA, BOB, EVE, ZOE = "+254712345678", "+254712345679", "+33612345678", "+33612345679"
+
+
+async def estimated(
+    world: World, *lines: str, text: str | None = None, template: str | None = None, sender: str | None = None
+) -> tuple[Estimate, list[Reject]]:
+    rejects: list[Reject] = []
+
+    def rejected(found: Sequence[Reject]) -> None:
+        rejects.extend(found)
+
+    file = RecipientFile(["\n".join(lines).encode()])
+    wording = Wording(text, template, sender)
+    return await estimate(world.ctx, world.caller.account, file, wording, rejected=rejected), rejects
+
+
+async def kept(world: World) -> int:
+    """Count what is left; a temporary table goes when Postgres has ended its session, a moment after us."""
+    for _ in range(100):
+        row = await world.one(
+            "SELECT (SELECT count(*) FROM audiences) + (SELECT count(*) FROM recipients)"
+            " + (SELECT count(*) FROM rejects) + (SELECT count(*) FROM pg_class WHERE relname = 'seen') AS n"
+        )
+        if not row.n:
+            break
+        await asyncio.sleep(0.05)
+    return int(row.n)
+
+
+def test_every_row_is_counted_once_and_nothing_is_kept(world: World) -> None:
+    async def story() -> None:
+        await opt_outs.add(world.ctx, world.caller.account, [BOB])
+        found, rejects = await estimated(
+            world,
+            "to,name",
+            ADA + ",Ada",
+            BOB + ",Bob",
+            "twelve,",
+            "0712345678,Ada",
+            EVE + ",",
+            text="Hi {{name}}",
+        )
+        assert found.columns == ("name",)
+        assert (found.rows, found.valid, found.invalid, found.repeated) == (5, 3, 1, 1)
+        assert (found.opted_out, found.incomplete, found.unsendable) == (1, 0, 0)
+        assert found.total == Share(2, 2, 2)
+        assert found.by_country == {"KE": Share(1, 1, 1), "FR": Share(1, 1, 1)}
+        assert [reject.line for reject in rejects] == [4, 5]
+        assert rejects[1] == Reject(5, "same number as line 2", "0712345678")
+        assert await kept(world) == 0
+
+    world.run(story)
+
+
+def test_cost_is_that_of_each_recipients_own_text_in_its_own_country(settings: Settings) -> None:
+    priced = settings.model_copy(update={"prices": {"FR": 5, "*": 2}})
+    world = World(priced)
+
+    async def story() -> None:
+        long, wide = "x" * 161, "Zoë—" * 20
+        lines = ["to,words", f"{ADA},short", f"{BOB},{long}", f"{EVE},{wide}", f"{ZOE},short"]
+        found, _ = await estimated(world, *lines, text="{{words}}")
+        assert found.by_country == {"KE": Share(2, 3, 6), "FR": Share(2, 3, 15)}
+        assert found.total == Share(4, 6, 21)
+
+    world.run(story)
+
+
+def test_an_opt_out_of_one_sender_counts_for_that_sender_alone(world: World) -> None:
+    async def story() -> None:
+        await accounts.add_sender(world.ctx, world.caller.account, "NEWS")
+        await opt_outs.add(world.ctx, world.caller.account, [ADA], sender="NEWS")
+        await opt_outs.add(world.ctx, world.caller.account, [BOB])
+        for sender, opted_out in (("NEWS", 2), ("SHOP", 1), (None, 1)):
+            found, rejects = await estimated(world, "to", ADA, BOB, EVE, sender=sender)
+            assert (found.opted_out, found.total.messages, rejects) == (opted_out, 3 - opted_out, [])
+        with pytest.raises(NotFound, match="'shop' has no sender 'NOBODY'"):
+            await estimated(world, "to", ADA, sender="NOBODY")
+
+    world.run(story)
+
+
+def test_variables_that_the_file_lacks_are_named(world: World) -> None:
+    async def story() -> None:
+        found, rejects = await estimated(
+            world, "to,name", ADA + ",Ada", BOB + ",Bob", text="{{name}} owes {{sum}} until {{day}}"
+        )
+        assert (found.valid, found.incomplete, found.total.messages) == (2, 2, 0)
+        assert found.missing == {"sum": 2, "day": 2}
+        assert rejects == [Reject(2, "no value for sum, day", ADA), Reject(3, "no value for sum, day", BOB)]
+
+    world.run(story)
+
+
+def test_a_text_that_no_phone_could_be_sent_is_told_by_line(world: World) -> None:
+    async def story() -> None:
+        found, rejects = await estimated(
+            world, "to,words", f"{ADA}, ", f"{BOB},{'x' * 1531}", f"{EVE},fine", text="{{words}}"
+        )
+        assert (found.valid, found.unsendable, found.total.messages) == (3, 2, 1)
+        assert rejects == [
+            Reject(2, "the text is empty", ADA),
+            Reject(3, "text is too long: 11 segments, at most 10", BOB),
+        ]
+
+    world.run(story)
+
+
+def test_a_template_is_priced_as_its_text_is(world: World) -> None:
+    async def story() -> None:
+        kept = await templates.create(world.ctx, world.caller.account, "hello", "Hello {{name}}")
+        found, _ = await estimated(world, "to,name", f"{ADA},{'x' * 155}", template=kept.public_id)
+        assert found.total == Share(1, 2, 2)
+        with pytest.raises(Invalid, match="a text or a template, not both"):
+            await estimated(world, "to", ADA, text="Hello", template=kept.public_id)
+        with pytest.raises(NotFound, match="no template 'nothing'"):
+            await estimated(world, "to", ADA, template="nothing")
+
+    world.run(story)
+
+
+def test_repeats_are_found_in_later_parts_and_progress_is_told(world: World) -> None:
+    async def story() -> None:
+        told: list[Progress] = []
+        first = [f"+2547120{place:05}" for place in range(PART_ROWS + 1)]
+        body = "\n".join(["to", *first, *first]).encode()
+
+        def chunks() -> Iterator[bytes]:
+            yield from (body[start : start + 100] for start in range(0, len(body), 100))
+
+        found = await estimate(
+            world.ctx, world.caller.account, RecipientFile(chunks()), Wording(), tell=told.append
+        )
+        assert (found.rows, found.valid, found.repeated) == (2 * len(first), len(first), len(first))
+        assert told[-1] == Progress(len(body), found.rows, found.valid, found.repeated)
+        assert [one.rows for one in told] == [PART_ROWS, 2 * PART_ROWS, 2 * PART_ROWS + 2]
+
+    world.run(story)
+
+
+def test_a_dry_run_that_breaks_off_gives_its_connection_back(world: World) -> None:
+    def torn() -> Iterator[bytes]:
+        yield "\n".join(["to", *(f"+2547120{place:05}" for place in range(20 * PART_ROWS))]).encode()
+        raise FileNotFoundError("torn")
+
+    async def story() -> None:
+        told: list[Progress] = []
+        for _ in range(6):  # the pool has 5
+            with pytest.raises(FileNotFoundError):
+                await estimate(
+                    world.ctx, world.caller.account, RecipientFile(torn()), Wording(), tell=told.append
+                )
+        assert len(told) > 6
+        assert await kept(world) == 0
+
+    world.run(story)
+
+
+def test_whom_no_route_leads_to_is_not_counted_and_told_by_line(world: World) -> None:
+    async def story() -> None:
+        rules = [{"countries": ["FR"], "ways": []}, {"ways": [["sim"]]}]
+        senders = {"UG": {"alphanumeric": "forbidden"}}
+        await routes.set_table(world.ctx, {"rules": rules, "senders": senders}, by="ann")
+        found, rejects = await estimated(world, "to", ADA, EVE, "+256712345678", text="Hello")
+        assert (found.valid, found.unsendable, found.by_country) == (3, 2, {"KE": Share(1, 1, 1)})
+        assert rejects == [
+            Reject(3, "rule 1 sends nothing there", EVE),
+            Reject(4, "sender SHOP may not be used in UG", "+256712345678"),
+        ]
+
+    world.run(story)
+
+
+def test_countries_that_the_account_may_not_write_to_are_not_counted(world: World) -> None:
+    async def story() -> None:
+        limits = AccountLimits(countries=frozenset({"KE"}))
+        world.caller = replace(
+            world.caller, account=await accounts.limit(world.ctx, world.caller.account, limits)
+        )
+        found, rejects = await estimated(world, "to", ADA, EVE)
+        assert (found.unsendable, list(found.by_country)) == (1, ["KE"])
+        assert rejects == [Reject(3, "the account may not write to this country", EVE)]
+
+    world.run(story)

@@ -1,0 +1,58 @@
+"""The timer: it goes on while a crowd is due, and sleeps until something else is."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from dispatcher.domain.tier import Tier
+from dispatcher.lanes.wake import WakeListener
+from dispatcher.service.clock.release import BATCH
+from dispatcher.service.clock.timer import run_timer
+from tests.world import World
+
+SECOND = timedelta(seconds=1)
+
+
+class Bell(WakeListener):
+    """Rings never; time passes while one waits for it, and somebody counts what is held when it begins."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.waits: list[tuple[float, int]] = []
+
+    async def next(self, timeout: float) -> datetime | None:
+        self.waits.append(
+            (timeout, (await self._world.one("SELECT count(*) AS n FROM messages WHERE place = 'held'")).n)
+        )
+        self._world.time.advance(timedelta(seconds=timeout))
+        if len(self.waits) == 3:
+            raise asyncio.CancelledError
+        return None
+
+
+async def _timed(world: World) -> list[tuple[float, int]]:
+    bell = Bell(world)
+    try:
+        await run_timer(world.ctx, world.clock, bell)
+    except asyncio.CancelledError:
+        return bell.waits
+    raise AssertionError("it ends only when it is cancelled")
+
+
+def test_the_timer_sleeps_until_what_is_due_next_a_second_at_most(world: World) -> None:
+    async def story() -> None:
+        await world.submit(after=1.25 * SECOND)
+        assert await _timed(world) == [(1.0, 1), (0.25, 1), (0.2, 0)]
+
+    world.run(story)
+
+
+def test_the_timer_goes_on_while_a_crowd_is_due_whoever_releases_beside_it(world: World) -> None:
+    async def story() -> None:
+        await world.submit([f"+2547{n:08}" for n in range(3 * BATCH)], tier=Tier.BULK, after=SECOND)
+        world.time.advance(SECOND)
+        beside = asyncio.create_task(world.clock.release())
+        held = [held for _, held in await _timed(world)]
+        assert held == [0, 0, 0], "it slept only when all were released"
+        assert await beside == BATCH
+
+    world.run(story)

@@ -1,0 +1,201 @@
+"""Providers that tell over connections of ours: what they tell is kept, or is to be told again."""
+
+import asyncio
+import gc
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from dispatcher.domain.delivery.provider import ProviderConfig, Report, Tell
+from dispatcher.domain.errors import Unavailable
+from dispatcher.domain.messages.status import Status
+from dispatcher.service.receipts import ingest
+from dispatcher.service.receipts.ingest import Matcher
+from dispatcher.settings import ProviderSettings, Settings
+from tests.world import ScriptedProvider, World
+from workers.process import opener
+
+SOON = 10
+
+
+@dataclass
+class ListeningProvider(ScriptedProvider):
+    """Tells what the test has it tell."""
+
+    tell: Tell | None = None
+
+    def listen(self, tell: Tell) -> None:
+        assert self.tell is None, "listen is called once"
+        self.tell = tell
+
+
+@pytest.fixture
+def sim() -> ListeningProvider:
+    """Give the provider of the world, which tells by itself."""
+    return ListeningProvider()
+
+
+@pytest.fixture
+def world(settings: Settings, sim: ListeningProvider) -> World:
+    """Give a dispatcher whose one provider tells by itself."""
+    world = World(settings)
+    world.providers["sim"] = sim
+    return world
+
+
+@asynccontextmanager
+async def _listening(world: World) -> AsyncIterator[None]:
+    matcher = Matcher(world.ctx)
+    assert ingest.listen(world.ctx, matcher)
+    matching = asyncio.create_task(matcher.run())
+    yield
+    matching.cancel()
+
+
+async def _becomes(world: World, message_id: int, status: int) -> None:
+    async with asyncio.timeout(SOON):
+        while (await world.row(message_id)).status != status:
+            pass
+
+
+def _delivered(ref: str) -> Report:
+    return Report(ref=ref, reference=None, status=Status.RECEIVED)
+
+
+def test_what_is_told_has_moved_its_message_when_tell_returns(world: World, sim: ListeningProvider) -> None:
+    async def story() -> None:
+        [message] = (await world.submit()).messages
+        await world.deliver()
+        async with _listening(world):
+            assert sim.tell is not None
+            await sim.tell([_delivered(f"ref-{message.public_id}-1")])
+            assert (await world.row(message.id)).status == 13
+
+    world.run(story)
+
+
+def test_what_is_told_before_the_answer_is_recorded_is_matched_soon_after(
+    world: World, sim: ListeningProvider
+) -> None:
+    async def story() -> None:
+        [message] = (await world.submit()).messages
+        async with _listening(world):
+            assert sim.tell is not None
+            await sim.tell([_delivered(f"ref-{message.public_id}-1")])
+            await world.deliver()
+            world.time.advance(ingest.KEEP_TRYING / 2)
+            await sim.tell([_delivered("another")])  # the next receipt makes the matcher look
+            await _becomes(world, message.id, 13)
+
+    world.run(story)
+
+
+def test_what_cannot_be_kept_is_to_be_told_again(settings: Settings, sim: ListeningProvider) -> None:
+    away = World(
+        settings.model_copy(update={"database_url": SecretStr("postgresql://nobody@127.0.0.1:1/none")})
+    )
+    away.providers["sim"] = sim
+
+    async def story() -> None:
+        async with _listening(away):
+            assert sim.tell is not None
+            with pytest.raises(Unavailable):
+                await sim.tell([_delivered("r1")])
+
+    away.tell(story)
+
+
+def test_what_can_never_be_kept_does_not_keep_the_rest_from_it(world: World, sim: ListeningProvider) -> None:
+    async def story() -> None:
+        async with _listening(world):
+            assert sim.tell is not None
+            await sim.tell([_delivered("a\x00b"), _delivered("r1")])
+            assert [row.ref for row in await world.all("SELECT ref FROM receipts")] == ["r1"]
+
+    world.run(story)
+
+
+def test_where_nobody_tells_nobody_listens(settings: Settings) -> None:
+    world = World(settings)
+
+    async def story() -> None:
+        assert not ingest.listen(world.ctx, Matcher(world.ctx))
+
+    world.run(story)
+
+
+MADE: list["InstalledProvider"] = []
+
+
+class InstalledProvider(ListeningProvider):
+    """What the entry point below names."""
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__()
+        MADE.append(self)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProviderSettings:
+    """Install a plug-in, as a package would, and give the settings of a provider that uses it."""
+    folder = tmp_path / "listening-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: listening\nVersion: 1.0\n")
+    target = f"{__name__}:{InstalledProvider.__name__}"
+    (folder / "entry_points.txt").write_text(f"[sms_dispatcher.providers]\nlistening = {target}\n")
+    monkeypatch.syspath_prepend(os.fspath(tmp_path))
+    MADE.clear()
+    return ProviderSettings(name="phone", plugin="listening")
+
+
+def _in_a_worker(
+    settings: Settings, queues: Sequence[str], look: Callable[[InstalledProvider], object]
+) -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            await opener(settings, frozenset(queues))(stack)
+            [provider] = MADE
+            found = look(provider)
+            if asyncio.iscoroutine(found):
+                await found
+
+    thresholds = gc.get_threshold()
+    try:
+        asyncio.run(main())
+    finally:  # a worker settles its memory, which this process does not want
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
+
+
+@pytest.mark.parametrize("queue", ["critical", "standard", "bulk"])
+def test_a_worker_that_sends_listens_and_matches_by_itself(
+    world: World, installed: ProviderSettings, queue: str
+) -> None:
+    settings = world.settings.model_copy(update={"providers": (installed,)})
+
+    async def hear(provider: InstalledProvider) -> None:
+        async with world.open():
+            assert provider.tell is not None
+            await provider.tell([_delivered("r1")])
+            async with asyncio.timeout(SOON):  # nobody but the worker's own matcher is there to look
+                while not (await world.one("SELECT tries FROM receipts")).tries:
+                    pass
+
+    _in_a_worker(settings, [queue], hear)
+
+
+@pytest.mark.parametrize("queue", ["clock", "system"])
+def test_a_worker_that_does_not_send_does_not_listen(
+    world: World, installed: ProviderSettings, queue: str
+) -> None:
+    settings = world.settings.model_copy(update={"providers": (installed,)})
+
+    def look(provider: InstalledProvider) -> None:
+        assert provider.tell is None
+
+    _in_a_worker(settings, [queue], look)

@@ -1,0 +1,460 @@
+"""Inbound messages: each kept once, for its owner, obeyed and told."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.callbacks.callback import Call, Reply
+from dispatcher.domain.callbacks.events import Arrival
+from dispatcher.domain.delivery.provider import (
+    Accepted,
+    Inbound,
+    Outcome,
+    Outgoing,
+    ProviderConfig,
+    ReceiptRequest,
+    Rejected,
+    Report,
+    Told,
+)
+from dispatcher.domain.errors import BadReceipt, Invalid, NotFound
+from dispatcher.domain.inbound.keywords import Action
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.service.accounts import accounts, opt_outs
+from dispatcher.service.callbacks import webhooks
+from dispatcher.service.callbacks.sender import Letter, Signature, Teller, Worded
+from dispatcher.service.inbound import messages
+from dispatcher.service.receipts import ingest
+from dispatcher.settings import Settings
+from tests.service.callbacks.callback_sending import work_off
+from tests.world import NUMBER, World
+
+CODE = "40404"
+LONG_CODE = "+254700000001"
+URL = "https://shop.example/inbound"
+DAY = timedelta(days=1)
+
+
+def mo(text: str = "Hi", *, ref: str | None = None, to: str = CODE, sender: str = NUMBER) -> Inbound:
+    return Inbound(sender=sender, recipient=to, text=text, ref=ref)
+
+
+async def tell(world: World, *told: Told) -> None:
+    await ingest.keep(world.ctx, "sim", told)
+
+
+async def with_code(world: World, caller: Caller | None = None, code: str = CODE) -> int:
+    return await accounts.add_sender(world.ctx, (caller or world.caller).account, code)
+
+
+async def opted_out(world: World, caller: Caller | None = None) -> list[tuple[str, str | None, str]]:
+    found = await opt_outs.page(world.ctx, (caller or world.caller).account)
+    return [(one.number, one.sender, one.reason) for one in found]
+
+
+async def owners(world: World) -> list[tuple[str | None, str | None]]:
+    found = await messages.page(world.ctx)
+    return [(one.account, one.sender) for one in reversed(found)]
+
+
+async def wrote(world: World, caller: Caller, sender_id: int, number: str = NUMBER) -> int:
+    """Have an account write to a number from one of its senders; give the message."""
+    [message] = (await world.submit(number, caller=caller, sender_id=sender_id)).messages
+    await world.deliver()
+    return message.id
+
+
+def story(tale: Callable[[World], Awaitable[None]]) -> Callable[[World], None]:
+    """Make a test of a tale in a world."""
+
+    def test(world: World) -> None:
+        world.run(lambda: tale(world))
+
+    return test
+
+
+@story
+async def test_a_message_is_kept_with_all_that_was_told(world: World) -> None:
+    await with_code(world)
+    sent_at = world.time.now() - DAY
+    await tell(world, Inbound("254712345678", CODE, "Is it open?", "mo-1", sent_at))
+    [found] = await messages.page(world.ctx, with_text=True)
+    assert found == messages.FoundInbound(
+        id=1,
+        public_id=found.public_id,
+        account="shop",
+        sender=CODE,
+        provider="sim",
+        ref="mo-1",
+        number=NUMBER,
+        recipient=CODE,
+        text="Is it open?",
+        action=None,
+        sent_at=sent_at,
+        received_at=world.time.now(),
+    )
+    assert await messages.find(world.ctx, found.public_id, with_text=True) == found
+    assert (await messages.find(world.ctx, 1)).text is None
+    with pytest.raises(NotFound, match="no inbound message 2"):
+        await messages.find(world.ctx, 2)
+
+
+@story
+async def test_the_same_reference_of_a_provider_is_kept_once(world: World) -> None:
+    await tell(world, mo(ref="a"), mo(ref="a"), mo(ref="b"))
+    await tell(world, mo(ref="a"))
+    await ingest.keep(world.ctx, "other", [mo(ref="a")])
+    await tell(world, mo(), mo())  # without one nobody can tell
+    kept = [(one.provider, one.ref) for one in reversed(await messages.page(world.ctx))]
+    assert kept == [
+        ("sim", "a"),
+        ("sim", "b"),
+        ("other", "a"),
+        ("sim", None),
+        ("sim", None),
+    ]
+
+
+@story
+async def test_what_came_by_a_providers_call_is_kept_and_counted_with_its_receipts(world: World) -> None:
+    world.sim.read_receipt = lambda request: [  # type: ignore[method-assign]
+        Report(ref=request.body.decode(), reference=None, status=Status.RECEIVED),
+        mo(ref="mo-1"),
+    ]
+    kept = await ingest.take_in(world.ctx, "sim", ReceiptRequest("POST", {}, {}, b"r1"))
+    assert kept.count == 2
+    row = await world.one("SELECT (SELECT ref FROM receipts), (SELECT ref FROM inbound) AS inbound")
+    assert row == ("r1", "mo-1")
+
+
+@pytest.mark.parametrize("ref", ["a\x00", "a\ud800", "a" * 501], ids=["nul", "surrogate", "long"])
+def test_a_reference_that_cannot_be_kept_is_refused_and_nothing_is_kept(world: World, ref: str) -> None:
+    async def tale() -> None:
+        with pytest.raises(BadReceipt):
+            await tell(world, mo(ref="good"), mo(ref=ref))
+        assert await messages.page(world.ctx) == []
+
+    world.run(tale)
+
+
+@story
+async def test_characters_that_cannot_be_kept_are_left_out_of_a_text(world: World) -> None:
+    await tell(world, mo("a\x00b\ud800" + "c" * 20_000, sender="\x00x"))
+    [found] = await messages.page(world.ctx, with_text=True)
+    assert (found.text or "").startswith("ab?ccc")
+    assert (len(found.text or ""), found.number) == (9_999, "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (LONG_CODE, "254700000001"),
+        (LONG_CODE, "+254 700 000 001"),
+        ("254700000001", LONG_CODE),
+        (CODE, CODE),
+        (CODE, f"+{CODE}"),
+        ("SHOP", "SHOP"),
+    ],
+)
+def test_the_sender_written_to_is_found_however_it_is_spelled(world: World, name: str, told: str) -> None:
+    async def tale() -> None:
+        if name != "SHOP":
+            await with_code(world, code=name)
+        await tell(world, mo(to=told))
+        assert await owners(world) == [("shop", name)]
+
+    world.run(tale)
+
+
+@story
+async def test_what_is_written_to_no_sender_of_ours_is_nobodys_and_kept(world: World) -> None:
+    await tell(world, mo("STOP", to="50505"))
+    assert await owners(world) == [(None, None)]
+    assert await opted_out(world) == []
+
+
+@story
+async def test_a_shared_code_speaks_for_the_account_that_wrote_last_from_it(world: World) -> None:
+    other = await world.another_account("other")
+    ours, theirs = await with_code(world), await with_code(world, other)
+    await wrote(world, other, theirs)
+    world.time.advance(timedelta(minutes=1))
+    await wrote(world, world.caller, ours)
+    world.time.advance(timedelta(minutes=1))
+    await wrote(world, other, theirs, "+254712345679")  # to somebody else
+    await wrote(world, other, (await world.one("SELECT id FROM senders WHERE name = 'OTHER'")).id)
+    await tell(world, mo("Hi"), mo("STOP"))
+    assert await owners(world) == [("shop", CODE), ("shop", CODE)]
+    assert await opted_out(world) == [(NUMBER, CODE, "STOP by SMS")]
+    assert await opted_out(world, other) == []
+
+
+@story
+async def test_a_shared_code_that_wrote_to_nobody_lately_is_nobodys(world: World) -> None:
+    other = await world.another_account("other")
+    ours = await with_code(world)
+    await with_code(world, other)
+    await world.submit(sender_id=ours, after=DAY)  # not gone out
+    await tell(world, mo())
+    await wrote(world, world.caller, ours)
+    world.time.advance(31 * DAY)
+    await tell(world, mo())
+    assert await owners(world) == [(None, None), (None, None)]
+
+
+@story
+async def test_a_stop_to_a_shared_code_that_is_nobodys_is_said_to_all_who_share_it(world: World) -> None:
+    other = await world.another_account("other")
+    for caller in (world.caller, other):
+        await with_code(world, caller)
+    await tell(world, mo("STOP"))
+    for caller in (world.caller, other):
+        assert await opted_out(world, caller) == [(NUMBER, CODE, "STOP by SMS")]
+    await tell(world, mo("START"))
+    for caller in (world.caller, other):
+        assert await opted_out(world, caller) == []
+
+
+@story
+async def test_start_lifts_what_stop_did_and_no_opt_out_of_another_sender_or_of_all(world: World) -> None:
+    await with_code(world)
+    await opt_outs.add(world.ctx, world.caller.account, [NUMBER], sender="SHOP", reason="asked")
+    await opt_outs.add(world.ctx, world.caller.account, [NUMBER], reason="by letter")
+    await tell(world, mo("Arrêt"))
+    assert len(await opted_out(world)) == 3
+    await tell(world, mo("start"))
+    assert await opted_out(world) == [(NUMBER, "SHOP", "asked"), (NUMBER, None, "by letter")]
+
+
+@pytest.mark.parametrize(("texts", "is_out"), [(("STOP", "START"), False), (("START", "STOP"), True)])
+@pytest.mark.parametrize("was_out", [False, True])
+def test_of_words_that_come_together_the_last_counts(
+    world: World, texts: tuple[str, str], is_out: bool, was_out: bool
+) -> None:
+    async def tale() -> None:
+        await with_code(world)
+        if was_out:
+            await tell(world, mo("STOP"))
+        await tell(world, *map(mo, texts))
+        assert bool(await opted_out(world)) is is_out
+
+    world.run(tale)
+
+
+@story
+async def test_a_stop_told_again_does_not_undo_the_start_that_came_meanwhile(world: World) -> None:
+    await with_code(world)
+    for one in (mo("STOP", ref="a"), mo("START", ref="b"), mo("STOP", ref="a")):
+        await tell(world, one)
+    assert await opted_out(world) == []
+
+
+def test_the_words_of_the_settings_are_obeyed(settings: Settings) -> None:
+    world = World(settings.model_copy(update={"keywords": {Action.STOP: ("GENUG",)}}))
+
+    async def tale() -> None:
+        await with_code(world)
+        await tell(world, mo("STOP"))
+        assert await opted_out(world) == []
+        await tell(world, mo("genug!"))
+        assert await opted_out(world) == [(NUMBER, CODE, "STOP by SMS")]
+
+    world.run(tale)
+
+
+@story
+async def test_help_changes_nothing_and_is_marked(world: World) -> None:
+    await with_code(world)
+    await tell(world, mo("HELP"))
+    assert [one.action for one in await messages.page(world.ctx)] == [Action.HELP]
+    assert await opted_out(world) == []
+
+
+@story
+async def test_a_number_that_wrote_stop_is_refused_at_submit_and_when_its_turn_comes(world: World) -> None:
+    sender_id = await with_code(world)
+    [waiting] = (await world.submit(sender_id=sender_id, after=timedelta(hours=1))).messages
+    await tell(world, mo("STOP"))
+    [born] = (await world.submit(sender_id=sender_id)).messages
+    assert born.status is Status.OPTED_OUT
+    world.time.advance(timedelta(hours=1))
+    await world.clock.release()
+    await world.clock.fill()
+    await world.deliver()
+    assert (await world.row(waiting.id)).status == Status.OPTED_OUT
+    [other] = (await world.submit()).messages  # from the default sender
+    assert other.status is Status.PENDING
+    assert world.sim.seen == []
+
+
+def test_a_number_that_opts_out_while_its_message_stands_in_line_is_not_written_to(world: World) -> None:
+    one_call = ProviderConfig(name="sim", plugin="test", options={}, tps=10_000, max_connections=1)
+    world.configs["sim"] = one_call
+    world.run(lambda: _opts_out_in_line(world))
+
+
+async def _opts_out_in_line(world: World) -> None:
+    sender_id = await with_code(world)
+    *others, last = [f"+25471234567{n}" for n in range(5)]
+
+    async def opts_the_last_out(outgoing: Outgoing) -> Outcome:
+        await tell(world, mo("STOP", sender=last))
+        return Accepted((outgoing.reference,))
+
+    world.sim.answer = opts_the_last_out
+    *_, stopped = (await world.submit([*others, last], sender_id=sender_id)).messages
+    await world.deliver()
+    assert [outgoing.to for outgoing in world.sim.seen] == others
+    assert (await world.row(stopped.id)).place == Place.LANE
+    world.time.advance(timedelta(seconds=31))
+    await world.clock.requeue()
+    await world.clock.fill()
+    await world.deliver()
+    assert (await world.row(stopped.id)).status == Status.OPTED_OUT
+
+
+@story
+async def test_an_opt_out_that_a_provider_answers_with_is_taken_over(world: World) -> None:
+    world.sim.always(Rejected(Status.BLOCKED, "30004"))
+    await world.submit("+254712345680")
+    await world.deliver()
+    assert await opted_out(world) == []
+    world.sim.always(Rejected(Status.BLOCKED, "21610", opted_out=True))
+    await world.submit([NUMBER, "+254712345679"])
+    await world.deliver()
+    assert await opted_out(world) == [
+        (NUMBER, "SHOP", "told by the provider"),
+        ("+254712345679", "SHOP", "told by the provider"),
+    ]
+
+
+@story
+async def test_an_opt_out_that_a_receipt_tells_is_taken_over_once(world: World) -> None:
+    world.sim.always(Accepted(("r1",)))
+    await world.submit()
+    await world.deliver()
+    failed = Report("r1", None, Status.BLOCKED, "30004", opted_out=True)
+    await tell(world, Report("r0", None, Status.BLOCKED, "of nobody", opted_out=True), failed)
+    await ingest.match(world.ctx)
+    assert await opted_out(world) == [(NUMBER, "SHOP", "told by the provider")]
+    await opt_outs.remove(world.ctx, world.caller.account, NUMBER, sender="SHOP")
+    await tell(world, failed)
+    await ingest.match(world.ctx)
+    assert await opted_out(world) == []
+
+
+@story
+async def test_receipts_without_opt_outs_opt_nobody_out(world: World) -> None:
+    world.sim.always(Accepted(("r1",)))
+    await world.submit()
+    await world.deliver()
+    await tell(world, Report("r1", None, Status.BLOCKED, "spam"))
+    await ingest.match(world.ctx)
+    assert await opted_out(world) == []
+
+
+class Post:
+    """A poster that keeps what was posted."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    async def post(self, call: Call) -> Reply:
+        self.calls.append(call)
+        return Reply(200, "HTTP 200")
+
+    async def close(self) -> None:
+        pass
+
+
+def teller(world: World, post: Post) -> Teller:
+    def worded(came: Arrival) -> Worded:
+        return Worded({"text": came.text, "to": came.sender, "hook": came.webhook_id}, Signature.TIMESTAMPED)
+
+    def signed(letter: Letter) -> dict[str, str]:
+        return {"id": letter.id}
+
+    def never(_: object) -> Worded:
+        raise AssertionError("no message moved")
+
+    return Teller(
+        world.ctx,
+        post,
+        wordings={"test": never},
+        arrivals={"test": worded},
+        signers={Signature.TIMESTAMPED: signed},
+    )
+
+
+async def hook(world: World, caller: Caller | None = None, **how: Any) -> None:
+    await webhooks.register(world.ctx, caller or world.caller, id="w", url=URL, event="in", **how)
+
+
+@story
+async def test_a_message_is_told_to_the_webhooks_of_its_account_that_want_it(world: World) -> None:
+    other = await world.another_account("other")
+    await with_code(world)
+    await hook(world, inbound=True)
+    await hook(world, other, inbound=True)
+    await webhooks.register(world.ctx, world.caller, id="sent", url=URL, event="sent", statuses=[Status.SENT])
+    await tell(world, mo("Hi", ref="a"), mo("nobody's", to="50505"))
+    await tell(world, mo("Hi", ref="a"))
+    post = Post()
+    assert await work_off(teller(world, post)) == 1
+    assert [json.loads(call.body) for call in post.calls] == [{"text": "Hi", "to": CODE, "hook": "w"}]
+    row = await world.one("SELECT state, message_id, inbound_id FROM callbacks")
+    assert row == ("delivered", None, 1)
+
+
+@story
+async def test_a_period_is_told_again_under_the_ids_it_had(world: World) -> None:
+    await with_code(world)
+    await hook(world, inbound=True)
+    start = world.time.now()
+    for text in ("one", "two"):
+        await tell(world, mo(text))
+        world.time.advance(DAY)
+    post, now = Post(), world.time.now()
+    await work_off(teller(world, post))
+    await messages.tell_again(world.ctx, world.caller, since=start, until=start + DAY)
+    await messages.tell_again(world.ctx, Caller(world.caller.account, "other"), since=start, until=now)
+    await work_off(teller(world, post))
+    assert [json.loads(call.body)["text"] for call in post.calls] == ["one", "two", "one"]
+    assert post.calls[0].headers["id"] == post.calls[2].headers["id"]
+
+
+@story
+async def test_more_than_a_thousand_messages_are_not_told_again_at_once(world: World) -> None:
+    await with_code(world)
+    await hook(world, inbound=True)
+    start = world.time.now()
+    await tell(world, *[mo() for _ in range(messages.MOST_AGAIN)])
+    await world.all("DELETE FROM callbacks")
+    await messages.tell_again(world.ctx, world.caller, since=start, until=start + DAY)
+    await tell(world, mo())
+    with pytest.raises(Invalid, match="1001 messages came in that time, more than 1000"):
+        await messages.tell_again(world.ctx, world.caller, since=start, until=start + DAY)
+    assert (await world.one("SELECT count(*) AS n FROM callbacks")).n == 1001
+
+
+@story
+async def test_messages_are_listed_by_account_and_number_the_newest_first(world: World) -> None:
+    other = await world.another_account("other")
+    await with_code(world)
+    await with_code(world, other, "50505")
+    await tell(world, mo(), mo(to="50505"), mo(sender="+254712345679"), mo(to="60606"))
+
+    async def ids(**wanted: Any) -> list[int]:
+        return [one.id for one in await messages.page(world.ctx, **wanted)]
+
+    assert await ids() == [4, 3, 2, 1]
+    assert await ids(before=4, limit=2) == [3, 2]
+    assert await ids(account=world.caller.account) == [3, 1]
+    assert await ids(number=NUMBER) == [4, 2, 1]
+    assert await ids(account=other.account, number="0712345678") == [2]
+    with pytest.raises(Invalid):
+        await ids(number="nobody")

@@ -1,0 +1,200 @@
+"""Each state of a message has a sentence that says where it is, what it waits for, and what is wrong."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.tier import Tier
+from dispatcher.service.messages.explain import SILENT, explain
+from dispatcher.service.messages.search import Event, History, MessageView
+from tests.view import a_view
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+QUEUES = ("critical", "standard", "bulk", "clock", "system")
+ALIVE: Mapping[str, datetime | None] = dict.fromkeys(QUEUES, NOW - SECOND)
+
+MESSAGE = a_view(NOW)
+
+READY = MESSAGE
+SCHEDULED = replace(
+    MESSAGE, status=Status.SCHEDULED, place=Place.HELD, not_before=NOW + HOUR, wake_at=NOW + HOUR
+)
+THROTTLED = replace(MESSAGE, place=Place.HELD, wake_at=NOW + 3 * SECOND)
+RETRYING = replace(THROTTLED, attempt=2, provider="sandbox", reason="time-out")
+LAST_TRIED = replace(RETRYING, wake_at=NOW + HOUR)
+IN_LANE = replace(MESSAGE, place=Place.LANE, wake_at=NOW + 20 * SECOND)
+GOING_OUT = replace(MESSAGE, place=Place.WORKER, attempt=1, provider="sandbox", wake_at=NOW + 30 * SECOND)
+ABANDONED = replace(GOING_OUT, wake_at=NOW - 5 * SECOND)
+SENT = replace(MESSAGE, status=Status.SENT, place=None, attempt=1, provider="sandbox", wake_at=NOW + 2 * HOUR)
+UNRECEIPTED = replace(SENT, wake_at=None)
+
+
+def told(
+    message: MessageView,
+    events: Sequence[Event] = (),
+    *,
+    consumed: Mapping[str, datetime | None] | None = ALIVE,
+) -> str:
+    return " ".join(explain(History(message, events), now=NOW, consumed=consumed))
+
+
+def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -> Event:
+    return Event(1, at, status, "sandbox" if attempt else None, attempt, reason)
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        (SCHEDULED, "It waits for its time, 2026-03-01 13:00:00.000 UTC (in 1 h)."),
+        (
+            replace(SCHEDULED, wake_at=NOW - 5 * SECOND, not_before=NOW - 5 * SECOND),
+            "Its time has come, 2026-03-01 11:59:55.000 UTC (due for 5.0 s): where much is due at once,"
+            " accounts and campaigns are released in turn.",
+        ),
+        (THROTTLED, "It waits for a token or a free connection of its provider (in 3.0 s)."),
+        (
+            replace(RETRYING, waits_for="sandbox is paused, backup is open"),
+            "No provider of its route takes messages: sandbox is paused, backup is open. It goes on when one"
+            " does, and looks again in 3.0 s; its window ends in 1 h.",
+        ),
+        (
+            RETRYING,
+            "It waits for try 3, at 2026-03-01 12:00:03.000 UTC (in 3.0 s);"
+            " try 2 through sandbox ended with: time-out.",
+        ),
+        (
+            LAST_TRIED,
+            "No further try fits before its window ends (in 1 h);"
+            " try 2 through sandbox ended with: time-out.",
+        ),
+        (READY, "It is due, and waits for room in the lane standard."),
+        (
+            IN_LANE,
+            "It is in the lane standard since 2026-03-01 11:59:50.000 UTC (10 s),"
+            " and waits for a worker, or with it for a token.",
+        ),
+        (replace(IN_LANE, wake_at=None), "It is in the lane standard."),
+        (
+            GOING_OUT,
+            "Try 1 goes out through sandbox now;"
+            " its worker has until 2026-03-01 12:00:30.000 UTC to tell the end of it.",
+        ),
+        (
+            ABANDONED,
+            "Try 1 goes out through sandbox now, but its worker has not told the end of it:"
+            " the clock takes it back, in doubt.",
+        ),
+        (SENT, "sandbox has it, and owes the receipt (in 2 h)."),
+        (
+            UNRECEIPTED,
+            "No receipt came in time. It stays Sent, for we do not guess; a late receipt still counts.",
+        ),
+    ],
+)
+def test_a_message_on_its_way_is_told_with_what_it_waits_for(message: MessageView, sentence: str) -> None:
+    assert told(message) == sentence
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status.is_final])
+def test_every_end_has_a_sentence_with_its_time_and_reason(status: Status) -> None:
+    message = replace(MESSAGE, status=status, place=None, charged=0)
+    said = told(message, [event(status, NOW, reason="because")])
+    assert said.endswith(", at 2026-03-01 12:00:00.000 UTC (because).")
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status.is_final])
+def test_a_refund_is_told_where_credits_were_charged_and_no_provider_had_it(status: Status) -> None:
+    events = [event(status, NOW)]
+    message = replace(MESSAGE, status=status, place=None)
+    assert ("Its credits were given back." in told(message, events)) == status.is_refunded
+    assert "given back" not in told(replace(message, charged=0), events)
+
+
+def test_an_end_is_told_with_its_own_time_not_with_that_of_a_correction_before() -> None:
+    message = replace(MESSAGE, status=Status.RECEIVED, place=None)
+    events = [
+        event(Status.TOO_LATE, NOW - HOUR, reason="expired"),
+        event(Status.RECEIVED, NOW, reason="late"),
+    ]
+    assert told(message, events) == "The handset has it, at 2026-03-01 12:00:00.000 UTC (late)."
+
+
+@pytest.mark.parametrize(
+    ("doubts", "words"), [(1, "1 try ended without an answer"), (2, "2 tries ended without an answer")]
+)
+@pytest.mark.parametrize("status", [Status.PENDING, Status.GAVE_UP])
+def test_a_doubt_is_told_while_it_is_one(status: Status, doubts: int, words: str) -> None:
+    message = replace(RETRYING, status=status, doubts=doubts)
+    assert f"It is in doubt: {words}" in told(message, [event(status, NOW)])
+
+
+def test_a_doubt_is_over_when_the_provider_has_said_what_became_of_it() -> None:
+    message = replace(MESSAGE, status=Status.RECEIVED, place=None, doubts=1)
+    assert "doubt" not in told(message, [event(Status.RECEIVED, NOW)])
+
+
+@pytest.mark.parametrize(
+    ("message", "queue"),
+    [
+        (SCHEDULED, "clock"),
+        (RETRYING, "clock"),
+        (READY, "clock"),
+        (GOING_OUT, "clock"),
+        (IN_LANE, "standard"),
+        (replace(IN_LANE, tier=Tier.CRITICAL), "critical"),
+        (SENT, "system"),
+    ],
+)
+def test_a_worker_that_is_silent_is_named_where_it_is_the_one_to_move_the_message(
+    message: MessageView, queue: str
+) -> None:
+    start = f"is `dispatcher worker {queue}` running?"
+    who = f"The worker {queue}, which moves it on,"
+    assert f"{who} was never seen working: {start}" in told(message, consumed={**ALIVE, queue: None})
+    assert f"{who} was never seen working: {start}" in told(message, consumed={})
+    silent = {**ALIVE, queue: NOW - 2 * SILENT}
+    assert f"{who} was last seen working 40 s ago: {start}" in told(message, consumed=silent)
+    assert "running?" not in told(message, consumed={**ALIVE, queue: NOW - SILENT})
+    others: Mapping[str, datetime | None] = dict.fromkeys(set(QUEUES) - {queue})
+    assert "running?" not in told(message, consumed={**others, queue: NOW})
+
+
+def test_without_redis_a_message_on_its_way_is_said_to_wait_in_postgres() -> None:
+    assert "Redis cannot be reached; it waits in Postgres" in told(IN_LANE, consumed=None)
+
+
+def test_nobody_is_missed_where_nobody_is_needed() -> None:
+    ended = replace(MESSAGE, status=Status.FAILED, place=None)
+    nothing: Sequence[Mapping[str, datetime | None] | None] = (None, {})
+    for consumed in nothing:
+        assert "Redis" not in told(UNRECEIPTED, consumed=consumed)
+        assert "running?" not in told(UNRECEIPTED, consumed=consumed)
+        assert told(ended, [event(Status.FAILED, NOW)], consumed=consumed).count(". ") == 0
+
+
+def test_a_prompt_hand_over_is_told_without_a_cause() -> None:
+    taken = event(Status.SENT, MESSAGE.not_before + timedelta(milliseconds=120), attempt=1)
+    assert told(SENT, [taken]).endswith("sandbox took it 120 ms after its time, at try 1.")
+
+
+def test_a_late_hand_over_is_told_with_the_tries_before_it() -> None:
+    due = MESSAGE.not_before
+    events = [
+        event(Status.PENDING, due, reason="due"),
+        event(Status.PENDING, due + 2 * SECOND, attempt=1, reason="busy"),
+        event(Status.SENT, due + 5 * SECOND, attempt=2),
+    ]
+    assert told(SENT, events).endswith(
+        "sandbox took it 5.0 s after its time, at try 2."
+        " Before that: try 1 ended at 2026-03-01 11:00:02.000 UTC with 'busy'."
+    )
+
+
+def test_a_late_hand_over_at_the_first_try_waited_for_room() -> None:
+    taken = event(Status.SENT, MESSAGE.not_before + 5 * SECOND, attempt=1)
+    assert told(SENT, [taken]).endswith("Until then it waited for room in its lane, a worker or a token.")

@@ -1,0 +1,226 @@
+"""Polling: who does not tell by himself is asked, ever more seldom, until the end or the receipt time-out."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from dispatcher.domain.delivery.provider import Accepted, ProviderConfig, Report, Takes
+from dispatcher.domain.errors import Unavailable
+from dispatcher.domain.messages.status import Status
+from dispatcher.service.receipts import ingest
+from dispatcher.service.receipts.polling import SLICE, Poller
+from dispatcher.settings import Settings
+from tests.world import ScriptedProvider, World
+
+SECOND = timedelta(seconds=1)
+FIRST = 30 * SECOND
+
+
+@dataclass
+class AskedProvider(ScriptedProvider):
+    """Tells the statuses in `known` of the references it is asked for, or what `fault` says."""
+
+    known: dict[str, Status | None] = field(default_factory=dict)
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+    fault: Exception | None = None
+    answering: asyncio.Event | None = None
+    called: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def poll(self, refs: Sequence[str]) -> Sequence[Report]:
+        self.asked.append(tuple(sorted(refs)))
+        self.called.set()
+        if self.answering is not None:
+            await self.answering.wait()
+        if self.fault is not None:
+            raise self.fault
+        return [Report(ref, None, self.known[ref]) for ref in refs if ref in self.known]
+
+
+@pytest.fixture
+def sim() -> AskedProvider:
+    """Give the provider of the world, which must be asked."""
+    return AskedProvider()
+
+
+@pytest.fixture
+def world(settings: Settings, sim: AskedProvider) -> World:
+    """Give a dispatcher whose one provider is polled, first after 30 seconds."""
+    world = World(settings)
+    world.providers["sim"] = sim
+    world.configs["sim"] = _config("sim")
+    return world
+
+
+def _config(name: str) -> ProviderConfig:
+    return ProviderConfig(name=name, plugin="test", options={}, tps=10_000, takes=Takes.BOTH, poll=FIRST)
+
+
+async def _sent(world: World, *refs: str) -> int:
+    world.sim.always(Accepted(refs))
+    [message] = (await world.submit()).messages
+    await world.deliver()
+    return message.id
+
+
+def test_an_answer_to_a_question_is_a_receipt(world: World, sim: AskedProvider) -> None:
+    async def story() -> None:
+        message_id = await _sent(world, "r1")
+        sim.known["r1"] = Status.RECEIVED
+        world.time.advance(FIRST)
+        assert await Poller(world.ctx).poll() == 1
+        assert [status for status, _ in await world.events(message_id)] == [11, 12, 13]
+        assert (await world.one("SELECT verdict FROM receipts")).verdict == "moved"
+
+    world.run(story)
+
+
+def test_each_pause_is_as_long_as_all_before_it_until_an_hour(world: World, sim: AskedProvider) -> None:
+    async def story() -> None:
+        await _sent(world, "r1")
+        poller, sent = Poller(world.ctx), world.time.now()
+        times: list[timedelta] = []
+        while len(times) < 10:
+            row = await world.one("SELECT wake_at FROM provider_references")
+            world.time.at = row.wake_at - timedelta(milliseconds=1)
+            await poller.poll()
+            assert len(sim.asked) == len(times)
+            world.time.at = row.wake_at
+            await poller.poll()
+            times.append(world.time.now() - sent)
+        minutes = [at / timedelta(minutes=1) for at in times]
+        assert minutes == [0.5, 1, 2, 4, 8, 16, 32, 64, 124, 184]
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("end", [Status.RECEIVED, Status.FAILED])
+def test_what_has_ended_is_not_asked_for_again(world: World, sim: AskedProvider, end: Status) -> None:
+    async def story() -> None:
+        await _sent(world, "r1")
+        await ingest.keep(world.ctx, "sim", [Report("r1", None, end)])
+        world.time.advance(FIRST)
+        await Poller(world.ctx).poll()
+        assert sim.asked == []
+        assert (await world.one("SELECT wake_at FROM provider_references")).wake_at is None
+
+    world.run(story)
+
+
+def test_nobody_asks_after_the_receipt_time_out(world: World, sim: AskedProvider) -> None:
+    async def story() -> None:
+        await _sent(world, "r1")
+        world.time.advance(world.settings.patience.receipt)
+        await Poller(world.ctx).poll()
+        assert sim.asked == []
+        assert (await world.one("SELECT wake_at FROM provider_references")).wake_at is None
+
+    world.run(story)
+
+
+def test_only_parts_whose_end_is_not_known_are_asked_for(world: World, sim: AskedProvider) -> None:
+    async def story() -> None:
+        message_id = await _sent(world, "p1", "p2")
+        sim.known["p1"] = Status.RECEIVED
+        poller = Poller(world.ctx)
+        world.time.advance(FIRST)
+        await poller.poll()
+        await ingest.match(world.ctx)
+        sim.known["p2"] = Status.RECEIVED
+        world.time.advance(FIRST)
+        await poller.poll()
+        await ingest.match(world.ctx)
+        assert sim.asked == [("p1", "p2"), ("p2",)]
+        assert (await world.row(message_id)).status == 13
+
+    world.run(story)
+
+
+def test_what_is_still_on_its_way_leaves_no_receipt(world: World, sim: AskedProvider) -> None:
+    async def story() -> None:
+        await _sent(world, "r1")
+        sim.known["r1"] = None
+        world.time.advance(FIRST)
+        assert await Poller(world.ctx).poll() == 0
+        assert await world.all("SELECT 1 FROM receipts") == []
+
+    world.run(story)
+
+
+def test_two_clocks_never_ask_for_the_same_reference_at_once(world: World, sim: AskedProvider) -> None:
+    async def story() -> None:
+        for n in range(SLICE + 20):
+            await _sent(world, f"r{n}")
+        world.time.advance(FIRST)
+        await asyncio.gather(Poller(world.ctx).poll(), Poller(world.ctx).poll())
+        asked = [ref for refs in sim.asked for ref in refs]
+        assert len(asked) == len(set(asked)) == SLICE + 20
+        assert max(map(len, sim.asked)) == SLICE
+
+    world.run(story)
+
+
+def test_one_poller_asks_a_provider_one_thing_at_a_time(world: World, sim: AskedProvider) -> None:
+    async def story() -> None:
+        await _sent(world, "r1")
+        sim.answering = asyncio.Event()
+        world.time.advance(FIRST)
+        poller = Poller(world.ctx)
+        first = asyncio.create_task(poller.poll())
+        await sim.called.wait()
+        world.time.advance(FIRST)
+        assert await poller.poll() == 0
+        sim.answering.set()
+        await first
+        assert len(sim.asked) == 1
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("fault", [Unavailable("no answer"), ValueError("a bug")])
+def test_a_provider_that_fails_rests_and_silences_no_other(
+    world: World, sim: AskedProvider, fault: Exception
+) -> None:
+    other = AskedProvider(known={"o1": Status.RECEIVED})
+    world.providers["other"] = other
+    world.configs["other"] = _config("other")
+
+    async def story() -> None:
+        await _sent(world, "r1")
+        message_id = await _sent(world, "r2")
+        await world.all("UPDATE provider_references SET provider = 'other', ref = 'o1' WHERE ref = 'r2'")
+        sim.fault = fault
+        poller = Poller(world.ctx)
+        for _ in range(2):
+            world.time.advance(FIRST)
+            await poller.poll()
+        assert (await world.row(message_id)).status == 13
+        assert sim.asked == [("r1",)]
+
+    world.run(story)
+
+
+def test_a_provider_that_is_not_polled_is_never_asked(world: World, sim: AskedProvider) -> None:
+    world.configs.clear()
+
+    async def story() -> None:
+        await _sent(world, "r1")
+        world.time.advance(timedelta(hours=1))
+        await Poller(world.ctx).poll()
+        assert sim.asked == []
+        assert (await world.one("SELECT wake_at FROM provider_references")).wake_at is None
+
+    world.run(story)
+
+
+def test_a_turn_ends_in_time(world: World, sim: AskedProvider) -> None:
+    async def story() -> None:
+        await _sent(world, "r1")
+        sim.answering = asyncio.Event()
+        world.time.advance(FIRST)
+        assert await Poller(world.ctx, turn=timedelta(milliseconds=50)).poll() == 0
+        assert sim.asked == [("r1",)]
+
+    world.run(story)

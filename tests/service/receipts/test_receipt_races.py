@@ -1,0 +1,209 @@
+"""Receipts against answers, resends and each other, at the same moment and over real connections."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.domain.delivery.provider import Accepted, Report, Unknown
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.service.context import Context
+from dispatcher.service.receipts import ingest
+from dispatcher.store.engine import open_engine
+from tests.world import World
+
+DELIVERED = Status.RECEIVED
+MANY = 40
+
+
+def _another(world: World) -> Context:
+    """Return the context of another process: its receipts share no batch with those of the first."""
+    return replace(world.ctx)
+
+
+async def _sent(world: World, *refs: str) -> int:
+    world.sim.always(Accepted(refs))
+    [message] = (await world.submit()).messages
+    await world.deliver()
+    return message.id
+
+
+async def _tell(ctx: Context, status: Status, *, ref: str | None = None, reference: object = None) -> None:
+    """Tell one, which moves its message at once or is left to `match`."""
+    ours = None if reference is None else str(reference)
+    await ingest.keep(ctx, "sim", [Report(ref=ref, reference=ours, status=status)])
+
+
+async def _status(world: World, message_id: int) -> int:
+    return int((await world.row(message_id)).status)
+
+
+@asynccontextmanager
+async def _locked(world: World, message_id: int) -> AsyncIterator[AsyncConnection]:
+    """Hold a message as another transaction does that has not ended."""
+    engine = open_engine(world.settings.database_url.get_secret_value(), pool_size=1, name="holder")
+    async with engine.begin() as connection:
+        await connection.execute(text("SELECT 1 FROM messages WHERE id = :id FOR UPDATE"), {"id": message_id})
+        yield connection
+    await engine.dispose()
+
+
+async def _somebody_waits(world: World) -> None:
+    """Wait until a statement waits for a lock."""
+    async with asyncio.timeout(10):
+        while not await world.all("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            pass
+
+
+def test_receipts_that_come_while_answers_are_recorded_are_all_matched(world: World) -> None:
+    async def story() -> None:
+        ids = {}
+        for _ in range(MANY):
+            [message] = (await world.submit()).messages
+            ids[message.id] = f"ref-{message.public_id}-1"
+        told = asyncio.gather(*(_tell(_another(world), DELIVERED, ref=ref) for ref in ids.values()))
+        await world.deliver()
+        await told
+        world.time.advance(timedelta(seconds=1))
+        await ingest.match(world.ctx)
+        for message_id in ids:
+            assert [status for status, _ in await world.events(message_id)] == [11, 12, 13]
+
+    world.run(story)
+
+
+def test_the_same_receipt_in_two_processes_at_once_is_one_event(world: World) -> None:
+    async def story() -> None:
+        messages = [await _sent(world, f"r{n}") for n in range(MANY)]
+        await asyncio.gather(
+            *(_tell(_another(world), DELIVERED, ref=f"r{n}") for n in range(MANY) for _ in range(2))
+        )
+        await ingest.match(world.ctx)
+        for message_id in messages:
+            assert [status for status, _ in await world.events(message_id)] == [11, 12, 13]
+
+    world.run(story)
+
+
+def test_parts_told_in_two_processes_at_once_make_a_whole(world: World) -> None:
+    async def story() -> None:
+        messages = [await _sent(world, f"a{n}", f"b{n}") for n in range(MANY)]
+        await asyncio.gather(
+            *(_tell(_another(world), DELIVERED, ref=f"{part}{n}") for n in range(MANY) for part in "ab")
+        )
+        await ingest.match(world.ctx)
+        assert [await _status(world, message_id) for message_id in messages] == [13] * MANY
+
+    world.run(story)
+
+
+def test_who_waited_for_a_message_sees_the_part_that_was_told_meanwhile(world: World) -> None:
+    async def story() -> None:
+        message_id = await _sent(world, "a", "b")
+        async with _locked(world, message_id) as holder:
+            await _tell(world.ctx, DELIVERED, ref="b")
+            matching = asyncio.create_task(ingest.match(world.ctx))
+            await _somebody_waits(world)
+            await holder.execute(text("UPDATE provider_references SET status = 13 WHERE ref = 'a'"))
+        await matching
+        assert await _status(world, message_id) == 13
+
+    world.run(story)
+
+
+def test_a_receipt_of_a_busy_message_keeps_no_provider_waiting(world: World) -> None:
+    async def story() -> None:
+        busy, free = await _sent(world, "busy"), await _sent(world, "free")
+        async with _locked(world, busy):
+            async with asyncio.timeout(4):  # a lock is waited for longer than that
+                await _tell(world.ctx, DELIVERED, ref="busy")
+                await _tell(world.ctx, DELIVERED, ref="free")
+            assert await _status(world, free) == 13
+        assert await _status(world, busy) == 12
+        await ingest.match(world.ctx)
+        assert await _status(world, busy) == 13
+
+    world.run(story)
+
+
+async def _resending(world: World) -> tuple[int, object]:
+    """Give a message whose first try ended in doubt, and whose second is out."""
+    world.sim.always(Unknown("no answer"))
+    [message] = (await world.submit()).messages
+    await world.deliver()
+    assert (await world.row(message.id)).place == Place.HELD
+    world.time.advance(timedelta(minutes=5))
+    await world.clock.release()
+    await world.clock.fill()
+    assert await world.claim(message.id) == 2
+    return message.id, message.public_id
+
+
+def test_a_failure_by_our_reference_does_not_end_a_resend_that_is_out(world: World) -> None:
+    async def story() -> None:
+        message_id, reference = await _resending(world)
+        await _tell(world.ctx, Status.FAILED, reference=reference)
+        await ingest.match(world.ctx)
+        assert (await world.row(message_id)).place == Place.WORKER
+        assert (await world.one("SELECT verdict, message_id FROM receipts")) == ("noted", message_id)
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("outcome", [Accepted(("second",)), Unknown("no answer")])
+def test_a_delivery_by_our_reference_stands_whatever_the_resend_that_was_out_comes_to(
+    world: World, outcome: Accepted | Unknown
+) -> None:
+    async def story() -> None:
+        world.sim.always(Unknown("no answer"))
+        [message] = (await world.submit()).messages
+        await world.deliver()
+        world.time.advance(timedelta(minutes=5))
+        await world.clock.release()
+        await world.clock.fill()
+
+        async def told_meanwhile(_: object) -> Accepted | Unknown:
+            await _tell(world.ctx, DELIVERED, reference=message.public_id)
+            await ingest.match(world.ctx)
+            assert await _status(world, message.id) == 13
+            return outcome
+
+        world.sim.answer = told_meanwhile
+        await world.deliver()
+        assert len(world.sim.seen) == 2
+        row = await world.row(message.id)
+        assert (row.status, row.place) == (13, None)
+        await _tell(world.ctx, Status.FAILED, ref="second")
+        assert await _status(world, message.id) == 13
+
+    world.run(story)
+
+
+def test_a_receipt_after_its_time_is_over_still_counts(world: World) -> None:
+    async def story() -> None:
+        message_id = await _sent(world, "r1")
+        world.time.advance(world.settings.patience.receipt)
+        assert await world.clock.no_receipt() == 1
+        await _tell(world.ctx, DELIVERED, ref="r1")
+        assert [status for status, _ in await world.events(message_id)] == [11, 12, 12, 13]
+
+    world.run(story)
+
+
+def test_one_part_lost_is_the_message_lost_until_all_have_arrived_after_all(world: World) -> None:
+    async def story() -> None:
+        message_id = await _sent(world, "a", "b")
+        await _tell(world.ctx, Status.FAILED, ref="a")
+        await _tell(world.ctx, DELIVERED, ref="b")
+        await ingest.match(world.ctx)
+        assert await _status(world, message_id) == 38
+        await _tell(world.ctx, DELIVERED, ref="a")
+        await ingest.match(world.ctx)
+        assert await _status(world, message_id) == 13
+
+    world.run(story)

@@ -1,0 +1,79 @@
+"""Receipts that fit no message are tried again for a day, ever more seldom, and then shown."""
+
+from datetime import timedelta
+
+from dispatcher.domain.delivery.provider import Report
+from dispatcher.domain.messages.status import Status
+from dispatcher.service.receipts import ingest, unmatched
+from tests.world import World
+
+
+async def _listed(world: World, *, waiting: bool = False) -> list[str | None]:
+    return [one.ref for one in await unmatched.page(world.ctx, waiting=waiting, before=None, limit=10)]
+
+
+async def _tell(world: World, ref: str) -> None:
+    await ingest.keep(world.ctx, "sim", [Report(ref, None, Status.RECEIVED, "DELIVRD")])
+
+
+def test_a_receipt_that_fits_no_message_waits_a_day_and_is_then_shown(world: World) -> None:
+    async def story() -> None:
+        await _tell(world, "stranger")
+        assert (await _listed(world, waiting=True), await _listed(world)) == (["stranger"], [])
+        for _ in range(24 * 6 + 1):
+            world.time.advance(timedelta(minutes=10))
+            await ingest.match(world.ctx)
+        assert (await _listed(world, waiting=True), await _listed(world)) == ([], ["stranger"])
+        assert await unmatched.recent(world.ctx) == 1
+
+    world.run(story)
+
+
+def test_each_try_waits_longer_than_the_one_before_up_to_ten_minutes(world: World) -> None:
+    async def story() -> None:
+        await _tell(world, "stranger")
+        pauses = []
+        for _ in range(15):
+            await ingest.match(world.ctx)
+            [one] = await unmatched.page(world.ctx, waiting=True, before=None, limit=1)
+            assert one.wake_at is not None
+            pauses.append(one.wake_at - world.time.now())
+            world.time.at = one.wake_at
+        assert pauses[:3] == [timedelta(milliseconds=ms) for ms in (250, 500, 1000)]
+        assert pauses[-1] == timedelta(minutes=10)
+        assert pauses == sorted(pauses)
+
+    world.run(story)
+
+
+def test_a_page_goes_on_where_the_one_before_it_ended(world: World) -> None:
+    async def story() -> None:
+        for n in range(5):
+            await _tell(world, f"r{n}")
+        first = await unmatched.page(world.ctx, waiting=True, before=None, limit=2)
+        rest = await unmatched.page(world.ctx, waiting=True, before=first[-1].id, limit=10)
+        assert [one.ref for one in [*first, *rest]] == ["r4", "r3", "r2", "r1", "r0"]
+
+    world.run(story)
+
+
+def test_what_found_its_message_is_not_listed(world: World) -> None:
+    async def story() -> None:
+        [message] = (await world.submit()).messages
+        await world.deliver()
+        await _tell(world, f"ref-{message.public_id}-1")
+        assert (await _listed(world, waiting=True), await _listed(world)) == ([], [])
+
+    world.run(story)
+
+
+def test_only_what_came_in_the_last_days_counts(world: World) -> None:
+    async def story() -> None:
+        await _tell(world, "stranger")
+        world.time.advance(timedelta(days=2))
+        await ingest.match(world.ctx)
+        assert await unmatched.recent(world.ctx) == 1
+        world.time.advance(unmatched.RECENT)
+        assert await unmatched.recent(world.ctx) == 0
+
+    world.run(story)

@@ -1,0 +1,110 @@
+"""Idempotency keys: the same request gets the same answer, whatever happens in between."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.errors import KeyReused, NotEnoughCredit, StillRunning
+from dispatcher.domain.messages.submission import AcceptedBatch, Answer, Once, Submission, WithoutCredit
+from dispatcher.service.accounts import accounts
+from dispatcher.service.submissions.submit import submit_once
+from tests.world import NUMBER, NUMBERS, World
+
+
+def _once(key: str = "k", body: bytes = b"body") -> Once:
+    def answer(batch: AcceptedBatch) -> Answer:
+        return Answer(200, {"content-type": "text/plain"}, f"batch {batch.id}".encode())
+
+    return Once(key, body, answer)
+
+
+async def _submit(
+    world: World, once: Once, *, caller: Caller | None = None, without: WithoutCredit = WithoutCredit.REFUSE
+) -> Answer:
+    submission = Submission(recipients=[NUMBER], text="Hello", numbers=NUMBERS, without_credit=without)
+    return await submit_once(world.ctx, caller or world.caller, submission, once)
+
+
+async def _messages(world: World) -> int:
+    return int((await world.one("SELECT count(*) AS n FROM messages")).n)
+
+
+def test_the_same_request_again_gets_the_same_answer_and_sends_nothing(world: World) -> None:
+    async def story() -> None:
+        first = await _submit(world, _once())
+        assert not first.is_replayed
+        assert await _submit(world, _once()) == replace(first, is_replayed=True)
+        assert await _messages(world) == 1
+        assert len(world.lanes.take()) == 1
+        assert await world.balance() == 9_999
+
+    world.run(story)
+
+
+def test_a_key_with_another_request_is_refused(world: World) -> None:
+    async def story() -> None:
+        await _submit(world, _once())
+        with pytest.raises(KeyReused):
+            await _submit(world, _once(body=b"another"))
+
+    world.run(story)
+
+
+def test_a_key_belongs_to_its_account_and_dialect(world: World) -> None:
+    async def story() -> None:
+        await _submit(world, _once())
+        answer = await _submit(world, _once(), caller=await world.another_account("other"))
+        assert not answer.is_replayed
+        answer = await _submit(world, _once(), caller=Caller(world.caller.account, "another"))
+        assert not answer.is_replayed
+
+    world.run(story)
+
+
+def test_of_many_at_once_one_is_accepted_and_the_others_wait_or_get_its_answer(world: World) -> None:
+    async def story() -> None:
+        ended = await asyncio.gather(*(_submit(world, _once()) for _ in range(8)), return_exceptions=True)
+        answers = [end for end in ended if isinstance(end, Answer)]
+        assert sum(not answer.is_replayed for answer in answers) == 1
+        assert all(isinstance(end, Answer | StillRunning) for end in ended)
+        assert await _messages(world) == 1
+
+    world.run(story)
+
+
+def test_a_refused_request_keeps_no_answer(world: World) -> None:
+    async def story() -> None:
+        with pytest.raises(NotEnoughCredit):
+            await _submit(world, _once())
+        await accounts.top_up(world.ctx, world.caller.account, 1)
+        assert not (await _submit(world, _once())).is_replayed
+
+    world.run(story, credits=0)
+
+
+def test_an_answer_without_credit_is_kept_too(world: World) -> None:
+    async def story() -> None:
+        first = await _submit(world, _once(), without=WithoutCredit.KEEP)
+        again = await _submit(world, _once(), without=WithoutCredit.KEEP)
+        assert again == replace(first, is_replayed=True)
+        assert await _messages(world) == 1
+
+    world.run(story, credits=0)
+
+
+def test_an_answer_is_good_for_a_day_and_then_deleted(world: World) -> None:
+    async def story() -> None:
+        await _submit(world, _once("old"))
+        world.time.advance(timedelta(hours=24) - timedelta(seconds=1))
+        assert (await _submit(world, _once("old"))).is_replayed
+        assert await world.clock.forget() == 0
+        world.time.advance(timedelta(seconds=1))
+        assert not (await _submit(world, _once("old"))).is_replayed  # and it is kept anew
+        await _submit(world, _once("other"))
+        world.time.advance(timedelta(hours=25))
+        assert await world.clock.forget() == 2
+
+    world.run(story)

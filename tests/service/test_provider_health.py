@@ -1,0 +1,219 @@
+"""How processes learn how providers are: breakers that move for all, and orders that hold for all."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
+from dispatcher.domain.errors import Invalid, NotFound
+from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
+from dispatcher.lanes.breaker import Breakers
+from dispatcher.lanes.connect import open_async_redis
+from dispatcher.service.provider_health import ProviderHealth
+from dispatcher.service.routing import providers
+from tests.world import World
+
+SECOND = timedelta(seconds=1)
+MANY = [f"+2547123456{n:02}" for n in range(30)]
+
+
+def _another(world: World) -> ProviderHealth:
+    """Return the provider health of another process."""
+    health = world.ctx.provider_health
+    configs = [way.config for way in world.ctx.ways.values()]
+    return ProviderHealth(configs, world.ctx.database, health.breakers, wake=world.lanes.wake)
+
+
+def _note(health: ProviderHealth, *outcomes: Outcome, seconds: float = 0.01) -> None:
+    for outcome in outcomes:
+        health.tallies["sim"].note([outcome], seconds=seconds, segments=1)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "breaker"),
+    [
+        ([Unsent("refused")] * 20, Breaker.OPEN),
+        ([Unknown("time-out")] * 20, Breaker.OPEN),
+        ([Deferred("503")] * 20, Breaker.OPEN),
+        ([Rejected(Status.BLOCKED, "no")] * 20, Breaker.CLOSED),
+        ([Accepted(())] * 20, Breaker.CLOSED),
+        ([Deferred("429", after=20 * SECOND)] * 9, Breaker.CLOSED),
+        ([Deferred("429", after=20 * SECOND)] * 10, Breaker.OPEN),
+    ],
+)
+def test_what_one_process_saw_moves_the_breaker_of_all(
+    world: World, outcomes: Sequence[Outcome], breaker: Breaker
+) -> None:
+    async def story() -> None:
+        other = _another(world)
+        _note(world.ctx.provider_health, *outcomes)
+        await world.ctx.provider_health.look()
+        await other.look()
+        assert world.ctx.conditions["sim"].breaker is breaker
+        assert other.conditions == world.ctx.conditions
+
+    world.run(story)
+
+
+def test_what_no_process_saw_alone_moves_the_breaker_too(world: World) -> None:
+    async def story() -> None:
+        other = _another(world)
+        _note(world.ctx.provider_health, *[Unsent("refused")] * 12)
+        _note(other, *[Unsent("refused")] * 8)
+        await world.ctx.provider_health.look()
+        assert world.ctx.conditions["sim"].breaker is Breaker.CLOSED
+        await other.look()
+        assert other.conditions["sim"].breaker is Breaker.OPEN
+        report = await providers.one(world.ctx, "sim")
+        assert [turn.cause for turn in report.story] == ["20 of 20 failed: 20 not sent"]
+
+    world.run(story)
+
+
+def test_delivery_tells_what_came_of_its_calls(world: World) -> None:
+    async def story() -> None:
+        world.sim.always(Unsent("refused"))
+        await world.submit(MANY)
+        await world.deliver()
+        await world.ctx.provider_health.look()
+        assert world.ctx.conditions["sim"].breaker is Breaker.OPEN
+
+    world.run(story)
+
+
+def test_what_the_gate_kept_back_is_not_counted(world: World) -> None:
+    async def shut(*_: object) -> Sequence[Outcome]:
+        world.time.advance(120 * SECOND)
+        return [Unsent("the gate was closed")]
+
+    async def story() -> None:
+        world.sim.send = shut  # type: ignore[method-assign, assignment]
+        await world.submit(until=60 * SECOND)
+        await world.deliver()
+        report = await providers.one(world.ctx, "sim")
+        assert report.window is not None
+        assert report.window.tried == 0
+
+    world.run(story)
+
+
+async def _lose_redis(world: World) -> None:
+    redis = open_async_redis(world.settings.redis_url.get_secret_value())
+    await redis.flushdb()
+    await redis.aclose()
+
+
+def test_a_breaker_that_closes_calls_what_waits(world: World) -> None:
+    async def story() -> None:
+        health = world.ctx.provider_health
+        _note(health, *[Deferred("busy", after=SECOND)] * 10)
+        await health.look()
+        [message] = (await world.submit()).messages
+        await world.deliver()
+        assert (await world.row(message.id)).waits_for == "sim is open"
+        while world.ctx.conditions["sim"].breaker is Breaker.OPEN:
+            await health.look()
+        assert world.ctx.conditions["sim"] == Condition(Breaker.HALF_OPEN)
+        _note(health, *[Accepted(())] * 5)
+        await health.look()
+        assert world.ctx.conditions["sim"].breaker is Breaker.CLOSED
+        await health.wait_released()
+        assert (await world.row(message.id)).waits_for is None
+
+    world.run(story)
+
+
+def test_an_order_holds_in_all_processes_at_their_next_look_and_survives_redis(world: World) -> None:
+    async def story() -> None:
+        other = _another(world)
+        await other.look()
+        await providers.order(world.ctx, "sim", Order.PAUSED, reason="bills", by="ann")
+        await other.look()
+        assert other.conditions["sim"].order is world.ctx.conditions["sim"].order is Order.PAUSED
+        await _lose_redis(world)
+        fresh = _another(world)
+        await fresh.look()
+        assert fresh.conditions["sim"].order is Order.PAUSED
+
+    world.run(story)
+
+
+def test_without_redis_orders_are_read_and_counts_are_kept_until_they_can_be_told(world: World) -> None:
+    async def story() -> None:
+        await providers.order(world.ctx, "sim", Order.PINNED, by="ann")
+        redis = open_async_redis("redis://127.0.0.1:1/0")
+        there, away = world.ctx.provider_health.breakers, Breakers(redis)
+        alone = _another(world)
+        alone.breakers = away
+        _note(alone, *[Unsent("refused")] * 20)
+        await alone.look()
+        assert alone.conditions["sim"] == Condition(order=Order.PINNED)
+        alone.breakers = there
+        await alone.look()
+        assert alone.conditions["sim"].breaker is Breaker.OPEN
+        await redis.aclose()
+
+    world.run(story)
+
+
+def test_a_resumed_provider_gets_what_waited_for_it_and_its_story_tells_who_ordered_what(
+    world: World,
+) -> None:
+    async def story() -> None:
+        paused = await providers.order(world.ctx, "sim", Order.PAUSED, reason="bills", by="ann")
+        assert str(paused.condition) == "paused"
+        [message] = (await world.submit()).messages
+        await world.deliver()
+        assert (await world.row(message.id)).place == Place.HELD
+        resumed = await providers.order(world.ctx, "sim", Order.NONE, by="bob")
+        assert str(resumed.condition) == "closed"
+        assert (await world.row(message.id)).wake_at == world.time.now()
+        assert [(turn.to, turn.cause, turn.by) for turn in resumed.story] == [
+            (Order.NONE, "", "bob"),
+            (Order.PAUSED, "bills", "ann"),
+        ]
+
+    world.run(story)
+
+
+def test_an_order_to_a_provider_that_is_none_or_with_a_bad_reason_changes_nothing(world: World) -> None:
+    async def story() -> None:
+        with pytest.raises(NotFound, match="there is no provider 'simm' in DISPATCHER_PROVIDERS"):
+            await providers.order(world.ctx, "simm", Order.PAUSED, by="ann")
+        with pytest.raises(Invalid, match="a reason has up to 200"):
+            await providers.order(world.ctx, "sim", Order.PAUSED, reason="x" * 201, by="ann")
+        assert await world.all("SELECT 1 FROM provider_orders") == []
+
+    world.run(story)
+
+
+def test_a_report_counts_what_is_out_and_what_came_of_the_last_moments(world: World) -> None:
+    async def story() -> None:
+        [message] = (await world.submit()).messages
+        await world.claim(message.id)
+        _note(world.ctx.provider_health, *[Accepted(())] * 8, Unsent("x"), seconds=0.03)
+        report = await providers.one(world.ctx, "sim")
+        assert report.window is not None
+        assert (report.out, report.window.tried, report.window.failed) == (1, 9, 1)
+        assert (report.window.latency, report.tps) == (timedelta(milliseconds=35), 0.9)
+        assert report.latest is None
+
+    world.run(story)
+
+
+def test_a_message_to_try_a_provider_goes_past_orders_and_leaves_nothing(world: World) -> None:
+    async def story() -> None:
+        await providers.order(world.ctx, "sim", Order.PAUSED, by="ann")
+        trial = await providers.probe(world.ctx, "sim", "+254712345678", text="Hello", sender="SHOP")
+        assert trial.outcome == Accepted((f"ref-{trial.reference}-1",))
+        [seen] = world.sim.seen
+        assert (seen.to, seen.text, seen.sender, seen.segments) == ("+254712345678", "Hello", "SHOP", 1)
+        assert await world.all("SELECT 1 FROM messages") == []
+        for number, text in (("0712345678", "Hello"), ("+254712345678", "\0"), ("+254712345678", "")):
+            with pytest.raises(Invalid):
+                await providers.probe(world.ctx, "sim", number, text=text)
+        assert len(world.sim.seen) == 1
+
+    world.run(story)
