@@ -3,10 +3,10 @@
 from functools import partial
 
 from dispatcher.api import health, manage, receipts
+from dispatcher.api.dialect import Dialect
 from dispatcher.api.dialects import emess, emsgnow, formpost, scheduler, smsgate
-from dispatcher.api.door import Dialect
-from dispatcher.api.front import Router
 from dispatcher.api.overview import overview
+from dispatcher.api.router import Router
 from dispatcher.api.runtime import open_runtime
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.service.context import Context

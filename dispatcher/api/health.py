@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.door import PROBLEM, MountedApp, MountPoint, problem
+from dispatcher.api.dialect import PROBLEM, MountedApp, MountPoint, problem
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of

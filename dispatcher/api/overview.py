@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from dispatcher.api.door import ASSETS, PROBLEM, MountedApp, MountPoint, problem
+from dispatcher.api.dialect import ASSETS, PROBLEM, MountedApp, MountPoint, problem
 from dispatcher.api.operations import Operations
 
 _PAGE = """<!doctype html>

@@ -14,7 +14,7 @@ from dispatcher.api import app
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.accounts import credentials
-from tests.api.desk import opened
+from tests.api.client import opened
 from tests.world import NUMBER, World
 
 PAGE = Path(__file__).parents[2] / "docs" / "dialects" / "adding.md"

@@ -6,7 +6,7 @@ import pytest
 from dispatcher.api.app import DIALECTS, create_app
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.settings import Settings
-from tests.api.desk import Desk, ask
+from tests.api.client import Desk, ask
 from tests.world import World
 
 _SETTINGS = {"database_url": "postgresql://nobody@127.0.0.1:1/none", "redis_url": "redis://127.0.0.1:1/0"}

@@ -3,7 +3,7 @@ import asyncio
 from pydantic import SecretStr
 
 from dispatcher.settings import Settings
-from tests.api.desk import Desk, ask, opened
+from tests.api.client import Desk, ask, opened
 from tests.world import World
 
 

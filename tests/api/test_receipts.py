@@ -14,7 +14,7 @@ from dispatcher.domain.delivery.provider import ReceiptRequest, Told
 from dispatcher.sandbox.receipts import SIGNATURE_HEADER
 from dispatcher.sandbox.recipe import http_options
 from dispatcher.settings import ProviderSettings, Settings
-from tests.api.desk import Desk, ask, opened
+from tests.api.client import Desk, ask, opened
 from tests.world import NUMBER, ScriptedProvider, World
 
 PROBLEM = "application/problem+json"

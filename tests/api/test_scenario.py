@@ -21,7 +21,7 @@ from dispatcher.service.accounts import credentials
 from dispatcher.service.accounts.credentials import MANAGE, NewKey
 from dispatcher.service.receipts import ingest
 from dispatcher.settings import Settings
-from tests.api.desk import opened
+from tests.api.client import opened
 from tests.world import World
 
 WANTED, CANCELLED = "+254712345678", "+254712345679"

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from android_sms_gateway.webhooks import SmsReceivedPayload
 
-from dispatcher.api.dialects.smsgate.words import WORDS, State, error_of
+from dispatcher.api.dialects.smsgate.mapping import WORDS, State, error_of
 from dispatcher.domain.delivery.provider import Inbound, Report
 from dispatcher.domain.errors import BadReceipt, BadSignature, Unavailable
 from dispatcher.domain.messages.status import Status

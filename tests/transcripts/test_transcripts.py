@@ -14,7 +14,7 @@ from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.accounts.credentials import NewKey
 from dispatcher.service.submissions import templates
 from dispatcher.settings import Settings
-from tests.api.desk import opened
+from tests.api.client import opened
 from tests.transcripts import transcript
 from tests.world import World
 

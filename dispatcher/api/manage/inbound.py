@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import Query
 
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.entrance import PREFIX, Tags, app, problems
+from dispatcher.api.manage.dialect import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Name, Plain, Shown
-from dispatcher.api.manage.messages import WithText
+from dispatcher.api.manage.messages.messages import WithText
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.inbound.keywords import Action
 from dispatcher.service.accounts import accounts

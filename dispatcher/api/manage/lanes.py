@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.entrance import PREFIX, Tags, app
+from dispatcher.api.manage.dialect import PREFIX, Tags, app
 from dispatcher.api.manage.fields import Shown
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier

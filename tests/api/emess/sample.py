@@ -10,7 +10,7 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.service.accounts.credentials import NewKey
-from tests.api.desk import Body, Desk, opened
+from tests.api.client import Body, Desk, opened
 from tests.world import NUMBER, World
 
 T = TypeVar("T")

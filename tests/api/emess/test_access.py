@@ -10,7 +10,7 @@ from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials, tokens
 from dispatcher.settings import Settings
-from tests.api.desk import opened
+from tests.api.client import opened
 from tests.api.emess.sample import BULK, JWT_SECRET, SEND, Office, application, ask, bearer, one, said
 from tests.world import World
 

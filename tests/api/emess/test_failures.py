@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.tier import Tier
 from dispatcher.settings import Settings
 from dispatcher.store.submissions import idempotency
-from tests.api.desk import opened
+from tests.api.client import opened
 from tests.api.emess.sample import BULK, SEND, TOKEN, Office, ask, many, one, said
 from tests.world import RecordingLanes, World
 

@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.desk import opened
+from tests.api.client import opened
 from tests.api.emess.sample import JSON, JWT_SECRET, TOKEN, Office, application, ask, said
 from tests.world import World
 

@@ -1,7 +1,7 @@
 """Emess's dictionary is whole, and its page tells what the document tells."""
 
-from dispatcher.api.dialects.emess.words import FAULTS, TYPES, WORDS, Counted, envelope
-from dispatcher.api.failure import CRASHED, describe_error
+from dispatcher.api.dialects.emess.mapping import FAULTS, TYPES, WORDS, Counted, envelope
+from dispatcher.api.errors import CRASHED, describe_error
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission, Misconfigured
 from dispatcher.domain.messages.status import CANCELLED, MISSED, Status
 from dispatcher.domain.tier import Tier

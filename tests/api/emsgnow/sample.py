@@ -12,7 +12,7 @@ from dispatcher.domain.delivery.provider import ReceiptRequest
 from dispatcher.service.accounts import credentials
 from dispatcher.service.receipts import ingest
 from dispatcher.service.submissions import templates
-from tests.api.desk import Body, Desk, opened
+from tests.api.client import Body, Desk, opened
 from tests.world import World
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import accounts, credentials
 from dispatcher.settings import Settings
-from tests.api.desk import Desk
+from tests.api.client import Desk
 from tests.api.emsgnow.sample import JSON, PATH, QUOTA, ask, body, key_of, send
 from tests.world import World
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.desk import Desk
+from tests.api.client import Desk
 from tests.api.emsgnow.sample import PATH, ask
 from tests.world import World
 

@@ -8,11 +8,11 @@ from uuid import UUID
 import pytest
 
 from dispatcher.api.dialects.emsgnow import dialect
-from dispatcher.api.dialects.emsgnow.words import DOCUMENTED, WORDS
+from dispatcher.api.dialects.emsgnow.mapping import DOCUMENTED, WORDS
 from dispatcher.domain.callbacks.events import Happening
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks.sender import Signature
-from tests.api.desk import Desk
+from tests.api.client import Desk
 from tests.api.emsgnow.sample import PATH, ask, deliver, send
 from tests.world import World
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
-from tests.api.desk import Desk, opened
+from tests.api.client import Desk, opened
 from tests.api.emsgnow.sample import JSON, PATH, QUOTA, TO, ask, body, send
 from tests.world import World
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.store.submissions import idempotency
-from tests.api.desk import Desk
+from tests.api.client import Desk
 from tests.api.emsgnow.sample import JSON, PATH, QUOTA, ask, body, key_of
 from tests.world import World
 

@@ -7,7 +7,7 @@ import pytest
 from dispatcher.domain.delivery.provider import Rejected
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.messages import withdraw
-from tests.api.desk import Body, Desk
+from tests.api.client import Body, Desk
 from tests.api.emsgnow.sample import (
     JSON,
     PATH,

@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
-from tests.api.desk import Desk
+from tests.api.client import Desk
 from tests.api.emsgnow.sample import ask, later, refused, send
 from tests.world import World
 

@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.settings import Settings
-from tests.api.desk import Desk
+from tests.api.client import Desk
 from tests.api.emsgnow.sample import (
     JSON,
     PATH,

@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.service.submissions import templates
-from tests.api.desk import Desk
+from tests.api.client import Desk
 from tests.api.emsgnow.sample import ask, details, refused, send, template
 from tests.world import World
 

@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from dispatcher.api.dialects.emsgnow.words import DOCUMENTED, FAULTS, FIELDS, WORDS, quota_headers
+from dispatcher.api.dialects.emsgnow.mapping import DOCUMENTED, FAULTS, FIELDS, WORDS, quota_headers
 from dispatcher.domain.accounts.rate_limit import Quota
 from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import Submission
-from tests.api.desk import Desk
+from tests.api.client import Desk
 from tests.api.emsgnow.sample import ask
 from tests.world import World
 

@@ -8,8 +8,8 @@ from pydantic import SecretStr
 
 from dispatcher.domain.tier import Tier
 from dispatcher.settings import Settings
-from tests.api.desk import opened
-from tests.api.formpost.counter import BALANCE, KEYS, SAMPLE, V1, V2, Counter, ask
+from tests.api.client import opened
+from tests.api.formpost.client import BALANCE, KEYS, SAMPLE, V1, V2, Counter, ask
 from tests.world import RecordingLanes, World
 
 

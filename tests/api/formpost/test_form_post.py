@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.settings import Settings
-from tests.api.formpost.counter import KENYANS, SAMPLE, V1, Counter, ask
+from tests.api.formpost.client import KENYANS, SAMPLE, V1, Counter, ask
 from tests.world import World
 
 _UNAUTHORIZED = {"error": "Unauthorized."}

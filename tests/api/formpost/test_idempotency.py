@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.api.formpost.counter import SAMPLE, V1, V2, Counter, ask
+from tests.api.formpost.client import SAMPLE, V1, V2, Counter, ask
 from tests.world import World
 
 _ONCE = {"Idempotency-Key": "order-42"}

@@ -7,7 +7,7 @@ import pytest
 from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts, opt_outs
-from tests.api.formpost.counter import BALANCE, KENYANS, KEYS, SAMPLE, V2, Counter, ask, new_key
+from tests.api.formpost.client import BALANCE, KENYANS, KEYS, SAMPLE, V2, Counter, ask, new_key
 from tests.world import World
 
 _REQUIRED = {"error": "API key is required", "help": "Provide X-API-Key header or api_key parameter"}

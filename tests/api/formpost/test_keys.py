@@ -11,7 +11,7 @@ import pytest
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.settings import Settings
-from tests.api.formpost.counter import BALANCE, KEYS, Counter, ask, new_key, new_user
+from tests.api.formpost.client import BALANCE, KEYS, Counter, ask, new_key, new_user
 from tests.world import World
 
 GENERATE, REGENERATE, REVOKE = KEYS

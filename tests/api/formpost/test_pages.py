@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.api.formpost.counter import BALANCE, KEYS, V1, V2, Counter, ask
+from tests.api.formpost.client import BALANCE, KEYS, V1, V2, Counter, ask
 from tests.world import World
 
 

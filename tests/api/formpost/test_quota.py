@@ -7,7 +7,7 @@ import pytest
 from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
-from tests.api.formpost.counter import BALANCE, KEYS, V1, V2, Counter, ask
+from tests.api.formpost.client import BALANCE, KEYS, V1, V2, Counter, ask
 from tests.world import World
 
 

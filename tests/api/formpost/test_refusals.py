@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.formpost.counter import V2, Counter, ask
+from tests.api.formpost.client import V2, Counter, ask
 from tests.world import World
 
 _STRING = "The {} field must be a string."

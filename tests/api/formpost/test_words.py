@@ -1,9 +1,9 @@
 """The dictionary of the form and key API is whole, and its page tells what the document tells."""
 
-from dispatcher.api.dialects.formpost.words import FAULTS, FORM_FAULTS, WORDS
+from dispatcher.api.dialects.formpost.mapping import FAULTS, FORM_FAULTS, WORDS
 from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.messages.status import Status
-from tests.api.formpost.counter import Counter, ask
+from tests.api.formpost.client import Counter, ask
 from tests.world import World
 
 _SEND = ["200", "400", "401", "402", "403", "409", "413", "415", "422", "429", "500", "503"]

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.service.accounts.credentials import MANAGE
-from tests.api.manage.office import PREFIX, SHOP, Office, assert_problem, manage
+from tests.api.manage.client import PREFIX, SHOP, Office, assert_problem, manage
 from tests.world import World
 
 PASSWORD = "correct horse battery"

@@ -10,7 +10,7 @@ from dispatcher.domain.callbacks.events import Happening
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.callbacks.sender import Signature
-from tests.api.manage.office import NUMBERS, Office, ids, manage
+from tests.api.manage.client import NUMBERS, Office, ids, manage
 from tests.world import World
 
 URL = "https://shop.example/sms"

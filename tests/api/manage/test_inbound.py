@@ -12,7 +12,7 @@ from dispatcher.domain.inbound.keywords import Action
 from dispatcher.service.accounts import accounts
 from dispatcher.service.callbacks.sender import Signature
 from dispatcher.service.receipts import ingest
-from tests.api.manage.office import SHOP, Office, ids, manage
+from tests.api.manage.client import SHOP, Office, ids, manage
 from tests.world import NUMBER, World
 
 URL = "https://shop.example/inbound"

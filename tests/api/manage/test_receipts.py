@@ -5,7 +5,7 @@ from datetime import timedelta
 from dispatcher.domain.delivery.provider import Report
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.receipts import ingest
-from tests.api.manage.office import Office, manage
+from tests.api.manage.client import Office, manage
 from tests.world import World
 
 

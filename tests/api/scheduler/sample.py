@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from tests.api.desk import Body, Desk
+from tests.api.client import Body, Desk
 
 PATH = "/api/v1/sms"
 FRENCH = "+33612345678"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.desk import Desk, ask
+from tests.api.client import Desk, ask
 from tests.api.scheduler.sample import PATH, body
 from tests.world import World
 

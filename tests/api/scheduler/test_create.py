@@ -5,7 +5,7 @@ import pytest
 
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.settings import Settings
-from tests.api.desk import Desk, ask
+from tests.api.client import Desk, ask
 from tests.api.scheduler.sample import FIXED_LINE, FRENCH, INVALID, PATH, body, create, create_one, refused
 from tests.world import World
 

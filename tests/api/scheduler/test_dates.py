@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.api.desk import Desk, ask
+from tests.api.client import Desk, ask
 from tests.api.scheduler.sample import create_one, later, refused
 from tests.world import World
 

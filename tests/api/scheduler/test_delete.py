@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.domain.delivery.provider import Rejected
 from dispatcher.domain.messages.status import Status
-from tests.api.desk import Desk, ask
+from tests.api.client import Desk, ask
 from tests.api.scheduler.sample import FRENCH, PATH, create, create_one, later
 from tests.world import World
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from dispatcher.settings import Settings
-from tests.api.desk import Desk, ask, opened
+from tests.api.client import Desk, ask, opened
 from tests.api.scheduler.sample import (
     PATH,
     body,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.api.desk import Desk, ask
+from tests.api.client import Desk, ask
 from tests.api.scheduler.sample import FIXED_LINE, FRENCH, PATH, create, create_one, later
 from tests.world import World
 

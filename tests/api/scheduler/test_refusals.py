@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.desk import Desk, ask
+from tests.api.client import Desk, ask
 from tests.api.scheduler.sample import FIXED_LINE, FRENCH, INVALID, PATH, refused
 from tests.world import World
 

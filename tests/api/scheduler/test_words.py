@@ -1,9 +1,9 @@
 """SMS Scheduler's dictionary is whole, and its page tells what the document tells."""
 
-from dispatcher.api.dialects.scheduler.words import FAULTS, WORDS
+from dispatcher.api.dialects.scheduler.mapping import FAULTS, WORDS
 from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.messages.status import Status
-from tests.api.desk import Desk, ask
+from tests.api.client import Desk, ask
 from tests.world import World
 
 DOCUMENTED = {*range(10, 14), *range(20, 30), *range(30, 34), 38, 39}

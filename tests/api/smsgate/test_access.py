@@ -7,8 +7,8 @@ import pytest
 from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
-from tests.api.desk import Desk
-from tests.api.smsgate.stage import BASE, NOBODY, PATH, ask, body, login, token, with_settings, with_token
+from tests.api.client import Desk
+from tests.api.smsgate.client import BASE, NOBODY, PATH, ask, body, login, token, with_settings, with_token
 from tests.world import World
 
 _WHO = {"message": "Unauthorized", "code": 401}

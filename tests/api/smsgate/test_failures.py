@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from dispatcher.settings import Settings
-from tests.api.desk import Desk, opened
-from tests.api.smsgate.stage import BASE, PATH, ask, body, with_settings
+from tests.api.client import Desk, opened
+from tests.api.smsgate.client import BASE, PATH, ask, body, with_settings
 from tests.world import World
 
 

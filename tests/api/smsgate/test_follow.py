@@ -6,8 +6,8 @@ import pytest
 
 from dispatcher.domain.delivery.provider import Rejected
 from dispatcher.domain.messages.status import Status
-from tests.api.desk import Desk
-from tests.api.smsgate.stage import AMERICAN, BASE, KENYAN, PATH, ask, later, login, send, state
+from tests.api.client import Desk
+from tests.api.smsgate.client import AMERICAN, BASE, KENYAN, PATH, ask, later, login, send, state
 from tests.world import World
 
 _NOT_FOUND = {"message": "message not found", "code": 404}

@@ -8,14 +8,14 @@ from uuid import UUID
 import pytest
 
 from dispatcher.api.dialects.smsgate import dialect
-from dispatcher.api.dialects.smsgate.states import device_id
+from dispatcher.api.dialects.smsgate.responses import device_id
 from dispatcher.domain.callbacks.events import Arrival
 from dispatcher.domain.delivery.provider import Inbound
 from dispatcher.service.accounts import accounts
 from dispatcher.service.callbacks.sender import Signature
 from dispatcher.service.receipts import ingest
-from tests.api.desk import Desk
-from tests.api.smsgate.stage import BASE, KENYAN, ask, login, token, with_settings, with_token
+from tests.api.client import Desk
+from tests.api.smsgate.client import BASE, KENYAN, ask, login, token, with_settings, with_token
 from tests.world import World
 
 INBOX = f"{BASE}/inbox"

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.api.desk import Desk
-from tests.api.smsgate.stage import BASE, KENYAN, PATH, ask, send
+from tests.api.client import Desk
+from tests.api.smsgate.client import BASE, KENYAN, PATH, ask, send
 from tests.world import World
 
 

@@ -5,8 +5,8 @@ import pytest
 from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
 from dispatcher.store.migrate import newest
-from tests.api.desk import Desk
-from tests.api.smsgate.stage import BASE, NOBODY, PATH, ask, body, with_settings
+from tests.api.client import Desk
+from tests.api.smsgate.client import BASE, NOBODY, PATH, ask, body, with_settings
 from tests.world import World
 
 _BASES = [BASE, "/3rdparty/v1"]

@@ -3,8 +3,8 @@
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.desk import Desk
-from tests.api.smsgate.stage import (
+from tests.api.client import Desk
+from tests.api.smsgate.client import (
     AMERICAN,
     FIXED_LINE,
     KENYAN,

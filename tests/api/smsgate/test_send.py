@@ -5,8 +5,8 @@ import re
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.desk import Desk
-from tests.api.smsgate.stage import (
+from tests.api.client import Desk
+from tests.api.smsgate.client import (
     AMERICAN,
     BASE,
     FIXED_LINE,

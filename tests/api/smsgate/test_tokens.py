@@ -7,8 +7,8 @@ import jwt
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.desk import Desk
-from tests.api.smsgate.stage import BASE, NOBODY, PATH, SECRET, ask, login, token, with_settings, with_token
+from tests.api.client import Desk
+from tests.api.smsgate.client import BASE, NOBODY, PATH, SECRET, ask, login, token, with_settings, with_token
 from tests.world import World
 
 _URL = f"{BASE}/auth/token"

@@ -7,14 +7,14 @@ from uuid import UUID
 
 import pytest
 
-from dispatcher.api.dialects.smsgate.states import device_id
+from dispatcher.api.dialects.smsgate.responses import device_id
 from dispatcher.api.dialects.smsgate.webhooks import EVENTS, wording
 from dispatcher.domain.callbacks.events import Happening
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks.sender import Signature
 from dispatcher.settings import Settings
-from tests.api.desk import Desk
-from tests.api.smsgate.stage import AMERICAN, BASE, NOBODY, PATH, ask, login, send, with_settings
+from tests.api.client import Desk
+from tests.api.smsgate.client import AMERICAN, BASE, NOBODY, PATH, ask, login, send, with_settings
 from tests.world import World
 
 _URL = f"{BASE}/webhooks"

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from tests.api.desk import Desk
-from tests.api.smsgate.stage import ask, later, send
+from tests.api.client import Desk
+from tests.api.smsgate.client import ask, later, send
 from tests.world import World
 
 

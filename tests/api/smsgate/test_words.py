@@ -5,12 +5,12 @@ from itertools import product
 import pytest
 
 from dispatcher.api.dialects.smsgate.listing import WANTED
-from dispatcher.api.dialects.smsgate.states import device_id
-from dispatcher.api.dialects.smsgate.words import FAULTS, STATUSES, WORDS, State, error_of, state_of
+from dispatcher.api.dialects.smsgate.mapping import FAULTS, STATUSES, WORDS, State, error_of, state_of
+from dispatcher.api.dialects.smsgate.responses import device_id
 from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.messages.status import Status
-from tests.api.desk import Desk
-from tests.api.smsgate.stage import BASE, NOBODY, ask
+from tests.api.client import Desk
+from tests.api.smsgate.client import BASE, NOBODY, ask
 from tests.world import World
 
 

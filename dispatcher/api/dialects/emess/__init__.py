@@ -12,15 +12,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.admission import authenticate, bearer_token
-from dispatcher.api.body import read_object
-from dispatcher.api.dialects.emess import samples
-from dispatcher.api.dialects.emess.form import Form, read_app_credentials
-from dispatcher.api.dialects.emess.words import WORDS, WRONG_PAIR, Counted, envelope
-from dispatcher.api.door import Dialect, MountPoint
+from dispatcher.api.auth import authenticate, bearer_token
+from dispatcher.api.dialect import Dialect, MountPoint
+from dispatcher.api.dialects.emess import openapi_examples
+from dispatcher.api.dialects.emess.mapping import WORDS, WRONG_PAIR, Counted, envelope
+from dispatcher.api.dialects.emess.requests import Form, read_app_credentials
 from dispatcher.api.idempotency import accept
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations, SecurityScheme
+from dispatcher.api.request_body import read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind
@@ -47,8 +47,8 @@ operations = Operations(security=(BEARER,))
     "POST",
     "/api/v0/auth/token",
     summary="Authenticate your application and receive a Bearer token",
-    request=samples.TOKEN_BODY,
-    responses=samples.TOKEN_ANSWERS,
+    request=openapi_examples.TOKEN_BODY,
+    responses=openapi_examples.TOKEN_ANSWERS,
     security=(),
 )
 async def issue_token(request: Request) -> Response:
@@ -67,8 +67,8 @@ async def issue_token(request: Request) -> Response:
     "POST",
     "/api/v0/sms/send",
     summary="Send a single SMS message",
-    request=samples.SEND_BODY,
-    responses=samples.SEND_ANSWERS,
+    request=openapi_examples.SEND_BODY,
+    responses=openapi_examples.SEND_ANSWERS,
 )
 async def send(request: Request) -> Response:
     """Answered when the message is kept; from then on it goes out by itself."""
@@ -81,8 +81,8 @@ async def send(request: Request) -> Response:
     "POST",
     "/api/v0/sms/bulk",
     summary="Send the same SMS message to multiple numbers",
-    request=samples.BULK_BODY,
-    responses=samples.BULK_ANSWERS,
+    request=openapi_examples.BULK_BODY,
+    responses=openapi_examples.BULK_ANSWERS,
 )
 async def send_bulk(request: Request) -> Response:
     """What is no phone number is left out and counted; the tokens must cover all the others together."""
@@ -135,7 +135,7 @@ def _processed(numbers: Sequence[str], batch: AcceptedBatch) -> Response:
 dialect = Dialect(
     NAME,
     title="Emess API",
-    description=samples.DESCRIPTION,
+    description=openapi_examples.DESCRIPTION,
     mounts=(MountPoint("/api/v0"), MountPoint("/api/v0/sms/bulk", bulk=True)),
     envelope=envelope,
     operations=operations,

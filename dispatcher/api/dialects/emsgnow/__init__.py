@@ -13,11 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from dispatcher.api.admission import authenticate
-from dispatcher.api.body import read_object
-from dispatcher.api.dialects.emsgnow import samples, shapes
-from dispatcher.api.dialects.emsgnow.form import Form
-from dispatcher.api.dialects.emsgnow.words import (
+from dispatcher.api.auth import authenticate
+from dispatcher.api.dialect import Dialect, MountPoint
+from dispatcher.api.dialects.emsgnow import openapi_examples, responses
+from dispatcher.api.dialects.emsgnow.mapping import (
     EVENT_NOT_FOUND,
     INVALID_KEY,
     KEY_REQUIRED,
@@ -28,11 +27,12 @@ from dispatcher.api.dialects.emsgnow.words import (
     envelope,
     quota_headers,
 )
-from dispatcher.api.door import Dialect, MountPoint
-from dispatcher.api.failure import describe_error
+from dispatcher.api.dialects.emsgnow.requests import Form
+from dispatcher.api.errors import describe_error
 from dispatcher.api.idempotency import accept
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations, SecurityScheme
+from dispatcher.api.request_body import read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind
@@ -53,7 +53,9 @@ _TRACKING_ID = re.compile(r"[0-9a-f]{32}")
 operations = Operations(security=(API_KEY,))
 
 
-@operations.add("POST", "/sms", summary="Send SMS", request=samples.SEND, responses=samples.SENT)
+@operations.add(
+    "POST", "/sms", summary="Send SMS", request=openapi_examples.SEND, responses=openapi_examples.SENT
+)
 async def send(request: Request) -> Response:
     """
     Send an SMS, now or later; its text is given, or comes of a template.
@@ -66,21 +68,27 @@ async def send(request: Request) -> Response:
 
 
 @operations.add(
-    "GET", "/sms/{message_id}", summary="Get SMS Details", responses=samples.found(samples.DETAILS)
+    "GET",
+    "/sms/{message_id}",
+    summary="Get SMS Details",
+    responses=openapi_examples.found(openapi_examples.DETAILS),
 )
 async def read_sms(request: Request) -> Response:
     """`message` is the text as it is sent, with its variables filled in."""
-    return Json(shapes.details(await _history(request)))
+    return Json(responses.details(await _history(request)))
 
 
 @operations.add(
-    "GET", "/sms/{message_id}/events", summary="Get SMS Events", responses=samples.found(samples.EVENTS)
+    "GET",
+    "/sms/{message_id}/events",
+    summary="Get SMS Events",
+    responses=openapi_examples.found(openapi_examples.EVENTS),
 )
 async def read_events(request: Request) -> Response:
     """The oldest event comes first."""
     history, message_id = await _history(request), request.path_params["message_id"]
     client_id = history.message.client_id
-    events = [shapes.event(message_id, client_id, happened) for happened in history.events]
+    events = [responses.event(message_id, client_id, happened) for happened in history.events]
     return Json({"messageId": message_id, "events": events})
 
 
@@ -88,14 +96,14 @@ async def read_events(request: Request) -> Response:
     "GET",
     "/sms/{message_id}/events/{event_id}",
     summary="Get Single SMS Event",
-    responses=samples.found(samples.EVENT),
+    responses=openapi_examples.found(openapi_examples.EVENT),
 )
 async def read_event(request: Request) -> Response:
     """The id of an event is the one that the lists show."""
     history, message_id = await _history(request), request.path_params["message_id"]
     for happened in history.events:
-        if shapes.event_id(message_id, happened.seq) == request.path_params["event_id"]:
-            return Json(shapes.single_event(message_id, history.message.client_id, happened))
+        if responses.event_id(message_id, happened.seq) == request.path_params["event_id"]:
+            return Json(responses.single_event(message_id, history.message.client_id, happened))
     raise NotFound(EVENT_NOT_FOUND)
 
 
@@ -145,12 +153,12 @@ class _Dialect(Dialect):
 dialect = _Dialect(
     NAME,
     title="eMsgNow SMS API",
-    description=samples.DESCRIPTION,
+    description=openapi_examples.DESCRIPTION,
     mounts=(MountPoint("/sms"),),
     envelope=envelope,
     operations=operations,
     docs="/sms",
     challenge="ApiKey",
     quota_headers=quota_headers,
-    event_formatter=shapes.worded,
+    event_formatter=responses.worded,
 )

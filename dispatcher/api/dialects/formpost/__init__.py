@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from dispatcher.api.dialects.formpost import keys, pages, samples, v1, v2
-from dispatcher.api.dialects.formpost.access import NAME, look_at_quota
-from dispatcher.api.dialects.formpost.answers import Plain, headers
+from dispatcher.api.dialect import Dialect, MountPoint
+from dispatcher.api.dialects.formpost import keys, openapi_examples, pages, v1, v2
+from dispatcher.api.dialects.formpost.auth import NAME, look_at_quota
+from dispatcher.api.dialects.formpost.mapping import form_envelope, keyed_envelope
 from dispatcher.api.dialects.formpost.preflight import preflights
-from dispatcher.api.dialects.formpost.words import form_envelope, keyed_envelope
-from dispatcher.api.door import Dialect, MountPoint
-from dispatcher.api.failure import ErrorResponse
+from dispatcher.api.dialects.formpost.responses import Plain, headers
+from dispatcher.api.errors import ErrorResponse
 from dispatcher.api.operations import Operations
 
 operations = Operations(tags=["Pages"])
@@ -24,7 +24,7 @@ for _module in (v1, v2, keys, pages):
     operations.include(_module.operations)
 
 
-@operations.add("GET", pages.HOME, summary="Display Swagger API page", responses=samples.PAGE)
+@operations.add("GET", pages.HOME, summary="Display Swagger API page", responses=openapi_examples.PAGE)
 async def home(request: Request) -> Response:
     """The page of this API, which is under /api/v2/docs too."""
     await look_at_quota(request)
@@ -43,7 +43,7 @@ class _Dialect(Dialect):
 dialect = _Dialect(
     NAME,
     title="Form post and key API",
-    description=samples.DESCRIPTION,
+    description=openapi_examples.DESCRIPTION,
     mounts=(
         MountPoint("/v1/sms", bulk=True),
         MountPoint("/api/v1/sms/send", bulk=True),

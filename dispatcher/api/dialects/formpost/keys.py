@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.dialects.formpost import samples
-from dispatcher.api.dialects.formpost.access import BASIC, KEY, NAME, RequestFields, key_manager, read_request
-from dispatcher.api.dialects.formpost.answers import Plain
-from dispatcher.api.dialects.formpost.words import unprocessable
+from dispatcher.api.dialects.formpost import openapi_examples
+from dispatcher.api.dialects.formpost.auth import BASIC, KEY, NAME, RequestFields, key_manager, read_request
+from dispatcher.api.dialects.formpost.mapping import unprocessable
+from dispatcher.api.dialects.formpost.responses import Plain
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.credential import CredentialKind
@@ -25,8 +25,8 @@ _MOST_DAYS = 365
     "POST",
     "/api/generate-key",
     summary="Make the account's key",
-    request=samples.EXPIRY,
-    responses=samples.GENERATED,
+    request=openapi_examples.EXPIRY,
+    responses=openapi_examples.GENERATED,
 )
 async def generate_key(request: Request) -> Response:
     """An account has one key at a time: while there is a good one, this is 409."""
@@ -46,8 +46,8 @@ async def generate_key(request: Request) -> Response:
     "POST",
     "/api/regenerate-key",
     summary="Replace the account's key",
-    request=samples.EXPIRY,
-    responses=samples.REGENERATED,
+    request=openapi_examples.EXPIRY,
+    responses=openapi_examples.REGENERATED,
 )
 async def regenerate_key(request: Request) -> Response:
     """The old key ends with this answer, also when the request came with it."""
@@ -63,7 +63,9 @@ async def regenerate_key(request: Request) -> Response:
     return _shown(made, 200)
 
 
-@operations.add("POST", "/api/revoke-key", summary="Revoke the account's key", responses=samples.REVOKED)
+@operations.add(
+    "POST", "/api/revoke-key", summary="Revoke the account's key", responses=openapi_examples.REVOKED
+)
 async def revoke_key(request: Request) -> Response:
     """At once. Without a key that is still good it is 404."""
     caller = await key_manager(request, await read_request(request))

@@ -6,8 +6,8 @@ from fastapi.openapi.docs import get_swagger_ui_oauth2_redirect_html
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.dialects.formpost import samples
-from dispatcher.api.dialects.formpost.access import look_at_quota
+from dispatcher.api.dialects.formpost import openapi_examples
+from dispatcher.api.dialects.formpost.auth import look_at_quota
 from dispatcher.api.operations import Operations
 
 HOME = "/api/v2"
@@ -26,7 +26,7 @@ operations = Operations(tags=["Pages"])
 
 
 @operations.add(
-    "GET", "/api/oauth2-callback", summary="Display Oauth2 callback pages", responses=samples.PAGE
+    "GET", "/api/oauth2-callback", summary="Display Oauth2 callback pages", responses=openapi_examples.PAGE
 )
 async def show_call_back(request: Request) -> Response:
     """Hands what a login server said to the Swagger page that opened this one."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.dialects.formpost.access import look_at_quota
+from dispatcher.api.dialects.formpost.auth import look_at_quota
 from dispatcher.api.operations import Handler, Operation, Operations
 
 _HEADERS = "Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Request-ID"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.dialects.formpost.form import Form
+from dispatcher.api.dialects.formpost.requests import Form
 from dispatcher.api.idempotency import accept
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller

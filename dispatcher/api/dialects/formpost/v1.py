@@ -3,20 +3,20 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.dialects.formpost import samples
-from dispatcher.api.dialects.formpost.access import read_request, user
-from dispatcher.api.dialects.formpost.answers import Plain
-from dispatcher.api.dialects.formpost.form import V1, Form
+from dispatcher.api.dialects.formpost import openapi_examples
+from dispatcher.api.dialects.formpost.auth import read_request, user
+from dispatcher.api.dialects.formpost.mapping import FORM_FAULTS
+from dispatcher.api.dialects.formpost.requests import V1, Form
+from dispatcher.api.dialects.formpost.responses import Plain
 from dispatcher.api.dialects.formpost.sending import Errors, send, summary
-from dispatcher.api.dialects.formpost.words import FORM_FAULTS
 from dispatcher.api.operations import Operations
 from dispatcher.domain.messages.submission import AcceptedBatch
 
 operations = Operations(tags=["v1: user name and password"])
 
 
-@operations.add("POST", "/v1/sms/send", **samples.FORM_SEND)
-@operations.add("POST", "/api/v1/sms/send", **samples.FORM_SEND)
+@operations.add("POST", "/v1/sms/send", **openapi_examples.FORM_SEND)
+@operations.add("POST", "/api/v1/sms/send", **openapi_examples.FORM_SEND)
 async def send_form(request: Request) -> Response:
     """The fields may be in the URL or in a form. One bad number, and nothing is sent."""
     fields = await read_request(request)

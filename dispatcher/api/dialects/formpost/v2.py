@@ -3,20 +3,20 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.dialects.formpost import samples
-from dispatcher.api.dialects.formpost.access import KEY, key_holder, read_request
-from dispatcher.api.dialects.formpost.answers import Plain
-from dispatcher.api.dialects.formpost.form import V2, Form
+from dispatcher.api.dialects.formpost import openapi_examples
+from dispatcher.api.dialects.formpost.auth import KEY, key_holder, read_request
+from dispatcher.api.dialects.formpost.mapping import FAULTS, WORDS, unprocessable
+from dispatcher.api.dialects.formpost.requests import V2, Form
+from dispatcher.api.dialects.formpost.responses import Plain
 from dispatcher.api.dialects.formpost.sending import Errors, send, summary
-from dispatcher.api.dialects.formpost.words import FAULTS, WORDS, unprocessable
 from dispatcher.api.operations import Operations
 from dispatcher.domain.messages.submission import AcceptedBatch
 
 operations = Operations(tags=["v2: API key"], security=KEY)
 
 
-@operations.add("GET", "/api/v2/sms/send", request=samples.QUERY, **samples.KEYED_SEND)
-@operations.add("POST", "/api/v2/sms/send", request=samples.BODY, **samples.KEYED_SEND)
+@operations.add("GET", "/api/v2/sms/send", request=openapi_examples.QUERY, **openapi_examples.KEYED_SEND)
+@operations.add("POST", "/api/v2/sms/send", request=openapi_examples.BODY, **openapi_examples.KEYED_SEND)
 async def send_keyed(request: Request) -> Response:
     """
     One bad number, and nothing is sent; every fault is told at once.
@@ -31,7 +31,10 @@ async def send_keyed(request: Request) -> Response:
 
 
 @operations.add(
-    "GET", "/api/v2/account/balance", summary="Get the account's balance", responses=samples.BALANCE_ANSWERS
+    "GET",
+    "/api/v2/account/balance",
+    summary="Get the account's balance",
+    responses=openapi_examples.BALANCE_ANSWERS,
 )
 async def balance(request: Request) -> Response:
     """A segment of a message costs a credit, unless the account has other prices."""

@@ -10,15 +10,15 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.admission import authenticate, bearer_token
-from dispatcher.api.body import id_in_path, read_object
-from dispatcher.api.dialects.scheduler import samples
-from dispatcher.api.dialects.scheduler.form import Form
-from dispatcher.api.dialects.scheduler.words import code, envelope
-from dispatcher.api.door import Dialect, MountPoint
+from dispatcher.api.auth import authenticate, bearer_token
+from dispatcher.api.dialect import Dialect, MountPoint
+from dispatcher.api.dialects.scheduler import openapi_examples
+from dispatcher.api.dialects.scheduler.mapping import code, envelope
+from dispatcher.api.dialects.scheduler.requests import Form
 from dispatcher.api.idempotency import accept
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations, SecurityScheme
+from dispatcher.api.request_body import id_in_path, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind
@@ -43,8 +43,8 @@ operations = Operations(security=(BEARER,))
     "POST",
     "/api/v1/sms",
     summary="Create an SMS (to one or multiple phone numbers)",
-    request=samples.CREATE,
-    responses=samples.CREATED,
+    request=openapi_examples.CREATE,
+    responses=openapi_examples.CREATED,
 )
 async def create(request: Request) -> Response:
     """All of it is accepted, or nothing; every fault is told at once."""
@@ -63,8 +63,8 @@ async def create(request: Request) -> Response:
     "GET",
     "/api/v1/sms/{sms_id}",
     summary="Get sending report of a particular SMS",
-    request=samples.SMS_ID,
-    responses=samples.found(samples.SMS),
+    request=openapi_examples.SMS_ID,
+    responses=openapi_examples.found(openapi_examples.SMS),
 )
 async def read_sms(request: Request) -> Response:
     """A deleted SMS is not found."""
@@ -77,8 +77,8 @@ async def read_sms(request: Request) -> Response:
     "DELETE",
     "/api/v1/sms/{sms_id}",
     summary="Delete a SMS by its ID",
-    request=samples.SMS_ID,
-    responses=samples.found({"success": True}),
+    request=openapi_examples.SMS_ID,
+    responses=openapi_examples.found({"success": True}),
 )
 async def delete_sms(request: Request) -> Response:
     """`false` means that it is too late: it is going out, or out."""
@@ -91,8 +91,8 @@ async def delete_sms(request: Request) -> Response:
     "GET",
     "/api/v1/message/{message_id}",
     summary="Get sending report of all SMS sent with a particular message",
-    request=samples.MESSAGE_ID,
-    responses=samples.found(samples.MESSAGE),
+    request=openapi_examples.MESSAGE_ID,
+    responses=openapi_examples.found(openapi_examples.MESSAGE),
 )
 async def read_message(request: Request) -> Response:
     """Deleted SMS are left out; when all are deleted, the message is not found."""
@@ -111,8 +111,8 @@ async def read_message(request: Request) -> Response:
     "DELETE",
     "/api/v1/message/{message_id}",
     summary="Delete multiple SMS by their message ID",
-    request=samples.MESSAGE_ID,
-    responses=samples.found({"success": 3}),
+    request=openapi_examples.MESSAGE_ID,
+    responses=openapi_examples.found({"success": 3}),
 )
 async def delete_message(request: Request) -> Response:
     """Tells how many were deleted now; what is going out, or out, is left."""
@@ -150,7 +150,7 @@ def _ids(batch: AcceptedBatch, *, scalar: bool) -> dict[str, list[int]] | dict[s
 dialect = Dialect(
     NAME,
     title="SMS Scheduler",
-    description=samples.DESCRIPTION,
+    description=openapi_examples.DESCRIPTION,
     mounts=(MountPoint("/api/v1"), MountPoint("/api/v1/sms", bulk=True)),
     envelope=envelope,
     operations=operations,

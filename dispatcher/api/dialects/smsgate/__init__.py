@@ -7,20 +7,20 @@ clients send, follow and cancel here unchanged. `docs/dialects/smsgate.md` lists
 what was decided between the two.
 """
 
+from dispatcher.api.dialect import Dialect, MountPoint
 from dispatcher.api.dialects.smsgate import (
     catalog,
     devices,
     health,
     inbox,
     messages,
-    samples,
+    openapi_examples,
     settings,
     tokens,
     webhooks,
 )
-from dispatcher.api.dialects.smsgate.access import NAME
-from dispatcher.api.dialects.smsgate.words import envelope
-from dispatcher.api.door import Dialect, MountPoint
+from dispatcher.api.dialects.smsgate.auth import NAME
+from dispatcher.api.dialects.smsgate.mapping import envelope
 from dispatcher.api.operations import Operations
 
 BASES = ("/api/3rdparty/v1", "/3rdparty/v1")
@@ -49,7 +49,7 @@ operations.include(catalog.operations)
 dialect = Dialect(
     NAME,
     title="SMS Gateway",
-    description=samples.DESCRIPTION,
+    description=openapi_examples.DESCRIPTION,
     mounts=(*(MountPoint(base) for base in BASES), MountPoint(catalog.PATH)),
     envelope=envelope,
     operations=operations,

@@ -5,10 +5,10 @@ from datetime import datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.dialects.smsgate import samples
-from dispatcher.api.dialects.smsgate.access import SECURITY, authorize
-from dispatcher.api.dialects.smsgate.moments import written
-from dispatcher.api.dialects.smsgate.states import device_id
+from dispatcher.api.dialects.smsgate import openapi_examples
+from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
+from dispatcher.api.dialects.smsgate.responses import device_id
+from dispatcher.api.dialects.smsgate.times import written
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
@@ -22,7 +22,7 @@ operations = Operations(tags=["Devices"], security=SECURITY)
 _SLOTS = 3
 
 
-@operations.add("GET", "", summary="List devices", responses=samples.DEVICES)
+@operations.add("GET", "", summary="List devices", responses=openapi_examples.DEVICES)
 async def show_all(request: Request) -> Response:
     """Always the same one. It is as old as the account's first credential, and was seen just now."""
     ctx, caller = context_of(request), await authorize(request, "devices:list")
@@ -42,7 +42,7 @@ async def show_all(request: Request) -> Response:
     return Json([device])
 
 
-@operations.add("DELETE", "/{wanted_id}", summary="Remove a device", responses=samples.REMOVED)
+@operations.add("DELETE", "/{wanted_id}", summary="Remove a device", responses=openapi_examples.REMOVED)
 async def remove(request: Request) -> Response:
     """The one device is always there again."""
     caller = await authorize(request, "devices:delete")

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.dialects.smsgate import samples
+from dispatcher.api.dialects.smsgate import openapi_examples
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
 from dispatcher.api.runtime import context_of
@@ -19,27 +19,29 @@ _RELEASE = 1
 PASS, WARN, FAIL = "pass", "warn", "fail"
 
 
-@operations.add("GET", "", summary="Tell whether messages can be taken", responses=samples.HEALTH)
+@operations.add("GET", "", summary="Tell whether messages can be taken", responses=openapi_examples.HEALTH)
 async def health(request: Request) -> Response:
     """503 when not."""
     return await _ready(request)
 
 
-@operations.add("GET", "/ready", summary="Tell whether messages can be taken", responses=samples.HEALTH)
+@operations.add(
+    "GET", "/ready", summary="Tell whether messages can be taken", responses=openapi_examples.HEALTH
+)
 async def ready(request: Request) -> Response:
     """503 when not."""
     return await _ready(request)
 
 
 @operations.add(
-    "GET", "/startup", summary="Tell whether the start has come to its end", responses=samples.HEALTH
+    "GET", "/startup", summary="Tell whether the start has come to its end", responses=openapi_examples.HEALTH
 )
 async def startup(request: Request) -> Response:
     """503 when not; it has when messages can be taken."""
     return await _ready(request)
 
 
-@operations.add("GET", "/live", summary="Tell whether the process lives", responses=samples.HEALTH)
+@operations.add("GET", "/live", summary="Tell whether the process lives", responses=openapi_examples.HEALTH)
 async def live(request: Request) -> Response:
     """Nothing else is looked at."""
     return Json(_body(PASS, {}))

@@ -11,16 +11,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.body import read_object
-from dispatcher.api.dialects.smsgate import listing, samples
-from dispatcher.api.dialects.smsgate.access import SECURITY, authorize
-from dispatcher.api.dialects.smsgate.form import Form
-from dispatcher.api.dialects.smsgate.moments import written
-from dispatcher.api.dialects.smsgate.order import check_device
-from dispatcher.api.dialects.smsgate.states import device_id
-from dispatcher.api.dialects.smsgate.words import KINDS
+from dispatcher.api.dialects.smsgate import listing, openapi_examples
+from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
+from dispatcher.api.dialects.smsgate.mapping import KINDS
+from dispatcher.api.dialects.smsgate.requests import Form
+from dispatcher.api.dialects.smsgate.responses import device_id
+from dispatcher.api.dialects.smsgate.submissions import check_device
+from dispatcher.api.dialects.smsgate.times import written
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
+from dispatcher.api.request_body import read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Invalid, NotFound
@@ -38,7 +38,11 @@ _MOST = 500
 
 
 @operations.add(
-    "GET", "/inbox", summary="List received messages", request=samples.INBOX, responses=samples.RECEIVED
+    "GET",
+    "/inbox",
+    summary="List received messages",
+    request=openapi_examples.INBOX,
+    responses=openapi_examples.RECEIVED,
 )
 async def show_all(request: Request) -> Response:
     """The newest come first. `X-Total-Count` tells how many there are in all."""
@@ -59,7 +63,7 @@ async def show_all(request: Request) -> Response:
     "GET",
     "/inbox/{message_id}/attachments/{part_id}",
     summary="Download an attachment",
-    responses=samples.NO_ATTACHMENT,
+    responses=openapi_examples.NO_ATTACHMENT,
 )
 async def attachment(request: Request) -> Response:
     """There is none: no MMS is received."""
@@ -71,8 +75,8 @@ async def attachment(request: Request) -> Response:
     "POST",
     "/inbox/refresh",
     summary="Refresh the inbox",
-    request=samples.REFRESH,
-    responses=samples.ACCEPTED,
+    request=openapi_examples.REFRESH,
+    responses=openapi_examples.ACCEPTED,
 )
 async def refresh(request: Request) -> Response:
     """The inbox is always fresh. With `triggerWebhooks` webhooks are told again of what came in a time."""
@@ -88,8 +92,8 @@ async def refresh(request: Request) -> Response:
     "/export",
     summary="Export the inbox",
     is_deprecated=True,
-    request=samples.PERIOD,
-    responses=samples.ACCEPTED,
+    request=openapi_examples.PERIOD,
+    responses=openapi_examples.ACCEPTED,
 )
 async def export(request: Request) -> Response:
     """Webhooks are told again of what came in a time. `/inbox/refresh` is the newer way."""
@@ -98,7 +102,7 @@ async def export(request: Request) -> Response:
     return Json({}, 202, headers={"Deprecation": "true"})
 
 
-@operations.add("GET", "/logs", summary="Read a device's log", responses=samples.missing(NO_LOGS))
+@operations.add("GET", "/logs", summary="Read a device's log", responses=openapi_examples.missing(NO_LOGS))
 async def logs(request: Request) -> Response:
     """There is no device that writes one."""
     await authorize(request, "logs:read")

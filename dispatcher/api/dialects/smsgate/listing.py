@@ -6,9 +6,9 @@ from datetime import datetime
 
 from starlette.datastructures import QueryParams
 
-from dispatcher.api.dialects.smsgate.form import flag, whole
-from dispatcher.api.dialects.smsgate.moments import read_query
-from dispatcher.api.dialects.smsgate.words import STATUSES, State
+from dispatcher.api.dialects.smsgate.mapping import STATUSES, State
+from dispatcher.api.dialects.smsgate.requests import flag, whole
+from dispatcher.api.dialects.smsgate.times import read_query
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.messages.search import BatchFilter

@@ -7,14 +7,14 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.body import read_object
-from dispatcher.api.dialects.smsgate import listing, order, samples, states
-from dispatcher.api.dialects.smsgate.access import SECURITY, authorize
-from dispatcher.api.dialects.smsgate.form import Form, flag, whole
-from dispatcher.api.dialects.smsgate.words import MESSAGES
+from dispatcher.api.dialects.smsgate import listing, openapi_examples, responses, submissions
+from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
+from dispatcher.api.dialects.smsgate.mapping import MESSAGES
+from dispatcher.api.dialects.smsgate.requests import Form, flag, whole
 from dispatcher.api.idempotency import accept
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
+from dispatcher.api.request_body import read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Conflict, NotFound
@@ -28,7 +28,9 @@ from dispatcher.service.messages.search import TrackedBatch
 operations = Operations(tags=["Messages"], security=SECURITY)
 
 
-@operations.add("POST", "", summary="Enqueue a message", request=samples.SEND, responses=samples.SENT)
+@operations.add(
+    "POST", "", summary="Enqueue a message", request=openapi_examples.SEND, responses=openapi_examples.SENT
+)
 async def send(request: Request) -> Response:
     """All of it is accepted, or nothing. The answer is the message's state, as `GET` tells it later."""
     ctx, caller = context_of(request), await authorize(request, "messages:send")
@@ -38,11 +40,11 @@ async def send(request: Request) -> Response:
     slots = (
         [sender.id for sender in await accounts.senders(ctx, caller.account)] if form.has("simNumber") else []
     )
-    submission = order.submission(
+    submission = submissions.submission(
         form,
         numbers=_policy(ctx, caller, skips=skips),
         slots=slots,
-        device=states.device_id(caller.account.id),
+        device=responses.device_id(caller.account.id),
         now=ctx.now(),
     )
     answer = partial(
@@ -54,12 +56,14 @@ async def send(request: Request) -> Response:
     return await accept(request, ctx, caller, submission, answer=answer)
 
 
-@operations.add("GET", "", summary="List messages", request=samples.LIST, responses=samples.LISTED)
+@operations.add(
+    "GET", "", summary="List messages", request=openapi_examples.LIST, responses=openapi_examples.LISTED
+)
 async def show_all(request: Request) -> Response:
     """`X-Total-Count` tells how many there are in all. The newest come first unless `sort` says otherwise."""
     ctx, caller = context_of(request), await authorize(request, "messages:list")
     account_id = caller.account.id
-    asked = listing.read(request.query_params, device=states.device_id(account_id))
+    asked = listing.read(request.query_params, device=responses.device_id(account_id))
     page = await search.own_batches(
         ctx,
         caller,
@@ -69,11 +73,13 @@ async def show_all(request: Request) -> Response:
         newest_first=asked.newest_first,
         with_text=asked.content,
     )
-    body = [states.tracked(found, account_id, content=asked.content) for found in page.items]
+    body = [responses.tracked(found, account_id, content=asked.content) for found in page.items]
     return Json(body, headers={"X-Total-Count": str(page.total)})
 
 
-@operations.add("GET", "/{message_id:path}", summary="Get the state of a message", responses=samples.STATE)
+@operations.add(
+    "GET", "/{message_id:path}", summary="Get the state of a message", responses=openapi_examples.STATE
+)
 async def show(request: Request) -> Response:
     """The state of the message, and that of each recipient."""
     ctx, caller = context_of(request), await authorize(request, "messages:read")
@@ -81,7 +87,9 @@ async def show(request: Request) -> Response:
     return _told(await _find(ctx, caller, message_id), caller)
 
 
-@operations.add("DELETE", "/{message_id:path}", summary="Cancel a message", responses=samples.CANCELLED)
+@operations.add(
+    "DELETE", "/{message_id:path}", summary="Cancel a message", responses=openapi_examples.CANCELLED
+)
 async def cancel(request: Request) -> Response:
     """What has not gone out is taken back and refunded; 409 when nothing is left to take back."""
     ctx, caller = context_of(request), await authorize(request, "messages:cancel")
@@ -100,12 +108,12 @@ async def _find(ctx: Context, caller: Caller, name: str) -> TrackedBatch:
 
 
 def _told(found: TrackedBatch, caller: Caller) -> Response:
-    return Json(states.tracked(found, caller.account.id, content=True))
+    return Json(responses.tracked(found, caller.account.id, content=True))
 
 
 def _accepted(batch: AcceptedBatch, *, account_id: int, base: str, status: int) -> Response:
-    location = f"{base}/messages/{quote(states.name_of(batch), safe='')}"
-    return Json(states.accepted(batch, account_id), status, headers={"Location": location})
+    location = f"{base}/messages/{quote(responses.name_of(batch), safe='')}"
+    return Json(responses.accepted(batch, account_id), status, headers={"Location": location})
 
 
 def _policy(ctx: Context, caller: Caller, *, skips: bool) -> NumberPolicy:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.body import read_object
-from dispatcher.api.dialects.smsgate import samples
-from dispatcher.api.dialects.smsgate.access import SECURITY, authorize
+from dispatcher.api.dialects.smsgate import openapi_examples
+from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
+from dispatcher.api.request_body import read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.service.accounts import accounts
@@ -17,19 +17,27 @@ from dispatcher.service.accounts import accounts
 operations = Operations(tags=["Settings"], security=SECURITY)
 
 
-@operations.add("GET", "", summary="Get settings", responses=samples.SETTINGS)
+@operations.add("GET", "", summary="Get settings", responses=openapi_examples.SETTINGS)
 async def show(request: Request) -> Response:
     """`webhooks.signing_key` is what the account's webhooks are signed with."""
     return Json(await _settings(request, await authorize(request, "settings:read")))
 
 
-@operations.add("PUT", "", summary="Replace settings", request=samples.CHANGE, responses=samples.CHANGED)
+@operations.add(
+    "PUT", "", summary="Replace settings", request=openapi_examples.CHANGE, responses=openapi_examples.CHANGED
+)
 async def replace(request: Request) -> Response:
     """Taken, and nothing changes: there is no phone to set."""
     return await _ignored(request)
 
 
-@operations.add("PATCH", "", summary="Change settings", request=samples.CHANGE, responses=samples.CHANGED)
+@operations.add(
+    "PATCH",
+    "",
+    summary="Change settings",
+    request=openapi_examples.CHANGE,
+    responses=openapi_examples.CHANGED,
+)
 async def change(request: Request) -> Response:
     """Taken, and nothing changes: there is no phone to set."""
     return await _ignored(request)

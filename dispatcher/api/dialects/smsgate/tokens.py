@@ -6,14 +6,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.admission import bearer_token, limit_failures
-from dispatcher.api.body import read_object
-from dispatcher.api.dialects.smsgate import samples
-from dispatcher.api.dialects.smsgate.access import BEARER, EVERYTHING, NAME, SECURITY, authorize
-from dispatcher.api.dialects.smsgate.form import Form
-from dispatcher.api.dialects.smsgate.moments import written
+from dispatcher.api.auth import bearer_token, limit_failures
+from dispatcher.api.dialects.smsgate import openapi_examples
+from dispatcher.api.dialects.smsgate.auth import BEARER, EVERYTHING, NAME, SECURITY, authorize
+from dispatcher.api.dialects.smsgate.requests import Form
+from dispatcher.api.dialects.smsgate.times import written
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
+from dispatcher.api.request_body import read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
 from dispatcher.service.accounts import tokens
@@ -37,8 +37,8 @@ _LONGEST_SCOPE = 100
     "POST",
     "/token",
     summary="Generate a token",
-    request=samples.ISSUE,
-    responses=samples.ISSUED,
+    request=openapi_examples.ISSUE,
+    responses=openapi_examples.ISSUED,
 )
 async def issue(request: Request) -> Response:
     """A `ttl` of 0, or none, gives the longest there is. A scope that nobody knows opens nothing."""
@@ -65,7 +65,11 @@ async def issue(request: Request) -> Response:
 
 
 @operations.add(
-    "POST", "/token/refresh", summary="Refresh a token", responses=samples.REFRESHED, security=(BEARER,)
+    "POST",
+    "/token/refresh",
+    summary="Refresh a token",
+    responses=openapi_examples.REFRESHED,
+    security=(BEARER,),
 )
 async def refresh(request: Request) -> Response:
     """A refresh token is used once; when it comes again, all that came of it is revoked."""
@@ -75,7 +79,7 @@ async def refresh(request: Request) -> Response:
         raise HTTPException(501, DISABLED) from None
 
 
-@operations.add("DELETE", "/token/{token_id}", summary="Revoke a token", responses=samples.REVOKED)
+@operations.add("DELETE", "/token/{token_id}", summary="Revoke a token", responses=openapi_examples.REVOKED)
 async def revoke(request: Request) -> Response:
     """At once. A token that is not there is revoked enough."""
     ctx, caller = context_of(request), await authorize(request, "tokens:manage")

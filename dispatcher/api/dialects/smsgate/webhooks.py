@@ -6,16 +6,16 @@ from uuid import NAMESPACE_URL, uuid5
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.body import read_object
-from dispatcher.api.dialects.smsgate import samples
-from dispatcher.api.dialects.smsgate.access import SECURITY, authorize
-from dispatcher.api.dialects.smsgate.form import Form
-from dispatcher.api.dialects.smsgate.moments import written
-from dispatcher.api.dialects.smsgate.order import check_device
-from dispatcher.api.dialects.smsgate.states import device_id
-from dispatcher.api.dialects.smsgate.words import STATUSES, State, error_of
+from dispatcher.api.dialects.smsgate import openapi_examples
+from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
+from dispatcher.api.dialects.smsgate.mapping import STATUSES, State, error_of
+from dispatcher.api.dialects.smsgate.requests import Form
+from dispatcher.api.dialects.smsgate.responses import device_id
+from dispatcher.api.dialects.smsgate.submissions import check_device
+from dispatcher.api.dialects.smsgate.times import written
 from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
+from dispatcher.api.request_body import read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.callbacks.events import Arrival, Happening
 from dispatcher.domain.messages.status import Status
@@ -55,7 +55,7 @@ _TIMES = {
 }
 
 
-@operations.add("GET", "", summary="List webhooks", responses=samples.WEBHOOKS)
+@operations.add("GET", "", summary="List webhooks", responses=openapi_examples.WEBHOOKS)
 async def show_all(request: Request) -> Response:
     """The oldest first."""
     ctx, caller = context_of(request), await authorize(request, "webhooks:list")
@@ -66,8 +66,8 @@ async def show_all(request: Request) -> Response:
     "POST",
     "",
     summary="Register a webhook",
-    request=samples.REGISTER,
-    responses=samples.REGISTERED,
+    request=openapi_examples.REGISTER,
+    responses=openapi_examples.REGISTERED,
 )
 async def register(request: Request) -> Response:
     """The same `id` again replaces what was there; without one it is made up."""
@@ -93,7 +93,9 @@ async def register(request: Request) -> Response:
     return Json(_told(made, form.take("deviceId", str) or None), 201)
 
 
-@operations.add("DELETE", "/{webhook_id:path}", summary="Remove a webhook", responses=samples.REVOKED)
+@operations.add(
+    "DELETE", "/{webhook_id:path}", summary="Remove a webhook", responses=openapi_examples.REVOKED
+)
 async def remove(request: Request) -> Response:
     """One that is not there is removed enough."""
     ctx, caller = context_of(request), await authorize(request, "webhooks:delete")

@@ -1,0 +1,134 @@
+"""Reading the body of POST /sms: exact types, and all that is wrong with them told together."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from dispatcher.api.dialects.emsgnow.responses import MESSAGE_TYPE
+from dispatcher.domain.errors import Invalid
+from dispatcher.domain.messages.submission import Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
+from dispatcher.domain.tier import Tier
+from dispatcher.settings import Settings
+
+T = TypeVar("T")
+
+_LONGEST_CLIENT_ID = 100
+_UNKEEPABLE = re.compile("[\0\ud800-\udfff]")  # Postgres keeps no NUL, UTF-8 no half of a surrogate pair
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
+
+
+class Form:
+    """Reads the fields of a body by their types. What is null is left out."""
+
+    def __init__(self, body: Mapping[str, object]) -> None:
+        self._body = body
+        self._errors: list[str] = []
+
+    def submission(self, settings: Settings) -> Submission:
+        """Build what was meant. Raises Invalid with all that is wrong, in the document's order of fields."""
+        self._check_type()
+        submission = Submission(
+            recipients=[self._required("to")],
+            sender_name=self._required("from"),
+            text=self._text(settings.emsgnow_max_characters),
+            template_id=self._string("templateId"),
+            variables=self._variables(),
+            not_before=self._time("notBefore"),
+            not_after=self._time("notAfter"),
+            callback_url=self._string("callbackUrl"),
+            client_id=self._client_id(),
+            numbers=NumberPolicy(require_valid=False, simulated=settings.simulated_numbers),
+            tier=Tier.STANDARD,
+            default_validity=timedelta(seconds=settings.emsgnow_validity),
+        )
+        if self._errors:
+            raise Invalid("; ".join(self._errors))
+        return submission
+
+    def _check_type(self) -> None:
+        if self._body.get("messageType") not in (None, MESSAGE_TYPE):
+            self._refuse("messageType", f'must be "{MESSAGE_TYPE}"')
+
+    def _text(self, longest: int) -> str:
+        """Give the text unless a template wins over it; a limit of 0 is none."""
+        text = self._string("message")
+        if self._is_given("templateId"):
+            return ""
+        if not self._is_given("message"):
+            self._refuse("message", "is required, or templateId")
+        elif text is not None and 0 < longest < len(text):
+            self._refuse("message", f"has {len(text)} characters, at most {longest}")
+        return text or ""
+
+    def _variables(self) -> Mapping[str, str]:
+        given = self._take("variables", dict, "an object") or {}
+        values = {name: _as_text(value) for name, value in given.items()}
+        if None in values.values():
+            self._refuse("variables", "each value must be a string, a number or a boolean")
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _time(self, name: str) -> datetime | None:
+        text = self._string(name)
+        try:
+            return None if text is None else _read_time(text)
+        except (ValueError, OverflowError):
+            self._refuse(name, "must be a UTC date-time, such as 2024-11-10T02:48:08.004Z")
+            return None
+
+    def _client_id(self) -> str:
+        client_id = self._string("clientId") or ""
+        if len(client_id) > _LONGEST_CLIENT_ID:
+            self._refuse("clientId", f"has {len(client_id)} characters, at most {_LONGEST_CLIENT_ID}")
+        return client_id
+
+    def _required(self, name: str) -> str:
+        if not self._is_given(name):
+            self._refuse(name, "is required")
+        return self._string(name) or ""
+
+    def _string(self, name: str) -> str | None:
+        value = self._take(name, str, "a string")
+        if value is not None and _UNKEEPABLE.search(value):
+            self._refuse(name, "holds a character that is none: NUL, or half of a surrogate pair")
+            return None
+        return value
+
+    def _take(self, name: str, kind: type[T], word: str) -> T | None:
+        value = self._body.get(name)
+        if value is None or isinstance(value, kind):
+            return value
+        self._refuse(name, f"must be {word}")
+        return None
+
+    def _is_given(self, name: str) -> bool:
+        return self._body.get(name) is not None
+
+    def _refuse(self, name: str, why: str) -> None:
+        self._errors.append(f"{name}: {why}")
+
+
+def _as_text(value: object) -> str | None:
+    """Write a variable's value as JSON does; None for what is no value of one."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return json.dumps(value)
+    return None
+
+
+def _read_time(text: str) -> datetime:
+    """
+    Read ISO 8601; without an offset it is UTC.
+
+    Raises ValueError, and OverflowError at the calendar's ends.
+    """
+    if not _TIME.fullmatch(text.upper()):
+        raise ValueError("not a date and a time")
+    at = datetime.fromisoformat(text.upper())
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

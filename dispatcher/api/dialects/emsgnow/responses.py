@@ -1,0 +1,75 @@
+"""The document's objects: an SMS with its events, one event, and the callback of one."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from dispatcher.api.dialects.emsgnow.mapping import DOCUMENTED, WORDS
+from dispatcher.domain.callbacks.events import Happening
+from dispatcher.domain.messages.status import Status
+from dispatcher.service.callbacks.sender import Signature, Worded
+from dispatcher.service.messages.search import Event, History
+
+MESSAGE_TYPE = "sms"
+
+_Happened = Event | Happening
+
+
+def details(history: History) -> Mapping[str, object]:
+    """Return one SMS with its events."""
+    message = history.message
+    tracking_id = message.public_id.hex
+    return {
+        "to": message.number_as_given,
+        "from": message.sender or "",
+        "message": message.text,
+        "clientId": message.client_id,
+        "messageType": MESSAGE_TYPE,
+        "trackingId": tracking_id,
+        "notBefore": _time(message.not_before),
+        "notAfter": _time(message.not_after),
+        "created": _time(message.created_at),
+        "updated": _time(message.moved_at),
+        "events": [event(tracking_id, message.client_id, happened) for happened in history.events],
+    }
+
+
+def event(tracking_id: str, client_id: str, happened: _Happened) -> Mapping[str, object]:
+    """Return one event, as the lists of events have it."""
+    at = _time(happened.at)
+    return {
+        "id": event_id(tracking_id, happened.seq),
+        "message": {
+            "channel": MESSAGE_TYPE,
+            "trackingId": tracking_id,
+            "clientId": client_id,
+            "status": WORDS[happened.status],
+            "statusAt": at,
+            "additionalInfo": _additional(happened.status, happened.reason),
+        },
+        "timestamp": at,
+    }
+
+
+def single_event(tracking_id: str, client_id: str, happened: _Happened) -> Mapping[str, object]:
+    """Return one event as it is shown alone."""
+    return {"messageId": tracking_id, **event(tracking_id, client_id, happened)}
+
+
+def event_id(tracking_id: str, seq: int) -> str:
+    """Return the id of an event. It contains the SMS's id: ids of two SMS never coincide."""
+    return f"{tracking_id}-{seq}"
+
+
+def worded(happening: Happening) -> Worded:
+    """Return a callback: the event, as it is shown alone."""
+    body = single_event(happening.message_id.hex, happening.client_id, happening)
+    return Worded(body, Signature.STANDARD_WEBHOOKS)
+
+
+def _additional(status: Status, reason: str) -> Mapping[str, object]:
+    return {} if status in DOCUMENTED else {"code": status.value, "reason": reason}
+
+
+def _time(at: datetime) -> str:
+    """Format a time as the document does: 2024-11-10T02:48:08.004Z."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

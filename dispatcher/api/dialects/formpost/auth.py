@@ -1,0 +1,161 @@
+"""Who calls: by user name and password in v1, by key in v2, by either where keys are made."""
+
+from base64 import b64decode
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from dispatcher.api.auth import authenticate, count_by_address, read_authorization
+from dispatcher.api.dialects.formpost.mapping import NoCredential, NoKey, WrongPassword
+from dispatcher.api.operations import SecurityScheme
+from dispatcher.api.request_body import query_fields, read_fields
+from dispatcher.api.runtime import context_of
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.accounts.credential import CredentialKind
+from dispatcher.domain.errors import NotAuthenticated
+from dispatcher.service.accounts import credentials
+from dispatcher.service.context import Context
+
+NAME = "formpost"
+
+PER_MINUTE = 60
+"""The requests a minute of an account that has no rate of its own."""
+
+KEY = (
+    SecurityScheme(
+        "APIKeyHeader",
+        {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-API-Key",
+            "description": "The API key of the account.",
+        },
+    ),
+    SecurityScheme(
+        "APIKeyQuery",
+        {
+            "type": "apiKey",
+            "in": "query",
+            "name": "api_key",
+            "description": "The same; a body may have it too.",
+        },
+    ),
+)
+BASIC = SecurityScheme(
+    "HTTPBasic", {"type": "http", "scheme": "basic", "description": "User name and password."}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFields:
+    """
+    The fields of a request: those of the query, and over them those of the body.
+
+    `fault` is what is wrong with the body. It is raised when the caller is
+    known, for credentials may be among the fields.
+    """
+
+    values: Mapping[str, object]
+    fault: HTTPException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """A user name and a password, as they came: maybe missing, maybe not strings."""
+
+    name: object
+    password: object
+
+
+async def read_request(request: Request) -> RequestFields:
+    """Return the fields of a request. Raises HTTPException, 413."""
+    values: Mapping[str, object] = {}
+    try:
+        values = query_fields(request)
+        if request.method == "GET":
+            return RequestFields(values)
+        return RequestFields({**values, **await read_fields(request)})
+    except HTTPException as fault:
+        if fault.status_code not in (400, 415):
+            raise
+        return RequestFields(values, fault)
+
+
+async def user(request: Request, fields: RequestFields) -> Caller:
+    """Return the caller whose user name and password are among the fields."""
+    login = _Login(fields.values.get("username"), fields.values.get("password"))
+    return await _authenticated(request, fields, _by_password(context_of(request), login))
+
+
+async def key_holder(request: Request, fields: RequestFields) -> Caller:
+    """Return the caller of an API key."""
+    return await _authenticated(request, fields, _by_key(context_of(request), _key(request, fields)))
+
+
+async def key_manager(request: Request, fields: RequestFields) -> Caller:
+    """Return the caller of an API key, or of a user name and password."""
+    login = _basic(request) or _login(fields)
+    checking = _by_either(context_of(request), _key(request, fields), login)
+    return await _authenticated(request, fields, checking)
+
+
+async def look_at_quota(request: Request) -> None:
+    """Only look at the quota of the address: a page or a preflight cannot carry a key."""
+    request.state.quota = await count_by_address(request.scope, context_of(request), cost=0)
+
+
+def _key(request: Request, fields: RequestFields) -> object:
+    return request.headers.get("x-api-key") or fields.values.get("api_key")
+
+
+def _basic(request: Request) -> _Login | None:
+    """Return the login of HTTP Basic. One that cannot be read is a login that nobody has: a wrong guess."""
+    shown = read_authorization(request)
+    if shown.scheme != "basic":
+        return None
+    try:
+        name, colon, password = b64decode(shown.credentials).decode("ascii").partition(":")
+    except ValueError:
+        return _Login("", "")
+    return _Login(name, password) if colon else _Login("", "")
+
+
+def _login(fields: RequestFields) -> _Login | None:
+    """Return the login among the fields; half of one is a wrong one."""
+    if fields.values.keys().isdisjoint(("username", "password")):
+        return None
+    return _Login(fields.values.get("username"), fields.values.get("password"))
+
+
+async def _authenticated(request: Request, fields: RequestFields, checking: Awaitable[Caller]) -> Caller:
+    caller = await authenticate(request, checking, per_minute=PER_MINUTE)
+    if fields.fault is not None:
+        raise fields.fault
+    return caller
+
+
+async def _by_either(ctx: Context, key: object, login: _Login | None) -> Caller:
+    if login is not None:
+        return await _by_password(ctx, login)
+    if not key:
+        raise NoCredential("neither a user name and password nor an API key")
+    return await _by_key(ctx, key)
+
+
+async def _by_key(ctx: Context, key: object) -> Caller:
+    if not key:
+        raise NoKey("the request has no API key")
+    if not isinstance(key, str):
+        raise NotAuthenticated("an API key is a string")
+    return await credentials.by_secret(ctx, CredentialKind.API_KEY, key, dialect=NAME)
+
+
+async def _by_password(ctx: Context, login: _Login) -> Caller:
+    if not (isinstance(login.name, str) and isinstance(login.password, str)):
+        raise WrongPassword("user name and password are strings, and both are needed")
+    try:
+        return await credentials.by_pair(ctx, CredentialKind.USER, login.name, login.password, dialect=NAME)
+    except NotAuthenticated as error:
+        raise WrongPassword(str(error)) from None

@@ -1,0 +1,75 @@
+"""Who calls: a login by HTTP Basic may do everything, a token by Bearer what its scopes allow."""
+
+import binascii
+from base64 import b64decode
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from dispatcher.api.auth import Authorization, authenticate, read_authorization
+from dispatcher.api.operations import SecurityScheme
+from dispatcher.api.runtime import context_of
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.accounts.credential import CredentialKind
+from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
+from dispatcher.service.accounts import credentials, tokens
+from dispatcher.service.context import Context
+
+NAME = "smsgate"
+EVERYTHING = "all:any"
+
+BASIC = SecurityScheme(
+    "Basic", {"type": "http", "scheme": "basic", "description": "The login and password of the account."}
+)
+BEARER = SecurityScheme(
+    "Bearer",
+    {"type": "http", "scheme": "bearer", "description": "An access token of `POST /auth/token`."},
+)
+SECURITY = (BASIC, BEARER)
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """A login and its password."""
+
+    name: str
+    password: str
+
+
+async def authorize(request: Request, scope: str) -> Caller:
+    """Return the caller, if it may do this. Raises Forbidden in upstream's words."""
+    caller = await authenticate(request, _check(request))
+    if caller.scopes is not None and scope not in caller.scopes:
+        raise Forbidden(f"scope required: {scope}")
+    return caller
+
+
+async def _check(request: Request) -> Caller:
+    ctx = context_of(request)
+    match read_authorization(request):
+        case Authorization("basic", encoded) if encoded:
+            login = _read_login(encoded)
+            return await credentials.by_pair(
+                ctx, CredentialKind.LOGIN, login.name, login.password, dialect=NAME
+            )
+        case Authorization("bearer", token) if token:
+            return await _bearer(ctx, token)
+    raise NotAuthenticated("the request has neither a login nor a token")
+
+
+async def _bearer(ctx: Context, token: str) -> Caller:
+    try:
+        return await tokens.authenticate(ctx, token, dialect=NAME)
+    except Misconfigured:
+        raise NotAuthenticated("there are no tokens here") from None
+
+
+def _read_login(encoded: str) -> _Login:
+    """Return a login and its password. Raises NotAuthenticated for what cannot be one."""
+    try:
+        name, colon, password = b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        raise NotAuthenticated("the login cannot be read") from None
+    if not colon or not name.isprintable():
+        raise NotAuthenticated("the login cannot be read")
+    return _Login(name, password)

@@ -1,0 +1,128 @@
+"""Upstream's words: for each status, for a message of many recipients, for each thing that can be wrong."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from dispatcher.api.errors import ErrorResponse
+from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, InvalidSubmission, NotAuthenticated
+from dispatcher.domain.messages.status import Status
+
+
+class State(StrEnum):
+    """The state of a message, or of one recipient of it."""
+
+    PENDING = "Pending"
+    CANCELLING = "Cancelling"  # never ours: nobody has to be waited for
+    CANCELLED = "Cancelled"
+    PROCESSED = "Processed"  # never ours: a phone has it, and has not sent it
+    SENT = "Sent"
+    DELIVERED = "Delivered"
+    FAILED = "Failed"
+
+
+class Word(NamedTuple):
+    """A status as upstream has it, with what is told of a recipient that failed."""
+
+    state: State
+    error: str | None = None
+
+
+KINDS = ("SMS", "DATA_SMS", "MMS", "MMS_DOWNLOADED")
+"""What upstream's phones receive. Ours are SMS."""
+
+WORDS: dict[Status, Word] = {
+    Status.SCHEDULED: Word(State.PENDING),
+    Status.PENDING: Word(State.PENDING),
+    Status.SENT: Word(State.SENT),
+    Status.RECEIVED: Word(State.DELIVERED),
+    Status.NO_RECIPIENT: Word(State.FAILED, "no phone number"),
+    Status.NO_TEXT: Word(State.FAILED, "no text"),
+    Status.INVALID_TEXT: Word(State.FAILED, "invalid text"),
+    Status.NO_SENDER: Word(State.FAILED, "no sender"),
+    Status.INVALID_SENDER: Word(State.FAILED, "invalid sender"),
+    Status.NO_CREDIT: Word(State.FAILED, "not enough credits"),
+    Status.OPTED_OUT: Word(State.FAILED, "recipient opted out"),
+    Status.EXPIRED: Word(State.FAILED, "TTL expired"),
+    Status.NO_ROUTE: Word(State.FAILED, "no route to this country"),
+    Status.INTERNAL_ERROR: Word(State.FAILED, "internal error"),
+    Status.INVALID_NUMBER: Word(State.FAILED, "invalid phone number"),
+    Status.BLOCKED: Word(State.FAILED, "blocked by the carrier"),
+    Status.TOO_LATE: Word(State.FAILED, "expired at the carrier"),
+    Status.UNREACHABLE: Word(State.FAILED, "phone or network not available"),
+    Status.FAILED: Word(State.FAILED, "sending failed"),
+    Status.GAVE_UP: Word(State.FAILED, "gave up"),
+    Status.WITHDRAWN: Word(State.CANCELLED),
+}
+
+STATUSES: dict[State, frozenset[Status]] = {
+    state: frozenset(status for status, word in WORDS.items() if word.state is state) for state in State
+}
+
+FAULTS: dict[FaultKind, str] = {
+    FaultKind.EMPTY: "{field} must not be empty",
+    FaultKind.TOO_LONG: "{field} is too long: {value}",
+    FaultKind.TOO_MANY: "{field} has too many entries: {value}",
+    FaultKind.NOT_TEXT: "{field} cannot be sent: {value}",
+    FaultKind.NOT_A_NUMBER: "invalid phone number",
+    FaultKind.UNKNOWN_SENDER: "simNumber names no SIM of this device",
+    FaultKind.WINDOW_OVER: "validUntil leaves no time to send",
+    FaultKind.NOT_MOBILE: "not mobile phone number",
+    FaultKind.REPEATED: "phone numbers must be unique",
+    FaultKind.UNKNOWN_TEMPLATE: "{field} is unknown",
+    FaultKind.MISSING_VARIABLE: "{value} is missing",
+    FaultKind.BAD_URL: "{field} cannot be called: {value}",
+    FaultKind.TOO_FAR: "{field} is too far ahead: {value}",
+}
+
+_FIELDS: Mapping[str, str] = {
+    "recipients": "phoneNumbers",
+    "text": "textMessage.text",
+    "not_before": "scheduleAt",
+    "not_after": "validUntil",
+    "sender_id": "simNumber",
+}
+
+MESSAGES = {401: "Unauthorized", 404: "message not found"}
+DUPLICATE = "message with the same ID already exists"
+
+
+def state_of(statuses: Iterable[Status]) -> State:
+    """
+    Give the state of a whole message: any Pending, any Cancelled, all Failed, all Delivered, else Sent.
+
+    The order is that of the Android application.
+    """
+    states = {WORDS[status].state for status in statuses}
+    for state in (State.PENDING, State.CANCELLED):
+        if state in states:
+            return state
+    return states.pop() if len(states) == 1 else State.SENT
+
+
+def error_of(status: Status, reason: str = "") -> str | None:
+    """Tell why a recipient failed, and a provider's reason where one had it; None if it did not fail."""
+    error = WORDS[status].error
+    if error is not None and status.is_missed and reason:
+        return f"{error}: {reason}"
+    return error
+
+
+def envelope(error: ErrorResponse) -> object:
+    """Give the one shape of every error; the Python client needs its code."""
+    return {"message": _message(error), "code": error.status.value}
+
+
+def _message(error: ErrorResponse) -> str:
+    match error.error:
+        case InvalidSubmission(faults=faults):
+            return "; ".join(dict.fromkeys(map(_told, faults)))
+        case AlreadyExists():
+            return DUPLICATE
+        case NotAuthenticated():
+            return MESSAGES[401]
+    return error.message
+
+
+def _told(fault: Fault) -> str:
+    return FAULTS[fault.kind].format(field=_FIELDS.get(fault.field, fault.field), value=fault.value)

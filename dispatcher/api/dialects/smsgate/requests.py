@@ -1,0 +1,112 @@
+"""Reading what a client sent: exact types, and all that is wrong with them told together."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from starlette.datastructures import QueryParams
+
+from dispatcher.api.dialects.smsgate import times
+from dispatcher.domain.errors import Invalid
+
+T = TypeVar("T")
+
+LONGEST_TTL = timedelta(days=36_525)
+"""What a longer ttl is cut to."""
+
+_DIGITS = 18
+_BIGGEST = 10**_DIGITS
+_KINDS = {str: "a string", bool: "a boolean", dict: "an object", list: "an array"}
+_TRUE = frozenset({"1", "t", "T", "true", "True", "TRUE"})
+_FALSE = frozenset({"0", "f", "F", "false", "False", "FALSE"})
+
+
+class Form:
+    """Reads the fields of an object by their types; `faults` gathers what is wrong. null means left out."""
+
+    def __init__(self, body: Mapping[str, object]) -> None:
+        self._body = body
+        self.faults: list[str] = []
+
+    def check(self) -> None:
+        """Raise Invalid with all faults, if there is one."""
+        if self.faults:
+            raise Invalid("; ".join(self.faults))
+
+    def has(self, name: str) -> bool:
+        """Tell whether a field is there, and is more than null or an empty string."""
+        return self._body.get(name) not in (None, "")
+
+    def take(self, name: str, kind: type[T], *, inside: str = "") -> T | None:
+        """Give a field that is exactly of this type, else None."""
+        value = self._body.get(name)
+        if value is None or type(value) is kind:
+            return value
+        self.faults.append(f"{inside}{name} must be {_KINDS[kind]}")
+        return None
+
+    def name(self, name: str, *, longest: int) -> str | None:
+        """Give a short string that can be an id; an empty one is one left out."""
+        value = self.take(name, str)
+        if value and (len(value) > longest or not value.isprintable()):
+            self.faults.append(f"{name} must have at most {longest} printable characters")
+        return value or None
+
+    def integer(self, name: str, *, least: int, most: int | None = None) -> int | None:
+        """Give an integer within limits; a boolean is none."""
+        value = self._body.get(name)
+        if value is None:
+            return None
+        if type(value) is int and value >= least and (most is None or value <= most):
+            return value
+        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        self.faults.append(f"{name} must be an integer {limits}")
+        return None
+
+    def moment(self, name: str) -> datetime | None:
+        """Give a time."""
+        value = self.take(name, str)
+        try:
+            return None if value is None else times.read(value)
+        except ValueError:
+            self.faults.append(f"{name} must be a time as in RFC 3339, such as 2030-01-31T08:30:00Z")
+            return None
+
+    def strings(self, name: str, *, most: int, longest: int) -> list[str]:
+        """Give an array of one or more strings; an empty one with a fault."""
+        before = len(self.faults)
+        value = self.take(name, list) or []
+        if len(self.faults) > before:
+            return []
+        found = [item for item in value if isinstance(item, str)]
+        if len(found) < len(value):
+            self.faults.append(f"{name} must hold strings only")
+        elif not 1 <= len(value) <= most:
+            self.faults.append(f"{name} must have 1 to {most} entries, not {len(value)}")
+        elif not all(1 <= len(item) <= longest for item in found):
+            self.faults.append(f"the entries of {name} must have 1 to {longest} characters")
+        return found
+
+    def inner(self, name: str) -> "Form":
+        """Give an object's own form; its faults are its own."""
+        return Form(self.take(name, dict) or {})
+
+
+def flag(query: QueryParams, name: str) -> bool:
+    """Read a boolean of a query, in any spelling that Go knows. Raises Invalid."""
+    value = query.get(name, "false")
+    if value not in _TRUE | _FALSE:
+        raise Invalid(f"{name} must be true or false")
+    return value in _TRUE
+
+
+def whole(query: QueryParams, name: str, default: int) -> int:
+    """Read an integer of a query, cut to what a database can count. Raises Invalid."""
+    value = query.get(name, "")
+    digits = value.removeprefix("-")
+    if not value:
+        return default
+    if not (digits.isascii() and digits.isdigit()):
+        raise Invalid(f"{name} must be an integer")
+    size = int(digits) if len(digits) <= _DIGITS else _BIGGEST
+    return -size if value.startswith("-") else size

@@ -1,0 +1,1 @@
+"""Management endpoints: accounts and what belongs to them."""

@@ -1,0 +1,168 @@
+"""Accounts: their limits and their credits."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Response
+from pydantic import Field
+
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
+from dispatcher.api.manage.fields import Given, Line, Plain, Shown
+from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.tier import Tier
+from dispatcher.service.accounts import accounts
+
+_PATH = f"{PREFIX}/accounts"
+_ONE = f"{_PATH}/{{name}}"
+_TAGS: Tags = ["Accounts"]
+_UNKNOWN = problems(_404="No such account")
+_INTEGER = 2**31 - 1
+
+
+class LimitsShown(Shown):
+    """What an account may not do; null is no limit of its own."""
+
+    rate: int | None
+    daily: int | None
+    tier: Tier | None
+    countries: list[str] | None
+
+
+class AccountShown(Shown):
+    """An account, with its credits as `balance`."""
+
+    id: int
+    name: str
+    balance: int
+    country: str | None
+    timezone: str
+    paused: bool
+    limits: LimitsShown
+
+
+class AccountGiven(Given):
+    """A new account. `country` is whose local numbers it may write."""
+
+    name: Plain
+    credits: int = 0
+    country: str | None = None
+    timezone: str = "UTC"
+
+
+class LimitsGiven(Given):
+    """Limits to change; what is left out stays, null takes a limit away."""
+
+    rate: Annotated[int, Field(le=_INTEGER)] | None = Field(None, description="Requests a minute.")
+    daily: Annotated[int, Field(le=_INTEGER)] | None = Field(None, description="Messages a UTC day.")
+    tier: Tier | None = Field(None, description="The highest tier it gets.")
+    countries: list[str] | None = Field(None, description="The only countries it may write to.")
+
+
+class TopUpGiven(Given):
+    """Credits to add."""
+
+    amount: int
+    note: Line = ""
+
+
+class BalanceShown(Shown):
+    """What an account has now."""
+
+    balance: int
+
+
+class EntryShown(Shown):
+    """One change of a balance: `topup`, `charge` (below zero) or `refund`."""
+
+    id: int
+    at: datetime
+    kind: str
+    amount: int
+    batch_id: int | None
+    message_id: int | None
+    note: str
+
+
+class SecretShown(Shown):
+    """What callbacks are signed with."""
+
+    secret: str
+
+
+@app.get(_PATH, tags=_TAGS)
+async def list_accounts(ctx: Ctx, paging: Paged) -> Page[AccountShown]:
+    """List accounts, the oldest first."""
+    return paging.page(await accounts.page(ctx, after=paging.after, limit=paging.probe), _shown)
+
+
+@app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_409="The name is taken"))
+async def create_account(given: AccountGiven, ctx: Ctx, response: Response) -> AccountShown:
+    """Make an account."""
+    made = await accounts.create(
+        ctx, given.name, credits=given.credits, country=given.country, timezone=given.timezone
+    )
+    return _shown(made)
+
+
+@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+async def show_account(account: Named) -> AccountShown:
+    """Show an account."""
+    return _shown(account)
+
+
+@app.patch(_ONE, tags=_TAGS, responses=_UNKNOWN)
+async def limit_account(given: LimitsGiven, account: Named, ctx: Ctx) -> AccountShown:
+    """Change an account's limits."""
+    changes = given.model_dump(include=given.model_fields_set)
+    if changes.get("countries") is not None:
+        changes["countries"] = frozenset(changes["countries"])
+    return _shown(await accounts.limit(ctx, account, replace(account.limits, **changes)))
+
+
+@app.post(f"{_ONE}/pause", tags=_TAGS, responses=_UNKNOWN)
+async def pause_account(account: Named, ctx: Ctx) -> AccountShown:
+    """Refuse what the account submits from now on; what was accepted goes on."""
+    return _shown(await accounts.pause(ctx, account))
+
+
+@app.post(f"{_ONE}/resume", tags=_TAGS, responses=_UNKNOWN)
+async def resume_account(account: Named, ctx: Ctx) -> AccountShown:
+    """Take what the account submits again."""
+    return _shown(await accounts.pause(ctx, account, paused=False))
+
+
+@app.post(f"{_ONE}/topups", tags=_TAGS, status_code=201, responses=_UNKNOWN)
+async def top_up(given: TopUpGiven, account: Named, ctx: Ctx) -> BalanceShown:
+    """Add credits."""
+    return BalanceShown(balance=await accounts.top_up(ctx, account, given.amount, note=given.note))
+
+
+@app.get(f"{_ONE}/statement", tags=_TAGS, responses=_UNKNOWN)
+async def statement(account: Named, ctx: Ctx, paging: Paged) -> Page[EntryShown]:
+    """Tell what changed the account's credits, the newest first."""
+    found = await accounts.statement(ctx, account, before=paging.last, limit=paging.probe)
+    return paging.page(found, EntryShown.model_validate)
+
+
+@app.get(f"{_ONE}/callback-secret", tags=_TAGS, responses=_UNKNOWN)
+async def callback_secret(account: Named, ctx: Ctx, response: Response) -> SecretShown:
+    """Tell what the account's callbacks are signed with (Standard Webhooks)."""
+    response.headers["Cache-Control"] = "no-store"
+    return SecretShown(secret=await accounts.callback_secret(ctx, account))
+
+
+def _shown(account: Account) -> AccountShown:
+    limits = account.limits
+    countries = None if limits.countries is None else sorted(limits.countries)
+    return AccountShown(
+        id=account.id,
+        name=account.name,
+        balance=account.balance,
+        country=account.default_country,
+        timezone=account.timezone,
+        paused=account.paused,
+        limits=LimitsShown(rate=limits.rate, daily=limits.daily, tier=limits.tier, countries=countries),
+    )

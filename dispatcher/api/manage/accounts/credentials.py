@@ -1,0 +1,143 @@
+"""The credentials of accounts: each opens the door of one dialect."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import Response
+from pydantic import Field
+
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
+from dispatcher.api.manage.fields import Given, Id, Plain, Shown
+from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.domain.accounts.credential import CredentialKind
+from dispatcher.domain.errors import Invalid
+from dispatcher.service.accounts import credentials
+
+_PATH = f"{PREFIX}/accounts/{{name}}/credentials"
+_TAGS: Tags = ["Credentials"]
+
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+class DialectName(StrEnum):
+    """The dialects, by the names of their doors."""
+
+    EMESS = "emess"
+    EMSGNOW = "emsgnow"
+    FORMPOST = "formpost"
+    SCHEDULER = "scheduler"
+    SMSGATE = "smsgate"
+
+
+class KindName(StrEnum):
+    """The kinds of credentials that accounts have."""
+
+    APP = CredentialKind.APP
+    API_KEY = CredentialKind.API_KEY
+    USER = CredentialKind.USER
+    BEARER = CredentialKind.BEARER
+    LOGIN = CredentialKind.LOGIN
+
+
+KINDS: dict[DialectName, tuple[KindName, ...]] = {
+    DialectName.EMESS: (KindName.APP,),
+    DialectName.EMSGNOW: (KindName.API_KEY,),
+    DialectName.FORMPOST: (KindName.USER, KindName.API_KEY),
+    DialectName.SCHEDULER: (KindName.BEARER,),
+    DialectName.SMSGATE: (KindName.LOGIN,),
+}
+"""What opens which door."""
+
+
+class CredentialShown(Shown):
+    """A credential, never its secret; `hint` is how that begins."""
+
+    id: int
+    dialect: str
+    kind: str
+    name: str | None
+    hint: str
+    is_test: bool
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class CredentialGiven(Given):
+    """
+    A new credential: `dialect` and `kind` say which door it opens, and how.
+
+    What a test credential sends reaches only providers that take tests, and
+    costs nothing.
+    """
+
+    dialect: DialectName
+    kind: KindName
+    name: Plain | None = Field(None, description="The public half; made up where the kind has one.")
+    validity_days: Days | None = Field(None, description="Null: it has no end.")
+    test: bool = False
+
+
+class NewCredentialShown(Shown):
+    """A credential just made. The secret can never be shown again."""
+
+    id: int
+    dialect: str
+    kind: str
+    name: str | None
+    secret: str
+    expires_at: datetime | None
+
+
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+async def list_credentials(account: Named, ctx: Ctx, paging: Paged) -> Page[CredentialShown]:
+    """List an account's credentials, the oldest first, revoked ones too."""
+    found = await credentials.page(ctx, account, after=paging.after, limit=paging.probe)
+    return paging.page(found, CredentialShown.model_validate)
+
+
+@app.post(
+    _PATH,
+    tags=_TAGS,
+    status_code=201,
+    responses=problems(_404="No such account", _409="The name is taken"),
+)
+async def create_credential(
+    given: CredentialGiven, account: Named, ctx: Ctx, response: Response
+) -> NewCredentialShown:
+    """Make a credential. Its secret is in this answer, and nowhere else."""
+    kinds = KINDS[given.dialect]
+    if given.kind not in kinds:
+        raise Invalid(f"{given.dialect} has no {given.kind}: give {' or '.join(kinds)}")
+    key = await credentials.create(
+        ctx,
+        account,
+        CredentialKind(given.kind),
+        dialect=given.dialect,
+        name=given.name,
+        validity=None if given.validity_days is None else timedelta(days=given.validity_days),
+        is_test=given.test,
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return NewCredentialShown(
+        id=key.id,
+        dialect=given.dialect,
+        kind=given.kind,
+        name=key.name,
+        secret=key.secret,
+        expires_at=key.expires_at,
+    )
+
+
+@app.delete(
+    f"{_PATH}/{{credential_id}}",
+    tags=_TAGS,
+    status_code=204,
+    responses=problems(_404="No such account, or no such credential that is not revoked"),
+)
+async def revoke_credential(credential_id: Id, account: Named, ctx: Ctx) -> None:
+    """Revoke a credential, at once."""
+    await credentials.revoke(ctx, account, credential_id)

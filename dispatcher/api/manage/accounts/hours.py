@@ -1,0 +1,119 @@
+"""The hours in which messages of an account may go out, by tier."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated
+
+from fastapi import Path
+from pydantic import ConfigDict, Field
+
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
+from dispatcher.api.manage.fields import Given, Plain, Shown
+from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
+from dispatcher.domain.tier import Tier
+from dispatcher.service.accounts import hours
+from dispatcher.service.context import Context
+
+_PATH = f"{PREFIX}/accounts/{{name}}/hours"
+_ONE = f"{_PATH}/{{tier}}"
+_TAGS: Tags = ["Allowed hours"]
+_UNKNOWN = problems(_404="No such account")
+
+OfTier = Annotated[Tier, Path(description="critical, standard or bulk.")]
+
+
+class HoursGiven(Given):
+    """
+    Hours by weekday: `{"mon-fri": ["08:00-20:00"], "sat": ["10:00-18:00"]}`.
+
+    They count by the recipient's clock, or by that of `zone`; nothing goes
+    out on `holidays`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, list[Plain]]
+
+    holidays: list[date] = Field(default_factory=list)
+    zone: Plain | None = None
+
+    def read(self) -> AllowedHours:
+        """Read them. Raises Invalid."""
+        return parse_hours(self.model_dump(mode="json"))
+
+
+class HoursShown(Shown):
+    """Hours by weekday, as they are given."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, list[str]]
+
+    holidays: list[date]
+    zone: str | None
+
+
+class TierHoursShown(Shown):
+    """What applies to a tier: hours of the account's own, else of the settings; null is at any time."""
+
+    tier: Tier
+    is_own: bool
+    hours: HoursShown | None
+
+
+class AllHoursShown(Shown):
+    """What applies to each tier."""
+
+    items: list[TierHoursShown]
+
+
+@app.get(_PATH, tags=_TAGS, responses=_UNKNOWN)
+async def show_all_hours(account: Named, ctx: Ctx) -> AllHoursShown:
+    """Show the hours of all tiers."""
+    return await _shown(ctx, account, list(Tier))
+
+
+@app.put(_PATH, tags=_TAGS, responses=_UNKNOWN)
+async def set_all_hours(given: HoursGiven, account: Named, ctx: Ctx) -> AllHoursShown:
+    """Give standard and bulk messages hours; critical ones have theirs at their own path only."""
+    await hours.set(ctx, account, hours.UNLESS_NAMED, given.read())
+    return await _shown(ctx, account, list(Tier))
+
+
+@app.delete(_PATH, tags=_TAGS, status_code=204, responses=_UNKNOWN)
+async def clear_all_hours(account: Named, ctx: Ctx) -> None:
+    """Take the account's own hours of standard and bulk messages away."""
+    await hours.set(ctx, account, hours.UNLESS_NAMED, None)
+
+
+@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+async def show_hours(tier: OfTier, account: Named, ctx: Ctx) -> TierHoursShown:
+    """Show the hours of a tier."""
+    return (await _shown(ctx, account, [tier])).items[0]
+
+
+@app.put(_ONE, tags=_TAGS, responses=_UNKNOWN)
+async def set_hours(given: HoursGiven, tier: OfTier, account: Named, ctx: Ctx) -> TierHoursShown:
+    """Give a tier hours; what waits goes by them when its turn comes."""
+    await hours.set(ctx, account, [tier], given.read())
+    return (await _shown(ctx, account, [tier])).items[0]
+
+
+@app.delete(_ONE, tags=_TAGS, status_code=204, responses=_UNKNOWN)
+async def clear_hours(tier: OfTier, account: Named, ctx: Ctx) -> None:
+    """Take the account's own hours of a tier away."""
+    await hours.set(ctx, account, [tier], None)
+
+
+async def _shown(ctx: Context, account: Account, tiers: Sequence[Tier]) -> AllHoursShown:
+    applied, own = await hours.of_account(ctx, account), await hours.own(ctx, account)
+    return AllHoursShown(
+        items=[
+            TierHoursShown(
+                tier=tier,
+                is_own=tier in own,
+                hours=HoursShown.model_validate(applied[tier].as_dict()) if tier in applied else None,
+            )
+            for tier in tiers
+        ]
+    )

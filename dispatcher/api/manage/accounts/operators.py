@@ -1,0 +1,109 @@
+"""Operators: tokens for programs, console logins for people."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import Body, Response
+from pydantic import Field, SecretStr
+
+from dispatcher.api.manage.accounts.credentials import Days
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dialect import PREFIX, Tags, app, problems
+from dispatcher.api.manage.fields import Given, Id, Plain, Shown
+from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.domain.accounts.credential import CredentialKind
+from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts.credentials import MANAGE
+
+_PATH = f"{PREFIX}/operators"
+_TAGS: Tags = ["Operators"]
+
+Kind = Literal["token", "login"]
+_KINDS: dict[str, Kind] = {CredentialKind.BEARER: "token", CredentialKind.CONSOLE: "login"}
+
+
+class OperatorShown(Shown):
+    """An operator's token or login; `hint` is how a token begins."""
+
+    id: int
+    kind: Kind
+    name: str | None
+    hint: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class TokenGiven(Given):
+    """A new token, for a program."""
+
+    kind: Literal["token"]
+    name: Plain | None = None
+    validity_days: Days | None = Field(None, description="Null: it has no end.")
+
+
+class LoginGiven(Given):
+    """A new login, for a person who chose the password."""
+
+    kind: Literal["login"]
+    name: Plain
+    password: Annotated[SecretStr, Field(max_length=1000)]
+
+
+class NewOperatorShown(Shown):
+    """What was made. A token's secret can never be shown again; a login has none but its password."""
+
+    id: int
+    kind: Kind
+    name: str | None
+    secret: str | None
+    expires_at: datetime | None
+
+
+@app.get(_PATH, tags=_TAGS)
+async def list_operators(ctx: Ctx, paging: Paged) -> Page[OperatorShown]:
+    """List operators' tokens and logins, the oldest first, revoked ones too."""
+    found = await credentials.page(ctx, None, after=paging.after, limit=paging.probe)
+    return paging.page(
+        found,
+        lambda c: OperatorShown(
+            id=c.id,
+            kind=_KINDS[c.kind],
+            name=c.name,
+            hint=c.hint,
+            created_at=c.created_at,
+            expires_at=c.expires_at,
+            revoked_at=c.revoked_at,
+            last_used_at=c.last_used_at,
+        ),
+    )
+
+
+@app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_409="The name is taken"))
+async def create_operator(
+    given: Annotated[TokenGiven | LoginGiven, Body(discriminator="kind")], ctx: Ctx, response: Response
+) -> NewOperatorShown:
+    """Make a token or a login."""
+    response.headers["Cache-Control"] = "no-store"
+    if isinstance(given, LoginGiven):
+        made = await credentials.create_operator(ctx, given.name, given.password.get_secret_value())
+        return NewOperatorShown(id=made, kind="login", name=given.name, secret=None, expires_at=None)
+    validity = None if given.validity_days is None else timedelta(days=given.validity_days)
+    key = await credentials.create(
+        ctx, None, CredentialKind.BEARER, dialect=MANAGE, name=given.name, validity=validity
+    )
+    return NewOperatorShown(
+        id=key.id, kind="token", name=key.name, secret=key.secret, expires_at=key.expires_at
+    )
+
+
+@app.delete(
+    f"{_PATH}/{{operator_id}}",
+    tags=_TAGS,
+    status_code=204,
+    responses=problems(_404="No such token or login that is not revoked"),
+)
+async def revoke_operator(operator_id: Id, ctx: Ctx) -> None:
+    """Revoke a token or a login, at once; your own too."""
+    await credentials.revoke(ctx, None, operator_id)

@@ -1,0 +1,85 @@
+"""The sender IDs of accounts."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
+from dispatcher.api.manage.fields import Given, Id, Plain, Shown
+from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.domain.errors import Invalid
+from dispatcher.service.accounts import accounts
+
+_PATH = f"{PREFIX}/accounts/{{name}}/senders"
+_TAGS: Tags = ["Senders"]
+
+
+class SenderShown(Shown):
+    """A sender ID; whoever names none gets the default one."""
+
+    id: int
+    name: str
+    is_default: bool
+    disabled_at: datetime | None
+
+
+class SenderGiven(Given):
+    """A new sender ID."""
+
+    name: Plain
+
+
+class NewSenderShown(Shown):
+    """A sender ID just added."""
+
+    id: int
+    name: str
+
+
+class SenderChange(Given):
+    """What to change. There is one default: making one takes it from the other."""
+
+    disabled: bool | None = None
+    default: Literal[True] | None = Field(None, description="Make it the account's default.")
+
+
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+async def list_senders(account: Named, ctx: Ctx, paging: Paged) -> Page[SenderShown]:
+    """List an account's senders, the oldest first."""
+    found = await accounts.sender_page(ctx, account, after=paging.after, limit=paging.probe)
+    return paging.page(found, SenderShown.model_validate)
+
+
+@app.post(
+    _PATH,
+    tags=_TAGS,
+    status_code=201,
+    responses=problems(_404="No such account", _409="The account has this sender already"),
+)
+async def add_sender(given: SenderGiven, account: Named, ctx: Ctx) -> NewSenderShown:
+    """Add a sender ID; an account's first one is its default."""
+    return NewSenderShown(id=await accounts.add_sender(ctx, account, given.name), name=given.name)
+
+
+@app.patch(
+    f"{_PATH}/{{sender_id}}",
+    tags=_TAGS,
+    responses=problems(_404="No such account or sender", _409="A disabled sender cannot be the default"),
+)
+async def change_sender(given: SenderChange, sender_id: Id, account: Named, ctx: Ctx) -> SenderShown:
+    """
+    Disable a sender, enable it, make it the default.
+
+    What waits to go out under a disabled sender is ended with 24 when its
+    turn comes.
+    """
+    if given.disabled is None and given.default is None:
+        raise Invalid("give `disabled`, `default` or both")
+    changed = None
+    if given.disabled is not None:
+        changed = await accounts.disable_sender(ctx, account, sender_id, disabled=given.disabled)
+    if given.default:
+        changed = await accounts.make_default_sender(ctx, account, sender_id)
+    return SenderShown.model_validate(changed)

@@ -1,0 +1,116 @@
+"""The templates of accounts: texts with variables, filled in when a batch is accepted."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Path
+from pydantic import Field
+
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
+from dispatcher.api.manage.fields import Given, Plain, Shown
+from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.domain.messages import template
+from dispatcher.service.submissions import templates
+from dispatcher.service.submissions.templates import Template
+
+_PATH = f"{PREFIX}/accounts/{{name}}/templates"
+_ONE = f"{_PATH}/{{template_id}}"
+_TAGS: Tags = ["Templates"]
+_UNKNOWN = problems(_404="No such account or template")
+
+TemplateId = Annotated[Plain, Path(description="The template's id.")]
+
+
+class TemplateShown(Shown):
+    """A template, with the names of its variables."""
+
+    id: str
+    name: str
+    text: str
+    variables: list[str]
+    created_at: datetime
+    updated_at: datetime
+
+
+class TemplateGiven(Given):
+    """A new template; `{{name}}` in the text is a variable."""
+
+    name: Plain
+    text: Plain
+
+
+class TextGiven(Given):
+    """Another text for a template."""
+
+    text: Plain
+
+
+class VariablesGiven(Given):
+    """What to fill in."""
+
+    variables: dict[Plain, Plain] = Field(default_factory=dict)
+
+
+class PreviewShown(Shown):
+    """What a template becomes, and how many segments that is."""
+
+    text: str
+    segments: int
+
+
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+async def list_templates(account: Named, ctx: Ctx, paging: Paged) -> Page[TemplateShown]:
+    """List an account's templates, the oldest first."""
+    return paging.page(await templates.page(ctx, account, after=paging.after, limit=paging.probe), _shown)
+
+
+@app.post(
+    _PATH,
+    tags=_TAGS,
+    status_code=201,
+    responses=problems(_404="No such account", _409="The account has a template of this name"),
+)
+async def create_template(given: TemplateGiven, account: Named, ctx: Ctx) -> TemplateShown:
+    """Keep a template."""
+    return _shown(await templates.create(ctx, account, given.name, given.text))
+
+
+@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+async def show_template(template_id: TemplateId, account: Named, ctx: Ctx) -> TemplateShown:
+    """Show a template."""
+    return _shown(await templates.find(ctx, account, template_id))
+
+
+@app.put(_ONE, tags=_TAGS, responses=_UNKNOWN)
+async def change_template(
+    given: TextGiven, template_id: TemplateId, account: Named, ctx: Ctx
+) -> TemplateShown:
+    """Give a template another text; what was accepted keeps the one it had."""
+    return _shown(await templates.change(ctx, account, template_id, given.text))
+
+
+@app.delete(_ONE, tags=_TAGS, status_code=204, responses=_UNKNOWN)
+async def remove_template(template_id: TemplateId, account: Named, ctx: Ctx) -> None:
+    """Take a template out of use; its name is free again."""
+    await templates.remove(ctx, account, template_id)
+
+
+@app.post(f"{_ONE}/preview", tags=_TAGS, responses=_UNKNOWN)
+async def preview_template(
+    given: VariablesGiven, template_id: TemplateId, account: Named, ctx: Ctx
+) -> PreviewShown:
+    """Fill a template in and keep nothing."""
+    found = await templates.preview(ctx, account, template_id, given.variables)
+    return PreviewShown.model_validate(found)
+
+
+def _shown(found: Template) -> TemplateShown:
+    return TemplateShown(
+        id=found.public_id,
+        name=found.name,
+        text=found.text,
+        variables=list(template.variables(found.text)),
+        created_at=found.created_at,
+        updated_at=found.updated_at,
+    )

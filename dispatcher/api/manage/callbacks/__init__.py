@@ -1,0 +1,1 @@
+"""Management endpoints: callbacks and webhooks."""

@@ -1,0 +1,76 @@
+"""The callbacks of all accounts: what was told to whom, and telling it again."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dialect import PREFIX, Tags, app, problems
+from dispatcher.api.manage.fields import Name, Plain, Shown
+from dispatcher.api.manage.paging import Page, Paged, page
+from dispatcher.domain.callbacks.events import CallbackState
+from dispatcher.service.accounts import accounts
+from dispatcher.service.callbacks import admin
+
+_PATH = f"{PREFIX}/callbacks"
+_TAGS: Tags = ["Callbacks"]
+
+
+class CallbackShown(Shown):
+    """
+    A callback, of a message or of an inbound one.
+
+    Its receiver knows it by `public_id`; `answer` is what came of the last
+    try.
+    """
+
+    id: int
+    public_id: UUID
+    account: str
+    message_id: int | None
+    message_public_id: UUID | None
+    inbound_id: int | None
+    seq: int
+    dialect: str
+    url: str
+    webhook_id: str | None
+    event: str
+    state: CallbackState
+    tries: int
+    answer: str
+    created_at: datetime
+    wake_at: datetime | None
+    ended_at: datetime | None
+
+
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account or message"))
+async def list_callbacks(
+    ctx: Ctx,
+    paging: Paged,
+    account: Annotated[Plain | None, Query(description="An account's name.")] = None,
+    message: Annotated[Name | None, Query(description="A message's number or public id.")] = None,
+    state: Annotated[CallbackState | None, Query()] = None,
+) -> Page[CallbackShown]:
+    """
+    List callbacks, the newest first.
+
+    Unless they are of one message, a page looks at so many only: it may have
+    few items, or none, and yet a `next`. Only a `next` of null is the end.
+    """
+    found = await admin.page(
+        ctx,
+        account=None if account is None else await accounts.find(ctx, account),
+        message=message,
+        state=state,
+        before=paging.last,
+        limit=paging.limit,
+    )
+    return page([CallbackShown.model_validate(callback) for callback in found.items], found.next)
+
+
+@app.post(f"{_PATH}/{{callback_id}}/replay", tags=_TAGS, responses=problems(_404="No such callback"))
+async def replay_callback(callback_id: Name, ctx: Ctx) -> CallbackShown:
+    """Tell a callback again now, under the id it always had."""
+    return CallbackShown.model_validate(await admin.replay(ctx, callback_id))

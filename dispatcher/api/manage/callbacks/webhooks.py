@@ -1,0 +1,67 @@
+"""The URLs of an account that are told of each message from a handset."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Path
+
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
+from dispatcher.api.manage.fields import Given, Plain, Shown
+from dispatcher.api.manage.mapping import INBOUND_RECEIVED
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.service.accounts.credentials import MANAGE
+from dispatcher.service.callbacks import webhooks
+
+_PATH = f"{PREFIX}/accounts/{{name}}/webhooks"
+_TAGS: Tags = ["Inbound messages"]
+
+
+class WebhookGiven(Given):
+    """A URL. The same `id` again replaces what was there; without one it is made up."""
+
+    url: Plain
+    id: Plain | None = None
+
+
+class WebhookShown(Shown):
+    """A URL, and the event it is told of."""
+
+    id: str
+    url: str
+    event: str
+    created_at: datetime
+
+
+class WebhooksShown(Shown):
+    """All of an account's, the oldest first."""
+
+    items: list[WebhookShown]
+
+
+@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+async def list_webhooks(account: Named, ctx: Ctx) -> WebhooksShown:
+    """List the URLs that are told of messages from handsets; there are at most 50."""
+    found = await webhooks.every(ctx, Caller(account, MANAGE))
+    return WebhooksShown(items=[WebhookShown.model_validate(webhook) for webhook in found])
+
+
+@app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_404="No such account"))
+async def add_webhook(given: WebhookGiven, account: Named, ctx: Ctx) -> WebhookShown:
+    """Have a URL told of each message from a handset to a sender of the account, from now on."""
+    made = await webhooks.register(
+        ctx, Caller(account, MANAGE), id=given.id, url=given.url, event=INBOUND_RECEIVED, inbound=True
+    )
+    return WebhookShown.model_validate(made)
+
+
+@app.delete(
+    f"{_PATH}/{{webhook_id}}", tags=_TAGS, status_code=204, responses=problems(_404="No such account")
+)
+async def remove_webhook(
+    webhook_id: Annotated[str, Path(description="One that is not there is none to mind.")],
+    account: Named,
+    ctx: Ctx,
+) -> None:
+    """Tell a URL no more. What was written for it already is still told."""
+    await webhooks.remove(ctx, Caller(account, MANAGE), webhook_id)

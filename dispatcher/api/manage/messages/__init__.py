@@ -1,0 +1,1 @@
+"""Management endpoints: messages and batches."""

@@ -1,0 +1,210 @@
+"""Batches: submitted for an account, listed, counted, taken back."""
+
+from datetime import datetime
+from functools import partial
+from typing import Literal
+from uuid import UUID
+
+from fastapi import Request
+from pydantic import Field, StrictInt
+from starlette.responses import Response
+
+from dispatcher.api.idempotency import accept
+from dispatcher.api.json_response import Json
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
+from dispatcher.api.manage.fields import Given, Line, Name, Plain, Shown, StatusShown, Time, word
+from dispatcher.api.manage.messages.messages import CancelledShown
+from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.errors import Invalid
+from dispatcher.domain.messages.edit import Cancel, Selection
+from dispatcher.domain.messages.submission import (
+    AcceptedBatch,
+    InvalidNumbers,
+    Repeats,
+    Submission,
+    WithoutCredit,
+)
+from dispatcher.domain.numbers.msisdn import NumberPolicy
+from dispatcher.domain.tier import Tier
+from dispatcher.service.accounts import accounts
+from dispatcher.service.accounts.credentials import MANAGE
+from dispatcher.service.messages import edits, search
+
+_OF_ACCOUNT = f"{PREFIX}/accounts/{{name}}/batches"
+_ONE = f"{PREFIX}/batches/{{batch_id}}"
+_TAGS: Tags = ["Batches"]
+_UNKNOWN = problems(_404="No such batch")
+
+
+class BatchGiven(Given):
+    """
+    One text, or one template, to one or many numbers.
+
+    Numbers may be national where the account has a country. The window is
+    from `not_before`, now if left out, up to but excluding `not_after`.
+    """
+
+    recipients: list[Plain]
+    text: Plain | None = None
+    template_id: Plain | None = None
+    variables: dict[Plain, Plain] = Field(default_factory=dict)
+    tier: Tier | None = Field(None, description="Null: standard, and bulk above 200 recipients.")
+    sender: StrictInt | Plain | None = Field(None, description="A name or a number; null: the default one.")
+    not_before: Time | None = None
+    not_after: Time | None = None
+    strip_diacritics: bool = False
+    stop_mention: bool = Field(False, description="Append how to opt out.")
+    invalid_numbers: Literal["refuse", "skip"] = "refuse"
+    repeats: Literal["keep", "collapse", "refuse"] = "keep"
+    without_credit: Literal["refuse", "keep"] = "refuse"
+    external_id: Line | None = Field(None, min_length=1, description="Yours; unique in the account.")
+    client_id: Line = Field("", description="Yours; told in callbacks.")
+    callback_url: Plain | None = None
+
+    def submission(self, account: Account, *, simulated: bool) -> Submission:
+        """Give what is meant. Raises Invalid unless there is either a text or a template."""
+        if (self.text is None) == (self.template_id is None):
+            raise Invalid("give either text, or template_id with its variables")
+        country = account.default_country
+        return Submission(
+            recipients=self.recipients,
+            text=self.text or "",
+            numbers=NumberPolicy(
+                default_country=country, national=country is not None, lenient=True, simulated=simulated
+            ),
+            tier=self.tier,
+            sender_id=self.sender if isinstance(self.sender, int) else None,
+            sender_name=self.sender if isinstance(self.sender, str) else None,
+            template_id=self.template_id,
+            variables=self.variables,
+            not_before=self.not_before,
+            not_after=self.not_after,
+            strip_diacritics=self.strip_diacritics,
+            stop_mention=self.stop_mention,
+            without_credit=WithoutCredit[self.without_credit.upper()],
+            invalid_numbers=InvalidNumbers[self.invalid_numbers.upper()],
+            repeats=Repeats[self.repeats.upper()],
+            external_id=self.external_id,
+            client_id=self.client_id,
+            callback_url=self.callback_url,
+        )
+
+
+class AcceptedMessageShown(StatusShown):
+    """A message that was kept."""
+
+    id: int
+    public_id: UUID
+    number: str
+    number_as_given: str
+
+
+class AcceptedBatchShown(Shown):
+    """What was accepted, its messages in the order of the recipients; `skipped` numbers were none."""
+
+    id: int
+    public_id: UUID
+    account: str
+    tier: Tier
+    charged: int
+    skipped: int
+    external_id: str | None
+    not_before: datetime
+    not_after: datetime
+    created_at: datetime
+    messages: list[AcceptedMessageShown]
+
+
+class BatchShown(Shown):
+    """A batch, of any dialect."""
+
+    id: int
+    public_id: UUID
+    account: str
+    dialect: str
+    tier: Tier
+    sender: str | None
+    template_id: str | None
+    external_id: str | None
+    client_id: str
+    callback_url: str | None
+    not_before: datetime
+    not_after: datetime
+    created_at: datetime
+
+
+class CountedBatchShown(Shown):
+    """A batch, and how many of its messages have which status."""
+
+    batch: BatchShown
+    total: int
+    counts: dict[str, int]
+
+
+@app.get(_OF_ACCOUNT, tags=_TAGS, responses=problems(_404="No such account"))
+async def list_batches(account: Named, ctx: Ctx, paging: Paged) -> Page[BatchShown]:
+    """List an account's batches, of all dialects, the newest first."""
+    found = await search.batches(ctx, account, before=paging.last, limit=paging.probe)
+    return paging.page(found, BatchShown.model_validate)
+
+
+@app.post(
+    _OF_ACCOUNT,
+    tags=_TAGS,
+    status_code=201,
+    response_model=AcceptedBatchShown,
+    responses=problems(
+        _402="The balance does not cover it",
+        _403="The account is paused",
+        _404="No such account",
+        _409="The external id is taken, or the first request with this Idempotency-Key still runs",
+        _422="The Idempotency-Key came with another request before",
+    ),
+)
+async def submit_batch(given: BatchGiven, request: Request, account: Named, ctx: Ctx) -> Response:
+    """
+    Submit for an account: all of it is accepted, or nothing.
+
+    With an `Idempotency-Key` the same request again gets the same answer.
+    """
+    submission = given.submission(account, simulated=ctx.settings.simulated_numbers)
+    return await accept(request, ctx, Caller(account, MANAGE), submission, answer=partial(_accepted, account))
+
+
+@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+async def show_batch(batch_id: Name, ctx: Ctx) -> CountedBatchShown:
+    """Show a batch, by its number or its public id."""
+    found = await search.counted_batch(ctx, batch_id)
+    return CountedBatchShown(
+        batch=BatchShown.model_validate(found.batch),
+        total=sum(found.counts.values()),
+        counts={word(status): count for status, count in found.counts.items()},
+    )
+
+
+@app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_UNKNOWN)
+async def cancel_batch(batch_id: Name, ctx: Ctx) -> CancelledShown:
+    """Take back what is left of a batch; what is going out, or out, is left."""
+    found = await search.batch(ctx, batch_id)
+    chosen = Selection(await accounts.find(ctx, found.account), batch=found.id)
+    return CancelledShown(cancelled=(await edits.edit(ctx, chosen, Cancel())).changed)
+
+
+def _accepted(account: Account, batch: AcceptedBatch) -> Response:
+    shown = AcceptedBatchShown(
+        id=batch.id,
+        public_id=batch.public_id,
+        account=account.name,
+        tier=batch.tier,
+        charged=batch.charged,
+        skipped=batch.skipped,
+        external_id=batch.external_id,
+        not_before=batch.window.not_before,
+        not_after=batch.window.not_after,
+        created_at=batch.accepted_at,
+        messages=[AcceptedMessageShown.model_validate(message) for message in batch.messages],
+    )
+    location = f"{PREFIX}/batches/{batch.public_id}"
+    return Json(shown.model_dump(mode="json"), 201, headers={"Location": location})

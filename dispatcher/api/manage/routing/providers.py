@@ -1,0 +1,113 @@
+"""How providers are, and what operators order of them."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import Body
+
+from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dialect import PREFIX, Acting, Tags, app, problems
+from dispatcher.api.manage.fields import Given, Line, Plain, Shown
+from dispatcher.domain.routing.provider_state import Breaker, Order
+from dispatcher.service.routing import providers
+from dispatcher.service.routing.providers import Report
+
+_PATH = f"{PREFIX}/providers"
+_TAGS: Tags = ["Providers"]
+_UNKNOWN = problems(_404="No such provider")
+
+
+class TurnShown(Shown):
+    """A move of the breaker, or an operator's order: `by` is who gave it."""
+
+    at: datetime
+    to: Breaker | Order
+    cause: str
+    by: str | None
+
+
+class WindowShown(Shown):
+    """What came of a provider's messages in the last ten seconds, or since its breaker moved."""
+
+    tried: int
+    failed: int
+    slow: int
+    segments: int
+    median_ms: int | None
+
+
+class ProviderShown(Shown):
+    """A provider: `window` is null while Redis cannot be reached, `out` counts what is in a call now."""
+
+    name: str
+    plugin: str
+    tps: float
+    breaker: Breaker
+    order: Order
+    until: datetime | None
+    window: WindowShown | None
+    out: int
+    story: list[TurnShown]
+
+
+class OrderGiven(Given):
+    """Why it is ordered; shown to all operators."""
+
+    reason: Line = ""
+
+
+class Verb(StrEnum):
+    """What can be ordered."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    DRAIN = "drain"
+    PIN = "pin"
+    UNPIN = "unpin"
+
+
+_ORDERS = {
+    Verb.PAUSE: Order.PAUSED,
+    Verb.RESUME: Order.NONE,
+    Verb.DRAIN: Order.DRAINED,
+    Verb.PIN: Order.PINNED,
+    Verb.UNPIN: Order.NONE,
+}
+
+
+@app.get(_PATH, tags=_TAGS)
+async def list_providers(ctx: Ctx) -> list[ProviderShown]:
+    """Tell how all providers are, and what happened to each lately."""
+    return [_shown(report) for report in await providers.every(ctx)]
+
+
+@app.post(f"{_PATH}/{{name}}/{{verb}}", tags=_TAGS, responses=_UNKNOWN)
+async def order_provider(
+    name: Plain, verb: Verb, given: Annotated[OrderGiven, Body()], ctx: Ctx, by: Acting
+) -> ProviderShown:
+    """Order something of a provider: all processes do so within about a second."""
+    return _shown(await providers.order(ctx, name, _ORDERS[verb], reason=given.reason, by=by))
+
+
+def _shown(report: Report) -> ProviderShown:
+    window, config = report.window, report.config
+    latency = None if window is None else window.latency
+    return ProviderShown(
+        name=config.name,
+        plugin=config.plugin,
+        tps=config.tps,
+        breaker=report.condition.breaker,
+        order=report.condition.order,
+        until=report.condition.until,
+        window=window
+        and WindowShown(
+            tried=window.tried,
+            failed=window.failed,
+            slow=window.slow,
+            segments=window.segments,
+            median_ms=None if latency is None else latency // timedelta(milliseconds=1),
+        ),
+        out=report.out,
+        story=[TurnShown.model_validate(turn) for turn in report.story],
+    )

@@ -1,0 +1,241 @@
+"""
+The ASGI application of the API: opens the runtime, and passes each request to the application of its path.
+
+An application gets the full path. The longest mount point wins, and it ends at a
+slash, so `/api/v1/sms/send` may belong to another application than `/api/v1`.
+All that is the same everywhere is done here: the limit of a body, the request id,
+the access log, and the response to a path that no application serves.
+"""
+
+import math
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
+
+from dispatcher.api.auth import count_by_address
+from dispatcher.api.dialect import PROBLEM, MountedApp, MountPoint, QuotaHeaders, problem
+from dispatcher.api.errors import CRASHED, NO_SUCH_API, describe_error, too_large
+from dispatcher.api.runtime import Runtime
+from dispatcher.domain.errors import DispatchError, Misconfigured
+from dispatcher.domain.messages.trace import read_traceparent, trace_id
+
+log = structlog.get_logger()
+
+_PATH = re.compile(r"(/[^/]+)+")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:+=@/-]{1,128}")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_HEADERS = frozenset((b"x-request-id", b"traceparent", b"content-length"))
+_NO_APP = MountedApp("none", title="", mounts=(), envelope=problem, media_type=PROBLEM)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The application of a path; `prefix` is what it was moved below."""
+
+    app: MountedApp
+    mount: MountPoint
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class _RequestHeaders:
+    """
+    The headers that the router reads: the announced length of the body, and two for the log.
+
+    `request_id` is the client's own if it is fit for a line of the log, else "".
+    """
+
+    request_id: str
+    trace: Mapping[str, str]
+    length: int
+
+
+class Router:
+    """
+    The ASGI application.
+
+    `prefixes` moves applications, by name, below another path. Raises Misconfigured
+    when two of them have the same mount point.
+    """
+
+    def __init__(
+        self,
+        apps: Sequence[MountedApp],
+        open_runtime: Callable[[], AbstractAsyncContextManager[Runtime]],
+        *,
+        body_limit: int,
+        bulk_body_limit: int,
+        prefixes: Mapping[str, str] | None = None,
+    ) -> None:
+        self._targets = _by_path(apps, prefixes or {})
+        self._depth = max((path.count("/") for path in self._targets), default=0)
+        self._open_runtime = open_runtime
+        self._limits = {False: body_limit, True: bulk_body_limit}
+        self._runtime: Runtime | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the life of the server."""
+        match scope["type"]:
+            case "http":
+                await self._serve(scope, receive, send)
+            case "lifespan":
+                await self._live(receive, send)
+            case "websocket":
+                await send({"type": "websocket.close", "code": 1000})
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Open the runtime for as long as the block lasts."""
+        async with self._open_runtime() as self._runtime:
+            try:
+                yield
+            finally:
+                self._runtime = None
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Follow the lifespan protocol. A failed start is reported in one line."""
+        async with AsyncExitStack() as stack:
+            await receive()
+            try:
+                await stack.enter_async_context(self.opened())
+            except DispatchError as error:
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        headers = _read_headers(scope)
+        request_id = headers.request_id or uuid4().hex
+        target = self._target(scope["path"])
+        state = {**scope.get("state", {}), "runtime": self._runtime}
+        scope = {**scope, "root_path": scope.get("root_path", "") + target.prefix, "state": state}
+        response = _Response(send, request_id, target.app, scope)
+        with structlog.contextvars.bound_contextvars(request_id=request_id, **headers.trace):
+            try:
+                await self._answer(scope, receive, response, target, announced=headers.length)
+            finally:
+                log.info(
+                    "request_answered",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=response.status,
+                    ms=round((time.perf_counter() - started) * 1000, 1),
+                )
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, response: "_Response", target: _Target, *, announced: int
+    ) -> None:
+        app, limit = target.app, self._limit(target.mount, scope["path"])
+        try:
+            if app is _NO_APP:
+                await app.refuse(scope, NO_SUCH_API)(scope, receive, response)
+            elif announced > limit:
+                await app.refuse(scope, describe_error(too_large(limit)))(scope, receive, response)
+            else:
+                await app(scope, _counted(receive, limit), response)
+        except ClientDisconnect:
+            log.info("client_left")
+        except Exception:  # the outermost frame of a request: the application has answered 500 where it could
+            log.exception("request_crashed")
+            if response.status is None:
+                await app.refuse(scope, CRASHED)(scope, receive, response)
+
+    def _limit(self, mount: MountPoint, path: str) -> float:
+        """Return how many bytes a body may have."""
+        is_streamed = mount.streamed is not None and mount.streamed.search(path)
+        return math.inf if is_streamed else self._limits[mount.bulk]
+
+    def _target(self, path: str) -> _Target:
+        steps = path.split("/", self._depth + 1)[: self._depth + 1]
+        for length in range(len(steps), 1, -1):
+            found = self._targets.get("/".join(steps[:length]))
+            if found is not None:
+                return found
+        return _Target(_NO_APP, MountPoint("/"), "")
+
+
+class _Response:
+    """Sends a response on with the headers of every response in it, and remembers its status."""
+
+    def __init__(self, send: Send, request_id: str, app: MountedApp, scope: Scope) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._app = app
+        self._scope = scope
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = int(message["status"])
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self._request_id
+            if self._app.catalog is not None:
+                headers.append("Link", f'<{self._scope["root_path"]}{self._app.catalog}>; rel="api-catalog"')
+            if self._app.quota_headers is not None:
+                headers.update(await self._quota(self._app.quota_headers))
+        await self._send(message)
+
+    async def _quota(self, quota_headers: QuotaHeaders) -> Mapping[str, str]:
+        """Return the headers of the client's quota; a request not counted before is counted by address."""
+        state = self._scope["state"]
+        if state["runtime"] is None:
+            return {}
+        ctx = state["runtime"].ctx
+        if "quota" not in state:
+            state["quota"] = await count_by_address(self._scope, ctx)
+        return quota_headers(state["quota"], ctx.now())
+
+
+def _by_path(apps: Sequence[MountedApp], prefixes: Mapping[str, str]) -> Mapping[str, _Target]:
+    targets: dict[str, _Target] = {}
+    for app in apps:
+        prefix = prefixes.get(app.name, "")
+        for mount in app.mounts:
+            path = prefix + mount.path
+            if not _PATH.fullmatch(path):
+                raise Misconfigured(f"{app.name} claims {path!r}: a path starts with / and ends without")
+            if path in targets:
+                raise Misconfigured(f"{targets[path].app.name} and {app.name} both claim {path}")
+            targets[path] = _Target(app, mount, prefix)
+    return targets
+
+
+def _read_headers(scope: Scope) -> _RequestHeaders:
+    """Read all headers in one pass; the first of a name counts."""
+    found: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name in _HEADERS:
+            found.setdefault(name, value.decode("latin-1"))
+    request_id, length = found.get(b"x-request-id", ""), found.get(b"content-length", "")
+    traceparent = read_traceparent(found.get(b"traceparent"))
+    return _RequestHeaders(
+        request_id if _REQUEST_ID.fullmatch(request_id) else "",
+        {} if traceparent is None else {"trace_id": trace_id(traceparent)},
+        int(length) if _LENGTH.fullmatch(length) else 0,
+    )
+
+
+def _counted(receive: Receive, limit: float) -> Receive:
+    """Count the bytes as they arrive, for a body that came without its length. Raises HTTPException, 413."""
+    taken = 0
+
+    async def count() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise too_large(limit)
+        return message
+
+    return count

@@ -1,0 +1,164 @@
+"""Accounts over the management API."""
+
+import pytest
+
+from tests.api.manage.client import SHOP, Office, ids, manage
+from tests.world import World
+
+NO_LIMITS = {"rate": None, "daily": None, "tier": None, "countries": None}
+
+
+def test_an_account_is_made_with_its_credits_and_found_by_name(world: World) -> None:
+    async def story(office: Office) -> None:
+        body = {"name": "bank", "credits": 7, "country": "FR", "timezone": "Europe/Paris", "colour": "red"}
+        made = await office.post("/accounts", body, status=201)
+        assert made == await office.get("/accounts/bank")
+        assert made == {
+            "id": made["id"], "name": "bank", "balance": 7, "country": "FR", "timezone": "Europe/Paris",
+            "paused": False, "limits": NO_LIMITS,
+        }  # fmt: skip
+        detail = await office.refused("POST", "/accounts", 409, json={"name": "bank"})
+        assert detail == "there is an account 'bank' already"
+
+    manage(world, story)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": ""},
+        {"name": "a/b"},
+        {"name": "a\0b"},
+        {"name": 7},
+        {"country": "FRA"},
+        {"country": "A1"},
+        {"timezone": "Nowhere/Land"},
+        {"credits": -1},
+        {"credits": 10**30},
+    ],
+)
+def test_an_account_that_cannot_be_is_400_and_not_made(world: World, wrong: dict[str, object]) -> None:
+    async def story(office: Office) -> None:
+        await office.refused("POST", "/accounts", 400, json={"name": "bank", **wrong})
+        assert len((await office.get("/accounts"))["items"]) == 1
+
+    manage(world, story)
+
+
+def test_accounts_are_paged_the_oldest_first_and_the_last_page_has_no_next(world: World) -> None:
+    async def story(office: Office) -> None:
+        made = [(await office.get(SHOP))["id"]]
+        for name in ("c", "b", "a"):
+            made.append((await office.post("/accounts", {"name": name}, status=201))["id"])
+        assert ids(await office.walk("/accounts", limit=2)) == [made[:2], made[2:]]
+        assert ids(await office.walk("/accounts", limit=3)) == [made[:3], made[3:]]
+        assert ids(await office.walk("/accounts")) == [made]
+
+    manage(world, story)
+
+
+def test_a_limit_left_out_stays_and_null_takes_it_away(world: World) -> None:
+    async def story(office: Office) -> None:
+        limits = {"rate": 60, "daily": 1000, "tier": "standard", "countries": ["UG", "KE"]}
+        changed = await office.ask("PATCH", SHOP, 200, json=limits)
+        assert changed["limits"] == limits | {"countries": ["KE", "UG"]}
+        await office.ask("PATCH", SHOP, 200, json={"rate": None, "daily": 0})
+        assert (await office.get(SHOP))["limits"] == {
+            "rate": None,
+            "daily": 0,
+            "tier": "standard",
+            "countries": ["KE", "UG"],
+        }
+        assert (await office.ask("PATCH", SHOP, 200, json={}))["limits"]["daily"] == 0
+
+    manage(world, story)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rate": 0},
+        {"rate": 2**31},
+        {"daily": -1},
+        {"daily": 2**31},
+        {"tier": "urgent"},
+        {"countries": ["A1"]},
+    ],
+)
+def test_a_limit_that_cannot_be_is_400(world: World, wrong: dict[str, object]) -> None:
+    async def story(office: Office) -> None:
+        await office.refused("PATCH", SHOP, 400, json=wrong)
+        assert (await office.get(SHOP))["limits"] == NO_LIMITS
+
+    manage(world, story)
+
+
+def test_a_paused_account_submits_nothing_until_it_is_resumed(world: World) -> None:
+    async def story(office: Office) -> None:
+        batch = {"recipients": ["+254712345678"], "text": "Hi"}
+        assert (await office.post(f"{SHOP}/pause"))["paused"]
+        detail = await office.refused("POST", f"{SHOP}/batches", 403, json=batch)
+        assert detail == "account 'shop' is paused"
+        assert not (await office.post(f"{SHOP}/resume"))["paused"]
+        await office.post(f"{SHOP}/batches", batch, status=201)
+
+    manage(world, story)
+
+
+def test_the_statement_tells_all_that_changed_the_balance_the_newest_first(world: World) -> None:
+    async def story(office: Office) -> None:
+        assert await office.post(f"{SHOP}/topups", {"amount": 5, "note": "paid"}, status=201) == {
+            "balance": 105
+        }
+        batch = await world.submit()
+        pages = await office.walk(f"{SHOP}/statement", limit=2)
+        assert [[(e["kind"], e["amount"], e["batch_id"], e["note"]) for e in page] for page in pages] == [
+            [("charge", -1, batch.id, ""), ("topup", 5, None, "paid")],
+            [("topup", 100, None, "opening balance")],
+        ]
+        assert await world.balance() == 104
+
+    manage(world, story, credits=100)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"amount": 0}, {"amount": 10**16}, {"amount": 1, "note": "a\0"}])
+def test_a_top_up_of_no_amount_is_400(world: World, wrong: dict[str, object]) -> None:
+    async def story(office: Office) -> None:
+        await office.refused("POST", f"{SHOP}/topups", 400, json=wrong)
+        assert await world.balance() == 10_000
+
+    manage(world, story)
+
+
+def test_the_callback_secret_is_told_and_may_not_be_stored(world: World) -> None:
+    async def story(office: Office) -> None:
+        assert (await office.get(f"{SHOP}/callback-secret"))["secret"].startswith("whsec_")
+        response = await office.http.get(f"/manage/v1{SHOP}/callback-secret")
+        assert response.headers["cache-control"] == "no-store"
+
+    manage(world, story)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", ""),
+        ("PATCH", ""),
+        ("POST", "/pause"),
+        ("POST", "/resume"),
+        ("POST", "/topups"),
+        ("GET", "/statement"),
+        ("GET", "/callback-secret"),
+        ("GET", "/credentials"),
+        ("GET", "/senders"),
+        ("GET", "/templates"),
+        ("GET", "/opt-outs"),
+        ("GET", "/batches"),
+    ],
+)
+def test_an_unknown_account_is_404(world: World, method: str, path: str) -> None:
+    async def story(office: Office) -> None:
+        detail = await office.refused(method, f"/accounts/nobody{path}", 404, json={"amount": 1})
+        assert detail == "there is no account 'nobody'"
+
+    manage(world, story)

@@ -1,0 +1,227 @@
+"""Campaigns over the management API: planned with all faults at once, changed, moved, and followed."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dispatcher.service.campaigns.launch import launch
+from tests.api.client import Body
+from tests.api.manage.client import NUMBERS, PREFIX, SHOP, Office, manage
+from tests.world import World
+
+CAMPAIGNS = f"{SHOP}/campaigns"
+NEVER = "00000000-0000-0000-0000-000000000000"
+
+
+async def create(office: Office, *, status: int = 201, **more: Any) -> Body:
+    """Create a campaign for the audience `customers`, which is imported for the first one."""
+    if not (await office.get(f"{SHOP}/audiences"))["items"]:
+        file = "\n".join(["to,name", *(f"{number},Ada" for number in NUMBERS)])
+        await office.ask(
+            "POST", f"{SHOP}/audiences", 201, content=file.encode(), params={"audience": "customers"}
+        )
+    if "cron" not in more:
+        more.setdefault("at", office.world.time.now().isoformat())
+    body = {"name": "spring", "audience": "customers", "text": "Hi {{name}}", **more}
+    return await office.post(CAMPAIGNS, body, status=status)
+
+
+async def send_all(world: World) -> None:
+    """Do what the system worker, the clock and a bulk worker do until nothing is left to do."""
+    while await launch(world.ctx):
+        while await world.clock.release() + await world.clock.fill() or world.lanes.published:
+            await world.deliver()
+    await launch(world.ctx)
+
+
+def test_a_campaign_is_created_shown_and_listed(world: World) -> None:
+    async def story(office: Office) -> None:
+        made = await create(
+            office,
+            cron="0 9 * * mon",
+            timezone="Europe/Paris",
+            first_day="2027-07-01",
+            spread_seconds=10_800,
+            hours={"mon-sat": ["08:00-20:00"]},
+            max_cost=50,
+        )
+        wanted = {
+            "name": "spring", "state": "draft", "audience": "customers", "recipients": 3, "sender": "SHOP",
+            "tier": "bulk", "text": "Hi {{name}}", "at": None, "cron": "0 9 * * mon",
+            "first_day": "2027-07-01", "spread_seconds": 10_800, "validity_seconds": 259_200,
+            "max_cost": 50, "next_due": None,
+            "hours": {"mon-sat": ["08:00-20:00"], "holidays": [], "zone": None},
+        }  # fmt: skip
+        assert {key: made[key] for key in wanted} == wanted
+        assert await office.get(f"{CAMPAIGNS}/{made['id']}") == {**made, "runs": []}
+        assert await office.walk(CAMPAIGNS) == [[made]]
+
+    manage(world, story)
+
+
+def test_the_answer_says_where_the_new_campaign_is(world: World) -> None:
+    async def story(office: Office) -> None:
+        first = await create(office)
+        body = {"name": "other", "audience": first["audience"], "text": "x", "at": "2027-01-01T00:00:00Z"}
+        response = await office.http.post(PREFIX + CAMPAIGNS, json=body)
+        assert response.headers["location"] == f"{PREFIX}{CAMPAIGNS}/{response.json()['id']}"
+
+    manage(world, story)
+
+
+def test_lists_are_paged(world: World) -> None:
+    async def story(office: Office) -> None:
+        for name in ("c", "a", "b"):
+            await create(office, name=name)
+        pages = await office.walk(CAMPAIGNS, limit=2)
+        assert [[one["name"] for one in page] for page in pages] == [["c", "a"], ["b"]]
+
+    manage(world, story)
+
+
+def test_all_faults_of_a_plan_are_told_at_once_each_with_its_field(world: World) -> None:
+    async def story(office: Office) -> None:
+        body = {"name": "x", "audience": "nobody", "text": "Hi", "sender": "NONE", "hours": {}, "max_cost": 0}
+        response = await office.http.post(PREFIX + CAMPAIGNS, json=body)
+        assert (response.status_code, response.headers["content-type"]) == (400, "application/problem+json")
+        problem = response.json()
+        assert {fault["field"]: fault["detail"] for fault in problem["faults"]} == {
+            "audience": "account 'shop' has no audience 'nobody'",
+            "sender": "account 'shop' has no sender 'NONE' that may be used",
+            "at": 'say when: either once, "at" a time, or again and again by "cron"',
+            "hours": 'no day has hours; name at least one, like {"mon-fri": ["08:00-20:00"]}',
+            "max_cost": "is at least 1 credit; leave it out for no maximum",
+        }
+        assert "audience: account 'shop' has no audience 'nobody'; sender: " in problem["detail"]
+        assert await office.walk(CAMPAIGNS) == [[]]
+
+    manage(world, story)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": 7}, {"audience": None}, {"at": "2027-01-01T00:00:00"}, {"spread_seconds": 0},
+        {"per_second": "5"}, {"per_second": 1e10}, {"validity_seconds": 10**9}, {"hours": {"mon": "09:00"}},
+        {"tier": "fast"}, {"first_day": "2027-01-01"}, {"max_cost": 2**70},
+        {"text": "a\0b"}, {"timezone": "Mars/Base"},
+    ],
+)  # fmt: skip
+def test_a_wrong_field_is_400_and_nothing_is_kept(world: World, wrong: Body) -> None:
+    async def story(office: Office) -> None:
+        await create(office, status=400, **wrong)
+        assert await office.walk(CAMPAIGNS) == [[]]
+
+    manage(world, story)
+
+
+def test_a_name_that_is_taken_is_409(world: World) -> None:
+    async def story(office: Office) -> None:
+        await create(office)
+        other = await create(office, name="other")
+        await create(office, status=409)
+        path = f"{CAMPAIGNS}/{other['id']}"
+        assert "has a campaign 'spring' already" in await office.refused(
+            "PATCH", path, 409, json={"name": "spring"}
+        )
+
+    manage(world, story)
+
+
+def test_in_a_draft_what_is_left_out_stays_and_null_lifts(world: World) -> None:
+    async def story(office: Office) -> None:
+        made = await create(office, spread_seconds=60, max_cost=50, validity_seconds=3600)
+        path = f"{CAMPAIGNS}/{made['id']}"
+        changed = await office.ask(
+            "PATCH", path, 200, json={"max_cost": None, "per_second": 2.5, "text": "Bye"}
+        )
+        assert changed == {**made, "max_cost": None, "spread_seconds": None, "per_second": 2.5, "text": "Bye"}
+        by_cron = await office.ask("PATCH", path, 200, json={"cron": "0 9 * * *", "last_day": "2030-01-01"})
+        assert (by_cron["at"], by_cron["cron"], by_cron["last_day"]) == (None, "0 9 * * *", "2030-01-01")
+        once = await office.ask("PATCH", path, 200, json={"at": "2027-01-01T00:00:00Z"})
+        assert (once["at"], once["cron"], once["last_day"]) == ("2027-01-01T00:00:00Z", None, None)
+        assert await office.ask("PATCH", path, 200, json={}) == once
+
+    manage(world, story)
+
+
+def test_only_a_draft_is_changed(world: World) -> None:
+    async def story(office: Office) -> None:
+        made = await create(office, start=True)
+        assert made["state"] == "active"
+        told = await office.refused("PATCH", f"{CAMPAIGNS}/{made['id']}", 409, json={"text": "Bye"})
+        assert told == "campaign 'spring' is active; only a draft can be changed"
+
+    manage(world, story)
+
+
+def test_a_campaign_goes_through_its_states(world: World) -> None:
+    async def story(office: Office) -> None:
+        path = f"{CAMPAIGNS}/{(await create(office, at='2027-01-01T00:00:00Z'))['id']}"
+        await office.refused("POST", f"{path}/pause", 409)
+        for move, state in (("start", "active"), ("pause", "paused"), ("resume", "active")):
+            assert (await office.post(f"{path}/{move}"))["state"] == state
+        ended = await office.post(f"{path}/cancel")
+        assert (ended["state"], ended["withdrawn"], ended["out"]) == ("cancelled", 0, 0)
+        await office.refused("POST", f"{path}/resume", 409)
+
+    manage(world, story)
+
+
+@pytest.mark.parametrize("campaign", [NEVER, "spring"])
+def test_an_unknown_campaign_is_404(world: World, campaign: str) -> None:
+    async def story(office: Office) -> None:
+        path = f"{CAMPAIGNS}/{campaign}"
+        await office.refused("GET", path, 404)
+        await office.refused("PATCH", path, 404, json={})
+        for move in ("start", "pause", "resume", "cancel"):
+            await office.refused("POST", f"{path}/{move}", 404)
+
+    manage(world, story)
+
+
+def test_from_a_plan_to_the_last_message_sent(world: World) -> None:
+    async def story(office: Office) -> None:
+        made = await create(office, start=True)
+        await send_all(world)
+        found = await office.get(f"{CAMPAIGNS}/{made['id']}")
+        assert found["state"] == "finished"
+        [run] = found["runs"]
+        wanted = {
+            "state": "finished", "recipients": 3, "done": 3, "messages": 3, "left_out": 0, "cost": 3,
+            "statuses": {"sent": 3}, "released_at": None, "through_at": None, "limit": "",
+        }  # fmt: skip
+        assert {key: run[key] for key in wanted} == wanted
+        batch = await office.get(f"/batches/{run['batch_id']}")
+        assert batch["counts"] == {"sent": 3}
+        assert sorted(message.to for message in world.sim.seen) == NUMBERS
+
+    manage(world, story)
+
+
+def test_an_open_run_tells_when_it_will_be_through_and_what_limits_it(world: World) -> None:
+    async def story(office: Office) -> None:
+        made = await create(office, spread_seconds=7200, start=True)
+        await launch(world.ctx)
+        [run] = (await office.get(f"{CAMPAIGNS}/{made['id']}"))["runs"]
+        last = world.time.now() + timedelta(seconds=4800)
+        assert run["through_at"] == run["released_at"] == last.isoformat().replace("+00:00", "Z")
+        assert run["limit"].startswith("Its pacing is the limit")
+
+    manage(world, story)
+
+
+def test_runs_are_shown_the_last_one_first_up_to_those_before_a_time(world: World) -> None:
+    async def story(office: Office) -> None:
+        path = f"{CAMPAIGNS}/{(await create(office, cron='0 * * * *', start=True))['id']}"
+        for _ in range(3):
+            world.time.advance(timedelta(hours=1))
+            await launch(world.ctx)
+        dues = [run["due_at"] for run in (await office.get(path))["runs"]]
+        assert dues == sorted(dues, reverse=True)
+        assert len(dues) == 3
+        assert [run["due_at"] for run in (await office.get(path, runs=1))["runs"]] == dues[:1]
+        assert [run["due_at"] for run in (await office.get(path, before=dues[1]))["runs"]] == dues[2:]
+
+    manage(world, story)
