@@ -18,8 +18,8 @@ from bench import faults, smpp, table, trials
 from bench.cpu import other_load, pace
 from bench.rig import Rig, http_peer, provider_process, run
 from bench.trials import Figures
-from dispatcher.embedded.ports import free_port
-from dispatcher.embedded.servers import embedded_servers
+from dispatcher.local.embedded.ports import free_port
+from dispatcher.local.embedded.servers import embedded_servers
 from dispatcher.store.migrate import upgrade
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"

@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 
 from bench.cpu import Usage, usage
-from dispatcher.cli import stack
-from dispatcher.cli.plan import StackPlan
-from dispatcher.cli.stack import Stack
-from dispatcher.embedded.ports import free_port
+from dispatcher.local import stack
+from dispatcher.local.embedded.ports import free_port
+from dispatcher.local.stack import Stack
+from dispatcher.local.stack_plan import StackPlan
 from dispatcher.sandbox.recipe import http_options
 
 PROVIDER = "bench"

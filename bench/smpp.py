@@ -31,7 +31,7 @@ from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
-from dispatcher.embedded.ports import free_port
+from dispatcher.local.embedded.ports import free_port
 from dispatcher.sandbox.recipe import smpp_options
 from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context

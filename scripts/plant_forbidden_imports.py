@@ -25,6 +25,7 @@ LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 _FORBIDDEN: dict[str, dict[str, list[str]]] = {
     "layers": {
         "dispatcher.domain": ["dispatcher.settings", "dispatcher.store", "dispatcher.service"],
+        "dispatcher.local": ["dispatcher.cli"],
         "dispatcher.settings": ["dispatcher.store", "dispatcher.bootstrap"],
         "dispatcher.smpp": ["dispatcher.batching", "dispatcher.providers"],
         "dispatcher.store": ["dispatcher.lanes", "dispatcher.service"],
@@ -34,10 +35,15 @@ _FORBIDDEN: dict[str, dict[str, list[str]]] = {
             "dispatcher.api",
             "dispatcher.cli",
             "dispatcher.bootstrap",
-            "dispatcher.embedded",
+            "dispatcher.local",
             "dispatcher.sandbox",
         ],
-        "dispatcher.bootstrap": ["dispatcher.api", "dispatcher.cli", "dispatcher.producer"],
+        "dispatcher.bootstrap": [
+            "dispatcher.local",
+            "dispatcher.api",
+            "dispatcher.cli",
+            "dispatcher.producer",
+        ],
         "dispatcher.api": ["dispatcher.cli", "dispatcher.producer"],
         "dispatcher.cli": ["dispatcher.api", "dispatcher.producer"],
         "dispatcher.producer": ["dispatcher.api", "dispatcher.cli"],
@@ -50,7 +56,7 @@ _FORBIDDEN: dict[str, dict[str, list[str]]] = {
         "dispatcher.callbacks": ["dispatcher.service", "dispatcher.lanes", "dispatcher.settings"],
         "dispatcher.providers": ["dispatcher.service", "dispatcher.settings", "dispatcher.lanes"],
         "dispatcher.sandbox": ["dispatcher.service", "dispatcher.store"],
-        "dispatcher.embedded": ["dispatcher.settings", "dispatcher.cli"],
+        "dispatcher.local.embedded": ["dispatcher.settings", "dispatcher.cli"],
     },
     "thin-faces": {
         "dispatcher.api": ["dispatcher.store", "dispatcher.lanes", "dispatcher.providers"],

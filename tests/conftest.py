@@ -10,7 +10,7 @@ import redis
 import structlog
 from sqlalchemy.engine import make_url
 
-from dispatcher.embedded.servers import embedded_servers
+from dispatcher.local.embedded.servers import embedded_servers
 from dispatcher.settings import Settings
 from dispatcher.store.migrate import upgrade
 from dispatcher.store.tables import metadata

@@ -16,22 +16,22 @@ _HELP = "An SMS dispatcher: windows, priority tiers, HTTP dialects in, any provi
 _COMMANDS = {
     "up": "up",
     "demo": "demo.command",
-    "send": "send",
-    "message": "message",
+    "send": "messages.send",
+    "message": "messages.messages",
     "lanes": "lanes",
-    "route": "routes",
-    "account": "accounts",
-    "key": "keys",
-    "sender": "senders",
-    "template": "templates",
-    "campaign": "campaigns",
-    "optout": "opt_outs",
+    "route": "routing.routes",
+    "account": "accounts.accounts",
+    "key": "accounts.keys",
+    "sender": "accounts.senders",
+    "template": "accounts.templates",
+    "campaign": "campaigns.campaigns",
+    "optout": "accounts.opt_outs",
     "inbound": "inbound",
     "receipt": "receipts",
-    "audience": "audiences",
-    "operator": "operators",
-    "provider": "providers",
-    "doctor": "doctor",
+    "audience": "campaigns.audiences",
+    "operator": "accounts.operators",
+    "provider": "routing.providers",
+    "doctor": "doctor.command",
     "migrate": "processes",
     "api": "processes",
     "worker": "processes",
@@ -70,7 +70,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     app.callback()(_nothing)
     wanted = _COMMANDS.get(arguments[0]) if arguments else None
     for module in [wanted] if wanted else dict.fromkeys(_COMMANDS.values()):
-        import_module(f"dispatcher.cli.{module}").add(app)
+        import_module(f"dispatcher.cli.commands.{module}").add(app)
     return app
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from dispatcher.bootstrap import configure_logging, open_context
-from dispatcher.cli.environment import load
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid, NotFound, Unavailable
+from dispatcher.local.environment import load
 from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import httpx
 from sqlalchemy.engine import make_url
 
-from dispatcher.embedded.ports import free_port
+from dispatcher.local.embedded.ports import free_port
 from dispatcher.settings import Settings
 
 _SERVE = (

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.cli import environment
 from dispatcher.domain.errors import Misconfigured
+from dispatcher.local import environment
 from tests.cli.command import Run, refused
 
 

@@ -21,11 +21,11 @@ from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
-from dispatcher.embedded.part import ManagedProcess
-from dispatcher.embedded.ports import free_port
-from dispatcher.embedded.postgres import postgres_part
-from dispatcher.embedded.supervisor import Supervisor
-from dispatcher.embedded.valkey import valkey_part
+from dispatcher.local.embedded.part import ManagedProcess
+from dispatcher.local.embedded.ports import free_port
+from dispatcher.local.embedded.postgres import postgres_part
+from dispatcher.local.embedded.supervisor import Supervisor
+from dispatcher.local.embedded.valkey import valkey_part
 from dispatcher.sandbox.recipe import http_options
 from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.context import Context

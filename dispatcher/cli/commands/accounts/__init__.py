@@ -1,0 +1,1 @@
+"""Commands: accounts and what belongs to them."""

@@ -1,0 +1,73 @@
+"""`dispatcher key`: the credentials of an account, each shown once."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli.arguments import AccountName, AsJson, CredentialId, Data, Days, KeyLabel
+from dispatcher.cli.commands.accounts import credential_output
+from dispatcher.cli.console import print_json, say
+from dispatcher.cli.session import visit_account
+from dispatcher.domain.accounts.account import Account
+from dispatcher.local.dialect_credentials import LOCKS, Door, in_words
+from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts.credentials import NewKey
+from dispatcher.service.context import Context
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    key = typer.Typer(help="Keys of accounts.", no_args_is_help=True)
+    key.command("create")(create)
+    key.command("list")(show_all)
+    key.command("revoke")(revoke)
+    app.add_typer(key, name="key")
+
+
+def create(
+    name: AccountName,
+    door: Annotated[Door, typer.Option("--for", help="Which door it opens.")] = Door.SCHEDULER,
+    label: KeyLabel = None,
+    days: Days = None,
+    is_test: Annotated[
+        bool, typer.Option("--test", help="What it sends costs nothing and reaches no phone.")
+    ] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Make a key. It is printed now, and can never be shown again.
+
+    A key for emess, formpost or smsgate has two parts; --name chooses the
+    first, which else is made up.
+    """
+    lock, validity = LOCKS[door], None if days is None else timedelta(days=days)
+
+    async def story(ctx: Context, account: Account) -> NewKey:
+        return await credentials.create(
+            ctx, account, lock.kind, dialect=lock.dialect, name=label, validity=validity, is_test=is_test
+        )
+
+    made = visit_account(data, name, story)
+    words = in_words(door, made)
+    if as_json:
+        told = {"id": made.id, "account": name, "for": door, "test": is_test, "expires_at": made.expires_at}
+        print_json({**told, **words})
+    else:
+        kind = "Test key" if is_test else "Key"
+        credential_output.print_new(f"{kind} {made.id} of {name} for {door}", words, made.expires_at)
+
+
+def show_all(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
+    """List an account's keys, revoked ones too, without what is secret of them."""
+    found = visit_account(data, name, credential_output.every)
+    credential_output.print_all(found, as_json)
+
+
+def revoke(name: AccountName, key_id: CredentialId, as_json: AsJson = False, data: Data = None) -> None:
+    """Revoke a key, at once; the tokens given out for it are no good any more either."""
+    visit_account(data, name, lambda ctx, account: credentials.revoke(ctx, account, key_id))
+    if as_json:
+        print_json({"id": key_id, "account": name, "revoked": True})
+    else:
+        say(f"key {key_id} of {name} is revoked")

@@ -1,0 +1,81 @@
+"""`dispatcher operator`: who runs the dispatcher, by a password at the console or by a token for programs."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli.arguments import AsJson, CredentialId, Data, Days, KeyLabel
+from dispatcher.cli.commands.accounts import credential_output
+from dispatcher.cli.console import print_json, say
+from dispatcher.cli.session import visit
+from dispatcher.cli.values import read_line
+from dispatcher.domain.accounts.credential import CredentialKind
+from dispatcher.service.accounts import credentials
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    operator = typer.Typer(help="Operators, who see all accounts.", no_args_is_help=True)
+    operator.command("create")(create)
+    operator.command("token")(token)
+    operator.command("list")(show_all)
+    operator.command("revoke")(revoke)
+    app.add_typer(operator, name="operator")
+
+
+def create(
+    name: Annotated[str, typer.Argument(help="The name to log in with.", show_default=False)],
+    password_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where the password is. Default: it is asked for.")
+    ] = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Make an operator's login for the console."""
+    password = _asked() if password_file is None else read_line(password_file)
+    operator_id = visit(data, lambda ctx: credentials.create_operator(ctx, name, password))
+    if as_json:
+        print_json({"id": operator_id, "name": name})
+    else:
+        say(f"operator {operator_id} is {name}")
+
+
+def token(
+    label: KeyLabel = None,
+    days: Days = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Make a bearer token for /manage/v1. It is printed now, and can never be shown again."""
+    validity = None if days is None else timedelta(days=days)
+    made = visit(
+        data,
+        lambda ctx: credentials.create(
+            ctx, None, CredentialKind.BEARER, dialect=credentials.MANAGE, name=label, validity=validity
+        ),
+    )
+    if as_json:
+        print_json({"id": made.id, "token": made.secret, "expires_at": made.expires_at})
+    else:
+        credential_output.print_new(f"Operator's token {made.id}", {"token": made.secret}, made.expires_at)
+
+
+def show_all(as_json: AsJson = False, data: Data = None) -> None:
+    """List the operators' logins and tokens, revoked ones too."""
+    found = visit(data, lambda ctx: credential_output.every(ctx, None))
+    credential_output.print_all(found, as_json)
+
+
+def revoke(operator_id: CredentialId, as_json: AsJson = False, data: Data = None) -> None:
+    """Revoke a login or token, at once."""
+    visit(data, lambda ctx: credentials.revoke(ctx, None, operator_id))
+    if as_json:
+        print_json({"id": operator_id, "revoked": True})
+    else:
+        say(f"operator {operator_id} is revoked")
+
+
+def _asked() -> str:
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

@@ -1,0 +1,43 @@
+"""`dispatcher sender`: the names under which an account may send."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli.arguments import AccountName, AsJson, Data
+from dispatcher.cli.console import print_json, print_table, say
+from dispatcher.cli.session import visit_account
+from dispatcher.service.accounts import accounts
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    sender = typer.Typer(help="Sender IDs of accounts.", no_args_is_help=True)
+    sender.command("add")(add_sender)
+    sender.command("list")(show_all)
+    app.add_typer(sender, name="sender")
+
+
+def add_sender(
+    name: AccountName,
+    sender: Annotated[str, typer.Argument(help="What recipients see.", show_default=False)],
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Add a sender ID to an account; the first one is its default."""
+    number = visit_account(data, name, lambda ctx, account: accounts.add_sender(ctx, account, sender))
+    if as_json:
+        print_json({"id": number, "account": name, "name": sender})
+    else:
+        say(f"sender {number} of {name} is {sender}")
+
+
+def show_all(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
+    """List an account's senders."""
+    found = visit_account(data, name, accounts.senders)
+    if as_json:
+        print_json([asdict(sender) for sender in found])
+    else:
+        rows = [(s.id, s.name, "yes" if s.is_default else "", s.disabled_at) for s in found]
+        print_table(("id", "name", "default", "disabled"), rows, numbers=("id",))

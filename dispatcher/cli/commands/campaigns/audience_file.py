@@ -1,0 +1,45 @@
+"""A CSV file of recipients, as the command line names and describes it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli.commands.campaigns.audience_output import progress
+from dispatcher.service.campaigns.recipient_file import RecipientFile, Tell
+
+_CHUNK = 1 << 18  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """How to read a file; options that are None are detected."""
+
+    country: Annotated[
+        str | None, typer.Option(metavar="CC", help="Whose national numbers. Default: the account's.")
+    ] = None
+    column: Annotated[
+        str | None, typer.Option(help="The one with the numbers. Default: to, number, phone and the like.")
+    ] = None
+    encoding: Annotated[str | None, typer.Option(help="Default: found out.")] = None
+    separator: Annotated[str | None, typer.Option(help="Default: found out.")] = None
+
+    @contextmanager
+    def opened(self, file: Path) -> Iterator[tuple[RecipientFile, Tell]]:
+        """Open a file for reading, and a bar on standard error if that is a terminal. Raises OSError."""
+        with file.open("rb") as source, progress(os.fstat(source.fileno()).st_size) as tell:
+            chunks = iter(lambda: source.read(_CHUNK), b"")
+            yield (
+                RecipientFile(
+                    chunks,
+                    column=self.column,
+                    encoding=self.encoding,
+                    separator=self.separator,
+                    country=self.country,
+                ),
+                tell,
+            )

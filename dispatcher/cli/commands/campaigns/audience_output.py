@@ -1,0 +1,91 @@
+"""The display of an import of recipients: a bar while it runs, tables at its end."""
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.progress import BarColumn, DownloadColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from dispatcher.cli.console import console, note, print_json, print_table, say
+from dispatcher.service.campaigns.audiences import Audience
+from dispatcher.service.campaigns.estimate import Estimate
+from dispatcher.service.campaigns.recipient_file import Progress, Tell
+
+
+@contextmanager
+def progress(size: int) -> Iterator[Tell]:
+    """Show how much of a file is read, on a terminal only; a size of 0 bytes means that it is unknown."""
+    out = console(stderr=True)
+    columns = (
+        BarColumn(),
+        TaskProgressColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Bar(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+        task = bar.add_task("", total=size or None)
+
+        def tell(so_far: Progress) -> None:
+            words = f"{so_far.recipients:,} recipients, {so_far.rejects:,} rejects"
+            bar.update(task, completed=so_far.bytes, description=words)
+
+        yield tell
+
+
+def tell_audience(found: Audience, *, account: str, rejects: Path | None, as_json: bool) -> None:
+    """Print an audience, and where its rejects are."""
+    if as_json:
+        print_json(told(found))
+        return
+    say(f"audience {found.name} of {account} is {found.state}, id {found.public_id}")
+    rows = [("rows", found.rows), ("recipients", found.recipients), ("rejects", found.rejects)]
+    zones = zip(found.zones, found.zone_counts, strict=True)
+    rows += [(f"in {zone.replace(',', ', ')}", count) for zone, count in zones]
+    print_table(("", "count"), rows, numbers=("count",))
+    if found.columns:
+        say(f"variables: {', '.join(found.columns)}")
+    if found.rejects:
+        command = shlex.join(["dispatcher", "audience", "rejects", found.name, "--account", account])
+        where = f"they are in {rejects}" if rejects else f"`{command}` writes them"
+        note(f"{found.rejects:,} lines became no recipient: {where}")
+
+
+def tell_estimate(found: Estimate, *, priced: bool, rejects: Path | None, as_json: bool) -> None:
+    """Print what a dry run found; segments and cost only if there was a text."""
+    total = found.total
+    if as_json:
+        print_json({**asdict(found), "total": asdict(total)})
+        return
+    counts = ("rows", "valid", "invalid", "repeated", "opted_out", "incomplete", "unsendable")
+    rows = [(name.replace("_", " "), getattr(found, name)) for name in counts]
+    print_table(("", "count"), rows, numbers=("count",))
+    shares = [*sorted(found.by_country.items()), ("all", total)]
+    columns = ("country", "messages", *(("segments", "cost") if priced else ()))
+    cells = [(country or "-", share.messages, share.segments, share.cost) for country, share in shares]
+    print_table(columns, [row[: len(columns)] for row in cells], numbers=columns[1:])
+    has = ", ".join(found.columns) or "none"
+    for variable, count in found.missing.items():
+        note(f"{count:,} recipients have no value for {variable}; the file has: {has}")
+    if found.rejects:
+        where = f"they are in {rejects}" if rejects else "--rejects FILE writes them down"
+        note(f"{found.rejects:,} lines would get no message: {where}")
+
+
+def told(found: Audience) -> dict[str, object]:
+    """Return an audience for JSON."""
+    return {
+        "id": found.public_id,
+        "name": found.name,
+        "state": found.state,
+        "columns": found.columns,
+        "rows": found.rows,
+        "recipients": found.recipients,
+        "rejects": found.rejects,
+        "zones": dict(zip(found.zones, found.zone_counts, strict=True)),
+        "created_at": found.created_at,
+        "ready_at": found.ready_at,
+    }

@@ -1,0 +1,177 @@
+"""The display of a campaign: lines for people, JSON for programs, and a bar while it is sent."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from dispatcher.cli.commands.accounts.hours import write_hours
+from dispatcher.cli.console import console, note
+from dispatcher.cli.status_words import title
+from dispatcher.domain.campaigns.pacing import Rate, Spread
+from dispatcher.domain.duration import span
+from dispatcher.domain.messages.status import OPEN
+from dispatcher.service.campaigns.campaigns import Campaign, Report
+from dispatcher.service.campaigns.drafts import Names
+from dispatcher.service.campaigns.progress import RunReport
+
+
+def told(campaign: Campaign, names: Names) -> dict[str, object]:
+    """Return a campaign for JSON; lengths of time are in seconds."""
+    terms, pacing = campaign.terms, campaign.terms.pacing
+    return {
+        "id": campaign.public_id,
+        "name": terms.name,
+        "state": campaign.state,
+        "reason": campaign.reason,
+        "audience": names.audience,
+        "recipients": names.recipients,
+        "text": terms.text,
+        "template_id": names.template_id,
+        "sender": names.sender,
+        "tier": terms.tier,
+        "validity_seconds": terms.lasts.total_seconds(),
+        "timezone": terms.timezone,
+        "at": terms.first_at,
+        "cron": terms.cron,
+        "first_day": terms.first_day,
+        "last_day": terms.last_day,
+        "spread_seconds": pacing.over.total_seconds() if isinstance(pacing, Spread) else None,
+        "per_second": pacing.per_second if isinstance(pacing, Rate) else None,
+        "hours": None if terms.hours is None else terms.hours.as_dict(),
+        "max_cost": terms.max_cost,
+        "callback_url": terms.callback_url,
+        "next_due": campaign.next_due,
+        "paused_at": campaign.paused_at,
+        "created_at": campaign.created_at,
+    }
+
+
+def told_run(found: RunReport) -> dict[str, object]:
+    """Return a run for JSON."""
+    run, forecast = found.run, found.forecast
+    return {
+        "due_at": run.due_at,
+        "starts_at": run.starts_at,
+        "state": run.state,
+        "reason": run.reason,
+        "recipients": run.total,
+        "done": run.position,
+        "messages": run.messages,
+        "left_out": run.left_out,
+        "statuses": {title(status): count for status, count in sorted(found.statuses.items())},
+        "cost": found.cost,
+        "released_at": forecast and forecast.released,
+        "through_at": forecast and forecast.through,
+        "limit": found.limit,
+        "batch_id": run.batch_public_id,
+        "finished_at": run.finished_at,
+    }
+
+
+def lines(report: Report, names: Names) -> Iterator[str]:
+    """Yield the lines on a campaign and its latest runs; times are in its time zone."""
+    campaign, terms = report.campaign, report.campaign.terms
+    zone = ZoneInfo(terms.timezone)
+    state = f"{campaign.state}, {campaign.reason}" if campaign.reason else str(campaign.state)
+    yield f"{terms.name}: {state}"
+    yield f"  id        {campaign.public_id}"
+    yield f"  to        {names.recipients:,} recipients of {names.audience}"
+    yield f"  text      {' '.join(terms.text.split())}"
+    yield f"  as        {names.sender}, {terms.tier}, good for {span(terms.lasts)}"
+    yield f"  when      {when(campaign)}"
+    if campaign.next_due:
+        yield f"  next due  {_wall(campaign.next_due, zone)}"
+    if terms.pacing:
+        yield f"  pacing    {_pacing(campaign)}"
+    if terms.hours:
+        yield f"  hours     {write_hours(terms.hours)}"
+    if terms.max_cost:
+        yield f"  at most   {terms.max_cost:,} credits a run"
+    for found in report.runs:
+        yield from _run(found, zone)
+
+
+def when(campaign: Campaign) -> str:
+    """Return in words when a campaign runs."""
+    terms = campaign.terms
+    if terms.first_at:
+        return f"once, {_wall(terms.first_at, ZoneInfo(terms.timezone))}"
+    days = f" from {terms.first_day}" * (terms.first_day is not None)
+    days += f" until {terms.last_day}" * (terms.last_day is not None)
+    return f"{terms.cron} in {terms.timezone}{days}"
+
+
+@contextmanager
+def bar() -> Iterator[Callable[[Report], None]]:
+    """Show the progress of the latest run: a bar on a terminal, elsewhere a line for each change."""
+    out = console(stderr=True)
+    if not out.is_terminal:
+        yield _Lines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, console=out, transient=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def tell(report: Report) -> None:
+            found = report.runs[0] if report.runs else None
+            total, completed = (found.run.total, _out(found)) if found else (None, 0)
+            progress.update(task, total=total, completed=completed, description=_brief(report))
+
+        yield tell
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._said = ""
+
+    def __call__(self, report: Report) -> None:
+        brief = _brief(report)
+        if brief != self._said:
+            note(brief)
+        self._said = brief
+
+
+def _brief(report: Report) -> str:
+    campaign = report.campaign
+    zone = ZoneInfo(campaign.terms.timezone)
+    if not report.runs:
+        due = f", next due {_wall(campaign.next_due, zone)}" if campaign.next_due else ""
+        return f"{campaign.state}{due}"
+    found = report.runs[0]
+    through = found.forecast.through if found.forecast else None
+    end = f", through by {_wall(through, zone)}" if through else ""
+    return f"{found.run.state}: {_out(found):,} of {found.run.total:,} out or over{end}"
+
+
+def _out(found: RunReport) -> int:
+    return sum(count for status, count in found.statuses.items() if status not in OPEN)
+
+
+def _run(found: RunReport, zone: ZoneInfo) -> Iterator[str]:
+    run = found.run
+    reason = f" ({run.reason})" if run.reason else ""
+    yield f"run of {_wall(run.due_at, zone)}: {run.state}{reason}"
+    left_out = f", {run.left_out:,} left out" if run.left_out else ""
+    yield f"  messages  for {run.position:,} of {run.total:,} recipients{left_out}; {found.cost:,} credits"
+    for status, count in sorted(found.statuses.items()):
+        yield f"  {count:>9,}  {title(status)}"
+    if found.forecast:
+        through = found.forecast.through
+        yield f"  released  by {_wall(found.forecast.released, zone)}"
+        yield f"  through   {f'by {_wall(through, zone)}' if through else 'nobody can tell'}. {found.limit}"
+
+
+def _pacing(campaign: Campaign) -> str:
+    match campaign.terms.pacing:
+        case Spread(over):
+            return f"evenly over {span(over)}"
+        case Rate(per_second):
+            return f"at most {per_second:g} a second"
+    return "all at once"
+
+
+def _wall(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key}"

@@ -1,0 +1,161 @@
+"""`dispatcher demo`: starts a stack, sends through it, and says what came of it."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import typer
+
+from dispatcher.bootstrap import open_context
+from dispatcher.cli.commands.demo import findings, traffic
+from dispatcher.cli.commands.demo.display import display
+from dispatcher.cli.commands.demo.findings import Followed
+from dispatcher.cli.commands.demo.groups import GROUPS
+from dispatcher.cli.commands.messages.send import DIALECT
+from dispatcher.cli.console import note, print_table, say
+from dispatcher.cli.status_words import title
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.tier import Tier
+from dispatcher.local import stack
+from dispatcher.local.embedded.ports import free_port
+from dispatcher.local.first_run import ACCOUNT
+from dispatcher.local.stack import Stack
+from dispatcher.local.stack_plan import StackPlan
+from dispatcher.service.accounts import accounts
+
+_PATIENCE = timedelta(seconds=45)
+
+# Short, so that retries, doubt and missing receipts are over within the demo.
+_VARIABLES = {
+    "DISPATCHER_BACKOFF_BASE": "0.5",
+    "DISPATCHER_BACKOFF_CAP": "1",
+    "DISPATCHER_RECEIPT_TIMEOUT": "6",
+}
+_PROVIDER = {"call_timeout": 2}
+_FOREIGN = ("DATABASE_URL", "REDIS_URL", "DISPATCHER_", "FLOWER_")
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(demo)
+
+
+def demo() -> None:
+    """Run a stack of its own through a few hundred messages; exit 0 if each ended as it should."""
+    for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+        del os.environ[name]
+    faults: list[str] | None = None
+
+    def story(running: Stack) -> None:
+        nonlocal faults
+        faults = list(asyncio.run(_play(running)))
+
+    with tempfile.TemporaryDirectory(prefix="dispatcher-demo-") as folder:
+        directory = Path(folder)
+        try:
+            stack.run(_plan(directory), _tell, story)
+        finally:
+            _remove_elsewhere(directory)
+    if faults is None:
+        raise typer.Exit(130)
+    for fault in faults:
+        note(fault)
+    if faults:
+        raise typer.Exit(1)
+    say("Each message ended as it should.")
+
+
+def _plan(directory: Path) -> StackPlan:
+    ports: set[int] = set()
+    while len(ports) < 3:
+        ports.add(free_port())
+    port, flower_port, sandbox_port = ports
+    return StackPlan(
+        directory,
+        port=port,
+        flower_port=flower_port,
+        sandbox_port=sandbox_port,
+        variables=_VARIABLES,
+        provider=_PROVIDER,
+    )
+
+
+async def _play(running: Stack) -> Sequence[str]:
+    """Send, follow, and give what is not as it should be."""
+    plan, made = running.plan, running.credentials
+    async with (
+        open_context(running.settings, name="demo") as ctx,
+        httpx.AsyncClient(
+            base_url=plan.base_url, headers={"Authorization": f"Bearer {made.token}"}, trust_env=False
+        ) as api,
+        httpx.AsyncClient(base_url=plan.sandbox_url, trust_env=False) as sandbox,
+    ):
+        account = await accounts.find(ctx, ACCOUNT)
+        direct, over_http = Caller(account, DIALECT), Caller(account, "scheduler")
+        sender = traffic.Sender(ctx, api, direct, over_http, made.sender_id)
+        batches = await traffic.hand_in(sender)
+        tiers = {message_id: batch.group.tier for batch in batches for message_id in batch.message_ids}
+        say(f"\n{len(tiers)} messages handed in")
+        with display(tiers) as show:
+            await traffic.follow(ctx, batches, until=ctx.now() + _PATIENCE, show=show)
+        found = await findings.read(ctx, sandbox, batches)
+        stats = (await sandbox.get("/stats")).raise_for_status().json()
+    _print(found, stats)
+    known = sum(one.arrival is not None and one.arrival.taken > 0 for one in found)
+    return findings.faults(found, unknown=stats["unique_references"] - known)
+
+
+def _print(found: Sequence[Followed], stats: Mapping[str, int]) -> None:
+    rows = []
+    for group in GROUPS:
+        ended = findings.ends(found, group)
+        others = [f"{count} x {title(status)}" for status, count in ended.items() if status is not group.end]
+        verdict = ", ".join(others) or "ok"
+        rows.append((group.name, group.tier, group.size, title(group.end), ended[group.end], verdict))
+    columns = ("what", "tier", "sent", "must end as", "did", "others")
+    say("")
+    print_table(columns, rows, numbers=("sent", "did"))
+    say("")
+    _print_lags(found)
+    say(
+        f"\nThe network got {stats['submits']} submits, took {stats['unique_references']} messages, and"
+        f" {stats['duplicates']} a second time (only one in doubt may be). It sent"
+        f" {stats['receipts_sent']} receipts."
+    )
+
+
+def _print_lags(found: Sequence[Followed]) -> None:
+    lags = {
+        "at a set time: released": findings.release_lags(found),
+        "at a set time: at the provider": findings.arrival_lags(found, scheduled=True),
+        **{
+            f"at once, {tier}: at the provider": findings.arrival_lags(
+                [one for one in found if one.group.tier is tier], scheduled=False
+            )
+            for tier in Tier
+        },
+    }
+    print_table(
+        ("how long after its time", "messages", "median", "p99"),
+        [
+            (name, len(lag), *(f"{ms:.1f} ms" for ms in findings.median_and_p99(lag)))
+            for name, lag in lags.items()
+        ],
+        numbers=("messages", "median", "p99"),
+    )
+
+
+def _remove_elsewhere(directory: Path) -> None:
+    """Remove the database if Postgres could keep it only in another place, of which it left a note."""
+    elsewhere = directory / "postgres" / "elsewhere"
+    if elsewhere.exists():
+        shutil.rmtree(elsewhere.read_text(encoding="utf-8"), ignore_errors=True)
+
+
+def _tell(name: str, text: str) -> None:
+    say(f"{name:<16} {text}")

@@ -1,0 +1,113 @@
+"""Handing the demo's messages in, and following them until each has ended or the time is over."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import httpx
+
+from dispatcher.cli.commands.demo.groups import GROUPS, Group, Road, numbers
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.errors import Unavailable
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.submission import Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
+from dispatcher.service.context import Context
+from dispatcher.service.messages import search
+from dispatcher.service.submissions.submit import submit
+
+_POLL = timedelta(milliseconds=400)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One group's messages, as they were accepted."""
+
+    group: Group
+    caller: Caller
+    id: int
+    message_ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who hands in: an account, and its client at the API."""
+
+    ctx: Context
+    client: httpx.AsyncClient
+    direct: Caller
+    over_http: Caller
+    sender_id: int
+
+
+Statuses = Mapping[int, Status]
+
+
+async def hand_in(sender: Sender) -> Sequence[Batch]:
+    """Hand everything in at once; what is to be taken back is."""
+    return await asyncio.gather(*(_hand_in(sender, group) for group in GROUPS))
+
+
+async def follow(
+    ctx: Context, batches: Sequence[Batch], *, until: datetime, show: Callable[[Statuses], None]
+) -> None:
+    """Read all statuses again and again, and show them, until all are settled or it is `until`."""
+    while True:
+        statuses: dict[int, Status] = {}
+        settled = True
+        for batch in batches:
+            found = await search.statuses(ctx, batch.caller, batch.id)
+            statuses |= {message.id: message.status for message in found}
+            settled = settled and all(batch.group.may_be_settled(message.status) for message in found)
+            if batch.group.silent:
+                settled = settled and await _is_given_up(ctx, batch)
+        show(statuses)
+        if settled or ctx.now() >= until:
+            return
+        await asyncio.sleep(_POLL.total_seconds())
+
+
+async def _hand_in(sender: Sender, group: Group) -> Batch:
+    match group.road:
+        case Road.HTTP:
+            return await _over_http(sender, group)
+        case Road.DIRECT:
+            return await _directly(sender, group)
+
+
+async def _over_http(sender: Sender, group: Group) -> Batch:
+    body = {
+        "message_text": f"Demo: {group.name}",
+        "delivery_date": (sender.ctx.now() + group.delay).isoformat(),
+        "sender_id": sender.sender_id,
+        "phone_numbers": numbers(group),
+    }
+    try:
+        told = (await sender.client.post("/api/v1/sms", json=body)).raise_for_status().json()
+        if group.is_withdrawn:
+            (await sender.client.delete(f"/api/v1/message/{told['message_id']}")).raise_for_status()
+    except httpx.HTTPError as error:
+        raise Unavailable(f"the API did not do its part for {group.name!r}: {error}") from error
+    ids = [message_id for each in told["sms_ids"].values() for message_id in each]
+    return Batch(group, sender.over_http, told["message_id"], ids)
+
+
+async def _directly(sender: Sender, group: Group) -> Batch:
+    not_before = sender.ctx.now() + group.delay
+    submission = Submission(
+        recipients=numbers(group),
+        text=f"Demo: {group.name}",
+        numbers=NumberPolicy(simulated=True),
+        tier=group.tier,
+        not_before=not_before,
+        not_after=None if group.window is None else not_before + group.window,
+    )
+    batch = await submit(sender.ctx, sender.direct, submission)
+    return Batch(group, sender.direct, batch.id, [message.id for message in batch.messages])
+
+
+async def _is_given_up(ctx: Context, batch: Batch) -> bool:
+    """Say whether the clock waits for no receipt any more."""
+    histories = [await search.history(ctx, message_id) for message_id in batch.message_ids]
+    return all(history.message.wake_at is None for history in histories)

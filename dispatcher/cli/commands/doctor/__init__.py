@@ -1,0 +1,1 @@
+"""`dispatcher doctor`: checks, what each found, and what to do about it."""

@@ -1,0 +1,174 @@
+"""
+The checks of `dispatcher doctor`: each examines one thing and returns its findings.
+
+They open connections of their own, so that a fault in how the dispatcher
+connects does not hide a fault behind it.
+"""
+
+import shutil
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import redis
+from redis.exceptions import RedisError
+from sqlalchemy.engine import make_url
+
+from dispatcher.cli.commands.doctor.finding import Finding, fail, ok, warn
+from dispatcher.domain.duration import span
+from dispatcher.service.messages.explain import SILENT
+from dispatcher.service.receipts.unmatched import MOST
+from dispatcher.settings import Settings
+
+_TIMEOUT = 5
+_OLDEST_POSTGRES = 14
+_CLOCK_OFF = timedelta(seconds=1)
+_SCARCE, _FULL = 1_000_000_000, 100_000_000
+
+_PRIVATE = ("credentials.json", "environment", "jwt.key", "sandbox.json")
+
+
+def postgres(settings: Settings) -> Sequence[Finding]:
+    """Check that Postgres can be reached, its version and its clock."""
+    url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql")
+    try:
+        with psycopg.connect(
+            url.render_as_string(hide_password=False), connect_timeout=_TIMEOUT, autocommit=True
+        ) as connection:
+            began = time.perf_counter()
+            told, version, read_only = connection.execute(
+                "SELECT clock_timestamp(), current_setting('server_version_num')::int, pg_is_in_recovery()"
+            ).fetchone() or (None, 0, False)
+            trip = timedelta(seconds=time.perf_counter() - began)
+    except psycopg.Error as error:
+        return [
+            fail("postgres", f"cannot be reached: {_line(error)}", "is it running, is DATABASE_URL right?")
+        ]
+    return [_version(version, trip, read_only=read_only), _clock(told, trip)]
+
+
+def redis_server(settings: Settings) -> Sequence[Finding]:
+    """Check that Redis can be reached, and that it keeps its data."""
+    client = redis.Redis.from_url(
+        settings.redis_url.get_secret_value(), socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT
+    )
+    try:
+        info: Mapping[str, object] = client.info()
+    except (RedisError, OSError) as error:
+        advice = "is it running, is REDIS_URL right? Messages wait in Postgres meanwhile"
+        return [fail("redis", f"cannot be reached: {_line(error)}", advice)]
+    finally:
+        client.close()
+    name = "valkey" if "valkey_version" in info else "redis"
+    version = info.get("valkey_version", info.get("redis_version"))
+    return [ok("redis", f"{name} {version}"), _eviction(info), _persistence(info)]
+
+
+def queues(consumed: Mapping[str, datetime | None] | None, *, now: datetime) -> Sequence[Finding]:
+    """Check when each queue was last consumed; None means that Redis could not be reached."""
+    if consumed is None:
+        return [fail("queues", "not known without Redis", "see redis")]
+    return [_queue(queue, seen, now) for queue, seen in consumed.items()]
+
+
+def providers(settings: Settings) -> Finding:
+    """Check that there is a provider."""
+    if not settings.providers:
+        return fail(
+            "providers", "none is configured: every message ends as 28 No route", "set DISPATCHER_PROVIDERS"
+        )
+    return ok("providers", ", ".join(f"{p.name} ({p.plugin}, {p.tps:g} TPS)" for p in settings.providers))
+
+
+def receipts(unknown: int) -> Finding:
+    """Check how many receipts of the last days fitted no message."""
+    if not unknown:
+        return ok("receipts", "each of the last 7 days has its message, or waits for it")
+    count = f"{unknown:,} or more" if unknown >= MOST else f"{unknown:,}"
+    advice = "`dispatcher receipt list`: does each provider call its own /receipts/NAME?"
+    return warn("receipts", f"of the last 7 days that fitted no message: {count}", advice)
+
+
+def background(failed: Sequence[str] | None) -> Sequence[Finding]:
+    """Return a warning for each thread or task that failed within the last hour; nothing without Redis."""
+    if failed is None:
+        return []
+    if not failed:
+        return [ok("background", "no background task has failed in the last hour")]
+    advice = "the log of that process has the traceback"
+    return [warn("background", failure, advice) for failure in failed]
+
+
+def private_files(directory: Path) -> Sequence[Finding]:
+    """Check who may read the secrets in a data directory; no finding if it has none."""
+    findings = []
+    for file in (directory / name for name in _PRIVATE):
+        if file.exists():
+            mode = stat.S_IMODE(file.stat().st_mode)
+            if mode & 0o077:
+                findings.append(fail(file.name, f"mode {mode:04o}: others can read it", f"chmod 600 {file}"))
+            else:
+                findings.append(ok(file.name, f"mode {mode:04o}"))
+    return findings
+
+
+def disk(directory: Path) -> Finding:
+    """Check the free space on the disk of a directory, or of its nearest parent that exists."""
+    place = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    text = f"{free / 1e9:.1f} GB free at {place}"
+    if free < _FULL:
+        return fail("disk", text, "make room: Postgres stops when the disk is full")
+    return warn("disk", text, "make room soon") if free < _SCARCE else ok("disk", text)
+
+
+def _version(number: int, trip: timedelta, *, read_only: bool) -> Finding:
+    text = f"version {number // 10_000}.{number % 10_000}, answers in {span(trip)}"
+    if read_only:
+        return fail("postgres", f"{text}, but is a read-only standby", "point DATABASE_URL at the primary")
+    if number < _OLDEST_POSTGRES * 10_000:
+        return fail("postgres", text, f"use PostgreSQL {_OLDEST_POSTGRES} or newer")
+    return ok("postgres", text)
+
+
+def _clock(told: object, trip: timedelta) -> Finding:
+    if not isinstance(told, datetime):
+        return fail("clock", "Postgres does not tell the time", "see postgres")
+    offset = told - (datetime.now(UTC) - trip / 2)
+    text = f"this machine is {span(offset)} {'behind' if offset > timedelta() else 'ahead of'} Postgres"
+    if abs(offset) > _CLOCK_OFF:
+        return warn("clock", text, "run NTP on both; windows go by the time of Postgres")
+    return ok("clock", text)
+
+
+def _eviction(info: Mapping[str, object]) -> Finding:
+    policy = str(info.get("maxmemory_policy", "unknown"))
+    if policy == "noeviction" or info.get("maxmemory") == 0:
+        return ok("redis memory", f"{policy}, {info.get('used_memory_human', '?')} used")
+    return fail("redis memory", f"evicts by {policy}", "CONFIG SET maxmemory-policy noeviction")
+
+
+def _persistence(info: Mapping[str, object]) -> Finding:
+    if info.get("aof_enabled"):
+        if info.get("aof_last_write_status", "ok") != "ok":
+            return warn(
+                "redis disk", "its append-only file cannot be written", "look at its log and its disk"
+            )
+        return ok("redis disk", "append-only file on")
+    advice = "appendonly yes; without it a restart only makes messages wait for the clock"
+    return warn("redis disk", "append-only file off", advice)
+
+
+def _queue(queue: str, seen: datetime | None, now: datetime) -> Finding:
+    advice = f"start `dispatcher worker {queue}`, and `dispatcher beat`, which probes it"
+    if seen is None:
+        return fail(f"queue {queue}", "was never consumed", advice)
+    text = f"last consumed {span(max(now - seen, timedelta()))} ago"
+    return ok(f"queue {queue}", text) if now - seen <= SILENT else fail(f"queue {queue}", text, advice)
+
+
+def _line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,81 @@
+"""`dispatcher doctor`: checks all that the dispatcher needs, and advises on what is wrong."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+import typer
+
+from dispatcher.bootstrap import open_context
+from dispatcher.cli.arguments import AsJson, Data
+from dispatcher.cli.commands.doctor import checks
+from dispatcher.cli.commands.doctor.finding import Finding, Level, fail, ok
+from dispatcher.cli.console import console, print_json
+from dispatcher.cli.session import quiet_settings
+from dispatcher.domain.errors import Misconfigured, Unavailable
+from dispatcher.local.environment import default_directory
+from dispatcher.service import health
+from dispatcher.service.health import require_migrated
+from dispatcher.service.receipts import unmatched
+from dispatcher.settings import Settings
+
+_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(doctor)
+
+
+def doctor(as_json: AsJson = False, data: Data = None) -> None:
+    """Look for what is wrong; exit 1 if something is."""
+    findings = examine(data)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            _print(finding)
+    if any(finding.level is Level.FAIL for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(data: Path | None) -> Sequence[Finding]:
+    """Return the findings of all checks; without settings, of those that need none."""
+    directory = data or default_directory()
+    local = [*checks.private_files(directory), checks.disk(directory)]
+    try:
+        settings = quiet_settings(data)
+    except Misconfigured as error:
+        return [fail("settings", str(error), "see .env.example"), *local]
+    servers = [*checks.postgres(settings), *checks.redis_server(settings)]
+    return [ok("settings", "complete"), *servers, *asyncio.run(_inside(settings)), *local]
+
+
+async def _inside(settings: Settings) -> Sequence[Finding]:
+    """Return what the dispatcher itself finds: migrations, providers, receipts, queues, background tasks."""
+    try:
+        async with open_context(settings, name="doctor") as ctx:
+            found: Sequence[Finding] = ()
+            try:
+                await require_migrated(ctx)
+                migrations = ok("migrations", "at the newest")
+                found = [checks.receipts(await unmatched.recent(ctx))]
+            except Misconfigured as error:
+                migrations = fail("migrations", str(error), "run `dispatcher migrate`")
+            except Unavailable as error:
+                migrations = fail("migrations", str(error), "see postgres")
+            consumed: Mapping[str, datetime | None] | None = await health.lanes(ctx)
+            queues = checks.queues(consumed, now=ctx.now())
+            failed = checks.background(await health.failures(ctx))
+            return [migrations, checks.providers(settings), *found, *queues, *failed]
+    except Misconfigured as error:
+        return [fail("providers", str(error), "correct DISPATCHER_PROVIDERS")]
+
+
+def _print(finding: Finding) -> None:
+    out = console()
+    out.print(f"{finding.level:<4}", style=_STYLES[finding.level], end="  ")
+    advice = f" -> {finding.advice}" if finding.advice else ""
+    out.print(f"{finding.subject:<16} {finding.text}{advice}")

@@ -1,0 +1,84 @@
+"""`dispatcher inbound`: messages from handsets."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli.arguments import AsJson, Before, Data, Limit
+from dispatcher.cli.console import note, print_json, print_table, say, stamp
+from dispatcher.cli.session import visit
+from dispatcher.cli.values import read_name
+from dispatcher.service.accounts import accounts
+from dispatcher.service.context import Context
+from dispatcher.service.inbound import messages
+from dispatcher.service.inbound.messages import FoundInbound
+
+_NOBODY = "nobody"
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(help="Messages from handsets.", no_args_is_help=True)
+    group.command("list")(show_all)
+    group.command("show")(show)
+    app.add_typer(group, name="inbound")
+
+
+def show_all(
+    account: Annotated[str | None, typer.Option("--account", help="Whose. Default: everybody's.")] = None,
+    number: Annotated[str | None, typer.Option("--number", help="Who wrote.")] = None,
+    limit: Limit = 50,
+    before: Before = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """List them, the newest first, without their texts."""
+
+    async def story(ctx: Context) -> list[FoundInbound]:
+        whose = None if account is None else await accounts.find(ctx, account)
+        return await messages.page(ctx, account=whose, number=number, before=before, limit=limit)
+
+    found = visit(data, story)
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    rows = [
+        (str(one.id), one.received_at, one.number, one.recipient, one.account or _NOBODY, one.action or "")
+        for one in found
+    ]
+    print_table(("id", "received (UTC)", "from", "to", "account", "action"), rows, numbers=("id",))
+    if len(found) == limit:
+        note(f"There may be more: --before {found[-1].id}")
+
+
+def show(
+    inbound_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Its number, or its public id.", show_default=False)
+    ],
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Show one, with its text."""
+    name = read_name(inbound_id)
+    found = visit(data, lambda ctx: messages.find(ctx, name, with_text=True))
+    if as_json:
+        print_json(asdict(found))
+        return
+    facts = {
+        "message": f"{found.id} ({found.public_id})",
+        "from": found.number,
+        "to": f"{found.recipient}, {found.account or _NOBODY}'s",
+        "provider": f"{found.provider}, {found.ref or 'no reference'}",
+        "sent": "not told" if found.sent_at is None else f"{stamp(found.sent_at)} UTC",
+        "received": f"{stamp(found.received_at)} UTC",
+        "action": found.action or "none",
+        "text": _printable(found.text or ""),
+    }
+    for fact, value in facts.items():
+        say(f"{fact:<10} {value}")
+
+
+def _printable(text: str) -> str:
+    """Return a text with control characters escaped: anybody can send one to our terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

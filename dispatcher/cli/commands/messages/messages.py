@@ -1,0 +1,106 @@
+"""`dispatcher message`: one message's history, where it is and why; and changing messages that wait."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from dispatcher.cli.arguments import AsJson, Data
+from dispatcher.cli.commands.messages import edits
+from dispatcher.cli.console import print_json, print_table, say, stamp
+from dispatcher.cli.session import visit
+from dispatcher.cli.status_words import title
+from dispatcher.cli.values import read_name
+from dispatcher.domain.errors import Invalid, NotFound
+from dispatcher.service.context import Context
+from dispatcher.service.health import lanes
+from dispatcher.service.messages import search
+from dispatcher.service.messages.explain import explain
+from dispatcher.service.messages.search import Event, History
+from dispatcher.service.routing import routes
+
+_SHOWN = (
+    "id", "public_id", "account", "dialect", "number", "tier", "status", "place", "wake_at", "not_before",
+    "not_after", "segments", "charged", "attempt", "deferrals", "doubts", "provider", "reason", "paused",
+    "closes_at", "country", "sender", "is_test", "waits_for",
+)  # fmt: skip
+"""The fields of a message in --json."""
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    message = typer.Typer(
+        help="What became of messages, and what is still to become of them.", no_args_is_help=True
+    )
+    message.command("show")(show)
+    edits.add(message)
+    app.add_typer(message, name="message")
+
+
+def show(
+    message_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Its number, or its public id.", show_default=False)
+    ],
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Show a message, step by step, and say where it is and why."""
+
+    async def story(ctx: Context) -> tuple[History, Sequence[str]]:
+        history = await search.history(ctx, _read(message_id))
+        return history, explain(
+            history,
+            now=ctx.now(),
+            consumed=await lanes(ctx),
+            route=routes.sentence(ctx, history.message),
+        )
+
+    history, explanation = visit(data, story)
+    if as_json:
+        print_json(_whole(history, explanation))
+        return
+    for name, value in _facts(history).items():
+        say(f"{name:<10} {value}")
+    say("")
+    columns = ("seq", "at (UTC)", "status", "try", "provider", "reason")
+    print_table(columns, map(_row, history.events), numbers=("seq", "try"))
+    say("")
+    for sentence in explanation:
+        say(sentence)
+
+
+def _read(message_id: str) -> int | UUID:
+    try:
+        return read_name(message_id)
+    except Invalid:
+        raise NotFound(f"{message_id!r} is neither a message's number nor its public id") from None
+
+
+def _facts(history: History) -> Mapping[str, object]:
+    message = history.message
+    place = f", {message.place}" if message.place else ""
+    return {
+        "message": f"{message.id} ({message.public_id})",
+        "status": f"{title(message.status)}{place}",
+        "account": f"{message.account}, through {message.dialect}",
+        "number": message.number,
+        "tier": message.tier,
+        "window": f"{stamp(message.not_before)} to {stamp(message.not_after)} UTC",
+        "segments": f"{message.segments}, {message.charged} charged",
+    }
+
+
+def _row(event: Event) -> Sequence[object]:
+    return (event.seq, event.at, title(event.status), event.attempt or "", event.provider or "", event.reason)
+
+
+def _whole(history: History, explanation: Sequence[str]) -> dict[str, object]:
+    message = history.message
+    return {
+        **{name: getattr(message, name) for name in _SHOWN},
+        "status_name": title(message.status),
+        "events": [asdict(event) for event in history.events],
+        "explanation": " ".join(explanation),
+    }

@@ -1,0 +1,182 @@
+"""`dispatcher send`: submit a message, and with --wait follow it to its end."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli.arguments import AsJson, Data
+from dispatcher.cli.console import note, print_json, print_table, say, stamp
+from dispatcher.cli.session import meant_account, visit
+from dispatcher.cli.status_words import title
+from dispatcher.cli.times import read_time
+from dispatcher.cli.values import read_text
+from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.errors import NotFound
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.submission import AcceptedBatch, AcceptedMessage, Submission
+from dispatcher.domain.numbers.msisdn import NumberPolicy
+from dispatcher.domain.tier import Tier
+from dispatcher.service.accounts import accounts
+from dispatcher.service.context import Context
+from dispatcher.service.health import lanes
+from dispatcher.service.messages import search
+from dispatcher.service.messages.explain import explain
+from dispatcher.service.messages.search import History
+from dispatcher.service.routing import routes
+from dispatcher.service.submissions.submit import submit
+
+DIALECT = "cli"
+_POLL = timedelta(milliseconds=200)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A message that was followed, and the explanation of where it is."""
+
+    history: History
+    explanation: Sequence[str]
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(send)
+
+
+def send(
+    to: Annotated[
+        list[str], typer.Option(metavar="NUMBER", help="To whom; may be repeated.", show_default=False)
+    ],
+    text: Annotated[str, typer.Option(help='What; "-" reads it from standard input.', show_default=False)],
+    account: Annotated[str | None, typer.Option(help="Whose; may be left out if there is only one.")] = None,
+    tier: Annotated[Tier | None, typer.Option(help="How urgent. Default: standard, bulk above 200.")] = None,
+    not_before: Annotated[str | None, typer.Option(metavar="TIME", help="From when; also +90s, +2h.")] = None,
+    not_after: Annotated[str | None, typer.Option(metavar="TIME", help="Until when; also +90s, +2h.")] = None,
+    sender: Annotated[str | None, typer.Option(help="Sender ID, by name or number.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the receipt; exit 1 if it was not received.")
+    ] = False,
+    timeout: Annotated[int, typer.Option(min=0, max=604_800, help="How many seconds --wait waits.")] = 60,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Send a text to one or more numbers, now or later."""
+    words = read_text(text)
+
+    async def story(ctx: Context) -> tuple[AcceptedBatch, Sequence[End]]:
+        holder = await meant_account(ctx, account)
+        submission = Submission(
+            recipients=to,
+            text=words,
+            numbers=_numbers(ctx, holder),
+            tier=tier,
+            sender_id=await _sender(ctx, holder, sender),
+            not_before=_time(ctx, holder, not_before, "--not-before"),
+            not_after=_time(ctx, holder, not_after, "--not-after"),
+        )
+        batch = await submit(ctx, Caller(holder, DIALECT), submission)
+        ids = [message.id for message in batch.messages]
+        return batch, await _follow(ctx, ids, timedelta(seconds=timeout)) if wait else ()
+
+    batch, ends = visit(data, story)
+    _print(batch, ends, as_json)
+    if wait and any(end.history.message.status is not Status.RECEIVED for end in ends):
+        raise typer.Exit(1)
+
+
+def _numbers(ctx: Context, account: Account) -> NumberPolicy:
+    return NumberPolicy(
+        default_country=account.default_country,
+        national=account.default_country is not None,
+        lenient=True,
+        simulated=ctx.settings.simulated_numbers,
+    )
+
+
+async def _sender(ctx: Context, account: Account, wanted: str | None) -> int | None:
+    """Return a sender's number, by its name or its number; None means the account's default."""
+    if wanted is None:
+        return None
+    found = await accounts.senders(ctx, account)
+    by_name = [sender.id for sender in found if sender.name == wanted]
+    by_id = [sender.id for sender in found if str(sender.id) == wanted]
+    for sender_id in by_name + by_id:
+        return sender_id
+    known = ", ".join(sender.name for sender in found) or "none"
+    raise NotFound(f"account {account.name!r} has no sender {wanted!r}; it has: {known}")
+
+
+def _time(ctx: Context, account: Account, text: str | None, option: str) -> datetime | None:
+    if text is None:
+        return None
+    return read_time(text, now=ctx.now(), timezone=account.timezone, option=option)
+
+
+async def _follow(ctx: Context, ids: Sequence[int], patience: timedelta) -> Sequence[End]:
+    """Wait until all have ended or the time is over, and print each step on the way."""
+    until = ctx.now() + patience
+    told: dict[int, int] = {}
+    while True:
+        histories = [await search.history(ctx, message_id) for message_id in ids]
+        for history in histories:
+            _tell_news(history, told)
+        if all(map(_is_over, histories)) or ctx.now() >= until:
+            break
+        await asyncio.sleep(_POLL.total_seconds())
+    consumed = await lanes(ctx)
+    return [
+        End(h, explain(h, now=ctx.now(), consumed=consumed, route=routes.sentence(ctx, h.message)))
+        for h in histories
+    ]
+
+
+def _tell_news(history: History, told: dict[int, int]) -> None:
+    message_id = history.message.id
+    for event in history.events[told.get(message_id, 0) :]:
+        note(f"{stamp(event.at)}  {message_id}  {title(event.status)}  {event.reason}")
+    told[message_id] = len(history.events)
+
+
+def _is_over(history: History) -> bool:
+    """Return whether nothing more will happen: it has ended, or the time for its receipt is over."""
+    message = history.message
+    return message.status.is_final or (message.status is Status.SENT and message.wake_at is None)
+
+
+def _print(batch: AcceptedBatch, ends: Sequence[End], as_json: bool) -> None:
+    statuses = {end.history.message.id: end.history.message.status for end in ends}
+    now = [(message, statuses.get(message.id, message.status)) for message in batch.messages]
+    if as_json:
+        print_json(_batch(batch) | {"messages": [_message(message, status) for message, status in now]})
+        return
+    rows = [(str(message.id), message.number_as_given, title(status)) for message, status in now]
+    print_table(("id", "number", "status"), rows, numbers=("id",))
+    for end in ends:
+        if end.history.message.status is not Status.RECEIVED:
+            say(f"{end.history.message.id}: {' '.join(end.explanation)}")
+    if not ends:
+        note(f"What becomes of it: dispatcher message show {batch.messages[0].id}")
+
+
+def _batch(batch: AcceptedBatch) -> dict[str, object]:
+    return {
+        "batch_id": batch.id,
+        "public_id": batch.public_id,
+        "tier": batch.tier,
+        "charged": batch.charged,
+        "not_before": batch.window.not_before,
+        "not_after": batch.window.not_after,
+    }
+
+
+def _message(message: AcceptedMessage, status: Status) -> dict[str, object]:
+    return {
+        "id": message.id,
+        "public_id": message.public_id,
+        "number": message.number_as_given,
+        "status": int(status),
+        "status_name": title(status),
+    }

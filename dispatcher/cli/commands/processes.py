@@ -1,0 +1,117 @@
+"""`dispatcher migrate`, and the processes as a Procfile names them: api, worker, beat, flower, sandbox."""
+
+import os
+import pkgutil
+from enum import StrEnum
+from typing import Annotated, NoReturn
+
+import typer
+
+from dispatcher.cli.arguments import Data, Port
+from dispatcher.cli.console import note, say
+from dispatcher.domain.errors import Invalid, Misconfigured
+from dispatcher.local import process_commands
+from dispatcher.local.environment import load
+
+
+class Queue(StrEnum):
+    """What a worker can work on."""
+
+    CRITICAL = "critical"  # the lane of each tier
+    STANDARD = "standard"
+    BULK = "bulk"
+    CLOCK = "clock"  # what happens because time passes
+    SYSTEM = "system"  # receipts
+
+
+_LOOPBACK = "127.0.0.1"
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (migrate, api, worker, beat, flower, sandbox):
+        app.command()(command)
+
+
+def migrate(data: Data = None) -> None:
+    """Bring the database to the newest migration; do it before API and workers start."""
+    from dispatcher import bootstrap
+
+    say(f"the database is at {bootstrap.migrate(load(data))}")
+
+
+def api(host: Host = _LOOPBACK, port: Port = 8080, data: Data = None) -> None:
+    """Serve the HTTP API."""
+    settings = load(data)
+    # By its name: the command line is beside the API, not above it.
+    serve = pkgutil.resolve_name("dispatcher.api.serve:run")
+    serve(host, port, settings)
+
+
+def worker(
+    queue: Annotated[Queue, typer.Argument(help="Which queue to work on.", show_default=False)],
+    concurrency: Annotated[
+        int | None, typer.Option("-c", "--concurrency", min=1, help="Tasks at once.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Its name before the @ where several work on one queue.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Work on one queue: a lane, the clock, or the system's own."""
+    if queue is Queue.CRITICAL and concurrency is not None and concurrency < process_commands.THREADS[queue]:
+        raise Invalid(
+            f"--concurrency of critical must be {process_commands.THREADS[queue]} or more, not {concurrency}"
+        )
+    load(data)
+    _become(process_commands.worker(queue, concurrency=concurrency, name=name))
+
+
+def beat(data: Data = None) -> None:
+    """Start the clock's duties every second."""
+    load(data)
+    _become(process_commands.beat())
+
+
+def flower(
+    host: Annotated[
+        str, typer.Option(envvar="DISPATCHER_FLOWER_HOST", help="Address to listen on; others need a login.")
+    ] = _LOOPBACK,
+    port: Port = 5555,
+    data: Data = None,
+) -> None:
+    """
+    Serve Flower, which shows the workers and can stop them.
+
+    DISPATCHER_FLOWER_AUTH=user:password asks for a login. Without one it
+    listens on this machine only, unless another address is named.
+    """
+    load(data)
+    login = process_commands.flower_environment()
+    if not login and host not in {_LOOPBACK, "localhost", "::1"}:
+        note(f"Flower on {host} asks for no login, and can stop workers: set DISPATCHER_FLOWER_AUTH")
+    os.environ.update(login)
+    _become(process_commands.flower(host, port))
+
+
+def sandbox(
+    host: Host = _LOOPBACK,
+    port: Port = 8090,
+    smpp_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Speak SMPP too.")] = None,
+    settings: Annotated[str, typer.Option(metavar="JSON", help="Its settings, or @FILE.")] = "{}",
+) -> None:
+    """Simulate an SMSC; `docs/sandbox.md` tells what its special numbers do."""
+    from dispatcher.sandbox import run
+    from dispatcher.sandbox.settings import read_settings
+
+    try:
+        chosen = read_settings(settings)
+    except ValueError as wrong:
+        raise Misconfigured(f"--settings: {wrong}") from None
+    run(host, port, chosen, smpp_port=smpp_port)
+
+
+def _become(command: list[str]) -> NoReturn:
+    os.execv(command[0], command)  # noqa: S606 - to become the command is the whole point

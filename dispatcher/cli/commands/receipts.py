@@ -1,0 +1,51 @@
+"""`dispatcher receipt`: receipts that match no message."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli.arguments import AsJson, Before, Data, Limit
+from dispatcher.cli.console import note, print_json, print_table
+from dispatcher.cli.session import visit
+from dispatcher.service.receipts import unmatched
+
+Waiting = Annotated[bool, typer.Option("--waiting", help="Those that are still tried again.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    receipt = typer.Typer(help="Receipts that fit no message.", no_args_is_help=True)
+    receipt.command("list")(show_all)
+    app.add_typer(receipt, name="receipt")
+
+
+def show_all(
+    waiting: Waiting = False,
+    limit: Limit = 100,
+    before: Before = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """List receipts that were given up after 24 hours without a message, the newest first."""
+    found = visit(data, lambda ctx: unmatched.page(ctx, waiting=waiting, before=before, limit=limit))
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    rows = [
+        (
+            str(one.id),
+            one.provider,
+            one.ref,
+            one.reference,
+            one.status,
+            one.tries,
+            one.received_at,
+            one.reason,
+        )
+        for one in found
+    ]
+    columns = ("id", "provider", "ref", "reference", "status", "tries", "received (UTC)", "reason")
+    print_table(columns, rows, numbers=("id", "status", "tries"))
+    if len(found) == limit:
+        note(f"There may be more: --before {found[-1].id}")

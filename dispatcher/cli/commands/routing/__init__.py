@@ -1,0 +1,1 @@
+"""Commands: providers and routes."""

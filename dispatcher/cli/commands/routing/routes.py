@@ -1,0 +1,130 @@
+"""`dispatcher route`: the table of routes: set, checked, shown, and applied to one number."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli.arguments import AsJson, Data
+from dispatcher.cli.console import note, print_json, print_table, say, stamp
+from dispatcher.cli.session import visit
+from dispatcher.domain.errors import Invalid
+from dispatcher.domain.routing.route_steps import Step, written
+from dispatcher.domain.routing.route_table import Preference, Rule
+from dispatcher.domain.tier import Tier
+from dispatcher.service.accounts import accounts
+from dispatcher.service.context import Context
+from dispatcher.service.routing import routes
+from dispatcher.service.routing.routes import InForce, Question
+
+_BY = "the command line"
+
+File = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The table, as JSON; docs/routes.md.", show_default=False)
+]
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    route = typer.Typer(help="Which providers carry which messages.", no_args_is_help=True)
+    route.command("set")(set_table)
+    route.command("check")(check)
+    route.command("show")(show)
+    app.add_typer(route, name="route")
+
+
+def set_table(file: File, as_json: AsJson = False, data: Data = None) -> None:
+    """Put a table in force, in all processes within about a second; {} takes it away."""
+    document = _read(file)
+    _tell(visit(data, lambda ctx: routes.set_table(ctx, document, by=_BY)), "the routes are set", as_json)
+
+
+def check(file: File, as_json: AsJson = False, data: Data = None) -> None:
+    """Tell all that is wrong with a table, and what in it is probably not meant; change nothing."""
+    document = _read(file)
+    _tell(visit(data, lambda ctx: routes.check(ctx, document)), "the routes can be set", as_json)
+
+
+def show(
+    number: Annotated[
+        str | None, typer.Argument(metavar="NUMBER", help="Tell how its route is chosen.", show_default=False)
+    ] = None,
+    tier: Annotated[Tier, typer.Option(help="Of a message of this tier.")] = Tier.STANDARD,
+    sender: Annotated[
+        str | None, typer.Option(help="From this sender. Default: the account's default one.")
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="Of this account.")] = None,
+    test: Annotated[bool, typer.Option("--test", help="With test credentials.")] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Show the table in force; with a number, tell step by step how a message to it would be routed now."""
+    if number is None:
+        _show_table(visit(data, routes.table_in_force), as_json)
+        return
+    asked = number
+
+    async def story(ctx: Context) -> Sequence[Step]:
+        holder = None if account is None else await accounts.find(ctx, account)
+        return await routes.steps_for(ctx, Question(asked, tier, sender, holder, is_test=test))
+
+    found = visit(data, story)
+    if as_json:
+        print_json([step._asdict() for step in found])
+    else:
+        width = max(len(step.about) for step in found)
+        for step in found:
+            say(f"{step.about:<{width}}  {step.found}")
+
+
+def _show_table(found: InForce, as_json: bool) -> None:
+    if as_json:
+        print_json({"document": found.document, "set_at": found.set_at, "set_by": found.set_by})
+        return
+    if found.set_by is None:
+        say(
+            "no routes are set: the providers that serve a country carry its messages, as they are configured"
+        )
+        return
+    say(f"set at {stamp(found.set_at)} UTC by {found.set_by}")
+    rows = [(number, _conditions(rule), _ways(rule)) for number, rule in enumerate(found.table.rules, 1)]
+    if rows:
+        print_table(("rule", "for", "ways"), rows, numbers=("rule",))
+    for country, rule in sorted(found.table.senders.items()):
+        names = f": {', '.join(sorted(rule.registered))}" if rule.registered else ""
+        instead = f"; {rule.replace_with} stands for others" if rule.replace_with else ""
+        say(f"senders in {country}: names are {rule.alphanumeric}{names}{instead}")
+
+
+def _conditions(rule: Rule) -> str:
+    return (
+        "; ".join(f"{name} {', '.join(sorted(wanted))}" for name, wanted in rule.conditions.items()) or "all"
+    )
+
+
+def _ways(rule: Rule) -> str:
+    if rule.order is Preference.CHEAPEST:
+        return ", then ".join(f"the cheapest of {', '.join(group)}" for group in rule.ways) or "no route"
+    return written(rule.ways) or "no route"
+
+
+def _tell(warnings: Sequence[str], done: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"warnings": warnings})
+        return
+    for warning in warnings:
+        note(f"warning: {warning}")
+    say(done)
+
+
+def _read(file: Path) -> Mapping[str, object]:
+    """Return a document. Raises Invalid, and OSError for a file that cannot be read."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Invalid(f"{file} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Invalid(f'{file} must hold an object like {{"rules": [{{"ways": [["alpha"]]}}]}}')
+    return value

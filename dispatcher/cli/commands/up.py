@@ -1,0 +1,92 @@
+"""`dispatcher up`: everything on this machine, until Ctrl-C."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli.arguments import Port
+from dispatcher.cli.console import console, say
+from dispatcher.local import stack
+from dispatcher.local.dialect_credentials import PATHS
+from dispatcher.local.embedded.ports import LOOPBACK
+from dispatcher.local.environment import FILE, default_directory
+from dispatcher.local.stack import Stack
+from dispatcher.local.stack_plan import StackPlan
+
+SAMPLE = "+254712345678"
+"""A number that libphonenumber knows; the sandbox delivers to it."""
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(up)
+
+
+def up(
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where data is. Default: DISPATCHER_DATA, else .data"),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address the API listens on.")] = LOOPBACK,
+    port: Port = 8080,
+    flower_port: Port = 5555,
+    sandbox_port: Port = 8090,
+) -> None:
+    """Start everything here; Ctrl-C stops it, the data stays.
+
+    Without DATABASE_URL and REDIS_URL it brings a PostgreSQL and a Valkey
+    along.
+    """
+    directory = (data or default_directory()).absolute()
+    stack.run(StackPlan(directory, host, port, flower_port, sandbox_port), _tell, _serve)
+    say("stopped")
+
+
+def _serve(running: Stack) -> None:
+    plan, made = running.plan, running.credentials
+    say("")
+    say(f"API          {plan.base_url}, with these dialects:")
+    for dialect, paths in PATHS.items():
+        if dialect not in running.settings.disabled_dialects:
+            prefix = running.settings.dialect_prefixes.get(dialect, "")
+            say(f"               {dialect:<10} {', '.join(prefix + path for path in paths)}")
+    say(f"Flower       {plan.flower_url}")
+    say(f"Sandbox      {plan.sandbox_url}")
+    say(f"Credentials  {made.file}")
+    say(f"Logs         {plan.directory / 'logs'}")
+    say("")
+    say("Send a message, and ask what became of it by the number in sms_ids:")
+    say("")
+    say(f"  {curl(running)}")
+    say(f"  dispatcher message show ID{_where(plan.directory)}")
+    say("")
+    say("Ctrl-C stops everything.")
+    running.supervisor.wait()
+
+
+def curl(running: Stack) -> str:
+    """Return a line for a shell that sends a message at once."""
+    body = {
+        "message_text": "Hello",
+        "delivery_date": "2020-12-25 12:45:59",
+        "sender_id": running.credentials.sender_id,
+        "phone_numbers": [SAMPLE],
+    }
+    headers = [f"Authorization: Bearer {running.credentials.token}", "Content-Type: application/json"]
+    words = ["curl", "-sS", *(word for header in headers for word in ("-H", header))]
+    prefix = running.settings.dialect_prefixes.get("scheduler", "")
+    return shlex.join([*words, "-d", json.dumps(body), f"{running.plan.base_url}{prefix}/api/v1/sms"])
+
+
+def _where(directory: Path) -> str:
+    """Return the option that names the directory; empty if other commands find it by themselves."""
+    if (default_directory() / FILE).absolute() == directory / FILE:
+        return ""
+    return f" --data {shlex.quote(str(directory))}"
+
+
+def _tell(name: str, text: str) -> None:
+    console().print(f"{name:<16} {text}")

@@ -1,0 +1,1 @@
+"""One machine without set-up: embedded servers, a supervised stack, and its first run."""

@@ -1,0 +1,23 @@
+"""Cleans up after a killed supervisor: stops its processes, if the kernel has not, and their children."""
+
+import sys
+from pathlib import Path
+
+from dispatcher.local.embedded.ledger import Ledger
+from dispatcher.local.embedded.processes import Mark
+
+
+def main() -> None:
+    """
+    Wait until the supervisor closes standard input, then stop the processes that it left.
+
+    If the next supervisor runs already, it has done so itself, and the list is
+    now its own.
+    """
+    folder, pid, started = sys.argv[1:]
+    sys.stdin.read()
+    Ledger(Path(folder)).stop_orphans(of=Mark(int(pid), started))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The lock of a data directory, and the list of the processes started on it: DIR/lock and DIR/parts.json."""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import IO
+
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.local.embedded import processes
+from dispatcher.local.embedded.processes import Mark
+
+_VARIABLE = "DISPATCHER_STACK"
+_PATIENCE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class StartedProcess:
+    """A process that was started: enough to stop it when its supervisor is gone."""
+
+    name: str
+    process: Mark
+    stop_signal: signal.Signals
+
+
+class Ledger:
+    """The lock and the list. The list outlives a supervisor that is killed; the lock does not."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / "parts.json"
+        self._lock_path = data_dir / "lock"
+        self._lock: IO[str] | None = None
+        self.environment = {
+            _VARIABLE: str(data_dir)
+        }  # marks what belongs to this directory, grandchildren too
+
+    def acquire(self) -> None:
+        """Lock the directory for this process. Raises Misconfigured if another has it."""
+        file = self._lock_path.open("a+", encoding="ascii")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            file.close()
+            raise Misconfigured(f"already running as pid {holder} on {self._lock_path.parent}") from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        self._lock = file
+
+    def release(self) -> None:
+        """Unlock the directory. The file stays: removing it could break the lock of another process."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def write(self, entries: Sequence[StartedProcess]) -> None:
+        """Replace the list by one of this process, atomically."""
+        owner = processes.mark(os.getpid())
+        rows = [
+            {
+                "name": entry.name,
+                "pid": entry.process.pid,
+                "started": entry.process.started,
+                "stop": entry.stop_signal,
+            }
+            for entry in entries
+        ]
+        unfinished = self._path.with_suffix(".new")
+        unfinished.write_text(
+            json.dumps({"supervisor": owner and asdict(owner), "parts": rows}, indent=1) + "\n",
+            encoding="utf-8",
+        )
+        unfinished.replace(self._path)
+
+    def read(self, *, of: Mark | None = None) -> list[StartedProcess]:
+        """Return the list; empty if there is none, it cannot be read, or it is another supervisor's."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            if of is None or content["supervisor"] == asdict(of):
+                return [
+                    StartedProcess(row["name"], Mark(row["pid"], row["started"]), signal.Signals(row["stop"]))
+                    for row in content["parts"]
+                ]
+        return []
+
+    def stop_orphans(self, *, of: Mark | None = None) -> list[str]:
+        """
+        Stop the processes on the list that still run, with their children, and return their names.
+
+        A process counts only with the start time in the list: an unrelated one
+        with the same pid is left alone.
+        """
+        stopping, names = [], []
+        for entry in self.read(of=of):
+            found = [(member, signal.SIGKILL) for member in self.leftovers(entry.process)]
+            if processes.is_running(entry.process):
+                found.append((entry.process, entry.stop_signal))
+            if found:
+                names.append(entry.name)
+                stopping += found
+        processes.stop_all(stopping, timeout=_PATIENCE)
+        return names
+
+    def leftovers(self, leader: Mark) -> list[Mark]:
+        """Return the processes that a process has started itself and that still run."""
+        return processes.session_members(leader, marker=f"{_VARIABLE}={self.environment[_VARIABLE]}")

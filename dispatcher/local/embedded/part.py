@@ -1,0 +1,38 @@
+"""One process of a stack: its command, how to see that it is ready, and how to stop it."""
+
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from dispatcher.local.embedded.child import Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedProcess:
+    """
+    A process that a Supervisor keeps alive.
+
+    `env` overrides the supervisor's own environment. `prepare` runs before each
+    start, also before a restart, and `clean_up` after a stop. Without `ready` it
+    is ready as soon as it runs. If it dies before it is ready, it is started
+    again for as long as `start_retry` (for a server that finds the remains of
+    its last run); then the start has failed. `url` is its address, if it has
+    one. Neighbours that are all `together` stop at the same time, because none
+    needs another.
+    """
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    url: str = field(default="", repr=False)
+    prepare: Callable[[], None] | None = None
+    clean_up: Callable[[], None] | None = None
+    ready: Callable[[], bool] | None = None
+    ready_timeout: timedelta = timedelta(seconds=30)
+    start_retry: timedelta = timedelta(0)
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_timeout: timedelta = timedelta(seconds=10)
+    identity: Identity = Identity.SELF
+    nice: int = 0
+    together: bool = False

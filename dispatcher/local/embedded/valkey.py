@@ -1,0 +1,106 @@
+"""An embedded Valkey in DIR/valkey: on loopback with a password, written to disk, its port kept."""
+
+import contextlib
+import secrets
+import socket
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.local.embedded.binaries import find_valkey
+from dispatcher.local.embedded.part import ManagedProcess
+from dispatcher.local.embedded.ports import LOOPBACK, free_port, is_free
+
+_SETTINGS = """\
+# Written anew at each start.
+bind {host}
+port {port}
+protected-mode yes
+requirepass {password}
+dir {directory}
+save ""
+appendonly {appendonly}
+appendfsync everysec
+maxmemory-policy noeviction
+daemonize no
+logfile ""
+loglevel notice
+always-show-logo no
+"""
+
+
+def valkey_part(
+    data_dir: Path, *, port: int | None = None, durable: bool = True, program: Path | None = None
+) -> ManagedProcess:
+    """
+    Return the process that runs Valkey on DIR/valkey; its `url` is for redis-py and Celery.
+
+    Without a port it uses that of the last run if it is free, else any other;
+    so call it after the supervisor has stopped the remains of that run. The
+    password is made once and is only in files with mode 0600. With
+    `durable=False`, for tests, nothing is written to disk.
+    """
+    home = data_dir.absolute() / "valkey"
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)
+    number = port or _kept_port(home)
+    password = _password(home)
+    return ManagedProcess(
+        name="valkey",
+        argv=[str(program or find_valkey()), str(home / "valkey.conf")],
+        url=f"redis://:{password}@{LOOPBACK}:{number}/0",
+        prepare=partial(_write_settings, home, number, password, durable=durable),
+        ready=partial(_is_ready, number, password),
+        ready_timeout=timedelta(minutes=1),
+        start_retry=timedelta(seconds=10),
+        stop_timeout=timedelta(seconds=20),
+    )
+
+
+def _kept_port(home: Path) -> int:
+    kept = home / "port"
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        if is_free(LOOPBACK, number := int(kept.read_text(encoding="ascii"))):
+            return number
+    number = free_port()
+    kept.write_text(f"{number}\n", encoding="ascii")
+    return number
+
+
+def _password(home: Path) -> str:
+    path = home / "password"
+    with contextlib.suppress(FileNotFoundError):
+        if password := path.read_text(encoding="ascii").strip():
+            return password
+    password = secrets.token_urlsafe(24)
+    _write_private(path, password + "\n")
+    return password
+
+
+def _write_settings(home: Path, port: int, password: str, *, durable: bool) -> None:
+    if "\n" in str(home):
+        raise Misconfigured(f"Valkey cannot keep data in {str(home)!r}: a line break in the path")
+    directory = '"' + str(home).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    appendonly = "yes" if durable else "no"
+    text = _SETTINGS.format(
+        host=LOOPBACK, port=port, password=password, directory=directory, appendonly=appendonly
+    )
+    _write_private(home / "valkey.conf", text)
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+def _is_ready(port: int, password: str) -> bool:
+    """Whether it answers a PING with our password: not while it loads its data, nor if it is another's."""
+    with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=2) as connection:
+        connection.sendall(f"AUTH {password}\r\nPING\r\n".encode("ascii"))
+        answer = b""
+        while answer.count(b"\r\n") < 2 and (more := connection.recv(256)):
+            answer += more
+        return answer == b"+OK\r\n+PONG\r\n"
+    return False

@@ -1,0 +1,126 @@
+"""
+How a command finds its stack.
+
+First what the command line names (`--data DIR`), then the environment's own
+URLs, then the stack that `dispatcher up` keeps in the default directory:
+DISPATCHER_DATA, else `.data` here.
+"""
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.local.private_file import write_private
+from dispatcher.settings import Settings, load_settings
+
+FILE = "environment"
+"""In a data directory: what its processes have in their environment, as a shell reads it."""
+
+_DEFAULT = ".data"
+_URLS = ("DATABASE_URL", "REDIS_URL")
+_PREFIX = "DISPATCHER_"
+
+
+def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the data directory for a command that names none."""
+    return Path(environ.get("DISPATCHER_DATA") or _DEFAULT)
+
+
+def has_urls(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the environment names the servers. Raises Misconfigured if it names only one of them."""
+    named = [name for name in _URLS if environ.get(name) or environ.get(f"{name}_FILE")]
+    if len(named) == 1:
+        [missing] = set(_URLS) - set(named)
+        raise Misconfigured(f"{named[0]} is set and {missing} is not: set both, or neither")
+    return bool(named)
+
+
+def find(data: Path | None, environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """
+    Return the variables of the requested stack that the environment does not have.
+
+    A directory that is named wins over URLs that are only in the environment.
+    Raises Misconfigured, with advice, if there is no stack.
+    """
+    if data is None and has_urls(environ):
+        return {}
+    file = (data or default_directory(environ)) / FILE
+    if not file.exists():
+        looked = f"there is no {file}"
+        raise Misconfigured(
+            f"no dispatcher found ({looked}): start one with `dispatcher up`, name its directory with --data,"
+            " or set DATABASE_URL and REDIS_URL"
+        )
+    told = read(file)
+    return {name: value for name, value in told.items() if name in _URLS or name not in environ}
+
+
+def load(data: Path | None) -> Settings:
+    """
+    Put the requested stack's variables into this process's environment, and return its settings.
+
+    Values that came from files are in the environment afterwards, for the
+    processes that this one starts or becomes. Raises Misconfigured.
+    """
+    found = find(data)
+    for name in found:
+        os.environ.pop(f"{name}_FILE", None)
+    os.environ.update(found)
+    return settle()
+
+
+def settle() -> Settings:
+    """Return the settings, and put those that came from files into the environment. Raises Misconfigured."""
+    settings = load_settings()
+    _check_urls(settings)
+    for name in [name for name in os.environ if name.endswith("_FILE")]:
+        if name.startswith((*_URLS, _PREFIX)):
+            file, plain = Path(os.environ.pop(name)), name.removesuffix("_FILE")
+            os.environ[plain] = os.environ.get(plain) or file.read_text(encoding="utf-8").strip()
+    return settings
+
+
+def read(file: Path) -> dict[str, str]:
+    """Return the variables of an environment file. Raises Misconfigured."""
+    try:
+        words = shlex.split(file.read_text(encoding="utf-8"), comments=True)
+        return dict(_pair(word) for word in words)
+    except ValueError as error:
+        raise Misconfigured(f"{file} cannot be read as NAME=VALUE lines: {error}") from None
+
+
+def write(file: Path, environ: Mapping[str, str]) -> None:
+    """Write the URLs and all DISPATCHER_ variables to a file that only this user can read."""
+    lines = [
+        f"{name}={shlex.quote(value)}\n"
+        for name, value in sorted(environ.items())
+        if name in _URLS or (name.startswith(_PREFIX) and not name.endswith("_FILE"))
+    ]
+    write_private(file, "# Written by `dispatcher up`, at each start. Holds secrets.\n" + "".join(lines))
+
+
+def _check_urls(settings: Settings) -> None:
+    """Raise Misconfigured for a URL that cannot be parsed, without quoting it: it may hold a password."""
+    from redis.connection import parse_url
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(settings.database_url.get_secret_value())
+    except (ArgumentError, ValueError):
+        raise Misconfigured(
+            "DATABASE_URL is not like postgresql://user:password@host:5432/database"
+        ) from None
+    try:
+        parse_url(settings.redis_url.get_secret_value())  # type: ignore[no-untyped-call]
+    except ValueError:
+        raise Misconfigured("REDIS_URL is not like redis://:password@host:6379/0") from None
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, equals, value = word.partition("=")
+    if not equals:
+        raise ValueError(f"{word[:20]!r} has no =")
+    return name, value

@@ -1,0 +1,168 @@
+"""The plan of a stack on one machine: its data directory, addresses and processes."""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.local import process_commands
+from dispatcher.local.embedded.part import ManagedProcess
+from dispatcher.local.embedded.ports import LOOPBACK, require_free_port
+from dispatcher.local.private_file import write_private
+from dispatcher.sandbox.recipe import http_options
+
+PROVIDER = "sandbox"
+
+_TPS = 2000
+_WILDCARDS = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104 - told apart, not bound to
+_NICE = {"system": 5, "bulk": 10}
+
+
+@dataclass(frozen=True, slots=True)
+class StackPlan:
+    """
+    One stack on one machine.
+
+    The API listens on `host`, and so does Flower if it has a login; else it
+    listens on this machine only, as the sandbox does. `variables` override the
+    environment, and `provider` overrides the settings of the sandbox as a provider.
+    """
+
+    directory: Path
+    host: str = LOOPBACK
+    port: int = 8080
+    flower_port: int = 5555
+    sandbox_port: int = 8090
+    variables: Mapping[str, str] = field(default_factory=dict)
+    provider: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def base_url(self) -> str:
+        """The URL of the API, from this machine."""
+        return _url(self.host, self.port)
+
+    @property
+    def flower_url(self) -> str:
+        """The URL of Flower, from this machine."""
+        return _url(self._flower_host, self.flower_port)
+
+    @property
+    def sandbox_url(self) -> str:
+        """The URL of the sandbox."""
+        return _url(LOOPBACK, self.sandbox_port)
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """All three, as credentials.json names them."""
+        return {"base_url": self.base_url, "flower_url": self.flower_url, "sandbox_url": self.sandbox_url}
+
+    @property
+    def _flower_host(self) -> str:
+        return self.host if process_commands.flower_environment() else LOOPBACK
+
+    @property
+    def _sandbox_file(self) -> Path:
+        return self.directory / "sandbox.json"
+
+    def require_ports(self) -> None:
+        """Raise Misconfigured, with the option to choose another, if a port is taken."""
+        wanted = [
+            ("--port", self.host, self.port, "the API"),
+            ("--flower-port", self._flower_host, self.flower_port, "Flower"),
+            ("--sandbox-port", LOOPBACK, self.sandbox_port, "the sandbox"),
+        ]
+        taken: dict[int, str] = {}
+        for option, host, port, what in wanted:
+            if port in taken:
+                raise Misconfigured(f"{taken[port]} and {option} are both {port}: choose two ports")
+            taken[port] = option
+            require_free_port(host, port, what, option=option)
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the environment of all processes; the user's own providers and secret win."""
+        own = {"DISPATCHER_SIMULATED_NUMBERS": "true", **self.variables}
+        provider = self._provider()  # in any case: it makes the file that the sandbox starts with
+        if not _is_set("DISPATCHER_PROVIDERS"):
+            own["DISPATCHER_PROVIDERS"] = json.dumps([provider])
+        if not _is_set("DISPATCHER_JWT_SECRET"):
+            own["DISPATCHER_JWT_SECRET"] = self._jwt_secret()
+        return own
+
+    def parts(self) -> Sequence[ManagedProcess]:
+        """Return the processes in the order of their start, without the databases."""
+        workers = [
+            ManagedProcess(
+                name=f"worker-{queue}",
+                argv=process_commands.worker(queue),
+                nice=_NICE.get(queue, 0),
+                stop_timeout=timedelta(seconds=60),
+                together=True,
+            )
+            for queue in process_commands.THREADS
+        ]
+        flower = process_commands.flower(self._flower_host, self.flower_port)
+        return [
+            ManagedProcess(
+                name="sandbox", argv=process_commands.sandbox(LOOPBACK, self.sandbox_port, self._sandbox_file)
+            ),
+            ManagedProcess(
+                name="api",
+                argv=process_commands.api(self.host, self.port),
+                stop_timeout=timedelta(seconds=30),
+            ),
+            *workers,
+            ManagedProcess(name="beat", argv=process_commands.beat(), together=True),
+            ManagedProcess(
+                name="flower", argv=flower, env=process_commands.flower_environment(), together=True
+            ),
+        ]
+
+    def _provider(self) -> Mapping[str, object]:
+        options = http_options(
+            self.sandbox_url,
+            receipt_url=f"{self.base_url}/receipts/{PROVIDER}",
+            receipt_secret=self._receipt_secret(),
+        )
+        return {
+            "name": PROVIDER,
+            "plugin": "http",
+            "tps": _TPS,
+            "takes": "both",
+            "options": options,
+            **self.provider,
+        }
+
+    def _receipt_secret(self) -> str:
+        """Return the secret in the sandbox's settings, which are made once and then kept."""
+        try:
+            settings = json.loads(self._sandbox_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            settings = {}
+        except ValueError:
+            raise Misconfigured(f"{self._sandbox_file} is not JSON: correct it, or remove it") from None
+        if not settings.get("receipt_secret"):
+            settings["receipt_secret"] = secrets.token_urlsafe(24)
+            write_private(self._sandbox_file, json.dumps(settings, indent=2) + "\n")
+        return str(settings["receipt_secret"])
+
+    def _jwt_secret(self) -> str:
+        """Return the key that signs tokens, made once: a new one would end them all."""
+        file = self.directory / "jwt.key"
+        secret = file.read_text(encoding="ascii", errors="replace").strip() if file.exists() else ""
+        if not secret:
+            secret = secrets.token_urlsafe(48)
+            write_private(file, f"{secret}\n")
+        return secret
+
+
+def _is_set(variable: str) -> bool:
+    return bool(os.environ.get(variable) or os.environ.get(f"{variable}_FILE"))
+
+
+def _url(host: str, port: int) -> str:
+    host = _WILDCARDS.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

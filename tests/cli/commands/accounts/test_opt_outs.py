@@ -1,0 +1,122 @@
+"""Opt-outs at the command line: added, listed, removed, and imported however bad the file is."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from dispatcher.cli.commands.accounts.number_file import CHUNK, read_lines
+from tests.cli.command import Run, refused
+
+
+def test_numbers_are_opted_out_once(shop: Run) -> None:
+    added = shop("optout", "add", "shop", "+254712345678", "0712345679", "--reason", "asked")
+    assert added.out == "opted out of shop: 2 given, 2 of them new\n"
+    assert shop("optout", "add", "shop", "0712345678", "--json").json == {
+        "account": "shop",
+        "numbers": 1,
+        "new": 0,
+    }
+    header, first, second = shop("optout", "list", "shop").out.splitlines()
+    assert header.split() == ["id", "number", "sender", "since", "(UTC)", "reason"]
+    assert first.split()[1:3] == ["+254712345678", "all"]
+    assert second.split()[-1] == "asked"
+
+
+def test_one_bad_number_adds_none(shop: Run) -> None:
+    refused(shop("optout", "add", "shop", "+254712345678", "twelve"), 2, "twelve")
+    assert listed(shop) == []
+
+
+def test_a_sender_may_be_opted_out_of_alone(shop: Run) -> None:
+    shop("sender", "add", "shop", "SHOP")
+    shop("optout", "add", "shop", "+254712345678", "--sender", "SHOP")
+    [one] = shop("optout", "list", "shop", "--json").json
+    assert (one["number"], one["sender"]) == ("+254712345678", "SHOP")
+    refused(shop("optout", "remove", "shop", "+254712345678"), 1, "+254712345678 has not opted out")
+    assert shop("optout", "remove", "shop", "+254712345678", "--sender", "SHOP").code == 0
+    refused(shop("optout", "add", "shop", "+254712345678", "--sender", "NONE"), 1, "no sender 'NONE'")
+
+
+def test_a_removed_number_can_be_written_to_again(shop: Run) -> None:
+    shop("optout", "add", "shop", "+254712345678")
+    assert shop("optout", "remove", "shop", "0712345678").out == "0712345678 is off the list of shop\n"
+    assert listed(shop) == []
+
+
+def test_a_long_list_says_how_to_go_on(shop: Run) -> None:
+    shop("optout", "add", "shop", *numbers(3))
+    page = shop("optout", "list", "shop", "--limit", "2")
+    assert page.err == "There may be more: --after 2\n"
+    rest = shop("optout", "list", "shop", "--limit", "2", "--after", "2", "--json").json
+    assert [one["number"] for one in rest] == numbers(3)[2:]
+
+
+def test_a_file_has_a_number_a_line_or_in_the_first_column(shop: Run, tmp_path: Path) -> None:
+    lines = [
+        "\ufeffNumber;Name",
+        '"+254 712 345 678";"Ada"',
+        "",
+        "0712345679,Bob",
+        "+254712345680\tEve",
+        "0712345681",
+    ]
+    done = shop("optout", "import", "shop", written(tmp_path, "\r\n".join(lines)), "--reason", "moved in")
+    assert (done.code, done.out) == (0, "opted out of shop: 4 lines, 4 numbers new\n")
+    assert listed(shop) == ["+254712345678", "+254712345679", "+254712345680", "+254712345681"]
+
+
+def test_bad_lines_are_told_with_their_place_and_the_good_ones_are_kept(shop: Run, tmp_path: Path) -> None:
+    good = numbers(6)
+    lines = [*good[:2], "twelve", *good[2:4], "", "+1", *good[4:]]
+    done = shop("optout", "import", "shop", written(tmp_path, "\n".join(lines)))
+    assert done.code == 1
+    assert done.out == "opted out of shop: 8 lines, 2 left out, 6 numbers new\n"
+    first, second = done.err.splitlines()
+    assert first.startswith("line 3: ")
+    assert "twelve" in first
+    assert second.startswith("line 7: ")
+    assert sorted(listed(shop)) == good
+
+
+def test_a_file_of_several_chunks_is_taken_whole_and_again_without_harm(shop: Run, tmp_path: Path) -> None:
+    lines = numbers(2 * CHUNK + 1)
+    lines[CHUNK] = "bad"
+    file = written(tmp_path, "\n".join(lines))
+    told = {"account": "shop", "lines": 2001, "new": 2000, "bad": 1}
+    assert shop("optout", "import", "shop", file, "--json").json == told
+    assert shop("optout", "import", "shop", file, "--json").json == told | {"new": 0}
+    assert len(shop("optout", "list", "shop", "--limit", "5000", "--json").json) == 2000
+
+
+def test_no_more_than_a_chunk_of_a_file_is_held(tmp_path: Path) -> None:
+    chunks = read_lines(Path(written(tmp_path, "1\n" * (2 * CHUNK + 1))))
+    assert [len(chunk) for chunk in chunks] == [CHUNK, CHUNK, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["missing.txt"], "missing.txt: No such file or directory"),
+        (["numbers", "--sender", "NONE"], "account 'shop' has no sender 'NONE'"),
+    ],
+)
+def test_an_import_that_cannot_begin_changes_nothing(
+    shop: Run, tmp_path: Path, arguments: Sequence[str], words: str
+) -> None:
+    written(tmp_path, "+254712345678\n")
+    refused(shop("optout", "import", "shop", *arguments), 1, words)
+    assert listed(shop) == []
+
+
+def listed(shop: Run) -> list[str]:
+    return [one["number"] for one in shop("optout", "list", "shop", "--json").json]
+
+
+def numbers(count: int) -> list[str]:
+    return [f"+2547120{place:05}" for place in range(count)]
+
+
+def written(directory: Path, text: str) -> str:
+    (directory / "numbers").write_text(text, encoding="utf-8", newline="")
+    return str(directory / "numbers")

@@ -1,0 +1,96 @@
+"""What the demo takes for a fault: its exit code is only as good as this."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from dispatcher.cli.commands.demo.findings import Arrival, Followed, faults, median_and_p99
+from dispatcher.cli.commands.demo.groups import GROUPS, Group, Road, numbers
+from dispatcher.domain.messages.status import Status
+from dispatcher.domain.tier import Tier
+from dispatcher.service.messages.search import Event, History
+from dispatcher.service.submissions.submit import BULK_ABOVE
+from tests.view import a_view
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+END = NOW + timedelta(hours=1)
+DELIVERED = Group("delivered", 1, Tier.STANDARD, Road.HTTP, Status.RECEIVED)
+
+
+def followed(
+    status: Status,
+    group: Group = DELIVERED,
+    *,
+    at: Sequence[datetime] = (NOW,),
+    taken: int = 1,
+    reason: str = "accepted",
+) -> Followed:
+    message = a_view(
+        NOW,
+        tier=group.tier,
+        status=status,
+        place=None,
+        not_before=NOW,
+        not_after=END,
+        attempt=1,
+        provider="sandbox",
+        reason=reason,
+    )
+    event = Event(1, NOW, status, "sandbox", 1, reason)
+    return Followed(group, History(message, [event]), Arrival(at, taken) if at else None)
+
+
+def test_a_message_that_ended_as_it_should_has_no_fault() -> None:
+    assert faults([followed(Status.RECEIVED)]) == []
+
+
+def test_a_message_that_ended_otherwise_is_a_fault() -> None:
+    [fault] = faults([followed(Status.FAILED)])
+    assert fault == "message 7 (delivered) ended as 38, not as 13: accepted"
+
+
+def test_a_second_copy_is_a_fault_except_in_doubt() -> None:
+    doubtful = Group("in doubt", 1, Tier.STANDARD, Road.HTTP, Status.RECEIVED, doubtful=True)
+    assert faults([followed(Status.RECEIVED, doubtful, at=(NOW, NOW), taken=2)]) == []
+    [fault] = faults([followed(Status.RECEIVED, at=(NOW, NOW), taken=2)])
+    assert "taken by the network 2 times" in fault
+
+
+def test_a_submit_outside_its_window_is_a_fault() -> None:
+    assert faults([followed(Status.RECEIVED, at=(END - timedelta(seconds=1),))]) == []
+    for outside in (NOW - timedelta(seconds=1), END + timedelta(seconds=1)):
+        [fault] = faults([followed(Status.RECEIVED, at=(outside,))])
+        assert "outside its window" in fault
+
+
+def test_a_message_that_is_said_to_be_sent_must_be_in_the_network() -> None:
+    [fault] = faults([followed(Status.RECEIVED, at=())])
+    assert "the network does not know it" in fault
+
+
+def test_without_a_receipt_the_event_must_say_so() -> None:
+    silent = Group("silent", 1, Tier.STANDARD, Road.HTTP, Status.SENT, silent=True)
+    assert faults([followed(Status.SENT, silent, reason="no_receipt")]) == []
+    [fault] = faults([followed(Status.SENT, silent)])
+    assert "no event" in fault
+
+
+def test_messages_that_only_the_network_has_are_a_fault() -> None:
+    assert faults([], unknown=2) == ["the network has 2 messages that nobody sent"]
+
+
+def test_the_p99_of_few_values_is_the_largest() -> None:
+    assert median_and_p99([3, 1, 2]) == (2, 3)
+    assert median_and_p99([]) == (0, 0)
+
+
+def test_each_group_can_be_handed_in_as_its_tier() -> None:
+    for group in GROUPS:
+        if group.road is Road.HTTP:  # the dialect has no word for it: the number of recipients decides
+            assert (group.tier is Tier.BULK) is (group.size > BULK_ABOVE), group.name
+            assert group.tier is not Tier.CRITICAL
+            assert group.window is None
+
+
+def test_ordinary_numbers_are_given_only_once() -> None:
+    given = [number for group in GROUPS if group.special is None for number in numbers(group)]
+    assert len(given) == len(set(given))

@@ -1,0 +1,63 @@
+"""
+A supervisor in a process of its own: `up.py DIR servers|sleepers|family|stubborn`.
+
+Says in one line of JSON what runs, waits for a signal, and tells what happens meanwhile.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from dispatcher.local.embedded.events import ProcessEvent, describe
+from dispatcher.local.embedded.part import ManagedProcess
+from dispatcher.local.embedded.postgres import postgres_part
+from dispatcher.local.embedded.supervisor import Supervisor
+from dispatcher.local.embedded.valkey import valkey_part
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+FAMILY = ["/bin/sh", "-c", "sleep 600 & echo $! > $CHILD; wait"]
+DEAF = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('deaf', 'w'); time.sleep(600)"
+)
+
+
+def parts(data_dir: Path, what: str) -> Sequence[ManagedProcess]:
+    child = data_dir / "child"
+    deaf = data_dir / "deaf"
+    match what:
+        case "servers":
+            return postgres_part(data_dir), valkey_part(data_dir)
+        case "sleepers":
+            return ManagedProcess(name="first", argv=SLEEP), ManagedProcess(name="second", argv=SLEEP)
+        case "family":
+            return (
+                ManagedProcess(name="family", argv=FAMILY, env={"CHILD": str(child)}, ready=child.exists),
+            )
+        case _:
+            argv = [sys.executable, "-c", DEAF.replace("deaf", str(deaf))]
+            return (
+                ManagedProcess(
+                    name="stubborn", argv=argv, ready=deaf.exists, stop_timeout=timedelta(minutes=5)
+                ),
+            )
+
+
+def main() -> None:
+    data_dir = Path(sys.argv[1])
+    with Supervisor(data_dir, on_event=_tell, signals=True) as supervisor:
+        running = parts(data_dir, sys.argv[2])
+        supervisor.start(*running)
+        pids = {part.name: supervisor.pid(part.name) for part in running}
+        sys.stdout.write(json.dumps({**{part.name: part.url for part in running}, "pids": pids}) + "\n")
+        sys.stdout.flush()
+        supervisor.wait()
+
+
+def _tell(event: ProcessEvent) -> None:
+    sys.stderr.write(f"{event.name} {describe(event)}\n")
+
+
+if __name__ == "__main__":
+    main()
