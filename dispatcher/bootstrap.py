@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dispatcher import logs
 from dispatcher.callbacks.poster import GuardedPoster
-from dispatcher.callbacks.sign import standard_webhook, timestamped
+from dispatcher.callbacks.signatures import standard_webhook, timestamped
 from dispatcher.domain.callbacks.callback import Poster
 from dispatcher.domain.delivery.provider import Polls, ProviderFactory
 from dispatcher.domain.errors import Misconfigured, Unavailable

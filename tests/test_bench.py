@@ -21,7 +21,7 @@ from bench.table import Row, median
 from dispatcher.domain.delivery.provider import Accepted, Outcome, Outgoing, ProviderConfig, Report, Told
 from dispatcher.domain.tier import Tier
 from dispatcher.local.embedded.ports import free_port
-from dispatcher.providers.http import HttpProvider
+from dispatcher.providers.generic_http import HttpProvider
 from dispatcher.providers.smpp import SmppProvider
 from dispatcher.sandbox.recipe import http_options
 from tests.conftest import plain_url

@@ -7,6 +7,6 @@ the first call of each process, so a `Dispatcher` made before a fork
 """
 
 from dispatcher.producer.campaign import Campaign, Progress
-from dispatcher.producer.face import Dispatcher
+from dispatcher.producer.client import Dispatcher
 
 __all__ = ["Campaign", "Dispatcher", "Progress"]

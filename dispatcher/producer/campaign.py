@@ -12,7 +12,7 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import CampaignState, Plan, RunState
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import Status
-from dispatcher.producer.engine import Engine
+from dispatcher.producer.loop_thread import Engine
 from dispatcher.service.campaigns import campaigns, drafts
 from dispatcher.service.campaigns.follow import follow
 from dispatcher.service.campaigns.progress import Report

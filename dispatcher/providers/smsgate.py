@@ -34,8 +34,8 @@ from dispatcher.domain.delivery.provider import (
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
-from dispatcher.providers.plugin import PluginOptions, Secret, Url, WebPlugin, basic, poll_each, read_options
-from dispatcher.providers.reading import (
+from dispatcher.providers.base import PluginOptions, Secret, Url, WebPlugin, basic, poll_each, read_options
+from dispatcher.providers.responses import (
     answered,
     by_status,
     check_signature,

@@ -34,7 +34,7 @@ from dispatcher.domain.delivery.provider import (
 )
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.domain.messages.status import Status
-from dispatcher.providers.plugin import (
+from dispatcher.providers.base import (
     FORM,
     PluginOptions,
     Secret,
@@ -44,7 +44,7 @@ from dispatcher.providers.plugin import (
     poll_each,
     read_options,
 )
-from dispatcher.providers.reading import (
+from dispatcher.providers.responses import (
     answered,
     by_status,
     check_signature,

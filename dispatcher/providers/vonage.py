@@ -34,8 +34,8 @@ from dispatcher.domain.delivery.provider import (
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.domain.messages.encoding import Encoding, encode_plan
 from dispatcher.domain.messages.status import Status
-from dispatcher.providers.plugin import FORM, PluginOptions, Secret, Url, WebPlugin, basic, read_options
-from dispatcher.providers.reading import (
+from dispatcher.providers.base import FORM, PluginOptions, Secret, Url, WebPlugin, basic, read_options
+from dispatcher.providers.responses import (
     by_status,
     check_signature,
     form_of,

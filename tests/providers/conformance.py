@@ -17,7 +17,7 @@ from enum import Enum, auto
 
 from dispatcher.domain.delivery.provider import Outgoing, Provider, ProviderConfig, ReceiptRequest
 from dispatcher.domain.tier import Tier
-from dispatcher.providers.http import HttpProvider
+from dispatcher.providers.generic_http import HttpProvider
 from tests.providers.peer import Peer, Reply, always, http_reply, listening
 
 CREDENTIAL = "a-very-secret-key"

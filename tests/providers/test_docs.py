@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.providers import smsgate, twilio, vonage
-from dispatcher.providers.plugin import PluginOptions, read_options
+from dispatcher.providers.base import PluginOptions, read_options
 from dispatcher.settings import ProviderSettings
 
 DOCS = Path(__file__).parents[2] / "docs" / "providers"

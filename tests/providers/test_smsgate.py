@@ -14,8 +14,8 @@ from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from tests.providers.cases.smsgate import SMSGATE, state
 from tests.providers.conformance import CREDENTIAL, a_message
+from tests.providers.conversation import talking
 from tests.providers.peer import http_reply
-from tests.providers.talk import talking
 
 TALK = talking(SMSGATE)
 PENDING = http_reply(202, state("Pending", ref="m-1"))

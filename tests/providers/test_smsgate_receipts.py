@@ -12,8 +12,8 @@ from dispatcher.domain.errors import BadReceipt, BadSignature, Unavailable
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers import smsgate
 from tests.providers.cases.smsgate import SMSGATE, event, signed, state
+from tests.providers.conversation import talking
 from tests.providers.peer import closed_port, http_reply
-from tests.providers.talk import talking
 from tests.providers.wires import run
 
 TALK = talking(SMSGATE)

@@ -12,8 +12,8 @@ from dispatcher.domain.errors import BadReceipt, BadSignature, Misconfigured
 from dispatcher.domain.messages.status import Status
 from tests.providers.cases.twilio import ACCOUNT, RECEIPTS, TWILIO, form, receipt, signed
 from tests.providers.conformance import CREDENTIAL, a_message
+from tests.providers.conversation import NOW, talking
 from tests.providers.peer import http_reply
-from tests.providers.talk import NOW, talking
 
 TALK = talking(TWILIO)
 CREATED = http_reply(

@@ -8,8 +8,8 @@ from dispatcher.domain.delivery.provider import Deferred, Rejected, Report, Unkn
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers import twilio
 from tests.providers.cases.twilio import TWILIO, receipt
+from tests.providers.conversation import talking
 from tests.providers.peer import http_reply
-from tests.providers.talk import talking
 
 TALK = talking(TWILIO)
 

@@ -13,8 +13,8 @@ from dispatcher.domain.messages.status import Status
 from dispatcher.providers import vonage
 from tests.providers.cases.vonage import VONAGE, form, part
 from tests.providers.conformance import CREDENTIAL, a_message
+from tests.providers.conversation import NOW, talking
 from tests.providers.peer import http_reply
-from tests.providers.talk import NOW, talking
 
 TALK = talking(VONAGE)
 INVALID_NUMBER, BLOCKED, FAILED = Status.INVALID_NUMBER, Status.BLOCKED, Status.FAILED

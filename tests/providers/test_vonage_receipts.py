@@ -12,7 +12,7 @@ from dispatcher.domain.errors import BadReceipt, BadSignature
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers import vonage
 from tests.providers.cases.vonage import VONAGE, delivery, posted, with_sig
-from tests.providers.talk import talking
+from tests.providers.conversation import talking
 
 TALK = talking(VONAGE)
 INVALID_NUMBER, BLOCKED, UNREACHABLE = Status.INVALID_NUMBER, Status.BLOCKED, Status.UNREACHABLE

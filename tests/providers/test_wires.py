@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from dispatcher.domain.delivery.provider import Unknown, Unsent
-from dispatcher.providers.transport import MAX_ANSWER, MAX_HEAD
+from dispatcher.providers.http_client.transport import MAX_ANSWER, MAX_HEAD
 from tests.providers.conformance import CountingGate
 from tests.providers.peer import Got, Peer, Reply, always, conversing, http_reply, listening, read_request
 from tests.providers.wires import LOOPS, WIRES, OpenClient, Run, ask, run

@@ -17,7 +17,7 @@ import pytest
 import uvloop
 
 from dispatcher.domain.delivery.provider import Unknown, Unsent
-from dispatcher.providers.client import Client, call, open_client
+from dispatcher.providers.http_client.client import Client, call, open_client
 
 T = TypeVar("T")
 OpenClient = Callable[..., Client]

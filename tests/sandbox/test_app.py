@@ -4,7 +4,7 @@ import time
 import pytest
 
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
-from tests.sandbox.stage import run, staged
+from tests.sandbox.running_sandbox import run, staged
 
 NUMBER = "+254701234567"
 

@@ -4,13 +4,18 @@ import json
 import re
 from pathlib import Path
 
-from dispatcher.providers.http.batch import Batch
-from dispatcher.providers.http.conditions import Rule
-from dispatcher.providers.http.options import HttpOptions, read_options
-from dispatcher.providers.http.receipt_form import InboundForm, Receipts, ReportRule
-from dispatcher.providers.http.recipe import load, names
-from dispatcher.providers.http.signature import Ed25519Signature, HmacSignature, JwtSignature, TokenSignature
-from dispatcher.providers.http.template import NAMES
+from dispatcher.providers.generic_http.batch import Batch
+from dispatcher.providers.generic_http.conditions import Rule
+from dispatcher.providers.generic_http.options import HttpOptions, read_options
+from dispatcher.providers.generic_http.receipt_form import InboundForm, Receipts, ReportRule
+from dispatcher.providers.generic_http.recipe import load, names
+from dispatcher.providers.generic_http.signature import (
+    Ed25519Signature,
+    HmacSignature,
+    JwtSignature,
+    TokenSignature,
+)
+from dispatcher.providers.generic_http.template import NAMES
 from dispatcher.sandbox import Settings
 from dispatcher.sandbox.numbers import SPECIAL
 

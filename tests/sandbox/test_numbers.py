@@ -7,7 +7,7 @@ import pytest
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
 from dispatcher.domain.messages.status import Status
 from dispatcher.sandbox.numbers import SPECIAL, script_for
-from tests.sandbox.stage import run, staged
+from tests.sandbox.running_sandbox import run, staged
 
 S = Status
 LATER = Status.PENDING

@@ -7,7 +7,7 @@ from dispatcher.domain.delivery.provider import Inbound
 from dispatcher.domain.errors import BadSignature
 from dispatcher.domain.messages.status import Status
 from tests.providers.peer import Got, Reply, http_reply, listening
-from tests.sandbox.stage import SECRET, as_receipt, run, staged
+from tests.sandbox.running_sandbox import SECRET, as_receipt, run, staged
 
 NUMBER = "+254701234567"
 

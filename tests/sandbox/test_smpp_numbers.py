@@ -19,7 +19,7 @@ from dispatcher.domain.tier import Tier
 from dispatcher.providers.smpp import SmppProvider
 from dispatcher.sandbox import smpp_options
 from tests.sandbox.esme import opened
-from tests.sandbox.stage import run
+from tests.sandbox.running_sandbox import run
 from tests.sandbox.test_numbers import LATER, ROWS, Row
 
 PARTS = {"56": 3, "57": 3}

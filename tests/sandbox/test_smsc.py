@@ -10,7 +10,7 @@ from dispatcher.smpp.pdu import decode_tlvs, encode
 from dispatcher.smpp.text import with_headers
 from dispatcher.smpp.words import Command, CommandStatus, DataCoding, Esm, Tag
 from tests.sandbox.esme import NUMBER, Esme, opened, sm
-from tests.sandbox.stage import run
+from tests.sandbox.running_sandbox import run
 
 C = CommandStatus
 

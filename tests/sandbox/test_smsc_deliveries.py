@@ -11,7 +11,7 @@ from dispatcher.smpp.receipt import read_receipt
 from dispatcher.smpp.text import Joint, read_text, with_headers
 from dispatcher.smpp.words import Command, CommandStatus, Esm, MessageState, Tag
 from tests.sandbox.esme import NUMBER, Booth, is_receipt, opened, sm
-from tests.sandbox.stage import run
+from tests.sandbox.running_sandbox import run
 
 C = CommandStatus
 REPORTED = {ending: script for ending, script in SPECIAL.items() if script.taken and script.times is None}

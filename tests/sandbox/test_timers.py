@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 
 from dispatcher.sandbox.timers import Timers
-from tests.sandbox.stage import run
+from tests.sandbox.running_sandbox import run
 
 
 def test_what_is_due_is_done_in_the_order_of_its_time_and_then_of_its_coming() -> None:

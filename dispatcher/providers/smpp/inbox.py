@@ -16,8 +16,8 @@ import structlog
 
 from dispatcher.domain.delivery.provider import Inbound, Tell, Told
 from dispatcher.domain.errors import Unavailable
+from dispatcher.providers.smpp.deliveries import Part, Reader
 from dispatcher.providers.smpp.session import Session
-from dispatcher.providers.smpp.told import Part, Reader
 from dispatcher.smpp.pdu import Pdu, Sm
 from dispatcher.smpp.words import CommandStatus
 

@@ -18,13 +18,13 @@ from dispatcher.domain.delivery.provider import (
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.providers.smpp.answer import Judge
 from dispatcher.providers.smpp.calls import Call, Queue
+from dispatcher.providers.smpp.deliveries import Reader
 from dispatcher.providers.smpp.ids import Spelling
 from dispatcher.providers.smpp.inbox import Inbox
 from dispatcher.providers.smpp.link import Link
 from dispatcher.providers.smpp.options import read_options
 from dispatcher.providers.smpp.session import Session
 from dispatcher.providers.smpp.submit import Form
-from dispatcher.providers.smpp.told import Reader
 from dispatcher.smpp.pdu import Pdu, Sm
 from dispatcher.smpp.words import Command, CommandStatus
 

@@ -9,7 +9,7 @@ from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.messages.search import Event, History
 from dispatcher.service.submissions.submit import BULK_ABOVE
-from tests.view import a_view
+from tests.message_view import a_view
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 END = NOW + timedelta(hours=1)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from dispatcher.providers.http import HttpProvider
+from dispatcher.providers.generic_http import HttpProvider
 
 NOW = 1_772_366_400
 """2026-03-01 12:00 UTC, by the clock that recipes under test are given."""

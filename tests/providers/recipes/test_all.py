@@ -7,9 +7,9 @@ import pytest
 
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.errors import Misconfigured
-from dispatcher.providers.http import HttpProvider
-from dispatcher.providers.http.options import read_options
-from dispatcher.providers.http.recipe import load, names
+from dispatcher.providers.generic_http import HttpProvider
+from dispatcher.providers.generic_http.options import read_options
+from dispatcher.providers.generic_http.recipe import load, names
 from tests.providers.cases.bird import BIRD
 from tests.providers.cases.infobip import INFOBIP
 from tests.providers.cases.kannel import KANNEL
@@ -41,7 +41,9 @@ def test_a_recipe_names_its_sources_and_says_what_each_value_is(case: Case) -> N
     assert all(source.startswith("https://") for source in recipe.source)
     assert recipe.source
     assert all(value.what for value in recipe.values.values())
-    text = (resources.files("dispatcher.providers.http") / "recipes" / f"{case.name}.json").read_text()
+    text = (
+        resources.files("dispatcher.providers.generic_http") / "recipes" / f"{case.name}.json"
+    ).read_text()
     unused = [name for name in recipe.values if f"${{{name}}}" not in text]
     assert unused == []
 

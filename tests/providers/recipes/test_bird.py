@@ -13,7 +13,7 @@ from tests.providers.cases.bird import BIRD, called, delivery, refused
 from tests.providers.cases.recipe import NOW, RECEIPT_URL
 from tests.providers.conformance import CREDENTIAL
 from tests.providers.peer import http_reply
-from tests.providers.recipes.stage import head, inbound, meaning, reported, send, table, told
+from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, told
 
 ERRORS = table(("deferred", "2 25"), (38, "9 10 20 21 98"), ("unknown", "99"))
 WORDS = table((None, "scheduled sent buffered"), (13, "delivered"), (32, "expired"), (38, "delivery_failed"))

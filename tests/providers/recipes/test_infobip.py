@@ -11,7 +11,7 @@ from tests.providers.cases.infobip import INFOBIP, NO_ERROR, STATUSES, delivery,
 from tests.providers.cases.recipe import RECEIPT_URL
 from tests.providers.conformance import CREDENTIAL, a_message
 from tests.providers.peer import http_reply
-from tests.providers.recipes.stage import head, inbound, reported, send, table
+from tests.providers.recipes.exchange import head, inbound, reported, send, table
 
 GROUPS = table((0, "0"), (1, "3 7 26"), (2, "4 9 31 96-98"), (3, "2 5"), (4, "15 29"))
 """Status IDs of "Response status and error codes" by group; all others are REJECTED."""

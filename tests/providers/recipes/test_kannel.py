@@ -12,7 +12,7 @@ from tests.providers.cases.kannel import KANNEL, called
 from tests.providers.cases.recipe import RECEIPT_URL
 from tests.providers.conformance import CREDENTIAL, a_message
 from tests.providers.peer import http_reply
-from tests.providers.recipes.stage import head, inbound, meaning, reported, send, table, told
+from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, told
 
 TYPES = table((13, "1"), (38, "2 16"), (None, "4 8"))
 

@@ -12,7 +12,7 @@ from tests.providers.cases.plivo import PLIVO, delivery, posted
 from tests.providers.cases.recipe import RECEIPT_URL
 from tests.providers.conformance import CREDENTIAL
 from tests.providers.peer import http_reply
-from tests.providers.recipes.stage import head, inbound, meaning, reported, send, table, told
+from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, told
 
 ERRORS = table(
     (30, "50 70"),

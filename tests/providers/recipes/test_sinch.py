@@ -12,7 +12,7 @@ from tests.providers.cases.recipe import RECEIPT_URL
 from tests.providers.cases.sinch import SINCH, delivery, signed
 from tests.providers.conformance import CREDENTIAL
 from tests.providers.peer import http_reply
-from tests.providers.recipes.stage import head, inbound, meaning, reported, send, table, told
+from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, told
 
 CODES = table((None, "400 401"), (33, "404 417"), (32, "406"), (38, "402 403 405 407 408 410-416 418"))
 """The codes of DeliveryReceiptStatusCode."""

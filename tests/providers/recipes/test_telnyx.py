@@ -11,7 +11,7 @@ from tests.providers.cases.recipe import NOW, RECEIPT_URL
 from tests.providers.cases.telnyx import TELNYX, delivery, refused, signed
 from tests.providers.conformance import CREDENTIAL
 from tests.providers.peer import http_reply
-from tests.providers.recipes.stage import head, inbound, meaning, reported, send, table, told
+from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, told
 
 FINAL = (
     (30, "10001 10002 10016 40001 40012 40310"),

@@ -16,7 +16,7 @@ from dispatcher.domain.messages.status import Status
 from dispatcher.domain.routing import breaker
 from dispatcher.domain.routing.provider_state import Breaker
 from dispatcher.domain.tier import Tier
-from dispatcher.providers.http import HttpProvider
+from dispatcher.providers.generic_http import HttpProvider
 from dispatcher.service.routing import providers
 from dispatcher.service.routing.providers import Report
 from tests.providers.peer import Got, Reply, http_reply, listening

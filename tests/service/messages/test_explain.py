@@ -10,7 +10,7 @@ from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.messages.explain import SILENT, explain
 from dispatcher.service.messages.search import Event, History, MessageView
-from tests.view import a_view
+from tests.message_view import a_view
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

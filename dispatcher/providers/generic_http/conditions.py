@@ -1,0 +1,86 @@
+"""Conditions on what a provider says, and the rules of its answers that are made of them."""
+
+import re
+from datetime import timedelta
+from typing import Any, Final, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from dispatcher.domain.messages.status import Status
+from dispatcher.providers.generic_http.fields import Missed, Options, statuses
+from dispatcher.providers.generic_http.path import as_text, find
+from dispatcher.providers.generic_http.template import Json
+
+_ALL: Final = ("http", "path", "equals", "one_of", "matches")
+
+
+class Conditions(Options):
+    """
+    Conditions that must all hold.
+
+    `path` alone asks whether something is there; `equals`, `in` and `matches`
+    look at the value there, or without a path at the whole text.
+    """
+
+    path: str | None = None
+    equals: str | None = None
+    one_of: frozenset[str] | None = Field(None, alias="in")
+    matches: re.Pattern[str] | None = None
+
+    @field_validator("equals", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> str:
+        return as_text(value)
+
+    @field_validator("one_of", mode="before")
+    @classmethod
+    def _as_texts(cls, values: Any) -> Any:
+        return frozenset(map(as_text, values)) if isinstance(values, list) else values
+
+    @model_validator(mode="after")
+    def _has_condition(self) -> Self:
+        known = [name for name in _ALL if name in type(self).model_fields]
+        if not self.model_fields_set.intersection(known):
+            names = ", ".join("in" if name == "one_of" else name for name in known)
+            raise ValueError(f"this rule has no condition: give {names}")
+        return self
+
+    @property
+    def reads(self) -> bool:
+        """Whether the value at the path, or the text, is looked at."""
+        return self.equals is not None or self.one_of is not None or self.matches is not None
+
+    def hold(self, document: Json, text: str) -> bool:
+        """Tell whether all hold, but the HTTP status; `text` is the whole, for those without a path."""
+        if self.path is None:
+            return self._fit(text)
+        return any(self._fit(as_text(value)) for value in find(document, self.path))
+
+    def _fit(self, value: str) -> bool:
+        if self.equals is not None and value != self.equals:
+            return False
+        if self.one_of is not None and value not in self.one_of:
+            return False
+        return self.matches is None or self.matches.search(value) is not None
+
+
+class Rule(Conditions):
+    """If all its conditions fit the answer, then this is what it means."""
+
+    http: frozenset[int] | None = None
+    then: Literal["accepted", "rejected", "deferred", "unknown"]
+    code: Missed = Status.FAILED
+    opted_out: bool = False
+    after: timedelta | None = None
+
+    @field_validator("http", mode="before")
+    @classmethod
+    def _read_http(cls, spec: object) -> frozenset[int] | None:
+        return None if spec is None else statuses(spec)
+
+    @model_validator(mode="after")
+    def _belongs(self) -> Self:
+        for name in ("code", "opted_out"):
+            if name in self.model_fields_set and self.then != "rejected":
+                raise ValueError(f"{name} belongs to a rule that says rejected")
+        return self

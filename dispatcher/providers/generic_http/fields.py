@@ -1,0 +1,93 @@
+"""What the options of the `http` provider are made of: kinds of values, each checked when it is read."""
+
+import re
+from typing import Annotated
+
+import httpx
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from dispatcher.domain.messages.status import MISSED, Status
+from dispatcher.providers.generic_http.template import Json, check
+
+_RANGE = re.compile(r"([1-5])xx|(\d{3})-(\d{3})|(\d{3})")
+
+
+class Options(BaseModel):
+    """A set of options: unknown ones are refused, and it never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+def checked_json(template: Json) -> Json:
+    """Check the placeholders of a JSON template. Raises ValueError."""
+    check(template)
+    return template
+
+
+def parsed_url(text: str) -> httpx.URL:
+    """Read a URL. Raises ValueError."""
+    try:
+        return httpx.URL(text)
+    except httpx.InvalidURL as wrong:
+        raise ValueError(f"this is no URL: {wrong}") from None
+
+
+def statuses(spec: object) -> frozenset[int]:
+    """Read 429, "4xx", "500-599", or a list of these. Raises ValueError."""
+    if isinstance(spec, list):
+        return frozenset().union(*(statuses(item) for item in spec))
+    parts = _RANGE.fullmatch(str(spec))
+    if not parts:
+        raise ValueError(f'{spec!r} is not an HTTP status: write 429, "4xx", "500-599" or a list of these')
+    if parts[1]:
+        return frozenset(range(int(parts[1]) * 100, int(parts[1]) * 100 + 100))
+    if parts[2]:
+        return frozenset(range(int(parts[2]), int(parts[3]) + 1))
+    return frozenset({int(parts[4])})
+
+
+def _checked_text(template: str) -> str:
+    check(template)
+    return template
+
+
+def _missed(code: Status) -> Status:
+    if code not in MISSED:
+        raise ValueError(f"{code.value} is not a code of a refusal; these are {sorted(map(int, MISSED))}")
+    return code
+
+
+def _end(code: Status) -> Status:
+    return code if code is Status.RECEIVED else _missed(code)
+
+
+def _one_line(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", secret.get_secret_value()):
+        raise ValueError(
+            "a header carries one line of ASCII without blanks around it; look for a newline at the end"
+        )
+    return secret
+
+
+def _url_of_ours(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]+", secret.get_secret_value()):
+        raise ValueError("a URL is one line of ASCII without blanks")
+    return secret
+
+
+def _proxy(secret: SecretStr) -> SecretStr:
+    url = parsed_url(secret.get_secret_value())
+    if url.scheme != "http" or not url.host or url.raw_path != b"/":
+        raise ValueError("this is no proxy: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")
+    return secret
+
+
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_one_line)]
+ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
+ReceiptUrl = Annotated[SecretStr, AfterValidator(_url_of_ours)]
+"""It may hold a token."""
+Text = Annotated[str, AfterValidator(_checked_text)]
+Missed = Annotated[Status, AfterValidator(_missed)]
+End = Annotated[Status, AfterValidator(_end)]
+"""13, or one of the missed: what a receipt may end a message with."""

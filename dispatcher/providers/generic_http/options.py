@@ -1,0 +1,163 @@
+"""The options of the `http` provider, checked at start; `docs/providers/http.md` explains each."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.providers.generic_http.batch import Batch
+from dispatcher.providers.generic_http.conditions import Rule
+from dispatcher.providers.generic_http.fields import (
+    HeaderName,
+    HeaderSecret,
+    Options,
+    ProxyUrl,
+    ReceiptUrl,
+    Text,
+    checked_json,
+    parsed_url,
+)
+from dispatcher.providers.generic_http.receipt_form import InboundForm, Receipts
+from dispatcher.providers.generic_http.recipe import follow
+from dispatcher.providers.generic_http.reference import Reference
+from dispatcher.providers.generic_http.template import RECEIPT_URL, names_in, names_within
+from dispatcher.providers.http_client.client import Wire
+
+_NOT_IN_A_HEADER = frozenset({"text"})
+_OURS = frozenset({"content-length", "transfer-encoding", "traceparent"})
+
+
+class BasicAuth(Options):
+    """User name and password in the Authorization header."""
+
+    kind: Literal["basic"]
+    username: str
+    password: SecretStr
+
+    def headers(self) -> dict[str, str]:
+        """Say who we are."""
+        pair = f"{self.username}:{self.password.get_secret_value()}"
+        return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+
+
+class BearerAuth(Options):
+    """A token in the Authorization header."""
+
+    kind: Literal["bearer"]
+    token: HeaderSecret
+
+    def headers(self) -> dict[str, str]:
+        """Say who we are."""
+        return {"Authorization": f"Bearer {self.token.get_secret_value()}"}
+
+
+class HeaderAuth(Options):
+    """A key in a header of the provider's choice."""
+
+    kind: Literal["header"]
+    name: HeaderName
+    value: HeaderSecret
+
+    def headers(self) -> dict[str, str]:
+        """Say who we are."""
+        return {self.name: self.value.get_secret_value()}
+
+
+class HeadersAuth(Options):
+    """Several headers, such as a name and a password."""
+
+    kind: Literal["headers"]
+    values: dict[HeaderName, HeaderSecret] = Field(min_length=1)
+
+    def headers(self) -> dict[str, str]:
+        """Say who we are."""
+        return {name: value.get_secret_value() for name, value in self.values.items()}
+
+
+class HttpOptions(Options):
+    """All options of one `http` provider."""
+
+    url: str
+    method: Literal["POST", "PUT", "GET"] = "POST"
+    headers: dict[HeaderName, Text] = Field(default_factory=dict)
+    query: dict[str, Text] = Field(default_factory=dict)
+    body_json: Annotated[Any, AfterValidator(checked_json)] = Field(None, alias="json")
+    body_form: dict[str, Text] | None = Field(None, alias="form")
+    body_text: Text | None = Field(None, alias="text")
+    batch: Batch | None = None
+    auth: Annotated[BasicAuth | BearerAuth | HeaderAuth | HeadersAuth, Field(discriminator="kind")] | None = (
+        None
+    )
+    receipt_url: ReceiptUrl | None = None
+    wire: Wire = "ours"
+    proxy: ProxyUrl | None = None
+    connect_timeout: timedelta = Field(timedelta(seconds=3), gt=timedelta(0))
+    keep_alive: timedelta = Field(timedelta(seconds=4), ge=timedelta(0))
+    reference: Reference | None = None
+    reason: str | None = None
+    rules: tuple[Rule, ...] = ()
+    receipts: Receipts | None = None
+    inbound: InboundForm | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_plain(cls, url: str) -> str:
+        parsed = parsed_url(url)
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise ValueError("this is not an absolute http or https URL")
+        if parsed.userinfo:
+            raise ValueError("no user and password in a URL, where logs keep them; use auth")
+        return url
+
+    @field_validator("headers")
+    @classmethod
+    def _fits_a_header(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, template in headers.items():
+            if wild := names_in(template) & _NOT_IN_A_HEADER:
+                raise ValueError(f"{name} has {{{min(wild)}}}, which may hold what no header can carry")
+            if name.lower() in _OURS:
+                raise ValueError(f"{name} is written by us, to fit the message")
+            if not template.isascii() or not template.isprintable():
+                raise ValueError(f"{name} is not one line of ASCII")
+        return headers
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Self:
+        bodies = [body for body in (self.body_json, self.body_form, self.body_text) if body is not None]
+        if len(bodies) > 1:
+            raise ValueError("give json or form or text, one of them")
+        if self.method == "GET" and bodies:
+            raise ValueError("a GET has no body; use query")
+        return self
+
+    @model_validator(mode="after")
+    def _shares_the_url(self) -> Self:
+        if self.inbound is not None and self.receipts is None:
+            raise ValueError("inbound needs receipts: they share the URL, its source and its signature")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_batched(self) -> Self:
+        if self.batch is None:
+            return self
+        if self.reference is not None and self.reference.path is None:
+            raise ValueError("batch needs the reference at a path in each item of the answer")
+        outside = [self.batch.around(self.body_json), *self.headers.values(), *self.query.values()]
+        if names := names_within(outside) - {RECEIPT_URL}:
+            raise ValueError(f"batch: {{{min(names)}}} is of one message, and stands outside of its item")
+        return self
+
+
+def read_options(provider: str, options: Mapping[str, object]) -> HttpOptions:
+    """Check all options, a recipe's too; Misconfigured names every faulty one, and never a secret's value."""
+    try:
+        return HttpOptions.model_validate(follow(provider, options))
+    except ValidationError as wrong:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'options'}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in wrong.errors(include_input=False, include_url=False)
+        )
+        raise Misconfigured(f"provider {provider}: {faults}") from None

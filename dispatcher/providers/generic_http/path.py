@@ -1,0 +1,57 @@
+"""Dotted paths into JSON: `messages.0.id` is one value, `messages.*.id` one of each, a list all its items."""
+
+import json
+from typing import cast
+
+from dispatcher.providers.generic_http.template import Json
+
+
+def parse(body: bytes) -> Json:
+    """Read JSON; ValueError for whatever is wrong with it, be it nested deeper than anybody means."""
+    try:
+        return cast("Json", json.loads(body))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def find(document: Json, path: str) -> tuple[Json, ...]:
+    """List what is at this path, in order and without nulls; nothing where the path leads nowhere."""
+    found: list[Json] = [document]
+    for step in path.split(".") if path else ():
+        found = [below for value in found for below in _step(value, step)]
+    return tuple(value for value in _flat(found) if value is not None)
+
+
+def as_text(value: Json) -> str:
+    """
+    Print a value as one would write it in the settings: text as it is, others as JSON.
+
+    What no database keeps, NUL and half a surrogate pair, becomes a question mark.
+    """
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.replace("\0", "?").encode(errors="replace").decode()
+
+
+def first_text(document: Json, path: str | None) -> str | None:
+    """Read the first value at this path as text; None if there is no path or no value."""
+    if path is None:
+        return None
+    found = find(document, path)
+    return as_text(found[0]) if found else None
+
+
+def _step(value: Json, step: str) -> list[Json]:
+    match value:
+        case dict() if step == "*":
+            return list(value.values())
+        case dict():
+            return [value[step]] if step in value else []
+        case list() if step == "*":
+            return value
+        case list() if step.isdecimal() and int(step) < len(value):
+            return [value[int(step)]]
+    return []
+
+
+def _flat(found: list[Json]) -> list[Json]:
+    return [item for value in found for item in (value if isinstance(value, list) else [value])]

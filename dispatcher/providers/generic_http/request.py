@@ -1,0 +1,94 @@
+"""What goes out: all that is the same for every message is prepared once, the rest is filled in."""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlencode
+
+import httpx
+
+from dispatcher.domain.delivery.provider import Outgoing
+from dispatcher.providers.generic_http.batch import Batch
+from dispatcher.providers.generic_http.options import HttpOptions
+from dispatcher.providers.generic_http.template import (
+    NAMES,
+    Values,
+    fill,
+    fill_fields,
+    fill_json,
+    names_in,
+    names_within,
+    values_of,
+)
+
+_print: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+class Blank:
+    """
+    A request with blanks for what differs by message.
+
+    `usual` are headers that the options may override. httpx would merge and
+    copy all headers for each request, which costs more than the network.
+    """
+
+    def __init__(self, options: HttpOptions, *, usual: httpx.Headers, receipt_url: str | None) -> None:
+        self._options = options
+        self._receipt_url = receipt_url
+        templates = [options.body_json, options.body_form, options.body_text, options.query, options.headers]
+        self._names = tuple(names_within(templates) & NAMES.keys())
+        self._url = httpx.URL(options.url)
+        auth = httpx.Headers(options.auth.headers() if options.auth else None)
+        own = {name: text for name, text in options.headers.items() if name not in auth}
+        self._varying = {name: text for name, text in own.items() if names_in(text)}
+        headers = httpx.Headers([(b"Host", self._url.netloc)])
+        headers.update(usual)
+        if options.body_json is not None:
+            headers["Content-Type"] = "application/json"
+        if options.body_form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        if options.body_text is not None:
+            headers["Content-Type"] = "text/plain; charset=utf-8"
+        headers.update(fill_fields({name: own[name] for name in own if name not in self._varying}, {}))
+        headers.update(auth)
+        for name in self._varying:
+            headers.pop(name, None)
+        self._fixed = headers.raw
+
+    def fill(self, message: Outgoing) -> httpx.Request:
+        """Make the request for this message."""
+        values = self._values(message)
+        return self._request(values, self._body(values), message.traceparent)
+
+    def fill_all(self, batch: Batch, messages: Sequence[Outgoing]) -> httpx.Request:
+        """Make one request for all these messages; a trace goes along if it is that of one."""
+        each = [self._values(message) for message in messages]
+        body = _print(batch.fill(self._options.body_json, each)).encode()
+        return self._request(each[0], body, messages[0].traceparent if len(messages) == 1 else None)
+
+    def _values(self, message: Outgoing) -> Values:
+        return values_of(message, receipt_url=self._receipt_url, names=self._names)
+
+    def _request(self, values: Values, body: bytes, traceparent: str | None) -> httpx.Request:
+        options = self._options
+        query = fill_fields(options.query, values)
+        headers = [*self._fixed]
+        for name, value in fill_fields(self._varying, values).items():
+            headers.append((name.encode(), value.encode("ascii")))
+        if traceparent is not None:
+            headers.append((b"traceparent", traceparent.encode("ascii")))
+        if body or options.method != "GET":
+            headers.append((b"Content-Length", b"%d" % len(body)))
+        return httpx.Request(
+            options.method,
+            self._url.copy_merge_params(query) if query else self._url,
+            headers=headers,
+            stream=httpx.ByteStream(body),
+        )
+
+    def _body(self, values: Values) -> bytes:
+        if self._options.body_json is not None:
+            return _print(fill_json(self._options.body_json, values)).encode()
+        if self._options.body_form is not None:
+            return urlencode(fill_fields(self._options.body_form, values)).encode()
+        return fill(self._options.body_text, values).encode() if self._options.body_text is not None else b""

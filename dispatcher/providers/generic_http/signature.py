@@ -1,0 +1,236 @@
+"""
+How a provider proves that it is the one who calls: a shared token, an HMAC, Ed25519, or a JWT.
+
+What is signed is put together by a template of its own, from the body and what
+else the provider signs, so a new provider's way is mostly a line of options.
+Compared in constant time; a timestamp is only as good as the signature over it.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from abc import abstractmethod
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
+
+import jwt
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from dispatcher.domain.delivery.provider import ReceiptRequest
+from dispatcher.domain.errors import BadSignature
+from dispatcher.providers.generic_http.fields import Options
+
+_PART: Final = re.compile(r"\{([a-z_]+)\}")
+_LEEWAY: Final = 1
+
+
+class TokenSignature(Options):
+    """The provider shows a shared token, in a header or in the receipt URL's query."""
+
+    kind: Literal["token"]
+    token: SecretStr = Field(min_length=8)
+    header: str | None = None
+    query: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.header is None) == (self.query is None):
+            raise ValueError("give one of header and query")
+        return self
+
+    def verify(self, request: ReceiptRequest, *, now: float) -> None:
+        """Raise BadSignature if the token is not shown."""
+        shown = request.headers.get((self.header or "").lower(), "")
+        if self.query is not None:
+            shown = request.query.get(self.query, "")
+        if not hmac.compare_digest(shown.encode(), self.token.get_secret_value().encode()):
+            raise BadSignature("the token of this receipt is missing or wrong")
+
+
+def _checked_parts(template: str) -> str:
+    for name in _PART.findall(template):
+        if name not in _PARTS:
+            raise ValueError(f"there is no {{{name}}} to sign; known are {', '.join(sorted(_PARTS))}")
+    return template
+
+
+class _Signed(Options):
+    """A signature in a header, over `signed`; several with commas between them are all tried."""
+
+    header: str | list[str]
+    encoding: Literal["hex", "base64"] = "hex"
+    prefix: str = ""
+    signed: Annotated[str, AfterValidator(_checked_parts)] = "{body}"
+    nonce: str | None = None
+    timestamp: str | None = None
+    max_age: timedelta | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        parts = set(_PART.findall(self.signed))
+        for name, header in (("nonce", self.nonce), ("timestamp", self.timestamp)):
+            if (name in parts) != (header is not None):
+                raise ValueError(f"{{{name}}} in signed and its header, {name}, go together")
+        if self.max_age is not None and self.timestamp is None:
+            raise ValueError("max_age needs a timestamp that is signed")
+        return self
+
+    def signs_the_body_alone(self) -> bool:
+        """Tell whether a receipt without a body would be signed by nothing."""
+        return self.signed == "{body}"
+
+    def verify(self, request: ReceiptRequest, *, now: float) -> None:
+        """Raise BadSignature if none of the signatures shown fits, or if it is too old."""
+        self._check_age(request, now)
+        data = self._data(request)
+        headers = [self.header] if isinstance(self.header, str) else self.header
+        shown = [given for header in headers for given in _shown(request, header)]
+        if not any(self._is_right(self._decoded(given), data) for given in shown):
+            raise BadSignature("the signature is missing or does not fit")
+
+    def _data(self, request: ReceiptRequest) -> bytes:
+        """Put together what is signed: of a split by one group, every second piece is a name."""
+        pieces = enumerate(_PART.split(self.signed))
+        return b"".join(_PARTS[piece](request, self) if at % 2 else piece.encode() for at, piece in pieces)
+
+    def _check_age(self, request: ReceiptRequest, now: float) -> None:
+        if self.max_age is None or self.timestamp is None:
+            return
+        said = request.headers.get(self.timestamp.lower(), "")
+        if not re.fullmatch(r"[0-9]{1,12}", said):
+            raise BadSignature(f"the header {self.timestamp} is no time in seconds")
+        if abs(now - int(said)) > self.max_age.total_seconds():
+            raise BadSignature(f"this was signed more than {self.max_age.total_seconds():g} s ago, or later")
+
+    def _decoded(self, given: str) -> bytes | None:
+        if not given.startswith(self.prefix):
+            return None
+        text = given.removeprefix(self.prefix)
+        try:
+            return bytes.fromhex(text) if self.encoding == "hex" else base64.b64decode(text, validate=True)
+        except (ValueError, binascii.Error):
+            return None
+
+    @abstractmethod
+    def _is_right(self, given: bytes | None, data: bytes) -> bool: ...
+
+
+class HmacSignature(_Signed):
+    """HMAC-SHA256 with a shared secret."""
+
+    kind: Literal["hmac-sha256"]
+    secret: SecretStr = Field(min_length=8)
+
+    def _is_right(self, given: bytes | None, data: bytes) -> bool:
+        right = hmac.digest(self.secret.get_secret_value().encode(), data, hashlib.sha256)
+        return given is not None and hmac.compare_digest(given, right)
+
+
+def _public_key(text: str) -> str:
+    try:
+        Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
+    except (ValueError, binascii.Error):
+        raise ValueError("this is no Ed25519 public key: 32 bytes in base64") from None
+    return text
+
+
+class Ed25519Signature(_Signed):
+    """Ed25519 (RFC 8032) by the provider's key."""
+
+    kind: Literal["ed25519"]
+    public_key: Annotated[str, AfterValidator(_public_key)]
+
+    def _is_right(self, given: bytes | None, data: bytes) -> bool:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(self.public_key))
+        try:
+            key.verify(given or b"", data)
+        except InvalidSignature:
+            return False
+        return True
+
+
+class JwtSignature(Options):
+    """A JWT (HS256) in a header, good until its `exp`, with SHA-256 of the URL and of the body as claims."""
+
+    kind: Literal["jwt"]
+    secret: SecretStr = Field(min_length=32)  # RFC 7518, 3.2: as long as the hash
+    header: str
+    issuer: str
+    url_claim: str = "url_hash"
+    body_claim: str = "payload_hash"
+
+    def verify(self, request: ReceiptRequest, *, now: float) -> None:
+        """Raise BadSignature if the JWT is not the provider's, is not for this request, or is too old."""
+        claims = self._claims(request)
+        if not claims["nbf"] - _LEEWAY <= now <= claims["exp"] + _LEEWAY:
+            raise BadSignature("the JWT of this receipt is too old, or of the future")
+        if claims.get(self.url_claim) != hashlib.sha256(request.url.encode()).hexdigest():
+            raise BadSignature("the JWT of this receipt is for another URL")
+        body = hashlib.sha256(request.body).hexdigest() if request.body else None
+        if claims.get(self.body_claim) != body:
+            raise BadSignature("the JWT of this receipt is for another body")
+
+    def _claims(self, request: ReceiptRequest) -> dict[str, Any]:
+        """Read the claims; their times are compared with the caller's clock, not with PyJWT's."""
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                request.headers.get(self.header.lower(), ""),
+                self.secret.get_secret_value(),
+                algorithms=["HS256"],
+                issuer=self.issuer,
+                options={
+                    "require": ["exp", "nbf", "iss"],
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
+            )
+        except jwt.InvalidTokenError:
+            raise BadSignature("the JWT of this receipt is missing or wrong") from None
+        if not all(isinstance(claims[name], int | float) for name in ("exp", "nbf")):
+            raise BadSignature("the JWT of this receipt has no times")
+        return claims
+
+
+Signature = Annotated[
+    TokenSignature | HmacSignature | Ed25519Signature | JwtSignature, Field(discriminator="kind")
+]
+
+
+def _shown(request: ReceiptRequest, header: str) -> list[str]:
+    return [given.strip() for given in request.headers.get(header.lower(), "").split(",")]
+
+
+def _url_and_form(request: ReceiptRequest, _: _Signed) -> bytes:
+    """
+    Print the URL with its query sorted, and the fields of a form sorted behind it.
+
+    This is what Plivo signs: "Signature Validation" of its documentation, and
+    `plivo.utils.signature_v3` of its client. A body that is no form has no fields.
+    """
+    url = urlsplit(request.url)
+    query = "&".join(f"{name}={value}" for name, value in sorted(parse_qsl(url.query, True)))
+    fields = sorted(parse_qsl(request.body.decode("latin-1"), True, encoding="utf-8"))
+    form = "".join(f"{name}{value}" for name, value in fields)
+    mark = "?" if query or form else ""
+    return f"{url.scheme}://{url.netloc}{url.path}{mark}{query}{'.' if query and form else ''}{form}".encode()
+
+
+def _in_header(request: ReceiptRequest, name: str | None) -> bytes:
+    return request.headers.get((name or "").lower(), "").encode()
+
+
+_PARTS: Final[dict[str, Callable[[ReceiptRequest, _Signed], bytes]]] = {
+    "body": lambda request, _: request.body,
+    "url": lambda request, _: request.url.encode(),
+    "url_and_form": _url_and_form,
+    "nonce": lambda request, signed: _in_header(request, signed.nonce),
+    "timestamp": lambda request, signed: _in_header(request, signed.timestamp),
+}
+"""What a provider may sign."""

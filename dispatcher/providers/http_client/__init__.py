@@ -1,0 +1,1 @@
+"""HTTP to providers, where it matters whether a byte was written."""

@@ -1,0 +1,104 @@
+"""Messages from handsets, at the same URL as receipts."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from dispatcher.domain.delivery.provider import Inbound, ReceiptRequest, Report, Told
+from dispatcher.domain.errors import BadReceipt, Misconfigured
+from dispatcher.domain.messages.status import Status
+from dispatcher.providers.generic_http.options import read_options
+from dispatcher.providers.generic_http.receipt import read
+
+OPTIONS: dict[str, Any] = {
+    "url": "https://provider.example/send",
+    "receipts": {"ref": "id", "status": "status", "words": {"ok": 13, "bad": 38}, "items": "all"},
+    "inbound": {
+        "when": {"path": "kind", "equals": "mo"},
+        "sender": "from.number",
+        "recipient": "to",
+        "text": "text",
+        "ref": "id",
+        "sent_at": "at",
+    },
+}
+
+
+def told(body: str, **options: Any) -> list[Told]:
+    read_in = read_options("acme", OPTIONS | options)
+    assert read_in.receipts is not None
+    return list(
+        read(ReceiptRequest("POST", {}, {}, body.encode()), read_in.receipts, read_in.inbound, now=0.0)
+    )
+
+
+def test_receipts_and_messages_may_come_together() -> None:
+    body = (
+        '{"all": [{"id": "r", "status": "ok"},'
+        ' {"id": "i", "kind": "mo", "from": {"number": "254701234567"}, "to": 22345, "text": "Hi"}]}'
+    )
+    assert told(body) == [
+        Report("r", None, Status.RECEIVED, "ok"),
+        Inbound("254701234567", "22345", "Hi", "i", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "moment"),
+    [
+        ('"2026-03-01T12:00:00Z"', datetime(2026, 3, 1, 12, tzinfo=UTC)),
+        ('"2026-03-01T12:00:00.000+0300"', datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=3)))),
+        ("1772366400", datetime(2026, 3, 1, 12, tzinfo=UTC)),
+        ('"2026-03-01T12:00:00"', None),
+        ('"yesterday"', None),
+        ("99999999999999999999", None),
+        ("null", None),
+        ('""', None),
+    ],
+)
+def test_a_time_without_a_zone_is_none(said: str, moment: datetime | None) -> None:
+    (one,) = told(f'{{"all": {{"kind": "mo", "from": {{"number": 1}}, "to": 2, "text": "", "at": {said}}}}}')
+    assert one == Inbound("1", "2", "", None, moment)
+
+
+@pytest.mark.parametrize(
+    "item", ['{"kind": "mo", "to": 2, "text": "x"}', '{"kind": "mo", "from": {"number": 1}}']
+)
+def test_a_message_from_or_to_nobody_is_refused(item: str) -> None:
+    with pytest.raises(BadReceipt, match="has nobody at"):
+        told(f'{{"all": {item}}}')
+
+
+def test_a_report_is_judged_by_its_rules_before_its_word() -> None:
+    rules = [
+        {"path": "error", "in": [7, "8"], "code": 31, "opted_out": True},
+        {"path": "error", "code": 30},
+        {"matches": "^maybe", "code": None},
+    ]
+    receipts = OPTIONS["receipts"] | {"rules": rules, "items": None}
+    for item, expected in (
+        ('{"id": "r", "status": "bad", "error": 8}', Report("r", None, Status.BLOCKED, "bad", True)),
+        ('{"id": "r", "status": "ok", "error": 9}', Report("r", None, Status.INVALID_NUMBER, "ok")),
+        ('{"id": "r", "status": "maybe later"}', Report("r", None, None, "maybe later")),
+        ('{"id": "r", "status": "bad", "error": null}', Report("r", None, Status.FAILED, "bad")),
+    ):
+        assert told(item, receipts=receipts) == [expected]
+
+
+def test_our_reference_may_come_back_in_the_url() -> None:
+    form = read_options(
+        "acme", OPTIONS | {"receipts": OPTIONS["receipts"] | {"reference": "?r", "items": None}}
+    )
+    assert form.receipts is not None
+    body = b'{"status": "ok", "r": "not this"}'
+    request = ReceiptRequest("POST", {}, {"r": "m-1"}, body)
+    assert read(request, form.receipts, now=0.0) == [Report(None, "m-1", Status.RECEIVED, "ok")]
+    with pytest.raises(BadReceipt, match="names no message"):
+        read(replace(request, query={}), form.receipts, now=0.0)
+
+
+def test_inbound_needs_receipts() -> None:
+    with pytest.raises(Misconfigured, match="inbound needs receipts"):
+        read_options("acme", {name: OPTIONS[name] for name in ("url", "inbound")})

@@ -1,0 +1,130 @@
+from typing import Any
+
+import pytest
+
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.providers.generic_http.options import read_options
+
+URL = {"url": "https://provider.example/send"}
+WORDS = {"ref": "id", "status": "s", "words": {"ok": 13}}
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "no url": ({}, "url: Field required"),
+    "relative url": ({"url": "/send"}, "url: this is not an absolute"),
+    "other scheme": ({"url": "ftp://provider.example"}, "url: this is not an absolute"),
+    "credential in url": ({"url": "https://u:hunter2@provider.example"}, "url: no user and password"),
+    "no url at all": ({"url": "http://[::1"}, "url: this is no URL"),
+    "proxy of another kind": (
+        URL | {"proxy": "socks5://u:hunter2@proxy.example"},
+        "proxy: this is no proxy: write http://HOST:PORT",
+    ),
+    "proxy without a scheme": (URL | {"proxy": "proxy.example:3128"}, "proxy: this is no proxy"),
+    "unknown option": (URL | {"colour": "red"}, "colour: Extra inputs"),
+    "two bodies": (URL | {"json": {}, "form": {}}, "options: give json or form"),
+    "a text beside a form": (URL | {"text": "{text}", "form": {}}, "options: give json or form or text"),
+    "text of a get": (URL | {"method": "GET", "text": "{text}"}, "options: a GET has no body"),
+    "body of a get": (URL | {"method": "GET", "json": {}}, "options: a GET has no body"),
+    "unknown placeholder": (URL | {"json": {"a": ["{nobody}"]}}, "json: there is no placeholder {nobody}"),
+    "text in a header": (URL | {"headers": {"X-T": "{text}"}}, "headers: X-T has {text}"),
+    "newline in a header": (URL | {"headers": {"X-T": "a\nb"}}, "headers: X-T is not one line"),
+    "length in a header": (
+        URL | {"headers": {"Content-Length": "5"}},
+        "headers: Content-Length is written by",
+    ),
+    "newline in a token": (
+        URL | {"auth": {"kind": "bearer", "token": "hunter2\n"}},
+        "auth.bearer.token: a header",
+    ),
+    "unknown auth": (URL | {"auth": {"kind": "magic"}}, "auth: Input tag 'magic'"),
+    "two references": (URL | {"reference": {"path": "a", "header": "b"}}, "reference: give one of"),
+    "bad regex": (URL | {"reference": {"regex": "("}}, "reference.regex"),
+    "rule without condition": (
+        URL | {"rules": [{"then": "accepted"}]},
+        "rules.0: this rule has no condition",
+    ),
+    "rule of no status": (
+        URL | {"rules": [{"http": "9xx", "then": "accepted"}]},
+        "rules.0.http: '9xx' is not",
+    ),
+    "code of a cancelled": (
+        URL | {"rules": [{"http": 400, "then": "rejected", "code": 27}]},
+        "rules.0.code: 27 is not a code of a refusal",
+    ),
+    "code of an accepted": (
+        URL | {"rules": [{"http": 200, "then": "accepted", "code": 38}]},
+        "rules.0: code belongs to",
+    ),
+    "opt-out of a deferred": (
+        URL | {"rules": [{"http": 403, "then": "deferred", "opted_out": True}]},
+        "rules.0: opted_out belongs to",
+    ),
+    "report rule without condition": (
+        URL | {"receipts": WORDS | {"rules": [{"code": 31}]}},
+        "receipts.rules.0: this rule has no condition: give path, equals, in, matches",
+    ),
+    "report rule of a cancelled": (
+        URL | {"receipts": WORDS | {"rules": [{"path": "a", "code": 27}]}},
+        "receipts.rules.0.code: 27 is not a code",
+    ),
+    "receipt url of two lines": (
+        URL | {"receipt_url": "https://our.example/a\nb"},
+        "receipt_url: a URL is one line",
+    ),
+    "no header of ours": (URL | {"auth": {"kind": "headers", "values": {}}}, "auth.headers.values: "),
+    "short jwt secret": (
+        URL
+        | {
+            "receipts": WORDS
+            | {"signature": {"kind": "jwt", "secret": "hunter2hunter2", "header": "X", "issuer": "y"}}
+        },
+        "receipts.signature.jwt.secret: ",
+    ),
+    "receipts without names": (
+        URL | {"receipts": {"status": "s", "words": {"ok": 13}}},
+        "receipts: give ref",
+    ),
+    "word for a cancelled": (
+        URL | {"receipts": WORDS | {"words": {"ok": 13, "exp": 27}}},
+        "receipts.words.exp: 27 is not a code",
+    ),
+    "query with hmac": (
+        URL
+        | {
+            "receipts": WORDS
+            | {
+                "source": "query",
+                "signature": {"kind": "hmac-sha256", "secret": "hunter2hunter2", "header": "X"},
+            }
+        },
+        "receipts: a receipt in the query has no body",
+    ),
+    "empty secret": (
+        URL | {"receipts": WORDS | {"signature": {"kind": "token", "token": "", "header": "X"}}},
+        "receipts.signature.token.token",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_option_is_named_with_what_is_wrong(name: str) -> None:
+    options, words = WRONG[name]
+    with pytest.raises(Misconfigured) as wrong:
+        read_options("acme", options)
+    assert f"provider acme: {words}" in str(wrong.value)
+    assert "hunter2" not in str(wrong.value)
+
+
+def test_all_wrong_options_are_named_together() -> None:
+    with pytest.raises(Misconfigured, match=r"url: .*; colour: "):
+        read_options("acme", {"url": "x", "colour": "red"})
+
+
+def test_a_secret_is_not_printed() -> None:
+    options = read_options("acme", URL | {"auth": {"kind": "bearer", "token": "hunter2"}})
+    assert "hunter2" not in repr(options)
+
+
+def test_statuses_are_numbers_classes_ranges_and_lists() -> None:
+    rules = [{"http": [200, "4xx", "500-502"], "then": "unknown"}]
+    (rule,) = read_options("acme", URL | {"rules": rules}).rules
+    assert rule.http == frozenset({200, *range(400, 500), 500, 501, 502})
