@@ -28,7 +28,7 @@ from bench.rig import Rig, run
 from bench.trials import Figures, analyze, submit_many, trickle, until_all
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.account import Account, Caller
-from dispatcher.domain.campaigns.campaign import Plan, RunState
+from dispatcher.domain.campaigns.campaign import CampaignPlan, RunState
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
 from dispatcher.service.campaigns import campaigns, drafts
@@ -91,9 +91,9 @@ def _full_minute(at: datetime) -> datetime:
     return at.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
-def _plan(now: datetime, opens: datetime) -> Plan:
+def _plan(now: datetime, opens: datetime) -> CampaignPlan:
     hours = {"mon-sun": [f"{opens:%H:%M}-{opens - _CLOSED:%H:%M}"], "zone": "UTC"}
-    return Plan(name="bench", audience_id=_AUDIENCE, text="Hello {{name}}", at=now, hours=hours)
+    return CampaignPlan(name="bench", audience_id=_AUDIENCE, text="Hello {{name}}", at=now, hours=hours)
 
 
 async def _import(rig: Rig, recipients: int) -> Figures:

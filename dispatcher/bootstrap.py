@@ -27,8 +27,14 @@ from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.lanes.wake import WakeListener
 from dispatcher.service.background import BackgroundTasks
-from dispatcher.service.callbacks.sender import ArrivalWording, Signature, Signer, Teller, Wording
-from dispatcher.service.context import Context, Way
+from dispatcher.service.callbacks.sender import (
+    CallbackSender,
+    EventFormatter,
+    InboundFormatter,
+    Signature,
+    Signer,
+)
+from dispatcher.service.context import ConfiguredProvider, Context
 from dispatcher.service.database import Database
 from dispatcher.service.provider_health import ProviderHealth
 from dispatcher.service.routing import routes
@@ -123,8 +129,8 @@ def open_bell(settings: Settings) -> WakeListener:
 
 
 def open_teller(
-    ctx: Context, wordings: Mapping[str, Wording], arrivals: Mapping[str, ArrivalWording]
-) -> tuple[Teller, Poster]:
+    ctx: Context, wordings: Mapping[str, EventFormatter], arrivals: Mapping[str, InboundFormatter]
+) -> tuple[CallbackSender, Poster]:
     """Return the sender of callbacks, and its poster, which is to be closed after it."""
     poster = GuardedPoster(allow_private=ctx.settings.callback_private)
     signers: Mapping[Signature, Signer] = {
@@ -133,13 +139,13 @@ def open_teller(
         ),
         Signature.TIMESTAMPED: lambda letter: timestamped(letter.secret, at=letter.at, body=letter.body),
     }
-    return Teller(ctx, poster, wordings=wordings, arrivals=arrivals, signers=signers), poster
+    return CallbackSender(ctx, poster, wordings=wordings, arrivals=arrivals, signers=signers), poster
 
 
-def open_ways(settings: Settings) -> Mapping[str, Way]:
+def open_ways(settings: Settings) -> Mapping[str, ConfiguredProvider]:
     """Return the configured providers, in their order. Raises Misconfigured for an unknown one."""
     factories = {entry.name: entry for entry in entry_points(group=_GROUP)}
-    ways: dict[str, Way] = {}
+    ways: dict[str, ConfiguredProvider] = {}
     for wanted in settings.providers:
         if wanted.name in ways:
             raise Misconfigured(f"DISPATCHER_PROVIDERS names {wanted.name!r} twice")
@@ -154,7 +160,7 @@ def open_ways(settings: Settings) -> Mapping[str, Way]:
         provider = factory(config)
         if config.poll is not None and not isinstance(provider, Polls):
             raise Misconfigured(f"provider {wanted.name!r} has poll, but its plug-in cannot ask for receipts")
-        ways[wanted.name] = Way(config, provider)
+        ways[wanted.name] = ConfiguredProvider(config, provider)
     return ways
 
 

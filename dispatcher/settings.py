@@ -32,12 +32,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from dispatcher.domain.delivery.message import DoubtPolicy, Patience
-from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.delivery.message import DoubtPolicy, RetryPolicy
+from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.errors import Invalid, Misconfigured
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
-from dispatcher.domain.inbound.keywords import Action, Keywords
-from dispatcher.domain.messages.price import Prices, Unit
+from dispatcher.domain.inbound.keywords import KeywordAction, Keywords
+from dispatcher.domain.messages.price import Prices, PriceUnit
 from dispatcher.domain.tier import Tier
 
 _RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
@@ -74,7 +74,7 @@ def _hours_of(tier: str, written: object) -> object:
         raise ValueError(f"{tier}: {error}") from None
 
 
-def _keywords(given: dict[Action, tuple[str, ...]]) -> dict[Action, tuple[str, ...]]:
+def _keywords(given: dict[KeywordAction, tuple[str, ...]]) -> dict[KeywordAction, tuple[str, ...]]:
     Keywords.of(given)
     return given
 
@@ -106,7 +106,7 @@ class ProviderSettings(BaseModel):
     call_timeout: float = Field(default=5, gt=0, le=60)
     dedupes: bool = False
     countries: frozenset[str] = frozenset()
-    takes: Takes = Takes.LIVE
+    takes: Traffic = Traffic.LIVE
     sender_tps: dict[str, Annotated[float, Field(gt=0)]] = {}
     doubt: dict[Tier, int] = {}
     prices: dict[Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")], Annotated[Decimal, Field(ge=0)]] = {}
@@ -157,11 +157,11 @@ class Settings(BaseSettings):
     max_recipients: int = Field(default=10_000, ge=1)
     max_segments: int = Field(default=10, ge=1, le=255)
     stop_mention: str = "\nSTOP: reply STOP"
-    keywords: Annotated[dict[Action, tuple[str, ...]], NoDecode, AfterValidator(_keywords)] = {}
+    keywords: Annotated[dict[KeywordAction, tuple[str, ...]], NoDecode, AfterValidator(_keywords)] = {}
     body_limit: int = Field(default=1 << 20, ge=1024)
     bulk_body_limit: int = Field(default=10 << 20, ge=1024)
     simulated_numbers: bool = False
-    charge_by: Unit = Unit.SEGMENT
+    charge_by: PriceUnit = PriceUnit.SEGMENT
     prices: Annotated[dict[str, int], NoDecode] = {}
 
     rate_limit: int = Field(default=6000, ge=1)
@@ -187,9 +187,9 @@ class Settings(BaseSettings):
     log_level: str = "info"
 
     @cached_property
-    def patience(self) -> Patience:
+    def patience(self) -> RetryPolicy:
         """How long to wait for whom."""
-        return Patience(
+        return RetryPolicy(
             receipt=timedelta(seconds=self.receipt_timeout),
             backoff_base=timedelta(seconds=self.backoff_base),
             backoff_cap=timedelta(seconds=self.backoff_cap),

@@ -5,29 +5,29 @@ from typing import Any
 
 import pytest
 
-from dispatcher.domain.campaigns.campaign import Plan
+from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.domain.errors import InvalidPlan
 from dispatcher.service.campaigns import campaigns
-from dispatcher.service.campaigns.campaigns import Campaign
+from dispatcher.service.campaigns.campaigns import CampaignRow
 from tests.audience import audience
 from tests.world import World
 
 
-async def draft(world: World, **more: Any) -> Campaign:
+async def draft(world: World, **more: Any) -> CampaignRow:
     if "audience_id" not in more:
         more["audience_id"] = await audience(world, more.pop("count", 3))
     if "cron" not in more:
         more.setdefault("at", world.time.now())
-    plan = Plan(**{"name": "spring", "text": "Hello", **more})
+    plan = CampaignPlan(**{"name": "spring", "text": "Hello", **more})
     return await campaigns.create(world.ctx, world.caller.account, plan)
 
 
-async def started(world: World, **more: Any) -> Campaign:
+async def started(world: World, **more: Any) -> CampaignRow:
     made = await draft(world, **more)
     return await campaigns.start(world.ctx, world.caller.account, str(made.public_id))
 
 
-def bound(world: World, campaign: Campaign, use_case: Callable[..., Any]) -> Any:
+def bound(world: World, campaign: CampaignRow, use_case: Callable[..., Any]) -> Any:
     return use_case(world.ctx, world.caller.account, str(campaign.public_id))
 
 

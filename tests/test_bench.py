@@ -18,7 +18,14 @@ import pytest
 from bench import floor, smpp, typical
 from bench.rig import OpenPeer, provider_process
 from bench.table import Row, median
-from dispatcher.domain.delivery.provider import Accepted, Outcome, Outgoing, ProviderConfig, Report, Told
+from dispatcher.domain.delivery.provider import (
+    Accepted,
+    Outcome,
+    Outgoing,
+    ProviderConfig,
+    ProviderReports,
+    ReceiptReport,
+)
 from dispatcher.domain.tier import Tier
 from dispatcher.local.embedded.ports import free_port
 from dispatcher.providers.generic_http import HttpProvider
@@ -159,10 +166,10 @@ def _submit(reference: str) -> bytes:
     ids=["sandbox", "npm"],
 )
 def test_our_smpp_plug_in_is_served_by_the_smscs_of_the_bench(peer: OpenPeer) -> None:
-    reports: list[Told] = []
+    reports: list[ProviderReports] = []
     came = asyncio.Condition()
 
-    async def keep(told: Sequence[Told]) -> None:
+    async def keep(told: Sequence[ProviderReports]) -> None:
         async with came:
             reports.extend(told)
             came.notify()
@@ -205,7 +212,7 @@ def test_our_smpp_plug_in_is_served_by_the_smscs_of_the_bench(peer: OpenPeer) ->
         pytest.skip(str(missing))
     refs = [outcome.refs[0] for outcome in outcomes if isinstance(outcome, Accepted)]
     assert len(refs) == 21
-    assert sorted(told.ref or "" for told in reports if isinstance(told, Report)) == sorted(refs)
+    assert sorted(told.ref or "" for told in reports if isinstance(told, ReceiptReport)) == sorted(refs)
     assert (stats["submits"], stats["unique_references"], stats["duplicates"]) == (21, 20, 1)
     assert stats["receipts_sent"] == 21
 

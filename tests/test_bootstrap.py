@@ -4,8 +4,8 @@ import asyncio
 from typing import cast
 
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.routing.route import Plan
-from dispatcher.domain.routing.route_table import Asked
+from dispatcher.domain.routing.route import RoutePlan
+from dispatcher.domain.routing.route_table import RouteRequest
 from dispatcher.service.context import Context
 from dispatcher.settings import Settings
 from dispatcher.store.routing import route_tables
@@ -18,7 +18,9 @@ async def _failures(ctx: Context) -> list[tuple[str, int]]:
 def test_the_follower_of_the_routes_goes_on_after_an_error_that_nobody_expected(settings: Settings) -> None:
     async def story() -> None:
         async with asyncio.timeout(30), open_context(settings, name="test") as ctx:
-            ctx.routes.plans = cast("dict[Asked, Plan]", None)  # the next table cannot be taken over whole
+            ctx.routes.plans = cast(
+                "dict[RouteRequest, RoutePlan]", None
+            )  # the next table cannot be taken over whole
             await ctx.database.single(lambda c: route_tables.insert(c, {}, set_by="test"))
             while not await _failures(ctx):  # noqa: ASYNC110 - Redis tells it only when asked
                 await asyncio.sleep(0.05)

@@ -9,7 +9,7 @@ import pytest
 from dispatcher.bootstrap import open_ways
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.domain.hours.allowed_hours import parse_hours
-from dispatcher.domain.inbound.keywords import Action
+from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.domain.tier import Tier
 from dispatcher.settings import load_settings
 
@@ -135,7 +135,11 @@ def test_allowed_hours_that_cannot_be_are_named(
 def test_keywords_replace_those_of_their_action(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("DISPATCHER_KEYWORDS", '{"stop": ["GENUG"]}')
     words = load_settings().keyword_list
-    assert [words.action(text) for text in ("genug", "stop", "start")] == [Action.STOP, None, Action.START]
+    assert [words.action(text) for text in ("genug", "stop", "start")] == [
+        KeywordAction.STOP,
+        None,
+        KeywordAction.START,
+    ]
 
 
 @pytest.mark.parametrize(

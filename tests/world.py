@@ -18,10 +18,10 @@ from dispatcher.domain.delivery.provider import (
     Outcome,
     Outgoing,
     ProviderConfig,
+    ProviderReports,
+    ReceiptReport,
     ReceiptRequest,
-    Report,
-    Takes,
-    Told,
+    Traffic,
     Unsent,
 )
 from dispatcher.domain.errors import BadReceipt
@@ -38,7 +38,7 @@ from dispatcher.lanes.throttle import Throttle
 from dispatcher.service.accounts import accounts
 from dispatcher.service.background import BackgroundTasks
 from dispatcher.service.clock.sweeps import Clock
-from dispatcher.service.context import Context, Way
+from dispatcher.service.context import ConfiguredProvider, Context
 from dispatcher.service.database import Database
 from dispatcher.service.delivery.worker import Worker
 from dispatcher.service.provider_health import ProviderHealth
@@ -117,10 +117,10 @@ class ScriptedProvider:
 
         self.answer = answer
 
-    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
         try:
             ref, status = request.body.decode().split("=")
-            return [Report(ref=ref, reference=None, status=Status(int(status)))]
+            return [ReceiptReport(ref=ref, reference=None, status=Status(int(status)))]
         except ValueError:
             raise BadReceipt(f"not a receipt: {request.body!r}") from None
 
@@ -171,9 +171,9 @@ class World:
         engine = open_engine(self.settings.database_url.get_secret_value(), pool_size=5, name="test")
         redis = open_async_redis(self.settings.redis_url.get_secret_value())
         ways = {
-            name: Way(
+            name: ConfiguredProvider(
                 self.configs.get(
-                    name, ProviderConfig(name=name, plugin="test", options={}, tps=10_000, takes=Takes.BOTH)
+                    name, ProviderConfig(name=name, plugin="test", options={}, tps=10_000, takes=Traffic.BOTH)
                 ),
                 provider,
             )

@@ -9,7 +9,7 @@ from celery.signals import setup_logging, worker_init, worker_shutdown, worker_s
 from dispatcher.bootstrap import celery_app, configure_logging
 from dispatcher.settings import load_settings
 from workers.loop import LoopThread
-from workers.process import Parts, opener
+from workers.process import ProcessParts, opener
 from workers.schedule import beat_schedule
 from workers.tasks import add_tasks
 
@@ -19,10 +19,10 @@ settings = load_settings()
 app = celery_app(settings)
 app.conf.beat_schedule = beat_schedule()
 
-_loops: list[LoopThread[Parts]] = []
+_loops: list[LoopThread[ProcessParts]] = []
 
 
-def _loop() -> LoopThread[Parts]:
+def _loop() -> LoopThread[ProcessParts]:
     return _loops[0]
 
 

@@ -14,7 +14,7 @@ from dispatcher.service.clock.timer import run_timer
 from dispatcher.service.context import Context
 from dispatcher.service.delivery.worker import Worker
 from dispatcher.service.health import require_migrated
-from dispatcher.service.receipts.ingest import Matcher, listen
+from dispatcher.service.receipts.ingest import ReceiptMatcher, listen
 from dispatcher.service.receipts.polling import Poller
 from dispatcher.settings import Settings
 
@@ -22,7 +22,7 @@ _FLUSH = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ProcessParts:
     """The objects that the tasks of this process use."""
 
     ctx: Context
@@ -31,10 +31,10 @@ class Parts:
     poller: Poller
 
 
-def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitStack], Awaitable[Parts]]:
+def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitStack], Awaitable[ProcessParts]]:
     """Return a function that opens the parts of a process that consumes these queues."""
 
-    async def open_parts(stack: AsyncExitStack) -> Parts:
+    async def open_parts(stack: AsyncExitStack) -> ProcessParts:
         name = "+".join(sorted(queues))
         ctx = await stack.enter_async_context(open_context(settings, name=f"worker {name}"))
         await require_migrated(ctx)
@@ -49,14 +49,14 @@ def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitSta
         if CLOCK in queues:
             _start_timer(stack, ctx, clock, settings)
         settle_memory()
-        return Parts(ctx, worker, clock, Poller(ctx))
+        return ProcessParts(ctx, worker, clock, Poller(ctx))
 
     return open_parts
 
 
 def _listen(stack: AsyncExitStack, ctx: Context) -> None:
     """Take in receipts over the connections on which we send."""
-    matcher = Matcher(ctx)
+    matcher = ReceiptMatcher(ctx)
     if listen(ctx, matcher):
         matching = asyncio.create_task(matcher.run())
         matching.add_done_callback(_crash)

@@ -8,12 +8,12 @@ from dispatcher.bootstrap import DELIVER, PROBE
 from dispatcher.service.campaigns import launch
 from dispatcher.service.receipts import ingest
 from workers.loop import LoopThread
-from workers.process import Parts
+from workers.process import ProcessParts
 
 _DUTY_SECONDS = 60.0
 
 
-def add_tasks(app: Celery, loop: Callable[[], LoopThread[Parts]]) -> None:
+def add_tasks(app: Celery, loop: Callable[[], LoopThread[ProcessParts]]) -> None:
     """Register all tasks under the names that `dispatcher` sends them by."""
 
     @app.task(name=DELIVER)

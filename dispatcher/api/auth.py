@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.domain.accounts.rate_limit import Quota
+from dispatcher.domain.accounts.rate_limit import RateLimitStatus
 from dispatcher.domain.errors import NotAuthenticated, RateLimited
 from dispatcher.service.context import Context
 
@@ -66,14 +66,14 @@ async def limit_failures(request: Request, checking: Awaitable[T]) -> T:
         raise
 
 
-async def count_by_address(scope: Scope, ctx: Context, *, cost: int = 1) -> Quota:
+async def count_by_address(scope: Scope, ctx: Context, *, cost: int = 1) -> RateLimitStatus:
     """Count a request without a valid credential, and return the quota of its address; cost 0 only looks."""
     client = scope.get("client")
     address = client[0] if client else "unknown"
     return await ctx.limits.take(f"address:{address}", per_minute=ctx.settings.address_rate_limit, cost=cost)
 
 
-def _record(request: Request, quota: Quota) -> None:
+def _record(request: Request, quota: RateLimitStatus) -> None:
     request.state.quota = quota
     if quota.retry_after is not None:
         raise RateLimited("too many requests", retry_after=quota.retry_after)

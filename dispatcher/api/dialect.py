@@ -22,13 +22,13 @@ from dispatcher.api.errors import ErrorResponse, describe_error
 from dispatcher.api.json_response import Json
 from dispatcher.api.openapi import document
 from dispatcher.api.operations import Operation, Operations
-from dispatcher.domain.accounts.rate_limit import Quota
+from dispatcher.domain.accounts.rate_limit import RateLimitStatus
 from dispatcher.domain.errors import DispatchError, Misconfigured
-from dispatcher.service.callbacks.sender import ArrivalWording, Wording
+from dispatcher.service.callbacks.sender import EventFormatter, InboundFormatter
 
 log = structlog.get_logger()
 
-QuotaHeaders = Callable[[Quota, datetime], Mapping[str, str]]
+QuotaHeaders = Callable[[RateLimitStatus, datetime], Mapping[str, str]]
 """Returns the headers of a dialect for a quota and the time now."""
 
 Envelope = Callable[[ErrorResponse], object]
@@ -137,8 +137,8 @@ class Dialect(MountedApp):
         challenge: str | None = None,
         media_type: str = Json.media_type,
         quota_headers: QuotaHeaders | None = None,
-        event_formatter: Wording | None = None,
-        inbound_formatter: ArrivalWording | None = None,
+        event_formatter: EventFormatter | None = None,
+        inbound_formatter: InboundFormatter | None = None,
     ) -> None:
         super().__init__(
             name,

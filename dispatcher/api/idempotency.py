@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.messages.submission import AcceptedBatch, Answer, Once, Submission
+from dispatcher.domain.messages.submission import AcceptedBatch, IdempotencyKey, StoredResponse, Submission
 from dispatcher.domain.messages.trace import read_traceparent
 from dispatcher.service.context import Context
 from dispatcher.service.submissions.submit import submit, submit_once
@@ -40,7 +40,7 @@ async def accept(
         return answer(await submit(ctx, caller, submission))
     if not _KEY.fullmatch(key):
         raise Invalid("Idempotency-Key must be 1 to 255 printable ASCII characters without blanks")
-    once = Once(key, await _fingerprint(request), lambda batch: _kept(answer(batch)))
+    once = IdempotencyKey(key, await _fingerprint(request), lambda batch: _kept(answer(batch)))
     kept = await submit_once(ctx, caller, submission, once)
     headers = {**kept.headers, "Idempotent-Replayed": "true"} if kept.is_replayed else kept.headers
     return Response(kept.body, kept.status, headers=dict(headers))
@@ -51,6 +51,6 @@ async def _fingerprint(request: Request) -> bytes:
     return hashlib.sha256("\n".join(parts).encode() + b"\n" + await request.body()).digest()
 
 
-def _kept(response: Response) -> Answer:
+def _kept(response: Response) -> StoredResponse:
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-    return Answer(response.status_code, headers, bytes(response.body))
+    return StoredResponse(response.status_code, headers, bytes(response.body))

@@ -27,7 +27,7 @@ async def take(request: Request) -> Response:
         url=_called_url(request, opened.ctx.settings.public_url),
     )
     try:
-        kept = await ingest.take_in(opened.ctx, provider, received)
+        kept = await ingest.receive(opened.ctx, provider, received)
     except BadReceipt as error:
         opened.refusals.note(provider, error)
         raise

@@ -10,11 +10,11 @@ from starlette.requests import Request
 
 from dispatcher.bootstrap import open_context, open_teller
 from dispatcher.domain.errors import Unavailable
-from dispatcher.service.callbacks.sender import ArrivalWording, Wording
+from dispatcher.service.callbacks.sender import EventFormatter, InboundFormatter
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated
-from dispatcher.service.receipts.ingest import Matcher
-from dispatcher.service.receipts.refused import Refusals
+from dispatcher.service.receipts.ingest import ReceiptMatcher
+from dispatcher.service.receipts.refused import RefusedReceipts
 from dispatcher.settings import Settings
 
 log = structlog.get_logger()
@@ -25,8 +25,8 @@ class Runtime:
     """The context, the matcher of the receipts that arrive here, and the count of those refused."""
 
     ctx: Context
-    matcher: Matcher
-    refusals: Refusals
+    matcher: ReceiptMatcher
+    refusals: RefusedReceipts
 
 
 @asynccontextmanager
@@ -34,8 +34,8 @@ async def open_runtime(
     settings: Settings,
     context: Context | None = None,
     *,
-    event_formatters: Mapping[str, Wording],
-    inbound_formatters: Mapping[str, ArrivalWording],
+    event_formatters: Mapping[str, EventFormatter],
+    inbound_formatters: Mapping[str, InboundFormatter],
 ) -> AsyncIterator[Runtime]:
     """
     Open everything once, in the running loop, for as long as the block lasts.
@@ -52,13 +52,13 @@ async def open_runtime(
             await require_migrated(ctx)
         except Unavailable as error:
             log.warning("api_opened_without_postgres", error=str(error))
-        matcher = Matcher(ctx)
+        matcher = ReceiptMatcher(ctx)
         _run_in_background(stack, matcher.run())
         if context is None:
             teller, poster = open_teller(ctx, event_formatters, inbound_formatters)
             stack.push_async_callback(poster.close)
             _run_in_background(stack, teller.run())
-        yield Runtime(ctx, matcher, Refusals())
+        yield Runtime(ctx, matcher, RefusedReceipts())
 
 
 def runtime(request: Request) -> Runtime:

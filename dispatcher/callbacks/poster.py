@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from dispatcher.callbacks.guard import LookUp, NotPublic, open_connector
-from dispatcher.domain.callbacks.callback import Call, Reply, check_url
+from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest, check_url
 
 _CONNECTIONS: Final = 100
 _CONNECTIONS_PER_HOST: Final = 10
@@ -46,7 +46,7 @@ class GuardedPoster:
         self._connect_timeout = connect_timeout
         self._opened: aiohttp.ClientSession | None = None
 
-    async def post(self, call: Call) -> Reply:
+    async def post(self, call: CallbackRequest) -> CallbackReply:
         """
         Make the call once. Whatever the network does becomes a Reply.
 
@@ -54,22 +54,22 @@ class GuardedPoster:
         may come too slowly, too long or not at all.
         """
         if wrong := check_url(call.url, allow_private=self._allow_private):
-            return Reply(None, wrong, refused=True)
+            return CallbackReply(None, wrong, refused=True)
         url = URL(call.url, encoded=True)  # to the letter: a producer may have signed it
         request = self._session().post(url, data=call.body, headers=call.headers, allow_redirects=False)
-        reply: Reply | None = None
+        reply: CallbackReply | None = None
         try:
             async with asyncio.timeout(self._timeout.total_seconds()), request as response:
                 reply = _reply(response)
                 await _throw_away(response)
         except NotPublic as refusal:
-            return Reply(None, str(refusal), refused=True)
+            return CallbackReply(None, str(refusal), refused=True)
         except (aiohttp.ClientError, OSError) as error:
-            return reply or Reply(None, self._words(error))
+            return reply or CallbackReply(None, self._words(error))
         except asyncio.CancelledError:
             if _is_cancelled():
                 raise
-            return Reply(None, "closed before there was a connection")
+            return CallbackReply(None, "closed before there was a connection")
         return reply
 
     async def close(self) -> None:
@@ -120,8 +120,8 @@ def _is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _reply(response: aiohttp.ClientResponse) -> Reply:
-    return Reply(response.status, f"HTTP {response.status}", _retry_after(response))
+def _reply(response: aiohttp.ClientResponse) -> CallbackReply:
+    return CallbackReply(response.status, f"HTTP {response.status}", _retry_after(response))
 
 
 async def _throw_away(response: aiohttp.ClientResponse) -> None:

@@ -23,7 +23,7 @@ Data = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Days = Annotated[
+DaysOption = Annotated[
     int | None, typer.Option("--days", min=1, max=36_500, help="How long it is good for. Default: no end.")
 ]
 KeyLabel = Annotated[

@@ -15,13 +15,13 @@ from importlib.resources import files
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from dispatcher.domain.routing.breaker import WINDOW, Counts, Standing, Tally, read_counts
+from dispatcher.domain.routing.breaker import WINDOW, BreakerState, CallCounts, CallTally, read_counts
 from dispatcher.domain.routing.provider_state import Breaker
 
 _BUCKETS = 5
 _SCRIPT = files("dispatcher.lanes").joinpath("breaker.lua").read_text(encoding="utf-8")
 _ORDERS = "sms:orders"
-_NOTHING = [0] * Tally.WIDE
+_NOTHING = [0] * CallTally.WIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class BreakerMove:
     """A move of a breaker from the version that was read; void if another process was faster."""
 
     version: int
-    to: Standing
+    to: BreakerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class KnownBreaker:
     """The breaker of one provider and its counts; `moved` means that this call moved it."""
 
     version: int
-    standing: Standing
+    standing: BreakerState
     moved: bool
-    window: Counts
+    window: CallCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,11 @@ class Breakers:
     ) -> BreakerSnapshot | None:
         """Report counts and moves, and return the state of all breakers; None when Redis is away."""
         keys = [key for name in providers for key in (_breaker(name), _story(name))]
-        arguments: list[int | str] = [WINDOW // _BUCKETS // timedelta(milliseconds=1), _BUCKETS, Tally.WIDE]
+        arguments: list[int | str] = [
+            WINDOW // _BUCKETS // timedelta(milliseconds=1),
+            _BUCKETS,
+            CallTally.WIDE,
+        ]
         for name in providers:
             move = (moves or {}).get(name)
             arguments += counts.get(name, _NOTHING)
@@ -80,7 +84,7 @@ class Breakers:
         known = {
             name: KnownBreaker(
                 int(version),
-                _read(standing) if standing else Standing(Breaker.CLOSED, at, ""),
+                _read(standing) if standing else BreakerState(Breaker.CLOSED, at, ""),
                 bool(moved),
                 read_counts([int(number) for number in sums.split()]),
             )
@@ -95,7 +99,7 @@ class Breakers:
         except (RedisError, OSError):
             return
 
-    async def story(self, provider: str) -> list[Standing]:
+    async def story(self, provider: str) -> list[BreakerState]:
         """Return the last moves of a breaker, the newest first; none when Redis is away."""
         try:
             return [_read(raw) for raw in await self._redis.lrange(_story(provider), 0, -1)]
@@ -111,13 +115,13 @@ def _story(provider: str) -> str:
     return f"sms:breaker:{provider}:story"
 
 
-def _write(standing: Standing) -> str:
+def _write(standing: BreakerState) -> str:
     until = standing.until and standing.until.isoformat()
     values = [standing.breaker, standing.since.isoformat(), standing.cause, until, standing.opened]
     return json.dumps(values)
 
 
-def _read(raw: bytes | str) -> Standing:
+def _read(raw: bytes | str) -> BreakerState:
     breaker, since, cause, until, opened = json.loads(raw)
     end = until and datetime.fromisoformat(until)
-    return Standing(Breaker(breaker), datetime.fromisoformat(since), cause, end, opened)
+    return BreakerState(Breaker(breaker), datetime.fromisoformat(since), cause, end, opened)

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from dispatcher.batching import Batcher
-from dispatcher.domain.accounts.rate_limit import Quota
+from dispatcher.domain.accounts.rate_limit import RateLimitStatus
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ class Limits:
         self._ask_again: float | None = None  # None: Redis is there
         self._batcher: Batcher[_Take, RateLimitState | None] = Batcher(self._ask)
 
-    async def take(self, bucket: str, *, per_minute: int, cost: int = 1) -> Quota:
+    async def take(self, bucket: str, *, per_minute: int, cost: int = 1) -> RateLimitStatus:
         """
         Count a request against a bucket. Never raises for a Redis fault.
 
@@ -141,8 +141,8 @@ class Buckets:
         self._full_at = {bucket: full_at for full_at, bucket in in_use[-_KEPT_BUCKETS:]}
 
 
-def _quota(state: RateLimitState, *, interval: int, limit: int) -> Quota:
-    return Quota(
+def _quota(state: RateLimitState, *, interval: int, limit: int) -> RateLimitStatus:
+    return RateLimitStatus(
         limit=limit,
         remaining=(interval * limit - state.owed) // interval,
         reset=timedelta(microseconds=state.owed),

@@ -8,7 +8,7 @@ from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts.credentials import NewKey
 
 
-class Door(StrEnum):
+class CredentialUse(StrEnum):
     """What a key is for. A dialect with two ways to show who one is has two doors."""
 
     EMESS = "emess"
@@ -20,7 +20,7 @@ class Door(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Lock:
+class DialectCredential:
     """What a door takes. `words` name it in the dialect: the secret, or the public half and the secret."""
 
     dialect: str
@@ -28,13 +28,13 @@ class Lock:
     words: tuple[str, ...]
 
 
-LOCKS: Mapping[Door, Lock] = {
-    Door.EMESS: Lock("emess", CredentialKind.APP, ("appId", "secretKey")),
-    Door.EMSGNOW: Lock("emsgnow", CredentialKind.API_KEY, ("apiKey",)),
-    Door.FORMPOST: Lock("formpost", CredentialKind.USER, ("username", "password")),
-    Door.FORMPOST_KEY: Lock("formpost", CredentialKind.API_KEY, ("apiKey",)),
-    Door.SCHEDULER: Lock("scheduler", CredentialKind.BEARER, ("token",)),
-    Door.SMSGATE: Lock("smsgate", CredentialKind.LOGIN, ("login", "password")),
+CREDENTIALS: Mapping[CredentialUse, DialectCredential] = {
+    CredentialUse.EMESS: DialectCredential("emess", CredentialKind.APP, ("appId", "secretKey")),
+    CredentialUse.EMSGNOW: DialectCredential("emsgnow", CredentialKind.API_KEY, ("apiKey",)),
+    CredentialUse.FORMPOST: DialectCredential("formpost", CredentialKind.USER, ("username", "password")),
+    CredentialUse.FORMPOST_KEY: DialectCredential("formpost", CredentialKind.API_KEY, ("apiKey",)),
+    CredentialUse.SCHEDULER: DialectCredential("scheduler", CredentialKind.BEARER, ("token",)),
+    CredentialUse.SMSGATE: DialectCredential("smsgate", CredentialKind.LOGIN, ("login", "password")),
 }
 
 PATHS: Mapping[str, tuple[str, ...]] = {
@@ -47,16 +47,16 @@ PATHS: Mapping[str, tuple[str, ...]] = {
 """Where each dialect begins, unless DISPATCHER_DIALECT_PREFIXES moves it."""
 
 
-def in_words(door: Door, made: NewKey) -> dict[str, str]:
+def in_words(door: CredentialUse, made: NewKey) -> dict[str, str]:
     """Give a new credential in the words of its dialect."""
-    words = LOCKS[door].words
+    words = CREDENTIALS[door].words
     parts = (made.name or "", made.secret)
     return dict(zip(words, parts[-len(words) :], strict=True))
 
 
 def opened_by(kind: str, dialect: str) -> str:
     """Name the door that a credential opens."""
-    for door, lock in LOCKS.items():
+    for door, lock in CREDENTIALS.items():
         if (lock.kind, lock.dialect) == (kind, dialect):
             return door
     return f"{dialect} {kind}"

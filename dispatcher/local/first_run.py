@@ -10,7 +10,7 @@ from typing import TypeVar
 from dispatcher.domain.accounts.account import Account, AccountLimits, Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import AlreadyExists, NotAuthenticated, NotFound
-from dispatcher.local.dialect_credentials import LOCKS, Door, Lock, in_words
+from dispatcher.local.dialect_credentials import CREDENTIALS, CredentialUse, DialectCredential, in_words
 from dispatcher.local.private_file import write_private
 from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.context import Context
@@ -51,7 +51,7 @@ async def ensure(ctx: Context, file: Path, urls: Mapping[str, str]) -> Credentia
     account = await _account(ctx)
     sender_id, sender = await _sender(ctx, account)
     doors: dict[str, dict[str, object]] = {}
-    for door, lock in LOCKS.items():
+    for door, lock in CREDENTIALS.items():
         section = doors.setdefault(lock.dialect, {})
         section.update(await _key(ctx, account, door, _section(known, lock.dialect)))
     doors["scheduler"]["senderId"] = sender_id
@@ -81,9 +81,9 @@ async def _sender(ctx: Context, account: Account) -> tuple[int, str]:
     return await accounts.add_sender(ctx, account, _SENDER), _SENDER
 
 
-async def _key(ctx: Context, account: Account, door: Door, known: Known) -> Mapping[str, str]:
+async def _key(ctx: Context, account: Account, door: CredentialUse, known: Known) -> Mapping[str, str]:
     """Give what opens a door for the account: what is known if it does, else a new key."""
-    lock = LOCKS[door]
+    lock = CREDENTIALS[door]
     kept = _texts(known, lock.words)
     if kept is not None:
         caller = await _whose(_by_key(ctx, lock, *kept.values()))
@@ -92,7 +92,7 @@ async def _key(ctx: Context, account: Account, door: Door, known: Known) -> Mapp
     return in_words(door, await credentials.create(ctx, account, lock.kind, dialect=lock.dialect))
 
 
-def _by_key(ctx: Context, lock: Lock, *parts: str) -> Awaitable[Caller]:
+def _by_key(ctx: Context, lock: DialectCredential, *parts: str) -> Awaitable[Caller]:
     if lock.kind.has_name:
         name, secret = parts
         return credentials.by_pair(ctx, lock.kind, name, secret, dialect=lock.dialect)

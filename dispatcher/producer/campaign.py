@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from dispatcher.domain.accounts.account import Account
-from dispatcher.domain.campaigns.campaign import CampaignState, Plan, RunState
+from dispatcher.domain.campaigns.campaign import CampaignPlan, CampaignState, RunState
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import Status
 from dispatcher.producer.loop_thread import Engine
 from dispatcher.service.campaigns import campaigns, drafts
 from dispatcher.service.campaigns.follow import follow
-from dispatcher.service.campaigns.progress import Report
+from dispatcher.service.campaigns.progress import CampaignReport
 from dispatcher.service.campaigns.recipient_file import RecipientFile
 from dispatcher.service.context import Context
 
@@ -93,7 +93,7 @@ class Campaign:
         return engine.run(use_case(engine.ctx, engine.account, self.id))
 
 
-async def create(engine: Engine, plan: Plan, rows: Rows | None) -> campaigns.Campaign:
+async def create(engine: Engine, plan: CampaignPlan, rows: Rows | None) -> campaigns.CampaignRow:
     """Return a new campaign, with these rows as its audience unless the plan names one."""
     if rows is None:
         return await drafts.create(engine.ctx, engine.account, plan)
@@ -101,13 +101,13 @@ async def create(engine: Engine, plan: Plan, rows: Rows | None) -> campaigns.Cam
     return await drafts.create_with_file(engine.ctx, engine.account, plan, file, audience=plan.name)
 
 
-async def _last(reports: AsyncIterator[Report]) -> Report:
+async def _last(reports: AsyncIterator[CampaignReport]) -> CampaignReport:
     async for report in reports:
         last = report
     return last
 
 
-def _progress(report: Report) -> Progress:
+def _progress(report: CampaignReport) -> Progress:
     campaign = report.campaign
     latest = report.runs[0] if report.runs else None
     run = latest.run if latest else None

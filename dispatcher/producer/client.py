@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from dispatcher.domain.campaigns.campaign import Plan
+from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.domain.errors import Invalid, Misconfigured
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import AcceptedBatch, Submission
@@ -124,7 +124,7 @@ class Dispatcher:
         faults, AlreadyExists, Invalid; then nothing is kept.
         """
         engine = self._running()
-        plan = Plan(
+        plan = CampaignPlan(
             name=name,
             audience_id=audience if isinstance(audience, str) else "",
             text=text,

@@ -16,7 +16,7 @@ from dispatcher.domain.delivery.provider import (
     Outcome,
     Outgoing,
     ProviderConfig,
-    Report,
+    ReceiptReport,
     Unknown,
     Unsent,
 )
@@ -98,7 +98,7 @@ def basic(username: str, password: SecretStr) -> str:
     return f"Basic {b64encode(pair.encode()).decode()}"
 
 
-class WebPlugin(ABC):
+class HttpPlugin(ABC):
     """
     A provider that takes one message a request; a plug-in says what to write and what an answer means.
 
@@ -174,7 +174,9 @@ class WebPlugin(ABC):
         return self._judge(message, ended)
 
 
-async def poll_each(refs: Sequence[str], ask: Callable[[str], Awaitable[Report | None]]) -> Sequence[Report]:
+async def poll_each(
+    refs: Sequence[str], ask: Callable[[str], Awaitable[ReceiptReport | None]]
+) -> Sequence[ReceiptReport]:
     """
     Ask for each message by itself, a few at a time.
 
@@ -183,7 +185,7 @@ async def poll_each(refs: Sequence[str], ask: Callable[[str], Awaitable[Report |
     """
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def one(ref: str) -> Report | Unavailable | None:
+    async def one(ref: str) -> ReceiptReport | Unavailable | None:
         async with room:
             try:
                 return await ask(ref)
@@ -194,4 +196,4 @@ async def poll_each(refs: Sequence[str], ask: Callable[[str], Awaitable[Report |
     away = [answer for answer in answers if isinstance(answer, Unavailable)]
     if away and len(away) == len(answers):
         raise away[0]
-    return [answer for answer in answers if isinstance(answer, Report)]
+    return [answer for answer in answers if isinstance(answer, ReceiptReport)]

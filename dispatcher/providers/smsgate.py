@@ -25,16 +25,16 @@ from dispatcher.domain.delivery.provider import (
     Outcome,
     Outgoing,
     ProviderConfig,
+    ProviderReports,
+    ReceiptReport,
     ReceiptRequest,
     Rejected,
-    Report,
-    Told,
     Unknown,
 )
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
-from dispatcher.providers.base import PluginOptions, Secret, Url, WebPlugin, basic, poll_each, read_options
+from dispatcher.providers.base import HttpPlugin, PluginOptions, Secret, Url, basic, poll_each, read_options
 from dispatcher.providers.responses import (
     answered,
     by_status,
@@ -67,22 +67,22 @@ EVENTS: Final[Mapping[str, str]] = {
 _IGNORED: Final = ("mms:", "system:", "app:", "sms:data-received", "sms:batch:")
 
 
-class Failure(NamedTuple):
+class SmsGateFailure(NamedTuple):
     """What the beginning of an error says of its message."""
 
     status: Status
     opted_out: bool = False
 
 
-FAILURES: Final[Mapping[str, Failure]] = {
-    "TTL expired": Failure(Status.TOO_LATE),
+FAILURES: Final[Mapping[str, SmsGateFailure]] = {
+    "TTL expired": SmsGateFailure(Status.TOO_LATE),
     # An instance of this product as the server:
-    "invalid phone number": Failure(Status.INVALID_NUMBER),
-    "blocked by the carrier": Failure(Status.BLOCKED),
-    "recipient opted out": Failure(Status.BLOCKED, opted_out=True),
-    "expired at the carrier": Failure(Status.TOO_LATE),
-    "phone or network not available": Failure(Status.UNREACHABLE),
-    "gave up": Failure(Status.GAVE_UP),
+    "invalid phone number": SmsGateFailure(Status.INVALID_NUMBER),
+    "blocked by the carrier": SmsGateFailure(Status.BLOCKED),
+    "recipient opted out": SmsGateFailure(Status.BLOCKED, opted_out=True),
+    "expired at the carrier": SmsGateFailure(Status.TOO_LATE),
+    "phone or network not available": SmsGateFailure(Status.UNREACHABLE),
+    "gave up": SmsGateFailure(Status.GAVE_UP),
 }
 """Errors that have a code of ours; Android's RESULT_... are 38: they speak of the phone that sends."""
 
@@ -123,7 +123,7 @@ class SmsGateOptions(PluginOptions):
         return basic(self.username, self.password)
 
 
-class SmsGate(WebPlugin):
+class SmsGate(HttpPlugin):
     """One message a request, by our reference; told by the phone's webhooks, or by asking the server."""
 
     def __init__(self, config: ProviderConfig, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -132,7 +132,7 @@ class SmsGate(WebPlugin):
         super().__init__(config, options, headers=headers, transport=transport)
         self._url = httpx.URL(f"{options.url}/messages")
 
-    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
         """Verify and read one event of the phone."""
         self._verify(request)
         document = object_of(request.body)
@@ -148,7 +148,7 @@ class SmsGate(WebPlugin):
             raise BadReceipt(f"the event {event} has no messageId")
         return [_report(ref, event, EVENTS.get(event, ""), text_of(payload, "reason"))]
 
-    async def poll(self, refs: Sequence[str]) -> Sequence[Report]:
+    async def poll(self, refs: Sequence[str]) -> Sequence[ReceiptReport]:
         """Ask for each message. Raises Unavailable."""
         return await poll_each(refs, self._ask_for)
 
@@ -202,7 +202,7 @@ class SmsGate(WebPlugin):
             sent_at=_moment(text_of(payload, "receivedAt")),
         )
 
-    async def _ask_for(self, ref: str) -> Report | None:
+    async def _ask_for(self, ref: str) -> ReceiptReport | None:
         response = await self._ask(f"{self._url}/{quote(ref, safe='')}")
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
@@ -214,14 +214,14 @@ class SmsGate(WebPlugin):
         return _report(ref, state, state, text_of(recipient, "error"))
 
 
-def _report(ref: str, word: str, state: str, error: str) -> Report:
+def _report(ref: str, word: str, state: str, error: str) -> ReceiptReport:
     """Tell of a message. Its id there is our reference, which names it even where its answer was lost."""
     status, reason = STATES.get(state), f"{word}: {error}" if error else word
     if status is not Status.FAILED:
-        return Report(ref, ref, status, reason)
+        return ReceiptReport(ref, ref, status, reason)
     known = (failure for words, failure in FAILURES.items() if error.startswith(words))
-    failure = next(known, Failure(Status.FAILED))
-    return Report(ref, ref, failure.status, reason, opted_out=failure.opted_out)
+    failure = next(known, SmsGateFailure(Status.FAILED))
+    return ReceiptReport(ref, ref, failure.status, reason, opted_out=failure.opted_out)
 
 
 def _refusal(said: str, response: httpx.Response) -> Outcome:

@@ -26,20 +26,20 @@ from dispatcher.domain.delivery.provider import (
     Outcome,
     Outgoing,
     ProviderConfig,
+    ProviderReports,
+    ReceiptReport,
     ReceiptRequest,
     Rejected,
-    Report,
-    Told,
     Unknown,
 )
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.base import (
     FORM,
+    HttpPlugin,
     PluginOptions,
     Secret,
     Url,
-    WebPlugin,
     basic,
     poll_each,
     read_options,
@@ -167,7 +167,7 @@ class TwilioOptions(PluginOptions):
         return basic(self.account_sid, self.auth_token)
 
 
-class Twilio(WebPlugin):
+class Twilio(HttpPlugin):
     """One message a request; receipts and messages from handsets by webhook, or by asking."""
 
     def __init__(
@@ -185,7 +185,7 @@ class Twilio(WebPlugin):
         self._messages = f"{options.url}/2010-04-01/Accounts/{options.account_sid}/Messages"
         self._url = httpx.URL(f"{self._messages}.json")
 
-    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
         """Verify and read a status callback, or a message that came in."""
         query = request.url.partition("?")[2]
         form = form_of(request.body) if request.method == "POST" else []
@@ -202,7 +202,7 @@ class Twilio(WebPlugin):
             return [_inbound(ref, fields)]
         raise BadReceipt("the receipt has neither MessageStatus nor Body")
 
-    async def poll(self, refs: Sequence[str]) -> Sequence[Report]:
+    async def poll(self, refs: Sequence[str]) -> Sequence[ReceiptReport]:
         """Ask for each message by its SID. Raises Unavailable."""
         return await poll_each(refs, self._ask_for)
 
@@ -252,7 +252,7 @@ class Twilio(WebPlugin):
         shown = request.headers.get("x-twilio-signature", "")
         check_signature(shown, *(_signed(token.get_secret_value(), one + fields) for one in called))
 
-    async def _ask_for(self, ref: str) -> Report | None:
+    async def _ask_for(self, ref: str) -> ReceiptReport | None:
         response = await self._ask(f"{self._messages}/{quote(ref, safe='')}.json")
         if response.status_code == httpx.codes.NOT_FOUND:
             return None  # deleted there
@@ -260,13 +260,13 @@ class Twilio(WebPlugin):
         return _report(ref, None, text_of(said, "status"), text_of(said, "error_code"))
 
 
-def _report(ref: str, reference: str | None, word: str, code: str) -> Report:
+def _report(ref: str, reference: str | None, word: str, code: str) -> ReceiptReport:
     status = WORDS.get(word)
     meaning = CODES.get(code)
     if status is not Status.FAILED or meaning is None:
-        return Report(ref, reference, status, f"{word}: {code}" if code else word)
+        return ReceiptReport(ref, reference, status, f"{word}: {code}" if code else word)
     reason = f"{word}: {code}: {meaning.words}"
-    return Report(ref, reference, meaning.status, reason, opted_out=meaning.opted_out)
+    return ReceiptReport(ref, reference, meaning.status, reason, opted_out=meaning.opted_out)
 
 
 def _inbound(ref: str, fields: Mapping[str, object]) -> Inbound:

@@ -25,16 +25,16 @@ from dispatcher.domain.delivery.provider import (
     Outcome,
     Outgoing,
     ProviderConfig,
+    ProviderReports,
+    ReceiptReport,
     ReceiptRequest,
     Rejected,
-    Report,
-    Told,
     Unknown,
 )
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.domain.messages.encoding import Encoding, encode_plan
 from dispatcher.domain.messages.status import Status
-from dispatcher.providers.base import FORM, PluginOptions, Secret, Url, WebPlugin, basic, read_options
+from dispatcher.providers.base import FORM, HttpPlugin, PluginOptions, Secret, Url, basic, read_options
 from dispatcher.providers.responses import (
     by_status,
     check_signature,
@@ -95,37 +95,37 @@ WORDS: Final[Mapping[str, Status | None]] = {
 """The words of a delivery receipt; where one failed its err-code says more."""
 
 
-class Failure(NamedTuple):
+class VonageFailure(NamedTuple):
     """What an err-code says of a message that was not delivered."""
 
     status: Status
     opted_out: bool = False
 
 
-FAILURES: Final[Mapping[str, Failure]] = {
-    "0": Failure(Status.FAILED),  # no error, and yet not delivered
-    "1": Failure(Status.FAILED),  # unknown
-    "2": Failure(Status.UNREACHABLE),  # absent for now
-    "3": Failure(Status.INVALID_NUMBER),  # absent for good
-    "4": Failure(Status.BLOCKED),  # barred by the subscriber
-    "5": Failure(Status.FAILED),  # ported wrongly
-    "6": Failure(Status.BLOCKED),  # taken for spam
-    "7": Failure(Status.UNREACHABLE),  # busy
-    "8": Failure(Status.UNREACHABLE),  # the network failed
-    "9": Failure(Status.BLOCKED, opted_out=True),  # wants nothing from this service
-    "10": Failure(Status.FAILED),  # wrong parameters
-    "11": Failure(Status.FAILED),  # no route at Vonage
-    "12": Failure(Status.UNREACHABLE),  # no route to the number
-    "13": Failure(Status.BLOCKED),  # too young for it
-    "14": Failure(Status.BLOCKED),  # blocked by the carrier
-    "15": Failure(Status.FAILED),  # a prepaid number without money
-    "16": Failure(Status.GAVE_UP),  # the gateway's quota
-    "50": Failure(Status.BLOCKED),  # entity filter
-    "51": Failure(Status.BLOCKED),  # header filter
-    "52": Failure(Status.BLOCKED),  # content filter
-    "53": Failure(Status.BLOCKED),  # consent filter
-    "54": Failure(Status.BLOCKED),  # regulation
-    "99": Failure(Status.FAILED),  # general
+FAILURES: Final[Mapping[str, VonageFailure]] = {
+    "0": VonageFailure(Status.FAILED),  # no error, and yet not delivered
+    "1": VonageFailure(Status.FAILED),  # unknown
+    "2": VonageFailure(Status.UNREACHABLE),  # absent for now
+    "3": VonageFailure(Status.INVALID_NUMBER),  # absent for good
+    "4": VonageFailure(Status.BLOCKED),  # barred by the subscriber
+    "5": VonageFailure(Status.FAILED),  # ported wrongly
+    "6": VonageFailure(Status.BLOCKED),  # taken for spam
+    "7": VonageFailure(Status.UNREACHABLE),  # busy
+    "8": VonageFailure(Status.UNREACHABLE),  # the network failed
+    "9": VonageFailure(Status.BLOCKED, opted_out=True),  # wants nothing from this service
+    "10": VonageFailure(Status.FAILED),  # wrong parameters
+    "11": VonageFailure(Status.FAILED),  # no route at Vonage
+    "12": VonageFailure(Status.UNREACHABLE),  # no route to the number
+    "13": VonageFailure(Status.BLOCKED),  # too young for it
+    "14": VonageFailure(Status.BLOCKED),  # blocked by the carrier
+    "15": VonageFailure(Status.FAILED),  # a prepaid number without money
+    "16": VonageFailure(Status.GAVE_UP),  # the gateway's quota
+    "50": VonageFailure(Status.BLOCKED),  # entity filter
+    "51": VonageFailure(Status.BLOCKED),  # header filter
+    "52": VonageFailure(Status.BLOCKED),  # content filter
+    "53": VonageFailure(Status.BLOCKED),  # consent filter
+    "54": VonageFailure(Status.BLOCKED),  # regulation
+    "99": VonageFailure(Status.FAILED),  # general
 }
 
 
@@ -141,7 +141,7 @@ class VonageOptions(PluginOptions):
     signature_method: Literal["md5", "sha1", "sha256", "sha512"] = "sha256"
 
 
-class Vonage(WebPlugin):
+class Vonage(HttpPlugin):
     """One message a request, one reference a part; receipts and messages from handsets by webhook."""
 
     def __init__(
@@ -158,7 +158,7 @@ class Vonage(WebPlugin):
         self._receipt_url = options.receipt_url or config.receipt_url
         self._url = httpx.URL(f"{options.url}/sms/json")
 
-    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
         """Verify and read a delivery receipt, or a message that came in: a query, a form or JSON."""
         fields = _fields(request)
         self._verify(fields)
@@ -241,11 +241,11 @@ def _fields(request: ReceiptRequest) -> Mapping[str, object]:
     return fields
 
 
-def _report(ref: str, fields: Mapping[str, object]) -> Report:
+def _report(ref: str, fields: Mapping[str, object]) -> ReceiptReport:
     word, code = text_of(fields, "status"), text_of(fields, "err-code")
     status = WORDS.get(word)
-    failure = FAILURES.get(code, Failure(Status.FAILED))
-    return Report(
+    failure = FAILURES.get(code, VonageFailure(Status.FAILED))
+    return ReceiptReport(
         ref,
         text_of(fields, "client-ref") or None,
         failure.status if status is Status.FAILED else status,

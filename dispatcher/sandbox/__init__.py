@@ -1,12 +1,12 @@
 """A simulated SMSC, in a process of its own: `docs/sandbox.md` says how to use it."""
 
 from dispatcher.sandbox.recipe import http_options, smpp_options
-from dispatcher.sandbox.server import Faces, create_app, run, serving, serving_both
-from dispatcher.sandbox.settings import Settings
+from dispatcher.sandbox.server import SandboxServers, create_app, run, serving, serving_both
+from dispatcher.sandbox.settings import SandboxSettings
 
 __all__ = [
-    "Faces",
-    "Settings",
+    "SandboxServers",
+    "SandboxSettings",
     "create_app",
     "http_options",
     "run",

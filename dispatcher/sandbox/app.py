@@ -11,10 +11,10 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from dispatcher.sandbox.network import Message, Network, Submit, Verdict
-from dispatcher.sandbox.numbers import SPECIAL, Answer
-from dispatcher.sandbox.receipts import Receipts
-from dispatcher.sandbox.settings import Settings, http_url
+from dispatcher.sandbox.network import Network, ReceivedSubmit, SandboxMessage, SubmitDecision
+from dispatcher.sandbox.numbers import SPECIAL, SubmitAnswer
+from dispatcher.sandbox.receipts import ReceiptSender
+from dispatcher.sandbox.settings import SandboxSettings, http_url
 from dispatcher.sandbox.smsc import NobodyBound, Smsc
 
 _SILENCE = 120.0
@@ -25,9 +25,9 @@ _STATUS_OF_ERROR = {"account_refused": 403}
 class Sandbox:
     """One simulated SMSC. Its state lives as long as it does."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SandboxSettings) -> None:
         self.network = Network(settings)
-        self._receipts: Receipts | None = None
+        self._receipts: ReceiptSender | None = None
         self._smsc: Smsc | None = None
         self._in_flight = 0
 
@@ -145,13 +145,13 @@ class Sandbox:
         return self._smsc
 
     @property
-    def _open_receipts(self) -> Receipts:
+    def _open_receipts(self) -> ReceiptSender:
         if self._receipts is None:
             raise RuntimeError("the sandbox's application has not been started")
         return self._receipts
 
     async def _open(self, app: web.Application) -> None:
-        self._receipts = Receipts(lambda: self.network.settings)
+        self._receipts = ReceiptSender(lambda: self.network.settings)
         self._smsc = Smsc(self.network)
 
     async def _close(self, app: web.Application) -> None:
@@ -177,7 +177,7 @@ class Sandbox:
     def _heard(self) -> None:
         self._open_receipts.counts.inbound_sent += 1
 
-    async def _report(self, submit: Submit, verdict: Verdict) -> None:
+    async def _report(self, submit: ReceivedSubmit, verdict: SubmitDecision) -> None:
         """Schedule the receipts; one that must be there before the answer is sent at once."""
         url = submit.receipt_url or self.network.settings.receipt_url
         if not url or not verdict.receipts or verdict.message is None:
@@ -193,26 +193,26 @@ class Sandbox:
                 else:
                     self._open_receipts.schedule(url, report, delay=delay, done=done)
 
-    def _told(self, message: Message, word: str) -> None:
+    def _told(self, message: SandboxMessage, word: str) -> None:
         message.status = word
         self._open_receipts.counts.receipts_sent += 1
 
 
-async def _answer(request: web.Request, verdict: Verdict) -> web.Response:
+async def _answer(request: web.Request, verdict: SubmitDecision) -> web.Response:
     match verdict.answer:
-        case Answer.ACCEPTED:
+        case SubmitAnswer.ACCEPTED:
             return _json({"id": verdict.ids[0], "ids": list(verdict.ids), "status": "accepted"})
-        case Answer.REJECTED:
+        case SubmitAnswer.REJECTED:
             return _refusal(_STATUS_OF_ERROR.get(verdict.script.error, 422), verdict.script.error, "rejected")
-        case Answer.LATER:
+        case SubmitAnswer.LATER:
             return _refusal(503, "try_later", "not now", retry_after=verdict.retry_after)
-        case Answer.THROTTLED:
+        case SubmitAnswer.THROTTLED:
             return _refusal(429, "throttled", "too fast", retry_after=verdict.retry_after)
-        case Answer.SILENCE:
+        case SubmitAnswer.SILENCE:
             await asyncio.sleep(_SILENCE)
-        case Answer.HANG_UP:
+        case SubmitAnswer.HANG_UP:
             pass
-        case Answer.FAILED:
+        case SubmitAnswer.FAILED:
             return _refusal(500, "internal", "something broke")
     if request.transport is not None:
         request.transport.abort()
@@ -233,14 +233,14 @@ def _texts(body: bytes, *names: str) -> dict[str, Any]:
     return fields
 
 
-def _read(body: bytes, *, received_at: float) -> Submit:
+def _read(body: bytes, *, received_at: float) -> ReceivedSubmit:
     """Read a submit; ValueError says what is wrong with it."""
     fields = _texts(body, "to", "text", "reference")
     segments = fields.get("segments", 1)
     if not isinstance(segments, int) or not 1 <= segments <= 255:
         raise ValueError("segments is not a number from 1 to 255")
     url = None if fields.get("receipt_url") is None else http_url(str(fields["receipt_url"]))
-    return Submit(
+    return ReceivedSubmit(
         reference=fields["reference"],
         to=fields["to"],
         sender=fields.get("from"),
@@ -252,7 +252,7 @@ def _read(body: bytes, *, received_at: float) -> Submit:
     )
 
 
-def _report_of(submit: Submit, ref: str | None, word: str) -> dict[str, object]:
+def _report_of(submit: ReceivedSubmit, ref: str | None, word: str) -> dict[str, object]:
     return {"id": ref, "reference": submit.reference, "to": submit.to, "status": word}
 
 

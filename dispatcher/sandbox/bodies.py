@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from dispatcher.domain.messages.encoding import InvalidText, to_gsm7
-from dispatcher.sandbox.network import Submit
-from dispatcher.sandbox.settings import Settings
+from dispatcher.sandbox.network import ReceivedSubmit
+from dispatcher.sandbox.settings import SandboxSettings
 from dispatcher.smpp.pdu import Address, Sm
 from dispatcher.smpp.receipt import write_receipt
 from dispatcher.smpp.text import Joint, cut, read_text, with_headers
@@ -42,10 +42,10 @@ _GSM: Final = b"\3"
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReadSubmit:
     """A submit_sm as the network sees it, and what its receipts need to know."""
 
-    submit: Submit
+    submit: ReceivedSubmit
     sm: Sm
     joint: Joint | None
 
@@ -57,7 +57,7 @@ def fault(sm: Sm) -> CommandStatus | None:
     return None if sm.source.value.isascii() else CommandStatus.ESME_RINVSRCADR
 
 
-def read_submit(sm: Sm, *, received_at: float) -> Heard:
+def read_submit(sm: Sm, *, received_at: float) -> ReadSubmit:
     """
     Read a submit.
 
@@ -67,7 +67,7 @@ def read_submit(sm: Sm, *, received_at: float) -> Heard:
     text, joint = read_text(sm)
     part = f"{joint.number}/{joint.total}" if joint else ""
     same = "\0".join((sm.source.value, sm.destination.value, part, sm.validity_period, text))
-    submit = Submit(
+    submit = ReceivedSubmit(
         reference=hashlib.blake2b(same.encode(), digest_size=16).hexdigest(),
         to=_number(sm.destination),
         sender=_number(sm.source) or None,
@@ -77,10 +77,12 @@ def read_submit(sm: Sm, *, received_at: float) -> Heard:
         receipt_url=None,
         received_at=received_at,
     )
-    return Heard(submit, sm, joint)
+    return ReadSubmit(submit, sm, joint)
 
 
-def receipt(heard: Heard, message_id: str, word: str, *, settings: Settings, done_at: float) -> bytes:
+def receipt(
+    heard: ReadSubmit, message_id: str, word: str, *, settings: SandboxSettings, done_at: float
+) -> bytes:
     """Write the body of a receipt; `message_id` "" makes one that names no message."""
     state, error = STATES[word]
     named = format(int(message_id), settings.smpp_receipt_ids) if message_id else ""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol, cast
 
 from dispatcher.sandbox.outbox import Delivery, Outbox
-from dispatcher.sandbox.settings import Settings
+from dispatcher.sandbox.settings import SandboxSettings
 from dispatcher.smpp.pdu import (
     LAST_SEQUENCE,
     VERSION,
@@ -32,7 +32,7 @@ class Center(Protocol):
     """What stands behind all connections."""
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> SandboxSettings:
         """How it behaves now."""
 
     def admit(self, connection: "Connection", bind: Bind) -> CommandStatus:

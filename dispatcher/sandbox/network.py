@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 
-from dispatcher.sandbox.numbers import ORDINARY, Answer, Script, Step, script_for
-from dispatcher.sandbox.settings import Settings
+from dispatcher.sandbox.numbers import ORDINARY, ReceiptStep, Script, SubmitAnswer, script_for
+from dispatcher.sandbox.settings import SandboxSettings
 
 _TIMES_KEPT = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Submit:
+class ReceivedSubmit:
     """One submit as it came in; `received_at` is when its head was read, in epoch seconds."""
 
     reference: str
@@ -33,7 +33,7 @@ class Submit:
 
 
 @dataclass(slots=True)
-class Message:
+class SandboxMessage:
     """All submits of one reference."""
 
     reference: str
@@ -66,7 +66,7 @@ class Message:
 
 
 @dataclass(slots=True)
-class Counts:
+class SubmitCounts:
     """
     What came in. submits = accepted + rejected + deferred + throttled + lost.
 
@@ -89,33 +89,33 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SubmitDecision:
     """What to answer, after `delay` seconds, and the receipts to send."""
 
     script: Script
-    answer: Answer
+    answer: SubmitAnswer
     delay: float
-    message: Message | None
+    message: SandboxMessage | None
     ids: tuple[str, ...] = ()
-    receipts: tuple[Step, ...] = ()
+    receipts: tuple[ReceiptStep, ...] = ()
     retry_after: int = 1
 
 
 class Network:
     """All state of one sandbox, in memory. Only the loop's thread may use it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SandboxSettings) -> None:
         self._numbers = count((secrets.randbits(20) << 32) + 1)
         self.settings = settings
         self.reset()
 
     def reset(self) -> None:
         """Forget all messages and counts; ids are never given twice."""
-        self.counts = Counts()
-        self.messages: dict[str, Message] = {}
+        self.counts = SubmitCounts()
+        self.messages: dict[str, SandboxMessage] = {}
         self.change(self.settings)
 
-    def change(self, settings: Settings) -> None:
+    def change(self, settings: SandboxSettings) -> None:
         """Behave like this from now on; the random numbers start anew."""
         self.settings = settings
         self._random = random.Random(settings.seed)  # noqa: S311 - a simulation that can be repeated
@@ -126,15 +126,15 @@ class Network:
         """Give an id, a decimal number, that no other sandbox gives but by chance."""
         return str(next(self._numbers))
 
-    def to(self, number: str) -> Sequence[Message]:
+    def to(self, number: str) -> Sequence[SandboxMessage]:
         """List the messages to a number in the order of their first submit."""
         return [message for message in self.messages.values() if message.to == number]
 
-    def page(self, *, offset: int, limit: int) -> Sequence[Message]:
+    def page(self, *, offset: int, limit: int) -> Sequence[SandboxMessage]:
         """List messages in the order of their first submit."""
         return list(islice(self.messages.values(), offset, offset + limit))
 
-    def submit(self, submit: Submit, *, now: float) -> Verdict:
+    def submit(self, submit: ReceivedSubmit, *, now: float) -> SubmitDecision:
         """Decide on one submit; `now` is monotonic."""
         counts = self.counts
         counts.submits += 1
@@ -142,13 +142,13 @@ class Network:
         counts.last_at = submit.received_at
         if wait := self._throttle(submit.segments, now=now):
             counts.throttled += 1
-            return Verdict(
-                ORDINARY, Answer.THROTTLED, self._latency(), None, retry_after=max(1, math.ceil(wait))
+            return SubmitDecision(
+                ORDINARY, SubmitAnswer.THROTTLED, self._latency(), None, retry_after=max(1, math.ceil(wait))
             )
         message = self._message(submit)
         script = script_for(submit.to) or self._by_chance()
         if script.times is not None and message.attempts > script.times:
-            script = replace(script, answer=Answer.ACCEPTED, taken=True)
+            script = replace(script, answer=SubmitAnswer.ACCEPTED, taken=True)
         return self._taken(message, script) if script.taken else self._not_taken(message, script)
 
     def _throttle(self, segments: int, *, now: float) -> float:
@@ -165,10 +165,10 @@ class Network:
         self._tokens -= segments
         return 0.0
 
-    def _message(self, submit: Submit) -> Message:
+    def _message(self, submit: ReceivedSubmit) -> SandboxMessage:
         message = self.messages.get(submit.reference)
         if message is None:
-            message = self.messages[submit.reference] = Message(
+            message = self.messages[submit.reference] = SandboxMessage(
                 submit.reference, submit.to, submit.sender, submit.text, submit.segments, submit.tier
             )
         message.attempts += 1
@@ -184,18 +184,18 @@ class Network:
             return ORDINARY
         drawn = self._random.random()
         for rate, script in (
-            (settings.reject_rate, Script("", Answer.REJECTED, taken=False, error="refused")),
-            (settings.defer_rate, Script("", Answer.LATER, taken=False)),
-            (settings.unknown_rate / 2, Script("", Answer.HANG_UP)),
-            (settings.unknown_rate / 2, Script("", Answer.HANG_UP, taken=False)),
-            (settings.undelivered_rate, Script("", receipts=(Step("UNDELIV"),))),
+            (settings.reject_rate, Script("", SubmitAnswer.REJECTED, taken=False, error="refused")),
+            (settings.defer_rate, Script("", SubmitAnswer.LATER, taken=False)),
+            (settings.unknown_rate / 2, Script("", SubmitAnswer.HANG_UP)),
+            (settings.unknown_rate / 2, Script("", SubmitAnswer.HANG_UP, taken=False)),
+            (settings.undelivered_rate, Script("", receipts=(ReceiptStep("UNDELIV"),))),
         ):
             if drawn < rate:
                 return script
             drawn -= rate
         return ORDINARY
 
-    def _taken(self, message: Message, script: Script) -> Verdict:
+    def _taken(self, message: SandboxMessage, script: Script) -> SubmitDecision:
         counts, again = self.counts, message.accepted > 0
         message.accepted += 1
         counts.accepted += 1
@@ -203,26 +203,26 @@ class Network:
         counts.unique_references += not again
         delay = script.delay + self._latency()
         if again and self.settings.dedupe:
-            return Verdict(script, script.answer, delay, message, message.ids)
+            return SubmitDecision(script, script.answer, delay, message, message.ids)
         parts = message.segments if script.in_parts else 1
         ids = tuple([self.next_id() for _ in range(parts)])
         message.ids = (*message.ids, *ids)[-_TIMES_KEPT * parts :]
         message.status = "accepted"
-        return Verdict(script, script.answer, delay, message, ids, script.receipts)
+        return SubmitDecision(script, script.answer, delay, message, ids, script.receipts)
 
-    def _not_taken(self, message: Message, script: Script) -> Verdict:
+    def _not_taken(self, message: SandboxMessage, script: Script) -> SubmitDecision:
         match script.answer:
-            case Answer.REJECTED:
+            case SubmitAnswer.REJECTED:
                 self.counts.rejected += 1
-            case Answer.LATER:
+            case SubmitAnswer.LATER:
                 self.counts.deferred += 1
-            case Answer.THROTTLED:
+            case SubmitAnswer.THROTTLED:
                 self.counts.throttled += 1
             case _:
                 self.counts.lost += 1
         if not message.accepted:
             message.status = script.error or script.answer.name.lower()
-        return Verdict(script, script.answer, script.delay + self._latency(), message)
+        return SubmitDecision(script, script.answer, script.delay + self._latency(), message)
 
     def _latency(self) -> float:
         settings = self.settings

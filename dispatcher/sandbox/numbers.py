@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 
-class Answer(Enum):
+class SubmitAnswer(Enum):
     """What the client gets for its submit."""
 
     ACCEPTED = auto()  # 200 with the references
@@ -21,7 +21,7 @@ class Answer(Enum):
     HANG_UP = auto()  # the connection is closed without a byte
 
 
-class Parts(Enum):
+class ReceiptParts(Enum):
     """Which references of a message a receipt is about."""
 
     ALL = auto()
@@ -31,24 +31,24 @@ class Parts(Enum):
     def of(self, ids: Sequence[T]) -> Sequence[T]:
         """Choose among these."""
         match self:
-            case Parts.ALL:
+            case ReceiptParts.ALL:
                 return ids
-            case Parts.ALL_BUT_LAST:
+            case ReceiptParts.ALL_BUT_LAST:
                 return ids[:-1]
-            case Parts.LAST:
+            case ReceiptParts.LAST:
                 return ids[-1:]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ReceiptStep:
     """One receipt: its word, and seconds after the one before it."""
 
     word: str
     wait: float = 0.0
-    parts: Parts = Parts.ALL
+    parts: ReceiptParts = ReceiptParts.ALL
 
 
-DELIVERED: Final = Step("DELIVRD")
+DELIVERED: Final = ReceiptStep("DELIVRD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +62,23 @@ class Script:
     """
 
     what: str
-    answer: Answer = Answer.ACCEPTED
+    answer: SubmitAnswer = SubmitAnswer.ACCEPTED
     taken: bool = True
     times: int | None = None
     error: str = ""
     delay: float = 0.0
-    receipts: tuple[Step, ...] = (DELIVERED,)
+    receipts: tuple[ReceiptStep, ...] = (DELIVERED,)
     early: bool = False  # the receipt is out before the answer
     anonymous: bool = False  # receipts name our reference only
     in_parts: bool = False  # one reference for each segment
 
 
 def _rejected(what: str, error: str) -> Script:
-    return Script(what, Answer.REJECTED, taken=False, error=error)
+    return Script(what, SubmitAnswer.REJECTED, taken=False, error=error)
 
 
 def _receipt(what: str, *words: str) -> Script:
-    return Script(what, receipts=tuple(Step(word, wait=0.2 * n) for n, word in enumerate(words)))
+    return Script(what, receipts=tuple(ReceiptStep(word, wait=0.2 * n) for n, word in enumerate(words)))
 
 
 ORDINARY: Final = Script("accepted, delivered")
@@ -91,7 +91,7 @@ SPECIAL: Final[Mapping[str, Script]] = {
     "32": _receipt("accepted, receipt EXPIRED → 32", "EXPIRED"),
     "33": _receipt("accepted, receipt UNREACH → 33", "UNREACH"),
     "38": _receipt("accepted, receipt UNDELIV → 38", "UNDELIV"),
-    "39": Script("always 503 with Retry-After: 1 → 39 in the end", Answer.LATER, taken=False),
+    "39": Script("always 503 with Retry-After: 1 → 39 in the end", SubmitAnswer.LATER, taken=False),
     # the same codes the other way round
     "60": _receipt("accepted, receipt INVALID → 30", "INVALID"),
     "61": _receipt("accepted, receipt BLOCKED → 31", "BLOCKED"),
@@ -101,15 +101,17 @@ SPECIAL: Final[Mapping[str, Script]] = {
     "69": _rejected("rejected: the account is refused → 39", "account_refused"),
     # time
     "40": Script("answers after 2 s, delivered", delay=2.0),
-    "41": Script("429 for the first two submits, then accepted", Answer.THROTTLED, taken=False, times=2),
-    "42": Script("always 429 with Retry-After: 1 → 39 in the end", Answer.THROTTLED, taken=False),
+    "41": Script(
+        "429 for the first two submits, then accepted", SubmitAnswer.THROTTLED, taken=False, times=2
+    ),
+    "42": Script("always 429 with Retry-After: 1 → 39 in the end", SubmitAnswer.THROTTLED, taken=False),
     # doubt
-    "43": Script("taken and delivered, the first submit gets no answer", Answer.SILENCE, times=1),
-    "44": Script("taken and delivered, no submit gets an answer", Answer.SILENCE),
-    "49": Script("not taken, the first submit is hung up on", Answer.HANG_UP, taken=False, times=1),
-    "50": Script("not taken, every submit is hung up on", Answer.HANG_UP, taken=False),
-    "51": Script("taken and delivered, the first submit is hung up on", Answer.HANG_UP, times=1),
-    "52": Script("not taken, the first submit gets 500", Answer.FAILED, taken=False, times=1),
+    "43": Script("taken and delivered, the first submit gets no answer", SubmitAnswer.SILENCE, times=1),
+    "44": Script("taken and delivered, no submit gets an answer", SubmitAnswer.SILENCE),
+    "49": Script("not taken, the first submit is hung up on", SubmitAnswer.HANG_UP, taken=False, times=1),
+    "50": Script("not taken, every submit is hung up on", SubmitAnswer.HANG_UP, taken=False),
+    "51": Script("taken and delivered, the first submit is hung up on", SubmitAnswer.HANG_UP, times=1),
+    "52": Script("not taken, the first submit gets 500", SubmitAnswer.FAILED, taken=False, times=1),
     # receipts
     "45": Script("accepted, never a receipt", receipts=()),
     "46": Script("the receipt comes before the answer", early=True),
@@ -122,7 +124,10 @@ SPECIAL: Final[Mapping[str, Script]] = {
     "57": Script(
         "one reference for each segment, the last undelivered → 38",
         in_parts=True,
-        receipts=(Step("DELIVRD", parts=Parts.ALL_BUT_LAST), Step("UNDELIV", parts=Parts.LAST)),
+        receipts=(
+            ReceiptStep("DELIVRD", parts=ReceiptParts.ALL_BUT_LAST),
+            ReceiptStep("UNDELIV", parts=ReceiptParts.LAST),
+        ),
     ),
 }
 

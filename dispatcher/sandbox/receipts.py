@@ -18,7 +18,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from dispatcher.sandbox.settings import Settings
+from dispatcher.sandbox.settings import SandboxSettings
 
 SIGNATURE_HEADER: Final = "X-Sandbox-Signature"
 
@@ -30,7 +30,7 @@ _CALL_TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class PendingReceipt:
     """One report on its way to one URL; `done` is called when it has been taken, and counts it."""
 
     url: str
@@ -54,10 +54,10 @@ class ReceiptCounts:
         return ReceiptCounts(*[mine + theirs for mine, theirs in pairs])
 
 
-class Receipts:
+class ReceiptSender:
     """All lines of receipts. Open it inside the running loop, and close it."""
 
-    def __init__(self, settings: Callable[[], Settings]) -> None:
+    def __init__(self, settings: Callable[[], SandboxSettings]) -> None:
         self.settings = settings
         self.counts = ReceiptCounts()
         self.session = aiohttp.ClientSession(
@@ -82,14 +82,14 @@ class Receipts:
 
         def due() -> None:
             self._timers.discard(timer)
-            self._line(url).add(Receipt(url, report, self._loop.time(), done))
+            self._line(url).add(PendingReceipt(url, report, self._loop.time(), done))
 
         timer = self._loop.call_later(delay, due)
         self._timers.add(timer)
 
     async def send_now(self, url: str, report: dict[str, object], *, done: Callable[[], None]) -> None:
         """Send this report and wait until it has been tried once."""
-        await self._line(url).try_now(Receipt(url, report, self._loop.time(), done))
+        await self._line(url).try_now(PendingReceipt(url, report, self._loop.time(), done))
 
     async def reset(self) -> None:
         """Forget all receipts and counts."""
@@ -116,11 +116,11 @@ class Receipts:
 class _Line:
     """The receipts that wait for one server."""
 
-    def __init__(self, owner: Receipts) -> None:
+    def __init__(self, owner: ReceiptSender) -> None:
         self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Receipt] = deque()
-        self._sending: dict[asyncio.Task[int | None], list[Receipt]] = {}
+        self._waiting: deque[PendingReceipt] = deque()
+        self._sending: dict[asyncio.Task[int | None], list[PendingReceipt]] = {}
         self._pause = 0.0
         self._wake: asyncio.TimerHandle | None = None
 
@@ -128,14 +128,14 @@ class _Line:
     def pending(self) -> int:
         return len(self._waiting) + sum(map(len, self._sending.values()))
 
-    def add(self, receipt: Receipt) -> None:
+    def add(self, receipt: PendingReceipt) -> None:
         if len(self._waiting) >= _MAX_WAITING:
             self._waiting.popleft()
             self._owner.counts.receipts_dropped += 1
         self._waiting.append(receipt)
         self._pump()
 
-    async def try_now(self, receipt: Receipt) -> None:
+    async def try_now(self, receipt: PendingReceipt) -> None:
         self._settle([receipt], await self._post([receipt]))
         self._pump()
 
@@ -164,9 +164,9 @@ class _Line:
             self._settle(batch, task.result())
             self._pump()
 
-    def _next_batch(self) -> list[Receipt]:
+    def _next_batch(self) -> list[PendingReceipt]:
         """Take what waits for the same URL, in order; too old ones are dropped."""
-        batch: list[Receipt] = []
+        batch: list[PendingReceipt] = []
         oldest, most = self._loop.time() - _MAX_AGE, self._owner.settings().receipt_batch
         while self._waiting and len(batch) < most and (not batch or batch[0].url == self._waiting[0].url):
             receipt = self._waiting.popleft()
@@ -176,7 +176,7 @@ class _Line:
                 batch.append(receipt)
         return batch
 
-    def _settle(self, batch: list[Receipt], status: int | None) -> None:
+    def _settle(self, batch: list[PendingReceipt], status: int | None) -> None:
         counts = self._owner.counts
         if status is None or status >= 500 or status in (408, 429):
             counts.receipts_retried += len(batch)
@@ -190,7 +190,7 @@ class _Line:
         else:
             counts.receipts_refused += len(batch)
 
-    async def _post(self, batch: list[Receipt]) -> int | None:
+    async def _post(self, batch: list[PendingReceipt]) -> int | None:
         """Answer the HTTP status, None without an answer."""
         body = json.dumps({"reports": [receipt.report for receipt in batch]}).encode()
         headers = {"Content-Type": "application/json"}

@@ -10,15 +10,15 @@ from typing import NamedTuple, cast
 from aiohttp import web
 
 from dispatcher.sandbox.app import Sandbox
-from dispatcher.sandbox.settings import Settings
+from dispatcher.sandbox.settings import SandboxSettings
 
 
-def create_app(settings: Settings | None = None) -> web.Application:
+def create_app(settings: SandboxSettings | None = None) -> web.Application:
     """Make the application with a state of its own."""
-    return Sandbox(settings or Settings()).app()
+    return Sandbox(settings or SandboxSettings()).app()
 
 
-class Faces(NamedTuple):
+class SandboxServers(NamedTuple):
     """Where a sandbox is: its base URL, and the port of SMPP, None without."""
 
     url: str
@@ -27,7 +27,7 @@ class Faces(NamedTuple):
 
 @asynccontextmanager
 async def serving(
-    settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0
+    settings: SandboxSettings | None = None, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[str]:
     """Serve HTTP while the block runs, and give the base URL; port 0 takes a free one."""
     async with serving_both(settings, host=host, port=port, smpp_port=None) as faces:
@@ -36,14 +36,14 @@ async def serving(
 
 @asynccontextmanager
 async def serving_both(
-    settings: Settings | None = None,
+    settings: SandboxSettings | None = None,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
     smpp_port: int | None = 0,
-) -> AsyncIterator[Faces]:
+) -> AsyncIterator[SandboxServers]:
     """Serve HTTP, and SMPP unless its port is None, while the block runs; port 0 takes a free one."""
-    sandbox = Sandbox(settings or Settings())
+    sandbox = Sandbox(settings or SandboxSettings())
     runner = web.AppRunner(sandbox.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
     await runner.setup()
     try:
@@ -51,7 +51,7 @@ async def serving_both(
         await site.start()
         bound = runner.addresses[0]
         smpp = None if smpp_port is None else await sandbox.smsc.open(host, smpp_port)
-        yield Faces(f"http://{bound[0]}:{bound[1]}", smpp)
+        yield SandboxServers(f"http://{bound[0]}:{bound[1]}", smpp)
     finally:
         await runner.cleanup()
 
@@ -59,7 +59,7 @@ async def serving_both(
 def run(
     host: str = "127.0.0.1",
     port: int = 8090,
-    settings: Settings | None = None,
+    settings: SandboxSettings | None = None,
     *,
     smpp_port: int | None = None,
 ) -> None:
@@ -68,7 +68,7 @@ def run(
         runner.run(_run(host, port, settings, smpp_port))
 
 
-async def _run(host: str, port: int, settings: Settings | None, smpp_port: int | None) -> None:
+async def _run(host: str, port: int, settings: SandboxSettings | None, smpp_port: int | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

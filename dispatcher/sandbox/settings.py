@@ -23,7 +23,7 @@ IdFormat = Annotated[str, Field(pattern=r"^(0[1-5]?\d)?[dxX]$")]
 """How an id is written, as Python's formats are: `d`, `x`, `X`, or `020d` for zeros before it."""
 
 
-class Settings(BaseModel):
+class SandboxSettings(BaseModel):
     """
     How the simulated network behaves towards numbers that are not special.
 
@@ -62,9 +62,9 @@ class Settings(BaseModel):
     smpp_repeat_s: float = Field(10, gt=0)
     smpp_enquire_s: float = Field(30, ge=0)
 
-    def changed(self, changes: dict[str, object]) -> "Settings":
+    def changed(self, changes: dict[str, object]) -> "SandboxSettings":
         """Make settings with these changes; what is not named stays."""
-        return Settings.model_validate(self.model_dump() | changes)
+        return SandboxSettings.model_validate(self.model_dump() | changes)
 
     def shown(self) -> dict[str, object]:
         """List them with the secrets hidden."""
@@ -72,11 +72,11 @@ class Settings(BaseModel):
         return {name: "***" if value and name in SECRETS else value for name, value in values.items()}
 
 
-def read_settings(argument: str) -> Settings:
+def read_settings(argument: str) -> SandboxSettings:
     """Read what --settings was given, JSON or @FILE; OSError, or ValueError in words for who typed it."""
     text = Path(argument[1:]).read_text(encoding="utf-8") if argument.startswith("@") else argument
     try:
-        return Settings.model_validate_json(text)
+        return SandboxSettings.model_validate_json(text)
     except ValidationError as wrong:
         raise ValueError("; ".join(_told(fault["loc"], fault["msg"]) for fault in wrong.errors())) from None
 

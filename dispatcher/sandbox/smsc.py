@@ -9,13 +9,13 @@ from itertools import count
 from typing import Final
 
 from dispatcher.sandbox import bodies
-from dispatcher.sandbox.bodies import Heard
+from dispatcher.sandbox.bodies import ReadSubmit
 from dispatcher.sandbox.connection import Connection
-from dispatcher.sandbox.network import Message, Network, Verdict
-from dispatcher.sandbox.numbers import DELIVERED, Answer, Step
+from dispatcher.sandbox.network import Network, SandboxMessage, SubmitDecision
+from dispatcher.sandbox.numbers import DELIVERED, ReceiptStep, SubmitAnswer
 from dispatcher.sandbox.outbox import Outbox
 from dispatcher.sandbox.receipts import ReceiptCounts
-from dispatcher.sandbox.settings import Settings
+from dispatcher.sandbox.settings import SandboxSettings
 from dispatcher.sandbox.timers import Timers
 from dispatcher.smpp.pdu import BadPdu, Bind, Pdu, Sm, encode_id
 from dispatcher.smpp.words import CommandStatus
@@ -25,9 +25,9 @@ _LEAVE: Final = 0.5
 _WANTED: Final = 0x03
 _FAILURES_ONLY: Final = 0x02
 _STATUSES: Final = {
-    Answer.LATER: CommandStatus.ESME_RMSGQFUL,
-    Answer.THROTTLED: CommandStatus.ESME_RTHROTTLED,
-    Answer.FAILED: CommandStatus.ESME_RUNKNOWNERR,
+    SubmitAnswer.LATER: CommandStatus.ESME_RMSGQFUL,
+    SubmitAnswer.THROTTLED: CommandStatus.ESME_RTHROTTLED,
+    SubmitAnswer.FAILED: CommandStatus.ESME_RUNKNOWNERR,
 }
 
 
@@ -111,7 +111,7 @@ class Smsc:
     # What connections do with it: see `connection.Center`.
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> SandboxSettings:
         """How it behaves now."""
         return self._network.settings
 
@@ -173,21 +173,21 @@ class Smsc:
         self._left.clear()
         return connection
 
-    def _answer(self, connection: Connection, request: Pdu, verdict: Verdict) -> None:
+    def _answer(self, connection: Connection, request: Pdu, verdict: SubmitDecision) -> None:
         match verdict.answer:
-            case Answer.ACCEPTED:
+            case SubmitAnswer.ACCEPTED:
                 named = format(int(verdict.ids[0]), self.settings.smpp_ids)
                 connection.answer(request, body=encode_id(named))
-            case Answer.REJECTED:
+            case SubmitAnswer.REJECTED:
                 connection.answer(request, bodies.ERRORS[verdict.script.error])
-            case Answer.HANG_UP:
+            case SubmitAnswer.HANG_UP:
                 connection.hang_up()
-            case Answer.SILENCE:
+            case SubmitAnswer.SILENCE:
                 pass
             case other:
                 connection.answer(request, _STATUSES[other])
 
-    def _report(self, system_id: str, heard: Heard, verdict: Verdict, *, delay: float) -> None:
+    def _report(self, system_id: str, heard: ReadSubmit, verdict: SubmitDecision, *, delay: float) -> None:
         """Schedule the receipts that were asked for, the first of them so many seconds from now."""
         if not (verdict.receipts and verdict.message):
             return
@@ -201,13 +201,13 @@ class Smsc:
                 else:
                     report()
 
-    def _tell(self, system_id: str, heard: Heard, verdict: Verdict, word: str) -> None:
+    def _tell(self, system_id: str, heard: ReadSubmit, verdict: SubmitDecision, word: str) -> None:
         message_id = "" if verdict.script.anonymous else verdict.ids[0]
         body = bodies.receipt(heard, message_id, word, settings=self.settings, done_at=time.time())
         assert verdict.message is not None  # who has receipts has a message
         self.outbox(system_id).put(body, done=partial(self._told, verdict.message, word))
 
-    def _told(self, message: Message, word: str) -> None:
+    def _told(self, message: SandboxMessage, word: str) -> None:
         message.status = word
         self.counts.receipts_sent += 1
 
@@ -215,7 +215,7 @@ class Smsc:
         self.counts.inbound_sent += 1
 
 
-def _wants(sm: Sm, step: Step) -> bool:
+def _wants(sm: Sm, step: ReceiptStep) -> bool:
     """Tell whether registered_delivery (5.2.17) asks for it."""
     wanted = sm.registered_delivery & _WANTED
     return bool(wanted) and not (wanted == _FAILURES_ONLY and step.word == DELIVERED.word)

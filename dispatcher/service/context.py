@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol
 
 from dispatcher.batching import Batcher, Request, Result
 from dispatcher.domain.delivery.provider import Provider, ProviderConfig
-from dispatcher.domain.routing.provider_state import Condition
+from dispatcher.domain.routing.provider_state import ProviderState
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.pulse import Pulse
@@ -17,12 +17,12 @@ from dispatcher.lanes.throttle import Throttle
 from dispatcher.service.background import BackgroundTasks
 from dispatcher.service.database import Database
 from dispatcher.service.provider_health import ProviderHealth
-from dispatcher.service.route_cache import Routes
+from dispatcher.service.route_cache import RouteCache
 from dispatcher.service.time import Time
 from dispatcher.settings import Settings
 
 
-class Lanes(Protocol):
+class LanePublisher(Protocol):
     """Puts ids into lanes. Neither call blocks or fails; the clock finds what is lost."""
 
     def publish(self, tier: Tier, ids: Sequence[int]) -> None:
@@ -33,7 +33,7 @@ class Lanes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ConfiguredProvider:
     """A configured provider."""
 
     config: ProviderConfig
@@ -52,15 +52,15 @@ class Context:
     settings: Settings
     database: Database
     time: Time
-    lanes: Lanes
+    lanes: LanePublisher
     throttle: Throttle
     limits: Limits
     pulse: Pulse
-    ways: Mapping[str, Way]
+    ways: Mapping[str, ConfiguredProvider]
     provider_health: ProviderHealth
     background: BackgroundTasks
-    conditions: Mapping[str, Condition] = field(default_factory=dict)
-    routes: Routes = field(default_factory=Routes)
+    conditions: Mapping[str, ProviderState] = field(default_factory=dict)
+    routes: RouteCache = field(default_factory=RouteCache)
     rng: random.Random = field(default_factory=random.Random)
     _batchers: "dict[Batched[Any, Any], Batcher[Any, Any]]" = field(
         default_factory=dict, init=False, repr=False, compare=False

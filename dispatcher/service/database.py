@@ -19,7 +19,7 @@ T = TypeVar("T")
 _TRIES = 5
 
 
-class Runs(Protocol):
+class StatementRunner(Protocol):
     """Runs a piece of work that is one statement, as `Database.single` does."""
 
     def __call__(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> Awaitable[T]: ...  # noqa: D102 - told by the class
@@ -67,7 +67,7 @@ class Database:
         return await self._persist(once)
 
     @asynccontextmanager
-    async def pinned(self) -> AsyncIterator[Runs]:
+    async def pinned(self) -> AsyncIterator[StatementRunner]:
         """
         Run pieces of work, each one statement, on one connection: for temporary tables.
 

@@ -19,14 +19,14 @@ import structlog
 
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.routing.breaker import Standing, Tally, judge
-from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
+from dispatcher.domain.routing.breaker import BreakerState, CallTally, judge
+from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
 from dispatcher.lanes.breaker import BreakerMove, Breakers, BreakerSnapshot
 from dispatcher.service.database import Database
 from dispatcher.service.task_set import TaskSet
 from dispatcher.store.clock import release
 from dispatcher.store.routing import overrides
-from dispatcher.store.routing.overrides import Ordered
+from dispatcher.store.routing.overrides import SetOverride
 
 log = structlog.get_logger()
 
@@ -51,10 +51,10 @@ class ProviderHealth:
         *,
         wake: Callable[[datetime], None],
     ) -> None:
-        self.conditions: dict[str, Condition] = {}
-        self.tallies = {config.name: Tally(config.call_timeout) for config in providers}
+        self.conditions: dict[str, ProviderState] = {}
+        self.tallies = {config.name: CallTally(config.call_timeout) for config in providers}
         self.last_exchange: BreakerSnapshot | None = None
-        self.ordered: Mapping[str, Ordered] = {}
+        self.ordered: Mapping[str, SetOverride] = {}
         self.breakers = breakers
         self._database = database
         self._wake = wake
@@ -163,14 +163,14 @@ class ProviderHealth:
         else:
             self._read = (number, now)
 
-    def _condition(self, name: str) -> Condition:
+    def _condition(self, name: str) -> ProviderState:
         ordered = self.ordered.get(name)
-        order = Order.NONE if ordered is None else ordered.order
+        order = Override.NONE if ordered is None else ordered.order
         standing = self.standing(name)
         if standing is None:
-            return Condition(order=order)
-        return Condition(standing.breaker, order, standing.until)
+            return ProviderState(order=order)
+        return ProviderState(standing.breaker, order, standing.until)
 
-    def standing(self, name: str) -> Standing | None:
+    def standing(self, name: str) -> BreakerState | None:
         """Return where a provider's breaker stands, as last known; None while nothing is known of it."""
         return None if self.last_exchange is None else self.last_exchange.known[name].standing

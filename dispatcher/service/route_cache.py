@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dispatcher.domain.routing.route import Plan
-from dispatcher.domain.routing.route_table import Asked, RouteTable
+from dispatcher.domain.routing.route import RoutePlan
+from dispatcher.domain.routing.route_table import RouteRequest, RouteTable
 
 
 @dataclass(slots=True)
-class Routes:
+class RouteCache:
     """
     The table in force, as last read.
 
@@ -19,4 +19,4 @@ class Routes:
     table: RouteTable = field(default_factory=RouteTable)
     version: int | None = None
     accounts: Mapping[int, str] = field(default_factory=dict)
-    plans: dict[Asked, Plan] = field(default_factory=dict, repr=False)
+    plans: dict[RouteRequest, RoutePlan] = field(default_factory=dict, repr=False)

@@ -10,7 +10,7 @@ T = TypeVar("T")
 _TURN = 0.001  # seconds of computing after which others have a turn
 
 
-async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
+async def yielding(items: Iterable[T]) -> AsyncIterator[T]:
     """Give items to compute with, and whoever else is on the loop a turn after each millisecond."""
     started = perf_counter()
     for item in items:

@@ -31,7 +31,7 @@ _BY_WORD = {word: state for state, words in _STATES.items() for word in words}
 _BY_NUMBER = {bytes([state]): state for state in MessageState}
 
 
-class Receipt(NamedTuple):
+class SmppReceipt(NamedTuple):
     """
     What was told of one submit_sm.
 
@@ -47,7 +47,7 @@ class Receipt(NamedTuple):
     is_last: bool
 
 
-def read_receipt(sm: Sm) -> Receipt | None:
+def read_receipt(sm: Sm) -> SmppReceipt | None:
     """
     Read a receipt; None if this is none, or names no message.
 
@@ -63,7 +63,7 @@ def read_receipt(sm: Sm) -> Receipt | None:
     if not id_:
         return None
     state, word = _state(sm.tlvs, fields.get("stat", ""))
-    return Receipt(id_, state, word, _error(sm.tlvs, fields), is_last=kind != Esm.INTERMEDIATE)
+    return SmppReceipt(id_, state, word, _error(sm.tlvs, fields), is_last=kind != Esm.INTERMEDIATE)
 
 
 def write_receipt(

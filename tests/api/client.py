@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Desk:
+class ApiClient:
     """What a story at the API has in hand. `http` asks as account `shop`."""
 
     world: World
@@ -49,7 +49,7 @@ async def opened(world: World, **headers: str) -> AsyncIterator[httpx.AsyncClien
         yield client
 
 
-def ask(world: World, story: Callable[[Desk], Awaitable[T]], *, credits: int = 10_000) -> T:
+def ask(world: World, story: Callable[[ApiClient], Awaitable[T]], *, credits: int = 10_000) -> T:
     """Open the API for one account with one sender and one key, and run the story."""
 
     async def main() -> T:
@@ -57,7 +57,7 @@ def ask(world: World, story: Callable[[Desk], Awaitable[T]], *, credits: int = 1
             world.ctx, world.caller.account, CredentialKind.BEARER, dialect="scheduler"
         )
         async with opened(world, Authorization=f"Bearer {key.secret}") as client:
-            return await story(Desk(world, client))
+            return await story(ApiClient(world, client))
 
     return world.run(main, credits=credits)
 

@@ -6,14 +6,14 @@ import pytest
 from dispatcher.api.app import DIALECTS, create_app
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.settings import Settings
-from tests.api.client import Desk, ask
+from tests.api.client import ApiClient, ask
 from tests.world import World
 
 _SETTINGS = {"database_url": "postgresql://nobody@127.0.0.1:1/none", "redis_url": "redis://127.0.0.1:1/0"}
 
 
 def test_the_docs_page_lists_every_dialect_with_a_link_to_its_own(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         page = await desk.http.get("/docs")
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         for dialect in DIALECTS:
@@ -26,7 +26,7 @@ def test_the_docs_page_lists_every_dialect_with_a_link_to_its_own(world: World) 
 
 
 def test_a_dialect_that_is_switched_off_serves_nothing(settings: Settings) -> None:
-    async def story(desk: Desk) -> httpx.Response:
+    async def story(desk: ApiClient) -> httpx.Response:
         return await desk.http.post("/api/v1/sms", json={})
 
     off = World(settings.model_copy(update={"disabled_dialects": frozenset({"scheduler"})}))
@@ -42,7 +42,7 @@ def test_switching_off_an_unknown_dialect_is_an_error_at_start() -> None:
 
 
 def test_a_dialect_can_be_moved_below_another_path(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert (await desk.http.get("/api/v1/sms/5")).headers["content-type"] == "application/problem+json"
         moved = await desk.http.get("/scheduling/api/v1/sms/5")
         assert moved.json() == {"errors": {"id": ["Not found"]}}
@@ -64,7 +64,7 @@ def test_moving_an_unknown_dialect_is_an_error_at_start() -> None:
 
 
 def test_the_pages_load_nothing_from_elsewhere(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         for dialect in DIALECTS:
             page = (await desk.http.get(str(dialect.docs_url))).text
             assert "https://" not in page

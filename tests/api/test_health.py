@@ -3,12 +3,12 @@ import asyncio
 from pydantic import SecretStr
 
 from dispatcher.settings import Settings
-from tests.api.client import Desk, ask, opened
+from tests.api.client import ApiClient, ask, opened
 from tests.world import World
 
 
 def test_healthz_says_that_the_process_lives(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.get("/healthz")
         assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
@@ -16,7 +16,7 @@ def test_healthz_says_that_the_process_lives(world: World) -> None:
 
 
 def test_readyz_is_degraded_while_no_lane_consumes(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.get("/readyz")
         assert response.status_code == 200
         assert response.json()["status"] == "degraded"
@@ -26,7 +26,7 @@ def test_readyz_is_degraded_while_no_lane_consumes(world: World) -> None:
 
 
 def test_readyz_is_ready_while_every_lane_consumes(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         for queue in ("critical", "standard", "bulk", "clock", "system"):
             await world.ctx.pulse.beat(queue, now=world.time.now())
         response = await desk.http.get("/readyz")
@@ -52,7 +52,7 @@ def test_readyz_is_503_with_the_fault_while_postgres_is_away_and_healthz_is_not(
 
 
 def test_health_needs_no_key_and_keeps_problem_details(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         del desk.http.headers["Authorization"]
         assert (await desk.http.get("/readyz")).status_code == 200
         response = await desk.http.post("/readyz")

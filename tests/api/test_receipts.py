@@ -10,22 +10,22 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from dispatcher.api.app import create_app
-from dispatcher.domain.delivery.provider import ReceiptRequest, Told
+from dispatcher.domain.delivery.provider import ProviderReports, ReceiptRequest
 from dispatcher.sandbox.receipts import SIGNATURE_HEADER
 from dispatcher.sandbox.recipe import http_options
 from dispatcher.settings import ProviderSettings, Settings
-from tests.api.client import Desk, ask, opened
+from tests.api.client import ApiClient, ask, opened
 from tests.world import NUMBER, ScriptedProvider, World
 
 PROBLEM = "application/problem+json"
 
 
-async def _kept(desk: Desk) -> int:
+async def _kept(desk: ApiClient) -> int:
     return int((await desk.world.one("SELECT count(*) AS n FROM receipts")).n)
 
 
 def test_a_receipt_is_kept_answered_and_matched_soon_after(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         [message] = (await world.submit(NUMBER)).messages
         await world.deliver()
         response = await desk.http.post("/receipts/sim", content=f"ref-{message.public_id}-1=13")
@@ -38,7 +38,7 @@ def test_a_receipt_is_kept_answered_and_matched_soon_after(world: World) -> None
 
 
 def test_a_receipt_needs_no_key_of_ours(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         del desk.http.headers["Authorization"]
         assert (await desk.http.post("/receipts/sim", content="ref=13")).status_code == 200
         assert await _kept(desk) == 1
@@ -47,7 +47,7 @@ def test_a_receipt_needs_no_key_of_ours(world: World) -> None:
 
 
 def test_a_receipt_nobody_can_read_is_400_and_not_kept(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post("/receipts/sim", content="hello")
         assert (response.status_code, response.headers["content-type"]) == (400, PROBLEM)
         assert await _kept(desk) == 0
@@ -57,7 +57,7 @@ def test_a_receipt_nobody_can_read_is_400_and_not_kept(world: World) -> None:
 
 @pytest.mark.parametrize("path", ["/receipts/nobody", "/receipts", "/receipts/", "/receipts/sim/x"])
 def test_a_receipt_of_an_unknown_provider_is_404(world: World, path: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(path, content="ref=13")
         assert (response.status_code, response.headers["content-type"]) == (404, PROBLEM)
 
@@ -65,7 +65,7 @@ def test_a_receipt_of_an_unknown_provider_is_404(world: World, path: str) -> Non
 
 
 def test_another_method_is_405(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.put("/receipts/sim", content="ref=13")
         assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
 
@@ -73,7 +73,7 @@ def test_another_method_is_405(world: World) -> None:
 
 
 def test_too_large_a_receipt_is_413(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post("/receipts/sim", content=b"x" * 2000)
         assert (response.status_code, response.headers["content-type"]) == (413, PROBLEM)
 
@@ -96,7 +96,7 @@ def test_while_postgres_is_away_a_provider_is_told_to_come_back(settings: Settin
 
 @pytest.mark.parametrize("ref", ["a\x00b", "x" * 5000])
 def test_a_reference_that_cannot_be_kept_is_400(world: World, ref: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post("/receipts/sim", content=f"{ref}=13")
         assert (response.status_code, response.headers["content-type"]) == (400, PROBLEM)
         assert await _kept(desk) == 0
@@ -111,7 +111,7 @@ class CalledProvider(ScriptedProvider):
         super().__init__()
         self.called: list[str] = []
 
-    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
         self.called.append(request.url)
         return []
 
@@ -129,7 +129,7 @@ def test_a_provider_may_sign_the_whole_url_it_called(
     world = World(settings.model_copy(update={"public_url": public_url}))
     world.providers["sim"] = provider = CalledProvider()
 
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert (await desk.http.post("/receipts/sim?id=7&x=%2B1")).status_code == 200
         assert provider.called == [url]
 
@@ -137,7 +137,7 @@ def test_a_provider_may_sign_the_whole_url_it_called(
 
 
 def test_a_flood_of_receipts_that_are_refused_is_told_once(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         with capture_logs() as lines:
             for _ in range(20):
                 await desk.http.post("/receipts/sim", content="+254712345678 said hello")

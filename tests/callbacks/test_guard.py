@@ -3,7 +3,7 @@ import pytest
 
 from dispatcher.callbacks.guard import NotPublic, open_connector
 from dispatcher.callbacks.poster import GuardedPoster
-from dispatcher.domain.callbacks.callback import Call, Reply
+from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest
 from tests.callbacks.internet import Internet, Names, run, run_on_internet
 from tests.providers.peer import Reply as Answer
 from tests.providers.peer import always, http_reply, listening
@@ -11,8 +11,8 @@ from tests.providers.peer import always, http_reply, listening
 PUBLIC, ALSO_PUBLIC, PRIVATE = "8.8.8.8", "2606:4700:4700::1111", "10.0.0.1"
 
 
-def a_call(url: str = "http://hook.example/x") -> Call:
-    return Call(url, b"{}", {})
+def a_call(url: str = "http://hook.example/x") -> CallbackRequest:
+    return CallbackRequest(url, b"{}", {})
 
 
 def test_a_name_with_a_public_address_is_called_there() -> None:
@@ -21,7 +21,7 @@ def test_a_name_with_a_public_address_is_called_there() -> None:
             internet.leads_to = peer.port
             names = Names([PUBLIC])
             poster = GuardedPoster(resolver=names)
-            assert await poster.post(a_call("http://hook.example:8080/x")) == Reply(200, "HTTP 200")
+            assert await poster.post(a_call("http://hook.example:8080/x")) == CallbackReply(200, "HTTP 200")
             await poster.close()
             assert names.asked == [("hook.example", 8080)]
             assert internet.connections == [PUBLIC]
@@ -48,7 +48,7 @@ def test_a_name_with_any_private_address_is_refused_and_nothing_is_connected(add
         poster = GuardedPoster(resolver=Names(addresses))
         reply = await poster.post(a_call())
         await poster.close()
-        assert reply == Reply(None, "the host hook.example has a private address", refused=True)
+        assert reply == CallbackReply(None, "the host hook.example has a private address", refused=True)
         assert internet.connections == []
 
     run_on_internet(work)
@@ -158,6 +158,6 @@ def test_a_private_name_is_called_where_that_is_allowed() -> None:
             poster = GuardedPoster(allow_private=True)
             reply = await poster.post(a_call(f"http://localhost:{peer.port}/"))
             await poster.close()
-            assert reply == Reply(204, "HTTP 204")
+            assert reply == CallbackReply(204, "HTTP 204")
 
     run(work())

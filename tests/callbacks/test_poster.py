@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.callbacks.poster import GuardedPoster
-from dispatcher.domain.callbacks.callback import Call, Poster, Reply
+from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest, Poster
 from tests.callbacks.internet import Names, run
 from tests.providers.peer import Reply as Answer
 from tests.providers.peer import a_date, always, closed_port, deaf_port, http_reply, listening
@@ -34,12 +34,12 @@ async def a_poster(
         await poster.close()
 
 
-def a_call(url: str, body: bytes = b"{}", **headers: str) -> Call:
-    return Call(url, body, headers)
+def a_call(url: str, body: bytes = b"{}", **headers: str) -> CallbackRequest:
+    return CallbackRequest(url, body, headers)
 
 
-def reply_to(answer: Answer | bytes, *, timeout: timedelta = timedelta(seconds=10)) -> Reply:
-    async def work() -> Reply:
+def reply_to(answer: Answer | bytes, *, timeout: timedelta = timedelta(seconds=10)) -> CallbackReply:
+    async def work() -> CallbackReply:
         async with listening(always(answer)) as peer, a_poster(timeout=timeout) as poster:
             return await poster.post(a_call(peer.url))
 
@@ -50,12 +50,12 @@ def test_the_body_and_the_headers_go_out_as_they_are_and_the_url_to_the_letter()
     async def work() -> None:
         async with listening(always(http_reply(200))) as peer, a_poster() as poster:
             body = "{'text': 'Grüße'}".encode()
-            call = Call(
+            call = CallbackRequest(
                 f"{peer.url}/a%2Fb/../%7e?q=%41+b&x=[1]#part",
                 body,
                 {"webhook-id": "evt_1", "Content-Type": "a/b"},
             )
-            assert await poster.post(call) == Reply(200, "HTTP 200")
+            assert await poster.post(call) == CallbackReply(200, "HTTP 200")
             (got,) = peer.requests
             assert got.body == body
             assert got.head.startswith("POST /a%2Fb/../%7e?q=%41+b&x=[1] HTTP/1.1\r\n")
@@ -67,7 +67,7 @@ def test_the_body_and_the_headers_go_out_as_they_are_and_the_url_to_the_letter()
 
 @pytest.mark.parametrize("status", [200, 204, 400, 404, 410, 429, 500, 503])
 def test_any_status_is_a_reply(status: int) -> None:
-    assert reply_to(http_reply(status)) == Reply(status, f"HTTP {status}")
+    assert reply_to(http_reply(status)) == CallbackReply(status, f"HTTP {status}")
 
 
 def test_a_redirect_is_a_reply_and_is_not_followed() -> None:
@@ -77,7 +77,7 @@ def test_a_redirect_is_a_reply_and_is_not_followed() -> None:
             listening(always(http_reply(302, Location=target.url))) as peer,
             a_poster() as poster,
         ):
-            assert await poster.post(a_call(peer.url)) == Reply(302, "HTTP 302")
+            assert await poster.post(a_call(peer.url)) == CallbackReply(302, "HTTP 302")
             assert target.connections == 0
 
     run(work())
@@ -102,7 +102,7 @@ def test_retry_after_is_read_in_seconds_and_as_a_date_that_counts_from_the_answe
     said: str, read: timedelta | None
 ) -> None:
     reply = reply_to(http_reply(503, Retry_After=said, Date=a_date(hour=12)))
-    assert reply == Reply(503, "HTTP 503", retry_after=read)
+    assert reply == CallbackReply(503, "HTTP 503", retry_after=read)
 
 
 def test_retry_after_as_a_date_says_nothing_without_the_answers_own_date() -> None:
@@ -121,39 +121,39 @@ def test_retry_after_as_a_date_says_nothing_without_the_answers_own_date() -> No
     ids=["at once", "within the head", "another protocol", "a head too long", "two lengths"],
 )
 def test_a_call_without_an_http_answer_is_told_in_words(answer: Answer, reason: str) -> None:
-    assert reply_to(answer) == Reply(None, reason)
+    assert reply_to(answer) == CallbackReply(None, reason)
 
 
 def test_a_refused_connection_is_a_reply() -> None:
-    async def work() -> Reply:
+    async def work() -> CallbackReply:
         with closed_port() as port:
             async with a_poster() as poster:
                 return await poster.post(a_call(f"http://127.0.0.1:{port}/"))
 
-    assert run(work()) == Reply(None, "connection refused")
+    assert run(work()) == CallbackReply(None, "connection refused")
 
 
 def test_a_server_that_does_not_accept_is_left_at_the_connect_timeout() -> None:
-    async def work() -> Reply:
+    async def work() -> CallbackReply:
         with deaf_port() as port:
             async with a_poster(connect_timeout=SHORT) as poster:
                 return await poster.post(a_call(f"http://127.0.0.1:{port}/"))
 
-    assert run(work()) == Reply(None, "no connection within 0.2 s")
+    assert run(work()) == CallbackReply(None, "no connection within 0.2 s")
 
 
 def test_a_server_that_does_not_answer_is_left_at_the_timeout() -> None:
-    assert reply_to(Answer(None), timeout=SHORT) == Reply(None, "no answer within 0.2 s")
+    assert reply_to(Answer(None), timeout=SHORT) == CallbackReply(None, "no answer within 0.2 s")
 
 
 def test_a_status_counts_although_its_answer_never_ends() -> None:
     half = Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it")
-    assert reply_to(half, timeout=SHORT) == Reply(200, "HTTP 200")
+    assert reply_to(half, timeout=SHORT) == CallbackReply(200, "HTTP 200")
 
 
 def test_a_status_counts_although_its_answer_breaks_off() -> None:
     half = Answer(b"HTTP/1.1 410 Gone\r\nContent-Length: 100\r\n\r\nhalf of it", hang_up=True)
-    assert reply_to(half) == Reply(410, "HTTP 410")
+    assert reply_to(half) == CallbackReply(410, "HTTP 410")
 
 
 def test_an_answer_of_64_kib_is_read_and_its_connection_used_again() -> None:
@@ -172,7 +172,7 @@ def test_an_answer_beyond_64_kib_is_hung_up_on() -> None:
         async with listening(always(endless)) as peer, a_poster(timeout=timedelta(minutes=1)) as poster:
             call = asyncio.create_task(poster.post(a_call(peer.url)))
             await peer.until_left()
-            assert await call == Reply(200, "HTTP 200")
+            assert await call == CallbackReply(200, "HTTP 200")
 
     run(work())
 
@@ -183,7 +183,7 @@ def test_a_packed_answer_is_not_unpacked() -> None:
     async def work() -> None:
         async with listening(always(answer)) as peer, a_poster() as poster:
             for _ in range(2):
-                assert await poster.post(a_call(peer.url)) == Reply(200, "HTTP 200")
+                assert await poster.post(a_call(peer.url)) == CallbackReply(200, "HTTP 200")
             assert peer.connections == 1
 
     run(work())
@@ -244,19 +244,19 @@ def test_a_call_that_is_cancelled_is_cancelled_and_no_reply() -> None:
 
 
 def test_a_name_without_an_address_is_a_reply() -> None:
-    async def work() -> Reply:
+    async def work() -> CallbackReply:
         async with a_poster(resolver=Names([])) as poster:
             return await poster.post(a_call("http://hook.example/"))
 
-    assert run(work()) == Reply(None, "no address was found for the host hook.example")
+    assert run(work()) == CallbackReply(None, "no address was found for the host hook.example")
 
 
 def test_a_bad_url_is_refused_in_words() -> None:
-    async def work() -> Reply:
+    async def work() -> CallbackReply:
         async with a_poster() as poster:
             return await poster.post(a_call("ftp://hook.example/"))
 
-    assert run(work()) == Reply(
+    assert run(work()) == CallbackReply(
         None, "the URL must begin with https:// or http://, not with ftp", refused=True
     )
 
@@ -276,7 +276,7 @@ def test_a_certificate_that_nobody_vouches_for_is_not_trusted(tmp_path: Path) ->
 
 
 def test_https_to_a_server_without_tls_is_a_reply() -> None:
-    async def work() -> Reply:
+    async def work() -> CallbackReply:
         server = await asyncio.start_server(answer_in_plain, "127.0.0.1")
         async with server, a_poster() as poster:
             port = server.sockets[0].getsockname()[1]

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.duration import span
+from dispatcher.domain.duration import in_words
 
 
 @pytest.mark.parametrize(
@@ -25,4 +25,4 @@ from dispatcher.domain.duration import span
     ],
 )
 def test_a_length_is_written_with_as_much_as_matters(seconds: float, words: str) -> None:
-    assert span(timedelta(seconds=seconds)) == words
+    assert in_words(timedelta(seconds=seconds)) == words

@@ -9,14 +9,14 @@ import pytest
 from redis.asyncio import Redis
 
 from dispatcher.domain.delivery.provider import Accepted, Unsent
-from dispatcher.domain.routing.breaker import Standing, Tally
+from dispatcher.domain.routing.breaker import BreakerState, CallTally
 from dispatcher.domain.routing.provider_state import Breaker
 from dispatcher.lanes.breaker import BreakerMove, Breakers
 from dispatcher.lanes.connect import open_async_redis
 
 SINCE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-OPEN = Standing(Breaker.OPEN, SINCE, 'say "no"', SINCE + timedelta(seconds=6), opened=2)
-HALF = Standing(Breaker.HALF_OPEN, SINCE, "its pause is over", opened=2)
+OPEN = BreakerState(Breaker.OPEN, SINCE, 'say "no"', SINCE + timedelta(seconds=6), opened=2)
+HALF = BreakerState(Breaker.HALF_OPEN, SINCE, "its pause is over", opened=2)
 
 
 @pytest.fixture(params=["valkey", "fakeredis"])
@@ -40,7 +40,7 @@ def _run(maker: Callable[[], Redis], story: Callable[[Breakers, Breakers], Await
 
 
 def _numbers(accepted: int, unsent: int = 0) -> list[int]:
-    tally = Tally(timedelta(seconds=5))
+    tally = CallTally(timedelta(seconds=5))
     for _ in range(accepted):
         tally.note([Accepted(())], seconds=0.03, segments=3)
     for _ in range(unsent):

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
-from dispatcher.domain.accounts.rate_limit import Quota
+from dispatcher.domain.accounts.rate_limit import RateLimitStatus
 from dispatcher.lanes.connect import open_async_redis
 from dispatcher.lanes.limits import MOST_BUCKETS, Buckets, Limits
 
@@ -60,9 +60,9 @@ def _run(maker: Maker, story: Callable[[Redis], Awaitable[None]]) -> None:
 def test_a_fresh_bucket_holds_a_whole_minute(redis_maker: Maker) -> None:
     async def story(redis: Redis) -> None:
         limits = Limits(redis)
-        assert await limits.take("one", per_minute=60) == Quota(60, 59, SECOND, None)
-        assert await limits.take("half", per_minute=60, cost=30) == Quota(60, 30, MINUTE / 2, None)
-        assert await limits.take("all", per_minute=60, cost=60) == Quota(60, 0, MINUTE, None)
+        assert await limits.take("one", per_minute=60) == RateLimitStatus(60, 59, SECOND, None)
+        assert await limits.take("half", per_minute=60, cost=30) == RateLimitStatus(60, 30, MINUTE / 2, None)
+        assert await limits.take("all", per_minute=60, cost=60) == RateLimitStatus(60, 0, MINUTE, None)
 
     _run(redis_maker, story)
 
@@ -114,7 +114,9 @@ def test_a_bucket_is_a_caller_of_its_own(redis_maker: Maker) -> None:
 
 def test_a_look_leaves_nothing_in_redis(redis_maker: Maker) -> None:
     async def story(redis: Redis) -> None:
-        assert await Limits(redis).take("b", per_minute=60, cost=0) == Quota(60, 60, timedelta(), None)
+        assert await Limits(redis).take("b", per_minute=60, cost=0) == RateLimitStatus(
+            60, 60, timedelta(), None
+        )
         assert not await redis.exists("sms:limit:b")
 
     _run(redis_maker, story)
@@ -137,7 +139,7 @@ class _Counter:
     def __init__(self, limits: Limits, runner: asyncio.Runner, shift: Callable[[timedelta], None]) -> None:
         self._limits, self._runner, self.shift = limits, runner, shift
 
-    def take(self, *, per_minute: int = 60, cost: int = 1) -> Quota:
+    def take(self, *, per_minute: int = 60, cost: int = 1) -> RateLimitStatus:
         return self._runner.run(self._limits.take("b", per_minute=per_minute, cost=cost))
 
 
@@ -194,8 +196,8 @@ def counter(request: pytest.FixtureRequest) -> Iterator[_Counter]:
 
 
 def test_sixty_a_minute_leave_59_and_then_58(counter: _Counter) -> None:
-    assert counter.take() == Quota(60, 59, SECOND, None)
-    assert counter.take() == Quota(60, 58, 2 * SECOND, None)
+    assert counter.take() == RateLimitStatus(60, 59, SECOND, None)
+    assert counter.take() == RateLimitStatus(60, 58, 2 * SECOND, None)
 
 
 def test_a_bucket_refills_evenly(counter: _Counter) -> None:
@@ -205,27 +207,27 @@ def test_a_bucket_refills_evenly(counter: _Counter) -> None:
     counter.shift(SECOND * 28.5)
     assert counter.take(cost=0).remaining == 30
     counter.shift(MINUTE)
-    assert counter.take(cost=0) == Quota(60, 60, timedelta(), None)
+    assert counter.take(cost=0) == RateLimitStatus(60, 60, timedelta(), None)
 
 
 def test_an_exceeded_request_takes_nothing(counter: _Counter) -> None:
     counter.take(cost=60)
-    exceeded = Quota(60, 0, MINUTE, retry_after=SECOND)
+    exceeded = RateLimitStatus(60, 0, MINUTE, retry_after=SECOND)
     assert [counter.take() for _ in range(3)] == [exceeded] * 3
     counter.shift(SECOND)
-    assert counter.take() == Quota(60, 0, MINUTE, None)
+    assert counter.take() == RateLimitStatus(60, 0, MINUTE, None)
 
 
 def test_what_is_too_dear_leaves_the_rest_to_cheaper_requests(counter: _Counter) -> None:
     counter.take(cost=57)
-    assert counter.take(cost=5) == Quota(60, 3, 57 * SECOND, retry_after=2 * SECOND)
-    assert counter.take(cost=3) == Quota(60, 0, MINUTE, None)
+    assert counter.take(cost=5) == RateLimitStatus(60, 3, 57 * SECOND, retry_after=2 * SECOND)
+    assert counter.take(cost=3) == RateLimitStatus(60, 0, MINUTE, None)
 
 
 def test_a_look_tells_what_a_request_would_be_told(counter: _Counter) -> None:
-    assert counter.take(cost=0) == Quota(60, 60, timedelta(), None)
+    assert counter.take(cost=0) == RateLimitStatus(60, 60, timedelta(), None)
     counter.take(cost=60)
-    assert counter.take(cost=0) == Quota(60, 0, MINUTE, retry_after=SECOND)
+    assert counter.take(cost=0) == RateLimitStatus(60, 0, MINUTE, retry_after=SECOND)
 
 
 def test_a_cost_above_the_limit_is_always_exceeded(counter: _Counter) -> None:
@@ -259,7 +261,7 @@ _STEPS = st.lists(st.tuples(st.integers(0, 80), st.integers(0, 8), st.sampled_fr
 @settings(max_examples=30, deadline=None)
 @given(steps=_STEPS)
 def test_redis_and_the_process_count_alike(steps: Sequence[tuple[int, int, int]]) -> None:
-    told: list[list[Quota]] = []
+    told: list[list[RateLimitStatus]] = []
     for place in (_in_redis, _in_process):
         with place() as counter:
             told.append([])
@@ -321,7 +323,7 @@ def test_after_the_pause_one_request_asks_and_the_others_do_not_wait_for_it() ->
 def test_a_redis_that_refuses_the_script_is_away_too() -> None:
     async def story() -> None:
         redis = _Away(ResponseError("READONLY You can't write against a read only replica."))
-        assert await Limits(redis).take("b", per_minute=60) == Quota(60, 59, SECOND, None)
+        assert await Limits(redis).take("b", per_minute=60) == RateLimitStatus(60, 59, SECOND, None)
 
     asyncio.run(story())
 

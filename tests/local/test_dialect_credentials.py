@@ -1,13 +1,13 @@
 """The doors as people name them are those that the API has."""
 
 from dispatcher.api.app import DIALECTS
-from dispatcher.local.dialect_credentials import LOCKS, PATHS, opened_by
+from dispatcher.local.dialect_credentials import CREDENTIALS, PATHS, opened_by
 
 
 def test_each_dialect_has_a_key_and_a_path() -> None:
     names = {dialect.name for dialect in DIALECTS}
     assert set(PATHS) == names
-    assert {lock.dialect for lock in LOCKS.values()} == names
+    assert {lock.dialect for lock in CREDENTIALS.values()} == names
 
 
 def test_each_path_that_is_told_is_claimed_by_its_dialect() -> None:
@@ -17,7 +17,7 @@ def test_each_path_that_is_told_is_claimed_by_its_dialect() -> None:
 
 
 def test_a_credential_tells_its_door() -> None:
-    for door, lock in LOCKS.items():
+    for door, lock in CREDENTIALS.items():
         assert opened_by(lock.kind, lock.dialect) == door
         assert len(lock.words) == 1 + lock.kind.has_name
     assert opened_by("console", "manage") == "manage console"

@@ -13,7 +13,7 @@ from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.account import AccountLimits, Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.local import first_run
-from dispatcher.local.dialect_credentials import LOCKS, Door
+from dispatcher.local.dialect_credentials import CREDENTIALS, CredentialUse
 from dispatcher.local.first_run import Credentials
 from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.context import Context
@@ -66,12 +66,12 @@ def test_the_first_run_tells_all_that_a_program_needs_to_this_user_only(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("door", Door)
+@pytest.mark.parametrize("door", CredentialUse)
 def test_each_credential_of_the_file_opens_its_door_for_the_demo_account(
-    settings: Settings, file: Path, door: Door
+    settings: Settings, file: Path, door: CredentialUse
 ) -> None:
     ensure(settings, file)
-    lock = LOCKS[door]
+    lock = CREDENTIALS[door]
     parts = [read(file)[lock.dialect][word] for word in lock.words]
 
     async def enter(ctx: Context) -> Caller:

@@ -11,9 +11,9 @@ from dispatcher.domain.delivery.provider import (
     Polls,
     Provider,
     ProviderConfig,
+    ProviderReports,
+    ReceiptReport,
     ReceiptRequest,
-    Report,
-    Told,
 )
 from tests.providers.conformance import Case, a_message
 from tests.providers.peer import Got, Reply, always, listening
@@ -47,13 +47,15 @@ class Talk:
 
         return run(work())
 
-    def poll(self, answers: dict[str, bytes], refs: Sequence[str]) -> tuple[Sequence[Report], list[Got]]:
+    def poll(
+        self, answers: dict[str, bytes], refs: Sequence[str]
+    ) -> tuple[Sequence[ReceiptReport], list[Got]]:
         """Ask; the peer answers by what the path ends with."""
 
         def script(got: Got) -> bytes:
             return next(answer for end, answer in answers.items() if got.target.endswith(end))
 
-        async def work() -> tuple[Sequence[Report], list[Got]]:
+        async def work() -> tuple[Sequence[ReceiptReport], list[Got]]:
             async with listening(lambda got, _: Reply(script(got))) as peer:
                 provider = self.open(peer.port)
                 assert isinstance(provider, Polls)
@@ -64,10 +66,10 @@ class Talk:
 
         return run(work())
 
-    def read(self, request: ReceiptRequest) -> Sequence[Told]:
+    def read(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
         """Read a receipt."""
 
-        async def work() -> Sequence[Told]:
+        async def work() -> Sequence[ProviderReports]:
             provider = self.open()
             try:
                 return provider.read_receipt(request)

@@ -8,7 +8,14 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from dispatcher.domain.delivery.provider import Accepted, Deferred, ProviderConfig, Rejected, Report, Unknown
+from dispatcher.domain.delivery.provider import (
+    Accepted,
+    Deferred,
+    ProviderConfig,
+    ReceiptReport,
+    Rejected,
+    Unknown,
+)
 from dispatcher.domain.errors import BadReceipt, BadSignature, Misconfigured, Unavailable
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.base import AT_ONCE, PluginOptions, poll_each, read_options
@@ -160,13 +167,13 @@ def test_a_signature_must_be_one_of_those_that_would_do(shown: str) -> None:
 def test_a_poll_asks_for_a_few_at_a_time_and_gives_the_answers_in_order() -> None:
     under_way, most = 0, 0
 
-    async def ask(ref: str) -> Report:
+    async def ask(ref: str) -> ReceiptReport:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
         await asyncio.sleep(0)
         under_way -= 1
-        return Report(ref, None, Status.RECEIVED)
+        return ReceiptReport(ref, None, Status.RECEIVED)
 
     refs = [f"p-{number}" for number in range(5 * AT_ONCE)]
     assert [report.ref for report in asyncio.run(_poll(refs, ask))] == refs
@@ -174,17 +181,19 @@ def test_a_poll_asks_for_a_few_at_a_time_and_gives_the_answers_in_order() -> Non
 
 
 def test_a_poll_leaves_out_what_could_not_be_asked_and_fails_when_nothing_could() -> None:
-    async def ask(ref: str) -> Report | None:
+    async def ask(ref: str) -> ReceiptReport | None:
         if ref == "away":
             raise Unavailable("HTTP 503")
-        return None if ref == "unknown" else Report(ref, None, None)
+        return None if ref == "unknown" else ReceiptReport(ref, None, None)
 
-    assert asyncio.run(_poll(["away", "unknown", "p-1"], ask)) == [Report("p-1", None, None)]
+    assert asyncio.run(_poll(["away", "unknown", "p-1"], ask)) == [ReceiptReport("p-1", None, None)]
     assert asyncio.run(_poll(["away", "unknown"], ask)) == []
     assert asyncio.run(_poll([], ask)) == []
     with pytest.raises(Unavailable):
         asyncio.run(_poll(["away", "away"], ask))
 
 
-async def _poll(refs: list[str], ask: Callable[[str], Awaitable[Report | None]]) -> list[Report]:
+async def _poll(
+    refs: list[str], ask: Callable[[str], Awaitable[ReceiptReport | None]]
+) -> list[ReceiptReport]:
     return list(await poll_each(refs, ask))

@@ -10,9 +10,9 @@ from dispatcher.domain.delivery.provider import (
     Deferred,
     Outcome,
     Provider,
+    ReceiptReport,
     ReceiptRequest,
     Rejected,
-    Report,
     Unknown,
     Unsent,
 )
@@ -59,9 +59,9 @@ async def send_one(case: Case, behaviour: Behaviour, *, call_timeout: float = 5.
     return outcome
 
 
-def the_report(provider: Provider, request: ReceiptRequest) -> Report:
+def the_report(provider: Provider, request: ReceiptRequest) -> ReceiptReport:
     (told,) = provider.read_receipt(request)
-    assert isinstance(told, Report)
+    assert isinstance(told, ReceiptReport)
     return told
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from android_sms_gateway.webhooks import SmsReceivedPayload
 
-from dispatcher.api.dialects.smsgate.mapping import WORDS, State, error_of
-from dispatcher.domain.delivery.provider import Inbound, Report
+from dispatcher.api.dialects.smsgate.mapping import WORDS, GatewayState, error_of
+from dispatcher.domain.delivery.provider import Inbound, ReceiptReport
 from dispatcher.domain.errors import BadReceipt, BadSignature, Unavailable
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers import smsgate
@@ -31,13 +31,13 @@ STATES = {
 
 
 def test_every_state_of_the_server_is_listed() -> None:
-    assert set(smsgate.STATES) == set(STATES) == {state.value for state in State}
+    assert set(smsgate.STATES) == set(STATES) == {state.value for state in GatewayState}
 
 
 @pytest.mark.parametrize(("word", "status"), STATES.items())
 def test_a_message_can_be_asked_for_in_each_state(word: str, status: Status | None) -> None:
     reports, (got,) = TALK.poll({"/m-1": http_reply(200, state(word, ref="m-1"))}, ["m-1"])
-    assert reports == [Report("m-1", "m-1", status, word)]
+    assert reports == [ReceiptReport("m-1", "m-1", status, word)]
     assert got.head.startswith("GET /3rdparty/v1/messages/m-1 HTTP/1.1\r\n")
     assert "Authorization: Basic " in got.head
 
@@ -49,7 +49,7 @@ def test_what_the_server_does_not_know_is_left_out_of_what_it_was_asked_for() ->
         "/m-3": http_reply(500),
     }
     reports, _ = TALK.poll(answers, ["m-1", "m-2", "m-3"])
-    assert reports == [Report("m-2", "m-2", Status.RECEIVED, "Delivered")]
+    assert reports == [ReceiptReport("m-2", "m-2", Status.RECEIVED, "Delivered")]
     assert TALK.poll({"/m-1": answers["/m-1"]}, ["m-1"])[0] == []
 
 
@@ -83,9 +83,9 @@ ERRORS = {
 @pytest.mark.parametrize(("error", "status"), ERRORS.items())
 def test_each_error_of_a_phone_is_the_end_it_names(error: str, status: Status) -> None:
     reports, _ = TALK.poll({"/m-1": http_reply(200, state("Failed", error, "m-1"))}, ["m-1"])
-    assert reports == [Report("m-1", "m-1", status, f"Failed: {error}")]
+    assert reports == [ReceiptReport("m-1", "m-1", status, f"Failed: {error}")]
     failed = event("sms:failed", messageId="m-1", reason=error, failedAt="2026-03-01T12:10:29.000+03:00")
-    assert TALK.read(failed) == [Report("m-1", "m-1", status, f"sms:failed: {error}")]
+    assert TALK.read(failed) == [ReceiptReport("m-1", "m-1", status, f"sms:failed: {error}")]
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status.is_final])
@@ -110,7 +110,7 @@ def test_an_instance_of_this_product_as_the_server_loses_nothing_of_its_codes(st
     ],
 )
 def test_each_event_of_a_message_has_its_end_or_none(name: str, status: Status | None) -> None:
-    assert TALK.read(event(name, messageId="m-1")) == [Report("m-1", "m-1", status, name)]
+    assert TALK.read(event(name, messageId="m-1")) == [ReceiptReport("m-1", "m-1", status, name)]
 
 
 @pytest.mark.parametrize(

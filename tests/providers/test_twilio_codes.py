@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.delivery.provider import Deferred, Rejected, Report, Unknown
+from dispatcher.domain.delivery.provider import Deferred, ReceiptReport, Rejected, Unknown
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers import twilio
 from tests.providers.cases.twilio import TWILIO, receipt
@@ -149,7 +149,7 @@ def test_a_documented_code_in_an_answer_is_final_or_later(code: int, status: Sta
 @pytest.mark.parametrize(("code", "status"), DOCUMENTED.items())
 def test_a_documented_code_in_a_receipt_is_the_end_it_names(code: int, status: Status) -> None:
     (told,) = TALK.read(receipt("failed", ErrorCode=str(code)))
-    assert isinstance(told, Report)
+    assert isinstance(told, ReceiptReport)
     assert told.status is status
     assert told.opted_out is (code == 21610)
     assert str(code) in told.reason
@@ -186,10 +186,10 @@ def test_where_the_code_says_nothing_http_decides(answer: bytes, outcome: object
     ],
 )
 def test_each_status_of_a_message_has_its_end_or_none(word: str, status: Status | None) -> None:
-    assert TALK.read(receipt(word)) == [Report("p-1", "m-1", status, word)]
+    assert TALK.read(receipt(word)) == [ReceiptReport("p-1", "m-1", status, word)]
     assert word in twilio.WORDS
 
 
 def test_a_code_that_nobody_knows_is_kept_with_its_word() -> None:
     (told,) = TALK.read(receipt("undelivered", ErrorCode="39999"))
-    assert told == Report("p-1", "m-1", FAILED, "undelivered: 39999")
+    assert told == ReceiptReport("p-1", "m-1", FAILED, "undelivered: 39999")

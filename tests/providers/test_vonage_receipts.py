@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dispatcher.domain.delivery.provider import Inbound, ReceiptRequest, Report
+from dispatcher.domain.delivery.provider import Inbound, ReceiptReport, ReceiptRequest
 from dispatcher.domain.errors import BadReceipt, BadSignature
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers import vonage
@@ -50,7 +50,7 @@ FAILURES = {
 def test_each_error_code_of_a_failed_message_is_the_end_it_names(word: str, code: int) -> None:
     (told,) = TALK.read(posted(with_sig(delivery(word, err_code=str(code)))))
     expected = FAILURES.get(code, FAILED)
-    assert told == Report("p-1", "m-1", expected, f"{word}: err-code {code}", opted_out=code == 9)
+    assert told == ReceiptReport("p-1", "m-1", expected, f"{word}: err-code {code}", opted_out=code == 9)
 
 
 def test_every_error_code_of_the_table_is_listed_here() -> None:
@@ -72,7 +72,7 @@ def test_each_word_of_a_receipt_has_its_end_or_none_whatever_its_error_code(
     word: str, status: Status | None
 ) -> None:
     (told,) = TALK.read(posted(with_sig(delivery(word, err_code="2"))))
-    assert told == Report("p-1", "m-1", status, f"{word}: err-code 2")
+    assert told == ReceiptReport("p-1", "m-1", status, f"{word}: err-code 2")
 
 
 def by_get(fields: dict[str, str]) -> ReceiptRequest:

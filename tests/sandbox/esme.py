@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import httpx
 
-from dispatcher.sandbox import Settings, serving_both
+from dispatcher.sandbox import SandboxSettings, serving_both
 from dispatcher.smpp.pdu import Address, Bind, Pdu, Sm, Splitter, decode_id, encode, encode_id, respond
-from dispatcher.smpp.receipt import Receipt, read_receipt
+from dispatcher.smpp.receipt import SmppReceipt, read_receipt
 from dispatcher.smpp.words import RESPONSE, Command, CommandStatus, Esm
 
 NUMBER = "254701234567"
@@ -62,7 +62,7 @@ class Esme:
             await self.came.wait_for(lambda: len(self.got) >= count)
         return list(self.got)
 
-    async def receipts(self, count: int) -> list[Receipt]:
+    async def receipts(self, count: int) -> list[SmppReceipt]:
         found = [read_receipt(sm) for sm in await self.deliveries(count)]
         return [receipt for receipt in found if receipt is not None]
 
@@ -105,7 +105,7 @@ def is_receipt(delivered: Sm) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Booth:
+class EsmeSession:
     """A sandbox with both faces."""
 
     port: int
@@ -144,10 +144,10 @@ class Booth:
 
 
 @asynccontextmanager
-async def opened(**settings: object) -> AsyncIterator[Booth]:
+async def opened(**settings: object) -> AsyncIterator[EsmeSession]:
     """Open a sandbox, without latency and delays unless the settings say so."""
     fast = {"latency_ms": 0, "receipt_delay_ms": 0}
-    async with serving_both(Settings.model_validate(fast | settings)) as (url, port):
+    async with serving_both(SandboxSettings.model_validate(fast | settings)) as (url, port):
         assert port is not None
         async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
-            yield Booth(port, client)
+            yield EsmeSession(port, client)

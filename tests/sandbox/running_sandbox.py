@@ -15,12 +15,12 @@ from dispatcher.domain.delivery.provider import (
     Outgoing,
     Provider,
     ProviderConfig,
+    ReceiptReport,
     ReceiptRequest,
-    Report,
 )
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.generic_http import HttpProvider
-from dispatcher.sandbox import Settings, http_options, serving
+from dispatcher.sandbox import SandboxSettings, http_options, serving
 from tests.providers.peer import Got, Peer, Script, always, http_reply, listening
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class RunningSandbox:
     """Everything one test needs."""
 
     url: str
@@ -69,13 +69,13 @@ class Stage:
                 pass
         return stats
 
-    def reports(self) -> list[Report]:
+    def reports(self) -> list[ReceiptReport]:
         """Read all receipts that came, in order, by the provider under test."""
         return [
             report
             for got in self.receiver.requests
             for report in self.provider.read_receipt(as_receipt(got))
-            if isinstance(report, Report)
+            if isinstance(report, ReceiptReport)
         ]
 
 
@@ -87,14 +87,14 @@ def as_receipt(got: Got) -> ReceiptRequest:
 
 
 @asynccontextmanager
-async def staged(
+async def running_sandbox(
     *, receiver: Script = OPEN, call_timeout: float = 5.0, receiver_port: int = 0, **settings: Any
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[RunningSandbox]:
     """Set the stage; without latency and delays unless the settings say so."""
     fast = {"latency_ms": 0, "receipt_delay_ms": 0, "receipt_secret": SECRET, "token": TOKEN}
     async with (
         listening(receiver, port=receiver_port) as peer,
-        serving(Settings.model_validate(fast | settings)) as url,
+        serving(SandboxSettings.model_validate(fast | settings)) as url,
         httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}) as client,
     ):
         options = http_options(
@@ -103,6 +103,6 @@ async def staged(
         config = ProviderConfig("sandbox", "http", options, call_timeout=timedelta(seconds=call_timeout))
         provider = HttpProvider(config)
         try:
-            yield Stage(url, client, provider, peer)
+            yield RunningSandbox(url, client, provider, peer)
         finally:
             await provider.close()

@@ -4,14 +4,14 @@ import time
 import pytest
 
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
-from tests.sandbox.running_sandbox import run, staged
+from tests.sandbox.running_sandbox import run, running_sandbox
 
 NUMBER = "+254701234567"
 
 
 def test_it_keeps_what_it_was_sent_and_when() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             before = time.time()
             await stage.send(NUMBER, text="héllo", segments=2)
             after = time.time()
@@ -38,7 +38,7 @@ def test_it_keeps_what_it_was_sent_and_when() -> None:
 
 def test_messages_come_in_pages() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             for number in range(5):
                 await stage.send(NUMBER, reference=f"m-{number}")
             page = await stage.messages(offset=1, limit=3)
@@ -49,7 +49,7 @@ def test_messages_come_in_pages() -> None:
 
 def test_a_reference_taken_twice_is_a_duplicate() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             outcomes = [await stage.send(NUMBER) for _ in range(3)]
             await stage.send(NUMBER, reference="m-2")
             stats = await stage.quiet()
@@ -62,7 +62,7 @@ def test_a_reference_taken_twice_is_a_duplicate() -> None:
 
 def test_with_dedupe_a_reference_is_taken_once_and_answered_the_same() -> None:
     async def work() -> None:
-        async with staged(dedupe=True) as stage:
+        async with running_sandbox(dedupe=True) as stage:
             first, again = await stage.send(NUMBER), await stage.send(NUMBER)
             stats = await stage.quiet()
             assert first == again
@@ -73,7 +73,7 @@ def test_with_dedupe_a_reference_is_taken_once_and_answered_the_same() -> None:
 
 def test_settings_change_while_it_runs() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             assert isinstance(await stage.send(NUMBER), Accepted)
             shown = (await stage.change(reject_rate=1)).json()
             assert shown["reject_rate"] == 1
@@ -91,7 +91,7 @@ def test_settings_change_while_it_runs() -> None:
 @pytest.mark.parametrize("settings", [{"latency_ms": -1}, {"colour": "red"}, {"receipt_url": "ftp://x"}])
 def test_a_wrong_setting_changes_nothing(settings: dict[str, object]) -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             before = (await stage.client.get("/settings")).json()
             assert (await stage.change(**settings)).status_code == 422
             assert (await stage.client.get("/settings")).json() == before
@@ -101,7 +101,7 @@ def test_a_wrong_setting_changes_nothing(settings: dict[str, object]) -> None:
 
 def test_secrets_are_not_shown() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             shown = (await stage.client.get("/settings")).json()
             assert (shown["token"], shown["receipt_secret"]) == ("***", "***")
 
@@ -110,7 +110,7 @@ def test_secrets_are_not_shown() -> None:
 
 def test_failures_repeat_with_their_seed() -> None:
     async def kinds() -> list[type[Outcome]]:
-        async with staged(reject_rate=0.3, defer_rate=0.3, unknown_rate=0.2, seed=7) as stage:
+        async with running_sandbox(reject_rate=0.3, defer_rate=0.3, unknown_rate=0.2, seed=7) as stage:
             return [type(await stage.send(NUMBER, reference=f"m-{n}")) for n in range(30)]
 
     first = run(kinds())
@@ -120,7 +120,7 @@ def test_failures_repeat_with_their_seed() -> None:
 
 def test_above_its_rate_in_segments_it_throttles_and_says_when() -> None:
     async def work() -> None:
-        async with staged(tps=4) as stage:
+        async with running_sandbox(tps=4) as stage:
             assert isinstance(await stage.send(NUMBER, segments=3), Accepted)
             outcome = await stage.send(NUMBER, reference="m-2", segments=3)
             assert isinstance(outcome, Deferred)
@@ -134,7 +134,7 @@ def test_above_its_rate_in_segments_it_throttles_and_says_when() -> None:
 
 def test_latency_delays_the_answer_and_not_the_taking() -> None:
     async def work() -> None:
-        async with staged(latency_ms=60_000, call_timeout=0.2) as stage:
+        async with running_sandbox(latency_ms=60_000, call_timeout=0.2) as stage:
             assert isinstance(await stage.send(NUMBER), Unknown)
             assert (await stage.stats())["accepted"] == 1
 
@@ -143,7 +143,7 @@ def test_latency_delays_the_answer_and_not_the_taking() -> None:
 
 def test_the_slow_tail_is_a_share_of_all() -> None:
     async def work() -> None:
-        async with staged(slow_share=0.5, slow_ms=60_000, call_timeout=1.0) as stage:
+        async with running_sandbox(slow_share=0.5, slow_ms=60_000, call_timeout=1.0) as stage:
             sent = (stage.send(NUMBER, reference=f"m-{n}") for n in range(40))
             kinds = [type(outcome) for outcome in await asyncio.gather(*sent)]
             assert 5 <= kinds.count(Unknown) <= 35
@@ -154,7 +154,7 @@ def test_the_slow_tail_is_a_share_of_all() -> None:
 
 def test_a_wrong_token_is_refused() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             answer = await stage.client.post("/submit", headers={"Authorization": "Bearer wrong"}, json={})
             assert answer.status_code == 401
             assert (await stage.stats())["submits"] == 0
@@ -177,7 +177,7 @@ def test_a_wrong_token_is_refused() -> None:
 )
 def test_a_malformed_submit_is_refused_and_counted_apart(body: bytes) -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             answer = await stage.client.post("/submit", content=body)
             assert answer.status_code == 400
             assert answer.json()["error"]["code"] == "invalid"
@@ -189,7 +189,7 @@ def test_a_malformed_submit_is_refused_and_counted_apart(body: bytes) -> None:
 
 def test_reset_forgets_all_but_the_settings() -> None:
     async def work() -> None:
-        async with staged(receipt_delay_ms=60_000, tps=100) as stage:
+        async with running_sandbox(receipt_delay_ms=60_000, tps=100) as stage:
             first = await stage.send(NUMBER)
             assert (await stage.stats())["pending_receipts"] == 1
             await stage.client.post("/reset")
@@ -204,7 +204,7 @@ def test_reset_forgets_all_but_the_settings() -> None:
 
 def test_it_says_that_it_lives_and_what_its_numbers_do() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             assert (await stage.client.get("/healthz")).json() == {"status": "ok"}
             assert "990043" in (await stage.client.get("/numbers")).json()
 
@@ -213,7 +213,7 @@ def test_it_says_that_it_lives_and_what_its_numbers_do() -> None:
 
 def test_many_submits_at_once_are_all_counted() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             sent = (stage.send(NUMBER, reference=f"m-{n}") for n in range(500))
             outcomes = await asyncio.gather(*sent)
             assert all(isinstance(outcome, Accepted) for outcome in outcomes)

@@ -4,10 +4,10 @@ import json
 import re
 from pathlib import Path
 
-from dispatcher.providers.generic_http.batch import Batch
-from dispatcher.providers.generic_http.conditions import Rule
+from dispatcher.providers.generic_http.batch import BatchFormat
+from dispatcher.providers.generic_http.conditions import AnswerRule
 from dispatcher.providers.generic_http.options import HttpOptions, read_options
-from dispatcher.providers.generic_http.receipt_form import InboundForm, Receipts, ReportRule
+from dispatcher.providers.generic_http.receipt_form import InboundOptions, ReceiptOptions, ReportRule
 from dispatcher.providers.generic_http.recipe import load, names
 from dispatcher.providers.generic_http.signature import (
     Ed25519Signature,
@@ -16,13 +16,13 @@ from dispatcher.providers.generic_http.signature import (
     TokenSignature,
 )
 from dispatcher.providers.generic_http.template import NAMES
-from dispatcher.sandbox import Settings
+from dispatcher.sandbox import SandboxSettings
 from dispatcher.sandbox.numbers import SPECIAL
 
 DOCS = Path(__file__).parents[2] / "docs"
 SANDBOX = (DOCS / "sandbox.md").read_text()
 FORMS = (
-    *(HttpOptions, Batch, Rule, Receipts, ReportRule, InboundForm),
+    *(HttpOptions, BatchFormat, AnswerRule, ReceiptOptions, ReportRule, InboundOptions),
     *(TokenSignature, HmacSignature, Ed25519Signature, JwtSignature),
 )
 HTTP = (DOCS / "providers" / "http.md").read_text()
@@ -34,7 +34,7 @@ def test_the_table_of_numbers_is_the_codes() -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    assert [name for name in Settings.model_fields if f"`{name}`" not in SANDBOX] == []
+    assert [name for name in SandboxSettings.model_fields if f"`{name}`" not in SANDBOX] == []
 
 
 def test_every_option_and_placeholder_is_explained() -> None:

@@ -7,7 +7,7 @@ import pytest
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
 from dispatcher.domain.messages.status import Status
 from dispatcher.sandbox.numbers import SPECIAL, script_for
-from tests.sandbox.running_sandbox import run, staged
+from tests.sandbox.running_sandbox import run, running_sandbox
 
 S = Status
 LATER = Status.PENDING
@@ -76,7 +76,7 @@ def test_a_special_number_does_what_the_table_says(ending: str) -> None:
     row = ROWS[ending]
 
     async def work() -> None:
-        async with staged(call_timeout=row.call_timeout) as stage:
+        async with running_sandbox(call_timeout=row.call_timeout) as stage:
             outcomes = [
                 await stage.send(f"+2547019900{ending}", segments=3, attempt=number)
                 for number, _ in enumerate(row.outcomes, 1)
@@ -95,7 +95,7 @@ def test_a_special_number_does_what_the_table_says(ending: str) -> None:
 
 def test_receipts_name_the_provider_reference_and_ours() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             outcome = await stage.send("+254701234567")
             await stage.quiet()
             (report,) = stage.reports()
@@ -107,7 +107,7 @@ def test_receipts_name_the_provider_reference_and_ours() -> None:
 
 def test_55_names_our_reference_only() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             await stage.send("+254701990055")
             await stage.quiet()
             (report,) = stage.reports()
@@ -118,7 +118,7 @@ def test_55_names_our_reference_only() -> None:
 
 def test_46_is_reported_before_the_answer() -> None:
     async def work() -> None:
-        async with staged(latency_ms=60_000, call_timeout=0.5) as stage:
+        async with running_sandbox(latency_ms=60_000, call_timeout=0.5) as stage:
             assert isinstance(await stage.send("+254701990046"), Unknown)
             assert [report.status for report in stage.reports()] == [S.RECEIVED]
 
@@ -127,7 +127,7 @@ def test_46_is_reported_before_the_answer() -> None:
 
 def test_48_and_53_report_in_order() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             await stage.send("+254701990048")
             await stage.quiet()
             assert [report.status for report in stage.reports()] == [None, S.RECEIVED]
@@ -140,7 +140,7 @@ def test_48_and_53_report_in_order() -> None:
 
 def test_56_has_a_reference_for_each_segment() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             outcome = await stage.send("+254701990056", segments=3)
             assert isinstance(outcome, Accepted)
             assert len(set(outcome.refs)) == 3

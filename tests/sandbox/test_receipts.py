@@ -7,7 +7,7 @@ from dispatcher.domain.delivery.provider import Inbound
 from dispatcher.domain.errors import BadSignature
 from dispatcher.domain.messages.status import Status
 from tests.providers.peer import Got, Reply, http_reply, listening
-from tests.sandbox.running_sandbox import SECRET, as_receipt, run, staged
+from tests.sandbox.running_sandbox import SECRET, as_receipt, run, running_sandbox
 
 NUMBER = "+254701234567"
 
@@ -23,7 +23,7 @@ def hangs_up_twice(_got: Got, number: int) -> Reply:
 @pytest.mark.parametrize("receiver", [busy_twice, hangs_up_twice])
 def test_a_receipt_is_sent_again_until_it_is_taken(receiver: object) -> None:
     async def work() -> None:
-        async with staged(receiver=receiver) as stage:  # type: ignore[arg-type]
+        async with running_sandbox(receiver=receiver) as stage:  # type: ignore[arg-type]
             await stage.send(NUMBER)
             stats = await stage.quiet()
             assert (stats["receipts_sent"], stats["receipts_retried"]) == (1, 2)
@@ -37,7 +37,7 @@ def test_receipts_arrive_when_a_receiver_that_was_away_is_back() -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             port = taken.getsockname()[1]
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             await stage.client.put("/settings", json={"receipt_url": f"http://127.0.0.1:{port}/receipts"})
             for number in range(20):
                 await stage.client.post(
@@ -58,7 +58,7 @@ def test_receipts_arrive_when_a_receiver_that_was_away_is_back() -> None:
 
 def test_a_receipt_that_is_refused_is_not_sent_again() -> None:
     async def work() -> None:
-        async with staged(receiver=lambda _got, _n: Reply(http_reply(401))) as stage:
+        async with running_sandbox(receiver=lambda _got, _n: Reply(http_reply(401))) as stage:
             await stage.send(NUMBER)
             stats = await stage.quiet()
             assert (stats["receipts_sent"], stats["receipts_refused"]) == (0, 1)
@@ -68,7 +68,7 @@ def test_a_receipt_that_is_refused_is_not_sent_again() -> None:
 
 def test_a_receipt_is_signed_with_the_secret_of_the_settings() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             await stage.change(receipt_secret=SECRET + "!")
             await stage.send(NUMBER)
             await stage.quiet()
@@ -80,7 +80,7 @@ def test_a_receipt_is_signed_with_the_secret_of_the_settings() -> None:
 
 def test_without_a_receipt_url_there_are_no_receipts() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             await stage.client.post("/submit", json={"to": NUMBER, "text": "x", "reference": "m-1"})
             assert (await stage.stats())["pending_receipts"] == 0
 
@@ -89,7 +89,7 @@ def test_without_a_receipt_url_there_are_no_receipts() -> None:
 
 def test_receipts_wait_for_their_delay() -> None:
     async def work() -> None:
-        async with staged(receipt_delay_ms=60_000) as stage:
+        async with running_sandbox(receipt_delay_ms=60_000) as stage:
             await stage.send(NUMBER)
             stats = await stage.stats()
             assert (stats["pending_receipts"], stats["receipts_sent"]) == (1, 0)
@@ -99,7 +99,7 @@ def test_receipts_wait_for_their_delay() -> None:
 
 def test_one_dead_receiver_does_not_hold_up_another() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             dead = {
                 "to": NUMBER,
                 "text": "x",
@@ -118,7 +118,7 @@ def test_one_dead_receiver_does_not_hold_up_another() -> None:
 
 def test_receipts_that_wait_together_go_together() -> None:
     async def work() -> None:
-        async with staged(receipt_connections=1, receipt_delay_ms=50) as stage:
+        async with running_sandbox(receipt_connections=1, receipt_delay_ms=50) as stage:
             for number in range(100):
                 await stage.send(NUMBER, reference=f"m-{number}")
             await stage.quiet()
@@ -130,7 +130,7 @@ def test_receipts_that_wait_together_go_together() -> None:
 
 def test_a_handsets_message_goes_where_receipts_go_and_is_counted_apart() -> None:
     async def work() -> None:
-        async with staged() as stage:
+        async with running_sandbox() as stage:
             written = {"from": NUMBER, "to": "22141", "text": "STOP"}
             assert (await stage.client.post("/inbound", json=written)).status_code == 409
             await stage.change(receipt_url=f"{stage.receiver.url}/receipts/sandbox")

@@ -9,9 +9,9 @@ from dispatcher.domain.delivery.provider import (
     Outcome,
     Outgoing,
     ProviderConfig,
+    ProviderReports,
+    ReceiptReport,
     Rejected,
-    Report,
-    Told,
     Unknown,
     Unsent,
 )
@@ -31,10 +31,10 @@ UNLIKE = {"55": Row(receipts=())}
 def test_a_special_number_does_over_smpp_what_the_table_says(ending: str) -> None:
     row = UNLIKE.get(ending, ROWS[ending])
     parts = PARTS.get(ending, 1)
-    reports: list[Report] = []
+    reports: list[ReceiptReport] = []
 
-    async def keep(told: Sequence[Told]) -> None:
-        reports.extend(one for one in told if isinstance(one, Report))
+    async def keep(told: Sequence[ProviderReports]) -> None:
+        reports.extend(one for one in told if isinstance(one, ReceiptReport))
 
     async def work() -> None:
         async with opened() as booth:
@@ -80,9 +80,9 @@ def test_a_special_number_does_over_smpp_what_the_table_says(ending: str) -> Non
     ],
 )
 def test_ids_are_matched_however_both_sides_write_them(written: str, in_receipts: str, ids: str) -> None:
-    reports: list[Told] = []
+    reports: list[ProviderReports] = []
 
-    async def keep(told: Sequence[Told]) -> None:
+    async def keep(told: Sequence[ProviderReports]) -> None:
         reports.extend(told)
 
     async def work() -> None:
@@ -97,7 +97,7 @@ def test_ids_are_matched_however_both_sides_write_them(written: str, in_receipts
                 await provider.close()
             assert not isinstance(outcome, Unknown | Unsent | Rejected)
             (report,) = reports
-            assert isinstance(report, Report)
+            assert isinstance(report, ReceiptReport)
             assert report.ref in getattr(outcome, "refs", ())
 
     run(work())

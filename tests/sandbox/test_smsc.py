@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dispatcher.sandbox.bodies import ERRORS
-from dispatcher.sandbox.numbers import SPECIAL, Answer
+from dispatcher.sandbox.numbers import SPECIAL, SubmitAnswer
 from dispatcher.smpp.pdu import decode_tlvs, encode
 from dispatcher.smpp.text import with_headers
 from dispatcher.smpp.words import Command, CommandStatus, DataCoding, Esm, Tag
@@ -160,14 +160,14 @@ def test_ids_are_written_as_the_settings_say(written: str, said: str) -> None:
 
 
 STATUSES = {
-    Answer.LATER: C.ESME_RMSGQFUL,
-    Answer.THROTTLED: C.ESME_RTHROTTLED,
-    Answer.FAILED: C.ESME_RUNKNOWNERR,
+    SubmitAnswer.LATER: C.ESME_RMSGQFUL,
+    SubmitAnswer.THROTTLED: C.ESME_RTHROTTLED,
+    SubmitAnswer.FAILED: C.ESME_RUNKNOWNERR,
 }
 
 
 @pytest.mark.parametrize(
-    "ending", [e for e, s in SPECIAL.items() if s.answer not in {Answer.SILENCE, Answer.HANG_UP}]
+    "ending", [e for e, s in SPECIAL.items() if s.answer not in {SubmitAnswer.SILENCE, SubmitAnswer.HANG_UP}]
 )
 def test_a_special_number_is_answered_with_its_status(ending: str) -> None:
     script = SPECIAL[ending]

@@ -10,7 +10,7 @@ from dispatcher.smpp.pdu import Address
 from dispatcher.smpp.receipt import read_receipt
 from dispatcher.smpp.text import Joint, read_text, with_headers
 from dispatcher.smpp.words import Command, CommandStatus, Esm, MessageState, Tag
-from tests.sandbox.esme import NUMBER, Booth, is_receipt, opened, sm
+from tests.sandbox.esme import NUMBER, EsmeSession, is_receipt, opened, sm
 from tests.sandbox.running_sandbox import run
 
 C = CommandStatus
@@ -248,7 +248,7 @@ def test_many_submits_have_a_receipt_each() -> None:
 # What handsets write.
 
 
-async def write(booth: Booth, **body: object) -> tuple[int, dict[str, object]]:
+async def write(booth: EsmeSession, **body: object) -> tuple[int, dict[str, object]]:
     answer = await booth.client.post("/inbound", json={"from": f"+{NUMBER}", "to": "22141", **body})
     return answer.status_code, answer.json()
 

@@ -8,7 +8,7 @@ import pytest
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
 from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.domain.messages.status import Place, Status
-from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
+from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
 from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.connect import open_async_redis
 from dispatcher.service.provider_health import ProviderHealth
@@ -115,7 +115,7 @@ def test_a_breaker_that_closes_calls_what_waits(world: World) -> None:
         assert (await world.row(message.id)).waits_for == "sim is open"
         while world.ctx.conditions["sim"].breaker is Breaker.OPEN:
             await health.look()
-        assert world.ctx.conditions["sim"] == Condition(Breaker.HALF_OPEN)
+        assert world.ctx.conditions["sim"] == ProviderState(Breaker.HALF_OPEN)
         _note(health, *[Accepted(())] * 5)
         await health.look()
         assert world.ctx.conditions["sim"].breaker is Breaker.CLOSED
@@ -129,27 +129,27 @@ def test_an_order_holds_in_all_processes_at_their_next_look_and_survives_redis(w
     async def story() -> None:
         other = _another(world)
         await other.look()
-        await providers.order(world.ctx, "sim", Order.PAUSED, reason="bills", by="ann")
+        await providers.order(world.ctx, "sim", Override.PAUSED, reason="bills", by="ann")
         await other.look()
-        assert other.conditions["sim"].order is world.ctx.conditions["sim"].order is Order.PAUSED
+        assert other.conditions["sim"].order is world.ctx.conditions["sim"].order is Override.PAUSED
         await _lose_redis(world)
         fresh = _another(world)
         await fresh.look()
-        assert fresh.conditions["sim"].order is Order.PAUSED
+        assert fresh.conditions["sim"].order is Override.PAUSED
 
     world.run(story)
 
 
 def test_without_redis_orders_are_read_and_counts_are_kept_until_they_can_be_told(world: World) -> None:
     async def story() -> None:
-        await providers.order(world.ctx, "sim", Order.PINNED, by="ann")
+        await providers.order(world.ctx, "sim", Override.PINNED, by="ann")
         redis = open_async_redis("redis://127.0.0.1:1/0")
         there, away = world.ctx.provider_health.breakers, Breakers(redis)
         alone = _another(world)
         alone.breakers = away
         _note(alone, *[Unsent("refused")] * 20)
         await alone.look()
-        assert alone.conditions["sim"] == Condition(order=Order.PINNED)
+        assert alone.conditions["sim"] == ProviderState(order=Override.PINNED)
         alone.breakers = there
         await alone.look()
         assert alone.conditions["sim"].breaker is Breaker.OPEN
@@ -162,17 +162,17 @@ def test_a_resumed_provider_gets_what_waited_for_it_and_its_story_tells_who_orde
     world: World,
 ) -> None:
     async def story() -> None:
-        paused = await providers.order(world.ctx, "sim", Order.PAUSED, reason="bills", by="ann")
+        paused = await providers.order(world.ctx, "sim", Override.PAUSED, reason="bills", by="ann")
         assert str(paused.condition) == "paused"
         [message] = (await world.submit()).messages
         await world.deliver()
         assert (await world.row(message.id)).place == Place.HELD
-        resumed = await providers.order(world.ctx, "sim", Order.NONE, by="bob")
+        resumed = await providers.order(world.ctx, "sim", Override.NONE, by="bob")
         assert str(resumed.condition) == "closed"
         assert (await world.row(message.id)).wake_at == world.time.now()
         assert [(turn.to, turn.cause, turn.by) for turn in resumed.story] == [
-            (Order.NONE, "", "bob"),
-            (Order.PAUSED, "bills", "ann"),
+            (Override.NONE, "", "bob"),
+            (Override.PAUSED, "bills", "ann"),
         ]
 
     world.run(story)
@@ -181,9 +181,9 @@ def test_a_resumed_provider_gets_what_waited_for_it_and_its_story_tells_who_orde
 def test_an_order_to_a_provider_that_is_none_or_with_a_bad_reason_changes_nothing(world: World) -> None:
     async def story() -> None:
         with pytest.raises(NotFound, match="there is no provider 'simm' in DISPATCHER_PROVIDERS"):
-            await providers.order(world.ctx, "simm", Order.PAUSED, by="ann")
+            await providers.order(world.ctx, "simm", Override.PAUSED, by="ann")
         with pytest.raises(Invalid, match="a reason has up to 200"):
-            await providers.order(world.ctx, "sim", Order.PAUSED, reason="x" * 201, by="ann")
+            await providers.order(world.ctx, "sim", Override.PAUSED, reason="x" * 201, by="ann")
         assert await world.all("SELECT 1 FROM provider_orders") == []
 
     world.run(story)
@@ -205,7 +205,7 @@ def test_a_report_counts_what_is_out_and_what_came_of_the_last_moments(world: Wo
 
 def test_a_message_to_try_a_provider_goes_past_orders_and_leaves_nothing(world: World) -> None:
     async def story() -> None:
-        await providers.order(world.ctx, "sim", Order.PAUSED, by="ann")
+        await providers.order(world.ctx, "sim", Override.PAUSED, by="ann")
         trial = await providers.probe(world.ctx, "sim", "+254712345678", text="Hello", sender="SHOP")
         assert trial.outcome == Accepted((f"ref-{trial.reference}-1",))
         [seen] = world.sim.seen

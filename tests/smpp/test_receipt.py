@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dispatcher.smpp.pdu import Address, Sm
-from dispatcher.smpp.receipt import Receipt, read_receipt, write_receipt
+from dispatcher.smpp.receipt import SmppReceipt, read_receipt, write_receipt
 from dispatcher.smpp.words import DataCoding, Esm, MessageState, Tag
 
 NOBODY = Address(0, 0, "")
@@ -22,7 +22,7 @@ def a_receipt(text: str = "", tlvs: Mapping[int, bytes] | None = None, *, esm_cl
 
 
 def test_the_text_of_the_specification_is_read() -> None:
-    assert read_receipt(a_receipt(APPENDIX_B)) == Receipt(
+    assert read_receipt(a_receipt(APPENDIX_B)) == SmppReceipt(
         "0123456789", DELIVERED, "DELIVRD", "", is_last=True
     )
 
@@ -77,10 +77,10 @@ def test_the_optional_parameters_win_over_the_text() -> None:
         Tag.MESSAGE_STATE: b"\5",
         Tag.NETWORK_ERROR_CODE: b"\3\0\x22",
     }
-    assert read_receipt(a_receipt("id:9 stat:DELIVRD", tlvs)) == Receipt(
+    assert read_receipt(a_receipt("id:9 stat:DELIVRD", tlvs)) == SmppReceipt(
         "7f", UNDELIVERABLE, "DELIVRD", "34", is_last=True
     )
-    assert read_receipt(a_receipt("", tlvs)) == Receipt(
+    assert read_receipt(a_receipt("", tlvs)) == SmppReceipt(
         "7f", UNDELIVERABLE, "UNDELIVERABLE", "34", is_last=True
     )
 
@@ -97,7 +97,7 @@ def test_a_handset_cannot_write_a_receipt() -> None:
 
 def test_nothing_is_read_from_the_text_of_the_message() -> None:
     read = read_receipt(a_receipt("id:1 text:stat:DELIVRD id:2 err:9"))
-    assert read == Receipt("1", None, "", "", is_last=True)
+    assert read == SmppReceipt("1", None, "", "", is_last=True)
 
 
 def test_a_receipt_that_names_no_message_is_none() -> None:
@@ -108,7 +108,7 @@ def test_an_optional_parameter_alone_makes_it_a_receipt() -> None:
     read = read_receipt(
         a_receipt("", {Tag.RECEIPTED_MESSAGE_ID: b"a\0", Tag.MESSAGE_STATE: b"\2"}, esm_class=0)
     )
-    assert read == Receipt("a", DELIVERED, "DELIVERED", "", is_last=True)
+    assert read == SmppReceipt("a", DELIVERED, "DELIVERED", "", is_last=True)
 
 
 def test_a_notification_on_the_way_is_not_the_last_word() -> None:

@@ -11,11 +11,19 @@ from uuid import uuid4
 from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.message import DoubtPolicy, Patience, Try
-from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Report, Unknown, Unsent
+from dispatcher.domain.delivery.message import Attempt, DoubtPolicy, RetryPolicy
+from dispatcher.domain.delivery.provider import (
+    Accepted,
+    Deferred,
+    Outcome,
+    ReceiptReport,
+    Rejected,
+    Unknown,
+    Unsent,
+)
 from dispatcher.domain.delivery.verdict import judge
 from dispatcher.domain.messages.edit import Reschedule
-from dispatcher.domain.messages.edit_rules import Timed, Worded, timed
+from dispatcher.domain.messages.edit_rules import TextChanged, WindowChanged, change_window
 from dispatcher.domain.messages.status import MISSED, OPEN, Place, Status
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
@@ -25,13 +33,13 @@ from dispatcher.store.clock import release, sweeps
 from dispatcher.store.delivery import claims
 from dispatcher.store.messages import edits
 from dispatcher.store.receipts import ingest, matching
-from dispatcher.store.receipts.matching import End, Step
+from dispatcher.store.receipts.matching import MatchStep, ReceiptResult
 from dispatcher.store.tables import metadata
 
 NOW = datetime.now(UTC)
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 WINDOW = Window(NOW - HOUR, NOW + HOUR)
-PATIENCE = Patience(receipt=72 * HOUR, backoff_base=2 * SECOND, backoff_cap=300 * SECOND)
+PATIENCE = RetryPolicy(receipt=72 * HOUR, backoff_base=2 * SECOND, backoff_cap=300 * SECOND)
 LIMIT = 10_000
 TIERS = tuple(Tier)
 
@@ -156,7 +164,7 @@ async def _record(
 ) -> None:
     """Record an outcome of the current claim of each message, or with `is_over` of one before it."""
     tries = [
-        Try(
+        Attempt(
             message_id=row.id,
             attempt=row.attempt - is_over,
             tier=Tier(row.tier),
@@ -172,7 +180,7 @@ async def _record(
 
 
 async def _judge_and_record(
-    c: AsyncConnection, tries: Sequence[Try], *, now: datetime = NOW, resends: int = 3
+    c: AsyncConnection, tries: Sequence[Attempt], *, now: datetime = NOW, resends: int = 3
 ) -> None:
     verdicts = [
         judge(t, now=now, patience=PATIENCE, doubt=DoubtPolicy(resends), rng=random.Random(1)) for t in tries
@@ -195,36 +203,36 @@ async def _hold(c: AsyncConnection, stored: Stored) -> None:
 
 
 async def _wait_for_hours(c: AsyncConnection, stored: Stored) -> None:
-    waits = [hours.Wait(message_id, NOW + SECOND, None, "x") for message_id in stored.ids]
+    waits = [hours.HoursWait(message_id, NOW + SECOND, None, "x") for message_id in stored.ids]
     await hours.wait(c, waits, now=NOW)
 
 
 async def _reschedule(c: AsyncConnection, stored: Stored, *, change: Reschedule) -> None:
-    chosen = edits.Chosen(stored.account_id, only_open=True)
+    chosen = edits.EditSelection(stored.account_id, only_open=True)
     waiting = await edits.waiting(c, chosen, stored.ids, lock=True, with_variables=False)
-    changes = [timed(message, change, NOW) for message in waiting]
-    await edits.reschedule(c, [one for one in changes if isinstance(one, Timed)], now=NOW)
+    changes = [change_window(message, change, NOW) for message in waiting]
+    await edits.reschedule(c, [one for one in changes if isinstance(one, WindowChanged)], now=NOW)
 
 
 async def _reschedule_unlocked(c: AsyncConnection, stored: Stored) -> None:
     window = Window(NOW + SECOND, NOW + 2 * HOUR)
-    changes = [Timed(message_id, window, Place.HELD, NOW + SECOND, "x") for message_id in stored.ids]
+    changes = [WindowChanged(message_id, window, Place.HELD, NOW + SECOND, "x") for message_id in stored.ids]
     await edits.reschedule(c, changes, now=NOW)
 
 
 async def _reword(c: AsyncConnection, stored: Stored) -> None:
-    changes = [Worded(row.id, row.batch_id, "new", 1, 0, 0) for row in stored.rows]
+    changes = [TextChanged(row.id, row.batch_id, "new", 1, 0, 0) for row in stored.rows]
     await edits.reword(c, changes, now=NOW)
 
 
 async def _step(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
-    steps = [Step(message_id, status, "sim", "x", None) for message_id in stored.ids]
+    steps = [MatchStep(message_id, status, "sim", "x", None) for message_id in stored.ids]
     await matching.step(c, steps, now=NOW)
 
 
 async def _keep(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
-    report = Report(ref="r", reference=None, status=status)
-    ends = [End("moved", message_id, None) for message_id in stored.ids]
+    report = ReceiptReport(ref="r", reference=None, status=status)
+    ends = [ReceiptResult("moved", message_id, None) for message_id in stored.ids]
     seqs = [row.seq for row in stored.rows]
     await ingest.keep(c, [("sim", report)] * len(ends), ends, seqs, now=NOW)
 

@@ -13,7 +13,7 @@ from threading import Event
 import pytest
 
 from dispatcher.domain.accounts.account import Account
-from dispatcher.domain.campaigns.campaign import Plan
+from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.service.campaigns import campaigns, drafts
 from dispatcher.service.context import Context
 from tests.system.stack import Stack, running_stack, until
@@ -62,7 +62,9 @@ def _import(stack: Stack, path: Path) -> None:
 
 
 async def _start(ctx: Context, account: Account) -> None:
-    plan = Plan(name="c", audience_id="all", text="Hello {{name}}", at=ctx.now() + timedelta(seconds=3))
+    plan = CampaignPlan(
+        name="c", audience_id="all", text="Hello {{name}}", at=ctx.now() + timedelta(seconds=3)
+    )
     made = await drafts.create(ctx, account, plan)
     await campaigns.start(ctx, account, str(made.public_id))
 

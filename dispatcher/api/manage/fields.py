@@ -28,13 +28,13 @@ _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
-class Given(BaseModel):
+class RequestModel(BaseModel):
     """A body. Fields it does not know are ignored: a newer client may send more."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class Shown(BaseModel):
+class ResponseModel(BaseModel):
     """An answer, read off a value of the service by its names."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
@@ -88,7 +88,7 @@ StatusWord = Annotated[
 ]
 
 
-class StatusShown(Shown):
+class StatusResponse(ResponseModel):
     """What has a status: its word, and its number as `code`."""
 
     status: StatusWord

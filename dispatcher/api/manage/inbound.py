@@ -8,10 +8,10 @@ from fastapi import Query
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Tags, app, problems
-from dispatcher.api.manage.fields import Name, Plain, Shown
+from dispatcher.api.manage.fields import Name, Plain, ResponseModel
 from dispatcher.api.manage.messages.messages import WithText
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.domain.inbound.keywords import Action
+from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.service.accounts import accounts
 from dispatcher.service.inbound import messages
 
@@ -19,7 +19,7 @@ _PATH = f"{PREFIX}/inbound"
 _TAGS: Tags = ["Inbound messages"]
 
 
-class InboundShown(Shown):
+class InboundResponse(ResponseModel):
     """
     A message from a handset. `number` wrote to `recipient`, which is the `sender` of the account.
 
@@ -36,7 +36,7 @@ class InboundShown(Shown):
     number: str
     recipient: str
     text: str | None
-    action: Action | None
+    action: KeywordAction | None
     sent_at: datetime | None
     received_at: datetime
 
@@ -48,7 +48,7 @@ async def list_inbound(
     account: Annotated[Plain | None, Query(description="An account's name.")] = None,
     number: Annotated[Plain | None, Query(description="Who wrote; `+` is %2B in a URL, or left out.")] = None,
     text: WithText = False,
-) -> Page[InboundShown]:
+) -> Page[InboundResponse]:
     """List messages from handsets, the newest first."""
     found = await messages.page(
         ctx,
@@ -58,10 +58,10 @@ async def list_inbound(
         limit=paging.probe,
         with_text=text,
     )
-    return paging.page(found, InboundShown.model_validate)
+    return paging.page(found, InboundResponse.model_validate)
 
 
 @app.get(f"{_PATH}/{{inbound_id}}", tags=_TAGS, responses=problems(_404="No such message"))
-async def show_inbound(inbound_id: Name, ctx: Ctx, text: WithText = False) -> InboundShown:
+async def show_inbound(inbound_id: Name, ctx: Ctx, text: WithText = False) -> InboundResponse:
     """Show a message from a handset, by its number or its public id."""
-    return InboundShown.model_validate(await messages.find(ctx, inbound_id, with_text=text))
+    return InboundResponse.model_validate(await messages.find(ctx, inbound_id, with_text=text))

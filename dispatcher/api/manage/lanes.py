@@ -4,7 +4,7 @@ from datetime import datetime
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Tags, app
-from dispatcher.api.manage.fields import Shown
+from dispatcher.api.manage.fields import ResponseModel
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
 from dispatcher.service import health
@@ -13,7 +13,7 @@ from dispatcher.service.messages import search
 _TAGS: Tags = ["Lanes"]
 
 
-class LaneShown(Shown):
+class LaneResponse(ResponseModel):
     """What is on its way in one tier, by place; `last_consumed` null: never, or Redis cannot be reached."""
 
     tier: Tier
@@ -26,16 +26,16 @@ class LaneShown(Shown):
     last_consumed: datetime | None
 
 
-class LanesShown(Shown):
+class LanesResponse(ResponseModel):
     """All tiers, and when the other queues were last consumed."""
 
     redis: bool
-    lanes: list[LaneShown]
+    lanes: list[LaneResponse]
     other_queues: dict[str, datetime | None]
 
 
 @app.get(f"{PREFIX}/lanes", tags=_TAGS)
-async def show_lanes(ctx: Ctx) -> LanesShown:
+async def show_lanes(ctx: Ctx) -> LanesResponse:
     """Show what is on its way, by tier and place, as `dispatcher lanes` does."""
     counts = await search.on_the_way(ctx)
     consumed = await health.lanes(ctx)
@@ -45,7 +45,7 @@ async def show_lanes(ctx: Ctx) -> LanesShown:
         own = [count for count in counts if count.tier is tier]
         places = {place.value: sum(c.count for c in own if c.place is place) for place in Place}
         lanes.append(
-            LaneShown(
+            LaneResponse(
                 tier=tier,
                 **places,
                 oldest=min((c.oldest for c in own), default=None),
@@ -54,4 +54,4 @@ async def show_lanes(ctx: Ctx) -> LanesShown:
             )
         )
     others = {queue: at for queue, at in seen.items() if queue not in set(Tier)}
-    return LanesShown(redis=consumed is not None, lanes=lanes, other_queues=others)
+    return LanesResponse(redis=consumed is not None, lanes=lanes, other_queues=others)

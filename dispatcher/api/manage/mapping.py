@@ -1,14 +1,14 @@
 """Callback bodies for batches submitted to the management API, and for messages from handsets."""
 
 from dispatcher.api.manage.fields import word
-from dispatcher.domain.callbacks.events import Arrival, Happening
-from dispatcher.service.callbacks.sender import Signature, Worded
+from dispatcher.domain.callbacks.events import InboundEvent, MessageEvent
+from dispatcher.service.callbacks.sender import FormattedCallback, Signature
 
 INBOUND_RECEIVED = "inbound.received"
 """The event of a message from a handset; `message.received` is that of one that its recipient has."""
 
 
-def wording(happening: Happening) -> Worded:
+def wording(happening: MessageEvent) -> FormattedCallback:
     """Return the callback of one event; its type is `message.` and the status."""
     status = word(happening.status)
     data = {
@@ -21,10 +21,10 @@ def wording(happening: Happening) -> Worded:
         "client_id": happening.client_id,
     }
     body = {"type": f"message.{status}", "timestamp": happening.at.isoformat(), "data": data}
-    return Worded(body, Signature.STANDARD_WEBHOOKS)
+    return FormattedCallback(body, Signature.STANDARD_WEBHOOKS)
 
 
-def arrival(came: Arrival) -> Worded:
+def arrival(came: InboundEvent) -> FormattedCallback:
     """Return the callback of a message from a handset; its id is the same in every try."""
     data = {
         "inbound_id": str(came.id),
@@ -36,4 +36,4 @@ def arrival(came: Arrival) -> Worded:
         "sent_at": None if came.sent_at is None else came.sent_at.isoformat(),
     }
     body = {"type": came.event, "timestamp": came.at.isoformat(), "data": data}
-    return Worded(body, Signature.STANDARD_WEBHOOKS)
+    return FormattedCallback(body, Signature.STANDARD_WEBHOOKS)

@@ -8,14 +8,14 @@ from fastapi import Query
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Tags, app
-from dispatcher.api.manage.fields import Shown, StatusWord
+from dispatcher.api.manage.fields import ResponseModel, StatusWord
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.service.receipts import unmatched
 
 _TAGS: Tags = ["Receipts"]
 
 
-class ReceiptShown(Shown):
+class ReceiptResponse(ResponseModel):
     """
     A receipt without a message. `ref` is its provider's reference, `reference` ours.
 
@@ -41,8 +41,8 @@ async def list_receipts(
         Literal["unknown", "new"],
         Query(description="`unknown`: given up after 24 hours; `new`: still tried again."),
     ] = "unknown",
-) -> Page[ReceiptShown]:
+) -> Page[ReceiptResponse]:
     """List receipts that fit no message, the newest first."""
     waiting = verdict == "new"
     found = await unmatched.page(ctx, waiting=waiting, before=paging.last, limit=paging.probe)
-    return paging.page(found, ReceiptShown.model_validate)
+    return paging.page(found, ReceiptResponse.model_validate)

@@ -8,7 +8,7 @@ import typer
 from dispatcher.cli.arguments import AsJson, Data
 from dispatcher.cli.console import print_json, print_table, say
 from dispatcher.cli.session import visit
-from dispatcher.domain.duration import span
+from dispatcher.domain.duration import in_words
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
 from dispatcher.service import health
@@ -69,10 +69,10 @@ def _row(row: Mapping[str, object], now: datetime, *, reachable: bool) -> Sequen
 
 
 def _ago(at: object, now: datetime, *, never: str = "-") -> str:
-    return f"{span(max(now - at, timedelta()))} ago" if isinstance(at, datetime) else never
+    return f"{in_words(max(now - at, timedelta()))} ago" if isinstance(at, datetime) else never
 
 
 def _ahead(at: object, now: datetime) -> str:
     if not isinstance(at, datetime):
         return "-"
-    return f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
+    return f"in {in_words(at - now)}" if at > now else f"{in_words(now - at)} ago"

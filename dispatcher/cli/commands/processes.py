@@ -14,7 +14,7 @@ from dispatcher.local import process_commands
 from dispatcher.local.environment import load
 
 
-class Queue(StrEnum):
+class WorkerQueue(StrEnum):
     """What a worker can work on."""
 
     CRITICAL = "critical"  # the lane of each tier
@@ -51,7 +51,7 @@ def api(host: Host = _LOOPBACK, port: Port = 8080, data: Data = None) -> None:
 
 
 def worker(
-    queue: Annotated[Queue, typer.Argument(help="Which queue to work on.", show_default=False)],
+    queue: Annotated[WorkerQueue, typer.Argument(help="Which queue to work on.", show_default=False)],
     concurrency: Annotated[
         int | None, typer.Option("-c", "--concurrency", min=1, help="Tasks at once.")
     ] = None,
@@ -61,7 +61,11 @@ def worker(
     data: Data = None,
 ) -> None:
     """Work on one queue: a lane, the clock, or the system's own."""
-    if queue is Queue.CRITICAL and concurrency is not None and concurrency < process_commands.THREADS[queue]:
+    if (
+        queue is WorkerQueue.CRITICAL
+        and concurrency is not None
+        and concurrency < process_commands.THREADS[queue]
+    ):
         raise Invalid(
             f"--concurrency of critical must be {process_commands.THREADS[queue]} or more, not {concurrency}"
         )

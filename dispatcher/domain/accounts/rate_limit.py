@@ -5,7 +5,7 @@ from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
+class RateLimitStatus:
     """Where a caller stands with its rate limit after a request."""
 
     limit: int  # requests a minute

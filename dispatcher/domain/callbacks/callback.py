@@ -37,7 +37,7 @@ _SPECIAL_6 = (
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallbackRequest:
     """One HTTP POST to a producer's URL."""
 
     url: str
@@ -46,7 +46,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class CallbackReply:
     """
     What became of a call.
 
@@ -64,7 +64,7 @@ class Reply:
 class Poster(Protocol):
     """Makes calls. A fault of the network is a Reply; an exception is a bug."""
 
-    async def post(self, call: Call) -> Reply: ...  # noqa: D102 - told by the class
+    async def post(self, call: CallbackRequest) -> CallbackReply: ...  # noqa: D102 - told by the class
 
     async def close(self) -> None: ...  # noqa: D102
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from dispatcher.domain.inbound.keywords import Action
+from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.domain.messages.status import Status
 
 
@@ -19,7 +19,7 @@ class CallbackState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class MessageEvent:
     """
     One event of a message, as a dialect words it for the producer's URL.
 
@@ -44,7 +44,7 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class InboundEvent:
     """
     A message from a handset, as a dialect words it for its account's webhook.
 
@@ -61,6 +61,6 @@ class Arrival:
     recipient: str
     sender: str | None
     text: str
-    action: Action | None
+    action: KeywordAction | None
     webhook_id: str
     event: str

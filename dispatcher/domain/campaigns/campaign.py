@@ -36,10 +36,10 @@ class CampaignState(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether it never goes out again."""
-        return not FOLLOWING[self]
+        return not CAMPAIGN_TRANSITIONS[self]
 
 
-FOLLOWING: Mapping[CampaignState, frozenset[CampaignState]] = {
+CAMPAIGN_TRANSITIONS: Mapping[CampaignState, frozenset[CampaignState]] = {
     CampaignState.DRAFT: frozenset({CampaignState.ACTIVE, CampaignState.CANCELLED}),
     CampaignState.ACTIVE: frozenset({CampaignState.PAUSED, CampaignState.FINISHED, CampaignState.CANCELLED}),
     CampaignState.PAUSED: frozenset({CampaignState.ACTIVE, CampaignState.CANCELLED}),
@@ -59,7 +59,7 @@ class RunState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CampaignPlan:
     """
     What a campaign is to be, as its account means it.
 
@@ -91,7 +91,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Dues:
+class DueRuns:
     """Times at which a campaign was to run: those to run now, those too late for that, and the one after."""
 
     due: Sequence[datetime]
@@ -99,7 +99,7 @@ class Dues:
     next: datetime | None
 
 
-def dues(schedule: Schedule, *, first: datetime, now: datetime, validity: timedelta) -> Dues:
+def due_runs(schedule: Schedule, *, first: datetime, now: datetime, validity: timedelta) -> DueRuns:
     """
     Tell what is due from `first` on: up to LEAD before its time, and late only while it would be valid.
 
@@ -108,10 +108,10 @@ def dues(schedule: Schedule, *, first: datetime, now: datetime, validity: timede
     """
     until = now + LEAD
     if first > until:
-        return Dues((), (), first)
+        return DueRuns((), (), first)
     times = [first, *islice(due_times(schedule, after=first, until=until), AT_ONCE - 1)]
     late = [due for due in times if due + validity <= now]
-    return Dues(times[len(late) :], late, next_due(schedule, after=times[-1]))
+    return DueRuns(times[len(late) :], late, next_due(schedule, after=times[-1]))
 
 
 def validity_of(given: timedelta | None, tier: Tier) -> timedelta:

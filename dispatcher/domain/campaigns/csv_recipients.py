@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
-from dispatcher.domain.campaigns.csv_records import Record, decoded, records
+from dispatcher.domain.campaigns.csv_records import CsvRecord, decoded, records
 from dispatcher.domain.errors import Invalid
 
 MAX_FIELD = 4_000  # characters
@@ -23,7 +23,7 @@ _QUOTED = re.compile(r'"[^"]*"?')
 
 
 # NamedTuples, as millions are made: a frozen dataclass takes twice as long.
-class Row(NamedTuple):
+class RecipientRow(NamedTuple):
     """One recipient: `line` is where it starts in the file, `variables` are the other columns."""
 
     line: int
@@ -31,7 +31,7 @@ class Row(NamedTuple):
     variables: Mapping[str, str]
 
 
-class BadRow(NamedTuple):
+class InvalidRow(NamedTuple):
     """A line that cannot be used; `raw` is its beginning."""
 
     line: int
@@ -40,23 +40,23 @@ class BadRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class RecipientSheet:
     """A file whose header has been read. `rows` can be gone through once."""
 
     encoding: str
     separator: str
     columns: tuple[str, ...]
     number_column: str
-    rows: Iterator[Row | BadRow]
+    rows: Iterator[RecipientRow | InvalidRow]
 
 
-def read_sheet(
+def read_recipients(
     chunks: Iterable[bytes],
     *,
     encoding: str | None = None,
     separator: str | None = None,
     number_column: str | None = None,
-) -> Sheet:
+) -> RecipientSheet:
     """
     Read the header of a file that comes in chunks of any size, and give its rows as they are asked for.
 
@@ -76,7 +76,7 @@ def read_sheet(
         raise Invalid("the file is empty; its first line must name the columns")
     columns = _columns(header)
     index = _number_index(columns, number_column)
-    return Sheet(encoding, separator, columns, columns[index], _rows(lines, columns, index))
+    return RecipientSheet(encoding, separator, columns, columns[index], _rows(lines, columns, index))
 
 
 def _separator_of(text: str) -> str:
@@ -85,7 +85,7 @@ def _separator_of(text: str) -> str:
     return max(SEPARATORS, key=header.count)
 
 
-def _columns(header: Record) -> tuple[str, ...]:
+def _columns(header: CsvRecord) -> tuple[str, ...]:
     if header.fault or (fault := _fault_of_text(header.raw)):
         raise Invalid(f"the header, line {header.line}, {header.fault or fault}")
     columns = tuple(name.strip() for name in header.fields)
@@ -117,17 +117,19 @@ def _number_index(columns: Sequence[str], wanted: str | None) -> int:
     )
 
 
-def _rows(lines: Iterator[Record], columns: Sequence[str], index: int) -> Iterator[Row | BadRow]:
+def _rows(
+    lines: Iterator[CsvRecord], columns: Sequence[str], index: int
+) -> Iterator[RecipientRow | InvalidRow]:
     names = [*columns[:index], *columns[index + 1 :]]
     for line, raw, fields, fault in lines:
         if fault or (fault := _fault(raw, fields, columns)):
-            yield BadRow(line, fault, _cut(raw))
+            yield InvalidRow(line, fault, _cut(raw))
             continue
         number = fields.pop(index).strip()
         if number:
-            yield Row(line, number, dict(zip(names, fields, strict=True)))
+            yield RecipientRow(line, number, dict(zip(names, fields, strict=True)))
         else:
-            yield BadRow(line, f'has no number in column "{columns[index]}"', _cut(raw))
+            yield InvalidRow(line, f'has no number in column "{columns[index]}"', _cut(raw))
 
 
 def _fault(raw: str, fields: Sequence[str], columns: Sequence[str]) -> str:

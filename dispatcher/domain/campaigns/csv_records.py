@@ -26,7 +26,7 @@ _UNCLOSED = f"opens a quote that is not closed within {MAX_LINES} lines and {MAX
 _UNREADABLE = 'has text after a closing quote; write a quote within a quoted field as ""'
 
 
-class Record(NamedTuple):
+class CsvRecord(NamedTuple):
     """One record; `line` is where it starts. With a fault it is that line alone, not its fields."""
 
     line: int  # from 1
@@ -48,7 +48,7 @@ def decoded(chunks: Iterable[bytes], encoding: str | None) -> tuple[str, Iterato
     return name, _texts(head, blocks, name)
 
 
-def records(texts: Iterable[str], separator: str) -> Iterator[Record]:
+def records(texts: Iterable[str], separator: str) -> Iterator[CsvRecord]:
     """
     Split text into records; a record never raises. Blank lines are left out.
 
@@ -120,7 +120,9 @@ def _whole_lines(text: str) -> tuple[str, str]:
     return text[:cut], rest if len(rest) <= MAX_RECORD + 2 else rest[: MAX_RECORD + 1] + rest[-1]
 
 
-def _split(text: str, separator: str, line: int, *, last: bool) -> Generator[Record, None, tuple[int, str]]:
+def _split(
+    text: str, separator: str, line: int, *, last: bool
+) -> Generator[CsvRecord, None, tuple[int, str]]:
     """Give the records of whole lines; return the line and the text of one that is still open."""
     if '"' in text:
         return (yield from _split_quoted(text, separator, line, last=last))
@@ -131,14 +133,14 @@ def _split(text: str, separator: str, line: int, *, last: bool) -> Generator[Rec
         if len(raw) > MAX_RECORD:
             yield _faulty(line, raw, _TOO_LONG)
         elif raw and not raw.isspace():
-            yield Record(line, raw, raw.split(separator), "")
+            yield CsvRecord(line, raw, raw.split(separator), "")
         line += 1
     return line, ""
 
 
 def _split_quoted(
     text: str, separator: str, line: int, *, last: bool
-) -> Generator[Record, None, tuple[int, str]]:
+) -> Generator[CsvRecord, None, tuple[int, str]]:
     lines = _LINE.findall(text)
     if tail := text[sum(map(len, lines)) :]:
         lines.append(tail)
@@ -158,7 +160,7 @@ def _split_quoted(
 
 def _read(
     lines: list[str], done: int, separator: str, line: int
-) -> Generator[Record, None, tuple[int, bool]]:
+) -> Generator[CsvRecord, None, tuple[int, bool]]:
     """
     Give records from lines[done] on; return where one starts that cannot be read.
 
@@ -186,12 +188,12 @@ def _read(
             end = first + reader.line_num
             raw = lines[done] if end - done == 1 else "".join(lines[done:end])
             if not raw.isspace():
-                yield Record(line + done, raw, fields, "")
+                yield CsvRecord(line + done, raw, fields, "")
             done = end
     except csv.Error:
         pass  # strict: an open quote at the end, or text after a closed one
     return done, ran_out
 
 
-def _faulty(line: int, raw: str, fault: str) -> Record:
-    return Record(line, raw, [], _TOO_LONG if len(raw) > MAX_RECORD else fault)
+def _faulty(line: int, raw: str, fault: str) -> CsvRecord:
+    return CsvRecord(line, raw, [], _TOO_LONG if len(raw) > MAX_RECORD else fault)

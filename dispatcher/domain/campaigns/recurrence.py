@@ -29,7 +29,7 @@ _SHAPE = "minute hour day month weekday"
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class RunOnce:
     """One run."""
 
     at: datetime
@@ -40,7 +40,7 @@ class Once:
 
 
 @dataclass(frozen=True, slots=True)
-class Cron:
+class CronSchedule:
     """
     Runs by a cron expression of five fields, so never more than one a minute.
 
@@ -62,7 +62,7 @@ class Cron:
             raise Invalid(f'"{self.expression}" never fires{between}; choose a day that exists')
 
 
-Schedule = Once | Cron
+Schedule = RunOnce | CronSchedule
 
 
 def next_due(schedule: Schedule, *, after: datetime) -> datetime | None:
@@ -79,7 +79,7 @@ def due_times(schedule: Schedule, *, after: datetime, until: datetime) -> Iterat
 
 
 def _dues(schedule: Schedule, after: datetime) -> Iterator[datetime]:
-    if isinstance(schedule, Once):
+    if isinstance(schedule, RunOnce):
         if schedule.at > after:
             yield schedule.at.astimezone(UTC)
         return
@@ -91,7 +91,7 @@ def _dues(schedule: Schedule, after: datetime) -> Iterator[datetime]:
             after = due
 
 
-def _walls(cron: Cron, since: datetime) -> Iterator[datetime]:
+def _walls(cron: CronSchedule, since: datetime) -> Iterator[datetime]:
     """Give the times on the wall after `since` that the expression names, from the first day to the last."""
     if cron.first:
         since = max(since, datetime.combine(cron.first, time()) - _MINUTE)

@@ -13,7 +13,7 @@ from dispatcher.domain.hours.open_time import OpenTime
 from dispatcher.domain.hours.zones import parse_zone
 
 
-class Release(NamedTuple):
+class PlannedRelease(NamedTuple):
     """When a recipient is released, and when the hours that it is released in end, where there are any."""
 
     at: datetime
@@ -49,12 +49,12 @@ class Timetable:
             return count
         return released_within(self.pacing, open_time.passed(at), group=count, total=self.total)
 
-    def release(self, group: int, rank: int) -> Release | None:
+    def release(self, group: int, rank: int) -> PlannedRelease | None:
         """Tell when recipient `rank` of a group, from 0 on, is released; None if its hours never open."""
         passed = open_time_before(self.pacing, rank=rank, group=self.counts[group], total=self.total)
         open_time = self._open_time(group)
         at = open_time.at(passed)
-        return None if at is None else Release(at, open_time.closes(passed))
+        return None if at is None else PlannedRelease(at, open_time.closes(passed))
 
     def last(self) -> datetime:
         """Tell when the last recipient is released; the start, where nobody ever is."""

@@ -7,13 +7,13 @@ from uuid import UUID
 from dispatcher.domain.delivery.provider import Outcome, Outgoing
 from dispatcher.domain.hours.allowed_hours import AllowedHours
 from dispatcher.domain.messages.status import Place, Status
-from dispatcher.domain.messages.trace import onward
+from dispatcher.domain.messages.trace import child_traceparent
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueMessage:
     """
     A message in its lane, as read before it is claimed.
 
@@ -70,19 +70,19 @@ class Due:
     def _traceparent(self, attempt: int) -> str | None:
         if self.traceparent is None:
             return None
-        return onward(self.traceparent, reference=str(self.public_id), attempt=attempt)
+        return child_traceparent(self.traceparent, reference=str(self.public_id), attempt=attempt)
 
 
 @dataclass(frozen=True, slots=True)
 class RoutedMessage:
     """A message and the providers of its route, in order."""
 
-    message: Due
+    message: DueMessage
     providers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class Attempt:
     """A claim that has ended: which one, and with what. `attempt` is its fence."""
 
     message_id: int
@@ -115,7 +115,7 @@ class DoubtPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long to wait for whom. `max_deferrals` is how often a provider may say "later"."""
 
     receipt: timedelta

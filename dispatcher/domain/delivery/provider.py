@@ -91,7 +91,7 @@ class ReceiptRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReceiptReport:
     """
     What one receipt says.
 
@@ -123,14 +123,14 @@ class Inbound:
     sent_at: datetime | None = None
 
 
-Told = Report | Inbound
+ProviderReports = ReceiptReport | Inbound
 """What a provider tells us by itself."""
 
-Tell = Callable[[Sequence[Told]], Awaitable[None]]
+ReportHandler = Callable[[Sequence[ProviderReports]], Awaitable[None]]
 """Takes what was told, and returns when it is kept: a provider is answered then. Raises Unavailable."""
 
 
-class Takes(StrEnum):
+class Traffic(StrEnum):
     """Which messages a provider is for. Those of test credentials and to simulated numbers are tests."""
 
     LIVE = "live"
@@ -161,7 +161,7 @@ class ProviderConfig:
     call_timeout: timedelta = timedelta(seconds=5)
     dedupes: bool = False
     countries: frozenset[str] = field(default_factory=frozenset)
-    takes: Takes = Takes.LIVE
+    takes: Traffic = Traffic.LIVE
     sender_tps: Mapping[str, float] = field(default_factory=dict)
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     poll: timedelta | None = None
@@ -198,7 +198,7 @@ class Provider(Protocol):
 
     async def send(self, batch: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]: ...  # noqa: D102
 
-    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]: ...  # noqa: D102
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]: ...  # noqa: D102
 
     async def close(self) -> None: ...  # noqa: D102
 
@@ -212,7 +212,7 @@ class Listens(Protocol):
     message; it returns at once and keeps its connections until `close`.
     """
 
-    def listen(self, tell: Tell) -> None: ...  # noqa: D102
+    def listen(self, tell: ReportHandler) -> None: ...  # noqa: D102
 
 
 @runtime_checkable
@@ -224,7 +224,7 @@ class Polls(Protocol):
     them; the others are asked for again. Raises Unavailable.
     """
 
-    async def poll(self, refs: Sequence[str]) -> Sequence[Report]: ...  # noqa: D102
+    async def poll(self, refs: Sequence[str]) -> Sequence[ReceiptReport]: ...  # noqa: D102
 
 
 ProviderFactory = Callable[[ProviderConfig], Provider]

@@ -3,14 +3,14 @@
 import random
 from datetime import datetime
 
-from dispatcher.domain.delivery.message import DoubtPolicy, Patience, Try, Verdict
+from dispatcher.domain.delivery.message import Attempt, DoubtPolicy, RetryPolicy, Verdict
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Rejected, Unknown, Unsent
 from dispatcher.domain.delivery.retry import next_try
 from dispatcher.domain.messages.status import Place, Status
 
 
 def judge(
-    ended: Try, *, now: datetime, patience: Patience, doubt: DoubtPolicy, rng: random.Random
+    ended: Attempt, *, now: datetime, patience: RetryPolicy, doubt: DoubtPolicy, rng: random.Random
 ) -> Verdict:
     """
     Tell where this try leaves its message.
@@ -58,7 +58,7 @@ def expired_as(doubts: int) -> Status:
 
 
 def _again(
-    ended: Try, now: datetime, reason: str, *, wake_at: datetime | None, deferred: bool = False
+    ended: Attempt, now: datetime, reason: str, *, wake_at: datetime | None, deferred: bool = False
 ) -> Verdict:
     if now >= ended.not_after:
         return Verdict(
@@ -69,7 +69,13 @@ def _again(
 
 
 def _in_doubt(
-    ended: Try, now: datetime, reason: str, *, patience: Patience, doubt: DoubtPolicy, rng: random.Random
+    ended: Attempt,
+    now: datetime,
+    reason: str,
+    *,
+    patience: RetryPolicy,
+    doubt: DoubtPolicy,
+    rng: random.Random,
 ) -> Verdict:
     text = f"in doubt: {reason}"
     if now >= ended.not_after or ended.doubts >= doubt.resends:

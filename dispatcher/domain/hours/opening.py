@@ -14,7 +14,7 @@ _LOOK_ON = timedelta(days=14)  # past the window's end, for people who ask when 
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class SendOpening:
     """
     The first stretch of allowed hours that a message may be sent in.
 
@@ -43,10 +43,10 @@ class Opening:
 
     @property
     def _told(self) -> str:
-        return "?" if self.at is None else on_the_wall(self.at, self.zones)
+        return "?" if self.at is None else local_clock(self.at, self.zones)
 
 
-def first_opening(hours: AllowedHours, zones: Sequence[ZoneInfo], *, window: Window) -> Opening:
+def first_opening(hours: AllowedHours, zones: Sequence[ZoneInfo], *, window: Window) -> SendOpening:
     """
     Find the first stretch of allowed hours from the window's start on.
 
@@ -57,11 +57,11 @@ def first_opening(hours: AllowedHours, zones: Sequence[ZoneInfo], *, window: Win
     zones = (hours.zone,) if hours.zone else zones
     at = next_open(hours, zones, window=Window(window.not_before, until))
     if at is None:
-        return Opening(None, None, zones)
-    return Opening(at, closing(hours, zones, at=at, until=until), zones)
+        return SendOpening(None, None, zones)
+    return SendOpening(at, closing(hours, zones, at=at, until=until), zones)
 
 
-def on_the_wall(at: datetime, zones: Sequence[ZoneInfo]) -> str:
+def local_clock(at: datetime, zones: Sequence[ZoneInfo]) -> str:
     """Write an instant as a clock shows it in the westernmost of the zones: there hours open last."""
     local = min((at.astimezone(zone) for zone in zones), key=lambda local: local.replace(tzinfo=None))
     return f"{local:%Y-%m-%d %H:%M} {local.tzinfo}"

@@ -9,7 +9,7 @@ _LONGEST = 100  # characters; a longer text is no keyword, and is not looked at
 _INSIDE = frozenset("LMN")  # letters, marks and digits; around a word all else is trimming
 
 
-class Action(StrEnum):
+class KeywordAction(StrEnum):
     """What a word asks for."""
 
     STOP = "stop"  # the number opts out
@@ -17,14 +17,14 @@ class Action(StrEnum):
     HELP = "help"  # told to the account like any other text
 
 
-DEFAULTS: Final[Mapping[Action, tuple[str, ...]]] = {
-    Action.STOP: (
+DEFAULTS: Final[Mapping[KeywordAction, tuple[str, ...]]] = {
+    KeywordAction.STOP: (
         *("STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE"),
         *("OPTOUT", "OPT OUT", "ARRET", "ARRÊT", "ANNULER", "ALTO", "BAJA", "PARAR", "SAIR"),
         *("STOPP", "ACHA", "СТОП"),
     ),
-    Action.START: ("START", "UNSTOP", "SUBSCRIBE", "OPTIN", "OPT IN", "ALTA", "ANZA", "СТАРТ"),
-    Action.HELP: ("HELP", "INFO", "AIDE", "AYUDA", "AJUDA", "HILFE", "MSAADA", "ПОМОЩЬ"),
+    KeywordAction.START: ("START", "UNSTOP", "SUBSCRIBE", "OPTIN", "OPT IN", "ALTA", "ANZA", "СТАРТ"),
+    KeywordAction.HELP: ("HELP", "INFO", "AIDE", "AYUDA", "AJUDA", "HILFE", "MSAADA", "ПОМОЩЬ"),
 }
 """
 The English ones to stop by are those that the law of the United States names (47 CFR 64.1200 (a)(10))
@@ -36,9 +36,9 @@ is not among ours: it is the answer to many a question.
 class Keywords:
     """The words of a deployment. A text is one only if it is nothing else."""
 
-    def __init__(self, words: Mapping[Action, Iterable[str]]) -> None:
+    def __init__(self, words: Mapping[KeywordAction, Iterable[str]]) -> None:
         """Take the words of each action. Raises ValueError for what is no word, or asks for two things."""
-        self._actions: dict[str, Action] = {}
+        self._actions: dict[str, KeywordAction] = {}
         for action, given in words.items():
             for word in given:
                 plain = _plain(word)
@@ -48,11 +48,11 @@ class Keywords:
                     raise ValueError(f"{word!r} asks for {self._actions[plain]} and for {action}")
 
     @classmethod
-    def of(cls, changed: Mapping[Action, Iterable[str]]) -> Self:
+    def of(cls, changed: Mapping[KeywordAction, Iterable[str]]) -> Self:
         """Take the default words, but those of an action that is named here."""
         return cls({**DEFAULTS, **changed})
 
-    def action(self, text: str) -> Action | None:
+    def action(self, text: str) -> KeywordAction | None:
         """
         Tell what a text asks for; None if it is no keyword.
 

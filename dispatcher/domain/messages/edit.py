@@ -16,7 +16,7 @@ BY_CALLER = "taken back by the caller"
 
 
 @dataclass(frozen=True, slots=True)
-class Between:
+class TimeRange:
     """Times from `start` up to but excluding `end`; None is no bound."""
 
     start: datetime | None = None
@@ -28,7 +28,7 @@ class Between:
         return self.start is not None or self.end is not None
 
 
-ALWAYS = Between()
+ALWAYS = TimeRange()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class Selection:
     statuses: frozenset[Status] | None = None
     number: str | None = None
     sender: str | None = None
-    due: Between = ALWAYS
-    created: Between = ALWAYS
+    due: TimeRange = ALWAYS
+    created: TimeRange = ALWAYS
     everything: bool = False
 
     def __post_init__(self) -> None:
@@ -129,7 +129,7 @@ Change = Cancel | Reschedule | NewText
 
 
 @dataclass(frozen=True, slots=True)
-class Edited:
+class EditReport:
     """
     What became of an edit: each message that was selected is counted once.
 
@@ -144,10 +144,10 @@ class Edited:
     refunded: int = 0
     charged: int = 0
 
-    def plus(self, other: "Edited") -> "Edited":
+    def plus(self, other: "EditReport") -> "EditReport":
         """Add up."""
         reasons = [*self.unchanged, *other.unchanged]
-        return Edited(
+        return EditReport(
             changed=self.changed + other.changed,
             too_late=self.too_late + other.too_late,
             unchanged={r: self.unchanged.get(r, 0) + other.unchanged.get(r, 0) for r in reasons},

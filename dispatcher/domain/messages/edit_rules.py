@@ -19,7 +19,7 @@ TOO_FAR = f"it would be scheduled more than {FURTHEST.days} days ahead"
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingMessage:
     """
     A message that no worker holds, as an edit sees it.
 
@@ -53,7 +53,7 @@ class Unchanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenBack:
     """It goes out no more, and `refund` credits go back."""
 
     id: int
@@ -61,7 +61,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
+class WindowChanged:
     """It has another window, and waits for it there."""
 
     id: int
@@ -72,7 +72,7 @@ class Timed:
 
 
 @dataclass(frozen=True, slots=True)
-class Worded:
+class TextChanged:
     """It has another text, and costs `charged` in all, `extra` more than before."""
 
     id: int
@@ -83,16 +83,16 @@ class Worded:
     extra: int
 
 
-Outcome = Taken | Timed | Worded | TooLate | Unchanged
+EditResult = TakenBack | WindowChanged | TextChanged | TooLate | Unchanged
 """What an edit makes of one message."""
 
 
-def taken(message: Waiting) -> Taken | TooLate:
+def take_back(message: WaitingMessage) -> TakenBack | TooLate:
     """Take a message back, unless a provider may have it."""
-    return TooLate() if message.doubts else Taken(message.id, message.charged)
+    return TooLate() if message.doubts else TakenBack(message.id, message.charged)
 
 
-def timed(message: Waiting, change: Reschedule, now: datetime) -> Timed | Unchanged:
+def change_window(message: WaitingMessage, change: Reschedule, now: datetime) -> WindowChanged | Unchanged:
     """
     Give a message its new window, and tell where it waits.
 
@@ -107,7 +107,7 @@ def timed(message: Waiting, change: Reschedule, now: datetime) -> Timed | Unchan
     if (refusal := _refusal(message, change, start, end, now)) is not None:
         return Unchanged(refusal)
     wake_at = _wake_at(message, change, start, end, now)
-    return Timed(
+    return WindowChanged(
         id=message.id,
         window=Window(start, end),
         place=Place.READY if wake_at is None else Place.HELD,
@@ -124,7 +124,7 @@ def _ends(window: Window, change: Reschedule, now: datetime) -> tuple[datetime, 
 
 
 def _refusal(
-    message: Waiting, change: Reschedule, start: datetime, end: datetime, now: datetime
+    message: WaitingMessage, change: Reschedule, start: datetime, end: datetime, now: datetime
 ) -> str | None:
     window = message.window
     if (change.not_before in (None, window.not_before) and end == window.not_after) and change.shift is None:
@@ -137,7 +137,7 @@ def _refusal(
 
 
 def _wake_at(
-    message: Waiting, change: Reschedule, start: datetime, end: datetime, now: datetime
+    message: WaitingMessage, change: Reschedule, start: datetime, end: datetime, now: datetime
 ) -> datetime | None:
     """Tell when the clock looks again; None means that it is due and needs only room in its lane."""
     if change.moves_start:
@@ -147,9 +147,9 @@ def _wake_at(
     return None
 
 
-def worded(
-    message: Waiting, change: NewText, *, max_segments: int, prices: Prices
-) -> Worded | Unchanged | TooLate:
+def change_text(
+    message: WaitingMessage, change: NewText, *, max_segments: int, prices: Prices
+) -> TextChanged | Unchanged | TooLate:
     """
     Give a message its new text, counted and priced anew.
 
@@ -172,7 +172,7 @@ def worded(
     charged = message.charged
     if charged and segments != message.segments:
         charged = prices.of(message.country, segments)
-    return Worded(message.id, message.batch_id, text, segments, charged, charged - message.charged)
+    return TextChanged(message.id, message.batch_id, text, segments, charged, charged - message.charged)
 
 
 def _written(at: datetime) -> str:

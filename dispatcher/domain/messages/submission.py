@@ -20,7 +20,7 @@ class InvalidNumbers(Enum):
     SKIP = auto()  # leave them out and count them
 
 
-class Repeats(Enum):
+class DuplicateNumbers(Enum):
     """The treatment of a number that one submission names twice."""
 
     KEEP = auto()  # a message each
@@ -66,7 +66,7 @@ class Submission:
     stop_mention: bool = False
     without_credit: WithoutCredit = WithoutCredit.REFUSE
     invalid_numbers: InvalidNumbers = InvalidNumbers.REFUSE
-    repeats: Repeats = Repeats.KEEP
+    repeats: DuplicateNumbers = DuplicateNumbers.KEEP
     external_id: str | None = None
     client_id: str = ""
     callback_url: str | None = None
@@ -118,7 +118,7 @@ class AcceptedBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredResponse:
     """The answer to a request that creates messages, byte by byte; `is_replayed` for a repeated request."""
 
     status: int
@@ -128,7 +128,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class IdempotencyKey:
     """
     The idempotency key of a submission that must not be accepted twice.
 
@@ -138,4 +138,4 @@ class Once:
 
     key: str
     fingerprint: bytes
-    answer: Callable[[AcceptedBatch], Answer]
+    answer: Callable[[AcceptedBatch], StoredResponse]

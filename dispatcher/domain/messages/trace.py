@@ -17,7 +17,7 @@ def trace_id(traceparent: str) -> str:
     return traceparent[3:35]
 
 
-def onward(traceparent: str, *, reference: str, attempt: int) -> str:
+def child_traceparent(traceparent: str, *, reference: str, attempt: int) -> str:
     """Give the traceparent of one provider call: the same trace, a span of its own for each attempt."""
     span = hashlib.sha256(f"{reference} {attempt}".encode()).hexdigest()[:16]
     return f"00-{trace_id(traceparent)}-{span}-{traceparent[53:55]}"

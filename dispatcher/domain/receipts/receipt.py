@@ -7,7 +7,7 @@ from dispatcher.domain.messages.status import AWAITING_RECEIPT, LATE_DELIVERY_RA
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartReceipt:
     """One reference a provider gave for a try, and what was told of it so far."""
 
     attempt: int
@@ -17,19 +17,19 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Current:
+class ReceiptTarget:
     """Where a message stands when a receipt comes."""
 
     status: Status
     place: Place | None
     attempt: int
     doubts: int
-    parts: tuple[Part, ...] = ()
+    parts: tuple[PartReceipt, ...] = ()
 
 
 def read_receipt(
-    current: Current, reported: Status, *, provider: str, ref: str | None, attempt: int | None
-) -> tuple[tuple[Status, ...], Current]:
+    current: ReceiptTarget, reported: Status, *, provider: str, ref: str | None, attempt: int | None
+) -> tuple[tuple[Status, ...], ReceiptTarget]:
     """
     Tell which moves a receipt makes, in order, and where the message stands after them.
 
@@ -48,7 +48,9 @@ def read_receipt(
     return steps, replace(current, status=target, place=None)
 
 
-def _target(current: Current, reported: Status, *, attempt: int | None, ref: str | None) -> Status | None:
+def _target(
+    current: ReceiptTarget, reported: Status, *, attempt: int | None, ref: str | None
+) -> Status | None:
     raises = AWAITING_RECEIPT | LATE_DELIVERY_RAISES
     if reported is Status.RECEIVED:
         whole = attempt is None or _all_delivered(current.parts, attempt)
@@ -62,7 +64,7 @@ def _target(current: Current, reported: Status, *, attempt: int | None, ref: str
     return None
 
 
-def _is_current(current: Current, *, attempt: int | None, ref: str | None) -> bool:
+def _is_current(current: ReceiptTarget, *, attempt: int | None, ref: str | None) -> bool:
     if attempt is not None:
         return attempt == current.attempt
     if any(part.attempt == current.attempt and part.ref != ref for part in current.parts):
@@ -71,11 +73,13 @@ def _is_current(current: Current, *, attempt: int | None, ref: str | None) -> bo
     return not (current.place is Place.WORKER and current.doubts)
 
 
-def _all_delivered(parts: Sequence[Part], attempt: int) -> bool:
+def _all_delivered(parts: Sequence[PartReceipt], attempt: int) -> bool:
     return all(part.status is Status.RECEIVED for part in parts if part.attempt == attempt)
 
 
-def _noted(parts: tuple[Part, ...], reported: Status, *, provider: str, ref: str | None) -> tuple[Part, ...]:
+def _noted(
+    parts: tuple[PartReceipt, ...], reported: Status, *, provider: str, ref: str | None
+) -> tuple[PartReceipt, ...]:
     return tuple(
         replace(part, status=reported)
         if part.provider == provider and part.ref == ref and part.status is not Status.RECEIVED

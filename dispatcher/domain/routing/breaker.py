@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
-from dispatcher.domain.duration import span
+from dispatcher.domain.duration import in_words
 from dispatcher.domain.routing.provider_state import Breaker
 
 WINDOW = timedelta(seconds=10)
@@ -36,7 +36,7 @@ _SHORTEST_TOLD, _LONGEST_TOLD = timedelta(seconds=1), timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class CallCounts:
     """
     What a provider's messages came to. `slow` ones are among those answered.
 
@@ -68,7 +68,7 @@ class Counts:
         return timedelta(milliseconds=LATENCIES[-1]) if half else None
 
 
-class Tally:
+class CallTally:
     """
     Counts what one process's calls to a provider came to, until they are taken.
 
@@ -118,14 +118,14 @@ class Tally:
         self.numbers = [mine + more for mine, more in zip(self.numbers, numbers, strict=True)]
 
 
-def read_counts(numbers: Sequence[int]) -> Counts:
+def read_counts(numbers: Sequence[int]) -> CallCounts:
     """Read what a Tally's numbers were summed up to."""
     tried, unsent, later, unanswered, slow, segments, *latencies = numbers
-    return Counts(tried, unsent, later, unanswered, slow, segments, tuple(latencies))
+    return CallCounts(tried, unsent, later, unanswered, slow, segments, tuple(latencies))
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BreakerState:
     """
     Where a breaker stands, since when and why.
 
@@ -140,7 +140,9 @@ class Standing:
     opened: int = 0
 
 
-def judge(at: Standing, window: Counts, *, now: datetime, told: timedelta | None = None) -> Standing | None:
+def judge(
+    at: BreakerState, window: CallCounts, *, now: datetime, told: timedelta | None = None
+) -> BreakerState | None:
     """
     Tell where the breaker moves now; None: it stays.
 
@@ -148,45 +150,45 @@ def judge(at: Standing, window: Counts, *, now: datetime, told: timedelta | None
     it said so to nearly all of what it was given a moment ago.
     """
     if told is not None and told >= _SHORTEST_TOLD and at.breaker is not Breaker.OPEN:
-        cause = f"it asked to be left alone for {span(told)}"
-        return Standing(Breaker.OPEN, now, cause, now + min(told, _LONGEST_TOLD), at.opened)
+        cause = f"it asked to be left alone for {in_words(told)}"
+        return BreakerState(Breaker.OPEN, now, cause, now + min(told, _LONGEST_TOLD), at.opened)
     is_over = at.until is not None and at.until <= now
     match at.breaker:
         case Breaker.OPEN if is_over:
-            return Standing(Breaker.HALF_OPEN, now, "its pause is over", opened=at.opened)
+            return BreakerState(Breaker.HALF_OPEN, now, "its pause is over", opened=at.opened)
         case Breaker.HALF_OPEN:
             return _tried_again(at, window, now)
         case Breaker.SLOW if _fails(window):
             return _open(at, window, now)
         case Breaker.SLOW if is_over or _is_fast_again(window):
-            return Standing(Breaker.CLOSED, now, "its pause is over" if is_over else "it is fast again")
+            return BreakerState(Breaker.CLOSED, now, "its pause is over" if is_over else "it is fast again")
         case Breaker.CLOSED if _fails(window):
             return _open(at, window, now)
         case Breaker.CLOSED if window.slow >= max(_FEWEST_SLOW, _MOSTLY_SLOW * window.tried):
             cause = f"{window.slow} of {window.tried} answers were slow"
-            return Standing(Breaker.SLOW, now, cause, now + _SLOW_PAUSE)
+            return BreakerState(Breaker.SLOW, now, cause, now + _SLOW_PAUSE)
     return None
 
 
-def _fails(window: Counts) -> bool:
+def _fails(window: CallCounts) -> bool:
     return window.failed >= max(_FEWEST, _FAILED_SHARE * window.tried)
 
 
-def _is_fast_again(window: Counts) -> bool:
+def _is_fast_again(window: CallCounts) -> bool:
     return window.tried >= _FEWEST_SLOW and window.slow < window.tried / 2
 
 
-def _tried_again(at: Standing, window: Counts, now: datetime) -> Standing | None:
+def _tried_again(at: BreakerState, window: CallCounts, now: datetime) -> BreakerState | None:
     if window.failed >= _TO_OPEN:
         return _open(at, window, now)
     if window.tried - window.failed >= _TO_CLOSE:
-        return Standing(Breaker.CLOSED, now, f"{window.tried - window.failed} calls were answered")
+        return BreakerState(Breaker.CLOSED, now, f"{window.tried - window.failed} calls were answered")
     return None
 
 
-def _open(at: Standing, window: Counts, now: datetime) -> Standing:
+def _open(at: BreakerState, window: CallCounts, now: datetime) -> BreakerState:
     kinds = ((window.unsent, "not sent"), (window.later, "told later"), (window.unanswered, "unanswered"))
     listed = ", ".join(f"{number} {kind}" for number, kind in kinds if number)
     pause = min(_FIRST_PAUSE * 2**at.opened, _LONGEST_PAUSE)
     cause = f"{window.failed} of {window.tried} failed: {listed}"
-    return Standing(Breaker.OPEN, now, cause, now + pause, min(at.opened + 1, 10))
+    return BreakerState(Breaker.OPEN, now, cause, now + pause, min(at.opened + 1, 10))

@@ -14,7 +14,7 @@ class Breaker(StrEnum):
     OPEN = "open"  # it fails: nothing goes there
 
 
-class Order(StrEnum):
+class Override(StrEnum):
     """What an operator has ordered; it wins over the breaker."""
 
     NONE = "none"
@@ -24,28 +24,28 @@ class Order(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class ProviderState:
     """One provider's, as far as this process knows. `until` is when an open breaker is half-open."""
 
     breaker: Breaker = Breaker.CLOSED
-    order: Order = Order.NONE
+    order: Override = Override.NONE
     until: datetime | None = None
 
     @property
     def is_barred(self) -> bool:
         """Whether nothing may go there now."""
-        if self.order is Order.NONE:
+        if self.order is Override.NONE:
             return self.breaker is Breaker.OPEN
-        return self.order is not Order.PINNED
+        return self.order is not Override.PINNED
 
     @property
     def is_on_trial(self) -> bool:
         """Whether only a trickle may go there now."""
-        return self.breaker is Breaker.HALF_OPEN and self.order is Order.NONE
+        return self.breaker is Breaker.HALF_OPEN and self.order is Override.NONE
 
     def __str__(self) -> str:
         """Tell it in a word: the order, or what the breaker says."""
-        return (self.breaker if self.order is Order.NONE else self.order).value
+        return (self.breaker if self.order is Override.NONE else self.order).value
 
 
-WELL = Condition()
+AVAILABLE = ProviderState()

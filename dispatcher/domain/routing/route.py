@@ -7,19 +7,19 @@ from hashlib import blake2b
 from math import log
 from uuid import UUID
 
-from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Status
-from dispatcher.domain.routing.provider_state import WELL, Breaker, Condition, Order
-from dispatcher.domain.routing.route_table import Asked, Group, Preference, RouteTable
+from dispatcher.domain.routing.provider_state import AVAILABLE, Breaker, Override, ProviderState
+from dispatcher.domain.routing.route_table import Preference, ProviderGroup, RouteRequest, RouteTable
 
-Refusal = tuple[Status, str]
+RouteRefusal = tuple[Status, str]
 """The final status of a message that may not be sent, and why."""
 
 _AFTER = {Breaker.CLOSED: 0, Breaker.SLOW: 1, Breaker.HALF_OPEN: 2, Breaker.OPEN: 3}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RoutePlan:
     """
     The route that messages with the same question share, whatever the providers' state.
 
@@ -27,9 +27,9 @@ class Plan:
     `refusal` is set if the message may not be sent.
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[ProviderGroup, ...]
     sender: str
-    refusal: Refusal | None
+    refusal: RouteRefusal | None
     names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -41,11 +41,11 @@ class Plan:
         return len(self.names) > len(self.groups)
 
 
-def plan(table: RouteTable, asked: Asked, providers: Mapping[str, ProviderConfig]) -> Plan:
+def plan(table: RouteTable, asked: RouteRequest, providers: Mapping[str, ProviderConfig]) -> RoutePlan:
     """Return the plan by the rule for a message. `providers` are in their configured order."""
     index = table.rule_for(asked)
     if index is None:
-        ways: Iterable[Group] = () if table.rules else ({name: 1.0} for name in providers)
+        ways: Iterable[ProviderGroup] = () if table.rules else ({name: 1.0} for name in providers)
     else:
         ways = table.rules[index].ways
     able = [_able(group, asked, providers) for group in ways]
@@ -53,25 +53,25 @@ def plan(table: RouteTable, asked: Asked, providers: Mapping[str, ProviderConfig
         able = [group for one in able for group in by_price(one, asked.country, providers)]
     groups = tuple(group for group in able if group)
     sender = shown_sender(table, asked)
-    ended: Refusal | None = None
+    ended: RouteRefusal | None = None
     if not groups:
         ended = Status.NO_ROUTE, _no_route(table, index, asked)
     elif sender is None:
         ended = Status.INVALID_SENDER, f"sender {asked.sender} may not be used in {asked.country}"
-    return Plan(groups, sender or asked.sender, ended)
+    return RoutePlan(groups, sender or asked.sender, ended)
 
 
-def refusal(found: Plan, conditions: Mapping[str, Condition]) -> Refusal | None:
+def refusal(found: RoutePlan, conditions: Mapping[str, ProviderState]) -> RouteRefusal | None:
     """Return the final status of a message that cannot be sent, and why; None if it can, now or later."""
     if found.refusal is not None:
         return found.refusal
     for name in found.names:
-        if conditions.get(name, WELL).order is not Order.DRAINED:
+        if conditions.get(name, AVAILABLE).order is not Override.DRAINED:
             return None
     return Status.NO_ROUTE, "all providers of its route are drained"
 
 
-def order(found: Plan, reference: UUID, conditions: Mapping[str, Condition]) -> tuple[str, ...]:
+def order(found: RoutePlan, reference: UUID, conditions: Mapping[str, ProviderState]) -> tuple[str, ...]:
     """
     Name the providers for one message, the best first; none where all are drained.
 
@@ -85,7 +85,9 @@ def order(found: Plan, reference: UUID, conditions: Mapping[str, Condition]) -> 
     return tuple(name for group in groups for name in _drawn(group, reference))
 
 
-def arranged(groups: tuple[Group, ...], conditions: Mapping[str, Condition]) -> tuple[Group, ...]:
+def arranged(
+    groups: tuple[ProviderGroup, ...], conditions: Mapping[str, ProviderState]
+) -> tuple[ProviderGroup, ...]:
     """
     Put the groups into the order that the conditions want, apart where they want it so.
 
@@ -102,7 +104,9 @@ def arranged(groups: tuple[Group, ...], conditions: Mapping[str, Condition]) -> 
     return tuple(parts[key] for key in sorted(parts))
 
 
-def by_price(group: Group, country: str, providers: Mapping[str, ProviderConfig]) -> list[Group]:
+def by_price(
+    group: ProviderGroup, country: str, providers: Mapping[str, ProviderConfig]
+) -> list[ProviderGroup]:
     """Part a group by what its providers ask for a segment to this country; without a price is last."""
     parts: dict[tuple[bool, Decimal], dict[str, float]] = {}
     for name, weight in group.items():
@@ -116,28 +120,30 @@ def price_of(provider: ProviderConfig, country: str) -> Decimal | None:
     return provider.prices.get(country, provider.prices.get("*"))
 
 
-def inability(provider: ProviderConfig | None, asked: Asked) -> str:
+def inability(provider: ProviderConfig | None, asked: RouteRequest) -> str:
     """Say why a provider cannot carry a message, whatever its condition; "" where it can."""
     if provider is None:
         return "it is not configured"
-    if provider.takes is (Takes.LIVE if asked.is_test else Takes.TESTS):
+    if provider.takes is (Traffic.LIVE if asked.is_test else Traffic.TESTS):
         return "it takes no tests" if asked.is_test else "it takes tests only"
     if provider.countries and asked.country not in provider.countries:
         return f"it does not serve {asked.country or 'numbers of no country'}"
     return ""
 
 
-def shown_sender(table: RouteTable, asked: Asked) -> str | None:
+def shown_sender(table: RouteTable, asked: RouteRequest) -> str | None:
     """Give the sender that the recipient sees; None: it may not be used in this country."""
     rule = table.senders.get(asked.country)
     return rule.shown(asked.sender) if rule and asked.sender else asked.sender
 
 
-def _able(group: Group, asked: Asked, providers: Mapping[str, ProviderConfig]) -> Group:
+def _able(
+    group: ProviderGroup, asked: RouteRequest, providers: Mapping[str, ProviderConfig]
+) -> ProviderGroup:
     return {name: w for name, w in group.items() if not inability(providers.get(name), asked)}
 
 
-def _no_route(table: RouteTable, index: int | None, asked: Asked) -> str:
+def _no_route(table: RouteTable, index: int | None, asked: RouteRequest) -> str:
     can = "takes tests" if asked.is_test else "serves this country"
     if index is not None and table.rules[index].ways:
         return f"no provider of rule {index + 1} {can}"
@@ -146,30 +152,30 @@ def _no_route(table: RouteTable, index: int | None, asked: Asked) -> str:
     return "no rule of the route table is for it" if table.rules else f"no provider {can}"
 
 
-def _are_well(names: Iterable[str], conditions: Mapping[str, Condition]) -> bool:
+def _are_well(names: Iterable[str], conditions: Mapping[str, ProviderState]) -> bool:
     for name in names:
-        one = conditions.get(name, WELL)
-        if one.breaker is not Breaker.CLOSED or one.order is not Order.NONE:
+        one = conditions.get(name, AVAILABLE)
+        if one.breaker is not Breaker.CLOSED or one.order is not Override.NONE:
             return False
     return True
 
 
-def _ranks(names: Iterable[str], conditions: Mapping[str, Condition]) -> dict[str, int]:
+def _ranks(names: Iterable[str], conditions: Mapping[str, ProviderState]) -> dict[str, int]:
     """Give each provider that is not drained its rank; equal ones keep the order they have."""
-    known = {name: conditions.get(name, WELL) for name in names}
-    there = {name: one for name, one in known.items() if one.order is not Order.DRAINED}
-    free = [one for one in there.values() if one.order is Order.NONE]
+    known = {name: conditions.get(name, AVAILABLE) for name in names}
+    there = {name: one for name, one in known.items() if one.order is not Override.DRAINED}
+    free = [one for one in there.values() if one.order is Override.NONE]
     differs = any(one.breaker is Breaker.CLOSED for one in free)
     ranks = {}
     for name, one in there.items():
-        if one.order is Order.NONE:
+        if one.order is Override.NONE:
             ranks[name] = _AFTER[one.breaker] if differs else 0
         else:
-            ranks[name] = -1 if one.order is Order.PINNED else len(_AFTER)
+            ranks[name] = -1 if one.order is Override.PINNED else len(_AFTER)
     return ranks
 
 
-def _drawn(group: Group, reference: UUID) -> Iterable[str]:
+def _drawn(group: ProviderGroup, reference: UUID) -> Iterable[str]:
     if len(group) == 1:
         return group
     return sorted(group, key=lambda name: _arrival(reference, name) / group[name])

@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
-from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.errors import Wrong
 from dispatcher.domain.numbers.msisdn import is_country
-from dispatcher.domain.routing.route_table import Group, Preference, RouteTable, Rule, listed
+from dispatcher.domain.routing.route_table import Preference, ProviderGroup, RouteRule, RouteTable, listed
 from dispatcher.domain.routing.sender_rule import Alphanumeric, SenderRule
 from dispatcher.domain.tier import Tier
 
@@ -57,13 +57,13 @@ def warnings(table: RouteTable, providers: Mapping[str, ProviderConfig]) -> list
         if first is not None:
             found.append(f"rule {number} is never reached: rule {first} takes all that fits it")
         configs = [providers[name] for group in rule.ways for name in group if name in providers]
-        if configs and all(config.takes is Takes.TESTS for config in configs):
+        if configs and all(config.takes is Traffic.TESTS for config in configs):
             found.append(f"rule {number} has providers for tests only: other messages that fit it end as 28")
         for config in configs:
             unserved = rule.countries - config.countries if config.countries else frozenset()
             if unserved:
                 found.append(f"rule {number}: provider {config.name} does not serve {listed(unserved)}")
-    if table.rules and not any(rule.covers(Rule(())) for rule in table.rules):
+    if table.rules and not any(rule.covers(RouteRule(())) for rule in table.rules):
         found.append("no rule fits all: messages that fit none end as 28")
     return found
 
@@ -89,12 +89,12 @@ class _Reading:
             {country: self._sender_rule(country, rule) for country, rule in senders.items()},
         )
 
-    def _rule(self, at: str, given: object) -> Rule:
+    def _rule(self, at: str, given: object) -> RouteRule:
         parts = self._object(at, given, ("ways", "order", *_CONDITIONS))
         if isinstance(given, dict) and "ways" not in given:
             self._wrong(f"{at}, ways", "is missing; write [] for no route")
         found = {key: self._names(f"{at}, {key}", parts[key], key) for key in _CONDITIONS if key in parts}
-        return Rule(
+        return RouteRule(
             ways=self._ways(at, self._list(f"{at}, ways", parts.get("ways", []))),
             order=self._one_of(f"{at}, order", parts.get("order", Preference.WEIGHTED), Preference),
             countries=frozenset(found.get("countries", ())),
@@ -104,14 +104,14 @@ class _Reading:
             accounts=frozenset(found.get("accounts", ())),
         )
 
-    def _ways(self, at: str, given: Sequence[object]) -> tuple[Group, ...]:
+    def _ways(self, at: str, given: Sequence[object]) -> tuple[ProviderGroup, ...]:
         groups = tuple(self._group(f"{at}, group {number}", group) for number, group in enumerate(given, 1))
         names = [name for group in groups for name in group]
         for name in sorted({name for name in names if names.count(name) > 1}):
             self._wrong(f"{at}, ways", f"provider {name!r} is named twice")
         return groups
 
-    def _group(self, at: str, given: object) -> Group:
+    def _group(self, at: str, given: object) -> ProviderGroup:
         if isinstance(given, list) and given and all(isinstance(name, str) for name in given):
             if len(set(given)) < len(given):
                 self._wrong(at, "names a provider twice")

@@ -10,7 +10,7 @@ from dispatcher.domain.tier import Tier
 
 _SHOWN = 5
 
-Group = Mapping[str, float]
+ProviderGroup = Mapping[str, float]
 """Providers that share messages, each with its weight; the others are there for what one cannot take."""
 
 
@@ -21,7 +21,7 @@ class Preference(StrEnum):
     CHEAPEST = "cheapest"  # the price in the message's country; a draw where prices are equal
 
 
-class Asked(NamedTuple):  # hashed for each message, where a dataclass is slow
+class RouteRequest(NamedTuple):  # hashed for each message, where a dataclass is slow
     """
     What a route is chosen by.
 
@@ -38,14 +38,14 @@ class Asked(NamedTuple):  # hashed for each message, where a dataclass is slow
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RouteRule:
     """
     Where messages go that fit all its conditions; an empty condition fits all.
 
     `ways` are groups in order. Without any, the messages have no route.
     """
 
-    ways: tuple[Group, ...]
+    ways: tuple[ProviderGroup, ...]
     order: Preference = Preference.WEIGHTED
     countries: frozenset[str] = frozenset()
     prefixes: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ class Rule:
         }
         return {name: wanted for name, wanted in asked.items() if wanted}
 
-    def objection(self, asked: Asked) -> str:
+    def objection(self, asked: RouteRequest) -> str:
         """Say which condition a message does not meet; "" where it meets all."""
         if self.prefixes and not asked.number.startswith(self.prefixes):
             return f"it is for the prefixes {listed(self.prefixes)}"
@@ -79,7 +79,7 @@ class Rule:
                 return f"it is for the {name} {listed(wanted)}"
         return ""
 
-    def covers(self, later: "Rule") -> bool:
+    def covers(self, later: "RouteRule") -> bool:
         """Tell whether each message that fits the later rule fits this one too."""
         return (
             _covers(self.countries, later.countries)
@@ -105,7 +105,7 @@ class RouteTable:
     a number matter.
     """
 
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[RouteRule, ...] = ()
     senders: Mapping[str, SenderRule] = field(default_factory=dict)
     reach: int = field(init=False)
 
@@ -113,7 +113,7 @@ class RouteTable:
         prefixes = (prefix for rule in self.rules for prefix in rule.prefixes)
         object.__setattr__(self, "reach", max(map(len, prefixes), default=0))
 
-    def rule_for(self, asked: Asked) -> int | None:
+    def rule_for(self, asked: RouteRequest) -> int | None:
         """Find the rule that decides; None if none fits."""
         return next((i for i, rule in enumerate(self.rules) if not rule.objection(asked)), None)
 

@@ -16,8 +16,8 @@ import httpx
 
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Outgoing, Rejected, Unknown
 from dispatcher.domain.messages.status import Status
-from dispatcher.providers.generic_http.batch import Batch
-from dispatcher.providers.generic_http.conditions import Rule
+from dispatcher.providers.generic_http.batch import BatchFormat
+from dispatcher.providers.generic_http.conditions import AnswerRule
 from dispatcher.providers.generic_http.options import HttpOptions
 from dispatcher.providers.generic_http.path import as_text, find, first_text, parse
 from dispatcher.providers.generic_http.reference import Reference
@@ -29,7 +29,7 @@ _LATER: Final = frozenset({401, 402, 403, 425, 429, 503})
 _SEARCHED: Final = 65_536
 
 
-class Answer:
+class ParsedAnswer:
     """One answer, parsed once and only if somebody asks."""
 
     def __init__(self, response: httpx.Response, item: Json = None) -> None:
@@ -61,11 +61,11 @@ class Answer:
 
 def judge(response: httpx.Response, options: HttpOptions) -> Outcome:
     """Say what this answer means for its message; the first rule that fits decides."""
-    return _judged(Answer(response), options)
+    return _judged(ParsedAnswer(response), options)
 
 
 def judge_each(
-    response: httpx.Response, options: HttpOptions, batch: Batch, messages: Sequence[Outgoing]
+    response: httpx.Response, options: HttpOptions, batch: BatchFormat, messages: Sequence[Outgoing]
 ) -> list[Outcome]:
     """
     Say what this answer means for each message: its item is judged as an answer to one would be.
@@ -73,7 +73,7 @@ def judge_each(
     An answer without items is about all of them, and takes none that it does
     not name: where it says no more than 2xx, nobody can tell.
     """
-    whole = Answer(response)
+    whole = ParsedAnswer(response)
     items = find(whole.document, batch.answers)
     if not items:
         outcome = _judged(whole, options)
@@ -82,14 +82,14 @@ def judge_each(
         return [outcome] * len(messages)
     own = _own(items, batch, messages)
     return [
-        _judged(Answer(response, own[message.reference]), options)
+        _judged(ParsedAnswer(response, own[message.reference]), options)
         if message.reference in own
         else Unknown(f"HTTP {whole.status}, but the answer says nothing of this message")
         for message in messages
     ]
 
 
-def _own(items: Sequence[Json], batch: Batch, messages: Sequence[Outgoing]) -> Mapping[str, Json]:
+def _own(items: Sequence[Json], batch: BatchFormat, messages: Sequence[Outgoing]) -> Mapping[str, Json]:
     """Find the item of each message, by its reference or by its place."""
     if batch.reference is not None:
         return {named: item for item in items if (named := first_text(item, batch.reference))}
@@ -98,7 +98,7 @@ def _own(items: Sequence[Json], batch: Batch, messages: Sequence[Outgoing]) -> M
     return {message.reference: item for message, item in zip(messages, items, strict=True)}
 
 
-def _judged(answer: Answer, options: HttpOptions) -> Outcome:
+def _judged(answer: ParsedAnswer, options: HttpOptions) -> Outcome:
     reason = _reason(answer, options.reason)
     rule = next((rule for rule in options.rules if _fits(rule, answer)), None)
     match rule.then if rule else _by_http(answer.status):
@@ -120,7 +120,7 @@ def _by_http(status: int) -> str:
     return "rejected" if 400 <= status < 500 and status != httpx.codes.REQUEST_TIMEOUT else "unknown"
 
 
-def _fits(rule: Rule, answer: Answer) -> bool:
+def _fits(rule: AnswerRule, answer: ParsedAnswer) -> bool:
     if rule.http is not None and answer.status not in rule.http:
         return False
     if rule.path is None:
@@ -128,7 +128,7 @@ def _fits(rule: Rule, answer: Answer) -> bool:
     return rule.hold(answer.document, "")
 
 
-def _accepted(answer: Answer, reference: Reference | None) -> Outcome:
+def _accepted(answer: ParsedAnswer, reference: Reference | None) -> Outcome:
     """
     Accept with what reference there is, be it none.
 
@@ -149,6 +149,6 @@ def _accepted(answer: Answer, reference: Reference | None) -> Outcome:
     return Accepted(tuple(map(as_text, find(answer.document, reference.path or ""))))
 
 
-def _reason(answer: Answer, path: str | None) -> str:
+def _reason(answer: ParsedAnswer, path: str | None) -> str:
     said = first_text(answer.document, path)
     return f"HTTP {answer.status}: {said}"[:_REASON_LENGTH] if said else f"HTTP {answer.status}"

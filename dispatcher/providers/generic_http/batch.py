@@ -8,7 +8,7 @@ from dispatcher.providers.generic_http.fields import Options
 from dispatcher.providers.generic_http.template import Json, Values, fill_json
 
 
-class Batch(Options):
+class BatchFormat(Options):
     """
     How one request carries several messages.
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from dispatcher.domain.messages.status import Status
-from dispatcher.providers.generic_http.fields import Missed, Options, statuses
+from dispatcher.providers.generic_http.fields import MissedStatus, Options, statuses
 from dispatcher.providers.generic_http.path import as_text, find
 from dispatcher.providers.generic_http.template import Json
 
@@ -64,12 +64,12 @@ class Conditions(Options):
         return self.matches is None or self.matches.search(value) is not None
 
 
-class Rule(Conditions):
+class AnswerRule(Conditions):
     """If all its conditions fit the answer, then this is what it means."""
 
     http: frozenset[int] | None = None
     then: Literal["accepted", "rejected", "deferred", "unknown"]
-    code: Missed = Status.FAILED
+    code: MissedStatus = Status.FAILED
     opted_out: bool = False
     after: timedelta | None = None
 

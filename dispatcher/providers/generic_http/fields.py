@@ -87,7 +87,7 @@ HeaderSecret = Annotated[SecretStr, AfterValidator(_one_line)]
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
 ReceiptUrl = Annotated[SecretStr, AfterValidator(_url_of_ours)]
 """It may hold a token."""
-Text = Annotated[str, AfterValidator(_checked_text)]
-Missed = Annotated[Status, AfterValidator(_missed)]
-End = Annotated[Status, AfterValidator(_end)]
+TemplateText = Annotated[str, AfterValidator(_checked_text)]
+MissedStatus = Annotated[Status, AfterValidator(_missed)]
+FinalStatus = Annotated[Status, AfterValidator(_end)]
 """13, or one of the missed: what a receipt may end a message with."""

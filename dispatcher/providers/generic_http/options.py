@@ -8,19 +8,19 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from dispatcher.domain.errors import Misconfigured
-from dispatcher.providers.generic_http.batch import Batch
-from dispatcher.providers.generic_http.conditions import Rule
+from dispatcher.providers.generic_http.batch import BatchFormat
+from dispatcher.providers.generic_http.conditions import AnswerRule
 from dispatcher.providers.generic_http.fields import (
     HeaderName,
     HeaderSecret,
     Options,
     ProxyUrl,
     ReceiptUrl,
-    Text,
+    TemplateText,
     checked_json,
     parsed_url,
 )
-from dispatcher.providers.generic_http.receipt_form import InboundForm, Receipts
+from dispatcher.providers.generic_http.receipt_form import InboundOptions, ReceiptOptions
 from dispatcher.providers.generic_http.recipe import follow
 from dispatcher.providers.generic_http.reference import Reference
 from dispatcher.providers.generic_http.template import RECEIPT_URL, names_in, names_within
@@ -82,12 +82,12 @@ class HttpOptions(Options):
 
     url: str
     method: Literal["POST", "PUT", "GET"] = "POST"
-    headers: dict[HeaderName, Text] = Field(default_factory=dict)
-    query: dict[str, Text] = Field(default_factory=dict)
+    headers: dict[HeaderName, TemplateText] = Field(default_factory=dict)
+    query: dict[str, TemplateText] = Field(default_factory=dict)
     body_json: Annotated[Any, AfterValidator(checked_json)] = Field(None, alias="json")
-    body_form: dict[str, Text] | None = Field(None, alias="form")
-    body_text: Text | None = Field(None, alias="text")
-    batch: Batch | None = None
+    body_form: dict[str, TemplateText] | None = Field(None, alias="form")
+    body_text: TemplateText | None = Field(None, alias="text")
+    batch: BatchFormat | None = None
     auth: Annotated[BasicAuth | BearerAuth | HeaderAuth | HeadersAuth, Field(discriminator="kind")] | None = (
         None
     )
@@ -98,9 +98,9 @@ class HttpOptions(Options):
     keep_alive: timedelta = Field(timedelta(seconds=4), ge=timedelta(0))
     reference: Reference | None = None
     reason: str | None = None
-    rules: tuple[Rule, ...] = ()
-    receipts: Receipts | None = None
-    inbound: InboundForm | None = None
+    rules: tuple[AnswerRule, ...] = ()
+    receipts: ReceiptOptions | None = None
+    inbound: InboundOptions | None = None
 
     @field_validator("url")
     @classmethod

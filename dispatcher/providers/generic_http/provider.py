@@ -11,14 +11,14 @@ from dispatcher.domain.delivery.provider import (
     Outcome,
     Outgoing,
     ProviderConfig,
+    ProviderReports,
     ReceiptRequest,
-    Told,
     Unknown,
     Unsent,
 )
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.providers.generic_http import answer, receipt
-from dispatcher.providers.generic_http.batch import Batch
+from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.options import read_options
 from dispatcher.providers.generic_http.request import Blank
 from dispatcher.providers.http_client.client import call, open_client
@@ -66,7 +66,7 @@ class HttpProvider:
             return [await self._send_one(batch[0], gate)]
         return await asyncio.gather(*(self._send_one(message, gate) for message in batch))
 
-    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
         """Verify and read what came to the receipt URL."""
         if self._options.receipts is None:
             raise BadReceipt("this provider has no receipts; describe them in its options")
@@ -84,7 +84,9 @@ class HttpProvider:
                 return ended
         return answer.judge(ended, self._options)
 
-    async def _send_all(self, batch: Batch, messages: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
+    async def _send_all(
+        self, batch: BatchFormat, messages: Sequence[Outgoing], gate: Gate
+    ) -> Sequence[Outcome]:
         request = self._blank.fill_all(batch, messages)
         ended = await call(self._client, request, gate=gate, call_timeout=self._call_timeout)
         match ended:

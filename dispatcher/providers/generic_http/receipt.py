@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
-from dispatcher.domain.delivery.provider import Inbound, ReceiptRequest, Report, Told
+from dispatcher.domain.delivery.provider import Inbound, ProviderReports, ReceiptReport, ReceiptRequest
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.providers.generic_http.path import as_text, find, first_text, parse
-from dispatcher.providers.generic_http.receipt_form import InboundForm, Receipts
+from dispatcher.providers.generic_http.receipt_form import InboundOptions, ReceiptOptions
 from dispatcher.providers.generic_http.template import Json
 from dispatcher.providers.responses import form_of
 
 
 def read(
     request: ReceiptRequest,
-    form: Receipts,
-    inbound: InboundForm | None = None,
+    form: ReceiptOptions,
+    inbound: InboundOptions | None = None,
     *,
     now: float,
-) -> Sequence[Told]:
+) -> Sequence[ProviderReports]:
     """
     Verify and read one request; `now` in seconds since 1970.
 
@@ -29,13 +29,15 @@ def read(
     return [_told(item, request, form, inbound) for item in _items(request, form)]
 
 
-def _told(item: Json, request: ReceiptRequest, form: Receipts, inbound: InboundForm | None) -> Told:
+def _told(
+    item: Json, request: ReceiptRequest, form: ReceiptOptions, inbound: InboundOptions | None
+) -> ProviderReports:
     if inbound is not None and inbound.when.hold(item, ""):
         return _inbound(item, request, inbound)
     return _report(item, request, form)
 
 
-def _items(request: ReceiptRequest, form: Receipts) -> Sequence[Json]:
+def _items(request: ReceiptRequest, form: ReceiptOptions) -> Sequence[Json]:
     match form.source:
         case "query":
             return [dict(request.query)]
@@ -69,7 +71,7 @@ def _json(body: bytes) -> Json:
         raise BadReceipt("the receipt is not JSON") from None
 
 
-def _report(item: Json, request: ReceiptRequest, form: Receipts) -> Report:
+def _report(item: Json, request: ReceiptRequest, form: ReceiptOptions) -> ReceiptReport:
     ref, reference = first_text(item, form.ref), _reference(item, request, form.reference)
     if not ref and not reference:
         raise BadReceipt(f"the receipt names no message at {form.ref or form.reference!r}")
@@ -78,7 +80,7 @@ def _report(item: Json, request: ReceiptRequest, form: Receipts) -> Report:
         raise BadReceipt(f"the receipt has no status at {form.status!r}")
     reason = first_text(item, form.reason)
     rule = next((rule for rule in form.rules if rule.hold(item, word)), None)
-    return Report(
+    return ReceiptReport(
         ref=ref or None,
         reference=reference or None,
         status=rule.code if rule else form.words.get(word.casefold(), form.unknown_word),
@@ -95,7 +97,7 @@ def _reference(item: Json, request: ReceiptRequest, path: str | None) -> str | N
     return first_text(item, path)
 
 
-def _inbound(item: Json, request: ReceiptRequest, form: InboundForm) -> Inbound:
+def _inbound(item: Json, request: ReceiptRequest, form: InboundOptions) -> Inbound:
     sender, recipient = first_text(item, form.sender), first_text(item, form.recipient)
     if not sender or not recipient:
         raise BadReceipt(f"the message has nobody at {form.recipient if sender else form.sender!r}")

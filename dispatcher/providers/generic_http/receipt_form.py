@@ -5,18 +5,18 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from dispatcher.providers.generic_http.conditions import Conditions
-from dispatcher.providers.generic_http.fields import End, Options
+from dispatcher.providers.generic_http.fields import FinalStatus, Options
 from dispatcher.providers.generic_http.signature import HmacSignature, Signature
 
 
 class ReportRule(Conditions):
     """If all its conditions fit the report, then this is its code; None means on its way."""
 
-    code: End | None
+    code: FinalStatus | None
     opted_out: bool = False
 
 
-class Receipts(Options):
+class ReceiptOptions(Options):
     """How a receipt looks and what it means: the first rule that fits, else its word."""
 
     source: Literal["json", "form", "query", "fields"] = "json"
@@ -26,13 +26,13 @@ class Receipts(Options):
     status: str
     reason: str | None = None
     rules: tuple[ReportRule, ...] = ()
-    words: dict[str, End | None] = Field(min_length=1)
-    unknown_word: End | None = None
+    words: dict[str, FinalStatus | None] = Field(min_length=1)
+    unknown_word: FinalStatus | None = None
     signature: Signature | None = None
 
     @field_validator("words")
     @classmethod
-    def _without_case(cls, words: dict[str, End | None]) -> dict[str, End | None]:
+    def _without_case(cls, words: dict[str, FinalStatus | None]) -> dict[str, FinalStatus | None]:
         return {word.casefold(): code for word, code in words.items()}
 
     @model_validator(mode="after")
@@ -51,7 +51,7 @@ class Receipts(Options):
         return self
 
 
-class InboundForm(Options):
+class InboundOptions(Options):
     """How a message from a handset looks, told apart from receipts by `when`."""
 
     when: Conditions

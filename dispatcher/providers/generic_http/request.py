@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import httpx
 
 from dispatcher.domain.delivery.provider import Outgoing
-from dispatcher.providers.generic_http.batch import Batch
+from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.options import HttpOptions
 from dispatcher.providers.generic_http.template import (
     NAMES,
@@ -60,7 +60,7 @@ class Blank:
         values = self._values(message)
         return self._request(values, self._body(values), message.traceparent)
 
-    def fill_all(self, batch: Batch, messages: Sequence[Outgoing]) -> httpx.Request:
+    def fill_all(self, batch: BatchFormat, messages: Sequence[Outgoing]) -> httpx.Request:
         """Make one request for all these messages; a trace goes along if it is that of one."""
         each = [self._values(message) for message in messages]
         body = _print(batch.fill(self._options.body_json, each)).encode()

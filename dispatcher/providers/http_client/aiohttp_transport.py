@@ -8,19 +8,19 @@ import httpx
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from dispatcher.providers.http_client.passage import Passage
-from dispatcher.providers.http_client.transport import MAX_ANSWER, Terms
+from dispatcher.providers.http_client.passage import RequestGate
+from dispatcher.providers.http_client.transport import MAX_ANSWER, ConnectionOptions
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
-_passage: ContextVar[Passage] = ContextVar("passage")
+_passage: ContextVar[RequestGate] = ContextVar("passage")
 
 
 class GatedAiohttpTransport(httpx.AsyncBaseTransport):
     """Calls over aiohttp; without a `proxy` they go straight there. Open it inside the running loop."""
 
-    def __init__(self, terms: Terms, *, proxy: str | None) -> None:
+    def __init__(self, terms: ConnectionOptions, *, proxy: str | None) -> None:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=terms.max_connections,
@@ -38,7 +38,7 @@ class GatedAiohttpTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Write the request once, when it is let through its passage, and read its answer whole."""
-        token = _passage.set(Passage.of(request))
+        token = _passage.set(RequestGate.of(request))
         try:
             async with self._session.request(
                 request.method,

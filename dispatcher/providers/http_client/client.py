@@ -17,8 +17,8 @@ import httpx
 from dispatcher.deadlines import Deadline, Deadlines
 from dispatcher.domain.delivery.provider import Gate, Unknown, Unsent
 from dispatcher.providers.http_client.aiohttp_transport import GatedAiohttpTransport
-from dispatcher.providers.http_client.passage import Passage
-from dispatcher.providers.http_client.transport import HttpTransport, Terms
+from dispatcher.providers.http_client.passage import RequestGate
+from dispatcher.providers.http_client.transport import ConnectionOptions, HttpTransport
 
 KEEP_ALIVE = timedelta(seconds=4)
 """Shorter than the 5 s after which many servers hang up: a request that crosses the hang-up is in doubt."""
@@ -57,7 +57,7 @@ class _GatedStandIn(httpx.AsyncBaseTransport):
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        passage = Passage.of(request)
+        passage = RequestGate.of(request)
         passage.enter()
         try:
             response = await self._inner.handle_async_request(request)
@@ -89,7 +89,7 @@ def open_client(
     """
     if transport is not None:
         return Client(_GatedStandIn(transport))
-    terms = Terms(max_connections, connect_timeout, keep_alive, tls or _usual_tls())
+    terms = ConnectionOptions(max_connections, connect_timeout, keep_alive, tls or _usual_tls())
     if wire == "aiohttp" or proxy is not None:
         return Client(GatedAiohttpTransport(terms, proxy=proxy))
     return Client(HttpTransport(terms))
@@ -104,7 +104,7 @@ async def call(
     The gate is asked when the connection is there, right before the first
     byte. Unsent is said only where no byte was written.
     """
-    passage = Passage(gate)
+    passage = RequestGate(gate)
     passage.carried_by(request)
     try:
         with client.within(call_timeout):

@@ -20,11 +20,11 @@ class _Stage(Enum):
     SHUT = auto()  # nothing is written, and nothing will be
 
 
-class NoPassage(httpx.TransportError):
+class GateClosed(httpx.TransportError):
     """The gate was closed, or this call was written or given up before."""
 
 
-class Passage:
+class RequestGate:
     """
     The way one request goes out, at most once.
 
@@ -40,9 +40,9 @@ class Passage:
         self.gate_was_closed = False
 
     @staticmethod
-    def of(request: httpx.Request) -> "Passage":
+    def of(request: httpx.Request) -> "RequestGate":
         """Find the passage that this request carries."""
-        passage: Passage = request.extensions[_EXTENSION]
+        passage: RequestGate = request.extensions[_EXTENSION]
         return passage
 
     def carried_by(self, request: httpx.Request) -> None:
@@ -52,11 +52,11 @@ class Passage:
     def enter(self) -> None:
         """Ask the gate; the very next thing must be the first byte. Raises where it must not be written."""
         if self._stage is not _Stage.WAITING:
-            raise NoPassage("this request was already written or given up")
+            raise GateClosed("this request was already written or given up")
         if not self._gate():
             self._stage = _Stage.SHUT
             self.gate_was_closed = True
-            raise NoPassage("the gate was closed")
+            raise GateClosed("the gate was closed")
         self._stage = _Stage.WRITTEN
 
     def never_written(self) -> None:

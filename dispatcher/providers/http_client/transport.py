@@ -24,7 +24,7 @@ from typing import Final, cast
 import httptools
 import httpx
 
-from dispatcher.providers.http_client.passage import Passage
+from dispatcher.providers.http_client.passage import RequestGate
 
 MAX_HEAD: Final = 64 * 1024
 MAX_ANSWER: Final = 1024 * 1024
@@ -34,7 +34,7 @@ DNS_KEPT: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ConnectionOptions:
     """
     How connections are made and kept.
 
@@ -52,7 +52,7 @@ class Terms:
 class HttpTransport(httpx.AsyncBaseTransport):
     """Carries requests that have a `Passage`; how long a call may take is its caller's. One for each loop."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: ConnectionOptions) -> None:
         self._terms = terms
         self._pools: dict[tuple[str, bytes], _Pool] = {}
         self._closed = False
@@ -64,7 +64,7 @@ class HttpTransport(httpx.AsyncBaseTransport):
         Raises httpx.TransportError: what broke before the passage was entered
         has surely not gone out.
         """
-        passage = Passage.of(request)
+        passage = RequestGate.of(request)
         data = _bytes_of(request)
         pool = self._pool(request.url)
         connection = await pool.take()
@@ -103,7 +103,7 @@ class _Pool:
     so nobody overtakes.
     """
 
-    def __init__(self, url: httpx.URL, terms: Terms) -> None:
+    def __init__(self, url: httpx.URL, terms: ConnectionOptions) -> None:
         self._loop = asyncio.get_running_loop()
         self._host = url.raw_host.decode("ascii")
         self._tls = terms.tls if url.scheme == "https" else None
@@ -277,7 +277,7 @@ class _Addresses:
         self._until = loop.time() + DNS_KEPT.total_seconds()
 
 
-Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+HttpAnswer = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers and body, as they came."""
 
 
@@ -294,11 +294,11 @@ class _Connection(asyncio.BufferedProtocol):
         self._pool = pool
         self._buffer = buffer
         self._loop = asyncio.get_running_loop()
-        self._waiter: asyncio.Future[Answer] | None = None
+        self._waiter: asyncio.Future[HttpAnswer] | None = None
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self.is_open = False
 
-    async def exchange(self, data: bytes, passage: Passage, *, has_body: bool) -> Answer:
+    async def exchange(self, data: bytes, passage: RequestGate, *, has_body: bool) -> HttpAnswer:
         """Write one request in one piece, if its passage lets it, and wait for the answer."""
         passage.enter()
         self._transport.write(data)
@@ -306,7 +306,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._in_body = False
         self._received = 0
         self._limit = MAX_HEAD
-        self._answer: Answer | None = None
+        self._answer: HttpAnswer | None = None
         self._waiter = self._loop.create_future()
         try:
             return await self._waiter
@@ -404,7 +404,7 @@ class _Connection(asyncio.BufferedProtocol):
         assert self._parser is not None
         return self._parser.get_status_code()
 
-    def _read_so_far(self) -> Answer:
+    def _read_so_far(self) -> HttpAnswer:
         return self._status(), self._headers, b"".join(self._body)
 
     def _ends_with_connection(self) -> bool:

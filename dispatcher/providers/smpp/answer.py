@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.ids import Spelling
-from dispatcher.providers.smpp.options import Word
+from dispatcher.providers.smpp.options import OutcomeWord
 from dispatcher.smpp.words import CommandStatus, name_of
 
-Meaning = Status | Word
+Meaning = Status | OutcomeWord
 """A final code, or a word of the options."""
 
 _C = CommandStatus
@@ -72,7 +72,7 @@ OTHERS: Meaning = "deferred"
 """A vendor's own and reserved ones: not taken; we do not guess that it is for good."""
 
 
-class Judge:
+class ResponseReader:
     """Reads responses to submit_sm for one provider; `statuses` are the operator's own meanings."""
 
     def __init__(self, statuses: Mapping[int, Meaning], spelling: Spelling) -> None:
@@ -92,7 +92,7 @@ class Judge:
                 return Rejected(code, name_of(status))
 
 
-def whole(parts: Sequence[Outcome]) -> Outcome:
+def outcome_of_parts(parts: Sequence[Outcome]) -> Outcome:
     """
     Tell what the answers to all parts make of their message.
 

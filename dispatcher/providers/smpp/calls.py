@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from dispatcher.domain.delivery.provider import Gate, Outcome, Unknown, Unsent
-from dispatcher.providers.smpp.answer import whole
+from dispatcher.providers.smpp.answer import outcome_of_parts
 
 SHUT = Unsent("the gate was closed")
 
@@ -24,17 +24,17 @@ class Bound(Protocol):
     def room(self) -> int:
         """How many parts more may be out; a bind on which nothing is out has room for any message."""
 
-    def put(self, submit: "Submit") -> None:
+    def put(self, submit: "PendingSubmit") -> None:
         """Write all its parts with the next flush; its `answer` is called once for each."""
 
     def flush(self) -> None:
         """Write what was put."""
 
-    def forget(self, submit: "Submit") -> None:
+    def forget(self, submit: "PendingSubmit") -> None:
         """Expect no answers to it any more."""
 
 
-class Call:
+class SubmitCall:
     """One `send`; `done` is set when each of its messages has an outcome."""
 
     __slots__ = ("done", "gate", "left", "outcomes", "submits")
@@ -43,7 +43,7 @@ class Call:
         self.gate = gate
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.outcomes: list[Outcome | None] = [None if isinstance(b, tuple) else b for b in bodies]
-        self.submits = [Submit(self, n, b) for n, b in enumerate(bodies) if isinstance(b, tuple)]
+        self.submits = [PendingSubmit(self, n, b) for n, b in enumerate(bodies) if isinstance(b, tuple)]
         self.left = len(self.submits)
         if not self.left:
             self.done.set_result(None)
@@ -72,12 +72,12 @@ class Call:
         return [outcome for outcome in self.outcomes if outcome is not None]
 
 
-class Submit:
+class PendingSubmit:
     """One message of a call. `bind` is the one it was written to; `sequences` are its parts' there."""
 
     __slots__ = ("answers", "bind", "bodies", "call", "left", "place", "sequences")
 
-    def __init__(self, call: Call, place: int, bodies: tuple[bytes, ...]) -> None:
+    def __init__(self, call: SubmitCall, place: int, bodies: tuple[bytes, ...]) -> None:
         self.call = call
         self.place = place
         self.bodies = bodies
@@ -91,7 +91,9 @@ class Submit:
         self.answers[part] = outcome
         self.left -= 1
         if not self.left:
-            self.call.settle(self.place, whole([answer for answer in self.answers if answer is not None]))
+            self.call.settle(
+                self.place, outcome_of_parts([answer for answer in self.answers if answer is not None])
+            )
 
     def give_up(self, outcome: Unknown) -> None:
         """Note this of each part that is not answered."""
@@ -100,7 +102,7 @@ class Submit:
                 self.answer(part, outcome)
 
 
-class Queue:
+class SubmitQueue:
     """
     Who waits for room in a window, and the binds that have one.
 
@@ -110,12 +112,12 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Submit] = deque()
+        self._waiting: deque[PendingSubmit] = deque()
         self._binds: list[Bound] = []
         self._why: str | None = None
         self._closed = False
 
-    def put(self, call: Call) -> None:
+    def put(self, call: SubmitCall) -> None:
         """Let a call's messages stand in line, and go if they can."""
         if self._why is not None and not self._binds:
             call.turn_back(Unsent(self._why))

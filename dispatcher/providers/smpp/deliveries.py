@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from dispatcher.domain.delivery.provider import Inbound, Report
+from dispatcher.domain.delivery.provider import Inbound, ReceiptReport
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.ids import Spelling
 from dispatcher.providers.smpp.options import SmppOptions, plain_error
 from dispatcher.smpp.pdu import Address, Sm
-from dispatcher.smpp.receipt import Receipt, read_receipt
+from dispatcher.smpp.receipt import SmppReceipt, read_receipt
 from dispatcher.smpp.text import Joint, read_text
 from dispatcher.smpp.words import Esm, MessageState
 
@@ -26,14 +26,14 @@ STATES: Mapping[MessageState, Status | None] = {
 }
 
 
-class Part(NamedTuple):
+class InboundPart(NamedTuple):
     """A part of a handset's message."""
 
     inbound: Inbound
     joint: Joint
 
 
-class Reader:
+class DeliveryReader:
     """Reads what one provider delivers."""
 
     def __init__(self, options: SmppOptions, spelling: Spelling) -> None:
@@ -41,7 +41,7 @@ class Reader:
         self._errors = options.errors
         self._spelling = spelling
 
-    def read(self, sm: Sm) -> Report | Inbound | Part | None:
+    def read(self, sm: Sm) -> ReceiptReport | Inbound | InboundPart | None:
         """Tell what it is; None for a receipt that names no message, which nobody can use."""
         if (receipt := read_receipt(sm)) is not None:
             return self._report(receipt)
@@ -49,14 +49,14 @@ class Reader:
             return None
         text, joint = read_text(sm)
         inbound = Inbound(sender=_number(sm.source), recipient=_number(sm.destination), text=text)
-        return Part(inbound, joint) if joint else inbound
+        return InboundPart(inbound, joint) if joint else inbound
 
-    def _report(self, receipt: Receipt) -> Report:
+    def _report(self, receipt: SmppReceipt) -> ReceiptReport:
         status = self._words.get(receipt.word.upper(), STATES[receipt.state] if receipt.state else None)
         if status is not None and status.is_missed and receipt.error:
             status = self._errors.get(plain_error(receipt.error), status)
         word = receipt.word or "no state"
-        return Report(
+        return ReceiptReport(
             ref=self._spelling.of_receipt(receipt.id),
             reference=None,
             status=status if receipt.is_last else None,

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import structlog
 
-from dispatcher.domain.delivery.provider import Inbound, Tell, Told
+from dispatcher.domain.delivery.provider import Inbound, ProviderReports, ReportHandler
 from dispatcher.domain.errors import Unavailable
-from dispatcher.providers.smpp.deliveries import Part, Reader
+from dispatcher.providers.smpp.deliveries import DeliveryReader, InboundPart
 from dispatcher.providers.smpp.session import Session
 from dispatcher.smpp.pdu import Pdu, Sm
 from dispatcher.smpp.words import CommandStatus
@@ -40,7 +40,7 @@ class _Delivery(NamedTuple):
 class _Letter(NamedTuple):
     """One thing to tell, and what is answered then: one delivery, or one for each part."""
 
-    told: Told
+    told: ProviderReports
     deliveries: tuple[_Delivery, ...]
 
 
@@ -62,7 +62,7 @@ class _Puzzle:
 class Inbox:
     """One for all binds of a provider: parts may come over any of them."""
 
-    def __init__(self, name: str, tell: Tell, reader: Reader, *, join: timedelta) -> None:
+    def __init__(self, name: str, tell: ReportHandler, reader: DeliveryReader, *, join: timedelta) -> None:
         self._name = name
         self._tell = tell
         self._reader = reader
@@ -82,7 +82,7 @@ class Inbox:
             case None:
                 log.error("smpp_receipt_names_nothing", provider=self._name)
                 delivery.answer(CommandStatus.ESME_ROK)  # again it would name nothing either
-            case Part() as part:
+            case InboundPart() as part:
                 self._fit(part, delivery)
             case told:
                 self._put(_Letter(told, (delivery,)))
@@ -107,7 +107,7 @@ class Inbox:
             for telling in late:
                 telling.cancel()
 
-    def _fit(self, part: Part, delivery: _Delivery) -> None:
+    def _fit(self, part: InboundPart, delivery: _Delivery) -> None:
         inbound, joint = part
         key = (inbound.sender, inbound.recipient, joint.reference, joint.total)
         puzzle = self._puzzles.get(key)

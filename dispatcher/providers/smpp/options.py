@@ -22,7 +22,7 @@ from dispatcher.domain.messages.status import MISSED, Status
 from dispatcher.smpp.words import CommandStatus
 
 Octet = Annotated[int, Field(ge=0, le=255)]
-Word = Literal["deferred", "unknown"]
+OutcomeWord = Literal["deferred", "unknown"]
 
 
 class Ids(NamedTuple):
@@ -73,8 +73,8 @@ def _missed(code: Status) -> Status:
     return code
 
 
-Missed = Annotated[Status, AfterValidator(_missed)]
-End = Annotated[Status | None, AfterValidator(_end)]
+MissedWord = Annotated[Status, AfterValidator(_missed)]
+OptionalFinalStatus = Annotated[Status | None, AfterValidator(_end)]
 
 
 class Kind(_Options):
@@ -116,11 +116,11 @@ class SmppOptions(_Options):
     long_texts: Literal["parts", "payload"] = "parts"
     validity: bool = True
     registered_delivery: Octet = 1
-    statuses: dict[int, Missed | Word] = Field(default_factory=dict)
+    statuses: dict[int, MissedWord | OutcomeWord] = Field(default_factory=dict)
 
     ids: Literal["as-is", "hex-to-decimal", "decimal-to-hex"] = "as-is"
-    words: dict[str, End] = Field(default_factory=dict)
-    errors: dict[str, Missed] = Field(default_factory=dict)
+    words: dict[str, OptionalFinalStatus] = Field(default_factory=dict)
+    errors: dict[str, MissedWord] = Field(default_factory=dict)
     join: timedelta = Field(timedelta(seconds=10), ge=timedelta(0))
 
     @field_validator("statuses", mode="before")

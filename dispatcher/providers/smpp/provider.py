@@ -9,22 +9,22 @@ from dispatcher.domain.delivery.provider import (
     Outcome,
     Outgoing,
     ProviderConfig,
+    ProviderReports,
     ReceiptRequest,
-    Tell,
-    Told,
+    ReportHandler,
     Unknown,
     Unsent,
 )
 from dispatcher.domain.errors import BadReceipt
-from dispatcher.providers.smpp.answer import Judge
-from dispatcher.providers.smpp.calls import Call, Queue
-from dispatcher.providers.smpp.deliveries import Reader
+from dispatcher.providers.smpp.answer import ResponseReader
+from dispatcher.providers.smpp.calls import SubmitCall, SubmitQueue
+from dispatcher.providers.smpp.deliveries import DeliveryReader
 from dispatcher.providers.smpp.ids import Spelling
 from dispatcher.providers.smpp.inbox import Inbox
 from dispatcher.providers.smpp.link import Link
 from dispatcher.providers.smpp.options import read_options
 from dispatcher.providers.smpp.session import Session
-from dispatcher.providers.smpp.submit import Form
+from dispatcher.providers.smpp.submit import SubmitWriter
 from dispatcher.smpp.pdu import Pdu, Sm
 from dispatcher.smpp.words import Command, CommandStatus
 
@@ -43,9 +43,9 @@ class SmppProvider:
         self._options = read_options(config.name, config.options)
         self._tls = self._options.trust()
         self._spelling = Spelling(self._options.ids)
-        self._judge = Judge(self._options.statuses, self._spelling)
-        self._form = Form(self._options)
-        self._queue = Queue()
+        self._judge = ResponseReader(self._options.statuses, self._spelling)
+        self._form = SubmitWriter(self._options)
+        self._queue = SubmitQueue()
         self._inbox: Inbox | None = None
         self._links: list[asyncio.Task[None]] = []
         self._closed = False
@@ -58,9 +58,9 @@ class SmppProvider:
         """As many as are claimed together, and fit all windows."""
         return min(_BATCH, self._options.window * self._options.binds)
 
-    def listen(self, tell: Tell) -> None:
+    def listen(self, tell: ReportHandler) -> None:
         """Bind as a transceiver, and tell what the SMSC delivers."""
-        reader = Reader(self._options, self._spelling)
+        reader = DeliveryReader(self._options, self._spelling)
         self._inbox = Inbox(self._config.name, tell, reader, join=self._options.join)
         self._bind(Command.BIND_TRANSCEIVER)
 
@@ -68,7 +68,7 @@ class SmppProvider:
         """Submit all parts of all messages as the windows have room; wait for all answers."""
         if not self._links and not self._closed:
             self._bind(Command.BIND_TRANSMITTER)  # with nobody to tell, nothing may be delivered
-        call = Call(gate, [self._form.fill(message) for message in batch])
+        call = SubmitCall(gate, [self._form.fill(message) for message in batch])
         self._queue.put(call)
         try:
             with suppress(TimeoutError):
@@ -79,7 +79,7 @@ class SmppProvider:
             self._queue.pump()
         return outcomes
 
-    def read_receipt(self, request: ReceiptRequest) -> Sequence[Told]:
+    def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
         """Refuse it: SMPP tells over its binds."""
         raise BadReceipt("this provider tells over SMPP, and calls no URL")
 

@@ -13,8 +13,8 @@ from typing import cast
 import structlog
 
 from dispatcher.domain.delivery.provider import Unknown
-from dispatcher.providers.smpp.answer import Judge
-from dispatcher.providers.smpp.calls import Queue, Submit
+from dispatcher.providers.smpp.answer import ResponseReader
+from dispatcher.providers.smpp.calls import PendingSubmit, SubmitQueue
 from dispatcher.smpp.pdu import (
     LAST_SEQUENCE,
     BadPdu,
@@ -53,7 +53,9 @@ class Session(asyncio.Protocol):
     `heard` counts the PDUs that came: octets that make none are no sign of life.
     """
 
-    def __init__(self, name: str, *, window: int, queue: Queue, judge: Judge, deliver: Deliver) -> None:
+    def __init__(
+        self, name: str, *, window: int, queue: SubmitQueue, judge: ResponseReader, deliver: Deliver
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._name = name
         self._window = window
@@ -61,7 +63,7 @@ class Session(asyncio.Protocol):
         self._judge = judge
         self._deliver = deliver
         self._splitter = Splitter()
-        self._pending: dict[int, tuple[Submit, int]] = {}
+        self._pending: dict[int, tuple[PendingSubmit, int]] = {}
         self._unwritten: list[bytes] = []
         self._waiting_bytes = 0
         self._sequence = _BIND
@@ -111,7 +113,7 @@ class Session(asyncio.Protocol):
             return 0
         return self._window - len(self._pending) if self._pending else LAST_SEQUENCE
 
-    def put(self, submit: Submit) -> None:
+    def put(self, submit: PendingSubmit) -> None:
         """Write all parts with the next flush, or before it where they are much: the SMSC may not read."""
         sequences = []
         for part, body in enumerate(submit.bodies):
@@ -131,7 +133,7 @@ class Session(asyncio.Protocol):
             self._unwritten.clear()
             self._waiting_bytes = 0
 
-    def forget(self, submit: Submit) -> None:
+    def forget(self, submit: PendingSubmit) -> None:
         """Expect no answers to it any more: their room is free, and an answer that comes is nobody's."""
         for sequence in submit.sequences:
             self._pending.pop(sequence, None)

@@ -17,7 +17,7 @@ _NO_SENDER = Address(0, 0, "")
 _NO_TLVS: Mapping[int, bytes] = {}
 
 
-class Form:
+class SubmitWriter:
     """Writes the bodies of one provider's submits."""
 
     def __init__(self, options: SmppOptions) -> None:

@@ -13,15 +13,15 @@ from zoneinfo import ZoneInfo
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.delivery.message import RoutedMessage
 from dispatcher.domain.hours.allowed_hours import AllowedHours
-from dispatcher.domain.hours.opening import Opening, first_opening
+from dispatcher.domain.hours.opening import SendOpening, first_opening
 from dispatcher.domain.hours.zones import zones_of
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
-from dispatcher.service.yielding import in_turns
+from dispatcher.service.yielding import yielding
 from dispatcher.store.accounts import hours as store
-from dispatcher.store.accounts.hours import Wait
+from dispatcher.store.accounts.hours import HoursWait
 from dispatcher.store.delivery.claims import DroppedMessage
 
 UNLESS_NAMED: Sequence[Tier] = (Tier.STANDARD, Tier.BULK)
@@ -57,13 +57,13 @@ def applying(ctx: Context, own: AllowedHours | None, tier: Tier) -> AllowedHours
 
 async def openings(
     hours: AllowedHours | None, numbers: Sequence[str], *, window: Window
-) -> Mapping[str, Opening]:
+) -> Mapping[str, SendOpening]:
     """Tell for each number (E.164) when it may be written to; nothing without hours."""
     if hours is None:
         return {}
-    by_zones: dict[tuple[ZoneInfo, ...], Opening] = {}
-    found: dict[str, Opening] = {}
-    async for number in in_turns(numbers):
+    by_zones: dict[tuple[ZoneInfo, ...], SendOpening] = {}
+    found: dict[str, SendOpening] = {}
+    async for number in yielding(numbers):
         zones = (hours.zone,) if hours.zone else zones_of(number)
         if zones not in by_zones:
             by_zones[zones] = first_opening(hours, zones, window=window)
@@ -75,7 +75,7 @@ async def openings(
 class Closed:
     """What may not go out now: to wait for its opening, or to end because none comes in its window."""
 
-    waits: list[Wait] = field(default_factory=list)
+    waits: list[HoursWait] = field(default_factory=list)
     over: list[DroppedMessage] = field(default_factory=list)
 
 
@@ -100,13 +100,13 @@ async def part(ctx: Context, routed: Sequence[RoutedMessage]) -> tuple[list[Rout
             if opening.at is None or not opening.serves(message.window):
                 closed.over.append(DroppedMessage(message.id, Status.EXPIRED, opening.missed))
             elif opening.at > now:
-                closed.waits.append(Wait(message.id, opening.at, opening.closes_at, opening.awaited))
+                closed.waits.append(HoursWait(message.id, opening.at, opening.closes_at, opening.awaited))
             else:
                 allowed.append(replace(one, message=replace(message, closes_at=opening.closes_at)))
     return allowed, closed
 
 
-async def wait(ctx: Context, waits: Sequence[Wait]) -> None:
+async def wait(ctx: Context, waits: Sequence[HoursWait]) -> None:
     """Let messages wait for their opening, out of their lane. Raises Unavailable."""
     now = ctx.now()
     await ctx.database.single(lambda c: store.wait(c, waits, now=now))

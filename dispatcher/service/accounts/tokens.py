@@ -20,7 +20,7 @@ from dispatcher.service.accounts.credentials import digest_of, new_secret
 from dispatcher.service.context import Context
 from dispatcher.store.accounts import credentials, tokens
 from dispatcher.store.accounts.credentials import Holder
-from dispatcher.store.accounts.tokens import Token
+from dispatcher.store.accounts.tokens import SignedToken
 
 _ALGORITHM = "HS256"
 _ISSUER = "sms-dispatcher"
@@ -65,7 +65,7 @@ async def authenticate(ctx: Context, token: str, *, dialect: str) -> Caller:
     claims = _claims(ctx, token, dialect)
     now = ctx.now()
 
-    async def work(connection: AsyncConnection) -> tuple[Token | None, Holder | None]:
+    async def work(connection: AsyncConnection) -> tuple[SignedToken | None, Holder | None]:
         known = await tokens.find(connection, str(claims["jti"]))
         if known is None:
             return None, None
@@ -126,7 +126,7 @@ async def _give_out(
 ) -> Issued:
     now = ctx.now()
     secret = None if terms.refresh_for is None else new_secret()
-    token = Token(
+    token = SignedToken(
         id=uuid4().hex,
         family=family,
         credential_id=caller.credential_id,
@@ -173,7 +173,7 @@ def _claims(ctx: Context, token: str, dialect: str) -> dict[str, Any]:
         raise NotAuthenticated(_NOT_GOOD) from None
 
 
-def _caller(holder: Holder | None, token: Token, dialect: str, now: datetime) -> Caller:
+def _caller(holder: Holder | None, token: SignedToken, dialect: str, now: datetime) -> Caller:
     if holder is None or holder.account is None or not credentials.is_live(holder.credential, now):
         raise NotAuthenticated(_NOT_GOOD)
     if holder.credential.dialect != dialect:

@@ -16,12 +16,12 @@ from functools import partial
 
 import structlog
 
-from dispatcher.domain.callbacks.callback import Call, Poster, Reply
-from dispatcher.domain.callbacks.events import Arrival, CallbackState, Happening
+from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest, Poster
+from dispatcher.domain.callbacks.events import CallbackState, InboundEvent, MessageEvent
 from dispatcher.domain.errors import Unavailable
 from dispatcher.service.context import Context
 from dispatcher.store.callbacks import outbox
-from dispatcher.store.callbacks.outbox import Due, Ended
+from dispatcher.store.callbacks.outbox import CallbackResult, DueCallback
 
 log = structlog.get_logger()
 
@@ -42,7 +42,7 @@ class Signature(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Worded:
+class FormattedCallback:
     """A callback in the words of its dialect."""
 
     body: Mapping[str, object]
@@ -50,7 +50,7 @@ class Worded:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class SignedPayload:
     """A callback as it is signed: the id is the same in every try."""
 
     id: str
@@ -59,12 +59,12 @@ class Letter:
     body: bytes
 
 
-Wording = Callable[[Happening], Worded]
-ArrivalWording = Callable[[Arrival], Worded]
-Signer = Callable[[Letter], Mapping[str, str]]
+EventFormatter = Callable[[MessageEvent], FormattedCallback]
+InboundFormatter = Callable[[InboundEvent], FormattedCallback]
+Signer = Callable[[SignedPayload], Mapping[str, str]]
 
 
-class Teller:
+class CallbackSender:
     """
     Works the outbox off for the dialects it has words for; any number of processes may.
 
@@ -77,9 +77,9 @@ class Teller:
         ctx: Context,
         poster: Poster,
         *,
-        wordings: Mapping[str, Wording],
+        wordings: Mapping[str, EventFormatter],
         signers: Mapping[Signature, Signer],
-        arrivals: Mapping[str, ArrivalWording] | None = None,
+        arrivals: Mapping[str, InboundFormatter] | None = None,
     ) -> None:
         self._ctx = ctx
         self._poster = poster
@@ -88,7 +88,7 @@ class Teller:
         self._signers = signers
         self._out: set[asyncio.Task[None]] = set()
         self._busy: Counter[int] = Counter()
-        self._ended: list[Ended] = []
+        self._ended: list[CallbackResult] = []
 
     async def run(self) -> None:
         """Work until cancelled; what is out then is told again when its lease is over."""
@@ -134,12 +134,12 @@ class Teller:
             await self._ctx.database.transact(lambda c: outbox.end(c, ended, now=now))
             del self._ended[: len(ended)]
 
-    async def _tell(self, due: Due) -> None:
+    async def _tell(self, due: DueCallback) -> None:
         try:
             reply = await self._poster.post(self._call(due))
         except Exception:  # a bug in a wording or the poster must not stop the others
             log.exception("callback_crashed", callback_id=due.id, dialect=due.dialect)
-            reply = Reply(None, "a fault of ours; see the log")
+            reply = CallbackReply(None, "a fault of ours; see the log")
         finally:
             self._busy[due.account_id] -= 1
         ended = self._judge(due, reply)
@@ -147,28 +147,28 @@ class Teller:
             log.info("callback_ended", callback_id=due.id, state=ended.state.value, tries=due.tries)
         self._ended.append(ended)
 
-    def _call(self, due: Due) -> Call:
+    def _call(self, due: DueCallback) -> CallbackRequest:
         worded = self._word(due)
         body = json.dumps(worded.body, ensure_ascii=False, separators=(",", ":")).encode()
-        letter = Letter(str(due.public_id), due.secret, self._ctx.now(), body)
+        letter = SignedPayload(str(due.public_id), due.secret, self._ctx.now(), body)
         headers = {"Content-Type": "application/json", "User-Agent": "sms-dispatcher"}
-        return Call(due.url, body, {**headers, **self._signers[worded.signature](letter)})
+        return CallbackRequest(due.url, body, {**headers, **self._signers[worded.signature](letter)})
 
-    def _word(self, due: Due) -> Worded:
-        if isinstance(due.told, Arrival):
+    def _word(self, due: DueCallback) -> FormattedCallback:
+        if isinstance(due.told, InboundEvent):
             return self._arrivals[due.dialect](due.told)
         return self._wordings[due.dialect](due.told)
 
-    def _judge(self, due: Due, reply: Reply) -> Ended:
+    def _judge(self, due: DueCallback, reply: CallbackReply) -> CallbackResult:
         """Tell what a reply means: done, never, or later, as long as the callback is worth it."""
         now, answer = self._ctx.now(), reply.reason[:_LONGEST_ANSWER]
         status = reply.status or 0
         if 200 <= status < 300:
-            return Ended(due.id, due.tries, CallbackState.DELIVERED, answer, None)
+            return CallbackResult(due.id, due.tries, CallbackState.DELIVERED, answer, None)
         if reply.refused or (400 <= status < 500 and status not in _WORTH_RETRYING):
-            return Ended(due.id, due.tries, CallbackState.REFUSED, answer, None)
+            return CallbackResult(due.id, due.tries, CallbackState.REFUSED, answer, None)
         pause = min(_FIRST_RETRY * 2 ** min(due.tries - 1, 20), _LAST_RETRY)
         wake_at = now + max(pause, reply.retry_after or timedelta())
         if wake_at > due.created_at + timedelta(seconds=self._ctx.settings.callback_max_age):
-            return Ended(due.id, due.tries, CallbackState.GIVEN_UP, answer, None)
-        return Ended(due.id, due.tries, CallbackState.WAITING, answer, wake_at)
+            return CallbackResult(due.id, due.tries, CallbackState.GIVEN_UP, answer, None)
+        return CallbackResult(due.id, due.tries, CallbackState.WAITING, answer, wake_at)

@@ -11,16 +11,16 @@ from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
 from dispatcher.domain.hours.zones import zones_of
 from dispatcher.service.campaigns.recipient_file import (
     Candidate,
-    Part,
-    Progress,
+    ImportProgress,
+    ProgressHandler,
+    RecipientChunk,
     RecipientFile,
-    Tell,
     opened,
     untold,
     without_repeats,
 )
 from dispatcher.service.context import Context
-from dispatcher.service.yielding import in_turns
+from dispatcher.service.yielding import yielding
 from dispatcher.store.campaigns import audiences
 from dispatcher.store.campaigns.audiences import Audience, NewRecipient, Recipient, Reject
 
@@ -32,7 +32,7 @@ _DRAIN = 10_000  # rows: some hundred milliseconds
 
 
 async def import_file(
-    ctx: Context, account: Account, name: str, file: RecipientFile, *, tell: Tell = untold
+    ctx: Context, account: Account, name: str, file: RecipientFile, *, tell: ProgressHandler = untold
 ) -> Audience:
     """
     Store the recipients of a file under a name, each number once, and return the audience.
@@ -49,7 +49,7 @@ async def import_file(
         audience = await _begin(ctx, account, name, reading.columns)
         async for part in reading.parts():
             audience = await _write(ctx, audience, part)
-            tell(Progress(reading.bytes, audience.rows, audience.recipients, audience.rejects))
+            tell(ImportProgress(reading.bytes, audience.rows, audience.recipients, audience.rejects))
     return await _finish(ctx, audience)
 
 
@@ -94,8 +94,8 @@ async def _begin(ctx: Context, account: Account, name: str, columns: Sequence[st
             await _remove(ctx, unready, unless_ready=True)
 
 
-async def _write(ctx: Context, audience: Audience, part: Part) -> Audience:
-    groups = {c.number.e164: _zone_group(c.number.e164) async for c in in_turns(part.candidates)}
+async def _write(ctx: Context, audience: Audience, part: RecipientChunk) -> Audience:
+    groups = {c.number.e164: _zone_group(c.number.e164) async for c in yielding(part.candidates)}
 
     async def work(connection: AsyncConnection) -> Audience:
         held = await audiences.lock_importing(connection, audience.id)

@@ -9,24 +9,24 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Account
-from dispatcher.domain.campaigns.campaign import FOLLOWING, CampaignState, Plan
-from dispatcher.domain.campaigns.recurrence import Once, next_due
+from dispatcher.domain.campaigns.campaign import CAMPAIGN_TRANSITIONS, CampaignPlan, CampaignState
+from dispatcher.domain.campaigns.recurrence import RunOnce, next_due
 from dispatcher.domain.errors import AlreadyExists, Conflict, NotFound
 from dispatcher.domain.messages.status import CANCELLED, Status
 from dispatcher.service.campaigns.plan import terms_of
-from dispatcher.service.campaigns.progress import Report, report
+from dispatcher.service.campaigns.progress import CampaignReport, report
 from dispatcher.service.context import Context
 from dispatcher.store.accounts import ledger
 from dispatcher.store.campaigns import campaigns, run_messages, runs
-from dispatcher.store.campaigns.campaigns import Campaign
+from dispatcher.store.campaigns.campaigns import CampaignRow
 from dispatcher.store.campaigns.runs import Run
 from dispatcher.store.messages import edits
 
 __all__ = [
-    "Campaign",
+    "CampaignPlan",
+    "CampaignReport",
+    "CampaignRow",
     "Cancelled",
-    "Plan",
-    "Report",
     "cancel",
     "change",
     "create",
@@ -50,16 +50,16 @@ T = TypeVar("T")
 class Cancelled:
     """What came of a cancellation: messages taken back, and those that are out, or in a worker's hands."""
 
-    campaign: Campaign
+    campaign: CampaignRow
     withdrawn: int
     out: int
 
 
-async def create(ctx: Context, account: Account, plan: Plan) -> Campaign:
+async def create(ctx: Context, account: Account, plan: CampaignPlan) -> CampaignRow:
     """Keep a campaign as a draft. Raises InvalidPlan with all its faults, AlreadyExists for a name taken."""
     now = ctx.now()
 
-    async def work(connection: AsyncConnection) -> Campaign:
+    async def work(connection: AsyncConnection) -> CampaignRow:
         terms = await terms_of(ctx, connection, account, plan, now=now)
         made = await campaigns.insert(connection, account.id, terms, public_id=uuid4(), now=now)
         return _named(made, account, plan)
@@ -67,11 +67,11 @@ async def create(ctx: Context, account: Account, plan: Plan) -> Campaign:
     return await ctx.database.transact(work)
 
 
-async def change(ctx: Context, account: Account, public_id: str, plan: Plan) -> Campaign:
+async def change(ctx: Context, account: Account, public_id: str, plan: CampaignPlan) -> CampaignRow:
     """Give a draft another plan, whole. Raises what `create` does, NotFound, Conflict for no draft."""
     now = ctx.now()
 
-    async def work(connection: AsyncConnection, campaign: Campaign) -> Campaign:
+    async def work(connection: AsyncConnection, campaign: CampaignRow) -> CampaignRow:
         if campaign.state is not CampaignState.DRAFT:
             raise Conflict(
                 f"campaign {campaign.terms.name!r} is {campaign.state}; only a draft can be changed"
@@ -82,19 +82,19 @@ async def change(ctx: Context, account: Account, public_id: str, plan: Plan) -> 
     return await _with(ctx, account, public_id, work)
 
 
-async def find(ctx: Context, account: Account, public_id: str) -> Campaign:
+async def find(ctx: Context, account: Account, public_id: str) -> CampaignRow:
     """Find a campaign by its public id. Raises NotFound."""
     return await ctx.database.transact(lambda c: _find(c, account, public_id))
 
 
-async def page(ctx: Context, account: Account, *, after: int = 0, limit: int = 100) -> list[Campaign]:
+async def page(ctx: Context, account: Account, *, after: int = 0, limit: int = 100) -> list[CampaignRow]:
     """List an account's campaigns, the oldest first, after the one with the number `after`."""
     return await ctx.database.transact(lambda c: campaigns.page(c, account.id, after=after, limit=limit))
 
 
 async def show(
     ctx: Context, account: Account, public_id: str, *, before: datetime | None = None, limit: int = 10
-) -> Report:
+) -> CampaignReport:
     """
     Tell how far a campaign and its latest runs have come, and when each will be through.
 
@@ -104,14 +104,14 @@ async def show(
     return await report(ctx, campaign, before=before, limit=limit)
 
 
-async def start(ctx: Context, account: Account, public_id: str) -> Campaign:
+async def start(ctx: Context, account: Account, public_id: str) -> CampaignRow:
     """Let a draft run; once in the past means now. Raises NotFound, Conflict for no draft or no run left."""
     now = ctx.now()
 
-    async def work(connection: AsyncConnection, campaign: Campaign) -> Campaign:
+    async def work(connection: AsyncConnection, campaign: CampaignRow) -> CampaignRow:
         _require(campaign, CampaignState.DRAFT, CampaignState.ACTIVE)
         schedule = campaign.terms.schedule
-        due = max(schedule.at, now) if isinstance(schedule, Once) else next_due(schedule, after=now)
+        due = max(schedule.at, now) if isinstance(schedule, RunOnce) else next_due(schedule, after=now)
         if due is None:
             raise Conflict(f"campaign {campaign.terms.name!r} has no run to come; change its days")
         await campaigns.set_state(connection, campaign.id, CampaignState.ACTIVE, next_due=due)
@@ -120,7 +120,7 @@ async def start(ctx: Context, account: Account, public_id: str) -> Campaign:
     return await _with(ctx, account, public_id, work)
 
 
-async def pause(ctx: Context, account: Account, public_id: str, *, reason: str = "") -> Campaign:
+async def pause(ctx: Context, account: Account, public_id: str, *, reason: str = "") -> CampaignRow:
     """
     Stop a campaign where it is. Raises NotFound, Conflict for one that is not active.
 
@@ -128,7 +128,7 @@ async def pause(ctx: Context, account: Account, public_id: str, *, reason: str =
     """
     now = ctx.now()
 
-    async def work(connection: AsyncConnection, campaign: Campaign) -> Campaign:
+    async def work(connection: AsyncConnection, campaign: CampaignRow) -> CampaignRow:
         _require(campaign, CampaignState.ACTIVE, CampaignState.PAUSED)
         await hold(connection, campaign, reason=reason, now=now)
         return await campaigns.by_id(connection, campaign.id)
@@ -136,7 +136,7 @@ async def pause(ctx: Context, account: Account, public_id: str, *, reason: str =
     return await _with(ctx, account, public_id, work)
 
 
-async def hold(connection: AsyncConnection, campaign: Campaign, *, reason: str, now: datetime) -> None:
+async def hold(connection: AsyncConnection, campaign: CampaignRow, *, reason: str, now: datetime) -> None:
     """Pause a locked, active campaign, when whoever expands a run of it has ended his chunk."""
     await runs.lock_open(connection, campaign.id)
     await runs.pause(connection, campaign.id)
@@ -150,7 +150,7 @@ async def hold(connection: AsyncConnection, campaign: Campaign, *, reason: str, 
     )
 
 
-async def resume(ctx: Context, account: Account, public_id: str) -> Campaign:
+async def resume(ctx: Context, account: Account, public_id: str) -> CampaignRow:
     """
     Let a paused campaign go on. Raises NotFound, Conflict for one that is not paused.
 
@@ -161,7 +161,7 @@ async def resume(ctx: Context, account: Account, public_id: str) -> Campaign:
     """
     now = ctx.now()
 
-    async def work(connection: AsyncConnection, campaign: Campaign) -> Campaign:
+    async def work(connection: AsyncConnection, campaign: CampaignRow) -> CampaignRow:
         _require(campaign, CampaignState.PAUSED, CampaignState.ACTIVE)
         assert campaign.paused_at is not None
         if any(run.shift is not None for run in await runs.lock_open(connection, campaign.id)):
@@ -171,7 +171,7 @@ async def resume(ctx: Context, account: Account, public_id: str) -> Campaign:
             )
         await runs.delay(connection, campaign.id, since=campaign.paused_at, until=now)
         due = campaign.next_due
-        if due is not None and isinstance(campaign.terms.schedule, Once):
+        if due is not None and isinstance(campaign.terms.schedule, RunOnce):
             due = max(due, now)
         await campaigns.set_state(connection, campaign.id, CampaignState.ACTIVE, next_due=due)
         await campaigns.finish(connection, [campaign.id])
@@ -188,7 +188,7 @@ async def cancel(ctx: Context, account: Account, public_id: str) -> Cancelled:
     and Conflict for a campaign that is over.
     """
 
-    async def work(connection: AsyncConnection, campaign: Campaign) -> tuple[Campaign, list[Run], int]:
+    async def work(connection: AsyncConnection, campaign: CampaignRow) -> tuple[CampaignRow, list[Run], int]:
         _require(campaign, campaign.state, CampaignState.CANCELLED)
         open_runs = await runs.lock_open(connection, campaign.id)
         await runs.pause(connection, campaign.id)
@@ -232,7 +232,7 @@ async def _with(
     ctx: Context,
     account: Account,
     public_id: str,
-    work: Callable[[AsyncConnection, Campaign], Awaitable[T]],
+    work: Callable[[AsyncConnection, CampaignRow], Awaitable[T]],
 ) -> T:
     """Do something with a locked campaign, in one transaction."""
 
@@ -244,7 +244,7 @@ async def _with(
 
 async def _find(
     connection: AsyncConnection, account: Account, public_id: str, *, lock: bool = False
-) -> Campaign:
+) -> CampaignRow:
     try:
         found = await campaigns.find(connection, account.id, UUID(public_id), lock=lock)
     except ValueError:
@@ -254,14 +254,14 @@ async def _find(
     return found
 
 
-def _require(campaign: Campaign, state: CampaignState, following: CampaignState) -> None:
+def _require(campaign: CampaignRow, state: CampaignState, following: CampaignState) -> None:
     if campaign.state is not state:
         raise Conflict(f"campaign {campaign.terms.name!r} is {campaign.state}, not {state}")
-    if following not in FOLLOWING[state]:
+    if following not in CAMPAIGN_TRANSITIONS[state]:
         raise Conflict(f"campaign {campaign.terms.name!r} is {state} for good")
 
 
-def _named(made: Campaign | None, account: Account, plan: Plan) -> Campaign:
+def _named(made: CampaignRow | None, account: Account, plan: CampaignPlan) -> CampaignRow:
     if made is None:
         raise AlreadyExists(f"account {account.name!r} has a campaign {plan.name.strip()!r} already")
     return made

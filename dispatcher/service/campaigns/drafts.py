@@ -8,18 +8,18 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Account
-from dispatcher.domain.campaigns.campaign import Plan
+from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.domain.campaigns.pacing import Rate, Spread
 from dispatcher.domain.errors import DispatchError, InvalidPlan, NotFound, Wrong
 from dispatcher.service.campaigns import audiences, campaigns
 from dispatcher.service.campaigns.plan import terms_of
-from dispatcher.service.campaigns.recipient_file import RecipientFile, Tell, untold
+from dispatcher.service.campaigns.recipient_file import ProgressHandler, RecipientFile, untold
 from dispatcher.service.context import Context
 from dispatcher.store.campaigns import names as campaign_names
-from dispatcher.store.campaigns.campaigns import Campaign
-from dispatcher.store.campaigns.names import Names
+from dispatcher.store.campaigns.campaigns import CampaignRow
+from dispatcher.store.campaigns.names import CampaignNames
 
-__all__ = ["Names", "change", "create", "create_with_file", "find", "names", "told_as"]
+__all__ = ["CampaignNames", "change", "create", "create_with_file", "find", "names", "told_as"]
 
 # A field that is given takes the place of these, unless they are given with it.
 _RIVALS: Mapping[str, Sequence[str]] = {
@@ -32,7 +32,7 @@ _RIVALS: Mapping[str, Sequence[str]] = {
 }
 
 
-async def find(ctx: Context, account: Account, name: str) -> Campaign:
+async def find(ctx: Context, account: Account, name: str) -> CampaignRow:
     """Find a campaign by its public id or its name. Raises NotFound."""
     public_id = name
     if not _is_public_id(name):
@@ -43,19 +43,25 @@ async def find(ctx: Context, account: Account, name: str) -> Campaign:
     return await campaigns.find(ctx, account, public_id)
 
 
-async def names(ctx: Context, of: Sequence[Campaign]) -> dict[int, Names]:
+async def names(ctx: Context, of: Sequence[CampaignRow]) -> dict[int, CampaignNames]:
     """Give the names behind the terms of these campaigns, by the campaigns' numbers."""
     return await ctx.database.single(lambda c: campaign_names.names(c, [campaign.id for campaign in of]))
 
 
-async def create(ctx: Context, account: Account, plan: Plan) -> Campaign:
+async def create(ctx: Context, account: Account, plan: CampaignPlan) -> CampaignRow:
     """Do what `campaigns.create` does; the plan may name its audience by its name."""
     return await campaigns.create(ctx, account, await _by_id(ctx, account, plan))
 
 
 async def create_with_file(
-    ctx: Context, account: Account, plan: Plan, file: RecipientFile, *, audience: str, tell: Tell = untold
-) -> Campaign:
+    ctx: Context,
+    account: Account,
+    plan: CampaignPlan,
+    file: RecipientFile,
+    *,
+    audience: str,
+    tell: ProgressHandler = untold,
+) -> CampaignRow:
     """
     Import a file as an audience of this name and plan a campaign for it, or keep neither.
 
@@ -71,7 +77,7 @@ async def create_with_file(
         raise
 
 
-async def change(ctx: Context, account: Account, public_id: str, fields: Mapping[str, object]) -> Campaign:
+async def change(ctx: Context, account: Account, public_id: str, fields: Mapping[str, object]) -> CampaignRow:
     """
     Change these fields of a draft's plan, named as in Plan; all others stay.
 
@@ -103,7 +109,7 @@ _ABSENT: Mapping[str, object] = {
 }
 
 
-async def _check_rest(ctx: Context, account: Account, plan: Plan) -> None:
+async def _check_rest(ctx: Context, account: Account, plan: CampaignPlan) -> None:
     """Judge a plan before its audience is there. Raises InvalidPlan with all but what tells of that."""
 
     async def judge(connection: AsyncConnection) -> None:
@@ -117,7 +123,7 @@ async def _check_rest(ctx: Context, account: Account, plan: Plan) -> None:
             raise InvalidPlan(rest) from None
 
 
-async def _by_id(ctx: Context, account: Account, plan: Plan) -> Plan:
+async def _by_id(ctx: Context, account: Account, plan: CampaignPlan) -> CampaignPlan:
     """Name the audience by its public id; one that is not there is left for the plan's judge to tell."""
     try:
         found = await audiences.find(ctx, account, plan.audience_id)
@@ -126,9 +132,9 @@ async def _by_id(ctx: Context, account: Account, plan: Plan) -> Plan:
     return replace(plan, audience_id=str(found.public_id))
 
 
-def _plan(draft: Campaign, known: Names) -> Plan:
+def _plan(draft: CampaignRow, known: CampaignNames) -> CampaignPlan:
     terms, pacing = draft.terms, draft.terms.pacing
-    return Plan(
+    return CampaignPlan(
         name=terms.name,
         audience_id=str(known.audience_id),
         text="" if known.template_id else terms.text,

@@ -13,31 +13,31 @@ from dispatcher.domain.numbers.msisdn import Msisdn
 from dispatcher.domain.tier import Tier
 from dispatcher.service.campaigns.recipient_file import (
     Candidate,
-    Part,
-    Progress,
+    ImportProgress,
+    ProgressHandler,
+    RecipientChunk,
     RecipientFile,
-    Tell,
     opened,
     untold,
     without_repeats,
 )
 from dispatcher.service.context import Context
-from dispatcher.service.database import Runs
+from dispatcher.service.database import StatementRunner
 from dispatcher.service.routing import routes
 from dispatcher.service.submissions import templates
 from dispatcher.service.submissions.validate import measured
-from dispatcher.service.yielding import in_turns
+from dispatcher.service.yielding import yielding
 from dispatcher.store.accounts import accounts, opt_outs
 from dispatcher.store.campaigns import seen_numbers
 from dispatcher.store.campaigns.audiences import Reject
 
 _TEXTS = 1024  # whose segments are remembered: without variables, or with few values, one is enough
 
-Rejected = Callable[[Sequence[Reject]], None]
+RejectedFile = Callable[[Sequence[Reject]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class EstimateRequest:
     """What would be sent, a text or the template of this id, and as whom; None is the default sender."""
 
     text: str | None = None
@@ -51,7 +51,7 @@ class Wording:
 
 
 @dataclass(slots=True)
-class Share:
+class CountryShare:
     """What the messages to one country come to; without a text no segments and no cost."""
 
     messages: int = 0
@@ -79,13 +79,13 @@ class Estimate:
     incomplete: int = 0
     unsendable: int = 0
     missing: dict[str, int] = field(default_factory=dict)
-    by_country: dict[str, Share] = field(default_factory=dict)
+    by_country: dict[str, CountryShare] = field(default_factory=dict)
 
     @property
-    def total(self) -> Share:
+    def total(self) -> CountryShare:
         """What all messages come to."""
         shares = self.by_country.values()
-        return Share(
+        return CountryShare(
             sum(share.messages for share in shares),
             sum(share.segments for share in shares),
             sum(share.cost for share in shares),
@@ -101,10 +101,10 @@ async def estimate(
     ctx: Context,
     account: Account,
     file: RecipientFile,
-    wording: Wording,
+    wording: EstimateRequest,
     *,
-    tell: Tell = untold,
-    rejected: Rejected = lambda _: None,
+    tell: ProgressHandler = untold,
+    rejected: RejectedFile = lambda _: None,
 ) -> Estimate:
     """
     Go through a file as an import would, and through what a text would become for each recipient.
@@ -117,7 +117,7 @@ async def estimate(
     text = await _text(ctx, account, wording)
     sender_id = await _sender_id(ctx, account, wording.sender)
     sender = None if sender_id is None else await _sender_name(ctx, sender_id)
-    await routes.ready(ctx)
+    await routes.wait_until_read(ctx)
     async with opened(ctx, account, file) as reading, ctx.database.pinned() as run:
         await run(seen_numbers.create)
         found = Estimate(reading.columns)
@@ -125,14 +125,14 @@ async def estimate(
         async for part in reading.parts():
             fresh, repeated = await _once_each(run, part)
             willing = await _without_opted_out(run, fresh, account, sender_id)
-            unfit = [reject async for one in in_turns(willing) if (reject := judge(one)) is not None]
+            unfit = [reject async for one in yielding(willing) if (reject := judge(one)) is not None]
             found.rows += len(part.candidates) + len(part.rejects)
             found.valid += len(fresh)
             found.invalid += len(part.rejects)
             found.repeated += len(repeated)
             found.opted_out += len(fresh) - len(willing)
             rejected(sorted([*part.rejects, *repeated, *unfit]))
-            tell(Progress(reading.bytes, found.rows, found.valid, found.rejects))
+            tell(ImportProgress(reading.bytes, found.rows, found.valid, found.rejects))
     return found
 
 
@@ -169,7 +169,7 @@ class _Judge:
                 found.unsendable += 1
                 return Reject(one.line, fault, one.given)
             cost = self._prices.of(country, segments)
-        share = found.by_country.setdefault(country, Share())
+        share = found.by_country.setdefault(country, CountryShare())
         share.messages += 1
         share.segments += segments
         share.cost += cost
@@ -196,7 +196,7 @@ def _measured(ctx: Context, text: str) -> tuple[int, str]:
     return segments, "; ".join(map(str, faults))
 
 
-async def _once_each(run: Runs, part: Part) -> tuple[list[Candidate], list[Reject]]:
+async def _once_each(run: StatementRunner, part: RecipientChunk) -> tuple[list[Candidate], list[Reject]]:
     numbers = [candidate.number.e164 for candidate in part.candidates]
     earlier = await run(lambda c: seen_numbers.lines_of(c, numbers))
     fresh, repeated = without_repeats(part.candidates, earlier)
@@ -206,14 +206,14 @@ async def _once_each(run: Runs, part: Part) -> tuple[list[Candidate], list[Rejec
 
 
 async def _without_opted_out(
-    run: Runs, candidates: Sequence[Candidate], account: Account, sender_id: int | None
+    run: StatementRunner, candidates: Sequence[Candidate], account: Account, sender_id: int | None
 ) -> list[Candidate]:
     asked = [(account.id, sender_id, candidate.number.e164) for candidate in candidates]
     out = {number for _, _, number in await run(lambda c: opt_outs.among(c, asked))}
     return [candidate for candidate in candidates if candidate.number.e164 not in out]
 
 
-async def _text(ctx: Context, account: Account, wording: Wording) -> str | None:
+async def _text(ctx: Context, account: Account, wording: EstimateRequest) -> str | None:
     if wording.template_id is None:
         return wording.text
     if wording.text is not None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.campaigns.campaign import CampaignState, RunState
-from dispatcher.domain.campaigns.timetable import Release
+from dispatcher.domain.campaigns.timetable import PlannedRelease
 from dispatcher.domain.errors import TooMany
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.template import MissingVariables, render
@@ -26,7 +26,7 @@ from dispatcher.service.accounts.credentials import MANAGE
 from dispatcher.service.campaigns.campaigns import hold
 from dispatcher.service.campaigns.plan import new_batch, timetable
 from dispatcher.service.context import Context
-from dispatcher.service.lane_depth import Room
+from dispatcher.service.lane_depth import LaneRoom
 from dispatcher.service.routing import routes
 from dispatcher.service.submissions import quotas, validate
 from dispatcher.service.submissions.new_messages import MessageBuilder
@@ -35,7 +35,7 @@ from dispatcher.store.accounts import accounts, ledger, opt_outs
 from dispatcher.store.accounts.ledger import Charge
 from dispatcher.store.campaigns import audiences, campaigns, rosters, runs
 from dispatcher.store.campaigns.audiences import Audience, Recipient
-from dispatcher.store.campaigns.campaigns import Campaign
+from dispatcher.store.campaigns.campaigns import CampaignRow
 from dispatcher.store.campaigns.runs import Run, RunProgress
 from dispatcher.store.clock import sweeps
 from dispatcher.store.submissions import new_messages
@@ -72,7 +72,7 @@ async def expand(ctx: Context, run_id: int, *, room: int) -> int:
     another has the run. A balance that does not cover them pauses the
     campaign; a daily cap lets the run wait for the next day.
     """
-    await routes.ready(ctx)
+    await routes.wait_until_read(ctx)
     try:
         made = await ctx.database.transact(lambda c: _expand(ctx, c, run_id, room))
     except _NotCovered as error:
@@ -93,7 +93,7 @@ class _Turn(NamedTuple):
     """A recipient whose turn has come, and when it is released; None if its hours never open."""
 
     recipient: Recipient
-    release: Release | None
+    release: PlannedRelease | None
 
 
 async def _expand(ctx: Context, connection: AsyncConnection, run_id: int, room: int) -> Expanded | None:
@@ -127,7 +127,7 @@ async def _expand(ctx: Context, connection: AsyncConnection, run_id: int, room: 
 
 
 async def _turns(
-    ctx: Context, connection: AsyncConnection, run: Run, campaign: Campaign, audience: Audience, most: int
+    ctx: Context, connection: AsyncConnection, run: Run, campaign: CampaignRow, audience: Audience, most: int
 ) -> list[_Turn]:
     """Read the recipients that are released soon, some of each group of zones."""
     plan = timetable(campaign.terms, audience, starts_at=run.starts_at, pauses=run.pauses)
@@ -151,7 +151,7 @@ async def _turns(
 
 
 async def _born(
-    ctx: Context, connection: AsyncConnection, campaign: Campaign, caller: Caller, turns: Sequence[_Turn]
+    ctx: Context, connection: AsyncConnection, campaign: CampaignRow, caller: Caller, turns: Sequence[_Turn]
 ) -> list[NewMessage]:
     """Make the messages, each with its text and window; those that cannot be sent are born final."""
     now, terms = ctx.now(), campaign.terms
@@ -166,7 +166,7 @@ async def _born(
         sender_id=terms.sender_id,
         sender=await accounts.sender_name(connection, terms.sender_id),
         opted_out=await opt_outs.among(connection, asked),
-        to_lane=Room(ctx, await sweeps.depths(connection, {terms.tier})).take(terms.tier, due),
+        to_lane=LaneRoom(ctx, await sweeps.depths(connection, {terms.tier})).take(terms.tier, due),
     )
     texts: dict[str, int | tuple[Status, str]] = {}
     return [_one(builder, terms.text, terms.lasts, turn, texts) for turn in turns]
@@ -188,7 +188,7 @@ def _one(
     elif window.not_after <= builder.now:
         ended = Status.EXPIRED, "its window was over when its turn came"
     message = replace(builder, window=window).build(
-        validate.Recipient(recipient.number_as_given, Msisdn(recipient.number, recipient.country)),
+        validate.ValidRecipient(recipient.number_as_given, Msisdn(recipient.number, recipient.country)),
         segments,
         ended=ended,
     )
@@ -230,7 +230,7 @@ def _affordable(born: Sequence[NewMessage], max_cost: int | None, spent: int) ->
 
 
 async def _write(
-    ctx: Context, connection: AsyncConnection, run: Run, campaign: Campaign, messages: Sequence[NewMessage]
+    ctx: Context, connection: AsyncConnection, run: Run, campaign: CampaignRow, messages: Sequence[NewMessage]
 ) -> Sequence[int]:
     assert run.batch_id is not None, "an open run has its batch"
     batch = new_batch(campaign, run.id, Window(run.starts_at, run.starts_at + campaign.terms.lasts))

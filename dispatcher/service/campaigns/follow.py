@@ -8,7 +8,7 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import CampaignState
 from dispatcher.domain.errors import Conflict
 from dispatcher.service.campaigns import campaigns
-from dispatcher.service.campaigns.progress import Report
+from dispatcher.service.campaigns.progress import CampaignReport
 from dispatcher.service.context import Context
 
 _EVERY = timedelta(seconds=1)
@@ -16,7 +16,7 @@ _EVERY = timedelta(seconds=1)
 
 async def follow(
     ctx: Context, account: Account, public_id: str, *, every: timedelta = _EVERY
-) -> AsyncIterator[Report]:
+) -> AsyncIterator[CampaignReport]:
     """
     Report on a campaign and its latest run again and again, until that is over; the last report says how.
 
@@ -34,7 +34,7 @@ async def follow(
         yield report
 
 
-def _is_over(report: Report, before: set[int]) -> bool:
+def _is_over(report: CampaignReport, before: set[int]) -> bool:
     """Say whether the run that was followed is over, and not only one that was so before."""
     latest = report.runs[0].run if report.runs else None
     if latest is not None and latest.finished_at is None:

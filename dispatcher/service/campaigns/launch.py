@@ -12,16 +12,16 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaigns.campaign import LEAD, CampaignState, RunState, dues
+from dispatcher.domain.campaigns.campaign import LEAD, CampaignState, RunState, due_runs
 from dispatcher.domain.messages.window import Window
 from dispatcher.service.campaigns.campaigns import take_back
 from dispatcher.service.campaigns.expand import CHUNK, expand
 from dispatcher.service.campaigns.plan import new_batch, timetable
 from dispatcher.service.context import Context
-from dispatcher.service.lane_depth import deepest
+from dispatcher.service.lane_depth import max_depth
 from dispatcher.store.campaigns import audiences, campaigns, run_messages, runs
-from dispatcher.store.campaigns.campaigns import Campaign
-from dispatcher.store.campaigns.runs import Open
+from dispatcher.store.campaigns.campaigns import CampaignRow
+from dispatcher.store.campaigns.runs import OpenRun
 from dispatcher.store.submissions import new_messages
 
 _BATCH = 1000
@@ -55,7 +55,7 @@ async def _start_next(ctx: Context, connection: AsyncConnection) -> bool:
     if campaign is None or campaign.next_due is None:
         return False
     terms = campaign.terms
-    found = dues(terms.schedule, first=campaign.next_due, now=now, validity=terms.lasts)
+    found = due_runs(terms.schedule, first=campaign.next_due, now=now, validity=terms.lasts)
     for due_at in found.missed:
         await _start(connection, campaign, due_at, now, missed=_MISSED)
     for due_at in found.due:
@@ -66,7 +66,7 @@ async def _start_next(ctx: Context, connection: AsyncConnection) -> bool:
 
 
 async def _start(
-    connection: AsyncConnection, campaign: Campaign, due_at: datetime, now: datetime, *, missed: str = ""
+    connection: AsyncConnection, campaign: CampaignRow, due_at: datetime, now: datetime, *, missed: str = ""
 ) -> None:
     """Write a run with its batch; one that starts late is paced from now on."""
     audience = await audiences.by_id(connection, campaign.terms.audience_id)
@@ -92,7 +92,7 @@ async def _start(
     log.info("run_started", campaign_id=campaign.id, run_id=run_id, recipients=audience.recipients)
 
 
-async def _tidy(ctx: Context, going: Sequence[Open], *, until: float) -> None:
+async def _tidy(ctx: Context, going: Sequence[OpenRun], *, until: float) -> None:
     """Take back what is left of cancelled campaigns, and move what waits of those that were resumed."""
     for run in going:
         if run.campaign is CampaignState.CANCELLED:
@@ -126,7 +126,7 @@ async def _shift(ctx: Context, run_id: int) -> int:
     return count
 
 
-async def _expand(ctx: Context, going: Sequence[Open], *, until: float) -> int:
+async def _expand(ctx: Context, going: Sequence[OpenRun], *, until: float) -> int:
     """Make messages, a chunk of each run in turn, until nothing is due, no more may wait, or time is up."""
     room: dict[int, int] = {}
     for run in going:
@@ -144,14 +144,14 @@ async def _expand(ctx: Context, going: Sequence[Open], *, until: float) -> int:
     return made
 
 
-async def _room(ctx: Context, run: Open) -> int:
+async def _room(ctx: Context, run: OpenRun) -> int:
     """
     Tell how many more messages of a run may be made now.
 
     None while as much of it is due as its lane takes: making more would only
     take processors and Postgres away from what goes out.
     """
-    enough = max(CHUNK, deepest(ctx, run.tier))
+    enough = max(CHUNK, max_depth(ctx, run.tier))
     if await ctx.database.single(lambda c: run_messages.due(c, run, now=ctx.now(), most=enough)) >= enough:
         return 0
     most = ctx.settings.campaign_ahead

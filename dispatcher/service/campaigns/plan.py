@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.callbacks.callback import check_url
-from dispatcher.domain.campaigns.campaign import AudienceState, Plan
+from dispatcher.domain.campaigns.campaign import AudienceState, CampaignPlan
 from dispatcher.domain.campaigns.pacing import Pacing, Rate, Spread
-from dispatcher.domain.campaigns.recurrence import Cron, Once, Schedule, next_due
+from dispatcher.domain.campaigns.recurrence import CronSchedule, RunOnce, Schedule, next_due
 from dispatcher.domain.campaigns.timetable import Timetable, zones_named
 from dispatcher.domain.errors import Invalid, InvalidPlan, Wrong
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
@@ -23,10 +23,10 @@ from dispatcher.service.accounts.credentials import MANAGE
 from dispatcher.service.context import Context
 from dispatcher.service.submissions.validate import measured
 from dispatcher.store.accounts import accounts
-from dispatcher.store.accounts.accounts import Wanted
+from dispatcher.store.accounts.accounts import TermsRequest
 from dispatcher.store.campaigns import audiences
 from dispatcher.store.campaigns.audiences import Audience
-from dispatcher.store.campaigns.campaigns import Campaign, Terms
+from dispatcher.store.campaigns.campaigns import CampaignRow, CampaignTerms
 from dispatcher.store.submissions import templates
 from dispatcher.store.submissions.new_messages import NewBatch
 
@@ -54,8 +54,8 @@ class _Faults(list[Wrong]):
 
 
 async def terms_of(
-    ctx: Context, connection: AsyncConnection, account: Account, plan: Plan, *, now: datetime
-) -> Terms:
+    ctx: Context, connection: AsyncConnection, account: Account, plan: CampaignPlan, *, now: datetime
+) -> CampaignTerms:
     """Check a plan and read it. Raises InvalidPlan with all that is wrong."""
     faults = _Faults()
     text, template_id = await _text(connection, account, plan, faults)
@@ -70,7 +70,7 @@ async def terms_of(
         _check_hours(audience, hours, pacing, faults, now=now)
     if faults or audience is None or schedule is None or sender_id is None:
         raise InvalidPlan(faults)
-    return Terms(
+    return CampaignTerms(
         name=plan.name.strip(),
         audience_id=audience.id,
         template_id=template_id,
@@ -79,8 +79,8 @@ async def terms_of(
         tier=plan.tier,
         validity=validity,
         timezone=timezone,
-        first_at=schedule.at if isinstance(schedule, Once) else None,
-        cron=schedule.expression if isinstance(schedule, Cron) else None,
+        first_at=schedule.at if isinstance(schedule, RunOnce) else None,
+        cron=schedule.expression if isinstance(schedule, CronSchedule) else None,
         first_day=plan.first_day,
         last_day=plan.last_day,
         pacing=pacing,
@@ -91,7 +91,7 @@ async def terms_of(
 
 
 def timetable(
-    campaign: Terms,
+    campaign: CampaignTerms,
     audience: Audience,
     *,
     starts_at: datetime,
@@ -108,7 +108,7 @@ def timetable(
     )
 
 
-def new_batch(campaign: Campaign, run_id: int, window: Window) -> NewBatch:
+def new_batch(campaign: CampaignRow, run_id: int, window: Window) -> NewBatch:
     """Make the one batch of a run; its messages bring their own texts and windows."""
     terms = campaign.terms
     return NewBatch(
@@ -128,7 +128,7 @@ def new_batch(campaign: Campaign, run_id: int, window: Window) -> NewBatch:
 
 
 async def _text(
-    connection: AsyncConnection, account: Account, plan: Plan, faults: _Faults
+    connection: AsyncConnection, account: Account, plan: CampaignPlan, faults: _Faults
 ) -> tuple[str, int | None]:
     if plan.template_id is None:
         if not plan.text.strip():
@@ -142,7 +142,7 @@ async def _text(
 
 
 async def _audience(
-    connection: AsyncConnection, account: Account, plan: Plan, faults: _Faults
+    connection: AsyncConnection, account: Account, plan: CampaignPlan, faults: _Faults
 ) -> Audience | None:
     try:
         public_id = UUID(plan.audience_id)
@@ -160,10 +160,10 @@ async def _audience(
 
 
 async def _sender(
-    connection: AsyncConnection, account: Account, plan: Plan, faults: _Faults
+    connection: AsyncConnection, account: Account, plan: CampaignPlan, faults: _Faults
 ) -> tuple[int | None, timedelta | None]:
     """Find the sender, and how long messages are good for where the account says so."""
-    [terms] = await accounts.terms(connection, [Wanted(account.id, plan.tier, None, plan.sender)])
+    [terms] = await accounts.terms(connection, [TermsRequest(account.id, plan.tier, None, plan.sender)])
     if terms.sender_id is None:
         named = f"no sender {plan.sender!r} that may be used" if plan.sender else "no default sender"
         faults.add("sender", f"account {account.name!r} has {named}")
@@ -172,7 +172,9 @@ async def _sender(
     return terms.sender_id, plan.validity or terms.validity.get(plan.tier)
 
 
-def _schedule(account: Account, plan: Plan, faults: _Faults, *, now: datetime) -> tuple[str, Schedule | None]:
+def _schedule(
+    account: Account, plan: CampaignPlan, faults: _Faults, *, now: datetime
+) -> tuple[str, Schedule | None]:
     name = plan.timezone or account.timezone
     zone = faults.of("timezone", lambda: parse_zone(name))
     if (plan.at is None) == (plan.cron is None):
@@ -186,16 +188,16 @@ def _schedule(account: Account, plan: Plan, faults: _Faults, *, now: datetime) -
             faults.add("first_day", "first and last days are for campaigns that run again")
         if plan.at - now > LONGEST * 2:
             faults.add("at", f"is more than {(LONGEST * 2).days} days ahead")
-        return name, Once(plan.at)
+        return name, RunOnce(plan.at)
     if zone is None:
         return name, None
-    schedule = faults.of("cron", lambda: Cron(plan.cron or "", zone, plan.first_day, plan.last_day))
+    schedule = faults.of("cron", lambda: CronSchedule(plan.cron or "", zone, plan.first_day, plan.last_day))
     if schedule is not None and next_due(schedule, after=now) is None:
         faults.add("last_day", f'"{plan.cron}" does not fire any more up to {plan.last_day}')
     return name, schedule
 
 
-def _pacing(plan: Plan, faults: _Faults) -> Pacing:
+def _pacing(plan: CampaignPlan, faults: _Faults) -> Pacing:
     if plan.spread is not None and plan.per_second is not None:
         faults.add("spread", "spread a run over a time, or limit its rate, not both")
     elif plan.spread is not None:
@@ -211,7 +213,7 @@ def _pacing(plan: Plan, faults: _Faults) -> Pacing:
     return None
 
 
-def _check_name_and_limits(ctx: Context, account: Account, plan: Plan, faults: _Faults) -> None:
+def _check_name_and_limits(ctx: Context, account: Account, plan: CampaignPlan, faults: _Faults) -> None:
     if not 1 <= len(plan.name.strip()) <= _LONGEST_NAME or not plan.name.isprintable():
         faults.add("name", f"has 1 to {_LONGEST_NAME} printable characters")
     tiers = list(Tier)

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.campaigns.campaign import CampaignState, RunState
 from dispatcher.domain.campaigns.pacing import Forecast
-from dispatcher.domain.delivery.provider import Takes
-from dispatcher.domain.duration import span
+from dispatcher.domain.delivery.provider import Traffic
+from dispatcher.domain.duration import in_words
 from dispatcher.domain.messages.encoding import InvalidText, encode_plan
 from dispatcher.domain.messages.status import OPEN, Status
 from dispatcher.domain.tier import Tier
@@ -27,8 +27,8 @@ from dispatcher.service.campaigns.plan import timetable
 from dispatcher.service.context import Context
 from dispatcher.store.campaigns import audiences, run_messages, runs
 from dispatcher.store.campaigns.audiences import Audience
-from dispatcher.store.campaigns.campaigns import Campaign
-from dispatcher.store.campaigns.run_messages import Count
+from dispatcher.store.campaigns.campaigns import CampaignRow
+from dispatcher.store.campaigns.run_messages import StatusCount
 from dispatcher.store.campaigns.runs import Run
 from dispatcher.store.clock import sweeps
 
@@ -52,25 +52,27 @@ class RunReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CampaignReport:
     """A campaign, its audience, and its latest runs, the newest first."""
 
-    campaign: Campaign
+    campaign: CampaignRow
     audience: Audience
     runs: Sequence[RunReport]
 
 
-async def report(ctx: Context, campaign: Campaign, *, before: datetime | None, limit: int) -> Report:
+async def report(
+    ctx: Context, campaign: CampaignRow, *, before: datetime | None, limit: int
+) -> CampaignReport:
     """Return the progress of a campaign and of its runs that were due before `before`."""
 
-    async def work(connection: AsyncConnection) -> Report:
+    async def work(connection: AsyncConnection) -> CampaignReport:
         audience = await audiences.by_id(connection, campaign.terms.audience_id)
         shown = await runs.of_campaign(connection, campaign.id, before=before, limit=limit)
         batches = [run.batch_id for run in shown if run.batch_id is not None]
         counts = await run_messages.counts(connection, batches)
         tier = campaign.terms.tier
         ready = await sweeps.flows(connection, tier) if any(run.state in _OPEN for run in shown) else []
-        return Report(
+        return CampaignReport(
             campaign,
             audience,
             [
@@ -91,13 +93,19 @@ async def report(ctx: Context, campaign: Campaign, *, before: datetime | None, l
 
 def rate(ctx: Context, tier: Tier, ready: Sequence[tuple[int, int]], *, flow: tuple[int, int]) -> float:
     """Return the segments a second that a flow can count on while the `ready` flows take turns."""
-    whole = sum(way.config.rate(tier) for way in ctx.ways.values() if way.config.takes is not Takes.TESTS)
+    whole = sum(way.config.rate(tier) for way in ctx.ways.values() if way.config.takes is not Traffic.TESTS)
     of_account = Counter(account_id for account_id, _ in {*ready, flow})
     return whole / len(of_account) / of_account[flow[0]]
 
 
 def _of_run(
-    campaign: Campaign, audience: Audience, run: Run, counts: Sequence[Count], *, rate: float, now: datetime
+    campaign: CampaignRow,
+    audience: Audience,
+    run: Run,
+    counts: Sequence[StatusCount],
+    *,
+    rate: float,
+    now: datetime,
 ) -> RunReport:
     statuses = {count.status: count.messages for count in counts}
     cost = sum(count.charged for count in counts if not count.status.is_refunded)
@@ -112,7 +120,7 @@ def _of_run(
     return RunReport(run, statuses, cost, forecast, limit)
 
 
-def _segments_left(campaign: Campaign, run: Run, counts: Sequence[Count]) -> float:
+def _segments_left(campaign: CampaignRow, run: Run, counts: Sequence[StatusCount]) -> float:
     """Count the segments that wait, and estimate those of the recipients to come from the average."""
     waiting = sum(count.segments for count in counts)
     to_come = run.total - run.position if run.state is RunState.EXPANDING else 0
@@ -134,7 +142,9 @@ def _forecast(start: datetime, released: datetime, segments: float, *, rate: flo
         return Forecast(released, None), "No provider is there to take it."
     taken = start + segments / rate * _SECOND
     if taken <= released:
-        words = f"Its pacing is the limit: the providers would take what is left in {span(taken - start)}."
+        words = (
+            f"Its pacing is the limit: the providers would take what is left in {in_words(taken - start)}."
+        )
         return Forecast(released, released), words
     words = (
         f"The providers' rate is the limit: about {segments:.0f} segments are left,"

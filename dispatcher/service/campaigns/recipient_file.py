@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from dispatcher.domain.accounts.account import Account
-from dispatcher.domain.campaigns.csv_recipients import BadRow, Row, Sheet, read_sheet
+from dispatcher.domain.campaigns.csv_recipients import (
+    InvalidRow,
+    RecipientRow,
+    RecipientSheet,
+    read_recipients,
+)
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, is_country, parse
 from dispatcher.service.context import Context
-from dispatcher.service.yielding import in_turns
+from dispatcher.service.yielding import yielding
 from dispatcher.store.campaigns.audiences import Reject
 
 T = TypeVar("T")
@@ -38,7 +43,7 @@ class RecipientFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ImportProgress:
     """How far a file is read; `bytes` are those taken from it, a little ahead of the rows."""
 
     bytes: int
@@ -47,10 +52,10 @@ class Progress:
     rejects: int
 
 
-Tell = Callable[[Progress], None]
+ProgressHandler = Callable[[ImportProgress], None]
 
 
-def untold(_: Progress) -> None:
+def untold(_: ImportProgress) -> None:
     """Tell nobody."""
 
 
@@ -63,17 +68,19 @@ class Candidate(NamedTuple):
     variables: Mapping[str, str]
 
 
-class Part(NamedTuple):
+class RecipientChunk(NamedTuple):
     """Some rows of a file, in its order."""
 
     candidates: Sequence[Candidate]
     rejects: Sequence[Reject]
 
 
-class Reading:
+class FileReading:
     """A file whose header has been read. `parts` can be gone through once."""
 
-    def __init__(self, sheet: Sheet, source: "_Counted", policy: NumberPolicy, thread: "_Thread") -> None:
+    def __init__(
+        self, sheet: RecipientSheet, source: "_Counted", policy: NumberPolicy, thread: "_Thread"
+    ) -> None:
         self.columns = tuple(name for name in sheet.columns if name != sheet.number_column)
         self._rows = sheet.rows
         self._source = source
@@ -85,22 +92,22 @@ class Reading:
         """How many bytes were taken from the file."""
         return self._source.bytes
 
-    async def parts(self) -> AsyncIterator[Part]:
+    async def parts(self) -> AsyncIterator[RecipientChunk]:
         """Give the rows, some thousand at a time, each a candidate or a reject."""
         while rows := await self._thread.run(lambda: _some(self._rows)):
             candidates: list[Candidate] = []
             rejects: list[Reject] = []
-            async for row in in_turns(rows):
+            async for row in yielding(rows):
                 match _candidate(row, self._policy):
                     case Candidate() as candidate:
                         candidates.append(candidate)
                     case Reject() as reject:
                         rejects.append(reject)
-            yield Part(candidates, rejects)
+            yield RecipientChunk(candidates, rejects)
 
 
 @asynccontextmanager
-async def opened(ctx: Context, account: Account, file: RecipientFile) -> AsyncIterator[Reading]:
+async def opened(ctx: Context, account: Account, file: RecipientFile) -> AsyncIterator[FileReading]:
     """
     Read a file's header. Raises Invalid for one that is not usable, and what `chunks` raises.
 
@@ -113,11 +120,11 @@ async def opened(ctx: Context, account: Account, file: RecipientFile) -> AsyncIt
     thread = _Thread()
     try:
         sheet = await thread.run(
-            lambda: read_sheet(
+            lambda: read_recipients(
                 source, encoding=file.encoding, separator=file.separator, number_column=file.column
             )
         )
-        yield Reading(sheet, source, policy, thread)
+        yield FileReading(sheet, source, policy, thread)
     finally:
         thread.leave()
 
@@ -165,21 +172,21 @@ class _Thread:
         self._executor.shutdown(wait=False)
 
 
-def _some(rows: Iterator[Row | BadRow]) -> list[Row | BadRow]:
+def _some(rows: Iterator[RecipientRow | InvalidRow]) -> list[RecipientRow | InvalidRow]:
     """Take the next rows, as many as make a part."""
-    taken: list[Row | BadRow] = []
+    taken: list[RecipientRow | InvalidRow] = []
     characters = 0
     for row in rows:
         taken.append(row)
-        if isinstance(row, Row):
+        if isinstance(row, RecipientRow):
             characters += sum(map(len, row.variables.values()))
         if len(taken) >= PART_ROWS or characters >= _PART_CHARACTERS:
             break
     return taken
 
 
-def _candidate(row: Row | BadRow, policy: NumberPolicy) -> Candidate | Reject:
-    if isinstance(row, BadRow):
+def _candidate(row: RecipientRow | InvalidRow, policy: NumberPolicy) -> Candidate | Reject:
+    if isinstance(row, InvalidRow):
         return Reject(*row)
     try:
         return Candidate(row.line, parse(row.number, policy), row.number, row.variables)

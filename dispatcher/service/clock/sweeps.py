@@ -22,7 +22,7 @@ from dispatcher.domain.tier import Tier
 from dispatcher.service.clock.release import BATCH, Releaser
 from dispatcher.service.context import Context
 from dispatcher.service.delivery.recorder import record
-from dispatcher.service.lane_depth import Drain
+from dispatcher.service.lane_depth import DrainRate
 from dispatcher.service.submissions.idempotency import KEPT_FOR
 from dispatcher.store.accounts import ledger, tokens
 from dispatcher.store.clock import sweeps
@@ -31,13 +31,13 @@ from dispatcher.store.submissions import idempotency
 log = structlog.get_logger()
 
 
-class Duty(Protocol):
+class ClockDuty(Protocol):
     """One bounded batch of a duty: how many rows it moved."""
 
     def __call__(self, connection: AsyncConnection, *, now: datetime) -> Awaitable[int]: ...  # noqa: D102
 
 
-class Crowd(Enum):
+class Backlog(Enum):
     """More is due than one batch."""
 
     NONE = auto()
@@ -50,7 +50,7 @@ class Clock:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._drains = {tier: Drain(ctx, tier) for tier in Tier}
+        self._drains = {tier: DrainRate(ctx, tier) for tier in Tier}
         self._releaser = Releaser(ctx)
         self._short: set[Tier] = set()
         self._contact: tuple[int, datetime] | None = None
@@ -116,12 +116,12 @@ class Clock:
         return await self._releaser.next_wake()
 
     @property
-    def crowd(self) -> Crowd:
+    def crowd(self) -> Backlog:
         """Whether more is due than was released so far, and whether a lane waits for it."""
         crowds = self._releaser.crowds
         if not crowds:
-            return Crowd.NONE
-        return Crowd.WANTED if crowds & self._short else Crowd.WAITS
+            return Backlog.NONE
+        return Backlog.WANTED if crowds & self._short else Backlog.WAITS
 
     async def _unless_running(self, duty: Callable[[], Awaitable[int]]) -> None:
         if duty in self._running:
@@ -132,7 +132,7 @@ class Clock:
         finally:
             self._running.remove(duty)
 
-    async def _until_short(self, duty: Duty) -> int:
+    async def _until_short(self, duty: ClockDuty) -> int:
         total = 0
         while True:
             count = await self._ctx.database.transact(partial(duty, now=self._ctx.now()))
@@ -183,13 +183,13 @@ class Clock:
         return uptime >= lease and now - self._contact[1] >= lease
 
 
-class Forget(Protocol):
+class RetentionStep(Protocol):
     """Deletes a bounded number of rows that were done with by `until`."""
 
     def __call__(self, connection: AsyncConnection, *, until: datetime, limit: int) -> Awaitable[int]: ...  # noqa: D102
 
 
-async def _forget(duty: Forget, until: datetime, connection: AsyncConnection, *, now: datetime) -> int:
+async def _forget(duty: RetentionStep, until: datetime, connection: AsyncConnection, *, now: datetime) -> int:
     return await duty(connection, until=min(until, now), limit=BATCH)
 
 

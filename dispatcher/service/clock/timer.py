@@ -7,7 +7,7 @@ import structlog
 
 from dispatcher.domain.errors import Unavailable
 from dispatcher.lanes.wake import LONGEST_SLEEP, WakeListener
-from dispatcher.service.clock.sweeps import Clock, Crowd
+from dispatcher.service.clock.sweeps import Backlog, Clock
 from dispatcher.service.context import Context
 
 log = structlog.get_logger()
@@ -34,11 +34,11 @@ async def run_timer(ctx: Context, clock: Clock, bell: WakeListener) -> None:
             log.warning("timer_waits", error=str(error))
             await asyncio.sleep(_AWAY)
             continue
-        if clock.crowd is Crowd.WANTED:
+        if clock.crowd is Backlog.WANTED:
             continue
         now = ctx.now()
         pause = _BUSY if moved else LONGEST_SLEEP
-        if clock.crowd is Crowd.WAITS:
+        if clock.crowd is Backlog.WAITS:
             pause = min(pause, _ASIDE * (now - began))
         until = now + pause
         if next_wake is not None:

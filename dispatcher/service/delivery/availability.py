@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from dispatcher.domain.delivery.message import Due, RoutedMessage
+from dispatcher.domain.delivery.message import DueMessage, RoutedMessage
 from dispatcher.domain.delivery.provider import evenly
 from dispatcher.domain.routing.breaker import TRICKLE
-from dispatcher.domain.routing.provider_state import WELL, Condition
+from dispatcher.domain.routing.provider_state import AVAILABLE, ProviderState
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.throttle import Token
 from dispatcher.service.context import Context
@@ -38,7 +38,7 @@ def split_by_availability(
     nothing would ever show that it works again.
     """
     conditions = ctx.conditions
-    if not any(condition != WELL for condition in conditions.values()):
+    if not any(condition != AVAILABLE for condition in conditions.values()):
         return list(routed), []
     available, barred = [], []
     untried = {name for name, condition in conditions.items() if condition.is_on_trial}
@@ -55,7 +55,7 @@ def split_by_availability(
     return available, barred
 
 
-async def take_tokens(ctx: Context, provider: str, messages: Sequence[Due]) -> list[Token]:
+async def take_tokens(ctx: Context, provider: str, messages: Sequence[DueMessage]) -> list[Token]:
     """Take tokens for these messages, all of one tier; at a trickle's rate while the provider is on trial."""
     config = ctx.ways[provider].config
     tps = min(config.tps, TRICKLE) if condition(ctx, provider).is_on_trial else config.tps
@@ -87,16 +87,16 @@ async def hold(ctx: Context, held: Sequence[HeldMessage], *, waits_for: str | No
         ctx.lanes.wake(earliest)
 
 
-def condition(ctx: Context, provider: str) -> Condition:
+def condition(ctx: Context, provider: str) -> ProviderState:
     """Return a provider's condition, as last known to this process."""
-    return ctx.conditions.get(provider, WELL)
+    return ctx.conditions.get(provider, AVAILABLE)
 
 
-def _reason(conditions: Mapping[str, Condition]) -> str:
+def _reason(conditions: Mapping[str, ProviderState]) -> str:
     return ", ".join(f"{name} is {condition}" for name, condition in conditions.items())
 
 
-def _next_try(ctx: Context, tier: Tier, conditions: Mapping[str, Condition], now: datetime) -> datetime:
+def _next_try(ctx: Context, tier: Tier, conditions: Mapping[str, ProviderState], now: datetime) -> datetime:
     """Return when a message is due again by itself: spread out, and soonest where only a breaker bars it."""
     moments = [condition.until for condition in conditions.values() if condition.until is not None]
     if any(condition.is_on_trial for condition in conditions.values()):

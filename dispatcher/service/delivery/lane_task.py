@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dispatcher.domain.delivery.message import Due, RoutedMessage
+from dispatcher.domain.delivery.message import DueMessage, RoutedMessage
 from dispatcher.service.context import Context
 from dispatcher.service.delivery import availability
 from dispatcher.store.delivery import claims
@@ -60,7 +60,7 @@ class LaneTask:
 class QueuedMessage:
     """A message with a token for its first provider; it waits for a slot until `deadline`, in loop time."""
 
-    message: Due
+    message: DueMessage
     providers: tuple[str, ...]
     deadline: float
     lane_task: LaneTask = field(repr=False)

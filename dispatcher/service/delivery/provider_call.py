@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from dispatcher.deadlines import Deadlines
-from dispatcher.domain.delivery.message import Due, Try
+from dispatcher.domain.delivery.message import Attempt, DueMessage
 from dispatcher.domain.delivery.provider import Deferred, Gate, Outcome, Outgoing, Unknown, Unsent
 from dispatcher.service.context import Context
 from dispatcher.service.delivery import availability
@@ -25,7 +25,7 @@ _SLOT_WAIT = 1.0
 class ClaimedMessage:
     """A message that this worker may send: its providers in order, and the number of this attempt."""
 
-    message: Due
+    message: DueMessage
     providers: tuple[str, ...]
     attempt: int
 
@@ -68,7 +68,7 @@ class ProviderCalls:
                 used, [outcome] = name, await self._call(name, [one], lease_end)
         self._record(one, used, outcome)
 
-    async def _has_room(self, name: str, message: Due) -> bool:
+    async def _has_room(self, name: str, message: DueMessage) -> bool:
         """Take a token and a slot, as for a message whose first provider this is; False if it gets none."""
         if availability.condition(self._ctx, name).is_barred or self._limits[name].is_stuck:
             return False
@@ -139,7 +139,7 @@ class ProviderCalls:
         segments = sum([one.message.segments for one in claimed])
         self._ctx.provider_health.tallies[name].note(outcomes, seconds=seconds, segments=segments)
 
-    def _gate(self, messages: Sequence[Due], latest_start: datetime) -> Gate:
+    def _gate(self, messages: Sequence[DueMessage], latest_start: datetime) -> Gate:
         """Return the check that a call begun now is inside windows and hours and ends within the lease."""
         first = max([message.window.not_before for message in messages])
         last = min(latest_start, *[message.ends_at for message in messages])
@@ -154,7 +154,7 @@ class ProviderCalls:
     def _record(self, one: ClaimedMessage, provider: str, outcome: Outcome) -> None:
         message = one.message
         self._recorder.put(
-            Try(
+            Attempt(
                 message_id=message.id,
                 attempt=one.attempt,
                 tier=message.tier,

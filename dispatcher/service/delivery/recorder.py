@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.message import Try, Verdict
+from dispatcher.domain.delivery.message import Attempt, Verdict
 from dispatcher.domain.delivery.provider import Accepted, Rejected
 from dispatcher.domain.delivery.verdict import judge
 from dispatcher.domain.errors import Unavailable
@@ -33,7 +33,7 @@ _BEHIND = timedelta(seconds=1)
 _LONGEST_PAUSE = 1.0
 _REASON = 500
 
-Ended = tuple[Try, Verdict]
+Ended = tuple[Attempt, Verdict]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Recorder:
         """How many outcomes are not written yet."""
         return len(self._queue)
 
-    def put(self, tried: Try) -> Verdict:
+    def put(self, tried: Attempt) -> Verdict:
         """Return the verdict on a try, and write both soon."""
         ctx = self._ctx
         verdict = judge(

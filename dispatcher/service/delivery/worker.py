@@ -21,12 +21,12 @@ from dataclasses import replace
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.message import Due, RoutedMessage
+from dispatcher.domain.delivery.message import DueMessage, RoutedMessage
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.window import Phase
 from dispatcher.domain.numbers.msisdn import Msisdn
-from dispatcher.domain.routing.route import Plan, order
+from dispatcher.domain.routing.route import RoutePlan, order
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import hours
 from dispatcher.service.context import Context
@@ -103,7 +103,7 @@ class Worker:
         for send_queue in self._send_queues.values():
             await send_queue.idle()
 
-    async def _read(self, message_ids: Sequence[int]) -> list[Due]:
+    async def _read(self, message_ids: Sequence[int]) -> list[DueMessage]:
         """Return the messages still in their lane; those of a paused campaign are made ready again."""
         database = self._ctx.database
         messages = await database.single(lambda c: claims.read(c, message_ids))
@@ -113,10 +113,10 @@ class Worker:
         await database.single(lambda c: claims.return_to_ready(c, paused))
         return [message for message in messages if not message.paused]
 
-    async def _route(self, messages: Sequence[Due]) -> list[RoutedMessage]:
+    async def _route(self, messages: Sequence[DueMessage]) -> list[RoutedMessage]:
         """Return the messages that may go out now; end those that cannot, hold those outside their hours."""
         ctx = self._ctx
-        await routes.ready(ctx)
+        await routes.wait_until_read(ctx)
         routed, dropped = _find_routes(ctx, messages)
         routed, closed = await hours.part(ctx, routed)
         if dropped or closed.over:
@@ -149,7 +149,9 @@ class Worker:
         return held
 
 
-def _find_routes(ctx: Context, messages: Sequence[Due]) -> tuple[list[RoutedMessage], list[DroppedMessage]]:
+def _find_routes(
+    ctx: Context, messages: Sequence[DueMessage]
+) -> tuple[list[RoutedMessage], list[DroppedMessage]]:
     """Return the messages with their providers, and those that can never be sent."""
     now = ctx.now()
     routed: list[RoutedMessage] = []
@@ -176,7 +178,7 @@ def _find_routes(ctx: Context, messages: Sequence[Due]) -> tuple[list[RoutedMess
     return routed, dropped
 
 
-def _plan(ctx: Context, message: Due) -> Plan:
+def _plan(ctx: Context, message: DueMessage) -> RoutePlan:
     return routes.plan_for(
         ctx,
         message.account_id,

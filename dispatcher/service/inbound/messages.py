@@ -15,7 +15,7 @@ from dispatcher.service.context import Batched, Context
 from dispatcher.service.messages.search import CountedPage
 from dispatcher.service.messages.search import read_number as read_wanted
 from dispatcher.store.inbound import messages
-from dispatcher.store.inbound.messages import Arrived, FoundInbound
+from dispatcher.store.inbound.messages import FoundInbound, NewInbound
 
 __all__ = ["FoundInbound", "find", "keep", "of_period", "page", "tell_again"]
 
@@ -100,7 +100,7 @@ async def tell_again(ctx: Context, caller: Caller, *, since: datetime, until: da
     await ctx.database.transact(work)
 
 
-async def _keep(ctx: Context, together: Sequence[Sequence[Arrived]]) -> list[None]:
+async def _keep(ctx: Context, together: Sequence[Sequence[NewInbound]]) -> list[None]:
     """Keep what came in some requests of the same moment."""
     arrived, now = [one for told in together for one in told], ctx.now()
     new = await ctx.database.single(lambda c: messages.insert(c, arrived, since=now - _REMEMBERED, now=now))
@@ -111,11 +111,11 @@ async def _keep(ctx: Context, together: Sequence[Sequence[Arrived]]) -> list[Non
 _KEEPING = Batched(_keep)
 
 
-def _arrived(ctx: Context, provider: str, told: Inbound) -> Arrived:
+def _arrived(ctx: Context, provider: str, told: Inbound) -> NewInbound:
     if told.ref is not None and _storable(told.ref, _LONGEST_REF) != told.ref:
         raise BadReceipt("the reference is too long, or has a character that cannot be kept")
     text, recipient = _storable(told.text, _LONGEST_TEXT), _storable(told.recipient, _LONGEST_REF)
-    return Arrived(
+    return NewInbound(
         public_id=uuid4(),
         provider=provider,
         ref=told.ref,

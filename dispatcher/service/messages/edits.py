@@ -15,19 +15,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.errors import FaultKind, Invalid, InvalidSubmission, NotEnoughCredit, NotFound
 from dispatcher.domain.messages import template
-from dispatcher.domain.messages.edit import Cancel, Change, Edited, NewText, Reschedule, Selection
+from dispatcher.domain.messages.edit import Cancel, Change, EditReport, NewText, Reschedule, Selection
 from dispatcher.domain.messages.edit_rules import (
     SAME,
-    Outcome,
-    Taken,
-    Timed,
+    EditResult,
+    TakenBack,
+    TextChanged,
     TooLate,
     Unchanged,
-    Waiting,
-    Worded,
-    taken,
-    timed,
-    worded,
+    WaitingMessage,
+    WindowChanged,
+    change_text,
+    change_window,
+    take_back,
 )
 from dispatcher.domain.messages.status import Place
 from dispatcher.service.context import Context
@@ -35,13 +35,13 @@ from dispatcher.service.messages import search
 from dispatcher.service.submissions.validate import measured
 from dispatcher.store.accounts import accounts, ledger
 from dispatcher.store.messages import edits
-from dispatcher.store.messages.edits import Chosen
+from dispatcher.store.messages.edits import EditSelection
 
 _BATCH = 1000
 _PAGE = 20_000
 
 
-async def edit(ctx: Context, selection: Selection, change: Change, *, dry_run: bool = False) -> Edited:
+async def edit(ctx: Context, selection: Selection, change: Change, *, dry_run: bool = False) -> EditReport:
     """
     Change the selected messages that still wait, a thousand at a time; with `dry_run` only count them.
 
@@ -55,9 +55,9 @@ async def edit(ctx: Context, selection: Selection, change: Change, *, dry_run: b
     return await apply(ctx, chosen, change, dry_run=dry_run)
 
 
-async def apply(ctx: Context, chosen: Chosen, change: Change, *, dry_run: bool = False) -> Edited:
+async def apply(ctx: Context, chosen: EditSelection, change: Change, *, dry_run: bool = False) -> EditReport:
     """Change the chosen messages, as `edit` does."""
-    edited = Edited()
+    edited = EditReport()
     async for among in _batches(ctx, chosen):
         work = partial(_edit_batch, ctx, chosen=chosen, change=change, among=among, dry_run=dry_run)
         try:
@@ -73,11 +73,11 @@ async def apply(ctx: Context, chosen: Chosen, change: Change, *, dry_run: bool =
     return edited
 
 
-async def choose(ctx: Context, selection: Selection) -> Chosen:
+async def choose(ctx: Context, selection: Selection) -> EditSelection:
     """Return a selection with numbers for its names. Raises NotFound, and Invalid for a bad phone number."""
     account, number = selection.account, selection.number
     named = (selection.message, selection.batch, selection.campaign)
-    return Chosen(
+    return EditSelection(
         account_id=account.id,
         only_open=all(name is None for name in named),
         message_id=await _message(ctx, selection),
@@ -96,7 +96,7 @@ class _NotCovered(Exception):
     """The balance does not cover it; the transaction is undone."""
 
 
-async def _check(ctx: Context, chosen: Chosen, change: Change) -> None:
+async def _check(ctx: Context, chosen: EditSelection, change: Change) -> None:
     """Raise Invalid for what no message can become, and for an end that does not fit each one's other end."""
     match change:
         case NewText(text=text):
@@ -116,7 +116,7 @@ async def _check(ctx: Context, chosen: Chosen, change: Change) -> None:
                         )
 
 
-async def _batches(ctx: Context, chosen: Chosen) -> AsyncIterator[list[int]]:
+async def _batches(ctx: Context, chosen: EditSelection) -> AsyncIterator[list[int]]:
     after = 0
     while True:
         page = await ctx.database.single(partial(edits.ids, chosen=chosen, after=after, limit=_PAGE))
@@ -131,11 +131,11 @@ async def _edit_batch(
     ctx: Context,
     connection: AsyncConnection,
     *,
-    chosen: Chosen,
+    chosen: EditSelection,
     change: Change,
     among: Sequence[int],
     dry_run: bool,
-) -> tuple[Edited, datetime | None]:
+) -> tuple[EditReport, datetime | None]:
     """Lock, judge and write one batch; tell what became of it, and when the clock must look."""
     found = await edits.waiting(
         connection, chosen, among, lock=not dry_run, with_variables=isinstance(change, NewText)
@@ -148,28 +148,35 @@ async def _edit_batch(
     return _counted(len(among), outcomes), min(wakes, default=None)
 
 
-def _judged(ctx: Context, message: Waiting, change: Change, now: datetime) -> Outcome:
+def _judged(ctx: Context, message: WaitingMessage, change: Change, now: datetime) -> EditResult:
     match change:
         case Cancel():
-            return taken(message)
+            return take_back(message)
         case Reschedule():
-            return timed(message, change, now)
+            return change_window(message, change, now)
         case NewText():
             settings = ctx.settings
-            return worded(message, change, max_segments=settings.max_segments, prices=settings.price_list)
+            return change_text(
+                message, change, max_segments=settings.max_segments, prices=settings.price_list
+            )
 
 
 async def _write(
-    connection: AsyncConnection, chosen: Chosen, change: Change, outcomes: Sequence[Outcome], *, now: datetime
+    connection: AsyncConnection,
+    chosen: EditSelection,
+    change: Change,
+    outcomes: Sequence[EditResult],
+    *,
+    now: datetime,
 ) -> None:
     """Write what was judged, and the money last. Raises _NotCovered."""
-    gone = [o for o in outcomes if isinstance(o, Taken)]
+    gone = [o for o in outcomes if isinstance(o, TakenBack)]
     if gone and isinstance(change, Cancel):
         await edits.cancel(connection, [o.id for o in gone], reason=change.reason, now=now)
         await ledger.refund(connection, [o.id for o in gone if o.refund])
-    if moved := [o for o in outcomes if isinstance(o, Timed)]:
+    if moved := [o for o in outcomes if isinstance(o, WindowChanged)]:
         await edits.reschedule(connection, moved, now=now)
-    if new := [o for o in outcomes if isinstance(o, Worded)]:
+    if new := [o for o in outcomes if isinstance(o, TextChanged)]:
         await edits.reword(connection, new, now=now)
         owed = Counter[int]()
         for outcome in new:
@@ -178,25 +185,25 @@ async def _write(
             raise _NotCovered
 
 
-def _counted(selected: int, outcomes: Sequence[Outcome]) -> Edited:
+def _counted(selected: int, outcomes: Sequence[EditResult]) -> EditReport:
     """Count a batch; what was selected and is no longer waiting came too late."""
     unchanged = Counter(o.reason for o in outcomes if isinstance(o, Unchanged))
     late = selected - len(outcomes) + sum(isinstance(o, TooLate) for o in outcomes)
-    return Edited(
+    return EditReport(
         changed=selected - late - unchanged.total(),
         too_late=late,
         unchanged=unchanged,
-        refunded=sum(o.refund for o in outcomes if isinstance(o, Taken)),
-        charged=sum(o.extra for o in outcomes if isinstance(o, Worded)),
+        refunded=sum(o.refund for o in outcomes if isinstance(o, TakenBack)),
+        charged=sum(o.extra for o in outcomes if isinstance(o, TextChanged)),
     )
 
 
-def _wake(outcome: Outcome, message: Waiting, now: datetime) -> datetime | None:
+def _wake(outcome: EditResult, message: WaitingMessage, now: datetime) -> datetime | None:
     """Tell when the clock must look at a message that was changed; at once if it wants room in its lane."""
     match outcome:
-        case Timed():
+        case WindowChanged():
             return outcome.wake_at or now
-        case Worded() if message.place is Place.LANE:
+        case TextChanged() if message.place is Place.LANE:
             return now
     return None
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from dispatcher.domain.duration import span
-from dispatcher.domain.hours.opening import WAITS, on_the_wall
+from dispatcher.domain.duration import in_words
+from dispatcher.domain.hours.opening import WAITS, local_clock
 from dispatcher.domain.hours.zones import zones_of
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import PACE
@@ -90,7 +90,7 @@ def _is_for_hours(message: MessageView) -> bool:
 
 def _for_hours(message: MessageView, now: datetime) -> str:
     assert message.wake_at is not None
-    opens = on_the_wall(message.wake_at, zones_of(message.number))
+    opens = local_clock(message.wake_at, zones_of(message.number))
     return f"It {WAITS} until {opens} ({_until(message.wake_at, now)})."
 
 
@@ -117,7 +117,7 @@ def _in_lane(message: MessageView, now: datetime) -> str:
         return f"It is in the lane {message.tier}."
     since = message.wake_at - PACE[message.tier].requeue
     return (
-        f"It is in the lane {message.tier} since {_time(since)} ({span(now - since)}),"
+        f"It is in the lane {message.tier} since {_time(since)} ({in_words(now - since)}),"
         " and waits for a worker, or with it for a token."
     )
 
@@ -164,7 +164,9 @@ def _mover(message: MessageView, now: datetime, consumed: Mapping[str, datetime 
     seen = consumed.get(queue)
     if seen is not None and now - seen <= SILENT:
         return ""
-    silence = "was never seen working" if seen is None else f"was last seen working {span(now - seen)} ago"
+    silence = (
+        "was never seen working" if seen is None else f"was last seen working {in_words(now - seen)} ago"
+    )
     return f"The worker {queue}, which moves it on, {silence}: is `dispatcher worker {queue}` running?"
 
 
@@ -182,7 +184,7 @@ def _road(message: MessageView, events: Sequence[Event]) -> str:
     if taken is None:
         return ""
     lag = taken.at - message.not_before
-    said = f"{taken.provider or 'A provider'} took it {span(lag)} after its time, at try {taken.attempt}."
+    said = f"{taken.provider or 'A provider'} took it {in_words(lag)} after its time, at try {taken.attempt}."
     if lag < _LATE:
         return said
     before = list(_tries(events[: events.index(taken)]))
@@ -200,7 +202,7 @@ def _tries(events: Iterable[Event]) -> Iterable[str]:
 def _until(at: datetime | None, now: datetime) -> str:
     if at is None:
         return "at a time not known"
-    return f"in {span(at - now)}" if at > now else f"due for {span(now - at)}"
+    return f"in {in_words(at - now)}" if at > now else f"due for {in_words(now - at)}"
 
 
 def _time(at: datetime | None) -> str:

@@ -9,16 +9,22 @@ from functools import partial
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.provider import Inbound, Listens, ReceiptRequest, Report, Told
+from dispatcher.domain.delivery.provider import (
+    Inbound,
+    Listens,
+    ProviderReports,
+    ReceiptReport,
+    ReceiptRequest,
+)
 from dispatcher.domain.errors import BadReceipt, NotFound, Unavailable
 from dispatcher.domain.messages.status import Status
-from dispatcher.domain.receipts.receipt import Current, read_receipt
+from dispatcher.domain.receipts.receipt import ReceiptTarget, read_receipt
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.delivery.recorder import clean
 from dispatcher.service.inbound import messages
 from dispatcher.store.accounts import opt_outs
 from dispatcher.store.receipts import ingest, matching
-from dispatcher.store.receipts.matching import End, Match, Receipt, Step, Waiting
+from dispatcher.store.receipts.matching import Match, MatchStep, Receipt, ReceiptResult, WaitingReceipt
 
 log = structlog.get_logger()
 
@@ -26,19 +32,19 @@ BATCH = 500
 KEEP_TRYING = timedelta(hours=24)
 _FIRST_RETRY = timedelta(milliseconds=250)
 _LAST_RETRY = timedelta(minutes=10)
-_LEFT = End("new", None, None)
+_LEFT = ReceiptResult("new", None, None)
 _AT_ONCE = 2  # while Postgres keeps the receipts of one moment, the next are looked up
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class IngestResult:
     """How much was kept, and whether `match` has something to do."""
 
     count: int
     is_left: bool
 
 
-async def take_in(ctx: Context, provider: str, request: ReceiptRequest) -> Kept:
+async def receive(ctx: Context, provider: str, request: ReceiptRequest) -> IngestResult:
     """
     Keep what a provider tells by calling our URL.
 
@@ -51,7 +57,7 @@ async def take_in(ctx: Context, provider: str, request: ReceiptRequest) -> Kept:
     return await keep(ctx, provider, way.provider.read_receipt(request))
 
 
-async def keep(ctx: Context, provider: str, told: Sequence[Told]) -> Kept:
+async def keep(ctx: Context, provider: str, told: Sequence[ProviderReports]) -> IngestResult:
     """
     Keep what a provider told, whatever way it came.
 
@@ -60,11 +66,11 @@ async def keep(ctx: Context, provider: str, told: Sequence[Told]) -> Kept:
     BadReceipt, Unavailable: then it is to be told again. So what has no
     reference, and could be kept twice, is kept last.
     """
-    reports = [(provider, _cleaned(report)) for report in told if isinstance(report, Report)]
+    reports = [(provider, _cleaned(report)) for report in told if isinstance(report, ReceiptReport)]
     is_left = bool(reports) and await ctx.batcher(_KEEPING).run(reports)
     if len(reports) < len(told):
         await messages.keep(ctx, provider, [one for one in told if isinstance(one, Inbound)])
-    return Kept(len(told), is_left)
+    return IngestResult(len(told), is_left)
 
 
 async def _keep(ctx: Context, together: Sequence[Sequence[Receipt]]) -> list[bool]:
@@ -98,7 +104,7 @@ async def match(ctx: Context) -> int:
             return total
 
 
-def listen(ctx: Context, matcher: "Matcher") -> bool:
+def listen(ctx: Context, matcher: "ReceiptMatcher") -> bool:
     """
     Let each provider that tells over connections of ours tell, from now on; give whether there is any.
 
@@ -111,7 +117,9 @@ def listen(ctx: Context, matcher: "Matcher") -> bool:
     return bool(listening)
 
 
-async def _hear(ctx: Context, matcher: "Matcher", provider: str, told: Sequence[Told]) -> None:
+async def _hear(
+    ctx: Context, matcher: "ReceiptMatcher", provider: str, told: Sequence[ProviderReports]
+) -> None:
     try:
         if (await keep(ctx, provider, told)).is_left:
             matcher.notice()
@@ -122,7 +130,7 @@ async def _hear(ctx: Context, matcher: "Matcher", provider: str, told: Sequence[
             log.warning("receipt_dropped", provider=provider, error=str(error))
 
 
-class Matcher:
+class ReceiptMatcher:
     """Matches soon what was left of receipts that came in; one for each process that takes them."""
 
     def __init__(self, ctx: Context) -> None:
@@ -145,7 +153,7 @@ class Matcher:
                 log.warning("receipts_left_to_the_clock", error=str(error))
 
 
-def _cleaned(report: Report) -> Report:
+def _cleaned(report: ReceiptReport) -> ReceiptReport:
     if report.ref is not None and clean(report.ref) != report.ref:
         raise BadReceipt("the reference is too long, or has a character that cannot be kept")
     reason = clean(report.reason)
@@ -176,16 +184,16 @@ async def _match(ctx: Context, connection: AsyncConnection) -> int:
 class _Book:
     """Where the messages of a batch stand while its receipts are read one after the other."""
 
-    def __init__(self, currents: dict[int, Current]) -> None:
+    def __init__(self, currents: dict[int, ReceiptTarget]) -> None:
         self._currents = currents
         self._moves: dict[int, list[tuple[Status, str, str]]] = {}
         self.told: dict[tuple[str, str], Status] = {}
         self.opted_out: list[int] = []
 
-    def enter(self, provider: str, report: Report, match: Match) -> End:
+    def enter(self, provider: str, report: ReceiptReport, match: Match) -> ReceiptResult:
         """Read one receipt."""
         if report.status is None:
-            return End("noted", match.message_id, None)
+            return ReceiptResult("noted", match.message_id, None)
         steps, current = read_receipt(
             self._currents[match.message_id],
             report.status,
@@ -200,14 +208,14 @@ class _Book:
         self._moves.setdefault(match.message_id, []).extend((step, provider, reason) for step in steps)
         if report.opted_out and steps:  # a repeated one would undo a START that came meanwhile
             self.opted_out.append(match.message_id)
-        return End("moved" if steps else "noted", match.message_id, None)
+        return ReceiptResult("moved" if steps else "noted", match.message_id, None)
 
     @property
     def beyond(self) -> frozenset[int]:
         """The messages that make more than one move."""
         return frozenset(message_id for message_id, moves in self._moves.items() if len(moves) > 1)
 
-    def rounds(self, receipt_timeout: datetime) -> Sequence[Sequence[Step]]:
+    def rounds(self, receipt_timeout: datetime) -> Sequence[Sequence[MatchStep]]:
         """Give the moves so that each message has at most one in a round, in its order."""
         longest = max((len(moves) for moves in self._moves.values()), default=0)
         return [
@@ -220,14 +228,16 @@ class _Book:
         ]
 
 
-def _step(message_id: int, status: Status, provider: str, reason: str, receipt_timeout: datetime) -> Step:
+def _step(
+    message_id: int, status: Status, provider: str, reason: str, receipt_timeout: datetime
+) -> MatchStep:
     if status is Status.SENT:
-        return Step(message_id, status, provider, "its receipt says so", receipt_timeout)
-    return Step(message_id, status, provider, reason, None)
+        return MatchStep(message_id, status, provider, "its receipt says so", receipt_timeout)
+    return MatchStep(message_id, status, provider, reason, None)
 
 
-def _again(receipt: Waiting, now: datetime) -> End:
+def _again(receipt: WaitingReceipt, now: datetime) -> ReceiptResult:
     if now - receipt.received_at > KEEP_TRYING:
-        return End("unknown", None, None)
+        return ReceiptResult("unknown", None, None)
     pause = min(_FIRST_RETRY * 2 ** min(receipt.tries, 20), _LAST_RETRY)
-    return End("new", None, now + pause)
+    return ReceiptResult("new", None, now + pause)

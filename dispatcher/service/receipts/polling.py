@@ -8,9 +8,9 @@ from math import inf
 
 import structlog
 
-from dispatcher.domain.delivery.provider import Polls, Report
+from dispatcher.domain.delivery.provider import Polls, ReceiptReport
 from dispatcher.domain.errors import Unavailable
-from dispatcher.service.context import Context, Way
+from dispatcher.service.context import ConfiguredProvider, Context
 from dispatcher.service.receipts import ingest
 from dispatcher.store.receipts import polling
 from dispatcher.store.receipts.polling import Schedule
@@ -47,7 +47,7 @@ class Poller:
         ]
         return sum(await asyncio.gather(*free))
 
-    async def _turn(self, name: str, way: Way) -> int:
+    async def _turn(self, name: str, way: ConfiguredProvider) -> int:
         loop = asyncio.get_running_loop()
         self._not_before[name] = inf
         rest = _REST
@@ -65,7 +65,7 @@ class Poller:
             self._not_before[name] = loop.time() + rest.total_seconds()
         return 0
 
-    async def _ask_until_short(self, name: str, way: Way) -> int:
+    async def _ask_until_short(self, name: str, way: ConfiguredProvider) -> int:
         ctx, provider, first = self._ctx, way.provider, way.config.poll
         assert isinstance(provider, Polls), "bootstrap lets no other have poll"
         assert first is not None
@@ -81,6 +81,6 @@ class Poller:
                 return total
 
 
-def _ends(reports: Sequence[Report]) -> Sequence[Report]:
+def _ends(reports: Sequence[ReceiptReport]) -> Sequence[ReceiptReport]:
     """Leave out what is still on its way: to have asked in vain is nothing to keep."""
     return [report for report in reports if report.status is not None]

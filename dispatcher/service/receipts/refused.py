@@ -14,7 +14,7 @@ log = structlog.get_logger()
 EVERY = timedelta(minutes=1)
 
 
-class Refusals:
+class RefusedReceipts:
     """
     One for each process that is called; `clock` tells seconds.
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from dispatcher.domain.delivery.provider import Listens, Outcome, Outgoing, ProviderConfig, Told
+from dispatcher.domain.delivery.provider import Listens, Outcome, Outgoing, ProviderConfig, ProviderReports
 from dispatcher.domain.errors import Invalid, NotFound, Unavailable
 from dispatcher.domain.messages.encoding import InvalidText, encode_plan
 from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
-from dispatcher.domain.routing.breaker import WINDOW, Counts
-from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
+from dispatcher.domain.routing.breaker import WINDOW, CallCounts
+from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
 from dispatcher.domain.tier import PACE, Tier
-from dispatcher.service.context import Context, Way
+from dispatcher.service.context import ConfiguredProvider, Context
 from dispatcher.store.routing import overrides
 
 _STORY = 50
@@ -20,17 +20,17 @@ _LONGEST_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class BreakerChange:
     """One thing that happened to a provider: its breaker moved, or an operator ordered something (`by`)."""
 
     at: datetime
-    to: Breaker | Order
+    to: Breaker | Override
     cause: str
     by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ProviderReport:
     """
     How one provider is.
 
@@ -40,10 +40,10 @@ class Report:
     """
 
     config: ProviderConfig
-    condition: Condition
-    window: Counts | None
+    condition: ProviderState
+    window: CallCounts | None
     out: int
-    story: Sequence[Turn]
+    story: Sequence[BreakerChange]
 
     @property
     def tps(self) -> float | None:
@@ -51,14 +51,14 @@ class Report:
         return None if self.window is None else self.window.segments / WINDOW.total_seconds()
 
     @property
-    def latest(self) -> Turn | None:
+    def latest(self) -> BreakerChange | None:
         """What made it so: the order where one holds, else the breaker's last move."""
-        is_ordered = self.condition.order is not Order.NONE
+        is_ordered = self.condition.order is not Override.NONE
         return next((turn for turn in self.story if (turn.by is not None) == is_ordered), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TestMessage:
     """What came of a message that was sent to try a provider."""
 
     reference: str
@@ -66,14 +66,14 @@ class Trial:
     took: timedelta
 
 
-async def every(ctx: Context) -> list[Report]:
+async def every(ctx: Context) -> list[ProviderReport]:
     """Report on all configured providers, in their order. Raises Unavailable."""
     await ctx.provider_health.look()
     out = await ctx.database.single(overrides.out)
     return [await _report(ctx, way.config, out.get(name, 0)) for name, way in ctx.ways.items()]
 
 
-async def one(ctx: Context, name: str) -> Report:
+async def one(ctx: Context, name: str) -> ProviderReport:
     """Report on one provider. Raises NotFound and Unavailable."""
     config = _find(ctx, name).config
     await ctx.provider_health.look()
@@ -81,7 +81,7 @@ async def one(ctx: Context, name: str) -> Report:
     return await _report(ctx, config, out.get(name, 0))
 
 
-async def order(ctx: Context, name: str, wanted: Order, *, reason: str = "", by: str) -> Report:
+async def order(ctx: Context, name: str, wanted: Override, *, reason: str = "", by: str) -> ProviderReport:
     """
     Order something of a provider; within about a second all processes do so.
 
@@ -93,12 +93,12 @@ async def order(ctx: Context, name: str, wanted: Order, *, reason: str = "", by:
         raise Invalid(f"a reason has up to {_LONGEST_REASON} printable characters, not {len(reason)}")
     await ctx.database.single(lambda c: overrides.set(c, name, wanted, reason=reason, by=by))
     await ctx.provider_health.reload_orders()
-    if wanted in {Order.NONE, Order.PINNED}:
+    if wanted in {Override.NONE, Override.PINNED}:
         await ctx.provider_health.release_waiting(now=ctx.now())
     return await one(ctx, name)
 
 
-async def probe(ctx: Context, name: str, number: str, *, text: str, sender: str | None = None) -> Trial:
+async def probe(ctx: Context, name: str, number: str, *, text: str, sender: str | None = None) -> TestMessage:
     """
     Send one message straight through a provider's plug-in, past lanes, orders, throttle and allowed hours.
 
@@ -127,28 +127,28 @@ async def probe(ctx: Context, name: str, number: str, *, text: str, sender: str 
     if isinstance(way.provider, Listens):
         way.provider.listen(_keep_nothing)
     [outcome] = await way.provider.send([outgoing], lambda: True)
-    return Trial(outgoing.reference, outcome, ctx.now() - now)
+    return TestMessage(outgoing.reference, outcome, ctx.now() - now)
 
 
-async def _keep_nothing(told: Sequence[Told]) -> None:
+async def _keep_nothing(told: Sequence[ProviderReports]) -> None:
     raise Unavailable(f"this process only tries a provider: {len(told)} reports are for another")
 
 
-async def _report(ctx: Context, config: ProviderConfig, out: int) -> Report:
+async def _report(ctx: Context, config: ProviderConfig, out: int) -> ProviderReport:
     health, name = ctx.provider_health, config.name
-    moves = [Turn(s.since, s.breaker, s.cause) for s in await health.breakers.story(name)]
+    moves = [BreakerChange(s.since, s.breaker, s.cause) for s in await health.breakers.story(name)]
     ordered = await ctx.database.single(lambda c: overrides.story(c, name, limit=_STORY))
-    given = [Turn(o.at, o.order, o.reason, o.by) for o in ordered]
-    return Report(
+    given = [BreakerChange(o.at, o.order, o.reason, o.by) for o in ordered]
+    return ProviderReport(
         config=config,
-        condition=ctx.conditions.get(name, Condition()),
+        condition=ctx.conditions.get(name, ProviderState()),
         window=None if health.last_exchange is None else health.last_exchange.known[name].window,
         out=out,
         story=sorted([*moves, *given], key=lambda turn: turn.at, reverse=True),
     )
 
 
-def _find(ctx: Context, name: str) -> Way:
+def _find(ctx: Context, name: str) -> ConfiguredProvider:
     way = ctx.ways.get(name)
     if way is None:
         known = ", ".join(ctx.ways) or "none"

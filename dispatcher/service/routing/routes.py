@@ -11,14 +11,14 @@ from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.errors import Invalid, InvalidRoutes, Misconfigured
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, parse, sandbox_code
-from dispatcher.domain.routing.route import Plan, Refusal, order, plan, refusal
+from dispatcher.domain.routing.route import RoutePlan, RouteRefusal, order, plan, refusal
 from dispatcher.domain.routing.route_document import read_table, strangers, warnings
-from dispatcher.domain.routing.route_steps import Step, steps
-from dispatcher.domain.routing.route_table import Asked, RouteTable
+from dispatcher.domain.routing.route_steps import RouteStep, steps
+from dispatcher.domain.routing.route_table import RouteRequest, RouteTable
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.store.accounts import accounts
-from dispatcher.store.accounts.accounts import Wanted
+from dispatcher.store.accounts.accounts import TermsRequest
 from dispatcher.store.messages.views import MessageView
 from dispatcher.store.routing import route_tables as store
 from dispatcher.store.routing.route_tables import SetTable
@@ -29,7 +29,7 @@ _PLANS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class TableInForce:
     """The table in force: as it was written, when and by whom; without one the document is empty."""
 
     document: Mapping[str, object]
@@ -62,12 +62,12 @@ async def check(ctx: Context, document: object) -> Sequence[str]:
     return warnings(table, _configs(ctx))
 
 
-async def table_in_force(ctx: Context) -> InForce:
+async def table_in_force(ctx: Context) -> TableInForce:
     """Read the newest table. Raises Misconfigured for one that this version cannot read."""
     found = await ctx.database.single(lambda c: store.newer(c, 0))
     if found is None:
-        return InForce({}, RouteTable(), None, None)
-    return InForce(found.document, _read(found), found.set_at, found.set_by)
+        return TableInForce({}, RouteTable(), None, None)
+    return TableInForce(found.document, _read(found), found.set_at, found.set_by)
 
 
 async def refresh(ctx: Context) -> None:
@@ -89,7 +89,7 @@ async def refresh(ctx: Context) -> None:
             log.warning("routes_name_unknown_providers", providers=sorted(named - ctx.ways.keys()))
 
 
-async def ready(ctx: Context) -> None:
+async def wait_until_read(ctx: Context) -> None:
     """
     Read the table if this process has not yet: Postgres may have been away when it started.
 
@@ -101,10 +101,10 @@ async def ready(ctx: Context) -> None:
 
 def plan_for(
     ctx: Context, account_id: int, number: Msisdn, *, tier: Tier, sender: str | None, is_test: bool
-) -> Plan:
+) -> RoutePlan:
     """Return the plan for a message; messages with the same question share it."""
     routes = ctx.routes
-    asked = Asked(
+    asked = RouteRequest(
         number.country,
         number.e164[: routes.table.reach],
         tier,
@@ -120,7 +120,7 @@ def plan_for(
     return found
 
 
-def barred(ctx: Context, account: Account, number: Msisdn, found: Plan) -> Refusal | None:
+def barred(ctx: Context, account: Account, number: Msisdn, found: RoutePlan) -> RouteRefusal | None:
     """Return the status of a message refused at accept, and why; None if it may be sent to this number."""
     countries = account.limits.countries
     if countries is not None and number.country not in countries:
@@ -134,7 +134,7 @@ def is_simulated(ctx: Context, number: Msisdn) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RouteQuestion:
     """
     What route is asked for.
 
@@ -149,9 +149,9 @@ class Question:
     is_test: bool = False
 
 
-async def steps_for(ctx: Context, question: Question) -> Sequence[Step]:
+async def steps_for(ctx: Context, question: RouteQuestion) -> Sequence[RouteStep]:
     """Tell step by step how a message would be routed now. Raises Invalid for what is no phone number."""
-    await ready(ctx)
+    await wait_until_read(ctx)
     account = question.account
     country = None if account is None else account.default_country
     policy = NumberPolicy(
@@ -164,7 +164,7 @@ async def steps_for(ctx: Context, question: Question) -> Sequence[Step]:
         number = parse(question.number, policy)
     except InvalidNumber as error:
         raise Invalid(str(error)) from None
-    asked = Asked(
+    asked = RouteRequest(
         number.country,
         number.e164,
         question.tier,
@@ -180,7 +180,7 @@ def sentence(ctx: Context, message: MessageView) -> str:
     if message.place is None or ctx.routes.version is None:
         return ""
     number = Msisdn(message.number, message.country)
-    asked = Asked(
+    asked = RouteRequest(
         number.country, number.e164, message.tier, message.sender or "", message.account, message.is_test
     )
     table = ctx.routes.table
@@ -193,10 +193,10 @@ def sentence(ctx: Context, message: MessageView) -> str:
     return f"Its route is {', then '.join(order(found, message.public_id, ctx.conditions))}{by}.{shown}"
 
 
-async def _sender(ctx: Context, question: Question) -> str | None:
+async def _sender(ctx: Context, question: RouteQuestion) -> str | None:
     if question.sender is not None or question.account is None:
         return question.sender
-    wanted = Wanted(question.account.id, question.tier, None, None)
+    wanted = TermsRequest(question.account.id, question.tier, None, None)
     [terms] = await ctx.database.single(lambda c: accounts.terms(c, [wanted]))
     return terms.sender
 

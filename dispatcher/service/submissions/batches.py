@@ -7,14 +7,14 @@ from uuid import uuid4
 from dispatcher.domain.messages.submission import AcceptedBatch, AcceptedMessage
 from dispatcher.domain.messages.window import Window
 from dispatcher.service.submissions.new_messages import MessageBuilder
-from dispatcher.service.submissions.validate import Recipient, ValidatedSubmission
-from dispatcher.service.yielding import in_turns
+from dispatcher.service.submissions.validate import ValidatedSubmission, ValidRecipient
+from dispatcher.service.yielding import yielding
 from dispatcher.store.submissions.new_messages import NewBatch, Written
-from dispatcher.store.submissions.quotas import Earlier
+from dispatcher.store.submissions.quotas import EarlierMessage
 
 
 async def new_batch(
-    validated: ValidatedSubmission, builder: MessageBuilder, recipients: Sequence[Recipient]
+    validated: ValidatedSubmission, builder: MessageBuilder, recipients: Sequence[ValidRecipient]
 ) -> NewBatch:
     """Return the batch to be written, with a message for each of these recipients."""
     submission = validated.submission
@@ -27,7 +27,7 @@ async def new_batch(
         window=builder.window,
         text=validated.text,
         segments=validated.segments,
-        messages=[builder.build(one, validated.segments) async for one in in_turns(recipients)],
+        messages=[builder.build(one, validated.segments) async for one in yielding(recipients)],
         external_id=submission.external_id,
         client_id=submission.client_id,
         callback_url=submission.callback_url,
@@ -41,7 +41,7 @@ def accepted_batch(
     new: NewBatch,
     written: Written,
     *,
-    joined: Mapping[str, Earlier],
+    joined: Mapping[str, EarlierMessage],
     now: datetime,
 ) -> AcceptedBatch:
     """Return the batch that was written, with the earlier messages that it repeats in their places."""
@@ -68,7 +68,7 @@ def accepted_batch(
 
 
 def repeated_batch(
-    validated: ValidatedSubmission, joined: Mapping[str, Earlier], *, window: Window
+    validated: ValidatedSubmission, joined: Mapping[str, EarlierMessage], *, window: Window
 ) -> AcceptedBatch:
     """Return the earlier batch that a submission repeats as a whole."""
     first = next(iter(joined.values()))
@@ -85,6 +85,6 @@ def repeated_batch(
     )
 
 
-def _repeated(recipient: Recipient, joined: Mapping[str, Earlier]) -> AcceptedMessage:
+def _repeated(recipient: ValidRecipient, joined: Mapping[str, EarlierMessage]) -> AcceptedMessage:
     earlier = joined[recipient.number.e164]
     return AcceptedMessage(earlier.id, earlier.public_id, recipient.given, earlier.status, earlier.number)

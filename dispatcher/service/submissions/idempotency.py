@@ -7,16 +7,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import KeyReused, StillRunning
-from dispatcher.domain.messages.submission import AcceptedBatch, Answer, Once
+from dispatcher.domain.messages.submission import AcceptedBatch, IdempotencyKey, StoredResponse
 from dispatcher.service.context import Context
 from dispatcher.store.submissions import idempotency
-from dispatcher.store.submissions.idempotency import Kept
+from dispatcher.store.submissions.idempotency import StoredKey
 
 KEPT_FOR = timedelta(hours=24)
 RUNNING = "the first request with this Idempotency-Key has not ended; try again"
 
 
-async def earlier(ctx: Context, connection: AsyncConnection, caller: Caller, once: Once) -> Answer | None:
+async def earlier(
+    ctx: Context, connection: AsyncConnection, caller: Caller, once: IdempotencyKey
+) -> StoredResponse | None:
     """
     Return the earlier answer to this key, or None; then the key is held until the transaction ends.
 
@@ -35,10 +37,10 @@ async def earlier(ctx: Context, connection: AsyncConnection, caller: Caller, onc
 
 
 async def keep(
-    ctx: Context, connection: AsyncConnection, caller: Caller, once: Once, batch: AcceptedBatch
-) -> Answer:
+    ctx: Context, connection: AsyncConnection, caller: Caller, once: IdempotencyKey, batch: AcceptedBatch
+) -> StoredResponse:
     """Keep the answer for this batch, in the transaction that accepts it, and return it."""
     answer = once.answer(batch)
-    kept = Kept(once.fingerprint, answer)
+    kept = StoredKey(once.fingerprint, answer)
     await idempotency.keep(connection, caller.account.id, caller.dialect, once.key, kept, now=ctx.now())
     return answer

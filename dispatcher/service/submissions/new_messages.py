@@ -6,15 +6,15 @@ from datetime import datetime
 from uuid import uuid4
 
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.domain.hours.opening import Opening
+from dispatcher.domain.hours.opening import SendOpening
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.numbers.msisdn import Msisdn
-from dispatcher.domain.routing.route import Plan
+from dispatcher.domain.routing.route import RoutePlan
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.service.context import Context
 from dispatcher.service.routing import routes
-from dispatcher.service.submissions.validate import Recipient
+from dispatcher.service.submissions.validate import ValidRecipient
 from dispatcher.store.submissions.new_messages import NewMessage
 
 
@@ -39,10 +39,10 @@ class MessageBuilder:
     opted_out: Collection[tuple[int, int | None, str]]
     to_lane: bool
     is_covered: bool = True
-    openings: Mapping[str, Opening] = field(default_factory=dict)
+    openings: Mapping[str, SendOpening] = field(default_factory=dict)
 
     def build(
-        self, recipient: Recipient, segments: int, *, ended: tuple[Status, str] | None = None
+        self, recipient: ValidRecipient, segments: int, *, ended: tuple[Status, str] | None = None
     ) -> NewMessage:
         """
         Return the message for one recipient, with its first status, its place and its cost.
@@ -59,7 +59,7 @@ class MessageBuilder:
             sender=self.sender,
             is_test=is_test,
         )
-        opening = self.openings.get(number.e164) or Opening(self.window.not_before)
+        opening = self.openings.get(number.e164) or SendOpening(self.window.not_before)
         status, reason = ended or self._refused(number, plan) or self._open(opening, plan)
         place, wake_at = self._place(status, opening)
         is_free = place is None or self.caller.is_test
@@ -77,7 +77,7 @@ class MessageBuilder:
             closes_at=None if place is None else opening.closes_at,
         )
 
-    def _refused(self, number: Msisdn, plan: Plan) -> tuple[Status, str] | None:
+    def _refused(self, number: Msisdn, plan: RoutePlan) -> tuple[Status, str] | None:
         """Return the final status of a message that cannot be sent, and why; None if it can be sent."""
         if (self.caller.account.id, self.sender_id, number.e164) in self.opted_out:
             return Status.OPTED_OUT, "the number has opted out"
@@ -87,7 +87,7 @@ class MessageBuilder:
             return barred
         return None if self.is_covered else (Status.NO_CREDIT, "the balance did not cover the batch")
 
-    def _open(self, opening: Opening, plan: Plan) -> tuple[Status, str]:
+    def _open(self, opening: SendOpening, plan: RoutePlan) -> tuple[Status, str]:
         """Return the status of a message that can be sent: at once, later, or never within its window."""
         if opening.at is None or not opening.serves(self.window):
             return Status.EXPIRED, opening.missed
@@ -97,7 +97,7 @@ class MessageBuilder:
             reason += f"; its sender is shown as {plan.sender}, for {self.sender} may not be used there"
         return status, reason
 
-    def _place(self, status: Status, opening: Opening) -> tuple[Place | None, datetime | None]:
+    def _place(self, status: Status, opening: SendOpening) -> tuple[Place | None, datetime | None]:
         match status:
             case Status.SCHEDULED:
                 return Place.HELD, opening.at

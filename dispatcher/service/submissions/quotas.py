@@ -18,7 +18,7 @@ from dispatcher.service.context import Context
 from dispatcher.service.submissions.validate import ValidatedSubmission
 from dispatcher.settings import RepeatPolicy
 from dispatcher.store.submissions import quotas
-from dispatcher.store.submissions.quotas import Earlier
+from dispatcher.store.submissions.quotas import EarlierMessage
 
 _HOUR = timedelta(hours=1)
 
@@ -30,7 +30,7 @@ def are_on(ctx: Context, tier: Tier) -> bool:
 
 async def hold(
     ctx: Context, connection: AsyncConnection, validated: ValidatedSubmission
-) -> Mapping[str, Earlier]:
+) -> Mapping[str, EarlierMessage]:
     """
     Return the earlier messages that a submission repeats, by number, where the setting joins repeats.
 
@@ -45,7 +45,7 @@ async def hold(
     now, account_id = ctx.now(), caller.account.id
     await quotas.one_at_a_time(connection, account_id)
     numbers = validated.numbers
-    joined: Mapping[str, Earlier] = {}
+    joined: Mapping[str, EarlierMessage] = {}
     if repeat_window:
         since = now - repeat_window
         joined = await quotas.same(connection, account_id, numbers, validated.text, since=since)
@@ -83,7 +83,7 @@ def over_daily_cap(most: int, now: datetime) -> TooMany:
     return TooMany(f"the account may send {most} messages a day", retry_after=midnight - now)
 
 
-def _may_join(ctx: Context, caller: Caller, joined: Mapping[str, Earlier], *, of: Set[str]) -> bool:
+def _may_join(ctx: Context, caller: Caller, joined: Mapping[str, EarlierMessage], *, of: Set[str]) -> bool:
     """
     Whether repeats can be answered with the messages that are there.
 
@@ -98,7 +98,7 @@ def _may_join(ctx: Context, caller: Caller, joined: Mapping[str, Earlier], *, of
     return not is_spread and all(earlier.dialect == caller.dialect for earlier in joined.values())
 
 
-def _repeated(earlier: Earlier, window: timedelta, now: datetime) -> TooMany:
+def _repeated(earlier: EarlierMessage, window: timedelta, now: datetime) -> TooMany:
     passed, wait = now - earlier.created_at, earlier.created_at + window - now
     text = f"{mask(earlier.number)} was sent the same text {passed.total_seconds():.0f} seconds ago"
     return TooMany(text, retry_after=wait)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import DispatchError, Fault, Forbidden, InvalidSubmission
-from dispatcher.domain.messages.submission import AcceptedBatch, Answer, Once, Submission
+from dispatcher.domain.messages.submission import AcceptedBatch, IdempotencyKey, StoredResponse, Submission
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.routing import routes
@@ -38,14 +38,16 @@ async def submit(ctx: Context, caller: Caller, submission: Submission) -> Accept
     return outcome
 
 
-async def submit_once(ctx: Context, caller: Caller, submission: Submission, key: Once) -> Answer:
+async def submit_once(
+    ctx: Context, caller: Caller, submission: Submission, key: IdempotencyKey
+) -> StoredResponse:
     """
     Accept a submission unless its key was used before, and return the answer, new or replayed.
 
     Raises what `submit` does, and StillRunning and KeyReused.
     """
     outcome = await _submit(ctx, caller, submission, key)
-    assert isinstance(outcome, Answer)
+    assert isinstance(outcome, StoredResponse)
     return outcome
 
 
@@ -59,11 +61,11 @@ async def check(ctx: Context, caller: Caller, submission: Submission) -> Sequenc
 
 
 async def _submit(
-    ctx: Context, caller: Caller, submission: Submission, key: Once | None
-) -> AcceptedBatch | Answer:
+    ctx: Context, caller: Caller, submission: Submission, key: IdempotencyKey | None
+) -> AcceptedBatch | StoredResponse:
     if caller.account.paused:
         raise Forbidden(f"account {caller.account.name!r} is paused")
-    await routes.ready(ctx)
+    await routes.wait_until_read(ctx)
     validated = await validate(ctx, caller, submission, key=key)
     if len(submission.recipients) <= _FEW and not quotas.are_on(ctx, validated.tier):
         outcome = await ctx.batcher(_ACCEPTING).run(validated)
@@ -75,7 +77,7 @@ async def _submit(
 
 
 async def validate(
-    ctx: Context, caller: Caller, submission: Submission, *, key: Once | None = None
+    ctx: Context, caller: Caller, submission: Submission, *, key: IdempotencyKey | None = None
 ) -> ValidatedSubmission:
     """Return a submission with its template filled in and its numbers parsed. Raises InvalidSubmission."""
     submission, template_id = await templates.filled(ctx, caller, submission)
@@ -97,6 +99,6 @@ async def _sender_faults(ctx: Context, caller: Caller, submission: Submission) -
     if submission.sender_id is None and submission.sender_name is None:
         return []
     tier = _tier(caller, submission)
-    wanted = accounts.Wanted(caller.account.id, tier, submission.sender_id, submission.sender_name)
+    wanted = accounts.TermsRequest(caller.account.id, tier, submission.sender_id, submission.sender_name)
     [terms] = await ctx.database.transact(lambda c: accounts.terms(c, [wanted]))
     return [] if terms.sender_id is not None else [unknown_sender(submission)]

@@ -22,25 +22,25 @@ from dispatcher.domain.errors import (
     StillRunning,
 )
 from dispatcher.domain.messages.status import Place
-from dispatcher.domain.messages.submission import AcceptedBatch, Answer, WithoutCredit
+from dispatcher.domain.messages.submission import AcceptedBatch, StoredResponse, WithoutCredit
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import PACE
 from dispatcher.service.accounts import hours
 from dispatcher.service.context import Context
-from dispatcher.service.lane_depth import Room
+from dispatcher.service.lane_depth import LaneRoom
 from dispatcher.service.submissions import idempotency, quotas
 from dispatcher.service.submissions.batches import accepted_batch, new_batch, repeated_batch
 from dispatcher.service.submissions.new_messages import MessageBuilder
-from dispatcher.service.submissions.validate import Recipient, ValidatedSubmission, unknown_sender
+from dispatcher.service.submissions.validate import ValidatedSubmission, ValidRecipient, unknown_sender
 from dispatcher.store.accounts import accounts, ledger, opt_outs
-from dispatcher.store.accounts.accounts import Terms, Wanted
+from dispatcher.store.accounts.accounts import AccountTerms, TermsRequest
 from dispatcher.store.accounts.ledger import Charge
 from dispatcher.store.clock import sweeps
 from dispatcher.store.submissions import new_messages
 from dispatcher.store.submissions.new_messages import NewBatch, Written
-from dispatcher.store.submissions.quotas import Earlier
+from dispatcher.store.submissions.quotas import EarlierMessage
 
-Outcome = AcceptedBatch | Answer | DispatchError
+AcceptResult = AcceptedBatch | StoredResponse | DispatchError
 """A batch; the answer, where the submission has an idempotency key; or a refusal."""
 
 
@@ -54,10 +54,10 @@ class _Candidate:
 
     position: int
     validated: ValidatedSubmission
-    joined: Mapping[str, Earlier]
+    joined: Mapping[str, EarlierMessage]
 
     @property
-    def fresh(self) -> Sequence[Recipient]:
+    def fresh(self) -> Sequence[ValidRecipient]:
         """The recipients of new messages."""
         return [r for r in self.validated.recipients if r.number.e164 not in self.joined]
 
@@ -77,12 +77,12 @@ class _Shared:
     """What the submissions of one transaction share: each leaves less of it to those after it."""
 
     now: datetime
-    room: Room
+    room: LaneRoom
     opted_out: Collection[tuple[int, int | None, str]]
     budgets: dict[int, AccountBudget] = field(default_factory=dict)
     external_ids: set[tuple[int, str, str]] = field(default_factory=set)
 
-    def budget(self, account_id: int, terms: Terms) -> AccountBudget:
+    def budget(self, account_id: int, terms: AccountTerms) -> AccountBudget:
         """Return what is left of an account's balance and day."""
         counted = terms.counted if terms.counted_on == quotas.today(self.now) else 0
         return self.budgets.setdefault(account_id, AccountBudget(terms.balance, terms.daily_cap, counted))
@@ -92,11 +92,11 @@ class _Shared:
 class _Done:
     """The outcomes of a transaction by position, and the batches that it wrote."""
 
-    outcomes: dict[int, Outcome]
+    outcomes: dict[int, AcceptResult]
     written: list[tuple[NewBatch, Written]] = field(default_factory=list)
 
 
-async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> list[Outcome]:
+async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> list[AcceptResult]:
     """
     Accept submissions, each judged by itself; return an outcome for each, in order. Raises Unavailable.
 
@@ -116,12 +116,12 @@ async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> li
 async def _accept(
     ctx: Context, connection: AsyncConnection, submissions: Sequence[ValidatedSubmission], *, locked: bool
 ) -> _Done:
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, AcceptResult] = {}
     candidates: list[_Candidate] = []
     keys: set[tuple[int, str, str]] = set()
     for position, validated in enumerate(submissions):
         found = await _before(ctx, connection, validated, keys)
-        if isinstance(found, Answer | DispatchError):
+        if isinstance(found, StoredResponse | DispatchError):
             outcomes[position] = found
         else:
             candidates.append(_Candidate(position, validated, found))
@@ -141,7 +141,7 @@ async def _accept(
 
 async def _before(
     ctx: Context, connection: AsyncConnection, validated: ValidatedSubmission, keys: set[tuple[int, str, str]]
-) -> Answer | Mapping[str, Earlier] | DispatchError:
+) -> StoredResponse | Mapping[str, EarlierMessage] | DispatchError:
     """
     Return the earlier answer to an idempotency key, the earlier messages that are repeated, or a refusal.
 
@@ -173,7 +173,7 @@ async def _judge(
         for number in candidate.validated.numbers
     ]
     opted_out = await opt_outs.among(connection, asked)
-    room = Room(ctx, await sweeps.depths(connection, {c.validated.tier for c in candidates}))
+    room = LaneRoom(ctx, await sweeps.depths(connection, {c.validated.tier for c in candidates}))
     shared = _Shared(ctx.now(), room, opted_out)
     judged: list[_Judged | DispatchError] = []
     for candidate, term in zip(candidates, terms, strict=True):
@@ -184,7 +184,7 @@ async def _judge(
     return judged
 
 
-async def _judge_one(ctx: Context, candidate: _Candidate, terms: Terms, shared: _Shared) -> _Judged:
+async def _judge_one(ctx: Context, candidate: _Candidate, terms: AccountTerms, shared: _Shared) -> _Judged:
     """
     Return the batch to be written for a submission.
 
@@ -213,7 +213,9 @@ async def _judge_one(ctx: Context, candidate: _Candidate, terms: Terms, shared: 
     return _Judged(candidate, builder.window, new, is_capped=budget.daily_cap is not None)
 
 
-async def _builder(ctx: Context, candidate: _Candidate, terms: Terms, shared: _Shared) -> MessageBuilder:
+async def _builder(
+    ctx: Context, candidate: _Candidate, terms: AccountTerms, shared: _Shared
+) -> MessageBuilder:
     """Return the builder of a submission's messages. Raises InvalidSubmission."""
     validated, now = candidate.validated, shared.now
     window = _window(validated, terms, now)
@@ -234,9 +236,9 @@ async def _builder(ctx: Context, candidate: _Candidate, terms: Terms, shared: _S
     )
 
 
-def _wanted(validated: ValidatedSubmission) -> Wanted:
+def _wanted(validated: ValidatedSubmission) -> TermsRequest:
     submission, caller = validated.submission, validated.caller
-    return Wanted(
+    return TermsRequest(
         caller.account.id,
         validated.tier,
         submission.sender_id,
@@ -246,7 +248,7 @@ def _wanted(validated: ValidatedSubmission) -> Wanted:
     )
 
 
-def _window(validated: ValidatedSubmission, terms: Terms, now: datetime) -> Window:
+def _window(validated: ValidatedSubmission, terms: AccountTerms, now: datetime) -> Window:
     submission, tier = validated.submission, validated.tier
     validity = terms.validity.get(tier) or submission.default_validity or PACE[tier].validity
     try:

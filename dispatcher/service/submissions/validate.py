@@ -7,17 +7,17 @@ from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.callbacks.callback import check_url
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
 from dispatcher.domain.messages.encoding import InvalidText, encode_plan
-from dispatcher.domain.messages.submission import InvalidNumbers, Once, Repeats, Submission
+from dispatcher.domain.messages.submission import DuplicateNumbers, IdempotencyKey, InvalidNumbers, Submission
 from dispatcher.domain.messages.text import strip_latin_diacritics, with_stop_mention
 from dispatcher.domain.messages.window import FURTHEST
 from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberFault, parse
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
-from dispatcher.service.yielding import in_turns
+from dispatcher.service.yielding import yielding
 
 
 @dataclass(frozen=True, slots=True)
-class Recipient:
+class ValidRecipient:
     """A phone number as the caller wrote it, and as it was parsed."""
 
     given: str
@@ -37,12 +37,12 @@ class ValidatedSubmission:
     caller: Caller
     submission: Submission
     tier: Tier
-    recipients: Sequence[Recipient]
+    recipients: Sequence[ValidRecipient]
     text: str
     segments: int
     skipped: int
     template_id: int | None
-    once: Once | None
+    once: IdempotencyKey | None
 
     @property
     def names_a_sender(self) -> bool:
@@ -62,7 +62,7 @@ async def examine(
     *,
     tier: Tier,
     template_id: int | None,
-    once: Once | None,
+    once: IdempotencyKey | None,
 ) -> ValidatedSubmission:
     """Validate what needs no database. Raises InvalidSubmission with every fault."""
     recipients, faults = await _recipients(ctx, submission)
@@ -85,32 +85,32 @@ _NUMBER_FAULTS = {
 }
 
 
-async def _recipients(ctx: Context, submission: Submission) -> tuple[list[Recipient], list[Fault]]:
+async def _recipients(ctx: Context, submission: Submission) -> tuple[list[ValidRecipient], list[Fault]]:
     given = submission.recipients
     if not given:
         return [], [Fault("recipients", FaultKind.EMPTY, "")]
     if len(given) > ctx.settings.max_recipients:
         limit = ctx.settings.max_recipients
         return [], [Fault("recipients", FaultKind.TOO_MANY, f"{len(given)}, at most {limit}")]
-    read: list[Recipient] = []
+    read: list[ValidRecipient] = []
     faults: list[Fault] = []
-    async for raw in in_turns(given):
+    async for raw in yielding(given):
         try:
-            read.append(Recipient(raw, parse(raw, submission.numbers)))
+            read.append(ValidRecipient(raw, parse(raw, submission.numbers)))
         except InvalidNumber as error:
             faults.append(Fault("recipients", _NUMBER_FAULTS[error.reason], raw))
     return _without_repeats(read, faults, submission.repeats)
 
 
 def _without_repeats(
-    read: list[Recipient], faults: list[Fault], repeats: Repeats
-) -> tuple[list[Recipient], list[Fault]]:
-    first: dict[str, Recipient] = {}
+    read: list[ValidRecipient], faults: list[Fault], repeats: DuplicateNumbers
+) -> tuple[list[ValidRecipient], list[Fault]]:
+    first: dict[str, ValidRecipient] = {}
     for recipient in read:
         first.setdefault(recipient.number.e164, recipient)
-    if repeats is Repeats.KEEP or len(first) == len(read):
+    if repeats is DuplicateNumbers.KEEP or len(first) == len(read):
         return read, faults
-    if repeats is Repeats.REFUSE:
+    if repeats is DuplicateNumbers.REFUSE:
         faults.append(Fault("recipients", FaultKind.REPEATED, f"{len(read) - len(first)} of {len(read)}"))
     return list(first.values()), faults
 

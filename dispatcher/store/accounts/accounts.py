@@ -98,7 +98,7 @@ _DEFAULT_SENDER = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TermsRequest:
     """The account, tier, sender and external id of a submission; without id and name the default sender."""
 
     account_id: int
@@ -110,7 +110,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class AccountTerms:
     """
     The account's own validity of messages, by tier, and the sender to use, if there is one.
 
@@ -190,7 +190,7 @@ async def callback_secret(connection: AsyncConnection, account_id: int) -> str:
     return str(await connection.scalar(_CALLBACK_SECRET, {"id": account_id}))
 
 
-async def terms(connection: AsyncConnection, wanted: Sequence[Wanted]) -> list[Terms]:
+async def terms(connection: AsyncConnection, wanted: Sequence[TermsRequest]) -> list[AccountTerms]:
     """Return the terms for submissions, in the order given."""
     values = {
         "accounts": [w.account_id for w in wanted],
@@ -204,7 +204,7 @@ async def terms(connection: AsyncConnection, wanted: Sequence[Wanted]) -> list[T
         "external_ids": [w.external_id for w in wanted],
     }
     return [
-        Terms(
+        AccountTerms(
             validity={tier: v for tier in Tier if (v := getattr(row, f"{tier.value}_validity")) is not None},
             sender_id=row.sender_id,
             sender=row.sender,

@@ -47,7 +47,7 @@ _WAIT = move(
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class HoursWait:
     """A message that its hours keep from going out now, until when, and until when it may go then."""
 
     message_id: int
@@ -74,7 +74,7 @@ async def write(
         await connection.execute(_SET, values | {"hours": json.dumps(hours.as_dict())})
 
 
-async def wait(connection: AsyncConnection, waits: Sequence[Wait], *, now: datetime) -> None:
+async def wait(connection: AsyncConnection, waits: Sequence[HoursWait], *, now: datetime) -> None:
     """Take messages that no worker holds out of their lane until their hours open."""
     values = {
         "ids": [w.message_id for w in waits],

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class SignedToken:
     """A token that was signed; `refreshed_at` says that its refresh token was used."""
 
     id: str
@@ -50,7 +50,7 @@ DELETE FROM tokens WHERE id = ANY(ARRAY(
 
 
 async def insert(
-    connection: AsyncConnection, token: Token, *, refresh_digest: bytes | None, now: datetime
+    connection: AsyncConnection, token: SignedToken, *, refresh_digest: bytes | None, now: datetime
 ) -> None:
     """Write a token that is about to be given out."""
     await connection.execute(
@@ -68,12 +68,12 @@ async def insert(
     )
 
 
-async def find(connection: AsyncConnection, token_id: str) -> Token | None:
+async def find(connection: AsyncConnection, token_id: str) -> SignedToken | None:
     """Find a token by its id."""
     return _token((await connection.execute(_FIND, {"id": token_id})).one_or_none())
 
 
-async def by_refresh(connection: AsyncConnection, digest: bytes) -> Token | None:
+async def by_refresh(connection: AsyncConnection, digest: bytes) -> SignedToken | None:
     """Find and lock the token that came with this refresh token."""
     return _token((await connection.execute(_BY_REFRESH, {"digest": digest})).one_or_none())
 
@@ -98,5 +98,5 @@ async def forget(connection: AsyncConnection, *, until: datetime, limit: int) ->
     return len((await connection.execute(_FORGET, {"until": until, "limit": limit})).all())
 
 
-def _token(row: Row[Any] | None) -> Token | None:
-    return None if row is None else Token(*tuple(row))
+def _token(row: Row[Any] | None) -> SignedToken | None:
+    return None if row is None else SignedToken(*tuple(row))

@@ -10,13 +10,13 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.callbacks.events import Arrival, CallbackState, Happening
-from dispatcher.domain.inbound.keywords import Action
+from dispatcher.domain.callbacks.events import CallbackState, InboundEvent, MessageEvent
+from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.domain.messages.status import Status
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueCallback:
     """A callback taken for one try, the `tries`th. `secret` is its account's."""
 
     id: int
@@ -27,11 +27,11 @@ class Due:
     tries: int
     created_at: datetime
     account_id: int
-    told: Happening | Arrival
+    told: MessageEvent | InboundEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CallbackResult:
     """What one try came to. `tries` is the fence: a try whose lease was over changes nothing."""
 
     id: int
@@ -105,7 +105,7 @@ async def take(
     each: int,
     now: datetime,
     lease: timedelta,
-) -> list[Due]:
+) -> list[DueCallback]:
     """Take at most `each` callbacks of every account that is not busy, for as long as the lease."""
     waiting = [row.account_id for row in await connection.execute(_ACCOUNTS)]
     accounts = [account_id for account_id in waiting if account_id not in busy]
@@ -115,7 +115,7 @@ async def take(
     return [_due(row) for row in await connection.execute(_TAKE, values)]
 
 
-async def end(connection: AsyncConnection, ended: Sequence[Ended], *, now: datetime) -> None:
+async def end(connection: AsyncConnection, ended: Sequence[CallbackResult], *, now: datetime) -> None:
     """Write what tries came to."""
     await connection.execute(
         _END,
@@ -130,8 +130,8 @@ async def end(connection: AsyncConnection, ended: Sequence[Ended], *, now: datet
     )
 
 
-def _due(row: Row[Any]) -> Due:
-    return Due(
+def _due(row: Row[Any]) -> DueCallback:
+    return DueCallback(
         id=row.id,
         public_id=row.public_id,
         dialect=row.dialect,
@@ -144,8 +144,8 @@ def _due(row: Row[Any]) -> Due:
     )
 
 
-def _happening(row: Row[Any]) -> Happening:
-    return Happening(
+def _happening(row: Row[Any]) -> MessageEvent:
+    return MessageEvent(
         message_id=row.message_id,
         batch_id=row.batch_id,
         account_id=row.account_id,
@@ -162,8 +162,8 @@ def _happening(row: Row[Any]) -> Happening:
     )
 
 
-def _arrival(row: Row[Any]) -> Arrival:
-    return Arrival(
+def _arrival(row: Row[Any]) -> InboundEvent:
+    return InboundEvent(
         id=row.inbound_id,
         account_id=row.account_id,
         at=row.received_at,
@@ -172,7 +172,7 @@ def _arrival(row: Row[Any]) -> Arrival:
         recipient=row.recipient,
         sender=row.sender,
         text=row.text,
-        action=None if row.action is None else Action(row.action),
+        action=None if row.action is None else KeywordAction(row.action),
         webhook_id=row.webhook_id,
         event=row.event,
     )

@@ -14,14 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.campaigns.campaign import CampaignState, validity_of
 from dispatcher.domain.campaigns.pacing import Pacing, Rate, Spread
-from dispatcher.domain.campaigns.recurrence import Cron, Once, Schedule
+from dispatcher.domain.campaigns.recurrence import CronSchedule, RunOnce, Schedule
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.hours.zones import parse_zone
 from dispatcher.domain.tier import Tier
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class CampaignTerms:
     """What a campaign was created with, checked. `validity` None is the tier's."""
 
     name: str
@@ -46,8 +46,8 @@ class Terms:
         """When it runs."""
         if self.cron is None:
             assert self.first_at is not None
-            return Once(self.first_at)
-        return Cron(self.cron, parse_zone(self.timezone), self.first_day, self.last_day)
+            return RunOnce(self.first_at)
+        return CronSchedule(self.cron, parse_zone(self.timezone), self.first_day, self.last_day)
 
     @property
     def lasts(self) -> timedelta:
@@ -56,7 +56,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Campaign:
+class CampaignRow:
     """A campaign. `next_due` None means that it has no run to come."""
 
     id: int
@@ -64,7 +64,7 @@ class Campaign:
     account_id: int
     state: CampaignState
     reason: str
-    terms: Terms
+    terms: CampaignTerms
     next_due: datetime | None
     paused_at: datetime | None
     created_at: datetime
@@ -129,14 +129,14 @@ WHERE c.id = ANY(CAST(:ids AS bigint[])) AND c.state = 'active' AND c.next_due I
 
 
 async def insert(
-    connection: AsyncConnection, account_id: int, terms: Terms, *, public_id: UUID, now: datetime
-) -> Campaign | None:
+    connection: AsyncConnection, account_id: int, terms: CampaignTerms, *, public_id: UUID, now: datetime
+) -> CampaignRow | None:
     """Write a draft; None means that the name is taken."""
     values = {"public_id": public_id, "account_id": account_id, "now": now, **_values(terms)}
     return _found((await connection.execute(_INSERT, values)).one_or_none())
 
 
-async def change(connection: AsyncConnection, campaign_id: int, terms: Terms) -> Campaign | None:
+async def change(connection: AsyncConnection, campaign_id: int, terms: CampaignTerms) -> CampaignRow | None:
     """Write other terms of a locked draft; None means that the name is taken."""
     try:
         async with connection.begin_nested():
@@ -149,25 +149,25 @@ async def change(connection: AsyncConnection, campaign_id: int, terms: Terms) ->
 
 async def find(
     connection: AsyncConnection, account_id: int, public_id: UUID, *, lock: bool = False
-) -> Campaign | None:
+) -> CampaignRow | None:
     """Find a campaign of this account; `lock` keeps others from changing it until the transaction ends."""
     values = {"account_id": account_id, "public_id": public_id}
     return _found((await connection.execute(_LOCK if lock else _FIND, values)).one_or_none())
 
 
-async def by_id(connection: AsyncConnection, campaign_id: int, *, lock: bool = False) -> Campaign:
+async def by_id(connection: AsyncConnection, campaign_id: int, *, lock: bool = False) -> CampaignRow:
     """Read a campaign that is there."""
     found = await connection.execute(_LOCK_BY_ID if lock else _BY_ID, {"id": campaign_id})
     return campaign_of(found.one())
 
 
-async def page(connection: AsyncConnection, account_id: int, *, after: int, limit: int) -> list[Campaign]:
+async def page(connection: AsyncConnection, account_id: int, *, after: int, limit: int) -> list[CampaignRow]:
     """Read campaigns of an account, the oldest first, after the one with the number `after`."""
     rows = await connection.execute(_PAGE, {"account_id": account_id, "after": after, "limit": limit})
     return [campaign_of(row) for row in rows]
 
 
-async def lock_next(connection: AsyncConnection, *, until: datetime) -> Campaign | None:
+async def lock_next(connection: AsyncConnection, *, until: datetime) -> CampaignRow | None:
     """Lock the active campaign with the earliest run to come, if that is due by `until`."""
     return _found((await connection.execute(_NEXT, {"until": until})).one_or_none())
 
@@ -191,9 +191,9 @@ async def finish(connection: AsyncConnection, campaign_ids: Sequence[int]) -> No
     await connection.execute(_FINISH, {"ids": list(campaign_ids)})
 
 
-def campaign_of(row: Row[Any]) -> Campaign:
+def campaign_of(row: Row[Any]) -> CampaignRow:
     """Read a campaign off a row that has COLUMNS."""
-    terms = Terms(
+    terms = CampaignTerms(
         name=row.name,
         audience_id=row.audience_id,
         template_id=row.template_id,
@@ -211,7 +211,7 @@ def campaign_of(row: Row[Any]) -> Campaign:
         max_cost=row.max_cost,
         callback_url=row.callback_url,
     )
-    return Campaign(
+    return CampaignRow(
         id=row.id,
         public_id=row.public_id,
         account_id=row.account_id,
@@ -224,7 +224,7 @@ def campaign_of(row: Row[Any]) -> Campaign:
     )
 
 
-def _found(row: Row[Any] | None) -> Campaign | None:
+def _found(row: Row[Any] | None) -> CampaignRow | None:
     return None if row is None else campaign_of(row)
 
 
@@ -234,7 +234,7 @@ def _pacing(row: Row[Any]) -> Pacing:
     return None if row.per_second is None else Rate(float(row.per_second))
 
 
-def _values(terms: Terms) -> dict[str, object]:
+def _values(terms: CampaignTerms) -> dict[str, object]:
     values: dict[str, object] = {name: getattr(terms, name, None) for name in _WRITTEN}
     pacing, hours = terms.pacing, terms.hours
     return values | {

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class CampaignNames:
     """The names in a campaign. `template_id` is None once the template is out of use."""
 
     audience_id: UUID
@@ -31,11 +31,11 @@ WHERE c.id = ANY(CAST(:ids AS bigint[]))
 _PUBLIC_ID = text("SELECT public_id FROM campaigns WHERE account_id = :account_id AND name = :name")
 
 
-async def names(connection: AsyncConnection, campaign_ids: Sequence[int]) -> dict[int, Names]:
+async def names(connection: AsyncConnection, campaign_ids: Sequence[int]) -> dict[int, CampaignNames]:
     """Return the names in each of these campaigns, by the campaign's number."""
     rows = await connection.execute(_NAMES, {"ids": list(campaign_ids)})
     return {
-        row.id: Names(row.audience_id, row.audience, row.recipients, row.template_id, row.sender)
+        row.id: CampaignNames(row.audience_id, row.audience, row.recipients, row.template_id, row.sender)
         for row in rows
     }
 

@@ -8,12 +8,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.messages.status import Status
-from dispatcher.store.campaigns.runs import Open
+from dispatcher.store.campaigns.runs import OpenRun
 from dispatcher.store.message_lookup import OF_BATCHES
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class StatusCount:
     """How many messages of a batch have a status, their segments still to be sent, and their cost."""
 
     batch_id: int
@@ -79,7 +79,7 @@ async def waiting(connection: AsyncConnection, run_id: int, *, most: int) -> int
     return int(await connection.scalar(_WAITING, {"id": run_id, "most": most}) or 0)
 
 
-async def due(connection: AsyncConnection, run: Open, *, now: datetime, most: int) -> int:
+async def due(connection: AsyncConnection, run: OpenRun, *, now: datetime, most: int) -> int:
     """Return how many messages of a run are due and not in their lane yet, up to `most` of each place."""
     values = {"id": run.id, "account_id": run.account_id, "tier": run.tier.value, "now": now, "most": most}
     return int(await connection.scalar(_DUE, values) or 0)
@@ -104,7 +104,7 @@ async def takeable(connection: AsyncConnection, run_id: int, *, limit: int) -> l
     return [row.id for row in rows]
 
 
-async def counts(connection: AsyncConnection, batch_ids: Sequence[int]) -> list[Count]:
+async def counts(connection: AsyncConnection, batch_ids: Sequence[int]) -> list[StatusCount]:
     """Return counts of the messages of these batches by status."""
     rows = await connection.execute(_COUNTS, {"ids": list(batch_ids)})
-    return [Count(r.batch_id, Status(r.status), r.n, r.segments or 0, r.charged or 0) for r in rows]
+    return [StatusCount(r.batch_id, Status(r.status), r.n, r.segments or 0, r.charged or 0) for r in rows]

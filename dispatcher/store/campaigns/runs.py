@@ -52,7 +52,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenRun:
     """An open run, with the reasons that can keep it from continuing."""
 
     id: int
@@ -205,10 +205,10 @@ async def of_campaign(
     return [_run(row) for row in await connection.execute(_OF_CAMPAIGN, values)]
 
 
-async def work(connection: AsyncConnection) -> list[Open]:
+async def work(connection: AsyncConnection) -> list[OpenRun]:
     """Return all open runs."""
     return [
-        Open(
+        OpenRun(
             row.id,
             row.campaign_id,
             RunState(row.state),

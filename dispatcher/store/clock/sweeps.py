@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.message import Try
+from dispatcher.domain.delivery.message import Attempt
 from dispatcher.domain.delivery.provider import Unknown
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import PACE, Tier
@@ -167,11 +167,11 @@ async def expire(connection: AsyncConnection, *, now: datetime, limit: int) -> l
     return [Expired(row.id, Status(row.status), row.charged) for row in rows]
 
 
-async def overdue(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Try]:
+async def overdue(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Attempt]:
     """Lock and return the claims whose lease is over: their worker has died or hangs."""
     rows = await connection.execute(_OVERDUE, {"now": now, "limit": limit})
     return [
-        Try(
+        Attempt(
             message_id=row.id,
             attempt=row.attempt,
             tier=Tier(row.tier),

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.message import Due, Try, Verdict
+from dispatcher.domain.delivery.message import Attempt, DueMessage, Verdict
 from dispatcher.domain.delivery.provider import Accepted, Outcome
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.window import Window
@@ -181,7 +181,7 @@ class DroppedMessage:
     reason: str
 
 
-async def read(connection: AsyncConnection, ids: Sequence[int]) -> list[Due]:
+async def read(connection: AsyncConnection, ids: Sequence[int]) -> list[DueMessage]:
     """Return those of these messages that are still in their lane."""
     return [_due(row) for row in await connection.execute(_READ, {"ids": list(ids)})]
 
@@ -244,7 +244,7 @@ async def return_to_ready(connection: AsyncConnection, ids: Sequence[int]) -> No
 
 async def record(
     connection: AsyncConnection,
-    ended: Sequence[tuple[Try, Verdict]],
+    ended: Sequence[tuple[Attempt, Verdict]],
     *,
     now: datetime,
     polls: Mapping[str, timedelta],
@@ -266,7 +266,7 @@ async def record(
     return [Recorded(row.id, Status(row.status), row.charged) for row in rows]
 
 
-def _references(tries: Sequence[Try], asked: Mapping[str | None, datetime]) -> dict[str, object]:
+def _references(tries: Sequence[Attempt], asked: Mapping[str | None, datetime]) -> dict[str, object]:
     refs = [(t, ref, part) for t in tries for part, ref in enumerate(_refs(t.outcome), 1)]
     return {
         "refs": [ref for _, ref, _ in refs],
@@ -282,7 +282,7 @@ def _refs(outcome: Outcome) -> tuple[str, ...]:
     return outcome.refs if isinstance(outcome, Accepted) else ()
 
 
-def _parameters(ended: Sequence[tuple[Try, Verdict]], now: datetime) -> dict[str, object]:
+def _parameters(ended: Sequence[tuple[Attempt, Verdict]], now: datetime) -> dict[str, object]:
     return {
         "ids": [t.message_id for t, _ in ended],
         "attempts": [t.attempt for t, _ in ended],
@@ -297,13 +297,13 @@ def _parameters(ended: Sequence[tuple[Try, Verdict]], now: datetime) -> dict[str
     }
 
 
-def _due(row: Sequence[Any]) -> Due:
+def _due(row: Sequence[Any]) -> DueMessage:
     # Unpacked in the order of _READ: reading twenty columns by name takes longer than building the message.
     (
         message_id, public_id, seq, account_id, tier, number, country, sender, usable, content, segments,
         not_before, not_after, attempt, deferrals, doubts, is_test, paused, traceparent, own_hours, opted_out,
     ) = row  # fmt: skip
-    return Due(
+    return DueMessage(
         id=message_id,
         public_id=public_id,
         seq=seq,

@@ -10,14 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.inbound.keywords import Action
+from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.store.message_lookup import LOOKED_UP
 from dispatcher.store.messages.search import NEWEST
 from dispatcher.store.messages.views import either
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class NewInbound:
     """A message from a handset to be stored. `codes` are the spellings of the sender it was sent to."""
 
     public_id: UUID
@@ -27,7 +27,7 @@ class Arrived:
     recipient: str
     codes: frozenset[str]
     text: str
-    action: Action | None
+    action: KeywordAction | None
     sent_at: datetime | None
 
 
@@ -49,7 +49,7 @@ class FoundInbound:
     number: str
     recipient: str
     text: str | None
-    action: Action | None
+    action: KeywordAction | None
     sent_at: datetime | None
     received_at: datetime
 
@@ -156,7 +156,7 @@ WITH picked AS MATERIALIZED (
 
 
 async def insert(
-    connection: AsyncConnection, arrived: Sequence[Arrived], *, since: datetime, now: datetime
+    connection: AsyncConnection, arrived: Sequence[NewInbound], *, since: datetime, now: datetime
 ) -> int:
     """
     Keep messages, and do what follows: opt numbers out and in, write callbacks. Give how many were new.
@@ -244,4 +244,6 @@ async def tell_again(
 
 
 def _inbound(row: Row[Any]) -> FoundInbound:
-    return FoundInbound(**{**row._mapping, "action": None if row.action is None else Action(row.action)})
+    return FoundInbound(
+        **{**row._mapping, "action": None if row.action is None else KeywordAction(row.action)}
+    )

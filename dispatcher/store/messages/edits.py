@@ -15,8 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.messages.edit import ALWAYS, Between
-from dispatcher.domain.messages.edit_rules import Timed, Waiting, Worded
+from dispatcher.domain.messages.edit import ALWAYS, TimeRange
+from dispatcher.domain.messages.edit_rules import TextChanged, WaitingMessage, WindowChanged
 from dispatcher.domain.messages.status import OPEN, Place, Status
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
@@ -25,7 +25,7 @@ from dispatcher.store.transitions import move
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class EditSelection:
     """A selection by its numbers; None asks nothing. `only_open` leaves out what is sent or has ended."""
 
     account_id: int
@@ -37,8 +37,8 @@ class Chosen:
     statuses: frozenset[Status] | None = None
     number: str | None = None
     sender_id: int | None = None
-    due: Between = ALWAYS
-    created: Between = ALWAYS
+    due: TimeRange = ALWAYS
+    created: TimeRange = ALWAYS
 
 
 # Written so that each half fits a partial index: an account's backlog is found without reading the table.
@@ -114,7 +114,7 @@ async def campaign_id(connection: AsyncConnection, account_id: int, named: str) 
     return found if isinstance(found, int) else None
 
 
-async def ids(connection: AsyncConnection, chosen: Chosen, *, after: int, limit: int) -> list[int]:
+async def ids(connection: AsyncConnection, chosen: EditSelection, *, after: int, limit: int) -> list[int]:
     """Read the numbers of what is chosen, in order, after the message with the id `after`."""
     found_by, names = _written(_found_by(chosen))
     conditions, values = _written(_lasting(chosen) + _passing(chosen))
@@ -131,8 +131,13 @@ async def ids(connection: AsyncConnection, chosen: Chosen, *, after: int, limit:
 
 
 async def waiting(
-    connection: AsyncConnection, chosen: Chosen, among: Sequence[int], *, lock: bool, with_variables: bool
-) -> list[Waiting]:
+    connection: AsyncConnection,
+    chosen: EditSelection,
+    among: Sequence[int],
+    *,
+    lock: bool,
+    with_variables: bool,
+) -> list[WaitingMessage]:
     """
     Read those of `among`, which were chosen, that still are and that no worker holds, in order.
 
@@ -159,7 +164,7 @@ async def cancel(connection: AsyncConnection, locked: Sequence[int], *, reason: 
     await connection.execute(_CANCEL, {"ids": list(locked), "reason": reason, "now": now})
 
 
-async def reschedule(connection: AsyncConnection, changed: Sequence[Timed], *, now: datetime) -> None:
+async def reschedule(connection: AsyncConnection, changed: Sequence[WindowChanged], *, now: datetime) -> None:
     """Give locked messages their new windows."""
     values = {
         "ids": [c.id for c in changed],
@@ -173,7 +178,7 @@ async def reschedule(connection: AsyncConnection, changed: Sequence[Timed], *, n
     await connection.execute(_RESCHEDULE, values)
 
 
-async def reword(connection: AsyncConnection, changed: Sequence[Worded], *, now: datetime) -> None:
+async def reword(connection: AsyncConnection, changed: Sequence[TextChanged], *, now: datetime) -> None:
     """Give locked messages their new texts."""
     values = {
         "ids": [c.id for c in changed],
@@ -189,7 +194,7 @@ _Condition = tuple[str, str, object]
 """SQL, the parameter in it, and its value; None asks nothing."""
 
 
-def _found_by(chosen: Chosen) -> list[_Condition]:
+def _found_by(chosen: EditSelection) -> list[_Condition]:
     """Ask for what a message is looked up by."""
     return [
         ("batch_id = :batch_id", "batch_id", chosen.batch_id),
@@ -198,7 +203,7 @@ def _found_by(chosen: Chosen) -> list[_Condition]:
     ]
 
 
-def _lasting(chosen: Chosen) -> list[_Condition]:
+def _lasting(chosen: EditSelection) -> list[_Condition]:
     """Ask for what else never changes of a message."""
     return [
         ("m.account_id = :account_id", "account_id", chosen.account_id),
@@ -210,7 +215,7 @@ def _lasting(chosen: Chosen) -> list[_Condition]:
     ]
 
 
-def _passing(chosen: Chosen) -> list[_Condition]:
+def _passing(chosen: EditSelection) -> list[_Condition]:
     """Ask for what may be otherwise a moment later."""
     statuses = None if chosen.statuses is None else sorted(map(int, chosen.statuses))
     return [
@@ -225,8 +230,8 @@ def _written(asked: Sequence[_Condition]) -> tuple[str, dict[str, object]]:
     return " AND ".join(sql for sql, _, _ in given), {name: value for _, name, value in given}
 
 
-def _waiting(row: Row[Any]) -> Waiting:
-    return Waiting(
+def _waiting(row: Row[Any]) -> WaitingMessage:
+    return WaitingMessage(
         id=row.id,
         batch_id=row.batch_id,
         status=Status(row.status),

@@ -11,14 +11,14 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.receipts.receipt import Current, Part
+from dispatcher.domain.receipts.receipt import PartReceipt, ReceiptTarget
 from dispatcher.store.receipts.matching import (
     DEFAULT_REASON,
     MATCHED,
     MOVE,
-    End,
     Match,
     Receipt,
+    ReceiptResult,
     current_of,
     lookup_values,
 )
@@ -27,11 +27,11 @@ from dispatcher.store.transitions import EVENTS, RETURNED
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReceiptLookup:
     """A message as it was found, and its `seq` at that time."""
 
     match: Match
-    current: Current
+    current: ReceiptTarget
     seq: int
 
 
@@ -89,7 +89,7 @@ SELECT count(*) FROM kept WHERE is_left
 """)
 
 
-async def find(connection: AsyncConnection, received: Sequence[Receipt]) -> dict[int, Seen]:
+async def find(connection: AsyncConnection, received: Sequence[Receipt]) -> dict[int, ReceiptLookup]:
     """
     Return the messages that receipts name, by the position of the receipt; nothing is locked.
 
@@ -97,17 +97,17 @@ async def find(connection: AsyncConnection, received: Sequence[Receipt]) -> dict
     message was tried. Messages with more than one part are left out, because
     a receipt for one part does not change their `seq`.
     """
-    seen: dict[int, Seen] = {}
+    seen: dict[int, ReceiptLookup] = {}
     for row in await connection.execute(_FIND, lookup_values(received)):
-        parts = (Part(row.part_attempt, row.provider, row.ref, None),) if row.parts else ()
-        seen[row.n - 1] = Seen(Match(row.id, row.of_attempt), current_of(row, parts), row.seq)
+        parts = (PartReceipt(row.part_attempt, row.provider, row.ref, None),) if row.parts else ()
+        seen[row.n - 1] = ReceiptLookup(Match(row.id, row.of_attempt), current_of(row, parts), row.seq)
     return seen
 
 
 async def keep(
     connection: AsyncConnection,
     received: Sequence[Receipt],
-    ends: Sequence[End],
+    ends: Sequence[ReceiptResult],
     seqs: Sequence[int | None],
     *,
     now: datetime,

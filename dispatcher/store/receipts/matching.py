@@ -9,9 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.provider import Report
+from dispatcher.domain.delivery.provider import ReceiptReport
 from dispatcher.domain.messages.status import Place, Status
-from dispatcher.domain.receipts.receipt import Current, Part
+from dispatcher.domain.receipts.receipt import PartReceipt, ReceiptTarget
 from dispatcher.store.message_lookup import LOOKED_UP
 from dispatcher.store.status_literals import is_allowed
 from dispatcher.store.transitions import EVENTS, RETURNED
@@ -19,17 +19,17 @@ from dispatcher.store.transitions import EVENTS, RETURNED
 DEFAULT_REASON = "told by a receipt"
 """The reason of a transition when the receipt gives none."""
 
-Receipt = tuple[str, Report]
+Receipt = tuple[str, ReceiptReport]
 """The name of a provider, and what it reported."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingReceipt:
     """A receipt that is not settled yet, locked."""
 
     id: int
     provider: str
-    report: Report
+    report: ReceiptReport
     received_at: datetime
     tries: int
 
@@ -43,7 +43,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MatchStep:
     """One transition of a message by a receipt."""
 
     message_id: int
@@ -54,7 +54,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class ReceiptResult:
     """What is decided about a receipt. With the verdict `new`, `wake_at` is when it is matched again."""
 
     verdict: str
@@ -141,15 +141,15 @@ WHERE r.id = g.id AND r.id = ANY(CAST(:ids AS bigint[]))
 """)
 
 
-async def pick(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Waiting]:
+async def pick(connection: AsyncConnection, *, now: datetime, limit: int) -> list[WaitingReceipt]:
     """Lock and return receipts that are due to be matched, oldest first; locked ones are skipped."""
     rows = await connection.execute(_PICK, {"now": now, "limit": limit})
-    return [Waiting(row.id, row.provider, _report(row), row.received_at, row.tries) for row in rows]
+    return [WaitingReceipt(row.id, row.provider, _report(row), row.received_at, row.tries) for row in rows]
 
 
 async def lock(
     connection: AsyncConnection, received: Sequence[Receipt]
-) -> tuple[dict[int, Match], dict[int, Current]]:
+) -> tuple[dict[int, Match], dict[int, ReceiptTarget]]:
     """
     Lock the messages that receipts name; return the matches by receipt position, and the messages by id.
 
@@ -157,16 +157,16 @@ async def lock(
     another receipt may report a part.
     """
     rows = (await connection.execute(_LOCK, lookup_values(received))).all()
-    parts: dict[int, list[Part]] = {row.id: [] for row in rows}
+    parts: dict[int, list[PartReceipt]] = {row.id: [] for row in rows}
     if parts:
         for part in await connection.execute(_PARTS, {"ids": list(parts)}):
             status = None if part.status is None else Status(part.status)
-            parts[part.message_id].append(Part(part.attempt, part.provider, part.ref, status))
+            parts[part.message_id].append(PartReceipt(part.attempt, part.provider, part.ref, status))
     matches = {row.n - 1: Match(row.id, row.of_attempt) for row in rows}
     return matches, {row.id: current_of(row, tuple(parts[row.id])) for row in rows}
 
 
-async def step(connection: AsyncConnection, steps: Sequence[Step], *, now: datetime) -> None:
+async def step(connection: AsyncConnection, steps: Sequence[MatchStep], *, now: datetime) -> None:
     """Make transitions of locked messages, each with its event, at most one for each message."""
     await connection.execute(
         _STEP,
@@ -193,7 +193,7 @@ async def note_parts(connection: AsyncConnection, statuses: dict[tuple[str, str]
     )
 
 
-async def settle(connection: AsyncConnection, ends: Sequence[tuple[int, End]]) -> None:
+async def settle(connection: AsyncConnection, ends: Sequence[tuple[int, ReceiptResult]]) -> None:
     """Write the ends of stored receipts, by their ids."""
     await connection.execute(
         _SETTLE,
@@ -215,16 +215,16 @@ def lookup_values(received: Sequence[Receipt]) -> dict[str, object]:
     }
 
 
-def current_of(row: Row[tuple[object, ...]], parts: tuple[Part, ...]) -> Current:
+def current_of(row: Row[tuple[object, ...]], parts: tuple[PartReceipt, ...]) -> ReceiptTarget:
     """Return the state of a message from its row."""
     place = Place(row.place) if row.place else None
-    return Current(Status(row.status), place, row.attempt, row.doubts, parts)
+    return ReceiptTarget(Status(row.status), place, row.attempt, row.doubts, parts)
 
 
-def _report(row: Row[tuple[object, ...]]) -> Report:
+def _report(row: Row[tuple[object, ...]]) -> ReceiptReport:
     status = None if row.status is None else Status(row.status)
     reference = str(row.reference) if row.reference else None
-    return Report(row.ref, reference, status, row.reason, row.opted_out)
+    return ReceiptReport(row.ref, reference, status, row.reason, row.opted_out)
 
 
 def _uuid(reference: str | None) -> UUID | None:

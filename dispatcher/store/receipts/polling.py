@@ -20,7 +20,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DuePolls:
     """The references to be asked for now, and how many were looked at: others need no answer any more."""
 
     refs: tuple[str, ...]
@@ -48,7 +48,7 @@ RETURNING s.ref, s.wake_at
 
 async def take(
     connection: AsyncConnection, *, provider: str, schedule: Schedule, now: datetime, limit: int
-) -> Due:
+) -> DuePolls:
     """Take some references of a provider that are due, the longest due first, and set when they are again."""
     rows = await connection.execute(
         _TAKE,
@@ -62,4 +62,4 @@ async def take(
         },
     )
     taken = rows.all()
-    return Due(tuple(row.ref for row in taken if row.wake_at is not None), len(taken))
+    return DuePolls(tuple(row.ref for row in taken if row.wake_at is not None), len(taken))

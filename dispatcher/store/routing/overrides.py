@@ -8,14 +8,14 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.routing.provider_state import Order
+from dispatcher.domain.routing.provider_state import Override
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered:
+class SetOverride:
     """An order, why and when it was given, and by whom."""
 
-    order: Order
+    order: Override
     reason: str
     at: datetime
     by: str
@@ -33,19 +33,19 @@ VALUES (:provider, :order, :reason, :by)
 _OUT = text("SELECT provider, count(*) AS n FROM messages WHERE place = 'worker' GROUP BY provider")
 
 
-async def last(connection: AsyncConnection) -> Mapping[str, Ordered]:
+async def last(connection: AsyncConnection) -> Mapping[str, SetOverride]:
     """Read what is ordered of each provider that ever had an order."""
     return {row.provider: _ordered(row) for row in await connection.execute(_LAST)}
 
 
-async def story(connection: AsyncConnection, provider: str, *, limit: int) -> list[Ordered]:
+async def story(connection: AsyncConnection, provider: str, *, limit: int) -> list[SetOverride]:
     """Read a provider's last orders, the newest first."""
     rows = await connection.execute(_STORY, {"provider": provider, "limit": limit})
     return [_ordered(row) for row in rows]
 
 
 async def set(  # noqa: A001  # it is called `orders.set`
-    connection: AsyncConnection, provider: str, order: Order, *, reason: str, by: str
+    connection: AsyncConnection, provider: str, order: Override, *, reason: str, by: str
 ) -> None:
     """Order something of a provider from now on."""
     values = {"provider": provider, "order": order.value, "reason": reason, "by": by}
@@ -57,5 +57,5 @@ async def out(connection: AsyncConnection) -> Mapping[str, int]:
     return {row.provider: row.n for row in await connection.execute(_OUT)}
 
 
-def _ordered(row: Row[tuple[object, ...]]) -> Ordered:
-    return Ordered(Order(row.order), row.reason, row.set_at, row.set_by)
+def _ordered(row: Row[tuple[object, ...]]) -> SetOverride:
+    return SetOverride(Override(row.order), row.reason, row.set_at, row.set_by)

@@ -7,15 +7,15 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.messages.submission import Answer
+from dispatcher.domain.messages.submission import StoredResponse
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredKey:
     """An answer, and the fingerprint of the request that got it."""
 
     fingerprint: bytes
-    answer: Answer
+    answer: StoredResponse
 
 
 # Held until the transaction ends, however it ends: while it is taken, the first request still runs.
@@ -49,15 +49,17 @@ async def lock(connection: AsyncConnection, account_id: int, dialect: str, key: 
 
 async def find(
     connection: AsyncConnection, account_id: int, dialect: str, key: str, *, since: datetime
-) -> Kept | None:
+) -> StoredKey | None:
     """Return the answer that this key got after `since`, or None."""
     values = {"account_id": account_id, "dialect": dialect, "key": key, "since": since}
     row = (await connection.execute(_FIND, values)).one_or_none()
-    return None if row is None else Kept(row.fingerprint, Answer(row.status, row.headers, row.body))
+    return (
+        None if row is None else StoredKey(row.fingerprint, StoredResponse(row.status, row.headers, row.body))
+    )
 
 
 async def keep(
-    connection: AsyncConnection, account_id: int, dialect: str, key: str, kept: Kept, *, now: datetime
+    connection: AsyncConnection, account_id: int, dialect: str, key: str, kept: StoredKey, *, now: datetime
 ) -> None:
     """Keep an answer; it replaces one that is too old to be replayed."""
     await connection.execute(

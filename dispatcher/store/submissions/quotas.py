@@ -15,7 +15,7 @@ from dispatcher.store.status_literals import listed
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class EarlierMessage:
     """An earlier message with the same number and text."""
 
     id: int
@@ -60,12 +60,12 @@ async def one_at_a_time(connection: AsyncConnection, account_id: int) -> None:
 
 async def same(
     connection: AsyncConnection, account_id: int, numbers: Sequence[str], content: str, *, since: datetime
-) -> dict[str, Earlier]:
+) -> dict[str, EarlierMessage]:
     """Return the last message with this text that was or will be sent to each of these numbers, by number."""
     values = {"account_id": account_id, "numbers": list(numbers), "text": content, "since": since}
     rows = await connection.execute(_SAME, values)
     return {
-        row.number: Earlier(
+        row.number: EarlierMessage(
             id=row.id,
             public_id=row.public_id,
             number=row.number,

@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, Text, Uuid, text
 
-from dispatcher.domain.inbound.keywords import Action
+from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.store.tables.base import at, metadata, number, one_of
 
 # Without an account it is nobody's: the sender written to is unknown, or several share it.
@@ -21,7 +21,7 @@ inbound = Table(
     Column("action", Text),
     at("sent_at", nullable=True),
     at("received_at"),
-    CheckConstraint(one_of("action", Action), "action"),
+    CheckConstraint(one_of("action", KeywordAction), "action"),
     CheckConstraint("(sender_id IS NULL) = (account_id IS NULL)", "owner"),
     Index("uq_inbound_ref", "provider", "ref", unique=True, postgresql_where=text("ref IS NOT NULL")),
     Index("ix_inbound_account_id_id", "account_id", "id"),

@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Column, Index, Table, Text
 
-from dispatcher.domain.routing.provider_state import Order
+from dispatcher.domain.routing.provider_state import Override
 from dispatcher.store.tables.base import metadata, now, number, one_of
 
 provider_orders = Table(
@@ -14,6 +14,6 @@ provider_orders = Table(
     Column("reason", Text, nullable=False, server_default=""),
     now("set_at"),
     Column("set_by", Text, nullable=False),
-    CheckConstraint(one_of('"order"', Order), "order"),
+    CheckConstraint(one_of('"order"', Override), "order"),
     Index("ix_provider_orders_provider_id", "provider", "id"),
 )

@@ -10,7 +10,7 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.service.accounts.credentials import NewKey
-from tests.api.client import Body, Desk, opened
+from tests.api.client import ApiClient, Body, opened
 from tests.world import NUMBER, World
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ JSON = "application/json; charset=utf-8"
 
 
 @dataclass
-class Office(Desk):
+class EmessClient(ApiClient):
     """A desk with an application's id and secret; `http` shows its token."""
 
     app: NewKey
@@ -78,14 +78,14 @@ async def bearer(http: httpx.AsyncClient, app: NewKey) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {await token_of(http, app)}"}
 
 
-def ask(world: World, story: Callable[[Office], Awaitable[T]], *, credits: int = 10_000) -> T:
+def ask(world: World, story: Callable[[EmessClient], Awaitable[T]], *, credits: int = 10_000) -> T:
     """Open the API for one account with one sender and one application, log it in, and run the story."""
 
     async def main() -> T:
         app = await application(world, world.caller.account)
         async with opened(world) as http:
             http.headers.update(await bearer(http, app))
-            return await story(Office(world, http, app))
+            return await story(EmessClient(world, http, app))
 
     return world.run(main, credits=credits)
 

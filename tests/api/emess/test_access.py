@@ -11,7 +11,7 @@ from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials, tokens
 from dispatcher.settings import Settings
 from tests.api.client import opened
-from tests.api.emess.sample import BULK, JWT_SECRET, SEND, Office, application, ask, bearer, one, said
+from tests.api.emess.sample import BULK, JWT_SECRET, SEND, EmessClient, application, ask, bearer, one, said
 from tests.world import World
 
 
@@ -23,7 +23,7 @@ from tests.world import World
 def test_without_a_valid_token_it_is_401_before_the_body_is_judged(
     world: World, path: str, value: str | None
 ) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         del office.http.headers["Authorization"]
         headers = [(b"Authorization", value.encode("latin-1"))] if value is not None else []
         response = await office.http.post(path, content=b"not json", headers=headers)
@@ -35,7 +35,7 @@ def test_without_a_valid_token_it_is_401_before_the_body_is_judged(
 
 @pytest.mark.parametrize("scheme", ["bearer", "Bearer", "BEARER"])
 def test_the_scheme_may_be_in_any_case(world: World, scheme: str) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         _, token = office.http.headers["Authorization"].split()
         headers = {"Authorization": f"{scheme} {token}"}
         assert (await office.http.post(SEND, json=one(), headers=headers)).status_code == 200
@@ -57,7 +57,7 @@ def test_the_scheme_may_be_in_any_case(world: World, scheme: str) -> None:
 def test_a_token_that_we_did_not_sign_is_401(
     world: World, algorithm: str, key: str | None, changed: dict[str, Any]
 ) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         _, good = office.http.headers["Authorization"].split()
         claims = jwt.decode(good, options={"verify_signature": False}) | changed
         token = jwt.encode(claims, cast("str", key), algorithm=algorithm)
@@ -69,7 +69,7 @@ def test_a_token_that_we_did_not_sign_is_401(
 
 
 def test_a_token_that_is_over_is_401(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         office.world.time.advance(timedelta(minutes=61))
         assert (await office.send()).status_code == 401
 
@@ -77,7 +77,7 @@ def test_a_token_that_is_over_is_401(world: World) -> None:
 
 
 def test_a_revoked_application_is_401_at_once(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         assert (await office.send()).status_code == 200
         await credentials.revoke(office.world.ctx, office.world.caller.account, office.app.id)
         assert (await office.send()).status_code == 401
@@ -87,7 +87,7 @@ def test_a_revoked_application_is_401_at_once(world: World) -> None:
 
 
 def test_a_token_or_key_of_another_dialect_of_the_same_account_is_401(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         ctx, account = office.world.ctx, office.world.caller.account
         login = await credentials.create(ctx, account, CredentialKind.LOGIN, dialect="smsgate")
         issued = await tokens.issue(ctx, Caller(account, "smsgate", login.id), validity=timedelta(hours=1))
@@ -100,7 +100,7 @@ def test_a_token_or_key_of_another_dialect_of_the_same_account_is_401(world: Wor
 
 
 def test_a_message_is_charged_to_the_account_of_its_token(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         other = await office.world.another_account("other")
         theirs = await bearer(office.http, await application(office.world, other.account))
         response = await office.http.post(SEND, json=one(), headers=theirs)
@@ -113,7 +113,7 @@ def test_a_message_is_charged_to_the_account_of_its_token(world: World) -> None:
 
 
 def test_what_a_test_application_sends_costs_nothing(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         test = await application(office.world, office.world.caller.account, is_test=True)
         headers = await bearer(office.http, test)
         assert (await office.http.post(SEND, json=one(), headers=headers)).status_code == 200
@@ -124,7 +124,7 @@ def test_what_a_test_application_sends_costs_nothing(world: World) -> None:
 
 
 def test_a_paused_account_is_403(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         await office.world.all("UPDATE accounts SET paused_at = now()")
         for response in (await office.send(), await office.bulk()):
             assert (response.status_code, said(response)) == (403, "account 'shop' is paused")
@@ -134,7 +134,7 @@ def test_a_paused_account_is_403(world: World) -> None:
 
 
 def test_too_many_requests_of_an_application_are_429(settings: Settings) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         answers = [await office.send(), await office.bulk(), await office.send()]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
         assert said(answers[2]) == "too many requests"
@@ -144,7 +144,7 @@ def test_too_many_requests_of_an_application_are_429(settings: Settings) -> None
 
 
 def test_too_many_wrong_tokens_from_an_address_are_429(settings: Settings) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         headers = {"Authorization": "Bearer wrong"}
         answers = [await office.http.post(SEND, headers=headers) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [401, 401, 429]

@@ -11,12 +11,12 @@ from dispatcher.domain.tier import Tier
 from dispatcher.settings import Settings
 from dispatcher.store.submissions import idempotency
 from tests.api.client import opened
-from tests.api.emess.sample import BULK, SEND, TOKEN, Office, ask, many, one, said
+from tests.api.emess.sample import BULK, SEND, TOKEN, EmessClient, ask, many, one, said
 from tests.world import RecordingLanes, World
 
 
 def test_an_unknown_path_is_404_and_there_is_no_status_to_read(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         sent = (await office.send()).json()
         paths = ["/api/v0", "/api/v0/", f"{SEND}/", f"{BULK}/x", "/api/v0/auth", f"/api/v0/sms/{sent['id']}"]
         for path in [*paths, f"/api/v0/batch/{sent['batchId']}"]:
@@ -29,7 +29,7 @@ def test_an_unknown_path_is_404_and_there_is_no_status_to_read(world: World) -> 
 @pytest.mark.parametrize("path", [TOKEN, SEND, BULK])
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_a_wrong_method_is_405_and_names_the_right_one(world: World, method: str, path: str) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         response = await office.http.request(method, path)
         assert (response.status_code, said(response)) == (405, "Method Not Allowed")
         assert response.headers["allow"] == "POST"
@@ -38,7 +38,7 @@ def test_a_wrong_method_is_405_and_names_the_right_one(world: World, method: str
 
 
 def test_too_large_a_body_is_413_also_for_a_token(settings: Settings) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         response = await office.http.post(TOKEN, json=office.pair(note="x" * 3000))
         assert (response.status_code, said(response)) == (413, "The body is larger than 2048 bytes")
 
@@ -53,7 +53,7 @@ def test_too_large_a_body_is_413_also_for_a_token(settings: Settings) -> None:
 
 
 def test_while_postgres_is_away_it_is_503_with_retry_after(settings: Settings) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         token = office.http.headers["Authorization"]
         url = SecretStr("postgresql://nobody@127.0.0.1:1/none")
         away = World(office.world.settings.model_copy(update={"database_url": url}))
@@ -68,7 +68,7 @@ def test_while_postgres_is_away_it_is_503_with_retry_after(settings: Settings) -
 
 
 def test_a_brake_is_429_with_retry_after(settings: Settings) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         assert (await office.send()).status_code == 200
         response = await office.send()
         assert (response.status_code, response.headers["retry-after"]) == (429, "60")
@@ -78,7 +78,7 @@ def test_a_brake_is_429_with_retry_after(settings: Settings) -> None:
 
 
 def test_while_redis_is_away_a_message_is_accepted_all_the_same(settings: Settings) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         assert (await office.send()).status_code == 200
         assert (await office.bulk()).status_code == 200
 
@@ -94,7 +94,7 @@ class _BrokenLanes(RecordingLanes):
 def test_a_bug_of_ours_is_500_and_tells_nothing_of_itself(world: World, path: str) -> None:
     world.lanes = _BrokenLanes()
 
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         response = await office.http.post(path, json=one() | many())
         assert (response.status_code, said(response)) == (500, "Failed to send SMS")
 
@@ -102,7 +102,7 @@ def test_a_bug_of_ours_is_500_and_tells_nothing_of_itself(world: World, path: st
 
 
 def test_while_the_first_request_with_a_key_runs_the_second_is_409(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         async def first(connection: AsyncConnection) -> httpx.Response:
             account_id = office.world.caller.account.id
             assert await idempotency.lock(connection, account_id, "emess", "order-1")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.emess.sample import BULK, SECOND, SEND, TOKEN, Office, ask, many, one, said
+from tests.api.emess.sample import BULK, SECOND, SEND, TOKEN, EmessClient, ask, many, one, said
 from tests.world import NUMBER, World
 
 _STRINGS = "numbers must be an array of strings"
@@ -49,7 +49,7 @@ _NUL = "message cannot be sent: character 2 of the text, U+0000, cannot be sent"
 def test_a_faulty_field_of_a_send_is_named_and_nothing_is_kept(
     world: World, changed: dict[str, Any], message: str
 ) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         assert (await office.refused(SEND, one(**changed))).startswith(message)
 
     ask(world, story)
@@ -82,14 +82,14 @@ def test_a_faulty_field_of_a_send_is_named_and_nothing_is_kept(
 def test_a_faulty_field_of_a_bulk_is_named_and_nothing_is_kept(
     world: World, changed: dict[str, Any], message: str
 ) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         assert await office.refused(BULK, many(**changed)) == message
 
     ask(world, story)
 
 
 def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         said = await office.refused(BULK, many(numbers=[NUMBER, SECOND, "abc"]))
         assert said == "numbers has too many entries: 3, at most 2"
 
@@ -112,7 +112,7 @@ def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) ->
     ],
 )
 def test_a_body_that_is_no_json_object_is_400(world: World, path: str, raw: bytes, message: str) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         response = await office.http.post(path, content=raw)
         assert (response.status_code, said(response)) == (400, message)
 
@@ -131,7 +131,7 @@ def test_a_body_that_is_no_json_object_is_400(world: World, path: str, raw: byte
 def test_multipart_xml_and_compressed_bodies_are_415(
     world: World, path: str, headers: dict[str, str]
 ) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         response = await office.http.post(path, content=b"{}", headers=headers)
         assert response.status_code == 415
         assert said(response).startswith("The body must")
@@ -140,7 +140,7 @@ def test_multipart_xml_and_compressed_bodies_are_415(
 
 
 def test_half_a_surrogate_pair_is_refused_or_counted_and_not_a_crash(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         raw = rb'{"number": "\udfff", "message": "\ud800", "type": "bulk"}'
         response = await office.http.post(SEND, content=raw)
         assert response.status_code == 400

@@ -9,12 +9,12 @@ import pytest
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.service.accounts import opt_outs
 from dispatcher.settings import Settings
-from tests.api.emess.sample import JSON, SEND, Office, application, ask, bearer, one, said
+from tests.api.emess.sample import JSON, SEND, EmessClient, application, ask, bearer, one, said
 from tests.world import NUMBER, World
 
 
 def test_a_message_is_answered_with_its_id_and_its_batch(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         response = await office.send()
         assert (response.status_code, response.headers["content-type"]) == (200, JSON)
         answer = response.json()
@@ -37,7 +37,7 @@ def test_a_message_is_answered_with_its_id_and_its_batch(world: World) -> None:
     [("critical", timedelta(minutes=10)), ("standard", timedelta(hours=24)), ("bulk", timedelta(hours=72))],
 )
 def test_the_type_is_the_tier_and_gives_the_validity(world: World, type_: str, validity: timedelta) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         assert (await office.send(type=type_)).status_code == 200
         row = await office.world.one("SELECT tier, not_before, not_after FROM messages")
         assert (row.tier, row.not_after - row.not_before) == (type_, validity)
@@ -62,7 +62,7 @@ def test_the_type_is_the_tier_and_gives_the_validity(world: World, type_: str, v
 def test_a_number_is_e164_or_national_and_may_be_a_fixed_line(
     world: World, number: str, dialled: str
 ) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         assert (await office.send(number=number)).status_code == 200
         assert (await office.world.one("SELECT number FROM messages")).number == dialled
 
@@ -70,7 +70,7 @@ def test_a_number_is_e164_or_national_and_may_be_a_fixed_line(
 
 
 def test_without_a_country_a_national_number_is_invalid(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         await office.world.all("UPDATE accounts SET default_country = NULL")
         assert await office.refused(SEND, one(number="0712345678")) == "Invalid phone number: 0712345678"
         assert (await office.send(number=NUMBER)).status_code == 200
@@ -92,7 +92,7 @@ _ACCENTED = "Crème brûlée à Łódź, ß ø đ æ œ ı ñ; Йё Ελλάδα
 def test_latin_letters_lose_their_accents_unless_told_otherwise(
     world: World, keep: object, sent: str
 ) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         assert (await office.send(message=_ACCENTED, keepDiacritics=keep)).status_code == 200
         assert (await office.world.one("SELECT text FROM messages")).text == sent
 
@@ -100,7 +100,7 @@ def test_latin_letters_lose_their_accents_unless_told_otherwise(
 
 
 def test_a_message_costs_a_token_a_segment_of_what_is_sent(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         assert (await office.send(message="ç" * 160)).status_code == 200
         assert await office.world.balance() == 10_000 - 1
         assert (await office.send(message="ç" * 160, keepDiacritics=True)).status_code == 200
@@ -110,7 +110,7 @@ def test_a_message_costs_a_token_a_segment_of_what_is_sent(world: World) -> None
 
 
 def test_without_tokens_it_is_402_and_nothing_is_kept(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         response = await office.send(message="x" * 161)
         assert (response.status_code, said(response)) == (402, "Insufficient tokens")
         assert await office.rows() == 0
@@ -121,7 +121,7 @@ def test_without_tokens_it_is_402_and_nothing_is_kept(world: World) -> None:
 
 
 def test_unknown_fields_are_ignored(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         assert (await office.send(sender="X", id=7, callbackUrl=None)).status_code == 200
 
     ask(world, story)
@@ -131,7 +131,7 @@ def test_unknown_fields_are_ignored(world: World) -> None:
     "content_type", ["application/json", "application/x-www-form-urlencoded", "text/plain", None]
 )
 def test_json_is_taken_whatever_its_content_type_says(world: World, content_type: str | None) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         raw = httpx.Request("POST", "http://api", json=one()).content
         headers = {"Content-Type": content_type} if content_type else {}
         assert (await office.http.post(SEND, content=raw, headers=headers)).status_code == 200
@@ -140,7 +140,7 @@ def test_json_is_taken_whatever_its_content_type_says(world: World, content_type
 
 
 def test_the_same_request_with_its_key_gets_the_same_answer_and_sends_once(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         key = {"Idempotency-Key": "order-1"}
         first, again = [await office.http.post(SEND, json=one(), headers=key) for _ in range(2)]
         assert (first.status_code, again.status_code) == (200, 200)
@@ -154,7 +154,7 @@ def test_the_same_request_with_its_key_gets_the_same_answer_and_sends_once(world
 
 
 def test_another_body_with_the_same_key_is_422(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         key = {"Idempotency-Key": "order-1"}
         await office.http.post(SEND, json=one(), headers=key)
         response = await office.http.post(SEND, json=one(message="Bye"), headers=key)
@@ -165,7 +165,7 @@ def test_another_body_with_the_same_key_is_422(world: World) -> None:
 
 
 def test_a_key_that_is_none_is_400(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         response = await office.http.post(SEND, json=one(), headers={"Idempotency-Key": "a b"})
         assert response.status_code == 400
         assert said(response).startswith("Idempotency-Key must be")
@@ -174,7 +174,7 @@ def test_a_key_that_is_none_is_400(world: World) -> None:
 
 
 def test_two_accounts_may_use_the_same_key(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         other = await office.world.another_account("other")
         theirs = await bearer(office.http, await application(office.world, other.account))
         key = {"Idempotency-Key": "order-1"}
@@ -187,7 +187,7 @@ def test_two_accounts_may_use_the_same_key(world: World) -> None:
 
 
 def test_an_opted_out_number_is_kept_as_26_and_uncharged(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         await opt_outs.add(office.world.ctx, office.world.caller.account, [NUMBER])
         assert (await office.send()).status_code == 200
         row = await office.world.one("SELECT status, charged FROM messages")
@@ -199,7 +199,7 @@ def test_an_opted_out_number_is_kept_as_26_and_uncharged(world: World) -> None:
 def test_without_a_sender_it_is_kept_as_23_and_without_a_route_28(world: World) -> None:
     world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, countries=frozenset({"KE"}))
 
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         assert (await office.send(number="+33612345678")).status_code == 200
         await office.world.all("UPDATE senders SET disabled_at = now(), is_default = false")
         assert (await office.send()).status_code == 200
@@ -211,7 +211,7 @@ def test_without_a_sender_it_is_kept_as_23_and_without_a_route_28(world: World) 
 
 @pytest.mark.parametrize("taken", [True, False])
 def test_simulated_numbers_are_taken_where_the_setting_says_so(settings: Settings, taken: bool) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         response = await office.send(number="+254000990013")
         assert response.status_code == (200 if taken else 400)
 

@@ -9,12 +9,12 @@ import pytest
 
 from dispatcher.settings import Settings
 from tests.api.client import opened
-from tests.api.emess.sample import JSON, JWT_SECRET, TOKEN, Office, application, ask, said
+from tests.api.emess.sample import JSON, JWT_SECRET, TOKEN, EmessClient, application, ask, said
 from tests.world import World
 
 
 def test_id_and_secret_are_answered_with_a_token_and_nothing_else(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         response = await office.http.post(TOKEN, json=office.pair())
         assert (response.status_code, response.headers["content-type"]) == (200, JSON)
         assert list(response.json()) == ["token"]
@@ -24,7 +24,7 @@ def test_id_and_secret_are_answered_with_a_token_and_nothing_else(world: World) 
 
 
 def test_the_token_tells_whose_it_is_and_ends_after_an_hour(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         token = (await office.http.post(TOKEN, json=office.pair())).json()["token"]
         claims = jwt.decode(
             token, JWT_SECRET, algorithms=["HS256"], audience="emess", options={"verify_iat": False}
@@ -37,7 +37,7 @@ def test_the_token_tells_whose_it_is_and_ends_after_an_hour(world: World) -> Non
 
 
 def test_the_validity_of_a_token_is_a_setting(settings: Settings) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         office.world.time.advance(timedelta(seconds=59))
         assert (await office.send()).status_code == 200
         office.world.time.advance(timedelta(seconds=2))
@@ -62,7 +62,7 @@ def test_the_validity_of_a_token_is_a_setting(settings: Settings) -> None:
     ],
 )
 def test_a_missing_empty_or_untextual_id_or_secret_is_400(world: World, changed: dict[str, Any]) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         response = await office.http.post(TOKEN, json=office.pair(**changed))
         assert (response.status_code, said(response)) == (400, "Missing appId or secretKey")
 
@@ -71,7 +71,7 @@ def test_a_missing_empty_or_untextual_id_or_secret_is_400(world: World, changed:
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"appId=a&secretKey=b", b"\xff", b"[]", b'"text"', b"null", b"5"])
 def test_a_body_without_an_object_misses_both(world: World, raw: bytes) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         response = await office.http.post(TOKEN, content=raw)
         assert (response.status_code, said(response)) == (400, "Missing appId or secretKey")
 
@@ -90,7 +90,7 @@ def test_a_body_without_an_object_misses_both(world: World, raw: bytes) -> None:
     ],
 )
 def test_a_wrong_id_or_secret_is_401_whichever_it_is(world: World, changed: dict[str, Any]) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         response = await office.http.post(TOKEN, content=json.dumps(office.pair(**changed)))
         assert (response.status_code, said(response)) == (401, "Invalid credentials")
         assert response.headers["www-authenticate"] == "Bearer"
@@ -99,7 +99,7 @@ def test_a_wrong_id_or_secret_is_401_whichever_it_is(world: World, changed: dict
 
 
 def test_a_revoked_or_expired_application_gets_no_token(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         await office.world.all("UPDATE credentials SET revoked_at = now()")
         assert (await office.http.post(TOKEN, json=office.pair())).status_code == 401
         brief = await application(office.world, office.world.caller.account, validity=timedelta(minutes=1))
@@ -125,7 +125,7 @@ def test_without_a_signing_secret_it_is_500(settings: Settings) -> None:
 
 
 def test_guessing_secrets_has_an_end_and_it_is_429(settings: Settings) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         guess = office.pair(secretKey="guess")
         answers = [await office.http.post(TOKEN, json=guess) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [401, 401, 429]
@@ -137,7 +137,7 @@ def test_guessing_secrets_has_an_end_and_it_is_429(settings: Settings) -> None:
 
 
 def test_unknown_fields_are_ignored_and_the_content_type_is_not_looked_at(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         for content_type in ("application/json", "application/x-www-form-urlencoded", "text/plain"):
             body = office.http.build_request("POST", TOKEN, json=office.pair(scope="all")).content
             headers = {"Content-Type": content_type}

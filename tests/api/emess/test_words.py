@@ -5,7 +5,7 @@ from dispatcher.api.errors import CRASHED, describe_error
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission, Misconfigured
 from dispatcher.domain.messages.status import CANCELLED, MISSED, Status
 from dispatcher.domain.tier import Tier
-from tests.api.emess.sample import Office, ask
+from tests.api.emess.sample import EmessClient, ask
 from tests.world import World
 
 
@@ -34,7 +34,7 @@ def test_a_describe_error_ours_is_told_in_the_documents_words() -> None:
 
 
 def test_the_openapi_tells_the_documents_operations_and_answers(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: EmessClient) -> None:
         del office.http.headers["Authorization"]
         page = await office.http.get("/api/v0/docs")
         assert (page.status_code, "/api/v0/openapi.json" in page.text) == (200, True)

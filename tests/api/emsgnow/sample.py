@@ -12,7 +12,7 @@ from dispatcher.domain.delivery.provider import ReceiptRequest
 from dispatcher.service.accounts import credentials
 from dispatcher.service.receipts import ingest
 from dispatcher.service.submissions import templates
-from tests.api.client import Body, Desk, opened
+from tests.api.client import ApiClient, Body, opened
 from tests.world import World
 
 T = TypeVar("T")
@@ -24,13 +24,13 @@ JSON = "application/json; charset=utf-8"
 QUOTA = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
 
-def ask(world: World, story: Callable[[Desk], Awaitable[T]], *, credits: int = 10_000) -> T:
+def ask(world: World, story: Callable[[ApiClient], Awaitable[T]], *, credits: int = 10_000) -> T:
     """Open the API for one account with one sender and one key, and run the story."""
 
     async def main() -> T:
         key = await key_of(world, world.caller.account)
         async with opened(world, **key) as client:
-            return await story(Desk(world, client))
+            return await story(ApiClient(world, client))
 
     return world.run(main, credits=credits)
 
@@ -51,13 +51,13 @@ def body(**changed: Any) -> Body:
     return {name: value for name, value in whole.items() if value is not ...}
 
 
-async def send(desk: Desk, **changed: Any) -> str:
+async def send(desk: ApiClient, **changed: Any) -> str:
     response = await desk.http.post(PATH, json=body(**changed))
     assert response.status_code == 200, response.text
     return str(response.json()["trackingId"])
 
 
-async def refused(desk: Desk, **changed: Any) -> str:
+async def refused(desk: ApiClient, **changed: Any) -> str:
     response = await desk.http.post(PATH, content=json.dumps(body(**changed)))
     assert response.status_code == 400, response.text
     assert response.headers["content-type"] == JSON
@@ -66,14 +66,14 @@ async def refused(desk: Desk, **changed: Any) -> str:
     return str(response.json()["error"])
 
 
-async def details(desk: Desk, tracking_id: str) -> Body:
+async def details(desk: ApiClient, tracking_id: str) -> Body:
     response = await desk.http.get(f"{PATH}/{tracking_id}")
     assert response.status_code == 200, response.text
     answer: Body = response.json()
     return answer
 
 
-async def deliver(desk: Desk, tracking_id: str, status: int = 13) -> None:
+async def deliver(desk: ApiClient, tracking_id: str, status: int = 13) -> None:
     """Send it and let its receipt come."""
     await desk.world.deliver()
     row = await desk.world.one(
@@ -82,16 +82,16 @@ async def deliver(desk: Desk, tracking_id: str, status: int = 13) -> None:
         id=tracking_id,
     )
     request = ReceiptRequest(method="POST", headers={}, query={}, body=f"{row.ref}={status}".encode())
-    await ingest.take_in(desk.world.ctx, "sim", request)
+    await ingest.receive(desk.world.ctx, "sim", request)
     await ingest.match(desk.world.ctx)
 
 
-async def template(desk: Desk, text: str) -> str:
+async def template(desk: ApiClient, text: str) -> str:
     made = await templates.create(desk.world.ctx, desk.world.caller.account, text[:50], text)
     return made.public_id
 
 
-def later(desk: Desk, **by: float) -> str:
+def later(desk: ApiClient, **by: float) -> str:
     return written(desk.world.time.now() + timedelta(**by))
 
 

@@ -8,7 +8,7 @@ from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import accounts, credentials
 from dispatcher.settings import Settings
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.emsgnow.sample import JSON, PATH, QUOTA, ask, body, key_of, send
 from tests.world import World
 
@@ -22,7 +22,7 @@ _ANYWHERE = pytest.mark.parametrize(
 def test_without_a_key_it_is_401_before_anything_is_judged(
     world: World, method: str, path: str, value: str | None
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         del desk.http.headers["x-api-key"]
         headers = {} if value is None else {"x-api-key": value}
         response = await desk.http.request(method, path, content=b"not json", headers=headers)
@@ -38,7 +38,7 @@ def test_without_a_key_it_is_401_before_anything_is_judged(
 def test_with_an_unknown_key_it_is_403_before_anything_is_judged(
     world: World, method: str, path: str, value: str
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         headers = [(b"x-api-key", value.encode("latin-1"))]
         del desk.http.headers["x-api-key"]
         response = await desk.http.request(method, path, content=b"not json", headers=headers)
@@ -49,7 +49,7 @@ def test_with_an_unknown_key_it_is_403_before_anything_is_judged(
 
 
 def test_a_revoked_key_is_403_at_once(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk)
         account = desk.world.caller.account
         await credentials.revoke_all(desk.world.ctx, account, CredentialKind.API_KEY, dialect="emsgnow")
@@ -60,7 +60,7 @@ def test_a_revoked_key_is_403_at_once(world: World) -> None:
 
 
 def test_an_expired_key_is_403(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         key = await key_of(desk.world, desk.world.caller.account, validity=timedelta(minutes=1))
         assert (await desk.http.post(PATH, json=body(), headers=key)).status_code == 200
         desk.world.time.advance(timedelta(minutes=1))
@@ -76,7 +76,7 @@ def test_an_expired_key_is_403(world: World) -> None:
 def test_a_credential_of_another_dialect_or_kind_is_403(
     world: World, kind: CredentialKind, dialect: str
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         other = await credentials.create(desk.world.ctx, desk.world.caller.account, kind, dialect=dialect)
         response = await desk.http.post(PATH, json=body(), headers={"x-api-key": other.secret})
         assert response.status_code == 403
@@ -85,7 +85,7 @@ def test_a_credential_of_another_dialect_or_kind_is_403(
 
 
 def test_a_paused_account_is_403_and_nothing_is_kept(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await accounts.pause(desk.world.ctx, desk.world.caller.account)
         response = await desk.http.post(PATH, json=body())
         assert response.status_code == 403
@@ -98,7 +98,7 @@ def test_a_paused_account_is_403_and_nothing_is_kept(world: World) -> None:
 def test_every_answer_tells_the_limit_what_is_left_and_the_seconds_until_all_is_there(
     settings: Settings,
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         first = await desk.http.post(PATH, json=body())
         assert [first.headers[name] for name in QUOTA] == ["60", "59", "1"]
         path = f"{PATH}/{first.json()['trackingId']}"
@@ -118,7 +118,7 @@ def test_every_answer_tells_the_limit_what_is_left_and_the_seconds_until_all_is_
 def test_without_a_good_key_the_headers_are_those_of_the_address(
     settings: Settings, key: str, status: int
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.get(f"{PATH}/x", headers={"x-api-key": key})
         assert response.status_code == status
         assert [response.headers[name] for name in QUOTA] == ["7", "6", "9"]
@@ -133,7 +133,7 @@ def test_without_a_good_key_the_headers_are_those_of_the_address(
 def test_answers_without_a_caller_have_the_headers_too(
     world: World, method: str, path: str, status: int
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.request(method, path)
         assert response.status_code == status
         assert set(QUOTA) <= set(response.headers)
@@ -142,7 +142,7 @@ def test_answers_without_a_caller_have_the_headers_too(
 
 
 def test_above_the_rate_it_is_429_with_retry_after_and_nothing_is_kept(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         for _ in range(2):
             await send(desk)
         kept = await desk.rows()
@@ -159,7 +159,7 @@ def test_above_the_rate_it_is_429_with_retry_after_and_nothing_is_kept(settings:
 
 
 def test_the_accounts_own_rate_comes_before_the_setting_and_each_key_has_its_own(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         account = await accounts.limit(desk.world.ctx, desk.world.caller.account, AccountLimits(rate=1))
         await send(desk)
         assert (await desk.http.post(PATH, json=body())).status_code == 429
@@ -170,7 +170,7 @@ def test_the_accounts_own_rate_comes_before_the_setting_and_each_key_has_its_own
 
 
 def test_guessing_keys_has_an_end(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         wrong = {"x-api-key": "wrong"}
         statuses = [(await desk.http.get(f"{PATH}/x", headers=wrong)).status_code for _ in range(3)]
         assert statuses == [403, 403, 429]

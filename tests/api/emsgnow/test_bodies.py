@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.emsgnow.sample import PATH, ask
 from tests.world import World
 
@@ -12,7 +12,7 @@ from tests.world import World
     [b"", b"{", b"hello", b"to=1&from=2", b"\xff\xfe\x00", b'{"to": NaN}', b"[Infinity]", b"[" * 100_000],
 )
 def test_a_body_that_is_not_json_is_400(world: World, raw: bytes) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, content=raw)
         assert (response.status_code, response.json()) == (400, {"error": "The body is not valid JSON"})
 
@@ -21,7 +21,7 @@ def test_a_body_that_is_not_json_is_400(world: World, raw: bytes) -> None:
 
 @pytest.mark.parametrize("raw", [b"[]", b'"text"', b"null", b"5", b"true"])
 def test_json_that_is_no_object_is_400(world: World, raw: bytes) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, content=raw)
         assert (response.status_code, response.json()) == (400, {"error": "The body must be a JSON object"})
 
@@ -37,7 +37,7 @@ def test_json_that_is_no_object_is_400(world: World, raw: bytes) -> None:
     ],
 )
 def test_multipart_xml_and_compressed_bodies_are_415(world: World, headers: dict[str, str]) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, content=b"{}", headers=headers)
         assert (response.status_code, list(response.json())) == (415, ["error"])
 
@@ -45,7 +45,7 @@ def test_multipart_xml_and_compressed_bodies_are_415(world: World, headers: dict
 
 
 def test_a_number_that_no_float_holds_is_no_variable(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         raw = b'{"to": "+1234567890", "from": "SHOP", "message": "x", "variables": {"n": 1e999}}'
         response = await desk.http.post(PATH, content=raw)
         assert response.status_code == 400

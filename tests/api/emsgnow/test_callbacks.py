@@ -9,16 +9,16 @@ import pytest
 
 from dispatcher.api.dialects.emsgnow import dialect
 from dispatcher.api.dialects.emsgnow.mapping import DOCUMENTED, WORDS
-from dispatcher.domain.callbacks.events import Happening
+from dispatcher.domain.callbacks.events import MessageEvent
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks.sender import Signature
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.emsgnow.sample import PATH, ask, deliver, send
 from tests.world import World
 
 URL = "https://shop.example/sms?of=us"
 TRACKING_ID = "0123456789abcdef0123456789abcdef"
-DELIVERED = Happening(
+DELIVERED = MessageEvent(
     message_id=UUID(TRACKING_ID),
     batch_id="b",
     account_id=1,
@@ -66,7 +66,7 @@ def test_a_callback_has_code_and_reason_unless_the_document_shows_its_status(sta
 
 
 def test_a_callback_is_what_the_single_event_reads(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         tracking_id = await send(desk, clientId="1")
         row = await desk.world.one("SELECT e.* FROM message_events e")
         told = replace(
@@ -80,7 +80,7 @@ def test_a_callback_is_what_the_single_event_reads(world: World) -> None:
 
 
 def test_each_event_has_one_callback_to_the_url_of_its_sms(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         tracking_id = await send(desk, callbackUrl=URL)
         await deliver(desk, tracking_id)
         events = await desk.world.all("SELECT seq FROM message_events ORDER BY seq")
@@ -93,7 +93,7 @@ def test_each_event_has_one_callback_to_the_url_of_its_sms(world: World) -> None
 
 
 def test_without_a_callback_url_nothing_is_told(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await deliver(desk, await send(desk))
         assert await desk.world.all("SELECT * FROM callbacks") == []
 
@@ -103,7 +103,7 @@ def test_without_a_callback_url_nothing_is_told(world: World) -> None:
 def test_a_setting_allows_private_callback_urls(world: World) -> None:
     allowing = World(world.settings.model_copy(update={"callback_private": True}))
 
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk, callbackUrl="http://127.0.0.1:8000/x")
 
     ask(allowing, story)

@@ -10,13 +10,13 @@ from pydantic import SecretStr
 from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
-from tests.api.client import Desk, opened
+from tests.api.client import ApiClient, opened
 from tests.api.emsgnow.sample import JSON, PATH, QUOTA, TO, ask, body, send
 from tests.world import World
 
 
 @asynccontextmanager
-async def _broken(desk: Desk) -> AsyncIterator[None]:
+async def _broken(desk: ApiClient) -> AsyncIterator[None]:
     """Take a table away, which is a fault of ours that no code expects."""
     await desk.world.all("ALTER TABLE message_events RENAME TO taken_away")
     try:
@@ -26,7 +26,7 @@ async def _broken(desk: Desk) -> AsyncIterator[None]:
 
 
 def test_without_credit_it_is_402_and_nothing_is_kept(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, json=body(message="🙂" * 100))
         assert response.status_code == 402
         assert response.json() == {"error": "the balance does not cover this submission; nothing was kept"}
@@ -39,7 +39,7 @@ def test_without_credit_it_is_402_and_nothing_is_kept(world: World) -> None:
 
 
 def test_an_unknown_path_is_404_in_the_envelope(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         for path in (f"{PATH}/", f"{PATH}/x/", f"{PATH}/x/y", f"{PATH}/x/events/", f"{PATH}/x/events/y/z"):
             response = await desk.http.get(path)
             assert (response.status_code, response.json()) == (404, {"error": "Not Found"}), path
@@ -61,7 +61,7 @@ def test_an_unknown_path_is_404_in_the_envelope(world: World) -> None:
 def test_a_wrong_method_is_405_and_names_the_right_ones(
     world: World, method: str, path: str, allowed: str
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.request(method, path)
         assert (response.status_code, response.headers["allow"]) == (405, allowed)
         assert response.json() == {"error": "Method Not Allowed"}
@@ -70,7 +70,7 @@ def test_a_wrong_method_is_405_and_names_the_right_ones(
 
 
 def test_too_large_a_body_is_413_in_the_envelope(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, json=body(message="x" * 3000))
         assert response.status_code == 413
         assert response.json() == {"error": "The body is larger than 2048 bytes"}
@@ -81,7 +81,7 @@ def test_too_large_a_body_is_413_in_the_envelope(settings: Settings) -> None:
 
 
 def test_a_fault_of_ours_is_500_in_the_documents_words_and_nothing_is_kept(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         tracking_id = await send(desk)
         kept = await desk.rows()
         path = f"{PATH}/{tracking_id}"
@@ -121,7 +121,7 @@ def test_while_postgres_is_away_it_is_503_with_retry_after(settings: Settings) -
 
 
 def test_the_accounts_day_is_429_in_words_of_its_own(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await accounts.limit(desk.world.ctx, desk.world.caller.account, AccountLimits(daily=1))
         await send(desk)
         response = await desk.http.post(PATH, json=body())
@@ -133,7 +133,7 @@ def test_the_accounts_day_is_429_in_words_of_its_own(world: World) -> None:
 
 
 def test_the_same_text_again_is_429_where_the_setting_says_so(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk)
         response = await desk.http.post(PATH, json=body())
         assert response.status_code == 429
@@ -143,7 +143,7 @@ def test_the_same_text_again_is_429_where_the_setting_says_so(settings: Settings
 
 
 def test_without_redis_sms_are_still_taken(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, json=body())
         assert response.status_code == 200
         assert response.headers["x-ratelimit-limit"] == "6000"

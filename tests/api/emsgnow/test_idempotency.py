@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.store.submissions import idempotency
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.emsgnow.sample import JSON, PATH, QUOTA, ask, body, key_of
 from tests.world import World
 
@@ -11,7 +11,7 @@ _KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 
 
 def test_the_same_request_again_gets_the_same_answer_and_one_sms_is_kept(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         first = await desk.http.post(PATH, json=body(), headers=_KEY)
         kept = await desk.rows()
         again = await desk.http.post(PATH, json=body(), headers=_KEY)
@@ -28,7 +28,7 @@ def test_the_same_request_again_gets_the_same_answer_and_one_sms_is_kept(world: 
 
 
 def test_another_request_with_the_same_key_is_422(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await desk.http.post(PATH, json=body(), headers=_KEY)
         kept = await desk.rows()
         response = await desk.http.post(PATH, json=body(message="Another"), headers=_KEY)
@@ -39,7 +39,7 @@ def test_another_request_with_the_same_key_is_422(world: World) -> None:
 
 
 def test_while_the_first_request_runs_the_second_is_409(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         account_id = desk.world.caller.account.id
 
         async def second(connection: object) -> int:
@@ -62,7 +62,7 @@ def test_while_the_first_request_runs_the_second_is_409(world: World) -> None:
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "\xff"])
 def test_a_key_that_is_none_is_400(world: World, key: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         headers = [(b"Idempotency-Key", key.encode("latin-1"))]
         response = await desk.http.post(PATH, json=body(), headers=headers)
         assert (response.status_code, list(response.json())) == (400, ["error"])
@@ -72,7 +72,7 @@ def test_a_key_that_is_none_is_400(world: World, key: str) -> None:
 
 
 def test_a_refused_request_does_not_use_the_key_up(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert (await desk.http.post(PATH, json=body(to="x"), headers=_KEY)).status_code == 400
         assert (await desk.http.post(PATH, json=body(), headers=_KEY)).status_code == 200
 
@@ -80,7 +80,7 @@ def test_a_refused_request_does_not_use_the_key_up(world: World) -> None:
 
 
 def test_a_key_is_its_accounts_own(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         mine = await desk.http.post(PATH, json=body(), headers=_KEY)
         other = await desk.world.another_account("other")
         key = await key_of(desk.world, other.account)

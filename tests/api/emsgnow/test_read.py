@@ -7,7 +7,7 @@ import pytest
 from dispatcher.domain.delivery.provider import Rejected
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.messages import withdraw
-from tests.api.client import Body, Desk
+from tests.api.client import ApiClient, Body
 from tests.api.emsgnow.sample import (
     JSON,
     PATH,
@@ -31,7 +31,7 @@ def _statuses(shown: Body) -> list[str]:
 
 
 def test_the_details_of_an_sms_are_those_of_the_document_in_its_order(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         tracking_id = await send(desk, to="1234567890", clientId=CLIENT_ID)
         accepted = desk.world.time.now()
         desk.world.time.advance(timedelta(seconds=15))
@@ -72,7 +72,7 @@ def test_the_details_of_an_sms_are_those_of_the_document_in_its_order(world: Wor
 
 
 def test_a_delivered_sms_has_the_documents_three_events_oldest_first(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         tracking_id = await send(desk)
         await deliver(desk, tracking_id)
         shown = await details(desk, tracking_id)
@@ -84,7 +84,7 @@ def test_a_delivered_sms_has_the_documents_three_events_oldest_first(world: Worl
 
 
 def test_the_events_alone_are_those_of_the_details(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         tracking_id = await send(desk, clientId="1")
         await deliver(desk, tracking_id)
         response = await desk.http.get(f"{PATH}/{tracking_id}/events")
@@ -96,7 +96,7 @@ def test_the_events_alone_are_those_of_the_details(world: World) -> None:
 
 
 def test_each_event_is_found_by_its_id_and_tells_its_message(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         tracking_id = await send(desk, clientId="1")
         await deliver(desk, tracking_id)
         for happened in (await details(desk, tracking_id))["events"]:
@@ -108,7 +108,7 @@ def test_each_event_is_found_by_its_id_and_tells_its_message(world: World) -> No
 
 
 def test_an_event_of_another_sms_is_not_found(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         one, another = await send(desk), await send(desk)
         response = await desk.http.get(f"{PATH}/{one}/events/{another}-1")
         assert (response.status_code, response.json()) == (404, {"error": "Event not found"})
@@ -120,7 +120,7 @@ def test_an_event_of_another_sms_is_not_found(world: World) -> None:
     "name", ["{id}-2", "{id}-0", "{id}-01", "{id}-١", "{id}", "1", "5mogLKKETFjg7c3eNNvH", "%00", "x" * 500]
 )
 def test_an_unknown_event_is_not_found(world: World, name: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         tracking_id = await send(desk)
         response = await desk.http.get(f"{PATH}/{tracking_id}/events/{name.format(id=tracking_id)}")
         assert (response.status_code, response.json()) == (404, {"error": "Event not found"})
@@ -134,7 +134,7 @@ def test_an_unknown_event_is_not_found(world: World, name: str) -> None:
     "name", ["1234567890abcdef", "1", "abc", "0" * 32, "%00", "%D9%A1", "{upper}", "{dashes}", "9" * 500]
 )
 def test_what_is_no_tracking_id_of_ours_is_not_found(world: World, path: str, name: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         known = await send(desk)
         dashes = "-".join([known[:8], known[8:12], known[12:16], known[16:20], known[20:]])
         name_ = name.format(upper="A" + known[1:].upper(), dashes=dashes)
@@ -147,7 +147,7 @@ def test_what_is_no_tracking_id_of_ours_is_not_found(world: World, path: str, na
 
 @pytest.mark.parametrize("path", _PATHS)
 def test_another_accounts_sms_is_not_found(world: World, path: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         tracking_id = await send(desk)
         other = await desk.world.another_account("other")
         key = await key_of(desk.world, other.account)
@@ -159,7 +159,7 @@ def test_another_accounts_sms_is_not_found(world: World, path: str) -> None:
 
 @pytest.mark.parametrize("path", _PATHS)
 def test_what_the_same_account_sent_through_another_dialect_is_not_found(world: World, path: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         [message] = (await desk.world.submit()).messages
         name = message.public_id.hex
         response = await desk.http.get(f"{PATH}/{name}{path.format(id=name)}")
@@ -169,7 +169,7 @@ def test_what_the_same_account_sent_through_another_dialect_is_not_found(world: 
 
 
 def test_a_scheduled_sms_says_so_until_its_time_comes(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         tracking_id = await send(desk, notBefore=later(desk, hours=1))
         shown = await details(desk, tracking_id)
         assert _statuses(shown) == ["scheduled"]
@@ -183,7 +183,7 @@ def test_a_scheduled_sms_says_so_until_its_time_comes(world: World) -> None:
 
 
 def test_an_sms_that_was_taken_back_is_cancelled(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         tracking_id = await send(desk)
         row = await desk.world.one("SELECT id FROM messages")
         assert await withdraw.one(desk.world.ctx, caller_of(desk.world), row.id)
@@ -204,7 +204,7 @@ def test_an_sms_that_was_lost_says_how_with_the_code_and_the_reason(
 ) -> None:
     world.sim.always(Rejected(Status(status), "the provider's reason"))
 
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         tracking_id = await send(desk)
         await desk.world.deliver()
         happened = (await details(desk, tracking_id))["events"][-1]["message"]

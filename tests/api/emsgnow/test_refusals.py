@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.emsgnow.sample import ask, later, refused, send
 from tests.world import World
 
@@ -27,7 +27,7 @@ _NOTHING_LEFT = "notAfter: leaves no time to send"
 def test_a_required_field_that_is_missing_is_named(
     world: World, name: str, error: str, absent: object
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, **{name: absent}) == error
 
     ask(world, story)
@@ -38,7 +38,7 @@ def test_a_required_field_that_is_missing_is_named(
     "name", ["to", "from", "message", "templateId", "notBefore", "notAfter", "callbackUrl", "clientId"]
 )
 def test_what_is_no_string_is_refused(world: World, name: str, value: object) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, **{name: value}) == f"{name}: must be a string"
 
     ask(world, story)
@@ -46,7 +46,7 @@ def test_what_is_no_string_is_refused(world: World, name: str, value: object) ->
 
 @pytest.mark.parametrize("value", ["x", 5, True, [], [["a", "b"]]])
 def test_variables_that_are_no_object_are_refused(world: World, value: object) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, variables=value) == "variables: must be an object"
 
     ask(world, story)
@@ -54,7 +54,7 @@ def test_variables_that_are_no_object_are_refused(world: World, value: object) -
 
 @pytest.mark.parametrize("value", ["", "SMS", "email", 5, True, ["sms"], {}])
 def test_an_unknown_message_type_is_refused(world: World, value: object) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, messageType=value) == 'messageType: must be "sms"'
 
     ask(world, story)
@@ -82,7 +82,7 @@ def test_an_unknown_message_type_is_refused(world: World, value: object) -> None
     ],
 )
 def test_what_is_no_number_in_e164_is_refused_and_not_echoed(world: World, to: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, to=to) == _NOT_A_NUMBER
 
     ask(world, story)
@@ -90,7 +90,7 @@ def test_what_is_no_number_in_e164_is_refused_and_not_echoed(world: World, to: s
 
 @pytest.mark.parametrize("sender", ["", "shop", "NOBODY", "OTHER", " SHOP", "x" * 5000])
 def test_an_unknown_or_foreign_from_is_refused(world: World, sender: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await desk.world.another_account("other")
         assert await refused(desk, **{"from": sender}) == "from: is not a sender of this account"
 
@@ -98,7 +98,7 @@ def test_an_unknown_or_foreign_from_is_refused(world: World, sender: str) -> Non
 
 
 def test_a_disabled_from_is_refused(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await accounts.disable_sender(desk.world.ctx, desk.world.caller.account, desk.world.sender_id)
         assert await refused(desk) == "from: is not a sender of this account"
 
@@ -106,14 +106,14 @@ def test_a_disabled_from_is_refused(world: World) -> None:
 
 
 def test_a_message_of_more_than_160_characters_is_refused(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, message="x" * 161) == "message: has 161 characters, at most 160"
 
     ask(world, story)
 
 
 def test_without_a_limit_of_characters_the_limit_of_segments_stays(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         error = await refused(desk, message="x" * 1600)
         assert error == "message: is too long: 11 segments, at most 10"
 
@@ -122,7 +122,7 @@ def test_without_a_limit_of_characters_the_limit_of_segments_stays(settings: Set
 
 @pytest.mark.parametrize("text", ["", "   ", "\n"])
 def test_an_empty_message_is_refused(world: World, text: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, message=text) == "message: is empty"
 
     ask(world, story)
@@ -131,7 +131,7 @@ def test_an_empty_message_is_refused(world: World, text: str) -> None:
 @pytest.mark.parametrize("value", ["a\0b", "\ud83d"])
 @pytest.mark.parametrize("name", ["from", "message", "templateId", "callbackUrl", "clientId"])
 def test_characters_that_are_none_are_refused_and_no_crash(world: World, name: str, value: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         error = await refused(desk, **{name: value})
         assert error == f"{name}: holds a character that is none: NUL, or half of a surrogate pair"
 
@@ -139,7 +139,7 @@ def test_characters_that_are_none_are_refused_and_no_crash(world: World, name: s
 
 
 def test_a_client_id_of_more_than_100_characters_is_refused(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, clientId="x" * 101) == "clientId: has 101 characters, at most 100"
 
     ask(world, story)
@@ -167,7 +167,7 @@ def test_a_client_id_of_more_than_100_characters_is_refused(world: World) -> Non
     ],
 )
 def test_what_is_no_date_and_time_is_refused(world: World, name: str, value: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, **{name: value}) == f"{name}: {_NOT_A_TIME}"
 
     ask(world, story)
@@ -175,7 +175,7 @@ def test_what_is_no_date_and_time_is_refused(world: World, name: str, value: str
 
 @pytest.mark.parametrize("value", ["2020-01-01T00:00:00.000Z", "0001-01-01T00:00:00Z"])
 def test_a_not_after_in_the_past_is_refused(world: World, value: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, notAfter=value) == _NOTHING_LEFT
 
     ask(world, story)
@@ -183,7 +183,7 @@ def test_a_not_after_in_the_past_is_refused(world: World, value: str) -> None:
 
 @pytest.mark.parametrize("hours", [0, -1])
 def test_a_not_after_that_is_not_after_not_before_is_refused(world: World, hours: int) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         error = await refused(desk, notBefore=later(desk, hours=5), notAfter=later(desk, hours=5 + hours))
         assert error == _NOTHING_LEFT
 
@@ -191,7 +191,7 @@ def test_a_not_after_that_is_not_after_not_before_is_refused(world: World, hours
 
 
 def test_a_not_before_more_than_731_days_ahead_is_refused(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk, notBefore=later(desk, days=731))
         response = await desk.http.post(
             "/sms", json={"to": "+1234567890", "from": "SHOP", "message": "x", "notBefore": _far(desk)}
@@ -219,14 +219,14 @@ def test_a_not_before_more_than_731_days_ahead_is_refused(world: World) -> None:
     ],
 )
 def test_a_callback_url_that_must_not_be_called_is_refused(world: World, url: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert (await refused(desk, callbackUrl=url)).startswith("callbackUrl: ")
 
     ask(world, story)
 
 
 def test_all_that_is_wrong_is_told_in_the_documents_order(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, clientId=1, message="x" * 161, to=..., messageType="mms") == (
             'messageType: must be "sms"; to: is required;'
             " message: has 161 characters, at most 160; clientId: must be a string"
@@ -238,5 +238,5 @@ def test_all_that_is_wrong_is_told_in_the_documents_order(world: World) -> None:
     ask(world, story)
 
 
-def _far(desk: Desk) -> str:
+def _far(desk: ApiClient) -> str:
     return (desk.world.time.now() + timedelta(days=731, seconds=1)).isoformat()

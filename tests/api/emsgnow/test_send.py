@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.settings import Settings
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.emsgnow.sample import (
     JSON,
     PATH,
@@ -28,7 +28,7 @@ SIX_HOURS = timedelta(hours=6)
 
 
 def test_an_sms_is_answered_with_its_tracking_id(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, json=body())
         assert response.status_code == 200
         assert response.headers["content-type"] == JSON
@@ -57,7 +57,7 @@ def test_an_sms_is_answered_with_its_tracking_id(world: World) -> None:
 def test_a_number_with_or_without_a_plus_is_echoed_as_written_and_sent_in_e164(
     world: World, to: str, number: str
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert (await details(desk, await send(desk, to=to)))["to"] == to
         assert (await desk.world.one("SELECT number FROM messages")).number == number
 
@@ -65,7 +65,7 @@ def test_a_number_with_or_without_a_plus_is_echoed_as_written_and_sent_in_e164(
 
 
 def test_without_times_it_may_be_sent_from_now_for_six_hours(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         now = desk.world.time.now()
         shown = await details(desk, await send(desk))
         assert shown["notBefore"] == written(now)
@@ -75,7 +75,7 @@ def test_without_times_it_may_be_sent_from_now_for_six_hours(world: World) -> No
 
 
 def test_a_setting_says_how_long_it_may_be_sent(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         shown = await details(desk, await send(desk))
         assert shown["notAfter"] == later(desk, seconds=90)
 
@@ -83,7 +83,7 @@ def test_a_setting_says_how_long_it_may_be_sent(settings: Settings) -> None:
 
 
 def test_the_accounts_own_validity_comes_before_the_six_hours(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await desk.world.all("UPDATE accounts SET standard_validity = interval '1 hour'")
         assert (await details(desk, await send(desk)))["notAfter"] == later(desk, hours=1)
 
@@ -91,7 +91,7 @@ def test_the_accounts_own_validity_comes_before_the_six_hours(world: World) -> N
 
 
 def test_the_six_hours_count_from_a_not_before_in_the_future(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         shown = await details(desk, await send(desk, notBefore=later(desk, days=7)))
         assert shown["notBefore"] == later(desk, days=7)
         assert shown["notAfter"] == later(desk, days=7, hours=6)
@@ -102,7 +102,7 @@ def test_the_six_hours_count_from_a_not_before_in_the_future(world: World) -> No
 
 
 def test_a_not_before_in_the_past_means_now(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         shown = await details(desk, await send(desk, notBefore="2020-01-01T00:00:00.000Z"))
         assert shown["notBefore"] == later(desk)
         assert len(desk.world.lanes.take()) == 1
@@ -111,7 +111,7 @@ def test_a_not_before_in_the_past_means_now(world: World) -> None:
 
 
 def test_a_time_without_an_offset_is_utc_and_one_with_an_offset_is_converted(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         at = (desk.world.time.now() + timedelta(hours=5)).replace(microsecond=0)
         elsewhere = at.astimezone(timezone(timedelta(hours=-9, minutes=-30)))
         naive = at.astimezone(UTC).replace(tzinfo=None)
@@ -129,7 +129,7 @@ def test_a_time_without_an_offset_is_utc_and_one_with_an_offset_is_converted(wor
 
 
 def test_not_after_says_until_when_it_may_be_sent(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         tracking_id = await send(desk, notBefore=later(desk, hours=1), notAfter=later(desk, hours=2))
         assert (await details(desk, tracking_id))["notAfter"] == later(desk, hours=2)
         desk.world.time.advance(timedelta(hours=3))
@@ -140,7 +140,7 @@ def test_not_after_says_until_when_it_may_be_sent(world: World) -> None:
 
 
 def test_a_not_after_at_the_end_of_the_calendar_is_taken(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         end = written(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
         assert (await details(desk, await send(desk, notAfter=end)))["notAfter"] == end
 
@@ -149,7 +149,7 @@ def test_a_not_after_at_the_end_of_the_calendar_is_taken(world: World) -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 100])
 def test_a_client_id_of_up_to_100_characters_is_given_back(world: World, length: int) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         shown = await details(desk, await send(desk, clientId="é" * length))
         assert shown["clientId"] == "é" * length
         assert shown["events"][0]["message"]["clientId"] == "é" * length
@@ -158,7 +158,7 @@ def test_a_client_id_of_up_to_100_characters_is_given_back(world: World, length:
 
 
 def test_the_same_client_id_again_is_another_sms(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await send(desk, clientId="1") != await send(desk, clientId="1")
 
     ask(world, story)
@@ -166,7 +166,7 @@ def test_the_same_client_id_again_is_another_sms(world: World) -> None:
 
 @pytest.mark.parametrize("absent", [..., None])
 def test_what_is_left_out_or_null_has_its_default(world: World, absent: object) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         names = "messageType", "templateId", "variables", "notBefore", "notAfter", "callbackUrl", "clientId"
         shown = await details(desk, await send(desk, **dict.fromkeys(names, absent)))
         assert (shown["messageType"], shown["clientId"]) == ("sms", "")
@@ -176,7 +176,7 @@ def test_what_is_left_out_or_null_has_its_default(world: World, absent: object) 
 
 @pytest.mark.parametrize("text", ["x" * 160, "🙂" * 160])
 def test_a_message_may_have_160_characters_however_many_parts_that_makes(world: World, text: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert (await details(desk, await send(desk, message=text)))["message"] == text
 
     ask(world, story)
@@ -184,14 +184,14 @@ def test_a_message_may_have_160_characters_however_many_parts_that_makes(world: 
 
 @pytest.mark.parametrize(("most", "length"), [(0, 1000), (300, 300)])
 def test_a_setting_lifts_the_limit_of_characters(settings: Settings, most: int, length: int) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk, message="x" * length)
 
     ask(World(settings.model_copy(update={"emsgnow_max_characters": most})), story)
 
 
 def test_unknown_fields_are_ignored(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk, colour="blue", id=7)
 
     ask(world, story)
@@ -199,7 +199,7 @@ def test_unknown_fields_are_ignored(world: World) -> None:
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", None])
 def test_json_is_taken_whatever_its_content_type_says(world: World, content_type: str | None) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         raw = httpx.Request("POST", "http://api", json=body()).content
         headers = {"Content-Type": content_type} if content_type else {}
         assert (await desk.http.post(PATH, content=raw, headers=headers)).status_code == 200
@@ -210,7 +210,7 @@ def test_json_is_taken_whatever_its_content_type_says(world: World, content_type
 def test_a_country_without_a_route_is_accepted_and_cancelled_with_28(world: World) -> None:
     world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, countries=frozenset({"DE"}))
 
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         [happened] = (await details(desk, await send(desk)))["events"]
         assert happened["message"]["status"] == "cancelled"
         assert happened["message"]["additionalInfo"]["code"] == 28
@@ -219,7 +219,7 @@ def test_a_country_without_a_route_is_accepted_and_cancelled_with_28(world: Worl
 
 
 def test_an_sms_of_a_test_key_costs_nothing(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         key = await key_of(desk.world, caller_of(desk.world).account, is_test=True)
         assert (await desk.http.post(PATH, json=body(), headers=key)).status_code == 200
         assert await desk.world.balance() == 10_000

@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.service.submissions import templates
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.emsgnow.sample import ask, details, refused, send, template
 from tests.world import World
 
@@ -12,7 +12,7 @@ VARIABLES = {"name": "Jane Doe", "etor": "10:49pm"}
 
 
 def test_the_text_is_the_template_with_its_variables_filled_in(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         template_id = await template(desk, OUTAGE)
         tracking_id = await send(desk, message=..., templateId=template_id, variables=VARIABLES)
         shown = await details(desk, tracking_id)
@@ -23,7 +23,7 @@ def test_the_text_is_the_template_with_its_variables_filled_in(world: World) -> 
 
 @pytest.mark.parametrize("message", ["Another text", "", "x" * 161])
 def test_a_template_wins_over_a_message(world: World, message: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         template_id = await template(desk, "Power is back")
         shown = await details(desk, await send(desk, message=message, templateId=template_id))
         assert shown["message"] == "Power is back"
@@ -36,7 +36,7 @@ def test_a_template_wins_over_a_message(world: World, message: str) -> None:
     [("5", "5"), (5, "5"), (-1.5, "-1.5"), (True, "true"), (False, "false"), ("", ""), ("é🙂", "é🙂")],
 )
 def test_a_variable_may_be_a_string_a_number_or_a_boolean(world: World, value: object, text: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         template_id = await template(desk, "[{{v}}]")
         tracking_id = await send(desk, message=..., templateId=template_id, variables={"v": value})
         assert (await details(desk, tracking_id))["message"] == f"[{text}]"
@@ -46,7 +46,7 @@ def test_a_variable_may_be_a_string_a_number_or_a_boolean(world: World, value: o
 
 @pytest.mark.parametrize("value", [None, [], ["x"], {}, {"x": "y"}])
 def test_a_variable_of_another_type_is_refused(world: World, value: object) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         template_id = await template(desk, "{{v}}")
         error = await refused(desk, templateId=template_id, variables={"v": value})
         assert error == "variables: each value must be a string, a number or a boolean"
@@ -55,7 +55,7 @@ def test_a_variable_of_another_type_is_refused(world: World, value: object) -> N
 
 
 def test_a_missing_variable_is_refused_by_its_name(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         template_id = await template(desk, OUTAGE)
         assert await refused(desk, templateId=template_id, variables={"etor": "now"}) == (
             "variables: name is missing"
@@ -68,7 +68,7 @@ def test_a_missing_variable_is_refused_by_its_name(world: World) -> None:
 
 
 def test_unused_variables_are_ignored(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         template_id = await template(desk, OUTAGE)
         unused = VARIABLES | {"other": "\0"}
         await send(desk, templateId=template_id, variables=unused)
@@ -78,7 +78,7 @@ def test_unused_variables_are_ignored(world: World) -> None:
 
 
 def test_what_a_variable_holds_is_not_read_as_a_template(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         template_id = await template(desk, "{{a}} {b} {{ c }} {% d %} ${e} {{f.__class__}}")
         values = {"a": "{{b}}", "b": "no", "c": "no", "d": "no", "e": "no", "f.__class__": "a name"}
         shown = await details(desk, await send(desk, templateId=template_id, variables=values))
@@ -88,7 +88,7 @@ def test_what_a_variable_holds_is_not_read_as_a_template(world: World) -> None:
 
 
 def test_a_filled_in_template_may_have_several_parts(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         template_id = await template(desk, "{{v}}")
         await send(desk, templateId=template_id, variables={"v": "x" * 400})
         row = await desk.world.one("SELECT segments, charged FROM messages")
@@ -106,7 +106,7 @@ def test_a_filled_in_template_may_have_several_parts(world: World) -> None:
     ],
 )
 def test_a_filled_in_template_that_cannot_be_sent_is_refused(world: World, value: str, error: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         template_id = await template(desk, "{{v}}")
         assert (await refused(desk, templateId=template_id, variables={"v": value})).startswith(error)
 
@@ -115,7 +115,7 @@ def test_a_filled_in_template_that_cannot_be_sent_is_refused(world: World, value
 
 @pytest.mark.parametrize("template_id", ["", "gPVTbWpwQHXgg8KSZ6sX", "1", "x" * 5000])
 def test_an_unknown_template_is_refused(world: World, template_id: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         error = await refused(desk, templateId=template_id)
         assert error == "templateId: is not a template of this account"
 
@@ -123,7 +123,7 @@ def test_an_unknown_template_is_refused(world: World, template_id: str) -> None:
 
 
 def test_a_removed_template_and_one_of_another_account_are_unknown(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         other = await desk.world.another_account("other")
         foreign = await templates.create(desk.world.ctx, other.account, "x", "x")
         removed = await template(desk, "Power is back")

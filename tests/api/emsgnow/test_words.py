@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 from dispatcher.api.dialects.emsgnow.mapping import DOCUMENTED, FAULTS, FIELDS, WORDS, quota_headers
-from dispatcher.domain.accounts.rate_limit import Quota
+from dispatcher.domain.accounts.rate_limit import RateLimitStatus
 from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import Submission
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.emsgnow.sample import ask
 from tests.world import World
 
@@ -41,7 +41,9 @@ def test_the_fields_are_those_of_a_submission() -> None:
 
 
 def test_the_reset_is_in_whole_seconds_rounded_up() -> None:
-    quota = Quota(limit=60, remaining=58, reset=timedelta(seconds=1, microseconds=1), retry_after=None)
+    quota = RateLimitStatus(
+        limit=60, remaining=58, reset=timedelta(seconds=1, microseconds=1), retry_after=None
+    )
     assert quota_headers(quota, datetime.now(UTC)) == {
         "X-RateLimit-Limit": "60",
         "X-RateLimit-Remaining": "58",
@@ -50,7 +52,7 @@ def test_the_reset_is_in_whole_seconds_rounded_up() -> None:
 
 
 def test_the_openapi_tells_the_documents_operations_and_examples(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         del desk.http.headers["x-api-key"]
         page = await desk.http.get("/sms/docs")
         assert (page.status_code, "/sms/openapi.json" in page.text) == (200, True)

@@ -26,7 +26,7 @@ KENYANS = ["+254701234567", "+254712345678"]
 
 
 @dataclass
-class Counter:
+class FormpostClient:
     """What a story has in hand: `http` shows no credential by itself."""
 
     world: World
@@ -59,13 +59,13 @@ def _changed(whole: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in (whole | changed).items() if value is not ...}
 
 
-def ask(world: World, story: Callable[[Counter], Awaitable[T]], *, credits: int = 10_000) -> T:
+def ask(world: World, story: Callable[[FormpostClient], Awaitable[T]], *, credits: int = 10_000) -> T:
     async def main() -> T:
         user = await new_user(world)
         key = await new_key(world)
         async with opened(world) as http:
             pair = {"username": str(user.name), "password": user.secret}
-            return await story(Counter(world, http, pair, {"X-API-Key": key.secret}))
+            return await story(FormpostClient(world, http, pair, {"X-API-Key": key.secret}))
 
     return world.run(main, credits=credits)
 

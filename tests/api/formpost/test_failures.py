@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from dispatcher.domain.tier import Tier
 from dispatcher.settings import Settings
 from tests.api.client import opened
-from tests.api.formpost.client import BALANCE, KEYS, SAMPLE, V1, V2, Counter, ask
+from tests.api.formpost.client import BALANCE, KEYS, SAMPLE, V1, V2, FormpostClient, ask
 from tests.world import RecordingLanes, World
 
 
@@ -27,7 +27,7 @@ from tests.world import RecordingLanes, World
 def test_an_unknown_path_is_404_in_the_envelope_of_its_surface(
     world: World, path: str, body: dict[str, str]
 ) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.http.get(path)
         assert (response.status_code, response.json()) == (404, body)
         assert response.headers["content-type"] == "application/json"
@@ -50,7 +50,7 @@ def test_an_unknown_path_is_404_in_the_envelope_of_its_surface(
 def test_a_wrong_method_is_405_and_names_the_right_ones(
     world: World, method: str, path: str, name: str, allowed: str
 ) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.http.request(method, path)
         assert response.status_code == 405
         assert response.json()[name].startswith("Method Not Allowed")
@@ -61,7 +61,7 @@ def test_a_wrong_method_is_405_and_names_the_right_ones(
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=x", "application/xml", "text/xml"])
 def test_multipart_and_xml_are_415(world: World, content_type: str) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         headers = {"Content-Type": content_type, **counter.key}
         kind = content_type.partition(";")[0]
         text = f"The body must be a form or JSON, not {kind}"
@@ -77,7 +77,7 @@ def test_multipart_and_xml_are_415(world: World, content_type: str) -> None:
 
 
 def test_a_body_that_is_neither_a_form_nor_json_is_400(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         headers = {"Content-Type": "text/plain", **counter.key}
         text = "The body must be a form or a JSON object"
         for path, body in [(V1, {"error": f"{text}."}), (V2, {"message": text})]:
@@ -93,7 +93,7 @@ def test_too_large_a_body_is_413_in_the_envelope_of_its_surface(settings: Settin
         for _ in range(30):
             yield b"x" * 100
 
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         text = "The body is larger than 2048 bytes"
         for path, body in [(V1, {"error": f"{text}."}), (V2, {"message": text})]:
             response = await counter.http.post(path, content=chunks() if streamed else b"x" * 3000)
@@ -113,7 +113,7 @@ class BrokenLanes(RecordingLanes):
 def test_a_crash_is_server_error_and_says_nothing_else(world: World) -> None:
     world.lanes = BrokenLanes()
 
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         form, keyed = await counter.form(), await counter.keyed()
         assert (form.status_code, form.json()) == (500, {"error": "Server Error."})
         assert (keyed.status_code, keyed.json()) == (500, {"message": "Server Error"})

@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.settings import Settings
-from tests.api.formpost.client import KENYANS, SAMPLE, V1, Counter, ask
+from tests.api.formpost.client import KENYANS, SAMPLE, V1, FormpostClient, ask
 from tests.world import World
 
 _UNAUTHORIZED = {"error": "Unauthorized."}
@@ -14,7 +14,7 @@ _UNAUTHORIZED = {"error": "Unauthorized."}
 
 @pytest.mark.parametrize("path", [V1, "/api/v1/sms/send"])
 def test_the_sample_is_sent_to_both_local_numbers_at_both_paths(world: World, path: str) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.http.post(path, data=SAMPLE | counter.user)
         assert response.status_code == 200
         assert response.headers["content-type"] == "application/json"
@@ -35,7 +35,7 @@ def test_the_sample_is_sent_to_both_local_numbers_at_both_paths(world: World, pa
 
 
 def test_all_may_be_url_parameters_of_an_empty_post(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         for headers in ({}, {"Content-Type": "application/json"}):
             response = await counter.http.post(V1, params=SAMPLE | counter.user, headers=headers)
             assert response.status_code == 200
@@ -44,7 +44,7 @@ def test_all_may_be_url_parameters_of_an_empty_post(world: World) -> None:
 
 
 def test_credentials_may_be_in_the_url_and_the_message_in_a_form(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.http.post(V1, params=counter.user, data=SAMPLE)
         assert response.status_code == 200
 
@@ -52,7 +52,7 @@ def test_credentials_may_be_in_the_url_and_the_message_in_a_form(world: World) -
 
 
 def test_the_body_wins_over_the_url(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         url = {"message_body": "in the URL", "password": "wrong", "username": "nobody"}
         response = await counter.http.post(V1, params=url, data=SAMPLE | counter.user)
         assert response.status_code == 200
@@ -62,7 +62,7 @@ def test_the_body_wins_over_the_url(world: World) -> None:
 
 
 def test_a_form_may_be_json(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.http.post(V1, json=SAMPLE | counter.user)
         assert response.status_code == 200
 
@@ -86,7 +86,7 @@ def test_a_form_may_be_json(world: World) -> None:
     ],
 )
 def test_without_a_good_user_and_password_it_is_401(world: World, changed: dict[str, object]) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.form(**changed)
         assert (response.status_code, response.json()) == (401, _UNAUTHORIZED)
         assert await counter.kept() == 0
@@ -96,7 +96,7 @@ def test_without_a_good_user_and_password_it_is_401(world: World, changed: dict[
 
 @pytest.mark.parametrize("user", ["null", "5", "true", '["a"]', '{"a": 1}', r'"\ud800"'])
 def test_a_user_name_in_json_that_can_be_none_is_401(world: World, user: str) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         raw = f'{{"username": {user}, "password": {user}, "numbers": "0701234567"}}'
         response = await counter.http.post(V1, content=raw)
         assert (response.status_code, response.json()) == (401, _UNAUTHORIZED)
@@ -105,7 +105,7 @@ def test_a_user_name_in_json_that_can_be_none_is_401(world: World, user: str) ->
 
 
 def test_who_asks_is_known_before_the_body_is_judged(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         for params, status in [({}, 401), (counter.user, 400)]:
             response = await counter.http.post(
                 V1, params=params, content=b"[1]", headers={"Content-Type": "text/plain"}
@@ -116,7 +116,7 @@ def test_who_asks_is_known_before_the_body_is_judged(world: World) -> None:
 
 
 def test_a_key_of_v2_does_not_open_v1(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.http.post(V1, data=SAMPLE, headers=counter.key)
         assert response.status_code == 401
 
@@ -150,7 +150,7 @@ def test_a_key_of_v2_does_not_open_v1(world: World) -> None:
 def test_a_faulty_field_is_400_and_nothing_is_sent(
     world: World, changed: dict[str, object], error: str
 ) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.form(**changed)
         assert (response.status_code, response.json()) == (400, {"error": error})
         assert response.headers["content-type"] == "application/json"
@@ -172,7 +172,7 @@ def test_a_faulty_field_is_400_and_nothing_is_sent(
     ],
 )
 def test_a_number_may_be_local_or_international_with_spaces(world: World, numbers: str) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         assert (await counter.form(numbers=numbers)).status_code == 200
         assert [row.number for row in await counter.sent()] == ["+254701234567"]
 
@@ -180,7 +180,7 @@ def test_a_number_may_be_local_or_international_with_spaces(world: World, number
 
 
 def test_numbers_of_other_countries_are_taken_with_their_country_code(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         assert (await counter.form(numbers="+256701234567")).status_code == 200
         assert [row.country for row in await counter.sent()] == ["UG"]
 
@@ -188,7 +188,7 @@ def test_numbers_of_other_countries_are_taken_with_their_country_code(world: Wor
 
 
 def test_an_account_without_a_country_has_no_local_numbers(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await world.all("UPDATE accounts SET default_country = NULL")
         response = await counter.form()
         assert (response.status_code, response.json()) == (400, {"error": "Invalid phone number format."})
@@ -198,7 +198,7 @@ def test_an_account_without_a_country_has_no_local_numbers(world: World) -> None
 
 
 def test_the_same_number_twice_is_two_messages(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.form(numbers="0701234567,+254701234567")
         assert response.json()["recipients"] == 2
         assert len(set(response.json()["message_ids"])) == 2
@@ -207,7 +207,7 @@ def test_the_same_number_twice_is_two_messages(world: World) -> None:
 
 
 def test_a_number_given_several_times_in_a_form_is_a_list_and_none_is_lost(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.form(numbers=["0701234567", "0712345678,0722000000"])
         assert response.json()["recipients"] == 3
 
@@ -215,7 +215,7 @@ def test_a_number_given_several_times_in_a_form_is_a_list_and_none_is_lost(world
 
 
 def test_what_only_v2_knows_is_ignored_by_v1(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.form(type="urgent", schedule_at="soon", sender_id="99", colour="blue")
         assert response.status_code == 200
 
@@ -223,7 +223,7 @@ def test_what_only_v2_knows_is_ignored_by_v1(world: World) -> None:
 
 
 def test_without_credit_it_is_402_and_nothing_is_kept(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.form()
         assert (response.status_code, response.json()) == (402, {"error": "Insufficient credits."})
         assert await counter.kept() == 0
@@ -232,7 +232,7 @@ def test_without_credit_it_is_402_and_nothing_is_kept(world: World) -> None:
 
 
 def test_a_paused_account_is_403(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await world.all("UPDATE accounts SET paused_at = now()")
         response = await counter.form()
         assert (response.status_code, response.json()) == (403, {"error": "Account 'shop' is paused."})
@@ -241,7 +241,7 @@ def test_a_paused_account_is_403(world: World) -> None:
 
 
 def test_an_account_without_a_sender_is_answered_and_the_messages_end_with_23(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await world.all("UPDATE senders SET disabled_at = now()")
         assert (await counter.form()).status_code == 200
         assert {row.status for row in await counter.sent()} == {23}
@@ -252,7 +252,7 @@ def test_an_account_without_a_sender_is_answered_and_the_messages_end_with_23(wo
 def test_a_country_without_a_route_is_refused_as_28(world: World) -> None:
     world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, countries=frozenset({"DE"}))
 
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         assert (await counter.form()).status_code == 200
         assert {row.status for row in await counter.sent()} == {28}
 
@@ -261,7 +261,7 @@ def test_a_country_without_a_route_is_refused_as_28(world: World) -> None:
 
 @pytest.mark.parametrize("taken", [False, True])
 def test_simulated_numbers_are_taken_where_the_setting_says_so(settings: Settings, taken: bool) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         assert (await counter.form(numbers="+25400990013")).status_code == (200 if taken else 400)
 
     ask(World(settings.model_copy(update={"simulated_numbers": taken})), story)

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.api.formpost.client import SAMPLE, V1, V2, Counter, ask
+from tests.api.formpost.client import SAMPLE, V1, V2, FormpostClient, ask
 from tests.world import World
 
 _ONCE = {"Idempotency-Key": "order-42"}
 
 
-def _request(counter: Counter, method: str, path: str) -> Mapping[str, object]:
+def _request(counter: FormpostClient, method: str, path: str) -> Mapping[str, object]:
     headers = _ONCE | (counter.key if path == V2 else {})
     fields = SAMPLE | (counter.user if path == V1 else {})
     return {"method": method, "url": path, "headers": headers, "params": fields}
@@ -20,7 +20,7 @@ def _request(counter: Counter, method: str, path: str) -> Mapping[str, object]:
 def test_a_repeated_request_gets_the_first_answer_and_sends_nothing(
     world: World, method: str, path: str
 ) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         request = _request(counter, method, path)
         first = await counter.http.request(**request)  # type: ignore[arg-type]
         again = await counter.http.request(**request)  # type: ignore[arg-type]
@@ -35,7 +35,7 @@ def test_a_repeated_request_gets_the_first_answer_and_sends_nothing(
 
 
 def test_the_same_key_with_another_body_is_422_in_each_envelope(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await counter.http.post(V2, json=SAMPLE, headers=counter.key | _ONCE)
         other = SAMPLE | {"message_body": "Another"}
         text = "This Idempotency-Key came with another request before; take a new one"
@@ -49,7 +49,7 @@ def test_the_same_key_with_another_body_is_422_in_each_envelope(world: World) ->
 
 
 def test_a_key_that_is_none_is_400(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.http.post(V2, json=SAMPLE, headers=counter.key | {"Idempotency-Key": "a b"})
         assert response.status_code == 400
         assert list(response.json()) == ["message"]
@@ -58,7 +58,7 @@ def test_a_key_that_is_none_is_400(world: World) -> None:
 
 
 def test_without_a_key_a_repeated_request_sends_again(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await counter.keyed()
         await counter.keyed()
         assert len(await counter.sent()) == 4

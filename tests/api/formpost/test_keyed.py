@@ -7,7 +7,7 @@ import pytest
 from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts, opt_outs
-from tests.api.formpost.client import BALANCE, KENYANS, KEYS, SAMPLE, V2, Counter, ask, new_key
+from tests.api.formpost.client import BALANCE, KENYANS, KEYS, SAMPLE, V2, FormpostClient, ask, new_key
 from tests.world import World
 
 _REQUIRED = {"error": "API key is required", "help": "Provide X-API-Key header or api_key parameter"}
@@ -17,7 +17,7 @@ _REQUIRED = {"error": "API key is required", "help": "Provide X-API-Key header o
 def test_a_missing_key_is_401_with_help_and_the_documented_headers(
     world: World, method: str, path: str
 ) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         for shown in ({}, {"X-API-Key": ""}):
             response = await counter.http.request(method, path, headers=headers | shown)
@@ -33,7 +33,7 @@ def test_a_missing_key_is_401_with_help_and_the_documented_headers(
 
 @pytest.mark.parametrize("key", ["wrong", "sms_x", "\xff"])
 def test_an_unknown_key_is_401_without_help(world: World, key: str) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         for response in (
             await counter.http.post(V2, headers=[(b"X-API-Key", key.encode("latin-1"))]),
             await counter.http.get(V2, params={"api_key": key}),
@@ -45,7 +45,7 @@ def test_an_unknown_key_is_401_without_help(world: World, key: str) -> None:
 
 
 def test_an_expired_key_is_401_and_says_so(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         made = await new_key(world, validity=timedelta(days=1))
         world.time.advance(timedelta(days=1))
         response = await counter.http.get(BALANCE, headers={"X-API-Key": made.secret})
@@ -55,7 +55,7 @@ def test_an_expired_key_is_401_and_says_so(world: World) -> None:
 
 
 def test_the_key_may_be_in_the_header_the_query_or_the_body(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         key = {"api_key": counter.key["X-API-Key"]}
         for response in (
             await counter.http.post(V2, data=SAMPLE, headers=counter.key),
@@ -71,7 +71,7 @@ def test_the_key_may_be_in_the_header_the_query_or_the_body(world: World) -> Non
 
 
 def test_who_asks_is_known_before_the_body_is_judged(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         for headers, status in [({}, 401), (counter.key, 415)]:
             xml = {"Content-Type": "application/xml", **headers}
             assert (await counter.http.post(V2, content=b"<a/>", headers=xml)).status_code == status
@@ -80,7 +80,7 @@ def test_who_asks_is_known_before_the_body_is_judged(world: World) -> None:
 
 
 def test_the_answer_tells_what_each_message_became(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await opt_outs.add(world.ctx, world.caller.account, [KENYANS[1]])
         answer = (await counter.keyed()).json()
         assert list(answer) == [
@@ -100,7 +100,7 @@ def test_the_answer_tells_what_each_message_became(world: World) -> None:
 @pytest.mark.parametrize("numbers", ["numbers", "to", "phone_numbers"])
 @pytest.mark.parametrize("text", ["message_body", "message", "text"])
 def test_numbers_and_text_have_three_names_each(world: World, numbers: str, text: str) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         fields = {numbers: ["0701234567", "0712345678"], text: "Hello"}
         response = await counter.http.post(V2, json=fields, headers=counter.key)
         assert response.json()["recipients"] == 2
@@ -109,7 +109,7 @@ def test_numbers_and_text_have_three_names_each(world: World, numbers: str, text
 
 
 def test_a_form_may_list_numbers_as_php_does(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         for name in ("to[]=0701234567", "to[0]=0701234567&to[1]=0712345678"):
             response = await counter.http.get(f"{V2}?{name}&text=Hello", headers=counter.key)
             assert response.status_code == 200
@@ -118,7 +118,7 @@ def test_a_form_may_list_numbers_as_php_does(world: World) -> None:
 
 
 def test_a_sender_is_named_by_its_number_or_its_name(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         shop = await accounts.add_sender(world.ctx, world.caller.account, "BOOKS")
         code = await accounts.add_sender(world.ctx, world.caller.account, "22141")
         named: list[tuple[dict[str, object], int]] = [
@@ -153,7 +153,7 @@ def test_schedule_at_is_a_time_of_the_account_unless_it_has_an_offset(
 ) -> None:
     world.time.at = datetime(2030, 1, 1, tzinfo=UTC)
 
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await world.all("UPDATE accounts SET timezone = 'Africa/Nairobi'")
         answer = (await counter.keyed(schedule_at=given)).json()
         assert answer["statuses"] == ["scheduled", "scheduled"]
@@ -163,7 +163,7 @@ def test_schedule_at_is_a_time_of_the_account_unless_it_has_an_offset(
 
 
 def test_a_schedule_in_the_past_means_now(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         answer = (await counter.keyed(schedule_at="2020-12-25 12:45:59")).json()
         assert answer["statuses"] == ["processing", "processing"]
 
@@ -172,7 +172,7 @@ def test_a_schedule_in_the_past_means_now(world: World) -> None:
 
 @pytest.mark.parametrize("tier", ["critical", "standard", "bulk"])
 def test_type_is_the_tier(world: World, tier: str) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         assert (await counter.keyed(type=tier)).status_code == 200
         assert (await counter.batch()).tier == tier
 
@@ -183,7 +183,7 @@ def test_type_is_the_tier(world: World, tier: str) -> None:
 def test_without_a_type_it_is_standard_and_bulk_above_200_numbers(
     world: World, numbers: int, tier: str
 ) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         assert (await counter.keyed(numbers=["0701234567"] * numbers)).status_code == 200
         assert (await counter.batch()).tier == tier
 
@@ -191,7 +191,7 @@ def test_without_a_type_it_is_standard_and_bulk_above_200_numbers(
 
 
 def test_an_account_may_be_capped_to_a_tier(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await accounts.limit(world.ctx, world.caller.account, AccountLimits(tier=Tier.STANDARD))
         assert (await counter.keyed(type="critical")).status_code == 200
         assert (await counter.batch()).tier == "standard"
@@ -200,7 +200,7 @@ def test_an_account_may_be_capped_to_a_tier(world: World) -> None:
 
 
 def test_the_balance_is_told_in_credits_and_falls_with_what_is_sent(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         before = await counter.http.get(BALANCE, headers=counter.key)
         await counter.keyed()
         after = await counter.http.get(BALANCE, headers=counter.key)
@@ -211,7 +211,7 @@ def test_the_balance_is_told_in_credits_and_falls_with_what_is_sent(world: World
 
 
 def test_without_credit_it_is_402_and_nothing_is_kept(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.keyed()
         assert (response.status_code, response.json()) == (402, {"error": "Insufficient credits"})
         assert await counter.kept() == 0
@@ -220,7 +220,7 @@ def test_without_credit_it_is_402_and_nothing_is_kept(world: World) -> None:
 
 
 def test_a_paused_account_is_403_and_may_still_see_its_balance(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await world.all("UPDATE accounts SET paused_at = now()")
         response = await counter.keyed()
         assert (response.status_code, response.json()) == (403, {"error": "Account 'shop' is paused"})
@@ -230,7 +230,7 @@ def test_a_paused_account_is_403_and_may_still_see_its_balance(world: World) -> 
 
 
 def test_keys_are_not_under_v2(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         for path in KEYS:
             response = await counter.http.post(path.replace("/api/", "/api/v2/"), headers=counter.key)
             assert response.status_code == 404

@@ -11,18 +11,18 @@ import pytest
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.settings import Settings
-from tests.api.formpost.client import BALANCE, KEYS, Counter, ask, new_key, new_user
+from tests.api.formpost.client import BALANCE, KEYS, FormpostClient, ask, new_key, new_user
 from tests.world import World
 
 GENERATE, REGENERATE, REVOKE = KEYS
 
 
-async def opens(counter: Counter, key: str) -> bool:
+async def opens(counter: FormpostClient, key: str) -> bool:
     response = await counter.http.get(BALANCE, headers={"X-API-Key": key})
     return response.status_code == 200
 
 
-async def post(counter: Counter, path: str, **body: object) -> httpx.Response:
+async def post(counter: FormpostClient, path: str, **body: object) -> httpx.Response:
     """Post as the account's user, after its first key was revoked for `generate`."""
     if path == GENERATE:
         await counter.http.post(REVOKE, params=counter.user)
@@ -36,7 +36,7 @@ def expiry(world: World, answer: Mapping[str, str]) -> timedelta:
 
 @pytest.mark.parametrize(("path", "status"), [(GENERATE, 201), (REGENERATE, 200)])
 def test_a_new_key_is_shown_and_opens_the_door(world: World, path: str, status: int) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await post(counter, path, expiry_days=3)
         assert response.status_code == status
         assert list(response.json()) == ["api_key", "expires_at"]
@@ -49,7 +49,7 @@ def test_a_new_key_is_shown_and_opens_the_door(world: World, path: str, status: 
 @pytest.mark.parametrize("path", [GENERATE, REGENERATE])
 @pytest.mark.parametrize("given", ["3", 3])
 def test_expiry_days_may_be_in_a_form_or_in_json(world: World, path: str, given: object) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await counter.http.post(REVOKE, params=counter.user)
         if isinstance(given, str):
             response = await counter.http.post(path, params=counter.user, data={"expiry_days": given})
@@ -80,7 +80,7 @@ def test_expiry_days_may_be_in_a_form_or_in_json(world: World, path: str, given:
 )
 @pytest.mark.parametrize("path", [GENERATE, REGENERATE])
 def test_expiry_days_out_of_1_to_365_are_422(world: World, path: str, given: object, message: str) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.http.post(path, params=counter.user, json={"expiry_days": given})
         assert response.status_code == 422
         assert response.json() == {"message": message, "errors": {"expiry_days": [message]}}
@@ -92,21 +92,21 @@ def test_expiry_days_out_of_1_to_365_are_422(world: World, path: str, given: obj
 @pytest.mark.parametrize("body", [{}, {"expiry_days": None}, {"expiry_days": ""}])
 @pytest.mark.parametrize("path", [GENERATE, REGENERATE])
 def test_without_expiry_days_the_setting_counts(world: World, path: str, body: dict[str, object]) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         assert expiry(world, (await post(counter, path, **body)).json()) == timedelta(days=365)
 
     ask(world, story)
 
 
 def test_the_setting_may_let_keys_live_for_ever(settings: Settings) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         assert (await post(counter, REGENERATE)).json()["expires_at"] is None
 
     ask(World(settings.model_copy(update={"formpost_key_days": 0})), story)
 
 
 def test_generate_is_409_while_there_is_a_good_key(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.http.post(GENERATE, params=counter.user)
         assert response.status_code == 409
         assert response.json() == {"message": "There is an active key already; regenerate or revoke it"}
@@ -116,7 +116,7 @@ def test_generate_is_409_while_there_is_a_good_key(world: World) -> None:
 
 
 def test_generate_does_not_mind_an_expired_key(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         assert (await post(counter, GENERATE, expiry_days=1)).status_code == 201
         world.time.advance(timedelta(days=1))
         assert (await counter.http.post(GENERATE, params=counter.user)).status_code == 201
@@ -125,7 +125,7 @@ def test_generate_does_not_mind_an_expired_key(world: World) -> None:
 
 
 def test_regenerate_ends_the_old_key_also_when_it_was_the_credential(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.http.post(REGENERATE, headers=counter.key)
         assert response.status_code == 200
         assert await opens(counter, response.json()["api_key"])
@@ -135,7 +135,7 @@ def test_regenerate_ends_the_old_key_also_when_it_was_the_credential(world: Worl
 
 
 def test_revoke_ends_the_key_at_once_and_is_404_when_there_is_none(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         first = await counter.http.post(REVOKE, params=counter.user)
         assert (first.status_code, first.json()) == (200, {"message": "API key revoked"})
         assert not await opens(counter, counter.key["X-API-Key"])
@@ -147,7 +147,7 @@ def test_revoke_ends_the_key_at_once_and_is_404_when_there_is_none(world: World)
 
 @pytest.mark.parametrize("path", [REGENERATE, REVOKE])
 def test_keys_are_managed_with_basic_a_form_a_query_or_a_key(world: World, path: str) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         pair = counter.user["username"], counter.user["password"]
         ways: list[dict[str, Any]] = [
             {"auth": pair},
@@ -169,7 +169,7 @@ def test_keys_are_managed_with_basic_a_form_a_query_or_a_key(world: World, path:
 
 @pytest.mark.parametrize("path", KEYS)
 def test_without_a_credential_it_is_401_with_help(world: World, path: str) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.http.post(path, json={"expiry_days": 3})
         assert response.status_code == 401
         assert response.json() == {
@@ -182,7 +182,7 @@ def test_without_a_credential_it_is_401_with_help(world: World, path: str) -> No
 
 @pytest.mark.parametrize("path", KEYS)
 def test_a_wrong_credential_is_401(world: World, path: str) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         name = counter.user["username"]
         for response in (
             await counter.http.post(path, auth=(name, "wrong")),
@@ -200,7 +200,7 @@ def test_a_wrong_credential_is_401(world: World, path: str) -> None:
 
 
 def test_the_keys_of_other_accounts_and_dialects_stay(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         other = await world.another_account("other")
         theirs = await new_key(world, other.account)
         elsewhere = await credentials.create(
@@ -218,7 +218,7 @@ def test_the_keys_of_other_accounts_and_dialects_stay(world: World) -> None:
 
 
 def test_an_answer_that_shows_a_key_is_never_stored(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         headers = {"Idempotency-Key": "once"}
         answers = [
             await counter.http.post(REGENERATE, params=counter.user, headers=headers) for _ in range(2)

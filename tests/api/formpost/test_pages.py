@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from tests.api.formpost.client import BALANCE, KEYS, V1, V2, Counter, ask
+from tests.api.formpost.client import BALANCE, KEYS, V1, V2, FormpostClient, ask
 from tests.world import World
 
 
 def test_the_swagger_page_shows_this_api(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         page = await counter.http.get("/api/v2", headers={"Accept": "application/json"})
         assert page.status_code == 200
         assert page.headers["content-type"] == "text/html; charset=UTF-8"
@@ -22,7 +22,7 @@ def test_the_swagger_page_shows_this_api(world: World) -> None:
 
 
 def test_the_call_back_page_is_the_documents_and_its_script_is_there(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         page = await counter.http.get("/api/oauth2-callback")
         assert page.status_code == 200
         assert page.headers["content-type"] == "text/html; charset=UTF-8"
@@ -47,7 +47,7 @@ def test_the_call_back_page_is_the_documents_and_its_script_is_there(world: Worl
     [(V1, "POST"), ("/api/v1/sms/send", "POST"), (V2, "GET, POST"), (BALANCE, "GET"), (KEYS[2], "POST")],
 )
 def test_a_page_of_another_origin_may_call(world: World, path: str, methods: str) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         asking = {
             "Origin": "http://shop.example",
             "Access-Control-Request-Method": "POST",

@@ -7,12 +7,12 @@ import pytest
 from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
-from tests.api.formpost.client import BALANCE, KEYS, V1, V2, Counter, ask
+from tests.api.formpost.client import BALANCE, KEYS, V1, V2, FormpostClient, ask
 from tests.world import World
 
 
 def test_calls_without_a_key_share_the_bucket_of_their_address_over_endpoints(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         left = []
         for method, path in [("GET", V2), ("POST", V2), ("GET", BALANCE), ("POST", KEYS[0]), ("POST", V1)]:
             response = await counter.http.request(method, path)
@@ -24,7 +24,7 @@ def test_calls_without_a_key_share_the_bucket_of_their_address_over_endpoints(wo
 
 
 def test_a_key_has_60_a_minute_over_all_endpoints(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await counter.keyed()
         response = await counter.http.get(BALANCE, headers=counter.key)
         assert response.headers["x-ratelimit-limit"] == "60"
@@ -34,7 +34,7 @@ def test_a_key_has_60_a_minute_over_all_endpoints(world: World) -> None:
 
 
 def test_an_accounts_own_rate_comes_first(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await accounts.limit(world.ctx, world.caller.account, AccountLimits(rate=7))
         response = await counter.http.get(BALANCE, headers=counter.key)
         assert response.headers["x-ratelimit-limit"] == "7"
@@ -43,7 +43,7 @@ def test_an_accounts_own_rate_comes_first(world: World) -> None:
 
 
 def test_above_the_rate_it_is_429_in_each_envelope_and_nothing_is_sent(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await accounts.limit(world.ctx, world.caller.account, AccountLimits(rate=1))
         await counter.http.get(BALANCE, headers=counter.key)
         await counter.http.post(V1, params=counter.user)
@@ -63,7 +63,7 @@ def test_above_the_rate_it_is_429_in_each_envelope_and_nothing_is_sent(world: Wo
 
 
 def test_guessing_has_an_end(settings: Settings) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         guesses = [await counter.http.get(BALANCE, params={"api_key": str(n)}) for n in range(4)]
         assert [guess.status_code for guess in guesses] == [401, 401, 401, 429]
         assert (await counter.http.get(BALANCE, headers=counter.key)).status_code == 200
@@ -72,7 +72,7 @@ def test_guessing_has_an_end(settings: Settings) -> None:
 
 
 def test_a_daily_cap_is_429_in_its_own_words(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await accounts.limit(world.ctx, world.caller.account, AccountLimits(daily=1))
         response = await counter.keyed()
         assert response.status_code == 429
@@ -84,7 +84,7 @@ def test_a_daily_cap_is_429_in_its_own_words(world: World) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v2", "/api/oauth2-callback", "/api/oauth2-redirect.js"])
 def test_pages_and_preflights_look_at_the_quota_and_take_nothing(world: World, path: str) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         for method in ("GET", "OPTIONS", "GET"):
             response = await counter.http.request(method, path)
             assert response.headers["x-ratelimit-remaining"] == "60"

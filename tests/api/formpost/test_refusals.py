@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.formpost.client import V2, Counter, ask
+from tests.api.formpost.client import V2, FormpostClient, ask
 from tests.world import World
 
 _STRING = "The {} field must be a string."
@@ -51,7 +51,7 @@ _DATE = "The schedule at field must be a valid date, such as 2030-12-25 12:45:59
 def test_a_faulty_field_is_422_and_nothing_is_sent(
     world: World, field: str, value: object, message: str
 ) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await world.all("UPDATE accounts SET timezone = 'Africa/Nairobi'")
         response = await counter.keyed(**{field: value})
         assert response.status_code == 422
@@ -63,7 +63,7 @@ def test_a_faulty_field_is_422_and_nothing_is_sent(
 
 
 def test_every_fault_is_told_at_once_by_the_names_that_came(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         fields = {"to": "1,0701234567,2", "text": 5, "from": "NOBODY", "type": "urgent"}
         response = await counter.http.post(V2, json=fields, headers=counter.key)
         assert response.status_code == 422
@@ -84,7 +84,7 @@ def test_every_fault_is_told_at_once_by_the_names_that_came(world: World) -> Non
 
 
 def test_an_empty_request_names_both_required_fields(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         message = "The numbers field is required. (and 1 more error)"
         for response in (
             await counter.http.get(V2, headers=counter.key),
@@ -98,7 +98,7 @@ def test_an_empty_request_names_both_required_fields(world: World) -> None:
 
 
 def test_another_accounts_sender_is_invalid(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         await world.another_account("other")
         theirs = (await world.one("SELECT id FROM senders WHERE name = 'OTHER'")).id
         for sender in (theirs, "OTHER"):
@@ -108,7 +108,7 @@ def test_another_accounts_sender_is_invalid(world: World) -> None:
 
 
 def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.keyed(numbers="0701234567," * 3)
         assert response.json()["message"] == "The numbers field has too many entries: 3, at most 2."
 
@@ -116,7 +116,7 @@ def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) ->
 
 
 def test_a_byte_that_is_no_utf8_is_refused_and_not_sent_as_something_else(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         response = await counter.http.get(f"{V2}?to=0701234567&text=caf%E9", headers=counter.key)
         assert response.status_code == 422
         assert list(response.json()["errors"]) == ["text"]

@@ -3,7 +3,7 @@
 from dispatcher.api.dialects.formpost.mapping import FAULTS, FORM_FAULTS, WORDS
 from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.messages.status import Status
-from tests.api.formpost.client import Counter, ask
+from tests.api.formpost.client import FormpostClient, ask
 from tests.world import World
 
 _SEND = ["200", "400", "401", "402", "403", "409", "413", "415", "422", "429", "500", "503"]
@@ -22,7 +22,7 @@ def test_every_kind_of_fault_has_its_words_and_v1_ends_them_with_a_full_stop() -
 
 
 def test_the_openapi_tells_the_operations_their_failures_and_the_ways_to_authenticate(world: World) -> None:
-    async def story(counter: Counter) -> None:
+    async def story(counter: FormpostClient) -> None:
         api = (await counter.http.get("/api/v2/openapi.json")).json()
         operations = {
             (method, path): operation

@@ -20,7 +20,7 @@ NUMBERS = ["+254712345678", "+254712345679", "+254712345680"]
 
 
 @dataclass
-class Office:
+class ManagementClient:
     """What a story has in hand. `http` asks as an operator with a token; paths are those below /manage/v1."""
 
     world: World
@@ -64,13 +64,13 @@ def assert_problem(response: httpx.Response, status: int) -> None:
     assert problem["status"] == status
 
 
-def manage(world: World, story: Callable[[Office], Awaitable[T]], *, credits: int = 10_000) -> T:
+def manage(world: World, story: Callable[[ManagementClient], Awaitable[T]], *, credits: int = 10_000) -> T:
     """Open the API with one account, one sender and one operator's token, and run the story."""
 
     async def main() -> T:
         key = await credentials.create(world.ctx, None, CredentialKind.BEARER, dialect=MANAGE, name="robot")
         async with opened(world, Authorization=f"Bearer {key.secret}") as client:
-            return await story(Office(world, client))
+            return await story(ManagementClient(world, client))
 
     return world.run(main, credits=credits)
 

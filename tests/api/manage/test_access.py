@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.service.accounts.credentials import MANAGE
-from tests.api.manage.client import PREFIX, SHOP, Office, assert_problem, manage
+from tests.api.manage.client import PREFIX, SHOP, ManagementClient, assert_problem, manage
 from tests.world import World
 
 PASSWORD = "correct horse battery"
@@ -31,7 +31,7 @@ NOT_BASIC = ["Basic", "Basic !", "Basic YTpi", "Basic YQ==", "Basic AAA6Yg==", "
 def test_without_an_operators_credential_it_is_401_before_anything_is_judged(
     world: World, method: str, path: str, value: str | None
 ) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         del office.http.headers["Authorization"]
         headers = [] if value is None else [(b"Authorization", value.encode("latin-1"))]
         response = await office.http.request(method, PREFIX + path, content=b"not json", headers=headers)
@@ -42,7 +42,7 @@ def test_without_an_operators_credential_it_is_401_before_anything_is_judged(
 
 
 def test_an_accounts_own_bearer_token_does_not_open_it(world: World) -> None:
-    async def story(office: Office) -> httpx.Response:
+    async def story(office: ManagementClient) -> httpx.Response:
         key = await credentials.create(
             world.ctx, world.caller.account, CredentialKind.BEARER, dialect="scheduler"
         )
@@ -52,7 +52,7 @@ def test_an_accounts_own_bearer_token_does_not_open_it(world: World) -> None:
 
 
 def test_a_console_login_opens_it_and_a_wrong_password_does_not(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await credentials.create_operator(world.ctx, "ann", PASSWORD)
         path = f"{PREFIX}/accounts"
         assert (await office.http.get(path, headers=basic("ann", PASSWORD))).status_code == 200
@@ -63,7 +63,7 @@ def test_a_console_login_opens_it_and_a_wrong_password_does_not(world: World) ->
 
 
 def test_an_address_that_failed_too_often_gets_429_even_for_the_right_password(settings_few: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await credentials.create_operator(office.world.ctx, "ann", PASSWORD)
         path = f"{PREFIX}/accounts"
         for _ in range(2):
@@ -78,7 +78,7 @@ def test_an_address_that_failed_too_often_gets_429_even_for_the_right_password(s
 
 
 def test_an_address_that_guesses_tokens_gets_429(settings_few: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         for status in (401, 401, 429):
             response = await office.http.get(
                 f"{PREFIX}/accounts", headers={"Authorization": "Bearer sms_guess"}
@@ -95,7 +95,7 @@ def settings_few(world: World) -> World:
 
 
 def test_a_revoked_token_and_an_expired_one_are_401(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         short = await credentials.create(
             world.ctx, None, CredentialKind.BEARER, dialect=MANAGE, validity=timedelta(days=1)
         )
@@ -111,7 +111,7 @@ def test_a_revoked_token_and_an_expired_one_are_401(world: World) -> None:
 
 
 def test_what_an_operator_changes_is_logged_with_its_name_and_nothing_secret(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         with capture_logs() as logged:
             await office.get("/accounts")
             await office.post(f"{SHOP}/topups", {"amount": 5, "note": "private"}, status=201)
@@ -131,7 +131,7 @@ def test_what_an_operator_changes_is_logged_with_its_name_and_nothing_secret(wor
 
 
 def test_a_body_is_json_whatever_its_content_type_says(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         path, form = f"{PREFIX}{SHOP}/senders", {"Content-Type": "application/x-www-form-urlencoded"}
         taken = await office.http.post(path, content=b'{"name": "ONE"}', headers=form)
         assert taken.status_code == 201
@@ -168,14 +168,14 @@ def test_a_body_is_json_whatever_its_content_type_says(world: World) -> None:
     ],
 )
 def test_every_failure_is_a_problem(world: World, method: str, path: str, status: int) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused(method, path, status)
 
     manage(world, story)
 
 
 def test_a_405_names_all_methods_of_the_path(world: World) -> None:
-    async def story(office: Office) -> str:
+    async def story(office: ManagementClient) -> str:
         response = await office.http.delete(f"{PREFIX}/accounts")
         return response.headers["allow"]
 
@@ -183,7 +183,7 @@ def test_a_405_names_all_methods_of_the_path(world: World) -> None:
 
 
 def test_a_bug_of_ours_is_500_and_says_nothing_of_it(world: World) -> None:
-    async def story(office: Office) -> httpx.Response:
+    async def story(office: ManagementClient) -> httpx.Response:
         await world.all("ALTER TABLE accounts RENAME TO away")
         try:
             return await office.http.get(f"{PREFIX}/accounts")
@@ -196,7 +196,7 @@ def test_a_bug_of_ours_is_500_and_says_nothing_of_it(world: World) -> None:
 
 
 def test_it_describes_itself_and_is_on_the_page_of_all_apis(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         del office.http.headers["Authorization"]
         assert (await office.http.get(f"{PREFIX}/docs")).status_code == 200
         document = (await office.http.get(f"{PREFIX}/openapi.json")).json()

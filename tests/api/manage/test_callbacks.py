@@ -6,11 +6,11 @@ from uuid import UUID
 import pytest
 
 from dispatcher.api import manage as api
-from dispatcher.domain.callbacks.events import Happening
+from dispatcher.domain.callbacks.events import MessageEvent
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.callbacks.sender import Signature
-from tests.api.manage.client import NUMBERS, Office, ids, manage
+from tests.api.manage.client import NUMBERS, ManagementClient, ids, manage
 from tests.world import World
 
 URL = "https://shop.example/sms"
@@ -18,7 +18,7 @@ URL = "https://shop.example/sms"
 
 @pytest.mark.parametrize("status", list(Status))
 def test_every_status_has_its_words(status: Status) -> None:
-    happening = Happening(
+    happening = MessageEvent(
         message_id=UUID(int=7),
         batch_id="run-1",
         account_id=1,
@@ -58,7 +58,7 @@ async def _called(world: World, account: str = "shop") -> list[int]:
 
 
 def test_callbacks_come_the_newest_first_by_account_message_and_state(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = await _called(world)
         await _called(world, "bank")
         whole = await office.walk("/callbacks", limit=4)
@@ -78,7 +78,7 @@ def test_callbacks_come_the_newest_first_by_account_message_and_state(world: Wor
 
 
 def test_a_replay_puts_a_callback_back_under_the_id_it_had(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await _called(world)
         await world.all(
             "UPDATE callbacks SET state = 'given_up', wake_at = NULL, tries = 9, answer = 'HTTP 500',"
@@ -112,14 +112,14 @@ def test_a_replay_puts_a_callback_back_under_the_id_it_had(world: World) -> None
     ],
 )
 def test_a_callback_that_is_none_is_refused(world: World, method: str, path: str, status: int) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused(method, path, status)
 
     manage(world, story)
 
 
 def test_the_lanes_tell_how_much_is_where_and_who_takes_it(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await world.submit(NUMBERS)
         await world.submit(tier=Tier.BULK, after=timedelta(hours=1))
         told = await office.get("/lanes")

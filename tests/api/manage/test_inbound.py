@@ -6,13 +6,13 @@ from uuid import UUID
 import pytest
 
 from dispatcher.api import manage as api
-from dispatcher.domain.callbacks.events import Arrival
+from dispatcher.domain.callbacks.events import InboundEvent
 from dispatcher.domain.delivery.provider import Inbound
-from dispatcher.domain.inbound.keywords import Action
+from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.service.accounts import accounts
 from dispatcher.service.callbacks.sender import Signature
 from dispatcher.service.receipts import ingest
-from tests.api.manage.client import SHOP, Office, ids, manage
+from tests.api.manage.client import SHOP, ManagementClient, ids, manage
 from tests.world import NUMBER, World
 
 URL = "https://shop.example/inbound"
@@ -24,7 +24,7 @@ async def _arrived(world: World, *told: Inbound) -> None:
 
 
 def test_messages_come_the_newest_first_by_account_and_number(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         mine = [Inbound(NUMBER, "40404", "Hi") for _ in range(3)]
         await _arrived(office.world, *mine, Inbound("+254712345679", "50505", "Hi"))
         assert ids(await office.walk("/inbound", limit=2)) == [[4, 3], [2, 1]]
@@ -38,7 +38,7 @@ def test_messages_come_the_newest_first_by_account_and_number(world: World) -> N
 
 
 def test_a_message_is_shown_by_either_id_and_its_text_only_when_asked_for(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await _arrived(office.world, Inbound(NUMBER, "40404", "Stop", "mo-1"))
         shown = await office.get("/inbound/1")
         assert shown == {
@@ -65,7 +65,7 @@ def test_a_message_is_shown_by_either_id_and_its_text_only_when_asked_for(world:
 
 
 def test_a_url_is_added_listed_replaced_and_removed(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         path = f"{SHOP}/webhooks"
         made = await office.post(path, {"url": URL, "id": "crm"}, status=201)
         assert (made["id"], made["url"], made["event"]) == ("crm", URL, "inbound.received")
@@ -83,7 +83,7 @@ def test_a_url_is_added_listed_replaced_and_removed(world: World) -> None:
 
 
 def test_what_came_in_is_written_for_the_account_s_url_and_seen_among_callbacks(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.post(f"{SHOP}/webhooks", {"url": URL, "id": "crm"}, status=201)
         await _arrived(office.world, Inbound(NUMBER, "40404", "Hi"))
         [callback] = (await office.get("/callbacks"))["items"]
@@ -96,9 +96,9 @@ def test_what_came_in_is_written_for_the_account_s_url_and_seen_among_callbacks(
     manage(world, story)
 
 
-@pytest.mark.parametrize("action", [None, Action.STOP])
-def test_a_message_is_worded_as_an_event_of_its_own(action: Action | None) -> None:
-    came = Arrival(
+@pytest.mark.parametrize("action", [None, KeywordAction.STOP])
+def test_a_message_is_worded_as_an_event_of_its_own(action: KeywordAction | None) -> None:
+    came = InboundEvent(
         id=UUID(int=7),
         account_id=1,
         at=datetime(2026, 3, 1, 12, tzinfo=UTC),

@@ -2,17 +2,17 @@
 
 from datetime import timedelta
 
-from dispatcher.domain.delivery.provider import Report
+from dispatcher.domain.delivery.provider import ReceiptReport
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.receipts import ingest
-from tests.api.manage.client import Office, manage
+from tests.api.manage.client import ManagementClient, manage
 from tests.world import World
 
 
 def test_receipts_that_fit_no_message_come_the_newest_first(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         for n in range(3):
-            await ingest.keep(world.ctx, "sim", [Report(f"r{n}", None, Status.FAILED, "UNDELIV")])
+            await ingest.keep(world.ctx, "sim", [ReceiptReport(f"r{n}", None, Status.FAILED, "UNDELIV")])
         assert await office.walk("/receipts") == [[]]
         waiting = await office.walk("/receipts", verdict="new", limit=2)
         assert [[one["ref"] for one in page] for page in waiting] == [["r2", "r1"], ["r0"]]
@@ -27,7 +27,7 @@ def test_receipts_that_fit_no_message_come_the_newest_first(world: World) -> Non
 
 
 def test_another_verdict_is_refused(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         assert "verdict" in await office.refused("GET", "/receipts?verdict=moved", 400)
 
     manage(world, story)

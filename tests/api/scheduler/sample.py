@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from tests.api.client import Body, Desk
+from tests.api.client import ApiClient, Body
 
 PATH = "/api/v1/sms"
 FRENCH = "+33612345678"
@@ -11,7 +11,7 @@ FIXED_LINE = "+330101010101"
 INVALID = "The following phone number is invalid: {}"
 
 
-def body(desk: Desk, **changed: Any) -> Body:
+def body(desk: ApiClient, **changed: Any) -> Body:
     """Give the document's sample, with numbers that pass; None takes a field out."""
     whole = {
         "message_text": "Hello world",
@@ -23,19 +23,19 @@ def body(desk: Desk, **changed: Any) -> Body:
     return {name: value for name, value in whole.items() if value is not ...}
 
 
-async def create(desk: Desk, **changed: Any) -> tuple[int, dict[str, list[int]]]:
+async def create(desk: ApiClient, **changed: Any) -> tuple[int, dict[str, list[int]]]:
     response = await desk.http.post(PATH, json=body(desk, **changed))
     assert response.status_code == 200, response.text
     answer = response.json()
     return answer["message_id"], answer["sms_ids"]
 
 
-async def create_one(desk: Desk, **changed: Any) -> int:
+async def create_one(desk: ApiClient, **changed: Any) -> int:
     _, ids = await create(desk, **changed)
     return ids[FRENCH][0]
 
 
-async def refused(desk: Desk, **changed: Any) -> dict[str, list[str]]:
+async def refused(desk: ApiClient, **changed: Any) -> dict[str, list[str]]:
     response = await desk.http.post(PATH, json=body(desk, **changed))
     assert response.status_code == 400, response.text
     assert response.headers["content-type"] == "application/json; charset=utf-8"
@@ -45,6 +45,6 @@ async def refused(desk: Desk, **changed: Any) -> dict[str, list[str]]:
     return errors
 
 
-def later(desk: Desk, hours: float = 1) -> str:
+def later(desk: ApiClient, hours: float = 1) -> str:
     at = desk.world.time.now() + timedelta(hours=hours)
     return at.strftime("%Y-%m-%d %H:%M:%S")

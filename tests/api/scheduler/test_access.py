@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.client import Desk, ask
+from tests.api.client import ApiClient, ask
 from tests.api.scheduler.sample import PATH, body
 from tests.world import World
 
@@ -18,7 +18,7 @@ _WHO = {"errors": {"authorization": ["Invalid or missing API key"]}}
 def test_without_a_valid_key_it_is_401_before_anything_is_judged(
     world: World, method: str, path: str, value: str | None
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         headers = [(b"Authorization", value.encode("latin-1"))] if value is not None else []
         del desk.http.headers["Authorization"]
         response = await desk.http.request(method, path, content=b"not json", headers=headers)
@@ -31,7 +31,7 @@ def test_without_a_valid_key_it_is_401_before_anything_is_judged(
 
 @pytest.mark.parametrize("scheme", ["bearer", "Bearer", "BEARER"])
 def test_the_scheme_may_be_in_any_case(world: World, scheme: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         _, key = desk.http.headers["Authorization"].split()
         response = await desk.http.post(PATH, json=body(desk), headers={"Authorization": f"{scheme} {key}"})
         assert response.status_code == 200

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.client import Desk, ask
+from tests.api.client import ApiClient, ask
 from tests.api.scheduler.sample import PATH
 from tests.world import World
 
@@ -21,7 +21,7 @@ from tests.world import World
     ],
 )
 def test_a_body_that_is_not_json_is_400(world: World, raw: bytes) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, content=raw)
         assert response.status_code == 400
         assert response.json() == {"errors": {"body": ["The body is not valid JSON"]}}
@@ -32,7 +32,7 @@ def test_a_body_that_is_not_json_is_400(world: World, raw: bytes) -> None:
 
 @pytest.mark.parametrize("raw", [b"[]", b'"text"', b"null", b"5", b"true"])
 def test_json_that_is_no_object_is_400(world: World, raw: bytes) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, content=raw)
         assert response.status_code == 400
         assert response.json() == {"errors": {"body": ["The body must be a JSON object"]}}
@@ -51,7 +51,7 @@ def test_json_that_is_no_object_is_400(world: World, raw: bytes) -> None:
     ],
 )
 def test_multipart_xml_and_compressed_bodies_are_415(world: World, headers: dict[str, str]) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, content=b"{}", headers=headers)
         assert response.status_code == 415
         assert list(response.json()["errors"]) == ["body"]
@@ -60,7 +60,7 @@ def test_multipart_xml_and_compressed_bodies_are_415(world: World, headers: dict
 
 
 def test_half_a_surrogate_pair_is_refused_and_not_a_crash(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         raw = rb'{"message_text": "\ud800", "delivery_date": 0, "sender_id": 1, "phone_numbers": "\udfff"}'
         response = await desk.http.post(PATH, content=raw)
         assert response.status_code == 400

@@ -4,14 +4,14 @@ import pytest
 
 from dispatcher.domain.delivery.provider import Rejected
 from dispatcher.domain.messages.status import Status
-from tests.api.client import Desk, ask
+from tests.api.client import ApiClient, ask
 from tests.api.scheduler.sample import FRENCH, PATH, create, create_one, later
 from tests.world import World
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_deleted_sms_is_refunded_and_not_found_any_more(world: World, hours: int) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         sms_id = await create_one(desk, delivery_date=later(desk, hours))
         assert await desk.world.balance() == 9_999
         response = await desk.http.delete(f"{PATH}/{sms_id}")
@@ -25,7 +25,7 @@ def test_a_deleted_sms_is_refunded_and_not_found_any_more(world: World, hours: i
 
 
 def test_an_sms_a_worker_has_claimed_cannot_be_deleted(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         sms_id = await create_one(desk)
         await desk.world.claim(sms_id)
         response = await desk.http.delete(f"{PATH}/{sms_id}")
@@ -36,7 +36,7 @@ def test_an_sms_a_worker_has_claimed_cannot_be_deleted(world: World) -> None:
 
 
 def test_a_sent_or_failed_sms_cannot_be_deleted(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         sent = await create_one(desk)
         await desk.world.deliver()
         desk.world.sim.always(Rejected(Status.BLOCKED, "no"))
@@ -50,7 +50,7 @@ def test_a_sent_or_failed_sms_cannot_be_deleted(world: World) -> None:
 
 
 def test_deleting_a_message_counts_only_the_sms_deleted(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         message_id, ids = await create(desk, phone_numbers=[FRENCH, FRENCH, FRENCH])
         await desk.world.claim(ids[FRENCH][0])
         path = f"/api/v1/message/{message_id}"
@@ -63,7 +63,7 @@ def test_deleting_a_message_counts_only_the_sms_deleted(world: World) -> None:
 
 
 def test_a_message_with_all_its_sms_deleted_is_not_found(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         message_id, _ = await create(desk)
         await desk.http.delete(f"/api/v1/message/{message_id}")
         assert (await desk.http.get(f"/api/v1/message/{message_id}")).status_code == 404

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from dispatcher.settings import Settings
-from tests.api.client import Desk, ask, opened
+from tests.api.client import ApiClient, ask, opened
 from tests.api.scheduler.sample import (
     PATH,
     body,
@@ -15,7 +15,7 @@ from tests.world import World
 
 
 def test_an_unknown_path_is_404_in_the_envelope(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         for path in ("/api/v1", "/api/v1/", "/api/v1/nothing", f"{PATH}/", f"{PATH}/1/", f"{PATH}/1/2"):
             response = await desk.http.get(path)
             assert (response.status_code, list(response.json())) == (404, ["errors"]), path
@@ -34,7 +34,7 @@ def test_an_unknown_path_is_404_in_the_envelope(world: World) -> None:
 def test_a_wrong_method_is_405_and_names_the_right_ones(
     world: World, method: str, path: str, allowed: str
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.request(method, path)
         assert response.status_code == 405
         assert response.json() == {"errors": {"method": ["Method Not Allowed"]}}
@@ -44,7 +44,7 @@ def test_a_wrong_method_is_405_and_names_the_right_ones(
 
 
 def test_too_large_a_body_is_413_in_the_envelope(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, json=body(desk, message_text="x" * 3000))
         assert response.status_code == 413
         assert response.json() == {"errors": {"body": ["The body is larger than 2048 bytes"]}}

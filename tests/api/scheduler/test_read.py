@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from tests.api.client import Desk, ask
+from tests.api.client import ApiClient, ask
 from tests.api.scheduler.sample import FIXED_LINE, FRENCH, PATH, create, create_one, later
 from tests.world import World
 
 
 def test_the_report_of_a_message_lists_its_sms(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         message_id, ids = await create(desk, phone_numbers=[FRENCH, FIXED_LINE])
         report = (await desk.http.get(f"/api/v1/message/{message_id}")).json()
         assert report == [
@@ -23,7 +23,7 @@ def test_the_report_of_a_message_lists_its_sms(world: World) -> None:
 
 
 def test_a_report_follows_the_sms(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         sms_id = await create_one(desk)
         await desk.world.deliver()
         assert (await desk.http.get(f"{PATH}/{sms_id}")).json() == {"phone_number": FRENCH, "status": 12}
@@ -38,7 +38,7 @@ def test_a_report_follows_the_sms(world: World) -> None:
     ["999", "0", "abc", "-1", "1.0", "1_0", "+1", "%D9%A1", "%00", str(2**63 - 1), str(2**63), "9" * 500],
 )
 def test_what_is_no_id_of_ours_is_not_found(world: World, method: str, kind: str, name: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await create(desk)
         response = await desk.http.request(method, f"/api/v1/{kind}/{name}")
         assert (response.status_code, response.json()) == (404, {"errors": {"id": ["Not found"]}})
@@ -49,7 +49,7 @@ def test_what_is_no_id_of_ours_is_not_found(world: World, method: str, kind: str
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_another_accounts_ids_are_not_found(world: World, method: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         message_id, ids = await create(desk, delivery_date=later(desk))
         other = await desk.world.another_account("other")
         key = await desk.key_of(other.account)
@@ -62,7 +62,7 @@ def test_another_accounts_ids_are_not_found(world: World, method: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_ids_of_another_dialect_of_the_same_account_are_not_found(world: World, method: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         batch = await desk.world.submit(FRENCH, after=timedelta(hours=1))
         for path in (f"{PATH}/{batch.messages[0].id}", f"/api/v1/message/{batch.id}"):
             assert (await desk.http.request(method, path)).status_code == 404

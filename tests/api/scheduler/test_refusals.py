@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.client import Desk, ask
+from tests.api.client import ApiClient, ask
 from tests.api.scheduler.sample import FIXED_LINE, FRENCH, INVALID, PATH, refused
 from tests.world import World
 
@@ -71,14 +71,14 @@ _DATE = 'The field "delivery_date" must be a date formatted as "YYYY-MM-DD HH:MM
 def test_a_faulty_field_is_named_and_nothing_is_kept(
     world: World, field: str, value: object, message: str
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, **{field: value}) == {field: [message.format(field)]}
 
     ask(world, story)
 
 
 def test_all_faults_are_told_together_in_the_documents_words(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         errors = await refused(desk, message_stop="no", phone_numbers=[FRENCH, 5, "+123456789"])
         assert errors == {
             "message_stop": ['The field "message_stop" must be a value of type "boolean"'],
@@ -92,7 +92,7 @@ def test_all_faults_are_told_together_in_the_documents_words(world: World) -> No
 
 
 def test_an_unknown_sender_and_bad_numbers_are_told_beside_other_faults(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         errors = await refused(
             desk, message_text=..., delivery_date="soon", sender_id=999, phone_numbers=["1", FRENCH, "2"]
         )
@@ -108,7 +108,7 @@ def test_an_unknown_sender_and_bad_numbers_are_told_beside_other_faults(world: W
 
 
 def test_an_empty_object_names_every_required_field(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, json={})
         assert response.status_code == 400
         required = ["message_text", "delivery_date", "sender_id", "phone_numbers"]
@@ -118,7 +118,7 @@ def test_an_empty_object_names_every_required_field(world: World) -> None:
 
 
 def test_one_bad_number_spoils_the_whole_message(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         errors = await refused(desk, phone_numbers=[FIXED_LINE, "+490303030303", "0404-040-404"])
         assert errors == {"phone_numbers": [INVALID.format("0404-040-404")]}
 
@@ -126,7 +126,7 @@ def test_one_bad_number_spoils_the_whole_message(world: World) -> None:
 
 
 def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         errors = await refused(desk, phone_numbers=[FRENCH] * 3)
         assert errors == {"phone_numbers": ['The field "phone_numbers" has too many values: 3, at most 2']}
 
@@ -134,7 +134,7 @@ def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) ->
 
 
 def test_another_accounts_sender_is_invalid(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await desk.world.another_account("other")
         theirs = (await desk.world.one("SELECT id FROM senders WHERE name = 'OTHER'")).id
         assert await refused(desk, sender_id=theirs) == {"sender_id": ['The field "sender_id" is invalid']}

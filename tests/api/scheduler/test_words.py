@@ -3,7 +3,7 @@
 from dispatcher.api.dialects.scheduler.mapping import FAULTS, WORDS
 from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.messages.status import Status
-from tests.api.client import Desk, ask
+from tests.api.client import ApiClient, ask
 from tests.world import World
 
 DOCUMENTED = {*range(10, 14), *range(20, 30), *range(30, 34), 38, 39}
@@ -21,7 +21,7 @@ def test_every_kind_of_fault_has_its_words() -> None:
 
 
 def test_the_openapi_tells_the_documents_operations_and_examples(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         del desk.http.headers["Authorization"]
         page = await desk.http.get("/api/v1/docs")
         assert (page.status_code, "/api/v1/openapi.json" in page.text) == (200, True)

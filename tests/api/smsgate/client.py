@@ -12,7 +12,7 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.settings import Settings
-from tests.api.client import Body, Desk, opened
+from tests.api.client import ApiClient, Body, opened
 from tests.world import World
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ FIXED_LINE = "+254202345678"
 SECRET = "a secret of more than thirty-two characters"
 NOBODY = httpx.Auth()
 
-Story = Callable[[Desk], Awaitable[T]]
+Scenario = Callable[[ApiClient], Awaitable[T]]
 
 
 def with_settings(settings: Settings, **changed: object) -> World:
@@ -33,13 +33,13 @@ def with_settings(settings: Settings, **changed: object) -> World:
     return World(settings.model_copy(update={"jwt_secret": SecretStr(SECRET), **changed}))
 
 
-def ask(world: World, story: Story[T], *, credits: int = 10_000) -> T:
+def ask(world: World, story: Scenario[T], *, credits: int = 10_000) -> T:
     """Open the API for one account with one sender and one login, and run the story."""
 
     async def main() -> T:
         async with opened(world) as client:
             client.auth = await login(world, world.caller.account)
-            return await story(Desk(world, client))
+            return await story(ApiClient(world, client))
 
     return world.run(main, credits=credits)
 
@@ -60,21 +60,21 @@ def body(**changed: Any) -> Body:
     return {name: value for name, value in whole.items() if value is not ...}
 
 
-async def send(desk: Desk, **changed: Any) -> dict[str, Any]:
+async def send(desk: ApiClient, **changed: Any) -> dict[str, Any]:
     response = await desk.http.post(PATH, json=body(**changed))
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
 
 
-async def state(desk: Desk, message_id: str) -> dict[str, Any]:
+async def state(desk: ApiClient, message_id: str) -> dict[str, Any]:
     response = await desk.http.get(f"{PATH}/{message_id}")
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
 
 
-async def refused(desk: Desk, **changed: Any) -> str:
+async def refused(desk: ApiClient, **changed: Any) -> str:
     """Send what is refused with 400; give the text, after seeing that nothing was kept."""
     response = await desk.http.post(PATH, content=json.dumps(body(**changed)))
     assert response.status_code == 400, response.text
@@ -86,19 +86,19 @@ async def refused(desk: Desk, **changed: Any) -> str:
     return str(told["message"])
 
 
-async def token(desk: Desk, *scopes: str, **more: Any) -> dict[str, Any]:
+async def token(desk: ApiClient, *scopes: str, **more: Any) -> dict[str, Any]:
     response = await desk.http.post(f"{BASE}/auth/token", json={"scopes": list(scopes), **more})
     assert response.status_code == 201, response.text
     answer: dict[str, Any] = response.json()
     return answer
 
 
-async def with_token(desk: Desk, method: str, path: str, access: str, **more: Any) -> httpx.Response:
+async def with_token(desk: ApiClient, method: str, path: str, access: str, **more: Any) -> httpx.Response:
     """Ask by token in place of the login."""
     headers = {"Authorization": f"Bearer {access}"}
     request = desk.http.build_request(method, path, headers=headers, **more)
     return await desk.http.send(request, auth=None)
 
 
-def later(desk: Desk, **delta: float) -> str:
+def later(desk: ApiClient, **delta: float) -> str:
     return (desk.world.time.now() + timedelta(**delta)).isoformat()

@@ -7,7 +7,7 @@ import pytest
 from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.smsgate.client import BASE, NOBODY, PATH, ask, body, login, token, with_settings, with_token
 from tests.world import World
 
@@ -42,7 +42,7 @@ def _basic(text: str) -> str:
 def test_without_a_good_credential_it_is_401_before_anything_is_judged(
     settings: Settings, method: str, path: str, value: str | None, has_tokens: bool
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         headers = [(b"Authorization", value.encode("latin-1"))] if value is not None else []
         desk.http.auth = NOBODY
         response = await desk.http.request(method, PATH + path, content=b"not json", headers=headers)
@@ -54,7 +54,7 @@ def test_without_a_good_credential_it_is_401_before_anything_is_judged(
 
 @pytest.mark.parametrize("scheme", ["basic", "Basic", "BASIC"])
 def test_the_scheme_may_be_in_any_case(world: World, scheme: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         sent = await desk.http.get(PATH)
         value = sent.request.headers["Authorization"].replace("Basic", scheme)
         desk.http.auth = NOBODY
@@ -87,7 +87,7 @@ _SCOPES = [
 
 
 def test_each_route_asks_for_its_scope(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         nothing = (await token(desk, "nothing:known"))["access_token"]
         for method, path, scope in _SCOPES:
             response = await with_token(desk, method, BASE + path, nothing, content=b"not json")
@@ -101,7 +101,7 @@ def test_each_route_asks_for_its_scope(settings: Settings) -> None:
 
 
 def test_the_scope_for_everything_opens_everything(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         access = (await token(desk, "all:any"))["access_token"]
         assert (await with_token(desk, "POST", PATH, access, json=body())).status_code == 200
         assert (await with_token(desk, "GET", f"{BASE}/settings", access)).status_code == 200
@@ -110,7 +110,7 @@ def test_the_scope_for_everything_opens_everything(settings: Settings) -> None:
 
 
 def test_beyond_the_rate_limit_it_is_429_with_retry_after(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await accounts.limit(desk.world.ctx, desk.world.caller.account, AccountLimits(rate=2))
         answers = [await desk.http.get(PATH) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
@@ -121,7 +121,7 @@ def test_beyond_the_rate_limit_it_is_429_with_retry_after(world: World) -> None:
 
 
 def test_guessing_logins_ends_in_429(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         desk.http.auth = ("login", "wrong")
         codes = [(await desk.http.get(PATH)).status_code for _ in range(4)]
         assert codes == [401, 401, 401, 429]
@@ -130,7 +130,7 @@ def test_guessing_logins_ends_in_429(settings: Settings) -> None:
 
 
 def test_a_paused_account_may_not_send(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await accounts.pause(desk.world.ctx, desk.world.caller.account)
         response = await desk.http.post(PATH, json=body())
         assert (response.status_code, response.json()["code"]) == (403, 403)
@@ -140,7 +140,7 @@ def test_a_paused_account_may_not_send(world: World) -> None:
 
 
 def test_a_login_of_another_account_sees_nothing_of_ours(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await desk.http.post(PATH, json=body())
         other = await desk.world.another_account("other")
         desk.http.auth = await login(desk.world, other.account)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from dispatcher.settings import Settings
-from tests.api.client import Desk, opened
+from tests.api.client import ApiClient, opened
 from tests.api.smsgate.client import BASE, PATH, ask, body, with_settings
 from tests.world import World
 
@@ -14,7 +14,7 @@ from tests.world import World
 @pytest.mark.parametrize("path", ["", "/", "/nothing", "/settings/x", "/auth", "/health/x", "/inbox/x"])
 @pytest.mark.parametrize("base", [BASE, "/3rdparty/v1"])
 def test_an_unknown_path_is_404_in_the_envelope(world: World, base: str, path: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.get(base + path)
         assert (response.status_code, response.json()) == (404, {"message": "Not Found", "code": 404})
         assert response.headers["link"] == '</.well-known/api-catalog>; rel="api-catalog"'
@@ -38,7 +38,7 @@ def test_an_unknown_path_is_404_in_the_envelope(world: World, base: str, path: s
 def test_a_wrong_method_is_405_and_names_the_right_ones(
     world: World, method: str, path: str, allowed: str
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.request(method, BASE + path)
         assert (response.status_code, response.json()) == (
             405,
@@ -50,7 +50,7 @@ def test_a_wrong_method_is_405_and_names_the_right_ones(
 
 
 def test_too_large_a_body_is_413_in_the_envelope(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, json=body(textMessage={"text": "x" * 3000}))
         assert response.status_code == 413
         assert response.json() == {"message": "The body is larger than 2048 bytes", "code": 413}
@@ -62,7 +62,7 @@ def test_too_large_a_body_is_413_in_the_envelope(settings: Settings) -> None:
 @pytest.mark.parametrize("path", ["/messages", "/webhooks", "/settings", "/auth/token", "/inbox/refresh"])
 @pytest.mark.parametrize("kind", ["text/xml", "multipart/form-data; boundary=x"])
 def test_a_body_that_says_it_is_no_json_is_415(world: World, path: str, kind: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         method = "PUT" if path == "/settings" else "POST"
         headers = {"Content-Type": kind}
         response = await desk.http.request(method, BASE + path, content=b"<a/>", headers=headers)
@@ -76,7 +76,7 @@ def test_a_body_that_says_it_is_no_json_is_415(world: World, path: str, kind: st
 
 
 def test_a_bug_is_500_and_tells_nothing(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await desk.world.all("ALTER TABLE webhooks RENAME TO gone")
         try:
             response = await desk.http.get(f"{BASE}/webhooks")

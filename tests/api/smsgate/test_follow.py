@@ -6,14 +6,14 @@ import pytest
 
 from dispatcher.domain.delivery.provider import Rejected
 from dispatcher.domain.messages.status import Status
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.smsgate.client import AMERICAN, BASE, KENYAN, PATH, ask, later, login, send, state
 from tests.world import World
 
 _NOT_FOUND = {"message": "message not found", "code": 404}
 
 
-async def _becomes(desk: Desk, status: int, *, reason: str = "", number: str | None = None) -> None:
+async def _becomes(desk: ApiClient, status: int, *, reason: str = "", number: str | None = None) -> None:
     """Give messages a status, and the event that goes with it, as workers do."""
     await desk.world.all(
         "WITH moved AS (UPDATE messages SET status = :status, place = NULL, wake_at = NULL, seq = seq + 1,"
@@ -28,7 +28,7 @@ async def _becomes(desk: Desk, status: int, *, reason: str = "", number: str | N
 
 
 def test_a_message_is_followed_to_delivered(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         answer = await send(desk)
         await desk.world.deliver()
         assert (await state(desk, answer["id"]))["state"] == "Sent"
@@ -51,7 +51,7 @@ def test_a_message_is_followed_to_delivered(world: World) -> None:
 
 
 def test_the_documents_answer_is_contained(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         answer = await send(desk)
         told = await state(desk, answer["id"])
         assert {"id", "state", "recipients"} <= set(told)
@@ -61,7 +61,7 @@ def test_the_documents_answer_is_contained(world: World) -> None:
 
 
 def test_a_failed_recipient_tells_why_and_the_message_follows_all_of_them(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         answer = await send(desk, phoneNumbers=[KENYAN, AMERICAN])
         await _becomes(desk, Status.INVALID_NUMBER, reason="21614", number=AMERICAN)
         told = await state(desk, answer["id"])
@@ -81,7 +81,7 @@ def test_a_failed_recipient_tells_why_and_the_message_follows_all_of_them(world:
     ["x", "0", "", "%00", "a%00b", "%ff", "c6f1f7cc-97c1-44a2-99fb-83c4b3f9ef4c", "inbox/export", "9" * 500],
 )
 def test_what_is_no_id_of_ours_is_not_found(world: World, method: str, name: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk)
         response = await desk.http.request(method, f"{PATH}/{name}")
         assert (response.status_code, response.json()) == (404, _NOT_FOUND)
@@ -91,7 +91,7 @@ def test_what_is_no_id_of_ours_is_not_found(world: World, method: str, name: str
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_another_accounts_ids_are_not_found(world: World, method: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         ids = [(await send(desk))["id"], (await send(desk, id="mine"))["id"]]
         other = await desk.world.another_account("other")
         desk.http.auth = await login(desk.world, other.account)
@@ -105,7 +105,7 @@ def test_another_accounts_ids_are_not_found(world: World, method: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_ids_of_another_dialect_of_the_same_account_are_not_found(world: World, method: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         batch = await desk.world.submit(KENYAN, after=timedelta(hours=1))
         response = await desk.http.request(method, f"{PATH}/{batch.public_id}")
         assert response.status_code == 404
@@ -115,7 +115,7 @@ def test_ids_of_another_dialect_of_the_same_account_are_not_found(world: World, 
 
 
 def test_a_cancelled_message_is_cancelled_at_once_and_refunded(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         before = await desk.world.balance()
         answer = await send(desk, scheduleAt=later(desk, hours=1))
         response = await desk.http.delete(f"{PATH}/{answer['id']}")
@@ -130,7 +130,7 @@ def test_a_cancelled_message_is_cancelled_at_once_and_refunded(world: World) -> 
 
 
 def test_what_was_sent_or_cancelled_cannot_be_cancelled(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         answer = await send(desk)
         await desk.world.deliver()
         taken = await send(desk, scheduleAt=later(desk, hours=1))
@@ -147,7 +147,7 @@ def test_what_was_sent_or_cancelled_cannot_be_cancelled(world: World) -> None:
 
 
 def test_a_claimed_message_cannot_be_cancelled(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         answer = await send(desk)
         [message_id] = desk.world.lanes.take()
         await desk.world.claim(message_id)
@@ -158,7 +158,7 @@ def test_a_claimed_message_cannot_be_cancelled(world: World) -> None:
 
 
 def test_of_many_recipients_those_are_cancelled_that_are_not_out_yet(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         answer = await send(desk, phoneNumbers=[KENYAN, AMERICAN])
         await desk.world.deliver(desk.world.lanes.take()[:1])
         told = (await desk.http.delete(f"{PATH}/{answer['id']}")).json()
@@ -169,7 +169,7 @@ def test_of_many_recipients_those_are_cancelled_that_are_not_out_yet(world: Worl
 
 
 def test_a_refusing_provider_is_told_with_its_reason(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         desk.world.sim.always(Rejected(Status.BLOCKED, "code 7"))
         answer = await send(desk)
         await desk.world.deliver()
@@ -181,7 +181,7 @@ def test_a_refusing_provider_is_told_with_its_reason(world: World) -> None:
 
 
 def test_the_old_name_cancels_too(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         answer = await send(desk)
         response = await desk.http.delete(f"{BASE}/message/{answer['id']}")
         assert response.json()["state"] == "Cancelled"

@@ -9,12 +9,12 @@ import pytest
 
 from dispatcher.api.dialects.smsgate import dialect
 from dispatcher.api.dialects.smsgate.responses import device_id
-from dispatcher.domain.callbacks.events import Arrival
+from dispatcher.domain.callbacks.events import InboundEvent
 from dispatcher.domain.delivery.provider import Inbound
 from dispatcher.service.accounts import accounts
 from dispatcher.service.callbacks.sender import Signature
 from dispatcher.service.receipts import ingest
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.smsgate.client import BASE, KENYAN, ask, login, token, with_settings, with_token
 from tests.world import World
 
@@ -22,7 +22,7 @@ INBOX = f"{BASE}/inbox"
 DAY = timedelta(days=1)
 
 
-async def _arrived(desk: Desk, texts: Sequence[str], *, to: str = "40404") -> None:
+async def _arrived(desk: ApiClient, texts: Sequence[str], *, to: str = "40404") -> None:
     """Have messages come in, a day apart; the account has the sender 40404."""
     account = desk.world.caller.account
     if "40404" not in [sender.name for sender in await accounts.senders(desk.world.ctx, account)]:
@@ -32,13 +32,13 @@ async def _arrived(desk: Desk, texts: Sequence[str], *, to: str = "40404") -> No
         desk.world.time.advance(DAY)
 
 
-async def _previews(desk: Desk, **query: Any) -> tuple[list[str], int]:
+async def _previews(desk: ApiClient, **query: Any) -> tuple[list[str], int]:
     response = await desk.http.get(INBOX, params=query)
     assert response.status_code == 200, response.text
     return [one["contentPreview"] for one in response.json()], int(response.headers["x-total-count"])
 
 
-async def _again(desk: Desk) -> list[str]:
+async def _again(desk: ApiClient) -> list[str]:
     """Give the texts that are to be told to webhooks, and mark them told."""
     rows = await desk.world.all(
         "WITH told AS (UPDATE callbacks SET state = 'delivered', wake_at = NULL WHERE state = 'waiting'"
@@ -48,7 +48,7 @@ async def _again(desk: Desk) -> list[str]:
 
 
 def test_received_messages_are_listed_as_upstream_lists_them(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         at = desk.world.time.at = datetime(2026, 5, 17, 9, 32, 11, 421_999, tzinfo=UTC)
         await _arrived(desk, ["Hello World!"])
         [shown] = (await desk.http.get(INBOX)).json()
@@ -67,7 +67,7 @@ def test_received_messages_are_listed_as_upstream_lists_them(world: World) -> No
 
 
 def test_the_newest_come_first_and_pages_and_periods_are_cut_from_them(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         start = desk.world.time.now()
         await _arrived(desk, ["a", "b", "c", "d"])
         assert await _previews(desk) == (["d", "c", "b", "a"], 4)
@@ -82,7 +82,7 @@ def test_the_newest_come_first_and_pages_and_periods_are_cut_from_them(world: Wo
 
 
 def test_there_are_only_sms_of_the_one_device(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await _arrived(desk, ["a"])
         device = device_id(desk.world.caller.account.id)
         assert await _previews(desk, type="SMS", deviceId=device) == (["a"], 1)
@@ -101,7 +101,7 @@ def test_there_are_only_sms_of_the_one_device(world: World) -> None:
     ],
 )
 def test_a_faulty_query_is_400(world: World, query: dict[str, str], message: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.get(INBOX, params=query)
         assert (response.status_code, response.json()) == (400, {"message": message, "code": 400})
 
@@ -109,7 +109,7 @@ def test_a_faulty_query_is_400(world: World, query: dict[str, str], message: str
 
 
 def test_messages_of_others_and_of_nobody_are_not_seen(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await _arrived(desk, ["mine"])
         await _arrived(desk, ["nobody's"], to="50505")
         assert await _previews(desk) == (["mine"], 1)
@@ -121,7 +121,7 @@ def test_messages_of_others_and_of_nobody_are_not_seen(world: World) -> None:
 
 
 def test_there_are_no_attachments(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.get(f"{INBOX}/{UUID(int=1)}/attachments/1")
         assert (response.status_code, response.json()["code"]) == (404, 404)
 
@@ -129,7 +129,7 @@ def test_there_are_no_attachments(world: World) -> None:
 
 
 def test_the_inbox_asks_for_its_scopes(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         access = (await token(desk, "messages:list"))["access_token"]
         for method, path, scope in [
             ("GET", INBOX, "inbox:list"),
@@ -142,13 +142,13 @@ def test_the_inbox_asks_for_its_scopes(world: World) -> None:
     ask(with_settings(world.settings), story)
 
 
-async def _hook(desk: Desk) -> None:
+async def _hook(desk: ApiClient) -> None:
     hook = {"id": "hook", "url": "https://93.184.215.14/hook", "event": "sms:received"}
     assert (await desk.http.post(f"{BASE}/webhooks", json=hook)).status_code == 201
 
 
 def test_a_webhook_for_received_messages_is_told_of_them_and_of_nothing_else(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await _hook(desk)
         await _arrived(desk, ["a"])
         await desk.world.submit()
@@ -159,7 +159,7 @@ def test_a_webhook_for_received_messages_is_told_of_them_and_of_nothing_else(wor
 
 
 def test_a_webhook_that_is_registered_for_another_event_is_told_no_more(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await _hook(desk)
         hook = {"id": "hook", "url": "https://93.184.215.14/hook", "event": "sms:sent"}
         await desk.http.post(f"{BASE}/webhooks", json=hook)
@@ -184,7 +184,7 @@ def test_a_webhook_that_is_registered_for_another_event_is_told_no_more(world: W
 def test_a_period_is_told_again_where_that_is_asked_for(
     world: World, path: str, body: dict[str, object], told: list[str]
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await _hook(desk)
         start = desk.world.time.now()
         await _arrived(desk, ["a", "b", "c", "d"])
@@ -218,7 +218,7 @@ def test_a_period_is_told_again_where_that_is_asked_for(
 )
 @pytest.mark.parametrize("path", ["inbox/refresh", "messages/inbox/export"])
 def test_a_faulty_period_is_400(world: World, path: str, body: dict[str, str], message: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(f"{BASE}/{path}", json=body)
         assert (response.status_code, response.json()) == (400, {"message": message, "code": 400})
 
@@ -226,7 +226,7 @@ def test_a_faulty_period_is_400(world: World, path: str, body: dict[str, str], m
 
 
 def test_a_received_message_is_worded_as_upstream_words_it() -> None:
-    came = Arrival(
+    came = InboundEvent(
         id=UUID("c6f1f7cc-97c1-44a2-99fb-83c4b3f9ef4c"),
         account_id=7,
         at=datetime(2026, 5, 17, 9, 32, 11, 421_999, tzinfo=UTC),

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.smsgate.client import BASE, KENYAN, PATH, ask, send
 from tests.world import World
 
 
-async def _send_many(desk: Desk, count: int) -> list[str]:
+async def _send_many(desk: ApiClient, count: int) -> list[str]:
     """Send one a minute; give their ids, the oldest first."""
     ids = []
     for _ in range(count):
@@ -18,7 +18,7 @@ async def _send_many(desk: Desk, count: int) -> list[str]:
     return ids
 
 
-async def _listed(desk: Desk, **query: object) -> list[str]:
+async def _listed(desk: ApiClient, **query: object) -> list[str]:
     response = await desk.http.get(
         PATH, params={name.rstrip("_"): str(value) for name, value in query.items()}
     )
@@ -28,7 +28,7 @@ async def _listed(desk: Desk, **query: object) -> list[str]:
 
 
 def test_the_newest_come_first_each_as_upstream_tells_it_with_created_at(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         first, second = await _send_many(desk, 2)
         response = await desk.http.get(PATH)
         assert [one["id"] for one in response.json()] == [second, first]
@@ -41,7 +41,7 @@ def test_the_newest_come_first_each_as_upstream_tells_it_with_created_at(world: 
 
 
 def test_the_total_is_told_beside_the_page(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await _send_many(desk, 3)
         response = await desk.http.get(PATH, params={"limit": 1})
         assert (len(response.json()), response.headers["x-total-count"]) == (1, "3")
@@ -50,7 +50,7 @@ def test_the_total_is_told_beside_the_page(world: World) -> None:
 
 
 def test_the_usual_limit_is_20_and_what_is_out_of_bounds_is_cut(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await desk.world.all(
             "INSERT INTO batches (public_id, account_id, dialect, tier, not_before, not_after, created_at)"
             " SELECT gen_random_uuid(), id, 'smsgate', 'bulk', now(), now() + '1 day', now()"
@@ -66,7 +66,7 @@ def test_the_usual_limit_is_20_and_what_is_out_of_bounds_is_cut(world: World) ->
 
 
 def test_skip_wins_over_offset(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         first, second, third = await _send_many(desk, 3)
         assert await _listed(desk, skip=1) == [second, first]
         assert await _listed(desk, offset=2) == [first]
@@ -76,7 +76,7 @@ def test_skip_wins_over_offset(world: World) -> None:
 
 
 def test_sort_turns_the_order(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         first, second = await _send_many(desk, 2)
         assert await _listed(desk, sort="created_at") == [first, second]
         assert await _listed(desk, sort="-created_at") == [second, first]
@@ -85,7 +85,7 @@ def test_sort_turns_the_order(world: World) -> None:
 
 
 def test_from_is_included_and_to_is_not(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         start = desk.world.time.now()
         first, second, third = await _send_many(desk, 3)
         times = [(start + timedelta(minutes=n)).isoformat() for n in range(3)]
@@ -99,7 +99,7 @@ def test_from_is_included_and_to_is_not(world: World) -> None:
 
 
 def test_a_state_finds_the_messages_that_show_it(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         pending = (await send(desk))["id"]
         desk.world.lanes.take()
         sent = (await send(desk))["id"]
@@ -124,7 +124,7 @@ def test_a_state_finds_the_messages_that_show_it(world: World) -> None:
 
 
 def test_the_device_filters_and_another_one_has_no_messages(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         answer = await send(desk)
         assert await _listed(desk, deviceId=answer["deviceId"]) == [answer["id"]]
         assert await _listed(desk, deviceId="PyDmBQZZXYmyxMwED8Fzy") == []
@@ -133,7 +133,7 @@ def test_the_device_filters_and_another_one_has_no_messages(world: World) -> Non
 
 
 def test_texts_are_shown_only_when_asked_for(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk)
         for value, shown in [("true", True), ("1", True), ("false", False)]:
             response = await desk.http.get(PATH, params={"includeContent": value})
@@ -143,7 +143,7 @@ def test_texts_are_shown_only_when_asked_for(world: World) -> None:
 
 
 def test_a_query_of_all_empty_values_is_one_without_any(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         answer = await send(desk)
         response = await desk.http.get(f"{PATH}?")
         assert [one["id"] for one in response.json()] == [answer["id"]]
@@ -169,7 +169,7 @@ def test_a_query_of_all_empty_values_is_one_without_any(world: World) -> None:
     ],
 )
 def test_a_query_that_cannot_be_read_is_400(world: World, query: str, message: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.get(f"{PATH}?{query}")
         assert (response.status_code, response.json()) == (400, {"message": message, "code": 400})
 
@@ -177,7 +177,7 @@ def test_a_query_that_cannot_be_read_is_400(world: World, query: str, message: s
 
 
 def test_what_came_in_by_another_dialect_is_not_listed(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await desk.world.submit(KENYAN)
         assert await _listed(desk) == []
         assert (await desk.http.get(f"{BASE}/message")).json() == []

@@ -15,8 +15,8 @@ from dispatcher.domain.delivery.provider import (
     Outcome,
     Outgoing,
     ProviderConfig,
+    ReceiptReport,
     Rejected,
-    Report,
 )
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
@@ -95,7 +95,7 @@ def test_what_became_of_it_can_be_asked_for(use: Use) -> None:
     async def work(plugin: SmsGate) -> None:
         await send(plugin, a_message())
         reports = await plugin.poll([REFERENCE, "0190a1c4-0000-7000-8000-000000000002"])
-        assert reports == [Report(REFERENCE, REFERENCE, None, "Pending")]
+        assert reports == [ReceiptReport(REFERENCE, REFERENCE, None, "Pending")]
 
     use(work)
 

@@ -5,7 +5,7 @@ import pytest
 from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
 from dispatcher.store.migrate import newest
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.smsgate.client import BASE, NOBODY, PATH, ask, body, with_settings
 from tests.world import World
 
@@ -15,7 +15,7 @@ _BASES = [BASE, "/3rdparty/v1"]
 @pytest.mark.parametrize("base", _BASES)
 @pytest.mark.parametrize("name", ["devices", "device"])
 def test_there_is_one_device_with_the_accounts_senders_as_sims(world: World, base: str, name: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         for extra in ("SECOND", "THIRD", "FOURTH"):
             await accounts.add_sender(desk.world.ctx, desk.world.caller.account, extra)
         [device] = (await desk.http.get(f"{base}/{name}")).json()
@@ -28,7 +28,7 @@ def test_there_is_one_device_with_the_accounts_senders_as_sims(world: World, bas
 
 
 def test_the_device_keeps_its_age_and_is_seen_just_now(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         [before] = (await desk.http.get(f"{BASE}/devices")).json()
         desk.world.time.at = desk.world.time.at.replace(year=2030)
         [after] = (await desk.http.get(f"{BASE}/devices")).json()
@@ -39,7 +39,7 @@ def test_the_device_keeps_its_age_and_is_seen_just_now(world: World) -> None:
 
 
 def test_the_device_can_be_removed_and_is_there_again(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         [device] = (await desk.http.get(f"{BASE}/devices")).json()
         response = await desk.http.delete(f"{BASE}/devices/{device['id']}")
         assert (response.status_code, response.content) == (204, b"")
@@ -51,7 +51,7 @@ def test_the_device_can_be_removed_and_is_there_again(world: World) -> None:
 
 
 def test_settings_show_the_key_that_signs_webhooks_and_take_changes_without_effect(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         secret = await accounts.callback_secret(desk.world.ctx, desk.world.caller.account)
         shown = (await desk.http.get(f"{BASE}/settings")).json()
         assert shown["webhooks"]["signing_key"] == secret
@@ -67,7 +67,7 @@ def test_settings_show_the_key_that_signs_webhooks_and_take_changes_without_effe
 
 @pytest.mark.parametrize("path", ["logs", "logs?from=x"])
 def test_there_is_no_log(world: World, path: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.get(f"{BASE}/{path}")
         assert (response.status_code, response.json()["code"]) == (501, 501)
 
@@ -86,7 +86,7 @@ def test_there_is_no_log(world: World, path: str) -> None:
 def test_a_refresh_of_the_inbox_is_accepted_and_the_old_names_say_they_are_old(
     world: World, path: str, is_old: bool
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         period = {"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}
         response = await desk.http.post(f"{BASE}/{path}", json=period)
         assert (response.status_code, response.json()) == (202, {})
@@ -98,7 +98,7 @@ def test_a_refresh_of_the_inbox_is_accepted_and_the_old_names_say_they_are_old(
 @pytest.mark.parametrize("base", _BASES)
 @pytest.mark.parametrize("path", ["health", "health/ready", "health/startup", "health/live"])
 def test_health_is_told_to_anybody(world: World, base: str, path: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         desk.http.auth = NOBODY
         response = await desk.http.get(f"{base}/{path}")
         told = response.json()
@@ -109,7 +109,7 @@ def test_health_is_told_to_anybody(world: World, base: str, path: str) -> None:
 
 
 def test_health_is_503_while_the_database_is_behind_and_the_process_lives(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         desk.http.auth = NOBODY
         await desk.world.all("UPDATE alembic_version SET version_num = '0000'")
         try:
@@ -124,7 +124,7 @@ def test_health_is_503_while_the_database_is_behind_and_the_process_lives(settin
 
 
 def test_the_catalogue_that_every_answer_names_is_there(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         desk.http.auth = NOBODY
         answer = await desk.http.get(f"/moved{BASE}/health/live")
         assert answer.headers["link"] == '</moved/.well-known/api-catalog>; rel="api-catalog"'
@@ -139,7 +139,7 @@ def test_the_catalogue_that_every_answer_names_is_there(settings: Settings) -> N
 
 
 def test_a_moved_dialect_tells_where_its_messages_are(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(f"/moved{PATH}", json=body())
         assert response.headers["location"] == f"/moved{PATH}/{response.json()['id']}"
         assert (await desk.http.get(response.headers["location"])).status_code == 200

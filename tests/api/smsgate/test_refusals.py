@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.smsgate.client import (
     AMERICAN,
     FIXED_LINE,
@@ -84,14 +84,14 @@ _ONE = "must specify exactly one of: textMessage or message"
 def test_a_faulty_field_is_told_and_nothing_is_kept(
     world: World, changed: dict[str, object], message: str
 ) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, **changed) == message
 
     ask(world, story)
 
 
 def test_a_text_that_cannot_be_sent_is_refused(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         for text in ("a\x00b", "a\ud800b"):
             assert (await refused(desk, textMessage={"text": text})).startswith(
                 "textMessage.text cannot be sent"
@@ -101,7 +101,7 @@ def test_a_text_that_cannot_be_sent_is_refused(world: World) -> None:
 
 
 def test_all_faults_of_types_are_told_together(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         told = await refused(desk, phoneNumbers=[], priority=200, ttl=1)
         assert told.split("; ") == [
             "phoneNumbers must have 1 to 100 entries, not 0",
@@ -113,7 +113,7 @@ def test_all_faults_of_types_are_told_together(world: World) -> None:
 
 
 def test_ttl_and_valid_until_exclude_each_other(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         told = await refused(desk, ttl=60, validUntil=later(desk, hours=1))
         assert told == "ttl and validUntil exclude each other"
 
@@ -121,7 +121,7 @@ def test_ttl_and_valid_until_exclude_each_other(world: World) -> None:
 
 
 def test_schedule_at_must_be_strictly_in_the_future(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert await refused(desk, scheduleAt=later(desk)) == "scheduleAt must be in the future"
 
     ask(world, story)
@@ -129,7 +129,7 @@ def test_schedule_at_must_be_strictly_in_the_future(world: World) -> None:
 
 @pytest.mark.parametrize("end", ["ttl", "validUntil"])
 def test_schedule_at_must_not_be_after_the_end(world: World, end: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         ends = {"ttl": 60, "validUntil": later(desk, minutes=1)}
         told = await refused(desk, scheduleAt=later(desk, minutes=2), **{end: ends[end]})
         assert told == "scheduleAt must be less than or equal to validUntil"
@@ -145,7 +145,7 @@ def test_schedule_at_must_not_be_after_the_end(world: World, end: str) -> None:
     ],
 )
 def test_a_faulty_query_is_refused(world: World, query: str, message: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(f"{PATH}?{query}", json=body())
         assert (response.status_code, response.json()) == (400, {"message": message, "code": 400})
         assert await desk.rows() == 0
@@ -154,7 +154,7 @@ def test_a_faulty_query_is_refused(world: World, query: str, message: str) -> No
 
 
 def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         told = await refused(desk, phoneNumbers=[KENYAN, AMERICAN])
         assert told == "phoneNumbers has too many entries: 2, at most 1"
 
@@ -173,7 +173,7 @@ def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) ->
     ],
 )
 def test_what_is_no_json_object_is_400(world: World, content: bytes, message: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, content=content)
         assert (response.status_code, response.json()) == (400, {"message": message, "code": 400})
 
@@ -181,7 +181,7 @@ def test_what_is_no_json_object_is_400(world: World, content: bytes, message: st
 
 
 def test_without_a_country_a_local_number_is_read_as_an_international_one(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await desk.world.all("UPDATE accounts SET default_country = NULL")
         assert await refused(desk, phoneNumbers=["0712345678"]) == "invalid phone number"
         response = await desk.http.post(PATH, json=body(phoneNumbers=["12025550100"]))

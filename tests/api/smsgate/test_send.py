@@ -5,7 +5,7 @@ import re
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.smsgate.client import (
     AMERICAN,
     BASE,
@@ -25,7 +25,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def test_the_documents_sample_is_answered_with_an_id_and_upstreams_state(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, json=body())
         assert response.status_code == 200
         answer = response.json()
@@ -50,7 +50,7 @@ def test_the_documents_sample_is_answered_with_an_id_and_upstreams_state(world: 
 
 
 def test_a_setting_answers_202_as_upstream_does(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, json=body())
         assert (response.status_code, response.json()["state"]) == (202, "Pending")
 
@@ -60,7 +60,7 @@ def test_a_setting_answers_202_as_upstream_does(settings: Settings) -> None:
 @pytest.mark.parametrize("base", [BASE, "/3rdparty/v1"])
 @pytest.mark.parametrize("name", ["messages", "message"])
 def test_both_bases_and_the_old_name_send_and_follow(world: World, base: str, name: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(f"{base}/{name}?", json=body())
         assert response.status_code == 200
         assert response.headers["location"] == f"{base}/messages/{response.json()['id']}"
@@ -73,7 +73,7 @@ def test_both_bases_and_the_old_name_send_and_follow(world: World, base: str, na
 def test_the_deprecated_message_is_a_text_and_nulls_are_fields_left_out(world: World) -> None:
     """What the TypeScript client sends."""
 
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         nulls = dict.fromkeys(["id", "ttl", "simNumber", "withDeliveryReport", "priority", "deviceId"])
         answer = await send(desk, textMessage=..., message="Hello", **nulls)
         assert (await state(desk, answer["id"]))["textMessage"] == {"text": "Hello"}
@@ -82,7 +82,7 @@ def test_the_deprecated_message_is_a_text_and_nulls_are_fields_left_out(world: W
 
 
 def test_unknown_fields_and_any_content_type_are_taken(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         sample = '{"phoneNumbers":["+12025550100"],"textMessage":{"text":"Hello!","x":1},"new":{}}'
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         assert (await desk.http.post(PATH, content=sample, headers=headers)).status_code == 200
@@ -91,7 +91,7 @@ def test_unknown_fields_and_any_content_type_are_taken(world: World) -> None:
 
 
 def test_numbers_come_out_in_e164_and_local_ones_are_of_the_accounts_country(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         answer = await send(desk, phoneNumbers=["0712 345-678", "+1 (202) 555-0100"])
         assert [one["phoneNumber"] for one in answer["recipients"]] == [KENYAN, AMERICAN]
         told = await state(desk, answer["id"])
@@ -102,7 +102,7 @@ def test_numbers_come_out_in_e164_and_local_ones_are_of_the_accounts_country(wor
 
 @pytest.mark.parametrize("number", ["+12025550", FIXED_LINE])
 def test_skip_phone_validation_takes_what_only_looks_like_a_number(world: World, number: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         sample = body(phoneNumbers=[number])
         assert (await desk.http.post(f"{PATH}?skipPhoneValidation=false", json=sample)).status_code == 400
         response = await desk.http.post(f"{PATH}?skipPhoneValidation=true&deviceActiveWithin=12", json=sample)
@@ -113,21 +113,21 @@ def test_skip_phone_validation_takes_what_only_looks_like_a_number(world: World,
 
 
 def test_a_setting_takes_fixed_lines(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk, phoneNumbers=[FIXED_LINE])
 
     ask(with_settings(settings, smsgate_landlines=True), story)
 
 
 def test_a_setting_takes_simulated_numbers(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk, phoneNumbers=["+254990013"])
 
     ask(with_settings(settings, simulated_numbers=True), story)
 
 
 def test_a_hundred_numbers_are_taken(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         answer = await send(desk, phoneNumbers=[f"+2547123456{n:02}" for n in range(100)])
         assert len(answer["recipients"]) == 100
 
@@ -147,7 +147,7 @@ def test_a_hundred_numbers_are_taken(world: World) -> None:
     ],
 )
 def test_priority_is_the_tier(world: World, priority: int, tier: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk, priority=priority)
         assert (await desk.world.one("SELECT tier FROM messages")).tier == tier
 
@@ -155,7 +155,7 @@ def test_priority_is_the_tier(world: World, priority: int, tier: str) -> None:
 
 
 def test_a_sim_number_is_a_sender_by_its_age_and_without_one_it_is_the_default(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await desk.world.all(
             "INSERT INTO senders (account_id, name) SELECT id, 'SECOND' FROM accounts WHERE name = 'shop'"
         )
@@ -172,7 +172,7 @@ def test_a_sim_number_is_a_sender_by_its_age_and_without_one_it_is_the_default(w
 
 
 def test_the_one_device_may_be_named(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         device = (await desk.http.get(f"{BASE}/devices")).json()[0]["id"]
         assert (await send(desk, deviceId=device))["deviceId"] == device
 
@@ -181,7 +181,7 @@ def test_the_one_device_may_be_named(world: World) -> None:
 
 @pytest.mark.parametrize("name", ["my-id", "x" * 36, "PyDmBQZZXYmyxMwED8Fzy", "a/b", "a b?", "é"])
 def test_a_clients_own_id_is_the_messages_id(world: World, name: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, json=body(id=name))
         assert response.json()["id"] == name
         assert (await desk.http.get(response.headers["location"])).json()["id"] == name
@@ -191,7 +191,7 @@ def test_a_clients_own_id_is_the_messages_id(world: World, name: str) -> None:
 
 
 def test_a_clients_id_that_came_before_is_409(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk, id="mine")
         kept = await desk.rows()
         response = await desk.http.post(PATH, json=body(id="mine"))
@@ -203,7 +203,7 @@ def test_a_clients_id_that_came_before_is_409(world: World) -> None:
 
 
 def test_another_account_may_have_the_same_id(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk, id="mine", textMessage={"text": "ours"})
         other = await desk.world.another_account("other")
         desk.http.auth = await login(desk.world, other.account)
@@ -214,14 +214,14 @@ def test_another_account_may_have_the_same_id(world: World) -> None:
 
 
 def test_an_empty_id_is_one_left_out(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert _UUID.fullmatch((await send(desk, id=""))["id"])
 
     ask(world, story)
 
 
 def test_an_idempotency_key_gives_the_same_answer_again(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         headers = {"Idempotency-Key": "once"}
         first, again = [await desk.http.post(PATH, json=body(), headers=headers) for _ in range(2)]
         assert (first.status_code, first.content) == (again.status_code, again.content)
@@ -235,7 +235,7 @@ def test_an_idempotency_key_gives_the_same_answer_again(world: World) -> None:
 
 
 def test_without_credit_it_is_402_and_nothing_is_kept(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         response = await desk.http.post(PATH, json=body(phoneNumbers=[KENYAN, AMERICAN]))
         assert (response.status_code, response.json()["code"]) == (402, 402)
         assert await desk.rows() == 0
@@ -244,7 +244,7 @@ def test_without_credit_it_is_402_and_nothing_is_kept(world: World) -> None:
 
 
 def test_without_a_sender_it_is_failed_at_accept(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await desk.world.all("UPDATE senders SET is_default = false")
         answer = await send(desk)
         assert answer["state"] == "Failed"

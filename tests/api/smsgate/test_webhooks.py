@@ -9,11 +9,11 @@ import pytest
 
 from dispatcher.api.dialects.smsgate.responses import device_id
 from dispatcher.api.dialects.smsgate.webhooks import EVENTS, wording
-from dispatcher.domain.callbacks.events import Happening
+from dispatcher.domain.callbacks.events import MessageEvent
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks.sender import Signature
 from dispatcher.settings import Settings
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.smsgate.client import AMERICAN, BASE, NOBODY, PATH, ask, login, send, with_settings
 from tests.world import World
 
@@ -21,20 +21,20 @@ _URL = f"{BASE}/webhooks"
 _TARGET = "https://example.com/webhook"
 
 
-async def _register(desk: Desk, **fields: object) -> dict[str, object]:
+async def _register(desk: ApiClient, **fields: object) -> dict[str, object]:
     response = await desk.http.post(_URL, json={"url": _TARGET, "event": "sms:sent", **fields})
     assert response.status_code == 201, response.text
     answer: dict[str, object] = response.json()
     return answer
 
 
-async def _told_of(desk: Desk) -> list[tuple[str, str]]:
+async def _told_of(desk: ApiClient) -> list[tuple[str, str]]:
     rows = await desk.world.all("SELECT webhook_id, event FROM callbacks ORDER BY id")
     return [(row.webhook_id, row.event) for row in rows]
 
 
 def test_a_webhook_is_registered_listed_and_removed(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         assert (await desk.http.get(_URL)).json() == []
         made = await _register(desk, id="mine")
         assert made == {"id": "mine", "deviceId": None, "url": _TARGET, "event": "sms:sent"}
@@ -49,7 +49,7 @@ def test_a_webhook_is_registered_listed_and_removed(world: World) -> None:
 
 @pytest.mark.parametrize("name", [None, ""])
 def test_without_an_id_one_is_made_up(world: World, name: str | None) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         made = await _register(desk, id=name)
         assert UUID(str(made["id"]))
 
@@ -57,7 +57,7 @@ def test_without_an_id_one_is_made_up(world: World, name: str | None) -> None:
 
 
 def test_the_same_id_replaces_what_was_there(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await _register(desk, id="mine")
         again = await _register(desk, id="mine", url=f"{_TARGET}/2", event="sms:failed")
         assert (await desk.http.get(_URL)).json() == [again]
@@ -66,7 +66,7 @@ def test_the_same_id_replaces_what_was_there(world: World) -> None:
 
 
 def test_the_one_device_may_be_named_and_another_may_not(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         device = device_id(desk.world.caller.account.id)
         assert (await _register(desk, deviceId=device))["deviceId"] == device
         response = await desk.http.post(_URL, json={"url": _TARGET, "event": "sms:sent", "deviceId": "x"})
@@ -97,7 +97,7 @@ def test_the_one_device_may_be_named_and_another_may_not(world: World) -> None:
     ],
 )
 def test_a_faulty_webhook_is_400_and_not_kept(world: World, fields: dict[str, object], message: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         content = json.dumps({"url": _TARGET, "event": "sms:sent", **fields})
         response = await desk.http.post(_URL, content=content)
         assert (response.status_code, response.json()) == (400, {"message": message, "code": 400})
@@ -107,14 +107,14 @@ def test_a_faulty_webhook_is_400_and_not_kept(world: World, fields: dict[str, ob
 
 
 def test_a_setting_allows_http_and_private_addresses(settings: Settings) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await _register(desk, url="http://127.0.0.1:9/hook")
 
     ask(with_settings(settings, callback_private=True), story)
 
 
 def test_an_account_has_at_most_50_webhooks_and_may_still_replace_one(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         for n in range(50):
             await _register(desk, id=f"hook-{n}")
         response = await desk.http.post(_URL, json={"url": _TARGET, "event": "sms:sent"})
@@ -126,7 +126,7 @@ def test_an_account_has_at_most_50_webhooks_and_may_still_replace_one(world: Wor
 
 
 def test_webhooks_of_another_account_are_neither_seen_nor_removed(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         made = await _register(desk, id="mine")
         ours, other = desk.http.auth or NOBODY, await desk.world.another_account("other")
         desk.http.auth = await login(desk.world, other.account)
@@ -141,7 +141,7 @@ def test_webhooks_of_another_account_are_neither_seen_nor_removed(world: World) 
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_every_event_of_upstream_is_taken(world: World, event: str) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await _register(desk, event=event)
 
     ask(world, story)
@@ -157,7 +157,7 @@ def test_each_status_that_ends_something_is_one_event_and_no_other(world: World)
 
 
 def test_a_webhook_is_told_of_its_event_only(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await _register(desk, id="a", event="sms:sent")
         await _register(desk, id="b", event="sms:delivered")
         await _register(desk, id="c", event="sms:cancelled")
@@ -172,7 +172,7 @@ def test_a_webhook_is_told_of_its_event_only(world: World) -> None:
     ask(world, story)
 
 
-_HAPPENING = Happening(
+_HAPPENING = MessageEvent(
     message_id=UUID("c6f1f7cc-97c1-44a2-99fb-83c4b3f9ef4c"),
     batch_id="mine",
     account_id=7,

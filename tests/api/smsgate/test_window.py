@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.smsgate.client import ask, later, send
 from tests.world import World
 
 
 def test_schedule_at_holds_a_message_and_valid_until_ends_it(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         answer = await send(desk, scheduleAt=later(desk, hours=1), validUntil=later(desk, hours=2))
         assert answer["state"] == "Pending"
         row = await desk.world.one("SELECT status, not_before, not_after FROM messages")
@@ -20,7 +20,7 @@ def test_schedule_at_holds_a_message_and_valid_until_ends_it(world: World) -> No
 
 
 def test_a_time_without_a_zone_is_utc_and_nanoseconds_are_read(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk, scheduleAt="2026-12-31T08:30:00", validUntil="2027-01-01T00:00:00.123456789+03:00")
         row = await desk.world.one("SELECT not_before, not_after FROM messages")
         assert row.not_before.isoformat() == "2026-12-31T08:30:00+00:00"
@@ -31,7 +31,7 @@ def test_a_time_without_a_zone_is_utc_and_nanoseconds_are_read(world: World) -> 
 
 
 def test_valid_until_may_be_the_moment_of_schedule_at(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         at = later(desk, hours=1)
         await send(desk, scheduleAt=at, validUntil=at)
         row = await desk.world.one("SELECT not_after - not_before AS window FROM messages")
@@ -41,7 +41,7 @@ def test_valid_until_may_be_the_moment_of_schedule_at(world: World) -> None:
 
 
 def test_a_ttl_counts_from_now_and_the_longest_is_cut(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         for ttl, expected in [(5, timedelta(seconds=5)), (2**64 - 1, timedelta(days=36_525))]:
             await send(desk, ttl=ttl)
             row = await desk.world.one("SELECT not_after FROM messages ORDER BY id DESC LIMIT 1")
@@ -51,7 +51,7 @@ def test_a_ttl_counts_from_now_and_the_longest_is_cut(world: World) -> None:
 
 
 def test_without_ttl_and_valid_until_the_tier_says_how_long(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         await send(desk)
         row = await desk.world.one("SELECT not_after FROM messages")
         assert row.not_after - desk.world.time.now() == timedelta(hours=24)

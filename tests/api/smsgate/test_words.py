@@ -5,11 +5,11 @@ from itertools import product
 import pytest
 
 from dispatcher.api.dialects.smsgate.listing import WANTED
-from dispatcher.api.dialects.smsgate.mapping import FAULTS, STATUSES, WORDS, State, error_of, state_of
+from dispatcher.api.dialects.smsgate.mapping import FAULTS, STATUSES, WORDS, GatewayState, error_of, state_of
 from dispatcher.api.dialects.smsgate.responses import device_id
 from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.messages.status import Status
-from tests.api.client import Desk
+from tests.api.client import ApiClient
 from tests.api.smsgate.client import BASE, NOBODY, ask
 from tests.world import World
 
@@ -17,12 +17,12 @@ from tests.world import World
 def test_every_status_has_a_state_and_every_failed_one_a_reason() -> None:
     assert set(WORDS) == set(Status)
     for status, word in WORDS.items():
-        assert (word.error is not None) == (word.state is State.FAILED), status
+        assert (word.error is not None) == (word.state is GatewayState.FAILED), status
     assert error_of(Status.EXPIRED) == "TTL expired"
 
 
 def test_nothing_is_ever_processed_or_cancelling() -> None:
-    assert STATUSES[State.PROCESSED] == STATUSES[State.CANCELLING] == frozenset()
+    assert STATUSES[GatewayState.PROCESSED] == STATUSES[GatewayState.CANCELLING] == frozenset()
 
 
 def test_every_kind_of_fault_has_its_words() -> None:
@@ -73,7 +73,7 @@ def test_the_device_id_has_21_characters_and_is_the_accounts_own() -> None:
 
 
 def test_the_openapi_tells_the_documents_operations_and_both_ways_in(world: World) -> None:
-    async def story(desk: Desk) -> None:
+    async def story(desk: ApiClient) -> None:
         desk.http.auth = NOBODY
         page = await desk.http.get(f"{BASE}/docs")
         assert (page.status_code, f"{BASE}/openapi.json" in page.text) == (200, True)

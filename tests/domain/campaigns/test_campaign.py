@@ -6,60 +6,60 @@ import pytest
 
 from dispatcher.domain.campaigns.campaign import (
     AT_ONCE,
-    FOLLOWING,
+    CAMPAIGN_TRANSITIONS,
     LEAD,
     CampaignState,
-    Dues,
-    dues,
+    DueRuns,
+    due_runs,
     validity_of,
 )
-from dispatcher.domain.campaigns.recurrence import Cron, Once
+from dispatcher.domain.campaigns.recurrence import CronSchedule, RunOnce
 from dispatcher.domain.hours.zones import parse_zone
 from dispatcher.domain.tier import Tier
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
-DAILY = Cron("0 12 * * *", parse_zone("UTC"))
+DAILY = CronSchedule("0 12 * * *", parse_zone("UTC"))
 
 
 def test_every_state_but_the_final_ones_has_a_way_on_and_to_the_end() -> None:
-    assert set(FOLLOWING) == set(CampaignState)
+    assert set(CAMPAIGN_TRANSITIONS) == set(CampaignState)
     final = {CampaignState.FINISHED, CampaignState.CANCELLED}
     assert {state for state in CampaignState if state.is_final} == final
     for state in set(CampaignState) - final:
-        assert CampaignState.CANCELLED in FOLLOWING[state]
+        assert CampaignState.CANCELLED in CAMPAIGN_TRANSITIONS[state]
 
 
 def test_a_run_is_due_a_lead_before_its_time_and_not_earlier() -> None:
-    early = dues(DAILY, first=NOON, now=NOON - LEAD - TICK, validity=DAY)
-    assert early == Dues((), (), NOON)
-    assert dues(DAILY, first=NOON, now=NOON - LEAD, validity=DAY) == Dues([NOON], [], NOON + DAY)
+    early = due_runs(DAILY, first=NOON, now=NOON - LEAD - TICK, validity=DAY)
+    assert early == DueRuns((), (), NOON)
+    assert due_runs(DAILY, first=NOON, now=NOON - LEAD, validity=DAY) == DueRuns([NOON], [], NOON + DAY)
 
 
 def test_a_late_run_is_due_while_its_messages_would_be_valid() -> None:
-    last = dues(DAILY, first=NOON, now=NOON + 6 * HOUR - TICK, validity=6 * HOUR)
-    assert last == Dues([NOON], [], NOON + DAY)
-    over = dues(DAILY, first=NOON, now=NOON + 6 * HOUR, validity=6 * HOUR)
-    assert over == Dues([], [NOON], NOON + DAY)
+    last = due_runs(DAILY, first=NOON, now=NOON + 6 * HOUR - TICK, validity=6 * HOUR)
+    assert last == DueRuns([NOON], [], NOON + DAY)
+    over = due_runs(DAILY, first=NOON, now=NOON + 6 * HOUR, validity=6 * HOUR)
+    assert over == DueRuns([], [NOON], NOON + DAY)
 
 
 def test_after_days_without_anyone_only_the_last_is_late_and_the_others_are_missed() -> None:
-    found = dues(DAILY, first=NOON, now=NOON + 3 * DAY + HOUR, validity=DAY)
-    assert found == Dues([NOON + 3 * DAY], [NOON + n * DAY for n in range(3)], NOON + 4 * DAY)
+    found = due_runs(DAILY, first=NOON, now=NOON + 3 * DAY + HOUR, validity=DAY)
+    assert found == DueRuns([NOON + 3 * DAY], [NOON + n * DAY for n in range(3)], NOON + 4 * DAY)
 
 
 def test_a_run_that_is_once_has_none_after_it_also_when_it_was_moved() -> None:
-    once = Once(NOON)
-    assert dues(once, first=NOON, now=NOON, validity=HOUR) == Dues([NOON], [], None)
+    once = RunOnce(NOON)
+    assert due_runs(once, first=NOON, now=NOON, validity=HOUR) == DueRuns([NOON], [], None)
     moved = NOON + 10 * DAY
-    assert dues(once, first=moved, now=moved, validity=HOUR) == Dues([moved], [], None)
+    assert due_runs(once, first=moved, now=moved, validity=HOUR) == DueRuns([moved], [], None)
 
 
 def test_many_missed_runs_are_told_bit_by_bit_and_none_twice() -> None:
-    often = Cron("* * * * *", parse_zone("UTC"))
+    often = CronSchedule("* * * * *", parse_zone("UTC"))
     now, first, seen = NOON + DAY, NOON, list[datetime]()
     while first <= now + LEAD:
-        found = dues(often, first=first, now=now, validity=HOUR)
+        found = due_runs(often, first=first, now=now, validity=HOUR)
         assert len(found.due) + len(found.missed) <= AT_ONCE
         assert all(at + HOUR <= now for at in found.missed)
         assert all(at + HOUR > now for at in found.due)

@@ -8,31 +8,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.campaigns.csv_recipients import MAX_FIELD, SEPARATORS, BadRow, Row, read_sheet
+from dispatcher.domain.campaigns.csv_recipients import (
+    MAX_FIELD,
+    SEPARATORS,
+    InvalidRow,
+    RecipientRow,
+    read_recipients,
+)
 from dispatcher.domain.campaigns.csv_records import MAX_LINES, MAX_RECORD
 from dispatcher.domain.errors import Invalid
 
 
-def rows(content: str | bytes, **forced: str) -> list[Row | BadRow]:
+def rows(content: str | bytes, **forced: str) -> list[RecipientRow | InvalidRow]:
     data = content.encode() if isinstance(content, str) else content
-    return list(read_sheet([data], **forced).rows)
+    return list(read_recipients([data], **forced).rows)
 
 
-def only(content: str | bytes, **forced: str) -> Row | BadRow:
+def only(content: str | bytes, **forced: str) -> RecipientRow | InvalidRow:
     (row,) = rows(content, **forced)
     return row
 
 
 def reason(content: str | bytes) -> str:
     row = only(content)
-    assert isinstance(row, BadRow)
+    assert isinstance(row, InvalidRow)
     return row.reason
 
 
 def test_a_line_is_a_number_and_its_variables() -> None:
     assert rows("to,name\n+33612345678,Ann\n +254712345678 , Bo \n") == [
-        Row(2, "+33612345678", {"name": "Ann"}),
-        Row(3, "+254712345678", {"name": " Bo "}),
+        RecipientRow(2, "+33612345678", {"name": "Ann"}),
+        RecipientRow(3, "+254712345678", {"name": " Bo "}),
     ]
 
 
@@ -45,7 +51,7 @@ def test_nothing_is_read_before_it_is_asked_for() -> None:
             read += 1
             yield b"to\n" + b"+33612345678\n" * 10_000
 
-    sheet = read_sheet(chunks())
+    sheet = read_recipients(chunks())
     assert read == 1
     next(sheet.rows)
     assert read <= 2
@@ -56,13 +62,13 @@ def test_nothing_is_read_before_it_is_asked_for() -> None:
 
 @pytest.mark.parametrize("name", ["to", "Number", "PHONE", " msisdn ", '"Mobile"', "recipient"])
 def test_the_number_column_is_known_by_its_name(name: str) -> None:
-    assert only(f"city,{name}\nParis,1\n") == Row(2, "1", {"city": "Paris"})
+    assert only(f"city,{name}\nParis,1\n") == RecipientRow(2, "1", {"city": "Paris"})
 
 
 def test_a_number_column_may_be_named() -> None:
-    sheet = read_sheet([b"Tel,to\n1,2\n"], number_column="tel")
+    sheet = read_recipients([b"Tel,to\n1,2\n"], number_column="tel")
     assert (sheet.columns, sheet.number_column) == (("Tel", "to"), "Tel")
-    assert list(sheet.rows) == [Row(2, "1", {"to": "2"})]
+    assert list(sheet.rows) == [RecipientRow(2, "1", {"to": "2"})]
 
 
 @pytest.mark.parametrize(
@@ -105,27 +111,27 @@ def test_a_file_without_a_usable_header_is_refused(
     ],
 )
 def test_the_encoding_is_told_by_the_first_bytes(encoding: str, told: str) -> None:
-    sheet = read_sheet(["to,name\n1,Zoé €\n".encode(encoding)])
+    sheet = read_recipients(["to,name\n1,Zoé €\n".encode(encoding)])
     assert sheet.encoding == told
-    assert list(sheet.rows) == [Row(2, "1", {"name": "Zoé €"})]
+    assert list(sheet.rows) == [RecipientRow(2, "1", {"name": "Zoé €"})]
 
 
 def test_big_endian_utf_16_is_told_by_its_mark() -> None:
-    assert only("\ufeffto,name\n1,Zoé\n".encode("utf-16-be")) == Row(2, "1", {"name": "Zoé"})
+    assert only("\ufeffto,name\n1,Zoé\n".encode("utf-16-be")) == RecipientRow(2, "1", {"name": "Zoé"})
 
 
 def test_a_character_cut_by_the_end_of_the_first_block_is_utf_8_all_the_same() -> None:
     for shift in range(3):
         content = "to,name\n" + "1," + "x" * shift + "\n" + "1,€€€\n" * 20_000
-        assert read_sheet([content.encode()]).encoding == "utf-8"
+        assert read_recipients([content.encode()]).encoding == "utf-8"
 
 
 def test_a_last_byte_that_is_no_utf_8_makes_a_file_windows_1252() -> None:
-    assert only("to,name\n1,Zoé".encode("cp1252")) == Row(2, "1", {"name": "Zoé"})
+    assert only("to,name\n1,Zoé".encode("cp1252")) == RecipientRow(2, "1", {"name": "Zoé"})
 
 
 def test_an_encoding_can_be_forced() -> None:
-    assert only("to,name\n1,Łódź\n".encode("cp1250"), encoding="windows-1250") == Row(
+    assert only("to,name\n1,Łódź\n".encode("cp1250"), encoding="windows-1250") == RecipientRow(
         2, "1", {"name": "Łódź"}
     )
 
@@ -134,15 +140,15 @@ def test_an_encoding_can_be_forced() -> None:
 def test_the_separator_is_the_one_in_the_header(separator: str) -> None:
     other = ";" if separator == "," else ","
     content = f'to{separator}"a{other}{other}{other}b"\n1{separator}x{other}y\n'
-    assert only(content) == Row(2, "1", {f"a{other}{other}{other}b": f"x{other}y"})
+    assert only(content) == RecipientRow(2, "1", {f"a{other}{other}{other}b": f"x{other}y"})
 
 
 def test_a_separator_can_be_forced() -> None:
-    assert only("to;a,b\n1;2,3\n", separator=";", number_column="to") == Row(2, "1", {"a,b": "2,3"})
+    assert only("to;a,b\n1;2,3\n", separator=";", number_column="to") == RecipientRow(2, "1", {"a,b": "2,3"})
 
 
 def test_a_file_of_numbers_only_needs_no_separator() -> None:
-    assert rows("to\n1\n2") == [Row(2, "1", {}), Row(3, "2", {})]
+    assert rows("to\n1\n2") == [RecipientRow(2, "1", {}), RecipientRow(3, "2", {})]
 
 
 # Lines
@@ -157,13 +163,13 @@ def test_a_record_is_named_by_the_line_it_starts_in(end: str, quote: str) -> Non
 
 def test_a_line_end_within_quotes_belongs_to_the_field() -> None:
     assert rows('to,name\n1,"Ann\r\nof\nParis\r"\n2,"say ""hi"""\n') == [
-        Row(2, "1", {"name": "Ann\r\nof\nParis\r"}),
-        Row(6, "2", {"name": 'say "hi"'}),
+        RecipientRow(2, "1", {"name": "Ann\r\nof\nParis\r"}),
+        RecipientRow(6, "2", {"name": 'say "hi"'}),
     ]
 
 
 def test_a_quote_within_a_field_is_a_character() -> None:
-    assert only('to,name\n1,5" nail\n') == Row(2, "1", {"name": '5" nail'})
+    assert only('to,name\n1,5" nail\n') == RecipientRow(2, "1", {"name": '5" nail'})
 
 
 # Bad rows
@@ -193,33 +199,35 @@ def test_a_row_that_cannot_be_used_says_why(content: str | bytes, said: str) -> 
 
 
 def test_the_longest_field_is_taken() -> None:
-    assert isinstance(only(f"to,name\n1,{'x' * MAX_FIELD}\n"), Row)
+    assert isinstance(only(f"to,name\n1,{'x' * MAX_FIELD}\n"), RecipientRow)
 
 
 def test_a_bad_row_shows_its_beginning() -> None:
-    assert only(f"to,name\n{'x' * 500}\r\n") == BadRow(2, "has 1 fields, the header has 2", "x" * 100 + "…")
+    assert only(f"to,name\n{'x' * 500}\r\n") == InvalidRow(
+        2, "has 1 fields, the header has 2", "x" * 100 + "…"
+    )
 
 
 def test_a_bad_row_does_not_stop_the_next() -> None:
     found = rows("to,name\n1\n2,Bo\n,\n4,Di\n")
-    assert [type(row) for row in found] == [BadRow, Row, BadRow, Row]
+    assert [type(row) for row in found] == [InvalidRow, RecipientRow, InvalidRow, RecipientRow]
 
 
 def test_a_quote_that_is_never_closed_costs_its_own_line_only() -> None:
     found = rows('to,name\n1,"Ann\n' + "2,Bo\n" * 50_000)
-    assert isinstance(found[0], BadRow)
-    assert found[1:] == [Row(line, "2", {"name": "Bo"}) for line in range(3, 50_003)]
+    assert isinstance(found[0], InvalidRow)
+    assert found[1:] == [RecipientRow(line, "2", {"name": "Bo"}) for line in range(3, 50_003)]
 
 
 def test_a_quote_that_the_next_line_seems_to_close_costs_its_own_line_only() -> None:
     slip, good = rows('to,name\n1,"Ann\n2,"Bo"\n')
-    assert isinstance(slip, BadRow)
-    assert good == Row(3, "2", {"name": "Bo"})
+    assert isinstance(slip, InvalidRow)
+    assert good == RecipientRow(3, "2", {"name": "Bo"})
 
 
 def test_a_field_may_have_as_many_lines_as_a_record_and_no_more() -> None:
-    assert isinstance(only('to,name\n1,"' + "\n" * (MAX_LINES - 1) + '"\n'), Row)
-    assert isinstance(rows('to,name\n1,"' + "\n" * MAX_LINES + '"\n')[0], BadRow)
+    assert isinstance(only('to,name\n1,"' + "\n" * (MAX_LINES - 1) + '"\n'), RecipientRow)
+    assert isinstance(rows('to,name\n1,"' + "\n" * MAX_LINES + '"\n')[0], InvalidRow)
 
 
 def test_a_line_without_end_is_one_bad_row_and_is_not_kept() -> None:
@@ -229,9 +237,9 @@ def test_a_line_without_end_is_one_bad_row_and_is_not_kept() -> None:
             yield b"x" * 100_000
         yield b"\n2,Bo\n"
 
-    bad, good = read_sheet(chunks()).rows
-    assert (bad.line, good) == (2, Row(3, "2", {"name": "Bo"}))
-    assert isinstance(bad, BadRow)
+    bad, good = read_recipients(chunks()).rows
+    assert (bad.line, good) == (2, RecipientRow(3, "2", {"name": "Bo"}))
+    assert isinstance(bad, InvalidRow)
     assert len(bad.raw) == 101
 
 
@@ -257,7 +265,7 @@ def test_what_a_csv_writer_writes_is_read_back(
     writer.writerows([("a", "to", "b"), *written])
     data = file.getvalue().encode(encoding)
     chunks = [data[start : start + size] for start in range(0, len(data), size)]
-    found = read_sheet(chunks, encoding=None if data[:1] > b"\x7f" else "utf-8").rows
+    found = read_recipients(chunks, encoding=None if data[:1] > b"\x7f" else "utf-8").rows
     assert [row[1:] for row in found] == [(number, {"a": a, "b": b}) for a, number, b in written]
 
 
@@ -265,7 +273,7 @@ def test_what_a_csv_writer_writes_is_read_back(
 def test_whatever_comes_in_whatever_chunks_it_is_read_alike_and_no_row_raises(junk: bytes, size: int) -> None:
     data = b"to,name\r\n1,Ann\r\n" + junk
     chunks = [data[start : start + size] for start in range(0, len(data), size)]
-    assert list(read_sheet(chunks).rows) == rows(data)
+    assert list(read_recipients(chunks).rows) == rows(data)
 
 
 @given(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.campaigns.recurrence import Cron, Once, due_times, next_due
+from dispatcher.domain.campaigns.recurrence import CronSchedule, RunOnce, due_times, next_due
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.hours.local_time import first_instant
 
@@ -23,7 +23,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def runs(cron: Cron, first: str, last: str) -> list[datetime]:
+def runs(cron: CronSchedule, first: str, last: str) -> list[datetime]:
     """Give the runs from midnight to midnight on the zone's wall."""
     after, until = (first_instant(datetime.fromisoformat(day), cron.zone) for day in (first, last))
     tick = timedelta(microseconds=1)
@@ -34,14 +34,14 @@ def runs(cron: Cron, first: str, last: str) -> list[datetime]:
 
 
 def test_a_single_run_is_due_until_it_has_come() -> None:
-    once = Once(at("2026-06-01T09:00"))
+    once = RunOnce(at("2026-06-01T09:00"))
     assert next_due(once, after=at("2026-06-01T08:59")) == at("2026-06-01T09:00")
     assert next_due(once, after=at("2026-06-01T09:00")) is None
 
 
 def test_a_single_run_needs_a_zone() -> None:
     with pytest.raises(ValueError, match="zone"):
-        Once(at("2026-06-01T09:00").replace(tzinfo=None))
+        RunOnce(at("2026-06-01T09:00").replace(tzinfo=None))
 
 
 # Again and again
@@ -49,14 +49,14 @@ def test_a_single_run_needs_a_zone() -> None:
 
 def test_a_run_is_after_the_moment_asked_and_may_be_at_the_end() -> None:
     nine = at("2026-06-01T09:00")
-    cron = Cron("0 9 * * *", ZoneInfo("UTC"))
+    cron = CronSchedule("0 9 * * *", ZoneInfo("UTC"))
     assert next_due(cron, after=nine - timedelta(microseconds=1)) == nine
     assert next_due(cron, after=nine) == nine + DAY
     assert list(due_times(cron, after=nine, until=nine + 2 * DAY)) == [nine + DAY, nine + 2 * DAY]
 
 
 def test_the_first_day_and_the_last_are_included() -> None:
-    cron = Cron("0 0,23 * * *", PARIS, first=date(2026, 6, 1), last=date(2026, 6, 2))
+    cron = CronSchedule("0 0,23 * * *", PARIS, first=date(2026, 6, 1), last=date(2026, 6, 2))
     walls = [due.astimezone(PARIS).isoformat()[:16] for due in runs(cron, "2026-01-01", "2027-01-01")]
     assert walls == ["2026-06-01T00:00", "2026-06-01T23:00", "2026-06-02T00:00", "2026-06-02T23:00"]
     assert next_due(cron, after=at("2026-06-03T00:00")) is None
@@ -66,7 +66,8 @@ def test_the_first_day_and_the_last_are_included() -> None:
 @pytest.mark.parametrize("year", range(2024, 2031))
 def test_a_weekly_campaign_runs_each_week_at_the_same_local_time(zone: ZoneInfo, year: int) -> None:
     found = [
-        due.astimezone(zone) for due in runs(Cron("30 9 * * mon", zone), f"{year}-01-01", f"{year + 1}-01-01")
+        due.astimezone(zone)
+        for due in runs(CronSchedule("30 9 * * mon", zone), f"{year}-01-01", f"{year + 1}-01-01")
     ]
     days = [date(year, 1, 1) + ahead * DAY for ahead in range(366)]
     mondays = [day for day in days if day.weekday() == 0 and day.year == year]
@@ -90,40 +91,44 @@ def test_a_daily_run_in_the_hour_that_changes_is_neither_lost_nor_doubled(
     zone: ZoneInfo, cron: str, first_day: str, instants: list[str]
 ) -> None:
     last_day = (date.fromisoformat(first_day) + 3 * DAY).isoformat()
-    assert [f"{due:%dT%H:%M}" for due in runs(Cron(cron, zone), first_day, last_day)] == instants
+    assert [f"{due:%dT%H:%M}" for due in runs(CronSchedule(cron, zone), first_day, last_day)] == instants
 
 
 def test_a_skipped_time_fires_at_the_jump_and_not_again_with_the_one_that_is_there() -> None:
-    assert runs(Cron("0 2,3 * * *", PARIS), "2026-03-29", "2026-03-30") == [at("2026-03-29T01:00")]
+    assert runs(CronSchedule("0 2,3 * * *", PARIS), "2026-03-29", "2026-03-30") == [at("2026-03-29T01:00")]
 
 
 def test_a_run_each_quarter_is_silent_while_an_hour_comes_the_second_time() -> None:
-    cron = Cron("*/15 * * * *", PARIS)
+    cron = CronSchedule("*/15 * * * *", PARIS)
     assert len(runs(cron, "2026-10-25", "2026-10-26")) == 24 * 4
     assert next_due(cron, after=at("2026-10-25T00:45")) == at("2026-10-25T02:00")
     assert next_due(cron, after=at("2026-10-25T01:10")) == at("2026-10-25T02:00")
 
 
 def test_a_run_each_quarter_goes_on_over_a_skipped_hour() -> None:
-    found = runs(Cron("*/15 * * * *", PARIS), "2026-03-29", "2026-03-30")
+    found = runs(CronSchedule("*/15 * * * *", PARIS), "2026-03-29", "2026-03-30")
     assert len(found) == 23 * 4
     assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(minutes=15)}
 
 
 def test_the_run_of_a_day_that_was_skipped_comes_at_the_jump() -> None:
-    found = runs(Cron("0 9 * * *", ZoneInfo("Pacific/Apia")), "2011-12-29", "2012-01-01")
+    found = runs(CronSchedule("0 9 * * *", ZoneInfo("Pacific/Apia")), "2011-12-29", "2012-01-01")
     assert found == [at("2011-12-29T19:00"), at("2011-12-30T10:00"), at("2011-12-30T19:00")]
 
 
 def test_the_last_day_of_a_month_and_its_second_tuesday_can_be_named() -> None:
-    last_days = runs(Cron("0 9 L * *", PARIS), "2026-01-01", "2026-04-01")
+    last_days = runs(CronSchedule("0 9 L * *", PARIS), "2026-01-01", "2026-04-01")
     assert [due.day for due in last_days] == [31, 28, 31]
-    assert [due.day for due in runs(Cron("0 9 * * tue#2", PARIS), "2026-01-01", "2026-04-01")] == [13, 10, 10]
+    assert [due.day for due in runs(CronSchedule("0 9 * * tue#2", PARIS), "2026-01-01", "2026-04-01")] == [
+        13,
+        10,
+        10,
+    ]
 
 
 @given(zones, st.times(), st.integers(2011, 2030))
 def test_a_daily_run_has_one_instant_for_each_day_of_a_year(zone: ZoneInfo, when: time, year: int) -> None:
-    cron = Cron(f"{when.minute} {when.hour} * * *", zone)
+    cron = CronSchedule(f"{when.minute} {when.hour} * * *", zone)
     found = runs(cron, f"{year}-03-01", f"{year}-04-15") + runs(cron, f"{year}-09-15", f"{year}-11-15")
     expected = 45 + 61
     assert len(set(found)) == len(found) == expected
@@ -153,7 +158,7 @@ changes = st.builds(
 def test_asking_again_and_again_gives_what_one_look_gives(
     expression: str, zone: ZoneInfo, after: datetime
 ) -> None:
-    cron = Cron(expression, zone)
+    cron = CronSchedule(expression, zone)
     one_by_one, last = [], after
     for _ in range(20):
         due = next_due(cron, after=last)
@@ -168,7 +173,7 @@ def test_asking_again_and_again_gives_what_one_look_gives(
 def test_a_run_does_not_depend_on_when_one_asks(
     expression: str, zone: ZoneInfo, after: datetime, minutes: int
 ) -> None:
-    cron = Cron(expression, zone)
+    cron = CronSchedule(expression, zone)
     later, until = after + timedelta(minutes=minutes), after + timedelta(minutes=900)
     from_before = [due for due in due_times(cron, after=after, until=until) if due > later]
     assert from_before == list(due_times(cron, after=later, until=until))
@@ -198,7 +203,7 @@ def test_a_run_does_not_depend_on_when_one_asks(
 )
 def test_an_expression_that_cannot_be_used_is_named_with_what_would_do(expression: str, said: str) -> None:
     with pytest.raises(Invalid) as caught:
-        Cron(expression, PARIS)
+        CronSchedule(expression, PARIS)
     assert said in str(caught.value)
 
 
@@ -206,21 +211,21 @@ def test_an_expression_that_cannot_be_used_is_named_with_what_would_do(expressio
     "expression", ["0 9 * mar thu,fri", "0 9 29 2 *", "*/5 8-19 1,15 * *", "  0  9 * * 1 "]
 )
 def test_names_of_days_and_months_are_not_random(expression: str) -> None:
-    assert next_due(Cron(expression, PARIS), after=at("2026-01-01")) is not None
+    assert next_due(CronSchedule(expression, PARIS), after=at("2026-01-01")) is not None
 
 
 def test_days_that_no_run_falls_on_are_refused() -> None:
     with pytest.raises(Invalid, match="never fires up to 2026-03-31"):
-        Cron("0 9 1 1 *", PARIS, first=date(2026, 2, 1), last=date(2026, 3, 31))
+        CronSchedule("0 9 1 1 *", PARIS, first=date(2026, 2, 1), last=date(2026, 3, 31))
     with pytest.raises(Invalid, match="is before the first"):
-        Cron("0 9 * * *", PARIS, first=date(2026, 2, 1), last=date(2026, 1, 31))
+        CronSchedule("0 9 * * *", PARIS, first=date(2026, 2, 1), last=date(2026, 1, 31))
 
 
 @given(st.text("*/,-#?LWHR0123456789 mon", max_size=20) | st.text(max_size=20))
 def test_any_text_is_an_expression_or_refused(text: str) -> None:
     for expression in (text, f"0 9 {text}", f"{text} * * * *", f"0 9 {text} * *", f"0 9 * * {text}"):
         try:
-            cron = Cron(expression, PARIS)
+            cron = CronSchedule(expression, PARIS)
         except Invalid:
             continue
         due = next_due(cron, after=at("2026-01-01"))

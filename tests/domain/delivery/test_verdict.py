@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.delivery.message import DoubtPolicy, Patience, Try, Verdict
+from dispatcher.domain.delivery.message import Attempt, DoubtPolicy, RetryPolicy, Verdict
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
 from dispatcher.domain.delivery.verdict import judge
 from dispatcher.domain.messages.status import MISSED, TRANSITIONS, Place, Status
@@ -14,7 +14,7 @@ from dispatcher.domain.tier import Tier
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-PATIENCE = Patience(receipt=72 * HOUR, backoff_base=timedelta(seconds=2), backoff_cap=timedelta(minutes=5))
+PATIENCE = RetryPolicy(receipt=72 * HOUR, backoff_base=timedelta(seconds=2), backoff_cap=timedelta(minutes=5))
 
 outcomes: st.SearchStrategy[Outcome] = st.one_of(
     st.just(Accepted(("r",))),
@@ -24,7 +24,7 @@ outcomes: st.SearchStrategy[Outcome] = st.one_of(
     st.just(Unknown("silence")),
 )
 tries = st.builds(
-    Try,
+    Attempt,
     message_id=st.just(1),
     attempt=st.integers(1, 30),
     tier=st.sampled_from(Tier),
@@ -36,19 +36,19 @@ tries = st.builds(
 )
 
 
-def _judge(ended: Try, resends: int = 3) -> Verdict:
+def _judge(ended: Attempt, resends: int = 3) -> Verdict:
     return judge(ended, now=NOW, patience=PATIENCE, doubt=DoubtPolicy(resends), rng=random.Random(1))
 
 
 @given(tries)
-def test_every_verdict_is_a_transition_the_table_allows(ended: Try) -> None:
+def test_every_verdict_is_a_transition_the_table_allows(ended: Attempt) -> None:
     verdict = _judge(ended)
     assert verdict.status is Status.PENDING or verdict.status in TRANSITIONS[Status.PENDING]
     assert (verdict.place is Place.HELD) == (verdict.status is Status.PENDING)
 
 
 @given(tries)
-def test_no_try_is_ever_planned_after_the_window(ended: Try) -> None:
+def test_no_try_is_ever_planned_after_the_window(ended: Attempt) -> None:
     verdict = _judge(ended)
     if verdict.place is Place.HELD:
         assert ended.not_after > NOW
@@ -57,13 +57,13 @@ def test_no_try_is_ever_planned_after_the_window(ended: Try) -> None:
 
 
 @given(tries)
-def test_what_may_have_gone_out_is_never_refunded(ended: Try) -> None:
+def test_what_may_have_gone_out_is_never_refunded(ended: Attempt) -> None:
     if ended.doubts or isinstance(ended.outcome, Unknown | Accepted):
         assert not _judge(ended).status.is_refunded
 
 
 @given(tries)
-def test_after_the_window_every_answer_is_final(ended: Try) -> None:
+def test_after_the_window_every_answer_is_final(ended: Attempt) -> None:
     if ended.not_after > NOW:
         return
     status = _judge(ended).status
@@ -81,11 +81,11 @@ def test_after_the_window_every_answer_is_final(ended: Try) -> None:
 
 
 @given(tries, st.integers(0, 4))
-def test_in_doubt_it_is_sent_again_no_more_often_than_the_policy_says(ended: Try, resends: int) -> None:
+def test_in_doubt_it_is_sent_again_no_more_often_than_the_policy_says(ended: Attempt, resends: int) -> None:
     if isinstance(ended.outcome, Unknown) and ended.doubts >= resends:
         assert _judge(ended, resends).status is Status.GAVE_UP
 
 
 def test_the_tenth_later_is_the_last() -> None:
-    ended = Try(1, 10, Tier.BULK, NOW + HOUR, 9, 0, "sim", Deferred("busy"))
+    ended = Attempt(1, 10, Tier.BULK, NOW + HOUR, 9, 0, "sim", Deferred("busy"))
     assert _judge(ended).status is Status.GAVE_UP

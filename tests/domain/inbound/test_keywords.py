@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from dispatcher.domain.inbound.keywords import DEFAULTS, Action, Keywords
+from dispatcher.domain.inbound.keywords import DEFAULTS, KeywordAction, Keywords
 
 USUAL = Keywords.of({})
 
@@ -12,26 +12,26 @@ USUAL = Keywords.of({})
 @pytest.mark.parametrize(
     ("text", "action"),
     [
-        ("STOP", Action.STOP),
-        ("stop", Action.STOP),
-        ("  Stop\r\n", Action.STOP),
-        ("Stop.", Action.STOP),
-        ("STOP!!!", Action.STOP),
-        ("«stop»", Action.STOP),
-        ("stop 🙏", Action.STOP),
-        ("STOP?", Action.STOP),
-        ("\u200bSTOP\ufeff", Action.STOP),
-        ("stop\N{NO-BREAK SPACE}all", Action.STOP),
-        ("Opt-out", Action.STOP),
-        ("Arrêt", Action.STOP),
-        ("arret", Action.STOP),
-        ("ＳＴＯＰ", Action.STOP),
-        ("START", Action.START),
-        ("unstop", Action.START),
-        ("Help", Action.HELP),
-        ("ayuda", Action.HELP),
-        ("СТОП", Action.STOP),
-        ("стоп", Action.STOP),
+        ("STOP", KeywordAction.STOP),
+        ("stop", KeywordAction.STOP),
+        ("  Stop\r\n", KeywordAction.STOP),
+        ("Stop.", KeywordAction.STOP),
+        ("STOP!!!", KeywordAction.STOP),
+        ("«stop»", KeywordAction.STOP),
+        ("stop 🙏", KeywordAction.STOP),
+        ("STOP?", KeywordAction.STOP),
+        ("\u200bSTOP\ufeff", KeywordAction.STOP),
+        ("stop\N{NO-BREAK SPACE}all", KeywordAction.STOP),
+        ("Opt-out", KeywordAction.STOP),
+        ("Arrêt", KeywordAction.STOP),
+        ("arret", KeywordAction.STOP),
+        ("ＳＴＯＰ", KeywordAction.STOP),
+        ("START", KeywordAction.START),
+        ("unstop", KeywordAction.START),
+        ("Help", KeywordAction.HELP),
+        ("ayuda", KeywordAction.HELP),
+        ("СТОП", KeywordAction.STOP),
+        ("стоп", KeywordAction.STOP),
         ("", None),
         ("...", None),
         ("stop please", None),
@@ -45,47 +45,47 @@ USUAL = Keywords.of({})
         ("STOP" + " " * 100, None),
     ],
 )
-def test_a_text_is_a_keyword_only_if_it_is_nothing_else(text: str, action: Action | None) -> None:
+def test_a_text_is_a_keyword_only_if_it_is_nothing_else(text: str, action: KeywordAction | None) -> None:
     assert USUAL.action(text) is action
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
 def test_an_accent_is_the_same_however_it_is_composed(form: str) -> None:
-    assert USUAL.action(unicodedata.normalize(form, "arrêt")) is Action.STOP  # type: ignore[arg-type]
+    assert USUAL.action(unicodedata.normalize(form, "arrêt")) is KeywordAction.STOP  # type: ignore[arg-type]
 
 
 def test_case_is_folded_beyond_ascii() -> None:
-    words = Keywords({Action.STOP: ["Straße", "ΤΕΛΟΣ"]})
-    assert words.action("STRASSE") is Action.STOP
-    assert words.action("τελος") is Action.STOP
+    words = Keywords({KeywordAction.STOP: ["Straße", "ΤΕΛΟΣ"]})
+    assert words.action("STRASSE") is KeywordAction.STOP
+    assert words.action("τελος") is KeywordAction.STOP
 
 
 def test_marks_that_belong_to_letters_are_not_trimmed() -> None:
-    assert Keywords({Action.STOP: ["बंद करो"]}).action(" बंद करो।") is Action.STOP
+    assert Keywords({KeywordAction.STOP: ["बंद करो"]}).action(" बंद करो।") is KeywordAction.STOP
 
 
-@pytest.mark.parametrize("action", Action)
-def test_each_default_word_asks_for_what_it_stands_under(action: Action) -> None:
+@pytest.mark.parametrize("action", KeywordAction)
+def test_each_default_word_asks_for_what_it_stands_under(action: KeywordAction) -> None:
     assert {USUAL.action(word) for word in DEFAULTS[action]} == {action}
 
 
 def test_words_that_are_given_replace_those_of_their_action_only() -> None:
-    words = Keywords.of({Action.STOP: ["GENUG"]})
-    assert words.action("genug") is Action.STOP
+    words = Keywords.of({KeywordAction.STOP: ["GENUG"]})
+    assert words.action("genug") is KeywordAction.STOP
     assert words.action("stop") is None
-    assert words.action("start") is Action.START
+    assert words.action("start") is KeywordAction.START
 
 
 @pytest.mark.parametrize(
     ("given", "fault"),
     [
-        ({Action.STOP: ["!"]}, "'!' is no word"),
-        ({Action.STOP: ["Go"], Action.START: ["GO"]}, "'GO' asks for stop and for start"),
-        ({Action.START: ["stop"]}, "'stop' asks for stop and for start"),
+        ({KeywordAction.STOP: ["!"]}, "'!' is no word"),
+        ({KeywordAction.STOP: ["Go"], KeywordAction.START: ["GO"]}, "'GO' asks for stop and for start"),
+        ({KeywordAction.START: ["stop"]}, "'stop' asks for stop and for start"),
     ],
 )
 def test_a_word_that_is_none_or_asks_for_two_things_is_refused(
-    given: dict[Action, list[str]], fault: str
+    given: dict[KeywordAction, list[str]], fault: str
 ) -> None:
     with pytest.raises(ValueError, match=fault):
         Keywords.of(given)

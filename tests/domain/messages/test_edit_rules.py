@@ -6,20 +6,20 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dispatcher.domain.messages.edit import Cancel, Edited, NewText, Reschedule
+from dispatcher.domain.messages.edit import Cancel, EditReport, NewText, Reschedule
 from dispatcher.domain.messages.edit_rules import (
     SAME,
-    Taken,
-    Timed,
+    TakenBack,
+    TextChanged,
     TooLate,
     Unchanged,
-    Waiting,
-    Worded,
-    taken,
-    timed,
-    worded,
+    WaitingMessage,
+    WindowChanged,
+    change_text,
+    change_window,
+    take_back,
 )
-from dispatcher.domain.messages.price import Prices, Unit
+from dispatcher.domain.messages.price import Prices, PriceUnit
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.window import Window
 
@@ -31,7 +31,7 @@ moments = st.integers(-10, 10).map(lambda hours: NOW + hours * HOUR)
 
 
 @st.composite
-def messages(draw: st.DrawFn) -> Waiting:
+def messages(draw: st.DrawFn) -> WaitingMessage:
     start, length = draw(moments), draw(st.integers(1, 10)) * HOUR
     window = Window(start, start + length)
     status = draw(st.sampled_from([Status.SCHEDULED, Status.PENDING]))
@@ -41,7 +41,7 @@ def messages(draw: st.DrawFn) -> Waiting:
         else draw(st.sampled_from([Place.HELD, Place.READY, Place.LANE]))
     )
     wake_at = None if place is Place.READY else window.not_after - draw(st.integers(0, 3)) * HOUR
-    return Waiting(
+    return WaitingMessage(
         id=1, batch_id=7, status=status, place=place, wake_at=wake_at, window=window, text="Hello",
         segments=1, charged=3, country="KE", doubts=0,
     )  # fmt: skip
@@ -58,8 +58,8 @@ def reschedules(draw: st.DrawFn) -> Reschedule:
 
 
 @given(messages(), reschedules())
-def test_a_new_window_is_one_that_a_message_can_wait_for(message: Waiting, change: Reschedule) -> None:
-    made = timed(message, change, NOW)
+def test_a_new_window_is_one_that_a_message_can_wait_for(message: WaitingMessage, change: Reschedule) -> None:
+    made = change_window(message, change, NOW)
     if isinstance(made, Unchanged):
         return
     assert made.window.not_after > NOW
@@ -74,55 +74,57 @@ def test_a_new_window_is_one_that_a_message_can_wait_for(message: Waiting, chang
 
 
 @given(messages(), st.integers(0, 10), st.integers(1, 10))
-def test_the_same_window_again_changes_nothing(message: Waiting, start: int, length: int) -> None:
+def test_the_same_window_again_changes_nothing(message: WaitingMessage, start: int, length: int) -> None:
     change = Reschedule(NOW + start * HOUR, NOW + (start + length) * HOUR)
-    made = timed(message, change, NOW)
-    if isinstance(made, Timed):
+    made = change_window(message, change, NOW)
+    if isinstance(made, WindowChanged):
         message = replace(message, window=made.window, place=made.place, wake_at=made.wake_at)
-    assert timed(message, change, NOW) == Unchanged(SAME)
+    assert change_window(message, change, NOW) == Unchanged(SAME)
 
 
 def test_a_text_of_as_many_segments_costs_what_the_old_one_did() -> None:
     message = _message(charged=5)  # at the prices of that day
-    made = worded(message, NewText("Bye"), max_segments=10, prices=PRICES)
-    assert made == Worded(1, 7, "Bye", 1, 5, 0)
-    longer = worded(message, NewText("x" * 161), max_segments=10, prices=PRICES)
-    assert isinstance(longer, Worded)
+    made = change_text(message, NewText("Bye"), max_segments=10, prices=PRICES)
+    assert made == TextChanged(1, 7, "Bye", 1, 5, 0)
+    longer = change_text(message, NewText("x" * 161), max_segments=10, prices=PRICES)
+    assert isinstance(longer, TextChanged)
     assert (longer.segments, longer.charged, longer.extra) == (2, 6, 1)
-    flat = worded(message, NewText("x" * 161), max_segments=10, prices=Prices(Unit.MESSAGE, {"KE": 3}))
-    assert isinstance(flat, Worded)
+    flat = change_text(
+        message, NewText("x" * 161), max_segments=10, prices=Prices(PriceUnit.MESSAGE, {"KE": 3})
+    )
+    assert isinstance(flat, TextChanged)
     assert (flat.charged, flat.extra) == (3, -2)
 
 
 def test_a_text_that_its_variables_make_too_long_or_empty_is_not_given() -> None:
     long, empty = _message({"name": "x" * 400}), _message({"name": " "})
-    told = worded(long, NewText("{{name}}"), max_segments=2, prices=PRICES)
+    told = change_text(long, NewText("{{name}}"), max_segments=2, prices=PRICES)
     assert told == Unchanged("its text would have more than 2 segments")
-    assert worded(empty, NewText("{{name}}"), max_segments=2, prices=PRICES) == Unchanged(
+    assert change_text(empty, NewText("{{name}}"), max_segments=2, prices=PRICES) == Unchanged(
         "its text would be empty"
     )
 
 
 def test_what_may_have_gone_out_is_neither_taken_back_nor_reworded() -> None:
-    assert taken(_message()) == Taken(1, 3)
-    assert taken(_message(doubts=1)) == TooLate()
-    assert worded(_message(doubts=1), NewText("Bye"), max_segments=2, prices=PRICES) == TooLate()
+    assert take_back(_message()) == TakenBack(1, 3)
+    assert take_back(_message(doubts=1)) == TooLate()
+    assert change_text(_message(doubts=1), NewText("Bye"), max_segments=2, prices=PRICES) == TooLate()
 
 
 def test_a_shift_beyond_the_calendar_is_too_far() -> None:
     message = replace(_message(), window=Window(NOW, datetime.max.replace(tzinfo=UTC)))
-    assert isinstance(timed(message, Reschedule(shift=HOUR), NOW), Unchanged)
+    assert isinstance(change_window(message, Reschedule(shift=HOUR), NOW), Unchanged)
 
 
 def test_counts_add_up() -> None:
-    one = Edited(changed=1, too_late=2, unchanged={"a": 3}, refunded=4, charged=-5)
-    two = Edited(changed=1, unchanged={"a": 1, "b": 1}, charged=1)
-    assert one.plus(two) == Edited(2, 2, {"a": 4, "b": 1}, 4, -4)
+    one = EditReport(changed=1, too_late=2, unchanged={"a": 3}, refunded=4, charged=-5)
+    two = EditReport(changed=1, unchanged={"a": 1, "b": 1}, charged=1)
+    assert one.plus(two) == EditReport(2, 2, {"a": 4, "b": 1}, 4, -4)
     assert Cancel().reason == "cancelled by an operator"
 
 
-def _message(variables: dict[str, str] | None = None, *, charged: int = 3, doubts: int = 0) -> Waiting:
-    return Waiting(
+def _message(variables: dict[str, str] | None = None, *, charged: int = 3, doubts: int = 0) -> WaitingMessage:
+    return WaitingMessage(
         id=1, batch_id=7, status=Status.PENDING, place=Place.READY, wake_at=None,
         window=Window(NOW, NOW + HOUR), text="Hello", segments=1, charged=charged, country="KE",
         doubts=doubts, variables=variables,

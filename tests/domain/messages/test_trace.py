@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.domain.messages.trace import onward, read_traceparent, trace_id
+from dispatcher.domain.messages.trace import child_traceparent, read_traceparent, trace_id
 
 GIVEN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -35,9 +35,9 @@ def test_what_is_none_is_ignored(given: str | None) -> None:
 
 
 def test_each_attempt_is_a_span_of_its_own_in_the_same_trace() -> None:
-    first, second = (onward(GIVEN, reference="r", attempt=n) for n in (1, 2))
+    first, second = (child_traceparent(GIVEN, reference="r", attempt=n) for n in (1, 2))
     assert first != second
-    assert first == onward(GIVEN, reference="r", attempt=1)
+    assert first == child_traceparent(GIVEN, reference="r", attempt=1)
     assert all(read_traceparent(span) == span for span in (first, second))
     assert {trace_id(span) for span in (first, second)} == {trace_id(GIVEN)}
     assert first[-2:] == "01"

@@ -5,12 +5,14 @@ from itertools import permutations
 import pytest
 
 from dispatcher.domain.messages.status import TRANSITIONS, Place, Status
-from dispatcher.domain.receipts.receipt import Current, Part, read_receipt
+from dispatcher.domain.receipts.receipt import PartReceipt, ReceiptTarget, read_receipt
 
 REPORTED = [Status.RECEIVED, Status.TOO_LATE, Status.UNREACHABLE, Status.FAILED, Status.BLOCKED]
 
 
-def _read(current: Current, status: Status, ref: str = "r", attempt: int | None = 1) -> tuple[Status, ...]:
+def _read(
+    current: ReceiptTarget, status: Status, ref: str = "r", attempt: int | None = 1
+) -> tuple[Status, ...]:
     return read_receipt(current, status, provider="sim", ref=ref, attempt=attempt)[0]
 
 
@@ -18,39 +20,45 @@ def _read(current: Current, status: Status, ref: str = "r", attempt: int | None 
 @pytest.mark.parametrize("reported", REPORTED)
 def test_a_receipt_only_makes_transitions_the_table_allows(status: Status, reported: Status) -> None:
     at = status
-    for step in _read(Current(status, None, 1, 0), reported):
+    for step in _read(ReceiptTarget(status, None, 1, 0), reported):
         assert step in TRANSITIONS[at]
         at = step
 
 
 def test_whatever_the_order_a_delivery_wins() -> None:
     for order in permutations([Status.RECEIVED, Status.FAILED, Status.TOO_LATE]):
-        current = Current(Status.SENT, None, 1, 0, (Part(1, "sim", "r", None),))
+        current = ReceiptTarget(Status.SENT, None, 1, 0, (PartReceipt(1, "sim", "r", None),))
         for reported in order:
             _, current = read_receipt(current, reported, provider="sim", ref="r", attempt=1)
         assert current.status is Status.RECEIVED, order
 
 
 def test_a_failure_of_an_earlier_try_does_not_count_but_its_delivery_does() -> None:
-    current = Current(Status.SENT, None, 2, 1, (Part(1, "sim", "old", None), Part(2, "sim", "new", None)))
+    current = ReceiptTarget(
+        Status.SENT, None, 2, 1, (PartReceipt(1, "sim", "old", None), PartReceipt(2, "sim", "new", None))
+    )
     assert _read(current, Status.FAILED, "old", 1) == ()
     assert _read(current, Status.RECEIVED, "old", 1) == (Status.RECEIVED,)
 
 
 def test_a_failure_that_names_only_us_does_not_count_while_a_resend_is_out() -> None:
-    resending = Current(Status.PENDING, Place.WORKER, 2, 1)
+    resending = ReceiptTarget(Status.PENDING, Place.WORKER, 2, 1)
     assert _read(resending, Status.FAILED, attempt=None) == ()
-    first = Current(Status.PENDING, Place.WORKER, 1, 0)
+    first = ReceiptTarget(Status.PENDING, Place.WORKER, 1, 0)
     assert _read(first, Status.FAILED, attempt=None) == (Status.SENT, Status.FAILED)
 
 
 def test_one_part_delivered_is_not_the_message_delivered() -> None:
-    current = Current(Status.SENT, None, 1, 0, (Part(1, "sim", "a", None), Part(1, "sim", "b", None)))
+    current = ReceiptTarget(
+        Status.SENT, None, 1, 0, (PartReceipt(1, "sim", "a", None), PartReceipt(1, "sim", "b", None))
+    )
     steps, current = read_receipt(current, Status.RECEIVED, provider="sim", ref="a", attempt=1)
     assert steps == ()
     assert _read(current, Status.RECEIVED, "b", 1) == (Status.RECEIVED,)
 
 
 def test_one_part_failed_fails_the_message() -> None:
-    current = Current(Status.SENT, None, 1, 0, (Part(1, "sim", "a", None), Part(1, "sim", "b", None)))
+    current = ReceiptTarget(
+        Status.SENT, None, 1, 0, (PartReceipt(1, "sim", "a", None), PartReceipt(1, "sim", "b", None))
+    )
     assert _read(current, Status.FAILED, "b", 1) == (Status.FAILED,)

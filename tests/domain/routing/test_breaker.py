@@ -6,50 +6,56 @@ import pytest
 
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
 from dispatcher.domain.messages.status import Status
-from dispatcher.domain.routing.breaker import Counts, Standing, Tally, judge, read_counts
-from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
+from dispatcher.domain.routing.breaker import BreakerState, CallCounts, CallTally, judge, read_counts
+from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
-CLOSED = Standing(Breaker.CLOSED, NOW - 60 * SECOND, "")
-OPEN = Standing(Breaker.OPEN, NOW - 3 * SECOND, "", NOW + 3 * SECOND, opened=1)
-OVER = Standing(Breaker.OPEN, NOW - 6 * SECOND, "", NOW, opened=1)
-HALF = Standing(Breaker.HALF_OPEN, NOW - SECOND, "", opened=1)
-SLOW = Standing(Breaker.SLOW, NOW - SECOND, "", NOW + 59 * SECOND)
-SLOW_OVER = Standing(Breaker.SLOW, NOW - 60 * SECOND, "", NOW)
+CLOSED = BreakerState(Breaker.CLOSED, NOW - 60 * SECOND, "")
+OPEN = BreakerState(Breaker.OPEN, NOW - 3 * SECOND, "", NOW + 3 * SECOND, opened=1)
+OVER = BreakerState(Breaker.OPEN, NOW - 6 * SECOND, "", NOW, opened=1)
+HALF = BreakerState(Breaker.HALF_OPEN, NOW - SECOND, "", opened=1)
+SLOW = BreakerState(Breaker.SLOW, NOW - SECOND, "", NOW + 59 * SECOND)
+SLOW_OVER = BreakerState(Breaker.SLOW, NOW - 60 * SECOND, "", NOW)
 
 
 @pytest.mark.parametrize(
     ("at", "window", "to"),
     [
-        (CLOSED, Counts(tried=19, unsent=19), None),  # they may be numbers that fail anywhere
-        (CLOSED, Counts(tried=20, unsent=20), Breaker.OPEN),
-        (CLOSED, Counts(tried=20, unanswered=20), Breaker.OPEN),
-        (CLOSED, Counts(tried=20, later=20), Breaker.OPEN),
-        (CLOSED, Counts(tried=50, unsent=20, later=10, unanswered=10), Breaker.OPEN),  # four fifths of them
-        (CLOSED, Counts(tried=50, unsent=20, later=10, unanswered=9), None),
-        (CLOSED, Counts(tried=1000, unanswered=700), None),
-        (CLOSED, Counts(tried=10, slow=8), None),
-        (CLOSED, Counts(tried=12, slow=10), Breaker.SLOW),
-        (CLOSED, Counts(tried=20, slow=15), None),
-        (CLOSED, Counts(tried=100, slow=20, unsent=80), Breaker.OPEN),  # failing is worse than slow
-        (OPEN, Counts(tried=50, unsent=50), None),
-        (OPEN, Counts(tried=50), None),  # what was out when it opened
-        (OVER, Counts(), Breaker.HALF_OPEN),
-        (HALF, Counts(), None),
-        (HALF, Counts(tried=5, unsent=1), None),
-        (HALF, Counts(tried=6, unsent=1), Breaker.CLOSED),
-        (HALF, Counts(tried=5), Breaker.CLOSED),
-        (HALF, Counts(tried=8, unanswered=2), Breaker.OPEN),
-        (SLOW, Counts(tried=20, slow=18), None),
-        (SLOW, Counts(tried=9), None),
-        (SLOW, Counts(tried=10, slow=4), Breaker.CLOSED),
-        (SLOW, Counts(tried=20, unsent=20), Breaker.OPEN),
-        (SLOW_OVER, Counts(), Breaker.CLOSED),
+        (CLOSED, CallCounts(tried=19, unsent=19), None),  # they may be numbers that fail anywhere
+        (CLOSED, CallCounts(tried=20, unsent=20), Breaker.OPEN),
+        (CLOSED, CallCounts(tried=20, unanswered=20), Breaker.OPEN),
+        (CLOSED, CallCounts(tried=20, later=20), Breaker.OPEN),
+        (
+            CLOSED,
+            CallCounts(tried=50, unsent=20, later=10, unanswered=10),
+            Breaker.OPEN,
+        ),  # four fifths of them
+        (CLOSED, CallCounts(tried=50, unsent=20, later=10, unanswered=9), None),
+        (CLOSED, CallCounts(tried=1000, unanswered=700), None),
+        (CLOSED, CallCounts(tried=10, slow=8), None),
+        (CLOSED, CallCounts(tried=12, slow=10), Breaker.SLOW),
+        (CLOSED, CallCounts(tried=20, slow=15), None),
+        (CLOSED, CallCounts(tried=100, slow=20, unsent=80), Breaker.OPEN),  # failing is worse than slow
+        (OPEN, CallCounts(tried=50, unsent=50), None),
+        (OPEN, CallCounts(tried=50), None),  # what was out when it opened
+        (OVER, CallCounts(), Breaker.HALF_OPEN),
+        (HALF, CallCounts(), None),
+        (HALF, CallCounts(tried=5, unsent=1), None),
+        (HALF, CallCounts(tried=6, unsent=1), Breaker.CLOSED),
+        (HALF, CallCounts(tried=5), Breaker.CLOSED),
+        (HALF, CallCounts(tried=8, unanswered=2), Breaker.OPEN),
+        (SLOW, CallCounts(tried=20, slow=18), None),
+        (SLOW, CallCounts(tried=9), None),
+        (SLOW, CallCounts(tried=10, slow=4), Breaker.CLOSED),
+        (SLOW, CallCounts(tried=20, unsent=20), Breaker.OPEN),
+        (SLOW_OVER, CallCounts(), Breaker.CLOSED),
     ],
 )
-def test_a_breaker_moves_by_what_its_calls_came_to(at: Standing, window: Counts, to: Breaker | None) -> None:
+def test_a_breaker_moves_by_what_its_calls_came_to(
+    at: BreakerState, window: CallCounts, to: Breaker | None
+) -> None:
     moved = judge(at, window, now=NOW)
     assert (None if moved is None else moved.breaker) == to
     if moved is not None:
@@ -59,23 +65,23 @@ def test_a_breaker_moves_by_what_its_calls_came_to(at: Standing, window: Counts,
 
 def test_each_pause_is_twice_the_one_before_up_to_half_a_minute_until_it_was_closed() -> None:
     pauses = []
-    at: Standing | None = CLOSED
+    at: BreakerState | None = CLOSED
     for _ in range(5):
         assert at is not None
-        at = judge(at, Counts(tried=20, unsent=20), now=NOW)
+        at = judge(at, CallCounts(tried=20, unsent=20), now=NOW)
         assert at is not None
         assert at.until is not None
         pauses.append((at.until - NOW).total_seconds())
-        at = judge(at, Counts(), now=at.until)
+        at = judge(at, CallCounts(), now=at.until)
     assert pauses == [6, 12, 24, 30, 30]
     assert at is not None
-    closed = judge(at, Counts(tried=5), now=NOW)
+    closed = judge(at, CallCounts(tried=5), now=NOW)
     assert closed is not None
     assert closed.opened == 0
 
 
 def test_the_cause_tells_of_what_and_how_many() -> None:
-    moved = judge(CLOSED, Counts(tried=24, unsent=19, unanswered=3), now=NOW)
+    moved = judge(CLOSED, CallCounts(tried=24, unsent=19, unanswered=3), now=NOW)
     assert moved is not None
     assert moved.cause == "22 of 24 failed: 19 not sent, 3 unanswered"
 
@@ -83,15 +89,15 @@ def test_the_cause_tells_of_what_and_how_many() -> None:
 @pytest.mark.parametrize(("told", "pause"), [(30, 30), (3600, 60), (1, 1)])
 def test_a_provider_that_asks_to_be_left_alone_is_for_a_minute_at_the_most(told: int, pause: int) -> None:
     for at in (CLOSED, HALF, SLOW):
-        moved = judge(at, Counts(tried=1, later=1), now=NOW, told=told * SECOND)
+        moved = judge(at, CallCounts(tried=1, later=1), now=NOW, told=told * SECOND)
         assert moved is not None
         assert (moved.breaker, moved.until) == (Breaker.OPEN, NOW + pause * SECOND)
-    assert judge(OPEN, Counts(), now=NOW, told=told * SECOND) is None
-    assert judge(CLOSED, Counts(), now=NOW, told=SECOND / 2) is None
+    assert judge(OPEN, CallCounts(), now=NOW, told=told * SECOND) is None
+    assert judge(CLOSED, CallCounts(), now=NOW, told=SECOND / 2) is None
 
 
-def _tally(*calls: tuple[Outcome, float]) -> Tally:
-    tally = Tally(call_timeout=4 * SECOND)
+def _tally(*calls: tuple[Outcome, float]) -> CallTally:
+    tally = CallTally(call_timeout=4 * SECOND)
     for outcome, seconds in calls:
         tally.note([outcome], seconds=seconds, segments=2)
     return tally
@@ -114,7 +120,7 @@ def test_refused_is_answered_and_only_answers_are_slow() -> None:
 def test_the_median_is_told_to_the_next_step() -> None:
     numbers, _ = _tally(*[(Accepted(()), ms / 1000) for ms in (3, 40, 44, 48, 900)]).take()
     assert read_counts(numbers).latency == timedelta(milliseconds=50)
-    assert Counts().latency is None
+    assert CallCounts().latency is None
     slowest, _ = _tally((Accepted(()), 60.0)).take()
     assert read_counts(slowest).latency == timedelta(seconds=10)
 
@@ -136,13 +142,15 @@ def test_a_tally_begins_anew_and_takes_back_what_could_not_be_told() -> None:
     tally.put_back(numbers)
     counts = read_counts(tally.take()[0])
     assert (counts.tried, counts.unsent, counts.segments) == (2, 1, 3)
-    assert read_counts(tally.take()[0]) == read_counts([0] * Tally.WIDE)
+    assert read_counts(tally.take()[0]) == read_counts([0] * CallTally.WIDE)
 
 
 @pytest.mark.parametrize("breaker", Breaker)
-@pytest.mark.parametrize("order", Order)
-def test_an_order_wins_over_the_breaker(breaker: Breaker, order: Order) -> None:
-    condition = Condition(breaker, order)
-    barred = order in {Order.PAUSED, Order.DRAINED} or (order is Order.NONE and breaker is Breaker.OPEN)
+@pytest.mark.parametrize("order", Override)
+def test_an_order_wins_over_the_breaker(breaker: Breaker, order: Override) -> None:
+    condition = ProviderState(breaker, order)
+    barred = order in {Override.PAUSED, Override.DRAINED} or (
+        order is Override.NONE and breaker is Breaker.OPEN
+    )
     assert condition.is_barred == barred
-    assert condition.is_on_trial == (order is Order.NONE and breaker is Breaker.HALF_OPEN)
+    assert condition.is_on_trial == (order is Override.NONE and breaker is Breaker.HALF_OPEN)

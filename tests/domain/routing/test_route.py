@@ -9,26 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Status
-from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
+from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
 from dispatcher.domain.routing.route import arranged, order, plan, refusal
 from dispatcher.domain.routing.route_document import read_table
-from dispatcher.domain.routing.route_table import Asked, RouteTable
+from dispatcher.domain.routing.route_table import RouteRequest, RouteTable
 from dispatcher.domain.tier import Tier
 
-KENYAN = Asked("KE", "+254712345678", Tier.STANDARD, "SHOP", "shop")
-FRENCH = Asked("FR", "+33612345678", Tier.STANDARD, "SHOP", "shop")
+KENYAN = RouteRequest("KE", "+254712345678", Tier.STANDARD, "SHOP", "shop")
+FRENCH = RouteRequest("FR", "+33612345678", Tier.STANDARD, "SHOP", "shop")
 REFERENCE = UUID(int=1)
 NAMES = ("alpha", "beta", "gamma")
 
-OPEN, HALF_OPEN = Condition(Breaker.OPEN), Condition(Breaker.HALF_OPEN)
-PAUSED, DRAINED = Condition(order=Order.PAUSED), Condition(order=Order.DRAINED)
-PINNED_OPEN = Condition(Breaker.OPEN, Order.PINNED)
+OPEN, HALF_OPEN = ProviderState(Breaker.OPEN), ProviderState(Breaker.HALF_OPEN)
+PAUSED, DRAINED = ProviderState(order=Override.PAUSED), ProviderState(order=Override.DRAINED)
+PINNED_OPEN = ProviderState(Breaker.OPEN, Override.PINNED)
 
 
 def provider(
-    name: str, *countries: str, takes: Takes = Takes.LIVE, prices: Mapping[str, str] | None = None
+    name: str, *countries: str, takes: Traffic = Traffic.LIVE, prices: Mapping[str, str] | None = None
 ) -> ProviderConfig:
     told = {country: Decimal(price) for country, price in (prices or {}).items()}
     return ProviderConfig(
@@ -51,9 +51,9 @@ def table(*rules: object, **senders: object) -> RouteTable:
 
 def routed(
     read: RouteTable,
-    asked: Asked = KENYAN,
+    asked: RouteRequest = KENYAN,
     providers: Mapping[str, ProviderConfig] = ALL,
-    conditions: Mapping[str, Condition] | None = None,
+    conditions: Mapping[str, ProviderState] | None = None,
     reference: UUID = REFERENCE,
 ) -> tuple[str, ...]:
     return order(plan(read, asked, providers), reference, conditions or {})
@@ -74,7 +74,7 @@ def test_without_a_table_the_providers_that_serve_the_country_are_asked_as_they_
 
 def test_tests_go_to_providers_that_take_them_and_other_messages_to_the_others() -> None:
     providers = configured(
-        provider("live"), provider("tests", takes=Takes.TESTS), provider("both", takes=Takes.BOTH)
+        provider("live"), provider("tests", takes=Traffic.TESTS), provider("both", takes=Traffic.BOTH)
     )
     test = KENYAN._replace(is_test=True)
     assert routed(RouteTable(), KENYAN, providers) == ("live", "both")
@@ -97,7 +97,7 @@ def test_tests_go_to_providers_that_take_them_and_other_messages_to_the_others()
     ],
 )
 def test_a_rule_decides_where_all_its_conditions_fit(
-    condition: dict[str, object], fits: Asked, differs: Asked
+    condition: dict[str, object], fits: RouteRequest, differs: RouteRequest
 ) -> None:
     read = table({**condition, "ways": [["alpha"]]}, {"ways": [["beta"]]})
     assert (routed(read, fits), routed(read, differs)) == (("alpha",), ("beta",))
@@ -152,7 +152,7 @@ weights = st.dictionaries(
     st.sampled_from(NAMES), st.floats(1e-6, 1e6, allow_nan=False), min_size=1, max_size=3
 )
 conditions = st.dictionaries(
-    st.sampled_from(NAMES), st.builds(Condition, st.sampled_from(Breaker), st.sampled_from(Order))
+    st.sampled_from(NAMES), st.builds(ProviderState, st.sampled_from(Breaker), st.sampled_from(Override))
 )
 
 
@@ -174,11 +174,11 @@ def test_who_is_left_out_changes_nothing_between_the_others(
 
 @given(st.lists(weights, min_size=1, max_size=1), st.uuids(), conditions)
 def test_conditions_only_move_providers_and_never_lose_one_that_is_not_drained(
-    groups: Sequence[dict[str, float]], reference: UUID, known: dict[str, Condition]
+    groups: Sequence[dict[str, float]], reference: UUID, known: dict[str, ProviderState]
 ) -> None:
     found = plan(table({"ways": groups}), KENYAN, ALL)
     names = order(found, reference, known)
-    kept = {n for n in found.names if known.get(n, Condition()).order is not Order.DRAINED}
+    kept = {n for n in found.names if known.get(n, ProviderState()).order is not Override.DRAINED}
     assert set(names) == kept
     assert len(names) == len(kept)
     assert (refusal(found, known) is not None) == (not kept)
@@ -232,7 +232,7 @@ def test_prices_count_within_a_group_only() -> None:
     ],
 )
 def test_conditions_move_providers_unless_all_fail(
-    known: dict[str, Condition], expected: tuple[str, ...]
+    known: dict[str, ProviderState], expected: tuple[str, ...]
 ) -> None:
     assert routed(straight(*NAMES), conditions=known) == expected
 

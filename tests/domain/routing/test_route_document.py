@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.routing.route_document import MOST_RULES, read_table, strangers, warnings
-from dispatcher.domain.routing.route_table import Preference, RouteTable, Rule
+from dispatcher.domain.routing.route_table import Preference, RouteRule, RouteTable
 from dispatcher.domain.routing.sender_rule import Alphanumeric, SenderRule
 from dispatcher.domain.tier import Tier
 
@@ -36,7 +36,7 @@ def table(*rules: Any) -> RouteTable:
     return read
 
 
-def provider(name: str, *countries: str, takes: Takes = Takes.LIVE) -> ProviderConfig:
+def provider(name: str, *countries: str, takes: Traffic = Traffic.LIVE) -> ProviderConfig:
     return ProviderConfig(name=name, plugin="x", options={}, countries=frozenset(countries), takes=takes)
 
 
@@ -48,20 +48,20 @@ def test_a_table_is_read_as_it_is_written() -> None:
     assert found == []
     assert read == RouteTable(
         (
-            Rule(
+            RouteRule(
                 ways=({"fast": 1}, {"alpha": 3, "beta": 1.5}),
                 countries=frozenset({"FR", "BE"}),
                 tiers=frozenset({Tier.CRITICAL}),
             ),
-            Rule(
+            RouteRule(
                 ways=({"alpha": 1, "beta": 1},),
                 order=Preference.CHEAPEST,
                 prefixes=("+2547",),
                 senders=frozenset({"SHOP"}),
                 accounts=frozenset({"shop"}),
             ),
-            Rule(ways=(), countries=frozenset({"CU"})),
-            Rule(ways=({"alpha": 1},)),
+            RouteRule(ways=(), countries=frozenset({"CU"})),
+            RouteRule(ways=({"alpha": 1},)),
         ),
         {
             "US": SenderRule(Alphanumeric.FORBIDDEN, replace_with="+12025550123"),
@@ -235,7 +235,7 @@ def test_what_no_rule_takes_is_warned_of() -> None:
 
 
 def test_providers_that_cannot_serve_a_rule_are_warned_of() -> None:
-    providers = {"alpha": provider("alpha", "KE"), "beta": provider("beta", takes=Takes.TESTS)}
+    providers = {"alpha": provider("alpha", "KE"), "beta": provider("beta", takes=Traffic.TESTS)}
     told = warnings(table({"countries": ["FR", "KE"], "ways": [["alpha"]]}, {"ways": [["beta"]]}), providers)
     assert told == [
         "rule 1: provider alpha does not serve FR",

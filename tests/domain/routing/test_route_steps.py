@@ -3,13 +3,13 @@
 from decimal import Decimal
 
 from dispatcher.domain.delivery.provider import ProviderConfig
-from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
+from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
 from dispatcher.domain.routing.route_document import read_table
 from dispatcher.domain.routing.route_steps import steps
-from dispatcher.domain.routing.route_table import Asked, RouteTable
+from dispatcher.domain.routing.route_table import RouteRequest, RouteTable
 from dispatcher.domain.tier import Tier
 
-ASKED = Asked("FR", "+33612345678", Tier.BULK, "SHOP", "shop")
+ASKED = RouteRequest("FR", "+33612345678", Tier.BULK, "SHOP", "shop")
 PROVIDERS = {
     name: ProviderConfig(name=name, plugin="x", options={}, countries=frozenset(countries), prices=prices)
     for name, countries, prices in (
@@ -19,11 +19,11 @@ PROVIDERS = {
         ("delta", (), {}),
     )
 }
-OPEN = Condition(Breaker.OPEN)
+OPEN = ProviderState(Breaker.OPEN)
 
 
 def told(
-    document: object, asked: Asked = ASKED, conditions: dict[str, Condition] | None = None
+    document: object, asked: RouteRequest = ASKED, conditions: dict[str, ProviderState] | None = None
 ) -> list[tuple[str, str]]:
     read, faults = read_table(document)
     assert faults == []
@@ -67,8 +67,8 @@ def test_prices_are_told_where_they_decide() -> None:
 def test_conditions_that_move_a_provider_are_told() -> None:
     conditions = {
         "alpha": OPEN,
-        "beta": Condition(order=Order.PAUSED),
-        "delta": Condition(order=Order.PINNED),
+        "beta": ProviderState(order=Override.PAUSED),
+        "delta": ProviderState(order=Override.PINNED),
     }
     document = {"rules": [{"ways": [["alpha"], ["beta"], ["delta"]]}]}
     assert told(document, conditions=conditions)[-5:] == [

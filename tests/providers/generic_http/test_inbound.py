@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.domain.delivery.provider import Inbound, ReceiptRequest, Report, Told
+from dispatcher.domain.delivery.provider import Inbound, ProviderReports, ReceiptReport, ReceiptRequest
 from dispatcher.domain.errors import BadReceipt, Misconfigured
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.generic_http.options import read_options
@@ -26,7 +26,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def told(body: str, **options: Any) -> list[Told]:
+def told(body: str, **options: Any) -> list[ProviderReports]:
     read_in = read_options("acme", OPTIONS | options)
     assert read_in.receipts is not None
     return list(
@@ -40,7 +40,7 @@ def test_receipts_and_messages_may_come_together() -> None:
         ' {"id": "i", "kind": "mo", "from": {"number": "254701234567"}, "to": 22345, "text": "Hi"}]}'
     )
     assert told(body) == [
-        Report("r", None, Status.RECEIVED, "ok"),
+        ReceiptReport("r", None, Status.RECEIVED, "ok"),
         Inbound("254701234567", "22345", "Hi", "i", None),
     ]
 
@@ -79,10 +79,10 @@ def test_a_report_is_judged_by_its_rules_before_its_word() -> None:
     ]
     receipts = OPTIONS["receipts"] | {"rules": rules, "items": None}
     for item, expected in (
-        ('{"id": "r", "status": "bad", "error": 8}', Report("r", None, Status.BLOCKED, "bad", True)),
-        ('{"id": "r", "status": "ok", "error": 9}', Report("r", None, Status.INVALID_NUMBER, "ok")),
-        ('{"id": "r", "status": "maybe later"}', Report("r", None, None, "maybe later")),
-        ('{"id": "r", "status": "bad", "error": null}', Report("r", None, Status.FAILED, "bad")),
+        ('{"id": "r", "status": "bad", "error": 8}', ReceiptReport("r", None, Status.BLOCKED, "bad", True)),
+        ('{"id": "r", "status": "ok", "error": 9}', ReceiptReport("r", None, Status.INVALID_NUMBER, "ok")),
+        ('{"id": "r", "status": "maybe later"}', ReceiptReport("r", None, None, "maybe later")),
+        ('{"id": "r", "status": "bad", "error": null}', ReceiptReport("r", None, Status.FAILED, "bad")),
     ):
         assert told(item, receipts=receipts) == [expected]
 
@@ -94,7 +94,7 @@ def test_our_reference_may_come_back_in_the_url() -> None:
     assert form.receipts is not None
     body = b'{"status": "ok", "r": "not this"}'
     request = ReceiptRequest("POST", {}, {"r": "m-1"}, body)
-    assert read(request, form.receipts, now=0.0) == [Report(None, "m-1", Status.RECEIVED, "ok")]
+    assert read(request, form.receipts, now=0.0) == [ReceiptReport(None, "m-1", Status.RECEIVED, "ok")]
     with pytest.raises(BadReceipt, match="names no message"):
         read(replace(request, query={}), form.receipts, now=0.0)
 

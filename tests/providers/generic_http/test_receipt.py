@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.delivery.provider import ReceiptRequest, Report, Told
+from dispatcher.domain.delivery.provider import ProviderReports, ReceiptReport, ReceiptRequest
 from dispatcher.domain.errors import BadReceipt, BadSignature
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.generic_http import receipt
-from dispatcher.providers.generic_http.receipt_form import Receipts
+from dispatcher.providers.generic_http.receipt_form import ReceiptOptions
 
 TOKEN = "a-shared-token"
 BASE: dict[str, Any] = {
@@ -24,12 +24,12 @@ BASE: dict[str, Any] = {
 }
 
 
-def read(request: ReceiptRequest, form: Receipts) -> Sequence[Told]:
+def read(request: ReceiptRequest, form: ReceiptOptions) -> Sequence[ProviderReports]:
     return receipt.read(request, form, now=0.0)
 
 
-def form(**more: Any) -> Receipts:
-    return Receipts.model_validate(BASE | more)
+def form(**more: Any) -> ReceiptOptions:
+    return ReceiptOptions.model_validate(BASE | more)
 
 
 def a_request(body: bytes | object = b"", **more: Any) -> ReceiptRequest:
@@ -39,20 +39,20 @@ def a_request(body: bytes | object = b"", **more: Any) -> ReceiptRequest:
 
 def test_a_report_is_read_by_its_paths() -> None:
     body = {"id": 17, "our": "m-1", "state": {"word": "EXPIRED", "why": "queue"}}
-    assert read(a_request(body), form()) == [Report("17", "m-1", Status.TOO_LATE, "EXPIRED: queue")]
+    assert read(a_request(body), form()) == [ReceiptReport("17", "m-1", Status.TOO_LATE, "EXPIRED: queue")]
 
 
 def test_a_word_for_on_its_way_moves_nothing() -> None:
     (report,) = read(a_request({"id": "a", "state": {"word": "queued"}}), form())
-    assert report == Report("a", None, None, "queued")
+    assert report == ReceiptReport("a", None, None, "queued")
 
 
 def test_an_unknown_word_moves_nothing_unless_the_options_say_so() -> None:
     request = a_request({"id": "a", "state": {"word": "lost in space"}})
     (unknown,), (known,) = read(request, form()), read(request, form(unknown_word=38))
-    assert isinstance(unknown, Report)
+    assert isinstance(unknown, ReceiptReport)
     assert unknown.status is None
-    assert isinstance(known, Report)
+    assert isinstance(known, ReceiptReport)
     assert known.status is Status.FAILED
 
 
@@ -66,14 +66,14 @@ def test_one_request_may_hold_many_reports(items: str | None) -> None:
 def test_a_form_is_read() -> None:
     flat = form(source="form", status="word", reason=None)
     assert read(a_request(b"id=a%20b&word=delivered&x="), flat) == [
-        Report("a b", None, Status.RECEIVED, "delivered")
+        ReceiptReport("a b", None, Status.RECEIVED, "delivered")
     ]
 
 
 def test_a_query_is_read() -> None:
     flat = form(source="query", status="word", reason=None)
     request = a_request(method="GET", query={"our": "m-1", "word": "Delivered"})
-    assert read(request, flat) == [Report(None, "m-1", Status.RECEIVED, "Delivered")]
+    assert read(request, flat) == [ReceiptReport(None, "m-1", Status.RECEIVED, "Delivered")]
 
 
 @pytest.mark.parametrize(

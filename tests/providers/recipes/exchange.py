@@ -10,10 +10,10 @@ from dispatcher.domain.delivery.provider import (
     Inbound,
     Outcome,
     Outgoing,
+    ProviderReports,
+    ReceiptReport,
     ReceiptRequest,
     Rejected,
-    Report,
-    Told,
     Unknown,
     Unsent,
 )
@@ -50,10 +50,10 @@ def meaning(case: Case, answer: bytes) -> int | str:
             return type(outcome).__name__.lower()
 
 
-def told(case: Case, request: ReceiptRequest) -> Told:
+def told(case: Case, request: ReceiptRequest) -> ProviderReports:
     """Read the one thing that came."""
 
-    async def work() -> Sequence[Told]:
+    async def work() -> Sequence[ProviderReports]:
         provider = case.open(port=9)
         try:
             return provider.read_receipt(request)
@@ -67,7 +67,7 @@ def told(case: Case, request: ReceiptRequest) -> Told:
 def reported(case: Case, request: ReceiptRequest) -> int | str | None:
     """Say what a receipt means: the code, with ! for an opt-out, or None for on its way."""
     report = told(case, request)
-    assert isinstance(report, Report)
+    assert isinstance(report, ReceiptReport)
     if report.status is None:
         return None
     return f"{int(report.status)}!" if report.opted_out else int(report.status)

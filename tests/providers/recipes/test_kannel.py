@@ -5,7 +5,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from dispatcher.domain.delivery.provider import Accepted, Inbound, Report
+from dispatcher.domain.delivery.provider import Accepted, Inbound, ReceiptReport
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.domain.messages.status import Status
 from tests.providers.cases.kannel import KANNEL, called
@@ -68,7 +68,7 @@ def test_every_type_of_a_report_has_its_code(bit: str) -> None:
 def test_a_report_of_an_smsc_that_says_expired_is_too_late_and_its_text_is_not_kept() -> None:
     answer = "id:1 sub:001 dlvrd:000 submit date:2603011200 stat:EXPIRED err:000 text:Your code"
     report = told(KANNEL, called(urlencode({"reference": "m-1", "type": "2", "answer": answer})))
-    assert report == Report(None, "m-1", Status.TOO_LATE, "2")
+    assert report == ReceiptReport(None, "m-1", Status.TOO_LATE, "2")
 
 
 def test_a_message_from_a_handset_is_read_in_its_own_charset() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.domain.delivery.provider import Inbound, Report
+from dispatcher.domain.delivery.provider import Inbound, ReceiptReport
 from dispatcher.domain.errors import BadSignature
 from dispatcher.domain.messages.status import Status
 from tests.providers.cases.plivo import PLIVO, delivery, posted
@@ -66,7 +66,7 @@ def test_an_error_nobody_documents_leaves_the_word() -> None:
 
 def test_a_receipt_names_the_message_by_both_references() -> None:
     report = told(PLIVO, posted(delivery("delivered")))
-    assert report == Report("p-1", "m-1", Status.RECEIVED, "delivered: 000")
+    assert report == ReceiptReport("p-1", "m-1", Status.RECEIVED, "delivered: 000")
 
 
 def test_a_signature_by_the_main_account_counts_and_one_for_another_url_does_not() -> None:

@@ -7,13 +7,13 @@ import pytest
 
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
 from dispatcher.domain.messages.status import Status
-from dispatcher.providers.smpp.answer import MEANINGS, Judge, Meaning, whole
+from dispatcher.providers.smpp.answer import MEANINGS, Meaning, ResponseReader, outcome_of_parts
 from dispatcher.providers.smpp.ids import Spelling
 from dispatcher.smpp.words import CommandStatus
 
 PAGE = (Path(__file__).parents[3] / "docs" / "providers" / "smpp.md").read_text(encoding="utf-8")
 AS_IS = Spelling("as-is")
-JUDGE = Judge({}, AS_IS)
+JUDGE = ResponseReader({}, AS_IS)
 TAKEN, LATER, NEVER, DOUBT = (
     Accepted(("a",)),
     Deferred("ESME_RTHROTTLED"),
@@ -70,7 +70,7 @@ def test_a_status_that_only_its_vendor_knows_is_no_loss(status: int) -> None:
 
 
 def test_an_operator_may_say_what_a_status_means() -> None:
-    judge = Judge({0x413: Status.BLOCKED, CommandStatus.ESME_RSYSERR: "unknown"}, AS_IS)
+    judge = ResponseReader({0x413: Status.BLOCKED, CommandStatus.ESME_RSYSERR: "unknown"}, AS_IS)
     assert judge.outcome(0x413, "") == Rejected(Status.BLOCKED, "0x413")
     assert judge.outcome(CommandStatus.ESME_RSYSERR, "") == Unknown("ESME_RSYSERR")
 
@@ -93,7 +93,7 @@ def test_an_acceptance_without_an_id_is_one() -> None:
     ],
 )
 def test_the_parts_of_a_message_have_one_outcome(parts: list[Outcome], outcome: Outcome) -> None:
-    assert whole(parts) == outcome
+    assert outcome_of_parts(parts) == outcome
 
 
 @pytest.mark.parametrize(

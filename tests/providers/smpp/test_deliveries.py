@@ -3,14 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.delivery.provider import Inbound, Report
-from dispatcher.providers.smpp.deliveries import STATES, Part, Reader
+from dispatcher.domain.delivery.provider import Inbound, ReceiptReport
+from dispatcher.providers.smpp.deliveries import STATES, DeliveryReader, InboundPart
 from dispatcher.providers.smpp.ids import Spelling
 from dispatcher.providers.smpp.options import read_options
 from dispatcher.smpp.pdu import Address, Sm
 from dispatcher.smpp.words import MessageState, Tag
 
-READER = Reader(read_options("p", {"host": "h", "system_id": "u", "password": "p"}), Spelling("as-is"))
+READER = DeliveryReader(
+    read_options("p", {"host": "h", "system_id": "u", "password": "p"}), Spelling("as-is")
+)
 
 octet = st.integers(0, 255)
 address = st.builds(Address, octet, octet, st.text(st.characters(max_codepoint=255), max_size=20))
@@ -23,8 +25,8 @@ messages = st.builds(Sm, address, address, text=texts, data_coding=octet, esm_cl
 @given(messages)
 def test_anything_delivered_is_a_report_a_message_a_part_or_nothing(sm: Sm) -> None:
     told = READER.read(sm)
-    assert told is None or isinstance(told, Report | Inbound | Part)
-    if isinstance(told, Report):
+    assert told is None or isinstance(told, ReceiptReport | Inbound | InboundPart)
+    if isinstance(told, ReceiptReport):
         assert told.ref
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp import SmppProvider
-from dispatcher.service.context import Way
+from dispatcher.service.context import ConfiguredProvider
 from dispatcher.smpp.words import Command, CommandStatus
 from tests.providers.smpp.smsc import PASSWORD, Script, Smsc, an_smsc, refuse
 from tests.world import World
@@ -18,9 +18,9 @@ async def over_smpp(world: World, story: Story, script: dict[int, Script] | None
     """Tell a story in which the only way out is SMPP."""
     async with an_smsc(script) as smsc:
         options = {"host": "127.0.0.1", "port": smsc.port, "system_id": "us", "password": PASSWORD}
-        config = ProviderConfig("sim", "smpp", options, tps=10_000, takes=Takes.BOTH)
+        config = ProviderConfig("sim", "smpp", options, tps=10_000, takes=Traffic.BOTH)
         provider = SmppProvider(config)
-        world.ctx = replace(world.ctx, ways={"sim": Way(config, provider)})
+        world.ctx = replace(world.ctx, ways={"sim": ConfiguredProvider(config, provider)})
         try:
             await story(smsc)
         finally:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.domain.delivery.provider import Inbound, Report, Told
+from dispatcher.domain.delivery.provider import Inbound, ProviderReports, ReceiptReport
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Status
 from dispatcher.smpp.pdu import Pdu, Sm, encode
@@ -32,17 +32,17 @@ class Keeper:
     """Keeps what is told; `failure` is raised instead, `may_go` holds it up."""
 
     def __init__(self) -> None:
-        self.batches: list[list[Told]] = []
+        self.batches: list[list[ProviderReports]] = []
         self.failure: Exception | None = None
         self.was_told = asyncio.Event()
         self.may_go = asyncio.Event()
         self.may_go.set()
 
     @property
-    def told(self) -> list[Told]:
+    def told(self) -> list[ProviderReports]:
         return [told for batch in self.batches for told in batch]
 
-    async def __call__(self, told: Sequence[Told]) -> None:
+    async def __call__(self, told: Sequence[ProviderReports]) -> None:
         self.batches.append(list(told))
         self.was_told.set()
         await self.may_go.wait()
@@ -50,7 +50,7 @@ class Keeper:
             raise self.failure
 
 
-async def told_of(*messages: Sm, **options: Any) -> list[Told]:
+async def told_of(*messages: Sm, **options: Any) -> list[ProviderReports]:
     keeper = Keeper()
     async with an_smsc() as smsc, a_provider(smsc.port, **options) as provider:
         provider.listen(keeper)
@@ -64,7 +64,7 @@ async def told_of(*messages: Sm, **options: Any) -> list[Told]:
 
 @LOOPS
 def test_a_receipt_tells_the_end_of_the_message_with_its_id(run: Run) -> None:
-    assert run(told_of(a_receipt("p-1"))) == [Report("p-1", None, Status.RECEIVED, "DELIVRD")]
+    assert run(told_of(a_receipt("p-1"))) == [ReceiptReport("p-1", None, Status.RECEIVED, "DELIVRD")]
 
 
 @pytest.mark.parametrize(
@@ -82,21 +82,21 @@ def test_a_receipt_tells_the_end_of_the_message_with_its_id(run: Run) -> None:
     ],
 )
 def test_each_word_has_its_end_and_none_is_guessed(word: str, status: Status | None) -> None:
-    assert run(told_of(a_receipt("p-1", word))) == [Report("p-1", None, status, word)]
+    assert run(told_of(a_receipt("p-1", word))) == [ReceiptReport("p-1", None, status, word)]
 
 
 def test_an_operator_may_say_what_words_and_errors_mean() -> None:
     receipts = [a_receipt("1", "ACCEPTD"), a_receipt("2", "UNDELIV", "034"), a_receipt("3", "DELIVRD", "034")]
     assert run(told_of(*receipts, words={"acceptd": 13}, errors={"34": 33})) == [
-        Report("1", None, Status.RECEIVED, "ACCEPTD"),
-        Report("2", None, Status.UNREACHABLE, "UNDELIV, error 034"),
-        Report("3", None, Status.RECEIVED, "DELIVRD, error 034"),
+        ReceiptReport("1", None, Status.RECEIVED, "ACCEPTD"),
+        ReceiptReport("2", None, Status.UNREACHABLE, "UNDELIV, error 034"),
+        ReceiptReport("3", None, Status.RECEIVED, "DELIVRD, error 034"),
     ]
 
 
 def test_a_notification_on_the_way_moves_nothing() -> None:
     on_the_way = a_receipt("p-1", "UNDELIV")._replace(esm_class=Esm.INTERMEDIATE)
-    assert run(told_of(on_the_way)) == [Report("p-1", None, None, "UNDELIV")]
+    assert run(told_of(on_the_way)) == [ReceiptReport("p-1", None, None, "UNDELIV")]
 
 
 def test_an_id_that_changes_its_base_between_answer_and_receipt_is_one() -> None:
@@ -113,7 +113,7 @@ def test_an_id_that_changes_its_base_between_answer_and_receipt_is_one() -> None
             (outcome,) = await provider.send([a_message()], wide_open)
             await smsc.until(lambda smsc: smsc.lines[0].answers)
             [told] = keeper.told
-            assert isinstance(told, Report)
+            assert isinstance(told, ReceiptReport)
             assert outcome.refs == (told.ref,)  # type: ignore[union-attr]
 
     run(work())
@@ -165,10 +165,10 @@ def test_what_could_not_be_kept_the_smsc_brings_again(failure: Exception) -> Non
 
 def test_one_that_cannot_be_kept_keeps_back_no_other() -> None:
     async def work() -> None:
-        told: list[Told] = []
+        told: list[ProviderReports] = []
 
-        async def keep(some: Sequence[Told]) -> None:
-            if any(isinstance(one, Report) and one.ref == "poison" for one in some):
+        async def keep(some: Sequence[ProviderReports]) -> None:
+            if any(isinstance(one, ReceiptReport) and one.ref == "poison" for one in some):
                 raise KeyError("a bug")
             told.extend(some)
 
@@ -179,7 +179,7 @@ def test_one_that_cannot_be_kept_keeps_back_no_other() -> None:
             line.deliver(a_receipt("p-1"), a_receipt("poison"), a_receipt("p-2"))
             await smsc.until(lambda _: len(line.answers) == 3)
             assert line.answers == [OK, LATER, OK]
-            assert [one.ref for one in told if isinstance(one, Report)] == ["p-1", "p-2"]
+            assert [one.ref for one in told if isinstance(one, ReceiptReport)] == ["p-1", "p-2"]
 
     run(work())
 

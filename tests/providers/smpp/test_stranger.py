@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from dispatcher.domain.delivery.provider import Accepted, Inbound, Rejected, Report, Told, Unsent
+from dispatcher.domain.delivery.provider import (
+    Accepted,
+    Inbound,
+    ProviderReports,
+    ReceiptReport,
+    Rejected,
+    Unsent,
+)
 from dispatcher.domain.messages.status import Status
 from tests.providers.smpp.smsc import a_message, a_provider, forget, wide_open
 from tests.providers.wires import run
@@ -62,9 +69,9 @@ async def a_stranger(package: Path) -> AsyncIterator[tuple[Stranger, int]]:
 
 def test_it_binds_submits_hears_and_takes_leave(package: Path) -> None:
     async def work() -> None:
-        kept: list[Told] = []
+        kept: list[ProviderReports] = []
 
-        async def keep(told: Sequence[Told]) -> None:
+        async def keep(told: Sequence[ProviderReports]) -> None:
             kept.extend(told)
 
         async with a_stranger(package) as (stranger, port):
@@ -85,7 +92,7 @@ def test_it_binds_submits_hears_and_takes_leave(package: Path) -> None:
                 }
                 assert (await stranger.says())["text"] == "no"
                 assert [await stranger.says() for _ in range(3)] == [{"delivered": 0}] * 3
-                assert Report("1", None, Status.RECEIVED, "DELIVRD") in kept
+                assert ReceiptReport("1", None, Status.RECEIVED, "DELIVRD") in kept
                 assert Inbound("+254701234567", "40404", "Grüße €5") in kept
             assert await stranger.says() == {"unbound": True}
 

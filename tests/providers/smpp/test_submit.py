@@ -5,15 +5,15 @@ import pytest
 from dispatcher.domain.delivery.provider import Accepted, Outgoing, Rejected
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.options import read_options
-from dispatcher.providers.smpp.submit import Form
+from dispatcher.providers.smpp.submit import SubmitWriter
 from dispatcher.smpp.pdu import Address, Sm
 from dispatcher.smpp.text import decode_text, read_text
 from dispatcher.smpp.words import DataCoding, Esm, Tag
 from tests.providers.smpp.smsc import a_message
 
 
-def a_form(**options: object) -> Form:
-    return Form(read_options("p", {"host": "h", "system_id": "u", "password": "p", **options}))
+def a_form(**options: object) -> SubmitWriter:
+    return SubmitWriter(read_options("p", {"host": "h", "system_id": "u", "password": "p", **options}))
 
 
 def submits(message: Outgoing, **options: object) -> list[Sm]:

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from dispatcher.service.callbacks.sender import Teller
+from dispatcher.service.callbacks.sender import CallbackSender
 
 
-async def work_off(teller: Teller) -> int:
+async def work_off(teller: CallbackSender) -> int:
     """Send all that is due now, write what came of it, and return how many were due."""
     total = 0
     while True:

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.callbacks.callback import Call, Reply
-from dispatcher.domain.callbacks.events import CallbackState, Happening
+from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest
+from dispatcher.domain.callbacks.events import CallbackState, MessageEvent
 from dispatcher.domain.errors import NotFound
 from dispatcher.service.callbacks import admin
-from dispatcher.service.callbacks.sender import Letter, Signature, Teller, Worded
+from dispatcher.service.callbacks.sender import CallbackSender, FormattedCallback, Signature, SignedPayload
 from tests.service.callbacks.callback_sending import work_off
 from tests.world import World
 
@@ -20,19 +20,19 @@ class _Poster:
         self.status = 410
         self.told: list[str] = []
 
-    async def post(self, call: Call) -> Reply:
+    async def post(self, call: CallbackRequest) -> CallbackReply:
         self.told.append(call.headers["webhook-id"])
-        return Reply(self.status, f"HTTP {self.status}")
+        return CallbackReply(self.status, f"HTTP {self.status}")
 
     async def close(self) -> None:
         pass
 
 
-def _worded(happening: Happening) -> Worded:
-    return Worded({"seq": happening.seq}, Signature.STANDARD_WEBHOOKS)
+def _worded(happening: MessageEvent) -> FormattedCallback:
+    return FormattedCallback({"seq": happening.seq}, Signature.STANDARD_WEBHOOKS)
 
 
-def _signed(letter: Letter) -> dict[str, str]:
+def _signed(letter: SignedPayload) -> dict[str, str]:
     return {"webhook-id": letter.id}
 
 
@@ -40,7 +40,7 @@ def test_a_replay_is_told_once_more_under_the_same_id(world: World) -> None:
     async def story() -> None:
         poster = _Poster()
         signers = {Signature.STANDARD_WEBHOOKS: _signed}
-        teller = Teller(world.ctx, poster, wordings={"test": _worded}, signers=signers)
+        teller = CallbackSender(world.ctx, poster, wordings={"test": _worded}, signers=signers)
         await world.submit(callback_url=URL)
         await work_off(teller)
         [refused] = (await admin.page(world.ctx)).items

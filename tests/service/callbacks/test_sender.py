@@ -10,25 +10,25 @@ from typing import Any
 import pytest
 
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.domain.callbacks.callback import Call, Reply
-from dispatcher.domain.callbacks.events import Happening
+from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest
+from dispatcher.domain.callbacks.events import MessageEvent
 from dispatcher.domain.errors import FaultKind, InvalidSubmission
 from dispatcher.domain.messages.status import Status
-from dispatcher.service.callbacks.sender import Letter, Signature, Teller, Worded
+from dispatcher.service.callbacks.sender import CallbackSender, FormattedCallback, Signature, SignedPayload
 from tests.service.callbacks.callback_sending import work_off
 from tests.world import World
 
 URL = "https://shop.example/sms"
 OTHER_URL = "https://other.example/sms"
-OK = Reply(200, "HTTP 200")
+OK = CallbackReply(200, "HTTP 200")
 
 
-def _worded(happening: Happening) -> Worded:
+def _worded(happening: MessageEvent) -> FormattedCallback:
     body = {"status": int(happening.status), "seq": happening.seq, "event": happening.event}
-    return Worded(body, Signature.STANDARD_WEBHOOKS)
+    return FormattedCallback(body, Signature.STANDARD_WEBHOOKS)
 
 
-def _signed(letter: Letter) -> dict[str, str]:
+def _signed(letter: SignedPayload) -> dict[str, str]:
     return {"webhook-id": letter.id, "signed-with": letter.secret}
 
 
@@ -36,11 +36,11 @@ def _signed(letter: Letter) -> dict[str, str]:
 class RecordingPoster:
     """A poster that answers as told, and remembers."""
 
-    reply: Callable[[Call], Reply] = lambda _: OK
-    calls: list[Call] = field(default_factory=list)
+    reply: Callable[[CallbackRequest], CallbackReply] = lambda _: OK
+    calls: list[CallbackRequest] = field(default_factory=list)
     hold: asyncio.Event | None = None
 
-    async def post(self, call: Call) -> Reply:
+    async def post(self, call: CallbackRequest) -> CallbackReply:
         self.calls.append(call)
         if self.hold is not None:
             await self.hold.wait()
@@ -53,8 +53,8 @@ class RecordingPoster:
         return [json.loads(call.body)["status"] for call in self.calls if call.url == url]
 
 
-def _teller(world: World, poster: RecordingPoster) -> Teller:
-    return Teller(
+def _teller(world: World, poster: RecordingPoster) -> CallbackSender:
+    return CallbackSender(
         world.ctx, poster, wordings={"test": _worded}, signers={Signature.STANDARD_WEBHOOKS: _signed}
     )
 
@@ -129,7 +129,7 @@ def test_a_webhook_hears_nothing_of_another_dialect_or_account(world: World) -> 
 
 def test_the_same_id_and_the_account_s_secret_are_in_every_try(world: World) -> None:
     async def story() -> None:
-        poster = RecordingPoster(lambda _: Reply(503, "HTTP 503"))
+        poster = RecordingPoster(lambda _: CallbackReply(503, "HTTP 503"))
         teller = _teller(world, poster)
         await world.submit(callback_url=URL)
         await work_off(teller)
@@ -146,7 +146,7 @@ def test_the_same_id_and_the_account_s_secret_are_in_every_try(world: World) -> 
 
 def test_tries_come_at_growing_intervals_until_the_callback_is_worth_nothing(world: World) -> None:
     async def story() -> None:
-        poster = RecordingPoster(lambda _: Reply(None, "connection refused"))
+        poster = RecordingPoster(lambda _: CallbackReply(None, "connection refused"))
         teller = _teller(world, poster)
         await world.submit(callback_url=URL)
         begun, waits = world.time.now(), []
@@ -164,7 +164,7 @@ def test_tries_come_at_growing_intervals_until_the_callback_is_worth_nothing(wor
 
 def test_retry_after_is_honoured(world: World) -> None:
     async def story() -> None:
-        poster = RecordingPoster(lambda _: Reply(429, "HTTP 429", retry_after=timedelta(minutes=7)))
+        poster = RecordingPoster(lambda _: CallbackReply(429, "HTTP 429", retry_after=timedelta(minutes=7)))
         await world.submit(callback_url=URL)
         await work_off(_teller(world, poster))
         [row] = await _rows(world)
@@ -175,9 +175,13 @@ def test_retry_after_is_honoured(world: World) -> None:
 
 @pytest.mark.parametrize(
     "reply",
-    [Reply(400, "HTTP 400"), Reply(410, "HTTP 410"), Reply(None, "the address is private", refused=True)],
+    [
+        CallbackReply(400, "HTTP 400"),
+        CallbackReply(410, "HTTP 410"),
+        CallbackReply(None, "the address is private", refused=True),
+    ],
 )
-def test_a_url_that_will_never_take_it_is_not_tried_again(world: World, reply: Reply) -> None:
+def test_a_url_that_will_never_take_it_is_not_tried_again(world: World, reply: CallbackReply) -> None:
     async def story() -> None:
         await world.submit(callback_url=URL)
         await work_off(_teller(world, RecordingPoster(lambda _: reply)))
@@ -191,7 +195,7 @@ def test_a_url_that_will_never_take_it_is_not_tried_again(world: World, reply: R
 def test_a_passing_fault_is_tried_again(world: World, status: int) -> None:
     async def story() -> None:
         await world.submit(callback_url=URL)
-        await work_off(_teller(world, RecordingPoster(lambda _: Reply(status, f"HTTP {status}"))))
+        await work_off(_teller(world, RecordingPoster(lambda _: CallbackReply(status, f"HTTP {status}"))))
         [row] = await _rows(world)
         assert row.state == "waiting"
 
@@ -200,10 +204,10 @@ def test_a_passing_fault_is_tried_again(world: World, status: int) -> None:
 
 def test_a_bug_in_a_wording_loses_no_callback(world: World) -> None:
     async def story() -> None:
-        def broken(_: Happening) -> Worded:
+        def broken(_: MessageEvent) -> FormattedCallback:
             raise KeyError("a bug")
 
-        teller = Teller(world.ctx, RecordingPoster(), wordings={"test": broken}, signers={})
+        teller = CallbackSender(world.ctx, RecordingPoster(), wordings={"test": broken}, signers={})
         await world.submit(callback_url=URL)
         await work_off(teller)
         [row] = await _rows(world)

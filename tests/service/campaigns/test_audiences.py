@@ -14,8 +14,8 @@ from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
 from dispatcher.service.accounts import accounts
 from dispatcher.service.campaigns import audiences
 from dispatcher.service.campaigns.audiences import Audience, Reject
-from dispatcher.service.campaigns.recipient_file import PART_ROWS, Progress, RecipientFile
-from dispatcher.service.yielding import in_turns
+from dispatcher.service.campaigns.recipient_file import PART_ROWS, ImportProgress, RecipientFile
+from dispatcher.service.yielding import yielding
 from dispatcher.store.campaigns import audiences as store
 from dispatcher.store.campaigns.audiences import Recipient
 from tests.world import World
@@ -134,7 +134,7 @@ def test_a_number_is_found_again_many_parts_later_and_positions_have_no_gap(worl
     lines = [*first, "nobody", *numbers(PART_ROWS + 200)]
 
     async def story() -> None:
-        told: list[Progress] = []
+        told: list[ImportProgress] = []
         made = await audiences.import_file(
             world.ctx, world.caller.account, "customers", file("to", *lines), tell=told.append
         )
@@ -363,7 +363,7 @@ def test_others_have_their_turns_while_numbers_are_checked(world: World) -> None
                 await asyncio.sleep(0)
 
         ticking = asyncio.create_task(tick())
-        async for _ in in_turns(_slow(100)):
+        async for _ in yielding(_slow(100)):
             pass
         done = True
         await ticking

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.errors import Conflict
 from dispatcher.service.campaigns import campaigns
 from dispatcher.service.campaigns.launch import launch
@@ -37,7 +37,7 @@ def test_a_pause_stops_what_is_ready_and_what_is_in_its_lane_and_nothing_goes_ou
 
 
 def test_a_pause_stops_what_a_worker_has_read_and_not_claimed_yet(world: World) -> None:
-    world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=40, takes=Takes.BOTH)
+    world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=40, takes=Traffic.BOTH)
 
     async def story() -> None:
         campaign = await started(world, count=60)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.domain.campaigns.campaign import Plan
-from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.campaigns.campaign import CampaignPlan
+from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.errors import AlreadyExists, Conflict, NotFound
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
 from dispatcher.service.campaigns import campaigns
-from dispatcher.service.campaigns.campaigns import Campaign
+from dispatcher.service.campaigns.campaigns import CampaignRow
 from dispatcher.service.campaigns.launch import launch
 from dispatcher.service.campaigns.progress import rate
 from dispatcher.service.submissions import templates
@@ -134,7 +134,7 @@ def test_a_name_is_used_once(world: World) -> None:
         other = await draft(world, name="autumn")
         with pytest.raises(AlreadyExists):
             await draft(world)
-        again = Plan(name="spring", audience_id=await audience(world), text="x", at=world.time.now())
+        again = CampaignPlan(name="spring", audience_id=await audience(world), text="x", at=world.time.now())
         with pytest.raises(AlreadyExists):
             await campaigns.change(world.ctx, world.caller.account, str(other.public_id), again)
 
@@ -145,7 +145,7 @@ def test_a_draft_is_changed_whole_and_what_was_started_no_more(world: World) -> 
     async def story() -> None:
         campaign = await draft(world)
         who = await audience(world)
-        plan = Plan(
+        plan = CampaignPlan(
             name="spring",
             audience_id=who,
             text="Bye",
@@ -193,9 +193,9 @@ def test_of_drafts_renamed_to_one_name_at_once_one_gets_it_and_the_others_are_to
     async def story() -> None:
         who = await audience(world, 1)
         made = [await draft(world, name=f"draft {n}", audience_id=who) for n in range(8)]
-        plan = Plan(name="spring", text="Hello", audience_id=who, at=world.time.now())
+        plan = CampaignPlan(name="spring", text="Hello", audience_id=who, at=world.time.now())
 
-        async def rename(one: Campaign) -> bool:
+        async def rename(one: CampaignRow) -> bool:
             try:
                 await campaigns.change(world.ctx, world.caller.account, str(one.public_id), plan)
             except AlreadyExists:
@@ -221,7 +221,7 @@ def test_a_report_counts_by_status_and_tells_what_it_cost(world: World) -> None:
 
 
 def test_a_forecast_is_the_later_of_pacing_and_the_providers_rate_and_says_which(world: World) -> None:
-    world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, tps=10, takes=Takes.BOTH)
+    world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, tps=10, takes=Traffic.BOTH)
 
     async def story() -> None:
         start = world.time.now()

@@ -10,8 +10,8 @@ from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.service.accounts import accounts, opt_outs
 from dispatcher.service.campaigns.audiences import Reject
-from dispatcher.service.campaigns.estimate import Estimate, Share, Wording, estimate
-from dispatcher.service.campaigns.recipient_file import PART_ROWS, Progress, RecipientFile
+from dispatcher.service.campaigns.estimate import CountryShare, Estimate, EstimateRequest, estimate
+from dispatcher.service.campaigns.recipient_file import PART_ROWS, ImportProgress, RecipientFile
 from dispatcher.service.routing import routes
 from dispatcher.service.submissions import templates
 from dispatcher.settings import Settings
@@ -29,7 +29,7 @@ async def estimated(
         rejects.extend(found)
 
     file = RecipientFile(["\n".join(lines).encode()])
-    wording = Wording(text, template, sender)
+    wording = EstimateRequest(text, template, sender)
     return await estimate(world.ctx, world.caller.account, file, wording, rejected=rejected), rejects
 
 
@@ -62,8 +62,8 @@ def test_every_row_is_counted_once_and_nothing_is_kept(world: World) -> None:
         assert found.columns == ("name",)
         assert (found.rows, found.valid, found.invalid, found.repeated) == (5, 3, 1, 1)
         assert (found.opted_out, found.incomplete, found.unsendable) == (1, 0, 0)
-        assert found.total == Share(2, 2, 2)
-        assert found.by_country == {"KE": Share(1, 1, 1), "FR": Share(1, 1, 1)}
+        assert found.total == CountryShare(2, 2, 2)
+        assert found.by_country == {"KE": CountryShare(1, 1, 1), "FR": CountryShare(1, 1, 1)}
         assert [reject.line for reject in rejects] == [4, 5]
         assert rejects[1] == Reject(5, "same number as line 2", "0712345678")
         assert await kept(world) == 0
@@ -79,8 +79,8 @@ def test_cost_is_that_of_each_recipients_own_text_in_its_own_country(settings: S
         long, wide = "x" * 161, "Zoë—" * 20
         lines = ["to,words", f"{ADA},short", f"{BOB},{long}", f"{EVE},{wide}", f"{ZOE},short"]
         found, _ = await estimated(world, *lines, text="{{words}}")
-        assert found.by_country == {"KE": Share(2, 3, 6), "FR": Share(2, 3, 15)}
-        assert found.total == Share(4, 6, 21)
+        assert found.by_country == {"KE": CountryShare(2, 3, 6), "FR": CountryShare(2, 3, 15)}
+        assert found.total == CountryShare(4, 6, 21)
 
     world.run(story)
 
@@ -129,7 +129,7 @@ def test_a_template_is_priced_as_its_text_is(world: World) -> None:
     async def story() -> None:
         kept = await templates.create(world.ctx, world.caller.account, "hello", "Hello {{name}}")
         found, _ = await estimated(world, "to,name", f"{ADA},{'x' * 155}", template=kept.public_id)
-        assert found.total == Share(1, 2, 2)
+        assert found.total == CountryShare(1, 2, 2)
         with pytest.raises(Invalid, match="a text or a template, not both"):
             await estimated(world, "to", ADA, text="Hello", template=kept.public_id)
         with pytest.raises(NotFound, match="no template 'nothing'"):
@@ -140,7 +140,7 @@ def test_a_template_is_priced_as_its_text_is(world: World) -> None:
 
 def test_repeats_are_found_in_later_parts_and_progress_is_told(world: World) -> None:
     async def story() -> None:
-        told: list[Progress] = []
+        told: list[ImportProgress] = []
         first = [f"+2547120{place:05}" for place in range(PART_ROWS + 1)]
         body = "\n".join(["to", *first, *first]).encode()
 
@@ -148,10 +148,10 @@ def test_repeats_are_found_in_later_parts_and_progress_is_told(world: World) -> 
             yield from (body[start : start + 100] for start in range(0, len(body), 100))
 
         found = await estimate(
-            world.ctx, world.caller.account, RecipientFile(chunks()), Wording(), tell=told.append
+            world.ctx, world.caller.account, RecipientFile(chunks()), EstimateRequest(), tell=told.append
         )
         assert (found.rows, found.valid, found.repeated) == (2 * len(first), len(first), len(first))
-        assert told[-1] == Progress(len(body), found.rows, found.valid, found.repeated)
+        assert told[-1] == ImportProgress(len(body), found.rows, found.valid, found.repeated)
         assert [one.rows for one in told] == [PART_ROWS, 2 * PART_ROWS, 2 * PART_ROWS + 2]
 
     world.run(story)
@@ -163,11 +163,15 @@ def test_a_dry_run_that_breaks_off_gives_its_connection_back(world: World) -> No
         raise FileNotFoundError("torn")
 
     async def story() -> None:
-        told: list[Progress] = []
+        told: list[ImportProgress] = []
         for _ in range(6):  # the pool has 5
             with pytest.raises(FileNotFoundError):
                 await estimate(
-                    world.ctx, world.caller.account, RecipientFile(torn()), Wording(), tell=told.append
+                    world.ctx,
+                    world.caller.account,
+                    RecipientFile(torn()),
+                    EstimateRequest(),
+                    tell=told.append,
                 )
         assert len(told) > 6
         assert await kept(world) == 0
@@ -181,7 +185,7 @@ def test_whom_no_route_leads_to_is_not_counted_and_told_by_line(world: World) ->
         senders = {"UG": {"alphanumeric": "forbidden"}}
         await routes.set_table(world.ctx, {"rules": rules, "senders": senders}, by="ann")
         found, rejects = await estimated(world, "to", ADA, EVE, "+256712345678", text="Hello")
-        assert (found.valid, found.unsendable, found.by_country) == (3, 2, {"KE": Share(1, 1, 1)})
+        assert (found.valid, found.unsendable, found.by_country) == (3, 2, {"KE": CountryShare(1, 1, 1)})
         assert rejects == [
             Reject(3, "rule 1 sends nothing there", EVE),
             Reject(4, "sender SHOP may not be used in UG", "+256712345678"),

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from dispatcher.domain.campaigns.campaign import Plan, RunState
+from dispatcher.domain.campaigns.campaign import CampaignPlan, RunState
 from dispatcher.service.campaigns import campaigns
 from dispatcher.service.campaigns.follow import follow
 from dispatcher.service.campaigns.launch import launch
@@ -14,7 +14,7 @@ HOUR = timedelta(hours=1)
 
 async def hourly(world: World) -> str:
     """Start a campaign for two recipients that runs each hour; give its id."""
-    plan = Plan(name="hourly", text="Hello", audience_id=await audience(world, 2), cron="0 * * * *")
+    plan = CampaignPlan(name="hourly", text="Hello", audience_id=await audience(world, 2), cron="0 * * * *")
     made = await campaigns.create(world.ctx, world.caller.account, plan)
     await campaigns.start(world.ctx, world.caller.account, str(made.public_id))
     return str(made.public_id)

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaigns.campaign import LEAD, Plan
-from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.campaigns.campaign import LEAD, CampaignPlan
+from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import opt_outs
@@ -28,16 +28,16 @@ from tests.world import World
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 
 
-async def started(world: World, recipients: str, **more: Any) -> campaigns.Campaign:
+async def started(world: World, recipients: str, **more: Any) -> campaigns.CampaignRow:
     """Start a campaign, now unless a plan says when."""
     if "cron" not in more:
         more.setdefault("at", world.time.now())
-    plan = Plan(**{"name": "spring", "text": "Hello", "audience_id": recipients, **more})
+    plan = CampaignPlan(**{"name": "spring", "text": "Hello", "audience_id": recipients, **more})
     made = await campaigns.create(world.ctx, world.caller.account, plan)
     return await campaigns.start(world.ctx, world.caller.account, str(made.public_id))
 
 
-async def find(world: World, campaign: campaigns.Campaign) -> campaigns.Campaign:
+async def find(world: World, campaign: campaigns.CampaignRow) -> campaigns.CampaignRow:
     return await campaigns.find(world.ctx, world.caller.account, str(campaign.public_id))
 
 
@@ -207,7 +207,7 @@ def test_no_more_of_a_run_may_wait_than_the_setting_says(settings: Settings) -> 
 
 def test_no_more_is_made_while_as_much_is_due_as_its_lane_takes(settings: Settings) -> None:
     world = World(settings.model_copy(update={"campaign_ahead": CHUNK + 50}))
-    world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=100, takes=Takes.BOTH)
+    world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=100, takes=Traffic.BOTH)
 
     async def story() -> None:
         await started(world, await audience(world, 2 * CHUNK), at=world.time.now() + 30 * SECOND)

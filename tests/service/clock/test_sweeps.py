@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from dispatcher.domain.delivery.provider import Accepted, ProviderConfig, Takes
+from dispatcher.domain.delivery.provider import Accepted, ProviderConfig, Traffic
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import PACE, Tier
 from dispatcher.logs import _without_rows
 from dispatcher.service.clock.release import BATCH
-from dispatcher.service.clock.sweeps import Crowd
+from dispatcher.service.clock.sweeps import Backlog
 from dispatcher.service.lane_depth import SHALLOW
 from tests.world import World
 
@@ -108,7 +108,7 @@ def test_no_more_is_released_straight_than_a_lane_has_room_for(world: World) -> 
 
 
 def test_a_lane_is_never_deeper_than_what_the_providers_take_in_its_seconds(world: World) -> None:
-    world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=100, takes=Takes.BOTH)
+    world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=100, takes=Traffic.BOTH)
 
     async def story() -> None:
         most = int(2 * 100 / 1.05 * 0.8)  # bulk may use eight tenths of what is handed out
@@ -150,7 +150,7 @@ def test_a_crowd_that_is_due_keeps_no_other_tier_waiting(world: World) -> None:
         world.time.advance(2 * SECOND)
         assert await world.clock.release() == BATCH + 2
         assert [(await world.row(m.id)).place for m in (otp, note)] == [Place.LANE, Place.LANE]
-        assert world.clock.crowd is not Crowd.NONE
+        assert world.clock.crowd is not Backlog.NONE
         assert await world.clock.next_wake() is None, "the crowd is no reason to wake up: it is at work"
 
     world.run(story)
@@ -175,7 +175,7 @@ def test_a_crowd_is_released_to_the_last(world: World) -> None:
         await _hold(world, world.caller.account.id, 0, 3 * BATCH + 7)
         world.time.advance(SECOND)
         assert [await world.clock.release() for _ in range(5)] == [BATCH, BATCH, BATCH, 7, 0]
-        assert world.clock.crowd is Crowd.NONE
+        assert world.clock.crowd is Backlog.NONE
 
     world.run(story)
 
@@ -191,7 +191,7 @@ def test_a_crowd_is_wanted_while_a_lane_has_room_for_more_than_is_ready(world: W
             seen.append(world.clock.crowd)
             await _drain(world)
         # The lane took 500 of the 1,000 that were ready; it drains so many a second, and is to last for two.
-        assert seen == [Crowd.WAITS, Crowd.WANTED]
+        assert seen == [Backlog.WAITS, Backlog.WANTED]
 
     world.run(story)
 

@@ -11,34 +11,34 @@ from dispatcher.domain.delivery.provider import (
     Outcome,
     Outgoing,
     ProviderConfig,
-    Takes,
+    Traffic,
     Unsent,
 )
 from dispatcher.domain.messages.status import Place, Status
-from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
+from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
 from dispatcher.domain.tier import Tier
 from dispatcher.service.messages import search
 from dispatcher.service.messages.explain import explain
 from tests.world import ScriptedProvider, World
 
 SECOND = timedelta(seconds=1)
-PAUSED = Condition(order=Order.PAUSED)
+PAUSED = ProviderState(order=Override.PAUSED)
 MANY = [f"+2547123456{n:02}" for n in range(40)]
 
 
-def _open(world: World) -> Condition:
-    return Condition(Breaker.OPEN, until=world.time.now() + 6 * SECOND)
+def _open(world: World) -> ProviderState:
+    return ProviderState(Breaker.OPEN, until=world.time.now() + 6 * SECOND)
 
 
 def _with_a_second(world: World, *, tps: float = 10_000) -> ScriptedProvider:
     world.providers["second"] = ScriptedProvider()
     world.configs["second"] = ProviderConfig(
-        name="second", plugin="test", options={}, tps=tps, takes=Takes.BOTH
+        name="second", plugin="test", options={}, tps=tps, takes=Traffic.BOTH
     )
     return world.providers["second"]
 
 
-def _set(world: World, name: str, condition: Condition) -> None:
+def _set(world: World, name: str, condition: ProviderState) -> None:
     world.ctx.provider_health.conditions[name] = condition
 
 
@@ -58,18 +58,18 @@ def test_a_message_is_refused_as_28_while_all_providers_of_its_route_are_drained
     world: World,
 ) -> None:
     async def story() -> None:
-        _set(world, "sim", Condition(order=Order.DRAINED))
+        _set(world, "sim", ProviderState(order=Override.DRAINED))
         [message] = (await world.submit()).messages
         assert message.status is Status.NO_ROUTE
 
     world.run(story)
 
 
-@pytest.mark.parametrize("order", [Order.PAUSED, Order.DRAINED])
-def test_what_has_no_other_way_waits_without_a_try_and_says_why(world: World, order: Order) -> None:
+@pytest.mark.parametrize("order", [Override.PAUSED, Override.DRAINED])
+def test_what_has_no_other_way_waits_without_a_try_and_says_why(world: World, order: Override) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
-        _set(world, "sim", Condition(order=order))
+        _set(world, "sim", ProviderState(order=order))
         await world.deliver()
         row = await world.row(message.id)
         assert (row.status, row.place, row.attempt, row.seq) == (Status.PENDING, Place.HELD, 0, 1)
@@ -88,7 +88,7 @@ def test_what_waits_for_a_provider_is_called_and_goes_out_at_once(world: World) 
         _set(world, "sim", PAUSED)
         await world.submit(MANY)
         await world.deliver()
-        _set(world, "sim", Condition())
+        _set(world, "sim", ProviderState())
         assert await world.ctx.provider_health.release_waiting(now=world.time.now()) == 40
         assert world.lanes.wakes[-1] == world.time.now()
         await world.clock.release()
@@ -148,7 +148,7 @@ def test_one_on_trial_gets_a_trickle_and_the_others_take_their_other_way(world: 
     second = _with_a_second(world)
 
     async def story() -> None:
-        _set(world, "sim", Condition(Breaker.HALF_OPEN))
+        _set(world, "sim", ProviderState(Breaker.HALF_OPEN))
         ids = [m.id for m in (await world.submit(MANY)).messages]
         async with world.worker() as worker:
             for start in range(0, 40, 5):  # a lane task offers it one message
@@ -163,7 +163,7 @@ def test_one_on_trial_is_tried_though_the_route_names_it_last(world: World) -> N
     second = _with_a_second(world)
 
     async def story() -> None:
-        _set(world, "second", Condition(Breaker.HALF_OPEN))
+        _set(world, "second", ProviderState(Breaker.HALF_OPEN))
         await world.submit(MANY)
         await world.deliver()
         assert (len(world.sim.seen), len(second.seen)) == (39, 1)
@@ -173,7 +173,7 @@ def test_one_on_trial_is_tried_though_the_route_names_it_last(world: World) -> N
 
 def test_on_trial_what_has_no_other_way_and_no_token_of_the_trickle_waits(world: World) -> None:
     async def story() -> None:
-        _set(world, "sim", Condition(Breaker.HALF_OPEN))
+        _set(world, "sim", ProviderState(Breaker.HALF_OPEN))
         await world.submit(MANY)
         await world.deliver()
         held = await world.all("SELECT waits_for FROM messages WHERE place = 'held'")
@@ -188,7 +188,7 @@ def test_a_pinned_provider_gets_all_whatever_its_breaker_says(world: World, brea
     _with_a_second(world)
 
     async def story() -> None:
-        _set(world, "sim", Condition(breaker, Order.PINNED, until=world.time.now() + SECOND))
+        _set(world, "sim", ProviderState(breaker, Override.PINNED, until=world.time.now() + SECOND))
         await world.submit(MANY)
         await world.deliver()
         assert len(world.sim.seen) == 40
@@ -198,7 +198,7 @@ def test_a_pinned_provider_gets_all_whatever_its_breaker_says(world: World, brea
 
 def test_a_slow_provider_is_used_where_there_is_no_other(world: World) -> None:
     async def story() -> None:
-        _set(world, "sim", Condition(Breaker.SLOW))
+        _set(world, "sim", ProviderState(Breaker.SLOW))
         await world.submit(MANY)
         await world.deliver()
         assert len(world.sim.seen) == 40
@@ -208,7 +208,7 @@ def test_a_slow_provider_is_used_where_there_is_no_other(world: World) -> None:
 
 def test_a_sender_with_a_rate_of_its_own_waits_for_it_and_no_other_does(world: World) -> None:
     world.configs["sim"] = ProviderConfig(
-        name="sim", plugin="test", options={}, tps=1000, takes=Takes.BOTH, sender_tps={"SHOP": 2}
+        name="sim", plugin="test", options={}, tps=1000, takes=Traffic.BOTH, sender_tps={"SHOP": 2}
     )
 
     async def story() -> None:
@@ -229,7 +229,7 @@ def test_a_sender_with_a_rate_of_its_own_waits_for_it_and_no_other_does(world: W
 
 def test_what_stands_in_line_when_its_provider_is_paused_does_not_go(world: World) -> None:
     world.configs["sim"] = ProviderConfig(
-        name="sim", plugin="test", options={}, tps=1000, takes=Takes.BOTH, max_connections=4
+        name="sim", plugin="test", options={}, tps=1000, takes=Traffic.BOTH, max_connections=4
     )
     gone = asyncio.Event()
 
@@ -311,12 +311,12 @@ def test_a_provider_that_hangs_slows_no_other_and_holds_no_lane_entry(world: Wor
         options={},
         tps=1000,
         countries=frozenset({"KE"}),
-        takes=Takes.BOTH,
+        takes=Traffic.BOTH,
         call_timeout=timedelta(seconds=2),
         max_connections=8,
     )
     world.configs["second"] = ProviderConfig(
-        name="second", plugin="test", options={}, tps=1000, countries=frozenset({"TZ"}), takes=Takes.BOTH
+        name="second", plugin="test", options={}, tps=1000, countries=frozenset({"TZ"}), takes=Traffic.BOTH
     )
 
     async def hang(_: Outgoing) -> Outcome:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from dispatcher.domain.delivery.provider import ProviderConfig, Report, Tell
+from dispatcher.domain.delivery.provider import ProviderConfig, ReceiptReport, ReportHandler
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.receipts import ingest
-from dispatcher.service.receipts.ingest import Matcher
+from dispatcher.service.receipts.ingest import ReceiptMatcher
 from dispatcher.settings import ProviderSettings, Settings
 from tests.world import ScriptedProvider, World
 from workers.process import opener
@@ -27,9 +27,9 @@ SOON = 10
 class ListeningProvider(ScriptedProvider):
     """Tells what the test has it tell."""
 
-    tell: Tell | None = None
+    tell: ReportHandler | None = None
 
-    def listen(self, tell: Tell) -> None:
+    def listen(self, tell: ReportHandler) -> None:
         assert self.tell is None, "listen is called once"
         self.tell = tell
 
@@ -50,7 +50,7 @@ def world(settings: Settings, sim: ListeningProvider) -> World:
 
 @asynccontextmanager
 async def _listening(world: World) -> AsyncIterator[None]:
-    matcher = Matcher(world.ctx)
+    matcher = ReceiptMatcher(world.ctx)
     assert ingest.listen(world.ctx, matcher)
     matching = asyncio.create_task(matcher.run())
     yield
@@ -63,8 +63,8 @@ async def _becomes(world: World, message_id: int, status: int) -> None:
             pass
 
 
-def _delivered(ref: str) -> Report:
-    return Report(ref=ref, reference=None, status=Status.RECEIVED)
+def _delivered(ref: str) -> ReceiptReport:
+    return ReceiptReport(ref=ref, reference=None, status=Status.RECEIVED)
 
 
 def test_what_is_told_has_moved_its_message_when_tell_returns(world: World, sim: ListeningProvider) -> None:
@@ -124,7 +124,7 @@ def test_where_nobody_tells_nobody_listens(settings: Settings) -> None:
     world = World(settings)
 
     async def story() -> None:
-        assert not ingest.listen(world.ctx, Matcher(world.ctx))
+        assert not ingest.listen(world.ctx, ReceiptMatcher(world.ctx))
 
     world.run(story)
 

@@ -11,14 +11,14 @@ from typing import Any, cast
 
 import pytest
 
-from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.routing import breaker
 from dispatcher.domain.routing.provider_state import Breaker
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.generic_http import HttpProvider
 from dispatcher.service.routing import providers
-from dispatcher.service.routing.providers import Report
+from dispatcher.service.routing.providers import ProviderReport
 from tests.providers.peer import Got, Reply, http_reply, listening
 from tests.world import World
 
@@ -86,7 +86,7 @@ def _http(world: World, name: str, url: str, *, tps: float, call_timeout: float)
         "reference": {"path": "id"},
     }
     config = ProviderConfig(
-        name, "http", options, tps=tps, takes=Takes.BOTH, call_timeout=timedelta(seconds=call_timeout)
+        name, "http", options, tps=tps, takes=Traffic.BOTH, call_timeout=timedelta(seconds=call_timeout)
     )
     provider = HttpProvider(config)
     world.configs[name], world.providers[name] = config, cast("Any", provider)
@@ -181,7 +181,7 @@ async def _reached(network: Network, asked: int) -> None:
             await asyncio.sleep(0.02)
 
 
-def _check_story(report: Report) -> None:
+def _check_story(report: ProviderReport) -> None:
     story = [(turn.to, turn.cause) for turn in reversed(report.story)]
     moves = [to for to, _ in story]
     assert moves[:4] == [Breaker.OPEN, Breaker.HALF_OPEN, Breaker.OPEN, Breaker.HALF_OPEN]

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from dispatcher.domain.delivery.message import Try
+from dispatcher.domain.delivery.message import Attempt
 from dispatcher.domain.delivery.provider import Accepted, Outcome, Outgoing, Rejected
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
@@ -15,8 +15,8 @@ LEASE = timedelta(seconds=30)
 HOUR = timedelta(hours=1)
 
 
-def _ended(message_id: int, attempt: int, outcome: Outcome, world: World) -> Try:
-    return Try(
+def _ended(message_id: int, attempt: int, outcome: Outcome, world: World) -> Attempt:
+    return Attempt(
         message_id=message_id,
         attempt=attempt,
         tier=Tier.STANDARD,

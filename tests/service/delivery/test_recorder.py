@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from dispatcher.domain.delivery.message import Try
+from dispatcher.domain.delivery.message import Attempt
 from dispatcher.domain.delivery.provider import Accepted
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
@@ -31,10 +31,10 @@ async def _locked(world: World, message_id: int) -> AsyncIterator[None]:
         yield
 
 
-async def _accepted(world: World) -> Try:
+async def _accepted(world: World) -> Attempt:
     """Claim a new message, and return what its call came to."""
     [message] = (await world.submit()).messages
-    return Try(
+    return Attempt(
         message_id=message.id,
         attempt=await world.claim(message.id),
         tier=Tier.STANDARD,

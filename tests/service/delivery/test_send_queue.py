@@ -9,7 +9,7 @@ import pytest
 import uvloop
 from sqlalchemy import event
 
-from dispatcher.domain.delivery.provider import Accepted, Outcome, Outgoing, ProviderConfig, Takes
+from dispatcher.domain.delivery.provider import Accepted, Outcome, Outgoing, ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.delivery import send_queue as lines
@@ -34,7 +34,7 @@ def _statements(world: World, beginning: str) -> list[str]:
 
 def _slow(world: World, *, tps: float, connections: int = 200) -> None:
     world.configs["sim"] = ProviderConfig(
-        name="sim", plugin="t", options={}, tps=tps, takes=Takes.BOTH, max_connections=connections
+        name="sim", plugin="t", options={}, tps=tps, takes=Traffic.BOTH, max_connections=connections
     )
 
 

@@ -6,19 +6,19 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.delivery.provider import ProviderConfig, Takes
+from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Place
-from dispatcher.domain.routing.provider_state import Condition, Order
+from dispatcher.domain.routing.provider_state import Override, ProviderState
 from dispatcher.domain.tier import Tier
 from dispatcher.service.delivery import token_queue
 from tests.world import ScriptedProvider, World
 
-PAUSED = Condition(order=Order.PAUSED)
+PAUSED = ProviderState(order=Override.PAUSED)
 MANY = [f"+2547123456{n:02}" for n in range(100)]
 
 
 def _rate(world: World, tps: float) -> None:
-    world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=tps, takes=Takes.BOTH)
+    world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=tps, takes=Traffic.BOTH)
 
 
 async def _enter(world: World, count: int, *, tier: Tier = Tier.BULK) -> list[int]:
@@ -100,10 +100,10 @@ def test_those_who_are_held_later_have_their_turn_later_but_are_never_kept_for_l
 def test_who_waits_for_one_provider_holds_up_nobody_who_goes_to_another(world: World) -> None:
     world.providers["second"] = ScriptedProvider()
     world.configs["second"] = ProviderConfig(
-        "second", "test", {}, tps=1000, countries=frozenset({"TZ"}), takes=Takes.BOTH
+        "second", "test", {}, tps=1000, countries=frozenset({"TZ"}), takes=Traffic.BOTH
     )
     world.configs["sim"] = ProviderConfig(
-        "sim", "test", {}, tps=10, countries=frozenset({"KE"}), takes=Takes.BOTH
+        "sim", "test", {}, tps=10, countries=frozenset({"KE"}), takes=Traffic.BOTH
     )
 
     async def story() -> None:

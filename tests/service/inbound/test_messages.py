@@ -8,25 +8,25 @@ from typing import Any
 import pytest
 
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.domain.callbacks.callback import Call, Reply
-from dispatcher.domain.callbacks.events import Arrival
+from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest
+from dispatcher.domain.callbacks.events import InboundEvent
 from dispatcher.domain.delivery.provider import (
     Accepted,
     Inbound,
     Outcome,
     Outgoing,
     ProviderConfig,
+    ProviderReports,
+    ReceiptReport,
     ReceiptRequest,
     Rejected,
-    Report,
-    Told,
 )
 from dispatcher.domain.errors import BadReceipt, Invalid, NotFound
-from dispatcher.domain.inbound.keywords import Action
+from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.service.accounts import accounts, opt_outs
 from dispatcher.service.callbacks import webhooks
-from dispatcher.service.callbacks.sender import Letter, Signature, Teller, Worded
+from dispatcher.service.callbacks.sender import CallbackSender, FormattedCallback, Signature, SignedPayload
 from dispatcher.service.inbound import messages
 from dispatcher.service.receipts import ingest
 from dispatcher.settings import Settings
@@ -43,7 +43,7 @@ def mo(text: str = "Hi", *, ref: str | None = None, to: str = CODE, sender: str 
     return Inbound(sender=sender, recipient=to, text=text, ref=ref)
 
 
-async def tell(world: World, *told: Told) -> None:
+async def tell(world: World, *told: ProviderReports) -> None:
     await ingest.keep(world.ctx, "sim", told)
 
 
@@ -122,10 +122,10 @@ async def test_the_same_reference_of_a_provider_is_kept_once(world: World) -> No
 @story
 async def test_what_came_by_a_providers_call_is_kept_and_counted_with_its_receipts(world: World) -> None:
     world.sim.read_receipt = lambda request: [  # type: ignore[method-assign]
-        Report(ref=request.body.decode(), reference=None, status=Status.RECEIVED),
+        ReceiptReport(ref=request.body.decode(), reference=None, status=Status.RECEIVED),
         mo(ref="mo-1"),
     ]
-    kept = await ingest.take_in(world.ctx, "sim", ReceiptRequest("POST", {}, {}, b"r1"))
+    kept = await ingest.receive(world.ctx, "sim", ReceiptRequest("POST", {}, {}, b"r1"))
     assert kept.count == 2
     row = await world.one("SELECT (SELECT ref FROM receipts), (SELECT ref FROM inbound) AS inbound")
     assert row == ("r1", "mo-1")
@@ -254,7 +254,7 @@ async def test_a_stop_told_again_does_not_undo_the_start_that_came_meanwhile(wor
 
 
 def test_the_words_of_the_settings_are_obeyed(settings: Settings) -> None:
-    world = World(settings.model_copy(update={"keywords": {Action.STOP: ("GENUG",)}}))
+    world = World(settings.model_copy(update={"keywords": {KeywordAction.STOP: ("GENUG",)}}))
 
     async def tale() -> None:
         await with_code(world)
@@ -270,7 +270,7 @@ def test_the_words_of_the_settings_are_obeyed(settings: Settings) -> None:
 async def test_help_changes_nothing_and_is_marked(world: World) -> None:
     await with_code(world)
     await tell(world, mo("HELP"))
-    assert [one.action for one in await messages.page(world.ctx)] == [Action.HELP]
+    assert [one.action for one in await messages.page(world.ctx)] == [KeywordAction.HELP]
     assert await opted_out(world) == []
 
 
@@ -337,8 +337,8 @@ async def test_an_opt_out_that_a_receipt_tells_is_taken_over_once(world: World) 
     world.sim.always(Accepted(("r1",)))
     await world.submit()
     await world.deliver()
-    failed = Report("r1", None, Status.BLOCKED, "30004", opted_out=True)
-    await tell(world, Report("r0", None, Status.BLOCKED, "of nobody", opted_out=True), failed)
+    failed = ReceiptReport("r1", None, Status.BLOCKED, "30004", opted_out=True)
+    await tell(world, ReceiptReport("r0", None, Status.BLOCKED, "of nobody", opted_out=True), failed)
     await ingest.match(world.ctx)
     assert await opted_out(world) == [(NUMBER, "SHOP", "told by the provider")]
     await opt_outs.remove(world.ctx, world.caller.account, NUMBER, sender="SHOP")
@@ -352,7 +352,7 @@ async def test_receipts_without_opt_outs_opt_nobody_out(world: World) -> None:
     world.sim.always(Accepted(("r1",)))
     await world.submit()
     await world.deliver()
-    await tell(world, Report("r1", None, Status.BLOCKED, "spam"))
+    await tell(world, ReceiptReport("r1", None, Status.BLOCKED, "spam"))
     await ingest.match(world.ctx)
     assert await opted_out(world) == []
 
@@ -361,27 +361,29 @@ class Post:
     """A poster that keeps what was posted."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[CallbackRequest] = []
 
-    async def post(self, call: Call) -> Reply:
+    async def post(self, call: CallbackRequest) -> CallbackReply:
         self.calls.append(call)
-        return Reply(200, "HTTP 200")
+        return CallbackReply(200, "HTTP 200")
 
     async def close(self) -> None:
         pass
 
 
-def teller(world: World, post: Post) -> Teller:
-    def worded(came: Arrival) -> Worded:
-        return Worded({"text": came.text, "to": came.sender, "hook": came.webhook_id}, Signature.TIMESTAMPED)
+def teller(world: World, post: Post) -> CallbackSender:
+    def worded(came: InboundEvent) -> FormattedCallback:
+        return FormattedCallback(
+            {"text": came.text, "to": came.sender, "hook": came.webhook_id}, Signature.TIMESTAMPED
+        )
 
-    def signed(letter: Letter) -> dict[str, str]:
+    def signed(letter: SignedPayload) -> dict[str, str]:
         return {"id": letter.id}
 
-    def never(_: object) -> Worded:
+    def never(_: object) -> FormattedCallback:
         raise AssertionError("no message moved")
 
-    return Teller(
+    return CallbackSender(
         world.ctx,
         post,
         wordings={"test": never},

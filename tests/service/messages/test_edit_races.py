@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.domain.delivery.message import Due, RoutedMessage
-from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Outgoing, ProviderConfig, Takes
+from dispatcher.domain.delivery.message import DueMessage, RoutedMessage
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Outgoing, ProviderConfig, Traffic
 from dispatcher.domain.errors import NotEnoughCredit
-from dispatcher.domain.messages.edit import Cancel, Change, Edited, NewText, Reschedule, Selection
+from dispatcher.domain.messages.edit import Cancel, Change, EditReport, NewText, Reschedule, Selection
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
@@ -34,7 +34,7 @@ MANY = [f"+25471234{n:04}" for n in range(2000)]
 _names = count()
 
 
-async def change(world: World, what: Change) -> Edited:
+async def change(world: World, what: Change) -> EditReport:
     return await edit(world.ctx, Selection(world.caller.account, everything=True), what)
 
 
@@ -59,7 +59,7 @@ async def work_off(world: World, deliver: Callable[[list[int]], Awaitable[None]]
     world.time.advance(timedelta(milliseconds=50))  # for what waits for a token
 
 
-async def claimed(world: World, due: Due) -> bool:
+async def claimed(world: World, due: DueMessage) -> bool:
     """Tell whether a worker that read this may send it."""
     end = world.time.now() + LEASE
     return bool(
@@ -69,9 +69,9 @@ async def claimed(world: World, due: Due) -> bool:
     )
 
 
-async def edit_while_sending(world: World, what: Change, *, after: int) -> Edited:
+async def edit_while_sending(world: World, what: Change, *, after: int) -> EditReport:
     """Let three processes send two thousand messages, and edit them all when some are out."""
-    world.configs["sim"] = ProviderConfig(name="sim", plugin="t", options={}, tps=50_000, takes=Takes.BOTH)
+    world.configs["sim"] = ProviderConfig(name="sim", plugin="t", options={}, tps=50_000, takes=Traffic.BOTH)
     some = asyncio.Event()
 
     async def answer(outgoing: Outgoing) -> Outcome:
@@ -82,7 +82,7 @@ async def edit_while_sending(world: World, what: Change, *, after: int) -> Edite
 
     world.sim.answer = answer
 
-    async def editor() -> Edited:
+    async def editor() -> EditReport:
         await some.wait()
         return await change(world, what)
 
@@ -187,7 +187,7 @@ def test_an_edit_waits_for_a_claim_under_way_and_then_leaves_the_message(world: 
             editing = asyncio.create_task(change(world, Cancel()))
             while not await world.all("SELECT 1 FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        assert await editing == Edited(too_late=1)
+        assert await editing == EditReport(too_late=1)
         assert (await world.row(message)).place == Place.WORKER
 
     world.run(story)

@@ -7,7 +7,15 @@ import pytest
 
 from dispatcher.domain.delivery.provider import Deferred
 from dispatcher.domain.errors import Invalid, InvalidSubmission, NotEnoughCredit, NotFound
-from dispatcher.domain.messages.edit import Between, Cancel, Change, Edited, NewText, Reschedule, Selection
+from dispatcher.domain.messages.edit import (
+    Cancel,
+    Change,
+    EditReport,
+    NewText,
+    Reschedule,
+    Selection,
+    TimeRange,
+)
 from dispatcher.domain.messages.edit_rules import EMPTY_WINDOW, SAME, TOO_FAR, WINDOW_OVER
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.window import FURTHEST
@@ -24,7 +32,7 @@ NUMBERS = [f"+2547123456{n:02}" for n in range(3)]
 LONG = "x" * 161
 
 
-async def change(world: World, what: Change, *, dry_run: bool = False, **selected: Any) -> Edited:
+async def change(world: World, what: Change, *, dry_run: bool = False, **selected: Any) -> EditReport:
     return await edit(world.ctx, Selection(world.caller.account, **selected), what, dry_run=dry_run)
 
 
@@ -62,12 +70,12 @@ async def campaign(world: World, variables: dict[str, str]) -> int:
 def test_an_operators_cancellation_says_so_and_gives_the_credits_back(world: World) -> None:
     async def story() -> None:
         batch = await world.submit(NUMBERS, text=LONG, after=HOUR)
-        assert await change(world, Cancel(), batch=batch.id) == Edited(changed=3, refunded=6)
+        assert await change(world, Cancel(), batch=batch.id) == EditReport(changed=3, refunded=6)
         row = await world.row(batch.messages[0].id)
         assert (row.status, row.place, row.wake_at) == (Status.WITHDRAWN, None, None)
         assert (await world.events(row.id))[-1] == (Status.WITHDRAWN, "cancelled by an operator")
         assert await world.balance() == 10_000
-        assert await change(world, Cancel(), batch=batch.id) == Edited(too_late=3)
+        assert await change(world, Cancel(), batch=batch.id) == EditReport(too_late=3)
         assert await world.balance() == 10_000
 
     world.run(story)
@@ -89,8 +97,8 @@ def test_what_is_going_out_or_out_or_maybe_out_comes_too_late(world: World) -> N
         await world.deliver([out])
         await world.claim(going)
         await world.all("UPDATE messages SET doubts = 1 WHERE id = :id", id=doubtful)
-        assert await change(world, Cancel(), batch=batch.id) == Edited(too_late=3)
-        assert await change(world, NewText("Bye"), batch=batch.id) == Edited(too_late=3)
+        assert await change(world, Cancel(), batch=batch.id) == EditReport(too_late=3)
+        assert await change(world, NewText("Bye"), batch=batch.id) == EditReport(too_late=3)
         assert (await change(world, Reschedule(shift=HOUR), batch=batch.id)).too_late == 2
         assert {row.text for row in await world.all("SELECT text FROM messages")} == {"Hello"}
 
@@ -135,10 +143,10 @@ def test_a_filter_means_what_is_open_and_fits_all_it_says(world: World) -> None:
             ({"number": NUMBERS[1]}, 2),
             ({"statuses": frozenset({Status.PENDING})}, 1),
             ({"statuses": frozenset({Status.SCHEDULED})}, 4),
-            ({"due": Between(now + HOUR, now + 2 * HOUR)}, 3),
-            ({"due": Between(now + 2 * HOUR)}, 1),
-            ({"created": Between(end=now + MINUTE)}, 4),
-            ({"created": Between(now + MINUTE)}, 1),
+            ({"due": TimeRange(now + HOUR, now + 2 * HOUR)}, 3),
+            ({"due": TimeRange(now + 2 * HOUR)}, 1),
+            ({"created": TimeRange(end=now + MINUTE)}, 4),
+            ({"created": TimeRange(now + MINUTE)}, 1),
             ({"number": NUMBERS[0], "tier": Tier.BULK}, 1),
             ({"message": due.messages[0].public_id}, 1),
             ({"batch": bulk.public_id}, 3),
@@ -146,7 +154,7 @@ def test_a_filter_means_what_is_open_and_fits_all_it_says(world: World) -> None:
             ({"everything": True}, 5),
         ]
         for selected, count in counts:
-            assert await change(world, Cancel(), dry_run=True, **selected) == Edited(
+            assert await change(world, Cancel(), dry_run=True, **selected) == EditReport(
                 changed=count, refunded=count
             ), selected
         assert (await change(world, Cancel(), sender="NEWS")).changed == 1
@@ -194,7 +202,7 @@ def test_a_scheduled_message_waits_for_its_new_time(world: World) -> None:
     async def story() -> None:
         message = (await world.submit(after=2 * HOUR)).messages[0].id
         soon = world.time.now() + HOUR
-        assert await change(world, Reschedule(not_before=soon), message=message) == Edited(changed=1)
+        assert await change(world, Reschedule(not_before=soon), message=message) == EditReport(changed=1)
         row = await world.row(message)
         assert (row.status, row.place, row.not_before, row.wake_at) == (10, Place.HELD, soon, soon)
         assert world.lanes.wakes[-1] == soon
@@ -230,7 +238,7 @@ def test_what_is_due_waits_for_a_later_time_as_11(world: World, tier: Tier) -> N
         message = (await world.submit(tier=tier)).messages[0].id
         later = world.time.now() + 5 * MINUTE
         both = Reschedule(not_before=later, not_after=later + HOUR)
-        assert await change(world, both, message=message) == Edited(changed=1)
+        assert await change(world, both, message=message) == EditReport(changed=1)
         await world.deliver()
         row = await world.row(message)
         assert (row.status, row.place, row.wake_at) == (Status.PENDING, Place.HELD, later)
@@ -316,12 +324,12 @@ def test_a_shift_moves_each_window_and_leaves_what_it_does_not_fit(world: World)
         later = (await world.submit(after=5 * HOUR, until=7 * HOUR)).messages[0].id
         now = world.time.now()
         back = await change(world, Reschedule(shift=-3 * HOUR), everything=True)
-        assert back == Edited(changed=1, unchanged={WINDOW_OVER: 1})
+        assert back == EditReport(changed=1, unchanged={WINDOW_OVER: 1})
         row = await world.row(later)
         assert (row.not_before, row.not_after) == (now + 2 * HOUR, now + 4 * HOUR)
         assert (await world.row(soon)).not_before == now + HOUR
         far = await change(world, Reschedule(shift=FURTHEST), everything=True)
-        assert far == Edited(unchanged={TOO_FAR: 2})
+        assert far == EditReport(unchanged={TOO_FAR: 2})
 
     world.run(story)
 
@@ -331,7 +339,7 @@ def test_the_same_window_or_text_again_changes_nothing(world: World) -> None:
         message = (await world.submit(after=HOUR)).messages[0].id
         row = await world.row(message)
         for same in (Reschedule(not_before=row.not_before), NewText(row.text)):
-            assert await change(world, same, message=message) == Edited(unchanged={SAME: 1})
+            assert await change(world, same, message=message) == EditReport(unchanged={SAME: 1})
         assert (await world.row(message)).seq == 1
 
     world.run(story)
@@ -340,18 +348,18 @@ def test_the_same_window_or_text_again_changes_nothing(world: World) -> None:
 def test_a_new_text_costs_or_gives_back_the_difference_and_is_refunded_whole(world: World) -> None:
     async def story() -> None:
         batch = await world.submit(NUMBERS, after=HOUR)
-        assert await change(world, NewText(LONG), batch=batch.id) == Edited(changed=3, charged=3)
+        assert await change(world, NewText(LONG), batch=batch.id) == EditReport(changed=3, charged=3)
         assert await world.balance() == 10_000 - 6
         row = await world.row(batch.messages[0].id)
         assert (row.text, row.segments, row.charged) == (LONG, 2, 2)
         assert (await world.events(row.id))[-1] == (Status.SCHEDULED, "its text was changed")
-        assert await change(world, NewText("Bye"), message=row.id) == Edited(changed=1, charged=-1)
+        assert await change(world, NewText("Bye"), message=row.id) == EditReport(changed=1, charged=-1)
         assert await world.balance() == 10_000 - 5
         entries = await accounts.statement(world.ctx, world.caller.account)
         assert [(e.kind, e.amount, e.batch_id) for e in entries[:2]] == [
             ("adjust", 1, batch.id), ("adjust", -3, batch.id),
         ]  # fmt: skip
-        assert await change(world, Cancel(), batch=batch.id) == Edited(changed=3, refunded=5)
+        assert await change(world, Cancel(), batch=batch.id) == EditReport(changed=3, refunded=5)
         assert await world.balance() == 10_000
 
     world.run(story)
@@ -374,7 +382,7 @@ def test_what_was_free_stays_free(world: World) -> None:
     async def story() -> None:
         batch = await world.submit(after=HOUR)
         await world.all("UPDATE messages SET charged = 0")
-        assert await change(world, NewText(LONG), batch=batch.id) == Edited(changed=1)
+        assert await change(world, NewText(LONG), batch=batch.id) == EditReport(changed=1)
 
     world.run(story)
 
@@ -396,7 +404,7 @@ def test_a_campaigns_text_is_filled_in_for_each_recipient(world: World) -> None:
         batch_id = await campaign(world, {NUMBERS[0]: "Ada", NUMBERS[1]: LONG})
         await world.submit(NUMBER, after=HOUR)
         told = await change(world, NewText("Dear {{name}}"), campaign="spring")
-        assert told == Edited(changed=2, unchanged={"no value for name": 1}, charged=1)
+        assert told == EditReport(changed=2, unchanged={"no value for name": 1}, charged=1)
         rows = await world.all(
             "SELECT text, segments, charged FROM messages WHERE batch_id = :id ORDER BY id", id=batch_id
         )
@@ -414,7 +422,7 @@ def test_a_text_with_variables_leaves_alone_what_has_none(world: World) -> None:
     async def story() -> None:
         batch = await world.submit(after=HOUR)
         told = await change(world, NewText("Dear {{name}}"), batch=batch.id)
-        assert told == Edited(unchanged={"no value for name": 1})
+        assert told == EditReport(unchanged={"no value for name": 1})
 
     world.run(story)
 
@@ -424,6 +432,6 @@ def test_a_campaign_means_its_runs_that_are_not_over(world: World) -> None:
         await campaign(world, {})
         assert (await change(world, Cancel(), campaign="spring", dry_run=True)).changed == 3
         await world.all("UPDATE runs SET state = 'finished', finished_at = now()")
-        assert await change(world, Cancel(), campaign="spring") == Edited()
+        assert await change(world, Cancel(), campaign="spring") == EditReport()
 
     world.run(story)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.delivery.provider import Accepted, ProviderConfig, Report, Takes
+from dispatcher.domain.delivery.provider import Accepted, ProviderConfig, ReceiptReport, Traffic
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.receipts import ingest
@@ -29,14 +29,14 @@ class AskedProvider(ScriptedProvider):
     answering: asyncio.Event | None = None
     called: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def poll(self, refs: Sequence[str]) -> Sequence[Report]:
+    async def poll(self, refs: Sequence[str]) -> Sequence[ReceiptReport]:
         self.asked.append(tuple(sorted(refs)))
         self.called.set()
         if self.answering is not None:
             await self.answering.wait()
         if self.fault is not None:
             raise self.fault
-        return [Report(ref, None, self.known[ref]) for ref in refs if ref in self.known]
+        return [ReceiptReport(ref, None, self.known[ref]) for ref in refs if ref in self.known]
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def world(settings: Settings, sim: AskedProvider) -> World:
 
 
 def _config(name: str) -> ProviderConfig:
-    return ProviderConfig(name=name, plugin="test", options={}, tps=10_000, takes=Takes.BOTH, poll=FIRST)
+    return ProviderConfig(name=name, plugin="test", options={}, tps=10_000, takes=Traffic.BOTH, poll=FIRST)
 
 
 async def _sent(world: World, *refs: str) -> int:
@@ -100,7 +100,7 @@ def test_each_pause_is_as_long_as_all_before_it_until_an_hour(world: World, sim:
 def test_what_has_ended_is_not_asked_for_again(world: World, sim: AskedProvider, end: Status) -> None:
     async def story() -> None:
         await _sent(world, "r1")
-        await ingest.keep(world.ctx, "sim", [Report("r1", None, end)])
+        await ingest.keep(world.ctx, "sim", [ReceiptReport("r1", None, end)])
         world.time.advance(FIRST)
         await Poller(world.ctx).poll()
         assert sim.asked == []

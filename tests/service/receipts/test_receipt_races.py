@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.provider import Accepted, Report, Unknown
+from dispatcher.domain.delivery.provider import Accepted, ReceiptReport, Unknown
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.service.context import Context
 from dispatcher.service.receipts import ingest
@@ -36,7 +36,7 @@ async def _sent(world: World, *refs: str) -> int:
 async def _tell(ctx: Context, status: Status, *, ref: str | None = None, reference: object = None) -> None:
     """Tell one, which moves its message at once or is left to `match`."""
     ours = None if reference is None else str(reference)
-    await ingest.keep(ctx, "sim", [Report(ref=ref, reference=ours, status=status)])
+    await ingest.keep(ctx, "sim", [ReceiptReport(ref=ref, reference=ours, status=status)])
 
 
 async def _status(world: World, message_id: int) -> int:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.delivery.provider import Accepted, Deferred, ReceiptRequest, Report, Unknown
+from dispatcher.domain.delivery.provider import Accepted, Deferred, ReceiptReport, ReceiptRequest, Unknown
 from dispatcher.domain.errors import BadReceipt, NotFound
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
@@ -18,7 +18,7 @@ DELIVERED = Status.RECEIVED
 async def _tell(
     world: World, status: Status | None, *, ref: str | None = None, reference: object = None
 ) -> None:
-    report = Report(ref=ref, reference=None if reference is None else str(reference), status=status)
+    report = ReceiptReport(ref=ref, reference=None if reference is None else str(reference), status=status)
     await ingest.keep(world.ctx, "sim", [report])
     await ingest.match(world.ctx)
 
@@ -57,7 +57,7 @@ def test_a_repeated_receipt_changes_nothing(world: World) -> None:
 def test_repeated_receipts_in_one_batch_change_nothing(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
-        await ingest.keep(world.ctx, "sim", [Report(ref="r1", reference=None, status=DELIVERED)] * 3)
+        await ingest.keep(world.ctx, "sim", [ReceiptReport(ref="r1", reference=None, status=DELIVERED)] * 3)
         assert [row.verdict for row in await world.all("SELECT verdict FROM receipts ORDER BY id")] == [
             "moved",
             "noted",
@@ -71,8 +71,8 @@ def test_repeated_receipts_in_one_batch_change_nothing(world: World) -> None:
 def test_however_many_come_in_one_request_all_are_kept_and_count(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
-        told = [Report(f"stranger-{n}", None, DELIVERED) for n in range(2 * ingest.BATCH)]
-        told.append(Report(ref="r1", reference=None, status=DELIVERED))
+        told = [ReceiptReport(f"stranger-{n}", None, DELIVERED) for n in range(2 * ingest.BATCH)]
+        told.append(ReceiptReport(ref="r1", reference=None, status=DELIVERED))
         assert (await ingest.keep(world.ctx, "sim", told)).count == len(told)
         assert (await world.one("SELECT count(*) AS n FROM receipts")).n == len(told)
         assert await _status(world, message_id) == 13
@@ -237,9 +237,9 @@ def test_a_receipt_never_raises_what_was_cancelled(world: World) -> None:
 def test_a_receipt_that_cannot_be_read_or_has_no_provider_is_refused(world: World) -> None:
     async def story() -> None:
         with pytest.raises(BadReceipt):
-            await ingest.take_in(world.ctx, "sim", ReceiptRequest("POST", {}, {}, b"?"))
+            await ingest.receive(world.ctx, "sim", ReceiptRequest("POST", {}, {}, b"?"))
         with pytest.raises(NotFound):
-            await ingest.take_in(world.ctx, "nobody", ReceiptRequest("POST", {}, {}, b"?"))
+            await ingest.receive(world.ctx, "nobody", ReceiptRequest("POST", {}, {}, b"?"))
         assert await world.all("SELECT 1 FROM receipts") == []
 
     world.run(story)

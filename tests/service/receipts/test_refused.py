@@ -3,7 +3,7 @@
 from structlog.testing import capture_logs
 
 from dispatcher.domain.errors import BadReceipt, BadSignature
-from dispatcher.service.receipts.refused import EVERY, Refusals
+from dispatcher.service.receipts.refused import EVERY, RefusedReceipts
 
 MINUTE = EVERY.total_seconds()
 
@@ -19,7 +19,7 @@ class Seconds:
 
 def test_a_flood_of_forged_receipts_is_one_line_a_minute_with_their_count() -> None:
     clock = Seconds()
-    refusals = Refusals(clock)
+    refusals = RefusedReceipts(clock)
     with capture_logs() as lines:
         for _ in range(1000):
             refusals.note("sim", BadSignature("the signature does not fit the body"))
@@ -32,7 +32,7 @@ def test_a_flood_of_forged_receipts_is_one_line_a_minute_with_their_count() -> N
 
 
 def test_each_provider_and_each_kind_of_refusal_is_told_by_itself() -> None:
-    refusals = Refusals(Seconds())
+    refusals = RefusedReceipts(Seconds())
     with capture_logs() as lines:
         for provider in ("one", "other"):
             refusals.note(provider, BadSignature("wrong"))

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from dispatcher.domain.delivery.provider import Report
+from dispatcher.domain.delivery.provider import ReceiptReport
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.receipts import ingest, unmatched
 from tests.world import World
@@ -13,7 +13,7 @@ async def _listed(world: World, *, waiting: bool = False) -> list[str | None]:
 
 
 async def _tell(world: World, ref: str) -> None:
-    await ingest.keep(world.ctx, "sim", [Report(ref, None, Status.RECEIVED, "DELIVRD")])
+    await ingest.keep(world.ctx, "sim", [ReceiptReport(ref, None, Status.RECEIVED, "DELIVRD")])
 
 
 def test_a_receipt_that_fits_no_message_waits_a_day_and_is_then_shown(world: World) -> None:

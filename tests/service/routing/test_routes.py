@@ -9,19 +9,19 @@ import pytest
 from structlog.testing import capture_logs
 
 from dispatcher.bootstrap import open_context
-from dispatcher.domain.campaigns.campaign import Plan
+from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.domain.delivery.provider import Deferred, Outcome, Outgoing, Unsent
 from dispatcher.domain.errors import Invalid, InvalidRoutes, Misconfigured
-from dispatcher.domain.routing.provider_state import Breaker, Condition, Order
+from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
 from dispatcher.domain.tier import Tier
 from dispatcher.service.campaigns import campaigns
 from dispatcher.service.campaigns.launch import launch
 from dispatcher.service.context import Context
 from dispatcher.service.messages import search
 from dispatcher.service.messages.explain import explain
-from dispatcher.service.route_cache import Routes
+from dispatcher.service.route_cache import RouteCache
 from dispatcher.service.routing import routes
-from dispatcher.service.routing.routes import Question
+from dispatcher.service.routing.routes import RouteQuestion
 from dispatcher.settings import ProviderSettings
 from tests.audience import audience
 from tests.world import NUMBER, ScriptedProvider, World
@@ -46,7 +46,7 @@ def to(*names: str, **conditions: object) -> dict[str, object]:
 
 def anew(ctx: Context) -> Context:
     """Give the context of another process, which has read no table yet."""
-    return replace(ctx, routes=Routes())
+    return replace(ctx, routes=RouteCache())
 
 
 def went_to(world: World) -> list[str]:
@@ -130,7 +130,7 @@ def test_a_check_warns_and_changes_nothing(three: World) -> None:
 def test_another_process_takes_a_table_over_when_it_looks(three: World) -> None:
     async def story() -> None:
         elsewhere = anew(three.ctx)
-        await routes.ready(elsewhere)
+        await routes.wait_until_read(elsewhere)
         await put(three, to("beta", accounts=["shop"]))
         assert elsewhere.routes.version == 0
         await routes.refresh(elsewhere)
@@ -290,14 +290,17 @@ def test_the_cheapest_provider_of_the_country_is_asked_first(three: World) -> No
 
 def test_conditions_are_gone_by_at_each_try(three: World) -> None:
     async def story() -> None:
-        conditions: dict[str, Condition] = {}
+        conditions: dict[str, ProviderState] = {}
         three.ctx = replace(three.ctx, conditions=conditions)
         await put(three, to("alpha", "beta"))
-        conditions["alpha"] = Condition(Breaker.OPEN)
+        conditions["alpha"] = ProviderState(Breaker.OPEN)
         assert await sent(three) == (12, ["beta"])
-        conditions["alpha"] = Condition(Breaker.OPEN, Order.PINNED)
+        conditions["alpha"] = ProviderState(Breaker.OPEN, Override.PINNED)
         assert await sent(three) == (12, ["alpha"])
-        conditions |= {"alpha": Condition(order=Order.DRAINED), "beta": Condition(order=Order.DRAINED)}
+        conditions |= {
+            "alpha": ProviderState(order=Override.DRAINED),
+            "beta": ProviderState(order=Override.DRAINED),
+        }
         assert await sent(three) == (28, [])
 
     three.run(story)
@@ -330,7 +333,9 @@ def test_plans_are_shared_by_messages_that_ask_alike_and_never_outlive_their_tab
 def test_recipients_of_a_campaign_are_born_by_the_table(three: World) -> None:
     async def story() -> None:
         await put(three, {"tiers": ["bulk"], "prefixes": ["+254700000001"], "ways": []}, to("beta"))
-        plan = Plan(name="spring", text="Hello", audience_id=await audience(three, 3), at=three.time.now())
+        plan = CampaignPlan(
+            name="spring", text="Hello", audience_id=await audience(three, 3), at=three.time.now()
+        )
         made = await campaigns.create(three.ctx, three.caller.account, plan)
         await campaigns.start(three.ctx, three.caller.account, str(made.public_id))
         await launch(three.ctx)
@@ -372,7 +377,7 @@ def test_the_choice_for_a_number_is_told_step_by_step(three: World) -> None:
     async def story() -> None:
         await put(three, to("gamma", accounts=["shop"]), to("alpha"))
         account = three.caller.account
-        told = await routes.steps_for(three.ctx, Question("0712345678", account=account))
+        told = await routes.steps_for(three.ctx, RouteQuestion("0712345678", account=account))
         assert [tuple(step) for step in told] == [
             ("country", "KE"),
             ("rule 1", "yes, it is for accounts shop"),
@@ -380,10 +385,10 @@ def test_the_choice_for_a_number_is_told_step_by_step(three: World) -> None:
             ("sender", "SHOP"),
             ("route", "gamma"),
         ]
-        named = await routes.steps_for(three.ctx, Question(NUMBER, sender="NEWS", account=account))
+        named = await routes.steps_for(three.ctx, RouteQuestion(NUMBER, sender="NEWS", account=account))
         assert named[-2].found == "NEWS"
-        assert (await routes.steps_for(three.ctx, Question(NUMBER)))[-1].found == "alpha"
+        assert (await routes.steps_for(three.ctx, RouteQuestion(NUMBER)))[-1].found == "alpha"
         with pytest.raises(Invalid, match="'0712345678'"):
-            await routes.steps_for(three.ctx, Question("0712345678"))
+            await routes.steps_for(three.ctx, RouteQuestion("0712345678"))
 
     three.run(story)

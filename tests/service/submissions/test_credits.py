@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import ItemsView
 
 from dispatcher.domain.errors import NotEnoughCredit
-from dispatcher.domain.messages.price import Prices, Unit
+from dispatcher.domain.messages.price import Prices, PriceUnit
 from dispatcher.service.accounts import accounts
 from dispatcher.service.messages import withdraw
 from dispatcher.settings import Settings
@@ -41,7 +41,7 @@ def test_what_is_left_below_one_batch_stays(world: World) -> None:
 
 
 def test_a_credit_may_pay_for_a_message_however_long(settings: Settings) -> None:
-    world = World(settings.model_copy(update={"charge_by": Unit.MESSAGE}))
+    world = World(settings.model_copy(update={"charge_by": PriceUnit.MESSAGE}))
 
     async def story() -> None:
         assert (await world.submit(text=LONG)).charged == 1
@@ -85,9 +85,9 @@ def test_the_price_list_is_built_once_however_many_recipients(settings: Settings
 
 
 def test_a_price_is_by_unit_and_country() -> None:
-    prices = Prices(Unit.SEGMENT, {"KE": 2}, elsewhere=3)
+    prices = Prices(PriceUnit.SEGMENT, {"KE": 2}, elsewhere=3)
     assert [prices.of("KE", 2), prices.of("FR", 2)] == [4, 6]
-    assert Prices(Unit.MESSAGE, {"KE": 2}).of("KE", 9) == 2
+    assert Prices(PriceUnit.MESSAGE, {"KE": 2}).of("KE", 9) == 2
     assert Prices().of("", 4) == 4
 
 

@@ -8,22 +8,32 @@ import pytest
 
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import KeyReused, NotEnoughCredit, StillRunning
-from dispatcher.domain.messages.submission import AcceptedBatch, Answer, Once, Submission, WithoutCredit
+from dispatcher.domain.messages.submission import (
+    AcceptedBatch,
+    IdempotencyKey,
+    StoredResponse,
+    Submission,
+    WithoutCredit,
+)
 from dispatcher.service.accounts import accounts
 from dispatcher.service.submissions.submit import submit_once
 from tests.world import NUMBER, NUMBERS, World
 
 
-def _once(key: str = "k", body: bytes = b"body") -> Once:
-    def answer(batch: AcceptedBatch) -> Answer:
-        return Answer(200, {"content-type": "text/plain"}, f"batch {batch.id}".encode())
+def _once(key: str = "k", body: bytes = b"body") -> IdempotencyKey:
+    def answer(batch: AcceptedBatch) -> StoredResponse:
+        return StoredResponse(200, {"content-type": "text/plain"}, f"batch {batch.id}".encode())
 
-    return Once(key, body, answer)
+    return IdempotencyKey(key, body, answer)
 
 
 async def _submit(
-    world: World, once: Once, *, caller: Caller | None = None, without: WithoutCredit = WithoutCredit.REFUSE
-) -> Answer:
+    world: World,
+    once: IdempotencyKey,
+    *,
+    caller: Caller | None = None,
+    without: WithoutCredit = WithoutCredit.REFUSE,
+) -> StoredResponse:
     submission = Submission(recipients=[NUMBER], text="Hello", numbers=NUMBERS, without_credit=without)
     return await submit_once(world.ctx, caller or world.caller, submission, once)
 
@@ -67,9 +77,9 @@ def test_a_key_belongs_to_its_account_and_dialect(world: World) -> None:
 def test_of_many_at_once_one_is_accepted_and_the_others_wait_or_get_its_answer(world: World) -> None:
     async def story() -> None:
         ended = await asyncio.gather(*(_submit(world, _once()) for _ in range(8)), return_exceptions=True)
-        answers = [end for end in ended if isinstance(end, Answer)]
+        answers = [end for end in ended if isinstance(end, StoredResponse)]
         assert sum(not answer.is_replayed for answer in answers) == 1
-        assert all(isinstance(end, Answer | StillRunning) for end in ended)
+        assert all(isinstance(end, StoredResponse | StillRunning) for end in ended)
         assert await _messages(world) == 1
 
     world.run(story)

@@ -15,7 +15,7 @@ from dispatcher.domain.messages.submission import AcceptedBatch, Submission, Wit
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts, opt_outs
 from dispatcher.service.submissions.submit import validate
-from dispatcher.service.submissions.transaction import Outcome, accept
+from dispatcher.service.submissions.transaction import AcceptResult, accept
 from dispatcher.service.submissions.validate import ValidatedSubmission
 from tests.world import NUMBER, NUMBERS, World
 
@@ -144,7 +144,7 @@ async def _validated(world: World, caller: Caller, **more: Any) -> ValidatedSubm
     return await validate(world.ctx, caller, Submission(**fields))
 
 
-async def _accept(world: World, *callers: Caller, **more: Any) -> list[Outcome]:
+async def _accept(world: World, *callers: Caller, **more: Any) -> list[AcceptResult]:
     """Accept a submission of each caller in one group."""
     return await accept(world.ctx, [await _validated(world, caller, **more) for caller in callers])
 
@@ -215,7 +215,7 @@ def test_a_balance_spent_meanwhile_repeats_the_group_once_and_refuses_its_accoun
         world.lanes.take()
         seen = _statements(world)
 
-        async def spend(connection: AsyncConnection) -> asyncio.Task[list[Outcome]]:
+        async def spend(connection: AsyncConnection) -> asyncio.Task[list[AcceptResult]]:
             await connection.execute(text("UPDATE accounts SET balance = 0 WHERE name = 'poor'"))
             accepting = asyncio.create_task(accept(world.ctx, group))
             async with asyncio.timeout(10):

@@ -16,7 +16,7 @@ from dispatcher.api.dialects.emess.mapping import (
 )
 from dispatcher.api.openapi import answer, body
 
-Answers = dict[int | str, dict[str, Any]]
+Responses = dict[int | str, dict[str, Any]]
 
 DESCRIPTION = "Authenticate with your App ID and Secret Key to receive a JWT token, then send with it."
 
@@ -36,7 +36,7 @@ _UUIDS = ["0b6f3c52-5f0e-4c8e-9a3e-0d7a6f0f6c11", "6f1c9b1e-2d43-4b0e-8a55-3a1f4
 _BATCH = "9d3e7a40-7a1b-4a52-8f0e-5c2b1d9e8f33"
 
 
-def _errors(texts: dict[int, str]) -> Answers:
+def _errors(texts: dict[int, str]) -> Responses:
     """Describe failures, each with what it says; those that any call can meet are added."""
     texts = texts | {
         413: "The body is larger than 1048576 bytes",
@@ -55,7 +55,7 @@ def _error(status: int, text: str) -> dict[str, Any]:
     return described
 
 
-def _creating(bad: str) -> Answers:
+def _creating(bad: str) -> Responses:
     return _errors(
         {
             400: bad,
@@ -81,7 +81,7 @@ TOKEN_BODY = body(
         "secretKey": {"description": "Your application's Secret Key", "minLength": 1},
     },
 )
-TOKEN_ANSWERS: Answers = {
+TOKEN_ANSWERS: Responses = {
     200: answer("OK", {"token": "jwt_token_string"}),
     **_errors({400: NO_PAIR, 401: WRONG_PAIR, 500: MISCONFIGURED}),
 }
@@ -102,7 +102,7 @@ SEND_BODY = {
         },
     ),
 }
-SEND_ANSWERS: Answers = {
+SEND_ANSWERS: Responses = {
     200: answer("OK", {"message": "SMS sent successfully", "id": _UUIDS[0], "batchId": _BATCH}),
     **_creating(BAD_TYPE),
 }
@@ -125,7 +125,7 @@ BULK_BODY = {
         },
     ),
 }
-BULK_ANSWERS: Answers = {
+BULK_ANSWERS: Responses = {
     200: answer(
         "OK",
         {

@@ -10,7 +10,7 @@ from dispatcher.api.dialects.emess.mapping import BAD_TYPE, MISSING, NO_PAIR, TY
 from dispatcher.api.request_body import read_object
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.messages.submission import InvalidNumbers, Repeats, Submission
+from dispatcher.domain.messages.submission import DuplicateNumbers, InvalidNumbers, Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.settings import Settings
@@ -57,7 +57,7 @@ class Form:
     def bulk(self, caller: Caller, settings: Settings) -> Submission:
         """Read one message to many numbers. Raises Invalid."""
         submission = self._submission(caller, settings, self._numbers(), default=Tier.BULK)
-        repeats = Repeats.COLLAPSE if settings.emess_collapse_repeats else Repeats.KEEP
+        repeats = DuplicateNumbers.COLLAPSE if settings.emess_collapse_repeats else DuplicateNumbers.KEEP
         return replace(submission, invalid_numbers=InvalidNumbers.SKIP, repeats=repeats)
 
     def _submission(

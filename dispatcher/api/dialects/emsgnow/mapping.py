@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from dispatcher.api.errors import ErrorResponse
-from dispatcher.domain.accounts.rate_limit import Quota
+from dispatcher.domain.accounts.rate_limit import RateLimitStatus
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission, RateLimited
 from dispatcher.domain.messages.status import Status
 
@@ -84,7 +84,7 @@ def envelope(error: ErrorResponse) -> object:
     return {"error": error.message}
 
 
-def quota_headers(quota: Quota, _now: datetime) -> Mapping[str, str]:
+def quota_headers(quota: RateLimitStatus, _now: datetime) -> Mapping[str, str]:
     """Tell a quota: requests a minute, how many are left, and the seconds until all are there again."""
     return {
         "X-RateLimit-Limit": str(quota.limit),

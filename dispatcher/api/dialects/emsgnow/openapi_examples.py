@@ -15,7 +15,7 @@ from dispatcher.api.dialects.emsgnow.mapping import (
 )
 from dispatcher.api.openapi import answer, body
 
-Answers = dict[int | str, dict[str, Any]]
+Responses = dict[int | str, dict[str, Any]]
 
 _STATUSES = "\n".join(f"- `{word}`" for word in dict.fromkeys(WORDS.values()))
 
@@ -99,14 +99,14 @@ def _error(text: str, error: str, headers: Mapping[str, str] = _QUOTA) -> dict[s
     return _told(text, {"error": error}, headers)
 
 
-_SHARED: Answers = {
+_SHARED: Responses = {
     401: _error("Unauthorized", KEY_REQUIRED),
     403: _error("Forbidden", INVALID_KEY),
     413: _error("Content Too Large", "The body is larger than 1048576 bytes"),
     429: _error("Too Many Requests", TOO_OFTEN, _QUOTA | _LATER),
 }
 
-SENT: Answers = {
+SENT: Responses = {
     200: _told("OK", {"message": RECEIVED, "trackingId": _TRACKING_ID}),
     400: _error("Bad Request", "from: is not a sender of this account"),
     402: _error("Payment Required", "the balance does not cover this submission; nothing was kept"),
@@ -121,7 +121,7 @@ SENT: Answers = {
 }
 
 
-def found(example: object) -> Answers:
+def found(example: object) -> Responses:
     """Describe the answers about one SMS."""
     return {
         200: _told("OK", example),

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from dispatcher.api.dialects.emsgnow.mapping import DOCUMENTED, WORDS
-from dispatcher.domain.callbacks.events import Happening
+from dispatcher.domain.callbacks.events import MessageEvent
 from dispatcher.domain.messages.status import Status
-from dispatcher.service.callbacks.sender import Signature, Worded
+from dispatcher.service.callbacks.sender import FormattedCallback, Signature
 from dispatcher.service.messages.search import Event, History
 
 MESSAGE_TYPE = "sms"
 
-_Happened = Event | Happening
+_Happened = Event | MessageEvent
 
 
 def details(history: History) -> Mapping[str, object]:
@@ -60,10 +60,10 @@ def event_id(tracking_id: str, seq: int) -> str:
     return f"{tracking_id}-{seq}"
 
 
-def worded(happening: Happening) -> Worded:
+def worded(happening: MessageEvent) -> FormattedCallback:
     """Return a callback: the event, as it is shown alone."""
     body = single_event(happening.message_id.hex, happening.client_id, happening)
-    return Worded(body, Signature.STANDARD_WEBHOOKS)
+    return FormattedCallback(body, Signature.STANDARD_WEBHOOKS)
 
 
 def _additional(status: Status, reason: str) -> Mapping[str, object]:

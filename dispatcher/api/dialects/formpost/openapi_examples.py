@@ -9,7 +9,7 @@ from dispatcher.api.dialects.formpost.responses import Plain
 from dispatcher.api.openapi import Schema, answer, body, schema_of
 from dispatcher.domain.tier import Tier
 
-Answers = dict[int | str, dict[str, Any]]
+Responses = dict[int | str, dict[str, Any]]
 
 DESCRIPTION = """Send SMS with a user name and a password (v1), or with a key (v2); make and revoke keys.
 
@@ -52,22 +52,22 @@ def _answer(text: str, example: object, *, schema: Schema | None = None) -> dict
     return {**told, "content": {Plain.media_type: content}}
 
 
-def _failures(name: str, texts: Mapping[int, str]) -> Answers:
+def _failures(name: str, texts: Mapping[int, str]) -> Responses:
     """Describe failures that say one thing, under this name."""
     return {code: _answer(HTTPStatus(code).phrase, {name: text}) for code, text in texts.items()}
 
 
-def _unfit(name: str, text: str) -> Answers:
+def _unfit(name: str, text: str) -> Responses:
     return {422: _answer("Unprocessable Content", unprocessable({name: [text]}))}
 
 
-def _form_failures() -> Answers:
+def _form_failures() -> Responses:
     said = {**_BOTH, **_KEPT, 400: "Invalid phone number format", 401: "Unauthorized"}
     said |= {402: _NO_CREDIT, 403: _PAUSED}
     return _failures("error", {code: f"{text.rstrip('.')}." for code, text in said.items()})
 
 
-def _unauthorized(example: object) -> Answers:
+def _unauthorized(example: object) -> Responses:
     return {401: _answer("Unauthorized", example)}
 
 
@@ -149,24 +149,24 @@ BODY = _fields(_FIELDS, required=[], schemas=_MORE)
 QUERY = {"parameters": [_parameter(name, schema, _FIELDS.get(name)) for name, schema in _MORE.items()]}
 
 _READ = {code: text for code, text in _BOTH.items() if code not in (413, 415)}
-BALANCE_ANSWERS: Answers = {
+BALANCE_ANSWERS: Responses = {
     200: _answer("OK", {"balance": 123, "currency": "credits"}),
     **_unauthorized(KEY_REQUIRED),
     **_failures("message", {**_READ, 413: _BOTH[413]}),
 }
 
-_KEYS: Answers = {
+_KEYS: Responses = {
     **_failures("message", {**_BOTH, 400: _UNREADABLE}),
     **_unauthorized(CREDENTIAL_REQUIRED),
 }
-_ISSUED: Answers = {**_KEYS, **_unfit("expiry_days", "The expiry days field must be at least 1.")}
-GENERATED: Answers = {
+_ISSUED: Responses = {**_KEYS, **_unfit("expiry_days", "The expiry days field must be at least 1.")}
+GENERATED: Responses = {
     201: _answer("Created", _KEY, schema=_KEY_SCHEMA),
     **_ISSUED,
     **_failures("message", {409: "There is an active key already; regenerate or revoke it"}),
 }
-REGENERATED: Answers = {200: _answer("OK", _KEY, schema=_KEY_SCHEMA), **_ISSUED}
-REVOKED: Answers = {
+REGENERATED: Responses = {200: _answer("OK", _KEY, schema=_KEY_SCHEMA), **_ISSUED}
+REVOKED: Responses = {
     200: _answer("OK", {"message": "API key revoked"}),
     **_KEYS,
     **_failures("message", {404: "There is no active key"}),
@@ -179,4 +179,4 @@ EXPIRY = _fields(
     },
 )
 
-PAGE: Answers = {200: {"description": "The page", "content": {"text/html": {"schema": {"type": "string"}}}}}
+PAGE: Responses = {200: {"description": "The page", "content": {"text/html": {"schema": {"type": "string"}}}}}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from dispatcher.api.json_response import Json
-from dispatcher.domain.accounts.rate_limit import Quota
+from dispatcher.domain.accounts.rate_limit import RateLimitStatus
 
 
 class Plain(Json):
@@ -14,7 +14,7 @@ class Plain(Json):
     media_type = "application/json"
 
 
-def headers(quota: Quota, now: datetime) -> Mapping[str, str]:
+def headers(quota: RateLimitStatus, now: datetime) -> Mapping[str, str]:
     """
     Return the headers of every response.
 

@@ -7,34 +7,34 @@ from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.messages.status import Status
 
 
-class Word(NamedTuple):
+class SchedulerStatus(NamedTuple):
     """A status as the document has it."""
 
     code: int
     meaning: str
 
 
-WORDS: dict[Status, Word | None] = {
-    Status.SCHEDULED: Word(10, "Scheduled"),
-    Status.PENDING: Word(11, "Pending"),
-    Status.SENT: Word(12, "Sent"),
-    Status.RECEIVED: Word(13, "Received"),
-    Status.NO_RECIPIENT: Word(20, "Cancelled - Missing contact or phone number"),
-    Status.NO_TEXT: Word(21, "Cancelled - Missing text message"),
-    Status.INVALID_TEXT: Word(22, "Cancelled - Invalid text message"),
-    Status.NO_SENDER: Word(23, "Cancelled - Missing sender"),
-    Status.INVALID_SENDER: Word(24, "Cancelled - Invalid sender"),
-    Status.NO_CREDIT: Word(25, "Cancelled - Not enough credits"),
-    Status.OPTED_OUT: Word(26, "Cancelled - Blacklisted contact or phone number"),
-    Status.EXPIRED: Word(27, "Cancelled - End of validity period"),
-    Status.NO_ROUTE: Word(28, "Cancelled - Unavailable country"),
-    Status.INTERNAL_ERROR: Word(29, "Cancelled - Error"),
-    Status.INVALID_NUMBER: Word(30, "Missed - Invalid phone number"),
-    Status.BLOCKED: Word(31, "Missed - Blacklisted phone number or blocked by phone carrier"),
-    Status.TOO_LATE: Word(32, "Missed - End of validity period"),
-    Status.UNREACHABLE: Word(33, "Missed - Network not available on sending phone"),
-    Status.FAILED: Word(38, "Missed - Sending failed (Unknown reason)"),
-    Status.GAVE_UP: Word(39, "Missed - Error"),
+WORDS: dict[Status, SchedulerStatus | None] = {
+    Status.SCHEDULED: SchedulerStatus(10, "Scheduled"),
+    Status.PENDING: SchedulerStatus(11, "Pending"),
+    Status.SENT: SchedulerStatus(12, "Sent"),
+    Status.RECEIVED: SchedulerStatus(13, "Received"),
+    Status.NO_RECIPIENT: SchedulerStatus(20, "Cancelled - Missing contact or phone number"),
+    Status.NO_TEXT: SchedulerStatus(21, "Cancelled - Missing text message"),
+    Status.INVALID_TEXT: SchedulerStatus(22, "Cancelled - Invalid text message"),
+    Status.NO_SENDER: SchedulerStatus(23, "Cancelled - Missing sender"),
+    Status.INVALID_SENDER: SchedulerStatus(24, "Cancelled - Invalid sender"),
+    Status.NO_CREDIT: SchedulerStatus(25, "Cancelled - Not enough credits"),
+    Status.OPTED_OUT: SchedulerStatus(26, "Cancelled - Blacklisted contact or phone number"),
+    Status.EXPIRED: SchedulerStatus(27, "Cancelled - End of validity period"),
+    Status.NO_ROUTE: SchedulerStatus(28, "Cancelled - Unavailable country"),
+    Status.INTERNAL_ERROR: SchedulerStatus(29, "Cancelled - Error"),
+    Status.INVALID_NUMBER: SchedulerStatus(30, "Missed - Invalid phone number"),
+    Status.BLOCKED: SchedulerStatus(31, "Missed - Blacklisted phone number or blocked by phone carrier"),
+    Status.TOO_LATE: SchedulerStatus(32, "Missed - End of validity period"),
+    Status.UNREACHABLE: SchedulerStatus(33, "Missed - Network not available on sending phone"),
+    Status.FAILED: SchedulerStatus(38, "Missed - Sending failed (Unknown reason)"),
+    Status.GAVE_UP: SchedulerStatus(39, "Missed - Error"),
     Status.WITHDRAWN: None,  # a deleted SMS is not there any more: 404
 }
 

@@ -5,7 +5,7 @@ from typing import Any
 from dispatcher.api.dialects.scheduler.mapping import MESSAGES, WORDS
 from dispatcher.api.openapi import answer, body, id_in_path
 
-Answers = dict[int | str, dict[str, Any]]
+Responses = dict[int | str, dict[str, Any]]
 
 _STATUSES = "\n".join(f"- `{word.code}` {word.meaning}" for word in WORDS.values() if word)
 _UNAUTHORIZED = answer("Unauthorized", {"errors": {"authorization": [MESSAGES[401]]}})
@@ -36,7 +36,7 @@ CREATE = body(
         "phone_numbers": {"description": '"+", country code and number. A single string will do.'},
     },
 )
-CREATED: Answers = {
+CREATED: Responses = {
     200: answer(
         "OK",
         {"message_id": 123456, "sms_ids": {"+33612345678": [123456, 123457]}},
@@ -53,7 +53,7 @@ CREATED: Answers = {
 }
 
 
-def found(example: object) -> Answers:
+def found(example: object) -> Responses:
     """Describe the answers about one id."""
     return {
         200: answer("OK", example),

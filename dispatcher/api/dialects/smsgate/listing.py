@@ -6,7 +6,7 @@ from datetime import datetime
 
 from starlette.datastructures import QueryParams
 
-from dispatcher.api.dialects.smsgate.mapping import STATUSES, State
+from dispatcher.api.dialects.smsgate.mapping import STATUSES, GatewayState
 from dispatcher.api.dialects.smsgate.requests import flag, whole
 from dispatcher.api.dialects.smsgate.times import read_query
 from dispatcher.domain.errors import Invalid
@@ -17,18 +17,20 @@ _USUAL = 20
 _MOST = 100
 _EVERY = frozenset(Status)
 _NOBODY: frozenset[Status] = frozenset()
-_PENDING, _CANCELLED = STATUSES[State.PENDING], STATUSES[State.CANCELLED]
-_SENT, _DELIVERED, _FAILED = (STATUSES[s] for s in (State.SENT, State.DELIVERED, State.FAILED))
+_PENDING, _CANCELLED = STATUSES[GatewayState.PENDING], STATUSES[GatewayState.CANCELLED]
+_SENT, _DELIVERED, _FAILED = (
+    STATUSES[s] for s in (GatewayState.SENT, GatewayState.DELIVERED, GatewayState.FAILED)
+)
 
-WANTED: dict[State, BatchFilter] = {
-    State.PENDING: BatchFilter(some=[_PENDING]),
-    State.CANCELLING: BatchFilter(some=[_NOBODY]),
-    State.CANCELLED: BatchFilter(some=[_CANCELLED], none=_PENDING),
-    State.PROCESSED: BatchFilter(some=[_NOBODY]),
+WANTED: dict[GatewayState, BatchFilter] = {
+    GatewayState.PENDING: BatchFilter(some=[_PENDING]),
+    GatewayState.CANCELLING: BatchFilter(some=[_NOBODY]),
+    GatewayState.CANCELLED: BatchFilter(some=[_CANCELLED], none=_PENDING),
+    GatewayState.PROCESSED: BatchFilter(some=[_NOBODY]),
     # Neither all delivered nor all failed.
-    State.SENT: BatchFilter(some=[_SENT | _FAILED, _SENT | _DELIVERED], none=_PENDING | _CANCELLED),
-    State.DELIVERED: BatchFilter(some=[_DELIVERED], none=_EVERY - _DELIVERED),
-    State.FAILED: BatchFilter(some=[_FAILED], none=_EVERY - _FAILED),
+    GatewayState.SENT: BatchFilter(some=[_SENT | _FAILED, _SENT | _DELIVERED], none=_PENDING | _CANCELLED),
+    GatewayState.DELIVERED: BatchFilter(some=[_DELIVERED], none=_EVERY - _DELIVERED),
+    GatewayState.FAILED: BatchFilter(some=[_FAILED], none=_EVERY - _FAILED),
 }
 """The rule of `state_of` as conditions for the database."""
 
@@ -77,14 +79,14 @@ def limited(query: QueryParams, *, usual: int, most: int) -> int:
     return min(max(whole(query, "limit", usual), 1), most)
 
 
-def _state(query: QueryParams) -> State | None:
+def _state(query: QueryParams) -> GatewayState | None:
     told = query.get("state")
     if not told:
         return None
     try:
-        return State(told)
+        return GatewayState(told)
     except ValueError:
-        raise Invalid(f"state must be one of {', '.join(State)}") from None
+        raise Invalid(f"state must be one of {', '.join(GatewayState)}") from None
 
 
 def moment(query: QueryParams, name: str) -> datetime | None:

@@ -9,7 +9,7 @@ from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, InvalidSub
 from dispatcher.domain.messages.status import Status
 
 
-class State(StrEnum):
+class GatewayState(StrEnum):
     """The state of a message, or of one recipient of it."""
 
     PENDING = "Pending"
@@ -21,42 +21,43 @@ class State(StrEnum):
     FAILED = "Failed"
 
 
-class Word(NamedTuple):
+class GatewayStatus(NamedTuple):
     """A status as upstream has it, with what is told of a recipient that failed."""
 
-    state: State
+    state: GatewayState
     error: str | None = None
 
 
 KINDS = ("SMS", "DATA_SMS", "MMS", "MMS_DOWNLOADED")
 """What upstream's phones receive. Ours are SMS."""
 
-WORDS: dict[Status, Word] = {
-    Status.SCHEDULED: Word(State.PENDING),
-    Status.PENDING: Word(State.PENDING),
-    Status.SENT: Word(State.SENT),
-    Status.RECEIVED: Word(State.DELIVERED),
-    Status.NO_RECIPIENT: Word(State.FAILED, "no phone number"),
-    Status.NO_TEXT: Word(State.FAILED, "no text"),
-    Status.INVALID_TEXT: Word(State.FAILED, "invalid text"),
-    Status.NO_SENDER: Word(State.FAILED, "no sender"),
-    Status.INVALID_SENDER: Word(State.FAILED, "invalid sender"),
-    Status.NO_CREDIT: Word(State.FAILED, "not enough credits"),
-    Status.OPTED_OUT: Word(State.FAILED, "recipient opted out"),
-    Status.EXPIRED: Word(State.FAILED, "TTL expired"),
-    Status.NO_ROUTE: Word(State.FAILED, "no route to this country"),
-    Status.INTERNAL_ERROR: Word(State.FAILED, "internal error"),
-    Status.INVALID_NUMBER: Word(State.FAILED, "invalid phone number"),
-    Status.BLOCKED: Word(State.FAILED, "blocked by the carrier"),
-    Status.TOO_LATE: Word(State.FAILED, "expired at the carrier"),
-    Status.UNREACHABLE: Word(State.FAILED, "phone or network not available"),
-    Status.FAILED: Word(State.FAILED, "sending failed"),
-    Status.GAVE_UP: Word(State.FAILED, "gave up"),
-    Status.WITHDRAWN: Word(State.CANCELLED),
+WORDS: dict[Status, GatewayStatus] = {
+    Status.SCHEDULED: GatewayStatus(GatewayState.PENDING),
+    Status.PENDING: GatewayStatus(GatewayState.PENDING),
+    Status.SENT: GatewayStatus(GatewayState.SENT),
+    Status.RECEIVED: GatewayStatus(GatewayState.DELIVERED),
+    Status.NO_RECIPIENT: GatewayStatus(GatewayState.FAILED, "no phone number"),
+    Status.NO_TEXT: GatewayStatus(GatewayState.FAILED, "no text"),
+    Status.INVALID_TEXT: GatewayStatus(GatewayState.FAILED, "invalid text"),
+    Status.NO_SENDER: GatewayStatus(GatewayState.FAILED, "no sender"),
+    Status.INVALID_SENDER: GatewayStatus(GatewayState.FAILED, "invalid sender"),
+    Status.NO_CREDIT: GatewayStatus(GatewayState.FAILED, "not enough credits"),
+    Status.OPTED_OUT: GatewayStatus(GatewayState.FAILED, "recipient opted out"),
+    Status.EXPIRED: GatewayStatus(GatewayState.FAILED, "TTL expired"),
+    Status.NO_ROUTE: GatewayStatus(GatewayState.FAILED, "no route to this country"),
+    Status.INTERNAL_ERROR: GatewayStatus(GatewayState.FAILED, "internal error"),
+    Status.INVALID_NUMBER: GatewayStatus(GatewayState.FAILED, "invalid phone number"),
+    Status.BLOCKED: GatewayStatus(GatewayState.FAILED, "blocked by the carrier"),
+    Status.TOO_LATE: GatewayStatus(GatewayState.FAILED, "expired at the carrier"),
+    Status.UNREACHABLE: GatewayStatus(GatewayState.FAILED, "phone or network not available"),
+    Status.FAILED: GatewayStatus(GatewayState.FAILED, "sending failed"),
+    Status.GAVE_UP: GatewayStatus(GatewayState.FAILED, "gave up"),
+    Status.WITHDRAWN: GatewayStatus(GatewayState.CANCELLED),
 }
 
-STATUSES: dict[State, frozenset[Status]] = {
-    state: frozenset(status for status, word in WORDS.items() if word.state is state) for state in State
+STATUSES: dict[GatewayState, frozenset[Status]] = {
+    state: frozenset(status for status, word in WORDS.items() if word.state is state)
+    for state in GatewayState
 }
 
 FAULTS: dict[FaultKind, str] = {
@@ -87,17 +88,17 @@ MESSAGES = {401: "Unauthorized", 404: "message not found"}
 DUPLICATE = "message with the same ID already exists"
 
 
-def state_of(statuses: Iterable[Status]) -> State:
+def state_of(statuses: Iterable[Status]) -> GatewayState:
     """
     Give the state of a whole message: any Pending, any Cancelled, all Failed, all Delivered, else Sent.
 
     The order is that of the Android application.
     """
     states = {WORDS[status].state for status in statuses}
-    for state in (State.PENDING, State.CANCELLED):
+    for state in (GatewayState.PENDING, GatewayState.CANCELLED):
         if state in states:
             return state
-    return states.pop() if len(states) == 1 else State.SENT
+    return states.pop() if len(states) == 1 else GatewayState.SENT
 
 
 def error_of(status: Status, reason: str = "") -> str | None:

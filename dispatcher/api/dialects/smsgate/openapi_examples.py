@@ -3,12 +3,14 @@
 from http import HTTPStatus
 from typing import Any
 
-from dispatcher.api.dialects.smsgate.mapping import DUPLICATE, KINDS, MESSAGES, WORDS, State
+from dispatcher.api.dialects.smsgate.mapping import DUPLICATE, KINDS, MESSAGES, WORDS, GatewayState
 from dispatcher.api.openapi import answer, body
 
-Answers = dict[int | str, dict[str, Any]]
+Responses = dict[int | str, dict[str, Any]]
 
-_STATES = "\n".join(f"- `{state}`" for state in State if any(word.state is state for word in WORDS.values()))
+_STATES = "\n".join(
+    f"- `{state}`" for state in GatewayState if any(word.state is state for word in WORDS.values())
+)
 _DEVICE = "PyDmBQZZXYmyxMwED8Fzy"
 _NUMBER = "+12025550100"
 _AT = "2026-05-17T09:32:11.421Z"
@@ -42,7 +44,7 @@ def _fault(status: int, message: str | None = None) -> dict[str, Any]:
     return answer(HTTPStatus(status).phrase, {"message": message or _MESSAGES[status], "code": status})
 
 
-def _answers(good: Answers, *statuses: int) -> Answers:
+def _answers(good: Responses, *statuses: int) -> Responses:
     other = answer("Any other failure", {"message": "Method Not Allowed", "code": 405})
     return {**good, **{status: _fault(status) for status in sorted({*_CALLER, *statuses})}, "default": other}
 
@@ -125,7 +127,7 @@ LIST = {
         ),
         _query("from", _MOMENT, "Accepted at this time or later."),
         _query("to", _MOMENT, "Accepted before this time."),
-        _query("state", {"type": "string", "enum": list(State)}, "Messages in this state only."),
+        _query("state", {"type": "string", "enum": list(GatewayState)}, "Messages in this state only."),
         _query("deviceId", {"type": "string"}, "Messages of this device only."),
         _query("includeContent", _BOOLEAN, "Show texts."),
         _query(
@@ -279,12 +281,12 @@ def _health(status: str, faults: list[str]) -> dict[str, Any]:
     return {"status": status, "version": "0.1.0", "releaseId": 1, "checks": {"database": check}}
 
 
-HEALTH: Answers = {
+HEALTH: Responses = {
     200: answer("Messages can be taken", _health("pass", [])),
     503: answer("They cannot", _health("fail", [_MESSAGES[503]])),
 }
 
 
-def missing(text: str) -> Answers:
+def missing(text: str) -> Responses:
     """Describe what there is not."""
     return {**_answers({}), 501: _fault(501, text)}

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from dispatcher.api.dialects.smsgate.requests import LONGEST_TTL, Form
 from dispatcher.api.dialects.smsgate.times import NEVER
-from dispatcher.domain.messages.submission import Repeats, Submission
+from dispatcher.domain.messages.submission import DuplicateNumbers, Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 
@@ -48,7 +48,7 @@ def submission(
         sender_id=sender_id,
         not_before=not_before,
         not_after=not_after,
-        repeats=Repeats.REFUSE,
+        repeats=DuplicateNumbers.REFUSE,
         external_id=external_id,
     )
 

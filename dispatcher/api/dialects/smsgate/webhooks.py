@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from dispatcher.api.dialects.smsgate import openapi_examples
 from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
-from dispatcher.api.dialects.smsgate.mapping import STATUSES, State, error_of
+from dispatcher.api.dialects.smsgate.mapping import STATUSES, GatewayState, error_of
 from dispatcher.api.dialects.smsgate.requests import Form
 from dispatcher.api.dialects.smsgate.responses import device_id
 from dispatcher.api.dialects.smsgate.submissions import check_device
@@ -17,10 +17,10 @@ from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
 from dispatcher.api.request_body import read_object
 from dispatcher.api.runtime import context_of
-from dispatcher.domain.callbacks.events import Arrival, Happening
+from dispatcher.domain.callbacks.events import InboundEvent, MessageEvent
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks import webhooks
-from dispatcher.service.callbacks.sender import Signature, Worded
+from dispatcher.service.callbacks.sender import FormattedCallback, Signature
 from dispatcher.service.callbacks.webhooks import Webhook
 
 operations = Operations(tags=["Webhooks"], security=SECURITY)
@@ -38,10 +38,10 @@ _NEVER_OURS = (
     "app:started",
 )
 EVENTS: dict[str, frozenset[Status]] = {
-    "sms:sent": STATUSES[State.SENT],
-    "sms:delivered": STATUSES[State.DELIVERED],
-    "sms:failed": STATUSES[State.FAILED],
-    "sms:cancelled": STATUSES[State.CANCELLED],
+    "sms:sent": STATUSES[GatewayState.SENT],
+    "sms:delivered": STATUSES[GatewayState.DELIVERED],
+    "sms:failed": STATUSES[GatewayState.FAILED],
+    "sms:cancelled": STATUSES[GatewayState.CANCELLED],
     **{event: frozenset() for event in (RECEIVED, *_NEVER_OURS)},
 }
 """Upstream's events, each with the statuses that mean it; RECEIVED is told of what comes in, others never."""
@@ -104,7 +104,7 @@ async def remove(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def wording(happening: Happening) -> Worded:
+def wording(happening: MessageEvent) -> FormattedCallback:
     """Word an event for a webhook; its `id` is the same in every try."""
     payload: dict[str, object] = {
         "messageId": happening.batch_id,
@@ -120,7 +120,7 @@ def wording(happening: Happening) -> Worded:
     return _worded(happening, f"{happening.message_id}/{happening.seq}", payload)
 
 
-def arrival(came: Arrival) -> Worded:
+def arrival(came: InboundEvent) -> FormattedCallback:
     """Word a message from a handset for a webhook; its `id` is the same in every try."""
     payload = {
         "messageId": str(came.id),
@@ -134,7 +134,7 @@ def arrival(came: Arrival) -> Worded:
     return _worded(came, str(came.id), payload)
 
 
-def _worded(told: Happening | Arrival, name: str, payload: Mapping[str, object]) -> Worded:
+def _worded(told: MessageEvent | InboundEvent, name: str, payload: Mapping[str, object]) -> FormattedCallback:
     body = {
         "id": str(uuid5(NAMESPACE_URL, f"{name}/{told.webhook_id}")),
         "webhookId": told.webhook_id,
@@ -142,7 +142,7 @@ def _worded(told: Happening | Arrival, name: str, payload: Mapping[str, object])
         "deviceId": device_id(told.account_id),
         "payload": payload,
     }
-    return Worded(body, Signature.TIMESTAMPED)
+    return FormattedCallback(body, Signature.TIMESTAMPED)
 
 
 def _told(webhook: Webhook, device: str | None) -> Mapping[str, object]:

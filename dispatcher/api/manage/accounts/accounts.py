@@ -9,7 +9,7 @@ from pydantic import Field
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.fields import Given, Line, Plain, Shown
+from dispatcher.api.manage.fields import Line, Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.tier import Tier
@@ -22,7 +22,7 @@ _UNKNOWN = problems(_404="No such account")
 _INTEGER = 2**31 - 1
 
 
-class LimitsShown(Shown):
+class LimitsResponse(ResponseModel):
     """What an account may not do; null is no limit of its own."""
 
     rate: int | None
@@ -31,7 +31,7 @@ class LimitsShown(Shown):
     countries: list[str] | None
 
 
-class AccountShown(Shown):
+class AccountResponse(ResponseModel):
     """An account, with its credits as `balance`."""
 
     id: int
@@ -40,10 +40,10 @@ class AccountShown(Shown):
     country: str | None
     timezone: str
     paused: bool
-    limits: LimitsShown
+    limits: LimitsResponse
 
 
-class AccountGiven(Given):
+class AccountRequest(RequestModel):
     """A new account. `country` is whose local numbers it may write."""
 
     name: Plain
@@ -52,7 +52,7 @@ class AccountGiven(Given):
     timezone: str = "UTC"
 
 
-class LimitsGiven(Given):
+class LimitsRequest(RequestModel):
     """Limits to change; what is left out stays, null takes a limit away."""
 
     rate: Annotated[int, Field(le=_INTEGER)] | None = Field(None, description="Requests a minute.")
@@ -61,20 +61,20 @@ class LimitsGiven(Given):
     countries: list[str] | None = Field(None, description="The only countries it may write to.")
 
 
-class TopUpGiven(Given):
+class TopUpRequest(RequestModel):
     """Credits to add."""
 
     amount: int
     note: Line = ""
 
 
-class BalanceShown(Shown):
+class BalanceResponse(ResponseModel):
     """What an account has now."""
 
     balance: int
 
 
-class EntryShown(Shown):
+class EntryResponse(ResponseModel):
     """One change of a balance: `topup`, `charge` (below zero) or `refund`."""
 
     id: int
@@ -86,20 +86,20 @@ class EntryShown(Shown):
     note: str
 
 
-class SecretShown(Shown):
+class SecretResponse(ResponseModel):
     """What callbacks are signed with."""
 
     secret: str
 
 
 @app.get(_PATH, tags=_TAGS)
-async def list_accounts(ctx: Ctx, paging: Paged) -> Page[AccountShown]:
+async def list_accounts(ctx: Ctx, paging: Paged) -> Page[AccountResponse]:
     """List accounts, the oldest first."""
     return paging.page(await accounts.page(ctx, after=paging.after, limit=paging.probe), _shown)
 
 
 @app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_409="The name is taken"))
-async def create_account(given: AccountGiven, ctx: Ctx, response: Response) -> AccountShown:
+async def create_account(given: AccountRequest, ctx: Ctx, response: Response) -> AccountResponse:
     """Make an account."""
     made = await accounts.create(
         ctx, given.name, credits=given.credits, country=given.country, timezone=given.timezone
@@ -108,13 +108,13 @@ async def create_account(given: AccountGiven, ctx: Ctx, response: Response) -> A
 
 
 @app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def show_account(account: Named) -> AccountShown:
+async def show_account(account: Named) -> AccountResponse:
     """Show an account."""
     return _shown(account)
 
 
 @app.patch(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def limit_account(given: LimitsGiven, account: Named, ctx: Ctx) -> AccountShown:
+async def limit_account(given: LimitsRequest, account: Named, ctx: Ctx) -> AccountResponse:
     """Change an account's limits."""
     changes = given.model_dump(include=given.model_fields_set)
     if changes.get("countries") is not None:
@@ -123,46 +123,46 @@ async def limit_account(given: LimitsGiven, account: Named, ctx: Ctx) -> Account
 
 
 @app.post(f"{_ONE}/pause", tags=_TAGS, responses=_UNKNOWN)
-async def pause_account(account: Named, ctx: Ctx) -> AccountShown:
+async def pause_account(account: Named, ctx: Ctx) -> AccountResponse:
     """Refuse what the account submits from now on; what was accepted goes on."""
     return _shown(await accounts.pause(ctx, account))
 
 
 @app.post(f"{_ONE}/resume", tags=_TAGS, responses=_UNKNOWN)
-async def resume_account(account: Named, ctx: Ctx) -> AccountShown:
+async def resume_account(account: Named, ctx: Ctx) -> AccountResponse:
     """Take what the account submits again."""
     return _shown(await accounts.pause(ctx, account, paused=False))
 
 
 @app.post(f"{_ONE}/topups", tags=_TAGS, status_code=201, responses=_UNKNOWN)
-async def top_up(given: TopUpGiven, account: Named, ctx: Ctx) -> BalanceShown:
+async def top_up(given: TopUpRequest, account: Named, ctx: Ctx) -> BalanceResponse:
     """Add credits."""
-    return BalanceShown(balance=await accounts.top_up(ctx, account, given.amount, note=given.note))
+    return BalanceResponse(balance=await accounts.top_up(ctx, account, given.amount, note=given.note))
 
 
 @app.get(f"{_ONE}/statement", tags=_TAGS, responses=_UNKNOWN)
-async def statement(account: Named, ctx: Ctx, paging: Paged) -> Page[EntryShown]:
+async def statement(account: Named, ctx: Ctx, paging: Paged) -> Page[EntryResponse]:
     """Tell what changed the account's credits, the newest first."""
     found = await accounts.statement(ctx, account, before=paging.last, limit=paging.probe)
-    return paging.page(found, EntryShown.model_validate)
+    return paging.page(found, EntryResponse.model_validate)
 
 
 @app.get(f"{_ONE}/callback-secret", tags=_TAGS, responses=_UNKNOWN)
-async def callback_secret(account: Named, ctx: Ctx, response: Response) -> SecretShown:
+async def callback_secret(account: Named, ctx: Ctx, response: Response) -> SecretResponse:
     """Tell what the account's callbacks are signed with (Standard Webhooks)."""
     response.headers["Cache-Control"] = "no-store"
-    return SecretShown(secret=await accounts.callback_secret(ctx, account))
+    return SecretResponse(secret=await accounts.callback_secret(ctx, account))
 
 
-def _shown(account: Account) -> AccountShown:
+def _shown(account: Account) -> AccountResponse:
     limits = account.limits
     countries = None if limits.countries is None else sorted(limits.countries)
-    return AccountShown(
+    return AccountResponse(
         id=account.id,
         name=account.name,
         balance=account.balance,
         country=account.default_country,
         timezone=account.timezone,
         paused=account.paused,
-        limits=LimitsShown(rate=limits.rate, daily=limits.daily, tier=limits.tier, countries=countries),
+        limits=LimitsResponse(rate=limits.rate, daily=limits.daily, tier=limits.tier, countries=countries),
     )

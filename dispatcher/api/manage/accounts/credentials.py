@@ -9,7 +9,7 @@ from pydantic import Field
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.fields import Given, Id, Plain, Shown
+from dispatcher.api.manage.fields import Id, Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import Invalid
@@ -51,7 +51,7 @@ KINDS: dict[DialectName, tuple[KindName, ...]] = {
 """What opens which door."""
 
 
-class CredentialShown(Shown):
+class CredentialResponse(ResponseModel):
     """A credential, never its secret; `hint` is how that begins."""
 
     id: int
@@ -66,7 +66,7 @@ class CredentialShown(Shown):
     last_used_at: datetime | None
 
 
-class CredentialGiven(Given):
+class CredentialRequest(RequestModel):
     """
     A new credential: `dialect` and `kind` say which door it opens, and how.
 
@@ -81,7 +81,7 @@ class CredentialGiven(Given):
     test: bool = False
 
 
-class NewCredentialShown(Shown):
+class NewCredentialResponse(ResponseModel):
     """A credential just made. The secret can never be shown again."""
 
     id: int
@@ -93,10 +93,10 @@ class NewCredentialShown(Shown):
 
 
 @app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_credentials(account: Named, ctx: Ctx, paging: Paged) -> Page[CredentialShown]:
+async def list_credentials(account: Named, ctx: Ctx, paging: Paged) -> Page[CredentialResponse]:
     """List an account's credentials, the oldest first, revoked ones too."""
     found = await credentials.page(ctx, account, after=paging.after, limit=paging.probe)
-    return paging.page(found, CredentialShown.model_validate)
+    return paging.page(found, CredentialResponse.model_validate)
 
 
 @app.post(
@@ -106,8 +106,8 @@ async def list_credentials(account: Named, ctx: Ctx, paging: Paged) -> Page[Cred
     responses=problems(_404="No such account", _409="The name is taken"),
 )
 async def create_credential(
-    given: CredentialGiven, account: Named, ctx: Ctx, response: Response
-) -> NewCredentialShown:
+    given: CredentialRequest, account: Named, ctx: Ctx, response: Response
+) -> NewCredentialResponse:
     """Make a credential. Its secret is in this answer, and nowhere else."""
     kinds = KINDS[given.dialect]
     if given.kind not in kinds:
@@ -122,7 +122,7 @@ async def create_credential(
         is_test=given.test,
     )
     response.headers["Cache-Control"] = "no-store"
-    return NewCredentialShown(
+    return NewCredentialResponse(
         id=key.id,
         dialect=given.dialect,
         kind=given.kind,

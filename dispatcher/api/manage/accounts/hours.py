@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.fields import Given, Plain, Shown
+from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.tier import Tier
@@ -24,7 +24,7 @@ _UNKNOWN = problems(_404="No such account")
 OfTier = Annotated[Tier, Path(description="critical, standard or bulk.")]
 
 
-class HoursGiven(Given):
+class HoursRequest(RequestModel):
     """
     Hours by weekday: `{"mon-fri": ["08:00-20:00"], "sat": ["10:00-18:00"]}`.
 
@@ -43,7 +43,7 @@ class HoursGiven(Given):
         return parse_hours(self.model_dump(mode="json"))
 
 
-class HoursShown(Shown):
+class HoursResponse(ResponseModel):
     """Hours by weekday, as they are given."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True, extra="allow")
@@ -53,28 +53,28 @@ class HoursShown(Shown):
     zone: str | None
 
 
-class TierHoursShown(Shown):
+class TierHoursResponse(ResponseModel):
     """What applies to a tier: hours of the account's own, else of the settings; null is at any time."""
 
     tier: Tier
     is_own: bool
-    hours: HoursShown | None
+    hours: HoursResponse | None
 
 
-class AllHoursShown(Shown):
+class AllHoursResponse(ResponseModel):
     """What applies to each tier."""
 
-    items: list[TierHoursShown]
+    items: list[TierHoursResponse]
 
 
 @app.get(_PATH, tags=_TAGS, responses=_UNKNOWN)
-async def show_all_hours(account: Named, ctx: Ctx) -> AllHoursShown:
+async def show_all_hours(account: Named, ctx: Ctx) -> AllHoursResponse:
     """Show the hours of all tiers."""
     return await _shown(ctx, account, list(Tier))
 
 
 @app.put(_PATH, tags=_TAGS, responses=_UNKNOWN)
-async def set_all_hours(given: HoursGiven, account: Named, ctx: Ctx) -> AllHoursShown:
+async def set_all_hours(given: HoursRequest, account: Named, ctx: Ctx) -> AllHoursResponse:
     """Give standard and bulk messages hours; critical ones have theirs at their own path only."""
     await hours.set(ctx, account, hours.UNLESS_NAMED, given.read())
     return await _shown(ctx, account, list(Tier))
@@ -87,13 +87,13 @@ async def clear_all_hours(account: Named, ctx: Ctx) -> None:
 
 
 @app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def show_hours(tier: OfTier, account: Named, ctx: Ctx) -> TierHoursShown:
+async def show_hours(tier: OfTier, account: Named, ctx: Ctx) -> TierHoursResponse:
     """Show the hours of a tier."""
     return (await _shown(ctx, account, [tier])).items[0]
 
 
 @app.put(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def set_hours(given: HoursGiven, tier: OfTier, account: Named, ctx: Ctx) -> TierHoursShown:
+async def set_hours(given: HoursRequest, tier: OfTier, account: Named, ctx: Ctx) -> TierHoursResponse:
     """Give a tier hours; what waits goes by them when its turn comes."""
     await hours.set(ctx, account, [tier], given.read())
     return (await _shown(ctx, account, [tier])).items[0]
@@ -105,14 +105,14 @@ async def clear_hours(tier: OfTier, account: Named, ctx: Ctx) -> None:
     await hours.set(ctx, account, [tier], None)
 
 
-async def _shown(ctx: Context, account: Account, tiers: Sequence[Tier]) -> AllHoursShown:
+async def _shown(ctx: Context, account: Account, tiers: Sequence[Tier]) -> AllHoursResponse:
     applied, own = await hours.of_account(ctx, account), await hours.own(ctx, account)
-    return AllHoursShown(
+    return AllHoursResponse(
         items=[
-            TierHoursShown(
+            TierHoursResponse(
                 tier=tier,
                 is_own=tier in own,
-                hours=HoursShown.model_validate(applied[tier].as_dict()) if tier in applied else None,
+                hours=HoursResponse.model_validate(applied[tier].as_dict()) if tier in applied else None,
             )
             for tier in tiers
         ]

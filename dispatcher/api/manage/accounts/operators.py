@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 from dispatcher.api.manage.accounts.credentials import Days
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Tags, app, problems
-from dispatcher.api.manage.fields import Given, Id, Plain, Shown
+from dispatcher.api.manage.fields import Id, Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
@@ -22,7 +22,7 @@ Kind = Literal["token", "login"]
 _KINDS: dict[str, Kind] = {CredentialKind.BEARER: "token", CredentialKind.CONSOLE: "login"}
 
 
-class OperatorShown(Shown):
+class OperatorResponse(ResponseModel):
     """An operator's token or login; `hint` is how a token begins."""
 
     id: int
@@ -35,7 +35,7 @@ class OperatorShown(Shown):
     last_used_at: datetime | None
 
 
-class TokenGiven(Given):
+class TokenRequest(RequestModel):
     """A new token, for a program."""
 
     kind: Literal["token"]
@@ -43,7 +43,7 @@ class TokenGiven(Given):
     validity_days: Days | None = Field(None, description="Null: it has no end.")
 
 
-class LoginGiven(Given):
+class LoginRequest(RequestModel):
     """A new login, for a person who chose the password."""
 
     kind: Literal["login"]
@@ -51,7 +51,7 @@ class LoginGiven(Given):
     password: Annotated[SecretStr, Field(max_length=1000)]
 
 
-class NewOperatorShown(Shown):
+class NewOperatorResponse(ResponseModel):
     """What was made. A token's secret can never be shown again; a login has none but its password."""
 
     id: int
@@ -62,12 +62,12 @@ class NewOperatorShown(Shown):
 
 
 @app.get(_PATH, tags=_TAGS)
-async def list_operators(ctx: Ctx, paging: Paged) -> Page[OperatorShown]:
+async def list_operators(ctx: Ctx, paging: Paged) -> Page[OperatorResponse]:
     """List operators' tokens and logins, the oldest first, revoked ones too."""
     found = await credentials.page(ctx, None, after=paging.after, limit=paging.probe)
     return paging.page(
         found,
-        lambda c: OperatorShown(
+        lambda c: OperatorResponse(
             id=c.id,
             kind=_KINDS[c.kind],
             name=c.name,
@@ -82,18 +82,18 @@ async def list_operators(ctx: Ctx, paging: Paged) -> Page[OperatorShown]:
 
 @app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_409="The name is taken"))
 async def create_operator(
-    given: Annotated[TokenGiven | LoginGiven, Body(discriminator="kind")], ctx: Ctx, response: Response
-) -> NewOperatorShown:
+    given: Annotated[TokenRequest | LoginRequest, Body(discriminator="kind")], ctx: Ctx, response: Response
+) -> NewOperatorResponse:
     """Make a token or a login."""
     response.headers["Cache-Control"] = "no-store"
-    if isinstance(given, LoginGiven):
+    if isinstance(given, LoginRequest):
         made = await credentials.create_operator(ctx, given.name, given.password.get_secret_value())
-        return NewOperatorShown(id=made, kind="login", name=given.name, secret=None, expires_at=None)
+        return NewOperatorResponse(id=made, kind="login", name=given.name, secret=None, expires_at=None)
     validity = None if given.validity_days is None else timedelta(days=given.validity_days)
     key = await credentials.create(
         ctx, None, CredentialKind.BEARER, dialect=MANAGE, name=given.name, validity=validity
     )
-    return NewOperatorShown(
+    return NewOperatorResponse(
         id=key.id, kind="token", name=key.name, secret=key.secret, expires_at=key.expires_at
     )
 

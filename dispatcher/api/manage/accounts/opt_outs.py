@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.fields import Given, Line, Plain, Shown
+from dispatcher.api.manage.fields import Line, Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.service.accounts import opt_outs
 
@@ -17,7 +17,7 @@ _TAGS: Tags = ["Opt-outs"]
 _MOST = 1000  # each is parsed, and others wait for that
 
 
-class OptOutShown(Shown):
+class OptOutResponse(ResponseModel):
     """A number that has opted out; `sender` null means of all that the account sends."""
 
     id: int
@@ -27,7 +27,7 @@ class OptOutShown(Shown):
     at: datetime
 
 
-class OptOutsGiven(Given):
+class OptOutsRequest(RequestModel):
     """Numbers to opt out; of one sender, or of all that the account sends."""
 
     numbers: list[Plain] = Field(min_length=1, max_length=_MOST)
@@ -35,24 +35,24 @@ class OptOutsGiven(Given):
     reason: Line = ""
 
 
-class AddedShown(Shown):
+class AddedResponse(ResponseModel):
     """How many were not on the list before."""
 
     added: int
 
 
 @app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_opt_outs(account: Named, ctx: Ctx, paging: Paged) -> Page[OptOutShown]:
+async def list_opt_outs(account: Named, ctx: Ctx, paging: Paged) -> Page[OptOutResponse]:
     """List who has opted out, the oldest first."""
     found = await opt_outs.page(ctx, account, after=paging.after, limit=paging.probe)
-    return paging.page(found, OptOutShown.model_validate)
+    return paging.page(found, OptOutResponse.model_validate)
 
 
 @app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_404="No such account or sender"))
-async def add_opt_outs(given: OptOutsGiven, account: Named, ctx: Ctx) -> AddedShown:
+async def add_opt_outs(given: OptOutsRequest, account: Named, ctx: Ctx) -> AddedResponse:
     """Opt numbers out. What waits for its time is ended with 26 when its turn comes."""
     added = await opt_outs.add(ctx, account, given.numbers, sender=given.sender, reason=given.reason)
-    return AddedShown(added=added)
+    return AddedResponse(added=added)
 
 
 @app.delete(

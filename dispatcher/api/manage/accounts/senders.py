@@ -7,7 +7,7 @@ from pydantic import Field
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.fields import Given, Id, Plain, Shown
+from dispatcher.api.manage.fields import Id, Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.errors import Invalid
 from dispatcher.service.accounts import accounts
@@ -16,7 +16,7 @@ _PATH = f"{PREFIX}/accounts/{{name}}/senders"
 _TAGS: Tags = ["Senders"]
 
 
-class SenderShown(Shown):
+class SenderResponse(ResponseModel):
     """A sender ID; whoever names none gets the default one."""
 
     id: int
@@ -25,20 +25,20 @@ class SenderShown(Shown):
     disabled_at: datetime | None
 
 
-class SenderGiven(Given):
+class SenderRequest(RequestModel):
     """A new sender ID."""
 
     name: Plain
 
 
-class NewSenderShown(Shown):
+class NewSenderResponse(ResponseModel):
     """A sender ID just added."""
 
     id: int
     name: str
 
 
-class SenderChange(Given):
+class SenderChangeRequest(RequestModel):
     """What to change. There is one default: making one takes it from the other."""
 
     disabled: bool | None = None
@@ -46,10 +46,10 @@ class SenderChange(Given):
 
 
 @app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_senders(account: Named, ctx: Ctx, paging: Paged) -> Page[SenderShown]:
+async def list_senders(account: Named, ctx: Ctx, paging: Paged) -> Page[SenderResponse]:
     """List an account's senders, the oldest first."""
     found = await accounts.sender_page(ctx, account, after=paging.after, limit=paging.probe)
-    return paging.page(found, SenderShown.model_validate)
+    return paging.page(found, SenderResponse.model_validate)
 
 
 @app.post(
@@ -58,9 +58,9 @@ async def list_senders(account: Named, ctx: Ctx, paging: Paged) -> Page[SenderSh
     status_code=201,
     responses=problems(_404="No such account", _409="The account has this sender already"),
 )
-async def add_sender(given: SenderGiven, account: Named, ctx: Ctx) -> NewSenderShown:
+async def add_sender(given: SenderRequest, account: Named, ctx: Ctx) -> NewSenderResponse:
     """Add a sender ID; an account's first one is its default."""
-    return NewSenderShown(id=await accounts.add_sender(ctx, account, given.name), name=given.name)
+    return NewSenderResponse(id=await accounts.add_sender(ctx, account, given.name), name=given.name)
 
 
 @app.patch(
@@ -68,7 +68,9 @@ async def add_sender(given: SenderGiven, account: Named, ctx: Ctx) -> NewSenderS
     tags=_TAGS,
     responses=problems(_404="No such account or sender", _409="A disabled sender cannot be the default"),
 )
-async def change_sender(given: SenderChange, sender_id: Id, account: Named, ctx: Ctx) -> SenderShown:
+async def change_sender(
+    given: SenderChangeRequest, sender_id: Id, account: Named, ctx: Ctx
+) -> SenderResponse:
     """
     Disable a sender, enable it, make it the default.
 
@@ -82,4 +84,4 @@ async def change_sender(given: SenderChange, sender_id: Id, account: Named, ctx:
         changed = await accounts.disable_sender(ctx, account, sender_id, disabled=given.disabled)
     if given.default:
         changed = await accounts.make_default_sender(ctx, account, sender_id)
-    return SenderShown.model_validate(changed)
+    return SenderResponse.model_validate(changed)

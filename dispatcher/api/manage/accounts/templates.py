@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.fields import Given, Plain, Shown
+from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.messages import template
 from dispatcher.service.submissions import templates
@@ -22,7 +22,7 @@ _UNKNOWN = problems(_404="No such account or template")
 TemplateId = Annotated[Plain, Path(description="The template's id.")]
 
 
-class TemplateShown(Shown):
+class TemplateResponse(ResponseModel):
     """A template, with the names of its variables."""
 
     id: str
@@ -33,26 +33,26 @@ class TemplateShown(Shown):
     updated_at: datetime
 
 
-class TemplateGiven(Given):
+class TemplateRequest(RequestModel):
     """A new template; `{{name}}` in the text is a variable."""
 
     name: Plain
     text: Plain
 
 
-class TextGiven(Given):
+class TemplateTextRequest(RequestModel):
     """Another text for a template."""
 
     text: Plain
 
 
-class VariablesGiven(Given):
+class VariablesRequest(RequestModel):
     """What to fill in."""
 
     variables: dict[Plain, Plain] = Field(default_factory=dict)
 
 
-class PreviewShown(Shown):
+class PreviewResponse(ResponseModel):
     """What a template becomes, and how many segments that is."""
 
     text: str
@@ -60,7 +60,7 @@ class PreviewShown(Shown):
 
 
 @app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_templates(account: Named, ctx: Ctx, paging: Paged) -> Page[TemplateShown]:
+async def list_templates(account: Named, ctx: Ctx, paging: Paged) -> Page[TemplateResponse]:
     """List an account's templates, the oldest first."""
     return paging.page(await templates.page(ctx, account, after=paging.after, limit=paging.probe), _shown)
 
@@ -71,21 +71,21 @@ async def list_templates(account: Named, ctx: Ctx, paging: Paged) -> Page[Templa
     status_code=201,
     responses=problems(_404="No such account", _409="The account has a template of this name"),
 )
-async def create_template(given: TemplateGiven, account: Named, ctx: Ctx) -> TemplateShown:
+async def create_template(given: TemplateRequest, account: Named, ctx: Ctx) -> TemplateResponse:
     """Keep a template."""
     return _shown(await templates.create(ctx, account, given.name, given.text))
 
 
 @app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def show_template(template_id: TemplateId, account: Named, ctx: Ctx) -> TemplateShown:
+async def show_template(template_id: TemplateId, account: Named, ctx: Ctx) -> TemplateResponse:
     """Show a template."""
     return _shown(await templates.find(ctx, account, template_id))
 
 
 @app.put(_ONE, tags=_TAGS, responses=_UNKNOWN)
 async def change_template(
-    given: TextGiven, template_id: TemplateId, account: Named, ctx: Ctx
-) -> TemplateShown:
+    given: TemplateTextRequest, template_id: TemplateId, account: Named, ctx: Ctx
+) -> TemplateResponse:
     """Give a template another text; what was accepted keeps the one it had."""
     return _shown(await templates.change(ctx, account, template_id, given.text))
 
@@ -98,15 +98,15 @@ async def remove_template(template_id: TemplateId, account: Named, ctx: Ctx) -> 
 
 @app.post(f"{_ONE}/preview", tags=_TAGS, responses=_UNKNOWN)
 async def preview_template(
-    given: VariablesGiven, template_id: TemplateId, account: Named, ctx: Ctx
-) -> PreviewShown:
+    given: VariablesRequest, template_id: TemplateId, account: Named, ctx: Ctx
+) -> PreviewResponse:
     """Fill a template in and keep nothing."""
     found = await templates.preview(ctx, account, template_id, given.variables)
-    return PreviewShown.model_validate(found)
+    return PreviewResponse.model_validate(found)
 
 
-def _shown(found: Template) -> TemplateShown:
-    return TemplateShown(
+def _shown(found: Template) -> TemplateResponse:
+    return TemplateResponse(
         id=found.public_id,
         name=found.name,
         text=found.text,

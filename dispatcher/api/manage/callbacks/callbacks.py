@@ -8,7 +8,7 @@ from fastapi import Query
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Tags, app, problems
-from dispatcher.api.manage.fields import Name, Plain, Shown
+from dispatcher.api.manage.fields import Name, Plain, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged, page
 from dispatcher.domain.callbacks.events import CallbackState
 from dispatcher.service.accounts import accounts
@@ -18,7 +18,7 @@ _PATH = f"{PREFIX}/callbacks"
 _TAGS: Tags = ["Callbacks"]
 
 
-class CallbackShown(Shown):
+class CallbackResponse(ResponseModel):
     """
     A callback, of a message or of an inbound one.
 
@@ -52,7 +52,7 @@ async def list_callbacks(
     account: Annotated[Plain | None, Query(description="An account's name.")] = None,
     message: Annotated[Name | None, Query(description="A message's number or public id.")] = None,
     state: Annotated[CallbackState | None, Query()] = None,
-) -> Page[CallbackShown]:
+) -> Page[CallbackResponse]:
     """
     List callbacks, the newest first.
 
@@ -67,10 +67,10 @@ async def list_callbacks(
         before=paging.last,
         limit=paging.limit,
     )
-    return page([CallbackShown.model_validate(callback) for callback in found.items], found.next)
+    return page([CallbackResponse.model_validate(callback) for callback in found.items], found.next)
 
 
 @app.post(f"{_PATH}/{{callback_id}}/replay", tags=_TAGS, responses=problems(_404="No such callback"))
-async def replay_callback(callback_id: Name, ctx: Ctx) -> CallbackShown:
+async def replay_callback(callback_id: Name, ctx: Ctx) -> CallbackResponse:
     """Tell a callback again now, under the id it always had."""
-    return CallbackShown.model_validate(await admin.replay(ctx, callback_id))
+    return CallbackResponse.model_validate(await admin.replay(ctx, callback_id))

@@ -7,7 +7,7 @@ from fastapi import Path
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.fields import Given, Plain, Shown
+from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.mapping import INBOUND_RECEIVED
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.service.accounts.credentials import MANAGE
@@ -17,14 +17,14 @@ _PATH = f"{PREFIX}/accounts/{{name}}/webhooks"
 _TAGS: Tags = ["Inbound messages"]
 
 
-class WebhookGiven(Given):
+class WebhookRequest(RequestModel):
     """A URL. The same `id` again replaces what was there; without one it is made up."""
 
     url: Plain
     id: Plain | None = None
 
 
-class WebhookShown(Shown):
+class WebhookResponse(ResponseModel):
     """A URL, and the event it is told of."""
 
     id: str
@@ -33,26 +33,26 @@ class WebhookShown(Shown):
     created_at: datetime
 
 
-class WebhooksShown(Shown):
+class WebhooksResponse(ResponseModel):
     """All of an account's, the oldest first."""
 
-    items: list[WebhookShown]
+    items: list[WebhookResponse]
 
 
 @app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_webhooks(account: Named, ctx: Ctx) -> WebhooksShown:
+async def list_webhooks(account: Named, ctx: Ctx) -> WebhooksResponse:
     """List the URLs that are told of messages from handsets; there are at most 50."""
     found = await webhooks.every(ctx, Caller(account, MANAGE))
-    return WebhooksShown(items=[WebhookShown.model_validate(webhook) for webhook in found])
+    return WebhooksResponse(items=[WebhookResponse.model_validate(webhook) for webhook in found])
 
 
 @app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_404="No such account"))
-async def add_webhook(given: WebhookGiven, account: Named, ctx: Ctx) -> WebhookShown:
+async def add_webhook(given: WebhookRequest, account: Named, ctx: Ctx) -> WebhookResponse:
     """Have a URL told of each message from a handset to a sender of the account, from now on."""
     made = await webhooks.register(
         ctx, Caller(account, MANAGE), id=given.id, url=given.url, event=INBOUND_RECEIVED, inbound=True
     )
-    return WebhookShown.model_validate(made)
+    return WebhookResponse.model_validate(made)
 
 
 @app.delete(

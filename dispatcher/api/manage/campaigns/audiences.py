@@ -14,7 +14,7 @@ from starlette.responses import StreamingResponse
 from dispatcher.api.json_response import Json
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.fields import Plain, Shown
+from dispatcher.api.manage.fields import Plain, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.request_body import stream_file
 from dispatcher.domain.accounts.account import Account
@@ -22,7 +22,7 @@ from dispatcher.domain.campaigns.campaign import AudienceState
 from dispatcher.domain.errors import Invalid
 from dispatcher.service.campaigns import audiences
 from dispatcher.service.campaigns.audiences import Audience, Reject
-from dispatcher.service.campaigns.estimate import Estimate, Wording, estimate
+from dispatcher.service.campaigns.estimate import Estimate, EstimateRequest, estimate
 from dispatcher.service.campaigns.recipient_file import RecipientFile
 from dispatcher.service.context import Context
 
@@ -36,7 +36,7 @@ _CSV_BODY = {"schema": {"type": "string", "format": "binary"}}
 AudienceName = Annotated[Plain, Path(description="The audience's name, or its id.")]
 
 
-class AudienceShown(Shown):
+class AudienceResponse(ResponseModel):
     """An audience; only a `ready` one can be sent to. `zones` counts recipients by where they live."""
 
     id: UUID
@@ -51,7 +51,7 @@ class AudienceShown(Shown):
     ready_at: datetime | None
 
 
-class ShareShown(Shown):
+class ShareResponse(ResponseModel):
     """What the messages to one country come to."""
 
     messages: int
@@ -59,7 +59,7 @@ class ShareShown(Shown):
     cost: int
 
 
-class EstimateShown(Shown):
+class EstimateResponse(ResponseModel):
     """
     What a file holds: rows = valid + invalid + repeated.
 
@@ -77,12 +77,12 @@ class EstimateShown(Shown):
     incomplete: int
     unsendable: int
     missing: dict[str, int]
-    total: ShareShown
-    by_country: dict[str, ShareShown]
+    total: ShareResponse
+    by_country: dict[str, ShareResponse]
 
 
 @app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_audiences(account: Named, ctx: Ctx, paging: Paged) -> Page[AudienceShown]:
+async def list_audiences(account: Named, ctx: Ctx, paging: Paged) -> Page[AudienceResponse]:
     """List an account's audiences, the oldest first."""
     return paging.page(await audiences.page(ctx, account, after=paging.after, limit=paging.probe), _shown)
 
@@ -91,9 +91,9 @@ async def list_audiences(account: Named, ctx: Ctx, paging: Paged) -> Page[Audien
     _PATH,
     tags=_TAGS,
     status_code=201,
-    response_model=AudienceShown,
+    response_model=AudienceResponse,
     responses={
-        200: {"model": EstimateShown, "description": "What a dry run found"},
+        200: {"model": EstimateResponse, "description": "What a dry run found"},
         **problems(
             _404="No such account, template or sender",
             _409="There is a ready audience of this name, or another import took it over",
@@ -128,12 +128,12 @@ async def import_audience(
     file = RecipientFile(
         stream_file(request), column=column, encoding=encoding, separator=separator, country=country
     )
-    wording = Wording(text, template_id, sender)
+    wording = EstimateRequest(text, template_id, sender)
     if dry_run:
         return await _estimated(ctx, account, file, wording)
     if audience is None:
         raise Invalid("give the audience a name: audience=NAME")
-    if wording != Wording():
+    if wording != EstimateRequest():
         raise Invalid("text, template_id and sender belong to a dry run: say dry_run=true, or leave them out")
     made = await audiences.import_file(ctx, account, audience, file)
     where = f"{request.url.path}/{made.public_id}"
@@ -141,7 +141,7 @@ async def import_audience(
 
 
 @app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def show_audience(audience: AudienceName, account: Named, ctx: Ctx) -> AudienceShown:
+async def show_audience(audience: AudienceName, account: Named, ctx: Ctx) -> AudienceResponse:
     """Show an audience."""
     return _shown(await audiences.find(ctx, account, audience))
 
@@ -171,9 +171,11 @@ async def remove_audience(audience: AudienceName, account: Named, ctx: Ctx) -> N
     await audiences.remove(ctx, account, audience)
 
 
-async def _estimated(ctx: Context, account: Account, file: RecipientFile, wording: Wording) -> Response:
+async def _estimated(
+    ctx: Context, account: Account, file: RecipientFile, wording: EstimateRequest
+) -> Response:
     found: Estimate = await estimate(ctx, account, file, wording)
-    return Json(EstimateShown.model_validate(found).model_dump(mode="json"), 200)
+    return Json(EstimateResponse.model_validate(found).model_dump(mode="json"), 200)
 
 
 async def _lines(rejects: AsyncIterator[Reject]) -> AsyncIterator[str]:
@@ -188,8 +190,8 @@ def _line(fields: tuple[object, ...]) -> str:
     return line.getvalue()
 
 
-def _shown(found: Audience) -> AudienceShown:
-    return AudienceShown(
+def _shown(found: Audience) -> AudienceResponse:
+    return AudienceResponse(
         id=found.public_id,
         name=found.name,
         state=found.state,

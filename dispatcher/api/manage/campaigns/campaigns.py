@@ -7,11 +7,11 @@ from fastapi import Path, Query, Response
 
 from dispatcher.api.manage.campaigns.schemas import (
     NAMES,
-    CampaignChange,
-    CampaignGiven,
-    CampaignShown,
-    EndedShown,
-    ReportShown,
+    CampaignChangeRequest,
+    CampaignRequest,
+    CampaignResponse,
+    EndedResponse,
+    ReportResponse,
     shown_run,
     told,
 )
@@ -19,9 +19,9 @@ from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Time
 from dispatcher.api.manage.paging import MOST, Page, Paged
-from dispatcher.domain.campaigns.campaign import Plan
+from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.service.campaigns import campaigns, drafts
-from dispatcher.service.campaigns.campaigns import Campaign
+from dispatcher.service.campaigns.campaigns import CampaignRow
 from dispatcher.service.campaigns.drafts import told_as
 from dispatcher.service.context import Context
 
@@ -35,11 +35,11 @@ CampaignId = Annotated[UUID, Path(description="The campaign's id.")]
 
 
 @app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_campaigns(account: Named, ctx: Ctx, paging: Paged) -> Page[CampaignShown]:
+async def list_campaigns(account: Named, ctx: Ctx, paging: Paged) -> Page[CampaignResponse]:
     """List an account's campaigns, the oldest first."""
     found = await campaigns.page(ctx, account, after=paging.after, limit=paging.probe)
     names = await drafts.names(ctx, found)
-    return paging.page(found, lambda campaign: CampaignShown.model_validate(told(campaign, names)))
+    return paging.page(found, lambda campaign: CampaignResponse.model_validate(told(campaign, names)))
 
 
 @app.post(
@@ -49,11 +49,11 @@ async def list_campaigns(account: Named, ctx: Ctx, paging: Paged) -> Page[Campai
     responses=problems(_404="No such account", _409="The account has a campaign of this name"),
 )
 async def create_campaign(
-    given: CampaignGiven, account: Named, ctx: Ctx, response: Response
-) -> CampaignShown:
+    given: CampaignRequest, account: Named, ctx: Ctx, response: Response
+) -> CampaignResponse:
     """Plan a campaign. All that is wrong with the plan is told together, in `faults`."""
     with told_as(NAMES):
-        made = await drafts.create(ctx, account, Plan(**given.fields()))  # type: ignore[arg-type]
+        made = await drafts.create(ctx, account, CampaignPlan(**given.fields()))  # type: ignore[arg-type]
     if given.start:
         made = await campaigns.start(ctx, account, str(made.public_id))
     response.headers["Location"] = f"{PREFIX}/accounts/{account.name}/campaigns/{made.public_id}"
@@ -67,11 +67,11 @@ async def show_campaign(
     ctx: Ctx,
     runs: Annotated[int, Query(ge=1, le=MOST, description="How many of them at most.")] = 10,
     before: Annotated[Time | None, Query(description="Only runs due before then.")] = None,
-) -> ReportShown:
+) -> ReportResponse:
     """Show a campaign: how far its runs are, and when each will be through."""
     report = await campaigns.show(ctx, account, str(campaign_id), before=before, limit=runs)
     fields = told(report.campaign, await drafts.names(ctx, [report.campaign]))
-    return ReportShown(**fields, runs=[shown_run(found) for found in report.runs])
+    return ReportResponse(**fields, runs=[shown_run(found) for found in report.runs])
 
 
 @app.patch(
@@ -80,38 +80,38 @@ async def show_campaign(
     responses=problems(_404="No such account or campaign", _409="It is no draft, or the name is taken"),
 )
 async def change_campaign(
-    given: CampaignChange, campaign_id: CampaignId, account: Named, ctx: Ctx
-) -> CampaignShown:
+    given: CampaignChangeRequest, campaign_id: CampaignId, account: Named, ctx: Ctx
+) -> CampaignResponse:
     """Change a draft."""
     with told_as(NAMES):
         return await _shown(ctx, await drafts.change(ctx, account, str(campaign_id), given.fields()))
 
 
 @app.post(f"{_ONE}/start", tags=_TAGS, responses=_MOVED)
-async def start_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> CampaignShown:
+async def start_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> CampaignResponse:
     """Let a draft run, at its time."""
     return await _shown(ctx, await campaigns.start(ctx, account, str(campaign_id)))
 
 
 @app.post(f"{_ONE}/pause", tags=_TAGS, responses=_MOVED)
-async def pause_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> CampaignShown:
+async def pause_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> CampaignResponse:
     """Stop an active campaign where it is, within a second or two."""
     return await _shown(ctx, await campaigns.pause(ctx, account, str(campaign_id)))
 
 
 @app.post(f"{_ONE}/resume", tags=_TAGS, responses=_MOVED)
-async def resume_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> CampaignShown:
+async def resume_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> CampaignResponse:
     """Let a paused campaign go on; what is still to go out moves by as long as the pause was."""
     return await _shown(ctx, await campaigns.resume(ctx, account, str(campaign_id)))
 
 
 @app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_MOVED)
-async def cancel_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> EndedShown:
+async def cancel_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> EndedResponse:
     """End a campaign for good; all of it that is not out is taken back, with its credits."""
     ended = await campaigns.cancel(ctx, account, str(campaign_id))
     fields = told(ended.campaign, await drafts.names(ctx, [ended.campaign]))
-    return EndedShown(**fields, withdrawn=ended.withdrawn, out=ended.out)
+    return EndedResponse(**fields, withdrawn=ended.withdrawn, out=ended.out)
 
 
-async def _shown(ctx: Context, campaign: Campaign) -> CampaignShown:
-    return CampaignShown(**told(campaign, await drafts.names(ctx, [campaign])))
+async def _shown(ctx: Context, campaign: CampaignRow) -> CampaignResponse:
+    return CampaignResponse(**told(campaign, await drafts.names(ctx, [campaign])))

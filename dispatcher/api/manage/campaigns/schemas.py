@@ -7,12 +7,12 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 
-from dispatcher.api.manage.fields import Given, Plain, Shown, Time, word
+from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel, Time, word
 from dispatcher.domain.campaigns.campaign import CampaignState, RunState
 from dispatcher.domain.campaigns.pacing import Rate, Spread
 from dispatcher.domain.tier import Tier
-from dispatcher.service.campaigns.campaigns import Campaign
-from dispatcher.service.campaigns.drafts import Names
+from dispatcher.service.campaigns.campaigns import CampaignRow
+from dispatcher.service.campaigns.drafts import CampaignNames
 from dispatcher.service.campaigns.plan import LONGEST
 from dispatcher.service.campaigns.progress import RunReport
 
@@ -22,7 +22,7 @@ NAMES = {"audience_id": "audience", "validity": "validity_seconds", "spread": "s
 Seconds = Annotated[StrictInt, Field(ge=1, le=int(LONGEST.total_seconds()))]
 
 
-class _PlanGiven(Given):
+class _PlanRequest(RequestModel):
     """
     What a campaign is to be.
 
@@ -63,7 +63,7 @@ class _PlanGiven(Given):
         return fields
 
 
-class CampaignGiven(_PlanGiven):
+class CampaignRequest(_PlanRequest):
     """A new campaign. With `start` it is started as well."""
 
     model_config = ConfigDict(
@@ -90,7 +90,7 @@ class CampaignGiven(_PlanGiven):
     start: StrictBool = False
 
 
-class CampaignChange(_PlanGiven):
+class CampaignChangeRequest(_PlanRequest):
     """
     What is to be other in a draft: left out stays, null lifts.
 
@@ -106,10 +106,10 @@ class CampaignChange(_PlanGiven):
     audience: Plain = ""
 
 
-_FIELDS = frozenset(CampaignChange.model_fields)
+_FIELDS = frozenset(CampaignChangeRequest.model_fields)
 
 
-class CampaignShown(Shown):
+class CampaignResponse(ResponseModel):
     """A campaign. `next_due` null: it has no run to come. `reason` says why it was paused by itself."""
 
     id: UUID
@@ -138,7 +138,7 @@ class CampaignShown(Shown):
     created_at: datetime
 
 
-class RunShown(Shown):
+class RunResponse(ResponseModel):
     """
     One time a campaign goes out.
 
@@ -164,20 +164,20 @@ class RunShown(Shown):
     finished_at: datetime | None
 
 
-class ReportShown(CampaignShown):
+class ReportResponse(CampaignResponse):
     """A campaign with its latest runs, the last one first."""
 
-    runs: list[RunShown]
+    runs: list[RunResponse]
 
 
-class EndedShown(CampaignShown):
+class EndedResponse(CampaignResponse):
     """A cancelled campaign; how many of its messages were taken back, and how many are out or going out."""
 
     withdrawn: int
     out: int
 
 
-def told(campaign: Campaign, names: Mapping[int, Names]) -> dict[str, Any]:
+def told(campaign: CampaignRow, names: Mapping[int, CampaignNames]) -> dict[str, Any]:
     """Give the fields of CampaignShown."""
     terms, pacing, known = campaign.terms, campaign.terms.pacing, names[campaign.id]
     return {
@@ -208,10 +208,10 @@ def told(campaign: Campaign, names: Mapping[int, Names]) -> dict[str, Any]:
     }
 
 
-def shown_run(found: RunReport) -> RunShown:
+def shown_run(found: RunReport) -> RunResponse:
     """Show a run."""
     run, forecast = found.run, found.forecast
-    return RunShown(
+    return RunResponse(
         due_at=run.due_at,
         starts_at=run.starts_at,
         state=run.state,

@@ -13,16 +13,25 @@ from dispatcher.api.idempotency import accept
 from dispatcher.api.json_response import Json
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.fields import Given, Line, Name, Plain, Shown, StatusShown, Time, word
-from dispatcher.api.manage.messages.messages import CancelledShown
+from dispatcher.api.manage.fields import (
+    Line,
+    Name,
+    Plain,
+    RequestModel,
+    ResponseModel,
+    StatusResponse,
+    Time,
+    word,
+)
+from dispatcher.api.manage.messages.messages import CancelledResponse
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.edit import Cancel, Selection
 from dispatcher.domain.messages.submission import (
     AcceptedBatch,
+    DuplicateNumbers,
     InvalidNumbers,
-    Repeats,
     Submission,
     WithoutCredit,
 )
@@ -38,7 +47,7 @@ _TAGS: Tags = ["Batches"]
 _UNKNOWN = problems(_404="No such batch")
 
 
-class BatchGiven(Given):
+class BatchRequest(RequestModel):
     """
     One text, or one template, to one or many numbers.
 
@@ -85,14 +94,14 @@ class BatchGiven(Given):
             stop_mention=self.stop_mention,
             without_credit=WithoutCredit[self.without_credit.upper()],
             invalid_numbers=InvalidNumbers[self.invalid_numbers.upper()],
-            repeats=Repeats[self.repeats.upper()],
+            repeats=DuplicateNumbers[self.repeats.upper()],
             external_id=self.external_id,
             client_id=self.client_id,
             callback_url=self.callback_url,
         )
 
 
-class AcceptedMessageShown(StatusShown):
+class AcceptedMessageResponse(StatusResponse):
     """A message that was kept."""
 
     id: int
@@ -101,7 +110,7 @@ class AcceptedMessageShown(StatusShown):
     number_as_given: str
 
 
-class AcceptedBatchShown(Shown):
+class AcceptedBatchResponse(ResponseModel):
     """What was accepted, its messages in the order of the recipients; `skipped` numbers were none."""
 
     id: int
@@ -114,10 +123,10 @@ class AcceptedBatchShown(Shown):
     not_before: datetime
     not_after: datetime
     created_at: datetime
-    messages: list[AcceptedMessageShown]
+    messages: list[AcceptedMessageResponse]
 
 
-class BatchShown(Shown):
+class BatchResponse(ResponseModel):
     """A batch, of any dialect."""
 
     id: int
@@ -135,26 +144,26 @@ class BatchShown(Shown):
     created_at: datetime
 
 
-class CountedBatchShown(Shown):
+class CountedBatchResponse(ResponseModel):
     """A batch, and how many of its messages have which status."""
 
-    batch: BatchShown
+    batch: BatchResponse
     total: int
     counts: dict[str, int]
 
 
 @app.get(_OF_ACCOUNT, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_batches(account: Named, ctx: Ctx, paging: Paged) -> Page[BatchShown]:
+async def list_batches(account: Named, ctx: Ctx, paging: Paged) -> Page[BatchResponse]:
     """List an account's batches, of all dialects, the newest first."""
     found = await search.batches(ctx, account, before=paging.last, limit=paging.probe)
-    return paging.page(found, BatchShown.model_validate)
+    return paging.page(found, BatchResponse.model_validate)
 
 
 @app.post(
     _OF_ACCOUNT,
     tags=_TAGS,
     status_code=201,
-    response_model=AcceptedBatchShown,
+    response_model=AcceptedBatchResponse,
     responses=problems(
         _402="The balance does not cover it",
         _403="The account is paused",
@@ -163,7 +172,7 @@ async def list_batches(account: Named, ctx: Ctx, paging: Paged) -> Page[BatchSho
         _422="The Idempotency-Key came with another request before",
     ),
 )
-async def submit_batch(given: BatchGiven, request: Request, account: Named, ctx: Ctx) -> Response:
+async def submit_batch(given: BatchRequest, request: Request, account: Named, ctx: Ctx) -> Response:
     """
     Submit for an account: all of it is accepted, or nothing.
 
@@ -174,26 +183,26 @@ async def submit_batch(given: BatchGiven, request: Request, account: Named, ctx:
 
 
 @app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def show_batch(batch_id: Name, ctx: Ctx) -> CountedBatchShown:
+async def show_batch(batch_id: Name, ctx: Ctx) -> CountedBatchResponse:
     """Show a batch, by its number or its public id."""
     found = await search.counted_batch(ctx, batch_id)
-    return CountedBatchShown(
-        batch=BatchShown.model_validate(found.batch),
+    return CountedBatchResponse(
+        batch=BatchResponse.model_validate(found.batch),
         total=sum(found.counts.values()),
         counts={word(status): count for status, count in found.counts.items()},
     )
 
 
 @app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_UNKNOWN)
-async def cancel_batch(batch_id: Name, ctx: Ctx) -> CancelledShown:
+async def cancel_batch(batch_id: Name, ctx: Ctx) -> CancelledResponse:
     """Take back what is left of a batch; what is going out, or out, is left."""
     found = await search.batch(ctx, batch_id)
     chosen = Selection(await accounts.find(ctx, found.account), batch=found.id)
-    return CancelledShown(cancelled=(await edits.edit(ctx, chosen, Cancel())).changed)
+    return CancelledResponse(cancelled=(await edits.edit(ctx, chosen, Cancel())).changed)
 
 
 def _accepted(account: Account, batch: AcceptedBatch) -> Response:
-    shown = AcceptedBatchShown(
+    shown = AcceptedBatchResponse(
         id=batch.id,
         public_id=batch.public_id,
         account=account.name,
@@ -204,7 +213,7 @@ def _accepted(account: Account, batch: AcceptedBatch) -> Response:
         not_before=batch.window.not_before,
         not_after=batch.window.not_after,
         created_at=batch.accepted_at,
-        messages=[AcceptedMessageShown.model_validate(message) for message in batch.messages],
+        messages=[AcceptedMessageResponse.model_validate(message) for message in batch.messages],
     )
     location = f"{PREFIX}/batches/{batch.public_id}"
     return Json(shown.model_dump(mode="json"), 201, headers={"Location": location})

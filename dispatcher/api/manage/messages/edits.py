@@ -7,9 +7,9 @@ from pydantic import Field, StrictBool, StrictInt
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Tags, app, problems
-from dispatcher.api.manage.fields import Given, Name, Plain, Shown, StatusWord, Time
+from dispatcher.api.manage.fields import Name, Plain, RequestModel, ResponseModel, StatusWord, Time
 from dispatcher.domain.accounts.account import Account
-from dispatcher.domain.messages.edit import Between, Cancel, Edited, NewText, Reschedule, Selection
+from dispatcher.domain.messages.edit import Cancel, EditReport, NewText, Reschedule, Selection, TimeRange
 from dispatcher.domain.messages.window import FURTHEST
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
@@ -19,7 +19,7 @@ _TAGS: Tags = ["Messages"]
 _MOST = int(FURTHEST.total_seconds())
 
 
-class SelectionGiven(Given):
+class SelectionRequest(RequestModel):
     """
     Messages of one account that fit all that is given.
 
@@ -56,13 +56,13 @@ class SelectionGiven(Given):
             statuses=None if self.status is None else frozenset(self.status),
             number=self.number,
             sender=None if self.sender is None else str(self.sender),
-            due=Between(self.not_before_from, self.not_before_to),
-            created=Between(self.created_from, self.created_to),
+            due=TimeRange(self.not_before_from, self.not_before_to),
+            created=TimeRange(self.created_from, self.created_to),
             everything=self.everything,
         )
 
 
-class CancelGiven(Given):
+class CancelRequest(RequestModel):
     """Take them back, and give their credits back."""
 
     kind: Literal["cancel"]
@@ -72,7 +72,7 @@ class CancelGiven(Given):
         return Cancel()
 
 
-class RescheduleGiven(Given):
+class RescheduleRequest(RequestModel):
     """Another window: new ends, or both moved by `shift_seconds`. An end that is left out stays."""
 
     kind: Literal["reschedule"]
@@ -86,7 +86,7 @@ class RescheduleGiven(Given):
         return Reschedule(self.not_before, self.not_after, shift)
 
 
-class TextGiven(Given):
+class NewTextRequest(RequestModel):
     """Another text; `{{name}}` in it is a variable of the campaign's recipient."""
 
     kind: Literal["text"]
@@ -97,15 +97,15 @@ class TextGiven(Given):
         return NewText(self.text)
 
 
-class EditGiven(Given):
+class EditRequest(RequestModel):
     """What to change, and how. With `dry_run` it is only counted."""
 
-    selection: SelectionGiven
-    change: Annotated[CancelGiven | RescheduleGiven | TextGiven, Field(discriminator="kind")]
+    selection: SelectionRequest
+    change: Annotated[CancelRequest | RescheduleRequest | NewTextRequest, Field(discriminator="kind")]
     dry_run: StrictBool = False
 
 
-class EditedShown(Shown):
+class EditedResponse(ResponseModel):
     """
     Each message that was selected, counted once.
 
@@ -131,7 +131,7 @@ class EditedShown(Shown):
         _404="No such account, message, batch, campaign or sender",
     ),
 )
-async def edit_messages(given: EditGiven, ctx: Ctx) -> EditedShown:
+async def edit_messages(given: EditRequest, ctx: Ctx) -> EditedResponse:
     """Cancel, reschedule or reword what has not gone out, a thousand messages at a time."""
     account = await accounts.find(ctx, given.selection.account)
     edited = await edits.edit(
@@ -140,8 +140,8 @@ async def edit_messages(given: EditGiven, ctx: Ctx) -> EditedShown:
     return _shown(edited, given.dry_run)
 
 
-def _shown(edited: Edited, dry_run: bool) -> EditedShown:
-    return EditedShown(
+def _shown(edited: EditReport, dry_run: bool) -> EditedResponse:
+    return EditedResponse(
         changed=edited.changed,
         too_late=edited.too_late,
         unchanged=sum(edited.unchanged.values()),

@@ -8,7 +8,7 @@ from fastapi import Query
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Tags, app, problems
-from dispatcher.api.manage.fields import Name, Plain, Shown, StatusShown, StatusWord, Time
+from dispatcher.api.manage.fields import Name, Plain, ResponseModel, StatusResponse, StatusWord, Time
 from dispatcher.api.manage.paging import Page, Paged, page
 from dispatcher.domain.messages.edit import Cancel, Selection
 from dispatcher.domain.messages.status import Place
@@ -28,7 +28,7 @@ _UNKNOWN = problems(_404="No such message")
 WithText = Annotated[bool, Query(alias="text", description="Show the text.")]
 
 
-class MessageShown(StatusShown):
+class MessageResponse(StatusResponse):
     """A message. `text` is null unless it was asked for."""
 
     id: int
@@ -56,7 +56,7 @@ class MessageShown(StatusShown):
     moved_at: datetime
 
 
-class EventShown(StatusShown):
+class EventResponse(StatusResponse):
     """One step of a message."""
 
     seq: int
@@ -66,15 +66,15 @@ class EventShown(StatusShown):
     reason: str
 
 
-class StoryShown(Shown):
+class StoryResponse(ResponseModel):
     """A message, what happened to it, oldest first, and where it is and why, in sentences."""
 
-    message: MessageShown
-    events: list[EventShown]
+    message: MessageResponse
+    events: list[EventResponse]
     explanation: list[str]
 
 
-class CancelledShown(Shown):
+class CancelledResponse(ResponseModel):
     """How many messages were taken back now; what is going out, or out, or at its end, is left."""
 
     cancelled: int
@@ -91,7 +91,7 @@ async def search_messages(
     since: Annotated[Time | None, Query(description="Accepted then or later.")] = None,
     until: Annotated[Time | None, Query(description="Accepted before then.")] = None,
     text: WithText = False,
-) -> Page[MessageShown]:
+) -> Page[MessageResponse]:
     """
     Find messages, the newest first.
 
@@ -108,16 +108,16 @@ async def search_messages(
         until=until,
     )
     found = await search.messages(ctx, wanted, before=paging.last, limit=paging.limit, with_text=text)
-    return page([MessageShown.model_validate(message) for message in found.items], found.next)
+    return page([MessageResponse.model_validate(message) for message in found.items], found.next)
 
 
 @app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def show_message(message_id: Name, ctx: Ctx, text: WithText = False) -> StoryShown:
+async def show_message(message_id: Name, ctx: Ctx, text: WithText = False) -> StoryResponse:
     """Tell all of a message, by its number or its public id."""
     history = await search.history(ctx, message_id, with_text=text)
-    return StoryShown(
-        message=MessageShown.model_validate(history.message),
-        events=[EventShown.model_validate(event) for event in history.events],
+    return StoryResponse(
+        message=MessageResponse.model_validate(history.message),
+        events=[EventResponse.model_validate(event) for event in history.events],
         explanation=list(
             explain(
                 history,
@@ -130,8 +130,8 @@ async def show_message(message_id: Name, ctx: Ctx, text: WithText = False) -> St
 
 
 @app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_UNKNOWN)
-async def cancel_message(message_id: Name, ctx: Ctx) -> CancelledShown:
+async def cancel_message(message_id: Name, ctx: Ctx) -> CancelledResponse:
     """Take a message back before it goes out; 0 means that it is too late."""
     found = await search.message(ctx, message_id)
     chosen = Selection(await accounts.find(ctx, found.account), message=found.id)
-    return CancelledShown(cancelled=(await edits.edit(ctx, chosen, Cancel())).changed)
+    return CancelledResponse(cancelled=(await edits.edit(ctx, chosen, Cancel())).changed)

@@ -8,26 +8,26 @@ from fastapi import Body
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Acting, Tags, app, problems
-from dispatcher.api.manage.fields import Given, Line, Plain, Shown
-from dispatcher.domain.routing.provider_state import Breaker, Order
+from dispatcher.api.manage.fields import Line, Plain, RequestModel, ResponseModel
+from dispatcher.domain.routing.provider_state import Breaker, Override
 from dispatcher.service.routing import providers
-from dispatcher.service.routing.providers import Report
+from dispatcher.service.routing.providers import ProviderReport
 
 _PATH = f"{PREFIX}/providers"
 _TAGS: Tags = ["Providers"]
 _UNKNOWN = problems(_404="No such provider")
 
 
-class TurnShown(Shown):
+class TurnResponse(ResponseModel):
     """A move of the breaker, or an operator's order: `by` is who gave it."""
 
     at: datetime
-    to: Breaker | Order
+    to: Breaker | Override
     cause: str
     by: str | None
 
 
-class WindowShown(Shown):
+class WindowResponse(ResponseModel):
     """What came of a provider's messages in the last ten seconds, or since its breaker moved."""
 
     tried: int
@@ -37,21 +37,21 @@ class WindowShown(Shown):
     median_ms: int | None
 
 
-class ProviderShown(Shown):
+class ProviderResponse(ResponseModel):
     """A provider: `window` is null while Redis cannot be reached, `out` counts what is in a call now."""
 
     name: str
     plugin: str
     tps: float
     breaker: Breaker
-    order: Order
+    order: Override
     until: datetime | None
-    window: WindowShown | None
+    window: WindowResponse | None
     out: int
-    story: list[TurnShown]
+    story: list[TurnResponse]
 
 
-class OrderGiven(Given):
+class OrderRequest(RequestModel):
     """Why it is ordered; shown to all operators."""
 
     reason: Line = ""
@@ -68,32 +68,32 @@ class Verb(StrEnum):
 
 
 _ORDERS = {
-    Verb.PAUSE: Order.PAUSED,
-    Verb.RESUME: Order.NONE,
-    Verb.DRAIN: Order.DRAINED,
-    Verb.PIN: Order.PINNED,
-    Verb.UNPIN: Order.NONE,
+    Verb.PAUSE: Override.PAUSED,
+    Verb.RESUME: Override.NONE,
+    Verb.DRAIN: Override.DRAINED,
+    Verb.PIN: Override.PINNED,
+    Verb.UNPIN: Override.NONE,
 }
 
 
 @app.get(_PATH, tags=_TAGS)
-async def list_providers(ctx: Ctx) -> list[ProviderShown]:
+async def list_providers(ctx: Ctx) -> list[ProviderResponse]:
     """Tell how all providers are, and what happened to each lately."""
     return [_shown(report) for report in await providers.every(ctx)]
 
 
 @app.post(f"{_PATH}/{{name}}/{{verb}}", tags=_TAGS, responses=_UNKNOWN)
 async def order_provider(
-    name: Plain, verb: Verb, given: Annotated[OrderGiven, Body()], ctx: Ctx, by: Acting
-) -> ProviderShown:
+    name: Plain, verb: Verb, given: Annotated[OrderRequest, Body()], ctx: Ctx, by: Acting
+) -> ProviderResponse:
     """Order something of a provider: all processes do so within about a second."""
     return _shown(await providers.order(ctx, name, _ORDERS[verb], reason=given.reason, by=by))
 
 
-def _shown(report: Report) -> ProviderShown:
+def _shown(report: ProviderReport) -> ProviderResponse:
     window, config = report.window, report.config
     latency = None if window is None else window.latency
-    return ProviderShown(
+    return ProviderResponse(
         name=config.name,
         plugin=config.plugin,
         tps=config.tps,
@@ -101,7 +101,7 @@ def _shown(report: Report) -> ProviderShown:
         order=report.condition.order,
         until=report.condition.until,
         window=window
-        and WindowShown(
+        and WindowResponse(
             tried=window.tried,
             failed=window.failed,
             slow=window.slow,
@@ -109,5 +109,5 @@ def _shown(report: Report) -> ProviderShown:
             median_ms=None if latency is None else latency // timedelta(milliseconds=1),
         ),
         out=report.out,
-        story=[TurnShown.model_validate(turn) for turn in report.story],
+        story=[TurnResponse.model_validate(turn) for turn in report.story],
     )

@@ -8,14 +8,14 @@ from pydantic import JsonValue
 
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Acting, Tags, app
-from dispatcher.api.manage.fields import Shown
+from dispatcher.api.manage.fields import ResponseModel
 from dispatcher.service.routing import routes
 
 _PATH = f"{PREFIX}/routes"
 _TAGS: Tags = ["Routes"]
 
 
-class RoutesShown(Shown):
+class RoutesResponse(ResponseModel):
     """The table in force. Without one it is empty, and nobody has set it."""
 
     document: dict[str, JsonValue]
@@ -23,16 +23,16 @@ class RoutesShown(Shown):
     set_by: str | None
 
 
-class RoutesSetShown(RoutesShown):
+class RoutesSetResponse(RoutesResponse):
     """The table in force now, and what in it is probably not meant."""
 
     warnings: list[str]
 
 
 @app.get(_PATH, tags=_TAGS)
-async def show_routes(ctx: Ctx) -> RoutesShown:
+async def show_routes(ctx: Ctx) -> RoutesResponse:
     """Show the table in force."""
-    return RoutesShown.model_validate(await routes.table_in_force(ctx))
+    return RoutesResponse.model_validate(await routes.table_in_force(ctx))
 
 
 @app.put(_PATH, tags=_TAGS)
@@ -40,10 +40,10 @@ async def set_routes(
     given: Annotated[dict[str, JsonValue], Body(description="`rules` and `senders`; {} takes all away.")],
     ctx: Ctx,
     operator: Acting,
-) -> RoutesSetShown:
+) -> RoutesSetResponse:
     """Put a table in force, within about a second in all processes; all that is wrong is told together."""
     told = await routes.set_table(ctx, given, by=operator)
     found = await routes.table_in_force(ctx)
-    return RoutesSetShown(
+    return RoutesSetResponse(
         document=dict(found.document), set_at=found.set_at, set_by=found.set_by, warnings=list(told)
     )

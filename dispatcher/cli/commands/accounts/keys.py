@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from dispatcher.cli.arguments import AccountName, AsJson, CredentialId, Data, Days, KeyLabel
+from dispatcher.cli.arguments import AccountName, AsJson, CredentialId, Data, DaysOption, KeyLabel
 from dispatcher.cli.commands.accounts import credential_output
 from dispatcher.cli.console import print_json, say
 from dispatcher.cli.session import visit_account
 from dispatcher.domain.accounts.account import Account
-from dispatcher.local.dialect_credentials import LOCKS, Door, in_words
+from dispatcher.local.dialect_credentials import CREDENTIALS, CredentialUse, in_words
 from dispatcher.service.accounts import credentials
 from dispatcher.service.accounts.credentials import NewKey
 from dispatcher.service.context import Context
@@ -27,9 +27,11 @@ def add(app: typer.Typer) -> None:
 
 def create(
     name: AccountName,
-    door: Annotated[Door, typer.Option("--for", help="Which door it opens.")] = Door.SCHEDULER,
+    door: Annotated[
+        CredentialUse, typer.Option("--for", help="Which door it opens.")
+    ] = CredentialUse.SCHEDULER,
     label: KeyLabel = None,
-    days: Days = None,
+    days: DaysOption = None,
     is_test: Annotated[
         bool, typer.Option("--test", help="What it sends costs nothing and reaches no phone.")
     ] = False,
@@ -41,7 +43,7 @@ def create(
     A key for emess, formpost or smsgate has two parts; --name chooses the
     first, which else is made up.
     """
-    lock, validity = LOCKS[door], None if days is None else timedelta(days=days)
+    lock, validity = CREDENTIALS[door], None if days is None else timedelta(days=days)
 
     async def story(ctx: Context, account: Account) -> NewKey:
         return await credentials.create(

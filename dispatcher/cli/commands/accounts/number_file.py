@@ -16,7 +16,7 @@ Put = Callable[[Sequence[str]], Awaitable[int]]
 
 
 @dataclass(slots=True)
-class Tally:
+class FileCounts:
     """The result of a file: lines that are not empty, numbers that were new, lines that were left out."""
 
     lines: int = 0
@@ -25,36 +25,36 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LineStart:
     """The number at the beginning of a line, and which line it is."""
 
     place: int
     number: str
 
 
-async def take_file(file: Path, put: Put, *, tell: Callable[[str], None]) -> Tally:
+async def take_file(file: Path, put: Put, *, tell: Callable[[str], None]) -> FileCounts:
     """
     Pass all numbers of a file to `put`, and report each line for which it raises Invalid.
 
     `put` takes all numbers of a call or none, and returns how many were new.
     """
-    tally = Tally()
+    tally = FileCounts()
     for lines in read_lines(file):
         tally.lines += len(lines)
         await _take(lines, put, tell, tally)
     return tally
 
 
-def read_lines(file: Path) -> Iterator[Sequence[Line]]:
+def read_lines(file: Path) -> Iterator[Sequence[LineStart]]:
     """Yield the beginnings of lines in chunks, without empty lines and a CSV's heading."""
     with file.open(encoding="utf-8-sig", errors="replace") as source:
-        lines = (Line(place, _first(line)) for place, line in enumerate(source, start=1))
+        lines = (LineStart(place, _first(line)) for place, line in enumerate(source, start=1))
         wanted = (line for line in lines if line.number and not _is_heading(line))
         while chunk := list(islice(wanted, CHUNK)):
             yield chunk
 
 
-async def _take(lines: Sequence[Line], put: Put, tell: Callable[[str], None], tally: Tally) -> None:
+async def _take(lines: Sequence[LineStart], put: Put, tell: Callable[[str], None], tally: FileCounts) -> None:
     """Pass lines to `put`; halve a chunk with a bad line until that line is alone."""
     try:
         tally.new += await put([line.number for line in lines])
@@ -72,5 +72,5 @@ def _first(line: str) -> str:
     return _SEPARATOR.split(line, maxsplit=1)[0].strip().strip('"').strip()
 
 
-def _is_heading(line: Line) -> bool:
+def _is_heading(line: LineStart) -> bool:
     return line.place == 1 and not any(character.isdigit() for character in line.number)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dispatcher.cli.arguments import AsJson, CredentialId, Data, Days, KeyLabel
+from dispatcher.cli.arguments import AsJson, CredentialId, Data, DaysOption, KeyLabel
 from dispatcher.cli.commands.accounts import credential_output
 from dispatcher.cli.console import print_json, say
 from dispatcher.cli.session import visit
@@ -44,7 +44,7 @@ def create(
 
 def token(
     label: KeyLabel = None,
-    days: Days = None,
+    days: DaysOption = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:

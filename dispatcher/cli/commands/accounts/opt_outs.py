@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AccountName, After, AsJson, Data, Limit
-from dispatcher.cli.commands.accounts.number_file import Tally, take_file
+from dispatcher.cli.commands.accounts.number_file import FileCounts, take_file
 from dispatcher.cli.console import note, print_json, print_table, say
 from dispatcher.cli.session import visit_account
 from dispatcher.domain.accounts.account import Account
@@ -16,7 +16,7 @@ from dispatcher.service.accounts import opt_outs
 from dispatcher.service.context import Context
 
 SenderName = Annotated[str | None, typer.Option("--sender", help="Of this sender only. Default: of all.")]
-Reason = Annotated[str, typer.Option(help="Why, for whoever looks at the list.")]
+OptOutReason = Annotated[str, typer.Option(help="Why, for whoever looks at the list.")]
 
 
 def add(app: typer.Typer) -> None:
@@ -33,7 +33,7 @@ def add_numbers(
     name: AccountName,
     numbers: Annotated[list[str], typer.Argument(metavar="NUMBER...", help="Who.", show_default=False)],
     sender: SenderName = None,
-    reason: Reason = "",
+    reason: OptOutReason = "",
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
@@ -86,13 +86,13 @@ def import_file(
         Path, typer.Argument(help="One number a line, or a CSV with the numbers first.", show_default=False)
     ],
     sender: SenderName = None,
-    reason: Reason = "",
+    reason: OptOutReason = "",
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """Opt out all numbers of a file; exit 1 if a line was left out, and tell which."""
 
-    async def story(ctx: Context, account: Account) -> Tally:
+    async def story(ctx: Context, account: Account) -> FileCounts:
         async def put(numbers: Sequence[str]) -> int:
             return await opt_outs.add(ctx, account, numbers, sender=sender, reason=reason)
 

@@ -15,8 +15,10 @@ from dispatcher.store.submissions.templates import Template
 
 _PAGE = 1000
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="As `template list` tells it.", show_default=False)]
-Text = Annotated[
+TemplateIdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="As `template list` tells it.", show_default=False)
+]
+TemplateTextOption = Annotated[
     str,
     typer.Argument(help='With {{name}} where a variable goes; "-" reads standard input.', show_default=False),
 ]
@@ -39,7 +41,7 @@ def add_template(
     title: Annotated[
         str, typer.Argument(metavar="NAME", help="What it is called in the account.", show_default=False)
     ],
-    text: Text,
+    text: TemplateTextOption,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
@@ -62,7 +64,9 @@ def show_all(name: AccountName, as_json: AsJson = False, data: Data = None) -> N
         print_table(("id", "name", "changed (UTC)", "text"), rows)
 
 
-def show(name: AccountName, template_id: Id, as_json: AsJson = False, data: Data = None) -> None:
+def show(
+    name: AccountName, template_id: TemplateIdArgument, as_json: AsJson = False, data: Data = None
+) -> None:
     """Print a template's text as it is."""
     found = visit_account(data, name, lambda ctx, account: templates.find(ctx, account, template_id))
     if as_json:
@@ -73,7 +77,11 @@ def show(name: AccountName, template_id: Id, as_json: AsJson = False, data: Data
 
 
 def change(
-    name: AccountName, template_id: Id, text: Text, as_json: AsJson = False, data: Data = None
+    name: AccountName,
+    template_id: TemplateIdArgument,
+    text: TemplateTextOption,
+    as_json: AsJson = False,
+    data: Data = None,
 ) -> None:
     """Give a template another text; what was accepted before keeps its own."""
     words = read_text(text)
@@ -84,7 +92,9 @@ def change(
         say(f"template {template_id} of {name} has another text")
 
 
-def remove(name: AccountName, template_id: Id, as_json: AsJson = False, data: Data = None) -> None:
+def remove(
+    name: AccountName, template_id: TemplateIdArgument, as_json: AsJson = False, data: Data = None
+) -> None:
     """Take a template out of use; its name is free again."""
     visit_account(data, name, lambda ctx, account: templates.remove(ctx, account, template_id))
     if as_json:
@@ -95,7 +105,7 @@ def remove(name: AccountName, template_id: Id, as_json: AsJson = False, data: Da
 
 def preview(
     name: AccountName,
-    template_id: Id,
+    template_id: TemplateIdArgument,
     variables: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]...")] = None,
     as_json: AsJson = False,
     data: Data = None,

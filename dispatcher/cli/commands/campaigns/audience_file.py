@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.commands.campaigns.audience_output import progress
-from dispatcher.service.campaigns.recipient_file import RecipientFile, Tell
+from dispatcher.service.campaigns.recipient_file import ProgressHandler, RecipientFile
 
 _CHUNK = 1 << 18  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class FileOptions:
     """How to read a file; options that are None are detected."""
 
     country: Annotated[
@@ -29,7 +29,7 @@ class Sheet:
     separator: Annotated[str | None, typer.Option(help="Default: found out.")] = None
 
     @contextmanager
-    def opened(self, file: Path) -> Iterator[tuple[RecipientFile, Tell]]:
+    def opened(self, file: Path) -> Iterator[tuple[RecipientFile, ProgressHandler]]:
         """Open a file for reading, and a bar on standard error if that is a terminal. Raises OSError."""
         with file.open("rb") as source, progress(os.fstat(source.fileno()).st_size) as tell:
             chunks = iter(lambda: source.read(_CHUNK), b"")

@@ -12,11 +12,11 @@ from rich.progress import Progress as Bar
 from dispatcher.cli.console import console, note, print_json, print_table, say
 from dispatcher.service.campaigns.audiences import Audience
 from dispatcher.service.campaigns.estimate import Estimate
-from dispatcher.service.campaigns.recipient_file import Progress, Tell
+from dispatcher.service.campaigns.recipient_file import ImportProgress, ProgressHandler
 
 
 @contextmanager
-def progress(size: int) -> Iterator[Tell]:
+def progress(size: int) -> Iterator[ProgressHandler]:
     """Show how much of a file is read, on a terminal only; a size of 0 bytes means that it is unknown."""
     out = console(stderr=True)
     columns = (
@@ -29,7 +29,7 @@ def progress(size: int) -> Iterator[Tell]:
     with Bar(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task("", total=size or None)
 
-        def tell(so_far: Progress) -> None:
+        def tell(so_far: ImportProgress) -> None:
             words = f"{so_far.recipients:,} recipients, {so_far.rejects:,} rejects"
             bar.update(task, completed=so_far.bytes, description=words)
 

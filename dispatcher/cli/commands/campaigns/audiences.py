@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AccountOf, After, AsJson, Data, Limit
-from dispatcher.cli.commands.campaigns.audience_file import Sheet
+from dispatcher.cli.commands.campaigns.audience_file import FileOptions
 from dispatcher.cli.commands.campaigns.audience_output import tell_audience, tell_estimate, told
 from dispatcher.cli.console import note, print_json, print_table, say
 from dispatcher.cli.option_groups import grouped
@@ -20,10 +20,12 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid
 from dispatcher.service.campaigns import audiences
 from dispatcher.service.campaigns.audiences import Audience, Reject
-from dispatcher.service.campaigns.estimate import Estimate, Wording, estimate
+from dispatcher.service.campaigns.estimate import Estimate, EstimateRequest, estimate
 from dispatcher.service.context import Context
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The audience's name or id.", show_default=False)]
+AudienceNameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="The audience's name or id.", show_default=False)
+]
 RejectsFile = Annotated[
     Path | None,
     typer.Option("--rejects", metavar="FILE", help="Write the lines that became no recipient, and why."),
@@ -49,7 +51,7 @@ def import_file(
     *,
     account: AccountOf = None,
     name: Annotated[str | None, typer.Option(help="What it is called; a dry run needs no name.")] = None,
-    sheet: Sheet,
+    sheet: FileOptions,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and keep nothing.")] = False,
     text: Annotated[
         str | None, typer.Option(help='Dry run: what would be sent; "-" reads standard input.')
@@ -63,10 +65,10 @@ def import_file(
     data: Data = None,
 ) -> None:
     """Import the recipients of a file, or count with --dry-run what it holds and what it would cost."""
-    wording = Wording(None if text is None else read_text(text), template, sender)
+    wording = EstimateRequest(None if text is None else read_text(text), template, sender)
     if not dry_run and name is None:
         raise Invalid("give the audience a --name, or say --dry-run")
-    if not dry_run and wording != Wording():
+    if not dry_run and wording != EstimateRequest():
         raise Invalid("--text, --template and --sender belong to a --dry-run: say it, or leave them out")
     if name is None or dry_run:
         found = _estimate(data, account, file, sheet, wording, rejects=rejects)
@@ -100,7 +102,9 @@ def show_all(
         note(f"There may be more: --after {found[-1].id}")
 
 
-def show(name: Name, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
+def show(
+    name: AudienceNameArgument, account: AccountOf = None, as_json: AsJson = False, data: Data = None
+) -> None:
     """Show an audience: its variables, and where its recipients are."""
 
     async def story(ctx: Context) -> tuple[Audience, Account]:
@@ -112,7 +116,7 @@ def show(name: Name, account: AccountOf = None, as_json: AsJson = False, data: D
 
 
 def rejects(
-    name: Name,
+    name: AudienceNameArgument,
     account: AccountOf = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: standard output.")] = None,
     data: Data = None,
@@ -126,7 +130,9 @@ def rejects(
     visit(data, story)
 
 
-def remove(name: Name, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
+def remove(
+    name: AudienceNameArgument, account: AccountOf = None, as_json: AsJson = False, data: Data = None
+) -> None:
     """Delete an audience that no campaign has."""
 
     async def story(ctx: Context) -> Account:
@@ -142,7 +148,7 @@ def remove(name: Name, account: AccountOf = None, as_json: AsJson = False, data:
 
 
 def _import(
-    data: Path | None, account: str | None, name: str, file: Path, sheet: Sheet, *, rejects: Path | None
+    data: Path | None, account: str | None, name: str, file: Path, sheet: FileOptions, *, rejects: Path | None
 ) -> tuple[Audience, Account]:
     async def story(ctx: Context) -> tuple[Audience, Account]:
         owner = await meant_account(ctx, account)
@@ -159,8 +165,8 @@ def _estimate(
     data: Path | None,
     account: str | None,
     file: Path,
-    sheet: Sheet,
-    wording: Wording,
+    sheet: FileOptions,
+    wording: EstimateRequest,
     *,
     rejects: Path | None,
 ) -> Estimate:

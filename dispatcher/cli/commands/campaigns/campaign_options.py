@@ -38,7 +38,7 @@ OPTIONS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class CampaignOptions:
     """The options as they are typed; None means that an option was not given."""
 
     audience: Annotated[

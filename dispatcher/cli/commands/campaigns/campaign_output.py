@@ -11,14 +11,14 @@ from dispatcher.cli.commands.accounts.hours import write_hours
 from dispatcher.cli.console import console, note
 from dispatcher.cli.status_words import title
 from dispatcher.domain.campaigns.pacing import Rate, Spread
-from dispatcher.domain.duration import span
+from dispatcher.domain.duration import in_words
 from dispatcher.domain.messages.status import OPEN
-from dispatcher.service.campaigns.campaigns import Campaign, Report
-from dispatcher.service.campaigns.drafts import Names
+from dispatcher.service.campaigns.campaigns import CampaignReport, CampaignRow
+from dispatcher.service.campaigns.drafts import CampaignNames
 from dispatcher.service.campaigns.progress import RunReport
 
 
-def told(campaign: Campaign, names: Names) -> dict[str, object]:
+def told(campaign: CampaignRow, names: CampaignNames) -> dict[str, object]:
     """Return a campaign for JSON; lengths of time are in seconds."""
     terms, pacing = campaign.terms, campaign.terms.pacing
     return {
@@ -71,7 +71,7 @@ def told_run(found: RunReport) -> dict[str, object]:
     }
 
 
-def lines(report: Report, names: Names) -> Iterator[str]:
+def lines(report: CampaignReport, names: CampaignNames) -> Iterator[str]:
     """Yield the lines on a campaign and its latest runs; times are in its time zone."""
     campaign, terms = report.campaign, report.campaign.terms
     zone = ZoneInfo(terms.timezone)
@@ -80,7 +80,7 @@ def lines(report: Report, names: Names) -> Iterator[str]:
     yield f"  id        {campaign.public_id}"
     yield f"  to        {names.recipients:,} recipients of {names.audience}"
     yield f"  text      {' '.join(terms.text.split())}"
-    yield f"  as        {names.sender}, {terms.tier}, good for {span(terms.lasts)}"
+    yield f"  as        {names.sender}, {terms.tier}, good for {in_words(terms.lasts)}"
     yield f"  when      {when(campaign)}"
     if campaign.next_due:
         yield f"  next due  {_wall(campaign.next_due, zone)}"
@@ -94,7 +94,7 @@ def lines(report: Report, names: Names) -> Iterator[str]:
         yield from _run(found, zone)
 
 
-def when(campaign: Campaign) -> str:
+def when(campaign: CampaignRow) -> str:
     """Return in words when a campaign runs."""
     terms = campaign.terms
     if terms.first_at:
@@ -105,7 +105,7 @@ def when(campaign: Campaign) -> str:
 
 
 @contextmanager
-def bar() -> Iterator[Callable[[Report], None]]:
+def bar() -> Iterator[Callable[[CampaignReport], None]]:
     """Show the progress of the latest run: a bar on a terminal, elsewhere a line for each change."""
     out = console(stderr=True)
     if not out.is_terminal:
@@ -115,7 +115,7 @@ def bar() -> Iterator[Callable[[Report], None]]:
     with Progress(*columns, console=out, transient=True) as progress:
         task = progress.add_task("", total=None)
 
-        def tell(report: Report) -> None:
+        def tell(report: CampaignReport) -> None:
             found = report.runs[0] if report.runs else None
             total, completed = (found.run.total, _out(found)) if found else (None, 0)
             progress.update(task, total=total, completed=completed, description=_brief(report))
@@ -127,14 +127,14 @@ class _Lines:
     def __init__(self) -> None:
         self._said = ""
 
-    def __call__(self, report: Report) -> None:
+    def __call__(self, report: CampaignReport) -> None:
         brief = _brief(report)
         if brief != self._said:
             note(brief)
         self._said = brief
 
 
-def _brief(report: Report) -> str:
+def _brief(report: CampaignReport) -> str:
     campaign = report.campaign
     zone = ZoneInfo(campaign.terms.timezone)
     if not report.runs:
@@ -164,10 +164,10 @@ def _run(found: RunReport, zone: ZoneInfo) -> Iterator[str]:
         yield f"  through   {f'by {_wall(through, zone)}' if through else 'nobody can tell'}. {found.limit}"
 
 
-def _pacing(campaign: Campaign) -> str:
+def _pacing(campaign: CampaignRow) -> str:
     match campaign.terms.pacing:
         case Spread(over):
-            return f"evenly over {span(over)}"
+            return f"evenly over {in_words(over)}"
         case Rate(per_second):
             return f"at most {per_second:g} a second"
     return "all at once"

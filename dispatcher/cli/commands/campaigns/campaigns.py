@@ -9,23 +9,23 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AccountOf, After, AsJson, Data, Limit
-from dispatcher.cli.commands.campaigns.audience_file import Sheet
+from dispatcher.cli.commands.campaigns.audience_file import FileOptions
 from dispatcher.cli.commands.campaigns.audiences import import_file
-from dispatcher.cli.commands.campaigns.campaign_options import OPTIONS, Typed
+from dispatcher.cli.commands.campaigns.campaign_options import OPTIONS, CampaignOptions
 from dispatcher.cli.commands.campaigns.campaign_output import bar, lines, told, told_run, when
 from dispatcher.cli.console import note, print_json, print_table, say
 from dispatcher.cli.option_groups import grouped
 from dispatcher.cli.session import meant_account, visit
 from dispatcher.domain.accounts.account import Account
-from dispatcher.domain.campaigns.campaign import Plan, RunState
+from dispatcher.domain.campaigns.campaign import CampaignPlan, RunState
 from dispatcher.domain.errors import Invalid
 from dispatcher.service.campaigns import audiences, campaigns, drafts
-from dispatcher.service.campaigns.campaigns import Campaign, Cancelled, Report
-from dispatcher.service.campaigns.drafts import Names, told_as
+from dispatcher.service.campaigns.campaigns import CampaignReport, CampaignRow, Cancelled
+from dispatcher.service.campaigns.drafts import CampaignNames, told_as
 from dispatcher.service.campaigns.follow import follow
 from dispatcher.service.context import Context
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.", show_default=False)]
+CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.", show_default=False)]
 
 
 def add(app: typer.Typer) -> None:
@@ -51,7 +51,7 @@ def create(
         Path | None,
         typer.Option("--csv", metavar="FILE", help="To whom: a file, read into --audience or NAME first."),
     ] = None,
-    typed: Typed,
+    typed: CampaignOptions,
     begin: Annotated[bool, typer.Option("--start", help="Start it as well.")] = False,
     as_json: AsJson = False,
     data: Data = None,
@@ -60,9 +60,10 @@ def create(
     if typed.audience is None and csv is None:
         raise Invalid("to whom? Give --audience LIST, or --csv FILE")
 
-    async def work(ctx: Context, owner: Account) -> Campaign:
-        fields = {"audience_id": "", **typed.fields(owner, now=ctx.now())}
-        plan = Plan(name=name, **{field: value for field, value in fields.items() if value is not None})  # type: ignore[arg-type]
+    async def work(ctx: Context, owner: Account) -> CampaignRow:
+        typed_fields = {"audience_id": "", **typed.fields(owner, now=ctx.now())}
+        fields = {field: value for field, value in typed_fields.items() if value is not None}
+        plan = CampaignPlan(name=name, **fields)  # type: ignore[arg-type]
         with told_as(OPTIONS):
             made = await _created(ctx, owner, plan, csv, typed.audience or name)
             return await campaigns.start(ctx, owner, str(made.public_id)) if begin else made
@@ -77,17 +78,17 @@ def create(
 
 
 def change(
-    name: Name,
+    name: CampaignName,
     *,
     account: AccountOf = None,
     new_name: Annotated[str | None, typer.Option("--name", help="What it is called from now on.")] = None,
-    typed: Typed,
+    typed: CampaignOptions,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """Change a draft. What is not named stays; the word `none` lifts what may be left out."""
 
-    async def work(ctx: Context, owner: Account) -> Campaign:
+    async def work(ctx: Context, owner: Account) -> CampaignRow:
         draft = await drafts.find(ctx, owner, name)
         at_its_wall = replace(owner, timezone=draft.terms.timezone)
         fields = typed.fields(at_its_wall, now=ctx.now()) | ({} if new_name is None else {"name": new_name})
@@ -108,7 +109,7 @@ def show_all(
 ) -> None:
     """List an account's campaigns, the oldest first."""
 
-    async def story(ctx: Context) -> list[tuple[Campaign, Names]]:
+    async def story(ctx: Context) -> list[tuple[CampaignRow, CampaignNames]]:
         owner = await meant_account(ctx, account)
         found = await campaigns.page(ctx, owner, after=after, limit=limit)
         known = await drafts.names(ctx, found)
@@ -126,7 +127,7 @@ def show_all(
 
 
 def show(
-    name: Name,
+    name: CampaignName,
     account: AccountOf = None,
     limit: Annotated[int, typer.Option("--runs", min=1, max=1000, help="How many of its runs.")] = 3,
     following: Annotated[
@@ -137,7 +138,7 @@ def show(
 ) -> None:
     """Show a campaign: its plan, how far its runs are, when each will be through, and what limits it."""
 
-    async def story(ctx: Context) -> tuple[Report, Names]:
+    async def story(ctx: Context) -> tuple[CampaignReport, CampaignNames]:
         owner = await meant_account(ctx, account)
         campaign = await drafts.find(ctx, owner, name)
         if following:
@@ -157,13 +158,13 @@ def show(
         raise typer.Exit(1)
 
 
-def start(name: Name, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
+def start(name: CampaignName, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
     """Let a draft run, at its time."""
     _act(name, account, campaigns.start, as_json, data)
 
 
 def pause(
-    name: Name,
+    name: CampaignName,
     account: AccountOf = None,
     reason: Annotated[str, typer.Option(help="Why, for whoever looks at it.")] = "",
     as_json: AsJson = False,
@@ -173,15 +174,15 @@ def pause(
     _act(name, account, partial(campaigns.pause, reason=reason), as_json, data)
 
 
-def resume(name: Name, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
+def resume(name: CampaignName, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
     """Let a paused campaign go on; all that is still to go out moves by as long as the pause was."""
     _act(name, account, campaigns.resume, as_json, data)
 
 
-def cancel(name: Name, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
+def cancel(name: CampaignName, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
     """End a campaign for good, and take back all of it that is not out, with its credits."""
 
-    async def story(ctx: Context) -> tuple[Cancelled, Names]:
+    async def story(ctx: Context) -> tuple[Cancelled, CampaignNames]:
         owner = await meant_account(ctx, account)
         campaign = await drafts.find(ctx, owner, name)
         ended = await campaigns.cancel(ctx, owner, str(campaign.public_id))
@@ -195,10 +196,12 @@ def cancel(name: Name, account: AccountOf = None, as_json: AsJson = False, data:
         say(f"campaign {ended.campaign.terms.name} is cancelled: {counts}")
 
 
-async def _created(ctx: Context, owner: Account, plan: Plan, csv: Path | None, audience: str) -> Campaign:
+async def _created(
+    ctx: Context, owner: Account, plan: CampaignPlan, csv: Path | None, audience: str
+) -> CampaignRow:
     if csv is None:
         return await drafts.create(ctx, owner, plan)
-    with Sheet().opened(csv) as (source, tell):
+    with FileOptions().opened(csv) as (source, tell):
         made = await drafts.create_with_file(ctx, owner, plan, source, audience=audience, tell=tell)
     kept = await audiences.find(ctx, owner, audience)
     left_out = f", {kept.rejects:,} left out" if kept.rejects else ""
@@ -209,11 +212,11 @@ async def _created(ctx: Context, owner: Account, plan: Plan, csv: Path | None, a
 def _act(
     name: str,
     account: str | None,
-    use_case: Callable[[Context, Account, str], Awaitable[Campaign]],
+    use_case: Callable[[Context, Account, str], Awaitable[CampaignRow]],
     as_json: bool,
     data: Path | None,
 ) -> None:
-    async def work(ctx: Context, owner: Account) -> Campaign:
+    async def work(ctx: Context, owner: Account) -> CampaignRow:
         found = await drafts.find(ctx, owner, name)
         return await use_case(ctx, owner, str(found.public_id))
 
@@ -221,16 +224,16 @@ def _act(
 
 
 def _visit(
-    data: Path | None, account: str | None, work: Callable[[Context, Account], Awaitable[Campaign]]
-) -> tuple[Campaign, Names]:
-    async def story(ctx: Context) -> tuple[Campaign, Names]:
+    data: Path | None, account: str | None, work: Callable[[Context, Account], Awaitable[CampaignRow]]
+) -> tuple[CampaignRow, CampaignNames]:
+    async def story(ctx: Context) -> tuple[CampaignRow, CampaignNames]:
         campaign = await work(ctx, await meant_account(ctx, account))
         return campaign, (await drafts.names(ctx, [campaign]))[campaign.id]
 
     return visit(data, story)
 
 
-def _tell(campaign: Campaign, names: Names, as_json: bool) -> None:
+def _tell(campaign: CampaignRow, names: CampaignNames, as_json: bool) -> None:
     if as_json:
         print_json(told(campaign, names))
     else:

@@ -97,7 +97,7 @@ async def _play(running: Stack) -> Sequence[str]:
     ):
         account = await accounts.find(ctx, ACCOUNT)
         direct, over_http = Caller(account, DIALECT), Caller(account, "scheduler")
-        sender = traffic.Sender(ctx, api, direct, over_http, made.sender_id)
+        sender = traffic.DemoSender(ctx, api, direct, over_http, made.sender_id)
         batches = await traffic.hand_in(sender)
         tiers = {message_id: batch.group.tier for batch in batches for message_id in batch.message_ids}
         say(f"\n{len(tiers)} messages handed in")

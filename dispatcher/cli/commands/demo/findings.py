@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from dispatcher.cli.commands.demo.groups import Group
-from dispatcher.cli.commands.demo.traffic import Batch
+from dispatcher.cli.commands.demo.groups import DemoGroup
+from dispatcher.cli.commands.demo.traffic import DemoBatch
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.context import Context
 from dispatcher.service.messages import search
@@ -21,7 +21,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class SandboxArrival:
     """One message as the sandbox has it: when each submit came, and how many of them it took."""
 
     at: Sequence[datetime]
@@ -32,12 +32,12 @@ class Arrival:
 class Followed:
     """One message: its group, all that happened to it, and its arrival at the network, if any."""
 
-    group: Group
+    group: DemoGroup
     history: History
-    arrival: Arrival | None
+    arrival: SandboxArrival | None
 
 
-async def read(ctx: Context, client: httpx.AsyncClient, batches: Sequence[Batch]) -> Sequence[Followed]:
+async def read(ctx: Context, client: httpx.AsyncClient, batches: Sequence[DemoBatch]) -> Sequence[Followed]:
     """Read everything there is to know about the messages; `client` is one for the sandbox."""
     answer = await client.get("/messages", params={"limit": 10_000})
     answer.raise_for_status()
@@ -58,7 +58,7 @@ def faults(found: Sequence[Followed], *, unknown: int = 0) -> Sequence[str]:
     return [*said, f"the network has {unknown} messages that nobody sent"] if unknown else said
 
 
-def ends(found: Sequence[Followed], group: Group) -> Counter[Status]:
+def ends(found: Sequence[Followed], group: DemoGroup) -> Counter[Status]:
     """Count how a group's messages ended."""
     return Counter(one.history.message.status for one in found if one.group is group)
 
@@ -111,6 +111,6 @@ def _first(history: History, status: Status) -> datetime | None:
     return next((event.at for event in history.events if event.status is status), None)
 
 
-def _arrival(message: Mapping[str, Any]) -> Arrival:
+def _arrival(message: Mapping[str, Any]) -> SandboxArrival:
     at = [datetime.fromtimestamp(seconds, UTC) for seconds in message["received_at"]]
-    return Arrival(at, int(message["accepted"]))
+    return SandboxArrival(at, int(message["accepted"]))

@@ -12,7 +12,7 @@ from dispatcher.domain.tier import Tier
 _NOW = timedelta()
 
 
-class Road(Enum):
+class EntryRoad(Enum):
     """How a group is handed in."""
 
     HTTP = auto()  # through the SMS Scheduler API, which has no words for tier and not_after
@@ -20,7 +20,7 @@ class Road(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class DemoGroup:
     """
     Messages of one kind.
 
@@ -32,7 +32,7 @@ class Group:
     name: str
     size: int
     tier: Tier
-    road: Road
+    road: EntryRoad
     end: Status
     special: str | None = None
     delay: timedelta = _NOW
@@ -54,22 +54,30 @@ def _in(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def _special(name: str, special: str, end: Status, *, size: int = 2, doubtful: bool = False) -> Group:
-    return Group(name, size, Tier.STANDARD, Road.HTTP, end, special=special, doubtful=doubtful)
+def _special(name: str, special: str, end: Status, *, size: int = 2, doubtful: bool = False) -> DemoGroup:
+    return DemoGroup(name, size, Tier.STANDARD, EntryRoad.HTTP, end, special=special, doubtful=doubtful)
 
 
 _LATER, _HANGS_UP = "39", "49"
 
-GROUPS: Sequence[Group] = (
-    Group("one-time passwords", 20, Tier.CRITICAL, Road.DIRECT, Status.RECEIVED),
-    Group("alarms, at a set time", 10, Tier.CRITICAL, Road.DIRECT, Status.RECEIVED, delay=_in(6)),
-    Group("order confirmations", 20, Tier.STANDARD, Road.HTTP, Status.RECEIVED),
-    Group("reminders, at a set time", 20, Tier.STANDARD, Road.HTTP, Status.RECEIVED, delay=_in(5)),
-    Group("a campaign", 201, Tier.BULK, Road.HTTP, Status.RECEIVED),
-    Group(
-        "told 'later' until too late", 3, Tier.CRITICAL, Road.DIRECT, Status.EXPIRED, _LATER, window=_in(3.5)
+GROUPS: Sequence[DemoGroup] = (
+    DemoGroup("one-time passwords", 20, Tier.CRITICAL, EntryRoad.DIRECT, Status.RECEIVED),
+    DemoGroup("alarms, at a set time", 10, Tier.CRITICAL, EntryRoad.DIRECT, Status.RECEIVED, delay=_in(6)),
+    DemoGroup("order confirmations", 20, Tier.STANDARD, EntryRoad.HTTP, Status.RECEIVED),
+    DemoGroup("reminders, at a set time", 20, Tier.STANDARD, EntryRoad.HTTP, Status.RECEIVED, delay=_in(5)),
+    DemoGroup("a campaign", 201, Tier.BULK, EntryRoad.HTTP, Status.RECEIVED),
+    DemoGroup(
+        "told 'later' until too late",
+        3,
+        Tier.CRITICAL,
+        EntryRoad.DIRECT,
+        Status.EXPIRED,
+        _LATER,
+        window=_in(3.5),
     ),
-    Group("the same, less urgent", 3, Tier.STANDARD, Road.DIRECT, Status.EXPIRED, _LATER, window=_in(3.5)),
+    DemoGroup(
+        "the same, less urgent", 3, Tier.STANDARD, EntryRoad.DIRECT, Status.EXPIRED, _LATER, window=_in(3.5)
+    ),
     _special("told 'later' twice", "41", Status.RECEIVED, size=3),
     _special("told 'later' ten times", "42", Status.GAVE_UP),
     _special("no such number", "30", Status.INVALID_NUMBER),
@@ -81,17 +89,23 @@ GROUPS: Sequence[Group] = (
     _special("taken, but the answer is lost", "43", Status.RECEIVED, doubtful=True),
     _special("taken, then hung up on", "51", Status.RECEIVED, doubtful=True),
     _special("hung up on: sent again", _HANGS_UP, Status.RECEIVED, doubtful=True),
-    Group(
-        "the same, bulk: not sent again", 2, Tier.BULK, Road.DIRECT, Status.GAVE_UP, _HANGS_UP, doubtful=True
+    DemoGroup(
+        "the same, bulk: not sent again",
+        2,
+        Tier.BULK,
+        EntryRoad.DIRECT,
+        Status.GAVE_UP,
+        _HANGS_UP,
+        doubtful=True,
     ),
-    Group("no receipt", 3, Tier.STANDARD, Road.HTTP, Status.SENT, "45", silent=True),
-    Group("taken back", 3, Tier.STANDARD, Road.HTTP, Status.WITHDRAWN, delay=timedelta(hours=1)),
+    DemoGroup("no receipt", 3, Tier.STANDARD, EntryRoad.HTTP, Status.SENT, "45", silent=True),
+    DemoGroup("taken back", 3, Tier.STANDARD, EntryRoad.HTTP, Status.WITHDRAWN, delay=timedelta(hours=1)),
 )
 
 _ordinary = count()
 
 
-def numbers(group: Group) -> Sequence[str]:
+def numbers(group: DemoGroup) -> Sequence[str]:
     """Give a number for each message; ordinary ones are given only once."""
     if group.special is None:
         return [f"+254712{next(_ordinary):06}" for _ in range(group.size)]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import httpx
 
-from dispatcher.cli.commands.demo.groups import GROUPS, Group, Road, numbers
+from dispatcher.cli.commands.demo.groups import GROUPS, DemoGroup, EntryRoad, numbers
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Status
@@ -21,17 +21,17 @@ _POLL = timedelta(milliseconds=400)
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class DemoBatch:
     """One group's messages, as they were accepted."""
 
-    group: Group
+    group: DemoGroup
     caller: Caller
     id: int
     message_ids: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class DemoSender:
     """Who hands in: an account, and its client at the API."""
 
     ctx: Context
@@ -44,13 +44,13 @@ class Sender:
 Statuses = Mapping[int, Status]
 
 
-async def hand_in(sender: Sender) -> Sequence[Batch]:
+async def hand_in(sender: DemoSender) -> Sequence[DemoBatch]:
     """Hand everything in at once; what is to be taken back is."""
     return await asyncio.gather(*(_hand_in(sender, group) for group in GROUPS))
 
 
 async def follow(
-    ctx: Context, batches: Sequence[Batch], *, until: datetime, show: Callable[[Statuses], None]
+    ctx: Context, batches: Sequence[DemoBatch], *, until: datetime, show: Callable[[Statuses], None]
 ) -> None:
     """Read all statuses again and again, and show them, until all are settled or it is `until`."""
     while True:
@@ -68,15 +68,15 @@ async def follow(
         await asyncio.sleep(_POLL.total_seconds())
 
 
-async def _hand_in(sender: Sender, group: Group) -> Batch:
+async def _hand_in(sender: DemoSender, group: DemoGroup) -> DemoBatch:
     match group.road:
-        case Road.HTTP:
+        case EntryRoad.HTTP:
             return await _over_http(sender, group)
-        case Road.DIRECT:
+        case EntryRoad.DIRECT:
             return await _directly(sender, group)
 
 
-async def _over_http(sender: Sender, group: Group) -> Batch:
+async def _over_http(sender: DemoSender, group: DemoGroup) -> DemoBatch:
     body = {
         "message_text": f"Demo: {group.name}",
         "delivery_date": (sender.ctx.now() + group.delay).isoformat(),
@@ -90,10 +90,10 @@ async def _over_http(sender: Sender, group: Group) -> Batch:
     except httpx.HTTPError as error:
         raise Unavailable(f"the API did not do its part for {group.name!r}: {error}") from error
     ids = [message_id for each in told["sms_ids"].values() for message_id in each]
-    return Batch(group, sender.over_http, told["message_id"], ids)
+    return DemoBatch(group, sender.over_http, told["message_id"], ids)
 
 
-async def _directly(sender: Sender, group: Group) -> Batch:
+async def _directly(sender: DemoSender, group: DemoGroup) -> DemoBatch:
     not_before = sender.ctx.now() + group.delay
     submission = Submission(
         recipients=numbers(group),
@@ -104,10 +104,10 @@ async def _directly(sender: Sender, group: Group) -> Batch:
         not_after=None if group.window is None else not_before + group.window,
     )
     batch = await submit(sender.ctx, sender.direct, submission)
-    return Batch(group, sender.direct, batch.id, [message.id for message in batch.messages])
+    return DemoBatch(group, sender.direct, batch.id, [message.id for message in batch.messages])
 
 
-async def _is_given_up(ctx: Context, batch: Batch) -> bool:
+async def _is_given_up(ctx: Context, batch: DemoBatch) -> bool:
     """Say whether the clock waits for no receipt any more."""
     histories = [await search.history(ctx, message_id) for message_id in batch.message_ids]
     return all(history.message.wake_at is None for history in histories)

@@ -15,25 +15,33 @@ from dispatcher.cli.session import meant_account, visit
 from dispatcher.cli.times import read_shift, read_time
 from dispatcher.cli.values import read_name, read_text
 from dispatcher.domain.accounts.account import Account
-from dispatcher.domain.messages.edit import Between, Cancel, Change, Edited, NewText, Reschedule, Selection
+from dispatcher.domain.messages.edit import (
+    Cancel,
+    Change,
+    EditReport,
+    NewText,
+    Reschedule,
+    Selection,
+    TimeRange,
+)
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.messages import edits, search
 
 
-class Open(StrEnum):
+class OpenState(StrEnum):
     """The statuses of messages that can be changed."""
 
     SCHEDULED = "scheduled"
     PENDING = "pending"
 
 
-Time = Annotated[str | None, typer.Option(metavar="TIME", help="From then on, or before then.")]
+TimeOption = Annotated[str | None, typer.Option(metavar="TIME", help="From then on, or before then.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EditSelectionOptions:
     """The options that select messages."""
 
     message: Annotated[
@@ -49,18 +57,20 @@ class Wanted:
         typer.Option("--account", help="Whose; may be left out for an ID, a batch or an only account."),
     ] = None
     tier: Annotated[Tier | None, typer.Option(help="Those of this tier.")] = None
-    status: Annotated[list[Open] | None, typer.Option(help="Those with this status; may be repeated.")] = None
+    status: Annotated[
+        list[OpenState] | None, typer.Option(help="Those with this status; may be repeated.")
+    ] = None
     number: Annotated[str | None, typer.Option(help="Those to this number.")] = None
     sender: Annotated[str | None, typer.Option(help="Those from this sender, by name or number.")] = None
-    not_before_from: Time = None
-    not_before_to: Time = None
-    created_from: Time = None
-    created_to: Time = None
+    not_before_from: TimeOption = None
+    not_before_to: TimeOption = None
+    created_from: TimeOption = None
+    created_to: TimeOption = None
     everything: Annotated[bool, typer.Option("--everything", help="All that is open in the account.")] = False
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class EditOptions:
     """The options on how a command runs."""
 
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
@@ -77,8 +87,8 @@ def add(message: typer.Typer) -> None:
 
 
 def cancel(
-    wanted: Wanted,
-    manner: Manner,
+    wanted: EditSelectionOptions,
+    manner: EditOptions,
 ) -> None:
     """Take messages back that have not gone out; their credits come back. Exit 1 if none was."""
     _edit("cancelled", wanted, manner, lambda *_: Cancel())
@@ -89,8 +99,8 @@ def reschedule(
     not_before: Annotated[str | None, typer.Option(metavar="TIME", help="The new start; also +2h.")] = None,
     not_after: Annotated[str | None, typer.Option(metavar="TIME", help="The new end; also +2h.")] = None,
     shift: Annotated[str | None, typer.Option(metavar="SHIFT", help="Later or earlier: +2h, -30m.")] = None,
-    wanted: Wanted,
-    manner: Manner,
+    wanted: EditSelectionOptions,
+    manner: EditOptions,
 ) -> None:
     """Give messages that have not gone out another window; an end not given stays. Exit 1 if none was."""
 
@@ -111,19 +121,24 @@ def text(
             "--text", help='What; "-" reads it. {{name}} is a campaign\'s variable.', show_default=False
         ),
     ],
-    wanted: Wanted,
-    manner: Manner,
+    wanted: EditSelectionOptions,
+    manner: EditOptions,
 ) -> None:
     """Give messages that have not gone out another text, at its price. Exit 1 if none was."""
     new = NewText(read_text(words))
     _edit("given another text", wanted, manner, lambda *_: new)
 
 
-def _edit(done: str, wanted: Wanted, manner: Manner, change: Callable[[datetime, Account], Change]) -> None:
+def _edit(
+    done: str,
+    wanted: EditSelectionOptions,
+    manner: EditOptions,
+    change: Callable[[datetime, Account], Change],
+) -> None:
     """Count the messages, ask for confirmation, and change them."""
 
-    def story(dry_run: bool) -> Callable[[Context], Awaitable[Edited]]:
-        async def run(ctx: Context) -> Edited:
+    def story(dry_run: bool) -> Callable[[Context], Awaitable[EditReport]]:
+        async def run(ctx: Context) -> EditReport:
             owner = await _owner(ctx, wanted)
             selection = _selection(wanted, owner, ctx.now())
             return await edits.edit(ctx, selection, change(ctx.now(), owner), dry_run=dry_run)
@@ -143,7 +158,7 @@ def _edit(done: str, wanted: Wanted, manner: Manner, change: Callable[[datetime,
         raise typer.Exit(1)
 
 
-async def _owner(ctx: Context, wanted: Wanted) -> Account:
+async def _owner(ctx: Context, wanted: EditSelectionOptions) -> Account:
     name = wanted.account
     if name is None and wanted.message is not None:
         name = (await search.message(ctx, read_name(wanted.message))).account
@@ -152,9 +167,11 @@ async def _owner(ctx: Context, wanted: Wanted) -> Account:
     return await meant_account(ctx, name)
 
 
-def _selection(wanted: Wanted, owner: Account, now: datetime) -> Selection:
-    def between(option: str, start: str | None, end: str | None) -> Between:
-        return Between(_time(start, now, owner, f"--{option}-from"), _time(end, now, owner, f"--{option}-to"))
+def _selection(wanted: EditSelectionOptions, owner: Account, now: datetime) -> Selection:
+    def between(option: str, start: str | None, end: str | None) -> TimeRange:
+        return TimeRange(
+            _time(start, now, owner, f"--{option}-from"), _time(end, now, owner, f"--{option}-to")
+        )
 
     return Selection(
         account=owner,
@@ -175,7 +192,7 @@ def _time(given: str | None, now: datetime, owner: Account, option: str) -> date
     return None if given is None else read_time(given, now=now, timezone=owner.timezone, option=option)
 
 
-def _print(edited: Edited, done: str, manner: Manner) -> None:
+def _print(edited: EditReport, done: str, manner: EditOptions) -> None:
     if manner.as_json:
         counts = asdict(edited) | {"unchanged": sum(edited.unchanged.values()), "dry_run": manner.dry_run}
         print_json(counts | {"reasons": dict(edited.unchanged)})
@@ -183,7 +200,7 @@ def _print(edited: Edited, done: str, manner: Manner) -> None:
         say(f"{'to be ' * manner.dry_run}{_sentence(edited, done)}")
 
 
-def _sentence(edited: Edited, done: str) -> str:
+def _sentence(edited: EditReport, done: str) -> str:
     told = [f"{done}: {edited.changed:,}"]
     if edited.too_late:
         told.append(f"too late: {edited.too_late:,}")

@@ -34,7 +34,7 @@ _POLL = timedelta(milliseconds=200)
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class FollowedMessage:
     """A message that was followed, and the explanation of where it is."""
 
     history: History
@@ -66,7 +66,7 @@ def send(
     """Send a text to one or more numbers, now or later."""
     words = read_text(text)
 
-    async def story(ctx: Context) -> tuple[AcceptedBatch, Sequence[End]]:
+    async def story(ctx: Context) -> tuple[AcceptedBatch, Sequence[FollowedMessage]]:
         holder = await meant_account(ctx, account)
         submission = Submission(
             recipients=to,
@@ -115,7 +115,7 @@ def _time(ctx: Context, account: Account, text: str | None, option: str) -> date
     return read_time(text, now=ctx.now(), timezone=account.timezone, option=option)
 
 
-async def _follow(ctx: Context, ids: Sequence[int], patience: timedelta) -> Sequence[End]:
+async def _follow(ctx: Context, ids: Sequence[int], patience: timedelta) -> Sequence[FollowedMessage]:
     """Wait until all have ended or the time is over, and print each step on the way."""
     until = ctx.now() + patience
     told: dict[int, int] = {}
@@ -128,7 +128,9 @@ async def _follow(ctx: Context, ids: Sequence[int], patience: timedelta) -> Sequ
         await asyncio.sleep(_POLL.total_seconds())
     consumed = await lanes(ctx)
     return [
-        End(h, explain(h, now=ctx.now(), consumed=consumed, route=routes.sentence(ctx, h.message)))
+        FollowedMessage(
+            h, explain(h, now=ctx.now(), consumed=consumed, route=routes.sentence(ctx, h.message))
+        )
         for h in histories
     ]
 
@@ -146,7 +148,7 @@ def _is_over(history: History) -> bool:
     return message.status.is_final or (message.status is Status.SENT and message.wake_at is None)
 
 
-def _print(batch: AcceptedBatch, ends: Sequence[End], as_json: bool) -> None:
+def _print(batch: AcceptedBatch, ends: Sequence[FollowedMessage], as_json: bool) -> None:
     statuses = {end.history.message.id: end.history.message.status for end in ends}
     now = [(message, statuses.get(message.id, message.status)) for message in batch.messages]
     if as_json:

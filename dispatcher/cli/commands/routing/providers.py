@@ -12,26 +12,26 @@ from dispatcher.cli.arguments import AsJson, Data
 from dispatcher.cli.console import print_json, print_table, say
 from dispatcher.cli.session import visit
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Rejected, Unknown, Unsent
-from dispatcher.domain.duration import span
-from dispatcher.domain.routing.provider_state import Order
+from dispatcher.domain.duration import in_words
+from dispatcher.domain.routing.provider_state import Override
 from dispatcher.service.context import Context
 from dispatcher.service.routing import providers
-from dispatcher.service.routing.providers import Report, Trial
+from dispatcher.service.routing.providers import ProviderReport, TestMessage
 
 _ORDERS = {
-    "pause": (Order.PAUSED, "Send nothing there; what has no other way waits."),
-    "resume": (Order.NONE, "Take a pause, a drain or a pin back; what waits goes on."),
-    "drain": (Order.DRAINED, "Route as if it were not there; its receipts still come in."),
-    "pin": (Order.PINNED, "Put it first in every route that names it, whatever its breaker says."),
-    "unpin": (Order.NONE, "Take a pin back; the breaker counts again."),
+    "pause": (Override.PAUSED, "Send nothing there; what has no other way waits."),
+    "resume": (Override.NONE, "Take a pause, a drain or a pin back; what waits goes on."),
+    "drain": (Override.DRAINED, "Route as if it were not there; its receipts still come in."),
+    "pin": (Override.PINNED, "Put it first in every route that names it, whatever its breaker says."),
+    "unpin": (Override.NONE, "Take a pin back; the breaker counts again."),
 }
 _COLUMNS = ("provider", "state", "since", "tried", "failed", "median", "tps", "of", "out", "why")
 _NUMBERS = ("tried", "failed", "median", "tps", "of", "out")
 
-Name = Annotated[
+ProviderName = Annotated[
     str, typer.Argument(metavar="NAME", help="As DISPATCHER_PROVIDERS has it.", show_default=False)
 ]
-Reason = Annotated[str, typer.Option("--reason", help="Why; every operator sees it.")]
+OverrideReason = Annotated[str, typer.Option("--reason", help="Why; every operator sees it.")]
 
 
 def add(app: typer.Typer) -> None:
@@ -51,7 +51,7 @@ def show_all(
 ) -> None:
     """Tell how each provider is, since when and why, and what came of its messages of ten seconds."""
 
-    async def look(ctx: Context) -> tuple[Sequence[Report], datetime]:
+    async def look(ctx: Context) -> tuple[Sequence[ProviderReport], datetime]:
         return await providers.every(ctx), ctx.now()
 
     reports, now = visit(data, look)
@@ -69,7 +69,7 @@ def show_all(
 
 
 def try_out(
-    name: Name,
+    name: ProviderName,
     number: Annotated[str, typer.Argument(metavar="NUMBER", help="With + and country code.")],
     text: Annotated[str, typer.Option("--text", help="What to send.")] = "Test",
     sender: Annotated[str | None, typer.Option("--sender", help="The sender ID to show.")] = None,
@@ -93,8 +93,10 @@ def try_out(
         raise typer.Exit(1)
 
 
-def _ordering(order: Order) -> Callable[..., None]:
-    def command(name: Name, reason: Reason = "", as_json: AsJson = False, data: Data = None) -> None:
+def _ordering(order: Override) -> Callable[..., None]:
+    def command(
+        name: ProviderName, reason: OverrideReason = "", as_json: AsJson = False, data: Data = None
+    ) -> None:
         report = visit(data, lambda ctx: providers.order(ctx, name, order, reason=reason, by=getuser()))
         if as_json:
             print_json(_whole(report))
@@ -104,16 +106,16 @@ def _ordering(order: Order) -> Callable[..., None]:
     return command
 
 
-def _row(report: Report, now: datetime) -> Sequence[object]:
+def _row(report: ProviderReport, now: datetime) -> Sequence[object]:
     latest, window = report.latest, report.window
     by = f" ({latest.by})" if latest is not None and latest.by else ""
     return (
         report.config.name,
         str(report.condition),
-        None if latest is None else f"{span(now - latest.at)} ago",
+        None if latest is None else f"{in_words(now - latest.at)} ago",
         window and window.tried,
         window and window.failed,
-        None if window is None or window.latency is None else span(window.latency),
+        None if window is None or window.latency is None else in_words(window.latency),
         None if report.tps is None else f"{report.tps:.1f}",
         f"{report.config.tps:g}",
         report.out,
@@ -121,7 +123,7 @@ def _row(report: Report, now: datetime) -> Sequence[object]:
     )
 
 
-def _whole(report: Report) -> dict[str, object]:
+def _whole(report: ProviderReport) -> dict[str, object]:
     latency = None if report.window is None else report.window.latency
     return {
         "name": report.config.name,
@@ -143,16 +145,16 @@ def _whole(report: Report) -> dict[str, object]:
     }
 
 
-def _told(name: str, trial: Trial) -> str:
+def _told(name: str, trial: TestMessage) -> str:
     match trial.outcome:
         case Accepted(refs=refs):
             ended = f"accepted it as {', '.join(refs) or 'nothing it names'}"
         case Rejected(status=status, reason=reason):
             ended = f"rejected it, {status.value} {status.name.lower()}: {reason}"
         case Deferred(reason=reason, after=after):
-            ended = f"said later{'' if after is None else f', in {span(after)}'}: {reason}"
+            ended = f"said later{'' if after is None else f', in {in_words(after)}'}: {reason}"
         case Unsent(reason=reason):
             ended = f"surely did not get it: {reason}"
         case Unknown(reason=reason):
             ended = f"may have it, and nobody can tell: {reason}"
-    return f"{name} {ended} ({span(trial.took)}; our reference {trial.reference})"
+    return f"{name} {ended} ({in_words(trial.took)}; our reference {trial.reference})"

@@ -11,13 +11,13 @@ from dispatcher.cli.arguments import AsJson, Data
 from dispatcher.cli.console import note, print_json, print_table, say, stamp
 from dispatcher.cli.session import visit
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.routing.route_steps import Step, written
-from dispatcher.domain.routing.route_table import Preference, Rule
+from dispatcher.domain.routing.route_steps import RouteStep, written
+from dispatcher.domain.routing.route_table import Preference, RouteRule
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.routing import routes
-from dispatcher.service.routing.routes import InForce, Question
+from dispatcher.service.routing.routes import RouteQuestion, TableInForce
 
 _BY = "the command line"
 
@@ -66,9 +66,9 @@ def show(
         return
     asked = number
 
-    async def story(ctx: Context) -> Sequence[Step]:
+    async def story(ctx: Context) -> Sequence[RouteStep]:
         holder = None if account is None else await accounts.find(ctx, account)
-        return await routes.steps_for(ctx, Question(asked, tier, sender, holder, is_test=test))
+        return await routes.steps_for(ctx, RouteQuestion(asked, tier, sender, holder, is_test=test))
 
     found = visit(data, story)
     if as_json:
@@ -79,7 +79,7 @@ def show(
             say(f"{step.about:<{width}}  {step.found}")
 
 
-def _show_table(found: InForce, as_json: bool) -> None:
+def _show_table(found: TableInForce, as_json: bool) -> None:
     if as_json:
         print_json({"document": found.document, "set_at": found.set_at, "set_by": found.set_by})
         return
@@ -98,13 +98,13 @@ def _show_table(found: InForce, as_json: bool) -> None:
         say(f"senders in {country}: names are {rule.alphanumeric}{names}{instead}")
 
 
-def _conditions(rule: Rule) -> str:
+def _conditions(rule: RouteRule) -> str:
     return (
         "; ".join(f"{name} {', '.join(sorted(wanted))}" for name, wanted in rule.conditions.items()) or "all"
     )
 
 
-def _ways(rule: Rule) -> str:
+def _ways(rule: RouteRule) -> str:
     if rule.order is Preference.CHEAPEST:
         return ", then ".join(f"the cheapest of {', '.join(group)}" for group in rule.ways) or "no route"
     return written(rule.ways) or "no route"

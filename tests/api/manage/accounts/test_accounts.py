@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.api.manage.client import SHOP, Office, ids, manage
+from tests.api.manage.client import SHOP, ManagementClient, ids, manage
 from tests.world import World
 
 NO_LIMITS = {"rate": None, "daily": None, "tier": None, "countries": None}
 
 
 def test_an_account_is_made_with_its_credits_and_found_by_name(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         body = {"name": "bank", "credits": 7, "country": "FR", "timezone": "Europe/Paris", "colour": "red"}
         made = await office.post("/accounts", body, status=201)
         assert made == await office.get("/accounts/bank")
@@ -38,7 +38,7 @@ def test_an_account_is_made_with_its_credits_and_found_by_name(world: World) -> 
     ],
 )
 def test_an_account_that_cannot_be_is_400_and_not_made(world: World, wrong: dict[str, object]) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused("POST", "/accounts", 400, json={"name": "bank", **wrong})
         assert len((await office.get("/accounts"))["items"]) == 1
 
@@ -46,7 +46,7 @@ def test_an_account_that_cannot_be_is_400_and_not_made(world: World, wrong: dict
 
 
 def test_accounts_are_paged_the_oldest_first_and_the_last_page_has_no_next(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = [(await office.get(SHOP))["id"]]
         for name in ("c", "b", "a"):
             made.append((await office.post("/accounts", {"name": name}, status=201))["id"])
@@ -58,7 +58,7 @@ def test_accounts_are_paged_the_oldest_first_and_the_last_page_has_no_next(world
 
 
 def test_a_limit_left_out_stays_and_null_takes_it_away(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         limits = {"rate": 60, "daily": 1000, "tier": "standard", "countries": ["UG", "KE"]}
         changed = await office.ask("PATCH", SHOP, 200, json=limits)
         assert changed["limits"] == limits | {"countries": ["KE", "UG"]}
@@ -86,7 +86,7 @@ def test_a_limit_left_out_stays_and_null_takes_it_away(world: World) -> None:
     ],
 )
 def test_a_limit_that_cannot_be_is_400(world: World, wrong: dict[str, object]) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused("PATCH", SHOP, 400, json=wrong)
         assert (await office.get(SHOP))["limits"] == NO_LIMITS
 
@@ -94,7 +94,7 @@ def test_a_limit_that_cannot_be_is_400(world: World, wrong: dict[str, object]) -
 
 
 def test_a_paused_account_submits_nothing_until_it_is_resumed(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         batch = {"recipients": ["+254712345678"], "text": "Hi"}
         assert (await office.post(f"{SHOP}/pause"))["paused"]
         detail = await office.refused("POST", f"{SHOP}/batches", 403, json=batch)
@@ -106,7 +106,7 @@ def test_a_paused_account_submits_nothing_until_it_is_resumed(world: World) -> N
 
 
 def test_the_statement_tells_all_that_changed_the_balance_the_newest_first(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         assert await office.post(f"{SHOP}/topups", {"amount": 5, "note": "paid"}, status=201) == {
             "balance": 105
         }
@@ -123,7 +123,7 @@ def test_the_statement_tells_all_that_changed_the_balance_the_newest_first(world
 
 @pytest.mark.parametrize("wrong", [{}, {"amount": 0}, {"amount": 10**16}, {"amount": 1, "note": "a\0"}])
 def test_a_top_up_of_no_amount_is_400(world: World, wrong: dict[str, object]) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused("POST", f"{SHOP}/topups", 400, json=wrong)
         assert await world.balance() == 10_000
 
@@ -131,7 +131,7 @@ def test_a_top_up_of_no_amount_is_400(world: World, wrong: dict[str, object]) ->
 
 
 def test_the_callback_secret_is_told_and_may_not_be_stored(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         assert (await office.get(f"{SHOP}/callback-secret"))["secret"].startswith("whsec_")
         response = await office.http.get(f"/manage/v1{SHOP}/callback-secret")
         assert response.headers["cache-control"] == "no-store"
@@ -157,7 +157,7 @@ def test_the_callback_secret_is_told_and_may_not_be_stored(world: World) -> None
     ],
 )
 def test_an_unknown_account_is_404(world: World, method: str, path: str) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         detail = await office.refused(method, f"/accounts/nobody{path}", 404, json={"amount": 1})
         assert detail == "there is no account 'nobody'"
 

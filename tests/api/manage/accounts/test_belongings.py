@@ -3,14 +3,14 @@
 import pytest
 
 from dispatcher.domain.messages.status import Status
-from tests.api.manage.client import NUMBERS, SHOP, Office, ids, manage
+from tests.api.manage.client import NUMBERS, SHOP, ManagementClient, ids, manage
 from tests.world import NUMBER, World
 
 SENDERS, TEMPLATES, OPT_OUTS = f"{SHOP}/senders", f"{SHOP}/templates", f"{SHOP}/opt-outs"
 
 
 def test_senders_are_added_paged_and_each_name_once(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = [world.sender_id]
         for name in ("NEWS", "12345"):
             made.append((await office.post(SENDERS, {"name": name}, status=201))["id"])
@@ -23,7 +23,7 @@ def test_senders_are_added_paged_and_each_name_once(world: World) -> None:
 
 
 def test_the_default_passes_from_one_sender_to_the_other(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         news = (await office.post(SENDERS, {"name": "NEWS"}, status=201))["id"]
         changed = await office.ask("PATCH", f"{SENDERS}/{news}", 200, json={"default": True})
         assert changed == {"id": news, "name": "NEWS", "is_default": True, "disabled_at": None}
@@ -34,7 +34,7 @@ def test_the_default_passes_from_one_sender_to_the_other(world: World) -> None:
 
 
 def test_a_disabled_sender_is_used_no_more_and_an_enabled_one_again(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         path = f"{SENDERS}/{world.sender_id}"
         off = await office.ask("PATCH", path, 200, json={"disabled": True})
         assert off["disabled_at"] is not None
@@ -49,7 +49,7 @@ def test_a_disabled_sender_is_used_no_more_and_an_enabled_one_again(world: World
 
 
 def test_a_sender_of_another_account_or_of_none_is_404(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await world.another_account("bank")
         foreign = (await office.get("/accounts/bank/senders"))["items"][0]["id"]
         for sender_id in (foreign, 99, "x"):
@@ -62,7 +62,7 @@ def test_a_sender_of_another_account_or_of_none_is_404(world: World) -> None:
 
 
 def test_a_template_lives_from_post_to_delete(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = await office.post(TEMPLATES, {"name": "hi", "text": "Hi {{who}}"}, status=201)
         path = f"{TEMPLATES}/{made['id']}"
         assert made["variables"] == ["who"]
@@ -79,7 +79,7 @@ def test_a_template_lives_from_post_to_delete(world: World) -> None:
 
 
 def test_a_preview_names_every_missing_variable(world: World) -> None:
-    async def story(office: Office) -> str:
+    async def story(office: ManagementClient) -> str:
         made = await office.post(TEMPLATES, {"name": "hi", "text": "{{a}} {{b}}"}, status=201)
         return await office.refused("POST", f"{TEMPLATES}/{made['id']}/preview", 400, json={})
 
@@ -87,7 +87,7 @@ def test_a_preview_names_every_missing_variable(world: World) -> None:
 
 
 def test_templates_are_paged_and_each_name_once(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = []
         for name in ("a", "b", "c"):
             made.append((await office.post(TEMPLATES, {"name": name, "text": "x"}, status=201))["id"])
@@ -100,7 +100,7 @@ def test_templates_are_paged_and_each_name_once(world: World) -> None:
 
 
 def test_a_number_opts_out_and_in_again(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         body = {"numbers": [NUMBER, "0712 345 678", NUMBERS[1]], "reason": "by letter"}
         assert await office.post(OPT_OUTS, body, status=201) == {"added": 2}
         assert await office.post(OPT_OUTS, body, status=201) == {"added": 0}
@@ -113,7 +113,7 @@ def test_a_number_opts_out_and_in_again(world: World) -> None:
 
 
 def test_opt_outs_are_paged_and_may_be_of_one_sender(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.post(OPT_OUTS, {"numbers": NUMBERS[:2]}, status=201)
         await office.post(OPT_OUTS, {"numbers": NUMBERS[:1], "sender": "SHOP"}, status=201)
         pages = await office.walk(OPT_OUTS, limit=2)
@@ -140,7 +140,7 @@ def test_opt_outs_are_paged_and_may_be_of_one_sender(world: World) -> None:
 def test_opt_outs_that_cannot_be_are_refused_whole(
     world: World, body: dict[str, object], status: int
 ) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused("POST", OPT_OUTS, status, json=body)
         assert await office.walk(OPT_OUTS) == [[]]
 
@@ -148,7 +148,7 @@ def test_opt_outs_that_cannot_be_are_refused_whole(
 
 
 def test_opting_in_needs_a_number(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused("DELETE", OPT_OUTS, 400)
         await office.refused("DELETE", OPT_OUTS, 400, params={"number": "abc"})
 

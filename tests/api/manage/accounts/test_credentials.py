@@ -10,7 +10,7 @@ from dispatcher.api.manage.accounts.credentials import KINDS, DialectName, KindN
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import NotAuthenticated
 from dispatcher.service.accounts import credentials
-from tests.api.manage.client import SHOP, Office, ids, manage
+from tests.api.manage.client import SHOP, ManagementClient, ids, manage
 from tests.world import World
 
 PATH = f"{SHOP}/credentials"
@@ -26,7 +26,7 @@ def test_there_is_a_kind_for_each_dialect() -> None:
 def test_a_credential_opens_its_door_until_it_is_revoked(
     world: World, dialect: DialectName, kind: KindName
 ) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = await office.post(PATH, {"dialect": dialect, "kind": kind, "test": True}, status=201)
         known = CredentialKind(kind)
         assert (made["name"] is not None) == known.has_name
@@ -49,7 +49,7 @@ def test_a_credential_opens_its_door_until_it_is_revoked(
 
 
 def test_a_kind_that_a_dialect_does_not_have_is_400(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         for dialect, kind in product(DialectName, KindName):
             if kind not in KINDS[dialect]:
                 await office.refused("POST", PATH, 400, json={"dialect": dialect, "kind": kind})
@@ -72,14 +72,14 @@ def test_a_kind_that_a_dialect_does_not_have_is_400(world: World) -> None:
     ],
 )
 def test_a_credential_that_cannot_be_is_400(world: World, wrong: dict[str, object]) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused("POST", PATH, 400, json={"dialect": "smsgate", "kind": "login", **wrong})
 
     manage(world, story)
 
 
 def test_a_secret_is_shown_once_and_no_key_brings_it_back(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         body = {"dialect": "scheduler", "kind": "bearer", "validity_days": 2}
         headers = {"Idempotency-Key": "same"}
         first, second = [
@@ -98,7 +98,7 @@ def test_a_secret_is_shown_once_and_no_key_brings_it_back(world: World) -> None:
 
 
 def test_a_name_that_is_taken_is_409(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         body = {"dialect": "smsgate", "kind": "login", "name": "till-1"}
         await office.post(PATH, body, status=201)
         assert await office.refused("POST", PATH, 409, json=body) == "the name 'till-1' is taken"
@@ -107,7 +107,7 @@ def test_a_name_that_is_taken_is_409(world: World) -> None:
 
 
 def test_credentials_are_paged_and_stay_with_their_account(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await world.another_account("bank")
         body = {"dialect": "emsgnow", "kind": "api_key"}
         made = [(await office.post(PATH, body, status=201))["id"] for _ in range(3)]
@@ -120,7 +120,7 @@ def test_credentials_are_paged_and_stay_with_their_account(world: World) -> None
 
 
 def test_an_operators_token_and_login_open_the_door_until_they_are_revoked(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         token = await office.post("/operators", {"kind": "token", "validity_days": 1}, status=201)
         password = "correct horse battery"
         login = await office.post(
@@ -163,21 +163,21 @@ def test_an_operators_token_and_login_open_the_door_until_they_are_revoked(world
     ],
 )
 def test_an_operator_that_cannot_be_is_400(world: World, wrong: dict[str, object]) -> None:
-    async def story(office: Office) -> str:
+    async def story(office: ManagementClient) -> str:
         return await office.refused("POST", "/operators", 400, json=wrong)
 
     assert "too short" not in manage(world, story)
 
 
 def test_an_operators_name_that_is_taken_is_409(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused("POST", "/operators", 409, json={"kind": "token", "name": "robot"})
 
     manage(world, story)
 
 
 def test_an_accounts_credential_is_no_operators_to_revoke(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = await office.post(PATH, {"dialect": "scheduler", "kind": "bearer"}, status=201)
         await office.refused("DELETE", f"/operators/{made['id']}", 404)
 

@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.domain.hours.allowed_hours import parse_hours
 from dispatcher.domain.tier import Tier
-from tests.api.manage.client import SHOP, Office, manage
+from tests.api.manage.client import SHOP, ManagementClient, manage
 from tests.world import World
 
 HOURS = f"{SHOP}/hours"
@@ -13,7 +13,7 @@ NONE = [{"tier": tier, "is_own": False, "hours": None} for tier in Tier]
 
 
 def test_hours_of_an_account_are_those_of_standard_and_bulk(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         assert await office.get(HOURS) == {"items": NONE}
         put = await office.ask("PUT", HOURS, 200, json=DAYTIME)
         own = [{"tier": tier, "is_own": True, "hours": DAYTIME} for tier in ("standard", "bulk")]
@@ -25,7 +25,7 @@ def test_hours_of_an_account_are_those_of_standard_and_bulk(world: World) -> Non
 
 
 def test_hours_of_a_tier_are_set_alone(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         put = await office.ask("PUT", f"{HOURS}/critical", 200, json={"mon-sun": ["07:00-22:00"]})
         assert put["hours"] == {"mon-sun": ["07:00-22:00"], "holidays": [], "zone": None}
         assert await office.get(f"{HOURS}/critical") == put
@@ -39,7 +39,7 @@ def test_hours_of_a_tier_are_set_alone(world: World) -> None:
 def test_hours_of_the_settings_are_shown_as_not_the_accounts_own(world: World) -> None:
     world.settings = world.settings.model_copy(update={"hours": {Tier.BULK: parse_hours(DAYTIME)}})
 
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         shown = await office.get(f"{HOURS}/bulk")
         assert shown == {"tier": "bulk", "is_own": False, "hours": DAYTIME}
 
@@ -60,7 +60,7 @@ def test_hours_of_the_settings_are_shown_as_not_the_accounts_own(world: World) -
 def test_hours_that_cannot_be_are_refused_and_change_nothing(
     world: World, body: dict[str, object], words: str
 ) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         for path in (HOURS, f"{HOURS}/bulk"):
             assert words in await office.refused("PUT", path, 400, json=body)
         assert await office.get(HOURS) == {"items": NONE}
@@ -69,7 +69,7 @@ def test_hours_that_cannot_be_are_refused_and_change_nothing(
 
 
 def test_hours_are_of_an_account_and_a_tier_that_there_are(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused("GET", "/accounts/nobody/hours", 404)
         await office.refused("PUT", f"{HOURS}/urgent", 404, json=DAYTIME)
 

@@ -12,7 +12,7 @@ import pytest
 from dispatcher.service.accounts import opt_outs
 from dispatcher.service.submissions import templates
 from tests.api.client import Body
-from tests.api.manage.client import NUMBERS, PREFIX, SHOP, Office, assert_problem, manage
+from tests.api.manage.client import NUMBERS, PREFIX, SHOP, ManagementClient, assert_problem, manage
 from tests.api.server import running_api
 from tests.world import World
 
@@ -23,12 +23,12 @@ def sheet(*lines: str) -> bytes:
     return "\n".join(lines).encode()
 
 
-async def post(office: Office, body: bytes, status: int = 201, **query: Any) -> Body:
+async def post(office: ManagementClient, body: bytes, status: int = 201, **query: Any) -> Body:
     return await office.ask("POST", AUDIENCES, status, content=body, params=query)
 
 
 def test_a_file_becomes_an_audience(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         body = sheet("to,name", f"{NUMBERS[0]},Ada", "twelve,Bob", "0712345679,Eve")
         response = await office.http.post(PREFIX + AUDIENCES, content=body, params={"audience": "customers"})
         assert response.status_code == 201
@@ -46,7 +46,7 @@ def test_a_file_becomes_an_audience(world: World) -> None:
 
 
 def test_lists_are_paged(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         for name in ("c", "a", "b"):
             await post(office, sheet("to", NUMBERS[0]), audience=name)
         pages = await office.walk(AUDIENCES, limit=2)
@@ -56,7 +56,7 @@ def test_lists_are_paged(world: World) -> None:
 
 
 def test_how_to_read_the_file_is_said_in_the_query(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         body = "tel;prénom\n06 12 34 56 78;Zoë\n".encode("cp1252")
         how: dict[str, Any] = {"country": "FR", "column": "tel", "encoding": "windows-1252", "separator": ";"}
         assert (await post(office, body, audience="french", **how))["columns"] == ["prénom"]
@@ -70,7 +70,7 @@ def test_how_to_read_the_file_is_said_in_the_query(world: World) -> None:
 
 
 def test_rejects_are_downloaded_as_a_csv_file(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await post(
             office,
             sheet("to,name", f"{NUMBERS[0]},Ada", '"a ""b"" c",Bob', NUMBERS[0] + ","),
@@ -92,7 +92,7 @@ def test_rejects_are_downloaded_as_a_csv_file(world: World) -> None:
 def test_a_body_is_read_as_it_comes_whatever_its_size(world: World) -> None:
     small = World(world.settings.model_copy(update={"bulk_body_limit": 1024}))
 
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         begun = asyncio.Event()
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -111,7 +111,7 @@ def test_a_body_is_read_as_it_comes_whatever_its_size(world: World) -> None:
     manage(small, story)
 
 
-async def _appears(office: Office) -> None:
+async def _appears(office: ManagementClient) -> None:
     """Wait until a file that is being read has left its first trace in the database."""
     trace = (
         "SELECT (SELECT count(*) FROM audiences)"
@@ -123,7 +123,7 @@ async def _appears(office: Office) -> None:
 
 @pytest.mark.parametrize("how", ["import", "dry run"])
 def test_a_client_that_leaves_in_the_middle_leaves_nothing_that_is_ready(world: World, how: str) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         class Left(Exception):
             pass
 
@@ -144,7 +144,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing_that_is_ready(world: 
 
 
 def test_a_dry_run_counts_and_keeps_nothing(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await opt_outs.add(world.ctx, world.caller.account, [NUMBERS[1]])
         kept = await templates.create(world.ctx, world.caller.account, "hello", "Hello {{name}}")
         body = sheet(
@@ -195,7 +195,7 @@ def test_a_dry_run_counts_and_keeps_nothing(world: World) -> None:
 def test_an_import_that_makes_no_sense_changes_nothing(
     world: World, query: dict[str, object], status: int
 ) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         taken = await post(office, sheet("to", NUMBERS[0]), audience="taken")
         await office.refused("POST", AUDIENCES, status, content=sheet("to", NUMBERS[1]), params=query)
         assert await office.walk(AUDIENCES) == [[taken]]
@@ -207,7 +207,7 @@ def test_an_import_that_makes_no_sense_changes_nothing(
     "headers", [{"content-type": "multipart/form-data; boundary=x"}, {"content-encoding": "gzip"}]
 )
 def test_a_body_that_is_no_bare_file_is_415(world: World, headers: dict[str, str]) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         response = await office.http.post(
             PREFIX + AUDIENCES, content=sheet("to", NUMBERS[0]), params={"audience": "x"}, headers=headers
         )
@@ -217,7 +217,7 @@ def test_a_body_that_is_no_bare_file_is_415(world: World, headers: dict[str, str
 
 
 def test_only_operators_have_their_file_read(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         taken = 0
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -236,7 +236,7 @@ def test_only_operators_have_their_file_read(world: World) -> None:
 
 
 def test_an_audience_is_removed_unless_a_campaign_has_it(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         for name in ("a", "b"):
             await post(office, sheet("to", NUMBERS[0]), audience=name)
         await world.all(

@@ -7,14 +7,14 @@ import pytest
 
 from dispatcher.service.campaigns.launch import launch
 from tests.api.client import Body
-from tests.api.manage.client import NUMBERS, PREFIX, SHOP, Office, manage
+from tests.api.manage.client import NUMBERS, PREFIX, SHOP, ManagementClient, manage
 from tests.world import World
 
 CAMPAIGNS = f"{SHOP}/campaigns"
 NEVER = "00000000-0000-0000-0000-000000000000"
 
 
-async def create(office: Office, *, status: int = 201, **more: Any) -> Body:
+async def create(office: ManagementClient, *, status: int = 201, **more: Any) -> Body:
     """Create a campaign for the audience `customers`, which is imported for the first one."""
     if not (await office.get(f"{SHOP}/audiences"))["items"]:
         file = "\n".join(["to,name", *(f"{number},Ada" for number in NUMBERS)])
@@ -36,7 +36,7 @@ async def send_all(world: World) -> None:
 
 
 def test_a_campaign_is_created_shown_and_listed(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = await create(
             office,
             cron="0 9 * * mon",
@@ -61,7 +61,7 @@ def test_a_campaign_is_created_shown_and_listed(world: World) -> None:
 
 
 def test_the_answer_says_where_the_new_campaign_is(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         first = await create(office)
         body = {"name": "other", "audience": first["audience"], "text": "x", "at": "2027-01-01T00:00:00Z"}
         response = await office.http.post(PREFIX + CAMPAIGNS, json=body)
@@ -71,7 +71,7 @@ def test_the_answer_says_where_the_new_campaign_is(world: World) -> None:
 
 
 def test_lists_are_paged(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         for name in ("c", "a", "b"):
             await create(office, name=name)
         pages = await office.walk(CAMPAIGNS, limit=2)
@@ -81,7 +81,7 @@ def test_lists_are_paged(world: World) -> None:
 
 
 def test_all_faults_of_a_plan_are_told_at_once_each_with_its_field(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         body = {"name": "x", "audience": "nobody", "text": "Hi", "sender": "NONE", "hours": {}, "max_cost": 0}
         response = await office.http.post(PREFIX + CAMPAIGNS, json=body)
         assert (response.status_code, response.headers["content-type"]) == (400, "application/problem+json")
@@ -109,7 +109,7 @@ def test_all_faults_of_a_plan_are_told_at_once_each_with_its_field(world: World)
     ],
 )  # fmt: skip
 def test_a_wrong_field_is_400_and_nothing_is_kept(world: World, wrong: Body) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await create(office, status=400, **wrong)
         assert await office.walk(CAMPAIGNS) == [[]]
 
@@ -117,7 +117,7 @@ def test_a_wrong_field_is_400_and_nothing_is_kept(world: World, wrong: Body) -> 
 
 
 def test_a_name_that_is_taken_is_409(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await create(office)
         other = await create(office, name="other")
         await create(office, status=409)
@@ -130,7 +130,7 @@ def test_a_name_that_is_taken_is_409(world: World) -> None:
 
 
 def test_in_a_draft_what_is_left_out_stays_and_null_lifts(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = await create(office, spread_seconds=60, max_cost=50, validity_seconds=3600)
         path = f"{CAMPAIGNS}/{made['id']}"
         changed = await office.ask(
@@ -147,7 +147,7 @@ def test_in_a_draft_what_is_left_out_stays_and_null_lifts(world: World) -> None:
 
 
 def test_only_a_draft_is_changed(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = await create(office, start=True)
         assert made["state"] == "active"
         told = await office.refused("PATCH", f"{CAMPAIGNS}/{made['id']}", 409, json={"text": "Bye"})
@@ -157,7 +157,7 @@ def test_only_a_draft_is_changed(world: World) -> None:
 
 
 def test_a_campaign_goes_through_its_states(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         path = f"{CAMPAIGNS}/{(await create(office, at='2027-01-01T00:00:00Z'))['id']}"
         await office.refused("POST", f"{path}/pause", 409)
         for move, state in (("start", "active"), ("pause", "paused"), ("resume", "active")):
@@ -171,7 +171,7 @@ def test_a_campaign_goes_through_its_states(world: World) -> None:
 
 @pytest.mark.parametrize("campaign", [NEVER, "spring"])
 def test_an_unknown_campaign_is_404(world: World, campaign: str) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         path = f"{CAMPAIGNS}/{campaign}"
         await office.refused("GET", path, 404)
         await office.refused("PATCH", path, 404, json={})
@@ -182,7 +182,7 @@ def test_an_unknown_campaign_is_404(world: World, campaign: str) -> None:
 
 
 def test_from_a_plan_to_the_last_message_sent(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = await create(office, start=True)
         await send_all(world)
         found = await office.get(f"{CAMPAIGNS}/{made['id']}")
@@ -201,7 +201,7 @@ def test_from_a_plan_to_the_last_message_sent(world: World) -> None:
 
 
 def test_an_open_run_tells_when_it_will_be_through_and_what_limits_it(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = await create(office, spread_seconds=7200, start=True)
         await launch(world.ctx)
         [run] = (await office.get(f"{CAMPAIGNS}/{made['id']}"))["runs"]
@@ -213,7 +213,7 @@ def test_an_open_run_tells_when_it_will_be_through_and_what_limits_it(world: Wor
 
 
 def test_runs_are_shown_the_last_one_first_up_to_those_before_a_time(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         path = f"{CAMPAIGNS}/{(await create(office, cron='0 * * * *', start=True))['id']}"
         for _ in range(3):
             world.time.advance(timedelta(hours=1))

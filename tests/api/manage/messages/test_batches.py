@@ -8,7 +8,7 @@ import pytest
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.accounts import accounts, opt_outs
 from tests.api.client import Body
-from tests.api.manage.client import NUMBERS, SHOP, Office, assert_problem, ids, manage
+from tests.api.manage.client import NUMBERS, SHOP, ManagementClient, assert_problem, ids, manage
 from tests.world import NUMBER, World
 
 PATH = f"{SHOP}/batches"
@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 
 
 def test_a_batch_is_accepted_with_all_that_a_submission_knows(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await accounts.add_sender(world.ctx, world.caller.account, "NEWS")
         start, end = world.time.now() + HOUR, world.time.now() + 2 * HOUR
         response = await office.http.post(
@@ -58,7 +58,7 @@ def test_a_batch_is_accepted_with_all_that_a_submission_knows(world: World) -> N
 
 
 def test_a_template_is_filled_in_and_a_sender_may_be_named_by_its_number(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         template = await office.post(f"{SHOP}/templates", {"name": "hi", "text": "Hi {{who}}"}, status=201)
         body = {"recipients": [NUMBER], "template_id": template["id"], "variables": {"who": "Ann"}}
         accepted = await office.post(PATH, body | {"sender": world.sender_id}, status=201)
@@ -93,7 +93,7 @@ def test_a_template_is_filled_in_and_a_sender_may_be_named_by_its_number(world: 
     ],
 )
 def test_a_batch_with_a_fault_is_400_and_nothing_is_kept(world: World, wrong: Body) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused("POST", PATH, 400, json=BATCH | wrong)
         assert await world.all("SELECT 1 FROM batches") == []
 
@@ -101,7 +101,7 @@ def test_a_batch_with_a_fault_is_400_and_nothing_is_kept(world: World, wrong: Bo
 
 
 def test_all_faults_of_a_submission_are_told_together(world: World) -> None:
-    async def story(office: Office) -> str:
+    async def story(office: ManagementClient) -> str:
         body = {"recipients": ["abc", NUMBER], "text": " ", "sender": "NOBODY"}
         return await office.refused("POST", PATH, 400, json=body)
 
@@ -114,7 +114,7 @@ def test_all_faults_of_a_submission_are_told_together(world: World) -> None:
 
 
 def test_without_credit_it_is_402_or_refused_as_25_as_is_asked(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused("POST", PATH, 402, json=BATCH)
         accepted = await office.post(PATH, BATCH | {"without_credit": "keep"}, status=201)
         assert accepted["messages"][0]["status"] == "no_credit"
@@ -123,7 +123,7 @@ def test_without_credit_it_is_402_or_refused_as_25_as_is_asked(world: World) -> 
 
 
 def test_the_same_key_gives_the_same_answer_and_sends_once(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         key = {"Idempotency-Key": "k1"}
         first = await office.http.post(f"/manage/v1{PATH}", json=BATCH, headers=key)
         again = await office.http.post(f"/manage/v1{PATH}", json=BATCH, headers=key)
@@ -141,7 +141,7 @@ def test_the_same_key_gives_the_same_answer_and_sends_once(world: World) -> None
 
 
 def test_an_external_id_that_is_taken_is_409(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.post(PATH, BATCH | {"external_id": "run-1"}, status=201)
         await office.refused("POST", PATH, 409, json=BATCH | {"external_id": "run-1"})
 
@@ -149,7 +149,7 @@ def test_an_external_id_that_is_taken_is_409(world: World) -> None:
 
 
 def test_batches_of_all_dialects_come_the_newest_first_page_by_page(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         bank = await world.another_account("bank")
         made = [(await world.submit()).id, (await world.submit()).id]
         foreign = (await world.submit(caller=bank)).id
@@ -163,7 +163,7 @@ def test_batches_of_all_dialects_come_the_newest_first_page_by_page(world: World
 
 
 def test_a_batch_is_counted_by_status_and_what_is_left_of_it_taken_back(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await opt_outs.add(world.ctx, world.caller.account, [NUMBERS[2]])
         batch = await world.submit(NUMBERS, after=HOUR)
         path = f"/batches/{batch.public_id}"
@@ -181,7 +181,7 @@ def test_a_batch_is_counted_by_status_and_what_is_left_of_it_taken_back(world: W
 
 @pytest.mark.parametrize("name", ["99", "x", "26ffdcde-4260-4866-a288-52d04ef512d8"])
 def test_what_names_no_batch_is_404(world: World, name: str) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused("GET", f"/batches/{name}", 404)
         await office.refused("POST", f"/batches/{name}/cancel", 404)
 
@@ -189,7 +189,7 @@ def test_what_names_no_batch_is_404(world: World, name: str) -> None:
 
 
 def test_a_bulk_body_is_taken_up_to_the_bulk_limit(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         room = " " * world.settings.body_limit
         response = await office.http.post(
             f"/manage/v1{PATH}", content=room + '{"recipients": ["+254712345678"], "text": "x"}'

@@ -7,7 +7,7 @@ import pytest
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from tests.api.client import Body
-from tests.api.manage.client import NUMBERS, Office, manage
+from tests.api.manage.client import NUMBERS, ManagementClient, manage
 from tests.world import World
 
 PATH = "/messages/edits"
@@ -23,7 +23,7 @@ def edit(change: Body, **selection: object) -> Body:
 
 
 def test_a_batch_is_counted_first_and_then_cancelled_by_an_operator(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         batch = await world.submit(NUMBERS, after=HOUR)
         body = edit(CANCEL, batch=str(batch.public_id))
         answer = NONE | {"changed": 3, "refunded": 3}
@@ -38,7 +38,7 @@ def test_a_batch_is_counted_first_and_then_cancelled_by_an_operator(world: World
 
 
 def test_the_short_ways_to_cancel_are_an_operators_too(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         first, second = [(await world.submit(after=HOUR)) for _ in range(2)]
         await office.post(f"/messages/{first.messages[0].id}/cancel")
         await office.post(f"/batches/{second.id}/cancel")
@@ -49,7 +49,7 @@ def test_the_short_ways_to_cancel_are_an_operators_too(world: World) -> None:
 
 
 def test_a_window_is_given_or_shifted(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         message = (await world.submit(after=HOUR)).messages[0]
         row, at = await world.row(message.id), world.time.now() + 3 * HOUR
         given: Body = {"kind": "reschedule", "not_before": at.isoformat()}
@@ -66,7 +66,7 @@ def test_a_window_is_given_or_shifted(world: World) -> None:
 
 
 def test_a_text_is_priced_anew_and_what_it_does_not_fit_is_told(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await world.submit(NUMBERS, after=HOUR, tier=Tier.BULK)
         text: Body = {"kind": "text", "text": "x" * 161}
         assert await office.post(PATH, edit(text, tier="bulk")) == NONE | {"changed": 3, "charged": 3}
@@ -79,7 +79,7 @@ def test_a_text_is_priced_anew_and_what_it_does_not_fit_is_told(world: World) ->
 
 
 def test_a_text_that_the_balance_does_not_cover_is_402(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await world.submit(NUMBERS, after=HOUR)
         body = edit({"kind": "text", "text": "x" * 161}, everything=True)
         assert "0 messages have it" in await office.refused("POST", PATH, 402, json=body)
@@ -113,7 +113,7 @@ def test_a_text_that_the_balance_does_not_cover_is_402(world: World) -> None:
 def test_an_edit_that_means_nothing_changes_nothing(
     world: World, selection: Body, change: Body, status: int
 ) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         message = (await world.submit(after=HOUR)).messages[0]
         await office.refused("POST", PATH, status, json=edit(change, **selection))
         assert (await world.row(message.id)).seq == 1

@@ -7,14 +7,14 @@ import pytest
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from tests.api.client import Body
-from tests.api.manage.client import NUMBERS, Office, ids, manage
+from tests.api.manage.client import NUMBERS, ManagementClient, ids, manage
 from tests.world import NUMBER, World
 
 HOUR = timedelta(hours=1)
 
 
 def test_messages_of_all_accounts_and_dialects_come_the_newest_first_page_by_page(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         bank = await world.another_account("bank")
         made = [m.id for m in (await world.submit(NUMBERS)).messages]
         made += [m.id for m in (await world.submit(NUMBERS, caller=bank)).messages]
@@ -28,7 +28,7 @@ def test_messages_of_all_accounts_and_dialects_come_the_newest_first_page_by_pag
 
 @pytest.mark.parametrize("number", [NUMBER, "254712345678", " 254712345678", "+254 712-345-678"])
 def test_a_number_is_found_however_it_is_written_and_over_pages(world: World, number: str) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = [(await world.submit([NUMBER, NUMBERS[1]])).messages[0].id for _ in range(3)]
         pages = await office.walk("/messages", number=number, limit=2)
         assert ids(pages) == [[made[2], made[1]], [made[0]]]
@@ -37,7 +37,7 @@ def test_a_number_is_found_however_it_is_written_and_over_pages(world: World, nu
 
 
 def test_a_national_number_is_found_where_the_account_has_a_country(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = (await world.submit()).messages[0].id
         assert ids(await office.walk("/messages", number="0712345678", account="shop")) == [[made]]
         await office.refused("GET", "/messages", 400, params={"number": "0712345678"})
@@ -46,7 +46,7 @@ def test_a_national_number_is_found_where_the_account_has_a_country(world: World
 
 
 def test_every_filter_narrows_the_search(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         early = world.time.now()
         first = (await world.submit()).messages[0].id
         world.time.advance(HOUR)
@@ -85,14 +85,14 @@ def test_every_filter_narrows_the_search(world: World) -> None:
     ],
 )
 def test_a_search_that_means_nothing_is_refused(world: World, query: dict[str, str], status: int) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused("GET", "/messages", status, params=query)
 
     manage(world, story)
 
 
 def test_the_text_is_shown_to_who_asks_for_it_only(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = (await world.submit(text="Your code is 4711")).messages[0]
         for path in ("/messages", f"/messages/{made.id}"):
             quiet = await office.http.get(f"/manage/v1{path}")
@@ -105,7 +105,7 @@ def test_the_text_is_shown_to_who_asks_for_it_only(world: World) -> None:
 
 
 def test_a_message_is_told_with_its_time_line_and_its_explanation(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = (await world.submit(client_id="order-7")).messages[0]
         await world.deliver()
         told = await office.get(f"/messages/{made.public_id}")
@@ -124,14 +124,14 @@ def test_a_message_is_told_with_its_time_line_and_its_explanation(world: World) 
 @pytest.mark.parametrize("name", ["99", "x", "-1", "9" * 30, "26ffdcde-4260-4866-a288-52d04ef512d8", "%00"])
 @pytest.mark.parametrize(("method", "below"), [("GET", ""), ("POST", "/cancel")])
 def test_what_names_no_message_is_404(world: World, name: str, method: str, below: str) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.refused(method, f"/messages/{name}{below}", 404)
 
     manage(world, story)
 
 
 def test_a_message_is_taken_back_once_and_refunded(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         made = (await world.submit(after=HOUR)).messages[0]
         assert await office.post(f"/messages/{made.id}/cancel") == {"cancelled": 1}
         assert await office.post(f"/messages/{made.id}/cancel") == {"cancelled": 0}
@@ -142,7 +142,7 @@ def test_a_message_is_taken_back_once_and_refunded(world: World) -> None:
 
 
 def test_it_is_too_late_for_a_message_that_is_going_out_or_out(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         going = (await world.submit()).messages[0]
         await world.claim(going.id)
         assert await office.post(f"/messages/{going.id}/cancel") == {"cancelled": 0}

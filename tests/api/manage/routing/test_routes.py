@@ -3,14 +3,14 @@
 import json
 from datetime import datetime
 
-from tests.api.manage.client import NUMBERS, PREFIX, SHOP, Office, manage
+from tests.api.manage.client import NUMBERS, PREFIX, SHOP, ManagementClient, manage
 from tests.world import World
 
 TABLE = {"rules": [{"countries": ["FR"], "ways": []}, {"ways": [{"sim": 2}]}]}
 
 
 def test_a_table_is_set_under_the_operators_name_and_gone_by(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         assert await office.get("/routes") == {"document": {}, "set_at": None, "set_by": None}
         put = await office.ask("PUT", "/routes", 200, json=TABLE)
         assert (put["document"], put["set_by"], put.pop("warnings")) == (TABLE, "robot", [])
@@ -24,7 +24,7 @@ def test_a_table_is_set_under_the_operators_name_and_gone_by(world: World) -> No
 
 
 def test_what_is_probably_not_meant_is_told(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         put = await office.ask("PUT", "/routes", 200, json={"rules": TABLE["rules"][:1]})
         assert put["warnings"] == ["no rule fits all: messages that fit none end as 28"]
 
@@ -32,7 +32,7 @@ def test_what_is_probably_not_meant_is_told(world: World) -> None:
 
 
 def test_a_table_that_cannot_be_changes_nothing_and_names_each_fault(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         await office.ask("PUT", "/routes", 200, json=TABLE)
         wrong = {"rules": [{"ways": [["zeta"]], "accounts": ["nobody", "\ud800"]}], "senders": {"\udfff": {}}}
         answer = await office.http.request("PUT", PREFIX + "/routes", content=json.dumps(wrong))
@@ -51,7 +51,7 @@ def test_a_table_that_cannot_be_changes_nothing_and_names_each_fault(world: Worl
 
 
 def test_a_message_tells_its_route(world: World) -> None:
-    async def story(office: Office) -> None:
+    async def story(office: ManagementClient) -> None:
         batch = await office.post(f"{SHOP}/batches", {"recipients": NUMBERS[:1], "text": "Hello"}, status=201)
         await office.ask("PUT", "/routes", 200, json=TABLE)
         told = await office.get(f"/messages/{batch['messages'][0]['id']}")

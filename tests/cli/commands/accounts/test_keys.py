@@ -8,7 +8,7 @@ import pytest
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import NotAuthenticated
-from dispatcher.local.dialect_credentials import LOCKS, Door
+from dispatcher.local.dialect_credentials import CREDENTIALS, CredentialUse
 from dispatcher.service.accounts import credentials
 from dispatcher.settings import Settings
 from tests.cli.command import Run, refused
@@ -39,16 +39,16 @@ def test_an_end_that_is_none_makes_no_key(shop: Run, days: str) -> None:
 @pytest.mark.parametrize(
     ("door", "words"),
     [
-        (Door.EMESS, ["appId", "secretKey"]),
-        (Door.EMSGNOW, ["apiKey"]),
-        (Door.FORMPOST, ["username", "password"]),
-        (Door.FORMPOST_KEY, ["apiKey"]),
-        (Door.SCHEDULER, ["token"]),
-        (Door.SMSGATE, ["login", "password"]),
+        (CredentialUse.EMESS, ["appId", "secretKey"]),
+        (CredentialUse.EMSGNOW, ["apiKey"]),
+        (CredentialUse.FORMPOST, ["username", "password"]),
+        (CredentialUse.FORMPOST_KEY, ["apiKey"]),
+        (CredentialUse.SCHEDULER, ["token"]),
+        (CredentialUse.SMSGATE, ["login", "password"]),
     ],
 )
 def test_a_key_opens_its_door_and_is_told_in_the_words_of_its_dialect(
-    shop: Run, settings: Settings, door: Door, words: list[str]
+    shop: Run, settings: Settings, door: CredentialUse, words: list[str]
 ) -> None:
     told = shop("key", "create", "shop", "--for", door, "--json").json
     assert list(told)[-len(words) :] == words
@@ -69,7 +69,7 @@ def test_a_key_of_two_parts_is_a_line_for_each(shop: Run) -> None:
 def test_a_test_key_is_marked_as_such(shop: Run, settings: Settings) -> None:
     made = shop("key", "create", "shop", "--test", "--json").json
     assert made["test"] is True
-    assert opened(settings, Door.SCHEDULER, {"token": made["token"]}).is_test
+    assert opened(settings, CredentialUse.SCHEDULER, {"token": made["token"]}).is_test
     assert shop("key", "create", "shop", "--test").err.startswith("Test key 2 of shop for scheduler")
 
 
@@ -105,7 +105,7 @@ def test_a_revoked_key_opens_nothing_and_stays_on_the_list(shop: Run, settings: 
     made = shop("key", "create", "shop", "--json").json
     assert shop("key", "revoke", "shop", "1").out == "key 1 of shop is revoked\n"
     with pytest.raises(NotAuthenticated):
-        opened(settings, Door.SCHEDULER, {"token": made["token"]})
+        opened(settings, CredentialUse.SCHEDULER, {"token": made["token"]})
     [listed] = shop("key", "list", "shop", "--json").json
     assert listed["revoked_at"] is not None
     refused(shop("key", "revoke", "shop", "1"), 1, "there is no credential 1 that is not revoked")
@@ -115,7 +115,7 @@ def test_a_key_of_another_account_is_not_revoked(shop: Run, settings: Settings) 
     made = shop("key", "create", "shop", "--json").json
     shop("account", "create", "other")
     refused(shop("key", "revoke", "other", "1"), 1, "there is no credential 1")
-    assert opened(settings, Door.SCHEDULER, {"token": made["token"]}).account.name == "shop"
+    assert opened(settings, CredentialUse.SCHEDULER, {"token": made["token"]}).account.name == "shop"
 
 
 @pytest.mark.parametrize("key_id", ["0", "one", "9223372036854775808"])
@@ -127,9 +127,9 @@ def test_a_door_that_is_none_is_a_usage_error(shop: Run) -> None:
     assert shop("key", "create", "shop", "--for", "back").code == 2
 
 
-def opened(settings: Settings, door: Door, key: Mapping[str, str]) -> Caller:
+def opened(settings: Settings, door: CredentialUse, key: Mapping[str, str]) -> Caller:
     """Go through a door with a key, as its dialect does."""
-    lock, parts = LOCKS[door], list(key.values())
+    lock, parts = CREDENTIALS[door], list(key.values())
 
     async def main() -> Caller:
         async with open_context(settings, name="test") as ctx:
