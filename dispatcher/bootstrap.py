@@ -52,11 +52,11 @@ __all__ = [
     "celery_app",
     "configure_logging",
     "migrate",
-    "open_bell",
+    "open_callback_sender",
     "open_context",
-    "open_teller",
-    "open_ways",
-    "settle_memory",
+    "open_providers",
+    "open_wake_listener",
+    "tune_garbage_collection",
 ]
 
 log = structlog.get_logger()
@@ -88,15 +88,15 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
         bell, redis = open_redis(redis_url), open_async_redis(redis_url)
         stack.callback(bell.close)
         stack.push_async_callback(redis.aclose)
-        ways = open_ways(settings)
-        for way in ways.values():
-            stack.push_async_callback(way.provider.close)
+        providers = open_providers(settings)
+        for configured in providers.values():
+            stack.push_async_callback(configured.provider.close)
         failures = FailureLog(redis, process=name)
         background = BackgroundTasks(failures)
         publisher = Publisher(celery_app(settings), bell, on_failure=failures.note)
         publisher.start()
         stack.push_async_callback(asyncio.to_thread, publisher.stop)
-        configs = [way.config for way in ways.values()]
+        configs = [configured.config for configured in providers.values()]
         provider_health = ProviderHealth(configs, database, Breakers(redis), wake=publisher.wake)
         stack.push_async_callback(provider_health.close)
         time = PostgresTime(database)
@@ -108,10 +108,10 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
             throttle=Throttle(redis),
             limits=Limits(redis),
             pulse=Pulse(redis),
-            ways=ways,
+            providers=providers,
             provider_health=provider_health,
             background=background,
-            conditions=provider_health.conditions,
+            provider_states=provider_health.states,
         )
         provider_health.start()
         known = await _sample(time)
@@ -123,12 +123,12 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
         yield ctx
 
 
-def open_bell(settings: Settings) -> WakeListener:
+def open_wake_listener(settings: Settings) -> WakeListener:
     """Return the listener that wakes the timer."""
     return WakeListener(open_async_redis(settings.redis_url.get_secret_value()))
 
 
-def open_teller(
+def open_callback_sender(
     ctx: Context, wordings: Mapping[str, EventFormatter], arrivals: Mapping[str, InboundFormatter]
 ) -> tuple[CallbackSender, Poster]:
     """Return the sender of callbacks, and its poster, which is to be closed after it."""
@@ -142,12 +142,12 @@ def open_teller(
     return CallbackSender(ctx, poster, wordings=wordings, arrivals=arrivals, signers=signers), poster
 
 
-def open_ways(settings: Settings) -> Mapping[str, ConfiguredProvider]:
+def open_providers(settings: Settings) -> Mapping[str, ConfiguredProvider]:
     """Return the configured providers, in their order. Raises Misconfigured for an unknown one."""
     factories = {entry.name: entry for entry in entry_points(group=_GROUP)}
-    ways: dict[str, ConfiguredProvider] = {}
+    providers: dict[str, ConfiguredProvider] = {}
     for wanted in settings.providers:
-        if wanted.name in ways:
+        if wanted.name in providers:
             raise Misconfigured(f"DISPATCHER_PROVIDERS names {wanted.name!r} twice")
         if wanted.plugin not in factories:
             known = ", ".join(sorted(factories)) or "none; is the package installed?"
@@ -160,8 +160,8 @@ def open_ways(settings: Settings) -> Mapping[str, ConfiguredProvider]:
         provider = factory(config)
         if config.poll is not None and not isinstance(provider, Polls):
             raise Misconfigured(f"provider {wanted.name!r} has poll, but its plug-in cannot ask for receipts")
-        ways[wanted.name] = ConfiguredProvider(config, provider)
-    return ways
+        providers[wanted.name] = ConfiguredProvider(config, provider)
+    return providers
 
 
 def migrate(settings: Settings) -> str:
@@ -180,7 +180,7 @@ def configure_logging(settings: Settings) -> None:
     logs.configure(settings.log_level)
 
 
-def settle_memory() -> None:
+def tune_garbage_collection() -> None:
     """
     Exempt from garbage collection what lives as long as this process; to be called when all of it exists.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.bootstrap import open_ways
+from dispatcher.bootstrap import open_providers
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.domain.hours.allowed_hours import parse_hours
 from dispatcher.domain.inbound.keywords import KeywordAction
@@ -88,7 +88,7 @@ def test_polling_a_provider_whose_plug_in_cannot_be_asked_is_refused(
     provider = {"name": "a", "plugin": "http", "options": options, "poll": 30}
     environment.setenv("DISPATCHER_PROVIDERS", json.dumps([provider]))
     with pytest.raises(Misconfigured, match="'a' has poll, but its plug-in cannot ask"):
-        open_ways(load_settings())
+        open_providers(load_settings())
 
 
 def test_a_providers_own_doubt_policy_comes_before_the_tiers(environment: pytest.MonkeyPatch) -> None:

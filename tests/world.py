@@ -170,7 +170,7 @@ class World:
     async def open(self) -> AsyncIterator[None]:
         engine = open_engine(self.settings.database_url.get_secret_value(), pool_size=5, name="test")
         redis = open_async_redis(self.settings.redis_url.get_secret_value())
-        ways = {
+        providers = {
             name: ConfiguredProvider(
                 self.configs.get(
                     name, ProviderConfig(name=name, plugin="test", options={}, tps=10_000, takes=Traffic.BOTH)
@@ -180,7 +180,7 @@ class World:
             for name, provider in self.providers.items()
         }
         database = Database(engine)
-        configs = [way.config for way in ways.values()]
+        configs = [configured.config for configured in providers.values()]
         health = ProviderHealth(configs, database, Breakers(redis), wake=self.lanes.wake)
         self.ctx = Context(
             settings=self.settings,
@@ -190,10 +190,10 @@ class World:
             throttle=Throttle(redis),
             limits=Limits(redis),
             pulse=Pulse(redis),
-            ways=ways,
+            providers=providers,
             provider_health=health,
             background=BackgroundTasks(FailureLog(redis, process="test")),
-            conditions=health.conditions,
+            provider_states=health.states,
             rng=random.Random(1),
         )
         self.clock = Clock(self.ctx)

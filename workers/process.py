@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from dispatcher.bootstrap import CLOCK, open_bell, open_context, settle_memory
+from dispatcher.bootstrap import CLOCK, open_context, open_wake_listener, tune_garbage_collection
 from dispatcher.domain.tier import Tier
 from dispatcher.service.clock.sweeps import Clock
 from dispatcher.service.clock.timer import run_timer
@@ -48,7 +48,7 @@ def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitSta
             _listen(stack, ctx)
         if CLOCK in queues:
             _start_timer(stack, ctx, clock, settings)
-        settle_memory()
+        tune_garbage_collection()
         return ProcessParts(ctx, worker, clock, Poller(ctx))
 
     return open_parts
@@ -64,7 +64,7 @@ def _listen(stack: AsyncExitStack, ctx: Context) -> None:
 
 
 def _start_timer(stack: AsyncExitStack, ctx: Context, clock: Clock, settings: Settings) -> None:
-    bell = open_bell(settings)
+    bell = open_wake_listener(settings)
     stack.push_async_callback(bell.close)
     timer = ctx.background.start("timer", partial(run_timer, ctx, clock, bell))
     stack.push_async_callback(_cancel, timer)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 from starlette.requests import Request
 
-from dispatcher.bootstrap import open_context, open_teller
+from dispatcher.bootstrap import open_callback_sender, open_context
 from dispatcher.domain.errors import Unavailable
 from dispatcher.service.callbacks.sender import EventFormatter, InboundFormatter
 from dispatcher.service.context import Context
@@ -55,7 +55,7 @@ async def open_runtime(
         matcher = ReceiptMatcher(ctx)
         _run_in_background(stack, matcher.run())
         if context is None:
-            teller, poster = open_teller(ctx, event_formatters, inbound_formatters)
+            teller, poster = open_callback_sender(ctx, event_formatters, inbound_formatters)
             stack.push_async_callback(poster.close)
             _run_in_background(stack, teller.run())
         yield Runtime(ctx, matcher, RefusedReceipts())

@@ -5,7 +5,7 @@ from datetime import timedelta
 import uvicorn
 
 from dispatcher.api.app import create_app
-from dispatcher.bootstrap import configure_logging, settle_memory
+from dispatcher.bootstrap import configure_logging, tune_garbage_collection
 from dispatcher.settings import Settings
 
 _GRACE = timedelta(seconds=20)
@@ -20,7 +20,7 @@ def run(host: str, port: int, settings: Settings) -> None:
     """
     configure_logging(settings)
     app = create_app(settings)
-    settle_memory()
+    tune_garbage_collection()
     uvicorn.run(
         app,
         host=host,

@@ -45,7 +45,7 @@ class Context:
     """
     The parts a use case works with. `time` is the one clock.
 
-    `conditions` holds the present state of providers; one that it does not
+    `provider_states` holds the present state of providers; one that it does not
     name is well.
     """
 
@@ -56,10 +56,10 @@ class Context:
     throttle: Throttle
     limits: Limits
     pulse: Pulse
-    ways: Mapping[str, ConfiguredProvider]
+    providers: Mapping[str, ConfiguredProvider]
     provider_health: ProviderHealth
     background: BackgroundTasks
-    conditions: Mapping[str, ProviderState] = field(default_factory=dict)
+    provider_states: Mapping[str, ProviderState] = field(default_factory=dict)
     routes: RouteCache = field(default_factory=RouteCache)
     rng: random.Random = field(default_factory=random.Random)
     _batchers: "dict[Batched[Any, Any], Batcher[Any, Any]]" = field(

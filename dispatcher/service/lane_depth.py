@@ -21,11 +21,13 @@ _SMOOTHING = 0.3
 
 def max_depth(ctx: Context, tier: Tier) -> int:
     """Return the greatest depth of a tier's lane."""
-    taken = sum(way.config.rate(tier) for way in ctx.ways.values()) * ctx.settings.lane_seconds
+    taken = (
+        sum(configured.config.rate(tier) for configured in ctx.providers.values()) * ctx.settings.lane_seconds
+    )
     return max(_LEAST, min(_DEEP, int(taken)))
 
 
-def lane_depth(ctx: Context) -> dict[Tier, int]:
+def base_depths(ctx: Context) -> dict[Tier, int]:
     """Return the depth that each lane has however little it drains; a critical message always finds room."""
     return {
         tier: depth if tier is Tier.CRITICAL else min(depth, max_depth(ctx, tier))
@@ -37,7 +39,7 @@ class LaneRoom:
     """The room in the lanes for the messages that one transaction accepts."""
 
     def __init__(self, ctx: Context, depths: Mapping[Tier, int]) -> None:
-        self._room = {tier: depth - depths.get(tier, 0) for tier, depth in lane_depth(ctx).items()}
+        self._room = {tier: depth - depths.get(tier, 0) for tier, depth in base_depths(ctx).items()}
 
     def fits(self, tier: Tier, count: int) -> bool:
         """Whether this many messages may go straight into their lane."""
@@ -55,7 +57,7 @@ class DrainRate:
     """Follows one lane from fill to fill, and computes the depth that it should have."""
 
     def __init__(self, ctx: Context, tier: Tier) -> None:
-        self._shallow = lane_depth(ctx)[tier]
+        self._shallow = base_depths(ctx)[tier]
         self._deepest = max_depth(ctx, tier)
         self._seconds = ctx.settings.lane_seconds
         self._rate = 0.0

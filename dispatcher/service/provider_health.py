@@ -38,7 +38,7 @@ _CLOSE = 2.0
 
 class ProviderHealth:
     """
-    One for each process. `conditions` is the live mapping, `tallies` take this process's counts.
+    One for each process. `states` is the live mapping, `tallies` take this process's counts.
 
     `wake` wakes the timer for messages that are due.
     """
@@ -51,7 +51,7 @@ class ProviderHealth:
         *,
         wake: Callable[[datetime], None],
     ) -> None:
-        self.conditions: dict[str, ProviderState] = {}
+        self.states: dict[str, ProviderState] = {}
         self.tallies = {config.name: CallTally(config.call_timeout) for config in providers}
         self.last_exchange: BreakerSnapshot | None = None
         self.ordered: Mapping[str, SetOverride] = {}
@@ -102,7 +102,7 @@ class ProviderHealth:
             self.last_exchange = exchange
         await self._read_orders(None if exchange is None else exchange.orders)
         for name in names:
-            self.conditions[name] = self._condition(name)
+            self.states[name] = self._condition(name)
 
     async def reload_orders(self) -> None:
         """Make this process and all others read the operators' orders again."""

@@ -22,7 +22,7 @@ MANY = [f"+2547123456{n:02}" for n in range(30)]
 def _another(world: World) -> ProviderHealth:
     """Return the provider health of another process."""
     health = world.ctx.provider_health
-    configs = [way.config for way in world.ctx.ways.values()]
+    configs = [configured.config for configured in world.ctx.providers.values()]
     return ProviderHealth(configs, world.ctx.database, health.breakers, wake=world.lanes.wake)
 
 
@@ -51,8 +51,8 @@ def test_what_one_process_saw_moves_the_breaker_of_all(
         _note(world.ctx.provider_health, *outcomes)
         await world.ctx.provider_health.look()
         await other.look()
-        assert world.ctx.conditions["sim"].breaker is breaker
-        assert other.conditions == world.ctx.conditions
+        assert world.ctx.provider_states["sim"].breaker is breaker
+        assert other.states == world.ctx.provider_states
 
     world.run(story)
 
@@ -63,9 +63,9 @@ def test_what_no_process_saw_alone_moves_the_breaker_too(world: World) -> None:
         _note(world.ctx.provider_health, *[Unsent("refused")] * 12)
         _note(other, *[Unsent("refused")] * 8)
         await world.ctx.provider_health.look()
-        assert world.ctx.conditions["sim"].breaker is Breaker.CLOSED
+        assert world.ctx.provider_states["sim"].breaker is Breaker.CLOSED
         await other.look()
-        assert other.conditions["sim"].breaker is Breaker.OPEN
+        assert other.states["sim"].breaker is Breaker.OPEN
         report = await providers.one(world.ctx, "sim")
         assert [turn.cause for turn in report.story] == ["20 of 20 failed: 20 not sent"]
 
@@ -78,7 +78,7 @@ def test_delivery_tells_what_came_of_its_calls(world: World) -> None:
         await world.submit(MANY)
         await world.deliver()
         await world.ctx.provider_health.look()
-        assert world.ctx.conditions["sim"].breaker is Breaker.OPEN
+        assert world.ctx.provider_states["sim"].breaker is Breaker.OPEN
 
     world.run(story)
 
@@ -113,12 +113,12 @@ def test_a_breaker_that_closes_calls_what_waits(world: World) -> None:
         [message] = (await world.submit()).messages
         await world.deliver()
         assert (await world.row(message.id)).waits_for == "sim is open"
-        while world.ctx.conditions["sim"].breaker is Breaker.OPEN:
+        while world.ctx.provider_states["sim"].breaker is Breaker.OPEN:
             await health.look()
-        assert world.ctx.conditions["sim"] == ProviderState(Breaker.HALF_OPEN)
+        assert world.ctx.provider_states["sim"] == ProviderState(Breaker.HALF_OPEN)
         _note(health, *[Accepted(())] * 5)
         await health.look()
-        assert world.ctx.conditions["sim"].breaker is Breaker.CLOSED
+        assert world.ctx.provider_states["sim"].breaker is Breaker.CLOSED
         await health.wait_released()
         assert (await world.row(message.id)).waits_for is None
 
@@ -131,11 +131,11 @@ def test_an_order_holds_in_all_processes_at_their_next_look_and_survives_redis(w
         await other.look()
         await providers.order(world.ctx, "sim", Override.PAUSED, reason="bills", by="ann")
         await other.look()
-        assert other.conditions["sim"].order is world.ctx.conditions["sim"].order is Override.PAUSED
+        assert other.states["sim"].order is world.ctx.provider_states["sim"].order is Override.PAUSED
         await _lose_redis(world)
         fresh = _another(world)
         await fresh.look()
-        assert fresh.conditions["sim"].order is Override.PAUSED
+        assert fresh.states["sim"].order is Override.PAUSED
 
     world.run(story)
 
@@ -149,10 +149,10 @@ def test_without_redis_orders_are_read_and_counts_are_kept_until_they_can_be_tol
         alone.breakers = away
         _note(alone, *[Unsent("refused")] * 20)
         await alone.look()
-        assert alone.conditions["sim"] == ProviderState(order=Override.PINNED)
+        assert alone.states["sim"] == ProviderState(order=Override.PINNED)
         alone.breakers = there
         await alone.look()
-        assert alone.conditions["sim"].breaker is Breaker.OPEN
+        assert alone.states["sim"].breaker is Breaker.OPEN
         await redis.aclose()
 
     world.run(story)

@@ -25,7 +25,7 @@ from dispatcher.service.context import Context
 from dispatcher.service.database import StatementRunner
 from dispatcher.service.routing import routes
 from dispatcher.service.submissions import templates
-from dispatcher.service.submissions.validate import measured
+from dispatcher.service.submissions.validate import measure_text
 from dispatcher.service.yielding import yielding
 from dispatcher.store.accounts import accounts, opt_outs
 from dispatcher.store.campaigns import seen_numbers
@@ -192,7 +192,7 @@ def _measured(ctx: Context, text: str) -> tuple[int, str]:
     """Count the segments of a text, and say what keeps it from being sent."""
     if not text.strip():
         return 0, "the text is empty"
-    _, segments, faults = measured(ctx, text)
+    _, segments, faults = measure_text(ctx, text)
     return segments, "; ".join(map(str, faults))
 
 

@@ -30,7 +30,7 @@ from dispatcher.service.lane_depth import LaneRoom
 from dispatcher.service.routing import routes
 from dispatcher.service.submissions import quotas, validate
 from dispatcher.service.submissions.new_messages import MessageBuilder
-from dispatcher.service.submissions.validate import measured
+from dispatcher.service.submissions.validate import measure_text
 from dispatcher.store.accounts import accounts, ledger, opt_outs
 from dispatcher.store.accounts.ledger import Charge
 from dispatcher.store.campaigns import audiences, campaigns, rosters, runs
@@ -213,7 +213,7 @@ def _text(
 def _segments(ctx: Context, text: str) -> int | tuple[Status, str]:
     if not text.strip():
         return Status.NO_TEXT, "its text is empty"
-    text, segments, faults = measured(ctx, text)
+    text, segments, faults = measure_text(ctx, text)
     return (
         (Status.INVALID_TEXT, f"its text {faults[0].kind.value}: {faults[0].value}") if faults else segments
     )

@@ -21,7 +21,7 @@ from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts.credentials import MANAGE
 from dispatcher.service.context import Context
-from dispatcher.service.submissions.validate import measured
+from dispatcher.service.submissions.validate import measure_text
 from dispatcher.store.accounts import accounts
 from dispatcher.store.accounts.accounts import TermsRequest
 from dispatcher.store.campaigns import audiences
@@ -230,7 +230,7 @@ def _check_name_and_limits(ctx: Context, account: Account, plan: CampaignPlan, f
 
 def _check_text(ctx: Context, text: str, audience: Audience | None, faults: _Faults) -> None:
     """Check what is the same for all recipients; one for whom it becomes too long is left out."""
-    for fault in measured(ctx, text)[2] if text.strip() else ():
+    for fault in measure_text(ctx, text)[2] if text.strip() else ():
         faults.add("text", f"{fault.kind.value}: {fault.value}")
     if audience is None:
         return

@@ -93,7 +93,11 @@ async def report(
 
 def rate(ctx: Context, tier: Tier, ready: Sequence[tuple[int, int]], *, flow: tuple[int, int]) -> float:
     """Return the segments a second that a flow can count on while the `ready` flows take turns."""
-    whole = sum(way.config.rate(tier) for way in ctx.ways.values() if way.config.takes is not Traffic.TESTS)
+    whole = sum(
+        configured.config.rate(tier)
+        for configured in ctx.providers.values()
+        if configured.config.takes is not Traffic.TESTS
+    )
     of_account = Counter(account_id for account_id, _ in {*ready, flow})
     return whole / len(of_account) / of_account[flow[0]]
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
-from dispatcher.service.lane_depth import lane_depth
+from dispatcher.service.lane_depth import base_depths
 from dispatcher.store.clock import release
 from dispatcher.store.clock.release import Released
 
@@ -23,7 +23,7 @@ class Releaser:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._depths = lane_depth(ctx)
+        self._depths = base_depths(ctx)
         self._turn = asyncio.Lock()
         self.crowds: frozenset[Tier] = frozenset()
 

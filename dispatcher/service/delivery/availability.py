@@ -37,13 +37,13 @@ def split_by_availability(
     A provider on trial is first for one message of these that names it, or
     nothing would ever show that it works again.
     """
-    conditions = ctx.conditions
+    conditions = ctx.provider_states
     if not any(condition != AVAILABLE for condition in conditions.values()):
         return list(routed), []
     available, barred = [], []
     untried = {name for name, condition in conditions.items() if condition.is_on_trial}
     for one in routed:
-        providers = tuple(name for name in one.providers if not condition(ctx, name).is_barred)
+        providers = tuple(name for name in one.providers if not state_of(ctx, name).is_barred)
         if not providers:
             barred.append(one)
             continue
@@ -57,8 +57,8 @@ def split_by_availability(
 
 async def take_tokens(ctx: Context, provider: str, messages: Sequence[DueMessage]) -> list[Token]:
     """Take tokens for these messages, all of one tier; at a trickle's rate while the provider is on trial."""
-    config = ctx.ways[provider].config
-    tps = min(config.tps, TRICKLE) if condition(ctx, provider).is_on_trial else config.tps
+    config = ctx.providers[provider].config
+    tps = min(config.tps, TRICKLE) if state_of(ctx, provider).is_on_trial else config.tps
     return await ctx.throttle.take(
         provider,
         messages[0].tier,
@@ -73,7 +73,7 @@ async def wait(ctx: Context, barred: Sequence[RoutedMessage]) -> None:
     now = ctx.now()
     by_reason: defaultdict[str, list[HeldMessage]] = defaultdict(list)
     for one in barred:
-        conditions = {name: condition(ctx, name) for name in one.providers}
+        conditions = {name: state_of(ctx, name) for name in one.providers}
         until = _next_try(ctx, one.message.tier, conditions, now)
         by_reason[_reason(conditions)].append(HeldMessage(one.message.id, until))
     for reason, held in by_reason.items():
@@ -87,9 +87,9 @@ async def hold(ctx: Context, held: Sequence[HeldMessage], *, waits_for: str | No
         ctx.lanes.wake(earliest)
 
 
-def condition(ctx: Context, provider: str) -> ProviderState:
+def state_of(ctx: Context, provider: str) -> ProviderState:
     """Return a provider's condition, as last known to this process."""
-    return ctx.conditions.get(provider, AVAILABLE)
+    return ctx.provider_states.get(provider, AVAILABLE)
 
 
 def _reason(conditions: Mapping[str, ProviderState]) -> str:

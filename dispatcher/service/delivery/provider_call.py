@@ -38,7 +38,8 @@ class ProviderCalls:
         self._limits = limits
         self._recorder = recorder
         self._deadlines = {
-            name: Deadlines(2 * way.config.call_timeout.total_seconds()) for name, way in ctx.ways.items()
+            name: Deadlines(2 * configured.config.call_timeout.total_seconds())
+            for name, configured in ctx.providers.items()
         }
 
     async def send(self, name: str, claimed: Sequence[ClaimedMessage], lease_end: datetime) -> None:
@@ -70,7 +71,7 @@ class ProviderCalls:
 
     async def _has_room(self, name: str, message: DueMessage) -> bool:
         """Take a token and a slot, as for a message whose first provider this is; False if it gets none."""
-        if availability.condition(self._ctx, name).is_barred or self._limits[name].is_stuck:
+        if availability.state_of(self._ctx, name).is_barred or self._limits[name].is_stuck:
             return False
         [token] = await availability.take_tokens(self._ctx, name, [message])
         if not token.taken:
@@ -91,12 +92,12 @@ class ProviderCalls:
         self, name: str, claimed: Sequence[ClaimedMessage], lease_end: datetime
     ) -> Sequence[Outcome]:
         """Make the call if it may be made. A gate that closes, closes for all of its messages."""
-        way = self._ctx.ways[name]
-        gate = self._gate([one.message for one in claimed], lease_end - way.config.call_timeout)
+        configured = self._ctx.providers[name]
+        gate = self._gate([one.message for one in claimed], lease_end - configured.config.call_timeout)
         if not gate():
             text = "its window, its allowed hours or its lease was over before the call"
             return [Unsent(text)] * len(claimed)
-        condition = availability.condition(self._ctx, name)
+        condition = availability.state_of(self._ctx, name)
         if condition.is_barred:
             return [Unsent(f"{name} is {condition}")] * len(claimed)
         began = time.monotonic()
@@ -106,10 +107,10 @@ class ProviderCalls:
 
     async def _outcomes(self, name: str, outgoing: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
         """Make the call. Return an outcome for each message, whatever happens."""
-        way = self._ctx.ways[name]
+        configured = self._ctx.providers[name]
         try:
             with self._deadlines[name].within():
-                outcomes = await way.provider.send(outgoing, gate)
+                outcomes = await configured.provider.send(outgoing, gate)
         except TimeoutError:
             return [Unknown(f"{name} did not end the call in time")] * len(outgoing)
         except Exception as error:  # a plug-in's bug must not lose the claim: nobody knows what went out

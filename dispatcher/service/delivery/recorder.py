@@ -128,7 +128,11 @@ class Recorder:
 async def write(ctx: Context, batch: Sequence[Ended]) -> None:
     """Write outcomes and refunds, and wake the timer for the next tries. Raises Unavailable."""
     now = ctx.now()
-    polls = {name: way.config.poll for name, way in ctx.ways.items() if way.config.poll is not None}
+    polls = {
+        name: configured.config.poll
+        for name, configured in ctx.providers.items()
+        if configured.config.poll is not None
+    }
     await ctx.database.transact(lambda connection: record(connection, batch, now=now, polls=polls))
     wakes = [v.wake_at for _, v in batch if v.place is Place.HELD and v.wake_at is not None]
     if wakes:

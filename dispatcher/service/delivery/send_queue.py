@@ -66,7 +66,7 @@ class SendQueue:
         self._calls = calls
         self._recorder = recorder
         self._stopping = stopping
-        self._batch = ctx.ways[provider].provider.max_batch
+        self._batch = ctx.providers[provider].provider.max_batch
         self._waiting: deque[QueuedMessage] = deque()
         self._is_running = False
         self._is_full: asyncio.Future[None] | None = None
@@ -122,7 +122,7 @@ class SendQueue:
         All of them, if the provider hangs or has been barred meanwhile: those
         with another provider take that when they are read again.
         """
-        takes_none = availability.condition(self._ctx, self._provider).is_barred or self._limit.is_stuck
+        takes_none = availability.state_of(self._ctx, self._provider).is_barred or self._limit.is_stuck
         now = asyncio.get_running_loop().time()
         late: list[QueuedMessage] = []
         while self._waiting and (takes_none or self._waiting[0].deadline <= now):
@@ -211,7 +211,9 @@ def lease(ctx: Context, tier: Tier) -> timedelta:
     whole = timedelta(seconds=ctx.settings.lease)
     if tier is not Tier.CRITICAL:
         return whole
-    slowest = max((way.config.call_timeout for way in ctx.ways.values()), default=timedelta())
+    slowest = max(
+        (configured.config.call_timeout for configured in ctx.providers.values()), default=timedelta()
+    )
     return min(whole, slowest * 2)
 
 

@@ -79,7 +79,7 @@ class TokenQueue:
         self._send_queue = send_queue
         self._stopping = stopping
         self._patience = _PATIENCE[tier]
-        self._rate = ctx.ways[provider].config.rate(tier)
+        self._rate = ctx.providers[provider].config.rate(tier)
         self._waiting: list[_Waiting] = []
         self._is_asking = False
         self._held_until = ctx.now()
@@ -166,7 +166,7 @@ class TokenQueue:
 
     @property
     def _is_shut(self) -> bool:
-        condition = availability.condition(self._ctx, self._provider)
+        condition = availability.state_of(self._ctx, self._provider)
         return self._stopping.is_set() or condition.is_barred or condition.is_on_trial
 
     async def _give_back(self) -> None:

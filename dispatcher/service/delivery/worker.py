@@ -60,8 +60,8 @@ class Worker:
         self.recorder = Recorder(ctx)
         self.loop_lag = LoopLag()
         self.limits = {
-            name: ConcurrencyLimit(way.config, self.loop_lag, batch=way.provider.max_batch)
-            for name, way in ctx.ways.items()
+            name: ConcurrencyLimit(configured.config, self.loop_lag, batch=configured.provider.max_batch)
+            for name, configured in ctx.providers.items()
         }
         calls = ProviderCalls(ctx, self.limits, self.recorder)
         self._send_queues = {
@@ -136,7 +136,7 @@ class Worker:
             available = []
             for (provider, tier), some in by_queue.items():
                 token_queue = self._token_queues[provider, tier]
-                if availability.condition(self._ctx, provider).is_on_trial:
+                if availability.state_of(self._ctx, provider).is_on_trial:
                     for one in await token_queue.enter_trial(some, lane_task):
                         if others := one.providers[1:]:
                             available.append(RoutedMessage(one.message, others))
@@ -173,7 +173,7 @@ def _find_routes(
             else:
                 shown = message if plan.sender == message.sender else replace(message, sender=plan.sender)
                 # If all are drained, an accepted message waits: a drain may end.
-                providers = order(plan, message.public_id, ctx.conditions) or plan.names
+                providers = order(plan, message.public_id, ctx.provider_states) or plan.names
                 routed.append(RoutedMessage(shown, providers))
     return routed, dropped
 

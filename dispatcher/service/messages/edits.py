@@ -32,7 +32,7 @@ from dispatcher.domain.messages.edit_rules import (
 from dispatcher.domain.messages.status import Place
 from dispatcher.service.context import Context
 from dispatcher.service.messages import search
-from dispatcher.service.submissions.validate import measured
+from dispatcher.service.submissions.validate import measure_text
 from dispatcher.store.accounts import accounts, ledger
 from dispatcher.store.messages import edits
 from dispatcher.store.messages.edits import EditSelection
@@ -100,7 +100,7 @@ async def _check(ctx: Context, chosen: EditSelection, change: Change) -> None:
     """Raise Invalid for what no message can become, and for an end that does not fit each one's other end."""
     match change:
         case NewText(text=text):
-            _, _, faults = measured(ctx, text)
+            _, _, faults = measure_text(ctx, text)
             if template.variables(text):  # then each one's length is its own
                 faults = [fault for fault in faults if fault.kind is FaultKind.NOT_TEXT]
             if faults:

@@ -51,10 +51,10 @@ async def receive(ctx: Context, provider: str, request: ReceiptRequest) -> Inges
     Raises NotFound for a provider that is not configured, BadSignature and
     BadReceipt as the plug-in says, Unavailable when they could not be kept.
     """
-    way = ctx.ways.get(provider)
-    if way is None:
+    configured = ctx.providers.get(provider)
+    if configured is None:
         raise NotFound(f"there is no provider {provider!r} here")
-    return await keep(ctx, provider, way.provider.read_receipt(request))
+    return await keep(ctx, provider, configured.provider.read_receipt(request))
 
 
 async def keep(ctx: Context, provider: str, told: Sequence[ProviderReports]) -> IngestResult:
@@ -111,7 +111,11 @@ def listen(ctx: Context, matcher: "ReceiptMatcher") -> bool:
     For processes that send, before they do. What is told is kept before the
     provider is answered, and the matcher looks for what is left.
     """
-    listening = {name: way.provider for name, way in ctx.ways.items() if isinstance(way.provider, Listens)}
+    listening = {
+        name: configured.provider
+        for name, configured in ctx.providers.items()
+        if isinstance(configured.provider, Listens)
+    }
     for name, provider in listening.items():
         provider.listen(partial(_hear, ctx, matcher, name))
     return bool(listening)

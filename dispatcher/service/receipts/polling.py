@@ -41,19 +41,19 @@ class Poller:
         """Give each provider that is polled its turn; tell how many receipts that brought."""
         now = asyncio.get_running_loop().time()
         free = [
-            self._turn(name, way)
-            for name, way in self._ctx.ways.items()
-            if way.config.poll is not None and self._not_before.get(name, now) <= now
+            self._turn(name, configured)
+            for name, configured in self._ctx.providers.items()
+            if configured.config.poll is not None and self._not_before.get(name, now) <= now
         ]
         return sum(await asyncio.gather(*free))
 
-    async def _turn(self, name: str, way: ConfiguredProvider) -> int:
+    async def _turn(self, name: str, configured: ConfiguredProvider) -> int:
         loop = asyncio.get_running_loop()
         self._not_before[name] = inf
         rest = _REST
         try:
             async with asyncio.timeout(self._seconds):
-                told = await self._ask_until_short(name, way)
+                told = await self._ask_until_short(name, configured)
             rest = timedelta()
         except (TimeoutError, Unavailable) as error:
             log.warning("poll_failed", provider=name, error=str(error) or "its turn was over")
@@ -65,8 +65,8 @@ class Poller:
             self._not_before[name] = loop.time() + rest.total_seconds()
         return 0
 
-    async def _ask_until_short(self, name: str, way: ConfiguredProvider) -> int:
-        ctx, provider, first = self._ctx, way.provider, way.config.poll
+    async def _ask_until_short(self, name: str, configured: ConfiguredProvider) -> int:
+        ctx, provider, first = self._ctx, configured.provider, configured.config.poll
         assert isinstance(provider, Polls), "bootstrap lets no other have poll"
         assert first is not None
         schedule = Schedule(first, LONGEST, ctx.settings.patience.receipt)

@@ -70,7 +70,9 @@ async def every(ctx: Context) -> list[ProviderReport]:
     """Report on all configured providers, in their order. Raises Unavailable."""
     await ctx.provider_health.look()
     out = await ctx.database.single(overrides.out)
-    return [await _report(ctx, way.config, out.get(name, 0)) for name, way in ctx.ways.items()]
+    return [
+        await _report(ctx, configured.config, out.get(name, 0)) for name, configured in ctx.providers.items()
+    ]
 
 
 async def one(ctx: Context, name: str) -> ProviderReport:
@@ -105,7 +107,7 @@ async def probe(ctx: Context, name: str, number: str, *, text: str, sender: str 
     It costs no credits and nothing is kept of it: its receipt will fit no
     message. Raises NotFound, and Invalid for a number or text that is none.
     """
-    way = _find(ctx, name)
+    configured = _find(ctx, name)
     try:
         to = parse(number, NumberPolicy(require_plus=True, simulated=True)).e164
         segments = encode_plan(text).segments
@@ -124,9 +126,9 @@ async def probe(ctx: Context, name: str, number: str, *, text: str, sender: str 
         attempt=1,
         not_after=now + PACE[Tier.CRITICAL].validity,
     )
-    if isinstance(way.provider, Listens):
-        way.provider.listen(_keep_nothing)
-    [outcome] = await way.provider.send([outgoing], lambda: True)
+    if isinstance(configured.provider, Listens):
+        configured.provider.listen(_keep_nothing)
+    [outcome] = await configured.provider.send([outgoing], lambda: True)
     return TestMessage(outgoing.reference, outcome, ctx.now() - now)
 
 
@@ -141,7 +143,7 @@ async def _report(ctx: Context, config: ProviderConfig, out: int) -> ProviderRep
     given = [BreakerChange(o.at, o.order, o.reason, o.by) for o in ordered]
     return ProviderReport(
         config=config,
-        condition=ctx.conditions.get(name, ProviderState()),
+        condition=ctx.provider_states.get(name, ProviderState()),
         window=None if health.last_exchange is None else health.last_exchange.known[name].window,
         out=out,
         story=sorted([*moves, *given], key=lambda turn: turn.at, reverse=True),
@@ -149,8 +151,8 @@ async def _report(ctx: Context, config: ProviderConfig, out: int) -> ProviderRep
 
 
 def _find(ctx: Context, name: str) -> ConfiguredProvider:
-    way = ctx.ways.get(name)
-    if way is None:
-        known = ", ".join(ctx.ways) or "none"
+    configured = ctx.providers.get(name)
+    if configured is None:
+        known = ", ".join(ctx.providers) or "none"
         raise NotFound(f"there is no provider {name!r} in DISPATCHER_PROVIDERS; there are: {known}")
-    return way
+    return configured

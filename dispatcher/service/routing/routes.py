@@ -56,7 +56,7 @@ async def check(ctx: Context, document: object) -> Sequence[str]:
     table, faults = read_table(document)
     named = {name for rule in table.rules for name in rule.accounts}
     there = await ctx.database.single(lambda c: store.accounts_there(c, named))
-    faults += strangers(table, providers=ctx.ways, accounts=there)
+    faults += strangers(table, providers=ctx.providers, accounts=there)
     if faults:
         raise InvalidRoutes(faults)
     return warnings(table, _configs(ctx))
@@ -85,8 +85,8 @@ async def refresh(ctx: Context) -> None:
         routes.table, routes.accounts, routes.version = _read(found), found.accounts, found.id
         routes.plans.clear()
         named = {name for rule in routes.table.rules for group in rule.ways for name in group}
-        if named - ctx.ways.keys():
-            log.warning("routes_name_unknown_providers", providers=sorted(named - ctx.ways.keys()))
+        if named - ctx.providers.keys():
+            log.warning("routes_name_unknown_providers", providers=sorted(named - ctx.providers.keys()))
 
 
 async def wait_until_read(ctx: Context) -> None:
@@ -125,7 +125,7 @@ def barred(ctx: Context, account: Account, number: Msisdn, found: RoutePlan) -> 
     countries = account.limits.countries
     if countries is not None and number.country not in countries:
         return Status.NO_ROUTE, "the account may not write to this country"
-    return refusal(found, ctx.conditions)
+    return refusal(found, ctx.provider_states)
 
 
 def is_simulated(ctx: Context, number: Msisdn) -> bool:
@@ -172,7 +172,7 @@ async def steps_for(ctx: Context, question: RouteQuestion) -> Sequence[RouteStep
         "" if account is None else account.name,
         question.is_test or is_simulated(ctx, number),
     )
-    return steps(ctx.routes.table, asked, _configs(ctx), ctx.conditions)
+    return steps(ctx.routes.table, asked, _configs(ctx), ctx.provider_states)
 
 
 def sentence(ctx: Context, message: MessageView) -> str:
@@ -185,12 +185,12 @@ def sentence(ctx: Context, message: MessageView) -> str:
     )
     table = ctx.routes.table
     found = plan(table, asked, _configs(ctx))
-    if (ended := refusal(found, ctx.conditions)) is not None:
+    if (ended := refusal(found, ctx.provider_states)) is not None:
         return f"It has no way out now: {ended[1]}."
     index = table.rule_for(asked)
     by = "" if index is None else f", by rule {index + 1} of the routes"
     shown = "" if found.sender == asked.sender else f" Its sender is shown as {found.sender}."
-    return f"Its route is {', then '.join(order(found, message.public_id, ctx.conditions))}{by}.{shown}"
+    return f"Its route is {', then '.join(order(found, message.public_id, ctx.provider_states))}{by}.{shown}"
 
 
 async def _sender(ctx: Context, question: RouteQuestion) -> str | None:
@@ -202,7 +202,7 @@ async def _sender(ctx: Context, question: RouteQuestion) -> str | None:
 
 
 def _configs(ctx: Context) -> Mapping[str, ProviderConfig]:
-    return {name: way.config for name, way in ctx.ways.items()}
+    return {name: configured.config for name, configured in ctx.providers.items()}
 
 
 def _read(found: SetTable) -> RouteTable:

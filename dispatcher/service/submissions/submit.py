@@ -10,7 +10,7 @@ from dispatcher.service.context import Batched, Context
 from dispatcher.service.routing import routes
 from dispatcher.service.submissions import quotas, templates
 from dispatcher.service.submissions.transaction import accept
-from dispatcher.service.submissions.validate import ValidatedSubmission, examine, unknown_sender
+from dispatcher.service.submissions.validate import ValidatedSubmission, unknown_sender, validate_fields
 from dispatcher.store.accounts import accounts
 
 BULK_ABOVE = 200
@@ -80,10 +80,10 @@ async def validate(
     ctx: Context, caller: Caller, submission: Submission, *, key: IdempotencyKey | None = None
 ) -> ValidatedSubmission:
     """Return a submission with its template filled in and its numbers parsed. Raises InvalidSubmission."""
-    submission, template_id = await templates.filled(ctx, caller, submission)
+    submission, template_id = await templates.fill_in(ctx, caller, submission)
     tier = _tier(caller, submission)
     try:
-        return await examine(ctx, caller, submission, tier=tier, template_id=template_id, once=key)
+        return await validate_fields(ctx, caller, submission, tier=tier, template_id=template_id, once=key)
     except InvalidSubmission as error:
         raise InvalidSubmission([*error.faults, *await _sender_faults(ctx, caller, submission)]) from None
 

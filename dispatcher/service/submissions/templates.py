@@ -12,11 +12,11 @@ from dispatcher.domain.messages.encoding import InvalidText, encode_plan
 from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.messages.template import MissingVariables
 from dispatcher.service.context import Context
-from dispatcher.service.submissions.validate import measured
+from dispatcher.service.submissions.validate import measure_text
 from dispatcher.store.submissions import templates
 from dispatcher.store.submissions.templates import Template
 
-__all__ = ["Preview", "Template", "change", "create", "filled", "find", "page", "preview", "remove"]
+__all__ = ["Preview", "Template", "change", "create", "fill_in", "find", "page", "preview", "remove"]
 
 _ID_LENGTH = 20
 _ALPHABET = string.ascii_letters + string.digits
@@ -73,13 +73,13 @@ async def remove(ctx: Context, account: Account, public_id: str) -> None:
 async def preview(ctx: Context, account: Account, public_id: str, variables: Mapping[str, str]) -> Preview:
     """Return a template filled in; keep nothing. Raises NotFound, and InvalidSubmission for a faulty text."""
     found = await find(ctx, account, public_id)
-    text, segments, faults = measured(ctx, _rendered(found.text, variables))
+    text, segments, faults = measure_text(ctx, _rendered(found.text, variables))
     if faults:
         raise InvalidSubmission(faults)
     return Preview(text, segments)
 
 
-async def filled(ctx: Context, caller: Caller, submission: Submission) -> tuple[Submission, int | None]:
+async def fill_in(ctx: Context, caller: Caller, submission: Submission) -> tuple[Submission, int | None]:
     """
     Return a submission with its text, and the id of its template; both unchanged and None without one.
 

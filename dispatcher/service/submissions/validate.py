@@ -55,7 +55,7 @@ class ValidatedSubmission:
         return [recipient.number.e164 for recipient in self.recipients]
 
 
-async def examine(
+async def validate_fields(
     ctx: Context,
     caller: Caller,
     submission: Submission,
@@ -137,7 +137,7 @@ def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
         text = strip_latin_diacritics(text)
     if submission.stop_mention:
         text = with_stop_mention(text, ctx.settings.stop_mention)
-    return measured(ctx, text)
+    return measure_text(ctx, text)
 
 
 def unknown_sender(submission: Submission) -> Fault:
@@ -146,7 +146,7 @@ def unknown_sender(submission: Submission) -> Fault:
     return Fault("sender_id", FaultKind.UNKNOWN_SENDER, str(named))
 
 
-def measured(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:
+def measure_text(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:
     """Return a text, the number of its segments, and the faults that keep it from being sent."""
     try:
         segments = encode_plan(text).segments

@@ -20,7 +20,7 @@ async def over_smpp(world: World, story: Story, script: dict[int, Script] | None
         options = {"host": "127.0.0.1", "port": smsc.port, "system_id": "us", "password": PASSWORD}
         config = ProviderConfig("sim", "smpp", options, tps=10_000, takes=Traffic.BOTH)
         provider = SmppProvider(config)
-        world.ctx = replace(world.ctx, ways={"sim": ConfiguredProvider(config, provider)})
+        world.ctx = replace(world.ctx, providers={"sim": ConfiguredProvider(config, provider)})
         try:
             await story(smsc)
         finally:

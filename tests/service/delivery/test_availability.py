@@ -39,7 +39,7 @@ def _with_a_second(world: World, *, tps: float = 10_000) -> ScriptedProvider:
 
 
 def _set(world: World, name: str, condition: ProviderState) -> None:
-    world.ctx.provider_health.conditions[name] = condition
+    world.ctx.provider_health.states[name] = condition
 
 
 def test_nothing_goes_to_a_paused_provider_and_what_has_another_way_takes_that(world: World) -> None:

@@ -127,7 +127,7 @@ async def _work(world: World) -> None:
 
 async def _until(world: World, name: str, wanted: Sequence[Breaker]) -> None:
     async with asyncio.timeout(30):
-        while world.ctx.conditions[name].breaker not in wanted:  # noqa: ASYNC110
+        while world.ctx.provider_states[name].breaker not in wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 

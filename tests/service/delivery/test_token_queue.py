@@ -164,7 +164,7 @@ def test_who_waits_while_the_provider_is_paused_is_read_again(world: World, *, o
         await _enter(world, 40)
         async with world.worker() as worker:
             await worker.deliver(await _in(world, Place.LANE))
-            world.ctx.provider_health.conditions["sim"] = PAUSED
+            world.ctx.provider_health.states["sim"] = PAUSED
         sent = len(world.sim.seen)
         assert await _in(world, Place.LANE) == []
         ready = await _in(world, Place.READY)

@@ -290,14 +290,14 @@ def test_the_cheapest_provider_of_the_country_is_asked_first(three: World) -> No
 
 def test_conditions_are_gone_by_at_each_try(three: World) -> None:
     async def story() -> None:
-        conditions: dict[str, ProviderState] = {}
-        three.ctx = replace(three.ctx, conditions=conditions)
+        states: dict[str, ProviderState] = {}
+        three.ctx = replace(three.ctx, provider_states=states)
         await put(three, to("alpha", "beta"))
-        conditions["alpha"] = ProviderState(Breaker.OPEN)
+        states["alpha"] = ProviderState(Breaker.OPEN)
         assert await sent(three) == (12, ["beta"])
-        conditions["alpha"] = ProviderState(Breaker.OPEN, Override.PINNED)
+        states["alpha"] = ProviderState(Breaker.OPEN, Override.PINNED)
         assert await sent(three) == (12, ["alpha"])
-        conditions |= {
+        states |= {
             "alpha": ProviderState(order=Override.DRAINED),
             "beta": ProviderState(order=Override.DRAINED),
         }
@@ -309,8 +309,8 @@ def test_conditions_are_gone_by_at_each_try(three: World) -> None:
 def test_a_provider_that_is_configured_no_more_is_passed_over(three: World) -> None:
     async def story() -> None:
         await put(three, to("gamma", "alpha"))
-        ways = {name: way for name, way in three.ctx.ways.items() if name != "gamma"}
-        three.ctx = replace(anew(three.ctx), ways=ways)
+        providers = {name: provider for name, provider in three.ctx.providers.items() if name != "gamma"}
+        three.ctx = replace(anew(three.ctx), providers=providers)
         with capture_logs() as logs:
             assert await sent(three) == (12, ["alpha"])
         told = [line["providers"] for line in logs if line["event"] == "routes_name_unknown_providers"]
