@@ -19,7 +19,7 @@ from dispatcher.local import stack
 from dispatcher.local.embedded.ports import free_port
 from dispatcher.local.stack import Stack
 from dispatcher.local.stack_plan import StackPlan
-from dispatcher.sandbox.recipe import http_options
+from dispatcher.sandbox.provider_options import http_options
 
 PROVIDER = "bench"
 SECRET = "the secret of the bench's receipts"

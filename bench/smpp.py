@@ -32,7 +32,7 @@ from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.local.embedded.ports import free_port
-from dispatcher.sandbox.recipe import smpp_options
+from dispatcher.sandbox.provider_options import smpp_options
 from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.submissions.submit import submit

@@ -41,7 +41,7 @@ def unlimited(rig: Rig) -> None:
     async def main() -> None:
         async with open_context(rig.stack.settings, name="bench") as ctx:
             account = await accounts.find(ctx, "demo")
-            await accounts.limit(ctx, account, replace(account.limits, rate=1_000_000))
+            await accounts.set_limits(ctx, account, replace(account.limits, rate=1_000_000))
 
     asyncio.run(main())
 

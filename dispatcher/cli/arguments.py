@@ -10,7 +10,7 @@ _BIGINT = 2**63 - 1
 AccountName = Annotated[
     str, typer.Argument(metavar="ACCOUNT", help="The account's name.", show_default=False)
 ]
-AccountOf = Annotated[
+AccountOption = Annotated[
     str | None, typer.Option("--account", help="Whose; may be left out if there is only one.")
 ]
 Data = Annotated[

@@ -18,17 +18,19 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print one line of the answer."""
     console().print(text)
 
 
-def note(text: str) -> None:
+def print_note(text: str) -> None:
     """Print one line beside the answer, on standard error."""
     console(stderr=True).print(text)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()) -> Table:
+def build_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()
+) -> Table:
     """Return a table; the columns named in `numbers` are aligned right, and only the last column wraps."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
@@ -45,7 +47,7 @@ def print_table(
     """Print a table as plain columns."""
     out = console()
     with out.capture() as captured:
-        out.print(table(columns, rows, numbers=numbers), soft_wrap=False)
+        out.print(build_table(columns, rows, numbers=numbers), soft_wrap=False)
     lines = captured.get().splitlines()
     print("\n".join(line.rstrip() for line in lines))
 
@@ -55,7 +57,7 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
-def stamp(at: datetime | None) -> str:
+def format_time(at: datetime | None) -> str:
     """Return a time to the millisecond."""
     return "-" if at is None else f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}"
 
@@ -64,7 +66,7 @@ def _text(cell: object) -> str:
     if cell is None:
         return "-"
     if isinstance(cell, datetime):
-        return stamp(cell)
+        return format_time(cell)
     return f"{cell:,}" if type(cell) is int else str(cell)
 
 

@@ -8,7 +8,7 @@ from inspect import Parameter
 from typing import Any, cast, get_type_hints
 
 
-def grouped(command: Callable[..., None]) -> Callable[..., None]:
+def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
     """
     Return a command with the fields of each dataclass parameter as options in its place.
 

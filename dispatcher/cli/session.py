@@ -24,7 +24,7 @@ def quiet_settings(data: Path | None) -> Settings:
     return settings
 
 
-def visit(data: Path | None, story: Callable[[Context], Awaitable[T]]) -> T:
+def run_with_context(data: Path | None, story: Callable[[Context], Awaitable[T]]) -> T:
     """Run `story` with the requested stack's context. Raises Misconfigured and Unavailable."""
     settings = quiet_settings(data)
 
@@ -39,16 +39,16 @@ def visit(data: Path | None, story: Callable[[Context], Awaitable[T]]) -> T:
         raise Unavailable(f"{error}. `dispatcher doctor` tells more; is `dispatcher up` running?") from error
 
 
-def visit_account(data: Path | None, name: str, story: Callable[[Context, Account], Awaitable[T]]) -> T:
+def run_with_account(data: Path | None, name: str, story: Callable[[Context, Account], Awaitable[T]]) -> T:
     """Run `story` with the account of this name. Raises NotFound, Misconfigured and Unavailable."""
 
     async def about(ctx: Context) -> T:
         return await story(ctx, await accounts.find(ctx, name))
 
-    return visit(data, about)
+    return run_with_context(data, about)
 
 
-async def meant_account(ctx: Context, name: str | None) -> Account:
+async def find_account(ctx: Context, name: str | None) -> Account:
     """Return the account of this name, or the only one there is. Raises NotFound and Invalid."""
     if name is not None:
         return await accounts.find(ctx, name)

@@ -3,6 +3,6 @@
 from dispatcher.domain.messages.status import Status
 
 
-def title(status: Status) -> str:
+def status_label(status: Status) -> str:
     """Return a status as in "13 Received"."""
     return f"{status.value} {status.name.replace('_', ' ').capitalize()}"

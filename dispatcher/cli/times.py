@@ -14,7 +14,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LENGTH = re.compile(r"(\d{1,6})(s|m|h|d)")
 
 
-def read_length(text: str, *, option: str) -> timedelta:
+def read_duration(text: str, *, option: str) -> timedelta:
     """Return a length of time: "90s", "3h". Raises Invalid, which names the option."""
     fitting = _LENGTH.fullmatch(text)
     if fitting is None:

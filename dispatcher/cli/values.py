@@ -27,7 +27,7 @@ def read_text(given: str) -> str:
     return text
 
 
-def read_name(given: str) -> int | UUID:
+def read_id(given: str) -> int | UUID:
     """Return the number or the public id that was typed. Raises Invalid."""
     if given.isascii() and given.isdigit() and len(given) < 19:
         return int(given)
@@ -37,7 +37,7 @@ def read_name(given: str) -> int | UUID:
         raise Invalid(f"{given!r} is neither a number nor a public id") from None
 
 
-def read_line(file: Path) -> str:
+def read_single_line(file: Path) -> str:
     """Return a file's only line, such as a password. Raises Invalid, and OSError."""
     try:
         content = file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
@@ -48,7 +48,7 @@ def read_line(file: Path) -> str:
     return content
 
 
-def read_pairs(given: Sequence[str]) -> Mapping[str, str]:
+def read_variables(given: Sequence[str]) -> Mapping[str, str]:
     """Return the values of name=value words. Raises Invalid for a word without "=", and a repeated name."""
     pairs: dict[str, str] = {}
     for word in given:
@@ -61,14 +61,14 @@ def read_pairs(given: Sequence[str]) -> Mapping[str, str]:
     return pairs
 
 
-def changed(kept: T | None, given: str | None, read: Callable[[str], T]) -> T | None:
+def updated(kept: T | None, given: str | None, read: Callable[[str], T]) -> T | None:
     """Return the new value of a setting: without an option the old one, None for the word `none`."""
     if given is None:
         return kept
     return None if given == NONE else read(given)
 
 
-def read_whole(option: str, given: str) -> int:
+def read_whole_number(option: str, given: str) -> int:
     """Return a whole number. Raises Invalid, which names the option."""
     if not (given.isascii() and given.isdigit() and len(given) <= len(str(_MOST)) and int(given) <= _MOST):
         raise Invalid(f"{option} {given!r} is no number: give a whole number up to {_MOST:,}, or {NONE}")

@@ -47,14 +47,14 @@ PATHS: Mapping[str, tuple[str, ...]] = {
 """Where each dialect begins, unless DISPATCHER_DIALECT_PREFIXES moves it."""
 
 
-def in_words(door: CredentialUse, made: NewKey) -> dict[str, str]:
+def credential_fields(door: CredentialUse, made: NewKey) -> dict[str, str]:
     """Give a new credential in the words of its dialect."""
     words = CREDENTIALS[door].words
     parts = (made.name or "", made.secret)
     return dict(zip(words, parts[-len(words) :], strict=True))
 
 
-def opened_by(kind: str, dialect: str) -> str:
+def describe_use(kind: str, dialect: str) -> str:
     """Name the door that a credential opens."""
     for door, lock in CREDENTIALS.items():
         if (lock.kind, lock.dialect) == (kind, dialect):

@@ -68,10 +68,10 @@ def load(data: Path | None) -> Settings:
     for name in found:
         os.environ.pop(f"{name}_FILE", None)
     os.environ.update(found)
-    return settle()
+    return inline_files()
 
 
-def settle() -> Settings:
+def inline_files() -> Settings:
     """Return the settings, and put those that came from files into the environment. Raises Misconfigured."""
     settings = load_settings()
     _check_urls(settings)

@@ -10,7 +10,12 @@ from typing import TypeVar
 from dispatcher.domain.accounts.account import Account, AccountLimits, Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import AlreadyExists, NotAuthenticated, NotFound
-from dispatcher.local.dialect_credentials import CREDENTIALS, CredentialUse, DialectCredential, in_words
+from dispatcher.local.dialect_credentials import (
+    CREDENTIALS,
+    CredentialUse,
+    DialectCredential,
+    credential_fields,
+)
 from dispatcher.local.private_file import write_private
 from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.context import Context
@@ -70,7 +75,7 @@ async def _account(ctx: Context) -> Account:
         return await accounts.find(ctx, ACCOUNT)
     except NotFound:
         made = await accounts.create(ctx, ACCOUNT, credits=_CREDITS, country=_COUNTRY)
-        return await accounts.limit(ctx, made, _LIMITS)
+        return await accounts.set_limits(ctx, made, _LIMITS)
 
 
 async def _sender(ctx: Context, account: Account) -> tuple[int, str]:
@@ -89,7 +94,7 @@ async def _key(ctx: Context, account: Account, door: CredentialUse, known: Known
         caller = await _whose(_by_key(ctx, lock, *kept.values()))
         if caller is not None and caller.account.id == account.id:
             return kept
-    return in_words(door, await credentials.create(ctx, account, lock.kind, dialect=lock.dialect))
+    return credential_fields(door, await credentials.create(ctx, account, lock.kind, dialect=lock.dialect))
 
 
 def _by_key(ctx: Context, lock: DialectCredential, *parts: str) -> Awaitable[Caller]:

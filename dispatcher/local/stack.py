@@ -14,9 +14,9 @@ from dispatcher.bootstrap import PROBE, celery_app, configure_logging, migrate, 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.local import environment, first_run, process_commands
 from dispatcher.local.embedded.events import ProcessDied, ProcessEvent, ProcessReady, describe
-from dispatcher.local.embedded.postgres import postgres_part
+from dispatcher.local.embedded.postgres import postgres_process
 from dispatcher.local.embedded.supervisor import Supervisor
-from dispatcher.local.embedded.valkey import valkey_part
+from dispatcher.local.embedded.valkey import valkey_process
 from dispatcher.local.first_run import Credentials
 from dispatcher.local.stack_plan import StackPlan
 from dispatcher.service import health
@@ -76,7 +76,7 @@ def _start(plan: StackPlan, supervisor: Supervisor, reporter: _Reporter) -> Stac
     if not environment.has_urls():
         _start_databases(plan.directory, supervisor)
     os.environ.update(plan.environment())
-    settings = environment.settle()
+    settings = environment.inline_files()
     environment.write(plan.directory / environment.FILE, os.environ)
     configure_logging(settings.model_copy(update={"log_level": "critical"}))
     reporter.announce("database", f"is at migration {migrate(settings)}")
@@ -90,7 +90,7 @@ def _start(plan: StackPlan, supervisor: Supervisor, reporter: _Reporter) -> Stac
 
 def _start_databases(directory: Path, supervisor: Supervisor) -> None:
     # Only once the supervisor has the directory: before that a killed Valkey may still hold its port.
-    postgres, valkey = postgres_part(directory), valkey_part(directory)
+    postgres, valkey = postgres_process(directory), valkey_process(directory)
     supervisor.start(postgres, valkey)
     os.environ.update({"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url})
 

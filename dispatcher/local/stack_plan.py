@@ -13,7 +13,7 @@ from dispatcher.local import process_commands
 from dispatcher.local.embedded.part import ManagedProcess
 from dispatcher.local.embedded.ports import LOOPBACK, require_free_port
 from dispatcher.local.private_file import write_private
-from dispatcher.sandbox.recipe import http_options
+from dispatcher.sandbox.provider_options import http_options
 
 PROVIDER = "sandbox"
 

@@ -1,7 +1,7 @@
 """The doors as people name them are those that the API has."""
 
 from dispatcher.api.app import DIALECTS
-from dispatcher.local.dialect_credentials import CREDENTIALS, PATHS, opened_by
+from dispatcher.local.dialect_credentials import CREDENTIALS, PATHS, describe_use
 
 
 def test_each_dialect_has_a_key_and_a_path() -> None:
@@ -18,6 +18,6 @@ def test_each_path_that_is_told_is_claimed_by_its_dialect() -> None:
 
 def test_a_credential_tells_its_door() -> None:
     for door, lock in CREDENTIALS.items():
-        assert opened_by(lock.kind, lock.dialect) == door
+        assert describe_use(lock.kind, lock.dialect) == door
         assert len(lock.words) == 1 + lock.kind.has_name
-    assert opened_by("console", "manage") == "manage console"
+    assert describe_use("console", "manage") == "manage console"

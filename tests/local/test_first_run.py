@@ -117,7 +117,7 @@ def test_a_later_run_leaves_the_limits_that_someone_has_set(settings: Settings, 
     ensure(settings, file)
 
     async def tighten(ctx: Context) -> None:
-        await accounts.limit(ctx, await accounts.find(ctx, "demo"), AccountLimits(rate=60))
+        await accounts.set_limits(ctx, await accounts.find(ctx, "demo"), AccountLimits(rate=60))
 
     within(settings, tighten)
     ensure(settings, file)

@@ -18,7 +18,7 @@ def test_what_came_from_a_file_is_there_for_the_processes_that_come_after(
         "DISPATCHER_LEASE": "60",
     }
     monkeypatch.setattr("os.environ", environ)
-    settings = environment.settle()
+    settings = environment.inline_files()
     assert settings.database_url.get_secret_value() == "postgresql://from/file"
     assert environ == {
         "DATABASE_URL": "postgresql://from/file",

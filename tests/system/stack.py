@@ -23,10 +23,10 @@ from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.local.embedded.part import ManagedProcess
 from dispatcher.local.embedded.ports import free_port
-from dispatcher.local.embedded.postgres import postgres_part
+from dispatcher.local.embedded.postgres import postgres_process
 from dispatcher.local.embedded.supervisor import Supervisor
-from dispatcher.local.embedded.valkey import valkey_part
-from dispatcher.sandbox.recipe import http_options
+from dispatcher.local.embedded.valkey import valkey_process
+from dispatcher.sandbox.provider_options import http_options
 from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.context import Context
 from dispatcher.service.submissions.submit import submit
@@ -60,7 +60,7 @@ class Stack:
 
     def start(self, *, beats: int = 1) -> None:
         """Start everything in order."""
-        postgres, valkey = postgres_part(self.dir), valkey_part(self.dir)
+        postgres, valkey = postgres_process(self.dir), valkey_process(self.dir)
         self.supervisor.start(postgres, valkey)
         self.database_url, self.redis_url = postgres.url, valkey.url
         upgrade(postgres.url)

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AsJson, Before, Data, Limit
-from dispatcher.cli.console import note, print_json, print_table, say, stamp
-from dispatcher.cli.session import visit
-from dispatcher.cli.values import read_name
+from dispatcher.cli.console import format_time, print_json, print_line, print_note, print_table
+from dispatcher.cli.session import run_with_context
+from dispatcher.cli.values import read_id
 from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.inbound import messages
@@ -20,12 +20,12 @@ _NOBODY = "nobody"
 def add(app: typer.Typer) -> None:
     """Register the commands."""
     group = typer.Typer(help="Messages from handsets.", no_args_is_help=True)
-    group.command("list")(show_all)
+    group.command("list")(list_inbound)
     group.command("show")(show)
     app.add_typer(group, name="inbound")
 
 
-def show_all(
+def list_inbound(
     account: Annotated[str | None, typer.Option("--account", help="Whose. Default: everybody's.")] = None,
     number: Annotated[str | None, typer.Option("--number", help="Who wrote.")] = None,
     limit: Limit = 50,
@@ -39,7 +39,7 @@ def show_all(
         whose = None if account is None else await accounts.find(ctx, account)
         return await messages.page(ctx, account=whose, number=number, before=before, limit=limit)
 
-    found = visit(data, story)
+    found = run_with_context(data, story)
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -49,7 +49,7 @@ def show_all(
     ]
     print_table(("id", "received (UTC)", "from", "to", "account", "action"), rows, numbers=("id",))
     if len(found) == limit:
-        note(f"There may be more: --before {found[-1].id}")
+        print_note(f"There may be more: --before {found[-1].id}")
 
 
 def show(
@@ -60,8 +60,8 @@ def show(
     data: Data = None,
 ) -> None:
     """Show one, with its text."""
-    name = read_name(inbound_id)
-    found = visit(data, lambda ctx: messages.find(ctx, name, with_text=True))
+    name = read_id(inbound_id)
+    found = run_with_context(data, lambda ctx: messages.find(ctx, name, with_text=True))
     if as_json:
         print_json(asdict(found))
         return
@@ -70,13 +70,13 @@ def show(
         "from": found.number,
         "to": f"{found.recipient}, {found.account or _NOBODY}'s",
         "provider": f"{found.provider}, {found.ref or 'no reference'}",
-        "sent": "not told" if found.sent_at is None else f"{stamp(found.sent_at)} UTC",
-        "received": f"{stamp(found.received_at)} UTC",
+        "sent": "not told" if found.sent_at is None else f"{format_time(found.sent_at)} UTC",
+        "received": f"{format_time(found.received_at)} UTC",
         "action": found.action or "none",
         "text": _printable(found.text or ""),
     }
     for fact, value in facts.items():
-        say(f"{fact:<10} {value}")
+        print_line(f"{fact:<10} {value}")
 
 
 def _printable(text: str) -> str:

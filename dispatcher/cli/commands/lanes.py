@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import typer
 
 from dispatcher.cli.arguments import AsJson, Data
-from dispatcher.cli.console import print_json, print_table, say
-from dispatcher.cli.session import visit
-from dispatcher.domain.duration import in_words
+from dispatcher.cli.console import print_json, print_line, print_table
+from dispatcher.cli.session import run_with_context
+from dispatcher.domain.duration import format_duration
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
 from dispatcher.service import health
@@ -30,7 +30,7 @@ def lanes(as_json: AsJson = False, data: Data = None) -> None:
     async def story(ctx: Context) -> tuple[list[PlaceCount], Consumed | None, datetime]:
         return await search.on_the_way(ctx), await health.lanes(ctx), ctx.now()
 
-    counts, consumed, now = visit(data, story)
+    counts, consumed, now = run_with_context(data, story)
     rows = [_tier(tier, [count for count in counts if count.tier is tier], consumed, now) for tier in Tier]
     others = {queue: at for queue, at in (consumed or {}).items() if queue not in set(Tier)}
     if as_json:
@@ -40,9 +40,9 @@ def lanes(as_json: AsJson = False, data: Data = None) -> None:
     table = [_row(row, now, reachable=consumed is not None) for row in rows]
     print_table(columns, table, numbers=tuple(Place))
     for queue, at in others.items():
-        say(f"queue {queue} last consumed {_ago(at, now)}")
+        print_line(f"queue {queue} last consumed {_ago(at, now)}")
     if consumed is None:
-        say("Redis cannot be reached; messages wait for it in Postgres")
+        print_line("Redis cannot be reached; messages wait for it in Postgres")
 
 
 def _tier(
@@ -69,10 +69,10 @@ def _row(row: Mapping[str, object], now: datetime, *, reachable: bool) -> Sequen
 
 
 def _ago(at: object, now: datetime, *, never: str = "-") -> str:
-    return f"{in_words(max(now - at, timedelta()))} ago" if isinstance(at, datetime) else never
+    return f"{format_duration(max(now - at, timedelta()))} ago" if isinstance(at, datetime) else never
 
 
 def _ahead(at: object, now: datetime) -> str:
     if not isinstance(at, datetime):
         return "-"
-    return f"in {in_words(at - now)}" if at > now else f"{in_words(now - at)} ago"
+    return f"in {format_duration(at - now)}" if at > now else f"{format_duration(now - at)} ago"

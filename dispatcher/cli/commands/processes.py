@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from dispatcher.cli.arguments import Data, Port
-from dispatcher.cli.console import note, say
+from dispatcher.cli.console import print_line, print_note
 from dispatcher.domain.errors import Invalid, Misconfigured
 from dispatcher.local import process_commands
 from dispatcher.local.environment import load
@@ -39,7 +39,7 @@ def migrate(data: Data = None) -> None:
     """Bring the database to the newest migration; do it before API and workers start."""
     from dispatcher import bootstrap
 
-    say(f"the database is at {bootstrap.migrate(load(data))}")
+    print_line(f"the database is at {bootstrap.migrate(load(data))}")
 
 
 def api(host: Host = _LOOPBACK, port: Port = 8080, data: Data = None) -> None:
@@ -95,7 +95,7 @@ def flower(
     load(data)
     login = process_commands.flower_environment()
     if not login and host not in {_LOOPBACK, "localhost", "::1"}:
-        note(f"Flower on {host} asks for no login, and can stop workers: set DISPATCHER_FLOWER_AUTH")
+        print_note(f"Flower on {host} asks for no login, and can stop workers: set DISPATCHER_FLOWER_AUTH")
     os.environ.update(login)
     _become(process_commands.flower(host, port))
 

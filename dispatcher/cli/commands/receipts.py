@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AsJson, Before, Data, Limit
-from dispatcher.cli.console import note, print_json, print_table
-from dispatcher.cli.session import visit
+from dispatcher.cli.console import print_json, print_note, print_table
+from dispatcher.cli.session import run_with_context
 from dispatcher.service.receipts import unmatched
 
 Waiting = Annotated[bool, typer.Option("--waiting", help="Those that are still tried again.")]
@@ -16,11 +16,11 @@ Waiting = Annotated[bool, typer.Option("--waiting", help="Those that are still t
 def add(app: typer.Typer) -> None:
     """Register the commands."""
     receipt = typer.Typer(help="Receipts that fit no message.", no_args_is_help=True)
-    receipt.command("list")(show_all)
+    receipt.command("list")(list_receipts)
     app.add_typer(receipt, name="receipt")
 
 
-def show_all(
+def list_receipts(
     waiting: Waiting = False,
     limit: Limit = 100,
     before: Before = None,
@@ -28,7 +28,9 @@ def show_all(
     data: Data = None,
 ) -> None:
     """List receipts that were given up after 24 hours without a message, the newest first."""
-    found = visit(data, lambda ctx: unmatched.page(ctx, waiting=waiting, before=before, limit=limit))
+    found = run_with_context(
+        data, lambda ctx: unmatched.page(ctx, waiting=waiting, before=before, limit=limit)
+    )
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -48,4 +50,4 @@ def show_all(
     columns = ("id", "provider", "ref", "reference", "status", "tries", "received (UTC)", "reason")
     print_table(columns, rows, numbers=("id", "status", "tries"))
     if len(found) == limit:
-        note(f"There may be more: --before {found[-1].id}")
+        print_note(f"There may be more: --before {found[-1].id}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import Port
-from dispatcher.cli.console import console, say
+from dispatcher.cli.console import console, print_line
 from dispatcher.local import stack
 from dispatcher.local.dialect_credentials import PATHS
 from dispatcher.local.embedded.ports import LOOPBACK
@@ -16,7 +16,7 @@ from dispatcher.local.environment import FILE, default_directory
 from dispatcher.local.stack import Stack
 from dispatcher.local.stack_plan import StackPlan
 
-SAMPLE = "+254712345678"
+SAMPLE_NUMBER = "+254712345678"
 """A number that libphonenumber knows; the sandbox delivers to it."""
 
 
@@ -42,38 +42,38 @@ def up(
     """
     directory = (data or default_directory()).absolute()
     stack.run(StackPlan(directory, host, port, flower_port, sandbox_port), _tell, _serve)
-    say("stopped")
+    print_line("stopped")
 
 
 def _serve(running: Stack) -> None:
     plan, made = running.plan, running.credentials
-    say("")
-    say(f"API          {plan.base_url}, with these dialects:")
+    print_line("")
+    print_line(f"API          {plan.base_url}, with these dialects:")
     for dialect, paths in PATHS.items():
         if dialect not in running.settings.disabled_dialects:
             prefix = running.settings.dialect_prefixes.get(dialect, "")
-            say(f"               {dialect:<10} {', '.join(prefix + path for path in paths)}")
-    say(f"Flower       {plan.flower_url}")
-    say(f"Sandbox      {plan.sandbox_url}")
-    say(f"Credentials  {made.file}")
-    say(f"Logs         {plan.directory / 'logs'}")
-    say("")
-    say("Send a message, and ask what became of it by the number in sms_ids:")
-    say("")
-    say(f"  {curl(running)}")
-    say(f"  dispatcher message show ID{_where(plan.directory)}")
-    say("")
-    say("Ctrl-C stops everything.")
+            print_line(f"               {dialect:<10} {', '.join(prefix + path for path in paths)}")
+    print_line(f"Flower       {plan.flower_url}")
+    print_line(f"Sandbox      {plan.sandbox_url}")
+    print_line(f"Credentials  {made.file}")
+    print_line(f"Logs         {plan.directory / 'logs'}")
+    print_line("")
+    print_line("Send a message, and ask what became of it by the number in sms_ids:")
+    print_line("")
+    print_line(f"  {curl_command(running)}")
+    print_line(f"  dispatcher message show ID{_where(plan.directory)}")
+    print_line("")
+    print_line("Ctrl-C stops everything.")
     running.supervisor.wait()
 
 
-def curl(running: Stack) -> str:
+def curl_command(running: Stack) -> str:
     """Return a line for a shell that sends a message at once."""
     body = {
         "message_text": "Hello",
         "delivery_date": "2020-12-25 12:45:59",
         "sender_id": running.credentials.sender_id,
-        "phone_numbers": [SAMPLE],
+        "phone_numbers": [SAMPLE_NUMBER],
     }
     headers = [f"Authorization: Bearer {running.credentials.token}", "Content-Type: application/json"]
     words = ["curl", "-sS", *(word for header in headers for word in ("-H", header))]

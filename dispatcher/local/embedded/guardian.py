@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from dispatcher.local.embedded.ledger import Ledger
-from dispatcher.local.embedded.processes import Mark
+from dispatcher.local.embedded.ledger import ProcessList
+from dispatcher.local.embedded.processes import ProcessHandle
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     """
     folder, pid, started = sys.argv[1:]
     sys.stdin.read()
-    Ledger(Path(folder)).stop_orphans(of=Mark(int(pid), started))
+    ProcessList(Path(folder)).stop_orphans(of=ProcessHandle(int(pid), started))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ _NOTE = "elsewhere"  # a file in a home that `nobody` cannot reach: where the re
 
 
 @dataclass(frozen=True, slots=True)
-class Lodging:
+class PostgresUser:
     """A user other than root, its directory (mode 0700), and programs that it can run."""
 
     identity: Identity
@@ -25,13 +25,13 @@ class Lodging:
     binaries: Path
 
 
-def lodge(
+def prepare_user(
     home: Path,
     binaries: Path,
     *,
     identities: Sequence[Identity] | None = None,
     state: Path = Path("/var/lib"),
-) -> Lodging:
+) -> PostgresUser:
     """
     Return a user for Postgres, and give it `home`. Raises Misconfigured if there is none.
 
@@ -61,18 +61,18 @@ def _candidates() -> Sequence[Identity]:
     return (Identity.SELF,) if _has_name(os.geteuid()) else (Identity.NAMESPACE,)
 
 
-def _with_owner(identity: Identity, home: Path, binaries: Path) -> Lodging | None:
+def _with_owner(identity: Identity, home: Path, binaries: Path) -> PostgresUser | None:
     if (home / _NOTE).exists() or not _reaches(identity, home, binaries / "postgres"):
         return None
-    return Lodging(identity, home, binaries)
+    return PostgresUser(identity, home, binaries)
 
 
-def _with_nobody(home: Path, binaries: Path, state: Path) -> Lodging | None:
+def _with_nobody(home: Path, binaries: Path, state: Path) -> PostgresUser | None:
     if not _reaches(Identity.NOBODY, Path("/")):
         return None
     if (real := _reachable_home(home, state)) is None:
         return None
-    return Lodging(Identity.NOBODY, real, _reachable_programs(binaries, real))
+    return PostgresUser(Identity.NOBODY, real, _reachable_programs(binaries, real))
 
 
 def _reachable_home(home: Path, state: Path) -> Path | None:

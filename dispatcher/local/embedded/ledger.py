@@ -13,7 +13,7 @@ from typing import IO
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.local.embedded import processes
-from dispatcher.local.embedded.processes import Mark
+from dispatcher.local.embedded.processes import ProcessHandle
 
 _VARIABLE = "DISPATCHER_STACK"
 _PATIENCE = timedelta(seconds=5)
@@ -24,11 +24,11 @@ class StartedProcess:
     """A process that was started: enough to stop it when its supervisor is gone."""
 
     name: str
-    process: Mark
+    process: ProcessHandle
     stop_signal: signal.Signals
 
 
-class Ledger:
+class ProcessList:
     """The lock and the list. The list outlives a supervisor that is killed; the lock does not."""
 
     def __init__(self, data_dir: Path) -> None:
@@ -62,7 +62,7 @@ class Ledger:
 
     def write(self, entries: Sequence[StartedProcess]) -> None:
         """Replace the list by one of this process, atomically."""
-        owner = processes.mark(os.getpid())
+        owner = processes.find_handle(os.getpid())
         rows = [
             {
                 "name": entry.name,
@@ -79,18 +79,20 @@ class Ledger:
         )
         unfinished.replace(self._path)
 
-    def read(self, *, of: Mark | None = None) -> list[StartedProcess]:
+    def read(self, *, of: ProcessHandle | None = None) -> list[StartedProcess]:
         """Return the list; empty if there is none, it cannot be read, or it is another supervisor's."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             content = json.loads(self._path.read_text(encoding="utf-8"))
             if of is None or content["supervisor"] == asdict(of):
                 return [
-                    StartedProcess(row["name"], Mark(row["pid"], row["started"]), signal.Signals(row["stop"]))
+                    StartedProcess(
+                        row["name"], ProcessHandle(row["pid"], row["started"]), signal.Signals(row["stop"])
+                    )
                     for row in content["parts"]
                 ]
         return []
 
-    def stop_orphans(self, *, of: Mark | None = None) -> list[str]:
+    def stop_orphans(self, *, of: ProcessHandle | None = None) -> list[str]:
         """
         Stop the processes on the list that still run, with their children, and return their names.
 
@@ -108,6 +110,6 @@ class Ledger:
         processes.stop_all(stopping, timeout=_PATIENCE)
         return names
 
-    def leftovers(self, leader: Mark) -> list[Mark]:
+    def leftovers(self, leader: ProcessHandle) -> list[ProcessHandle]:
         """Return the processes that a process has started itself and that still run."""
         return processes.session_members(leader, marker=f"{_VARIABLE}={self.environment[_VARIABLE]}")

@@ -22,7 +22,7 @@ from dispatcher.domain.errors import Misconfigured
 from dispatcher.local.embedded import child, processes
 from dispatcher.local.embedded.binaries import find_postgres, postgres_major
 from dispatcher.local.embedded.child import Identity
-from dispatcher.local.embedded.identity import Lodging, lodge
+from dispatcher.local.embedded.identity import PostgresUser, prepare_user
 from dispatcher.local.embedded.part import ManagedProcess
 
 _NAME = "dispatcher"  # of the superuser and of the database
@@ -60,7 +60,7 @@ _FORGETFUL = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n"
 
 @dataclass(frozen=True, slots=True)
 class _Cluster:
-    lodging: Lodging
+    lodging: PostgresUser
     sockets: Path
     port: int | None
     durable: bool
@@ -77,7 +77,7 @@ class _Cluster:
         return str(self.lodging.binaries / name)
 
 
-def postgres_part(
+def postgres_process(
     data_dir: Path,
     *,
     port: int | None = None,
@@ -94,7 +94,7 @@ def postgres_part(
     a crash of the machine may lose the data.
     """
     home = data_dir.absolute() / "postgres"
-    lodging = lodge(home, binaries or find_postgres(), identities=identities)
+    lodging = prepare_user(home, binaries or find_postgres(), identities=identities)
     cluster = _Cluster(lodging, _socket_directory(lodging), port, durable)
     return ManagedProcess(
         name="postgres",
@@ -154,7 +154,7 @@ def _run(cluster: _Cluster, argv: list[str], *, text: str = "") -> None:
         )
 
 
-def _password_file(lodging: Lodging) -> Path:
+def _password_file(lodging: PostgresUser) -> Path:
     path = lodging.home / "password"
     if not path.exists():
         path.touch(mode=0o600)
@@ -206,7 +206,7 @@ def _quoted(path: Path) -> str:
     return '"' + str(path).replace("'", "''").replace('"', '""') + '"'
 
 
-def _socket_directory(lodging: Lodging) -> Path:
+def _socket_directory(lodging: PostgresUser) -> Path:
     """Return a directory whose sockets have short enough names; the same one for the same data."""
     if _fits(lodging.home / "run"):
         return lodging.home / "run"

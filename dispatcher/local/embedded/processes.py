@@ -15,7 +15,7 @@ _POLL = timedelta(milliseconds=20)
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ProcessHandle:
     """A process that cannot be mistaken for a later one with the same pid."""
 
     pid: int
@@ -29,22 +29,22 @@ class _Stat:
     started: int  # clock ticks since boot
 
 
-def mark(pid: int) -> Mark | None:
+def find_handle(pid: int) -> ProcessHandle | None:
     """Return the mark of a running process; None if there is none, or only a zombie."""
     if not _has_proc():
         return _mark_by_ps(pid)
     stat = _stat(pid)
     if stat is None or stat.state in "ZX":
         return None
-    return Mark(pid, f"{_boot()}:{stat.started}")
+    return ProcessHandle(pid, f"{_boot()}:{stat.started}")
 
 
-def is_running(process: Mark) -> bool:
+def is_running(process: ProcessHandle) -> bool:
     """Whether this very process still runs."""
-    return mark(process.pid) == process
+    return find_handle(process.pid) == process
 
 
-def session_members(leader: Mark, *, marker: str) -> list[Mark]:
+def session_members(leader: ProcessHandle, *, marker: str) -> list[ProcessHandle]:
     """
     Return the running processes of the session that `leader` led, without itself.
 
@@ -55,7 +55,7 @@ def session_members(leader: Mark, *, marker: str) -> list[Mark]:
     for pid in _pids():
         stat = _stat(pid)
         if stat is not None and pid != leader.pid and stat.session == leader.pid and _carries(pid, marker):
-            found.append(mark(pid))
+            found.append(find_handle(pid))
     return [member for member in found if member is not None]
 
 
@@ -70,14 +70,14 @@ def works_in(pid: int, folder: Path) -> bool:
         return False
 
 
-def send(process: Mark, number: signal.Signals) -> None:
+def send(process: ProcessHandle, number: signal.Signals) -> None:
     """Send a signal to this very process, or to none."""
     if is_running(process):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, number)
 
 
-def stop_all(stopping: list[tuple[Mark, signal.Signals]], *, timeout: timedelta) -> None:
+def stop_all(stopping: list[tuple[ProcessHandle, signal.Signals]], *, timeout: timedelta) -> None:
     """Send each its signal, then SIGKILL to those that still run; wait until all are gone."""
     for process, number in stopping:
         send(process, number)
@@ -128,9 +128,9 @@ def _has_proc() -> bool:
     return (_PROC / "self/stat").exists()
 
 
-def _mark_by_ps(pid: int) -> Mark | None:
+def _mark_by_ps(pid: int) -> ProcessHandle | None:
     said = _ps(pid, "state=,lstart=").split(maxsplit=1)
-    return Mark(pid, said[1]) if len(said) == 2 and not said[0].startswith("Z") else None
+    return ProcessHandle(pid, said[1]) if len(said) == 2 and not said[0].startswith("Z") else None
 
 
 def _ps(pid: int, columns: str) -> str:

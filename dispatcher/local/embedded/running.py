@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dispatcher.local.embedded import child, processes
 from dispatcher.local.embedded.part import ManagedProcess
-from dispatcher.local.embedded.processes import Mark
+from dispatcher.local.embedded.processes import ProcessHandle
 
 _LOG_CAP = 10_000_000  # bytes; a longer log is moved aside at the next start
 _TAIL = 20  # lines of a log in an error
@@ -29,13 +29,13 @@ class ProcessState(Enum):
     STOPPED = auto()  # stopped on purpose
 
 
-class Running:
+class RunningProcess:
     """A managed process and its present process. Not thread-safe: the supervisor's lock guards it."""
 
     def __init__(self, part: ManagedProcess, *, logs: Path, environment: Mapping[str, str]) -> None:
         self.part = part
         self.state = ProcessState.STARTING
-        self.mark: Mark | None = None
+        self.mark: ProcessHandle | None = None
         self.due = 0.0
         self._environment = environment
         self._log = logs / f"{part.name}.log"
@@ -64,7 +64,7 @@ class Running:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's to hear
             )
-        self.mark = processes.mark(self._process.pid)
+        self.mark = processes.find_handle(self._process.pid)
         self._since = time.monotonic()
 
     def is_ready(self) -> bool:

@@ -26,9 +26,9 @@ from dispatcher.local.embedded.events import (
     ProcessStopped,
     RestartFailed,
 )
-from dispatcher.local.embedded.ledger import Ledger, StartedProcess
+from dispatcher.local.embedded.ledger import ProcessList, StartedProcess
 from dispatcher.local.embedded.part import ManagedProcess
-from dispatcher.local.embedded.running import ProcessState, Running
+from dispatcher.local.embedded.running import ProcessState, RunningProcess
 
 _WATCH = timedelta(milliseconds=100)
 _ASK = timedelta(milliseconds=30)
@@ -61,8 +61,8 @@ class Supervisor:
         self.restart = restart
         self._report = on_event
         self._signals = signals
-        self._ledger = Ledger(self.data_dir)
-        self._parts: dict[str, Running] = {}
+        self._ledger = ProcessList(self.data_dir)
+        self._parts: dict[str, RunningProcess] = {}
         self._changing = threading.RLock()
         self._stopping = threading.Event()
         self._asked_to_stop = self._hurried = False
@@ -106,7 +106,7 @@ class Supervisor:
             if part.name in self._parts:
                 raise ValueError(f"there is a part {part.name} already")
             logs = self.data_dir / "logs"
-            self._parts[part.name] = Running(part, logs=logs, environment=self._ledger.environment)
+            self._parts[part.name] = RunningProcess(part, logs=logs, environment=self._ledger.environment)
             self.start_part(part.name)
 
     def start_part(self, name: str) -> None:
@@ -164,7 +164,7 @@ class Supervisor:
         """Return the pid of a process; None while it does not run."""
         return self._parts[name].pid
 
-    def _spawn(self, running: Running) -> None:
+    def _spawn(self, running: RunningProcess) -> None:
         self._starter.submit(running.spawn).result()
         with self._changing:
             self._write_down()
@@ -178,7 +178,7 @@ class Supervisor:
             ]
         )
 
-    def _await_ready(self, running: Running, began: float) -> None:
+    def _await_ready(self, running: RunningProcess, began: float) -> None:
         part = running.part
         while not running.is_ready():
             waited = timedelta(seconds=time.monotonic() - began)
@@ -196,7 +196,7 @@ class Supervisor:
                 for running in list(self._parts.values()):
                     self._look_after(running)
 
-    def _look_after(self, running: Running) -> None:
+    def _look_after(self, running: RunningProcess) -> None:
         if running.state is ProcessState.UP and (death := running.death()) is not None:
             self._clear_away(running)
             delay = running.postpone()
@@ -204,7 +204,7 @@ class Supervisor:
         elif running.state is ProcessState.DOWN and self.restart and time.monotonic() >= running.due:
             self._start_again(running)
 
-    def _start_again(self, running: Running) -> None:
+    def _start_again(self, running: RunningProcess) -> None:
         try:
             self._spawn(running)
         except (Misconfigured, OSError) as error:
@@ -213,7 +213,7 @@ class Supervisor:
         running.state = ProcessState.UP
         self._report(ProcessRestarted(running.part.name, running.pid))
 
-    def _clear_away(self, running: Running) -> None:
+    def _clear_away(self, running: RunningProcess) -> None:
         """Kill what a dead process had started itself, such as the pool of a worker."""
         if running.mark is not None:
             left = [(member, signal.SIGKILL) for member in self._ledger.leftovers(running.mark)]
@@ -223,7 +223,7 @@ class Supervisor:
     def _guardian(self) -> Iterator[None]:
         """Run the guardian, which cleans up after a kill -9: that closes its standard input."""
         root = Path(__file__).parents[2]
-        mark = processes.mark(os.getpid())
+        mark = processes.find_handle(os.getpid())
         if mark is None:  # impossible: it is this process
             raise RuntimeError("no entry for this process in the system's list")
         arguments = [str(self.data_dir), str(mark.pid), mark.started]
@@ -259,6 +259,6 @@ class Supervisor:
             raise KeyboardInterrupt
 
 
-def _failed(running: Running, what: str) -> Misconfigured:
+def _failed(running: RunningProcess, what: str) -> Misconfigured:
     tail = running.log_tail() or "(its log is empty)"
     return Misconfigured(f"{running.part.name} {what}; the end of its log:\n{tail}")

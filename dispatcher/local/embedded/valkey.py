@@ -30,7 +30,7 @@ always-show-logo no
 """
 
 
-def valkey_part(
+def valkey_process(
     data_dir: Path, *, port: int | None = None, durable: bool = True, program: Path | None = None
 ) -> ManagedProcess:
     """

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from dispatcher.cli.commands.demo.findings import Followed, SandboxArrival, faults, median_and_p99
-from dispatcher.cli.commands.demo.groups import GROUPS, DemoGroup, EntryRoad, numbers
+from dispatcher.cli.commands.demo.findings import DemoResult, SandboxArrival, faults, median_and_p99
+from dispatcher.cli.commands.demo.groups import GROUPS, DemoGroup, SubmitVia, numbers
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.messages.search import Event, History
@@ -13,7 +13,7 @@ from tests.message_view import a_view
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 END = NOW + timedelta(hours=1)
-DELIVERED = DemoGroup("delivered", 1, Tier.STANDARD, EntryRoad.HTTP, Status.RECEIVED)
+DELIVERED = DemoGroup("delivered", 1, Tier.STANDARD, SubmitVia.HTTP, Status.RECEIVED)
 
 
 def followed(
@@ -23,7 +23,7 @@ def followed(
     at: Sequence[datetime] = (NOW,),
     taken: int = 1,
     reason: str = "accepted",
-) -> Followed:
+) -> DemoResult:
     message = a_view(
         NOW,
         tier=group.tier,
@@ -36,7 +36,7 @@ def followed(
         reason=reason,
     )
     event = Event(1, NOW, status, "sandbox", 1, reason)
-    return Followed(group, History(message, [event]), SandboxArrival(at, taken) if at else None)
+    return DemoResult(group, History(message, [event]), SandboxArrival(at, taken) if at else None)
 
 
 def test_a_message_that_ended_as_it_should_has_no_fault() -> None:
@@ -49,7 +49,7 @@ def test_a_message_that_ended_otherwise_is_a_fault() -> None:
 
 
 def test_a_second_copy_is_a_fault_except_in_doubt() -> None:
-    doubtful = DemoGroup("in doubt", 1, Tier.STANDARD, EntryRoad.HTTP, Status.RECEIVED, doubtful=True)
+    doubtful = DemoGroup("in doubt", 1, Tier.STANDARD, SubmitVia.HTTP, Status.RECEIVED, doubtful=True)
     assert faults([followed(Status.RECEIVED, doubtful, at=(NOW, NOW), taken=2)]) == []
     [fault] = faults([followed(Status.RECEIVED, at=(NOW, NOW), taken=2)])
     assert "taken by the network 2 times" in fault
@@ -68,7 +68,7 @@ def test_a_message_that_is_said_to_be_sent_must_be_in_the_network() -> None:
 
 
 def test_without_a_receipt_the_event_must_say_so() -> None:
-    silent = DemoGroup("silent", 1, Tier.STANDARD, EntryRoad.HTTP, Status.SENT, silent=True)
+    silent = DemoGroup("silent", 1, Tier.STANDARD, SubmitVia.HTTP, Status.SENT, silent=True)
     assert faults([followed(Status.SENT, silent, reason="no_receipt")]) == []
     [fault] = faults([followed(Status.SENT, silent)])
     assert "no event" in fault
@@ -85,7 +85,7 @@ def test_the_p99_of_few_values_is_the_largest() -> None:
 
 def test_each_group_can_be_handed_in_as_its_tier() -> None:
     for group in GROUPS:
-        if group.road is EntryRoad.HTTP:  # the dialect has no word for it: the number of recipients decides
+        if group.road is SubmitVia.HTTP:  # the dialect has no word for it: the number of recipients decides
             assert (group.tier is Tier.BULK) is (group.size > BULK_ABOVE), group.name
             assert group.tier is not Tier.CRITICAL
             assert group.window is None

@@ -39,7 +39,7 @@ def eventually(condition: Callable[[], bool], *, within: timedelta = timedelta(s
 
 
 def is_gone(pid: int) -> bool:
-    return processes.mark(pid) is None
+    return processes.find_handle(pid) is None
 
 
 def environment() -> Mapping[str, str]:

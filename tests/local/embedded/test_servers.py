@@ -17,13 +17,13 @@ import redis
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.local.embedded.child import Identity
-from dispatcher.local.embedded.identity import lodge
+from dispatcher.local.embedded.identity import prepare_user
 from dispatcher.local.embedded.part import ManagedProcess
 from dispatcher.local.embedded.ports import LOOPBACK, free_port
-from dispatcher.local.embedded.postgres import postgres_part
+from dispatcher.local.embedded.postgres import postgres_process
 from dispatcher.local.embedded.servers import embedded_servers
 from dispatcher.local.embedded.supervisor import Supervisor
-from dispatcher.local.embedded.valkey import valkey_part
+from dispatcher.local.embedded.valkey import valkey_process
 from tests.local.embedded.stub_processes import NOBODY, eventually, interpreter_for, needs, stranger, up
 
 NAMELESS = 54321
@@ -82,7 +82,7 @@ def test_data_is_kept_over_a_clean_stop(tmp_path: Path) -> None:
 
 def test_data_is_kept_when_both_servers_are_killed(tmp_path: Path) -> None:
     with Supervisor(tmp_path) as supervisor:
-        parts = postgres_part(tmp_path), valkey_part(tmp_path)
+        parts = postgres_process(tmp_path), valkey_process(tmp_path)
         supervisor.start(*parts)
         urls = [part.url for part in parts]
         write(*urls)
@@ -97,7 +97,7 @@ def test_data_is_kept_when_both_servers_are_killed(tmp_path: Path) -> None:
 def test_postgres_is_safe_and_speaks_utf8_in_utc(tmp_path: Path) -> None:
     wanted = {"fsync": "on", "synchronous_commit": "on", "data_checksums": "on", "server_encoding": "UTF8"}
     wanted |= {"TimeZone": "UTC", "max_connections": "200", "listen_addresses": ""}
-    with _running(postgres_part(tmp_path), tmp_path) as url:
+    with _running(postgres_process(tmp_path), tmp_path) as url:
         assert {name: query(url, f"SHOW {name}") for name in wanted} == wanted
         assert query(url, "SELECT lower('Č')") == "č"
     assert "ready to accept connections" in (tmp_path / "logs" / "postgres.log").read_text()
@@ -105,7 +105,7 @@ def test_postgres_is_safe_and_speaks_utf8_in_utc(tmp_path: Path) -> None:
 
 def test_a_tcp_port_is_opened_only_when_asked_for_and_wants_the_password(tmp_path: Path) -> None:
     port = free_port()
-    with _running(postgres_part(tmp_path, port=port, durable=False), tmp_path):
+    with _running(postgres_process(tmp_path, port=port, durable=False), tmp_path):
         password = (tmp_path / "postgres" / "password").read_text().strip()
         address = f"postgresql://dispatcher:{{}}@{LOOPBACK}:{port}/dispatcher"
         assert query(address.format(password), "SELECT 1") == "1"
@@ -115,7 +115,7 @@ def test_a_tcp_port_is_opened_only_when_asked_for_and_wants_the_password(tmp_pat
 
 def test_valkey_writes_to_disk_and_never_evicts(tmp_path: Path) -> None:
     with (
-        _running(valkey_part(tmp_path), tmp_path) as url,
+        _running(valkey_process(tmp_path), tmp_path) as url,
         redis.Redis.from_url(url, decode_responses=True) as client,
     ):
         settings = client.config_get("append*", "maxmemory-policy")
@@ -125,14 +125,14 @@ def test_valkey_writes_to_disk_and_never_evicts(tmp_path: Path) -> None:
 
 
 def test_valkey_answers_nobody_without_the_password(tmp_path: Path) -> None:
-    with _running(valkey_part(tmp_path, durable=False), tmp_path) as url:
+    with _running(valkey_process(tmp_path, durable=False), tmp_path) as url:
         without = url.replace(f":{_password(url)}@", "")
         with redis.Redis.from_url(without) as stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
 
 
 def test_the_password_is_in_private_files_and_on_no_command_line(tmp_path: Path) -> None:
-    part = valkey_part(tmp_path, durable=False)
+    part = valkey_process(tmp_path, durable=False)
     with _running(part, tmp_path) as url:
         assert not any(_password(url) in word for word in part.argv)
         for name in ("password", "valkey.conf"):
@@ -140,28 +140,28 @@ def test_the_password_is_in_private_files_and_on_no_command_line(tmp_path: Path)
 
 
 def test_valkey_keeps_its_port_unless_somebody_else_has_it(tmp_path: Path) -> None:
-    first = _port(valkey_part(tmp_path))
-    assert _port(valkey_part(tmp_path)) == first
+    first = _port(valkey_process(tmp_path))
+    assert _port(valkey_process(tmp_path)) == first
     with socket.create_server((LOOPBACK, first)):
-        other = _port(valkey_part(tmp_path))
+        other = _port(valkey_process(tmp_path))
     assert other != first
-    assert _port(valkey_part(tmp_path)) == other
+    assert _port(valkey_process(tmp_path)) == other
 
 
 def test_a_stale_lock_file_does_not_stop_postgres_even_if_a_stranger_has_the_pid(tmp_path: Path) -> None:
-    with _running(postgres_part(tmp_path, durable=False), tmp_path):
+    with _running(postgres_process(tmp_path, durable=False), tmp_path):
         lock = (tmp_path / "postgres" / "data" / "postmaster.pid").read_text()
     with stranger() as other:
         stale = f"{other.pid}\n" + lock.partition("\n")[2]
         (tmp_path / "postgres" / "data" / "postmaster.pid").write_text(stale)
-        with _running(postgres_part(tmp_path, durable=False), tmp_path) as url:
+        with _running(postgres_process(tmp_path, durable=False), tmp_path) as url:
             assert answers(url)
         assert other.poll() is None
 
 
 def test_a_postgres_that_still_runs_there_is_not_disturbed(tmp_path: Path) -> None:
-    with _running(postgres_part(tmp_path, durable=False), tmp_path) as url:
-        second = postgres_part(tmp_path, durable=False)
+    with _running(postgres_process(tmp_path, durable=False), tmp_path) as url:
+        second = postgres_process(tmp_path, durable=False)
         assert second.prepare is not None
         with pytest.raises(Misconfigured, match="already runs on"):
             second.prepare()
@@ -172,7 +172,7 @@ def test_an_initdb_that_was_interrupted_is_done_again(tmp_path: Path) -> None:
     half = tmp_path / "postgres" / "data.new"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
-    with _running(postgres_part(tmp_path, durable=False), tmp_path) as url:
+    with _running(postgres_process(tmp_path, durable=False), tmp_path) as url:
         assert answers(url)
         assert not half.exists()
 
@@ -182,7 +182,7 @@ def test_data_of_another_major_version_is_refused_untouched(tmp_path: Path) -> N
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("9\n")
     with Supervisor(tmp_path) as supervisor, pytest.raises(Misconfigured, match="written by PostgreSQL 9"):
-        supervisor.start(postgres_part(tmp_path))
+        supervisor.start(postgres_process(tmp_path))
     assert [path.name for path in data.iterdir()] == ["PG_VERSION"]
 
 
@@ -215,7 +215,7 @@ def test_an_ordinary_user_can_run_both(open_dir: Path, uid: int) -> None:
 def test_nobody_runs_postgres_for_root_where_namespaces_are_refused(open_dir: Path) -> None:
     needs(Identity.NOBODY)
     for _ in range(2):
-        with _running(postgres_part(open_dir, identities=[Identity.NOBODY]), open_dir) as url:
+        with _running(postgres_process(open_dir, identities=[Identity.NOBODY]), open_dir) as url:
             query(url, "CREATE TABLE IF NOT EXISTS kept ()")
         assert (open_dir / "postgres" / "data").owner() == "nobody"
 
@@ -223,9 +223,9 @@ def test_nobody_runs_postgres_for_root_where_namespaces_are_refused(open_dir: Pa
 def test_data_made_inside_a_namespace_goes_over_to_nobody(open_dir: Path) -> None:
     needs(Identity.NAMESPACE)
     needs(Identity.NOBODY)
-    with _running(postgres_part(open_dir, identities=[Identity.NAMESPACE]), open_dir) as url:
+    with _running(postgres_process(open_dir, identities=[Identity.NAMESPACE]), open_dir) as url:
         query(url, "CREATE TABLE kept AS SELECT 'a row' AS what")
-    with _running(postgres_part(open_dir, identities=[Identity.NOBODY]), open_dir) as url:
+    with _running(postgres_process(open_dir, identities=[Identity.NOBODY]), open_dir) as url:
         assert query(url, "SELECT what FROM kept") == "a row"
 
 
@@ -237,8 +237,8 @@ def test_what_nobody_cannot_reach_is_moved_to_where_it_can(tmp_path: Path, open_
     (programs / "postgres").write_text("#!/bin/sh\n")
     (programs / "postgres").chmod(0o755)
     (tmp_path / "package.libs").mkdir()
-    first = lodge(tmp_path / "home", programs, identities=[Identity.NOBODY], state=open_dir)
-    again = lodge(tmp_path / "home", programs, identities=[Identity.NOBODY], state=open_dir)
+    first = prepare_user(tmp_path / "home", programs, identities=[Identity.NOBODY], state=open_dir)
+    again = prepare_user(tmp_path / "home", programs, identities=[Identity.NOBODY], state=open_dir)
     assert first == again
     assert first.home.parent == open_dir
     assert first.home.stat().st_uid == pwd.getpwnam("nobody").pw_uid
@@ -253,7 +253,7 @@ def test_data_that_nobody_cannot_reach_is_never_replaced_by_an_empty_database(
     tmp_path.chmod(0o700)
     (tmp_path / "home" / "data").mkdir(parents=True)
     with pytest.raises(Misconfigured, match="DATABASE_URL"):
-        lodge(tmp_path / "home", Path("/bin"), identities=[Identity.NOBODY], state=open_dir)
+        prepare_user(tmp_path / "home", Path("/bin"), identities=[Identity.NOBODY], state=open_dir)
     assert (tmp_path / "home" / "data").stat().st_uid == os.geteuid()
 
 

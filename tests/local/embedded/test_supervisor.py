@@ -16,8 +16,8 @@ import pytest
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.local.embedded import processes
 from dispatcher.local.embedded.events import ProcessEvent, describe
-from dispatcher.local.embedded.ledger import Ledger, StartedProcess
-from dispatcher.local.embedded.processes import Mark
+from dispatcher.local.embedded.ledger import ProcessList, StartedProcess
+from dispatcher.local.embedded.processes import ProcessHandle
 from dispatcher.local.embedded.supervisor import Supervisor
 from tests.local.embedded.stub_processes import eventually, is_gone, script, sleeper, stranger, up
 
@@ -256,9 +256,9 @@ def test_what_children_had_started_dies_with_a_supervisor_that_is_killed(tmp_pat
 def test_orphans_of_a_killed_run_are_stopped_before_the_next(tmp_path: Path) -> None:
     told: Events = []
     with stranger() as orphan:
-        process = processes.mark(orphan.pid)
+        process = processes.find_handle(orphan.pid)
         assert process is not None
-        Ledger(tmp_path).write([StartedProcess("worker", process, signal.SIGTERM)])
+        ProcessList(tmp_path).write([StartedProcess("worker", process, signal.SIGTERM)])
         with Supervisor(tmp_path, on_event=recording(told)):
             assert orphan.wait(timeout=5) == -signal.SIGTERM
     assert said(told, "killed run") == ["worker"]
@@ -266,7 +266,9 @@ def test_orphans_of_a_killed_run_are_stopped_before_the_next(tmp_path: Path) -> 
 
 def test_a_stranger_who_has_the_pid_of_an_orphan_is_left_alone(tmp_path: Path) -> None:
     with stranger() as other:
-        Ledger(tmp_path).write([StartedProcess("worker", Mark(other.pid, "another time"), signal.SIGTERM)])
+        ProcessList(tmp_path).write(
+            [StartedProcess("worker", ProcessHandle(other.pid, "another time"), signal.SIGTERM)]
+        )
         with Supervisor(tmp_path):
             assert other.poll() is None
 
@@ -274,7 +276,7 @@ def test_a_stranger_who_has_the_pid_of_an_orphan_is_left_alone(tmp_path: Path) -
 def test_a_late_guardian_leaves_the_next_run_alone(tmp_path: Path) -> None:
     with Supervisor(tmp_path) as supervisor:
         supervisor.start(sleeper("part"))
-        assert Ledger(tmp_path).stop_orphans(of=Mark(os.getpid(), "another time")) == []
+        assert ProcessList(tmp_path).stop_orphans(of=ProcessHandle(os.getpid(), "another time")) == []
         assert supervisor.pid("part") is not None
 
 

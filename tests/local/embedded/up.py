@@ -12,9 +12,9 @@ from pathlib import Path
 
 from dispatcher.local.embedded.events import ProcessEvent, describe
 from dispatcher.local.embedded.part import ManagedProcess
-from dispatcher.local.embedded.postgres import postgres_part
+from dispatcher.local.embedded.postgres import postgres_process
 from dispatcher.local.embedded.supervisor import Supervisor
-from dispatcher.local.embedded.valkey import valkey_part
+from dispatcher.local.embedded.valkey import valkey_process
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 FAMILY = ["/bin/sh", "-c", "sleep 600 & echo $! > $CHILD; wait"]
@@ -28,7 +28,7 @@ def parts(data_dir: Path, what: str) -> Sequence[ManagedProcess]:
     deaf = data_dir / "deaf"
     match what:
         case "servers":
-            return postgres_part(data_dir), valkey_part(data_dir)
+            return postgres_process(data_dir), valkey_process(data_dir)
         case "sleepers":
             return ManagedProcess(name="first", argv=SLEEP), ManagedProcess(name="second", argv=SLEEP)
         case "family":

@@ -9,9 +9,9 @@ import typer
 
 from dispatcher.cli.arguments import AccountName, AsJson, Before, Data, Limit
 from dispatcher.cli.commands.accounts.hours import account_hours
-from dispatcher.cli.console import print_json, print_table, say
-from dispatcher.cli.session import visit, visit_account
-from dispatcher.cli.values import changed, read_whole
+from dispatcher.cli.console import print_json, print_line, print_table
+from dispatcher.cli.session import run_with_account, run_with_context
+from dispatcher.cli.values import read_whole_number, updated
 from dispatcher.domain.accounts.account import Account, AccountLimits
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.tier import Tier
@@ -29,7 +29,7 @@ def add(app: typer.Typer) -> None:
     account.command("hours")(account_hours)
     account.command("pause")(pause)
     account.command("resume")(resume)
-    account.command("list")(show_all)
+    account.command("list")(list_accounts)
     account.command("show")(show)
     account.command("statement")(statement)
     app.add_typer(account, name="account")
@@ -46,7 +46,7 @@ def create(
     data: Data = None,
 ) -> None:
     """Make an account."""
-    made = visit(
+    made = run_with_context(
         data, lambda ctx: accounts.create(ctx, name, credits=credits, country=country, timezone=timezone)
     )
     _print(made, as_json)
@@ -60,13 +60,13 @@ def top_up(
     data: Data = None,
 ) -> None:
     """Add credits to an account."""
-    balance = visit_account(
+    balance = run_with_account(
         data, name, lambda ctx, account: accounts.top_up(ctx, account, amount, note=reason)
     )
     if as_json:
         print_json({"name": name, "balance": balance})
     else:
-        say(f"{name} has {balance:,} credits now")
+        print_line(f"{name} has {balance:,} credits now")
 
 
 def limit(
@@ -91,29 +91,29 @@ def limit(
     async def story(ctx: Context, account: Account) -> Account:
         kept = account.limits
         limits = AccountLimits(
-            rate=changed(kept.rate, rate, partial(read_whole, "--rate")),
-            daily=changed(kept.daily, daily, partial(read_whole, "--daily")),
-            tier=changed(kept.tier, tier, _tier),
-            countries=changed(kept.countries, countries, _countries),
+            rate=updated(kept.rate, rate, partial(read_whole_number, "--rate")),
+            daily=updated(kept.daily, daily, partial(read_whole_number, "--daily")),
+            tier=updated(kept.tier, tier, _tier),
+            countries=updated(kept.countries, countries, _countries),
         )
-        return await accounts.limit(ctx, account, limits)
+        return await accounts.set_limits(ctx, account, limits)
 
-    _print(visit_account(data, name, story), as_json)
+    _print(run_with_account(data, name, story), as_json)
 
 
 def pause(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
     """Refuse what an account submits from now on. What was accepted goes on."""
-    _print(visit_account(data, name, accounts.pause), as_json)
+    _print(run_with_account(data, name, accounts.pause), as_json)
 
 
 def resume(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
     """Take again what a paused account submits."""
-    _print(visit_account(data, name, partial(accounts.pause, paused=False)), as_json)
+    _print(run_with_account(data, name, partial(accounts.pause, paused=False)), as_json)
 
 
-def show_all(as_json: AsJson = False, data: Data = None) -> None:
+def list_accounts(as_json: AsJson = False, data: Data = None) -> None:
     """List all accounts."""
-    found = visit(data, accounts.every)
+    found = run_with_context(data, accounts.every)
     if as_json:
         print_json([asdict(account) for account in found])
     else:
@@ -138,7 +138,7 @@ def show(
         signs = await accounts.callback_secret(ctx, account) if secret else None
         return account, await accounts.senders(ctx, account), signs
 
-    account, senders, signs = visit_account(data, name, story)
+    account, senders, signs = run_with_account(data, name, story)
     _print(account, as_json, senders=senders, secret=signs)
 
 
@@ -146,7 +146,7 @@ def statement(
     name: AccountName, limit: Limit = 100, before: Before = None, as_json: AsJson = False, data: Data = None
 ) -> None:
     """Tell what changed an account's credits, the newest first."""
-    entries = visit_account(
+    entries = run_with_account(
         data, name, lambda ctx, account: accounts.statement(ctx, account, before=before, limit=limit)
     )
     if as_json:
@@ -186,16 +186,16 @@ def _print(
         print_json({**asdict(account), **told, "senders": [asdict(sender) for sender in senders]})
         return
     country = account.default_country or "no default country"
-    say(f"{account.name}: {account.balance:,} credits, {country}, times in {account.timezone}")
+    print_line(f"{account.name}: {account.balance:,} credits, {country}, times in {account.timezone}")
     if account.paused:
-        say("  paused: what it submits is refused")
+        print_line("  paused: what it submits is refused")
     if limits := _limits(account.limits):
-        say(f"  limits: {limits}")
+        print_line(f"  limits: {limits}")
     if secret is not None:
-        say(f"  callbacks are signed with {secret}")
+        print_line(f"  callbacks are signed with {secret}")
     for sender in senders:
         state = "disabled" if sender.disabled_at else "default" if sender.is_default else ""
-        say(f"  sender {sender.id}: {sender.name} {state}".rstrip())
+        print_line(f"  sender {sender.id}: {sender.name} {state}".rstrip())
 
 
 def _limits(limits: AccountLimits) -> str:

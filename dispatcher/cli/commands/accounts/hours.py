@@ -9,7 +9,7 @@ import typer
 
 from dispatcher.cli.arguments import AccountName, AsJson, Data
 from dispatcher.cli.console import print_json, print_table
-from dispatcher.cli.session import visit_account
+from dispatcher.cli.session import run_with_account
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
@@ -19,7 +19,7 @@ from dispatcher.service.context import Context
 
 _EXAMPLE = 'write hours like "mon-fri 08:00-20:00; sat 10:00-18:00; holidays 2026-12-25; zone Europe/Paris"'
 
-Own = Mapping[Tier, AllowedHours]
+HoursByTier = Mapping[Tier, AllowedHours]
 
 
 def account_hours(
@@ -43,12 +43,12 @@ def account_hours(
         raise Invalid("--set and --clear contradict each other: give one of them")
     wanted = None if given is None else read_hours(given)
 
-    async def story(ctx: Context, account: Account) -> tuple[Own, Own]:
+    async def story(ctx: Context, account: Account) -> tuple[HoursByTier, HoursByTier]:
         if wanted is not None or clear:
-            await hours.set(ctx, account, tiers or hours.UNLESS_NAMED, wanted)
+            await hours.set(ctx, account, tiers or hours.DEFAULT_TIERS, wanted)
         return await hours.of_account(ctx, account), await hours.own(ctx, account)
 
-    applied, own = visit_account(data, name, story)
+    applied, own = run_with_account(data, name, story)
     shown = tiers if tiers and given is None and not clear else tuple(Tier)
     if as_json:
         print_json({tier: _told(applied.get(tier), tier in own) for tier in shown})
@@ -77,7 +77,7 @@ def read_hours(given: str) -> AllowedHours:
     return parse_hours(value)
 
 
-def write_hours(allowed: AllowedHours) -> str:
+def format_hours(allowed: AllowedHours) -> str:
     """Return hours in the form that `read_hours` reads."""
     written = allowed.as_dict()
     zone = written.pop("zone")
@@ -104,4 +104,4 @@ def _told(applied: AllowedHours | None, is_own: bool) -> dict[str, object] | Non
 def _row(applied: AllowedHours | None, is_own: bool) -> Sequence[str]:
     if applied is None:
         return "-", "at any time"
-    return "the account" if is_own else "the settings", write_hours(applied)
+    return "the account" if is_own else "the settings", format_hours(applied)

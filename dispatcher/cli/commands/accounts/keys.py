@@ -7,10 +7,10 @@ import typer
 
 from dispatcher.cli.arguments import AccountName, AsJson, CredentialId, Data, DaysOption, KeyLabel
 from dispatcher.cli.commands.accounts import credential_output
-from dispatcher.cli.console import print_json, say
-from dispatcher.cli.session import visit_account
+from dispatcher.cli.console import print_json, print_line
+from dispatcher.cli.session import run_with_account
 from dispatcher.domain.accounts.account import Account
-from dispatcher.local.dialect_credentials import CREDENTIALS, CredentialUse, in_words
+from dispatcher.local.dialect_credentials import CREDENTIALS, CredentialUse, credential_fields
 from dispatcher.service.accounts import credentials
 from dispatcher.service.accounts.credentials import NewKey
 from dispatcher.service.context import Context
@@ -20,7 +20,7 @@ def add(app: typer.Typer) -> None:
     """Register the commands."""
     key = typer.Typer(help="Keys of accounts.", no_args_is_help=True)
     key.command("create")(create)
-    key.command("list")(show_all)
+    key.command("list")(list_keys)
     key.command("revoke")(revoke)
     app.add_typer(key, name="key")
 
@@ -50,8 +50,8 @@ def create(
             ctx, account, lock.kind, dialect=lock.dialect, name=label, validity=validity, is_test=is_test
         )
 
-    made = visit_account(data, name, story)
-    words = in_words(door, made)
+    made = run_with_account(data, name, story)
+    words = credential_fields(door, made)
     if as_json:
         told = {"id": made.id, "account": name, "for": door, "test": is_test, "expires_at": made.expires_at}
         print_json({**told, **words})
@@ -60,16 +60,16 @@ def create(
         credential_output.print_new(f"{kind} {made.id} of {name} for {door}", words, made.expires_at)
 
 
-def show_all(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
+def list_keys(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
     """List an account's keys, revoked ones too, without what is secret of them."""
-    found = visit_account(data, name, credential_output.every)
+    found = run_with_account(data, name, credential_output.fetch_all)
     credential_output.print_all(found, as_json)
 
 
 def revoke(name: AccountName, key_id: CredentialId, as_json: AsJson = False, data: Data = None) -> None:
     """Revoke a key, at once; the tokens given out for it are no good any more either."""
-    visit_account(data, name, lambda ctx, account: credentials.revoke(ctx, account, key_id))
+    run_with_account(data, name, lambda ctx, account: credentials.revoke(ctx, account, key_id))
     if as_json:
         print_json({"id": key_id, "account": name, "revoked": True})
     else:
-        say(f"key {key_id} of {name} is revoked")
+        print_line(f"key {key_id} of {name} is revoked")

@@ -12,7 +12,7 @@ CHUNK = 1000
 
 _SEPARATOR = re.compile("[,;\t]")
 
-Put = Callable[[Sequence[str]], Awaitable[int]]
+AddNumbers = Callable[[Sequence[str]], Awaitable[int]]
 
 
 @dataclass(slots=True)
@@ -25,14 +25,14 @@ class FileCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class LineStart:
+class FileLine:
     """The number at the beginning of a line, and which line it is."""
 
     place: int
     number: str
 
 
-async def take_file(file: Path, put: Put, *, tell: Callable[[str], None]) -> FileCounts:
+async def import_numbers(file: Path, put: AddNumbers, *, tell: Callable[[str], None]) -> FileCounts:
     """
     Pass all numbers of a file to `put`, and report each line for which it raises Invalid.
 
@@ -45,16 +45,18 @@ async def take_file(file: Path, put: Put, *, tell: Callable[[str], None]) -> Fil
     return tally
 
 
-def read_lines(file: Path) -> Iterator[Sequence[LineStart]]:
+def read_lines(file: Path) -> Iterator[Sequence[FileLine]]:
     """Yield the beginnings of lines in chunks, without empty lines and a CSV's heading."""
     with file.open(encoding="utf-8-sig", errors="replace") as source:
-        lines = (LineStart(place, _first(line)) for place, line in enumerate(source, start=1))
+        lines = (FileLine(place, _first(line)) for place, line in enumerate(source, start=1))
         wanted = (line for line in lines if line.number and not _is_heading(line))
         while chunk := list(islice(wanted, CHUNK)):
             yield chunk
 
 
-async def _take(lines: Sequence[LineStart], put: Put, tell: Callable[[str], None], tally: FileCounts) -> None:
+async def _take(
+    lines: Sequence[FileLine], put: AddNumbers, tell: Callable[[str], None], tally: FileCounts
+) -> None:
     """Pass lines to `put`; halve a chunk with a bad line until that line is alone."""
     try:
         tally.new += await put([line.number for line in lines])
@@ -72,5 +74,5 @@ def _first(line: str) -> str:
     return _SEPARATOR.split(line, maxsplit=1)[0].strip().strip('"').strip()
 
 
-def _is_heading(line: LineStart) -> bool:
+def _is_heading(line: FileLine) -> bool:
     return line.place == 1 and not any(character.isdigit() for character in line.number)

@@ -8,9 +8,9 @@ import typer
 
 from dispatcher.cli.arguments import AsJson, CredentialId, Data, DaysOption, KeyLabel
 from dispatcher.cli.commands.accounts import credential_output
-from dispatcher.cli.console import print_json, say
-from dispatcher.cli.session import visit
-from dispatcher.cli.values import read_line
+from dispatcher.cli.console import print_json, print_line
+from dispatcher.cli.session import run_with_context
+from dispatcher.cli.values import read_single_line
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 
@@ -20,7 +20,7 @@ def add(app: typer.Typer) -> None:
     operator = typer.Typer(help="Operators, who see all accounts.", no_args_is_help=True)
     operator.command("create")(create)
     operator.command("token")(token)
-    operator.command("list")(show_all)
+    operator.command("list")(list_operators)
     operator.command("revoke")(revoke)
     app.add_typer(operator, name="operator")
 
@@ -34,12 +34,12 @@ def create(
     data: Data = None,
 ) -> None:
     """Make an operator's login for the console."""
-    password = _asked() if password_file is None else read_line(password_file)
-    operator_id = visit(data, lambda ctx: credentials.create_operator(ctx, name, password))
+    password = _asked() if password_file is None else read_single_line(password_file)
+    operator_id = run_with_context(data, lambda ctx: credentials.create_operator(ctx, name, password))
     if as_json:
         print_json({"id": operator_id, "name": name})
     else:
-        say(f"operator {operator_id} is {name}")
+        print_line(f"operator {operator_id} is {name}")
 
 
 def token(
@@ -50,7 +50,7 @@ def token(
 ) -> None:
     """Make a bearer token for /manage/v1. It is printed now, and can never be shown again."""
     validity = None if days is None else timedelta(days=days)
-    made = visit(
+    made = run_with_context(
         data,
         lambda ctx: credentials.create(
             ctx, None, CredentialKind.BEARER, dialect=credentials.MANAGE, name=label, validity=validity
@@ -62,19 +62,19 @@ def token(
         credential_output.print_new(f"Operator's token {made.id}", {"token": made.secret}, made.expires_at)
 
 
-def show_all(as_json: AsJson = False, data: Data = None) -> None:
+def list_operators(as_json: AsJson = False, data: Data = None) -> None:
     """List the operators' logins and tokens, revoked ones too."""
-    found = visit(data, lambda ctx: credential_output.every(ctx, None))
+    found = run_with_context(data, lambda ctx: credential_output.fetch_all(ctx, None))
     credential_output.print_all(found, as_json)
 
 
 def revoke(operator_id: CredentialId, as_json: AsJson = False, data: Data = None) -> None:
     """Revoke a login or token, at once."""
-    visit(data, lambda ctx: credentials.revoke(ctx, None, operator_id))
+    run_with_context(data, lambda ctx: credentials.revoke(ctx, None, operator_id))
     if as_json:
         print_json({"id": operator_id, "revoked": True})
     else:
-        say(f"operator {operator_id} is revoked")
+        print_line(f"operator {operator_id} is revoked")
 
 
 def _asked() -> str:

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AccountName, After, AsJson, Data, Limit
-from dispatcher.cli.commands.accounts.number_file import FileCounts, take_file
-from dispatcher.cli.console import note, print_json, print_table, say
-from dispatcher.cli.session import visit_account
+from dispatcher.cli.commands.accounts.number_file import FileCounts, import_numbers
+from dispatcher.cli.console import print_json, print_line, print_note, print_table
+from dispatcher.cli.session import run_with_account
 from dispatcher.domain.accounts.account import Account
 from dispatcher.service.accounts import opt_outs
 from dispatcher.service.context import Context
@@ -23,7 +23,7 @@ def add(app: typer.Typer) -> None:
     """Register the commands."""
     optout = typer.Typer(help="Numbers that must not be written to.", no_args_is_help=True)
     optout.command("add")(add_numbers)
-    optout.command("list")(show_all)
+    optout.command("list")(list_opt_outs)
     optout.command("remove")(remove)
     optout.command("import")(import_file)
     app.add_typer(optout, name="optout")
@@ -38,7 +38,7 @@ def add_numbers(
     data: Data = None,
 ) -> None:
     """Opt numbers out, all of them or none. What waits for its time is ended when its turn comes."""
-    new = visit_account(
+    new = run_with_account(
         data,
         name,
         lambda ctx, account: opt_outs.add(ctx, account, numbers, sender=sender, reason=reason),
@@ -46,14 +46,14 @@ def add_numbers(
     if as_json:
         print_json({"account": name, "numbers": len(numbers), "new": new})
     else:
-        say(f"opted out of {name}: {len(numbers):,} given, {new:,} of them new")
+        print_line(f"opted out of {name}: {len(numbers):,} given, {new:,} of them new")
 
 
-def show_all(
+def list_opt_outs(
     name: AccountName, limit: Limit = 100, after: After = 0, as_json: AsJson = False, data: Data = None
 ) -> None:
     """List who has opted out, the oldest first."""
-    found = visit_account(
+    found = run_with_account(
         data, name, lambda ctx, account: opt_outs.page(ctx, account, after=after, limit=limit)
     )
     if as_json:
@@ -62,7 +62,7 @@ def show_all(
     rows = [(str(one.id), one.number, one.sender or "all", one.at, one.reason) for one in found]
     print_table(("id", "number", "sender", "since (UTC)", "reason"), rows, numbers=("id",))
     if len(found) == limit:
-        note(f"There may be more: --after {found[-1].id}")
+        print_note(f"There may be more: --after {found[-1].id}")
 
 
 def remove(
@@ -73,11 +73,11 @@ def remove(
     data: Data = None,
 ) -> None:
     """Let a number be written to again."""
-    visit_account(data, name, lambda ctx, account: opt_outs.remove(ctx, account, number, sender=sender))
+    run_with_account(data, name, lambda ctx, account: opt_outs.remove(ctx, account, number, sender=sender))
     if as_json:
         print_json({"account": name, "number": number, "removed": True})
     else:
-        say(f"{number} is off the list of {name}")
+        print_line(f"{number} is off the list of {name}")
 
 
 def import_file(
@@ -96,13 +96,13 @@ def import_file(
         async def put(numbers: Sequence[str]) -> int:
             return await opt_outs.add(ctx, account, numbers, sender=sender, reason=reason)
 
-        return await take_file(file, put, tell=note)
+        return await import_numbers(file, put, tell=print_note)
 
-    tally = visit_account(data, name, story)
+    tally = run_with_account(data, name, story)
     if as_json:
         print_json({"account": name, **asdict(tally)})
     else:
         bad = f", {tally.bad:,} left out" if tally.bad else ""
-        say(f"opted out of {name}: {tally.lines:,} lines{bad}, {tally.new:,} numbers new")
+        print_line(f"opted out of {name}: {tally.lines:,} lines{bad}, {tally.new:,} numbers new")
     if tally.bad:
         raise typer.Exit(1)

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AccountName, AsJson, Data
-from dispatcher.cli.console import print_json, print_table, say
-from dispatcher.cli.session import visit_account
+from dispatcher.cli.console import print_json, print_line, print_table
+from dispatcher.cli.session import run_with_account
 from dispatcher.service.accounts import accounts
 
 
@@ -15,7 +15,7 @@ def add(app: typer.Typer) -> None:
     """Register the commands."""
     sender = typer.Typer(help="Sender IDs of accounts.", no_args_is_help=True)
     sender.command("add")(add_sender)
-    sender.command("list")(show_all)
+    sender.command("list")(list_senders)
     app.add_typer(sender, name="sender")
 
 
@@ -26,16 +26,16 @@ def add_sender(
     data: Data = None,
 ) -> None:
     """Add a sender ID to an account; the first one is its default."""
-    number = visit_account(data, name, lambda ctx, account: accounts.add_sender(ctx, account, sender))
+    number = run_with_account(data, name, lambda ctx, account: accounts.add_sender(ctx, account, sender))
     if as_json:
         print_json({"id": number, "account": name, "name": sender})
     else:
-        say(f"sender {number} of {name} is {sender}")
+        print_line(f"sender {number} of {name} is {sender}")
 
 
-def show_all(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
+def list_senders(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
     """List an account's senders."""
-    found = visit_account(data, name, accounts.senders)
+    found = run_with_account(data, name, accounts.senders)
     if as_json:
         print_json([asdict(sender) for sender in found])
     else:

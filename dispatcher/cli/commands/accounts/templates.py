@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AccountName, AsJson, Data
-from dispatcher.cli.console import note, print_json, print_table, say, stamp
-from dispatcher.cli.session import visit_account
-from dispatcher.cli.values import read_pairs, read_text
+from dispatcher.cli.console import format_time, print_json, print_line, print_note, print_table
+from dispatcher.cli.session import run_with_account
+from dispatcher.cli.values import read_text, read_variables
 from dispatcher.domain.accounts.account import Account
 from dispatcher.service.context import Context
 from dispatcher.service.submissions import templates
@@ -28,7 +28,7 @@ def add(app: typer.Typer) -> None:
     """Register the commands."""
     template = typer.Typer(help="Texts with variables.", no_args_is_help=True)
     template.command("add")(add_template)
-    template.command("list")(show_all)
+    template.command("list")(list_templates)
     template.command("show")(show)
     template.command("change")(change)
     template.command("remove")(remove)
@@ -47,16 +47,16 @@ def add_template(
 ) -> None:
     """Keep a text under a name; the account's messages name it by the id that is printed."""
     words = read_text(text)
-    made = visit_account(data, name, lambda ctx, account: templates.create(ctx, account, title, words))
+    made = run_with_account(data, name, lambda ctx, account: templates.create(ctx, account, title, words))
     if as_json:
         print_json(_told(made))
     else:
-        say(f"template {made.public_id} of {name} is {made.name}")
+        print_line(f"template {made.public_id} of {name} is {made.name}")
 
 
-def show_all(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
+def list_templates(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
     """List an account's templates."""
-    found = visit_account(data, name, _every)
+    found = run_with_account(data, name, _every)
     if as_json:
         print_json([_told(one) for one in found])
     else:
@@ -68,12 +68,14 @@ def show(
     name: AccountName, template_id: TemplateIdArgument, as_json: AsJson = False, data: Data = None
 ) -> None:
     """Print a template's text as it is."""
-    found = visit_account(data, name, lambda ctx, account: templates.find(ctx, account, template_id))
+    found = run_with_account(data, name, lambda ctx, account: templates.find(ctx, account, template_id))
     if as_json:
         print_json(_told(found))
     else:
-        note(f"{found.name}, made {stamp(found.created_at)}, changed {stamp(found.updated_at)} UTC")
-        say(found.text)
+        print_note(
+            f"{found.name}, made {format_time(found.created_at)}, changed {format_time(found.updated_at)} UTC"
+        )
+        print_line(found.text)
 
 
 def change(
@@ -85,22 +87,24 @@ def change(
 ) -> None:
     """Give a template another text; what was accepted before keeps its own."""
     words = read_text(text)
-    found = visit_account(data, name, lambda ctx, account: templates.change(ctx, account, template_id, words))
+    found = run_with_account(
+        data, name, lambda ctx, account: templates.change(ctx, account, template_id, words)
+    )
     if as_json:
         print_json(_told(found))
     else:
-        say(f"template {template_id} of {name} has another text")
+        print_line(f"template {template_id} of {name} has another text")
 
 
 def remove(
     name: AccountName, template_id: TemplateIdArgument, as_json: AsJson = False, data: Data = None
 ) -> None:
     """Take a template out of use; its name is free again."""
-    visit_account(data, name, lambda ctx, account: templates.remove(ctx, account, template_id))
+    run_with_account(data, name, lambda ctx, account: templates.remove(ctx, account, template_id))
     if as_json:
         print_json({"id": template_id, "account": name, "removed": True})
     else:
-        say(f"template {template_id} of {name} is removed")
+        print_line(f"template {template_id} of {name} is removed")
 
 
 def preview(
@@ -111,15 +115,15 @@ def preview(
     data: Data = None,
 ) -> None:
     """Fill a template in, and print what would be sent."""
-    values = read_pairs(variables or ())
-    filled = visit_account(
+    values = read_variables(variables or ())
+    filled = run_with_account(
         data, name, lambda ctx, account: templates.preview(ctx, account, template_id, values)
     )
     if as_json:
         print_json({"text": filled.text, "segments": filled.segments})
     else:
-        note(f"{filled.segments} segment{'s' if filled.segments != 1 else ''}")
-        say(filled.text)
+        print_note(f"{filled.segments} segment{'s' if filled.segments != 1 else ''}")
+        print_line(filled.text)
 
 
 async def _every(ctx: Context, account: Account) -> list[Template]:

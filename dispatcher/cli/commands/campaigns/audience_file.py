@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dispatcher.cli.commands.campaigns.audience_output import progress
+from dispatcher.cli.commands.campaigns.audience_output import import_progress_bar
 from dispatcher.service.campaigns.recipient_file import ProgressHandler, RecipientFile
 
 _CHUNK = 1 << 18  # bytes
@@ -31,7 +31,7 @@ class FileOptions:
     @contextmanager
     def opened(self, file: Path) -> Iterator[tuple[RecipientFile, ProgressHandler]]:
         """Open a file for reading, and a bar on standard error if that is a terminal. Raises OSError."""
-        with file.open("rb") as source, progress(os.fstat(source.fileno()).st_size) as tell:
+        with file.open("rb") as source, import_progress_bar(os.fstat(source.fileno()).st_size) as tell:
             chunks = iter(lambda: source.read(_CHUNK), b"")
             yield (
                 RecipientFile(

@@ -9,14 +9,14 @@ from pathlib import Path
 from rich.progress import BarColumn, DownloadColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from dispatcher.cli.console import console, note, print_json, print_table, say
+from dispatcher.cli.console import console, print_json, print_line, print_note, print_table
 from dispatcher.service.campaigns.audiences import Audience
 from dispatcher.service.campaigns.estimate import Estimate
 from dispatcher.service.campaigns.recipient_file import ImportProgress, ProgressHandler
 
 
 @contextmanager
-def progress(size: int) -> Iterator[ProgressHandler]:
+def import_progress_bar(size: int) -> Iterator[ProgressHandler]:
     """Show how much of a file is read, on a terminal only; a size of 0 bytes means that it is unknown."""
     out = console(stderr=True)
     columns = (
@@ -36,25 +36,25 @@ def progress(size: int) -> Iterator[ProgressHandler]:
         yield tell
 
 
-def tell_audience(found: Audience, *, account: str, rejects: Path | None, as_json: bool) -> None:
+def print_audience(found: Audience, *, account: str, rejects: Path | None, as_json: bool) -> None:
     """Print an audience, and where its rejects are."""
     if as_json:
-        print_json(told(found))
+        print_json(audience_json(found))
         return
-    say(f"audience {found.name} of {account} is {found.state}, id {found.public_id}")
+    print_line(f"audience {found.name} of {account} is {found.state}, id {found.public_id}")
     rows = [("rows", found.rows), ("recipients", found.recipients), ("rejects", found.rejects)]
     zones = zip(found.zones, found.zone_counts, strict=True)
     rows += [(f"in {zone.replace(',', ', ')}", count) for zone, count in zones]
     print_table(("", "count"), rows, numbers=("count",))
     if found.columns:
-        say(f"variables: {', '.join(found.columns)}")
+        print_line(f"variables: {', '.join(found.columns)}")
     if found.rejects:
         command = shlex.join(["dispatcher", "audience", "rejects", found.name, "--account", account])
         where = f"they are in {rejects}" if rejects else f"`{command}` writes them"
-        note(f"{found.rejects:,} lines became no recipient: {where}")
+        print_note(f"{found.rejects:,} lines became no recipient: {where}")
 
 
-def tell_estimate(found: Estimate, *, priced: bool, rejects: Path | None, as_json: bool) -> None:
+def print_estimate(found: Estimate, *, priced: bool, rejects: Path | None, as_json: bool) -> None:
     """Print what a dry run found; segments and cost only if there was a text."""
     total = found.total
     if as_json:
@@ -69,13 +69,13 @@ def tell_estimate(found: Estimate, *, priced: bool, rejects: Path | None, as_jso
     print_table(columns, [row[: len(columns)] for row in cells], numbers=columns[1:])
     has = ", ".join(found.columns) or "none"
     for variable, count in found.missing.items():
-        note(f"{count:,} recipients have no value for {variable}; the file has: {has}")
+        print_note(f"{count:,} recipients have no value for {variable}; the file has: {has}")
     if found.rejects:
         where = f"they are in {rejects}" if rejects else "--rejects FILE writes them down"
-        note(f"{found.rejects:,} lines would get no message: {where}")
+        print_note(f"{found.rejects:,} lines would get no message: {where}")
 
 
-def told(found: Audience) -> dict[str, object]:
+def audience_json(found: Audience) -> dict[str, object]:
     """Return an audience for JSON."""
     return {
         "id": found.public_id,

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.commands.accounts.hours import read_hours
-from dispatcher.cli.times import read_day, read_length, read_time
-from dispatcher.cli.values import NONE, read_text, read_whole
+from dispatcher.cli.times import read_day, read_duration, read_time
+from dispatcher.cli.values import NONE, read_text, read_whole_number
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.hours.zones import parse_zone
@@ -108,11 +108,11 @@ class CampaignOptions:
             "timezone": (self.timezone, str),
             "first_day": (self.first, lambda typed: read_day(typed, option="--from")),
             "last_day": (self.last, lambda typed: read_day(typed, option="--until")),
-            "spread": (self.spread, lambda typed: read_length(typed, option="--spread")),
+            "spread": (self.spread, lambda typed: read_duration(typed, option="--spread")),
             "per_second": (self.per_second, _rate),
             "hours": (self.hours, lambda typed: read_hours(typed).as_dict()),
-            "validity": (self.validity, lambda typed: read_length(typed, option="--validity")),
-            "max_cost": (self.max_cost, lambda typed: read_whole("--max-cost", typed)),
+            "validity": (self.validity, lambda typed: read_duration(typed, option="--validity")),
+            "max_cost": (self.max_cost, lambda typed: read_whole_number("--max-cost", typed)),
             "callback_url": (self.callback_url, str),
         }
         for field, (typed, read) in readers.items():

@@ -7,18 +7,18 @@ from zoneinfo import ZoneInfo
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from dispatcher.cli.commands.accounts.hours import write_hours
-from dispatcher.cli.console import console, note
-from dispatcher.cli.status_words import title
+from dispatcher.cli.commands.accounts.hours import format_hours
+from dispatcher.cli.console import console, print_note
+from dispatcher.cli.status_words import status_label
 from dispatcher.domain.campaigns.pacing import Rate, Spread
-from dispatcher.domain.duration import in_words
+from dispatcher.domain.duration import format_duration
 from dispatcher.domain.messages.status import OPEN
 from dispatcher.service.campaigns.campaigns import CampaignReport, CampaignRow
 from dispatcher.service.campaigns.drafts import CampaignNames
 from dispatcher.service.campaigns.progress import RunReport
 
 
-def told(campaign: CampaignRow, names: CampaignNames) -> dict[str, object]:
+def campaign_json(campaign: CampaignRow, names: CampaignNames) -> dict[str, object]:
     """Return a campaign for JSON; lengths of time are in seconds."""
     terms, pacing = campaign.terms, campaign.terms.pacing
     return {
@@ -49,7 +49,7 @@ def told(campaign: CampaignRow, names: CampaignNames) -> dict[str, object]:
     }
 
 
-def told_run(found: RunReport) -> dict[str, object]:
+def run_json(found: RunReport) -> dict[str, object]:
     """Return a run for JSON."""
     run, forecast = found.run, found.forecast
     return {
@@ -61,7 +61,7 @@ def told_run(found: RunReport) -> dict[str, object]:
         "done": run.position,
         "messages": run.messages,
         "left_out": run.left_out,
-        "statuses": {title(status): count for status, count in sorted(found.statuses.items())},
+        "statuses": {status_label(status): count for status, count in sorted(found.statuses.items())},
         "cost": found.cost,
         "released_at": forecast and forecast.released,
         "through_at": forecast and forecast.through,
@@ -71,7 +71,7 @@ def told_run(found: RunReport) -> dict[str, object]:
     }
 
 
-def lines(report: CampaignReport, names: CampaignNames) -> Iterator[str]:
+def report_lines(report: CampaignReport, names: CampaignNames) -> Iterator[str]:
     """Yield the lines on a campaign and its latest runs; times are in its time zone."""
     campaign, terms = report.campaign, report.campaign.terms
     zone = ZoneInfo(terms.timezone)
@@ -80,21 +80,21 @@ def lines(report: CampaignReport, names: CampaignNames) -> Iterator[str]:
     yield f"  id        {campaign.public_id}"
     yield f"  to        {names.recipients:,} recipients of {names.audience}"
     yield f"  text      {' '.join(terms.text.split())}"
-    yield f"  as        {names.sender}, {terms.tier}, good for {in_words(terms.lasts)}"
-    yield f"  when      {when(campaign)}"
+    yield f"  as        {names.sender}, {terms.tier}, good for {format_duration(terms.lasts)}"
+    yield f"  when      {describe_schedule(campaign)}"
     if campaign.next_due:
         yield f"  next due  {_wall(campaign.next_due, zone)}"
     if terms.pacing:
         yield f"  pacing    {_pacing(campaign)}"
     if terms.hours:
-        yield f"  hours     {write_hours(terms.hours)}"
+        yield f"  hours     {format_hours(terms.hours)}"
     if terms.max_cost:
         yield f"  at most   {terms.max_cost:,} credits a run"
     for found in report.runs:
         yield from _run(found, zone)
 
 
-def when(campaign: CampaignRow) -> str:
+def describe_schedule(campaign: CampaignRow) -> str:
     """Return in words when a campaign runs."""
     terms = campaign.terms
     if terms.first_at:
@@ -105,7 +105,7 @@ def when(campaign: CampaignRow) -> str:
 
 
 @contextmanager
-def bar() -> Iterator[Callable[[CampaignReport], None]]:
+def progress_bar() -> Iterator[Callable[[CampaignReport], None]]:
     """Show the progress of the latest run: a bar on a terminal, elsewhere a line for each change."""
     out = console(stderr=True)
     if not out.is_terminal:
@@ -130,7 +130,7 @@ class _Lines:
     def __call__(self, report: CampaignReport) -> None:
         brief = _brief(report)
         if brief != self._said:
-            note(brief)
+            print_note(brief)
         self._said = brief
 
 
@@ -157,7 +157,7 @@ def _run(found: RunReport, zone: ZoneInfo) -> Iterator[str]:
     left_out = f", {run.left_out:,} left out" if run.left_out else ""
     yield f"  messages  for {run.position:,} of {run.total:,} recipients{left_out}; {found.cost:,} credits"
     for status, count in sorted(found.statuses.items()):
-        yield f"  {count:>9,}  {title(status)}"
+        yield f"  {count:>9,}  {status_label(status)}"
     if found.forecast:
         through = found.forecast.through
         yield f"  released  by {_wall(found.forecast.released, zone)}"
@@ -167,7 +167,7 @@ def _run(found: RunReport, zone: ZoneInfo) -> Iterator[str]:
 def _pacing(campaign: CampaignRow) -> str:
     match campaign.terms.pacing:
         case Spread(over):
-            return f"evenly over {in_words(over)}"
+            return f"evenly over {format_duration(over)}"
         case Rate(per_second):
             return f"at most {per_second:g} a second"
     return "all at once"

@@ -8,20 +8,26 @@ from typing import Annotated
 
 import typer
 
-from dispatcher.cli.arguments import AccountOf, After, AsJson, Data, Limit
+from dispatcher.cli.arguments import AccountOption, After, AsJson, Data, Limit
 from dispatcher.cli.commands.campaigns.audience_file import FileOptions
 from dispatcher.cli.commands.campaigns.audiences import import_file
 from dispatcher.cli.commands.campaigns.campaign_options import OPTIONS, CampaignOptions
-from dispatcher.cli.commands.campaigns.campaign_output import bar, lines, told, told_run, when
-from dispatcher.cli.console import note, print_json, print_table, say
-from dispatcher.cli.option_groups import grouped
-from dispatcher.cli.session import meant_account, visit
+from dispatcher.cli.commands.campaigns.campaign_output import (
+    campaign_json,
+    describe_schedule,
+    progress_bar,
+    report_lines,
+    run_json,
+)
+from dispatcher.cli.console import print_json, print_line, print_note, print_table
+from dispatcher.cli.option_groups import with_option_groups
+from dispatcher.cli.session import find_account, run_with_context
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import CampaignPlan, RunState
 from dispatcher.domain.errors import Invalid
 from dispatcher.service.campaigns import audiences, campaigns, drafts
-from dispatcher.service.campaigns.campaigns import CampaignReport, CampaignRow, Cancelled
-from dispatcher.service.campaigns.drafts import CampaignNames, told_as
+from dispatcher.service.campaigns.campaigns import CampaignReport, CampaignRow, CancelResult
+from dispatcher.service.campaigns.drafts import CampaignNames, renamed_faults
 from dispatcher.service.campaigns.follow import follow
 from dispatcher.service.context import Context
 
@@ -31,22 +37,22 @@ CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="Its name or i
 def add(app: typer.Typer) -> None:
     """Register the commands."""
     campaign = typer.Typer(help="One text for many, once or again and again.", no_args_is_help=True)
-    campaign.command("create")(grouped(create))
-    campaign.command("change")(grouped(change))
-    campaign.command("list")(show_all)
+    campaign.command("create")(with_option_groups(create))
+    campaign.command("change")(with_option_groups(change))
+    campaign.command("list")(list_campaigns)
     campaign.command("show")(show)
     campaign.command("start")(start)
     campaign.command("pause")(pause)
     campaign.command("resume")(resume)
     campaign.command("cancel")(cancel)
-    campaign.command("import", help="The same as `audience import`.")(grouped(import_file))
+    campaign.command("import", help="The same as `audience import`.")(with_option_groups(import_file))
     app.add_typer(campaign, name="campaign")
 
 
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called.", show_default=False)],
     *,
-    account: AccountOf = None,
+    account: AccountOption = None,
     csv: Annotated[
         Path | None,
         typer.Option("--csv", metavar="FILE", help="To whom: a file, read into --audience or NAME first."),
@@ -64,23 +70,25 @@ def create(
         typed_fields = {"audience_id": "", **typed.fields(owner, now=ctx.now())}
         fields = {field: value for field, value in typed_fields.items() if value is not None}
         plan = CampaignPlan(name=name, **fields)  # type: ignore[arg-type]
-        with told_as(OPTIONS):
+        with renamed_faults(OPTIONS):
             made = await _created(ctx, owner, plan, csv, typed.audience or name)
             return await campaigns.start(ctx, owner, str(made.public_id)) if begin else made
 
     made, names = _visit(data, account, work)
     if as_json:
-        print_json(told(made, names))
+        print_json(campaign_json(made, names))
     else:
-        say(f"campaign {made.terms.name} is {made.state}: {names.recipients:,} recipients, {when(made)}")
+        print_line(
+            f"campaign {made.terms.name} is {made.state}: {names.recipients:,} recipients, {describe_schedule(made)}"
+        )
         if not begin:
-            note(f"It waits: dispatcher campaign start {made.public_id}")
+            print_note(f"It waits: dispatcher campaign start {made.public_id}")
 
 
 def change(
     name: CampaignName,
     *,
-    account: AccountOf = None,
+    account: AccountOption = None,
     new_name: Annotated[str | None, typer.Option("--name", help="What it is called from now on.")] = None,
     typed: CampaignOptions,
     as_json: AsJson = False,
@@ -94,14 +102,14 @@ def change(
         fields = typed.fields(at_its_wall, now=ctx.now()) | ({} if new_name is None else {"name": new_name})
         if not fields:
             raise Invalid("nothing to change: give at least one option")
-        with told_as({**OPTIONS, "name": "--name"}):
+        with renamed_faults({**OPTIONS, "name": "--name"}):
             return await drafts.change(ctx, owner, str(draft.public_id), fields)
 
     _tell(*_visit(data, account, work), as_json)
 
 
-def show_all(
-    account: AccountOf = None,
+def list_campaigns(
+    account: AccountOption = None,
     limit: Limit = 100,
     after: After = 0,
     as_json: AsJson = False,
@@ -110,25 +118,28 @@ def show_all(
     """List an account's campaigns, the oldest first."""
 
     async def story(ctx: Context) -> list[tuple[CampaignRow, CampaignNames]]:
-        owner = await meant_account(ctx, account)
+        owner = await find_account(ctx, account)
         found = await campaigns.page(ctx, owner, after=after, limit=limit)
         known = await drafts.names(ctx, found)
         return [(campaign, known[campaign.id]) for campaign in found]
 
-    found = visit(data, story)
+    found = run_with_context(data, story)
     if as_json:
-        print_json([told(campaign, names) for campaign, names in found])
+        print_json([campaign_json(campaign, names) for campaign, names in found])
         return
-    rows = [(str(c.id), c.terms.name, c.state, names.recipients, c.next_due, when(c)) for c, names in found]
+    rows = [
+        (str(c.id), c.terms.name, c.state, names.recipients, c.next_due, describe_schedule(c))
+        for c, names in found
+    ]
     columns = ("id", "name", "state", "recipients", "next due (UTC)", "when")
     print_table(columns, rows, numbers=("id", "recipients"))
     if len(found) == limit:
-        note(f"There may be more: --after {found[-1][0].id}")
+        print_note(f"There may be more: --after {found[-1][0].id}")
 
 
 def show(
     name: CampaignName,
-    account: AccountOf = None,
+    account: AccountOption = None,
     limit: Annotated[int, typer.Option("--runs", min=1, max=1000, help="How many of its runs.")] = 3,
     following: Annotated[
         bool, typer.Option("--follow", help="Until its run is over; exit 1 if cut short.")
@@ -139,33 +150,37 @@ def show(
     """Show a campaign: its plan, how far its runs are, when each will be through, and what limits it."""
 
     async def story(ctx: Context) -> tuple[CampaignReport, CampaignNames]:
-        owner = await meant_account(ctx, account)
+        owner = await find_account(ctx, account)
         campaign = await drafts.find(ctx, owner, name)
         if following:
-            with bar() as tell:
+            with progress_bar() as tell:
                 async for report in follow(ctx, owner, str(campaign.public_id)):
                     tell(report)
         report = await campaigns.show(ctx, owner, str(campaign.public_id), limit=limit)
         return report, (await drafts.names(ctx, [campaign]))[campaign.id]
 
-    report, names = visit(data, story)
+    report, names = run_with_context(data, story)
     if as_json:
-        print_json({**told(report.campaign, names), "runs": [told_run(found) for found in report.runs]})
+        print_json(
+            {**campaign_json(report.campaign, names), "runs": [run_json(found) for found in report.runs]}
+        )
     else:
-        for line in lines(report, names):
-            say(line)
+        for line in report_lines(report, names):
+            print_line(line)
     if following and not (report.runs and report.runs[0].run.state is RunState.FINISHED):
         raise typer.Exit(1)
 
 
-def start(name: CampaignName, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
+def start(
+    name: CampaignName, account: AccountOption = None, as_json: AsJson = False, data: Data = None
+) -> None:
     """Let a draft run, at its time."""
     _act(name, account, campaigns.start, as_json, data)
 
 
 def pause(
     name: CampaignName,
-    account: AccountOf = None,
+    account: AccountOption = None,
     reason: Annotated[str, typer.Option(help="Why, for whoever looks at it.")] = "",
     as_json: AsJson = False,
     data: Data = None,
@@ -174,26 +189,30 @@ def pause(
     _act(name, account, partial(campaigns.pause, reason=reason), as_json, data)
 
 
-def resume(name: CampaignName, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
+def resume(
+    name: CampaignName, account: AccountOption = None, as_json: AsJson = False, data: Data = None
+) -> None:
     """Let a paused campaign go on; all that is still to go out moves by as long as the pause was."""
     _act(name, account, campaigns.resume, as_json, data)
 
 
-def cancel(name: CampaignName, account: AccountOf = None, as_json: AsJson = False, data: Data = None) -> None:
+def cancel(
+    name: CampaignName, account: AccountOption = None, as_json: AsJson = False, data: Data = None
+) -> None:
     """End a campaign for good, and take back all of it that is not out, with its credits."""
 
-    async def story(ctx: Context) -> tuple[Cancelled, CampaignNames]:
-        owner = await meant_account(ctx, account)
+    async def story(ctx: Context) -> tuple[CancelResult, CampaignNames]:
+        owner = await find_account(ctx, account)
         campaign = await drafts.find(ctx, owner, name)
         ended = await campaigns.cancel(ctx, owner, str(campaign.public_id))
         return ended, (await drafts.names(ctx, [campaign]))[campaign.id]
 
-    ended, names = visit(data, story)
+    ended, names = run_with_context(data, story)
     if as_json:
-        print_json({**told(ended.campaign, names), "withdrawn": ended.withdrawn, "out": ended.out})
+        print_json({**campaign_json(ended.campaign, names), "withdrawn": ended.withdrawn, "out": ended.out})
     else:
         counts = f"{ended.withdrawn:,} messages taken back, {ended.out:,} are out or going out"
-        say(f"campaign {ended.campaign.terms.name} is cancelled: {counts}")
+        print_line(f"campaign {ended.campaign.terms.name} is cancelled: {counts}")
 
 
 async def _created(
@@ -205,7 +224,7 @@ async def _created(
         made = await drafts.create_with_file(ctx, owner, plan, source, audience=audience, tell=tell)
     kept = await audiences.find(ctx, owner, audience)
     left_out = f", {kept.rejects:,} left out" if kept.rejects else ""
-    note(f"audience {kept.name}: {kept.rows:,} lines{left_out}, {kept.recipients:,} recipients")
+    print_note(f"audience {kept.name}: {kept.rows:,} lines{left_out}, {kept.recipients:,} recipients")
     return made
 
 
@@ -227,14 +246,14 @@ def _visit(
     data: Path | None, account: str | None, work: Callable[[Context, Account], Awaitable[CampaignRow]]
 ) -> tuple[CampaignRow, CampaignNames]:
     async def story(ctx: Context) -> tuple[CampaignRow, CampaignNames]:
-        campaign = await work(ctx, await meant_account(ctx, account))
+        campaign = await work(ctx, await find_account(ctx, account))
         return campaign, (await drafts.names(ctx, [campaign]))[campaign.id]
 
-    return visit(data, story)
+    return run_with_context(data, story)
 
 
 def _tell(campaign: CampaignRow, names: CampaignNames, as_json: bool) -> None:
     if as_json:
-        print_json(told(campaign, names))
+        print_json(campaign_json(campaign, names))
     else:
-        say(f"campaign {campaign.terms.name} is {campaign.state}, {when(campaign)}")
+        print_line(f"campaign {campaign.terms.name} is {campaign.state}, {describe_schedule(campaign)}")

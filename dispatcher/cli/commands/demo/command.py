@@ -14,11 +14,11 @@ import typer
 from dispatcher.bootstrap import open_context
 from dispatcher.cli.commands.demo import findings, traffic
 from dispatcher.cli.commands.demo.display import display
-from dispatcher.cli.commands.demo.findings import Followed
+from dispatcher.cli.commands.demo.findings import DemoResult
 from dispatcher.cli.commands.demo.groups import GROUPS
 from dispatcher.cli.commands.messages.send import DIALECT
-from dispatcher.cli.console import note, print_table, say
-from dispatcher.cli.status_words import title
+from dispatcher.cli.console import print_line, print_note, print_table
+from dispatcher.cli.status_words import status_label
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.tier import Tier
 from dispatcher.local import stack
@@ -64,10 +64,10 @@ def demo() -> None:
     if faults is None:
         raise typer.Exit(130)
     for fault in faults:
-        note(fault)
+        print_note(fault)
     if faults:
         raise typer.Exit(1)
-    say("Each message ended as it should.")
+    print_line("Each message ended as it should.")
 
 
 def _plan(directory: Path) -> StackPlan:
@@ -97,10 +97,10 @@ async def _play(running: Stack) -> Sequence[str]:
     ):
         account = await accounts.find(ctx, ACCOUNT)
         direct, over_http = Caller(account, DIALECT), Caller(account, "scheduler")
-        sender = traffic.DemoSender(ctx, api, direct, over_http, made.sender_id)
-        batches = await traffic.hand_in(sender)
+        sender = traffic.DemoProducer(ctx, api, direct, over_http, made.sender_id)
+        batches = await traffic.submit_all(sender)
         tiers = {message_id: batch.group.tier for batch in batches for message_id in batch.message_ids}
-        say(f"\n{len(tiers)} messages handed in")
+        print_line(f"\n{len(tiers)} messages handed in")
         with display(tiers) as show:
             await traffic.follow(ctx, batches, until=ctx.now() + _PATIENCE, show=show)
         found = await findings.read(ctx, sandbox, batches)
@@ -110,26 +110,28 @@ async def _play(running: Stack) -> Sequence[str]:
     return findings.faults(found, unknown=stats["unique_references"] - known)
 
 
-def _print(found: Sequence[Followed], stats: Mapping[str, int]) -> None:
+def _print(found: Sequence[DemoResult], stats: Mapping[str, int]) -> None:
     rows = []
     for group in GROUPS:
-        ended = findings.ends(found, group)
-        others = [f"{count} x {title(status)}" for status, count in ended.items() if status is not group.end]
+        ended = findings.count_statuses(found, group)
+        others = [
+            f"{count} x {status_label(status)}" for status, count in ended.items() if status is not group.end
+        ]
         verdict = ", ".join(others) or "ok"
-        rows.append((group.name, group.tier, group.size, title(group.end), ended[group.end], verdict))
+        rows.append((group.name, group.tier, group.size, status_label(group.end), ended[group.end], verdict))
     columns = ("what", "tier", "sent", "must end as", "did", "others")
-    say("")
+    print_line("")
     print_table(columns, rows, numbers=("sent", "did"))
-    say("")
+    print_line("")
     _print_lags(found)
-    say(
+    print_line(
         f"\nThe network got {stats['submits']} submits, took {stats['unique_references']} messages, and"
         f" {stats['duplicates']} a second time (only one in doubt may be). It sent"
         f" {stats['receipts_sent']} receipts."
     )
 
 
-def _print_lags(found: Sequence[Followed]) -> None:
+def _print_lags(found: Sequence[DemoResult]) -> None:
     lags = {
         "at a set time: released": findings.release_lags(found),
         "at a set time: at the provider": findings.arrival_lags(found, scheduled=True),
@@ -158,4 +160,4 @@ def _remove_elsewhere(directory: Path) -> None:
 
 
 def _tell(name: str, text: str) -> None:
-    say(f"{name:<16} {text}")
+    print_line(f"{name:<16} {text}")

@@ -10,8 +10,8 @@ from typing import Protocol
 from rich.live import Live
 from rich.table import Table
 
-from dispatcher.cli.console import console, say, table
-from dispatcher.cli.status_words import title
+from dispatcher.cli.console import build_table, console, print_line
+from dispatcher.cli.status_words import status_label
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 
@@ -48,16 +48,20 @@ class _Lines:
         now, counts = time.monotonic(), Counter(statuses.values())
         if now >= self._next and counts != self._told:
             self._next, self._told = now + _EVERY.total_seconds(), counts
-            words = ", ".join(f"{count} {title(status)}" for status, count in sorted(counts.items()))
-            say(f"{now - self._began:5.1f} s  {words}")
+            words = ", ".join(f"{count} {status_label(status)}" for status, count in sorted(counts.items()))
+            print_line(f"{now - self._began:5.1f} s  {words}")
 
 
 def _table(tiers: Mapping[int, Tier], statuses: Mapping[int, Status], seconds: float) -> Table:
     counts = Counter((tiers[message_id], status) for message_id, status in statuses.items())
     rows = [
-        (title(status), *(counts[tier, status] or "" for tier in Tier), sum(counts[t, status] for t in Tier))
+        (
+            status_label(status),
+            *(counts[tier, status] or "" for tier in Tier),
+            sum(counts[t, status] for t in Tier),
+        )
         for status in sorted(set(statuses.values()))
     ]
-    made = table(("status", *Tier, "all"), rows, numbers=(*Tier, "all"))
+    made = build_table(("status", *Tier, "all"), rows, numbers=(*Tier, "all"))
     made.title = f"{len(statuses)} messages, {seconds:.0f} s"
     return made

@@ -29,7 +29,7 @@ class SandboxArrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class DemoResult:
     """One message: its group, all that happened to it, and its arrival at the network, if any."""
 
     group: DemoGroup
@@ -37,7 +37,7 @@ class Followed:
     arrival: SandboxArrival | None
 
 
-async def read(ctx: Context, client: httpx.AsyncClient, batches: Sequence[DemoBatch]) -> Sequence[Followed]:
+async def read(ctx: Context, client: httpx.AsyncClient, batches: Sequence[DemoBatch]) -> Sequence[DemoResult]:
     """Read everything there is to know about the messages; `client` is one for the sandbox."""
     answer = await client.get("/messages", params={"limit": 10_000})
     answer.raise_for_status()
@@ -46,11 +46,11 @@ async def read(ctx: Context, client: httpx.AsyncClient, batches: Sequence[DemoBa
     for batch in batches:
         for message_id in batch.message_ids:
             history = await search.history(ctx, message_id)
-            found.append(Followed(batch.group, history, arrivals.get(str(history.message.public_id))))
+            found.append(DemoResult(batch.group, history, arrivals.get(str(history.message.public_id))))
     return found
 
 
-def faults(found: Sequence[Followed], *, unknown: int = 0) -> Sequence[str]:
+def faults(found: Sequence[DemoResult], *, unknown: int = 0) -> Sequence[str]:
     """Tell in a sentence each what is not as it should be; `unknown` messages only the network has."""
     said = [
         f"message {one.history.message.id} ({one.group.name}) {fault}" for one in found for fault in _of(one)
@@ -58,12 +58,12 @@ def faults(found: Sequence[Followed], *, unknown: int = 0) -> Sequence[str]:
     return [*said, f"the network has {unknown} messages that nobody sent"] if unknown else said
 
 
-def ends(found: Sequence[Followed], group: DemoGroup) -> Counter[Status]:
+def count_statuses(found: Sequence[DemoResult], group: DemoGroup) -> Counter[Status]:
     """Count how a group's messages ended."""
     return Counter(one.history.message.status for one in found if one.group is group)
 
 
-def release_lags(found: Sequence[Followed]) -> Sequence[float]:
+def release_lags(found: Sequence[DemoResult]) -> Sequence[float]:
     """Give how many ms after its time each scheduled message was released."""
     return [
         (released - one.history.message.not_before) / _MILLISECOND
@@ -72,7 +72,7 @@ def release_lags(found: Sequence[Followed]) -> Sequence[float]:
     ]
 
 
-def arrival_lags(found: Sequence[Followed], *, scheduled: bool) -> Sequence[float]:
+def arrival_lags(found: Sequence[DemoResult], *, scheduled: bool) -> Sequence[float]:
     """Give how many ms after its time each message was at the provider for the first time."""
     return [
         (min(one.arrival.at) - one.history.message.not_before) / _MILLISECOND
@@ -89,7 +89,7 @@ def median_and_p99(values: Sequence[float]) -> tuple[float, float]:
     return statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
 
 
-def _of(one: Followed) -> Sequence[str]:
+def _of(one: DemoResult) -> Sequence[str]:
     """Find the faults of one message."""
     message, group = one.history.message, one.group
     said = []

@@ -12,7 +12,7 @@ from dispatcher.domain.tier import Tier
 _NOW = timedelta()
 
 
-class EntryRoad(Enum):
+class SubmitVia(Enum):
     """How a group is handed in."""
 
     HTTP = auto()  # through the SMS Scheduler API, which has no words for tier and not_after
@@ -32,7 +32,7 @@ class DemoGroup:
     name: str
     size: int
     tier: Tier
-    road: EntryRoad
+    road: SubmitVia
     end: Status
     special: str | None = None
     delay: timedelta = _NOW
@@ -55,28 +55,28 @@ def _in(seconds: float) -> timedelta:
 
 
 def _special(name: str, special: str, end: Status, *, size: int = 2, doubtful: bool = False) -> DemoGroup:
-    return DemoGroup(name, size, Tier.STANDARD, EntryRoad.HTTP, end, special=special, doubtful=doubtful)
+    return DemoGroup(name, size, Tier.STANDARD, SubmitVia.HTTP, end, special=special, doubtful=doubtful)
 
 
 _LATER, _HANGS_UP = "39", "49"
 
 GROUPS: Sequence[DemoGroup] = (
-    DemoGroup("one-time passwords", 20, Tier.CRITICAL, EntryRoad.DIRECT, Status.RECEIVED),
-    DemoGroup("alarms, at a set time", 10, Tier.CRITICAL, EntryRoad.DIRECT, Status.RECEIVED, delay=_in(6)),
-    DemoGroup("order confirmations", 20, Tier.STANDARD, EntryRoad.HTTP, Status.RECEIVED),
-    DemoGroup("reminders, at a set time", 20, Tier.STANDARD, EntryRoad.HTTP, Status.RECEIVED, delay=_in(5)),
-    DemoGroup("a campaign", 201, Tier.BULK, EntryRoad.HTTP, Status.RECEIVED),
+    DemoGroup("one-time passwords", 20, Tier.CRITICAL, SubmitVia.DIRECT, Status.RECEIVED),
+    DemoGroup("alarms, at a set time", 10, Tier.CRITICAL, SubmitVia.DIRECT, Status.RECEIVED, delay=_in(6)),
+    DemoGroup("order confirmations", 20, Tier.STANDARD, SubmitVia.HTTP, Status.RECEIVED),
+    DemoGroup("reminders, at a set time", 20, Tier.STANDARD, SubmitVia.HTTP, Status.RECEIVED, delay=_in(5)),
+    DemoGroup("a campaign", 201, Tier.BULK, SubmitVia.HTTP, Status.RECEIVED),
     DemoGroup(
         "told 'later' until too late",
         3,
         Tier.CRITICAL,
-        EntryRoad.DIRECT,
+        SubmitVia.DIRECT,
         Status.EXPIRED,
         _LATER,
         window=_in(3.5),
     ),
     DemoGroup(
-        "the same, less urgent", 3, Tier.STANDARD, EntryRoad.DIRECT, Status.EXPIRED, _LATER, window=_in(3.5)
+        "the same, less urgent", 3, Tier.STANDARD, SubmitVia.DIRECT, Status.EXPIRED, _LATER, window=_in(3.5)
     ),
     _special("told 'later' twice", "41", Status.RECEIVED, size=3),
     _special("told 'later' ten times", "42", Status.GAVE_UP),
@@ -93,13 +93,13 @@ GROUPS: Sequence[DemoGroup] = (
         "the same, bulk: not sent again",
         2,
         Tier.BULK,
-        EntryRoad.DIRECT,
+        SubmitVia.DIRECT,
         Status.GAVE_UP,
         _HANGS_UP,
         doubtful=True,
     ),
-    DemoGroup("no receipt", 3, Tier.STANDARD, EntryRoad.HTTP, Status.SENT, "45", silent=True),
-    DemoGroup("taken back", 3, Tier.STANDARD, EntryRoad.HTTP, Status.WITHDRAWN, delay=timedelta(hours=1)),
+    DemoGroup("no receipt", 3, Tier.STANDARD, SubmitVia.HTTP, Status.SENT, "45", silent=True),
+    DemoGroup("taken back", 3, Tier.STANDARD, SubmitVia.HTTP, Status.WITHDRAWN, delay=timedelta(hours=1)),
 )
 
 _ordinary = count()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import httpx
 
-from dispatcher.cli.commands.demo.groups import GROUPS, DemoGroup, EntryRoad, numbers
+from dispatcher.cli.commands.demo.groups import GROUPS, DemoGroup, SubmitVia, numbers
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Status
@@ -31,7 +31,7 @@ class DemoBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class DemoSender:
+class DemoProducer:
     """Who hands in: an account, and its client at the API."""
 
     ctx: Context
@@ -44,7 +44,7 @@ class DemoSender:
 Statuses = Mapping[int, Status]
 
 
-async def hand_in(sender: DemoSender) -> Sequence[DemoBatch]:
+async def submit_all(sender: DemoProducer) -> Sequence[DemoBatch]:
     """Hand everything in at once; what is to be taken back is."""
     return await asyncio.gather(*(_hand_in(sender, group) for group in GROUPS))
 
@@ -68,15 +68,15 @@ async def follow(
         await asyncio.sleep(_POLL.total_seconds())
 
 
-async def _hand_in(sender: DemoSender, group: DemoGroup) -> DemoBatch:
+async def _hand_in(sender: DemoProducer, group: DemoGroup) -> DemoBatch:
     match group.road:
-        case EntryRoad.HTTP:
+        case SubmitVia.HTTP:
             return await _over_http(sender, group)
-        case EntryRoad.DIRECT:
+        case SubmitVia.DIRECT:
             return await _directly(sender, group)
 
 
-async def _over_http(sender: DemoSender, group: DemoGroup) -> DemoBatch:
+async def _over_http(sender: DemoProducer, group: DemoGroup) -> DemoBatch:
     body = {
         "message_text": f"Demo: {group.name}",
         "delivery_date": (sender.ctx.now() + group.delay).isoformat(),
@@ -93,7 +93,7 @@ async def _over_http(sender: DemoSender, group: DemoGroup) -> DemoBatch:
     return DemoBatch(group, sender.over_http, told["message_id"], ids)
 
 
-async def _directly(sender: DemoSender, group: DemoGroup) -> DemoBatch:
+async def _directly(sender: DemoProducer, group: DemoGroup) -> DemoBatch:
     not_before = sender.ctx.now() + group.delay
     submission = Submission(
         recipients=numbers(group),

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.engine import make_url
 
 from dispatcher.cli.commands.doctor.finding import Finding, fail, ok, warn
-from dispatcher.domain.duration import in_words
+from dispatcher.domain.duration import format_duration
 from dispatcher.service.messages.explain import SILENT
 from dispatcher.service.receipts.unmatched import MOST
 from dispatcher.settings import Settings
@@ -126,7 +126,7 @@ def disk(directory: Path) -> Finding:
 
 
 def _version(number: int, trip: timedelta, *, read_only: bool) -> Finding:
-    text = f"version {number // 10_000}.{number % 10_000}, answers in {in_words(trip)}"
+    text = f"version {number // 10_000}.{number % 10_000}, answers in {format_duration(trip)}"
     if read_only:
         return fail("postgres", f"{text}, but is a read-only standby", "point DATABASE_URL at the primary")
     if number < _OLDEST_POSTGRES * 10_000:
@@ -138,7 +138,7 @@ def _clock(told: object, trip: timedelta) -> Finding:
     if not isinstance(told, datetime):
         return fail("clock", "Postgres does not tell the time", "see postgres")
     offset = told - (datetime.now(UTC) - trip / 2)
-    text = f"this machine is {in_words(offset)} {'behind' if offset > timedelta() else 'ahead of'} Postgres"
+    text = f"this machine is {format_duration(offset)} {'behind' if offset > timedelta() else 'ahead of'} Postgres"
     if abs(offset) > _CLOCK_OFF:
         return warn("clock", text, "run NTP on both; windows go by the time of Postgres")
     return ok("clock", text)
@@ -166,7 +166,7 @@ def _queue(queue: str, seen: datetime | None, now: datetime) -> Finding:
     advice = f"start `dispatcher worker {queue}`, and `dispatcher beat`, which probes it"
     if seen is None:
         return fail(f"queue {queue}", "was never consumed", advice)
-    text = f"last consumed {in_words(max(now - seen, timedelta()))} ago"
+    text = f"last consumed {format_duration(max(now - seen, timedelta()))} ago"
     return ok(f"queue {queue}", text) if now - seen <= SILENT else fail(f"queue {queue}", text, advice)
 
 

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AsJson, Data
-from dispatcher.cli.console import print_json, say
-from dispatcher.cli.option_groups import grouped
-from dispatcher.cli.session import meant_account, visit
+from dispatcher.cli.console import print_json, print_line
+from dispatcher.cli.option_groups import with_option_groups
+from dispatcher.cli.session import find_account, run_with_context
 from dispatcher.cli.times import read_shift, read_time
-from dispatcher.cli.values import read_name, read_text
+from dispatcher.cli.values import read_id, read_text
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.messages.edit import (
     Cancel,
@@ -30,7 +30,7 @@ from dispatcher.service.context import Context
 from dispatcher.service.messages import edits, search
 
 
-class OpenState(StrEnum):
+class OpenStatus(StrEnum):
     """The statuses of messages that can be changed."""
 
     SCHEDULED = "scheduled"
@@ -41,7 +41,7 @@ TimeOption = Annotated[str | None, typer.Option(metavar="TIME", help="From then 
 
 
 @dataclass(frozen=True, slots=True)
-class EditSelectionOptions:
+class SelectionOptions:
     """The options that select messages."""
 
     message: Annotated[
@@ -58,7 +58,7 @@ class EditSelectionOptions:
     ] = None
     tier: Annotated[Tier | None, typer.Option(help="Those of this tier.")] = None
     status: Annotated[
-        list[OpenState] | None, typer.Option(help="Those with this status; may be repeated.")
+        list[OpenStatus] | None, typer.Option(help="Those with this status; may be repeated.")
     ] = None
     number: Annotated[str | None, typer.Option(help="Those to this number.")] = None
     sender: Annotated[str | None, typer.Option(help="Those from this sender, by name or number.")] = None
@@ -70,7 +70,7 @@ class EditSelectionOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class EditOptions:
+class RunOptions:
     """The options on how a command runs."""
 
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
@@ -81,14 +81,14 @@ class EditOptions:
 
 def add(message: typer.Typer) -> None:
     """Register the commands."""
-    message.command("cancel")(grouped(cancel))
-    message.command("reschedule")(grouped(reschedule))
-    message.command("text")(grouped(text))
+    message.command("cancel")(with_option_groups(cancel))
+    message.command("reschedule")(with_option_groups(reschedule))
+    message.command("text")(with_option_groups(text))
 
 
 def cancel(
-    wanted: EditSelectionOptions,
-    manner: EditOptions,
+    wanted: SelectionOptions,
+    manner: RunOptions,
 ) -> None:
     """Take messages back that have not gone out; their credits come back. Exit 1 if none was."""
     _edit("cancelled", wanted, manner, lambda *_: Cancel())
@@ -99,8 +99,8 @@ def reschedule(
     not_before: Annotated[str | None, typer.Option(metavar="TIME", help="The new start; also +2h.")] = None,
     not_after: Annotated[str | None, typer.Option(metavar="TIME", help="The new end; also +2h.")] = None,
     shift: Annotated[str | None, typer.Option(metavar="SHIFT", help="Later or earlier: +2h, -30m.")] = None,
-    wanted: EditSelectionOptions,
-    manner: EditOptions,
+    wanted: SelectionOptions,
+    manner: RunOptions,
 ) -> None:
     """Give messages that have not gone out another window; an end not given stays. Exit 1 if none was."""
 
@@ -121,8 +121,8 @@ def text(
             "--text", help='What; "-" reads it. {{name}} is a campaign\'s variable.', show_default=False
         ),
     ],
-    wanted: EditSelectionOptions,
-    manner: EditOptions,
+    wanted: SelectionOptions,
+    manner: RunOptions,
 ) -> None:
     """Give messages that have not gone out another text, at its price. Exit 1 if none was."""
     new = NewText(read_text(words))
@@ -131,8 +131,8 @@ def text(
 
 def _edit(
     done: str,
-    wanted: EditSelectionOptions,
-    manner: EditOptions,
+    wanted: SelectionOptions,
+    manner: RunOptions,
     change: Callable[[datetime, Account], Change],
 ) -> None:
     """Count the messages, ask for confirmation, and change them."""
@@ -146,28 +146,28 @@ def _edit(
         return run
 
     if manner.dry_run or not manner.yes:
-        counted = visit(manner.data, story(True))
+        counted = run_with_context(manner.data, story(True))
         if manner.dry_run:
             _print(counted, done, manner)
             return
         if counted.changed:
             typer.confirm(f"To be {_sentence(counted, done)}. Go on?", abort=True, err=True)
-    edited = visit(manner.data, story(False))
+    edited = run_with_context(manner.data, story(False))
     _print(edited, done, manner)
     if not edited.changed:
         raise typer.Exit(1)
 
 
-async def _owner(ctx: Context, wanted: EditSelectionOptions) -> Account:
+async def _owner(ctx: Context, wanted: SelectionOptions) -> Account:
     name = wanted.account
     if name is None and wanted.message is not None:
-        name = (await search.message(ctx, read_name(wanted.message))).account
+        name = (await search.message(ctx, read_id(wanted.message))).account
     elif name is None and wanted.batch is not None:
-        name = (await search.batch(ctx, read_name(wanted.batch))).account
-    return await meant_account(ctx, name)
+        name = (await search.batch(ctx, read_id(wanted.batch))).account
+    return await find_account(ctx, name)
 
 
-def _selection(wanted: EditSelectionOptions, owner: Account, now: datetime) -> Selection:
+def _selection(wanted: SelectionOptions, owner: Account, now: datetime) -> Selection:
     def between(option: str, start: str | None, end: str | None) -> TimeRange:
         return TimeRange(
             _time(start, now, owner, f"--{option}-from"), _time(end, now, owner, f"--{option}-to")
@@ -175,8 +175,8 @@ def _selection(wanted: EditSelectionOptions, owner: Account, now: datetime) -> S
 
     return Selection(
         account=owner,
-        message=None if wanted.message is None else read_name(wanted.message),
-        batch=None if wanted.batch is None else read_name(wanted.batch),
+        message=None if wanted.message is None else read_id(wanted.message),
+        batch=None if wanted.batch is None else read_id(wanted.batch),
         campaign=wanted.campaign,
         tier=wanted.tier,
         statuses=frozenset(Status[status.name] for status in wanted.status) if wanted.status else None,
@@ -192,12 +192,12 @@ def _time(given: str | None, now: datetime, owner: Account, option: str) -> date
     return None if given is None else read_time(given, now=now, timezone=owner.timezone, option=option)
 
 
-def _print(edited: EditReport, done: str, manner: EditOptions) -> None:
+def _print(edited: EditReport, done: str, manner: RunOptions) -> None:
     if manner.as_json:
         counts = asdict(edited) | {"unchanged": sum(edited.unchanged.values()), "dry_run": manner.dry_run}
         print_json(counts | {"reasons": dict(edited.unchanged)})
     else:
-        say(f"{'to be ' * manner.dry_run}{_sentence(edited, done)}")
+        print_line(f"{'to be ' * manner.dry_run}{_sentence(edited, done)}")
 
 
 def _sentence(edited: EditReport, done: str) -> str:

@@ -9,10 +9,10 @@ import typer
 
 from dispatcher.cli.arguments import AsJson, Data
 from dispatcher.cli.commands.messages import edits
-from dispatcher.cli.console import print_json, print_table, say, stamp
-from dispatcher.cli.session import visit
-from dispatcher.cli.status_words import title
-from dispatcher.cli.values import read_name
+from dispatcher.cli.console import format_time, print_json, print_line, print_table
+from dispatcher.cli.session import run_with_context
+from dispatcher.cli.status_words import status_label
+from dispatcher.cli.values import read_id
 from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.service.context import Context
 from dispatcher.service.health import lanes
@@ -54,26 +54,26 @@ def show(
             history,
             now=ctx.now(),
             consumed=await lanes(ctx),
-            route=routes.sentence(ctx, history.message),
+            route=routes.explain_route(ctx, history.message),
         )
 
-    history, explanation = visit(data, story)
+    history, explanation = run_with_context(data, story)
     if as_json:
         print_json(_whole(history, explanation))
         return
     for name, value in _facts(history).items():
-        say(f"{name:<10} {value}")
-    say("")
+        print_line(f"{name:<10} {value}")
+    print_line("")
     columns = ("seq", "at (UTC)", "status", "try", "provider", "reason")
     print_table(columns, map(_row, history.events), numbers=("seq", "try"))
-    say("")
+    print_line("")
     for sentence in explanation:
-        say(sentence)
+        print_line(sentence)
 
 
 def _read(message_id: str) -> int | UUID:
     try:
-        return read_name(message_id)
+        return read_id(message_id)
     except Invalid:
         raise NotFound(f"{message_id!r} is neither a message's number nor its public id") from None
 
@@ -83,24 +83,31 @@ def _facts(history: History) -> Mapping[str, object]:
     place = f", {message.place}" if message.place else ""
     return {
         "message": f"{message.id} ({message.public_id})",
-        "status": f"{title(message.status)}{place}",
+        "status": f"{status_label(message.status)}{place}",
         "account": f"{message.account}, through {message.dialect}",
         "number": message.number,
         "tier": message.tier,
-        "window": f"{stamp(message.not_before)} to {stamp(message.not_after)} UTC",
+        "window": f"{format_time(message.not_before)} to {format_time(message.not_after)} UTC",
         "segments": f"{message.segments}, {message.charged} charged",
     }
 
 
 def _row(event: Event) -> Sequence[object]:
-    return (event.seq, event.at, title(event.status), event.attempt or "", event.provider or "", event.reason)
+    return (
+        event.seq,
+        event.at,
+        status_label(event.status),
+        event.attempt or "",
+        event.provider or "",
+        event.reason,
+    )
 
 
 def _whole(history: History, explanation: Sequence[str]) -> dict[str, object]:
     message = history.message
     return {
         **{name: getattr(message, name) for name in _SHOWN},
-        "status_name": title(message.status),
+        "status_name": status_label(message.status),
         "events": [asdict(event) for event in history.events],
         "explanation": " ".join(explanation),
     }

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AsJson, Data
-from dispatcher.cli.console import note, print_json, print_table, say, stamp
-from dispatcher.cli.session import meant_account, visit
-from dispatcher.cli.status_words import title
+from dispatcher.cli.console import format_time, print_json, print_line, print_note, print_table
+from dispatcher.cli.session import find_account, run_with_context
+from dispatcher.cli.status_words import status_label
 from dispatcher.cli.times import read_time
 from dispatcher.cli.values import read_text
 from dispatcher.domain.accounts.account import Account, Caller
@@ -67,7 +67,7 @@ def send(
     words = read_text(text)
 
     async def story(ctx: Context) -> tuple[AcceptedBatch, Sequence[FollowedMessage]]:
-        holder = await meant_account(ctx, account)
+        holder = await find_account(ctx, account)
         submission = Submission(
             recipients=to,
             text=words,
@@ -81,7 +81,7 @@ def send(
         ids = [message.id for message in batch.messages]
         return batch, await _follow(ctx, ids, timedelta(seconds=timeout)) if wait else ()
 
-    batch, ends = visit(data, story)
+    batch, ends = run_with_context(data, story)
     _print(batch, ends, as_json)
     if wait and any(end.history.message.status is not Status.RECEIVED for end in ends):
         raise typer.Exit(1)
@@ -129,7 +129,7 @@ async def _follow(ctx: Context, ids: Sequence[int], patience: timedelta) -> Sequ
     consumed = await lanes(ctx)
     return [
         FollowedMessage(
-            h, explain(h, now=ctx.now(), consumed=consumed, route=routes.sentence(ctx, h.message))
+            h, explain(h, now=ctx.now(), consumed=consumed, route=routes.explain_route(ctx, h.message))
         )
         for h in histories
     ]
@@ -138,7 +138,7 @@ async def _follow(ctx: Context, ids: Sequence[int], patience: timedelta) -> Sequ
 def _tell_news(history: History, told: dict[int, int]) -> None:
     message_id = history.message.id
     for event in history.events[told.get(message_id, 0) :]:
-        note(f"{stamp(event.at)}  {message_id}  {title(event.status)}  {event.reason}")
+        print_note(f"{format_time(event.at)}  {message_id}  {status_label(event.status)}  {event.reason}")
     told[message_id] = len(history.events)
 
 
@@ -154,13 +154,13 @@ def _print(batch: AcceptedBatch, ends: Sequence[FollowedMessage], as_json: bool)
     if as_json:
         print_json(_batch(batch) | {"messages": [_message(message, status) for message, status in now]})
         return
-    rows = [(str(message.id), message.number_as_given, title(status)) for message, status in now]
+    rows = [(str(message.id), message.number_as_given, status_label(status)) for message, status in now]
     print_table(("id", "number", "status"), rows, numbers=("id",))
     for end in ends:
         if end.history.message.status is not Status.RECEIVED:
-            say(f"{end.history.message.id}: {' '.join(end.explanation)}")
+            print_line(f"{end.history.message.id}: {' '.join(end.explanation)}")
     if not ends:
-        note(f"What becomes of it: dispatcher message show {batch.messages[0].id}")
+        print_note(f"What becomes of it: dispatcher message show {batch.messages[0].id}")
 
 
 def _batch(batch: AcceptedBatch) -> dict[str, object]:
@@ -180,5 +180,5 @@ def _message(message: AcceptedMessage, status: Status) -> dict[str, object]:
         "public_id": message.public_id,
         "number": message.number_as_given,
         "status": int(status),
-        "status_name": title(status),
+        "status_name": status_label(status),
     }

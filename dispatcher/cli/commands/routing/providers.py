@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AsJson, Data
-from dispatcher.cli.console import print_json, print_table, say
-from dispatcher.cli.session import visit
+from dispatcher.cli.console import print_json, print_line, print_table
+from dispatcher.cli.session import run_with_context
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Rejected, Unknown, Unsent
-from dispatcher.domain.duration import in_words
+from dispatcher.domain.duration import format_duration
 from dispatcher.domain.routing.provider_state import Override
 from dispatcher.service.context import Context
 from dispatcher.service.routing import providers
@@ -37,14 +37,14 @@ OverrideReason = Annotated[str, typer.Option("--reason", help="Why; every operat
 def add(app: typer.Typer) -> None:
     """Register the commands."""
     provider = typer.Typer(help="Providers: how they are, and orders to them.", no_args_is_help=True)
-    provider.command("list")(show_all)
+    provider.command("list")(list_providers)
     for verb, (order, told) in _ORDERS.items():
         provider.command(verb, help=told)(_ordering(order))
-    provider.command("test")(try_out)
+    provider.command("test")(send_test)
     app.add_typer(provider, name="provider")
 
 
-def show_all(
+def list_providers(
     story: Annotated[bool, typer.Option("--story", help="And what happened to each lately.")] = False,
     as_json: AsJson = False,
     data: Data = None,
@@ -54,21 +54,21 @@ def show_all(
     async def look(ctx: Context) -> tuple[Sequence[ProviderReport], datetime]:
         return await providers.every(ctx), ctx.now()
 
-    reports, now = visit(data, look)
+    reports, now = run_with_context(data, look)
     if as_json:
         print_json([_whole(report) for report in reports])
         return
     print_table(_COLUMNS, [_row(report, now) for report in reports], numbers=_NUMBERS)
     if any(report.window is None for report in reports):
-        say("Redis cannot be reached: what the breakers say is not known")
+        print_line("Redis cannot be reached: what the breakers say is not known")
     if story:
         for report in reports:
-            say(f"\n{report.config.name}")
+            print_line(f"\n{report.config.name}")
             rows = [(turn.at, turn.to, turn.by or "", turn.cause) for turn in report.story]
             print_table(("at", "to", "by", "why"), rows)
 
 
-def try_out(
+def send_test(
     name: ProviderName,
     number: Annotated[str, typer.Argument(metavar="NUMBER", help="With + and country code.")],
     text: Annotated[str, typer.Option("--text", help="What to send.")] = "Test",
@@ -77,7 +77,9 @@ def try_out(
     data: Data = None,
 ) -> None:
     """Send one message straight through a provider, past lanes, orders and credits; 1 if it is not taken."""
-    trial = visit(data, lambda ctx: providers.probe(ctx, name, number, text=text, sender=sender))
+    trial = run_with_context(
+        data, lambda ctx: providers.send_test(ctx, name, number, text=text, sender=sender)
+    )
     if as_json:
         print_json(
             {
@@ -88,7 +90,7 @@ def try_out(
             }
         )
     else:
-        say(_told(name, trial))
+        print_line(_told(name, trial))
     if not isinstance(trial.outcome, Accepted):
         raise typer.Exit(1)
 
@@ -97,11 +99,13 @@ def _ordering(order: Override) -> Callable[..., None]:
     def command(
         name: ProviderName, reason: OverrideReason = "", as_json: AsJson = False, data: Data = None
     ) -> None:
-        report = visit(data, lambda ctx: providers.order(ctx, name, order, reason=reason, by=getuser()))
+        report = run_with_context(
+            data, lambda ctx: providers.set_override(ctx, name, order, reason=reason, by=getuser())
+        )
         if as_json:
             print_json(_whole(report))
         else:
-            say(f"provider {name} is {report.condition}")
+            print_line(f"provider {name} is {report.condition}")
 
     return command
 
@@ -112,10 +116,10 @@ def _row(report: ProviderReport, now: datetime) -> Sequence[object]:
     return (
         report.config.name,
         str(report.condition),
-        None if latest is None else f"{in_words(now - latest.at)} ago",
+        None if latest is None else f"{format_duration(now - latest.at)} ago",
         window and window.tried,
         window and window.failed,
-        None if window is None or window.latency is None else in_words(window.latency),
+        None if window is None or window.latency is None else format_duration(window.latency),
         None if report.tps is None else f"{report.tps:.1f}",
         f"{report.config.tps:g}",
         report.out,
@@ -152,9 +156,9 @@ def _told(name: str, trial: TestMessage) -> str:
         case Rejected(status=status, reason=reason):
             ended = f"rejected it, {status.value} {status.name.lower()}: {reason}"
         case Deferred(reason=reason, after=after):
-            ended = f"said later{'' if after is None else f', in {in_words(after)}'}: {reason}"
+            ended = f"said later{'' if after is None else f', in {format_duration(after)}'}: {reason}"
         case Unsent(reason=reason):
             ended = f"surely did not get it: {reason}"
         case Unknown(reason=reason):
             ended = f"may have it, and nobody can tell: {reason}"
-    return f"{name} {ended} ({in_words(trial.took)}; our reference {trial.reference})"
+    return f"{name} {ended} ({format_duration(trial.took)}; our reference {trial.reference})"

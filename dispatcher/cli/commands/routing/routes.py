@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AsJson, Data
-from dispatcher.cli.console import note, print_json, print_table, say, stamp
-from dispatcher.cli.session import visit
+from dispatcher.cli.console import format_time, print_json, print_line, print_note, print_table
+from dispatcher.cli.session import run_with_context
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.routing.route_steps import RouteStep, written
+from dispatcher.domain.routing.route_steps import RouteStep, format_groups
 from dispatcher.domain.routing.route_table import Preference, RouteRule
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
@@ -38,13 +38,17 @@ def add(app: typer.Typer) -> None:
 def set_table(file: File, as_json: AsJson = False, data: Data = None) -> None:
     """Put a table in force, in all processes within about a second; {} takes it away."""
     document = _read(file)
-    _tell(visit(data, lambda ctx: routes.set_table(ctx, document, by=_BY)), "the routes are set", as_json)
+    _tell(
+        run_with_context(data, lambda ctx: routes.set_table(ctx, document, by=_BY)),
+        "the routes are set",
+        as_json,
+    )
 
 
 def check(file: File, as_json: AsJson = False, data: Data = None) -> None:
     """Tell all that is wrong with a table, and what in it is probably not meant; change nothing."""
     document = _read(file)
-    _tell(visit(data, lambda ctx: routes.check(ctx, document)), "the routes can be set", as_json)
+    _tell(run_with_context(data, lambda ctx: routes.check(ctx, document)), "the routes can be set", as_json)
 
 
 def show(
@@ -62,7 +66,7 @@ def show(
 ) -> None:
     """Show the table in force; with a number, tell step by step how a message to it would be routed now."""
     if number is None:
-        _show_table(visit(data, routes.table_in_force), as_json)
+        _show_table(run_with_context(data, routes.table_in_force), as_json)
         return
     asked = number
 
@@ -70,13 +74,13 @@ def show(
         holder = None if account is None else await accounts.find(ctx, account)
         return await routes.steps_for(ctx, RouteQuestion(asked, tier, sender, holder, is_test=test))
 
-    found = visit(data, story)
+    found = run_with_context(data, story)
     if as_json:
         print_json([step._asdict() for step in found])
     else:
         width = max(len(step.about) for step in found)
         for step in found:
-            say(f"{step.about:<{width}}  {step.found}")
+            print_line(f"{step.about:<{width}}  {step.found}")
 
 
 def _show_table(found: TableInForce, as_json: bool) -> None:
@@ -84,18 +88,18 @@ def _show_table(found: TableInForce, as_json: bool) -> None:
         print_json({"document": found.document, "set_at": found.set_at, "set_by": found.set_by})
         return
     if found.set_by is None:
-        say(
+        print_line(
             "no routes are set: the providers that serve a country carry its messages, as they are configured"
         )
         return
-    say(f"set at {stamp(found.set_at)} UTC by {found.set_by}")
+    print_line(f"set at {format_time(found.set_at)} UTC by {found.set_by}")
     rows = [(number, _conditions(rule), _ways(rule)) for number, rule in enumerate(found.table.rules, 1)]
     if rows:
         print_table(("rule", "for", "ways"), rows, numbers=("rule",))
     for country, rule in sorted(found.table.senders.items()):
         names = f": {', '.join(sorted(rule.registered))}" if rule.registered else ""
         instead = f"; {rule.replace_with} stands for others" if rule.replace_with else ""
-        say(f"senders in {country}: names are {rule.alphanumeric}{names}{instead}")
+        print_line(f"senders in {country}: names are {rule.alphanumeric}{names}{instead}")
 
 
 def _conditions(rule: RouteRule) -> str:
@@ -107,7 +111,7 @@ def _conditions(rule: RouteRule) -> str:
 def _ways(rule: RouteRule) -> str:
     if rule.order is Preference.CHEAPEST:
         return ", then ".join(f"the cheapest of {', '.join(group)}" for group in rule.ways) or "no route"
-    return written(rule.ways) or "no route"
+    return format_groups(rule.ways) or "no route"
 
 
 def _tell(warnings: Sequence[str], done: str, as_json: bool) -> None:
@@ -115,8 +119,8 @@ def _tell(warnings: Sequence[str], done: str, as_json: bool) -> None:
         print_json({"warnings": warnings})
         return
     for warning in warnings:
-        note(f"warning: {warning}")
-    say(done)
+        print_note(f"warning: {warning}")
+    print_line(done)
 
 
 def _read(file: Path) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from dispatcher.sandbox.recipe import http_options
+from dispatcher.sandbox.provider_options import http_options
 from tests.cli.command import Run, refused
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.cli.commands.accounts.hours import read_hours, write_hours
+from dispatcher.cli.commands.accounts.hours import format_hours, read_hours
 from dispatcher.domain.hours.allowed_hours import parse_hours
 from tests.cli.command import Run, refused
 
@@ -85,7 +85,7 @@ def test_hours_need_an_account_and_a_file_that_is_there(shop: Run) -> None:
     [DAYTIME, "mon 08:00-12:00,14:00-18:00; holidays 2030-12-25,2030-12-26; zone Europe/Paris"],
 )
 def test_what_is_typed_is_what_is_shown(typed: str) -> None:
-    assert write_hours(read_hours(typed)) == typed
+    assert format_hours(read_hours(typed)) == typed
 
 
 def test_spaces_and_a_semicolon_at_the_end_do_no_harm() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from dispatcher.sandbox.recipe import http_options
+from dispatcher.sandbox.provider_options import http_options
 from tests.cli.command import Run, refused
 
 NUMBERS = ("--to", "+254712345678", "--to", "+254712345679")
