@@ -12,7 +12,7 @@ from celery import Celery
 from sqlalchemy.exc import DBAPIError
 
 from dispatcher import logs
-from dispatcher.callbacks.poster import GuardedPoster
+from dispatcher.callbacks.poster import HttpPoster
 from dispatcher.callbacks.signatures import standard_webhook, timestamped
 from dispatcher.domain.callbacks.callback import Poster
 from dispatcher.domain.delivery.provider import Polls, ProviderFactory
@@ -21,9 +21,9 @@ from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.celery_app import CLOCK, DELIVER, PROBE, QUEUES, SYSTEM, make_celery
 from dispatcher.lanes.connect import open_async_redis, open_redis
 from dispatcher.lanes.failures import FailureLog
+from dispatcher.lanes.heartbeats import Heartbeats
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.publisher import Publisher
-from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.lanes.wake import WakeListener
 from dispatcher.service.background import BackgroundTasks
@@ -40,8 +40,8 @@ from dispatcher.service.provider_health import ProviderHealth
 from dispatcher.service.routing import routes
 from dispatcher.service.time import INTERVAL, PostgresTime
 from dispatcher.settings import ProviderSettings, Settings
-from dispatcher.store.engine import is_away, open_engine
-from dispatcher.store.migrate import newest, upgrade
+from dispatcher.store.engine import is_unavailable, open_engine
+from dispatcher.store.migrate import newest_revision, upgrade
 
 __all__ = [
     "CLOCK",
@@ -107,7 +107,7 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
             lanes=publisher,
             throttle=Throttle(redis),
             limits=Limits(redis),
-            pulse=Pulse(redis),
+            pulse=Heartbeats(redis),
             providers=providers,
             provider_health=provider_health,
             background=background,
@@ -132,7 +132,7 @@ def open_callback_sender(
     ctx: Context, wordings: Mapping[str, EventFormatter], arrivals: Mapping[str, InboundFormatter]
 ) -> tuple[CallbackSender, Poster]:
     """Return the sender of callbacks, and its poster, which is to be closed after it."""
-    poster = GuardedPoster(allow_private=ctx.settings.callback_private)
+    poster = HttpPoster(allow_private=ctx.settings.callback_private)
     signers: Mapping[Signature, Signer] = {
         Signature.STANDARD_WEBHOOKS: lambda letter: standard_webhook(
             letter.secret, id=letter.id, at=letter.at, body=letter.body
@@ -169,10 +169,10 @@ def migrate(settings: Settings) -> str:
     try:
         upgrade(settings.database_url.get_secret_value())
     except DBAPIError as error:
-        if is_away(error):
+        if is_unavailable(error):
             raise Unavailable(f"the database cannot be reached: {_first_line(error.orig)}") from error
         raise
-    return newest()
+    return newest_revision()
 
 
 def configure_logging(settings: Settings) -> None:

@@ -32,8 +32,8 @@ from dispatcher.domain.tier import Tier
 from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.connect import open_async_redis
 from dispatcher.lanes.failures import FailureLog
+from dispatcher.lanes.heartbeats import Heartbeats
 from dispatcher.lanes.limits import Limits
-from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.service.accounts import accounts
 from dispatcher.service.background import BackgroundTasks
@@ -189,7 +189,7 @@ class World:
             lanes=self.lanes,
             throttle=Throttle(redis),
             limits=Limits(redis),
-            pulse=Pulse(redis),
+            pulse=Heartbeats(redis),
             providers=providers,
             provider_health=health,
             background=BackgroundTasks(FailureLog(redis, process="test")),

@@ -15,7 +15,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from dispatcher.callbacks.guard import LookUp, NotPublic, open_connector
+from dispatcher.callbacks.connector import HostLookup, PrivateAddress, open_connector
 from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest, check_url
 
 _CONNECTIONS: Final = 100
@@ -24,7 +24,7 @@ _ANSWER_BYTES: Final = 65_536
 _LONGEST_RETRY_AFTER: Final = timedelta(days=1)
 
 
-class GuardedPoster:
+class HttpPoster:
     """
     A Poster on aiohttp, for one event loop; its connections are opened with the first call.
 
@@ -36,7 +36,7 @@ class GuardedPoster:
         self,
         *,
         allow_private: bool = False,
-        resolver: LookUp | None = None,
+        resolver: HostLookup | None = None,
         timeout: timedelta = timedelta(seconds=10),
         connect_timeout: timedelta = timedelta(seconds=5),
     ) -> None:
@@ -61,8 +61,8 @@ class GuardedPoster:
         try:
             async with asyncio.timeout(self._timeout.total_seconds()), request as response:
                 reply = _reply(response)
-                await _throw_away(response)
-        except NotPublic as refusal:
+                await _discard(response)
+        except PrivateAddress as refusal:
             return CallbackReply(None, str(refusal), refused=True)
         except (aiohttp.ClientError, OSError) as error:
             return reply or CallbackReply(None, self._words(error))
@@ -124,7 +124,7 @@ def _reply(response: aiohttp.ClientResponse) -> CallbackReply:
     return CallbackReply(response.status, f"HTTP {response.status}", _retry_after(response))
 
 
-async def _throw_away(response: aiohttp.ClientResponse) -> None:
+async def _discard(response: aiohttp.ClientResponse) -> None:
     """Read the answer, so that its connection can be used again; hang up on one that is too long."""
     size = 0
     async for chunk in response.content.iter_any():

@@ -17,7 +17,7 @@ def standard_webhook(secret: str, *, id: str, at: datetime, body: bytes) -> dict
     `secret` is whsec_ and base64, `id` the event's, the same in every try. The
     body is UTF-8. ValueError if the secret is not base64 or `at` has no zone.
     """
-    _insist_on_zone(at)
+    _require_zone(at)
     signature = Webhook(secret).sign(id, at.astimezone(UTC), body.decode())  # it takes any zone for UTC
     return {
         "webhook-id": id,
@@ -32,7 +32,7 @@ def timestamped(secret: str, *, at: datetime, body: bytes) -> dict[str, str]:
 
     The key is the secret as it stands, in UTF-8. ValueError if `at` has no zone.
     """
-    _insist_on_zone(at)
+    _require_zone(at)
     timestamp = _unix(at)
     signature = hmac.new(secret.encode(), body + timestamp.encode(), hashlib.sha256).hexdigest()
     return {"X-Timestamp": timestamp, "X-Signature": signature}
@@ -42,6 +42,6 @@ def _unix(at: datetime) -> str:
     return str(floor(at.timestamp()))
 
 
-def _insist_on_zone(at: datetime) -> None:
+def _require_zone(at: datetime) -> None:
     if at.tzinfo is None:
         raise ValueError(f"{at} has no time zone")

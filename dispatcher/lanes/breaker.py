@@ -20,8 +20,8 @@ from dispatcher.domain.routing.provider_state import Breaker
 
 _BUCKETS = 5
 _SCRIPT = files("dispatcher.lanes").joinpath("breaker.lua").read_text(encoding="utf-8")
-_ORDERS = "sms:orders"
-_NOTHING = [0] * CallTally.WIDE
+_OVERRIDES = "sms:orders"
+_NO_COUNTS = [0] * CallTally.WIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Breakers:
         moves: Mapping[str, BreakerMove] | None = None,
     ) -> BreakerSnapshot | None:
         """Report counts and moves, and return the state of all breakers; None when Redis is away."""
-        keys = [key for name in providers for key in (_breaker(name), _story(name))]
+        keys = [key for name in providers for key in (_breaker(name), _history(name))]
         arguments: list[int | str] = [
             WINDOW // _BUCKETS // timedelta(milliseconds=1),
             _BUCKETS,
@@ -73,10 +73,10 @@ class Breakers:
         ]
         for name in providers:
             move = (moves or {}).get(name)
-            arguments += counts.get(name, _NOTHING)
+            arguments += counts.get(name, _NO_COUNTS)
             arguments += (0, "") if move is None else (move.version, _write(move.to))
         try:
-            now, orders, *rest = await self._script(keys=[*keys, _ORDERS], args=arguments)
+            now, orders, *rest = await self._script(keys=[*keys, _OVERRIDES], args=arguments)
         except (RedisError, OSError):
             return None
         at = datetime.fromtimestamp(now / 1000, UTC)
@@ -95,14 +95,14 @@ class Breakers:
     async def ordered(self) -> None:
         """Make all processes read the operators' orders again; without Redis they do so by themselves."""
         try:
-            await self._redis.incr(_ORDERS)
+            await self._redis.incr(_OVERRIDES)
         except (RedisError, OSError):
             return
 
     async def story(self, provider: str) -> list[BreakerState]:
         """Return the last moves of a breaker, the newest first; none when Redis is away."""
         try:
-            return [_read(raw) for raw in await self._redis.lrange(_story(provider), 0, -1)]
+            return [_read(raw) for raw in await self._redis.lrange(_history(provider), 0, -1)]
         except (RedisError, OSError):
             return []
 
@@ -111,7 +111,7 @@ def _breaker(provider: str) -> str:
     return f"sms:breaker:{provider}"
 
 
-def _story(provider: str) -> str:
+def _history(provider: str) -> str:
     return f"sms:breaker:{provider}:story"
 
 

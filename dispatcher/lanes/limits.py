@@ -22,10 +22,10 @@ from dispatcher.domain.accounts.rate_limit import RateLimitStatus
 
 log = structlog.get_logger()
 
-MOST_BUCKETS = 10_000
+MAX_BUCKETS = 10_000
 _KEPT_BUCKETS = 9_000
-_PATIENCE = timedelta(milliseconds=100)
-_PAUSE = timedelta(seconds=1)
+_TIMEOUT = timedelta(milliseconds=100)
+_RETRY_INTERVAL = timedelta(seconds=1)
 _MINUTE_US = 60_000_000
 _SCRIPT = files("dispatcher.lanes").joinpath("limits.lua").read_text(encoding="utf-8")
 
@@ -37,7 +37,7 @@ class RateLimitState(NamedTuple):
     wait: int  # until the request may be made; 0: it was taken
 
 
-class _Take(NamedTuple):
+class _TakeRequest(NamedTuple):
     """A request to count, and what was known of Redis when it came."""
 
     bucket: str
@@ -53,7 +53,7 @@ class Limits:
         self._clock = clock
         self._buckets = Buckets()
         self._ask_again: float | None = None  # None: Redis is there
-        self._batcher: Batcher[_Take, RateLimitState | None] = Batcher(self._ask)
+        self._batcher: Batcher[_TakeRequest, RateLimitState | None] = Batcher(self._ask)
 
     async def take(self, bucket: str, *, per_minute: int, cost: int = 1) -> RateLimitStatus:
         """
@@ -71,12 +71,12 @@ class Limits:
         interval = max(1, _MINUTE_US // per_minute)
         state = None
         if self._may_ask():
-            take = _Take(bucket, (interval, per_minute, cost), self._ask_again)
+            take = _TakeRequest(bucket, (interval, per_minute, cost), self._ask_again)
             state = await self._batcher.run(take)
         if state is None:
             now = int(self._clock() * 1_000_000)
             state = self._buckets.take(bucket, now, interval=interval, limit=per_minute, cost=cost)
-        return _quota(state, interval=interval, limit=per_minute)
+        return _status(state, interval=interval, limit=per_minute)
 
     def _may_ask(self) -> bool:
         """While Redis is away, let one request ask after each pause."""
@@ -85,10 +85,10 @@ class Limits:
         now = self._clock()
         if now < self._ask_again:
             return False
-        self._ask_again = now + _PAUSE.total_seconds()
+        self._ask_again = now + _RETRY_INTERVAL.total_seconds()
         return True
 
-    async def _ask(self, batch: Sequence[_Take]) -> list[RateLimitState | None]:
+    async def _ask(self, batch: Sequence[_TakeRequest]) -> list[RateLimitState | None]:
         """Ask Redis; None for all when it fails, and for all that came before it was known to be away."""
         before = self._ask_again
         nothing: list[RateLimitState | None] = [None] * len(batch)
@@ -97,11 +97,11 @@ class Limits:
         keys = [f"sms:limit:{take.bucket}" for take in batch]
         arguments = [argument for take in batch for argument in take.arguments]
         try:
-            async with asyncio.timeout(_PATIENCE.total_seconds()):
+            async with asyncio.timeout(_TIMEOUT.total_seconds()):
                 answer = await self._script(keys=keys, args=arguments)
         except (RedisError, OSError) as error:
             if self._ask_again == before:
-                self._ask_again = self._clock() + _PAUSE.total_seconds()
+                self._ask_again = self._clock() + _RETRY_INTERVAL.total_seconds()
                 log.warning("limits_not_reached", error=str(error) or repr(error))
             return nothing
         if self._ask_again == before:
@@ -131,7 +131,7 @@ class Buckets:
         if wait == 0 and cost > 0:
             owed += cost * interval
             self._full_at[bucket] = now + owed
-            if len(self._full_at) > MOST_BUCKETS:
+            if len(self._full_at) > MAX_BUCKETS:
                 self._make_room(now)
         return RateLimitState(owed, wait)
 
@@ -141,7 +141,7 @@ class Buckets:
         self._full_at = {bucket: full_at for full_at, bucket in in_use[-_KEPT_BUCKETS:]}
 
 
-def _quota(state: RateLimitState, *, interval: int, limit: int) -> RateLimitStatus:
+def _status(state: RateLimitState, *, interval: int, limit: int) -> RateLimitStatus:
     return RateLimitStatus(
         limit=limit,
         remaining=(interval * limit - state.owed) // interval,

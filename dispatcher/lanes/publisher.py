@@ -20,18 +20,18 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from dispatcher.domain.tier import PACE, Tier
+from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.lanes.celery_app import DELIVER
 from dispatcher.lanes.wake import CHANNEL, LONGEST_SLEEP
 
 log = structlog.get_logger()
 
 # The pause of a lane after an entry: what comes meanwhile goes together. Critical never waits.
-_PACE = {Tier.CRITICAL: 0.0, Tier.STANDARD: 0.02, Tier.BULK: 0.05}
+_LANE_PAUSE = {Tier.CRITICAL: 0.0, Tier.STANDARD: 0.02, Tier.BULK: 0.05}
 # A task costs Celery a millisecond, whatever its size.
-_CHUNK = {Tier.CRITICAL: 20, Tier.STANDARD: 100, Tier.BULK: 500}
+_TASK_SIZE = {Tier.CRITICAL: 20, Tier.STANDARD: 100, Tier.BULK: 500}
 _FAR = 5 * LONGEST_SLEEP  # by this machine's clock, which may be a little wrong
-_FAILURES = (OperationalError, RedisError, OSError)
+_EXPECTED_ERRORS = (OperationalError, RedisError, OSError)
 _FORK_WAIT = 1.0
 
 _Item = tuple[Tier, Sequence[int]] | datetime | None
@@ -63,7 +63,7 @@ class Publisher:
         self._set_up()
         self.published = 0
         self.dropped = 0
-        _living.add(self)
+        _publishers.add(self)
 
     def start(self) -> None:
         """Start the thread, once all is imported that it uses: a fork must not catch it in an import."""
@@ -141,7 +141,7 @@ class Publisher:
         while running:
             wakes: list[datetime] = []
             waiting = [ready_at[tier] for tier in Tier if ids[tier]]
-            running = _take(items, ids, wakes, until=min(waiting) if waiting else None)
+            running = _take_items(items, ids, wakes, until=min(waiting) if waiting else None)
             if items is not self._queue:  # a copy of the parent's thread in a child, as gevent makes it
                 return
             with self._step:
@@ -149,12 +149,12 @@ class Publisher:
                     if ids[tier] and (time.monotonic() >= ready_at[tier] or not running):
                         self._send(tier, ids[tier])
                         ids[tier] = []
-                        ready_at[tier] = time.monotonic() + _PACE[tier]
+                        ready_at[tier] = time.monotonic() + _LANE_PAUSE[tier]
                 if wakes:
                     self._wake(min(wakes))
 
     def _send(self, tier: Tier, ids: Sequence[int]) -> None:
-        size = _CHUNK[tier]
+        size = _TASK_SIZE[tier]
         for start in range(0, len(ids), size):
             chunk = ids[start : start + size]
             try:
@@ -163,7 +163,7 @@ class Publisher:
                     DELIVER,
                     args=[list(chunk)],
                     queue=tier.value,
-                    expires=2 * PACE[tier].requeue.total_seconds(),
+                    expires=2 * TIER_LIMITS[tier].requeue.total_seconds(),
                     retry=False,
                 )
                 self.published += len(chunk)
@@ -182,7 +182,7 @@ class Publisher:
             self._unless_expected(error)
 
     def _unless_expected(self, error: Exception) -> None:
-        if not isinstance(error, _FAILURES):
+        if not isinstance(error, _EXPECTED_ERRORS):
             self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
@@ -199,7 +199,7 @@ class Publisher:
             self._step.release()
 
 
-def _take(
+def _take_items(
     items: "queue.Queue[_Item]", ids: dict[Tier, list[int]], wakes: list[datetime], *, until: float | None
 ) -> bool:
     """Wait for something until then at most, and take all there is; False at the end."""
@@ -220,24 +220,24 @@ def _take(
 
 
 def _line(error: Exception) -> str:
-    return str(error) if isinstance(error, _FAILURES) else type(error).__name__
+    return str(error) if isinstance(error, _EXPECTED_ERRORS) else type(error).__name__
 
 
-_living: "weakref.WeakSet[Publisher]" = weakref.WeakSet()
+_publishers: "weakref.WeakSet[Publisher]" = weakref.WeakSet()
 
 
 def _hold_all() -> None:
-    for publisher in list(_living):
+    for publisher in list(_publishers):
         publisher._before_fork()
 
 
 def _release_all() -> None:
-    for publisher in list(_living):
+    for publisher in list(_publishers):
         publisher._after_fork()
 
 
 def _set_up_all() -> None:
-    for publisher in list(_living):
+    for publisher in list(_publishers):
         publisher._set_up()
 
 

@@ -17,7 +17,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from dispatcher.domain.tier import PACE, Tier
+from dispatcher.domain.tier import TIER_LIMITS, Tier
 
 log = structlog.get_logger()
 
@@ -48,10 +48,10 @@ def _buckets(tier: Tier) -> Sequence[_Bucket]:
     tiers = list(Tier)
     place = tiers.index(tier)
     ahead = _TOLERANCE_US + (HORIZON / _MICROSECOND) * (len(tiers) - 1 - place)
-    shared = [_Bucket(above.value, PACE[above].share, ahead) for above in tiers[: place + 1]]
+    shared = [_Bucket(above.value, TIER_LIMITS[above].share, ahead) for above in tiers[: place + 1]]
     if tier is tiers[-1]:
         return shared
-    return [*shared, _Bucket(f"{tier.value}:own", PACE[tier].share, _TOLERANCE_US)]
+    return [*shared, _Bucket(f"{tier.value}:own", TIER_LIMITS[tier].share, _TOLERANCE_US)]
 
 
 _BUCKETS = {tier: _buckets(tier) for tier in Tier}

@@ -12,7 +12,7 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import CampaignPlan, CampaignState, RunState
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import Status
-from dispatcher.producer.loop_thread import Engine
+from dispatcher.producer.loop_thread import ProducerThread
 from dispatcher.service.campaigns import campaigns, drafts
 from dispatcher.service.campaigns.follow import follow
 from dispatcher.service.campaigns.progress import CampaignReport
@@ -52,7 +52,7 @@ class Progress:
 class Campaign:
     """One campaign. Every call raises Conflict if the campaign's state does not allow it."""
 
-    def __init__(self, running: Callable[[], Engine], public_id: str, name: str) -> None:
+    def __init__(self, running: Callable[[], ProducerThread], public_id: str, name: str) -> None:
         self.id = public_id
         self.name = name
         self._running = running
@@ -93,7 +93,7 @@ class Campaign:
         return engine.run(use_case(engine.ctx, engine.account, self.id))
 
 
-async def create(engine: Engine, plan: CampaignPlan, rows: Rows | None) -> campaigns.CampaignRow:
+async def create(engine: ProducerThread, plan: CampaignPlan, rows: Rows | None) -> campaigns.CampaignRow:
     """Return a new campaign, with these rows as its audience unless the plan names one."""
     if rows is None:
         return await drafts.create(engine.ctx, engine.account, plan)
@@ -137,11 +137,11 @@ def _lines(rows: Rows) -> Iterator[bytes]:
             raise Invalid(f"row {place} has {_named(row)}, and the first has {_named(writer.fieldnames)}")
         writer.writerow(row)
         if buffer.tell() > _CHUNK:
-            yield _taken(buffer)
-    yield _taken(buffer)
+            yield _drain(buffer)
+    yield _drain(buffer)
 
 
-def _taken(buffer: io.StringIO) -> bytes:
+def _drain(buffer: io.StringIO) -> bytes:
     written = buffer.getvalue().encode()
     buffer.seek(0)
     buffer.truncate()

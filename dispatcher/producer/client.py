@@ -15,7 +15,7 @@ from dispatcher.domain.messages.submission import AcceptedBatch, Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.producer.campaign import Campaign, create
-from dispatcher.producer.loop_thread import Engine
+from dispatcher.producer.loop_thread import ProducerThread
 from dispatcher.service.messages import search, withdraw
 from dispatcher.service.submissions.submit import submit
 from dispatcher.settings import Settings, load_settings
@@ -41,10 +41,10 @@ class Dispatcher:
         self._settings = settings
         self._account = account
         self._lock = threading.Lock()
-        self._engine: Engine | None = None
+        self._engine: ProducerThread | None = None
         self._closed = False
         self._is_held = False
-        _living.add(self)
+        _instances.add(self)
 
     @classmethod
     def from_env(cls, *, account: str) -> Self:
@@ -180,12 +180,12 @@ class Dispatcher:
     ) -> None:
         self.close()
 
-    def _running(self) -> Engine:
+    def _running(self) -> ProducerThread:
         with self._lock:
             if self._closed:
                 raise RuntimeError("this Dispatcher is closed")
             if self._engine is None or not self._engine.is_running:
-                self._engine = Engine.start(self._settings, self._account, after=self._engine)
+                self._engine = ProducerThread.start(self._settings, self._account, after=self._engine)
             return self._engine
 
     def _before_fork(self) -> None:
@@ -205,7 +205,7 @@ class Dispatcher:
         """Leave the parent's engine alone: its thread is not here, and its connections are the parent's."""
         self._is_held = False
         if self._engine is not None:
-            _of_the_parent.append(self._engine)
+            _parents_threads.append(self._engine)
         self._engine, self._lock = None, threading.Lock()
 
 
@@ -216,23 +216,23 @@ def _tier(name: Tier | str) -> Tier:
         raise Invalid(f"{name!r} is no tier: give {', '.join(Tier)}") from None
 
 
-_living: "weakref.WeakSet[Dispatcher]" = weakref.WeakSet()
-_of_the_parent: list[Engine] = []
+_instances: "weakref.WeakSet[Dispatcher]" = weakref.WeakSet()
+_parents_threads: list[ProducerThread] = []
 """Kept for ever in a child: collecting it would close what the parent still uses."""
 
 
 def _hold_all() -> None:
-    for dispatcher in list(_living):
+    for dispatcher in list(_instances):
         dispatcher._before_fork()
 
 
 def _release_all() -> None:
-    for dispatcher in list(_living):
+    for dispatcher in list(_instances):
         dispatcher._after_fork()
 
 
 def _forget_the_parents() -> None:
-    for dispatcher in list(_living):
+    for dispatcher in list(_instances):
         dispatcher._forget()
 
 

@@ -28,7 +28,7 @@ _FORK_WAIT = 1.0
 _ENDED = "the producer's thread ended during the call; whether it was committed is not known"
 
 
-class Engine:
+class ProducerThread:
     """One thread with an event loop, and in it the context of the use cases."""
 
     def __init__(self, settings: Settings, account: str) -> None:
@@ -45,7 +45,9 @@ class Engine:
         self.caller: Caller
 
     @classmethod
-    def start(cls, settings: Settings, account: str, *, after: "Engine | None" = None) -> "Engine":
+    def start(
+        cls, settings: Settings, account: str, *, after: "ProducerThread | None" = None
+    ) -> "ProducerThread":
         """
         Return one that is open. Raises Misconfigured, NotFound, Unavailable.
 
@@ -91,7 +93,7 @@ class Engine:
         """
         standing, self._released = threading.Event(), threading.Event()
         with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(_stand_still, standing, self._released)
+            self._loop.call_soon_threadsafe(_block_until_released, standing, self._released)
             standing.wait(_FORK_WAIT)
 
     def release(self) -> None:
@@ -137,6 +139,6 @@ class Engine:
             await self._stopping.wait()
 
 
-def _stand_still(standing: threading.Event, released: threading.Event) -> None:
+def _block_until_released(standing: threading.Event, released: threading.Event) -> None:
     standing.set()
     released.wait()

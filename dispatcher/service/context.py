@@ -11,8 +11,8 @@ from dispatcher.batching import Batcher, Request, Result
 from dispatcher.domain.delivery.provider import Provider, ProviderConfig
 from dispatcher.domain.routing.provider_state import ProviderState
 from dispatcher.domain.tier import Tier
+from dispatcher.lanes.heartbeats import Heartbeats
 from dispatcher.lanes.limits import Limits
-from dispatcher.lanes.pulse import Pulse
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.service.background import BackgroundTasks
 from dispatcher.service.database import Database
@@ -55,7 +55,7 @@ class Context:
     lanes: LanePublisher
     throttle: Throttle
     limits: Limits
-    pulse: Pulse
+    pulse: Heartbeats
     providers: Mapping[str, ConfiguredProvider]
     provider_health: ProviderHealth
     background: BackgroundTasks

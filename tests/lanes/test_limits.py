@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from dispatcher.domain.accounts.rate_limit import RateLimitStatus
 from dispatcher.lanes.connect import open_async_redis
-from dispatcher.lanes.limits import MOST_BUCKETS, Buckets, Limits
+from dispatcher.lanes.limits import MAX_BUCKETS, Buckets, Limits
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -412,14 +412,14 @@ def _take(buckets: Buckets, bucket: str, *, now: int = 0, cost: int = 1) -> int:
 
 def test_a_process_keeps_a_bounded_number_of_buckets() -> None:
     buckets = Buckets()
-    for number in range(3 * MOST_BUCKETS):
+    for number in range(3 * MAX_BUCKETS):
         _take(buckets, str(number))
-        assert len(buckets) <= MOST_BUCKETS
+        assert len(buckets) <= MAX_BUCKETS
 
 
 def test_full_buckets_make_room_first() -> None:
     buckets = Buckets()
-    for number in range(MOST_BUCKETS):
+    for number in range(MAX_BUCKETS):
         _take(buckets, f"idle {number}")
     _take(buckets, "new", now=1_000_000)
     assert len(buckets) == 1
@@ -428,7 +428,7 @@ def test_full_buckets_make_room_first() -> None:
 def test_the_emptiest_buckets_are_not_forgotten_for_new_ones() -> None:
     buckets = Buckets()
     _take(buckets, "greedy", cost=60)
-    for number in range(3 * MOST_BUCKETS):
+    for number in range(3 * MAX_BUCKETS):
         _take(buckets, str(number))
     assert _take(buckets, "greedy") > 0
 

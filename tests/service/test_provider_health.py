@@ -129,7 +129,7 @@ def test_an_order_holds_in_all_processes_at_their_next_look_and_survives_redis(w
     async def story() -> None:
         other = _another(world)
         await other.look()
-        await providers.order(world.ctx, "sim", Override.PAUSED, reason="bills", by="ann")
+        await providers.set_override(world.ctx, "sim", Override.PAUSED, reason="bills", by="ann")
         await other.look()
         assert other.states["sim"].order is world.ctx.provider_states["sim"].order is Override.PAUSED
         await _lose_redis(world)
@@ -142,7 +142,7 @@ def test_an_order_holds_in_all_processes_at_their_next_look_and_survives_redis(w
 
 def test_without_redis_orders_are_read_and_counts_are_kept_until_they_can_be_told(world: World) -> None:
     async def story() -> None:
-        await providers.order(world.ctx, "sim", Override.PINNED, by="ann")
+        await providers.set_override(world.ctx, "sim", Override.PINNED, by="ann")
         redis = open_async_redis("redis://127.0.0.1:1/0")
         there, away = world.ctx.provider_health.breakers, Breakers(redis)
         alone = _another(world)
@@ -162,12 +162,12 @@ def test_a_resumed_provider_gets_what_waited_for_it_and_its_story_tells_who_orde
     world: World,
 ) -> None:
     async def story() -> None:
-        paused = await providers.order(world.ctx, "sim", Override.PAUSED, reason="bills", by="ann")
+        paused = await providers.set_override(world.ctx, "sim", Override.PAUSED, reason="bills", by="ann")
         assert str(paused.condition) == "paused"
         [message] = (await world.submit()).messages
         await world.deliver()
         assert (await world.row(message.id)).place == Place.HELD
-        resumed = await providers.order(world.ctx, "sim", Override.NONE, by="bob")
+        resumed = await providers.set_override(world.ctx, "sim", Override.NONE, by="bob")
         assert str(resumed.condition) == "closed"
         assert (await world.row(message.id)).wake_at == world.time.now()
         assert [(turn.to, turn.cause, turn.by) for turn in resumed.story] == [
@@ -181,9 +181,9 @@ def test_a_resumed_provider_gets_what_waited_for_it_and_its_story_tells_who_orde
 def test_an_order_to_a_provider_that_is_none_or_with_a_bad_reason_changes_nothing(world: World) -> None:
     async def story() -> None:
         with pytest.raises(NotFound, match="there is no provider 'simm' in DISPATCHER_PROVIDERS"):
-            await providers.order(world.ctx, "simm", Override.PAUSED, by="ann")
+            await providers.set_override(world.ctx, "simm", Override.PAUSED, by="ann")
         with pytest.raises(Invalid, match="a reason has up to 200"):
-            await providers.order(world.ctx, "sim", Override.PAUSED, reason="x" * 201, by="ann")
+            await providers.set_override(world.ctx, "sim", Override.PAUSED, reason="x" * 201, by="ann")
         assert await world.all("SELECT 1 FROM provider_orders") == []
 
     world.run(story)
@@ -205,15 +205,15 @@ def test_a_report_counts_what_is_out_and_what_came_of_the_last_moments(world: Wo
 
 def test_a_message_to_try_a_provider_goes_past_orders_and_leaves_nothing(world: World) -> None:
     async def story() -> None:
-        await providers.order(world.ctx, "sim", Override.PAUSED, by="ann")
-        trial = await providers.probe(world.ctx, "sim", "+254712345678", text="Hello", sender="SHOP")
+        await providers.set_override(world.ctx, "sim", Override.PAUSED, by="ann")
+        trial = await providers.send_test(world.ctx, "sim", "+254712345678", text="Hello", sender="SHOP")
         assert trial.outcome == Accepted((f"ref-{trial.reference}-1",))
         [seen] = world.sim.seen
         assert (seen.to, seen.text, seen.sender, seen.segments) == ("+254712345678", "Hello", "SHOP", 1)
         assert await world.all("SELECT 1 FROM messages") == []
         for number, text in (("0712345678", "Hello"), ("+254712345678", "\0"), ("+254712345678", "")):
             with pytest.raises(Invalid):
-                await providers.probe(world.ctx, "sim", number, text=text)
+                await providers.send_test(world.ctx, "sim", number, text=text)
         assert len(world.sim.seen) == 1
 
     world.run(story)

@@ -50,7 +50,7 @@ async def find(ctx: Context, name: str) -> Account:
 
 async def every(ctx: Context) -> list[Account]:
     """List all accounts, by name."""
-    return await ctx.database.transact(accounts.every)
+    return await ctx.database.transact(accounts.list_all)
 
 
 async def page(ctx: Context, *, after: int = 0, limit: int = 100) -> list[Account]:
@@ -64,7 +64,7 @@ async def top_up(ctx: Context, account: Account, amount: int, *, note: str = "")
     return await ctx.database.transact(lambda c: ledger.top_up(c, account.id, amount, note=note))
 
 
-async def limit(ctx: Context, account: Account, limits: AccountLimits) -> Account:
+async def set_limits(ctx: Context, account: Account, limits: AccountLimits) -> Account:
     """Set what an account may not do, all of it anew. Raises Invalid."""
     for country in limits.countries or ():
         _check_country(country)
@@ -72,13 +72,13 @@ async def limit(ctx: Context, account: Account, limits: AccountLimits) -> Accoun
         raise Invalid(f"{limits.rate} is no rate: give the requests a minute, 1 to {_MOST}")
     if limits.daily is not None and not 0 <= limits.daily <= _MOST:
         raise Invalid(f"{limits.daily} is no daily cap: give the messages a day, 0 to {_MOST}")
-    await ctx.database.transact(lambda c: accounts.limit(c, account.id, limits))
+    await ctx.database.transact(lambda c: accounts.set_limits(c, account.id, limits))
     return replace(account, limits=limits)
 
 
 async def pause(ctx: Context, account: Account, *, paused: bool = True) -> Account:
     """Refuse what an account submits from now on, or take it again; what was accepted goes on."""
-    await ctx.database.transact(lambda c: accounts.pause(c, account.id, paused=paused))
+    await ctx.database.transact(lambda c: accounts.set_paused(c, account.id, paused=paused))
     return replace(account, paused=paused)
 
 

@@ -71,39 +71,41 @@ async def create(
     A name is made up for kinds that have one. Raises AlreadyExists when it is
     taken, Invalid when it cannot be used.
     """
-    new, secret = _new(ctx, account, kind, dialect=dialect, name=name, validity=validity, is_test=is_test)
+    new, secret = _new_credential(
+        ctx, account, kind, dialect=dialect, name=name, validity=validity, is_test=is_test
+    )
     made = await ctx.database.transact(lambda c: credentials.insert(c, new))
-    return _shown(made, new, secret)
+    return new_key(made, new, secret)
 
 
 async def regenerate(
     ctx: Context, account: Account, kind: CredentialKind, *, dialect: str, validity: timedelta | None
 ) -> NewKey:
     """Make a credential in place of all of its kind that the account has for this dialect."""
-    new, secret = _new(ctx, account, kind, dialect=dialect, validity=validity)
+    new, secret = _new_credential(ctx, account, kind, dialect=dialect, validity=validity)
 
     async def work(connection: AsyncConnection) -> int | None:
-        await credentials.one_at_a_time(connection, account.id)
+        await credentials.lock_account(connection, account.id)
         await credentials.revoke_kind(connection, account.id, kind, dialect, now=ctx.now())
         return await credentials.insert(connection, new)
 
-    return _shown(await ctx.database.transact(work), new, secret)
+    return new_key(await ctx.database.transact(work), new, secret)
 
 
 async def generate(
     ctx: Context, account: Account, kind: CredentialKind, *, dialect: str, validity: timedelta | None
 ) -> NewKey:
     """Make the account's only credential of its kind. Raises AlreadyExists while it has a good one."""
-    new, secret = _new(ctx, account, kind, dialect=dialect, validity=validity)
+    new, secret = _new_credential(ctx, account, kind, dialect=dialect, validity=validity)
 
     async def work(connection: AsyncConnection) -> int | None:
-        await credentials.one_at_a_time(connection, account.id)
+        await credentials.lock_account(connection, account.id)
         # The expired ones go; that one was good takes all of it back.
         if await credentials.revoke_kind(connection, account.id, kind, dialect, now=ctx.now()):
             raise AlreadyExists("there is an active key already; regenerate or revoke it")
         return await credentials.insert(connection, new)
 
-    return _shown(await ctx.database.transact(work), new, secret)
+    return new_key(await ctx.database.transact(work), new, secret)
 
 
 async def revoke_all(ctx: Context, account: Account, kind: CredentialKind, *, dialect: str) -> None:
@@ -132,35 +134,35 @@ async def page(
 
 async def by_secret(ctx: Context, kind: CredentialKind, secret: str, *, dialect: str) -> Caller:
     """Tell who holds this secret. Raises NotAuthenticated, CredentialExpired for one that was good."""
-    return _caller(await _by_secret(ctx, kind, secret, dialect), dialect)
+    return _caller(await find_by_secret(ctx, kind, secret, dialect), dialect)
 
 
 async def by_pair(ctx: Context, kind: CredentialKind, name: str, secret: str, *, dialect: str) -> Caller:
     """Tell who holds this name and secret. Raises NotAuthenticated, whichever of the two is wrong."""
 
     async def work(connection: AsyncConnection) -> Holder | None:
-        holder = await _by_name(connection, kind, dialect, name)
+        holder = await find_by_name(connection, kind, dialect, name)
         known = holder.digest if holder and holder.digest else _NOBODY
         is_right = hmac.compare_digest(digest_of(secret), known)
-        return await _used(ctx, connection, holder) if is_right else None
+        return await note_use(ctx, connection, holder) if is_right else None
 
-    return _caller(_good(await ctx.database.transact(work), ctx.now()), dialect)
+    return _caller(require_live(await ctx.database.transact(work), ctx.now()), dialect)
 
 
 async def operator_by_token(ctx: Context, secret: str) -> Operator:
     """Tell which operator holds this token. Raises NotAuthenticated."""
-    holder = await _by_secret(ctx, CredentialKind.BEARER, secret, MANAGE)
+    holder = await find_by_secret(ctx, CredentialKind.BEARER, secret, MANAGE)
     return Operator(holder.credential.id, holder.credential.name or f"token {holder.credential.id}")
 
 
 async def operator_by_password(ctx: Context, name: str, password: str) -> Operator:
     """Tell which operator logs in. Takes some 50 ms on purpose. Raises NotAuthenticated."""
-    holder = await ctx.database.transact(lambda c: _by_name(c, CredentialKind.CONSOLE, MANAGE, name))
+    holder = await ctx.database.transact(lambda c: find_by_name(c, CredentialKind.CONSOLE, MANAGE, name))
     known = holder.password_hash if holder else None
     if not await asyncio.to_thread(_is_password, known, password):
         holder = None
-    holder = _good(holder, ctx.now())
-    await ctx.database.transact(lambda c: _used(ctx, c, holder))
+    holder = require_live(holder, ctx.now())
+    await ctx.database.transact(lambda c: note_use(ctx, c, holder))
     return Operator(holder.credential.id, name)
 
 
@@ -172,7 +174,7 @@ async def create_operator(ctx: Context, name: str, password: str) -> int:
         account_id=None,
         kind=CredentialKind.CONSOLE,
         dialect=MANAGE,
-        name=_checked_name(name),
+        name=check_name(name),
         digest=None,
         password_hash=await asyncio.to_thread(_ARGON2.hash, password),
         hint="",
@@ -180,7 +182,7 @@ async def create_operator(ctx: Context, name: str, password: str) -> int:
         expires_at=None,
     )
     made = await ctx.database.transact(lambda c: credentials.insert(c, new))
-    return _shown(made, new, "").id
+    return new_key(made, new, "").id
 
 
 def digest_of(secret: str) -> bytes:
@@ -193,47 +195,47 @@ def new_secret() -> str:
     return f"sms_{secrets.token_urlsafe(32)}"
 
 
-async def _by_secret(ctx: Context, kind: CredentialKind, secret: str, dialect: str) -> Holder:
+async def find_by_secret(ctx: Context, kind: CredentialKind, secret: str, dialect: str) -> Holder:
     holder = await ctx.batcher(_LOOKUP).run(digest_of(secret))
     if holder is not None and (holder.credential.kind, holder.credential.dialect) != (kind, dialect):
         holder = None
-    return _good(holder, ctx.now())
+    return require_live(holder, ctx.now())
 
 
-async def _by_digest(ctx: Context, digests: Sequence[bytes]) -> list[Holder | None]:
+async def _find_by_digests(ctx: Context, digests: Sequence[bytes]) -> list[Holder | None]:
     """Find the holders of secrets that were shown at the same moment, together."""
 
     async def work(connection: AsyncConnection) -> dict[bytes, Holder]:
         found = await credentials.by_digests(connection, set(digests))
         for holder in found.values():
-            await _used(ctx, connection, holder)
+            await note_use(ctx, connection, holder)
         return found
 
     found = await ctx.database.transact(work)
     return [found.get(digest) for digest in digests]
 
 
-_LOOKUP = Batched(_by_digest)
+_LOOKUP = Batched(_find_by_digests)
 
 
-async def _by_name(
+async def find_by_name(
     connection: AsyncConnection, kind: CredentialKind, dialect: str, name: str
 ) -> Holder | None:
     """Find by the public half; what can be no name is nobody's, and Postgres takes no NUL."""
     return await credentials.by_name(connection, kind, dialect, name) if _is_name(name) else None
 
 
-async def _used(ctx: Context, connection: AsyncConnection, holder: Holder | None) -> Holder | None:
+async def note_use(ctx: Context, connection: AsyncConnection, holder: Holder | None) -> Holder | None:
     """Note a credential's use, once a minute."""
     now = ctx.now()
     if holder is not None and credentials.is_live(holder.credential, now):
         last = holder.credential.last_used_at
         if last is None or now - last > _NOTE_USE_EVERY:
-            await credentials.note_use(connection, holder.credential.id, now=now)
+            await credentials.record_use(connection, holder.credential.id, now=now)
     return holder
 
 
-def _good(holder: Holder | None, now: datetime) -> Holder:
+def require_live(holder: Holder | None, now: datetime) -> Holder:
     if holder is None or holder.credential.revoked_at is not None:
         raise NotAuthenticated("the credential is unknown or revoked")
     if credentials.is_expired(holder.credential, now):
@@ -246,7 +248,7 @@ def _caller(holder: Holder, dialect: str) -> Caller:
     return Caller(holder.account, dialect, holder.credential.id, holder.credential.is_test)
 
 
-def _new(
+def _new_credential(
     ctx: Context,
     account: Account | None,
     kind: CredentialKind,
@@ -263,7 +265,7 @@ def _new(
         account_id=_id(account),
         kind=kind,
         dialect=dialect,
-        name=None if name is None else _checked_name(name),
+        name=None if name is None else check_name(name),
         digest=digest_of(secret),
         password_hash=None,
         hint=secret[:_HINT],
@@ -277,13 +279,13 @@ def _id(account: Account | None) -> int | None:
     return None if account is None else account.id
 
 
-def _shown(made: int | None, new: NewCredential, secret: str) -> NewKey:
+def new_key(made: int | None, new: NewCredential, secret: str) -> NewKey:
     if made is None:
         raise AlreadyExists(f"the name {new.name!r} is taken")
     return NewKey(made, new.name, secret, new.expires_at)
 
 
-def _checked_name(name: str) -> str:
+def check_name(name: str) -> str:
     if not _is_name(name):
         raise Invalid(f"{name[:_LONGEST]!r} is no name for a credential: 1 to {_LONGEST} characters, no ':'")
     return name

@@ -24,7 +24,7 @@ from dispatcher.store.accounts import hours as store
 from dispatcher.store.accounts.hours import HoursWait
 from dispatcher.store.delivery.claims import DroppedMessage
 
-UNLESS_NAMED: Sequence[Tier] = (Tier.STANDARD, Tier.BULK)
+DEFAULT_TIERS: Sequence[Tier] = (Tier.STANDARD, Tier.BULK)
 """Whose hours are set where no tier is named: critical messages have none unless it is named."""
 
 
@@ -50,7 +50,7 @@ async def set(  # noqa: A001  # it is called `hours.set`
     await ctx.database.single(lambda c: store.write(c, account.id, tiers, hours))
 
 
-def applying(ctx: Context, own: AllowedHours | None, tier: Tier) -> AllowedHours | None:
+def effective(ctx: Context, own: AllowedHours | None, tier: Tier) -> AllowedHours | None:
     """Give what applies where an account or a campaign has these hours of its own, or none."""
     return own or ctx.settings.hours.get(tier)
 
@@ -72,24 +72,26 @@ async def openings(
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedMessages:
     """What may not go out now: to wait for its opening, or to end because none comes in its window."""
 
     waits: list[HoursWait] = field(default_factory=list)
     over: list[DroppedMessage] = field(default_factory=list)
 
 
-async def part(ctx: Context, routed: Sequence[RoutedMessage]) -> tuple[list[RoutedMessage], Closed]:
+async def split_by_hours(
+    ctx: Context, routed: Sequence[RoutedMessage]
+) -> tuple[list[RoutedMessage], ClosedMessages]:
     """Return the messages whose hours are open, each bound to their end, and the others."""
     allowed: list[RoutedMessage] = []
     bound: defaultdict[AllowedHours, list[RoutedMessage]] = defaultdict(list)
     for one in routed:
-        hours = applying(ctx, one.message.hours, one.message.tier)
+        hours = effective(ctx, one.message.hours, one.message.tier)
         if hours is None:
             allowed.append(one)
         else:
             bound[hours].append(one)
-    closed = Closed()
+    closed = ClosedMessages()
     now = ctx.now() - ctx.time.uncertainty  # never early, as for a window's start
     for hours, some in bound.items():
         window = Window(now, max(one.message.window.not_after for one in some))
@@ -106,8 +108,8 @@ async def part(ctx: Context, routed: Sequence[RoutedMessage]) -> tuple[list[Rout
     return allowed, closed
 
 
-async def wait(ctx: Context, waits: Sequence[HoursWait]) -> None:
+async def wait_for_opening(ctx: Context, waits: Sequence[HoursWait]) -> None:
     """Let messages wait for their opening, out of their lane. Raises Unavailable."""
     now = ctx.now()
-    await ctx.database.single(lambda c: store.wait(c, waits, now=now))
+    await ctx.database.single(lambda c: store.hold_until_open(c, waits, now=now))
     ctx.lanes.wake(min(w.wake_at for w in waits))

@@ -24,11 +24,11 @@ from dispatcher.store.accounts.tokens import SignedToken
 
 _ALGORITHM = "HS256"
 _ISSUER = "sms-dispatcher"
-_NOT_GOOD = "the token is unknown, revoked or expired"
+_INVALID_TOKEN = "the token is unknown, revoked or expired"
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedTokens:
     """Tokens just given out. `refresh` None means that this one cannot be refreshed."""
 
     id: str
@@ -44,7 +44,7 @@ async def issue(
     validity: timedelta,
     scopes: Collection[str] | None = None,
     refresh_for: timedelta | None = None,
-) -> Issued:
+) -> IssuedTokens:
     """
     Sign a token for this caller, with its rights or fewer.
 
@@ -56,7 +56,7 @@ async def issue(
         raise Forbidden(f"scope required: {', '.join(sorted(more))}")
     wanted = caller.scopes if scopes is None else frozenset(scopes) - {_ALL}
     return await ctx.database.transact(
-        lambda c: _give_out(ctx, c, caller, uuid4(), _Terms(wanted, validity, refresh_for))
+        lambda c: _issue(ctx, c, caller, uuid4(), _Grant(wanted, validity, refresh_for))
     )
 
 
@@ -73,18 +73,18 @@ async def authenticate(ctx: Context, token: str, *, dialect: str) -> Caller:
 
     known, holder = await ctx.database.transact(work)
     if known is None or known.revoked_at is not None or known.expires_at <= now:
-        raise NotAuthenticated(_NOT_GOOD)
+        raise NotAuthenticated(_INVALID_TOKEN)
     return _caller(holder, known, dialect, now)
 
 
 async def refresh(
     ctx: Context, secret: str, *, dialect: str, validity: timedelta, refresh_for: timedelta
-) -> Issued:
+) -> IssuedTokens:
     """Give new tokens for a refresh token, once. Raises NotAuthenticated, and Misconfigured."""
     _secret(ctx)
     now = ctx.now()
 
-    async def work(connection: AsyncConnection) -> Issued | None:
+    async def work(connection: AsyncConnection) -> IssuedTokens | None:
         known = await tokens.by_refresh(connection, digest_of(secret))
         if known is None:
             return None
@@ -95,13 +95,13 @@ async def refresh(
             return None
         holder = await credentials.by_id(connection, known.credential_id)
         caller = _caller(holder, known, dialect, now)
-        await tokens.note_refreshed(connection, known.id, now=now)
-        terms = _Terms(caller.scopes, validity, refresh_for)
-        return await _give_out(ctx, connection, caller, known.family, terms)
+        await tokens.mark_refreshed(connection, known.id, now=now)
+        terms = _Grant(caller.scopes, validity, refresh_for)
+        return await _issue(ctx, connection, caller, known.family, terms)
 
     issued = await ctx.database.transact(work)
     if issued is None:
-        raise NotAuthenticated(_NOT_GOOD)
+        raise NotAuthenticated(_INVALID_TOKEN)
     return issued
 
 
@@ -112,7 +112,7 @@ async def revoke(ctx: Context, caller: Caller, token_id: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Terms:
+class _Grant:
     scopes: Collection[str] | None
     validity: timedelta
     refresh_for: timedelta | None
@@ -121,9 +121,9 @@ class _Terms:
 _ALL = "*"
 
 
-async def _give_out(
-    ctx: Context, connection: AsyncConnection, caller: Caller, family: UUID, terms: _Terms
-) -> Issued:
+async def _issue(
+    ctx: Context, connection: AsyncConnection, caller: Caller, family: UUID, terms: _Grant
+) -> IssuedTokens:
     now = ctx.now()
     secret = None if terms.refresh_for is None else new_secret()
     token = SignedToken(
@@ -150,7 +150,7 @@ async def _give_out(
         "exp": int(expires.timestamp()),
     }
     access = jwt.encode(claims, _secret(ctx), algorithm=_ALGORITHM)
-    return Issued(token.id, access, expires, secret)
+    return IssuedTokens(token.id, access, expires, secret)
 
 
 def _claims(ctx: Context, token: str, dialect: str) -> dict[str, Any]:
@@ -170,14 +170,14 @@ def _claims(ctx: Context, token: str, dialect: str) -> dict[str, Any]:
             },
         )
     except jwt.InvalidTokenError:
-        raise NotAuthenticated(_NOT_GOOD) from None
+        raise NotAuthenticated(_INVALID_TOKEN) from None
 
 
 def _caller(holder: Holder | None, token: SignedToken, dialect: str, now: datetime) -> Caller:
     if holder is None or holder.account is None or not credentials.is_live(holder.credential, now):
-        raise NotAuthenticated(_NOT_GOOD)
+        raise NotAuthenticated(_INVALID_TOKEN)
     if holder.credential.dialect != dialect:
-        raise NotAuthenticated(_NOT_GOOD)
+        raise NotAuthenticated(_INVALID_TOKEN)
     scopes = None if _ALL in token.scopes else frozenset(token.scopes)
     return Caller(holder.account, dialect, holder.credential.id, holder.credential.is_test, scopes)
 

@@ -41,7 +41,7 @@ async def page(
             return Slice(found[:limit], found[limit - 1].id)
         if message_id is not None:
             return Slice(found, None)
-        return Slice(found, await admin.walked_to(connection, wanted, before=before, walk=walk))
+        return Slice(found, await admin.walk_end(connection, wanted, before=before, walk=walk))
 
     return await ctx.database.transact(work)
 

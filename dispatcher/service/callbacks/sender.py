@@ -27,11 +27,11 @@ log = structlog.get_logger()
 
 _POLL = timedelta(milliseconds=250)
 _LEASE = timedelta(seconds=60)
-_EACH = 10
+_MAX_CALLS_PER_ACCOUNT = 10
 _FIRST_RETRY = timedelta(seconds=5)
 _LAST_RETRY = timedelta(hours=1)
-_WORTH_RETRYING = frozenset({408, 429})
-_LONGEST_ANSWER = 200
+_RETRIED_STATUSES = frozenset({408, 429})
+_MAX_ANSWER = 200
 
 
 class Signature(Enum):
@@ -109,12 +109,12 @@ class CallbackSender:
 
     async def take(self) -> int:
         """Start to call what is due; give how many."""
-        busy = {account_id for account_id, calls in self._busy.items() if calls >= _EACH}
+        busy = {account_id for account_id, calls in self._busy.items() if calls >= _MAX_CALLS_PER_ACCOUNT}
         work = partial(
             outbox.take,
             dialects=self._wordings,
             busy=busy,
-            each=_EACH,
+            each=_MAX_CALLS_PER_ACCOUNT,
             now=self._ctx.now(),
             lease=_LEASE,
         )
@@ -131,7 +131,7 @@ class CallbackSender:
         ended = list(self._ended)
         if ended:
             now = self._ctx.now()
-            await self._ctx.database.transact(lambda c: outbox.end(c, ended, now=now))
+            await self._ctx.database.transact(lambda c: outbox.record_results(c, ended, now=now))
             del self._ended[: len(ended)]
 
     async def _tell(self, due: DueCallback) -> None:
@@ -161,11 +161,11 @@ class CallbackSender:
 
     def _judge(self, due: DueCallback, reply: CallbackReply) -> CallbackResult:
         """Tell what a reply means: done, never, or later, as long as the callback is worth it."""
-        now, answer = self._ctx.now(), reply.reason[:_LONGEST_ANSWER]
+        now, answer = self._ctx.now(), reply.reason[:_MAX_ANSWER]
         status = reply.status or 0
         if 200 <= status < 300:
             return CallbackResult(due.id, due.tries, CallbackState.DELIVERED, answer, None)
-        if reply.refused or (400 <= status < 500 and status not in _WORTH_RETRYING):
+        if reply.refused or (400 <= status < 500 and status not in _RETRIED_STATUSES):
             return CallbackResult(due.id, due.tries, CallbackState.REFUSED, answer, None)
         pause = min(_FIRST_RETRY * 2 ** min(due.tries - 1, 20), _LAST_RETRY)
         wake_at = now + max(pause, reply.retry_after or timedelta())

@@ -13,9 +13,9 @@ from dispatcher.service.context import Context
 from dispatcher.store.callbacks import webhooks
 from dispatcher.store.callbacks.webhooks import Webhook
 
-__all__ = ["MOST", "Webhook", "every", "register", "remove"]
+__all__ = ["MAX_WEBHOOKS", "Webhook", "every", "register", "remove"]
 
-MOST = 50
+MAX_WEBHOOKS = 50
 """How many webhooks an account may have in a dialect. Two registered at the same moment may be one more."""
 
 _LONGEST_ID = 100
@@ -48,8 +48,8 @@ async def register(
     account_id = caller.account.id
 
     async def work(connection: AsyncConnection) -> Webhook:
-        if await webhooks.count_others(connection, account_id, caller.dialect, name) >= MOST:
-            raise Invalid(f"there are {MOST} webhooks already; remove one first")
+        if await webhooks.count_others(connection, account_id, caller.dialect, name) >= MAX_WEBHOOKS:
+            raise Invalid(f"there are {MAX_WEBHOOKS} webhooks already; remove one first")
         return await webhooks.put(
             connection,
             account_id,
@@ -66,7 +66,7 @@ async def register(
 
 async def every(ctx: Context, caller: Caller) -> list[Webhook]:
     """List the caller's webhooks, the oldest first."""
-    return await ctx.database.transact(lambda c: webhooks.every(c, caller.account.id, caller.dialect))
+    return await ctx.database.transact(lambda c: webhooks.list_all(c, caller.account.id, caller.dialect))
 
 
 async def remove(ctx: Context, caller: Caller, id: str) -> None:  # noqa: A002

@@ -15,9 +15,9 @@ from dispatcher.service.campaigns.recipient_file import (
     ProgressHandler,
     RecipientChunk,
     RecipientFile,
-    opened,
-    untold,
-    without_repeats,
+    drop_repeats,
+    ignore_progress,
+    open_recipients,
 )
 from dispatcher.service.context import Context
 from dispatcher.service.yielding import yielding
@@ -32,7 +32,7 @@ _DRAIN = 10_000  # rows: some hundred milliseconds
 
 
 async def import_file(
-    ctx: Context, account: Account, name: str, file: RecipientFile, *, tell: ProgressHandler = untold
+    ctx: Context, account: Account, name: str, file: RecipientFile, *, tell: ProgressHandler = ignore_progress
 ) -> Audience:
     """
     Store the recipients of a file under a name, each number once, and return the audience.
@@ -43,9 +43,9 @@ async def import_file(
     AlreadyExists if an audience of that name is ready, and Invalid for a bad
     name, an unusable file, and a file without any recipient.
     """
-    name = _checked(name)
+    name = _check_name(name)
     await _refuse_ready(ctx, account, name)
-    async with opened(ctx, account, file) as reading:
+    async with open_recipients(ctx, account, file) as reading:
         audience = await _begin(ctx, account, name, reading.columns)
         async for part in reading.parts():
             audience = await _write(ctx, audience, part)
@@ -63,7 +63,7 @@ async def find(ctx: Context, account: Account, name: str) -> Audience:
 
 async def page(ctx: Context, account: Account, *, after: int = 0, limit: int = 100) -> list[Audience]:
     """Return an account's audiences, the oldest first."""
-    return await ctx.database.single(lambda c: audiences.listed(c, account.id, after=after, limit=limit))
+    return await ctx.database.single(lambda c: audiences.page(c, account.id, after=after, limit=limit))
 
 
 async def rejects(ctx: Context, audience: Audience) -> AsyncIterator[Reject]:
@@ -102,7 +102,7 @@ async def _write(ctx: Context, audience: Audience, part: RecipientChunk) -> Audi
         if held is None:
             raise _replaced(audience)
         earlier = await audiences.lines_of(connection, held.id, list(groups))
-        fresh, repeated = without_repeats(part.candidates, earlier)
+        fresh, repeated = drop_repeats(part.candidates, earlier)
         zones = list(dict.fromkeys([*held.zones, *(groups[c.number.e164] for c in fresh)]))
         new = _recipients(fresh, groups, {group: index for index, group in enumerate(zones)}, held.recipients)
         return await audiences.add(connection, held, new, [*part.rejects, *repeated], zones=zones)
@@ -140,14 +140,14 @@ async def _remove(ctx: Context, audience: Audience, *, unless_ready: bool = Fals
     async def retire(connection: AsyncConnection) -> None:
         state = await audiences.lock(connection, audience.id)
         if state is AudienceState.READY and unless_ready:
-            raise _taken(audience.name)
+            raise _name_taken(audience.name)
         campaign = await audiences.campaign_of(connection, audience.id)
         if campaign is not None:
             raise Conflict(f"campaign {campaign!r} has the audience {audience.name!r}: it has to stay")
-        await audiences.retire(connection, audience.id)
+        await audiences.start_removal(connection, audience.id)
 
     await ctx.database.transact(retire)
-    while await ctx.database.transact(lambda c: audiences.drain(c, audience.id, limit=_DRAIN)):
+    while await ctx.database.transact(lambda c: audiences.delete_chunk(c, audience.id, limit=_DRAIN)):
         pass
     await ctx.database.single(lambda c: audiences.delete(c, audience.id))
 
@@ -156,7 +156,7 @@ async def _refuse_ready(ctx: Context, account: Account, name: str) -> Audience |
     """Return the audience of this name, if there is one. Raises AlreadyExists if it is ready."""
     found = await ctx.database.single(lambda c: audiences.find(c, account.id, name))
     if found is not None and found.state is AudienceState.READY:
-        raise _taken(name)
+        raise _name_taken(name)
     return found
 
 
@@ -168,7 +168,7 @@ async def _rejects_after(
     )
 
 
-def _taken(name: str) -> AlreadyExists:
+def _name_taken(name: str) -> AlreadyExists:
     return AlreadyExists(f"there is an audience {name!r} already, and it never changes: take another name")
 
 
@@ -182,7 +182,7 @@ def _zone_group(number: str) -> str:
     return ",".join(zone.key for zone in zones_of(number))
 
 
-def _checked(name: str) -> str:
+def _check_name(name: str) -> str:
     name = name.strip()
     if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable() or "/" in name:
         raise Invalid(

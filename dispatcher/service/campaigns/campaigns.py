@@ -13,7 +13,7 @@ from dispatcher.domain.campaigns.campaign import CAMPAIGN_TRANSITIONS, CampaignP
 from dispatcher.domain.campaigns.recurrence import RunOnce, next_due
 from dispatcher.domain.errors import AlreadyExists, Conflict, NotFound
 from dispatcher.domain.messages.status import CANCELLED, Status
-from dispatcher.service.campaigns.plan import terms_of
+from dispatcher.service.campaigns.plan import validate_plan
 from dispatcher.service.campaigns.progress import CampaignReport, report
 from dispatcher.service.context import Context
 from dispatcher.store.accounts import ledger
@@ -26,18 +26,18 @@ __all__ = [
     "CampaignPlan",
     "CampaignReport",
     "CampaignRow",
-    "Cancelled",
+    "CancelResult",
     "cancel",
     "change",
     "create",
     "find",
-    "hold",
+    "pause_locked",
     "page",
     "pause",
     "resume",
     "show",
     "start",
-    "take_back",
+    "withdraw_messages",
 ]
 
 _CANCELLED = "its campaign was cancelled"
@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
+class CancelResult:
     """What came of a cancellation: messages taken back, and those that are out, or in a worker's hands."""
 
     campaign: CampaignRow
@@ -60,9 +60,9 @@ async def create(ctx: Context, account: Account, plan: CampaignPlan) -> Campaign
     now = ctx.now()
 
     async def work(connection: AsyncConnection) -> CampaignRow:
-        terms = await terms_of(ctx, connection, account, plan, now=now)
+        terms = await validate_plan(ctx, connection, account, plan, now=now)
         made = await campaigns.insert(connection, account.id, terms, public_id=uuid4(), now=now)
-        return _named(made, account, plan)
+        return _require_free_name(made, account, plan)
 
     return await ctx.database.transact(work)
 
@@ -76,10 +76,10 @@ async def change(ctx: Context, account: Account, public_id: str, plan: CampaignP
             raise Conflict(
                 f"campaign {campaign.terms.name!r} is {campaign.state}; only a draft can be changed"
             )
-        terms = await terms_of(ctx, connection, account, plan, now=now)
-        return _named(await campaigns.change(connection, campaign.id, terms), account, plan)
+        terms = await validate_plan(ctx, connection, account, plan, now=now)
+        return _require_free_name(await campaigns.change(connection, campaign.id, terms), account, plan)
 
-    return await _with(ctx, account, public_id, work)
+    return await _with_locked(ctx, account, public_id, work)
 
 
 async def find(ctx: Context, account: Account, public_id: str) -> CampaignRow:
@@ -109,7 +109,7 @@ async def start(ctx: Context, account: Account, public_id: str) -> CampaignRow:
     now = ctx.now()
 
     async def work(connection: AsyncConnection, campaign: CampaignRow) -> CampaignRow:
-        _require(campaign, CampaignState.DRAFT, CampaignState.ACTIVE)
+        _require_transition(campaign, CampaignState.DRAFT, CampaignState.ACTIVE)
         schedule = campaign.terms.schedule
         due = max(schedule.at, now) if isinstance(schedule, RunOnce) else next_due(schedule, after=now)
         if due is None:
@@ -117,7 +117,7 @@ async def start(ctx: Context, account: Account, public_id: str) -> CampaignRow:
         await campaigns.set_state(connection, campaign.id, CampaignState.ACTIVE, next_due=due)
         return await campaigns.by_id(connection, campaign.id)
 
-    return await _with(ctx, account, public_id, work)
+    return await _with_locked(ctx, account, public_id, work)
 
 
 async def pause(ctx: Context, account: Account, public_id: str, *, reason: str = "") -> CampaignRow:
@@ -129,14 +129,16 @@ async def pause(ctx: Context, account: Account, public_id: str, *, reason: str =
     now = ctx.now()
 
     async def work(connection: AsyncConnection, campaign: CampaignRow) -> CampaignRow:
-        _require(campaign, CampaignState.ACTIVE, CampaignState.PAUSED)
-        await hold(connection, campaign, reason=reason, now=now)
+        _require_transition(campaign, CampaignState.ACTIVE, CampaignState.PAUSED)
+        await pause_locked(connection, campaign, reason=reason, now=now)
         return await campaigns.by_id(connection, campaign.id)
 
-    return await _with(ctx, account, public_id, work)
+    return await _with_locked(ctx, account, public_id, work)
 
 
-async def hold(connection: AsyncConnection, campaign: CampaignRow, *, reason: str, now: datetime) -> None:
+async def pause_locked(
+    connection: AsyncConnection, campaign: CampaignRow, *, reason: str, now: datetime
+) -> None:
     """Pause a locked, active campaign, when whoever expands a run of it has ended his chunk."""
     await runs.lock_open(connection, campaign.id)
     await runs.pause(connection, campaign.id)
@@ -162,14 +164,14 @@ async def resume(ctx: Context, account: Account, public_id: str) -> CampaignRow:
     now = ctx.now()
 
     async def work(connection: AsyncConnection, campaign: CampaignRow) -> CampaignRow:
-        _require(campaign, CampaignState.PAUSED, CampaignState.ACTIVE)
+        _require_transition(campaign, CampaignState.PAUSED, CampaignState.ACTIVE)
         assert campaign.paused_at is not None
         if any(run.shift is not None for run in await runs.lock_open(connection, campaign.id)):
             raise Conflict(
                 f"the messages of campaign {campaign.terms.name!r} still move by its last pause;"
                 " try again in a moment"
             )
-        await runs.delay(connection, campaign.id, since=campaign.paused_at, until=now)
+        await runs.add_pause(connection, campaign.id, since=campaign.paused_at, until=now)
         due = campaign.next_due
         if due is not None and isinstance(campaign.terms.schedule, RunOnce):
             due = max(due, now)
@@ -177,10 +179,10 @@ async def resume(ctx: Context, account: Account, public_id: str) -> CampaignRow:
         await campaigns.finish(connection, [campaign.id])
         return await campaigns.by_id(connection, campaign.id)
 
-    return await _with(ctx, account, public_id, work)
+    return await _with_locked(ctx, account, public_id, work)
 
 
-async def cancel(ctx: Context, account: Account, public_id: str) -> Cancelled:
+async def cancel(ctx: Context, account: Account, public_id: str) -> CancelResult:
     """
     End a campaign and take back all of it that is in no worker's hands, with its credits.
 
@@ -189,27 +191,27 @@ async def cancel(ctx: Context, account: Account, public_id: str) -> Cancelled:
     """
 
     async def work(connection: AsyncConnection, campaign: CampaignRow) -> tuple[CampaignRow, list[Run], int]:
-        _require(campaign, campaign.state, CampaignState.CANCELLED)
+        _require_transition(campaign, campaign.state, CampaignState.CANCELLED)
         open_runs = await runs.lock_open(connection, campaign.id)
         await runs.pause(connection, campaign.id)
         await campaigns.set_state(connection, campaign.id, CampaignState.CANCELLED, next_due=None)
-        before, _ = await _ended(connection, open_runs)
+        before, _ = await _count_messages(connection, open_runs)
         return await campaigns.by_id(connection, campaign.id), open_runs, before
 
-    campaign, open_runs, before = await _with(ctx, account, public_id, work)
+    campaign, open_runs, before = await _with_locked(ctx, account, public_id, work)
     for run in open_runs:
-        while await take_back(ctx, run.id):
+        while await withdraw_messages(ctx, run.id):
             pass
-    withdrawn, out = await ctx.database.transact(lambda c: _ended(c, open_runs))
-    return Cancelled(campaign, withdrawn - before, out)
+    withdrawn, out = await ctx.database.transact(lambda c: _count_messages(c, open_runs))
+    return CancelResult(campaign, withdrawn - before, out)
 
 
-async def take_back(ctx: Context, run_id: int) -> int:
+async def withdraw_messages(ctx: Context, run_id: int) -> int:
     """Withdraw some messages of a cancelled run; 0 means that none can be, and it ends when none is left."""
     now = ctx.now()
 
     async def work(connection: AsyncConnection) -> int:
-        ids = await run_messages.takeable(connection, run_id, limit=_BATCH)
+        ids = await run_messages.lock_withdrawable(connection, run_id, limit=_BATCH)
         if not ids:
             await runs.finish_cancelled(connection, run_id, now=now)
             return 0
@@ -220,15 +222,17 @@ async def take_back(ctx: Context, run_id: int) -> int:
     return await ctx.database.transact(work)
 
 
-async def _ended(connection: AsyncConnection, of: list[Run]) -> tuple[int, int]:
+async def _count_messages(connection: AsyncConnection, of: list[Run]) -> tuple[int, int]:
     """Count the messages of these runs that were withdrawn, and those that went out or may have."""
-    counts = await run_messages.counts(connection, [run.batch_id for run in of if run.batch_id is not None])
+    counts = await run_messages.count_by_status(
+        connection, [run.batch_id for run in of if run.batch_id is not None]
+    )
     withdrawn = sum(count.messages for count in counts if count.status is Status.WITHDRAWN)
     kept = CANCELLED | {Status.WITHDRAWN}
     return withdrawn, sum(count.messages for count in counts if count.status not in kept)
 
 
-async def _with(
+async def _with_locked(
     ctx: Context,
     account: Account,
     public_id: str,
@@ -254,14 +258,14 @@ async def _find(
     return found
 
 
-def _require(campaign: CampaignRow, state: CampaignState, following: CampaignState) -> None:
+def _require_transition(campaign: CampaignRow, state: CampaignState, following: CampaignState) -> None:
     if campaign.state is not state:
         raise Conflict(f"campaign {campaign.terms.name!r} is {campaign.state}, not {state}")
     if following not in CAMPAIGN_TRANSITIONS[state]:
         raise Conflict(f"campaign {campaign.terms.name!r} is {state} for good")
 
 
-def _named(made: CampaignRow | None, account: Account, plan: CampaignPlan) -> CampaignRow:
+def _require_free_name(made: CampaignRow | None, account: Account, plan: CampaignPlan) -> CampaignRow:
     if made is None:
         raise AlreadyExists(f"account {account.name!r} has a campaign {plan.name.strip()!r} already")
     return made

@@ -10,19 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.domain.campaigns.pacing import Rate, Spread
-from dispatcher.domain.errors import DispatchError, InvalidPlan, NotFound, Wrong
+from dispatcher.domain.errors import DispatchError, FieldError, InvalidPlan, NotFound
 from dispatcher.service.campaigns import audiences, campaigns
-from dispatcher.service.campaigns.plan import terms_of
-from dispatcher.service.campaigns.recipient_file import ProgressHandler, RecipientFile, untold
+from dispatcher.service.campaigns.plan import validate_plan
+from dispatcher.service.campaigns.recipient_file import ProgressHandler, RecipientFile, ignore_progress
 from dispatcher.service.context import Context
 from dispatcher.store.campaigns import names as campaign_names
 from dispatcher.store.campaigns.campaigns import CampaignRow
 from dispatcher.store.campaigns.names import CampaignNames
 
-__all__ = ["CampaignNames", "change", "create", "create_with_file", "find", "names", "told_as"]
+__all__ = ["CampaignNames", "change", "create", "create_with_file", "find", "names", "renamed_faults"]
 
 # A field that is given takes the place of these, unless they are given with it.
-_RIVALS: Mapping[str, Sequence[str]] = {
+_ALTERNATIVES: Mapping[str, Sequence[str]] = {
     "text": ("template_id",),
     "template_id": ("text",),
     "at": ("cron", "first_day", "last_day"),
@@ -50,7 +50,7 @@ async def names(ctx: Context, of: Sequence[CampaignRow]) -> dict[int, CampaignNa
 
 async def create(ctx: Context, account: Account, plan: CampaignPlan) -> CampaignRow:
     """Do what `campaigns.create` does; the plan may name its audience by its name."""
-    return await campaigns.create(ctx, account, await _by_id(ctx, account, plan))
+    return await campaigns.create(ctx, account, await _with_audience_id(ctx, account, plan))
 
 
 async def create_with_file(
@@ -60,7 +60,7 @@ async def create_with_file(
     file: RecipientFile,
     *,
     audience: str,
-    tell: ProgressHandler = untold,
+    tell: ProgressHandler = ignore_progress,
 ) -> CampaignRow:
     """
     Import a file as an audience of this name and plan a campaign for it, or keep neither.
@@ -68,7 +68,7 @@ async def create_with_file(
     What is wrong with the rest of the plan is told before the file is read.
     Raises what `campaigns.create` and `audiences.import_file` do.
     """
-    await _check_rest(ctx, account, plan)
+    await _check_without_audience(ctx, account, plan)
     made = await audiences.import_file(ctx, account, audience, file, tell=tell)
     try:
         return await campaigns.create(ctx, account, replace(plan, audience_id=str(made.public_id)))
@@ -87,33 +87,33 @@ async def change(ctx: Context, account: Account, public_id: str, fields: Mapping
     draft = await campaigns.find(ctx, account, public_id)
     plan = _plan(draft, (await names(ctx, [draft]))[draft.id])
     changes = dict(fields)
-    for field, rivals in _RIVALS.items():
+    for field, rivals in _ALTERNATIVES.items():
         if fields.get(field) not in (None, ""):
-            changes |= {rival: _ABSENT[rival] for rival in rivals if rival not in fields}
+            changes |= {rival: _EMPTY_VALUES[rival] for rival in rivals if rival not in fields}
     changed = replace(plan, **changes)  # type: ignore[arg-type]  # the faces' fields are Plan's
-    return await campaigns.change(ctx, account, public_id, await _by_id(ctx, account, changed))
+    return await campaigns.change(ctx, account, public_id, await _with_audience_id(ctx, account, changed))
 
 
 @contextmanager
-def told_as(fields: Mapping[str, str]) -> Iterator[None]:
+def renamed_faults(fields: Mapping[str, str]) -> Iterator[None]:
     """Tell the faults of a plan by the caller's own names of its fields."""
     try:
         yield
     except InvalidPlan as error:
-        faults = [Wrong(fields.get(fault.field, fault.field), fault.sentence) for fault in error.faults]
+        faults = [FieldError(fields.get(fault.field, fault.field), fault.sentence) for fault in error.faults]
         raise InvalidPlan(faults) from None
 
 
-_ABSENT: Mapping[str, object] = {
-    field: "" if field == "text" else None for rivals in _RIVALS.values() for field in rivals
+_EMPTY_VALUES: Mapping[str, object] = {
+    field: "" if field == "text" else None for rivals in _ALTERNATIVES.values() for field in rivals
 }
 
 
-async def _check_rest(ctx: Context, account: Account, plan: CampaignPlan) -> None:
+async def _check_without_audience(ctx: Context, account: Account, plan: CampaignPlan) -> None:
     """Judge a plan before its audience is there. Raises InvalidPlan with all but what tells of that."""
 
     async def judge(connection: AsyncConnection) -> None:
-        await terms_of(ctx, connection, account, replace(plan, audience_id=""), now=ctx.now())
+        await validate_plan(ctx, connection, account, replace(plan, audience_id=""), now=ctx.now())
 
     try:
         await ctx.database.transact(judge)
@@ -123,7 +123,7 @@ async def _check_rest(ctx: Context, account: Account, plan: CampaignPlan) -> Non
             raise InvalidPlan(rest) from None
 
 
-async def _by_id(ctx: Context, account: Account, plan: CampaignPlan) -> CampaignPlan:
+async def _with_audience_id(ctx: Context, account: Account, plan: CampaignPlan) -> CampaignPlan:
     """Name the audience by its public id; one that is not there is left for the plan's judge to tell."""
     try:
         found = await audiences.find(ctx, account, plan.audience_id)

@@ -17,9 +17,9 @@ from dispatcher.service.campaigns.recipient_file import (
     ProgressHandler,
     RecipientChunk,
     RecipientFile,
-    opened,
-    untold,
-    without_repeats,
+    drop_repeats,
+    ignore_progress,
+    open_recipients,
 )
 from dispatcher.service.context import Context
 from dispatcher.service.database import StatementRunner
@@ -33,7 +33,7 @@ from dispatcher.store.campaigns.audiences import Reject
 
 _TEXTS = 1024  # whose segments are remembered: without variables, or with few values, one is enough
 
-RejectedFile = Callable[[Sequence[Reject]], None]
+RejectHandler = Callable[[Sequence[Reject]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ async def estimate(
     file: RecipientFile,
     wording: EstimateRequest,
     *,
-    tell: ProgressHandler = untold,
-    rejected: RejectedFile = lambda _: None,
+    tell: ProgressHandler = ignore_progress,
+    rejected: RejectHandler = lambda _: None,
 ) -> Estimate:
     """
     Go through a file as an import would, and through what a text would become for each recipient.
@@ -117,13 +117,13 @@ async def estimate(
     text = await _text(ctx, account, wording)
     sender_id = await _sender_id(ctx, account, wording.sender)
     sender = None if sender_id is None else await _sender_name(ctx, sender_id)
-    await routes.wait_until_read(ctx)
-    async with opened(ctx, account, file) as reading, ctx.database.pinned() as run:
+    await routes.ensure_table(ctx)
+    async with open_recipients(ctx, account, file) as reading, ctx.database.pinned() as run:
         await run(seen_numbers.create)
         found = Estimate(reading.columns)
-        judge = _Judge(ctx, found, account, sender, text)
+        judge = _Estimator(ctx, found, account, sender, text)
         async for part in reading.parts():
-            fresh, repeated = await _once_each(run, part)
+            fresh, repeated = await _without_repeats(run, part)
             willing = await _without_opted_out(run, fresh, account, sender_id)
             unfit = [reject async for one in yielding(willing) if (reject := judge(one)) is not None]
             found.rows += len(part.candidates) + len(part.rejects)
@@ -136,7 +136,7 @@ async def estimate(
     return found
 
 
-class _Judge:
+class _Estimator:
     """Counts what the text becomes for each recipient; gives a reject where it cannot be sent."""
 
     def __init__(
@@ -184,7 +184,7 @@ class _Judge:
             sender=self._sender,
             is_test=routes.is_simulated(self._ctx, number),
         )
-        barred = routes.barred(self._ctx, self._account, number, plan)
+        barred = routes.refusal_for(self._ctx, self._account, number, plan)
         return barred[1] if barred else ""
 
 
@@ -196,10 +196,12 @@ def _measured(ctx: Context, text: str) -> tuple[int, str]:
     return segments, "; ".join(map(str, faults))
 
 
-async def _once_each(run: StatementRunner, part: RecipientChunk) -> tuple[list[Candidate], list[Reject]]:
+async def _without_repeats(
+    run: StatementRunner, part: RecipientChunk
+) -> tuple[list[Candidate], list[Reject]]:
     numbers = [candidate.number.e164 for candidate in part.candidates]
     earlier = await run(lambda c: seen_numbers.lines_of(c, numbers))
-    fresh, repeated = without_repeats(part.candidates, earlier)
+    fresh, repeated = drop_repeats(part.candidates, earlier)
     lines = {candidate.number.e164: candidate.line for candidate in fresh}
     await run(lambda c: seen_numbers.add(c, lines))
     return fresh, repeated
@@ -209,7 +211,7 @@ async def _without_opted_out(
     run: StatementRunner, candidates: Sequence[Candidate], account: Account, sender_id: int | None
 ) -> list[Candidate]:
     asked = [(account.id, sender_id, candidate.number.e164) for candidate in candidates]
-    out = {number for _, _, number in await run(lambda c: opt_outs.among(c, asked))}
+    out = {number for _, _, number in await run(lambda c: opt_outs.find_opted_out(c, asked))}
     return [candidate for candidate in candidates if candidate.number.e164 not in out]
 
 

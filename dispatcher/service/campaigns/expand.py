@@ -16,14 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.campaigns.campaign import CampaignState, RunState
 from dispatcher.domain.campaigns.timetable import PlannedRelease
-from dispatcher.domain.errors import TooMany
+from dispatcher.domain.errors import LimitExceeded
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.template import MissingVariables, render
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.numbers.msisdn import Msisdn
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts.credentials import MANAGE
-from dispatcher.service.campaigns.campaigns import hold
+from dispatcher.service.campaigns.campaigns import pause_locked
 from dispatcher.service.campaigns.plan import new_batch, timetable
 from dispatcher.service.context import Context
 from dispatcher.service.lane_depth import LaneRoom
@@ -33,13 +33,14 @@ from dispatcher.service.submissions.new_messages import MessageBuilder
 from dispatcher.service.submissions.validate import measure_text
 from dispatcher.store.accounts import accounts, ledger, opt_outs
 from dispatcher.store.accounts.ledger import Charge
-from dispatcher.store.campaigns import audiences, campaigns, rosters, runs
+from dispatcher.store.campaigns import audiences, campaigns, runs
+from dispatcher.store.campaigns import recipients as rosters
 from dispatcher.store.campaigns.audiences import Audience, Recipient
 from dispatcher.store.campaigns.campaigns import CampaignRow
 from dispatcher.store.campaigns.runs import Run, RunProgress
 from dispatcher.store.clock import sweeps
 from dispatcher.store.submissions import new_messages
-from dispatcher.store.submissions.new_messages import NewMessage, Own
+from dispatcher.store.submissions.new_messages import NewMessage, OwnContent
 
 CHUNK = 1000
 
@@ -57,7 +58,7 @@ class _NotCovered(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Expanded:
+class ExpandedChunk:
     """The messages a chunk became, with their numbers."""
 
     tier: Tier
@@ -72,31 +73,31 @@ async def expand(ctx: Context, run_id: int, *, room: int) -> int:
     another has the run. A balance that does not cover them pauses the
     campaign; a daily cap lets the run wait for the next day.
     """
-    await routes.wait_until_read(ctx)
+    await routes.ensure_table(ctx)
     try:
         made = await ctx.database.transact(lambda c: _expand(ctx, c, run_id, room))
     except _NotCovered as error:
         short = error
         await ctx.database.transact(lambda c: _pause(ctx, c, short))
         return 0
-    except TooMany as error:
+    except LimitExceeded as error:
         reason = f"{error}; it goes on when the next day begins, in UTC"
-        await ctx.database.single(lambda c: runs.note(c, run_id, reason))
+        await ctx.database.single(lambda c: runs.set_reason(c, run_id, reason))
         return 0
     if made is None:
         return 0
-    _tell(ctx, made)
+    _publish(ctx, made)
     return len(made.messages)
 
 
-class _Turn(NamedTuple):
+class _DueRecipient(NamedTuple):
     """A recipient whose turn has come, and when it is released; None if its hours never open."""
 
     recipient: Recipient
     release: PlannedRelease | None
 
 
-async def _expand(ctx: Context, connection: AsyncConnection, run_id: int, room: int) -> Expanded | None:
+async def _expand(ctx: Context, connection: AsyncConnection, run_id: int, room: int) -> ExpandedChunk | None:
     run = await runs.lock(connection, run_id)
     if run is None or run.state is not RunState.EXPANDING or run.shift is not None:
         return None
@@ -104,12 +105,12 @@ async def _expand(ctx: Context, connection: AsyncConnection, run_id: int, room: 
     if campaign.state is not CampaignState.ACTIVE:
         return None
     audience = await audiences.by_id(connection, campaign.terms.audience_id)
-    turns = await _turns(ctx, connection, run, campaign, audience, min(room, CHUNK))
+    turns = await _due_recipients(ctx, connection, run, campaign, audience, min(room, CHUNK))
     if not turns:
         return None
     account = await accounts.by_id(connection, campaign.account_id)
     caller = Caller(account, MANAGE)
-    born = await _born(ctx, connection, campaign, caller, turns)
+    born = await _new_messages(ctx, connection, campaign, caller, turns)
     kept = _affordable(born, campaign.terms.max_cost, run.charged)
     messages = born[:kept]
     ids = await _write(ctx, connection, run, campaign, messages)
@@ -118,17 +119,17 @@ async def _expand(ctx: Context, connection: AsyncConnection, run_id: int, room: 
     await _advance(ctx, connection, run, [t.recipient for t in turns[:kept]], alive=alive, cost=cost)
     if kept < len(born):
         reason = f"its maximum cost of {campaign.terms.max_cost} would have been exceeded"
-        await runs.expanded(connection, run.id, now=ctx.now(), reason=reason)
+        await runs.mark_expanded(connection, run.id, now=ctx.now(), reason=reason)
     await quotas.count(ctx, connection, caller, alive)
     charges = [Charge(account.id, run.batch_id or 0, cost)] if cost else []
     if not await ledger.charge(connection, charges, today=quotas.today(ctx.now())):
         raise _NotCovered(campaign.id, alive, cost)
-    return Expanded(campaign.terms.tier, list(zip(ids, messages, strict=True)))
+    return ExpandedChunk(campaign.terms.tier, list(zip(ids, messages, strict=True)))
 
 
-async def _turns(
+async def _due_recipients(
     ctx: Context, connection: AsyncConnection, run: Run, campaign: CampaignRow, audience: Audience, most: int
-) -> list[_Turn]:
+) -> list[_DueRecipient]:
     """Read the recipients that are released soon, some of each group of zones."""
     plan = timetable(campaign.terms, audience, starts_at=run.starts_at, pauses=run.pauses)
     before = ctx.now() + HORIZON
@@ -143,15 +144,19 @@ async def _turns(
     if not wanted:
         return []
     ranks = list(run.zone_ranks)
-    turns: list[_Turn] = []
-    for recipient in await rosters.recipients(connection, audience.id, wanted):
-        turns.append(_Turn(recipient, plan.release(recipient.zone, ranks[recipient.zone])))
+    turns: list[_DueRecipient] = []
+    for recipient in await rosters.read_groups(connection, audience.id, wanted):
+        turns.append(_DueRecipient(recipient, plan.release(recipient.zone, ranks[recipient.zone])))
         ranks[recipient.zone] += 1
     return turns
 
 
-async def _born(
-    ctx: Context, connection: AsyncConnection, campaign: CampaignRow, caller: Caller, turns: Sequence[_Turn]
+async def _new_messages(
+    ctx: Context,
+    connection: AsyncConnection,
+    campaign: CampaignRow,
+    caller: Caller,
+    turns: Sequence[_DueRecipient],
 ) -> list[NewMessage]:
     """Make the messages, each with its text and window; those that cannot be sent are born final."""
     now, terms = ctx.now(), campaign.terms
@@ -165,18 +170,18 @@ async def _born(
         now=now,
         sender_id=terms.sender_id,
         sender=await accounts.sender_name(connection, terms.sender_id),
-        opted_out=await opt_outs.among(connection, asked),
-        to_lane=LaneRoom(ctx, await sweeps.depths(connection, {terms.tier})).take(terms.tier, due),
+        opted_out=await opt_outs.find_opted_out(connection, asked),
+        to_lane=LaneRoom(ctx, await sweeps.lane_depths(connection, {terms.tier})).take(terms.tier, due),
     )
     texts: dict[str, int | tuple[Status, str]] = {}
-    return [_one(builder, terms.text, terms.lasts, turn, texts) for turn in turns]
+    return [_new_message(builder, terms.text, terms.lasts, turn, texts) for turn in turns]
 
 
-def _one(
+def _new_message(
     builder: MessageBuilder,
     template: str,
     lasts: timedelta,
-    turn: _Turn,
+    turn: _DueRecipient,
     texts: dict[str, int | tuple[Status, str]],
 ) -> NewMessage:
     recipient, release = turn
@@ -193,7 +198,7 @@ def _one(
         ended=ended,
     )
     closes_at = release.closes_at if release is not None else None
-    return replace(message, own=Own(text, segments, window), closes_at=closes_at)
+    return replace(message, own=OwnContent(text, segments, window), closes_at=closes_at)
 
 
 def _text(
@@ -234,7 +239,7 @@ async def _write(
 ) -> Sequence[int]:
     assert run.batch_id is not None, "an open run has its batch"
     batch = new_batch(campaign, run.id, Window(run.starts_at, run.starts_at + campaign.terms.lasts))
-    written = await new_messages.extend(
+    written = await new_messages.insert_messages(
         connection, {run.batch_id: replace(batch, messages=messages)}, now=ctx.now()
     )
     return written[run.batch_id]
@@ -256,7 +261,7 @@ async def _advance(
     progress = RunProgress(ranks, positions, alive, len(recipients) - alive, cost)
     await runs.advance(connection, run.id, progress)
     if run.position + len(recipients) == run.total:
-        await runs.expanded(connection, run.id, now=ctx.now())
+        await runs.mark_expanded(connection, run.id, now=ctx.now())
 
 
 async def _pause(ctx: Context, connection: AsyncConnection, short: _NotCovered) -> None:
@@ -272,18 +277,18 @@ async def _pause(ctx: Context, connection: AsyncConnection, short: _NotCovered) 
         f"the next {short.recipients} messages cost {short.cost} credits, the balance is {account.balance}:"
         f" {missing} are missing; top up and resume"
     )
-    await hold(connection, campaign, reason=reason, now=ctx.now())
+    await pause_locked(connection, campaign, reason=reason, now=ctx.now())
     log.warning("campaign_paused_without_credits", campaign_id=campaign.id, missing=missing)
 
 
-def _tell(ctx: Context, made: Expanded) -> None:
+def _publish(ctx: Context, made: ExpandedChunk) -> None:
     """Put what is in its lane there, and tell the clock of the others; it finds what is lost."""
     in_lane = [id_ for id_, message in made.messages if message.place is Place.LANE]
     if in_lane:
         ctx.lanes.publish(made.tier, in_lane)
-    waits = [m.own.window.not_before for _, m in made.messages if m.place in _ELSEWHERE and m.own]
+    waits = [m.own.window.not_before for _, m in made.messages if m.place in _NOT_IN_LANE and m.own]
     if waits:
         ctx.lanes.wake(min(waits))
 
 
-_ELSEWHERE = (Place.HELD, Place.READY)
+_NOT_IN_LANE = (Place.HELD, Place.READY)

@@ -12,9 +12,9 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaigns.campaign import LEAD, CampaignState, RunState, due_runs
+from dispatcher.domain.campaigns.campaign import RUN_LEAD, CampaignState, RunState, due_runs
 from dispatcher.domain.messages.window import Window
-from dispatcher.service.campaigns.campaigns import take_back
+from dispatcher.service.campaigns.campaigns import withdraw_messages
 from dispatcher.service.campaigns.expand import CHUNK, expand
 from dispatcher.service.campaigns.plan import new_batch, timetable
 from dispatcher.service.context import Context
@@ -41,8 +41,8 @@ async def launch(ctx: Context) -> int:
     until = time.monotonic() + _TICK
     while await ctx.database.transact(lambda c: _start_next(ctx, c)) and time.monotonic() < until:
         pass
-    going = await ctx.database.single(runs.work)
-    await _tidy(ctx, going, until=until)
+    going = await ctx.database.single(runs.list_open)
+    await _withdraw_and_shift(ctx, going, until=until)
     made = await _expand(ctx, going, until=until)
     await ctx.database.transact(lambda c: _finish(c, [run.id for run in going], ctx.now()))
     return made
@@ -51,7 +51,7 @@ async def launch(ctx: Context) -> int:
 async def _start_next(ctx: Context, connection: AsyncConnection) -> bool:
     """Start what is due of one campaign, each due time once; False means that nothing is due of any."""
     now = ctx.now()
-    campaign = await campaigns.lock_next(connection, until=now + LEAD)
+    campaign = await campaigns.lock_next(connection, until=now + RUN_LEAD)
     if campaign is None or campaign.next_due is None:
         return False
     terms = campaign.terms
@@ -92,11 +92,11 @@ async def _start(
     log.info("run_started", campaign_id=campaign.id, run_id=run_id, recipients=audience.recipients)
 
 
-async def _tidy(ctx: Context, going: Sequence[OpenRun], *, until: float) -> None:
+async def _withdraw_and_shift(ctx: Context, going: Sequence[OpenRun], *, until: float) -> None:
     """Take back what is left of cancelled campaigns, and move what waits of those that were resumed."""
     for run in going:
         if run.campaign is CampaignState.CANCELLED:
-            while await take_back(ctx, run.id) and time.monotonic() < until:
+            while await withdraw_messages(ctx, run.id) and time.monotonic() < until:
                 pass
         elif run.is_shifting:
             while await _shift(ctx, run.id) == _BATCH and time.monotonic() < until:
@@ -111,11 +111,11 @@ async def _shift(ctx: Context, run_id: int) -> int:
         run = await runs.lock(connection, run_id)
         if run is None or run.shift is None:
             return 0
-        count, last = await run_messages.shift(
+        count, last = await run_messages.shift_windows(
             connection, run_id, after=run.shifted, by=run.shift, now=now, limit=_BATCH
         )
         is_over = count < _BATCH
-        await runs.note_shift(connection, run_id, left=None if is_over else run.shift, last=last)
+        await runs.record_shift(connection, run_id, left=None if is_over else run.shift, last=last)
         campaign = await campaigns.by_id(connection, run.campaign_id)
         if is_over and campaign.state is CampaignState.ACTIVE:
             await runs.resume(connection, run_id)
@@ -132,7 +132,7 @@ async def _expand(ctx: Context, going: Sequence[OpenRun], *, until: float) -> in
     for run in going:
         is_active = run.campaign is CampaignState.ACTIVE and not run.account_paused
         if is_active and run.state is RunState.EXPANDING:
-            room[run.id] = await _room(ctx, run)
+            room[run.id] = await _allowance(ctx, run)
     made = 0
     while room and time.monotonic() < until:
         for run_id in list(room):
@@ -144,7 +144,7 @@ async def _expand(ctx: Context, going: Sequence[OpenRun], *, until: float) -> in
     return made
 
 
-async def _room(ctx: Context, run: OpenRun) -> int:
+async def _allowance(ctx: Context, run: OpenRun) -> int:
     """
     Tell how many more messages of a run may be made now.
 
@@ -152,10 +152,13 @@ async def _room(ctx: Context, run: OpenRun) -> int:
     take processors and Postgres away from what goes out.
     """
     enough = max(CHUNK, max_depth(ctx, run.tier))
-    if await ctx.database.single(lambda c: run_messages.due(c, run, now=ctx.now(), most=enough)) >= enough:
+    if (
+        await ctx.database.single(lambda c: run_messages.count_due(c, run, now=ctx.now(), most=enough))
+        >= enough
+    ):
         return 0
     most = ctx.settings.campaign_ahead
-    return most - await ctx.database.single(lambda c: run_messages.waiting(c, run.id, most=most))
+    return most - await ctx.database.single(lambda c: run_messages.count_open(c, run.id, most=most))
 
 
 async def _finish(connection: AsyncConnection, run_ids: Sequence[int], now: datetime) -> None:

@@ -12,8 +12,8 @@ from dispatcher.domain.callbacks.callback import check_url
 from dispatcher.domain.campaigns.campaign import AudienceState, CampaignPlan
 from dispatcher.domain.campaigns.pacing import Pacing, Rate, Spread
 from dispatcher.domain.campaigns.recurrence import CronSchedule, RunOnce, Schedule, next_due
-from dispatcher.domain.campaigns.timetable import Timetable, zones_named
-from dispatcher.domain.errors import Invalid, InvalidPlan, Wrong
+from dispatcher.domain.campaigns.timetable import Timetable, parse_zone_group
+from dispatcher.domain.errors import FieldError, Invalid, InvalidPlan
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.hours.zones import parse_zone
 from dispatcher.domain.messages import template
@@ -30,19 +30,19 @@ from dispatcher.store.campaigns.campaigns import CampaignRow, CampaignTerms
 from dispatcher.store.submissions import templates
 from dispatcher.store.submissions.new_messages import NewBatch
 
-LONGEST = timedelta(days=366)
+MAX_DURATION = timedelta(days=366)
 """How long a message may be good for, and over what time a run may be spread."""
 
 _LONGEST_NAME = 100
-_MOST = 2**63 - 1
-_FASTEST = 1_000_000  # recipients a second
+_MAX_COST = 2**63 - 1
+_MAX_PER_SECOND = 1_000_000  # recipients a second
 
 T = TypeVar("T")
 
 
-class _Faults(list[Wrong]):
+class _Faults(list[FieldError]):
     def add(self, field: str, sentence: str) -> None:
-        self.append(Wrong(field, sentence))
+        self.append(FieldError(field, sentence))
 
     def of(self, field: str, read: Callable[[], T]) -> T | None:
         """Read a field; None and a fault where it raises Invalid."""
@@ -53,7 +53,7 @@ class _Faults(list[Wrong]):
             return None
 
 
-async def terms_of(
+async def validate_plan(
     ctx: Context, connection: AsyncConnection, account: Account, plan: CampaignPlan, *, now: datetime
 ) -> CampaignTerms:
     """Check a plan and read it. Raises InvalidPlan with all that is wrong."""
@@ -102,7 +102,7 @@ def timetable(
         starts_at,
         campaign.pacing,
         campaign.hours,
-        tuple(map(zones_named, audience.zones)),
+        tuple(map(parse_zone_group, audience.zones)),
         tuple(audience.zone_counts),
         pauses,
     )
@@ -167,8 +167,8 @@ async def _sender(
     if terms.sender_id is None:
         named = f"no sender {plan.sender!r} that may be used" if plan.sender else "no default sender"
         faults.add("sender", f"account {account.name!r} has {named}")
-    if plan.validity is not None and not timedelta() < plan.validity <= LONGEST:
-        faults.add("validity", f"must be longer than zero and at most {LONGEST.days} days")
+    if plan.validity is not None and not timedelta() < plan.validity <= MAX_DURATION:
+        faults.add("validity", f"must be longer than zero and at most {MAX_DURATION.days} days")
     return terms.sender_id, plan.validity or terms.validity.get(plan.tier)
 
 
@@ -186,8 +186,8 @@ def _schedule(
             return name, None
         if plan.first_day or plan.last_day:
             faults.add("first_day", "first and last days are for campaigns that run again")
-        if plan.at - now > LONGEST * 2:
-            faults.add("at", f"is more than {(LONGEST * 2).days} days ahead")
+        if plan.at - now > MAX_DURATION * 2:
+            faults.add("at", f"is more than {(MAX_DURATION * 2).days} days ahead")
         return name, RunOnce(plan.at)
     if zone is None:
         return name, None
@@ -201,13 +201,13 @@ def _pacing(plan: CampaignPlan, faults: _Faults) -> Pacing:
     if plan.spread is not None and plan.per_second is not None:
         faults.add("spread", "spread a run over a time, or limit its rate, not both")
     elif plan.spread is not None:
-        if plan.spread > LONGEST:
-            faults.add("spread", f"is at most {LONGEST.days} days")
+        if plan.spread > MAX_DURATION:
+            faults.add("spread", f"is at most {MAX_DURATION.days} days")
         return faults.of("spread", lambda: Spread(plan.spread or timedelta()))
     elif plan.per_second is not None:
         rate = round(plan.per_second, 3)
-        if rate > _FASTEST:
-            faults.add("per_second", f"is at most {_FASTEST:,}; leave it out for all at once")
+        if rate > _MAX_PER_SECOND:
+            faults.add("per_second", f"is at most {_MAX_PER_SECOND:,}; leave it out for all at once")
             return None
         return faults.of("per_second", lambda: Rate(rate))
     return None
@@ -220,7 +220,7 @@ def _check_name_and_limits(ctx: Context, account: Account, plan: CampaignPlan, f
     highest = account.limits.tier or Tier.CRITICAL
     if tiers.index(plan.tier) < tiers.index(highest):
         faults.add("tier", f"account {account.name!r} may send {highest} at most")
-    if plan.max_cost is not None and not 1 <= plan.max_cost <= _MOST:
+    if plan.max_cost is not None and not 1 <= plan.max_cost <= _MAX_COST:
         faults.add("max_cost", "is at least 1 credit; leave it out for no maximum")
     if plan.callback_url is not None:
         wrong = check_url(plan.callback_url, allow_private=ctx.settings.callback_private)
@@ -243,7 +243,7 @@ def _check_text(ctx: Context, text: str, audience: Audience | None, faults: _Fau
 def _check_hours(
     audience: Audience, hours: AllowedHours, pacing: Pacing, faults: _Faults, *, now: datetime
 ) -> None:
-    groups = tuple(map(zones_named, audience.zones))
+    groups = tuple(map(parse_zone_group, audience.zones))
     plan = Timetable(now, pacing, hours, groups, tuple(audience.zone_counts))
     for zones in plan.never_open():
         faults.add("hours", f"never open together for recipients who may be in {zones}")

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.campaigns.campaign import CampaignState, RunState
 from dispatcher.domain.campaigns.pacing import Forecast
 from dispatcher.domain.delivery.provider import Traffic
-from dispatcher.domain.duration import in_words
-from dispatcher.domain.messages.encoding import InvalidText, encode_plan
+from dispatcher.domain.duration import format_duration
+from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.status import OPEN, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.campaigns.plan import timetable
@@ -69,9 +69,9 @@ async def report(
         audience = await audiences.by_id(connection, campaign.terms.audience_id)
         shown = await runs.of_campaign(connection, campaign.id, before=before, limit=limit)
         batches = [run.batch_id for run in shown if run.batch_id is not None]
-        counts = await run_messages.counts(connection, batches)
+        counts = await run_messages.count_by_status(connection, batches)
         tier = campaign.terms.tier
-        ready = await sweeps.flows(connection, tier) if any(run.state in _OPEN for run in shown) else []
+        ready = await sweeps.ready_flows(connection, tier) if any(run.state in _OPEN for run in shown) else []
         return CampaignReport(
             campaign,
             audience,
@@ -134,7 +134,7 @@ def _segments_left(campaign: CampaignRow, run: Run, counts: Sequence[StatusCount
 
 def _segments(text: str) -> int:
     try:
-        return max(1, encode_plan(text).segments)
+        return max(1, measure(text).segments)
     except InvalidText:
         return 1
 
@@ -146,9 +146,7 @@ def _forecast(start: datetime, released: datetime, segments: float, *, rate: flo
         return Forecast(released, None), "No provider is there to take it."
     taken = start + segments / rate * _SECOND
     if taken <= released:
-        words = (
-            f"Its pacing is the limit: the providers would take what is left in {in_words(taken - start)}."
-        )
+        words = f"Its pacing is the limit: the providers would take what is left in {format_duration(taken - start)}."
         return Forecast(released, released), words
     words = (
         f"The providers' rate is the limit: about {segments:.0f} segments are left,"

@@ -22,8 +22,8 @@ from dispatcher.store.campaigns.audiences import Reject
 
 T = TypeVar("T")
 
-PART_ROWS = 1000
-_PART_CHARACTERS = 1_000_000  # of variables, so that long ones make no larger part
+CHUNK_ROWS = 1000
+_CHUNK_CHARACTERS = 1_000_000  # of variables, so that long ones make no larger part
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class ImportProgress:
 ProgressHandler = Callable[[ImportProgress], None]
 
 
-def untold(_: ImportProgress) -> None:
+def ignore_progress(_: ImportProgress) -> None:
     """Tell nobody."""
 
 
@@ -79,7 +79,7 @@ class FileReading:
     """A file whose header has been read. `parts` can be gone through once."""
 
     def __init__(
-        self, sheet: RecipientSheet, source: "_Counted", policy: NumberPolicy, thread: "_Thread"
+        self, sheet: RecipientSheet, source: "_CountedChunks", policy: NumberPolicy, thread: "_ReaderThread"
     ) -> None:
         self.columns = tuple(name for name in sheet.columns if name != sheet.number_column)
         self._rows = sheet.rows
@@ -94,7 +94,7 @@ class FileReading:
 
     async def parts(self) -> AsyncIterator[RecipientChunk]:
         """Give the rows, some thousand at a time, each a candidate or a reject."""
-        while rows := await self._thread.run(lambda: _some(self._rows)):
+        while rows := await self._thread.run(lambda: _next_rows(self._rows)):
             candidates: list[Candidate] = []
             rejects: list[Reject] = []
             async for row in yielding(rows):
@@ -107,7 +107,7 @@ class FileReading:
 
 
 @asynccontextmanager
-async def opened(ctx: Context, account: Account, file: RecipientFile) -> AsyncIterator[FileReading]:
+async def open_recipients(ctx: Context, account: Account, file: RecipientFile) -> AsyncIterator[FileReading]:
     """
     Read a file's header. Raises Invalid for one that is not usable, and what `chunks` raises.
 
@@ -116,8 +116,8 @@ async def opened(ctx: Context, account: Account, file: RecipientFile) -> AsyncIt
     hold the interpreter for 5 ms each time the loop wants it back.
     """
     policy = _policy(ctx, account, file.country)
-    source = _Counted(file.chunks)
-    thread = _Thread()
+    source = _CountedChunks(file.chunks)
+    thread = _ReaderThread()
     try:
         sheet = await thread.run(
             lambda: read_recipients(
@@ -129,7 +129,7 @@ async def opened(ctx: Context, account: Account, file: RecipientFile) -> AsyncIt
         thread.leave()
 
 
-def without_repeats(
+def drop_repeats(
     candidates: Sequence[Candidate], earlier: Mapping[str, int]
 ) -> tuple[list[Candidate], list[Reject]]:
     """Keep the first candidate of each number; `earlier` has the lines of numbers that came before these."""
@@ -145,7 +145,7 @@ def without_repeats(
     return fresh, repeated
 
 
-class _Counted:
+class _CountedChunks:
     """Chunks, and how many bytes of them were taken."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
@@ -158,7 +158,7 @@ class _Counted:
             yield chunk
 
 
-class _Thread:
+class _ReaderThread:
     """One thread, for what may block."""
 
     def __init__(self) -> None:
@@ -172,7 +172,7 @@ class _Thread:
         self._executor.shutdown(wait=False)
 
 
-def _some(rows: Iterator[RecipientRow | InvalidRow]) -> list[RecipientRow | InvalidRow]:
+def _next_rows(rows: Iterator[RecipientRow | InvalidRow]) -> list[RecipientRow | InvalidRow]:
     """Take the next rows, as many as make a part."""
     taken: list[RecipientRow | InvalidRow] = []
     characters = 0
@@ -180,7 +180,7 @@ def _some(rows: Iterator[RecipientRow | InvalidRow]) -> list[RecipientRow | Inva
         taken.append(row)
         if isinstance(row, RecipientRow):
             characters += sum(map(len, row.variables.values()))
-        if len(taken) >= PART_ROWS or characters >= _PART_CHARACTERS:
+        if len(taken) >= CHUNK_ROWS or characters >= _CHUNK_CHARACTERS:
             break
     return taken
 

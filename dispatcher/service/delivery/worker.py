@@ -26,7 +26,7 @@ from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.window import Phase
 from dispatcher.domain.numbers.msisdn import Msisdn
-from dispatcher.domain.routing.route import RoutePlan, order
+from dispatcher.domain.routing.route import RoutePlan, rank_providers
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import hours
 from dispatcher.service.context import Context
@@ -116,13 +116,13 @@ class Worker:
     async def _route(self, messages: Sequence[DueMessage]) -> list[RoutedMessage]:
         """Return the messages that may go out now; end those that cannot, hold those outside their hours."""
         ctx = self._ctx
-        await routes.wait_until_read(ctx)
+        await routes.ensure_table(ctx)
         routed, dropped = _find_routes(ctx, messages)
-        routed, closed = await hours.part(ctx, routed)
+        routed, closed = await hours.split_by_hours(ctx, routed)
         if dropped or closed.over:
             await _drop(ctx, [*dropped, *closed.over])
         if closed.waits:
-            await hours.wait(ctx, closed.waits)
+            await hours.wait_for_opening(ctx, closed.waits)
         return routed
 
     async def _throttle(self, routed: Sequence[RoutedMessage], lane_task: LaneTask) -> list[HeldMessage]:
@@ -173,7 +173,7 @@ def _find_routes(
             else:
                 shown = message if plan.sender == message.sender else replace(message, sender=plan.sender)
                 # If all are drained, an accepted message waits: a drain may end.
-                providers = order(plan, message.public_id, ctx.provider_states) or plan.names
+                providers = rank_providers(plan, message.public_id, ctx.provider_states) or plan.names
                 routed.append(RoutedMessage(shown, providers))
     return routed, dropped
 

@@ -17,17 +17,17 @@ from dispatcher.domain.errors import FaultKind, Invalid, InvalidSubmission, NotE
 from dispatcher.domain.messages import template
 from dispatcher.domain.messages.edit import Cancel, Change, EditReport, NewText, Reschedule, Selection
 from dispatcher.domain.messages.edit_rules import (
-    SAME,
+    NO_CHANGE,
     EditResult,
-    TakenBack,
     TextChanged,
     TooLate,
     Unchanged,
     WaitingMessage,
     WindowChanged,
+    Withdrawn,
     change_text,
     change_window,
-    take_back,
+    withdraw,
 )
 from dispatcher.domain.messages.status import Place
 from dispatcher.service.context import Context
@@ -50,7 +50,7 @@ async def edit(ctx: Context, selection: Selection, change: Change, *, dry_run: b
     nothing was changed. Raises NotEnoughCredit, with the number of messages
     changed so far, if the balance does not cover a new text.
     """
-    chosen = await choose(ctx, selection)
+    chosen = await resolve(ctx, selection)
     await _check(ctx, chosen, change)
     return await apply(ctx, chosen, change, dry_run=dry_run)
 
@@ -73,7 +73,7 @@ async def apply(ctx: Context, chosen: EditSelection, change: Change, *, dry_run:
     return edited
 
 
-async def choose(ctx: Context, selection: Selection) -> EditSelection:
+async def resolve(ctx: Context, selection: Selection) -> EditSelection:
     """Return a selection with numbers for its names. Raises NotFound, and Invalid for a bad phone number."""
     account, number = selection.account, selection.number
     named = (selection.message, selection.batch, selection.campaign)
@@ -110,7 +110,7 @@ async def _check(ctx: Context, chosen: EditSelection, change: Change) -> None:
             if wanted.not_before is None or wanted.not_after is None:
                 found = await apply(ctx, chosen, change, dry_run=True)
                 for reason, count in found.unchanged.items():
-                    if reason != SAME:
+                    if reason != NO_CHANGE:
                         raise Invalid(
                             f"nothing was changed: of {count:,} messages {reason}; give both ends, or a shift"
                         )
@@ -119,7 +119,7 @@ async def _check(ctx: Context, chosen: EditSelection, change: Change) -> None:
 async def _batches(ctx: Context, chosen: EditSelection) -> AsyncIterator[list[int]]:
     after = 0
     while True:
-        page = await ctx.database.single(partial(edits.ids, chosen=chosen, after=after, limit=_PAGE))
+        page = await ctx.database.single(partial(edits.select_ids, chosen=chosen, after=after, limit=_PAGE))
         for start in range(0, len(page), _BATCH):
             yield page[start : start + _BATCH]
         if len(page) < _PAGE:
@@ -137,21 +137,21 @@ async def _edit_batch(
     dry_run: bool,
 ) -> tuple[EditReport, datetime | None]:
     """Lock, judge and write one batch; tell what became of it, and when the clock must look."""
-    found = await edits.waiting(
+    found = await edits.read_waiting(
         connection, chosen, among, lock=not dry_run, with_variables=isinstance(change, NewText)
     )
     now = ctx.now()
-    outcomes = [_judged(ctx, message, change, now) for message in found]
+    outcomes = [_decide(ctx, message, change, now) for message in found]
     if not dry_run:
         await _write(connection, chosen, change, outcomes, now=now)
     wakes = [at for o, m in zip(outcomes, found, strict=True) if (at := _wake(o, m, now)) is not None]
-    return _counted(len(among), outcomes), min(wakes, default=None)
+    return _count(len(among), outcomes), min(wakes, default=None)
 
 
-def _judged(ctx: Context, message: WaitingMessage, change: Change, now: datetime) -> EditResult:
+def _decide(ctx: Context, message: WaitingMessage, change: Change, now: datetime) -> EditResult:
     match change:
         case Cancel():
-            return take_back(message)
+            return withdraw(message)
         case Reschedule():
             return change_window(message, change, now)
         case NewText():
@@ -170,14 +170,14 @@ async def _write(
     now: datetime,
 ) -> None:
     """Write what was judged, and the money last. Raises _NotCovered."""
-    gone = [o for o in outcomes if isinstance(o, TakenBack)]
+    gone = [o for o in outcomes if isinstance(o, Withdrawn)]
     if gone and isinstance(change, Cancel):
         await edits.cancel(connection, [o.id for o in gone], reason=change.reason, now=now)
         await ledger.refund(connection, [o.id for o in gone if o.refund])
     if moved := [o for o in outcomes if isinstance(o, WindowChanged)]:
         await edits.reschedule(connection, moved, now=now)
     if new := [o for o in outcomes if isinstance(o, TextChanged)]:
-        await edits.reword(connection, new, now=now)
+        await edits.change_text(connection, new, now=now)
         owed = Counter[int]()
         for outcome in new:
             owed[outcome.batch_id] -= outcome.extra
@@ -185,7 +185,7 @@ async def _write(
             raise _NotCovered
 
 
-def _counted(selected: int, outcomes: Sequence[EditResult]) -> EditReport:
+def _count(selected: int, outcomes: Sequence[EditResult]) -> EditReport:
     """Count a batch; what was selected and is no longer waiting came too late."""
     unchanged = Counter(o.reason for o in outcomes if isinstance(o, Unchanged))
     late = selected - len(outcomes) + sum(isinstance(o, TooLate) for o in outcomes)
@@ -193,7 +193,7 @@ def _counted(selected: int, outcomes: Sequence[EditResult]) -> EditReport:
         changed=selected - late - unchanged.total(),
         too_late=late,
         unchanged=unchanged,
-        refunded=sum(o.refund for o in outcomes if isinstance(o, TakenBack)),
+        refunded=sum(o.refund for o in outcomes if isinstance(o, Withdrawn)),
         charged=sum(o.extra for o in outcomes if isinstance(o, TextChanged)),
     )
 
@@ -230,7 +230,7 @@ async def _campaign(ctx: Context, selection: Selection) -> int | None:
     if (named := selection.campaign) is None:
         return None
     account = selection.account
-    found = await ctx.database.single(lambda c: edits.campaign_id(c, account.id, named))
+    found = await ctx.database.single(lambda c: edits.find_campaign(c, account.id, named))
     if found is None:
         raise NotFound(f"account {account.name!r} has no campaign {named!r}")
     return found

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from dispatcher.domain.duration import in_words
-from dispatcher.domain.hours.opening import WAITS, local_clock
+from dispatcher.domain.duration import format_duration
+from dispatcher.domain.hours.opening import WAITS_FOR_HOURS, format_local_time
 from dispatcher.domain.hours.zones import zones_of
 from dispatcher.domain.messages.status import Place, Status
-from dispatcher.domain.tier import PACE
+from dispatcher.domain.tier import TIER_LIMITS
 from dispatcher.service.messages.search import Event, History, MessageView
 
 SILENT = timedelta(seconds=20)
@@ -53,17 +53,17 @@ def explain(
         _where(message, events, now),
         _paused(message),
         _doubt(message),
-        _mover(message, now, consumed),
+        _stalled_worker(message, now, consumed),
         route,
-        _road(message, events),
+        _delay(message, events),
     )
     return [sentence for sentence in said if sentence]
 
 
 def _where(message: MessageView, events: Sequence[Event], now: datetime) -> str:
     match message.status, message.place:
-        case _, Place.HELD if _is_for_hours(message):
-            return _for_hours(message, now)
+        case _, Place.HELD if _waits_for_hours(message):
+            return _until_open(message, now)
         case Status.SCHEDULED, _ if message.wake_at is not None and message.wake_at < now:
             due = f"Its time has come, {_time(message.not_before)} ({_until(message.wake_at, now)})"
             return f"{due}: where much is due at once, accounts and campaigns are released in turn."
@@ -82,16 +82,16 @@ def _where(message: MessageView, events: Sequence[Event], now: datetime) -> str:
     return _ended(message, next(event for event in events if event.status is message.status))
 
 
-def _is_for_hours(message: MessageView) -> bool:
+def _waits_for_hours(message: MessageView) -> bool:
     """Return whether it waits for its allowed hours, and not for its time, a token or the next try."""
     later = message.wake_at is not None and message.wake_at > message.not_before
     return later and message.closes_at is not None
 
 
-def _for_hours(message: MessageView, now: datetime) -> str:
+def _until_open(message: MessageView, now: datetime) -> str:
     assert message.wake_at is not None
-    opens = local_clock(message.wake_at, zones_of(message.number))
-    return f"It {WAITS} until {opens} ({_until(message.wake_at, now)})."
+    opens = format_local_time(message.wake_at, zones_of(message.number))
+    return f"It {WAITS_FOR_HOURS} until {opens} ({_until(message.wake_at, now)})."
 
 
 def _held(message: MessageView, now: datetime) -> str:
@@ -115,9 +115,9 @@ def _held(message: MessageView, now: datetime) -> str:
 def _in_lane(message: MessageView, now: datetime) -> str:
     if message.wake_at is None:
         return f"It is in the lane {message.tier}."
-    since = message.wake_at - PACE[message.tier].requeue
+    since = message.wake_at - TIER_LIMITS[message.tier].requeue
     return (
-        f"It is in the lane {message.tier} since {_time(since)} ({in_words(now - since)}),"
+        f"It is in the lane {message.tier} since {_time(since)} ({format_duration(now - since)}),"
         " and waits for a worker, or with it for a token."
     )
 
@@ -154,7 +154,9 @@ def _doubt(message: MessageView) -> str:
     return f"It is in doubt: {tries} ended without an answer, and a provider may have it."
 
 
-def _mover(message: MessageView, now: datetime, consumed: Mapping[str, datetime | None] | None) -> str:
+def _stalled_worker(
+    message: MessageView, now: datetime, consumed: Mapping[str, datetime | None] | None
+) -> str:
     """Return a sentence if the worker that would move it on is not running."""
     queue = _queue(message)
     if queue is None:
@@ -165,7 +167,9 @@ def _mover(message: MessageView, now: datetime, consumed: Mapping[str, datetime 
     if seen is not None and now - seen <= SILENT:
         return ""
     silence = (
-        "was never seen working" if seen is None else f"was last seen working {in_words(now - seen)} ago"
+        "was never seen working"
+        if seen is None
+        else f"was last seen working {format_duration(now - seen)} ago"
     )
     return f"The worker {queue}, which moves it on, {silence}: is `dispatcher worker {queue}` running?"
 
@@ -178,13 +182,13 @@ def _queue(message: MessageView) -> str | None:
     return message.tier.value if message.place is Place.LANE else _CLOCK
 
 
-def _road(message: MessageView, events: Sequence[Event]) -> str:
+def _delay(message: MessageView, events: Sequence[Event]) -> str:
     """Return how long after its time a provider took it, and the tries before that."""
     taken = next((event for event in events if event.status is Status.SENT), None)
     if taken is None:
         return ""
     lag = taken.at - message.not_before
-    said = f"{taken.provider or 'A provider'} took it {in_words(lag)} after its time, at try {taken.attempt}."
+    said = f"{taken.provider or 'A provider'} took it {format_duration(lag)} after its time, at try {taken.attempt}."
     if lag < _LATE:
         return said
     before = list(_tries(events[: events.index(taken)]))
@@ -202,7 +206,7 @@ def _tries(events: Iterable[Event]) -> Iterable[str]:
 def _until(at: datetime | None, now: datetime) -> str:
     if at is None:
         return "at a time not known"
-    return f"in {in_words(at - now)}" if at > now else f"due for {in_words(now - at)}"
+    return f"in {format_duration(at - now)}" if at > now else f"due for {format_duration(now - at)}"
 
 
 def _time(at: datetime | None) -> str:

@@ -132,7 +132,7 @@ async def messages(
     """Return messages, the newest first, looking at no more than `walk` unless a number is wanted."""
 
     async def work(connection: AsyncConnection) -> Slice[MessageView]:
-        found = await search.messages(
+        found = await search.find_messages(
             connection, wanted, before=before, limit=limit + 1, walk=walk, with_text=with_text
         )
         if len(found) > limit:
@@ -160,7 +160,9 @@ async def batches(
     ctx: Context, account: Account, *, before: int | None = None, limit: int = 50
 ) -> list[BatchView]:
     """Return an account's batches, of all dialects, the newest first."""
-    return await ctx.database.transact(lambda c: search.batches(c, account.id, before=before, limit=limit))
+    return await ctx.database.transact(
+        lambda c: search.find_batches(c, account.id, before=before, limit=limit)
+    )
 
 
 async def require_batch(ctx: Context, caller: Caller, batch_id: int) -> None:
@@ -193,7 +195,7 @@ async def tracked_batch(ctx: Context, caller: Caller, name: str) -> TrackedBatch
 
     async def work(connection: AsyncConnection) -> Sequence[TrackedBatch]:
         found = await views.own_batch(connection, caller, name)
-        return await search.tracked(connection, [] if found is None else [found], with_text=True)
+        return await search.with_messages(connection, [] if found is None else [found], with_text=True)
 
     for tracked in await ctx.database.transact(work):
         return tracked
@@ -213,10 +215,10 @@ async def own_batches(
     """Return a page of the caller's batches with their messages."""
 
     async def work(connection: AsyncConnection) -> CountedPage[TrackedBatch]:
-        found, total = await search.own_batches(
+        found, total = await search.find_own_batches(
             connection, caller, wanted, skip=skip, limit=limit, newest_first=newest_first
         )
-        return CountedPage(await search.tracked(connection, found, with_text=with_text), total)
+        return CountedPage(await search.with_messages(connection, found, with_text=with_text), total)
 
     return await ctx.database.transact(work)
 
@@ -242,7 +244,7 @@ async def _rest(
     connection: AsyncConnection, wanted: MessageFilter, before: int | None, walk: int
 ) -> int | None:
     """Return where a walk that found too little stopped; None if no message further down can match."""
-    stop = await search.walked_to(connection, before=before, walk=walk)
+    stop = await search.walk_end(connection, before=before, walk=walk)
     if stop is None:
         return None
     last, at = stop

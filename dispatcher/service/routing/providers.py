@@ -7,20 +7,20 @@ from uuid import uuid4
 
 from dispatcher.domain.delivery.provider import Listens, Outcome, Outgoing, ProviderConfig, ProviderReports
 from dispatcher.domain.errors import Invalid, NotFound, Unavailable
-from dispatcher.domain.messages.encoding import InvalidText, encode_plan
+from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
 from dispatcher.domain.routing.breaker import WINDOW, CallCounts
 from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
-from dispatcher.domain.tier import PACE, Tier
+from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.service.context import ConfiguredProvider, Context
 from dispatcher.store.routing import overrides
 
-_STORY = 50
+_HISTORY = 50
 _LONGEST_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
-class BreakerChange:
+class ProviderChange:
     """One thing that happened to a provider: its breaker moved, or an operator ordered something (`by`)."""
 
     at: datetime
@@ -43,7 +43,7 @@ class ProviderReport:
     condition: ProviderState
     window: CallCounts | None
     out: int
-    story: Sequence[BreakerChange]
+    story: Sequence[ProviderChange]
 
     @property
     def tps(self) -> float | None:
@@ -51,7 +51,7 @@ class ProviderReport:
         return None if self.window is None else self.window.segments / WINDOW.total_seconds()
 
     @property
-    def latest(self) -> BreakerChange | None:
+    def latest(self) -> ProviderChange | None:
         """What made it so: the order where one holds, else the breaker's last move."""
         is_ordered = self.condition.order is not Override.NONE
         return next((turn for turn in self.story if (turn.by is not None) == is_ordered), None)
@@ -69,7 +69,7 @@ class TestMessage:
 async def every(ctx: Context) -> list[ProviderReport]:
     """Report on all configured providers, in their order. Raises Unavailable."""
     await ctx.provider_health.look()
-    out = await ctx.database.single(overrides.out)
+    out = await ctx.database.single(overrides.count_in_calls)
     return [
         await _report(ctx, configured.config, out.get(name, 0)) for name, configured in ctx.providers.items()
     ]
@@ -79,11 +79,13 @@ async def one(ctx: Context, name: str) -> ProviderReport:
     """Report on one provider. Raises NotFound and Unavailable."""
     config = _find(ctx, name).config
     await ctx.provider_health.look()
-    out = await ctx.database.single(overrides.out)
+    out = await ctx.database.single(overrides.count_in_calls)
     return await _report(ctx, config, out.get(name, 0))
 
 
-async def order(ctx: Context, name: str, wanted: Override, *, reason: str = "", by: str) -> ProviderReport:
+async def set_override(
+    ctx: Context, name: str, wanted: Override, *, reason: str = "", by: str
+) -> ProviderReport:
     """
     Order something of a provider; within about a second all processes do so.
 
@@ -93,14 +95,16 @@ async def order(ctx: Context, name: str, wanted: Override, *, reason: str = "", 
     _find(ctx, name)
     if len(reason) > _LONGEST_REASON or not reason.isprintable():
         raise Invalid(f"a reason has up to {_LONGEST_REASON} printable characters, not {len(reason)}")
-    await ctx.database.single(lambda c: overrides.set(c, name, wanted, reason=reason, by=by))
+    await ctx.database.single(lambda c: overrides.insert(c, name, wanted, reason=reason, by=by))
     await ctx.provider_health.reload_orders()
     if wanted in {Override.NONE, Override.PINNED}:
         await ctx.provider_health.release_waiting(now=ctx.now())
     return await one(ctx, name)
 
 
-async def probe(ctx: Context, name: str, number: str, *, text: str, sender: str | None = None) -> TestMessage:
+async def send_test(
+    ctx: Context, name: str, number: str, *, text: str, sender: str | None = None
+) -> TestMessage:
     """
     Send one message straight through a provider's plug-in, past lanes, orders, throttle and allowed hours.
 
@@ -110,7 +114,7 @@ async def probe(ctx: Context, name: str, number: str, *, text: str, sender: str 
     configured = _find(ctx, name)
     try:
         to = parse(number, NumberPolicy(require_plus=True, simulated=True)).e164
-        segments = encode_plan(text).segments
+        segments = measure(text).segments
     except (InvalidNumber, InvalidText) as error:
         raise Invalid(str(error)) from None
     if not segments:
@@ -124,7 +128,7 @@ async def probe(ctx: Context, name: str, number: str, *, text: str, sender: str 
         segments=segments,
         tier=Tier.CRITICAL,
         attempt=1,
-        not_after=now + PACE[Tier.CRITICAL].validity,
+        not_after=now + TIER_LIMITS[Tier.CRITICAL].validity,
     )
     if isinstance(configured.provider, Listens):
         configured.provider.listen(_keep_nothing)
@@ -138,9 +142,9 @@ async def _keep_nothing(told: Sequence[ProviderReports]) -> None:
 
 async def _report(ctx: Context, config: ProviderConfig, out: int) -> ProviderReport:
     health, name = ctx.provider_health, config.name
-    moves = [BreakerChange(s.since, s.breaker, s.cause) for s in await health.breakers.story(name)]
-    ordered = await ctx.database.single(lambda c: overrides.story(c, name, limit=_STORY))
-    given = [BreakerChange(o.at, o.order, o.reason, o.by) for o in ordered]
+    moves = [ProviderChange(s.since, s.breaker, s.cause) for s in await health.breakers.story(name)]
+    ordered = await ctx.database.single(lambda c: overrides.history(c, name, limit=_HISTORY))
+    given = [ProviderChange(o.at, o.order, o.reason, o.by) for o in ordered]
     return ProviderReport(
         config=config,
         condition=ctx.provider_states.get(name, ProviderState()),

@@ -11,9 +11,9 @@ from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.errors import Invalid, InvalidRoutes, Misconfigured
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, parse, sandbox_code
-from dispatcher.domain.routing.route import RoutePlan, RouteRefusal, order, plan, refusal
-from dispatcher.domain.routing.route_document import read_table, strangers, warnings
-from dispatcher.domain.routing.route_steps import RouteStep, steps
+from dispatcher.domain.routing.route import RoutePlan, RouteRefusal, plan_route, rank_providers, refusal
+from dispatcher.domain.routing.route_document import read_table, unknown_names, warnings
+from dispatcher.domain.routing.route_steps import RouteStep, explain_route
 from dispatcher.domain.routing.route_table import RouteRequest, RouteTable
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
@@ -55,8 +55,8 @@ async def check(ctx: Context, document: object) -> Sequence[str]:
     """Judge a table without putting it in force; give the warnings. Raises InvalidRoutes."""
     table, faults = read_table(document)
     named = {name for rule in table.rules for name in rule.accounts}
-    there = await ctx.database.single(lambda c: store.accounts_there(c, named))
-    faults += strangers(table, providers=ctx.providers, accounts=there)
+    there = await ctx.database.single(lambda c: store.existing_accounts(c, named))
+    faults += unknown_names(table, providers=ctx.providers, accounts=there)
     if faults:
         raise InvalidRoutes(faults)
     return warnings(table, _configs(ctx))
@@ -89,7 +89,7 @@ async def refresh(ctx: Context) -> None:
             log.warning("routes_name_unknown_providers", providers=sorted(named - ctx.providers.keys()))
 
 
-async def wait_until_read(ctx: Context) -> None:
+async def ensure_table(ctx: Context) -> None:
     """
     Read the table if this process has not yet: Postgres may have been away when it started.
 
@@ -116,11 +116,11 @@ def plan_for(
     if found is None:
         if len(routes.plans) >= _PLANS:
             routes.plans.clear()
-        found = routes.plans[asked] = plan(routes.table, asked, _configs(ctx))
+        found = routes.plans[asked] = plan_route(routes.table, asked, _configs(ctx))
     return found
 
 
-def barred(ctx: Context, account: Account, number: Msisdn, found: RoutePlan) -> RouteRefusal | None:
+def refusal_for(ctx: Context, account: Account, number: Msisdn, found: RoutePlan) -> RouteRefusal | None:
     """Return the status of a message refused at accept, and why; None if it may be sent to this number."""
     countries = account.limits.countries
     if countries is not None and number.country not in countries:
@@ -151,7 +151,7 @@ class RouteQuestion:
 
 async def steps_for(ctx: Context, question: RouteQuestion) -> Sequence[RouteStep]:
     """Tell step by step how a message would be routed now. Raises Invalid for what is no phone number."""
-    await wait_until_read(ctx)
+    await ensure_table(ctx)
     account = question.account
     country = None if account is None else account.default_country
     policy = NumberPolicy(
@@ -172,10 +172,10 @@ async def steps_for(ctx: Context, question: RouteQuestion) -> Sequence[RouteStep
         "" if account is None else account.name,
         question.is_test or is_simulated(ctx, number),
     )
-    return steps(ctx.routes.table, asked, _configs(ctx), ctx.provider_states)
+    return explain_route(ctx.routes.table, asked, _configs(ctx), ctx.provider_states)
 
 
-def sentence(ctx: Context, message: MessageView) -> str:
+def route_sentence(ctx: Context, message: MessageView) -> str:
     """Say which route a message has that waits for its turn, by the table and the conditions of now."""
     if message.place is None or ctx.routes.version is None:
         return ""
@@ -184,13 +184,13 @@ def sentence(ctx: Context, message: MessageView) -> str:
         number.country, number.e164, message.tier, message.sender or "", message.account, message.is_test
     )
     table = ctx.routes.table
-    found = plan(table, asked, _configs(ctx))
+    found = plan_route(table, asked, _configs(ctx))
     if (ended := refusal(found, ctx.provider_states)) is not None:
         return f"It has no way out now: {ended[1]}."
     index = table.rule_for(asked)
     by = "" if index is None else f", by rule {index + 1} of the routes"
     shown = "" if found.sender == asked.sender else f" Its sender is shown as {found.sender}."
-    return f"Its route is {', then '.join(order(found, message.public_id, ctx.provider_states))}{by}.{shown}"
+    return f"Its route is {', then '.join(rank_providers(found, message.public_id, ctx.provider_states))}{by}.{shown}"
 
 
 async def _sender(ctx: Context, question: RouteQuestion) -> str | None:

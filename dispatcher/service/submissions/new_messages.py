@@ -11,7 +11,7 @@ from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.numbers.msisdn import Msisdn
 from dispatcher.domain.routing.route import RoutePlan
-from dispatcher.domain.tier import PACE, Tier
+from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.service.context import Context
 from dispatcher.service.routing import routes
 from dispatcher.service.submissions.validate import ValidRecipient
@@ -83,7 +83,7 @@ class MessageBuilder:
             return Status.OPTED_OUT, "the number has opted out"
         if self.sender_id is None:
             return Status.NO_SENDER, "the account has no sender"
-        if (barred := routes.barred(self.ctx, self.caller.account, number, plan)) is not None:
+        if (barred := routes.refusal_for(self.ctx, self.caller.account, number, plan)) is not None:
             return barred
         return None if self.is_covered else (Status.NO_CREDIT, "the balance did not cover the batch")
 
@@ -102,7 +102,7 @@ class MessageBuilder:
             case Status.SCHEDULED:
                 return Place.HELD, opening.at
             case Status.PENDING if self.to_lane:
-                return Place.LANE, self.now + PACE[self.tier].requeue
+                return Place.LANE, self.now + TIER_LIMITS[self.tier].requeue
             case Status.PENDING:
                 return Place.READY, None
         return None, None

@@ -65,7 +65,7 @@ async def _submit(
 ) -> AcceptedBatch | StoredResponse:
     if caller.account.paused:
         raise Forbidden(f"account {caller.account.name!r} is paused")
-    await routes.wait_until_read(ctx)
+    await routes.ensure_table(ctx)
     validated = await validate(ctx, caller, submission, key=key)
     if len(submission.recipients) <= _FEW and not quotas.are_on(ctx, validated.tier):
         outcome = await ctx.batcher(_ACCEPTING).run(validated)

@@ -160,7 +160,7 @@ def test_above_the_rate_it_is_429_with_retry_after_and_nothing_is_kept(settings:
 
 def test_the_accounts_own_rate_comes_before_the_setting_and_each_key_has_its_own(world: World) -> None:
     async def story(desk: ApiClient) -> None:
-        account = await accounts.limit(desk.world.ctx, desk.world.caller.account, AccountLimits(rate=1))
+        account = await accounts.set_limits(desk.world.ctx, desk.world.caller.account, AccountLimits(rate=1))
         await send(desk)
         assert (await desk.http.post(PATH, json=body())).status_code == 429
         another = await key_of(desk.world, account)

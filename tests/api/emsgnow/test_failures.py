@@ -122,7 +122,7 @@ def test_while_postgres_is_away_it_is_503_with_retry_after(settings: Settings) -
 
 def test_the_accounts_day_is_429_in_words_of_its_own(world: World) -> None:
     async def story(desk: ApiClient) -> None:
-        await accounts.limit(desk.world.ctx, desk.world.caller.account, AccountLimits(daily=1))
+        await accounts.set_limits(desk.world.ctx, desk.world.caller.account, AccountLimits(daily=1))
         await send(desk)
         response = await desk.http.post(PATH, json=body())
         assert response.status_code == 429

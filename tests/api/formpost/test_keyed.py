@@ -192,7 +192,7 @@ def test_without_a_type_it_is_standard_and_bulk_above_200_numbers(
 
 def test_an_account_may_be_capped_to_a_tier(world: World) -> None:
     async def story(counter: FormpostClient) -> None:
-        await accounts.limit(world.ctx, world.caller.account, AccountLimits(tier=Tier.STANDARD))
+        await accounts.set_limits(world.ctx, world.caller.account, AccountLimits(tier=Tier.STANDARD))
         assert (await counter.keyed(type="critical")).status_code == 200
         assert (await counter.batch()).tier == "standard"
 

@@ -35,7 +35,7 @@ def test_a_key_has_60_a_minute_over_all_endpoints(world: World) -> None:
 
 def test_an_accounts_own_rate_comes_first(world: World) -> None:
     async def story(counter: FormpostClient) -> None:
-        await accounts.limit(world.ctx, world.caller.account, AccountLimits(rate=7))
+        await accounts.set_limits(world.ctx, world.caller.account, AccountLimits(rate=7))
         response = await counter.http.get(BALANCE, headers=counter.key)
         assert response.headers["x-ratelimit-limit"] == "7"
 
@@ -44,7 +44,7 @@ def test_an_accounts_own_rate_comes_first(world: World) -> None:
 
 def test_above_the_rate_it_is_429_in_each_envelope_and_nothing_is_sent(world: World) -> None:
     async def story(counter: FormpostClient) -> None:
-        await accounts.limit(world.ctx, world.caller.account, AccountLimits(rate=1))
+        await accounts.set_limits(world.ctx, world.caller.account, AccountLimits(rate=1))
         await counter.http.get(BALANCE, headers=counter.key)
         await counter.http.post(V1, params=counter.user)
         form, keyed = await counter.form(), await counter.keyed()
@@ -73,7 +73,7 @@ def test_guessing_has_an_end(settings: Settings) -> None:
 
 def test_a_daily_cap_is_429_in_its_own_words(world: World) -> None:
     async def story(counter: FormpostClient) -> None:
-        await accounts.limit(world.ctx, world.caller.account, AccountLimits(daily=1))
+        await accounts.set_limits(world.ctx, world.caller.account, AccountLimits(daily=1))
         response = await counter.keyed()
         assert response.status_code == 429
         assert response.json() == {"message": "The account may send 1 messages a day"}

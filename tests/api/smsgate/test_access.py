@@ -111,7 +111,7 @@ def test_the_scope_for_everything_opens_everything(settings: Settings) -> None:
 
 def test_beyond_the_rate_limit_it_is_429_with_retry_after(world: World) -> None:
     async def story(desk: ApiClient) -> None:
-        await accounts.limit(desk.world.ctx, desk.world.caller.account, AccountLimits(rate=2))
+        await accounts.set_limits(desk.world.ctx, desk.world.caller.account, AccountLimits(rate=2))
         answers = [await desk.http.get(PATH) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
         assert answers[-1].json() == {"message": "too many requests", "code": 429}

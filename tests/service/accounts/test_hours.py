@@ -36,7 +36,7 @@ NOON, EVENING, MORNING = at("03 12:00"), at("03 21:00"), at("04 08:00")
 
 
 async def allow(world: World, allowed: AllowedHours | None, *tiers: Tier) -> None:
-    await hours.set(world.ctx, world.caller.account, tiers or hours.UNLESS_NAMED, allowed)
+    await hours.set(world.ctx, world.caller.account, tiers or hours.DEFAULT_TIERS, allowed)
 
 
 async def born(world: World, now: datetime, **more: object) -> AcceptedMessage:

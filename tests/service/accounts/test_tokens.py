@@ -12,7 +12,7 @@ from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
 from dispatcher.service.accounts import credentials, tokens
-from dispatcher.service.accounts.tokens import Issued
+from dispatcher.service.accounts.tokens import IssuedTokens
 from dispatcher.settings import Settings
 from tests.world import World
 
@@ -31,7 +31,7 @@ async def _login(world: World) -> Caller:
     return await credentials.by_pair(world.ctx, kind, str(key.name), key.secret, dialect="smsgate")
 
 
-async def _issue(world: World, caller: Caller, scopes: list[str] | None = None) -> Issued:
+async def _issue(world: World, caller: Caller, scopes: list[str] | None = None) -> IssuedTokens:
     return await tokens.issue(world.ctx, caller, validity=HOUR, scopes=scopes, refresh_for=24 * HOUR)
 
 
@@ -121,7 +121,7 @@ def test_another_account_cannot_revoke_a_token(world: World) -> None:
     world.run(story)
 
 
-async def _refresh(world: World, secret: str | None) -> Issued:
+async def _refresh(world: World, secret: str | None) -> IssuedTokens:
     assert secret is not None
     return await tokens.refresh(world.ctx, secret, dialect="smsgate", validity=HOUR, refresh_for=24 * HOUR)
 

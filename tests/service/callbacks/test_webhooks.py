@@ -89,7 +89,7 @@ def test_what_cannot_be_an_id_is_refused(world: World, name: str) -> None:
 
 def test_an_account_has_at_most_so_many_and_may_still_replace_one(world: World) -> None:
     async def story() -> None:
-        for _ in range(webhooks.MOST - 1):
+        for _ in range(webhooks.MAX_WEBHOOKS - 1):
             await _register(world, None)
         await _register(world, "last")
         with pytest.raises(Invalid, match="50"):

@@ -14,7 +14,7 @@ from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
 from dispatcher.service.accounts import accounts
 from dispatcher.service.campaigns import audiences
 from dispatcher.service.campaigns.audiences import Audience, Reject
-from dispatcher.service.campaigns.recipient_file import PART_ROWS, ImportProgress, RecipientFile
+from dispatcher.service.campaigns.recipient_file import CHUNK_ROWS, ImportProgress, RecipientFile
 from dispatcher.service.yielding import yielding
 from dispatcher.store.campaigns import audiences as store
 from dispatcher.store.campaigns.audiences import Recipient
@@ -130,28 +130,28 @@ def test_recipients_are_counted_by_the_zones_they_may_be_in(world: World) -> Non
 
 
 def test_a_number_is_found_again_many_parts_later_and_positions_have_no_gap(world: World) -> None:
-    first = numbers(PART_ROWS + 100)
-    lines = [*first, "nobody", *numbers(PART_ROWS + 200)]
+    first = numbers(CHUNK_ROWS + 100)
+    lines = [*first, "nobody", *numbers(CHUNK_ROWS + 200)]
 
     async def story() -> None:
         told: list[ImportProgress] = []
         made = await audiences.import_file(
             world.ctx, world.caller.account, "customers", file("to", *lines), tell=told.append
         )
-        found = await recipients(world, made, limit=2 * PART_ROWS)
-        assert [one.position for one in found] == list(range(1, PART_ROWS + 201))
-        assert [one.number for one in found] == numbers(PART_ROWS + 200)
+        found = await recipients(world, made, limit=2 * CHUNK_ROWS)
+        assert [one.position for one in found] == list(range(1, CHUNK_ROWS + 201))
+        assert [one.number for one in found] == numbers(CHUNK_ROWS + 200)
         unread, *repeated = await rejected(world, made)
         assert unread.line == len(first) + 2
         assert repeated == [
             Reject(len(first) + 3 + index, f"same number as line {index + 2}", number)
             for index, number in enumerate(first)
         ]
-        assert made.zone_counts == [PART_ROWS + 200]
+        assert made.zone_counts == [CHUNK_ROWS + 200]
         assert [(one.rows, one.recipients, one.rejects) for one in told] == [
-            (PART_ROWS, PART_ROWS, 0),
-            (2 * PART_ROWS, PART_ROWS + 100, PART_ROWS - 100),
-            (2 * PART_ROWS + 301, PART_ROWS + 200, PART_ROWS + 101),
+            (CHUNK_ROWS, CHUNK_ROWS, 0),
+            (2 * CHUNK_ROWS, CHUNK_ROWS + 100, CHUNK_ROWS - 100),
+            (2 * CHUNK_ROWS + 301, CHUNK_ROWS + 200, CHUNK_ROWS + 101),
         ]
         assert {one.bytes for one in told} == {len("\n".join(["to", *lines]))}
         assert await recipients(world, made, after=20, limit=3) == found[20:23]
@@ -247,7 +247,7 @@ def torn(*lines: str) -> Iterator[bytes]:
 def test_an_import_that_broke_off_blocks_no_name_and_leaves_nothing_behind(
     world: World,
 ) -> None:
-    lines = ["to", "nobody", *numbers(20 * PART_ROWS)]
+    lines = ["to", "nobody", *numbers(20 * CHUNK_ROWS)]
 
     async def story() -> None:
         with pytest.raises(Torn):
@@ -256,7 +256,7 @@ def test_an_import_that_broke_off_blocks_no_name_and_leaves_nothing_behind(
             )
         found = await audiences.find(world.ctx, world.caller.account, "customers")
         assert found.state is AudienceState.IMPORTING
-        assert (found.recipients > PART_ROWS, found.rejects) == (True, 1)
+        assert (found.recipients > CHUNK_ROWS, found.rejects) == (True, 1)
         made = await imported(world, "to", BOB)
         assert made.id != found.id
         assert [one.number for one in await recipients(world, made)] == [BOB]
@@ -272,7 +272,7 @@ def test_an_import_that_is_replaced_while_it_runs_ends_and_adds_nothing(world: W
         loop = asyncio.get_running_loop()
 
         def chunks() -> Iterator[bytes]:
-            yield "\n".join(["to", *numbers(10 * PART_ROWS)]).encode()
+            yield "\n".join(["to", *numbers(10 * CHUNK_ROWS)]).encode()
             loop.call_soon_threadsafe(first.set)
             asyncio.run_coroutine_threadsafe(going.wait(), loop).result()
             yield b"\n" + ADA.encode()

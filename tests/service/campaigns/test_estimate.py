@@ -11,7 +11,7 @@ from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.service.accounts import accounts, opt_outs
 from dispatcher.service.campaigns.audiences import Reject
 from dispatcher.service.campaigns.estimate import CountryShare, Estimate, EstimateRequest, estimate
-from dispatcher.service.campaigns.recipient_file import PART_ROWS, ImportProgress, RecipientFile
+from dispatcher.service.campaigns.recipient_file import CHUNK_ROWS, ImportProgress, RecipientFile
 from dispatcher.service.routing import routes
 from dispatcher.service.submissions import templates
 from dispatcher.settings import Settings
@@ -141,7 +141,7 @@ def test_a_template_is_priced_as_its_text_is(world: World) -> None:
 def test_repeats_are_found_in_later_parts_and_progress_is_told(world: World) -> None:
     async def story() -> None:
         told: list[ImportProgress] = []
-        first = [f"+2547120{place:05}" for place in range(PART_ROWS + 1)]
+        first = [f"+2547120{place:05}" for place in range(CHUNK_ROWS + 1)]
         body = "\n".join(["to", *first, *first]).encode()
 
         def chunks() -> Iterator[bytes]:
@@ -152,14 +152,14 @@ def test_repeats_are_found_in_later_parts_and_progress_is_told(world: World) -> 
         )
         assert (found.rows, found.valid, found.repeated) == (2 * len(first), len(first), len(first))
         assert told[-1] == ImportProgress(len(body), found.rows, found.valid, found.repeated)
-        assert [one.rows for one in told] == [PART_ROWS, 2 * PART_ROWS, 2 * PART_ROWS + 2]
+        assert [one.rows for one in told] == [CHUNK_ROWS, 2 * CHUNK_ROWS, 2 * CHUNK_ROWS + 2]
 
     world.run(story)
 
 
 def test_a_dry_run_that_breaks_off_gives_its_connection_back(world: World) -> None:
     def torn() -> Iterator[bytes]:
-        yield "\n".join(["to", *(f"+2547120{place:05}" for place in range(20 * PART_ROWS))]).encode()
+        yield "\n".join(["to", *(f"+2547120{place:05}" for place in range(20 * CHUNK_ROWS))]).encode()
         raise FileNotFoundError("torn")
 
     async def story() -> None:
@@ -198,7 +198,7 @@ def test_countries_that_the_account_may_not_write_to_are_not_counted(world: Worl
     async def story() -> None:
         limits = AccountLimits(countries=frozenset({"KE"}))
         world.caller = replace(
-            world.caller, account=await accounts.limit(world.ctx, world.caller.account, limits)
+            world.caller, account=await accounts.set_limits(world.ctx, world.caller.account, limits)
         )
         found, rejects = await estimated(world, "to", ADA, EVE)
         assert (found.unsendable, list(found.by_country)) == (1, ["KE"])

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaigns.campaign import LEAD, CampaignPlan
+from dispatcher.domain.campaigns.campaign import RUN_LEAD, CampaignPlan
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
@@ -90,9 +90,9 @@ def test_a_run_is_made_a_minute_ahead_and_nothing_goes_out_before_its_time(world
     async def story() -> None:
         at = world.time.now() + HOUR
         await started(world, await audience(world), at=at)
-        world.time.at = at - LEAD - SECOND
+        world.time.at = at - RUN_LEAD - SECOND
         assert await launch(world.ctx) == 0
-        world.time.at = at - LEAD
+        world.time.at = at - RUN_LEAD
         assert await launch(world.ctx) == 3
         assert {(row.status, row.wake_at) for row in await messages(world)} == {(10, at)}
         world.time.at = at
@@ -429,7 +429,7 @@ def test_two_system_workers_share_runs_and_neither_repeats_the_other(world: Worl
 
 def test_a_chunk_is_all_that_is_ever_read_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    real = new_messages.extend
+    real = new_messages.insert_messages
 
     async def counting(connection: AsyncConnection, batches: Any, **more: Any) -> Any:
         sizes.extend(len(batch.messages) for batch in batches.values() if batch.messages)

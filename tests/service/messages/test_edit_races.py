@@ -22,7 +22,7 @@ from dispatcher.service.delivery.lane_task import LaneTask
 from dispatcher.service.delivery.provider_call import ProviderCalls
 from dispatcher.service.delivery.recorder import Recorder
 from dispatcher.service.delivery.send_queue import SendQueue
-from dispatcher.service.messages.edits import choose, edit
+from dispatcher.service.messages.edits import edit, resolve
 from dispatcher.store.delivery import claims
 from dispatcher.store.delivery.claims import MessageVersion
 from dispatcher.store.messages import edits
@@ -197,13 +197,13 @@ def test_what_fits_a_selection_no_more_when_it_is_locked_is_left(world: World) -
     async def story() -> None:
         message = (await world.submit(after=HOUR)).messages[0].id
         selection = Selection(world.caller.account, statuses=frozenset({Status.SCHEDULED}))
-        chosen = await choose(world.ctx, selection)
-        among = await world.ctx.database.single(lambda c: edits.ids(c, chosen, after=0, limit=10))
+        chosen = await resolve(world.ctx, selection)
+        among = await world.ctx.database.single(lambda c: edits.select_ids(c, chosen, after=0, limit=10))
         assert among == [message]
         world.time.advance(HOUR)
         await world.clock.release()
         left = await world.ctx.database.transact(
-            lambda c: edits.waiting(c, chosen, among, lock=True, with_variables=False)
+            lambda c: edits.read_waiting(c, chosen, among, lock=True, with_variables=False)
         )
         assert left == []
 

@@ -16,9 +16,9 @@ from dispatcher.domain.messages.edit import (
     Selection,
     TimeRange,
 )
-from dispatcher.domain.messages.edit_rules import EMPTY_WINDOW, SAME, TOO_FAR, WINDOW_OVER
+from dispatcher.domain.messages.edit_rules import EMPTY_WINDOW, NO_CHANGE, TOO_FAR, WINDOW_OVER
 from dispatcher.domain.messages.status import Place, Status
-from dispatcher.domain.messages.window import FURTHEST
+from dispatcher.domain.messages.window import MAX_AHEAD
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
 from dispatcher.service.messages import search, withdraw
@@ -303,8 +303,8 @@ def test_an_end_that_does_not_fit_every_message_changes_none(world: World) -> No
             Reschedule(not_before=now + 3 * HOUR),
             Reschedule(not_after=now + HOUR),
             Reschedule(not_after=now),
-            Reschedule(not_before=now + FURTHEST + HOUR),
-            Reschedule(not_before=now + FURTHEST + HOUR, not_after=now + 2 * FURTHEST),
+            Reschedule(not_before=now + MAX_AHEAD + HOUR),
+            Reschedule(not_before=now + MAX_AHEAD + HOUR, not_after=now + 2 * MAX_AHEAD),
         ):
             with pytest.raises(Invalid):
                 await change(world, wrong, everything=True)
@@ -328,7 +328,7 @@ def test_a_shift_moves_each_window_and_leaves_what_it_does_not_fit(world: World)
         row = await world.row(later)
         assert (row.not_before, row.not_after) == (now + 2 * HOUR, now + 4 * HOUR)
         assert (await world.row(soon)).not_before == now + HOUR
-        far = await change(world, Reschedule(shift=FURTHEST), everything=True)
+        far = await change(world, Reschedule(shift=MAX_AHEAD), everything=True)
         assert far == EditReport(unchanged={TOO_FAR: 2})
 
     world.run(story)
@@ -339,7 +339,7 @@ def test_the_same_window_or_text_again_changes_nothing(world: World) -> None:
         message = (await world.submit(after=HOUR)).messages[0].id
         row = await world.row(message)
         for same in (Reschedule(not_before=row.not_before), NewText(row.text)):
-            assert await change(world, same, message=message) == EditReport(unchanged={SAME: 1})
+            assert await change(world, same, message=message) == EditReport(unchanged={NO_CHANGE: 1})
         assert (await world.row(message)).seq == 1
 
     world.run(story)

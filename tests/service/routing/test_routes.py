@@ -130,7 +130,7 @@ def test_a_check_warns_and_changes_nothing(three: World) -> None:
 def test_another_process_takes_a_table_over_when_it_looks(three: World) -> None:
     async def story() -> None:
         elsewhere = anew(three.ctx)
-        await routes.wait_until_read(elsewhere)
+        await routes.ensure_table(elsewhere)
         await put(three, to("beta", accounts=["shop"]))
         assert elsewhere.routes.version == 0
         await routes.refresh(elsewhere)
@@ -352,7 +352,7 @@ def test_a_message_that_waits_tells_its_route(three: World) -> None:
 
         async def said() -> str:
             history = await search.history(three.ctx, message.id)
-            route = routes.sentence(three.ctx, history.message)
+            route = routes.route_sentence(three.ctx, history.message)
             return " ".join(explain(history, now=three.time.now(), consumed={}, route=route))
 
         assert (

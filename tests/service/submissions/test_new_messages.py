@@ -64,7 +64,7 @@ async def _opted_out(world: World) -> None:
 async def _outside_its_hours(world: World) -> None:
     tomorrow = f"{world.time.now() + timedelta(days=1):%a}".lower()
     allowed = parse_hours({tomorrow: ["12:00-12:01"]})
-    await hours.set(world.ctx, world.caller.account, hours.UNLESS_NAMED, allowed)
+    await hours.set(world.ctx, world.caller.account, hours.DEFAULT_TIERS, allowed)
     await world.submit(until=timedelta(seconds=1))
 
 

@@ -17,7 +17,7 @@ from dispatcher.api.request_body import read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
 from dispatcher.service.accounts import tokens
-from dispatcher.service.accounts.tokens import Issued
+from dispatcher.service.accounts.tokens import IssuedTokens
 
 operations = Operations(tags=["Tokens"], security=SECURITY)
 
@@ -89,7 +89,7 @@ async def revoke(request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def _refreshed(request: Request) -> Issued:
+async def _refreshed(request: Request) -> IssuedTokens:
     token = bearer_token(request)
     if token is None:
         raise NotAuthenticated("the request has no refresh token")
@@ -97,7 +97,7 @@ async def _refreshed(request: Request) -> Issued:
     return await tokens.refresh(ctx, token, dialect=NAME, validity=LONGEST, refresh_for=REFRESHED_FOR)
 
 
-def _shown(issued: Issued) -> Response:
+def _shown(issued: IssuedTokens) -> Response:
     """Return both spellings: the Go and TypeScript clients read the first, the Python client the second."""
     expires = written(issued.expires_at)
     body = {

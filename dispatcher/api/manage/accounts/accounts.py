@@ -119,7 +119,7 @@ async def limit_account(given: LimitsRequest, account: Named, ctx: Ctx) -> Accou
     changes = given.model_dump(include=given.model_fields_set)
     if changes.get("countries") is not None:
         changes["countries"] = frozenset(changes["countries"])
-    return _shown(await accounts.limit(ctx, account, replace(account.limits, **changes)))
+    return _shown(await accounts.set_limits(ctx, account, replace(account.limits, **changes)))
 
 
 @app.post(f"{_ONE}/pause", tags=_TAGS, responses=_UNKNOWN)

@@ -76,14 +76,14 @@ async def show_all_hours(account: Named, ctx: Ctx) -> AllHoursResponse:
 @app.put(_PATH, tags=_TAGS, responses=_UNKNOWN)
 async def set_all_hours(given: HoursRequest, account: Named, ctx: Ctx) -> AllHoursResponse:
     """Give standard and bulk messages hours; critical ones have theirs at their own path only."""
-    await hours.set(ctx, account, hours.UNLESS_NAMED, given.read())
+    await hours.set(ctx, account, hours.DEFAULT_TIERS, given.read())
     return await _shown(ctx, account, list(Tier))
 
 
 @app.delete(_PATH, tags=_TAGS, status_code=204, responses=_UNKNOWN)
 async def clear_all_hours(account: Named, ctx: Ctx) -> None:
     """Take the account's own hours of standard and bulk messages away."""
-    await hours.set(ctx, account, hours.UNLESS_NAMED, None)
+    await hours.set(ctx, account, hours.DEFAULT_TIERS, None)
 
 
 @app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)

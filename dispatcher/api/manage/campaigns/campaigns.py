@@ -22,7 +22,7 @@ from dispatcher.api.manage.paging import MOST, Page, Paged
 from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.service.campaigns import campaigns, drafts
 from dispatcher.service.campaigns.campaigns import CampaignRow
-from dispatcher.service.campaigns.drafts import told_as
+from dispatcher.service.campaigns.drafts import renamed_faults
 from dispatcher.service.context import Context
 
 _PATH = f"{PREFIX}/accounts/{{name}}/campaigns"
@@ -52,7 +52,7 @@ async def create_campaign(
     given: CampaignRequest, account: Named, ctx: Ctx, response: Response
 ) -> CampaignResponse:
     """Plan a campaign. All that is wrong with the plan is told together, in `faults`."""
-    with told_as(NAMES):
+    with renamed_faults(NAMES):
         made = await drafts.create(ctx, account, CampaignPlan(**given.fields()))  # type: ignore[arg-type]
     if given.start:
         made = await campaigns.start(ctx, account, str(made.public_id))
@@ -83,7 +83,7 @@ async def change_campaign(
     given: CampaignChangeRequest, campaign_id: CampaignId, account: Named, ctx: Ctx
 ) -> CampaignResponse:
     """Change a draft."""
-    with told_as(NAMES):
+    with renamed_faults(NAMES):
         return await _shown(ctx, await drafts.change(ctx, account, str(campaign_id), given.fields()))
 
 

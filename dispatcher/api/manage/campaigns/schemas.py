@@ -13,13 +13,13 @@ from dispatcher.domain.campaigns.pacing import Rate, Spread
 from dispatcher.domain.tier import Tier
 from dispatcher.service.campaigns.campaigns import CampaignRow
 from dispatcher.service.campaigns.drafts import CampaignNames
-from dispatcher.service.campaigns.plan import LONGEST
+from dispatcher.service.campaigns.plan import MAX_DURATION
 from dispatcher.service.campaigns.progress import RunReport
 
 NAMES = {"audience_id": "audience", "validity": "validity_seconds", "spread": "spread_seconds"}
 """What fields of a plan are called here, where that is not their name."""
 
-Seconds = Annotated[StrictInt, Field(ge=1, le=int(LONGEST.total_seconds()))]
+Seconds = Annotated[StrictInt, Field(ge=1, le=int(MAX_DURATION.total_seconds()))]
 
 
 class _PlanRequest(RequestModel):

@@ -123,7 +123,7 @@ async def show_message(message_id: Name, ctx: Ctx, text: WithText = False) -> St
                 history,
                 now=ctx.now(),
                 consumed=await lanes(ctx),
-                route=routes.sentence(ctx, history.message),
+                route=routes.route_sentence(ctx, history.message),
             )
         ),
     )

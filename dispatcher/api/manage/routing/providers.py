@@ -87,7 +87,7 @@ async def order_provider(
     name: Plain, verb: Verb, given: Annotated[OrderRequest, Body()], ctx: Ctx, by: Acting
 ) -> ProviderResponse:
     """Order something of a provider: all processes do so within about a second."""
-    return _shown(await providers.order(ctx, name, _ORDERS[verb], reason=given.reason, by=by))
+    return _shown(await providers.set_override(ctx, name, _ORDERS[verb], reason=given.reason, by=by))
 
 
 def _shown(report: ProviderReport) -> ProviderResponse:

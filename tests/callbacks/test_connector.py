@@ -1,8 +1,8 @@
 import aiohttp
 import pytest
 
-from dispatcher.callbacks.guard import NotPublic, open_connector
-from dispatcher.callbacks.poster import GuardedPoster
+from dispatcher.callbacks.connector import PrivateAddress, open_connector
+from dispatcher.callbacks.poster import HttpPoster
 from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest
 from tests.callbacks.internet import Internet, Names, run, run_on_internet
 from tests.providers.peer import Reply as Answer
@@ -20,7 +20,7 @@ def test_a_name_with_a_public_address_is_called_there() -> None:
         async with listening(always(http_reply(200))) as peer:
             internet.leads_to = peer.port
             names = Names([PUBLIC])
-            poster = GuardedPoster(resolver=names)
+            poster = HttpPoster(resolver=names)
             assert await poster.post(a_call("http://hook.example:8080/x")) == CallbackReply(200, "HTTP 200")
             await poster.close()
             assert names.asked == [("hook.example", 8080)]
@@ -45,7 +45,7 @@ def test_a_name_with_a_public_address_is_called_there() -> None:
 )
 def test_a_name_with_any_private_address_is_refused_and_nothing_is_connected(addresses: list[str]) -> None:
     async def work(internet: Internet) -> None:
-        poster = GuardedPoster(resolver=Names(addresses))
+        poster = HttpPoster(resolver=Names(addresses))
         reply = await poster.post(a_call())
         await poster.close()
         assert reply == CallbackReply(None, "the host hook.example has a private address", refused=True)
@@ -59,7 +59,7 @@ def test_a_name_that_is_rebound_after_the_check_is_asked_once_and_called_where_i
         async with listening(always(http_reply(200))) as peer:
             internet.leads_to = peer.port
             names = Names([PUBLIC], ["127.0.0.1"])
-            poster = GuardedPoster(resolver=names)
+            poster = HttpPoster(resolver=names)
             assert (await poster.post(a_call())).status == 200
             await poster.close()
             assert len(names.asked) == 1
@@ -73,7 +73,7 @@ def test_a_name_that_is_rebound_before_the_next_connection_is_refused_there() ->
         async with listening(always(Answer(http_reply(200, Connection="close"), hang_up=True))) as peer:
             internet.leads_to = peer.port
             names = Names([PUBLIC], ["127.0.0.1"])
-            poster = GuardedPoster(resolver=names)
+            poster = HttpPoster(resolver=names)
             assert (await poster.post(a_call())).status == 200
             assert (await poster.post(a_call())).refused
             await poster.close()
@@ -85,7 +85,7 @@ def test_a_name_that_is_rebound_before_the_next_connection_is_refused_there() ->
 
 def test_every_public_address_of_a_name_may_be_tried() -> None:
     async def work(internet: Internet) -> None:
-        poster = GuardedPoster(resolver=Names([PUBLIC, "1.1.1.1"]))
+        poster = HttpPoster(resolver=Names([PUBLIC, "1.1.1.1"]))
         reply = await poster.post(a_call())
         await poster.close()
         assert not reply.refused
@@ -117,7 +117,7 @@ def test_every_public_address_of_a_name_may_be_tried() -> None:
 def test_a_url_that_may_not_be_called_is_refused_without_a_look_up(host: str) -> None:
     async def work(internet: Internet) -> None:
         names = Names([PUBLIC])
-        poster = GuardedPoster(resolver=names)
+        poster = HttpPoster(resolver=names)
         reply = await poster.post(a_call(f"http://{host}/"))
         await poster.close()
         assert reply.status is None
@@ -134,7 +134,7 @@ def test_a_literal_private_address_which_no_resolver_sees_is_stopped_at_the_sock
         names = Names([PUBLIC])
         connector = open_connector(names, allow_private=False, max_connections=1, max_per_host=1)
         async with aiohttp.ClientSession(connector=connector) as session:
-            with pytest.raises(NotPublic, match="is private"):
+            with pytest.raises(PrivateAddress, match="is private"):
                 await session.post(f"http://{host}:9/")
         assert names.asked == []
         assert internet.connections == []
@@ -146,7 +146,7 @@ def test_the_systems_own_names_are_guarded() -> None:
     async def work() -> None:
         connector = open_connector(None, allow_private=False, max_connections=1, max_per_host=1)
         async with aiohttp.ClientSession(connector=connector) as session:
-            with pytest.raises(NotPublic, match="localhost has a private address"):
+            with pytest.raises(PrivateAddress, match="localhost has a private address"):
                 await session.post("http://localhost:9/")
 
     run(work())
@@ -155,7 +155,7 @@ def test_the_systems_own_names_are_guarded() -> None:
 def test_a_private_name_is_called_where_that_is_allowed() -> None:
     async def work() -> None:
         async with listening(always(http_reply(204))) as peer:
-            poster = GuardedPoster(allow_private=True)
+            poster = HttpPoster(allow_private=True)
             reply = await poster.post(a_call(f"http://localhost:{peer.port}/"))
             await poster.close()
             assert reply == CallbackReply(204, "HTTP 204")

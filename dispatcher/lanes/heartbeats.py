@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 _KEEP_SECONDS = 3600
 
 
-class Pulse:
+class Heartbeats:
     """Written by the probe task when a worker runs it, read by health and `dispatcher lanes`."""
 
     def __init__(self, redis: "Redis") -> None:

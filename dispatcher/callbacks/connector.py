@@ -22,7 +22,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from dispatcher.domain.callbacks.callback import is_public
 
-LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
+HostLookup = Callable[[str, int], Awaitable[Sequence[str]]]
 """From a host and a port to the host's IP addresses; an OSError if it has none."""
 
 _KEEP_ALIVE = timedelta(seconds=4)  # shorter than the 5 s after which many servers hang up
@@ -30,12 +30,12 @@ _KEEP_ALIVE = timedelta(seconds=4)  # shorter than the 5 s after which many serv
 _AddrInfo = tuple[int, int, int, str, tuple[object, ...]]
 
 
-class NotPublic(aiohttp.ClientError):
+class PrivateAddress(aiohttp.ClientError):
     """The way leads to an address that is not public."""
 
 
 def open_connector(
-    look_up: LookUp | None, *, allow_private: bool, max_connections: int, max_per_host: int
+    look_up: HostLookup | None, *, allow_private: bool, max_connections: int, max_per_host: int
 ) -> aiohttp.TCPConnector:
     """
     Open a pool of connections, inside the running loop.
@@ -57,7 +57,7 @@ def open_connector(
 class _Resolver(AbstractResolver):
     """Gives the addresses of a host if all of them are public."""
 
-    def __init__(self, look_up: LookUp, *, allow_private: bool) -> None:
+    def __init__(self, look_up: HostLookup, *, allow_private: bool) -> None:
         self._look_up = look_up
         self._allow_private = allow_private
 
@@ -68,7 +68,7 @@ class _Resolver(AbstractResolver):
         if not addresses:
             raise OSError(f"{host} has no address")
         if not self._allow_private and not all(map(is_public, addresses)):
-            raise NotPublic(
+            raise PrivateAddress(
                 f"the host {host} has a private address"
             )  # which one is not a stranger's business
         return [_resolved(host, address, port=port) for address in addresses]
@@ -99,5 +99,5 @@ def _resolved(host: str, address: str, *, port: int) -> ResolveResult:
 def _public_socket(info: _AddrInfo) -> socket.socket:
     family, kind, protocol, _, (address, *_) = info
     if not is_public(str(address)):
-        raise NotPublic(f"the address {address} is private")
+        raise PrivateAddress(f"the address {address} is private")
     return socket.socket(family, kind, protocol)
