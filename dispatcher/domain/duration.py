@@ -6,7 +6,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-def in_words(length: timedelta) -> str:
+def format_duration(length: timedelta) -> str:
     """
     Write a length with as much of it as matters: "12 ms", "3.4 s", "2 min 5 s", "3 d 4 h".
 

@@ -69,7 +69,7 @@ class Invalid(DispatchError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class FieldError:
     """One thing that is wrong with a document: the field, and a sentence on it."""
 
     field: str
@@ -79,7 +79,7 @@ class Wrong:
 class InvalidFields(Invalid):
     """Fields of a document are wrong: `faults` lists all of them together."""
 
-    def __init__(self, faults: Sequence[Wrong]) -> None:
+    def __init__(self, faults: Sequence[FieldError]) -> None:
         self.faults = tuple(faults)
         super().__init__("; ".join(f"{fault.field}: {fault.sentence}" for fault in faults))
 
@@ -120,7 +120,7 @@ class NotEnoughCredit(DispatchError):
     """The balance does not cover the whole submission; nothing was kept."""
 
 
-class TooMany(DispatchError):
+class LimitExceeded(DispatchError):
     """A brake holds this request; nothing was kept. `retry_after` says when it may come again."""
 
     def __init__(self, text: str, *, retry_after: timedelta) -> None:
@@ -128,7 +128,7 @@ class TooMany(DispatchError):
         super().__init__(text)
 
 
-class RateLimited(TooMany):
+class RateLimited(LimitExceeded):
     """Too many requests in a minute."""
 
 

@@ -14,7 +14,7 @@ class Tier(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class TierLimits:
     """
     What a tier may count on.
 
@@ -29,8 +29,8 @@ class Pace:
     share: float
 
 
-PACE: dict[Tier, Pace] = {
-    Tier.CRITICAL: Pace(timedelta(minutes=10), timedelta(seconds=2), 1.0),
-    Tier.STANDARD: Pace(timedelta(hours=24), timedelta(seconds=30), 0.9),
-    Tier.BULK: Pace(timedelta(hours=72), timedelta(seconds=30), 0.8),
+TIER_LIMITS: dict[Tier, TierLimits] = {
+    Tier.CRITICAL: TierLimits(timedelta(minutes=10), timedelta(seconds=2), 1.0),
+    Tier.STANDARD: TierLimits(timedelta(hours=24), timedelta(seconds=30), 0.9),
+    Tier.BULK: TierLimits(timedelta(hours=72), timedelta(seconds=30), 0.8),
 }

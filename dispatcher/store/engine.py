@@ -77,7 +77,7 @@ def is_retryable(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in {"40001", "40P01"}
 
 
-def is_away(error: BaseException) -> bool:
+def is_unavailable(error: BaseException) -> bool:
     """Tell that Postgres cannot be reached, is starting, is read-only, or has no connection to spare."""
     if isinstance(error, InterfaceError):
         return True

@@ -22,13 +22,13 @@ def upgrade(database_url: str) -> None:
 
 
 @cache
-def newest() -> str:
+def newest_revision() -> str:
     """Name the newest migration that this version knows, by the names of the files."""
     names = (_FILE.fullmatch(file.name) for file in files("migrations.versions").iterdir())
     return max(name[1] for name in names if name is not None)
 
 
-async def applied(connection: AsyncConnection) -> str | None:
+async def applied_revision(connection: AsyncConnection) -> str | None:
     """Name the migration that the database is at; None means an empty database."""
     there = await connection.scalar(text("SELECT to_regclass('alembic_version')"))
     return await connection.scalar(text("SELECT version_num FROM alembic_version")) if there else None

@@ -17,7 +17,7 @@ GAVE_UP = str(Status.GAVE_UP.value)
 WITHDRAWN = str(Status.WITHDRAWN.value)
 
 
-def listed(statuses: Iterable[Status]) -> str:
+def code_list(statuses: Iterable[Status]) -> str:
     """Return the codes of statuses in ascending order, as they stand between the brackets of an IN list."""
     return ", ".join(str(status.value) for status in sorted(statuses))
 
@@ -25,7 +25,7 @@ def listed(statuses: Iterable[Status]) -> str:
 def is_allowed(old: str, new: str) -> str:
     """Return the condition that the table allows the transition from the status in `old` to that in `new`."""
     cases = (
-        f"WHEN {status.value} THEN {new} IN ({listed(following)})"
+        f"WHEN {status.value} THEN {new} IN ({code_list(following)})"
         for status, following in TRANSITIONS.items()
         if following
     )

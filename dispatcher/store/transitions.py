@@ -54,7 +54,7 @@ calling AS ({_CALLBACKS})
 """
 
 
-def move(picked: str, change: str, *, only: str = "") -> TextClause:
+def transition(picked: str, change: str, *, only: str = "") -> TextClause:
     """
     Return the statement that changes the rows that `picked` selects.
 

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.duration import in_words
+from dispatcher.domain.duration import format_duration
 
 
 @pytest.mark.parametrize(
@@ -25,4 +25,4 @@ from dispatcher.domain.duration import in_words
     ],
 )
 def test_a_length_is_written_with_as_much_as_matters(seconds: float, words: str) -> None:
-    assert in_words(timedelta(seconds=seconds)) == words
+    assert format_duration(timedelta(seconds=seconds)) == words

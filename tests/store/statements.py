@@ -21,7 +21,7 @@ from dispatcher.domain.delivery.provider import (
     Unknown,
     Unsent,
 )
-from dispatcher.domain.delivery.verdict import judge
+from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.messages.edit import Reschedule
 from dispatcher.domain.messages.edit_rules import TextChanged, WindowChanged, change_window
 from dispatcher.domain.messages.status import MISSED, OPEN, Place, Status
@@ -130,7 +130,7 @@ Statement = Callable[[AsyncConnection, Stored], Awaitable[object]]
 
 async def _release_in_turn(c: AsyncConnection, stored: Stored) -> None:
     for tier in TIERS:
-        due = await release.flows(c, tier, now=NOW)
+        due = await release.due_flows(c, tier, now=NOW)
         await release.release_in_turn(c, tier, due, now=NOW, limit=LIMIT, depths=dict.fromkeys(TIERS, LIMIT))
 
 
@@ -150,7 +150,7 @@ async def _requeue(c: AsyncConnection, stored: Stored) -> None:
 
 
 async def _rescue(c: AsyncConnection, stored: Stored, *, resends: int) -> None:
-    await _judge_and_record(c, await sweeps.overdue(c, now=NOW, limit=LIMIT), resends=resends)
+    await _judge_and_record(c, await sweeps.lock_overdue(c, now=NOW, limit=LIMIT), resends=resends)
 
 
 async def _record(
@@ -183,7 +183,7 @@ async def _judge_and_record(
     c: AsyncConnection, tries: Sequence[Attempt], *, now: datetime = NOW, resends: int = 3
 ) -> None:
     verdicts = [
-        judge(t, now=now, patience=PATIENCE, doubt=DoubtPolicy(resends), rng=random.Random(1)) for t in tries
+        decide(t, now=now, patience=PATIENCE, doubt=DoubtPolicy(resends), rng=random.Random(1)) for t in tries
     ]
     await claims.record(c, list(zip(tries, verdicts, strict=True)), now=now, polls={})
 
@@ -204,12 +204,12 @@ async def _hold(c: AsyncConnection, stored: Stored) -> None:
 
 async def _wait_for_hours(c: AsyncConnection, stored: Stored) -> None:
     waits = [hours.HoursWait(message_id, NOW + SECOND, None, "x") for message_id in stored.ids]
-    await hours.wait(c, waits, now=NOW)
+    await hours.hold_until_open(c, waits, now=NOW)
 
 
 async def _reschedule(c: AsyncConnection, stored: Stored, *, change: Reschedule) -> None:
     chosen = edits.EditSelection(stored.account_id, only_open=True)
-    waiting = await edits.waiting(c, chosen, stored.ids, lock=True, with_variables=False)
+    waiting = await edits.read_waiting(c, chosen, stored.ids, lock=True, with_variables=False)
     changes = [change_window(message, change, NOW) for message in waiting]
     await edits.reschedule(c, [one for one in changes if isinstance(one, WindowChanged)], now=NOW)
 
@@ -222,19 +222,19 @@ async def _reschedule_unlocked(c: AsyncConnection, stored: Stored) -> None:
 
 async def _reword(c: AsyncConnection, stored: Stored) -> None:
     changes = [TextChanged(row.id, row.batch_id, "new", 1, 0, 0) for row in stored.rows]
-    await edits.reword(c, changes, now=NOW)
+    await edits.change_text(c, changes, now=NOW)
 
 
 async def _step(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
     steps = [MatchStep(message_id, status, "sim", "x", None) for message_id in stored.ids]
-    await matching.step(c, steps, now=NOW)
+    await matching.apply_steps(c, steps, now=NOW)
 
 
 async def _keep(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
     report = ReceiptReport(ref="r", reference=None, status=status)
     ends = [ReceiptResult("moved", message_id, None) for message_id in stored.ids]
     seqs = [row.seq for row in stored.rows]
-    await ingest.keep(c, [("sim", report)] * len(ends), ends, seqs, now=NOW)
+    await ingest.store(c, [("sim", report)] * len(ends), ends, seqs, now=NOW)
 
 
 OUTCOMES: Mapping[str, Statement] = {
@@ -262,7 +262,7 @@ STATEMENTS: Mapping[str, Statement] = {
     "expire": lambda c, _: sweeps.expire(c, now=WINDOW.not_after, limit=LIMIT),
     "rescue": partial(_rescue, resends=3),
     "rescue without a resend": partial(_rescue, resends=0),
-    "no receipt": lambda c, _: sweeps.no_receipt(c, now=NOW, limit=LIMIT),
+    "no receipt": lambda c, _: sweeps.mark_no_receipt(c, now=NOW, limit=LIMIT),
     "claim": _claim,
     **{f"record {name}": run for name, run in OUTCOMES.items()},
     **{f"drop {status.value}": partial(_drop, status=status) for status in DROPPED},
@@ -276,7 +276,7 @@ STATEMENTS: Mapping[str, Statement] = {
     "reschedule unlocked": _reschedule_unlocked,
     "reword": _reword,
     "pause a campaign": lambda c, stored: runs.pause(c, stored.campaign_id),
-    "shift a run": lambda c, stored: run_messages.shift(
+    "shift a run": lambda c, stored: run_messages.shift_windows(
         c, stored.run_id, after=0, by=2 * HOUR, now=NOW, limit=LIMIT
     ),
     **{f"receipt {s.value}": partial(_step, status=s) for s in (Status.SENT, *REPORTED)},

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.sql.elements import TextClause
 
 from dispatcher.domain.tier import Tier
-from dispatcher.store.campaigns import audiences, campaigns, rosters, run_messages, runs
+from dispatcher.store.campaigns import audiences, campaigns, recipients, run_messages, runs
 from dispatcher.store.clock import release, sweeps
 from dispatcher.store.delivery import claims
 from dispatcher.store.messages import edits, search, views
-from dispatcher.store.migrate import newest, upgrade
+from dispatcher.store.migrate import newest_revision, upgrade
 from dispatcher.store.receipts import ingest, matching, polling, unmatched
 from dispatcher.store.submissions import quotas
 from dispatcher.store.tables import messages, metadata
@@ -81,7 +81,9 @@ def _is_check(constraint: object) -> bool:
 def test_migrating_twice_changes_nothing(database_url: str) -> None:
     upgrade(database_url)
     with psycopg.connect(plain_url(database_url)) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(newest(),)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
+            (newest_revision(),)
+        ]
 
 
 LOOKS = [
@@ -106,7 +108,7 @@ LOOKS = [
     (runs._CANCELLED, "ix_messages_flow"),
     (runs._WORK, "ix_runs_open"),
     (campaigns._NEXT, "ix_campaigns_next_due"),
-    (rosters._RECIPIENTS, "ix_recipients_zone"),
+    (recipients._RECIPIENTS, "ix_recipients_zone"),
     (polling._TAKE, "ix_provider_references_poll"),
     (matching._PICK, "ix_receipts_match"),
     (unmatched._PAGE, "ix_receipts_unmatched"),

@@ -9,7 +9,7 @@ import pytest
 
 import dispatcher.store
 from dispatcher.domain.messages.status import TRANSITIONS, Place, Status
-from dispatcher.store.status_literals import is_allowed, listed
+from dispatcher.store.status_literals import code_list, is_allowed
 
 STORE = Path(dispatcher.store.__file__).parent
 MODULES = sorted(STORE.rglob("*.py"))
@@ -60,7 +60,7 @@ def test_a_code_in_a_statement_would_be_found(statement: str) -> None:
 
 
 def test_statuses_are_listed_in_the_order_of_their_codes() -> None:
-    assert listed({Status.PENDING, Status.SCHEDULED}) == "10, 11"
+    assert code_list({Status.PENDING, Status.SCHEDULED}) == "10, 11"
 
 
 def test_the_condition_of_allowed_transitions_has_each_of_the_table() -> None:

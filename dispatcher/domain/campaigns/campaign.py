@@ -7,12 +7,12 @@ from enum import StrEnum
 from itertools import islice
 
 from dispatcher.domain.campaigns.recurrence import Schedule, due_times, next_due
-from dispatcher.domain.tier import PACE, Tier
+from dispatcher.domain.tier import TIER_LIMITS, Tier
 
-LEAD = timedelta(seconds=60)
+RUN_LEAD = timedelta(seconds=60)
 """How long before it is due a run is made."""
 
-AT_ONCE = 100
+MAX_DUE_RUNS = 100
 """How many runs of one campaign are looked at together, after a time in which nobody was awake."""
 
 
@@ -106,14 +106,14 @@ def due_runs(schedule: Schedule, *, first: datetime, now: datetime, validity: ti
     `first` is a due time itself, and may be one that the schedule does not
     name. After AT_ONCE of them the rest is told by asking again.
     """
-    until = now + LEAD
+    until = now + RUN_LEAD
     if first > until:
         return DueRuns((), (), first)
-    times = [first, *islice(due_times(schedule, after=first, until=until), AT_ONCE - 1)]
+    times = [first, *islice(due_times(schedule, after=first, until=until), MAX_DUE_RUNS - 1)]
     late = [due for due in times if due + validity <= now]
     return DueRuns(times[len(late) :], late, next_due(schedule, after=times[-1]))
 
 
 def validity_of(given: timedelta | None, tier: Tier) -> timedelta:
     """Tell how long each message of a campaign is good for."""
-    return given or PACE[tier].validity
+    return given or TIER_LIMITS[tier].validity

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
-from dispatcher.domain.campaigns.csv_records import CsvRecord, decoded, records
+from dispatcher.domain.campaigns.csv_records import CsvRecord, decode, read_records
 from dispatcher.domain.errors import Invalid
 
 MAX_FIELD = 4_000  # characters
@@ -64,13 +64,13 @@ def read_recipients(
     that is no UTF-8 is Windows-1252. Raises Invalid for a file without a
     usable header; a row never raises.
     """
-    encoding, texts = decoded(chunks, encoding)
+    encoding, texts = decode(chunks, encoding)
     first = next(texts, "")
     if separator is None:
         separator = _separator_of(first)
     elif separator not in SEPARATORS:
         raise Invalid(f'"{separator}" is no separator; choose one of , ; | or a tab')
-    lines = records(chain((first,), texts), separator)
+    lines = read_records(chain((first,), texts), separator)
     header = next(lines, None)
     if header is None:
         raise Invalid("the file is empty; its first line must name the columns")

@@ -35,7 +35,7 @@ class CsvRecord(NamedTuple):
     fault: str  # "" when it could be read
 
 
-def decoded(chunks: Iterable[bytes], encoding: str | None) -> tuple[str, Iterator[str]]:
+def decode(chunks: Iterable[bytes], encoding: str | None) -> tuple[str, Iterator[str]]:
     """
     Tell the encoding, unless it is given, and give the text in blocks, without its byte order mark.
 
@@ -48,7 +48,7 @@ def decoded(chunks: Iterable[bytes], encoding: str | None) -> tuple[str, Iterato
     return name, _texts(head, blocks, name)
 
 
-def records(texts: Iterable[str], separator: str) -> Iterator[CsvRecord]:
+def read_records(texts: Iterable[str], separator: str) -> Iterator[CsvRecord]:
     """
     Split text into records; a record never raises. Blank lines are left out.
 

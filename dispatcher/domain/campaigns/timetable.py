@@ -74,7 +74,7 @@ class Timetable:
         return _open_time(self.hours, zones, self.starts_at, self.pauses)
 
 
-def zones_named(group: str) -> tuple[ZoneInfo, ...]:
+def parse_zone_group(group: str) -> tuple[ZoneInfo, ...]:
     """Read a group of zones as an audience keeps it: their names, with commas between them."""
     return tuple(parse_zone(name) for name in group.split(","))
 

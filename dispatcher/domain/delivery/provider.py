@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from dispatcher.domain.messages.status import Status
-from dispatcher.domain.tier import PACE, Tier
+from dispatcher.domain.tier import TIER_LIMITS, Tier
 
 Gate = Callable[[], bool]
 """True while the request may be written: inside the window and the lease."""
@@ -169,7 +169,7 @@ class ProviderConfig:
 
     def rate(self, tier: Tier) -> float:
         """Tell how many segments a second this tier and those below it may count on here."""
-        return evenly(self.tps) * PACE[tier].share
+        return token_rate(self.tps) * TIER_LIMITS[tier].share
 
 
 # From its token to its first byte a message takes now five milliseconds, now fifty. So what a provider counts
@@ -177,7 +177,7 @@ class ProviderConfig:
 _EVENNESS = 1.05
 
 
-def evenly(tps: float) -> float:
+def token_rate(tps: float) -> float:
     """Tell at what rate tokens are handed out, so that no second at the provider has more than `tps`."""
     return tps / _EVENNESS
 

@@ -9,7 +9,7 @@ from dispatcher.domain.delivery.retry import next_try
 from dispatcher.domain.messages.status import Place, Status
 
 
-def judge(
+def decide(
     ended: Attempt, *, now: datetime, patience: RetryPolicy, doubt: DoubtPolicy, rng: random.Random
 ) -> Verdict:
     """
@@ -52,7 +52,7 @@ def judge(
             return _in_doubt(ended, now, reason, patience=patience, doubt=doubt, rng=rng)
 
 
-def expired_as(doubts: int) -> Status:
+def expiry_status(doubts: int) -> Status:
     """Tell the status of a message whose window is over while no worker holds it."""
     return Status.GAVE_UP if doubts else Status.EXPIRED
 
@@ -62,7 +62,7 @@ def _again(
 ) -> Verdict:
     if now >= ended.not_after:
         return Verdict(
-            expired_as(ended.doubts), None, None, f"{reason}; its window is over", deferred=deferred
+            expiry_status(ended.doubts), None, None, f"{reason}; its window is over", deferred=deferred
         )
     # No try fits any more: expire ends it at not_after, not before.
     return Verdict(Status.PENDING, Place.HELD, wake_at or ended.not_after, reason, deferred=deferred)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from dispatcher.domain.hours.allowed_hours import AllowedHours, closing, next_open
 from dispatcher.domain.messages.window import Window
 
-WAITS = "waits for allowed hours"
+WAITS_FOR_HOURS = "waits for allowed hours"
 
 _LOOK_ON = timedelta(days=14)  # past the window's end, for people who ask when hours would have opened
 
@@ -33,7 +33,7 @@ class SendOpening:
     @property
     def awaited(self) -> str:
         """Say what a message waits for."""
-        return f"{WAITS}: {self._told}"
+        return f"{WAITS_FOR_HOURS}: {self._told}"
 
     @property
     def missed(self) -> str:
@@ -43,7 +43,7 @@ class SendOpening:
 
     @property
     def _told(self) -> str:
-        return "?" if self.at is None else local_clock(self.at, self.zones)
+        return "?" if self.at is None else format_local_time(self.at, self.zones)
 
 
 def first_opening(hours: AllowedHours, zones: Sequence[ZoneInfo], *, window: Window) -> SendOpening:
@@ -61,7 +61,7 @@ def first_opening(hours: AllowedHours, zones: Sequence[ZoneInfo], *, window: Win
     return SendOpening(at, closing(hours, zones, at=at, until=until), zones)
 
 
-def local_clock(at: datetime, zones: Sequence[ZoneInfo]) -> str:
+def format_local_time(at: datetime, zones: Sequence[ZoneInfo]) -> str:
     """Write an instant as a clock shows it in the westernmost of the zones: there hours open last."""
     local = min((at.astimezone(zone) for zone in zones), key=lambda local: local.replace(tzinfo=None))
     return f"{local:%Y-%m-%d %H:%M} {local.tzinfo}"

@@ -17,7 +17,7 @@ def read_number(raw: str) -> str:
         return raw
 
 
-def spellings(recipient: str) -> frozenset[str]:
+def address_forms(recipient: str) -> frozenset[str]:
     """Give the names that the sender written to may have: as told, in E.164, and without "+"."""
     told = recipient.strip()
     number = read_number(told)

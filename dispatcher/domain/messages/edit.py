@@ -8,7 +8,7 @@ from uuid import UUID
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import OPEN, Status
-from dispatcher.domain.messages.window import FURTHEST
+from dispatcher.domain.messages.window import MAX_AHEAD
 from dispatcher.domain.tier import Tier
 
 BY_OPERATOR = "cancelled by an operator"
@@ -98,8 +98,8 @@ class Reschedule:
                 raise Invalid(f"a window needs times with a zone, got {end.isoformat(' ')} without one")
         if self.not_before is not None and self.not_after is not None and self.not_after <= self.not_before:
             raise Invalid(f"a window must end after it starts: {self.not_before} .. {self.not_after}")
-        if self.shift is not None and not timedelta() < abs(self.shift) <= FURTHEST:
-            raise Invalid(f"a shift is between a moment and {FURTHEST.days} days, not {self.shift}")
+        if self.shift is not None and not timedelta() < abs(self.shift) <= MAX_AHEAD:
+            raise Invalid(f"a shift is between a moment and {MAX_AHEAD.days} days, not {self.shift}")
 
     @property
     def moves_start(self) -> bool:
@@ -110,8 +110,8 @@ class Reschedule:
         """Raise Invalid if no message can have such a window any more, or yet."""
         if self.not_after is not None and self.not_after <= now:
             raise Invalid(f"not_after {self.not_after.isoformat(' ')} has passed")
-        if self.not_before is not None and self.not_before - now > FURTHEST:
-            raise Invalid(f"not_before is at most {FURTHEST.days} days ahead, not {self.not_before.date()}")
+        if self.not_before is not None and self.not_before - now > MAX_AHEAD:
+            raise Invalid(f"not_before is at most {MAX_AHEAD.days} days ahead, not {self.not_before.date()}")
 
 
 @dataclass(frozen=True, slots=True)

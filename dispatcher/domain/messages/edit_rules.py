@@ -6,16 +6,16 @@ from datetime import datetime
 
 from dispatcher.domain.messages import template
 from dispatcher.domain.messages.edit import NewText, Reschedule
-from dispatcher.domain.messages.encoding import InvalidText, encode_plan
+from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.price import Prices
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.template import MissingVariables
-from dispatcher.domain.messages.window import FURTHEST, Window
+from dispatcher.domain.messages.window import MAX_AHEAD, Window
 
-SAME = "it is so already"
+NO_CHANGE = "it is so already"
 EMPTY_WINDOW = "its window would end before it starts"
 WINDOW_OVER = "its window would be over"
-TOO_FAR = f"it would be scheduled more than {FURTHEST.days} days ahead"
+TOO_FAR = f"it would be scheduled more than {MAX_AHEAD.days} days ahead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Unchanged:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenBack:
+class Withdrawn:
     """It goes out no more, and `refund` credits go back."""
 
     id: int
@@ -83,13 +83,13 @@ class TextChanged:
     extra: int
 
 
-EditResult = TakenBack | WindowChanged | TextChanged | TooLate | Unchanged
+EditResult = Withdrawn | WindowChanged | TextChanged | TooLate | Unchanged
 """What an edit makes of one message."""
 
 
-def take_back(message: WaitingMessage) -> TakenBack | TooLate:
+def withdraw(message: WaitingMessage) -> Withdrawn | TooLate:
     """Take a message back, unless a provider may have it."""
-    return TooLate() if message.doubts else TakenBack(message.id, message.charged)
+    return TooLate() if message.doubts else Withdrawn(message.id, message.charged)
 
 
 def change_window(message: WaitingMessage, change: Reschedule, now: datetime) -> WindowChanged | Unchanged:
@@ -128,12 +128,12 @@ def _refusal(
 ) -> str | None:
     window = message.window
     if (change.not_before in (None, window.not_before) and end == window.not_after) and change.shift is None:
-        return SAME
+        return NO_CHANGE
     if end <= start:
         return EMPTY_WINDOW
     if end <= now:
         return WINDOW_OVER
-    return TOO_FAR if start - now > FURTHEST else None
+    return TOO_FAR if start - now > MAX_AHEAD else None
 
 
 def _wake_at(
@@ -160,11 +160,11 @@ def change_text(
         return TooLate()
     try:
         text = template.render(change.text, message.variables or {})
-        segments = encode_plan(text).segments
+        segments = measure(text).segments
     except (MissingVariables, InvalidText) as error:
         return Unchanged(str(error))
     if text == message.text:
-        return Unchanged(SAME)
+        return Unchanged(NO_CHANGE)
     if not text.strip():
         return Unchanged("its text would be empty")
     if segments > max_segments:

@@ -78,7 +78,7 @@ class InvalidText(ValueError):
         super().__init__(f"character {position + 1} of the text, U+{ord(text[position]):04X}, cannot be sent")
 
 
-def encode_plan(text: str) -> Encoded:
+def measure(text: str) -> Encoded:
     """
     Choose the encoding and count units and segments; an empty text has none.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-FURTHEST = timedelta(days=731)
+MAX_AHEAD = timedelta(days=731)
 """How far ahead a message may be scheduled: two years, one of them a leap year."""
 
 

@@ -27,7 +27,7 @@ class ReceiptTarget:
     parts: tuple[PartReceipt, ...] = ()
 
 
-def read_receipt(
+def apply_receipt(
     current: ReceiptTarget, reported: Status, *, provider: str, ref: str | None, attempt: int | None
 ) -> tuple[tuple[Status, ...], ReceiptTarget]:
     """

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
-from dispatcher.domain.duration import in_words
+from dispatcher.domain.duration import format_duration
 from dispatcher.domain.routing.provider_state import Breaker
 
 WINDOW = timedelta(seconds=10)
 SLOW_SHARE = 0.5
 """An answer is slow that took more than this part of the provider's call_timeout."""
 
-TRICKLE = 3.0
+TRIAL_RATE = 3.0
 """Segments a second that a half-open provider gets, over all processes."""
 
-LATENCIES = (5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000)
+LATENCY_BOUNDS = (5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000)
 """Milliseconds up to which answers are counted together; one more counts what took longer."""
 
 _TRIED, _UNSENT, _LATER, _UNANSWERED, _SLOW, _SEGMENTS, _LATENCY = range(7)
@@ -61,11 +61,11 @@ class CallCounts:
     def latency(self) -> timedelta | None:
         """Half of the answers took no longer, rounded up to one of LATENCIES; None without answers."""
         below, half = 0, sum(self.latencies) / 2
-        for bound, number in zip(LATENCIES, self.latencies, strict=False):
+        for bound, number in zip(LATENCY_BOUNDS, self.latencies, strict=False):
             below += number
             if number and below >= half:
                 return timedelta(milliseconds=bound)
-        return timedelta(milliseconds=LATENCIES[-1]) if half else None
+        return timedelta(milliseconds=LATENCY_BOUNDS[-1]) if half else None
 
 
 class CallTally:
@@ -75,7 +75,7 @@ class CallTally:
     `numbers` are those of Counts in its order, the latencies last.
     """
 
-    WIDE = 6 + len(LATENCIES) + 1
+    WIDE = 6 + len(LATENCY_BOUNDS) + 1
 
     def __init__(self, call_timeout: timedelta) -> None:
         self._slow = SLOW_SHARE * call_timeout.total_seconds()
@@ -91,7 +91,7 @@ class CallTally:
             match outcome:
                 case Accepted() | Rejected():
                     numbers[_SLOW] += seconds > self._slow
-                    numbers[_LATENCY + bisect_left(LATENCIES, seconds * 1000)] += 1
+                    numbers[_LATENCY + bisect_left(LATENCY_BOUNDS, seconds * 1000)] += 1
                 case Deferred(after=after):
                     numbers[_LATER] += 1
                     if after is not None:
@@ -140,7 +140,7 @@ class BreakerState:
     opened: int = 0
 
 
-def judge(
+def next_state(
     at: BreakerState, window: CallCounts, *, now: datetime, told: timedelta | None = None
 ) -> BreakerState | None:
     """
@@ -150,7 +150,7 @@ def judge(
     it said so to nearly all of what it was given a moment ago.
     """
     if told is not None and told >= _SHORTEST_TOLD and at.breaker is not Breaker.OPEN:
-        cause = f"it asked to be left alone for {in_words(told)}"
+        cause = f"it asked to be left alone for {format_duration(told)}"
         return BreakerState(Breaker.OPEN, now, cause, now + min(told, _LONGEST_TOLD), at.opened)
     is_over = at.until is not None and at.until <= now
     match at.breaker:

@@ -41,7 +41,7 @@ class RoutePlan:
         return len(self.names) > len(self.groups)
 
 
-def plan(table: RouteTable, asked: RouteRequest, providers: Mapping[str, ProviderConfig]) -> RoutePlan:
+def plan_route(table: RouteTable, asked: RouteRequest, providers: Mapping[str, ProviderConfig]) -> RoutePlan:
     """Return the plan by the rule for a message. `providers` are in their configured order."""
     index = table.rule_for(asked)
     if index is None:
@@ -50,7 +50,7 @@ def plan(table: RouteTable, asked: RouteRequest, providers: Mapping[str, Provide
         ways = table.rules[index].ways
     able = [_able(group, asked, providers) for group in ways]
     if index is not None and table.rules[index].order is Preference.CHEAPEST:
-        able = [group for one in able for group in by_price(one, asked.country, providers)]
+        able = [group for one in able for group in split_by_price(one, asked.country, providers)]
     groups = tuple(group for group in able if group)
     sender = shown_sender(table, asked)
     ended: RouteRefusal | None = None
@@ -71,7 +71,9 @@ def refusal(found: RoutePlan, conditions: Mapping[str, ProviderState]) -> RouteR
     return Status.NO_ROUTE, "all providers of its route are drained"
 
 
-def order(found: RoutePlan, reference: UUID, conditions: Mapping[str, ProviderState]) -> tuple[str, ...]:
+def rank_providers(
+    found: RoutePlan, reference: UUID, conditions: Mapping[str, ProviderState]
+) -> tuple[str, ...]:
     """
     Name the providers for one message, the best first; none where all are drained.
 
@@ -81,11 +83,11 @@ def order(found: RoutePlan, reference: UUID, conditions: Mapping[str, ProviderSt
     well = _are_well(found.names, conditions)
     if well and not found.is_drawn:
         return found.names
-    groups = found.groups if well else arranged(found.groups, conditions)
+    groups = found.groups if well else arrange_groups(found.groups, conditions)
     return tuple(name for group in groups for name in _drawn(group, reference))
 
 
-def arranged(
+def arrange_groups(
     groups: tuple[ProviderGroup, ...], conditions: Mapping[str, ProviderState]
 ) -> tuple[ProviderGroup, ...]:
     """
@@ -104,7 +106,7 @@ def arranged(
     return tuple(parts[key] for key in sorted(parts))
 
 
-def by_price(
+def split_by_price(
     group: ProviderGroup, country: str, providers: Mapping[str, ProviderConfig]
 ) -> list[ProviderGroup]:
     """Part a group by what its providers ask for a segment to this country; without a price is last."""
@@ -120,7 +122,7 @@ def price_of(provider: ProviderConfig, country: str) -> Decimal | None:
     return provider.prices.get(country, provider.prices.get("*"))
 
 
-def inability(provider: ProviderConfig | None, asked: RouteRequest) -> str:
+def exclusion_reason(provider: ProviderConfig | None, asked: RouteRequest) -> str:
     """Say why a provider cannot carry a message, whatever its condition; "" where it can."""
     if provider is None:
         return "it is not configured"
@@ -140,7 +142,7 @@ def shown_sender(table: RouteTable, asked: RouteRequest) -> str | None:
 def _able(
     group: ProviderGroup, asked: RouteRequest, providers: Mapping[str, ProviderConfig]
 ) -> ProviderGroup:
-    return {name: w for name, w in group.items() if not inability(providers.get(name), asked)}
+    return {name: w for name, w in group.items() if not exclusion_reason(providers.get(name), asked)}
 
 
 def _no_route(table: RouteTable, index: int | None, asked: RouteRequest) -> str:

@@ -14,13 +14,13 @@ from enum import StrEnum
 from typing import TypeVar
 
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
-from dispatcher.domain.errors import Wrong
+from dispatcher.domain.errors import FieldError
 from dispatcher.domain.numbers.msisdn import is_country
-from dispatcher.domain.routing.route_table import Preference, ProviderGroup, RouteRule, RouteTable, listed
+from dispatcher.domain.routing.route_table import Preference, ProviderGroup, RouteRule, RouteTable, join_names
 from dispatcher.domain.routing.sender_rule import Alphanumeric, SenderRule
 from dispatcher.domain.tier import Tier
 
-MOST_RULES = 1000
+MAX_RULES = 1000
 _MOST_WEIGHT = 1_000_000
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _SENDER_NUMBER = re.compile(r"\+?[0-9]{3,15}")
@@ -28,22 +28,26 @@ _SENDER_NUMBER = re.compile(r"\+?[0-9]{3,15}")
 E = TypeVar("E", bound=StrEnum)
 
 
-def read_table(document: object) -> tuple[RouteTable, list[Wrong]]:
+def read_table(document: object) -> tuple[RouteTable, list[FieldError]]:
     """Read a document as JSON gives it, and list what is wrong; the table is good where nothing is."""
     reading = _Reading()
     return reading.table(document), reading.faults
 
 
-def strangers(table: RouteTable, *, providers: Collection[str], accounts: Collection[str]) -> list[Wrong]:
+def unknown_names(
+    table: RouteTable, *, providers: Collection[str], accounts: Collection[str]
+) -> list[FieldError]:
     """List the providers and accounts that a table names and that there are not."""
-    found: list[Wrong] = []
+    found: list[FieldError] = []
     for number, rule in enumerate(table.rules, 1):
         named = {name for group in rule.ways for name in group}
         for name in sorted(named - set(providers)):
-            known = listed(providers) or "none"
-            found.append(Wrong(f"rule {number}, ways", f"there is no provider {name!r}; there are: {known}"))
+            known = join_names(providers) or "none"
+            found.append(
+                FieldError(f"rule {number}, ways", f"there is no provider {name!r}; there are: {known}")
+            )
         found += [
-            Wrong(f"rule {number}, accounts", f"there is no account {name!r}")
+            FieldError(f"rule {number}, accounts", f"there is no account {name!r}")
             for name in sorted(rule.accounts - set(accounts))
         ]
     return found
@@ -62,7 +66,7 @@ def warnings(table: RouteTable, providers: Mapping[str, ProviderConfig]) -> list
         for config in configs:
             unserved = rule.countries - config.countries if config.countries else frozenset()
             if unserved:
-                found.append(f"rule {number}: provider {config.name} does not serve {listed(unserved)}")
+                found.append(f"rule {number}: provider {config.name} does not serve {join_names(unserved)}")
     if table.rules and not any(rule.covers(RouteRule(())) for rule in table.rules):
         found.append("no rule fits all: messages that fit none end as 28")
     return found
@@ -72,13 +76,13 @@ class _Reading:
     """Reads on after what is wrong, so that all of it is told together."""
 
     def __init__(self) -> None:
-        self.faults: list[Wrong] = []
+        self.faults: list[FieldError] = []
 
     def table(self, given: object) -> RouteTable:
         parts = self._object("table", given, ("rules", "senders"))
         rules = self._list("rules", parts.get("rules", []))
-        if len(rules) > MOST_RULES:
-            self._wrong("rules", f"there are {len(rules):,}; at most {MOST_RULES:,} are read")
+        if len(rules) > MAX_RULES:
+            self._wrong("rules", f"there are {len(rules):,}; at most {MAX_RULES:,} are read")
             rules = []
         senders = parts.get("senders", {})
         if not isinstance(senders, dict):
@@ -180,7 +184,7 @@ class _Reading:
         return []
 
     def _wrong(self, at: str, sentence: str) -> None:
-        self.faults.append(Wrong(at, sentence))
+        self.faults.append(FieldError(at, sentence))
 
 
 def _is_name(name: str) -> bool:

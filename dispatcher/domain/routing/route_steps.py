@@ -5,14 +5,21 @@ from typing import NamedTuple
 
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.routing.provider_state import AVAILABLE, Breaker, Override, ProviderState
-from dispatcher.domain.routing.route import arranged, inability, plan, price_of, refusal, shown_sender
+from dispatcher.domain.routing.route import (
+    arrange_groups,
+    exclusion_reason,
+    plan_route,
+    price_of,
+    refusal,
+    shown_sender,
+)
 from dispatcher.domain.routing.route_table import (
     Preference,
     ProviderGroup,
     RouteRequest,
     RouteRule,
     RouteTable,
-    listed,
+    join_names,
 )
 
 _ORDERS = {
@@ -29,18 +36,20 @@ class RouteStep(NamedTuple):
     found: str
 
 
-def steps(
+def explain_route(
     table: RouteTable,
     asked: RouteRequest,
     providers: Mapping[str, ProviderConfig],
     conditions: Mapping[str, ProviderState],
 ) -> Sequence[RouteStep]:
     """Tell how a route is chosen: country, rules, groups, who is left out or moved, the sender, the route."""
-    found = plan(table, asked, providers)
+    found = plan_route(table, asked, providers)
     ended = refusal(found, conditions)
     rule = _rule(table, asked)
     end = (
-        f"none: status {ended[0].value}, {ended[1]}" if ended else written(arranged(found.groups, conditions))
+        f"none: status {ended[0].value}, {ended[1]}"
+        if ended
+        else format_groups(arrange_groups(found.groups, conditions))
     )
     return [
         RouteStep("country", asked.country or "none: nobody can tell it from the number"),
@@ -53,7 +62,7 @@ def steps(
     ]
 
 
-def written(groups: Sequence[ProviderGroup]) -> str:
+def format_groups(groups: Sequence[ProviderGroup]) -> str:
     """Write groups as "alpha 75 % or beta 25 %, then gamma": each share is the chance to be the first."""
     return ", then ".join(" or ".join(_shares(group)) for group in groups)
 
@@ -85,14 +94,14 @@ def _rules(table: RouteTable, asked: RouteRequest) -> Iterator[RouteStep]:
 
 
 def _asks(rule: RouteRule) -> str:
-    return "; ".join(f"{name} {listed(wanted)}" for name, wanted in rule.conditions.items()) or "all"
+    return "; ".join(f"{name} {join_names(wanted)}" for name, wanted in rule.conditions.items()) or "all"
 
 
 def _left_out(
     rule: RouteRule | None, asked: RouteRequest, providers: Mapping[str, ProviderConfig]
 ) -> Iterator[RouteStep]:
     for name in [name for group in rule.ways for name in group] if rule else providers:
-        if cannot := inability(providers.get(name), asked):
+        if cannot := exclusion_reason(providers.get(name), asked):
             yield RouteStep(name, f"left out, {cannot}")
 
 

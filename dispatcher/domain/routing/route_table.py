@@ -68,7 +68,7 @@ class RouteRule:
     def objection(self, asked: RouteRequest) -> str:
         """Say which condition a message does not meet; "" where it meets all."""
         if self.prefixes and not asked.number.startswith(self.prefixes):
-            return f"it is for the prefixes {listed(self.prefixes)}"
+            return f"it is for the prefixes {join_names(self.prefixes)}"
         for wanted, value, name in (
             (self.countries, asked.country, "countries"),
             (self.tiers, asked.tier, "tiers"),
@@ -76,7 +76,7 @@ class RouteRule:
             (self.accounts, asked.account, "accounts"),
         ):
             if wanted and value not in wanted:
-                return f"it is for the {name} {listed(wanted)}"
+                return f"it is for the {name} {join_names(wanted)}"
         return ""
 
     def covers(self, later: "RouteRule") -> bool:
@@ -118,7 +118,7 @@ class RouteTable:
         return next((i for i, rule in enumerate(self.rules) if not rule.objection(asked)), None)
 
 
-def listed(names: Collection[str]) -> str:
+def join_names(names: Collection[str]) -> str:
     """Write names in order, of many the first few."""
     some = sorted(names)[:_SHOWN]
     return ", ".join(some) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

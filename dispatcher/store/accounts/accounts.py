@@ -158,7 +158,7 @@ async def by_id(connection: AsyncConnection, account_id: int) -> Account:
     return account_of((await connection.execute(_BY_ID, {"id": account_id})).one())
 
 
-async def every(connection: AsyncConnection) -> list[Account]:
+async def list_all(connection: AsyncConnection) -> list[Account]:
     """Read all accounts, by name."""
     return [account_of(row) for row in await connection.execute(_ALL)]
 
@@ -168,7 +168,7 @@ async def page(connection: AsyncConnection, *, after: int, limit: int) -> list[A
     return [account_of(row) for row in await connection.execute(_PAGE, {"after": after, "limit": limit})]
 
 
-async def limit(connection: AsyncConnection, account_id: int, limits: AccountLimits) -> None:
+async def set_limits(connection: AsyncConnection, account_id: int, limits: AccountLimits) -> None:
     """Write what an account may not do."""
     values = {
         "id": account_id,
@@ -180,7 +180,7 @@ async def limit(connection: AsyncConnection, account_id: int, limits: AccountLim
     await connection.execute(_LIMIT, values)
 
 
-async def pause(connection: AsyncConnection, account_id: int, *, paused: bool) -> None:
+async def set_paused(connection: AsyncConnection, account_id: int, *, paused: bool) -> None:
     """Write that an account is paused, or no more."""
     await connection.execute(_PAUSE, {"id": account_id, "paused": paused})
 

@@ -112,7 +112,7 @@ async def by_id(connection: AsyncConnection, credential_id: int) -> Holder | Non
     return _holder((await connection.execute(_BY_ID, {"id": credential_id})).one_or_none())
 
 
-async def note_use(connection: AsyncConnection, credential_id: int, *, now: datetime) -> None:
+async def record_use(connection: AsyncConnection, credential_id: int, *, now: datetime) -> None:
     """Write when a credential was last used; skipped if another request writes it now."""
     await connection.execute(_USED, {"id": credential_id, "now": now})
 
@@ -149,7 +149,7 @@ async def revoke_kind(
     return sum(row.expires_at is None or row.expires_at > now for row in rows)
 
 
-async def one_at_a_time(connection: AsyncConnection, account_id: int) -> None:
+async def lock_account(connection: AsyncConnection, account_id: int) -> None:
     """Wait until nobody else changes this account's keys."""
     await connection.execute(_ACCOUNT_LOCK, {"account_id": account_id % 2**31})
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.tier import Tier
-from dispatcher.store.transitions import IN_LANE, move
+from dispatcher.store.transitions import IN_LANE, transition
 
 # What a message goes by: its campaign's hours before its account's. `m` and `b` are it and its batch.
 OF_MESSAGE = """
@@ -32,7 +32,7 @@ ON CONFLICT (account_id, tier) DO UPDATE SET hours = excluded.hours
 """)
 _CLEAR = text("DELETE FROM account_hours WHERE account_id = :id AND tier = ANY(CAST(:tiers AS text[]))")
 
-_WAIT = move(
+_WAIT = transition(
     f"""
     SELECT m.id, w.wake_at, w.closes_at, w.reason
     FROM unnest(
@@ -74,7 +74,7 @@ async def write(
         await connection.execute(_SET, values | {"hours": json.dumps(hours.as_dict())})
 
 
-async def wait(connection: AsyncConnection, waits: Sequence[HoursWait], *, now: datetime) -> None:
+async def hold_until_open(connection: AsyncConnection, waits: Sequence[HoursWait], *, now: datetime) -> None:
     """Take messages that no worker holds out of their lane until their hours open."""
     values = {
         "ids": [w.message_id for w in waits],

@@ -54,7 +54,7 @@ WHERE o.account_id = :account_id AND o.id > :after ORDER BY o.id LIMIT :limit
 """)
 
 
-async def among(
+async def find_opted_out(
     connection: AsyncConnection, asked: Sequence[tuple[int, int | None, str]]
 ) -> frozenset[tuple[int, int | None, str]]:
     """Tell which of these have opted out, each an account, the sender that would write, and a number."""
@@ -85,7 +85,7 @@ async def insert(
     return len((await connection.execute(_INSERT, values)).all())
 
 
-async def take_over(connection: AsyncConnection, message_ids: Sequence[int], *, now: datetime) -> None:
+async def insert_reported(connection: AsyncConnection, message_ids: Sequence[int], *, now: datetime) -> None:
     """Opt out the numbers of these messages, each of the sender that wrote: their provider said so."""
     await connection.execute(_TAKE_OVER, {"ids": list(message_ids), "now": now})
 

@@ -78,7 +78,7 @@ async def by_refresh(connection: AsyncConnection, digest: bytes) -> SignedToken 
     return _token((await connection.execute(_BY_REFRESH, {"digest": digest})).one_or_none())
 
 
-async def note_refreshed(connection: AsyncConnection, token_id: str, *, now: datetime) -> None:
+async def mark_refreshed(connection: AsyncConnection, token_id: str, *, now: datetime) -> None:
     """Write that a refresh token was used, which it may be once."""
     await connection.execute(_REFRESHED, {"id": token_id, "now": now})
 
@@ -93,7 +93,7 @@ async def revoke(connection: AsyncConnection, account_id: int, token_id: str, *,
     await connection.execute(_REVOKE, {"account_id": account_id, "id": token_id, "now": now})
 
 
-async def forget(connection: AsyncConnection, *, until: datetime, limit: int) -> int:
+async def delete_expired(connection: AsyncConnection, *, until: datetime, limit: int) -> int:
     """Delete tokens that are of no use since `until`; give how many."""
     return len((await connection.execute(_FORGET, {"until": until, "limit": limit})).all())
 

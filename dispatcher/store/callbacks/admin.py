@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.callbacks.events import CallbackState
 from dispatcher.store.messages.search import NEWEST
-from dispatcher.store.messages.views import either
+from dispatcher.store.messages.views import id_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ async def page(
     return [_callback(row) for row in rows]
 
 
-async def walked_to(
+async def walk_end(
     connection: AsyncConnection, wanted: CallbackFilter, *, before: int | None, walk: int
 ) -> int | None:
     """Return the last callback that a walk from `before` looked at; None if it saw all."""
@@ -129,7 +129,7 @@ async def walked_to(
 
 async def replay(connection: AsyncConnection, name: int | UUID, *, now: datetime) -> FoundCallback | None:
     """Make a callback due again, under the same id, and return it; None means that there is none."""
-    row = (await connection.execute(_REPLAY, {**either(name), "now": now})).one_or_none()
+    row = (await connection.execute(_REPLAY, {**id_parameters(name), "now": now})).one_or_none()
     return None if row is None else _callback(row)
 
 

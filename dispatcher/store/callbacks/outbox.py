@@ -115,7 +115,9 @@ async def take(
     return [_due(row) for row in await connection.execute(_TAKE, values)]
 
 
-async def end(connection: AsyncConnection, ended: Sequence[CallbackResult], *, now: datetime) -> None:
+async def record_results(
+    connection: AsyncConnection, ended: Sequence[CallbackResult], *, now: datetime
+) -> None:
     """Write what tries came to."""
     await connection.execute(
         _END,

@@ -75,7 +75,7 @@ async def count_others(connection: AsyncConnection, account_id: int, dialect: st
     return int(await connection.scalar(_OTHERS, values) or 0)
 
 
-async def every(connection: AsyncConnection, account_id: int, dialect: str) -> list[Webhook]:
+async def list_all(connection: AsyncConnection, account_id: int, dialect: str) -> list[Webhook]:
     """Read all webhooks of an account and dialect, the oldest first."""
     rows = await connection.execute(_ALL, {"account_id": account_id, "dialect": dialect})
     return [_webhook(row) for row in rows]

@@ -167,7 +167,7 @@ async def lock_shared(connection: AsyncConnection, account_id: int, public_id: U
     return _audience((await connection.execute(_LOCK_SHARED, values)).one_or_none())
 
 
-async def listed(connection: AsyncConnection, account_id: int, *, after: int, limit: int) -> list[Audience]:
+async def page(connection: AsyncConnection, account_id: int, *, after: int, limit: int) -> list[Audience]:
     """Return audiences of an account, the oldest first, after the one with the number `after`."""
     values = {"account_id": account_id, "after": after, "limit": limit}
     return [_read(row) for row in await connection.execute(_LISTED, values)]
@@ -239,12 +239,12 @@ async def campaign_of(connection: AsyncConnection, audience_id: int) -> str | No
     return None if name is None else str(name)
 
 
-async def retire(connection: AsyncConnection, audience_id: int) -> None:
+async def start_removal(connection: AsyncConnection, audience_id: int) -> None:
     """Begin to remove a locked audience: from now on nothing is added to it, and it is not ready."""
     await connection.execute(_RETIRE, {"id": audience_id})
 
 
-async def drain(connection: AsyncConnection, audience_id: int, *, limit: int) -> int:
+async def delete_chunk(connection: AsyncConnection, audience_id: int, *, limit: int) -> int:
     """Delete some recipients and rejects of an audience; return how many, 0 at the end."""
     values = {"id": audience_id, "limit": limit}
     drained = [

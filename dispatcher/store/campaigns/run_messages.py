@@ -74,18 +74,18 @@ FROM messages WHERE id = ANY({OF_BATCHES}) GROUP BY batch_id, status
 """)
 
 
-async def waiting(connection: AsyncConnection, run_id: int, *, most: int) -> int:
+async def count_open(connection: AsyncConnection, run_id: int, *, most: int) -> int:
     """Return how many messages of a run are open, up to `most`."""
     return int(await connection.scalar(_WAITING, {"id": run_id, "most": most}) or 0)
 
 
-async def due(connection: AsyncConnection, run: OpenRun, *, now: datetime, most: int) -> int:
+async def count_due(connection: AsyncConnection, run: OpenRun, *, now: datetime, most: int) -> int:
     """Return how many messages of a run are due and not in their lane yet, up to `most` of each place."""
     values = {"id": run.id, "account_id": run.account_id, "tier": run.tier.value, "now": now, "most": most}
     return int(await connection.scalar(_DUE, values) or 0)
 
 
-async def shift(
+async def shift_windows(
     connection: AsyncConnection, run_id: int, *, after: int, by: timedelta, now: datetime, limit: int
 ) -> tuple[int, int]:
     """
@@ -98,13 +98,13 @@ async def shift(
     return row.n, row.last
 
 
-async def takeable(connection: AsyncConnection, run_id: int, *, limit: int) -> list[int]:
+async def lock_withdrawable(connection: AsyncConnection, run_id: int, *, limit: int) -> list[int]:
     """Lock messages of a run that no worker holds and that are not in doubt, and return their ids."""
     rows = await connection.execute(_TAKEABLE, {"id": run_id, "limit": limit})
     return [row.id for row in rows]
 
 
-async def counts(connection: AsyncConnection, batch_ids: Sequence[int]) -> list[StatusCount]:
+async def count_by_status(connection: AsyncConnection, batch_ids: Sequence[int]) -> list[StatusCount]:
     """Return counts of the messages of these batches by status."""
     rows = await connection.execute(_COUNTS, {"ids": list(batch_ids)})
     return [StatusCount(r.batch_id, Status(r.status), r.n, r.segments or 0, r.charged or 0) for r in rows]

@@ -205,7 +205,7 @@ async def of_campaign(
     return [_run(row) for row in await connection.execute(_OF_CAMPAIGN, values)]
 
 
-async def work(connection: AsyncConnection) -> list[OpenRun]:
+async def list_open(connection: AsyncConnection) -> list[OpenRun]:
     """Return all open runs."""
     return [
         OpenRun(
@@ -246,12 +246,12 @@ async def advance(connection: AsyncConnection, run_id: int, by: RunProgress) -> 
     await connection.execute(_ADVANCE, values)
 
 
-async def expanded(connection: AsyncConnection, run_id: int, *, now: datetime, reason: str = "") -> None:
+async def mark_expanded(connection: AsyncConnection, run_id: int, *, now: datetime, reason: str = "") -> None:
     """Mark a locked run as expanded; `reason` says why, unless all recipients were expanded."""
     await connection.execute(_EXPANDED, {"id": run_id, "now": now, "reason": reason})
 
 
-async def note(connection: AsyncConnection, run_id: int, reason: str) -> None:
+async def set_reason(connection: AsyncConnection, run_id: int, reason: str) -> None:
     """Write the reason why a run does not continue."""
     await connection.execute(_NOTE, {"id": run_id, "reason": reason})
 
@@ -262,12 +262,16 @@ async def pause(connection: AsyncConnection, campaign_id: int) -> None:
     await connection.execute(_RETURN_TO_READY, {"campaign_id": campaign_id})
 
 
-async def delay(connection: AsyncConnection, campaign_id: int, *, since: datetime, until: datetime) -> None:
+async def add_pause(
+    connection: AsyncConnection, campaign_id: int, *, since: datetime, until: datetime
+) -> None:
     """Add a pause to the open runs of a campaign, and note by how much windows are to be shifted."""
     await connection.execute(_DELAY, {"campaign_id": campaign_id, "since": since, "until": until})
 
 
-async def note_shift(connection: AsyncConnection, run_id: int, *, left: timedelta | None, last: int) -> None:
+async def record_shift(
+    connection: AsyncConnection, run_id: int, *, left: timedelta | None, last: int
+) -> None:
     """Write up to which message of a locked run windows were shifted; `left` None means that all were."""
     await connection.execute(_SHIFTED, {"id": run_id, "shift": left, "shifted": last})
 

@@ -17,8 +17,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import TextClause
 
-from dispatcher.domain.tier import PACE, Tier
-from dispatcher.store.fair_share import shares
+from dispatcher.domain.tier import TIER_LIMITS, Tier
+from dispatcher.store.fair_share import fair_shares
 from dispatcher.store.status_literals import PENDING, SCHEDULED
 from dispatcher.store.transitions import EVENTS, RETURNED
 
@@ -168,13 +168,13 @@ async def release_in_turn(
     turns = {
         "accounts": [account_id for account_id, _ in due],
         "flows": [flow for _, flow in due],
-        "shares": shares(due, limit),
+        "shares": fair_shares(due, limit),
     }
     parameters = _parameters([tier], now, limit, depths) | turns
     return _released(await connection.execute(_RELEASE_IN_TURN, parameters))
 
 
-async def flows(connection: AsyncConnection, tier: Tier, *, now: datetime) -> list[tuple[int, int]]:
+async def due_flows(connection: AsyncConnection, tier: Tier, *, now: datetime) -> list[tuple[int, int]]:
     """Return the account and the number of each flow that has a due message."""
     rows = await connection.execute(_FLOWS, {"tier": tier.value, "now": now})
     return [(row.account_id, row.flow) for row in rows]
@@ -205,7 +205,7 @@ def _parameters(
         "now": now,
         "limit": limit,
         "tiers": [tier.value for tier in tiers],
-        "requeues": [PACE[tier].requeue for tier in tiers],
+        "requeues": [TIER_LIMITS[tier].requeue for tier in tiers],
         "depths": [depths[tier] for tier in tiers],
     }
 

@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.delivery.message import Attempt
 from dispatcher.domain.delivery.provider import Unknown
 from dispatcher.domain.messages.status import Status
-from dispatcher.domain.tier import PACE, Tier
-from dispatcher.store.fair_share import shares
+from dispatcher.domain.tier import TIER_LIMITS, Tier
+from dispatcher.store.fair_share import fair_shares
 from dispatcher.store.status_literals import EXPIRED, GAVE_UP, SENT
-from dispatcher.store.transitions import PICKED, move
+from dispatcher.store.transitions import PICKED, transition
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ WHERE {PICKED}
 RETURNING m.id
 """)
 
-_EXPIRE = move(
+_EXPIRE = transition(
     f"""
     SELECT id, doubts FROM messages
     WHERE not_after <= :now AND place IN ('held', 'ready', 'lane') AND flow <> ALL(ARRAY({_PAUSED}))
@@ -101,7 +101,7 @@ WHERE place = 'worker' AND wake_at <= :now
 ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
-_NO_RECEIPT = move(
+_NO_RECEIPT = transition(
     f"""
     SELECT id FROM messages WHERE status = {SENT} AND wake_at IS NOT NULL AND wake_at <= :now
     ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -114,12 +114,12 @@ _TRY_LOCK_FILL = text("SELECT pg_try_advisory_xact_lock(4773002, CAST(:tier AS i
 _UP_SINCE = text("SELECT pg_postmaster_start_time()")
 
 
-async def depth(connection: AsyncConnection, tier: Tier) -> int:
+async def lane_depth(connection: AsyncConnection, tier: Tier) -> int:
     """Return how many messages are in a lane."""
     return int(await connection.scalar(_DEPTH, {"tier": tier.value}) or 0)
 
 
-async def depths(connection: AsyncConnection, tiers: Collection[Tier]) -> dict[Tier, int]:
+async def lane_depths(connection: AsyncConnection, tiers: Collection[Tier]) -> dict[Tier, int]:
     """Return how many messages are in each of these lanes."""
     rows = await connection.execute(_DEPTHS, {"tiers": [tier.value for tier in tiers]})
     return {Tier(row.tier): row.depth for row in rows}
@@ -130,7 +130,7 @@ async def try_lock_fill(connection: AsyncConnection, tier: Tier) -> bool:
     return bool(await connection.scalar(_TRY_LOCK_FILL, {"tier": list(Tier).index(tier)}))
 
 
-async def flows(connection: AsyncConnection, tier: Tier) -> list[tuple[int, int]]:
+async def ready_flows(connection: AsyncConnection, tier: Tier) -> list[tuple[int, int]]:
     """Return the account and the number of each flow that has a ready message and is not paused."""
     rows = await connection.execute(_FLOWS, {"tier": tier.value})
     return [(row.account_id, row.flow) for row in rows]
@@ -138,7 +138,7 @@ async def flows(connection: AsyncConnection, tier: Tier) -> list[tuple[int, int]
 
 async def fill(connection: AsyncConnection, tier: Tier, *, room: int, now: datetime) -> Sequence[int]:
     """Move about `room` ready messages into their lane, accounts and their flows in turns; return the ids."""
-    ready = await flows(connection, tier)
+    ready = await ready_flows(connection, tier)
     if not ready or room < 1:
         return []
     rows = await connection.execute(
@@ -146,10 +146,10 @@ async def fill(connection: AsyncConnection, tier: Tier, *, room: int, now: datet
         {
             "accounts": [account_id for account_id, _ in ready],
             "flows": [flow for _, flow in ready],
-            "shares": shares(ready, room),
+            "shares": fair_shares(ready, room),
             "tier": tier.value,
             "now": now,
-            "requeue": PACE[tier].requeue,
+            "requeue": TIER_LIMITS[tier].requeue,
         },
     )
     return rows.scalars().all()
@@ -167,7 +167,7 @@ async def expire(connection: AsyncConnection, *, now: datetime, limit: int) -> l
     return [Expired(row.id, Status(row.status), row.charged) for row in rows]
 
 
-async def overdue(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Attempt]:
+async def lock_overdue(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Attempt]:
     """Lock and return the claims whose lease is over: their worker has died or hangs."""
     rows = await connection.execute(_OVERDUE, {"now": now, "limit": limit})
     return [
@@ -185,7 +185,7 @@ async def overdue(connection: AsyncConnection, *, now: datetime, limit: int) -> 
     ]
 
 
-async def no_receipt(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
+async def mark_no_receipt(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
     """Add a `no_receipt` event to messages that are 12 when their receipt is overdue; return how many."""
     return len((await connection.execute(_NO_RECEIPT, {"now": now, "limit": limit})).all())
 

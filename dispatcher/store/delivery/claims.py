@@ -15,7 +15,7 @@ from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 from dispatcher.store.accounts import hours, opt_outs
 from dispatcher.store.status_literals import GAVE_UP, PENDING, SENT
-from dispatcher.store.transitions import EVENTS, IN_LANE, RETURNED, WITH_WORKER, move
+from dispatcher.store.transitions import EVENTS, IN_LANE, RETURNED, WITH_WORKER, transition
 
 # A message always has a batch. The outer join keeps the planner from starting with the batches.
 _READ = text(f"""
@@ -45,7 +45,7 @@ WHERE m.id = p.id
 RETURNING m.id, p.seq, m.attempt
 """)
 
-_DROP = move(
+_DROP = transition(
     f"""
     SELECT m.id, d.status, d.reason
     FROM unnest(CAST(:ids AS bigint[]), CAST(:statuses AS smallint[]), CAST(:reasons AS text[]))

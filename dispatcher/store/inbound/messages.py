@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.store.message_lookup import LOOKED_UP
 from dispatcher.store.messages.search import NEWEST
-from dispatcher.store.messages.views import either
+from dispatcher.store.messages.views import id_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +203,11 @@ async def page(
 
 async def find(connection: AsyncConnection, name: int | UUID, *, with_text: bool) -> FoundInbound | None:
     """Return one message, by its number or its public id."""
-    row = (await connection.execute(_ONE, {**either(name), "with_text": with_text})).one_or_none()
+    row = (await connection.execute(_ONE, {**id_parameters(name), "with_text": with_text})).one_or_none()
     return None if row is None else _inbound(row)
 
 
-async def period(
+async def page_of_period(
     connection: AsyncConnection,
     account_id: int,
     *,
@@ -221,7 +221,7 @@ async def period(
     return [_inbound(row) for row in await connection.execute(_LIST, {**values, "with_text": True})]
 
 
-async def count(
+async def count_in_period(
     connection: AsyncConnection, account_id: int, *, since: datetime | None, until: datetime | None
 ) -> int:
     """Count an account's messages of a period."""
@@ -229,7 +229,7 @@ async def count(
     return int(await connection.scalar(_COUNT, values) or 0)
 
 
-async def tell_again(
+async def renew_callbacks(
     connection: AsyncConnection,
     account_id: int,
     dialect: str,

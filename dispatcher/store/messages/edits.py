@@ -20,8 +20,8 @@ from dispatcher.domain.messages.edit_rules import TextChanged, WaitingMessage, W
 from dispatcher.domain.messages.status import OPEN, Place, Status
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
-from dispatcher.store.status_literals import WITHDRAWN, listed
-from dispatcher.store.transitions import move
+from dispatcher.store.status_literals import WITHDRAWN, code_list
+from dispatcher.store.transitions import transition
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class EditSelection:
 # Written so that each half fits a partial index: an account's backlog is found without reading the table.
 _OPEN = "(m.place IN ('held', 'ready', 'lane') OR m.place = 'worker')"
 
-_CHANGEABLE = f"m.status IN ({listed(OPEN)}) AND m.place <> 'worker'"
+_CHANGEABLE = f"m.status IN ({code_list(OPEN)}) AND m.place <> 'worker'"
 
 _CAMPAIGN_RUNS = """
 batch_id IN (
@@ -75,14 +75,14 @@ WHERE account_id = :account_id AND :named IN (name, CAST(id AS text), CAST(publi
 ORDER BY name = :named DESC LIMIT 1
 """)
 
-_CANCEL = move(
+_CANCEL = transition(
     "SELECT * FROM unnest(CAST(:ids AS bigint[])) AS p(id)",
     f"status = {WITHDRAWN}, place = NULL, wake_at = NULL, reason = :reason",
     only=_CHANGEABLE,
 )
 
 # Allowed hours are looked at again when its new time comes.
-_RESCHEDULE = move(
+_RESCHEDULE = transition(
     """
     SELECT * FROM unnest(
         CAST(:ids AS bigint[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]),
@@ -94,7 +94,7 @@ _RESCHEDULE = move(
     only=_CHANGEABLE,
 )
 
-_REWORD = move(
+_REWORD = transition(
     """
     SELECT * FROM unnest(
         CAST(:ids AS bigint[]), CAST(:texts AS text[]), CAST(:segments AS smallint[]),
@@ -108,13 +108,15 @@ _REWORD = move(
 )
 
 
-async def campaign_id(connection: AsyncConnection, account_id: int, named: str) -> int | None:
+async def find_campaign(connection: AsyncConnection, account_id: int, named: str) -> int | None:
     """Find a campaign of an account by its name, else by its number or public id."""
     found = await connection.scalar(_CAMPAIGN, {"account_id": account_id, "named": named})
     return found if isinstance(found, int) else None
 
 
-async def ids(connection: AsyncConnection, chosen: EditSelection, *, after: int, limit: int) -> list[int]:
+async def select_ids(
+    connection: AsyncConnection, chosen: EditSelection, *, after: int, limit: int
+) -> list[int]:
     """Read the numbers of what is chosen, in order, after the message with the id `after`."""
     found_by, names = _written(_found_by(chosen))
     conditions, values = _written(_lasting(chosen) + _passing(chosen))
@@ -130,7 +132,7 @@ async def ids(connection: AsyncConnection, chosen: EditSelection, *, after: int,
     return [row.id for row in rows]
 
 
-async def waiting(
+async def read_waiting(
     connection: AsyncConnection,
     chosen: EditSelection,
     among: Sequence[int],
@@ -178,7 +180,7 @@ async def reschedule(connection: AsyncConnection, changed: Sequence[WindowChange
     await connection.execute(_RESCHEDULE, values)
 
 
-async def reword(connection: AsyncConnection, changed: Sequence[TextChanged], *, now: datetime) -> None:
+async def change_text(connection: AsyncConnection, changed: Sequence[TextChanged], *, now: datetime) -> None:
     """Give locked messages their new texts."""
     values = {
         "ids": [c.id for c in changed],

@@ -22,7 +22,7 @@ from dispatcher.store.messages.views import (
     MessageView,
     batch_view,
     message_view,
-    own,
+    owner_parameters,
     read_batch,
     read_message,
 )
@@ -96,7 +96,7 @@ WHERE m.id = ANY({OF_BATCHES}) GROUP BY m.batch_id, e.status ORDER BY at
 """)
 
 
-async def messages(
+async def find_messages(
     connection: AsyncConnection,
     wanted: MessageFilter,
     *,
@@ -131,7 +131,7 @@ WITH picked AS MATERIALIZED (SELECT m.* FROM {source} WHERE {where} ORDER BY {or
     return statement, values
 
 
-async def walked_to(
+async def walk_end(
     connection: AsyncConnection, *, before: int | None, walk: int
 ) -> tuple[int, datetime] | None:
     """Return the last message a walk from `before` looked at, and when it came; None if it saw all."""
@@ -140,7 +140,7 @@ async def walked_to(
     return None if row is None else (row.id, row.created_at)
 
 
-async def batches(
+async def find_batches(
     connection: AsyncConnection, account_id: int, *, before: int | None, limit: int
 ) -> list[BatchView]:
     """Return an account's batches older than the one with the id `before`, the newest first."""
@@ -149,7 +149,7 @@ async def batches(
     return [read_batch(row) for row in await connection.execute(text(_page(where)), values)]
 
 
-async def own_batches(
+async def find_own_batches(
     connection: AsyncConnection,
     caller: Caller,
     wanted: BatchFilter,
@@ -160,14 +160,14 @@ async def own_batches(
 ) -> tuple[list[BatchView], int]:
     """Return a page of the caller's batches that meet the conditions, and the number of all that do."""
     where, values = _where(wanted)
-    values |= own(caller)
+    values |= owner_parameters(caller)
     count = await connection.scalar(text(f"SELECT count(*) FROM batches b WHERE {where}"), values)
     page = text(_page(where, order="DESC" if newest_first else "ASC", skip="OFFSET :skip"))
     rows = await connection.execute(page, {**values, "limit": limit, "skip": skip})
     return [read_batch(row) for row in rows], int(count or 0)
 
 
-async def tracked(
+async def with_messages(
     connection: AsyncConnection, found: Sequence[BatchView], *, with_text: bool
 ) -> list[TrackedBatch]:
     """Return these batches with all their messages, in two statements."""

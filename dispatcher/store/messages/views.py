@@ -172,7 +172,7 @@ async def message(
     connection: AsyncConnection, name: int | UUID, *, caller: Caller | None = None, with_text: bool = False
 ) -> MessageView | None:
     """Return one message, by its number or its public id; with a caller, only one of its own."""
-    values = {**either(name), **own(caller), "with_text": with_text}
+    values = {**id_parameters(name), **owner_parameters(caller), "with_text": with_text}
     rows = await connection.execute(_MESSAGE if caller is None else _OWN_MESSAGE, values)
     row = rows.one_or_none()
     return None if row is None else read_message(row)
@@ -188,20 +188,20 @@ async def events(connection: AsyncConnection, message_id: int) -> list[Event]:
 
 async def batch(connection: AsyncConnection, name: int | UUID) -> BatchView | None:
     """Return one batch, by its number or its public id."""
-    row = (await connection.execute(_BATCH, either(name))).one_or_none()
+    row = (await connection.execute(_BATCH, id_parameters(name))).one_or_none()
     return None if row is None else read_batch(row)
 
 
 async def own_batch(connection: AsyncConnection, caller: Caller, name: str) -> BatchView | None:
     """Return one batch of the caller's own, by its external id or its public id."""
-    values = {"external_id": name, "public_id": _uuid(name), **own(caller)}
+    values = {"external_id": name, "public_id": _uuid(name), **owner_parameters(caller)}
     row = (await connection.execute(_OWN_BATCH, values)).one_or_none()
     return None if row is None else read_batch(row)
 
 
 async def owns_batch(connection: AsyncConnection, caller: Caller, batch_id: int) -> bool:
     """Return whether there is a batch of this number among the caller's own."""
-    return await connection.scalar(_OWNS_BATCH, {"id": batch_id, **own(caller)}) is not None
+    return await connection.scalar(_OWNS_BATCH, {"id": batch_id, **owner_parameters(caller)}) is not None
 
 
 async def statuses(
@@ -235,12 +235,12 @@ def read_batch(row: Row[Any]) -> BatchView:
     return BatchView(**{**row._mapping, "tier": Tier(row.tier)})
 
 
-def either(name: int | UUID) -> dict[str, object]:
+def id_parameters(name: int | UUID) -> dict[str, object]:
     """Return the parameters `id` and `public_id`, one of them null."""
     return {"id": name, "public_id": None} if isinstance(name, int) else {"id": None, "public_id": name}
 
 
-def own(caller: Caller | None) -> dict[str, object]:
+def owner_parameters(caller: Caller | None) -> dict[str, object]:
     """Return the parameters of `OWN`; none without a caller."""
     return {} if caller is None else {"account_id": caller.account.id, "dialect": caller.dialect}
 

@@ -19,8 +19,8 @@ from dispatcher.store.receipts.matching import (
     Match,
     Receipt,
     ReceiptResult,
-    current_of,
     lookup_values,
+    target_of,
 )
 from dispatcher.store.status_literals import is_allowed
 from dispatcher.store.transitions import EVENTS, RETURNED
@@ -100,11 +100,11 @@ async def find(connection: AsyncConnection, received: Sequence[Receipt]) -> dict
     seen: dict[int, ReceiptLookup] = {}
     for row in await connection.execute(_FIND, lookup_values(received)):
         parts = (PartReceipt(row.part_attempt, row.provider, row.ref, None),) if row.parts else ()
-        seen[row.n - 1] = ReceiptLookup(Match(row.id, row.of_attempt), current_of(row, parts), row.seq)
+        seen[row.n - 1] = ReceiptLookup(Match(row.id, row.of_attempt), target_of(row, parts), row.seq)
     return seen
 
 
-async def keep(
+async def store(
     connection: AsyncConnection,
     received: Sequence[Receipt],
     ends: Sequence[ReceiptResult],

@@ -163,10 +163,10 @@ async def lock(
             status = None if part.status is None else Status(part.status)
             parts[part.message_id].append(PartReceipt(part.attempt, part.provider, part.ref, status))
     matches = {row.n - 1: Match(row.id, row.of_attempt) for row in rows}
-    return matches, {row.id: current_of(row, tuple(parts[row.id])) for row in rows}
+    return matches, {row.id: target_of(row, tuple(parts[row.id])) for row in rows}
 
 
-async def step(connection: AsyncConnection, steps: Sequence[MatchStep], *, now: datetime) -> None:
+async def apply_steps(connection: AsyncConnection, steps: Sequence[MatchStep], *, now: datetime) -> None:
     """Make transitions of locked messages, each with its event, at most one for each message."""
     await connection.execute(
         _STEP,
@@ -181,7 +181,7 @@ async def step(connection: AsyncConnection, steps: Sequence[MatchStep], *, now: 
     )
 
 
-async def note_parts(connection: AsyncConnection, statuses: dict[tuple[str, str], Status]) -> None:
+async def set_part_statuses(connection: AsyncConnection, statuses: dict[tuple[str, str], Status]) -> None:
     """Write the status of each part, by provider and reference."""
     await connection.execute(
         _NOTE_PARTS,
@@ -215,7 +215,7 @@ def lookup_values(received: Sequence[Receipt]) -> dict[str, object]:
     }
 
 
-def current_of(row: Row[tuple[object, ...]], parts: tuple[PartReceipt, ...]) -> ReceiptTarget:
+def target_of(row: Row[tuple[object, ...]], parts: tuple[PartReceipt, ...]) -> ReceiptTarget:
     """Return the state of a message from its row."""
     place = Place(row.place) if row.place else None
     return ReceiptTarget(Status(row.status), place, row.attempt, row.doubts, parts)

@@ -7,11 +7,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.messages.status import AWAITING_RECEIPT
-from dispatcher.store.status_literals import listed
+from dispatcher.store.status_literals import code_list
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class PollSchedule:
     """The first pause; each further one is as long as all before it, at most `longest`, within `patience`."""
 
     first: timedelta
@@ -36,7 +36,7 @@ WITH picked AS MATERIALIZED (
 )
 UPDATE provider_references s
 SET wake_at = CASE
-    WHEN m.status IN ({listed(AWAITING_RECEIPT)}) AND s.status IS NULL
+    WHEN m.status IN ({code_list(AWAITING_RECEIPT)}) AND s.status IS NULL
          AND s.at + CAST(:patience AS interval) > :now
     THEN :now + least(greatest(:now - s.at, CAST(:first AS interval)), CAST(:longest AS interval))
 END
@@ -47,7 +47,7 @@ RETURNING s.ref, s.wake_at
 
 
 async def take(
-    connection: AsyncConnection, *, provider: str, schedule: Schedule, now: datetime, limit: int
+    connection: AsyncConnection, *, provider: str, schedule: PollSchedule, now: datetime, limit: int
 ) -> DuePolls:
     """Take some references of a provider that are due, the longest due first, and set when they are again."""
     rows = await connection.execute(

@@ -33,18 +33,18 @@ VALUES (:provider, :order, :reason, :by)
 _OUT = text("SELECT provider, count(*) AS n FROM messages WHERE place = 'worker' GROUP BY provider")
 
 
-async def last(connection: AsyncConnection) -> Mapping[str, SetOverride]:
+async def current(connection: AsyncConnection) -> Mapping[str, SetOverride]:
     """Read what is ordered of each provider that ever had an order."""
     return {row.provider: _ordered(row) for row in await connection.execute(_LAST)}
 
 
-async def story(connection: AsyncConnection, provider: str, *, limit: int) -> list[SetOverride]:
+async def history(connection: AsyncConnection, provider: str, *, limit: int) -> list[SetOverride]:
     """Read a provider's last orders, the newest first."""
     rows = await connection.execute(_STORY, {"provider": provider, "limit": limit})
     return [_ordered(row) for row in rows]
 
 
-async def set(  # noqa: A001  # it is called `orders.set`
+async def insert(  # it is called `orders.set`
     connection: AsyncConnection, provider: str, order: Override, *, reason: str, by: str
 ) -> None:
     """Order something of a provider from now on."""
@@ -52,7 +52,7 @@ async def set(  # noqa: A001  # it is called `orders.set`
     await connection.execute(_SET, values)
 
 
-async def out(connection: AsyncConnection) -> Mapping[str, int]:
+async def count_in_calls(connection: AsyncConnection) -> Mapping[str, int]:
     """Count the messages that are with a provider at this moment, in a call that has not ended."""
     return {row.provider: row.n for row in await connection.execute(_OUT)}
 

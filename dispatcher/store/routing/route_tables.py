@@ -47,6 +47,6 @@ async def insert(connection: AsyncConnection, document: Mapping[str, object], *,
     await connection.execute(_INSERT, {"document": json.dumps(document), "set_by": set_by})
 
 
-async def accounts_there(connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
+async def existing_accounts(connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
     """Give those of these names that are accounts'."""
     return frozenset(await connection.scalars(_THERE, {"names": list(names)}))

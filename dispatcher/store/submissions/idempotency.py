@@ -58,7 +58,7 @@ async def find(
     )
 
 
-async def keep(
+async def save(
     connection: AsyncConnection, account_id: int, dialect: str, key: str, kept: StoredKey, *, now: datetime
 ) -> None:
     """Keep an answer; it replaces one that is too old to be replayed."""
@@ -77,6 +77,6 @@ async def keep(
     )
 
 
-async def forget(connection: AsyncConnection, *, until: datetime, limit: int) -> int:
+async def delete_old(connection: AsyncConnection, *, until: datetime, limit: int) -> int:
     """Delete answers that were given up to `until`; return how many."""
     return len((await connection.execute(_FORGET, {"until": until, "limit": limit})).all())

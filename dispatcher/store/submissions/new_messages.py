@@ -29,11 +29,11 @@ class NewMessage:
     reason: str
     is_test: bool = False
     closes_at: datetime | None = None
-    own: "Own | None" = None
+    own: "OwnContent | None" = None
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class OwnContent:
     """The text and window of a campaign's message, where other messages have those of their batch."""
 
     text: str
@@ -73,7 +73,7 @@ class NewBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenBatch:
     """The id of a batch and those of its messages, in their order."""
 
     batch_id: int
@@ -151,17 +151,17 @@ SELECT id, batch_id FROM moved ORDER BY id
 
 async def insert(
     connection: AsyncConnection, batches: Sequence[NewBatch], *, now: datetime
-) -> list[Written | None]:
+) -> list[WrittenBatch | None]:
     """Write batches with their messages; return their ids, None for a batch whose external id is taken."""
     rows = await connection.execute(_BATCHES, _of_batches(batches) | {"now": now})
     numbers = {row.public_id: row.id for row in rows}
     new = {numbers[batch.public_id]: batch for batch in batches if batch.public_id in numbers}
     written: dict[int, list[int]] = {batch_id: [] for batch_id in new}
     for part in _parts(new):
-        for batch_id, ids in (await extend(connection, part, now=now)).items():
+        for batch_id, ids in (await insert_messages(connection, part, now=now)).items():
             written[batch_id] += ids
     return [
-        Written(numbers[b.public_id], written[numbers[b.public_id]]) if b.public_id in numbers else None
+        WrittenBatch(numbers[b.public_id], written[numbers[b.public_id]]) if b.public_id in numbers else None
         for b in batches
     ]
 
@@ -175,7 +175,7 @@ def _parts(batches: Mapping[int, NewBatch]) -> Iterator[Mapping[int, NewBatch]]:
                 yield {batch_id: replace(batch, messages=batch.messages[start : start + _PART])}
 
 
-async def extend(
+async def insert_messages(
     connection: AsyncConnection, batches: Mapping[int, NewBatch], *, now: datetime
 ) -> dict[int, list[int]]:
     """Write messages of batches that exist, by the batch's id; return the messages' ids in order."""

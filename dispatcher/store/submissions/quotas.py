@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.messages.status import CANCELLED, REFUNDED, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.store.message_lookup import LOOKED_UP
-from dispatcher.store.status_literals import listed
+from dispatcher.store.status_literals import code_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ SELECT DISTINCT ON (k.number) m.id, m.public_id, m.number, m.status, m.created_a
 FROM {LOOKED_UP} JOIN batches b ON b.id = m.batch_id
 WHERE k.number = ANY(CAST(:numbers AS text[])) AND k.created_at > :since
   AND m.account_id = :account_id AND m.text = :text
-  AND m.status NOT IN ({listed(REFUNDED)})
+  AND m.status NOT IN ({code_list(REFUNDED)})
 ORDER BY k.number, m.id DESC
 """)
 _BUSIEST = text(f"""
 SELECT k.number, count(*) AS n, min(k.created_at) AS oldest FROM {LOOKED_UP}
 WHERE k.number = ANY(CAST(:numbers AS text[])) AND k.created_at > :since
-  AND m.account_id = :account_id AND m.tier = :tier AND m.status NOT IN ({listed(CANCELLED)})
+  AND m.account_id = :account_id AND m.tier = :tier AND m.status NOT IN ({code_list(CANCELLED)})
 GROUP BY k.number HAVING count(*) >= :most ORDER BY n DESC, k.number LIMIT 1
 """)
 _COUNT = text("""
@@ -53,12 +53,12 @@ RETURNING id
 """)
 
 
-async def one_at_a_time(connection: AsyncConnection, account_id: int) -> None:
+async def lock_account(connection: AsyncConnection, account_id: int) -> None:
     """Wait until no other submission of this account is being compared."""
     await connection.execute(_LOCK, {"account_id": account_id % 2**31})
 
 
-async def same(
+async def find_same_text(
     connection: AsyncConnection, account_id: int, numbers: Sequence[str], content: str, *, since: datetime
 ) -> dict[str, EarlierMessage]:
     """Return the last message with this text that was or will be sent to each of these numbers, by number."""
@@ -80,7 +80,7 @@ async def same(
     }
 
 
-async def busiest(
+async def find_busiest_number(
     connection: AsyncConnection,
     account_id: int,
     numbers: Sequence[str],
@@ -101,7 +101,7 @@ async def busiest(
     return None if row is None else (row.number, row.oldest)
 
 
-async def count(
+async def count_day(
     connection: AsyncConnection, account_id: int, messages: int, *, today: date, most: int
 ) -> bool:
     """Count messages of an account's day; return False instead if they exceed `most`."""

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from dispatcher.domain.tier import Tier
-from dispatcher.store.tables.base import at, metadata, now, number, one_of
+from dispatcher.store.tables.base import check_one_of, id_column, metadata, now_column, time_column
 
 # 244 random bits, in the form Standard Webhooks wants a secret in.
 _NEW_SECRET = "'whsec_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64')"  # noqa: S105
@@ -30,7 +30,7 @@ _NEW_SECRET = "'whsec_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_
 accounts = Table(
     "accounts",
     metadata,
-    number(),
+    id_column(),
     Column("name", Text, nullable=False, unique=True),
     Column("balance", BigInteger, nullable=False, server_default="0"),
     Column("default_country", Text),
@@ -42,16 +42,16 @@ accounts = Table(
     Column("daily_cap", Integer),
     Column("allowed_countries", ARRAY(Text)),
     Column("tier_cap", Text),
-    at("paused_at", nullable=True),
+    time_column("paused_at", nullable=True),
     Column("callback_secret", Text, nullable=False, server_default=text(_NEW_SECRET)),
     Column("counted_on", Date),
     Column("counted", Integer, nullable=False, server_default="0"),
-    now("created_at"),
+    now_column("created_at"),
     CheckConstraint("name <> ''", "name"),
     CheckConstraint("balance >= 0", "balance"),
     CheckConstraint("rate_limit > 0", "rate_limit"),
     CheckConstraint("daily_cap >= 0", "daily_cap"),
-    CheckConstraint(one_of("tier_cap", Tier), "tier_cap"),
+    CheckConstraint(check_one_of("tier_cap", Tier), "tier_cap"),
     CheckConstraint("default_country ~ '^[A-Z]{2}$'", "default_country"),
 )
 
@@ -59,7 +59,7 @@ accounts = Table(
 credentials = Table(
     "credentials",
     metadata,
-    number(),
+    id_column(),
     Column("account_id", ForeignKey("accounts.id"), index=True),
     Column("kind", Text, nullable=False),
     Column("dialect", Text, nullable=False),
@@ -68,10 +68,10 @@ credentials = Table(
     Column("password_hash", Text),
     Column("hint", Text, nullable=False),
     Column("is_test", Boolean, nullable=False, server_default=false()),
-    now("created_at"),
-    at("expires_at", nullable=True),
-    at("revoked_at", nullable=True),
-    at("last_used_at", nullable=True),
+    now_column("created_at"),
+    time_column("expires_at", nullable=True),
+    time_column("revoked_at", nullable=True),
+    time_column("last_used_at", nullable=True),
     CheckConstraint("octet_length(digest) = 32", "digest"),
     CheckConstraint("(digest IS NULL) <> (password_hash IS NULL)", "one_secret"),
     CheckConstraint("account_id IS NOT NULL OR dialect = 'manage'", "owner"),
@@ -94,24 +94,24 @@ tokens = Table(
     Column("credential_id", ForeignKey("credentials.id"), nullable=False, index=True),
     Column("scopes", ARRAY(Text), nullable=False),
     Column("refresh_digest", LargeBinary, unique=True),
-    at("created_at"),
-    at("expires_at"),
-    at("refresh_until", nullable=True),
-    at("refreshed_at", nullable=True),
-    at("revoked_at", nullable=True),
-    at("kept_until"),
+    time_column("created_at"),
+    time_column("expires_at"),
+    time_column("refresh_until", nullable=True),
+    time_column("refreshed_at", nullable=True),
+    time_column("revoked_at", nullable=True),
+    time_column("kept_until"),
     Index("ix_tokens_kept_until", "kept_until"),
 )
 
 senders = Table(
     "senders",
     metadata,
-    number(),
+    id_column(),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("name", Text, nullable=False),
     Column("is_default", Boolean, nullable=False, server_default=false()),
-    at("disabled_at", nullable=True),
-    now("created_at"),
+    time_column("disabled_at", nullable=True),
+    now_column("created_at"),
     UniqueConstraint("account_id", "name"),
     CheckConstraint("name <> ''", "name"),
     Index("ix_senders_name", "name"),
@@ -121,14 +121,14 @@ senders = Table(
 templates = Table(
     "templates",
     metadata,
-    number(),
+    id_column(),
     Column("public_id", Text, nullable=False, unique=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("name", Text, nullable=False),
     Column("text", Text, nullable=False),
-    now("created_at"),
-    now("updated_at"),
-    at("removed_at", nullable=True),
+    now_column("created_at"),
+    now_column("updated_at"),
+    time_column("removed_at", nullable=True),
     CheckConstraint("name <> ''", "name"),
     Index(
         "uq_templates_name", "account_id", "name", unique=True, postgresql_where=text("removed_at IS NULL")
@@ -139,26 +139,26 @@ templates = Table(
 opt_outs = Table(
     "opt_outs",
     metadata,
-    number(),
+    id_column(),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("number", Text, nullable=False),
     Column("sender_id", ForeignKey("senders.id")),
     Column("reason", Text, nullable=False, server_default=""),
-    now("at"),
+    now_column("at"),
     UniqueConstraint("account_id", "number", "sender_id", postgresql_nulls_not_distinct=True),
 )
 
 ledger = Table(
     "ledger",
     metadata,
-    number(),
+    id_column(),
     Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
     Column("kind", Text, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("batch_id", ForeignKey("batches.id")),
     Column("message_id", ForeignKey("messages.id")),
     Column("note", Text, nullable=False, server_default=""),
-    now("at"),
+    now_column("at"),
     CheckConstraint("kind IN ('topup', 'charge', 'adjust', 'refund')", "kind"),
     CheckConstraint(
         "CASE kind WHEN 'charge' THEN amount < 0 WHEN 'adjust' THEN amount <> 0 ELSE amount > 0 END", "sign"
@@ -175,5 +175,5 @@ account_hours = Table(
     Column("account_id", ForeignKey("accounts.id"), primary_key=True, autoincrement=False),
     Column("tier", Text, primary_key=True),
     Column("hours", JSONB, nullable=False),
-    CheckConstraint(one_of("tier", Tier), "tier"),
+    CheckConstraint(check_one_of("tier", Tier), "tier"),
 )

@@ -5,7 +5,7 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, Column, DateTime, Identity, MetaData, func
 
 from dispatcher.domain.messages.status import Status
-from dispatcher.store.status_literals import listed
+from dispatcher.store.status_literals import code_list
 
 metadata = MetaData(
     naming_convention={
@@ -17,24 +17,24 @@ metadata = MetaData(
     }
 )
 
-STATUSES = listed(Status)
+STATUSES = code_list(Status)
 
 
-def number() -> Column[int]:
+def id_column() -> Column[int]:
     """Make the column `id`, counted by Postgres."""
     return Column("id", BigInteger, Identity(always=True), primary_key=True)
 
 
-def at(name: str, *, nullable: bool = False) -> Column[object]:
+def time_column(name: str, *, nullable: bool = False) -> Column[object]:
     """Make a column for a time."""
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
-def now(name: str) -> Column[object]:
+def now_column(name: str) -> Column[object]:
     """Make a column for a time that is by default the transaction's."""
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
-def one_of(column: str, values: type[StrEnum]) -> str:
+def check_one_of(column: str, values: type[StrEnum]) -> str:
     """Write the check that a column holds one of these."""
     return f"{column} IN ({', '.join(repr(value.value) for value in values)})"

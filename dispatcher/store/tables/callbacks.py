@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from dispatcher.domain.callbacks.events import CallbackState
-from dispatcher.store.tables.base import at, metadata, now, number, one_of
+from dispatcher.store.tables.base import check_one_of, id_column, metadata, now_column, time_column
 
 webhooks = Table(
     "webhooks",
@@ -31,7 +31,7 @@ webhooks = Table(
     Column("event", Text, nullable=False),
     Column("statuses", ARRAY(SmallInteger), nullable=False),
     Column("inbound", Boolean, nullable=False, server_default=false()),
-    now("created_at"),
+    now_column("created_at"),
 )
 
 # The outbox: written in the statement that moves the message, or keeps the one that came in; worked off by
@@ -39,7 +39,7 @@ webhooks = Table(
 callbacks = Table(
     "callbacks",
     metadata,
-    number(),
+    id_column(),
     Column("public_id", Uuid, nullable=False, unique=True, server_default=func.gen_random_uuid()),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("message_id", ForeignKey("messages.id")),
@@ -52,14 +52,14 @@ callbacks = Table(
     Column("state", Text, nullable=False, server_default=CallbackState.WAITING.value),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("answer", Text, nullable=False, server_default=""),
-    at("created_at"),
-    at("wake_at", nullable=True),
-    at("ended_at", nullable=True),
+    time_column("created_at"),
+    time_column("wake_at", nullable=True),
+    time_column("ended_at", nullable=True),
     UniqueConstraint(
         "message_id", "inbound_id", "seq", "url", "webhook_id", postgresql_nulls_not_distinct=True
     ),
     CheckConstraint("(message_id IS NULL) <> (inbound_id IS NULL)", "subject"),
-    CheckConstraint(one_of("state", CallbackState), "state"),
+    CheckConstraint(check_one_of("state", CallbackState), "state"),
     CheckConstraint("(wake_at IS NOT NULL) = (state = 'waiting')", "wake_at"),
     Index("ix_callbacks_turn", "account_id", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
     Index("ix_callbacks_account_id_id", "account_id", "id"),

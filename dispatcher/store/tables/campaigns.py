@@ -23,13 +23,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from dispatcher.domain.campaigns.campaign import AudienceState, CampaignState, RunState
 from dispatcher.domain.tier import Tier
-from dispatcher.store.tables.base import at, metadata, now, number, one_of
+from dispatcher.store.tables.base import check_one_of, id_column, metadata, now_column, time_column
 
 # A list of recipients that was read from a file; from `ready` on it never changes.
 audiences = Table(
     "audiences",
     metadata,
-    number(),
+    id_column(),
     Column("public_id", Uuid, nullable=False, unique=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("name", Text, nullable=False),
@@ -40,11 +40,11 @@ audiences = Table(
     # The groups of zones its recipients live in, and how many are in each: what paces and opens together.
     Column("zones", ARRAY(Text), nullable=False, server_default="{}"),
     Column("zone_counts", ARRAY(Integer), nullable=False, server_default="{}"),
-    now("created_at"),
-    at("ready_at", nullable=True),
+    now_column("created_at"),
+    time_column("ready_at", nullable=True),
     UniqueConstraint("account_id", "name"),
     CheckConstraint("name <> ''", "name"),
-    CheckConstraint(one_of("state", AudienceState), "state"),
+    CheckConstraint(check_one_of("state", AudienceState), "state"),
 )
 
 # `position` counts from 1 without gaps; a number is in an audience once.
@@ -81,7 +81,7 @@ rejects = Table(
 campaigns = Table(
     "campaigns",
     metadata,
-    number(),
+    id_column(),
     Column("public_id", Uuid, nullable=False, unique=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("name", Text, nullable=False),
@@ -94,7 +94,7 @@ campaigns = Table(
     Column("tier", Text, nullable=False),
     Column("validity", Interval),
     Column("timezone", Text, nullable=False),
-    at("first_at", nullable=True),
+    time_column("first_at", nullable=True),
     Column("cron", Text),
     Column("first_day", Date),
     Column("last_day", Date),
@@ -103,13 +103,13 @@ campaigns = Table(
     Column("hours", JSONB(none_as_null=True)),
     Column("max_cost", BigInteger),
     Column("callback_url", Text),
-    at("next_due", nullable=True),
-    at("paused_at", nullable=True),
-    now("created_at"),
+    time_column("next_due", nullable=True),
+    time_column("paused_at", nullable=True),
+    now_column("created_at"),
     UniqueConstraint("account_id", "name"),
     CheckConstraint("name <> ''", "name"),
-    CheckConstraint(one_of("state", CampaignState), "state"),
-    CheckConstraint(one_of("tier", Tier), "tier"),
+    CheckConstraint(check_one_of("state", CampaignState), "state"),
+    CheckConstraint(check_one_of("tier", Tier), "tier"),
     CheckConstraint("(cron IS NULL) = (first_at IS NOT NULL)", "schedule"),
     CheckConstraint("spread IS NULL OR per_second IS NULL", "pacing"),
     CheckConstraint("max_cost > 0", "max_cost"),
@@ -129,10 +129,10 @@ campaigns = Table(
 runs = Table(
     "runs",
     metadata,
-    number(),
+    id_column(),
     Column("campaign_id", ForeignKey("campaigns.id"), nullable=False),
-    at("due_at"),
-    at("starts_at"),
+    time_column("due_at"),
+    time_column("starts_at"),
     Column("pauses", ARRAY(DateTime(timezone=True)), nullable=False, server_default="{}"),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
@@ -145,11 +145,11 @@ runs = Table(
     Column("charged", BigInteger, nullable=False, server_default="0"),
     Column("shift", Interval),
     Column("shifted", BigInteger, nullable=False, server_default="0"),
-    now("created_at"),
-    at("expanded_at", nullable=True),
-    at("finished_at", nullable=True),
+    now_column("created_at"),
+    time_column("expanded_at", nullable=True),
+    time_column("finished_at", nullable=True),
     UniqueConstraint("campaign_id", "due_at"),
-    CheckConstraint(one_of("state", RunState), "state"),
+    CheckConstraint(check_one_of("state", RunState), "state"),
     CheckConstraint("position BETWEEN 0 AND total", "position"),
     Index("ix_runs_open", "campaign_id", postgresql_where=text("state IN ('expanding', 'sending')")),
 )

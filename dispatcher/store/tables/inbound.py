@@ -3,13 +3,13 @@
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, Text, Uuid, text
 
 from dispatcher.domain.inbound.keywords import KeywordAction
-from dispatcher.store.tables.base import at, metadata, number, one_of
+from dispatcher.store.tables.base import check_one_of, id_column, metadata, time_column
 
 # Without an account it is nobody's: the sender written to is unknown, or several share it.
 inbound = Table(
     "inbound",
     metadata,
-    number(),
+    id_column(),
     Column("public_id", Uuid, nullable=False, unique=True),
     Column("provider", Text, nullable=False),
     Column("ref", Text),
@@ -19,9 +19,9 @@ inbound = Table(
     Column("recipient", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("action", Text),
-    at("sent_at", nullable=True),
-    at("received_at"),
-    CheckConstraint(one_of("action", KeywordAction), "action"),
+    time_column("sent_at", nullable=True),
+    time_column("received_at"),
+    CheckConstraint(check_one_of("action", KeywordAction), "action"),
     CheckConstraint("(sender_id IS NULL) = (account_id IS NULL)", "owner"),
     Index("uq_inbound_ref", "provider", "ref", unique=True, postgresql_where=text("ref IS NOT NULL")),
     Index("ix_inbound_account_id_id", "account_id", "id"),

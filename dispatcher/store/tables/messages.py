@@ -20,28 +20,28 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from dispatcher.domain.messages.status import OPEN, Place
 from dispatcher.domain.tier import Tier
-from dispatcher.store.status_literals import SCHEDULED, SENT, listed
-from dispatcher.store.tables.base import STATUSES, at, metadata, number, one_of
+from dispatcher.store.status_literals import SCHEDULED, SENT, code_list
+from dispatcher.store.tables.base import STATUSES, check_one_of, id_column, metadata, time_column
 
 batches = Table(
     "batches",
     metadata,
-    number(),
+    id_column(),
     Column("public_id", Uuid, nullable=False, unique=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("dialect", Text, nullable=False),
     Column("tier", Text, nullable=False),
     Column("sender_id", ForeignKey("senders.id")),
-    at("not_before"),
-    at("not_after"),
-    at("created_at"),
+    time_column("not_before"),
+    time_column("not_after"),
+    time_column("created_at"),
     Column("external_id", Text),
     Column("client_id", Text, nullable=False, server_default=""),
     Column("callback_url", Text),
     Column("template_id", ForeignKey("templates.id")),
     Column("run_id", ForeignKey("runs.id"), unique=True),
     Column("paused", Boolean, nullable=False, server_default=false()),
-    CheckConstraint(one_of("tier", Tier), "tier"),
+    CheckConstraint(check_one_of("tier", Tier), "tier"),
     CheckConstraint("not_before < not_after", "window"),
     Index(
         "uq_batches_external_id",
@@ -60,7 +60,7 @@ batches = Table(
 messages = Table(
     "messages",
     metadata,
-    number(),
+    id_column(),
     Column("public_id", Uuid, nullable=False),
     Column("batch_id", ForeignKey("batches.id"), nullable=False),
     Column("account_id", BigInteger, nullable=False),
@@ -72,11 +72,11 @@ messages = Table(
     Column("text", Text, nullable=False),
     Column("segments", SmallInteger, nullable=False),
     Column("charged", Integer, nullable=False, server_default="0"),
-    at("not_before"),
-    at("not_after"),
+    time_column("not_before"),
+    time_column("not_after"),
     Column("status", SmallInteger, nullable=False),
     Column("place", Text),
-    at("wake_at", nullable=True),
+    time_column("wake_at", nullable=True),
     Column("seq", Integer, nullable=False, server_default="1"),
     Column("attempt", SmallInteger, nullable=False, server_default="0"),
     Column("deferrals", SmallInteger, nullable=False, server_default="0"),
@@ -90,15 +90,15 @@ messages = Table(
     Column("flow", BigInteger, nullable=False, server_default="0"),
     # When the allowed hours end that it waits for, or was accepted in; null where there are none, and once
     # it waits for something else.
-    at("closes_at", nullable=True),
+    time_column("closes_at", nullable=True),
     # What it is held for beside its time: that no provider of its route takes messages.
     Column("waits_for", Text),
-    at("created_at"),
-    at("moved_at"),
+    time_column("created_at"),
+    time_column("moved_at"),
     CheckConstraint(f"status IN ({STATUSES})", "status"),
-    CheckConstraint(one_of("tier", Tier), "tier"),
-    CheckConstraint(one_of("place", Place), "place"),
-    CheckConstraint(f"(place IS NOT NULL) = (status IN ({listed(OPEN)}))", "place_while_open"),
+    CheckConstraint(check_one_of("tier", Tier), "tier"),
+    CheckConstraint(check_one_of("place", Place), "place"),
+    CheckConstraint(f"(place IS NOT NULL) = (status IN ({code_list(OPEN)}))", "place_while_open"),
     CheckConstraint(f"status <> {SCHEDULED} OR place = 'held'", "scheduled_is_held"),
     CheckConstraint("(wake_at IS NOT NULL) OR place IS NULL OR place = 'ready'", "wake_at"),
     CheckConstraint("wake_at IS NULL OR place <> 'held' OR wake_at <= not_after", "held_inside_window"),
@@ -140,7 +140,7 @@ message_lookup = Table(
     Column("message_id", BigInteger, nullable=False),
     Column("batch_id", BigInteger, nullable=False),
     Column("number", Text, nullable=False),
-    at("created_at"),
+    time_column("created_at"),
     Index("ix_message_lookup_batch_id", "batch_id", "message_id"),
     Index("ix_message_lookup_number", "number", "created_at", "message_id"),
 )
@@ -150,7 +150,7 @@ message_events = Table(
     metadata,
     Column("message_id", BigInteger, primary_key=True, autoincrement=False),
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    at("at"),
+    time_column("at"),
     Column("status", SmallInteger, nullable=False),
     Column("provider", Text),
     Column("attempt", SmallInteger, nullable=False),
@@ -169,6 +169,6 @@ idempotency_keys = Table(
     Column("status", SmallInteger, nullable=False),
     Column("headers", JSONB, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    at("created_at"),
+    time_column("created_at"),
     Index("ix_idempotency_keys_created_at", "created_at"),
 )

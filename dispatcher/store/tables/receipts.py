@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from dispatcher.store.tables.base import STATUSES, at, metadata, number
+from dispatcher.store.tables.base import STATUSES, id_column, metadata, time_column
 
 provider_references = Table(
     "provider_references",
@@ -26,9 +26,9 @@ provider_references = Table(
     Column("attempt", SmallInteger, nullable=False),
     Column("part", SmallInteger, nullable=False),
     Column("status", SmallInteger),
-    at("at"),
+    time_column("at"),
     # When its provider is asked for it; null where it is not, or not any more.
-    at("wake_at", nullable=True),
+    time_column("wake_at", nullable=True),
     CheckConstraint(f"status IN ({STATUSES})", "status"),
     Index("ix_provider_references_poll", "provider", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
 )
@@ -36,15 +36,15 @@ provider_references = Table(
 receipts = Table(
     "receipts",
     metadata,
-    number(),
+    id_column(),
     Column("provider", Text, nullable=False),
     Column("ref", Text),
     Column("reference", Uuid),
     Column("status", SmallInteger),
     Column("reason", Text, nullable=False, server_default=""),
     Column("opted_out", Boolean, nullable=False, server_default=false()),
-    at("received_at"),
-    at("wake_at", nullable=True),
+    time_column("received_at"),
+    time_column("wake_at", nullable=True),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("message_id", ForeignKey("messages.id"), index=True),
     Column("verdict", Text, nullable=False, server_default="new"),

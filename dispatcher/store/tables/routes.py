@@ -3,13 +3,13 @@
 from sqlalchemy import Column, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from dispatcher.store.tables.base import metadata, now, number
+from dispatcher.store.tables.base import id_column, metadata, now_column
 
 routes = Table(
     "routes",
     metadata,
-    number(),
+    id_column(),
     Column("document", JSONB, nullable=False),
-    now("set_at"),
+    now_column("set_at"),
     Column("set_by", Text, nullable=False),
 )

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dispatcher.domain.campaigns.campaign import (
-    AT_ONCE,
     CAMPAIGN_TRANSITIONS,
-    LEAD,
+    MAX_DUE_RUNS,
+    RUN_LEAD,
     CampaignState,
     DueRuns,
     due_runs,
@@ -31,9 +31,9 @@ def test_every_state_but_the_final_ones_has_a_way_on_and_to_the_end() -> None:
 
 
 def test_a_run_is_due_a_lead_before_its_time_and_not_earlier() -> None:
-    early = due_runs(DAILY, first=NOON, now=NOON - LEAD - TICK, validity=DAY)
+    early = due_runs(DAILY, first=NOON, now=NOON - RUN_LEAD - TICK, validity=DAY)
     assert early == DueRuns((), (), NOON)
-    assert due_runs(DAILY, first=NOON, now=NOON - LEAD, validity=DAY) == DueRuns([NOON], [], NOON + DAY)
+    assert due_runs(DAILY, first=NOON, now=NOON - RUN_LEAD, validity=DAY) == DueRuns([NOON], [], NOON + DAY)
 
 
 def test_a_late_run_is_due_while_its_messages_would_be_valid() -> None:
@@ -58,9 +58,9 @@ def test_a_run_that_is_once_has_none_after_it_also_when_it_was_moved() -> None:
 def test_many_missed_runs_are_told_bit_by_bit_and_none_twice() -> None:
     often = CronSchedule("* * * * *", parse_zone("UTC"))
     now, first, seen = NOON + DAY, NOON, list[datetime]()
-    while first <= now + LEAD:
+    while first <= now + RUN_LEAD:
         found = due_runs(often, first=first, now=now, validity=HOUR)
-        assert len(found.due) + len(found.missed) <= AT_ONCE
+        assert len(found.due) + len(found.missed) <= MAX_DUE_RUNS
         assert all(at + HOUR <= now for at in found.missed)
         assert all(at + HOUR > now for at in found.due)
         seen += [*found.missed, *found.due]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.domain.campaigns.pacing import Pacing, Rate, Spread
-from dispatcher.domain.campaigns.timetable import Timetable, zones_named
+from dispatcher.domain.campaigns.timetable import Timetable, parse_zone_group
 from dispatcher.domain.hours.allowed_hours import AllowedHours, closing, opening, parse_hours
 from dispatcher.domain.hours.open_time import OpenTime
 
@@ -141,4 +141,4 @@ def test_recipients_whose_hours_never_open_are_due_at_once_and_never_released() 
 
 
 def test_a_group_of_zones_is_its_names_with_commas_between() -> None:
-    assert zones_named("Europe/Paris,America/New_York") == (PARIS, NEW_YORK)
+    assert parse_zone_group("Europe/Paris,America/New_York") == (PARIS, NEW_YORK)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dispatcher.domain.delivery.message import Attempt, DoubtPolicy, RetryPolicy, Verdict
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
-from dispatcher.domain.delivery.verdict import judge
+from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.messages.status import MISSED, TRANSITIONS, Place, Status
 from dispatcher.domain.tier import Tier
 
@@ -37,7 +37,7 @@ tries = st.builds(
 
 
 def _judge(ended: Attempt, resends: int = 3) -> Verdict:
-    return judge(ended, now=NOW, patience=PATIENCE, doubt=DoubtPolicy(resends), rng=random.Random(1))
+    return decide(ended, now=NOW, patience=PATIENCE, doubt=DoubtPolicy(resends), rng=random.Random(1))
 
 
 @given(tries)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from dispatcher.domain.hours.allowed_hours import parse_hours
-from dispatcher.domain.hours.opening import first_opening, local_clock
+from dispatcher.domain.hours.opening import first_opening, format_local_time
 from dispatcher.domain.messages.window import Window
 
 NAIROBI, PARIS = ZoneInfo("Africa/Nairobi"), ZoneInfo("Europe/Paris")
@@ -58,4 +58,6 @@ def test_hours_with_a_zone_are_told_in_it() -> None:
 
 
 def test_of_several_zones_the_one_that_opens_last_is_told() -> None:
-    assert local_clock(at("2030-06-04T11:00", COASTS[0]), COASTS) == "2030-06-04 08:00 America/Los_Angeles"
+    assert (
+        format_local_time(at("2030-06-04T11:00", COASTS[0]), COASTS) == "2030-06-04 08:00 America/Los_Angeles"
+    )

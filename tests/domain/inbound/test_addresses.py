@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.domain.inbound.addresses import read_number, spellings
+from dispatcher.domain.inbound.addresses import address_forms, read_number
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ def test_a_number_is_given_in_e164_and_what_is_none_as_it_is(told: str, number: 
     ],
 )
 def test_a_sender_is_known_by_its_digits_with_and_without_plus(recipient: str, names: set[str]) -> None:
-    assert spellings(recipient) == names
+    assert address_forms(recipient) == names

@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from dispatcher.domain.messages.edit import Cancel, EditReport, NewText, Reschedule
 from dispatcher.domain.messages.edit_rules import (
-    SAME,
-    TakenBack,
+    NO_CHANGE,
     TextChanged,
     TooLate,
     Unchanged,
     WaitingMessage,
     WindowChanged,
+    Withdrawn,
     change_text,
     change_window,
-    take_back,
+    withdraw,
 )
 from dispatcher.domain.messages.price import Prices, PriceUnit
 from dispatcher.domain.messages.status import Place, Status
@@ -79,7 +79,7 @@ def test_the_same_window_again_changes_nothing(message: WaitingMessage, start: i
     made = change_window(message, change, NOW)
     if isinstance(made, WindowChanged):
         message = replace(message, window=made.window, place=made.place, wake_at=made.wake_at)
-    assert change_window(message, change, NOW) == Unchanged(SAME)
+    assert change_window(message, change, NOW) == Unchanged(NO_CHANGE)
 
 
 def test_a_text_of_as_many_segments_costs_what_the_old_one_did() -> None:
@@ -106,8 +106,8 @@ def test_a_text_that_its_variables_make_too_long_or_empty_is_not_given() -> None
 
 
 def test_what_may_have_gone_out_is_neither_taken_back_nor_reworded() -> None:
-    assert take_back(_message()) == TakenBack(1, 3)
-    assert take_back(_message(doubts=1)) == TooLate()
+    assert withdraw(_message()) == Withdrawn(1, 3)
+    assert withdraw(_message(doubts=1)) == TooLate()
     assert change_text(_message(doubts=1), NewText("Bye"), max_segments=2, prices=PRICES) == TooLate()
 
 

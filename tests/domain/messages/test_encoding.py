@@ -10,8 +10,8 @@ from dispatcher.domain.messages.encoding import (
     Encoded,
     Encoding,
     InvalidText,
-    encode_plan,
     from_gsm7,
+    measure,
     split,
     to_gsm7,
 )
@@ -52,17 +52,17 @@ def units(part: str, encoding: Encoding) -> int:
     ],
 )
 def test_a_text_costs_what_its_table_says(text: str, plan: Encoded) -> None:
-    assert encode_plan(text) == plan
+    assert measure(text) == plan
 
 
 @pytest.mark.parametrize("text", ["@£$¥èéùìòÇ\nØø\rÅå", "ΔΦΓΛΩΠΨΣΘΞ", "ÆæßÉ¤¡ÄÖÑÜ§¿äöñüà_", EXTENSION])
 def test_characters_of_both_gsm_tables_need_no_ucs2(text: str) -> None:
-    assert encode_plan(text).encoding is GSM7
+    assert measure(text).encoding is GSM7
 
 
 @pytest.mark.parametrize("char", ["ç", "Ё", "`", "á", "ı", "\t", "\x1b", "Α", "“"])
 def test_one_character_outside_gsm_makes_the_whole_text_ucs2(char: str) -> None:
-    assert encode_plan("plain " + char) == Encoded(UCS2, 7, 1)
+    assert measure("plain " + char) == Encoded(UCS2, 7, 1)
 
 
 def test_an_escape_pair_that_does_not_fit_goes_whole_to_the_next_part() -> None:
@@ -75,7 +75,7 @@ def test_a_surrogate_pair_that_does_not_fit_goes_whole_to_the_next_part() -> Non
 
 def test_a_moved_pair_can_cost_a_segment_more_than_the_units_alone() -> None:
     text = "a" * 152 + "€" + "a" * 152
-    assert encode_plan(text) == Encoded(GSM7, 306, 3)
+    assert measure(text) == Encoded(GSM7, 306, 3)
 
 
 def test_an_empty_text_has_no_parts() -> None:
@@ -86,7 +86,7 @@ def test_an_empty_text_has_no_parts() -> None:
     ("text", "position"), [("ab\ud83d", 2), ("\ude00b", 0), ("я\ud83d\ude00", 1), ("a\0", 1)]
 )
 def test_half_a_pair_and_nul_are_refused_with_their_position(text: str, position: int) -> None:
-    for refuse in (encode_plan, split):
+    for refuse in (measure, split):
         with pytest.raises(InvalidText, match=f"character {position + 1} ") as caught:
             refuse(text)
         assert caught.value.position == position
@@ -103,7 +103,7 @@ def test_every_septet_but_the_escape_has_a_character() -> None:
 
 def encode_plan_is_one_septet(char: str) -> bool:
     try:
-        return encode_plan(char) == Encoded(GSM7, 1, 1)
+        return measure(char) == Encoded(GSM7, 1, 1)
     except InvalidText:
         return False
 
@@ -121,12 +121,12 @@ def test_the_parts_joined_are_the_text(text: str) -> None:
 
 @given(texts)
 def test_the_segments_counted_are_the_parts_made(text: str) -> None:
-    assert encode_plan(text).segments == len(split(text))
+    assert measure(text).segments == len(split(text))
 
 
 @given(texts)
 def test_every_part_fits_and_no_part_ends_within_a_pair(text: str) -> None:
-    plan, parts = encode_plan(text), split(text)
+    plan, parts = measure(text), split(text)
     room = plan.encoding.single if len(parts) == 1 else plan.encoding.part
     widths = [units(part, plan.encoding) for part in parts]  # a cut pair could not be encoded
     assert all(0 < width <= room for width in widths)
@@ -135,7 +135,7 @@ def test_every_part_fits_and_no_part_ends_within_a_pair(text: str) -> None:
 
 @given(texts)
 def test_a_part_is_left_short_only_for_a_pair(text: str) -> None:
-    encoding, parts = encode_plan(text).encoding, split(text)
+    encoding, parts = measure(text).encoding, split(text)
     for part, following in pairwise(parts):
         assert units(part, encoding) + units(following[0], encoding) > encoding.part
 

@@ -22,7 +22,7 @@ from dispatcher.domain.messages.status import (
 
 T = TypeVar("T")
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "status.md").read_text()
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "status.md").read_text()
 STATUSES, PLACES = re.findall(r"```mermaid\nstateDiagram-v2\n(.*?)```", DOCUMENT, re.DOTALL)
 
 RANK = [Status.SCHEDULED, Status.PENDING, Status.SENT, Status.RECEIVED]

@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from dispatcher.domain.messages.status import TRANSITIONS, Place, Status
-from dispatcher.domain.receipts.receipt import PartReceipt, ReceiptTarget, read_receipt
+from dispatcher.domain.receipts.receipt import PartReceipt, ReceiptTarget, apply_receipt
 
 REPORTED = [Status.RECEIVED, Status.TOO_LATE, Status.UNREACHABLE, Status.FAILED, Status.BLOCKED]
 
@@ -13,7 +13,7 @@ REPORTED = [Status.RECEIVED, Status.TOO_LATE, Status.UNREACHABLE, Status.FAILED,
 def _read(
     current: ReceiptTarget, status: Status, ref: str = "r", attempt: int | None = 1
 ) -> tuple[Status, ...]:
-    return read_receipt(current, status, provider="sim", ref=ref, attempt=attempt)[0]
+    return apply_receipt(current, status, provider="sim", ref=ref, attempt=attempt)[0]
 
 
 @pytest.mark.parametrize("status", Status)
@@ -29,7 +29,7 @@ def test_whatever_the_order_a_delivery_wins() -> None:
     for order in permutations([Status.RECEIVED, Status.FAILED, Status.TOO_LATE]):
         current = ReceiptTarget(Status.SENT, None, 1, 0, (PartReceipt(1, "sim", "r", None),))
         for reported in order:
-            _, current = read_receipt(current, reported, provider="sim", ref="r", attempt=1)
+            _, current = apply_receipt(current, reported, provider="sim", ref="r", attempt=1)
         assert current.status is Status.RECEIVED, order
 
 
@@ -52,7 +52,7 @@ def test_one_part_delivered_is_not_the_message_delivered() -> None:
     current = ReceiptTarget(
         Status.SENT, None, 1, 0, (PartReceipt(1, "sim", "a", None), PartReceipt(1, "sim", "b", None))
     )
-    steps, current = read_receipt(current, Status.RECEIVED, provider="sim", ref="a", attempt=1)
+    steps, current = apply_receipt(current, Status.RECEIVED, provider="sim", ref="a", attempt=1)
     assert steps == ()
     assert _read(current, Status.RECEIVED, "b", 1) == (Status.RECEIVED,)
 

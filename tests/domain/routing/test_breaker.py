@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
 from dispatcher.domain.messages.status import Status
-from dispatcher.domain.routing.breaker import BreakerState, CallCounts, CallTally, judge, read_counts
+from dispatcher.domain.routing.breaker import BreakerState, CallCounts, CallTally, next_state, read_counts
 from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -56,7 +56,7 @@ SLOW_OVER = BreakerState(Breaker.SLOW, NOW - 60 * SECOND, "", NOW)
 def test_a_breaker_moves_by_what_its_calls_came_to(
     at: BreakerState, window: CallCounts, to: Breaker | None
 ) -> None:
-    moved = judge(at, window, now=NOW)
+    moved = next_state(at, window, now=NOW)
     assert (None if moved is None else moved.breaker) == to
     if moved is not None:
         assert moved.since == NOW
@@ -68,20 +68,20 @@ def test_each_pause_is_twice_the_one_before_up_to_half_a_minute_until_it_was_clo
     at: BreakerState | None = CLOSED
     for _ in range(5):
         assert at is not None
-        at = judge(at, CallCounts(tried=20, unsent=20), now=NOW)
+        at = next_state(at, CallCounts(tried=20, unsent=20), now=NOW)
         assert at is not None
         assert at.until is not None
         pauses.append((at.until - NOW).total_seconds())
-        at = judge(at, CallCounts(), now=at.until)
+        at = next_state(at, CallCounts(), now=at.until)
     assert pauses == [6, 12, 24, 30, 30]
     assert at is not None
-    closed = judge(at, CallCounts(tried=5), now=NOW)
+    closed = next_state(at, CallCounts(tried=5), now=NOW)
     assert closed is not None
     assert closed.opened == 0
 
 
 def test_the_cause_tells_of_what_and_how_many() -> None:
-    moved = judge(CLOSED, CallCounts(tried=24, unsent=19, unanswered=3), now=NOW)
+    moved = next_state(CLOSED, CallCounts(tried=24, unsent=19, unanswered=3), now=NOW)
     assert moved is not None
     assert moved.cause == "22 of 24 failed: 19 not sent, 3 unanswered"
 
@@ -89,11 +89,11 @@ def test_the_cause_tells_of_what_and_how_many() -> None:
 @pytest.mark.parametrize(("told", "pause"), [(30, 30), (3600, 60), (1, 1)])
 def test_a_provider_that_asks_to_be_left_alone_is_for_a_minute_at_the_most(told: int, pause: int) -> None:
     for at in (CLOSED, HALF, SLOW):
-        moved = judge(at, CallCounts(tried=1, later=1), now=NOW, told=told * SECOND)
+        moved = next_state(at, CallCounts(tried=1, later=1), now=NOW, told=told * SECOND)
         assert moved is not None
         assert (moved.breaker, moved.until) == (Breaker.OPEN, NOW + pause * SECOND)
-    assert judge(OPEN, CallCounts(), now=NOW, told=told * SECOND) is None
-    assert judge(CLOSED, CallCounts(), now=NOW, told=SECOND / 2) is None
+    assert next_state(OPEN, CallCounts(), now=NOW, told=told * SECOND) is None
+    assert next_state(CLOSED, CallCounts(), now=NOW, told=SECOND / 2) is None
 
 
 def _tally(*calls: tuple[Outcome, float]) -> CallTally:

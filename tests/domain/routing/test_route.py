@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
-from dispatcher.domain.routing.route import arranged, order, plan, refusal
+from dispatcher.domain.routing.route import arrange_groups, plan_route, rank_providers, refusal
 from dispatcher.domain.routing.route_document import read_table
 from dispatcher.domain.routing.route_table import RouteRequest, RouteTable
 from dispatcher.domain.tier import Tier
@@ -56,7 +56,7 @@ def routed(
     conditions: Mapping[str, ProviderState] | None = None,
     reference: UUID = REFERENCE,
 ) -> tuple[str, ...]:
-    return order(plan(read, asked, providers), reference, conditions or {})
+    return rank_providers(plan_route(read, asked, providers), reference, conditions or {})
 
 
 def straight(*names: str) -> RouteTable:
@@ -68,7 +68,7 @@ def test_without_a_table_the_providers_that_serve_the_country_are_asked_as_they_
     assert routed(RouteTable(), KENYAN, providers) == ("two", "three")
     assert routed(RouteTable(), FRENCH, providers) == ("one", "two", "three")
     nowhere = configured(provider("one", "FR"))
-    found = plan(RouteTable(), KENYAN, nowhere)
+    found = plan_route(RouteTable(), KENYAN, nowhere)
     assert found.refusal == (Status.NO_ROUTE, "no provider serves this country")
 
 
@@ -80,7 +80,10 @@ def test_tests_go_to_providers_that_take_them_and_other_messages_to_the_others()
     assert routed(RouteTable(), KENYAN, providers) == ("live", "both")
     assert routed(RouteTable(), test, providers) == ("tests", "both")
     named = table({"ways": [["live"]]})
-    assert plan(named, test, providers).refusal == (Status.NO_ROUTE, "no provider of rule 1 takes tests")
+    assert plan_route(named, test, providers).refusal == (
+        Status.NO_ROUTE,
+        "no provider of rule 1 takes tests",
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,8 +115,8 @@ def test_the_first_rule_that_fits_decides_however_exact_a_later_one_is() -> None
 
 def test_a_rule_without_ways_sends_nothing_and_so_does_a_table_of_which_no_rule_fits() -> None:
     read = table({"countries": ["KE"], "ways": []}, {"countries": ["UG"], "ways": [["alpha"]]})
-    assert plan(read, KENYAN, ALL).refusal == (Status.NO_ROUTE, "rule 1 sends nothing there")
-    assert plan(read, FRENCH, ALL).refusal == (Status.NO_ROUTE, "no rule of the route table is for it")
+    assert plan_route(read, KENYAN, ALL).refusal == (Status.NO_ROUTE, "rule 1 sends nothing there")
+    assert plan_route(read, FRENCH, ALL).refusal == (Status.NO_ROUTE, "no rule of the route table is for it")
 
 
 def test_a_provider_of_a_rule_that_cannot_serve_is_left_out() -> None:
@@ -121,7 +124,7 @@ def test_a_provider_of_a_rule_that_cannot_serve_is_left_out() -> None:
     read = table({"ways": [["alpha", "beta"], ["removed"]]})
     assert routed(read, KENYAN, providers) == ("beta",)
     only = table({"ways": [["alpha"]]})
-    reason = plan(only, KENYAN, providers).refusal
+    reason = plan_route(only, KENYAN, providers).refusal
     assert reason == (Status.NO_ROUTE, "no provider of rule 1 serves this country")
 
 
@@ -133,17 +136,17 @@ def test_groups_are_asked_in_their_order_each_with_all_its_providers() -> None:
 
 @pytest.mark.parametrize("weights", [{"alpha": 3, "beta": 1}, {"alpha": 1, "beta": 1, "gamma": 8}])
 def test_messages_are_shared_by_weight(weights: dict[str, float]) -> None:
-    found = plan(table({"ways": [weights]}), KENYAN, ALL)
+    found = plan_route(table({"ways": [weights]}), KENYAN, ALL)
     count = 20_000
-    first = Counter(order(found, UUID(int=n), {})[0] for n in range(count))
+    first = Counter(rank_providers(found, UUID(int=n), {})[0] for n in range(count))
     for name, weight in weights.items():
         share = weight / sum(weights.values())
         assert first[name] / count == pytest.approx(share, abs=0.015)  # over four standard deviations
 
 
 def test_the_second_is_drawn_by_weight_too() -> None:
-    found = plan(table({"ways": [{"alpha": 2, "beta": 3, "gamma": 1}]}), KENYAN, ALL)
-    orders = [order(found, UUID(int=n), {}) for n in range(20_000)]
+    found = plan_route(table({"ways": [{"alpha": 2, "beta": 3, "gamma": 1}]}), KENYAN, ALL)
+    orders = [rank_providers(found, UUID(int=n), {}) for n in range(20_000)]
     after_alpha = Counter(names[1] for names in orders if names[0] == "alpha")
     assert after_alpha["beta"] / after_alpha.total() == pytest.approx(3 / 4, abs=0.025)
 
@@ -176,8 +179,8 @@ def test_who_is_left_out_changes_nothing_between_the_others(
 def test_conditions_only_move_providers_and_never_lose_one_that_is_not_drained(
     groups: Sequence[dict[str, float]], reference: UUID, known: dict[str, ProviderState]
 ) -> None:
-    found = plan(table({"ways": groups}), KENYAN, ALL)
-    names = order(found, reference, known)
+    found = plan_route(table({"ways": groups}), KENYAN, ALL)
+    names = rank_providers(found, reference, known)
     kept = {n for n in found.names if known.get(n, ProviderState()).order is not Override.DRAINED}
     assert set(names) == kept
     assert len(names) == len(kept)
@@ -198,7 +201,7 @@ def test_the_cheapest_is_asked_first_and_one_without_a_price_last() -> None:
 def test_equal_prices_are_shared_by_weight() -> None:
     price = {"KE": "0.01"}
     providers = configured(provider("alpha", prices=price), provider("beta", prices=price), provider("gamma"))
-    found = plan(
+    found = plan_route(
         table({"ways": [{"alpha": 3, "beta": 1, "gamma": 9}], "order": "cheapest"}), KENYAN, providers
     )
     assert found.groups == ({"alpha": 3, "beta": 1}, {"gamma": 9})
@@ -239,11 +242,11 @@ def test_conditions_move_providers_unless_all_fail(
 
 def test_a_broken_provider_comes_after_those_of_later_groups() -> None:
     groups = ({"alpha": 3.0, "beta": 1.0}, {"gamma": 1.0})
-    assert arranged(groups, {"alpha": OPEN}) == ({"beta": 1.0}, {"gamma": 1.0}, {"alpha": 3.0})
+    assert arrange_groups(groups, {"alpha": OPEN}) == ({"beta": 1.0}, {"gamma": 1.0}, {"alpha": 3.0})
 
 
 def test_a_route_whose_providers_are_all_drained_is_none() -> None:
-    found = plan(straight("alpha", "beta"), KENYAN, ALL)
+    found = plan_route(straight("alpha", "beta"), KENYAN, ALL)
     assert refusal(found, {"alpha": DRAINED, "beta": PAUSED}) is None
     drained = refusal(found, {"alpha": DRAINED, "beta": DRAINED})
     assert drained == (Status.NO_ROUTE, "all providers of its route are drained")
@@ -252,15 +255,15 @@ def test_a_route_whose_providers_are_all_drained_is_none() -> None:
 def test_a_sender_that_a_country_does_not_let_in_is_replaced_or_ends_the_message() -> None:
     strict = {"alphanumeric": "forbidden"}
     read = table(KE={**strict, "replace_with": "20880"}, FR=strict)
-    assert (plan(read, KENYAN, ALL).sender, plan(read, KENYAN, ALL).refusal) == ("20880", None)
-    ended = plan(read, FRENCH, ALL).refusal
+    assert (plan_route(read, KENYAN, ALL).sender, plan_route(read, KENYAN, ALL).refusal) == ("20880", None)
+    ended = plan_route(read, FRENCH, ALL).refusal
     assert ended == (Status.INVALID_SENDER, "sender SHOP may not be used in FR")
-    assert plan(read, KENYAN._replace(country="UG"), ALL).sender == "SHOP"
+    assert plan_route(read, KENYAN._replace(country="UG"), ALL).sender == "SHOP"
 
 
 def test_no_route_is_told_before_a_sender_that_may_not_be_used() -> None:
     read = table({"countries": ["FR"], "ways": []}, FR={"alphanumeric": "forbidden"})
-    found = plan(read, FRENCH, ALL).refusal
+    found = plan_route(read, FRENCH, ALL).refusal
     assert found is not None
     assert found[0] is Status.NO_ROUTE
 

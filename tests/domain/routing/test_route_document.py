@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
-from dispatcher.domain.routing.route_document import MOST_RULES, read_table, strangers, warnings
+from dispatcher.domain.routing.route_document import MAX_RULES, read_table, unknown_names, warnings
 from dispatcher.domain.routing.route_table import Preference, RouteRule, RouteTable
 from dispatcher.domain.routing.sender_rule import Alphanumeric, SenderRule
 from dispatcher.domain.tier import Tier
@@ -161,8 +161,8 @@ def test_all_faults_are_told_together() -> None:
 
 def test_a_table_has_a_most_number_of_rules() -> None:
     rule = {"ways": [["alpha"]]}
-    assert faults({"rules": [rule] * MOST_RULES}) == {}
-    assert "at most 1,000" in faults({"rules": [rule] * (MOST_RULES + 1)})["rules"]
+    assert faults({"rules": [rule] * MAX_RULES}) == {}
+    assert "at most 1,000" in faults({"rules": [rule] * (MAX_RULES + 1)})["rules"]
 
 
 json_values = st.recursive(
@@ -192,13 +192,15 @@ def test_whatever_is_written_is_read_or_refused(document: object) -> None:
 
 def test_providers_and_accounts_that_there_are_not_are_named() -> None:
     read = table({"accounts": ["shop", "bank"], "ways": [["alpha"], ["zeta"]]}, {"ways": [{"omega": 1}]})
-    told = [str(one.field) + ": " + one.sentence for one in strangers(read, providers=ALL, accounts={"shop"})]
+    told = [
+        str(one.field) + ": " + one.sentence for one in unknown_names(read, providers=ALL, accounts={"shop"})
+    ]
     assert told == [
         "rule 1, ways: there is no provider 'zeta'; there are: alpha, beta",
         "rule 1, accounts: there is no account 'bank'",
         "rule 2, ways: there is no provider 'omega'; there are: alpha, beta",
     ]
-    assert strangers(table({"ways": [["alpha"]]}), providers=ALL, accounts=()) == []
+    assert unknown_names(table({"ways": [["alpha"]]}), providers=ALL, accounts=()) == []
 
 
 CATCH_ALL = {"ways": [["alpha"]]}

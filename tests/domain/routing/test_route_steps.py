@@ -5,7 +5,7 @@ from decimal import Decimal
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
 from dispatcher.domain.routing.route_document import read_table
-from dispatcher.domain.routing.route_steps import steps
+from dispatcher.domain.routing.route_steps import explain_route
 from dispatcher.domain.routing.route_table import RouteRequest, RouteTable
 from dispatcher.domain.tier import Tier
 
@@ -27,7 +27,7 @@ def told(
 ) -> list[tuple[str, str]]:
     read, faults = read_table(document)
     assert faults == []
-    return [(step.about, step.found) for step in steps(read, asked, PROVIDERS, conditions or {})]
+    return [(step.about, step.found) for step in explain_route(read, asked, PROVIDERS, conditions or {})]
 
 
 def test_each_step_of_a_choice_is_told() -> None:
@@ -97,7 +97,7 @@ def test_a_message_without_a_route_is_told_its_status() -> None:
 
 def test_without_rules_that_is_told_too() -> None:
     unknown = ASKED._replace(country="", sender="")
-    assert [tuple(step) for step in steps(RouteTable(), unknown, PROVIDERS, {})] == [
+    assert [tuple(step) for step in explain_route(RouteTable(), unknown, PROVIDERS, {})] == [
         ("country", "none: nobody can tell it from the number"),
         ("rules", "there are none: the providers that serve the country, as they are configured"),
         ("gamma", "left out, it does not serve numbers of no country"),

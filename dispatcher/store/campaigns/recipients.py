@@ -21,7 +21,7 @@ ORDER BY g.ord, r.position
 """)
 
 
-async def recipients(
+async def read_groups(
     connection: AsyncConnection, audience_id: int, wanted: Sequence[tuple[int, int, int]]
 ) -> list[Recipient]:
     """Return recipients; `wanted` has, for each group of zones, the position to start after and a limit."""
