@@ -30,7 +30,7 @@ from dispatcher.domain.tier import Tier
 from dispatcher.local.embedded.ports import free_port
 from dispatcher.providers.generic_http import HttpProvider
 from dispatcher.providers.smpp import SmppProvider
-from dispatcher.sandbox.recipe import http_options
+from dispatcher.sandbox.provider_options import http_options
 from tests.conftest import plain_url
 
 _TABLES = "typical_events, typical_messages, floor_events, floor_messages"

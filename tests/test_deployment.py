@@ -13,7 +13,7 @@ from celery import Celery
 
 from dispatcher.cli.app import build
 from dispatcher.domain.tier import Tier
-from dispatcher.sandbox.recipe import http_options
+from dispatcher.sandbox.provider_options import http_options
 from dispatcher.settings import ProviderSettings
 from workers.schedule import beat_schedule
 from workers.tasks import add_tasks

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.local import process_commands
-from dispatcher.local.embedded.part import ManagedProcess
+from dispatcher.local.embedded.managed_process import ManagedProcess
 from dispatcher.local.embedded.ports import LOOPBACK, require_free_port
 from dispatcher.local.private_file import write_private
 from dispatcher.sandbox.provider_options import http_options

@@ -23,16 +23,16 @@ from dispatcher.domain.delivery.provider import (
 from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.providers.http_client.client import Wire, call, open_client
 
-AT_ONCE: Final = 8
+MAX_CONCURRENT_POLLS: Final = 8
 """How many questions of a poll are open at a time, so that they leave the connections to messages."""
 
-FORM: Final = "application/x-www-form-urlencoded"
+FORM_CONTENT_TYPE: Final = "application/x-www-form-urlencoded"
 
 _M = TypeVar("_M", bound="PluginOptions")
 
 
-def _absolute(url: str) -> str:
-    parsed = _parsed(url)
+def _checked_url(url: str) -> str:
+    parsed = _parsed_url(url)
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ValueError("this is not an absolute http or https URL")
     if parsed.userinfo:
@@ -42,14 +42,14 @@ def _absolute(url: str) -> str:
     return url.rstrip("/")
 
 
-def _proxy(secret: SecretStr) -> SecretStr:
-    url = _parsed(secret.get_secret_value())
+def _checked_proxy(secret: SecretStr) -> SecretStr:
+    url = _parsed_url(secret.get_secret_value())
     if url.scheme != "http" or not url.host or url.raw_path != b"/":
         raise ValueError("this is no proxy: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")
     return secret
 
 
-def _parsed(text: str) -> httpx.URL:
+def _parsed_url(text: str) -> httpx.URL:
     try:
         return httpx.URL(text)
     except httpx.InvalidURL as wrong:
@@ -64,7 +64,7 @@ def _one_line(secret: SecretStr) -> SecretStr:
     return secret
 
 
-Url = Annotated[str, AfterValidator(_absolute)]
+Url = Annotated[str, AfterValidator(_checked_url)]
 Secret = Annotated[SecretStr, AfterValidator(_one_line)]
 
 
@@ -75,7 +75,7 @@ class PluginOptions(BaseModel):
 
     url: Url
     wire: Wire = "ours"
-    proxy: Annotated[SecretStr, AfterValidator(_proxy)] | None = None
+    proxy: Annotated[SecretStr, AfterValidator(_checked_proxy)] | None = None
     connect_timeout: timedelta = Field(timedelta(seconds=3), gt=timedelta(0))
     keep_alive: timedelta = Field(timedelta(seconds=4), ge=timedelta(0))
 
@@ -92,7 +92,7 @@ def read_options(model: type[_M], config: ProviderConfig) -> _M:
         raise Misconfigured(f"provider {config.name}: {faults}") from None
 
 
-def basic(username: str, password: SecretStr) -> str:
+def basic_auth(username: str, password: SecretStr) -> str:
     """Say who we are in an Authorization header (RFC 7617)."""
     pair = f"{username}:{password.get_secret_value()}"
     return f"Basic {b64encode(pair.encode()).decode()}"
@@ -174,7 +174,7 @@ class HttpPlugin(ABC):
         return self._judge(message, ended)
 
 
-async def poll_each(
+async def poll_concurrently(
     refs: Sequence[str], ask: Callable[[str], Awaitable[ReceiptReport | None]]
 ) -> Sequence[ReceiptReport]:
     """
@@ -183,7 +183,7 @@ async def poll_each(
     What could not be asked is left out. Raises Unavailable when nothing could
     be asked.
     """
-    room = asyncio.Semaphore(AT_ONCE)
+    room = asyncio.Semaphore(MAX_CONCURRENT_POLLS)
 
     async def one(ref: str) -> ReceiptReport | Unavailable | None:
         async with room:

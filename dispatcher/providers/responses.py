@@ -14,11 +14,11 @@ from dispatcher.domain.delivery.provider import Deferred, Rejected, Unknown
 from dispatcher.domain.errors import BadReceipt, BadSignature, Unavailable
 from dispatcher.domain.messages.status import Status
 
-_LATER: Final = frozenset({401, 402, 403, 425, 429, 503})
-_LONGEST_PAUSE: Final = 86_400
+_DEFERRED_STATUSES: Final = frozenset({401, 402, 403, 425, 429, 503})
+_MAX_RETRY_AFTER: Final = 86_400
 
 
-def by_status(response: httpx.Response) -> Deferred | Rejected | Unknown:
+def outcome_by_status(response: httpx.Response) -> Deferred | Rejected | Unknown:
     """
     Judge an answer by its HTTP status alone, where the provider's own words decide nothing.
 
@@ -27,7 +27,7 @@ def by_status(response: httpx.Response) -> Deferred | Rejected | Unknown:
     refusal; all else is unknown, a 2xx too.
     """
     status, reason = response.status_code, f"HTTP {response.status_code}"
-    if status in _LATER:
+    if status in _DEFERRED_STATUSES:
         return Deferred(reason, retry_after(response))
     if 400 <= status < 500 and status != httpx.codes.REQUEST_TIMEOUT:
         return Rejected(Status.FAILED, reason)
@@ -38,12 +38,12 @@ def retry_after(response: httpx.Response) -> timedelta | None:
     """Read Retry-After (RFC 9110, 10.2.3); a date counts from the answer's own Date, so no clock is asked."""
     said = response.headers.get("retry-after", "").strip()
     if said.isdecimal():
-        return timedelta(seconds=min(int(said[:9]), _LONGEST_PAUSE))
+        return timedelta(seconds=min(int(said[:9]), _MAX_RETRY_AFTER))
     then, sent = _http_date(said), _http_date(response.headers.get("date", ""))
     return max(then - sent, timedelta(0)) if then and sent else None
 
 
-def object_of(body: bytes) -> dict[str, object]:
+def json_object(body: bytes) -> dict[str, object]:
     """Read a JSON object; an empty one for whatever else it is, be it nested deeper than anybody means."""
     try:
         document = json.loads(body)
@@ -52,14 +52,14 @@ def object_of(body: bytes) -> dict[str, object]:
     return document if isinstance(document, dict) else {}
 
 
-def answered(response: httpx.Response) -> dict[str, object]:
+def poll_response(response: httpx.Response) -> dict[str, object]:
     """Read what the provider answered to a question. Raises Unavailable if it could not answer now."""
     if not response.is_success:
         raise Unavailable(f"the provider cannot be asked: HTTP {response.status_code}")
-    return object_of(response.content)
+    return json_object(response.content)
 
 
-def form_of(body: bytes) -> list[tuple[str, str]]:
+def form_fields(body: bytes) -> list[tuple[str, str]]:
     """Read the fields of a form in their order. Raises BadReceipt."""
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=200)
@@ -67,7 +67,7 @@ def form_of(body: bytes) -> list[tuple[str, str]]:
         raise BadReceipt("the receipt is not a form") from None
 
 
-def text_of(fields: Mapping[str, object], name: str) -> str:
+def text_field(fields: Mapping[str, object], name: str) -> str:
     """Give a field as text that a database keeps; empty if it is missing, null, a list or an object."""
     value = fields.get(name)
     if value is None or isinstance(value, list | dict):

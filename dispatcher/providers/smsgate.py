@@ -34,14 +34,22 @@ from dispatcher.domain.delivery.provider import (
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
-from dispatcher.providers.base import HttpPlugin, PluginOptions, Secret, Url, basic, poll_each, read_options
+from dispatcher.providers.base import (
+    HttpPlugin,
+    PluginOptions,
+    Secret,
+    Url,
+    basic_auth,
+    poll_concurrently,
+    read_options,
+)
 from dispatcher.providers.responses import (
-    answered,
-    by_status,
     check_signature,
-    object_of,
+    json_object,
+    outcome_by_status,
+    poll_response,
     retry_after,
-    text_of,
+    text_field,
 )
 
 PRIORITIES: Final[Mapping[Tier, int]] = {Tier.CRITICAL: 100, Tier.STANDARD: 0, Tier.BULK: -1}
@@ -64,7 +72,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "sms:failed": "Failed",
     "sms:cancelled": "Cancelled",
 }
-_IGNORED: Final = ("mms:", "system:", "app:", "sms:data-received", "sms:batch:")
+_IGNORED_EVENTS: Final = ("mms:", "system:", "app:", "sms:data-received", "sms:batch:")
 
 
 class SmsGateFailure(NamedTuple):
@@ -120,7 +128,7 @@ class SmsGateOptions(PluginOptions):
             return f"Bearer {self.token.get_secret_value()}"
         assert self.username is not None
         assert self.password is not None
-        return basic(self.username, self.password)
+        return basic_auth(self.username, self.password)
 
 
 class SmsGate(HttpPlugin):
@@ -135,22 +143,22 @@ class SmsGate(HttpPlugin):
     def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
         """Verify and read one event of the phone."""
         self._verify(request)
-        document = object_of(request.body)
-        event, payload = text_of(document, "event"), document.get("payload")
+        document = json_object(request.body)
+        event, payload = text_field(document, "event"), document.get("payload")
         if not event or not isinstance(payload, dict):
             raise BadReceipt("the receipt has no event with a payload")
         if event == "sms:received":
-            return [self._inbound(text_of(document, "id"), payload)]
-        if event.startswith(_IGNORED):
+            return [self._inbound(text_field(document, "id"), payload)]
+        if event.startswith(_IGNORED_EVENTS):
             return []
-        ref = text_of(payload, "messageId")
+        ref = text_field(payload, "messageId")
         if not ref:
             raise BadReceipt(f"the event {event} has no messageId")
-        return [_report(ref, event, EVENTS.get(event, ""), text_of(payload, "reason"))]
+        return [_report(ref, event, EVENTS.get(event, ""), text_field(payload, "reason"))]
 
     async def poll(self, refs: Sequence[str]) -> Sequence[ReceiptReport]:
         """Ask for each message. Raises Unavailable."""
-        return await poll_each(refs, self._ask_for)
+        return await poll_concurrently(refs, self._ask_for)
 
     def _request(self, message: Outgoing) -> httpx.Request:
         fields = {
@@ -168,18 +176,18 @@ class SmsGate(HttpPlugin):
         return self._post(message, self._url, content_type="application/json", body=body)
 
     def _judge(self, message: Outgoing, response: httpx.Response) -> Outcome:
-        said = object_of(response.content)
+        said = json_object(response.content)
         match response.status_code:
             case status if response.is_success:
-                ref = text_of(said, "id")
+                ref = text_field(said, "id")
                 return Accepted((ref,)) if ref else Unknown(f"HTTP {status}, but no id")
             case httpx.codes.CONFLICT:  # an earlier try brought it there
                 return Accepted((message.reference,))
             case httpx.codes.NOT_FOUND:
                 return Deferred("HTTP 404: there is no such API at this url")
             case httpx.codes.BAD_REQUEST:
-                return _refusal(text_of(said, "message"), response)
-        return by_status(response)
+                return _refusal(text_field(said, "message"), response)
+        return outcome_by_status(response)
 
     def _verify(self, request: ReceiptRequest) -> None:
         """Check X-Signature: the hex HMAC-SHA256 of the body and then X-Timestamp."""
@@ -195,23 +203,23 @@ class SmsGate(HttpPlugin):
     def _inbound(self, event_id: str, payload: Mapping[str, object]) -> Inbound:
         """Read a message. Its messageId is made of its content, so the event's id stands for it."""
         return Inbound(
-            text_of(payload, "sender") or text_of(payload, "phoneNumber"),
-            text_of(payload, "recipient") or self._options.number or "",
-            text_of(payload, "message"),
+            text_field(payload, "sender") or text_field(payload, "phoneNumber"),
+            text_field(payload, "recipient") or self._options.number or "",
+            text_field(payload, "message"),
             ref=event_id or None,
-            sent_at=_moment(text_of(payload, "receivedAt")),
+            sent_at=_timestamp(text_field(payload, "receivedAt")),
         )
 
     async def _ask_for(self, ref: str) -> ReceiptReport | None:
         response = await self._ask(f"{self._url}/{quote(ref, safe='')}")
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
-        said = answered(response)
+        said = poll_response(response)
         told = said.get("recipients")
         first = told[0] if isinstance(told, list) and told else None
         recipient = first if isinstance(first, dict) else said
-        state = text_of(recipient, "state")
-        return _report(ref, state, state, text_of(recipient, "error"))
+        state = text_field(recipient, "state")
+        return _report(ref, state, state, text_field(recipient, "error"))
 
 
 def _report(ref: str, word: str, state: str, error: str) -> ReceiptReport:
@@ -227,12 +235,12 @@ def _report(ref: str, word: str, state: str, error: str) -> ReceiptReport:
 def _refusal(said: str, response: httpx.Response) -> Outcome:
     words = next((words for words in REFUSALS if words in said), None)
     if words is None:
-        return by_status(response)
+        return outcome_by_status(response)
     code, reason = REFUSALS[words], f"HTTP 400: {words}"
     return Deferred(reason, retry_after(response)) if code is None else Rejected(code, reason)
 
 
-def _moment(text: str) -> datetime | None:
+def _timestamp(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

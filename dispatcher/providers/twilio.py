@@ -35,32 +35,32 @@ from dispatcher.domain.delivery.provider import (
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.base import (
-    FORM,
+    FORM_CONTENT_TYPE,
     HttpPlugin,
     PluginOptions,
     Secret,
     Url,
-    basic,
-    poll_each,
+    basic_auth,
+    poll_concurrently,
     read_options,
 )
 from dispatcher.providers.responses import (
-    answered,
-    by_status,
     check_signature,
-    form_of,
-    object_of,
+    form_fields,
+    json_object,
+    outcome_by_status,
+    poll_response,
     retry_after,
-    text_of,
+    text_field,
 )
 
-LONGEST_VALIDITY: Final = 36_000
+MAX_VALIDITY: Final = 36_000
 """Seconds that Twilio keeps a message in its queue at most; the least is 1."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-class Meaning(NamedTuple):
+class TwilioFailure(NamedTuple):
     """
     What an error code says of its message: the status, and words without its number or text.
 
@@ -74,55 +74,57 @@ class Meaning(NamedTuple):
     opted_out: bool = False
 
 
-_GROUPS: Final[Sequence[tuple[Meaning, str]]] = (
-    (Meaning(Status.BLOCKED, "the number has opted out", opted_out=True), "21610"),
+_GROUPS: Final[Sequence[tuple[TwilioFailure, str]]] = (
+    (TwilioFailure(Status.BLOCKED, "the number has opted out", opted_out=True), "21610"),
     (
-        Meaning(Status.INVALID_NUMBER, "not a number that takes messages"),
+        TwilioFailure(Status.INVALID_NUMBER, "not a number that takes messages"),
         # Invalid; a short code; a premium number; no mobile; a landline; unknown, landline or wrong.
         "21211 21217 21265 21268 21614 21635 30005 30006 30014",
     ),
     (
-        Meaning(Status.BLOCKED, "blocked or filtered"),
+        TwilioFailure(Status.BLOCKED, "blocked or filtered"),
         # By the recipient or the carrier; as unwanted; as a one-time password; as a loop; as fraud.
         "30004 30007 30038 30039 30450",
     ),
-    (Meaning(Status.UNREACHABLE, "the handset cannot be reached"), "30003"),
-    (Meaning(Status.TOO_LATE, "its validity ended in the queue"), "30036"),
+    (TwilioFailure(Status.UNREACHABLE, "the handset cannot be reached"), "30003"),
+    (TwilioFailure(Status.TOO_LATE, "its validity ended in the queue"), "30036"),
     (
-        Meaning(Status.GAVE_UP, "too much at a time", later=True),
+        TwilioFailure(Status.GAVE_UP, "too much at a time", later=True),
         # Requests and queues that are full; maintenance; congestion; limits of the moment or the day.
         "14107 20429 21611 21730 30001 30017 30022 30023 30027 30454 63038",
     ),
     (
-        Meaning(Status.GAVE_UP, "our account or its set-up is refused", later=True),
+        TwilioFailure(Status.GAVE_UP, "our account or its set-up is refused", later=True),
         # Not active, wrong credentials, no such account, wrong callback; a Messaging Service that is
         # gone, closed or without numbers; suspended; a campaign suspended; sending switched off.
         "10001 20003 20404 21609 21626 21701 21702 21703 21704 21705 30002 30033 30037",
     ),
     (
-        Meaning(Status.FAILED, "the sender cannot send there"),
+        TwilioFailure(Status.FAILED, "the sender cannot send there"),
         # Not valid, not ours, not verified, not able to, not registered, or not for that country.
         "21212 21264 21266 21267 21408 21601 21603 21606 21607 21608 21612 21616 21657 21659 21660 "
         "21661 21662 21663 21668 21708 21709 21711 21712 21715 30018 30024 30032 30034 30035 30040 "
         "30041 30042 30043",
     ),
     (
-        Meaning(Status.FAILED, "the message was refused"),
+        TwilioFailure(Status.FAILED, "the message was refused"),
         # No text or number, too long, cannot be sent; its validity, price or channel; a carrier's limits.
         "21602 21604 21605 21617 21618 21619 21624 21658 30010 30011 30012 30013 30015 30016 30019 30028 "
         "30044 30045 30400",
     ),
     (
-        Meaning(Status.FAILED, "not delivered"),
+        TwilioFailure(Status.FAILED, "not delivered"),
         # Unknown; a part missing; faults of Twilio's own; time-out; not confirmed; not delivered.
         "30008 30009 30020 30021 30046 30410 30453 30485 30500",
     ),
 )
 
-CODES: Final[Mapping[str, Meaning]] = {code: meaning for meaning, codes in _GROUPS for code in codes.split()}
+ERROR_CODES: Final[Mapping[str, TwilioFailure]] = {
+    code: meaning for meaning, codes in _GROUPS for code in codes.split()
+}
 """The dictionary's codes that can concern a text message; another one is judged by HTTP, or is 38."""
 
-WORDS: Final[Mapping[str, Status | None]] = {
+MESSAGE_STATUSES: Final[Mapping[str, Status | None]] = {
     "accepted": None,
     "scheduled": None,
     "queued": None,
@@ -162,9 +164,9 @@ class TwilioOptions(PluginOptions):
     def authorization(self) -> str:
         """Say who we are; an API key can be revoked by itself, so it goes first."""
         if self.api_key is not None and self.api_secret is not None:
-            return basic(self.api_key, self.api_secret)
+            return basic_auth(self.api_key, self.api_secret)
         assert self.auth_token is not None
-        return basic(self.account_sid, self.auth_token)
+        return basic_auth(self.account_sid, self.auth_token)
 
 
 class Twilio(HttpPlugin):
@@ -188,15 +190,15 @@ class Twilio(HttpPlugin):
     def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
         """Verify and read a status callback, or a message that came in."""
         query = request.url.partition("?")[2]
-        form = form_of(request.body) if request.method == "POST" else []
+        form = form_fields(request.body) if request.method == "POST" else []
         self._verify(request, query, form)
         ours = dict(parse_qsl(query, keep_blank_values=True))
         fields: dict[str, object] = {**ours, **dict(form)}
-        ref = text_of(fields, "MessageSid")
+        ref = text_field(fields, "MessageSid")
         if not ref:
             raise BadReceipt("the receipt has no MessageSid")
         if "MessageStatus" in fields:
-            word, code = text_of(fields, "MessageStatus"), text_of(fields, "ErrorCode")
+            word, code = text_field(fields, "MessageStatus"), text_field(fields, "ErrorCode")
             return [_report(ref, ours.get("reference"), word, code)]
         if "Body" in fields:
             return [_inbound(ref, fields)]
@@ -204,7 +206,7 @@ class Twilio(HttpPlugin):
 
     async def poll(self, refs: Sequence[str]) -> Sequence[ReceiptReport]:
         """Ask for each message by its SID. Raises Unavailable."""
-        return await poll_each(refs, self._ask_for)
+        return await poll_concurrently(refs, self._ask_for)
 
     def _request(self, message: Outgoing) -> httpx.Request:
         left = int((message.not_after - self._now()).total_seconds())
@@ -213,21 +215,21 @@ class Twilio(HttpPlugin):
             "From": message.sender,
             "MessagingServiceSid": self._options.messaging_service_sid,
             "Body": message.text,
-            "ValidityPeriod": str(min(max(left, 1), LONGEST_VALIDITY)),
+            "ValidityPeriod": str(min(max(left, 1), MAX_VALIDITY)),
             "StatusCallback": self._callback(message.reference),
         }
         body = urlencode({name: value for name, value in fields.items() if value is not None})
-        return self._post(message, self._url, content_type=FORM, body=body.encode())
+        return self._post(message, self._url, content_type=FORM_CONTENT_TYPE, body=body.encode())
 
     def _judge(self, message: Outgoing, response: httpx.Response) -> Outcome:
-        said = object_of(response.content)
+        said = json_object(response.content)
         if response.is_success:
-            ref = text_of(said, "sid")
+            ref = text_field(said, "sid")
             return Accepted((ref,)) if ref else Unknown(f"HTTP {response.status_code}, but no SID")
-        code = text_of(said, "code")
-        meaning = CODES.get(code)
+        code = text_field(said, "code")
+        meaning = ERROR_CODES.get(code)
         if meaning is None or not response.is_client_error:
-            return by_status(response)
+            return outcome_by_status(response)
         reason = f"{code}: {meaning.words}"
         if meaning.later:
             return Deferred(reason, retry_after(response))
@@ -256,13 +258,13 @@ class Twilio(HttpPlugin):
         response = await self._ask(f"{self._messages}/{quote(ref, safe='')}.json")
         if response.status_code == httpx.codes.NOT_FOUND:
             return None  # deleted there
-        said = answered(response)
-        return _report(ref, None, text_of(said, "status"), text_of(said, "error_code"))
+        said = poll_response(response)
+        return _report(ref, None, text_field(said, "status"), text_field(said, "error_code"))
 
 
 def _report(ref: str, reference: str | None, word: str, code: str) -> ReceiptReport:
-    status = WORDS.get(word)
-    meaning = CODES.get(code)
+    status = MESSAGE_STATUSES.get(word)
+    meaning = ERROR_CODES.get(code)
     if status is not Status.FAILED or meaning is None:
         return ReceiptReport(ref, reference, status, f"{word}: {code}" if code else word)
     reason = f"{word}: {code}: {meaning.words}"
@@ -271,8 +273,8 @@ def _report(ref: str, reference: str | None, word: str, code: str) -> ReceiptRep
 
 def _inbound(ref: str, fields: Mapping[str, object]) -> Inbound:
     """Read a message; a keyword that Twilio knows by Advanced Opt-Out is told by Twilio's word for it."""
-    text = text_of(fields, "OptOutType") or text_of(fields, "Body")
-    return Inbound(text_of(fields, "From"), text_of(fields, "To"), text, ref=ref)
+    text = text_field(fields, "OptOutType") or text_field(fields, "Body")
+    return Inbound(text_field(fields, "From"), text_field(fields, "To"), text, ref=ref)
 
 
 def _signed(token: str, text: str) -> str:

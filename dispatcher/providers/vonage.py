@@ -32,25 +32,33 @@ from dispatcher.domain.delivery.provider import (
     Unknown,
 )
 from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.messages.encoding import Encoding, encode_plan
+from dispatcher.domain.messages.encoding import Encoding, measure
 from dispatcher.domain.messages.status import Status
-from dispatcher.providers.base import FORM, HttpPlugin, PluginOptions, Secret, Url, basic, read_options
+from dispatcher.providers.base import (
+    FORM_CONTENT_TYPE,
+    HttpPlugin,
+    PluginOptions,
+    Secret,
+    Url,
+    basic_auth,
+    read_options,
+)
 from dispatcher.providers.responses import (
-    by_status,
     check_signature,
-    form_of,
-    object_of,
+    form_fields,
+    json_object,
+    outcome_by_status,
     retry_after,
-    text_of,
+    text_field,
 )
 
-SHORTEST_TTL: Final = timedelta(seconds=20)
-LONGEST_TTL: Final = timedelta(days=7)
+MIN_TTL: Final = timedelta(seconds=20)
+MAX_TTL: Final = timedelta(days=7)
 
-_SHORT_CODE: Final = 6
+_MAX_SHORT_CODE: Final = 6
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
-STATUSES: Final[Mapping[str, Status | None]] = {
+SUBMIT_STATUSES: Final[Mapping[str, Status | None]] = {
     "1": None,  # throttled
     "2": Status.FAILED,  # a parameter is missing
     "3": Status.FAILED,  # a parameter is invalid
@@ -81,7 +89,7 @@ What a part's status says where it is not 0, accepted; None is "later", or our a
 5, an internal error, and what is not listed: nobody says that it did not go out.
 """
 
-WORDS: Final[Mapping[str, Status | None]] = {
+RECEIPT_STATUSES: Final[Mapping[str, Status | None]] = {
     "delivered": Status.RECEIVED,
     "accepted": None,
     "buffered": None,
@@ -152,7 +160,7 @@ class Vonage(HttpPlugin):
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._options = options = read_options(VonageOptions, config)
-        headers = {"Authorization": basic(options.api_key, options.api_secret)}
+        headers = {"Authorization": basic_auth(options.api_key, options.api_secret)}
         super().__init__(config, options, headers=headers, transport=transport)
         self._now = now
         self._receipt_url = options.receipt_url or config.receipt_url
@@ -162,7 +170,7 @@ class Vonage(HttpPlugin):
         """Verify and read a delivery receipt, or a message that came in: a query, a form or JSON."""
         fields = _fields(request)
         self._verify(fields)
-        ref = text_of(fields, "messageId")
+        ref = text_field(fields, "messageId")
         if not ref:
             raise BadReceipt("the receipt has no messageId")
         if "status" in fields:
@@ -174,9 +182,9 @@ class Vonage(HttpPlugin):
         raise BadReceipt("the receipt has neither status nor text")
 
     def _request(self, message: Outgoing) -> httpx.Request:
-        ttl = min(max(message.not_after - self._now(), SHORTEST_TTL), LONGEST_TTL)
+        ttl = min(max(message.not_after - self._now(), MIN_TTL), MAX_TTL)
         sender = message.sender or self._options.sender
-        is_plain = encode_plan(message.text).encoding is Encoding.GSM7
+        is_plain = measure(message.text).encoding is Encoding.GSM7
         fields = {
             "from": sender.removeprefix("+") if sender else None,
             "to": message.to.removeprefix("+"),
@@ -188,18 +196,18 @@ class Vonage(HttpPlugin):
             "callback": self._receipt_url,
         }
         body = urlencode({name: value for name, value in fields.items() if value is not None})
-        return self._post(message, self._url, content_type=FORM, body=body.encode())
+        return self._post(message, self._url, content_type=FORM_CONTENT_TYPE, body=body.encode())
 
     def _judge(self, message: Outgoing, response: httpx.Response) -> Outcome:
         if not response.is_success:
-            return by_status(response)
-        told = object_of(response.content).get("messages")
+            return outcome_by_status(response)
+        told = json_object(response.content).get("messages")
         parts = [part for part in told if isinstance(part, dict)] if isinstance(told, list) else []
-        refused = [status for part in parts if (status := text_of(part, "status")) != "0"]
+        refused = [status for part in parts if (status := text_field(part, "status")) != "0"]
         if not parts:
             return Unknown(f"HTTP {response.status_code}, but no messages")
         if not refused:
-            return Accepted(tuple(ref for part in parts if (ref := text_of(part, "message-id"))))
+            return Accepted(tuple(ref for part in parts if (ref := text_field(part, "message-id"))))
         if len(refused) < len(parts):
             return Unknown(f"{len(refused)} of {len(parts)} parts were refused: status {refused[0]}")
         return _refusal(refused[0], response)
@@ -210,7 +218,7 @@ class Vonage(HttpPlugin):
         if secret is None:
             return
         signed = "".join(
-            f"&{name}={text_of(fields, name).replace('&', '_').replace('=', '_')}"
+            f"&{name}={text_field(fields, name).replace('&', '_').replace('=', '_')}"
             for name in sorted(fields)
             if name != "sig"
         )
@@ -219,14 +227,14 @@ class Vonage(HttpPlugin):
             signed.encode(errors="replace"),
             self._options.signature_method,
         ).hexdigest()
-        check_signature(text_of(fields, "sig").lower(), digest)
+        check_signature(text_field(fields, "sig").lower(), digest)
 
 
 def _refusal(status: str, response: httpx.Response) -> Outcome:
     reason = f"status {status}"
-    if status not in STATUSES:
+    if status not in SUBMIT_STATUSES:
         return Unknown(reason)
-    code = STATUSES[status]
+    code = SUBMIT_STATUSES[status]
     return Deferred(reason, retry_after(response)) if code is None else Rejected(code, reason)
 
 
@@ -234,20 +242,20 @@ def _fields(request: ReceiptRequest) -> Mapping[str, object]:
     if request.method == "GET":
         return request.query
     if "json" not in request.headers.get("content-type", ""):
-        return dict(form_of(request.body))
-    fields = object_of(request.body)
+        return dict(form_fields(request.body))
+    fields = json_object(request.body)
     if not fields:
         raise BadReceipt("the receipt is not a JSON object")
     return fields
 
 
 def _report(ref: str, fields: Mapping[str, object]) -> ReceiptReport:
-    word, code = text_of(fields, "status"), text_of(fields, "err-code")
-    status = WORDS.get(word)
+    word, code = text_field(fields, "status"), text_field(fields, "err-code")
+    status = RECEIPT_STATUSES.get(word)
     failure = FAILURES.get(code, VonageFailure(Status.FAILED))
     return ReceiptReport(
         ref,
-        text_of(fields, "client-ref") or None,
+        text_field(fields, "client-ref") or None,
         failure.status if status is Status.FAILED else status,
         f"{word}: err-code {code}" if code else word,
         opted_out=failure.opted_out and status in (Status.FAILED, Status.TOO_LATE),
@@ -257,20 +265,20 @@ def _report(ref: str, fields: Mapping[str, object]) -> ReceiptReport:
 def _inbound(ref: str, fields: Mapping[str, object]) -> Inbound:
     """Read a message. Each part of a long one comes by itself, in any order, and is told by itself."""
     return Inbound(
-        _number(text_of(fields, "msisdn")),
-        _number(text_of(fields, "to")),
-        text_of(fields, "text"),
+        _with_plus(text_field(fields, "msisdn")),
+        _with_plus(text_field(fields, "to")),
+        text_field(fields, "text"),
         ref=ref,
-        sent_at=_moment(text_of(fields, "message-timestamp")),
+        sent_at=_timestamp(text_field(fields, "message-timestamp")),
     )
 
 
-def _number(digits: str) -> str:
+def _with_plus(digits: str) -> str:
     """Give a number its "+"; a short code has none, and neither has a name."""
-    return f"+{digits}" if digits.isdecimal() and len(digits) > _SHORT_CODE else digits
+    return f"+{digits}" if digits.isdecimal() and len(digits) > _MAX_SHORT_CODE else digits
 
 
-def _moment(text: str) -> datetime | None:
+def _timestamp(text: str) -> datetime | None:
     try:
         return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     except ValueError:

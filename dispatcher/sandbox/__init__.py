@@ -1,6 +1,6 @@
 """A simulated SMSC, in a process of its own: `docs/sandbox.md` says how to use it."""
 
-from dispatcher.sandbox.recipe import http_options, smpp_options
+from dispatcher.sandbox.provider_options import http_options, smpp_options
 from dispatcher.sandbox.server import SandboxServers, create_app, run, serving, serving_both
 from dispatcher.sandbox.settings import SandboxSettings
 

@@ -15,9 +15,9 @@ from dispatcher.sandbox.network import Network, ReceivedSubmit, SandboxMessage, 
 from dispatcher.sandbox.numbers import SPECIAL, SubmitAnswer
 from dispatcher.sandbox.receipts import ReceiptSender
 from dispatcher.sandbox.settings import SandboxSettings, http_url
-from dispatcher.sandbox.smsc import NobodyBound, Smsc
+from dispatcher.sandbox.smsc import NoReceiverBound, Smsc
 
-_SILENCE = 120.0
+_SILENCE_SECONDS = 120.0
 _MAX_PAGE = 10_000
 _STATUS_OF_ERROR = {"account_refused": 403}
 
@@ -58,12 +58,12 @@ class Sandbox:
         try:
             if not self._may_submit(request):
                 self.network.counts.invalid += 1
-                return _refusal(401, "unauthorized", "no or wrong bearer token")
+                return _error(401, "unauthorized", "no or wrong bearer token")
             try:
-                submit = _read(await request.read(), received_at=received_at)
+                submit = _read_submit(await request.read(), received_at=received_at)
             except ValueError as wrong:
                 self.network.counts.invalid += 1
-                return _refusal(400, "invalid", str(wrong))
+                return _error(400, "invalid", str(wrong))
             verdict = self.network.submit(submit, now=time.monotonic())
             await self._report(submit, verdict)
             if verdict.delay:
@@ -75,12 +75,12 @@ class Sandbox:
     async def inbound(self, request: web.Request) -> web.Response:
         """Tell what a handset wrote: over SMPP if an ESME receives, else where receipts go."""
         try:
-            told = _texts(await request.read(), "from", "to", "text")
+            told = _text_fields(await request.read(), "from", "to", "text")
             return _json({"parts": self._hear(told)}, status=202)
-        except NobodyBound as nobody:
-            return _refusal(409, "nobody_listens", str(nobody))
+        except NoReceiverBound as nobody:
+            return _error(409, "nobody_listens", str(nobody))
         except ValueError as wrong:
-            return _refusal(400, "invalid", str(wrong))
+            return _error(400, "invalid", str(wrong))
 
     async def stats(self, request: web.Request) -> web.Response:
         """Say what came in and what went out."""
@@ -101,7 +101,7 @@ class Sandbox:
             return _json([message.shown() for message in self.network.to(number)])
         offset, limit = request.query.get("offset", "0"), request.query.get("limit", "100")
         if not (offset.isdecimal() and limit.isdecimal()):
-            return _refusal(400, "invalid", "offset and limit are numbers")
+            return _error(400, "invalid", "offset and limit are numbers")
         page = self.network.page(offset=int(offset), limit=min(int(limit), _MAX_PAGE))
         return _json([message.shown() for message in page])
 
@@ -114,12 +114,12 @@ class Sandbox:
         try:
             changes = json.loads(await request.read())
             if not isinstance(changes, dict):
-                return _refusal(400, "invalid", "an object of settings is expected")
+                return _error(400, "invalid", "an object of settings is expected")
             self.network.change(self.network.settings.changed(changes))
         except ValidationError as wrong:
-            return _refusal(422, "invalid", str(wrong))
+            return _error(422, "invalid", str(wrong))
         except ValueError:
-            return _refusal(400, "invalid", "this is not JSON")
+            return _error(400, "invalid", "this is not JSON")
         return await self.settings(request)
 
     async def reset(self, request: web.Request) -> web.Response:
@@ -167,7 +167,7 @@ class Sandbox:
         url, system_id = self.network.settings.receipt_url, told.get("system_id")
         try:
             return self.smsc.inbound(told["from"], told["to"], told["text"], system_id=system_id)
-        except NobodyBound:
+        except NoReceiverBound:
             if url is None or system_id is not None:
                 raise
         report = {"id": self.network.next_id(), **{name: told[name] for name in ("from", "to", "text")}}
@@ -203,23 +203,23 @@ async def _answer(request: web.Request, verdict: SubmitDecision) -> web.Response
         case SubmitAnswer.ACCEPTED:
             return _json({"id": verdict.ids[0], "ids": list(verdict.ids), "status": "accepted"})
         case SubmitAnswer.REJECTED:
-            return _refusal(_STATUS_OF_ERROR.get(verdict.script.error, 422), verdict.script.error, "rejected")
+            return _error(_STATUS_OF_ERROR.get(verdict.script.error, 422), verdict.script.error, "rejected")
         case SubmitAnswer.LATER:
-            return _refusal(503, "try_later", "not now", retry_after=verdict.retry_after)
+            return _error(503, "try_later", "not now", retry_after=verdict.retry_after)
         case SubmitAnswer.THROTTLED:
-            return _refusal(429, "throttled", "too fast", retry_after=verdict.retry_after)
+            return _error(429, "throttled", "too fast", retry_after=verdict.retry_after)
         case SubmitAnswer.SILENCE:
-            await asyncio.sleep(_SILENCE)
+            await asyncio.sleep(_SILENCE_SECONDS)
         case SubmitAnswer.HANG_UP:
             pass
         case SubmitAnswer.FAILED:
-            return _refusal(500, "internal", "something broke")
+            return _error(500, "internal", "something broke")
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)
 
 
-def _texts(body: bytes, *names: str) -> dict[str, Any]:
+def _text_fields(body: bytes, *names: str) -> dict[str, Any]:
     """Read an object in which these are texts; ValueError says what is wrong with it."""
     try:
         fields: Any = json.loads(body)
@@ -233,9 +233,9 @@ def _texts(body: bytes, *names: str) -> dict[str, Any]:
     return fields
 
 
-def _read(body: bytes, *, received_at: float) -> ReceivedSubmit:
+def _read_submit(body: bytes, *, received_at: float) -> ReceivedSubmit:
     """Read a submit; ValueError says what is wrong with it."""
-    fields = _texts(body, "to", "text", "reference")
+    fields = _text_fields(body, "to", "text", "reference")
     segments = fields.get("segments", 1)
     if not isinstance(segments, int) or not 1 <= segments <= 255:
         raise ValueError("segments is not a number from 1 to 255")
@@ -256,7 +256,7 @@ def _report_of(submit: ReceivedSubmit, ref: str | None, word: str) -> dict[str, 
     return {"id": ref, "reference": submit.reference, "to": submit.to, "status": word}
 
 
-def _refusal(status: int, code: str, words: str, *, retry_after: int | None = None) -> web.Response:
+def _error(status: int, code: str, words: str, *, retry_after: int | None = None) -> web.Response:
     headers = {"Retry-After": str(retry_after)} if retry_after else None
     return _json({"error": {"code": code, "message": words}}, status=status, headers=headers)
 

@@ -9,10 +9,10 @@ from typing import Final
 from dispatcher.domain.messages.encoding import InvalidText, to_gsm7
 from dispatcher.sandbox.network import ReceivedSubmit
 from dispatcher.sandbox.settings import SandboxSettings
+from dispatcher.smpp.constants import CommandStatus, DataCoding, EsmClass, MessageState, Tag
 from dispatcher.smpp.pdu import Address, Sm
 from dispatcher.smpp.receipt import write_receipt
-from dispatcher.smpp.text import Joint, cut, read_text, with_headers
-from dispatcher.smpp.words import CommandStatus, DataCoding, Esm, MessageState, Tag
+from dispatcher.smpp.text import PartInfo, add_part_headers, encode_text, read_text
 
 ERRORS: Final[Mapping[str, int]] = {
     "invalid_number": CommandStatus.ESME_RINVDSTADR,
@@ -42,22 +42,22 @@ _GSM: Final = b"\3"
 
 
 @dataclass(frozen=True, slots=True)
-class ReadSubmit:
+class ParsedSubmit:
     """A submit_sm as the network sees it, and what its receipts need to know."""
 
     submit: ReceivedSubmit
     sm: Sm
-    joint: Joint | None
+    joint: PartInfo | None
 
 
-def fault(sm: Sm) -> CommandStatus | None:
+def address_fault(sm: Sm) -> CommandStatus | None:
     """Tell what no network could use."""
     if not sm.destination.value or not sm.destination.value.isascii():
         return CommandStatus.ESME_RINVDSTADR
     return None if sm.source.value.isascii() else CommandStatus.ESME_RINVSRCADR
 
 
-def read_submit(sm: Sm, *, received_at: float) -> ReadSubmit:
+def read_submit(sm: Sm, *, received_at: float) -> ParsedSubmit:
     """
     Read a submit.
 
@@ -77,11 +77,11 @@ def read_submit(sm: Sm, *, received_at: float) -> ReadSubmit:
         receipt_url=None,
         received_at=received_at,
     )
-    return ReadSubmit(submit, sm, joint)
+    return ParsedSubmit(submit, sm, joint)
 
 
-def receipt(
-    heard: ReadSubmit, message_id: str, word: str, *, settings: SandboxSettings, done_at: float
+def receipt_body(
+    heard: ParsedSubmit, message_id: str, word: str, *, settings: SandboxSettings, done_at: float
 ) -> bytes:
     """Write the body of a receipt; `message_id` "" makes one that names no message."""
     state, error = STATES[word]
@@ -105,18 +105,18 @@ def receipt(
             Tag.MESSAGE_STATE: bytes([state]),
             Tag.NETWORK_ERROR_CODE: _GSM + int(error).to_bytes(2, "big"),
         }
-    return Sm(heard.sm.destination, heard.sm.source, text, esm_class=Esm.RECEIPT, tlvs=tlvs).encode()
+    return Sm(heard.sm.destination, heard.sm.source, text, esm_class=EsmClass.RECEIPT, tlvs=tlvs).encode()
 
 
-def inbound(sender: str, recipient: str, text: str, *, reference: int) -> Sequence[bytes]:
+def inbound_bodies(sender: str, recipient: str, text: str, *, reference: int) -> Sequence[bytes]:
     """Write the bodies of a handset's message, one for each part; ValueError if SMPP cannot say it."""
-    data_coding, parts = cut(text)
+    data_coding, parts = encode_text(text)
     source, destination = _address(sender), _address(recipient)
     if len(parts) == 1:
         return [Sm(source, destination, parts[0], data_coding).encode()]
     return [
-        Sm(source, destination, part, data_coding, Esm.UDH).encode()
-        for part in with_headers(parts, reference=reference)
+        Sm(source, destination, part, data_coding, EsmClass.UDH).encode()
+        for part in add_part_headers(parts, reference=reference)
     ]
 
 

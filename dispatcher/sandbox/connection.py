@@ -10,6 +10,7 @@ from typing import Final, Protocol, cast
 
 from dispatcher.sandbox.outbox import Delivery, Outbox
 from dispatcher.sandbox.settings import SandboxSettings
+from dispatcher.smpp.constants import RESPONSE_BIT, Command, CommandStatus, Tag
 from dispatcher.smpp.pdu import (
     LAST_SEQUENCE,
     VERSION,
@@ -22,13 +23,12 @@ from dispatcher.smpp.pdu import (
     encode_tlvs,
     respond,
 )
-from dispatcher.smpp.words import RESPONSE, Command, CommandStatus, Tag
 
-_BINDS: Final = frozenset({Command.BIND_TRANSMITTER, Command.BIND_RECEIVER, Command.BIND_TRANSCEIVER})
-_BOUND: Final = encode_id("sandbox") + encode_tlvs({Tag.SC_INTERFACE_VERSION: bytes([VERSION])})
+_BIND_COMMANDS: Final = frozenset({Command.BIND_TRANSMITTER, Command.BIND_RECEIVER, Command.BIND_TRANSCEIVER})
+_BIND_RESPONSE_BODY: Final = encode_id("sandbox") + encode_tlvs({Tag.SC_INTERFACE_VERSION: bytes([VERSION])})
 
 
-class Center(Protocol):
+class ServiceCenter(Protocol):
     """What stands behind all connections."""
 
     @property
@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
     what it receives from, None if it does not.
     """
 
-    def __init__(self, center: Center) -> None:
+    def __init__(self, center: ServiceCenter) -> None:
         self.system_id = ""
         self.command: Command | None = None
         self.outbox: Outbox | None = None
@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
             Command.UNBIND: self._unbind,
             Command.UNBIND_RESP: lambda _: self._transport.close(),
             Command.GENERIC_NACK: self._answered,
-            **dict.fromkeys(_BINDS, self._bind),
+            **dict.fromkeys(_BIND_COMMANDS, self._bind),
         }
 
     # What the center and the outbox do with it.
@@ -161,7 +161,7 @@ class Connection(asyncio.Protocol):
         doer = self._doers.get(pdu.command)
         if doer is not None:
             doer(pdu)
-        elif pdu.command < RESPONSE:
+        elif pdu.command < RESPONSE_BIT:
             self._nack(pdu.sequence, CommandStatus.ESME_RINVCMDID)
 
     def _bind(self, pdu: Pdu) -> None:
@@ -175,7 +175,7 @@ class Connection(asyncio.Protocol):
             self.answer(pdu, status)
             return
         self.system_id, self.command = bind.system_id, Command(pdu.command)
-        self.answer(pdu, body=_BOUND)
+        self.answer(pdu, body=_BIND_RESPONSE_BODY)
         self._enquire_later()
         if self.command != Command.BIND_TRANSMITTER:
             self.outbox = self._center.outbox(self.system_id)

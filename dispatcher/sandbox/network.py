@@ -15,7 +15,7 @@ from itertools import count, islice
 from dispatcher.sandbox.numbers import ORDINARY, ReceiptStep, Script, SubmitAnswer, script_for
 from dispatcher.sandbox.settings import SandboxSettings
 
-_TIMES_KEPT = 20
+_MAX_KEPT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class Network:
                 submit.reference, submit.to, submit.sender, submit.text, submit.segments, submit.tier
             )
         message.attempts += 1
-        if len(message.received_at) < _TIMES_KEPT:
+        if len(message.received_at) < _MAX_KEPT:
             message.received_at.append(submit.received_at)
         return message
 
@@ -206,7 +206,7 @@ class Network:
             return SubmitDecision(script, script.answer, delay, message, message.ids)
         parts = message.segments if script.in_parts else 1
         ids = tuple([self.next_id() for _ in range(parts)])
-        message.ids = (*message.ids, *ids)[-_TIMES_KEPT * parts :]
+        message.ids = (*message.ids, *ids)[-_MAX_KEPT * parts :]
         message.status = "accepted"
         return SubmitDecision(script, script.answer, delay, message, ids, script.receipts)
 

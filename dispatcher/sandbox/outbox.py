@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from dispatcher.sandbox.receipts import ReceiptCounts
-from dispatcher.smpp.words import CommandStatus
+from dispatcher.smpp.constants import CommandStatus
 
 _FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 3.0
+_MAX_PAUSE: Final = 3.0
 _MAX_AGE: Final = 1800.0
 _MAX_WAITING: Final = 500_000
-_FOR_GOOD: Final = frozenset({CommandStatus.ESME_RX_P_APPN, CommandStatus.ESME_RX_R_APPN})
+_PERMANENT_REFUSALS: Final = frozenset({CommandStatus.ESME_RX_P_APPN, CommandStatus.ESME_RX_R_APPN})
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class Outbox:
         if status == CommandStatus.ESME_ROK:
             self._pause = 0.0
             delivery.done()
-        elif status in _FOR_GOOD:
+        elif status in _PERMANENT_REFUSALS:
             self._counts().receipts_refused += 1
         else:
             self._return([delivery])
@@ -109,7 +109,7 @@ class Outbox:
         waiting, oldest = self._waiting, self._loop.time() - _MAX_AGE
         while waiting and self._receivers and self._wake is None:
             receivers = self._receivers
-            receiver = receivers[0] if len(receivers) == 1 else max(receivers, key=_room)
+            receiver = receivers[0] if len(receivers) == 1 else max(receivers, key=_free_window)
             if receiver.room <= 0:
                 return
             delivery = waiting.popleft()
@@ -136,7 +136,7 @@ class Outbox:
 
     def _rest(self) -> None:
         if self._wake is None:
-            self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _MAX_PAUSE)
             self._wake = self._loop.call_later(self._pause, self._awake)
 
     def _awake(self) -> None:
@@ -144,5 +144,5 @@ class Outbox:
         self.pump()
 
 
-def _room(receiver: Receiver) -> int:
+def _free_window(receiver: Receiver) -> int:
     return receiver.room

@@ -23,7 +23,7 @@ from dispatcher.sandbox.settings import SandboxSettings
 SIGNATURE_HEADER: Final = "X-Sandbox-Signature"
 
 _FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 3.0
+_MAX_PAUSE: Final = 3.0
 _MAX_AGE: Final = 1800.0
 _MAX_WAITING: Final = 500_000
 _CALL_TIMEOUT: Final = 10.0
@@ -68,7 +68,7 @@ class ReceiptSender:
         )
         self._loop = asyncio.get_running_loop()
         self._timers: set[asyncio.TimerHandle] = set()
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, _ServerQueue] = {}
 
     @property
     def pending(self) -> int:
@@ -106,14 +106,14 @@ class ReceiptSender:
         await self.reset()
         await self.session.close()
 
-    def _line(self, url: str) -> "_Line":
+    def _line(self, url: str) -> "_ServerQueue":
         origin = str(URL(url).origin())
         if origin not in self._lines:
-            self._lines[origin] = _Line(self)
+            self._lines[origin] = _ServerQueue(self)
         return self._lines[origin]
 
 
-class _Line:
+class _ServerQueue:
     """The receipts that wait for one server."""
 
     def __init__(self, owner: ReceiptSender) -> None:
@@ -206,7 +206,7 @@ class _Line:
 
     def _rest(self) -> None:
         if self._wake is None:
-            self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _MAX_PAUSE)
             self._wake = self._loop.call_later(self._pause, self._awake)
 
     def _awake(self) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
-_SAMPLE = '{"tps": 50, "latency_ms": 10}'
+_EXAMPLE = '{"tps": 50, "latency_ms": 10}'
 
 SECRETS = frozenset({"token", "receipt_secret", "smpp_password"})
 
@@ -78,12 +78,14 @@ def read_settings(argument: str) -> SandboxSettings:
     try:
         return SandboxSettings.model_validate_json(text)
     except ValidationError as wrong:
-        raise ValueError("; ".join(_told(fault["loc"], fault["msg"]) for fault in wrong.errors())) from None
+        raise ValueError(
+            "; ".join(_fault_text(fault["loc"], fault["msg"]) for fault in wrong.errors())
+        ) from None
 
 
-def _told(where: tuple[int | str, ...], what: str) -> str:
+def _fault_text(where: tuple[int | str, ...], what: str) -> str:
     """Tell one fault; without a place it is the whole that is wrong, and pydantic would name the class."""
     if where:
         return f"{'.'.join(map(str, where))}: {what}"
     reason = f" ({what})" if what.startswith("Invalid JSON") else ""
-    return f"must be a JSON object such as {_SAMPLE}{reason}"
+    return f"must be a JSON object such as {_EXAMPLE}{reason}"

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Final
 
 from dispatcher.sandbox import bodies
-from dispatcher.sandbox.bodies import ReadSubmit
+from dispatcher.sandbox.bodies import ParsedSubmit
 from dispatcher.sandbox.connection import Connection
 from dispatcher.sandbox.network import Network, SandboxMessage, SubmitDecision
 from dispatcher.sandbox.numbers import DELIVERED, ReceiptStep, SubmitAnswer
@@ -17,12 +17,12 @@ from dispatcher.sandbox.outbox import Outbox
 from dispatcher.sandbox.receipts import ReceiptCounts
 from dispatcher.sandbox.settings import SandboxSettings
 from dispatcher.sandbox.timers import Timers
+from dispatcher.smpp.constants import CommandStatus
 from dispatcher.smpp.pdu import BadPdu, Bind, Pdu, Sm, encode_id
-from dispatcher.smpp.words import CommandStatus
 
 _BACKLOG: Final = 1024
-_LEAVE: Final = 0.5
-_WANTED: Final = 0x03
+_UNBIND_TIMEOUT: Final = 0.5
+_RECEIPT_BITS: Final = 0x03
 _FAILURES_ONLY: Final = 0x02
 _STATUSES: Final = {
     SubmitAnswer.LATER: CommandStatus.ESME_RMSGQFUL,
@@ -31,7 +31,7 @@ _STATUSES: Final = {
 }
 
 
-class NobodyBound(Exception):
+class NoReceiverBound(Exception):
     """No ESME is there that receives, or not the one that is named."""
 
 
@@ -68,7 +68,7 @@ class Smsc:
             else:
                 connection.unbind()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._left.wait(), _LEAVE)
+            await asyncio.wait_for(self._left.wait(), _UNBIND_TIMEOUT)
         for connection in list(self._connections):
             connection.hang_up()
 
@@ -102,8 +102,8 @@ class Smsc:
         """
         open_ones = [name for name, outbox in self._outboxes.items() if outbox.is_open]
         if not open_ones or system_id not in (None, *open_ones):
-            raise NobodyBound("no ESME that receives it is bound, and no receipt_url is set")
-        parts = bodies.inbound(sender, recipient, text, reference=next(self._joints))
+            raise NoReceiverBound("no ESME that receives it is bound, and no receipt_url is set")
+        parts = bodies.inbound_bodies(sender, recipient, text, reference=next(self._joints))
         for part in parts:
             self._outboxes[system_id or open_ones[0]].put(part, done=self._taken)
         return len(parts)
@@ -148,7 +148,7 @@ class Smsc:
         """Decide on a submit_sm, and answer it in its time."""
         try:
             sm = Sm.decode(request.body)
-            fault = bodies.fault(sm)
+            fault = bodies.address_fault(sm)
         except BadPdu:
             fault = CommandStatus.ESME_RINVMSGLEN
         if fault is not None:
@@ -187,23 +187,23 @@ class Smsc:
             case other:
                 connection.answer(request, _STATUSES[other])
 
-    def _report(self, system_id: str, heard: ReadSubmit, verdict: SubmitDecision, *, delay: float) -> None:
+    def _report(self, system_id: str, heard: ParsedSubmit, verdict: SubmitDecision, *, delay: float) -> None:
         """Schedule the receipts that were asked for, the first of them so many seconds from now."""
         if not (verdict.receipts and verdict.message):
             return
         number, total = (heard.joint.number, heard.joint.total) if heard.joint else (1, 1)
         for step in verdict.receipts:
             delay += step.wait
-            if number in step.parts.of(range(1, total + 1)) and _wants(heard.sm, step):
+            if number in step.parts.of(range(1, total + 1)) and _is_wanted(heard.sm, step):
                 report = partial(self._tell, system_id, heard, verdict, step.word)
                 if delay:
                     self._receipts.call(delay, report)
                 else:
                     report()
 
-    def _tell(self, system_id: str, heard: ReadSubmit, verdict: SubmitDecision, word: str) -> None:
+    def _tell(self, system_id: str, heard: ParsedSubmit, verdict: SubmitDecision, word: str) -> None:
         message_id = "" if verdict.script.anonymous else verdict.ids[0]
-        body = bodies.receipt(heard, message_id, word, settings=self.settings, done_at=time.time())
+        body = bodies.receipt_body(heard, message_id, word, settings=self.settings, done_at=time.time())
         assert verdict.message is not None  # who has receipts has a message
         self.outbox(system_id).put(body, done=partial(self._told, verdict.message, word))
 
@@ -215,7 +215,7 @@ class Smsc:
         self.counts.inbound_sent += 1
 
 
-def _wants(sm: Sm, step: ReceiptStep) -> bool:
+def _is_wanted(sm: Sm, step: ReceiptStep) -> bool:
     """Tell whether registered_delivery (5.2.17) asks for it."""
-    wanted = sm.registered_delivery & _WANTED
+    wanted = sm.registered_delivery & _RECEIPT_BITS
     return bool(wanted) and not (wanted == _FAILURES_ONLY and step.word == DELIVERED.word)

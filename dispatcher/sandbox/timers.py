@@ -7,7 +7,7 @@ from itertools import count
 from math import inf
 from typing import Final
 
-_GRAIN: Final = 0.0005
+_GRANULARITY: Final = 0.0005
 """Seconds: what is due within so little goes along, so that thousands a second wake the loop less often."""
 
 
@@ -48,7 +48,7 @@ class Timers:
 
     def _run(self) -> None:
         self._wake = None
-        due, until = self._due, self._loop.time() + _GRAIN
+        due, until = self._due, self._loop.time() + _GRANULARITY
         while due and due[0][0] <= until:
             heappop(due)[2]()
         self._set()

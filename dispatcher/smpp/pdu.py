@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, NamedTuple, Self
 
-from dispatcher.smpp.words import RESPONSE
+from dispatcher.smpp.constants import RESPONSE_BIT
 
 VERSION: Final = 0x34
-HEADER: Final = 16
-LONGEST: Final = 70_000
+HEADER_LENGTH: Final = 16
+MAX_PDU_LENGTH: Final = 70_000
 """Octets of one PDU: the longest there can be has a message_payload of 65,535."""
 LAST_SEQUENCE: Final = 0x7FFFFFFF
 
@@ -60,12 +60,14 @@ class Splitter:
         try:
             while end - at >= _LENGTH.size:
                 (length,) = _LENGTH.unpack_from(stream, at)
-                if not HEADER <= length <= LONGEST:
-                    raise BadPdu(f"a PDU has {HEADER} to {LONGEST} octets, and this says {length}")
+                if not HEADER_LENGTH <= length <= MAX_PDU_LENGTH:
+                    raise BadPdu(
+                        f"a PDU has {HEADER_LENGTH} to {MAX_PDU_LENGTH} octets, and this says {length}"
+                    )
                 if end - at < length:
                     break
                 _, command, status, sequence = _HEADER.unpack_from(stream, at)
-                body = stream[at + HEADER : at + length]
+                body = stream[at + HEADER_LENGTH : at + length]
                 at += length
                 yield Pdu(command, status, sequence, body)
         finally:
@@ -74,12 +76,12 @@ class Splitter:
 
 def encode(command: int, *, sequence: int, status: int = 0, body: bytes = b"") -> bytes:
     """Write one PDU."""
-    return _HEADER.pack(HEADER + len(body), command, status, sequence) + body
+    return _HEADER.pack(HEADER_LENGTH + len(body), command, status, sequence) + body
 
 
 def respond(request: Pdu, *, status: int = 0, body: bytes = b"") -> bytes:
     """Write the response to a request, of its kind."""
-    return encode(request.command | RESPONSE, sequence=request.sequence, status=status, body=body)
+    return encode(request.command | RESPONSE_BIT, sequence=request.sequence, status=status, body=body)
 
 
 class Address(NamedTuple):

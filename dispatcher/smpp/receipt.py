@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from dispatcher.smpp.constants import EsmClass, MessageState, Tag
 from dispatcher.smpp.pdu import Sm
 from dispatcher.smpp.text import read_text
-from dispatcher.smpp.words import Esm, MessageState, Tag
 
 _KEYS = r"id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat(?:us)?|err(?:or)?"
 _FIELD = re.compile(rf"(?:^|[\s,;])({_KEYS})\s*:\s*(?!(?:{_KEYS})\s*:)([^\s,;]*)", re.IGNORECASE)
@@ -54,16 +54,16 @@ def read_receipt(sm: Sm) -> SmppReceipt | None:
     The optional parameters win over the text. A text that looks like a
     receipt is one only if the SMSC says so: a handset may write it too.
     """
-    kind = sm.esm_class & Esm.TYPE
+    kind = sm.esm_class & EsmClass.TYPE
     named = sm.tlvs.get(Tag.RECEIPTED_MESSAGE_ID)
-    if kind not in (Esm.RECEIPT, Esm.INTERMEDIATE) and named is None:
+    if kind not in (EsmClass.RECEIPT, EsmClass.INTERMEDIATE) and named is None:
         return None
     fields = _fields(read_text(sm).text)
     id_ = named.partition(b"\0")[0].decode("latin-1") if named else fields.get("id", "")
     if not id_:
         return None
     state, word = _state(sm.tlvs, fields.get("stat", ""))
-    return SmppReceipt(id_, state, word, _error(sm.tlvs, fields), is_last=kind != Esm.INTERMEDIATE)
+    return SmppReceipt(id_, state, word, _error(sm.tlvs, fields), is_last=kind != EsmClass.INTERMEDIATE)
 
 
 def write_receipt(

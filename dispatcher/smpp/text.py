@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dispatcher.domain.messages.encoding import InvalidText, from_gsm7, split, to_gsm7
+from dispatcher.smpp.constants import DataCoding, EsmClass, Tag
 from dispatcher.smpp.pdu import Sm
-from dispatcher.smpp.words import DataCoding, Esm, Tag
 
 _CONCAT_8, _CONCAT_16 = 0x00, 0x08
-_MOST_PARTS: Final = 255
+_MAX_PARTS: Final = 255
 _DECODERS: Mapping[int, str] = {
     DataCoding.ASCII: "ascii",
     DataCoding.LATIN1: "latin-1",
@@ -21,14 +21,14 @@ _DECODERS: Mapping[int, str] = {
 }
 
 
-class Cut(NamedTuple):
+class EncodedText(NamedTuple):
     """A text as it is sent: how the octets are meant, and those of each part."""
 
     data_coding: int
     parts: tuple[bytes, ...]
 
 
-class Joint(NamedTuple):
+class PartInfo(NamedTuple):
     """Which part of which message this is; parts are counted from 1."""
 
     reference: int
@@ -36,14 +36,14 @@ class Joint(NamedTuple):
     number: int
 
 
-class Piece(NamedTuple):
+class TextPart(NamedTuple):
     """The text that one PDU brings; `joint` is None where it is the whole message."""
 
     text: str
-    joint: Joint | None
+    joint: PartInfo | None
 
 
-def cut(text: str, *, latin1: bool = False) -> Cut:
+def encode_text(text: str, *, latin1: bool = False) -> EncodedText:
     """
     Give the octets of a text, without headers, in the parts that it is counted and paid as.
 
@@ -58,29 +58,29 @@ def cut(text: str, *, latin1: bool = False) -> Cut:
     except InvalidText:
         return _ucs2(pieces)
     if not latin1:
-        return Cut(DataCoding.DEFAULT, septets)
+        return EncodedText(DataCoding.DEFAULT, septets)
     try:
-        return Cut(DataCoding.LATIN1, tuple([piece.encode("latin-1") for piece in pieces]))
+        return EncodedText(DataCoding.LATIN1, tuple([piece.encode("latin-1") for piece in pieces]))
     except UnicodeEncodeError:
         return _ucs2(split(text, as_ucs2=True))
 
 
-def with_headers(parts: tuple[bytes, ...], *, reference: int) -> tuple[bytes, ...]:
+def add_part_headers(parts: tuple[bytes, ...], *, reference: int) -> tuple[bytes, ...]:
     """Put the header before each of several parts by which a phone joins them; `reference` modulo 256."""
-    if len(parts) > _MOST_PARTS:
-        raise ValueError(f"a message has at most {_MOST_PARTS} parts, and this has {len(parts)}")
+    if len(parts) > _MAX_PARTS:
+        raise ValueError(f"a message has at most {_MAX_PARTS} parts, and this has {len(parts)}")
     head = bytes([5, _CONCAT_8, 3, reference % 256, len(parts)])
     return tuple([head + bytes([number]) + part for number, part in enumerate(parts, 1)])
 
 
-def read_text(sm: Sm) -> Piece:
+def read_text(sm: Sm) -> TextPart:
     """Read the text of a message, wherever it stands, and how it is joined; what cannot be read is U+FFFD."""
     octets = sm.text or sm.tlvs.get(Tag.MESSAGE_PAYLOAD, b"")
-    joint = _joint_of_tlvs(sm.tlvs)
-    if sm.esm_class & Esm.UDH and octets:
+    joint = _part_info_of_tlvs(sm.tlvs)
+    if sm.esm_class & EsmClass.UDH and octets:
         header, octets = octets[1 : 1 + octets[0]], octets[1 + octets[0] :]
-        joint = _joint_of_header(header) or joint
-    return Piece(decode_text(octets, sm.data_coding), joint)
+        joint = _part_info_of_header(header) or joint
+    return TextPart(decode_text(octets, sm.data_coding), joint)
 
 
 def decode_text(octets: bytes, data_coding: int) -> str:
@@ -89,26 +89,26 @@ def decode_text(octets: bytes, data_coding: int) -> str:
     return octets.decode(codec, "replace") if codec else from_gsm7(octets)
 
 
-def _ucs2(pieces: Sequence[str]) -> Cut:
-    return Cut(DataCoding.UCS2, tuple([piece.encode("utf-16-be") for piece in pieces]))
+def _ucs2(pieces: Sequence[str]) -> EncodedText:
+    return EncodedText(DataCoding.UCS2, tuple([piece.encode("utf-16-be") for piece in pieces]))
 
 
-def _joint_of_tlvs(tlvs: Mapping[int, bytes]) -> Joint | None:
+def _part_info_of_tlvs(tlvs: Mapping[int, bytes]) -> PartInfo | None:
     found = [tlvs.get(tag) for tag in (Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM)]
-    return _joint(*[int.from_bytes(value or b"\0", "big") for value in found])
+    return _part_info(*[int.from_bytes(value or b"\0", "big") for value in found])
 
 
-def _joint_of_header(header: bytes) -> Joint | None:
+def _part_info_of_header(header: bytes) -> PartInfo | None:
     at = 0
     while at + 2 <= len(header):
         element, length = header[at], header[at + 1]
         value = header[at + 2 : at + 2 + length]
         if (element, len(value)) in ((_CONCAT_8, 3), (_CONCAT_16, 4)):
-            return _joint(int.from_bytes(value[:-2], "big"), value[-2], value[-1])
+            return _part_info(int.from_bytes(value[:-2], "big"), value[-2], value[-1])
         at += 2 + length
     return None
 
 
-def _joint(reference: int, total: int, number: int) -> Joint | None:
+def _part_info(reference: int, total: int, number: int) -> PartInfo | None:
     """Give it only where it joins: a number out of range makes the part stand alone (23.040, 9.2.3.24.1)."""
-    return Joint(reference, total, number) if total > 1 and 1 <= number <= total else None
+    return PartInfo(reference, total, number) if total > 1 and 1 <= number <= total else None

@@ -17,7 +17,7 @@ from dispatcher.domain.delivery.provider import (
 )
 from tests.providers.conformance import Case, a_message
 from tests.providers.peer import Got, Reply, always, listening
-from tests.providers.wires import run
+from tests.providers.transports import run
 
 NOW = datetime(2026, 2, 28, 12, tzinfo=UTC)
 

@@ -18,14 +18,14 @@ from dispatcher.domain.delivery.provider import (
 )
 from dispatcher.domain.errors import BadReceipt, BadSignature, Misconfigured, Unavailable
 from dispatcher.domain.messages.status import Status
-from dispatcher.providers.base import AT_ONCE, PluginOptions, poll_each, read_options
+from dispatcher.providers.base import MAX_CONCURRENT_POLLS, PluginOptions, poll_concurrently, read_options
 from dispatcher.providers.responses import (
-    by_status,
     check_signature,
-    form_of,
-    object_of,
+    form_fields,
+    json_object,
+    outcome_by_status,
     retry_after,
-    text_of,
+    text_field,
 )
 from tests.providers.cases.smsgate import SMSGATE, state
 from tests.providers.cases.twilio import TWILIO
@@ -33,7 +33,7 @@ from tests.providers.cases.vonage import VONAGE, part
 from tests.providers.conformance import Case, a_message
 from tests.providers.conversation import talking
 from tests.providers.peer import a_date, always, http_reply, listening
-from tests.providers.wires import run
+from tests.providers.transports import run
 
 ANSWERS = {
     "smsgate": http_reply(202, state("Pending")),
@@ -97,7 +97,7 @@ def test_a_slash_at_the_end_of_a_url_makes_no_difference() -> None:
 
 @pytest.mark.parametrize("status", [*range(100, 104), *range(200, 209), *range(300, 309), *range(400, 600)])
 def test_every_http_status_but_success_is_later_final_or_unknown(status: int) -> None:
-    outcome = by_status(httpx.Response(status))
+    outcome = outcome_by_status(httpx.Response(status))
     if status in {401, 402, 403, 425, 429, 503}:
         assert outcome == Deferred(f"HTTP {status}")
     elif 400 <= status < 500 and status != 408:
@@ -126,7 +126,7 @@ def test_a_pause_is_read_in_seconds_or_from_one_date_to_another(
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[1]", b'"x"', b"\xff", b"{" * 100_000, b'{"a": 1'])
 def test_what_is_no_json_object_is_an_empty_one(body: bytes) -> None:
-    assert object_of(body) == {}
+    assert json_object(body) == {}
 
 
 @pytest.mark.parametrize(
@@ -143,18 +143,18 @@ def test_what_is_no_json_object_is_an_empty_one(body: bytes) -> None:
     ],
 )
 def test_a_field_is_read_as_text_that_a_database_keeps(value: object, text: str) -> None:
-    assert text_of({"name": value}, "name") == text
-    assert text_of({}, "name") == ""
+    assert text_field({"name": value}, "name") == text
+    assert text_field({}, "name") == ""
 
 
 def test_a_form_keeps_empty_fields_and_their_order() -> None:
-    assert form_of(b"b=1&a=&c=%C3%A9+%26") == [("b", "1"), ("a", ""), ("c", "é &")]
+    assert form_fields(b"b=1&a=&c=%C3%A9+%26") == [("b", "1"), ("a", ""), ("c", "é &")]
 
 
 @pytest.mark.parametrize("body", [b"x", b"\xff=1", b"&".join([b"a=1"] * 500)])
 def test_what_is_no_form_is_refused(body: bytes) -> None:
     with pytest.raises(BadReceipt):
-        form_of(body)
+        form_fields(body)
 
 
 @pytest.mark.parametrize("shown", ["", "bbb", "aa", "é", "\udcff"])
@@ -175,9 +175,9 @@ def test_a_poll_asks_for_a_few_at_a_time_and_gives_the_answers_in_order() -> Non
         under_way -= 1
         return ReceiptReport(ref, None, Status.RECEIVED)
 
-    refs = [f"p-{number}" for number in range(5 * AT_ONCE)]
+    refs = [f"p-{number}" for number in range(5 * MAX_CONCURRENT_POLLS)]
     assert [report.ref for report in asyncio.run(_poll(refs, ask))] == refs
-    assert most == AT_ONCE
+    assert most == MAX_CONCURRENT_POLLS
 
 
 def test_a_poll_leaves_out_what_could_not_be_asked_and_fails_when_nothing_could() -> None:
@@ -196,4 +196,4 @@ def test_a_poll_leaves_out_what_could_not_be_asked_and_fails_when_nothing_could(
 async def _poll(
     refs: list[str], ask: Callable[[str], Awaitable[ReceiptReport | None]]
 ) -> list[ReceiptReport]:
-    return list(await poll_each(refs, ask))
+    return list(await poll_concurrently(refs, ask))

@@ -37,7 +37,7 @@ from tests.providers.conformance import (
     a_message,
 )
 from tests.providers.peer import closed_port, deaf_port
-from tests.providers.wires import run
+from tests.providers.transports import run
 
 RECIPES = [BIRD, INFOBIP, KANNEL, PLIVO, SINCH, TELNYX]
 PLUGINS = [SMSGATE, TWILIO, VONAGE]

@@ -51,14 +51,17 @@ def test_every_code_of_twilio_is_in_the_row_of_what_it_means() -> None:
     told = {str(code): (end, "opt-outs" in more) for end, more, codes in rows for code in _listed(codes)}
     assert told == {
         code: ("later" if meaning.later else str(meaning.status.value), meaning.opted_out)
-        for code, meaning in twilio.CODES.items()
+        for code, meaning in twilio.ERROR_CODES.items()
     }
 
 
 @pytest.mark.parametrize(
     ("head", "codes"),
     [
-        ("status", {code: str(end.value) if end else "later" for code, end in vonage.STATUSES.items()}),
+        (
+            "status",
+            {code: str(end.value) if end else "later" for code, end in vonage.SUBMIT_STATUSES.items()},
+        ),
         ("`err-code`", {code: str(failure.status.value) for code, failure in vonage.FAILURES.items()}),
     ],
 )
@@ -71,8 +74,8 @@ def test_every_code_of_vonage_is_in_the_row_of_what_it_means(head: str, codes: d
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("twilio", twilio.WORDS),
-        ("vonage", vonage.WORDS),
+        ("twilio", twilio.MESSAGE_STATUSES),
+        ("vonage", vonage.RECEIPT_STATUSES),
         ("smsgate", smsgate.STATES),
         ("smsgate", smsgate.EVENTS),
         ("smsgate", smsgate.FAILURES),

@@ -14,7 +14,7 @@ from dispatcher.providers import smsgate
 from tests.providers.cases.smsgate import SMSGATE, event, signed, state
 from tests.providers.conversation import talking
 from tests.providers.peer import closed_port, http_reply
-from tests.providers.wires import run
+from tests.providers.transports import run
 
 TALK = talking(SMSGATE)
 FAILED = Status.FAILED

@@ -130,7 +130,7 @@ DOCUMENTED: dict[int, Status] = {
 
 
 def test_every_code_of_the_table_is_listed_here() -> None:
-    assert {int(code) for code in twilio.CODES} == set(DOCUMENTED)
+    assert {int(code) for code in twilio.ERROR_CODES} == set(DOCUMENTED)
 
 
 @pytest.mark.parametrize(("code", "status"), DOCUMENTED.items())
@@ -187,7 +187,7 @@ def test_where_the_code_says_nothing_http_decides(answer: bytes, outcome: object
 )
 def test_each_status_of_a_message_has_its_end_or_none(word: str, status: Status | None) -> None:
     assert TALK.read(receipt(word)) == [ReceiptReport("p-1", "m-1", status, word)]
-    assert word in twilio.WORDS
+    assert word in twilio.MESSAGE_STATUSES
 
 
 def test_a_code_that_nobody_knows_is_kept_with_its_word() -> None:

@@ -9,9 +9,9 @@ from typing import Any, Self
 import httpx
 
 from dispatcher.sandbox import SandboxSettings, serving_both
+from dispatcher.smpp.constants import RESPONSE_BIT, Command, CommandStatus, EsmClass
 from dispatcher.smpp.pdu import Address, Bind, Pdu, Sm, Splitter, decode_id, encode, encode_id, respond
 from dispatcher.smpp.receipt import SmppReceipt, read_receipt
-from dispatcher.smpp.words import RESPONSE, Command, CommandStatus, Esm
 
 NUMBER = "254701234567"
 
@@ -85,7 +85,7 @@ class Esme:
 
     async def _take(self, pdu: Pdu) -> None:
         self.heard.append(pdu)
-        if pdu.command >= RESPONSE and (answer := self._answers.pop(pdu.sequence, None)) is not None:
+        if pdu.command >= RESPONSE_BIT and (answer := self._answers.pop(pdu.sequence, None)) is not None:
             answer.set_result(pdu)
         if pdu.command == Command.DELIVER_SM:
             async with self.came:
@@ -101,7 +101,7 @@ def sm(to: str = NUMBER, text: bytes = b"hello", **fields: Any) -> Sm:
 
 
 def is_receipt(delivered: Sm) -> bool:
-    return delivered.esm_class & Esm.TYPE == Esm.RECEIPT
+    return delivered.esm_class & EsmClass.TYPE == EsmClass.RECEIPT
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import sys
 import httpx
 import pytest
 
+from dispatcher.smpp.constants import Command
 from dispatcher.smpp.pdu import encode
-from dispatcher.smpp.words import Command
 
 PROGRAM = [sys.executable, "-m", "dispatcher.sandbox"]
 

@@ -6,9 +6,9 @@ import pytest
 
 from dispatcher.sandbox.bodies import ERRORS
 from dispatcher.sandbox.numbers import SPECIAL, SubmitAnswer
+from dispatcher.smpp.constants import Command, CommandStatus, DataCoding, EsmClass, Tag
 from dispatcher.smpp.pdu import decode_tlvs, encode
-from dispatcher.smpp.text import with_headers
-from dispatcher.smpp.words import Command, CommandStatus, DataCoding, Esm, Tag
+from dispatcher.smpp.text import add_part_headers
 from tests.sandbox.esme import NUMBER, Esme, opened, sm
 from tests.sandbox.running_sandbox import run
 
@@ -95,21 +95,23 @@ def test_a_submit_is_kept_and_found_by_its_number() -> None:
 def test_the_same_submit_again_is_a_duplicate_and_another_text_number_validity_or_part_is_not() -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme() as esme:
-            first, second = with_headers((b"one", b"two"), reference=7)
-            (again, _) = with_headers((b"one", b"two"), reference=8)
+            first, second = add_part_headers((b"one", b"two"), reference=7)
+            (again, _) = add_part_headers((b"one", b"two"), reference=8)
             for fields in (
                 {},
                 {"text": b"other"},
                 {"to": "254700000000"},
                 {"validity_period": "260301120000000+"},
-                {"text": first, "esm_class": Esm.UDH},
-                {"text": second, "esm_class": Esm.UDH},
+                {"text": first, "esm_class": EsmClass.UDH},
+                {"text": second, "esm_class": EsmClass.UDH},
             ):
                 await esme.submit(**fields)
             stats = await booth.stats()
             assert (stats["submits"], stats["unique_references"], stats["duplicates"]) == (6, 6, 0)
             await esme.submit()
-            await esme.submit(text=again, esm_class=Esm.UDH)  # a try writes another reference of the parts
+            await esme.submit(
+                text=again, esm_class=EsmClass.UDH
+            )  # a try writes another reference of the parts
             stats = await booth.stats()
             assert (stats["submits"], stats["unique_references"], stats["duplicates"]) == (8, 6, 2)
 

@@ -6,10 +6,10 @@ import pytest
 
 from dispatcher.sandbox.bodies import STATES
 from dispatcher.sandbox.numbers import SPECIAL
+from dispatcher.smpp.constants import Command, CommandStatus, EsmClass, MessageState, Tag
 from dispatcher.smpp.pdu import Address
 from dispatcher.smpp.receipt import read_receipt
-from dispatcher.smpp.text import Joint, read_text, with_headers
-from dispatcher.smpp.words import Command, CommandStatus, Esm, MessageState, Tag
+from dispatcher.smpp.text import PartInfo, add_part_headers, read_text
 from tests.sandbox.esme import NUMBER, EsmeSession, is_receipt, opened, sm
 from tests.sandbox.running_sandbox import run
 
@@ -104,8 +104,8 @@ def test_57_loses_the_last_part_alone() -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme() as esme:
             ids = []
-            for part in with_headers((b"a", b"b", b"c"), reference=1):
-                ids.append((await esme.submit("254701990057", text=part, esm_class=Esm.UDH))[1])
+            for part in add_part_headers((b"a", b"b", b"c"), reference=1):
+                ids.append((await esme.submit("254701990057", text=part, esm_class=EsmClass.UDH))[1])
             receipts = await esme.receipts(3)
             assert [(receipt.id, receipt.state) for receipt in receipts] == [
                 (ids[0], MessageState.DELIVERED),
@@ -277,7 +277,7 @@ def test_a_handsets_long_message_comes_in_parts(text: str) -> None:
             assert await write(booth, text=text) == (202, {"parts": 2})
             pieces = [read_text(delivered) for delivered in await esme.deliveries(2)]
             assert "".join(piece.text for piece in pieces) == text
-            assert [piece.joint for piece in pieces] == [Joint(1, 2, 1), Joint(1, 2, 2)]
+            assert [piece.joint for piece in pieces] == [PartInfo(1, 2, 1), PartInfo(1, 2, 2)]
 
     run(work())
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatcher.smpp.constants import Command, CommandStatus, Tag, status_name
 from dispatcher.smpp.pdu import (
-    LONGEST,
+    MAX_PDU_LENGTH,
     Address,
     BadPdu,
     Bind,
@@ -22,7 +23,6 @@ from dispatcher.smpp.pdu import (
     respond,
     write_time,
 )
-from dispatcher.smpp.words import Command, CommandStatus, Tag, name_of
 
 ascii_text = st.text(st.characters(min_codepoint=1, max_codepoint=127), max_size=20)
 octet = st.integers(0, 255)
@@ -114,7 +114,7 @@ def test_a_stream_gives_the_same_pdus_however_it_is_split(sent: list[Pdu], data:
     assert got == sent
 
 
-@pytest.mark.parametrize("length", [0, 15, LONGEST + 1, 0x47455420], ids=str)
+@pytest.mark.parametrize("length", [0, 15, MAX_PDU_LENGTH + 1, 0x47455420], ids=str)
 def test_a_length_that_no_pdu_has_is_refused_after_the_pdus_before_it(length: int) -> None:
     good = Pdu(Command.ENQUIRE_LINK, 0, 7, b"")
     stream = Splitter().feed(written(good) + length.to_bytes(4, "big"))
@@ -164,5 +164,5 @@ def test_a_time_is_written_in_utc_with_its_tenth_of_a_second() -> None:
 
 
 def test_a_status_has_its_name_or_its_number() -> None:
-    assert name_of(0x58) == "ESME_RTHROTTLED"
-    assert name_of(0x413) == "0x413"
+    assert status_name(0x58) == "ESME_RTHROTTLED"
+    assert status_name(0x413) == "0x413"

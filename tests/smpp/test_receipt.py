@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from dispatcher.smpp.constants import DataCoding, EsmClass, MessageState, Tag
 from dispatcher.smpp.pdu import Address, Sm
 from dispatcher.smpp.receipt import SmppReceipt, read_receipt, write_receipt
-from dispatcher.smpp.words import DataCoding, Esm, MessageState, Tag
 
 NOBODY = Address(0, 0, "")
 DELIVERED, UNDELIVERABLE = MessageState.DELIVERED, MessageState.UNDELIVERABLE
@@ -17,7 +17,9 @@ APPENDIX_B = (
 )
 
 
-def a_receipt(text: str = "", tlvs: Mapping[int, bytes] | None = None, *, esm_class: int = Esm.RECEIPT) -> Sm:
+def a_receipt(
+    text: str = "", tlvs: Mapping[int, bytes] | None = None, *, esm_class: int = EsmClass.RECEIPT
+) -> Sm:
     return Sm(NOBODY, NOBODY, text=text.encode("latin-1"), esm_class=esm_class, tlvs=tlvs or {})
 
 
@@ -112,13 +114,13 @@ def test_an_optional_parameter_alone_makes_it_a_receipt() -> None:
 
 
 def test_a_notification_on_the_way_is_not_the_last_word() -> None:
-    read = read_receipt(a_receipt("id:1 stat:ENROUTE", esm_class=Esm.INTERMEDIATE))
+    read = read_receipt(a_receipt("id:1 stat:ENROUTE", esm_class=EsmClass.INTERMEDIATE))
     assert read is not None
     assert not read.is_last
 
 
 def test_a_receipt_in_sixteen_bits_is_read_too() -> None:
-    sm = Sm(NOBODY, NOBODY, APPENDIX_B.encode("utf-16-be"), DataCoding.UCS2, Esm.RECEIPT)
+    sm = Sm(NOBODY, NOBODY, APPENDIX_B.encode("utf-16-be"), DataCoding.UCS2, EsmClass.RECEIPT)
     read = read_receipt(sm)
     assert read is not None
     assert read.id == "0123456789"

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.messages.encoding import InvalidText, encode_plan
+from dispatcher.domain.messages.encoding import InvalidText, measure
+from dispatcher.smpp.constants import DataCoding, EsmClass, Tag
 from dispatcher.smpp.pdu import Address, Sm
-from dispatcher.smpp.text import Joint, Piece, cut, decode_text, read_text, with_headers
-from dispatcher.smpp.words import DataCoding, Esm, Tag
+from dispatcher.smpp.text import PartInfo, TextPart, add_part_headers, decode_text, encode_text, read_text
 
 NOBODY = Address(0, 0, "")
 sendable = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=500)
@@ -27,20 +27,20 @@ def a_message(text: bytes = b"", *, esm_class: int = 0, data_coding: int = 0, **
 
 @given(st.one_of(sendable, gsm))
 def test_a_text_is_cut_into_the_parts_it_is_paid_as_and_read_back(text: str) -> None:
-    made = cut(text)
-    assert len(made.parts) == max(1, encode_plan(text).segments)
+    made = encode_text(text)
+    assert len(made.parts) == max(1, measure(text).segments)
     assert "".join(decode_text(part, made.data_coding) for part in made.parts) == text
 
 
 @given(st.one_of(sendable.map("я".__add__), gsm).map(lambda text: text + "a" * 161))
 def test_each_part_fits_the_air_and_says_which_it_is(text: str) -> None:
-    made = cut(text)
-    parts = with_headers(made.parts, reference=0x1FE)
+    made = encode_text(text)
+    parts = add_part_headers(made.parts, reference=0x1FE)
     assert all(len(part) <= (160 if made.data_coding == DataCoding.DEFAULT else 140) for part in parts)
-    pieces = [read_text(a_message(p, esm_class=Esm.UDH, data_coding=made.data_coding)) for p in parts]
+    pieces = [read_text(a_message(p, esm_class=EsmClass.UDH, data_coding=made.data_coding)) for p in parts]
     assert "".join(piece.text for piece in pieces) == text
     assert [piece.joint for piece in pieces] == [
-        Joint(0xFE, len(parts), number) for number, _ in enumerate(parts, 1)
+        PartInfo(0xFE, len(parts), number) for number, _ in enumerate(parts, 1)
     ]
 
 
@@ -55,19 +55,19 @@ def test_each_part_fits_the_air_and_says_which_it_is(text: str) -> None:
     ],
 )
 def test_an_smsc_without_gsm_gets_latin1_or_else_ucs2(text: str, data_coding: int, parts: int) -> None:
-    made = cut(text, latin1=True)
+    made = encode_text(text, latin1=True)
     assert (made.data_coding, len(made.parts)) == (data_coding, parts)
     assert "".join(decode_text(part, data_coding) for part in made.parts) == text
 
 
 def test_more_parts_than_a_header_can_count_are_refused() -> None:
     with pytest.raises(ValueError, match="256"):
-        with_headers((b"x",) * 256, reference=1)
+        add_part_headers((b"x",) * 256, reference=1)
 
 
 def test_what_no_phone_can_be_sent_is_refused() -> None:
     with pytest.raises(InvalidText):
-        cut("\ud800")
+        encode_text("\ud800")
 
 
 @pytest.mark.parametrize(
@@ -89,17 +89,19 @@ def test_octets_are_read_by_their_alphabet(data_coding: int, octets: bytes, text
 
 def test_a_reference_of_sixteen_bits_joins_as_one_of_eight_does() -> None:
     header = bytes([6, 0x08, 4, 0x12, 0x34, 3, 2])
-    assert read_text(a_message(header + b"hi", esm_class=Esm.UDH)) == Piece("hi", Joint(0x1234, 3, 2))
+    assert read_text(a_message(header + b"hi", esm_class=EsmClass.UDH)) == TextPart(
+        "hi", PartInfo(0x1234, 3, 2)
+    )
 
 
 def test_a_header_may_say_other_things_first() -> None:
     header = bytes([11, 0x05, 4, 0, 1, 0, 2, 0x00, 3, 9, 2, 1])
-    assert read_text(a_message(header + b"hi", esm_class=Esm.UDH)) == Piece("hi", Joint(9, 2, 1))
+    assert read_text(a_message(header + b"hi", esm_class=EsmClass.UDH)) == TextPart("hi", PartInfo(9, 2, 1))
 
 
 def test_parts_may_be_joined_by_optional_parameters() -> None:
     sm = a_message(b"hi", sar_msg_ref_num=b"\1\2", sar_total_segments=b"\3", sar_segment_seqnum=b"\1")
-    assert read_text(sm) == Piece("hi", Joint(0x102, 3, 1))
+    assert read_text(sm) == TextPart("hi", PartInfo(0x102, 3, 1))
 
 
 @pytest.mark.parametrize(
@@ -107,13 +109,13 @@ def test_parts_may_be_joined_by_optional_parameters() -> None:
 )
 def test_numbers_that_join_nothing_leave_the_part_alone(numbers: bytes) -> None:
     header = bytes([5, 0, 3, 7]) + numbers
-    assert read_text(a_message(header + b"hi", esm_class=Esm.UDH)).joint is None
+    assert read_text(a_message(header + b"hi", esm_class=EsmClass.UDH)).joint is None
 
 
 @given(st.binary(max_size=20))
 def test_any_header_is_survived(octets: bytes) -> None:
-    read_text(a_message(octets, esm_class=Esm.UDH))
+    read_text(a_message(octets, esm_class=EsmClass.UDH))
 
 
 def test_a_long_text_is_read_from_its_optional_parameter() -> None:
-    assert read_text(a_message(message_payload=b"long")) == Piece("long", None)
+    assert read_text(a_message(message_payload=b"long")) == TextPart("long", None)

@@ -26,12 +26,14 @@ class BatchFormat(Options):
     def around(self, body: Json) -> Json:
         """Copy a body, with no message in it. Raises ValueError if it has no template of one."""
         self._item(body)
-        return _put(body, self.messages, [])
+        return _with_messages(body, self.messages, [])
 
     def fill(self, body: Json, each: Sequence[Values]) -> Json:
         """Fill a body with one message for each of these values; what is around them is the same for all."""
         item = self._item(body)
-        return _put(fill_json(self.around(body), each[0]), self.messages, [fill_json(item, v) for v in each])
+        return _with_messages(
+            fill_json(self.around(body), each[0]), self.messages, [fill_json(item, v) for v in each]
+        )
 
     def _item(self, body: Json) -> Json:
         for step in self.messages.split("."):
@@ -41,8 +43,8 @@ class BatchFormat(Options):
         return body[0]
 
 
-def _put(body: Json, path: str, messages: list[Json]) -> Json:
+def _with_messages(body: Json, path: str, messages: list[Json]) -> Json:
     """Copy a body, with these messages at the path that is there."""
     step, _, rest = path.partition(".")
     assert isinstance(body, dict)
-    return {**body, step: _put(body[step], rest, messages) if rest else messages}
+    return {**body, step: _with_messages(body[step], rest, messages) if rest else messages}

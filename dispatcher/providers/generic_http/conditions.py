@@ -7,11 +7,11 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from dispatcher.domain.messages.status import Status
-from dispatcher.providers.generic_http.fields import MissedStatus, Options, statuses
-from dispatcher.providers.generic_http.path import as_text, find
+from dispatcher.providers.generic_http.fields import MissedStatus, Options, http_statuses
+from dispatcher.providers.generic_http.path import as_text, find_values
 from dispatcher.providers.generic_http.template import Json
 
-_ALL: Final = ("http", "path", "equals", "one_of", "matches")
+_CONDITIONS: Final = ("http", "path", "equals", "one_of", "matches")
 
 
 class Conditions(Options):
@@ -39,7 +39,7 @@ class Conditions(Options):
 
     @model_validator(mode="after")
     def _has_condition(self) -> Self:
-        known = [name for name in _ALL if name in type(self).model_fields]
+        known = [name for name in _CONDITIONS if name in type(self).model_fields]
         if not self.model_fields_set.intersection(known):
             names = ", ".join("in" if name == "one_of" else name for name in known)
             raise ValueError(f"this rule has no condition: give {names}")
@@ -54,7 +54,7 @@ class Conditions(Options):
         """Tell whether all hold, but the HTTP status; `text` is the whole, for those without a path."""
         if self.path is None:
             return self._fit(text)
-        return any(self._fit(as_text(value)) for value in find(document, self.path))
+        return any(self._fit(as_text(value)) for value in find_values(document, self.path))
 
     def _fit(self, value: str) -> bool:
         if self.equals is not None and value != self.equals:
@@ -64,7 +64,7 @@ class Conditions(Options):
         return self.matches is None or self.matches.search(value) is not None
 
 
-class AnswerRule(Conditions):
+class ResponseRule(Conditions):
     """If all its conditions fit the answer, then this is what it means."""
 
     http: frozenset[int] | None = None
@@ -76,7 +76,7 @@ class AnswerRule(Conditions):
     @field_validator("http", mode="before")
     @classmethod
     def _read_http(cls, spec: object) -> frozenset[int] | None:
-        return None if spec is None else statuses(spec)
+        return None if spec is None else http_statuses(spec)
 
     @model_validator(mode="after")
     def _belongs(self) -> Self:

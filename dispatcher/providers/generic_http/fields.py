@@ -7,7 +7,7 @@ import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from dispatcher.domain.messages.status import MISSED, Status
-from dispatcher.providers.generic_http.template import Json, check
+from dispatcher.providers.generic_http.template import Json, check_placeholders
 
 _RANGE = re.compile(r"([1-5])xx|(\d{3})-(\d{3})|(\d{3})")
 
@@ -20,7 +20,7 @@ class Options(BaseModel):
 
 def checked_json(template: Json) -> Json:
     """Check the placeholders of a JSON template. Raises ValueError."""
-    check(template)
+    check_placeholders(template)
     return template
 
 
@@ -32,10 +32,10 @@ def parsed_url(text: str) -> httpx.URL:
         raise ValueError(f"this is no URL: {wrong}") from None
 
 
-def statuses(spec: object) -> frozenset[int]:
+def http_statuses(spec: object) -> frozenset[int]:
     """Read 429, "4xx", "500-599", or a list of these. Raises ValueError."""
     if isinstance(spec, list):
-        return frozenset().union(*(statuses(item) for item in spec))
+        return frozenset().union(*(http_statuses(item) for item in spec))
     parts = _RANGE.fullmatch(str(spec))
     if not parts:
         raise ValueError(f'{spec!r} is not an HTTP status: write 429, "4xx", "500-599" or a list of these')
@@ -47,18 +47,18 @@ def statuses(spec: object) -> frozenset[int]:
 
 
 def _checked_text(template: str) -> str:
-    check(template)
+    check_placeholders(template)
     return template
 
 
-def _missed(code: Status) -> Status:
+def _checked_missed(code: Status) -> Status:
     if code not in MISSED:
         raise ValueError(f"{code.value} is not a code of a refusal; these are {sorted(map(int, MISSED))}")
     return code
 
 
-def _end(code: Status) -> Status:
-    return code if code is Status.RECEIVED else _missed(code)
+def _checked_final(code: Status) -> Status:
+    return code if code is Status.RECEIVED else _checked_missed(code)
 
 
 def _one_line(secret: SecretStr) -> SecretStr:
@@ -69,13 +69,13 @@ def _one_line(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _url_of_ours(secret: SecretStr) -> SecretStr:
+def _checked_receipt_url(secret: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[\x21-\x7e]+", secret.get_secret_value()):
         raise ValueError("a URL is one line of ASCII without blanks")
     return secret
 
 
-def _proxy(secret: SecretStr) -> SecretStr:
+def _checked_proxy(secret: SecretStr) -> SecretStr:
     url = parsed_url(secret.get_secret_value())
     if url.scheme != "http" or not url.host or url.raw_path != b"/":
         raise ValueError("this is no proxy: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")
@@ -84,10 +84,10 @@ def _proxy(secret: SecretStr) -> SecretStr:
 
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_one_line)]
-ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
-ReceiptUrl = Annotated[SecretStr, AfterValidator(_url_of_ours)]
+ProxyUrl = Annotated[SecretStr, AfterValidator(_checked_proxy)]
+ReceiptUrl = Annotated[SecretStr, AfterValidator(_checked_receipt_url)]
 """It may hold a token."""
 TemplateText = Annotated[str, AfterValidator(_checked_text)]
-MissedStatus = Annotated[Status, AfterValidator(_missed)]
-FinalStatus = Annotated[Status, AfterValidator(_end)]
+MissedStatus = Annotated[Status, AfterValidator(_checked_missed)]
+FinalStatus = Annotated[Status, AfterValidator(_checked_final)]
 """13, or one of the missed: what a receipt may end a message with."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_va
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.providers.generic_http.batch import BatchFormat
-from dispatcher.providers.generic_http.conditions import AnswerRule
+from dispatcher.providers.generic_http.conditions import ResponseRule
 from dispatcher.providers.generic_http.fields import (
     HeaderName,
     HeaderSecret,
@@ -20,14 +20,14 @@ from dispatcher.providers.generic_http.fields import (
     checked_json,
     parsed_url,
 )
-from dispatcher.providers.generic_http.receipt_form import InboundOptions, ReceiptOptions
-from dispatcher.providers.generic_http.recipe import follow
+from dispatcher.providers.generic_http.receipt_options import InboundOptions, ReceiptOptions
+from dispatcher.providers.generic_http.recipe import apply_recipe
 from dispatcher.providers.generic_http.reference import Reference
-from dispatcher.providers.generic_http.template import RECEIPT_URL, names_in, names_within
+from dispatcher.providers.generic_http.template import RECEIPT_URL, placeholders_in, placeholders_within
 from dispatcher.providers.http_client.client import Wire
 
-_NOT_IN_A_HEADER = frozenset({"text"})
-_OURS = frozenset({"content-length", "transfer-encoding", "traceparent"})
+_NOT_IN_HEADERS = frozenset({"text"})
+_RESERVED_HEADERS = frozenset({"content-length", "transfer-encoding", "traceparent"})
 
 
 class BasicAuth(Options):
@@ -98,7 +98,7 @@ class HttpOptions(Options):
     keep_alive: timedelta = Field(timedelta(seconds=4), ge=timedelta(0))
     reference: Reference | None = None
     reason: str | None = None
-    rules: tuple[AnswerRule, ...] = ()
+    rules: tuple[ResponseRule, ...] = ()
     receipts: ReceiptOptions | None = None
     inbound: InboundOptions | None = None
 
@@ -116,9 +116,9 @@ class HttpOptions(Options):
     @classmethod
     def _fits_a_header(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, template in headers.items():
-            if wild := names_in(template) & _NOT_IN_A_HEADER:
+            if wild := placeholders_in(template) & _NOT_IN_HEADERS:
                 raise ValueError(f"{name} has {{{min(wild)}}}, which may hold what no header can carry")
-            if name.lower() in _OURS:
+            if name.lower() in _RESERVED_HEADERS:
                 raise ValueError(f"{name} is written by us, to fit the message")
             if not template.isascii() or not template.isprintable():
                 raise ValueError(f"{name} is not one line of ASCII")
@@ -146,7 +146,7 @@ class HttpOptions(Options):
         if self.reference is not None and self.reference.path is None:
             raise ValueError("batch needs the reference at a path in each item of the answer")
         outside = [self.batch.around(self.body_json), *self.headers.values(), *self.query.values()]
-        if names := names_within(outside) - {RECEIPT_URL}:
+        if names := placeholders_within(outside) - {RECEIPT_URL}:
             raise ValueError(f"batch: {{{min(names)}}} is of one message, and stands outside of its item")
         return self
 
@@ -154,7 +154,7 @@ class HttpOptions(Options):
 def read_options(provider: str, options: Mapping[str, object]) -> HttpOptions:
     """Check all options, a recipe's too; Misconfigured names every faulty one, and never a secret's value."""
     try:
-        return HttpOptions.model_validate(follow(provider, options))
+        return HttpOptions.model_validate(apply_recipe(provider, options))
     except ValidationError as wrong:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'options'}: {fault['msg'].removeprefix('Value error, ')}"

@@ -6,7 +6,7 @@ from typing import cast
 from dispatcher.providers.generic_http.template import Json
 
 
-def parse(body: bytes) -> Json:
+def parse_json(body: bytes) -> Json:
     """Read JSON; ValueError for whatever is wrong with it, be it nested deeper than anybody means."""
     try:
         return cast("Json", json.loads(body))
@@ -14,12 +14,12 @@ def parse(body: bytes) -> Json:
         raise ValueError("nested too deep") from None
 
 
-def find(document: Json, path: str) -> tuple[Json, ...]:
+def find_values(document: Json, path: str) -> tuple[Json, ...]:
     """List what is at this path, in order and without nulls; nothing where the path leads nowhere."""
     found: list[Json] = [document]
     for step in path.split(".") if path else ():
         found = [below for value in found for below in _step(value, step)]
-    return tuple(value for value in _flat(found) if value is not None)
+    return tuple(value for value in _flattened(found) if value is not None)
 
 
 def as_text(value: Json) -> str:
@@ -36,7 +36,7 @@ def first_text(document: Json, path: str | None) -> str | None:
     """Read the first value at this path as text; None if there is no path or no value."""
     if path is None:
         return None
-    found = find(document, path)
+    found = find_values(document, path)
     return as_text(found[0]) if found else None
 
 
@@ -53,5 +53,5 @@ def _step(value: Json, step: str) -> list[Json]:
     return []
 
 
-def _flat(found: list[Json]) -> list[Json]:
+def _flattened(found: list[Json]) -> list[Json]:
     return [item for value in found for item in (value if isinstance(value, list) else [value])]

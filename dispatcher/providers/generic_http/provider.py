@@ -17,10 +17,10 @@ from dispatcher.domain.delivery.provider import (
     Unsent,
 )
 from dispatcher.domain.errors import BadReceipt
-from dispatcher.providers.generic_http import answer, receipt
+from dispatcher.providers.generic_http import outcomes, receipt
 from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.options import read_options
-from dispatcher.providers.generic_http.request import Blank
+from dispatcher.providers.generic_http.request import RequestTemplate
 from dispatcher.providers.http_client.client import call, open_client
 
 
@@ -51,7 +51,7 @@ class HttpProvider:
         )
         own = self._options.receipt_url
         receipt_url = own.get_secret_value() if own else config.receipt_url
-        self._blank = Blank(self._options, usual=self._client.headers, receipt_url=receipt_url)
+        self._blank = RequestTemplate(self._options, usual=self._client.headers, receipt_url=receipt_url)
 
     @property
     def max_batch(self) -> int:
@@ -70,7 +70,7 @@ class HttpProvider:
         """Verify and read what came to the receipt URL."""
         if self._options.receipts is None:
             raise BadReceipt("this provider has no receipts; describe them in its options")
-        return receipt.read(request, self._options.receipts, self._options.inbound, now=self._clock())
+        return receipt.read_reports(request, self._options.receipts, self._options.inbound, now=self._clock())
 
     async def close(self) -> None:
         """Close all connections; calls still running end as Unknown or Unsent."""
@@ -82,7 +82,7 @@ class HttpProvider:
         match ended:
             case Unsent() | Unknown():
                 return ended
-        return answer.judge(ended, self._options)
+        return outcomes.outcome_of(ended, self._options)
 
     async def _send_all(
         self, batch: BatchFormat, messages: Sequence[Outgoing], gate: Gate
@@ -92,4 +92,4 @@ class HttpProvider:
         match ended:
             case Unsent() | Unknown():
                 return [ended] * len(messages)
-        return answer.judge_each(ended, self._options, batch, messages)
+        return outcomes.outcomes_of(ended, self._options, batch, messages)

@@ -6,13 +6,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from dispatcher.domain.delivery.provider import Inbound, ProviderReports, ReceiptReport, ReceiptRequest
 from dispatcher.domain.errors import BadReceipt
-from dispatcher.providers.generic_http.path import as_text, find, first_text, parse
-from dispatcher.providers.generic_http.receipt_form import InboundOptions, ReceiptOptions
+from dispatcher.providers.generic_http.path import as_text, find_values, first_text, parse_json
+from dispatcher.providers.generic_http.receipt_options import InboundOptions, ReceiptOptions
 from dispatcher.providers.generic_http.template import Json
-from dispatcher.providers.responses import form_of
+from dispatcher.providers.responses import form_fields
 
 
-def read(
+def read_reports(
     request: ReceiptRequest,
     form: ReceiptOptions,
     inbound: InboundOptions | None = None,
@@ -26,10 +26,10 @@ def read(
     """
     if form.signature is not None:
         form.signature.verify(request, now=now)
-    return [_told(item, request, form, inbound) for item in _items(request, form)]
+    return [_read_item(item, request, form, inbound) for item in _items(request, form)]
 
 
-def _told(
+def _read_item(
     item: Json, request: ReceiptRequest, form: ReceiptOptions, inbound: InboundOptions | None
 ) -> ProviderReports:
     if inbound is not None and inbound.when.hold(item, ""):
@@ -42,10 +42,10 @@ def _items(request: ReceiptRequest, form: ReceiptOptions) -> Sequence[Json]:
         case "query":
             return [dict(request.query)]
         case "form":
-            return [dict(form_of(request.body))]
+            return [dict(form_fields(request.body))]
         case "fields":
             return [_fields(request)]
-    items = find(_json(request.body), form.items or "")
+    items = find_values(_json(request.body), form.items or "")
     if not items:
         raise BadReceipt(
             f"the receipt has nothing at {form.items!r}" if form.items else "the receipt is empty"
@@ -58,7 +58,7 @@ def _fields(request: ReceiptRequest) -> dict[str, Json]:
     if not request.body:
         return dict(request.query)
     is_json = "json" in request.headers.get("content-type", "")
-    fields = _json(request.body) if is_json else dict(form_of(request.body))
+    fields = _json(request.body) if is_json else dict(form_fields(request.body))
     if not isinstance(fields, dict):
         raise BadReceipt("the receipt is no JSON object")
     return {**request.query, **fields}
@@ -66,7 +66,7 @@ def _fields(request: ReceiptRequest) -> dict[str, Json]:
 
 def _json(body: bytes) -> Json:
     try:
-        return parse(body)
+        return parse_json(body)
     except ValueError:
         raise BadReceipt("the receipt is not JSON") from None
 
@@ -102,17 +102,17 @@ def _inbound(item: Json, request: ReceiptRequest, form: InboundOptions) -> Inbou
     if not sender or not recipient:
         raise BadReceipt(f"the message has nobody at {form.recipient if sender else form.sender!r}")
     charset = first_text(item, form.charset)
-    text = _raw(request, form.text, charset) if charset else first_text(item, form.text)
+    text = _decoded_again(request, form.text, charset) if charset else first_text(item, form.text)
     return Inbound(
         sender=sender,
         recipient=recipient,
         text=(text or "").replace("\0", "?"),
         ref=first_text(item, form.ref) or None,
-        sent_at=_moment(first_text(item, form.sent_at)),
+        sent_at=_timestamp(first_text(item, form.sent_at)),
     )
 
 
-def _raw(request: ReceiptRequest, name: str, charset: str) -> str:
+def _decoded_again(request: ReceiptRequest, name: str, charset: str) -> str:
     """Read a field of the URL again, in the charset in which the provider says it wrote it."""
     fields = parse_qs(urlsplit(request.url).query, encoding="latin-1")
     try:
@@ -121,7 +121,7 @@ def _raw(request: ReceiptRequest, name: str, charset: str) -> str:
         raise BadReceipt(f"the text is not in the charset {charset!r}") from None
 
 
-def _moment(said: str | None) -> datetime | None:
+def _timestamp(said: str | None) -> datetime | None:
     """Read seconds since 1970 or ISO 8601; None for what is neither, or has no time zone."""
     try:
         if said is None or said.isdecimal():

@@ -16,11 +16,11 @@ from typing import Any, Final, cast
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.providers.generic_http.template import Json
 
-_BLANK: Final = re.compile(r"\$\{([a-z_]+)\}")
+_PLACEHOLDER: Final = re.compile(r"\$\{([a-z_]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class RecipeValue:
     """What one value of a recipe is; without `default` it must be given, and must match all of `pattern`."""
 
     what: str
@@ -35,26 +35,26 @@ class Recipe:
 
     title: str
     source: tuple[str, ...]
-    values: Mapping[str, Value]
+    values: Mapping[str, RecipeValue]
     options: Mapping[str, Json]
 
 
-def names() -> list[str]:
+def recipe_names() -> list[str]:
     """List the recipes there are."""
     files = (resources.files(__package__) / "recipes").iterdir()
     return sorted(file.name.removesuffix(".json") for file in files if file.name.endswith(".json"))
 
 
 @cache
-def load(name: str) -> Recipe:
+def load_recipe(name: str) -> Recipe:
     """Read one of `names`."""
     text = (resources.files(__package__) / "recipes" / f"{name}.json").read_text("utf-8")
     document: dict[str, Any] = json.loads(text)
-    values = {name: Value(**value) for name, value in document["values"].items()}
+    values = {name: RecipeValue(**value) for name, value in document["values"].items()}
     return Recipe(document["title"], tuple(document["source"]), values, document["options"])
 
 
-def follow(provider: str, options: Mapping[str, object]) -> dict[str, object]:
+def apply_recipe(provider: str, options: Mapping[str, object]) -> dict[str, object]:
     """
     Put the values of `with` into the recipe that these options name, and the other options over it.
 
@@ -65,14 +65,14 @@ def follow(provider: str, options: Mapping[str, object]) -> dict[str, object]:
     own = {name: value for name, value in options.items() if name not in ("recipe", "with")}
     if "recipe" not in options:
         return dict(options)
-    if options["recipe"] not in names():
-        known = ", ".join(names())
+    if options["recipe"] not in recipe_names():
+        known = ", ".join(recipe_names())
         raise Misconfigured(
             f"provider {provider}: there is no recipe {options['recipe']!r}; known are {known}"
         )
-    recipe = load(str(options["recipe"]))
+    recipe = load_recipe(str(options["recipe"]))
     values = _values(provider, recipe, options.get("with", {}))
-    merged = cast("dict[str, object]", _filled(dict(recipe.options), values))
+    merged = cast("dict[str, object]", _substituted(dict(recipe.options), values))
     for name, value in own.items():
         under = merged.get(name)
         both = isinstance(under, dict) and isinstance(value, Mapping)
@@ -100,12 +100,12 @@ def _values(provider: str, recipe: Recipe, given: object) -> dict[str, str]:
     return found
 
 
-def _filled(template: Json, values: Mapping[str, str]) -> Json:
+def _substituted(template: Json, values: Mapping[str, str]) -> Json:
     match template:
         case str():
-            return _BLANK.sub(lambda blank: values[blank[1]], template)
+            return _PLACEHOLDER.sub(lambda blank: values[blank[1]], template)
         case list():
-            return [_filled(item, values) for item in template]
+            return [_substituted(item, values) for item in template]
         case dict():
-            return {name: _filled(item, values) for name, item in template.items()}
+            return {name: _substituted(item, values) for name, item in template.items()}
     return template

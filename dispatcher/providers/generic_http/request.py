@@ -11,20 +11,20 @@ from dispatcher.domain.delivery.provider import Outgoing
 from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.options import HttpOptions
 from dispatcher.providers.generic_http.template import (
-    NAMES,
+    PLACEHOLDERS,
     Values,
     fill,
     fill_fields,
     fill_json,
-    names_in,
-    names_within,
-    values_of,
+    message_values,
+    placeholders_in,
+    placeholders_within,
 )
 
-_print: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-class Blank:
+class RequestTemplate:
     """
     A request with blanks for what differs by message.
 
@@ -36,11 +36,11 @@ class Blank:
         self._options = options
         self._receipt_url = receipt_url
         templates = [options.body_json, options.body_form, options.body_text, options.query, options.headers]
-        self._names = tuple(names_within(templates) & NAMES.keys())
+        self._names = tuple(placeholders_within(templates) & PLACEHOLDERS.keys())
         self._url = httpx.URL(options.url)
         auth = httpx.Headers(options.auth.headers() if options.auth else None)
         own = {name: text for name, text in options.headers.items() if name not in auth}
-        self._varying = {name: text for name, text in own.items() if names_in(text)}
+        self._varying = {name: text for name, text in own.items() if placeholders_in(text)}
         headers = httpx.Headers([(b"Host", self._url.netloc)])
         headers.update(usual)
         if options.body_json is not None:
@@ -63,11 +63,11 @@ class Blank:
     def fill_all(self, batch: BatchFormat, messages: Sequence[Outgoing]) -> httpx.Request:
         """Make one request for all these messages; a trace goes along if it is that of one."""
         each = [self._values(message) for message in messages]
-        body = _print(batch.fill(self._options.body_json, each)).encode()
+        body = _to_json(batch.fill(self._options.body_json, each)).encode()
         return self._request(each[0], body, messages[0].traceparent if len(messages) == 1 else None)
 
     def _values(self, message: Outgoing) -> Values:
-        return values_of(message, receipt_url=self._receipt_url, names=self._names)
+        return message_values(message, receipt_url=self._receipt_url, names=self._names)
 
     def _request(self, values: Values, body: bytes, traceparent: str | None) -> httpx.Request:
         options = self._options
@@ -88,7 +88,7 @@ class Blank:
 
     def _body(self, values: Values) -> bytes:
         if self._options.body_json is not None:
-            return _print(fill_json(self._options.body_json, values)).encode()
+            return _to_json(fill_json(self._options.body_json, values)).encode()
         if self._options.body_form is not None:
             return urlencode(fill_fields(self._options.body_form, values)).encode()
         return fill(self._options.body_text, values).encode() if self._options.body_text is not None else b""

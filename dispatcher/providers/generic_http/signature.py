@@ -26,8 +26,8 @@ from dispatcher.domain.delivery.provider import ReceiptRequest
 from dispatcher.domain.errors import BadSignature
 from dispatcher.providers.generic_http.fields import Options
 
-_PART: Final = re.compile(r"\{([a-z_]+)\}")
-_LEEWAY: Final = 1
+_PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
+_LEEWAY_SECONDS: Final = 1
 
 
 class TokenSignature(Options):
@@ -54,13 +54,13 @@ class TokenSignature(Options):
 
 
 def _checked_parts(template: str) -> str:
-    for name in _PART.findall(template):
-        if name not in _PARTS:
-            raise ValueError(f"there is no {{{name}}} to sign; known are {', '.join(sorted(_PARTS))}")
+    for name in _PLACEHOLDER.findall(template):
+        if name not in _SIGNED_PARTS:
+            raise ValueError(f"there is no {{{name}}} to sign; known are {', '.join(sorted(_SIGNED_PARTS))}")
     return template
 
 
-class _Signed(Options):
+class _HeaderSignature(Options):
     """A signature in a header, over `signed`; several with commas between them are all tried."""
 
     header: str | list[str]
@@ -73,7 +73,7 @@ class _Signed(Options):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        parts = set(_PART.findall(self.signed))
+        parts = set(_PLACEHOLDER.findall(self.signed))
         for name, header in (("nonce", self.nonce), ("timestamp", self.timestamp)):
             if (name in parts) != (header is not None):
                 raise ValueError(f"{{{name}}} in signed and its header, {name}, go together")
@@ -90,14 +90,16 @@ class _Signed(Options):
         self._check_age(request, now)
         data = self._data(request)
         headers = [self.header] if isinstance(self.header, str) else self.header
-        shown = [given for header in headers for given in _shown(request, header)]
+        shown = [given for header in headers for given in _shown_signatures(request, header)]
         if not any(self._is_right(self._decoded(given), data) for given in shown):
             raise BadSignature("the signature is missing or does not fit")
 
     def _data(self, request: ReceiptRequest) -> bytes:
         """Put together what is signed: of a split by one group, every second piece is a name."""
-        pieces = enumerate(_PART.split(self.signed))
-        return b"".join(_PARTS[piece](request, self) if at % 2 else piece.encode() for at, piece in pieces)
+        pieces = enumerate(_PLACEHOLDER.split(self.signed))
+        return b"".join(
+            _SIGNED_PARTS[piece](request, self) if at % 2 else piece.encode() for at, piece in pieces
+        )
 
     def _check_age(self, request: ReceiptRequest, now: float) -> None:
         if self.max_age is None or self.timestamp is None:
@@ -121,7 +123,7 @@ class _Signed(Options):
     def _is_right(self, given: bytes | None, data: bytes) -> bool: ...
 
 
-class HmacSignature(_Signed):
+class HmacSignature(_HeaderSignature):
     """HMAC-SHA256 with a shared secret."""
 
     kind: Literal["hmac-sha256"]
@@ -140,7 +142,7 @@ def _public_key(text: str) -> str:
     return text
 
 
-class Ed25519Signature(_Signed):
+class Ed25519Signature(_HeaderSignature):
     """Ed25519 (RFC 8032) by the provider's key."""
 
     kind: Literal["ed25519"]
@@ -168,7 +170,7 @@ class JwtSignature(Options):
     def verify(self, request: ReceiptRequest, *, now: float) -> None:
         """Raise BadSignature if the JWT is not the provider's, is not for this request, or is too old."""
         claims = self._claims(request)
-        if not claims["nbf"] - _LEEWAY <= now <= claims["exp"] + _LEEWAY:
+        if not claims["nbf"] - _LEEWAY_SECONDS <= now <= claims["exp"] + _LEEWAY_SECONDS:
             raise BadSignature("the JWT of this receipt is too old, or of the future")
         if claims.get(self.url_claim) != hashlib.sha256(request.url.encode()).hexdigest():
             raise BadSignature("the JWT of this receipt is for another URL")
@@ -203,11 +205,11 @@ Signature = Annotated[
 ]
 
 
-def _shown(request: ReceiptRequest, header: str) -> list[str]:
+def _shown_signatures(request: ReceiptRequest, header: str) -> list[str]:
     return [given.strip() for given in request.headers.get(header.lower(), "").split(",")]
 
 
-def _url_and_form(request: ReceiptRequest, _: _Signed) -> bytes:
+def _url_and_form(request: ReceiptRequest, _: _HeaderSignature) -> bytes:
     """
     Print the URL with its query sorted, and the fields of a form sorted behind it.
 
@@ -222,15 +224,15 @@ def _url_and_form(request: ReceiptRequest, _: _Signed) -> bytes:
     return f"{url.scheme}://{url.netloc}{url.path}{mark}{query}{'.' if query and form else ''}{form}".encode()
 
 
-def _in_header(request: ReceiptRequest, name: str | None) -> bytes:
+def _header_bytes(request: ReceiptRequest, name: str | None) -> bytes:
     return request.headers.get((name or "").lower(), "").encode()
 
 
-_PARTS: Final[dict[str, Callable[[ReceiptRequest, _Signed], bytes]]] = {
+_SIGNED_PARTS: Final[dict[str, Callable[[ReceiptRequest, _HeaderSignature], bytes]]] = {
     "body": lambda request, _: request.body,
     "url": lambda request, _: request.url.encode(),
     "url_and_form": _url_and_form,
-    "nonce": lambda request, signed: _in_header(request, signed.nonce),
-    "timestamp": lambda request, signed: _in_header(request, signed.timestamp),
+    "nonce": lambda request, signed: _header_bytes(request, signed.nonce),
+    "timestamp": lambda request, signed: _header_bytes(request, signed.timestamp),
 }
 """What a provider may sign."""

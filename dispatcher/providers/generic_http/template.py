@@ -10,21 +10,21 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, cast
 
 from dispatcher.domain.delivery.provider import Outgoing
-from dispatcher.domain.messages.encoding import Encoding, encode_plan
+from dispatcher.domain.messages.encoding import Encoding, measure
 
 Value = str | int | None
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Values = Mapping[str, Value]
 
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([a-z_]+)\}|[{}]")
-_WHOLE: Final = re.compile(r"\{([a-z_]+)\}")
+_ONE_PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 
-NAMES: Final[Mapping[str, Callable[[Outgoing], Value]]] = {
+PLACEHOLDERS: Final[Mapping[str, Callable[[Outgoing], Value]]] = {
     "to": lambda message: message.to,
     "to_digits": lambda message: message.to.lstrip("+"),
     "sender": lambda message: message.sender,
     "text": lambda message: message.text,
-    "coding": lambda message: 0 if encode_plan(message.text).encoding is Encoding.GSM7 else 2,
+    "coding": lambda message: 0 if measure(message.text).encoding is Encoding.GSM7 else 2,
     "reference": lambda message: message.reference,
     "segments": lambda message: message.segments,
     "attempt": lambda message: message.attempt,
@@ -36,15 +36,17 @@ NAMES: Final[Mapping[str, Callable[[Outgoing], Value]]] = {
 RECEIPT_URL: Final = "receipt_url"
 
 
-def values_of(message: Outgoing, *, receipt_url: str | None, names: Iterable[str] = NAMES) -> Values:
+def message_values(
+    message: Outgoing, *, receipt_url: str | None, names: Iterable[str] = PLACEHOLDERS
+) -> Values:
     """List what these placeholders stand for in this message."""
     values: dict[str, Value] = {RECEIPT_URL: receipt_url}
     for name in names:
-        values[name] = NAMES[name](message)
+        values[name] = PLACEHOLDERS[name](message)
     return values
 
 
-def check(template: Json) -> None:
+def check_placeholders(template: Json) -> None:
     """Raise ValueError for a placeholder nobody can fill, or a brace that stands alone."""
     match template:
         case str():
@@ -52,26 +54,26 @@ def check(template: Json) -> None:
                 _check_token(token)
         case list():
             for item in template:
-                check(item)
+                check_placeholders(item)
         case dict():
             for item in template.values():
-                check(item)
+                check_placeholders(item)
 
 
-def names_in(template: str) -> frozenset[str]:
+def placeholders_in(template: str) -> frozenset[str]:
     """Name the placeholders of one string."""
     return frozenset(token[1] for token in _TOKEN.finditer(template) if token[1])
 
 
-def names_within(template: Json) -> frozenset[str]:
+def placeholders_within(template: Json) -> frozenset[str]:
     """Name the placeholders of all strings in a JSON template."""
     match template:
         case str():
-            return names_in(template)
+            return placeholders_in(template)
         case list():
-            return frozenset().union(*map(names_within, template))
+            return frozenset().union(*map(placeholders_within, template))
         case dict():
-            return frozenset().union(*map(names_within, template.values()))
+            return frozenset().union(*map(placeholders_within, template.values()))
     return frozenset()
 
 
@@ -89,7 +91,9 @@ def fill(template: str, values: Values) -> str:
 
 def fill_fields(template: Mapping[str, str], values: Values) -> dict[str, str]:
     """Fill a flat form, a query or headers; a field that is one placeholder without a value is left out."""
-    return {name: fill(text, values) for name, text in template.items() if _whole(text, values) is not None}
+    return {
+        name: fill(text, values) for name, text in template.items() if _typed_value(text, values) is not None
+    }
 
 
 def fill_json(template: Json, values: Values) -> Json:
@@ -101,7 +105,7 @@ def fill_json(template: Json, values: Values) -> Json:
     """
     match template:
         case str():
-            return _whole(template, values)
+            return _typed_value(template, values)
         case list():
             return [fill_json(item, values) for item in template]
         case dict():
@@ -110,16 +114,16 @@ def fill_json(template: Json, values: Values) -> Json:
     return template
 
 
-def _whole(text: str, values: Values) -> Value:
-    if token := _WHOLE.fullmatch(text):
+def _typed_value(text: str, values: Values) -> Value:
+    if token := _ONE_PLACEHOLDER.fullmatch(text):
         return values[token[1]]
     return fill(text, values)
 
 
 def _check_token(token: re.Match[str]) -> None:
     name = cast("str | None", token[1])
-    if name is not None and name not in NAMES and name != RECEIPT_URL:
-        known = ", ".join(sorted({*NAMES, RECEIPT_URL}))
+    if name is not None and name not in PLACEHOLDERS and name != RECEIPT_URL:
+        known = ", ".join(sorted({*PLACEHOLDERS, RECEIPT_URL}))
         raise ValueError(f"there is no placeholder {{{name}}}; known are {known}")
     if token[0] in ("{", "}"):
         raise ValueError(f"a single {token[0]!r} at {token.start()}; write it twice for the character itself")

@@ -8,13 +8,13 @@ import httpx
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from dispatcher.providers.http_client.passage import RequestGate
-from dispatcher.providers.http_client.transport import MAX_ANSWER, ConnectionOptions
+from dispatcher.providers.http_client.request_gate import RequestGate
+from dispatcher.providers.http_client.transport import MAX_RESPONSE, ConnectionOptions
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
-_passage: ContextVar[RequestGate] = ContextVar("passage")
+_current_gate: ContextVar[RequestGate] = ContextVar("passage")
 
 
 class GatedAiohttpTransport(httpx.AsyncBaseTransport):
@@ -38,7 +38,7 @@ class GatedAiohttpTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Write the request once, when it is let through its passage, and read its answer whole."""
-        token = _passage.set(RequestGate.of(request))
+        token = _current_gate.set(RequestGate.of(request))
         try:
             async with self._session.request(
                 request.method,
@@ -49,11 +49,11 @@ class GatedAiohttpTransport(httpx.AsyncBaseTransport):
                 data=request.read() or None,  # a body that aiohttp gets whole has a length
                 allow_redirects=False,
             ) as answer:
-                body = await _whole(answer)
+                body = await _read_body(answer)
         except aiohttp.ClientError as error:
             raise httpx.TransportError(str(error) or type(error).__name__) from error
         finally:
-            _passage.reset(token)
+            _current_gate.reset(token)
         return httpx.Response(answer.status, headers=answer.raw_headers, content=body, request=request)
 
     async def aclose(self) -> None:
@@ -71,7 +71,7 @@ class _GatedRequest(aiohttp.ClientRequest):
 
     async def send(self, conn: "Connection") -> aiohttp.ClientResponse:
         if not self.body:
-            _passage.get().enter()
+            _current_gate.get().enter()
         return await super().send(conn)
 
     async def write_bytes(
@@ -79,7 +79,7 @@ class _GatedRequest(aiohttp.ClientRequest):
     ) -> None:
         if self.body:
             try:
-                _passage.get().enter()
+                _current_gate.get().enter()
             except Exception as closed:  # to the call, which waits for the answer; a gate's own bug too
                 if conn.protocol is not None:
                     conn.protocol.set_exception(closed)
@@ -87,13 +87,13 @@ class _GatedRequest(aiohttp.ClientRequest):
         await super().write_bytes(writer, conn, content_length)
 
 
-async def _whole(answer: aiohttp.ClientResponse) -> bytes:
+async def _read_body(answer: aiohttp.ClientResponse) -> bytes:
     """Read a body, compressed or not. Raises RemoteProtocolError for what is no answer."""
     if answer.status < 200:
         raise httpx.RemoteProtocolError(f"HTTP {answer.status} is no answer")
     body = bytearray()
     async for part in answer.content.iter_any():
         body += part
-        if len(body) > MAX_ANSWER:
-            raise httpx.RemoteProtocolError(f"the answer is longer than {MAX_ANSWER} bytes")
+        if len(body) > MAX_RESPONSE:
+            raise httpx.RemoteProtocolError(f"the answer is longer than {MAX_RESPONSE} bytes")
     return bytes(body)

@@ -17,7 +17,7 @@ import httpx
 from dispatcher.deadlines import Deadline, Deadlines
 from dispatcher.domain.delivery.provider import Gate, Unknown, Unsent
 from dispatcher.providers.http_client.aiohttp_transport import GatedAiohttpTransport
-from dispatcher.providers.http_client.passage import RequestGate
+from dispatcher.providers.http_client.request_gate import RequestGate
 from dispatcher.providers.http_client.transport import ConnectionOptions, HttpTransport
 
 KEEP_ALIVE = timedelta(seconds=4)
@@ -50,7 +50,7 @@ class Client(httpx.AsyncClient):
         return deadlines.within()
 
 
-class _GatedStandIn(httpx.AsyncBaseTransport):
+class _GatedTransport(httpx.AsyncBaseTransport):
     """Asks right before handing to a transport of somebody else's, such as httpx.MockTransport."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
@@ -88,8 +88,8 @@ def open_client(
     the usual authorities. `transport` stands in for the network.
     """
     if transport is not None:
-        return Client(_GatedStandIn(transport))
-    terms = ConnectionOptions(max_connections, connect_timeout, keep_alive, tls or _usual_tls())
+        return Client(_GatedTransport(transport))
+    terms = ConnectionOptions(max_connections, connect_timeout, keep_alive, tls or _default_tls())
     if wire == "aiohttp" or proxy is not None:
         return Client(GatedAiohttpTransport(terms, proxy=proxy))
     return Client(HttpTransport(terms))
@@ -116,17 +116,17 @@ async def call(
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         if passage.give_up():
             return Unsent(
-                "the gate was closed" if passage.gate_was_closed else _words("no connection", error)
+                "the gate was closed" if passage.gate_was_closed else _reason("no connection", error)
             )
-        return Unknown(_words("no answer", error))
+        return Unknown(_reason("no answer", error))
     finally:
         passage.give_up()
 
 
 @cache
-def _usual_tls() -> ssl.SSLContext:
+def _default_tls() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def _words(what: str, error: Exception) -> str:
+def _reason(what: str, error: Exception) -> str:
     return f"{what}: {error or type(error).__name__}"

@@ -24,13 +24,13 @@ from typing import Final, cast
 import httptools
 import httpx
 
-from dispatcher.providers.http_client.passage import RequestGate
+from dispatcher.providers.http_client.request_gate import RequestGate
 
 MAX_HEAD: Final = 64 * 1024
-MAX_ANSWER: Final = 1024 * 1024
+MAX_RESPONSE: Final = 1024 * 1024
 """Bytes of one answer, its framing counted in; what is longer is nobody's answer to one message."""
 
-DNS_KEPT: Final = timedelta(seconds=60)
+DNS_CACHE_TTL: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class HttpTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, terms: ConnectionOptions) -> None:
         self._terms = terms
-        self._pools: dict[tuple[str, bytes], _Pool] = {}
+        self._pools: dict[tuple[str, bytes], ConnectionPool] = {}
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -65,7 +65,7 @@ class HttpTransport(httpx.AsyncBaseTransport):
         has surely not gone out.
         """
         passage = RequestGate.of(request)
-        data = _bytes_of(request)
+        data = _serialize(request)
         pool = self._pool(request.url)
         connection = await pool.take()
         try:
@@ -82,7 +82,7 @@ class HttpTransport(httpx.AsyncBaseTransport):
         for pool in self._pools.values():
             await pool.close()
 
-    def _pool(self, url: httpx.URL) -> "_Pool":
+    def _pool(self, url: httpx.URL) -> "ConnectionPool":
         if self._closed:
             raise httpx.ConnectError("the client is closed")
         origin = (url.scheme, url.netloc)
@@ -90,11 +90,11 @@ class HttpTransport(httpx.AsyncBaseTransport):
         if pool is None:
             if url.scheme not in ("http", "https") or not url.raw_host:
                 raise httpx.UnsupportedProtocol(f"{url.scheme}://{url.host} is no http or https URL")
-            pool = self._pools[origin] = _Pool(url, self._terms)
+            pool = self._pools[origin] = ConnectionPool(url, self._terms)
         return pool
 
 
-class _Pool:
+class ConnectionPool:
     """
     The connections to one origin: idle ones, the last used first, and a queue for when all are taken.
 
@@ -108,18 +108,18 @@ class _Pool:
         self._host = url.raw_host.decode("ascii")
         self._tls = terms.tls if url.scheme == "https" else None
         self._port = url.port or (443 if self._tls else 80)
-        self._addresses = _Addresses(self._host, self._port)
+        self._addresses = HostAddresses(self._host, self._port)
         self._connect_timeout = terms.connect_timeout.total_seconds()
         self._keep_alive = terms.keep_alive.total_seconds()
         self._places = terms.max_connections
-        self._idle: OrderedDict[_Connection, float] = OrderedDict()  # until when, soonest first
-        self._waiting: OrderedDict[asyncio.Future[_Connection | None], None] = OrderedDict()
+        self._idle: OrderedDict[HttpConnection, float] = OrderedDict()  # until when, soonest first
+        self._waiting: OrderedDict[asyncio.Future[HttpConnection | None], None] = OrderedDict()
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
         self._buffer = memoryview(bytearray(MAX_HEAD))  # one for all: what is read is parsed at once
-        self.connected: set[_Connection] = set()
+        self.connected: set[HttpConnection] = set()
 
-    async def take(self) -> "_Connection":
+    async def take(self) -> "HttpConnection":
         """Get a connection of one's own, kept alive or new, in one's turn; `give_back` must follow."""
         if self._idle:
             connection, until = self._idle.popitem()
@@ -138,7 +138,7 @@ class _Pool:
             self._next(None)
             raise
 
-    def give_back(self, connection: "_Connection") -> None:
+    def give_back(self, connection: "HttpConnection") -> None:
         """Let the next have it, or keep it for a while; of one that cannot be used again, the place."""
         if connection.is_open and self._keep_alive and not self._closed:
             self._next(connection)
@@ -146,7 +146,7 @@ class _Pool:
             connection.abort()
             self._next(None)
 
-    def forget(self, connection: "_Connection") -> None:
+    def forget(self, connection: "HttpConnection") -> None:
         """Note that a connection is gone."""
         self.connected.discard(connection)
         if self._idle.pop(connection, None) is not None:
@@ -164,9 +164,9 @@ class _Pool:
             self._next(None)
         await asyncio.gather(*gone)
 
-    async def _turn(self) -> "_Connection | None":
+    async def _turn(self) -> "HttpConnection | None":
         """Wait for a connection, or for a place to open one in."""
-        waiter: asyncio.Future[_Connection | None] = self._loop.create_future()
+        waiter: asyncio.Future[HttpConnection | None] = self._loop.create_future()
         self._waiting[waiter] = None
         try:
             return await waiter
@@ -176,7 +176,7 @@ class _Pool:
                 self._next(waiter.result())
             raise
 
-    def _next(self, connection: "_Connection | None") -> None:
+    def _next(self, connection: "HttpConnection | None") -> None:
         """Give a connection, or the place of none, to who has waited longest."""
         while self._waiting:
             waiter, _ = self._waiting.popitem(last=False)
@@ -202,7 +202,7 @@ class _Pool:
             connection.abort()
             self._next(None)
 
-    async def _open(self) -> "_Connection":
+    async def _open(self) -> "HttpConnection":
         if self._closed:
             raise httpx.ConnectError("the client is closed")
         try:
@@ -216,7 +216,7 @@ class _Pool:
             raise httpx.ConnectError("the connection was closed at once")
         return connection
 
-    async def _connect(self) -> "_Connection":
+    async def _connect(self) -> "HttpConnection":
         """Connect to the first address that lets us; each gets its share of what time is left."""
         deadline = self._loop.time() + self._connect_timeout
         async with asyncio.timeout_at(deadline):
@@ -234,10 +234,10 @@ class _Pool:
                 return connection
         raise failure or OSError("the name has no address")
 
-    async def _connect_to(self, address: str) -> "_Connection":
+    async def _connect_to(self, address: str) -> "HttpConnection":
         """Connect; asyncio and uvloop set TCP_NODELAY by themselves."""
         _, connection = await self._loop.create_connection(
-            lambda: _Connection(self, self._buffer),
+            lambda: HttpConnection(self, self._buffer),
             address,
             self._port,
             ssl=self._tls,
@@ -246,7 +246,7 @@ class _Pool:
         return connection
 
 
-class _Addresses:
+class HostAddresses:
     """Where a host is: looked up once for all who ask at the same time, and known for `DNS_KEPT`."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -274,14 +274,14 @@ class _Addresses:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         self._known = tuple(dict.fromkeys(str(address[0]) for *_, address in found))
-        self._until = loop.time() + DNS_KEPT.total_seconds()
+        self._until = loop.time() + DNS_CACHE_TTL.total_seconds()
 
 
-HttpAnswer = tuple[int, list[tuple[bytes, bytes]], bytes]
+RawResponse = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers and body, as they came."""
 
 
-class _Connection(asyncio.BufferedProtocol):
+class HttpConnection(asyncio.BufferedProtocol):
     """
     One connection, one exchange at a time.
 
@@ -290,15 +290,15 @@ class _Connection(asyncio.BufferedProtocol):
     without a request ends it.
     """
 
-    def __init__(self, pool: _Pool, buffer: memoryview) -> None:
+    def __init__(self, pool: ConnectionPool, buffer: memoryview) -> None:
         self._pool = pool
         self._buffer = buffer
         self._loop = asyncio.get_running_loop()
-        self._waiter: asyncio.Future[HttpAnswer] | None = None
+        self._waiter: asyncio.Future[RawResponse] | None = None
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self.is_open = False
 
-    async def exchange(self, data: bytes, passage: RequestGate, *, has_body: bool) -> HttpAnswer:
+    async def exchange(self, data: bytes, passage: RequestGate, *, has_body: bool) -> RawResponse:
         """Write one request in one piece, if its passage lets it, and wait for the answer."""
         passage.enter()
         self._transport.write(data)
@@ -306,7 +306,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._in_body = False
         self._received = 0
         self._limit = MAX_HEAD
-        self._answer: HttpAnswer | None = None
+        self._answer: RawResponse | None = None
         self._waiter = self._loop.create_future()
         try:
             return await self._waiter
@@ -323,7 +323,7 @@ class _Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin (asyncio)."""
         self._transport = cast("asyncio.Transport", transport)  # that of uvloop is none by its class
-        self._parser: httptools.HttpResponseParser | None = _parser(self)
+        self._parser: httptools.HttpResponseParser | None = _response_parser(self)
         self._pool.connected.add(self)
         self.is_open = True
 
@@ -381,7 +381,7 @@ class _Connection(asyncio.BufferedProtocol):
     def on_headers_complete(self) -> None:
         """Expect the body (httptools)."""
         self._in_body = True
-        self._limit = MAX_ANSWER
+        self._limit = MAX_RESPONSE
         if not self._has_body and self._answer is None and self._status() >= 200:
             self._answer = self._read_so_far()
             self.is_open = False  # the parser waits for a body
@@ -404,12 +404,12 @@ class _Connection(asyncio.BufferedProtocol):
         assert self._parser is not None
         return self._parser.get_status_code()
 
-    def _read_so_far(self) -> HttpAnswer:
+    def _read_so_far(self) -> RawResponse:
         return self._status(), self._headers, b"".join(self._body)
 
     def _ends_with_connection(self) -> bool:
         """Tell whether the answer gave itself no length (RFC 9112, 6.3), so that this is its end."""
-        return self._in_body and not any(name.lower() in _LENGTHS for name, _ in self._headers)
+        return self._in_body and not any(name.lower() in _LENGTH_HEADERS for name, _ in self._headers)
 
     def _fail(self, error: httpx.TransportError) -> None:
         self.abort()
@@ -417,10 +417,10 @@ class _Connection(asyncio.BufferedProtocol):
             self._waiter.set_exception(error)
 
 
-_LENGTHS: Final = (b"content-length", b"transfer-encoding")
+_LENGTH_HEADERS: Final = (b"content-length", b"transfer-encoding")
 
 
-def _parser(connection: _Connection) -> httptools.HttpResponseParser:
+def _response_parser(connection: HttpConnection) -> httptools.HttpResponseParser:
     """
     Make a parser that forgives what cannot be misread.
 
@@ -434,7 +434,7 @@ def _parser(connection: _Connection) -> httptools.HttpResponseParser:
     return parser
 
 
-def _bytes_of(request: httpx.Request) -> bytes:
+def _serialize(request: httpx.Request) -> bytes:
     """Print a request. Raises LocalProtocolError for what would be read as something else."""
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
     lines += [b"%b: %b" % header for header in request.headers.raw]

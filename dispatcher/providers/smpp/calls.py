@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from dispatcher.domain.delivery.provider import Gate, Outcome, Unknown, Unsent
-from dispatcher.providers.smpp.answer import outcome_of_parts
+from dispatcher.providers.smpp.outcomes import outcome_of_parts
 
-SHUT = Unsent("the gate was closed")
+GATE_CLOSED = Unsent("the gate was closed")
 
 
-class Bound(Protocol):
+class BoundSession(Protocol):
     """A bind that takes submits."""
 
     @property
@@ -81,7 +81,7 @@ class PendingSubmit:
         self.call = call
         self.place = place
         self.bodies = bodies
-        self.bind: Bound | None = None
+        self.bind: BoundSession | None = None
         self.sequences: tuple[int, ...] = ()
         self.answers: list[Outcome | None] = [None] * len(bodies)
         self.left = len(bodies)
@@ -113,7 +113,7 @@ class SubmitQueue:
 
     def __init__(self) -> None:
         self._waiting: deque[PendingSubmit] = deque()
-        self._binds: list[Bound] = []
+        self._binds: list[BoundSession] = []
         self._why: str | None = None
         self._closed = False
 
@@ -125,14 +125,14 @@ class SubmitQueue:
         self._waiting.extend(call.submits)
         self.pump()
 
-    def add(self, bind: Bound) -> None:
+    def add(self, bind: BoundSession) -> None:
         """Use a bind from now on."""
         if not self._closed:
             self._why = None
             self._binds.append(bind)
             self.pump()
 
-    def remove(self, bind: Bound) -> None:
+    def remove(self, bind: BoundSession) -> None:
         """Use it no more."""
         if bind in self._binds:
             self._binds.remove(bind)
@@ -154,19 +154,19 @@ class SubmitQueue:
     def pump(self) -> None:
         """Write who is first while there is room; each call that writes asks its gate right before."""
         waiting, asked = self._waiting, None
-        used: set[Bound] = set()
+        used: set[BoundSession] = set()
         while waiting and self._binds:
             submit = waiting[0]
             call = submit.call
             if call.outcomes[submit.place] is not None:
                 waiting.popleft()  # turned back meanwhile
                 continue
-            bind = max(self._binds, key=_room) if len(self._binds) > 1 else self._binds[0]
+            bind = max(self._binds, key=_free_window) if len(self._binds) > 1 else self._binds[0]
             if bind.room < len(submit.bodies):
                 break
             if call is not asked:
                 if not call.gate():
-                    call.turn_back(SHUT)
+                    call.turn_back(GATE_CLOSED)
                     continue
                 asked = call
             waiting.popleft()
@@ -177,5 +177,5 @@ class SubmitQueue:
             bind.flush()
 
 
-def _room(bind: Bound) -> int:
+def _free_window(bind: BoundSession) -> int:
     return bind.room

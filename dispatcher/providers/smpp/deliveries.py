@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from dispatcher.domain.delivery.provider import Inbound, ReceiptReport
 from dispatcher.domain.messages.status import Status
-from dispatcher.providers.smpp.ids import Spelling
-from dispatcher.providers.smpp.options import SmppOptions, plain_error
+from dispatcher.providers.smpp.ids import IdNormalizer
+from dispatcher.providers.smpp.options import SmppOptions, normalized_error
+from dispatcher.smpp.constants import EsmClass, MessageState
 from dispatcher.smpp.pdu import Address, Sm
 from dispatcher.smpp.receipt import SmppReceipt, read_receipt
-from dispatcher.smpp.text import Joint, read_text
-from dispatcher.smpp.words import Esm, MessageState
+from dispatcher.smpp.text import PartInfo, read_text
 
 _INTERNATIONAL = 1
 
@@ -30,13 +30,13 @@ class InboundPart(NamedTuple):
     """A part of a handset's message."""
 
     inbound: Inbound
-    joint: Joint
+    joint: PartInfo
 
 
 class DeliveryReader:
     """Reads what one provider delivers."""
 
-    def __init__(self, options: SmppOptions, spelling: Spelling) -> None:
+    def __init__(self, options: SmppOptions, spelling: IdNormalizer) -> None:
         self._words = options.words
         self._errors = options.errors
         self._spelling = spelling
@@ -45,7 +45,7 @@ class DeliveryReader:
         """Tell what it is; None for a receipt that names no message, which nobody can use."""
         if (receipt := read_receipt(sm)) is not None:
             return self._report(receipt)
-        if sm.esm_class & Esm.TYPE in (Esm.RECEIPT, Esm.INTERMEDIATE):
+        if sm.esm_class & EsmClass.TYPE in (EsmClass.RECEIPT, EsmClass.INTERMEDIATE):
             return None
         text, joint = read_text(sm)
         inbound = Inbound(sender=_number(sm.source), recipient=_number(sm.destination), text=text)
@@ -54,7 +54,7 @@ class DeliveryReader:
     def _report(self, receipt: SmppReceipt) -> ReceiptReport:
         status = self._words.get(receipt.word.upper(), STATES[receipt.state] if receipt.state else None)
         if status is not None and status.is_missed and receipt.error:
-            status = self._errors.get(plain_error(receipt.error), status)
+            status = self._errors.get(normalized_error(receipt.error), status)
         word = receipt.word or "no state"
         return ReceiptReport(
             ref=self._spelling.of_receipt(receipt.id),

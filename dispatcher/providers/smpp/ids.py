@@ -2,12 +2,12 @@
 
 import re
 
-from dispatcher.providers.smpp.options import IDS
+from dispatcher.providers.smpp.options import ID_BASES
 
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 
 
-class Spelling:
+class IdNormalizer:
     """
     Spells ids so that those of answers and those of receipts compare.
 
@@ -17,7 +17,7 @@ class Spelling:
     """
 
     def __init__(self, ids: str) -> None:
-        self._bases = IDS[ids]
+        self._bases = ID_BASES[ids]
 
     def of_answer(self, message_id: str) -> str:
         """Spell an id that came in a submit_sm_resp."""
@@ -27,14 +27,14 @@ class Spelling:
             except ValueError:
                 return message_id
             return str(number) if self._bases.receipt == 10 else f"{number:x}"
-        return _plain(message_id)
+        return _normalized(message_id)
 
     def of_receipt(self, message_id: str) -> str:
         """Spell an id that came in a receipt."""
-        return _plain(message_id)
+        return _normalized(message_id)
 
 
-def _plain(message_id: str) -> str:
+def _normalized(message_id: str) -> str:
     if _HEX.fullmatch(message_id):
         return message_id.lstrip("0").lower() or "0"
     return message_id

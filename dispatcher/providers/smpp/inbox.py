@@ -18,14 +18,14 @@ from dispatcher.domain.delivery.provider import Inbound, ProviderReports, Report
 from dispatcher.domain.errors import Unavailable
 from dispatcher.providers.smpp.deliveries import DeliveryReader, InboundPart
 from dispatcher.providers.smpp.session import Session
+from dispatcher.smpp.constants import CommandStatus
 from dispatcher.smpp.pdu import Pdu, Sm
-from dispatcher.smpp.words import CommandStatus
 
 log = structlog.get_logger()
 
-_MOST = 500
-_LEAVE = 5.0
-_FULL = 10_000
+_MAX_BATCH = 500
+_CLOSE_TIMEOUT = 5.0
+_MAX_WAITING = 10_000
 """What waits to be told, or for its other parts; above it the SMSC hears "later" at once."""
 
 
@@ -37,26 +37,26 @@ class _Delivery(NamedTuple):
         self.session.acknowledge([self.request], status)
 
 
-class _Letter(NamedTuple):
+class _PendingReport(NamedTuple):
     """One thing to tell, and what is answered then: one delivery, or one for each part."""
 
     told: ProviderReports
     deliveries: tuple[_Delivery, ...]
 
 
-class _Puzzle:
+class _PartialMessage:
     """The parts so far of one message; `timer` tells them as they are."""
 
     def __init__(self, timer: asyncio.TimerHandle) -> None:
         self.timer = timer
         self.pieces: dict[int, tuple[Inbound, tuple[_Delivery, ...]]] = {}
 
-    def letter(self) -> _Letter:
+    def letter(self) -> _PendingReport:
         found = [self.pieces[number] for number in sorted(self.pieces)]
         first = found[0][0]
         text = "".join(inbound.text for inbound, _ in found)
         whole = Inbound(sender=first.sender, recipient=first.recipient, text=text)
-        return _Letter(whole, tuple(delivery for _, deliveries in found for delivery in deliveries))
+        return _PendingReport(whole, tuple(delivery for _, deliveries in found for delivery in deliveries))
 
 
 class Inbox:
@@ -67,15 +67,15 @@ class Inbox:
         self._tell = tell
         self._reader = reader
         self._join = join.total_seconds()
-        self._letters: list[_Letter] = []
-        self._puzzles: dict[tuple[str, str, int, int], _Puzzle] = {}
+        self._letters: list[_PendingReport] = []
+        self._puzzles: dict[tuple[str, str, int, int], _PartialMessage] = {}
         self._telling: asyncio.Task[None] | None = None
         self._closed = False
 
     def take(self, session: Session, request: Pdu, sm: Sm) -> None:
         """Take what was delivered; it is answered when it is kept, or with "later"."""
         delivery = _Delivery(session, request)
-        if self._closed or len(self._letters) + len(self._puzzles) >= _FULL:
+        if self._closed or len(self._letters) + len(self._puzzles) >= _MAX_WAITING:
             delivery.answer(CommandStatus.ESME_RX_T_APPN)
             return
         match self._reader.read(sm):
@@ -85,7 +85,7 @@ class Inbox:
             case InboundPart() as part:
                 self._fit(part, delivery)
             case told:
-                self._put(_Letter(told, (delivery,)))
+                self._put(_PendingReport(told, (delivery,)))
 
     def forget(self, session: Session) -> None:
         """Drop the parts that a lost bind brought: the SMSC brings them again."""
@@ -103,7 +103,7 @@ class Inbox:
             self._drop(key)
         self._letters.clear()
         if self._telling is not None:
-            _, late = await asyncio.wait([self._telling], timeout=_LEAVE)
+            _, late = await asyncio.wait([self._telling], timeout=_CLOSE_TIMEOUT)
             for telling in late:
                 telling.cancel()
 
@@ -113,7 +113,7 @@ class Inbox:
         puzzle = self._puzzles.get(key)
         if puzzle is None:
             timer = asyncio.get_running_loop().call_later(self._join, self._solve, key)
-            puzzle = self._puzzles[key] = _Puzzle(timer)
+            puzzle = self._puzzles[key] = _PartialMessage(timer)
         _, before = puzzle.pieces.get(joint.number, (inbound, ()))
         puzzle.pieces[joint.number] = (inbound, (*before, delivery))
         if len(puzzle.pieces) == joint.total:
@@ -123,12 +123,12 @@ class Inbox:
         puzzle = self._drop(key)
         self._put(puzzle.letter())
 
-    def _drop(self, key: tuple[str, str, int, int]) -> _Puzzle:
+    def _drop(self, key: tuple[str, str, int, int]) -> _PartialMessage:
         puzzle = self._puzzles.pop(key)
         puzzle.timer.cancel()
         return puzzle
 
-    def _put(self, letter: _Letter) -> None:
+    def _put(self, letter: _PendingReport) -> None:
         self._letters.append(letter)
         if self._telling is None:
             self._telling = asyncio.create_task(self._work())
@@ -136,12 +136,12 @@ class Inbox:
     async def _work(self) -> None:
         try:
             while self._letters:
-                batch, self._letters = self._letters[:_MOST], self._letters[_MOST:]
+                batch, self._letters = self._letters[:_MAX_BATCH], self._letters[_MAX_BATCH:]
                 await self._settle(batch)
         finally:
             self._telling = None
 
-    async def _settle(self, batch: Sequence[_Letter]) -> None:
+    async def _settle(self, batch: Sequence[_PendingReport]) -> None:
         try:
             await self._tell([letter.told for letter in batch])
         except Unavailable as error:
@@ -158,7 +158,7 @@ class Inbox:
             _answer(batch, CommandStatus.ESME_ROK)
 
 
-def _answer(batch: Sequence[_Letter], status: int) -> None:
+def _answer(batch: Sequence[_PendingReport], status: int) -> None:
     """Answer all that brought these, in one write to each bind."""
     answers: dict[Session, list[Pdu]] = {}
     for session, request in (delivery for letter in batch for delivery in letter.deliveries):

@@ -12,15 +12,15 @@ import structlog
 
 from dispatcher.domain.delivery.retry import backoff
 from dispatcher.providers.smpp.options import SmppOptions
-from dispatcher.providers.smpp.session import Refused, Session
+from dispatcher.providers.smpp.session import BindRefused, Session
+from dispatcher.smpp.constants import Command
 from dispatcher.smpp.pdu import Bind
-from dispatcher.smpp.words import Command
 
 log = structlog.get_logger()
 
 _BASE, _CAP = timedelta(milliseconds=500), timedelta(seconds=30)
-_STEADY = 10.0
-_LEAVE = 1.0
+_STABLE_AFTER = 10.0
+_UNBIND_TIMEOUT = 1.0
 
 OpenSession = Callable[[], Session]
 
@@ -68,8 +68,8 @@ class Link:
                 session = await self._connect()
                 began = loop.time()
                 why = await self._hold(session)
-                failures = 0 if loop.time() - began > _STEADY else failures
-            except Refused as error:
+                failures = 0 if loop.time() - began > _STABLE_AFTER else failures
+            except BindRefused as error:
                 refused, why = True, str(error)
             except (OSError, TimeoutError) as error:
                 why = f"no connection: {str(error) or 'it took too long'}"
@@ -119,7 +119,7 @@ class Link:
     async def _leave(self, session: Session) -> None:
         session.unbind()
         with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(session.closed), _LEAVE)
+            await asyncio.wait_for(asyncio.shield(session.closed), _UNBIND_TIMEOUT)
         session.abort("we left")
         await session.closed
 

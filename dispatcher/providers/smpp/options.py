@@ -19,23 +19,23 @@ from pydantic import (
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.domain.messages.status import MISSED, Status
-from dispatcher.smpp.words import CommandStatus
+from dispatcher.smpp.constants import CommandStatus
 
 Octet = Annotated[int, Field(ge=0, le=255)]
 OutcomeWord = Literal["deferred", "unknown"]
 
 
-class Ids(NamedTuple):
+class IdBases(NamedTuple):
     """In which base an SMSC writes a message's id: in its answer to the submit, and in the receipt."""
 
     answer: int
     receipt: int
 
 
-IDS: Mapping[str, Ids | None] = {
+ID_BASES: Mapping[str, IdBases | None] = {
     "as-is": None,
-    "hex-to-decimal": Ids(answer=16, receipt=10),
-    "decimal-to-hex": Ids(answer=10, receipt=16),
+    "hex-to-decimal": IdBases(answer=16, receipt=10),
+    "decimal-to-hex": IdBases(answer=10, receipt=16),
 }
 
 
@@ -43,7 +43,7 @@ class _Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _fits(longest: int) -> AfterValidator:
+def _c_octet_string(longest: int) -> AfterValidator:
     """Check a C-Octet String of SMPP; the limits of v3.4 have the NUL counted in, ours have not."""
 
     def check(text: str) -> str:
@@ -54,43 +54,43 @@ def _fits(longest: int) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _secret(secret: SecretStr) -> SecretStr:
+def _checked_password(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not text.isascii() or not text.isprintable():
         raise ValueError("a password is printable ASCII; look for a newline at its end")
     return secret
 
 
-def _end(code: Status | None) -> Status | None:
+def _checked_final(code: Status | None) -> Status | None:
     if code not in {None, Status.RECEIVED, *MISSED}:
         raise ValueError(f"no receipt says {code}: it is 13, one of {sorted(MISSED)}, or null")
     return code
 
 
-def _missed(code: Status) -> Status:
+def _checked_missed(code: Status) -> Status:
     if code not in MISSED:
         raise ValueError(f"{code.value} is not a code of a refusal; these are {sorted(MISSED)}")
     return code
 
 
-MissedWord = Annotated[Status, AfterValidator(_missed)]
-OptionalFinalStatus = Annotated[Status | None, AfterValidator(_end)]
+MissedWord = Annotated[Status, AfterValidator(_checked_missed)]
+OptionalFinalStatus = Annotated[Status | None, AfterValidator(_checked_final)]
 
 
-class Kind(_Options):
+class AddressType(_Options):
     """Type of number and numbering plan."""
 
     ton: Octet
     npi: Octet
 
 
-class Kinds(_Options):
+class AddressTypes(_Options):
     """How addresses are marked, by what they look like; what Infobip and others document as usual."""
 
-    alphanumeric: Kind = Kind(ton=5, npi=0)
-    short: Kind = Kind(ton=3, npi=0)
-    number: Kind = Kind(ton=1, npi=1)
-    recipient: Kind = Kind(ton=1, npi=1)
+    alphanumeric: AddressType = AddressType(ton=5, npi=0)
+    short: AddressType = AddressType(ton=3, npi=0)
+    number: AddressType = AddressType(ton=1, npi=1)
+    recipient: AddressType = AddressType(ton=1, npi=1)
 
 
 class SmppOptions(_Options):
@@ -98,9 +98,9 @@ class SmppOptions(_Options):
 
     host: str = Field(min_length=1)
     port: int = Field(2775, ge=1, le=65535)
-    system_id: Annotated[str, _fits(15)]
-    password: Annotated[SecretStr, AfterValidator(_secret)]
-    system_type: Annotated[str, _fits(12)] = ""
+    system_id: Annotated[str, _c_octet_string(15)]
+    password: Annotated[SecretStr, AfterValidator(_checked_password)]
+    system_type: Annotated[str, _c_octet_string(12)] = ""
     tls: bool = False
     ca_file: Path | None = None
 
@@ -110,8 +110,8 @@ class SmppOptions(_Options):
     enquire_link: timedelta = Field(timedelta(seconds=30), gt=timedelta(0))
     refused_pause: timedelta = Field(timedelta(seconds=30), gt=timedelta(0))
 
-    service_type: Annotated[str, _fits(5)] = ""
-    addresses: Kinds = Kinds()
+    service_type: Annotated[str, _c_octet_string(5)] = ""
+    addresses: AddressTypes = AddressTypes()
     alphabet: Literal["gsm7", "latin1"] = "gsm7"
     long_texts: Literal["parts", "payload"] = "parts"
     validity: bool = True
@@ -127,7 +127,9 @@ class SmppOptions(_Options):
     @classmethod
     def _read_statuses(cls, spec: object) -> object:
         """Read "ESME_RTHROTTLED", "0x413" and 1043 alike."""
-        return {_number(key): value for key, value in spec.items()} if isinstance(spec, dict) else spec
+        return (
+            {_command_status(key): value for key, value in spec.items()} if isinstance(spec, dict) else spec
+        )
 
     @field_validator("words", mode="after")
     @classmethod
@@ -137,7 +139,7 @@ class SmppOptions(_Options):
     @field_validator("errors", mode="after")
     @classmethod
     def _plain(cls, errors: dict[str, Status]) -> dict[str, Status]:
-        return {plain_error(error): code for error, code in errors.items()}
+        return {normalized_error(error): code for error, code in errors.items()}
 
     @model_validator(mode="after")
     def _fits_the_system(self) -> Self:
@@ -155,7 +157,7 @@ class SmppOptions(_Options):
             raise Misconfigured(f"ca_file: {self.ca_file} cannot be used: {error}") from None
 
 
-def plain_error(error: str) -> str:
+def normalized_error(error: str) -> str:
     """Spell a network's error code in one way: without the zeros before it."""
     return error.upper().lstrip("0") or "0"
 
@@ -172,7 +174,7 @@ def read_options(provider: str, options: Mapping[str, object]) -> SmppOptions:
         raise Misconfigured(f"provider {provider}: {faults}") from None
 
 
-def _number(key: object) -> int:
+def _command_status(key: object) -> int:
     text = str(key)
     if text in CommandStatus.__members__:
         number = int(CommandStatus[text])

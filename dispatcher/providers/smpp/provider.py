@@ -16,19 +16,19 @@ from dispatcher.domain.delivery.provider import (
     Unsent,
 )
 from dispatcher.domain.errors import BadReceipt
-from dispatcher.providers.smpp.answer import ResponseReader
 from dispatcher.providers.smpp.calls import SubmitCall, SubmitQueue
 from dispatcher.providers.smpp.deliveries import DeliveryReader
-from dispatcher.providers.smpp.ids import Spelling
+from dispatcher.providers.smpp.ids import IdNormalizer
 from dispatcher.providers.smpp.inbox import Inbox
 from dispatcher.providers.smpp.link import Link
 from dispatcher.providers.smpp.options import read_options
+from dispatcher.providers.smpp.outcomes import ResponseReader
 from dispatcher.providers.smpp.session import Session
 from dispatcher.providers.smpp.submit import SubmitWriter
+from dispatcher.smpp.constants import Command, CommandStatus
 from dispatcher.smpp.pdu import Pdu, Sm
-from dispatcher.smpp.words import Command, CommandStatus
 
-_BATCH = 50
+_MAX_BATCH = 50
 
 
 class SmppProvider:
@@ -42,7 +42,7 @@ class SmppProvider:
         self._config = config
         self._options = read_options(config.name, config.options)
         self._tls = self._options.trust()
-        self._spelling = Spelling(self._options.ids)
+        self._spelling = IdNormalizer(self._options.ids)
         self._judge = ResponseReader(self._options.statuses, self._spelling)
         self._form = SubmitWriter(self._options)
         self._queue = SubmitQueue()
@@ -56,7 +56,7 @@ class SmppProvider:
     @property
     def max_batch(self) -> int:
         """As many as are claimed together, and fit all windows."""
-        return min(_BATCH, self._options.window * self._options.binds)
+        return min(_MAX_BATCH, self._options.window * self._options.binds)
 
     def listen(self, tell: ReportHandler) -> None:
         """Bind as a transceiver, and tell what the SMSC delivers."""

@@ -13,8 +13,9 @@ from typing import cast
 import structlog
 
 from dispatcher.domain.delivery.provider import Unknown
-from dispatcher.providers.smpp.answer import ResponseReader
 from dispatcher.providers.smpp.calls import PendingSubmit, SubmitQueue
+from dispatcher.providers.smpp.outcomes import ResponseReader
+from dispatcher.smpp.constants import RESPONSE_BIT, Command, CommandStatus, status_name
 from dispatcher.smpp.pdu import (
     LAST_SEQUENCE,
     BadPdu,
@@ -26,24 +27,23 @@ from dispatcher.smpp.pdu import (
     encode_id,
     respond,
 )
-from dispatcher.smpp.words import RESPONSE, Command, CommandStatus, name_of
 
 log = structlog.get_logger()
 
-_BIND = 1
-_WRITE = 32 * 1024
+_BIND_SEQUENCE = 1
+_MAX_UNWRITTEN = 32 * 1024
 _NO_ID = encode_id("")
 
-Deliver = Callable[["Session", Pdu, Sm], None]
+DeliveryHandler = Callable[["Session", Pdu, Sm], None]
 """Takes what the SMSC delivers; `Session.acknowledge` answers it, when it is kept."""
 
 
-class Refused(Exception):
+class BindRefused(Exception):
     """The SMSC refuses the bind."""
 
     def __init__(self, status: int) -> None:
         self.status = status
-        super().__init__(f"the SMSC refused the bind: {name_of(status)}")
+        super().__init__(f"the SMSC refused the bind: {status_name(status)}")
 
 
 class Session(asyncio.Protocol):
@@ -54,7 +54,7 @@ class Session(asyncio.Protocol):
     """
 
     def __init__(
-        self, name: str, *, window: int, queue: SubmitQueue, judge: ResponseReader, deliver: Deliver
+        self, name: str, *, window: int, queue: SubmitQueue, judge: ResponseReader, deliver: DeliveryHandler
     ) -> None:
         loop = asyncio.get_running_loop()
         self._name = name
@@ -66,7 +66,7 @@ class Session(asyncio.Protocol):
         self._pending: dict[int, tuple[PendingSubmit, int]] = {}
         self._unwritten: list[bytes] = []
         self._waiting_bytes = 0
-        self._sequence = _BIND
+        self._sequence = _BIND_SEQUENCE
         self._paused = False
         self._transport: asyncio.Transport
         self._why = "the SMSC closed the connection"
@@ -79,7 +79,7 @@ class Session(asyncio.Protocol):
 
     async def bind(self, command: Command, body: bytes) -> None:
         """Ask to be bound; raises Refused, and ConnectionError if the connection ends first."""
-        self._transport.write(encode(command, sequence=_BIND, body=body))
+        self._transport.write(encode(command, sequence=_BIND_SEQUENCE, body=body))
         await self._bound
 
     def enquire(self) -> asyncio.Future[None]:
@@ -123,7 +123,7 @@ class Session(asyncio.Protocol):
             sequences.append(sequence)
             self._waiting_bytes += len(body)
         submit.sequences = tuple(sequences)
-        if self._waiting_bytes > _WRITE:
+        if self._waiting_bytes > _MAX_UNWRITTEN:
             self.flush()
 
     def flush(self) -> None:
@@ -200,7 +200,7 @@ class Session(asyncio.Protocol):
                 self._answered(pdu) if self._bound.done() else self._bind_answered(pdu)
             case Command.BIND_TRANSCEIVER_RESP | Command.BIND_TRANSMITTER_RESP:
                 self._bind_answered(pdu)
-            case command if command < RESPONSE:
+            case command if command < RESPONSE_BIT:
                 status = CommandStatus.ESME_RINVCMDID
                 self._write(encode(Command.GENERIC_NACK, sequence=pdu.sequence, status=status))
 
@@ -209,7 +209,7 @@ class Session(asyncio.Protocol):
         if submit is not None:
             submit.answer(part, self._judge.outcome(pdu.status, decode_id(pdu.body)))
         elif pdu.command == Command.GENERIC_NACK:  # what is not answered because of it ends by its time-out
-            log.warning("smpp_nack", provider=self._name, status=name_of(pdu.status))
+            log.warning("smpp_nack", provider=self._name, status=status_name(pdu.status))
 
     def _delivered(self, pdu: Pdu) -> None:
         try:
@@ -224,13 +224,13 @@ class Session(asyncio.Protocol):
         if self._bound.done():
             return
         if pdu.status or pdu.command == Command.GENERIC_NACK:
-            self._bound.set_exception(Refused(pdu.status))
+            self._bound.set_exception(BindRefused(pdu.status))
         else:
             self._bound.set_result(None)
             self._queue.add(self)
 
     def _next(self) -> int:
-        self._sequence = self._sequence + 1 if self._sequence < LAST_SEQUENCE else _BIND
+        self._sequence = self._sequence + 1 if self._sequence < LAST_SEQUENCE else _BIND_SEQUENCE
         return self._sequence
 
     def _write(self, data: bytes) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dispatcher.domain.delivery.provider import Outgoing, Rejected
 from dispatcher.domain.messages.encoding import InvalidText
 from dispatcher.domain.messages.status import Status
-from dispatcher.providers.smpp.options import Kind, SmppOptions
+from dispatcher.providers.smpp.options import AddressType, SmppOptions
+from dispatcher.smpp.constants import EsmClass, Tag
 from dispatcher.smpp.pdu import Address, BadPdu, Sm, write_time
-from dispatcher.smpp.text import cut, with_headers
-from dispatcher.smpp.words import Esm, Tag
+from dispatcher.smpp.text import add_part_headers, encode_text
 
 _LONGEST_SHORT_CODE = 8
 _LONGEST_ADDRESS = 20
@@ -29,7 +29,7 @@ class SubmitWriter:
     def fill(self, message: Outgoing) -> tuple[bytes, ...] | Rejected:
         """Write the body of each part, in order; Rejected where SMPP cannot say it."""
         try:
-            made = cut(message.text, latin1=self._latin1)
+            made = encode_text(message.text, latin1=self._latin1)
             source = self._senders.get(message.sender) or self._sender(message.sender)
             if len(made.parts) > 1 and self._options.long_texts == "payload":
                 payload: Mapping[int, bytes] = {Tag.MESSAGE_PAYLOAD: b"".join(made.parts)}
@@ -38,8 +38,8 @@ class SubmitWriter:
                 return (self._body(message, source, made.data_coding, made.parts[0]),)
             self._reference = (self._reference + 1) % 256
             return tuple(
-                self._body(message, source, made.data_coding, part, esm_class=Esm.UDH)
-                for part in with_headers(made.parts, reference=self._reference)
+                self._body(message, source, made.data_coding, part, esm_class=EsmClass.UDH)
+                for part in add_part_headers(made.parts, reference=self._reference)
             )
         except InvalidText as wrong:
             return Rejected(Status.FAILED, str(wrong))
@@ -86,7 +86,7 @@ class SubmitWriter:
         return address
 
 
-def _address(value: str, kind: Kind) -> Address:
+def _address(value: str, kind: AddressType) -> Address:
     if len(value) > _LONGEST_ADDRESS:
         raise BadPdu(f"an address has at most {_LONGEST_ADDRESS} characters, and one has {len(value)}")
     return Address(kind.ton, kind.npi, value)

@@ -10,7 +10,7 @@ from dispatcher.domain.delivery.provider import Inbound, ProviderReports, Receip
 from dispatcher.domain.errors import BadReceipt, Misconfigured
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.generic_http.options import read_options
-from dispatcher.providers.generic_http.receipt import read
+from dispatcher.providers.generic_http.receipt import read_reports
 
 OPTIONS: dict[str, Any] = {
     "url": "https://provider.example/send",
@@ -30,7 +30,9 @@ def told(body: str, **options: Any) -> list[ProviderReports]:
     read_in = read_options("acme", OPTIONS | options)
     assert read_in.receipts is not None
     return list(
-        read(ReceiptRequest("POST", {}, {}, body.encode()), read_in.receipts, read_in.inbound, now=0.0)
+        read_reports(
+            ReceiptRequest("POST", {}, {}, body.encode()), read_in.receipts, read_in.inbound, now=0.0
+        )
     )
 
 
@@ -94,9 +96,11 @@ def test_our_reference_may_come_back_in_the_url() -> None:
     assert form.receipts is not None
     body = b'{"status": "ok", "r": "not this"}'
     request = ReceiptRequest("POST", {}, {"r": "m-1"}, body)
-    assert read(request, form.receipts, now=0.0) == [ReceiptReport(None, "m-1", Status.RECEIVED, "ok")]
+    assert read_reports(request, form.receipts, now=0.0) == [
+        ReceiptReport(None, "m-1", Status.RECEIVED, "ok")
+    ]
     with pytest.raises(BadReceipt, match="names no message"):
-        read(replace(request, query={}), form.receipts, now=0.0)
+        read_reports(replace(request, query={}), form.receipts, now=0.0)
 
 
 def test_inbound_needs_receipts() -> None:

@@ -12,7 +12,7 @@ from dispatcher.domain.delivery.provider import ProviderReports, ReceiptReport, 
 from dispatcher.domain.errors import BadReceipt, BadSignature
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.generic_http import receipt
-from dispatcher.providers.generic_http.receipt_form import ReceiptOptions
+from dispatcher.providers.generic_http.receipt_options import ReceiptOptions
 
 TOKEN = "a-shared-token"
 BASE: dict[str, Any] = {
@@ -25,7 +25,7 @@ BASE: dict[str, Any] = {
 
 
 def read(request: ReceiptRequest, form: ReceiptOptions) -> Sequence[ProviderReports]:
-    return receipt.read(request, form, now=0.0)
+    return receipt.read_reports(request, form, now=0.0)
 
 
 def form(**more: Any) -> ReceiptOptions:

@@ -2,7 +2,7 @@ import pytest
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.providers.generic_http.options import HttpOptions, read_options
-from dispatcher.providers.generic_http.recipe import follow
+from dispatcher.providers.generic_http.recipe import apply_recipe
 
 WITH = {
     "service_plan_id": "plan1",
@@ -22,7 +22,7 @@ def test_the_values_are_put_into_the_recipe() -> None:
 
 def test_options_without_a_recipe_are_left_as_they_are() -> None:
     options = {"url": "https://provider.example", "json": {"a": "${b}"}}
-    assert follow("acme", options) == options
+    assert apply_recipe("acme", options) == options
 
 
 def test_with_needs_a_recipe() -> None:

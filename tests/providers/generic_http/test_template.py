@@ -6,15 +6,21 @@ from hypothesis import strategies as st
 
 from dispatcher.domain.delivery.provider import Outgoing
 from dispatcher.domain.tier import Tier
-from dispatcher.providers.generic_http.template import check, fill, fill_fields, fill_json, values_of
+from dispatcher.providers.generic_http.template import (
+    check_placeholders,
+    fill,
+    fill_fields,
+    fill_json,
+    message_values,
+)
 
 MESSAGE = Outgoing("m-1", "+254701234567", None, "hi {to}", 2, Tier.BULK, 3, datetime(2026, 3, 1, tzinfo=UTC))
-VALUES = values_of(MESSAGE, receipt_url="https://d.example/receipts/acme")
+VALUES = message_values(MESSAGE, receipt_url="https://d.example/receipts/acme")
 
 
 def test_every_placeholder_has_a_value() -> None:
     template = "{to} {to_digits} {reference} {segments} {attempt} {tier} {not_after} {receipt_url} [{sender}]"
-    check(template)
+    check_placeholders(template)
     assert fill(template, VALUES) == (
         "+254701234567 254701234567 m-1 2 3 bulk 2026-03-01T00:00:00+00:00 https://d.example/receipts/acme []"
     )
@@ -40,7 +46,7 @@ def test_a_field_without_a_value_is_left_out() -> None:
 
 
 def test_doubled_braces_are_braces() -> None:
-    check("{{to}} {{{to}}}")
+    check_placeholders("{{to}} {{{to}}}")
     assert fill("{{to}} {{{to_digits}}}", VALUES) == "{to} {254701234567}"
 
 
@@ -49,13 +55,13 @@ def test_doubled_braces_are_braces() -> None:
 )
 def test_nothing_but_a_known_name_is_a_placeholder(template: str) -> None:
     with pytest.raises(ValueError, match=r"placeholder|single"):
-        check({"deep": [template]})
+        check_placeholders({"deep": [template]})
 
 
 @given(st.text())
 def test_a_template_that_is_checked_can_be_filled(template: str) -> None:
     try:
-        check(template)
+        check_placeholders(template)
     except ValueError:
         return
     fill(template, VALUES)

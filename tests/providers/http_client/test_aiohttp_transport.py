@@ -20,7 +20,7 @@ from tests.providers.peer import (
     http_reply,
     listening,
 )
-from tests.providers.wires import Certificate, ask, open_ours, run
+from tests.providers.transports import Certificate, ask, open_ours, run
 
 ABROAD = "http://provider.example/send"
 

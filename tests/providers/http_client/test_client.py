@@ -7,7 +7,7 @@ import pytest
 from dispatcher.domain.delivery.provider import Unknown, Unsent
 from tests.providers.conformance import CountingGate
 from tests.providers.peer import Got, Reply, always, http_reply, listening
-from tests.providers.wires import WIRES, OpenClient, ask, run
+from tests.providers.transports import WIRES, OpenClient, ask, run
 
 METHODS = pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 pytestmark = WIRES

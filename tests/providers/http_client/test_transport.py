@@ -24,7 +24,7 @@ from tests.providers.peer import (
     listening,
     read_request,
 )
-from tests.providers.wires import LOOPS, Certificate, Run, ask, open_ours, run
+from tests.providers.transports import LOOPS, Certificate, Run, ask, open_ours, run
 
 FINE = http_reply(200, b"fine")
 HELLO = http_reply(200, b"hello")

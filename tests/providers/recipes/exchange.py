@@ -19,7 +19,7 @@ from dispatcher.domain.delivery.provider import (
 )
 from tests.providers.conformance import Case, a_message
 from tests.providers.peer import Got, always, listening
-from tests.providers.wires import run
+from tests.providers.transports import run
 
 
 def send(

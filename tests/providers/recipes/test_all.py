@@ -9,7 +9,7 @@ from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.providers.generic_http import HttpProvider
 from dispatcher.providers.generic_http.options import read_options
-from dispatcher.providers.generic_http.recipe import load, names
+from dispatcher.providers.generic_http.recipe import load_recipe, recipe_names
 from tests.providers.cases.bird import BIRD
 from tests.providers.cases.infobip import INFOBIP
 from tests.providers.cases.kannel import KANNEL
@@ -18,7 +18,7 @@ from tests.providers.cases.sinch import SINCH
 from tests.providers.cases.telnyx import TELNYX
 from tests.providers.conformance import Case, a_message
 from tests.providers.peer import always, http_reply, listening
-from tests.providers.wires import run
+from tests.providers.transports import run
 
 CASES = {case.name: case for case in (BIRD, INFOBIP, KANNEL, PLIVO, SINCH, TELNYX)}
 
@@ -31,12 +31,12 @@ def options_of(case: Case, port: int = 9) -> dict[str, Any]:
 
 
 def test_every_recipe_is_tested_here(case: Case) -> None:
-    assert sorted(CASES) == names()
-    assert case.name in names()
+    assert sorted(CASES) == recipe_names()
+    assert case.name in recipe_names()
 
 
 def test_a_recipe_names_its_sources_and_says_what_each_value_is(case: Case) -> None:
-    recipe = load(case.name)
+    recipe = load_recipe(case.name)
     assert recipe.title
     assert all(source.startswith("https://") for source in recipe.source)
     assert recipe.source
@@ -50,7 +50,7 @@ def test_a_recipe_names_its_sources_and_says_what_each_value_is(case: Case) -> N
 
 def with_marked_secrets(case: Case) -> dict[str, Any]:
     options = options_of(case)
-    secret = [name for name, value in load(case.name).values.items() if value.secret]
+    secret = [name for name, value in load_recipe(case.name).values.items() if value.secret]
     assert secret
     for number, name in enumerate(secret):
         options["with"][name] = f"secret{number}".ljust(40, "x")
@@ -83,7 +83,7 @@ def test_a_recipe_says_who_its_receipts_are_from(case: Case) -> None:
 
 
 def test_every_value_without_a_default_must_be_given_and_all_faults_are_told_together(case: Case) -> None:
-    needed = [name for name, value in load(case.name).values.items() if value.default is None]
+    needed = [name for name, value in load_recipe(case.name).values.items() if value.default is None]
     with pytest.raises(Misconfigured) as wrong:
         read_options("acme", {"recipe": case.name, "with": {"colour": "red"}})
     assert "with.colour: this recipe knows no such value" in str(wrong.value)

@@ -11,8 +11,8 @@ from typing import Any, cast
 from dispatcher.domain.delivery.provider import Outgoing, ProviderConfig
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.smpp import SmppProvider
+from dispatcher.smpp.constants import Command, EsmClass
 from dispatcher.smpp.pdu import Address, Bind, Pdu, Sm, Splitter, encode, encode_id, respond
-from dispatcher.smpp.words import Command, Esm
 
 PASSWORD = "a-secret"
 HANDSET, SENDER = Address(1, 1, "254701234567"), Address(5, 0, "ACME")
@@ -219,10 +219,10 @@ def wide_open() -> bool:
 def a_receipt(message_id: str, word: str = "DELIVRD", error: str = "000") -> Sm:
     dates = "submit date:2603011200 done date:2603011201"
     text = f"id:{message_id} sub:001 dlvrd:001 {dates} stat:{word} err:{error} text:"
-    return Sm(HANDSET, SENDER, text=text.encode(), esm_class=Esm.RECEIPT)
+    return Sm(HANDSET, SENDER, text=text.encode(), esm_class=EsmClass.RECEIPT)
 
 
 def from_a_handset(text: str, *, joint: tuple[int, int, int] | None = None) -> Sm:
     header = bytes([5, 0, 3, *joint]) if joint else b""
     octets = header + text.encode()
-    return Sm(HANDSET, Address(3, 0, "40404"), text=octets, esm_class=Esm.UDH if joint else 0)
+    return Sm(HANDSET, Address(3, 0, "40404"), text=octets, esm_class=EsmClass.UDH if joint else 0)

@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 
 from dispatcher.domain.delivery.provider import Inbound, ReceiptReport
 from dispatcher.providers.smpp.deliveries import STATES, DeliveryReader, InboundPart
-from dispatcher.providers.smpp.ids import Spelling
+from dispatcher.providers.smpp.ids import IdNormalizer
 from dispatcher.providers.smpp.options import read_options
+from dispatcher.smpp.constants import MessageState, Tag
 from dispatcher.smpp.pdu import Address, Sm
-from dispatcher.smpp.words import MessageState, Tag
 
 READER = DeliveryReader(
-    read_options("p", {"host": "h", "system_id": "u", "password": "p"}), Spelling("as-is")
+    read_options("p", {"host": "h", "system_id": "u", "password": "p"}), IdNormalizer("as-is")
 )
 
 octet = st.integers(0, 255)

@@ -7,7 +7,7 @@ from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp import SmppProvider
 from dispatcher.service.context import ConfiguredProvider
-from dispatcher.smpp.words import Command, CommandStatus
+from dispatcher.smpp.constants import Command, CommandStatus
 from tests.providers.smpp.smsc import PASSWORD, Script, Smsc, an_smsc, refuse
 from tests.world import World
 

@@ -9,8 +9,8 @@ import pytest
 from dispatcher.domain.delivery.provider import Inbound, ProviderReports, ReceiptReport
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Status
+from dispatcher.smpp.constants import Command, CommandStatus, EsmClass, Tag
 from dispatcher.smpp.pdu import Pdu, Sm, encode
-from dispatcher.smpp.words import Command, CommandStatus, Esm, Tag
 from tests.providers.smpp.smsc import (
     HANDSET,
     SENDER,
@@ -23,7 +23,7 @@ from tests.providers.smpp.smsc import (
     from_a_handset,
     wide_open,
 )
-from tests.providers.wires import LOOPS, Run, run
+from tests.providers.transports import LOOPS, Run, run
 
 OK, LATER = CommandStatus.ESME_ROK, CommandStatus.ESME_RX_T_APPN
 
@@ -95,7 +95,7 @@ def test_an_operator_may_say_what_words_and_errors_mean() -> None:
 
 
 def test_a_notification_on_the_way_moves_nothing() -> None:
-    on_the_way = a_receipt("p-1", "UNDELIV")._replace(esm_class=Esm.INTERMEDIATE)
+    on_the_way = a_receipt("p-1", "UNDELIV")._replace(esm_class=EsmClass.INTERMEDIATE)
     assert run(told_of(on_the_way)) == [ReceiptReport("p-1", None, None, "UNDELIV")]
 
 
@@ -120,7 +120,7 @@ def test_an_id_that_changes_its_base_between_answer_and_receipt_is_one() -> None
 
 
 def test_a_receipt_that_names_nothing_is_answered_and_told_to_nobody() -> None:
-    nameless = Sm(HANDSET, SENDER, text=b"stat:DELIVRD", esm_class=Esm.RECEIPT)
+    nameless = Sm(HANDSET, SENDER, text=b"stat:DELIVRD", esm_class=EsmClass.RECEIPT)
     assert run(told_of(nameless)) == []
 
 

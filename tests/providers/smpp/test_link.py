@@ -7,8 +7,8 @@ import pytest
 
 from dispatcher.domain.delivery.provider import Accepted, Unknown, Unsent
 from dispatcher.providers.smpp import SmppProvider
+from dispatcher.smpp.constants import Command, CommandStatus
 from dispatcher.smpp.pdu import encode
-from dispatcher.smpp.words import Command, CommandStatus
 from tests.providers.conformance import CountingGate
 from tests.providers.peer import closed_port, deaf_port
 from tests.providers.smpp.smsc import (
@@ -27,7 +27,7 @@ from tests.providers.smpp.smsc import (
     welcome,
     wide_open,
 )
-from tests.providers.wires import LOOPS, Certificate, Run, run
+from tests.providers.transports import LOOPS, Certificate, Run, run
 
 TRANSCEIVER, TRANSMITTER = Command.BIND_TRANSCEIVER, Command.BIND_TRANSMITTER
 

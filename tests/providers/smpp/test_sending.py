@@ -16,8 +16,8 @@ from dispatcher.domain.delivery.provider import (
 )
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.domain.messages.status import Status
+from dispatcher.smpp.constants import Command, CommandStatus
 from dispatcher.smpp.pdu import Pdu, encode, encode_id, respond
-from dispatcher.smpp.words import Command, CommandStatus
 from tests.providers.smpp.smsc import (
     Line,
     Script,
@@ -34,7 +34,7 @@ from tests.providers.smpp.smsc import (
     say,
     wide_open,
 )
-from tests.providers.wires import LOOPS, Run, run
+from tests.providers.transports import LOOPS, Run, run
 
 SUBMIT = Command.SUBMIT_SM
 

@@ -21,7 +21,7 @@ from dispatcher.domain.delivery.provider import (
 )
 from dispatcher.domain.messages.status import Status
 from tests.providers.smpp.smsc import a_message, a_provider, forget, wide_open
-from tests.providers.wires import run
+from tests.providers.transports import run
 
 SCRIPT = Path(__file__).parent / "stranger.cjs"
 PACKAGE = "smpp@0.5.1"

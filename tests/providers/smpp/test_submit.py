@@ -6,9 +6,9 @@ from dispatcher.domain.delivery.provider import Accepted, Outgoing, Rejected
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.options import read_options
 from dispatcher.providers.smpp.submit import SubmitWriter
+from dispatcher.smpp.constants import DataCoding, EsmClass, Tag
 from dispatcher.smpp.pdu import Address, Sm
 from dispatcher.smpp.text import decode_text, read_text
-from dispatcher.smpp.words import DataCoding, Esm, Tag
 from tests.providers.smpp.smsc import a_message
 
 
@@ -59,7 +59,7 @@ def test_an_operator_may_mark_addresses_otherwise() -> None:
 def test_a_long_text_goes_in_parts_that_name_each_other(text: str) -> None:
     parts = submits(a_message(text))
     pieces = [read_text(sm) for sm in parts]
-    assert all(sm.esm_class == Esm.UDH for sm in parts)
+    assert all(sm.esm_class == EsmClass.UDH for sm in parts)
     assert "".join(piece.text for piece in pieces) == text
     assert [(piece.joint.total, piece.joint.number) for piece in pieces if piece.joint] == [
         (3, 1),

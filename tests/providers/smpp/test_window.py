@@ -3,8 +3,8 @@
 import asyncio
 
 from dispatcher.domain.delivery.provider import Accepted, Unknown, Unsent
+from dispatcher.smpp.constants import Command
 from dispatcher.smpp.pdu import Pdu, encode_id, respond
-from dispatcher.smpp.words import Command
 from tests.providers.conformance import CountingGate
 from tests.providers.smpp.smsc import (
     Line,
@@ -18,7 +18,7 @@ from tests.providers.smpp.smsc import (
     welcome,
     wide_open,
 )
-from tests.providers.wires import LOOPS, Run, run
+from tests.providers.transports import LOOPS, Run, run
 
 SUBMIT = Command.SUBMIT_SM
 

@@ -7,12 +7,12 @@ import pytest
 
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
 from dispatcher.domain.messages.status import Status
-from dispatcher.providers.smpp.answer import MEANINGS, Meaning, ResponseReader, outcome_of_parts
-from dispatcher.providers.smpp.ids import Spelling
-from dispatcher.smpp.words import CommandStatus
+from dispatcher.providers.smpp.ids import IdNormalizer
+from dispatcher.providers.smpp.outcomes import MEANINGS, ResponseReader, StatusMeaning, outcome_of_parts
+from dispatcher.smpp.constants import CommandStatus
 
 PAGE = (Path(__file__).parents[3] / "docs" / "providers" / "smpp.md").read_text(encoding="utf-8")
-AS_IS = Spelling("as-is")
+AS_IS = IdNormalizer("as-is")
 JUDGE = ResponseReader({}, AS_IS)
 TAKEN, LATER, NEVER, DOUBT = (
     Accepted(("a",)),
@@ -35,7 +35,7 @@ def test_the_page_says_what_each_status_means() -> None:
     assert {**dict.fromkeys(here, "rejected, 38"), **told} == here
 
 
-def _in_words(meaning: Meaning) -> str:
+def _in_words(meaning: StatusMeaning) -> str:
     return meaning if isinstance(meaning, str) else f"rejected, {meaning.value}"
 
 
@@ -111,7 +111,7 @@ def test_the_parts_of_a_message_have_one_outcome(parts: list[Outcome], outcome: 
     ],
 )
 def test_an_id_is_spelled_alike_in_answers_and_receipts(ids: str, answer: str, receipt: str) -> None:
-    spelling = Spelling(ids)
+    spelling = IdNormalizer(ids)
     assert spelling.of_answer(answer) == spelling.of_receipt(receipt)
 
 

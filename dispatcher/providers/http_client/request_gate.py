@@ -11,7 +11,7 @@ import httpx
 
 from dispatcher.domain.delivery.provider import Gate
 
-_EXTENSION = "dispatcher.passage"
+_EXTENSION_KEY = "dispatcher.passage"
 
 
 class _Stage(Enum):
@@ -42,12 +42,12 @@ class RequestGate:
     @staticmethod
     def of(request: httpx.Request) -> "RequestGate":
         """Find the passage that this request carries."""
-        passage: RequestGate = request.extensions[_EXTENSION]
+        passage: RequestGate = request.extensions[_EXTENSION_KEY]
         return passage
 
     def carried_by(self, request: httpx.Request) -> None:
         """Let this request go out through here."""
-        request.extensions = {**request.extensions, _EXTENSION: self}
+        request.extensions = {**request.extensions, _EXTENSION_KEY: self}
 
     def enter(self) -> None:
         """Ask the gate; the very next thing must be the first byte. Raises where it must not be written."""

@@ -13,7 +13,7 @@ REJECTIONS = {
 }
 """The sandbox's error codes, and ours."""
 
-WORDS: dict[str, int | None] = {
+RECEIPT_WORDS: dict[str, int | None] = {
     "DELIVRD": 13,
     "INVALID": 30,
     "BLOCKED": 31,
@@ -61,7 +61,7 @@ def smpp_options(
         "system_id": system_id,
         "password": password,
         "statuses": {f"0x{ERRORS[word]:X}": code for word, code in REJECTIONS.items()},
-        "errors": {STATES[word][1]: code for word, code in WORDS.items() if _is_by_error(word)},
+        "errors": {STATES[word][1]: code for word, code in RECEIPT_WORDS.items() if _is_by_error(word)},
     }
 
 
@@ -97,7 +97,7 @@ def _receipts(secret: str | None) -> dict[str, object]:
         "ref": "id",
         "reference": "reference",
         "status": "status",
-        "words": dict(WORDS),
+        "words": dict(RECEIPT_WORDS),
     }
     if secret:
         receipts["signature"] = {"kind": "hmac-sha256", "header": SIGNATURE_HEADER, "secret": secret}

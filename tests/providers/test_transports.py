@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from dispatcher.domain.delivery.provider import Unknown, Unsent
-from dispatcher.providers.http_client.transport import MAX_ANSWER, MAX_HEAD
+from dispatcher.providers.http_client.transport import MAX_HEAD, MAX_RESPONSE
 from tests.providers.conformance import CountingGate
 from tests.providers.peer import Got, Peer, Reply, always, conversing, http_reply, listening, read_request
-from tests.providers.wires import LOOPS, WIRES, OpenClient, Run, ask, run
+from tests.providers.transports import LOOPS, WIRES, OpenClient, Run, ask, run
 
 pytestmark = WIRES
 HELLO = http_reply(200, b"hello")
@@ -111,7 +111,7 @@ UNREADABLE = {
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 3 * MAX_HEAD + b"\r\nContent-Length: 0\r\n\r\n"
     ),
     "a head that never ends": Reply(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * MAX_HEAD),
-    "a body that is too long": Reply(http_reply(200, b"x" * 2 * MAX_ANSWER)),
+    "a body that is too long": Reply(http_reply(200, b"x" * 2 * MAX_RESPONSE)),
     "chunks that never end": Reply(CHUNKED + (b"8000\r\n" + b"x" * 0x8000 + b"\r\n") * 34),
 }
 

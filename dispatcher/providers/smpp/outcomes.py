@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
 from dispatcher.domain.messages.status import Status
-from dispatcher.providers.smpp.ids import Spelling
+from dispatcher.providers.smpp.ids import IdNormalizer
 from dispatcher.providers.smpp.options import OutcomeWord
-from dispatcher.smpp.words import CommandStatus, name_of
+from dispatcher.smpp.constants import CommandStatus, status_name
 
-Meaning = Status | OutcomeWord
+StatusMeaning = Status | OutcomeWord
 """A final code, or a word of the options."""
 
 _C = CommandStatus
 
-MEANINGS: Mapping[int, Meaning] = {
+MEANINGS: Mapping[int, StatusMeaning] = {
     # It is about this message: no repetition helps.
     _C.ESME_RINVMSGLEN: Status.FAILED,
     _C.ESME_RINVSRCADR: Status.FAILED,
@@ -68,14 +68,14 @@ MEANINGS: Mapping[int, Meaning] = {
 }
 """All of SMPP v3.4, 5.1.3, but ESME_ROK."""
 
-OTHERS: Meaning = "deferred"
+DEFAULT_MEANING: StatusMeaning = "deferred"
 """A vendor's own and reserved ones: not taken; we do not guess that it is for good."""
 
 
 class ResponseReader:
     """Reads responses to submit_sm for one provider; `statuses` are the operator's own meanings."""
 
-    def __init__(self, statuses: Mapping[int, Meaning], spelling: Spelling) -> None:
+    def __init__(self, statuses: Mapping[int, StatusMeaning], spelling: IdNormalizer) -> None:
         self._meanings = {**MEANINGS, **statuses}
         self._spelling = spelling
 
@@ -83,13 +83,13 @@ class ResponseReader:
         """Tell what a response to one part says."""
         if status == CommandStatus.ESME_ROK:
             return Accepted((self._spelling.of_answer(message_id),) if message_id else ())
-        match self._meanings.get(status, OTHERS):
+        match self._meanings.get(status, DEFAULT_MEANING):
             case "deferred":
-                return Deferred(name_of(status))
+                return Deferred(status_name(status))
             case "unknown":
-                return Unknown(name_of(status))
+                return Unknown(status_name(status))
             case code:
-                return Rejected(code, name_of(status))
+                return Rejected(code, status_name(status))
 
 
 def outcome_of_parts(parts: Sequence[Outcome]) -> Outcome:

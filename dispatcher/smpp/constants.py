@@ -8,7 +8,7 @@ message_state 5.2.28, tags of optional parameters 5.3.2.
 
 from enum import IntEnum
 
-RESPONSE = 0x80000000
+RESPONSE_BIT = 0x80000000
 """What the command of a response has more than that of its request."""
 
 
@@ -97,7 +97,7 @@ class CommandStatus(IntEnum):
     ESME_RUNKNOWNERR = 0xFF  # unknown error
 
 
-def name_of(status: int) -> str:
+def status_name(status: int) -> str:
     """Name a command_status for people: `ESME_RTHROTTLED`, or `0x413` where the specification has no name."""
     try:
         return CommandStatus(status).name
@@ -148,7 +148,7 @@ class DataCoding(IntEnum):
     UCS2 = 0x08
 
 
-class Esm(IntEnum):
+class EsmClass(IntEnum):
     """The bits of esm_class."""
 
     TYPE = 0x3C

@@ -17,19 +17,19 @@ import httpx
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Outgoing, Rejected, Unknown
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.generic_http.batch import BatchFormat
-from dispatcher.providers.generic_http.conditions import AnswerRule
+from dispatcher.providers.generic_http.conditions import ResponseRule
 from dispatcher.providers.generic_http.options import HttpOptions
-from dispatcher.providers.generic_http.path import as_text, find, first_text, parse
+from dispatcher.providers.generic_http.path import as_text, find_values, first_text, parse_json
 from dispatcher.providers.generic_http.reference import Reference
 from dispatcher.providers.generic_http.template import Json
 from dispatcher.providers.responses import retry_after
 
 _REASON_LENGTH: Final = 200
-_LATER: Final = frozenset({401, 402, 403, 425, 429, 503})
-_SEARCHED: Final = 65_536
+_DEFERRED_STATUSES: Final = frozenset({401, 402, 403, 425, 429, 503})
+_MAX_SEARCHED: Final = 65_536
 
 
-class ParsedAnswer:
+class ParsedResponse:
     """One answer, parsed once and only if somebody asks."""
 
     def __init__(self, response: httpx.Response, item: Json = None) -> None:
@@ -41,7 +41,7 @@ class ParsedAnswer:
     @cached_property
     def text(self) -> str:
         """The body's beginning as text; regular expressions look no further."""
-        return self.response.text[:_SEARCHED].strip()
+        return self.response.text[:_MAX_SEARCHED].strip()
 
     @cached_property
     def document(self) -> Json:
@@ -49,7 +49,7 @@ class ParsedAnswer:
         if self._item is not None:
             return self._item
         try:
-            return parse(self.response.content)
+            return parse_json(self.response.content)
         except ValueError:
             return None
 
@@ -59,12 +59,12 @@ class ParsedAnswer:
         return self.document is None and bool(self.text) and self.text != "null"
 
 
-def judge(response: httpx.Response, options: HttpOptions) -> Outcome:
+def outcome_of(response: httpx.Response, options: HttpOptions) -> Outcome:
     """Say what this answer means for its message; the first rule that fits decides."""
-    return _judged(ParsedAnswer(response), options)
+    return _outcome(ParsedResponse(response), options)
 
 
-def judge_each(
+def outcomes_of(
     response: httpx.Response, options: HttpOptions, batch: BatchFormat, messages: Sequence[Outgoing]
 ) -> list[Outcome]:
     """
@@ -73,23 +73,25 @@ def judge_each(
     An answer without items is about all of them, and takes none that it does
     not name: where it says no more than 2xx, nobody can tell.
     """
-    whole = ParsedAnswer(response)
-    items = find(whole.document, batch.answers)
+    whole = ParsedResponse(response)
+    items = find_values(whole.document, batch.answers)
     if not items:
-        outcome = _judged(whole, options)
+        outcome = _outcome(whole, options)
         if isinstance(outcome, Accepted):
             outcome = Unknown(f"HTTP {whole.status}, but the answer names no message")
         return [outcome] * len(messages)
-    own = _own(items, batch, messages)
+    own = _items_by_reference(items, batch, messages)
     return [
-        _judged(ParsedAnswer(response, own[message.reference]), options)
+        _outcome(ParsedResponse(response, own[message.reference]), options)
         if message.reference in own
         else Unknown(f"HTTP {whole.status}, but the answer says nothing of this message")
         for message in messages
     ]
 
 
-def _own(items: Sequence[Json], batch: BatchFormat, messages: Sequence[Outgoing]) -> Mapping[str, Json]:
+def _items_by_reference(
+    items: Sequence[Json], batch: BatchFormat, messages: Sequence[Outgoing]
+) -> Mapping[str, Json]:
     """Find the item of each message, by its reference or by its place."""
     if batch.reference is not None:
         return {named: item for item in items if (named := first_text(item, batch.reference))}
@@ -98,10 +100,10 @@ def _own(items: Sequence[Json], batch: BatchFormat, messages: Sequence[Outgoing]
     return {message.reference: item for message, item in zip(messages, items, strict=True)}
 
 
-def _judged(answer: ParsedAnswer, options: HttpOptions) -> Outcome:
+def _outcome(answer: ParsedResponse, options: HttpOptions) -> Outcome:
     reason = _reason(answer, options.reason)
-    rule = next((rule for rule in options.rules if _fits(rule, answer)), None)
-    match rule.then if rule else _by_http(answer.status):
+    rule = next((rule for rule in options.rules if _matches(rule, answer)), None)
+    match rule.then if rule else _verdict_by_status(answer.status):
         case "accepted":
             return _accepted(answer, options.reference)
         case "rejected":
@@ -112,15 +114,15 @@ def _judged(answer: ParsedAnswer, options: HttpOptions) -> Outcome:
     return Unknown(reason)
 
 
-def _by_http(status: int) -> str:
+def _verdict_by_status(status: int) -> str:
     if 200 <= status < 300:
         return "accepted"
-    if status in _LATER:
+    if status in _DEFERRED_STATUSES:
         return "deferred"
     return "rejected" if 400 <= status < 500 and status != httpx.codes.REQUEST_TIMEOUT else "unknown"
 
 
-def _fits(rule: AnswerRule, answer: ParsedAnswer) -> bool:
+def _matches(rule: ResponseRule, answer: ParsedResponse) -> bool:
     if rule.http is not None and answer.status not in rule.http:
         return False
     if rule.path is None:
@@ -128,7 +130,7 @@ def _fits(rule: AnswerRule, answer: ParsedAnswer) -> bool:
     return rule.hold(answer.document, "")
 
 
-def _accepted(answer: ParsedAnswer, reference: Reference | None) -> Outcome:
+def _accepted(answer: ParsedResponse, reference: Reference | None) -> Outcome:
     """
     Accept with what reference there is, be it none.
 
@@ -146,9 +148,9 @@ def _accepted(answer: ParsedAnswer, reference: Reference | None) -> Outcome:
         return Accepted(tuple(as_text(ref) for ref in refs if ref))
     if answer.is_unreadable:
         return Unknown(f"HTTP {answer.status}, but the answer is not JSON")
-    return Accepted(tuple(map(as_text, find(answer.document, reference.path or ""))))
+    return Accepted(tuple(map(as_text, find_values(answer.document, reference.path or ""))))
 
 
-def _reason(answer: ParsedAnswer, path: str | None) -> str:
+def _reason(answer: ParsedResponse, path: str | None) -> str:
     said = first_text(answer.document, path)
     return f"HTTP {answer.status}: {said}"[:_REASON_LENGTH] if said else f"HTTP {answer.status}"
