@@ -18,7 +18,7 @@ class Deadlines:
         self._running: dict[Deadline, float] = {}  # until when, soonest first
         self._timer: asyncio.TimerHandle | None = None
 
-    def within(self) -> "Deadline":
+    def deadline(self) -> "Deadline":
         """Give a block that raises TimeoutError when it takes longer; for `with`, in a task."""
         return Deadline(self)
 

@@ -12,10 +12,10 @@ def test_a_block_that_takes_too_long_raises_and_one_in_time_does_not() -> None:
     async def story() -> None:
         deadlines = Deadlines(0.05)
         began = time.monotonic()
-        with pytest.raises(TimeoutError), deadlines.within():
+        with pytest.raises(TimeoutError), deadlines.deadline():
             await asyncio.sleep(30)
         assert 0.05 <= time.monotonic() - began < 5
-        with deadlines.within():
+        with deadlines.deadline():
             await asyncio.sleep(0)
         task = asyncio.current_task()
         assert task is not None
@@ -32,7 +32,7 @@ def test_each_of_many_has_its_own_time_though_they_share_a_timer() -> None:
             await asyncio.sleep(begins)
             began = time.monotonic()
             try:
-                with deadlines.within():
+                with deadlines.deadline():
                     await asyncio.sleep(takes)
             except TimeoutError:
                 return time.monotonic() - began
@@ -52,7 +52,7 @@ def test_a_task_that_somebody_else_cancels_is_cancelled() -> None:
         deadlines = Deadlines(30)
 
         async def call() -> None:
-            with deadlines.within():
+            with deadlines.deadline():
                 await asyncio.sleep(60)
 
         task = asyncio.create_task(call())
@@ -69,8 +69,8 @@ def test_the_inner_of_two_is_told_from_the_outer() -> None:
         outer, inner = Deadlines(0.2), Deadlines(0.05)
 
         async def both() -> None:
-            with outer.within():
-                with pytest.raises(TimeoutError), inner.within():
+            with outer.deadline():
+                with pytest.raises(TimeoutError), inner.deadline():
                     await asyncio.sleep(30)
                 await asyncio.sleep(30)
 
@@ -90,9 +90,9 @@ def test_its_own_error_leaves_as_it_is_even_when_it_comes_too_late() -> None:
             except asyncio.CancelledError:
                 raise KeyError from None
 
-        with pytest.raises(ValueError, match="mine"), deadlines.within():
+        with pytest.raises(ValueError, match="mine"), deadlines.deadline():
             raise ValueError("mine")
-        with pytest.raises(KeyError), deadlines.within():
+        with pytest.raises(KeyError), deadlines.deadline():
             await late()
         task = asyncio.current_task()
         assert task is not None

@@ -88,7 +88,7 @@ def test_a_time_without_a_zone_is_refused(sms: Dispatcher, name: str) -> None:
 
 
 def test_an_unknown_tier_is_refused_with_those_there_are(sms: Dispatcher) -> None:
-    with pytest.raises(Invalid, match="'urgent' is no tier: give critical, standard, bulk"):
+    with pytest.raises(Invalid, match="'urgent' is not a tier: give one of critical, standard, bulk"):
         sms.send(NUMBER, "Hello", tier="urgent")
 
 
@@ -198,7 +198,7 @@ def work(world: World) -> None:
                 await world.deliver()
         await launch(world.ctx)
 
-    world.tell(story)
+    world.run_without_account(story)
 
 
 ROWS = [{"to": NUMBER, "name": "Ada"}, {"to": "0712345679", "name": "Bob"}, {"to": "twelve", "name": "Eve"}]

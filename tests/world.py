@@ -146,18 +146,18 @@ class World:
         """Open the dispatcher with one account and one sender, run the story, close it."""
 
         async def with_an_account() -> T:
-            await self.settle(credits=credits)
+            await self.create_account(credits=credits)
             return await story()
 
-        return self.tell(with_an_account)
+        return self.run_without_account(with_an_account)
 
-    async def settle(self, *, credits: int = 10_000) -> None:
+    async def create_account(self, *, credits: int = 10_000) -> None:
         """Make the account and its sender."""
         account = await accounts.create(self.ctx, "shop", credits=credits, country="KE")
         self.sender_id = await accounts.add_sender(self.ctx, account, "SHOP")
         self.caller = Caller(account, "test")
 
-    def tell(self, story: Callable[[], Awaitable[T]]) -> T:
+    def run_without_account(self, story: Callable[[], Awaitable[T]]) -> T:
         """Open the dispatcher as it is, run the story, close it."""
 
         async def main() -> T:

@@ -38,7 +38,7 @@ def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitSta
         name = "+".join(sorted(queues))
         ctx = await stack.enter_async_context(open_context(settings, name=f"worker {name}"))
         await require_migrated(ctx)
-        await ctx.provider_health.look()  # nothing goes to a provider that is paused
+        await ctx.provider_health.refresh()  # nothing goes to a provider that is paused
         worker, clock = Worker(ctx), Clock(ctx)
         writing = asyncio.create_task(worker.recorder.run())
         writing.add_done_callback(_crash)

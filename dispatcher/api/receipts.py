@@ -32,7 +32,7 @@ async def take(request: Request) -> Response:
         opened.refusals.note(provider, error)
         raise
     if kept.is_left:
-        opened.matcher.notice()
+        opened.matcher.notify()
     return Json({"received": kept.count})
 
 

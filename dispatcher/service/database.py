@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dispatcher.domain.errors import Unavailable
-from dispatcher.store.engine import is_away, is_retryable
+from dispatcher.store.engine import is_retryable, is_unavailable
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Database:
         self._engine = engine
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._away = False
-        self.contact = 0
+        self.reconnects = 0
 
     async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """
@@ -67,7 +67,7 @@ class Database:
         return await self._persist(once)
 
     @asynccontextmanager
-    async def pinned(self) -> AsyncIterator[StatementRunner]:
+    async def one_connection(self) -> AsyncIterator[StatementRunner]:
         """
         Run pieces of work, each one statement, on one connection: for temporary tables.
 
@@ -95,12 +95,12 @@ class Database:
                 if isinstance(error, DBAPIError) and is_retryable(error) and attempt < _TRIES:
                     await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
                     continue
-                if isinstance(error, OSError) or is_away(error):
+                if isinstance(error, OSError) or is_unavailable(error):
                     self._away = True
                     raise Unavailable("the database cannot be reached; try again") from error
                 raise
             if self._away:
-                self._away, self.contact = False, self.contact + 1
+                self._away, self.reconnects = False, self.reconnects + 1
             return result
         raise AssertionError("unreachable")
 

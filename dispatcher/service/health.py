@@ -36,10 +36,10 @@ async def readiness(ctx: Context) -> Readiness:
 
 async def require_migrated(ctx: Context) -> None:
     """Raise Misconfigured unless the database is at the newest migration. Raises Unavailable."""
-    at = await ctx.database.transact(migrate.applied)
-    if at != migrate.newest():
+    at = await ctx.database.transact(migrate.applied_revision)
+    if at != migrate.newest_revision():
         raise Misconfigured(
-            f"the database is at migration {at or 'none'}, this version needs {migrate.newest()}:"
+            f"the database is at migration {at or 'none'}, this version needs {migrate.newest_revision()}:"
             " run `dispatcher migrate`"
         )
 

@@ -19,7 +19,7 @@ import structlog
 
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.errors import Unavailable
-from dispatcher.domain.routing.breaker import BreakerState, CallTally, judge
+from dispatcher.domain.routing.breaker import BreakerState, CallTally, next_state
 from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
 from dispatcher.lanes.breaker import BreakerMove, Breakers, BreakerSnapshot
 from dispatcher.service.database import Database
@@ -53,8 +53,8 @@ class ProviderHealth:
     ) -> None:
         self.states: dict[str, ProviderState] = {}
         self.tallies = {config.name: CallTally(config.call_timeout) for config in providers}
-        self.last_exchange: BreakerSnapshot | None = None
-        self.ordered: Mapping[str, SetOverride] = {}
+        self.last_snapshot: BreakerSnapshot | None = None
+        self.overrides: Mapping[str, SetOverride] = {}
         self.breakers = breakers
         self._database = database
         self._wake = wake
@@ -80,14 +80,14 @@ class ProviderHealth:
     async def _look_on(self) -> None:
         while not self._stopping.is_set():
             try:
-                await self.look()
+                await self.refresh()
             except Exception:  # the last known conditions hold; the next look may succeed
                 log.exception("providers_not_looked_at")
             with suppress(TimeoutError):
                 async with asyncio.timeout(EVERY.total_seconds()):
                     await self._stopping.wait()
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Hand over counts, read all conditions, and move the breakers whose time has come."""
         taken = {name: tally.take() for name, tally in self.tallies.items()}
         names = list(self.tallies)
@@ -99,15 +99,15 @@ class ProviderHealth:
                 self.tallies[name].put_back(numbers)
         else:
             exchange = await self._move(exchange, {name: longest for name, (_, longest) in taken.items()})
-            self.last_exchange = exchange
-        await self._read_orders(None if exchange is None else exchange.orders)
+            self.last_snapshot = exchange
+        await self._read_orders(None if exchange is None else exchange.overrides_version)
         for name in names:
             self.states[name] = self._condition(name)
 
-    async def reload_orders(self) -> None:
+    async def reload_overrides(self) -> None:
         """Make this process and all others read the operators' orders again."""
         self._read = (None, float("-inf"))
-        await self.breakers.ordered()
+        await self.breakers.announce_override()
 
     async def release_waiting(self, *, now: datetime) -> int:
         """Make all messages that wait for a provider due now, and return how many. Raises Unavailable."""
@@ -120,7 +120,7 @@ class ProviderHealth:
             if released < _BATCH:
                 return total
 
-    async def wait_released(self) -> None:
+    async def wait_until_released(self) -> None:
         """Wait for the end of each release that a closing breaker has begun."""
         await self._releasing.wait()
 
@@ -130,7 +130,7 @@ class ProviderHealth:
         """Move the breakers for which these counts call. Return what holds then."""
         moves: dict[str, BreakerMove] = {}
         for name, known in seen.known.items():
-            to = judge(known.standing, known.window, now=seen.now, told=retry_after[name])
+            to = next_state(known.state, known.window, now=seen.now, requested_pause=retry_after[name])
             if to is not None:
                 moves[name] = BreakerMove(known.version, to)
         if not moves:
@@ -138,7 +138,7 @@ class ProviderHealth:
         after = await self.breakers.exchange(list(seen.known), {}, moves)
         if after is None:
             return seen
-        moved = {name: known.standing for name, known in after.known.items() if known.moved}
+        moved = {name: known.state for name, known in after.known.items() if known.moved}
         for name, standing in moved.items():
             log.warning("breaker_moved", provider=name, to=standing.breaker.value, cause=standing.cause)
         if any(standing.breaker is Breaker.CLOSED for standing in moved.values()):
@@ -157,20 +157,20 @@ class ProviderHealth:
         if number == known and now - at < _ORDERS_AGE:
             return
         try:
-            self.ordered = await self._database.single(overrides.last)
+            self.overrides = await self._database.single(overrides.current)
         except Unavailable as error:
             log.warning("orders_not_read", error=str(error))
         else:
             self._read = (number, now)
 
     def _condition(self, name: str) -> ProviderState:
-        ordered = self.ordered.get(name)
-        order = Override.NONE if ordered is None else ordered.order
-        standing = self.standing(name)
+        ordered = self.overrides.get(name)
+        order = Override.NONE if ordered is None else ordered.override
+        standing = self.breaker_state(name)
         if standing is None:
-            return ProviderState(order=order)
+            return ProviderState(override=order)
         return ProviderState(standing.breaker, order, standing.until)
 
-    def standing(self, name: str) -> BreakerState | None:
+    def breaker_state(self, name: str) -> BreakerState | None:
         """Return where a provider's breaker stands, as last known; None while nothing is known of it."""
-        return None if self.last_exchange is None else self.last_exchange.known[name].standing
+        return None if self.last_snapshot is None else self.last_snapshot.known[name].state

@@ -16,7 +16,7 @@ def _run(world: World, story: Callable[[BackgroundTasks], Awaitable[None]]) -> N
             await story(tasks)
             await tasks.close()
 
-    world.tell(with_tasks)
+    world.run_without_account(with_tasks)
 
 
 def test_a_task_that_fails_is_started_again_and_readyz_says_so(world: World) -> None:

@@ -28,7 +28,7 @@ def _another(world: World) -> ProviderHealth:
 
 def _note(health: ProviderHealth, *outcomes: Outcome, seconds: float = 0.01) -> None:
     for outcome in outcomes:
-        health.tallies["sim"].note([outcome], seconds=seconds, segments=1)
+        health.tallies["sim"].add([outcome], seconds=seconds, segments=1)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_what_one_process_saw_moves_the_breaker_of_all(
     async def story() -> None:
         other = _another(world)
         _note(world.ctx.provider_health, *outcomes)
-        await world.ctx.provider_health.look()
-        await other.look()
+        await world.ctx.provider_health.refresh()
+        await other.refresh()
         assert world.ctx.provider_states["sim"].breaker is breaker
         assert other.states == world.ctx.provider_states
 
@@ -62,9 +62,9 @@ def test_what_no_process_saw_alone_moves_the_breaker_too(world: World) -> None:
         other = _another(world)
         _note(world.ctx.provider_health, *[Unsent("refused")] * 12)
         _note(other, *[Unsent("refused")] * 8)
-        await world.ctx.provider_health.look()
+        await world.ctx.provider_health.refresh()
         assert world.ctx.provider_states["sim"].breaker is Breaker.CLOSED
-        await other.look()
+        await other.refresh()
         assert other.states["sim"].breaker is Breaker.OPEN
         report = await providers.one(world.ctx, "sim")
         assert [turn.cause for turn in report.story] == ["20 of 20 failed: 20 not sent"]
@@ -77,7 +77,7 @@ def test_delivery_tells_what_came_of_its_calls(world: World) -> None:
         world.sim.always(Unsent("refused"))
         await world.submit(MANY)
         await world.deliver()
-        await world.ctx.provider_health.look()
+        await world.ctx.provider_health.refresh()
         assert world.ctx.provider_states["sim"].breaker is Breaker.OPEN
 
     world.run(story)
@@ -109,17 +109,17 @@ def test_a_breaker_that_closes_calls_what_waits(world: World) -> None:
     async def story() -> None:
         health = world.ctx.provider_health
         _note(health, *[Deferred("busy", after=SECOND)] * 10)
-        await health.look()
+        await health.refresh()
         [message] = (await world.submit()).messages
         await world.deliver()
         assert (await world.row(message.id)).waits_for == "sim is open"
         while world.ctx.provider_states["sim"].breaker is Breaker.OPEN:
-            await health.look()
+            await health.refresh()
         assert world.ctx.provider_states["sim"] == ProviderState(Breaker.HALF_OPEN)
         _note(health, *[Accepted(())] * 5)
-        await health.look()
+        await health.refresh()
         assert world.ctx.provider_states["sim"].breaker is Breaker.CLOSED
-        await health.wait_released()
+        await health.wait_until_released()
         assert (await world.row(message.id)).waits_for is None
 
     world.run(story)
@@ -128,14 +128,14 @@ def test_a_breaker_that_closes_calls_what_waits(world: World) -> None:
 def test_an_order_holds_in_all_processes_at_their_next_look_and_survives_redis(world: World) -> None:
     async def story() -> None:
         other = _another(world)
-        await other.look()
+        await other.refresh()
         await providers.set_override(world.ctx, "sim", Override.PAUSED, reason="bills", by="ann")
-        await other.look()
-        assert other.states["sim"].order is world.ctx.provider_states["sim"].order is Override.PAUSED
+        await other.refresh()
+        assert other.states["sim"].override is world.ctx.provider_states["sim"].override is Override.PAUSED
         await _lose_redis(world)
         fresh = _another(world)
-        await fresh.look()
-        assert fresh.states["sim"].order is Override.PAUSED
+        await fresh.refresh()
+        assert fresh.states["sim"].override is Override.PAUSED
 
     world.run(story)
 
@@ -148,10 +148,10 @@ def test_without_redis_orders_are_read_and_counts_are_kept_until_they_can_be_tol
         alone = _another(world)
         alone.breakers = away
         _note(alone, *[Unsent("refused")] * 20)
-        await alone.look()
-        assert alone.states["sim"] == ProviderState(order=Override.PINNED)
+        await alone.refresh()
+        assert alone.states["sim"] == ProviderState(override=Override.PINNED)
         alone.breakers = there
-        await alone.look()
+        await alone.refresh()
         assert alone.states["sim"].breaker is Breaker.OPEN
         await redis.aclose()
 

@@ -47,7 +47,7 @@ class Client(httpx.AsyncClient):
         deadlines = self._deadlines.get(timeout)
         if deadlines is None:
             deadlines = self._deadlines[timeout] = Deadlines(timeout.total_seconds())
-        return deadlines.within()
+        return deadlines.deadline()
 
 
 class _GatedTransport(httpx.AsyncBaseTransport):

@@ -118,7 +118,7 @@ async def estimate(
     sender_id = await _sender_id(ctx, account, wording.sender)
     sender = None if sender_id is None else await _sender_name(ctx, sender_id)
     await routes.ensure_table(ctx)
-    async with open_recipients(ctx, account, file) as reading, ctx.database.pinned() as run:
+    async with open_recipients(ctx, account, file) as reading, ctx.database.one_connection() as run:
         await run(seen_numbers.create)
         found = Estimate(reading.columns)
         judge = _Estimator(ctx, found, account, sender, text)

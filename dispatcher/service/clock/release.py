@@ -25,20 +25,20 @@ class Releaser:
         self._ctx = ctx
         self._depths = base_depths(ctx)
         self._turn = asyncio.Lock()
-        self.crowds: frozenset[Tier] = frozenset()
+        self.backlogged: frozenset[Tier] = frozenset()
 
     async def release(self) -> int:
         """Move a batch of each tier to `ready`, or straight into its lane; give how many. One at a time."""
         async with self._turn:
-            counts = await self._first([tier for tier in Tier if tier not in self.crowds])
-            for tier in self.crowds:
+            counts = await self._first([tier for tier in Tier if tier not in self.backlogged])
+            for tier in self.backlogged:
                 counts |= await self._in_turn(tier)
-            self.crowds = frozenset(tier for tier, count in counts.items() if count >= BATCH)
+            self.backlogged = frozenset(tier for tier, count in counts.items() if count >= BATCH)
         return sum(counts.values())
 
     async def next_wake(self) -> datetime | None:
         """Tell when the earliest held message wants to be looked at, but for those of a crowd."""
-        others = [tier for tier in Tier if tier not in self.crowds]
+        others = [tier for tier in Tier if tier not in self.backlogged]
         return await self._ctx.database.single(lambda c: release.next_wake(c, others, now=self._ctx.now()))
 
     async def _first(self, tiers: Collection[Tier]) -> dict[Tier, int]:
@@ -53,7 +53,7 @@ class Releaser:
     async def _in_turn(self, tier: Tier) -> dict[Tier, int]:
         """Release some of whatever flow has something due."""
         now = self._due()
-        flows = await self._ctx.database.single(lambda c: release.flows(c, tier, now=now))
+        flows = await self._ctx.database.single(lambda c: release.due_flows(c, tier, now=now))
         return self._publish(
             await self._ctx.database.single(
                 lambda c: release.release_in_turn(c, tier, flows, now=now, limit=BATCH, depths=self._depths)

@@ -17,7 +17,7 @@ from typing import Protocol
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.verdict import judge
+from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.tier import Tier
 from dispatcher.service.clock.release import BATCH, Releaser
 from dispatcher.service.context import Context
@@ -92,12 +92,12 @@ class Clock:
 
     async def no_receipt(self) -> int:
         """Note on what is still 12 that its receipt time is over."""
-        return await self._until_short(partial(sweeps.no_receipt, limit=BATCH))
+        return await self._until_short(partial(sweeps.mark_no_receipt, limit=BATCH))
 
     async def forget(self) -> int:
         """Delete answers kept for idempotency keys, and tokens, that are of no use any more."""
         until = self._ctx.now() - KEPT_FOR
-        duties = (idempotency.forget, tokens.forget)
+        duties = (idempotency.delete_old, tokens.delete_expired)
         return sum([await self._until_short(partial(_forget, duty, until)) for duty in duties])
 
     async def rescue(self) -> int:
@@ -116,12 +116,12 @@ class Clock:
         return await self._releaser.next_wake()
 
     @property
-    def crowd(self) -> Backlog:
+    def backlog(self) -> Backlog:
         """Whether more is due than was released so far, and whether a lane waits for it."""
-        crowds = self._releaser.crowds
-        if not crowds:
+        backlogged = self._releaser.backlogged
+        if not backlogged:
             return Backlog.NONE
-        return Backlog.WANTED if crowds & self._short else Backlog.WAITS
+        return Backlog.WANTED if backlogged & self._short else Backlog.WAITS
 
     async def _unless_running(self, duty: Callable[[], Awaitable[int]]) -> None:
         if duty in self._running:
@@ -148,7 +148,7 @@ class Clock:
         async def work(connection: AsyncConnection) -> Sequence[int]:
             if not await sweeps.try_lock_fill(connection, tier):
                 return []
-            depth = await sweeps.depth(connection, tier)
+            depth = await sweeps.lane_depth(connection, tier)
             room = drain.room(depth, now=now)
             filled = await sweeps.fill(connection, tier, room=room, now=now)
             drain.filled(depth + len(filled), now=now)
@@ -161,11 +161,11 @@ class Clock:
 
     async def _rescue(self, connection: AsyncConnection, *, now: datetime) -> int:
         settings, rng = self._ctx.settings, self._ctx.rng
-        tries = await sweeps.overdue(connection, now=now, limit=BATCH)
+        tries = await sweeps.lock_overdue(connection, now=now, limit=BATCH)
         if tries:
             verdicts = [
-                judge(
-                    t, now=now, patience=settings.patience, doubt=settings.doubt(t.provider, t.tier), rng=rng
+                decide(
+                    t, now=now, retry=settings.patience, doubt=settings.doubt(t.provider, t.tier), rng=rng
                 )
                 for t in tries
             ]
@@ -175,7 +175,7 @@ class Clock:
     async def _is_settled(self) -> bool:
         now, lease = self._ctx.now(), timedelta(seconds=self._ctx.settings.lease)
         uptime = await self._ctx.database.single(lambda connection: sweeps.uptime(connection, now=now))
-        contact = self._ctx.database.contact
+        contact = self._ctx.database.reconnects
         if self._contact is None:
             self._contact = (contact, now - lease)  # a clock just started knows of no absence
         elif self._contact[0] != contact:

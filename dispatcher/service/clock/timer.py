@@ -34,11 +34,11 @@ async def run_timer(ctx: Context, clock: Clock, bell: WakeListener) -> None:
             log.warning("timer_waits", error=str(error))
             await asyncio.sleep(_AWAY)
             continue
-        if clock.crowd is Backlog.WANTED:
+        if clock.backlog is Backlog.WANTED:
             continue
         now = ctx.now()
         pause = _BUSY if moved else LONGEST_SLEEP
-        if clock.crowd is Backlog.WAITS:
+        if clock.backlog is Backlog.WAITS:
             pause = min(pause, _ASIDE * (now - began))
         until = now + pause
         if next_wake is not None:

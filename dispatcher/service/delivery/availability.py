@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from dispatcher.domain.delivery.message import DueMessage, RoutedMessage
-from dispatcher.domain.delivery.provider import evenly
-from dispatcher.domain.routing.breaker import TRICKLE
+from dispatcher.domain.delivery.provider import token_rate
+from dispatcher.domain.routing.breaker import TRIAL_RATE
 from dispatcher.domain.routing.provider_state import AVAILABLE, ProviderState
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.throttle import Token
@@ -58,13 +58,13 @@ def split_by_availability(
 async def take_tokens(ctx: Context, provider: str, messages: Sequence[DueMessage]) -> list[Token]:
     """Take tokens for these messages, all of one tier; at a trickle's rate while the provider is on trial."""
     config = ctx.providers[provider].config
-    tps = min(config.tps, TRICKLE) if state_of(ctx, provider).is_on_trial else config.tps
+    tps = min(config.tps, TRIAL_RATE) if state_of(ctx, provider).is_on_trial else config.tps
     return await ctx.throttle.take(
         provider,
         messages[0].tier,
-        tps=evenly(tps),
+        tps=token_rate(tps),
         wanted=[(message.segments, message.sender) for message in messages],
-        sender_tps={sender: evenly(rate) for sender, rate in config.sender_tps.items()},
+        sender_tps={sender: token_rate(rate) for sender, rate in config.sender_tps.items()},
     )
 
 

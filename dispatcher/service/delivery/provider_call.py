@@ -109,7 +109,7 @@ class ProviderCalls:
         """Make the call. Return an outcome for each message, whatever happens."""
         configured = self._ctx.providers[name]
         try:
-            with self._deadlines[name].within():
+            with self._deadlines[name].deadline():
                 outcomes = await configured.provider.send(outgoing, gate)
         except TimeoutError:
             return [Unknown(f"{name} did not end the call in time")] * len(outgoing)
@@ -138,7 +138,7 @@ class ProviderCalls:
         if not isinstance(first, Unsent | Unknown):  # a call without an answer shows no latency
             self._limits[name].note_call(seconds)
         segments = sum([one.message.segments for one in claimed])
-        self._ctx.provider_health.tallies[name].note(outcomes, seconds=seconds, segments=segments)
+        self._ctx.provider_health.tallies[name].add(outcomes, seconds=seconds, segments=segments)
 
     def _gate(self, messages: Sequence[DueMessage], latest_start: datetime) -> Gate:
         """Return the check that a call begun now is inside windows and hours and ends within the lease."""

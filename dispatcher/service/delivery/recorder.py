@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.delivery.message import Attempt, Verdict
 from dispatcher.domain.delivery.provider import Accepted, Rejected
-from dispatcher.domain.delivery.verdict import judge
+from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Place
 from dispatcher.service.context import Context
@@ -66,14 +66,14 @@ class Recorder:
     def put(self, tried: Attempt) -> Verdict:
         """Return the verdict on a try, and write both soon."""
         ctx = self._ctx
-        verdict = judge(
+        verdict = decide(
             tried,
             now=ctx.now(),
-            patience=ctx.settings.patience,
+            retry=ctx.settings.patience,
             doubt=self._doubt(tried.provider, tried.tier),
             rng=ctx.rng,
         )
-        if (reason := clean(verdict.reason)) != verdict.reason:
+        if (reason := storable_text(verdict.reason)) != verdict.reason:
             verdict = replace(verdict, reason=reason)
         self._queue.append(_Unwritten((tried, verdict), time.monotonic()))
         self._some.set()
@@ -150,11 +150,11 @@ async def record(
     moved = await claims.record(connection, batch, now=now, polls=polls)
     opted_out = [t.message_id for t, _ in batch if isinstance(t.outcome, Rejected) and t.outcome.opted_out]
     if opted_out:
-        await opt_outs.take_over(connection, opted_out, now=now)
+        await opt_outs.insert_reported(connection, opted_out, now=now)
     refunds = [row.id for row in moved if row.charged and row.status.is_refunded]
     await ledger.refund(connection, refunds)
 
 
-def clean(reason: str) -> str:
+def storable_text(reason: str) -> str:
     """Return a provider's text as Postgres can keep it: no NUL, no lone surrogate, at most 500 characters."""
     return reason[:_REASON].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

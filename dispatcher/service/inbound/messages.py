@@ -10,18 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.delivery.provider import Inbound
 from dispatcher.domain.errors import BadReceipt, Invalid, NotFound
-from dispatcher.domain.inbound.addresses import read_number, spellings
+from dispatcher.domain.inbound.addresses import address_forms, read_number
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.messages.search import CountedPage
 from dispatcher.service.messages.search import read_number as read_wanted
 from dispatcher.store.inbound import messages
 from dispatcher.store.inbound.messages import FoundInbound, NewInbound
 
-__all__ = ["FoundInbound", "find", "keep", "of_period", "page", "tell_again"]
+__all__ = ["FoundInbound", "find", "keep", "in_period", "page", "replay"]
 
 log = structlog.get_logger()
 
-MOST_AGAIN = 1000
+MAX_REPLAYED = 1000
 """How many messages one request may have told again."""
 
 _REMEMBERED = timedelta(days=30)  # after that, a code that accounts share speaks for none of them
@@ -68,22 +68,24 @@ async def find(ctx: Context, name: int | UUID, *, with_text: bool = False) -> Fo
     return found
 
 
-async def of_period(
+async def in_period(
     ctx: Context, caller: Caller, *, since: datetime | None, until: datetime | None, skip: int, limit: int
 ) -> CountedPage[FoundInbound]:
     """Return the caller's messages from `since` up to but excluding `until`, the newest first."""
     account_id = caller.account.id
 
     async def work(connection: AsyncConnection) -> CountedPage[FoundInbound]:
-        found = await messages.period(
+        found = await messages.page_of_period(
             connection, account_id, since=since, until=until, skip=skip, limit=limit
         )
-        return CountedPage(found, await messages.count(connection, account_id, since=since, until=until))
+        return CountedPage(
+            found, await messages.count_in_period(connection, account_id, since=since, until=until)
+        )
 
     return await ctx.database.transact(work)
 
 
-async def tell_again(ctx: Context, caller: Caller, *, since: datetime, until: datetime) -> None:
+async def replay(ctx: Context, caller: Caller, *, since: datetime, until: datetime) -> None:
     """
     Tell the caller's webhooks again of the messages of a period, under the ids they always had.
 
@@ -92,10 +94,10 @@ async def tell_again(ctx: Context, caller: Caller, *, since: datetime, until: da
     account_id, dialect, now = caller.account.id, caller.dialect, ctx.now()
 
     async def work(connection: AsyncConnection) -> None:
-        found = await messages.count(connection, account_id, since=since, until=until)
-        if found > MOST_AGAIN:
-            raise Invalid(f"{found} messages came in that time, more than {MOST_AGAIN}: ask for less of it")
-        await messages.tell_again(connection, account_id, dialect, since=since, until=until, now=now)
+        found = await messages.count_in_period(connection, account_id, since=since, until=until)
+        if found > MAX_REPLAYED:
+            raise Invalid(f"{found} messages came in that time, more than {MAX_REPLAYED}: ask for less of it")
+        await messages.renew_callbacks(connection, account_id, dialect, since=since, until=until, now=now)
 
     await ctx.database.transact(work)
 
@@ -121,7 +123,7 @@ def _arrived(ctx: Context, provider: str, told: Inbound) -> NewInbound:
         ref=told.ref,
         number=read_number(_storable(told.sender, _LONGEST_REF)),
         recipient=recipient,
-        codes=spellings(recipient),
+        codes=address_forms(recipient),
         text=text,
         action=ctx.settings.keyword_list.action(text),
         sent_at=told.sent_at,

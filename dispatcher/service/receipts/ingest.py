@@ -18,9 +18,9 @@ from dispatcher.domain.delivery.provider import (
 )
 from dispatcher.domain.errors import BadReceipt, NotFound, Unavailable
 from dispatcher.domain.messages.status import Status
-from dispatcher.domain.receipts.receipt import ReceiptTarget, read_receipt
+from dispatcher.domain.receipts.receipt import ReceiptTarget, apply_receipt
 from dispatcher.service.context import Batched, Context
-from dispatcher.service.delivery.recorder import clean
+from dispatcher.service.delivery.recorder import storable_text
 from dispatcher.service.inbound import messages
 from dispatcher.store.accounts import opt_outs
 from dispatcher.store.receipts import ingest, matching
@@ -91,7 +91,7 @@ async def _keep_batch(ctx: Context, told: Sequence[Receipt]) -> int:
     beyond = book.beyond.union(book.opted_out)
     kept = [_LEFT if end is None or end.message_id in beyond else end for end in ends]
     seqs = [seen[n].seq if end.verdict == "moved" else None for n, end in enumerate(kept)]
-    return await ctx.database.single(lambda c: ingest.keep(c, told, kept, seqs, now=now))
+    return await ctx.database.single(lambda c: ingest.store(c, told, kept, seqs, now=now))
 
 
 async def match(ctx: Context) -> int:
@@ -126,7 +126,7 @@ async def _hear(
 ) -> None:
     try:
         if (await keep(ctx, provider, told)).is_left:
-            matcher.notice()
+            matcher.notify()
     except BadReceipt as error:
         for one in told if len(told) > 1 else ():
             await _hear(ctx, matcher, provider, [one])
@@ -141,7 +141,7 @@ class ReceiptMatcher:
         self._ctx = ctx
         self._some = asyncio.Event()
 
-    def notice(self) -> None:
+    def notify(self) -> None:
         """Tell that some are left."""
         self._some.set()
 
@@ -158,9 +158,9 @@ class ReceiptMatcher:
 
 
 def _cleaned(report: ReceiptReport) -> ReceiptReport:
-    if report.ref is not None and clean(report.ref) != report.ref:
+    if report.ref is not None and storable_text(report.ref) != report.ref:
         raise BadReceipt("the reference is too long, or has a character that cannot be kept")
-    reason = clean(report.reason)
+    reason = storable_text(report.reason)
     return report if reason == report.reason else replace(report, reason=reason)
 
 
@@ -176,11 +176,11 @@ async def _match(ctx: Context, connection: AsyncConnection) -> int:
         for n, r in enumerate(waiting)
     ]
     if book.told:
-        await matching.note_parts(connection, book.told)
+        await matching.set_part_statuses(connection, book.told)
     for steps in book.rounds(now + ctx.settings.patience.receipt):
-        await matching.step(connection, steps, now=now)
+        await matching.apply_steps(connection, steps, now=now)
     if book.opted_out:
-        await opt_outs.take_over(connection, book.opted_out, now=now)
+        await opt_outs.insert_reported(connection, book.opted_out, now=now)
     await matching.settle(connection, [(r.id, end) for r, end in zip(waiting, ends, strict=True)])
     return len(waiting)
 
@@ -198,7 +198,7 @@ class _Book:
         """Read one receipt."""
         if report.status is None:
             return ReceiptResult("noted", match.message_id, None)
-        steps, current = read_receipt(
+        steps, current = apply_receipt(
             self._currents[match.message_id],
             report.status,
             provider=provider,

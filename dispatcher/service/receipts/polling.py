@@ -13,13 +13,13 @@ from dispatcher.domain.errors import Unavailable
 from dispatcher.service.context import ConfiguredProvider, Context
 from dispatcher.service.receipts import ingest
 from dispatcher.store.receipts import polling
-from dispatcher.store.receipts.polling import Schedule
+from dispatcher.store.receipts.polling import PollSchedule
 
 log = structlog.get_logger()
 
 SLICE = 100
 LONGEST = timedelta(hours=1)
-TURN = timedelta(seconds=30)
+TIME_LIMIT = timedelta(seconds=30)
 _REST = timedelta(minutes=1)
 
 
@@ -32,9 +32,9 @@ class Poller:
     when the reference is due next.
     """
 
-    def __init__(self, ctx: Context, *, turn: timedelta = TURN) -> None:
+    def __init__(self, ctx: Context, *, time_limit: timedelta = TIME_LIMIT) -> None:
         self._ctx = ctx
-        self._seconds = turn.total_seconds()
+        self._seconds = time_limit.total_seconds()
         self._not_before: dict[str, float] = {}
 
     async def poll(self) -> int:
@@ -69,7 +69,7 @@ class Poller:
         ctx, provider, first = self._ctx, configured.provider, configured.config.poll
         assert isinstance(provider, Polls), "bootstrap lets no other have poll"
         assert first is not None
-        schedule = Schedule(first, LONGEST, ctx.settings.patience.receipt)
+        schedule = PollSchedule(first, LONGEST, ctx.settings.patience.receipt)
         total = 0
         while True:
             take = partial(polling.take, provider=name, schedule=schedule, now=ctx.now(), limit=SLICE)

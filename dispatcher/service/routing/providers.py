@@ -53,7 +53,7 @@ class ProviderReport:
     @property
     def latest(self) -> ProviderChange | None:
         """What made it so: the order where one holds, else the breaker's last move."""
-        is_ordered = self.condition.order is not Override.NONE
+        is_ordered = self.condition.override is not Override.NONE
         return next((turn for turn in self.story if (turn.by is not None) == is_ordered), None)
 
 
@@ -68,7 +68,7 @@ class TestMessage:
 
 async def every(ctx: Context) -> list[ProviderReport]:
     """Report on all configured providers, in their order. Raises Unavailable."""
-    await ctx.provider_health.look()
+    await ctx.provider_health.refresh()
     out = await ctx.database.single(overrides.count_in_calls)
     return [
         await _report(ctx, configured.config, out.get(name, 0)) for name, configured in ctx.providers.items()
@@ -78,7 +78,7 @@ async def every(ctx: Context) -> list[ProviderReport]:
 async def one(ctx: Context, name: str) -> ProviderReport:
     """Report on one provider. Raises NotFound and Unavailable."""
     config = _find(ctx, name).config
-    await ctx.provider_health.look()
+    await ctx.provider_health.refresh()
     out = await ctx.database.single(overrides.count_in_calls)
     return await _report(ctx, config, out.get(name, 0))
 
@@ -96,7 +96,7 @@ async def set_override(
     if len(reason) > _LONGEST_REASON or not reason.isprintable():
         raise Invalid(f"a reason has up to {_LONGEST_REASON} printable characters, not {len(reason)}")
     await ctx.database.single(lambda c: overrides.insert(c, name, wanted, reason=reason, by=by))
-    await ctx.provider_health.reload_orders()
+    await ctx.provider_health.reload_overrides()
     if wanted in {Override.NONE, Override.PINNED}:
         await ctx.provider_health.release_waiting(now=ctx.now())
     return await one(ctx, name)
@@ -142,13 +142,13 @@ async def _keep_nothing(told: Sequence[ProviderReports]) -> None:
 
 async def _report(ctx: Context, config: ProviderConfig, out: int) -> ProviderReport:
     health, name = ctx.provider_health, config.name
-    moves = [ProviderChange(s.since, s.breaker, s.cause) for s in await health.breakers.story(name)]
+    moves = [ProviderChange(s.since, s.breaker, s.cause) for s in await health.breakers.history(name)]
     ordered = await ctx.database.single(lambda c: overrides.history(c, name, limit=_HISTORY))
-    given = [ProviderChange(o.at, o.order, o.reason, o.by) for o in ordered]
+    given = [ProviderChange(o.at, o.override, o.reason, o.by) for o in ordered]
     return ProviderReport(
         config=config,
         condition=ctx.provider_states.get(name, ProviderState()),
-        window=None if health.last_exchange is None else health.last_exchange.known[name].window,
+        window=None if health.last_snapshot is None else health.last_snapshot.known[name].window,
         out=out,
         story=sorted([*moves, *given], key=lambda turn: turn.at, reverse=True),
     )

@@ -9,7 +9,7 @@ from dispatcher.domain.messages.window import Window
 from dispatcher.service.submissions.new_messages import MessageBuilder
 from dispatcher.service.submissions.validate import ValidatedSubmission, ValidRecipient
 from dispatcher.service.yielding import yielding
-from dispatcher.store.submissions.new_messages import NewBatch, Written
+from dispatcher.store.submissions.new_messages import NewBatch, WrittenBatch
 from dispatcher.store.submissions.quotas import EarlierMessage
 
 
@@ -39,7 +39,7 @@ async def new_batch(
 def accepted_batch(
     validated: ValidatedSubmission,
     new: NewBatch,
-    written: Written,
+    written: WrittenBatch,
     *,
     joined: Mapping[str, EarlierMessage],
     now: datetime,

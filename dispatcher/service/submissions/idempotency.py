@@ -13,10 +13,10 @@ from dispatcher.store.submissions import idempotency
 from dispatcher.store.submissions.idempotency import StoredKey
 
 KEPT_FOR = timedelta(hours=24)
-RUNNING = "the first request with this Idempotency-Key has not ended; try again"
+STILL_RUNNING = "the first request with this Idempotency-Key has not ended; try again"
 
 
-async def earlier(
+async def find_response(
     ctx: Context, connection: AsyncConnection, caller: Caller, once: IdempotencyKey
 ) -> StoredResponse | None:
     """
@@ -27,7 +27,7 @@ async def earlier(
     """
     owner = caller.account.id, caller.dialect, once.key
     if not await idempotency.lock(connection, *owner):
-        raise StillRunning(RUNNING)
+        raise StillRunning(STILL_RUNNING)
     kept = await idempotency.find(connection, *owner, since=ctx.now() - KEPT_FOR)
     if kept is None:
         return None
@@ -36,11 +36,11 @@ async def earlier(
     return replace(kept.answer, is_replayed=True)
 
 
-async def keep(
+async def store_response(
     ctx: Context, connection: AsyncConnection, caller: Caller, once: IdempotencyKey, batch: AcceptedBatch
 ) -> StoredResponse:
     """Keep the answer for this batch, in the transaction that accepts it, and return it."""
     answer = once.answer(batch)
     kept = StoredKey(once.fingerprint, answer)
-    await idempotency.keep(connection, caller.account.id, caller.dialect, once.key, kept, now=ctx.now())
+    await idempotency.save(connection, caller.account.id, caller.dialect, once.key, kept, now=ctx.now())
     return answer

@@ -90,9 +90,9 @@ class MessageBuilder:
     def _open(self, opening: SendOpening, plan: RoutePlan) -> tuple[Status, str]:
         """Return the status of a message that can be sent: at once, later, or never within its window."""
         if opening.at is None or not opening.serves(self.window):
-            return Status.EXPIRED, opening.missed
+            return Status.EXPIRED, opening.miss_reason
         status = Status.SCHEDULED if opening.at > self.now else Status.PENDING
-        reason = opening.awaited if opening.at > self.window.not_before else "accepted"
+        reason = opening.wait_reason if opening.at > self.window.not_before else "accepted"
         if plan.sender != self.sender:
             reason += f"; its sender is shown as {plan.sender}, for {self.sender} may not be used there"
         return status, reason

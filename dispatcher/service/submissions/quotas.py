@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.domain.errors import TooMany
+from dispatcher.domain.errors import LimitExceeded
 from dispatcher.domain.numbers.msisdn import mask
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
@@ -28,7 +28,7 @@ def are_on(ctx: Context, tier: Tier) -> bool:
     return ctx.settings.repeat_window > 0 or (tier is Tier.CRITICAL and ctx.settings.critical_per_hour > 0)
 
 
-async def hold(
+async def check(
     ctx: Context, connection: AsyncConnection, validated: ValidatedSubmission
 ) -> Mapping[str, EarlierMessage]:
     """
@@ -43,22 +43,22 @@ async def hold(
     repeat_window = timedelta(seconds=ctx.settings.repeat_window)
     hourly = ctx.settings.critical_per_hour if tier is Tier.CRITICAL else 0
     now, account_id = ctx.now(), caller.account.id
-    await quotas.one_at_a_time(connection, account_id)
+    await quotas.lock_account(connection, account_id)
     numbers = validated.numbers
     joined: Mapping[str, EarlierMessage] = {}
     if repeat_window:
         since = now - repeat_window
-        joined = await quotas.same(connection, account_id, numbers, validated.text, since=since)
+        joined = await quotas.find_same_text(connection, account_id, numbers, validated.text, since=since)
         if not _may_join(ctx, caller, joined, of=set(numbers)):
             raise _repeated(max(joined.values(), key=lambda earlier: earlier.created_at), repeat_window, now)
     if hourly:
         new = [number for number in numbers if number not in joined]
-        busy = await quotas.busiest(
+        busy = await quotas.find_busiest_number(
             connection, account_id, new, tier=Tier.CRITICAL, most=hourly, since=now - _HOUR
         )
         if busy is not None:
             text = f"{mask(busy[0])} got {hourly} critical messages within an hour, which is the most"
-            raise TooMany(text, retry_after=busy[1] + _HOUR - now)
+            raise LimitExceeded(text, retry_after=busy[1] + _HOUR - now)
     return joined
 
 
@@ -68,7 +68,7 @@ async def count(ctx: Context, connection: AsyncConnection, caller: Caller, messa
     if most is None or messages == 0:
         return
     now = ctx.now()
-    if not await quotas.count(connection, caller.account.id, messages, today=today(now), most=most):
+    if not await quotas.count_day(connection, caller.account.id, messages, today=today(now), most=most):
         raise over_daily_cap(most, now)
 
 
@@ -77,10 +77,10 @@ def today(now: datetime) -> date:
     return now.astimezone(UTC).date()
 
 
-def over_daily_cap(most: int, now: datetime) -> TooMany:
+def over_daily_cap(most: int, now: datetime) -> LimitExceeded:
     """Return the error for a submission that exceeds the daily cap of its account."""
     midnight = datetime.combine(today(now) + timedelta(days=1), datetime.min.time(), UTC)
-    return TooMany(f"the account may send {most} messages a day", retry_after=midnight - now)
+    return LimitExceeded(f"the account may send {most} messages a day", retry_after=midnight - now)
 
 
 def _may_join(ctx: Context, caller: Caller, joined: Mapping[str, EarlierMessage], *, of: Set[str]) -> bool:
@@ -98,7 +98,7 @@ def _may_join(ctx: Context, caller: Caller, joined: Mapping[str, EarlierMessage]
     return not is_spread and all(earlier.dialect == caller.dialect for earlier in joined.values())
 
 
-def _repeated(earlier: EarlierMessage, window: timedelta, now: datetime) -> TooMany:
+def _repeated(earlier: EarlierMessage, window: timedelta, now: datetime) -> LimitExceeded:
     passed, wait = now - earlier.created_at, earlier.created_at + window - now
     text = f"{mask(earlier.number)} was sent the same text {passed.total_seconds():.0f} seconds ago"
-    return TooMany(text, retry_after=wait)
+    return LimitExceeded(text, retry_after=wait)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, Invalid, InvalidSubmission, NotFound
 from dispatcher.domain.messages import template
-from dispatcher.domain.messages.encoding import InvalidText, encode_plan
+from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.messages.template import MissingVariables
 from dispatcher.service.context import Context
@@ -108,7 +108,7 @@ def _check_text(text: str) -> None:
     if len(text) > _LONGEST_TEXT:
         raise Invalid(f"a template's text has at most {_LONGEST_TEXT} characters, not {len(text)}")
     try:
-        encode_plan(text)
+        measure(text)
     except InvalidText as error:
         raise Invalid(f"a template's text cannot be sent: {error}") from None
 

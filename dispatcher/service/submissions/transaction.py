@@ -24,7 +24,7 @@ from dispatcher.domain.errors import (
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.messages.submission import AcceptedBatch, StoredResponse, WithoutCredit
 from dispatcher.domain.messages.window import Window
-from dispatcher.domain.tier import PACE
+from dispatcher.domain.tier import TIER_LIMITS
 from dispatcher.service.accounts import hours
 from dispatcher.service.context import Context
 from dispatcher.service.lane_depth import LaneRoom
@@ -37,7 +37,7 @@ from dispatcher.store.accounts.accounts import AccountTerms, TermsRequest
 from dispatcher.store.accounts.ledger import Charge
 from dispatcher.store.clock import sweeps
 from dispatcher.store.submissions import new_messages
-from dispatcher.store.submissions.new_messages import NewBatch, Written
+from dispatcher.store.submissions.new_messages import NewBatch, WrittenBatch
 from dispatcher.store.submissions.quotas import EarlierMessage
 
 AcceptResult = AcceptedBatch | StoredResponse | DispatchError
@@ -93,7 +93,7 @@ class _Done:
     """The outcomes of a transaction by position, and the batches that it wrote."""
 
     outcomes: dict[int, AcceptResult]
-    written: list[tuple[NewBatch, Written]] = field(default_factory=list)
+    written: list[tuple[NewBatch, WrittenBatch]] = field(default_factory=list)
 
 
 async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> list[AcceptResult]:
@@ -152,12 +152,12 @@ async def _before(
         if validated.once is not None:
             owner = validated.caller.account.id, validated.caller.dialect, validated.once.key
             if owner in keys:
-                return StillRunning(idempotency.RUNNING)
+                return StillRunning(idempotency.STILL_RUNNING)
             keys.add(owner)
-            answer = await idempotency.earlier(ctx, connection, validated.caller, validated.once)
+            answer = await idempotency.find_response(ctx, connection, validated.caller, validated.once)
             if answer is not None:
                 return answer
-        return await quotas.hold(ctx, connection, validated)
+        return await quotas.check(ctx, connection, validated)
     except DispatchError as refused:
         return refused
 
@@ -172,8 +172,8 @@ async def _judge(
         for candidate, term in zip(candidates, terms, strict=True)
         for number in candidate.validated.numbers
     ]
-    opted_out = await opt_outs.among(connection, asked)
-    room = LaneRoom(ctx, await sweeps.depths(connection, {c.validated.tier for c in candidates}))
+    opted_out = await opt_outs.find_opted_out(connection, asked)
+    room = LaneRoom(ctx, await sweeps.lane_depths(connection, {c.validated.tier for c in candidates}))
     shared = _Shared(ctx.now(), room, opted_out)
     judged: list[_Judged | DispatchError] = []
     for candidate, term in zip(candidates, terms, strict=True):
@@ -221,7 +221,7 @@ async def _builder(
     window = _window(validated, terms, now)
     if terms.sender_id is None and validated.names_a_sender:
         raise InvalidSubmission([unknown_sender(validated.submission)])
-    applied = hours.applying(ctx, terms.hours, validated.tier)
+    applied = hours.effective(ctx, terms.hours, validated.tier)
     return MessageBuilder(
         ctx=ctx,
         caller=validated.caller,
@@ -250,7 +250,7 @@ def _wanted(validated: ValidatedSubmission) -> TermsRequest:
 
 def _window(validated: ValidatedSubmission, terms: AccountTerms, now: datetime) -> Window:
     submission, tier = validated.submission, validated.tier
-    validity = terms.validity.get(tier) or submission.default_validity or PACE[tier].validity
+    validity = terms.validity.get(tier) or submission.default_validity or TIER_LIMITS[tier].validity
     try:
         return Window.of(
             now, not_before=submission.not_before, not_after=submission.not_after, validity=validity
@@ -287,13 +287,13 @@ async def _write(ctx: Context, connection: AsyncConnection, accepted: Sequence[_
         done.outcomes[judged.candidate.position] = (
             batch
             if validated.once is None
-            else await idempotency.keep(ctx, connection, validated.caller, validated.once, batch)
+            else await idempotency.store_response(ctx, connection, validated.caller, validated.once, batch)
         )
     if not await ledger.charge(connection, charges, today=quotas.today(now)):
         raise _Outdated
 
 
-def _publish(ctx: Context, new: NewBatch, written: Written) -> None:
+def _publish(ctx: Context, new: NewBatch, written: WrittenBatch) -> None:
     """Put messages into their lane, or wake the clock; it finds them by itself if this is lost."""
     places = {id_: message.place for id_, message in zip(written.message_ids, new.messages, strict=True)}
     in_lane = [id_ for id_, place in places.items() if place is Place.LANE]

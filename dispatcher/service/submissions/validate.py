@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.callbacks.callback import check_url
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
-from dispatcher.domain.messages.encoding import InvalidText, encode_plan
+from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.submission import DuplicateNumbers, IdempotencyKey, InvalidNumbers, Submission
 from dispatcher.domain.messages.text import strip_latin_diacritics, with_stop_mention
-from dispatcher.domain.messages.window import FURTHEST
+from dispatcher.domain.messages.window import MAX_AHEAD
 from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberFault, parse
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
@@ -117,9 +117,9 @@ def _without_repeats(
 
 def _time(ctx: Context, submission: Submission) -> list[Fault]:
     not_before = submission.not_before
-    if not_before is None or not_before - ctx.now() <= FURTHEST:
+    if not_before is None or not_before - ctx.now() <= MAX_AHEAD:
         return []
-    return [Fault("not_before", FaultKind.TOO_FAR, f"at most {FURTHEST.days} days")]
+    return [Fault("not_before", FaultKind.TOO_FAR, f"at most {MAX_AHEAD.days} days")]
 
 
 def _url(ctx: Context, submission: Submission) -> list[Fault]:
@@ -149,7 +149,7 @@ def unknown_sender(submission: Submission) -> Fault:
 def measure_text(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:
     """Return a text, the number of its segments, and the faults that keep it from being sent."""
     try:
-        segments = encode_plan(text).segments
+        segments = measure(text).segments
     except InvalidText as error:
         return text, 0, [Fault("text", FaultKind.NOT_TEXT, str(error))]
     if segments > ctx.settings.max_segments:

@@ -137,4 +137,4 @@ def test_nothing_leaves_outside_allowed_hours_and_what_can_be_sent_within_them_i
         world.caller = Caller(account, "test")
         await story()
 
-    world.tell(with_an_account)
+    world.run_without_account(with_an_account)

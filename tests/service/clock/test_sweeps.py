@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from dispatcher.domain.delivery.provider import Accepted, ProviderConfig, Traffic
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Place, Status
-from dispatcher.domain.tier import PACE, Tier
+from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.logs import _without_rows
 from dispatcher.service.clock.release import BATCH
 from dispatcher.service.clock.sweeps import Backlog
@@ -76,7 +76,7 @@ def test_what_nobody_is_before_is_released_straight_into_its_lane(world: World, 
         world.time.advance(HOUR)
         await world.clock.release()
         assert world.lanes.published == [(tier, message.id)]
-        assert (await world.row(message.id)).wake_at == world.time.now() + PACE[tier].requeue
+        assert (await world.row(message.id)).wake_at == world.time.now() + TIER_LIMITS[tier].requeue
 
     world.run(story)
 
@@ -150,7 +150,7 @@ def test_a_crowd_that_is_due_keeps_no_other_tier_waiting(world: World) -> None:
         world.time.advance(2 * SECOND)
         assert await world.clock.release() == BATCH + 2
         assert [(await world.row(m.id)).place for m in (otp, note)] == [Place.LANE, Place.LANE]
-        assert world.clock.crowd is not Backlog.NONE
+        assert world.clock.backlog is not Backlog.NONE
         assert await world.clock.next_wake() is None, "the crowd is no reason to wake up: it is at work"
 
     world.run(story)
@@ -175,7 +175,7 @@ def test_a_crowd_is_released_to_the_last(world: World) -> None:
         await _hold(world, world.caller.account.id, 0, 3 * BATCH + 7)
         world.time.advance(SECOND)
         assert [await world.clock.release() for _ in range(5)] == [BATCH, BATCH, BATCH, 7, 0]
-        assert world.clock.crowd is Backlog.NONE
+        assert world.clock.backlog is Backlog.NONE
 
     world.run(story)
 
@@ -188,7 +188,7 @@ def test_a_crowd_is_wanted_while_a_lane_has_room_for_more_than_is_ready(world: W
         seen = []
         for _ in range(2):
             await world.clock.fill()
-            seen.append(world.clock.crowd)
+            seen.append(world.clock.backlog)
             await _drain(world)
         # The lane took 500 of the 1,000 that were ready; it drains so many a second, and is to last for two.
         assert seen == [Backlog.WAITS, Backlog.WANTED]

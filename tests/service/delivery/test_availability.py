@@ -22,7 +22,7 @@ from dispatcher.service.messages.explain import explain
 from tests.world import ScriptedProvider, World
 
 SECOND = timedelta(seconds=1)
-PAUSED = ProviderState(order=Override.PAUSED)
+PAUSED = ProviderState(override=Override.PAUSED)
 MANY = [f"+2547123456{n:02}" for n in range(40)]
 
 
@@ -58,7 +58,7 @@ def test_a_message_is_refused_as_28_while_all_providers_of_its_route_are_drained
     world: World,
 ) -> None:
     async def story() -> None:
-        _set(world, "sim", ProviderState(order=Override.DRAINED))
+        _set(world, "sim", ProviderState(override=Override.DRAINED))
         [message] = (await world.submit()).messages
         assert message.status is Status.NO_ROUTE
 
@@ -69,7 +69,7 @@ def test_a_message_is_refused_as_28_while_all_providers_of_its_route_are_drained
 def test_what_has_no_other_way_waits_without_a_try_and_says_why(world: World, order: Override) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
-        _set(world, "sim", ProviderState(order=order))
+        _set(world, "sim", ProviderState(override=order))
         await world.deliver()
         row = await world.row(message.id)
         assert (row.status, row.place, row.attempt, row.seq) == (Status.PENDING, Place.HELD, 0, 1)

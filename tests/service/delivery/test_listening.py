@@ -107,7 +107,7 @@ def test_what_cannot_be_kept_is_to_be_told_again(settings: Settings, sim: Listen
             with pytest.raises(Unavailable):
                 await sim.tell([_delivered("r1")])
 
-    away.tell(story)
+    away.run_without_account(story)
 
 
 def test_what_can_never_be_kept_does_not_keep_the_rest_from_it(world: World, sim: ListeningProvider) -> None:

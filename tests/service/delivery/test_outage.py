@@ -145,7 +145,7 @@ def test_a_provider_that_refuses_then_hangs_then_comes_back_costs_no_message(
 
     async def story() -> None:
         async with _networks(world, call_timeout=0.5) as (first, second), world.open():
-            await world.settle()
+            await world.create_account()
             world.ctx.provider_health.start()
             await world.submit([f"+25471234{n:04}" for n in range(count)])
             working = asyncio.create_task(_work(world))
@@ -200,7 +200,7 @@ def test_how_often_a_network_that_takes_and_says_nothing_gets_a_message_is_told_
 
     async def story() -> None:
         async with _networks(world, call_timeout=0.3) as (first, second), world.open():
-            await world.settle()
+            await world.create_account()
             first.mood = Mood.TAKES_SILENTLY
             named = {tier: (await world.submit(tier=tier)).messages[0] for tier in Tier}
             working = asyncio.create_task(_work(world))

@@ -113,7 +113,7 @@ def test_rescue_waits_one_lease_after_postgres_was_found_again(world: World) -> 
         await world.claim(message.id)
         await world.clock.rescue()
         world.time.advance(2 * LEASE)
-        world.ctx.database.contact += 1  # as after an absence
+        world.ctx.database.reconnects += 1  # as after an absence
         assert await world.clock.rescue() == 0
         world.time.advance(LEASE)
         assert await world.clock.rescue() == 1

@@ -13,7 +13,7 @@ from dispatcher.domain.tier import Tier
 from dispatcher.service.delivery import token_queue
 from tests.world import ScriptedProvider, World
 
-PAUSED = ProviderState(order=Override.PAUSED)
+PAUSED = ProviderState(override=Override.PAUSED)
 MANY = [f"+2547123456{n:02}" for n in range(100)]
 
 

@@ -91,4 +91,4 @@ def test_nothing_leaves_outside_its_window(
         world.caller = Caller(account, "test")
         await story()
 
-    world.tell(with_an_account)
+    world.run_without_account(with_an_account)

@@ -422,8 +422,8 @@ async def test_a_period_is_told_again_under_the_ids_it_had(world: World) -> None
         world.time.advance(DAY)
     post, now = Post(), world.time.now()
     await work_off(teller(world, post))
-    await messages.tell_again(world.ctx, world.caller, since=start, until=start + DAY)
-    await messages.tell_again(world.ctx, Caller(world.caller.account, "other"), since=start, until=now)
+    await messages.replay(world.ctx, world.caller, since=start, until=start + DAY)
+    await messages.replay(world.ctx, Caller(world.caller.account, "other"), since=start, until=now)
     await work_off(teller(world, post))
     assert [json.loads(call.body)["text"] for call in post.calls] == ["one", "two", "one"]
     assert post.calls[0].headers["id"] == post.calls[2].headers["id"]
@@ -434,12 +434,12 @@ async def test_more_than_a_thousand_messages_are_not_told_again_at_once(world: W
     await with_code(world)
     await hook(world, inbound=True)
     start = world.time.now()
-    await tell(world, *[mo() for _ in range(messages.MOST_AGAIN)])
+    await tell(world, *[mo() for _ in range(messages.MAX_REPLAYED)])
     await world.all("DELETE FROM callbacks")
-    await messages.tell_again(world.ctx, world.caller, since=start, until=start + DAY)
+    await messages.replay(world.ctx, world.caller, since=start, until=start + DAY)
     await tell(world, mo())
     with pytest.raises(Invalid, match="1001 messages came in that time, more than 1000"):
-        await messages.tell_again(world.ctx, world.caller, since=start, until=start + DAY)
+        await messages.replay(world.ctx, world.caller, since=start, until=start + DAY)
     assert (await world.one("SELECT count(*) AS n FROM callbacks")).n == 1001
 
 

@@ -264,4 +264,4 @@ def test_the_balance_is_what_was_paid_in_less_what_is_not_refunded(
             )
             assert told.balance == told.ledger == told.truth
 
-    world.tell(story)
+    world.run_without_account(story)

@@ -220,7 +220,7 @@ def test_a_turn_ends_in_time(world: World, sim: AskedProvider) -> None:
         await _sent(world, "r1")
         sim.answering = asyncio.Event()
         world.time.advance(FIRST)
-        assert await Poller(world.ctx, turn=timedelta(milliseconds=50)).poll() == 0
+        assert await Poller(world.ctx, time_limit=timedelta(milliseconds=50)).poll() == 0
         assert sim.asked == [("r1",)]
 
     world.run(story)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dispatcher.domain.accounts.account import AccountLimits, Caller
-from dispatcher.domain.errors import Forbidden, Invalid, TooMany
+from dispatcher.domain.errors import Forbidden, Invalid, LimitExceeded
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
@@ -22,7 +22,7 @@ def _world(settings: Settings, **changed: object) -> World:
 
 
 async def _limited(world: World, limits: AccountLimits) -> Caller:
-    account = await accounts.limit(world.ctx, world.caller.account, limits)
+    account = await accounts.set_limits(world.ctx, world.caller.account, limits)
     found = await accounts.find(world.ctx, account.name)
     assert found.limits == limits
     return Caller(found, "test")
@@ -43,7 +43,7 @@ def test_the_same_text_to_the_same_number_is_refused_for_a_while(settings: Setti
     async def story() -> None:
         await world.submit()
         world.time.advance(timedelta(seconds=20))
-        with pytest.raises(TooMany, match="5678 was sent the same text 20 seconds ago") as caught:
+        with pytest.raises(LimitExceeded, match="5678 was sent the same text 20 seconds ago") as caught:
             await world.submit([OTHER, NUMBER])
         assert caught.value.retry_after == timedelta(seconds=40)
         assert await world.balance() == 9_999
@@ -82,7 +82,7 @@ def test_of_two_at_the_same_moment_one_is_refused(settings: Settings) -> None:
 
     async def story() -> None:
         ended = await asyncio.gather(*(world.submit() for _ in range(4)), return_exceptions=True)
-        assert sum(isinstance(end, TooMany) for end in ended) == 3
+        assert sum(isinstance(end, LimitExceeded) for end in ended) == 3
 
     world.run(story)
 
@@ -122,7 +122,7 @@ def test_one_number_gets_only_so_many_critical_messages_an_hour(settings: Settin
         await world.submit(tier=Tier.CRITICAL, text="1")
         world.time.advance(MINUTE)
         await world.submit(tier=Tier.CRITICAL, text="2")
-        with pytest.raises(TooMany, match="2 critical messages within an hour") as caught:
+        with pytest.raises(LimitExceeded, match="2 critical messages within an hour") as caught:
             await world.submit(tier=Tier.CRITICAL, text="3")
         assert caught.value.retry_after == 59 * MINUTE
         await world.submit(tier=Tier.STANDARD, text="3")
@@ -138,7 +138,7 @@ def test_an_account_may_send_only_so_many_messages_a_day(world: World) -> None:
         world.time.at = datetime(2030, 5, 17, 23, 0, tzinfo=UTC)
         caller = await _limited(world, AccountLimits(daily=3))
         await world.submit([NUMBER, OTHER], caller=caller)
-        with pytest.raises(TooMany, match="3 messages a day") as caught:
+        with pytest.raises(LimitExceeded, match="3 messages a day") as caught:
             await world.submit([NUMBER, OTHER], caller=caller)
         assert caught.value.retry_after == timedelta(hours=1)
         await world.submit(caller=caller)
@@ -154,7 +154,7 @@ def test_the_day_is_counted_exactly_under_concurrent_submits(world: World) -> No
         ended = await asyncio.gather(
             *(world.submit(caller=caller) for _ in range(12)), return_exceptions=True
         )
-        assert sum(isinstance(end, TooMany) for end in ended) == 7
+        assert sum(isinstance(end, LimitExceeded) for end in ended) == 7
         assert (await world.one("SELECT count(*) AS n FROM messages")).n == 5
 
     world.run(story)
@@ -205,7 +205,7 @@ def test_a_paused_account_submits_nothing_until_it_goes_on(world: World) -> None
 def test_a_limit_that_makes_no_sense_is_refused(world: World, limits: AccountLimits) -> None:
     async def story() -> None:
         with pytest.raises(Invalid):
-            await accounts.limit(world.ctx, world.caller.account, limits)
+            await accounts.set_limits(world.ctx, world.caller.account, limits)
 
     world.run(story)
 
@@ -218,7 +218,7 @@ def test_a_repeat_through_another_dialect_is_refused_as_its_ids_would_mean_nothi
 
     async def story() -> None:
         await world.submit()
-        with pytest.raises(TooMany):
+        with pytest.raises(LimitExceeded):
             await world.submit(caller=Caller(world.caller.account, "another"))
 
     world.run(story)
@@ -230,7 +230,7 @@ def test_a_repeat_of_parts_of_several_batches_is_refused(settings: Settings) -> 
     async def story() -> None:
         await world.submit(NUMBER)
         await world.submit(OTHER)
-        with pytest.raises(TooMany):
+        with pytest.raises(LimitExceeded):
             await world.submit([NUMBER, OTHER])
 
     world.run(story)

@@ -9,7 +9,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import AccountLimits, Caller
-from dispatcher.domain.errors import AlreadyExists, InvalidSubmission, NotEnoughCredit, TooMany
+from dispatcher.domain.errors import AlreadyExists, InvalidSubmission, LimitExceeded, NotEnoughCredit
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import AcceptedBatch, Submission, WithoutCredit
 from dispatcher.domain.tier import Tier
@@ -81,10 +81,10 @@ def test_an_account_without_credit_takes_nobody_with_it(world: World) -> None:
 
 def test_a_daily_cap_holds_within_a_shared_transaction(world: World) -> None:
     async def story() -> None:
-        account = await accounts.limit(world.ctx, world.caller.account, AccountLimits(daily=3))
+        account = await accounts.set_limits(world.ctx, world.caller.account, AccountLimits(daily=3))
         caller = Caller(account, "test")
         ended = await asyncio.gather(*(world.submit(caller=caller) for _ in range(6)), return_exceptions=True)
-        assert sum(isinstance(end, TooMany) for end in ended) == 3
+        assert sum(isinstance(end, LimitExceeded) for end in ended) == 3
         assert await world.balance() == 9_997
 
     world.run(story)
@@ -176,14 +176,14 @@ def test_a_neighbour_without_credit_costs_no_transaction_and_no_statement(
 def test_a_neighbour_over_its_daily_cap_costs_no_transaction_and_no_statement(world: World) -> None:
     async def story() -> None:
         other = await world.another_account("other")
-        capped = Caller(await accounts.limit(world.ctx, other.account, AccountLimits(daily=1)), "test")
+        capped = Caller(await accounts.set_limits(world.ctx, other.account, AccountLimits(daily=1)), "test")
         seen = _statements(world)
         await _accept(world, *[world.caller] * MANY)
         uncapped = seen.copy()
         seen.clear()
         ended = await _accept(world, world.caller, capped, capped, world.caller)
         assert seen == uncapped
-        assert [type(end) for end in ended] == [AcceptedBatch, AcceptedBatch, TooMany, AcceptedBatch]
+        assert [type(end) for end in ended] == [AcceptedBatch, AcceptedBatch, LimitExceeded, AcceptedBatch]
 
     world.run(story)
 

@@ -55,7 +55,7 @@ async def show_all(request: Request) -> Response:
     skip, limit = listing.skipped(query), listing.limited(query, usual=_USUAL, most=_MOST)
     found: CountedPage[FoundInbound] = CountedPage((), 0)
     if kind == "SMS" and query.get("deviceId", device) == device:
-        found = await messages.of_period(ctx, caller, since=since, until=until, skip=skip, limit=limit)
+        found = await messages.in_period(ctx, caller, since=since, until=until, skip=skip, limit=limit)
     return Json(list(map(_received, found.items)), headers={"X-Total-Count": str(found.total)})
 
 
@@ -119,7 +119,7 @@ async def _tell_again(ctx: Context, caller: Caller, form: Form, *, wanted: bool)
         form.faults.append("until must not be before since")
     form.check()
     if wanted and since is not None and until is not None:
-        await messages.tell_again(ctx, caller, since=since, until=until)
+        await messages.replay(ctx, caller, since=since, until=until)
 
 
 def _received(message: FoundInbound) -> Mapping[str, object]:

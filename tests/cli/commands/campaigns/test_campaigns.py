@@ -51,7 +51,7 @@ def tick(world: World) -> None:
                 await world.deliver()
         await launch(world.ctx)
 
-    world.tell(story)
+    world.run_without_account(story)
 
 
 def test_a_draft_says_what_it_is_to_be_and_how_it_is_started(office: Run) -> None:
@@ -222,7 +222,7 @@ def test_what_was_taken_back_and_what_is_out_is_told(office: Run, world: World) 
         await world.clock.fill()
         await world.deliver()
 
-    world.tell(first_is_sent)
+    world.run_without_account(first_is_sent)
     ended = office("campaign", "cancel", "spring", "--json").json
     assert (ended["state"], ended["withdrawn"], ended["out"]) == ("cancelled", 2, 1)
 
@@ -242,7 +242,7 @@ def test_a_run_is_shown_with_its_statuses_its_cost_and_its_end(office: Run, worl
 
 def test_an_open_run_says_until_when_it_will_take_and_what_limits_it(office: Run, world: World) -> None:
     create(office, "--now", "--spread", "2h", "--start")
-    world.tell(lambda: launch(world.ctx))
+    world.run_without_account(lambda: launch(world.ctx))
     [run] = shown(office)["runs"]
     assert run["state"] == "expanding"
     assert run["through_at"] is None  # this command knows of no provider
