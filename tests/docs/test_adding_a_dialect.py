@@ -17,7 +17,7 @@ from dispatcher.service.accounts import credentials
 from tests.api.client import opened
 from tests.world import NUMBER, World
 
-PAGE = Path(__file__).parents[2] / "docs" / "dialects" / "adding.md"
+PAGE = Path(__file__).parents[2] / "docs" / "development" / "adding-a-dialect.md"
 NAME = "dispatcher.api.dialects.postcard"
 
 

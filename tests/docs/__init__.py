@@ -1,0 +1,1 @@
+"""The pages for developers, checked by following them."""

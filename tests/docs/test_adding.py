@@ -1,0 +1,47 @@
+"""Each page on how to add something, followed to the letter in a copy of the tree."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs.scratch import PAGES, ScratchTree, changes, commands, page_text
+
+FOLLOWED = (
+    "adding-a-provider",
+    "adding-a-use-case",
+    "adding-a-migration",
+    "adding-a-status",
+    "adding-a-setting",
+    "adding-a-command",
+)
+
+each = pytest.mark.parametrize("page", FOLLOWED)
+
+
+@each
+def test_what_the_page_adds_passes_the_checks_and_tests_that_it_names(page: str, tmp_path: Path) -> None:
+    tree = ScratchTree.at(tmp_path)
+    tree.follow(page)
+    for tool, arguments in [
+        ("ruff", ["format", "--check", "--diff", *tree.python_files()]),
+        ("ruff", ["check", *tree.python_files()]),
+        *commands(page),
+    ]:
+        ended = tree.run(tool, *arguments)
+        assert ended.returncode == 0, f"{tool} {' '.join(arguments)}\n{ended.stdout}\n{ended.stderr}"
+
+
+@each
+def test_the_page_changes_files_and_runs_tests(page: str) -> None:
+    assert list(changes(page))
+    assert any(tool == "pytest" for tool, _ in commands(page))
+
+
+def test_every_page_on_adding_is_followed() -> None:
+    pages = {path.stem for path in PAGES.glob("adding-*.md")}
+    assert pages == {*FOLLOWED, "adding-a-dialect"}
+
+
+@each
+def test_no_page_is_long(page: str) -> None:
+    assert len(page_text(page).splitlines()) <= 200
