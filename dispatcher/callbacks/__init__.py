@@ -1,1 +1,1 @@
-"""Callbacks on the wire: how an event is signed, and how it is posted to a URL that a stranger chose."""
+"""Callbacks on the wire: signatures, and HTTP calls to URLs that producers chose."""

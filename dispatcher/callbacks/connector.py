@@ -1,13 +1,14 @@
 """
-Connections that lead to public addresses only, whatever a name resolves to.
+Connections to public addresses only, whatever a host name resolves to.
 
 A host is looked up once for each connection. All of its addresses are checked,
-and the connection goes to one of those checked: there is no second look-up that
-could answer otherwise (DNS rebinding). aiohttp asks no resolver about a literal
-address, so the socket is guarded as well, right before it connects.
+and the connection goes to one of them: no second look-up can return another
+address (DNS rebinding). aiohttp does not pass a literal address to the resolver,
+so the address is checked again when the socket is created.
 
-Its weakness: a look-up runs in the loop's thread pool and cannot be stopped, so
-slow name servers may hold that pool's threads for as long as the system waits.
+Known limit: a look-up runs in the loop's thread pool and cannot be cancelled,
+so slow name servers may block the threads of that pool until the system's own
+time-out.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from dispatcher.domain.callbacks.callback import is_public
 
 HostLookup = Callable[[str, int], Awaitable[Sequence[str]]]
-"""From a host and a port to the host's IP addresses; an OSError if it has none."""
+"""Return the IP addresses of a host, given the host and a port. Raises OSError if it has none."""
 
 _KEEP_ALIVE = timedelta(seconds=4)  # shorter than the 5 s after which many servers hang up
 
@@ -31,17 +32,18 @@ _AddrInfo = tuple[int, int, int, str, tuple[object, ...]]
 
 
 class PrivateAddress(aiohttp.ClientError):
-    """The way leads to an address that is not public."""
+    """The host has an address that is not public."""
 
 
 def open_connector(
     look_up: HostLookup | None, *, allow_private: bool, max_connections: int, max_per_host: int
 ) -> aiohttp.TCPConnector:
     """
-    Open a pool of connections, inside the running loop.
+    Return a new connection pool for the running loop.
 
-    Its look-ups and connections raise NotPublic where an address is not, unless
-    `allow_private`. Certificates are verified, and not taken from the environment.
+    Look-ups and connections raise PrivateAddress for an address that is not
+    public, unless `allow_private`. Certificates are verified, and the
+    environment (SSL_CERT_FILE and the like) is ignored.
     """
     return aiohttp.TCPConnector(
         limit=max_connections,
@@ -55,7 +57,7 @@ def open_connector(
 
 
 class _Resolver(AbstractResolver):
-    """Gives the addresses of a host if all of them are public."""
+    """Resolves a host if all of its addresses are public."""
 
     def __init__(self, look_up: HostLookup, *, allow_private: bool) -> None:
         self._look_up = look_up
@@ -68,9 +70,8 @@ class _Resolver(AbstractResolver):
         if not addresses:
             raise OSError(f"{host} has no address")
         if not self._allow_private and not all(map(is_public, addresses)):
-            raise PrivateAddress(
-                f"the host {host} has a private address"
-            )  # which one is not a stranger's business
+            # The address itself is not shown: it may reveal our network to a producer.
+            raise PrivateAddress(f"the host {host} has a private address")
         return [_resolved(host, address, port=port) for address in addresses]
 
     async def close(self) -> None:

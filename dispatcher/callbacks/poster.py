@@ -1,8 +1,8 @@
 """
-Posts to URLs that strangers chose.
+HTTP POST to URLs that producers chose.
 
-Private addresses are out of reach, redirects are not followed, an answer is
-read to a limit and thrown away, and no call takes longer than its time-out.
+Private addresses cannot be reached, redirects are not followed, an answer is
+read up to a limit and discarded, and no call takes longer than its time-out.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest,
 
 _CONNECTIONS: Final = 100
 _CONNECTIONS_PER_HOST: Final = 10
-_ANSWER_BYTES: Final = 65_536
-_LONGEST_RETRY_AFTER: Final = timedelta(days=1)
+_MAX_ANSWER_BYTES: Final = 65_536
+_MAX_RETRY_AFTER: Final = timedelta(days=1)
 
 
 class HttpPoster:
     """
-    A Poster on aiohttp, for one event loop; its connections are opened with the first call.
+    A Poster on aiohttp for one event loop; it opens connections at the first call.
 
-    `allow_private` is for development. `resolver` stands in for the system's.
-    `timeout` bounds a whole call, the wait for a free connection included.
+    `allow_private` is for development. `resolver` replaces the system's.
+    `timeout` limits a whole call, including the wait for a free connection.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class HttpPoster:
 
     async def post(self, call: CallbackRequest) -> CallbackReply:
         """
-        Make the call once. Whatever the network does becomes a Reply.
+        Make the call once and return its reply. A network error is a reply without a status.
 
-        A status counts as soon as it is there, though the rest of the answer
-        may come too slowly, too long or not at all.
+        A status counts as soon as it has arrived, even if the rest of the
+        answer is too slow, too long or missing.
         """
         if wrong := check_url(call.url, allow_private=self._allow_private):
             return CallbackReply(None, wrong, refused=True)
-        url = URL(call.url, encoded=True)  # to the letter: a producer may have signed it
+        url = URL(call.url, encoded=True)  # byte for byte: a producer may have signed it
         request = self._session().post(url, data=call.body, headers=call.headers, allow_redirects=False)
         reply: CallbackReply | None = None
         try:
@@ -65,15 +65,15 @@ class HttpPoster:
         except PrivateAddress as refusal:
             return CallbackReply(None, str(refusal), refused=True)
         except (aiohttp.ClientError, OSError) as error:
-            return reply or CallbackReply(None, self._words(error))
+            return reply or CallbackReply(None, self._describe(error))
         except asyncio.CancelledError:
             if _is_cancelled():
                 raise
-            return CallbackReply(None, "closed before there was a connection")
+            return CallbackReply(None, "closed before a connection was made")
         return reply
 
     async def close(self) -> None:
-        """Close all connections; safe to call twice, or where there was no call."""
+        """Close all connections; may be called twice, or without an earlier call."""
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.close()
@@ -95,7 +95,7 @@ class HttpPoster:
             )
         return self._opened
 
-    def _words(self, error: Exception) -> str:
+    def _describe(self, error: Exception) -> str:
         match error:
             case aiohttp.ConnectionTimeoutError():
                 return f"no connection within {self._connect_timeout.total_seconds():g} s"
@@ -115,7 +115,7 @@ class HttpPoster:
 
 
 def _is_cancelled() -> bool:
-    """Tell whether this task was; aiohttp itself cancels the wait for a connection of a pool that closes."""
+    """Return whether this task was cancelled: aiohttp also cancels waits for a connection of a closing pool."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 
@@ -125,34 +125,34 @@ def _reply(response: aiohttp.ClientResponse) -> CallbackReply:
 
 
 async def _discard(response: aiohttp.ClientResponse) -> None:
-    """Read the answer, so that its connection can be used again; hang up on one that is too long."""
+    """Read the answer, so that its connection can be used again; close the connection if it is too long."""
     size = 0
     async for chunk in response.content.iter_any():
         size += len(chunk)
-        if size > _ANSWER_BYTES:
+        if size > _MAX_ANSWER_BYTES:
             response.close()
             return
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> timedelta | None:
-    """Read Retry-After (RFC 9110, 10.2.3); a date counts from the answer's own Date, so no clock is asked."""
-    said = response.headers.get("Retry-After", "").strip()
-    if said.isdecimal():
-        return min(timedelta(seconds=int(said[:9])), _LONGEST_RETRY_AFTER)
-    then, sent = _http_date(said), _http_date(response.headers.get("Date", ""))
-    return min(max(then - sent, timedelta(0)), _LONGEST_RETRY_AFTER) if then and sent else None
+    """Return Retry-After (RFC 9110, 10.2.3); a date is relative to the answer's Date, not to our clock."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return min(timedelta(seconds=int(value[:9])), _MAX_RETRY_AFTER)
+    until, sent = _http_date(value), _http_date(response.headers.get("Date", ""))
+    return min(max(until - sent, timedelta(0)), _MAX_RETRY_AFTER) if until and sent else None
 
 
 def _http_date(text: str) -> datetime | None:
     try:
-        when = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    return when if when.tzinfo else None
+    return date if date.tzinfo else None
 
 
 def _cause(error: Exception) -> str:
-    """Say it shortly: aiohttp's own words repeat the host and the port."""
+    """Return a short description: aiohttp's own messages repeat the host and the port."""
     match error:
         case ssl.SSLCertVerificationError():
             return error.verify_message

@@ -1,4 +1,4 @@
-"""How a producer can tell that a callback is ours: two signature schemes over the body and the time."""
+"""Signatures that prove a callback is ours: two schemes, both over the body and the time."""
 
 import hashlib
 import hmac
@@ -12,13 +12,14 @@ _PREFIX = "whsec_"
 
 def standard_webhook(secret: str, *, id: str, at: datetime, body: bytes) -> dict[str, str]:  # noqa: A002 - the scheme's word
     """
-    Give the headers of Standard Webhooks (standardwebhooks.com), signature v1.
+    Return the headers of Standard Webhooks (standardwebhooks.com), signature v1.
 
     `secret` is whsec_ and base64, `id` the event's, the same in every try. The
-    body is UTF-8. ValueError if the secret is not base64 or `at` has no zone.
+    body is UTF-8. Raises ValueError if the secret is not base64 or `at` has no
+    time zone.
     """
     _require_zone(at)
-    signature = Webhook(secret).sign(id, at.astimezone(UTC), body.decode())  # it takes any zone for UTC
+    signature = Webhook(secret).sign(id, at.astimezone(UTC), body.decode())  # it ignores the zone
     return {
         "webhook-id": id,
         "webhook-timestamp": _unix(at),
@@ -28,9 +29,9 @@ def standard_webhook(secret: str, *, id: str, at: datetime, body: bytes) -> dict
 
 def timestamped(secret: str, *, at: datetime, body: bytes) -> dict[str, str]:
     """
-    Give X-Timestamp, in Unix seconds, and X-Signature, the hex HMAC-SHA256 of the body and that text.
+    Return X-Timestamp, in Unix seconds, and X-Signature, the hex HMAC-SHA256 of the body and that text.
 
-    The key is the secret as it stands, in UTF-8. ValueError if `at` has no zone.
+    The key is the whole secret, in UTF-8. Raises ValueError if `at` has no time zone.
     """
     _require_zone(at)
     timestamp = _unix(at)

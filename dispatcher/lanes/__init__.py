@@ -1,1 +1,1 @@
-"""Redis and Celery: when to look. The truth is in Postgres."""
+"""Redis and Celery: they say when to look at a message. Its state is in Postgres."""

@@ -1,9 +1,9 @@
 """
-The providers' breakers, shared by all processes: counts and states in Redis.
+The providers' circuit breakers, shared by all processes: counts and states in Redis.
 
-Redis only stores. The process that reports counts judges the answer by
-`domain.breaker`, and moves a breaker only from the version it has seen, so
-each move is made once. All times are those of Redis.
+Redis only stores them. A process that reports counts decides by
+`domain.routing.breaker` whether a breaker moves, and moves it only from the
+version that it has read, so each move is made once. All times are those of Redis.
 """
 
 import json
@@ -26,7 +26,7 @@ _NO_COUNTS = [0] * CallTally.WIDE
 
 @dataclass(frozen=True, slots=True)
 class BreakerMove:
-    """A move of a breaker from the version that was read; void if another process was faster."""
+    """A move of a breaker from the version that was read; ignored if another process was faster."""
 
     version: int
     to: BreakerState
@@ -37,22 +37,22 @@ class KnownBreaker:
     """The breaker of one provider and its counts; `moved` means that this call moved it."""
 
     version: int
-    standing: BreakerState
+    state: BreakerState
     moved: bool
     window: CallCounts
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerSnapshot:
-    """All breakers at one moment; `orders` changes with each order of an operator."""
+    """All breakers at one moment; `overrides_version` changes with each override of an operator."""
 
     now: datetime
-    orders: int
+    overrides_version: int
     known: Mapping[str, KnownBreaker]
 
 
 class Breakers:
-    """Reports counts and reads all breakers in one round trip."""
+    """Reports counts, and reads all breakers in one round trip."""
 
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
@@ -64,7 +64,7 @@ class Breakers:
         counts: Mapping[str, Sequence[int]],
         moves: Mapping[str, BreakerMove] | None = None,
     ) -> BreakerSnapshot | None:
-        """Report counts and moves, and return the state of all breakers; None when Redis is away."""
+        """Report counts and moves, and return the state of all breakers; None while Redis is unavailable."""
         keys = [key for name in providers for key in (_breaker(name), _history(name))]
         arguments: list[int | str] = [
             WINDOW // _BUCKETS // timedelta(milliseconds=1),
@@ -76,7 +76,7 @@ class Breakers:
             arguments += counts.get(name, _NO_COUNTS)
             arguments += (0, "") if move is None else (move.version, _write(move.to))
         try:
-            now, orders, *rest = await self._script(keys=[*keys, _OVERRIDES], args=arguments)
+            now, overrides, *rest = await self._script(keys=[*keys, _OVERRIDES], args=arguments)
         except (RedisError, OSError):
             return None
         at = datetime.fromtimestamp(now / 1000, UTC)
@@ -84,23 +84,23 @@ class Breakers:
         known = {
             name: KnownBreaker(
                 int(version),
-                _read(standing) if standing else BreakerState(Breaker.CLOSED, at, ""),
+                _read(state) if state else BreakerState(Breaker.CLOSED, at, ""),
                 bool(moved),
                 read_counts([int(number) for number in sums.split()]),
             )
-            for name, version, standing, moved, sums in each
+            for name, version, state, moved, sums in each
         }
-        return BreakerSnapshot(at, int(orders), known)
+        return BreakerSnapshot(at, int(overrides), known)
 
-    async def ordered(self) -> None:
-        """Make all processes read the operators' orders again; without Redis they do so by themselves."""
+    async def announce_override(self) -> None:
+        """Make all processes read the operators' overrides again; without Redis they do so by themselves."""
         try:
             await self._redis.incr(_OVERRIDES)
         except (RedisError, OSError):
             return
 
-    async def story(self, provider: str) -> list[BreakerState]:
-        """Return the last moves of a breaker, the newest first; none when Redis is away."""
+    async def history(self, provider: str) -> list[BreakerState]:
+        """Return the last moves of a breaker, the newest first; none while Redis is unavailable."""
         try:
             return [_read(raw) for raw in await self._redis.lrange(_history(provider), 0, -1)]
         except (RedisError, OSError):
@@ -115,9 +115,9 @@ def _history(provider: str) -> str:
     return f"sms:breaker:{provider}:story"
 
 
-def _write(standing: BreakerState) -> str:
-    until = standing.until and standing.until.isoformat()
-    values = [standing.breaker, standing.since.isoformat(), standing.cause, until, standing.opened]
+def _write(state: BreakerState) -> str:
+    until = state.until and state.until.isoformat()
+    values = [state.breaker, state.since.isoformat(), state.cause, until, state.opened]
     return json.dumps(values)
 
 

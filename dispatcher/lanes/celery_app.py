@@ -1,4 +1,4 @@
-"""The one Celery configuration. The tasks live in `workers`; here they are only names."""
+"""The one Celery configuration. The tasks are defined in `workers`; here are only their names."""
 
 from celery import Celery
 from kombu.entity import Queue
@@ -12,15 +12,15 @@ QUEUES = (*(tier.value for tier in Tier), CLOCK, SYSTEM)
 DELIVER = "deliver"
 PROBE = "probe"
 
-# Without the time-outs a half-open connection leaves a worker deaf for good. A redelivery after
-# visibility_timeout would only make copies: recovery is the clock's.
+# Without the time-outs, a worker with a half-open connection would never receive a task again.
+# A redelivery after visibility_timeout would only make copies: the clock recovers lost messages.
 _TRANSPORT = {
     "visibility_timeout": 3600,
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
     "health_check_interval": 10,
-    # A publisher without Redis gives up at once (kombu's own way is 6 s) and leaves its ids to the clock.
+    # Without Redis a publisher gives up at once (kombu's default is 6 s) and leaves its ids to the clock.
     "max_retries": 1,
     "interval_start": 0,
     "interval_step": 0,
@@ -28,7 +28,7 @@ _TRANSPORT = {
 
 
 def make_celery(redis_url: str) -> Celery:
-    """Return a Celery application for this broker; nothing is connected yet."""
+    """Return a Celery application for this broker; it does not connect yet."""
     celery = Celery("sms-dispatcher", broker=redis_url, set_as_current=False)
     celery.conf.update(
         task_queues=[Queue(name, routing_key=name) for name in QUEUES],
@@ -48,8 +48,8 @@ def make_celery(redis_url: str) -> Celery:
         broker_transport_options=_TRANSPORT,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        # Most processes open one or two of these. Flower's eight inspecting threads hold one each while
-        # they wait for a second one to answer with: with a small pool they wait for ever.
+        # Most processes open one or two of these. Each of Flower's eight inspecting threads holds one
+        # while it waits for a second one for the answer: with a small pool they would wait for ever.
         broker_pool_limit=20,
         timezone="UTC",
         enable_utc=True,

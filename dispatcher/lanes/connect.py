@@ -14,10 +14,10 @@ _OPTIONS: dict[str, Any] = {
 
 
 def open_redis(url: str) -> redis.Redis:
-    """Return a client for a thread; nothing is connected yet."""
+    """Return a blocking client; it does not connect yet."""
     return redis.Redis.from_url(url, **_OPTIONS)
 
 
 def open_async_redis(url: str) -> redis.asyncio.Redis:
-    """Return a client for the loop that first uses it; nothing is connected yet."""
+    """Return a client for the loop that first uses it; it does not connect yet."""
     return redis.asyncio.Redis.from_url(url, **_OPTIONS)

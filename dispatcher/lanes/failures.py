@@ -1,8 +1,8 @@
 """
-Which threads and background tasks have failed, in all processes: noted by each, kept in Redis for an hour.
+Failures of threads and background tasks: each process notes its own, and Redis keeps them for an hour.
 
-Only the kind of an error and the line that raised it go there: its words may
-hold a number or a text.
+Only the type of an error and the line that raised it are kept: its message may
+contain a phone number or a text.
 """
 
 import traceback
@@ -20,21 +20,21 @@ _KEEP_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class TaskFailure:
-    """A thread or background task that has failed: where, how often, and with which error last."""
+    """A thread or background task that has failed: where, how often, and its latest error."""
 
     process: str
     task: str
-    count: int  # since there was an hour without any
+    count: int  # since the last hour without a failure
     error: str
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        """Return a sentence for operators."""
         times = "once" if self.count == 1 else f"{self.count} times"
         return f"{self.task} of {self.process} has failed {times} and was started again: {self.error}"
 
 
 class FailureLog:
-    """Notes the failures of one process, and reads those of all."""
+    """Notes the failures of one process, and reads those of all processes."""
 
     def __init__(self, redis: "Redis", *, process: str) -> None:
         self._redis = redis
@@ -42,11 +42,11 @@ class FailureLog:
         self._noted: deque[tuple[str, str]] = deque(maxlen=1000)
 
     def note(self, task: str, error: BaseException) -> None:
-        """Note a failure, in any thread; `write` brings it to Redis."""
+        """Note a failure, in any thread; `write` sends it to Redis."""
         self._noted.append((task, _described(error)))
 
     async def write(self) -> None:
-        """Write what was noted; while Redis is away it stays noted."""
+        """Write the failures noted so far to Redis; while Redis is unavailable they stay noted."""
         while self._noted:
             task, error = self._noted[0]
             name = f"{self._process}/{task}"
@@ -62,7 +62,7 @@ class FailureLog:
             self._noted.popleft()
 
     async def recent(self) -> Sequence[TaskFailure] | None:
-        """Return the failures of the last hour in all processes; None while Redis is away."""
+        """Return the failures of the last hour in all processes; None while Redis is unavailable."""
         try:
             members = await self._redis.smembers(_NAMES)
             names = sorted(name if isinstance(name, str) else name.decode() for name in members)

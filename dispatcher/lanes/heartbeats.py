@@ -1,4 +1,4 @@
-"""When each lane was last seen consuming: a probe travels through the queue as any task does."""
+"""When the worker of each queue last consumed: a probe task goes through the queue like any other task."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ _KEEP_SECONDS = 3600
 
 
 class Heartbeats:
-    """Written by the probe task when a worker runs it, read by health and `dispatcher lanes`."""
+    """The probe task writes a heartbeat when a worker runs it; health and `dispatcher lanes` read them."""
 
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
@@ -20,7 +20,7 @@ class Heartbeats:
         await self._redis.set(f"sms:pulse:{queue}", now.timestamp(), ex=_KEEP_SECONDS)
 
     async def last(self, queues: Sequence[str]) -> Mapping[str, datetime | None] | None:
-        """Return when each queue was last seen consuming; None when Redis is away."""
+        """Return when each queue was last consumed; None while Redis is unavailable."""
         try:
             values = await self._redis.mget([f"sms:pulse:{queue}" for queue in queues])
         except (RedisError, OSError):

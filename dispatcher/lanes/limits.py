@@ -1,9 +1,9 @@
 """
-How many requests a minute a caller may make, across all API processes: GCRA in Redis.
+Rate limits of callers in requests a minute, across all API processes: GCRA in Redis.
 
-A weakness of GCRA with a burst of the whole limit: a caller that was idle may
+Known limit of GCRA with a burst of the whole limit: a caller that was idle may
 make nearly twice its limit in the first minute. Without Redis each process
-counts alone from a full bucket, so a caller has its limit once in each.
+counts alone, from a full bucket, so a caller has its whole limit in each.
 """
 
 import asyncio
@@ -34,11 +34,11 @@ class RateLimitState(NamedTuple):
     """The state of a bucket in microseconds, as limits.lua returns it."""
 
     owed: int  # until it is full again
-    wait: int  # until the request may be made; 0: it was taken
+    wait: int  # until the request may be made; 0: it was counted
 
 
 class _TakeRequest(NamedTuple):
-    """A request to count, and what was known of Redis when it came."""
+    """A request to count, and the value of `Limits._ask_again` when it arrived."""
 
     bucket: str
     arguments: tuple[int, int, int]
@@ -46,28 +46,30 @@ class _TakeRequest(NamedTuple):
 
 
 class Limits:
-    """Counts requests in Redis, those of one moment in one call, and in this process while Redis is away."""
+    """Counts requests in Redis, those of one moment in one call; without Redis it counts in this process."""
 
     def __init__(self, redis: "Redis", *, clock: Callable[[], float] = time.monotonic) -> None:
         self._script = redis.register_script(_SCRIPT)
         self._clock = clock
         self._buckets = Buckets()
-        self._ask_again: float | None = None  # None: Redis is there
+        self._ask_again: float | None = None  # None: Redis is available
         self._batcher: Batcher[_TakeRequest, RateLimitState | None] = Batcher(self._ask)
 
     async def take(self, bucket: str, *, per_minute: int, cost: int = 1) -> RateLimitStatus:
         """
-        Count a request against a bucket. Never raises for a Redis fault.
+        Count a request against a bucket and return its rate-limit status.
 
         A request over the limit takes nothing. Cost 0 takes nothing either,
         and returns what a request of cost 1 would get. A cost above
-        per_minute is always over the limit. When Redis falls silent, the
-        requests under way lose a tenth of a second, and after that one
-        request a second does.
-        Raises ValueError for a limit below 1 or a cost below 0.
+        per_minute is always over the limit. Raises ValueError for a limit
+        below 1 or a cost below 0, and nothing when Redis fails: when Redis
+        stops answering, the requests in progress are delayed by a tenth of a
+        second, and from then on one request a second is.
         """
         if per_minute < 1 or cost < 0:
-            raise ValueError(f"no limit of {per_minute} a minute, or no cost of {cost}")
+            raise ValueError(
+                f"the limit must be at least 1 a minute, got {per_minute}; the cost at least 0, got {cost}"
+            )
         interval = max(1, _MINUTE_US // per_minute)
         state = None
         if self._may_ask():
@@ -79,7 +81,7 @@ class Limits:
         return _status(state, interval=interval, limit=per_minute)
 
     def _may_ask(self) -> bool:
-        """While Redis is away, let one request ask after each pause."""
+        """Return whether to ask Redis: while it is unavailable, one request a second does."""
         if self._ask_again is None:
             return True
         now = self._clock()
@@ -89,7 +91,11 @@ class Limits:
         return True
 
     async def _ask(self, batch: Sequence[_TakeRequest]) -> list[RateLimitState | None]:
-        """Ask Redis; None for all when it fails, and for all that came before it was known to be away."""
+        """
+        Count requests in Redis; None for each if it fails.
+
+        Requests that arrived before it was known to be unavailable do not ask either.
+        """
         before = self._ask_again
         nothing: list[RateLimitState | None] = [None] * len(batch)
         if all(take.ask_again != before for take in batch):
@@ -113,8 +119,8 @@ class Buckets:
     """
     The buckets of one process, counted as limits.lua counts.
 
-    A weakness: when more than MOST_BUCKETS are in use, those nearest to full
-    are dropped, which makes them full.
+    Known limit: when more than MAX_BUCKETS are in use, those nearest to full
+    are dropped, which fills them.
     """
 
     def __init__(self) -> None:
@@ -124,7 +130,7 @@ class Buckets:
         return len(self._full_at)
 
     def take(self, bucket: str, now: int, *, interval: int, limit: int, cost: int) -> RateLimitState:
-        """Count a request at `now`, in microseconds of any steady clock."""
+        """Count a request at `now`, in microseconds of any monotonic clock, and return the bucket's state."""
         burst = interval * limit
         owed = min(max(self._full_at.get(bucket, now) - now, 0), burst)
         wait = max(owed + max(cost, 1) * interval - burst, 0)
@@ -136,7 +142,7 @@ class Buckets:
         return RateLimitState(owed, wait)
 
     def _make_room(self, now: int) -> None:
-        """Drop the full ones, and so many of those nearest to full that a sweep is seldom needed."""
+        """Drop the full buckets, and enough of those nearest to full to make this rare."""
         in_use = sorted((full_at, bucket) for bucket, full_at in self._full_at.items() if full_at > now)
         self._full_at = {bucket: full_at for full_at, bucket in in_use[-_KEPT_BUCKETS:]}
 

@@ -1,8 +1,8 @@
 """
-Puts ids into lanes and wakes the clock: blocking code, in one thread of its own.
+Puts ids into lanes and wakes the clock: blocking code, in its own thread.
 
-Nothing waits for it, and nothing is retried: an id that does not get through
-is found by the clock, because the `wake_at` of its row says when.
+No caller waits for it, and nothing is retried: the clock finds an id that was
+not published, at the `wake_at` of its row.
 """
 
 import os
@@ -26,25 +26,25 @@ from dispatcher.lanes.wake import CHANNEL, LONGEST_SLEEP
 
 log = structlog.get_logger()
 
-# The pause of a lane after an entry: what comes meanwhile goes together. Critical never waits.
+# Seconds that a lane pauses after a task: ids that arrive meanwhile share the next one. Critical never waits.
 _LANE_PAUSE = {Tier.CRITICAL: 0.0, Tier.STANDARD: 0.02, Tier.BULK: 0.05}
-# A task costs Celery a millisecond, whatever its size.
+# The most ids of one task. A task costs Celery a millisecond, whatever its size.
 _TASK_SIZE = {Tier.CRITICAL: 20, Tier.STANDARD: 100, Tier.BULK: 500}
-_FAR = 5 * LONGEST_SLEEP  # by this machine's clock, which may be a little wrong
+_FAR = 5 * LONGEST_SLEEP  # by this machine's clock, which may be slightly wrong
 _EXPECTED_ERRORS = (OperationalError, RedisError, OSError)
 _FORK_WAIT = 1.0
 
 _Item = tuple[Tier, Sequence[int]] | datetime | None
-"""Ids for a lane, a time to wake the clock for, or the end."""
+"""Ids for a lane, a time to wake the clock at, or None to end the thread."""
 
 
 class Publisher:
     """
-    Publishes in one thread, which is started again when it has ended and something is to be published.
+    Publishes in one thread, which is started again if it has died, at the next item.
 
     `dropped` counts ids that were left to the clock. `on_failure` gets each
-    error that was not expected. After a fork the child begins with an empty
-    queue: what the parent's holds, the parent publishes.
+    unexpected error. After a fork the child begins with an empty queue: the
+    parent publishes the items of its own.
     """
 
     def __init__(
@@ -66,28 +66,28 @@ class Publisher:
         _publishers.add(self)
 
     def start(self) -> None:
-        """Start the thread, once all is imported that it uses: a fork must not catch it in an import."""
+        """Import all that the thread uses, then start it: a fork must not happen during an import."""
         self._import()
         with self._starting:
             self._is_running = True
             self._thread.start()
 
     def publish(self, tier: Tier, ids: Sequence[int]) -> None:
-        """Put these ids into their lane soon. Never blocks and never fails."""
+        """Put these ids into their lane soon. Never blocks and never raises."""
         if ids and not self._put((tier, ids)):
             self.dropped += len(ids)
 
     def wake(self, at: datetime) -> None:
         """
-        Wake the timer of the clock for something due at that time. Never blocks and never fails.
+        Wake the clock's timer at a time when something is due. Never blocks and never raises.
 
-        What is further off than the timer ever sleeps, it finds by itself.
+        A time further ahead than the timer ever sleeps is ignored: the timer finds it by itself.
         """
         if at - datetime.now(UTC) <= _FAR:
             self._put(at)
 
     def stop(self, timeout: timedelta = timedelta(seconds=5)) -> None:
-        """Publish what waits, then end the thread; the clock finds what does not get through in time."""
+        """Publish the queued items, then end the thread; the clock finds ids not published in time."""
         self._is_running = False
         with suppress(queue.Full):
             self._queue.put_nowait(None)
@@ -97,17 +97,17 @@ class Publisher:
         self._queue: queue.Queue[_Item] = queue.Queue(self._capacity)
         self._starting = threading.Lock()
         self._step = threading.Lock()  # held by the thread while it publishes
-        self._is_held = False
+        self._has_step_lock = False
         self._thread = self._new_thread()
 
     def _new_thread(self) -> threading.Thread:
         return threading.Thread(target=self._run, args=(self._queue,), name="publisher", daemon=True)
 
     def _import(self) -> None:
-        """Let Celery make what it makes at the first use; nothing is connected."""
+        """Create and import what Celery otherwise does at the first use; it does not connect."""
         _ = self._celery.backend, self._celery.pool, self._celery.AsyncResult
         _ = self._celery.amqp.producer_pool, self._celery.amqp.send_task_message
-        "localhost".encode("idna")  # as each resolution of a name does
+        "localhost".encode("idna")  # imported by each name resolution
 
     def _put(self, item: _Item) -> bool:
         if self._is_running and not self._thread.is_alive():
@@ -125,14 +125,14 @@ class Publisher:
             self._thread = self._new_thread()
             try:
                 self._thread.start()
-            except RuntimeError as error:  # no more threads can be had; the next use tries again
-                self._failed(error)
+            except RuntimeError as error:  # no more threads are available; the next item tries again
+                self._report(error)
 
     def _run(self, items: "queue.Queue[_Item]") -> None:
         try:
             self._work(items)
         except BaseException as error:
-            self._failed(error)
+            self._report(error)
 
     def _work(self, items: "queue.Queue[_Item]") -> None:
         ids: dict[Tier, list[int]] = {tier: [] for tier in Tier}
@@ -142,7 +142,7 @@ class Publisher:
             wakes: list[datetime] = []
             waiting = [ready_at[tier] for tier in Tier if ids[tier]]
             running = _take_items(items, ids, wakes, until=min(waiting) if waiting else None)
-            if items is not self._queue:  # a copy of the parent's thread in a child, as gevent makes it
+            if items is not self._queue:  # gevent copied the parent's thread into this child
                 return
             with self._step:
                 for tier in Tier:  # critical first
@@ -158,7 +158,7 @@ class Publisher:
         for start in range(0, len(ids), size):
             chunk = ids[start : start + size]
             try:
-                # The clock has taken back the rows of an entry that is older than the requeue time.
+                # The clock requeues the ids of a task that is older than the requeue time.
                 self._celery.send_task(
                     DELIVER,
                     args=[list(chunk)],
@@ -171,7 +171,7 @@ class Publisher:
                 left = len(ids) - start
                 self.dropped += left
                 log.warning("lane_not_reached", tier=tier.value, ids=left, error=_line(error))
-                self._unless_expected(error)
+                self._report_unexpected(error)
                 return
 
     def _wake(self, at: datetime) -> None:
@@ -179,30 +179,30 @@ class Publisher:
             self._redis.publish(CHANNEL, at.isoformat())
         except Exception as error:
             log.warning("clock_not_woken", error=_line(error))
-            self._unless_expected(error)
+            self._report_unexpected(error)
 
-    def _unless_expected(self, error: Exception) -> None:
+    def _report_unexpected(self, error: Exception) -> None:
         if not isinstance(error, _EXPECTED_ERRORS):
-            self._failed(error)
+            self._report(error)
 
-    def _failed(self, error: BaseException) -> None:
+    def _report(self, error: BaseException) -> None:
         log.error("publisher_failed", exc_info=error)
         self._on_failure("publisher", error)
 
     def _before_fork(self) -> None:
-        # If a step takes longer, the fork goes on: nothing is imported in it, and the child has a new thread.
-        self._is_held = self._step.acquire(timeout=_FORK_WAIT)
+        # If a step takes longer, the fork goes on: a step imports nothing, and the child has a new thread.
+        self._has_step_lock = self._step.acquire(timeout=_FORK_WAIT)
 
     def _after_fork(self) -> None:
-        if self._is_held:
-            self._is_held = False
+        if self._has_step_lock:
+            self._has_step_lock = False
             self._step.release()
 
 
 def _take_items(
     items: "queue.Queue[_Item]", ids: dict[Tier, list[int]], wakes: list[datetime], *, until: float | None
 ) -> bool:
-    """Wait for something until then at most, and take all there is; False at the end."""
+    """Wait for an item, at most until `until`, and take all that are queued. Return False at the end."""
     timeout = until and max(0.0, until - time.monotonic())
     while True:
         try:

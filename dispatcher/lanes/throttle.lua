@@ -1,11 +1,11 @@
--- GCRA for a chunk of messages against nested buckets, in one round trip.
+-- GCRA for a batch of messages against nested buckets, in one round trip.
 -- KEYS  the theoretical arrival time of each bucket, in microseconds: first the provider's, then those of
---       each sender ID that has a rate of its own, as many for each
+--       each sender ID that has its own rate, the same number of buckets for each
 -- ARGV  horizon in microseconds; how many buckets a group has (the provider's are group 0); then for each
---       bucket its rate per second and its tolerance in microseconds; then for messages that are alike how
---       many they are, the cost of one and the group of its sender, 0 for none
--- Gives for each message, in one text, how many microseconds until its token is there; negative - 1 means that
--- none was taken because that is beyond the horizon. Who is kept back by one group takes nothing of the other.
+--       bucket its rate per second and its tolerance in microseconds; then for each run of equal messages
+--       how many they are, the cost of one, and the group of its sender, 0 for none
+-- Returns one text with the microseconds until the token of each message is due; negative - 1 means that the
+-- token is due after the horizon and was not taken. A message that one group delays takes nothing from the other.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local horizon, size = tonumber(ARGV[1]), tonumber(ARGV[2])

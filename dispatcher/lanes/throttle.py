@@ -1,10 +1,11 @@
 """
-How fast a provider may be used, across all processes: GCRA in Redis, counted in segments.
+Rate limits of providers in segments a second, across all processes: GCRA in Redis.
 
 Lower tiers draw from smaller buckets nested in the provider's own, so a part
-of the rate is always left to critical. A sender ID with a rate of its own has
-such buckets too, and its messages need a token from both. A weakness of GCRA
-here: a message of several segments passes an empty bucket and pays afterwards.
+of the rate is always left for critical. A sender ID with its own rate has such
+buckets too, and its messages need a token from both. Known limit: a message of
+several segments passes a bucket that has room for one, and the next ones wait
+for the rest.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +32,7 @@ _SCRIPT = files("dispatcher.lanes").joinpath("throttle.lua").read_text(encoding=
 
 @dataclass(frozen=True, slots=True)
 class _Bucket:
-    """A bucket that a tier draws from: its share of the rate, and the microseconds it may run ahead."""
+    """A bucket that a tier draws from: its share of the rate, and how many microseconds it may run ahead."""
 
     name: str
     share: float
@@ -42,8 +43,8 @@ def _buckets(tier: Tier) -> Sequence[_Bucket]:
     """
     Return the tier's own bucket, and those that it shares with lower tiers.
 
-    In the shared ones it passes what lower tiers have reserved ahead of time;
-    in its own it does not, so that nothing goes out faster than the rate.
+    In the shared buckets it passes tokens that lower tiers have reserved ahead
+    of time; in its own it does not, so that no rate is exceeded.
     """
     tiers = list(Tier)
     place = tiers.index(tier)
@@ -62,14 +63,14 @@ TokenRequest = tuple[int, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """When the token of a message is due. Not `taken`: it is too far off, ask again then."""
+    """When the token of a message is due. If it is not `taken`, it is too far ahead: ask again then."""
 
     wait: timedelta
     taken: bool
 
 
 class Throttle:
-    """Takes the tokens of a whole chunk in one round trip."""
+    """Takes the tokens of many messages in one round trip."""
 
     def __init__(self, redis: "Redis") -> None:
         self._script = redis.register_script(_SCRIPT)
@@ -86,9 +87,9 @@ class Throttle:
         """
         Return a token for each message, in order; those due within HORIZON are taken.
 
-        `sender_tps` is the rate of each sender ID, and under ANY_SENDER that of
-        each other one; rates are in segments a second. Without Redis nothing
-        is taken, and each token is due in a second.
+        `sender_tps` has the rate of each sender ID, and under ANY_SENDER that
+        of every other one; rates are in segments a second. Without Redis no
+        token is taken, and each is due in a second.
         """
         limited = _limited((sender for _, sender in wanted), sender_tps) if sender_tps else {}
         group = {sender: number for number, sender in enumerate(limited, 1)}
@@ -111,7 +112,7 @@ class Throttle:
 
 
 def _limited(senders: Iterable[str | None], sender_tps: Mapping[str, float]) -> dict[str, float]:
-    """Return the rates of those senders that have one, each once and in order."""
+    """Return the rates of the senders that have one, each sender once, in order."""
     any_other = sender_tps.get(ANY_SENDER)
     rates = {sender: sender_tps.get(sender, any_other) for sender in senders if sender is not None}
     return {sender: rate for sender, rate in rates.items() if rate is not None}

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 log = structlog.get_logger()
 
 LONGEST_SLEEP = timedelta(seconds=1)
-"""The longest the timer sleeps before it looks again by itself."""
+"""The longest time that the timer sleeps before it looks again by itself."""
 
 CHANNEL = "sms:wake"
 _RETRY = 1.0
@@ -19,28 +19,28 @@ _RETRY = 1.0
 
 class WakeListener:
     """
-    Listens on the channel; without Redis it only sleeps, and beat's ticks remain.
+    Listens on the channel; without Redis it only sleeps, and Celery beat's ticks remain.
 
-    One task waits for the next time, however long it takes. A wait that times
-    out does not cancel it: what redis-py awaits may swallow a cancellation
+    One task waits for the next announced time, however long that takes. A wait
+    that times out does not cancel the task: redis-py may swallow a cancellation
     (`asyncio.wait_for` does, before Python 3.12) and then wait for ever.
     """
 
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
         self._pubsub: PubSub | None = None
-        self._coming: asyncio.Task[datetime] | None = None
+        self._next_message: asyncio.Task[datetime] | None = None
 
     async def next(self, timeout: float) -> datetime | None:
         """Return the next announced time; None if none comes within `timeout` seconds."""
-        if self._coming is None:
-            self._coming = asyncio.create_task(self._receive())
-        await asyncio.wait([self._coming], timeout=timeout)
-        if not self._coming.done():
+        if self._next_message is None:
+            self._next_message = asyncio.create_task(self._receive())
+        await asyncio.wait([self._next_message], timeout=timeout)
+        if not self._next_message.done():
             return None
-        came, self._coming = self._coming, None
+        received, self._next_message = self._next_message, None
         try:
-            return came.result()
+            return received.result()
         except (RedisError, OSError) as error:
             log.warning("wake_channel_lost", error=str(error))
             await self.close()
@@ -49,11 +49,11 @@ class WakeListener:
 
     async def close(self) -> None:
         """Leave the channel."""
-        if self._coming is not None:
-            coming, self._coming = self._coming, None
-            coming.add_done_callback(lambda task: task.cancelled() or task.exception())  # read by nobody
-            coming.cancel()
-            await asyncio.wait([coming], timeout=_RETRY)
+        if self._next_message is not None:
+            waiting, self._next_message = self._next_message, None
+            waiting.add_done_callback(lambda task: task.cancelled() or task.exception())  # else asyncio logs it
+            waiting.cancel()
+            await asyncio.wait([waiting], timeout=_RETRY)
         if self._pubsub is not None:
             pubsub, self._pubsub = self._pubsub, None
             await pubsub.aclose()

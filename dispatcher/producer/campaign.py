@@ -30,11 +30,11 @@ _CHUNK = 1 << 16  # characters
 @dataclass(frozen=True, slots=True)
 class Progress:
     """
-    The progress of a campaign's latest run; all numbers are 0 before its first.
+    The progress of a campaign's latest run; all numbers are 0 before the first run.
 
     `done` counts the recipients that have a message or were left out.
-    `through` is when the last message will be out, None if it is out or that
-    cannot be forecast; `limit` says what it depends on.
+    `through` is when the last message will have been sent, None if it has been
+    or if there is no forecast; `limit` is a sentence on what limits the rate.
     """
 
     campaign: CampaignState
@@ -52,13 +52,13 @@ class Progress:
 class Campaign:
     """One campaign. Every call raises Conflict if the campaign's state does not allow it."""
 
-    def __init__(self, running: Callable[[], ProducerThread], public_id: str, name: str) -> None:
+    def __init__(self, current_thread: Callable[[], ProducerThread], public_id: str, name: str) -> None:
         self.id = public_id
         self.name = name
-        self._running = running
+        self._current_thread = current_thread
 
     def start(self) -> None:
-        """Start the draft; it runs at its time."""
+        """Start the draft; it runs when it is due."""
         self._move(campaigns.start)
 
     def pause(self) -> None:
@@ -66,7 +66,7 @@ class Campaign:
         self._move(campaigns.pause)
 
     def resume(self) -> None:
-        """Resume it; the messages still to be sent move by the length of the pause."""
+        """Resume it; messages not sent yet move by the length of the pause."""
         self._move(campaigns.resume)
 
     def cancel(self) -> int:
@@ -75,30 +75,30 @@ class Campaign:
 
     def progress(self) -> Progress:
         """Return its progress."""
-        engine = self._running()
-        return _progress(engine.run(campaigns.show(engine.ctx, engine.account, self.id, limit=1)))
+        thread = self._current_thread()
+        return _progress(thread.run(campaigns.show(thread.ctx, thread.account, self.id, limit=1)))
 
     def wait(self, timeout: timedelta) -> Progress:
         """
-        Wait until its run is over, the next one if none is open, and return its progress then.
+        Return the progress when the run is over; without an open run wait for the next one.
 
         Raises TimeoutError, and Conflict for a draft. Receipts may come later.
         """
-        engine = self._running()
-        reports = follow(engine.ctx, engine.account, self.id)
-        return _progress(engine.run(asyncio.wait_for(_last(reports), timeout.total_seconds())))
+        thread = self._current_thread()
+        reports = follow(thread.ctx, thread.account, self.id)
+        return _progress(thread.run(asyncio.wait_for(_last(reports), timeout.total_seconds())))
 
     def _move(self, use_case: Callable[[Context, Account, str], Coroutine[Any, Any, T]]) -> T:
-        engine = self._running()
-        return engine.run(use_case(engine.ctx, engine.account, self.id))
+        thread = self._current_thread()
+        return thread.run(use_case(thread.ctx, thread.account, self.id))
 
 
-async def create(engine: ProducerThread, plan: CampaignPlan, rows: Rows | None) -> campaigns.CampaignRow:
+async def create(thread: ProducerThread, plan: CampaignPlan, rows: Rows | None) -> campaigns.CampaignRow:
     """Return a new campaign, with these rows as its audience unless the plan names one."""
     if rows is None:
-        return await drafts.create(engine.ctx, engine.account, plan)
+        return await drafts.create(thread.ctx, thread.account, plan)
     file = RecipientFile(_lines(rows), column=_COLUMN, encoding="utf-8", separator=",")
-    return await drafts.create_with_file(engine.ctx, engine.account, plan, file, audience=plan.name)
+    return await drafts.create_with_file(thread.ctx, thread.account, plan, file, audience=plan.name)
 
 
 async def _last(reports: AsyncIterator[CampaignReport]) -> CampaignReport:
@@ -129,12 +129,12 @@ def _lines(rows: Rows) -> Iterator[bytes]:
     """Yield the lines of a CSV file. Raises Invalid for a row whose keys are not those of the first."""
     buffer = io.StringIO()
     writer: csv.DictWriter[str] | None = None
-    for place, row in enumerate(rows, start=1):
+    for number, row in enumerate(rows, start=1):
         if writer is None:
             writer = csv.DictWriter(buffer, list(row), lineterminator="\n")
             writer.writeheader()
         if row.keys() != set(writer.fieldnames):
-            raise Invalid(f"row {place} has {_named(row)}, and the first has {_named(writer.fieldnames)}")
+            raise Invalid(f"row {number} has {_named(row)}, and the first has {_named(writer.fieldnames)}")
         writer.writerow(row)
         if buffer.tell() > _CHUNK:
             yield _drain(buffer)

@@ -1,4 +1,4 @@
-"""Enqueue from Python: messages and campaigns of one account."""
+"""The client: messages and campaigns of one account."""
 
 import os
 import threading
@@ -25,10 +25,10 @@ _START_WAIT = 10.0
 
 class Dispatcher:
     """
-    Sends for one account. Make one and keep it: all threads may share it.
+    Sends for one account. Create one and keep it: all threads may share it.
 
     Nothing is opened before the first call. Every call raises DispatchError
-    for faults that the caller can cause, and Unavailable. In asyncio code call
+    for errors that the caller can cause, and Unavailable. In asyncio code call
     it through `asyncio.to_thread`: it blocks for some milliseconds.
     """
 
@@ -36,14 +36,14 @@ class Dispatcher:
         if not settings.providers:
             raise Misconfigured(
                 "DISPATCHER_PROVIDERS is empty here: give it the same value as the API and the workers have,"
-                " else every message is born with status 28, no route"
+                " otherwise every message is refused with status 28, no route"
             )
         self._settings = settings
         self._account = account
         self._lock = threading.Lock()
-        self._engine: ProducerThread | None = None
+        self._thread: ProducerThread | None = None
         self._closed = False
-        self._is_held = False
+        self._has_lock = False
         _instances.add(self)
 
     @classmethod
@@ -64,18 +64,18 @@ class Dispatcher:
         stop_mention: bool = False,
     ) -> AcceptedBatch:
         """
-        Return the accepted batch of one text to one or many numbers, all or nothing; it is committed.
+        Return the accepted batch of one text to one or many numbers; it is committed, all or nothing.
 
         A number is in E.164, or national if the account has a country.
         `sender` is the name or the number of a sender ID of the account; None
         is the default one. Times need a zone. Raises InvalidSubmission with
         all faults, NotEnoughCredit, Invalid.
         """
-        engine = self._running()
+        thread = self._current_thread()
         settings = self._settings
 
         async def work() -> AcceptedBatch:
-            country = engine.caller.account.default_country
+            country = thread.caller.account.default_country
             submission = Submission(
                 recipients=[to] if isinstance(to, str) else list(to),
                 text=text,
@@ -83,15 +83,15 @@ class Dispatcher:
                     default_country=country, national=True, simulated=settings.simulated_numbers
                 ),
                 tier=_tier(tier),
-                sender_id=await engine.sender_id(sender),
+                sender_id=await thread.sender_id(sender),
                 not_before=not_before,
                 not_after=not_after,
                 strip_diacritics=strip_diacritics,
                 stop_mention=stop_mention,
             )
-            return await submit(engine.ctx, engine.caller, submission)
+            return await submit(thread.ctx, thread.caller, submission)
 
-        return engine.run(work())
+        return thread.run(work())
 
     def campaign(
         self,
@@ -123,7 +123,7 @@ class Dispatcher:
         and `cron` it runs when it is started. Raises InvalidPlan with all
         faults, AlreadyExists, Invalid; then nothing is kept.
         """
-        engine = self._running()
+        thread = self._current_thread()
         plan = CampaignPlan(
             name=name,
             audience_id=audience if isinstance(audience, str) else "",
@@ -133,7 +133,7 @@ class Dispatcher:
             tier=_tier(tier),
             validity=validity,
             timezone=timezone,
-            at=engine.ctx.now() if at is None and cron is None else at,
+            at=thread.ctx.now() if at is None and cron is None else at,
             cron=cron,
             first_day=first_day,
             last_day=last_day,
@@ -143,31 +143,31 @@ class Dispatcher:
             max_cost=max_cost,
             callback_url=callback_url,
         )
-        made = engine.run(create(engine, plan, None if isinstance(audience, str) else audience))
-        return Campaign(self._running, str(made.public_id), made.terms.name)
+        made = thread.run(create(thread, plan, None if isinstance(audience, str) else audience))
+        return Campaign(self._current_thread, str(made.public_id), made.terms.name)
 
     def status(self, message_id: int) -> Status:
-        """Return the status of a message. Raises NotFound, also for one that was cancelled here."""
-        engine = self._running()
-        found = search.message(engine.ctx, message_id, caller=engine.caller, with_withdrawn=False)
-        return engine.run(found).status
+        """Return the status of a message. Raises NotFound, also for one that `cancel` withdrew."""
+        thread = self._current_thread()
+        found = search.message(thread.ctx, message_id, caller=thread.caller, with_withdrawn=False)
+        return thread.run(found).status
 
     def cancel(self, message_id: int) -> bool:
-        """Withdraw a message before it goes out; False if it is too late. Raises NotFound."""
-        engine = self._running()
-        return engine.run(withdraw.one(engine.ctx, engine.caller, message_id))
+        """Withdraw a message before it is sent; False if it is too late. Raises NotFound."""
+        thread = self._current_thread()
+        return thread.run(withdraw.one(thread.ctx, thread.caller, message_id))
 
     def close(self) -> None:
         """
-        End the thread and close all connections, once the calls under way have ended.
+        Wait for the calls in progress, then end the thread and close all connections.
 
-        A process that ends without it loses nothing: the clock finds ids that
+        A process that ends without this loses nothing: the clock finds ids that
         did not reach their lane, after 2 seconds if critical, else 30.
         """
         with self._lock:
-            engine, self._engine, self._closed = self._engine, None, True
-        if engine is not None:
-            engine.stop()
+            thread, self._thread, self._closed = self._thread, None, True
+        if thread is not None:
+            thread.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -180,45 +180,45 @@ class Dispatcher:
     ) -> None:
         self.close()
 
-    def _running(self) -> ProducerThread:
+    def _current_thread(self) -> ProducerThread:
         with self._lock:
             if self._closed:
                 raise RuntimeError("this Dispatcher is closed")
-            if self._engine is None or not self._engine.is_running:
-                self._engine = ProducerThread.start(self._settings, self._account, after=self._engine)
-            return self._engine
+            if self._thread is None or not self._thread.is_running:
+                self._thread = ProducerThread.start(self._settings, self._account, after=self._thread)
+            return self._thread
 
     def _before_fork(self) -> None:
-        """Wait for a start under way and hold the thread, so that the child has no half-imported module."""
-        self._is_held = self._lock.acquire(timeout=_START_WAIT)
-        if self._engine is not None:
-            self._engine.hold()
+        """Wait for a start in progress and stop the thread, so that the child has no half-imported module."""
+        self._has_lock = self._lock.acquire(timeout=_START_WAIT)
+        if self._thread is not None:
+            self._thread.hold()
 
     def _after_fork(self) -> None:
-        if self._engine is not None:
-            self._engine.release()
-        if self._is_held:
-            self._is_held = False
+        if self._thread is not None:
+            self._thread.release()
+        if self._has_lock:
+            self._has_lock = False
             self._lock.release()
 
     def _forget(self) -> None:
-        """Leave the parent's engine alone: its thread is not here, and its connections are the parent's."""
-        self._is_held = False
-        if self._engine is not None:
-            _parents_threads.append(self._engine)
-        self._engine, self._lock = None, threading.Lock()
+        """Drop the parent's thread: it does not run in this process, and its connections are the parent's."""
+        self._has_lock = False
+        if self._thread is not None:
+            _parents_threads.append(self._thread)
+        self._thread, self._lock = None, threading.Lock()
 
 
 def _tier(name: Tier | str) -> Tier:
     try:
         return Tier(name)
     except ValueError:
-        raise Invalid(f"{name!r} is no tier: give {', '.join(Tier)}") from None
+        raise Invalid(f"{name!r} is not a tier: give one of {', '.join(Tier)}") from None
 
 
 _instances: "weakref.WeakSet[Dispatcher]" = weakref.WeakSet()
 _parents_threads: list[ProducerThread] = []
-"""Kept for ever in a child: collecting it would close what the parent still uses."""
+"""Kept in a child until it ends: garbage collection would close connections that the parent still uses."""
 
 
 def _hold_all() -> None:
@@ -231,9 +231,9 @@ def _release_all() -> None:
         dispatcher._after_fork()
 
 
-def _forget_the_parents() -> None:
+def _forget_all() -> None:
     for dispatcher in list(_instances):
         dispatcher._forget()
 
 
-os.register_at_fork(before=_hold_all, after_in_parent=_release_all, after_in_child=_forget_the_parents)
+os.register_at_fork(before=_hold_all, after_in_parent=_release_all, after_in_child=_forget_all)

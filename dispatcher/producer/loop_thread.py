@@ -35,7 +35,7 @@ class ProducerThread:
         self._settings = settings
         self._account = account
         self._calls: set[Future[Any]] = set()
-        self._released: threading.Event | None = None  # set when the loop may go on after a fork
+        self._released: threading.Event | None = None  # set when the loop may continue after a fork
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._serve, name="sms-dispatcher", daemon=True)
         self.failure: BaseException | None = None
@@ -49,19 +49,19 @@ class ProducerThread:
         cls, settings: Settings, account: str, *, after: "ProducerThread | None" = None
     ) -> "ProducerThread":
         """
-        Return one that is open. Raises Misconfigured, NotFound, Unavailable.
+        Return a thread whose context is open. Raises Misconfigured, NotFound, Unavailable.
 
-        `after` is the one that it replaces because that died; its failure is noted.
+        `after` is the thread that it replaces, which has died; its failure is noted.
         """
-        engine = cls(settings, account)
-        engine._thread.start()
-        engine._opened.result()
+        started = cls(settings, account)
+        started._thread.start()
+        started._opened.result()
         if after is not None and after.failure is not None:
-            engine.ctx.background.failures.note("loop", after.failure)
-        return engine
+            started.ctx.background.failures.note("loop", after.failure)
+        return started
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run this in the loop and return its result. Raises Unavailable when the loop ends meanwhile."""
+        """Return the result of a coroutine run in the loop. Raises Unavailable if the loop ends meanwhile."""
         try:
             call = asyncio.run_coroutine_threadsafe(work, self._loop)
         except RuntimeError:
@@ -76,7 +76,7 @@ class ProducerThread:
             self._calls.discard(call)
 
     def stop(self) -> None:
-        """Wait for the calls under way, then close everything."""
+        """Wait for the calls in progress, then close everything."""
         wait(list(self._calls))
         with suppress(RuntimeError):  # it has died
             self._loop.call_soon_threadsafe(self._stopping.set)
@@ -86,33 +86,33 @@ class ProducerThread:
         """
         Stop the loop between two steps while this process forks.
 
-        A fork in the middle of an import would leave half a module in the
-        child for good. Under gevent the child gets a copy of the thread, which
-        would go on with the parent's connections; so it stays stopped. If a
-        step takes longer than a second, the fork does not wait.
+        A fork in the middle of an import would leave a half-imported module in
+        the child. Under gevent the child gets a copy of the thread, which would
+        go on with the parent's connections; so it stays stopped there. If a
+        step takes longer than a second, the fork does not wait for it.
         """
-        standing, self._released = threading.Event(), threading.Event()
+        stopped, self._released = threading.Event(), threading.Event()
         with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(_block_until_released, standing, self._released)
-            standing.wait(_FORK_WAIT)
+            self._loop.call_soon_threadsafe(_block_until_released, stopped, self._released)
+            stopped.wait(_FORK_WAIT)
 
     def release(self) -> None:
-        """Let the loop go on after the fork."""
+        """Continue the loop after the fork."""
         if self._released is not None:
             self._released.set()
 
     @property
     def is_running(self) -> bool:
-        """Whether its thread runs; it does not once the loop has died, or in a forked child."""
+        """Whether the thread runs: not if the loop has died, nor in a forked child."""
         return self._thread.is_alive()
 
     @property
     def account(self) -> Account:
-        """The account that sends."""
+        """The account that messages are sent for."""
         return self.caller.account
 
     async def sender_id(self, sender: str | int | None) -> int | None:
-        """Return a sender ID by its name; a number is returned as it is, and validated with the rest."""
+        """Return the id of a sender by its name; an id is returned unchanged, and validated by `submit`."""
         if not isinstance(sender, str):
             return sender
         for known in await accounts.senders(self.ctx, self.caller.account):
@@ -122,7 +122,7 @@ class ProducerThread:
 
     def _serve(self) -> None:
         try:
-            asyncio.run(self._live())
+            asyncio.run(self._run_loop())
         except BaseException as error:
             if not self._opened.done():
                 self._opened.set_exception(error)
@@ -130,7 +130,7 @@ class ProducerThread:
             self.failure = error
             log.exception("producer_loop_died")
 
-    async def _live(self) -> None:
+    async def _run_loop(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         async with open_context(self._settings, name="producer") as self.ctx:
             await require_migrated(self.ctx)
@@ -139,6 +139,6 @@ class ProducerThread:
             await self._stopping.wait()
 
 
-def _block_until_released(standing: threading.Event, released: threading.Event) -> None:
-    standing.set()
+def _block_until_released(stopped: threading.Event, released: threading.Event) -> None:
+    stopped.set()
     released.wait()

@@ -42,30 +42,30 @@ def _run(maker: Callable[[], Redis], story: Callable[[Breakers, Breakers], Await
 def _numbers(accepted: int, unsent: int = 0) -> list[int]:
     tally = CallTally(timedelta(seconds=5))
     for _ in range(accepted):
-        tally.note([Accepted(())], seconds=0.03, segments=3)
+        tally.add([Accepted(())], seconds=0.03, segments=3)
     for _ in range(unsent):
-        tally.note([Unsent("refused")], seconds=0, segments=3)
+        tally.add([Unsent("refused")], seconds=0, segments=3)
     return tally.take()[0]
 
 
 def test_counts_of_all_processes_are_summed_for_each_provider(redis_maker: Callable[[], Redis]) -> None:
     async def story(one: Breakers, other: Breakers) -> None:
         await one.exchange(["a", "b"], {"a": _numbers(2), "b": _numbers(0, unsent=7)})
-        told = await other.exchange(["a", "b"], {"a": _numbers(3, unsent=1)})
-        assert told is not None
-        a, b = told.known["a"].window, told.known["b"].window
+        result = await other.exchange(["a", "b"], {"a": _numbers(3, unsent=1)})
+        assert result is not None
+        a, b = result.known["a"].window, result.known["b"].window
         assert (a.tried, a.unsent, a.segments, a.latency) == (6, 1, 18, timedelta(milliseconds=35))
         assert (b.tried, b.unsent) == (7, 7)
-        assert told.known["a"].standing.breaker is Breaker.CLOSED
+        assert result.known["a"].standing.breaker is Breaker.CLOSED
 
     _run(redis_maker, story)
 
 
 def test_a_move_is_made_once_and_its_window_begins_anew(redis_maker: Callable[[], Redis]) -> None:
     async def story(one: Breakers, other: Breakers) -> None:
-        told = await one.exchange(["a", "b"], {"a": _numbers(0, unsent=9), "b": _numbers(1)})
-        assert told is not None
-        move = {"a": BreakerMove(told.known["a"].version, OPEN)}
+        result = await one.exchange(["a", "b"], {"a": _numbers(0, unsent=9), "b": _numbers(1)})
+        assert result is not None
+        move = {"a": BreakerMove(result.known["a"].version, OPEN)}
         first = await one.exchange(["a", "b"], {}, move)
         second = await other.exchange(["a", "b"], {}, move)
         assert first is not None
@@ -75,7 +75,7 @@ def test_a_move_is_made_once_and_its_window_begins_anew(redis_maker: Callable[[]
         assert second.known["a"].window.tried == 0
         assert (second.known["b"].window.tried, second.known["b"].moved) == (1, False)
         await other.exchange(["a"], {}, {"a": BreakerMove(second.known["a"].version, HALF)})
-        assert await one.story("a") == [HALF, OPEN]
+        assert await one.history("a") == [HALF, OPEN]
 
     _run(redis_maker, story)
 
@@ -83,9 +83,9 @@ def test_a_move_is_made_once_and_its_window_begins_anew(redis_maker: Callable[[]
 def test_counts_told_with_a_move_are_of_the_new_window(redis_maker: Callable[[], Redis]) -> None:
     async def story(one: Breakers, other: Breakers) -> None:
         await one.exchange(["a"], {"a": _numbers(4)})
-        told = await other.exchange(["a"], {"a": _numbers(1)}, {"a": BreakerMove(0, HALF)})
-        assert told is not None
-        assert told.known["a"].window.tried == 1
+        result = await other.exchange(["a"], {"a": _numbers(1)}, {"a": BreakerMove(0, HALF)})
+        assert result is not None
+        assert result.known["a"].window.tried == 1
 
     _run(redis_maker, story)
 
@@ -93,11 +93,11 @@ def test_counts_told_with_a_move_are_of_the_new_window(redis_maker: Callable[[],
 def test_an_order_is_rung_to_all(redis_maker: Callable[[], Redis]) -> None:
     async def story(one: Breakers, other: Breakers) -> None:
         before = await one.exchange(["a"], {})
-        await other.ordered()
+        await other.announce_override()
         after = await one.exchange(["a"], {})
         assert before is not None
         assert after is not None
-        assert after.orders != before.orders
+        assert after.overrides_version != before.overrides_version
 
     _run(redis_maker, story)
 
@@ -107,8 +107,8 @@ def test_without_redis_nothing_is_told_and_nothing_fails() -> None:
         redis = open_async_redis("redis://127.0.0.1:1/0")
         breakers = Breakers(redis)
         assert await breakers.exchange(["a"], {"a": _numbers(1)}) is None
-        assert await breakers.story("a") == []
-        await breakers.ordered()
+        assert await breakers.history("a") == []
+        await breakers.announce_override()
         await redis.aclose()
 
     asyncio.run(story())

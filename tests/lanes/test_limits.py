@@ -251,7 +251,7 @@ def test_any_limit_is_counted_to_the_last_request(counter: _Counter, per_minute:
 
 @pytest.mark.parametrize(("per_minute", "cost"), [(0, 1), (-1, 1), (60, -1)])
 def test_what_is_no_limit_is_refused(counter: _Counter, per_minute: int, cost: int) -> None:
-    with pytest.raises(ValueError, match="no limit of"):
+    with pytest.raises(ValueError, match="must be at least 1 a minute"):
         counter.take(per_minute=per_minute, cost=cost)
 
 
