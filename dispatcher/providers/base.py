@@ -11,16 +11,17 @@ from typing import Annotated, Final, TypeVar
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from dispatcher.domain.delivery.provider import (
+from dispatcher.providers.contract import (
     Gate,
+    Misconfigured,
     Outcome,
     Outgoing,
     ProviderConfig,
     ReceiptReport,
+    Unavailable,
     Unknown,
     Unsent,
 )
-from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.providers.http_client.client import Wire, call, open_client
 
 MAX_CONCURRENT_POLLS: Final = 8

@@ -10,9 +10,15 @@ from urllib.parse import parse_qsl
 
 import httpx
 
-from dispatcher.domain.delivery.provider import Deferred, Rejected, Unknown
-from dispatcher.domain.errors import BadReceipt, BadSignature, Unavailable
-from dispatcher.domain.messages.status import Status
+from dispatcher.providers.contract import (
+    BadReceipt,
+    BadSignature,
+    Deferred,
+    Rejected,
+    Status,
+    Unavailable,
+    Unknown,
+)
 
 _DEFERRED_STATUSES: Final = frozenset({401, 402, 403, 425, 429, 503})
 _MAX_RETRY_AFTER: Final = 86_400

@@ -18,8 +18,18 @@ from urllib.parse import quote
 import httpx
 from pydantic import Field, model_validator
 
-from dispatcher.domain.delivery.provider import (
+from dispatcher.providers.base import (
+    HttpPlugin,
+    PluginOptions,
+    Secret,
+    Url,
+    basic_auth,
+    poll_concurrently,
+    read_options,
+)
+from dispatcher.providers.contract import (
     Accepted,
+    BadReceipt,
     Deferred,
     Inbound,
     Outcome,
@@ -29,19 +39,9 @@ from dispatcher.domain.delivery.provider import (
     ReceiptReport,
     ReceiptRequest,
     Rejected,
+    Status,
+    Tier,
     Unknown,
-)
-from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.messages.status import Status
-from dispatcher.domain.tier import Tier
-from dispatcher.providers.base import (
-    HttpPlugin,
-    PluginOptions,
-    Secret,
-    Url,
-    basic_auth,
-    poll_concurrently,
-    read_options,
 )
 from dispatcher.providers.responses import (
     check_signature,

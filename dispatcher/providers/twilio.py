@@ -19,21 +19,6 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import httpx
 from pydantic import Field, model_validator
 
-from dispatcher.domain.delivery.provider import (
-    Accepted,
-    Deferred,
-    Inbound,
-    Outcome,
-    Outgoing,
-    ProviderConfig,
-    ProviderReports,
-    ReceiptReport,
-    ReceiptRequest,
-    Rejected,
-    Unknown,
-)
-from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.messages.status import Status
 from dispatcher.providers.base import (
     FORM_CONTENT_TYPE,
     HttpPlugin,
@@ -43,6 +28,21 @@ from dispatcher.providers.base import (
     basic_auth,
     poll_concurrently,
     read_options,
+)
+from dispatcher.providers.contract import (
+    Accepted,
+    BadReceipt,
+    Deferred,
+    Inbound,
+    Outcome,
+    Outgoing,
+    ProviderConfig,
+    ProviderReports,
+    ReceiptReport,
+    ReceiptRequest,
+    Rejected,
+    Status,
+    Unknown,
 )
 from dispatcher.providers.responses import (
     check_signature,

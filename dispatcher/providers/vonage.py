@@ -18,8 +18,19 @@ from urllib.parse import urlencode
 import httpx
 from pydantic import Field
 
-from dispatcher.domain.delivery.provider import (
+from dispatcher.domain.messages.encoding import Encoding, measure
+from dispatcher.providers.base import (
+    FORM_CONTENT_TYPE,
+    HttpPlugin,
+    PluginOptions,
+    Secret,
+    Url,
+    basic_auth,
+    read_options,
+)
+from dispatcher.providers.contract import (
     Accepted,
+    BadReceipt,
     Deferred,
     Inbound,
     Outcome,
@@ -29,19 +40,8 @@ from dispatcher.domain.delivery.provider import (
     ReceiptReport,
     ReceiptRequest,
     Rejected,
+    Status,
     Unknown,
-)
-from dispatcher.domain.errors import BadReceipt
-from dispatcher.domain.messages.encoding import Encoding, measure
-from dispatcher.domain.messages.status import Status
-from dispatcher.providers.base import (
-    FORM_CONTENT_TYPE,
-    HttpPlugin,
-    PluginOptions,
-    Secret,
-    Url,
-    basic_auth,
-    read_options,
 )
 from dispatcher.providers.responses import (
     check_signature,

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from dispatcher.domain.delivery.provider import Unknown, Unsent
-from dispatcher.providers.http_client.transport import MAX_HEAD, MAX_RESPONSE
+from dispatcher.providers.http_client.connection import MAX_HEAD, MAX_RESPONSE
 from tests.providers.conformance import CountingGate
 from tests.providers.peer import Got, Peer, Reply, always, conversing, http_reply, listening, read_request
 from tests.providers.transports import LOOPS, WIRES, OpenClient, Run, ask, run

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from dispatcher.domain.messages.status import Status
+from dispatcher.providers.contract import Status
 from dispatcher.providers.generic_http.fields import MissedStatus, Options, http_statuses
 from dispatcher.providers.generic_http.path import as_text, find_values
 from dispatcher.providers.generic_http.template import Json

@@ -6,7 +6,8 @@ from typing import Annotated
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from dispatcher.domain.messages.status import MISSED, Status
+from dispatcher.domain.messages.status import MISSED
+from dispatcher.providers.contract import Status
 from dispatcher.providers.generic_http.template import Json, check_placeholders
 
 _RANGE = re.compile(r"([1-5])xx|(\d{3})-(\d{3})|(\d{3})")

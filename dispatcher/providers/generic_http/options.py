@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from dispatcher.domain.errors import Misconfigured
+from dispatcher.providers.contract import Misconfigured
 from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.conditions import ResponseRule
 from dispatcher.providers.generic_http.fields import (

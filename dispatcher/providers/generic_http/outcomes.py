@@ -14,8 +14,7 @@ from typing import Final
 
 import httpx
 
-from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Outgoing, Rejected, Unknown
-from dispatcher.domain.messages.status import Status
+from dispatcher.providers.contract import Accepted, Deferred, Outcome, Outgoing, Rejected, Status, Unknown
 from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.conditions import ResponseRule
 from dispatcher.providers.generic_http.options import HttpOptions

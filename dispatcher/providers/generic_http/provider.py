@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from dispatcher.domain.delivery.provider import (
+from dispatcher.providers.contract import (
+    BadReceipt,
     Gate,
     Outcome,
     Outgoing,
@@ -16,7 +17,6 @@ from dispatcher.domain.delivery.provider import (
     Unknown,
     Unsent,
 )
-from dispatcher.domain.errors import BadReceipt
 from dispatcher.providers.generic_http import outcomes, receipt
 from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.options import read_options

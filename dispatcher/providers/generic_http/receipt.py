@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
-from dispatcher.domain.delivery.provider import Inbound, ProviderReports, ReceiptReport, ReceiptRequest
-from dispatcher.domain.errors import BadReceipt
+from dispatcher.providers.contract import BadReceipt, Inbound, ProviderReports, ReceiptReport, ReceiptRequest
 from dispatcher.providers.generic_http.path import as_text, find_values, first_text, parse_json
 from dispatcher.providers.generic_http.receipt_options import InboundOptions, ReceiptOptions
 from dispatcher.providers.generic_http.template import Json

@@ -13,7 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final, cast
 
-from dispatcher.domain.errors import Misconfigured
+from dispatcher.providers.contract import Misconfigured
 from dispatcher.providers.generic_http.template import Json
 
 _PLACEHOLDER: Final = re.compile(r"\$\{([a-z_]+)\}")

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from dispatcher.domain.delivery.provider import Outgoing
+from dispatcher.providers.contract import Outgoing
 from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.options import HttpOptions
 from dispatcher.providers.generic_http.template import (

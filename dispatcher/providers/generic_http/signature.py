@@ -22,8 +22,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from dispatcher.domain.delivery.provider import ReceiptRequest
-from dispatcher.domain.errors import BadSignature
+from dispatcher.providers.contract import BadSignature, ReceiptRequest
 from dispatcher.providers.generic_http.fields import Options
 
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")

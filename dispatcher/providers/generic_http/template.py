@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, cast
 
-from dispatcher.domain.delivery.provider import Outgoing
 from dispatcher.domain.messages.encoding import Encoding, measure
+from dispatcher.providers.contract import Outgoing
 
 Value = str | int | None
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]

@@ -1,4 +1,4 @@
-"""HTTP as aiohttp speaks it, taught to ask before its first byte: through proxies, and to who needs it."""
+"""HTTP over aiohttp, with the gate asked before the first byte: for proxies and for `wire: aiohttp`."""
 
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -8,53 +8,54 @@ import httpx
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
+from dispatcher.providers.http_client.connection import MAX_RESPONSE
+from dispatcher.providers.http_client.pool import ConnectionOptions
 from dispatcher.providers.http_client.request_gate import RequestGate
-from dispatcher.providers.http_client.transport import MAX_RESPONSE, ConnectionOptions
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
-_current_gate: ContextVar[RequestGate] = ContextVar("passage")
+_current_gate: ContextVar[RequestGate] = ContextVar("current_gate")
 
 
 class GatedAiohttpTransport(httpx.AsyncBaseTransport):
-    """Calls over aiohttp; without a `proxy` they go straight there. Open it inside the running loop."""
+    """Sends requests over aiohttp, through `proxy` unless it is None. Create it inside the running loop."""
 
-    def __init__(self, terms: ConnectionOptions, *, proxy: str | None) -> None:
+    def __init__(self, options: ConnectionOptions, *, proxy: str | None) -> None:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=terms.max_connections,
-                ssl=terms.tls,
-                keepalive_timeout=terms.keep_alive.total_seconds(),
+                limit=options.max_connections,
+                ssl=options.tls,
+                keepalive_timeout=options.keep_alive.total_seconds(),
                 ttl_dns_cache=60,
             ),
-            timeout=aiohttp.ClientTimeout(sock_connect=terms.connect_timeout.total_seconds()),
+            timeout=aiohttp.ClientTimeout(sock_connect=options.connect_timeout.total_seconds()),
             request_class=_GatedRequest,
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # as it came; httpx unpacks it
+            auto_decompress=False,  # httpx decompresses it
             proxy=proxy,
             trust_env=False,
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Write the request once, when it is let through its passage, and read its answer whole."""
+        """Write the request once, if its gate is open, and return its response with the whole body."""
         token = _current_gate.set(RequestGate.of(request))
         try:
             async with self._session.request(
                 request.method,
-                URL(str(request.url), encoded=True),  # to the letter
+                URL(str(request.url), encoded=True),  # unchanged
                 headers=[
                     (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
                 ],
-                data=request.read() or None,  # a body that aiohttp gets whole has a length
+                data=request.read() or None,  # for bytes aiohttp writes a Content-Length
                 allow_redirects=False,
-            ) as answer:
-                body = await _read_body(answer)
+            ) as response:
+                body = await _read_body(response)
         except aiohttp.ClientError as error:
             raise httpx.TransportError(str(error) or type(error).__name__) from error
         finally:
             _current_gate.reset(token)
-        return httpx.Response(answer.status, headers=answer.raw_headers, content=body, request=request)
+        return httpx.Response(response.status, headers=response.raw_headers, content=body, request=request)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -63,15 +64,15 @@ class GatedAiohttpTransport(httpx.AsyncBaseTransport):
 
 class _GatedRequest(aiohttp.ClientRequest):
     """
-    An aiohttp request that asks before its first byte.
+    An aiohttp request that passes its gate before its first byte.
 
-    aiohttp keeps the head back until the body is written, in a task of its
-    own; a request without a body is written within `send`.
+    aiohttp holds the head back until it writes the body, in a task of its own.
+    A request without a body is written within `send`.
     """
 
     async def send(self, conn: "Connection") -> aiohttp.ClientResponse:
         if not self.body:
-            _current_gate.get().enter()
+            _current_gate.get().begin_writing()
         return await super().send(conn)
 
     async def write_bytes(
@@ -79,21 +80,21 @@ class _GatedRequest(aiohttp.ClientRequest):
     ) -> None:
         if self.body:
             try:
-                _current_gate.get().enter()
-            except Exception as closed:  # to the call, which waits for the answer; a gate's own bug too
+                _current_gate.get().begin_writing()
+            except Exception as closed:  # the waiting call gets it, a bug of the gate too
                 if conn.protocol is not None:
                     conn.protocol.set_exception(closed)
                 return
         await super().write_bytes(writer, conn, content_length)
 
 
-async def _read_body(answer: aiohttp.ClientResponse) -> bytes:
-    """Read a body, compressed or not. Raises RemoteProtocolError for what is no answer."""
-    if answer.status < 200:
-        raise httpx.RemoteProtocolError(f"HTTP {answer.status} is no answer")
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body, still compressed. Raises RemoteProtocolError for a body too long, or a 1xx."""
+    if response.status < 200:
+        raise httpx.RemoteProtocolError(f"HTTP {response.status} is not a final response")
     body = bytearray()
-    async for part in answer.content.iter_any():
+    async for part in response.content.iter_any():
         body += part
         if len(body) > MAX_RESPONSE:
-            raise httpx.RemoteProtocolError(f"the answer is longer than {MAX_RESPONSE} bytes")
+            raise httpx.RemoteProtocolError(f"the response is longer than {MAX_RESPONSE} bytes")
     return bytes(body)

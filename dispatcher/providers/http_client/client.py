@@ -1,10 +1,9 @@
 """
-How plug-ins speak HTTP: a client to build requests with, and `call`, which answers with a value.
+HTTP for plug-ins: a client that builds requests, and `call`, which returns failures as values.
 
-The one place that chooses what carries the calls. The pool of stock httpx
-scans all its connections on each acquire and collapses beyond about fifty of
-them, and its client costs more than the wire, so `call` hands the request to
-the transport itself.
+Only this module chooses the transport. The pool of stock httpx scans all its
+connections on each acquire and collapses beyond about fifty of them, and its
+client costs more than the transport, so `call` uses the transport directly.
 """
 
 import ssl
@@ -15,16 +14,17 @@ from typing import Literal
 import httpx
 
 from dispatcher.deadlines import Deadline, Deadlines
-from dispatcher.domain.delivery.provider import Gate, Unknown, Unsent
+from dispatcher.providers.contract import Gate, Unknown, Unsent
 from dispatcher.providers.http_client.aiohttp_transport import GatedAiohttpTransport
+from dispatcher.providers.http_client.pool import ConnectionOptions
 from dispatcher.providers.http_client.request_gate import RequestGate
-from dispatcher.providers.http_client.transport import ConnectionOptions, HttpTransport
+from dispatcher.providers.http_client.transport import HttpTransport
 
 KEEP_ALIVE = timedelta(seconds=4)
-"""Shorter than the 5 s after which many servers hang up: a request that crosses the hang-up is in doubt."""
+"""Shorter than the 5 s after which many servers close: a request sent at that moment is in doubt."""
 
 Wire = Literal["ours", "aiohttp"]
-"""What carries the calls: `providers.transport`, or aiohttp, at about twice the processor time."""
+"""The HTTP implementation: `http_client.transport`, or aiohttp, which takes about twice the CPU time."""
 
 _NEVER_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
@@ -33,17 +33,17 @@ class Client(httpx.AsyncClient):
     """
     Builds requests as httpx does; `call` sends them.
 
-    No redirect is followed and no cookie kept. Neither proxies, nor netrc, nor
-    certificates are taken from the environment.
+    It follows no redirects and keeps no cookies. It ignores proxies, netrc and
+    certificates of the environment.
     """
 
-    def __init__(self, wire: httpx.AsyncBaseTransport) -> None:
-        super().__init__(transport=wire, follow_redirects=False, trust_env=False)
-        self.wire = wire  # each answers with a response that is read whole
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        super().__init__(transport=transport, follow_redirects=False, trust_env=False)
+        self.transport = transport  # returns responses with the whole body
         self._deadlines: dict[timedelta, Deadlines] = {}
 
     def within(self, timeout: timedelta) -> Deadline:
-        """Give a block that raises TimeoutError when it takes longer."""
+        """Return a context manager that raises TimeoutError when its block takes longer."""
         deadlines = self._deadlines.get(timeout)
         if deadlines is None:
             deadlines = self._deadlines[timeout] = Deadlines(timeout.total_seconds())
@@ -51,18 +51,18 @@ class Client(httpx.AsyncClient):
 
 
 class _GatedTransport(httpx.AsyncBaseTransport):
-    """Asks right before handing to a transport of somebody else's, such as httpx.MockTransport."""
+    """Passes the gate before each call of a transport that knows no gates, such as httpx.MockTransport."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        passage = RequestGate.of(request)
-        passage.enter()
+        gate = RequestGate.of(request)
+        gate.begin_writing()
         try:
             response = await self._inner.handle_async_request(request)
         except _NEVER_WRITTEN:
-            passage.never_written()
+            gate.mark_unwritten()
             raise
         await response.aread()
         return response
@@ -82,45 +82,46 @@ def open_client(
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> Client:
     """
-    Open a client for one provider, inside the running loop; use it through `call`.
+    Return a client for one provider, to be used with `call`. Create it inside the running loop.
 
-    `proxy` is the URL of an HTTP proxy, which only aiohttp knows. `tls` None checks certificates against
-    the usual authorities. `transport` stands in for the network.
+    `proxy` is the URL of an HTTP proxy, which only aiohttp supports. With `tls` None, certificates are
+    checked against the usual authorities. `transport` replaces the network.
     """
     if transport is not None:
         return Client(_GatedTransport(transport))
-    terms = ConnectionOptions(max_connections, connect_timeout, keep_alive, tls or _default_tls())
+    options = ConnectionOptions(max_connections, connect_timeout, keep_alive, tls or _default_tls())
     if wire == "aiohttp" or proxy is not None:
-        return Client(GatedAiohttpTransport(terms, proxy=proxy))
-    return Client(HttpTransport(terms))
+        return Client(GatedAiohttpTransport(options, proxy=proxy))
+    return Client(HttpTransport(options))
 
 
 async def call(
     client: Client, request: httpx.Request, *, gate: Gate, call_timeout: timedelta
 ) -> httpx.Response | Unsent | Unknown:
     """
-    Make one call and read its answer whole, within `call_timeout` from the wait for a connection on.
+    Return the response with its whole body; Unsent if no byte was written, Unknown if one may have been.
 
-    The gate is asked when the connection is there, right before the first
-    byte. Unsent is said only where no byte was written.
+    `call_timeout` covers the wait for a connection, the request and the
+    response. The gate is asked when there is a connection, right before the
+    first byte.
     """
-    passage = RequestGate(gate)
-    passage.carried_by(request)
+    request_gate = RequestGate(gate)
+    request_gate.attach_to(request)
     try:
         with client.within(call_timeout):
-            return await client.wire.handle_async_request(request)
+            return await client.transport.handle_async_request(request)
     except TimeoutError:
-        if passage.give_up():
+        if request_gate.give_up():
             return Unsent(f"no connection within {call_timeout.total_seconds():g} s")
         return Unknown(f"no answer within {call_timeout.total_seconds():g} s")
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        if passage.give_up():
+        if request_gate.give_up():
             return Unsent(
-                "the gate was closed" if passage.gate_was_closed else _reason("no connection", error)
+                "the gate was closed" if request_gate.gate_was_closed else _reason("no connection", error)
             )
         return Unknown(_reason("no answer", error))
     finally:
-        passage.give_up()
+        request_gate.give_up()
 
 
 @cache
@@ -128,5 +129,5 @@ def _default_tls() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def _reason(what: str, error: Exception) -> str:
-    return f"{what}: {error or type(error).__name__}"
+def _reason(prefix: str, error: Exception) -> str:
+    return f"{prefix}: {error or type(error).__name__}"

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from dispatcher.domain.delivery.provider import Gate, Outcome, Unknown, Unsent
+from dispatcher.providers.contract import Gate, Outcome, Unknown, Unsent
 from dispatcher.providers.smpp.outcomes import outcome_of_parts
 
 GATE_CLOSED = Unsent("the gate was closed")

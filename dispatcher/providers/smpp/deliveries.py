@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from dispatcher.domain.delivery.provider import Inbound, ReceiptReport
-from dispatcher.domain.messages.status import Status
+from dispatcher.providers.contract import Inbound, ReceiptReport, Status
 from dispatcher.providers.smpp.ids import IdNormalizer
 from dispatcher.providers.smpp.options import SmppOptions, normalized_error
 from dispatcher.smpp.constants import EsmClass, MessageState

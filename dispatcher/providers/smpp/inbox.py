@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import structlog
 
-from dispatcher.domain.delivery.provider import Inbound, ProviderReports, ReportHandler
-from dispatcher.domain.errors import Unavailable
+from dispatcher.providers.contract import Inbound, ProviderReports, ReportHandler, Unavailable
 from dispatcher.providers.smpp.deliveries import DeliveryReader, InboundPart
 from dispatcher.providers.smpp.session import Session
 from dispatcher.smpp.constants import CommandStatus

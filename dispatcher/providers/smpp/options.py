@@ -17,8 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from dispatcher.domain.errors import Misconfigured
-from dispatcher.domain.messages.status import MISSED, Status
+from dispatcher.domain.messages.status import MISSED
+from dispatcher.providers.contract import Misconfigured, Status
 from dispatcher.smpp.constants import CommandStatus
 
 Octet = Annotated[int, Field(ge=0, le=255)]

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
-from dispatcher.domain.messages.status import Status
+from dispatcher.providers.contract import Accepted, Deferred, Outcome, Rejected, Status, Unknown
 from dispatcher.providers.smpp.ids import IdNormalizer
 from dispatcher.providers.smpp.options import OutcomeWord
 from dispatcher.smpp.constants import CommandStatus, status_name

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-from dispatcher.domain.delivery.provider import (
+from dispatcher.providers.contract import (
+    BadReceipt,
     Gate,
     Outcome,
     Outgoing,
@@ -15,7 +16,6 @@ from dispatcher.domain.delivery.provider import (
     Unknown,
     Unsent,
 )
-from dispatcher.domain.errors import BadReceipt
 from dispatcher.providers.smpp.calls import SubmitCall, SubmitQueue
 from dispatcher.providers.smpp.deliveries import DeliveryReader
 from dispatcher.providers.smpp.ids import IdNormalizer

@@ -12,7 +12,7 @@ from typing import cast
 
 import structlog
 
-from dispatcher.domain.delivery.provider import Unknown
+from dispatcher.providers.contract import Unknown
 from dispatcher.providers.smpp.calls import PendingSubmit, SubmitQueue
 from dispatcher.providers.smpp.outcomes import ResponseReader
 from dispatcher.smpp.constants import RESPONSE_BIT, Command, CommandStatus, status_name

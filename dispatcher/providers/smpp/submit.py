@@ -3,9 +3,8 @@
 import random
 from collections.abc import Mapping
 
-from dispatcher.domain.delivery.provider import Outgoing, Rejected
 from dispatcher.domain.messages.encoding import InvalidText
-from dispatcher.domain.messages.status import Status
+from dispatcher.providers.contract import Outgoing, Rejected, Status
 from dispatcher.providers.smpp.options import AddressType, SmppOptions
 from dispatcher.smpp.constants import EsmClass, Tag
 from dispatcher.smpp.pdu import Address, BadPdu, Sm, write_time

@@ -140,7 +140,7 @@ def test_an_option_chooses_what_carries_the_calls(option: dict[str, str], transp
     async def work() -> None:
         options = {**HTTP.options("127.0.0.1", 9), **option}
         provider = HttpProvider(ProviderConfig("acme", "http", options))
-        assert type(provider._client.wire) is transport
+        assert type(provider._client.transport) is transport
         await provider.close()
 
     run(work())
