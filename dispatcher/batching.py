@@ -1,10 +1,10 @@
 """
-Processing together what is requested at the same moment: many small requests, one transaction.
+Batching of concurrent requests: many small requests, one transaction.
 
-A lone request is processed at once. What comes while a group is under way
-waits, and is processed next, or beside that group where `at_once` is more
-than one. So nothing waits for company, and under load requests share the cost
-of a transaction.
+A lone request is processed at once. Requests that arrive while a group is
+being processed form the next group; with `at_once` above one, groups run side
+by side. So no request waits for others to arrive, and under load requests
+share the cost of a transaction.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ _Waiting = tuple[Request, asyncio.Future[Result]]
 
 class Batcher(Generic[Request, Result]):
     """
-    Batches the requests of one loop, and has up to `at_once` groups processed at once.
+    Batches the requests of one loop, and processes up to `at_once` groups side by side.
 
-    `process` returns a result for each request, in order. What it raises is
-    raised to the request that caused it: the others are processed again, each
-    alone, and each gets its result as soon as it is reached. Once Postgres is
-    away, nothing is processed again.
+    `process` returns a result for each request, in order. If it raises, the
+    requests of the group are processed again one by one, and only the request
+    that caused the error gets it. After Unavailable no request is processed
+    again: the whole rest of the group gets the error.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Batcher(Generic[Request, Result]):
         self._workers: set[asyncio.Task[None]] = set()
 
     async def run(self, request: Request) -> Result:
-        """Return the result of a request; a caller that is cancelled meanwhile does not take it back."""
+        """Return the result of a request. It is processed even if the caller is cancelled meanwhile."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
         if self._free:
@@ -57,7 +57,7 @@ class Batcher(Generic[Request, Result]):
                 group = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
                 await self._settle(group)
         finally:
-            # Here, not when the task is done: a caller with a fresh result may come again before that.
+            # Not in a done-callback: a caller may send its next request before that runs.
             self._free += 1
 
     async def _settle(self, group: Sequence[_Waiting[Request, Result]]) -> None:
@@ -79,10 +79,10 @@ class Batcher(Generic[Request, Result]):
                 _fail([one], error)
 
     async def _try(self, group: Sequence[_Waiting[Request, Result]]) -> Exception | None:
-        """Process a group and hand out its results; return what was raised instead."""
+        """Process a group and set the results of its requests; return the error, if there is one."""
         try:
             results = await self._process([request for request, _ in group])
-        except Exception as error:  # whatever it is, it is raised to its own request
+        except Exception as error:  # raised to the request that caused it
             return error
         for (_, future), result in zip(group, results, strict=True):
             if not future.done():

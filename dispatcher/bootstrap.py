@@ -1,4 +1,4 @@
-"""The composition root: builds the Context, and starts what runs beside it."""
+"""The composition root: builds the Context, and starts its background tasks."""
 
 import asyncio
 import gc
@@ -77,23 +77,23 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
     """
     Open a Context in the running loop, and close it at the end of the block.
 
-    `name` is the name of the process, as pg_stat_activity, `/readyz` and
-    `doctor` show it. The context follows the time of Postgres; while Postgres
-    is away at first, it uses the time of this machine.
+    `name` is the name of the process in pg_stat_activity, `/readyz` and
+    `doctor`. The context uses the time of Postgres, and the time of this
+    machine until Postgres can be reached for the first time.
     """
     url, redis_url = settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()
     async with AsyncExitStack() as stack:
         database = Database(open_engine(url, pool_size=settings.database_pool, name=name))
         stack.push_async_callback(database.close)
-        bell, redis = open_redis(redis_url), open_async_redis(redis_url)
-        stack.callback(bell.close)
+        wake_redis, redis = open_redis(redis_url), open_async_redis(redis_url)
+        stack.callback(wake_redis.close)
         stack.push_async_callback(redis.aclose)
         providers = open_providers(settings)
         for configured in providers.values():
             stack.push_async_callback(configured.provider.close)
         failures = FailureLog(redis, process=name)
         background = BackgroundTasks(failures)
-        publisher = Publisher(celery_app(settings), bell, on_failure=failures.note)
+        publisher = Publisher(celery_app(settings), wake_redis, on_failure=failures.note)
         publisher.start()
         stack.push_async_callback(asyncio.to_thread, publisher.stop)
         configs = [configured.config for configured in providers.values()]
@@ -131,7 +131,7 @@ def open_wake_listener(settings: Settings) -> WakeListener:
 def open_callback_sender(
     ctx: Context, wordings: Mapping[str, EventFormatter], arrivals: Mapping[str, InboundFormatter]
 ) -> tuple[CallbackSender, Poster]:
-    """Return the sender of callbacks, and its poster, which is to be closed after it."""
+    """Return the callback sender and its poster; the caller closes the poster after the sender has ended."""
     poster = HttpPoster(allow_private=ctx.settings.callback_private)
     signers: Mapping[Signature, Signer] = {
         Signature.STANDARD_WEBHOOKS: lambda letter: standard_webhook(
@@ -143,29 +143,37 @@ def open_callback_sender(
 
 
 def open_providers(settings: Settings) -> Mapping[str, ConfiguredProvider]:
-    """Return the configured providers, in their order. Raises Misconfigured for an unknown one."""
-    factories = {entry.name: entry for entry in entry_points(group=_GROUP)}
+    """
+    Return the configured providers by name, in the order of the settings.
+
+    Raises Misconfigured for a name that is used twice, an unknown plug-in, a
+    lease that is too short for the provider's call_timeout, and `poll` with a
+    plug-in that cannot poll.
+    """
+    factories = {plugin.name: plugin for plugin in entry_points(group=_GROUP)}
     providers: dict[str, ConfiguredProvider] = {}
-    for wanted in settings.providers:
-        if wanted.name in providers:
-            raise Misconfigured(f"DISPATCHER_PROVIDERS names {wanted.name!r} twice")
-        if wanted.plugin not in factories:
+    for entry in settings.providers:
+        if entry.name in providers:
+            raise Misconfigured(f"DISPATCHER_PROVIDERS names {entry.name!r} twice: names must be unique")
+        if entry.plugin not in factories:
             known = ", ".join(sorted(factories)) or "none; is the package installed?"
             raise Misconfigured(
-                f"provider {wanted.name!r} wants the plug-in {wanted.plugin!r}; there are: {known}"
+                f"provider {entry.name!r} names the unknown plug-in {entry.plugin!r}; installed are: {known}"
             )
-        _check_lease(settings, wanted)
-        factory: ProviderFactory = factories[wanted.plugin].load()
-        config = wanted.config(settings.public_url)
+        _check_lease(settings, entry)
+        factory: ProviderFactory = factories[entry.plugin].load()
+        config = entry.config(settings.public_url)
         provider = factory(config)
         if config.poll is not None and not isinstance(provider, Polls):
-            raise Misconfigured(f"provider {wanted.name!r} has poll, but its plug-in cannot ask for receipts")
-        providers[wanted.name] = ConfiguredProvider(config, provider)
+            raise Misconfigured(
+                f"provider {entry.name!r} has `poll`, but its plug-in cannot ask for receipts: remove `poll`"
+            )
+        providers[entry.name] = ConfiguredProvider(config, provider)
     return providers
 
 
 def migrate(settings: Settings) -> str:
-    """Bring the database to the newest migration and return its name. Raises Unavailable."""
+    """Upgrade the database to the newest migration and return its name. Raises Unavailable."""
     try:
         upgrade(settings.database_url.get_secret_value())
     except DBAPIError as error:
@@ -176,16 +184,17 @@ def migrate(settings: Settings) -> str:
 
 
 def configure_logging(settings: Settings) -> None:
-    """Write one JSON line for each event to standard error."""
+    """Write one JSON line for each log event to standard error."""
     logs.configure(settings.log_level)
 
 
 def tune_garbage_collection() -> None:
     """
-    Exempt from garbage collection what lives as long as this process; to be called when all of it exists.
+    Exempt all objects that exist now from garbage collection, and collect less often.
 
-    A full collection stops a process for tens of milliseconds, and under load
-    the default thresholds cause one every few seconds.
+    Call it once the objects exist that live as long as the process. A full
+    collection stops a process for tens of milliseconds, and under load the
+    default thresholds cause one every few seconds.
     """
     gc.collect()
     gc.freeze()
@@ -211,7 +220,7 @@ async def _follow_time(time: PostgresTime, *, known: bool) -> None:
 
 
 async def _sample(time: PostgresTime) -> bool:
-    """Return whether Postgres's time is known now."""
+    """Sample the time of Postgres; return whether that succeeded."""
     try:
         await time.sample()
     except Unavailable as error:
@@ -233,7 +242,7 @@ async def _write_failures(failures: FailureLog) -> None:
 
 
 async def _read_routes(ctx: Context) -> None:
-    """Take over the newest routes; a table that cannot be read is logged and changes nothing."""
+    """Load the newest route table; if it cannot be read, log that and keep the last one."""
     try:
         await routes.refresh(ctx)
     except (Unavailable, Misconfigured, DBAPIError) as error:  # the last: the tables are not migrated yet

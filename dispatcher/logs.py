@@ -1,8 +1,8 @@
 """
-Logs: one JSON object for each line that a process writes, our own and those of the libraries.
+Logs: one JSON object a line, for our events and for those of the libraries.
 
-A text that a library took from a row never gets into a log: what Postgres
-says of a failing row is cut out of every traceback.
+No message text gets into a log: Postgres quotes a failing row in its errors,
+and that part is removed from every traceback.
 """
 
 import logging
@@ -12,7 +12,7 @@ import sys
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-# Postgres's DETAIL shows the row, whose text may have line breaks; CONTEXT and the like end it.
+# The DETAIL of a Postgres error quotes the row, whose text may have line breaks; CONTEXT and the like end it.
 _DETAIL = re.compile(
     r"^DETAIL:.*?(?=^(?:CONTEXT|HINT|STATEMENT|QUERY|SCHEMA|LOCATION|\[SQL|The above|Traceback)|\Z)",
     re.MULTILINE | re.DOTALL,
@@ -21,7 +21,7 @@ _QUIET = ("httpx", "aiohttp.access", "kombu", "amqp", "celery")
 
 
 def configure(level: str) -> None:
-    """Write every log line of this process to standard error as JSON, from this level on."""
+    """Write the log lines of this process to standard error as JSON, from this level upwards."""
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -34,7 +34,7 @@ def configure(level: str) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),  # one write a line
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),  # one write for each line
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

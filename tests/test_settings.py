@@ -87,7 +87,7 @@ def test_polling_a_provider_whose_plug_in_cannot_be_asked_is_refused(
     options = {"url": "http://127.0.0.1:1"}
     provider = {"name": "a", "plugin": "http", "options": options, "poll": 30}
     environment.setenv("DISPATCHER_PROVIDERS", json.dumps([provider]))
-    with pytest.raises(Misconfigured, match="'a' has poll, but its plug-in cannot ask"):
+    with pytest.raises(Misconfigured, match="'a' has `poll`, but its plug-in cannot ask"):
         open_providers(load_settings())
 
 

@@ -1,1 +1,1 @@
-"""The processes behind the lanes: Celery application, tasks, beat's schedule, the loop's thread."""
+"""The worker processes: the Celery application, its tasks, beat's schedule, and the thread of the loop."""

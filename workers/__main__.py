@@ -1,9 +1,9 @@
 """
-`python -m workers worker …` and `python -m workers beat …`: Celery's own commands, with Celery's own options.
+`python -m workers worker …` and `python -m workers beat …`: Celery's commands, with Celery's options.
 
-Its command line, `celery -A workers.app`, does the same, but first loads what
-all other commands need, Flower and a REPL among it: 0.8 s of processor time and
-12 MB for each process.
+`celery -A workers.app` does the same, but also loads the modules of all other
+commands, such as Flower and a REPL: 0.8 s of processor time and 12 MB for each
+process.
 """
 
 import sys
@@ -18,7 +18,7 @@ _COMMANDS = {"worker": worker, "beat": beat}
 
 
 def main(arguments: list[str]) -> None:
-    """Become the command that the first argument names."""
+    """Run the command that the first argument names."""
     if not arguments or arguments[0] not in _COMMANDS:
         raise SystemExit(f"usage: python -m workers {'|'.join(_COMMANDS)} [OPTIONS]")
     name, *options = arguments

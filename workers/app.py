@@ -1,4 +1,4 @@
-"""The Celery application: `celery -A workers.app`. Its settings are the dispatcher's."""
+"""The Celery application, `celery -A workers.app`, with the settings of the dispatcher."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from workers.process import ProcessParts, opener
 from workers.schedule import beat_schedule
 from workers.tasks import add_tasks
 
-_STOP = 150.0  # twice the longest call_timeout that can be set, and the time to write outcomes
+_STOP = 150.0  # twice the longest call_timeout that can be set, plus the time to write outcomes
 
 settings = load_settings()
 app = celery_app(settings)
@@ -31,33 +31,33 @@ add_tasks(app, _loop)
 
 @setup_logging.connect
 def configure_logs(**_: object) -> None:
-    """Write Celery's lines as ours; that somebody listens keeps Celery from setting up its own."""
+    """Write Celery's log lines in our format. Celery configures no logging if this signal has a receiver."""
     configure_logging(settings)
 
 
 @worker_init.connect
 def start_loop(sender: Any = None, **_: object) -> None:
-    """Start the loop before the first task; refuse a pool in which tasks would not share it."""
+    """Start the loop before the first task. Exit unless the pool is of threads, which can share the loop."""
     if not issubclass(get_implementation(sender.pool_cls), TaskPool):
-        raise SystemExit("workers run on Celery's threads pool only: --pool threads")
+        raise SystemExit("workers need Celery's threads pool: add --pool threads")
     queues = frozenset(str(name) for name in app.amqp.queues.consume_from)
     loop = LoopThread(opener(settings, queues))
     try:
         loop.start()
-    except Exception as error:  # Celery would swallow it, and the worker live on and send nothing
+    except Exception as error:  # Celery would swallow it, and the worker would run on and send nothing
         raise SystemExit(f"the worker cannot start: {error}") from error
     _loops.append(loop)
 
 
 @worker_shutting_down.connect
 def stop_claiming(**_: object) -> None:
-    """Claim nothing more; open calls end within their time-out, then the warm shutdown ends."""
+    """Claim no more messages; the warm shutdown waits for the open calls, which end within their time-out."""
     if _loops:
         _loop().call(_loop().parts.worker.close)
 
 
 @worker_shutdown.connect
 def stop_loop(**_: object) -> None:
-    """Write the outcomes that are left, and end the loop."""
+    """Write the remaining outcomes, and end the loop."""
     if _loops:
         _loop().stop(_STOP)

@@ -1,4 +1,4 @@
-"""The one asyncio loop of a worker process, in a thread of its own, with the parts that live in it."""
+"""The asyncio loop of a worker process, which runs in its own thread, and the objects that use it."""
 
 import asyncio
 import importlib
@@ -22,10 +22,10 @@ _CRASHED = 70
 
 class LoopThread(Generic[P]):
     """
-    Runs a loop, opens `parts` in it, and takes coroutines from other threads.
+    Runs a loop, opens `parts` in it, and accepts coroutines from other threads.
 
-    If the loop ends by itself the process ends: a worker without its loop
-    would hold lane tasks and send nothing.
+    If the loop fails, the process ends: a worker without its loop would keep
+    lane tasks and send nothing.
     """
 
     def __init__(self, open_parts: Callable[[AsyncExitStack], Awaitable[P]]) -> None:
@@ -39,12 +39,12 @@ class LoopThread(Generic[P]):
 
     @property
     def parts(self) -> P:
-        """The parts that live in the loop."""
+        """The parts that were opened in the loop."""
         assert self._parts is not None, "the loop has not started"
         return self._parts
 
     def start(self) -> None:
-        """Start, and wait until the parts are open. Raises the error of opening them."""
+        """Start the loop, and wait until the parts are open. Raises the error of opening them."""
         self._thread.start()
         if not self._started.wait(_START):
             raise RuntimeError(f"the loop did not start within {_START:.0f} seconds")
@@ -57,12 +57,12 @@ class LoopThread(Generic[P]):
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def call(self, function: Callable[[], None]) -> None:
-        """Call a function in the loop, soon."""
+        """Schedule a function to be called in the loop."""
         assert self._loop is not None, "the loop has not started"
         self._loop.call_soon_threadsafe(function)
 
     def stop(self, timeout: float) -> None:
-        """Close the parts and end the loop, waiting so many seconds at most."""
+        """Close the parts and end the loop; wait for that at most `timeout` seconds."""
         if self._loop is not None and self._stopping is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(timeout)
@@ -71,7 +71,7 @@ class LoopThread(Generic[P]):
         try:
             with asyncio.Runner(loop_factory=_new_loop()) as runner:
                 runner.run(self._main())
-        except BaseException as error:  # whatever it was, lane tasks must not wait for a loop that is gone
+        except BaseException as error:  # lane tasks must not wait for a loop that no longer runs
             if not self._started.is_set():
                 self._failure = error
                 self._started.set()
@@ -89,7 +89,7 @@ class LoopThread(Generic[P]):
 
 
 def _new_loop() -> "Callable[[], asyncio.AbstractEventLoop] | None":
-    """Return uvloop's factory where it is installed: it halves the cost of a call outside our own code."""
+    """Return uvloop's factory if it is installed; uvloop halves the cost of a call outside our code."""
     try:
         uvloop = importlib.import_module("uvloop")
     except ImportError:

@@ -1,4 +1,4 @@
-"""The parts of a worker process, opened once in its loop."""
+"""The objects of a worker process, opened once in its loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -38,7 +38,7 @@ def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitSta
         name = "+".join(sorted(queues))
         ctx = await stack.enter_async_context(open_context(settings, name=f"worker {name}"))
         await require_migrated(ctx)
-        await ctx.provider_health.refresh()  # nothing goes to a provider that is paused
+        await ctx.provider_health.refresh()  # from the first message on, none goes to a paused provider
         worker, clock = Worker(ctx), Clock(ctx)
         writing = asyncio.create_task(worker.recorder.run())
         writing.add_done_callback(_crash)
@@ -55,7 +55,7 @@ def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitSta
 
 
 def _listen(stack: AsyncExitStack, ctx: Context) -> None:
-    """Take in receipts over the connections on which we send."""
+    """Accept receipts over the connections on which messages are sent, and match them."""
     matcher = ReceiptMatcher(ctx)
     if listen(ctx, matcher):
         matching = asyncio.create_task(matcher.run())
@@ -64,14 +64,14 @@ def _listen(stack: AsyncExitStack, ctx: Context) -> None:
 
 
 def _start_timer(stack: AsyncExitStack, ctx: Context, clock: Clock, settings: Settings) -> None:
-    bell = open_wake_listener(settings)
-    stack.push_async_callback(bell.close)
-    timer = ctx.background.start("timer", partial(run_timer, ctx, clock, bell))
+    wake_listener = open_wake_listener(settings)
+    stack.push_async_callback(wake_listener.close)
+    timer = ctx.background.start("timer", partial(run_timer, ctx, clock, wake_listener))
     stack.push_async_callback(_cancel, timer)
 
 
 async def _flush(worker: Worker, writing: "asyncio.Task[None]") -> None:
-    """Let calls end, and write their outcomes; those not written in time are in doubt, as after a kill."""
+    """Wait for open calls and write their outcomes. Those not written in time are in doubt, as after a kill."""
     await worker.idle()
     writing.remove_done_callback(_crash)
     worker.recorder.stop()
@@ -87,7 +87,9 @@ async def _cancel(task: "asyncio.Task[None]") -> None:
 
 
 def _crash(task: "asyncio.Task[None]") -> None:
-    """End the loop, and with it the process: a part that must not end has ended, by a bug."""
+    """End the loop, and with it the process: a task that must run until the end has ended, by a bug."""
     error = None if task.cancelled() else task.exception()
-    # Its name alone: rows in a Postgres error are cut out of the traceback, and not out of a repr.
-    raise SystemExit(f"a part of the worker died: {type(error).__name__ if error else 'it ended'}") from error
+    # Only the error's name: logs remove the rows that Postgres quotes from a traceback, but not from a repr.
+    raise SystemExit(
+        f"a task of the worker ended: {type(error).__name__ if error else 'no error'}"
+    ) from error

@@ -1,4 +1,4 @@
-"""What beat starts, and when. An entry expires after its interval, so that none pile up."""
+"""Beat's schedule. An entry expires after its interval, so that entries do not pile up."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _FORGET_SECONDS = 60.0
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
-    """Build beat's schedule: `tick` each second, probes and `poll` each five, `forget` each minute."""
+    """Return beat's schedule: `tick` every second, probes and `poll` every five, `forget` every minute."""
     clock = {
         "tick": _entry("tick", CLOCK, every=1.0),
         "forget": _entry("forget", CLOCK, every=_FORGET_SECONDS),

@@ -1,4 +1,4 @@
-"""The tasks: each hands a coroutine to the loop and waits for its end."""
+"""The Celery tasks: each runs a coroutine in the loop and waits until it ends."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,13 +14,13 @@ _DUTY_SECONDS = 60.0
 
 
 def add_tasks(app: Celery, loop: Callable[[], LoopThread[ProcessParts]]) -> None:
-    """Register all tasks under the names that `dispatcher` sends them by."""
+    """Register all tasks under the names by which `dispatcher` sends them."""
 
     @app.task(name=DELIVER)
     def deliver(message_ids: Sequence[int]) -> None:
         loop().submit(loop().parts.worker.deliver(message_ids)).result()
 
-    # The clock's tasks send Flower no events: one a second each would drown its list.
+    # The clock's tasks send no events to Flower: one a second from each task would flood its list.
     @app.task(name=PROBE, send_events=False)
     def probe(queue: str) -> None:
         ctx = loop().parts.ctx

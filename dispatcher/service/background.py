@@ -1,4 +1,4 @@
-"""Tasks that run beside the requests: started again when they fail, and shown by `/readyz` and `doctor`."""
+"""Background tasks of a process: restarted when they fail. `/readyz` and `doctor` show the failures."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,11 +11,11 @@ from dispatcher.lanes.failures import FailureLog
 log = structlog.get_logger()
 
 _PAUSE = timedelta(seconds=1)
-_CLOSE = 5.0
+_CLOSE_TIMEOUT = 5.0
 
 
 class BackgroundTasks:
-    """The background tasks of one process. None of them ends unnoticed."""
+    """The background tasks of one process. A task that fails is logged, noted in `failures` and restarted."""
 
     def __init__(self, failures: FailureLog, *, pause: timedelta = _PAUSE) -> None:
         self.failures = failures
@@ -24,11 +24,11 @@ class BackgroundTasks:
 
     def start(self, name: str, work: Callable[[], Awaitable[None]]) -> "asyncio.Task[None]":
         """
-        Run `work` until it returns or all is closed, and again after a pause when it raises.
+        Run `work` until it returns, again after a pause when it raises; return the task.
 
-        `work` handles the faults that it expects, such as Unavailable; what it
-        raises counts as a failure under `name`. The task that is returned may
-        be cancelled before the others.
+        `work` handles the errors that it expects, such as Unavailable; any
+        error that it raises is noted as a failure under `name`. The caller may
+        cancel the task before `close` does.
         """
         task = asyncio.create_task(self._supervise(name, work), name=name)
         self._tasks.add(task)
@@ -36,11 +36,11 @@ class BackgroundTasks:
         return task
 
     async def close(self) -> None:
-        """Cancel all of them and wait until they have ended, a few seconds at most."""
+        """Cancel all tasks and wait until they have ended, at most five seconds."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_CLOSE)
+            await asyncio.wait(self._tasks, timeout=_CLOSE_TIMEOUT)
 
     async def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.current_task()
@@ -51,13 +51,13 @@ class BackgroundTasks:
             except asyncio.CancelledError as error:
                 if task.cancelling():
                     raise
-                self._failed(name, error)  # something that it awaited was cancelled, and not this task
+                self._note_failure(name, error)  # something that it awaited was cancelled, not this task
             except Exception as error:
-                self._failed(name, error)
+                self._note_failure(name, error)
             else:
                 return
             await asyncio.sleep(self._pause.total_seconds())
 
-    def _failed(self, name: str, error: BaseException) -> None:
+    def _note_failure(self, name: str, error: BaseException) -> None:
         log.error("background_task_failed", task=name, exc_info=error)
         self.failures.note(name, error)

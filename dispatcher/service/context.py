@@ -1,4 +1,4 @@
-"""The parts that every use case needs, built once by `bootstrap`."""
+"""The objects that every use case needs, built once by `bootstrap`."""
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ from dispatcher.settings import Settings
 
 
 class LanePublisher(Protocol):
-    """Puts ids into lanes. Neither call blocks or fails; the clock finds what is lost."""
+    """Puts ids into lanes. Neither call blocks or fails; the clock finds messages whose ids are lost."""
 
     def publish(self, tier: Tier, ids: Sequence[int]) -> None:
         """Put these ids into their lane."""
@@ -34,7 +34,7 @@ class LanePublisher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredProvider:
-    """A configured provider."""
+    """A provider as it is configured, and the plug-in that calls it."""
 
     config: ProviderConfig
     provider: Provider
@@ -43,10 +43,10 @@ class ConfiguredProvider:
 @dataclass(frozen=True, slots=True)
 class Context:
     """
-    The parts a use case works with. `time` is the one clock.
+    The objects that a use case works with. `time` is the only clock that it reads.
 
-    `provider_states` holds the present state of providers; one that it does not
-    name is well.
+    `provider_states` holds the present state by name; a provider without an
+    entry is available.
     """
 
     settings: Settings
@@ -80,10 +80,10 @@ class Context:
 @dataclass(frozen=True, slots=True, eq=False)
 class Batched(Generic[Request, Result]):
     """
-    A use case whose requests of one moment are processed together: a constant of its module.
+    A use case whose concurrent requests are processed together; a constant of its module.
 
-    `process` and `at_once` are as for `Batcher`. Two of these are never equal,
-    and each has a batcher of its own.
+    `process` and `at_once` are as for `Batcher`. Each instance has its own
+    batcher, because no two are equal.
     """
 
     process: Callable[[Context, Sequence[Request]], Awaitable[Sequence[Result]]]

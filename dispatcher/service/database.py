@@ -1,4 +1,4 @@
-"""The one transaction helper. Everything that reads or writes Postgres goes through it."""
+"""Transactions: every read and write of Postgres goes through `Database`."""
 
 import asyncio
 import random
@@ -20,17 +20,17 @@ _TRIES = 5
 
 
 class StatementRunner(Protocol):
-    """Runs a piece of work that is one statement, as `Database.single` does."""
+    """Runs work that is one statement, as `Database.single` does."""
 
-    def __call__(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> Awaitable[T]: ...  # noqa: D102 - told by the class
+    def __call__(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> Awaitable[T]: ...  # noqa: D102 - the class says it
 
 
 class Database:
     """
-    Runs pieces of work, each in one transaction.
+    Runs units of work, each in one transaction.
 
-    `contact` counts unbroken contact: it grows by one each time Postgres is
-    found again after it was away, so that who cares can tell a new period.
+    `reconnects` counts how often Postgres was reached again after it could not
+    be reached.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -41,51 +41,53 @@ class Database:
 
     async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """
-        Run `work` in a transaction, again from the start after a deadlock or serialization failure.
+        Return the result of `work`, run in a transaction.
 
-        Raises Unavailable when Postgres is away or read-only; whether a commit
-        that was under way got through is then unknown.
+        After a deadlock or serialization failure it runs again from the start.
+        Raises Unavailable when Postgres cannot be reached or is read-only; it
+        is then unknown whether a commit that had begun took effect.
         """
 
         async def once() -> T:
             async with self._engine.begin() as connection:
                 return await work(connection)
 
-        return await self._persist(once)
+        return await self._with_retries(once)
 
     async def single(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """
-        Run `work` that is one statement: it commits with the statement, which saves two round trips.
+        Return the result of `work` that is one statement.
 
-        Retries and raises as `transact` does.
+        It commits with the statement, which saves two round trips. Retries and
+        raises as `transact` does.
         """
 
         async def once() -> T:
             async with self._autocommit.connect() as connection:
                 return await work(connection)
 
-        return await self._persist(once)
+        return await self._with_retries(once)
 
     @asynccontextmanager
     async def one_connection(self) -> AsyncIterator[StatementRunner]:
         """
-        Run pieces of work, each one statement, on one connection: for temporary tables.
+        Reserve one connection for statements that share a temporary table.
 
-        It is nobody else's until the block ends, and is closed then, so that
-        nothing temporary outlasts it. Retries and raises as `single` does.
+        The connection is closed when the block ends, so that no temporary table
+        outlives it. Each statement retries and raises as `single` does.
         """
 
         async def connect() -> AsyncConnection:
             return await self._autocommit.connect()
 
-        connection = await self._persist(connect)
+        connection = await self._with_retries(connect)
         try:
-            yield lambda work: self._persist(lambda: work(connection))
+            yield lambda work: self._with_retries(lambda: work(connection))
         finally:
             await connection.invalidate()
             await connection.close()
 
-    async def _persist(self, once: Callable[[], Awaitable[T]]) -> T:
+    async def _with_retries(self, once: Callable[[], Awaitable[T]]) -> T:
         for attempt in range(1, _TRIES + 1):
             try:
                 result = await once()
@@ -110,4 +112,4 @@ class Database:
 
 
 RETRY_AFTER = timedelta(seconds=5)
-"""What a client is told to wait when Postgres is away."""
+"""How long a client is asked to wait when Postgres cannot be reached."""

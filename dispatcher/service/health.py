@@ -1,4 +1,4 @@
-"""Whether this process can do its work, and what works only in part."""
+"""Readiness: whether this process can do its work, and which parts are degraded."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,9 +15,10 @@ _SILENT = timedelta(seconds=30)
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """
-    The state of this process: `faults` keep it from being ready, `degraded` does not.
+    The state of this process. `faults` keep it from being ready, `degraded` does not.
 
-    Without Redis it is only degraded: submits go on, and the clock delivers what waits.
+    Without Redis it is degraded and still ready: it accepts messages, which
+    wait in Postgres.
     """
 
     faults: tuple[str, ...]
@@ -25,12 +26,12 @@ class Readiness:
 
     @property
     def is_ready(self) -> bool:
-        """Whether submits can be accepted."""
+        """Whether this process can accept messages."""
         return not self.faults
 
 
 async def readiness(ctx: Context) -> Readiness:
-    """Check Postgres, its migrations, Redis, each lane's last probe, and what has failed lately."""
+    """Return the state of Postgres, its migrations, Redis, the probes of each lane, and recent failures."""
     return Readiness(await _faults(ctx), await _degraded(ctx))
 
 
@@ -45,13 +46,13 @@ async def require_migrated(ctx: Context) -> None:
 
 
 async def lanes(ctx: Context) -> dict[str, datetime | None] | None:
-    """Return when each queue was last seen consuming; None when Redis is away."""
+    """Return when a worker last consumed from each queue; None when Redis cannot be reached."""
     last = await ctx.pulse.last(QUEUES)
     return None if last is None else dict(last)
 
 
 async def failures(ctx: Context) -> list[str] | None:
-    """Return a line for each thread or task that failed within the last hour; None without Redis."""
+    """Return a line for each thread or task that failed in the last hour; None without Redis."""
     failed = await ctx.background.failures.recent()
     return None if failed is None else [str(failure) for failure in failed]
 

@@ -1,10 +1,10 @@
 """
-The depth of a lane: about `lane_seconds` of the messages that it drains, so that Postgres holds the backlog.
+The depth of a lane: about as many messages as it drains in `lane_seconds`. Postgres holds the backlog.
 
 A shallow lane keeps cancellations exact and Redis small, and keeps the million
-messages of one account from delaying the hundred of another. It is never
-deeper than all providers together take in that time: a worker would read the
-rest and find no token.
+messages of one account from delaying the hundred of another. A lane is never
+deeper than all providers together accept in that time: a worker would read
+the other messages and find no token for them.
 """
 
 from collections.abc import Mapping
@@ -14,21 +14,19 @@ from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 
 SHALLOW = {Tier.CRITICAL: 2000, Tier.STANDARD: 500, Tier.BULK: 500}
-_DEEP = 20_000
+_DEEPEST = 20_000
 _LEAST = 20
 _SMOOTHING = 0.3
 
 
 def max_depth(ctx: Context, tier: Tier) -> int:
     """Return the greatest depth of a tier's lane."""
-    taken = (
-        sum(configured.config.rate(tier) for configured in ctx.providers.values()) * ctx.settings.lane_seconds
-    )
-    return max(_LEAST, min(_DEEP, int(taken)))
+    rate = sum(configured.config.rate(tier) for configured in ctx.providers.values())
+    return max(_LEAST, min(_DEEPEST, int(rate * ctx.settings.lane_seconds)))
 
 
 def base_depths(ctx: Context) -> dict[Tier, int]:
-    """Return the depth that each lane has however little it drains; a critical message always finds room."""
+    """Return the depth of each lane that drains slowly: within `max_depth`, except for critical messages."""
     return {
         tier: depth if tier is Tier.CRITICAL else min(depth, max_depth(ctx, tier))
         for tier, depth in SHALLOW.items()
@@ -46,7 +44,7 @@ class LaneRoom:
         return count <= self._room[tier]
 
     def take(self, tier: Tier, count: int) -> bool:
-        """Whether this many messages may go straight into their lane; if so, leave less room for the next."""
+        """Whether this many messages may go straight into their lane; if so, reduce the room that is left."""
         fits = self.fits(tier, count)
         if fits:
             self._room[tier] -= count
@@ -54,7 +52,7 @@ class LaneRoom:
 
 
 class DrainRate:
-    """Follows one lane from fill to fill, and computes the depth that it should have."""
+    """Measures how fast one lane drains between fills, and computes the depth that it should have."""
 
     def __init__(self, ctx: Context, tier: Tier) -> None:
         self._shallow = base_depths(ctx)[tier]
@@ -70,12 +68,12 @@ class DrainRate:
             passed = (now - at) / timedelta(seconds=1)
             if passed > 0:
                 drained = max(0, left - depth) / passed
-                # A lane found empty drained at least that fast: no smoothing on the way up.
+                # A lane that is empty drained at least that fast, so a rising rate is not smoothed.
                 smooth = self._rate + _SMOOTHING * (drained - self._rate)
                 self._rate = max(drained, smooth) if depth == 0 else smooth
         target = max(self._shallow, min(self._deepest, int(self._rate * self._seconds)))
         return max(0, target - depth)
 
     def filled(self, depth: int, *, now: datetime) -> None:
-        """Note the depth of the lane after a fill."""
+        """Record the depth of the lane after a fill."""
         self._left = (now, depth)

@@ -1,11 +1,11 @@
 """
-The condition of each provider, from the calls of all processes and the operators' orders.
+The state of each provider, from the calls of all processes and the operators' overrides.
 
-Twice a second this process hands its counts to Redis and reads those of all
-processes, in one round trip however many calls there were. Without Redis the
-last known conditions hold, and counts are kept until they can be handed over.
-Operators' orders are read from Postgres when Redis says that they changed, and
-now and then without that.
+Twice a second this process adds its counts to those in Redis and reads the
+sums of all processes, in one round trip for any number of calls. Without Redis
+the last known states stay in force, and the counts are kept until Redis can be
+reached. Overrides are read from Postgres when Redis says that they changed,
+and every ten seconds in any case.
 """
 
 import asyncio
@@ -30,17 +30,18 @@ from dispatcher.store.routing.overrides import SetOverride
 
 log = structlog.get_logger()
 
-EVERY = timedelta(seconds=0.5)
-_ORDERS_AGE = 10.0
+INTERVAL = timedelta(seconds=0.5)
+_OVERRIDES_AGE = 10.0
 _BATCH = 1000
-_CLOSE = 2.0
+_CLOSE_TIMEOUT = 2.0
 
 
 class ProviderHealth:
     """
-    One for each process. `states` is the live mapping, `tallies` take this process's counts.
+    Follows the state of every provider; one for each process.
 
-    `wake` wakes the timer for messages that are due.
+    `states` is a mapping that changes in place. The caller adds the calls of
+    this process to `tallies`. `wake` wakes the timer for messages that are due.
     """
 
     def __init__(
@@ -58,37 +59,37 @@ class ProviderHealth:
         self.breakers = breakers
         self._database = database
         self._wake = wake
-        self._read: tuple[int | None, float] = (None, float("-inf"))  # which orders were read, and when
+        self._read: tuple[int | None, float] = (None, float("-inf"))  # version of the overrides, and when
         self._stopping = asyncio.Event()
-        self._looking = TaskSet(log, "providers_not_looked_at")
+        self._refreshing = TaskSet(log, "providers_not_looked_at")
         self._releasing = TaskSet(log, "waiting_not_called")
 
     def start(self) -> None:
-        """Look twice a second from now on, if there is any provider."""
+        """Refresh the states twice a second from now on, if there is any provider."""
         if self.tallies:
-            self._looking.start(self._look_on())
+            self._refreshing.start(self._keep_refreshing())
 
     async def close(self) -> None:
-        """Stop looking. A look under way ends first: a cancelled one would leave its connection open."""
+        """Stop refreshing. A refresh that has begun may end first: cancelled, it leaves its connection open."""
         self._stopping.set()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE):
-                await self._looking.wait()
-        await self._looking.cancel()
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._refreshing.wait()
+        await self._refreshing.cancel()
         await self._releasing.cancel()
 
-    async def _look_on(self) -> None:
+    async def _keep_refreshing(self) -> None:
         while not self._stopping.is_set():
             try:
                 await self.refresh()
-            except Exception:  # the last known conditions hold; the next look may succeed
+            except Exception:  # the last known states stay in force; the next refresh may succeed
                 log.exception("providers_not_looked_at")
             with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY.total_seconds()):
+                async with asyncio.timeout(INTERVAL.total_seconds()):
                     await self._stopping.wait()
 
     async def refresh(self) -> None:
-        """Hand over counts, read all conditions, and move the breakers whose time has come."""
+        """Report the counts of this process, read all states, and move the breakers that must move now."""
         taken = {name: tally.take() for name, tally in self.tallies.items()}
         names = list(self.tallies)
         exchange = await self.breakers.exchange(
@@ -100,17 +101,17 @@ class ProviderHealth:
         else:
             exchange = await self._move(exchange, {name: longest for name, (_, longest) in taken.items()})
             self.last_snapshot = exchange
-        await self._read_orders(None if exchange is None else exchange.overrides_version)
+        await self._read_overrides(None if exchange is None else exchange.overrides_version)
         for name in names:
-            self.states[name] = self._condition(name)
+            self.states[name] = self._state(name)
 
     async def reload_overrides(self) -> None:
-        """Make this process and all others read the operators' orders again."""
+        """Make all processes, this one included, read the operators' overrides again."""
         self._read = (None, float("-inf"))
         await self.breakers.announce_override()
 
     async def release_waiting(self, *, now: datetime) -> int:
-        """Make all messages that wait for a provider due now, and return how many. Raises Unavailable."""
+        """Make all messages that wait for a provider due now; return their number. Raises Unavailable."""
         total = 0
         while True:
             released = await self._database.single(partial(release.make_due, now=now, limit=_BATCH))
@@ -121,13 +122,13 @@ class ProviderHealth:
                 return total
 
     async def wait_until_released(self) -> None:
-        """Wait for the end of each release that a closing breaker has begun."""
+        """Wait until every release that a closed breaker started has ended."""
         await self._releasing.wait()
 
     async def _move(
         self, seen: BreakerSnapshot, retry_after: Mapping[str, timedelta | None]
     ) -> BreakerSnapshot:
-        """Move the breakers for which these counts call. Return what holds then."""
+        """Move the breakers that these counts require to move. Return the snapshot after that."""
         moves: dict[str, BreakerMove] = {}
         for name, known in seen.known.items():
             to = next_state(known.state, known.window, now=seen.now, requested_pause=retry_after[name])
@@ -139,38 +140,38 @@ class ProviderHealth:
         if after is None:
             return seen
         moved = {name: known.state for name, known in after.known.items() if known.moved}
-        for name, standing in moved.items():
-            log.warning("breaker_moved", provider=name, to=standing.breaker.value, cause=standing.cause)
-        if any(standing.breaker is Breaker.CLOSED for standing in moved.values()):
-            self._releasing.start(self._release_if_there(after.now))
+        for name, state in moved.items():
+            log.warning("breaker_moved", provider=name, to=state.breaker.value, cause=state.cause)
+        if any(state.breaker is Breaker.CLOSED for state in moved.values()):
+            self._releasing.start(self._release_unless_unavailable(after.now))
         return after
 
-    async def _release_if_there(self, now: datetime) -> None:
+    async def _release_unless_unavailable(self, now: datetime) -> None:
         try:
             await self.release_waiting(now=now)
-        except Unavailable as error:  # they are due by themselves, later
+        except Unavailable as error:  # each message becomes due later by itself
             log.warning("waiting_not_called", error=str(error))
 
-    async def _read_orders(self, number: int | None) -> None:
+    async def _read_overrides(self, version: int | None) -> None:
         known, at = self._read
         now = time.monotonic()
-        if number == known and now - at < _ORDERS_AGE:
+        if version == known and now - at < _OVERRIDES_AGE:
             return
         try:
             self.overrides = await self._database.single(overrides.current)
         except Unavailable as error:
             log.warning("orders_not_read", error=str(error))
         else:
-            self._read = (number, now)
+            self._read = (version, now)
 
-    def _condition(self, name: str) -> ProviderState:
-        ordered = self.overrides.get(name)
-        order = Override.NONE if ordered is None else ordered.override
-        standing = self.breaker_state(name)
-        if standing is None:
-            return ProviderState(override=order)
-        return ProviderState(standing.breaker, order, standing.until)
+    def _state(self, name: str) -> ProviderState:
+        current = self.overrides.get(name)
+        override = Override.NONE if current is None else current.override
+        breaker = self.breaker_state(name)
+        if breaker is None:
+            return ProviderState(override=override)
+        return ProviderState(breaker.breaker, override, breaker.until)
 
     def breaker_state(self, name: str) -> BreakerState | None:
-        """Return where a provider's breaker stands, as last known; None while nothing is known of it."""
+        """Return the last known state of a provider's breaker; None before the first exchange with Redis."""
         return None if self.last_snapshot is None else self.last_snapshot.known[name].state

@@ -1,4 +1,4 @@
-"""The routes of a process: the table in force, and the plans made from it."""
+"""The routes of a process: the current route table, and the plans made from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ from dispatcher.domain.routing.route_table import RouteRequest, RouteTable
 @dataclass(slots=True)
 class RouteCache:
     """
-    The table in force, as last read.
+    The current route table, as last read.
 
-    `version` is the id of its row, 0 if none was ever set, None before the
-    first read. `accounts` holds the names of the accounts that the table names.
+    `version` is the id of its row: 0 if no table was ever set, None before the
+    first read. `accounts` holds the names of the accounts in the table, by id.
     """
 
     table: RouteTable = field(default_factory=RouteTable)

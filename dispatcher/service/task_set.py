@@ -1,4 +1,4 @@
-"""Tasks that run beside the code that starts them."""
+"""Tasks that nobody awaits one by one."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,9 +8,9 @@ from structlog.typing import FilteringBoundLogger
 
 class TaskSet:
     """
-    Tasks that nobody awaits one by one. None is lost: each is kept until it ends, and its failure is logged.
+    Keeps each task until it ends, and logs its failure.
 
-    `failed` is the event that is logged when a task raises.
+    `failed` is the log event of a task that raises.
     """
 
     def __init__(self, log: FilteringBoundLogger, failed: str) -> None:
@@ -19,18 +19,18 @@ class TaskSet:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[None, None, None]) -> None:
-        """Run this, beginning with the loop's next turn."""
+        """Start a task; it begins in the next iteration of the loop."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._end)
 
     async def wait(self) -> None:
-        """Wait until none runs, those started meanwhile included."""
+        """Wait until no task runs, including tasks that are started meanwhile."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def cancel(self) -> None:
-        """Cancel those that run, and wait for their end."""
+        """Cancel all tasks, and wait until they have ended."""
         for task in self._tasks:
             task.cancel()
         await self.wait()

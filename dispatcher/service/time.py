@@ -1,9 +1,9 @@
 """
-The time of Postgres in this process, without a query each time.
+The time of Postgres, without a query for each reading.
 
-The offset to a clock that nobody sets (it runs on while the machine sleeps) is
-sampled at the start and at intervals; it is wrong by at most half of the
-fastest round trip.
+The offset between Postgres and a monotonic clock, which also counts while the
+machine sleeps, is sampled at the start and at intervals. It is wrong by at
+most half of the fastest round trip.
 """
 
 import time
@@ -25,7 +25,7 @@ _NOW = text("SELECT clock_timestamp()")
 
 
 class Time(Protocol):
-    """The one clock of a Context."""
+    """The clock of a Context. `now()` is wrong by at most `uncertainty`."""
 
     uncertainty: timedelta
 
@@ -34,7 +34,7 @@ class Time(Protocol):
 
 
 class PostgresTime:
-    """Follows Postgres's clock."""
+    """The clock of Postgres, read through a sampled offset."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -48,7 +48,7 @@ class PostgresTime:
         return self._zero + _ticks()
 
     async def sample(self) -> None:
-        """Measure the offset, and log it if it has drifted. Raises Unavailable."""
+        """Measure the offset, and log a drift. Raises Unavailable."""
         best, zero = timedelta.max, None
         for _ in range(_SAMPLES):
             asked = _ticks()

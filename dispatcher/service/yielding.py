@@ -1,4 +1,4 @@
-"""Computing much without holding up whoever else is on the loop."""
+"""Long computations that leave the loop free for other tasks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -7,14 +7,14 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_TURN = 0.001  # seconds of computing after which others have a turn
+_SLICE = 0.001  # seconds of computing between two pauses
 
 
 async def yielding(items: Iterable[T]) -> AsyncIterator[T]:
-    """Give items to compute with, and whoever else is on the loop a turn after each millisecond."""
+    """Yield the items, and let other tasks of the loop run after each millisecond."""
     started = perf_counter()
     for item in items:
-        if perf_counter() - started > _TURN:
+        if perf_counter() - started > _SLICE:
             await asyncio.sleep(0)
             started = perf_counter()
         yield item

@@ -17,7 +17,7 @@ from dispatcher.service.messages.search import read_number as read_wanted
 from dispatcher.store.inbound import messages
 from dispatcher.store.inbound.messages import FoundInbound, NewInbound
 
-__all__ = ["FoundInbound", "find", "keep", "in_period", "page", "replay"]
+__all__ = ["FoundInbound", "find", "in_period", "keep", "page", "replay"]
 
 log = structlog.get_logger()
 

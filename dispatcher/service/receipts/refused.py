@@ -11,7 +11,7 @@ from dispatcher.domain.errors import BadReceipt, BadSignature
 
 log = structlog.get_logger()
 
-EVERY = timedelta(minutes=1)
+INTERVAL = timedelta(minutes=1)
 
 
 class RefusedReceipts:
@@ -32,7 +32,7 @@ class RefusedReceipts:
         key = provider, isinstance(error, BadSignature)
         self._since[key] += 1
         now = self._clock()
-        if now - self._told.get(key, -float("inf")) < EVERY.total_seconds():
+        if now - self._told.get(key, -float("inf")) < INTERVAL.total_seconds():
             return
         self._told[key] = now
         # Not its words: they may quote what came.

@@ -3,9 +3,9 @@
 from structlog.testing import capture_logs
 
 from dispatcher.domain.errors import BadReceipt, BadSignature
-from dispatcher.service.receipts.refused import EVERY, RefusedReceipts
+from dispatcher.service.receipts.refused import INTERVAL, RefusedReceipts
 
-MINUTE = EVERY.total_seconds()
+MINUTE = INTERVAL.total_seconds()
 
 
 class Seconds:
