@@ -1,1 +1,1 @@
-"""The HTTP side: a front that picks the application, the dialects, receipts and health."""
+"""The HTTP API: a router, and behind it the dialects, management, receipts and health."""

@@ -24,7 +24,7 @@ STATUSES: dict[type[DispatchError], HTTPStatus] = {
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     errors.CredentialExpired: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
-    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.LimitExceeded: HTTPStatus.TOO_MANY_REQUESTS,
     errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.NotEnoughCredit: HTTPStatus.PAYMENT_REQUIRED,
@@ -49,6 +49,7 @@ class ErrorResponse:
     error: DispatchError | None = None
 
 
+PROBLEM = "application/problem+json"
 CRASHED = ErrorResponse(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error")
 NO_SUCH_API = ErrorResponse(HTTPStatus.NOT_FOUND, "No API answers at this path; GET /docs lists them")
 
@@ -64,7 +65,7 @@ def describe_error(error: Exception) -> ErrorResponse:
         case errors.Unavailable():
             retry = {"Retry-After": str(int(RETRY_AFTER.total_seconds()))}
             return ErrorResponse(_status(error), str(error), retry, error)
-        case errors.TooMany():
+        case errors.LimitExceeded():
             retry = {"Retry-After": str(math.ceil(error.retry_after.total_seconds()))}
             return ErrorResponse(_status(error), str(error), retry, error)
         case errors.Misconfigured():
@@ -74,6 +75,16 @@ def describe_error(error: Exception) -> ErrorResponse:
         case HTTPException():
             return ErrorResponse(HTTPStatus(error.status_code), error.detail, error.headers or {})
     return CRASHED
+
+
+def problem(error: ErrorResponse) -> dict[str, object]:
+    """Return RFC 9457 problem details: the envelope of all that is not a dialect."""
+    return {
+        "type": "about:blank",
+        "title": error.status.phrase,
+        "status": error.status.value,
+        "detail": error.message,
+    }
 
 
 def _status(error: DispatchError) -> HTTPStatus:

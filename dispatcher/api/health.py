@@ -3,9 +3,9 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.dialect import PROBLEM, MountedApp, MountPoint, problem
-from dispatcher.api.json_response import Json
-from dispatcher.api.operations import Operations
+from dispatcher.api.errors import PROBLEM, problem
+from dispatcher.api.operations import MountedApp, MountPoint, Operations
+from dispatcher.api.request_body import Json
 from dispatcher.api.runtime import context_of
 from dispatcher.service.health import readiness
 

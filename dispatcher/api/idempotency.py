@@ -1,4 +1,4 @@
-"""Creating over HTTP: an Idempotency-Key makes the same request again give the same answer."""
+"""Submitting over HTTP: with an Idempotency-Key the same request again gets the same response."""
 
 import hashlib
 import re
@@ -27,12 +27,12 @@ async def accept(
     answer: Callable[[AcceptedBatch], Response],
 ) -> Response:
     """
-    Submit, and answer with what `answer` makes of the batch. The request's
-    trace is followed into the provider call.
+    Submit, and return the response that `answer` makes of the batch. The trace of
+    the request is carried on into the provider call.
 
-    With an Idempotency-Key that came before, the first answer is given again.
-    Raises what `submit` does, KeyReused and StillRunning, and Invalid for a
-    key that is none.
+    With an Idempotency-Key that was used before, the first response is returned
+    again. Raises what `submit` does, KeyReused and StillRunning, and Invalid for a
+    key that is not valid.
     """
     submission = replace(submission, traceparent=read_traceparent(request.headers.get("traceparent")))
     key = request.headers.get("idempotency-key")

@@ -11,13 +11,12 @@ from typing import Any
 
 from starlette.routing import compile_path
 
-from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operation
+from dispatcher.api.request_body import LARGEST_ID, Json
 
 Schema = dict[str, Any]
 
 _VERSION = "0.1.0"
-_BIGINT = 2**63 - 1
 
 
 def document(title: str, description: str, operations: Iterable[Operation]) -> Schema:
@@ -57,7 +56,7 @@ def body(example: Mapping[str, object], *, required: list[str], schemas: Mapping
 
 def id_in_path(name: str) -> Schema:
     """Describe a path parameter that is the number of a row."""
-    schema = {"type": "integer", "minimum": 0, "maximum": _BIGINT}
+    schema = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
     return {"parameters": [_path_parameter(name, schema)]}
 
 

@@ -1,24 +1,40 @@
 """
-The operations of an HTTP API: each has its path, method, handler and OpenAPI description in one place.
+The operations of an HTTP API, and the application that serves them.
 
-A handler takes a Starlette request and returns a response; it reads what it
-needs from the request itself, so that nothing stands between it and the router.
+An operation has its path, method, handler and OpenAPI description in one place. A
+handler takes a Starlette request and returns a response; it reads what it needs
+from the request itself, so that nothing stands between it and the router.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
+import structlog
 from starlette.convertors import Convertor
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import compile_path
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
+
+from dispatcher.api.errors import ErrorResponse, describe_error
+from dispatcher.api.request_body import Json
+from dispatcher.domain.accounts.rate_limit import RateLimitStatus
+from dispatcher.domain.errors import DispatchError, Misconfigured
+
+log = structlog.get_logger()
 
 Handler = Callable[[Request], Awaitable[Response]]
 H = TypeVar("H", bound=Handler)
+
+QuotaHeaders = Callable[[RateLimitStatus, datetime], Mapping[str, str]]
+"""Returns the headers of a dialect for a quota and the time now."""
+
+Envelope = Callable[[ErrorResponse], object]
+"""Returns the body of an error, to be written as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +163,76 @@ class Operations:
     def _methods(self, path: str) -> set[str]:
         fitting = (template for template in self._templates if template.pattern.match(path))
         return {*self._by_path.get(path, {}), *(template.operation.method for template in fitting)}
+
+
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """
+    A path that an application serves, with all below it. `bulk` allows the larger body.
+
+    A path in which `streamed` is found takes a body of any size: its handler must
+    read it piece by piece, and only after it has authenticated the client.
+    """
+
+    path: str
+    bulk: bool = False
+    streamed: re.Pattern[str] | None = None
+
+
+class MountedApp:
+    """
+    An ASGI application behind the router: it serves `operations`, and every error leaves in its `envelope`.
+
+    `challenge` is the WWW-Authenticate header of a 401.
+    """
+
+    docs_url: str | None = None
+    catalog: str | None = None
+    quota_headers: QuotaHeaders | None = None
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        title: str,
+        mounts: Sequence[MountPoint],
+        envelope: Envelope,
+        operations: Iterable[Operation] = (),
+        challenge: str | None = None,
+        media_type: str = Json.media_type,
+    ) -> None:
+        self.name = name
+        self.title = title
+        self.mounts = tuple(mounts)
+        self.operations = Operations()
+        self.operations.include(operations)
+        self._envelope = envelope
+        self._challenge = challenge
+        self._media_type = media_type
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. An error that nobody foresaw is answered, and raised all the same."""
+        request = Request(scope, receive)
+        try:
+            response = await self.operations.find(scope)(request)
+        except ClientDisconnect:
+            raise
+        except (DispatchError, HTTPException) as error:
+            response = self.answer_error(scope, error)
+        except Exception as error:
+            await self.answer_error(scope, error)(scope, receive, send)
+            raise
+        await response(scope, receive, send)
+
+    def answer_error(self, scope: Scope, error: Exception) -> Response:
+        """Return the response to an error that a handler raised."""
+        if isinstance(error, Misconfigured):
+            log.error("misconfigured", error=str(error))  # the client does not see it
+        return self.refuse(scope, describe_error(error))
+
+    def refuse(self, scope: Scope, error: ErrorResponse) -> Response:
+        """Return the response that says what went wrong."""
+        headers = dict(error.headers)
+        if error.status == 401 and self._challenge is not None:
+            headers["WWW-Authenticate"] = self._challenge
+        return Json(self._envelope(error), error.status, headers=headers, media_type=self._media_type)

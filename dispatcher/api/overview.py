@@ -7,8 +7,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from dispatcher.api.dialect import ASSETS, PROBLEM, MountedApp, MountPoint, problem
-from dispatcher.api.operations import Operations
+from dispatcher.api.dialect import ASSETS
+from dispatcher.api.errors import PROBLEM, problem
+from dispatcher.api.operations import MountedApp, MountPoint, Operations
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>SMS dispatcher: APIs</title>

@@ -1,4 +1,4 @@
-"""Reads what a client sent, the same way for every dialect."""
+"""Bodies: reading what a client sent, in the same way for every dialect, and writing JSON."""
 
 import asyncio
 import json
@@ -9,13 +9,28 @@ from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+LARGEST_ID = 2**63 - 1
+"""The largest id that Postgres stores."""
 
 _NEVER = re.compile(r"multipart/.*|(application|text)/xml|[^;]*\+xml")
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _ONE_OF_MANY = re.compile(r"\[[0-9]{0,9}\]\Z")
 _MOST_FIELDS = 20_000
 _FORM = "application/x-www-form-urlencoded"
-_BIGINT = 2**63 - 1
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+class Json(JSONResponse):
+    """JSON with characters as they are; half of a surrogate pair, which UTF-8 cannot encode, becomes "?"."""
+
+    media_type = "application/json; charset=utf-8"
+
+    def render(self, content: object) -> bytes:
+        """Return the body, in UTF-8."""
+        return _encode(content).encode("utf-8", "replace")
 
 
 async def read_object(request: Request) -> Mapping[str, object]:
@@ -82,7 +97,7 @@ def query_fields(request: Request) -> Mapping[str, object]:
 def id_in_path(request: Request, name: str) -> int:
     """Return the number that a path names. Raises HTTPException, 404, for what cannot be an id of ours."""
     value = request.path_params[name]
-    if not _DIGITS.fullmatch(value) or int(value) > _BIGINT:
+    if not _DIGITS.fullmatch(value) or int(value) > LARGEST_ID:
         raise HTTPException(404)
     return int(value)
 

@@ -21,8 +21,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from dispatcher.api.auth import count_by_address
-from dispatcher.api.dialect import PROBLEM, MountedApp, MountPoint, QuotaHeaders, problem
-from dispatcher.api.errors import CRASHED, NO_SUCH_API, describe_error, too_large
+from dispatcher.api.errors import CRASHED, NO_SUCH_API, PROBLEM, describe_error, problem, too_large
+from dispatcher.api.operations import MountedApp, MountPoint, QuotaHeaders
 from dispatcher.api.runtime import Runtime
 from dispatcher.domain.errors import DispatchError, Misconfigured
 from dispatcher.domain.messages.trace import read_traceparent, trace_id

@@ -1,4 +1,4 @@
-"""Running the API on uvicorn, until it is told to stop."""
+"""Runs the API on uvicorn until it is stopped."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ def run(host: str, port: int, settings: Settings) -> None:
         host=host,
         port=port,
         lifespan="on",
-        access_log=False,  # the front writes its own, without the query
+        access_log=False,  # the router writes its own, without the query
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=int(_GRACE.total_seconds()),

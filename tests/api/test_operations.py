@@ -7,10 +7,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from dispatcher.api.app import DIALECTS
-from dispatcher.api.dialect import MountedApp, MountPoint
 from dispatcher.api.errors import ErrorResponse
 from dispatcher.api.openapi import body, document, id_in_path
-from dispatcher.api.operations import Handler, Operation, Operations, SecurityScheme
+from dispatcher.api.operations import Handler, MountedApp, MountPoint, Operation, Operations, SecurityScheme
 from dispatcher.domain.errors import NotFound
 
 

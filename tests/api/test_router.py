@@ -10,9 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from structlog.testing import LogCapture
 
-from dispatcher.api.dialect import MountedApp, MountPoint
-from dispatcher.api.json_response import Json
-from dispatcher.api.operations import Operations
+from dispatcher.api.operations import MountedApp, MountPoint, Operations
+from dispatcher.api.request_body import Json
 from dispatcher.api.router import Router
 from dispatcher.api.runtime import Runtime
 from dispatcher.domain.errors import Misconfigured, Unavailable

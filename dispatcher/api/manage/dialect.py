@@ -23,13 +23,13 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from dispatcher.api.auth import count_by_address, limit_failures, read_authorization
-from dispatcher.api.dialect import PROBLEM, Dialect, MountPoint, problem
-from dispatcher.api.errors import ErrorResponse
-from dispatcher.api.json_response import Json
+from dispatcher.api.dialect import Dialect
+from dispatcher.api.errors import PROBLEM, ErrorResponse, problem
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.fields import Plain
 from dispatcher.api.manage.mapping import arrival, wording
-from dispatcher.api.request_body import read_object
+from dispatcher.api.operations import MountPoint
+from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import DispatchError, InvalidFields, NotAuthenticated, RateLimited

@@ -1,4 +1,4 @@
-"""What bodies, parameters and answers are made of."""
+"""The types of the fields in bodies, parameters and responses."""
 
 import re
 from datetime import UTC, datetime
@@ -20,9 +20,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from dispatcher.api.request_body import LARGEST_ID
 from dispatcher.domain.messages.status import Status
 
-_BIGINT = 2**63 - 1
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
@@ -41,7 +41,7 @@ class ResponseModel(BaseModel):
 
 
 def word(status: Status) -> str:
-    """Give the word for a status: its name, in small letters."""
+    """Return the word for a status: its name, in small letters."""
     return status.name.lower()
 
 
@@ -69,15 +69,15 @@ def _digits(raw: object) -> object:
     return raw
 
 
-# Postgres keeps no NUL in a text.
+# Postgres stores no NUL in a text.
 Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 Line = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=200)]
 Time = Annotated[AwareDatetime, AfterValidator(_in_range)]
-Number = Annotated[int, Field(ge=0, le=_BIGINT)]
+Number = Annotated[int, Field(ge=0, le=LARGEST_ID)]
 Name = Number | UUID
-"""What a message, batch or callback is named by: its number or its public id."""
+"""The name of a message, batch or callback: its number or its public id."""
 
-Id = Annotated[int, BeforeValidator(_digits), Path(ge=0, le=_BIGINT)]
+Id = Annotated[int, BeforeValidator(_digits), Path(ge=0, le=LARGEST_ID)]
 """A number in a path; what cannot be an id of ours is 404, as one that nobody has."""
 
 StatusWord = Annotated[

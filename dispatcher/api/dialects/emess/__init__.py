@@ -13,14 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.auth import authenticate, bearer_token
-from dispatcher.api.dialect import Dialect, MountPoint
+from dispatcher.api.dialect import Dialect
 from dispatcher.api.dialects.emess import openapi_examples
 from dispatcher.api.dialects.emess.mapping import WORDS, WRONG_PAIR, Counted, envelope
 from dispatcher.api.dialects.emess.requests import Form, read_app_credentials
 from dispatcher.api.idempotency import accept
-from dispatcher.api.json_response import Json
-from dispatcher.api.operations import Operations, SecurityScheme
-from dispatcher.api.request_body import read_object
+from dispatcher.api.operations import MountPoint, Operations, SecurityScheme
+from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind
@@ -112,10 +111,10 @@ def _sent(batch: AcceptedBatch) -> Response:
 
 def _processed(numbers: Sequence[str], batch: AcceptedBatch) -> Response:
     """
-    Count every number that came, so that succeeded and failed are the total.
+    Return the counts of all numbers, so that succeeded and failed make up the total.
 
-    A repeat for which there is no message of its own counts as its first one
-    does, as long as both are spelled alike; else as succeeded.
+    A repeated number that has no message of its own counts as its first one does
+    if both are spelled alike, else as succeeded.
     """
     going = [message for message in batch.messages if WORDS[message.status] is Counted.SUCCEEDED]
     ended = {m.number_as_given for m in batch.messages if WORDS[m.status] is Counted.FAILED}

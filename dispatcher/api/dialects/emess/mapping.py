@@ -1,4 +1,4 @@
-"""The document's words: for what became of a message, for each thing that can be wrong, for each failure."""
+"""The document's words for statuses, faults and errors."""
 
 from enum import StrEnum
 
@@ -31,7 +31,7 @@ MISSING = "Missing parameters: {}"
 
 
 class Counted(StrEnum):
-    """All that the document tells of a message: how the answer to a bulk counts it."""
+    """How the response to a bulk counts a message, which is all that the document says of one."""
 
     SUCCEEDED = "succeeded"  # kept, and going out
     FAILED = "failed"  # ended before it went out, uncharged or refunded, or handed over and lost
@@ -84,7 +84,7 @@ _ECHOED = 40
 
 
 def envelope(error: ErrorResponse) -> object:
-    """Give the one shape of every error."""
+    """Return the body of every error."""
     return {"message": _message(error)}
 
 

@@ -1,4 +1,4 @@
-"""The document's own samples, as OpenAPI; where it shows none, what we decided."""
+"""The document's own samples as OpenAPI; where it shows none, what we decided."""
 
 from http import HTTPStatus
 from typing import Any
@@ -37,7 +37,7 @@ _BATCH = "9d3e7a40-7a1b-4a52-8f0e-5c2b1d9e8f33"
 
 
 def _errors(texts: dict[int, str]) -> Responses:
-    """Describe failures, each with what it says; those that any call can meet are added."""
+    """Describe errors, each with its message; those of every operation are added."""
     texts = texts | {
         413: "The body is larger than 1048576 bytes",
         415: "The body must be JSON, not application/xml",

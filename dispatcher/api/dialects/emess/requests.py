@@ -1,4 +1,4 @@
-"""Reading the bodies of Emess: exact types, and all that is missing or wrong told in one line."""
+"""Reading the bodies of Emess: types are exact, and one line lists all that is missing or wrong."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ async def read_app_credentials(request: Request) -> AppCredentials:
 
 
 class Form:
-    """Reads the fields of a body by their types, and gathers what is missing or wrong."""
+    """The fields of a body, read by their types; what is missing or wrong is collected."""
 
     def __init__(self, body: Mapping[str, object]) -> None:
         self._body = body
@@ -51,11 +51,11 @@ class Form:
         self._wrong: list[str] = []
 
     def single(self, caller: Caller, settings: Settings) -> Submission:
-        """Read one message to one number. Raises Invalid."""
+        """Return the submission of one message to one number. Raises Invalid."""
         return self._submission(caller, settings, [self._string("number")], default=None)
 
     def bulk(self, caller: Caller, settings: Settings) -> Submission:
-        """Read one message to many numbers. Raises Invalid."""
+        """Return the submission of one message to many numbers. Raises Invalid."""
         submission = self._submission(caller, settings, self._numbers(), default=Tier.BULK)
         repeats = DuplicateNumbers.COLLAPSE if settings.emess_collapse_repeats else DuplicateNumbers.KEEP
         return replace(submission, invalid_numbers=InvalidNumbers.SKIP, repeats=repeats)
@@ -83,7 +83,7 @@ class Form:
         )
 
     def _string(self, name: str) -> str:
-        """Give a string; an empty one is missing, as null is."""
+        """Return a string; an empty one is missing, as null is."""
         value = self._body.get(name)
         if value is None or value == "":
             self._missing.append(name)
@@ -104,7 +104,7 @@ class Form:
         return []
 
     def _tier(self, default: Tier | None) -> Tier | None:
-        """Give what `type` names; with a default it may be left out, but not be null or empty."""
+        """Return the tier that `type` names; with a default it may be left out, but not be null or empty."""
         value = self._body.get("type")
         if default is not None and "type" not in self._body:
             return default

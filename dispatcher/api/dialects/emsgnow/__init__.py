@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from dispatcher.api.auth import authenticate
-from dispatcher.api.dialect import Dialect, MountPoint
+from dispatcher.api.dialect import Dialect
 from dispatcher.api.dialects.emsgnow import openapi_examples, responses
 from dispatcher.api.dialects.emsgnow.mapping import (
     EVENT_NOT_FOUND,
@@ -30,9 +30,8 @@ from dispatcher.api.dialects.emsgnow.mapping import (
 from dispatcher.api.dialects.emsgnow.requests import Form
 from dispatcher.api.errors import describe_error
 from dispatcher.api.idempotency import accept
-from dispatcher.api.json_response import Json
-from dispatcher.api.operations import Operations, SecurityScheme
-from dispatcher.api.request_body import read_object
+from dispatcher.api.operations import MountPoint, Operations, SecurityScheme
+from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind

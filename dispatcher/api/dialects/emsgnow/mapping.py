@@ -75,17 +75,17 @@ NOT_SENT = "Failed to send SMS"
 
 
 def envelope(error: ErrorResponse) -> object:
-    """Give the one shape of every error."""
+    """Return the body of every error."""
     match error.error:
         case InvalidSubmission(faults=faults):
-            return {"error": "; ".join(map(_told, faults))}
+            return {"error": "; ".join(map(_message, faults))}
         case RateLimited():
             return {"error": TOO_OFTEN}
     return {"error": error.message}
 
 
 def quota_headers(quota: RateLimitStatus, _now: datetime) -> Mapping[str, str]:
-    """Tell a quota: requests a minute, how many are left, and the seconds until all are there again."""
+    """Return a quota as headers: requests a minute, those left, and the seconds until all are there again."""
     return {
         "X-RateLimit-Limit": str(quota.limit),
         "X-RateLimit-Remaining": str(quota.remaining),
@@ -93,5 +93,5 @@ def quota_headers(quota: RateLimitStatus, _now: datetime) -> Mapping[str, str]:
     }
 
 
-def _told(fault: Fault) -> str:
+def _message(fault: Fault) -> str:
     return f"{FIELDS[fault.field]}: {FAULTS[fault.kind].format(value=fault.value)}"

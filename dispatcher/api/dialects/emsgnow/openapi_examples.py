@@ -1,4 +1,4 @@
-"""The document's own samples, as OpenAPI."""
+"""The document's own samples as OpenAPI."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -90,13 +90,13 @@ _QUOTA = {
 _LATER = {"Retry-After": "Seconds to wait."}
 
 
-def _told(text: str, example: object, headers: Mapping[str, str] = _QUOTA) -> dict[str, Any]:
+def _answer(text: str, example: object, headers: Mapping[str, str] = _QUOTA) -> dict[str, Any]:
     described = {name: {"description": what, "schema": {"type": "integer"}} for name, what in headers.items()}
     return answer(text, example) | {"headers": described}
 
 
 def _error(text: str, error: str, headers: Mapping[str, str] = _QUOTA) -> dict[str, Any]:
-    return _told(text, {"error": error}, headers)
+    return _answer(text, {"error": error}, headers)
 
 
 _SHARED: Responses = {
@@ -107,7 +107,7 @@ _SHARED: Responses = {
 }
 
 SENT: Responses = {
-    200: _told("OK", {"message": RECEIVED, "trackingId": _TRACKING_ID}),
+    200: _answer("OK", {"message": RECEIVED, "trackingId": _TRACKING_ID}),
     400: _error("Bad Request", "from: is not a sender of this account"),
     402: _error("Payment Required", "the balance does not cover this submission; nothing was kept"),
     409: _error("Conflict", "the first request with this Idempotency-Key has not ended; try again"),
@@ -122,9 +122,9 @@ SENT: Responses = {
 
 
 def found(example: object) -> Responses:
-    """Describe the answers about one SMS."""
+    """Describe the responses about one SMS."""
     return {
-        200: _told("OK", example),
+        200: _answer("OK", example),
         404: _error("Not Found", SMS_NOT_FOUND),
         500: _error("Internal Server Error", NOT_RETRIEVED),
         503: _error("Service Unavailable", NOT_RETRIEVED, _QUOTA | _LATER),

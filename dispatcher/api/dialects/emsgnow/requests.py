@@ -1,4 +1,4 @@
-"""Reading the body of POST /sms: exact types, and all that is wrong with them told together."""
+"""Reading the body of POST /sms: types are exact, and all that is wrong is listed together."""
 
 import json
 import math
@@ -17,21 +17,21 @@ from dispatcher.settings import Settings
 T = TypeVar("T")
 
 _LONGEST_CLIENT_ID = 100
-_UNKEEPABLE = re.compile("[\0\ud800-\udfff]")  # Postgres keeps no NUL, UTF-8 no half of a surrogate pair
+_UNKEEPABLE = re.compile("[\0\ud800-\udfff]")  # Postgres stores no NUL, UTF-8 no half of a surrogate pair
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
 
 
 class Form:
-    """Reads the fields of a body by their types. What is null is left out."""
+    """The fields of a body, read by their types; null is the same as left out."""
 
     def __init__(self, body: Mapping[str, object]) -> None:
         self._body = body
         self._errors: list[str] = []
 
     def submission(self, settings: Settings) -> Submission:
-        """Build what was meant. Raises Invalid with all that is wrong, in the document's order of fields."""
+        """Return the submission. Raises Invalid with all that is wrong, in the document's order of fields."""
         self._check_type()
         submission = Submission(
             recipients=[self._required("to")],
@@ -56,7 +56,7 @@ class Form:
             self._refuse("messageType", f'must be "{MESSAGE_TYPE}"')
 
     def _text(self, longest: int) -> str:
-        """Give the text unless a template wins over it; a limit of 0 is none."""
+        """Return the text, "" if a template wins over it; a limit of 0 is no limit."""
         text = self._string("message")
         if self._is_given("templateId"):
             return ""
@@ -114,7 +114,7 @@ class Form:
 
 
 def _as_text(value: object) -> str | None:
-    """Write a variable's value as JSON does; None for what is no value of one."""
+    """Return a variable's value as JSON prints it; None for what cannot be one."""
     if isinstance(value, str):
         return value
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
@@ -124,7 +124,7 @@ def _as_text(value: object) -> str | None:
 
 def _read_time(text: str) -> datetime:
     """
-    Read ISO 8601; without an offset it is UTC.
+    Return the time of an ISO 8601 text; without an offset it is UTC.
 
     Raises ValueError, and OverflowError at the calendar's ends.
     """

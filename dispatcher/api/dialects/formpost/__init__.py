@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from dispatcher.api.dialect import Dialect, MountPoint
+from dispatcher.api.dialect import Dialect
 from dispatcher.api.dialects.formpost import keys, openapi_examples, pages, v1, v2
 from dispatcher.api.dialects.formpost.auth import NAME, look_at_quota
 from dispatcher.api.dialects.formpost.mapping import form_envelope, keyed_envelope
 from dispatcher.api.dialects.formpost.preflight import preflights
 from dispatcher.api.dialects.formpost.responses import Plain, headers
 from dispatcher.api.errors import ErrorResponse
-from dispatcher.api.operations import Operations
+from dispatcher.api.operations import MountPoint, Operations
 
 operations = Operations(tags=["Pages"])
 for _module in (v1, v2, keys, pages):

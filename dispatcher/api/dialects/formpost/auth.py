@@ -63,7 +63,7 @@ class RequestFields:
 
 @dataclass(frozen=True, slots=True)
 class _Login:
-    """A user name and a password, as they came: maybe missing, maybe not strings."""
+    """A user name and a password as they were sent: either may be missing, or not a string."""
 
     name: object
     password: object
@@ -111,7 +111,7 @@ def _key(request: Request, fields: RequestFields) -> object:
 
 
 def _basic(request: Request) -> _Login | None:
-    """Return the login of HTTP Basic. One that cannot be read is a login that nobody has: a wrong guess."""
+    """Return the login of HTTP Basic. One that cannot be read counts as a wrong guess."""
     shown = read_authorization(request)
     if shown.scheme != "basic":
         return None

@@ -70,26 +70,26 @@ _CRASHED = "Server Error"
 
 
 class NoKey(NotAuthenticated):
-    """A request of v2 that shows no key."""
+    """A request of v2 without a key."""
 
 
 class NoCredential(NotAuthenticated):
-    """A request about keys that shows neither a password nor a key."""
+    """A request about keys with neither a password nor a key."""
 
 
 class WrongPassword(NotAuthenticated):
-    """A user name and password that nobody has."""
+    """A user name and password that do not exist."""
 
 
 def form_envelope(error: ErrorResponse) -> object:
-    """Give the one shape of every error of v1: a sentence with its full stop."""
+    """Return the body of every error of v1: a sentence with its full stop."""
     if error.status == 401:
         return {"error": "Unauthorized."}
     return {"error": f"{_sentence(error).rstrip('.')}."}
 
 
 def keyed_envelope(error: ErrorResponse) -> object:
-    """Give what v2 and the keys say: `error` to who may not or cannot pay, else Laravel's `message`."""
+    """Return the body of v2 and of the keys: `error` for 401, 402 and 403, else Laravel's `message`."""
     match error.error:
         case NoKey():
             return KEY_REQUIRED
@@ -107,7 +107,7 @@ def keyed_envelope(error: ErrorResponse) -> object:
 
 
 def unprocessable(errors: Mapping[str, Sequence[str]]) -> object:
-    """Tell what is wrong with fields as Laravel does: the first of it, how much more, and all of it."""
+    """Return what is wrong with fields as Laravel does: the first error, how many more, and all of them."""
     first, *others = [message for messages in errors.values() for message in messages]
     more = f" (and {len(others)} more error{'s'[: len(others) - 1]})" if others else ""
     return {"message": first + more, "errors": errors}

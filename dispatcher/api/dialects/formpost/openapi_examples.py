@@ -1,4 +1,4 @@
-"""The document's own samples, as OpenAPI."""
+"""The document's own samples as OpenAPI."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -46,14 +46,14 @@ _PAUSED = "Account 'shop' is paused"
 
 
 def _answer(text: str, example: object, *, schema: Schema | None = None) -> dict[str, Any]:
-    """Describe an answer whose content type has no charset."""
-    told = answer(text, example, schema=schema)
-    [content] = told["content"].values()
-    return {**told, "content": {Plain.media_type: content}}
+    """Describe a response whose content type has no charset."""
+    described = answer(text, example, schema=schema)
+    [content] = described["content"].values()
+    return {**described, "content": {Plain.media_type: content}}
 
 
 def _failures(name: str, texts: Mapping[int, str]) -> Responses:
-    """Describe failures that say one thing, under this name."""
+    """Describe errors whose body is one message under this name."""
     return {code: _answer(HTTPStatus(code).phrase, {name: text}) for code, text in texts.items()}
 
 
@@ -101,8 +101,8 @@ def _fields(
 ) -> dict[str, Any]:
     """Describe fields that come as JSON or as a form, or in the URL instead."""
     described = body(example, required=required, schemas=schemas)
-    [told] = described["requestBody"]["content"].values()
-    content = {Plain.media_type: told, "application/x-www-form-urlencoded": told}
+    [media] = described["requestBody"]["content"].values()
+    content = {Plain.media_type: media, "application/x-www-form-urlencoded": media}
     return {"requestBody": {"required": False, "content": content}}
 
 

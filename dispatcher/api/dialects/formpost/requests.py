@@ -1,4 +1,4 @@
-"""Reading the fields of a message: strings, as a query and a form have them, or JSON's types."""
+"""Reading the fields of a message: strings, as in a query or a form, or the types of JSON."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 
 Names = Mapping[str, Sequence[str]]
-"""How a surface calls the fields of a Submission; of several names the first that comes counts."""
+"""The names that a surface has for the fields of a Submission; of several the first one present counts."""
 
 V1: Names = {"recipients": ("numbers",), "text": ("message_body",)}
 V2: Names = {
@@ -29,7 +29,7 @@ _LONGEST_ID = 18
 
 
 class Form:
-    """Reads the fields of a message, and gathers what is wrong with them."""
+    """The fields of a message, read by their types; what is wrong is collected."""
 
     def __init__(self, given: Mapping[str, object], names: Names, faults: Mapping[FaultKind, str]) -> None:
         # An empty field is a missing one: so Laravel's middleware has it.
@@ -39,7 +39,7 @@ class Form:
         self._errors: dict[str, list[str]] = defaultdict(list)
 
     def submission(self, caller: Caller, *, simulated: bool) -> Submission:
-        """Build what was meant; a field with an error is left empty, so that the others can be judged."""
+        """Return the submission; a field with an error is left empty, so that the others can be validated."""
         sender_id, sender_name = self._sender()
         country = caller.account.default_country
         return Submission(
@@ -54,11 +54,11 @@ class Form:
 
     @property
     def is_faulty(self) -> bool:
-        """Whether a field was found that cannot be read."""
+        """Whether a field cannot be read."""
         return bool(self._errors)
 
     def errors(self, faults: Sequence[Fault]) -> dict[str, list[str]]:
-        """Tell all that is wrong, by the client's names and in the document's order."""
+        """Return all that is wrong, by the client's names and in the document's order."""
         for fault in faults:
             name = self._name(fault.field)
             if fault.kind is FaultKind.EMPTY and self._errors[name]:
@@ -87,7 +87,7 @@ class Form:
         return None
 
     def _recipients(self) -> Sequence[str]:
-        """Split at commas; nothing between two of them is nobody."""
+        """Return the numbers, split at commas; an empty one is dropped."""
         value = self._value("recipients")
         lines = value if isinstance(value, list) else [value]
         if value is not None and not all(isinstance(line, str) for line in lines):
@@ -96,7 +96,7 @@ class Form:
         return [number for number in numbers if number]
 
     def _sender(self) -> tuple[int | None, str | None]:
-        """Give a sender's number or its name. Digits are a number in `sender_id`, a short code in `from`."""
+        """Return a sender's id or its name. Digits are an id in `sender_id`, a short code in `from`."""
         value = self._value("sender_id")
         if isinstance(value, int) and not isinstance(value, bool):
             return value, None
@@ -124,7 +124,7 @@ class Form:
 
 
 def _instant(text: str, zone: ZoneInfo) -> datetime:
-    """Read ISO 8601, with or without its T; without an offset it is a time of this zone."""
+    """Return the time of an ISO 8601 text, with or without its T; without an offset it is in this zone."""
     at = datetime.fromisoformat(text)
     return first_instant(at, zone) if at.tzinfo is None else at.astimezone(UTC)
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 
-from dispatcher.api.json_response import Json
+from dispatcher.api.request_body import Json
 from dispatcher.domain.accounts.rate_limit import RateLimitStatus
 
 

@@ -11,14 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.auth import authenticate, bearer_token
-from dispatcher.api.dialect import Dialect, MountPoint
+from dispatcher.api.dialect import Dialect
 from dispatcher.api.dialects.scheduler import openapi_examples
 from dispatcher.api.dialects.scheduler.mapping import code, envelope
 from dispatcher.api.dialects.scheduler.requests import Form
 from dispatcher.api.idempotency import accept
-from dispatcher.api.json_response import Json
-from dispatcher.api.operations import Operations, SecurityScheme
-from dispatcher.api.request_body import id_in_path, read_object
+from dispatcher.api.operations import MountPoint, Operations, SecurityScheme
+from dispatcher.api.request_body import Json, id_in_path, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind

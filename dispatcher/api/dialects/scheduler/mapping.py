@@ -1,4 +1,4 @@
-"""The document's words: for each status, for each thing that can be wrong, for each failure."""
+"""The document's words for statuses, faults and errors."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from dispatcher.domain.messages.status import Status
 
 
 class SchedulerStatus(NamedTuple):
-    """A status as the document has it."""
+    """A status in the words of the document."""
 
     code: int
     meaning: str
@@ -59,12 +59,12 @@ MESSAGES = {401: "Invalid or missing API key", 404: "Not found"}
 
 
 def envelope(error: ErrorResponse) -> object:
-    """Give the one shape of every error."""
+    """Return the body of every error."""
     message = MESSAGES.get(error.status, error.message)
     return {"errors": {_SUBJECTS.get(error.status, "server"): [message]}}
 
 
 def code(status: Status) -> int | None:
-    """Give the document's code; None for what it does not know."""
+    """Return the document's code of a status; None for one that it does not know."""
     word = WORDS[status]
     return word and word.code

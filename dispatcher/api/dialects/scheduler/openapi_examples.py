@@ -1,4 +1,4 @@
-"""The document's own samples, as OpenAPI."""
+"""The document's own samples as OpenAPI."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ CREATED: Responses = {
 
 
 def found(example: object) -> Responses:
-    """Describe the answers about one id."""
+    """Describe the responses about one id."""
     return {
         200: answer("OK", example),
         401: _UNAUTHORIZED,

@@ -1,4 +1,4 @@
-"""Reading the body of POST /sms: exact types, and all that is wrong with them told together."""
+"""Reading the body of POST /sms: types are exact, and all that is wrong is listed together."""
 
 import re
 from collections import defaultdict
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from dispatcher.api.dialects.scheduler.mapping import FAULTS
-from dispatcher.api.json_response import Json
+from dispatcher.api.request_body import Json
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Fault, FaultKind
 from dispatcher.domain.hours.local_time import first_instant
@@ -20,7 +20,7 @@ from dispatcher.domain.numbers.msisdn import NumberPolicy
 T = TypeVar("T")
 
 VALIDITY = timedelta(hours=72)
-"""How long after its delivery date an SMS is worth sending, where the account does not say."""
+"""How long after its delivery date an SMS may be sent, where the account sets no validity."""
 
 # In the document's order, which errors come in too.
 _FIELDS = {
@@ -39,14 +39,14 @@ _NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class Form:
-    """Reads the fields of a body by their types, and gathers what is wrong with them."""
+    """The fields of a body, read by their types; what is wrong is collected."""
 
     def __init__(self, body: Mapping[str, object]) -> None:
         self._body = body
         self.errors: dict[str, list[str]] = defaultdict(list)
 
     def submission(self, caller: Caller, *, simulated: bool) -> Submission:
-        """Build what was meant; a field with an error is left empty, so that the others can be judged."""
+        """Return the submission; a field with an error is left empty, so that the others can be validated."""
         return Submission(
             recipients=self._recipients(),
             text=self._take("message_text", str, "string") or "",
@@ -59,7 +59,7 @@ class Form:
         )
 
     def refusal(self, faults: Sequence[Fault]) -> Response:
-        """Answer with all that is wrong, in the document's order of fields."""
+        """Return the response that lists all that is wrong, in the document's order of fields."""
         for fault in faults:
             name = _NAMES[fault.field]
             if fault.kind is FaultKind.EMPTY and self.errors[name]:
@@ -69,7 +69,7 @@ class Form:
         return Json({"errors": {name: self.errors[name] for name in _FIELDS if self.errors[name]}}, 400)
 
     def _take(self, name: str, kind: type[T], word: str, *, required: bool = True) -> T | None:
-        """Give a field that is exactly of this type (a boolean is no integer), else None and an error."""
+        """Return a field that is exactly of this type (True is not an integer), else None and an error."""
         value = self._body.get(name)
         if type(value) is kind:
             return value
@@ -109,7 +109,7 @@ def _shortened(number: str) -> str:
 
 
 def _from_text(text: str, zone: ZoneInfo) -> datetime:
-    """Read the document's format in the account's zone, or ISO 8601 with an offset; else raise ValueError."""
+    """Return the time of a text: the document's format, or ISO 8601 with an offset. Raises ValueError."""
     if _DATE.fullmatch(text):
         wall = datetime.fromisoformat(text)
         try:

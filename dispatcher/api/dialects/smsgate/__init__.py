@@ -7,7 +7,7 @@ clients send, follow and cancel here unchanged. `docs/dialects/smsgate.md` lists
 what was decided between the two.
 """
 
-from dispatcher.api.dialect import Dialect, MountPoint
+from dispatcher.api.dialect import Dialect
 from dispatcher.api.dialects.smsgate import (
     catalog,
     devices,
@@ -21,7 +21,7 @@ from dispatcher.api.dialects.smsgate import (
 )
 from dispatcher.api.dialects.smsgate.auth import NAME
 from dispatcher.api.dialects.smsgate.mapping import envelope
-from dispatcher.api.operations import Operations
+from dispatcher.api.operations import MountPoint, Operations
 
 BASES = ("/api/3rdparty/v1", "/3rdparty/v1")
 """The document's path, and upstream's on a public host. Only the first is documented."""

@@ -3,8 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
+from dispatcher.api.request_body import Json
 
 PATH = "/.well-known/api-catalog"
 

@@ -1,4 +1,4 @@
-"""Devices: there is one, which stands for all ways out; the account's senders are its SIMs."""
+"""Devices: there is one, which stands for all providers; the account's senders are its SIMs."""
 
 from datetime import datetime
 
@@ -9,8 +9,8 @@ from dispatcher.api.dialects.smsgate import openapi_examples
 from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
 from dispatcher.api.dialects.smsgate.responses import device_id
 from dispatcher.api.dialects.smsgate.times import written
-from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
+from dispatcher.api.request_body import Json
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import NotFound

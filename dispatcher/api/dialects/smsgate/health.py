@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.dialects.smsgate import openapi_examples
-from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
+from dispatcher.api.request_body import Json
 from dispatcher.api.runtime import context_of
 from dispatcher.service.health import readiness
 

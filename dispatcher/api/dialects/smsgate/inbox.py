@@ -1,5 +1,5 @@
 """
-What a gateway of phones has: received messages, and a phone's log, which we have not.
+Received messages; and a phone's log, which only a gateway of phones has.
 
 What is received and how it is asked for is upstream's: `docs/features/reading-messages.md` of its
 documentation, and `smsgateway/requests_inbox.go` and `dto_inbox.go` of its Go client.
@@ -18,9 +18,8 @@ from dispatcher.api.dialects.smsgate.requests import Form
 from dispatcher.api.dialects.smsgate.responses import device_id
 from dispatcher.api.dialects.smsgate.submissions import check_device
 from dispatcher.api.dialects.smsgate.times import written
-from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
-from dispatcher.api.request_body import read_object
+from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Invalid, NotFound
@@ -83,7 +82,7 @@ async def refresh(request: Request) -> Response:
     ctx, caller = context_of(request), await authorize(request, "inbox:refresh")
     form = Form(await read_object(request))
     wanted = form.take("triggerWebhooks", bool) or form.take("webhookDelivery", str) == "Individual"
-    await _tell_again(ctx, caller, form, wanted=wanted)
+    await _repeat_webhooks(ctx, caller, form, wanted=wanted)
     return Json({}, 202)
 
 
@@ -98,7 +97,7 @@ async def refresh(request: Request) -> Response:
 async def export(request: Request) -> Response:
     """Webhooks are told again of what came in a time. `/inbox/refresh` is the newer way."""
     ctx, caller = context_of(request), await authorize(request, "messages:export")
-    await _tell_again(ctx, caller, Form(await read_object(request)), wanted=True)
+    await _repeat_webhooks(ctx, caller, Form(await read_object(request)), wanted=True)
     return Json({}, 202, headers={"Deprecation": "true"})
 
 
@@ -109,8 +108,8 @@ async def logs(request: Request) -> Response:
     raise HTTPException(501, NO_LOGS)
 
 
-async def _tell_again(ctx: Context, caller: Caller, form: Form, *, wanted: bool) -> None:
-    """Tell again of a period, if that is wanted. Raises Invalid for what is no period of the one device."""
+async def _repeat_webhooks(ctx: Context, caller: Caller, form: Form, *, wanted: bool) -> None:
+    """Repeat the webhooks of a period, if that is wanted. Raises Invalid for a period that is not valid."""
     check_device(form, device_id(caller.account.id))
     since, until = form.moment("since"), form.moment("until")
     if not (form.has("since") and form.has("until")):

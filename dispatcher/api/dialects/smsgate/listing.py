@@ -80,21 +80,21 @@ def limited(query: QueryParams, *, usual: int, most: int) -> int:
 
 
 def _state(query: QueryParams) -> GatewayState | None:
-    told = query.get("state")
-    if not told:
+    value = query.get("state")
+    if not value:
         return None
     try:
-        return GatewayState(told)
+        return GatewayState(value)
     except ValueError:
         raise Invalid(f"state must be one of {', '.join(GatewayState)}") from None
 
 
 def moment(query: QueryParams, name: str) -> datetime | None:
     """Return a time of the query. Raises Invalid."""
-    told = query.get(name)
-    if not told:
+    text = query.get(name)
+    if not text:
         return None
     try:
-        return read_query(told)
+        return read_query(text)
     except ValueError:
         raise Invalid(f"{name} must be a time as in RFC 3339, such as 2030-01-31T08:30:00Z") from None

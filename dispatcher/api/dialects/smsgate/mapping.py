@@ -13,7 +13,7 @@ class GatewayState(StrEnum):
     """The state of a message, or of one recipient of it."""
 
     PENDING = "Pending"
-    CANCELLING = "Cancelling"  # never ours: nobody has to be waited for
+    CANCELLING = "Cancelling"  # never ours: a cancellation takes effect at once
     CANCELLED = "Cancelled"
     PROCESSED = "Processed"  # never ours: a phone has it, and has not sent it
     SENT = "Sent"
@@ -22,14 +22,14 @@ class GatewayState(StrEnum):
 
 
 class GatewayStatus(NamedTuple):
-    """A status as upstream has it, with what is told of a recipient that failed."""
+    """A status in upstream's words, with the error of a recipient that failed."""
 
     state: GatewayState
     error: str | None = None
 
 
 KINDS = ("SMS", "DATA_SMS", "MMS", "MMS_DOWNLOADED")
-"""What upstream's phones receive. Ours are SMS."""
+"""The kinds of message that upstream's phones receive. Ours are SMS."""
 
 WORDS: dict[Status, GatewayStatus] = {
     Status.SCHEDULED: GatewayStatus(GatewayState.PENDING),
@@ -90,7 +90,7 @@ DUPLICATE = "message with the same ID already exists"
 
 def state_of(statuses: Iterable[Status]) -> GatewayState:
     """
-    Give the state of a whole message: any Pending, any Cancelled, all Failed, all Delivered, else Sent.
+    Return the state of a whole message: any Pending, any Cancelled, all Failed, all Delivered, else Sent.
 
     The order is that of the Android application.
     """
@@ -102,7 +102,7 @@ def state_of(statuses: Iterable[Status]) -> GatewayState:
 
 
 def error_of(status: Status, reason: str = "") -> str | None:
-    """Tell why a recipient failed, and a provider's reason where one had it; None if it did not fail."""
+    """Return why a recipient failed, with the provider's reason if there is one; None if it did not fail."""
     error = WORDS[status].error
     if error is not None and status.is_missed and reason:
         return f"{error}: {reason}"
@@ -110,14 +110,14 @@ def error_of(status: Status, reason: str = "") -> str | None:
 
 
 def envelope(error: ErrorResponse) -> object:
-    """Give the one shape of every error; the Python client needs its code."""
+    """Return the body of every error; the Python client needs its code."""
     return {"message": _message(error), "code": error.status.value}
 
 
 def _message(error: ErrorResponse) -> str:
     match error.error:
         case InvalidSubmission(faults=faults):
-            return "; ".join(dict.fromkeys(map(_told, faults)))
+            return "; ".join(dict.fromkeys(map(_sentence, faults)))
         case AlreadyExists():
             return DUPLICATE
         case NotAuthenticated():
@@ -125,5 +125,5 @@ def _message(error: ErrorResponse) -> str:
     return error.message
 
 
-def _told(fault: Fault) -> str:
+def _sentence(fault: Fault) -> str:
     return FAULTS[fault.kind].format(field=_FIELDS.get(fault.field, fault.field), value=fault.value)

@@ -1,4 +1,4 @@
-"""Messages: sent, listed, followed, taken back. Below /messages, and /message as older clients call it."""
+"""Messages: sent, listed, followed, cancelled. Below /messages, and /message for older clients."""
 
 from contextlib import suppress
 from functools import partial
@@ -12,9 +12,8 @@ from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
 from dispatcher.api.dialects.smsgate.mapping import MESSAGES
 from dispatcher.api.dialects.smsgate.requests import Form, flag, whole
 from dispatcher.api.idempotency import accept
-from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
-from dispatcher.api.request_body import read_object
+from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Conflict, NotFound
@@ -84,7 +83,7 @@ async def show(request: Request) -> Response:
     """The state of the message, and that of each recipient."""
     ctx, caller = context_of(request), await authorize(request, "messages:read")
     message_id = request.path_params["message_id"]
-    return _told(await _find(ctx, caller, message_id), caller)
+    return _shown(await _find(ctx, caller, message_id), caller)
 
 
 @operations.add(
@@ -97,17 +96,17 @@ async def cancel(request: Request) -> Response:
     found = await _find(ctx, caller, message_id)
     if not await withdraw.batch(ctx, caller, found.batch.id):
         raise Conflict("failed to cancel message: message is not pending")
-    return _told(await _find(ctx, caller, message_id), caller)
+    return _shown(await _find(ctx, caller, message_id), caller)
 
 
 async def _find(ctx: Context, caller: Caller, name: str) -> TrackedBatch:
-    if name.isprintable():  # else nobody can have sent it, and Postgres could not be asked
+    if name.isprintable():  # else it cannot be an id, and Postgres cannot compare it
         with suppress(NotFound):
             return await search.tracked_batch(ctx, caller, name)
     raise NotFound(MESSAGES[404])
 
 
-def _told(found: TrackedBatch, caller: Caller) -> Response:
+def _shown(found: TrackedBatch, caller: Caller) -> Response:
     return Json(responses.tracked(found, caller.account.id, content=True))
 
 
@@ -117,7 +116,7 @@ def _accepted(batch: AcceptedBatch, *, account_id: int, base: str, status: int) 
 
 
 def _policy(ctx: Context, caller: Caller, *, skips: bool) -> NumberPolicy:
-    """Take what libphonenumber takes in the account's country; upstream asks for mobiles."""
+    """Accept what libphonenumber does in the account's country; upstream requires mobiles."""
     country = caller.account.default_country
     return NumberPolicy(
         default_country=country,

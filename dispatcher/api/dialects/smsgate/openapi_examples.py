@@ -1,4 +1,4 @@
-"""The document's own samples, and upstream's where it has none, as OpenAPI."""
+"""The document's own samples as OpenAPI, and upstream's where it has none."""
 
 from http import HTTPStatus
 from typing import Any
@@ -288,5 +288,5 @@ HEALTH: Responses = {
 
 
 def missing(text: str) -> Responses:
-    """Describe what there is not."""
+    """Describe an operation that is not implemented."""
     return {**_answers({}), 501: _fault(501, text)}

@@ -1,4 +1,4 @@
-"""Reading what a client sent: exact types, and all that is wrong with them told together."""
+"""Reading what a client sent: types are exact, and all that is wrong is listed together."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from dispatcher.domain.errors import Invalid
 T = TypeVar("T")
 
 LONGEST_TTL = timedelta(days=36_525)
-"""What a longer ttl is cut to."""
+"""A longer ttl is cut to this."""
 
 _DIGITS = 18
 _BIGGEST = 10**_DIGITS
@@ -22,7 +22,7 @@ _FALSE = frozenset({"0", "f", "F", "false", "False", "FALSE"})
 
 
 class Form:
-    """Reads the fields of an object by their types; `faults` gathers what is wrong. null means left out."""
+    """The fields of an object, read by their types; `faults` lists what is wrong. null means left out."""
 
     def __init__(self, body: Mapping[str, object]) -> None:
         self._body = body
@@ -34,11 +34,11 @@ class Form:
             raise Invalid("; ".join(self.faults))
 
     def has(self, name: str) -> bool:
-        """Tell whether a field is there, and is more than null or an empty string."""
+        """Return whether a field is there, and is not null or an empty string."""
         return self._body.get(name) not in (None, "")
 
     def take(self, name: str, kind: type[T], *, inside: str = "") -> T | None:
-        """Give a field that is exactly of this type, else None."""
+        """Return a field that is exactly of this type, else None."""
         value = self._body.get(name)
         if value is None or type(value) is kind:
             return value
@@ -46,14 +46,14 @@ class Form:
         return None
 
     def name(self, name: str, *, longest: int) -> str | None:
-        """Give a short string that can be an id; an empty one is one left out."""
+        """Return a short string that can be an id; an empty one is the same as left out."""
         value = self.take(name, str)
         if value and (len(value) > longest or not value.isprintable()):
             self.faults.append(f"{name} must have at most {longest} printable characters")
         return value or None
 
     def integer(self, name: str, *, least: int, most: int | None = None) -> int | None:
-        """Give an integer within limits; a boolean is none."""
+        """Return an integer within limits; a boolean is not an integer."""
         value = self._body.get(name)
         if value is None:
             return None
@@ -64,7 +64,7 @@ class Form:
         return None
 
     def moment(self, name: str) -> datetime | None:
-        """Give a time."""
+        """Return a time."""
         value = self.take(name, str)
         try:
             return None if value is None else times.read(value)
@@ -73,7 +73,7 @@ class Form:
             return None
 
     def strings(self, name: str, *, most: int, longest: int) -> list[str]:
-        """Give an array of one or more strings; an empty one with a fault."""
+        """Return an array of one or more strings; an empty one with a fault."""
         before = len(self.faults)
         value = self.take(name, list) or []
         if len(self.faults) > before:
@@ -88,12 +88,12 @@ class Form:
         return found
 
     def inner(self, name: str) -> "Form":
-        """Give an object's own form; its faults are its own."""
+        """Return the form of an inner object, which has faults of its own."""
         return Form(self.take(name, dict) or {})
 
 
 def flag(query: QueryParams, name: str) -> bool:
-    """Read a boolean of a query, in any spelling that Go knows. Raises Invalid."""
+    """Return a boolean of a query, in any spelling that Go knows. Raises Invalid."""
     value = query.get(name, "false")
     if value not in _TRUE | _FALSE:
         raise Invalid(f"{name} must be true or false")
@@ -101,7 +101,7 @@ def flag(query: QueryParams, name: str) -> bool:
 
 
 def whole(query: QueryParams, name: str, default: int) -> int:
-    """Read an integer of a query, cut to what a database can count. Raises Invalid."""
+    """Return an integer of a query, cut to what a database can count. Raises Invalid."""
     value = query.get(name, "")
     digits = value.removeprefix("-")
     if not value:

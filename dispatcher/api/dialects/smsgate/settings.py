@@ -1,4 +1,4 @@
-"""Settings of a phone: shown with what they are here; only the key that signs webhooks means anything."""
+"""Settings of a phone, shown as they are here; only the key that signs webhooks has a meaning."""
 
 from collections.abc import Mapping
 
@@ -7,9 +7,8 @@ from starlette.responses import Response
 
 from dispatcher.api.dialects.smsgate import openapi_examples
 from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
-from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
-from dispatcher.api.request_body import read_object
+from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.service.accounts import accounts

@@ -1,4 +1,4 @@
-"""Reading the body of POST /messages as a submission, with upstream's rules across its fields."""
+"""Reading the body of POST /messages, with upstream's rules across its fields."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -23,17 +23,17 @@ _UNSUPPORTED = {
 
 
 def slot(form: Form) -> int | None:
-    """Give the number of the SIM to send with."""
+    """Return the number of the SIM to send with."""
     return form.integer("simNumber", least=1, most=_SLOTS)
 
 
 def submission(
     form: Form, *, numbers: NumberPolicy, slots: Sequence[int], device: str, now: datetime
 ) -> Submission:
-    """Build what was meant. `slots` are the senders of the device's SIMs. Raises Invalid with all faults."""
+    """Return the submission; `slots` are the senders of the device's SIMs. Raises Invalid with all faults."""
     recipients = form.strings("phoneNumbers", most=_MOST_NUMBERS, longest=_LONGEST_NUMBER)
     text = _text(form)
-    form.take("withDeliveryReport", bool)  # receipts come whether asked for or not
+    form.take("withDeliveryReport", bool)  # receipts are always asked for
     not_before, not_after = _window(form, now)
     sender_id = _sender(form, slots)
     external_id = form.name("id", longest=_LONGEST_ID)
@@ -54,7 +54,7 @@ def submission(
 
 
 def check_device(form: Form, device: str) -> None:
-    """Note a fault when another device is named than the one there is."""
+    """Add a fault when a device is named that is not the one there is."""
     if form.take("deviceId", str) not in (None, "", device):
         form.faults.append("failed to select device: record not found")
 
@@ -66,11 +66,11 @@ def _text(form: Form) -> str:
         if form.has(name):
             form.faults.append(fault)
             return ""
-    told = [name for name in ("message", "textMessage") if form.has(name)]
-    if len(told) != 1:
-        form.faults.append("must specify exactly one of: textMessage or message" if told else _NOTHING)
+    given = [name for name in ("message", "textMessage") if form.has(name)]
+    if len(given) != 1:
+        form.faults.append("must specify exactly one of: textMessage or message" if given else _NOTHING)
         return ""
-    if told == ["message"]:
+    if given == ["message"]:
         text = form.take("message", str)
     else:
         inner = form.inner("textMessage")
@@ -87,7 +87,7 @@ _NOTHING = "No message content provided"
 
 def _window(form: Form, now: datetime) -> tuple[datetime | None, datetime | None]:
     """
-    Read when to send, and until when.
+    Return when to send, and until when.
 
     A ttl counts from now. validUntil may be as early as scheduleAt: then the
     message goes out at once when its time comes, or not at all.

@@ -1,4 +1,4 @@
-"""Times as upstream writes and reads them: RFC 3339, and UTC where no zone is named."""
+"""Times as upstream formats and reads them: RFC 3339, and UTC where no zone is named."""
 
 import re
 from datetime import UTC, datetime
@@ -9,12 +9,12 @@ _LOST_PLUS = re.compile(r" ([0-9]{2}:?[0-9]{2})$")
 
 
 def written(at: datetime) -> str:
-    """Write a time in UTC with milliseconds."""
+    """Format a time in UTC with milliseconds."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
 
 
 def read(text: str) -> datetime:
-    """Read a time, within what a database can keep. Raises ValueError."""
+    """Return the time of a text, within what a database can store. Raises ValueError."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
@@ -23,7 +23,7 @@ def read(text: str) -> datetime:
 
 
 def read_query(text: str) -> datetime:
-    """Read a time from a query, where a "+" that nobody encoded has become a blank. Raises ValueError."""
+    """Return a time of a query, where a "+" that was not encoded has become a blank. Raises ValueError."""
     try:
         return read(text)
     except ValueError:

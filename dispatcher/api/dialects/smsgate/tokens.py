@@ -11,9 +11,8 @@ from dispatcher.api.dialects.smsgate import openapi_examples
 from dispatcher.api.dialects.smsgate.auth import BEARER, EVERYTHING, NAME, SECURITY, authorize
 from dispatcher.api.dialects.smsgate.requests import Form
 from dispatcher.api.dialects.smsgate.times import written
-from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
-from dispatcher.api.request_body import read_object
+from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.errors import Forbidden, Misconfigured, NotAuthenticated
 from dispatcher.service.accounts import tokens

@@ -1,4 +1,4 @@
-"""Webhooks: registered for an event, and what is posted to them."""
+"""Webhooks: their registration, and what is posted to them."""
 
 from collections.abc import Mapping
 from uuid import NAMESPACE_URL, uuid5
@@ -13,9 +13,8 @@ from dispatcher.api.dialects.smsgate.requests import Form
 from dispatcher.api.dialects.smsgate.responses import device_id
 from dispatcher.api.dialects.smsgate.submissions import check_device
 from dispatcher.api.dialects.smsgate.times import written
-from dispatcher.api.json_response import Json
 from dispatcher.api.operations import Operations
-from dispatcher.api.request_body import read_object
+from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.callbacks.events import InboundEvent, MessageEvent
 from dispatcher.domain.messages.status import Status
@@ -44,7 +43,7 @@ EVENTS: dict[str, frozenset[Status]] = {
     "sms:cancelled": STATUSES[GatewayState.CANCELLED],
     **{event: frozenset() for event in (RECEIVED, *_NEVER_OURS)},
 }
-"""Upstream's events, each with the statuses that mean it; RECEIVED is told of what comes in, others never."""
+"""Upstream's events, each with the statuses that mean it; RECEIVED means an inbound message."""
 
 _LONGEST_ID = 36
 _TIMES = {
@@ -59,7 +58,7 @@ _TIMES = {
 async def show_all(request: Request) -> Response:
     """The oldest first."""
     ctx, caller = context_of(request), await authorize(request, "webhooks:list")
-    return Json([_told(webhook, None) for webhook in await webhooks.every(ctx, caller)])
+    return Json([_shown(webhook, None) for webhook in await webhooks.every(ctx, caller)])
 
 
 @operations.add(
@@ -90,7 +89,7 @@ async def register(request: Request) -> Response:
         statuses=EVENTS[event or ""],
         inbound=event == RECEIVED,
     )
-    return Json(_told(made, form.take("deviceId", str) or None), 201)
+    return Json(_shown(made, form.take("deviceId", str) or None), 201)
 
 
 @operations.add(
@@ -105,7 +104,7 @@ async def remove(request: Request) -> Response:
 
 
 def wording(happening: MessageEvent) -> FormattedCallback:
-    """Word an event for a webhook; its `id` is the same in every try."""
+    """Return what is posted for an event; its `id` is the same in every attempt."""
     payload: dict[str, object] = {
         "messageId": happening.batch_id,
         "phoneNumber": happening.number,
@@ -121,7 +120,7 @@ def wording(happening: MessageEvent) -> FormattedCallback:
 
 
 def arrival(came: InboundEvent) -> FormattedCallback:
-    """Word a message from a handset for a webhook; its `id` is the same in every try."""
+    """Return what is posted for a message from a handset; its `id` is the same in every attempt."""
     payload = {
         "messageId": str(came.id),
         "message": came.text,
@@ -134,17 +133,19 @@ def arrival(came: InboundEvent) -> FormattedCallback:
     return _worded(came, str(came.id), payload)
 
 
-def _worded(told: MessageEvent | InboundEvent, name: str, payload: Mapping[str, object]) -> FormattedCallback:
+def _worded(
+    event: MessageEvent | InboundEvent, name: str, payload: Mapping[str, object]
+) -> FormattedCallback:
     body = {
-        "id": str(uuid5(NAMESPACE_URL, f"{name}/{told.webhook_id}")),
-        "webhookId": told.webhook_id,
-        "event": told.event,
-        "deviceId": device_id(told.account_id),
+        "id": str(uuid5(NAMESPACE_URL, f"{name}/{event.webhook_id}")),
+        "webhookId": event.webhook_id,
+        "event": event.event,
+        "deviceId": device_id(event.account_id),
         "payload": payload,
     }
     return FormattedCallback(body, Signature.TIMESTAMPED)
 
 
-def _told(webhook: Webhook, device: str | None) -> Mapping[str, object]:
-    """Tell of a webhook; it is told of all messages, whatever device was named."""
+def _shown(webhook: Webhook, device: str | None) -> Mapping[str, object]:
+    """Return a webhook as it is shown; it gets the events of all messages, whatever device was named."""
     return {"id": webhook.id, "deviceId": device, "url": webhook.url, "event": webhook.event}

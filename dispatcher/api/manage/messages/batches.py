@@ -10,7 +10,6 @@ from pydantic import Field, StrictInt
 from starlette.responses import Response
 
 from dispatcher.api.idempotency import accept
-from dispatcher.api.json_response import Json
 from dispatcher.api.manage.context import Ctx
 from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import (
@@ -25,6 +24,7 @@ from dispatcher.api.manage.fields import (
 )
 from dispatcher.api.manage.messages.messages import CancelledResponse
 from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.api.request_body import Json
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.edit import Cancel, Selection
