@@ -1,4 +1,4 @@
-"""The command line: where each command is, and how errors are printed."""
+"""The entry point of the command line: finds the module of a command and prints errors."""
 
 import sys
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from dispatcher.domain.errors import DispatchError, Invalid, InvalidSubmission, 
 
 _HELP = "An SMS dispatcher: windows, priority tiers, HTTP dialects in, any provider out."
 
-# Each command's module has `add`. Only the requested one is loaded: half of them do without the imports
-# that take a second or two.
+# Each command's module has `register`. Only the module of the requested command is imported: half of the
+# commands do not need the imports that take a second or two.
 _COMMANDS = {
     "up": "up",
     "demo": "demo.command",
@@ -44,7 +44,7 @@ _BAD_INPUT = (Invalid, InvalidSubmission, Misconfigured)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and exit: 0 is done, 1 is refused or failed, 2 is a wrong input or setting."""
+    """Run one command and exit: 0 if done, 1 if refused or failed, 2 for wrong input or settings."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         _require_text(arguments)
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """Return the application with the one command that these arguments name, or with all of them for help."""
+    """Return the application with the command that the arguments name, or with all commands for help."""
     app = typer.Typer(
         name="dispatcher",
         help=_HELP,
@@ -67,15 +67,15 @@ def build(arguments: Sequence[str]) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    app.callback()(_nothing)
-    wanted = _COMMANDS.get(arguments[0]) if arguments else None
-    for module in [wanted] if wanted else dict.fromkeys(_COMMANDS.values()):
-        import_module(f"dispatcher.cli.commands.{module}").add(app)
+    app.callback()(_no_options)
+    requested = _COMMANDS.get(arguments[0]) if arguments else None
+    for module in [requested] if requested else dict.fromkeys(_COMMANDS.values()):
+        import_module(f"dispatcher.cli.commands.{module}").register(app)
     return app
 
 
 def _require_text(arguments: Sequence[str]) -> None:
-    """Refuse bytes that are not UTF-8: they could neither be stored nor printed."""
+    """Raise Invalid for bytes that are not UTF-8: they could neither be stored nor printed."""
     for argument in arguments:
         try:
             argument.encode("utf-8")
@@ -83,8 +83,8 @@ def _require_text(arguments: Sequence[str]) -> None:
             raise Invalid(f"the argument {argument!a} is not UTF-8") from None
 
 
-def _nothing() -> None:
-    """Keep `dispatcher` a group of commands when only one of them is loaded."""
+def _no_options() -> None:
+    """Make Typer keep `dispatcher` a group of commands when only one of them is registered."""
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Arguments and options that many commands have."""
+"""Arguments and options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ AccountName = Annotated[
     str, typer.Argument(metavar="ACCOUNT", help="The account's name.", show_default=False)
 ]
 AccountOption = Annotated[
-    str | None, typer.Option("--account", help="Whose; may be left out if there is only one.")
+    str | None, typer.Option("--account", help="The account; may be left out if there is only one.")
 ]
 Data = Annotated[
     Path | None,
@@ -24,20 +24,18 @@ Data = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DaysOption = Annotated[
-    int | None, typer.Option("--days", min=1, max=36_500, help="How long it is good for. Default: no end.")
+    int | None, typer.Option("--days", min=1, max=36_500, help="Days until it expires. Default: never.")
 ]
-KeyLabel = Annotated[
-    str | None, typer.Option("--name", help="What it is called; no other of its kind may be called so.")
-]
+KeyLabel = Annotated[str | None, typer.Option("--name", help="Its name; must be unique among its kind.")]
 CredentialId = Annotated[
-    int, typer.Argument(metavar="ID", min=1, max=_BIGINT, help="As the list tells it.", show_default=False)
+    int, typer.Argument(metavar="ID", min=1, max=_BIGINT, help="Its id, as in the list.", show_default=False)
 ]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="How many at the most.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="The maximum number of rows.")]
 After = Annotated[
-    int, typer.Option("--after", min=0, max=_BIGINT, metavar="ID", help="Only what comes after.")
+    int, typer.Option("--after", min=0, max=_BIGINT, metavar="ID", help="Only rows after this id.")
 ]
 Before = Annotated[
-    int | None, typer.Option("--before", min=1, max=_BIGINT, metavar="ID", help="Only what came before.")
+    int | None, typer.Option("--before", min=1, max=_BIGINT, metavar="ID", help="Only rows before this id.")
 ]
 
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]

@@ -1,4 +1,4 @@
-"""Output of commands: tables and sentences for people, JSON for programs, colour on terminals only."""
+"""Output of commands: tables and lines for people, JSON for programs, colour on terminals only."""
 
 import json
 import sys
@@ -12,26 +12,26 @@ _PIPE_WIDTH = 1000  # a pipe has no width: nothing is wrapped or cut
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console on the present standard output or error."""
+    """Return a console on the current standard output or standard error."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _PIPE_WIDTH
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def print_line(text: str) -> None:
-    """Print one line of the answer."""
+    """Print one line of the result on standard output."""
     console().print(text)
 
 
 def print_note(text: str) -> None:
-    """Print one line beside the answer, on standard error."""
+    """Print one remark on standard error."""
     console(stderr=True).print(text)
 
 
 def build_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()
 ) -> Table:
-    """Return a table; the columns named in `numbers` are aligned right, and only the last column wraps."""
+    """Return a table; the columns named in `numbers` are right-aligned, and only the last column wraps."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         justify: JustifyMethod = "right" if column in numbers else "left"
@@ -53,12 +53,12 @@ def print_table(
 
 
 def print_json(value: object) -> None:
-    """Print JSON: times in ISO 8601, sets sorted, other values without a form in JSON as text."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+    """Print JSON: times in ISO 8601, sets sorted, other values that JSON lacks as text."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=_as_json_value))
 
 
 def format_time(at: datetime | None) -> str:
-    """Return a time to the millisecond."""
+    """Return a time to the millisecond; "-" for None."""
     return "-" if at is None else f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}"
 
 
@@ -70,7 +70,7 @@ def _text(cell: object) -> str:
     return f"{cell:,}" if type(cell) is int else str(cell)
 
 
-def _plain(value: object) -> object:
+def _as_json_value(value: object) -> object:
     if isinstance(value, frozenset):
         return sorted(value)
     return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,4 +1,4 @@
-"""Groups of options that several commands share: the fields of a dataclass."""
+"""Groups of options that several commands share, each declared as a dataclass."""
 
 import functools
 import inspect
@@ -10,31 +10,31 @@ from typing import Any, cast, get_type_hints
 
 def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
     """
-    Return a command with the fields of each dataclass parameter as options in its place.
+    Return the command with each dataclass parameter replaced by one option for each of its fields.
 
-    Fields are annotated like a command's own parameters, and have defaults.
-    The command itself is called with the dataclass.
+    Fields are annotated like a command's parameters, and have defaults. The
+    command is called with instances of the dataclasses.
     """
     hints = get_type_hints(command, include_extras=True)
     groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
-    shown: list[Parameter] = []
-    for own in inspect.signature(command).parameters.values():
-        if own.name in groups:
-            shown += _options(groups[own.name])
+    flat: list[Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name in groups:
+            flat += _options(groups[parameter.name])
         else:
-            shown.append(own.replace(annotation=hints[own.name], kind=Parameter.KEYWORD_ONLY))
+            flat.append(parameter.replace(annotation=hints[parameter.name], kind=Parameter.KEYWORD_ONLY))
 
     @functools.wraps(command)
-    def called(**typed: Any) -> None:
-        made = {
-            name: cast("Any", group)(**{field.name: typed.pop(field.name) for field in fields(group)})
+    def wrapper(**values: Any) -> None:
+        instances = {
+            name: cast("Any", group)(**{field.name: values.pop(field.name) for field in fields(group)})
             for name, group in groups.items()
         }
-        command(**made, **typed)
+        command(**instances, **values)
 
-    called.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
-    called.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
-    return called
+    wrapper.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
+    return wrapper
 
 
 def _options(group: Any) -> list[Parameter]:

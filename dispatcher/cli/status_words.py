@@ -1,8 +1,8 @@
-"""Statuses in words: the names of docs/status.md."""
+"""Statuses as the commands print them: the names of docs/status.md."""
 
 from dispatcher.domain.messages.status import Status
 
 
 def status_label(status: Status) -> str:
-    """Return a status as in "13 Received"."""
+    """Return a status as number and name: "13 Received"."""
     return f"{status.value} {status.name.replace('_', ' ').capitalize()}"

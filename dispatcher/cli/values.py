@@ -1,4 +1,4 @@
-"""Values as they are typed: texts from a pipe, name=value, a number or the word `none`."""
+"""Parsers of values on the command line: texts, ids, name=value, numbers and the word `none`."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,30 +11,30 @@ from dispatcher.domain.errors import Invalid
 T = TypeVar("T")
 
 NONE = "none"
-_MOST = 10**9
+_MAX = 10**9
 
 
-def read_text(given: str) -> str:
+def read_text(typed: str) -> str:
     """Return a text; "-" reads it from standard input, without its last line break. Raises Invalid."""
-    if given != "-":
-        return given
+    if typed != "-":
+        return typed
     try:
         text = sys.stdin.read().removesuffix("\n")
     except UnicodeDecodeError:
         raise Invalid("standard input is not UTF-8") from None
     if "\0" in text:
-        raise Invalid("standard input holds a NUL character, which no text can")
+        raise Invalid("standard input holds a NUL character, which a text must not contain")
     return text
 
 
-def read_id(given: str) -> int | UUID:
-    """Return the number or the public id that was typed. Raises Invalid."""
-    if given.isascii() and given.isdigit() and len(given) < 19:
-        return int(given)
+def read_id(typed: str) -> int | UUID:
+    """Return a number or a public id. Raises Invalid."""
+    if typed.isascii() and typed.isdigit() and len(typed) < 19:
+        return int(typed)
     try:
-        return UUID(given)
+        return UUID(typed)
     except ValueError:
-        raise Invalid(f"{given!r} is neither a number nor a public id") from None
+        raise Invalid(f"{typed!r} is neither a number nor a public id") from None
 
 
 def read_single_line(file: Path) -> str:
@@ -44,32 +44,32 @@ def read_single_line(file: Path) -> str:
     except UnicodeDecodeError:
         raise Invalid(f"{file} is not UTF-8") from None
     if "\n" in content or "\r" in content:
-        raise Invalid(f"{file} has several lines, where one is wanted")
+        raise Invalid(f"{file} has several lines, but must have one")
     return content
 
 
-def read_variables(given: Sequence[str]) -> Mapping[str, str]:
-    """Return the values of name=value words. Raises Invalid for a word without "=", and a repeated name."""
-    pairs: dict[str, str] = {}
-    for word in given:
+def read_variables(typed: Sequence[str]) -> Mapping[str, str]:
+    """Return the variables of name=value words. Raises Invalid for a missing "=" or a repeated name."""
+    variables: dict[str, str] = {}
+    for word in typed:
         name, equals, value = word.partition("=")
         if not (name and equals):
-            raise Invalid(f"{word!r} is no variable: give name=value")
-        if name in pairs:
-            raise Invalid(f"{name} is given twice")
-        pairs[name] = value
-    return pairs
+            raise Invalid(f"{word!r} is not a variable: give name=value")
+        if name in variables:
+            raise Invalid(f"variable {name} is given twice")
+        variables[name] = value
+    return variables
 
 
-def updated(kept: T | None, given: str | None, read: Callable[[str], T]) -> T | None:
-    """Return the new value of a setting: without an option the old one, None for the word `none`."""
-    if given is None:
-        return kept
-    return None if given == NONE else read(given)
+def updated(current: T | None, typed: str | None, read: Callable[[str], T]) -> T | None:
+    """Return the value an option gives: the current one without the option, None for the word `none`."""
+    if typed is None:
+        return current
+    return None if typed == NONE else read(typed)
 
 
-def read_whole_number(option: str, given: str) -> int:
+def read_whole_number(option: str, typed: str) -> int:
     """Return a whole number. Raises Invalid, which names the option."""
-    if not (given.isascii() and given.isdigit() and len(given) <= len(str(_MOST)) and int(given) <= _MOST):
-        raise Invalid(f"{option} {given!r} is no number: give a whole number up to {_MOST:,}, or {NONE}")
-    return int(given)
+    if not (typed.isascii() and typed.isdigit() and len(typed) <= len(str(_MAX)) and int(typed) <= _MAX):
+        raise Invalid(f"{option} {typed!r} is not a number: give a whole number up to {_MAX:,}, or {NONE}")
+    return int(typed)

@@ -1,4 +1,4 @@
-"""A command run in this process, and how it ended."""
+"""The result of a command that ran in this process."""
 
 import json
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a command ended, and what it printed."""
+class CommandResult:
+    """The exit code of a command, and what it printed."""
 
     code: int
     out: str
@@ -19,12 +19,12 @@ class Ended:
         return json.loads(self.out)
 
 
-Run = Callable[..., Ended]
+Run = Callable[..., CommandResult]
 
 
-def refused(ended: Ended, code: int, words: str) -> None:
-    """Check that a command ended with this code and one line on standard error, and printed nothing."""
+def refused(ended: CommandResult, code: int, text: str) -> None:
+    """Assert that a command exited with this code, one line on standard error and no other output."""
     assert (ended.code, ended.out) == (code, "")
     assert ended.err.startswith("dispatcher: ")
     assert ended.err.count("\n") == 1
-    assert words in ended.err
+    assert text in ended.err

@@ -1,4 +1,4 @@
-"""Commands run where no dispatcher is, on an empty one, and on one with an account."""
+"""Fixtures that run commands without a dispatcher, on an empty one, and on one with an account."""
 
 import os
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ import pytest
 import structlog
 
 from dispatcher.cli import main
-from tests.cli.command import Ended, Run
+from tests.cli.command import CommandResult, Run
 
 _OURS = ("DATABASE_URL", "REDIS_URL", "DISPATCHER_", "FLOWER_")
 
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """Give an empty working directory and an environment without a dispatcher; all comes back after."""
+    """Yield an empty working directory, with no dispatcher in the environment; restore that afterwards."""
     before, logs = dict(os.environ), structlog.get_config()
     for name in before:
         if name.startswith(_OURS):
@@ -29,29 +29,29 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def run(bare: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Give a way to run a command where no dispatcher is."""
+    """Return a function that runs a command without a dispatcher."""
 
-    def command(*arguments: str) -> Ended:
+    def command(*arguments: str) -> CommandResult:
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         printed = capsys.readouterr()
         code = caught.value.code
         assert isinstance(code, int)
         assert "Traceback" not in printed.err
-        return Ended(code, printed.out, printed.err)
+        return CommandResult(code, printed.out, printed.err)
 
     return command
 
 
 @pytest.fixture
 def cli(run: Run, database_url: str, redis_url: str) -> Run:
-    """Give a way to run a command on an empty dispatcher."""
+    """Return a function that runs a command on an empty dispatcher."""
     os.environ.update({"DATABASE_URL": database_url, "REDIS_URL": redis_url})
     return run
 
 
 @pytest.fixture
 def shop(cli: Run) -> Run:
-    """Give the same, with an account `shop`."""
+    """Return a function that runs a command on a dispatcher with an account `shop`."""
     assert cli("account", "create", "shop", "--credits", "100", "--country", "KE").code == 0
     return cli

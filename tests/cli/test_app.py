@@ -1,4 +1,4 @@
-"""The command line as a whole: its help, its processes, and what is no command."""
+"""The command line as a whole: its help, its processes, and unknown commands."""
 
 import pytest
 
@@ -18,13 +18,13 @@ def test_help_lists_every_command(run: Run) -> None:
 
 
 @pytest.mark.parametrize("command", [command for command in _COMMANDS if command != "demo"])
-def test_each_command_tells_its_options(run: Run, command: str) -> None:
+def test_each_command_lists_its_options(run: Run, command: str) -> None:
     ended = run(command, "--help")
     assert ended.code == 0
     assert f"Usage: dispatcher {command}" in ended.out
 
 
-def test_what_is_no_command_is_a_usage_error(run: Run) -> None:
+def test_an_unknown_command_is_a_usage_error(run: Run) -> None:
     ended = run("sned")
     assert ended.code == 2
     assert "No such command 'sned'" in ended.err
@@ -37,18 +37,18 @@ def test_migrate_on_a_migrated_database_changes_nothing(cli: Run) -> None:
     assert cli("migrate").out == first.out
 
 
-def test_the_critical_worker_is_not_made_narrow(cli: Run) -> None:
+def test_the_critical_worker_keeps_its_minimum_of_threads(cli: Run) -> None:
     refused(cli("worker", "critical", "-c", "4"), 2, "--concurrency of critical must be 64 or more, not 4")
 
 
-def test_a_queue_that_is_none_is_a_usage_error(cli: Run) -> None:
+def test_an_unknown_queue_is_a_usage_error(cli: Run) -> None:
     assert cli("worker", "urgent").code == 2
 
 
 @pytest.mark.parametrize("settings", ['{"no_such": 1}', "{", '{"latency_ms": "slow"}'])
-def test_the_sandbox_refuses_settings_that_are_none(run: Run, settings: str) -> None:
+def test_the_sandbox_refuses_wrong_settings(run: Run, settings: str) -> None:
     refused(run("sandbox", "--settings", settings), 2, "--settings: ")
 
 
-def test_a_settings_file_that_is_not_there_is_named(run: Run) -> None:
+def test_a_missing_settings_file_is_named(run: Run) -> None:
     refused(run("sandbox", "--settings", "@missing.json"), 1, "missing.json: No such file or directory")

@@ -10,7 +10,7 @@ from dispatcher.local import environment
 from tests.cli.command import Run, refused
 
 
-def test_without_any_dispatcher_a_command_says_how_to_have_one(run: Run) -> None:
+def test_without_a_dispatcher_a_command_says_how_to_start_one(run: Run) -> None:
     refused(run("account", "list"), 2, "no dispatcher found (there is no .data/environment): start one with")
 
 
@@ -47,9 +47,9 @@ def test_a_command_works_on_the_stack_of_a_named_directory(shop: Run, bare: Path
 
 
 def test_an_environment_file_is_read_as_it_was_written_and_is_private(bare: Path) -> None:
-    told = {"DATABASE_URL": "p", "REDIS_URL": "r", "DISPATCHER_PROVIDERS": '[{"a": "it\'s $HOME"}]\n#'}
-    environment.write(bare / "environment", {**told, "HOME": "/", "DISPATCHER_LEASE_FILE": "f"})
-    assert environment.read(bare / "environment") == told
+    written = {"DATABASE_URL": "p", "REDIS_URL": "r", "DISPATCHER_PROVIDERS": '[{"a": "it\'s $HOME"}]\n#'}
+    environment.write(bare / "environment", {**written, "HOME": "/", "DISPATCHER_LEASE_FILE": "f"})
+    assert environment.read(bare / "environment") == written
     assert (bare / "environment").stat().st_mode & 0o777 == 0o600
 
 
@@ -60,9 +60,9 @@ def test_an_environment_file_that_cannot_be_read_is_named(bare: Path, text: str)
         environment.read(bare / "environment")
 
 
-def test_a_database_that_is_away_is_told_in_one_line(run: Run) -> None:
+def test_an_unreachable_database_is_reported_in_one_line(run: Run) -> None:
     os.environ.update({"DATABASE_URL": "postgresql://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"})
-    refused(run("account", "list"), 1, "`dispatcher doctor` tells more")
+    refused(run("account", "list"), 1, "is `dispatcher up` running? For details run `dispatcher doctor`")
 
 
 @pytest.mark.parametrize(
@@ -78,20 +78,20 @@ def test_a_database_that_is_away_is_told_in_one_line(run: Run) -> None:
 def test_a_url_that_cannot_be_read_is_named_and_not_shown(run: Run, name: str, url: str) -> None:
     os.environ.update({"DATABASE_URL": "postgresql://h/d", "REDIS_URL": "redis://h/0", name: url})
     refused(run("account", "list"), 2, f"{name} is not like ")
-    told = run("doctor", "--json")
-    assert (told.code, told.json[0]["subject"]) == (1, "settings")
-    assert "hidden" not in told.out
+    written = run("doctor", "--json")
+    assert (written.code, written.json[0]["subject"]) == (1, "settings")
+    assert "hidden" not in written.out
 
 
 def stack(directory: Path, host: str) -> None:
-    """Write down a stack as `dispatcher up` does."""
+    """Write the environment file of a stack, as `dispatcher up` does."""
     directory.mkdir()
-    told = {
+    written = {
         "DATABASE_URL": f"postgresql://{host}/d",
         "REDIS_URL": f"redis://{host}/0",
         "DISPATCHER_LEASE": "90",
     }
-    environment.write(directory / "environment", told)
+    environment.write(directory / "environment", written)
 
 
 def found(data: Path | None, environ: dict[str, str]) -> str | None:

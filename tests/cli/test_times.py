@@ -1,4 +1,4 @@
-"""Times as people type them."""
+"""Parsing of times on the command line."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -37,8 +37,8 @@ def test_an_offset_wins_over_the_accounts_time_zone() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "+5", "+5w", "90s", "2026-13-01", "2026-12-24 25:00"])
-def test_what_is_no_time_is_refused_with_its_option(text: str) -> None:
-    with pytest.raises(Invalid, match=r"--not-before .* is no time: give"):
+def test_a_wrong_time_is_refused_with_its_option(text: str) -> None:
+    with pytest.raises(Invalid, match=r"--not-before .* is not a time: give"):
         read(text)
 
 

@@ -17,7 +17,7 @@ from dispatcher.service.inbound.messages import FoundInbound
 _NOBODY = "nobody"
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
     group = typer.Typer(help="Messages from handsets.", no_args_is_help=True)
     group.command("list")(list_inbound)
@@ -26,26 +26,35 @@ def add(app: typer.Typer) -> None:
 
 
 def list_inbound(
-    account: Annotated[str | None, typer.Option("--account", help="Whose. Default: everybody's.")] = None,
-    number: Annotated[str | None, typer.Option("--number", help="Who wrote.")] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", help="The account. Default: all accounts.")
+    ] = None,
+    number: Annotated[str | None, typer.Option("--number", help="The number that sent them.")] = None,
     limit: Limit = 50,
     before: Before = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """List them, the newest first, without their texts."""
+    """List inbound messages without their texts, the newest first."""
 
-    async def story(ctx: Context) -> list[FoundInbound]:
-        whose = None if account is None else await accounts.find(ctx, account)
-        return await messages.page(ctx, account=whose, number=number, before=before, limit=limit)
+    async def work(ctx: Context) -> list[FoundInbound]:
+        owner = None if account is None else await accounts.find(ctx, account)
+        return await messages.page(ctx, account=owner, number=number, before=before, limit=limit)
 
-    found = run_with_context(data, story)
+    found = run_with_context(data, work)
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(message) for message in found])
         return
     rows = [
-        (str(one.id), one.received_at, one.number, one.recipient, one.account or _NOBODY, one.action or "")
-        for one in found
+        (
+            str(message.id),
+            message.received_at,
+            message.number,
+            message.recipient,
+            message.account or _NOBODY,
+            message.action or "",
+        )
+        for message in found
     ]
     print_table(("id", "received (UTC)", "from", "to", "account", "action"), rows, numbers=("id",))
     if len(found) == limit:
@@ -54,12 +63,12 @@ def list_inbound(
 
 def show(
     inbound_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Its number, or its public id.", show_default=False)
+        str, typer.Argument(metavar="ID", help="Its number or public id.", show_default=False)
     ],
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Show one, with its text."""
+    """Show an inbound message with its text."""
     name = read_id(inbound_id)
     found = run_with_context(data, lambda ctx: messages.find(ctx, name, with_text=True))
     if as_json:
@@ -70,7 +79,7 @@ def show(
         "from": found.number,
         "to": f"{found.recipient}, {found.account or _NOBODY}'s",
         "provider": f"{found.provider}, {found.ref or 'no reference'}",
-        "sent": "not told" if found.sent_at is None else f"{format_time(found.sent_at)} UTC",
+        "sent": "unknown" if found.sent_at is None else f"{format_time(found.sent_at)} UTC",
         "received": f"{format_time(found.received_at)} UTC",
         "action": found.action or "none",
         "text": _printable(found.text or ""),
@@ -80,5 +89,5 @@ def show(
 
 
 def _printable(text: str) -> str:
-    """Return a text with control characters escaped: anybody can send one to our terminal."""
+    """Return a text with control characters escaped: anybody can send them to our terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

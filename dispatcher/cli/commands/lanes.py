@@ -1,4 +1,4 @@
-"""`dispatcher lanes`: how many messages are where, since when, and whether a worker consumes them."""
+"""`dispatcher lanes`: how many messages are at each place, since when, and whether workers consume."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -19,18 +19,18 @@ from dispatcher.service.messages.search import PlaceCount
 Consumed = Mapping[str, datetime | None]
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the command."""
     app.command()(lanes)
 
 
 def lanes(as_json: AsJson = False, data: Data = None) -> None:
-    """Show what is on its way, by tier and place, and when each queue was last consumed."""
+    """Count the messages on their way, by tier and place, and show when each queue was last consumed."""
 
-    async def story(ctx: Context) -> tuple[list[PlaceCount], Consumed | None, datetime]:
+    async def work(ctx: Context) -> tuple[list[PlaceCount], Consumed | None, datetime]:
         return await search.on_the_way(ctx), await health.lanes(ctx), ctx.now()
 
-    counts, consumed, now = run_with_context(data, story)
+    counts, consumed, now = run_with_context(data, work)
     rows = [_tier(tier, [count for count in counts if count.tier is tier], consumed, now) for tier in Tier]
     others = {queue: at for queue, at in (consumed or {}).items() if queue not in set(Tier)}
     if as_json:
@@ -42,7 +42,7 @@ def lanes(as_json: AsJson = False, data: Data = None) -> None:
     for queue, at in others.items():
         print_line(f"queue {queue} last consumed {_ago(at, now)}")
     if consumed is None:
-        print_line("Redis cannot be reached; messages wait for it in Postgres")
+        print_line("Redis cannot be reached; messages wait in Postgres meanwhile")
 
 
 def _tier(

@@ -1,4 +1,4 @@
-"""`dispatcher migrate`, and the processes as a Procfile names them: api, worker, beat, flower, sandbox."""
+"""`dispatcher migrate`, and one command for each process: api, worker, beat, flower, sandbox."""
 
 import os
 import pkgutil
@@ -15,12 +15,12 @@ from dispatcher.local.environment import load
 
 
 class WorkerQueue(StrEnum):
-    """What a worker can work on."""
+    """The queues that a worker can consume."""
 
     CRITICAL = "critical"  # the lane of each tier
     STANDARD = "standard"
     BULK = "bulk"
-    CLOCK = "clock"  # what happens because time passes
+    CLOCK = "clock"  # release, fill, requeue, expire, rescue
     SYSTEM = "system"  # receipts
 
 
@@ -29,14 +29,14 @@ _LOOPBACK = "127.0.0.1"
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
     for command in (migrate, api, worker, beat, flower, sandbox):
         app.command()(command)
 
 
 def migrate(data: Data = None) -> None:
-    """Bring the database to the newest migration; do it before API and workers start."""
+    """Migrate the database to the newest version; run it before API and workers start."""
     from dispatcher import bootstrap
 
     print_line(f"the database is at {bootstrap.migrate(load(data))}")
@@ -45,22 +45,22 @@ def migrate(data: Data = None) -> None:
 def api(host: Host = _LOOPBACK, port: Port = 8080, data: Data = None) -> None:
     """Serve the HTTP API."""
     settings = load(data)
-    # By its name: the command line is beside the API, not above it.
+    # Imported by name: the command line may not import the API.
     serve = pkgutil.resolve_name("dispatcher.api.serve:run")
     serve(host, port, settings)
 
 
 def worker(
-    queue: Annotated[WorkerQueue, typer.Argument(help="Which queue to work on.", show_default=False)],
+    queue: Annotated[WorkerQueue, typer.Argument(help="The queue to consume.", show_default=False)],
     concurrency: Annotated[
-        int | None, typer.Option("-c", "--concurrency", min=1, help="Tasks at once.")
+        int | None, typer.Option("-c", "--concurrency", min=1, help="Number of threads.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Its name before the @ where several work on one queue.")
+        str | None, typer.Option(help="Its name before the @, if several consume one queue.")
     ] = None,
     data: Data = None,
 ) -> None:
-    """Work on one queue: a lane, the clock, or the system's own."""
+    """Consume one queue: the lane of a tier, the clock, or system tasks."""
     if (
         queue is WorkerQueue.CRITICAL
         and concurrency is not None
@@ -74,14 +74,14 @@ def worker(
 
 
 def beat(data: Data = None) -> None:
-    """Start the clock's duties every second."""
+    """Start the tasks of the clock every second."""
     load(data)
     _become(process_commands.beat())
 
 
 def flower(
     host: Annotated[
-        str, typer.Option(envvar="DISPATCHER_FLOWER_HOST", help="Address to listen on; others need a login.")
+        str, typer.Option(envvar="DISPATCHER_FLOWER_HOST", help="Address to listen on.")
     ] = _LOOPBACK,
     port: Port = 5555,
     data: Data = None,
@@ -89,13 +89,13 @@ def flower(
     """
     Serve Flower, which shows the workers and can stop them.
 
-    DISPATCHER_FLOWER_AUTH=user:password asks for a login. Without one it
-    listens on this machine only, unless another address is named.
+    DISPATCHER_FLOWER_AUTH=user:password requires a login. Without one, keep
+    the default address: anybody who reaches Flower can stop workers.
     """
     load(data)
     login = process_commands.flower_environment()
     if not login and host not in {_LOOPBACK, "localhost", "::1"}:
-        print_note(f"Flower on {host} asks for no login, and can stop workers: set DISPATCHER_FLOWER_AUTH")
+        print_note(f"Flower on {host} requires no login, and can stop workers: set DISPATCHER_FLOWER_AUTH")
     os.environ.update(login)
     _become(process_commands.flower(host, port))
 
@@ -103,10 +103,12 @@ def flower(
 def sandbox(
     host: Host = _LOOPBACK,
     port: Port = 8090,
-    smpp_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Speak SMPP too.")] = None,
-    settings: Annotated[str, typer.Option(metavar="JSON", help="Its settings, or @FILE.")] = "{}",
+    smpp_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Also listen for SMPP, on this port.")
+    ] = None,
+    settings: Annotated[str, typer.Option(metavar="JSON", help="Its settings, or @FILE with them.")] = "{}",
 ) -> None:
-    """Simulate an SMSC; `docs/sandbox.md` tells what its special numbers do."""
+    """Simulate an SMSC; docs/sandbox.md describes its special numbers."""
     from dispatcher.sandbox import run
     from dispatcher.sandbox.settings import read_settings
 
@@ -118,4 +120,4 @@ def sandbox(
 
 
 def _become(command: list[str]) -> NoReturn:
-    os.execv(command[0], command)  # noqa: S606 - to become the command is the whole point
+    os.execv(command[0], command)  # noqa: S606 - this process becomes the command

@@ -10,12 +10,12 @@ from dispatcher.cli.console import print_json, print_note, print_table
 from dispatcher.cli.session import run_with_context
 from dispatcher.service.receipts import unmatched
 
-Waiting = Annotated[bool, typer.Option("--waiting", help="Those that are still tried again.")]
+Waiting = Annotated[bool, typer.Option("--waiting", help="List those that are still retried instead.")]
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
-    receipt = typer.Typer(help="Receipts that fit no message.", no_args_is_help=True)
+    receipt = typer.Typer(help="Receipts that match no message.", no_args_is_help=True)
     receipt.command("list")(list_receipts)
     app.add_typer(receipt, name="receipt")
 
@@ -27,25 +27,25 @@ def list_receipts(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """List receipts that were given up after 24 hours without a message, the newest first."""
+    """List receipts that matched no message within 24 hours, the newest first."""
     found = run_with_context(
         data, lambda ctx: unmatched.page(ctx, waiting=waiting, before=before, limit=limit)
     )
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(receipt) for receipt in found])
         return
     rows = [
         (
-            str(one.id),
-            one.provider,
-            one.ref,
-            one.reference,
-            one.status,
-            one.tries,
-            one.received_at,
-            one.reason,
+            str(receipt.id),
+            receipt.provider,
+            receipt.ref,
+            receipt.reference,
+            receipt.status,
+            receipt.tries,
+            receipt.received_at,
+            receipt.reason,
         )
-        for one in found
+        for receipt in found
     ]
     columns = ("id", "provider", "ref", "reference", "status", "tries", "received (UTC)", "reason")
     print_table(columns, rows, numbers=("id", "status", "tries"))

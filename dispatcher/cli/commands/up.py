@@ -1,4 +1,4 @@
-"""`dispatcher up`: everything on this machine, until Ctrl-C."""
+"""`dispatcher up`: runs a whole stack on this machine until Ctrl-C."""
 
 import json
 import shlex
@@ -17,10 +17,10 @@ from dispatcher.local.stack import Stack
 from dispatcher.local.stack_plan import StackPlan
 
 SAMPLE_NUMBER = "+254712345678"
-"""A number that libphonenumber knows; the sandbox delivers to it."""
+"""A number that libphonenumber accepts and the sandbox delivers to."""
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the command."""
     app.command()(up)
 
@@ -28,25 +28,25 @@ def add(app: typer.Typer) -> None:
 def up(
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where data is. Default: DISPATCHER_DATA, else .data"),
+        typer.Option(metavar="DIR", help="Data directory. Default: DISPATCHER_DATA, else .data"),
     ] = None,
     host: Annotated[str, typer.Option(help="Address the API listens on.")] = LOOPBACK,
     port: Port = 8080,
-    flower_port: Port = 5555,
-    sandbox_port: Port = 8090,
+    flower_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Flower.")] = 5555,
+    sandbox_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the sandbox.")] = 8090,
 ) -> None:
-    """Start everything here; Ctrl-C stops it, the data stays.
+    """Start everything on this machine; Ctrl-C stops it, the data stays.
 
-    Without DATABASE_URL and REDIS_URL it brings a PostgreSQL and a Valkey
-    along.
+    Without DATABASE_URL and REDIS_URL it starts a PostgreSQL and a Valkey
+    of its own.
     """
     directory = (data or default_directory()).absolute()
-    stack.run(StackPlan(directory, host, port, flower_port, sandbox_port), _tell, _serve)
+    stack.run(StackPlan(directory, host, port, flower_port, sandbox_port), _print_event, _serve)
     print_line("stopped")
 
 
 def _serve(running: Stack) -> None:
-    plan, made = running.plan, running.credentials
+    plan, created = running.plan, running.credentials
     print_line("")
     print_line(f"API          {plan.base_url}, with these dialects:")
     for dialect, paths in PATHS.items():
@@ -55,20 +55,20 @@ def _serve(running: Stack) -> None:
             print_line(f"               {dialect:<10} {', '.join(prefix + path for path in paths)}")
     print_line(f"Flower       {plan.flower_url}")
     print_line(f"Sandbox      {plan.sandbox_url}")
-    print_line(f"Credentials  {made.file}")
+    print_line(f"Credentials  {created.file}")
     print_line(f"Logs         {plan.directory / 'logs'}")
     print_line("")
-    print_line("Send a message, and ask what became of it by the number in sms_ids:")
+    print_line("Send a message, and look it up by the number in sms_ids:")
     print_line("")
     print_line(f"  {curl_command(running)}")
-    print_line(f"  dispatcher message show ID{_where(plan.directory)}")
+    print_line(f"  dispatcher message show ID{_data_option(plan.directory)}")
     print_line("")
     print_line("Ctrl-C stops everything.")
     running.supervisor.wait()
 
 
 def curl_command(running: Stack) -> str:
-    """Return a line for a shell that sends a message at once."""
+    """Return a shell command that sends a message at once."""
     body = {
         "message_text": "Hello",
         "delivery_date": "2020-12-25 12:45:59",
@@ -81,12 +81,12 @@ def curl_command(running: Stack) -> str:
     return shlex.join([*words, "-d", json.dumps(body), f"{running.plan.base_url}{prefix}/api/v1/sms"])
 
 
-def _where(directory: Path) -> str:
-    """Return the option that names the directory; empty if other commands find it by themselves."""
+def _data_option(directory: Path) -> str:
+    """Return the option that names the directory; empty if it is the default of other commands."""
     if (default_directory() / FILE).absolute() == directory / FILE:
         return ""
     return f" --data {shlex.quote(str(directory))}"
 
 
-def _tell(name: str, text: str) -> None:
+def _print_event(name: str, text: str) -> None:
     console().print(f"{name:<16} {text}")

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from dispatcher.local.embedded.ledger import ProcessList
+from dispatcher.local.embedded.process_list import ProcessList
 from dispatcher.local.embedded.processes import ProcessHandle
 
 

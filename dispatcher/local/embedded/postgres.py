@@ -23,7 +23,7 @@ from dispatcher.local.embedded import child, processes
 from dispatcher.local.embedded.binaries import find_postgres, postgres_major
 from dispatcher.local.embedded.child import Identity
 from dispatcher.local.embedded.identity import PostgresUser, prepare_user
-from dispatcher.local.embedded.part import ManagedProcess
+from dispatcher.local.embedded.managed_process import ManagedProcess
 
 _NAME = "dispatcher"  # of the superuser and of the database
 _SOCKET_NUMBER = 5432  # only a part of the socket's file name unless a TCP port is asked for

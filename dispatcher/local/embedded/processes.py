@@ -70,7 +70,7 @@ def works_in(pid: int, folder: Path) -> bool:
         return False
 
 
-def send(process: ProcessHandle, number: signal.Signals) -> None:
+def send_signal(process: ProcessHandle, number: signal.Signals) -> None:
     """Send a signal to this very process, or to none."""
     if is_running(process):
         with contextlib.suppress(ProcessLookupError):
@@ -80,12 +80,12 @@ def send(process: ProcessHandle, number: signal.Signals) -> None:
 def stop_all(stopping: list[tuple[ProcessHandle, signal.Signals]], *, timeout: timedelta) -> None:
     """Send each its signal, then SIGKILL to those that still run; wait until all are gone."""
     for process, number in stopping:
-        send(process, number)
+        send_signal(process, number)
     marks = [process for process, _ in stopping]
     if wait_until(lambda: not any(map(is_running, marks)), timeout=timeout):
         return
     for process in marks:
-        send(process, signal.SIGKILL)
+        send_signal(process, signal.SIGKILL)
     wait_until(lambda: not any(map(is_running, marks)), timeout=timedelta(seconds=5))
 
 

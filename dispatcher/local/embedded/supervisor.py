@@ -26,9 +26,9 @@ from dispatcher.local.embedded.events import (
     ProcessStopped,
     RestartFailed,
 )
-from dispatcher.local.embedded.ledger import ProcessList, StartedProcess
-from dispatcher.local.embedded.part import ManagedProcess
-from dispatcher.local.embedded.running import ProcessState, RunningProcess
+from dispatcher.local.embedded.managed_process import ManagedProcess
+from dispatcher.local.embedded.process_list import ProcessList, StartedProcess
+from dispatcher.local.embedded.running_process import ProcessState, RunningProcess
 
 _WATCH = timedelta(milliseconds=100)
 _ASK = timedelta(milliseconds=30)

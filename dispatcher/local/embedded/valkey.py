@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.local.embedded.binaries import find_valkey
-from dispatcher.local.embedded.part import ManagedProcess
+from dispatcher.local.embedded.managed_process import ManagedProcess
 from dispatcher.local.embedded.ports import LOOPBACK, free_port, is_free
 
 _SETTINGS = """\

@@ -1,4 +1,4 @@
-"""The demo: it shows the main job from beginning to end, and its exit code can be trusted."""
+"""The demo: it runs from start to end, and its exit code is reliable."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from dispatcher.domain.tier import Tier
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_the_demo_ends_well_and_says_how_exact_it_was() -> None:
+def test_the_demo_succeeds_and_prints_its_delays() -> None:
     command = [sys.executable, "-m", "dispatcher.cli", "demo"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

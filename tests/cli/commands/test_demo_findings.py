@@ -1,4 +1,4 @@
-"""What the demo takes for a fault: its exit code is only as good as this."""
+"""What the demo counts as a fault, on which its exit code depends."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ def followed(
     group: DemoGroup = DELIVERED,
     *,
     at: Sequence[datetime] = (NOW,),
-    taken: int = 1,
+    accepted: int = 1,
     reason: str = "accepted",
 ) -> DemoResult:
     message = a_view(
@@ -36,7 +36,7 @@ def followed(
         reason=reason,
     )
     event = Event(1, NOW, status, "sandbox", 1, reason)
-    return DemoResult(group, History(message, [event]), SandboxArrival(at, taken) if at else None)
+    return DemoResult(group, History(message, [event]), SandboxArrival(at, accepted) if at else None)
 
 
 def test_a_message_that_ended_as_it_should_has_no_fault() -> None:
@@ -50,9 +50,9 @@ def test_a_message_that_ended_otherwise_is_a_fault() -> None:
 
 def test_a_second_copy_is_a_fault_except_in_doubt() -> None:
     doubtful = DemoGroup("in doubt", 1, Tier.STANDARD, SubmitVia.HTTP, Status.RECEIVED, doubtful=True)
-    assert faults([followed(Status.RECEIVED, doubtful, at=(NOW, NOW), taken=2)]) == []
-    [fault] = faults([followed(Status.RECEIVED, at=(NOW, NOW), taken=2)])
-    assert "taken by the network 2 times" in fault
+    assert faults([followed(Status.RECEIVED, doubtful, at=(NOW, NOW), accepted=2)]) == []
+    [fault] = faults([followed(Status.RECEIVED, at=(NOW, NOW), accepted=2)])
+    assert "accepted by the network 2 times" in fault
 
 
 def test_a_submit_outside_its_window_is_a_fault() -> None:
@@ -62,12 +62,12 @@ def test_a_submit_outside_its_window_is_a_fault() -> None:
         assert "outside its window" in fault
 
 
-def test_a_message_that_is_said_to_be_sent_must_be_in_the_network() -> None:
+def test_a_message_with_a_sent_status_must_be_in_the_network() -> None:
     [fault] = faults([followed(Status.RECEIVED, at=())])
-    assert "the network does not know it" in fault
+    assert "the network does not have it" in fault
 
 
-def test_without_a_receipt_the_event_must_say_so() -> None:
+def test_a_missing_receipt_must_have_an_event() -> None:
     silent = DemoGroup("silent", 1, Tier.STANDARD, SubmitVia.HTTP, Status.SENT, silent=True)
     assert faults([followed(Status.SENT, silent, reason="no_receipt")]) == []
     [fault] = faults([followed(Status.SENT, silent)])
@@ -75,7 +75,7 @@ def test_without_a_receipt_the_event_must_say_so() -> None:
 
 
 def test_messages_that_only_the_network_has_are_a_fault() -> None:
-    assert faults([], unknown=2) == ["the network has 2 messages that nobody sent"]
+    assert faults([], unknown=2) == ["the network has 2 messages that were never submitted"]
 
 
 def test_the_p99_of_few_values_is_the_largest() -> None:
@@ -83,14 +83,14 @@ def test_the_p99_of_few_values_is_the_largest() -> None:
     assert median_and_p99([]) == (0, 0)
 
 
-def test_each_group_can_be_handed_in_as_its_tier() -> None:
+def test_each_group_can_be_submitted_with_its_tier() -> None:
     for group in GROUPS:
-        if group.road is SubmitVia.HTTP:  # the dialect has no word for it: the number of recipients decides
+        if group.via is SubmitVia.HTTP:  # the dialect has no tiers: the number of recipients decides
             assert (group.tier is Tier.BULK) is (group.size > BULK_ABOVE), group.name
             assert group.tier is not Tier.CRITICAL
             assert group.window is None
 
 
-def test_ordinary_numbers_are_given_only_once() -> None:
-    given = [number for group in GROUPS if group.special is None for number in numbers(group)]
-    assert len(given) == len(set(given))
+def test_ordinary_numbers_are_used_only_once() -> None:
+    used = [number for group in GROUPS if group.special is None for number in numbers(group)]
+    assert len(used) == len(set(used))

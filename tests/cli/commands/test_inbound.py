@@ -1,4 +1,4 @@
-"""Messages from handsets at the command line: listed without their texts, shown with them."""
+"""`dispatcher inbound`: lists messages without their texts, and shows one with it."""
 
 import asyncio
 from uuid import UUID
@@ -12,20 +12,20 @@ from tests.cli.command import Run, refused
 from tests.world import NUMBER, World
 
 
-def arrived(settings: Settings, *told: Inbound) -> None:
-    """Have messages come in, as by a provider's call."""
+def ingest_messages(settings: Settings, *told: Inbound) -> None:
+    """Ingest messages as if a provider had reported them."""
     world = World(settings)
 
-    async def tale() -> None:
+    async def work() -> None:
         async with world.open():
             await ingest.keep(world.ctx, "sim", told)
 
-    asyncio.run(tale())
+    asyncio.run(work())
 
 
-def test_what_came_in_is_listed_the_newest_first_without_its_text(shop: Run, settings: Settings) -> None:
+def test_messages_are_listed_the_newest_first_without_their_texts(shop: Run, settings: Settings) -> None:
     shop("sender", "add", "shop", "40404")
-    arrived(settings, Inbound(NUMBER, "40404", "STOP"), Inbound(NUMBER, "50505", "a secret"))
+    ingest_messages(settings, Inbound(NUMBER, "40404", "STOP"), Inbound(NUMBER, "50505", "a secret"))
     header, second, first = shop("inbound", "list").out.splitlines()
     assert header.split() == ["id", "received", "(UTC)", "from", "to", "account", "action"]
     assert (second.split()[0], second.split()[3:]) == ("2", [NUMBER, "50505", "nobody"])
@@ -33,9 +33,9 @@ def test_what_came_in_is_listed_the_newest_first_without_its_text(shop: Run, set
     assert "secret" not in second
 
 
-def test_a_list_is_of_one_account_or_number_and_says_how_to_go_on(shop: Run, settings: Settings) -> None:
+def test_a_list_is_filtered_and_says_how_to_continue(shop: Run, settings: Settings) -> None:
     shop("sender", "add", "shop", "40404")
-    arrived(settings, *[Inbound(NUMBER, to, "Hi") for to in ("40404", "50505", "40404")])
+    ingest_messages(settings, *[Inbound(NUMBER, to, "Hi") for to in ("40404", "50505", "40404")])
     page = shop("inbound", "list", "--account", "shop", "--limit", "1", "--json")
     assert [one["id"] for one in page.json] == [3]
     rest = shop("inbound", "list", "--account", "shop", "--limit", "1", "--before", "3")
@@ -46,8 +46,8 @@ def test_a_list_is_of_one_account_or_number_and_says_how_to_go_on(shop: Run, set
     refused(shop("inbound", "list", "--number", "nobody"), 2, "nobody")
 
 
-def test_one_is_shown_by_either_id_with_its_text(shop: Run, settings: Settings) -> None:
-    arrived(settings, Inbound(NUMBER, "40404", "Hi\x1b[2J\nthere", "mo-1"))
+def test_a_message_is_shown_by_either_id_with_its_text(shop: Run, settings: Settings) -> None:
+    ingest_messages(settings, Inbound(NUMBER, "40404", "Hi\x1b[2J\nthere", "mo-1"))
     shown = shop("inbound", "show", "1", "--json").json
     assert (shown["text"], shown["ref"], shown["account"]) == ("Hi\x1b[2J\nthere", "mo-1", None)
     assert shop("inbound", "show", shown["public_id"], "--json").json == shown
@@ -56,9 +56,9 @@ def test_one_is_shown_by_either_id_with_its_text(shop: Run, settings: Settings) 
 
 
 @pytest.mark.parametrize("name", ["1", str(UUID(int=1))])
-def test_one_that_is_not_there_is_refused(cli: Run, name: str) -> None:
+def test_an_unknown_message_is_refused(cli: Run, name: str) -> None:
     refused(cli("inbound", "show", name), 1, f"there is no inbound message {name}")
 
 
-def test_what_is_no_id_is_refused_as_such(cli: Run) -> None:
+def test_a_wrong_id_is_refused(cli: Run) -> None:
     refused(cli("inbound", "show", "x"), 2, "'x' is neither a number nor a public id")

@@ -1,4 +1,4 @@
-"""`dispatcher up` as a user has it: a process of its own, the curl line it prints, signals, restarts."""
+"""`dispatcher up` as a process of its own: the curl line it prints, signals, restarts."""
 
 import json
 import os
@@ -40,7 +40,7 @@ class Up:
         return self._process
 
     def start(self) -> str:
-        """Start it and give the curl line that it prints when all is ready."""
+        """Start it, and return the curl line that it prints when all is ready."""
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
                 [*_CLI, *self.arguments()],
@@ -52,7 +52,7 @@ class Up:
                 start_new_session=True,
             )
         _until(self._is_serving, seconds=90, what="up serves")
-        [line] = [line.strip() for line in self.said().splitlines() if line.strip().startswith("curl ")]
+        [line] = [line.strip() for line in self.printed().splitlines() if line.strip().startswith("curl ")]
         return line
 
     def stop(self, number: signal.Signals, *, seconds: float) -> int:
@@ -60,7 +60,7 @@ class Up:
         return self.process.wait(seconds)
 
     def close(self) -> None:
-        """Leave nothing behind, whatever has gone wrong."""
+        """Kill everything that still runs."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait(10)
@@ -84,7 +84,7 @@ class Up:
         )
 
     def shell(self, line: str) -> Any:
-        """Run a line as it stands, and read the JSON that it prints."""
+        """Run a shell line as printed, and return the JSON that it prints."""
         done = subprocess.run(
             line, shell=True, cwd=self.home, capture_output=True, text=True, timeout=30, check=True
         )
@@ -98,15 +98,15 @@ class Up:
     def credentials(self) -> Mapping[str, Any]:
         return dict(json.loads((self.data / "credentials.json").read_text(encoding="utf-8")))
 
-    def said(self) -> str:
+    def printed(self) -> str:
         return self.output.read_text(encoding="utf-8")
 
     def pids(self) -> list[int]:
         """
-        Find every process that was started for this directory, grandchildren too.
+        Return the pids of all processes that were started for this directory, including grandchildren.
 
-        Most carry its marker in their environment. Valkey writes its title over its own, but works in the
-        directory, and until it does it is named in its arguments.
+        Most have its marker in their environment. Valkey overwrites its environment with its title, but its
+        working directory is inside, and before that its arguments name it.
         """
         marker = f"DISPATCHER_STACK={self.data}".encode()
         return [
@@ -118,7 +118,7 @@ class Up:
         ]
 
     def valkeys(self) -> list[int]:
-        """Find the Valkey servers of this directory."""
+        """Return the pids of the Valkey servers of this directory."""
         return [pid for pid in self.pids() if self._works_within(pid, self.data / "valkey")]
 
     def _works_within(self, pid: int, folder: Path) -> bool:
@@ -128,8 +128,8 @@ class Up:
             return False
 
     def _is_serving(self) -> bool:
-        assert self.process.poll() is None, self.said()
-        return "Ctrl-C stops everything." in self.said()
+        assert self.process.poll() is None, self.printed()
+        return "Ctrl-C stops everything." in self.printed()
 
 
 @pytest.fixture
@@ -141,11 +141,11 @@ def up(tmp_path: Path) -> Iterator[Up]:
         made.close()
 
 
-def test_up_serves_what_it_prints_stops_whole_and_starts_over_what_a_kill_left(up: Up) -> None:
-    """One story, for each start takes its seconds: first run, SIGTERM, start, SIGKILL, start."""
+def test_up_serves_stops_completely_and_recovers_from_a_kill(up: Up) -> None:
+    """One test, because each start takes seconds: first run, SIGTERM, start, SIGKILL, start."""
     curl = up.start()
 
-    # The printed line sends as it stands, and the message is received.
+    # The printed line sends a message, and the message is received.
     [[message_id]] = up.shell(curl)["sms_ids"].values()
     _until(
         lambda: up.message(message_id)["status"] == Status.RECEIVED,
@@ -157,7 +157,7 @@ def test_up_serves_what_it_prints_stops_whole_and_starts_over_what_a_kill_left(u
     assert "13 Received" in shown.stdout
     assert "The handset has it" in shown.stdout
 
-    # credentials.json says all that a program needs, to this user only.
+    # credentials.json has all that a program needs, and only this user can read it.
     assert (up.data / "credentials.json").stat().st_mode & 0o777 == 0o600
     first = up.credentials()
     assert first["base_url"] == f"http://127.0.0.1:{up.ports['--port']}"
@@ -167,9 +167,9 @@ def test_up_serves_what_it_prints_stops_whole_and_starts_over_what_a_kill_left(u
     assert first["scheduler"]["senderId"] == 1
     assert first["scheduler"]["token"] in curl
 
-    # The paths of the dialects are told, and tokens can be signed.
+    # The paths of the dialects are printed, and tokens can be signed.
     for path in ("/api/v0", "/sms", "/api/v1/sms/send", "/api/v2", "/api/3rdparty/v1"):
-        assert f" {path}" in up.said()
+        assert f" {path}" in up.printed()
     ask = ["curl", "-sS", "-H", "Content-Type: application/json", "-d", json.dumps(first["emess"])]
     assert "token" in up.shell(shlex.join([*ask, f"{first['base_url']}/api/v0/auth/token"]))
 
@@ -178,18 +178,18 @@ def test_up_serves_what_it_prints_stops_whole_and_starts_over_what_a_kill_left(u
     assert second.returncode == 2
     assert second.stderr.startswith("dispatcher: already running as pid ")
 
-    # SIGTERM ends it quietly and wholly.
+    # SIGTERM stops it quietly and completely.
     assert len(up.valkeys()) == 1
     assert up.stop(signal.SIGTERM, seconds=60) == 0
-    assert "stopped" in up.said()
-    assert "Traceback" not in up.said()
+    assert "stopped" in up.printed()
+    assert "Traceback" not in up.printed()
     assert up.pids() == []
 
     # SIGKILL gives it no time to stop anything; the next start does that.
     assert up.start() == curl
     up.stop(signal.SIGKILL, seconds=10)
     assert up.start() == curl
-    assert "Traceback" not in up.said()
+    assert "Traceback" not in up.printed()
     assert up.message(message_id)["status"] == Status.RECEIVED
     assert up.credentials() == first
     assert len(up.valkeys()) == 1

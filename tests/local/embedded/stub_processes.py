@@ -16,7 +16,7 @@ import pytest
 
 from dispatcher.local.embedded import child, processes
 from dispatcher.local.embedded.child import Identity
-from dispatcher.local.embedded.part import ManagedProcess
+from dispatcher.local.embedded.managed_process import ManagedProcess
 
 ROOT = Path(__file__).parents[2]
 UP = Path(__file__).with_name("up.py")

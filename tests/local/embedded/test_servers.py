@@ -18,7 +18,7 @@ import redis
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.local.embedded.child import Identity
 from dispatcher.local.embedded.identity import prepare_user
-from dispatcher.local.embedded.part import ManagedProcess
+from dispatcher.local.embedded.managed_process import ManagedProcess
 from dispatcher.local.embedded.ports import LOOPBACK, free_port
 from dispatcher.local.embedded.postgres import postgres_process
 from dispatcher.local.embedded.servers import embedded_servers

@@ -16,7 +16,7 @@ import pytest
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.local.embedded import processes
 from dispatcher.local.embedded.events import ProcessEvent, describe
-from dispatcher.local.embedded.ledger import ProcessList, StartedProcess
+from dispatcher.local.embedded.process_list import ProcessList, StartedProcess
 from dispatcher.local.embedded.processes import ProcessHandle
 from dispatcher.local.embedded.supervisor import Supervisor
 from tests.local.embedded.stub_processes import eventually, is_gone, script, sleeper, stranger, up

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from dispatcher.local.embedded.events import ProcessEvent, describe
-from dispatcher.local.embedded.part import ManagedProcess
+from dispatcher.local.embedded.managed_process import ManagedProcess
 from dispatcher.local.embedded.postgres import postgres_process
 from dispatcher.local.embedded.supervisor import Supervisor
 from dispatcher.local.embedded.valkey import valkey_process

@@ -1,1 +1,1 @@
-"""Commands: accounts and what belongs to them."""
+"""Commands on accounts and what belongs to them."""

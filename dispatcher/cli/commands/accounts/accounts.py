@@ -20,7 +20,7 @@ from dispatcher.service.context import Context
 from dispatcher.store.accounts.accounts import Sender
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
     account = typer.Typer(help="Accounts, their credits and limits.", no_args_is_help=True)
     account.command("create")(create)
@@ -37,25 +37,27 @@ def add(app: typer.Typer) -> None:
 
 def create(
     name: Annotated[str, typer.Argument(help="The new account's name.", show_default=False)],
-    credits: Annotated[int, typer.Option(help="How many it starts with; a segment costs one.")] = 0,
+    credits: Annotated[int, typer.Option(help="Its opening balance.")] = 0,
     country: Annotated[
-        str | None, typer.Option(metavar="CC", help="Whose local numbers it may write.")
+        str | None, typer.Option(metavar="CC", help="Default country of its national numbers.")
     ] = None,
-    timezone: Annotated[str, typer.Option(metavar="TZ", help="Of the times it writes without one.")] = "UTC",
+    timezone: Annotated[
+        str, typer.Option(metavar="TZ", help="Time zone of times without an offset.")
+    ] = "UTC",
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Make an account."""
-    made = run_with_context(
+    """Create an account."""
+    created = run_with_context(
         data, lambda ctx: accounts.create(ctx, name, credits=credits, country=country, timezone=timezone)
     )
-    _print(made, as_json)
+    _print(created, as_json)
 
 
 def top_up(
     name: AccountName,
     amount: Annotated[int, typer.Argument(help="How many credits to add.", show_default=False)],
-    reason: Annotated[str, typer.Option("--note", help="Why, for the ledger.")] = "",
+    reason: Annotated[str, typer.Option("--note", help="The reason, for the ledger.")] = "",
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
@@ -71,43 +73,41 @@ def top_up(
 
 def limit(
     name: AccountName,
-    rate: Annotated[
-        str | None, typer.Option(metavar="N", help="Requests a minute, for each of its keys.")
-    ] = None,
-    daily: Annotated[str | None, typer.Option(metavar="N", help="Messages a UTC day.")] = None,
+    rate: Annotated[str | None, typer.Option(metavar="N", help="Requests per minute of each key.")] = None,
+    daily: Annotated[str | None, typer.Option(metavar="N", help="Messages per UTC day.")] = None,
     tier: Annotated[
-        str | None, typer.Option(metavar="TIER", help="The highest it gets: critical, standard or bulk.")
+        str | None, typer.Option(metavar="TIER", help="The highest tier: critical, standard or bulk.")
     ] = None,
     countries: Annotated[
-        str | None, typer.Option(metavar="CC,CC", help="The only ones it may write to.")
+        str | None, typer.Option(metavar="CC,CC", help="The only countries it may send to.")
     ] = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Say what an account may not do. What is not named stays as it is; the word `none` lifts a limit."""
+    """Set the limits of an account. Limits that are not named stay; the word `none` lifts one."""
     if (rate, daily, tier, countries) == (None,) * 4:
         raise Invalid("nothing to change: give --rate, --daily, --tier or --countries")
 
-    async def story(ctx: Context, account: Account) -> Account:
-        kept = account.limits
+    async def work(ctx: Context, account: Account) -> Account:
+        current = account.limits
         limits = AccountLimits(
-            rate=updated(kept.rate, rate, partial(read_whole_number, "--rate")),
-            daily=updated(kept.daily, daily, partial(read_whole_number, "--daily")),
-            tier=updated(kept.tier, tier, _tier),
-            countries=updated(kept.countries, countries, _countries),
+            rate=updated(current.rate, rate, partial(read_whole_number, "--rate")),
+            daily=updated(current.daily, daily, partial(read_whole_number, "--daily")),
+            tier=updated(current.tier, tier, _tier),
+            countries=updated(current.countries, countries, _countries),
         )
         return await accounts.set_limits(ctx, account, limits)
 
-    _print(run_with_account(data, name, story), as_json)
+    _print(run_with_account(data, name, work), as_json)
 
 
 def pause(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
-    """Refuse what an account submits from now on. What was accepted goes on."""
+    """Refuse further submissions of an account. Messages that were accepted are still sent."""
     _print(run_with_account(data, name, accounts.pause), as_json)
 
 
 def resume(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
-    """Take again what a paused account submits."""
+    """Accept submissions of a paused account again."""
     _print(run_with_account(data, name, partial(accounts.pause, paused=False)), as_json)
 
 
@@ -127,25 +127,25 @@ def list_accounts(as_json: AsJson = False, data: Data = None) -> None:
 def show(
     name: AccountName,
     secret: Annotated[
-        bool, typer.Option("--secret", help="Also what its callbacks are signed with.")
+        bool, typer.Option("--secret", help="Also show the secret that callback_secret its callbacks.")
     ] = False,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """Show an account with its limits and senders."""
 
-    async def story(ctx: Context, account: Account) -> tuple[Account, list[Sender], str | None]:
-        signs = await accounts.callback_secret(ctx, account) if secret else None
-        return account, await accounts.senders(ctx, account), signs
+    async def work(ctx: Context, account: Account) -> tuple[Account, list[Sender], str | None]:
+        callback_secret = await accounts.callback_secret(ctx, account) if secret else None
+        return account, await accounts.senders(ctx, account), callback_secret
 
-    account, senders, signs = run_with_account(data, name, story)
-    _print(account, as_json, senders=senders, secret=signs)
+    account, senders, callback_secret = run_with_account(data, name, work)
+    _print(account, as_json, senders=senders, secret=callback_secret)
 
 
 def statement(
     name: AccountName, limit: Limit = 100, before: Before = None, as_json: AsJson = False, data: Data = None
 ) -> None:
-    """Tell what changed an account's credits, the newest first."""
+    """List the changes of an account's credits, the newest first."""
     entries = run_with_account(
         data, name, lambda ctx, account: accounts.statement(ctx, account, before=before, limit=limit)
     )
@@ -165,30 +165,30 @@ def _cause(batch_id: int | None, message_id: int | None) -> str:
     return "-" if batch_id is None else f"batch {batch_id}"
 
 
-def _tier(given: str) -> Tier:
+def _tier(typed: str) -> Tier:
     try:
-        return Tier(given)
+        return Tier(typed)
     except ValueError:
         raise Invalid(
-            f"--tier {given!r} is none: give {', '.join(Tier)}, or none to lift the limit"
+            f"--tier {typed!r} is not a tier: give {', '.join(Tier)}, or none to lift the limit"
         ) from None
 
 
-def _countries(given: str) -> frozenset[str]:
-    return frozenset(country.strip() for country in given.split(","))
+def _countries(typed: str) -> frozenset[str]:
+    return frozenset(country.strip() for country in typed.split(","))
 
 
 def _print(
     account: Account, as_json: bool, *, senders: Sequence[Sender] = (), secret: str | None = None
 ) -> None:
     if as_json:
-        told = {} if secret is None else {"callback_secret": secret}
-        print_json({**asdict(account), **told, "senders": [asdict(sender) for sender in senders]})
+        extra = {} if secret is None else {"callback_secret": secret}
+        print_json({**asdict(account), **extra, "senders": [asdict(sender) for sender in senders]})
         return
     country = account.default_country or "no default country"
     print_line(f"{account.name}: {account.balance:,} credits, {country}, times in {account.timezone}")
     if account.paused:
-        print_line("  paused: what it submits is refused")
+        print_line("  paused: its submissions are refused")
     if limits := _limits(account.limits):
         print_line(f"  limits: {limits}")
     if secret is not None:
@@ -199,13 +199,13 @@ def _print(
 
 
 def _limits(limits: AccountLimits) -> str:
-    told = []
+    parts = []
     if limits.rate is not None:
-        told.append(f"{limits.rate:,} requests a minute")
+        parts.append(f"{limits.rate:,} requests per minute")
     if limits.daily is not None:
-        told.append(f"{limits.daily:,} messages a day")
+        parts.append(f"{limits.daily:,} messages per day")
     if limits.tier is not None:
-        told.append(f"no tier above {limits.tier}")
+        parts.append(f"no tier above {limits.tier}")
     if limits.countries is not None:
-        told.append(f"only to {', '.join(sorted(limits.countries))}")
-    return "; ".join(told)
+        parts.append(f"only to {', '.join(sorted(limits.countries))}")
+    return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Credentials as the commands print them: a new one once and alone, existing ones as a list."""
+"""Output of credentials: a new one, once and with its secret; existing ones as a list without secrets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -23,31 +23,36 @@ async def fetch_all(ctx: Context, account: Account | None) -> list[Credential]:
     return found
 
 
-def print_new(subject: str, words: Mapping[str, str], expires_at: datetime | None) -> None:
-    """Print a new credential; a single secret is alone on standard output, for shells."""
-    until = "with no end" if expires_at is None else f"good until {format_time(expires_at)} UTC"
-    print_note(f"{subject}, {until}. Keep it: it cannot be shown again.")
-    for word, value in words.items():
-        print_line(value if len(words) == 1 else f"{word:<10} {value}")
+def print_new(subject: str, fields: Mapping[str, str], expires_at: datetime | None) -> None:
+    """Print a new credential; a single field stands alone on standard output, for shells."""
+    expiry = "never expires" if expires_at is None else f"expires at {format_time(expires_at)} UTC"
+    print_note(f"{subject}, {expiry}. Keep it: it cannot be shown again.")
+    for field, value in fields.items():
+        print_line(value if len(fields) == 1 else f"{field:<10} {value}")
 
 
 def print_all(found: Sequence[Credential], as_json: bool) -> None:
     """Print credentials without their secrets."""
     if as_json:
-        print_json([{"for": describe_use(one.kind, one.dialect), **asdict(one)} for one in found])
+        print_json(
+            [
+                {"for": describe_use(credential.kind, credential.dialect), **asdict(credential)}
+                for credential in found
+            ]
+        )
     else:
         print_table(_COLUMNS, map(_row, found), numbers=("id",))
 
 
-def _row(one: Credential) -> Sequence[object]:
+def _row(credential: Credential) -> Sequence[object]:
     return (
-        one.id,
-        describe_use(one.kind, one.dialect),
-        one.name,
-        one.hint or None,
-        "yes" if one.is_test else "",
-        one.created_at,
-        one.expires_at,
-        one.revoked_at,
-        one.last_used_at,
+        credential.id,
+        describe_use(credential.kind, credential.dialect),
+        credential.name,
+        credential.hint or None,
+        "yes" if credential.is_test else "",
+        credential.created_at,
+        credential.expires_at,
+        credential.revoked_at,
+        credential.last_used_at,
     )

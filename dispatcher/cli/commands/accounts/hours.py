@@ -1,4 +1,4 @@
-"""`dispatcher account hours`, and allowed hours as they are typed: "mon-fri 08:00-20:00"."""
+"""`dispatcher account hours`, and the text form of allowed hours: "mon-fri 08:00-20:00"."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,65 +24,65 @@ HoursByTier = Mapping[Tier, AllowedHours]
 
 def account_hours(
     name: AccountName,
-    given: Annotated[
+    typed: Annotated[
         str | None,
         typer.Option(
             "--set", metavar="HOURS", help='Like "mon-fri 08:00-20:00; sat 10:00-18:00", or a .json file.'
         ),
     ] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Take away its own.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove the account's own hours.")] = False,
     tiers: Annotated[
         list[Tier] | None,
-        typer.Option("--tier", help="Of which tier; may be repeated.", show_default="standard and bulk"),
+        typer.Option("--tier", help="The tier; may be repeated.", show_default="standard and bulk"),
     ] = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Show in which hours an account's messages may go out; --set or --clear changes them."""
-    if given is not None and clear:
+    """Show the hours in which an account's messages may be sent; --set or --clear changes them."""
+    if typed is not None and clear:
         raise Invalid("--set and --clear contradict each other: give one of them")
-    wanted = None if given is None else read_hours(given)
+    new = None if typed is None else read_hours(typed)
 
-    async def story(ctx: Context, account: Account) -> tuple[HoursByTier, HoursByTier]:
-        if wanted is not None or clear:
-            await hours.set(ctx, account, tiers or hours.DEFAULT_TIERS, wanted)
+    async def work(ctx: Context, account: Account) -> tuple[HoursByTier, HoursByTier]:
+        if new is not None or clear:
+            await hours.set(ctx, account, tiers or hours.DEFAULT_TIERS, new)
         return await hours.of_account(ctx, account), await hours.own(ctx, account)
 
-    applied, own = run_with_account(data, name, story)
-    shown = tiers if tiers and given is None and not clear else tuple(Tier)
+    applied, own = run_with_account(data, name, work)
+    shown = tiers if tiers and typed is None and not clear else tuple(Tier)
     if as_json:
-        print_json({tier: _told(applied.get(tier), tier in own) for tier in shown})
+        print_json({tier: _hours_json(applied.get(tier), tier in own) for tier in shown})
     else:
         rows = [(tier, *_row(applied.get(tier), tier in own)) for tier in shown]
         print_table(("tier", "set by", "hours"), rows)
 
 
-def read_hours(given: str) -> AllowedHours:
+def read_hours(typed: str) -> AllowedHours:
     """
-    Return hours from what was typed, or from the .json file that is named.
+    Return hours from their text form, or from a .json file of this name.
 
     Raises Invalid, and OSError for a file that cannot be read.
     """
-    if given.endswith(".json"):
-        return parse_hours(_from_file(Path(given)))
+    if typed.endswith(".json"):
+        return parse_hours(_from_file(Path(typed)))
     value: dict[str, object] = {}
-    for part in given.split(";"):
+    for part in typed.split(";"):
         key, _, rest = part.strip().partition(" ")
-        words = [word.strip() for word in rest.split(",")]
+        items = [word.strip() for word in rest.split(",")]
         if not key:
             continue
         if not rest or key in value:
-            raise Invalid(f"{part.strip()!r} {'comes twice' if key in value else 'says nothing'}: {_EXAMPLE}")
-        value[key] = rest.strip() if key == "zone" else words
+            raise Invalid(f"{part.strip()!r} {'comes twice' if key in value else 'has no hours'}: {_EXAMPLE}")
+        value[key] = rest.strip() if key == "zone" else items
     return parse_hours(value)
 
 
 def format_hours(allowed: AllowedHours) -> str:
-    """Return hours in the form that `read_hours` reads."""
+    """Return hours in the text form that `read_hours` reads."""
     written = allowed.as_dict()
     zone = written.pop("zone")
     parts = [
-        f"{key} {','.join(words)}" for key, words in written.items() if isinstance(words, list) and words
+        f"{key} {','.join(items)}" for key, items in written.items() if isinstance(items, list) and items
     ]
     return "; ".join([*parts, f"zone {zone}"] if zone else parts)
 
@@ -97,7 +97,7 @@ def _from_file(file: Path) -> Mapping[str, object]:
     return value
 
 
-def _told(applied: AllowedHours | None, is_own: bool) -> dict[str, object] | None:
+def _hours_json(applied: AllowedHours | None, is_own: bool) -> dict[str, object] | None:
     return None if applied is None else {"hours": applied.as_dict(), "is_own": is_own}
 
 

@@ -1,4 +1,4 @@
-"""`dispatcher key`: the credentials of an account, each shown once."""
+"""`dispatcher key`: the credentials of an account; each is shown once."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -16,9 +16,9 @@ from dispatcher.service.accounts.credentials import NewKey
 from dispatcher.service.context import Context
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
-    key = typer.Typer(help="Keys of accounts.", no_args_is_help=True)
+    key = typer.Typer(help="API keys and other credentials of accounts.", no_args_is_help=True)
     key.command("create")(create)
     key.command("list")(list_keys)
     key.command("revoke")(revoke)
@@ -27,47 +27,59 @@ def add(app: typer.Typer) -> None:
 
 def create(
     name: AccountName,
-    door: Annotated[
-        CredentialUse, typer.Option("--for", help="Which door it opens.")
+    use: Annotated[
+        CredentialUse, typer.Option("--for", help="The dialect and kind of credential.")
     ] = CredentialUse.SCHEDULER,
     label: KeyLabel = None,
     days: DaysOption = None,
     is_test: Annotated[
-        bool, typer.Option("--test", help="What it sends costs nothing and reaches no phone.")
+        bool, typer.Option("--test", help="Its messages cost nothing and reach no phone.")
     ] = False,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Make a key. It is printed now, and can never be shown again.
+    """Create a key. It is printed now, and cannot be shown again.
 
     A key for emess, formpost or smsgate has two parts; --name chooses the
-    first, which else is made up.
+    first, which is generated otherwise.
     """
-    lock, validity = CREDENTIALS[door], None if days is None else timedelta(days=days)
+    credential, validity = CREDENTIALS[use], None if days is None else timedelta(days=days)
 
-    async def story(ctx: Context, account: Account) -> NewKey:
+    async def work(ctx: Context, account: Account) -> NewKey:
         return await credentials.create(
-            ctx, account, lock.kind, dialect=lock.dialect, name=label, validity=validity, is_test=is_test
+            ctx,
+            account,
+            credential.kind,
+            dialect=credential.dialect,
+            name=label,
+            validity=validity,
+            is_test=is_test,
         )
 
-    made = run_with_account(data, name, story)
-    words = credential_fields(door, made)
+    created = run_with_account(data, name, work)
+    fields = credential_fields(use, created)
     if as_json:
-        told = {"id": made.id, "account": name, "for": door, "test": is_test, "expires_at": made.expires_at}
-        print_json({**told, **words})
+        facts = {
+            "id": created.id,
+            "account": name,
+            "for": use,
+            "test": is_test,
+            "expires_at": created.expires_at,
+        }
+        print_json({**facts, **fields})
     else:
         kind = "Test key" if is_test else "Key"
-        credential_output.print_new(f"{kind} {made.id} of {name} for {door}", words, made.expires_at)
+        credential_output.print_new(f"{kind} {created.id} of {name} for {use}", fields, created.expires_at)
 
 
 def list_keys(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
-    """List an account's keys, revoked ones too, without what is secret of them."""
+    """List an account's keys, including revoked ones, without their secrets."""
     found = run_with_account(data, name, credential_output.fetch_all)
     credential_output.print_all(found, as_json)
 
 
 def revoke(name: AccountName, key_id: CredentialId, as_json: AsJson = False, data: Data = None) -> None:
-    """Revoke a key, at once; the tokens given out for it are no good any more either."""
+    """Revoke a key and the tokens issued for it, at once."""
     run_with_account(data, name, lambda ctx, account: credentials.revoke(ctx, account, key_id))
     if as_json:
         print_json({"id": key_id, "account": name, "revoked": True})

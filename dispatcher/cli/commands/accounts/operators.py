@@ -1,4 +1,4 @@
-"""`dispatcher operator`: who runs the dispatcher, by a password at the console or by a token for programs."""
+"""`dispatcher operator`: logins of operators for the console, and tokens for their programs."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +15,9 @@ from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
-    operator = typer.Typer(help="Operators, who see all accounts.", no_args_is_help=True)
+    operator = typer.Typer(help="Operators; they see all accounts.", no_args_is_help=True)
     operator.command("create")(create)
     operator.command("token")(token)
     operator.command("list")(list_operators)
@@ -28,13 +28,13 @@ def add(app: typer.Typer) -> None:
 def create(
     name: Annotated[str, typer.Argument(help="The name to log in with.", show_default=False)],
     password_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where the password is. Default: it is asked for.")
+        Path | None, typer.Option(metavar="FILE", help="File with the password. Default: prompt for it.")
     ] = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Make an operator's login for the console."""
-    password = _asked() if password_file is None else read_single_line(password_file)
+    """Create an operator's login for the console."""
+    password = _prompt_for_password() if password_file is None else read_single_line(password_file)
     operator_id = run_with_context(data, lambda ctx: credentials.create_operator(ctx, name, password))
     if as_json:
         print_json({"id": operator_id, "name": name})
@@ -48,22 +48,24 @@ def token(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Make a bearer token for /manage/v1. It is printed now, and can never be shown again."""
+    """Create a bearer token for /manage/v1. It is printed now, and cannot be shown again."""
     validity = None if days is None else timedelta(days=days)
-    made = run_with_context(
+    created = run_with_context(
         data,
         lambda ctx: credentials.create(
             ctx, None, CredentialKind.BEARER, dialect=credentials.MANAGE, name=label, validity=validity
         ),
     )
     if as_json:
-        print_json({"id": made.id, "token": made.secret, "expires_at": made.expires_at})
+        print_json({"id": created.id, "token": created.secret, "expires_at": created.expires_at})
     else:
-        credential_output.print_new(f"Operator's token {made.id}", {"token": made.secret}, made.expires_at)
+        credential_output.print_new(
+            f"Operator's token {created.id}", {"token": created.secret}, created.expires_at
+        )
 
 
 def list_operators(as_json: AsJson = False, data: Data = None) -> None:
-    """List the operators' logins and tokens, revoked ones too."""
+    """List the operators' logins and tokens, including revoked ones."""
     found = run_with_context(data, lambda ctx: credential_output.fetch_all(ctx, None))
     credential_output.print_all(found, as_json)
 
@@ -77,5 +79,5 @@ def revoke(operator_id: CredentialId, as_json: AsJson = False, data: Data = None
         print_line(f"operator {operator_id} is revoked")
 
 
-def _asked() -> str:
+def _prompt_for_password() -> str:
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

@@ -1,4 +1,4 @@
-"""`dispatcher optout`: numbers that must not be written to."""
+"""`dispatcher optout`: numbers that get no messages of an account."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,13 +15,13 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.service.accounts import opt_outs
 from dispatcher.service.context import Context
 
-SenderName = Annotated[str | None, typer.Option("--sender", help="Of this sender only. Default: of all.")]
-OptOutReason = Annotated[str, typer.Option(help="Why, for whoever looks at the list.")]
+SenderName = Annotated[str | None, typer.Option("--sender", help="Only for this sender. Default: for all.")]
+OptOutReason = Annotated[str, typer.Option(help="The reason, shown in the list.")]
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
-    optout = typer.Typer(help="Numbers that must not be written to.", no_args_is_help=True)
+    optout = typer.Typer(help="Numbers that get no messages of an account.", no_args_is_help=True)
     optout.command("add")(add_numbers)
     optout.command("list")(list_opt_outs)
     optout.command("remove")(remove)
@@ -31,13 +31,15 @@ def add(app: typer.Typer) -> None:
 
 def add_numbers(
     name: AccountName,
-    numbers: Annotated[list[str], typer.Argument(metavar="NUMBER...", help="Who.", show_default=False)],
+    numbers: Annotated[
+        list[str], typer.Argument(metavar="NUMBER...", help="The numbers.", show_default=False)
+    ],
     sender: SenderName = None,
     reason: OptOutReason = "",
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Opt numbers out, all of them or none. What waits for its time is ended when its turn comes."""
+    """Opt numbers out, all of them or none. Scheduled messages to them end when they are due."""
     new = run_with_account(
         data,
         name,
@@ -46,20 +48,23 @@ def add_numbers(
     if as_json:
         print_json({"account": name, "numbers": len(numbers), "new": new})
     else:
-        print_line(f"opted out of {name}: {len(numbers):,} given, {new:,} of them new")
+        print_line(f"opted out of {name}: {len(numbers):,} numbers, {new:,} of them new")
 
 
 def list_opt_outs(
     name: AccountName, limit: Limit = 100, after: After = 0, as_json: AsJson = False, data: Data = None
 ) -> None:
-    """List who has opted out, the oldest first."""
+    """List the numbers that have opted out, the oldest first."""
     found = run_with_account(
         data, name, lambda ctx, account: opt_outs.page(ctx, account, after=after, limit=limit)
     )
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(opt_out) for opt_out in found])
         return
-    rows = [(str(one.id), one.number, one.sender or "all", one.at, one.reason) for one in found]
+    rows = [
+        (str(opt_out.id), opt_out.number, opt_out.sender or "all", opt_out.at, opt_out.reason)
+        for opt_out in found
+    ]
     print_table(("id", "number", "sender", "since (UTC)", "reason"), rows, numbers=("id",))
     if len(found) == limit:
         print_note(f"There may be more: --after {found[-1].id}")
@@ -67,42 +72,45 @@ def list_opt_outs(
 
 def remove(
     name: AccountName,
-    number: Annotated[str, typer.Argument(help="Who.", show_default=False)],
+    number: Annotated[str, typer.Argument(help="The number.", show_default=False)],
     sender: SenderName = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Let a number be written to again."""
+    """Remove a number from the opt-outs."""
     run_with_account(data, name, lambda ctx, account: opt_outs.remove(ctx, account, number, sender=sender))
     if as_json:
         print_json({"account": name, "number": number, "removed": True})
     else:
-        print_line(f"{number} is off the list of {name}")
+        print_line(f"{number} is no longer opted out of {name}")
 
 
 def import_file(
     name: AccountName,
     file: Annotated[
-        Path, typer.Argument(help="One number a line, or a CSV with the numbers first.", show_default=False)
+        Path,
+        typer.Argument(
+            help="One number per line, or a CSV with the numbers in the first column.", show_default=False
+        ),
     ],
     sender: SenderName = None,
     reason: OptOutReason = "",
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Opt out all numbers of a file; exit 1 if a line was left out, and tell which."""
+    """Opt out all numbers of a file; report lines that are left out, and exit 1 if there are any."""
 
-    async def story(ctx: Context, account: Account) -> FileCounts:
-        async def put(numbers: Sequence[str]) -> int:
+    async def work(ctx: Context, account: Account) -> FileCounts:
+        async def add(numbers: Sequence[str]) -> int:
             return await opt_outs.add(ctx, account, numbers, sender=sender, reason=reason)
 
-        return await import_numbers(file, put, tell=print_note)
+        return await import_numbers(file, add, report=print_note)
 
-    tally = run_with_account(data, name, story)
+    counts = run_with_account(data, name, work)
     if as_json:
-        print_json({"account": name, **asdict(tally)})
+        print_json({"account": name, **asdict(counts)})
     else:
-        bad = f", {tally.bad:,} left out" if tally.bad else ""
-        print_line(f"opted out of {name}: {tally.lines:,} lines{bad}, {tally.new:,} numbers new")
-    if tally.bad:
+        bad = f", {counts.bad:,} left out" if counts.bad else ""
+        print_line(f"opted out of {name}: {counts.lines:,} lines{bad}, {counts.new:,} numbers new")
+    if counts.bad:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`dispatcher sender`: the names under which an account may send."""
+"""`dispatcher sender`: the sender IDs that an account may use."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -11,7 +11,7 @@ from dispatcher.cli.session import run_with_account
 from dispatcher.service.accounts import accounts
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
     sender = typer.Typer(help="Sender IDs of accounts.", no_args_is_help=True)
     sender.command("add")(add_sender)
@@ -21,7 +21,7 @@ def add(app: typer.Typer) -> None:
 
 def add_sender(
     name: AccountName,
-    sender: Annotated[str, typer.Argument(help="What recipients see.", show_default=False)],
+    sender: Annotated[str, typer.Argument(help="The sender ID as recipients see it.", show_default=False)],
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:

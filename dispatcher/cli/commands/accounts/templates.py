@@ -1,4 +1,4 @@
-"""`dispatcher template`: texts with variables that an account keeps."""
+"""`dispatcher template`: an account's texts with variables."""
 
 from typing import Annotated
 
@@ -16,15 +16,17 @@ from dispatcher.store.submissions.templates import Template
 _PAGE = 1000
 
 TemplateIdArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="As `template list` tells it.", show_default=False)
+    str, typer.Argument(metavar="ID", help="Its id, as in `template list`.", show_default=False)
 ]
 TemplateTextOption = Annotated[
     str,
-    typer.Argument(help='With {{name}} where a variable goes; "-" reads standard input.', show_default=False),
+    typer.Argument(
+        help='The text, with {{name}} for a variable; "-" reads standard input.', show_default=False
+    ),
 ]
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
     template = typer.Typer(help="Texts with variables.", no_args_is_help=True)
     template.command("add")(add_template)
@@ -39,41 +41,47 @@ def add(app: typer.Typer) -> None:
 def add_template(
     name: AccountName,
     title: Annotated[
-        str, typer.Argument(metavar="NAME", help="What it is called in the account.", show_default=False)
+        str, typer.Argument(metavar="NAME", help="Its name in the account.", show_default=False)
     ],
     text: TemplateTextOption,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Keep a text under a name; the account's messages name it by the id that is printed."""
-    words = read_text(text)
-    made = run_with_account(data, name, lambda ctx, account: templates.create(ctx, account, title, words))
+    """Create a template. The account's messages refer to it by the id that is printed."""
+    new_text = read_text(text)
+    created = run_with_account(
+        data, name, lambda ctx, account: templates.create(ctx, account, title, new_text)
+    )
     if as_json:
-        print_json(_told(made))
+        print_json(_template_json(created))
     else:
-        print_line(f"template {made.public_id} of {name} is {made.name}")
+        print_line(f"template {created.public_id} of {name} is {created.name}")
 
 
 def list_templates(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
     """List an account's templates."""
-    found = run_with_account(data, name, _every)
+    found = run_with_account(data, name, _fetch_all)
     if as_json:
-        print_json([_told(one) for one in found])
+        print_json([_template_json(template) for template in found])
     else:
-        rows = [(one.public_id, one.name, one.updated_at, " ".join(one.text.split())) for one in found]
+        rows = [
+            (template.public_id, template.name, template.updated_at, " ".join(template.text.split()))
+            for template in found
+        ]
         print_table(("id", "name", "changed (UTC)", "text"), rows)
 
 
 def show(
     name: AccountName, template_id: TemplateIdArgument, as_json: AsJson = False, data: Data = None
 ) -> None:
-    """Print a template's text as it is."""
+    """Print a template's text unfilled."""
     found = run_with_account(data, name, lambda ctx, account: templates.find(ctx, account, template_id))
     if as_json:
-        print_json(_told(found))
+        print_json(_template_json(found))
     else:
         print_note(
-            f"{found.name}, made {format_time(found.created_at)}, changed {format_time(found.updated_at)} UTC"
+            f"{found.name}, created {format_time(found.created_at)} UTC,"
+            f" changed {format_time(found.updated_at)} UTC"
         )
         print_line(found.text)
 
@@ -85,21 +93,21 @@ def change(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Give a template another text; what was accepted before keeps its own."""
-    words = read_text(text)
+    """Replace a template's text. Messages that were accepted keep the text they have."""
+    new_text = read_text(text)
     found = run_with_account(
-        data, name, lambda ctx, account: templates.change(ctx, account, template_id, words)
+        data, name, lambda ctx, account: templates.change(ctx, account, template_id, new_text)
     )
     if as_json:
-        print_json(_told(found))
+        print_json(_template_json(found))
     else:
-        print_line(f"template {template_id} of {name} has another text")
+        print_line(f"template {template_id} of {name} has a new text")
 
 
 def remove(
     name: AccountName, template_id: TemplateIdArgument, as_json: AsJson = False, data: Data = None
 ) -> None:
-    """Take a template out of use; its name is free again."""
+    """Remove a template. Its name can be used again."""
     run_with_account(data, name, lambda ctx, account: templates.remove(ctx, account, template_id))
     if as_json:
         print_json({"id": template_id, "account": name, "removed": True})
@@ -114,7 +122,7 @@ def preview(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Fill a template in, and print what would be sent."""
+    """Print the text of a template with these variables."""
     values = read_variables(variables or ())
     filled = run_with_account(
         data, name, lambda ctx, account: templates.preview(ctx, account, template_id, values)
@@ -126,18 +134,18 @@ def preview(
         print_line(filled.text)
 
 
-async def _every(ctx: Context, account: Account) -> list[Template]:
+async def _fetch_all(ctx: Context, account: Account) -> list[Template]:
     found: list[Template] = []
     while page := await templates.page(ctx, account, after=found[-1].id if found else 0, limit=_PAGE):
         found += page
     return found
 
 
-def _told(one: Template) -> dict[str, object]:
+def _template_json(template: Template) -> dict[str, object]:
     return {
-        "id": one.public_id,
-        "name": one.name,
-        "text": one.text,
-        "created_at": one.created_at,
-        "updated_at": one.updated_at,
+        "id": template.public_id,
+        "name": template.name,
+        "text": template.text,
+        "created_at": template.created_at,
+        "updated_at": template.updated_at,
     }

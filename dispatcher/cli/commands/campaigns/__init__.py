@@ -1,1 +1,1 @@
-"""Commands: campaigns and audiences."""
+"""Commands on campaigns and audiences."""

@@ -1,4 +1,4 @@
-"""A CSV file of recipients, as the command line names and describes it."""
+"""The options that say how to read a CSV file of recipients."""
 
 import os
 from collections.abc import Iterator
@@ -17,21 +17,21 @@ _CHUNK = 1 << 18  # bytes
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """How to read a file; options that are None are detected."""
+    """How to read a file; what is None is detected."""
 
     country: Annotated[
-        str | None, typer.Option(metavar="CC", help="Whose national numbers. Default: the account's.")
+        str | None, typer.Option(metavar="CC", help="Country of national numbers. Default: the account's.")
     ] = None
     column: Annotated[
-        str | None, typer.Option(help="The one with the numbers. Default: to, number, phone and the like.")
+        str | None, typer.Option(help="Column with the numbers. Default: to, number, phone or the like.")
     ] = None
-    encoding: Annotated[str | None, typer.Option(help="Default: found out.")] = None
-    separator: Annotated[str | None, typer.Option(help="Default: found out.")] = None
+    encoding: Annotated[str | None, typer.Option(help="Default: detected.")] = None
+    separator: Annotated[str | None, typer.Option(help="Default: detected.")] = None
 
     @contextmanager
     def opened(self, file: Path) -> Iterator[tuple[RecipientFile, ProgressHandler]]:
-        """Open a file for reading, and a bar on standard error if that is a terminal. Raises OSError."""
-        with file.open("rb") as source, import_progress_bar(os.fstat(source.fileno()).st_size) as tell:
+        """Open a file, with a progress bar on standard error if that is a terminal. Raises OSError."""
+        with file.open("rb") as source, import_progress_bar(os.fstat(source.fileno()).st_size) as report:
             chunks = iter(lambda: source.read(_CHUNK), b"")
             yield (
                 RecipientFile(
@@ -41,5 +41,5 @@ class FileOptions:
                     separator=self.separator,
                     country=self.country,
                 ),
-                tell,
+                report,
             )

@@ -1,4 +1,4 @@
-"""The display of an import of recipients: a bar while it runs, tables at its end."""
+"""Output of an import of recipients: a progress bar while it runs, tables at its end."""
 
 import shlex
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from dispatcher.service.campaigns.recipient_file import ImportProgress, Progress
 
 @contextmanager
 def import_progress_bar(size: int) -> Iterator[ProgressHandler]:
-    """Show how much of a file is read, on a terminal only; a size of 0 bytes means that it is unknown."""
+    """Show how much of a file is read, on a terminal only; a size of 0 bytes means unknown."""
     out = console(stderr=True)
     columns = (
         BarColumn(),
@@ -29,15 +29,15 @@ def import_progress_bar(size: int) -> Iterator[ProgressHandler]:
     with Bar(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task("", total=size or None)
 
-        def tell(so_far: ImportProgress) -> None:
-            words = f"{so_far.recipients:,} recipients, {so_far.rejects:,} rejects"
-            bar.update(task, completed=so_far.bytes, description=words)
+        def update(progress: ImportProgress) -> None:
+            description = f"{progress.recipients:,} recipients, {progress.rejects:,} rejects"
+            bar.update(task, completed=progress.bytes, description=description)
 
-        yield tell
+        yield update
 
 
 def print_audience(found: Audience, *, account: str, rejects: Path | None, as_json: bool) -> None:
-    """Print an audience, and where its rejects are."""
+    """Print an audience, and where its rejected lines are."""
     if as_json:
         print_json(audience_json(found))
         return
@@ -51,11 +51,11 @@ def print_audience(found: Audience, *, account: str, rejects: Path | None, as_js
     if found.rejects:
         command = shlex.join(["dispatcher", "audience", "rejects", found.name, "--account", account])
         where = f"they are in {rejects}" if rejects else f"`{command}` writes them"
-        print_note(f"{found.rejects:,} lines became no recipient: {where}")
+        print_note(f"{found.rejects:,} lines were rejected: {where}")
 
 
 def print_estimate(found: Estimate, *, priced: bool, rejects: Path | None, as_json: bool) -> None:
-    """Print what a dry run found; segments and cost only if there was a text."""
+    """Print the result of a dry run; segments and cost only with a text (`priced`)."""
     total = found.total
     if as_json:
         print_json({**asdict(found), "total": asdict(total)})
@@ -67,11 +67,13 @@ def print_estimate(found: Estimate, *, priced: bool, rejects: Path | None, as_js
     columns = ("country", "messages", *(("segments", "cost") if priced else ()))
     cells = [(country or "-", share.messages, share.segments, share.cost) for country, share in shares]
     print_table(columns, [row[: len(columns)] for row in cells], numbers=columns[1:])
-    has = ", ".join(found.columns) or "none"
+    available = ", ".join(found.columns) or "none"
     for variable, count in found.missing.items():
-        print_note(f"{count:,} recipients have no value for {variable}; the file has: {has}")
+        print_note(
+            f"{count:,} recipients have no value for {variable}; the file has the columns: {available}"
+        )
     if found.rejects:
-        where = f"they are in {rejects}" if rejects else "--rejects FILE writes them down"
+        where = f"they are in {rejects}" if rejects else "--rejects FILE writes them"
         print_note(f"{found.rejects:,} lines would get no message: {where}")
 
 

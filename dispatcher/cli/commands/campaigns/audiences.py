@@ -28,11 +28,13 @@ AudienceNameArgument = Annotated[
 ]
 RejectsFile = Annotated[
     Path | None,
-    typer.Option("--rejects", metavar="FILE", help="Write the lines that became no recipient, and why."),
+    typer.Option(
+        "--rejects", metavar="FILE", help="Write the rejected lines to this file, each with a reason."
+    ),
 ]
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
     audience = typer.Typer(help="Lists of recipients for campaigns.", no_args_is_help=True)
     audience.command("import")(with_option_groups(import_file))
@@ -46,35 +48,37 @@ def add(app: typer.Typer) -> None:
 def import_file(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A CSV whose first line names the columns.", show_default=False),
+        typer.Argument(
+            metavar="FILE", help="A CSV file whose first line names the columns.", show_default=False
+        ),
     ],
     *,
     account: AccountOption = None,
-    name: Annotated[str | None, typer.Option(help="What it is called; a dry run needs no name.")] = None,
-    sheet: FileOptions,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and keep nothing.")] = False,
-    text: Annotated[
-        str | None, typer.Option(help='Dry run: what would be sent; "-" reads standard input.')
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the audience; a dry run needs none.")] = None,
+    file_options: FileOptions,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; store nothing.")] = False,
+    text: Annotated[str | None, typer.Option(help='Dry run: the text; "-" reads standard input.')] = None,
     template: Annotated[
-        str | None, typer.Option(metavar="ID", help="Dry run: the same, as a template.")
+        str | None, typer.Option(metavar="ID", help="Dry run: a template instead of a text.")
     ] = None,
-    sender: Annotated[str | None, typer.Option(help="Dry run: as whom. Default: the default sender.")] = None,
+    sender: Annotated[
+        str | None, typer.Option(help="Dry run: the sender. Default: the default sender.")
+    ] = None,
     rejects: RejectsFile = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Import the recipients of a file, or count with --dry-run what it holds and what it would cost."""
-    wording = EstimateRequest(None if text is None else read_text(text), template, sender)
+    """Import the recipients of a file; with --dry-run only count them and what a text would cost."""
+    request = EstimateRequest(None if text is None else read_text(text), template, sender)
     if not dry_run and name is None:
-        raise Invalid("give the audience a --name, or say --dry-run")
-    if not dry_run and wording != EstimateRequest():
-        raise Invalid("--text, --template and --sender belong to a --dry-run: say it, or leave them out")
+        raise Invalid("an audience needs a --name; give audience, or use --dry-run")
+    if not dry_run and request != EstimateRequest():
+        raise Invalid("--text, --template and --sender need --dry-run: add it, or leave them out")
     if name is None or dry_run:
-        found = _estimate(data, account, file, sheet, wording, rejects=rejects)
-        print_estimate(found, priced=wording.names_a_text, rejects=rejects, as_json=as_json)
+        found = _estimate(data, account, file, file_options, request, rejects=rejects)
+        print_estimate(found, priced=request.names_a_text, rejects=rejects, as_json=as_json)
     else:
-        made, owner = _import(data, account, name, file, sheet, rejects=rejects)
+        made, owner = _import(data, account, name, file, file_options, rejects=rejects)
         print_audience(made, account=owner.name, rejects=rejects, as_json=as_json)
 
 
@@ -87,16 +91,26 @@ def list_audiences(
 ) -> None:
     """List an account's audiences, the oldest first."""
 
-    async def story(ctx: Context) -> list[Audience]:
+    async def work(ctx: Context) -> list[Audience]:
         owner = await find_account(ctx, account)
         return await audiences.page(ctx, owner, after=after, limit=limit)
 
-    found = run_with_context(data, story)
+    found = run_with_context(data, work)
     if as_json:
-        print_json([audience_json(one) for one in found])
+        print_json([audience_json(audience) for audience in found])
         return
-    rows = [(one.id, one.name, one.state, one.recipients, one.rejects, one.created_at) for one in found]
-    columns = ("id", "name", "state", "recipients", "rejects", "begun (UTC)")
+    rows = [
+        (
+            audience.id,
+            audience.name,
+            audience.state,
+            audience.recipients,
+            audience.rejects,
+            audience.created_at,
+        )
+        for audience in found
+    ]
+    columns = ("id", "name", "state", "recipients", "rejects", "created (UTC)")
     print_table(columns, rows, numbers=("id", "recipients", "rejects"))
     if len(found) == limit:
         print_note(f"There may be more: --after {found[-1].id}")
@@ -105,13 +119,13 @@ def list_audiences(
 def show(
     name: AudienceNameArgument, account: AccountOption = None, as_json: AsJson = False, data: Data = None
 ) -> None:
-    """Show an audience: its variables, and where its recipients are."""
+    """Show an audience with its variables and the time zones of its recipients."""
 
-    async def story(ctx: Context) -> tuple[Audience, Account]:
+    async def work(ctx: Context) -> tuple[Audience, Account]:
         owner = await find_account(ctx, account)
         return await audiences.find(ctx, owner, name), owner
 
-    found, owner = run_with_context(data, story)
+    found, owner = run_with_context(data, work)
     print_audience(found, account=owner.name, rejects=None, as_json=as_json)
 
 
@@ -121,26 +135,26 @@ def rejects(
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: standard output.")] = None,
     data: Data = None,
 ) -> None:
-    """Write the lines of the file that became no recipient, and why, as a CSV file."""
+    """Write the rejected lines of the imported file, each with a reason, as CSV."""
 
-    async def story(ctx: Context) -> None:
+    async def work(ctx: Context) -> None:
         found = await audiences.find(ctx, await find_account(ctx, account), name)
         await _write(output, audiences.rejects(ctx, found))
 
-    run_with_context(data, story)
+    run_with_context(data, work)
 
 
 def remove(
     name: AudienceNameArgument, account: AccountOption = None, as_json: AsJson = False, data: Data = None
 ) -> None:
-    """Delete an audience that no campaign has."""
+    """Delete an audience that no campaign uses."""
 
-    async def story(ctx: Context) -> Account:
+    async def work(ctx: Context) -> Account:
         owner = await find_account(ctx, account)
         await audiences.remove(ctx, owner, name)
         return owner
 
-    owner = run_with_context(data, story)
+    owner = run_with_context(data, work)
     if as_json:
         print_json({"account": owner.name, "audience": name, "removed": True})
     else:
@@ -148,36 +162,42 @@ def remove(
 
 
 def _import(
-    data: Path | None, account: str | None, name: str, file: Path, sheet: FileOptions, *, rejects: Path | None
+    data: Path | None,
+    account: str | None,
+    name: str,
+    file: Path,
+    file_options: FileOptions,
+    *,
+    rejects: Path | None,
 ) -> tuple[Audience, Account]:
-    async def story(ctx: Context) -> tuple[Audience, Account]:
+    async def work(ctx: Context) -> tuple[Audience, Account]:
         owner = await find_account(ctx, account)
-        with sheet.opened(file) as (source, tell):
-            made = await audiences.import_file(ctx, owner, name, source, tell=tell)
+        with file_options.opened(file) as (source, report):
+            made = await audiences.import_file(ctx, owner, name, source, on_progress=report)
         if rejects is not None:
             await _write(rejects, audiences.rejects(ctx, made))
         return made, owner
 
-    return run_with_context(data, story)
+    return run_with_context(data, work)
 
 
 def _estimate(
     data: Path | None,
     account: str | None,
     file: Path,
-    sheet: FileOptions,
-    wording: EstimateRequest,
+    file_options: FileOptions,
+    request: EstimateRequest,
     *,
     rejects: Path | None,
 ) -> Estimate:
-    async def story(ctx: Context) -> Estimate:
+    async def work(ctx: Context) -> Estimate:
         owner = await find_account(ctx, account)
         with ExitStack() as stack:
-            source, tell = stack.enter_context(sheet.opened(file))
+            source, report = stack.enter_context(file_options.opened(file))
             write = _writer(stack, rejects) if rejects is not None else lambda _: None
-            return await estimate(ctx, owner, source, wording, tell=tell, rejected=write)
+            return await estimate(ctx, owner, source, request, on_progress=report, rejected=write)
 
-    return run_with_context(data, story)
+    return run_with_context(data, work)
 
 
 async def _write(output: Path | None, found: AsyncIterator[Reject]) -> None:
@@ -188,7 +208,7 @@ async def _write(output: Path | None, found: AsyncIterator[Reject]) -> None:
 
 
 def _writer(stack: ExitStack, output: Path | None) -> Callable[[Sequence[Reject]], None]:
-    """Open the CSV file, or standard output, for as long as the stack lasts."""
+    """Return a function that writes rejects as CSV to the file, else to standard output."""
     stream = sys.stdout
     if output is not None:
         stream = stack.enter_context(output.open("w", encoding="utf-8", newline=""))

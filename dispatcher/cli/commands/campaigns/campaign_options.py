@@ -1,4 +1,4 @@
-"""The plan of a campaign as it is typed: the options of `campaign create` and `campaign change`."""
+"""The options of `campaign create` and `campaign change`, and the campaign plan they give."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,31 +34,33 @@ OPTIONS: Mapping[str, str] = {
     "max_cost": "--max-cost",
     "callback_url": "--callback-url",
 }
-"""Where each field of a plan is typed."""
+"""The option or argument of each field of a plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignOptions:
-    """The options as they are typed; None means that an option was not given."""
+    """The options as typed; None means that an option was not given."""
 
     audience: Annotated[
-        str | None, typer.Option("--audience", metavar="LIST", help="To whom: name or id.")
+        str | None, typer.Option("--audience", metavar="LIST", help="The audience, by name or id.")
     ] = None
     text: Annotated[
-        str | None, typer.Option(help='What, with {{name}} for a column of the audience; "-" reads it.')
+        str | None, typer.Option(help='The text, with {{name}} for a column; "-" reads stdin.')
     ] = None
     template: Annotated[
-        str | None, typer.Option(metavar="ID", help="What, as a template of the account.")
+        str | None, typer.Option(metavar="ID", help="A template of the account, instead of a text.")
     ] = None
-    sender: Annotated[str | None, typer.Option(help="As whom. Default: the account's default sender.")] = None
-    tier: Annotated[Tier | None, typer.Option(help="How urgent.", show_default="bulk")] = None
-    at: Annotated[str | None, typer.Option(metavar="TIME", help="Once, then; also +2h.")] = None
-    now: Annotated[bool, typer.Option("--now", help="Once, as soon as it is started.")] = False
-    cron: Annotated[str | None, typer.Option(metavar="CRON", help='Again and again, like "0 9 * * MON".')] = (
+    sender: Annotated[str | None, typer.Option(help="The sender. Default: the account's default sender.")] = (
+        None
+    )
+    tier: Annotated[Tier | None, typer.Option(help="The tier.", show_default="bulk")] = None
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="Run once, at this time; also +2h.")] = None
+    now: Annotated[bool, typer.Option("--now", help="Run once, as soon as it is started.")] = False
+    cron: Annotated[str | None, typer.Option(metavar="CRON", help='Run repeatedly, like "0 9 * * MON".')] = (
         None
     )
     timezone: Annotated[
-        str | None, typer.Option(metavar="TZ", help="Of these times. Default: the account's time zone.")
+        str | None, typer.Option(metavar="TZ", help="Time zone of its times. Default: the account's.")
     ] = None
     first: Annotated[
         str | None, typer.Option("--from", metavar="DAY", help="With --cron: the first day.")
@@ -66,29 +68,29 @@ class CampaignOptions:
     last: Annotated[str | None, typer.Option("--until", metavar="DAY", help="With --cron: the last day.")] = (
         None
     )
-    spread: Annotated[str | None, typer.Option(metavar="LENGTH", help="Evenly over this time, like 3h.")] = (
-        None
-    )
+    spread: Annotated[
+        str | None, typer.Option(metavar="LENGTH", help="Send evenly over this time, like 3h.")
+    ] = None
     per_second: Annotated[
-        str | None, typer.Option("--per-second", metavar="N", help="At most so many a second.")
+        str | None, typer.Option("--per-second", metavar="N", help="Send at most N messages per second.")
     ] = None
     hours: Annotated[
         str | None,
-        typer.Option(help='When nobody is disturbed, like "mon-fri 08:00-20:00", or a .json file.'),
+        typer.Option(help='Allowed hours, like "mon-fri 08:00-20:00", or a .json file.'),
     ] = None
     validity: Annotated[
-        str | None, typer.Option(metavar="LENGTH", help="How long each message is good for, like 24h.")
+        str | None, typer.Option(metavar="LENGTH", help="How long each message may be sent, like 24h.")
     ] = None
     max_cost: Annotated[
-        str | None, typer.Option("--max-cost", metavar="N", help="Credits a run may cost.")
+        str | None, typer.Option("--max-cost", metavar="N", help="Maximum credits of a run.")
     ] = None
     callback_url: Annotated[
-        str | None, typer.Option("--callback-url", metavar="URL", help="Is told of each event.")
+        str | None, typer.Option("--callback-url", metavar="URL", help="URL that gets each event.")
     ] = None
 
     def fields(self, account: Account, *, now: datetime) -> dict[str, object]:
         """
-        Return the options that were given, by the field names of Plan; the word `none` reads as None.
+        Return the given options by the field names of CampaignPlan; the word `none` becomes None.
 
         Raises Invalid, which names the option.
         """
@@ -117,12 +119,12 @@ class CampaignOptions:
         }
         for field, (typed, read) in readers.items():
             if typed is not None:
-                fields[field] = None if typed == NONE and field in _LIFTED else read(typed)
+                fields[field] = None if typed == NONE and field in _CLEARABLE else read(typed)
         return fields
 
 
-# A text or a name may be the word itself.
-_LIFTED = frozenset(
+# The word `none` clears only these: a text or a name may be that word.
+_CLEARABLE = frozenset(
     {"first_day", "last_day", "spread", "per_second", "hours", "validity", "max_cost", "callback_url"}
 )
 
@@ -131,4 +133,4 @@ def _rate(typed: str) -> float:
     try:
         return float(typed)
     except ValueError:
-        raise Invalid(f"--per-second {typed!r} is no number: give one like 50 or 0.5") from None
+        raise Invalid(f"--per-second {typed!r} is not a number: give one like 50 or 0.5") from None

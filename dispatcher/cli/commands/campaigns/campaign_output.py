@@ -1,4 +1,4 @@
-"""The display of a campaign: lines for people, JSON for programs, and a bar while it is sent."""
+"""Output of campaigns: lines for people, JSON for programs, and a progress bar while a run is sent."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from dispatcher.service.campaigns.progress import RunReport
 
 
 def campaign_json(campaign: CampaignRow, names: CampaignNames) -> dict[str, object]:
-    """Return a campaign for JSON; lengths of time are in seconds."""
+    """Return a campaign for JSON; durations are in seconds."""
     terms, pacing = campaign.terms, campaign.terms.pacing
     return {
         "id": campaign.public_id,
@@ -32,7 +32,7 @@ def campaign_json(campaign: CampaignRow, names: CampaignNames) -> dict[str, obje
         "template_id": names.template_id,
         "sender": names.sender,
         "tier": terms.tier,
-        "validity_seconds": terms.lasts.total_seconds(),
+        "validity_seconds": terms.message_validity.total_seconds(),
         "timezone": terms.timezone,
         "at": terms.first_at,
         "cron": terms.cron,
@@ -80,10 +80,10 @@ def report_lines(report: CampaignReport, names: CampaignNames) -> Iterator[str]:
     yield f"  id        {campaign.public_id}"
     yield f"  to        {names.recipients:,} recipients of {names.audience}"
     yield f"  text      {' '.join(terms.text.split())}"
-    yield f"  as        {names.sender}, {terms.tier}, good for {format_duration(terms.lasts)}"
+    yield f"  as        {names.sender}, {terms.tier}, valid for {format_duration(terms.message_validity)}"
     yield f"  when      {describe_schedule(campaign)}"
     if campaign.next_due:
-        yield f"  next due  {_wall(campaign.next_due, zone)}"
+        yield f"  next due  {_local_time(campaign.next_due, zone)}"
     if terms.pacing:
         yield f"  pacing    {_pacing(campaign)}"
     if terms.hours:
@@ -95,10 +95,10 @@ def report_lines(report: CampaignReport, names: CampaignNames) -> Iterator[str]:
 
 
 def describe_schedule(campaign: CampaignRow) -> str:
-    """Return in words when a campaign runs."""
+    """Return when a campaign runs, as text: "once, …" or its cron expression."""
     terms = campaign.terms
     if terms.first_at:
-        return f"once, {_wall(terms.first_at, ZoneInfo(terms.timezone))}"
+        return f"once, {_local_time(terms.first_at, ZoneInfo(terms.timezone))}"
     days = f" from {terms.first_day}" * (terms.first_day is not None)
     days += f" until {terms.last_day}" * (terms.last_day is not None)
     return f"{terms.cron} in {terms.timezone}{days}"
@@ -106,62 +106,63 @@ def describe_schedule(campaign: CampaignRow) -> str:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[CampaignReport], None]]:
-    """Show the progress of the latest run: a bar on a terminal, elsewhere a line for each change."""
+    """Yield a function that shows the progress of the latest run: a bar on a terminal, else changed lines."""
     out = console(stderr=True)
     if not out.is_terminal:
-        yield _Lines()
+        yield _ChangedLines()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     with Progress(*columns, console=out, transient=True) as progress:
         task = progress.add_task("", total=None)
 
-        def tell(report: CampaignReport) -> None:
+        def update(report: CampaignReport) -> None:
             found = report.runs[0] if report.runs else None
-            total, completed = (found.run.total, _out(found)) if found else (None, 0)
-            progress.update(task, total=total, completed=completed, description=_brief(report))
+            total, completed = (found.run.total, _count_sent(found)) if found else (None, 0)
+            progress.update(task, total=total, completed=completed, description=_progress_line(report))
 
-        yield tell
+        yield update
 
 
-class _Lines:
+class _ChangedLines:
     def __init__(self) -> None:
-        self._said = ""
+        self._last = ""
 
     def __call__(self, report: CampaignReport) -> None:
-        brief = _brief(report)
-        if brief != self._said:
-            print_note(brief)
-        self._said = brief
+        line = _progress_line(report)
+        if line != self._last:
+            print_note(line)
+        self._last = line
 
 
-def _brief(report: CampaignReport) -> str:
+def _progress_line(report: CampaignReport) -> str:
     campaign = report.campaign
     zone = ZoneInfo(campaign.terms.timezone)
     if not report.runs:
-        due = f", next due {_wall(campaign.next_due, zone)}" if campaign.next_due else ""
+        due = f", next due {_local_time(campaign.next_due, zone)}" if campaign.next_due else ""
         return f"{campaign.state}{due}"
     found = report.runs[0]
     through = found.forecast.through if found.forecast else None
-    end = f", through by {_wall(through, zone)}" if through else ""
-    return f"{found.run.state}: {_out(found):,} of {found.run.total:,} out or over{end}"
+    end = f", through by {_local_time(through, zone)}" if through else ""
+    return f"{found.run.state}: {_count_sent(found):,} of {found.run.total:,} sent or ended{end}"
 
 
-def _out(found: RunReport) -> int:
+def _count_sent(found: RunReport) -> int:
     return sum(count for status, count in found.statuses.items() if status not in OPEN)
 
 
 def _run(found: RunReport, zone: ZoneInfo) -> Iterator[str]:
     run = found.run
     reason = f" ({run.reason})" if run.reason else ""
-    yield f"run of {_wall(run.due_at, zone)}: {run.state}{reason}"
+    yield f"run of {_local_time(run.due_at, zone)}: {run.state}{reason}"
     left_out = f", {run.left_out:,} left out" if run.left_out else ""
     yield f"  messages  for {run.position:,} of {run.total:,} recipients{left_out}; {found.cost:,} credits"
     for status, count in sorted(found.statuses.items()):
         yield f"  {count:>9,}  {status_label(status)}"
     if found.forecast:
         through = found.forecast.through
-        yield f"  released  by {_wall(found.forecast.released, zone)}"
-        yield f"  through   {f'by {_wall(through, zone)}' if through else 'nobody can tell'}. {found.limit}"
+        yield f"  released  by {_local_time(found.forecast.released, zone)}"
+        end = f"by {_local_time(through, zone)}" if through else "at an unknown time"
+        yield f"  through   {end}. {found.limit}"
 
 
 def _pacing(campaign: CampaignRow) -> str:
@@ -173,5 +174,5 @@ def _pacing(campaign: CampaignRow) -> str:
     return "all at once"
 
 
-def _wall(at: datetime, zone: ZoneInfo) -> str:
+def _local_time(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key}"

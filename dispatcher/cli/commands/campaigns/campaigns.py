@@ -1,4 +1,4 @@
-"""`dispatcher campaign`: a text for an audience, planned, started, followed, stopped."""
+"""`dispatcher campaign`: create, change, start, follow and stop campaigns."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -31,12 +31,14 @@ from dispatcher.service.campaigns.drafts import CampaignNames, renamed_faults
 from dispatcher.service.campaigns.follow import follow
 from dispatcher.service.context import Context
 
-CampaignName = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.", show_default=False)]
+CampaignName = Annotated[
+    str, typer.Argument(metavar="NAME", help="The campaign's name or id.", show_default=False)
+]
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
-    campaign = typer.Typer(help="One text for many, once or again and again.", no_args_is_help=True)
+    campaign = typer.Typer(help="One text for an audience, once or repeatedly.", no_args_is_help=True)
     campaign.command("create")(with_option_groups(create))
     campaign.command("change")(with_option_groups(change))
     campaign.command("list")(list_campaigns)
@@ -50,62 +52,63 @@ def add(app: typer.Typer) -> None:
 
 
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new campaign's name.", show_default=False)],
     *,
     account: AccountOption = None,
     csv: Annotated[
         Path | None,
-        typer.Option("--csv", metavar="FILE", help="To whom: a file, read into --audience or NAME first."),
+        typer.Option("--csv", metavar="FILE", help="A file of recipients, imported as --audience or NAME."),
     ] = None,
     typed: CampaignOptions,
-    begin: Annotated[bool, typer.Option("--start", help="Start it as well.")] = False,
+    start_now: Annotated[bool, typer.Option("--start", help="Also start it.")] = False,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Plan a campaign: all that is wrong with it is told together, and then nothing is kept."""
+    """Create a campaign as a draft. If anything is wrong, report all of it and store nothing."""
     if typed.audience is None and csv is None:
-        raise Invalid("to whom? Give --audience LIST, or --csv FILE")
+        raise Invalid("a campaign needs recipients: give --audience LIST or --csv FILE")
 
     async def work(ctx: Context, owner: Account) -> CampaignRow:
         typed_fields = {"audience_id": "", **typed.fields(owner, now=ctx.now())}
         fields = {field: value for field, value in typed_fields.items() if value is not None}
         plan = CampaignPlan(name=name, **fields)  # type: ignore[arg-type]
         with renamed_faults(OPTIONS):
-            made = await _created(ctx, owner, plan, csv, typed.audience or name)
-            return await campaigns.start(ctx, owner, str(made.public_id)) if begin else made
+            created = await _create(ctx, owner, plan, csv, typed.audience or name)
+            return await campaigns.start(ctx, owner, str(created.public_id)) if start_now else created
 
-    made, names = _visit(data, account, work)
+    created, names = _visit(data, account, work)
     if as_json:
-        print_json(campaign_json(made, names))
+        print_json(campaign_json(created, names))
     else:
         print_line(
-            f"campaign {made.terms.name} is {made.state}: {names.recipients:,} recipients, {describe_schedule(made)}"
+            f"campaign {created.terms.name} is {created.state}: {names.recipients:,} recipients,"
+            f" {describe_schedule(created)}"
         )
-        if not begin:
-            print_note(f"It waits: dispatcher campaign start {made.public_id}")
+        if not start_now:
+            print_note(f"Start it with: dispatcher campaign start {created.public_id}")
 
 
 def change(
     name: CampaignName,
     *,
     account: AccountOption = None,
-    new_name: Annotated[str | None, typer.Option("--name", help="What it is called from now on.")] = None,
+    new_name: Annotated[str | None, typer.Option("--name", help="Its new name.")] = None,
     typed: CampaignOptions,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Change a draft. What is not named stays; the word `none` lifts what may be left out."""
+    """Change a draft. What is not named stays; the word `none` clears an optional value."""
 
     async def work(ctx: Context, owner: Account) -> CampaignRow:
         draft = await drafts.find(ctx, owner, name)
-        at_its_wall = replace(owner, timezone=draft.terms.timezone)
-        fields = typed.fields(at_its_wall, now=ctx.now()) | ({} if new_name is None else {"name": new_name})
+        in_its_zone = replace(owner, timezone=draft.terms.timezone)
+        fields = typed.fields(in_its_zone, now=ctx.now()) | ({} if new_name is None else {"name": new_name})
         if not fields:
             raise Invalid("nothing to change: give at least one option")
         with renamed_faults({**OPTIONS, "name": "--name"}):
             return await drafts.change(ctx, owner, str(draft.public_id), fields)
 
-    _tell(*_visit(data, account, work), as_json)
+    _print(*_visit(data, account, work), as_json)
 
 
 def list_campaigns(
@@ -140,22 +143,24 @@ def list_campaigns(
 def show(
     name: CampaignName,
     account: AccountOption = None,
-    limit: Annotated[int, typer.Option("--runs", min=1, max=1000, help="How many of its runs.")] = 3,
+    limit: Annotated[
+        int, typer.Option("--runs", min=1, max=1000, help="How many of its latest runs to show.")
+    ] = 3,
     following: Annotated[
-        bool, typer.Option("--follow", help="Until its run is over; exit 1 if cut short.")
+        bool, typer.Option("--follow", help="Follow its run to the end; exit 1 if it was cut short.")
     ] = False,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Show a campaign: its plan, how far its runs are, when each will be through, and what limits it."""
+    """Show a campaign: its plan, the progress of its runs, when each will end and what limits it."""
 
     async def story(ctx: Context) -> tuple[CampaignReport, CampaignNames]:
         owner = await find_account(ctx, account)
         campaign = await drafts.find(ctx, owner, name)
         if following:
-            with progress_bar() as tell:
+            with progress_bar() as update:
                 async for report in follow(ctx, owner, str(campaign.public_id)):
-                    tell(report)
+                    update(report)
         report = await campaigns.show(ctx, owner, str(campaign.public_id), limit=limit)
         return report, (await drafts.names(ctx, [campaign]))[campaign.id]
 
@@ -174,32 +179,32 @@ def show(
 def start(
     name: CampaignName, account: AccountOption = None, as_json: AsJson = False, data: Data = None
 ) -> None:
-    """Let a draft run, at its time."""
-    _act(name, account, campaigns.start, as_json, data)
+    """Start a draft; it runs at its time."""
+    _apply(name, account, campaigns.start, as_json, data)
 
 
 def pause(
     name: CampaignName,
     account: AccountOption = None,
-    reason: Annotated[str, typer.Option(help="Why, for whoever looks at it.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason, shown with the campaign.")] = "",
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Stop an active campaign where it is, within a second or two; nothing of it expires meanwhile."""
-    _act(name, account, partial(campaigns.pause, reason=reason), as_json, data)
+    """Pause an active campaign within a second or two. Its messages do not expire meanwhile."""
+    _apply(name, account, partial(campaigns.pause, reason=reason), as_json, data)
 
 
 def resume(
     name: CampaignName, account: AccountOption = None, as_json: AsJson = False, data: Data = None
 ) -> None:
-    """Let a paused campaign go on; all that is still to go out moves by as long as the pause was."""
-    _act(name, account, campaigns.resume, as_json, data)
+    """Resume a paused campaign; all messages still to be sent move by the length of the pause."""
+    _apply(name, account, campaigns.resume, as_json, data)
 
 
 def cancel(
     name: CampaignName, account: AccountOption = None, as_json: AsJson = False, data: Data = None
 ) -> None:
-    """End a campaign for good, and take back all of it that is not out, with its credits."""
+    """Cancel a campaign and its unsent messages, and refund their credits."""
 
     async def story(ctx: Context) -> tuple[CancelResult, CampaignNames]:
         owner = await find_account(ctx, account)
@@ -209,26 +214,26 @@ def cancel(
 
     ended, names = run_with_context(data, story)
     if as_json:
-        print_json({**campaign_json(ended.campaign, names), "withdrawn": ended.withdrawn, "out": ended.out})
+        print_json({**campaign_json(ended.campaign, names), "withdrawn": ended.withdrawn, "out": ended.too_late})
     else:
-        counts = f"{ended.withdrawn:,} messages taken back, {ended.out:,} are out or going out"
+        counts = f"{ended.withdrawn:,} messages withdrawn, {ended.too_late:,} sent or being sent"
         print_line(f"campaign {ended.campaign.terms.name} is cancelled: {counts}")
 
 
-async def _created(
+async def _create(
     ctx: Context, owner: Account, plan: CampaignPlan, csv: Path | None, audience: str
 ) -> CampaignRow:
     if csv is None:
         return await drafts.create(ctx, owner, plan)
-    with FileOptions().opened(csv) as (source, tell):
-        made = await drafts.create_with_file(ctx, owner, plan, source, audience=audience, tell=tell)
+    with FileOptions().opened(csv) as (source, report):
+        created = await drafts.create_with_file(ctx, owner, plan, source, audience=audience, on_progress=report)
     kept = await audiences.find(ctx, owner, audience)
     left_out = f", {kept.rejects:,} left out" if kept.rejects else ""
     print_note(f"audience {kept.name}: {kept.rows:,} lines{left_out}, {kept.recipients:,} recipients")
-    return made
+    return created
 
 
-def _act(
+def _apply(
     name: str,
     account: str | None,
     use_case: Callable[[Context, Account, str], Awaitable[CampaignRow]],
@@ -239,7 +244,7 @@ def _act(
         found = await drafts.find(ctx, owner, name)
         return await use_case(ctx, owner, str(found.public_id))
 
-    _tell(*_visit(data, account, work), as_json)
+    _print(*_visit(data, account, work), as_json)
 
 
 def _visit(
@@ -252,7 +257,7 @@ def _visit(
     return run_with_context(data, story)
 
 
-def _tell(campaign: CampaignRow, names: CampaignNames, as_json: bool) -> None:
+def _print(campaign: CampaignRow, names: CampaignNames, as_json: bool) -> None:
     if as_json:
         print_json(campaign_json(campaign, names))
     else:

@@ -1,1 +1,1 @@
-"""`dispatcher demo`: a stack of its own, a few hundred messages, and whether each ended as it should."""
+"""`dispatcher demo`: sends a few hundred messages through a stack of its own, and checks how each ended."""

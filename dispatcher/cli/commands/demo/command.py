@@ -1,4 +1,4 @@
-"""`dispatcher demo`: starts a stack, sends through it, and says what came of it."""
+"""`dispatcher demo`: starts a stack, sends messages through it, and prints how they ended."""
 
 import asyncio
 import os
@@ -30,35 +30,35 @@ from dispatcher.service.accounts import accounts
 
 _PATIENCE = timedelta(seconds=45)
 
-# Short, so that retries, doubt and missing receipts are over within the demo.
+# Short, so that retries, doubt and missing receipts end within the demo.
 _VARIABLES = {
     "DISPATCHER_BACKOFF_BASE": "0.5",
     "DISPATCHER_BACKOFF_CAP": "1",
     "DISPATCHER_RECEIPT_TIMEOUT": "6",
 }
 _PROVIDER = {"call_timeout": 2}
-_FOREIGN = ("DATABASE_URL", "REDIS_URL", "DISPATCHER_", "FLOWER_")
+_PREFIXES = ("DATABASE_URL", "REDIS_URL", "DISPATCHER_", "FLOWER_")
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the command."""
     app.command()(demo)
 
 
 def demo() -> None:
-    """Run a stack of its own through a few hundred messages; exit 0 if each ended as it should."""
-    for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+    """Send a few hundred messages through a temporary stack; exit 0 if each ended as it should."""
+    for name in [name for name in os.environ if name.startswith(_PREFIXES)]:
         del os.environ[name]
     faults: list[str] | None = None
 
-    def story(running: Stack) -> None:
+    def action(running: Stack) -> None:
         nonlocal faults
-        faults = list(asyncio.run(_play(running)))
+        faults = list(asyncio.run(_run_demo(running)))
 
     with tempfile.TemporaryDirectory(prefix="dispatcher-demo-") as folder:
         directory = Path(folder)
         try:
-            stack.run(_plan(directory), _tell, story)
+            stack.run(_plan(directory), _print_event, action)
         finally:
             _remove_elsewhere(directory)
     if faults is None:
@@ -85,28 +85,28 @@ def _plan(directory: Path) -> StackPlan:
     )
 
 
-async def _play(running: Stack) -> Sequence[str]:
-    """Send, follow, and give what is not as it should be."""
-    plan, made = running.plan, running.credentials
+async def _run_demo(running: Stack) -> Sequence[str]:
+    """Send the messages, follow them to their ends, and return the faults."""
+    plan, created = running.plan, running.credentials
     async with (
         open_context(running.settings, name="demo") as ctx,
         httpx.AsyncClient(
-            base_url=plan.base_url, headers={"Authorization": f"Bearer {made.token}"}, trust_env=False
+            base_url=plan.base_url, headers={"Authorization": f"Bearer {created.token}"}, trust_env=False
         ) as api,
         httpx.AsyncClient(base_url=plan.sandbox_url, trust_env=False) as sandbox,
     ):
         account = await accounts.find(ctx, ACCOUNT)
         direct, over_http = Caller(account, DIALECT), Caller(account, "scheduler")
-        sender = traffic.DemoProducer(ctx, api, direct, over_http, made.sender_id)
+        sender = traffic.DemoProducer(ctx, api, direct, over_http, created.sender_id)
         batches = await traffic.submit_all(sender)
         tiers = {message_id: batch.group.tier for batch in batches for message_id in batch.message_ids}
-        print_line(f"\n{len(tiers)} messages handed in")
+        print_line(f"\n{len(tiers)} messages submitted")
         with display(tiers) as show:
             await traffic.follow(ctx, batches, until=ctx.now() + _PATIENCE, show=show)
         found = await findings.read(ctx, sandbox, batches)
         stats = (await sandbox.get("/stats")).raise_for_status().json()
     _print(found, stats)
-    known = sum(one.arrival is not None and one.arrival.taken > 0 for one in found)
+    known = sum(result.arrival is not None and result.arrival.accepted > 0 for result in found)
     return findings.faults(found, unknown=stats["unique_references"] - known)
 
 
@@ -114,10 +114,10 @@ def _print(found: Sequence[DemoResult], stats: Mapping[str, int]) -> None:
     rows = []
     for group in GROUPS:
         ended = findings.count_statuses(found, group)
-        others = [
+        other_ends = [
             f"{count} x {status_label(status)}" for status, count in ended.items() if status is not group.end
         ]
-        verdict = ", ".join(others) or "ok"
+        verdict = ", ".join(other_ends) or "ok"
         rows.append((group.name, group.tier, group.size, status_label(group.end), ended[group.end], verdict))
     columns = ("what", "tier", "sent", "must end as", "did", "others")
     print_line("")
@@ -125,8 +125,8 @@ def _print(found: Sequence[DemoResult], stats: Mapping[str, int]) -> None:
     print_line("")
     _print_lags(found)
     print_line(
-        f"\nThe network got {stats['submits']} submits, took {stats['unique_references']} messages, and"
-        f" {stats['duplicates']} a second time (only one in doubt may be). It sent"
+        f"\nThe network received {stats['submits']} submits and accepted {stats['unique_references']}"
+        f" messages, {stats['duplicates']} of them twice (only a message in doubt may be). It sent"
         f" {stats['receipts_sent']} receipts."
     )
 
@@ -137,13 +137,13 @@ def _print_lags(found: Sequence[DemoResult]) -> None:
         "at a set time: at the provider": findings.arrival_lags(found, scheduled=True),
         **{
             f"at once, {tier}: at the provider": findings.arrival_lags(
-                [one for one in found if one.group.tier is tier], scheduled=False
+                [result for result in found if result.group.tier is tier], scheduled=False
             )
             for tier in Tier
         },
     }
     print_table(
-        ("how long after its time", "messages", "median", "p99"),
+        ("delay after its time", "messages", "median", "p99"),
         [
             (name, len(lag), *(f"{ms:.1f} ms" for ms in findings.median_and_p99(lag)))
             for name, lag in lags.items()
@@ -153,11 +153,11 @@ def _print_lags(found: Sequence[DemoResult]) -> None:
 
 
 def _remove_elsewhere(directory: Path) -> None:
-    """Remove the database if Postgres could keep it only in another place, of which it left a note."""
+    """Remove a database that Postgres had to keep in another directory, which `elsewhere` names."""
     elsewhere = directory / "postgres" / "elsewhere"
     if elsewhere.exists():
         shutil.rmtree(elsewhere.read_text(encoding="utf-8"), ignore_errors=True)
 
 
-def _tell(name: str, text: str) -> None:
+def _print_event(name: str, text: str) -> None:
     print_line(f"{name:<16} {text}")

@@ -1,4 +1,4 @@
-"""What is shown while the demo runs: a live table on a terminal, a line now and then elsewhere."""
+"""The progress of the demo: a live table on a terminal, elsewhere a line every two seconds."""
 
 import time
 from collections import Counter
@@ -15,39 +15,39 @@ from dispatcher.cli.status_words import status_label
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 
-_EVERY = timedelta(seconds=2)
+_INTERVAL = timedelta(seconds=2)
 
 
 class Display(Protocol):
-    """Takes the present status of each message, as often as it likes to."""
+    """Shows the current status of each message; called repeatedly."""
 
-    def __call__(self, statuses: Mapping[int, Status]) -> None: ...  # noqa: D102 - told by the class
+    def __call__(self, statuses: Mapping[int, Status]) -> None: ...  # noqa: D102 - the class says it
 
 
 @contextmanager
 def display(tiers: Mapping[int, Tier]) -> Iterator[Display]:
-    """Open the display that fits standard output; `tiers` has the tier of each message."""
-    began = time.monotonic()
+    """Yield the display that suits standard output; `tiers` has the tier of each message id."""
+    start = time.monotonic()
     out = console()
     if out.is_terminal:
         with Live(console=out, transient=True, refresh_per_second=8) as live:
-            yield lambda statuses: live.update(_table(tiers, statuses, time.monotonic() - began))
+            yield lambda statuses: live.update(_table(tiers, statuses, time.monotonic() - start))
     else:
-        yield _Lines(began)
+        yield _Lines(start)
 
 
 class _Lines:
-    """One line each two seconds, and whenever the sums have changed since."""
+    """Prints a line at most every two seconds, and only if the counts have changed."""
 
-    def __init__(self, began: float) -> None:
-        self._began = began
+    def __init__(self, start: float) -> None:
+        self._began = start
         self._next = 0.0
-        self._told: Counter[Status] = Counter()
+        self._printed: Counter[Status] = Counter()
 
     def __call__(self, statuses: Mapping[int, Status]) -> None:
         now, counts = time.monotonic(), Counter(statuses.values())
-        if now >= self._next and counts != self._told:
-            self._next, self._told = now + _EVERY.total_seconds(), counts
+        if now >= self._next and counts != self._printed:
+            self._next, self._printed = now + _INTERVAL.total_seconds(), counts
             words = ", ".join(f"{count} {status_label(status)}" for status, count in sorted(counts.items()))
             print_line(f"{now - self._began:5.1f} s  {words}")
 
@@ -62,6 +62,6 @@ def _table(tiers: Mapping[int, Tier], statuses: Mapping[int, Status], seconds: f
         )
         for status in sorted(set(statuses.values()))
     ]
-    made = build_table(("status", *Tier, "all"), rows, numbers=(*Tier, "all"))
-    made.title = f"{len(statuses)} messages, {seconds:.0f} s"
-    return made
+    statuses_table = build_table(("status", *Tier, "all"), rows, numbers=(*Tier, "all"))
+    statuses_table.title = f"{len(statuses)} messages, {seconds:.0f} s"
+    return statuses_table

@@ -1,4 +1,4 @@
-"""What the demo's messages came to: expected against actual, how late, and what the network says it got."""
+"""Compares the ends of the demo's messages with what was expected, and measures their delays."""
 
 import statistics
 from collections import Counter
@@ -22,15 +22,15 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class SandboxArrival:
-    """One message as the sandbox has it: when each submit came, and how many of them it took."""
+    """One message as the sandbox has it: when each submit came, and how many submits it accepted."""
 
     at: Sequence[datetime]
-    taken: int
+    accepted: int
 
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """One message: its group, all that happened to it, and its arrival at the network, if any."""
+    """One message: its group, its history, and its arrival at the network, if any."""
 
     group: DemoGroup
     history: History
@@ -38,10 +38,10 @@ class DemoResult:
 
 
 async def read(ctx: Context, client: httpx.AsyncClient, batches: Sequence[DemoBatch]) -> Sequence[DemoResult]:
-    """Read everything there is to know about the messages; `client` is one for the sandbox."""
-    answer = await client.get("/messages", params={"limit": 10_000})
-    answer.raise_for_status()
-    arrivals = {message["reference"]: _arrival(message) for message in answer.json()}
+    """Return the results of all messages; `client` is an HTTP client for the sandbox."""
+    response = await client.get("/messages", params={"limit": 10_000})
+    response.raise_for_status()
+    arrivals = {message["reference"]: _arrival(message) for message in response.json()}
     found = []
     for batch in batches:
         for message_id in batch.message_ids:
@@ -51,60 +51,68 @@ async def read(ctx: Context, client: httpx.AsyncClient, batches: Sequence[DemoBa
 
 
 def faults(found: Sequence[DemoResult], *, unknown: int = 0) -> Sequence[str]:
-    """Tell in a sentence each what is not as it should be; `unknown` messages only the network has."""
-    said = [
-        f"message {one.history.message.id} ({one.group.name}) {fault}" for one in found for fault in _of(one)
+    """Return a sentence for each fault; `unknown` is how many messages only the network has."""
+    faults_found = [
+        f"message {result.history.message.id} ({result.group.name}) {fault}"
+        for result in found
+        for fault in _faults_of(result)
     ]
-    return [*said, f"the network has {unknown} messages that nobody sent"] if unknown else said
+    return (
+        [*faults_found, f"the network has {unknown} messages that were never submitted"]
+        if unknown
+        else faults_found
+    )
 
 
 def count_statuses(found: Sequence[DemoResult], group: DemoGroup) -> Counter[Status]:
-    """Count how a group's messages ended."""
-    return Counter(one.history.message.status for one in found if one.group is group)
+    """Return how many of a group's messages have each status."""
+    return Counter(result.history.message.status for result in found if result.group is group)
 
 
 def release_lags(found: Sequence[DemoResult]) -> Sequence[float]:
-    """Give how many ms after its time each scheduled message was released."""
+    """Return how many ms after its time each scheduled message was released."""
     return [
-        (released - one.history.message.not_before) / _MILLISECOND
-        for one in found
-        if one.group.delay and (released := _first(one.history, Status.PENDING)) is not None
+        (released - result.history.message.not_before) / _MILLISECOND
+        for result in found
+        if result.group.delay and (released := _first(result.history, Status.PENDING)) is not None
     ]
 
 
 def arrival_lags(found: Sequence[DemoResult], *, scheduled: bool) -> Sequence[float]:
-    """Give how many ms after its time each message was at the provider for the first time."""
+    """Return how many ms after its time each message first reached the provider."""
     return [
-        (min(one.arrival.at) - one.history.message.not_before) / _MILLISECOND
-        for one in found
-        if bool(one.group.delay) is scheduled and one.arrival is not None and one.arrival.at
+        (min(result.arrival.at) - result.history.message.not_before) / _MILLISECOND
+        for result in found
+        if bool(result.group.delay) is scheduled and result.arrival is not None and result.arrival.at
     ]
 
 
 def median_and_p99(values: Sequence[float]) -> tuple[float, float]:
-    """Give both; of fewer than a hundred values the p99 is the largest."""
+    """Return median and p99; the p99 of fewer than a hundred values is the largest."""
     if not values:
         return 0.0, 0.0
     ordered = sorted(values)
     return statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
 
 
-def _of(one: DemoResult) -> Sequence[str]:
-    """Find the faults of one message."""
-    message, group = one.history.message, one.group
-    said = []
+def _faults_of(result: DemoResult) -> Sequence[str]:
+    """Return the faults of one message."""
+    message, group = result.history.message, result.group
+    faults_found = []
     if message.status is not group.end:
-        said.append(f"ended as {message.status.value}, not as {group.end.value}: {message.reason}")
-    if group.silent and all(event.reason != "no_receipt" for event in one.history.events):
-        said.append("has no event that says that no receipt came")
-    if one.arrival is not None:
-        if one.arrival.taken > 1 and not group.doubtful:
-            said.append(f"was taken by the network {one.arrival.taken} times")
+        faults_found.append(f"ended as {message.status.value}, not as {group.end.value}: {message.reason}")
+    if group.silent and all(event.reason != "no_receipt" for event in result.history.events):
+        faults_found.append("has no event that reports the missing receipt")
+    if result.arrival is not None:
+        if result.arrival.accepted > 1 and not group.doubtful:
+            faults_found.append(f"was accepted by the network {result.arrival.accepted} times")
         early, late = message.not_before - _CLOCK_ERROR, message.not_after + _CLOCK_ERROR
-        said += [f"was sent at {at}, outside its window" for at in one.arrival.at if not early <= at < late]
+        faults_found += [
+            f"was sent at {at}, outside its window" for at in result.arrival.at if not early <= at < late
+        ]
     elif message.status in {Status.SENT, Status.RECEIVED}:
-        said.append("is said to be sent, and the network does not know it")
-    return said
+        faults_found.append("has the status of a sent message, but the network does not have it")
+    return faults_found
 
 
 def _first(history: History, status: Status) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What the demo sends, and how each of it must end."""
+"""The groups of messages that the demo sends, and the status in which each must end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _NOW = timedelta()
 
 
 class SubmitVia(Enum):
-    """How a group is handed in."""
+    """How a group is submitted."""
 
     HTTP = auto()  # through the SMS Scheduler API, which has no words for tier and not_after
     DIRECT = auto()  # as `dispatcher send` does
@@ -24,15 +24,15 @@ class DemoGroup:
     """
     Messages of one kind.
 
-    `special` is the NN of a number that ends in 9900NN; None is delivered.
-    `doubtful` ones may reach the network more than once. `silent` ones must
-    have the event that says that no receipt came.
+    `special` is the NN of numbers that end in 9900NN; None is delivered.
+    `doubtful` messages may reach the network more than once. `silent`
+    messages must have the event that reports the missing receipt.
     """
 
     name: str
     size: int
     tier: Tier
-    road: SubmitVia
+    via: SubmitVia
     end: Status
     special: str | None = None
     delay: timedelta = _NOW
@@ -42,11 +42,11 @@ class DemoGroup:
 
     @property
     def is_withdrawn(self) -> bool:
-        """Whether it is taken back as soon as it is handed in."""
+        """Whether it is withdrawn as soon as it is submitted."""
         return self.end is Status.WITHDRAWN
 
     def may_be_settled(self, status: Status) -> bool:
-        """Say whether this can be the last word on one of its messages."""
+        """Return whether this can be the last status of one of its messages."""
         return status is self.end or (status.is_final and status not in {Status.FAILED, Status.GAVE_UP})
 
 
@@ -67,7 +67,7 @@ GROUPS: Sequence[DemoGroup] = (
     DemoGroup("reminders, at a set time", 20, Tier.STANDARD, SubmitVia.HTTP, Status.RECEIVED, delay=_in(5)),
     DemoGroup("a campaign", 201, Tier.BULK, SubmitVia.HTTP, Status.RECEIVED),
     DemoGroup(
-        "told 'later' until too late",
+        "deferred until too late",
         3,
         Tier.CRITICAL,
         SubmitVia.DIRECT,
@@ -78,16 +78,16 @@ GROUPS: Sequence[DemoGroup] = (
     DemoGroup(
         "the same, less urgent", 3, Tier.STANDARD, SubmitVia.DIRECT, Status.EXPIRED, _LATER, window=_in(3.5)
     ),
-    _special("told 'later' twice", "41", Status.RECEIVED, size=3),
-    _special("told 'later' ten times", "42", Status.GAVE_UP),
+    _special("deferred twice", "41", Status.RECEIVED, size=3),
+    _special("deferred ten times", "42", Status.GAVE_UP),
     _special("no such number", "30", Status.INVALID_NUMBER),
     _special("blocked", "31", Status.BLOCKED),
     _special("expired at the provider", "32", Status.TOO_LATE),
     _special("phone away", "33", Status.UNREACHABLE),
     _special("undelivered", "38", Status.FAILED),
     _special("undelivered, then delivered", "53", Status.RECEIVED),
-    _special("taken, but the answer is lost", "43", Status.RECEIVED, doubtful=True),
-    _special("taken, then hung up on", "51", Status.RECEIVED, doubtful=True),
+    _special("accepted, but the answer is lost", "43", Status.RECEIVED, doubtful=True),
+    _special("accepted, then hung up on", "51", Status.RECEIVED, doubtful=True),
     _special("hung up on: sent again", _HANGS_UP, Status.RECEIVED, doubtful=True),
     DemoGroup(
         "the same, bulk: not sent again",
@@ -99,14 +99,14 @@ GROUPS: Sequence[DemoGroup] = (
         doubtful=True,
     ),
     DemoGroup("no receipt", 3, Tier.STANDARD, SubmitVia.HTTP, Status.SENT, "45", silent=True),
-    DemoGroup("taken back", 3, Tier.STANDARD, SubmitVia.HTTP, Status.WITHDRAWN, delay=timedelta(hours=1)),
+    DemoGroup("withdrawn", 3, Tier.STANDARD, SubmitVia.HTTP, Status.WITHDRAWN, delay=timedelta(hours=1)),
 )
 
 _ordinary = count()
 
 
 def numbers(group: DemoGroup) -> Sequence[str]:
-    """Give a number for each message; ordinary ones are given only once."""
+    """Return a number for each message; ordinary numbers are used only once."""
     if group.special is None:
         return [f"+254712{next(_ordinary):06}" for _ in range(group.size)]
     return [f"+2547{10 + n:02}9900{group.special}" for n in range(group.size)]

@@ -1,4 +1,4 @@
-"""Handing the demo's messages in, and following them until each has ended or the time is over."""
+"""Submits the demo's messages, and follows them until each has ended or the time is over."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ _POLL = timedelta(milliseconds=400)
 
 @dataclass(frozen=True, slots=True)
 class DemoBatch:
-    """One group's messages, as they were accepted."""
+    """One group's messages as accepted."""
 
     group: DemoGroup
     caller: Caller
@@ -32,7 +32,7 @@ class DemoBatch:
 
 @dataclass(frozen=True, slots=True)
 class DemoProducer:
-    """Who hands in: an account, and its client at the API."""
+    """The account that submits, and its client for the API."""
 
     ctx: Context
     client: httpx.AsyncClient
@@ -44,15 +44,15 @@ class DemoProducer:
 Statuses = Mapping[int, Status]
 
 
-async def submit_all(sender: DemoProducer) -> Sequence[DemoBatch]:
-    """Hand everything in at once; what is to be taken back is."""
-    return await asyncio.gather(*(_hand_in(sender, group) for group in GROUPS))
+async def submit_all(producer: DemoProducer) -> Sequence[DemoBatch]:
+    """Submit all groups at once, and withdraw those that are to be withdrawn."""
+    return await asyncio.gather(*(_submit(producer, group) for group in GROUPS))
 
 
 async def follow(
     ctx: Context, batches: Sequence[DemoBatch], *, until: datetime, show: Callable[[Statuses], None]
 ) -> None:
-    """Read all statuses again and again, and show them, until all are settled or it is `until`."""
+    """Read and show all statuses repeatedly until all are settled or it is `until`."""
     while True:
         statuses: dict[int, Status] = {}
         settled = True
@@ -68,33 +68,33 @@ async def follow(
         await asyncio.sleep(_POLL.total_seconds())
 
 
-async def _hand_in(sender: DemoProducer, group: DemoGroup) -> DemoBatch:
-    match group.road:
+async def _submit(producer: DemoProducer, group: DemoGroup) -> DemoBatch:
+    match group.via:
         case SubmitVia.HTTP:
-            return await _over_http(sender, group)
+            return await _submit_over_http(producer, group)
         case SubmitVia.DIRECT:
-            return await _directly(sender, group)
+            return await _submit_directly(producer, group)
 
 
-async def _over_http(sender: DemoProducer, group: DemoGroup) -> DemoBatch:
+async def _submit_over_http(producer: DemoProducer, group: DemoGroup) -> DemoBatch:
     body = {
         "message_text": f"Demo: {group.name}",
-        "delivery_date": (sender.ctx.now() + group.delay).isoformat(),
-        "sender_id": sender.sender_id,
+        "delivery_date": (producer.ctx.now() + group.delay).isoformat(),
+        "sender_id": producer.sender_id,
         "phone_numbers": numbers(group),
     }
     try:
-        told = (await sender.client.post("/api/v1/sms", json=body)).raise_for_status().json()
+        response = (await producer.client.post("/api/v1/sms", json=body)).raise_for_status().json()
         if group.is_withdrawn:
-            (await sender.client.delete(f"/api/v1/message/{told['message_id']}")).raise_for_status()
+            (await producer.client.delete(f"/api/v1/message/{response['message_id']}")).raise_for_status()
     except httpx.HTTPError as error:
-        raise Unavailable(f"the API did not do its part for {group.name!r}: {error}") from error
-    ids = [message_id for each in told["sms_ids"].values() for message_id in each]
-    return DemoBatch(group, sender.over_http, told["message_id"], ids)
+        raise Unavailable(f"the API failed for {group.name!r}: {error}") from error
+    ids = [message_id for each in response["sms_ids"].values() for message_id in each]
+    return DemoBatch(group, producer.over_http, response["message_id"], ids)
 
 
-async def _directly(sender: DemoProducer, group: DemoGroup) -> DemoBatch:
-    not_before = sender.ctx.now() + group.delay
+async def _submit_directly(producer: DemoProducer, group: DemoGroup) -> DemoBatch:
+    not_before = producer.ctx.now() + group.delay
     submission = Submission(
         recipients=numbers(group),
         text=f"Demo: {group.name}",
@@ -103,11 +103,11 @@ async def _directly(sender: DemoProducer, group: DemoGroup) -> DemoBatch:
         not_before=not_before,
         not_after=None if group.window is None else not_before + group.window,
     )
-    batch = await submit(sender.ctx, sender.direct, submission)
-    return DemoBatch(group, sender.direct, batch.id, [message.id for message in batch.messages])
+    batch = await submit(producer.ctx, producer.direct, submission)
+    return DemoBatch(group, producer.direct, batch.id, [message.id for message in batch.messages])
 
 
 async def _is_given_up(ctx: Context, batch: DemoBatch) -> bool:
-    """Say whether the clock waits for no receipt any more."""
+    """Return whether the clock has stopped waiting for receipts."""
     histories = [await search.history(ctx, message_id) for message_id in batch.message_ids]
     return all(history.message.wake_at is None for history in histories)

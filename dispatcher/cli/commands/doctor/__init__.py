@@ -1,1 +1,1 @@
-"""`dispatcher doctor`: checks, what each found, and what to do about it."""
+"""`dispatcher doctor`: its checks, their findings, and advice."""

@@ -1,8 +1,8 @@
 """
-The checks of `dispatcher doctor`: each examines one thing and returns its findings.
+The checks of `dispatcher doctor`: each checks one thing and returns its findings.
 
-They open connections of their own, so that a fault in how the dispatcher
-connects does not hide a fault behind it.
+They open their own connections, so that a fault in the dispatcher's own
+connections does not hide another one.
 """
 
 import shutil
@@ -39,15 +39,17 @@ def postgres(settings: Settings) -> Sequence[Finding]:
             url.render_as_string(hide_password=False), connect_timeout=_TIMEOUT, autocommit=True
         ) as connection:
             began = time.perf_counter()
-            told, version, read_only = connection.execute(
+            server_time, version, read_only = connection.execute(
                 "SELECT clock_timestamp(), current_setting('server_version_num')::int, pg_is_in_recovery()"
             ).fetchone() or (None, 0, False)
-            trip = timedelta(seconds=time.perf_counter() - began)
+            round_trip = timedelta(seconds=time.perf_counter() - began)
     except psycopg.Error as error:
         return [
-            fail("postgres", f"cannot be reached: {_line(error)}", "is it running, is DATABASE_URL right?")
+            fail(
+                "postgres", f"cannot be reached: {_line(error)}", "is it running, and is DATABASE_URL right?"
+            )
         ]
-    return [_version(version, trip, read_only=read_only), _clock(told, trip)]
+    return [_version(version, round_trip, read_only=read_only), _clock(server_time, round_trip)]
 
 
 def redis_server(settings: Settings) -> Sequence[Finding]:
@@ -58,7 +60,7 @@ def redis_server(settings: Settings) -> Sequence[Finding]:
     try:
         info: Mapping[str, object] = client.info()
     except (RedisError, OSError) as error:
-        advice = "is it running, is REDIS_URL right? Messages wait in Postgres meanwhile"
+        advice = "is it running, and is REDIS_URL right? Messages wait in Postgres meanwhile"
         return [fail("redis", f"cannot be reached: {_line(error)}", advice)]
     finally:
         client.close()
@@ -78,22 +80,24 @@ def providers(settings: Settings) -> Finding:
     """Check that there is a provider."""
     if not settings.providers:
         return fail(
-            "providers", "none is configured: every message ends as 28 No route", "set DISPATCHER_PROVIDERS"
+            "providers",
+            "none is configured: messages are refused at accept with 28 No route",
+            "set DISPATCHER_PROVIDERS",
         )
     return ok("providers", ", ".join(f"{p.name} ({p.plugin}, {p.tps:g} TPS)" for p in settings.providers))
 
 
 def receipts(unknown: int) -> Finding:
-    """Check how many receipts of the last days fitted no message."""
+    """Check how many receipts of the last 7 days matched no message."""
     if not unknown:
-        return ok("receipts", "each of the last 7 days has its message, or waits for it")
+        return ok("receipts", "all of the last 7 days matched a message, or are retried")
     count = f"{unknown:,} or more" if unknown >= MOST else f"{unknown:,}"
     advice = "`dispatcher receipt list`: does each provider call its own /receipts/NAME?"
-    return warn("receipts", f"of the last 7 days that fitted no message: {count}", advice)
+    return warn("receipts", f"of the last 7 days that match no message: {count}", advice)
 
 
 def background(failed: Sequence[str] | None) -> Sequence[Finding]:
-    """Return a warning for each thread or task that failed within the last hour; nothing without Redis."""
+    """Return a warning for each thread or task that failed in the last hour; nothing without Redis."""
     if failed is None:
         return []
     if not failed:
@@ -103,7 +107,7 @@ def background(failed: Sequence[str] | None) -> Sequence[Finding]:
 
 
 def private_files(directory: Path) -> Sequence[Finding]:
-    """Check who may read the secrets in a data directory; no finding if it has none."""
+    """Check that only their owner can read the secrets of a data directory; no finding if it has none."""
     findings = []
     for file in (directory / name for name in _PRIVATE):
         if file.exists():
@@ -125,8 +129,8 @@ def disk(directory: Path) -> Finding:
     return warn("disk", text, "make room soon") if free < _SCARCE else ok("disk", text)
 
 
-def _version(number: int, trip: timedelta, *, read_only: bool) -> Finding:
-    text = f"version {number // 10_000}.{number % 10_000}, answers in {format_duration(trip)}"
+def _version(number: int, round_trip: timedelta, *, read_only: bool) -> Finding:
+    text = f"version {number // 10_000}.{number % 10_000}, answers in {format_duration(round_trip)}"
     if read_only:
         return fail("postgres", f"{text}, but is a read-only standby", "point DATABASE_URL at the primary")
     if number < _OLDEST_POSTGRES * 10_000:
@@ -134,13 +138,14 @@ def _version(number: int, trip: timedelta, *, read_only: bool) -> Finding:
     return ok("postgres", text)
 
 
-def _clock(told: object, trip: timedelta) -> Finding:
-    if not isinstance(told, datetime):
-        return fail("clock", "Postgres does not tell the time", "see postgres")
-    offset = told - (datetime.now(UTC) - trip / 2)
-    text = f"this machine is {format_duration(offset)} {'behind' if offset > timedelta() else 'ahead of'} Postgres"
+def _clock(server_time: object, round_trip: timedelta) -> Finding:
+    if not isinstance(server_time, datetime):
+        return fail("clock", "Postgres did not report its time", "see postgres")
+    offset = server_time - (datetime.now(UTC) - round_trip / 2)
+    direction = "behind" if offset > timedelta() else "ahead of"
+    text = f"this machine is {format_duration(offset)} {direction} Postgres"
     if abs(offset) > _CLOCK_OFF:
-        return warn("clock", text, "run NTP on both; windows go by the time of Postgres")
+        return warn("clock", text, "run NTP on both; windows follow the time of Postgres")
     return ok("clock", text)
 
 
@@ -158,7 +163,7 @@ def _persistence(info: Mapping[str, object]) -> Finding:
                 "redis disk", "its append-only file cannot be written", "look at its log and its disk"
             )
         return ok("redis disk", "append-only file on")
-    advice = "appendonly yes; without it a restart only makes messages wait for the clock"
+    advice = "set appendonly yes; without it messages wait for the clock after a restart"
     return warn("redis disk", "append-only file off", advice)
 
 

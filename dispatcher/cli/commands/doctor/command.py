@@ -1,4 +1,4 @@
-"""`dispatcher doctor`: checks all that the dispatcher needs, and advises on what is wrong."""
+"""`dispatcher doctor`: checks everything the dispatcher needs, and gives advice on what is wrong."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ from dispatcher.settings import Settings
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the command."""
     app.command()(doctor)
 
 
 def doctor(as_json: AsJson = False, data: Data = None) -> None:
-    """Look for what is wrong; exit 1 if something is."""
-    findings = examine(data)
+    """Check the whole set-up, with advice on what is wrong; exit 1 if a check fails."""
+    findings = run_checks(data)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -41,8 +41,8 @@ def doctor(as_json: AsJson = False, data: Data = None) -> None:
         raise typer.Exit(1)
 
 
-def examine(data: Path | None) -> Sequence[Finding]:
-    """Return the findings of all checks; without settings, of those that need none."""
+def run_checks(data: Path | None) -> Sequence[Finding]:
+    """Return the findings of all checks; without valid settings, of those that need none."""
     directory = data or default_directory()
     local = [*checks.private_files(directory), checks.disk(directory)]
     try:
@@ -50,17 +50,17 @@ def examine(data: Path | None) -> Sequence[Finding]:
     except Misconfigured as error:
         return [fail("settings", str(error), "see .env.example"), *local]
     servers = [*checks.postgres(settings), *checks.redis_server(settings)]
-    return [ok("settings", "complete"), *servers, *asyncio.run(_inside(settings)), *local]
+    return [ok("settings", "complete"), *servers, *asyncio.run(_check_context(settings)), *local]
 
 
-async def _inside(settings: Settings) -> Sequence[Finding]:
-    """Return what the dispatcher itself finds: migrations, providers, receipts, queues, background tasks."""
+async def _check_context(settings: Settings) -> Sequence[Finding]:
+    """Return the findings on migrations, providers, receipts, queues and background tasks."""
     try:
         async with open_context(settings, name="doctor") as ctx:
             found: Sequence[Finding] = ()
             try:
                 await require_migrated(ctx)
-                migrations = ok("migrations", "at the newest")
+                migrations = ok("migrations", "all are applied")
                 found = [checks.receipts(await unmatched.recent(ctx))]
             except Misconfigured as error:
                 migrations = fail("migrations", str(error), "run `dispatcher migrate`")

@@ -1,4 +1,4 @@
-"""The result of a check of `dispatcher doctor`, and advice."""
+"""The finding of a check of `dispatcher doctor`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,7 +23,7 @@ class Finding:
 
 
 def ok(subject: str, text: str) -> Finding:
-    """Return a finding that all is well."""
+    """Return the finding that all is well."""
     return Finding(subject, Level.OK, text)
 
 

@@ -1,1 +1,1 @@
-"""Commands: messages and batches."""
+"""Commands on messages."""

@@ -37,49 +37,55 @@ class OpenStatus(StrEnum):
     PENDING = "pending"
 
 
-TimeOption = Annotated[str | None, typer.Option(metavar="TIME", help="From then on, or before then.")]
+TimeOption = Annotated[
+    str | None, typer.Option(metavar="TIME", help="From (inclusive) or to (exclusive) this time.")
+]
 
 
 @dataclass(frozen=True, slots=True)
 class SelectionOptions:
-    """The options that select messages."""
+    """The options that select messages; a message must match all that are given."""
 
     message: Annotated[
         str | None,
         typer.Argument(metavar="ID", help="One message: its number or public id.", show_default=False),
     ] = None
-    batch: Annotated[str | None, typer.Option(metavar="ID", help="Those of a batch.")] = None
+    batch: Annotated[str | None, typer.Option(metavar="ID", help="Messages of this batch.")] = None
     campaign: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Those of a campaign's runs that are not over.")
+        str | None, typer.Option(metavar="NAME", help="Messages of this campaign's open runs.")
     ] = None
     account: Annotated[
         str | None,
-        typer.Option("--account", help="Whose; may be left out for an ID, a batch or an only account."),
+        typer.Option(
+            "--account", help="The account; needed only without an ID or batch, if there are several."
+        ),
     ] = None
-    tier: Annotated[Tier | None, typer.Option(help="Those of this tier.")] = None
+    tier: Annotated[Tier | None, typer.Option(help="Messages of this tier.")] = None
     status: Annotated[
-        list[OpenStatus] | None, typer.Option(help="Those with this status; may be repeated.")
+        list[OpenStatus] | None, typer.Option(help="Messages with this status; may be repeated.")
     ] = None
-    number: Annotated[str | None, typer.Option(help="Those to this number.")] = None
-    sender: Annotated[str | None, typer.Option(help="Those from this sender, by name or number.")] = None
+    number: Annotated[str | None, typer.Option(help="Messages to this number.")] = None
+    sender: Annotated[str | None, typer.Option(help="Messages from this sender, by name or number.")] = None
     not_before_from: TimeOption = None
     not_before_to: TimeOption = None
     created_from: TimeOption = None
     created_to: TimeOption = None
-    everything: Annotated[bool, typer.Option("--everything", help="All that is open in the account.")] = False
+    everything: Annotated[bool, typer.Option("--everything", help="All open messages of the account.")] = (
+        False
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options on how a command runs."""
+    """The options that say how an edit runs."""
 
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False
     as_json: AsJson = False
     data: Data = None
 
 
-def add(message: typer.Typer) -> None:
+def register(message: typer.Typer) -> None:
     """Register the commands."""
     message.command("cancel")(with_option_groups(cancel))
     message.command("reschedule")(with_option_groups(reschedule))
@@ -87,22 +93,22 @@ def add(message: typer.Typer) -> None:
 
 
 def cancel(
-    wanted: SelectionOptions,
-    manner: RunOptions,
+    selected: SelectionOptions,
+    options: RunOptions,
 ) -> None:
-    """Take messages back that have not gone out; their credits come back. Exit 1 if none was."""
-    _edit("cancelled", wanted, manner, lambda *_: Cancel())
+    """Cancel messages that have not been sent, and refund their credits. Exit 1 if none was cancelled."""
+    _edit("cancelled", selected, options, lambda *_: Cancel())
 
 
 def reschedule(
     *,
     not_before: Annotated[str | None, typer.Option(metavar="TIME", help="The new start; also +2h.")] = None,
     not_after: Annotated[str | None, typer.Option(metavar="TIME", help="The new end; also +2h.")] = None,
-    shift: Annotated[str | None, typer.Option(metavar="SHIFT", help="Later or earlier: +2h, -30m.")] = None,
-    wanted: SelectionOptions,
-    manner: RunOptions,
+    shift: Annotated[str | None, typer.Option(metavar="SHIFT", help="Move the window: +2h, -30m.")] = None,
+    selected: SelectionOptions,
+    options: RunOptions,
 ) -> None:
-    """Give messages that have not gone out another window; an end not given stays. Exit 1 if none was."""
+    """Change the window of messages that have not been sent. Exit 1 if none was rescheduled."""
 
     def change(now: datetime, owner: Account) -> Reschedule:
         return Reschedule(
@@ -111,63 +117,65 @@ def reschedule(
             shift=None if shift is None else read_shift(shift, option="--shift"),
         )
 
-    _edit("rescheduled", wanted, manner, change)
+    _edit("rescheduled", selected, options, change)
 
 
 def text(
-    words: Annotated[
+    new_text: Annotated[
         str,
         typer.Option(
-            "--text", help='What; "-" reads it. {{name}} is a campaign\'s variable.', show_default=False
+            "--text",
+            help='The new text, with {{name}} for a campaign variable; "-" reads standard input.',
+            show_default=False,
         ),
     ],
-    wanted: SelectionOptions,
-    manner: RunOptions,
+    selected: SelectionOptions,
+    options: RunOptions,
 ) -> None:
-    """Give messages that have not gone out another text, at its price. Exit 1 if none was."""
-    new = NewText(read_text(words))
-    _edit("given another text", wanted, manner, lambda *_: new)
+    """Replace the text of messages that have not been sent, at its price. Exit 1 if none was changed."""
+    new = NewText(read_text(new_text))
+    _edit("given a new text", selected, options, lambda *_: new)
 
 
 def _edit(
     done: str,
-    wanted: SelectionOptions,
-    manner: RunOptions,
+    selected: SelectionOptions,
+    options: RunOptions,
     change: Callable[[datetime, Account], Change],
 ) -> None:
     """Count the messages, ask for confirmation, and change them."""
 
-    def story(dry_run: bool) -> Callable[[Context], Awaitable[EditReport]]:
+    def work(dry_run: bool) -> Callable[[Context], Awaitable[EditReport]]:
         async def run(ctx: Context) -> EditReport:
-            owner = await _owner(ctx, wanted)
-            selection = _selection(wanted, owner, ctx.now())
+            owner = await _owner(ctx, selected)
+            selection = _selection(selected, owner, ctx.now())
             return await edits.edit(ctx, selection, change(ctx.now(), owner), dry_run=dry_run)
 
         return run
 
-    if manner.dry_run or not manner.yes:
-        counted = run_with_context(manner.data, story(True))
-        if manner.dry_run:
-            _print(counted, done, manner)
+    if options.dry_run or not options.yes:
+        counted = run_with_context(options.data, work(True))
+        if options.dry_run:
+            _print(counted, done, options)
             return
         if counted.changed:
-            typer.confirm(f"To be {_sentence(counted, done)}. Go on?", abort=True, err=True)
-    edited = run_with_context(manner.data, story(False))
-    _print(edited, done, manner)
+            typer.confirm(f"To be {_summary(counted, done)}. Continue?", abort=True, err=True)
+    edited = run_with_context(options.data, work(False))
+    _print(edited, done, options)
     if not edited.changed:
         raise typer.Exit(1)
 
 
-async def _owner(ctx: Context, wanted: SelectionOptions) -> Account:
-    name = wanted.account
-    if name is None and wanted.message is not None:
-        name = (await search.message(ctx, read_id(wanted.message))).account
-    elif name is None and wanted.batch is not None:
-        name = (await search.batch(ctx, read_id(wanted.batch))).account
+async def _owner(ctx: Context, selected: SelectionOptions) -> Account:
+    name = selected.account
+    if name is None and selected.message is not None:
+        name = (await search.message(ctx, read_id(selected.message))).account
+    elif name is None and selected.batch is not None:
+        name = (await search.batch(ctx, read_id(selected.batch))).account
     return await find_account(ctx, name)
 
 
-def _selection(wanted: SelectionOptions, owner: Account, now: datetime) -> Selection:
+def _selection(selected: SelectionOptions, owner: Account, now: datetime) -> Selection:
     def between(option: str, start: str | None, end: str | None) -> TimeRange:
         return TimeRange(
             _time(start, now, owner, f"--{option}-from"), _time(end, now, owner, f"--{option}-to")
@@ -175,38 +183,38 @@ def _selection(wanted: SelectionOptions, owner: Account, now: datetime) -> Selec
 
     return Selection(
         account=owner,
-        message=None if wanted.message is None else read_id(wanted.message),
-        batch=None if wanted.batch is None else read_id(wanted.batch),
-        campaign=wanted.campaign,
-        tier=wanted.tier,
-        statuses=frozenset(Status[status.name] for status in wanted.status) if wanted.status else None,
-        number=wanted.number,
-        sender=wanted.sender,
-        due=between("not-before", wanted.not_before_from, wanted.not_before_to),
-        created=between("created", wanted.created_from, wanted.created_to),
-        everything=wanted.everything,
+        message=None if selected.message is None else read_id(selected.message),
+        batch=None if selected.batch is None else read_id(selected.batch),
+        campaign=selected.campaign,
+        tier=selected.tier,
+        statuses=frozenset(Status[status.name] for status in selected.status) if selected.status else None,
+        number=selected.number,
+        sender=selected.sender,
+        due=between("not-before", selected.not_before_from, selected.not_before_to),
+        created=between("created", selected.created_from, selected.created_to),
+        everything=selected.everything,
     )
 
 
-def _time(given: str | None, now: datetime, owner: Account, option: str) -> datetime | None:
-    return None if given is None else read_time(given, now=now, timezone=owner.timezone, option=option)
+def _time(typed: str | None, now: datetime, owner: Account, option: str) -> datetime | None:
+    return None if typed is None else read_time(typed, now=now, timezone=owner.timezone, option=option)
 
 
-def _print(edited: EditReport, done: str, manner: RunOptions) -> None:
-    if manner.as_json:
-        counts = asdict(edited) | {"unchanged": sum(edited.unchanged.values()), "dry_run": manner.dry_run}
+def _print(edited: EditReport, done: str, options: RunOptions) -> None:
+    if options.as_json:
+        counts = asdict(edited) | {"unchanged": sum(edited.unchanged.values()), "dry_run": options.dry_run}
         print_json(counts | {"reasons": dict(edited.unchanged)})
     else:
-        print_line(f"{'to be ' * manner.dry_run}{_sentence(edited, done)}")
+        print_line(f"{'to be ' * options.dry_run}{_summary(edited, done)}")
 
 
-def _sentence(edited: EditReport, done: str) -> str:
-    told = [f"{done}: {edited.changed:,}"]
+def _summary(edited: EditReport, done: str) -> str:
+    parts = [f"{done}: {edited.changed:,}"]
     if edited.too_late:
-        told.append(f"too late: {edited.too_late:,}")
-    told += [f"left, for {reason}: {count:,}" for reason, count in edited.unchanged.items()]
+        parts.append(f"too late: {edited.too_late:,}")
+    parts += [f"unchanged, {reason}: {count:,}" for reason, count in edited.unchanged.items()]
     if edited.refunded:
-        told.append(f"credits given back: {edited.refunded:,}")
+        parts.append(f"credits refunded: {edited.refunded:,}")
     if edited.charged:
-        told.append(f"credits {'charged' if edited.charged > 0 else 'given back'}: {abs(edited.charged):,}")
-    return "; ".join(told)
+        parts.append(f"credits {'charged' if edited.charged > 0 else 'refunded'}: {abs(edited.charged):,}")
+    return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""`dispatcher message`: one message's history, where it is and why; and changing messages that wait."""
+"""`dispatcher message`: a message's history and where it is now; and edits of unsent messages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -29,35 +29,35 @@ _SHOWN = (
 """The fields of a message in --json."""
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
     message = typer.Typer(
-        help="What became of messages, and what is still to become of them.", no_args_is_help=True
+        help="Show what happened to a message, and change unsent messages.", no_args_is_help=True
     )
     message.command("show")(show)
-    edits.add(message)
+    edits.register(message)
     app.add_typer(message, name="message")
 
 
 def show(
     message_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Its number, or its public id.", show_default=False)
+        str, typer.Argument(metavar="ID", help="Its number or public id.", show_default=False)
     ],
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Show a message, step by step, and say where it is and why."""
+    """Show the history of a message, where it is now, and why."""
 
-    async def story(ctx: Context) -> tuple[History, Sequence[str]]:
+    async def work(ctx: Context) -> tuple[History, Sequence[str]]:
         history = await search.history(ctx, _read(message_id))
         return history, explain(
             history,
             now=ctx.now(),
             consumed=await lanes(ctx),
-            route=routes.explain_route(ctx, history.message),
+            route=routes.route_sentence(ctx, history.message),
         )
 
-    history, explanation = run_with_context(data, story)
+    history, explanation = run_with_context(data, work)
     if as_json:
         print_json(_whole(history, explanation))
         return

@@ -1,4 +1,4 @@
-"""`dispatcher send`: submit a message, and with --wait follow it to its end."""
+"""`dispatcher send`: submits a message, and with --wait follows it to its end."""
 
 import asyncio
 from collections.abc import Sequence
@@ -35,55 +35,61 @@ _POLL = timedelta(milliseconds=200)
 
 @dataclass(frozen=True, slots=True)
 class FollowedMessage:
-    """A message that was followed, and the explanation of where it is."""
+    """A message that was followed, and an explanation of where it is."""
 
     history: History
     explanation: Sequence[str]
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the command."""
     app.command()(send)
 
 
 def send(
     to: Annotated[
-        list[str], typer.Option(metavar="NUMBER", help="To whom; may be repeated.", show_default=False)
+        list[str], typer.Option(metavar="NUMBER", help="The recipient; may be repeated.", show_default=False)
     ],
-    text: Annotated[str, typer.Option(help='What; "-" reads it from standard input.', show_default=False)],
-    account: Annotated[str | None, typer.Option(help="Whose; may be left out if there is only one.")] = None,
-    tier: Annotated[Tier | None, typer.Option(help="How urgent. Default: standard, bulk above 200.")] = None,
-    not_before: Annotated[str | None, typer.Option(metavar="TIME", help="From when; also +90s, +2h.")] = None,
-    not_after: Annotated[str | None, typer.Option(metavar="TIME", help="Until when; also +90s, +2h.")] = None,
+    text: Annotated[str, typer.Option(help='The text; "-" reads standard input.', show_default=False)],
+    account: Annotated[
+        str | None, typer.Option(help="The account; may be left out if there is only one.")
+    ] = None,
+    tier: Annotated[Tier | None, typer.Option(help="Default: standard; bulk above 200 recipients.")] = None,
+    not_before: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Send from this time on; also +90s, +2h.")
+    ] = None,
+    not_after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Send before this time; also +90s, +2h.")
+    ] = None,
     sender: Annotated[str | None, typer.Option(help="Sender ID, by name or number.")] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for the receipt; exit 1 if it was not received.")
+        bool, typer.Option("--wait", help="Wait for the receipt; exit 1 if a message was not received.")
     ] = False,
-    timeout: Annotated[int, typer.Option(min=0, max=604_800, help="How many seconds --wait waits.")] = 60,
+    timeout: Annotated[int, typer.Option(min=0, max=604_800, help="Seconds that --wait waits at most.")] = 60,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """Send a text to one or more numbers, now or later."""
-    words = read_text(text)
+    content = read_text(text)
 
-    async def story(ctx: Context) -> tuple[AcceptedBatch, Sequence[FollowedMessage]]:
-        holder = await find_account(ctx, account)
+    async def work(ctx: Context) -> tuple[AcceptedBatch, Sequence[FollowedMessage]]:
+        owner = await find_account(ctx, account)
         submission = Submission(
             recipients=to,
-            text=words,
-            numbers=_numbers(ctx, holder),
+            text=content,
+            numbers=_numbers(ctx, owner),
             tier=tier,
-            sender_id=await _sender(ctx, holder, sender),
-            not_before=_time(ctx, holder, not_before, "--not-before"),
-            not_after=_time(ctx, holder, not_after, "--not-after"),
+            sender_id=await _sender(ctx, owner, sender),
+            not_before=_time(ctx, owner, not_before, "--not-before"),
+            not_after=_time(ctx, owner, not_after, "--not-after"),
         )
-        batch = await submit(ctx, Caller(holder, DIALECT), submission)
+        batch = await submit(ctx, Caller(owner, DIALECT), submission)
         ids = [message.id for message in batch.messages]
         return batch, await _follow(ctx, ids, timedelta(seconds=timeout)) if wait else ()
 
-    batch, ends = run_with_context(data, story)
-    _print(batch, ends, as_json)
-    if wait and any(end.history.message.status is not Status.RECEIVED for end in ends):
+    batch, followed = run_with_context(data, work)
+    _print(batch, followed, as_json)
+    if wait and any(each.history.message.status is not Status.RECEIVED for each in followed):
         raise typer.Exit(1)
 
 
@@ -96,17 +102,17 @@ def _numbers(ctx: Context, account: Account) -> NumberPolicy:
     )
 
 
-async def _sender(ctx: Context, account: Account, wanted: str | None) -> int | None:
-    """Return a sender's number, by its name or its number; None means the account's default."""
-    if wanted is None:
+async def _sender(ctx: Context, account: Account, requested: str | None) -> int | None:
+    """Return the id of a sender given by name or id; None, the account's default, if none is named."""
+    if requested is None:
         return None
     found = await accounts.senders(ctx, account)
-    by_name = [sender.id for sender in found if sender.name == wanted]
-    by_id = [sender.id for sender in found if str(sender.id) == wanted]
+    by_name = [sender.id for sender in found if sender.name == requested]
+    by_id = [sender.id for sender in found if str(sender.id) == requested]
     for sender_id in by_name + by_id:
         return sender_id
     known = ", ".join(sender.name for sender in found) or "none"
-    raise NotFound(f"account {account.name!r} has no sender {wanted!r}; it has: {known}")
+    raise NotFound(f"account {account.name!r} has no sender {requested!r}; it has: {known}")
 
 
 def _time(ctx: Context, account: Account, text: str | None, option: str) -> datetime | None:
@@ -115,52 +121,52 @@ def _time(ctx: Context, account: Account, text: str | None, option: str) -> date
     return read_time(text, now=ctx.now(), timezone=account.timezone, option=option)
 
 
-async def _follow(ctx: Context, ids: Sequence[int], patience: timedelta) -> Sequence[FollowedMessage]:
-    """Wait until all have ended or the time is over, and print each step on the way."""
-    until = ctx.now() + patience
-    told: dict[int, int] = {}
+async def _follow(ctx: Context, ids: Sequence[int], timeout: timedelta) -> Sequence[FollowedMessage]:
+    """Return the messages when all have ended or the time is over, and print each step meanwhile."""
+    until = ctx.now() + timeout
+    printed: dict[int, int] = {}
     while True:
         histories = [await search.history(ctx, message_id) for message_id in ids]
         for history in histories:
-            _tell_news(history, told)
+            _print_new_events(history, printed)
         if all(map(_is_over, histories)) or ctx.now() >= until:
             break
         await asyncio.sleep(_POLL.total_seconds())
     consumed = await lanes(ctx)
     return [
         FollowedMessage(
-            h, explain(h, now=ctx.now(), consumed=consumed, route=routes.explain_route(ctx, h.message))
+            h, explain(h, now=ctx.now(), consumed=consumed, route=routes.route_sentence(ctx, h.message))
         )
         for h in histories
     ]
 
 
-def _tell_news(history: History, told: dict[int, int]) -> None:
+def _print_new_events(history: History, printed: dict[int, int]) -> None:
     message_id = history.message.id
-    for event in history.events[told.get(message_id, 0) :]:
+    for event in history.events[printed.get(message_id, 0) :]:
         print_note(f"{format_time(event.at)}  {message_id}  {status_label(event.status)}  {event.reason}")
-    told[message_id] = len(history.events)
+    printed[message_id] = len(history.events)
 
 
 def _is_over(history: History) -> bool:
-    """Return whether nothing more will happen: it has ended, or the time for its receipt is over."""
+    """Whether nothing more will happen: it has ended, or the time for its receipt is over."""
     message = history.message
     return message.status.is_final or (message.status is Status.SENT and message.wake_at is None)
 
 
-def _print(batch: AcceptedBatch, ends: Sequence[FollowedMessage], as_json: bool) -> None:
-    statuses = {end.history.message.id: end.history.message.status for end in ends}
+def _print(batch: AcceptedBatch, followed: Sequence[FollowedMessage], as_json: bool) -> None:
+    statuses = {each.history.message.id: each.history.message.status for each in followed}
     now = [(message, statuses.get(message.id, message.status)) for message in batch.messages]
     if as_json:
         print_json(_batch(batch) | {"messages": [_message(message, status) for message, status in now]})
         return
     rows = [(str(message.id), message.number_as_given, status_label(status)) for message, status in now]
     print_table(("id", "number", "status"), rows, numbers=("id",))
-    for end in ends:
-        if end.history.message.status is not Status.RECEIVED:
-            print_line(f"{end.history.message.id}: {' '.join(end.explanation)}")
-    if not ends:
-        print_note(f"What becomes of it: dispatcher message show {batch.messages[0].id}")
+    for each in followed:
+        if each.history.message.status is not Status.RECEIVED:
+            print_line(f"{each.history.message.id}: {' '.join(each.explanation)}")
+    if not followed:
+        print_note(f"Look it up with: dispatcher message show {batch.messages[0].id}")
 
 
 def _batch(batch: AcceptedBatch) -> dict[str, object]:

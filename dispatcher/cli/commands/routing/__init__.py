@@ -1,1 +1,1 @@
-"""Commands: providers and routes."""
+"""Commands on providers and routes."""

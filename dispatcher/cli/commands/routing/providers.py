@@ -1,4 +1,4 @@
-"""`dispatcher provider`: each provider's state and its reason, orders, and a message to test it."""
+"""`dispatcher provider`: shows and overrides the state of providers, and tests one with a message."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -18,84 +18,84 @@ from dispatcher.service.context import Context
 from dispatcher.service.routing import providers
 from dispatcher.service.routing.providers import ProviderReport, TestMessage
 
-_ORDERS = {
-    "pause": (Override.PAUSED, "Send nothing there; what has no other way waits."),
-    "resume": (Override.NONE, "Take a pause, a drain or a pin back; what waits goes on."),
-    "drain": (Override.DRAINED, "Route as if it were not there; its receipts still come in."),
+_OVERRIDES = {
+    "pause": (Override.PAUSED, "Send nothing there; messages without another provider wait."),
+    "resume": (Override.NONE, "End a pause, a drain or a pin; waiting messages are sent."),
+    "drain": (Override.DRAINED, "Route as if it did not exist; its receipts are still received."),
     "pin": (Override.PINNED, "Put it first in every route that names it, whatever its breaker says."),
-    "unpin": (Override.NONE, "Take a pin back; the breaker counts again."),
+    "unpin": (Override.NONE, "End a pin; its breaker decides again."),
 }
 _COLUMNS = ("provider", "state", "since", "tried", "failed", "median", "tps", "of", "out", "why")
 _NUMBERS = ("tried", "failed", "median", "tps", "of", "out")
 
 ProviderName = Annotated[
-    str, typer.Argument(metavar="NAME", help="As DISPATCHER_PROVIDERS has it.", show_default=False)
+    str, typer.Argument(metavar="NAME", help="Its name in DISPATCHER_PROVIDERS.", show_default=False)
 ]
-OverrideReason = Annotated[str, typer.Option("--reason", help="Why; every operator sees it.")]
+OverrideReason = Annotated[str, typer.Option("--reason", help="The reason, shown to every operator.")]
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
-    provider = typer.Typer(help="Providers: how they are, and orders to them.", no_args_is_help=True)
+    provider = typer.Typer(help="Show the state of providers, and override it.", no_args_is_help=True)
     provider.command("list")(list_providers)
-    for verb, (order, told) in _ORDERS.items():
-        provider.command(verb, help=told)(_ordering(order))
+    for verb, (order, help_text) in _OVERRIDES.items():
+        provider.command(verb, help=help_text)(_override_command(order))
     provider.command("test")(send_test)
     app.add_typer(provider, name="provider")
 
 
 def list_providers(
-    story: Annotated[bool, typer.Option("--story", help="And what happened to each lately.")] = False,
+    story: Annotated[bool, typer.Option("--story", help="Also show the latest changes of each.")] = False,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Tell how each provider is, since when and why, and what came of its messages of ten seconds."""
+    """Show each provider's state, since when and why, and its calls in the last ten seconds."""
 
-    async def look(ctx: Context) -> tuple[Sequence[ProviderReport], datetime]:
+    async def work(ctx: Context) -> tuple[Sequence[ProviderReport], datetime]:
         return await providers.every(ctx), ctx.now()
 
-    reports, now = run_with_context(data, look)
+    reports, now = run_with_context(data, work)
     if as_json:
         print_json([_whole(report) for report in reports])
         return
     print_table(_COLUMNS, [_row(report, now) for report in reports], numbers=_NUMBERS)
     if any(report.window is None for report in reports):
-        print_line("Redis cannot be reached: what the breakers say is not known")
+        print_line("Redis cannot be reached: the state of the breakers is unknown")
     if story:
         for report in reports:
             print_line(f"\n{report.config.name}")
-            rows = [(turn.at, turn.to, turn.by or "", turn.cause) for turn in report.story]
+            rows = [(change.at, change.to, change.by or "", change.cause) for change in report.story]
             print_table(("at", "to", "by", "why"), rows)
 
 
 def send_test(
     name: ProviderName,
-    number: Annotated[str, typer.Argument(metavar="NUMBER", help="With + and country code.")],
-    text: Annotated[str, typer.Option("--text", help="What to send.")] = "Test",
-    sender: Annotated[str | None, typer.Option("--sender", help="The sender ID to show.")] = None,
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The recipient, with + and country code.")],
+    text: Annotated[str, typer.Option("--text", help="The text to send.")] = "Test",
+    sender: Annotated[str | None, typer.Option("--sender", help="The sender ID.")] = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Send one message straight through a provider, past lanes, orders and credits; 1 if it is not taken."""
-    trial = run_with_context(
+    """Send one message to a provider, past lanes, overrides and credits; exit 1 if it is not accepted."""
+    test = run_with_context(
         data, lambda ctx: providers.send_test(ctx, name, number, text=text, sender=sender)
     )
     if as_json:
         print_json(
             {
-                "reference": trial.reference,
-                "outcome": type(trial.outcome).__name__.lower(),
-                "took_ms": round(trial.took / timedelta(milliseconds=1)),
-                **asdict(trial.outcome),
+                "reference": test.reference,
+                "outcome": type(test.outcome).__name__.lower(),
+                "took_ms": round(test.took / timedelta(milliseconds=1)),
+                **asdict(test.outcome),
             }
         )
     else:
-        print_line(_told(name, trial))
-    if not isinstance(trial.outcome, Accepted):
+        print_line(_outcome_text(name, test))
+    if not isinstance(test.outcome, Accepted):
         raise typer.Exit(1)
 
 
-def _ordering(order: Override) -> Callable[..., None]:
+def _override_command(order: Override) -> Callable[..., None]:
     def command(
         name: ProviderName, reason: OverrideReason = "", as_json: AsJson = False, data: Data = None
     ) -> None:
@@ -134,7 +134,7 @@ def _whole(report: ProviderReport) -> dict[str, object]:
         "plugin": report.config.plugin,
         "tps": report.config.tps,
         "breaker": report.condition.breaker,
-        "order": report.condition.order,
+        "order": report.condition.override,
         "until": report.condition.until,
         "window": report.window
         and {
@@ -145,20 +145,20 @@ def _whole(report: ProviderReport) -> dict[str, object]:
             "median_ms": None if latency is None else latency // timedelta(milliseconds=1),
         },
         "out": report.out,
-        "story": [asdict(turn) for turn in report.story],
+        "story": [asdict(change) for change in report.story],
     }
 
 
-def _told(name: str, trial: TestMessage) -> str:
-    match trial.outcome:
+def _outcome_text(name: str, test: TestMessage) -> str:
+    match test.outcome:
         case Accepted(refs=refs):
-            ended = f"accepted it as {', '.join(refs) or 'nothing it names'}"
+            result = f"accepted it as {', '.join(refs) or 'no reference'}"
         case Rejected(status=status, reason=reason):
-            ended = f"rejected it, {status.value} {status.name.lower()}: {reason}"
+            result = f"rejected it, {status.value} {status.name.lower()}: {reason}"
         case Deferred(reason=reason, after=after):
-            ended = f"said later{'' if after is None else f', in {format_duration(after)}'}: {reason}"
+            result = f"deferred it{'' if after is None else f', in {format_duration(after)}'}: {reason}"
         case Unsent(reason=reason):
-            ended = f"surely did not get it: {reason}"
+            result = f"did not get it: {reason}"
         case Unknown(reason=reason):
-            ended = f"may have it, and nobody can tell: {reason}"
-    return f"{name} {ended} ({format_duration(trial.took)}; our reference {trial.reference})"
+            result = f"may or may not have it: {reason}"
+    return f"{name} {result} ({format_duration(test.took)}; our reference {test.reference})"

@@ -1,4 +1,4 @@
-"""`dispatcher route`: the table of routes: set, checked, shown, and applied to one number."""
+"""`dispatcher route`: sets, checks and shows the table of routes, and applies it to one number."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ from dispatcher.service.routing.routes import RouteQuestion, TableInForce
 _BY = "the command line"
 
 File = Annotated[
-    Path, typer.Argument(metavar="FILE", help="The table, as JSON; docs/routes.md.", show_default=False)
+    Path, typer.Argument(metavar="FILE", help="The table as JSON; see docs/routes.md.", show_default=False)
 ]
 
 
-def add(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Register the commands."""
     route = typer.Typer(help="Which providers carry which messages.", no_args_is_help=True)
     route.command("set")(set_table)
@@ -36,9 +36,9 @@ def add(app: typer.Typer) -> None:
 
 
 def set_table(file: File, as_json: AsJson = False, data: Data = None) -> None:
-    """Put a table in force, in all processes within about a second; {} takes it away."""
+    """Put a table in force, in all processes within about a second; {} removes it."""
     document = _read(file)
-    _tell(
+    _print_result(
         run_with_context(data, lambda ctx: routes.set_table(ctx, document, by=_BY)),
         "the routes are set",
         as_json,
@@ -46,35 +46,40 @@ def set_table(file: File, as_json: AsJson = False, data: Data = None) -> None:
 
 
 def check(file: File, as_json: AsJson = False, data: Data = None) -> None:
-    """Tell all that is wrong with a table, and what in it is probably not meant; change nothing."""
+    """Report all faults of a table, and warn of likely mistakes; change nothing."""
     document = _read(file)
-    _tell(run_with_context(data, lambda ctx: routes.check(ctx, document)), "the routes can be set", as_json)
+    _print_result(
+        run_with_context(data, lambda ctx: routes.check(ctx, document)), "the routes can be set", as_json
+    )
 
 
 def show(
     number: Annotated[
-        str | None, typer.Argument(metavar="NUMBER", help="Tell how its route is chosen.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="NUMBER", help="Show how the route of this number is chosen.", show_default=False
+        ),
     ] = None,
-    tier: Annotated[Tier, typer.Option(help="Of a message of this tier.")] = Tier.STANDARD,
+    tier: Annotated[Tier, typer.Option(help="For a message of this tier.")] = Tier.STANDARD,
     sender: Annotated[
-        str | None, typer.Option(help="From this sender. Default: the account's default one.")
+        str | None, typer.Option(help="For this sender. Default: the account's default sender.")
     ] = None,
-    account: Annotated[str | None, typer.Option(help="Of this account.")] = None,
-    test: Annotated[bool, typer.Option("--test", help="With test credentials.")] = False,
+    account: Annotated[str | None, typer.Option(help="For this account.")] = None,
+    test: Annotated[bool, typer.Option("--test", help="For a message of test credentials.")] = False,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Show the table in force; with a number, tell step by step how a message to it would be routed now."""
+    """Show the table in force; with a number, show step by step how a message to it would be routed now."""
     if number is None:
         _show_table(run_with_context(data, routes.table_in_force), as_json)
         return
-    asked = number
+    recipient = number
 
-    async def story(ctx: Context) -> Sequence[RouteStep]:
-        holder = None if account is None else await accounts.find(ctx, account)
-        return await routes.steps_for(ctx, RouteQuestion(asked, tier, sender, holder, is_test=test))
+    async def work(ctx: Context) -> Sequence[RouteStep]:
+        owner = None if account is None else await accounts.find(ctx, account)
+        return await routes.steps_for(ctx, RouteQuestion(recipient, tier, sender, owner, is_test=test))
 
-    found = run_with_context(data, story)
+    found = run_with_context(data, work)
     if as_json:
         print_json([step._asdict() for step in found])
     else:
@@ -88,9 +93,7 @@ def _show_table(found: TableInForce, as_json: bool) -> None:
         print_json({"document": found.document, "set_at": found.set_at, "set_by": found.set_by})
         return
     if found.set_by is None:
-        print_line(
-            "no routes are set: the providers that serve a country carry its messages, as they are configured"
-        )
+        print_line("no routes are set: messages go to the providers that serve their country, as configured")
         return
     print_line(f"set at {format_time(found.set_at)} UTC by {found.set_by}")
     rows = [(number, _conditions(rule), _ways(rule)) for number, rule in enumerate(found.table.rules, 1)]
@@ -98,7 +101,7 @@ def _show_table(found: TableInForce, as_json: bool) -> None:
         print_table(("rule", "for", "ways"), rows, numbers=("rule",))
     for country, rule in sorted(found.table.senders.items()):
         names = f": {', '.join(sorted(rule.registered))}" if rule.registered else ""
-        instead = f"; {rule.replace_with} stands for others" if rule.replace_with else ""
+        instead = f"; {rule.replace_with} replaces others" if rule.replace_with else ""
         print_line(f"senders in {country}: names are {rule.alphanumeric}{names}{instead}")
 
 
@@ -109,12 +112,12 @@ def _conditions(rule: RouteRule) -> str:
 
 
 def _ways(rule: RouteRule) -> str:
-    if rule.order is Preference.CHEAPEST:
-        return ", then ".join(f"the cheapest of {', '.join(group)}" for group in rule.ways) or "no route"
-    return format_groups(rule.ways) or "no route"
+    if rule.preference is Preference.CHEAPEST:
+        return ", then ".join(f"the cheapest of {', '.join(group)}" for group in rule.groups) or "no route"
+    return format_groups(rule.groups) or "no route"
 
 
-def _tell(warnings: Sequence[str], done: str, as_json: bool) -> None:
+def _print_result(warnings: Sequence[str], done: str, as_json: bool) -> None:
     if as_json:
         print_json({"warnings": warnings})
         return
@@ -124,7 +127,7 @@ def _tell(warnings: Sequence[str], done: str, as_json: bool) -> None:
 
 
 def _read(file: Path) -> Mapping[str, object]:
-    """Return a document. Raises Invalid, and OSError for a file that cannot be read."""
+    """Return the document in a file. Raises Invalid, and OSError for a file that cannot be read."""
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:

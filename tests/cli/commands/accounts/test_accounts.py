@@ -1,4 +1,4 @@
-"""Accounts at the command line: made, topped up, limited, paused, shown."""
+"""`dispatcher account`: create, top up, limit, pause, show."""
 
 import json
 import os
@@ -10,20 +10,20 @@ from dispatcher.sandbox.provider_options import http_options
 from tests.cli.command import Run, refused
 
 
-def test_an_account_is_made_as_it_is_shown_and_listed(cli: Run) -> None:
-    made = cli(
+def test_a_new_account_is_shown_and_listed_as_created(cli: Run) -> None:
+    created = cli(
         "account", "create", "shop", "--credits", "1000", "--country", "KE", "--timezone", "Africa/Nairobi"
     )
-    assert (made.code, made.out) == (0, "shop: 1,000 credits, KE, times in Africa/Nairobi\n")
-    assert cli("account", "show", "shop").out == made.out
+    assert (created.code, created.out) == (0, "shop: 1,000 credits, KE, times in Africa/Nairobi\n")
+    assert cli("account", "show", "shop").out == created.out
     header, row = cli("account", "list").out.splitlines()
     assert header.split() == ["id", "name", "credits", "country", "time", "zone", "paused"]
     assert row.split() == ["1", "shop", "1,000", "KE", "Africa/Nairobi"]
 
 
-def test_an_account_is_told_to_programs_as_json(cli: Run) -> None:
+def test_an_account_is_printed_as_json(cli: Run) -> None:
     limits = {"rate": None, "daily": None, "tier": None, "countries": None}
-    told = {
+    expected = {
         "id": 1,
         "name": "shop",
         "balance": 0,
@@ -32,9 +32,9 @@ def test_an_account_is_told_to_programs_as_json(cli: Run) -> None:
         "limits": limits,
         "paused": False,
     }
-    assert cli("account", "create", "shop", "--json").json == told | {"senders": []}
-    assert cli("account", "show", "shop", "--json").json == told | {"senders": []}
-    assert cli("account", "list", "--json").json == [told]
+    assert cli("account", "create", "shop", "--json").json == expected | {"senders": []}
+    assert cli("account", "show", "shop", "--json").json == expected | {"senders": []}
+    assert cli("account", "list", "--json").json == [expected]
 
 
 def test_without_accounts_the_list_is_empty(cli: Run) -> None:
@@ -77,7 +77,7 @@ def test_a_bad_amount_changes_no_balance(shop: Run, amount: str) -> None:
     assert shop("account", "show", "shop", "--json").json["balance"] == 100
 
 
-def test_an_amount_that_is_no_number_is_a_usage_error(shop: Run) -> None:
+def test_a_top_up_that_is_not_a_number_is_a_usage_error(shop: Run) -> None:
     ended = shop("account", "topup", "shop", "lots")
     assert ended.code == 2
     assert "Invalid value for 'amount'" in ended.err
@@ -101,21 +101,22 @@ def test_an_amount_that_is_no_number_is_a_usage_error(shop: Run) -> None:
         ["send", "--account", "nobody", "--to", "+254712345678", "--text", "Hello"],
     ],
 )
-def test_an_account_that_is_not_there_is_refused_by_name(cli: Run, command: Sequence[str]) -> None:
+def test_an_unknown_account_is_refused_by_name(cli: Run, command: Sequence[str]) -> None:
     refused(cli(*command), 1, "there is no account 'nobody'")
 
 
 @pytest.mark.parametrize(
     "command", [["account", "create"], ["account", "show"], ["account", "topup", "shop", "1", "--note"]]
 )
-def test_bytes_that_are_no_text_are_refused(cli: Run, command: Sequence[str]) -> None:
+def test_arguments_that_are_not_utf8_are_refused(cli: Run, command: Sequence[str]) -> None:
     refused(cli(*command, "caf\udce9"), 2, "the argument 'caf\\udce9' is not UTF-8")
 
 
 def test_a_limit_that_is_not_named_stays_and_none_lifts_one(shop: Run) -> None:
-    made = shop("account", "limit", "shop", "--rate", "60", "--tier", "standard", "--countries", "UG,KE")
+    created = shop("account", "limit", "shop", "--rate", "60", "--tier", "standard", "--countries", "UG,KE")
     assert (
-        made.out.splitlines()[1] == "  limits: 60 requests a minute; no tier above standard; only to KE, UG"
+        created.out.splitlines()[1]
+        == "  limits: 60 requests per minute; no tier above standard; only to KE, UG"
     )
     changed = shop("account", "limit", "shop", "--daily", "5000", "--tier", "none", "--json").json
     assert changed["limits"] == {"rate": 60, "daily": 5000, "tier": None, "countries": ["KE", "UG"]}
@@ -129,15 +130,18 @@ def test_a_limit_that_is_not_named_stays_and_none_lifts_one(shop: Run) -> None:
     [
         ([], "nothing to change: give --rate, --daily, --tier or --countries"),
         (["--rate", "0"], "0 is no rate"),
-        (["--rate", "fast"], "--rate 'fast' is no number: give a whole number up to 1,000,000,000, or none"),
-        (["--daily", "-1"], "--daily '-1' is no number"),
-        (["--daily", "99999999999"], "--daily '99999999999' is no number"),
-        (["--tier", "urgent"], "--tier 'urgent' is none: give critical, standard, bulk"),
+        (
+            ["--rate", "fast"],
+            "--rate 'fast' is not a number: give a whole number up to 1,000,000,000, or none",
+        ),
+        (["--daily", "-1"], "--daily '-1' is not a number"),
+        (["--daily", "99999999999"], "--daily '99999999999' is not a number"),
+        (["--tier", "urgent"], "--tier 'urgent' is not a tier: give critical, standard, bulk"),
         (["--countries", "KE,kenya"], "'kenya' is no country"),
         (["--countries", ""], "'' is no country"),
     ],
 )
-def test_a_limit_that_is_none_changes_nothing(shop: Run, options: Sequence[str], words: str) -> None:
+def test_a_wrong_limit_changes_nothing(shop: Run, options: Sequence[str], words: str) -> None:
     shop("account", "limit", "shop", "--rate", "60")
     refused(shop("account", "limit", "shop", *options), 2, words)
     assert shop("account", "show", "shop", "--json").json["limits"]["rate"] == 60
@@ -145,7 +149,7 @@ def test_a_limit_that_is_none_changes_nothing(shop: Run, options: Sequence[str],
 
 def test_a_paused_account_is_refused_until_it_is_resumed(shop: Run) -> None:
     send = ["send", "--to", "+254712345678", "--text", "Hello"]
-    assert "  paused: what it submits is refused\n" in shop("account", "pause", "shop").out
+    assert "  paused: its submissions are refused\n" in shop("account", "pause", "shop").out
     assert "paused" in shop("account", "show", "shop").out
     assert shop("account", "list").out.splitlines()[1].split()[-1] == "yes"
     assert shop(*send).code == 1
@@ -153,7 +157,7 @@ def test_a_paused_account_is_refused_until_it_is_resumed(shop: Run) -> None:
     assert shop(*send).code == 0
 
 
-def test_a_statement_tells_each_change_the_newest_first(shop: Run) -> None:
+def test_a_statement_lists_each_change_the_newest_first(shop: Run) -> None:
     options = http_options(
         "http://127.0.0.1:1", receipt_url="http://127.0.0.1:1/", receipt_secret="never comes"
     )
@@ -168,7 +172,7 @@ def test_a_statement_tells_each_change_the_newest_first(shop: Run) -> None:
     assert opening.split()[3:] == ["topup", "100", "-", "opening", "balance"]
 
 
-def test_a_statement_goes_on_before_an_entry(shop: Run) -> None:
+def test_a_statement_continues_before_an_entry(shop: Run) -> None:
     for amount in ("1", "2", "3"):
         shop("account", "topup", "shop", amount)
     page = shop("account", "statement", "shop", "--limit", "2", "--json").json
@@ -177,7 +181,7 @@ def test_a_statement_goes_on_before_an_entry(shop: Run) -> None:
     assert [entry["amount"] for entry in rest] == [1, 100]
 
 
-def test_what_callbacks_are_signed_with_is_shown_only_when_asked_for(shop: Run) -> None:
+def test_the_callback_secret_is_shown_only_on_request(shop: Run) -> None:
     assert "whsec_" not in shop("account", "show", "shop").out
     assert "callback_secret" not in shop("account", "show", "shop", "--json").json
     assert "  callbacks are signed with whsec_" in shop("account", "show", "shop", "--secret").out

@@ -1,4 +1,4 @@
-"""Keys at the command line: made for a door, shown once, listed, revoked."""
+"""`dispatcher key`: create a key for a dialect, show it once, list, revoke."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def test_a_key_is_alone_on_standard_output(shop: Run) -> None:
     assert ended.out.strip() not in ended.err
 
 
-def test_a_key_may_have_an_end(shop: Run) -> None:
+def test_a_key_may_expire(shop: Run) -> None:
     key = shop("key", "create", "shop", "--days", "30", "--json").json
     assert (key["id"], key["account"], key["for"]) == (1, "shop", "scheduler")
     assert key["expires_at"] is not None
@@ -31,13 +31,13 @@ def test_a_key_may_have_an_end(shop: Run) -> None:
 
 
 @pytest.mark.parametrize("days", ["0", "36501", "99999999999"])
-def test_an_end_that_is_none_makes_no_key(shop: Run, days: str) -> None:
+def test_a_wrong_validity_creates_no_key(shop: Run, days: str) -> None:
     assert shop("key", "create", "shop", "--days", days).code == 2
     assert shop("key", "create", "shop", "--json").json["id"] == 1
 
 
 @pytest.mark.parametrize(
-    ("door", "words"),
+    ("use", "field_names"),
     [
         (CredentialUse.EMESS, ["appId", "secretKey"]),
         (CredentialUse.EMSGNOW, ["apiKey"]),
@@ -47,33 +47,33 @@ def test_an_end_that_is_none_makes_no_key(shop: Run, days: str) -> None:
         (CredentialUse.SMSGATE, ["login", "password"]),
     ],
 )
-def test_a_key_opens_its_door_and_is_told_in_the_words_of_its_dialect(
-    shop: Run, settings: Settings, door: CredentialUse, words: list[str]
+def test_a_key_authenticates_and_has_the_field_names_of_its_dialect(
+    shop: Run, settings: Settings, use: CredentialUse, field_names: list[str]
 ) -> None:
-    told = shop("key", "create", "shop", "--for", door, "--json").json
-    assert list(told)[-len(words) :] == words
-    assert told["for"] == door
-    caller = opened(settings, door, {word: told[word] for word in words})
-    assert (caller.account.name, caller.credential_id, caller.is_test) == ("shop", told["id"], False)
+    printed = shop("key", "create", "shop", "--for", use, "--json").json
+    assert list(printed)[-len(field_names) :] == field_names
+    assert printed["for"] == use
+    caller = authenticate(settings, use, {word: printed[word] for word in field_names})
+    assert (caller.account.name, caller.credential_id, caller.is_test) == ("shop", printed["id"], False)
 
 
 def test_a_key_of_two_parts_is_a_line_for_each(shop: Run) -> None:
-    made = shop("key", "create", "shop", "--for", "emess", "--name", "till-1")
-    name, secret = made.out.splitlines()
+    created = shop("key", "create", "shop", "--for", "emess", "--name", "till-1")
+    name, secret = created.out.splitlines()
     assert name.split() == ["appId", "till-1"]
     assert secret.split()[0] == "secretKey"
     assert secret.split()[1].startswith("sms_")
-    assert made.err.startswith("Key 1 of shop for emess, with no end.")
+    assert created.err.startswith("Key 1 of shop for emess, never expires.")
 
 
 def test_a_test_key_is_marked_as_such(shop: Run, settings: Settings) -> None:
-    made = shop("key", "create", "shop", "--test", "--json").json
-    assert made["test"] is True
-    assert opened(settings, CredentialUse.SCHEDULER, {"token": made["token"]}).is_test
+    created = shop("key", "create", "shop", "--test", "--json").json
+    assert created["test"] is True
+    assert authenticate(settings, CredentialUse.SCHEDULER, {"token": created["token"]}).is_test
     assert shop("key", "create", "shop", "--test").err.startswith("Test key 2 of shop for scheduler")
 
 
-def test_a_name_is_taken_once_for_each_door(shop: Run) -> None:
+def test_a_name_is_unique_for_each_use(shop: Run) -> None:
     assert shop("key", "create", "shop", "--for", "smsgate", "--name", "till").code == 0
     refused(
         shop("key", "create", "shop", "--for", "smsgate", "--name", "till"), 1, "the name 'till' is taken"
@@ -86,7 +86,7 @@ def test_a_name_that_basic_authentication_cannot_carry_is_refused(shop: Run) -> 
     refused(ended, 2, "'a:b' is no name for a credential")
 
 
-def test_the_list_of_keys_tells_none_of_their_secrets(shop: Run) -> None:
+def test_the_list_of_keys_has_no_secrets(shop: Run) -> None:
     secret = shop("key", "create", "shop", "--for", "formpost-key", "--name", "website").out.strip()
     shop("key", "create", "shop", "--for", "emess", "--test")
     listed = shop("key", "list", "shop")
@@ -96,45 +96,45 @@ def test_the_list_of_keys_tells_none_of_their_secrets(shop: Run) -> None:
     ]  # fmt: skip
     assert first.split()[:4] == ["1", "formpost-key", "website", secret[:12]]
     assert second.split()[4] == "yes"
-    told = shop("key", "list", "shop", "--json")
-    assert [key["for"] for key in told.json] == ["formpost-key", "emess"]
-    assert secret not in listed.out + told.out
+    printed = shop("key", "list", "shop", "--json")
+    assert [key["for"] for key in printed.json] == ["formpost-key", "emess"]
+    assert secret not in listed.out + printed.out
 
 
-def test_a_revoked_key_opens_nothing_and_stays_on_the_list(shop: Run, settings: Settings) -> None:
-    made = shop("key", "create", "shop", "--json").json
+def test_a_revoked_key_fails_to_authenticate_and_stays_listed(shop: Run, settings: Settings) -> None:
+    created = shop("key", "create", "shop", "--json").json
     assert shop("key", "revoke", "shop", "1").out == "key 1 of shop is revoked\n"
     with pytest.raises(NotAuthenticated):
-        opened(settings, CredentialUse.SCHEDULER, {"token": made["token"]})
+        authenticate(settings, CredentialUse.SCHEDULER, {"token": created["token"]})
     [listed] = shop("key", "list", "shop", "--json").json
     assert listed["revoked_at"] is not None
     refused(shop("key", "revoke", "shop", "1"), 1, "there is no credential 1 that is not revoked")
 
 
 def test_a_key_of_another_account_is_not_revoked(shop: Run, settings: Settings) -> None:
-    made = shop("key", "create", "shop", "--json").json
+    created = shop("key", "create", "shop", "--json").json
     shop("account", "create", "other")
     refused(shop("key", "revoke", "other", "1"), 1, "there is no credential 1")
-    assert opened(settings, CredentialUse.SCHEDULER, {"token": made["token"]}).account.name == "shop"
+    assert authenticate(settings, CredentialUse.SCHEDULER, {"token": created["token"]}).account.name == "shop"
 
 
 @pytest.mark.parametrize("key_id", ["0", "one", "9223372036854775808"])
-def test_what_is_no_id_of_a_key_is_a_usage_error(shop: Run, key_id: str) -> None:
+def test_a_wrong_key_id_is_a_usage_error(shop: Run, key_id: str) -> None:
     assert shop("key", "revoke", "shop", key_id).code == 2
 
 
-def test_a_door_that_is_none_is_a_usage_error(shop: Run) -> None:
+def test_an_unknown_use_is_a_usage_error(shop: Run) -> None:
     assert shop("key", "create", "shop", "--for", "back").code == 2
 
 
-def opened(settings: Settings, door: CredentialUse, key: Mapping[str, str]) -> Caller:
-    """Go through a door with a key, as its dialect does."""
-    lock, parts = CREDENTIALS[door], list(key.values())
+def authenticate(settings: Settings, use: CredentialUse, key: Mapping[str, str]) -> Caller:
+    """Return the caller that a key authenticates, as its dialect does it."""
+    credential, parts = CREDENTIALS[use], list(key.values())
 
     async def main() -> Caller:
         async with open_context(settings, name="test") as ctx:
-            if lock.kind.has_name:
-                return await credentials.by_pair(ctx, lock.kind, *parts, dialect=lock.dialect)
-            return await credentials.by_secret(ctx, lock.kind, *parts, dialect=lock.dialect)
+            if credential.kind.has_name:
+                return await credentials.by_pair(ctx, credential.kind, *parts, dialect=credential.dialect)
+            return await credentials.by_secret(ctx, credential.kind, *parts, dialect=credential.dialect)
 
     return asyncio.run(main())

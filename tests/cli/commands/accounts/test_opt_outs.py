@@ -1,4 +1,4 @@
-"""Opt-outs at the command line: added, listed, removed, and imported however bad the file is."""
+"""`dispatcher optout`: add, list, remove, and import files with bad lines."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.cli.command import Run, refused
 
 def test_numbers_are_opted_out_once(shop: Run) -> None:
     added = shop("optout", "add", "shop", "+254712345678", "0712345679", "--reason", "asked")
-    assert added.out == "opted out of shop: 2 given, 2 of them new\n"
+    assert added.out == "opted out of shop: 2 numbers, 2 of them new\n"
     assert shop("optout", "add", "shop", "0712345678", "--json").json == {
         "account": "shop",
         "numbers": 1,
@@ -28,7 +28,7 @@ def test_one_bad_number_adds_none(shop: Run) -> None:
     assert listed(shop) == []
 
 
-def test_a_sender_may_be_opted_out_of_alone(shop: Run) -> None:
+def test_a_number_may_opt_out_of_one_sender(shop: Run) -> None:
     shop("sender", "add", "shop", "SHOP")
     shop("optout", "add", "shop", "+254712345678", "--sender", "SHOP")
     [one] = shop("optout", "list", "shop", "--json").json
@@ -38,13 +38,13 @@ def test_a_sender_may_be_opted_out_of_alone(shop: Run) -> None:
     refused(shop("optout", "add", "shop", "+254712345678", "--sender", "NONE"), 1, "no sender 'NONE'")
 
 
-def test_a_removed_number_can_be_written_to_again(shop: Run) -> None:
+def test_a_removed_number_is_no_longer_opted_out(shop: Run) -> None:
     shop("optout", "add", "shop", "+254712345678")
-    assert shop("optout", "remove", "shop", "0712345678").out == "0712345678 is off the list of shop\n"
+    assert shop("optout", "remove", "shop", "0712345678").out == "0712345678 is no longer opted out of shop\n"
     assert listed(shop) == []
 
 
-def test_a_long_list_says_how_to_go_on(shop: Run) -> None:
+def test_a_long_list_says_how_to_continue(shop: Run) -> None:
     shop("optout", "add", "shop", *numbers(3))
     page = shop("optout", "list", "shop", "--limit", "2")
     assert page.err == "There may be more: --after 2\n"
@@ -52,7 +52,7 @@ def test_a_long_list_says_how_to_go_on(shop: Run) -> None:
     assert [one["number"] for one in rest] == numbers(3)[2:]
 
 
-def test_a_file_has_a_number_a_line_or_in_the_first_column(shop: Run, tmp_path: Path) -> None:
+def test_a_file_has_one_number_per_line_or_in_the_first_column(shop: Run, tmp_path: Path) -> None:
     lines = [
         "\ufeffNumber;Name",
         '"+254 712 345 678";"Ada"',
@@ -61,35 +61,37 @@ def test_a_file_has_a_number_a_line_or_in_the_first_column(shop: Run, tmp_path: 
         "+254712345680\tEve",
         "0712345681",
     ]
-    done = shop("optout", "import", "shop", written(tmp_path, "\r\n".join(lines)), "--reason", "moved in")
-    assert (done.code, done.out) == (0, "opted out of shop: 4 lines, 4 numbers new\n")
+    result = shop("optout", "import", "shop", written(tmp_path, "\r\n".join(lines)), "--reason", "moved in")
+    assert (result.code, result.out) == (0, "opted out of shop: 4 lines, 4 numbers new\n")
     assert listed(shop) == ["+254712345678", "+254712345679", "+254712345680", "+254712345681"]
 
 
-def test_bad_lines_are_told_with_their_place_and_the_good_ones_are_kept(shop: Run, tmp_path: Path) -> None:
+def test_bad_lines_are_reported_with_their_number_and_the_others_are_kept(shop: Run, tmp_path: Path) -> None:
     good = numbers(6)
     lines = [*good[:2], "twelve", *good[2:4], "", "+1", *good[4:]]
-    done = shop("optout", "import", "shop", written(tmp_path, "\n".join(lines)))
-    assert done.code == 1
-    assert done.out == "opted out of shop: 8 lines, 2 left out, 6 numbers new\n"
-    first, second = done.err.splitlines()
+    result = shop("optout", "import", "shop", written(tmp_path, "\n".join(lines)))
+    assert result.code == 1
+    assert result.out == "opted out of shop: 8 lines, 2 left out, 6 numbers new\n"
+    first, second = result.err.splitlines()
     assert first.startswith("line 3: ")
     assert "twelve" in first
     assert second.startswith("line 7: ")
     assert sorted(listed(shop)) == good
 
 
-def test_a_file_of_several_chunks_is_taken_whole_and_again_without_harm(shop: Run, tmp_path: Path) -> None:
+def test_a_file_of_several_chunks_is_imported_whole_and_can_be_imported_again(
+    shop: Run, tmp_path: Path
+) -> None:
     lines = numbers(2 * CHUNK + 1)
     lines[CHUNK] = "bad"
     file = written(tmp_path, "\n".join(lines))
-    told = {"account": "shop", "lines": 2001, "new": 2000, "bad": 1}
-    assert shop("optout", "import", "shop", file, "--json").json == told
-    assert shop("optout", "import", "shop", file, "--json").json == told | {"new": 0}
+    expected = {"account": "shop", "lines": 2001, "new": 2000, "bad": 1}
+    assert shop("optout", "import", "shop", file, "--json").json == expected
+    assert shop("optout", "import", "shop", file, "--json").json == expected | {"new": 0}
     assert len(shop("optout", "list", "shop", "--limit", "5000", "--json").json) == 2000
 
 
-def test_no_more_than_a_chunk_of_a_file_is_held(tmp_path: Path) -> None:
+def test_a_file_is_read_in_chunks(tmp_path: Path) -> None:
     chunks = read_lines(Path(written(tmp_path, "1\n" * (2 * CHUNK + 1))))
     assert [len(chunk) for chunk in chunks] == [CHUNK, CHUNK, 1]
 

@@ -1,4 +1,4 @@
-"""Sender IDs at the command line."""
+"""`dispatcher sender`."""
 
 from tests.cli.command import Run, refused
 
@@ -21,7 +21,7 @@ def test_the_first_sender_is_the_default(shop: Run) -> None:
     assert "  sender 1: SHOP default\n" in shop("account", "show", "shop").out
 
 
-def test_a_sender_that_is_there_or_is_none_is_refused(shop: Run) -> None:
+def test_a_known_or_wrong_sender_is_refused(shop: Run) -> None:
     shop("sender", "add", "shop", "SHOP")
     refused(shop("sender", "add", "shop", "SHOP"), 1, "account 'shop' has a sender 'SHOP' already")
     refused(shop("sender", "add", "shop", "much too long a name"), 2, "is no sender ID")

@@ -1,4 +1,4 @@
-"""Templates at the command line."""
+"""`dispatcher template`."""
 
 import io
 from collections.abc import Sequence
@@ -10,23 +10,23 @@ from tests.cli.command import Run, refused
 
 @pytest.fixture
 def code(shop: Run) -> str:
-    """Give the id of a template `code` of the account `shop`."""
+    """Return the id of a template `code` of the account `shop`."""
     return str(
         shop("template", "add", "shop", "code", "Your code is {{code}}, {{name}}", "--json").json["id"]
     )
 
 
 def test_a_template_is_kept_under_a_name_and_found_by_its_id(shop: Run) -> None:
-    made = shop("template", "add", "shop", "hello", "Hello {{name}}")
-    assert made.out.startswith("template ")
-    assert made.out.endswith(" of shop is hello\n")
-    template_id = made.out.split()[1]
+    created = shop("template", "add", "shop", "hello", "Hello {{name}}")
+    assert created.out.startswith("template ")
+    assert created.out.endswith(" of shop is hello\n")
+    template_id = created.out.split()[1]
     shown = shop("template", "show", "shop", template_id)
     assert shown.out == "Hello {{name}}\n"
-    assert shown.err.startswith("hello, made ")
-    told = shop("template", "show", "shop", template_id, "--json").json
-    assert (told["id"], told["name"], told["text"]) == (template_id, "hello", "Hello {{name}}")
-    assert shop("template", "list", "shop", "--json").json == [told]
+    assert shown.err.startswith("hello, created ")
+    printed = shop("template", "show", "shop", template_id, "--json").json
+    assert (printed["id"], printed["name"], printed["text"]) == (template_id, "hello", "Hello {{name}}")
+    assert shop("template", "list", "shop", "--json").json == [printed]
 
 
 def test_the_list_has_a_line_for_each_template(shop: Run, code: str) -> None:
@@ -45,22 +45,22 @@ def test_a_text_may_come_from_standard_input(shop: Run, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("content", "words"), [(b"caf\xe9", "is not UTF-8"), (b"a\0b", "holds a NUL character")]
 )
-def test_standard_input_that_is_no_text_is_refused(
+def test_standard_input_that_is_not_utf8_text_is_refused(
     shop: Run, monkeypatch: pytest.MonkeyPatch, content: bytes, words: str
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
     refused(shop("template", "add", "shop", "bytes", "-"), 2, f"standard input {words}")
 
 
-def test_a_changed_template_has_another_text_and_the_same_id(shop: Run, code: str) -> None:
+def test_a_changed_template_has_a_new_text_and_the_same_id(shop: Run, code: str) -> None:
     assert (
         shop("template", "change", "shop", code, "{{code}}").out
-        == f"template {code} of shop has another text\n"
+        == f"template {code} of shop has a new text\n"
     )
     assert shop("template", "show", "shop", code).out == "{{code}}\n"
 
 
-def test_the_name_of_a_removed_template_is_free_again(shop: Run, code: str) -> None:
+def test_the_name_of_a_removed_template_can_be_used_again(shop: Run, code: str) -> None:
     refused(shop("template", "add", "shop", "code", "x"), 1, "account 'shop' has a template 'code' already")
     assert shop("template", "remove", "shop", code).out == f"template {code} of shop is removed\n"
     refused(shop("template", "show", "shop", code), 1, f"there is no template '{code}'")
@@ -78,18 +78,18 @@ def test_a_preview_is_what_would_be_sent(shop: Run, code: str) -> None:
     ("given", "words"),
     [
         (["code=4711"], "missing: name"),
-        (["code=4711", "Ada"], "'Ada' is no variable: give name=value"),
-        (["=4711"], "'=4711' is no variable"),
-        (["code=1", "code=2", "name=Ada"], "code is given twice"),
+        (["code=4711", "Ada"], "'Ada' is not a variable: give name=value"),
+        (["=4711"], "'=4711' is not a variable"),
+        (["code=1", "code=2", "name=Ada"], "variable code is given twice"),
     ],
 )
-def test_a_preview_with_wrong_variables_says_which(
+def test_a_preview_with_wrong_variables_names_them(
     shop: Run, code: str, given: Sequence[str], words: str
 ) -> None:
     refused(shop("template", "preview", "shop", code, *given), 2, words)
 
 
-def test_a_template_is_its_accounts_own(shop: Run, code: str) -> None:
+def test_a_template_belongs_to_its_account(shop: Run, code: str) -> None:
     shop("account", "create", "other")
     for command in (["show"], ["change"], ["remove"], ["preview"]):
         text = ["text"] if command == ["change"] else []

@@ -1,4 +1,4 @@
-"""Audiences at the command line: imported, counted without being kept, listed, and removed."""
+"""`dispatcher audience`: import, dry run, list, remove."""
 
 import csv
 import os
@@ -13,7 +13,7 @@ ADA, BOB, EVE = "+254712345678", "+254712345679", "+33612345678"
 
 @pytest.fixture(autouse=True)
 def provider(bare: Path) -> None:
-    """Name a provider for all countries; without one a dry run finds that nothing could be sent."""
+    """Configure a provider for all countries; without one a dry run finds nothing that could be sent."""
     os.environ["DISPATCHER_PROVIDERS"] = (
         '[{"name": "net", "plugin": "http", "options": {"url": "http://127.0.0.1:1"}}]'
     )
@@ -21,7 +21,7 @@ def provider(bare: Path) -> None:
 
 @pytest.fixture
 def customers(tmp_path: Path) -> str:
-    """Give a file with three recipients, a number that is none, and one that comes twice."""
+    """Return a file with three recipients, an invalid number and a repeated one."""
     lines = ["Phone;name", f"{ADA};Ada", "0712 345 679;Bob", "twelve;Eve", f"{ADA};Ada", f"{EVE};Eve"]
     return written(tmp_path / "customers.csv", "\r\n".join(lines))
 
@@ -44,10 +44,10 @@ def read(file: Path | str) -> list[list[str]]:
         return list(csv.reader(source))
 
 
-def test_an_import_with_rejects_is_done_and_says_where_they_are(shop: Run, customers: str) -> None:
-    done = shop("audience", "import", customers, "--account", "shop", "--name", "customers")
-    assert done.code == 0
-    first, *table, variables = done.out.splitlines()
+def test_an_import_with_rejects_succeeds_and_says_where_they_are(shop: Run, customers: str) -> None:
+    result = shop("audience", "import", customers, "--account", "shop", "--name", "customers")
+    assert result.code == 0
+    first, *table, variables = result.out.splitlines()
     assert first.startswith("audience customers of shop is ready, id ")
     assert [line.split() for line in table] == [
         ["count"],
@@ -58,8 +58,8 @@ def test_an_import_with_rejects_is_done_and_says_where_they_are(shop: Run, custo
         ["in", "Europe/Paris", "1"],
     ]
     assert variables == "variables: name"
-    assert done.err == (
-        "2 lines became no recipient: `dispatcher audience rejects customers --account shop` writes them\n"
+    assert result.err == (
+        "2 lines were rejected: `dispatcher audience rejects customers --account shop` writes them\n"
     )
 
 
@@ -67,10 +67,10 @@ def test_rejects_are_written_to_a_file_or_to_standard_output(
     shop: Run, customers: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "rejects.csv"
-    done = shop(
+    result = shop(
         "audience", "import", customers, "--account", "shop", "--name", "customers", "--rejects", str(file)
     )
-    assert done.err == f"2 lines became no recipient: they are in {file}\n"
+    assert result.err == f"2 lines were rejected: they are in {file}\n"
     header, first, second = read(file)
     assert header == ["line", "reason", "raw"]
     assert (first[0], first[2]) == ("4", "twelve")
@@ -82,15 +82,15 @@ def test_rejects_are_written_to_a_file_or_to_standard_output(
     assert again.read_bytes() == file.read_bytes()
 
 
-def test_programs_are_told_the_same_in_json(shop: Run, customers: str) -> None:
-    made = shop("audience", "import", customers, "--account", "shop", "--name", "customers", "--json").json
-    assert (made["rows"], made["recipients"], made["rejects"]) == (5, 3, 2)
-    assert made["zones"] == {"Africa/Nairobi": 2, "Europe/Paris": 1}
-    assert shop("audience", "show", made["id"], "--account", "shop", "--json").json == made
-    assert shop("audience", "list", "--account", "shop", "--json").json == [made]
+def test_json_output_has_the_same_values(shop: Run, customers: str) -> None:
+    created = shop("audience", "import", customers, "--account", "shop", "--name", "customers", "--json").json
+    assert (created["rows"], created["recipients"], created["rejects"]) == (5, 3, 2)
+    assert created["zones"] == {"Africa/Nairobi": 2, "Europe/Paris": 1}
+    assert shop("audience", "show", created["id"], "--account", "shop", "--json").json == created
+    assert shop("audience", "list", "--account", "shop", "--json").json == [created]
 
 
-def test_how_to_read_the_file_can_be_said(shop: Run, tmp_path: Path) -> None:
+def test_options_say_how_to_read_the_file(shop: Run, tmp_path: Path) -> None:
     file = tmp_path / "french.csv"
     file.write_bytes("tel|prénom, nom\n06 12 34 56 78|Zoë\n".encode("cp1252"))
     options = ["--country", "FR", "--column", "tel", "--encoding", "cp1252", "--separator", "|"]
@@ -99,9 +99,9 @@ def test_how_to_read_the_file_can_be_said(shop: Run, tmp_path: Path) -> None:
     assert (one["columns"], one["recipients"]) == (["prénom, nom"], 1)
 
 
-def test_a_dry_run_counts_by_country_and_keeps_nothing(shop: Run, customers: str) -> None:
+def test_a_dry_run_counts_by_country_and_stores_nothing(shop: Run, customers: str) -> None:
     shop("optout", "add", "shop", BOB)
-    done = shop(
+    result = shop(
         "audience",
         "import",
         customers,
@@ -111,8 +111,8 @@ def test_a_dry_run_counts_by_country_and_keeps_nothing(shop: Run, customers: str
         "--text",
         "Dear {{name}}" + "x" * 155,
     )
-    assert (done.code, names(shop)) == (0, [])
-    assert [line.split() for line in done.out.splitlines()] == [
+    assert (result.code, names(shop)) == (0, [])
+    assert [line.split() for line in result.out.splitlines()] == [
         ["count"],
         ["rows", "5"],
         ["valid", "3"],
@@ -126,19 +126,19 @@ def test_a_dry_run_counts_by_country_and_keeps_nothing(shop: Run, customers: str
         ["KE", "1", "2", "2"],
         ["all", "2", "4", "4"],
     ]
-    assert done.err == "2 lines would get no message: --rejects FILE writes them down\n"
+    assert result.err == "2 lines would get no message: --rejects FILE writes them\n"
 
 
-def test_a_dry_run_without_a_text_tells_no_price(shop: Run, customers: str) -> None:
-    done = shop("audience", "import", customers, "--account", "shop", "--dry-run")
-    assert done.out.splitlines()[-4].split() == ["country", "messages"]
-    assert done.out.splitlines()[-1].split() == ["all", "3"]
+def test_a_dry_run_without_a_text_has_no_price(shop: Run, customers: str) -> None:
+    result = shop("audience", "import", customers, "--account", "shop", "--dry-run")
+    assert result.out.splitlines()[-4].split() == ["country", "messages"]
+    assert result.out.splitlines()[-1].split() == ["all", "3"]
 
 
 def test_a_dry_run_names_the_variables_that_the_file_lacks(shop: Run, customers: str, tmp_path: Path) -> None:
     kept = shop("template", "add", "shop", "owed", "{{name}} owes {{sum}}", "--json").json["id"]
     file = tmp_path / "rejects.csv"
-    done = shop(
+    result = shop(
         "audience",
         "import",
         customers,
@@ -150,8 +150,8 @@ def test_a_dry_run_names_the_variables_that_the_file_lacks(shop: Run, customers:
         "--rejects",
         str(file),
     )
-    assert done.err.splitlines() == [
-        "3 recipients have no value for sum; the file has: name",
+    assert result.err.splitlines() == [
+        "3 recipients have no value for sum; the file has the columns: name",
         f"5 lines would get no message: they are in {file}",
     ]
     assert [line[0] for line in read(file)] == ["line", "2", "3", "4", "5", "6"]
@@ -185,15 +185,15 @@ def test_an_import_that_cannot_begin_changes_nothing(
     assert names(shop) == ["taken"]
 
 
-def test_a_file_that_is_not_there_is_told(shop: Run) -> None:
-    done = shop("audience", "import", "missing.csv", "--account", "shop", "--name", "x")
-    refused(done, 1, "missing.csv: No such file or directory")
+def test_a_missing_file_is_named(shop: Run) -> None:
+    result = shop("audience", "import", "missing.csv", "--account", "shop", "--name", "x")
+    refused(result, 1, "missing.csv: No such file or directory")
 
 
 def test_a_file_without_any_recipient_blocks_no_name(shop: Run, customers: str, tmp_path: Path) -> None:
     bad = written(tmp_path / "bad.csv", "to\ntwelve\n")
-    done = shop("audience", "import", bad, "--account", "shop", "--name", "customers")
-    refused(done, 2, "no recipient; line 2")
+    result = shop("audience", "import", bad, "--account", "shop", "--name", "customers")
+    refused(result, 2, "no recipient; line 2")
     [one] = shop("audience", "list", "--account", "shop", "--json").json
     assert (one["state"], one["rejects"]) == ("importing", 1)
     imported(shop, customers)
@@ -204,10 +204,10 @@ def test_audiences_are_listed_page_by_page_and_removed(shop: Run, customers: str
         imported(shop, customers, name=name)
     page = shop("audience", "list", "--account", "shop", "--limit", "2")
     header, first, _ = page.out.splitlines()
-    assert header.split() == ["id", "name", "state", "recipients", "rejects", "begun", "(UTC)"]
+    assert header.split() == ["id", "name", "state", "recipients", "rejects", "created", "(UTC)"]
     assert first.split()[1:5] == ["a", "ready", "3", "2"]
     assert page.err == f"There may be more: --after {page.out.splitlines()[-1].split()[0]}\n"
-    done = shop("audience", "remove", "b", "--account", "shop")
-    assert done.out == "audience b of shop is removed\n"
+    result = shop("audience", "remove", "b", "--account", "shop")
+    assert result.out == "audience b of shop is removed\n"
     assert names(shop) == ["a", "c"]
     refused(shop("audience", "remove", "b", "--account", "shop"), 1, "no audience 'b'")

@@ -1,4 +1,4 @@
-"""The doctor's judgement of what it sees."""
+"""The checks of `dispatcher doctor`."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -22,13 +22,13 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         (None, Level.FAIL),
     ],
 )
-def test_a_queue_is_well_while_it_answers_probes(seen: datetime | None, level: Level) -> None:
+def test_a_queue_is_ok_while_probes_are_consumed(seen: datetime | None, level: Level) -> None:
     [finding] = checks.queues({"bulk": seen}, now=NOW)
     assert finding.level is level
     assert ("dispatcher worker bulk" in finding.advice) is (level is Level.FAIL)
 
 
-def test_without_redis_nothing_is_known_of_the_queues() -> None:
+def test_without_redis_the_queues_fail() -> None:
     [finding] = checks.queues(None, now=NOW)
     assert finding.level is Level.FAIL
 
@@ -36,20 +36,20 @@ def test_without_redis_nothing_is_known_of_the_queues() -> None:
 @pytest.mark.parametrize(
     ("mode", "level"), [(0o600, Level.OK), (0o400, Level.OK), (0o640, Level.FAIL), (0o604, Level.FAIL)]
 )
-def test_secrets_are_for_their_owner_only(tmp_path: Path, mode: int, level: Level) -> None:
+def test_secrets_must_be_readable_by_their_owner_only(tmp_path: Path, mode: int, level: Level) -> None:
     (tmp_path / "credentials.json").touch()
     (tmp_path / "credentials.json").chmod(mode)
     [finding] = checks.private_files(tmp_path)
     assert finding.level is level
 
 
-def test_real_servers_of_ours_are_well_but_for_what_tests_switch_off(settings: Settings) -> None:
+def test_our_servers_are_ok_except_for_what_tests_switch_off(settings: Settings) -> None:
     assert [finding.level for finding in checks.postgres(settings)] == [Level.OK, Level.OK]
     levels: Mapping[str, Level] = {f.subject: f.level for f in checks.redis_server(settings)}
     assert levels == {"redis": Level.OK, "redis memory": Level.OK, "redis disk": Level.WARN}
 
 
-def test_servers_that_are_away_fail_with_what_to_look_at() -> None:
+def test_unreachable_servers_fail_with_the_setting_to_check() -> None:
     away = Settings(database_url="postgresql://127.0.0.1:1/d", redis_url="redis://127.0.0.1:1/0")
     [postgres] = checks.postgres(away)
     [redis] = checks.redis_server(away)
@@ -62,5 +62,5 @@ def test_no_provider_is_a_failure(settings: Settings) -> None:
     assert checks.providers(settings).level is Level.FAIL
 
 
-def test_the_disk_of_a_directory_that_is_not_there_yet_is_that_of_its_parent(tmp_path: Path) -> None:
+def test_the_disk_of_a_missing_directory_is_that_of_its_parent(tmp_path: Path) -> None:
     assert str(tmp_path) in checks.disk(tmp_path / "not" / "yet").text

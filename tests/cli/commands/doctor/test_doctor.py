@@ -1,4 +1,4 @@
-"""`dispatcher doctor`: what it finds, and how it ends."""
+"""`dispatcher doctor`: its findings and its exit code."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.cli.command import Run
 
 
-def test_the_doctor_finds_queues_that_nobody_consumes_and_ends_with_1(cli: Run) -> None:
+def test_the_doctor_finds_queues_without_a_worker_and_exits_with_1(cli: Run) -> None:
     ended = cli("doctor", "--json")
     assert ended.code == 1
     levels = {finding["subject"]: finding["level"] for finding in ended.json}
@@ -18,14 +18,14 @@ def test_the_doctor_finds_queues_that_nobody_consumes_and_ends_with_1(cli: Run) 
     assert "was never consumed -> start `dispatcher worker clock`" in cli("doctor").out
 
 
-def test_the_doctor_without_a_dispatcher_says_so_and_still_looks_around(run: Run) -> None:
+def test_the_doctor_without_a_dispatcher_reports_it_and_checks_the_rest(run: Run) -> None:
     ended = run("doctor", "--json")
     assert ended.code == 1
     assert [finding["subject"] for finding in ended.json] == ["settings", "disk"]
     assert "no dispatcher found" in ended.json[0]["text"]
 
 
-def test_the_doctor_finds_servers_that_are_away(run: Run) -> None:
+def test_the_doctor_finds_unreachable_servers(run: Run) -> None:
     os.environ.update({"DATABASE_URL": "postgresql://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"})
     ended = run("doctor", "--json")
     failed = {finding["subject"] for finding in ended.json if finding["level"] == "fail"}

@@ -1,4 +1,4 @@
-"""Routes at the command line: set, checked, shown, and asked for one number."""
+"""`dispatcher route`: set, check, show, and the route of one number."""
 
 import json
 import os
@@ -36,14 +36,14 @@ Put = Callable[[object], str]
 
 @pytest.fixture
 def shop(shop: Run) -> Run:
-    """Give an account `shop` and three providers."""
+    """Return `run` on a dispatcher with an account `shop` and three providers."""
     os.environ["DISPATCHER_PROVIDERS"] = json.dumps(PROVIDERS)
     return shop
 
 
 @pytest.fixture
 def file(bare: Path) -> Put:
-    """Give a way to write a table into a file."""
+    """Return a function that writes a table to a file and returns its name."""
 
     def put(table: object) -> str:
         (bare / "routes.json").write_text(json.dumps(table))
@@ -66,14 +66,14 @@ def test_a_table_is_set_and_shown(shop: Run, file: Put) -> None:
         ["4", "all                              beta"],
     ]
     assert lines[5:] == [
-        "senders in FR: names are forbidden; 38080 stands for others",
+        "senders in FR: names are forbidden; 38080 replaces others",
         "senders in KE: names are registered: BANK, SHOP",
     ]
     shown = shop("route", "show", "--json").json
     assert (shown["document"], shown["set_by"]) == (TABLE, "the command line")
 
 
-def test_an_empty_table_takes_the_routes_away(shop: Run, file: Put) -> None:
+def test_an_empty_table_removes_the_routes(shop: Run, file: Put) -> None:
     shop("route", "set", file(TABLE))
     assert shop("route", "set", file({}), "--json").json == {"warnings": []}
     assert (
@@ -81,7 +81,7 @@ def test_an_empty_table_takes_the_routes_away(shop: Run, file: Put) -> None:
     )
 
 
-def test_a_number_tells_how_its_route_is_chosen(shop: Run, file: Put) -> None:
+def test_show_with_a_number_explains_its_route(shop: Run, file: Put) -> None:
     shop("route", "set", file(TABLE))
     french = shop("route", "show", "+33612345678", "--tier", "bulk", "--sender", "SHOP")
     assert french.out.splitlines() == [
@@ -116,7 +116,7 @@ def test_a_check_warns_and_sets_nothing(shop: Run, file: Put) -> None:
 
 
 @pytest.mark.parametrize("command", ["set", "check"])
-def test_a_table_that_cannot_be_is_refused_with_all_its_faults(shop: Run, file: Put, command: str) -> None:
+def test_a_wrong_table_is_refused_with_all_its_faults(shop: Run, file: Put, command: str) -> None:
     wrong = {"rules": [{"ways": [["zeta"]], "countries": ["fr"]}, {"accounts": ["nobody"], "ways": []}]}
     ended = shop("route", command, file(wrong))
     refused(ended, 2, "rule 1, countries: 'fr' is no country")
@@ -132,13 +132,13 @@ def test_a_file_must_hold_a_table(shop: Run, bare: Path, file: Put) -> None:
     refused(shop("route", "set", "gone.json"), 1, "gone.json: No such file")
 
 
-def test_a_route_is_asked_for_numbers_and_accounts_that_there_are(shop: Run) -> None:
+def test_a_route_needs_a_valid_number_and_a_known_account(shop: Run) -> None:
     refused(shop("route", "show", "twelve"), 2, "twelve")
     refused(shop("route", "show", "0712345678"), 2, "0712345678")
     refused(shop("route", "show", "+254712345678", "--account", "nobody"), 1, "there is no account 'nobody'")
 
 
-def test_a_message_tells_its_route(shop: Run, file: Put) -> None:
+def test_a_message_shows_its_route(shop: Run, file: Put) -> None:
     shop("sender", "add", "shop", "SHOP")
     shop("route", "set", file(TABLE))
     sent = shop("send", "--to", "+254712345678", "--text", "Hello", "--not-before", "+2h", "--json").json

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from dispatcher.local.embedded import child, processes
-from dispatcher.local.embedded.part import ManagedProcess
+from dispatcher.local.embedded.managed_process import ManagedProcess
 from dispatcher.local.embedded.processes import ProcessHandle
 
 _LOG_CAP = 10_000_000  # bytes; a longer log is moved aside at the next start
