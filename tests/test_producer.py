@@ -351,7 +351,7 @@ def test_a_fork_during_an_import_leaves_child_and_parent_able_to_publish(redis_u
 
 def test_a_producer_whose_loop_died_starts_another_and_says_so(sms: Dispatcher, redis_url: str) -> None:
     sms.send(NUMBER, "Hello")
-    engine = sms._engine
+    engine = sms._thread
     assert engine is not None
 
     def die() -> None:
@@ -368,7 +368,7 @@ def test_a_producer_whose_loop_died_starts_another_and_says_so(sms: Dispatcher, 
 
 def test_a_call_that_the_end_of_the_loop_cuts_off_is_unavailable(sms: Dispatcher) -> None:
     sms.send(NUMBER, "Hello")
-    engine = sms._engine
+    engine = sms._thread
     assert engine is not None
 
     async def die() -> None:

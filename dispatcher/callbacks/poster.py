@@ -115,7 +115,7 @@ class HttpPoster:
 
 
 def _is_cancelled() -> bool:
-    """Return whether this task was cancelled: aiohttp also cancels waits for a connection of a closing pool."""
+    """Return whether this task was cancelled; aiohttp also cancels waits when the pool is closed."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 

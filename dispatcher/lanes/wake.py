@@ -51,7 +51,8 @@ class WakeListener:
         """Leave the channel."""
         if self._next_message is not None:
             waiting, self._next_message = self._next_message, None
-            waiting.add_done_callback(lambda task: task.cancelled() or task.exception())  # else asyncio logs it
+            # This marks an exception as retrieved, so that asyncio does not log it.
+            waiting.add_done_callback(lambda task: task.cancelled() or task.exception())
             waiting.cancel()
             await asyncio.wait([waiting], timeout=_RETRY)
         if self._pubsub is not None:

@@ -56,7 +56,7 @@ def test_counts_of_all_processes_are_summed_for_each_provider(redis_maker: Calla
         a, b = result.known["a"].window, result.known["b"].window
         assert (a.tried, a.unsent, a.segments, a.latency) == (6, 1, 18, timedelta(milliseconds=35))
         assert (b.tried, b.unsent) == (7, 7)
-        assert result.known["a"].standing.breaker is Breaker.CLOSED
+        assert result.known["a"].state.breaker is Breaker.CLOSED
 
     _run(redis_maker, story)
 
@@ -71,7 +71,7 @@ def test_a_move_is_made_once_and_its_window_begins_anew(redis_maker: Callable[[]
         assert first is not None
         assert second is not None
         assert (first.known["a"].moved, second.known["a"].moved) == (True, False)
-        assert first.known["a"].standing == second.known["a"].standing == OPEN
+        assert first.known["a"].state == second.known["a"].state == OPEN
         assert second.known["a"].window.tried == 0
         assert (second.known["b"].window.tried, second.known["b"].moved) == (1, False)
         await other.exchange(["a"], {}, {"a": BreakerMove(second.known["a"].version, HALF)})

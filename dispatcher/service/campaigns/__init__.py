@@ -1,1 +1,1 @@
-"""Use cases: audiences, runs and their progress."""
+"""Use cases: audiences, campaigns, their runs and progress."""

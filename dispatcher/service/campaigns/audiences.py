@@ -32,13 +32,18 @@ _DRAIN = 10_000  # rows: some hundred milliseconds
 
 
 async def import_file(
-    ctx: Context, account: Account, name: str, file: RecipientFile, *, tell: ProgressHandler = ignore_progress
+    ctx: Context,
+    account: Account,
+    name: str,
+    file: RecipientFile,
+    *,
+    on_progress: ProgressHandler = ignore_progress,
 ) -> Audience:
     """
     Store the recipients of a file under a name, each number once, and return the audience.
 
-    Other lines are stored as rejects. Each part of the file has its own
-    transaction: an import that breaks off leaves an audience that is not
+    Other lines are stored as rejects. Each chunk of the file has its own
+    transaction: an import that is interrupted leaves an audience that is not
     ready, and the next import under its name replaces it. Raises
     AlreadyExists if an audience of that name is ready, and Invalid for a bad
     name, an unusable file, and a file without any recipient.
@@ -47,14 +52,14 @@ async def import_file(
     await _refuse_ready(ctx, account, name)
     async with open_recipients(ctx, account, file) as reading:
         audience = await _begin(ctx, account, name, reading.columns)
-        async for part in reading.parts():
-            audience = await _write(ctx, audience, part)
-            tell(ImportProgress(reading.bytes, audience.rows, audience.recipients, audience.rejects))
+        async for chunk in reading.read_chunks():
+            audience = await _write(ctx, audience, chunk)
+            on_progress(ImportProgress(reading.bytes, audience.rows, audience.recipients, audience.rejects))
     return await _finish(ctx, audience)
 
 
 async def find(ctx: Context, account: Account, name: str) -> Audience:
-    """Return an audience, by its name or its public id. Raises NotFound."""
+    """Return an audience by its name or its public id. Raises NotFound."""
     found = await ctx.database.single(lambda c: audiences.find(c, account.id, _public_id(name) or name))
     if found is None:
         raise NotFound(f"account {account.name!r} has no audience {name!r}")
@@ -67,7 +72,7 @@ async def page(ctx: Context, account: Account, *, after: int = 0, limit: int = 1
 
 
 async def rejects(ctx: Context, audience: Audience) -> AsyncIterator[Reject]:
-    """Yield the rejected lines in the order of the file, in bounded reads."""
+    """Yield the rejected lines in the order of the file; reads 1,000 at a time."""
     line = 0
     while found := await _rejects_after(ctx, audience, line):
         for reject in found:
@@ -81,7 +86,7 @@ async def remove(ctx: Context, account: Account, name: str) -> None:
 
 
 async def _begin(ctx: Context, account: Account, name: str, columns: Sequence[str]) -> Audience:
-    """Write a new audience and return it; one of this name that is not ready is replaced."""
+    """Write a new audience and return it; replace one of this name that is not ready."""
     public_id = uuid4()
     while True:
         made = await ctx.database.single(
@@ -94,18 +99,20 @@ async def _begin(ctx: Context, account: Account, name: str, columns: Sequence[st
             await _remove(ctx, unready, unless_ready=True)
 
 
-async def _write(ctx: Context, audience: Audience, part: RecipientChunk) -> Audience:
-    groups = {c.number.e164: _zone_group(c.number.e164) async for c in yielding(part.candidates)}
+async def _write(ctx: Context, audience: Audience, chunk: RecipientChunk) -> Audience:
+    groups = {c.number.e164: _zone_group(c.number.e164) async for c in yielding(chunk.candidates)}
 
     async def work(connection: AsyncConnection) -> Audience:
-        held = await audiences.lock_importing(connection, audience.id)
-        if held is None:
+        locked = await audiences.lock_importing(connection, audience.id)
+        if locked is None:
             raise _replaced(audience)
-        earlier = await audiences.lines_of(connection, held.id, list(groups))
-        fresh, repeated = drop_repeats(part.candidates, earlier)
-        zones = list(dict.fromkeys([*held.zones, *(groups[c.number.e164] for c in fresh)]))
-        new = _recipients(fresh, groups, {group: index for index, group in enumerate(zones)}, held.recipients)
-        return await audiences.add(connection, held, new, [*part.rejects, *repeated], zones=zones)
+        earlier = await audiences.lines_of(connection, locked.id, list(groups))
+        fresh, repeated = drop_repeats(chunk.candidates, earlier)
+        zones = list(dict.fromkeys([*locked.zones, *(groups[c.number.e164] for c in fresh)]))
+        new = _recipients(
+            fresh, groups, {group: index for index, group in enumerate(zones)}, locked.recipients
+        )
+        return await audiences.add(connection, locked, new, [*chunk.rejects, *repeated], zones=zones)
 
     return await ctx.database.transact(work)
 
@@ -117,17 +124,17 @@ def _recipients(
     return [
         NewRecipient(
             line,
-            Recipient(position, number.e164, given, number.country, zones[groups[number.e164]], variables),
+            Recipient(position, number.e164, written, number.country, zones[groups[number.e164]], variables),
         )
-        for position, (line, number, given, variables) in enumerate(fresh, start=last + 1)
+        for position, (line, number, written, variables) in enumerate(fresh, start=last + 1)
     ]
 
 
 async def _finish(ctx: Context, audience: Audience) -> Audience:
     if audience.recipients == 0:
         first = await _rejects_after(ctx, audience, 0, limit=1)
-        why = f"; line {first[0].line}: {first[0].reason}" if first else ", and no line below its header"
-        raise Invalid(f"the file has no recipient{why}")
+        cause = f"; line {first[0].line}: {first[0].reason}" if first else ", and no line below its header"
+        raise Invalid(f"the file has no recipient{cause}")
     ready = await ctx.database.single(lambda c: audiences.finish(c, audience.id, now=ctx.now()))
     if ready is None:
         raise _replaced(audience)
@@ -135,7 +142,7 @@ async def _finish(ctx: Context, audience: Audience) -> Audience:
 
 
 async def _remove(ctx: Context, audience: Audience, *, unless_ready: bool = False) -> None:
-    """Delete in bounded steps; a deletion that was interrupted is finished by the next one."""
+    """Delete in bounded steps; the next deletion finishes one that was interrupted."""
 
     async def retire(connection: AsyncConnection) -> None:
         state = await audiences.lock(connection, audience.id)
@@ -143,7 +150,9 @@ async def _remove(ctx: Context, audience: Audience, *, unless_ready: bool = Fals
             raise _name_taken(audience.name)
         campaign = await audiences.campaign_of(connection, audience.id)
         if campaign is not None:
-            raise Conflict(f"campaign {campaign!r} has the audience {audience.name!r}: it has to stay")
+            raise Conflict(
+                f"campaign {campaign!r} uses the audience {audience.name!r}, so it cannot be removed"
+            )
         await audiences.start_removal(connection, audience.id)
 
     await ctx.database.transact(retire)
@@ -169,12 +178,12 @@ async def _rejects_after(
 
 
 def _name_taken(name: str) -> AlreadyExists:
-    return AlreadyExists(f"there is an audience {name!r} already, and it never changes: take another name")
+    return AlreadyExists(f"an audience {name!r} exists already, and audiences never change: use another name")
 
 
 def _replaced(audience: Audience) -> Conflict:
     return Conflict(
-        f"the audience {audience.name!r} was removed, or is being imported anew: this import has ended"
+        f"the audience {audience.name!r} was removed or replaced during this import, so the import has ended"
     )
 
 
@@ -186,10 +195,10 @@ def _check_name(name: str) -> str:
     name = name.strip()
     if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable() or "/" in name:
         raise Invalid(
-            f"an audience's name has 1 to {_LONGEST_NAME} printable characters, no slash among them"
+            f"an audience's name has 1 to {_LONGEST_NAME} printable characters and no slash, got {name!r}"
         )
     if _public_id(name) is not None:
-        raise Invalid(f"{name!r} looks like a public id: take a name that does not")
+        raise Invalid(f"{name!r} looks like a public id: use a name that does not")
     return name
 
 

@@ -1,4 +1,4 @@
-"""Campaigns: made as drafts, started, paused, resumed, cancelled. `service.launch` sends what is active."""
+"""Campaigns: created as drafts, started, paused, resumed, cancelled. `launch` sends the active ones."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ __all__ = [
     "change",
     "create",
     "find",
-    "pause_locked",
     "page",
     "pause",
+    "pause_locked",
     "resume",
     "show",
     "start",
@@ -48,15 +48,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CancelResult:
-    """What came of a cancellation: messages taken back, and those that are out, or in a worker's hands."""
+    """A cancelled campaign: how many messages were withdrawn, and how many were sent or may have been."""
 
     campaign: CampaignRow
     withdrawn: int
-    out: int
+    too_late: int
 
 
 async def create(ctx: Context, account: Account, plan: CampaignPlan) -> CampaignRow:
-    """Keep a campaign as a draft. Raises InvalidPlan with all its faults, AlreadyExists for a name taken."""
+    """Return a new draft. Raises InvalidPlan with all faults, and AlreadyExists if the name is taken."""
     now = ctx.now()
 
     async def work(connection: AsyncConnection) -> CampaignRow:
@@ -68,7 +68,11 @@ async def create(ctx: Context, account: Account, plan: CampaignPlan) -> Campaign
 
 
 async def change(ctx: Context, account: Account, public_id: str, plan: CampaignPlan) -> CampaignRow:
-    """Give a draft another plan, whole. Raises what `create` does, NotFound, Conflict for no draft."""
+    """
+    Replace the whole plan of a draft and return it.
+
+    Raises what `create` does, NotFound, and Conflict if it is not a draft.
+    """
     now = ctx.now()
 
     async def work(connection: AsyncConnection, campaign: CampaignRow) -> CampaignRow:
@@ -83,12 +87,12 @@ async def change(ctx: Context, account: Account, public_id: str, plan: CampaignP
 
 
 async def find(ctx: Context, account: Account, public_id: str) -> CampaignRow:
-    """Find a campaign by its public id. Raises NotFound."""
+    """Return a campaign by its public id. Raises NotFound."""
     return await ctx.database.transact(lambda c: _find(c, account, public_id))
 
 
 async def page(ctx: Context, account: Account, *, after: int = 0, limit: int = 100) -> list[CampaignRow]:
-    """List an account's campaigns, the oldest first, after the one with the number `after`."""
+    """Return an account's campaigns, the oldest first, after the one with the number `after`."""
     return await ctx.database.transact(lambda c: campaigns.page(c, account.id, after=after, limit=limit))
 
 
@@ -96,16 +100,20 @@ async def show(
     ctx: Context, account: Account, public_id: str, *, before: datetime | None = None, limit: int = 10
 ) -> CampaignReport:
     """
-    Tell how far a campaign and its latest runs have come, and when each will be through.
+    Return the progress of a campaign and its latest runs, with a forecast of when each ends.
 
-    `before` shows the runs due before then. Raises NotFound.
+    With `before`, only runs that were due before then. Raises NotFound.
     """
     campaign = await find(ctx, account, public_id)
     return await report(ctx, campaign, before=before, limit=limit)
 
 
 async def start(ctx: Context, account: Account, public_id: str) -> CampaignRow:
-    """Let a draft run; once in the past means now. Raises NotFound, Conflict for no draft or no run left."""
+    """
+    Start a draft; a single time in the past means now.
+
+    Raises NotFound, and Conflict if it is not a draft or has no future run.
+    """
     now = ctx.now()
 
     async def work(connection: AsyncConnection, campaign: CampaignRow) -> CampaignRow:
@@ -113,7 +121,7 @@ async def start(ctx: Context, account: Account, public_id: str) -> CampaignRow:
         schedule = campaign.terms.schedule
         due = max(schedule.at, now) if isinstance(schedule, RunOnce) else next_due(schedule, after=now)
         if due is None:
-            raise Conflict(f"campaign {campaign.terms.name!r} has no run to come; change its days")
+            raise Conflict(f"campaign {campaign.terms.name!r} has no future run; change its days")
         await campaigns.set_state(connection, campaign.id, CampaignState.ACTIVE, next_due=due)
         return await campaigns.by_id(connection, campaign.id)
 
@@ -122,9 +130,10 @@ async def start(ctx: Context, account: Account, public_id: str) -> CampaignRow:
 
 async def pause(ctx: Context, account: Account, public_id: str, *, reason: str = "") -> CampaignRow:
     """
-    Stop a campaign where it is. Raises NotFound, Conflict for one that is not active.
+    Pause an active campaign. Raises NotFound, and Conflict if it is not active.
 
-    Workers claim nothing of it any more; what they are sending goes on. Nothing of it expires meanwhile.
+    Workers claim none of its messages any more; attempts in progress go on.
+    None of its messages expires meanwhile.
     """
     now = ctx.now()
 
@@ -139,7 +148,7 @@ async def pause(ctx: Context, account: Account, public_id: str, *, reason: str =
 async def pause_locked(
     connection: AsyncConnection, campaign: CampaignRow, *, reason: str, now: datetime
 ) -> None:
-    """Pause a locked, active campaign, when whoever expands a run of it has ended his chunk."""
+    """Pause a locked, active campaign; waits until an expansion in progress has ended its chunk."""
     await runs.lock_open(connection, campaign.id)
     await runs.pause(connection, campaign.id)
     await campaigns.set_state(
@@ -154,12 +163,13 @@ async def pause_locked(
 
 async def resume(ctx: Context, account: Account, public_id: str) -> CampaignRow:
     """
-    Let a paused campaign go on. Raises NotFound, Conflict for one that is not paused.
+    Resume a paused campaign. Raises NotFound, and Conflict if it is not paused.
 
-    Pacing stood still meanwhile. The windows of messages that wait move by as
-    long as the pause was, within a second or so, by `launch`; each run goes on
-    when all of its have moved. A single run that came due meanwhile starts
-    now, one by cron if its messages would still be valid.
+    The pause does not count for pacing. `launch` moves the windows of waiting
+    messages by the length of the pause, within a second or so; each run
+    continues when all of its windows have moved. A single run that became due
+    meanwhile starts now; a run by cron does if its messages would still be
+    valid.
     """
     now = ctx.now()
 
@@ -168,7 +178,7 @@ async def resume(ctx: Context, account: Account, public_id: str) -> CampaignRow:
         assert campaign.paused_at is not None
         if any(run.shift is not None for run in await runs.lock_open(connection, campaign.id)):
             raise Conflict(
-                f"the messages of campaign {campaign.terms.name!r} still move by its last pause;"
+                f"the windows of campaign {campaign.terms.name!r} are still being moved after its last pause;"
                 " try again in a moment"
             )
         await runs.add_pause(connection, campaign.id, since=campaign.paused_at, until=now)
@@ -184,10 +194,10 @@ async def resume(ctx: Context, account: Account, public_id: str) -> CampaignRow:
 
 async def cancel(ctx: Context, account: Account, public_id: str) -> CancelResult:
     """
-    End a campaign and take back all of it that is in no worker's hands, with its credits.
+    Cancel a campaign, withdraw its messages that no worker has claimed, and refund them.
 
-    What a worker hands back later is taken back by `launch`. Raises NotFound,
-    and Conflict for a campaign that is over.
+    `launch` withdraws messages that a worker returns later. Raises NotFound,
+    and Conflict for a campaign that has ended.
     """
 
     async def work(connection: AsyncConnection, campaign: CampaignRow) -> tuple[CampaignRow, list[Run], int]:
@@ -195,19 +205,23 @@ async def cancel(ctx: Context, account: Account, public_id: str) -> CancelResult
         open_runs = await runs.lock_open(connection, campaign.id)
         await runs.pause(connection, campaign.id)
         await campaigns.set_state(connection, campaign.id, CampaignState.CANCELLED, next_due=None)
-        before, _ = await _count_messages(connection, open_runs)
+        before, _ = await _count_ended(connection, open_runs)
         return await campaigns.by_id(connection, campaign.id), open_runs, before
 
     campaign, open_runs, before = await _with_locked(ctx, account, public_id, work)
     for run in open_runs:
         while await withdraw_messages(ctx, run.id):
             pass
-    withdrawn, out = await ctx.database.transact(lambda c: _count_messages(c, open_runs))
-    return CancelResult(campaign, withdrawn - before, out)
+    withdrawn, too_late = await ctx.database.transact(lambda c: _count_ended(c, open_runs))
+    return CancelResult(campaign, withdrawn - before, too_late)
 
 
 async def withdraw_messages(ctx: Context, run_id: int) -> int:
-    """Withdraw some messages of a cancelled run; 0 means that none can be, and it ends when none is left."""
+    """
+    Withdraw up to 1,000 messages of a cancelled run and return how many.
+
+    0 means that none can be withdrawn now; the run ends when none is left.
+    """
     now = ctx.now()
 
     async def work(connection: AsyncConnection) -> int:
@@ -222,14 +236,14 @@ async def withdraw_messages(ctx: Context, run_id: int) -> int:
     return await ctx.database.transact(work)
 
 
-async def _count_messages(connection: AsyncConnection, of: list[Run]) -> tuple[int, int]:
-    """Count the messages of these runs that were withdrawn, and those that went out or may have."""
+async def _count_ended(connection: AsyncConnection, ended: list[Run]) -> tuple[int, int]:
+    """Return how many messages of these runs were withdrawn, and how many were sent or may have been."""
     counts = await run_messages.count_by_status(
-        connection, [run.batch_id for run in of if run.batch_id is not None]
+        connection, [run.batch_id for run in ended if run.batch_id is not None]
     )
     withdrawn = sum(count.messages for count in counts if count.status is Status.WITHDRAWN)
-    kept = CANCELLED | {Status.WITHDRAWN}
-    return withdrawn, sum(count.messages for count in counts if count.status not in kept)
+    not_sent = CANCELLED | {Status.WITHDRAWN}
+    return withdrawn, sum(count.messages for count in counts if count.status not in not_sent)
 
 
 async def _with_locked(
@@ -238,7 +252,7 @@ async def _with_locked(
     public_id: str,
     work: Callable[[AsyncConnection, CampaignRow], Awaitable[T]],
 ) -> T:
-    """Do something with a locked campaign, in one transaction."""
+    """Return the result of `work` on a locked campaign, in one transaction."""
 
     async def locked(connection: AsyncConnection) -> T:
         return await work(connection, await _find(connection, account, public_id, lock=True))
@@ -258,14 +272,14 @@ async def _find(
     return found
 
 
-def _require_transition(campaign: CampaignRow, state: CampaignState, following: CampaignState) -> None:
+def _require_transition(campaign: CampaignRow, state: CampaignState, to: CampaignState) -> None:
     if campaign.state is not state:
         raise Conflict(f"campaign {campaign.terms.name!r} is {campaign.state}, not {state}")
-    if following not in CAMPAIGN_TRANSITIONS[state]:
-        raise Conflict(f"campaign {campaign.terms.name!r} is {state} for good")
+    if to not in CAMPAIGN_TRANSITIONS[state]:
+        raise Conflict(f"campaign {campaign.terms.name!r} is {state} and cannot change any more")
 
 
 def _require_free_name(made: CampaignRow | None, account: Account, plan: CampaignPlan) -> CampaignRow:
     if made is None:
-        raise AlreadyExists(f"account {account.name!r} has a campaign {plan.name.strip()!r} already")
+        raise AlreadyExists(f"account {account.name!r} already has a campaign {plan.name.strip()!r}")
     return made

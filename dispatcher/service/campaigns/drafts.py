@@ -1,4 +1,4 @@
-"""Campaigns by the names people use: found by name, planned by them, and changed field by field."""
+"""Drafts: campaigns created with an audience's name or file, found by name, and changed field by field."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from dispatcher.store.campaigns.names import CampaignNames
 
 __all__ = ["CampaignNames", "change", "create", "create_with_file", "find", "names", "renamed_faults"]
 
-# A field that is given takes the place of these, unless they are given with it.
+# Setting a field clears these others, unless they are set with it.
 _ALTERNATIVES: Mapping[str, Sequence[str]] = {
     "text": ("template_id",),
     "template_id": ("text",),
@@ -33,7 +33,7 @@ _ALTERNATIVES: Mapping[str, Sequence[str]] = {
 
 
 async def find(ctx: Context, account: Account, name: str) -> CampaignRow:
-    """Find a campaign by its public id or its name. Raises NotFound."""
+    """Return a campaign by its public id or its name. Raises NotFound."""
     public_id = name
     if not _is_public_id(name):
         found = await ctx.database.single(lambda c: campaign_names.public_id(c, account.id, name))
@@ -43,13 +43,13 @@ async def find(ctx: Context, account: Account, name: str) -> CampaignRow:
     return await campaigns.find(ctx, account, public_id)
 
 
-async def names(ctx: Context, of: Sequence[CampaignRow]) -> dict[int, CampaignNames]:
-    """Give the names behind the terms of these campaigns, by the campaigns' numbers."""
-    return await ctx.database.single(lambda c: campaign_names.names(c, [campaign.id for campaign in of]))
+async def names(ctx: Context, rows: Sequence[CampaignRow]) -> dict[int, CampaignNames]:
+    """Return the names that the terms of these campaigns refer to, by campaign number."""
+    return await ctx.database.single(lambda c: campaign_names.names(c, [campaign.id for campaign in rows]))
 
 
 async def create(ctx: Context, account: Account, plan: CampaignPlan) -> CampaignRow:
-    """Do what `campaigns.create` does; the plan may name its audience by its name."""
+    """Return a new draft, as `campaigns.create` does; `audience_id` may also be the audience's name."""
     return await campaigns.create(ctx, account, await _with_audience_id(ctx, account, plan))
 
 
@@ -60,16 +60,16 @@ async def create_with_file(
     file: RecipientFile,
     *,
     audience: str,
-    tell: ProgressHandler = ignore_progress,
+    on_progress: ProgressHandler = ignore_progress,
 ) -> CampaignRow:
     """
-    Import a file as an audience of this name and plan a campaign for it, or keep neither.
+    Return a new draft with an audience imported from a file; neither is kept if one fails.
 
-    What is wrong with the rest of the plan is told before the file is read.
-    Raises what `campaigns.create` and `audiences.import_file` do.
+    The rest of the plan is validated before the file is read. Raises what
+    `campaigns.create` and `audiences.import_file` do.
     """
     await _check_without_audience(ctx, account, plan)
-    made = await audiences.import_file(ctx, account, audience, file, tell=tell)
+    made = await audiences.import_file(ctx, account, audience, file, on_progress=on_progress)
     try:
         return await campaigns.create(ctx, account, replace(plan, audience_id=str(made.public_id)))
     except DispatchError:
@@ -79,24 +79,24 @@ async def create_with_file(
 
 async def change(ctx: Context, account: Account, public_id: str, fields: Mapping[str, object]) -> CampaignRow:
     """
-    Change these fields of a draft's plan, named as in Plan; all others stay.
+    Change these fields of a draft's plan, named as in CampaignPlan, and return it.
 
-    A field takes the place of those it cannot be together with: a cron
-    expression that of a single time. Raises what `campaigns.change` does.
+    The other fields stay, except those that cannot be combined with a new one:
+    a cron expression replaces a single time. Raises what `campaigns.change` does.
     """
     draft = await campaigns.find(ctx, account, public_id)
     plan = _plan(draft, (await names(ctx, [draft]))[draft.id])
     changes = dict(fields)
-    for field, rivals in _ALTERNATIVES.items():
+    for field, others in _ALTERNATIVES.items():
         if fields.get(field) not in (None, ""):
-            changes |= {rival: _EMPTY_VALUES[rival] for rival in rivals if rival not in fields}
-    changed = replace(plan, **changes)  # type: ignore[arg-type]  # the faces' fields are Plan's
+            changes |= {other: _EMPTY_VALUES[other] for other in others if other not in fields}
+    changed = replace(plan, **changes)  # type: ignore[arg-type]  # the callers' fields are those of CampaignPlan
     return await campaigns.change(ctx, account, public_id, await _with_audience_id(ctx, account, changed))
 
 
 @contextmanager
 def renamed_faults(fields: Mapping[str, str]) -> Iterator[None]:
-    """Tell the faults of a plan by the caller's own names of its fields."""
+    """Raise an InvalidPlan from the body with the caller's own field names instead of CampaignPlan's."""
     try:
         yield
     except InvalidPlan as error:
@@ -105,18 +105,18 @@ def renamed_faults(fields: Mapping[str, str]) -> Iterator[None]:
 
 
 _EMPTY_VALUES: Mapping[str, object] = {
-    field: "" if field == "text" else None for rivals in _ALTERNATIVES.values() for field in rivals
+    field: "" if field == "text" else None for others in _ALTERNATIVES.values() for field in others
 }
 
 
 async def _check_without_audience(ctx: Context, account: Account, plan: CampaignPlan) -> None:
-    """Judge a plan before its audience is there. Raises InvalidPlan with all but what tells of that."""
+    """Raise InvalidPlan with the faults of a plan whose audience does not exist yet."""
 
-    async def judge(connection: AsyncConnection) -> None:
+    async def check(connection: AsyncConnection) -> None:
         await validate_plan(ctx, connection, account, replace(plan, audience_id=""), now=ctx.now())
 
     try:
-        await ctx.database.transact(judge)
+        await ctx.database.transact(check)
     except InvalidPlan as error:
         rest = [fault for fault in error.faults if fault.field != "audience_id"]
         if rest:
@@ -124,7 +124,7 @@ async def _check_without_audience(ctx: Context, account: Account, plan: Campaign
 
 
 async def _with_audience_id(ctx: Context, account: Account, plan: CampaignPlan) -> CampaignPlan:
-    """Name the audience by its public id; one that is not there is left for the plan's judge to tell."""
+    """Return the plan with the audience's public id; an unknown audience stays, and validation reports it."""
     try:
         found = await audiences.find(ctx, account, plan.audience_id)
     except NotFound:

@@ -1,4 +1,4 @@
-"""A dry run of an import: what a file holds, and what a text to its recipients would cost."""
+"""A dry run of an import: what a file contains, and what a text to its recipients would cost."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,14 +31,14 @@ from dispatcher.store.accounts import accounts, opt_outs
 from dispatcher.store.campaigns import seen_numbers
 from dispatcher.store.campaigns.audiences import Reject
 
-_TEXTS = 1024  # whose segments are remembered: without variables, or with few values, one is enough
+_TEXTS = 1024  # the size of the cache of segments: texts without variables, or with few values, repeat
 
 RejectHandler = Callable[[Sequence[Reject]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class EstimateRequest:
-    """What would be sent, a text or the template of this id, and as whom; None is the default sender."""
+    """A text, or the id of a template, and the sender; None is the default sender."""
 
     text: str | None = None
     template_id: str | None = None
@@ -46,13 +46,13 @@ class EstimateRequest:
 
     @property
     def names_a_text(self) -> bool:
-        """Whether there is something to price."""
+        """Whether there is a text to price."""
         return self.text is not None or self.template_id is not None
 
 
 @dataclass(slots=True)
 class CountryShare:
-    """What the messages to one country come to; without a text no segments and no cost."""
+    """The messages to one country; without a text, segments and cost are 0."""
 
     messages: int = 0
     segments: int = 0
@@ -62,12 +62,13 @@ class CountryShare:
 @dataclass(slots=True)
 class Estimate:
     """
-    What is in a file: rows = valid + invalid + repeated, and of the valid ones
+    The counts of a file's rows: rows = valid + invalid + repeated.
 
-    valid = messages + opted_out + incomplete + unsendable. `incomplete` have
-    no value for a variable of the text, and `missing` counts them by its
-    name; `unsendable` have no route, or a text that is empty or too long, or
-    has what no phone can show. `by_country` has the messages alone.
+    valid = messages + opted_out + incomplete + unsendable. `incomplete` rows
+    have no value for a variable of the text, and `missing` counts them by the
+    variable's name; `unsendable` rows have no route, or a text that is empty,
+    too long or has characters that cannot be sent. `by_country` counts the
+    messages.
     """
 
     columns: Sequence[str]
@@ -83,7 +84,7 @@ class Estimate:
 
     @property
     def total(self) -> CountryShare:
-        """What all messages come to."""
+        """The sum over all countries."""
         shares = self.by_country.values()
         return CountryShare(
             sum(share.messages for share in shares),
@@ -93,7 +94,7 @@ class Estimate:
 
     @property
     def rejects(self) -> int:
-        """How many rows are no recipients, or could not be sent the text."""
+        """How many rows are not recipients, or could not be sent the text."""
         return self.invalid + self.repeated + self.incomplete + self.unsendable
 
 
@@ -101,43 +102,45 @@ async def estimate(
     ctx: Context,
     account: Account,
     file: RecipientFile,
-    wording: EstimateRequest,
+    request: EstimateRequest,
     *,
-    tell: ProgressHandler = ignore_progress,
-    rejected: RejectHandler = lambda _: None,
+    on_progress: ProgressHandler = ignore_progress,
+    on_rejects: RejectHandler = lambda _: None,
 ) -> Estimate:
     """
-    Go through a file as an import would, and through what a text would become for each recipient.
+    Return the counts and cost of a file, read as an import would read it; nothing is stored.
 
-    Routes are those of bulk messages, as a campaign's are unless it is said.
-    `rejected` gets the rejects as they are found. Raises Invalid as an import
-    does and for both a text and a template, NotFound for an unknown template
+    Routes are those of bulk messages, the default tier of campaigns.
+    `on_rejects` gets the rejects as they are found. Raises Invalid as an import
+    does, and for both a text and a template; NotFound for an unknown template
     or sender.
     """
-    text = await _text(ctx, account, wording)
-    sender_id = await _sender_id(ctx, account, wording.sender)
+    text = await _text(ctx, account, request)
+    sender_id = await _sender_id(ctx, account, request.sender)
     sender = None if sender_id is None else await _sender_name(ctx, sender_id)
     await routes.ensure_table(ctx)
     async with open_recipients(ctx, account, file) as reading, ctx.database.one_connection() as run:
         await run(seen_numbers.create)
         found = Estimate(reading.columns)
-        judge = _Estimator(ctx, found, account, sender, text)
-        async for part in reading.parts():
-            fresh, repeated = await _without_repeats(run, part)
-            willing = await _without_opted_out(run, fresh, account, sender_id)
-            unfit = [reject async for one in yielding(willing) if (reject := judge(one)) is not None]
-            found.rows += len(part.candidates) + len(part.rejects)
+        estimator = _Estimator(ctx, found, account, sender, text)
+        async for chunk in reading.read_chunks():
+            fresh, repeated = await _without_repeats(run, chunk)
+            opted_in = await _without_opted_out(run, fresh, account, sender_id)
+            unsendable = [
+                reject async for one in yielding(opted_in) if (reject := estimator.add(one)) is not None
+            ]
+            found.rows += len(chunk.candidates) + len(chunk.rejects)
             found.valid += len(fresh)
-            found.invalid += len(part.rejects)
+            found.invalid += len(chunk.rejects)
             found.repeated += len(repeated)
-            found.opted_out += len(fresh) - len(willing)
-            rejected(sorted([*part.rejects, *repeated, *unfit]))
-            tell(ImportProgress(reading.bytes, found.rows, found.valid, found.rejects))
+            found.opted_out += len(fresh) - len(opted_in)
+            on_rejects(sorted([*chunk.rejects, *repeated, *unsendable]))
+            on_progress(ImportProgress(reading.bytes, found.rows, found.valid, found.rejects))
     return found
 
 
 class _Estimator:
-    """Counts what the text becomes for each recipient; gives a reject where it cannot be sent."""
+    """Adds the messages of recipients to an estimate."""
 
     def __init__(
         self, ctx: Context, found: Estimate, account: Account, sender: str | None, text: str | None
@@ -150,12 +153,13 @@ class _Estimator:
         self._text = text
         self._measured = lru_cache(_TEXTS)(lambda text: _measured(ctx, text))
 
-    def __call__(self, one: Candidate) -> Reject | None:
+    def add(self, one: Candidate) -> Reject | None:
+        """Count the message to one recipient; return a reject if it cannot be sent."""
         found, country = self._found, one.number.country
         segments = cost = 0
-        if barred := self._barred(one.number):
+        if refusal := self._refusal(one.number):
             found.unsendable += 1
-            return Reject(one.line, barred, one.given)
+            return Reject(one.line, refusal, one.written)
         if self._text is not None:
             try:
                 text = render(self._text, one.variables)
@@ -163,11 +167,11 @@ class _Estimator:
                 found.incomplete += 1
                 for name in error.names:
                     found.missing[name] = found.missing.get(name, 0) + 1
-                return Reject(one.line, str(error), one.given)
+                return Reject(one.line, str(error), one.written)
             segments, fault = self._measured(text)
             if fault:
                 found.unsendable += 1
-                return Reject(one.line, fault, one.given)
+                return Reject(one.line, fault, one.written)
             cost = self._prices.of(country, segments)
         share = found.by_country.setdefault(country, CountryShare())
         share.messages += 1
@@ -175,7 +179,7 @@ class _Estimator:
         share.cost += cost
         return None
 
-    def _barred(self, number: Msisdn) -> str:
+    def _refusal(self, number: Msisdn) -> str:
         plan = routes.plan_for(
             self._ctx,
             self._account.id,
@@ -184,12 +188,12 @@ class _Estimator:
             sender=self._sender,
             is_test=routes.is_simulated(self._ctx, number),
         )
-        barred = routes.refusal_for(self._ctx, self._account, number, plan)
-        return barred[1] if barred else ""
+        refusal = routes.refusal_for(self._ctx, self._account, number, plan)
+        return refusal[1] if refusal else ""
 
 
 def _measured(ctx: Context, text: str) -> tuple[int, str]:
-    """Count the segments of a text, and say what keeps it from being sent."""
+    """Return the segments of a text, and why it cannot be sent."""
     if not text.strip():
         return 0, "the text is empty"
     _, segments, faults = measure_text(ctx, text)
@@ -197,11 +201,11 @@ def _measured(ctx: Context, text: str) -> tuple[int, str]:
 
 
 async def _without_repeats(
-    run: StatementRunner, part: RecipientChunk
+    run: StatementRunner, chunk: RecipientChunk
 ) -> tuple[list[Candidate], list[Reject]]:
-    numbers = [candidate.number.e164 for candidate in part.candidates]
+    numbers = [candidate.number.e164 for candidate in chunk.candidates]
     earlier = await run(lambda c: seen_numbers.lines_of(c, numbers))
-    fresh, repeated = drop_repeats(part.candidates, earlier)
+    fresh, repeated = drop_repeats(chunk.candidates, earlier)
     lines = {candidate.number.e164: candidate.line for candidate in fresh}
     await run(lambda c: seen_numbers.add(c, lines))
     return fresh, repeated
@@ -215,12 +219,12 @@ async def _without_opted_out(
     return [candidate for candidate in candidates if candidate.number.e164 not in out]
 
 
-async def _text(ctx: Context, account: Account, wording: EstimateRequest) -> str | None:
-    if wording.template_id is None:
-        return wording.text
-    if wording.text is not None:
+async def _text(ctx: Context, account: Account, request: EstimateRequest) -> str | None:
+    if request.template_id is None:
+        return request.text
+    if request.text is not None:
         raise Invalid("give a text or a template, not both")
-    return (await templates.find(ctx, account, wording.template_id)).text
+    return (await templates.find(ctx, account, request.template_id)).text
 
 
 async def _sender_name(ctx: Context, sender_id: int) -> str:

@@ -1,8 +1,8 @@
 """
-Recipients of a run become messages: a chunk at a time, each in one transaction with its charge and its place.
+Expansion of runs: makes messages of recipients, a chunk at a time, each in one transaction with its charge.
 
-A crash anywhere repeats nothing and leaves out nothing, for how far a run
-has come is written with its messages.
+A crash at any point neither repeats nor leaves out a recipient, because the
+progress of a run is written in the same transaction as its messages.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ from dispatcher.service.submissions.validate import measure_text
 from dispatcher.store.accounts import accounts, ledger, opt_outs
 from dispatcher.store.accounts.ledger import Charge
 from dispatcher.store.campaigns import audiences, campaigns, runs
-from dispatcher.store.campaigns import recipients as rosters
+from dispatcher.store.campaigns import recipients as recipient_rows
 from dispatcher.store.campaigns.audiences import Audience, Recipient
 from dispatcher.store.campaigns.campaigns import CampaignRow
 from dispatcher.store.campaigns.runs import Run, RunProgress
@@ -45,13 +45,13 @@ from dispatcher.store.submissions.new_messages import NewMessage, OwnContent
 CHUNK = 1000
 
 HORIZON = timedelta(minutes=5)
-"""How long before it is released a recipient becomes a message."""
+"""How long before its release a recipient becomes a message."""
 
 log = structlog.get_logger()
 
 
 class _NotCovered(Exception):
-    """Rolls the chunk back: the balance does not cover what it costs."""
+    """The balance does not cover the chunk; rolls its transaction back."""
 
     def __init__(self, campaign_id: int, recipients: int, cost: int) -> None:
         self.campaign_id, self.recipients, self.cost = campaign_id, recipients, cost
@@ -59,29 +59,30 @@ class _NotCovered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ExpandedChunk:
-    """The messages a chunk became, with their numbers."""
+    """The messages of a chunk, with their numbers."""
 
     tier: Tier
     messages: Sequence[tuple[int, NewMessage]]
 
 
-async def expand(ctx: Context, run_id: int, *, room: int) -> int:
+async def expand(ctx: Context, run_id: int, *, limit: int) -> int:
     """
-    Make messages of some recipients of a run that are due soon, `room` at most; give how many.
+    Make messages of the recipients of a run that are due soon and return how many, at most `limit`.
 
-    None are made while the campaign is not active, nothing is due, or
-    another has the run. A balance that does not cover them pauses the
-    campaign; a daily cap lets the run wait for the next day.
+    Makes none while the campaign is not active, nothing is due, or another
+    process has locked the run. If the balance does not cover them, the
+    campaign is paused; if a daily cap is reached, the run waits for the next
+    day.
     """
     await routes.ensure_table(ctx)
     try:
-        made = await ctx.database.transact(lambda c: _expand(ctx, c, run_id, room))
+        made = await ctx.database.transact(lambda c: _expand(ctx, c, run_id, limit))
     except _NotCovered as error:
-        short = error
-        await ctx.database.transact(lambda c: _pause(ctx, c, short))
+        not_covered = error
+        await ctx.database.transact(lambda c: _pause(ctx, c, not_covered))
         return 0
     except LimitExceeded as error:
-        reason = f"{error}; it goes on when the next day begins, in UTC"
+        reason = f"{error}; it continues when the next day begins, in UTC"
         await ctx.database.single(lambda c: runs.set_reason(c, run_id, reason))
         return 0
     if made is None:
@@ -91,13 +92,13 @@ async def expand(ctx: Context, run_id: int, *, room: int) -> int:
 
 
 class _DueRecipient(NamedTuple):
-    """A recipient whose turn has come, and when it is released; None if its hours never open."""
+    """A recipient that is due soon, and its release; None if its allowed hours never open."""
 
     recipient: Recipient
     release: PlannedRelease | None
 
 
-async def _expand(ctx: Context, connection: AsyncConnection, run_id: int, room: int) -> ExpandedChunk | None:
+async def _expand(ctx: Context, connection: AsyncConnection, run_id: int, limit: int) -> ExpandedChunk | None:
     run = await runs.lock(connection, run_id)
     if run is None or run.state is not RunState.EXPANDING or run.shift is not None:
         return None
@@ -105,32 +106,32 @@ async def _expand(ctx: Context, connection: AsyncConnection, run_id: int, room: 
     if campaign.state is not CampaignState.ACTIVE:
         return None
     audience = await audiences.by_id(connection, campaign.terms.audience_id)
-    turns = await _due_recipients(ctx, connection, run, campaign, audience, min(room, CHUNK))
-    if not turns:
+    due = await _due_recipients(ctx, connection, run, campaign, audience, min(limit, CHUNK))
+    if not due:
         return None
     account = await accounts.by_id(connection, campaign.account_id)
     caller = Caller(account, MANAGE)
-    born = await _new_messages(ctx, connection, campaign, caller, turns)
-    kept = _affordable(born, campaign.terms.max_cost, run.charged)
-    messages = born[:kept]
+    made = await _new_messages(ctx, connection, campaign, caller, due)
+    kept = _affordable(made, campaign.terms.max_cost, run.charged)
+    messages = made[:kept]
     ids = await _write(ctx, connection, run, campaign, messages)
-    alive = sum(message.place is not None for message in messages)
+    to_send = sum(message.place is not None for message in messages)
     cost = sum(message.charged for message in messages)
-    await _advance(ctx, connection, run, [t.recipient for t in turns[:kept]], alive=alive, cost=cost)
-    if kept < len(born):
+    await _advance(ctx, connection, run, [d.recipient for d in due[:kept]], to_send=to_send, cost=cost)
+    if kept < len(made):
         reason = f"its maximum cost of {campaign.terms.max_cost} would have been exceeded"
         await runs.mark_expanded(connection, run.id, now=ctx.now(), reason=reason)
-    await quotas.count(ctx, connection, caller, alive)
+    await quotas.count(ctx, connection, caller, to_send)
     charges = [Charge(account.id, run.batch_id or 0, cost)] if cost else []
     if not await ledger.charge(connection, charges, today=quotas.today(ctx.now())):
-        raise _NotCovered(campaign.id, alive, cost)
+        raise _NotCovered(campaign.id, to_send, cost)
     return ExpandedChunk(campaign.terms.tier, list(zip(ids, messages, strict=True)))
 
 
 async def _due_recipients(
     ctx: Context, connection: AsyncConnection, run: Run, campaign: CampaignRow, audience: Audience, most: int
 ) -> list[_DueRecipient]:
-    """Read the recipients that are released soon, some of each group of zones."""
+    """Return recipients that are released soon, a share of each group of zones."""
     plan = timetable(campaign.terms, audience, starts_at=run.starts_at, pauses=run.pauses)
     before = ctx.now() + HORIZON
     due = [plan.released_before(group, before) - rank for group, rank in enumerate(run.zone_ranks)]
@@ -144,11 +145,11 @@ async def _due_recipients(
     if not wanted:
         return []
     ranks = list(run.zone_ranks)
-    turns: list[_DueRecipient] = []
-    for recipient in await rosters.read_groups(connection, audience.id, wanted):
-        turns.append(_DueRecipient(recipient, plan.release(recipient.zone, ranks[recipient.zone])))
+    found: list[_DueRecipient] = []
+    for recipient in await recipient_rows.read_groups(connection, audience.id, wanted):
+        found.append(_DueRecipient(recipient, plan.release(recipient.zone, ranks[recipient.zone])))
         ranks[recipient.zone] += 1
-    return turns
+    return found
 
 
 async def _new_messages(
@@ -156,35 +157,35 @@ async def _new_messages(
     connection: AsyncConnection,
     campaign: CampaignRow,
     caller: Caller,
-    turns: Sequence[_DueRecipient],
+    due: Sequence[_DueRecipient],
 ) -> list[NewMessage]:
-    """Make the messages, each with its text and window; those that cannot be sent are born final."""
+    """Return new messages with their texts and windows; those that cannot be sent have a final status."""
     now, terms = ctx.now(), campaign.terms
-    asked = [(caller.account.id, terms.sender_id, turn.recipient.number) for turn in turns]
-    due = sum(turn.release is not None and turn.release.at <= now for turn in turns)
+    asked = [(caller.account.id, terms.sender_id, one.recipient.number) for one in due]
+    due_now = sum(one.release is not None and one.release.at <= now for one in due)
     builder = MessageBuilder(
         ctx=ctx,
         caller=caller,
         tier=terms.tier,
-        window=Window(now, now + terms.lasts),
+        window=Window(now, now + terms.message_validity),
         now=now,
         sender_id=terms.sender_id,
         sender=await accounts.sender_name(connection, terms.sender_id),
         opted_out=await opt_outs.find_opted_out(connection, asked),
-        to_lane=LaneRoom(ctx, await sweeps.lane_depths(connection, {terms.tier})).take(terms.tier, due),
+        to_lane=LaneRoom(ctx, await sweeps.lane_depths(connection, {terms.tier})).take(terms.tier, due_now),
     )
     texts: dict[str, int | tuple[Status, str]] = {}
-    return [_new_message(builder, terms.text, terms.lasts, turn, texts) for turn in turns]
+    return [_new_message(builder, terms.text, terms.message_validity, one, texts) for one in due]
 
 
 def _new_message(
     builder: MessageBuilder,
     template: str,
     lasts: timedelta,
-    turn: _DueRecipient,
+    due: _DueRecipient,
     texts: dict[str, int | tuple[Status, str]],
 ) -> NewMessage:
-    recipient, release = turn
+    recipient, release = due
     starts = release.at if release is not None else builder.now
     window = Window(starts, starts + lasts)
     text, segments, ended = _text(builder.ctx, template, recipient, texts)
@@ -204,7 +205,7 @@ def _new_message(
 def _text(
     ctx: Context, template: str, recipient: Recipient, texts: dict[str, int | tuple[Status, str]]
 ) -> tuple[str, int, tuple[Status, str] | None]:
-    """Return the recipient's text and its segments, counted once for each text; or why it cannot be sent."""
+    """Return the recipient's text and its segments, or why it cannot be sent; `texts` caches the segments."""
     try:
         text = render(template, recipient.variables)
     except MissingVariables as error:
@@ -224,21 +225,23 @@ def _segments(ctx: Context, text: str) -> int | tuple[Status, str]:
     )
 
 
-def _affordable(born: Sequence[NewMessage], max_cost: int | None, spent: int) -> int:
-    """Count how many of these, in their order, a run may have without exceeding its maximum cost."""
+def _affordable(messages: Sequence[NewMessage], max_cost: int | None, spent: int) -> int:
+    """Return how many of these, in their order, a run may have without exceeding its maximum cost."""
     if max_cost is not None:
-        for index, message in enumerate(born):
+        for index, message in enumerate(messages):
             spent += message.charged
             if spent > max_cost:
                 return index
-    return len(born)
+    return len(messages)
 
 
 async def _write(
     ctx: Context, connection: AsyncConnection, run: Run, campaign: CampaignRow, messages: Sequence[NewMessage]
 ) -> Sequence[int]:
     assert run.batch_id is not None, "an open run has its batch"
-    batch = new_batch(campaign, run.id, Window(run.starts_at, run.starts_at + campaign.terms.lasts))
+    batch = new_batch(
+        campaign, run.id, Window(run.starts_at, run.starts_at + campaign.terms.message_validity)
+    )
     written = await new_messages.insert_messages(
         connection, {run.batch_id: replace(batch, messages=messages)}, now=ctx.now()
     )
@@ -251,30 +254,30 @@ async def _advance(
     run: Run,
     recipients: Sequence[Recipient],
     *,
-    alive: int,
+    to_send: int,
     cost: int,
 ) -> None:
     ranks, positions = list(run.zone_ranks), list(run.zone_positions)
     for recipient in recipients:
         ranks[recipient.zone] += 1
         positions[recipient.zone] = recipient.position
-    progress = RunProgress(ranks, positions, alive, len(recipients) - alive, cost)
+    progress = RunProgress(ranks, positions, to_send, len(recipients) - to_send, cost)
     await runs.advance(connection, run.id, progress)
     if run.position + len(recipients) == run.total:
         await runs.mark_expanded(connection, run.id, now=ctx.now())
 
 
-async def _pause(ctx: Context, connection: AsyncConnection, short: _NotCovered) -> None:
-    """Pause a campaign for want of credits, unless somebody else has changed it meanwhile."""
-    campaign = await campaigns.by_id(connection, short.campaign_id, lock=True)
+async def _pause(ctx: Context, connection: AsyncConnection, chunk: _NotCovered) -> None:
+    """Pause a campaign that lacks credits, unless it or the balance has changed meanwhile."""
+    campaign = await campaigns.by_id(connection, chunk.campaign_id, lock=True)
     if campaign.state is not CampaignState.ACTIVE:
         return
     account: Account = await accounts.by_id(connection, campaign.account_id)
-    missing = short.cost - account.balance
+    missing = chunk.cost - account.balance
     if missing <= 0:
         return
     reason = (
-        f"the next {short.recipients} messages cost {short.cost} credits, the balance is {account.balance}:"
+        f"the next {chunk.recipients} messages cost {chunk.cost} credits, the balance is {account.balance}:"
         f" {missing} are missing; top up and resume"
     )
     await pause_locked(connection, campaign, reason=reason, now=ctx.now())
@@ -282,7 +285,7 @@ async def _pause(ctx: Context, connection: AsyncConnection, short: _NotCovered) 
 
 
 def _publish(ctx: Context, made: ExpandedChunk) -> None:
-    """Put what is in its lane there, and tell the clock of the others; it finds what is lost."""
+    """Publish the ids that are in their lane, and wake the clock for the others."""
     in_lane = [id_ for id_, message in made.messages if message.place is Place.LANE]
     if in_lane:
         ctx.lanes.publish(made.tier, in_lane)

@@ -1,4 +1,4 @@
-"""Following a campaign: one report after the other, until its run is over."""
+"""Following a campaign: reports on its progress until its run is over."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,10 +18,10 @@ async def follow(
     ctx: Context, account: Account, public_id: str, *, every: timedelta = _EVERY
 ) -> AsyncIterator[CampaignReport]:
     """
-    Report on a campaign and its latest run again and again, until that is over; the last report says how.
+    Yield reports on a campaign and its latest run until the run is over; the last report has the result.
 
-    Without an open run the next one is awaited; the caller limits for how
-    long. Raises NotFound, and Conflict for a draft, which nobody sends.
+    Without an open run it waits for the next one; the caller limits how long.
+    Raises NotFound, and Conflict for a draft, which never runs.
     """
     report = await campaigns.show(ctx, account, public_id, limit=1)
     if report.campaign.state is CampaignState.DRAFT:
@@ -35,7 +35,7 @@ async def follow(
 
 
 def _is_over(report: CampaignReport, before: set[int]) -> bool:
-    """Say whether the run that was followed is over, and not only one that was so before."""
+    """Return whether the followed run is over; a run that was over before does not count."""
     latest = report.runs[0].run if report.runs else None
     if latest is not None and latest.finished_at is None:
         return False

@@ -1,8 +1,9 @@
 """
-The duty that keeps campaigns going: it starts runs, makes their messages, moves and takes back what waits.
+The periodic task of campaigns: starts runs, makes their messages, moves windows after a pause, withdraws.
 
-Each step is one bounded transaction that may be killed anywhere and run
-twice at once: a run is locked by whoever works on it, and others skip it.
+Each step is one bounded transaction that may be killed at any point and run in
+several processes at once: a process locks the run it works on, and the others
+skip it.
 """
 
 import time
@@ -27,35 +28,35 @@ from dispatcher.store.submissions import new_messages
 _BATCH = 1000
 _TICK = 0.8
 
-_MISSED = "it was missed: nobody was there to start it while its messages would have been valid"
+_MISSED = "it was missed: no process could start it while its messages would have been valid"
 
 log = structlog.get_logger()
 
 
 async def launch(ctx: Context) -> int:
     """
-    Do what campaigns need now, for 0.8 s at most; give how many recipients became messages.
+    Do what campaigns need now, for at most 0.8 s, and return how many messages were made.
 
-    The next tick goes on where this one ended.
+    The next call continues where this one stopped.
     """
     until = time.monotonic() + _TICK
     while await ctx.database.transact(lambda c: _start_next(ctx, c)) and time.monotonic() < until:
         pass
-    going = await ctx.database.single(runs.list_open)
-    await _withdraw_and_shift(ctx, going, until=until)
-    made = await _expand(ctx, going, until=until)
-    await ctx.database.transact(lambda c: _finish(c, [run.id for run in going], ctx.now()))
+    open_runs = await ctx.database.single(runs.list_open)
+    await _withdraw_and_shift(ctx, open_runs, until=until)
+    made = await _expand(ctx, open_runs, until=until)
+    await ctx.database.transact(lambda c: _finish(c, [run.id for run in open_runs], ctx.now()))
     return made
 
 
 async def _start_next(ctx: Context, connection: AsyncConnection) -> bool:
-    """Start what is due of one campaign, each due time once; False means that nothing is due of any."""
+    """Start the due runs of one campaign, each once. Return False if no campaign has a due run."""
     now = ctx.now()
     campaign = await campaigns.lock_next(connection, until=now + RUN_LEAD)
     if campaign is None or campaign.next_due is None:
         return False
     terms = campaign.terms
-    found = due_runs(terms.schedule, first=campaign.next_due, now=now, validity=terms.lasts)
+    found = due_runs(terms.schedule, first=campaign.next_due, now=now, validity=terms.message_validity)
     for due_at in found.missed:
         await _start(connection, campaign, due_at, now, missed=_MISSED)
     for due_at in found.due:
@@ -68,7 +69,7 @@ async def _start_next(ctx: Context, connection: AsyncConnection) -> bool:
 async def _start(
     connection: AsyncConnection, campaign: CampaignRow, due_at: datetime, now: datetime, *, missed: str = ""
 ) -> None:
-    """Write a run with its batch; one that starts late is paced from now on."""
+    """Write a run with its batch; a run that starts late is paced from now on."""
     audience = await audiences.by_id(connection, campaign.terms.audience_id)
     starts_at = max(due_at, now)
     run_id = await runs.insert(
@@ -87,14 +88,14 @@ async def _start(
         log.warning("run_missed", campaign_id=campaign.id, due_at=due_at.isoformat())
         return
     last = timetable(campaign.terms, audience, starts_at=starts_at).last()
-    window = Window(starts_at, last + campaign.terms.lasts)
+    window = Window(starts_at, last + campaign.terms.message_validity)
     await new_messages.insert(connection, [new_batch(campaign, run_id, window)], now=now)
     log.info("run_started", campaign_id=campaign.id, run_id=run_id, recipients=audience.recipients)
 
 
-async def _withdraw_and_shift(ctx: Context, going: Sequence[OpenRun], *, until: float) -> None:
-    """Take back what is left of cancelled campaigns, and move what waits of those that were resumed."""
-    for run in going:
+async def _withdraw_and_shift(ctx: Context, open_runs: Sequence[OpenRun], *, until: float) -> None:
+    """Withdraw the messages left of cancelled campaigns, and move the windows of resumed ones."""
+    for run in open_runs:
         if run.campaign is CampaignState.CANCELLED:
             while await withdraw_messages(ctx, run.id) and time.monotonic() < until:
                 pass
@@ -104,7 +105,7 @@ async def _withdraw_and_shift(ctx: Context, going: Sequence[OpenRun], *, until: 
 
 
 async def _shift(ctx: Context, run_id: int) -> int:
-    """Move some windows by the pause; when all have moved, the run goes on."""
+    """Move up to 1,000 windows by the pause and return how many; the run continues when all have moved."""
     now = ctx.now()
 
     async def work(connection: AsyncConnection) -> int:
@@ -126,30 +127,30 @@ async def _shift(ctx: Context, run_id: int) -> int:
     return count
 
 
-async def _expand(ctx: Context, going: Sequence[OpenRun], *, until: float) -> int:
-    """Make messages, a chunk of each run in turn, until nothing is due, no more may wait, or time is up."""
-    room: dict[int, int] = {}
-    for run in going:
+async def _expand(ctx: Context, open_runs: Sequence[OpenRun], *, until: float) -> int:
+    """Make messages, a chunk of each run in turn, until none is due, no more may wait, or time is up."""
+    allowed: dict[int, int] = {}
+    for run in open_runs:
         is_active = run.campaign is CampaignState.ACTIVE and not run.account_paused
         if is_active and run.state is RunState.EXPANDING:
-            room[run.id] = await _allowance(ctx, run)
+            allowed[run.id] = await _allowance(ctx, run)
     made = 0
-    while room and time.monotonic() < until:
-        for run_id in list(room):
-            count = await expand(ctx, run_id, room=room[run_id]) if room[run_id] > 0 else 0
+    while allowed and time.monotonic() < until:
+        for run_id in list(allowed):
+            count = await expand(ctx, run_id, limit=allowed[run_id]) if allowed[run_id] > 0 else 0
             made += count
-            room[run_id] -= count
+            allowed[run_id] -= count
             if not count:
-                del room[run_id]
+                del allowed[run_id]
     return made
 
 
 async def _allowance(ctx: Context, run: OpenRun) -> int:
     """
-    Tell how many more messages of a run may be made now.
+    Return how many more messages of a run may be made now.
 
-    None while as much of it is due as its lane takes: making more would only
-    take processors and Postgres away from what goes out.
+    0 while as many of its messages are due as its lane holds: making more
+    would only take CPU and Postgres away from sending.
     """
     enough = max(CHUNK, max_depth(ctx, run.tier))
     if (
@@ -162,5 +163,5 @@ async def _allowance(ctx: Context, run: OpenRun) -> int:
 
 
 async def _finish(connection: AsyncConnection, run_ids: Sequence[int], now: datetime) -> None:
-    """End the runs of which nothing waits, and the campaigns that have no run any more."""
+    """End the runs without waiting messages, and the campaigns without further runs."""
     await campaigns.finish(connection, await runs.finish(connection, run_ids, now=now))

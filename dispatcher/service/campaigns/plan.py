@@ -1,4 +1,4 @@
-"""Judging the plan of a campaign: all that is wrong with it together, before anything goes out."""
+"""Validation of a campaign's plan: reports all faults together, before anything is sent."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ from dispatcher.store.submissions import templates
 from dispatcher.store.submissions.new_messages import NewBatch
 
 MAX_DURATION = timedelta(days=366)
-"""How long a message may be good for, and over what time a run may be spread."""
+"""The longest validity of a message, and the longest time to spread a run over."""
 
 _LONGEST_NAME = 100
 _MAX_COST = 2**63 - 1
@@ -44,8 +44,8 @@ class _Faults(list[FieldError]):
     def add(self, field: str, sentence: str) -> None:
         self.append(FieldError(field, sentence))
 
-    def of(self, field: str, read: Callable[[], T]) -> T | None:
-        """Read a field; None and a fault where it raises Invalid."""
+    def read(self, field: str, read: Callable[[], T]) -> T | None:
+        """Return the value of a field; None, and a fault, if `read` raises Invalid."""
         try:
             return read()
         except Invalid as error:
@@ -56,14 +56,14 @@ class _Faults(list[FieldError]):
 async def validate_plan(
     ctx: Context, connection: AsyncConnection, account: Account, plan: CampaignPlan, *, now: datetime
 ) -> CampaignTerms:
-    """Check a plan and read it. Raises InvalidPlan with all that is wrong."""
+    """Return the terms of a valid plan. Raises InvalidPlan with all faults."""
     faults = _Faults()
     text, template_id = await _text(connection, account, plan, faults)
     audience = await _audience(connection, account, plan, faults)
     sender_id, validity = await _sender(connection, account, plan, faults)
     timezone, schedule = _schedule(account, plan, faults, now=now)
     pacing = _pacing(plan, faults)
-    hours = None if plan.hours is None else faults.of("hours", lambda: parse_hours(plan.hours or {}))
+    hours = None if plan.hours is None else faults.read("hours", lambda: parse_hours(plan.hours or {}))
     _check_name_and_limits(ctx, account, plan, faults)
     _check_text(ctx, text, audience, faults)
     if audience is not None and hours is not None:
@@ -97,7 +97,7 @@ def timetable(
     starts_at: datetime,
     pauses: tuple[tuple[datetime, datetime], ...] = (),
 ) -> Timetable:
-    """Make the timetable of a run that starts then and was paused so."""
+    """Return the timetable of a run that starts at `starts_at` and had these pauses."""
     return Timetable(
         starts_at,
         campaign.pacing,
@@ -109,7 +109,7 @@ def timetable(
 
 
 def new_batch(campaign: CampaignRow, run_id: int, window: Window) -> NewBatch:
-    """Make the one batch of a run; its messages bring their own texts and windows."""
+    """Return the one batch of a run; each of its messages has its own text and window."""
     terms = campaign.terms
     return NewBatch(
         public_id=uuid4(),
@@ -162,7 +162,7 @@ async def _audience(
 async def _sender(
     connection: AsyncConnection, account: Account, plan: CampaignPlan, faults: _Faults
 ) -> tuple[int | None, timedelta | None]:
-    """Find the sender, and how long messages are good for where the account says so."""
+    """Return the sender, and the validity of the plan or else of the account."""
     [terms] = await accounts.terms(connection, [TermsRequest(account.id, plan.tier, None, plan.sender)])
     if terms.sender_id is None:
         named = f"no sender {plan.sender!r} that may be used" if plan.sender else "no default sender"
@@ -176,7 +176,7 @@ def _schedule(
     account: Account, plan: CampaignPlan, faults: _Faults, *, now: datetime
 ) -> tuple[str, Schedule | None]:
     name = plan.timezone or account.timezone
-    zone = faults.of("timezone", lambda: parse_zone(name))
+    zone = faults.read("timezone", lambda: parse_zone(name))
     if (plan.at is None) == (plan.cron is None):
         faults.add("at", 'say when: either once, "at" a time, or again and again by "cron"')
         return name, None
@@ -191,7 +191,7 @@ def _schedule(
         return name, RunOnce(plan.at)
     if zone is None:
         return name, None
-    schedule = faults.of("cron", lambda: CronSchedule(plan.cron or "", zone, plan.first_day, plan.last_day))
+    schedule = faults.read("cron", lambda: CronSchedule(plan.cron or "", zone, plan.first_day, plan.last_day))
     if schedule is not None and next_due(schedule, after=now) is None:
         faults.add("last_day", f'"{plan.cron}" does not fire any more up to {plan.last_day}')
     return name, schedule
@@ -203,13 +203,13 @@ def _pacing(plan: CampaignPlan, faults: _Faults) -> Pacing:
     elif plan.spread is not None:
         if plan.spread > MAX_DURATION:
             faults.add("spread", f"is at most {MAX_DURATION.days} days")
-        return faults.of("spread", lambda: Spread(plan.spread or timedelta()))
+        return faults.read("spread", lambda: Spread(plan.spread or timedelta()))
     elif plan.per_second is not None:
         rate = round(plan.per_second, 3)
         if rate > _MAX_PER_SECOND:
             faults.add("per_second", f"is at most {_MAX_PER_SECOND:,}; leave it out for all at once")
             return None
-        return faults.of("per_second", lambda: Rate(rate))
+        return faults.read("per_second", lambda: Rate(rate))
     return None
 
 
@@ -223,21 +223,21 @@ def _check_name_and_limits(ctx: Context, account: Account, plan: CampaignPlan, f
     if plan.max_cost is not None and not 1 <= plan.max_cost <= _MAX_COST:
         faults.add("max_cost", "is at least 1 credit; leave it out for no maximum")
     if plan.callback_url is not None:
-        wrong = check_url(plan.callback_url, allow_private=ctx.settings.callback_private)
-        if wrong:
-            faults.add("callback_url", wrong)
+        fault = check_url(plan.callback_url, allow_private=ctx.settings.callback_private)
+        if fault:
+            faults.add("callback_url", fault)
 
 
 def _check_text(ctx: Context, text: str, audience: Audience | None, faults: _Faults) -> None:
-    """Check what is the same for all recipients; one for whom it becomes too long is left out."""
+    """Check what is the same for all recipients; the run leaves out those for whom it is too long."""
     for fault in measure_text(ctx, text)[2] if text.strip() else ():
         faults.add("text", f"{fault.kind.value}: {fault.value}")
     if audience is None:
         return
     unknown = [name for name in template.variables(text) if name not in audience.columns]
     if unknown:
-        named, has = ", ".join(unknown), ", ".join(audience.columns) or "none"
-        faults.add("text", f"names {named}, which the audience has no column for; it has {has}")
+        named, columns = ", ".join(unknown), ", ".join(audience.columns) or "none"
+        faults.add("text", f"names {named}, which the audience has no column for; it has {columns}")
 
 
 def _check_hours(

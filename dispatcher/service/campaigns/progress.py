@@ -1,11 +1,11 @@
 """
 The progress of a campaign, and the forecast of its end.
 
-Pacing and allowed hours set when the last recipient is released. The last
-message is out then, or when the providers have taken the segments that are
-left, whichever is later. The rate for that is the sum of the rates of all
-providers that take live messages, limited to the share of the campaign's
-tier, and divided as lanes are filled: equally between the accounts that have
+Pacing and allowed hours determine when the last recipient is released. The
+last message is sent then, or when the providers have taken the remaining
+segments, whichever is later. The rate for that is the sum of the rates of all
+providers that take live messages, limited to the share of the campaign's tier,
+and divided as lanes are filled: equally between the accounts that have
 messages ready in the tier now, and between the flows of one account.
 """
 
@@ -41,7 +41,7 @@ class RunReport:
     """
     A run: its messages by status, and their cost so far without refunds.
 
-    An open run has a forecast, and a sentence on what limits it.
+    An open run has a forecast, and a sentence on what limits its rate.
     """
 
     run: Run
@@ -125,7 +125,7 @@ def _of_run(
 
 
 def _segments_left(campaign: CampaignRow, run: Run, counts: Sequence[StatusCount]) -> float:
-    """Count the segments that wait, and estimate those of the recipients to come from the average."""
+    """Return the segments of waiting messages, plus those of recipients to come, estimated by the average."""
     waiting = sum(count.segments for count in counts)
     to_come = run.total - run.position if run.state is RunState.EXPANDING else 0
     open_messages = sum(c.messages for c in counts if c.status in OPEN)
@@ -146,10 +146,11 @@ def _forecast(start: datetime, released: datetime, segments: float, *, rate: flo
         return Forecast(released, None), "No provider is there to take it."
     taken = start + segments / rate * _SECOND
     if taken <= released:
-        words = f"Its pacing is the limit: the providers would take what is left in {format_duration(taken - start)}."
+        left = format_duration(taken - start)
+        words = f"Its pacing is the limit: the providers would take what is left in {left}."
         return Forecast(released, released), words
     words = (
         f"The providers' rate is the limit: about {segments:.0f} segments are left,"
-        f" and it may count on {rate:.1f} a second."
+        f" and its share is {rate:.1f} a second."
     )
     return Forecast(released, taken), words

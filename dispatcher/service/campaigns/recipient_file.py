@@ -1,4 +1,4 @@
-"""A file of recipients on its way in: read bit by bit, its numbers checked while others have their turns."""
+"""Reading a file of recipients in chunks; other tasks of the loop run while numbers are checked."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,16 +23,16 @@ from dispatcher.store.campaigns.audiences import Reject
 T = TypeVar("T")
 
 CHUNK_ROWS = 1000
-_CHUNK_CHARACTERS = 1_000_000  # of variables, so that long ones make no larger part
+_CHUNK_CHARACTERS = 1_000_000  # of variables, so that long values do not make a chunk larger
 
 
 @dataclass(frozen=True, slots=True)
 class RecipientFile:
     """
-    A CSV file, and how to read it: None is found out, and `country` is then the account's.
+    A CSV file and its format; a format of None is detected, and `country` defaults to the account's.
 
-    `chunks` may block: they are asked for in a thread of their own. `column`
-    has the numbers.
+    `chunks` may block: they are read in a separate thread. `column` has the
+    phone numbers.
     """
 
     chunks: Iterable[bytes]
@@ -44,7 +44,7 @@ class RecipientFile:
 
 @dataclass(frozen=True, slots=True)
 class ImportProgress:
-    """How far a file is read; `bytes` are those taken from it, a little ahead of the rows."""
+    """How much of a file has been read; `bytes` is a little ahead of `rows`."""
 
     bytes: int
     rows: int
@@ -56,7 +56,7 @@ ProgressHandler = Callable[[ImportProgress], None]
 
 
 def ignore_progress(_: ImportProgress) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 class Candidate(NamedTuple):
@@ -64,7 +64,7 @@ class Candidate(NamedTuple):
 
     line: int
     number: Msisdn
-    given: str
+    written: str
     variables: Mapping[str, str]
 
 
@@ -76,7 +76,7 @@ class RecipientChunk(NamedTuple):
 
 
 class FileReading:
-    """A file whose header has been read. `parts` can be gone through once."""
+    """A file whose header has been read. `read_chunks` can be used once."""
 
     def __init__(
         self, sheet: RecipientSheet, source: "_CountedChunks", policy: NumberPolicy, thread: "_ReaderThread"
@@ -89,11 +89,11 @@ class FileReading:
 
     @property
     def bytes(self) -> int:
-        """How many bytes were taken from the file."""
+        """How many bytes have been read from the file."""
         return self._source.bytes
 
-    async def parts(self) -> AsyncIterator[RecipientChunk]:
-        """Give the rows, some thousand at a time, each a candidate or a reject."""
+    async def read_chunks(self) -> AsyncIterator[RecipientChunk]:
+        """Yield the rows, up to 1,000 at a time, each a candidate or a reject."""
         while rows := await self._thread.run(lambda: _next_rows(self._rows)):
             candidates: list[Candidate] = []
             rejects: list[Reject] = []
@@ -109,11 +109,11 @@ class FileReading:
 @asynccontextmanager
 async def open_recipients(ctx: Context, account: Account, file: RecipientFile) -> AsyncIterator[FileReading]:
     """
-    Read a file's header. Raises Invalid for one that is not usable, and what `chunks` raises.
+    Open a file by reading its header. Raises Invalid for an unusable one, and what `chunks` raises.
 
-    What blocks is in a thread of this file's own, for whoever sends one slowly
-    would keep one of the loop's few. What computes is not: such a thread would
-    hold the interpreter for 5 ms each time the loop wants it back.
+    Blocking reads run in a thread of their own, because a slow upload would
+    occupy one of the few threads of the loop. Computing does not: in a thread it
+    would hold the GIL for 5 ms each time that the loop needs it.
     """
     policy = _policy(ctx, account, file.country)
     source = _CountedChunks(file.chunks)
@@ -126,13 +126,13 @@ async def open_recipients(ctx: Context, account: Account, file: RecipientFile) -
         )
         yield FileReading(sheet, source, policy, thread)
     finally:
-        thread.leave()
+        thread.shut_down()
 
 
 def drop_repeats(
     candidates: Sequence[Candidate], earlier: Mapping[str, int]
 ) -> tuple[list[Candidate], list[Reject]]:
-    """Keep the first candidate of each number; `earlier` has the lines of numbers that came before these."""
+    """Return the first candidate of each number, and the rest as rejects; `earlier` has lines by number."""
     lines = dict(earlier)
     fresh: list[Candidate] = []
     repeated: list[Reject] = []
@@ -141,12 +141,12 @@ def drop_repeats(
         if first == candidate.line:
             fresh.append(candidate)
         else:
-            repeated.append(Reject(candidate.line, f"same number as line {first}", candidate.given))
+            repeated.append(Reject(candidate.line, f"same number as line {first}", candidate.written))
     return fresh, repeated
 
 
 class _CountedChunks:
-    """Chunks, and how many bytes of them were taken."""
+    """Counts the bytes of chunks as they are read."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks
@@ -159,7 +159,7 @@ class _CountedChunks:
 
 
 class _ReaderThread:
-    """One thread, for what may block."""
+    """One thread for blocking reads."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="recipients")
@@ -167,13 +167,13 @@ class _ReaderThread:
     async def run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
-    def leave(self) -> None:
-        """Let it end when it likes: to wait for it here would stop the loop that it may be waiting for."""
+    def shut_down(self) -> None:
+        """End the thread without waiting for it: waiting would block the loop that its read may depend on."""
         self._executor.shutdown(wait=False)
 
 
 def _next_rows(rows: Iterator[RecipientRow | InvalidRow]) -> list[RecipientRow | InvalidRow]:
-    """Take the next rows, as many as make a part."""
+    """Return the next rows, as many as make a chunk."""
     taken: list[RecipientRow | InvalidRow] = []
     characters = 0
     for row in rows:
@@ -197,10 +197,10 @@ def _candidate(row: RecipientRow | InvalidRow, policy: NumberPolicy) -> Candidat
 def _policy(ctx: Context, account: Account, country: str | None) -> NumberPolicy:
     if country is not None and not is_country(country):
         raise Invalid(f"{country!r} is no country: give two capital letters, such as KE")
-    home = country or account.default_country
+    default = country or account.default_country
     return NumberPolicy(
-        default_country=home,
-        national=home is not None,
+        default_country=default,
+        national=default is not None,
         lenient=True,
         simulated=ctx.settings.simulated_numbers,
     )

@@ -134,9 +134,9 @@ def test_a_number_is_found_again_many_parts_later_and_positions_have_no_gap(worl
     lines = [*first, "nobody", *numbers(CHUNK_ROWS + 200)]
 
     async def story() -> None:
-        told: list[ImportProgress] = []
+        reported: list[ImportProgress] = []
         made = await audiences.import_file(
-            world.ctx, world.caller.account, "customers", file("to", *lines), tell=told.append
+            world.ctx, world.caller.account, "customers", file("to", *lines), on_progress=reported.append
         )
         found = await recipients(world, made, limit=2 * CHUNK_ROWS)
         assert [one.position for one in found] == list(range(1, CHUNK_ROWS + 201))
@@ -148,12 +148,12 @@ def test_a_number_is_found_again_many_parts_later_and_positions_have_no_gap(worl
             for index, number in enumerate(first)
         ]
         assert made.zone_counts == [CHUNK_ROWS + 200]
-        assert [(one.rows, one.recipients, one.rejects) for one in told] == [
+        assert [(one.rows, one.recipients, one.rejects) for one in reported] == [
             (CHUNK_ROWS, CHUNK_ROWS, 0),
             (2 * CHUNK_ROWS, CHUNK_ROWS + 100, CHUNK_ROWS - 100),
             (2 * CHUNK_ROWS + 301, CHUNK_ROWS + 200, CHUNK_ROWS + 101),
         ]
-        assert {one.bytes for one in told} == {len("\n".join(["to", *lines]))}
+        assert {one.bytes for one in reported} == {len("\n".join(["to", *lines]))}
         assert await recipients(world, made, after=20, limit=3) == found[20:23]
 
     world.run(story)

@@ -24,7 +24,7 @@ def test_cancelling_takes_back_all_that_is_not_out_and_says_how_many_were(world:
         ended = await bound(world, campaign, campaigns.cancel)
         assert (ended.campaign.state, ended.campaign.next_due) == ("cancelled", None)
         total = (await world.one("SELECT count(*) AS n FROM messages")).n
-        assert ended.out == 41
+        assert ended.too_late == 41
         assert ended.withdrawn == total - 41
         assert await world.balance() == 10_000 - 41
         assert await launch(world.ctx) == 0
@@ -40,7 +40,7 @@ def test_what_a_worker_hands_back_of_a_cancelled_campaign_is_taken_back_too(worl
 
         async def cancelled_meanwhile(_: Outgoing) -> Outcome:
             ended = await bound(world, campaign, campaigns.cancel)
-            assert (ended.withdrawn, ended.out) == (0, 1)
+            assert (ended.withdrawn, ended.too_late) == (0, 1)
             return Deferred("later", after=None)
 
         world.sim.answer = cancelled_meanwhile
@@ -74,7 +74,7 @@ def test_cancelling_races_with_the_workers_and_each_message_is_sent_or_taken_bac
         sent = counts.get(12, 0)
         assert sent == len(world.sim.seen)
         assert sent + counts.get(90, 0) == 400
-        assert ended.withdrawn + ended.out == 400
+        assert ended.withdrawn + ended.too_late == 400
         assert await world.balance() == 10_000 - sent
 
     world.run(story)

@@ -37,7 +37,7 @@ def test_a_draft_has_the_account_s_zone_and_default_sender_and_the_template_s_te
         assert campaign.terms.text == "Hi {{name}}"
         assert campaign.terms.template_id == made.id
         assert (campaign.terms.sender_id, campaign.terms.timezone) == (world.sender_id, "UTC")
-        assert (campaign.terms.tier, campaign.terms.lasts) == (Tier.BULK, timedelta(hours=72))
+        assert (campaign.terms.tier, campaign.terms.message_validity) == (Tier.BULK, timedelta(hours=72))
         assert await launch(world.ctx) == 0
 
     world.run(story)

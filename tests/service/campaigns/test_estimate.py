@@ -25,12 +25,12 @@ async def estimated(
 ) -> tuple[Estimate, list[Reject]]:
     rejects: list[Reject] = []
 
-    def rejected(found: Sequence[Reject]) -> None:
+    def note_rejects(found: Sequence[Reject]) -> None:
         rejects.extend(found)
 
     file = RecipientFile(["\n".join(lines).encode()])
     wording = EstimateRequest(text, template, sender)
-    return await estimate(world.ctx, world.caller.account, file, wording, rejected=rejected), rejects
+    return await estimate(world.ctx, world.caller.account, file, wording, on_rejects=note_rejects), rejects
 
 
 async def kept(world: World) -> int:
@@ -140,7 +140,7 @@ def test_a_template_is_priced_as_its_text_is(world: World) -> None:
 
 def test_repeats_are_found_in_later_parts_and_progress_is_told(world: World) -> None:
     async def story() -> None:
-        told: list[ImportProgress] = []
+        reported: list[ImportProgress] = []
         first = [f"+2547120{place:05}" for place in range(CHUNK_ROWS + 1)]
         body = "\n".join(["to", *first, *first]).encode()
 
@@ -148,11 +148,15 @@ def test_repeats_are_found_in_later_parts_and_progress_is_told(world: World) -> 
             yield from (body[start : start + 100] for start in range(0, len(body), 100))
 
         found = await estimate(
-            world.ctx, world.caller.account, RecipientFile(chunks()), EstimateRequest(), tell=told.append
+            world.ctx,
+            world.caller.account,
+            RecipientFile(chunks()),
+            EstimateRequest(),
+            on_progress=reported.append,
         )
         assert (found.rows, found.valid, found.repeated) == (2 * len(first), len(first), len(first))
-        assert told[-1] == ImportProgress(len(body), found.rows, found.valid, found.repeated)
-        assert [one.rows for one in told] == [CHUNK_ROWS, 2 * CHUNK_ROWS, 2 * CHUNK_ROWS + 2]
+        assert reported[-1] == ImportProgress(len(body), found.rows, found.valid, found.repeated)
+        assert [one.rows for one in reported] == [CHUNK_ROWS, 2 * CHUNK_ROWS, 2 * CHUNK_ROWS + 2]
 
     world.run(story)
 
@@ -163,7 +167,7 @@ def test_a_dry_run_that_breaks_off_gives_its_connection_back(world: World) -> No
         raise FileNotFoundError("torn")
 
     async def story() -> None:
-        told: list[ImportProgress] = []
+        reported: list[ImportProgress] = []
         for _ in range(6):  # the pool has 5
             with pytest.raises(FileNotFoundError):
                 await estimate(
@@ -171,9 +175,9 @@ def test_a_dry_run_that_breaks_off_gives_its_connection_back(world: World) -> No
                     world.caller.account,
                     RecipientFile(torn()),
                     EstimateRequest(),
-                    tell=told.append,
+                    on_progress=reported.append,
                 )
-        assert len(told) > 6
+        assert len(reported) > 6
         assert await kept(world) == 0
 
     world.run(story)

@@ -329,7 +329,7 @@ def test_a_daily_cap_lets_the_run_wait_for_the_next_day(world: World) -> None:
         await started(world, await audience(world, 20))
         assert await launch(world.ctx) == 0
         assert (await run_of(world)).reason == (
-            "the account may send 30 messages a day; it goes on when the next day begins, in UTC"
+            "the account may send 30 messages a day; it continues when the next day begins, in UTC"
         )
         assert await world.balance() == 10_000
         world.time.advance(12 * HOUR)

@@ -110,7 +110,7 @@ async def cancel_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> 
     """End a campaign for good; all of it that is not out is taken back, with its credits."""
     ended = await campaigns.cancel(ctx, account, str(campaign_id))
     fields = told(ended.campaign, await drafts.names(ctx, [ended.campaign]))
-    return EndedResponse(**fields, withdrawn=ended.withdrawn, out=ended.out)
+    return EndedResponse(**fields, withdrawn=ended.withdrawn, out=ended.too_late)
 
 
 async def _shown(ctx: Context, campaign: CampaignRow) -> CampaignResponse:
