@@ -351,14 +351,14 @@ def test_a_fork_during_an_import_leaves_child_and_parent_able_to_publish(redis_u
 
 def test_a_producer_whose_loop_died_starts_another_and_says_so(sms: Dispatcher, redis_url: str) -> None:
     sms.send(NUMBER, "Hello")
-    engine = sms._thread
-    assert engine is not None
+    thread = sms._thread
+    assert thread is not None
 
     def die() -> None:
         raise SystemExit("a bug")
 
-    engine._loop.call_soon_threadsafe(die)
-    engine._thread.join()
+    thread._loop.call_soon_threadsafe(die)
+    thread._thread.join()
     assert sms.send(NUMBER, "Hello").messages[0].id == 2
     with Redis.from_url(redis_url) as redis:
         end = time.monotonic() + 10
@@ -368,18 +368,18 @@ def test_a_producer_whose_loop_died_starts_another_and_says_so(sms: Dispatcher, 
 
 def test_a_call_that_the_end_of_the_loop_cuts_off_is_unavailable(sms: Dispatcher) -> None:
     sms.send(NUMBER, "Hello")
-    engine = sms._thread
-    assert engine is not None
+    thread = sms._thread
+    assert thread is not None
 
     async def die() -> None:
         asyncio.get_running_loop().stop()
         await asyncio.Event().wait()
 
     with pytest.raises(Unavailable, match="whether it was committed is not known"):
-        engine.run(die())
-    engine._thread.join()
+        thread.run(die())
+    thread._thread.join()
     with pytest.raises(Unavailable):
-        engine.run(asyncio.sleep(0))
+        thread.run(asyncio.sleep(0))
 
 
 def test_a_process_that_ends_without_closing_ends_quietly() -> None:

@@ -118,7 +118,7 @@ def test_allowed_hours_are_json_by_tier(environment: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ('{"bulk": {"mon": ["8-20"]}}', "bulk: \"mon\" has '8-20', which is no span of time"),
+        ('{"bulk": {"mon": ["8-20"]}}', "bulk: \"mon\" has '8-20', which is not a span of time"),
         ('{"urgent": {"mon": ["08:00-20:00"]}}', "DISPATCHER_HOURS.urgent"),
         ('{"bulk": "always"}', "DISPATCHER_HOURS.bulk"),
         ("[]", "DISPATCHER_HOURS: Input should be a valid dictionary"),
@@ -145,7 +145,7 @@ def test_keywords_replace_those_of_their_action(environment: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ('{"stop": ["?"]}', "DISPATCHER_KEYWORDS: Value error, stop: '?' is no word"),
+        ('{"stop": ["?"]}', "DISPATCHER_KEYWORDS: Value error, stop: '?' is not a word"),
         ('{"start": ["stop"]}', "DISPATCHER_KEYWORDS: Value error, 'stop' asks for stop and for start"),
         ('{"halt": ["stop"]}', "DISPATCHER_KEYWORDS.halt"),
         ('{"stop": "stop"}', "DISPATCHER_KEYWORDS.stop"),

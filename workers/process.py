@@ -71,7 +71,7 @@ def _start_timer(stack: AsyncExitStack, ctx: Context, clock: Clock, settings: Se
 
 
 async def _flush(worker: Worker, writing: "asyncio.Task[None]") -> None:
-    """Wait for open calls and write their outcomes. Those not written in time are in doubt, as after a kill."""
+    """Wait for open calls and write their outcomes; those not written in time are in doubt."""
     await worker.idle()
     writing.remove_done_callback(_crash)
     worker.recorder.stop()

@@ -70,7 +70,7 @@ class ProviderHealth:
             self._refreshing.start(self._keep_refreshing())
 
     async def close(self) -> None:
-        """Stop refreshing. A refresh that has begun may end first: cancelled, it leaves its connection open."""
+        """Stop refreshing. A refresh may end first: if it is cancelled, its connection stays open."""
         self._stopping.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT):

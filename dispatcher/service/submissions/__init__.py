@@ -1,1 +1,1 @@
-"""Use cases: from a request to committed rows."""
+"""Use cases from a request to committed rows."""

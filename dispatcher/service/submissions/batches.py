@@ -1,4 +1,4 @@
-"""From a validated submission to its new rows, and from written rows to the accepted batch."""
+"""The batch of new rows of a validated submission, and the accepted batch that its caller gets."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from dispatcher.store.submissions.quotas import EarlierMessage
 async def new_batch(
     validated: ValidatedSubmission, builder: MessageBuilder, recipients: Sequence[ValidRecipient]
 ) -> NewBatch:
-    """Return the batch to be written, with a message for each of these recipients."""
+    """Return the batch to be written, with one message for each recipient."""
     submission = validated.submission
     return NewBatch(
         public_id=uuid4(),
@@ -44,8 +44,8 @@ def accepted_batch(
     joined: Mapping[str, EarlierMessage],
     now: datetime,
 ) -> AcceptedBatch:
-    """Return the batch that was written, with the earlier messages that it repeats in their places."""
-    made = iter(
+    """Return the accepted batch; a recipient in `joined` gets that earlier message instead of a new one."""
+    new_messages = iter(
         [
             AcceptedMessage(id_, message.public_id, message.number_as_given, message.status, message.number)
             for id_, message in zip(written.message_ids, new.messages, strict=True)
@@ -56,7 +56,7 @@ def accepted_batch(
         public_id=new.public_id,
         tier=new.tier,
         messages=[
-            _repeated(recipient, joined) if recipient.number.e164 in joined else next(made)
+            _repeated(recipient, joined) if recipient.number.e164 in joined else next(new_messages)
             for recipient in validated.recipients
         ],
         charged=new.cost,
@@ -70,7 +70,7 @@ def accepted_batch(
 def repeated_batch(
     validated: ValidatedSubmission, joined: Mapping[str, EarlierMessage], *, window: Window
 ) -> AcceptedBatch:
-    """Return the earlier batch that a submission repeats as a whole."""
+    """Return the earlier batch, when a submission repeats all its messages from one batch."""
     first = next(iter(joined.values()))
     return AcceptedBatch(
         id=first.batch_id,
@@ -87,4 +87,4 @@ def repeated_batch(
 
 def _repeated(recipient: ValidRecipient, joined: Mapping[str, EarlierMessage]) -> AcceptedMessage:
     earlier = joined[recipient.number.e164]
-    return AcceptedMessage(earlier.id, earlier.public_id, recipient.given, earlier.status, earlier.number)
+    return AcceptedMessage(earlier.id, earlier.public_id, recipient.raw, earlier.status, earlier.number)

@@ -1,4 +1,4 @@
-"""Idempotency keys: a repeated request gets the answer of the first, and nothing is sent twice."""
+"""Idempotency keys: a repeated request gets the response of the first, and nothing is sent twice."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,30 +17,30 @@ STILL_RUNNING = "the first request with this Idempotency-Key has not ended; try 
 
 
 async def find_response(
-    ctx: Context, connection: AsyncConnection, caller: Caller, once: IdempotencyKey
+    ctx: Context, connection: AsyncConnection, caller: Caller, key: IdempotencyKey
 ) -> StoredResponse | None:
     """
-    Return the earlier answer to this key, or None; then the key is held until the transaction ends.
+    Return the stored response of this key, or None; then the key is locked until the transaction ends.
 
-    Raises StillRunning while another request holds the key, KeyReused if it
-    came with a different request.
+    Raises StillRunning while another request holds the lock, KeyReused if the
+    key was used for a different request.
     """
-    owner = caller.account.id, caller.dialect, once.key
+    owner = caller.account.id, caller.dialect, key.key
     if not await idempotency.lock(connection, *owner):
         raise StillRunning(STILL_RUNNING)
-    kept = await idempotency.find(connection, *owner, since=ctx.now() - KEPT_FOR)
-    if kept is None:
+    stored = await idempotency.find(connection, *owner, since=ctx.now() - KEPT_FOR)
+    if stored is None:
         return None
-    if kept.fingerprint != once.fingerprint:
+    if stored.fingerprint != key.fingerprint:
         raise KeyReused("this Idempotency-Key came with another request before; take a new one")
-    return replace(kept.answer, is_replayed=True)
+    return replace(stored.answer, is_replayed=True)
 
 
 async def store_response(
-    ctx: Context, connection: AsyncConnection, caller: Caller, once: IdempotencyKey, batch: AcceptedBatch
+    ctx: Context, connection: AsyncConnection, caller: Caller, key: IdempotencyKey, batch: AcceptedBatch
 ) -> StoredResponse:
-    """Keep the answer for this batch, in the transaction that accepts it, and return it."""
-    answer = once.answer(batch)
-    kept = StoredKey(once.fingerprint, answer)
-    await idempotency.save(connection, caller.account.id, caller.dialect, once.key, kept, now=ctx.now())
-    return answer
+    """Store the response for this batch, in the transaction that accepts it, and return the response."""
+    response = key.answer(batch)
+    stored = StoredKey(key.fingerprint, response)
+    await idempotency.save(connection, caller.account.id, caller.dialect, key.key, stored, now=ctx.now())
+    return response

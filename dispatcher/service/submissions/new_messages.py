@@ -1,4 +1,4 @@
-"""New messages: one for each recipient, waiting, on its way, or refused at accept."""
+"""New messages, one for each recipient: scheduled, pending, or refused at accept."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -21,12 +21,12 @@ from dispatcher.store.submissions.new_messages import NewMessage
 @dataclass(frozen=True, slots=True)
 class MessageBuilder:
     """
-    Builds the messages of a batch from what they have in common.
+    Builds the messages of a batch from the values that they share.
 
-    `sender` is the name of the sender with `sender_id`, None where there is none.
-    `opted_out` holds account, sender and number; `openings` are by number, and
-    empty where no allowed hours apply. Where not `is_covered`, the balance does
-    not pay for the batch.
+    `sender` is the name of the sender `sender_id`; both are None if the account
+    has no sender. `opted_out` holds account, sender and number. `openings` are
+    by number, and empty if no allowed hours apply. `is_covered` is False if the
+    balance does not cover the batch.
     """
 
     ctx: Context
@@ -47,7 +47,7 @@ class MessageBuilder:
         """
         Return the message for one recipient, with its first status, its place and its cost.
 
-        `ended` is a final status and its reason, and wins over everything else.
+        `ended` is a final status and its reason; with it, nothing else decides the status.
         """
         number = recipient.number
         is_test = self.caller.is_test or routes.is_simulated(self.ctx, number)
@@ -66,7 +66,7 @@ class MessageBuilder:
         return NewMessage(
             public_id=uuid4(),
             number=number.e164,
-            number_as_given=recipient.given,
+            number_as_given=recipient.raw,
             country=number.country,
             charged=0 if is_free else self.ctx.settings.price_list.of(number.country, segments),
             status=status,
@@ -78,7 +78,7 @@ class MessageBuilder:
         )
 
     def _refused(self, number: Msisdn, plan: RoutePlan) -> tuple[Status, str] | None:
-        """Return the final status of a message that cannot be sent, and why; None if it can be sent."""
+        """Return the final status and its reason of a message that cannot be sent; None if it can be."""
         if (self.caller.account.id, self.sender_id, number.e164) in self.opted_out:
             return Status.OPTED_OUT, "the number has opted out"
         if self.sender_id is None:
@@ -88,13 +88,13 @@ class MessageBuilder:
         return None if self.is_covered else (Status.NO_CREDIT, "the balance did not cover the batch")
 
     def _open(self, opening: SendOpening, plan: RoutePlan) -> tuple[Status, str]:
-        """Return the status of a message that can be sent: at once, later, or never within its window."""
+        """Return whether a message can be sent now, later, or not within its window, as status and reason."""
         if opening.at is None or not opening.serves(self.window):
             return Status.EXPIRED, opening.miss_reason
         status = Status.SCHEDULED if opening.at > self.now else Status.PENDING
         reason = opening.wait_reason if opening.at > self.window.not_before else "accepted"
         if plan.sender != self.sender:
-            reason += f"; its sender is shown as {plan.sender}, for {self.sender} may not be used there"
+            reason += f"; the sender is shown as {plan.sender}, because {self.sender} may not be used there"
         return status, reason
 
     def _place(self, status: Status, opening: SendOpening) -> tuple[Place | None, datetime | None]:

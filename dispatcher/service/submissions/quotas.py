@@ -1,8 +1,8 @@
 """
-Quotas that protect recipients and accounts; all are off unless set.
+Quotas that protect recipients and accounts. All are off unless set.
 
-They limit the same text to the same number, critical messages to one number,
-and the messages of an account in a day.
+They limit repeats of a text to the same number, critical messages to one
+number in an hour, and the messages of an account in a day.
 """
 
 from collections.abc import Mapping, Set
@@ -32,10 +32,10 @@ async def check(
     ctx: Context, connection: AsyncConnection, validated: ValidatedSubmission
 ) -> Mapping[str, EarlierMessage]:
     """
-    Return the earlier messages that a submission repeats, by number, where the setting joins repeats.
+    Return the earlier messages that a submission repeats, by number, if the settings join repeats.
 
-    Raises TooMany for a submission over a quota. Submissions of one account
-    are compared one at a time while a quota is on.
+    Raises LimitExceeded for a submission over a quota. While a quota is on,
+    submissions of one account are compared one at a time.
     """
     caller, tier = validated.caller, validated.tier
     if not are_on(ctx, tier):
@@ -57,13 +57,13 @@ async def check(
             connection, account_id, new, tier=Tier.CRITICAL, most=hourly, since=now - _HOUR
         )
         if busy is not None:
-            text = f"{mask(busy[0])} got {hourly} critical messages within an hour, which is the most"
+            text = f"{mask(busy[0])} got {hourly} critical messages within an hour, which is the limit"
             raise LimitExceeded(text, retry_after=busy[1] + _HOUR - now)
     return joined
 
 
 async def count(ctx: Context, connection: AsyncConnection, caller: Caller, messages: int) -> None:
-    """Count messages against the daily cap of their account, by the day in UTC. Raises TooMany."""
+    """Count messages against the account's daily cap, by the day in UTC. Raises LimitExceeded."""
     most = caller.account.limits.daily
     if most is None or messages == 0:
         return
@@ -73,7 +73,7 @@ async def count(ctx: Context, connection: AsyncConnection, caller: Caller, messa
 
 
 def today(now: datetime) -> date:
-    """Return the day by which messages are counted, in UTC."""
+    """Return the UTC day by which messages are counted."""
     return now.astimezone(UTC).date()
 
 
@@ -85,11 +85,11 @@ def over_daily_cap(most: int, now: datetime) -> LimitExceeded:
 
 def _may_join(ctx: Context, caller: Caller, joined: Mapping[str, EarlierMessage], *, of: Set[str]) -> bool:
     """
-    Whether repeats can be answered with the messages that are there.
+    Whether the caller can get the earlier messages instead of repeats.
 
-    Ids stay in their dialect, so messages of another dialect cannot be joined.
-    Nor can a submission all of which repeats parts of several batches: it
-    would have no batch of its own.
+    Messages of another dialect cannot be joined, because ids belong to one
+    dialect. Nor can a submission that only repeats messages of several
+    batches: there would be no single batch to return.
     """
     if ctx.settings.repeat_policy is RepeatPolicy.REFUSE:
         return not joined

@@ -1,4 +1,4 @@
-"""Submitting: a submission is validated, then accepted in one transaction. Committed means accepted."""
+"""Validates a submission, and accepts it in one transaction. Accepted means committed."""
 
 from collections.abc import Sequence
 
@@ -17,8 +17,8 @@ BULK_ABOVE = 200
 
 _FEW = 20
 """
-The most recipients of a submission that shares its transaction with others. A larger one does not delay
-others, and one that is compared with earlier ones has them all committed.
+The most recipients of a submission that shares its transaction with others. A larger one would delay the
+others. Nor is a transaction shared while a quota compares submissions: all earlier ones must be committed.
 """
 
 _ACCEPTING = Batched(accept)
@@ -28,10 +28,10 @@ async def submit(ctx: Context, caller: Caller, submission: Submission) -> Accept
     """
     Accept a submission as a whole, and return its batch.
 
-    Raises InvalidSubmission with all faults together, NotEnoughCredit where
-    the submission asks for it, TooMany over a quota, AlreadyExists for an
+    Raises InvalidSubmission with all faults together, NotEnoughCredit if the
+    submission asks for that, LimitExceeded over a quota, AlreadyExists for an
     external id that is taken, Forbidden for a paused account, Unavailable when
-    Postgres is away.
+    Postgres cannot be reached.
     """
     outcome = await _submit(ctx, caller, submission, None)
     assert isinstance(outcome, AcceptedBatch)
@@ -42,7 +42,7 @@ async def submit_once(
     ctx: Context, caller: Caller, submission: Submission, key: IdempotencyKey
 ) -> StoredResponse:
     """
-    Accept a submission unless its key was used before, and return the answer, new or replayed.
+    Accept a submission unless its key was used before; return the new or the stored response.
 
     Raises what `submit` does, and StillRunning and KeyReused.
     """
@@ -52,7 +52,7 @@ async def submit_once(
 
 
 async def check(ctx: Context, caller: Caller, submission: Submission) -> Sequence[Fault]:
-    """Return all faults of a submission and keep nothing: for a dialect that found faults of its own."""
+    """Return all faults of a submission without accepting it, for a dialect that found further faults."""
     try:
         validated = await validate(ctx, caller, submission)
     except InvalidSubmission as error:
@@ -83,22 +83,22 @@ async def validate(
     submission, template_id = await templates.fill_in(ctx, caller, submission)
     tier = _tier(caller, submission)
     try:
-        return await validate_fields(ctx, caller, submission, tier=tier, template_id=template_id, once=key)
+        return await validate_fields(ctx, caller, submission, tier=tier, template_id=template_id, key=key)
     except InvalidSubmission as error:
         raise InvalidSubmission([*error.faults, *await _sender_faults(ctx, caller, submission)]) from None
 
 
 def _tier(caller: Caller, submission: Submission) -> Tier:
-    """Return the tier asked for, or that of the size; never above the highest of the account."""
-    wanted = submission.tier or (Tier.BULK if len(submission.recipients) > BULK_ABOVE else Tier.STANDARD)
+    """Return the requested tier, or one by the number of recipients; at most the account's highest tier."""
+    tier = submission.tier or (Tier.BULK if len(submission.recipients) > BULK_ABOVE else Tier.STANDARD)
     highest = caller.account.limits.tier or Tier.CRITICAL
-    return max(wanted, highest, key=list(Tier).index)
+    return max(tier, highest, key=list(Tier).index)
 
 
 async def _sender_faults(ctx: Context, caller: Caller, submission: Submission) -> list[Fault]:
     if submission.sender_id is None and submission.sender_name is None:
         return []
     tier = _tier(caller, submission)
-    wanted = accounts.TermsRequest(caller.account.id, tier, submission.sender_id, submission.sender_name)
-    [terms] = await ctx.database.transact(lambda c: accounts.terms(c, [wanted]))
+    request = accounts.TermsRequest(caller.account.id, tier, submission.sender_id, submission.sender_name)
+    [terms] = await ctx.database.transact(lambda c: accounts.terms(c, [request]))
     return [] if terms.sender_id is not None else [unknown_sender(submission)]

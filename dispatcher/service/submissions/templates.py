@@ -1,4 +1,4 @@
-"""Templates: an account's texts with variables, filled in when a message is accepted."""
+"""Templates: texts of an account with variables, which are filled in when a message is accepted."""
 
 import secrets
 import string
@@ -33,18 +33,18 @@ class Preview:
 
 
 async def create(ctx: Context, account: Account, name: str, text: str) -> Template:
-    """Write a template and return it. Raises AlreadyExists for a name that is taken, and Invalid."""
+    """Create a template and return it. Raises AlreadyExists for a name that is taken, and Invalid."""
     name = name.strip()
     if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
-        raise Invalid(f"a template's name has 1 to {_LONGEST_NAME} printable characters")
+        raise Invalid(f"{name!r} cannot name a template: give 1 to {_LONGEST_NAME} printable characters")
     _check_text(text)
     public_id = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
-    made = await ctx.database.transact(
+    created = await ctx.database.transact(
         lambda c: templates.insert(c, account.id, public_id=public_id, name=name, content=text)
     )
-    if made is None:
-        raise AlreadyExists(f"account {account.name!r} has a template {name!r} already")
-    return made
+    if created is None:
+        raise AlreadyExists(f"account {account.name!r} already has a template {name!r}")
+    return created
 
 
 async def find(ctx: Context, account: Account, public_id: str) -> Template:
@@ -71,7 +71,7 @@ async def remove(ctx: Context, account: Account, public_id: str) -> None:
 
 
 async def preview(ctx: Context, account: Account, public_id: str, variables: Mapping[str, str]) -> Preview:
-    """Return a template filled in; keep nothing. Raises NotFound, and InvalidSubmission for a faulty text."""
+    """Return the filled-in text of a template. Raises NotFound, and InvalidSubmission for a faulty text."""
     found = await find(ctx, account, public_id)
     text, segments, faults = measure_text(ctx, _rendered(found.text, variables))
     if faults:
@@ -81,16 +81,17 @@ async def preview(ctx: Context, account: Account, public_id: str, variables: Map
 
 async def fill_in(ctx: Context, caller: Caller, submission: Submission) -> tuple[Submission, int | None]:
     """
-    Return a submission with its text, and the id of its template; both unchanged and None without one.
+    Return a submission with the text of its template filled in, and the row id of the template.
 
-    Raises InvalidSubmission for an unknown template and for missing variables.
+    Without a template the submission is unchanged and the id is None. Raises
+    InvalidSubmission for an unknown template and for missing variables.
     """
-    wanted = submission.template_id
-    if wanted is None:
+    public_id = submission.template_id
+    if public_id is None:
         return submission, None
-    found = await ctx.database.transact(lambda c: templates.find(c, caller.account.id, wanted))
+    found = await ctx.database.transact(lambda c: templates.find(c, caller.account.id, public_id))
     if found is None:
-        raise InvalidSubmission([Fault("template_id", FaultKind.UNKNOWN_TEMPLATE, wanted)])
+        raise InvalidSubmission([Fault("template_id", FaultKind.UNKNOWN_TEMPLATE, public_id)])
     return replace(submission, text=_rendered(found.text, submission.variables)), found.id
 
 

@@ -20,18 +20,17 @@ from dispatcher.service.yielding import yielding
 class ValidRecipient:
     """A phone number as the caller wrote it, and as it was parsed."""
 
-    given: str
+    raw: str
     number: Msisdn
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatedSubmission:
     """
-    A submission without a fault, and what was found while it was validated.
+    A submission without faults, with its tier, parsed numbers and segments.
 
     `text` is the text as it is sent. `skipped` counts the recipients that were
-    left out as no phone numbers. `once` is there if it came with an
-    idempotency key.
+    left out because they are no phone numbers.
     """
 
     caller: Caller
@@ -42,11 +41,11 @@ class ValidatedSubmission:
     segments: int
     skipped: int
     template_id: int | None
-    once: IdempotencyKey | None
+    key: IdempotencyKey | None
 
     @property
     def names_a_sender(self) -> bool:
-        """Whether it names a sender; otherwise it gets the account's default one."""
+        """Whether the submission names a sender; otherwise it gets the account's default one."""
         return self.submission.sender_id is not None or self.submission.sender_name is not None
 
     @property
@@ -62,9 +61,9 @@ async def validate_fields(
     *,
     tier: Tier,
     template_id: int | None,
-    once: IdempotencyKey | None,
+    key: IdempotencyKey | None,
 ) -> ValidatedSubmission:
-    """Validate what needs no database. Raises InvalidSubmission with every fault."""
+    """Return the validated submission, without access to the database. Raises InvalidSubmission."""
     recipients, faults = await _recipients(ctx, submission)
     text, segments, text_faults = _text(ctx, submission)
     faults += [*text_faults, *_time(ctx, submission), *_url(ctx, submission)]
@@ -75,7 +74,7 @@ async def validate_fields(
     if faults:
         raise InvalidSubmission(faults)
     return ValidatedSubmission(
-        caller, submission, tier, recipients, text, segments, skipped, template_id, once
+        caller, submission, tier, recipients, text, segments, skipped, template_id, key
     )
 
 
@@ -86,32 +85,33 @@ _NUMBER_FAULTS = {
 
 
 async def _recipients(ctx: Context, submission: Submission) -> tuple[list[ValidRecipient], list[Fault]]:
-    given = submission.recipients
-    if not given:
+    numbers = submission.recipients
+    if not numbers:
         return [], [Fault("recipients", FaultKind.EMPTY, "")]
-    if len(given) > ctx.settings.max_recipients:
+    if len(numbers) > ctx.settings.max_recipients:
         limit = ctx.settings.max_recipients
-        return [], [Fault("recipients", FaultKind.TOO_MANY, f"{len(given)}, at most {limit}")]
-    read: list[ValidRecipient] = []
+        return [], [Fault("recipients", FaultKind.TOO_MANY, f"{len(numbers)}, at most {limit}")]
+    recipients: list[ValidRecipient] = []
     faults: list[Fault] = []
-    async for raw in yielding(given):
+    async for raw in yielding(numbers):
         try:
-            read.append(ValidRecipient(raw, parse(raw, submission.numbers)))
+            recipients.append(ValidRecipient(raw, parse(raw, submission.numbers)))
         except InvalidNumber as error:
             faults.append(Fault("recipients", _NUMBER_FAULTS[error.reason], raw))
-    return _without_repeats(read, faults, submission.repeats)
+    return _without_repeats(recipients, faults, submission.repeats)
 
 
 def _without_repeats(
-    read: list[ValidRecipient], faults: list[Fault], repeats: DuplicateNumbers
+    recipients: list[ValidRecipient], faults: list[Fault], repeats: DuplicateNumbers
 ) -> tuple[list[ValidRecipient], list[Fault]]:
     first: dict[str, ValidRecipient] = {}
-    for recipient in read:
+    for recipient in recipients:
         first.setdefault(recipient.number.e164, recipient)
-    if repeats is DuplicateNumbers.KEEP or len(first) == len(read):
-        return read, faults
+    repeated = len(recipients) - len(first)
+    if repeats is DuplicateNumbers.KEEP or not repeated:
+        return recipients, faults
     if repeats is DuplicateNumbers.REFUSE:
-        faults.append(Fault("recipients", FaultKind.REPEATED, f"{len(read) - len(first)} of {len(read)}"))
+        faults.append(Fault("recipients", FaultKind.REPEATED, f"{repeated} of {len(recipients)}"))
     return list(first.values()), faults
 
 
@@ -142,8 +142,8 @@ def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
 
 def unknown_sender(submission: Submission) -> Fault:
     """Return the fault of a submission that names a sender which the account does not have."""
-    named = submission.sender_name if submission.sender_id is None else submission.sender_id
-    return Fault("sender_id", FaultKind.UNKNOWN_SENDER, str(named))
+    sender = submission.sender_name if submission.sender_id is None else submission.sender_id
+    return Fault("sender_id", FaultKind.UNKNOWN_SENDER, str(sender))
 
 
 def measure_text(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:

@@ -232,7 +232,7 @@ def test_a_sender_is_replaced_for_the_provider_and_the_message_says_so(three: Wo
         [message] = (await three.submit()).messages
         assert (await three.events(message.id))[0] == (
             11,
-            "accepted; its sender is shown as 20880, for SHOP may not be used there",
+            "accepted; the sender is shown as 20880, because SHOP may not be used there",
         )
         await three.deliver()
         assert [outgoing.sender for outgoing in three.providers["alpha"].seen] == ["20880"]
@@ -298,8 +298,8 @@ def test_conditions_are_gone_by_at_each_try(three: World) -> None:
         states["alpha"] = ProviderState(Breaker.OPEN, Override.PINNED)
         assert await sent(three) == (12, ["alpha"])
         states |= {
-            "alpha": ProviderState(order=Override.DRAINED),
-            "beta": ProviderState(order=Override.DRAINED),
+            "alpha": ProviderState(override=Override.DRAINED),
+            "beta": ProviderState(override=Override.DRAINED),
         }
         assert await sent(three) == (28, [])
 

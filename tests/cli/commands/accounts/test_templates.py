@@ -61,7 +61,7 @@ def test_a_changed_template_has_a_new_text_and_the_same_id(shop: Run, code: str)
 
 
 def test_the_name_of_a_removed_template_can_be_used_again(shop: Run, code: str) -> None:
-    refused(shop("template", "add", "shop", "code", "x"), 1, "account 'shop' has a template 'code' already")
+    refused(shop("template", "add", "shop", "code", "x"), 1, "account 'shop' already has a template 'code'")
     assert shop("template", "remove", "shop", code).out == f"template {code} of shop is removed\n"
     refused(shop("template", "show", "shop", code), 1, f"there is no template '{code}'")
     assert shop("template", "add", "shop", "code", "x").code == 0
