@@ -129,17 +129,17 @@ def open_wake_listener(settings: Settings) -> WakeListener:
 
 
 def open_callback_sender(
-    ctx: Context, wordings: Mapping[str, EventFormatter], arrivals: Mapping[str, InboundFormatter]
+    ctx: Context, formatters: Mapping[str, EventFormatter], inbound_formatters: Mapping[str, InboundFormatter]
 ) -> tuple[CallbackSender, Poster]:
     """Return the callback sender and its poster; the caller closes the poster after the sender has ended."""
     poster = HttpPoster(allow_private=ctx.settings.callback_private)
     signers: Mapping[Signature, Signer] = {
-        Signature.STANDARD_WEBHOOKS: lambda letter: standard_webhook(
-            letter.secret, id=letter.id, at=letter.at, body=letter.body
+        Signature.STANDARD_WEBHOOKS: lambda payload: standard_webhook(
+            payload.secret, id=payload.id, at=payload.at, body=payload.body
         ),
-        Signature.TIMESTAMPED: lambda letter: timestamped(letter.secret, at=letter.at, body=letter.body),
+        Signature.TIMESTAMPED: lambda payload: timestamped(payload.secret, at=payload.at, body=payload.body),
     }
-    return CallbackSender(ctx, poster, wordings=wordings, arrivals=arrivals, signers=signers), poster
+    return CallbackSender(ctx, poster, formatters=formatters, inbound_formatters=inbound_formatters, signers=signers), poster
 
 
 def open_providers(settings: Settings) -> Mapping[str, ConfiguredProvider]:

@@ -208,7 +208,7 @@ def test_our_smpp_plug_in_is_served_by_the_smscs_of_the_bench(peer: OpenPeer) ->
             stats = opened.client.get("/stats").json()
             opened.client.post("/reset")
             assert opened.client.get("/stats").json()["submits"] == 0
-    except smpp.Absent as missing:
+    except smpp.NotAvailable as missing:
         pytest.skip(str(missing))
     refs = [outcome.refs[0] for outcome in outcomes if isinstance(outcome, Accepted)]
     assert len(refs) == 21

@@ -67,7 +67,7 @@ def test_what_no_process_saw_alone_moves_the_breaker_too(world: World) -> None:
         await other.refresh()
         assert other.states["sim"].breaker is Breaker.OPEN
         report = await providers.one(world.ctx, "sim")
-        assert [turn.cause for turn in report.story] == ["20 of 20 failed: 20 not sent"]
+        assert [turn.cause for turn in report.history] == ["20 of 20 failed: 20 not sent"]
 
     world.run(story)
 
@@ -163,14 +163,14 @@ def test_a_resumed_provider_gets_what_waited_for_it_and_its_story_tells_who_orde
 ) -> None:
     async def story() -> None:
         paused = await providers.set_override(world.ctx, "sim", Override.PAUSED, reason="bills", by="ann")
-        assert str(paused.condition) == "paused"
+        assert str(paused.state) == "paused"
         [message] = (await world.submit()).messages
         await world.deliver()
         assert (await world.row(message.id)).place == Place.HELD
         resumed = await providers.set_override(world.ctx, "sim", Override.NONE, by="bob")
-        assert str(resumed.condition) == "closed"
+        assert str(resumed.state) == "closed"
         assert (await world.row(message.id)).wake_at == world.time.now()
-        assert [(turn.to, turn.cause, turn.by) for turn in resumed.story] == [
+        assert [(turn.to, turn.cause, turn.by) for turn in resumed.history] == [
             (Override.NONE, "", "bob"),
             (Override.PAUSED, "bills", "ann"),
         ]
@@ -196,7 +196,7 @@ def test_a_report_counts_what_is_out_and_what_came_of_the_last_moments(world: Wo
         _note(world.ctx.provider_health, *[Accepted(())] * 8, Unsent("x"), seconds=0.03)
         report = await providers.one(world.ctx, "sim")
         assert report.window is not None
-        assert (report.out, report.window.tried, report.window.failed) == (1, 9, 1)
+        assert (report.in_flight, report.window.tried, report.window.failed) == (1, 9, 1)
         assert (report.window.latency, report.tps) == (timedelta(milliseconds=35), 0.9)
         assert report.latest is None
 

@@ -1,1 +1,1 @@
-"""Use cases: from a lane to a provider and back."""
+"""Use cases that take messages from a lane to a provider and write the outcomes."""

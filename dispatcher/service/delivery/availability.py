@@ -1,10 +1,10 @@
 """
-Which providers accept messages now, and how messages wait that no provider accepts.
+Which providers accept messages now, and the wait of messages that no provider accepts.
 
-Nothing goes to a provider that is barred: paused or drained by an operator,
-or with an open breaker. One on trial gets a trickle. A message without
-another provider may wait long: it is due again as soon as its provider
-accepts messages.
+A provider that is barred gets no message: it is paused or drained by an
+operator, or its breaker is open. A provider on trial, with a half-open breaker,
+gets a few. A message without another provider may wait long: it is due again
+as soon as its provider accepts messages.
 """
 
 from collections import defaultdict
@@ -21,27 +21,27 @@ from dispatcher.service.context import Context
 from dispatcher.store.delivery import claims
 from dispatcher.store.delivery.claims import HeldMessage
 
-# Messages that wait for a provider are tried again spread over so many seconds: a backlog must not come all
-# at once, nor often.
+# The next tries of messages that wait for a provider are spread over so many seconds: a backlog must not
+# come back all at once, nor often.
 _SPREAD = {Tier.CRITICAL: 1.0, Tier.STANDARD: 60.0, Tier.BULK: 60.0}
 _FIRST_TRY = timedelta(seconds=1)
-_ORDERED = timedelta(minutes=5)
+_OVERRIDE_WAIT = timedelta(minutes=5)
 
 
 def split_by_availability(
     ctx: Context, routed: Sequence[RoutedMessage]
 ) -> tuple[list[RoutedMessage], list[RoutedMessage]]:
     """
-    Return the messages that some provider accepts now, with those providers alone, and the others.
+    Return the messages that some provider accepts now, with only those providers, and the other messages.
 
-    A provider on trial is first for one message of these that names it, or
-    nothing would ever show that it works again.
+    A provider on trial comes first for one of the messages that name it, or
+    no call would ever show that it works again.
     """
-    conditions = ctx.provider_states
-    if not any(condition != AVAILABLE for condition in conditions.values()):
+    states = ctx.provider_states
+    if not any(state != AVAILABLE for state in states.values()):
         return list(routed), []
     available, barred = [], []
-    untried = {name for name, condition in conditions.items() if condition.is_on_trial}
+    untried = {name for name, state in states.items() if state.is_on_trial}
     for one in routed:
         providers = tuple(name for name in one.providers if not state_of(ctx, name).is_barred)
         if not providers:
@@ -56,7 +56,7 @@ def split_by_availability(
 
 
 async def take_tokens(ctx: Context, provider: str, messages: Sequence[DueMessage]) -> list[Token]:
-    """Take tokens for these messages, all of one tier; at a trickle's rate while the provider is on trial."""
+    """Take tokens for these messages, all of one tier; at the trial rate while the provider is on trial."""
     config = ctx.providers[provider].config
     tps = min(config.tps, TRIAL_RATE) if state_of(ctx, provider).is_on_trial else config.tps
     return await ctx.throttle.take(
@@ -69,38 +69,38 @@ async def take_tokens(ctx: Context, provider: str, messages: Sequence[DueMessage
 
 
 async def wait(ctx: Context, barred: Sequence[RoutedMessage]) -> None:
-    """Hold messages until a provider of theirs accepts messages again. Raises Unavailable."""
+    """Hold messages until one of their providers accepts messages again. Raises Unavailable."""
     now = ctx.now()
     by_reason: defaultdict[str, list[HeldMessage]] = defaultdict(list)
     for one in barred:
-        conditions = {name: state_of(ctx, name) for name in one.providers}
-        until = _next_try(ctx, one.message.tier, conditions, now)
-        by_reason[_reason(conditions)].append(HeldMessage(one.message.id, until))
+        states = {name: state_of(ctx, name) for name in one.providers}
+        until = _next_try(ctx, one.message.tier, states, now)
+        by_reason[_reason(states)].append(HeldMessage(one.message.id, until))
     for reason, held in by_reason.items():
         await hold(ctx, held, waits_for=reason)
 
 
 async def hold(ctx: Context, held: Sequence[HeldMessage], *, waits_for: str | None = None) -> None:
-    """Hold messages that are not claimed, out of their lane. Raises Unavailable."""
+    """Move messages that are not claimed from their lane to `held`. Raises Unavailable."""
     earliest = await ctx.database.single(lambda c: claims.hold(c, held, waits_for=waits_for))
     if earliest is not None:
         ctx.lanes.wake(earliest)
 
 
 def state_of(ctx: Context, provider: str) -> ProviderState:
-    """Return a provider's condition, as last known to this process."""
+    """Return a provider's state, as last known to this process."""
     return ctx.provider_states.get(provider, AVAILABLE)
 
 
-def _reason(conditions: Mapping[str, ProviderState]) -> str:
-    return ", ".join(f"{name} is {condition}" for name, condition in conditions.items())
+def _reason(states: Mapping[str, ProviderState]) -> str:
+    return ", ".join(f"{name} is {state}" for name, state in states.items())
 
 
-def _next_try(ctx: Context, tier: Tier, conditions: Mapping[str, ProviderState], now: datetime) -> datetime:
-    """Return when a message is due again by itself: spread out, and soonest where only a breaker bars it."""
-    moments = [condition.until for condition in conditions.values() if condition.until is not None]
-    if any(condition.is_on_trial for condition in conditions.values()):
+def _next_try(ctx: Context, tier: Tier, states: Mapping[str, ProviderState], now: datetime) -> datetime:
+    """Return when a message is due again by itself: soon if a breaker bars it, later if an operator does."""
+    moments = [state.until for state in states.values() if state.until is not None]
+    if any(state.is_on_trial for state in states.values()):
         moments.append(now + _FIRST_TRY)
     if moments:
         return max(now + _FIRST_TRY, min(moments)) + timedelta(seconds=_SPREAD[tier] * ctx.rng.random())
-    return now + _ORDERED * (1 + ctx.rng.random())
+    return now + _OVERRIDE_WAIT * (1 + ctx.rng.random())

@@ -1,11 +1,11 @@
 """
-How many calls to one provider may be out at once, in this process.
+The limit of open calls to one provider, in this process.
 
-As many as its rate needs at its present latency, counting the time that slots
-wait for a claim, and a margin: more would not go faster, and would leave more
-messages in doubt when this process is killed. When the process itself cannot
-keep up, its calls only look slow because they wait for the loop; then the
-limit falls instead of rising.
+It is the number that the provider's rate needs at its present latency, counting
+the time that slots wait for a claim, plus a margin. More calls would not be
+faster, and would leave more messages in doubt when this process is killed.
+When the process itself cannot keep up, its calls look slow only because they
+wait for the loop; then the limit falls instead of rising.
 """
 
 import asyncio
@@ -28,23 +28,23 @@ _RISE, _FALL, _LEAST_SHARE = 1.03, 0.95, 0.1
 
 class LoopLag:
     """
-    How far this process's loop is behind: `share` is the part of its calls that it can serve, 1 at best.
+    How far this process's loop is behind: `share` is the part of its calls that it can serve, at most 1.
 
-    Any such rule swings around the point it looks for; this one falls by a
-    twentieth each time the loop wakes late and rises by less when it does not.
-    A few milliseconds count as late: calls that wait for the loop make nothing
-    faster, and are in doubt when this process dies.
+    A rule of this kind oscillates around its target: `share` falls by a
+    twentieth each time the loop wakes up late, and rises by less when it does
+    not. A few milliseconds count as late, because calls that wait for the loop
+    make nothing faster and are in doubt if this process dies.
     """
 
     def __init__(self) -> None:
         self.share = 1.0
 
     def note(self, late: float) -> None:
-        """Count one waking of the loop, so many seconds late."""
+        """Adjust `share` after the loop woke up `late` seconds late."""
         self.share = max(_LEAST_SHARE, self.share * _FALL) if late > _LATE else min(1.0, self.share * _RISE)
 
     async def watch(self) -> None:
-        """Measure fifty times a second, until cancelled."""
+        """Measure the delay fifty times a second, until cancelled."""
         while True:
             asleep = time.monotonic()
             await asyncio.sleep(_INTERVAL)
@@ -53,10 +53,10 @@ class LoopLag:
 
 class ConcurrencyLimit:
     """
-    Limits the calls to one provider, each with up to `batch` messages, by a number of slots.
+    Limits the open calls to one provider, each with up to `batch` messages, by a number of slots.
 
-    The limit follows rate × latency. A free slot goes to those who wait in
-    `acquire`, in their order, before `wait_until_free` returns.
+    The number follows rate × latency. A free slot goes to the callers that
+    wait in `acquire`, in their order, before `wait_until_free` returns.
     """
 
     def __init__(self, config: ProviderConfig, lag: LoopLag, *, batch: int = 1) -> None:
@@ -65,56 +65,56 @@ class ConcurrencyLimit:
         self._most = config.max_connections
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_free: asyncio.Future[None] | None = None
-        self._moved_at = time.monotonic()
+        self._changed_at = time.monotonic()
         self._claim_time = 0.0
         self.latency = _FIRST_LATENCY
         self.in_use = 0
 
     @property
     def slots(self) -> int:
-        """How many calls may be out now, including those whose messages are being claimed."""
+        """How many calls may be open now, including those whose messages are being claimed."""
         wanted = min(self._most, self._rate * (self.latency + self._claim_time) * _MARGIN)
         return max(_LEAST, math.ceil(wanted * self._lag.share))
 
     @property
     def free(self) -> int:
-        """How many more calls may go out now."""
+        """How many more calls may start now."""
         return max(0, self.slots - self.in_use)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether no slot is free and no call has ended for long: the provider hangs."""
+        """Whether no slot is free and no call has ended for a long time: the provider does not respond."""
         if self.free:
             return False
-        return time.monotonic() - self._moved_at > max(_STUCK, _STUCK_LATENCIES * self.latency)
+        return time.monotonic() - self._changed_at > max(_STUCK, _STUCK_LATENCIES * self.latency)
 
     def take(self, count: int) -> None:
-        """Take so many slots, at most as many as are free."""
+        """Take `count` slots, which must be free."""
         self.in_use += count
-        self._moved_at = time.monotonic()
+        self._changed_at = time.monotonic()
 
     async def acquire(self, *, within: float) -> bool:
-        """Take one slot; return False if none comes free in so many seconds."""
+        """Take one slot; return False if none becomes free in `within` seconds."""
         if self.free and not self._waiting:
             self.take(1)
             return True
         if self.is_stuck:
             return False
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        slot = asyncio.get_running_loop().create_future()
+        self._waiting.append(slot)
         try:
-            await asyncio.wait([turn], timeout=within)
+            await asyncio.wait([slot], timeout=within)
         except asyncio.CancelledError:
-            if turn.done():  # the slot came in the same turn of the loop
+            if slot.done():  # it was assigned in the same iteration of the loop
                 self.release()
             raise
         finally:
-            if not turn.done():
-                self._waiting.remove(turn)
-        return turn.done()
+            if not slot.done():
+                self._waiting.remove(slot)
+        return slot.done()
 
     async def wait_until_free(self, seconds: float) -> None:
-        """Wait until a slot is free, so many seconds at most. Takes none."""
+        """Wait until a slot is free, at most `seconds`, without taking one."""
         if self.free:
             return
         if self._is_free is None or self._is_free.done():
@@ -122,9 +122,9 @@ class ConcurrencyLimit:
         await asyncio.wait([self._is_free], timeout=seconds)
 
     def release(self, count: int = 1) -> None:
-        """Give slots back."""
+        """Return slots, and assign them to waiting callers."""
         self.in_use -= count
-        self._moved_at = time.monotonic()
+        self._changed_at = time.monotonic()
         while self._waiting and self.free:
             self.take(1)
             self._waiting.popleft().set_result(None)
@@ -132,9 +132,9 @@ class ConcurrencyLimit:
             self._is_free.set_result(None)
 
     def note_call(self, seconds: float) -> None:
-        """Count how long a call took, so that the limit follows."""
+        """Adjust the limit to the duration of a call."""
         self.latency += _SMOOTHING * (seconds - self.latency)
 
     def note_claim(self, seconds: float) -> None:
-        """Count how long slots waited until their messages were claimed, so that the limit follows."""
+        """Adjust the limit to the time that slots waited until their messages were claimed."""
         self._claim_time += _SMOOTHING * (seconds - self._claim_time)

@@ -1,4 +1,4 @@
-"""The messages that came with one lane task, until each is claimed or waits elsewhere."""
+"""The messages of one lane task, until each is claimed or waits elsewhere."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from dispatcher.store.delivery.claims import HeldMessage
 
 class LaneTask:
     """
-    Counts the messages of one lane task that stand in a send queue; `finish` ends when none does.
+    Counts the messages of one lane task that are in a send queue; `finish` returns when none is.
 
     `stopping` is set when this worker stops.
     """
@@ -27,17 +27,17 @@ class LaneTask:
         self.unclaimed: list[int] = []
 
     def queue(self, routed: RoutedMessage, *, deadline: float) -> "QueuedMessage":
-        """Return this message as it stands in a send queue, and count it."""
+        """Return the entry of this message for a send queue, and count it."""
         self._queued += 1
         self._none_queued.clear()
         return QueuedMessage(routed.message, routed.providers, deadline, self)
 
     async def finish(self, held: Sequence[HeldMessage]) -> None:
         """
-        Hold these messages, and wait until no other is queued.
+        Hold these messages, and wait until no other message is queued.
 
-        A worker that stops gives back those that were not claimed. Raises
-        Unavailable, and the first failure of a claim.
+        A worker that stops makes messages ready again that were not claimed.
+        Raises Unavailable, and the first failure of a claim.
         """
         if held:
             await availability.hold(self._ctx, held)
@@ -66,10 +66,10 @@ class QueuedMessage:
     lane_task: LaneTask = field(repr=False)
 
     def end(self, failure: Exception | None = None) -> None:
-        """Leave the queue: the message is claimed, or waits elsewhere."""
+        """Remove the message from the count: it is claimed, or waits elsewhere."""
         self.lane_task.end(failure)
 
     def end_unclaimed(self) -> None:
-        """Leave the queue: the message was not claimed, and is still in its lane."""
+        """Remove the message from the count: it was not claimed, and is still in its lane."""
         self.lane_task.unclaimed.append(self.message.id)
         self.lane_task.end()

@@ -1,4 +1,4 @@
-"""Calls to providers with claimed messages; to the next provider if a message surely did not go out."""
+"""Calls to providers with claimed messages, and to the next provider if one was certainly not sent."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ _SLOT_WAIT = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ClaimedMessage:
-    """A message that this worker may send: its providers in order, and the number of this attempt."""
+    """A message that this worker may send, with its providers in order and the number of this attempt."""
 
     message: DueMessage
     providers: tuple[str, ...]
@@ -31,7 +31,7 @@ class ClaimedMessage:
 
 
 class ProviderCalls:
-    """Makes the calls of one process. No transaction is open meanwhile."""
+    """Makes the provider calls of one process. No transaction is open during a call."""
 
     def __init__(self, ctx: Context, limits: Mapping[str, ConcurrencyLimit], recorder: Recorder) -> None:
         self._ctx = ctx
@@ -44,10 +44,10 @@ class ProviderCalls:
 
     async def send(self, name: str, claimed: Sequence[ClaimedMessage], lease_end: datetime) -> None:
         """
-        Send claimed messages in one call, and put their outcomes to the recorder.
+        Send claimed messages in one call, and pass their outcomes to the recorder.
 
         The caller has taken a slot of this provider; it is released before
-        another provider is tried.
+        another provider is called.
         """
         outcomes = await self._call(name, claimed, lease_end)
         elsewhere = []
@@ -60,17 +60,17 @@ class ProviderCalls:
             await asyncio.gather(*elsewhere)
 
     async def _fail_over(self, one: ClaimedMessage, outcome: Outcome, lease_end: datetime) -> None:
-        """Call the route's other providers in turn, as long as the call before surely did not go out."""
+        """Call the other providers of the route in order, while the message was certainly not sent."""
         used, *others = one.providers
         for name in others:
             if not isinstance(outcome, Unsent | Deferred):
                 break
-            if await self._has_room(name, one.message):
+            if await self._take_token_and_slot(name, one.message):
                 used, [outcome] = name, await self._call(name, [one], lease_end)
         self._record(one, used, outcome)
 
-    async def _has_room(self, name: str, message: DueMessage) -> bool:
-        """Take a token and a slot, as for a message whose first provider this is; False if it gets none."""
+    async def _take_token_and_slot(self, name: str, message: DueMessage) -> bool:
+        """Take a token and a slot of this provider; return False if one of them is not available."""
         if availability.state_of(self._ctx, name).is_barred or self._limits[name].is_stuck:
             return False
         [token] = await availability.take_tokens(self._ctx, name, [message])
@@ -91,34 +91,34 @@ class ProviderCalls:
     async def _gated_call(
         self, name: str, claimed: Sequence[ClaimedMessage], lease_end: datetime
     ) -> Sequence[Outcome]:
-        """Make the call if it may be made. A gate that closes, closes for all of its messages."""
+        """Make the call if the gate allows it. The gate is one for all messages of the call."""
         configured = self._ctx.providers[name]
         gate = self._gate([one.message for one in claimed], lease_end - configured.config.call_timeout)
         if not gate():
             text = "its window, its allowed hours or its lease was over before the call"
             return [Unsent(text)] * len(claimed)
-        condition = availability.state_of(self._ctx, name)
-        if condition.is_barred:
-            return [Unsent(f"{name} is {condition}")] * len(claimed)
+        state = availability.state_of(self._ctx, name)
+        if state.is_barred:
+            return [Unsent(f"{name} is {state}")] * len(claimed)
         began = time.monotonic()
         outcomes = await self._outcomes(name, [one.message.outgoing(one.attempt) for one in claimed], gate)
         self._note(name, claimed, outcomes, gate, seconds=time.monotonic() - began)
         return outcomes
 
     async def _outcomes(self, name: str, outgoing: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
-        """Make the call. Return an outcome for each message, whatever happens."""
+        """Make the call. Return an outcome for each message, even if the provider raises."""
         configured = self._ctx.providers[name]
         try:
             with self._deadlines[name].deadline():
                 outcomes = await configured.provider.send(outgoing, gate)
         except TimeoutError:
             return [Unknown(f"{name} did not end the call in time")] * len(outgoing)
-        except Exception as error:  # a plug-in's bug must not lose the claim: nobody knows what went out
+        except Exception as error:  # a bug of a plug-in must not lose the claim: messages may have been sent
             log.exception("provider_crashed", provider=name, references=[o.reference for o in outgoing])
             return [Unknown(f"{name} crashed: {type(error).__name__}")] * len(outgoing)
         if len(outcomes) != len(outgoing):
             log.error("provider_miscounted", provider=name, messages=len(outgoing), outcomes=len(outcomes))
-            text = f"{name} gave {len(outcomes)} outcomes for {len(outgoing)} messages"
+            text = f"{name} returned {len(outcomes)} outcomes for {len(outgoing)} messages"
             return [Unknown(text)] * len(outgoing)
         return outcomes
 
@@ -131,7 +131,7 @@ class ProviderCalls:
         *,
         seconds: float,
     ) -> None:
-        """Count the call for the concurrency limit and the breaker, unless the gate kept it back."""
+        """Count the call for the concurrency limit and the breaker, unless the gate prevented it."""
         first = outcomes[0]
         if isinstance(first, Unsent) and not gate():
             return
@@ -141,14 +141,14 @@ class ProviderCalls:
         self._ctx.provider_health.tallies[name].add(outcomes, seconds=seconds, segments=segments)
 
     def _gate(self, messages: Sequence[DueMessage], latest_start: datetime) -> Gate:
-        """Return the check that a call begun now is inside windows and hours and ends within the lease."""
+        """Return the check that a call that starts now is within all windows and hours and the lease."""
         first = max([message.window.not_before for message in messages])
         last = min(latest_start, *[message.ends_at for message in messages])
         time = self._ctx.time
 
         def gate() -> bool:
-            now, unsure = time.now(), time.uncertainty
-            return first <= now - unsure and now + unsure < last
+            now, uncertainty = time.now(), time.uncertainty
+            return first <= now - uncertainty and now + uncertainty < last
 
         return gate
 

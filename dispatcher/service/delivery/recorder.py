@@ -1,8 +1,8 @@
 """
 Writes the outcomes of calls to Postgres, in batches.
 
-No outcome is given up: while Postgres is away the recorder tries again and
-again, and `is_behind` keeps the process from claiming more.
+No outcome is discarded: while Postgres cannot be reached the recorder retries,
+and `is_behind` keeps the process from claiming more messages.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Recorder:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._queue: list[_Unwritten] = []  # in the order they were put; a batch leaves when it is written
+        self._queue: list[_Unwritten] = []  # oldest first; a batch is removed after it is written
         self._some = asyncio.Event()
         self._doubt = cache(ctx.settings.doubt)
         self._stopping = False
@@ -63,24 +63,24 @@ class Recorder:
         """How many outcomes are not written yet."""
         return len(self._queue)
 
-    def put(self, tried: Attempt) -> Verdict:
-        """Return the verdict on a try, and write both soon."""
+    def put(self, attempt: Attempt) -> Verdict:
+        """Return the verdict on an attempt, and queue both to be written."""
         ctx = self._ctx
         verdict = decide(
-            tried,
+            attempt,
             now=ctx.now(),
             retry=ctx.settings.patience,
-            doubt=self._doubt(tried.provider, tried.tier),
+            doubt=self._doubt(attempt.provider, attempt.tier),
             rng=ctx.rng,
         )
         if (reason := storable_text(verdict.reason)) != verdict.reason:
             verdict = replace(verdict, reason=reason)
-        self._queue.append(_Unwritten((tried, verdict), time.monotonic()))
+        self._queue.append(_Unwritten((attempt, verdict), time.monotonic()))
         self._some.set()
         return verdict
 
     async def run(self) -> None:
-        """Write outcomes until `stop` was called and all are written."""
+        """Write outcomes, until `stop` is called and all are written."""
         while not (self._stopping and not self._queue):
             await self._some.wait()
             self._some.clear()
@@ -92,7 +92,7 @@ class Recorder:
                 del self._queue[: len(batch)]
 
     def stop(self) -> None:
-        """Let `run` end as soon as all outcomes are written."""
+        """Make `run` return as soon as all outcomes are written."""
         self._stopping = True
         self._some.set()
 
@@ -116,12 +116,12 @@ class Recorder:
             for ended in batch:
                 await self._write([ended])
             return
-        # Postgres will never take this row: write its outcome without the reference that came with it.
-        tried, verdict = batch[0]
+        # Postgres will never accept this row: write the outcome without the provider's references.
+        attempt, verdict = batch[0]
         self.poisoned += 1
-        log.error("outcome_refused", message_id=tried.message_id, error=str(error.orig))
-        if isinstance(tried.outcome, Accepted) and tried.outcome.refs:
-            plain = replace(tried, outcome=Accepted(()))
+        log.error("outcome_refused", message_id=attempt.message_id, error=str(error.orig))
+        if isinstance(attempt.outcome, Accepted) and attempt.outcome.refs:
+            plain = replace(attempt, outcome=Accepted(()))
             await self._write([(plain, replace(verdict, reason="accepted; reference unreadable"))])
 
 
@@ -146,7 +146,7 @@ async def record(
     now: datetime,
     polls: Mapping[str, timedelta] = MappingProxyType({}),
 ) -> None:
-    """Write outcomes, opt-outs and refunds in an open transaction; `polls` as in `delivery.record`."""
+    """Write outcomes, opt-outs and refunds in an open transaction; `polls` as for `claims.record`."""
     moved = await claims.record(connection, batch, now=now, polls=polls)
     opted_out = [t.message_id for t, _ in batch if isinstance(t.outcome, Rejected) and t.outcome.opted_out]
     if opted_out:
@@ -156,5 +156,5 @@ async def record(
 
 
 def storable_text(reason: str) -> str:
-    """Return a provider's text as Postgres can keep it: no NUL, no lone surrogate, at most 500 characters."""
+    """Return a text that Postgres can store: without NUL and lone surrogates, at most 500 characters."""
     return reason[:_REASON].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

@@ -1,8 +1,8 @@
 """
-The queue before one provider: messages that have a token wait for a slot, are claimed together, and go out.
+The queue before one provider: messages that have a token wait for a slot, are claimed together, and are sent.
 
-"Claimed" means "the request goes out now": queued messages are not claimed,
-so a killed worker leaves in doubt only the calls that were out.
+A message is claimed right before its request is sent. Queued messages are not
+claimed, so a worker that is killed leaves only its open calls in doubt.
 """
 
 import asyncio
@@ -29,25 +29,25 @@ from dispatcher.store.delivery.claims import HeldMessage, MessageVersion
 log = structlog.get_logger()
 
 _ROWS = 100
-_STARTS = 12  # calls that start in one turn of the loop, about a millisecond; answers are read in between
-# How long a free slot waits for more messages, if some came a moment ago: a claim of fifty costs little more
-# than a claim of one.
+_STARTS = 12  # calls that start in one iteration of the loop, about a millisecond; then answers are read
+# How long a free slot waits for more messages, if some arrived a moment ago: a claim of fifty costs little
+# more than a claim of one.
 _GATHER = {Tier.CRITICAL: 0.001, Tier.STANDARD: 0.005, Tier.BULK: 0.008}
 _RECENT = 2
-_CHECK = 0.1  # how often those who wait for a slot are checked for their deadline
+_CHECK = 0.1  # seconds between two checks of the deadlines of messages that wait for a slot
 _NO_SLOT = 1.0
 
 
 class SendQueue:
     """
-    One for each provider in each process.
+    The send queue of one provider in one process.
 
     Nothing is claimed while the recorder is behind, or when `stopping` is set.
 
-    A message leaves its lane task with its claim: a provider that hangs holds
-    its slots, and not the lane tasks that its messages came with. One claim
-    runs at a time: the messages that arrive meanwhile are claimed together
-    next, and Postgres is left to others in between.
+    A message leaves its lane task when it is claimed: a provider that does not
+    respond keeps its slots busy, but not the lane tasks of its messages. One
+    claim runs at a time, and the messages that arrive meanwhile are claimed
+    together in the next one.
     """
 
     def __init__(
@@ -83,16 +83,16 @@ class SendQueue:
             self._is_full.set_result(None)
 
     async def idle(self) -> None:
-        """Wait until no message is queued and no call is out."""
+        """Wait until no message is queued and no call is open."""
         await self._tasks.wait()
 
     async def _run(self) -> None:
-        """Work until the queue is empty."""
+        """Claim and send until the queue is empty."""
         try:
             while self._waiting:
                 await self._limit.wait_until_free(_CHECK)
                 await self._gather()
-                self._turn_away()
+                self._hold_late()
                 if self._waiting and self._limit.free:
                     await self._claim_next()
         except Exception as error:  # a bug; the clock finds the messages in their lane
@@ -107,7 +107,7 @@ class SendQueue:
         return len(self._waiting) >= _ROWS <= self._limit.free
 
     async def _gather(self) -> None:
-        """Let a few more messages arrive, if some came a moment ago."""
+        """Wait a moment for more messages, if some arrived just before."""
         pause = _GATHER[self._waiting[0].message.tier]
         is_busy = self._limit.in_use and time.monotonic() - self._claimed_at < _RECENT * pause
         if is_busy and self._limit.free and not self._has_a_full_claim:
@@ -115,17 +115,17 @@ class SendQueue:
             await asyncio.wait([self._is_full], timeout=pause)
             self._is_full = None
 
-    def _turn_away(self) -> None:
+    def _hold_late(self) -> None:
         """
-        Hold those whose deadline has passed without a slot, where an operator sees that they wait.
+        Hold the messages whose deadline has passed without a slot, so that operators see them wait.
 
-        All of them, if the provider hangs or has been barred meanwhile: those
-        with another provider take that when they are read again.
+        Hold all messages if the provider does not respond or is barred now:
+        those with another provider go there when they are read again.
         """
-        takes_none = availability.state_of(self._ctx, self._provider).is_barred or self._limit.is_stuck
+        accepts_none = availability.state_of(self._ctx, self._provider).is_barred or self._limit.is_stuck
         now = asyncio.get_running_loop().time()
         late: list[QueuedMessage] = []
-        while self._waiting and (takes_none or self._waiting[0].deadline <= now):
+        while self._waiting and (accepts_none or self._waiting[0].deadline <= now):
             late.append(self._waiting.popleft())
         if late:
             self._tasks.start(self._hold(late))
@@ -142,7 +142,7 @@ class SendQueue:
                 queued.end()
 
     async def _claim_next(self) -> None:
-        """Claim as many as there are slots for, in one statement, and start their calls."""
+        """Claim as many messages as there are slots for, in one statement, and start their calls."""
         slots = min(self._limit.free, -(-min(len(self._waiting), _ROWS) // self._batch))
         count = min(slots * self._batch, len(self._waiting))
         chosen = [self._waiting.popleft() for _ in range(count)]
@@ -161,7 +161,7 @@ class SendQueue:
             self._tasks.start(self._start(calls, lease_end))
 
     async def _claim(self, chosen: Sequence[QueuedMessage], lease_end: datetime) -> list[ClaimedMessage]:
-        """Return those that this worker may send; all of them leave the queue."""
+        """Return the messages that this worker may send; all of them leave the queue."""
         attempts: dict[MessageVersion, int] = {}
         failure: Exception | None = None
         if not self._stopping.is_set() and not self._recorder.is_behind:
@@ -174,14 +174,12 @@ class SendQueue:
                 )
             except Unavailable as error:
                 log.warning("not_claimed", messages=len(chosen), error=str(error))
-            except (
-                Exception
-            ) as error:  # a bug, raised by the lane task; the slots must come free all the same
+            except Exception as error:  # a bug; the lane task raises it, and the slots are released
                 failure = error
         claimed = []
         for queued in chosen:
             message = queued.message
-            # Two lane tasks may name it: only one of them has the claim.
+            # Two lane tasks may name a message: only one of them gets the claim.
             attempt = attempts.pop(MessageVersion(message.id, message.seq), None)
             if attempt is not None:
                 claimed.append(ClaimedMessage(message, queued.providers, attempt))
@@ -201,13 +199,15 @@ class SendQueue:
     async def _call(self, claimed: Sequence[ClaimedMessage], lease_end: datetime) -> None:
         try:
             await self._calls.send(self._provider, claimed, lease_end)
-        except Exception:  # ours: a provider's failures are outcomes. Rescue finds the messages, in doubt
+        except (
+            Exception
+        ):  # our bug, as a provider's failures are outcomes; rescue finds the messages in doubt
             ids = [one.message.id for one in claimed]
             log.exception("call_crashed", provider=self._provider, message_ids=ids)
 
 
 def lease(ctx: Context, tier: Tier) -> timedelta:
-    """Return how long a claim lasts: for critical messages only twice the longest call."""
+    """Return the duration of a claim: for critical messages only twice the longest call."""
     whole = timedelta(seconds=ctx.settings.lease)
     if tier is not Tier.CRITICAL:
         return whole

@@ -1,11 +1,11 @@
 """
 The queue for the tokens of one provider and tier: messages wait here in order, before the send queue.
 
-A message with a token within a moment goes on to the send queue. Messages
-that will get a token within seconds wait here and are still in their lane, so
-that a provider whose rate is the limit costs no more statements than another.
-Messages whose token is further off are held, out of the way of those for
-other providers, until their turn may have come.
+A message that gets a token at once goes on to the send queue. Messages that
+will get a token within seconds wait here and are still in their lane, so that
+a provider with a low rate needs no more statements than others. Messages that
+must wait longer for a token are held until one may be free, so that they do
+not delay messages for other providers.
 """
 
 import asyncio
@@ -33,12 +33,12 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class _Patience:
     """
-    How long a tier's messages wait.
+    How long the messages of a tier wait.
 
-    For a slot, in seconds; in this queue, if their token is so near; and held
-    at most, for then they ask again whether the provider has become quicker.
-    The queue asks for tokens every `interval` seconds, which must be less
-    than HORIZON.
+    `slot` is the longest wait for a slot, in seconds. A message waits in this
+    queue if it will get a token within `queued`; otherwise it is held, at most
+    for `held`, because the provider may have become faster by then. The queue
+    asks for tokens every `interval` seconds, which must be less than HORIZON.
     """
 
     slot: float
@@ -48,7 +48,7 @@ class _Patience:
 
 
 _PATIENCE = {
-    # Messages that wait here for twice `queued` are held after all, sooner than the lane's requeue.
+    # Messages that have waited here for twice `queued` are held, before the clock would requeue their lane.
     Tier.CRITICAL: _Patience(1.0, timedelta(seconds=0.8), timedelta(seconds=2), 0.03),
     Tier.STANDARD: _Patience(3.0, timedelta(seconds=3), timedelta(minutes=1), 0.1),
     Tier.BULK: _Patience(3.0, timedelta(seconds=3), timedelta(minutes=5), 0.2),
@@ -65,10 +65,11 @@ class _Waiting:
 
 class TokenQueue:
     """
-    One for each provider and tier in each process. It gives all back when `stopping` is set.
+    The token queue of one provider and tier in one process.
 
-    Messages that wait here keep no lane task open, or a slow provider's
-    messages would hold up a quick one's.
+    When `stopping` is set, it makes all its messages ready again. Messages that
+    wait here do not keep their lane task open, or the messages of a slow
+    provider would delay those of a fast one.
     """
 
     def __init__(
@@ -86,16 +87,16 @@ class TokenQueue:
         self._tasks = TaskSet(log.bind(provider=provider), "turnstile_failed")
 
     async def enter(self, routed: Sequence[RoutedMessage], lane_task: LaneTask) -> list[HeldMessage]:
-        """Pass messages on in order, as their tokens come. Return those that are to be held meanwhile."""
+        """Pass messages on in order, when they get their tokens. Return those that must be held meanwhile."""
         until = self._ctx.now() + 2 * self._patience.queued
         entering = [_Waiting(one, until) for one in routed]
         if self._is_asking:
             self._waiting += entering
             return []
-        return self._sort(entering, await self._take_tokens(routed), lane_task)
+        return self._distribute(entering, await self._take_tokens(routed), lane_task)
 
     async def enter_trial(self, routed: Sequence[RoutedMessage], lane_task: LaneTask) -> list[RoutedMessage]:
-        """Pass messages on that have a token of the trickle. Return the others."""
+        """Pass messages on that get a token at the trial rate. Return the others."""
         late: list[RoutedMessage] = []
         for one, token in zip(routed, await self._take_tokens(routed), strict=True):
             if token.taken:
@@ -105,15 +106,16 @@ class TokenQueue:
         return late
 
     async def idle(self) -> None:
-        """Wait until no message waits here, nor in the send queue with a token from here."""
+        """Wait until no message waits here, nor in the send queue with a token that was taken here."""
         await self._tasks.wait()
 
     async def _take_tokens(self, routed: Sequence[RoutedMessage]) -> list[Token]:
         return await availability.take_tokens(self._ctx, self._provider, [one.message for one in routed])
 
-    def _sort(
+    def _distribute(
         self, waiting: Sequence[_Waiting], tokens: Sequence[Token], lane_task: LaneTask
     ) -> list[HeldMessage]:
+        """Pass messages with a token on, keep those that get one soon, and return those that must be held."""
         now, patience = self._ctx.now(), self._patience.queued
         near: list[_Waiting] = []
         held: list[HeldMessage] = []
@@ -124,7 +126,7 @@ class TokenQueue:
                 near.append(one)
             else:
                 message = one.routed.message
-                held.append(HeldMessage(message.id, self._turn(now, token.wait, message.segments)))
+                held.append(HeldMessage(message.id, self._next_try(now, token.wait, message.segments)))
         self._waiting[:0] = near
         if self._waiting and not self._is_asking:
             self._is_asking = True
@@ -132,7 +134,7 @@ class TokenQueue:
         return held
 
     def _pass_on(self, one: RoutedMessage, token: Token, lane_task: LaneTask) -> None:
-        """Put one message into the send queue when its token is there."""
+        """Put one message into the send queue at the time of its token."""
         loop, wait = asyncio.get_running_loop(), token.wait.total_seconds()
         queued = lane_task.queue(one, deadline=loop.time() + self._patience.slot + wait)
         if token.wait < _AT_ONCE:
@@ -140,45 +142,45 @@ class TokenQueue:
         else:
             loop.call_later(wait, self._send_queue.put, queued)
 
-    def _turn(self, now: datetime, wait: timedelta, segments: int) -> datetime:
-        """Return when a held message may have its turn: after all that this process holds already."""
-        furthest = now + self._patience.held
-        turn = max(self._held_until, now + self._patience.queued) + segments / self._rate * _SECOND
-        self._held_until = min(turn, furthest)
-        # Those beyond come back spread out, not all at once.
-        return min(max(turn, now + wait), furthest - self._patience.held / 2 * self._ctx.rng.random())
+    def _next_try(self, now: datetime, wait: timedelta, segments: int) -> datetime:
+        """Return when a held message may get a token: after all messages that this process holds already."""
+        latest = now + self._patience.held
+        due = max(self._held_until, now + self._patience.queued) + segments / self._rate * _SECOND
+        self._held_until = min(due, latest)
+        # Messages that would be due later come back spread out, not all at once.
+        return min(max(due, now + wait), latest - self._patience.held / 2 * self._ctx.rng.random())
 
     async def _keep_asking(self) -> None:
-        """Ask for tokens until no message waits; give the messages back if this provider takes no more."""
+        """Ask for tokens until no message waits; make the messages ready again if the queue is closed."""
         try:
             while self._waiting:
                 await asyncio.sleep(self._patience.interval)
-                if self._is_shut:  # tokens that are taken now would never be used
+                if self._is_closed:  # tokens that are taken now would never be used
                     return
-                asked, self._waiting = self._waiting, []
-                lane_task = LaneTask(self._ctx, self._stopping)  # the one they came with may be over
-                tokens = await self._take_tokens([one.routed for one in asked])
-                self._start(lane_task.finish(self._sort(asked, tokens, lane_task)))
+                waiting, self._waiting = self._waiting, []
+                lane_task = LaneTask(self._ctx, self._stopping)  # the task that brought them may have ended
+                tokens = await self._take_tokens([one.routed for one in waiting])
+                self._start(lane_task.finish(self._distribute(waiting, tokens, lane_task)))
         finally:
             self._is_asking = False
             if self._waiting:
-                self._start(self._give_back())
+                self._start(self._return_to_ready())
 
     @property
-    def _is_shut(self) -> bool:
-        condition = availability.state_of(self._ctx, self._provider)
-        return self._stopping.is_set() or condition.is_barred or condition.is_on_trial
+    def _is_closed(self) -> bool:
+        state = availability.state_of(self._ctx, self._provider)
+        return self._stopping.is_set() or state.is_barred or state.is_on_trial
 
-    async def _give_back(self) -> None:
-        """Make the messages that wait here ready; read again, they go to any provider they have then."""
+    async def _return_to_ready(self) -> None:
+        """Make the messages that wait here ready; read again, they may go to another provider."""
         ids = [one.routed.message.id for one in self._waiting]
         self._waiting = []
         await self._ctx.database.single(lambda c: claims.return_to_ready(c, ids))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
-        self._tasks.start(self._unless_away(work))
+        self._tasks.start(self._unless_unavailable(work))
 
-    async def _unless_away(self, work: Coroutine[None, None, None]) -> None:
+    async def _unless_unavailable(self, work: Coroutine[None, None, None]) -> None:
         try:
             await work
         except Unavailable as error:  # the clock finds the messages in their lane

@@ -1,7 +1,7 @@
 """
-From a lane to a provider: read, route, throttle, claim, send, record.
+The delivery of messages from a lane to a provider: read, route, throttle, claim, send, record.
 
-Each step calls the next, and knows none before it:
+Each step calls the next and does not know the one before it:
 
     read, route   Worker          one for each process
     throttle      TokenQueue      one for each provider and tier
@@ -9,8 +9,8 @@ Each step calls the next, and knows none before it:
     send          ProviderCalls   one for each process
     record        Recorder        one for each process
 
-Between read and claim a message counts in its LaneTask. A ConcurrencyLimit for
-each provider says how many calls may be out.
+Between read and claim a LaneTask counts the message. A ConcurrencyLimit for
+each provider limits the open calls.
 """
 
 import asyncio
@@ -50,8 +50,8 @@ class Worker:
     Delivers the messages of one process's lane tasks.
 
     A message is claimed only when it has a route, a token and a slot, so a
-    worker that dies leaves in doubt only the calls that were out. No
-    transaction is open during a provider call.
+    worker that dies leaves only its open calls in doubt. No transaction is
+    open during a provider call.
     """
 
     def __init__(self, ctx: Context) -> None:
@@ -78,11 +78,11 @@ class Worker:
 
     async def deliver(self, message_ids: Sequence[int]) -> None:
         """
-        Deliver these messages from their lane; those that cannot go now are left to the clock.
+        Deliver these messages from their lane; those that cannot be sent now are left to the clock.
 
-        Returns when all that may go at once are claimed. How long the others
-        wait for their tokens, or a provider takes to answer, does not matter to
-        the lane.
+        Returns when all messages are claimed that can be sent at once. The lane
+        waits neither for the tokens of the others nor for the providers'
+        answers.
         """
         try:
             routed = await self._route(await self._read(message_ids))
@@ -93,18 +93,18 @@ class Worker:
             log.warning("chunk_left_to_the_clock", messages=len(message_ids), error=str(error))
 
     def close(self) -> None:
-        """Claim nothing more. Open lane tasks end soon, and give back the messages that are not claimed."""
+        """Claim no more messages. Open lane tasks end soon, and make their unclaimed messages ready again."""
         self._stopping.set()
 
     async def idle(self) -> None:
-        """Wait until no message is queued and no call is out; the recorder may have outcomes to write."""
+        """Wait until no message is queued and no call is open; the recorder may still have outcomes."""
         for token_queue in self._token_queues.values():
             await token_queue.idle()
         for send_queue in self._send_queues.values():
             await send_queue.idle()
 
     async def _read(self, message_ids: Sequence[int]) -> list[DueMessage]:
-        """Return the messages still in their lane; those of a paused campaign are made ready again."""
+        """Return the messages that are still in their lane; make those of a paused campaign ready again."""
         database = self._ctx.database
         messages = await database.single(lambda c: claims.read(c, message_ids))
         paused = [message.id for message in messages if message.paused]
@@ -114,7 +114,7 @@ class Worker:
         return [message for message in messages if not message.paused]
 
     async def _route(self, messages: Sequence[DueMessage]) -> list[RoutedMessage]:
-        """Return the messages that may go out now; end those that cannot, hold those outside their hours."""
+        """Return the messages that may be sent now; end those that never can, hold those outside hours."""
         ctx = self._ctx
         await routes.ensure_table(ctx)
         routed, dropped = _find_routes(ctx, messages)
@@ -126,7 +126,7 @@ class Worker:
         return routed
 
     async def _throttle(self, routed: Sequence[RoutedMessage], lane_task: LaneTask) -> list[HeldMessage]:
-        """Put each message into a token queue of its first provider. Return those that are to be held."""
+        """Put each message into the token queue of its first provider. Return those that must be held."""
         available, barred = availability.split_by_availability(self._ctx, routed)
         held: list[HeldMessage] = []
         while available:
@@ -158,7 +158,7 @@ def _find_routes(
     dropped: list[DroppedMessage] = []
     for message in messages:
         if message.window.phase(now) is Phase.OVER:
-            continue  # expire ends it, with the doubt it may have
+            continue  # the clock's `expire` ends it, and knows whether it is in doubt
         if message.opted_out:
             dropped.append(DroppedMessage(message.id, Status.OPTED_OUT, "the number has opted out"))
         elif message.sender is None:
@@ -172,7 +172,7 @@ def _find_routes(
                 dropped.append(DroppedMessage(message.id, *plan.refusal))
             else:
                 shown = message if plan.sender == message.sender else replace(message, sender=plan.sender)
-                # If all are drained, an accepted message waits: a drain may end.
+                # If all providers are drained, an accepted message waits: a drain may end.
                 providers = rank_providers(plan, message.public_id, ctx.provider_states) or plan.names
                 routed.append(RoutedMessage(shown, providers))
     return routed, dropped
@@ -190,7 +190,7 @@ def _plan(ctx: Context, message: DueMessage) -> RoutePlan:
 
 
 async def _drop(ctx: Context, dropped: Sequence[DroppedMessage]) -> None:
-    """End these messages, and refund those that no provider had."""
+    """End these messages, and refund those that no provider may have."""
     now = ctx.now()
 
     async def work(connection: AsyncConnection) -> None:

@@ -182,11 +182,11 @@ async def _reached(network: Network, asked: int) -> None:
 
 
 def _check_story(report: ProviderReport) -> None:
-    story = [(turn.to, turn.cause) for turn in reversed(report.story)]
+    story = [(turn.to, turn.cause) for turn in reversed(report.history)]
     moves = [to for to, _ in story]
     assert moves[:4] == [Breaker.OPEN, Breaker.HALF_OPEN, Breaker.OPEN, Breaker.HALF_OPEN]
     assert moves[-1] is Breaker.CLOSED
-    assert "told later" in story[0][1]
+    assert "deferred" in story[0][1]
     assert "unanswered" in story[2][1]
 
 

@@ -386,8 +386,8 @@ def teller(world: World, post: Post) -> CallbackSender:
     return CallbackSender(
         world.ctx,
         post,
-        wordings={"test": never},
-        arrivals={"test": worded},
+        formatters={"test": never},
+        inbound_formatters={"test": worded},
         signers={Signature.TIMESTAMPED: signed},
     )
 
