@@ -1,4 +1,4 @@
-"""How long something takes, in words for people."""
+"""Durations in a form for people."""
 
 from datetime import timedelta
 
@@ -8,9 +8,9 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 def format_duration(length: timedelta) -> str:
     """
-    Write a length with as much of it as matters: "12 ms", "3.4 s", "2 min 5 s", "3 d 4 h".
+    Return a duration rounded for people: "12 ms", "3.4 s", "2 min 5 s", "3 d 4 h".
 
-    One unit below the largest at most, and no sign.
+    It has at most two units and no sign.
     """
     length = abs(length)
     if length < timedelta(seconds=1):

@@ -1,27 +1,27 @@
 """
-What a client can cause. What a provider answers is a value (`domain/provider.py`), a bug crashes.
+Errors that a client can cause. A provider's answer is a value (`domain/delivery/provider.py`); a bug crashes.
 
     DispatchError
     ├── Invalid               a value that cannot be used; nothing was changed
     │   └── InvalidFields     one or more fields of a document are wrong
     │       ├── InvalidPlan   of a campaign
     │       └── InvalidRoutes of a table of routes
-    ├── InvalidSubmission     one or more fields are wrong; nothing was kept
+    ├── InvalidSubmission     one or more fields are wrong; nothing was stored
     ├── NotAuthenticated      no or wrong credential
-    │   └── CredentialExpired a credential that was good once
-    ├── Forbidden             a good credential that may not do this
+    │   └── CredentialExpired an expired credential
+    ├── Forbidden             a valid credential that may not do this
     ├── NotFound              no such thing in this account and dialect
     ├── NotEnoughCredit       the whole submission is refused
-    ├── TooMany               a brake: come back later
+    ├── LimitExceeded         a limit is reached; retry later
     │   └── RateLimited       too many requests in a minute
     ├── Conflict
     │   ├── KeyReused         an Idempotency-Key with another body
     │   ├── StillRunning      the first request with this key has not ended
     │   └── AlreadyExists     a name or id that is taken
     ├── BadReceipt            a receipt that cannot be read
-    │   └── BadSignature      a receipt that its provider did not send
-    ├── Unavailable           Postgres is away or read-only; try again
-    └── Misconfigured         a setting is missing or wrong; said at start
+    │   └── BadSignature      a receipt that its provider did not sign
+    ├── Unavailable           Postgres is unreachable or read-only; retry
+    └── Misconfigured         a setting is missing or wrong; raised at start
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong: `field` is named as in Submission, `value` is what came."""
+    """One fault of a submission: `field` is named as in Submission, `value` is what was submitted."""
 
     field: str
     kind: FaultKind
@@ -61,23 +61,23 @@ class Fault:
 
 
 class DispatchError(Exception):
-    """The root: what a client can cause, in words for that client."""
+    """The root of the errors that a client can cause; the text is for that client."""
 
 
 class Invalid(DispatchError):
-    """A value that cannot be used, with what would do; nothing was changed."""
+    """A value that cannot be used; the text says which would be valid. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing that is wrong with a document: the field, and a sentence on it."""
+    """One fault of a document: the field, and a sentence about it."""
 
     field: str
     sentence: str
 
 
 class InvalidFields(Invalid):
-    """Fields of a document are wrong: `faults` lists all of them together."""
+    """Fields of a document are wrong; `faults` lists all of them."""
 
     def __init__(self, faults: Sequence[FieldError]) -> None:
         self.faults = tuple(faults)
@@ -85,7 +85,7 @@ class InvalidFields(Invalid):
 
 
 class InvalidPlan(InvalidFields):
-    """A campaign's plan is wrong; its fields are named as in Plan."""
+    """A campaign's plan is wrong; its fields are named as in CampaignPlan."""
 
 
 class InvalidRoutes(InvalidFields):
@@ -93,7 +93,7 @@ class InvalidRoutes(InvalidFields):
 
 
 class InvalidSubmission(DispatchError):
-    """Fields are wrong: `faults` lists all of them together."""
+    """Fields of a submission are wrong; `faults` lists all of them. Nothing was stored."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
@@ -105,23 +105,23 @@ class NotAuthenticated(DispatchError):
 
 
 class CredentialExpired(NotAuthenticated):
-    """A credential that was good once."""
+    """A credential that has expired."""
 
 
 class Forbidden(DispatchError):
-    """A good credential that may not do this."""
+    """A valid credential that may not do this."""
 
 
 class NotFound(DispatchError):
-    """No such thing in this account and dialect."""
+    """The requested object does not exist in this account and dialect."""
 
 
 class NotEnoughCredit(DispatchError):
-    """The balance does not cover the whole submission; nothing was kept."""
+    """The balance does not cover the whole submission; nothing was stored."""
 
 
 class LimitExceeded(DispatchError):
-    """A brake holds this request; nothing was kept. `retry_after` says when it may come again."""
+    """A limit refuses this request; nothing was stored. `retry_after` is how long to wait before a retry."""
 
     def __init__(self, text: str, *, retry_after: timedelta) -> None:
         self.retry_after = retry_after
@@ -133,15 +133,15 @@ class RateLimited(LimitExceeded):
 
 
 class Conflict(DispatchError):
-    """What is asked contradicts what is there."""
+    """The request conflicts with the stored state."""
 
 
 class KeyReused(Conflict):
-    """An Idempotency-Key came again with another body."""
+    """An Idempotency-Key was used again with another body."""
 
 
 class StillRunning(Conflict):
-    """The first request with this Idempotency-Key has not ended."""
+    """The first request with this Idempotency-Key is still running."""
 
 
 class AlreadyExists(Conflict):
@@ -153,11 +153,11 @@ class BadReceipt(DispatchError):
 
 
 class BadSignature(BadReceipt):
-    """A receipt that its provider did not send."""
+    """A receipt whose signature is missing or wrong."""
 
 
 class Unavailable(DispatchError):
-    """Postgres is away or read-only; the same request may succeed later."""
+    """Postgres is unreachable or read-only; the same request may succeed later."""
 
 
 class Misconfigured(DispatchError):

@@ -1,4 +1,4 @@
-"""How urgent a message is. Each tier has a lane, worker processes and limits of its own."""
+"""Tiers: how urgent a message is. Each tier has its own lane, worker processes and limits."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,9 +6,9 @@ from enum import StrEnum
 
 
 class Tier(StrEnum):
-    """Named as producers name them."""
+    """A tier, with the name that producers use."""
 
-    CRITICAL = "critical"  # one-time passwords, alarms: now or never
+    CRITICAL = "critical"  # one-time passwords and alarms, useless when late
     STANDARD = "standard"  # notifications
     BULK = "bulk"  # campaigns
 
@@ -16,12 +16,12 @@ class Tier(StrEnum):
 @dataclass(frozen=True, slots=True)
 class TierLimits:
     """
-    What a tier may count on.
+    The limits of a tier.
 
-    `validity` is the window's length where the caller names none; `requeue`
-    is how long an id may lie in its lane before the clock takes it back;
-    `share` is the part of a provider's rate that this tier and those below
-    it may use together.
+    `validity` is the length of the window if the caller gives none. `requeue`
+    is how long an id may be in its lane before the clock returns it to
+    `ready`. `share` is the part of a provider's rate that this tier and those
+    below it may use together.
     """
 
     validity: timedelta

@@ -8,11 +8,11 @@ from dispatcher.domain.tier import Tier
 @dataclass(frozen=True, slots=True)
 class AccountLimits:
     """
-    The limits of an account; None means no limit of its own.
+    The limits of an account; None means that the account has no limit of its own.
 
     `rate` is requests a minute for each credential, `daily` messages a UTC
-    day. `tier` is the highest tier that it gets, `countries` are the only ones
-    it may write to.
+    day. `tier` is the most urgent tier that the account may use, and
+    `countries` are the only ones that it may send to.
     """
 
     rate: int | None = None
@@ -23,7 +23,7 @@ class AccountLimits:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A tenant, as the use cases need it."""
+    """A customer of the dispatcher, with the fields that the use cases need."""
 
     id: int
     name: str
@@ -37,10 +37,11 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class Caller:
     """
-    The account of a request, and its dialect. Ids are unique in an account and a dialect.
+    The account that makes a request, and its dialect. External ids are unique in an account and dialect.
 
     Messages of a test credential reach only providers that take tests, and
-    cost nothing. `scopes` are those of a token; None means everything.
+    cost nothing. `scopes` are those of a token; None means that all is
+    allowed.
     """
 
     account: Account

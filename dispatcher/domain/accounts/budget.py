@@ -1,4 +1,4 @@
-"""The credits and the messages of a day that an account has left."""
+"""The credits and the daily messages that an account has left."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 @dataclass(slots=True)
 class AccountBudget:
     """
-    What an account may still spend and send while several of its submissions are judged, one after the other.
+    The budget of an account while several of its submissions are checked, one after the other.
 
-    `daily_cap` None means no cap; `counted` are the messages of the present UTC day.
+    `daily_cap` None means no cap; `counted` is the number of messages of the
+    current UTC day.
     """
 
     balance: int
@@ -16,14 +17,14 @@ class AccountBudget:
     counted: int
 
     def covers(self, cost: int) -> bool:
-        """Whether the balance pays for this cost."""
+        """Return whether the balance covers this cost."""
         return cost == 0 or cost <= self.balance
 
     def permits(self, messages: int) -> bool:
-        """Whether this many more messages stay within the daily cap."""
+        """Return whether this many more messages stay within the daily cap."""
         return self.daily_cap is None or messages == 0 or self.counted + messages <= self.daily_cap
 
     def spend(self, cost: int, messages: int) -> None:
-        """Leave less for the submissions that follow."""
+        """Subtract what a submission uses from what is left for the next ones."""
         self.balance -= cost
         self.counted += messages

@@ -1,4 +1,4 @@
-"""Where a caller stands with its rate limit: what the headers of a dialect are made of."""
+"""The state of a caller's rate limit, from which dialects make their response headers."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,12 +6,12 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class RateLimitStatus:
-    """Where a caller stands with its rate limit after a request."""
+    """The state of a caller's rate limit after a request."""
 
     limit: int  # requests a minute
-    remaining: int  # how many may follow at once
-    reset: timedelta  # until the full quota is there again
-    retry_after: timedelta | None  # None: the request may go on; else how long until one may
+    remaining: int  # requests that may follow at once
+    reset: timedelta  # until the full quota is available again
+    retry_after: timedelta | None  # how long until a request is allowed; None if this one is
 
     @property
     def exceeded(self) -> bool:

@@ -1,9 +1,9 @@
 """
-What a callback is to the engine: one POST to a producer's URL, and what became of it.
+A callback: one POST to a producer's URL, its result, and the rules for which URLs may be called.
 
-The URL is a stranger's, so which URLs and addresses may be called is told here
-too. What a URL looks like is checked when it is given; what its host resolves
-to can only be checked by whoever connects.
+The URL comes from outside and is not trusted. Its text is checked when it is
+submitted. The address that its host resolves to can only be checked when the
+connection is made.
 """
 
 import re
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 MAX_URL_LENGTH: Final = 2048
 
-_PLAIN = re.compile(r"[\x21-\x5b\x5d-\x7e]+")  # printable ASCII, but no blank and no backslash
+_PLAIN = re.compile(r"[\x21-\x5b\x5d-\x7e]+")  # printable ASCII without spaces and backslashes
 _AUTHORITY = re.compile(
     r"(?:\[(?P<bracketed>[0-9a-f:.]+)\]|(?P<name>(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?))(?::(?P<port>[0-9]*))?",
     re.IGNORECASE,
@@ -33,7 +33,7 @@ _SPECIAL_6 = (
     IPv6Network("2001::/23"),  # protocol assignments, with Teredo, which embeds an IPv4 address
     IPv6Network("3fff::/20"),  # documentation
 )
-"""Special by the IANA registries, though `is_global` says otherwise in some Pythons."""
+"""Special addresses in the IANA registries that `is_global` of some Python versions takes to be global."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class CallbackRequest:
 @dataclass(frozen=True, slots=True)
 class CallbackReply:
     """
-    What became of a call.
+    The result of a call.
 
-    `status` None means that there was no HTTP answer. `reason` is short and
-    for people. `refused` says that the URL may never be called: the next try
-    would end the same.
+    `status` None means that there was no HTTP response. `reason` is a short
+    text for people. `refused` means that the URL may not be called, so that a
+    retry is useless.
     """
 
     status: int | None
@@ -62,47 +62,48 @@ class CallbackReply:
 
 
 class Poster(Protocol):
-    """Makes calls. A fault of the network is a Reply; an exception is a bug."""
+    """Makes calls. A network fault is a CallbackReply; an exception is a bug."""
 
-    async def post(self, call: CallbackRequest) -> CallbackReply: ...  # noqa: D102 - told by the class
+    async def post(self, call: CallbackRequest) -> CallbackReply: ...  # noqa: D102 - see the class
 
     async def close(self) -> None: ...  # noqa: D102
 
 
 def check_url(url: str, *, allow_private: bool, https_only: bool = False) -> str | None:
     """
-    Say in words why this URL may not be called, or None if nothing is wrong with its looks.
+    Return why this URL may not be called, or None if its text has no fault.
 
-    Nothing is looked up, so a name that resolves to a private address passes.
-    What two parsers of URLs could read differently does not: characters other
-    than printable ASCII, backslashes, odd ways to write an IPv4 address.
+    Names are not resolved, so one that resolves to a private address passes.
+    A URL that two parsers could read differently does not pass: with
+    characters other than printable ASCII, with backslashes, or with an
+    unusual spelling of an IPv4 address.
     """
     if len(url) > MAX_URL_LENGTH:
         return f"the URL has {len(url)} characters, more than {MAX_URL_LENGTH}"
     if not _PLAIN.fullmatch(url):
-        return "the URL may hold printable ASCII only, without blanks and backslashes; encode all else"
+        return "the URL may contain only printable ASCII without spaces and backslashes; encode the rest"
     try:
         scheme, authority, *_ = urlsplit(url)
     except ValueError as error:
         return f"the URL cannot be read: {error}"
     if scheme not in ("http", "https"):
-        return f"the URL must begin with https:// or http://, not with {scheme or 'nothing of the kind'}"
+        return f"the URL must begin with https:// or http://, not with {scheme or 'no scheme'}"
     if https_only and scheme != "https":
         return "the URL must begin with https://"
     if not authority:
         return "the URL has no host"
     if "@" in authority:
-        return "the URL may not carry a user name or a password"
+        return "the URL may not contain a user name or a password"
     return _fault_of_authority(authority, allow_private=allow_private)
 
 
 def is_public(address: str) -> bool:
     """
-    Tell whether this IP address is one of the open Internet. What is no address is not.
+    Return whether this is a public IP address; False for text that is not an address.
 
-    An IPv6 address that carries an IPv4 one (mapped, 6to4, NAT64) is judged by
-    that one. Networks of an operator's own that use public numbers, or a NAT64
-    prefix of its own, cannot be known here.
+    An IPv6 address that embeds an IPv4 address (mapped, 6to4, NAT64) is
+    checked by the IPv4 address. An operator's internal networks with public
+    addresses, or with a NAT64 prefix of their own, cannot be recognized.
     """
     try:
         found = ip_address(address)
@@ -120,7 +121,7 @@ def _fault_of_authority(authority: str, *, allow_private: bool) -> str | None:
     if parts["bracketed"]:
         return _fault_of_address(parts["bracketed"], IPv6Address, allow_private=allow_private)
     last = parts["name"].lower().removesuffix(".").rpartition(".")[2]
-    if _NUMBER.fullmatch(last):  # as in the URL Standard: then it is an address and no name
+    if _NUMBER.fullmatch(last):  # the URL Standard reads such a host as an address, not as a name
         return _fault_of_address(parts["name"], IPv4Address, allow_private=allow_private)
     if last == "localhost" and not allow_private:
         return f"the address {parts['name']} is private"
@@ -133,7 +134,7 @@ def _fault_of_address(
     try:
         kind(address)
     except ValueError:
-        return f"{address} is not an IP address as it is usually written"
+        return f"{address} is not an IP address in its usual form"
     return None if allow_private or is_public(address) else f"the address {address} is private"
 
 

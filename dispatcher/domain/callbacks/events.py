@@ -1,4 +1,4 @@
-"""What producers are told of messages, theirs and those that came in: a callback for each event and URL."""
+"""The events that producers are notified of, one callback for each event and URL."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,22 +10,22 @@ from dispatcher.domain.messages.status import Status
 
 
 class CallbackState(StrEnum):
-    """Where a callback is."""
+    """The state of a callback."""
 
-    WAITING = "waiting"  # its first try, or the next one, comes at wake_at
+    WAITING = "waiting"  # the first or next try is at wake_at
     DELIVERED = "delivered"  # the URL answered 2xx
-    REFUSED = "refused"  # the URL answered that it will never take it, or may not be called
-    GIVEN_UP = "given_up"  # tried for as long as a callback is worth anything
+    REFUSED = "refused"  # the URL rejected it for good, or may not be called
+    GIVEN_UP = "given_up"  # the retry period has ended
 
 
 @dataclass(frozen=True, slots=True)
 class MessageEvent:
     """
-    One event of a message, as a dialect words it for the producer's URL.
+    One event of a message, which its dialect formats for the producer's URL.
 
     `number` is in E.164, `number_as_given` as the producer wrote it. `seq`
     orders the events of a message. `webhook_id` and `event` are those of the
-    registration it goes to, None and "" where the batch named the URL itself.
+    webhook; None and "" if the batch named the URL itself.
     """
 
     message_id: UUID
@@ -46,11 +46,11 @@ class MessageEvent:
 @dataclass(frozen=True, slots=True)
 class InboundEvent:
     """
-    A message from a handset, as a dialect words it for its account's webhook.
+    A message from a handset, which a dialect formats for the webhook of its account.
 
-    `number` wrote to `recipient`, which is the account's `sender`. `at` is when
-    we had it, `sent_at` the provider's time. `action` is what its text asks for
-    if it is a keyword.
+    `number` is the handset, `recipient` the number that it wrote to, which is
+    the account's `sender`. `at` is when we received the message, `sent_at`
+    the provider's time. `action` is set if the text is a keyword.
     """
 
     id: UUID

@@ -1,4 +1,4 @@
-"""Campaigns as values: what they are to be, the states they pass through, and when they run."""
+"""Campaigns as values: their plan, their states, and when they run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from dispatcher.domain.campaigns.recurrence import Schedule, due_times, next_due
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 
 RUN_LEAD = timedelta(seconds=60)
-"""How long before it is due a run is made."""
+"""How long before its due time a run is created."""
 
 MAX_DUE_RUNS = 100
-"""How many runs of one campaign are looked at together, after a time in which nobody was awake."""
+"""How many due runs of one campaign are handled together, after the clock was down."""
 
 
 class AudienceState(StrEnum):
-    """How far a list of recipients is read; only a ready one can be sent to."""
+    """The state of an audience; only one that is ready can be sent to."""
 
-    IMPORTING = "importing"  # or its import failed: it may be removed, or imported again under its name
-    READY = "ready"  # whole; it never changes
+    IMPORTING = "importing"  # or the import failed: it can be removed, or imported again under its name
+    READY = "ready"  # complete; it never changes again
     REMOVING = "removing"  # its recipients are being deleted; then it is gone
 
 
 class CampaignState(StrEnum):
-    """What a campaign is doing; the last two are final."""
+    """The state of a campaign; the last two are final."""
 
     DRAFT = "draft"
     ACTIVE = "active"
@@ -35,7 +35,7 @@ class CampaignState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether it never goes out again."""
+        """Whether the campaign never runs again."""
         return not CAMPAIGN_TRANSITIONS[self]
 
 
@@ -49,26 +49,27 @@ CAMPAIGN_TRANSITIONS: Mapping[CampaignState, frozenset[CampaignState]] = {
 
 
 class RunState(StrEnum):
-    """What one run is doing: recipients become messages, messages go out, and then it is over."""
+    """The state of a run: first its recipients become messages, then the messages are sent."""
 
     EXPANDING = "expanding"
     SENDING = "sending"
     FINISHED = "finished"
-    STOPPED = "stopped"  # over before its last recipient: its maximum cost was reached
+    STOPPED = "stopped"  # ended before its last recipient, because its maximum cost was reached
     CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignPlan:
     """
-    What a campaign is to be, as its account means it.
+    The plan of a campaign, as its account submits it.
 
-    The audience and the template are named by their public ids, a template
-    wins over `text`. The sender is named by its name, else it is the
-    account's default one. It runs once, at `at`, or by `cron` in `timezone`
-    (None: the account's) from `first_day` to `last_day`, both included.
-    `validity` None is the account's or the tier's. `hours` are as
-    `domain.hours` reads them. `max_cost` is for each run, in credits.
+    The audience and the template are named by their public ids; a template
+    takes precedence over `text`. `sender` is a sender's name; None is the
+    account's default. The campaign runs once, at `at`, or by `cron` in
+    `timezone` (None: the account's) from `first_day` to `last_day`, both
+    included. `validity` None is the account's or the tier's. `hours` has the
+    form that `parse_hours` reads. `max_cost` is the limit of each run, in
+    credits.
     """
 
     name: str
@@ -92,7 +93,7 @@ class CampaignPlan:
 
 @dataclass(frozen=True, slots=True)
 class DueRuns:
-    """Times at which a campaign was to run: those to run now, those too late for that, and the one after."""
+    """The due times of a campaign: those to run now, those that were missed, and the next one."""
 
     due: Sequence[datetime]
     missed: Sequence[datetime]
@@ -101,10 +102,11 @@ class DueRuns:
 
 def due_runs(schedule: Schedule, *, first: datetime, now: datetime, validity: timedelta) -> DueRuns:
     """
-    Tell what is due from `first` on: up to LEAD before its time, and late only while it would be valid.
+    Return the runs that are due from `first` on, up to RUN_LEAD before their time.
 
-    `first` is a due time itself, and may be one that the schedule does not
-    name. After AT_ONCE of them the rest is told by asking again.
+    A run that is later than `validity` is missed. `first` is a due time
+    itself, even if the schedule does not contain it. At most MAX_DUE_RUNS
+    are returned; call again with `next` for the rest.
     """
     until = now + RUN_LEAD
     if first > until:
@@ -114,6 +116,6 @@ def due_runs(schedule: Schedule, *, first: datetime, now: datetime, validity: ti
     return DueRuns(times[len(late) :], late, next_due(schedule, after=times[-1]))
 
 
-def validity_of(given: timedelta | None, tier: Tier) -> timedelta:
-    """Tell how long each message of a campaign is good for."""
-    return given or TIER_LIMITS[tier].validity
+def validity_of(own: timedelta | None, tier: Tier) -> timedelta:
+    """Return how long each message of a campaign may be sent: its own validity, else the tier's."""
+    return own or TIER_LIMITS[tier].validity

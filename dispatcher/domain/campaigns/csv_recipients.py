@@ -1,8 +1,8 @@
 """
-Recipients from a CSV file, read as a stream: each line becomes a recipient, or a reason why not.
+Recipients from a CSV file, read as a stream: each record becomes a recipient or an invalid row with a reason.
 
-What the file does not say is found out: encoding, separator, the column with
-the numbers. Memory is bounded whatever the file holds.
+The encoding, the separator and the column with the numbers are detected
+unless they are given. Memory is bounded whatever the file contains.
 """
 
 import re
@@ -22,17 +22,17 @@ _SHOWN = 100  # characters of a bad row
 _QUOTED = re.compile(r'"[^"]*"?')
 
 
-# NamedTuples, as millions are made: a frozen dataclass takes twice as long.
+# NamedTuples because millions are created: a frozen dataclass takes twice as long.
 class RecipientRow(NamedTuple):
     """One recipient: `line` is where it starts in the file, `variables` are the other columns."""
 
     line: int
-    number: str  # as it is written, trimmed; not checked
+    number: str  # as it is written, without surrounding spaces; not validated
     variables: Mapping[str, str]
 
 
 class InvalidRow(NamedTuple):
-    """A line that cannot be used; `raw` is its beginning."""
+    """A row that cannot be used; `raw` is the beginning of its text."""
 
     line: int
     reason: str
@@ -41,7 +41,7 @@ class InvalidRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RecipientSheet:
-    """A file whose header has been read. `rows` can be gone through once."""
+    """A file whose header has been read. `rows` can be iterated once."""
 
     encoding: str
     separator: str
@@ -58,18 +58,18 @@ def read_recipients(
     number_column: str | None = None,
 ) -> RecipientSheet:
     """
-    Read the header of a file that comes in chunks of any size, and give its rows as they are asked for.
+    Return a file, which comes in chunks of any size, with its header read and its rows read on demand.
 
-    UTF-8 and UTF-16 are told by their byte order mark, else a first 64 KiB
-    that is no UTF-8 is Windows-1252. Raises Invalid for a file without a
-    usable header; a row never raises.
+    UTF-8 and UTF-16 are detected by their byte order mark. Without a mark the
+    file is UTF-8 if its first 64 KiB are, else Windows-1252. Raises Invalid
+    if the file has no usable header; a row never raises.
     """
     encoding, texts = decode(chunks, encoding)
     first = next(texts, "")
     if separator is None:
         separator = _separator_of(first)
     elif separator not in SEPARATORS:
-        raise Invalid(f'"{separator}" is no separator; choose one of , ; | or a tab')
+        raise Invalid(f'"{separator}" is not a separator; choose one of , ; | or a tab')
     lines = read_records(chain((first,), texts), separator)
     header = next(lines, None)
     if header is None:
@@ -80,7 +80,7 @@ def read_recipients(
 
 
 def _separator_of(text: str) -> str:
-    """Take the separator that is most in the first line; a comma where there is none."""
+    """Return the separator that is most frequent in the first line; a comma if none occurs."""
     header = _QUOTED.sub("", next(filter(str.strip, text.splitlines()), ""))
     return max(SEPARATORS, key=header.count)
 
@@ -94,7 +94,7 @@ def _columns(header: CsvRecord) -> tuple[str, ...]:
             raise Invalid(f"column {position} has no name; name it in line {header.line}, or delete it")
         if len(name) > _SHOWN:
             raise Invalid(
-                f'the column name "{name[:_SHOWN]}…" is too long; at most {_SHOWN} characters will do'
+                f'the column name "{name[:_SHOWN]}…" is too long; it may have at most {_SHOWN} characters'
             )
         if name in columns[: position - 1]:
             raise Invalid(f'two columns are named "{name}"; rename one in line {header.line}')
@@ -106,14 +106,14 @@ def _number_index(columns: Sequence[str], wanted: str | None) -> int:
     found = [index for index, name in enumerate(columns) if name.casefold() in names]
     if len(found) == 1:
         return found[0]
-    listed = ", ".join(f'"{columns[index]}"' for index in found or range(len(columns)))
+    names_found = ", ".join(f'"{columns[index]}"' for index in found or range(len(columns)))
     if found:
-        raise Invalid(f"more than one column may have the numbers: {listed}; say which")
-    asked = (
-        f'no column is named "{wanted}"' if wanted is not None else "no column is known to have the numbers"
+        raise Invalid(f"more than one column may contain the numbers: {names_found}; choose one")
+    fault = (
+        f'no column is named "{wanted}"' if wanted is not None else "no column seems to contain the numbers"
     )
     raise Invalid(
-        f"{asked}; the header has {listed}; name one of them {', '.join(NUMBER_COLUMNS)}, or say which it is"
+        f"{fault}; the header has {names_found}; name one of them {', '.join(NUMBER_COLUMNS)}, or choose one"
     )
 
 
@@ -133,7 +133,7 @@ def _rows(
 
 
 def _fault(raw: str, fields: Sequence[str], columns: Sequence[str]) -> str:
-    """Say what is wrong with a row, "" if nothing is."""
+    """Return what is wrong with a row; "" if nothing is."""
     if fault := _fault_of_text(raw):
         return fault
     if len(fields) != len(columns):
@@ -141,7 +141,7 @@ def _fault(raw: str, fields: Sequence[str], columns: Sequence[str]) -> str:
     if len(raw) > MAX_FIELD:
         for name, field in zip(columns, fields, strict=True):
             if len(field) > MAX_FIELD:
-                return f'has {len(field)} characters in column "{name}", at most {MAX_FIELD} are taken'
+                return f'has {len(field)} characters in column "{name}"; at most {MAX_FIELD} are allowed'
     return ""
 
 
@@ -149,7 +149,7 @@ def _fault_of_text(raw: str) -> str:
     if "\0" in raw:
         return "has a NUL character; the file may be damaged or in another encoding"
     if "\N{REPLACEMENT CHARACTER}" in raw:
-        return "has bytes that are no text in this encoding; save the file as UTF-8"
+        return "has bytes that are not text in this encoding; save the file as UTF-8"
     return ""
 
 

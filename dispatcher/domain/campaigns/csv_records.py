@@ -9,9 +9,9 @@ from typing import NamedTuple
 from dispatcher.domain.errors import Invalid
 
 MAX_RECORD = 65_536  # characters
-MAX_LINES = 100  # of one record; a quote that opens and is not closed by then was meant as a character
+MAX_LINES = 100  # of one record; a quote that is not closed within them is a fault of its line
 
-_BLOCK = 65_536  # bytes that are decoded and split at a time, and by which the encoding is told
+_BLOCK = 65_536  # bytes that are decoded and split at a time; the first ones decide the encoding
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)")
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -27,20 +27,20 @@ _UNREADABLE = 'has text after a closing quote; write a quote within a quoted fie
 
 
 class CsvRecord(NamedTuple):
-    """One record; `line` is where it starts. With a fault it is that line alone, not its fields."""
+    """One record; `line` is where it starts. A faulty record has only its first line, and no fields."""
 
     line: int  # from 1
-    raw: str  # with its line end, where it has one
+    raw: str  # with its line end, if it has one
     fields: list[str]
-    fault: str  # "" when it could be read
+    fault: str  # "" if it could be read
 
 
 def decode(chunks: Iterable[bytes], encoding: str | None) -> tuple[str, Iterator[str]]:
     """
-    Tell the encoding, unless it is given, and give the text in blocks, without its byte order mark.
+    Return the encoding, detected unless it is given, and the text in blocks without its byte order mark.
 
-    Bytes that are no text become U+FFFD. Raises Invalid for an encoding that
-    is not known.
+    Bytes that are not text become U+FFFD. Raises Invalid for an unknown
+    encoding.
     """
     blocks = _blocks(chunks)
     head = next(blocks, b"")
@@ -50,11 +50,12 @@ def decode(chunks: Iterable[bytes], encoding: str | None) -> tuple[str, Iterator
 
 def read_records(texts: Iterable[str], separator: str) -> Iterator[CsvRecord]:
     """
-    Split text into records; a record never raises. Blank lines are left out.
+    Yield the records of a text; blank lines are skipped, and no record raises.
 
-    A quote that is not closed within MAX_LINES and MAX_RECORD, or closed
-    before the end of its field, makes its line a faulty record, and reading
-    goes on in the next line: one slip does not swallow its neighbours.
+    A quote that is not closed within MAX_LINES and MAX_RECORD, or that is
+    closed before the end of its field, makes its line a faulty record.
+    Reading continues at the next line, so that one mistake does not affect
+    other records.
     """
     line, rest = 1, ""
     for text in texts:
@@ -65,7 +66,7 @@ def read_records(texts: Iterable[str], separator: str) -> Iterator[CsvRecord]:
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Put small chunks together and take large ones apart; only the last block is shorter than the others."""
+    """Yield blocks of about the same size; only the last one is shorter."""
     parts: list[bytes] = []
     size = 0
     for chunk in chunks:
@@ -91,7 +92,7 @@ def _encoding_of(head: bytes) -> str:
         if head.startswith(mark):
             return name
     try:
-        # A head that is not all of the file may end within a character.
+        # If the file is longer than its head, the head may end within a character.
         codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < _BLOCK)
     except UnicodeDecodeError:
         return "cp1252"
@@ -104,16 +105,17 @@ def _known(encoding: str) -> str:
     except (LookupError, ValueError):
         name = ""
     if not _ENCODINGS.fullmatch(name):
-        raise Invalid(f'"{encoding}" is no encoding that is known; write one like "utf-8" or "windows-1252"')
+        raise Invalid(f'"{encoding}" is not a known encoding; write one like "utf-8" or "windows-1252"')
     return name
 
 
 def _whole_lines(text: str) -> tuple[str, str]:
     """
-    Cut text after its last line end.
+    Return the whole lines of a text, and the rest after the last line end.
 
-    A "\\r" at the very end may be half of one. Of a line that is too long its
-    beginning is kept, still too long, and its last character.
+    A "\\r" at the end of the text may be half of a line end. A rest that is
+    too long is cut to its beginning, which is still too long, and its last
+    character.
     """
     cut = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
     rest = text[cut:]
@@ -123,12 +125,12 @@ def _whole_lines(text: str) -> tuple[str, str]:
 def _split(
     text: str, separator: str, line: int, *, last: bool
 ) -> Generator[CsvRecord, None, tuple[int, str]]:
-    """Give the records of whole lines; return the line and the text of one that is still open."""
+    """Yield the records of whole lines; return the next line number and the text of a record still open."""
     if '"' in text:
         return (yield from _split_quoted(text, separator, line, last=last))
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if not lines[-1]:
-        lines.pop()  # what split sees after the last line end
+        lines.pop()  # the empty string after the last line end
     for raw in lines:
         if len(raw) > MAX_RECORD:
             yield _faulty(line, raw, _TOO_LONG)
@@ -152,7 +154,7 @@ def _split_quoted(
         if ran_out and not last and len(lines) - done < MAX_LINES:
             open_text = "".join(lines[done:])
             if len(open_text) <= MAX_RECORD:
-                return line + done, open_text  # the next block may close it
+                return line + done, open_text  # the next block may close the quote
         yield _faulty(line + done, lines[done], _UNCLOSED if ran_out else _UNREADABLE)
         done += 1
     return line + len(lines), ""
@@ -162,10 +164,10 @@ def _read(
     lines: list[str], done: int, separator: str, line: int
 ) -> Generator[CsvRecord, None, tuple[int, bool]]:
     """
-    Give records from lines[done] on; return where one starts that cannot be read.
+    Yield the records from lines[done] on; return the index of the first line that was not read, and why.
 
-    And whether that is because lines ran out, or the limits of a record,
-    while a quote was open.
+    The second value is True if a quote was open when the lines or the limits
+    of a record ran out.
     """
     ran_out = False
 

@@ -1,4 +1,4 @@
-"""How a run spreads its recipients over time, and when it will be through."""
+"""How a run spreads its recipients over time, and when it will end."""
 
 import math
 from dataclasses import dataclass
@@ -15,25 +15,25 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """All recipients evenly within this time: the first at its start, the last before its end."""
+    """All recipients evenly within a period: the first at its start, the last before its end."""
 
     over: timedelta
 
     def __post_init__(self) -> None:
         if self.over <= timedelta():
-            raise Invalid(f"a run cannot be spread over {self.over}; give a time longer than zero, or none")
+            raise Invalid(f"a run cannot be spread over {self.over}; give a period longer than zero, or none")
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many recipients a second."""
+    """A constant number of recipients a second."""
 
     per_second: float
 
     def __post_init__(self) -> None:
         if not SLOWEST <= self.per_second < math.inf:
             raise Invalid(
-                f"a run cannot go at {self.per_second} a second; give at least {SLOWEST}, or no rate"
+                f"a run cannot release {self.per_second} a second; give at least {SLOWEST}, or no rate"
             )
 
 
@@ -42,23 +42,24 @@ Pacing = Spread | Rate | None  # None: all at once
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When the last recipient is released, and when it is sent; None while nothing is being sent."""
+    """When the last recipient is released, and when it is sent; None while nothing is sent."""
 
     released: datetime
     through: datetime | None
 
 
 def release_time(pacing: Pacing, *, start: datetime, index: int, count: int) -> datetime:
-    """Tell when recipient `index` of `count`, the first being 0, is released. Raises ValueError outside."""
+    """Return when recipient `index` (from 0) of `count` is released. Raises ValueError outside the range."""
     return release_times(pacing, start=start, first=index, count=1, total=count)[0]
 
 
 def release_times(pacing: Pacing, *, start: datetime, first: int, count: int, total: int) -> list[datetime]:
     """
-    Tell when `count` recipients from number `first` on, of `total`, are released.
+    Return when `count` of `total` recipients, from number `first` on, are released.
 
-    Exact to the microsecond, rounded down: a batch gets what each of its
-    recipients gets alone. Raises ValueError for recipients there are not.
+    Times are exact to the microsecond, rounded down, so that they do not
+    depend on how recipients are grouped into calls. Raises ValueError for
+    recipients outside the range.
     """
     if not 0 <= first <= first + count <= total:
         raise ValueError(f"a run of {total} has no recipients {first} to {first + count}")
@@ -68,31 +69,31 @@ def release_times(pacing: Pacing, *, start: datetime, first: int, count: int, to
 
 def open_time_before(pacing: Pacing, *, rank: int, group: int, total: int) -> timedelta:
     """
-    Tell how much open time passes before recipient `rank` of its group, the first being 0, is released.
+    Return how much open time passes before recipient `rank` (from 0) of its group is released.
 
-    A group of zones spreads over the time that all `total` need, so the rates
-    of the groups add up to the run's.
+    A group of zones is spread over the time that all `total` recipients need,
+    so that the rates of the groups add up to the rate of the run.
     """
     ticks, each = _pace(pacing, total)
     return _TICK * (rank * total * ticks // (each * group))
 
 
-def released_within(pacing: Pacing, passed: timedelta, *, group: int, total: int) -> int:
-    """Count the recipients of a group that are released before so much open time has passed."""
+def released_within(pacing: Pacing, elapsed: timedelta, *, group: int, total: int) -> int:
+    """Return how many recipients of a group are released before this much open time has elapsed."""
     ticks, each = _pace(pacing, total)
     if ticks == 0 or group == 0:
-        return group if passed > timedelta() else 0
-    return min(group, -(-(passed // _TICK) * each * group // (total * ticks)))
+        return group if elapsed > timedelta() else 0
+    return min(group, -(-(elapsed // _TICK) * each * group // (total * ticks)))
 
 
 def forecast(
     pacing: Pacing, *, start: datetime, total: int, done: int, now: datetime, per_second: float
 ) -> Forecast:
     """
-    Tell when a run of `total`, of whom `done` are sent, will be released and sent.
+    Return when a run of `total` recipients, of which `done` are sent, will be released and sent.
 
-    The rest leaves at `per_second`, the engine's measured rate, from the
-    later of now and the start; and not before the last is released.
+    The rest is sent at `per_second`, the measured rate, from the later of now
+    and the start, and the last one not before it is released.
     """
     released = release_time(pacing, start=start, index=total - 1, count=total) if total else start
     if done >= total:
@@ -103,12 +104,12 @@ def forecast(
 
 
 def _pace(pacing: Pacing, total: int) -> tuple[int, int]:
-    """Give a whole number of microseconds for a whole number of recipients."""
+    """Return the pace as a whole number of microseconds for a whole number of recipients."""
     match pacing:
         case Spread(over):
             return over // _TICK, max(total, 1)
         case Rate(per_second):
-            # The decimal that was written, 0.1, and not the double nearest to it.
+            # The decimal as it was written, such as 0.1, and not the nearest double.
             return (1_000_000 / Fraction(repr(per_second))).as_integer_ratio()
         case None:
             return 0, 1

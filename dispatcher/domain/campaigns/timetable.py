@@ -1,4 +1,4 @@
-"""When each recipient of a run is released: by its pacing, over the hours of each group of time zones."""
+"""When each recipient of a run is released, by pacing and by the allowed hours of its group of time zones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dispatcher.domain.hours.zones import parse_zone
 
 
 class PlannedRelease(NamedTuple):
-    """When a recipient is released, and when the hours that it is released in end, where there are any."""
+    """When a recipient is released, and when the allowed hours end in which it is; None without hours."""
 
     at: datetime
     closes_at: datetime | None
@@ -25,9 +25,9 @@ class Timetable:
     """
     The releases of one run.
 
-    `groups` are the zones of each group of recipients, `counts` how many are
-    in each. A group spreads over its own open time, from `starts_at` on, and
-    a pause is no open time.
+    `groups` has the zones of each group of recipients, `counts` the number of
+    recipients in each. A group is spread over its own open time from
+    `starts_at` on; pauses do not count as open time.
     """
 
     starts_at: datetime
@@ -43,26 +43,26 @@ class Timetable:
         return sum(self.counts)
 
     def released_before(self, group: int, at: datetime) -> int:
-        """Count the recipients of a group released before `at`; all, where its hours never open again."""
+        """Return how many of a group are released before `at`; all if its hours never open again."""
         open_time, count = self._open_time(group), self.counts[group]
         if open_time.is_over(at):
             return count
-        return released_within(self.pacing, open_time.passed(at), group=count, total=self.total)
+        return released_within(self.pacing, open_time.elapsed(at), group=count, total=self.total)
 
     def release(self, group: int, rank: int) -> PlannedRelease | None:
-        """Tell when recipient `rank` of a group, from 0 on, is released; None if its hours never open."""
-        passed = open_time_before(self.pacing, rank=rank, group=self.counts[group], total=self.total)
+        """Return when recipient `rank` (from 0) of a group is released; None if its hours never open."""
+        elapsed = open_time_before(self.pacing, rank=rank, group=self.counts[group], total=self.total)
         open_time = self._open_time(group)
-        at = open_time.at(passed)
-        return None if at is None else PlannedRelease(at, open_time.closes(passed))
+        at = open_time.at(elapsed)
+        return None if at is None else PlannedRelease(at, open_time.closes(elapsed))
 
     def last(self) -> datetime:
-        """Tell when the last recipient is released; the start, where nobody ever is."""
+        """Return when the last recipient is released; the start if none ever is."""
         ends = [self.release(group, count - 1) for group, count in enumerate(self.counts) if count]
         return max((end.at for end in ends if end is not None), default=self.starts_at)
 
     def never_open(self) -> Sequence[str]:
-        """Name the groups of zones whose hours do not open within 400 days."""
+        """Return the names of the groups of zones whose hours do not open within 400 days."""
         return [
             ", ".join(zone.key for zone in zones)
             for group, (zones, count) in enumerate(zip(self.groups, self.counts, strict=True))
@@ -75,7 +75,7 @@ class Timetable:
 
 
 def parse_zone_group(group: str) -> tuple[ZoneInfo, ...]:
-    """Read a group of zones as an audience keeps it: their names, with commas between them."""
+    """Return the zones of a group as an audience stores it: their names, joined by commas."""
     return tuple(parse_zone(name) for name in group.split(","))
 
 

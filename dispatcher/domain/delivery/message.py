@@ -1,4 +1,4 @@
-"""A message as the delivery path sees it, and what became of one try."""
+"""A message as the delivery path sees it, and the result of one attempt."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,15 +15,16 @@ from dispatcher.domain.tier import Tier
 @dataclass(frozen=True, slots=True)
 class DueMessage:
     """
-    A message in its lane, as read before it is claimed.
+    A message in its lane, as it is read before it is claimed.
 
-    A claim takes it only while its `seq` is the one that was read: what was
-    edited meanwhile does not go out as it was. `attempt` counts the claims so
-    far, `deferrals` the providers' "later", `doubts` the tries nobody can
-    tell the end of. `sender` is None when the batch has none any more;
-    `sender_usable` is False when it was disabled. `paused` says that its
-    campaign is. `hours` are those of its campaign or account, and `closes_at`
-    is when they end; None where there are none.
+    It can be claimed only while its `seq` is the one that was read, so that a
+    message that was edited since is not sent as it was. `attempt` counts the
+    claims so far, `deferrals` the times that a provider deferred it, and
+    `doubts` the attempts with an unknown result. `sender` is None if the
+    batch has none any more; `sender_usable` is False if it was disabled.
+    `paused` is whether its campaign is paused. `hours` are those of its
+    campaign or account, and `closes_at` is when they end; None if there are
+    none.
     """
 
     id: int
@@ -50,11 +51,11 @@ class DueMessage:
 
     @property
     def ends_at(self) -> datetime:
-        """When it may be sent no more, now that it may: its window's end, or before that its hours'."""
+        """When it may no longer be sent: the end of its allowed hours or its window."""
         return min(self.window.not_after, self.closes_at or self.window.not_after)
 
     def outgoing(self, attempt: int) -> Outgoing:
-        """Build what a provider gets. Our reference stays the same in every attempt."""
+        """Return the message as a provider gets it; our reference is the same in every attempt."""
         return Outgoing(
             reference=str(self.public_id),
             to=self.number,
@@ -83,7 +84,7 @@ class RoutedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A claim that has ended: which one, and with what. `attempt` is its fence."""
+    """A claim that has ended, and its outcome. The attempt number is the fence of the claim."""
 
     message_id: int
     attempt: int
@@ -97,7 +98,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Where a try leaves its message: the one description of a move that `store` writes."""
+    """The state of a message after an attempt, which the store writes."""
 
     status: Status
     place: Place | None
@@ -109,14 +110,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class DoubtPolicy:
-    """What to do when a provider may have a message and nobody can tell: send again, at most so often."""
+    """How often a message in doubt, which a provider may have or not, is sent again."""
 
     resends: int
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long to wait for whom. `max_deferrals` is how often a provider may say "later"."""
+    """How long to wait for a receipt and between attempts, and how often a provider may defer a message."""
 
     receipt: timedelta
     backoff_base: timedelta

@@ -1,7 +1,7 @@
 """
-What a provider is to the engine: it takes messages, answers with values and reads its own receipts.
+The contract of a provider: it sends messages, returns outcomes and reads its own receipts.
 
-Answers are values, not exceptions: an exception out of `send` is a bug of the
+Outcomes are values, not exceptions. An exception from `send` is a bug of the
 plug-in and is treated as Unknown.
 """
 
@@ -16,12 +16,12 @@ from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 
 Gate = Callable[[], bool]
-"""True while the request may be written: inside the window and the lease."""
+"""Returns True while the request may be written: inside the window and the lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message as a provider sees it. `reference` is ours and the same in every attempt."""
+    """One message as a provider gets it. `reference` is ours, and the same in every attempt."""
 
     reference: str
     to: str
@@ -36,7 +36,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider has it. One reference, or one for each part where the provider counts parts."""
+    """The provider has it. One reference, or one for each part if the provider counts parts."""
 
     refs: tuple[str, ...]
 
@@ -44,9 +44,9 @@ class Accepted:
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """
-    The provider will never take it: `status` is the final one, `reason` in the provider's words.
+    The provider will never accept it: `status` is the final one, `reason` is in the provider's words.
 
-    `opted_out` says that it refused because the number has opted out there.
+    `opted_out` is True if the reason is that the number has opted out there.
     """
 
     status: Status
@@ -56,7 +56,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """The provider answered that it did not take it and to come back later, `after` if it said when."""
+    """The provider did not accept it and asked us to retry, after `after` if it said when."""
 
     reason: str
     after: timedelta | None = None
@@ -64,14 +64,14 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """It surely did not go out: no connection, no free connection in time, or the gate was closed."""
+    """It was certainly not sent: no connection, no free connection in time, or the gate was closed."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The provider may have it and nobody can tell."""
+    """The provider may have it or not."""
 
     reason: str
 
@@ -81,7 +81,7 @@ Outcome = Accepted | Rejected | Deferred | Unsent | Unknown
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRequest:
-    """A provider's receipt as it came in; header names in lower case. `url` is what it called, whole."""
+    """A receipt as it was received; header names are in lower case, `url` is the full URL."""
 
     method: str
     headers: Mapping[str, str]
@@ -93,11 +93,12 @@ class ReceiptRequest:
 @dataclass(frozen=True, slots=True)
 class ReceiptReport:
     """
-    What one receipt says.
+    The content of one receipt.
 
-    `ref` is the provider's, `reference` ours where the provider returns it;
-    one of them is there. `status` None means "on its way": kept, moves nothing.
-    `opted_out` says that it failed because the number has opted out there.
+    `ref` is the provider's reference, `reference` ours if the provider returns
+    it; at least one of them is set. `status` None means "on its way": it is
+    stored and changes nothing. `opted_out` is True if the message failed
+    because the number has opted out there.
     """
 
     ref: str | None
@@ -110,10 +111,10 @@ class ReceiptReport:
 @dataclass(frozen=True, slots=True)
 class Inbound:
     """
-    A message from a handset (MO): who wrote, to which of our numbers, what.
+    A message from a handset (MO), from `sender` to `recipient`, one of our numbers.
 
-    `ref` is the provider's; with it the same message told twice is kept once.
-    `sent_at` is the provider's time, None where it tells none.
+    `ref` is the provider's reference; with it a message that is reported twice
+    is stored once. `sent_at` is the provider's time, None if it gives none.
     """
 
     sender: str
@@ -124,14 +125,14 @@ class Inbound:
 
 
 ProviderReports = ReceiptReport | Inbound
-"""What a provider tells us by itself."""
+"""What a provider reports on its own initiative."""
 
 ReportHandler = Callable[[Sequence[ProviderReports]], Awaitable[None]]
-"""Takes what was told, and returns when it is kept: a provider is answered then. Raises Unavailable."""
+"""Stores reports; when it returns, the provider can be answered. Raises Unavailable."""
 
 
 class Traffic(StrEnum):
-    """Which messages a provider is for. Those of test credentials and to simulated numbers are tests."""
+    """The messages that a provider takes. Tests are those of test credentials and to simulated numbers."""
 
     LIVE = "live"
     TESTS = "tests"
@@ -141,16 +142,16 @@ class Traffic(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ProviderConfig:
     """
-    One configured way out: which plug-in, and what the engine must know of it.
+    One configured provider: its plug-in, and its limits and properties.
 
-    `tps` counts segments a second. `dedupes` says that the provider sends a
-    reference only once however often it gets it. `call_timeout` bounds one
-    whole call. `countries` empty means all. `sender_tps` is the rate of a
-    sender ID, "*" that of each one it does not name; empty means no such rate.
-    `prices` are for a segment, by country, "*" standing for all that are not
-    named; in a currency of the operator's. `poll` is how long after it took a
-    message the provider is asked for its receipt, None never. `receipt_url` is
-    where it can call us, None where nobody has said.
+    `tps` is in segments a second. `dedupes` means that the provider sends a
+    reference only once, however often it gets it. `call_timeout` limits one
+    whole call. `countries` empty means all. `sender_tps` is the rate by sender
+    ID, "*" that of every other sender ID; empty means no such rate. `prices`
+    are for a segment, by country, "*" for all other countries, in a currency
+    of the operator's choice. `poll` is how long after acceptance the provider
+    is asked for the receipt; None is never. `receipt_url` is where the
+    provider can call us; None if it is not configured.
     """
 
     name: str
@@ -168,33 +169,33 @@ class ProviderConfig:
     receipt_url: str | None = None
 
     def rate(self, tier: Tier) -> float:
-        """Tell how many segments a second this tier and those below it may count on here."""
+        """Return how many segments a second this tier and those below it may use together."""
         return token_rate(self.tps) * TIER_LIMITS[tier].share
 
 
-# From its token to its first byte a message takes now five milliseconds, now fifty. So what a provider counts
-# in one second comes from tokens of a little more than a second.
-_EVENNESS = 1.05
+# From its token to its first byte a message takes 5 to 50 milliseconds. So the messages that a provider
+# counts in one second may have got their tokens in a little more than a second.
+_TOKEN_MARGIN = 1.05
 
 
 def token_rate(tps: float) -> float:
-    """Tell at what rate tokens are handed out, so that no second at the provider has more than `tps`."""
-    return tps / _EVENNESS
+    """Return the rate of tokens at which no second at the provider has more than `tps` segments."""
+    return tps / _TOKEN_MARGIN
 
 
 class Provider(Protocol):
     """
-    A way out.
+    A provider that messages are sent through.
 
-    `max_batch` is how many messages one call carries. `send` answers one
-    outcome for each message, in order. It calls `gate` in the last line
-    before the first byte of the request is written, after a connection is
-    there, and answers Unsent for all if it is closed. `read_receipt` verifies
-    the signature first; it raises BadSignature or BadReceipt.
+    `max_batch` is how many messages one call can carry. `send` returns one
+    outcome for each message, in order. Once it has a connection, it calls
+    `gate` immediately before the first byte of the request is written, and
+    returns Unsent for all messages if that returns False. `read_receipt`
+    verifies the signature first; it raises BadSignature or BadReceipt.
     """
 
     @property
-    def max_batch(self) -> int: ...  # noqa: D102 - told by the class
+    def max_batch(self) -> int: ...  # noqa: D102 - see the class
 
     async def send(self, batch: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]: ...  # noqa: D102
 
@@ -206,26 +207,26 @@ class Provider(Protocol):
 @runtime_checkable
 class Listens(Protocol):
     """
-    A provider that tells over connections which we hold, instead of calling our URL.
+    A provider that reports over connections that we open, instead of calling our URL.
 
     `listen` is called once in each process that sends, before the first
-    message; it returns at once and keeps its connections until `close`.
+    message. It returns at once and keeps its connections until `close`.
     """
 
-    def listen(self, tell: ReportHandler) -> None: ...  # noqa: D102
+    def listen(self, handler: ReportHandler) -> None: ...  # noqa: D102
 
 
 @runtime_checkable
 class Polls(Protocol):
     """
-    A provider that must be asked what became of a message.
+    A provider that must be asked for receipts.
 
-    `poll` asks for these references of its own and answers what is known of
-    them; the others are asked for again. Raises Unavailable.
+    `poll` takes references of the provider and returns the receipts that it
+    has; the others are asked for again later. Raises Unavailable.
     """
 
     async def poll(self, refs: Sequence[str]) -> Sequence[ReceiptReport]: ...  # noqa: D102
 
 
 ProviderFactory = Callable[[ProviderConfig], Provider]
-"""What an entry point of the group `sms_dispatcher.providers` names; called inside the running loop."""
+"""The target of an entry point in `sms_dispatcher.providers`; called inside the running loop."""

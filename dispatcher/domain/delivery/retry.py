@@ -1,22 +1,22 @@
-"""When to try again: exponential backoff with full jitter, in the window, not before a provider's hint."""
+"""When to retry: exponential backoff with full jitter, inside the window, not before a provider's hint."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
 
 class Jitter(Protocol):
-    """What `random.Random` is to us: a source of numbers in [0, 1)."""
+    """A source of numbers in [0, 1), such as `random.Random`."""
 
-    def random(self) -> float: ...  # noqa: D102 - told by the class
+    def random(self) -> float: ...  # noqa: D102 - see the class
 
 
 def backoff(attempt: int, *, base: timedelta, cap: timedelta, rng: Jitter) -> timedelta:
     """
-    Draw the wait after the attempt-th try (from 1): evenly from 0 to min(cap, base * 2 ** (attempt - 1)).
+    Return a random wait after an attempt (from 1), uniform from 0 to min(cap, base * 2 ** (attempt - 1)).
 
     Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter")
-    spreads a herd best; its weakness is that a single wait may be next to
-    nothing.
+    spreads simultaneous retries best. Its weakness is that a single wait may
+    be close to zero.
     """
     if attempt < 1 or base <= timedelta(0) or cap < timedelta(0):
         raise ValueError(f"no backoff for attempt {attempt}, base {base}, cap {cap}")
@@ -37,10 +37,11 @@ def next_try(
     rng: Jitter,
 ) -> datetime | None:
     """
-    Give the time of the next try after the attempt-th, or None if none fits before not_after.
+    Return the time of the try after this attempt, or None if it would not be before `not_after`.
 
-    It is never before now + hint, the provider's "come back after". A wait
-    that does not fit is not shortened: tries would crowd at the window's end.
+    It is never before now + `hint`, the wait that the provider asked for. A
+    wait that is too long is not shortened, because retries would then pile up
+    at the end of the window.
     """
     wait = max(hint or timedelta(0), backoff(attempt, base=base, cap=cap, rng=rng))
     return now + wait if wait < not_after - now else None

@@ -1,4 +1,4 @@
-"""What a provider's answer, or a dead worker, makes of a message: the rules of docs/status.md."""
+"""The state of a message after an attempt, by the rules in docs/status.md."""
 
 import random
 from datetime import datetime
@@ -10,61 +10,61 @@ from dispatcher.domain.messages.status import Place, Status
 
 
 def decide(
-    ended: Attempt, *, now: datetime, patience: RetryPolicy, doubt: DoubtPolicy, rng: random.Random
+    ended: Attempt, *, now: datetime, retry: RetryPolicy, doubt: DoubtPolicy, rng: random.Random
 ) -> Verdict:
     """
-    Tell where this try leaves its message.
+    Return the state of a message after this attempt.
 
-    After not_after nothing is tried again: what surely never went out is
-    27, what may have gone out is 39.
+    After `not_after` there is no retry: a message that was certainly never
+    sent becomes 27, one that may have been sent becomes 39.
     """
     match ended.outcome:
         case Accepted():
-            return Verdict(Status.SENT, None, now + patience.receipt, "accepted")
+            return Verdict(Status.SENT, None, now + retry.receipt, "accepted")
         case Rejected(status=status, reason=reason):
             return Verdict(status, None, None, reason)
         case Deferred(reason=reason, after=after):
-            if ended.deferrals + 1 >= patience.max_deferrals:
-                text = f"{reason}; the provider said 'later' {patience.max_deferrals} times"
+            if ended.deferrals + 1 >= retry.max_deferrals:
+                text = f"{reason}; the provider deferred it {retry.max_deferrals} times"
                 return Verdict(Status.GAVE_UP, None, None, text, deferred=True)
             wake_at = next_try(
                 now,
                 ended.deferrals + 1,
                 not_after=ended.not_after,
                 hint=after,
-                base=patience.backoff_base,
-                cap=patience.backoff_cap,
+                base=retry.backoff_base,
+                cap=retry.backoff_cap,
                 rng=rng,
             )
-            return _again(ended, now, reason, wake_at=wake_at, deferred=True)
+            return _retried(ended, now, reason, wake_at=wake_at, deferred=True)
         case Unsent(reason=reason):
             wake_at = next_try(
                 now,
                 ended.attempt,
                 not_after=ended.not_after,
                 hint=None,
-                base=patience.backoff_base,
-                cap=patience.backoff_cap,
+                base=retry.backoff_base,
+                cap=retry.backoff_cap,
                 rng=rng,
             )
-            return _again(ended, now, reason, wake_at=wake_at)
+            return _retried(ended, now, reason, wake_at=wake_at)
         case Unknown(reason=reason):
-            return _in_doubt(ended, now, reason, patience=patience, doubt=doubt, rng=rng)
+            return _in_doubt(ended, now, reason, retry=retry, doubt=doubt, rng=rng)
 
 
 def expiry_status(doubts: int) -> Status:
-    """Tell the status of a message whose window is over while no worker holds it."""
+    """Return the status of a message whose window ends while no worker holds it."""
     return Status.GAVE_UP if doubts else Status.EXPIRED
 
 
-def _again(
+def _retried(
     ended: Attempt, now: datetime, reason: str, *, wake_at: datetime | None, deferred: bool = False
 ) -> Verdict:
     if now >= ended.not_after:
         return Verdict(
             expiry_status(ended.doubts), None, None, f"{reason}; its window is over", deferred=deferred
         )
-    # No try fits any more: expire ends it at not_after, not before.
+    # If no retry fits, the message waits until `not_after`, when the clock expires it.
     return Verdict(Status.PENDING, Place.HELD, wake_at or ended.not_after, reason, deferred=deferred)
 
 
@@ -73,7 +73,7 @@ def _in_doubt(
     now: datetime,
     reason: str,
     *,
-    patience: RetryPolicy,
+    retry: RetryPolicy,
     doubt: DoubtPolicy,
     rng: random.Random,
 ) -> Verdict:
@@ -85,8 +85,8 @@ def _in_doubt(
         ended.doubts + 1,
         not_after=ended.not_after,
         hint=None,
-        base=patience.backoff_base,
-        cap=patience.backoff_cap,
+        base=retry.backoff_base,
+        cap=retry.backoff_cap,
         rng=rng,
     )
     return Verdict(Status.PENDING, Place.HELD, wake_at or ended.not_after, text, doubtful=True)

@@ -1,9 +1,9 @@
 """
-Hours in which a person may be disturbed: wall-clock spans by weekday, in the recipient's own zones.
+Allowed hours, in which a person may be disturbed: spans of local time by weekday, in the recipient's zones.
 
-In doubt nobody is disturbed. Where a number may be in several zones, all of
-them must be open; where a clock shows a time twice, a span counts from the
-second coming of its start to the first of its end.
+The rules are on the safe side. If a number may be in several zones, all of
+them must be open. If a local time occurs twice, a span begins at the second
+occurrence of its start and ends at the first occurrence of its end.
 """
 
 import re
@@ -20,15 +20,15 @@ from dispatcher.domain.hours.local_time import first_instant, last_instant
 from dispatcher.domain.hours.zones import parse_zone
 from dispatcher.domain.messages.window import Window
 
-HORIZON = timedelta(days=400)  # how far ahead an opening or closing is looked for
+HORIZON = timedelta(days=400)  # how far ahead openings and closings are searched
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = timedelta(days=1)
 _SPAN = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])\s*-\s*(?:([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00)")
 
 
-class DaySpan(NamedTuple):  # hashed at each look into the cache below, where a dataclass is slow
-    """Part of a day, by the clock on the wall: `start` inside, `end` (at most 24 h) outside."""
+class DaySpan(NamedTuple):  # not a dataclass: it is hashed at each look-up in the cache below
+    """A part of a day in local time: `start` is included, `end` (at most 24 h) is not."""
 
     start: timedelta  # since midnight
     end: timedelta
@@ -37,10 +37,11 @@ class DaySpan(NamedTuple):  # hashed at each look into the cache below, where a 
 @dataclass(frozen=True, slots=True)
 class AllowedHours:
     """
-    When a person may be disturbed.
+    The hours in which a person may be disturbed.
 
-    `week` has the spans of Monday to Sunday, each day's in order and apart.
-    On a holiday nothing is open. Without a zone the recipient's own count.
+    `week` has the spans of Monday to Sunday, those of each day in order and
+    not touching. Holidays are closed. Without a `zone`, the zones of the
+    recipient count.
     """
 
     week: tuple[tuple[DaySpan, ...], ...]
@@ -53,10 +54,10 @@ class AllowedHours:
         for spans in self.week:
             edges = [edge for span in spans for edge in span]
             if edges != sorted(set(edges)) or (edges and (edges[0] < timedelta() or edges[-1] > _DAY)):
-                raise ValueError(f"the spans of a day must be in order and apart, got {spans}")
+                raise ValueError(f"the spans of a day must be in order and must not touch, got {spans}")
 
     def as_dict(self) -> dict[str, object]:
-        """Write them as parse_hours reads them; neighbours with the same hours are one entry."""
+        """Return the document that parse_hours reads; successive days with the same hours are one entry."""
         written: dict[str, object] = {}
         for spans, group in groupby(range(len(_DAYS)), key=self.week.__getitem__):
             first, *others = group
@@ -70,10 +71,12 @@ class AllowedHours:
 
 def parse_hours(value: Mapping[str, object]) -> AllowedHours:
     """
-    Read {"mon-fri": ["08:00-20:00"], "sat": ["22:00-02:00"], "holidays": ["2026-12-25"], "zone": null}.
+    Return the hours of a document.
 
-    A span over midnight goes on in the next day, whose holidays cut it off.
-    Raises Invalid with the first thing that is wrong.
+    It is like {"mon-fri": ["08:00-20:00"], "holidays": ["2026-12-25"], "zone": null}.
+
+    A span over midnight, such as "22:00-02:00", continues on the next day
+    unless that is a holiday. Raises Invalid with the first fault.
     """
     week: list[list[DaySpan]] = [[] for _ in _DAYS]
     named_by: dict[int, str] = {}
@@ -97,10 +100,10 @@ def parse_hours(value: Mapping[str, object]) -> AllowedHours:
 
 def opening(hours: AllowedHours, zones: Sequence[ZoneInfo], *, at: datetime) -> datetime | None:
     """
-    Find the first instant from `at` on that is allowed in all zones: `at` itself when it is.
+    Return the first instant from `at` on that is allowed in all zones, which may be `at` itself.
 
-    None if there is none within 400 days. The zones do not matter where the
-    hours have their own.
+    None if there is none within 400 days. `zones` are ignored if the hours
+    have a zone of their own.
     """
     return _opening(hours, zones, at, at + HORIZON)
 
@@ -109,9 +112,9 @@ def closing(
     hours: AllowedHours, zones: Sequence[ZoneInfo], *, at: datetime, until: datetime | None = None
 ) -> datetime | None:
     """
-    Find the first instant from `at` on that is not allowed in one of the zones: `at` itself when it is not.
+    Return the first instant from `at` on that is not allowed in one of the zones, which may be `at` itself.
 
-    None if all stay open until `until`, or for 400 days.
+    None if all zones stay open until `until`, or for 400 days.
     """
     until = min(until or at + HORIZON, at + HORIZON)
     ends = [_closing_in(hours, zone, at, until) for zone in _zones(hours, zones)]
@@ -119,14 +122,14 @@ def closing(
 
 
 def next_open(hours: AllowedHours, zones: Sequence[ZoneInfo], *, window: Window) -> datetime | None:
-    """Tell when a message may be sent first; None if its window ends before hours open."""
+    """Return when a message may first be sent; None if its window ends before the hours open."""
     return _opening(hours, zones, window.not_before, min(window.not_after, window.not_before + HORIZON))
 
 
 def _opening(
     hours: AllowedHours, zones: Sequence[ZoneInfo], at: datetime, until: datetime
 ) -> datetime | None:
-    """Go from zone to zone, each time to where that one opens, until all agree; before `until`."""
+    """Return the first instant before `until` at which all zones are open: each zone in turn moves it on."""
     zones = _zones(hours, zones)
     found, agreed = at, 0
     while agreed < len(zones):
@@ -157,7 +160,7 @@ def _closing_in(hours: AllowedHours, zone: ZoneInfo, at: datetime, until: dateti
 def _openings_from(
     hours: AllowedHours, zone: ZoneInfo, at: datetime, until: datetime
 ) -> Iterator[tuple[datetime, datetime]]:
-    """Give the openings that end after `at`, in order, up to the day of `until`."""
+    """Yield the openings that end after `at`, in order, up to the day of `until`."""
     day, last = at.astimezone(zone).date(), until.astimezone(zone).date()
     while day <= last:
         for opens, closes in _openings_on(hours, zone, day):
@@ -169,10 +172,10 @@ def _openings_from(
 @lru_cache(maxsize=8192)
 def _openings_on(hours: AllowedHours, zone: ZoneInfo, day: date) -> tuple[tuple[datetime, datetime], ...]:
     """
-    Give one day's openings in UTC.
+    Return the openings of one day in UTC.
 
-    Days can be looked at alone as long as no zone goes back over midnight to
-    the day before: none does it since St. John's stopped in 2011.
+    Each day is independent, because no zone turns its clocks back over
+    midnight to the day before: none has since St. John's stopped in 2011.
     """
     if day in hours.holidays:
         return ()
@@ -186,7 +189,7 @@ def _openings_on(hours: AllowedHours, zone: ZoneInfo, day: date) -> tuple[tuple[
 
 def _zones(hours: AllowedHours, zones: Sequence[ZoneInfo]) -> Sequence[ZoneInfo]:
     if hours.zone is None and not zones:
-        raise ValueError("hours without a zone need the recipient's")
+        raise ValueError("hours without a zone need the zones of the recipient")
     return (hours.zone,) if hours.zone else zones
 
 
@@ -197,20 +200,20 @@ def _list(value: object, key: str) -> list[object]:
 
 
 def _days(key: str) -> list[int]:
-    """Read "mon" or "fri-mon"."""
+    """Return the days of "mon" or "fri-mon" as numbers from 0, Monday."""
     first, dash, last = (part.strip().lower() for part in key.partition("-"))
     if first not in _DAYS or (dash and last not in _DAYS):
-        raise Invalid(f'"{key}" is no day; write one of {", ".join(_DAYS)}, or a range like "mon-fri"')
+        raise Invalid(f'"{key}" is not a day; write one of {", ".join(_DAYS)}, or a range like "mon-fri"')
     start = _DAYS.index(first)
     length = (_DAYS.index(last) - start) % len(_DAYS) if dash else 0
     return [(start + ahead) % len(_DAYS) for ahead in range(length + 1)]
 
 
 def _span(text: object, key: str) -> DaySpan:
-    """Read "08:00-20:00"; where it goes over midnight, `end` is more than 24 h."""
+    """Return the span of a text like "08:00-20:00"; if it crosses midnight, `end` is more than 24 h."""
     match = _SPAN.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
-        raise Invalid(f'"{key}" has {text!r}, which is no span of time; write one like "08:00-20:00"')
+        raise Invalid(f'"{key}" has {text!r}, which is not a span of time; write one like "08:00-20:00"')
     hour, minute, end_hour, end_minute = (int(part) if part else None for part in match.groups())
     start = timedelta(hours=hour or 0, minutes=minute or 0)
     end = _DAY if end_hour is None else timedelta(hours=end_hour, minutes=end_minute or 0)
@@ -226,7 +229,7 @@ def _add(week: list[list[DaySpan]], day: int, start: timedelta, end: timedelta) 
 
 
 def _merged(spans: list[DaySpan]) -> tuple[DaySpan, ...]:
-    """Put a day's spans in order and join those that touch."""
+    """Return the spans of a day in order, with those that touch joined."""
     merged: list[DaySpan] = []
     for span in sorted(spans):
         if merged and span.start <= merged[-1].end:
@@ -240,7 +243,7 @@ def _date(text: object) -> date:
     try:
         return date.fromisoformat(str(text))
     except ValueError:
-        raise Invalid(f'"holidays" has {text!r}, which is no date; write one like "2026-12-25"') from None
+        raise Invalid(f'"holidays" has {text!r}, which is not a date; write one like "2026-12-25"') from None
 
 
 def _zone(name: object) -> ZoneInfo | None:

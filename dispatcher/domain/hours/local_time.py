@@ -1,4 +1,4 @@
-"""What instant a wall clock means, also on the two days a year when it jumps."""
+"""The instant of a local time, also on the days on which clocks change."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -7,37 +7,36 @@ _TICK = timedelta(microseconds=1)
 
 def first_instant(wall: datetime, zone: tzinfo) -> datetime:
     """
-    Give the first instant, in UTC, at which clocks in this zone show `wall`.
+    Return the first instant, in UTC, at which clocks in this zone show `wall`, a time without a zone.
 
-    A time that comes twice means its first coming. A time that is skipped
-    means the moment of the jump: the first at which it has passed. `wall`
-    has no zone of its own. Raises OverflowError within a day of year 1 or
-    of year 9999's end.
+    For a time that occurs twice this is its first occurrence, for a time that
+    is skipped the moment of the change. Raises OverflowError within a day of
+    the start of year 1 or the end of year 9999.
     """
     early = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if early.astimezone(zone).replace(tzinfo=None) == wall:
         return early
-    # PEP 495: in a gap, fold 1 reads the wall with the offset after the jump and lands before it.
+    # PEP 495: in a gap, fold 1 uses the offset after the change and gives an instant before it.
     before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    return _jump(before, early, zone)
+    return _change_between(before, early, zone)
 
 
 def last_instant(wall: datetime, zone: tzinfo) -> datetime:
     """
-    Give the instant, in UTC, from which on clocks in this zone no more show less than `wall`.
+    Return the instant, in UTC, from which on clocks in this zone never show less than `wall`.
 
-    It differs from first_instant only within a time that comes twice, where
-    it is the second coming. Raises OverflowError as first_instant does.
+    It differs from first_instant only for a time that occurs twice, where it
+    is the second occurrence. Raises OverflowError as first_instant does.
     """
     first = first_instant(wall, zone)
     second = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    # When the clock goes back to `wall` itself, it shows no less after the first coming either.
+    # If the clock goes back to `wall` itself, it shows no less after the first occurrence either.
     goes_below = second > first and (second - _TICK).astimezone(zone).replace(tzinfo=None) < wall
     return second if goes_below else first
 
 
-def _jump(before: datetime, after: datetime, zone: tzinfo) -> datetime:
-    """Find the second at which the offset changes between the two."""
+def _change_between(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """Return the second at which the offset changes between two instants."""
     old = before.astimezone(zone).utcoffset()
     low, high = 0, int((after - before) / timedelta(seconds=1))
     while high - low > 1:

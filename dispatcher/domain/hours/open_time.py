@@ -1,4 +1,4 @@
-"""Time as a run with allowed hours counts it: only while they are open."""
+"""The time that counts for a run with allowed hours: only while they are open."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from dispatcher.domain.hours.allowed_hours import HORIZON, AllowedHours, closing
 
 class OpenTime:
     """
-    The open time from `start` on, counted as if its stretches followed each other without a gap.
+    The open time from `start` on, counted as if its periods followed each other without gaps.
 
-    Without hours all time is open; none is within a pause. Stretches are
-    found when they are asked for, and kept.
+    Without hours all time is open, except for pauses. Periods are computed
+    when they are needed, and cached.
     """
 
     def __init__(
@@ -28,30 +28,30 @@ class OpenTime:
         self._zones = zones
         self._pauses = sorted(pauses)
         self._opens: list[datetime] = []
-        self._before: list[timedelta] = []  # how much was open before each stretch
+        self._before: list[timedelta] = []  # how much time was open before each period
         self._closes: list[datetime | None] = []
-        self._end, self._open = start, timedelta()  # of the last stretch, and up to there
+        self._end, self._open = start, timedelta()  # the end of the last period, and the open time up to it
 
-    def at(self, passed: timedelta) -> datetime | None:
+    def at(self, elapsed: timedelta) -> datetime | None:
         """
-        Tell when so much open time has passed; where that is at a closing, the opening after it.
+        Return when this much open time has elapsed; at the end of a period, the start of the next one.
 
-        None if there is no opening within 400 days of the closing before.
+        None if the hours do not open within 400 days of the last closing.
         """
-        while passed >= self._open:
+        while elapsed >= self._open:
             if not self._find_next():
                 return None
-        index = bisect_right(self._before, passed) - 1
-        return self._opens[index] + (passed - self._before[index])
+        index = bisect_right(self._before, elapsed) - 1
+        return self._opens[index] + (elapsed - self._before[index])
 
-    def closes(self, passed: timedelta) -> datetime | None:
-        """Tell when the stretch closes in which that is; None if never, or not within 400 days."""
-        if self.at(passed) is None:
+    def closes(self, elapsed: timedelta) -> datetime | None:
+        """Return when the period ends in which this much has elapsed; None if not within 400 days."""
+        if self.at(elapsed) is None:
             return None
-        return self._closes[bisect_right(self._before, passed) - 1]
+        return self._closes[bisect_right(self._before, elapsed) - 1]
 
-    def passed(self, until: datetime) -> timedelta:
-        """Tell how much time is open before `until`."""
+    def elapsed(self, until: datetime) -> timedelta:
+        """Return how much time is open before `until`."""
         while self._end <= until and self._find_next():
             pass
         index = bisect_right(self._opens, until) - 1
@@ -61,8 +61,8 @@ class OpenTime:
         return min(self._before[index] + (until - self._opens[index]), after)
 
     def is_over(self, at: datetime) -> bool:
-        """Tell whether it does not open again within 400 days."""
-        self.passed(at)
+        """Return whether the hours do not open again within 400 days."""
+        self.elapsed(at)
         return self._end <= at
 
     def _find_next(self) -> bool:

@@ -1,4 +1,4 @@
-"""When one message may go out by its allowed hours, and how people are told of it."""
+"""When one message may be sent by its allowed hours, and the texts for people about it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from dispatcher.domain.messages.window import Window
 
 WAITS_FOR_HOURS = "waits for allowed hours"
 
-_LOOK_ON = timedelta(days=14)  # past the window's end, for people who ask when hours would have opened
+_LOOK_AHEAD = timedelta(days=14)  # past the window's end, to say when hours would have opened
 
 
 @dataclass(frozen=True, slots=True)
 class SendOpening:
     """
-    The first stretch of allowed hours that a message may be sent in.
+    The first period of allowed hours in which a message may be sent.
 
-    `at` is inside, `closes_at` outside; `at` None means that none comes soon,
-    `closes_at` None that none ends as long as it matters.
+    `at` is included, `closes_at` is not. `at` None means that there is no
+    such period soon, `closes_at` None that it does not end soon.
     """
 
     at: datetime | None
@@ -27,33 +27,33 @@ class SendOpening:
     zones: Sequence[ZoneInfo] = ()
 
     def serves(self, window: Window) -> bool:
-        """Tell whether it begins before the window ends."""
+        """Return whether it begins before the window ends."""
         return self.at is not None and self.at < window.not_after
 
     @property
-    def awaited(self) -> str:
-        """Say what a message waits for."""
-        return f"{WAITS_FOR_HOURS}: {self._told}"
+    def wait_reason(self) -> str:
+        """The reason of a message that waits for this opening."""
+        return f"{WAITS_FOR_HOURS}: {self._local_time}"
 
     @property
-    def missed(self) -> str:
-        """Say why a message is not sent at all."""
-        opens = "no opening comes soon" if self.at is None else f"opens {self._told}"
+    def miss_reason(self) -> str:
+        """The reason of a message that cannot be sent, because this opening is too late."""
+        opens = "no opening comes soon" if self.at is None else f"opens {self._local_time}"
         return f"outside allowed hours ({opens}) and its window is over by then"
 
     @property
-    def _told(self) -> str:
+    def _local_time(self) -> str:
         return "?" if self.at is None else format_local_time(self.at, self.zones)
 
 
 def first_opening(hours: AllowedHours, zones: Sequence[ZoneInfo], *, window: Window) -> SendOpening:
     """
-    Find the first stretch of allowed hours from the window's start on.
+    Return the first period of allowed hours from the window's start on.
 
-    It may begin after the window's end, up to 14 days: nothing is sent then,
-    but people can be told.
+    It may begin up to 14 days after the window's end, so that a text for
+    people can say when the hours would have opened.
     """
-    until = window.not_after + _LOOK_ON
+    until = window.not_after + _LOOK_AHEAD
     zones = (hours.zone,) if hours.zone else zones
     at = next_open(hours, zones, window=Window(window.not_before, until))
     if at is None:
@@ -62,6 +62,6 @@ def first_opening(hours: AllowedHours, zones: Sequence[ZoneInfo], *, window: Win
 
 
 def format_local_time(at: datetime, zones: Sequence[ZoneInfo]) -> str:
-    """Write an instant as a clock shows it in the westernmost of the zones: there hours open last."""
+    """Return an instant in the local time of the westernmost zone, where hours open last."""
     local = min((at.astimezone(zone) for zone in zones), key=lambda local: local.replace(tzinfo=None))
     return f"{local:%Y-%m-%d %H:%M} {local.tzinfo}"

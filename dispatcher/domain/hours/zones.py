@@ -1,4 +1,4 @@
-"""Time zones: by name, and those a phone number may be in."""
+"""Time zones by their names, and those that a phone number may be in."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -14,12 +14,12 @@ from phonenumbers.tzdata import TIMEZONE_DATA
 from dispatcher.domain.errors import Invalid
 
 _UNKNOWN = ("Etc/Unknown",)
-# Countries that have numbers and no line in zone.tab.
-_UNLISTED = {"AC": "Atlantic/St_Helena", "TA": "Atlantic/St_Helena", "XK": "Europe/Belgrade"}
+# Countries that have phone numbers but no line in zone.tab.
+_MISSING_COUNTRIES = {"AC": "Atlantic/St_Helena", "TA": "Atlantic/St_Helena", "XK": "Europe/Belgrade"}
 
 
 def parse_zone(name: str) -> ZoneInfo:
-    """Find a zone by its IANA name; raise Invalid if there is none."""
+    """Return the zone with this IANA name. Raises Invalid if there is none."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -28,21 +28,21 @@ def parse_zone(name: str) -> ZoneInfo:
 
 def zones_of(number: str) -> tuple[ZoneInfo, ...]:
     """
-    Name the zones in which the holder of this number (E.164) may be.
+    Return the zones in which the holder of this number (E.164) may be.
 
-    Those of its area where the number tells it (+1 212: New York), else all
-    of its country. A number that no country of a shared calling code knows
-    is taken for the largest one's (+1: US). One without a country, such as a
-    satellite's, is taken to be in UTC: its holder may be anywhere, and all
-    zones of the world are never open together. Answers are hashable, and
-    equal ones mostly one object: recipients can be grouped by them.
+    They are those of its area if the number has one (+1 212: New York), else
+    all zones of its country. A number with a shared calling code that belongs
+    to no country counts as one of the largest country (+1: US). A number
+    without a country, such as a satellite phone's, counts as one in UTC: its
+    holder may be anywhere, and the zones of the world are never all open at
+    once. The tuples are cached, so that grouping recipients by them is cheap.
     """
     codes = _zones_by_calling_code()
     known = codes.get(number[:4]) or codes.get(number[:3]) or codes.get(number[:2])
-    return known or _zones_told_by(number)
+    return known or _zones_from_number(number)
 
 
-def _zones_told_by(number: str) -> tuple[ZoneInfo, ...]:
+def _zones_from_number(number: str) -> tuple[ZoneInfo, ...]:
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
@@ -65,9 +65,9 @@ def _zones(names: tuple[str, ...]) -> tuple[ZoneInfo, ...]:
 @cache
 def _zones_by_calling_code() -> Mapping[str, tuple[ZoneInfo, ...]]:
     """
-    Give the calling codes, with "+", behind which there is one zone whatever follows: most of them.
+    Return the calling codes, with "+", that have the same zones whatever digits follow, which most have.
 
-    It saves reading the number, which takes most of the time.
+    For these the number need not be parsed, which takes most of the time.
     """
     known: dict[str, tuple[ZoneInfo, ...]] = {}
     for code, regions in COUNTRY_CODE_TO_REGION_CODE.items():
@@ -80,9 +80,9 @@ def _zones_by_calling_code() -> Mapping[str, tuple[ZoneInfo, ...]]:
 
 @cache
 def _names_by_country() -> Mapping[str, tuple[str, ...]]:
-    """Read the zone database's own table: country, coordinates, zone, comment."""
+    """Return the zones of each country, from zone.tab: country, coordinates, zone, comment."""
     table = files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8")
-    found: dict[str, tuple[str, ...]] = {country: (name,) for country, name in _UNLISTED.items()}
+    found: dict[str, tuple[str, ...]] = {country: (name,) for country, name in _MISSING_COUNTRIES.items()}
     for line in table.splitlines():
         if line and not line.startswith("#"):
             country, _, name, *_ = line.split("\t")

@@ -1,4 +1,4 @@
-"""Messages from handsets: who wrote, and by which names a sender of ours may be known."""
+"""The numbers in a message from a handset, in the forms in which they are compared."""
 
 from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
 
@@ -7,9 +7,10 @@ _ANY = NumberPolicy(require_valid=False, lenient=True)
 
 def read_number(raw: str) -> str:
     """
-    Give a number in E.164, with or without "+" in what the provider told.
+    Return a number in E.164, whether or not the provider wrote it with "+".
 
-    What is none (a short code, letters, a national number) is given as it is.
+    Text that is not an international number (a short code, letters, a
+    national number) is returned unchanged.
     """
     try:
         return parse(raw, _ANY).e164
@@ -18,7 +19,7 @@ def read_number(raw: str) -> str:
 
 
 def address_forms(recipient: str) -> frozenset[str]:
-    """Give the names that the sender written to may have: as told, in E.164, and without "+"."""
-    told = recipient.strip()
-    number = read_number(told)
-    return frozenset({told, told.removeprefix("+"), number, number.removeprefix("+")}) - {""}
+    """Return the forms that this address may have as a sender: as reported, in E.164, without "+"."""
+    reported = recipient.strip()
+    number = read_number(reported)
+    return frozenset({reported, reported.removeprefix("+"), number, number.removeprefix("+")}) - {""}

@@ -1,20 +1,20 @@
-"""Words that a handset sends to be left alone, to be written to again, or for help."""
+"""Keywords that a handset sends to opt out, to opt in again, or to get help."""
 
 import unicodedata
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final, Self
 
-_LONGEST = 100  # characters; a longer text is no keyword, and is not looked at
-_INSIDE = frozenset("LMN")  # letters, marks and digits; around a word all else is trimming
+_MAX_LENGTH = 100  # characters; a longer text is never a keyword
+_INSIDE = frozenset("LMN")  # letters, marks and digits; everything else separates words
 
 
 class KeywordAction(StrEnum):
-    """What a word asks for."""
+    """What a keyword asks for."""
 
     STOP = "stop"  # the number opts out
-    START = "start"  # and comes back
-    HELP = "help"  # told to the account like any other text
+    START = "start"  # the number opts in again
+    HELP = "help"  # passed to the account like any other text
 
 
 DEFAULTS: Final[Mapping[KeywordAction, tuple[str, ...]]] = {
@@ -27,49 +27,50 @@ DEFAULTS: Final[Mapping[KeywordAction, tuple[str, ...]]] = {
     KeywordAction.HELP: ("HELP", "INFO", "AIDE", "AYUDA", "AJUDA", "HILFE", "MSAADA", "ПОМОЩЬ"),
 }
 """
-The English ones to stop by are those that the law of the United States names (47 CFR 64.1200 (a)(10))
-and that Twilio honours (https://www.twilio.com/docs/proxy/opt-out-keywords). YES, which starts again there,
-is not among ours: it is the answer to many a question.
+The English words for STOP are those in the law of the United States (47 CFR 64.1200 (a)(10)) and those that
+Twilio accepts (https://www.twilio.com/docs/proxy/opt-out-keywords). YES, which opts in at Twilio, is left out
+because it is the answer to many other questions.
 """
 
 
 class Keywords:
-    """The words of a deployment. A text is one only if it is nothing else."""
+    """The keywords of a deployment. A text is a keyword only if it contains nothing else."""
 
     def __init__(self, words: Mapping[KeywordAction, Iterable[str]]) -> None:
-        """Take the words of each action. Raises ValueError for what is no word, or asks for two things."""
+        """Set the words of each action. Raises ValueError if a word is empty or has two actions."""
         self._actions: dict[str, KeywordAction] = {}
-        for action, given in words.items():
-            for word in given:
+        for action, spellings in words.items():
+            for word in spellings:
                 plain = _plain(word)
                 if not plain:
-                    raise ValueError(f"{action}: {word!r} is no word")
+                    raise ValueError(f"{action}: {word!r} is not a word")
                 if self._actions.setdefault(plain, action) is not action:
                     raise ValueError(f"{word!r} asks for {self._actions[plain]} and for {action}")
 
     @classmethod
     def of(cls, changed: Mapping[KeywordAction, Iterable[str]]) -> Self:
-        """Take the default words, but those of an action that is named here."""
+        """Return the default keywords, with those of the actions in `changed` replaced."""
         return cls({**DEFAULTS, **changed})
 
     def action(self, text: str) -> KeywordAction | None:
         """
-        Tell what a text asks for; None if it is no keyword.
+        Return what a text asks for; None if it is not a keyword.
 
-        Case, runs of blanks, and what is around the words (blanks, punctuation,
-        emoji) do not matter. Accents do: who leaves them out is a word of its
-        own in the list.
+        Case, repeated spaces, and characters around the words (spaces,
+        punctuation, emoji) do not matter. Accents do: a spelling without them
+        is a word of its own in the list.
         """
-        if len(text) > _LONGEST:
+        if len(text) > _MAX_LENGTH:
             return None
         return self._actions.get(_plain(text))
 
 
 def _plain(text: str) -> str:
-    # Composed twice: what is folded may not be (the Unicode Standard, 3.13). Full-width letters are letters.
+    # Normalized twice, because case folding can undo it (the Unicode Standard, 3.13). NFKC also maps
+    # full-width letters to the usual ones.
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join("".join(map(_inside_or_blank, folded)).split())
+    return " ".join("".join(map(_inside_or_space, folded)).split())
 
 
-def _inside_or_blank(character: str) -> str:
+def _inside_or_space(character: str) -> str:
     return character if unicodedata.category(character)[0] in _INSIDE else " "

@@ -1,4 +1,4 @@
-"""What is changed of messages that wait: their time, their text, or that they go out at all."""
+"""Edits of waiting messages: a cancellation, another window or another text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,14 +17,14 @@ BY_CALLER = "taken back by the caller"
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """Times from `start` up to but excluding `end`; None is no bound."""
+    """Times from `start` up to but excluding `end`; None means no bound."""
 
     start: datetime | None = None
     end: datetime | None = None
 
     @property
     def is_bounded(self) -> bool:
-        """Whether it leaves anything out."""
+        """Whether the range has a start or an end."""
         return self.start is not None or self.end is not None
 
 
@@ -34,14 +34,14 @@ ALWAYS = TimeRange()
 @dataclass(frozen=True, slots=True)
 class Selection:
     """
-    Which messages of one account are meant; what is left out asks nothing.
+    The messages of one account that an edit applies to; None sets no condition.
 
-    One that names a message, a batch or a campaign (by its name or number;
-    its runs that are not over) means also what is sent or ended already, so
-    that the answer tells how much came too late. Any other means what is
-    still open. `due` are the times of not_before. Raises Invalid if nothing
-    narrows it down and it does not ask for `everything`, and for a status
-    that nothing can change.
+    A selection by message, batch or campaign (by its name or number, with the
+    runs that are not finished) includes messages that were sent or have
+    ended, so that the report can count those that came too late. Any other
+    selection has open messages only. `due` is the range of `not_before`.
+    Raises Invalid if there is no condition and `everything` is not set, and
+    for a status that cannot be changed.
     """
 
     account: Account
@@ -61,17 +61,17 @@ class Selection:
         narrows = any(value is not None for value in named) or self.due.is_bounded or self.created.is_bounded
         if not narrows and not self.everything:
             raise Invalid(
-                f"this selects all messages of {self.account.name!r}: narrow it down, or ask for everything"
+                f"this selects all messages of {self.account.name!r}: add a condition, or set everything"
             )
         if narrows and self.everything:
-            raise Invalid("everything is asked for, and something narrower too: give one of both")
+            raise Invalid("everything is set together with a condition: use only one of them")
         if self.statuses is not None and not self.statuses <= OPEN:
-            raise Invalid("only what is scheduled or pending can be changed: select by these statuses")
+            raise Invalid("only scheduled and pending messages can be changed: select by these statuses")
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Take messages back. What may have gone out already is not taken back."""
+    """Withdraw messages, except those that may have been sent."""
 
     reason: str = BY_OPERATOR
 
@@ -79,10 +79,10 @@ class Cancel:
 @dataclass(frozen=True, slots=True)
 class Reschedule:
     """
-    Give messages another window: new ends, or both moved by `shift`.
+    Change the window of messages: to a new start or end, or by a `shift` of both.
 
-    An end that is left out stays. Raises Invalid unless there is either a
-    shift or an end, and for ends without a zone or in the wrong order.
+    A start or end that is None stays. Raises Invalid unless there is either a
+    shift or a new time, and for times without a zone or in the wrong order.
     """
 
     not_before: datetime | None = None
@@ -99,15 +99,15 @@ class Reschedule:
         if self.not_before is not None and self.not_after is not None and self.not_after <= self.not_before:
             raise Invalid(f"a window must end after it starts: {self.not_before} .. {self.not_after}")
         if self.shift is not None and not timedelta() < abs(self.shift) <= MAX_AHEAD:
-            raise Invalid(f"a shift is between a moment and {MAX_AHEAD.days} days, not {self.shift}")
+            raise Invalid(f"a shift must not be zero, and at most {MAX_AHEAD.days} days, got {self.shift}")
 
     @property
     def moves_start(self) -> bool:
-        """Whether messages get another not_before."""
+        """Whether messages get another `not_before`."""
         return self.not_before is not None or self.shift is not None
 
     def check(self, now: datetime) -> None:
-        """Raise Invalid if no message can have such a window any more, or yet."""
+        """Raise Invalid if no message can have this window: it is over, or too far ahead."""
         if self.not_after is not None and self.not_after <= now:
             raise Invalid(f"not_after {self.not_after.isoformat(' ')} has passed")
         if self.not_before is not None and self.not_before - now > MAX_AHEAD:
@@ -116,7 +116,7 @@ class Reschedule:
 
 @dataclass(frozen=True, slots=True)
 class NewText:
-    """Give messages another text; its variables are those of the campaign's recipient."""
+    """Change the text of messages; its variables are those of the campaign's recipient."""
 
     text: str
 
@@ -131,11 +131,12 @@ Change = Cancel | Reschedule | NewText
 @dataclass(frozen=True, slots=True)
 class EditReport:
     """
-    What became of an edit: each message that was selected is counted once.
+    The result of an edit; each selected message is counted once.
 
-    `too_late` is going out, out, or at its end; `unchanged` counts by reason
-    what could have been changed and was not. `charged` is what new texts
-    cost more than the old ones, below zero if less.
+    `too_late` counts messages that are being sent, were sent or have ended.
+    `unchanged` counts, by reason, messages that could have been changed and
+    were not. `charged` is the difference in cost of new texts, below zero if
+    they cost less.
     """
 
     changed: int = 0
@@ -145,7 +146,7 @@ class EditReport:
     charged: int = 0
 
     def plus(self, other: "EditReport") -> "EditReport":
-        """Add up."""
+        """Return the sum of both reports."""
         reasons = [*self.unchanged, *other.unchanged]
         return EditReport(
             changed=self.changed + other.changed,

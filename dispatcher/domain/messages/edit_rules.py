@@ -1,4 +1,4 @@
-"""What an edit makes of one message that waits."""
+"""The result of an edit for one waiting message."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,9 +21,10 @@ TOO_FAR = f"it would be scheduled more than {MAX_AHEAD.days} days ahead"
 @dataclass(frozen=True, slots=True)
 class WaitingMessage:
     """
-    A message that no worker holds, as an edit sees it.
+    A message that no worker holds, with the fields that an edit needs.
 
-    `variables` are what its campaign knows of its recipient, None without one.
+    `variables` are those of the recipient in its campaign; None without a
+    campaign.
     """
 
     id: int
@@ -42,19 +43,19 @@ class WaitingMessage:
 
 @dataclass(frozen=True, slots=True)
 class TooLate:
-    """It may have gone out as it was."""
+    """The message may have been sent before the edit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """It stays as it is, and why."""
+    """The message stays as it is, with the reason."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """It goes out no more, and `refund` credits go back."""
+    """The message will not be sent, and `refund` credits are returned."""
 
     id: int
     refund: int
@@ -62,7 +63,7 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class WindowChanged:
-    """It has another window, and waits for it there."""
+    """The message gets another window, and the place where it waits for it."""
 
     id: int
     window: Window
@@ -73,7 +74,7 @@ class WindowChanged:
 
 @dataclass(frozen=True, slots=True)
 class TextChanged:
-    """It has another text, and costs `charged` in all, `extra` more than before."""
+    """The message gets another text, and costs `charged` in total, which is `extra` more than before."""
 
     id: int
     batch_id: int
@@ -84,25 +85,25 @@ class TextChanged:
 
 
 EditResult = Withdrawn | WindowChanged | TextChanged | TooLate | Unchanged
-"""What an edit makes of one message."""
+"""The result of an edit for one message."""
 
 
 def withdraw(message: WaitingMessage) -> Withdrawn | TooLate:
-    """Take a message back, unless a provider may have it."""
+    """Return the withdrawal of a message, or TooLate if a provider may have it."""
     return TooLate() if message.doubts else Withdrawn(message.id, message.charged)
 
 
 def change_window(message: WaitingMessage, change: Reschedule, now: datetime) -> WindowChanged | Unchanged:
     """
-    Give a message its new window, and tell where it waits.
+    Return the new window of a message and the place where it waits.
 
-    A start that has passed means now. Nothing goes back from 11 to 10: what
-    was due already waits for its new time as 11 `held`. What is due and lies
-    in a lane is taken out of it: a worker may have read the old window.
+    A start in the past means now. No message goes back from 11 to 10: one
+    that was due waits for its new time as 11 `held`. A message leaves its
+    lane, because a worker may have read the old window.
     """
     try:
         start, end = _ends(message.window, change, now)
-    except OverflowError:  # the calendar's end
+    except OverflowError:  # after year 9999
         return Unchanged(TOO_FAR)
     if (refusal := _refusal(message, change, start, end, now)) is not None:
         return Unchanged(refusal)
@@ -112,7 +113,7 @@ def change_window(message: WaitingMessage, change: Reschedule, now: datetime) ->
         window=Window(start, end),
         place=Place.READY if wake_at is None else Place.HELD,
         wake_at=wake_at,
-        reason=f"rescheduled to {_written(start)} until {_written(end)} UTC",
+        reason=f"rescheduled to {_format(start)} until {_format(end)} UTC",
     )
 
 
@@ -139,7 +140,7 @@ def _refusal(
 def _wake_at(
     message: WaitingMessage, change: Reschedule, start: datetime, end: datetime, now: datetime
 ) -> datetime | None:
-    """Tell when the clock looks again; None means that it is due and needs only room in its lane."""
+    """Return when the clock looks at the message again; None if it is due and only needs room in its lane."""
     if change.moves_start:
         return start if message.status is Status.SCHEDULED or start > now else None
     if message.place is Place.HELD and message.wake_at is not None:
@@ -151,10 +152,11 @@ def change_text(
     message: WaitingMessage, change: NewText, *, max_segments: int, prices: Prices
 ) -> TextChanged | Unchanged | TooLate:
     """
-    Give a message its new text, counted and priced anew.
+    Return a message's new text with its segments and price.
 
-    A text of as many segments costs what the old one did, and what was free
-    stays free. What may have gone out with the old text keeps it.
+    A text with the same number of segments costs the same as the old one,
+    and a free message stays free. A message that may have been sent with the
+    old text is TooLate.
     """
     if message.doubts:
         return TooLate()
@@ -175,5 +177,5 @@ def change_text(
     return TextChanged(message.id, message.batch_id, text, segments, charged, charged - message.charged)
 
 
-def _written(at: datetime) -> str:
+def _format(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}"

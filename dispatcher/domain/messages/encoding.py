@@ -1,8 +1,8 @@
 """
-How a text becomes segments: GSM 03.38 where every character allows it, else UCS-2.
+The encoding of a text, and its segments: GSM 03.38 if it has every character, else UCS-2.
 
-Segments are what credits pay for and what a provider's rate counts, so the
-number counted here is the number of parts that `split` makes.
+Credits pay for segments and a provider's rate counts them, so the number
+counted here is the number of parts that `split` returns.
 """
 
 import re
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 _ESCAPE = "\x1b"
 
-# 3GPP TS 23.038, 6.2.1: the place of a character is its septet; 0x1B is the escape to the extension table.
+# 3GPP TS 23.038, 6.2.1: the position of a character is its septet; 0x1B is the escape to the extension table.
 _BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ"
     " !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -45,25 +45,25 @@ _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Encoding(StrEnum):
-    """What one unit of a text is, on the air."""
+    """The encoding of a text, which defines its units."""
 
     GSM7 = "gsm7"  # a septet; characters of the extension table take two
     UCS2 = "ucs2"  # a UTF-16 code unit; characters above U+FFFF take two
 
     @property
     def single(self) -> int:
-        """How many units fit where one part is enough."""
+        """How many units fit into a message of one part."""
         return 160 if self is Encoding.GSM7 else 70
 
     @property
     def part(self) -> int:
-        """How many units fit in each of several parts, beside the header that joins them."""
+        """How many units fit into each of several parts, beside the header that joins them."""
         return 153 if self is Encoding.GSM7 else 67
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What a text costs. `units` are septets or code units, without the padding before a moved pair."""
+    """The size of a text. `units` are septets or code units, without padding at the end of parts."""
 
     encoding: Encoding
     units: int
@@ -71,7 +71,7 @@ class Encoded:
 
 
 class InvalidText(ValueError):
-    """No phone can be sent this: the character at `position` is half a surrogate pair, or NUL."""
+    """A text that cannot be sent: the character at `position` is half a surrogate pair, or NUL."""
 
     def __init__(self, text: str, position: int) -> None:
         self.position = position
@@ -80,10 +80,10 @@ class InvalidText(ValueError):
 
 def measure(text: str) -> Encoded:
     """
-    Choose the encoding and count units and segments; an empty text has none.
+    Return the encoding of a text and its size in units and segments; an empty text has none.
 
-    Raises InvalidText for a lone surrogate and for NUL, which Postgres would
-    refuse.
+    Raises InvalidText for a lone surrogate, and for NUL, which Postgres does
+    not store.
     """
     encoding, wide = _classify(text)
     units = len(text) + len(wide.findall(text))
@@ -94,11 +94,11 @@ def measure(text: str) -> Encoded:
 
 def split(text: str, *, as_ucs2: bool = False) -> tuple[str, ...]:
     """
-    Cut a text into the parts it is sent in.
+    Return the parts in which a text is sent.
 
-    A character of two units that does not fit at the end of a part goes whole
-    to the next. `as_ucs2` is for who cannot send GSM 03.38. Raises InvalidText
-    as `encode_plan` does.
+    A character of two units that does not fit at the end of a part moves to
+    the next one. `as_ucs2` is for connections that cannot send GSM 03.38.
+    Raises InvalidText as `measure` does.
     """
     encoding, wide = _classify(text)
     if as_ucs2:
@@ -112,7 +112,7 @@ def split(text: str, *, as_ucs2: bool = False) -> tuple[str, ...]:
 
 
 def to_gsm7(text: str) -> bytes:
-    """Give the septets, one to a byte and unpacked; raise InvalidText at the first that GSM 03.38 lacks."""
+    """Return the septets, one to a byte. Raises InvalidText for a character that GSM 03.38 lacks."""
     fitting = _GSM7_TEXT.match(text)
     end = fitting.end() if fitting else 0
     if end < len(text):
@@ -122,10 +122,11 @@ def to_gsm7(text: str) -> bytes:
 
 def from_gsm7(septets: bytes) -> str:
     """
-    Read what `to_gsm7` writes.
+    Return the text of unpacked septets, the inverse of `to_gsm7`.
 
-    As a phone does (6.2.1): after an escape, a septet that the extension
-    table lacks is read in the basic one. What is no septet becomes U+FFFD.
+    As on a phone (6.2.1), a septet after an escape that the extension table
+    lacks is read by the basic table. A byte that is not a septet becomes
+    U+FFFD.
     """
     first, *escaped = septets.decode("latin-1").split(_ESCAPE)
     return first.translate(_CHARS) + "".join(
@@ -135,7 +136,7 @@ def from_gsm7(septets: bytes) -> str:
 
 
 def _classify(text: str) -> tuple[Encoding, re.Pattern[str]]:
-    """Give the encoding, and what matches its characters of two units."""
+    """Return the encoding, and the pattern that matches its characters of two units."""
     if _GSM7_TEXT.fullmatch(text):
         return Encoding.GSM7, _EXTENDED
     if unsendable := _UNSENDABLE.search(text):
@@ -144,7 +145,7 @@ def _classify(text: str) -> tuple[Encoding, re.Pattern[str]]:
 
 
 def _starts(text: str, wide: re.Pattern[str], size: int) -> Sequence[int]:
-    """Give where each part begins, when a part holds `size` units."""
+    """Return the index at which each part begins, if a part holds `size` units."""
     if not wide.search(text):
         return range(0, len(text), size)
     starts = [0]

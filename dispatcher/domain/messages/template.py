@@ -1,4 +1,4 @@
-"""Texts with variables: `{{name}}` and nothing else is replaced; what a variable holds is not read again."""
+"""Texts with variables: only `{{name}}` is replaced, and the values are not templates themselves."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ _VARIABLE = re.compile(r"\{\{([A-Za-z0-9_.-]{1,64})\}\}")
 
 
 class MissingVariables(ValueError):
-    """Variables that the template names and nobody gave."""
+    """The variables of a template that have no value."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
@@ -15,12 +15,12 @@ class MissingVariables(ValueError):
 
 
 def variables(template: str) -> tuple[str, ...]:
-    """Name the variables of a template, each once, in their order."""
+    """Return the names of the variables of a template, each once, in order."""
     return tuple(dict.fromkeys(_VARIABLE.findall(template)))
 
 
 def render(template: str, values: Mapping[str, str]) -> str:
-    """Fill a template in; values it does not name are ignored. Raises MissingVariables with all of them."""
+    """Return a template with its variables replaced; other values are ignored. Raises MissingVariables."""
     missing = tuple(name for name in variables(template) if name not in values)
     if missing:
         raise MissingVariables(missing)

@@ -1,10 +1,10 @@
-"""What is done to a text before it is encoded: diacritics go, a way to opt out comes."""
+"""Changes to a text before it is encoded: without diacritics, with a note on how to opt out."""
 
 import unicodedata
 from functools import lru_cache
 
 # Latin letters that Unicode does not decompose (contract of dialect 000).
-_SPELLED = {
+_TRANSLITERATIONS = {
     "ß": "ss",
     "ẞ": "SS",
     "ø": "o",
@@ -24,10 +24,10 @@ _LATIN_NAMES = ("LATIN ", "FULLWIDTH LATIN ")
 
 def strip_latin_diacritics(text: str) -> str:
     """
-    Write Latin letters without their marks, also those that GSM-7 has (é, ü, ñ, à).
+    Return a text with its Latin letters without diacritics, also those that GSM-7 has (é, ü, ñ, à).
 
-    Every other script keeps its own, й and ё too, and comes out in NFC. Doing
-    it twice changes nothing.
+    Other scripts keep their marks, such as й and ё, and are normalized to
+    NFC. The function is idempotent.
     """
     if text.isascii():
         return text
@@ -39,12 +39,12 @@ def strip_latin_diacritics(text: str) -> str:
                 kept.append(char)
             continue
         after_latin = _is_latin(char)
-        kept.append(_spell(char) if after_latin else char)
+        kept.append(_transliterate(char) if after_latin else char)
     return unicodedata.normalize("NFC", "".join(kept))
 
 
 def with_stop_mention(text: str, mention: str) -> str:
-    """Append how to opt out, unless the text ends with it already."""
+    """Return a text that ends with a note on how to opt out, appended unless it is there already."""
     if text.rstrip().endswith(mention.strip()):
         return text
     return text + mention
@@ -57,12 +57,14 @@ def _is_latin(char: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _is_diacritic(mark: str) -> bool:
-    """Tell a mark for any letter (U+0301) from one of a script (Thai, Hindi) and a variation selector."""
+    """Return whether a mark is for any letter (U+0301), and not for one script (Thai)."""
     return unicodedata.name(mark, "").startswith("COMBINING ")
 
 
 @lru_cache(maxsize=4096)
-def _spell(letter: str) -> str:
-    """Spell one Latin letter: compatibility forms (ﬁ, Ａ, ǆ) in full, those of the contract as it says."""
+def _transliterate(letter: str) -> str:
+    """Return a Latin letter without marks; compatibility forms (ﬁ, Ａ, ǆ) are spelled out."""
     decomposed = unicodedata.normalize("NFKD", letter)
-    return "".join(_SPELLED.get(char, char) for char in decomposed if not unicodedata.combining(char))
+    return "".join(
+        _TRANSLITERATIONS.get(char, char) for char in decomposed if not unicodedata.combining(char)
+    )

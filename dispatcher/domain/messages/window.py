@@ -1,4 +1,4 @@
-"""When a message may be sent: from not_before, up to but excluding not_after."""
+"""Windows: a message may be sent from `not_before` up to but excluding `not_after`."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ MAX_AHEAD = timedelta(days=731)
 
 
 class Phase(Enum):
-    """Where a moment lies against a window."""
+    """The position of a time relative to a window."""
 
     EARLY = auto()  # hold it
     OPEN = auto()  # send it
@@ -18,7 +18,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A half-open span of time. Both ends are aware; an empty window cannot be made."""
+    """A half-open span of time. Raises ValueError if it is empty, or if a time has no zone."""
 
     not_before: datetime
     not_after: datetime
@@ -34,18 +34,18 @@ class Window:
         cls, now: datetime, *, not_before: datetime | None, not_after: datetime | None, validity: timedelta
     ) -> "Window":
         """
-        Fill in what the client left out.
+        Return a window with defaults for what the client left out.
 
-        A not_before in the past means "now", so a client whose clock runs
-        late is served, and a default not_after counts from the later of the
-        two: a message scheduled for next week has not expired when it is
-        accepted. Raises ValueError when not_after leaves nothing.
+        A `not_before` in the past means now, so that a client whose clock is
+        slow is served. The default `not_after` counts from the start, so that
+        a message scheduled for next week does not expire before it. Raises
+        ValueError if `not_after` leaves no time.
         """
         start = max(not_before or now, now)
         return cls(start, not_after or start + validity)
 
     def phase(self, now: datetime) -> Phase:
-        """Tell where `now` lies."""
+        """Return the position of `now` relative to the window."""
         if now < self.not_before:
             return Phase.EARLY
         return Phase.OPEN if now < self.not_after else Phase.OVER

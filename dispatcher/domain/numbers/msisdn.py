@@ -1,9 +1,4 @@
-"""
-What is a phone number, and which ones a caller may name.
-
-Each dialect states its own `NumberPolicy`; this module reads a number once
-by it and gives it in E.164.
-"""
+"""Phone numbers: parsed by the policy of a dialect, and written in E.164."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +7,7 @@ from enum import StrEnum
 import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
-_LONGEST = 40  # characters, separators included; a longer string is not looked at
+_MAX_LENGTH = 40  # characters, separators included
 _SEPARATORS = str.maketrans("", "", " \N{NO-BREAK SPACE}-.()/")
 _DIALLED = re.compile(r"\+?[0-9]+")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -23,7 +18,7 @@ _MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBIL
 
 @dataclass(frozen=True, slots=True)
 class Msisdn:
-    """A number in E.164 with "+", and its ISO country; "" where it has none or nobody can tell."""
+    """A number in E.164 with "+", and its ISO country; "" if it has none or it is unknown."""
 
     e164: str
     country: str
@@ -32,24 +27,26 @@ class Msisdn:
 @dataclass(frozen=True, slots=True)
 class NumberPolicy:
     """
-    Which numbers are accepted.
+    The numbers that a caller may use; each dialect has a policy of its own.
 
-    A number without "+" is national where `national` allows that, and else
-    international unless `require_plus`. Without `require_valid` any plausible
-    E.164 number will do, and any national one of a possible length.
+    A number without "+" is national if `national` is set, else international
+    unless `require_plus` is set. Without `require_valid`, any plausible E.164
+    number is accepted, and any national number of a possible length.
     """
 
-    default_country: str | None = None  # whose national numbers; None: none are accepted
+    default_country: str | None = None  # of national numbers; without it none are accepted
     national: bool = False  # accept national numbers of default_country
     require_plus: bool = False  # refuse "254712345678"
-    require_valid: bool = True  # libphonenumber knows the range it is in
-    require_mobile: bool = False  # and it is, or may be, a mobile; implies valid
+    require_valid: bool = True  # its range must be known to libphonenumber
+    require_mobile: bool = False  # it must be valid, and a mobile number or possibly one
     lenient: bool = False  # accept spaces, "-", ".", "/" and brackets
-    simulated: bool = False  # accept "+", digits and 9900NN whatever libphonenumber says
+    simulated: bool = False  # accept "+", digits and 9900NN even if not valid
 
     def __post_init__(self) -> None:
         if self.national and self.require_plus:
-            raise ValueError('national numbers have no "+", so a policy cannot ask for both')
+            raise ValueError(
+                'national numbers have no "+", so a policy cannot have both national and require_plus'
+            )
 
 
 class NumberFault(StrEnum):
@@ -59,7 +56,7 @@ class NumberFault(StrEnum):
     TOO_LONG = "too long"
     NOT_DIGITS = "not digits"  # letters, an extension, a URI, digits of another script, separators
     NO_PLUS = "no plus"
-    NO_COUNTRY = "no country"  # national, and nobody said of which country
+    NO_COUNTRY = "no country"  # national, without a default country
     INVALID = "invalid"
     NOT_MOBILE = "not mobile"
 
@@ -76,40 +73,40 @@ _TEXTS = {
 
 
 class InvalidNumber(ValueError):
-    """A number the policy refuses, and why. The text holds the number: for the caller, not for a log."""
+    """A number that the policy refuses, and why. The text contains the number, so it must not be logged."""
 
     def __init__(self, raw: str, reason: NumberFault) -> None:
         self.reason = reason
-        shown = raw if len(raw) <= _LONGEST else raw[:_LONGEST] + "…"
+        shown = raw if len(raw) <= _MAX_LENGTH else raw[:_MAX_LENGTH] + "…"
         super().__init__(_TEXTS[reason].format(repr(shown)))
 
 
 def parse(raw: str, policy: NumberPolicy) -> Msisdn:
     """
-    Read a number as the policy says; raise InvalidNumber if it is refused.
+    Return a number in E.164. Raises InvalidNumber if the policy refuses it.
 
-    A valid number comes out as libphonenumber writes it (+33 01… loses its
-    trunk zero), so that one phone has one spelling; any other one unchanged.
+    A valid number has the form of libphonenumber (+33 01… loses its trunk
+    zero), so that each phone has one spelling; any other number is unchanged.
     """
-    dialled = _dialled(raw, policy)
+    dialled = _digits(raw, policy)
     if dialled.startswith("+"):
         return _international(dialled, raw, policy)
     return _national(dialled, raw, policy)
 
 
 def is_country(code: str) -> bool:
-    """Tell whether national numbers of this country (ISO, two capital letters) can be read."""
+    """Return whether this is a country (ISO, two capital letters) whose national numbers can be parsed."""
     return code in phonenumbers.SUPPORTED_REGIONS
 
 
 def sandbox_code(e164: str) -> int | None:
-    """Give NN of a simulated number, of 8 to 15 digits that end in 9900NN; None for every other."""
+    """Return NN of a simulated number, which has 8 to 15 digits and ends in 9900NN; None for any other."""
     match = _SANDBOX.fullmatch(e164)
     return int(match[1]) if match else None
 
 
 def mask(e164: str) -> str:
-    """Write a number for a log: +2547****4567. At least a third of its digits is hidden."""
+    """Return a number for a log, such as +2547****4567, with at least a third of its digits hidden."""
     digits = e164.removeprefix("+")
     visible = len(digits) * 2 // 3
     tail = min(visible // 2, 4)
@@ -117,9 +114,9 @@ def mask(e164: str) -> str:
     return f"{e164[: len(e164) - len(digits) + head]}****{digits[len(digits) - tail :]}"
 
 
-def _dialled(raw: str, policy: NumberPolicy) -> str:
-    """Give the bare digits, after "+" unless they are national."""
-    if len(raw) > _LONGEST:
+def _digits(raw: str, policy: NumberPolicy) -> str:
+    """Return the digits without separators, with "+" unless they are national."""
+    if len(raw) > _MAX_LENGTH:
         raise InvalidNumber(raw, NumberFault.TOO_LONG)
     bare = raw.translate(_SEPARATORS) if policy.lenient else raw
     if not bare or bare.isspace():
@@ -152,7 +149,7 @@ def _national(dialled: str, raw: str, policy: NumberPolicy) -> Msisdn:
     if home is None or home not in phonenumbers.SUPPORTED_REGIONS:
         raise InvalidNumber(raw, NumberFault.NO_COUNTRY)
     number = _read(dialled, home)
-    # libphonenumber calls some of more than 15 digits valid (freephone in NG).
+    # libphonenumber takes some numbers of more than 15 digits to be valid (freephone in NG).
     if number is None or not _E164.fullmatch(e164 := _write(number)):
         raise InvalidNumber(raw, NumberFault.INVALID)
     if (country := _country_if_valid(number)) is not None:
@@ -165,7 +162,7 @@ def _national(dialled: str, raw: str, policy: NumberPolicy) -> Msisdn:
 
 
 def _read(dialled: str, region: str | None) -> PhoneNumber | None:
-    """Let libphonenumber read it; None if it cannot, as with a country code that does not exist."""
+    """Return the number as libphonenumber parses it; None if it cannot, as for an unknown country code."""
     try:
         return phonenumbers.parse(dialled, region)
     except phonenumbers.NumberParseException:
@@ -177,8 +174,8 @@ def _write(number: PhoneNumber) -> str:
 
 
 def _country_if_valid(number: PhoneNumber) -> str | None:
-    """Give the country of a valid number, "" if it has none (satellites); None if it is not valid."""
-    # is_valid_number would look the region up a second time, half of the cost in shared plans such as +1.
+    """Return the country of a valid number, "" if it has none (satellites); None if it is not valid."""
+    # is_valid_number would look up the region again, which is half of the cost for shared codes such as +1.
     region = phonenumbers.region_code_for_number(number)
     if region is None or not phonenumbers.is_valid_number_for_region(number, region):
         return None
@@ -191,6 +188,6 @@ def _check_mobile(number: PhoneNumber, raw: str, policy: NumberPolicy) -> None:
 
 
 def _main_country(calling_code: int | None) -> str:
-    """Give the country a calling code stands for first (+1: US), "" if it stands for none."""
+    """Return the main country of a calling code (+1: US), "" if it has none."""
     region = phonenumbers.region_code_for_country_code(calling_code or 0)
     return region if len(region) == 2 and region != "ZZ" else ""

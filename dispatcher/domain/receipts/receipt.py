@@ -1,4 +1,4 @@
-"""What a receipt makes of the message it names, whatever order receipts and answers come in."""
+"""The effect of a receipt on its message, in whatever order receipts and answers arrive."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from dispatcher.domain.messages.status import AWAITING_RECEIPT, LATE_DELIVERY_RA
 
 @dataclass(frozen=True, slots=True)
 class PartReceipt:
-    """One reference a provider gave for a try, and what was told of it so far."""
+    """One reference that a provider returned for an attempt, and the status reported for it so far."""
 
     attempt: int
     provider: str
@@ -18,7 +18,7 @@ class PartReceipt:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptTarget:
-    """Where a message stands when a receipt comes."""
+    """The state of a message to which a receipt is applied."""
 
     status: Status
     place: Place | None
@@ -31,15 +31,15 @@ def apply_receipt(
     current: ReceiptTarget, reported: Status, *, provider: str, ref: str | None, attempt: int | None
 ) -> tuple[tuple[Status, ...], ReceiptTarget]:
     """
-    Tell which moves a receipt makes, in order, and where the message stands after them.
+    Return the transitions that a receipt makes, in order, and the state of the message after them.
 
-    `attempt` is the try that the provider's reference belongs to, None when
-    only our own reference named the message. A receipt for a message that is
-    still 11 is its acceptance too. A delivery counts whichever try it belongs
-    to, once all parts of that try are delivered; a failure only for the
-    current try.
+    `attempt` is the attempt that the provider's reference belongs to; None if
+    the message was found by our own reference only. A receipt for a message
+    that is still 11 also implies that it was accepted. A delivery counts for
+    any attempt, once all parts of that attempt are delivered; a failure
+    counts for the current attempt only.
     """
-    parts = _noted(current.parts, reported, provider=provider, ref=ref)
+    parts = _with_status(current.parts, reported, provider=provider, ref=ref)
     current = replace(current, parts=parts)
     target = _target(current, reported, attempt=attempt, ref=ref)
     if target is None:
@@ -53,8 +53,8 @@ def _target(
 ) -> Status | None:
     raises = AWAITING_RECEIPT | LATE_DELIVERY_RAISES
     if reported is Status.RECEIVED:
-        whole = attempt is None or _all_delivered(current.parts, attempt)
-        return Status.RECEIVED if whole and current.status in raises else None
+        is_complete = attempt is None or _all_delivered(current.parts, attempt)
+        return Status.RECEIVED if is_complete and current.status in raises else None
     if (
         current.status in AWAITING_RECEIPT
         and reported.is_missed
@@ -68,8 +68,8 @@ def _is_current(current: ReceiptTarget, *, attempt: int | None, ref: str | None)
     if attempt is not None:
         return attempt == current.attempt
     if any(part.attempt == current.attempt and part.ref != ref for part in current.parts):
-        return False  # the current try has references of its own, and this is none of them
-    # A resend is out: this may speak of the try before it.
+        return False  # the current attempt has references, and this is not one of them
+    # The message is being sent again, so this may be the receipt of the attempt before.
     return not (current.place is Place.WORKER and current.doubts)
 
 
@@ -77,7 +77,7 @@ def _all_delivered(parts: Sequence[PartReceipt], attempt: int) -> bool:
     return all(part.status is Status.RECEIVED for part in parts if part.attempt == attempt)
 
 
-def _noted(
+def _with_status(
     parts: tuple[PartReceipt, ...], reported: Status, *, provider: str, ref: str | None
 ) -> tuple[PartReceipt, ...]:
     return tuple(

@@ -1,8 +1,8 @@
 """
-When a provider's breaker opens, slows and closes: a pure function of what its calls came to.
+The breaker of a provider: when it opens, slows and closes, as a pure function of the results of calls.
 
-Counts are those of the window (the last WINDOW, or since the breaker last
-moved), summed over all processes.
+Results are counted over all processes in the last WINDOW, or since the last
+change of the breaker.
 """
 
 from bisect import bisect_left
@@ -16,32 +16,33 @@ from dispatcher.domain.routing.provider_state import Breaker
 
 WINDOW = timedelta(seconds=10)
 SLOW_SHARE = 0.5
-"""An answer is slow that took more than this part of the provider's call_timeout."""
+"""An answer is slow if it took more than this part of the provider's call_timeout."""
 
 TRIAL_RATE = 3.0
-"""Segments a second that a half-open provider gets, over all processes."""
+"""Segments a second that a half-open provider gets from all processes together."""
 
 LATENCY_BOUNDS = (5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000)
-"""Milliseconds up to which answers are counted together; one more counts what took longer."""
+"""Upper bounds of the buckets of latencies, in milliseconds; one more bucket has the longer ones."""
 
 _TRIED, _UNSENT, _LATER, _UNANSWERED, _SLOW, _SEGMENTS, _LATENCY = range(7)
-# Some numbers fail whatever the provider does, and while little is sent most tries may be theirs.
+# Some phone numbers always fail, and while few messages are sent, these may be most of them.
 _FEWEST, _FAILED_SHARE = 20, 0.8
 _FEWEST_SLOW, _MOSTLY_SLOW = 10, 0.8
-_TO_OPEN, _TO_CLOSE = 2, 5  # of a half-open one's calls
+_TO_OPEN, _TO_CLOSE = 2, 5  # calls while half-open
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=6), timedelta(seconds=30)
 _SLOW_PAUSE = timedelta(seconds=60)
-_FEWEST_TOLD, _TOLD_SHARE = 10, 0.8
-_SHORTEST_TOLD, _LONGEST_TOLD = timedelta(seconds=1), timedelta(seconds=60)
+_FEWEST_HINTS, _HINT_SHARE = 10, 0.8
+_SHORTEST_HINT, _LONGEST_HINT = timedelta(seconds=1), timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class CallCounts:
     """
-    What a provider's messages came to. `slow` ones are among those answered.
+    The results of a provider's messages. `slow` answers are also counted as answers.
 
-    What was refused was answered: the provider works. What the gate kept back
-    is not counted at all. `latencies` counts the answers by LATENCIES.
+    A refused message counts as answered, because the provider works. Messages
+    that the gate stopped are not counted. `latencies` counts the answers in
+    each bucket of LATENCY_BOUNDS.
     """
 
     tried: int = 0
@@ -54,12 +55,12 @@ class CallCounts:
 
     @property
     def failed(self) -> int:
-        """How many the provider neither took nor refused."""
+        """How many messages the provider neither accepted nor refused."""
         return self.unsent + self.later + self.unanswered
 
     @property
     def latency(self) -> timedelta | None:
-        """Half of the answers took no longer, rounded up to one of LATENCIES; None without answers."""
+        """The median latency, rounded up to one of LATENCY_BOUNDS; None without answers."""
         below, half = 0, sum(self.latencies) / 2
         for bound, number in zip(LATENCY_BOUNDS, self.latencies, strict=False):
             below += number
@@ -70,9 +71,9 @@ class CallCounts:
 
 class CallTally:
     """
-    Counts what one process's calls to a provider came to, until they are taken.
+    Counts the results of one process's calls to a provider, until the counts are taken.
 
-    `numbers` are those of Counts in its order, the latencies last.
+    `numbers` has the fields of CallCounts in their order, the latencies last.
     """
 
     WIDE = 6 + len(LATENCY_BOUNDS) + 1
@@ -80,10 +81,10 @@ class CallTally:
     def __init__(self, call_timeout: timedelta) -> None:
         self._slow = SLOW_SHARE * call_timeout.total_seconds()
         self.numbers = [0] * self.WIDE
-        self._told = (0, timedelta())
+        self._hints = (0, timedelta())  # how many, and the longest
 
-    def note(self, outcomes: Iterable[Outcome], *, seconds: float, segments: int) -> None:
-        """Count the outcomes of one call, which took so long and carried so many segments."""
+    def add(self, outcomes: Iterable[Outcome], *, seconds: float, segments: int) -> None:
+        """Count the outcomes of one call, with its duration and its segments."""
         numbers = self.numbers
         numbers[_SEGMENTS] += segments
         for outcome in outcomes:
@@ -95,7 +96,7 @@ class CallTally:
                 case Deferred(after=after):
                     numbers[_LATER] += 1
                     if after is not None:
-                        self._told = (self._told[0] + 1, max(after, self._told[1]))
+                        self._hints = (self._hints[0] + 1, max(after, self._hints[1]))
                 case Unsent():
                     numbers[_UNSENT] += 1
                 case Unknown():
@@ -103,23 +104,23 @@ class CallTally:
 
     def take(self) -> tuple[list[int], timedelta | None]:
         """
-        Give the numbers, and how long the provider wants to be left alone; begin anew.
+        Return the numbers, and the pause that the provider asked for, if any; start again from zero.
 
-        A message that is told to come back later tells of itself only; ten or
-        more speak for the provider, if they are four fifths of a moment's messages.
+        A retry hint for one message is about that message only. Ten or more
+        hints, for at least four fifths of the messages, are about the provider.
         """
-        numbers, (times, longest) = self.numbers, self._told
-        self.numbers, self._told = [0] * self.WIDE, (0, timedelta())
-        speaks = times >= max(_FEWEST_TOLD, _TOLD_SHARE * numbers[_TRIED])
-        return numbers, longest if speaks else None
+        numbers, (hints, longest) = self.numbers, self._hints
+        self.numbers, self._hints = [0] * self.WIDE, (0, timedelta())
+        is_general = hints >= max(_FEWEST_HINTS, _HINT_SHARE * numbers[_TRIED])
+        return numbers, longest if is_general else None
 
     def put_back(self, numbers: Sequence[int]) -> None:
-        """Count again what could not be told."""
-        self.numbers = [mine + more for mine, more in zip(self.numbers, numbers, strict=True)]
+        """Add numbers that were taken but could not be reported."""
+        self.numbers = [own + added for own, added in zip(self.numbers, numbers, strict=True)]
 
 
 def read_counts(numbers: Sequence[int]) -> CallCounts:
-    """Read what a Tally's numbers were summed up to."""
+    """Return the counts from the summed numbers of CallTally."""
     tried, unsent, later, unanswered, slow, segments, *latencies = numbers
     return CallCounts(tried, unsent, later, unanswered, slow, segments, tuple(latencies))
 
@@ -127,10 +128,10 @@ def read_counts(numbers: Sequence[int]) -> CallCounts:
 @dataclass(frozen=True, slots=True)
 class BreakerState:
     """
-    Where a breaker stands, since when and why.
+    The state of a breaker, since when and why.
 
-    At `until` it moves by itself: an open one to half-open, a slow one to
-    closed. `opened` is how often it opened without being closed in between.
+    At `until` it changes by itself: from open to half-open, or from slow to
+    closed. `opened` is how often it has opened since it was last closed.
     """
 
     breaker: Breaker
@@ -141,23 +142,23 @@ class BreakerState:
 
 
 def next_state(
-    at: BreakerState, window: CallCounts, *, now: datetime, told: timedelta | None = None
+    at: BreakerState, window: CallCounts, *, now: datetime, requested_pause: timedelta | None = None
 ) -> BreakerState | None:
     """
-    Tell where the breaker moves now; None: it stays.
+    Return the next state of the breaker; None if it does not change.
 
-    `told` is for how long the provider itself wants to be left alone, where
-    it said so to nearly all of what it was given a moment ago.
+    `requested_pause` is the pause that the provider asked for in nearly all
+    of its latest answers.
     """
-    if told is not None and told >= _SHORTEST_TOLD and at.breaker is not Breaker.OPEN:
-        cause = f"it asked to be left alone for {format_duration(told)}"
-        return BreakerState(Breaker.OPEN, now, cause, now + min(told, _LONGEST_TOLD), at.opened)
+    if requested_pause is not None and requested_pause >= _SHORTEST_HINT and at.breaker is not Breaker.OPEN:
+        cause = f"it asked for a pause of {format_duration(requested_pause)}"
+        return BreakerState(Breaker.OPEN, now, cause, now + min(requested_pause, _LONGEST_HINT), at.opened)
     is_over = at.until is not None and at.until <= now
     match at.breaker:
         case Breaker.OPEN if is_over:
             return BreakerState(Breaker.HALF_OPEN, now, "its pause is over", opened=at.opened)
         case Breaker.HALF_OPEN:
-            return _tried_again(at, window, now)
+            return _after_trial(at, window, now)
         case Breaker.SLOW if _fails(window):
             return _open(at, window, now)
         case Breaker.SLOW if is_over or _is_fast_again(window):
@@ -178,7 +179,7 @@ def _is_fast_again(window: CallCounts) -> bool:
     return window.tried >= _FEWEST_SLOW and window.slow < window.tried / 2
 
 
-def _tried_again(at: BreakerState, window: CallCounts, now: datetime) -> BreakerState | None:
+def _after_trial(at: BreakerState, window: CallCounts, now: datetime) -> BreakerState | None:
     if window.failed >= _TO_OPEN:
         return _open(at, window, now)
     if window.tried - window.failed >= _TO_CLOSE:
@@ -187,8 +188,8 @@ def _tried_again(at: BreakerState, window: CallCounts, now: datetime) -> Breaker
 
 
 def _open(at: BreakerState, window: CallCounts, now: datetime) -> BreakerState:
-    kinds = ((window.unsent, "not sent"), (window.later, "told later"), (window.unanswered, "unanswered"))
-    listed = ", ".join(f"{number} {kind}" for number, kind in kinds if number)
+    kinds = ((window.unsent, "not sent"), (window.later, "deferred"), (window.unanswered, "unanswered"))
+    failures = ", ".join(f"{number} {kind}" for number, kind in kinds if number)
     pause = min(_FIRST_PAUSE * 2**at.opened, _LONGEST_PAUSE)
-    cause = f"{window.failed} of {window.tried} failed: {listed}"
+    cause = f"{window.failed} of {window.tried} failed: {failures}"
     return BreakerState(Breaker.OPEN, now, cause, now + pause, min(at.opened + 1, 10))

@@ -1,4 +1,4 @@
-"""How a provider is at the moment: what its calls tell, and what an operator has ordered."""
+"""The current state of a provider: its breaker, and an operator's override."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,46 +6,46 @@ from enum import StrEnum
 
 
 class Breaker(StrEnum):
-    """What a provider's calls of the last moments say of it."""
+    """The state of a provider by its recent calls."""
 
     CLOSED = "closed"  # it works
-    SLOW = "slow"  # it works, but slowly: who has another way takes that
-    HALF_OPEN = "half-open"  # it failed, and gets a trickle to show that it works again
-    OPEN = "open"  # it fails: nothing goes there
+    SLOW = "slow"  # it works, but slowly: messages that have another provider go there
+    HALF_OPEN = "half-open"  # it failed, and gets a few messages to show that it works again
+    OPEN = "open"  # it fails: no messages go there
 
 
 class Override(StrEnum):
-    """What an operator has ordered; it wins over the breaker."""
+    """An operator's override, which takes precedence over the breaker."""
 
     NONE = "none"
-    PAUSED = "paused"  # nothing goes there; messages that have no other way wait
-    DRAINED = "drained"  # routes are as if it were not there; its receipts still come in
+    PAUSED = "paused"  # no messages go there; those that have no other provider wait
+    DRAINED = "drained"  # routes ignore the provider; its receipts are still processed
     PINNED = "pinned"  # first in every route that names it, whatever its breaker says
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderState:
-    """One provider's, as far as this process knows. `until` is when an open breaker is half-open."""
+    """The state of a provider as this process knows it. At `until` an open breaker becomes half-open."""
 
     breaker: Breaker = Breaker.CLOSED
-    order: Override = Override.NONE
+    override: Override = Override.NONE
     until: datetime | None = None
 
     @property
     def is_barred(self) -> bool:
-        """Whether nothing may go there now."""
-        if self.order is Override.NONE:
+        """Whether no messages may go there now."""
+        if self.override is Override.NONE:
             return self.breaker is Breaker.OPEN
-        return self.order is not Override.PINNED
+        return self.override is not Override.PINNED
 
     @property
     def is_on_trial(self) -> bool:
-        """Whether only a trickle may go there now."""
-        return self.breaker is Breaker.HALF_OPEN and self.order is Override.NONE
+        """Whether only a few messages may go there now."""
+        return self.breaker is Breaker.HALF_OPEN and self.override is Override.NONE
 
     def __str__(self) -> str:
-        """Tell it in a word: the order, or what the breaker says."""
-        return (self.breaker if self.order is Override.NONE else self.order).value
+        """Return the state in a word: the override, or else the breaker."""
+        return (self.breaker if self.override is Override.NONE else self.override).value
 
 
 AVAILABLE = ProviderState()

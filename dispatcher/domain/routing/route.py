@@ -1,4 +1,4 @@
-"""Which providers may carry a message, in order: a pure function of what is known of both."""
+"""The providers of a message in order, by the table of routes and the state of the providers."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,10 +21,10 @@ _AFTER = {Breaker.CLOSED: 0, Breaker.SLOW: 1, Breaker.HALF_OPEN: 2, Breaker.OPEN
 @dataclass(frozen=True, slots=True)
 class RoutePlan:
     """
-    The route that messages with the same question share, whatever the providers' state.
+    The route that messages with the same RouteRequest share, independent of the providers' state.
 
     `groups` are in order. `sender` is the one that the recipient sees.
-    `refusal` is set if the message may not be sent.
+    `refusal` is set if the messages may not be sent.
     """
 
     groups: tuple[ProviderGroup, ...]
@@ -36,68 +36,68 @@ class RoutePlan:
         object.__setattr__(self, "names", tuple(name for group in self.groups for name in group))
 
     @property
-    def is_drawn(self) -> bool:
+    def has_shared_groups(self) -> bool:
         """Whether messages share the providers of a group."""
         return len(self.names) > len(self.groups)
 
 
-def plan_route(table: RouteTable, asked: RouteRequest, providers: Mapping[str, ProviderConfig]) -> RoutePlan:
-    """Return the plan by the rule for a message. `providers` are in their configured order."""
-    index = table.rule_for(asked)
+def plan_route(
+    table: RouteTable, request: RouteRequest, providers: Mapping[str, ProviderConfig]
+) -> RoutePlan:
+    """Return the plan for messages of this kind. `providers` are in their configured order."""
+    index = table.rule_for(request)
     if index is None:
-        ways: Iterable[ProviderGroup] = () if table.rules else ({name: 1.0} for name in providers)
+        candidates: Iterable[ProviderGroup] = () if table.rules else ({name: 1.0} for name in providers)
     else:
-        ways = table.rules[index].ways
-    able = [_able(group, asked, providers) for group in ways]
-    if index is not None and table.rules[index].order is Preference.CHEAPEST:
-        able = [group for one in able for group in split_by_price(one, asked.country, providers)]
+        candidates = table.rules[index].groups
+    able = [_able(group, request, providers) for group in candidates]
+    if index is not None and table.rules[index].preference is Preference.CHEAPEST:
+        able = [group for one in able for group in split_by_price(one, request.country, providers)]
     groups = tuple(group for group in able if group)
-    sender = shown_sender(table, asked)
+    sender = shown_sender(table, request)
     ended: RouteRefusal | None = None
     if not groups:
-        ended = Status.NO_ROUTE, _no_route(table, index, asked)
+        ended = Status.NO_ROUTE, _no_route(table, index, request)
     elif sender is None:
-        ended = Status.INVALID_SENDER, f"sender {asked.sender} may not be used in {asked.country}"
-    return RoutePlan(groups, sender or asked.sender, ended)
+        ended = Status.INVALID_SENDER, f"sender {request.sender} may not be used in {request.country}"
+    return RoutePlan(groups, sender or request.sender, ended)
 
 
-def refusal(found: RoutePlan, conditions: Mapping[str, ProviderState]) -> RouteRefusal | None:
+def refusal(found: RoutePlan, states: Mapping[str, ProviderState]) -> RouteRefusal | None:
     """Return the final status of a message that cannot be sent, and why; None if it can, now or later."""
     if found.refusal is not None:
         return found.refusal
     for name in found.names:
-        if conditions.get(name, AVAILABLE).order is not Override.DRAINED:
+        if states.get(name, AVAILABLE).override is not Override.DRAINED:
             return None
     return Status.NO_ROUTE, "all providers of its route are drained"
 
 
-def rank_providers(
-    found: RoutePlan, reference: UUID, conditions: Mapping[str, ProviderState]
-) -> tuple[str, ...]:
+def rank_providers(found: RoutePlan, reference: UUID, states: Mapping[str, ProviderState]) -> tuple[str, ...]:
     """
-    Name the providers for one message, the best first; none where all are drained.
+    Return the providers for one message, the best first; none if all are drained.
 
-    `reference` is ours, so each try of a message has the same order while
-    the conditions are the same.
+    The order depends on our `reference`, so each attempt of a message has the
+    same order while the states are the same.
     """
-    well = _are_well(found.names, conditions)
-    if well and not found.is_drawn:
+    all_work = _all_work(found.names, states)
+    if all_work and not found.has_shared_groups:
         return found.names
-    groups = found.groups if well else arrange_groups(found.groups, conditions)
-    return tuple(name for group in groups for name in _drawn(group, reference))
+    groups = found.groups if all_work else arrange_groups(found.groups, states)
+    return tuple(name for group in groups for name in _shuffled(group, reference))
 
 
 def arrange_groups(
-    groups: tuple[ProviderGroup, ...], conditions: Mapping[str, ProviderState]
+    groups: tuple[ProviderGroup, ...], states: Mapping[str, ProviderState]
 ) -> tuple[ProviderGroup, ...]:
     """
-    Put the groups into the order that the conditions want, apart where they want it so.
+    Return the groups in the order of the providers' states, split if states in a group differ.
 
-    Drained ones are left out, pinned ones come first and paused ones last.
-    The others go by their breakers, unless none of them is closed: where all
-    fail or are slow there is nothing to change to.
+    Drained providers are left out, pinned ones come first and paused ones
+    last. The others are ordered by their breakers, unless none of these is
+    closed: if all fail or are slow, there is no better one.
     """
-    ranks = _ranks([name for group in groups for name in group], conditions)
+    ranks = _ranks([name for group in groups for name in group], states)
     parts: dict[tuple[int, int], dict[str, float]] = {}
     for position, group in enumerate(groups):
         for name, weight in group.items():
@@ -109,7 +109,7 @@ def arrange_groups(
 def split_by_price(
     group: ProviderGroup, country: str, providers: Mapping[str, ProviderConfig]
 ) -> list[ProviderGroup]:
-    """Part a group by what its providers ask for a segment to this country; without a price is last."""
+    """Return a group split by the price of a segment to this country; providers without a price are last."""
     parts: dict[tuple[bool, Decimal], dict[str, float]] = {}
     for name, weight in group.items():
         price = price_of(providers[name], country)
@@ -118,78 +118,78 @@ def split_by_price(
 
 
 def price_of(provider: ProviderConfig, country: str) -> Decimal | None:
-    """Tell what a provider asks for a segment to this country, if that is known."""
+    """Return a provider's price of a segment to this country; None if it is unknown."""
     return provider.prices.get(country, provider.prices.get("*"))
 
 
-def exclusion_reason(provider: ProviderConfig | None, asked: RouteRequest) -> str:
-    """Say why a provider cannot carry a message, whatever its condition; "" where it can."""
+def exclusion_reason(provider: ProviderConfig | None, request: RouteRequest) -> str:
+    """Return why a provider cannot carry a message, independent of its state; "" if it can."""
     if provider is None:
         return "it is not configured"
-    if provider.takes is (Traffic.LIVE if asked.is_test else Traffic.TESTS):
-        return "it takes no tests" if asked.is_test else "it takes tests only"
-    if provider.countries and asked.country not in provider.countries:
-        return f"it does not serve {asked.country or 'numbers of no country'}"
+    if provider.takes is (Traffic.LIVE if request.is_test else Traffic.TESTS):
+        return "it takes no tests" if request.is_test else "it takes tests only"
+    if provider.countries and request.country not in provider.countries:
+        return f"it does not serve {request.country or 'numbers without a country'}"
     return ""
 
 
-def shown_sender(table: RouteTable, asked: RouteRequest) -> str | None:
-    """Give the sender that the recipient sees; None: it may not be used in this country."""
-    rule = table.senders.get(asked.country)
-    return rule.shown(asked.sender) if rule and asked.sender else asked.sender
+def shown_sender(table: RouteTable, request: RouteRequest) -> str | None:
+    """Return the sender that the recipient sees; None if it may not be used in this country."""
+    rule = table.senders.get(request.country)
+    return rule.shown(request.sender) if rule and request.sender else request.sender
 
 
 def _able(
-    group: ProviderGroup, asked: RouteRequest, providers: Mapping[str, ProviderConfig]
+    group: ProviderGroup, request: RouteRequest, providers: Mapping[str, ProviderConfig]
 ) -> ProviderGroup:
-    return {name: w for name, w in group.items() if not exclusion_reason(providers.get(name), asked)}
+    return {name: w for name, w in group.items() if not exclusion_reason(providers.get(name), request)}
 
 
-def _no_route(table: RouteTable, index: int | None, asked: RouteRequest) -> str:
-    can = "takes tests" if asked.is_test else "serves this country"
-    if index is not None and table.rules[index].ways:
+def _no_route(table: RouteTable, index: int | None, request: RouteRequest) -> str:
+    can = "takes tests" if request.is_test else "serves this country"
+    if index is not None and table.rules[index].groups:
         return f"no provider of rule {index + 1} {can}"
     if index is not None:
         return f"rule {index + 1} sends nothing there"
     return "no rule of the route table is for it" if table.rules else f"no provider {can}"
 
 
-def _are_well(names: Iterable[str], conditions: Mapping[str, ProviderState]) -> bool:
+def _all_work(names: Iterable[str], states: Mapping[str, ProviderState]) -> bool:
     for name in names:
-        one = conditions.get(name, AVAILABLE)
-        if one.breaker is not Breaker.CLOSED or one.order is not Override.NONE:
+        one = states.get(name, AVAILABLE)
+        if one.breaker is not Breaker.CLOSED or one.override is not Override.NONE:
             return False
     return True
 
 
-def _ranks(names: Iterable[str], conditions: Mapping[str, ProviderState]) -> dict[str, int]:
-    """Give each provider that is not drained its rank; equal ones keep the order they have."""
-    known = {name: conditions.get(name, AVAILABLE) for name in names}
-    there = {name: one for name, one in known.items() if one.order is not Override.DRAINED}
-    free = [one for one in there.values() if one.order is Override.NONE]
-    differs = any(one.breaker is Breaker.CLOSED for one in free)
+def _ranks(names: Iterable[str], states: Mapping[str, ProviderState]) -> dict[str, int]:
+    """Return the rank of each provider that is not drained; equal ranks keep the order of the groups."""
+    known = {name: states.get(name, AVAILABLE) for name in names}
+    usable = {name: one for name, one in known.items() if one.override is not Override.DRAINED}
+    automatic = [one for one in usable.values() if one.override is Override.NONE]
+    any_works = any(one.breaker is Breaker.CLOSED for one in automatic)
     ranks = {}
-    for name, one in there.items():
-        if one.order is Override.NONE:
-            ranks[name] = _AFTER[one.breaker] if differs else 0
+    for name, one in usable.items():
+        if one.override is Override.NONE:
+            ranks[name] = _AFTER[one.breaker] if any_works else 0
         else:
-            ranks[name] = -1 if one.order is Override.PINNED else len(_AFTER)
+            ranks[name] = -1 if one.override is Override.PINNED else len(_AFTER)
     return ranks
 
 
-def _drawn(group: ProviderGroup, reference: UUID) -> Iterable[str]:
+def _shuffled(group: ProviderGroup, reference: UUID) -> Iterable[str]:
     if len(group) == 1:
         return group
-    return sorted(group, key=lambda name: _arrival(reference, name) / group[name])
+    return sorted(group, key=lambda name: _random_arrival(reference, name) / group[name])
 
 
-def _arrival(reference: UUID, name: str) -> float:
+def _random_arrival(reference: UUID, name: str) -> float:
     """
-    Draw when a provider arrives, with rate 1: at twice the weight it arrives twice as early.
+    Return an exponential random number for a provider, with rate 1, derived from a hash.
 
-    Sorted by that, each is first as often as its share of the weights, and
-    who is left out changes nothing between the others (weighted sampling of
-    Efraimidis and Spirakis, 2006, drawn by a hash).
+    Sorted by this number divided by its weight, each provider is first as
+    often as its share of the weights, and leaving out one does not change the
+    order of the others (weighted sampling of Efraimidis and Spirakis, 2006).
     """
     digest = blake2b(b"%b/%b" % (reference.bytes, name.encode()), digest_size=8).digest()
     return -log((int.from_bytes(digest) + 1) / 2**64)

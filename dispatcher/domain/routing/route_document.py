@@ -1,5 +1,5 @@
 """
-A table of routes as an operator writes it: read whole, with all that is wrong with it by name.
+The table of routes as an operator writes it in JSON: reading it, with a list of all faults.
 
     {"rules": [{"countries": ["FR"], "tiers": ["bulk"], "ways": [{"alpha": 3, "beta": 1}, ["gamma"]]},
                {"prefixes": ["+2547"], "ways": [["alpha", "gamma"]], "order": "cheapest"},
@@ -21,7 +21,7 @@ from dispatcher.domain.routing.sender_rule import Alphanumeric, SenderRule
 from dispatcher.domain.tier import Tier
 
 MAX_RULES = 1000
-_MOST_WEIGHT = 1_000_000
+_MAX_WEIGHT = 1_000_000
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _SENDER_NUMBER = re.compile(r"\+?[0-9]{3,15}")
 
@@ -29,18 +29,18 @@ E = TypeVar("E", bound=StrEnum)
 
 
 def read_table(document: object) -> tuple[RouteTable, list[FieldError]]:
-    """Read a document as JSON gives it, and list what is wrong; the table is good where nothing is."""
-    reading = _Reading()
-    return reading.table(document), reading.faults
+    """Return the table in a JSON document, and its faults; the table is valid only if there are none."""
+    reader = _Reader()
+    return reader.table(document), reader.faults
 
 
 def unknown_names(
     table: RouteTable, *, providers: Collection[str], accounts: Collection[str]
 ) -> list[FieldError]:
-    """List the providers and accounts that a table names and that there are not."""
+    """Return a fault for each provider or account in a table that does not exist."""
     found: list[FieldError] = []
     for number, rule in enumerate(table.rules, 1):
-        named = {name for group in rule.ways for name in group}
+        named = {name for group in rule.groups for name in group}
         for name in sorted(named - set(providers)):
             known = join_names(providers) or "none"
             found.append(
@@ -54,35 +54,37 @@ def unknown_names(
 
 
 def warnings(table: RouteTable, providers: Mapping[str, ProviderConfig]) -> list[str]:
-    """Tell what is probably not meant: rules never reached, and rules whose providers cannot serve."""
+    """Return warnings about rules that are never reached, and rules whose providers cannot serve them."""
     found: list[str] = []
     for number, rule in enumerate(table.rules, 1):
         first = next((n for n, one in enumerate(table.rules[: number - 1], 1) if one.covers(rule)), None)
         if first is not None:
-            found.append(f"rule {number} is never reached: rule {first} takes all that fits it")
-        configs = [providers[name] for group in rule.ways for name in group if name in providers]
+            found.append(f"rule {number} is never reached: rule {first} matches all its messages")
+        configs = [providers[name] for group in rule.groups for name in group if name in providers]
         if configs and all(config.takes is Traffic.TESTS for config in configs):
-            found.append(f"rule {number} has providers for tests only: other messages that fit it end as 28")
+            found.append(
+                f"rule {number} has providers for tests only: other messages that match it end as 28"
+            )
         for config in configs:
             unserved = rule.countries - config.countries if config.countries else frozenset()
             if unserved:
                 found.append(f"rule {number}: provider {config.name} does not serve {join_names(unserved)}")
     if table.rules and not any(rule.covers(RouteRule(())) for rule in table.rules):
-        found.append("no rule fits all: messages that fit none end as 28")
+        found.append("no rule matches all messages: those that match none end as 28")
     return found
 
 
-class _Reading:
-    """Reads on after what is wrong, so that all of it is told together."""
+class _Reader:
+    """Reads a document and goes on after a fault, so that all faults are reported together."""
 
     def __init__(self) -> None:
         self.faults: list[FieldError] = []
 
-    def table(self, given: object) -> RouteTable:
-        parts = self._object("table", given, ("rules", "senders"))
+    def table(self, value: object) -> RouteTable:
+        parts = self._object("table", value, ("rules", "senders"))
         rules = self._list("rules", parts.get("rules", []))
         if len(rules) > MAX_RULES:
-            self._wrong("rules", f"there are {len(rules):,}; at most {MAX_RULES:,} are read")
+            self._wrong("rules", f"there are {len(rules):,}; at most {MAX_RULES:,} are allowed")
             rules = []
         senders = parts.get("senders", {})
         if not isinstance(senders, dict):
@@ -93,14 +95,14 @@ class _Reading:
             {country: self._sender_rule(country, rule) for country, rule in senders.items()},
         )
 
-    def _rule(self, at: str, given: object) -> RouteRule:
-        parts = self._object(at, given, ("ways", "order", *_CONDITIONS))
-        if isinstance(given, dict) and "ways" not in given:
+    def _rule(self, at: str, value: object) -> RouteRule:
+        parts = self._object(at, value, ("ways", "order", *_CONDITIONS))
+        if isinstance(value, dict) and "ways" not in value:
             self._wrong(f"{at}, ways", "is missing; write [] for no route")
         found = {key: self._names(f"{at}, {key}", parts[key], key) for key in _CONDITIONS if key in parts}
         return RouteRule(
-            ways=self._ways(at, self._list(f"{at}, ways", parts.get("ways", []))),
-            order=self._one_of(f"{at}, order", parts.get("order", Preference.WEIGHTED), Preference),
+            groups=self._groups(at, self._list(f"{at}, ways", parts.get("ways", []))),
+            preference=self._one_of(f"{at}, order", parts.get("order", Preference.WEIGHTED), Preference),
             countries=frozenset(found.get("countries", ())),
             prefixes=tuple(found.get("prefixes", ())),
             tiers=frozenset(Tier(name) for name in found.get("tiers", ()) if name in set(Tier)),
@@ -108,51 +110,55 @@ class _Reading:
             accounts=frozenset(found.get("accounts", ())),
         )
 
-    def _ways(self, at: str, given: Sequence[object]) -> tuple[ProviderGroup, ...]:
-        groups = tuple(self._group(f"{at}, group {number}", group) for number, group in enumerate(given, 1))
+    def _groups(self, at: str, value: Sequence[object]) -> tuple[ProviderGroup, ...]:
+        groups = tuple(self._group(f"{at}, group {number}", group) for number, group in enumerate(value, 1))
         names = [name for group in groups for name in group]
         for name in sorted({name for name in names if names.count(name) > 1}):
             self._wrong(f"{at}, ways", f"provider {name!r} is named twice")
         return groups
 
-    def _group(self, at: str, given: object) -> ProviderGroup:
-        if isinstance(given, list) and given and all(isinstance(name, str) for name in given):
-            if len(set(given)) < len(given):
+    def _group(self, at: str, value: object) -> ProviderGroup:
+        if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
+            if len(set(value)) < len(value):
                 self._wrong(at, "names a provider twice")
-            return dict.fromkeys(given, 1.0)
-        if not isinstance(given, dict) or not given:
+            return dict.fromkeys(value, 1.0)
+        if not isinstance(value, dict) or not value:
             self._wrong(at, 'must name providers: ["alpha", "beta"], or with weights {"alpha": 3, "beta": 1}')
             return {}
-        return {name: self._weight(f"{at}, {name!r}", weight) for name, weight in given.items()}
+        return {name: self._weight(f"{at}, {name!r}", weight) for name, weight in value.items()}
 
-    def _weight(self, at: str, given: object) -> float:
-        if isinstance(given, int | float) and not isinstance(given, bool) and 0 < given <= _MOST_WEIGHT:
-            return float(given)
-        self._wrong(at, f"{given!r} is no weight: give a number above 0, at most {_MOST_WEIGHT:,}")
+    def _weight(self, at: str, value: object) -> float:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _MAX_WEIGHT:
+            return float(value)
+        self._wrong(at, f"{value!r} is not a weight: write a number above 0, at most {_MAX_WEIGHT:,}")
         return 1.0
 
-    def _sender_rule(self, country: str, given: object) -> SenderRule:
+    def _sender_rule(self, country: str, value: object) -> SenderRule:
         at = f"senders, {country!r}"
         self._check(at, country, "countries")
-        parts = self._object(at, given, ("alphanumeric", "registered", "replace_with"))
-        says = self._one_of(f"{at}, alphanumeric", parts.get("alphanumeric"), Alphanumeric)
+        parts = self._object(at, value, ("alphanumeric", "registered", "replace_with"))
+        alphanumeric = self._one_of(f"{at}, alphanumeric", parts.get("alphanumeric"), Alphanumeric)
         registered = (
             self._names(f"{at}, registered", parts["registered"], "senders") if "registered" in parts else []
         )
-        if says is Alphanumeric.REGISTERED and not registered:
-            self._wrong(f"{at}, registered", 'names none; then write "alphanumeric": "forbidden"')
-        if says is not Alphanumeric.REGISTERED and registered:
-            self._wrong(f"{at}, registered", 'has a meaning with "alphanumeric": "registered" only')
-        instead = parts.get("replace_with")
-        if instead is not None and not (isinstance(instead, str) and _SENDER_NUMBER.fullmatch(instead)):
-            self._wrong(f"{at}, replace_with", f"{instead!r} is no number or short code of 3 to 15 digits")
-            instead = None
-        return SenderRule(says, frozenset(registered), instead)
+        if alphanumeric is Alphanumeric.REGISTERED and not registered:
+            self._wrong(f"{at}, registered", 'is empty; write "alphanumeric": "forbidden" instead')
+        if alphanumeric is not Alphanumeric.REGISTERED and registered:
+            self._wrong(f"{at}, registered", 'is allowed only with "alphanumeric": "registered"')
+        replacement = parts.get("replace_with")
+        if replacement is not None and not (
+            isinstance(replacement, str) and _SENDER_NUMBER.fullmatch(replacement)
+        ):
+            self._wrong(
+                f"{at}, replace_with", f"{replacement!r} is not a number or short code of 3 to 15 digits"
+            )
+            replacement = None
+        return SenderRule(alphanumeric, frozenset(registered), replacement)
 
-    def _names(self, at: str, given: object, kind: str) -> list[str]:
-        names = [name for name in self._list(at, given) if self._check(at, name, kind)]
-        if given == []:
-            self._wrong(at, "names none; leave it out where it does not matter")
+    def _names(self, at: str, value: object, kind: str) -> list[str]:
+        names = [name for name in self._list(at, value) if self._check(at, name, kind)]
+        if value == []:
+            self._wrong(at, "is empty; leave it out if it does not matter")
         return [str(name) for name in names]
 
     def _check(self, at: str, name: object, kind: str) -> bool:
@@ -162,24 +168,24 @@ class _Reading:
         self._wrong(at, f"{name!r} is {advice}")
         return False
 
-    def _one_of(self, at: str, given: object, values: type[E]) -> E:
-        if isinstance(given, str) and given in set(values):
-            return values(given)
-        said = "is missing" if given is None else f"{given!r} is unknown"
-        self._wrong(at, f"{said}; write one of {', '.join(values)}")
+    def _one_of(self, at: str, value: object, values: type[E]) -> E:
+        if isinstance(value, str) and value in set(values):
+            return values(value)
+        fault = "is missing" if value is None else f"{value!r} is unknown"
+        self._wrong(at, f"{fault}; write one of {', '.join(values)}")
         return next(iter(values))
 
-    def _object(self, at: str, given: object, keys: Collection[str]) -> Mapping[str, object]:
-        if not isinstance(given, dict):
+    def _object(self, at: str, value: object, keys: Collection[str]) -> Mapping[str, object]:
+        if not isinstance(value, dict):
             self._wrong(at, f"must be an object with {', '.join(keys)}")
             return {}
-        for key in sorted(given.keys() - set(keys)):
+        for key in sorted(value.keys() - set(keys)):
             self._wrong(at, f"{key!r} is unknown; there are {', '.join(keys)}")
-        return given
+        return value
 
-    def _list(self, at: str, given: object) -> list[object]:
-        if isinstance(given, list):
-            return given
+    def _list(self, at: str, value: object) -> list[object]:
+        if isinstance(value, list):
+            return value
         self._wrong(at, "must be a list")
         return []
 
@@ -192,10 +198,10 @@ def _is_name(name: str) -> bool:
 
 
 _CONDITIONS: Mapping[str, tuple[Callable[[str], object], str]] = {
-    "countries": (is_country, 'no country: write two capital letters, like "FR"'),
-    "prefixes": (_PREFIX.fullmatch, 'no prefix: write + and up to 15 digits, like "+2547"'),
-    "tiers": (set(Tier).__contains__, f"no tier; there are {', '.join(Tier)}"),
-    "senders": (_is_name, "no sender's name"),
-    "accounts": (_is_name, "no account's name"),
+    "countries": (is_country, 'not a country: write two capital letters, like "FR"'),
+    "prefixes": (_PREFIX.fullmatch, 'not a prefix: write + and up to 15 digits, like "+2547"'),
+    "tiers": (set(Tier).__contains__, f"not a tier; there are {', '.join(Tier)}"),
+    "senders": (_is_name, "not a sender's name"),
+    "accounts": (_is_name, "not an account's name"),
 }
-"""What the conditions of a rule hold, and what is said of a value that does not fit."""
+"""For each condition of a rule, the check of a value, and the text about a value that fails it."""

@@ -1,4 +1,4 @@
-"""The operator's table of routes: rules in order, of which the first that fits a message decides."""
+"""The table of routes: rules in order, of which the first that matches a message decides."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -8,25 +8,25 @@ from typing import NamedTuple
 from dispatcher.domain.routing.sender_rule import SenderRule
 from dispatcher.domain.tier import Tier
 
-_SHOWN = 5
+_MAX_SHOWN = 5
 
 ProviderGroup = Mapping[str, float]
-"""Providers that share messages, each with its weight; the others are there for what one cannot take."""
+"""Providers that share messages, each with its weight; if one cannot take a message, the others do."""
 
 
 class Preference(StrEnum):
-    """What decides inside a group."""
+    """How a provider is chosen inside a group."""
 
-    WEIGHTED = "weighted"  # a draw by weight, which our reference decides
-    CHEAPEST = "cheapest"  # the price in the message's country; a draw where prices are equal
+    WEIGHTED = "weighted"  # at random by weight, decided by our reference
+    CHEAPEST = "cheapest"  # the lowest price in the message's country; at random if prices are equal
 
 
-class RouteRequest(NamedTuple):  # hashed for each message, where a dataclass is slow
+class RouteRequest(NamedTuple):  # not a dataclass: it is hashed for each message
     """
-    What a route is chosen by.
+    The properties of a message by which its route is chosen.
 
-    `number` is in E.164, or so much of its beginning as the table looks at.
-    `sender` and `account` are names; "" fits no rule that names any.
+    `number` is in E.164, or the beginning of it that the table compares.
+    `sender` and `account` are names; "" matches no rule that has any.
     """
 
     country: str
@@ -40,13 +40,13 @@ class RouteRequest(NamedTuple):  # hashed for each message, where a dataclass is
 @dataclass(frozen=True, slots=True)
 class RouteRule:
     """
-    Where messages go that fit all its conditions; an empty condition fits all.
+    The providers of messages that meet all conditions; an empty condition is met by all.
 
-    `ways` are groups in order. Without any, the messages have no route.
+    `groups` are in order. Without groups, the messages have no route.
     """
 
-    ways: tuple[ProviderGroup, ...]
-    order: Preference = Preference.WEIGHTED
+    groups: tuple[ProviderGroup, ...]
+    preference: Preference = Preference.WEIGHTED
     countries: frozenset[str] = frozenset()
     prefixes: tuple[str, ...] = ()
     tiers: frozenset[Tier] = frozenset()
@@ -55,32 +55,32 @@ class RouteRule:
 
     @property
     def conditions(self) -> Mapping[str, Collection[str]]:
-        """What it asks, by the names of the document; nothing for what fits all."""
-        asked = {
+        """The conditions that are not empty, by their names in the document."""
+        conditions = {
             "countries": self.countries,
             "prefixes": self.prefixes,
             "tiers": self.tiers,
             "senders": self.senders,
             "accounts": self.accounts,
         }
-        return {name: wanted for name, wanted in asked.items() if wanted}
+        return {name: wanted for name, wanted in conditions.items() if wanted}
 
-    def objection(self, asked: RouteRequest) -> str:
-        """Say which condition a message does not meet; "" where it meets all."""
-        if self.prefixes and not asked.number.startswith(self.prefixes):
+    def mismatch(self, request: RouteRequest) -> str:
+        """Return which condition a message does not meet; "" if it meets all."""
+        if self.prefixes and not request.number.startswith(self.prefixes):
             return f"it is for the prefixes {join_names(self.prefixes)}"
         for wanted, value, name in (
-            (self.countries, asked.country, "countries"),
-            (self.tiers, asked.tier, "tiers"),
-            (self.senders, asked.sender, "senders"),
-            (self.accounts, asked.account, "accounts"),
+            (self.countries, request.country, "countries"),
+            (self.tiers, request.tier, "tiers"),
+            (self.senders, request.sender, "senders"),
+            (self.accounts, request.account, "accounts"),
         ):
             if wanted and value not in wanted:
                 return f"it is for the {name} {join_names(wanted)}"
         return ""
 
     def covers(self, later: "RouteRule") -> bool:
-        """Tell whether each message that fits the later rule fits this one too."""
+        """Return whether each message that matches the later rule also matches this one."""
         return (
             _covers(self.countries, later.countries)
             and (
@@ -98,11 +98,11 @@ class RouteRule:
 @dataclass(frozen=True, slots=True)
 class RouteTable:
     """
-    Rules in order, and what each country says of senders.
+    Rules in order, and the rule of each country for senders.
 
-    Without rules, messages go by the providers that serve their country, in
+    Without rules, messages go to the providers that serve their country, in
     the order in which they are configured. `reach` is how many characters of
-    a number matter.
+    a number are compared.
     """
 
     rules: tuple[RouteRule, ...] = ()
@@ -113,15 +113,15 @@ class RouteTable:
         prefixes = (prefix for rule in self.rules for prefix in rule.prefixes)
         object.__setattr__(self, "reach", max(map(len, prefixes), default=0))
 
-    def rule_for(self, asked: RouteRequest) -> int | None:
-        """Find the rule that decides; None if none fits."""
-        return next((i for i, rule in enumerate(self.rules) if not rule.objection(asked)), None)
+    def rule_for(self, request: RouteRequest) -> int | None:
+        """Return the index of the rule that decides; None if none matches."""
+        return next((i for i, rule in enumerate(self.rules) if not rule.mismatch(request)), None)
 
 
 def join_names(names: Collection[str]) -> str:
-    """Write names in order, of many the first few."""
-    some = sorted(names)[:_SHOWN]
-    return ", ".join(some) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    """Return the names in order as a text; of many names only the first few."""
+    some = sorted(names)[:_MAX_SHOWN]
+    return ", ".join(some) + (f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else "")
 
 
 def _covers(wide: Collection[str], narrow: Collection[str]) -> bool:

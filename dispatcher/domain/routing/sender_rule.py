@@ -1,4 +1,4 @@
-"""Which senders a country lets be shown, and what stands for one that it does not."""
+"""Which senders may be used in a country, and what replaces the others."""
 
 import re
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ _NUMERIC = re.compile(r"\+?[0-9]+")
 
 
 class Alphanumeric(StrEnum):
-    """What a country says of senders that are no numbers."""
+    """A country's rule for senders that are not numbers."""
 
     ALLOWED = "allowed"
     FORBIDDEN = "forbidden"
-    REGISTERED = "registered"  # those alone that were registered there beforehand
+    REGISTERED = "registered"  # only those that were registered there beforehand
 
 
 @dataclass(frozen=True, slots=True)
 class SenderRule:
     """
-    One country's rule. Numbers are always allowed.
+    The rule of one country. Numbers are always allowed.
 
-    `registered` are compared as they are written. `replace_with` is the
-    number that is shown instead of a sender that may not be.
+    `registered` senders are compared exactly. `replace_with` is the number
+    that is shown instead of a sender that is not allowed.
     """
 
     alphanumeric: Alphanumeric
@@ -29,12 +29,12 @@ class SenderRule:
     replace_with: str | None = None
 
     def shown(self, sender: str) -> str | None:
-        """Give what the recipient sees: this sender, what stands for it, or None where it may not be used."""
+        """Return the sender or its replacement; None if the sender may not be used."""
         if self.alphanumeric is Alphanumeric.ALLOWED or sender in self.registered or is_number(sender):
             return sender
         return self.replace_with
 
 
 def is_number(sender: str) -> bool:
-    """Tell whether a sender is a short code or a number, and not a name."""
+    """Return whether a sender is a short code or a number, and not a name."""
     return _NUMERIC.fullmatch(sender) is not None

@@ -1,8 +1,8 @@
 """
-Allowed hours: who sets them, and what they let go out now.
+Allowed hours: setting them, and finding which messages may be sent now.
 
-They are asked when a message is accepted, and again when a worker reads it,
-as they are set by then. Without any set, neither costs anything.
+They are checked when a message is accepted, and again, as they are set then,
+when a worker reads it. Without allowed hours, neither check costs anything.
 """
 
 from collections import defaultdict
@@ -25,16 +25,16 @@ from dispatcher.store.accounts.hours import HoursWait
 from dispatcher.store.delivery.claims import DroppedMessage
 
 DEFAULT_TIERS: Sequence[Tier] = (Tier.STANDARD, Tier.BULK)
-"""Whose hours are set where no tier is named: critical messages have none unless it is named."""
+"""The tiers whose hours are set when none is named: critical messages have none by default."""
 
 
 async def of_account(ctx: Context, account: Account) -> Mapping[Tier, AllowedHours]:
-    """Tell what applies to an account's messages: its own hours, else those of the settings."""
+    """Return the hours that apply to an account's messages: its own, else those of the settings."""
     return {**ctx.settings.hours, **await own(ctx, account)}
 
 
 async def own(ctx: Context, account: Account) -> Mapping[Tier, AllowedHours]:
-    """Tell the hours that an account has of its own."""
+    """Return an account's own hours."""
     return await ctx.database.single(lambda c: store.of_account(c, account.id))
 
 
@@ -42,23 +42,23 @@ async def set(  # noqa: A001  # it is called `hours.set`
     ctx: Context, account: Account, tiers: Sequence[Tier], hours: AllowedHours | None
 ) -> None:
     """
-    Give an account hours of its own for these tiers; None takes them away.
+    Set an account's own hours for these tiers; None removes them.
 
-    They count for what is accepted from now on, and for what waits when its
-    turn comes.
+    They apply to messages accepted from now on, and to waiting messages when
+    they are due.
     """
     await ctx.database.single(lambda c: store.write(c, account.id, tiers, hours))
 
 
 def effective(ctx: Context, own: AllowedHours | None, tier: Tier) -> AllowedHours | None:
-    """Give what applies where an account or a campaign has these hours of its own, or none."""
+    """Return the hours that apply to a tier, given an account's or a campaign's own hours, if any."""
     return own or ctx.settings.hours.get(tier)
 
 
 async def openings(
     hours: AllowedHours | None, numbers: Sequence[str], *, window: Window
 ) -> Mapping[str, SendOpening]:
-    """Tell for each number (E.164) when it may be written to; nothing without hours."""
+    """Return for each number (E.164) when messages may be sent to it; empty without hours."""
     if hours is None:
         return {}
     by_zones: dict[tuple[ZoneInfo, ...], SendOpening] = {}
@@ -73,7 +73,7 @@ async def openings(
 
 @dataclass(frozen=True, slots=True)
 class ClosedMessages:
-    """What may not go out now: to wait for its opening, or to end because none comes in its window."""
+    """Messages that may not be sent now: `waits` until an opening, `over` if none comes in their window."""
 
     waits: list[HoursWait] = field(default_factory=list)
     over: list[DroppedMessage] = field(default_factory=list)
@@ -82,7 +82,7 @@ class ClosedMessages:
 async def split_by_hours(
     ctx: Context, routed: Sequence[RoutedMessage]
 ) -> tuple[list[RoutedMessage], ClosedMessages]:
-    """Return the messages whose hours are open, each bound to their end, and the others."""
+    """Return the messages whose hours are open, each with their closing time, and the others."""
     allowed: list[RoutedMessage] = []
     bound: defaultdict[AllowedHours, list[RoutedMessage]] = defaultdict(list)
     for one in routed:
@@ -100,16 +100,16 @@ async def split_by_hours(
             message = one.message
             opening = found[message.number]
             if opening.at is None or not opening.serves(message.window):
-                closed.over.append(DroppedMessage(message.id, Status.EXPIRED, opening.missed))
+                closed.over.append(DroppedMessage(message.id, Status.EXPIRED, opening.miss_reason))
             elif opening.at > now:
-                closed.waits.append(HoursWait(message.id, opening.at, opening.closes_at, opening.awaited))
+                closed.waits.append(HoursWait(message.id, opening.at, opening.closes_at, opening.wait_reason))
             else:
                 allowed.append(replace(one, message=replace(message, closes_at=opening.closes_at)))
     return allowed, closed
 
 
 async def wait_for_opening(ctx: Context, waits: Sequence[HoursWait]) -> None:
-    """Let messages wait for their opening, out of their lane. Raises Unavailable."""
+    """Hold messages until their opening, outside of their lane. Raises Unavailable."""
     now = ctx.now()
     await ctx.database.single(lambda c: store.hold_until_open(c, waits, now=now))
     ctx.lanes.wake(min(w.wake_at for w in waits))

@@ -1,8 +1,8 @@
 """
-Telling producers what became of their messages and what came in: the outbox, worked off to its end.
+Sends callbacks to producers: events of their messages, and inbound messages, from the outbox.
 
-At least once, with a stable id and the event's `seq`: a receiver that minds
-repeats or order goes by these. The words are the dialect's, the engine is one.
+Each is sent at least once, with a stable id and the event's `seq`, by which a
+receiver can detect repeats and restore the order. The dialects format them.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ _MAX_ANSWER = 200
 
 
 class Signature(Enum):
-    """How a callback proves whose it is."""
+    """How a callback is signed."""
 
     STANDARD_WEBHOOKS = auto()
     TIMESTAMPED = auto()  # X-Timestamp and X-Signature
@@ -43,7 +43,7 @@ class Signature(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FormattedCallback:
-    """A callback in the words of its dialect."""
+    """A callback as its dialect formats it."""
 
     body: Mapping[str, object]
     signature: Signature
@@ -51,7 +51,7 @@ class FormattedCallback:
 
 @dataclass(frozen=True, slots=True)
 class SignedPayload:
-    """A callback as it is signed: the id is the same in every try."""
+    """The parts of a callback that are signed; the id is the same in every try."""
 
     id: str
     secret: str
@@ -66,10 +66,10 @@ Signer = Callable[[SignedPayload], Mapping[str, str]]
 
 class CallbackSender:
     """
-    Works the outbox off for the dialects it has words for; any number of processes may.
+    Sends the due callbacks of the dialects in `formatters`; any number of processes may run one.
 
-    An account has a bounded number of calls out, so a slow URL holds up
-    nobody but its owner.
+    The calls in progress of one account are limited, so a slow URL delays only
+    its own account.
     """
 
     def __init__(
@@ -77,21 +77,21 @@ class CallbackSender:
         ctx: Context,
         poster: Poster,
         *,
-        wordings: Mapping[str, EventFormatter],
+        formatters: Mapping[str, EventFormatter],
         signers: Mapping[Signature, Signer],
-        arrivals: Mapping[str, InboundFormatter] | None = None,
+        inbound_formatters: Mapping[str, InboundFormatter] | None = None,
     ) -> None:
         self._ctx = ctx
         self._poster = poster
-        self._wordings = wordings
-        self._arrivals = arrivals or {}
+        self._formatters = formatters
+        self._inbound_formatters = inbound_formatters or {}
         self._signers = signers
-        self._out: set[asyncio.Task[None]] = set()
+        self._calls: set[asyncio.Task[None]] = set()
         self._busy: Counter[int] = Counter()
         self._ended: list[CallbackResult] = []
 
     async def run(self) -> None:
-        """Work until cancelled; what is out then is told again when its lease is over."""
+        """Send until cancelled; calls that are cancelled then are sent again when their lease expires."""
         try:
             while True:
                 try:
@@ -103,16 +103,16 @@ class CallbackSender:
                 if not taken:
                     await asyncio.sleep(_POLL.total_seconds())
         finally:
-            for call in self._out:
+            for call in self._calls:
                 call.cancel()
-            await asyncio.gather(*self._out, return_exceptions=True)
+            await asyncio.gather(*self._calls, return_exceptions=True)
 
     async def take(self) -> int:
-        """Start to call what is due; give how many."""
+        """Start the calls that are due and return how many."""
         busy = {account_id for account_id, calls in self._busy.items() if calls >= _MAX_CALLS_PER_ACCOUNT}
         work = partial(
             outbox.take,
-            dialects=self._wordings,
+            dialects=self._formatters,
             busy=busy,
             each=_MAX_CALLS_PER_ACCOUNT,
             now=self._ctx.now(),
@@ -121,46 +121,46 @@ class CallbackSender:
         taken = await self._ctx.database.transact(work)
         for due in taken:
             self._busy[due.account_id] += 1
-            call = asyncio.create_task(self._tell(due))
-            self._out.add(call)
-            call.add_done_callback(self._out.discard)
+            call = asyncio.create_task(self._send(due))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
         return len(taken)
 
     async def write(self) -> None:
-        """Write what calls came to. Raises Unavailable, and keeps it for the next time."""
+        """Write the results of ended calls. Raises Unavailable, and keeps them for the next time."""
         ended = list(self._ended)
         if ended:
             now = self._ctx.now()
             await self._ctx.database.transact(lambda c: outbox.record_results(c, ended, now=now))
             del self._ended[: len(ended)]
 
-    async def _tell(self, due: DueCallback) -> None:
+    async def _send(self, due: DueCallback) -> None:
         try:
             reply = await self._poster.post(self._call(due))
-        except Exception:  # a bug in a wording or the poster must not stop the others
+        except Exception:  # a bug in a formatter or the poster must not stop the others
             log.exception("callback_crashed", callback_id=due.id, dialect=due.dialect)
             reply = CallbackReply(None, "a fault of ours; see the log")
         finally:
             self._busy[due.account_id] -= 1
-        ended = self._judge(due, reply)
+        ended = self._result(due, reply)
         if ended.state is not CallbackState.WAITING:
             log.info("callback_ended", callback_id=due.id, state=ended.state.value, tries=due.tries)
         self._ended.append(ended)
 
     def _call(self, due: DueCallback) -> CallbackRequest:
-        worded = self._word(due)
-        body = json.dumps(worded.body, ensure_ascii=False, separators=(",", ":")).encode()
-        letter = SignedPayload(str(due.public_id), due.secret, self._ctx.now(), body)
+        formatted = self._format(due)
+        body = json.dumps(formatted.body, ensure_ascii=False, separators=(",", ":")).encode()
+        payload = SignedPayload(str(due.public_id), due.secret, self._ctx.now(), body)
         headers = {"Content-Type": "application/json", "User-Agent": "sms-dispatcher"}
-        return CallbackRequest(due.url, body, {**headers, **self._signers[worded.signature](letter)})
+        return CallbackRequest(due.url, body, {**headers, **self._signers[formatted.signature](payload)})
 
-    def _word(self, due: DueCallback) -> FormattedCallback:
-        if isinstance(due.told, InboundEvent):
-            return self._arrivals[due.dialect](due.told)
-        return self._wordings[due.dialect](due.told)
+    def _format(self, due: DueCallback) -> FormattedCallback:
+        if isinstance(due.event, InboundEvent):
+            return self._inbound_formatters[due.dialect](due.event)
+        return self._formatters[due.dialect](due.event)
 
-    def _judge(self, due: DueCallback, reply: CallbackReply) -> CallbackResult:
-        """Tell what a reply means: done, never, or later, as long as the callback is worth it."""
+    def _result(self, due: DueCallback, reply: CallbackReply) -> CallbackResult:
+        """Return the result of a call: delivered, refused, given up, or another try later."""
         now, answer = self._ctx.now(), reply.reason[:_MAX_ANSWER]
         status = reply.status or 0
         if 200 <= status < 300:

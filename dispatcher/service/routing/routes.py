@@ -1,4 +1,4 @@
-"""Routes: the operator's table, how a process keeps up with it, and the way of each message."""
+"""Routes: the operator's table, how a process follows its changes, and the route of each message."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _PLANS = 4096
 
 @dataclass(frozen=True, slots=True)
 class TableInForce:
-    """The table in force: as it was written, when and by whom; without one the document is empty."""
+    """The table in force, and when and by whom it was set; without a table the document is empty."""
 
     document: Mapping[str, object]
     table: RouteTable
@@ -40,19 +40,19 @@ class TableInForce:
 
 async def set_table(ctx: Context, document: object, *, by: str) -> Sequence[str]:
     """
-    Put a table in force, in all processes within about a second; give the warnings.
+    Put a table in force, in all processes within about a second, and return its warnings.
 
-    Raises InvalidRoutes with all that is wrong; then the old one stays.
+    Raises InvalidRoutes with all faults; then the old table stays in force.
     """
-    told = await check(ctx, document)
+    found = await check(ctx, document)
     assert isinstance(document, dict)
     await ctx.database.single(lambda c: store.insert(c, document, set_by=by))
     await refresh(ctx)
-    return told
+    return found
 
 
 async def check(ctx: Context, document: object) -> Sequence[str]:
-    """Judge a table without putting it in force; give the warnings. Raises InvalidRoutes."""
+    """Return the warnings about a table without putting it in force. Raises InvalidRoutes with all faults."""
     table, faults = read_table(document)
     named = {name for rule in table.rules for name in rule.accounts}
     there = await ctx.database.single(lambda c: store.existing_accounts(c, named))
@@ -63,7 +63,7 @@ async def check(ctx: Context, document: object) -> Sequence[str]:
 
 
 async def table_in_force(ctx: Context) -> TableInForce:
-    """Read the newest table. Raises Misconfigured for one that this version cannot read."""
+    """Return the newest table. Raises Misconfigured if this version cannot read it."""
     found = await ctx.database.single(lambda c: store.newer(c, 0))
     if found is None:
         return TableInForce({}, RouteTable(), None, None)
@@ -72,10 +72,10 @@ async def table_in_force(ctx: Context) -> TableInForce:
 
 async def refresh(ctx: Context) -> None:
     """
-    Take over a table that was set since the last call.
+    Load the table if it has changed since the last call.
 
     Raises Unavailable, and Misconfigured for a table that this version cannot
-    read; then the old one stays in force.
+    read; then the old one stays in force in this process.
     """
     routes = ctx.routes
     found = await ctx.database.single(lambda c: store.newer(c, routes.version or 0))
@@ -84,14 +84,14 @@ async def refresh(ctx: Context) -> None:
     elif found.id > (routes.version or 0):
         routes.table, routes.accounts, routes.version = _read(found), found.accounts, found.id
         routes.plans.clear()
-        named = {name for rule in routes.table.rules for group in rule.ways for name in group}
+        named = {name for rule in routes.table.rules for group in rule.groups for name in group}
         if named - ctx.providers.keys():
             log.warning("routes_name_unknown_providers", providers=sorted(named - ctx.providers.keys()))
 
 
 async def ensure_table(ctx: Context) -> None:
     """
-    Read the table if this process has not yet: Postgres may have been away when it started.
+    Load the table if this process has not yet: Postgres may have been unavailable when it started.
 
     Raises what `refresh` does.
     """
@@ -102,9 +102,9 @@ async def ensure_table(ctx: Context) -> None:
 def plan_for(
     ctx: Context, account_id: int, number: Msisdn, *, tier: Tier, sender: str | None, is_test: bool
 ) -> RoutePlan:
-    """Return the plan for a message; messages with the same question share it."""
+    """Return the route of a message; messages with equal properties share one."""
     routes = ctx.routes
-    asked = RouteRequest(
+    request = RouteRequest(
         number.country,
         number.e164[: routes.table.reach],
         tier,
@@ -112,16 +112,16 @@ def plan_for(
         routes.accounts.get(account_id, ""),
         is_test,
     )
-    found = routes.plans.get(asked)
+    found = routes.plans.get(request)
     if found is None:
         if len(routes.plans) >= _PLANS:
             routes.plans.clear()
-        found = routes.plans[asked] = plan_route(routes.table, asked, _configs(ctx))
+        found = routes.plans[request] = plan_route(routes.table, request, _configs(ctx))
     return found
 
 
 def refusal_for(ctx: Context, account: Account, number: Msisdn, found: RoutePlan) -> RouteRefusal | None:
-    """Return the status of a message refused at accept, and why; None if it may be sent to this number."""
+    """Return the status and reason of a message that is refused at accept; None if it may be sent."""
     countries = account.limits.countries
     if countries is not None and number.country not in countries:
         return Status.NO_ROUTE, "the account may not write to this country"
@@ -129,17 +129,17 @@ def refusal_for(ctx: Context, account: Account, number: Msisdn, found: RoutePlan
 
 
 def is_simulated(ctx: Context, number: Msisdn) -> bool:
-    """Whether a number belongs to the sandbox; all messages to it are tests."""
+    """Return whether a number belongs to the sandbox; all messages to it are tests."""
     return ctx.settings.simulated_numbers and sandbox_code(number.e164) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class RouteQuestion:
     """
-    What route is asked for.
+    The properties of a message whose route is to be explained.
 
     Without a sender it is the account's default one; without an account no
-    rule for accounts fits.
+    rule for accounts matches.
     """
 
     number: str
@@ -150,7 +150,7 @@ class RouteQuestion:
 
 
 async def steps_for(ctx: Context, question: RouteQuestion) -> Sequence[RouteStep]:
-    """Tell step by step how a message would be routed now. Raises Invalid for what is no phone number."""
+    """Return the steps by which a message would be routed now. Raises Invalid for an invalid phone number."""
     await ensure_table(ctx)
     account = question.account
     country = None if account is None else account.default_country
@@ -164,7 +164,7 @@ async def steps_for(ctx: Context, question: RouteQuestion) -> Sequence[RouteStep
         number = parse(question.number, policy)
     except InvalidNumber as error:
         raise Invalid(str(error)) from None
-    asked = RouteRequest(
+    request = RouteRequest(
         number.country,
         number.e164,
         question.tier,
@@ -172,32 +172,33 @@ async def steps_for(ctx: Context, question: RouteQuestion) -> Sequence[RouteStep
         "" if account is None else account.name,
         question.is_test or is_simulated(ctx, number),
     )
-    return explain_route(ctx.routes.table, asked, _configs(ctx), ctx.provider_states)
+    return explain_route(ctx.routes.table, request, _configs(ctx), ctx.provider_states)
 
 
 def route_sentence(ctx: Context, message: MessageView) -> str:
-    """Say which route a message has that waits for its turn, by the table and the conditions of now."""
+    """Return a sentence on the route of a waiting message, by the current table and provider states."""
     if message.place is None or ctx.routes.version is None:
         return ""
     number = Msisdn(message.number, message.country)
-    asked = RouteRequest(
+    request = RouteRequest(
         number.country, number.e164, message.tier, message.sender or "", message.account, message.is_test
     )
     table = ctx.routes.table
-    found = plan_route(table, asked, _configs(ctx))
+    found = plan_route(table, request, _configs(ctx))
     if (ended := refusal(found, ctx.provider_states)) is not None:
-        return f"It has no way out now: {ended[1]}."
-    index = table.rule_for(asked)
+        return f"It has no route now: {ended[1]}."
+    index = table.rule_for(request)
     by = "" if index is None else f", by rule {index + 1} of the routes"
-    shown = "" if found.sender == asked.sender else f" Its sender is shown as {found.sender}."
-    return f"Its route is {', then '.join(rank_providers(found, message.public_id, ctx.provider_states))}{by}.{shown}"
+    shown = "" if found.sender == request.sender else f" Its sender is shown as {found.sender}."
+    providers = rank_providers(found, message.public_id, ctx.provider_states)
+    return f"Its route is {', then '.join(providers)}{by}.{shown}"
 
 
 async def _sender(ctx: Context, question: RouteQuestion) -> str | None:
     if question.sender is not None or question.account is None:
         return question.sender
-    wanted = TermsRequest(question.account.id, question.tier, None, None)
-    [terms] = await ctx.database.single(lambda c: accounts.terms(c, [wanted]))
+    terms_request = TermsRequest(question.account.id, question.tier, None, None)
+    [terms] = await ctx.database.single(lambda c: accounts.terms(c, [terms_request]))
     return terms.sender
 
 

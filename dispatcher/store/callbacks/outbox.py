@@ -27,7 +27,7 @@ class DueCallback:
     tries: int
     created_at: datetime
     account_id: int
-    told: MessageEvent | InboundEvent
+    event: MessageEvent | InboundEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +142,11 @@ def _due(row: Row[Any]) -> DueCallback:
         tries=row.tries,
         created_at=row.created_at,
         account_id=row.account_id,
-        told=_happening(row) if row.inbound_id is None else _arrival(row),
+        event=_message_event(row) if row.inbound_id is None else _inbound_event(row),
     )
 
 
-def _happening(row: Row[Any]) -> MessageEvent:
+def _message_event(row: Row[Any]) -> MessageEvent:
     return MessageEvent(
         message_id=row.message_id,
         batch_id=row.batch_id,
@@ -164,7 +164,7 @@ def _happening(row: Row[Any]) -> MessageEvent:
     )
 
 
-def _arrival(row: Row[Any]) -> InboundEvent:
+def _inbound_event(row: Row[Any]) -> InboundEvent:
     return InboundEvent(
         id=row.inbound_id,
         account_id=row.account_id,

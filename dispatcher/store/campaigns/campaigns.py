@@ -50,7 +50,7 @@ class CampaignTerms:
         return CronSchedule(self.cron, parse_zone(self.timezone), self.first_day, self.last_day)
 
     @property
-    def lasts(self) -> timedelta:
+    def message_validity(self) -> timedelta:
         """How long each message is good for."""
         return validity_of(self.validity, self.tier)
 

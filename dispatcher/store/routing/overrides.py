@@ -15,7 +15,7 @@ from dispatcher.domain.routing.provider_state import Override
 class SetOverride:
     """An order, why and when it was given, and by whom."""
 
-    order: Override
+    override: Override
     reason: str
     at: datetime
     by: str

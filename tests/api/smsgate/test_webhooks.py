@@ -87,7 +87,7 @@ def test_the_one_device_may_be_named_and_another_may_not(world: World) -> None:
         ({"url": "ftp://example.com/"}, "the URL must begin with https:// or http://, not with ftp"),
         ({"url": "https://127.0.0.1/"}, "the address 127.0.0.1 is private"),
         ({"url": "https://localhost/"}, "the address localhost is private"),
-        ({"url": "https://user:pass@example.com/"}, "the URL may not carry a user name or a password"),
+        ({"url": "https://user:pass@example.com/"}, "the URL may not contain a user name or a password"),
         ({"event": None}, "invalid event type"),
         ({"event": "sms:lost"}, "invalid event type"),
         ({"event": 5}, "event must be a string; invalid event type"),

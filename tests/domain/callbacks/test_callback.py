@@ -230,7 +230,7 @@ def test_the_private_address_is_named() -> None:
 def test_an_ipv4_address_in_an_odd_form_is_not_taken(host: str) -> None:
     for allow_private in (False, True):
         assert not_nothing(check_url(f"http://{host}/", allow_private=allow_private)).endswith(
-            "is not an IP address as it is usually written"
+            "is not an IP address in its usual form"
         )
 
 

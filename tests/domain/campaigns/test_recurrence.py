@@ -195,10 +195,10 @@ def test_a_run_does_not_depend_on_when_one_asks(
         ("0 r(8-20) * * *", "random"),
         ("H 9 * * *", "random"),
         ("0 H/2 * * *", "random"),
-        ("60 9 * * *", '"60 9 * * *" is no cron expression; write minute hour'),
-        ("0 9 * * funday", "is no cron expression"),
+        ("60 9 * * *", '"60 9 * * *" is not a cron expression; write minute hour'),
+        ("0 9 * * funday", "is not a cron expression"),
         ("0 9 31 2 *", '"0 9 31 2 *" never fires; choose a day that exists'),
-        ("0 9 30 2 mon#6", "is no cron expression"),
+        ("0 9 30 2 mon#6", "is not a cron expression"),
     ],
 )
 def test_an_expression_that_cannot_be_used_is_named_with_what_would_do(expression: str, said: str) -> None:

@@ -93,11 +93,11 @@ def test_what_has_passed_by_then_is_what_then_was_found_for(
     if at is None:
         return
     assert at >= start + passed
-    assert OpenTime(hours, zones, start=start).passed(at) == passed
+    assert OpenTime(hours, zones, start=start).elapsed(at) == passed
     if hours is not None:
         assert opening(hours, zones, at=at) == at
         assert time.closes(passed) == closing(hours, zones, at=at)
-        assert OpenTime(hours, zones, start=start).passed(at - TICK) in (passed, passed - TICK, timedelta())
+        assert OpenTime(hours, zones, start=start).elapsed(at - TICK) in (passed, passed - TICK, timedelta())
 
 
 @given(hours_set, pacings, starts, st.lists(st.integers(0, 40), min_size=1, max_size=3), lengths)

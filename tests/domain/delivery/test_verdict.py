@@ -37,7 +37,7 @@ tries = st.builds(
 
 
 def _judge(ended: Attempt, resends: int = 3) -> Verdict:
-    return decide(ended, now=NOW, patience=PATIENCE, doubt=DoubtPolicy(resends), rng=random.Random(1))
+    return decide(ended, now=NOW, retry=PATIENCE, doubt=DoubtPolicy(resends), rng=random.Random(1))
 
 
 @given(tries)

@@ -259,21 +259,21 @@ def test_until_midnight_is_written_either_way() -> None:
     [
         ({}, "no day has hours; name at least one"),
         ({"mon": []}, "no day has hours"),
-        ({"funday": ["08:00-20:00"]}, '"funday" is no day; write one of mon, tue'),
-        ({"mon-": ["08:00-20:00"]}, '"mon-" is no day'),
+        ({"funday": ["08:00-20:00"]}, '"funday" is not a day; write one of mon, tue'),
+        ({"mon-": ["08:00-20:00"]}, '"mon-" is not a day'),
         (
             {"mon-fri": ["08:00-20:00"], "wed": ["08:00-12:00"]},
             'wed is named twice, in "mon-fri" and in "wed"',
         ),
         ({"mon": "08:00-20:00"}, "\"mon\" must be a list, got '08:00-20:00'"),
-        ({"mon": ["8-20"]}, "\"mon\" has '8-20', which is no span of time; write one like"),
-        ({"mon": ["08:00-25:00"]}, "no span of time"),
-        ({"mon": ["24:00-08:00"]}, "no span of time"),
-        ({"mon": [8]}, '"mon" has 8, which is no span of time'),
+        ({"mon": ["8-20"]}, "\"mon\" has '8-20', which is not a span of time; write one like"),
+        ({"mon": ["08:00-25:00"]}, "not a span of time"),
+        ({"mon": ["24:00-08:00"]}, "not a span of time"),
+        ({"mon": [8]}, '"mon" has 8, which is not a span of time'),
         ({"mon": ["08:00-08:00"]}, 'is empty; for the whole day write "00:00-24:00"'),
         (
             {"mon": ["08:00-20:00"], "holidays": ["25.12.2026"]},
-            "has '25.12.2026', which is no date; write one like",
+            "has '25.12.2026', which is not a date; write one like",
         ),
         ({"mon": ["08:00-20:00"], "holidays": "2026-12-25"}, '"holidays" must be a list'),
         ({"mon": ["08:00-20:00"], "zone": "Paris"}, '"Paris" is not a time zone'),
@@ -297,5 +297,5 @@ def test_what_cannot_be_read_is_named_with_what_would_do(value: dict[str, object
     ],
 )
 def test_a_week_has_seven_days_of_spans_in_order_and_apart(week: tuple[tuple[DaySpan, ...], ...]) -> None:
-    with pytest.raises(ValueError, match=r"seven days|in order and apart"):
+    with pytest.raises(ValueError, match=r"seven days|in order and must not touch"):
         AllowedHours(week)

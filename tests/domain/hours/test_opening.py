@@ -26,14 +26,14 @@ def test_an_opening_in_the_window_serves_it_and_says_when_it_is() -> None:
     found = first_opening(DAYTIME, (NAIROBI,), window=window)
     assert (found.at, found.closes_at) == (at("2030-06-04T08:00"), at("2030-06-04T20:00"))
     assert found.serves(window)
-    assert found.awaited == "waits for allowed hours: 2030-06-04 08:00 Africa/Nairobi"
+    assert found.wait_reason == "waits for allowed hours: 2030-06-04 08:00 Africa/Nairobi"
 
 
 def test_an_opening_at_the_windows_end_does_not_serve_it() -> None:
     window = lasting(at("2030-06-03T21:00"), 11 * HOUR)
     found = first_opening(DAYTIME, (NAIROBI,), window=window)
     assert not found.serves(window)
-    assert found.missed == (
+    assert found.miss_reason == (
         "outside allowed hours (opens 2030-06-04 08:00 Africa/Nairobi) and its window is over by then"
     )
 
@@ -42,7 +42,7 @@ def test_hours_that_do_not_open_soon_are_told_as_such() -> None:
     window = lasting(at("2030-06-03T08:00"), HOUR)
     never = first_opening(parse_hours({"mon": ["08:00-09:00"]}), COASTS, window=window)
     assert (never.at, never.serves(window)) == (None, False)
-    assert never.missed == "outside allowed hours (no opening comes soon) and its window is over by then"
+    assert never.miss_reason == "outside allowed hours (no opening comes soon) and its window is over by then"
 
 
 def test_hours_that_stay_open_as_long_as_it_matters_have_no_end() -> None:
@@ -54,7 +54,7 @@ def test_hours_that_stay_open_as_long_as_it_matters_have_no_end() -> None:
 def test_hours_with_a_zone_are_told_in_it() -> None:
     in_paris = parse_hours({"mon-fri": ["08:00-20:00"], "zone": "Europe/Paris"})
     found = first_opening(in_paris, (NAIROBI,), window=lasting(at("2030-06-03T21:00", PARIS), 24 * HOUR))
-    assert found.awaited.endswith("2030-06-04 08:00 Europe/Paris")
+    assert found.wait_reason.endswith("2030-06-04 08:00 Europe/Paris")
 
 
 def test_of_several_zones_the_one_that_opens_last_is_told() -> None:

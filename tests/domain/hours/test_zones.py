@@ -4,7 +4,7 @@ import phonenumbers
 import pytest
 
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.hours.zones import _zones_by_calling_code, _zones_told_by, parse_zone, zones_of
+from dispatcher.domain.hours.zones import _zones_by_calling_code, _zones_from_number, parse_zone, zones_of
 
 
 def _names(number: str) -> set[str]:
@@ -70,7 +70,7 @@ def test_a_calling_code_with_one_zone_tells_it_whatever_follows() -> None:
     assert {"+254", "+33"} <= short.keys()
     for code, zones in short.items():
         for rest in ("1234567", "0612345678", "712345678", "99999999", "800123456"):
-            assert _zones_told_by(code + rest) == zones, code + rest
+            assert _zones_from_number(code + rest) == zones, code + rest
 
 
 @pytest.mark.parametrize("code", ["+1", "+7", "+44", "+49", "+61", "+39"])

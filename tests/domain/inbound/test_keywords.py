@@ -79,7 +79,7 @@ def test_words_that_are_given_replace_those_of_their_action_only() -> None:
 @pytest.mark.parametrize(
     ("given", "fault"),
     [
-        ({KeywordAction.STOP: ["!"]}, "'!' is no word"),
+        ({KeywordAction.STOP: ["!"]}, "'!' is not a word"),
         ({KeywordAction.STOP: ["Go"], KeywordAction.START: ["GO"]}, "'GO' asks for stop and for start"),
         ({KeywordAction.START: ["stop"]}, "'stop' asks for stop and for start"),
     ],

@@ -89,17 +89,17 @@ def test_the_cause_tells_of_what_and_how_many() -> None:
 @pytest.mark.parametrize(("told", "pause"), [(30, 30), (3600, 60), (1, 1)])
 def test_a_provider_that_asks_to_be_left_alone_is_for_a_minute_at_the_most(told: int, pause: int) -> None:
     for at in (CLOSED, HALF, SLOW):
-        moved = next_state(at, CallCounts(tried=1, later=1), now=NOW, told=told * SECOND)
+        moved = next_state(at, CallCounts(tried=1, later=1), now=NOW, requested_pause=told * SECOND)
         assert moved is not None
         assert (moved.breaker, moved.until) == (Breaker.OPEN, NOW + pause * SECOND)
-    assert next_state(OPEN, CallCounts(), now=NOW, told=told * SECOND) is None
-    assert next_state(CLOSED, CallCounts(), now=NOW, told=SECOND / 2) is None
+    assert next_state(OPEN, CallCounts(), now=NOW, requested_pause=told * SECOND) is None
+    assert next_state(CLOSED, CallCounts(), now=NOW, requested_pause=SECOND / 2) is None
 
 
 def _tally(*calls: tuple[Outcome, float]) -> CallTally:
     tally = CallTally(call_timeout=4 * SECOND)
     for outcome, seconds in calls:
-        tally.note([outcome], seconds=seconds, segments=2)
+        tally.add([outcome], seconds=seconds, segments=2)
     return tally
 
 
@@ -138,7 +138,7 @@ def test_a_few_messages_that_are_told_when_to_come_back_do_not_speak_for_the_pro
 def test_a_tally_begins_anew_and_takes_back_what_could_not_be_told() -> None:
     tally = _tally((Accepted(()), 0.1))
     numbers, _ = tally.take()
-    tally.note([Unsent("x")], seconds=0, segments=1)
+    tally.add([Unsent("x")], seconds=0, segments=1)
     tally.put_back(numbers)
     counts = read_counts(tally.take()[0])
     assert (counts.tried, counts.unsent, counts.segments) == (2, 1, 3)

@@ -23,7 +23,7 @@ REFERENCE = UUID(int=1)
 NAMES = ("alpha", "beta", "gamma")
 
 OPEN, HALF_OPEN = ProviderState(Breaker.OPEN), ProviderState(Breaker.HALF_OPEN)
-PAUSED, DRAINED = ProviderState(order=Override.PAUSED), ProviderState(order=Override.DRAINED)
+PAUSED, DRAINED = ProviderState(override=Override.PAUSED), ProviderState(override=Override.DRAINED)
 PINNED_OPEN = ProviderState(Breaker.OPEN, Override.PINNED)
 
 
@@ -181,7 +181,7 @@ def test_conditions_only_move_providers_and_never_lose_one_that_is_not_drained(
 ) -> None:
     found = plan_route(table({"ways": groups}), KENYAN, ALL)
     names = rank_providers(found, reference, known)
-    kept = {n for n in found.names if known.get(n, ProviderState()).order is not Override.DRAINED}
+    kept = {n for n in found.names if known.get(n, ProviderState()).override is not Override.DRAINED}
     assert set(names) == kept
     assert len(names) == len(kept)
     assert (refusal(found, known) is not None) == (not kept)

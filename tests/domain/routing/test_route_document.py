@@ -49,19 +49,19 @@ def test_a_table_is_read_as_it_is_written() -> None:
     assert read == RouteTable(
         (
             RouteRule(
-                ways=({"fast": 1}, {"alpha": 3, "beta": 1.5}),
+                groups=({"fast": 1}, {"alpha": 3, "beta": 1.5}),
                 countries=frozenset({"FR", "BE"}),
                 tiers=frozenset({Tier.CRITICAL}),
             ),
             RouteRule(
-                ways=({"alpha": 1, "beta": 1},),
-                order=Preference.CHEAPEST,
+                groups=({"alpha": 1, "beta": 1},),
+                preference=Preference.CHEAPEST,
                 prefixes=("+2547",),
                 senders=frozenset({"SHOP"}),
                 accounts=frozenset({"shop"}),
             ),
-            RouteRule(ways=(), countries=frozenset({"CU"})),
-            RouteRule(ways=({"alpha": 1},)),
+            RouteRule(groups=(), countries=frozenset({"CU"})),
+            RouteRule(groups=({"alpha": 1},)),
         ),
         {
             "US": SenderRule(Alphanumeric.FORBIDDEN, replace_with="+12025550123"),
@@ -86,12 +86,12 @@ def test_an_empty_table_is_none() -> None:
         ({"ways": [[1]]}, "rule 1, group 1", "must name providers"),
         ({"ways": [["alpha", "alpha"]]}, "rule 1, group 1", "names a provider twice"),
         ({"ways": [["alpha"], ["alpha"]]}, "rule 1, ways", "provider 'alpha' is named twice"),
-        ({"ways": [{"alpha": 0}]}, "rule 1, group 1, 'alpha'", "0 is no weight: give a number above 0"),
-        ({"ways": [{"alpha": -1}]}, "rule 1, group 1, 'alpha'", "-1 is no weight"),
-        ({"ways": [{"alpha": "3"}]}, "rule 1, group 1, 'alpha'", "'3' is no weight"),
-        ({"ways": [{"alpha": True}]}, "rule 1, group 1, 'alpha'", "True is no weight"),
+        ({"ways": [{"alpha": 0}]}, "rule 1, group 1, 'alpha'", "0 is not a weight: write a number above 0"),
+        ({"ways": [{"alpha": -1}]}, "rule 1, group 1, 'alpha'", "-1 is not a weight"),
+        ({"ways": [{"alpha": "3"}]}, "rule 1, group 1, 'alpha'", "'3' is not a weight"),
+        ({"ways": [{"alpha": True}]}, "rule 1, group 1, 'alpha'", "True is not a weight"),
         ({"ways": [{"alpha": 10**400}]}, "rule 1, group 1, 'alpha'", "at most 1,000,000"),
-        ({"ways": [{"alpha": float("nan")}]}, "rule 1, group 1, 'alpha'", "nan is no weight"),
+        ({"ways": [{"alpha": float("nan")}]}, "rule 1, group 1, 'alpha'", "nan is not a weight"),
         (
             {"ways": [], "order": "best"},
             "rule 1, order",
@@ -99,14 +99,14 @@ def test_an_empty_table_is_none() -> None:
         ),
         ({"ways": [], "weight": 1}, "rule 1", "'weight' is unknown; there are ways, order, countries"),
         ({"ways": [], "countries": "FR"}, "rule 1, countries", "must be a list"),
-        ({"ways": [], "countries": []}, "rule 1, countries", "names none"),
-        ({"ways": [], "countries": ["fr"]}, "rule 1, countries", "'fr' is no country: write two capital"),
-        ({"ways": [], "countries": ["XX"]}, "rule 1, countries", "'XX' is no country"),
-        ({"ways": [], "countries": [33]}, "rule 1, countries", "33 is no country"),
-        ({"ways": [], "prefixes": ["33"]}, "rule 1, prefixes", "'33' is no prefix: write + and up to 15"),
-        ({"ways": [], "tiers": ["urgent"]}, "rule 1, tiers", "'urgent' is no tier; there are critical"),
-        ({"ways": [], "senders": ["A\x00"]}, "rule 1, senders", "is no sender's name"),
-        ({"ways": [], "accounts": ["\ud800"]}, "rule 1, accounts", "is no account's name"),
+        ({"ways": [], "countries": []}, "rule 1, countries", "is empty"),
+        ({"ways": [], "countries": ["fr"]}, "rule 1, countries", "'fr' is not a country: write two capital"),
+        ({"ways": [], "countries": ["XX"]}, "rule 1, countries", "'XX' is not a country"),
+        ({"ways": [], "countries": [33]}, "rule 1, countries", "33 is not a country"),
+        ({"ways": [], "prefixes": ["33"]}, "rule 1, prefixes", "'33' is not a prefix: write + and up to 15"),
+        ({"ways": [], "tiers": ["urgent"]}, "rule 1, tiers", "'urgent' is not a tier; there are critical"),
+        ({"ways": [], "senders": ["A\x00"]}, "rule 1, senders", "is not a sender's name"),
+        ({"ways": [], "accounts": ["\ud800"]}, "rule 1, accounts", "is not an account's name"),
     ],
 )
 def test_what_is_wrong_with_a_rule_is_told_by_name(rule: object, field: str, words: str) -> None:
@@ -118,15 +118,15 @@ def test_what_is_wrong_with_a_rule_is_told_by_name(rule: object, field: str, wor
 @pytest.mark.parametrize(
     ("country", "rule", "field", "words"),
     [
-        ("usa", {"alphanumeric": "allowed"}, "senders, 'usa'", "'usa' is no country"),
+        ("usa", {"alphanumeric": "allowed"}, "senders, 'usa'", "'usa' is not a country"),
         ("US", {}, "senders, 'US', alphanumeric", "is missing; write one of allowed, forbidden, registered"),
         ("US", {"alphanumeric": "no"}, "senders, 'US', alphanumeric", "'no' is unknown"),
-        ("US", {"alphanumeric": "registered"}, "senders, 'US', registered", "names none"),
+        ("US", {"alphanumeric": "registered"}, "senders, 'US', registered", "is empty"),
         (
             "US",
             {"alphanumeric": "forbidden", "registered": ["A"]},
             "senders, 'US', registered",
-            'with "alphanumeric": "registered" only',
+            'only with "alphanumeric": "registered"',
         ),
         (
             "US",
@@ -226,12 +226,12 @@ def test_a_rule_that_is_never_reached_is_warned_of(
 ) -> None:
     ways = {"ways": [["alpha"]]}
     told = warnings(table({**ways, **first}, {**ways, **second}, ways), ALL)
-    assert ("rule 2 is never reached: rule 1 takes all that fits it" in told) == (not is_reached)
+    assert ("rule 2 is never reached: rule 1 matches all its messages" in told) == (not is_reached)
 
 
 def test_what_no_rule_takes_is_warned_of() -> None:
     told = warnings(table({"countries": ["FR"], "ways": [["alpha"]]}), ALL)
-    assert told == ["no rule fits all: messages that fit none end as 28"]
+    assert told == ["no rule matches all messages: those that match none end as 28"]
     assert warnings(table(CATCH_ALL), ALL) == []
     assert warnings(RouteTable(), ALL) == []
 
@@ -241,5 +241,5 @@ def test_providers_that_cannot_serve_a_rule_are_warned_of() -> None:
     told = warnings(table({"countries": ["FR", "KE"], "ways": [["alpha"]]}, {"ways": [["beta"]]}), providers)
     assert told == [
         "rule 1: provider alpha does not serve FR",
-        "rule 2 has providers for tests only: other messages that fit it end as 28",
+        "rule 2 has providers for tests only: other messages that match it end as 28",
     ]

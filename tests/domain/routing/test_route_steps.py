@@ -48,7 +48,7 @@ def test_each_step_of_a_choice_is_told() -> None:
         ("gamma", "left out, it does not serve FR"),
         ("group 1", "alpha 75 % or beta 25 %"),
         ("group 2", "delta"),
-        ("sender", "SHOP may not be used in FR: 38080 stands for it"),
+        ("sender", "SHOP may not be used in FR: 38080 is shown instead"),
         ("route", "alpha 75 % or beta 25 %, then delta"),
     ]
 
@@ -67,12 +67,12 @@ def test_prices_are_told_where_they_decide() -> None:
 def test_conditions_that_move_a_provider_are_told() -> None:
     conditions = {
         "alpha": OPEN,
-        "beta": ProviderState(order=Override.PAUSED),
-        "delta": ProviderState(order=Override.PINNED),
+        "beta": ProviderState(override=Override.PAUSED),
+        "delta": ProviderState(override=Override.PINNED),
     }
     document = {"rules": [{"ways": [["alpha"], ["beta"], ["delta"]]}]}
     assert told(document, conditions=conditions)[-5:] == [
-        ("alpha", "its breaker is open, but no other works: the order stays"),
+        ("alpha", "its breaker is open, but no other provider works: the order stays"),
         ("beta", "paused: it is the last"),
         ("delta", "pinned: it is the first"),
         ("sender", "SHOP"),
@@ -98,12 +98,12 @@ def test_a_message_without_a_route_is_told_its_status() -> None:
 def test_without_rules_that_is_told_too() -> None:
     unknown = ASKED._replace(country="", sender="")
     assert [tuple(step) for step in explain_route(RouteTable(), unknown, PROVIDERS, {})] == [
-        ("country", "none: nobody can tell it from the number"),
-        ("rules", "there are none: the providers that serve the country, as they are configured"),
-        ("gamma", "left out, it does not serve numbers of no country"),
+        ("country", "none: the number does not show it"),
+        ("rules", "there are none: the providers that serve the country, in their configured order"),
+        ("gamma", "left out, it does not serve numbers without a country"),
         ("group 1", "alpha"),
         ("group 2", "beta"),
         ("group 3", "delta"),
-        ("sender", "none is named"),
+        ("sender", "none is given"),
         ("route", "alpha, then beta, then delta"),
     ]

@@ -214,7 +214,7 @@ def test_a_ready_audience_keeps_its_name_and_never_changes(world: World) -> None
 
 def test_a_file_that_cannot_be_read_at_all_changes_nothing(world: World) -> None:
     async def story() -> None:
-        with pytest.raises(Invalid, match="no column is known to have the numbers"):
+        with pytest.raises(Invalid, match="no column seems to contain the numbers"):
             await imported(world, "name", "Ada")
         assert await left(world) == (0, 0, 0)
 

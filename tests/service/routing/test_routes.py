@@ -121,7 +121,7 @@ def test_a_table_with_a_fault_changes_nothing_and_all_faults_are_told(three: Wor
 def test_a_check_warns_and_changes_nothing(three: World) -> None:
     async def story() -> None:
         told = await routes.check(three.ctx, {"rules": [to("alpha"), to("beta", countries=["FR"])]})
-        assert list(told) == ["rule 2 is never reached: rule 1 takes all that fits it"]
+        assert list(told) == ["rule 2 is never reached: rule 1 matches all its messages"]
         assert await three.all("SELECT 1 FROM routes") == []
 
     three.run(story)
@@ -360,7 +360,7 @@ def test_a_message_that_waits_tells_its_route(three: World) -> None:
             in await said()
         )
         await put(three, {"ways": []})
-        assert "It has no way out now: rule 1 sends nothing there." in await said()
+        assert "It has no route now: rule 1 sends nothing there." in await said()
         await routes.set_table(three.ctx, {}, by="ann")
         assert "Its route is alpha, then beta, then gamma." in await said()
         three.time.advance(timedelta(hours=1))

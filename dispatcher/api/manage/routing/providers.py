@@ -97,9 +97,9 @@ def _shown(report: ProviderReport) -> ProviderResponse:
         name=config.name,
         plugin=config.plugin,
         tps=config.tps,
-        breaker=report.condition.breaker,
-        order=report.condition.order,
-        until=report.condition.until,
+        breaker=report.state.breaker,
+        order=report.state.override,
+        until=report.state.until,
         window=window
         and WindowResponse(
             tried=window.tried,
@@ -108,6 +108,6 @@ def _shown(report: ProviderReport) -> ProviderResponse:
             segments=window.segments,
             median_ms=None if latency is None else latency // timedelta(milliseconds=1),
         ),
-        out=report.out,
-        story=[TurnResponse.model_validate(turn) for turn in report.story],
+        out=report.in_flight,
+        story=[TurnResponse.model_validate(turn) for turn in report.history],
     )

@@ -26,7 +26,7 @@ def test_a_paused_provider_is_shown_with_who_paused_it_and_why(world: World) -> 
 def test_each_verb_orders_what_it_says(world: World, verb: str, order: str) -> None:
     async def story(office: ManagementClient) -> None:
         assert (await office.post(f"/providers/sim/{verb}"))["order"] == order
-        assert world.ctx.provider_states["sim"].order == order
+        assert world.ctx.provider_states["sim"].override == order
 
     manage(world, story)
 

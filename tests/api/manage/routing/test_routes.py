@@ -26,7 +26,7 @@ def test_a_table_is_set_under_the_operators_name_and_gone_by(world: World) -> No
 def test_what_is_probably_not_meant_is_told(world: World) -> None:
     async def story(office: ManagementClient) -> None:
         put = await office.ask("PUT", "/routes", 200, json={"rules": TABLE["rules"][:1]})
-        assert put["warnings"] == ["no rule fits all: messages that fit none end as 28"]
+        assert put["warnings"] == ["no rule matches all messages: those that match none end as 28"]
 
     manage(world, story)
 

@@ -112,7 +112,7 @@ def test_all_faults_are_reported_in_one_line_by_option(shop_with_audience: Run) 
         (["--per-second", "many"], "--per-second 'many' is not a number"),
         (["--per-second", "1e12"], "--per-second: is at most 1,000,000"),
         (["--max-cost", "much"], "--max-cost 'much' is not a number"),
-        (["--hours", "all day"], "\"all\" has 'day', which is no span of time"),
+        (["--hours", "all day"], "\"all\" has 'day', which is not a span of time"),
         (["--timezone", "Mars/Base"], '"Mars/Base" is not a time zone'),
     ],
 )

@@ -95,7 +95,7 @@ def test_filters_narrow_the_selection(shop: Run) -> None:
 def test_a_wrong_edit_is_refused(shop: Run) -> None:
     _, message = schedule_two(shop)
     cancel = ["message", "cancel", "--yes"]
-    refused(shop(*cancel), 2, "all messages of 'shop': narrow it down, or ask for everything")
+    refused(shop(*cancel), 2, "all messages of 'shop': add a condition, or set everything")
     refused(shop(*cancel, "x"), 2, "'x' is neither a number nor a public id")
     refused(shop(*cancel, "999"), 1, "there is no message 999")
     refused(shop(*cancel, "--batch", "999"), 1, "there is no batch 999")

@@ -89,7 +89,7 @@ def test_show_with_a_number_explains_its_route(shop: Run, file: Put) -> None:
         "rule 1   yes, it is for countries FR; tiers bulk",
         "group 1  alpha 75 % or gamma 25 %",
         "group 2  beta",
-        "sender   SHOP may not be used in FR: 38080 stands for it",
+        "sender   SHOP may not be used in FR: 38080 is shown instead",
         "route    alpha 75 % or gamma 25 %, then beta",
     ]
     kenyan = shop("route", "show", "0712345678", "--account", "shop", "--sender", "SHOP", "--json").json
@@ -111,7 +111,7 @@ def test_a_check_warns_and_sets_nothing(shop: Run, file: Put) -> None:
     table = {"rules": [{"ways": [["beta"]]}, {"ways": [["alpha"]]}]}
     ended = shop("route", "check", file(table))
     assert (ended.code, ended.out) == (0, "the routes can be set\n")
-    assert ended.err == "warning: rule 2 is never reached: rule 1 takes all that fits it\n"
+    assert ended.err == "warning: rule 2 is never reached: rule 1 matches all its messages\n"
     assert shop("route", "show", "--json").json["set_by"] is None
 
 
@@ -119,7 +119,7 @@ def test_a_check_warns_and_sets_nothing(shop: Run, file: Put) -> None:
 def test_a_wrong_table_is_refused_with_all_its_faults(shop: Run, file: Put, command: str) -> None:
     wrong = {"rules": [{"ways": [["zeta"]], "countries": ["fr"]}, {"accounts": ["nobody"], "ways": []}]}
     ended = shop("route", command, file(wrong))
-    refused(ended, 2, "rule 1, countries: 'fr' is no country")
+    refused(ended, 2, "rule 1, countries: 'fr' is not a country")
     assert "rule 1, ways: there is no provider 'zeta'; there are: alpha, beta, gamma" in ended.err
     assert "rule 2, accounts: there is no account 'nobody'" in ended.err
     assert shop("route", "show", "--json").json["document"] == {}
