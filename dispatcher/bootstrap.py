@@ -139,7 +139,10 @@ def open_callback_sender(
         ),
         Signature.TIMESTAMPED: lambda payload: timestamped(payload.secret, at=payload.at, body=payload.body),
     }
-    return CallbackSender(ctx, poster, formatters=formatters, inbound_formatters=inbound_formatters, signers=signers), poster
+    sender = CallbackSender(
+        ctx, poster, formatters=formatters, inbound_formatters=inbound_formatters, signers=signers
+    )
+    return sender, poster
 
 
 def open_providers(settings: Settings) -> Mapping[str, ConfiguredProvider]:

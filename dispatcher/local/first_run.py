@@ -1,4 +1,4 @@
-"""First run: an account to play with, and DIR/credentials.json, which any program can read."""
+"""The first run of a stack: creates a demo account, and DIR/credentials.json for any program to read."""
 
 import json
 import secrets
@@ -17,7 +17,7 @@ from dispatcher.local.dialect_credentials import (
     credential_fields,
 )
 from dispatcher.local.private_file import write_private
-from dispatcher.service.accounts import accounts, credentials
+from dispatcher.service.accounts import accounts, credentials, operators
 from dispatcher.service.context import Context
 
 T = TypeVar("T")
@@ -31,13 +31,13 @@ _LIMITS = AccountLimits(rate=6000)
 _SENDER = "DEMO"
 _OPERATOR = "admin"
 
-Known = Mapping[str, object]
-"""What an earlier run has written: all of it, or one section."""
+SavedValues = Mapping[str, object]
+"""What an earlier run has written: the whole file, or one section."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a program needs to use the demo account; `file` is where it can read that and more."""
+    """What a program needs to use the demo account; `file` has that and more."""
 
     file: Path
     token: str
@@ -47,105 +47,107 @@ class Credentials:
 
 async def ensure(ctx: Context, file: Path, urls: Mapping[str, str]) -> Credentials:
     """
-    Make the account, its sender and a key for each door, as far as they are not there; write the file.
+    Create the account, its sender and a key for each use, if they are missing; write the file.
 
-    A credential that still opens its door is kept, and so is whatever else
-    is in the file; the URLs are those of this run.
+    A credential that still authenticates is kept, and so is everything else
+    in the file; the URLs are those of this run.
     """
-    known = _read(file)
+    saved = _read(file)
     account = await _account(ctx)
     sender_id, sender = await _sender(ctx, account)
-    doors: dict[str, dict[str, object]] = {}
-    for door, lock in CREDENTIALS.items():
-        section = doors.setdefault(lock.dialect, {})
-        section.update(await _key(ctx, account, door, _section(known, lock.dialect)))
-    doors["scheduler"]["senderId"] = sender_id
-    operators = {
-        "manage": await _manage(ctx, _section(known, "manage")),
-        "console": await _console(ctx, _section(known, "console")),
+    sections: dict[str, dict[str, object]] = {}
+    for use, credential in CREDENTIALS.items():
+        section = sections.setdefault(credential.dialect, {})
+        section.update(await _key(ctx, account, use, _section(saved, credential.dialect)))
+    sections["scheduler"]["senderId"] = sender_id
+    operator_sections = {
+        "manage": await _manage(ctx, _section(saved, "manage")),
+        "console": await _console(ctx, _section(saved, "console")),
     }
-    told = {**urls, "account": account.name, **doors, "sender": sender, **operators}
-    others = {name: value for name, value in known.items() if name not in told}
-    write_private(file, json.dumps({**told, **others}, indent=2) + "\n")
-    return Credentials(file, str(doors["scheduler"]["token"]), sender_id, sender)
+    content = {**urls, "account": account.name, **sections, "sender": sender, **operator_sections}
+    others = {name: value for name, value in saved.items() if name not in content}
+    write_private(file, json.dumps({**content, **others}, indent=2) + "\n")
+    return Credentials(file, str(sections["scheduler"]["token"]), sender_id, sender)
 
 
 async def _account(ctx: Context) -> Account:
     try:
         return await accounts.find(ctx, ACCOUNT)
     except NotFound:
-        made = await accounts.create(ctx, ACCOUNT, credits=_CREDITS, country=_COUNTRY)
-        return await accounts.set_limits(ctx, made, _LIMITS)
+        created = await accounts.create(ctx, ACCOUNT, credits=_CREDITS, country=_COUNTRY)
+        return await accounts.set_limits(ctx, created, _LIMITS)
 
 
 async def _sender(ctx: Context, account: Account) -> tuple[int, str]:
-    """Give the account's default sender; the first one is made the default when it is added."""
+    """Return the id and name of the account's default sender, after adding one if it has none."""
     usable = [sender for sender in await accounts.senders(ctx, account) if sender.disabled_at is None]
     for sender in sorted(usable, key=lambda sender: not sender.is_default):
         return sender.id, sender.name
     return await accounts.add_sender(ctx, account, _SENDER), _SENDER
 
 
-async def _key(ctx: Context, account: Account, door: CredentialUse, known: Known) -> Mapping[str, str]:
-    """Give what opens a door for the account: what is known if it does, else a new key."""
-    lock = CREDENTIALS[door]
-    kept = _texts(known, lock.words)
+async def _key(ctx: Context, account: Account, use: CredentialUse, saved: SavedValues) -> Mapping[str, str]:
+    """Return a key of the account for a use: the saved one if it authenticates, else a new one."""
+    credential = CREDENTIALS[use]
+    kept = _texts(saved, credential.field_names)
     if kept is not None:
-        caller = await _whose(_by_key(ctx, lock, *kept.values()))
+        caller = await _authenticated(_authenticate(ctx, credential, *kept.values()))
         if caller is not None and caller.account.id == account.id:
             return kept
-    return credential_fields(door, await credentials.create(ctx, account, lock.kind, dialect=lock.dialect))
+    return credential_fields(
+        use, await credentials.create(ctx, account, credential.kind, dialect=credential.dialect)
+    )
 
 
-def _by_key(ctx: Context, lock: DialectCredential, *parts: str) -> Awaitable[Caller]:
-    if lock.kind.has_name:
+def _authenticate(ctx: Context, credential: DialectCredential, *parts: str) -> Awaitable[Caller]:
+    if credential.kind.has_name:
         name, secret = parts
-        return credentials.by_pair(ctx, lock.kind, name, secret, dialect=lock.dialect)
-    return credentials.by_secret(ctx, lock.kind, *parts, dialect=lock.dialect)
+        return credentials.by_pair(ctx, credential.kind, name, secret, dialect=credential.dialect)
+    return credentials.by_secret(ctx, credential.kind, *parts, dialect=credential.dialect)
 
 
-async def _manage(ctx: Context, known: Known) -> Mapping[str, str]:
-    kept = _texts(known, ("token",))
-    if kept and await _whose(credentials.operator_by_token(ctx, kept["token"])) is not None:
+async def _manage(ctx: Context, saved: SavedValues) -> Mapping[str, str]:
+    kept = _texts(saved, ("token",))
+    if kept and await _authenticated(operators.by_token(ctx, kept["token"])) is not None:
         return kept
-    made = await credentials.create(ctx, None, CredentialKind.BEARER, dialect=credentials.MANAGE)
-    return {"token": made.secret}
+    created = await credentials.create(ctx, None, CredentialKind.BEARER, dialect=credentials.MANAGE)
+    return {"token": created.secret}
 
 
-async def _console(ctx: Context, known: Known) -> Mapping[str, str]:
-    kept = _texts(known, ("username", "password"))
-    if kept and await _whose(credentials.operator_by_password(ctx, *kept.values())) is not None:
+async def _console(ctx: Context, saved: SavedValues) -> Mapping[str, str]:
+    kept = _texts(saved, ("username", "password"))
+    if kept and await _authenticated(operators.by_password(ctx, *kept.values())) is not None:
         return kept
     name, password = _OPERATOR, secrets.token_urlsafe(18)
     try:
-        await credentials.create_operator(ctx, name, password)
-    except AlreadyExists:  # with a password that nobody can tell us
+        await operators.create(ctx, name, password)
+    except AlreadyExists:  # with a password that is unknown here
         name = f"{_OPERATOR}-{secrets.token_hex(4)}"
-        await credentials.create_operator(ctx, name, password)
+        await operators.create(ctx, name, password)
     return {"username": name, "password": password}
 
 
-async def _whose(authentication: Awaitable[T]) -> T | None:
-    """Give who is behind a credential, or None for one that opens nothing any more."""
+async def _authenticated(authentication: Awaitable[T]) -> T | None:
+    """Return the result of an authentication; None if it fails."""
     try:
         return await authentication
     except NotAuthenticated:
         return None
 
 
-def _texts(known: Known, words: Sequence[str]) -> dict[str, str] | None:
-    """Give these entries in this order, or None if one of them is not there or no text."""
-    found = {word: value for word in words if isinstance(value := known.get(word), str)}
-    return found if len(found) == len(words) else None
+def _texts(saved: SavedValues, names: Sequence[str]) -> dict[str, str] | None:
+    """Return these entries in this order; None if one of them is missing or not a string."""
+    found = {name: value for name in names if isinstance(value := saved.get(name), str)}
+    return found if len(found) == len(names) else None
 
 
-def _section(known: Known, name: str) -> Known:
-    section = known.get(name)
+def _section(saved: SavedValues, name: str) -> SavedValues:
+    section = saved.get(name)
     return section if isinstance(section, dict) else {}
 
 
-def _read(file: Path) -> Known:
-    """Read what a run before has written; a file that is none of ours to read counts as none."""
+def _read(file: Path) -> SavedValues:
+    """Return what an earlier run has written; empty if the file is missing or is not a JSON object."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

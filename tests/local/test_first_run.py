@@ -1,4 +1,4 @@
-"""The first run and the ones after it: an account to play with, and how programs get at it."""
+"""The first run and later runs: the demo account and the file with its credentials."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.local import first_run
 from dispatcher.local.dialect_credentials import CREDENTIALS, CredentialUse
 from dispatcher.local.first_run import Credentials
-from dispatcher.service.accounts import accounts, credentials
+from dispatcher.service.accounts import accounts, credentials, operators
 from dispatcher.service.context import Context
 from dispatcher.settings import Settings
 
@@ -24,16 +24,16 @@ T = TypeVar("T")
 URLS = {"base_url": "http://a", "flower_url": "http://f", "sandbox_url": "http://s"}
 
 
-def within(settings: Settings, story: Callable[[Context], Awaitable[T]]) -> T:
+def with_context(settings: Settings, action: Callable[[Context], Awaitable[T]]) -> T:
     async def main() -> T:
         async with open_context(settings, name="test") as ctx:
-            return await story(ctx)
+            return await action(ctx)
 
     return asyncio.run(main())
 
 
 def ensure(settings: Settings, file: Path, urls: dict[str, str] = URLS) -> Credentials:
-    return within(settings, lambda ctx: first_run.ensure(ctx, file, urls))
+    return with_context(settings, lambda ctx: first_run.ensure(ctx, file, urls))
 
 
 def read(file: Path) -> Any:
@@ -45,19 +45,19 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "credentials.json"
 
 
-def test_the_first_run_tells_all_that_a_program_needs_to_this_user_only(
+def test_the_first_run_writes_all_that_a_program_needs_to_a_private_file(
     settings: Settings, file: Path
 ) -> None:
-    made = ensure(settings, file)
-    told = read(file)
-    assert list(told) == [
+    created = ensure(settings, file)
+    content = read(file)
+    assert list(content) == [
         "base_url", "flower_url", "sandbox_url", "account", "emess", "emsgnow", "formpost", "scheduler",
         "smsgate", "sender", "manage", "console",
     ]  # fmt: skip
-    assert {name: told[name] for name in URLS} == URLS
-    assert (told["account"], told["sender"]) == ("demo", "DEMO")
-    assert told["scheduler"] == {"token": made.token, "senderId": made.sender_id}
-    assert {name: list(told[name]) for name in ("emess", "emsgnow", "formpost", "smsgate")} == {
+    assert {name: content[name] for name in URLS} == URLS
+    assert (content["account"], content["sender"]) == ("demo", "DEMO")
+    assert content["scheduler"] == {"token": created.token, "senderId": created.sender_id}
+    assert {name: list(content[name]) for name in ("emess", "emsgnow", "formpost", "smsgate")} == {
         "emess": ["appId", "secretKey"],
         "emsgnow": ["apiKey"],
         "formpost": ["username", "password", "apiKey"],
@@ -66,42 +66,42 @@ def test_the_first_run_tells_all_that_a_program_needs_to_this_user_only(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("door", CredentialUse)
-def test_each_credential_of_the_file_opens_its_door_for_the_demo_account(
-    settings: Settings, file: Path, door: CredentialUse
+@pytest.mark.parametrize("use", CredentialUse)
+def test_each_credential_of_the_file_authenticates_the_demo_account(
+    settings: Settings, file: Path, use: CredentialUse
 ) -> None:
     ensure(settings, file)
-    lock = CREDENTIALS[door]
-    parts = [read(file)[lock.dialect][word] for word in lock.words]
+    credential = CREDENTIALS[use]
+    parts = [read(file)[credential.dialect][name] for name in credential.field_names]
 
-    async def enter(ctx: Context) -> Caller:
-        if lock.kind.has_name:
-            return await credentials.by_pair(ctx, lock.kind, *parts, dialect=lock.dialect)
-        return await credentials.by_secret(ctx, lock.kind, *parts, dialect=lock.dialect)
+    async def authenticate(ctx: Context) -> Caller:
+        if credential.kind.has_name:
+            return await credentials.by_pair(ctx, credential.kind, *parts, dialect=credential.dialect)
+        return await credentials.by_secret(ctx, credential.kind, *parts, dialect=credential.dialect)
 
-    assert within(settings, enter).account.name == "demo"
+    assert with_context(settings, authenticate).account.name == "demo"
 
 
-def test_the_operators_of_the_file_are_let_in(settings: Settings, file: Path) -> None:
+def test_the_operators_of_the_file_can_log_in(settings: Settings, file: Path) -> None:
     ensure(settings, file)
-    told = read(file)
-    within(settings, lambda ctx: credentials.operator_by_token(ctx, told["manage"]["token"]))
-    login = told["console"]
-    operator = within(
+    content = read(file)
+    with_context(settings, lambda ctx: operators.by_token(ctx, content["manage"]["token"]))
+    login = content["console"]
+    operator = with_context(
         settings,
-        lambda ctx: credentials.operator_by_password(ctx, login["username"], login["password"]),
+        lambda ctx: operators.by_password(ctx, login["username"], login["password"]),
     )
     assert operator.name == "admin"
 
 
 def test_the_demo_account_has_credits_a_country_and_wide_limits(settings: Settings, file: Path) -> None:
     ensure(settings, file)
-    account = within(settings, lambda ctx: accounts.find(ctx, "demo"))
+    account = with_context(settings, lambda ctx: accounts.find(ctx, "demo"))
     assert (account.balance, account.default_country) == (1_000_000, "KE")
     assert account.limits == AccountLimits(rate=6000)
 
 
-def test_a_later_run_keeps_the_credentials_and_what_else_is_there_and_tells_the_new_urls(
+def test_a_later_run_keeps_credentials_and_other_entries_and_writes_the_new_urls(
     settings: Settings, file: Path
 ) -> None:
     first = ensure(settings, file)
@@ -113,20 +113,18 @@ def test_a_later_run_keeps_the_credentials_and_what_else_is_there_and_tells_the_
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_later_run_leaves_the_limits_that_someone_has_set(settings: Settings, file: Path) -> None:
+def test_a_later_run_keeps_changed_limits(settings: Settings, file: Path) -> None:
     ensure(settings, file)
 
     async def tighten(ctx: Context) -> None:
         await accounts.set_limits(ctx, await accounts.find(ctx, "demo"), AccountLimits(rate=60))
 
-    within(settings, tighten)
+    with_context(settings, tighten)
     ensure(settings, file)
-    assert within(settings, lambda ctx: accounts.find(ctx, "demo")).limits.rate == 60
+    assert with_context(settings, lambda ctx: accounts.find(ctx, "demo")).limits.rate == 60
 
 
-def test_a_credential_that_opens_nothing_is_replaced_and_the_others_are_kept(
-    settings: Settings, file: Path
-) -> None:
+def test_a_credential_that_fails_is_replaced_and_the_others_are_kept(settings: Settings, file: Path) -> None:
     ensure(settings, file)
     before = read(file)
     wrong = {
@@ -134,7 +132,7 @@ def test_a_credential_that_opens_nothing_is_replaced_and_the_others_are_kept(
         "scheduler": {"token": "of another database"},
         "emess": {**before["emess"], "secretKey": 7},
         "formpost": {**before["formpost"], "password": "wrong"},
-        "manage": "what is that",
+        "manage": "not an object",
         "console": {**before["console"], "password": "wrong"},
     }
     file.write_text(json.dumps(wrong))
@@ -155,11 +153,11 @@ def test_a_key_of_another_account_is_replaced(settings: Settings, file: Path) ->
         other = await accounts.create(ctx, "other")
         return (await credentials.create(ctx, other, CredentialKind.BEARER, dialect="scheduler")).secret
 
-    token = within(settings, foreign)
+    token = with_context(settings, foreign)
     file.write_text(json.dumps({"scheduler": {"token": token}}))
     assert ensure(settings, file).token != token
 
 
-def test_a_file_that_cannot_be_read_is_written_anew(settings: Settings, file: Path) -> None:
+def test_an_unreadable_file_is_replaced(settings: Settings, file: Path) -> None:
     file.write_text("{")
     assert ensure(settings, file).token == read(file)["scheduler"]["token"]

@@ -33,8 +33,9 @@ from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import DispatchError, InvalidFields, NotAuthenticated, RateLimited
-from dispatcher.service.accounts import accounts, credentials
-from dispatcher.service.accounts.credentials import MANAGE, Operator
+from dispatcher.service.accounts import accounts, operators
+from dispatcher.service.accounts.credentials import MANAGE
+from dispatcher.service.accounts.operators import Operator
 
 log = structlog.get_logger()
 
@@ -228,11 +229,11 @@ async def _operator(request: Request) -> Operator:
     ctx, shown = context_of(request), read_authorization(request)
     match shown.scheme:
         case "bearer":
-            return await credentials.operator_by_token(ctx, shown.credentials)
+            return await operators.by_token(ctx, shown.credentials)
         case "basic":
             login = _read_login(shown.credentials)
             await _check_failures(request)
-            return await credentials.operator_by_password(ctx, login.name, login.password)
+            return await operators.by_password(ctx, login.name, login.password)
     raise NotAuthenticated("an operator's token or console login is required")
 
 

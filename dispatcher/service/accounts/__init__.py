@@ -1,1 +1,1 @@
-"""Use cases: accounts, credentials, credits, senders, opt-outs and allowed hours."""
+"""Use cases: accounts, credentials, tokens, credits, senders, opt-outs and allowed hours."""

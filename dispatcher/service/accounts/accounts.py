@@ -21,10 +21,12 @@ _LONGEST_NAME = 100
 async def create(
     ctx: Context, name: str, *, credits: int = 0, country: str | None = None, timezone: str = "UTC"
 ) -> Account:
-    """Make an account. Raises AlreadyExists, and Invalid for a bad name, country, time zone or amount."""
+    """Return a new account. Raises AlreadyExists; Invalid for a bad name, country, time zone or amount."""
     name = name.strip()
     if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable() or "/" in name:
-        raise Invalid(f"an account's name has 1 to {_LONGEST_NAME} printable characters, no slash among them")
+        raise Invalid(
+            f"an account's name has 1 to {_LONGEST_NAME} printable characters and no slash, got {name!r}"
+        )
     _check_country(country)
     _check_timezone(timezone)
     _check_credits(credits, least=0)
@@ -41,7 +43,7 @@ async def create(
 
 
 async def find(ctx: Context, name: str) -> Account:
-    """Find an account by its name. Raises NotFound."""
+    """Return an account by its name. Raises NotFound."""
     account = await ctx.database.transact(lambda c: accounts.by_name(c, name))
     if account is None:
         raise NotFound(f"there is no account {name!r}")
@@ -49,23 +51,23 @@ async def find(ctx: Context, name: str) -> Account:
 
 
 async def every(ctx: Context) -> list[Account]:
-    """List all accounts, by name."""
+    """Return all accounts, by name."""
     return await ctx.database.transact(accounts.list_all)
 
 
 async def page(ctx: Context, *, after: int = 0, limit: int = 100) -> list[Account]:
-    """List accounts, the oldest first."""
+    """Return accounts, the oldest first, after the one with the number `after`."""
     return await ctx.database.transact(lambda c: accounts.page(c, after=after, limit=limit))
 
 
 async def top_up(ctx: Context, account: Account, amount: int, *, note: str = "") -> int:
-    """Add credits; give the new balance. Raises Invalid for an amount that is not above zero."""
+    """Add credits and return the new balance. Raises Invalid for an amount that is not above zero."""
     _check_credits(amount, least=1)
     return await ctx.database.transact(lambda c: ledger.top_up(c, account.id, amount, note=note))
 
 
 async def set_limits(ctx: Context, account: Account, limits: AccountLimits) -> Account:
-    """Set what an account may not do, all of it anew. Raises Invalid."""
+    """Replace all limits of an account and return it. Raises Invalid."""
     for country in limits.countries or ():
         _check_country(country)
     if limits.rate is not None and not 1 <= limits.rate <= _MOST:
@@ -77,7 +79,7 @@ async def set_limits(ctx: Context, account: Account, limits: AccountLimits) -> A
 
 
 async def pause(ctx: Context, account: Account, *, paused: bool = True) -> Account:
-    """Refuse what an account submits from now on, or take it again; what was accepted goes on."""
+    """Pause or resume an account: a paused one is refused new messages, and accepted messages go on."""
     await ctx.database.transact(lambda c: accounts.set_paused(c, account.id, paused=paused))
     return replace(account, paused=paused)
 
@@ -85,17 +87,17 @@ async def pause(ctx: Context, account: Account, *, paused: bool = True) -> Accou
 async def statement(
     ctx: Context, account: Account, *, before: int | None = None, limit: int = 100
 ) -> list[LedgerEntry]:
-    """Tell what changed an account's credits, the newest first, below the entry with the number `before`."""
+    """Return an account's ledger, the newest entry first, before the one with the number `before`."""
     return await ctx.database.transact(lambda c: ledger.statement(c, account.id, before=before, limit=limit))
 
 
 async def callback_secret(ctx: Context, account: Account) -> str:
-    """Tell what an account's callbacks are signed with."""
+    """Return the secret that an account's callbacks are signed with."""
     return await ctx.database.transact(lambda c: accounts.callback_secret(c, account.id))
 
 
 async def add_sender(ctx: Context, account: Account, name: str) -> int:
-    """Add a sender ID, the first one as the default; give its number. Raises AlreadyExists and Invalid."""
+    """Add a sender ID, the first one as the default, and return its id. Raises AlreadyExists and Invalid."""
     if not _is_sender(name):
         raise Invalid(
             f"{name!r} is no sender ID: up to 11 letters, digits, spaces and -_.& with a letter,"
@@ -108,12 +110,12 @@ async def add_sender(ctx: Context, account: Account, name: str) -> int:
 
 
 async def senders(ctx: Context, account: Account) -> list[Sender]:
-    """List an account's senders, the oldest first."""
+    """Return an account's senders, the oldest first."""
     return await ctx.database.transact(lambda c: accounts.senders(c, account.id))
 
 
 async def sender_page(ctx: Context, account: Account, *, after: int = 0, limit: int = 100) -> list[Sender]:
-    """List some of an account's senders, the oldest first."""
+    """Return a page of an account's senders, the oldest first."""
     return await ctx.database.transact(
         lambda c: accounts.sender_page(c, account.id, after=after, limit=limit)
     )
@@ -121,10 +123,11 @@ async def sender_page(ctx: Context, account: Account, *, after: int = 0, limit: 
 
 async def disable_sender(ctx: Context, account: Account, sender_id: int, *, disabled: bool = True) -> Sender:
     """
-    Let a sender be used no more, or again. Raises NotFound.
+    Disable or enable a sender and return it. Raises NotFound.
 
-    What waits for its time is ended with 24 when its turn comes. A default
-    sender stays the default, and while it is disabled the account has none.
+    Waiting messages with a disabled sender end as 24 when they are due. A
+    default sender stays the default, and while it is disabled the account has
+    none.
     """
     now = ctx.now()
     changed = await ctx.database.transact(
@@ -136,7 +139,7 @@ async def disable_sender(ctx: Context, account: Account, sender_id: int, *, disa
 
 
 async def make_default_sender(ctx: Context, account: Account, sender_id: int) -> Sender:
-    """Make a sender the account's default one. Raises NotFound, and Conflict for a disabled one."""
+    """Make a sender the account's default and return it. Raises NotFound, and Conflict for a disabled one."""
 
     async def work(connection: AsyncConnection) -> Sender:
         known = {sender.id: sender for sender in await accounts.lock_senders(connection, account.id)}

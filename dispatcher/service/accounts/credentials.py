@@ -1,22 +1,18 @@
 """
-Credentials: made, shown once, found again, revoked.
+Credentials of accounts and operators: create, show once, authenticate, revoke.
 
-A generated secret has 256 random bits, so its SHA-256 is kept and no slow
-hash stands on a request's path; what a person chose is kept as argon2. A name
-nobody has takes the same steps as a wrong password.
+A generated secret has 256 random bits, so its SHA-256 is stored and no request
+computes a slow hash; passwords that people choose are in `operators`. An
+unknown name takes the same steps as a wrong secret.
 """
 
-import asyncio
 import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Account, Caller
@@ -27,32 +23,22 @@ from dispatcher.store.accounts import credentials
 from dispatcher.store.accounts.credentials import Credential, Holder, NewCredential
 
 MANAGE = "manage"
-"""The door of operators, who have no account and see all of them."""
+"""The dialect of operators, who have no account and see all of them."""
 
 _NOTE_USE_EVERY = timedelta(minutes=1)
 _HINT = 12
 _LONGEST = 200
-_SHORTEST_PASSWORD = 12
-_NOBODY = hashlib.sha256(secrets.token_bytes(32)).digest()
-_ARGON2 = PasswordHasher()
+_UNKNOWN_DIGEST = hashlib.sha256(secrets.token_bytes(32)).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A credential just made. The secret is shown once and kept nowhere; `name` is its public half."""
+    """A new credential. The secret is shown once and not stored; `name` is its public half."""
 
     id: int
     name: str | None
     secret: str
     expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """A person or program that runs the dispatcher."""
-
-    credential_id: int
-    name: str
 
 
 async def create(
@@ -66,10 +52,10 @@ async def create(
     is_test: bool = False,
 ) -> NewKey:
     """
-    Make a credential, an operator's without an account; its secret is told now and never again.
+    Return a new credential; without an account it is an operator's.
 
-    A name is made up for kinds that have one. Raises AlreadyExists when it is
-    taken, Invalid when it cannot be used.
+    Without `name`, one is generated for the kinds that have one. Raises
+    AlreadyExists if the name is taken, Invalid if it cannot be used.
     """
     new, secret = _new_credential(
         ctx, account, kind, dialect=dialect, name=name, validity=validity, is_test=is_test
@@ -81,7 +67,7 @@ async def create(
 async def regenerate(
     ctx: Context, account: Account, kind: CredentialKind, *, dialect: str, validity: timedelta | None
 ) -> NewKey:
-    """Make a credential in place of all of its kind that the account has for this dialect."""
+    """Return a new credential that replaces all of its kind that the account has for this dialect."""
     new, secret = _new_credential(ctx, account, kind, dialect=dialect, validity=validity)
 
     async def work(connection: AsyncConnection) -> int | None:
@@ -95,12 +81,12 @@ async def regenerate(
 async def generate(
     ctx: Context, account: Account, kind: CredentialKind, *, dialect: str, validity: timedelta | None
 ) -> NewKey:
-    """Make the account's only credential of its kind. Raises AlreadyExists while it has a good one."""
+    """Return the account's only credential of its kind. Raises AlreadyExists while it has a live one."""
     new, secret = _new_credential(ctx, account, kind, dialect=dialect, validity=validity)
 
     async def work(connection: AsyncConnection) -> int | None:
         await credentials.lock_account(connection, account.id)
-        # The expired ones go; that one was good takes all of it back.
+        # This also revokes expired ones; if one was live, the exception rolls all of it back.
         if await credentials.revoke_kind(connection, account.id, kind, dialect, now=ctx.now()):
             raise AlreadyExists("there is an active key already; regenerate or revoke it")
         return await credentials.insert(connection, new)
@@ -109,7 +95,7 @@ async def generate(
 
 
 async def revoke_all(ctx: Context, account: Account, kind: CredentialKind, *, dialect: str) -> None:
-    """Revoke the account's credentials of a kind, at once. Raises NotFound when none was good."""
+    """Revoke the account's credentials of a kind, at once. Raises NotFound if none was live."""
     now = ctx.now()
     if not await ctx.database.transact(
         lambda c: credentials.revoke_kind(c, account.id, kind, dialect, now=now)
@@ -127,75 +113,40 @@ async def revoke(ctx: Context, account: Account | None, credential_id: int) -> N
 async def page(
     ctx: Context, account: Account | None, *, after: int = 0, limit: int = 100
 ) -> list[Credential]:
-    """List an account's credentials, or the operators', revoked ones too."""
+    """Return an account's credentials, or the operators', including revoked ones."""
     owner = _id(account)
     return await ctx.database.transact(lambda c: credentials.page(c, owner, after=after, limit=limit))
 
 
 async def by_secret(ctx: Context, kind: CredentialKind, secret: str, *, dialect: str) -> Caller:
-    """Tell who holds this secret. Raises NotAuthenticated, CredentialExpired for one that was good."""
+    """Return the caller with this secret. Raises NotAuthenticated, and CredentialExpired."""
     return _caller(await find_by_secret(ctx, kind, secret, dialect), dialect)
 
 
 async def by_pair(ctx: Context, kind: CredentialKind, name: str, secret: str, *, dialect: str) -> Caller:
-    """Tell who holds this name and secret. Raises NotAuthenticated, whichever of the two is wrong."""
+    """Return the caller with this name and secret. Raises NotAuthenticated if either is wrong."""
 
     async def work(connection: AsyncConnection) -> Holder | None:
         holder = await find_by_name(connection, kind, dialect, name)
-        known = holder.digest if holder and holder.digest else _NOBODY
+        known = holder.digest if holder and holder.digest else _UNKNOWN_DIGEST
         is_right = hmac.compare_digest(digest_of(secret), known)
         return await note_use(ctx, connection, holder) if is_right else None
 
     return _caller(require_live(await ctx.database.transact(work), ctx.now()), dialect)
 
 
-async def operator_by_token(ctx: Context, secret: str) -> Operator:
-    """Tell which operator holds this token. Raises NotAuthenticated."""
-    holder = await find_by_secret(ctx, CredentialKind.BEARER, secret, MANAGE)
-    return Operator(holder.credential.id, holder.credential.name or f"token {holder.credential.id}")
-
-
-async def operator_by_password(ctx: Context, name: str, password: str) -> Operator:
-    """Tell which operator logs in. Takes some 50 ms on purpose. Raises NotAuthenticated."""
-    holder = await ctx.database.transact(lambda c: find_by_name(c, CredentialKind.CONSOLE, MANAGE, name))
-    known = holder.password_hash if holder else None
-    if not await asyncio.to_thread(_is_password, known, password):
-        holder = None
-    holder = require_live(holder, ctx.now())
-    await ctx.database.transact(lambda c: note_use(ctx, c, holder))
-    return Operator(holder.credential.id, name)
-
-
-async def create_operator(ctx: Context, name: str, password: str) -> int:
-    """Make an operator's login for the console. Raises AlreadyExists, and Invalid for a short password."""
-    if len(password) < _SHORTEST_PASSWORD:
-        raise Invalid(f"a password has at least {_SHORTEST_PASSWORD} characters, not {len(password)}")
-    new = NewCredential(
-        account_id=None,
-        kind=CredentialKind.CONSOLE,
-        dialect=MANAGE,
-        name=check_name(name),
-        digest=None,
-        password_hash=await asyncio.to_thread(_ARGON2.hash, password),
-        hint="",
-        is_test=False,
-        expires_at=None,
-    )
-    made = await ctx.database.transact(lambda c: credentials.insert(c, new))
-    return new_key(made, new, "").id
-
-
 def digest_of(secret: str) -> bytes:
-    """Give what is kept of a generated secret."""
+    """Return the digest that is stored of a generated secret."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
 
 
 def new_secret() -> str:
-    """Make a secret of 256 random bits."""
+    """Return a secret of 256 random bits."""
     return f"sms_{secrets.token_urlsafe(32)}"
 
 
 async def find_by_secret(ctx: Context, kind: CredentialKind, secret: str, dialect: str) -> Holder:
+    """Return the holder of a secret. Raises NotAuthenticated, and CredentialExpired."""
     holder = await ctx.batcher(_LOOKUP).run(digest_of(secret))
     if holder is not None and (holder.credential.kind, holder.credential.dialect) != (kind, dialect):
         holder = None
@@ -203,7 +154,7 @@ async def find_by_secret(ctx: Context, kind: CredentialKind, secret: str, dialec
 
 
 async def _find_by_digests(ctx: Context, digests: Sequence[bytes]) -> list[Holder | None]:
-    """Find the holders of secrets that were shown at the same moment, together."""
+    """Return the holders of secrets that were presented at the same moment, by one statement."""
 
     async def work(connection: AsyncConnection) -> dict[bytes, Holder]:
         found = await credentials.by_digests(connection, set(digests))
@@ -221,12 +172,12 @@ _LOOKUP = Batched(_find_by_digests)
 async def find_by_name(
     connection: AsyncConnection, kind: CredentialKind, dialect: str, name: str
 ) -> Holder | None:
-    """Find by the public half; what can be no name is nobody's, and Postgres takes no NUL."""
+    """Return the holder of a name; None for an invalid one, which Postgres may reject (NUL)."""
     return await credentials.by_name(connection, kind, dialect, name) if _is_name(name) else None
 
 
 async def note_use(ctx: Context, connection: AsyncConnection, holder: Holder | None) -> Holder | None:
-    """Note a credential's use, once a minute."""
+    """Note a credential's use, at most once a minute, and return its holder."""
     now = ctx.now()
     if holder is not None and credentials.is_live(holder.credential, now):
         last = holder.credential.last_used_at
@@ -236,6 +187,7 @@ async def note_use(ctx: Context, connection: AsyncConnection, holder: Holder | N
 
 
 def require_live(holder: Holder | None, now: datetime) -> Holder:
+    """Return the holder. Raises NotAuthenticated if there is none, and CredentialExpired."""
     if holder is None or holder.credential.revoked_at is not None:
         raise NotAuthenticated("the credential is unknown or revoked")
     if credentials.is_expired(holder.credential, now):
@@ -280,12 +232,14 @@ def _id(account: Account | None) -> int | None:
 
 
 def new_key(made: int | None, new: NewCredential, secret: str) -> NewKey:
+    """Return a credential that was inserted with the id `made`. Raises AlreadyExists if that is None."""
     if made is None:
         raise AlreadyExists(f"the name {new.name!r} is taken")
     return NewKey(made, new.name, secret, new.expires_at)
 
 
 def check_name(name: str) -> str:
+    """Return a valid name of a credential. Raises Invalid."""
     if not _is_name(name):
         raise Invalid(f"{name[:_LONGEST]!r} is no name for a credential: 1 to {_LONGEST} characters, no ':'")
     return name
@@ -293,16 +247,3 @@ def check_name(name: str) -> str:
 
 def _is_name(name: str) -> bool:
     return 1 <= len(name) <= _LONGEST and name == name.strip() and name.isprintable() and ":" not in name
-
-
-def _is_password(known: str | None, password: str) -> bool:
-    nobodys = _nobodys_password()  # asked for either way, for its first time takes twice as long
-    try:
-        return _ARGON2.verify(known or nobodys, password)
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-@cache
-def _nobodys_password() -> str:
-    return _ARGON2.hash(secrets.token_urlsafe(32))

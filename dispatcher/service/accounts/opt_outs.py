@@ -1,4 +1,4 @@
-"""Numbers that must not be written to: kept for an account, or for one of its senders."""
+"""Opt-outs: numbers that an account, or one of its senders, must not send to."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ async def add(
     ctx: Context, account: Account, numbers: Sequence[str], *, sender: str | None = None, reason: str = ""
 ) -> int:
     """
-    Opt numbers out; give how many were new.
+    Opt numbers out and return how many were new.
 
-    What waits for its time is ended with 26 when its turn comes. Raises
-    Invalid for what is no number, NotFound for an unknown sender.
+    Waiting messages to them end as 26 when they are due. Raises Invalid for an
+    invalid number, NotFound for an unknown sender.
     """
     sender_id = await _sender_id(ctx, account, sender)
     read = [_number(account, number) for number in numbers]
@@ -27,7 +27,7 @@ async def add(
 
 
 async def remove(ctx: Context, account: Account, number: str, *, sender: str | None = None) -> None:
-    """Let a number be written to again. Raises NotFound when it is not on the list."""
+    """Remove a number's opt-out. Raises NotFound if it has not opted out."""
     sender_id = await _sender_id(ctx, account, sender)
     read = _number(account, number)
     if not await ctx.database.transact(lambda c: opt_outs.remove(c, account.id, read, sender_id=sender_id)):
@@ -35,7 +35,7 @@ async def remove(ctx: Context, account: Account, number: str, *, sender: str | N
 
 
 async def page(ctx: Context, account: Account, *, after: int = 0, limit: int = 100) -> list[OptOut]:
-    """List who has opted out, the oldest first."""
+    """Return opt-outs, the oldest first, after the one with the number `after`."""
     return await ctx.database.transact(lambda c: opt_outs.page(c, account.id, after=after, limit=limit))
 
 

@@ -1,8 +1,9 @@
 """
-Signed tokens: JWT by HS256, each with a row, so that a revoked one is refused at once.
+Signed tokens: JWT with HS256, each with a row, so that a revoked one is refused at once.
 
-A token is good for one dialect, its audience. Refresh tokens are used once;
-one that comes a second time was stolen, and all of its family is revoked.
+A token is valid for one dialect, its audience. A refresh token can be used
+once; if it is used a second time, it was stolen, and its whole family is
+revoked.
 """
 
 from collections.abc import Collection
@@ -24,12 +25,12 @@ from dispatcher.store.accounts.tokens import SignedToken
 
 _ALGORITHM = "HS256"
 _ISSUER = "sms-dispatcher"
-_INVALID_TOKEN = "the token is unknown, revoked or expired"
+_INVALID = "the token is unknown, revoked or expired"
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedTokens:
-    """Tokens just given out. `refresh` None means that this one cannot be refreshed."""
+    """New tokens. `refresh` None means that the access token cannot be refreshed."""
 
     id: str
     access: str
@@ -46,10 +47,11 @@ async def issue(
     refresh_for: timedelta | None = None,
 ) -> IssuedTokens:
     """
-    Sign a token for this caller, with its rights or fewer.
+    Return a new token for this caller, with its scopes or fewer.
 
-    `scopes` None gives all the caller has. Raises Forbidden for a scope the
-    caller has not, Misconfigured without DISPATCHER_JWT_SECRET.
+    `scopes` None means all scopes of the caller. Raises Forbidden for a scope
+    that the caller does not have, and Misconfigured without
+    DISPATCHER_JWT_SECRET.
     """
     _secret(ctx)
     if scopes is not None and caller.scopes is not None and (more := set(scopes) - caller.scopes):
@@ -61,7 +63,7 @@ async def issue(
 
 
 async def authenticate(ctx: Context, token: str, *, dialect: str) -> Caller:
-    """Tell who holds a token. Raises NotAuthenticated, whatever is wrong with it, and Misconfigured."""
+    """Return the caller of a token. Raises NotAuthenticated for any invalid token, and Misconfigured."""
     claims = _claims(ctx, token, dialect)
     now = ctx.now()
 
@@ -73,14 +75,14 @@ async def authenticate(ctx: Context, token: str, *, dialect: str) -> Caller:
 
     known, holder = await ctx.database.transact(work)
     if known is None or known.revoked_at is not None or known.expires_at <= now:
-        raise NotAuthenticated(_INVALID_TOKEN)
+        raise NotAuthenticated(_INVALID)
     return _caller(holder, known, dialect, now)
 
 
 async def refresh(
     ctx: Context, secret: str, *, dialect: str, validity: timedelta, refresh_for: timedelta
 ) -> IssuedTokens:
-    """Give new tokens for a refresh token, once. Raises NotAuthenticated, and Misconfigured."""
+    """Return new tokens for a refresh token, once. Raises NotAuthenticated, and Misconfigured."""
     _secret(ctx)
     now = ctx.now()
 
@@ -89,7 +91,7 @@ async def refresh(
         if known is None:
             return None
         if known.refreshed_at is not None:
-            await tokens.revoke_family(connection, known.family, now=now)  # and commit that
+            await tokens.revoke_family(connection, known.family, now=now)  # the transaction commits this
             return None
         if known.revoked_at is not None or known.refresh_until is None or known.refresh_until <= now:
             return None
@@ -101,12 +103,12 @@ async def refresh(
 
     issued = await ctx.database.transact(work)
     if issued is None:
-        raise NotAuthenticated(_INVALID_TOKEN)
+        raise NotAuthenticated(_INVALID)
     return issued
 
 
 async def revoke(ctx: Context, caller: Caller, token_id: str) -> None:
-    """Revoke a token of the caller's account, at once; one that is not there is none to mind."""
+    """Revoke a token of the caller's account, at once; an unknown token is ignored."""
     now = ctx.now()
     await ctx.database.transact(lambda c: tokens.revoke(c, caller.account.id, token_id, now=now))
 
@@ -154,7 +156,7 @@ async def _issue(
 
 
 def _claims(ctx: Context, token: str, dialect: str) -> dict[str, Any]:
-    """Read a token that we signed for this dialect; its times are judged by Postgres's clock, not here."""
+    """Return the claims of a token that we signed for this dialect; its row says whether it has expired."""
     try:
         return jwt.decode(
             token,
@@ -170,14 +172,14 @@ def _claims(ctx: Context, token: str, dialect: str) -> dict[str, Any]:
             },
         )
     except jwt.InvalidTokenError:
-        raise NotAuthenticated(_INVALID_TOKEN) from None
+        raise NotAuthenticated(_INVALID) from None
 
 
 def _caller(holder: Holder | None, token: SignedToken, dialect: str, now: datetime) -> Caller:
     if holder is None or holder.account is None or not credentials.is_live(holder.credential, now):
-        raise NotAuthenticated(_INVALID_TOKEN)
+        raise NotAuthenticated(_INVALID)
     if holder.credential.dialect != dialect:
-        raise NotAuthenticated(_INVALID_TOKEN)
+        raise NotAuthenticated(_INVALID)
     scopes = None if _ALL in token.scopes else frozenset(token.scopes)
     return Caller(holder.account, dialect, holder.credential.id, holder.credential.is_test, scopes)
 

@@ -1,1 +1,1 @@
-"""Use cases: events on their way to producers."""
+"""Use cases: callbacks and webhooks."""

@@ -1,4 +1,4 @@
-"""Callbacks as operators see them: what was sent where, with which result; and their replay."""
+"""Callbacks for operators: search them with their results, and replay one."""
 
 from uuid import UUID
 
@@ -27,10 +27,10 @@ async def page(
     walk: int = search.WALK,
 ) -> Slice[FoundCallback]:
     """
-    Return callbacks of a message, of an account or of all, the newest first.
+    Return callbacks of a message, of an account or of all accounts, the newest first.
 
-    Without a message it looks at no more than `walk` callbacks. Raises
-    NotFound for an unknown message.
+    Without a message it scans at most `walk` callbacks. Raises NotFound for an
+    unknown message.
     """
     message_id = None if message is None else (await search.message(ctx, message)).id
     wanted = CallbackFilter(None if account is None else account.id, message_id, state)
@@ -48,9 +48,9 @@ async def page(
 
 async def replay(ctx: Context, name: int | UUID) -> FoundCallback:
     """
-    Send a callback again, by its number or its public id, whatever its state. Raises NotFound.
+    Make a callback due again, by its number or its public id, in any state. Raises NotFound.
 
-    It keeps the id that its receiver knows. A callback past the time for
+    It keeps the id that its receiver knows. A callback that is too old for
     retries gets one try.
     """
     now = ctx.now()

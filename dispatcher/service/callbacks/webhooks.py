@@ -1,4 +1,4 @@
-"""Webhooks: a producer names a URL once, and it is told of an event of all messages, its own or inbound."""
+"""Webhooks: URLs that a producer registers once to get callbacks for all of its messages, or inbound ones."""
 
 from collections.abc import Collection
 from uuid import uuid4
@@ -16,7 +16,7 @@ from dispatcher.store.callbacks.webhooks import Webhook
 __all__ = ["MAX_WEBHOOKS", "Webhook", "every", "register", "remove"]
 
 MAX_WEBHOOKS = 50
-"""How many webhooks an account may have in a dialect. Two registered at the same moment may be one more."""
+"""The most webhooks of an account in a dialect; two registered at the same moment may exceed it by one."""
 
 _LONGEST_ID = 100
 
@@ -25,19 +25,19 @@ async def register(
     ctx: Context,
     caller: Caller,
     *,
-    id: str | None,  # noqa: A002 - the producer's word for it
+    id: str | None,  # noqa: A002 - the producer's name for it
     url: str,
     event: str,
     statuses: Collection[Status] = (),
     inbound: bool = False,
 ) -> Webhook:
     """
-    Have a URL told when a message gets one of these statuses, for messages that come to it from now on.
+    Register a URL to be called when a message gets one of these statuses from now on; return the webhook.
 
-    With `inbound` it is told of each message from a handset. The same id
-    again replaces what was there; None makes one up. Without statuses and
-    `inbound` it is kept and never called. Raises Invalid for a URL that may
-    not be called, an id that cannot be one, and above MOST.
+    With `inbound` it is called for each message from a handset. The same id
+    replaces an earlier webhook; None generates one. Without statuses and
+    `inbound` it is stored and never called. Raises Invalid for a URL that may
+    not be called, an invalid id, and more than MAX_WEBHOOKS webhooks.
     """
     name = str(uuid4()) if id is None else id
     if not 1 <= len(name) <= _LONGEST_ID or not name.isprintable():
@@ -65,11 +65,11 @@ async def register(
 
 
 async def every(ctx: Context, caller: Caller) -> list[Webhook]:
-    """List the caller's webhooks, the oldest first."""
+    """Return the caller's webhooks, the oldest first."""
     return await ctx.database.transact(lambda c: webhooks.list_all(c, caller.account.id, caller.dialect))
 
 
 async def remove(ctx: Context, caller: Caller, id: str) -> None:  # noqa: A002
-    """Remove a webhook; one that is not there is none to mind."""
-    if id.isprintable():  # else nobody can have registered it, and Postgres could not be asked
+    """Remove a webhook; an unknown id is ignored."""
+    if id.isprintable():  # else it was never registered, and Postgres would reject a NUL
         await ctx.database.transact(lambda c: webhooks.remove(c, caller.account.id, caller.dialect, id))

@@ -1,1 +1,1 @@
-"""Use cases: reading and changing messages."""
+"""Use cases: search, history, explanation and edits of messages."""

@@ -1,9 +1,9 @@
 """
-Changing messages that wait: cancelled, rescheduled, given another text.
+Edits of waiting messages: cancellation, another window, another text.
 
-Each message is sent as it was or changed, never both: rows are locked before
-they are judged, rows that a worker holds are left alone, and a worker claims
-only rows that have not changed since it read them.
+Each message is either sent unchanged or changed, never both: rows are locked
+before the edit is decided, rows that a worker has claimed are skipped, and a
+worker claims only rows that have not changed since it read them.
 """
 
 from collections import Counter
@@ -43,23 +43,25 @@ _PAGE = 20_000
 
 async def edit(ctx: Context, selection: Selection, change: Change, *, dry_run: bool = False) -> EditReport:
     """
-    Change the selected messages that still wait, a thousand at a time; with `dry_run` only count them.
+    Change the selected messages that still wait, 1,000 at a time; with `dry_run` only count them.
 
     Raises NotFound for a name in the selection that does not exist, and
     Invalid (InvalidSubmission for the text) for an impossible change; then
     nothing was changed. Raises NotEnoughCredit, with the number of messages
     changed so far, if the balance does not cover a new text.
     """
-    chosen = await resolve(ctx, selection)
-    await _check(ctx, chosen, change)
-    return await apply(ctx, chosen, change, dry_run=dry_run)
+    resolved = await resolve(ctx, selection)
+    await _check(ctx, resolved, change)
+    return await apply(ctx, resolved, change, dry_run=dry_run)
 
 
-async def apply(ctx: Context, chosen: EditSelection, change: Change, *, dry_run: bool = False) -> EditReport:
-    """Change the chosen messages, as `edit` does."""
+async def apply(
+    ctx: Context, resolved: EditSelection, change: Change, *, dry_run: bool = False
+) -> EditReport:
+    """Change the selected messages, as `edit` does, and return the counts."""
     edited = EditReport()
-    async for among in _batches(ctx, chosen):
-        work = partial(_edit_batch, ctx, chosen=chosen, change=change, among=among, dry_run=dry_run)
+    async for among in _batches(ctx, resolved):
+        work = partial(_edit_batch, ctx, resolved=resolved, change=change, among=among, dry_run=dry_run)
         try:
             done, wake_at = await ctx.database.transact(work)
         except _NotCovered:
@@ -74,7 +76,7 @@ async def apply(ctx: Context, chosen: EditSelection, change: Change, *, dry_run:
 
 
 async def resolve(ctx: Context, selection: Selection) -> EditSelection:
-    """Return a selection with numbers for its names. Raises NotFound, and Invalid for a bad phone number."""
+    """Return a selection with ids instead of names. Raises NotFound, and Invalid for a bad phone number."""
     account, number = selection.account, selection.number
     named = (selection.message, selection.batch, selection.campaign)
     return EditSelection(
@@ -93,22 +95,22 @@ async def resolve(ctx: Context, selection: Selection) -> EditSelection:
 
 
 class _NotCovered(Exception):
-    """The balance does not cover it; the transaction is undone."""
+    """The balance does not cover a new text; rolls the transaction back."""
 
 
-async def _check(ctx: Context, chosen: EditSelection, change: Change) -> None:
-    """Raise Invalid for what no message can become, and for an end that does not fit each one's other end."""
+async def _check(ctx: Context, resolved: EditSelection, change: Change) -> None:
+    """Raise Invalid for an impossible change, and for one end of a window that does not fit every message."""
     match change:
         case NewText(text=text):
             _, _, faults = measure_text(ctx, text)
-            if template.variables(text):  # then each one's length is its own
+            if template.variables(text):  # then each message has its own length
                 faults = [fault for fault in faults if fault.kind is FaultKind.NOT_TEXT]
             if faults:
                 raise InvalidSubmission(faults)
-        case Reschedule(shift=None) as wanted:
-            wanted.check(ctx.now())
-            if wanted.not_before is None or wanted.not_after is None:
-                found = await apply(ctx, chosen, change, dry_run=True)
+        case Reschedule(shift=None):
+            change.check(ctx.now())
+            if change.not_before is None or change.not_after is None:
+                found = await apply(ctx, resolved, change, dry_run=True)
                 for reason, count in found.unchanged.items():
                     if reason != NO_CHANGE:
                         raise Invalid(
@@ -116,10 +118,10 @@ async def _check(ctx: Context, chosen: EditSelection, change: Change) -> None:
                         )
 
 
-async def _batches(ctx: Context, chosen: EditSelection) -> AsyncIterator[list[int]]:
+async def _batches(ctx: Context, resolved: EditSelection) -> AsyncIterator[list[int]]:
     after = 0
     while True:
-        page = await ctx.database.single(partial(edits.select_ids, chosen=chosen, after=after, limit=_PAGE))
+        page = await ctx.database.single(partial(edits.select_ids, chosen=resolved, after=after, limit=_PAGE))
         for start in range(0, len(page), _BATCH):
             yield page[start : start + _BATCH]
         if len(page) < _PAGE:
@@ -131,19 +133,19 @@ async def _edit_batch(
     ctx: Context,
     connection: AsyncConnection,
     *,
-    chosen: EditSelection,
+    resolved: EditSelection,
     change: Change,
     among: Sequence[int],
     dry_run: bool,
 ) -> tuple[EditReport, datetime | None]:
-    """Lock, judge and write one batch; tell what became of it, and when the clock must look."""
+    """Lock, decide and write one batch; return its counts, and when the clock must look at it."""
     found = await edits.read_waiting(
-        connection, chosen, among, lock=not dry_run, with_variables=isinstance(change, NewText)
+        connection, resolved, among, lock=not dry_run, with_variables=isinstance(change, NewText)
     )
     now = ctx.now()
     outcomes = [_decide(ctx, message, change, now) for message in found]
     if not dry_run:
-        await _write(connection, chosen, change, outcomes, now=now)
+        await _write(connection, resolved, change, outcomes, now=now)
     wakes = [at for o, m in zip(outcomes, found, strict=True) if (at := _wake(o, m, now)) is not None]
     return _count(len(among), outcomes), min(wakes, default=None)
 
@@ -163,13 +165,13 @@ def _decide(ctx: Context, message: WaitingMessage, change: Change, now: datetime
 
 async def _write(
     connection: AsyncConnection,
-    chosen: EditSelection,
+    resolved: EditSelection,
     change: Change,
     outcomes: Sequence[EditResult],
     *,
     now: datetime,
 ) -> None:
-    """Write what was judged, and the money last. Raises _NotCovered."""
+    """Write the decided edits, and the credits last. Raises _NotCovered."""
     gone = [o for o in outcomes if isinstance(o, Withdrawn)]
     if gone and isinstance(change, Cancel):
         await edits.cancel(connection, [o.id for o in gone], reason=change.reason, now=now)
@@ -181,12 +183,12 @@ async def _write(
         owed = Counter[int]()
         for outcome in new:
             owed[outcome.batch_id] -= outcome.extra
-        if not await ledger.adjust(connection, chosen.account_id, owed):
+        if not await ledger.adjust(connection, resolved.account_id, owed):
             raise _NotCovered
 
 
 def _count(selected: int, outcomes: Sequence[EditResult]) -> EditReport:
-    """Count a batch; what was selected and is no longer waiting came too late."""
+    """Return the counts of a batch; a selected message that no longer waits is too late."""
     unchanged = Counter(o.reason for o in outcomes if isinstance(o, Unchanged))
     late = selected - len(outcomes) + sum(isinstance(o, TooLate) for o in outcomes)
     return EditReport(
@@ -199,7 +201,7 @@ def _count(selected: int, outcomes: Sequence[EditResult]) -> EditReport:
 
 
 def _wake(outcome: EditResult, message: WaitingMessage, now: datetime) -> datetime | None:
-    """Tell when the clock must look at a message that was changed; at once if it wants room in its lane."""
+    """Return when the clock must look at a changed message; now if it needs room in its lane."""
     match outcome:
         case WindowChanged():
             return outcome.wake_at or now

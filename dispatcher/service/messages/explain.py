@@ -1,4 +1,4 @@
-"""Where a message is and why it got no further, in plain sentences: the answer to "why is it late?"."""
+"""Explains in sentences where a message is and what delays it: the answer to "why is it late?"."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from dispatcher.domain.tier import TIER_LIMITS
 from dispatcher.service.messages.search import Event, History, MessageView
 
 SILENT = timedelta(seconds=20)
-"""Queues are probed every five seconds; a queue that took no probe for this long is not consumed."""
+"""Queues are probed every five seconds; a queue that consumed no probe for this long has no worker."""
 
 _LATE = timedelta(seconds=1)
 _CLOCK = "clock"
@@ -29,7 +29,7 @@ _ENDS = {
     Status.EXPIRED: "It was cancelled: its window was over before any provider had it",
     Status.NO_ROUTE: "It was cancelled: no provider serves its country",
     Status.INTERNAL_ERROR: "It was cancelled by a fault of ours before the hand-over",
-    Status.INVALID_NUMBER: "It was lost: the provider says that its number is none",
+    Status.INVALID_NUMBER: "It was lost: the provider says that its number does not exist",
     Status.BLOCKED: "It was lost: it is blocked at the provider or carrier",
     Status.TOO_LATE: "It was lost: it expired after a provider had it",
     Status.UNREACHABLE: "It was lost: the provider says that the phone or its network is away",
@@ -43,13 +43,13 @@ def explain(
     history: History, *, now: datetime, consumed: Mapping[str, datetime | None] | None, route: str = ""
 ) -> Sequence[str]:
     """
-    Return sentences on where the message is, what it waits for and what delayed it.
+    Return sentences on where a message is, what it waits for and what delayed it.
 
     `consumed` has the time at which each queue was last consumed; None means
-    that Redis cannot be reached. `route` is the sentence on its route.
+    that Redis cannot be reached. `route` is a sentence on its route.
     """
     message, events = history.message, history.events
-    said = (
+    sentences = (
         _where(message, events, now),
         _paused(message),
         _doubt(message),
@@ -57,7 +57,7 @@ def explain(
         route,
         _delay(message, events),
     )
-    return [sentence for sentence in said if sentence]
+    return [sentence for sentence in sentences if sentence]
 
 
 def _where(message: MessageView, events: Sequence[Event], now: datetime) -> str:
@@ -83,7 +83,7 @@ def _where(message: MessageView, events: Sequence[Event], now: datetime) -> str:
 
 
 def _waits_for_hours(message: MessageView) -> bool:
-    """Return whether it waits for its allowed hours, and not for its time, a token or the next try."""
+    """Return whether it waits for its allowed hours, not for its start, a token or the next try."""
     later = message.wake_at is not None and message.wake_at > message.not_before
     return later and message.closes_at is not None
 
@@ -125,8 +125,8 @@ def _in_lane(message: MessageView, now: datetime) -> str:
 def _going_out(message: MessageView, now: datetime) -> str:
     calling = f"Try {message.attempt} goes out through {message.provider} now"
     if message.wake_at is not None and message.wake_at <= now:
-        return f"{calling}, but its worker has not told the end of it: the clock takes it back, in doubt."
-    return f"{calling}; its worker has until {_time(message.wake_at)} to tell the end of it."
+        return f"{calling}, but its worker has not reported a result: the clock takes it back, in doubt."
+    return f"{calling}; its worker has until {_time(message.wake_at)} to report the result."
 
 
 def _sent(message: MessageView, now: datetime) -> str:
@@ -157,7 +157,7 @@ def _doubt(message: MessageView) -> str:
 def _stalled_worker(
     message: MessageView, now: datetime, consumed: Mapping[str, datetime | None] | None
 ) -> str:
-    """Return a sentence if the worker that would move it on is not running."""
+    """Return a sentence if the worker that handles it next is not running."""
     queue = _queue(message)
     if queue is None:
         return ""
@@ -183,18 +183,19 @@ def _queue(message: MessageView) -> str | None:
 
 
 def _delay(message: MessageView, events: Sequence[Event]) -> str:
-    """Return how long after its time a provider took it, and the tries before that."""
+    """Return a sentence on how long after its start a provider took it, and on the tries before."""
     taken = next((event for event in events if event.status is Status.SENT), None)
     if taken is None:
         return ""
     lag = taken.at - message.not_before
-    said = f"{taken.provider or 'A provider'} took it {format_duration(lag)} after its time, at try {taken.attempt}."
+    provider = taken.provider or "A provider"
+    sentence = f"{provider} took it {format_duration(lag)} after its time, at try {taken.attempt}."
     if lag < _LATE:
-        return said
+        return sentence
     before = list(_tries(events[: events.index(taken)]))
     if before:
-        return f"{said} Before that: {'; '.join(before)}."
-    return f"{said} Until then it waited for room in its lane, a worker or a token."
+        return f"{sentence} Before that: {'; '.join(before)}."
+    return f"{sentence} Until then it waited for room in its lane, a worker or a token."
 
 
 def _tries(events: Iterable[Event]) -> Iterable[str]:

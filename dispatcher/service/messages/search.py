@@ -1,4 +1,4 @@
-"""Looking at messages and batches: one's history, a batch with its messages, searches page by page."""
+"""Reading messages and batches: a message's history, a batch with its messages, paged searches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ __all__ = [
 T = TypeVar("T")
 
 WALK = 20_000
-"""How many messages one call looks at: some 50 ms when they are in memory."""
+"""How many messages one call scans: some 50 ms when they are in memory."""
 
 _PAGE = 5000
 
@@ -56,10 +56,10 @@ _PAGE = 5000
 @dataclass(frozen=True, slots=True)
 class Slice(Generic[T]):
     """
-    Some of the items, and the id to continue before; None means that this is the end.
+    A part of the items, and the id to continue before; None at the end.
 
-    A walk that stopped at its limit may return fewer items than requested,
-    even none, and an id to continue before.
+    A scan that stopped at its limit may return fewer items than requested,
+    even none, with an id to continue before.
     """
 
     items: Sequence[T]
@@ -68,7 +68,7 @@ class Slice(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class CountedPage(Generic[T]):
-    """Some of the items, and how many there are in all."""
+    """A part of the items, and how many there are in total."""
 
     items: Sequence[T]
     total: int
@@ -84,7 +84,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class CountedBatch:
-    """A batch, and how many of its messages have each status."""
+    """A batch, and how many of its messages are in each status."""
 
     batch: BatchView
     counts: Mapping[Status, int]
@@ -129,7 +129,7 @@ async def messages(
     walk: int = WALK,
     with_text: bool = False,
 ) -> Slice[MessageView]:
-    """Return messages, the newest first, looking at no more than `walk` unless a number is wanted."""
+    """Return messages, the newest first; without a phone number it scans at most `walk` of them."""
 
     async def work(connection: AsyncConnection) -> Slice[MessageView]:
         found = await search.find_messages(
@@ -189,7 +189,7 @@ async def tracked_batch(ctx: Context, caller: Caller, name: str) -> TrackedBatch
     """
     Return one of the caller's batches with its messages and their texts.
 
-    `name` is the id that its producer gave it, or its public id. Raises
+    `name` is the producer's own id of the batch, or its public id. Raises
     NotFound.
     """
 
@@ -224,12 +224,12 @@ async def own_batches(
 
 
 async def on_the_way(ctx: Context) -> list[PlaceCount]:
-    """Count the messages on their way, by tier and place."""
+    """Return the counts of messages on their way, by tier and place."""
     return await ctx.database.transact(views.places)
 
 
 def read_number(raw: str, account: Account | None) -> str:
-    """Return a number to search for in E.164; it may be national to the account's country. Raises Invalid."""
+    """Return a phone number in E.164; it may be national to the account's country. Raises Invalid."""
     country = None if account is None else account.default_country
     policy = NumberPolicy(
         default_country=country, national=country is not None, require_valid=False, lenient=True
@@ -243,7 +243,7 @@ def read_number(raw: str, account: Account | None) -> str:
 async def _rest(
     connection: AsyncConnection, wanted: MessageFilter, before: int | None, walk: int
 ) -> int | None:
-    """Return where a walk that found too little stopped; None if no message further down can match."""
+    """Return the id at which a scan stopped; None if no older message can match."""
     stop = await search.walk_end(connection, before=before, walk=walk)
     if stop is None:
         return None

@@ -1,4 +1,4 @@
-"""Withdrawing messages before they go out, for their callers: each is sent or withdrawn, never both."""
+"""Withdrawal of messages by their callers: each message is sent or withdrawn, never both."""
 
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.messages.edit import BY_CALLER, Cancel
@@ -10,14 +10,14 @@ _WITHDRAW = Cancel(BY_CALLER)
 
 
 async def one(ctx: Context, caller: Caller, message_id: int) -> bool:
-    """Withdraw one message and return whether that was in time. Raises NotFound."""
+    """Withdraw one message and return whether it was in time. Raises NotFound."""
     await search.message(ctx, message_id, caller=caller, with_withdrawn=False)
     chosen = EditSelection(caller.account.id, only_open=False, message_id=message_id)
     return (await edits.apply(ctx, chosen, _WITHDRAW)).changed == 1
 
 
 async def batch(ctx: Context, caller: Caller, batch_id: int) -> int:
-    """Withdraw what is left of a batch and return how many messages that was. Raises NotFound."""
+    """Withdraw the messages of a batch that still wait and return how many. Raises NotFound."""
     await search.require_batch(ctx, caller, batch_id)
     chosen = EditSelection(caller.account.id, only_open=True, batch_id=batch_id)
     return (await edits.apply(ctx, chosen, _WITHDRAW)).changed

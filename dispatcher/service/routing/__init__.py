@@ -1,1 +1,1 @@
-"""Use cases: routes, providers and overrides."""
+"""Use cases: routes, provider state and overrides."""

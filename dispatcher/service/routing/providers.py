@@ -1,4 +1,4 @@
-"""Providers as operators see them: how each is and why, what was ordered of it, and a message to try it."""
+"""Providers for operators: the state of each and its causes, overrides, and test messages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _LONGEST_REASON = 200
 
 @dataclass(frozen=True, slots=True)
 class ProviderChange:
-    """One thing that happened to a provider: its breaker moved, or an operator ordered something (`by`)."""
+    """A change of a provider's state: its breaker moved, or the operator `by` set an override."""
 
     at: datetime
     to: Breaker | Override
@@ -32,34 +32,34 @@ class ProviderChange:
 @dataclass(frozen=True, slots=True)
 class ProviderReport:
     """
-    How one provider is.
+    The state of one provider.
 
-    `window` is what came of its messages in the last moments, over all
-    processes; None when Redis cannot be reached. `out` is how many are in a
-    call now. `story` is the newest first.
+    `window` counts the results of its calls in the breaker's window, over all
+    processes; None when Redis cannot be reached. `in_flight` is how many
+    messages are in a call now. `history` has the newest change first.
     """
 
     config: ProviderConfig
-    condition: ProviderState
+    state: ProviderState
     window: CallCounts | None
-    out: int
-    story: Sequence[ProviderChange]
+    in_flight: int
+    history: Sequence[ProviderChange]
 
     @property
     def tps(self) -> float | None:
-        """Segments a second of the last moments."""
+        """Segments a second in the breaker's window; None when Redis cannot be reached."""
         return None if self.window is None else self.window.segments / WINDOW.total_seconds()
 
     @property
     def latest(self) -> ProviderChange | None:
-        """What made it so: the order where one holds, else the breaker's last move."""
-        is_ordered = self.condition.override is not Override.NONE
-        return next((turn for turn in self.story if (turn.by is not None) == is_ordered), None)
+        """The change that caused the state: the override, if there is one, else the breaker's last move."""
+        is_overridden = self.state.override is not Override.NONE
+        return next((one for one in self.history if (one.by is not None) == is_overridden), None)
 
 
 @dataclass(frozen=True, slots=True)
 class TestMessage:
-    """What came of a message that was sent to try a provider."""
+    """The result of a test message."""
 
     reference: str
     outcome: Outcome
@@ -67,16 +67,17 @@ class TestMessage:
 
 
 async def every(ctx: Context) -> list[ProviderReport]:
-    """Report on all configured providers, in their order. Raises Unavailable."""
+    """Return reports on all configured providers, in their order. Raises Unavailable."""
     await ctx.provider_health.refresh()
-    out = await ctx.database.single(overrides.count_in_calls)
+    in_flight = await ctx.database.single(overrides.count_in_calls)
     return [
-        await _report(ctx, configured.config, out.get(name, 0)) for name, configured in ctx.providers.items()
+        await _report(ctx, configured.config, in_flight.get(name, 0))
+        for name, configured in ctx.providers.items()
     ]
 
 
 async def one(ctx: Context, name: str) -> ProviderReport:
-    """Report on one provider. Raises NotFound and Unavailable."""
+    """Return a report on one provider. Raises NotFound and Unavailable."""
     config = _find(ctx, name).config
     await ctx.provider_health.refresh()
     out = await ctx.database.single(overrides.count_in_calls)
@@ -87,10 +88,10 @@ async def set_override(
     ctx: Context, name: str, wanted: Override, *, reason: str = "", by: str
 ) -> ProviderReport:
     """
-    Order something of a provider; within about a second all processes do so.
+    Override the state of a provider, in all processes within about a second, and report on it.
 
-    NONE takes the order back, and makes messages that wait for a provider due. Raises
-    NotFound, Invalid for a long reason, and Unavailable.
+    NONE removes the override. NONE and PINNED make messages that wait for a
+    provider due. Raises NotFound, Invalid for a long reason, and Unavailable.
     """
     _find(ctx, name)
     if len(reason) > _LONGEST_REASON or not reason.isprintable():
@@ -106,10 +107,11 @@ async def send_test(
     ctx: Context, name: str, number: str, *, text: str, sender: str | None = None
 ) -> TestMessage:
     """
-    Send one message straight through a provider's plug-in, past lanes, orders, throttle and allowed hours.
+    Send one message directly through a provider's plug-in, and return its result.
 
-    It costs no credits and nothing is kept of it: its receipt will fit no
-    message. Raises NotFound, and Invalid for a number or text that is none.
+    It bypasses lanes, overrides, throttle and allowed hours, costs no credits
+    and is not stored: its receipt will match no message. Raises NotFound, and
+    Invalid for an invalid number or text.
     """
     configured = _find(ctx, name)
     try:
@@ -131,26 +133,26 @@ async def send_test(
         not_after=now + TIER_LIMITS[Tier.CRITICAL].validity,
     )
     if isinstance(configured.provider, Listens):
-        configured.provider.listen(_keep_nothing)
+        configured.provider.listen(_refuse_reports)
     [outcome] = await configured.provider.send([outgoing], lambda: True)
     return TestMessage(outgoing.reference, outcome, ctx.now() - now)
 
 
-async def _keep_nothing(told: Sequence[ProviderReports]) -> None:
-    raise Unavailable(f"this process only tries a provider: {len(told)} reports are for another")
+async def _refuse_reports(reports: Sequence[ProviderReports]) -> None:
+    raise Unavailable(f"this process only tests a provider: it cannot store {len(reports)} reports")
 
 
-async def _report(ctx: Context, config: ProviderConfig, out: int) -> ProviderReport:
+async def _report(ctx: Context, config: ProviderConfig, in_flight: int) -> ProviderReport:
     health, name = ctx.provider_health, config.name
     moves = [ProviderChange(s.since, s.breaker, s.cause) for s in await health.breakers.history(name)]
-    ordered = await ctx.database.single(lambda c: overrides.history(c, name, limit=_HISTORY))
-    given = [ProviderChange(o.at, o.override, o.reason, o.by) for o in ordered]
+    stored = await ctx.database.single(lambda c: overrides.history(c, name, limit=_HISTORY))
+    overridden = [ProviderChange(o.at, o.override, o.reason, o.by) for o in stored]
     return ProviderReport(
         config=config,
-        condition=ctx.provider_states.get(name, ProviderState()),
+        state=ctx.provider_states.get(name, ProviderState()),
         window=None if health.last_snapshot is None else health.last_snapshot.known[name].window,
-        out=out,
-        story=sorted([*moves, *given], key=lambda turn: turn.at, reverse=True),
+        in_flight=in_flight,
+        history=sorted([*moves, *overridden], key=lambda change: change.at, reverse=True),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts import credentials, operators
 from dispatcher.service.accounts.credentials import MANAGE
 from tests.api.manage.client import PREFIX, SHOP, ManagementClient, assert_problem, manage
 from tests.world import World
@@ -53,7 +53,7 @@ def test_an_accounts_own_bearer_token_does_not_open_it(world: World) -> None:
 
 def test_a_console_login_opens_it_and_a_wrong_password_does_not(world: World) -> None:
     async def story(office: ManagementClient) -> None:
-        await credentials.create_operator(world.ctx, "ann", PASSWORD)
+        await operators.create(world.ctx, "ann", PASSWORD)
         path = f"{PREFIX}/accounts"
         assert (await office.http.get(path, headers=basic("ann", PASSWORD))).status_code == 200
         assert_problem(await office.http.get(path, headers=basic("ann", "wrong")), 401)
@@ -64,7 +64,7 @@ def test_a_console_login_opens_it_and_a_wrong_password_does_not(world: World) ->
 
 def test_an_address_that_failed_too_often_gets_429_even_for_the_right_password(settings_few: World) -> None:
     async def story(office: ManagementClient) -> None:
-        await credentials.create_operator(office.world.ctx, "ann", PASSWORD)
+        await operators.create(office.world.ctx, "ann", PASSWORD)
         path = f"{PREFIX}/accounts"
         for _ in range(2):
             assert_problem(await office.http.get(path, headers=basic("ann", "wrong")), 401)

@@ -7,7 +7,7 @@ import pytest
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import AlreadyExists, CredentialExpired, Invalid, NotAuthenticated, NotFound
 from dispatcher.domain.messages.status import Status
-from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts import credentials, operators
 from dispatcher.service.accounts.credentials import MANAGE, NewKey
 from tests.world import World
 
@@ -118,7 +118,7 @@ def test_what_can_be_no_name_is_nobodys_and_no_crash(world: World, name: str) ->
             with pytest.raises(NotAuthenticated):
                 await credentials.by_pair(world.ctx, kind, name, "secret", dialect="emsgnow")
         with pytest.raises(NotAuthenticated):
-            await credentials.operator_by_password(world.ctx, name, "correct horse battery")
+            await operators.by_password(world.ctx, name, "correct horse battery")
 
     world.run(story)
 
@@ -213,15 +213,15 @@ def test_what_a_test_credential_sends_is_free_and_reaches_only_providers_that_ta
 
 def test_an_operator_logs_in_with_a_password_that_is_kept_as_argon2(world: World) -> None:
     async def story() -> None:
-        await credentials.create_operator(world.ctx, "ann", "correct horse battery")
-        operator = await credentials.operator_by_password(world.ctx, "ann", "correct horse battery")
+        await operators.create(world.ctx, "ann", "correct horse battery")
+        operator = await operators.by_password(world.ctx, "ann", "correct horse battery")
         assert operator.name == "ann"
         row = await world.one("SELECT password_hash, digest FROM credentials")
         assert row.password_hash.startswith("$argon2id$")
         assert row.digest is None
         for name, password in [("ann", "wrong horse battery"), ("bob", "correct horse battery")]:
             with pytest.raises(NotAuthenticated):
-                await credentials.operator_by_password(world.ctx, name, password)
+                await operators.by_password(world.ctx, name, password)
 
     world.run(story)
 
@@ -229,7 +229,7 @@ def test_an_operator_logs_in_with_a_password_that_is_kept_as_argon2(world: World
 def test_a_short_password_is_refused(world: World) -> None:
     async def story() -> None:
         with pytest.raises(Invalid, match="at least 12 characters"):
-            await credentials.create_operator(world.ctx, "ann", "short")
+            await operators.create(world.ctx, "ann", "short")
 
     world.run(story)
 
@@ -237,9 +237,9 @@ def test_a_short_password_is_refused(world: World) -> None:
 def test_an_operator_s_token_has_no_account(world: World) -> None:
     async def story() -> None:
         key = await credentials.create(world.ctx, None, CredentialKind.BEARER, dialect=MANAGE)
-        operator = await credentials.operator_by_token(world.ctx, key.secret)
+        operator = await operators.by_token(world.ctx, key.secret)
         assert operator.credential_id == key.id
         with pytest.raises(NotAuthenticated):
-            await credentials.operator_by_token(world.ctx, "sms_nonsense")
+            await operators.by_token(world.ctx, "sms_nonsense")
 
     world.run(story)

@@ -40,7 +40,7 @@ def test_a_replay_is_told_once_more_under_the_same_id(world: World) -> None:
     async def story() -> None:
         poster = _Poster()
         signers = {Signature.STANDARD_WEBHOOKS: _signed}
-        teller = CallbackSender(world.ctx, poster, wordings={"test": _worded}, signers=signers)
+        teller = CallbackSender(world.ctx, poster, formatters={"test": _worded}, signers=signers)
         await world.submit(callback_url=URL)
         await work_off(teller)
         [refused] = (await admin.page(world.ctx)).items

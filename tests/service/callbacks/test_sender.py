@@ -55,7 +55,7 @@ class RecordingPoster:
 
 def _teller(world: World, poster: RecordingPoster) -> CallbackSender:
     return CallbackSender(
-        world.ctx, poster, wordings={"test": _worded}, signers={Signature.STANDARD_WEBHOOKS: _signed}
+        world.ctx, poster, formatters={"test": _worded}, signers={Signature.STANDARD_WEBHOOKS: _signed}
     )
 
 
@@ -207,7 +207,7 @@ def test_a_bug_in_a_wording_loses_no_callback(world: World) -> None:
         def broken(_: MessageEvent) -> FormattedCallback:
             raise KeyError("a bug")
 
-        teller = CallbackSender(world.ctx, RecordingPoster(), wordings={"test": broken}, signers={})
+        teller = CallbackSender(world.ctx, RecordingPoster(), formatters={"test": broken}, signers={})
         await world.submit(callback_url=URL)
         await work_off(teller)
         [row] = await _rows(world)

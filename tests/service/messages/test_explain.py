@@ -82,11 +82,11 @@ def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -
         (
             GOING_OUT,
             "Try 1 goes out through sandbox now;"
-            " its worker has until 2026-03-01 12:00:30.000 UTC to tell the end of it.",
+            " its worker has until 2026-03-01 12:00:30.000 UTC to report the result.",
         ),
         (
             ABANDONED,
-            "Try 1 goes out through sandbox now, but its worker has not told the end of it:"
+            "Try 1 goes out through sandbox now, but its worker has not reported a result:"
             " the clock takes it back, in doubt.",
         ),
         (SENT, "sandbox has it, and owes the receipt (in 2 h)."),

@@ -12,7 +12,7 @@ from dispatcher.api.manage.dialect import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Id, Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts import credentials, operators
 from dispatcher.service.accounts.credentials import MANAGE
 
 _PATH = f"{PREFIX}/operators"
@@ -87,7 +87,7 @@ async def create_operator(
     """Make a token or a login."""
     response.headers["Cache-Control"] = "no-store"
     if isinstance(given, LoginRequest):
-        made = await credentials.create_operator(ctx, given.name, given.password.get_secret_value())
+        made = await operators.create(ctx, given.name, given.password.get_secret_value())
         return NewOperatorResponse(id=made, kind="login", name=given.name, secret=None, expires_at=None)
     validity = None if given.validity_days is None else timedelta(days=given.validity_days)
     key = await credentials.create(

@@ -12,7 +12,7 @@ from dispatcher.cli.console import print_json, print_line
 from dispatcher.cli.session import run_with_context
 from dispatcher.cli.values import read_single_line
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts import credentials, operators
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def create(
 ) -> None:
     """Create an operator's login for the console."""
     password = _prompt_for_password() if password_file is None else read_single_line(password_file)
-    operator_id = run_with_context(data, lambda ctx: credentials.create_operator(ctx, name, password))
+    operator_id = run_with_context(data, lambda ctx: operators.create(ctx, name, password))
     if as_json:
         print_json({"id": operator_id, "name": name})
     else:

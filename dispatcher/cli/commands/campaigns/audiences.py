@@ -195,7 +195,7 @@ def _estimate(
         with ExitStack() as stack:
             source, report = stack.enter_context(file_options.opened(file))
             write = _writer(stack, rejects) if rejects is not None else lambda _: None
-            return await estimate(ctx, owner, source, request, on_progress=report, rejected=write)
+            return await estimate(ctx, owner, source, request, on_progress=report, on_rejects=write)
 
     return run_with_context(data, work)
 

@@ -64,7 +64,7 @@ def list_providers(
     if story:
         for report in reports:
             print_line(f"\n{report.config.name}")
-            rows = [(change.at, change.to, change.by or "", change.cause) for change in report.story]
+            rows = [(change.at, change.to, change.by or "", change.cause) for change in report.history]
             print_table(("at", "to", "by", "why"), rows)
 
 
@@ -105,7 +105,7 @@ def _override_command(order: Override) -> Callable[..., None]:
         if as_json:
             print_json(_whole(report))
         else:
-            print_line(f"provider {name} is {report.condition}")
+            print_line(f"provider {name} is {report.state}")
 
     return command
 
@@ -115,14 +115,14 @@ def _row(report: ProviderReport, now: datetime) -> Sequence[object]:
     by = f" ({latest.by})" if latest is not None and latest.by else ""
     return (
         report.config.name,
-        str(report.condition),
+        str(report.state),
         None if latest is None else f"{format_duration(now - latest.at)} ago",
         window and window.tried,
         window and window.failed,
         None if window is None or window.latency is None else format_duration(window.latency),
         None if report.tps is None else f"{report.tps:.1f}",
         f"{report.config.tps:g}",
-        report.out,
+        report.in_flight,
         "" if latest is None else latest.cause + by,
     )
 
@@ -133,9 +133,9 @@ def _whole(report: ProviderReport) -> dict[str, object]:
         "name": report.config.name,
         "plugin": report.config.plugin,
         "tps": report.config.tps,
-        "breaker": report.condition.breaker,
-        "order": report.condition.override,
-        "until": report.condition.until,
+        "breaker": report.state.breaker,
+        "order": report.state.override,
+        "until": report.state.until,
         "window": report.window
         and {
             "tried": report.window.tried,
@@ -144,8 +144,8 @@ def _whole(report: ProviderReport) -> dict[str, object]:
             "segments": report.window.segments,
             "median_ms": None if latency is None else latency // timedelta(milliseconds=1),
         },
-        "out": report.out,
-        "story": [asdict(change) for change in report.story],
+        "out": report.in_flight,
+        "story": [asdict(change) for change in report.history],
     }
 
 

@@ -9,7 +9,7 @@ from dispatcher.api.app import DIALECTS
 from dispatcher.api.manage.accounts.credentials import KINDS, DialectName, KindName
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import NotAuthenticated
-from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts import credentials, operators
 from tests.api.manage.client import SHOP, ManagementClient, ids, manage
 from tests.world import World
 
@@ -133,8 +133,8 @@ def test_an_operators_token_and_login_open_the_door_until_they_are_revoked(world
             "secret": None,
             "expires_at": None,
         }
-        assert (await credentials.operator_by_token(world.ctx, token["secret"])).credential_id == token["id"]
-        assert (await credentials.operator_by_password(world.ctx, "ann", password)).name == "ann"
+        assert (await operators.by_token(world.ctx, token["secret"])).credential_id == token["id"]
+        assert (await operators.by_password(world.ctx, "ann", password)).name == "ann"
         pages = await office.walk("/operators", limit=2)
         assert [[(o["kind"], o["name"]) for o in page] for page in pages] == [
             [("token", "robot"), ("token", None)],
@@ -144,9 +144,9 @@ def test_an_operators_token_and_login_open_the_door_until_they_are_revoked(world
             await office.ask("DELETE", f"/operators/{made['id']}", 204)
             await office.refused("DELETE", f"/operators/{made['id']}", 404)
         with pytest.raises(NotAuthenticated):
-            await credentials.operator_by_token(world.ctx, token["secret"])
+            await operators.by_token(world.ctx, token["secret"])
         with pytest.raises(NotAuthenticated):
-            await credentials.operator_by_password(world.ctx, "ann", password)
+            await operators.by_password(world.ctx, "ann", password)
 
     manage(world, story)
 

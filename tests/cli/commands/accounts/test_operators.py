@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from dispatcher.bootstrap import open_context
 from dispatcher.cli.app import build
 from dispatcher.domain.errors import NotAuthenticated
-from dispatcher.service.accounts import credentials
-from dispatcher.service.accounts.credentials import Operator
+from dispatcher.service.accounts import operators
+from dispatcher.service.accounts.operators import Operator
 from dispatcher.service.context import Context
 from dispatcher.settings import Settings
 from tests.cli.command import Run, refused
@@ -117,11 +117,11 @@ def password_file(directory: Path, content: str) -> str:
 
 
 def by_password(settings: Settings, name: str, password: str) -> Operator:
-    return run(settings, lambda ctx: credentials.operator_by_password(ctx, name, password))
+    return run(settings, lambda ctx: operators.by_password(ctx, name, password))
 
 
 def by_token(settings: Settings, token: str) -> Operator:
-    return run(settings, lambda ctx: credentials.operator_by_token(ctx, token))
+    return run(settings, lambda ctx: operators.by_token(ctx, token))
 
 
 def run(settings: Settings, action: Callable[[Context], Awaitable[Operator]]) -> Operator:
