@@ -31,7 +31,7 @@ async def take(request: Request) -> Response:
     except BadReceipt as error:
         opened.refusals.note(provider, error)
         raise
-    if kept.is_left:
+    if kept.has_unmatched:
         opened.matcher.notify()
     return Json({"received": kept.count})
 

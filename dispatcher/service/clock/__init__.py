@@ -1,1 +1,1 @@
-"""Use cases: what is due, late or stuck."""
+"""Use cases for messages that are due, late or stuck."""

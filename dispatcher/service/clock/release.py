@@ -1,4 +1,4 @@
-"""What is due leaves `held`, a batch of each tier at a time, so that no tier waits for another's crowd."""
+"""Release of messages that are due, in batches of one tier, so that no tier waits for another's backlog."""
 
 import asyncio
 from collections.abc import Collection
@@ -16,33 +16,34 @@ BATCH: Final = 1000
 
 class Releaser:
     """
-    Releases, and remembers in which tiers a crowd is due: more than a batch.
+    Releases messages that are due. `backlogged` are the tiers in which more than one batch was due.
 
-    In a crowd accounts take turns, and each account's campaigns.
+    In a backlogged tier accounts take turns, and so do the campaigns of each
+    account.
     """
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._depths = base_depths(ctx)
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self.backlogged: frozenset[Tier] = frozenset()
 
     async def release(self) -> int:
-        """Move a batch of each tier to `ready`, or straight into its lane; give how many. One at a time."""
-        async with self._turn:
-            counts = await self._first([tier for tier in Tier if tier not in self.backlogged])
+        """Move a batch of each tier to `ready` or into its lane; return the number of messages."""
+        async with self._lock:
+            counts = await self._by_time([tier for tier in Tier if tier not in self.backlogged])
             for tier in self.backlogged:
                 counts |= await self._in_turn(tier)
             self.backlogged = frozenset(tier for tier, count in counts.items() if count >= BATCH)
         return sum(counts.values())
 
     async def next_wake(self) -> datetime | None:
-        """Tell when the earliest held message wants to be looked at, but for those of a crowd."""
+        """Return the earliest `wake_at` of held messages, without those of backlogged tiers."""
         others = [tier for tier in Tier if tier not in self.backlogged]
         return await self._ctx.database.single(lambda c: release.next_wake(c, others, now=self._ctx.now()))
 
-    async def _first(self, tiers: Collection[Tier]) -> dict[Tier, int]:
-        """Release what is due first."""
+    async def _by_time(self, tiers: Collection[Tier]) -> dict[Tier, int]:
+        """Release the messages that are due first."""
         now = self._due()
         return self._publish(
             await self._ctx.database.single(
@@ -51,7 +52,7 @@ class Releaser:
         )
 
     async def _in_turn(self, tier: Tier) -> dict[Tier, int]:
-        """Release some of whatever flow has something due."""
+        """Release some messages of each flow that has messages due."""
         now = self._due()
         flows = await self._ctx.database.single(lambda c: release.due_flows(c, tier, now=now))
         return self._publish(
@@ -61,7 +62,7 @@ class Releaser:
         )
 
     def _due(self) -> datetime:
-        # Half of the fastest round trip is how far ahead of Postgres we may be: never early.
+        # Our time may be ahead of Postgres's by that much, and no message may be released early.
         return self._ctx.now() - self._ctx.time.uncertainty
 
     def _publish(self, released: Released) -> dict[Tier, int]:

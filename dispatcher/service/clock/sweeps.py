@@ -1,10 +1,10 @@
 """
 The duties of the clock: release, fill, requeue, expire, rescue, no_receipt, forget.
 
-Each works in bounded batches, until one comes back short but for release
-(a batch of each tier) and fill (what lanes have room for). Each may run twice
-at once or be killed anywhere, for the predicates are idempotent, and tells
-how many rows it moved.
+Each works in bounded batches until a batch is not full, except release (one
+batch of each tier) and fill (as many as the lanes have room for). Each may run
+twice at once and may be killed at any point, because its predicates are
+idempotent, and returns the number of rows that it changed.
 """
 
 import asyncio
@@ -32,92 +32,91 @@ log = structlog.get_logger()
 
 
 class ClockDuty(Protocol):
-    """One bounded batch of a duty: how many rows it moved."""
+    """Runs one bounded batch of a duty; returns the number of rows that it changed."""
 
     def __call__(self, connection: AsyncConnection, *, now: datetime) -> Awaitable[int]: ...  # noqa: D102
 
 
 class Backlog(Enum):
-    """More is due than one batch."""
+    """Whether more messages are due than one batch, and whether a lane needs them."""
 
     NONE = auto()
-    WAITS = auto()  # the lanes have enough: it need not hurry
-    WANTED = auto()  # a lane had room for more than is ready
+    WAITS = auto()  # the lanes are full enough: there is no hurry
+    WANTED = auto()  # a lane has room for more messages than are ready
 
 
 class Clock:
-    """The duties, and what they remember from one run to the next."""
+    """The duties of the clock, and the state that they keep between runs."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._drains = {tier: DrainRate(ctx, tier) for tier in Tier}
         self._releaser = Releaser(ctx)
         self._short: set[Tier] = set()
-        self._contact: tuple[int, datetime] | None = None
+        self._reconnected: tuple[int, datetime] | None = None
         self._running: set[Callable[[], Awaitable[int]]] = set()
 
     async def tick(self) -> None:
         """
-        Run side by side what is to be done every second, but for what still runs.
+        Run the duties of every second side by side, except those that still run.
 
-        Raises what the first of them raised, when all have ended; what others
-        raised is in the log.
+        When all have ended, raises the first error; further errors are logged.
         """
         duties = (self.release, self.fill, self.requeue, self.expire, self.rescue, self.no_receipt)
         ended = await asyncio.gather(*[self._unless_running(duty) for duty in duties], return_exceptions=True)
         failed = [(duty, failure) for duty, failure in zip(duties, ended, strict=True) if failure is not None]
         for duty, failure in failed[1:]:
-            # Not its repr: rows that Postgres tells of are cut out of a log line by line.
+            # Not its repr: logs remove the rows that Postgres quotes by lines, which a repr does not have.
             log.error("duty_failed", duty=duty.__name__, error=f"{type(failure).__name__}: {failure}")
         if failed:
             raise failed[0][1]
 
     async def release(self) -> int:
-        """Move some of what is due to `ready`, or straight into its lane."""
+        """Move a batch of due messages of each tier to `ready` or into its lane."""
         return await self._releaser.release()
 
     async def fill(self) -> int:
-        """Fill each lane to its depth, critical first, the accounts taking turns."""
+        """Fill each lane to its depth, critical first; accounts take turns."""
         return sum([await self._fill(tier) for tier in Tier])
 
     async def requeue(self) -> int:
-        """Take back what lay in its lane too long: Redis may have lost the entry, or no worker came."""
+        """Make messages ready that were in their lane too long: Redis lost the id, or no worker read it."""
         return sum(
             [await self._until_short(partial(sweeps.requeue, tier=tier, limit=BATCH)) for tier in Tier]
         )
 
     async def expire(self) -> int:
-        """End what no worker holds and whose window is over."""
+        """End the messages that no worker holds and whose window is over."""
         return await self._until_short(_expire)
 
     async def no_receipt(self) -> int:
-        """Note on what is still 12 that its receipt time is over."""
+        """Add an event to messages that are still 12 when the time for their receipt is over."""
         return await self._until_short(partial(sweeps.mark_no_receipt, limit=BATCH))
 
     async def forget(self) -> int:
-        """Delete answers kept for idempotency keys, and tokens, that are of no use any more."""
+        """Delete the responses of old idempotency keys, and expired tokens."""
         until = self._ctx.now() - KEPT_FOR
         duties = (idempotency.delete_old, tokens.delete_expired)
         return sum([await self._until_short(partial(_forget, duty, until)) for duty in duties])
 
     async def rescue(self) -> int:
         """
-        Take claims from workers that died or stand still: they are in doubt.
+        End the claims of workers that died or do not respond: their messages are in doubt.
 
-        Waits one lease after Postgres itself came back, or was found again:
-        until then a worker may hold outcomes that it could not write.
+        Does nothing within one lease after Postgres started or could be reached
+        again: a worker may still have outcomes that it could not write.
         """
         if not await self._is_settled():
             return 0
         return await self._until_short(self._rescue)
 
     async def next_wake(self) -> datetime | None:
-        """Tell when the earliest held message wants to be looked at, but for a crowd that is due already."""
+        """Return the earliest `wake_at` of held messages, without those of a backlog that is due already."""
         return await self._releaser.next_wake()
 
     @property
     def backlog(self) -> Backlog:
-        """Whether more is due than was released so far, and whether a lane waits for it."""
+        """Whether more messages are due than were released so far, and whether a lane needs them."""
         backlogged = self._releaser.backlogged
         if not backlogged:
             return Backlog.NONE
@@ -141,7 +140,7 @@ class Clock:
                 return total
 
     async def _fill(self, tier: Tier) -> int:
-        """Fill one lane; another clock that fills it now is left alone."""
+        """Fill one lane, unless another clock fills it at the moment."""
         now = self._ctx.now()
         drain = self._drains[tier]
 
@@ -173,16 +172,16 @@ class Clock:
     async def _is_settled(self) -> bool:
         now, lease = self._ctx.now(), timedelta(seconds=self._ctx.settings.lease)
         uptime = await self._ctx.database.single(lambda connection: sweeps.uptime(connection, now=now))
-        contact = self._ctx.database.reconnects
-        if self._contact is None:
-            self._contact = (contact, now - lease)  # a clock just started knows of no absence
-        elif self._contact[0] != contact:
-            self._contact = (contact, now)
-        return uptime >= lease and now - self._contact[1] >= lease
+        reconnects = self._ctx.database.reconnects
+        if self._reconnected is None:
+            self._reconnected = (reconnects, now - lease)  # a new clock knows of no lost connection
+        elif self._reconnected[0] != reconnects:
+            self._reconnected = (reconnects, now)
+        return uptime >= lease and now - self._reconnected[1] >= lease
 
 
 class RetentionStep(Protocol):
-    """Deletes a bounded number of rows that were done with by `until`."""
+    """Deletes a bounded number of rows that were no longer needed at `until`; returns their number."""
 
     def __call__(self, connection: AsyncConnection, *, until: datetime, limit: int) -> Awaitable[int]: ...  # noqa: D102
 

@@ -1,4 +1,4 @@
-"""Between the ticks: sleep until the earliest `wake_at`, and release exactly then. Beat is the minimum."""
+"""The timer: releases messages at their `wake_at`, between the ticks of beat."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -13,17 +13,18 @@ from dispatcher.service.context import Context
 log = structlog.get_logger()
 
 _BUSY = timedelta(milliseconds=200)
-_ASIDE = 3
-_AWAY = 1.0
+_BACKLOG_PAUSE = 3
+_RETRY = 1.0
 
 
-async def run_timer(ctx: Context, clock: Clock, bell: WakeListener) -> None:
+async def run_timer(ctx: Context, clock: Clock, wake_listener: WakeListener) -> None:
     """
-    Release and fill whenever something is due, until cancelled.
+    Release and fill whenever messages are due, until cancelled.
 
-    The writer of an earlier `wake_at` wakes it. While lanes take messages it
-    looks every fifth of a second, so that none runs empty. After a crowd for
-    which no lane waits, it pauses three times as long as the round took.
+    Whoever writes an earlier `wake_at` wakes the timer. While lanes accept
+    messages it runs every fifth of a second, so that no lane runs empty. While
+    there is a backlog and no lane has room, it pauses three times as long as
+    the round took.
     """
     while True:
         began = ctx.now()
@@ -32,23 +33,23 @@ async def run_timer(ctx: Context, clock: Clock, bell: WakeListener) -> None:
             next_wake = await clock.next_wake()
         except Unavailable as error:
             log.warning("timer_waits", error=str(error))
-            await asyncio.sleep(_AWAY)
+            await asyncio.sleep(_RETRY)
             continue
         if clock.backlog is Backlog.WANTED:
             continue
         now = ctx.now()
         pause = _BUSY if moved else LONGEST_SLEEP
         if clock.backlog is Backlog.WAITS:
-            pause = min(pause, _ASIDE * (now - began))
+            pause = min(pause, _BACKLOG_PAUSE * (now - began))
         until = now + pause
         if next_wake is not None:
             until = min(until, next_wake + ctx.time.uncertainty)
-        await _sleep(ctx, bell, until=until)
+        await _sleep(ctx, wake_listener, until=until)
 
 
-async def _sleep(ctx: Context, bell: WakeListener, *, until: datetime) -> None:
-    """Sleep until then, or until an earlier time that is announced."""
+async def _sleep(ctx: Context, wake_listener: WakeListener, *, until: datetime) -> None:
+    """Sleep until `until`, or until an earlier time that is announced."""
     while (left := (until - ctx.now()) / timedelta(seconds=1)) > 0:
-        earlier = await bell.next(left)
+        earlier = await wake_listener.next(left)
         if earlier is not None:
             until = min(until, earlier + ctx.time.uncertainty)

@@ -1,1 +1,1 @@
-"""Use cases: messages from handsets."""
+"""Use cases for messages from handsets."""

@@ -1,4 +1,4 @@
-"""Messages from handsets: stored, obeyed if they opt out or in, sent to webhooks, and listed."""
+"""Messages from handsets: stored, searched, and sent to webhooks; keywords opt a number out or in."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from dispatcher.domain.errors import BadReceipt, Invalid, NotFound
 from dispatcher.domain.inbound.addresses import address_forms, read_number
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.messages.search import CountedPage
-from dispatcher.service.messages.search import read_number as read_wanted
+from dispatcher.service.messages.search import read_number as read_search_number
 from dispatcher.store.inbound import messages
 from dispatcher.store.inbound.messages import FoundInbound, NewInbound
 
@@ -22,23 +22,23 @@ __all__ = ["FoundInbound", "find", "in_period", "keep", "page", "replay"]
 log = structlog.get_logger()
 
 MAX_REPLAYED = 1000
-"""How many messages one request may have told again."""
+"""The most messages that one request may send to the webhooks again."""
 
-_REMEMBERED = timedelta(days=30)  # after that, a code that accounts share speaks for none of them
+_CONVERSATION = timedelta(days=30)  # how long a reply to a shared code goes to the account that sent last
 _LONGEST_REF = 500
-_LONGEST_TEXT = 10_000  # characters, more than anybody writes; what is beyond is cut
+_LONGEST_TEXT = 10_000  # characters, more than anybody writes; longer texts are cut
 
 
-async def keep(ctx: Context, provider: str, told: Sequence[Inbound]) -> None:
+async def keep(ctx: Context, provider: str, reported: Sequence[Inbound]) -> None:
     """
-    Keep messages that a provider tells; when this returns they are kept, and what they ask for is done.
+    Store messages that a provider reports, and apply their keywords.
 
-    The same reference again is kept once. Raises BadReceipt for a reference
-    that cannot be kept, and Unavailable.
+    A message with a reference that is stored already is not stored again.
+    Raises BadReceipt for a reference that cannot be stored, and Unavailable.
     """
-    arrived = [_arrived(ctx, provider, one) for one in told]
-    if arrived:
-        await ctx.batcher(_KEEPING).run(arrived)
+    new = [_new_inbound(ctx, provider, one) for one in reported]
+    if new:
+        await ctx.batcher(_KEEPING).run(new)
 
 
 async def page(
@@ -51,17 +51,17 @@ async def page(
     with_text: bool = False,
 ) -> list[FoundInbound]:
     """Return messages, the newest first; `number` is the sender's. Raises Invalid for a bad number."""
-    wanted = None if number is None else read_wanted(number, account)
+    sender = None if number is None else read_search_number(number, account)
     account_id = None if account is None else account.id
     return await ctx.database.transact(
         lambda c: messages.page(
-            c, account_id=account_id, number=wanted, before=before, limit=limit, with_text=with_text
+            c, account_id=account_id, number=sender, before=before, limit=limit, with_text=with_text
         )
     )
 
 
 async def find(ctx: Context, name: int | UUID, *, with_text: bool = False) -> FoundInbound:
-    """Return one message, by its number or its public id. Raises NotFound."""
+    """Return one message by its id or its public id. Raises NotFound."""
     found = await ctx.database.transact(lambda c: messages.find(c, name, with_text=with_text))
     if found is None:
         raise NotFound(f"there is no inbound message {name}")
@@ -71,7 +71,7 @@ async def find(ctx: Context, name: int | UUID, *, with_text: bool = False) -> Fo
 async def in_period(
     ctx: Context, caller: Caller, *, since: datetime | None, until: datetime | None, skip: int, limit: int
 ) -> CountedPage[FoundInbound]:
-    """Return the caller's messages from `since` up to but excluding `until`, the newest first."""
+    """Return a page of the caller's messages from `since` until before `until`, the newest first."""
     account_id = caller.account.id
 
     async def work(connection: AsyncConnection) -> CountedPage[FoundInbound]:
@@ -87,49 +87,54 @@ async def in_period(
 
 async def replay(ctx: Context, caller: Caller, *, since: datetime, until: datetime) -> None:
     """
-    Tell the caller's webhooks again of the messages of a period, under the ids they always had.
+    Send the messages of a period to the caller's webhooks again, with the same ids as before.
 
-    Raises Invalid when there are more than MOST_AGAIN.
+    Raises Invalid for more than MAX_REPLAYED messages.
     """
     account_id, dialect, now = caller.account.id, caller.dialect, ctx.now()
 
     async def work(connection: AsyncConnection) -> None:
         found = await messages.count_in_period(connection, account_id, since=since, until=until)
         if found > MAX_REPLAYED:
-            raise Invalid(f"{found} messages came in that time, more than {MAX_REPLAYED}: ask for less of it")
+            raise Invalid(
+                f"{found} messages came in that period, at most {MAX_REPLAYED} can be sent again:"
+                " give a shorter period"
+            )
         await messages.renew_callbacks(connection, account_id, dialect, since=since, until=until, now=now)
 
     await ctx.database.transact(work)
 
 
-async def _keep(ctx: Context, together: Sequence[Sequence[NewInbound]]) -> list[None]:
-    """Keep what came in some requests of the same moment."""
-    arrived, now = [one for told in together for one in told], ctx.now()
-    new = await ctx.database.single(lambda c: messages.insert(c, arrived, since=now - _REMEMBERED, now=now))
-    log.info("inbound_kept", messages=len(arrived), new=new)
-    return [None] * len(together)
+async def _keep(ctx: Context, groups: Sequence[Sequence[NewInbound]]) -> list[None]:
+    """Store the messages of requests that arrived at the same moment."""
+    reported, now = [one for group in groups for one in group], ctx.now()
+    new = await ctx.database.single(
+        lambda c: messages.insert(c, reported, since=now - _CONVERSATION, now=now)
+    )
+    log.info("inbound_kept", messages=len(reported), new=new)
+    return [None] * len(groups)
 
 
 _KEEPING = Batched(_keep)
 
 
-def _arrived(ctx: Context, provider: str, told: Inbound) -> NewInbound:
-    if told.ref is not None and _storable(told.ref, _LONGEST_REF) != told.ref:
-        raise BadReceipt("the reference is too long, or has a character that cannot be kept")
-    text, recipient = _storable(told.text, _LONGEST_TEXT), _storable(told.recipient, _LONGEST_REF)
+def _new_inbound(ctx: Context, provider: str, reported: Inbound) -> NewInbound:
+    if reported.ref is not None and _storable(reported.ref, _LONGEST_REF) != reported.ref:
+        raise BadReceipt("the reference is too long, or has a character that cannot be stored")
+    text, recipient = _storable(reported.text, _LONGEST_TEXT), _storable(reported.recipient, _LONGEST_REF)
     return NewInbound(
         public_id=uuid4(),
         provider=provider,
-        ref=told.ref,
-        number=read_number(_storable(told.sender, _LONGEST_REF)),
+        ref=reported.ref,
+        number=read_number(_storable(reported.sender, _LONGEST_REF)),
         recipient=recipient,
         codes=address_forms(recipient),
         text=text,
         action=ctx.settings.keyword_list.action(text),
-        sent_at=told.sent_at,
+        sent_at=reported.sent_at,
     )
 
 
-def _storable(given: str, longest: int) -> str:
-    """Make a provider's words fit to keep: no NUL, no half of a surrogate pair, not endless."""
-    return given[:longest].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+def _storable(value: str, longest: int) -> str:
+    """Return a provider's text as Postgres can store it: without NUL and lone surrogates, and cut."""
+    return value[:longest].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

@@ -1,1 +1,1 @@
-"""Use cases: what providers report later."""
+"""Use cases for receipts, which providers report later."""

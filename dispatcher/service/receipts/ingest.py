@@ -1,4 +1,4 @@
-"""Taking receipts in: what is known moves as it is kept, the rest is matched in batches."""
+"""Ingest of receipts: simple ones change their message at once, the others are matched later in batches."""
 
 import asyncio
 from collections.abc import Sequence
@@ -32,70 +32,78 @@ BATCH = 500
 KEEP_TRYING = timedelta(hours=24)
 _FIRST_RETRY = timedelta(milliseconds=250)
 _LAST_RETRY = timedelta(minutes=10)
-_LEFT = ReceiptResult("new", None, None)
-_AT_ONCE = 2  # while Postgres keeps the receipts of one moment, the next are looked up
+_UNMATCHED = ReceiptResult("new", None, None)
+_AT_ONCE = 2  # while Postgres stores one group of receipts, the next group is looked up
 
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """How much was kept, and whether `match` has something to do."""
+    """The number of stored reports, and whether some receipts are left for `match`."""
 
     count: int
-    is_left: bool
+    has_unmatched: bool
 
 
 async def receive(ctx: Context, provider: str, request: ReceiptRequest) -> IngestResult:
     """
-    Keep what a provider tells by calling our URL.
+    Store the reports that a provider sends to our URL.
 
     Raises NotFound for a provider that is not configured, BadSignature and
-    BadReceipt as the plug-in says, Unavailable when they could not be kept.
+    BadReceipt from the plug-in, Unavailable when the reports cannot be stored.
     """
     configured = ctx.providers.get(provider)
     if configured is None:
-        raise NotFound(f"there is no provider {provider!r} here")
+        raise NotFound(f"there is no provider {provider!r}")
     return await keep(ctx, provider, configured.provider.read_receipt(request))
 
 
-async def keep(ctx: Context, provider: str, told: Sequence[ProviderReports]) -> IngestResult:
+async def keep(ctx: Context, provider: str, reports: Sequence[ProviderReports]) -> IngestResult:
     """
-    Keep what a provider told, whatever way it came.
+    Store the reports of a provider, over whichever channel they came.
 
-    What makes one move of a message in one part makes it at once, if nobody
-    else moves that message now. All else is left to `match`. Raises
-    BadReceipt, Unavailable: then it is to be told again. So what has no
-    reference, and could be kept twice, is kept last.
+    A receipt that makes one transition of a message with one part makes it at
+    once, if nobody else changes that message now. All others are left to
+    `match`. Raises BadReceipt and Unavailable: then the provider must report
+    again. Inbound messages without a reference could be stored twice, so
+    inbound messages are stored last.
     """
-    reports = [(provider, _cleaned(report)) for report in told if isinstance(report, ReceiptReport)]
-    is_left = bool(reports) and await ctx.batcher(_KEEPING).run(reports)
-    if len(reports) < len(told):
-        await messages.keep(ctx, provider, [one for one in told if isinstance(one, Inbound)])
-    return IngestResult(len(told), is_left)
+    receipts = [(provider, _storable(report)) for report in reports if isinstance(report, ReceiptReport)]
+    has_unmatched = bool(receipts) and await ctx.batcher(_KEEPING).run(receipts)
+    if len(receipts) < len(reports):
+        await messages.keep(ctx, provider, [one for one in reports if isinstance(one, Inbound)])
+    return IngestResult(len(reports), has_unmatched)
 
 
-async def _keep(ctx: Context, together: Sequence[Sequence[Receipt]]) -> list[bool]:
-    """Keep what came at the same moment, in batches that no statement takes long for; tell if any is left."""
-    told = [one for some in together for one in some]
-    left = [await _keep_batch(ctx, told[start : start + BATCH]) for start in range(0, len(told), BATCH)]
-    return [any(left)] * len(together)
+async def _keep(ctx: Context, groups: Sequence[Sequence[Receipt]]) -> list[bool]:
+    """Store receipts that arrived at the same moment, in short statements; return whether some are left."""
+    receipts = [receipt for group in groups for receipt in group]
+    unmatched = [
+        await _keep_batch(ctx, receipts[start : start + BATCH]) for start in range(0, len(receipts), BATCH)
+    ]
+    return [any(unmatched)] * len(groups)
 
 
 _KEEPING = Batched(_keep, at_once=_AT_ONCE)
 
 
-async def _keep_batch(ctx: Context, told: Sequence[Receipt]) -> int:
+async def _keep_batch(ctx: Context, receipts: Sequence[Receipt]) -> int:
+    """Store receipts; return how many of them are left for `match`."""
     now = ctx.now()
-    seen = await ctx.database.single(lambda c: ingest.find(c, told))
-    book = _Book({one.match.message_id: one.current for one in seen.values()})
-    ends = [book.enter(*one, seen[n].match) if n in seen else None for n, one in enumerate(told)]
-    beyond = book.beyond.union(book.opted_out)
-    kept = [_LEFT if end is None or end.message_id in beyond else end for end in ends]
-    seqs = [seen[n].seq if end.verdict == "moved" else None for n, end in enumerate(kept)]
-    return await ctx.database.single(lambda c: ingest.store(c, told, kept, seqs, now=now))
+    found = await ctx.database.single(lambda c: ingest.find(c, receipts))
+    changes = _MessageChanges({one.match.message_id: one.current for one in found.values()})
+    results = [
+        changes.apply(*receipt, found[n].match) if n in found else None for n, receipt in enumerate(receipts)
+    ]
+    left_to_match = changes.with_several_steps.union(changes.opted_out)
+    stored = [
+        _UNMATCHED if result is None or result.message_id in left_to_match else result for result in results
+    ]
+    seqs = [found[n].seq if result.verdict == "moved" else None for n, result in enumerate(stored)]
+    return await ctx.database.single(lambda c: ingest.store(c, receipts, stored, seqs, now=now))
 
 
 async def match(ctx: Context) -> int:
-    """Match what waits and is due, in batches until one comes back short; give how many were looked at."""
+    """Match the receipts that are due, in batches until one is not full; return how many were examined."""
     total = 0
     while True:
         count = await ctx.database.transact(lambda connection: _match(ctx, connection))
@@ -106,10 +114,10 @@ async def match(ctx: Context) -> int:
 
 def listen(ctx: Context, matcher: "ReceiptMatcher") -> bool:
     """
-    Let each provider that tells over connections of ours tell, from now on; give whether there is any.
+    Start to accept reports over the connections to providers; return whether any provider can send them.
 
-    For processes that send, before they do. What is told is kept before the
-    provider is answered, and the matcher looks for what is left.
+    For processes that send messages, before they do. Reports are stored before
+    the provider is answered, and the matcher matches the receipts that are left.
     """
     listening = {
         name: configured.provider
@@ -117,49 +125,49 @@ def listen(ctx: Context, matcher: "ReceiptMatcher") -> bool:
         if isinstance(configured.provider, Listens)
     }
     for name, provider in listening.items():
-        provider.listen(partial(_hear, ctx, matcher, name))
+        provider.listen(partial(_on_reports, ctx, matcher, name))
     return bool(listening)
 
 
-async def _hear(
-    ctx: Context, matcher: "ReceiptMatcher", provider: str, told: Sequence[ProviderReports]
+async def _on_reports(
+    ctx: Context, matcher: "ReceiptMatcher", provider: str, reports: Sequence[ProviderReports]
 ) -> None:
     try:
-        if (await keep(ctx, provider, told)).is_left:
+        if (await keep(ctx, provider, reports)).has_unmatched:
             matcher.notify()
     except BadReceipt as error:
-        for one in told if len(told) > 1 else ():
-            await _hear(ctx, matcher, provider, [one])
-        if len(told) == 1:  # refused, it would come again and again
+        for report in reports if len(reports) > 1 else ():
+            await _on_reports(ctx, matcher, provider, [report])
+        if len(reports) == 1:  # a provider would repeat a refused report for ever
             log.warning("receipt_dropped", provider=provider, error=str(error))
 
 
 class ReceiptMatcher:
-    """Matches soon what was left of receipts that came in; one for each process that takes them."""
+    """Matches receipts soon after they were stored; one for each process that accepts receipts."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._some = asyncio.Event()
+        self._notified = asyncio.Event()
 
     def notify(self) -> None:
-        """Tell that some are left."""
-        self._some.set()
+        """Make `run` match soon."""
+        self._notified.set()
 
     async def run(self) -> None:
-        """Match whenever some came, until cancelled; the clock's duty finds what is left."""
+        """Match after each `notify`, until cancelled; beat's task matches the receipts that this misses."""
         while True:
-            await self._some.wait()
+            await self._notified.wait()
             await asyncio.sleep(self._ctx.settings.flush_interval)
-            self._some.clear()
+            self._notified.clear()
             try:
                 await match(self._ctx)
             except Unavailable as error:
                 log.warning("receipts_left_to_the_clock", error=str(error))
 
 
-def _cleaned(report: ReceiptReport) -> ReceiptReport:
+def _storable(report: ReceiptReport) -> ReceiptReport:
     if report.ref is not None and storable_text(report.ref) != report.ref:
-        raise BadReceipt("the reference is too long, or has a character that cannot be kept")
+        raise BadReceipt("the reference is too long, or has a character that cannot be stored")
     reason = storable_text(report.reason)
     return report if reason == report.reason else replace(report, reason=reason)
 
@@ -170,32 +178,37 @@ async def _match(ctx: Context, connection: AsyncConnection) -> int:
     if not waiting:
         return 0
     matches, currents = await matching.lock(connection, [(r.provider, r.report) for r in waiting])
-    book = _Book(currents)
-    ends = [
-        book.enter(r.provider, r.report, matches[n]) if n in matches else _again(r, now)
+    changes = _MessageChanges(currents)
+    results = [
+        changes.apply(r.provider, r.report, matches[n]) if n in matches else _later(r, now)
         for n, r in enumerate(waiting)
     ]
-    if book.told:
-        await matching.set_part_statuses(connection, book.told)
-    for steps in book.rounds(now + ctx.settings.patience.receipt):
+    if changes.part_statuses:
+        await matching.set_part_statuses(connection, changes.part_statuses)
+    for steps in changes.rounds(now + ctx.settings.patience.receipt):
         await matching.apply_steps(connection, steps, now=now)
-    if book.opted_out:
-        await opt_outs.insert_reported(connection, book.opted_out, now=now)
-    await matching.settle(connection, [(r.id, end) for r, end in zip(waiting, ends, strict=True)])
+    if changes.opted_out:
+        await opt_outs.insert_reported(connection, changes.opted_out, now=now)
+    await matching.settle(connection, [(r.id, result) for r, result in zip(waiting, results, strict=True)])
     return len(waiting)
 
 
-class _Book:
-    """Where the messages of a batch stand while its receipts are read one after the other."""
+class _MessageChanges:
+    """
+    The changes that the receipts of a batch make to their messages, applied one after the other.
+
+    `part_statuses` are by provider and reference, for messages of several
+    parts. `opted_out` are the messages whose number has opted out.
+    """
 
     def __init__(self, currents: dict[int, ReceiptTarget]) -> None:
         self._currents = currents
-        self._moves: dict[int, list[tuple[Status, str, str]]] = {}
-        self.told: dict[tuple[str, str], Status] = {}
+        self._steps: dict[int, list[tuple[Status, str, str]]] = {}
+        self.part_statuses: dict[tuple[str, str], Status] = {}
         self.opted_out: list[int] = []
 
-    def enter(self, provider: str, report: ReceiptReport, match: Match) -> ReceiptResult:
-        """Read one receipt."""
+    def apply(self, provider: str, report: ReceiptReport, match: Match) -> ReceiptResult:
+        """Apply one receipt."""
         if report.status is None:
             return ReceiptResult("noted", match.message_id, None)
         steps, current = apply_receipt(
@@ -206,27 +219,28 @@ class _Book:
             attempt=match.attempt,
         )
         self._currents[match.message_id] = current
-        if len(current.parts) > 1:  # the only part says no more than its message does
-            self.told.update({(p.provider, p.ref): p.status for p in current.parts if p.status is not None})
+        if len(current.parts) > 1:  # a single part has the status of its message
+            reported = {(p.provider, p.ref): p.status for p in current.parts if p.status is not None}
+            self.part_statuses.update(reported)
         reason = report.reason or matching.DEFAULT_REASON
-        self._moves.setdefault(match.message_id, []).extend((step, provider, reason) for step in steps)
-        if report.opted_out and steps:  # a repeated one would undo a START that came meanwhile
+        self._steps.setdefault(match.message_id, []).extend((step, provider, reason) for step in steps)
+        if report.opted_out and steps:  # a repeated receipt would undo a START that came meanwhile
             self.opted_out.append(match.message_id)
         return ReceiptResult("moved" if steps else "noted", match.message_id, None)
 
     @property
-    def beyond(self) -> frozenset[int]:
-        """The messages that make more than one move."""
-        return frozenset(message_id for message_id, moves in self._moves.items() if len(moves) > 1)
+    def with_several_steps(self) -> frozenset[int]:
+        """The messages that make more than one transition."""
+        return frozenset(message_id for message_id, steps in self._steps.items() if len(steps) > 1)
 
     def rounds(self, receipt_timeout: datetime) -> Sequence[Sequence[MatchStep]]:
-        """Give the moves so that each message has at most one in a round, in its order."""
-        longest = max((len(moves) for moves in self._moves.values()), default=0)
+        """Return the transitions in rounds, in order, with at most one transition of a message in a round."""
+        longest = max((len(steps) for steps in self._steps.values()), default=0)
         return [
             [
-                _step(message_id, *moves[index], receipt_timeout)
-                for message_id, moves in sorted(self._moves.items())
-                if index < len(moves)
+                _step(message_id, *steps[index], receipt_timeout)
+                for message_id, steps in sorted(self._steps.items())
+                if index < len(steps)
             ]
             for index in range(longest)
         ]
@@ -240,7 +254,8 @@ def _step(
     return MatchStep(message_id, status, provider, reason, None)
 
 
-def _again(receipt: WaitingReceipt, now: datetime) -> ReceiptResult:
+def _later(receipt: WaitingReceipt, now: datetime) -> ReceiptResult:
+    """Return when to match again a receipt without a message, or that it is given up."""
     if now - receipt.received_at > KEEP_TRYING:
         return ReceiptResult("unknown", None, None)
     pause = min(_FIRST_RETRY * 2 ** min(receipt.tries, 20), _LAST_RETRY)

@@ -1,4 +1,4 @@
-"""Asking the providers that do not tell by themselves what became of a message."""
+"""Polling of providers that do not send receipts by themselves."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ log = structlog.get_logger()
 SLICE = 100
 LONGEST = timedelta(hours=1)
 TIME_LIMIT = timedelta(seconds=30)
-_REST = timedelta(minutes=1)
+_FAILURE_PAUSE = timedelta(minutes=1)
 
 
 class Poller:
     """
-    Asks for the receipts that are due; one for each process that does.
+    Asks providers for the receipts that are due; one for each process that polls.
 
-    A provider has one turn at a time, of so long at most, and none for a
-    minute after one that failed. What it could not tell is asked for again
-    when the reference is due next.
+    A provider is asked by one poll at a time, for at most `time_limit`, and not
+    for a minute after a poll that failed. A receipt that it could not give is
+    asked for again when the reference is due next.
     """
 
     def __init__(self, ctx: Context, *, time_limit: timedelta = TIME_LIMIT) -> None:
@@ -38,36 +38,36 @@ class Poller:
         self._not_before: dict[str, float] = {}
 
     async def poll(self) -> int:
-        """Give each provider that is polled its turn; tell how many receipts that brought."""
+        """Ask each provider that is configured to be polled; return the number of receipts."""
         now = asyncio.get_running_loop().time()
-        free = [
-            self._turn(name, configured)
+        polls = [
+            self._poll(name, configured)
             for name, configured in self._ctx.providers.items()
             if configured.config.poll is not None and self._not_before.get(name, now) <= now
         ]
-        return sum(await asyncio.gather(*free))
+        return sum(await asyncio.gather(*polls))
 
-    async def _turn(self, name: str, configured: ConfiguredProvider) -> int:
+    async def _poll(self, name: str, configured: ConfiguredProvider) -> int:
         loop = asyncio.get_running_loop()
         self._not_before[name] = inf
-        rest = _REST
+        pause = _FAILURE_PAUSE
         try:
             async with asyncio.timeout(self._seconds):
-                told = await self._ask_until_short(name, configured)
-            rest = timedelta()
+                count = await self._ask_until_short(name, configured)
+            pause = timedelta()
         except (TimeoutError, Unavailable) as error:
-            log.warning("poll_failed", provider=name, error=str(error) or "its turn was over")
-        except Exception:  # a bug of one plug-in is not to silence the others
+            log.warning("poll_failed", provider=name, error=str(error) or "the time limit was reached")
+        except Exception:  # a bug of one plug-in must not stop the others
             log.exception("poll_crashed", provider=name)
         else:
-            return told
+            return count
         finally:
-            self._not_before[name] = loop.time() + rest.total_seconds()
+            self._not_before[name] = loop.time() + pause.total_seconds()
         return 0
 
     async def _ask_until_short(self, name: str, configured: ConfiguredProvider) -> int:
         ctx, provider, first = self._ctx, configured.provider, configured.config.poll
-        assert isinstance(provider, Polls), "bootstrap lets no other have poll"
+        assert isinstance(provider, Polls), "bootstrap refuses `poll` for other plug-ins"
         assert first is not None
         schedule = PollSchedule(first, LONGEST, ctx.settings.patience.receipt)
         total = 0
@@ -75,12 +75,12 @@ class Poller:
             take = partial(polling.take, provider=name, schedule=schedule, now=ctx.now(), limit=SLICE)
             due = await ctx.database.single(take)
             if due.refs:
-                kept = await ingest.keep(ctx, name, _ends(await provider.poll(due.refs)))
+                kept = await ingest.keep(ctx, name, _with_status(await provider.poll(due.refs)))
                 total += kept.count
             if due.looked_at < SLICE:
                 return total
 
 
-def _ends(reports: Sequence[ReceiptReport]) -> Sequence[ReceiptReport]:
-    """Leave out what is still on its way: to have asked in vain is nothing to keep."""
+def _with_status(reports: Sequence[ReceiptReport]) -> Sequence[ReceiptReport]:
+    """Return the reports that have a status; those of messages that are still on their way are not stored."""
     return [report for report in reports if report.status is not None]

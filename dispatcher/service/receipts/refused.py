@@ -1,4 +1,4 @@
-"""Receipts that were refused: counted for each provider, and told without their content."""
+"""Receipts that were refused: counted for each provider, and logged without their content."""
 
 import time
 from collections import Counter
@@ -16,25 +16,26 @@ INTERVAL = timedelta(minutes=1)
 
 class RefusedReceipts:
     """
-    One for each process that is called; `clock` tells seconds.
+    Counts refused receipts; one for each process that accepts them. `clock` returns seconds.
 
-    The first of a provider is told at once, and then how many there were, at
-    most once a minute: whoever floods us with forged receipts fills no log.
+    The first refusal of a provider is logged at once, and the number of
+    further ones at most once a minute, so that a flood of forged receipts
+    does not fill the log.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._told: dict[tuple[str, bool], float] = {}
+        self._logged_at: dict[tuple[str, bool], float] = {}
         self._since: Counter[tuple[str, bool]] = Counter()
 
     def note(self, provider: str, error: BadReceipt) -> None:
-        """Count one; `provider` is the name of one that is configured."""
+        """Count one refusal; `provider` is the name of a configured provider."""
         key = provider, isinstance(error, BadSignature)
         self._since[key] += 1
         now = self._clock()
-        if now - self._told.get(key, -float("inf")) < INTERVAL.total_seconds():
+        if now - self._logged_at.get(key, -float("inf")) < INTERVAL.total_seconds():
             return
-        self._told[key] = now
-        # Not its words: they may quote what came.
+        self._logged_at[key] = now
+        # Without the message of the error, which may quote the request.
         event = "receipts_forged" if key[1] else "receipts_unreadable"
         log.warning(event, provider=provider, count=self._since.pop(key))

@@ -1,4 +1,4 @@
-"""Receipts that match no message, for operators: a wrong provider, or a truncated or unknown reference."""
+"""Receipts that match no message, for operators: from the wrong provider, or with an unknown reference."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -14,11 +14,11 @@ MOST = 10_000
 
 
 async def page(ctx: Context, *, waiting: bool, before: int | None, limit: int) -> Sequence[Unmatched]:
-    """Return receipts that were given up, or those still `waiting` for their message; the newest first."""
+    """Return receipts that were given up, or with `waiting` those that are still tried; the newest first."""
     return await ctx.database.single(lambda c: unmatched.page(c, waiting=waiting, before=before, limit=limit))
 
 
 async def recent(ctx: Context) -> int:
-    """Count the receipts of the last seven days that were given up, up to 10,000."""
+    """Return the number of receipts that were given up in the last seven days, at most 10,000."""
     since = ctx.now() - RECENT
     return await ctx.database.single(lambda c: unmatched.count(c, since=since, most=MOST))

@@ -30,7 +30,7 @@ from dispatcher.service.callbacks.sender import CallbackSender, FormattedCallbac
 from dispatcher.service.inbound import messages
 from dispatcher.service.receipts import ingest
 from dispatcher.settings import Settings
-from tests.service.callbacks.callback_sending import work_off
+from tests.service.callbacks.callback_sending import send_due
 from tests.world import NUMBER, World
 
 CODE = "40404"
@@ -406,7 +406,7 @@ async def test_a_message_is_told_to_the_webhooks_of_its_account_that_want_it(wor
     await tell(world, mo("Hi", ref="a"), mo("nobody's", to="50505"))
     await tell(world, mo("Hi", ref="a"))
     post = Post()
-    assert await work_off(teller(world, post)) == 1
+    assert await send_due(teller(world, post)) == 1
     assert [json.loads(call.body) for call in post.calls] == [{"text": "Hi", "to": CODE, "hook": "w"}]
     row = await world.one("SELECT state, message_id, inbound_id FROM callbacks")
     assert row == ("delivered", None, 1)
@@ -421,10 +421,10 @@ async def test_a_period_is_told_again_under_the_ids_it_had(world: World) -> None
         await tell(world, mo(text))
         world.time.advance(DAY)
     post, now = Post(), world.time.now()
-    await work_off(teller(world, post))
+    await send_due(teller(world, post))
     await messages.replay(world.ctx, world.caller, since=start, until=start + DAY)
     await messages.replay(world.ctx, Caller(world.caller.account, "other"), since=start, until=now)
-    await work_off(teller(world, post))
+    await send_due(teller(world, post))
     assert [json.loads(call.body)["text"] for call in post.calls] == ["one", "two", "one"]
     assert post.calls[0].headers["id"] == post.calls[2].headers["id"]
 
@@ -438,7 +438,7 @@ async def test_more_than_a_thousand_messages_are_not_told_again_at_once(world: W
     await world.all("DELETE FROM callbacks")
     await messages.replay(world.ctx, world.caller, since=start, until=start + DAY)
     await tell(world, mo())
-    with pytest.raises(Invalid, match="1001 messages came in that time, more than 1000"):
+    with pytest.raises(Invalid, match="1001 messages came in that period, at most 1000"):
         await messages.replay(world.ctx, world.caller, since=start, until=start + DAY)
     assert (await world.one("SELECT count(*) AS n FROM callbacks")).n == 1001
 
