@@ -1,1 +1,1 @@
-"""One machine without set-up: embedded servers, a supervised stack, and its first run."""
+"""A whole stack on one machine without set-up: embedded servers, supervised processes, and the first run."""

@@ -1,4 +1,4 @@
-"""The doors of the HTTP dialects: where each is, and what opens it, in the words of its dialect."""
+"""The credentials and paths of the HTTP dialects, with the names that each dialect gives them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dispatcher.service.accounts.credentials import NewKey
 
 
 class CredentialUse(StrEnum):
-    """What a key is for. A dialect with two ways to show who one is has two doors."""
+    """What a key is for. A dialect with two kinds of authentication has two uses."""
 
     EMESS = "emess"
     EMSGNOW = "emsgnow"
@@ -21,11 +21,11 @@ class CredentialUse(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DialectCredential:
-    """What a door takes. `words` name it in the dialect: the secret, or the public half and the secret."""
+    """What a use requires. `field_names` are the dialect's: the secret's, or the name's and the secret's."""
 
     dialect: str
     kind: CredentialKind
-    words: tuple[str, ...]
+    field_names: tuple[str, ...]
 
 
 CREDENTIALS: Mapping[CredentialUse, DialectCredential] = {
@@ -44,19 +44,19 @@ PATHS: Mapping[str, tuple[str, ...]] = {
     "scheduler": ("/api/v1",),
     "smsgate": ("/api/3rdparty/v1",),
 }
-"""Where each dialect begins, unless DISPATCHER_DIALECT_PREFIXES moves it."""
+"""The paths of each dialect, unless DISPATCHER_DIALECT_PREFIXES moves it."""
 
 
-def credential_fields(door: CredentialUse, made: NewKey) -> dict[str, str]:
-    """Give a new credential in the words of its dialect."""
-    words = CREDENTIALS[door].words
-    parts = (made.name or "", made.secret)
-    return dict(zip(words, parts[-len(words) :], strict=True))
+def credential_fields(use: CredentialUse, created: NewKey) -> dict[str, str]:
+    """Return a new credential by the field names of its dialect."""
+    names = CREDENTIALS[use].field_names
+    parts = (created.name or "", created.secret)
+    return dict(zip(names, parts[-len(names) :], strict=True))
 
 
 def describe_use(kind: str, dialect: str) -> str:
-    """Name the door that a credential opens."""
-    for door, lock in CREDENTIALS.items():
-        if (lock.kind, lock.dialect) == (kind, dialect):
-            return door
+    """Return the use of a credential; "DIALECT KIND" if it is none of CredentialUse."""
+    for use, credential in CREDENTIALS.items():
+        if (credential.kind, credential.dialect) == (kind, dialect):
+            return use
     return f"{dialect} {kind}"

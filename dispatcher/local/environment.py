@@ -1,9 +1,9 @@
 """
-How a command finds its stack.
+Finds the stack of a command.
 
-First what the command line names (`--data DIR`), then the environment's own
-URLs, then the stack that `dispatcher up` keeps in the default directory:
-DISPATCHER_DATA, else `.data` here.
+In this order: the directory that `--data DIR` names, the URLs in the
+environment, and the stack of `dispatcher up` in the default directory:
+DISPATCHER_DATA, else `.data` in the working directory.
 """
 
 import os
@@ -16,7 +16,7 @@ from dispatcher.local.private_file import write_private
 from dispatcher.settings import Settings, load_settings
 
 FILE = "environment"
-"""In a data directory: what its processes have in their environment, as a shell reads it."""
+"""The file in a data directory with the environment of its processes, in shell syntax."""
 
 _DEFAULT = ".data"
 _URLS = ("DATABASE_URL", "REDIS_URL")
@@ -29,7 +29,7 @@ def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def has_urls(environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether the environment names the servers. Raises Misconfigured if it names only one of them."""
+    """Return whether the environment names the servers. Raises Misconfigured if it names only one."""
     named = [name for name in _URLS if environ.get(name) or environ.get(f"{name}_FILE")]
     if len(named) == 1:
         [missing] = set(_URLS) - set(named)
@@ -39,30 +39,30 @@ def has_urls(environ: Mapping[str, str] = os.environ) -> bool:
 
 def find(data: Path | None, environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
     """
-    Return the variables of the requested stack that the environment does not have.
+    Return the variables of the requested stack that the environment lacks.
 
-    A directory that is named wins over URLs that are only in the environment.
+    The URLs of a directory named by `data` win over those of the environment.
     Raises Misconfigured, with advice, if there is no stack.
     """
     if data is None and has_urls(environ):
         return {}
     file = (data or default_directory(environ)) / FILE
     if not file.exists():
-        looked = f"there is no {file}"
+        missing = f"there is no {file}"
         raise Misconfigured(
-            f"no dispatcher found ({looked}): start one with `dispatcher up`, name its directory with --data,"
-            " or set DATABASE_URL and REDIS_URL"
+            f"no dispatcher found ({missing}): start one with `dispatcher up`, name its directory with"
+            " --data, or set DATABASE_URL and REDIS_URL"
         )
-    told = read(file)
-    return {name: value for name, value in told.items() if name in _URLS or name not in environ}
+    variables = read(file)
+    return {name: value for name, value in variables.items() if name in _URLS or name not in environ}
 
 
 def load(data: Path | None) -> Settings:
     """
     Put the requested stack's variables into this process's environment, and return its settings.
 
-    Values that came from files are in the environment afterwards, for the
-    processes that this one starts or becomes. Raises Misconfigured.
+    Values from files are in the environment afterwards, for the processes
+    that this one starts or becomes. Raises Misconfigured.
     """
     found = find(data)
     for name in found:
@@ -72,7 +72,7 @@ def load(data: Path | None) -> Settings:
 
 
 def inline_files() -> Settings:
-    """Return the settings, and put those that came from files into the environment. Raises Misconfigured."""
+    """Return the settings, after replacing our NAME_FILE variables by NAME. Raises Misconfigured."""
     settings = load_settings()
     _check_urls(settings)
     for name in [name for name in os.environ if name.endswith("_FILE")]:
@@ -98,11 +98,11 @@ def write(file: Path, environ: Mapping[str, str]) -> None:
         for name, value in sorted(environ.items())
         if name in _URLS or (name.startswith(_PREFIX) and not name.endswith("_FILE"))
     ]
-    write_private(file, "# Written by `dispatcher up`, at each start. Holds secrets.\n" + "".join(lines))
+    write_private(file, "# Written by `dispatcher up` at each start. Contains secrets.\n" + "".join(lines))
 
 
 def _check_urls(settings: Settings) -> None:
-    """Raise Misconfigured for a URL that cannot be parsed, without quoting it: it may hold a password."""
+    """Raise Misconfigured for a URL that cannot be parsed, without quoting it: it may have a password."""
     from redis.connection import parse_url
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError

@@ -1,4 +1,4 @@
-"""A whole stack under a supervisor: databases, tables, first run, processes, and their readiness."""
+"""Runs a whole stack under a supervisor: databases, migrations, first run, processes, readiness."""
 
 import asyncio
 import os
@@ -26,9 +26,9 @@ from dispatcher.settings import Settings
 Announce = Callable[[str, str], None]
 """Takes the name of a process and what happened to it, from several threads."""
 
-_PATIENCE = timedelta(minutes=2)
+_TIMEOUT = timedelta(minutes=2)
 _POLL = timedelta(milliseconds=100)
-_PROBE_GOOD_FOR = timedelta(minutes=5)
+_PROBE_VALIDITY = timedelta(minutes=5)
 _DEATHS = 3
 _TAIL = 15
 
@@ -43,31 +43,31 @@ class Stack:
     credentials: Credentials
 
 
-def run(plan: StackPlan, announce: Announce, story: Callable[[Stack], None]) -> None:
+def run(plan: StackPlan, announce: Announce, action: Callable[[Stack], None]) -> None:
     """
-    Start the stack, call `story` once all of it is ready, then stop it.
+    Start the stack, call `action` when all of it is ready, then stop it.
 
-    Ctrl-C and SIGTERM end it quietly at any time. Raises Misconfigured.
+    Ctrl-C and SIGTERM stop it quietly at any time. Raises Misconfigured.
     """
     plan.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     reporter = _Reporter(announce)
-    with Supervisor(plan.directory, on_event=reporter.hear, signals=True) as supervisor:
-        story(_start(plan, supervisor, reporter))
+    with Supervisor(plan.directory, on_event=reporter.on_event, signals=True) as supervisor:
+        action(_start(plan, supervisor, reporter))
 
 
 class _Reporter:
-    """Announces what happens to processes, and counts how often each has died."""
+    """Announces the events of processes, and counts how often each has died."""
 
     def __init__(self, announce: Announce) -> None:
         self.announce = announce
         self.deaths: Counter[str] = Counter()
-        self.judged_here: frozenset[str] = frozenset()  # those whose readiness this module finds out
+        self.checked_here: frozenset[str] = frozenset()  # processes whose readiness this module checks
 
-    def hear(self, event: ProcessEvent) -> None:
-        """Take an event of the supervisor; for it a process is ready as soon as it runs."""
+    def on_event(self, event: ProcessEvent) -> None:
+        """Handle an event of the supervisor, to which these processes are ready as soon as they run."""
         if isinstance(event, ProcessDied) and event.restart_in is not None:
             self.deaths[event.name] += 1
-        if not (isinstance(event, ProcessReady) and event.name in self.judged_here):
+        if not (isinstance(event, ProcessReady) and event.name in self.checked_here):
             self.announce(event.name, describe(event))
 
 
@@ -80,16 +80,16 @@ def _start(plan: StackPlan, supervisor: Supervisor, reporter: _Reporter) -> Stac
     environment.write(plan.directory / environment.FILE, os.environ)
     configure_logging(settings.model_copy(update={"log_level": "critical"}))
     reporter.announce("database", f"is at migration {migrate(settings)}")
-    made = asyncio.run(_first_run(settings, plan))
-    parts = plan.parts()
-    reporter.judged_here = frozenset(part.name for part in parts)
-    supervisor.start(*parts)
+    credentials = asyncio.run(_first_run(settings, plan))
+    processes = plan.processes()
+    reporter.checked_here = frozenset(process.name for process in processes)
+    supervisor.start(*processes)
     asyncio.run(_await_ready(settings, plan, reporter))
-    return Stack(plan, supervisor, settings, made)
+    return Stack(plan, supervisor, settings, credentials)
 
 
 def _start_databases(directory: Path, supervisor: Supervisor) -> None:
-    # Only once the supervisor has the directory: before that a killed Valkey may still hold its port.
+    # Only when the supervisor has locked the directory: before that a killed run's Valkey may hold its port.
     postgres, valkey = postgres_process(directory), valkey_process(directory)
     supervisor.start(postgres, valkey)
     os.environ.update({"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url})
@@ -113,44 +113,44 @@ async def _await_ready(settings: Settings, plan: StackPlan, reporter: _Reporter)
         }
         while waiting:
             consumed = await health.lanes(ctx) or {}
-            for name, place in list(waiting.items()):
-                if await _is_ready(place, client, consumed, since=began):
+            for name, target in list(waiting.items()):
+                if await _is_ready(target, client, consumed, since=began):
                     del waiting[name]
                     reporter.announce(name, describe(ProcessReady(name, ctx.now() - began)))
-            _give_up_if_hopeless(ctx, plan.directory, waiting, reporter, began)
+            _raise_if_hopeless(ctx, plan.directory, waiting, reporter, began)
             await asyncio.sleep(_POLL.total_seconds())
 
 
 def _probe(settings: Settings) -> None:
-    """Send a probe through each queue; its worker runs it as soon as it consumes."""
+    """Send a probe to each queue; a worker runs it as soon as it consumes the queue."""
     celery = celery_app(settings)
     for queue in process_commands.THREADS:
         celery.send_task(
-            PROBE, args=[queue], queue=queue, expires=_PROBE_GOOD_FOR.total_seconds(), retry=False
+            PROBE, args=[queue], queue=queue, expires=_PROBE_VALIDITY.total_seconds(), retry=False
         )
 
 
 async def _is_ready(
-    place: str, client: httpx.AsyncClient, consumed: Mapping[str, datetime | None], *, since: datetime
+    target: str, client: httpx.AsyncClient, consumed: Mapping[str, datetime | None], *, since: datetime
 ) -> bool:
-    if not place.startswith("http"):
-        seen = consumed.get(place)
+    if not target.startswith("http"):
+        seen = consumed.get(target)
         return seen is not None and seen >= since
     try:
-        answer = await client.get(place, timeout=2)
+        response = await client.get(target, timeout=2)
     except httpx.HTTPError:
         return False
-    return answer.status_code in {200, 401}
+    return response.status_code in {200, 401}
 
 
-def _give_up_if_hopeless(
+def _raise_if_hopeless(
     ctx: Context, directory: Path, waiting: Mapping[str, str], reporter: _Reporter, began: datetime
 ) -> None:
     for name in waiting:
         died = reporter.deaths[name] >= _DEATHS
-        if died or ctx.now() - began > _PATIENCE:
+        if died or ctx.now() - began > _TIMEOUT:
             log = directory / "logs" / f"{name}.log"
-            what = "dies again and again" if died else f"is not ready after {_PATIENCE.total_seconds():.0f} s"
+            what = "keeps dying" if died else f"is not ready after {_TIMEOUT.total_seconds():.0f} s"
             raise Misconfigured(f"{name} {what}; the end of {log}:\n{_tail(log)}")
 
 

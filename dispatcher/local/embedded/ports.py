@@ -1,4 +1,4 @@
-"""Which TCP ports can be had."""
+"""Finds and checks free TCP ports."""
 
 import errno
 import secrets
@@ -9,33 +9,35 @@ from dispatcher.domain.errors import Misconfigured
 LOOPBACK = "127.0.0.1"
 
 
-# Below the ports of outgoing connections: one of those might be taken before our server starts.
-_OURS = range(20_000, 32_000)
+# Below the ephemeral ports, which an outgoing connection might take before our server starts.
+_RANGE = range(20_000, 32_000)
 _TRIES = 100
 
 
 def free_port(host: str = LOOPBACK) -> int:
-    """Return a free port, which another server may still take first. Raises Misconfigured."""
+    """Return a port that is free now; another process may still take it. Raises Misconfigured."""
     for _ in range(_TRIES):
-        if is_free(host, number := secrets.choice(_OURS)):
+        if is_free(host, number := secrets.choice(_RANGE)):
             return number
-    raise Misconfigured(f"of {_TRIES} ports tried between {_OURS[0]} and {_OURS[-1]} none on {host} is free")
+    raise Misconfigured(
+        f"none of {_TRIES} ports tried between {_RANGE[0]} and {_RANGE[-1]} is free on {host}"
+    )
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether this process could listen there."""
+    """Return whether this process could listen on this port."""
     return _fault(host, port) is None
 
 
 def require_free_port(host: str, port: int, what: str, *, option: str = "--port") -> None:
-    """Raise Misconfigured if `what` could not listen there, with the option that chooses another port."""
+    """Raise Misconfigured if `what` could not listen on this port, with the option that chooses another."""
     fault = _fault(host, port)
     if fault is None:
         return
     if fault.errno == errno.EADDRINUSE:
         reason = f"port {port} on {host} is taken"
     else:
-        reason = f"port {port} on {host} cannot be had ({fault.strerror})"
+        reason = f"port {port} on {host} cannot be used ({fault.strerror})"
     raise Misconfigured(f"{reason}, and {what} needs it; choose another with {option}")
 
 
@@ -43,7 +45,7 @@ def _fault(host: str, port: int) -> OSError | None:
     with socket.socket(_family(host)) as probe:
         probe.setsockopt(
             socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # what the servers do: TIME_WAIT is no obstacle
+        )  # as the servers do: ports in TIME_WAIT count as free
         try:
             probe.bind((host, port))
             probe.listen(1)

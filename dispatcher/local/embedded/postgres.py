@@ -26,11 +26,11 @@ from dispatcher.local.embedded.identity import PostgresUser, prepare_user
 from dispatcher.local.embedded.managed_process import ManagedProcess
 
 _NAME = "dispatcher"  # of the superuser and of the database
-_SOCKET_NUMBER = 5432  # only a part of the socket's file name unless a TCP port is asked for
+_SOCKET_NUMBER = 5432  # only part of the socket's file name unless a TCP port is requested
 _SOCKET_PATH_LIMIT = 100  # sun_path has 108 bytes on Linux and 104 on macOS
 
 _SETTINGS = """\
-# Written anew at each start. For settings of your own use ALTER SYSTEM.
+# Rewritten at each start. For settings of your own use ALTER SYSTEM.
 max_connections = 200
 shared_buffers = 128MB
 max_wal_size = 2GB
@@ -42,12 +42,12 @@ max_parallel_workers_per_gather = 0  # containers have 64 MB of /dev/shm
 huge_pages = off
 timezone = UTC
 log_timezone = UTC
-# The queue's rows change many times in their life.
+# Rows of the queue are updated many times.
 autovacuum_naptime = 10s
 autovacuum_vacuum_scale_factor = 0.02
 autovacuum_analyze_scale_factor = 0.02
 autovacuum_vacuum_cost_delay = 0
-# To standard error, which is DIR/logs. Terse: a DETAIL line may hold a number or a text.
+# To standard error, which goes to DIR/logs. Terse: a DETAIL line may have a number or a text.
 log_destination = stderr
 logging_collector = off
 log_checkpoints = off
@@ -55,26 +55,26 @@ log_error_verbosity = terse
 log_min_error_statement = panic
 """
 _DURABLE = "fsync = on\nfull_page_writes = on\nsynchronous_commit = on\n"
-_FORGETFUL = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n"
+_NOT_DURABLE = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n"
 
 
 @dataclass(frozen=True, slots=True)
 class _Cluster:
-    lodging: PostgresUser
+    user: PostgresUser
     sockets: Path
     port: int | None
     durable: bool
 
     @property
     def data(self) -> Path:
-        return self.lodging.home / "data"
+        return self.user.home / "data"
 
     @property
     def number(self) -> int:
         return self.port or _SOCKET_NUMBER
 
     def program(self, name: str) -> str:
-        return str(self.lodging.binaries / name)
+        return str(self.user.binaries / name)
 
 
 def postgres_process(
@@ -88,14 +88,14 @@ def postgres_process(
     """
     Return the process that runs PostgreSQL on DIR/postgres; its `url` is for SQLAlchemy.
 
-    The directory of the socket is closed to other users, so no password is
-    needed there. A TCP port on loopback is opened only if one is given, and
+    The directory of the socket is closed to other users, so the socket needs
+    no password. A TCP port on loopback is opened only if one is given, and
     needs the password in `postgres/password`. With `durable=False`, for tests,
     a crash of the machine may lose the data.
     """
     home = data_dir.absolute() / "postgres"
-    lodging = prepare_user(home, binaries or find_postgres(), identities=identities)
-    cluster = _Cluster(lodging, _socket_directory(lodging), port, durable)
+    user = prepare_user(home, binaries or find_postgres(), identities=identities)
+    cluster = _Cluster(user, _socket_directory(user), port, durable)
     return ManagedProcess(
         name="postgres",
         argv=[cluster.program("postgres"), "-D", str(cluster.data)],
@@ -106,9 +106,9 @@ def postgres_process(
         ready=partial(_is_ready, cluster),
         ready_timeout=timedelta(minutes=2),  # after a crash it replays its log first
         start_retry=timedelta(seconds=10),
-        stop_signal=signal.SIGINT,  # "fast": ends sessions, keeps everything
+        stop_signal=signal.SIGINT,  # "fast" shutdown: ends sessions, loses nothing
         stop_timeout=timedelta(seconds=30),
-        identity=lodging.identity,
+        identity=user.identity,
     )
 
 
@@ -117,22 +117,22 @@ def _prepare(cluster: _Cluster) -> None:
         _initialise(cluster)
     _refuse_other_version(cluster)
     _remove_stale_lock(cluster)
-    _own_directory(cluster.sockets, cluster.lodging.identity)
+    _prepare_socket_directory(cluster.sockets, cluster.user.identity)
     _write_settings(cluster)
 
 
 def _initialise(cluster: _Cluster) -> None:
-    """Create the cluster under another name, so that a crash leaves none that is half made."""
-    unfinished = cluster.lodging.home / "data.new"
+    """Create the cluster under another name first, so that a crash leaves no half-finished one."""
+    unfinished = cluster.user.home / "data.new"
     shutil.rmtree(unfinished, ignore_errors=True)
     sync = [] if cluster.durable else ["--no-sync"]
     locale = ["--locale=C", "--encoding=UTF8"]
-    if postgres_major(cluster.lodging.binaries) >= 17:
+    if postgres_major(cluster.user.binaries) >= 17:
         locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     initdb = [cluster.program("initdb"), f"--pgdata={unfinished}", f"--username={_NAME}", "--data-checksums"]
-    # While a new segment is filled with zeros all commits wait: 70 ms each time for the usual 16 MB.
+    # All commits wait while a new segment is filled with zeros: 70 ms each time for the default 16 MB.
     initdb.append("--wal-segsize=4")
-    auth = ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={_password_file(cluster.lodging)}"]
+    auth = ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={_password_file(cluster.user)}"]
     _run(cluster, [*initdb, *auth, *locale, *sync])
     single = [cluster.program("postgres"), "--single", "-D", str(unfinished), "postgres"]
     _run(cluster, single, text=f"CREATE DATABASE {_NAME}\n")
@@ -141,31 +141,31 @@ def _initialise(cluster: _Cluster) -> None:
 
 def _run(cluster: _Cluster, argv: list[str], *, text: str = "") -> None:
     done = subprocess.run(  # noqa: S603
-        child.command(argv, identity=cluster.lodging.identity),
+        child.command(argv, identity=cluster.user.identity),
         input=text,
         capture_output=True,
         text=True,
-        cwd=cluster.lodging.home,
+        cwd=cluster.user.home,
         env={**os.environ, "LC_ALL": "C"},
     )
     if done.returncode != 0:
         raise Misconfigured(
-            f"{argv[0]} failed in {cluster.lodging.home}: {(done.stderr or done.stdout).strip()}"
+            f"{argv[0]} failed in {cluster.user.home}: {(done.stderr or done.stdout).strip()}"
         )
 
 
-def _password_file(lodging: PostgresUser) -> Path:
-    path = lodging.home / "password"
+def _password_file(user: PostgresUser) -> Path:
+    path = user.home / "password"
     if not path.exists():
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(24) + "\n", encoding="ascii")
-        _give(path, lodging.identity)
+        _chown(path, user.identity)
     return path
 
 
 def _refuse_other_version(cluster: _Cluster) -> None:
     written = int((cluster.data / "PG_VERSION").read_text(encoding="ascii"))
-    running = postgres_major(cluster.lodging.binaries)
+    running = postgres_major(cluster.user.binaries)
     if written != running:
         raise Misconfigured(
             f"{cluster.data} was written by PostgreSQL {written}, and this is {running}: "
@@ -177,8 +177,8 @@ def _remove_stale_lock(cluster: _Cluster) -> None:
     """
     Remove the postmaster.pid of a killed run.
 
-    Postgres does so itself unless a process of this user has that pid now, as
-    is common after the restart of a container.
+    Postgres removes it itself unless a process of this user has that pid now,
+    which is common after the restart of a container.
     """
     lock = cluster.data / "postmaster.pid"
     try:
@@ -198,34 +198,34 @@ def _write_settings(cluster: _Cluster) -> None:
         f"unix_socket_directories = '{_quoted(cluster.sockets)}'\nunix_socket_permissions = 0700\n"
     )
     path = cluster.data / "postgresql.conf"
-    path.write_text(_SETTINGS + (_DURABLE if cluster.durable else _FORGETFUL) + own, encoding="utf-8")
+    path.write_text(_SETTINGS + (_DURABLE if cluster.durable else _NOT_DURABLE) + own, encoding="utf-8")
 
 
 def _quoted(path: Path) -> str:
-    """Write a path as one element of a quoted list inside a quoted string."""
+    """Return a path as one element of a quoted list inside a quoted string."""
     return '"' + str(path).replace("'", "''").replace('"', '""') + '"'
 
 
-def _socket_directory(lodging: PostgresUser) -> Path:
-    """Return a directory whose sockets have short enough names; the same one for the same data."""
-    if _fits(lodging.home / "run"):
-        return lodging.home / "run"
-    digest = hashlib.sha256(f"{os.geteuid()}:{lodging.home}".encode()).hexdigest()[:16]
+def _socket_directory(user: PostgresUser) -> Path:
+    """Return a directory with a path short enough for sockets; the same for the same data."""
+    if _is_short_enough(user.home / "run"):
+        return user.home / "run"
+    digest = hashlib.sha256(f"{os.geteuid()}:{user.home}".encode()).hexdigest()[:16]
     name = f"sms-dispatcher-{digest}"
     temporary = Path(tempfile.gettempdir()) / name
-    return temporary if _fits(temporary) else Path("/tmp") / name  # noqa: S108 - made 0700 and checked for its owner
+    return temporary if _is_short_enough(temporary) else Path("/tmp") / name  # noqa: S108 - made 0700 and checked for its owner
 
 
-def _fits(folder: Path) -> bool:
+def _is_short_enough(folder: Path) -> bool:
     return len(os.fsencode(folder / f".s.PGSQL.{65535}")) <= _SOCKET_PATH_LIMIT
 
 
-def _own_directory(folder: Path, identity: Identity) -> None:
+def _prepare_socket_directory(folder: Path, identity: Identity) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
-    _give(folder, identity)
+    _chown(folder, identity)
     if folder.is_symlink() or folder.stat().st_uid != _owner(identity) or folder.stat().st_mode & 0o077:
         raise Misconfigured(
-            f"{folder}, which the socket of PostgreSQL needs, belongs to somebody else: remove it"
+            f"{folder}, which the socket of PostgreSQL needs, belongs to another user: remove it"
         )
 
 
@@ -234,7 +234,7 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _give(path: Path, identity: Identity) -> None:
+def _chown(path: Path, identity: Identity) -> None:
     if identity is Identity.NOBODY and path.stat().st_uid == os.geteuid():
         os.chown(path, _owner(identity), -1, follow_symlinks=False)
 

@@ -1,4 +1,4 @@
-"""The lock of a data directory, and the list of the processes started on it: DIR/lock and DIR/parts.json."""
+"""The lock of a data directory and the list of its processes: DIR/lock and DIR/parts.json."""
 
 import contextlib
 import fcntl
@@ -21,7 +21,7 @@ _PATIENCE = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class StartedProcess:
-    """A process that was started: enough to stop it when its supervisor is gone."""
+    """A process that was started, with all that is needed to stop it without its supervisor."""
 
     name: str
     process: ProcessHandle
@@ -29,7 +29,7 @@ class StartedProcess:
 
 
 class ProcessList:
-    """The lock and the list. The list outlives a supervisor that is killed; the lock does not."""
+    """The lock and the list. The list outlives a killed supervisor; the lock does not."""
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / "parts.json"
@@ -37,10 +37,10 @@ class ProcessList:
         self._lock: IO[str] | None = None
         self.environment = {
             _VARIABLE: str(data_dir)
-        }  # marks what belongs to this directory, grandchildren too
+        }  # marks all processes of this directory, including grandchildren
 
     def acquire(self) -> None:
-        """Lock the directory for this process. Raises Misconfigured if another has it."""
+        """Lock the directory for this process. Raises Misconfigured if another process holds the lock."""
         file = self._lock_path.open("a+", encoding="ascii")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,17 +60,17 @@ class ProcessList:
             self._lock.close()
             self._lock = None
 
-    def write(self, entries: Sequence[StartedProcess]) -> None:
-        """Replace the list by one of this process, atomically."""
+    def write(self, started_processes: Sequence[StartedProcess]) -> None:
+        """Replace the list atomically, with this process as its supervisor."""
         owner = processes.find_handle(os.getpid())
         rows = [
             {
-                "name": entry.name,
-                "pid": entry.process.pid,
-                "started": entry.process.started,
-                "stop": entry.stop_signal,
+                "name": started.name,
+                "pid": started.process.pid,
+                "started": started.process.started,
+                "stop": started.stop_signal,
             }
-            for entry in entries
+            for started in started_processes
         ]
         unfinished = self._path.with_suffix(".new")
         unfinished.write_text(
@@ -80,7 +80,7 @@ class ProcessList:
         unfinished.replace(self._path)
 
     def read(self, *, of: ProcessHandle | None = None) -> list[StartedProcess]:
-        """Return the list; empty if there is none, it cannot be read, or it is another supervisor's."""
+        """Return the list; empty if it is missing, unreadable, or another supervisor's than `of`."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             content = json.loads(self._path.read_text(encoding="utf-8"))
             if of is None or content["supervisor"] == asdict(of):
@@ -96,20 +96,20 @@ class ProcessList:
         """
         Stop the processes on the list that still run, with their children, and return their names.
 
-        A process counts only with the start time in the list: an unrelated one
-        with the same pid is left alone.
+        A process counts only if its start time is the listed one: an unrelated
+        process with the same pid is left alone.
         """
         stopping, names = [], []
-        for entry in self.read(of=of):
-            found = [(member, signal.SIGKILL) for member in self.leftovers(entry.process)]
-            if processes.is_running(entry.process):
-                found.append((entry.process, entry.stop_signal))
+        for started in self.read(of=of):
+            found = [(member, signal.SIGKILL) for member in self.leftovers(started.process)]
+            if processes.is_running(started.process):
+                found.append((started.process, started.stop_signal))
             if found:
-                names.append(entry.name)
+                names.append(started.name)
                 stopping += found
         processes.stop_all(stopping, timeout=_PATIENCE)
         return names
 
     def leftovers(self, leader: ProcessHandle) -> list[ProcessHandle]:
-        """Return the processes that a process has started itself and that still run."""
+        """Return the running processes that this process has started."""
         return processes.session_members(leader, marker=f"{_VARIABLE}={self.environment[_VARIABLE]}")

@@ -1,4 +1,4 @@
-"""Processes that are not children of this one: whether they run, since when, where, and in which session."""
+"""Inspects and stops processes that are not children of this one."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ _POLL = timedelta(milliseconds=20)
 
 @dataclass(frozen=True, slots=True)
 class ProcessHandle:
-    """A process that cannot be mistaken for a later one with the same pid."""
+    """Identifies a process by pid and start time, so that a later process with the same pid differs."""
 
     pid: int
     started: str
@@ -30,40 +30,45 @@ class _Stat:
 
 
 def find_handle(pid: int) -> ProcessHandle | None:
-    """Return the mark of a running process; None if there is none, or only a zombie."""
+    """Return the handle of a running process; None if it does not run or is a zombie."""
     if not _has_proc():
-        return _mark_by_ps(pid)
+        return _find_handle_by_ps(pid)
     stat = _stat(pid)
     if stat is None or stat.state in "ZX":
         return None
-    return ProcessHandle(pid, f"{_boot()}:{stat.started}")
+    return ProcessHandle(pid, f"{_boot_id()}:{stat.started}")
 
 
 def is_running(process: ProcessHandle) -> bool:
-    """Whether this very process still runs."""
+    """Return whether this process still runs."""
     return find_handle(process.pid) == process
 
 
 def session_members(leader: ProcessHandle, *, marker: str) -> list[ProcessHandle]:
     """
-    Return the running processes of the session that `leader` led, without itself.
+    Return the running processes of the session of `leader`, without itself.
 
-    Only processes with `marker` in their environment count, because the number
-    of the session may have been used again. Systems without /proc find none.
+    Only processes with `marker` in their environment count, because the id of
+    the session may have been reused. Without /proc the result is empty.
     """
     found = []
     for pid in _pids():
         stat = _stat(pid)
-        if stat is not None and pid != leader.pid and stat.session == leader.pid and _carries(pid, marker):
+        if (
+            stat is not None
+            and pid != leader.pid
+            and stat.session == leader.pid
+            and _has_in_environment(pid, marker)
+        ):
             found.append(find_handle(pid))
     return [member for member in found if member is not None]
 
 
 def works_in(pid: int, folder: Path) -> bool:
-    """Whether the process has its working directory there, as a postmaster has in its data."""
+    """Return whether this is the working directory of the process; a postmaster's is its data directory."""
     if not _has_proc():
-        said = _ps(pid, "comm=")
-        return "postgres" in said
+        output = _ps(pid, "comm=")
+        return "postgres" in output
     try:
         return os.path.samefile(_PROC / str(pid) / "cwd", folder)
     except OSError:
@@ -71,26 +76,26 @@ def works_in(pid: int, folder: Path) -> bool:
 
 
 def send_signal(process: ProcessHandle, number: signal.Signals) -> None:
-    """Send a signal to this very process, or to none."""
+    """Send a signal to this process if it still runs."""
     if is_running(process):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, number)
 
 
-def stop_all(stopping: list[tuple[ProcessHandle, signal.Signals]], *, timeout: timedelta) -> None:
-    """Send each its signal, then SIGKILL to those that still run; wait until all are gone."""
-    for process, number in stopping:
+def stop_all(signals: list[tuple[ProcessHandle, signal.Signals]], *, timeout: timedelta) -> None:
+    """Send each process its signal, and SIGKILL after the time-out; wait until all have ended."""
+    for process, number in signals:
         send_signal(process, number)
-    marks = [process for process, _ in stopping]
-    if wait_until(lambda: not any(map(is_running, marks)), timeout=timeout):
+    handles = [process for process, _ in signals]
+    if wait_until(lambda: not any(map(is_running, handles)), timeout=timeout):
         return
-    for process in marks:
+    for process in handles:
         send_signal(process, signal.SIGKILL)
-    wait_until(lambda: not any(map(is_running, marks)), timeout=timedelta(seconds=5))
+    wait_until(lambda: not any(map(is_running, handles)), timeout=timedelta(seconds=5))
 
 
 def wait_until(condition: Callable[[], bool], *, timeout: timedelta) -> bool:
-    """Wait until the condition holds, and return whether it does within the time-out."""
+    """Wait until the condition holds; return False if it does not within the time-out."""
     end = time.monotonic() + timeout.total_seconds()
     while not condition():
         if time.monotonic() >= end:
@@ -109,18 +114,18 @@ def _stat(pid: int) -> _Stat | None:
         text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    fields = text.rpartition(")")[2].split()  # the name before it may hold anything, even ")"
+    fields = text.rpartition(")")[2].split()  # the name before it may contain anything, even ")"
     return _Stat(state=fields[0], session=int(fields[3]), started=int(fields[19]))
 
 
-def _carries(pid: int, marker: str) -> bool:
+def _has_in_environment(pid: int, marker: str) -> bool:
     try:
         return marker.encode() in (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except OSError:
         return False
 
 
-def _boot() -> str:
+def _boot_id() -> str:
     return (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
@@ -128,9 +133,9 @@ def _has_proc() -> bool:
     return (_PROC / "self/stat").exists()
 
 
-def _mark_by_ps(pid: int) -> ProcessHandle | None:
-    said = _ps(pid, "state=,lstart=").split(maxsplit=1)
-    return ProcessHandle(pid, said[1]) if len(said) == 2 and not said[0].startswith("Z") else None
+def _find_handle_by_ps(pid: int) -> ProcessHandle | None:
+    output = _ps(pid, "state=,lstart=").split(maxsplit=1)
+    return ProcessHandle(pid, output[1]) if len(output) == 2 and not output[0].startswith("Z") else None
 
 
 def _ps(pid: int, columns: str) -> str:

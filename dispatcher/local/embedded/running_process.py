@@ -1,4 +1,4 @@
-"""A managed process that was started: its present process, its log, and how often it has died."""
+"""A managed process at run time: its operating-system process, its log and its failures."""
 
 import os
 import signal
@@ -15,72 +15,74 @@ from dispatcher.local.embedded.processes import ProcessHandle
 
 _LOG_CAP = 10_000_000  # bytes; a longer log is moved aside at the next start
 _TAIL = 20  # lines of a log in an error
-_STEADY = timedelta(minutes=1)  # a run of that length ends a series of failures
+_STEADY = timedelta(minutes=1)  # a run of this length resets the count of failures
 _FIRST_DELAY = timedelta(milliseconds=200)
 _LONGEST_DELAY = timedelta(seconds=30)
 
 
 class ProcessState(Enum):
-    """The state that the supervisor keeps a process in."""
+    """The state of a managed process."""
 
     STARTING = auto()  # start() waits until it is ready
-    UP = auto()  # started again when it dies
-    DOWN = auto()  # died, and is due again at `due`
+    UP = auto()  # restarted if it dies
+    DOWN = auto()  # died, and is restarted at `due`
     STOPPED = auto()  # stopped on purpose
 
 
 class RunningProcess:
-    """A managed process and its present process. Not thread-safe: the supervisor's lock guards it."""
+    """A managed process at run time. Not thread-safe: the supervisor's lock guards it."""
 
-    def __init__(self, part: ManagedProcess, *, logs: Path, environment: Mapping[str, str]) -> None:
-        self.part = part
+    def __init__(self, definition: ManagedProcess, *, logs: Path, environment: Mapping[str, str]) -> None:
+        self.definition = definition
         self.state = ProcessState.STARTING
-        self.mark: ProcessHandle | None = None
+        self.handle: ProcessHandle | None = None
         self.due = 0.0
         self._environment = environment
-        self._log = logs / f"{part.name}.log"
+        self._log = logs / f"{definition.name}.log"
         self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._since = 0.0
+        self._started_at = 0.0
         self._failures = 0
         self._cap_log()
 
     @property
     def pid(self) -> int | None:
-        """The pid, while it runs."""
+        """The pid; None while it does not run."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def spawn(self) -> None:
-        """Prepare and start it; to be called in a thread that lives as long as the child should."""
-        if self.part.prepare is not None:
-            self.part.prepare()
+        """Prepare and start the process; call this in a thread that lives as long as the child should."""
+        if self.definition.prepare is not None:
+            self.definition.prepare()
         with self._log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(  # noqa: S603
-                child.command(self.part.argv, identity=self.part.identity, nice=self.part.nice),
-                env={**os.environ, **self.part.env, **self._environment},
+                child.command(
+                    self.definition.argv, identity=self.definition.identity, nice=self.definition.nice
+                ),
+                env={**os.environ, **self.definition.env, **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's to hear
+                start_new_session=True,  # a Ctrl-C at the terminal reaches only the supervisor
             )
-        self.mark = processes.find_handle(self._process.pid)
-        self._since = time.monotonic()
+        self.handle = processes.find_handle(self._process.pid)
+        self._started_at = time.monotonic()
 
     def is_ready(self) -> bool:
-        """Return whether it is ready."""
-        return self.part.ready is None or self.part.ready()
+        """Return whether the process is ready."""
+        return self.definition.ready is None or self.definition.ready()
 
-    def death(self) -> str | None:
-        """Return how it ended; None while it runs."""
+    def exit_description(self) -> str | None:
+        """Return how the process ended; None while it runs."""
         code = self._process.poll() if self._process is not None else 0
         if code is None:
             return None
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
     def postpone(self) -> timedelta:
-        """Count a death and return the delay of the next start, which doubles until a run lasts a minute."""
-        if time.monotonic() - self._since > _STEADY.total_seconds():
+        """Count a failure; return the delay of the next start, which doubles until a run lasts a minute."""
+        if time.monotonic() - self._started_at > _STEADY.total_seconds():
             self._failures = 0
         delay = min(_FIRST_DELAY * (1 << min(self._failures, 16)), _LONGEST_DELAY)
         self._failures += 1
@@ -89,22 +91,22 @@ class RunningProcess:
         return delay
 
     def send(self, number: signal.Signals) -> None:
-        """Send its process a signal, unless it has ended."""
+        """Send the process a signal, unless it has ended."""
         if self._process is not None:
             self._process.send_signal(number)
 
     def clean_up(self) -> None:
-        """Remove what only a run needs."""
-        if self.part.clean_up is not None:
-            self.part.clean_up()
+        """Remove what is needed only while the process runs."""
+        if self.definition.clean_up is not None:
+            self.definition.clean_up()
 
-    def terminate(self, hurried: Callable[[], bool]) -> bool:
-        """Stop it with its own signal, or after its time-out with SIGKILL; False if that was needed."""
+    def terminate(self, is_hurried: Callable[[], bool]) -> bool:
+        """Stop the process by its stop signal, after its time-out by SIGKILL; False if that was needed."""
         if self.pid is None:
             return True
-        self.send(self.part.stop_signal)
-        timeout = self.part.stop_timeout
-        processes.wait_until(lambda: self.pid is None or hurried(), timeout=timeout)
+        self.send(self.definition.stop_signal)
+        timeout = self.definition.stop_timeout
+        processes.wait_until(lambda: self.pid is None or is_hurried(), timeout=timeout)
         if self.pid is None:
             return True
         self.send(signal.SIGKILL)
@@ -112,7 +114,7 @@ class RunningProcess:
         return False
 
     def log_tail(self) -> str:
-        """Return the last lines that its present process wrote."""
+        """Return the last lines that the current run has written to the log."""
         with self._log.open("rb") as log:
             log.seek(self._log_start)
             lines = log.read().decode("utf-8", errors="replace").splitlines()

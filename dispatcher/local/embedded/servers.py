@@ -1,4 +1,4 @@
-"""PostgreSQL and Valkey without the rest, for tests and scripts that need only those."""
+"""PostgreSQL and Valkey alone, for tests and scripts that need nothing else."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from dispatcher.local.embedded.valkey import valkey_process
 
 @contextmanager
 def embedded_servers(data_dir: Path, *, durable: bool = True) -> Iterator[tuple[str, str]]:
-    """Run both on this directory; yield their URLs in the form of DATABASE_URL and REDIS_URL."""
+    """Run both servers on this directory; yield their URLs as DATABASE_URL and REDIS_URL have them."""
     with Supervisor(data_dir) as supervisor:
         postgres, valkey = (
             postgres_process(data_dir, durable=durable),

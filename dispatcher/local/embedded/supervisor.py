@@ -30,8 +30,8 @@ from dispatcher.local.embedded.managed_process import ManagedProcess
 from dispatcher.local.embedded.process_list import ProcessList, StartedProcess
 from dispatcher.local.embedded.running_process import ProcessState, RunningProcess
 
-_WATCH = timedelta(milliseconds=100)
-_ASK = timedelta(milliseconds=30)
+_WATCH_INTERVAL = timedelta(milliseconds=100)
+_READY_INTERVAL = timedelta(milliseconds=30)
 
 
 class Supervisor:
@@ -39,13 +39,13 @@ class Supervisor:
     Keeps the processes of one data directory alive.
 
         with Supervisor(DIR, on_event=log, signals=True) as supervisor:
-            supervisor.start(postgres_part(DIR), valkey_part(DIR))
+            supervisor.start(postgres_process(DIR), valkey_process(DIR))
             supervisor.wait()
 
-    Entering locks the directory and stops what a killed run has left; leaving
-    stops everything. If this process is killed, its children die too: the
-    kernel kills them, and the guardian kills what they had started. `on_event`
-    is called from several threads. Each supervisor is used once.
+    Entering the block locks the directory and stops processes that a killed run
+    has left; leaving it stops everything. If this process is killed, its children
+    die too: the kernel kills them, and the guardian kills their children.
+    `on_event` is called from several threads. Each supervisor is used once.
     """
 
     def __init__(
@@ -56,16 +56,16 @@ class Supervisor:
         restart: bool = True,
         signals: bool = False,
     ) -> None:
-        """With `signals`, SIGINT, SIGTERM and SIGHUP end the `with` block quietly; a second one kills."""
+        """With `signals`, SIGINT, SIGTERM and SIGHUP end the block quietly; a second signal kills."""
         self.data_dir = data_dir.absolute()
         self.restart = restart
         self._report = on_event
         self._signals = signals
-        self._ledger = ProcessList(self.data_dir)
-        self._parts: dict[str, RunningProcess] = {}
-        self._changing = threading.RLock()
+        self._process_list = ProcessList(self.data_dir)
+        self._running: dict[str, RunningProcess] = {}
+        self._lock = threading.RLock()
         self._stopping = threading.Event()
-        self._asked_to_stop = self._hurried = False
+        self._asked_to_stop = self._is_hurried = False
         self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -83,12 +83,12 @@ class Supervisor:
         (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
         (self.data_dir / "logs").chmod(0o700)
         with contextlib.ExitStack() as stack:
-            self._ledger.acquire()
-            stack.callback(self._ledger.release)
-            for name in self._ledger.stop_orphans():
+            self._process_list.acquire()
+            stack.callback(self._process_list.release)
+            for name in self._process_list.stop_orphans():
                 self._report(OrphanStopped(name))
-            self._ledger.write([])
-            # The kernel kills a child when the thread that started it ends: one thread starts them all.
+            self._process_list.write([])
+            # The kernel kills a child when the thread that started it ends, so one thread starts all.
             self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
             stack.callback(self._starter.shutdown)
             stack.enter_context(self._guardian())
@@ -100,133 +100,135 @@ class Supervisor:
                 stack.enter_context(self._handled_signals())
             self._resources = stack.pop_all()
 
-    def start(self, *parts: ManagedProcess) -> None:
-        """Start these, each when the one before is ready. Raises Misconfigured with the end of a log."""
-        for part in parts:
-            if part.name in self._parts:
-                raise ValueError(f"there is a part {part.name} already")
+    def start(self, *definitions: ManagedProcess) -> None:
+        """Start processes, each when the one before is ready. Raises Misconfigured with the end of a log."""
+        for definition in definitions:
+            if definition.name in self._running:
+                raise ValueError(f"there is a process {definition.name!r} already")
             logs = self.data_dir / "logs"
-            self._parts[part.name] = RunningProcess(part, logs=logs, environment=self._ledger.environment)
-            self.start_part(part.name)
+            self._running[definition.name] = RunningProcess(
+                definition, logs=logs, environment=self._process_list.environment
+            )
+            self.start_process(definition.name)
 
-    def start_part(self, name: str) -> None:
-        """Start one that was stopped, and wait until it is ready. Raises Misconfigured."""
-        running = self._parts[name]
-        with self._changing:
+    def start_process(self, name: str) -> None:
+        """Start a process that was stopped, and wait until it is ready. Raises Misconfigured."""
+        running = self._running[name]
+        with self._lock:
             running.state = ProcessState.STARTING
         began = time.monotonic()
         self._spawn(running)
         self._await_ready(running, began)
-        with self._changing:
+        with self._lock:
             running.state = ProcessState.UP
         self._report(ProcessReady(name, timedelta(seconds=time.monotonic() - began)))
 
-    def stop_part(self, name: str) -> None:
-        """Stop one; it is not restarted."""
-        running = self._parts[name]
-        with self._changing:
+    def stop_process(self, name: str) -> None:
+        """Stop a process; it is not restarted."""
+        running = self._running[name]
+        with self._lock:
             running.state = ProcessState.STOPPED
         self._starter.submit(lambda: None).result()  # wait for a start that was interrupted
-        in_time = running.terminate(lambda: self._hurried)
-        self._clear_away(running)
+        in_time = running.terminate(lambda: self._is_hurried)
+        self._kill_leftovers(running)
         running.clean_up()
         self._report(ProcessStopped(name, in_time))
 
     def stop(self) -> None:
-        """Stop all, the last first, and unlock the directory; may be called again."""
+        """Stop all processes in reverse order, and unlock the directory; may be called again."""
         self._asked_to_stop = self._asked_to_stop or self._signals
         self._stopping.set()
         with self._resources.pop_all():
             for names in self._stages():
                 with ThreadPoolExecutor(len(names)) as pool:
-                    list(pool.map(self.stop_part, names))
-            if self._parts:
-                self._ledger.write([])
-            self._parts.clear()
+                    list(pool.map(self.stop_process, names))
+            if self._running:
+                self._process_list.write([])
+            self._running.clear()
 
     def _stages(self) -> Iterator[list[str]]:
-        """Yield the names in the order of their stop, those of a list at once."""
-        parts = [running.part for running in reversed(self._parts.values())]
-        for together, neighbours in groupby(parts, key=lambda part: part.together):
-            names = [part.name for part in neighbours]
+        """Yield lists of names in the order they stop; the processes of a list stop at once."""
+        definitions = [running.definition for running in reversed(self._running.values())]
+        for together, neighbours in groupby(definitions, key=lambda definition: definition.together):
+            names = [definition.name for definition in neighbours]
             yield from [names] if together else ([name] for name in names)
 
     def wait(self) -> None:
-        """Block until KeyboardInterrupt, which with `signals` SIGTERM raises too."""
+        """Block until KeyboardInterrupt, which SIGTERM raises too if `signals` is set."""
         while True:
             time.sleep(3600)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a process a signal that the supervisor does not expect."""
-        self._parts[name].send(number)
+        self._running[name].send(number)
 
     def pid(self, name: str) -> int | None:
         """Return the pid of a process; None while it does not run."""
-        return self._parts[name].pid
+        return self._running[name].pid
 
     def _spawn(self, running: RunningProcess) -> None:
         self._starter.submit(running.spawn).result()
-        with self._changing:
-            self._write_down()
+        with self._lock:
+            self._save_list()
 
-    def _write_down(self) -> None:
-        self._ledger.write(
+    def _save_list(self) -> None:
+        self._process_list.write(
             [
-                StartedProcess(running.part.name, running.mark, running.part.stop_signal)
-                for running in self._parts.values()
-                if running.mark is not None
+                StartedProcess(running.definition.name, running.handle, running.definition.stop_signal)
+                for running in self._running.values()
+                if running.handle is not None
             ]
         )
 
     def _await_ready(self, running: RunningProcess, began: float) -> None:
-        part = running.part
+        definition = running.definition
         while not running.is_ready():
             waited = timedelta(seconds=time.monotonic() - began)
-            if (death := running.death()) is not None:
-                if waited >= part.start_retry:
-                    raise _failed(running, death)
+            if (ending := running.exit_description()) is not None:
+                if waited >= definition.start_retry:
+                    raise _failed(running, ending)
                 self._spawn(running)
-            elif waited >= part.ready_timeout:
+            elif waited >= definition.ready_timeout:
                 raise _failed(running, f"was not ready after {waited.total_seconds():.0f} s")
-            time.sleep(_ASK.total_seconds())
+            time.sleep(_READY_INTERVAL.total_seconds())
 
     def _watch(self) -> None:
-        while not self._stopping.wait(_WATCH.total_seconds()):
-            with self._changing:
-                for running in list(self._parts.values()):
-                    self._look_after(running)
+        while not self._stopping.wait(_WATCH_INTERVAL.total_seconds()):
+            with self._lock:
+                for running in list(self._running.values()):
+                    self._check(running)
 
-    def _look_after(self, running: RunningProcess) -> None:
-        if running.state is ProcessState.UP and (death := running.death()) is not None:
-            self._clear_away(running)
+    def _check(self, running: RunningProcess) -> None:
+        if running.state is ProcessState.UP and (ending := running.exit_description()) is not None:
+            self._kill_leftovers(running)
             delay = running.postpone()
-            self._report(ProcessDied(running.part.name, death, delay if self.restart else None))
+            self._report(ProcessDied(running.definition.name, ending, delay if self.restart else None))
         elif running.state is ProcessState.DOWN and self.restart and time.monotonic() >= running.due:
-            self._start_again(running)
+            self._restart(running)
 
-    def _start_again(self, running: RunningProcess) -> None:
+    def _restart(self, running: RunningProcess) -> None:
         try:
             self._spawn(running)
         except (Misconfigured, OSError) as error:
-            self._report(RestartFailed(running.part.name, str(error), running.postpone()))
+            self._report(RestartFailed(running.definition.name, str(error), running.postpone()))
             return
         running.state = ProcessState.UP
-        self._report(ProcessRestarted(running.part.name, running.pid))
+        self._report(ProcessRestarted(running.definition.name, running.pid))
 
-    def _clear_away(self, running: RunningProcess) -> None:
-        """Kill what a dead process had started itself, such as the pool of a worker."""
-        if running.mark is not None:
-            left = [(member, signal.SIGKILL) for member in self._ledger.leftovers(running.mark)]
+    def _kill_leftovers(self, running: RunningProcess) -> None:
+        """Kill the children of a dead process, such as the pool of a worker."""
+        if running.handle is not None:
+            left = [(member, signal.SIGKILL) for member in self._process_list.leftovers(running.handle)]
             processes.stop_all(left, timeout=timedelta(seconds=1))
 
     @contextlib.contextmanager
     def _guardian(self) -> Iterator[None]:
-        """Run the guardian, which cleans up after a kill -9: that closes its standard input."""
-        root = Path(__file__).parents[2]
-        mark = processes.find_handle(os.getpid())
-        if mark is None:  # impossible: it is this process
+        """Run the guardian, which cleans up after a kill -9, because that closes its standard input."""
+        root = Path(__file__).parents[3]
+        handle = processes.find_handle(os.getpid())
+        if handle is None:  # impossible: it is the current process
             raise RuntimeError("no entry for this process in the system's list")
-        arguments = [str(self.data_dir), str(mark.pid), mark.started]
+        arguments = [str(self.data_dir), str(handle.pid), handle.started]
         command = [sys.executable, "-S", "-m", "dispatcher.local.embedded.guardian", *arguments]
         guardian = subprocess.Popen(  # noqa: S603
             command,
@@ -253,7 +255,7 @@ class Supervisor:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._asked_to_stop:
-            self._hurried = True
+            self._is_hurried = True
         else:
             self._asked_to_stop = True
             raise KeyboardInterrupt
@@ -261,4 +263,4 @@ class Supervisor:
 
 def _failed(running: RunningProcess, what: str) -> Misconfigured:
     tail = running.log_tail() or "(its log is empty)"
-    return Misconfigured(f"{running.part.name} {what}; the end of its log:\n{tail}")
+    return Misconfigured(f"{running.definition.name} {what}; the end of its log:\n{tail}")

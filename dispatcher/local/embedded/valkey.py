@@ -1,4 +1,4 @@
-"""An embedded Valkey in DIR/valkey: on loopback with a password, written to disk, its port kept."""
+"""An embedded Valkey in DIR/valkey: on loopback with a password, durable, with a stable port."""
 
 import contextlib
 import secrets
@@ -13,7 +13,7 @@ from dispatcher.local.embedded.managed_process import ManagedProcess
 from dispatcher.local.embedded.ports import LOOPBACK, free_port, is_free
 
 _SETTINGS = """\
-# Written anew at each start.
+# Rewritten at each start.
 bind {host}
 port {port}
 protected-mode yes
@@ -36,9 +36,9 @@ def valkey_process(
     """
     Return the process that runs Valkey on DIR/valkey; its `url` is for redis-py and Celery.
 
-    Without a port it uses that of the last run if it is free, else any other;
-    so call it after the supervisor has stopped the remains of that run. The
-    password is made once and is only in files with mode 0600. With
+    Without a port it uses the one of the last run if that is free, else any
+    other; so call this after the supervisor has stopped the remains of that run.
+    The password is created once and is only in files with mode 0600. With
     `durable=False`, for tests, nothing is written to disk.
     """
     home = data_dir.absolute() / "valkey"
@@ -59,12 +59,12 @@ def valkey_process(
 
 
 def _kept_port(home: Path) -> int:
-    kept = home / "port"
+    port_file = home / "port"
     with contextlib.suppress(FileNotFoundError, ValueError):
-        if is_free(LOOPBACK, number := int(kept.read_text(encoding="ascii"))):
+        if is_free(LOOPBACK, number := int(port_file.read_text(encoding="ascii"))):
             return number
     number = free_port()
-    kept.write_text(f"{number}\n", encoding="ascii")
+    port_file.write_text(f"{number}\n", encoding="ascii")
     return number
 
 
@@ -80,7 +80,7 @@ def _password(home: Path) -> str:
 
 def _write_settings(home: Path, port: int, password: str, *, durable: bool) -> None:
     if "\n" in str(home):
-        raise Misconfigured(f"Valkey cannot keep data in {str(home)!r}: a line break in the path")
+        raise Misconfigured(f"Valkey cannot keep data in {str(home)!r}: the path has a line break")
     directory = '"' + str(home).replace("\\", "\\\\").replace('"', '\\"') + '"'
     appendonly = "yes" if durable else "no"
     text = _SETTINGS.format(
@@ -96,11 +96,11 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _is_ready(port: int, password: str) -> bool:
-    """Whether it answers a PING with our password: not while it loads its data, nor if it is another's."""
+    """Return whether it answers a PING with our password: not while it loads data, nor if it is not ours."""
     with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=2) as connection:
         connection.sendall(f"AUTH {password}\r\nPING\r\n".encode("ascii"))
-        answer = b""
-        while answer.count(b"\r\n") < 2 and (more := connection.recv(256)):
-            answer += more
-        return answer == b"+OK\r\n+PONG\r\n"
+        response = b""
+        while response.count(b"\r\n") < 2 and (more := connection.recv(256)):
+            response += more
+        return response == b"+OK\r\n+PONG\r\n"
     return False

@@ -1,4 +1,4 @@
-"""Small parts and small supervisors, as processes, for the tests beside this."""
+"""Small managed processes and supervisors for these tests."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from dispatcher.local.embedded import child, processes
 from dispatcher.local.embedded.child import Identity
 from dispatcher.local.embedded.managed_process import ManagedProcess
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 UP = Path(__file__).with_name("up.py")
 NOBODY = 65534
 SLEEP = (sys.executable, "-c", "import time; time.sleep(600)")
@@ -43,23 +43,23 @@ def is_gone(pid: int) -> bool:
 
 
 def environment() -> Mapping[str, str]:
-    """Let any interpreter of this version find this checkout and its packages."""
+    """Return an environment in which any interpreter of this version finds this checkout and its packages."""
     packages = Path(psycopg.__file__).parents[1]
     return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{packages}"}
 
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """A running `up.py` and what it said when it was ready."""
+    """A running `up.py` and the URLs it printed when it was ready."""
 
     process: subprocess.Popen[str]
-    said: Mapping[str, str]
+    urls: Mapping[str, str]
     pids: Mapping[str, int]
 
 
 @contextmanager
 def up(data_dir: Path, *what: str, uid: int | None = None, python: str = sys.executable) -> Iterator[Up]:
-    """Run `up.py` until the end of the block; its output after the first line is the test's to read."""
+    """Run `up.py` until the end of the block; a test may read its output after the first line."""
     process = subprocess.Popen(
         [python, str(UP), str(data_dir), *what],
         stdout=subprocess.PIPE,
@@ -72,8 +72,8 @@ def up(data_dir: Path, *what: str, uid: int | None = None, python: str = sys.exe
     )
     try:
         assert process.stdout is not None
-        said = json.loads(process.stdout.readline() or '{"pids": {}}')
-        yield Up(process, said, said.pop("pids"))
+        urls = json.loads(process.stdout.readline() or '{"pids": {}}')
+        yield Up(process, urls, urls.pop("pids"))
     finally:
         process.terminate()
         process.communicate(timeout=30)
@@ -90,26 +90,26 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def interpreter_for(uid: int) -> str:
-    """Give an interpreter that this user can run with our packages; skip the test if the machine has none."""
+    """Return an interpreter that this user can run with our packages; skip the test if there is none."""
     name = f"python3.{sys.version_info.minor}"
     for python in (sys.executable, shutil.which(name, path="/usr/local/bin:/usr/bin")):
         if python is not None and _runs(python, uid):
             return python
-    pytest.skip(f"no {name} within reach of uid {uid}")
+    pytest.skip(f"uid {uid} can run no {name}")
 
 
 def _runs(python: str, uid: int) -> bool:
     try:
         check = [python, "-c", "import psycopg"]
-        done = subprocess.run(
+        result = subprocess.run(
             check, env=environment(), user=uid, group=uid, extra_groups=[], cwd="/", capture_output=True
         )
     except PermissionError:
         return False
-    return done.returncode == 0
+    return result.returncode == 0
 
 
 def needs(identity: Identity) -> None:
-    """Skip the test where this identity cannot be had."""
+    """Skip the test if this identity cannot be used here."""
     if subprocess.run(child.probe(["/"], identity=identity), capture_output=True).returncode != 0:
-        pytest.skip(f"identity {identity} cannot be had here")
+        pytest.skip(f"identity {identity} cannot be used here")

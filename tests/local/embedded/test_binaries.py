@@ -1,4 +1,4 @@
-"""Where the programs come from: the wheel, then the search path, then a clear error."""
+"""Programs come from the wheel, then the search path; otherwise there is a clear error."""
 
 import importlib.util
 import subprocess
@@ -39,21 +39,21 @@ def test_without_the_wheel_the_search_path_is_used(tmp_path: Path) -> None:
     assert find_valkey(wheel=NO_WHEEL, path=str(path)) == path / "valkey-server"
 
 
-def test_a_link_on_the_search_path_is_followed_to_where_initdb_is(tmp_path: Path) -> None:
+def test_a_link_on_the_search_path_is_followed_to_the_folder_of_initdb(tmp_path: Path) -> None:
     real, links = programs(tmp_path / "real", "postgres", "initdb"), tmp_path / "links"
     links.mkdir()
     (links / "postgres").symlink_to(real / "postgres")
     assert find_postgres(wheel=NO_WHEEL, path=str(links), packages=tmp_path / "none") == real
 
 
-def test_packages_that_put_nothing_on_the_search_path_are_found_newest_first(tmp_path: Path) -> None:
+def test_debian_packages_are_found_newest_first(tmp_path: Path) -> None:
     for version in ("9", "17", "18"):
         programs(tmp_path / version / "bin", "postgres", "initdb")
     (tmp_path / "18" / "bin" / "initdb").unlink()
     assert find_postgres(wheel=NO_WHEEL, path=str(tmp_path), packages=tmp_path) == tmp_path / "17" / "bin"
 
 
-def test_redis_serves_where_there_is_no_valkey(tmp_path: Path) -> None:
+def test_redis_is_used_without_valkey(tmp_path: Path) -> None:
     path = programs(tmp_path, "redis-server")
     assert find_valkey(wheel=NO_WHEEL, path=str(path)) == path / "redis-server"
 
@@ -68,7 +68,7 @@ def test_with_no_valkey_the_error_names_the_url_and_the_extra(tmp_path: Path) ->
         find_valkey(wheel=NO_WHEEL, path=str(tmp_path))
 
 
-def test_the_version_is_what_the_server_says(tmp_path: Path) -> None:
+def test_the_version_is_what_the_server_prints(tmp_path: Path) -> None:
     assert postgres_major(programs(tmp_path, "postgres")) == 17
 
 

@@ -1,4 +1,4 @@
-"""The launcher: who the child is, and that it dies with its parent."""
+"""The launcher: the identity of the child, and its death with its parent."""
 
 import os
 import pwd
@@ -20,7 +20,7 @@ def output(argv: Sequence[str], *, identity: Identity = Identity.SELF, nice: int
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_a_part_runs_as_whoever_starts_it() -> None:
+def test_a_child_runs_as_the_user_that_starts_it() -> None:
     assert output(["id", "-u"]) == str(os.geteuid())
 
 
@@ -31,7 +31,9 @@ def test_inside_the_namespace_the_user_has_a_name_and_is_not_root() -> None:
     assert pwd.getpwuid(uid).pw_name
 
 
-def test_files_made_inside_the_namespace_belong_to_whoever_started_it(tmp_path: os.PathLike[str]) -> None:
+def test_files_created_inside_the_namespace_belong_to_the_user_that_started_it(
+    tmp_path: os.PathLike[str],
+) -> None:
     needs(Identity.NAMESPACE)
     output(["touch", f"{tmp_path}/made"], identity=Identity.NAMESPACE)
     assert os.stat(f"{tmp_path}/made").st_uid == os.geteuid()
@@ -39,19 +41,19 @@ def test_files_made_inside_the_namespace_belong_to_whoever_started_it(tmp_path: 
 
 def test_root_can_drop_to_nobody() -> None:
     needs(Identity.NOBODY)
-    said = output(["sh", "-c", "id -u; id -G"], identity=Identity.NOBODY).split()
+    output_text = output(["sh", "-c", "id -u; id -G"], identity=Identity.NOBODY).split()
     nobody = pwd.getpwnam("nobody")
-    assert said == [str(nobody.pw_uid), str(nobody.pw_gid)]
+    assert output_text == [str(nobody.pw_uid), str(nobody.pw_gid)]
 
 
-def test_a_probe_says_what_an_identity_cannot_reach(tmp_path: os.PathLike[str]) -> None:
+def test_a_probe_reports_what_an_identity_cannot_access(tmp_path: os.PathLike[str]) -> None:
     needs(Identity.NOBODY)
     os.chmod(tmp_path, 0o700)
     probe = child.probe([str(tmp_path)], identity=Identity.NOBODY)
     assert subprocess.run(probe).returncode == 1
 
 
-def test_a_part_can_be_nicer_than_others() -> None:
+def test_a_child_can_have_a_lower_priority() -> None:
     assert int(output(["nice"], nice=5)) == os.nice(0) + 5
 
 
@@ -61,29 +63,31 @@ def _scheduled_by_session() -> bool:
 
 
 @pytest.mark.skipif(not _scheduled_by_session(), reason="needs a kernel that schedules by sessions")
-def test_where_sessions_are_scheduled_as_a_group_its_whole_session_is_nicer() -> None:
+def test_where_sessions_are_scheduled_its_whole_session_has_the_lower_priority() -> None:
     command = child.command(["cat", "/proc/self/autogroup"], nice=5)
-    said = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True).stdout
-    assert said.endswith("nice 5\n")
+    output_text = subprocess.run(
+        command, capture_output=True, text=True, check=True, start_new_session=True
+    ).stdout
+    assert output_text.endswith("nice 5\n")
 
 
-def test_a_program_that_is_missing_is_named() -> None:
-    done = subprocess.run(child.command(["no-such-program"]), capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "no-such-program" in done.stderr
+def test_a_missing_program_is_named() -> None:
+    result = subprocess.run(child.command(["no-such-program"]), capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "no-such-program" in result.stderr
 
 
-def test_a_child_whose_parent_is_gone_already_does_not_start() -> None:
+def test_a_child_whose_parent_has_ended_does_not_start() -> None:
     command = [
         word.replace(f"--parent={os.getpid()}", "--parent=1") for word in child.command(["echo", "ran"])
     ]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (1, "")
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (1, "")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs PR_SET_PDEATHSIG")
 @pytest.mark.parametrize("identity", list(Identity))
-def test_a_child_dies_with_its_parent_whoever_it_is(identity: Identity) -> None:
+def test_a_child_dies_with_its_parent_under_every_identity(identity: Identity) -> None:
     needs(identity)
     code = (
         "import subprocess; from dispatcher.local.embedded import child;"

@@ -1,4 +1,4 @@
-"""Ports that are taken are told in words that help."""
+"""Free ports, and helpful errors for ports that are taken."""
 
 import socket
 
@@ -22,11 +22,11 @@ def test_a_taken_port_is_refused_with_the_option_that_chooses_another() -> None:
             require_free_port(LOOPBACK, port, "Flower", option="--flower-port")
 
 
-def test_where_no_port_can_be_had_that_is_said() -> None:
-    with pytest.raises(Misconfigured, match=r"none on 192\.0\.2\.1 is free"):
+def test_if_no_port_is_free_the_error_says_so() -> None:
+    with pytest.raises(Misconfigured, match=r"is free on 192\.0\.2\.1"):
         free_port("192.0.2.1")
 
 
-def test_an_address_that_is_not_of_this_machine_is_refused_with_the_reason() -> None:
-    with pytest.raises(Misconfigured, match="cannot be had"):
+def test_an_address_of_another_machine_is_refused_with_the_reason() -> None:
+    with pytest.raises(Misconfigured, match="cannot be used"):
         require_free_port("192.0.2.1", 8080, "the API")  # TEST-NET-1

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL and Valkey: settings, data kept, strange directories and users."""
+"""The embedded PostgreSQL and Valkey: settings, durability, unusual directories and users."""
 
 import os
 import pwd
@@ -65,14 +65,14 @@ def pings(redis_url: str) -> bool:
 
 @pytest.fixture
 def open_dir() -> Iterator[Path]:
-    """Give a directory that every user can reach, unlike pytest's own."""
+    """Yield a directory that every user can access, unlike pytest's own."""
     folder = Path(tempfile.mkdtemp(prefix="sms-test-"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
 
 
-def test_data_is_kept_over_a_clean_stop(tmp_path: Path) -> None:
+def test_data_survives_a_clean_stop(tmp_path: Path) -> None:
     with embedded_servers(tmp_path) as urls:
         write(*urls)
     with embedded_servers(tmp_path) as again:
@@ -80,30 +80,30 @@ def test_data_is_kept_over_a_clean_stop(tmp_path: Path) -> None:
         assert again == urls
 
 
-def test_data_is_kept_when_both_servers_are_killed(tmp_path: Path) -> None:
+def test_data_survives_when_both_servers_are_killed(tmp_path: Path) -> None:
     with Supervisor(tmp_path) as supervisor:
-        parts = postgres_process(tmp_path), valkey_process(tmp_path)
-        supervisor.start(*parts)
-        urls = [part.url for part in parts]
+        managed = postgres_process(tmp_path), valkey_process(tmp_path)
+        supervisor.start(*managed)
+        urls = [process.url for process in managed]
         write(*urls)
-        before = [supervisor.pid(part.name) for part in parts]
+        before = [supervisor.pid(process.name) for process in managed]
         supervisor.kill("postgres", signal.SIGKILL)
         supervisor.kill("valkey", signal.SIGKILL)
-        assert eventually(lambda: [supervisor.pid(part.name) for part in parts] != before)
+        assert eventually(lambda: [supervisor.pid(process.name) for process in managed] != before)
         assert eventually(lambda: answers(urls[0]) and pings(urls[1]))
         assert read(*urls) == ("a row", "a key")
 
 
-def test_postgres_is_safe_and_speaks_utf8_in_utc(tmp_path: Path) -> None:
-    wanted = {"fsync": "on", "synchronous_commit": "on", "data_checksums": "on", "server_encoding": "UTF8"}
-    wanted |= {"TimeZone": "UTC", "max_connections": "200", "listen_addresses": ""}
+def test_postgres_is_durable_and_uses_utf8_and_utc(tmp_path: Path) -> None:
+    expected = {"fsync": "on", "synchronous_commit": "on", "data_checksums": "on", "server_encoding": "UTF8"}
+    expected |= {"TimeZone": "UTC", "max_connections": "200", "listen_addresses": ""}
     with _running(postgres_process(tmp_path), tmp_path) as url:
-        assert {name: query(url, f"SHOW {name}") for name in wanted} == wanted
+        assert {name: query(url, f"SHOW {name}") for name in expected} == expected
         assert query(url, "SELECT lower('Č')") == "č"
     assert "ready to accept connections" in (tmp_path / "logs" / "postgres.log").read_text()
 
 
-def test_a_tcp_port_is_opened_only_when_asked_for_and_wants_the_password(tmp_path: Path) -> None:
+def test_a_tcp_port_is_opened_only_on_request_and_needs_the_password(tmp_path: Path) -> None:
     port = free_port()
     with _running(postgres_process(tmp_path, port=port, durable=False), tmp_path):
         password = (tmp_path / "postgres" / "password").read_text().strip()
@@ -124,7 +124,7 @@ def test_valkey_writes_to_disk_and_never_evicts(tmp_path: Path) -> None:
         assert settings["maxmemory-policy"] == "noeviction"
 
 
-def test_valkey_answers_nobody_without_the_password(tmp_path: Path) -> None:
+def test_valkey_needs_the_password(tmp_path: Path) -> None:
     with _running(valkey_process(tmp_path, durable=False), tmp_path) as url:
         without = url.replace(f":{_password(url)}@", "")
         with redis.Redis.from_url(without) as stranger, pytest.raises(redis.AuthenticationError):
@@ -132,14 +132,14 @@ def test_valkey_answers_nobody_without_the_password(tmp_path: Path) -> None:
 
 
 def test_the_password_is_in_private_files_and_on_no_command_line(tmp_path: Path) -> None:
-    part = valkey_process(tmp_path, durable=False)
-    with _running(part, tmp_path) as url:
-        assert not any(_password(url) in word for word in part.argv)
+    process = valkey_process(tmp_path, durable=False)
+    with _running(process, tmp_path) as url:
+        assert not any(_password(url) in word for word in process.argv)
         for name in ("password", "valkey.conf"):
             assert stat.S_IMODE((tmp_path / "valkey" / name).stat().st_mode) == 0o600
 
 
-def test_valkey_keeps_its_port_unless_somebody_else_has_it(tmp_path: Path) -> None:
+def test_valkey_keeps_its_port_unless_another_process_has_it(tmp_path: Path) -> None:
     first = _port(valkey_process(tmp_path))
     assert _port(valkey_process(tmp_path)) == first
     with socket.create_server((LOOPBACK, first)):
@@ -148,7 +148,7 @@ def test_valkey_keeps_its_port_unless_somebody_else_has_it(tmp_path: Path) -> No
     assert _port(valkey_process(tmp_path)) == other
 
 
-def test_a_stale_lock_file_does_not_stop_postgres_even_if_a_stranger_has_the_pid(tmp_path: Path) -> None:
+def test_a_stale_lock_file_does_not_stop_postgres_even_if_the_pid_is_reused(tmp_path: Path) -> None:
     with _running(postgres_process(tmp_path, durable=False), tmp_path):
         lock = (tmp_path / "postgres" / "data" / "postmaster.pid").read_text()
     with stranger() as other:
@@ -159,7 +159,7 @@ def test_a_stale_lock_file_does_not_stop_postgres_even_if_a_stranger_has_the_pid
         assert other.poll() is None
 
 
-def test_a_postgres_that_still_runs_there_is_not_disturbed(tmp_path: Path) -> None:
+def test_a_postgres_that_still_runs_on_the_directory_is_left_alone(tmp_path: Path) -> None:
     with _running(postgres_process(tmp_path, durable=False), tmp_path) as url:
         second = postgres_process(tmp_path, durable=False)
         assert second.prepare is not None
@@ -168,7 +168,7 @@ def test_a_postgres_that_still_runs_there_is_not_disturbed(tmp_path: Path) -> No
         assert answers(url)
 
 
-def test_an_initdb_that_was_interrupted_is_done_again(tmp_path: Path) -> None:
+def test_an_interrupted_initdb_is_repeated(tmp_path: Path) -> None:
     half = tmp_path / "postgres" / "data.new"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
@@ -186,7 +186,7 @@ def test_data_of_another_major_version_is_refused_untouched(tmp_path: Path) -> N
     assert [path.name for path in data.iterdir()] == ["PG_VERSION"]
 
 
-def test_a_directory_with_a_long_and_odd_name_is_no_obstacle(tmp_path: Path) -> None:
+def test_a_directory_may_have_a_long_and_odd_name(tmp_path: Path) -> None:
     folder = tmp_path / ('it\'s "long" ' + "x" * 120)
     with embedded_servers(folder) as urls:
         write(*urls)
@@ -198,9 +198,7 @@ def test_a_directory_with_a_long_and_odd_name_is_no_obstacle(tmp_path: Path) -> 
     assert not sockets.exists()
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0, reason="only root can become another; others run all these tests as they are"
-)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("uid", [NOBODY, NAMELESS])
 def test_an_ordinary_user_can_run_both(open_dir: Path, uid: int) -> None:
     python = interpreter_for(uid)
@@ -208,8 +206,8 @@ def test_an_ordinary_user_can_run_both(open_dir: Path, uid: int) -> None:
     for _ in range(2):
         with up(open_dir / "stack", "servers", uid=uid, python=python) as stack:
             assert Path(f"/proc/{stack.pids['postgres']}").stat().st_uid == uid
-            assert answers(stack.said["postgres"])
-            assert pings(stack.said["valkey"])
+            assert answers(stack.urls["postgres"])
+            assert pings(stack.urls["valkey"])
 
 
 def test_nobody_runs_postgres_for_root_where_namespaces_are_refused(open_dir: Path) -> None:
@@ -220,7 +218,7 @@ def test_nobody_runs_postgres_for_root_where_namespaces_are_refused(open_dir: Pa
         assert (open_dir / "postgres" / "data").owner() == "nobody"
 
 
-def test_data_made_inside_a_namespace_goes_over_to_nobody(open_dir: Path) -> None:
+def test_data_created_inside_a_namespace_is_handed_to_nobody(open_dir: Path) -> None:
     needs(Identity.NAMESPACE)
     needs(Identity.NOBODY)
     with _running(postgres_process(open_dir, identities=[Identity.NAMESPACE]), open_dir) as url:
@@ -229,7 +227,7 @@ def test_data_made_inside_a_namespace_goes_over_to_nobody(open_dir: Path) -> Non
         assert query(url, "SELECT what FROM kept") == "a row"
 
 
-def test_what_nobody_cannot_reach_is_moved_to_where_it_can(tmp_path: Path, open_dir: Path) -> None:
+def test_nobody_gets_accessible_copies_of_what_it_cannot_access(tmp_path: Path, open_dir: Path) -> None:
     needs(Identity.NOBODY)
     tmp_path.chmod(0o700)
     programs = tmp_path / "package" / "pginstall" / "bin"
@@ -246,7 +244,7 @@ def test_what_nobody_cannot_reach_is_moved_to_where_it_can(tmp_path: Path, open_
     assert (first.binaries.parents[2] / "package.libs").exists()
 
 
-def test_data_that_nobody_cannot_reach_is_never_replaced_by_an_empty_database(
+def test_data_that_nobody_cannot_access_is_never_replaced_by_an_empty_database(
     tmp_path: Path, open_dir: Path
 ) -> None:
     needs(Identity.NOBODY)
@@ -258,16 +256,16 @@ def test_data_that_nobody_cannot_reach_is_never_replaced_by_an_empty_database(
 
 
 @contextmanager
-def _running(part: ManagedProcess, data_dir: Path) -> Iterator[str]:
-    """Run one part for the length of a block."""
+def _running(process: ManagedProcess, data_dir: Path) -> Iterator[str]:
+    """Run one process for the length of a block."""
     with Supervisor(data_dir) as supervisor:
-        supervisor.start(part)
-        yield part.url
+        supervisor.start(process)
+        yield process.url
 
 
 def _password(url: str) -> str:
     return url.partition("//:")[2].partition("@")[0]
 
 
-def _port(part: ManagedProcess) -> int:
-    return int(part.url.rpartition(":")[2].partition("/")[0])
+def _port(process: ManagedProcess) -> int:
+    return int(process.url.rpartition(":")[2].partition("/")[0])

@@ -1,4 +1,4 @@
-"""The supervisor: order, restarts, stops, and what a kill -9 leaves."""
+"""The supervisor: order, restarts, stops, and cleaning up after a kill -9."""
 
 import json
 import os
@@ -22,7 +22,9 @@ from dispatcher.local.embedded.supervisor import Supervisor
 from tests.local.embedded.stub_processes import eventually, is_gone, script, sleeper, stranger, up
 
 SOON = timedelta(seconds=2)
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(600)"
+IGNORES_SIGTERM = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(600)"
+)
 
 Events = list[tuple[str, str]]
 
@@ -42,7 +44,7 @@ def recording(events: Events) -> Callable[[ProcessEvent], None]:
     return lambda event: events.append((event.name, describe(event)))
 
 
-def said(events: Events, words: str) -> list[str]:
+def names_with(events: Events, words: str) -> list[str]:
     return [name for name, text in events if words in text]
 
 
@@ -50,7 +52,7 @@ def contains(log: Path, text: str) -> bool:
     return log.read_text() == text
 
 
-def test_parts_start_in_order_each_when_the_one_before_is_ready(
+def test_processes_start_in_order_each_when_the_one_before_is_ready(
     supervisor: Supervisor, events: Events
 ) -> None:
     asked: list[str] = []
@@ -63,27 +65,27 @@ def test_parts_start_in_order_each_when_the_one_before_is_ready(
         sleeper("first", ready=lambda: ready("first")), sleeper("second", ready=lambda: ready("second"))
     )
     assert asked == ["first"] * 3 + ["second"] * 3
-    assert said(events, "is ready") == ["first", "second"]
+    assert names_with(events, "is ready") == ["first", "second"]
 
 
-def test_parts_stop_in_reverse_order(supervisor: Supervisor, events: Events) -> None:
+def test_processes_stop_in_reverse_order(supervisor: Supervisor, events: Events) -> None:
     supervisor.start(sleeper("first"), sleeper("second"), sleeper("third"))
     pids = [supervisor.pid(name) for name in ("first", "second", "third")]
     supervisor.stop()
-    assert said(events, "stopped") == ["third", "second", "first"]
+    assert names_with(events, "stopped") == ["third", "second", "first"]
     assert all(is_gone(pid) for pid in pids if pid)
 
 
-def test_neighbours_that_need_not_each_other_stop_at_the_same_time(
+def test_adjacent_processes_marked_together_stop_at_the_same_time(
     supervisor: Supervisor, events: Events
 ) -> None:
-    """Each of the two ends only when the other was told to end."""
+    """Each of the two ends only when the other has got its signal."""
     folder = supervisor.data_dir
     waits = (
-        "import pathlib, signal, time; told, other = pathlib.Path({!r}), pathlib.Path({!r})\n"
-        "signal.signal(signal.SIGTERM, lambda *_: told.touch())\n"
+        "import pathlib, signal, time; signalled, other = pathlib.Path({!r}), pathlib.Path({!r})\n"
+        "signal.signal(signal.SIGTERM, lambda *_: signalled.touch())\n"
         "print('up', flush=True)\n"
-        "while not (told.exists() and other.exists()): time.sleep(0.02)"
+        "while not (signalled.exists() and other.exists()): time.sleep(0.02)"
     )
     pair = [
         replace(script(name, waits.format(str(folder / name), str(folder / other))), together=True)
@@ -93,55 +95,55 @@ def test_neighbours_that_need_not_each_other_stop_at_the_same_time(
     for part in pair:
         assert eventually(partial(contains, folder / "logs" / f"{part.name}.log", "up\n"))
     supervisor.stop()
-    assert sorted(said(events, "stopped")[:2]) == ["one", "two"]
-    assert said(events, "stopped")[2:] == ["server"]
-    assert said(events, "killed") == []
+    assert sorted(names_with(events, "stopped")[:2]) == ["one", "two"]
+    assert names_with(events, "stopped")[2:] == ["server"]
+    assert names_with(events, "killed") == []
 
 
-def test_a_part_that_dies_is_started_again(supervisor: Supervisor, events: Events) -> None:
+def test_a_process_that_dies_is_restarted(supervisor: Supervisor, events: Events) -> None:
     supervisor.start(sleeper("part"))
     before = supervisor.pid("part")
     supervisor.kill("part")
     assert eventually(lambda: supervisor.pid("part") not in (before, None))
-    assert eventually(lambda: said(events, "was killed by SIGKILL; starts again in 0.2 s") == ["part"])
+    assert eventually(lambda: names_with(events, "was killed by SIGKILL; starts again in 0.2 s") == ["part"])
 
 
-def test_a_part_that_keeps_dying_is_started_less_and_less_often(
+def test_a_process_that_keeps_dying_is_restarted_less_and_less_often(
     supervisor: Supervisor, events: Events
 ) -> None:
     supervisor.start(script("part", "raise SystemExit(3)"))
-    assert eventually(lambda: bool(said(events, "ended with exit code 3; starts again in 0.8 s")))
-    assert said(events, "in 0.2 s") == said(events, "in 0.4 s") == ["part"]
+    assert eventually(lambda: bool(names_with(events, "ended with exit code 3; starts again in 0.8 s")))
+    assert names_with(events, "in 0.2 s") == names_with(events, "in 0.4 s") == ["part"]
 
 
-def test_a_part_is_prepared_before_each_start(supervisor: Supervisor) -> None:
+def test_a_process_is_prepared_before_each_start(supervisor: Supervisor) -> None:
     prepared: list[int] = []
     supervisor.start(replace(sleeper("part"), prepare=lambda: prepared.append(1)))
     supervisor.kill("part")
     assert eventually(lambda: len(prepared) == 2)
 
 
-def test_with_restarts_off_a_dead_part_stays_dead_until_they_are_on(
+def test_with_restarts_off_a_dead_process_stays_dead_until_they_are_on(
     supervisor: Supervisor, events: Events
 ) -> None:
     supervisor.restart = False
     supervisor.start(sleeper("part"))
     supervisor.kill("part")
-    assert eventually(lambda: said(events, "was killed") == ["part"])
+    assert eventually(lambda: names_with(events, "was killed") == ["part"])
     assert not eventually(lambda: supervisor.pid("part") is not None, within=timedelta(milliseconds=500))
     supervisor.restart = True
     assert eventually(lambda: supervisor.pid("part") is not None)
 
 
-def test_a_part_that_was_stopped_stays_stopped_until_it_is_started(supervisor: Supervisor) -> None:
+def test_a_process_that_was_stopped_stays_stopped_until_it_is_started(supervisor: Supervisor) -> None:
     supervisor.start(sleeper("part"))
-    supervisor.stop_part("part")
+    supervisor.stop_process("part")
     assert not eventually(lambda: supervisor.pid("part") is not None, within=timedelta(milliseconds=500))
-    supervisor.start_part("part")
+    supervisor.start_process("part")
     assert supervisor.pid("part") is not None
 
 
-def test_what_a_dead_part_had_started_goes_before_it_starts_again(
+def test_children_of_a_dead_process_are_killed_before_its_restart(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
     note = tmp_path / "child"
@@ -153,30 +155,34 @@ def test_what_a_dead_part_had_started_goes_before_it_starts_again(
     assert eventually(lambda: is_gone(pid))
 
 
-def test_a_part_that_does_not_stop_in_time_is_killed(
+def test_a_process_that_does_not_stop_in_time_is_killed(
     supervisor: Supervisor, events: Events, tmp_path: Path
 ) -> None:
     log = tmp_path / "logs" / "deaf.log"
     supervisor.start(
-        replace(script("deaf", DEAF), ready=lambda: "deaf" in log.read_text(), stop_timeout=timedelta(0))
+        replace(
+            script("deaf", IGNORES_SIGTERM),
+            ready=lambda: "deaf" in log.read_text(),
+            stop_timeout=timedelta(0),
+        )
     )
     supervisor.stop()
-    assert said(events, "did not stop in time") == ["deaf"]
+    assert names_with(events, "did not stop in time") == ["deaf"]
 
 
-def test_a_part_that_fails_to_start_is_told_with_the_end_of_its_log(supervisor: Supervisor) -> None:
+def test_a_process_that_fails_to_start_is_reported_with_the_end_of_its_log(supervisor: Supervisor) -> None:
     code = "print('line 1'); print('no such table'); raise SystemExit(1)"
     with pytest.raises(Misconfigured, match=r"api ended with exit code 1.*\n(.*\n)*no such table"):
         supervisor.start(replace(script("api", code), ready=lambda: False))
 
 
-def test_a_part_that_is_never_ready_is_given_up(supervisor: Supervisor) -> None:
+def test_a_process_that_is_never_ready_is_an_error(supervisor: Supervisor) -> None:
     part = replace(sleeper("api", ready=lambda: False), ready_timeout=timedelta(milliseconds=200))
     with pytest.raises(Misconfigured, match="api was not ready after"):
         supervisor.start(part)
 
 
-def test_a_server_that_fails_on_the_remains_of_its_last_run_is_tried_again(
+def test_a_server_that_fails_on_remains_of_its_last_run_is_retried(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
     tried, runs = tmp_path / "tried", tmp_path / "runs"
@@ -187,7 +193,7 @@ def test_a_server_that_fails_on_the_remains_of_its_last_run_is_tried_again(
     assert supervisor.pid("server") is not None
 
 
-def test_a_log_is_continued_and_goes_aside_when_it_is_large(tmp_path: Path) -> None:
+def test_a_log_is_appended_to_and_rotated_when_it_is_large(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "part.log"
     part = script("part", "print('line'); import time; time.sleep(600)")
     for text in ("line\n", "line\nline\n"):
@@ -205,7 +211,7 @@ def test_a_second_supervisor_on_a_directory_is_refused(supervisor: Supervisor) -
         Supervisor(supervisor.data_dir).open()
 
 
-def test_a_directory_is_free_again_after_a_stop(tmp_path: Path) -> None:
+def test_a_directory_is_unlocked_after_a_stop(tmp_path: Path) -> None:
     for _ in range(2):
         with Supervisor(tmp_path) as supervisor:
             supervisor.start(sleeper("part"))
@@ -213,7 +219,7 @@ def test_a_directory_is_free_again_after_a_stop(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_everything_and_ends_well(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_stops_everything_and_exits_with_0(tmp_path: Path, number: signal.Signals) -> None:
     with up(tmp_path, "sleepers") as stack:
         stack.process.send_signal(number)
         assert stack.process.wait(timeout=10) == 0
@@ -230,7 +236,7 @@ def test_the_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
         assert is_gone(stack.pids["stubborn"])
 
 
-def test_parts_do_not_hear_the_terminal(tmp_path: Path) -> None:
+def test_processes_get_no_signals_from_the_terminal(tmp_path: Path) -> None:
     with up(tmp_path, "sleepers") as stack:
         groups = {os.getpgid(pid) for pid in stack.pids.values()}
         assert groups == set(stack.pids.values())
@@ -242,10 +248,10 @@ def test_children_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         assert eventually(lambda: all(is_gone(pid) for pid in stack.pids.values()), within=SOON)
     with up(tmp_path, "servers") as again:
         assert set(again.pids) == {"postgres", "valkey"}
-        assert again.said == stack.said
+        assert again.urls == stack.urls
 
 
-def test_what_children_had_started_dies_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+def test_grandchildren_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     with up(tmp_path, "family") as stack:
         assert eventually(lambda: (tmp_path / "child").read_text() != "")
         grandchild = int((tmp_path / "child").read_text())
@@ -254,17 +260,17 @@ def test_what_children_had_started_dies_with_a_supervisor_that_is_killed(tmp_pat
 
 
 def test_orphans_of_a_killed_run_are_stopped_before_the_next(tmp_path: Path) -> None:
-    told: Events = []
+    recorded: Events = []
     with stranger() as orphan:
         process = processes.find_handle(orphan.pid)
         assert process is not None
         ProcessList(tmp_path).write([StartedProcess("worker", process, signal.SIGTERM)])
-        with Supervisor(tmp_path, on_event=recording(told)):
+        with Supervisor(tmp_path, on_event=recording(recorded)):
             assert orphan.wait(timeout=5) == -signal.SIGTERM
-    assert said(told, "killed run") == ["worker"]
+    assert names_with(recorded, "killed run") == ["worker"]
 
 
-def test_a_stranger_who_has_the_pid_of_an_orphan_is_left_alone(tmp_path: Path) -> None:
+def test_an_unrelated_process_with_the_pid_of_an_orphan_is_left_alone(tmp_path: Path) -> None:
     with stranger() as other:
         ProcessList(tmp_path).write(
             [StartedProcess("worker", ProcessHandle(other.pid, "another time"), signal.SIGTERM)]
@@ -280,13 +286,13 @@ def test_a_late_guardian_leaves_the_next_run_alone(tmp_path: Path) -> None:
         assert supervisor.pid("part") is not None
 
 
-def test_a_list_that_cannot_be_read_is_no_obstacle(tmp_path: Path) -> None:
+def test_an_unreadable_list_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "parts.json").write_text("{")
     with Supervisor(tmp_path) as supervisor:
         supervisor.start(sleeper("part"))
 
 
-def test_a_part_lives_on_when_the_thread_that_asked_for_it_ends(supervisor: Supervisor) -> None:
+def test_a_process_survives_the_thread_that_asked_for_it(supervisor: Supervisor) -> None:
     thread = threading.Thread(target=lambda: supervisor.start(sleeper("part")))
     thread.start()
     thread.join()

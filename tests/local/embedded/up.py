@@ -1,7 +1,7 @@
 """
 A supervisor in a process of its own: `up.py DIR servers|sleepers|family|stubborn`.
 
-Says in one line of JSON what runs, waits for a signal, and tells what happens meanwhile.
+Prints one line of JSON with what runs, waits for a signal, and reports events meanwhile.
 """
 
 import json
@@ -18,12 +18,12 @@ from dispatcher.local.embedded.valkey import valkey_process
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 FAMILY = ["/bin/sh", "-c", "sleep 600 & echo $! > $CHILD; wait"]
-DEAF = (
+IGNORES_SIGTERM = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('deaf', 'w'); time.sleep(600)"
 )
 
 
-def parts(data_dir: Path, what: str) -> Sequence[ManagedProcess]:
+def definitions(data_dir: Path, what: str) -> Sequence[ManagedProcess]:
     child = data_dir / "child"
     deaf = data_dir / "deaf"
     match what:
@@ -36,7 +36,7 @@ def parts(data_dir: Path, what: str) -> Sequence[ManagedProcess]:
                 ManagedProcess(name="family", argv=FAMILY, env={"CHILD": str(child)}, ready=child.exists),
             )
         case _:
-            argv = [sys.executable, "-c", DEAF.replace("deaf", str(deaf))]
+            argv = [sys.executable, "-c", IGNORES_SIGTERM.replace("deaf", str(deaf))]
             return (
                 ManagedProcess(
                     name="stubborn", argv=argv, ready=deaf.exists, stop_timeout=timedelta(minutes=5)
@@ -46,16 +46,18 @@ def parts(data_dir: Path, what: str) -> Sequence[ManagedProcess]:
 
 def main() -> None:
     data_dir = Path(sys.argv[1])
-    with Supervisor(data_dir, on_event=_tell, signals=True) as supervisor:
-        running = parts(data_dir, sys.argv[2])
+    with Supervisor(data_dir, on_event=_report, signals=True) as supervisor:
+        running = definitions(data_dir, sys.argv[2])
         supervisor.start(*running)
-        pids = {part.name: supervisor.pid(part.name) for part in running}
-        sys.stdout.write(json.dumps({**{part.name: part.url for part in running}, "pids": pids}) + "\n")
+        pids = {definition.name: supervisor.pid(definition.name) for definition in running}
+        sys.stdout.write(
+            json.dumps({**{definition.name: definition.url for definition in running}, "pids": pids}) + "\n"
+        )
         sys.stdout.flush()
         supervisor.wait()
 
 
-def _tell(event: ProcessEvent) -> None:
+def _report(event: ProcessEvent) -> None:
     sys.stderr.write(f"{event.name} {describe(event)}\n")
 
 
