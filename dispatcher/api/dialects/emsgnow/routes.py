@@ -1,0 +1,159 @@
+"""The routes of this dialect, and the dialect itself."""
+
+import re
+from dataclasses import replace
+from uuid import UUID
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from dispatcher.api.auth import authenticate
+from dispatcher.api.dialect import Dialect
+from dispatcher.api.dialects.emsgnow import openapi_examples, responses
+from dispatcher.api.dialects.emsgnow.mapping import (
+    EVENT_NOT_FOUND,
+    INVALID_KEY,
+    KEY_REQUIRED,
+    NOT_RETRIEVED,
+    NOT_SENT,
+    RECEIVED,
+    SMS_NOT_FOUND,
+    envelope,
+    quota_headers,
+)
+from dispatcher.api.dialects.emsgnow.requests import Form
+from dispatcher.api.errors import describe_error
+from dispatcher.api.idempotency import accept
+from dispatcher.api.operations import MountPoint, Operations, SecurityScheme
+from dispatcher.api.request_body import Json, read_object
+from dispatcher.api.runtime import context_of
+from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.accounts.credential import CredentialKind
+from dispatcher.domain.errors import DispatchError, Forbidden, NotAuthenticated, NotFound, Unavailable
+from dispatcher.domain.messages.submission import AcceptedBatch
+from dispatcher.service.accounts import credentials
+from dispatcher.service.messages import search
+from dispatcher.service.messages.search import History
+
+NAME = "emsgnow"
+
+API_KEY = SecurityScheme(
+    "APIKeyHeader",
+    {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The API key of the account."},
+)
+_TRACKING_ID = re.compile(r"[0-9a-f]{32}")
+
+operations = Operations(security=(API_KEY,))
+
+
+@operations.add(
+    "POST", "/sms", summary="Send SMS", request=openapi_examples.SEND, responses=openapi_examples.SENT
+)
+async def send(request: Request) -> Response:
+    """
+    Send an SMS, now or later; its text is given, or comes of a template.
+
+    With an `Idempotency-Key` header the same request again gets the same answer, and one SMS is sent.
+    """
+    ctx, caller = context_of(request), await _authenticated(request)
+    submission = Form(await read_object(request)).submission(ctx.settings)
+    return await accept(request, ctx, caller, submission, answer=_received)
+
+
+@operations.add(
+    "GET",
+    "/sms/{message_id}",
+    summary="Get SMS Details",
+    responses=openapi_examples.found(openapi_examples.DETAILS),
+)
+async def read_sms(request: Request) -> Response:
+    """`message` is the text as it is sent, with its variables filled in."""
+    return Json(responses.details(await _history(request)))
+
+
+@operations.add(
+    "GET",
+    "/sms/{message_id}/events",
+    summary="Get SMS Events",
+    responses=openapi_examples.found(openapi_examples.EVENTS),
+)
+async def read_events(request: Request) -> Response:
+    """The oldest event comes first."""
+    history, message_id = await _history(request), request.path_params["message_id"]
+    client_id = history.message.client_id
+    events = [responses.event(message_id, client_id, happened) for happened in history.events]
+    return Json({"messageId": message_id, "events": events})
+
+
+@operations.add(
+    "GET",
+    "/sms/{message_id}/events/{event_id}",
+    summary="Get Single SMS Event",
+    responses=openapi_examples.found(openapi_examples.EVENT),
+)
+async def read_event(request: Request) -> Response:
+    """The id of an event is the one that the lists show."""
+    history, message_id = await _history(request), request.path_params["message_id"]
+    for happened in history.events:
+        if responses.event_id(message_id, happened.seq) == request.path_params["event_id"]:
+            return Json(responses.single_event(message_id, history.message.client_id, happened))
+    raise NotFound(EVENT_NOT_FOUND)
+
+
+async def _authenticated(request: Request) -> Caller:
+    """Without a key it is 401, with a wrong one 403; either counts against the address."""
+    key = request.headers.get("x-api-key", "").strip()
+    try:
+        return await authenticate(request, _check_key(request, key))
+    except NotAuthenticated:
+        if not key:
+            raise
+        raise Forbidden(INVALID_KEY) from None
+
+
+async def _check_key(request: Request, key: str) -> Caller:
+    if not key:
+        raise NotAuthenticated(KEY_REQUIRED)
+    return await credentials.by_secret(context_of(request), CredentialKind.API_KEY, key, dialect=NAME)
+
+
+async def _history(request: Request) -> History:
+    """Return the message that the path names by its tracking id, which has one spelling. Raises NotFound."""
+    caller, message_id = await _authenticated(request), request.path_params["message_id"]
+    if not _TRACKING_ID.fullmatch(message_id):
+        raise NotFound(SMS_NOT_FOUND)
+    try:
+        return await search.history(context_of(request), UUID(message_id), caller=caller, with_text=True)
+    except NotFound:
+        raise NotFound(SMS_NOT_FOUND) from None
+
+
+def _received(batch: AcceptedBatch) -> Response:
+    [message] = batch.messages
+    return Json({"message": RECEIVED, "trackingId": message.public_id.hex})
+
+
+class _Dialect(Dialect):
+    """A dialect that has its own words for an error of ours, by what the client asked for."""
+
+    def answer_error(self, scope: Scope, error: Exception) -> Response:
+        if isinstance(error, DispatchError | HTTPException) and not isinstance(error, Unavailable):
+            return super().answer_error(scope, error)
+        words = NOT_SENT if scope["method"] == "POST" else NOT_RETRIEVED
+        return self.refuse(scope, replace(describe_error(error), message=words))
+
+
+dialect = _Dialect(
+    NAME,
+    title="eMsgNow SMS API",
+    description=openapi_examples.DESCRIPTION,
+    mounts=(MountPoint("/sms"),),
+    envelope=envelope,
+    operations=operations,
+    docs="/sms",
+    challenge="ApiKey",
+    quota_headers=quota_headers,
+    event_formatter=responses.worded,
+)
