@@ -9,7 +9,7 @@ __all__ = ["Dispatcher"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the producer when it is asked for: the domain alone needs nothing of it."""
+    """Import the producer on first use: the domain alone does not need it."""
     if name == "Dispatcher":
         from dispatcher.producer import Dispatcher
 

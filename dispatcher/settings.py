@@ -1,10 +1,9 @@
 """
 All settings, read from the environment once and checked at start.
 
-`DATABASE_URL` and `REDIS_URL` have no prefix, everything else starts with
-`DISPATCHER_`. `NAME_FILE` names a file that holds the value of `NAME`, unless
-`NAME` itself is there.
-`.env.example` lists them all.
+`DATABASE_URL` and `REDIS_URL` have no prefix; all other names start with
+`DISPATCHER_`. `NAME_FILE` names a file with the value of `NAME`, and is ignored
+if `NAME` itself is set. `.env.example` lists all settings.
 """
 
 import json
@@ -40,60 +39,60 @@ from dispatcher.domain.inbound.keywords import KeywordAction, Keywords
 from dispatcher.domain.messages.price import Prices, PriceUnit
 from dispatcher.domain.tier import Tier
 
-_RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
+_DEFAULT_RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
 _POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
-_REDIS, _REDIS_SAMPLE = r"rediss?", "redis://:password@host:6379/0"  # Celery knows no unix://
+_REDIS, _REDIS_SAMPLE = r"rediss?", "redis://:password@host:6379/0"  # Celery has no unix://
 _JSON = ("providers", "doubt_resends", "disabled_dialects", "dialect_prefixes", "prices", "hours", "keywords")
 
 
-def _all_tiers(given: dict[Tier, int]) -> dict[Tier, int]:
-    return _RESENDS | given
+def _all_tiers(value: dict[Tier, int]) -> dict[Tier, int]:
+    return _DEFAULT_RESENDS | value
 
 
-def _base_url(given: str) -> str:
-    """Give the URL without a slash at its end; paths are written behind it."""
-    parts = urlsplit(given)
+def _base_url(value: str) -> str:
+    """Return the URL without a slash at its end. Raises ValueError."""
+    parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"{given!r} is not like https://sms.example.org")
-    return given.rstrip("/")
+        raise ValueError(f"{value!r} is not like https://sms.example.org")
+    return value.rstrip("/")
 
 
-def _hours(given: object) -> object:
-    """Read what is written as `parse_hours` has it, by tier."""
-    if not isinstance(given, dict):
-        return given
-    return {tier: _hours_of(str(tier), written) for tier, written in given.items()}
+def _hours(value: object) -> object:
+    """Return the parsed hours of each tier. Raises ValueError."""
+    if not isinstance(value, dict):
+        return value
+    return {tier: _hours_of(str(tier), hours) for tier, hours in value.items()}
 
 
-def _hours_of(tier: str, written: object) -> object:
-    if not isinstance(written, dict):
-        return written
+def _hours_of(tier: str, hours: object) -> object:
+    if not isinstance(hours, dict):
+        return hours
     try:
-        return parse_hours(written)
+        return parse_hours(hours)
     except Invalid as error:
         raise ValueError(f"{tier}: {error}") from None
 
 
-def _keywords(given: dict[KeywordAction, tuple[str, ...]]) -> dict[KeywordAction, tuple[str, ...]]:
-    Keywords.of(given)
-    return given
+def _keywords(value: dict[KeywordAction, tuple[str, ...]]) -> dict[KeywordAction, tuple[str, ...]]:
+    Keywords.of(value)
+    return value
 
 
 class RepeatPolicy(StrEnum):
-    """What becomes of the same text to the same number within DISPATCHER_REPEAT_WINDOW."""
+    """What happens to the same text to the same number within DISPATCHER_REPEAT_WINDOW."""
 
     REFUSE = "refuse"
-    JOIN = "join"  # answered with the message that is there
+    JOIN = "join"  # answered with the existing message
 
 
 class ProviderSettings(BaseModel):
     """
-    One way out, as written in DISPATCHER_PROVIDERS.
+    One provider in DISPATCHER_PROVIDERS.
 
-    `tps` is in segments a second, and so is `sender_tps`, by sender ID or "*"
-    for each that is not named; `call_timeout` and `poll` are in seconds.
+    `tps` is in segments per second, and so is `sender_tps`, by sender ID, with
+    "*" for each that is not named. `call_timeout` and `poll` are in seconds.
     `doubt` overrides DISPATCHER_DOUBT_RESENDS for this provider. `prices` are
-    for a segment, by country.
+    per segment, by country.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -113,7 +112,7 @@ class ProviderSettings(BaseModel):
     poll: float | None = Field(default=None, ge=1, le=3600)
 
     def config(self, public_url: str | None = None) -> ProviderConfig:
-        """Build what the engine and the plug-in get; `public_url` is where we can be called."""
+        """Return the configuration for engine and plug-in; `public_url` is where providers can call us."""
         return ProviderConfig(
             name=self.name,
             plugin=self.plugin,
@@ -132,7 +131,7 @@ class ProviderSettings(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Every value the program can be told. Durations are in seconds."""
+    """All settings. Durations are in seconds."""
 
     model_config = SettingsConfigDict(env_prefix="DISPATCHER_", frozen=True, extra="ignore")
 
@@ -143,7 +142,7 @@ class Settings(BaseSettings):
     public_url: Annotated[str, AfterValidator(_base_url)] | None = None
     providers: Annotated[tuple[ProviderSettings, ...], NoDecode] = ()
 
-    doubt_resends: Annotated[dict[Tier, int], NoDecode, AfterValidator(_all_tiers)] = dict(_RESENDS)
+    doubt_resends: Annotated[dict[Tier, int], NoDecode, AfterValidator(_all_tiers)] = dict(_DEFAULT_RESENDS)
     max_deferrals: int = Field(default=10, ge=1)
     backoff_base: float = Field(default=2, gt=0)
     backoff_cap: float = Field(default=300, gt=0)
@@ -187,8 +186,8 @@ class Settings(BaseSettings):
     log_level: str = "info"
 
     @cached_property
-    def patience(self) -> RetryPolicy:
-        """How long to wait for whom."""
+    def retry_policy(self) -> RetryPolicy:
+        """How long to wait for receipts and between attempts."""
         return RetryPolicy(
             receipt=timedelta(seconds=self.receipt_timeout),
             backoff_base=timedelta(seconds=self.backoff_base),
@@ -198,37 +197,37 @@ class Settings(BaseSettings):
 
     @cached_property
     def keyword_list(self) -> Keywords:
-        """What handsets may ask for: the usual words, but those of an action that the setting names."""
+        """The keywords of each action: the default ones, or those that the setting has for the action."""
         return Keywords.of(self.keywords)
 
     @cached_property
     def price_list(self) -> Prices:
-        """What messages cost; the country "*" stands for all that are not named."""
+        """The credits that messages cost; the country "*" stands for all that are not named."""
         by_country = {country: price for country, price in self.prices.items() if country != "*"}
         return Prices(self.charge_by, by_country, self.prices.get("*", 1))
 
     def doubt(self, provider: str | None, tier: Tier) -> DoubtPolicy:
-        """Tell how often a message in doubt is sent again: the provider's own word first, then the tier's."""
-        for known in self.providers:
-            if known.name == provider:
-                if known.dedupes:
+        """Return how often a message in doubt is sent again: as the provider says, else as its tier says."""
+        for configured in self.providers:
+            if configured.name == provider:
+                if configured.dedupes:
                     return DoubtPolicy(resends=100)
-                if tier in known.doubt:
-                    return DoubtPolicy(resends=known.doubt[tier])
+                if tier in configured.doubt:
+                    return DoubtPolicy(resends=configured.doubt[tier])
         return DoubtPolicy(resends=self.doubt_resends[tier])
 
 
 def load_settings() -> Settings:
-    """Read the environment. Raises Misconfigured with each value that is missing or wrong."""
-    given: dict[str, object] = dict(_files())
+    """Return the settings of the environment. Raises Misconfigured with all that are missing or wrong."""
+    values: dict[str, object] = dict(_read_files())
     for field in _JSON:
         name = f"DISPATCHER_{field.upper()}"
-        if raw := given.get(field) or os.environ.get(name):
-            given[field] = _json(name, str(raw))
+        if raw := values.get(field) or os.environ.get(name):
+            values[field] = _parse_json(name, str(raw))
     try:
-        settings = Settings(**given)  # type: ignore[arg-type]
+        settings = Settings(**values)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"{_name(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_url=False)]
+        lines = [f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_url=False)]
         raise Misconfigured("settings are missing or wrong:\n  " + "\n  ".join(lines)) from None
     _check_url("DATABASE_URL", settings.database_url, _POSTGRES, like=_POSTGRES_SAMPLE)
     _check_url("REDIS_URL", settings.redis_url, _REDIS, like=_REDIS_SAMPLE)
@@ -236,7 +235,7 @@ def load_settings() -> Settings:
 
 
 def _check_url(name: str, url: SecretStr, schemes: str, *, like: str) -> None:
-    """Raise Misconfigured with a wrong scheme and nothing else of the URL: a password may be anywhere."""
+    """Raise Misconfigured for a wrong scheme, without quoting the URL: it may have a password anywhere."""
     scheme, found, _ = url.get_secret_value().partition("://")
     if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         raise Misconfigured(f"{name} is not like {like}")
@@ -244,12 +243,12 @@ def _check_url(name: str, url: SecretStr, schemes: str, *, like: str) -> None:
         raise Misconfigured(f"{name} is not like {like}: its scheme is {scheme!r}")
 
 
-def _files() -> Iterator[tuple[str, str]]:
-    """Read each file that a `NAME_FILE` names, as the field that `NAME` is."""
+def _read_files() -> Iterator[tuple[str, str]]:
+    """Yield the field and value of each `NAME_FILE` whose `NAME` is not set. Raises Misconfigured."""
     for name, path in os.environ.items():
         field = name.removesuffix("_FILE").removeprefix("DISPATCHER_").lower()
-        is_given = bool(os.environ.get(name.removesuffix("_FILE")))
-        if name.endswith("_FILE") and field in Settings.model_fields and not is_given:
+        is_set = bool(os.environ.get(name.removesuffix("_FILE")))
+        if name.endswith("_FILE") and field in Settings.model_fields and not is_set:
             try:
                 yield field, Path(path).read_text(encoding="utf-8").strip()
             except OSError as error:
@@ -257,14 +256,14 @@ def _files() -> Iterator[tuple[str, str]]:
                 raise Misconfigured(text) from None
 
 
-def _json(name: str, raw: str) -> object:
+def _parse_json(name: str, raw: str) -> object:
     try:
         return json.loads(raw)
     except ValueError as error:
         raise Misconfigured(f"{name} is not JSON: {error}") from None
 
 
-def _name(location: tuple[int | str, ...]) -> str:
+def _variable(location: tuple[int | str, ...]) -> str:
     first, *rest = [str(part) for part in location]
     name = first if first.isupper() else f"DISPATCHER_{first.upper()}"
     return ".".join([name, *rest])

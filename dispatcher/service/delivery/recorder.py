@@ -69,7 +69,7 @@ class Recorder:
         verdict = decide(
             attempt,
             now=ctx.now(),
-            retry=ctx.settings.patience,
+            retry=ctx.settings.retry_policy,
             doubt=self._doubt(attempt.provider, attempt.tier),
             rng=ctx.rng,
         )

@@ -185,7 +185,7 @@ async def _match(ctx: Context, connection: AsyncConnection) -> int:
     ]
     if changes.part_statuses:
         await matching.set_part_statuses(connection, changes.part_statuses)
-    for steps in changes.rounds(now + ctx.settings.patience.receipt):
+    for steps in changes.rounds(now + ctx.settings.retry_policy.receipt):
         await matching.apply_steps(connection, steps, now=now)
     if changes.opted_out:
         await opt_outs.insert_reported(connection, changes.opted_out, now=now)

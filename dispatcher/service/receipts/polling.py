@@ -69,7 +69,7 @@ class Poller:
         ctx, provider, first = self._ctx, configured.provider, configured.config.poll
         assert isinstance(provider, Polls), "bootstrap refuses `poll` for other plug-ins"
         assert first is not None
-        schedule = PollSchedule(first, LONGEST, ctx.settings.patience.receipt)
+        schedule = PollSchedule(first, LONGEST, ctx.settings.retry_policy.receipt)
         total = 0
         while True:
             take = partial(polling.take, provider=name, schedule=schedule, now=ctx.now(), limit=SLICE)

@@ -112,7 +112,7 @@ def test_what_has_ended_is_not_asked_for_again(world: World, sim: AskedProvider,
 def test_nobody_asks_after_the_receipt_time_out(world: World, sim: AskedProvider) -> None:
     async def story() -> None:
         await _sent(world, "r1")
-        world.time.advance(world.settings.patience.receipt)
+        world.time.advance(world.settings.retry_policy.receipt)
         await Poller(world.ctx).poll()
         assert sim.asked == []
         assert (await world.one("SELECT wake_at FROM provider_references")).wake_at is None

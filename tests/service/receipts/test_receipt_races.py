@@ -187,7 +187,7 @@ def test_a_delivery_by_our_reference_stands_whatever_the_resend_that_was_out_com
 def test_a_receipt_after_its_time_is_over_still_counts(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
-        world.time.advance(world.settings.patience.receipt)
+        world.time.advance(world.settings.retry_policy.receipt)
         assert await world.clock.no_receipt() == 1
         await _tell(world.ctx, DELIVERED, ref="r1")
         assert [status for status, _ in await world.events(message_id)] == [11, 12, 12, 13]
