@@ -1,4 +1,4 @@
-"""Audiences in the hand of a test, written straight into their tables."""
+"""Helpers for tests: audiences written directly into their tables."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ async def audience(
     country: str = "KE",
     account_id: int | None = None,
 ) -> str:
-    """Make an audience whose recipients are in the groups of zones in turn; give its public id."""
+    """Create an audience whose recipients are in the zone groups in turn, and return its public id."""
     numbers = kenyan(recipients) if isinstance(recipients, int) else recipients
     public_id = uuid4()
     counts = [len(range(group, len(numbers), len(zones))) for group in range(len(zones))]

@@ -1,4 +1,4 @@
-"""Campaigns in the hand of a test: drafted, started, gone through."""
+"""Helpers for tests of campaigns: draft, start and send them."""
 
 from collections.abc import Callable
 from typing import Any

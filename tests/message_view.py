@@ -1,4 +1,4 @@
-"""A message as it is read, for tests of what is said of one."""
+"""A message view, for tests of what is shown of a message."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""A pretended Internet: a test resolves its names, and its addresses all lead to a port of this machine."""
+"""A fake Internet: a test resolves its names, and all addresses lead to one port of this machine."""
 
 import asyncio
 import gc
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Names:
-    """A resolver that gives one list of addresses after another, the last one for ever, and counts."""
+    """A resolver that returns one list of addresses after another, then the last again; records requests."""
 
     def __init__(self, *answers: Sequence[str]) -> None:
         self._answers = answers
@@ -22,7 +22,7 @@ class Names:
 
 
 class Internet(asyncio.SelectorEventLoop):
-    """A loop that notes which address is asked for, and connects to the port `leads_to` instead."""
+    """A loop that records the requested addresses and connects to the port `leads_to` instead."""
 
     def __init__(self) -> None:
         super().__init__()

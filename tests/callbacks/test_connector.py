@@ -54,7 +54,7 @@ def test_a_name_with_any_private_address_is_refused_and_nothing_is_connected(add
     run_on_internet(work)
 
 
-def test_a_name_that_is_rebound_after_the_check_is_asked_once_and_called_where_it_was_checked() -> None:
+def test_a_name_rebound_after_the_check_is_looked_up_once_and_called_at_the_checked_address() -> None:
     async def work(internet: Internet) -> None:
         async with listening(always(http_reply(200))) as peer:
             internet.leads_to = peer.port
@@ -68,7 +68,7 @@ def test_a_name_that_is_rebound_after_the_check_is_asked_once_and_called_where_i
     run_on_internet(work)
 
 
-def test_a_name_that_is_rebound_before_the_next_connection_is_refused_there() -> None:
+def test_a_name_rebound_before_the_next_connection_is_refused() -> None:
     async def work(internet: Internet) -> None:
         async with listening(always(Answer(http_reply(200, Connection="close"), hang_up=True))) as peer:
             internet.leads_to = peer.port
@@ -142,7 +142,7 @@ def test_a_literal_private_address_which_no_resolver_sees_is_stopped_at_the_sock
     run_on_internet(work)
 
 
-def test_the_systems_own_names_are_guarded() -> None:
+def test_names_resolved_by_the_system_are_checked() -> None:
     async def work() -> None:
         connector = open_connector(None, allow_private=False, max_connections=1, max_per_host=1)
         async with aiohttp.ClientSession(connector=connector) as session:

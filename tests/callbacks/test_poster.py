@@ -46,7 +46,7 @@ def reply_to(answer: Answer | bytes, *, timeout: timedelta = timedelta(seconds=1
     return run(work())
 
 
-def test_the_body_and_the_headers_go_out_as_they_are_and_the_url_to_the_letter() -> None:
+def test_the_body_the_headers_and_the_url_are_sent_unchanged() -> None:
     async def work() -> None:
         async with listening(always(http_reply(200))) as peer, a_poster() as poster:
             body = "{'text': 'Grüße'}".encode()
@@ -98,14 +98,14 @@ def test_a_redirect_is_a_reply_and_is_not_followed() -> None:
         ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
     ],
 )
-def test_retry_after_is_read_in_seconds_and_as_a_date_that_counts_from_the_answers_own(
+def test_retry_after_is_in_seconds_or_a_date_relative_to_the_answers_date(
     said: str, read: timedelta | None
 ) -> None:
     reply = reply_to(http_reply(503, Retry_After=said, Date=a_date(hour=12)))
     assert reply == CallbackReply(503, "HTTP 503", retry_after=read)
 
 
-def test_retry_after_as_a_date_says_nothing_without_the_answers_own_date() -> None:
+def test_retry_after_as_a_date_is_ignored_without_the_answers_date() -> None:
     assert reply_to(http_reply(503, Retry_After=a_date(hour=13))).retry_after is None
 
 
@@ -120,7 +120,7 @@ def test_retry_after_as_a_date_says_nothing_without_the_answers_own_date() -> No
     ],
     ids=["at once", "within the head", "another protocol", "a head too long", "two lengths"],
 )
-def test_a_call_without_an_http_answer_is_told_in_words(answer: Answer, reason: str) -> None:
+def test_a_call_without_an_http_answer_has_a_reason_in_words(answer: Answer, reason: str) -> None:
     assert reply_to(answer) == CallbackReply(None, reason)
 
 
@@ -133,7 +133,7 @@ def test_a_refused_connection_is_a_reply() -> None:
     assert run(work()) == CallbackReply(None, "connection refused")
 
 
-def test_a_server_that_does_not_accept_is_left_at_the_connect_timeout() -> None:
+def test_a_server_that_does_not_accept_is_given_up_at_the_connect_timeout() -> None:
     async def work() -> CallbackReply:
         with deaf_port() as port:
             async with a_poster(connect_timeout=SHORT) as poster:
@@ -142,7 +142,7 @@ def test_a_server_that_does_not_accept_is_left_at_the_connect_timeout() -> None:
     assert run(work()) == CallbackReply(None, "no connection within 0.2 s")
 
 
-def test_a_server_that_does_not_answer_is_left_at_the_timeout() -> None:
+def test_a_server_that_does_not_answer_is_given_up_at_the_timeout() -> None:
     assert reply_to(Answer(None), timeout=SHORT) == CallbackReply(None, "no answer within 0.2 s")
 
 
@@ -166,7 +166,7 @@ def test_an_answer_of_64_kib_is_read_and_its_connection_used_again() -> None:
     run(work())
 
 
-def test_an_answer_beyond_64_kib_is_hung_up_on() -> None:
+def test_the_connection_is_closed_on_an_answer_beyond_64_kib() -> None:
     async def work() -> None:
         endless = b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n" + b"x" * 200_000
         async with listening(always(endless)) as peer, a_poster(timeout=timedelta(minutes=1)) as poster:
@@ -177,7 +177,7 @@ def test_an_answer_beyond_64_kib_is_hung_up_on() -> None:
     run(work())
 
 
-def test_a_packed_answer_is_not_unpacked() -> None:
+def test_a_compressed_answer_is_not_decompressed() -> None:
     answer = http_reply(200, b"this is no gzip", Content_Encoding="gzip")
 
     async def work() -> None:
@@ -262,7 +262,7 @@ def test_a_bad_url_is_refused_in_words() -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl writes the certificate")
-def test_a_certificate_that_nobody_vouches_for_is_not_trusted(tmp_path: Path) -> None:
+def test_a_self_signed_certificate_is_not_trusted(tmp_path: Path) -> None:
     async def work() -> None:
         server = await asyncio.start_server(hang_up, "127.0.0.1", ssl=_self_signed(tmp_path))
         async with server, a_poster() as poster:
@@ -302,7 +302,7 @@ def test_a_poster_may_be_closed_twice_and_without_a_call() -> None:
 
 @asynccontextmanager
 async def a_full_house(size: int) -> AsyncIterator[tuple[int, list[str]]]:
-    """Serve, but answer nobody before there are `size` requests; give the port and the connections' names."""
+    """Serve, but answer only when there are `size` requests; yield the port and the connections' names."""
     connections: list[str] = []
     full = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""What the processes tell each other of their providers: sums, and each move once."""
+"""Breakers shared by all processes: summed counts, and each move made once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ HALF = BreakerState(Breaker.HALF_OPEN, SINCE, "its pause is over", opened=2)
 
 @pytest.fixture(params=["valkey", "fakeredis"])
 def redis_maker(request: pytest.FixtureRequest) -> Callable[[], Redis]:
-    """Make a client inside the loop that uses it."""
+    """Return a maker of clients, to be called in the loop that uses them."""
     if request.param == "fakeredis":
         server = fakeredis.FakeServer()
         return lambda: fakeredis.FakeAsyncRedis(server=server)
@@ -61,7 +61,7 @@ def test_counts_of_all_processes_are_summed_for_each_provider(redis_maker: Calla
     _run(redis_maker, story)
 
 
-def test_a_move_is_made_once_and_its_window_begins_anew(redis_maker: Callable[[], Redis]) -> None:
+def test_a_move_is_made_once_and_its_window_starts_empty(redis_maker: Callable[[], Redis]) -> None:
     async def story(one: Breakers, other: Breakers) -> None:
         result = await one.exchange(["a", "b"], {"a": _numbers(0, unsent=9), "b": _numbers(1)})
         assert result is not None
@@ -80,7 +80,7 @@ def test_a_move_is_made_once_and_its_window_begins_anew(redis_maker: Callable[[]
     _run(redis_maker, story)
 
 
-def test_counts_told_with_a_move_are_of_the_new_window(redis_maker: Callable[[], Redis]) -> None:
+def test_counts_reported_with_a_move_belong_to_the_new_window(redis_maker: Callable[[], Redis]) -> None:
     async def story(one: Breakers, other: Breakers) -> None:
         await one.exchange(["a"], {"a": _numbers(4)})
         result = await other.exchange(["a"], {"a": _numbers(1)}, {"a": BreakerMove(0, HALF)})
@@ -90,7 +90,7 @@ def test_counts_told_with_a_move_are_of_the_new_window(redis_maker: Callable[[],
     _run(redis_maker, story)
 
 
-def test_an_order_is_rung_to_all(redis_maker: Callable[[], Redis]) -> None:
+def test_an_override_is_announced_to_all_processes(redis_maker: Callable[[], Redis]) -> None:
     async def story(one: Breakers, other: Breakers) -> None:
         before = await one.exchange(["a"], {})
         await other.announce_override()
@@ -102,7 +102,7 @@ def test_an_order_is_rung_to_all(redis_maker: Callable[[], Redis]) -> None:
     _run(redis_maker, story)
 
 
-def test_without_redis_nothing_is_told_and_nothing_fails() -> None:
+def test_without_redis_nothing_is_reported_and_nothing_fails() -> None:
     async def story() -> None:
         redis = open_async_redis("redis://127.0.0.1:1/0")
         breakers = Breakers(redis)

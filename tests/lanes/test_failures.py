@@ -40,7 +40,7 @@ def test_failures_of_all_processes_are_counted_by_task_with_the_last_error(redis
     _run(redis_url, story)
 
 
-def test_what_an_error_says_does_not_get_into_redis(redis_url: str) -> None:
+def test_the_message_of_an_error_is_not_stored_in_redis(redis_url: str) -> None:
     async def story(redis: "Redis") -> None:
         failures = FailureLog(redis, process="api")
         failures.note("publisher", _error())
@@ -62,7 +62,7 @@ def test_a_failure_is_forgotten_after_an_hour(redis_url: str) -> None:
     _run(redis_url, story)
 
 
-def test_without_redis_failures_stay_noted_and_nothing_is_known(redis_url: str) -> None:
+def test_without_redis_failures_stay_noted_and_none_can_be_read(redis_url: str) -> None:
     async def story(away: "Redis") -> None:
         failures = FailureLog(away, process="api")
         failures.note("publisher", _error())

@@ -1,4 +1,4 @@
-"""The rate limits of the API: one bucket over all processes, and one in each while Redis is away."""
+"""The rate limits of the API: one bucket for all processes, and one in each while Redis is unavailable."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ Maker = Callable[[], Redis]
 
 
 class _PatientLoop(asyncio.SelectorEventLoop):
-    """A loop whose second lasts a hundred, so that a busy machine is not taken for a dead Redis."""
+    """A loop with time-outs a hundred times longer: a busy machine must not look like a dead Redis."""
 
     def time(self) -> float:
         return super().time() / 100
@@ -39,7 +39,7 @@ class _PatientLoop(asyncio.SelectorEventLoop):
 
 @pytest.fixture(params=["valkey", "fakeredis"])
 def redis_maker(request: pytest.FixtureRequest) -> Maker:
-    """Make a client inside the loop that uses it."""
+    """Return a maker of clients, to be called in the loop that uses them."""
     if request.param == "fakeredis":
         server = fakeredis.FakeServer()
         return lambda: fakeredis.FakeAsyncRedis(server=server)
@@ -77,7 +77,7 @@ def test_each_request_leaves_one_less(redis_maker: Maker) -> None:
     _run(redis_maker, story)
 
 
-def test_an_exceeded_request_is_told_when_to_come_back(redis_maker: Maker) -> None:
+def test_an_exceeded_request_is_told_when_to_retry(redis_maker: Maker) -> None:
     async def story(redis: Redis) -> None:
         limits = Limits(redis)
         await limits.take("b", per_minute=1)
@@ -103,7 +103,7 @@ def test_all_processes_share_a_bucket(redis_maker: Maker) -> None:
     _run(redis_maker, story)
 
 
-def test_a_bucket_is_a_caller_of_its_own(redis_maker: Maker) -> None:
+def test_each_bucket_has_its_own_limit(redis_maker: Maker) -> None:
     async def story(redis: Redis) -> None:
         limits = Limits(redis)
         await limits.take("b", per_minute=1)
@@ -112,7 +112,7 @@ def test_a_bucket_is_a_caller_of_its_own(redis_maker: Maker) -> None:
     _run(redis_maker, story)
 
 
-def test_a_look_leaves_nothing_in_redis(redis_maker: Maker) -> None:
+def test_a_request_of_cost_0_leaves_nothing_in_redis(redis_maker: Maker) -> None:
     async def story(redis: Redis) -> None:
         assert await Limits(redis).take("b", per_minute=60, cost=0) == RateLimitStatus(
             60, 60, timedelta(), None
@@ -134,7 +134,7 @@ def test_a_bucket_leaves_redis_when_it_is_full_again(redis_maker: Maker) -> None
 
 
 class _Counter:
-    """Limits and the clock that they count by."""
+    """Limits with their clock."""
 
     def __init__(self, limits: Limits, runner: asyncio.Runner, shift: Callable[[timedelta], None]) -> None:
         self._limits, self._runner, self.shift = limits, runner, shift
@@ -189,7 +189,7 @@ Place = Callable[[], AbstractContextManager[_Counter]]
 
 @pytest.fixture(params=[_in_redis, _in_process])
 def counter(request: pytest.FixtureRequest) -> Iterator[_Counter]:
-    """Give limits counted in one of the two places."""
+    """Return limits that are counted in Redis or in the process."""
     place: Place = request.param
     with place() as counter:
         yield counter
@@ -218,13 +218,13 @@ def test_an_exceeded_request_takes_nothing(counter: _Counter) -> None:
     assert counter.take() == RateLimitStatus(60, 0, MINUTE, None)
 
 
-def test_what_is_too_dear_leaves_the_rest_to_cheaper_requests(counter: _Counter) -> None:
+def test_a_request_that_costs_too_much_leaves_the_rest_for_cheaper_ones(counter: _Counter) -> None:
     counter.take(cost=57)
     assert counter.take(cost=5) == RateLimitStatus(60, 3, 57 * SECOND, retry_after=2 * SECOND)
     assert counter.take(cost=3) == RateLimitStatus(60, 0, MINUTE, None)
 
 
-def test_a_look_tells_what_a_request_would_be_told(counter: _Counter) -> None:
+def test_a_request_of_cost_0_returns_what_one_of_cost_1_would_get(counter: _Counter) -> None:
     assert counter.take(cost=0) == RateLimitStatus(60, 60, timedelta(), None)
     counter.take(cost=60)
     assert counter.take(cost=0) == RateLimitStatus(60, 0, MINUTE, retry_after=SECOND)
@@ -250,7 +250,7 @@ def test_any_limit_is_counted_to_the_last_request(counter: _Counter, per_minute:
 
 
 @pytest.mark.parametrize(("per_minute", "cost"), [(0, 1), (-1, 1), (60, -1)])
-def test_what_is_no_limit_is_refused(counter: _Counter, per_minute: int, cost: int) -> None:
+def test_an_invalid_limit_or_cost_is_refused(counter: _Counter, per_minute: int, cost: int) -> None:
     with pytest.raises(ValueError, match="must be at least 1 a minute"):
         counter.take(per_minute=per_minute, cost=cost)
 
@@ -260,15 +260,15 @@ _STEPS = st.lists(st.tuples(st.integers(0, 80), st.integers(0, 8), st.sampled_fr
 
 @settings(max_examples=30, deadline=None)
 @given(steps=_STEPS)
-def test_redis_and_the_process_count_alike(steps: Sequence[tuple[int, int, int]]) -> None:
-    told: list[list[RateLimitStatus]] = []
+def test_redis_and_the_process_count_the_same(steps: Sequence[tuple[int, int, int]]) -> None:
+    results: list[list[RateLimitStatus]] = []
     for place in (_in_redis, _in_process):
         with place() as counter:
-            told.append([])
+            results.append([])
             for quarters, cost, per_minute in steps:
                 counter.shift(SECOND / 4 * quarters)
-                told[-1].append(counter.take(per_minute=per_minute, cost=cost))
-    assert told[0] == told[1]
+                results[-1].append(counter.take(per_minute=per_minute, cost=cost))
+    assert results[0] == results[1]
 
 
 # Redis away.
@@ -320,7 +320,7 @@ def test_after_the_pause_one_request_asks_and_the_others_do_not_wait_for_it() ->
     asyncio.run(story())
 
 
-def test_a_redis_that_refuses_the_script_is_away_too() -> None:
+def test_a_redis_that_refuses_the_script_counts_as_unavailable() -> None:
     async def story() -> None:
         redis = _Away(ResponseError("READONLY You can't write against a read only replica."))
         assert await Limits(redis).take("b", per_minute=60) == RateLimitStatus(60, 59, SECOND, None)
@@ -345,7 +345,7 @@ def test_redis_counts_again_as_soon_as_it_is_back_and_the_pause_is_over() -> Non
         runner.run(story())
 
 
-def test_a_redis_that_never_answers_holds_up_one_request_a_second_and_not_for_long() -> None:
+def test_a_redis_that_never_answers_delays_one_request_a_second_by_a_tenth_of_a_second() -> None:
     async def story() -> None:
         async with _silent_server() as url:
             clock, redis = _Clock(), open_async_redis(url)
@@ -365,7 +365,7 @@ def test_a_redis_that_never_answers_holds_up_one_request_a_second_and_not_for_lo
 
 @asynccontextmanager
 async def _silent_server() -> AsyncIterator[str]:
-    """Accept every connection and say nothing."""
+    """Accept every connection and never answer."""
     writers: list[asyncio.StreamWriter] = []
 
     async def keep(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -380,7 +380,7 @@ async def _silent_server() -> AsyncIterator[str]:
                 writer.close()
 
 
-def test_a_redis_that_falls_silent_in_mid_connection_is_left_and_found_again(redis_url: str) -> None:
+def test_a_redis_that_stops_answering_is_bypassed_and_used_again_later(redis_url: str) -> None:
     async def story() -> None:
         clock, redis, other = _Clock(), open_async_redis(redis_url), open_async_redis(redis_url)
         limits = Limits(redis, clock=clock)
@@ -417,7 +417,7 @@ def test_a_process_keeps_a_bounded_number_of_buckets() -> None:
         assert len(buckets) <= MAX_BUCKETS
 
 
-def test_full_buckets_make_room_first() -> None:
+def test_full_buckets_are_dropped_first() -> None:
     buckets = Buckets()
     for number in range(MAX_BUCKETS):
         _take(buckets, f"idle {number}")
@@ -425,7 +425,7 @@ def test_full_buckets_make_room_first() -> None:
     assert len(buckets) == 1
 
 
-def test_the_emptiest_buckets_are_not_forgotten_for_new_ones() -> None:
+def test_the_emptiest_buckets_are_not_dropped_for_new_ones() -> None:
     buckets = Buckets()
     _take(buckets, "greedy", cost=60)
     for number in range(3 * MAX_BUCKETS):
@@ -433,7 +433,7 @@ def test_the_emptiest_buckets_are_not_forgotten_for_new_ones() -> None:
     assert _take(buckets, "greedy") > 0
 
 
-def test_a_look_is_not_remembered() -> None:
+def test_a_request_of_cost_0_is_not_stored() -> None:
     buckets = Buckets()
     _take(buckets, "b", cost=0)
     assert len(buckets) == 0

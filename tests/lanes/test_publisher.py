@@ -1,4 +1,4 @@
-"""Publishing: ids reach their lane soon, and a Redis that is away costs the caller nothing."""
+"""Publishing: ids reach their lane soon, and an unavailable Redis does not delay the caller."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ from dispatcher.lanes.wake import WakeListener
 
 @pytest.fixture
 def redis(redis_url: str) -> Iterator[Redis]:
-    """Give a plain client."""
+    """Return a plain client."""
     client = open_redis(redis_url)
     yield client
     client.close()
@@ -44,7 +44,7 @@ def _ids(entry: dict[str, object]) -> list[int]:
     return list(args[0])
 
 
-def test_ids_are_gathered_into_chunks_of_their_tier(redis_url: str, redis: Redis) -> None:
+def test_ids_are_published_in_tasks_of_the_size_of_their_tier(redis_url: str, redis: Redis) -> None:
     publisher = _publisher(redis_url)
     for start in range(0, 1100, 50):
         publisher.publish(Tier.BULK, range(start, start + 50))
@@ -56,7 +56,7 @@ def test_ids_are_gathered_into_chunks_of_their_tier(redis_url: str, redis: Redis
     assert (publisher.published, publisher.dropped) == (1101, 0)
 
 
-def test_what_comes_right_after_an_entry_waits_for_company_but_critical_does_not(
+def test_ids_right_after_a_task_wait_to_share_the_next_one_but_critical_does_not(
     redis_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dispatcher.lanes.publisher._PACE", {**dict.fromkeys(Tier, 0.5), Tier.CRITICAL: 0.0})
@@ -91,7 +91,7 @@ def test_only_ids_enter_redis(redis_url: str, redis: Redis) -> None:
     assert json.loads(base64.b64decode(str(entry["body"])))[:2] == [[[7]], {}]
 
 
-def test_an_entry_expires_when_the_clock_has_taken_its_rows_back(redis_url: str, redis: Redis) -> None:
+def test_a_task_expires_when_the_clock_has_requeued_its_ids(redis_url: str, redis: Redis) -> None:
     publisher = _publisher(redis_url)
     publisher.start()
     publisher.publish(Tier.CRITICAL, [7])
@@ -103,7 +103,7 @@ def test_an_entry_expires_when_the_clock_has_taken_its_rows_back(redis_url: str,
     assert 2 < left.total_seconds() <= 4
 
 
-def test_a_full_queue_drops_and_counts_and_does_not_block() -> None:
+def test_with_a_full_queue_ids_are_dropped_and_counted_without_blocking() -> None:
     publisher = _publisher("redis://127.0.0.1:1/0", capacity=2)
     started = time.monotonic()
     for i in range(1000):
@@ -112,7 +112,7 @@ def test_a_full_queue_drops_and_counts_and_does_not_block() -> None:
     assert publisher.dropped == 998
 
 
-def test_a_redis_that_is_away_drops_and_counts() -> None:
+def test_without_redis_ids_are_dropped_and_counted() -> None:
     publisher = _publisher("redis://127.0.0.1:1/0")
     publisher.start()
     publisher.publish(Tier.BULK, [1, 2, 3])
@@ -122,7 +122,7 @@ def test_a_redis_that_is_away_drops_and_counts() -> None:
 
 
 class _Faulty(Redis):
-    """Fails once with an error that nobody expects."""
+    """Fails once with an unexpected error."""
 
     error: BaseException | None = None
 
@@ -135,7 +135,7 @@ class _Faulty(Redis):
 
 # The first is caught at once; the second ends the thread.
 @pytest.mark.parametrize("error", [KeyError("a bug"), SystemExit("a bug")])
-def test_an_error_that_nobody_expects_is_reported_and_publishing_goes_on(
+def test_an_unexpected_error_is_reported_and_publishing_goes_on(
     redis_url: str, redis: Redis, error: BaseException
 ) -> None:
     reported: list[tuple[str, BaseException]] = []
@@ -222,10 +222,10 @@ def test_the_earliest_wake_reaches_the_timer(redis_url: str) -> None:
 
 
 class _Deaf:
-    """A channel whose reading cannot be cancelled, as redis-py's cannot at times."""
+    """A channel whose read cannot be cancelled, as sometimes with redis-py."""
 
     def __init__(self) -> None:
-        self.told: asyncio.Future[dict[str, bytes]] = asyncio.get_running_loop().create_future()
+        self.received: asyncio.Future[dict[str, bytes]] = asyncio.get_running_loop().create_future()
 
     def pubsub(self, **_: object) -> "_Deaf":
         return self
@@ -235,25 +235,25 @@ class _Deaf:
     async def aclose(self) -> None: ...
 
     async def get_message(self, **_: object) -> dict[str, bytes]:
-        while not self.told.done():
+        while not self.received.done():
             with suppress(asyncio.CancelledError):
-                await asyncio.wait([self.told])
-        return self.told.result()
+                await asyncio.wait([self.received])
+        return self.received.result()
 
 
-def test_a_wait_ends_in_time_whatever_the_channel_does_and_the_next_hears_what_comes() -> None:
+def test_a_wait_ends_in_time_and_the_next_one_gets_the_message() -> None:
     async def story() -> None:
         channel = _Deaf()
         bell = WakeListener(cast("AsyncRedis", channel))
         assert [await bell.next(wait) for wait in (0.01, 0.0001, 0.01)] == [None] * 3
         early = datetime.now(UTC)
-        channel.told.set_result({"data": early.isoformat().encode()})
+        channel.received.set_result({"data": early.isoformat().encode()})
         assert await bell.next(5) == early
 
     asyncio.run(story())
 
 
-def test_what_the_timer_finds_by_itself_is_not_told() -> None:
+def test_a_time_that_the_timer_finds_by_itself_is_not_announced() -> None:
     publisher = _publisher("redis://127.0.0.1:1/0", capacity=1)
     publisher.wake(datetime.now(UTC) + timedelta(hours=1))
     publisher.publish(Tier.BULK, [1])

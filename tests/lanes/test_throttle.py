@@ -1,4 +1,4 @@
-"""The rate of a provider, shared by all processes, with a part kept for the higher tiers."""
+"""The rate of a provider, shared by all processes, with a part reserved for the higher tiers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ Ask = Callable[..., Awaitable[list[Token]]]
 
 @pytest.fixture(params=["valkey", "fakeredis"])
 def redis_maker(request: pytest.FixtureRequest) -> Callable[[], Redis]:
-    """Make a client inside the loop that uses it."""
+    """Return a maker of clients, to be called in the loop that uses them."""
     if request.param == "fakeredis":
         server = fakeredis.FakeServer()
         return lambda: fakeredis.FakeAsyncRedis(server=server)
@@ -61,7 +61,7 @@ def test_tokens_come_at_the_rate_and_in_order(redis_maker: Callable[[], Redis]) 
     _run(redis_maker, story)
 
 
-def test_what_is_beyond_the_horizon_is_not_taken_and_told_when_to_come_back(
+def test_a_token_beyond_the_horizon_is_not_taken_and_says_when_to_ask_again(
     redis_maker: Callable[[], Redis],
 ) -> None:
     async def story(ask: Ask) -> None:
@@ -103,7 +103,7 @@ def test_providers_do_not_share_their_tokens(redis_url: str) -> None:
     asyncio.run(story())
 
 
-def test_without_redis_everything_comes_back_in_a_second() -> None:
+def test_without_redis_each_token_is_due_in_a_second() -> None:
     async def story() -> None:
         redis = open_async_redis("redis://127.0.0.1:1/0")
         wanted = [(1, None), (1, None)]
@@ -118,7 +118,7 @@ def _taken_by(tokens: list[Token], wanted: list[tuple[int, str | None]], sender:
     return sum(t.taken for t, (_, name) in zip(tokens, wanted, strict=True) if name == sender)
 
 
-def test_a_sender_has_its_own_rate_and_does_not_stand_before_others(
+def test_a_sender_has_its_own_rate_and_does_not_delay_others(
     redis_maker: Callable[[], Redis],
 ) -> None:
     async def main() -> None:
@@ -166,7 +166,7 @@ def test_a_sender_s_rate_is_shared_by_all_and_keeps_a_part_for_critical(
 
 
 @pytest.mark.parametrize("tier", Tier)
-def test_no_tier_alone_goes_faster_than_the_rate(redis_maker: Callable[[], Redis], tier: Tier) -> None:
+def test_no_tier_alone_exceeds_the_rate(redis_maker: Callable[[], Redis], tier: Tier) -> None:
     async def story(ask: Ask) -> None:
         tokens = await ask(200, tier, tps=100)
         assert _taken(tokens) <= 28  # 250 ms and the tolerance of 20, and the first

@@ -1,4 +1,4 @@
-"""Credentials: shown once, kept as digests, refused at once when they end."""
+"""Credentials: shown once, stored as digests, refused as soon as they expire or are revoked."""
 
 from datetime import timedelta
 
@@ -32,7 +32,7 @@ async def _opens(world: World, key: NewKey, *, dialect: str = "emsgnow") -> bool
     return True
 
 
-def test_a_secret_is_kept_nowhere_as_it_is(world: World) -> None:
+def test_a_secret_is_not_stored_in_plain_text(world: World) -> None:
     async def story() -> None:
         key = await _key(world)
         row = await world.one("SELECT * FROM credentials WHERE id = :id", id=key.id)
@@ -44,7 +44,7 @@ def test_a_secret_is_kept_nowhere_as_it_is(world: World) -> None:
     world.run(story)
 
 
-def test_a_credential_opens_one_dialect_only(world: World) -> None:
+def test_a_credential_is_valid_for_one_dialect_only(world: World) -> None:
     async def story() -> None:
         key = await _key(world)
         assert await _opens(world, key)
@@ -53,7 +53,7 @@ def test_a_credential_opens_one_dialect_only(world: World) -> None:
     world.run(story)
 
 
-def test_a_credential_opens_nothing_shown_as_another_kind(world: World) -> None:
+def test_a_credential_presented_as_another_kind_is_refused(world: World) -> None:
     async def story() -> None:
         key = await _key(world)
         with pytest.raises(NotAuthenticated):
@@ -84,7 +84,7 @@ def test_another_account_cannot_revoke_it(world: World) -> None:
     world.run(story)
 
 
-def test_an_expired_credential_is_told_from_an_unknown_one(world: World) -> None:
+def test_an_expired_credential_and_an_unknown_one_have_different_errors(world: World) -> None:
     async def story() -> None:
         key = await _key(world, validity=DAY)
         world.time.advance(DAY - timedelta(seconds=1))
@@ -112,7 +112,7 @@ def test_a_named_credential_needs_both_halves(world: World, kind: CredentialKind
 
 
 @pytest.mark.parametrize("name", ["a\x00b", "\ud800", "", "x" * 100_000])
-def test_what_can_be_no_name_is_nobodys_and_no_crash(world: World, name: str) -> None:
+def test_an_invalid_name_is_not_authenticated(world: World, name: str) -> None:
     async def story() -> None:
         for kind in (CredentialKind.APP, CredentialKind.USER, CredentialKind.LOGIN):
             with pytest.raises(NotAuthenticated):
@@ -157,7 +157,7 @@ def test_a_second_key_is_only_generated_when_the_first_has_ended(world: World) -
     world.run(story)
 
 
-def test_regenerating_ends_the_old_key_and_makes_a_new_one(world: World) -> None:
+def test_regenerating_revokes_the_old_key_and_creates_a_new_one(world: World) -> None:
     async def story() -> None:
         account, kind = world.caller.account, CredentialKind.API_KEY
         old = await _key(world)
@@ -196,7 +196,7 @@ def test_the_last_use_is_noted_once_a_minute(world: World) -> None:
     world.run(story)
 
 
-def test_what_a_test_credential_sends_is_free_and_reaches_only_providers_that_take_tests(
+def test_messages_of_a_test_credential_are_free_and_go_only_to_providers_that_take_tests(
     world: World,
 ) -> None:
     async def story() -> None:

@@ -1,4 +1,4 @@
-"""Allowed hours: nobody is disturbed outside them, and each message tells what it waits for."""
+"""Allowed hours: no message is sent outside them, and each message says what it waits for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ NEW_YORKER, RUSSIAN = "+12122345678", "+79161234567"
 
 
 def at(text: str, zone: ZoneInfo = NAIROBI) -> datetime:
-    """Give an instant by the clock of a place in the first week of June 2030; the 3rd is a Monday."""
+    """Return a local time of a place in the first week of June 2030; the 3rd is a Monday."""
     return datetime.fromisoformat(f"2030-06-{text}").replace(tzinfo=zone).astimezone(UTC)
 
 
@@ -39,14 +39,14 @@ async def allow(world: World, allowed: AllowedHours | None, *tiers: Tier) -> Non
     await hours.set(world.ctx, world.caller.account, tiers or hours.DEFAULT_TIERS, allowed)
 
 
-async def born(world: World, now: datetime, **more: object) -> AcceptedMessage:
+async def submitted(world: World, now: datetime, **more: object) -> AcceptedMessage:
     world.time.at = now
     [message] = (await world.submit(**more)).messages  # type: ignore[arg-type]
     return message
 
 
 async def go_on(world: World, to: datetime) -> None:
-    """Let the clock and a worker do what they do at this time."""
+    """Run the clock and a worker at this time."""
     world.time.at = to
     await world.clock.expire()
     await world.clock.release()
@@ -54,7 +54,7 @@ async def go_on(world: World, to: datetime) -> None:
     await world.deliver()
 
 
-async def told(world: World, message_id: int) -> str:
+async def explained(world: World, message_id: int) -> str:
     consumed = dict.fromkeys(("clock", "critical", "standard", "bulk", "system"), world.time.now())
     return " ".join(explain(await history(world.ctx, message_id), now=world.time.now(), consumed=consumed))
 
@@ -62,10 +62,10 @@ async def told(world: World, message_id: int) -> str:
 # When it is accepted
 
 
-def test_while_hours_are_open_a_message_goes_at_once_and_knows_their_end(world: World) -> None:
+def test_within_hours_a_message_is_sent_at_once_and_has_their_closing_time(world: World) -> None:
     async def story() -> None:
         await allow(world, DAYTIME)
-        message = await born(world, NOON)
+        message = await submitted(world, NOON)
         row = await world.row(message.id)
         assert (row.status, row.place, row.closes_at) == (11, Place.LANE, at("03 20:00"))
         await world.deliver()
@@ -77,13 +77,13 @@ def test_while_hours_are_open_a_message_goes_at_once_and_knows_their_end(world: 
 def test_outside_hours_a_message_waits_for_the_opening_in_its_recipients_zone(world: World) -> None:
     async def story() -> None:
         await allow(world, DAYTIME)
-        message = await born(world, EVENING)
+        message = await submitted(world, EVENING)
         row = await world.row(message.id)
         assert message.status is Status.SCHEDULED
         assert (row.place, row.wake_at, row.closes_at) == (Place.HELD, MORNING, at("04 20:00"))
         said = "waits for allowed hours: 2030-06-04 08:00 Africa/Nairobi"
         assert await world.events(message.id) == [(10, said)]
-        assert await told(world, message.id) == (
+        assert await explained(world, message.id) == (
             "It waits for allowed hours until 2030-06-04 08:00 Africa/Nairobi (in 11 h)."
         )
         await go_on(world, MORNING - MINUTE)
@@ -94,25 +94,25 @@ def test_outside_hours_a_message_waits_for_the_opening_in_its_recipients_zone(wo
     world.run(story)
 
 
-def test_a_message_for_later_waits_for_its_time_and_then_for_hours(world: World) -> None:
+def test_a_scheduled_message_waits_for_its_start_and_then_for_hours(world: World) -> None:
     async def story() -> None:
         await allow(world, DAYTIME)
-        inside = await born(world, NOON, after=HOUR)
-        outside = await born(world, NOON, after=9 * HOUR)
+        inside = await submitted(world, NOON, after=HOUR)
+        outside = await submitted(world, NOON, after=9 * HOUR)
         assert await world.events(inside.id) == [(10, "accepted")]
-        assert "It waits for its time" in await told(world, inside.id)
+        assert "It waits for its time" in await explained(world, inside.id)
         row = await world.row(outside.id)
         assert (row.status, row.wake_at, row.not_before) == (10, MORNING, EVENING)
 
     world.run(story)
 
 
-def test_a_window_that_ends_before_hours_open_makes_a_message_that_ends_at_once_and_costs_nothing(
+def test_a_message_whose_window_ends_before_hours_open_is_refused_and_costs_nothing(
     world: World,
 ) -> None:
     async def story() -> None:
         await allow(world, DAYTIME)
-        message = await born(world, EVENING, until=HOUR)
+        message = await submitted(world, EVENING, until=HOUR)
         assert message.status is Status.EXPIRED
         assert (await world.row(message.id)).closes_at is None
         said = "outside allowed hours (opens 2030-06-04 08:00 Africa/Nairobi) and its window is over by then"
@@ -138,24 +138,24 @@ def test_each_recipient_of_a_batch_has_the_hours_of_its_own_zone(world: World) -
     world.run(story)
 
 
-def test_critical_messages_go_at_any_hour_unless_told_otherwise(world: World) -> None:
+def test_critical_messages_are_sent_at_any_hour_by_default(world: World) -> None:
     async def story() -> None:
         await allow(world, DAYTIME)
-        assert (await born(world, EVENING, tier=CRITICAL)).status is Status.PENDING
+        assert (await submitted(world, EVENING, tier=CRITICAL)).status is Status.PENDING
         await allow(world, DAYTIME, CRITICAL)
-        assert (await born(world, EVENING, tier=CRITICAL, until=12 * HOUR)).status is Status.SCHEDULED
+        assert (await submitted(world, EVENING, tier=CRITICAL, until=12 * HOUR)).status is Status.SCHEDULED
 
     world.run(story)
 
 
-def test_what_the_settings_have_for_a_tier_counts_where_the_account_has_none_of_its_own(world: World) -> None:
+def test_hours_of_the_settings_apply_to_a_tier_without_hours_of_the_account(world: World) -> None:
     world.settings = world.settings.model_copy(update={"hours": {BULK: DAYTIME}})
 
     async def story() -> None:
-        assert (await born(world, EVENING, tier=BULK)).status is Status.SCHEDULED
-        assert (await born(world, EVENING, tier=STANDARD)).status is Status.PENDING
+        assert (await submitted(world, EVENING, tier=BULK)).status is Status.SCHEDULED
+        assert (await submitted(world, EVENING, tier=STANDARD)).status is Status.PENDING
         await allow(world, ALWAYS, BULK)
-        assert (await born(world, EVENING, tier=BULK)).status is Status.PENDING
+        assert (await submitted(world, EVENING, tier=BULK)).status is Status.PENDING
         await allow(world, None, BULK)
         assert await hours.of_account(world.ctx, world.caller.account) == {BULK: DAYTIME}
         assert await hours.own(world.ctx, world.caller.account) == {}
@@ -163,11 +163,11 @@ def test_what_the_settings_have_for_a_tier_counts_where_the_account_has_none_of_
     world.run(story)
 
 
-def test_hours_of_one_account_are_none_of_anothers(world: World) -> None:
+def test_hours_of_one_account_do_not_apply_to_another(world: World) -> None:
     async def story() -> None:
         await allow(world, DAYTIME)
         other = await world.another_account("bank")
-        assert (await born(world, EVENING, caller=other)).status is Status.PENDING
+        assert (await submitted(world, EVENING, caller=other)).status is Status.PENDING
 
     world.run(story)
 
@@ -178,7 +178,7 @@ def test_hours_of_one_account_are_none_of_anothers(world: World) -> None:
 def test_a_message_whose_hours_end_in_its_lane_waits_for_the_next_opening(world: World) -> None:
     async def story() -> None:
         await allow(world, DAYTIME)
-        message = await born(world, at("03 19:59"))
+        message = await submitted(world, at("03 19:59"))
         ids = world.lanes.take()
         world.time.at = at("03 20:00")
         await world.deliver(ids)
@@ -189,7 +189,7 @@ def test_a_message_whose_hours_end_in_its_lane_waits_for_the_next_opening(world:
             (11, "accepted"),
             (11, "waits for allowed hours: 2030-06-04 08:00 Africa/Nairobi"),
         ]
-        assert "It waits for allowed hours until 2030-06-04 08:00" in await told(world, message.id)
+        assert "It waits for allowed hours until 2030-06-04 08:00" in await explained(world, message.id)
         await go_on(world, MORNING)
         assert (await world.row(message.id)).status == Status.SENT
 
@@ -199,7 +199,7 @@ def test_a_message_whose_hours_end_in_its_lane_waits_for_the_next_opening(world:
 def test_a_message_whose_window_ends_before_the_next_opening_is_cancelled_and_refunded(world: World) -> None:
     async def story() -> None:
         await allow(world, DAYTIME)
-        message = await born(world, at("03 19:00"), until=2 * HOUR)
+        message = await submitted(world, at("03 19:00"), until=2 * HOUR)
         assert await world.balance() == 9_999
         world.time.at = at("03 20:00")
         await world.deliver()
@@ -211,9 +211,9 @@ def test_a_message_whose_window_ends_before_the_next_opening_is_cancelled_and_re
     world.run(story)
 
 
-def test_hours_set_after_a_message_was_accepted_count_when_its_turn_comes(world: World) -> None:
+def test_hours_set_after_a_message_was_accepted_apply_when_it_is_due(world: World) -> None:
     async def story() -> None:
-        message = await born(world, EVENING)
+        message = await submitted(world, EVENING)
         await allow(world, DAYTIME)
         await world.deliver()
         row = await world.row(message.id)
@@ -222,10 +222,10 @@ def test_hours_set_after_a_message_was_accepted_count_when_its_turn_comes(world:
     world.run(story)
 
 
-def test_shorter_hours_count_though_the_message_was_accepted_under_longer_ones(world: World) -> None:
+def test_shorter_hours_apply_to_a_message_accepted_under_longer_ones(world: World) -> None:
     async def story() -> None:
         await allow(world, parse_hours({"mon-fri": ["08:00-22:00"]}))
-        message = await born(world, EVENING)
+        message = await submitted(world, EVENING)
         await allow(world, DAYTIME)
         await world.deliver()
         assert (await world.row(message.id)).wake_at == MORNING
@@ -233,10 +233,10 @@ def test_shorter_hours_count_though_the_message_was_accepted_under_longer_ones(w
     world.run(story)
 
 
-def test_without_hours_any_more_a_message_goes_when_its_turn_comes(world: World) -> None:
+def test_a_message_is_sent_when_its_hours_are_removed(world: World) -> None:
     async def story() -> None:
         await allow(world, DAYTIME)
-        message = await born(world, at("03 19:59"))
+        message = await submitted(world, at("03 19:59"))
         await allow(world, None)
         world.time.at = EVENING
         await world.deliver()
@@ -245,27 +245,27 @@ def test_without_hours_any_more_a_message_goes_when_its_turn_comes(world: World)
     world.run(story)
 
 
-def test_a_try_that_fails_before_closing_time_is_followed_by_one_after_the_next_opening(world: World) -> None:
+def test_a_try_that_fails_before_closing_time_is_retried_after_the_next_opening(world: World) -> None:
     async def story() -> None:
         await allow(world, DAYTIME)
-        message = await born(world, at("03 19:59"))
+        message = await submitted(world, at("03 19:59"))
         world.sim.always(Deferred("busy", after=2 * MINUTE))
         await world.deliver()
         row = await world.row(message.id)
         assert (row.status, row.place, row.closes_at) == (11, Place.HELD, None)
-        assert "It waits for try 2" in await told(world, message.id)
+        assert "It waits for try 2" in await explained(world, message.id)
         world.sim.answer = None
         await go_on(world, row.wake_at)
         row = await world.row(message.id)
         assert (row.attempt, row.place, row.wake_at, len(world.sim.seen)) == (1, Place.HELD, MORNING, 1)
-        assert "It waits for allowed hours" in await told(world, message.id)
+        assert "It waits for allowed hours" in await explained(world, message.id)
         await go_on(world, MORNING)
         assert (await world.row(message.id)).status == Status.SENT
 
     world.run(story)
 
 
-def test_what_waits_for_a_token_does_not_say_that_it_waits_for_hours(world: World) -> None:
+def test_a_message_that_waits_for_a_token_does_not_say_that_it_waits_for_hours(world: World) -> None:
     world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, tps=5)
 
     async def story() -> None:
@@ -276,7 +276,7 @@ def test_what_waits_for_a_token_does_not_say_that_it_waits_for_hours(world: Worl
         await world.deliver()
         held = await world.all("SELECT * FROM messages WHERE place = 'held'")
         assert {row.closes_at for row in held} == {None}
-        assert "It waits for a token" in await told(world, held[0].id)
+        assert "It waits for a token" in await explained(world, held[0].id)
 
     world.run(story)
 
@@ -291,7 +291,7 @@ def test_no_other_provider_is_called_after_closing_time(world: World) -> None:
     async def story() -> None:
         world.providers["first"].answer = closes
         await allow(world, DAYTIME)
-        message = await born(world, at("03 19:59:50"))
+        message = await submitted(world, at("03 19:59:50"))
         await world.deliver()
         row = await world.row(message.id)
         assert (row.status, row.place) == (11, Place.HELD)
@@ -300,7 +300,7 @@ def test_no_other_provider_is_called_after_closing_time(world: World) -> None:
     world.run(story)
 
 
-def test_an_end_of_hours_closes_the_gate_of_the_provider(world: World) -> None:
+def test_the_gate_of_a_provider_closes_when_hours_end(world: World) -> None:
     @dataclass
     class Slow(ScriptedProvider):
         async def send(self, batch: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
@@ -311,18 +311,18 @@ def test_an_end_of_hours_closes_the_gate_of_the_provider(world: World) -> None:
 
     async def story() -> None:
         await allow(world, DAYTIME)
-        await born(world, at("03 19:59:50"))
+        await submitted(world, at("03 19:59:50"))
         await world.deliver()
         assert world.sim.seen == []
 
     world.run(story)
 
 
-def test_a_campaigns_own_hours_come_before_those_of_its_account(world: World) -> None:
+def test_a_campaigns_own_hours_override_those_of_its_account(world: World) -> None:
     async def story() -> None:
         await allow(world, DAYTIME)
         evening_only = parse_hours({"mon-fri": ["18:00-22:00"]})
-        message = await born(world, NOON)
+        message = await submitted(world, NOON)
         await of_campaign(world, message, evening_only)
         await world.deliver()
         row = await world.row(message.id)
@@ -336,7 +336,7 @@ def test_a_campaigns_own_hours_come_before_those_of_its_account(world: World) ->
 def test_a_campaign_without_hours_has_those_of_its_account(world: World) -> None:
     async def story() -> None:
         await allow(world, DAYTIME)
-        message = await born(world, at("03 19:59"))
+        message = await submitted(world, at("03 19:59"))
         await of_campaign(world, message, None)
         world.time.at = EVENING
         await world.deliver()
@@ -346,7 +346,7 @@ def test_a_campaign_without_hours_has_those_of_its_account(world: World) -> None
 
 
 async def of_campaign(world: World, message: AcceptedMessage, own: AllowedHours | None) -> None:
-    """Make a message one of a campaign's run."""
+    """Make a message part of a campaign's run."""
     written = None if own is None else str(own.as_dict()).replace("'", '"').replace("None", "null")
     await world.all(
         """
@@ -376,7 +376,7 @@ async def of_campaign(world: World, message: AcceptedMessage, own: AllowedHours 
 
 
 @pytest.mark.parametrize("tiers", [(BULK,), (BULK, STANDARD), tuple(Tier)])
-def test_hours_are_set_for_tiers_and_taken_away_again(world: World, tiers: tuple[Tier, ...]) -> None:
+def test_hours_are_set_for_tiers_and_removed_again(world: World, tiers: tuple[Tier, ...]) -> None:
     async def story() -> None:
         account = world.caller.account
         await hours.set(world.ctx, account, tiers, ALWAYS)

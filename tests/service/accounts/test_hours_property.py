@@ -1,4 +1,4 @@
-"""Whatever hours are set, and whatever happens meanwhile: nothing leaves outside them."""
+"""Whatever hours are set, and whatever happens meanwhile: no message is sent outside them."""
 
 import random
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ wanted = st.tuples(st.sampled_from(_PEOPLE), st.integers(0, 48), st.integers(1, 
 
 @dataclass
 class WatchingProvider(ScriptedProvider):
-    """Notes when it wrote what; refuses some, and lets time pass before each call."""
+    """Records each call and its time; refuses some, and lets time pass before each call."""
 
     time: ManualTime = field(default_factory=ManualTime)
     rng: random.Random = field(default_factory=random.Random)
@@ -65,7 +65,7 @@ class WatchingProvider(ScriptedProvider):
 
 
 def _is_open(allowed: AllowedHours, number: str, moment: datetime) -> bool:
-    """Look at the clock of each zone. None of them is set in these days."""
+    """Return whether it is open by the clock of each zone; no clock changes on these days."""
     for zone in (allowed.zone,) if allowed.zone else zones_of(number):
         local = moment.astimezone(zone)
         since_midnight = local.replace(tzinfo=None) - datetime.combine(local.date(), datetime.min.time())

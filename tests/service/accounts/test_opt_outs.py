@@ -1,4 +1,4 @@
-"""Opt-outs: honoured when a message is accepted and again when its turn comes."""
+"""Opt-outs: applied when a message is accepted, and again when it is due."""
 
 from datetime import timedelta
 
@@ -13,7 +13,9 @@ OTHER = "+254712345679"
 HOUR = timedelta(hours=1)
 
 
-def test_a_number_that_opted_out_is_refused_as_26_free_and_spoils_no_batch(world: World) -> None:
+def test_a_number_that_opted_out_is_refused_as_26_free_and_the_rest_of_its_batch_is_sent(
+    world: World,
+) -> None:
     async def story() -> None:
         assert await opt_outs.add(world.ctx, world.caller.account, ["0712 345 678", NUMBER]) == 1
         batch = await world.submit([NUMBER, OTHER])
@@ -39,7 +41,7 @@ def test_a_number_that_opts_out_later_gets_26_and_its_credits_back(world: World)
     world.run(story)
 
 
-def test_an_opt_out_of_one_sender_leaves_the_others(world: World) -> None:
+def test_an_opt_out_of_one_sender_does_not_affect_the_others(world: World) -> None:
     async def story() -> None:
         second = await accounts.add_sender(world.ctx, world.caller.account, "NEWS")
         await opt_outs.add(world.ctx, world.caller.account, [NUMBER], sender="NEWS")
@@ -49,7 +51,7 @@ def test_an_opt_out_of_one_sender_leaves_the_others(world: World) -> None:
     world.run(story)
 
 
-def test_an_opt_out_of_another_account_means_nothing(world: World) -> None:
+def test_an_opt_out_of_another_account_has_no_effect(world: World) -> None:
     async def story() -> None:
         other = await world.another_account("other")
         await opt_outs.add(world.ctx, other.account, [NUMBER])
@@ -58,7 +60,7 @@ def test_an_opt_out_of_another_account_means_nothing(world: World) -> None:
     world.run(story)
 
 
-def test_a_number_taken_off_the_list_is_written_to_again(world: World) -> None:
+def test_messages_to_a_number_are_sent_again_after_its_opt_out_is_removed(world: World) -> None:
     async def story() -> None:
         await opt_outs.add(world.ctx, world.caller.account, [NUMBER], reason="asked by phone")
         [entry] = await opt_outs.page(world.ctx, world.caller.account)
@@ -71,7 +73,7 @@ def test_a_number_taken_off_the_list_is_written_to_again(world: World) -> None:
     world.run(story)
 
 
-def test_nonsense_and_unknown_senders_are_refused_and_change_nothing(world: World) -> None:
+def test_invalid_numbers_and_unknown_senders_are_refused_and_change_nothing(world: World) -> None:
     async def story() -> None:
         with pytest.raises(Invalid):
             await opt_outs.add(world.ctx, world.caller.account, [NUMBER, "nonsense"])

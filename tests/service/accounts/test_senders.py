@@ -1,4 +1,4 @@
-"""Senders: one default for an account, and none that is disabled is used."""
+"""Senders: one default for an account, and a disabled one is not used."""
 
 import asyncio
 from datetime import timedelta
@@ -13,7 +13,7 @@ from tests.world import World
 HOUR = timedelta(hours=1)
 
 
-def test_there_is_one_default_however_many_ask_at_once(world: World) -> None:
+def test_concurrent_changes_leave_one_default(world: World) -> None:
     async def story() -> None:
         account = world.caller.account
         made = [await accounts.add_sender(world.ctx, account, name) for name in ("A", "B", "C")]
@@ -40,7 +40,7 @@ def test_a_disabled_sender_cannot_become_the_default_and_the_old_one_stays(world
     world.run(story)
 
 
-def test_disabling_twice_keeps_the_first_time_and_enabling_takes_it_away(world: World) -> None:
+def test_disabling_twice_keeps_the_first_time_and_enabling_removes_it(world: World) -> None:
     async def story() -> None:
         account, at = world.caller.account, world.time.now()
         await accounts.disable_sender(world.ctx, account, world.sender_id)
@@ -53,7 +53,7 @@ def test_disabling_twice_keeps_the_first_time_and_enabling_takes_it_away(world: 
     world.run(story)
 
 
-def test_what_waits_under_a_disabled_sender_is_ended_with_24_and_refunded(world: World) -> None:
+def test_waiting_messages_of_a_disabled_sender_end_as_24_and_are_refunded(world: World) -> None:
     async def story() -> None:
         made = (await world.submit(after=HOUR)).messages[0]
         await accounts.disable_sender(world.ctx, world.caller.account, world.sender_id)
@@ -67,7 +67,7 @@ def test_what_waits_under_a_disabled_sender_is_ended_with_24_and_refunded(world:
     world.run(story)
 
 
-def test_a_sender_of_another_account_is_none(world: World) -> None:
+def test_a_sender_of_another_account_is_unknown(world: World) -> None:
     async def story() -> None:
         other = await world.another_account("other")
         with pytest.raises(NotFound):

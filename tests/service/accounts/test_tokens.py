@@ -43,7 +43,7 @@ async def _is_good(world: World, token: str, *, dialect: str = "smsgate") -> boo
     return True
 
 
-def test_a_token_tells_its_holder_and_what_it_may_do(world: World) -> None:
+def test_a_token_has_its_caller_and_scopes(world: World) -> None:
     async def story() -> None:
         issued = await _issue(world, await _login(world), ["messages:send"])
         caller = await tokens.authenticate(world.ctx, issued.access, dialect="smsgate")
@@ -57,7 +57,7 @@ def test_a_token_tells_its_holder_and_what_it_may_do(world: World) -> None:
     world.run(story)
 
 
-def test_a_token_opens_one_dialect_only(world: World) -> None:
+def test_a_token_is_valid_for_one_dialect_only(world: World) -> None:
     async def story() -> None:
         issued = await _issue(world, await _login(world))
         assert not await _is_good(world, issued.access, dialect="emess")
@@ -65,7 +65,7 @@ def test_a_token_opens_one_dialect_only(world: World) -> None:
     world.run(story)
 
 
-def test_a_token_ends_with_its_time_by_our_clock(world: World) -> None:
+def test_a_token_expires_by_our_clock(world: World) -> None:
     async def story() -> None:
         issued = await _issue(world, await _login(world))
         world.time.advance(HOUR - timedelta(seconds=2))
@@ -92,7 +92,7 @@ def test_another_algorithm_is_refused(world: World, algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "é.é.é"])
-def test_nonsense_is_refused(world: World, token: str) -> None:
+def test_a_malformed_token_is_refused(world: World, token: str) -> None:
     async def story() -> None:
         assert not await _is_good(world, token)
 
@@ -126,7 +126,7 @@ async def _refresh(world: World, secret: str | None) -> IssuedTokens:
     return await tokens.refresh(world.ctx, secret, dialect="smsgate", validity=HOUR, refresh_for=24 * HOUR)
 
 
-def test_a_refresh_token_gives_new_ones_with_the_same_rights(world: World) -> None:
+def test_a_refresh_token_gives_new_tokens_with_the_same_scopes(world: World) -> None:
     async def story() -> None:
         issued = await _issue(world, await _login(world), ["messages:read"])
         fresh = await _refresh(world, issued.refresh)
@@ -137,7 +137,7 @@ def test_a_refresh_token_gives_new_ones_with_the_same_rights(world: World) -> No
     world.run(story)
 
 
-def test_a_refresh_token_used_twice_ends_all_that_came_of_it(world: World) -> None:
+def test_a_refresh_token_used_twice_revokes_its_whole_family(world: World) -> None:
     async def story() -> None:
         issued = await _issue(world, await _login(world))
         fresh = await _refresh(world, issued.refresh)
@@ -151,7 +151,7 @@ def test_a_refresh_token_used_twice_ends_all_that_came_of_it(world: World) -> No
     world.run(story)
 
 
-def test_a_refresh_token_ends_with_its_time(world: World) -> None:
+def test_a_refresh_token_expires(world: World) -> None:
     async def story() -> None:
         issued = await _issue(world, await _login(world))
         world.time.advance(24 * HOUR)
@@ -161,7 +161,7 @@ def test_a_refresh_token_ends_with_its_time(world: World) -> None:
     world.run(story)
 
 
-def test_a_token_cannot_give_more_rights_than_it_has(world: World) -> None:
+def test_a_token_cannot_issue_more_scopes_than_it_has(world: World) -> None:
     async def story() -> None:
         issued = await _issue(world, await _login(world), ["messages:read", "tokens:manage"])
         caller = await tokens.authenticate(world.ctx, issued.access, dialect="smsgate")
@@ -183,7 +183,7 @@ def test_without_a_secret_no_token_is_signed(settings: Settings) -> None:
     world.run(story)
 
 
-def test_tokens_are_deleted_when_they_are_of_no_use(world: World) -> None:
+def test_expired_tokens_are_deleted(world: World) -> None:
     async def story() -> None:
         issued = await _issue(world, await _login(world))
         assert await world.clock.forget() == 0

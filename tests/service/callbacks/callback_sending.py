@@ -5,14 +5,14 @@ import asyncio
 from dispatcher.service.callbacks.sender import CallbackSender
 
 
-async def work_off(teller: CallbackSender) -> int:
-    """Send all that is due now, write what came of it, and return how many were due."""
+async def send_due(sender: CallbackSender) -> int:
+    """Send all callbacks that are due now, write their results, and return how many were due."""
     total = 0
     while True:
-        were_calls = bool(teller._calls)
-        taken = await teller.take()
-        if not (taken or were_calls):
+        were_calling = bool(sender._calls)
+        taken = await sender.take()
+        if not (taken or were_calling):
             return total
         total += taken
-        await asyncio.gather(*teller._calls)
-        await teller.write()
+        await asyncio.gather(*sender._calls)
+        await sender.write()

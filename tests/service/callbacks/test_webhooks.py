@@ -1,4 +1,4 @@
-"""Webhooks are kept by account, dialect and id, and decide which events are told to whom."""
+"""Webhooks are kept by account, dialect and id, and decide which events are sent to which URL."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -54,7 +54,7 @@ def test_each_dialect_and_account_has_its_own(world: World) -> None:
     world.run(story)
 
 
-def test_a_message_is_told_to_the_webhooks_of_its_status_once(world: World) -> None:
+def test_a_message_is_sent_once_to_each_webhook_of_its_status(world: World) -> None:
     async def story() -> None:
         await _register(world, "sent", statuses={Status.SENT})
         await _register(world, "taken back", statuses={Status.WITHDRAWN})
@@ -79,7 +79,7 @@ def test_a_url_that_may_not_be_called_is_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "x" * 101, "a\x00b", "\ud800"])
-def test_what_cannot_be_an_id_is_refused(world: World, name: str) -> None:
+def test_an_invalid_id_is_refused(world: World, name: str) -> None:
     async def story() -> None:
         with pytest.raises(Invalid):
             await _register(world, name)
@@ -87,7 +87,7 @@ def test_what_cannot_be_an_id_is_refused(world: World, name: str) -> None:
     world.run(story)
 
 
-def test_an_account_has_at_most_so_many_and_may_still_replace_one(world: World) -> None:
+def test_an_account_has_a_maximum_of_webhooks_and_may_still_replace_one(world: World) -> None:
     async def story() -> None:
         for _ in range(webhooks.MAX_WEBHOOKS - 1):
             await _register(world, None)

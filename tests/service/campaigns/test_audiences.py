@@ -1,4 +1,4 @@
-"""Audiences: recipients of a file, each number once, in its order, and why a line is none."""
+"""Audiences: the recipients of a file, each number once, in file order, and the rejected lines."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -53,7 +53,7 @@ async def rejected(world: World, audience: Audience) -> list[Reject]:
 
 
 async def left(world: World) -> tuple[int, int, int]:
-    """Count the rows of all audiences, recipients and rejects."""
+    """Return the numbers of audiences, recipients and rejects."""
     row = await world.one(
         "SELECT (SELECT count(*) FROM audiences) AS a, (SELECT count(*) FROM recipients) AS r,"
         " (SELECT count(*) FROM rejects) AS j"
@@ -73,7 +73,7 @@ async def put_into_campaign(connection: AsyncConnection, world: World, audience:
     await connection.execute(CAMPAIGN, values)
 
 
-def test_an_audience_has_each_number_once_in_the_order_of_the_file(world: World) -> None:
+def test_an_audience_has_each_number_once_in_file_order(world: World) -> None:
     async def story() -> None:
         made = await imported(
             world,
@@ -97,7 +97,7 @@ def test_an_audience_has_each_number_once_in_the_order_of_the_file(world: World)
     world.run(story)
 
 
-def test_each_line_that_is_no_recipient_has_its_reason(world: World) -> None:
+def test_each_rejected_line_has_its_reason(world: World) -> None:
     async def story() -> None:
         made = await imported(world, "to,name", "twelve,Ada", ADA + ",Ada", ",Bob", BOB, "+1,Eve")
         assert [(one.line, one.raw) for one in await rejected(world, made)] == [
@@ -129,7 +129,7 @@ def test_recipients_are_counted_by_the_zones_they_may_be_in(world: World) -> Non
     world.run(story)
 
 
-def test_a_number_is_found_again_many_parts_later_and_positions_have_no_gap(world: World) -> None:
+def test_a_number_repeated_many_chunks_later_is_rejected_and_positions_have_no_gap(world: World) -> None:
     first = numbers(CHUNK_ROWS + 100)
     lines = [*first, "nobody", *numbers(CHUNK_ROWS + 200)]
 
@@ -159,7 +159,7 @@ def test_a_number_is_found_again_many_parts_later_and_positions_have_no_gap(worl
     world.run(story)
 
 
-def test_national_numbers_are_of_the_country_that_is_said_or_else_of_the_account(world: World) -> None:
+def test_national_numbers_are_of_the_given_country_or_else_of_the_accounts(world: World) -> None:
     async def story() -> None:
         made = await imported(world, "to", "06 12 34 56 78", country="FR")
         assert [one.number for one in await recipients(world, made)] == ["+33612345678"]
@@ -173,7 +173,7 @@ def test_national_numbers_are_of_the_country_that_is_said_or_else_of_the_account
 
 
 @pytest.mark.parametrize("separator", SEPARATORS)
-def test_how_to_read_a_file_can_be_said(world: World, separator: str) -> None:
+def test_the_format_of_a_file_can_be_given(world: World, separator: str) -> None:
     async def story() -> None:
         header, line = separator.join(("tel", "fax, city")), separator.join((ADA, "Ž"))
         source = RecipientFile(
@@ -190,7 +190,7 @@ def test_how_to_read_a_file_can_be_said(world: World, separator: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ", "a/b", "a\0b", "x" * 101, "b7c1ad58-2b8e-4f0c-9d51-2f4d1f8c1f10"])
-def test_a_name_that_could_not_be_found_again_is_refused(world: World, name: str) -> None:
+def test_an_invalid_name_is_refused(world: World, name: str) -> None:
     async def story() -> None:
         with pytest.raises(Invalid):
             await imported(world, "to", ADA, name=name)
@@ -221,7 +221,7 @@ def test_a_file_that_cannot_be_read_at_all_changes_nothing(world: World) -> None
     world.run(story)
 
 
-def test_an_audience_without_a_recipient_gets_not_ready_and_says_why(world: World) -> None:
+def test_an_audience_without_a_recipient_does_not_become_ready_and_says_why(world: World) -> None:
     async def story() -> None:
         with pytest.raises(Invalid, match="no recipient; line 2: The phone number 'Ada' must be digits"):
             await imported(world, "to,name", "Ada," + ADA)
@@ -236,7 +236,7 @@ def test_an_audience_without_a_recipient_gets_not_ready_and_says_why(world: Worl
 
 
 class Torn(Exception):
-    """What a file throws that ends in the middle."""
+    """Raised by a file that ends in the middle."""
 
 
 def torn(*lines: str) -> Iterator[bytes]:
@@ -244,7 +244,7 @@ def torn(*lines: str) -> Iterator[bytes]:
     raise Torn
 
 
-def test_an_import_that_broke_off_blocks_no_name_and_leaves_nothing_behind(
+def test_an_interrupted_import_blocks_no_name_and_leaves_nothing_behind(
     world: World,
 ) -> None:
     lines = ["to", "nobody", *numbers(20 * CHUNK_ROWS)]
@@ -283,7 +283,7 @@ def test_an_import_that_is_replaced_while_it_runs_ends_and_adds_nothing(world: W
         await first.wait()
         made = await imported(world, "to", BOB)
         going.set()
-        with pytest.raises(Conflict, match="'customers' was removed, or is being imported anew"):
+        with pytest.raises(Conflict, match="'customers' was removed or replaced during this import"):
             await slow
         assert [one.number for one in await recipients(world, made)] == [BOB]
         assert await left(world) == (1, 1, 0)
@@ -303,11 +303,11 @@ def test_a_removed_audience_is_gone_with_all_its_rows(world: World) -> None:
     world.run(story)
 
 
-def test_an_audience_of_a_campaign_stays(world: World) -> None:
+def test_an_audience_of_a_campaign_cannot_be_removed(world: World) -> None:
     async def story() -> None:
         made = await imported(world, "to", ADA)
         await world.ctx.database.transact(lambda c: put_into_campaign(c, world, made))
-        with pytest.raises(Conflict, match="campaign 'spring' has the audience 'customers'"):
+        with pytest.raises(Conflict, match="campaign 'spring' uses the audience 'customers'"):
             await audiences.remove(world.ctx, world.caller.account, "customers")
         assert (
             await audiences.find(world.ctx, world.caller.account, "customers")
@@ -317,7 +317,7 @@ def test_an_audience_of_a_campaign_stays(world: World) -> None:
     world.run(story)
 
 
-def test_whoever_holds_an_audience_keeps_it_from_being_removed_until_its_campaign_is_written(
+def test_a_locked_audience_cannot_be_removed_until_its_campaign_is_written(
     world: World,
 ) -> None:
     async def story() -> None:
@@ -351,7 +351,7 @@ def test_audiences_are_listed_the_oldest_first(world: World) -> None:
     world.run(story)
 
 
-def test_others_have_their_turns_while_numbers_are_checked(world: World) -> None:
+def test_other_tasks_run_while_numbers_are_checked(world: World) -> None:
     async def story() -> None:
         ticks = 0
         done = False
@@ -373,7 +373,7 @@ def test_others_have_their_turns_while_numbers_are_checked(world: World) -> None
 
 
 def _slow(count: int) -> Iterable[int]:
-    """Give items that take a millisecond or so of computing each."""
+    """Yield items that take about a millisecond of computing each."""
     for item in range(count):
         sum(range(50_000))
         yield item

@@ -1,4 +1,4 @@
-"""A cancelled campaign: each message of it is sent or taken back, and the answer says how many."""
+"""A cancelled campaign: each of its messages is sent or withdrawn, and the result counts them."""
 
 import asyncio
 from datetime import timedelta
@@ -11,7 +11,7 @@ from tests.campaign import bound, started
 from tests.world import World
 
 
-def test_cancelling_takes_back_all_that_is_not_out_and_says_how_many_were(world: World) -> None:
+def test_cancelling_withdraws_all_messages_not_sent_and_counts_the_others(world: World) -> None:
     async def story() -> None:
         campaign = await started(world, count=2100, cron="* * * * *")
         world.time.advance(timedelta(minutes=1))
@@ -33,7 +33,7 @@ def test_cancelling_takes_back_all_that_is_not_out_and_says_how_many_were(world:
     world.run(story)
 
 
-def test_what_a_worker_hands_back_of_a_cancelled_campaign_is_taken_back_too(world: World) -> None:
+def test_a_message_that_a_worker_returns_after_the_cancellation_is_withdrawn_too(world: World) -> None:
     async def story() -> None:
         campaign = await started(world, count=1)
         await launch(world.ctx)
@@ -54,7 +54,7 @@ def test_what_a_worker_hands_back_of_a_cancelled_campaign_is_taken_back_too(worl
     world.run(story)
 
 
-def test_cancelling_races_with_the_workers_and_each_message_is_sent_or_taken_back(world: World) -> None:
+def test_while_workers_send_each_message_is_sent_or_withdrawn(world: World) -> None:
     async def story() -> None:
         campaign = await started(world, count=400)
         await launch(world.ctx)

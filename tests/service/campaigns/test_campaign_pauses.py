@@ -1,4 +1,4 @@
-"""A pause stops a campaign where it is, and what waits moves by as long as it was."""
+"""A pause stops a campaign, and the windows of waiting messages move by its length."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
 
 
-def test_a_pause_stops_what_is_ready_and_what_is_in_its_lane_and_nothing_goes_out(world: World) -> None:
+def test_a_pause_stops_ready_messages_and_those_in_their_lane(world: World) -> None:
     async def story() -> None:
         campaign = await started(world, count=20)
         waiting = await started(world, count=800, name="large")
@@ -36,7 +36,7 @@ def test_a_pause_stops_what_is_ready_and_what_is_in_its_lane_and_nothing_goes_ou
     world.run(story)
 
 
-def test_a_pause_stops_what_a_worker_has_read_and_not_claimed_yet(world: World) -> None:
+def test_a_pause_stops_messages_that_a_worker_has_read_and_not_claimed(world: World) -> None:
     world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=40, takes=Traffic.BOTH)
 
     async def story() -> None:
@@ -55,7 +55,7 @@ def test_a_pause_stops_what_a_worker_has_read_and_not_claimed_yet(world: World) 
     world.run(story)
 
 
-def test_a_message_tells_that_its_campaign_is_paused(world: World) -> None:
+def test_the_explanation_of_a_message_says_that_its_campaign_is_paused(world: World) -> None:
     async def story() -> None:
         campaign = await started(world, count=1)
         await launch(world.ctx)
@@ -70,7 +70,7 @@ def test_a_message_tells_that_its_campaign_is_paused(world: World) -> None:
     world.run(story)
 
 
-def test_a_pause_longer_than_the_validity_lets_nothing_expire_and_windows_move_by_it(world: World) -> None:
+def test_no_message_expires_in_a_pause_longer_than_its_validity_and_windows_move_by_it(world: World) -> None:
     async def story() -> None:
         start = world.time.now()
         campaign = await started(world, count=60, spread=HOUR, validity=2 * HOUR)
@@ -102,7 +102,7 @@ def test_a_pause_longer_than_the_validity_lets_nothing_expire_and_windows_move_b
     world.run(story)
 
 
-def test_the_timer_does_not_spin_on_what_is_held_while_its_campaign_is_paused(world: World) -> None:
+def test_the_timer_does_not_spin_on_messages_of_a_paused_campaign(world: World) -> None:
     async def story() -> None:
         campaign = await started(world, count=1, validity=HOUR, at=world.time.now() + SECOND)
         await launch(world.ctx)
@@ -114,7 +114,7 @@ def test_the_timer_does_not_spin_on_what_is_held_while_its_campaign_is_paused(wo
     world.run(story)
 
 
-def test_a_resumed_run_goes_on_only_when_all_its_windows_have_moved_each_once(
+def test_a_resumed_run_continues_only_when_all_its_windows_have_moved_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dispatcher.service.campaigns.launch._BATCH", 100)
@@ -166,7 +166,7 @@ def test_a_pause_that_ends_before_the_run_starts_moves_nothing(world: World) -> 
     world.run(story)
 
 
-def test_a_run_that_came_due_in_a_pause_starts_when_it_ends(world: World) -> None:
+def test_a_run_that_became_due_in_a_pause_starts_when_the_pause_ends(world: World) -> None:
     async def story() -> None:
         campaign = await started(world, at=world.time.now() + HOUR)
         await bound(world, campaign, campaigns.pause)
@@ -179,7 +179,7 @@ def test_a_run_that_came_due_in_a_pause_starts_when_it_ends(world: World) -> Non
     world.run(story)
 
 
-def test_a_campaign_whose_last_run_ended_in_a_pause_is_finished_when_it_ends(world: World) -> None:
+def test_a_campaign_whose_last_run_ended_in_a_pause_is_finished_when_resumed(world: World) -> None:
     async def story() -> None:
         campaign = await started(world)
         await launch(world.ctx)

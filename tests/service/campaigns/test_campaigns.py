@@ -1,4 +1,4 @@
-"""Campaigns: judged whole, changed while drafts, reported and listed."""
+"""Campaigns: validated as a whole, changed while drafts, reported and listed."""
 
 import asyncio
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def test_a_draft_has_the_account_s_zone_and_default_sender_and_the_template_s_te
     world.run(story)
 
 
-def test_all_that_is_wrong_with_a_plan_is_told_at_once_and_nothing_is_kept(world: World) -> None:
+def test_all_faults_of_a_plan_are_reported_together_and_nothing_is_stored(world: World) -> None:
     async def story() -> None:
         found = await faults(
             world,
@@ -93,7 +93,7 @@ def test_all_that_is_wrong_with_a_plan_is_told_at_once_and_nothing_is_kept(world
         ({"tier": Tier.CRITICAL}, "tier", "account 'shop' may send standard at most"),
     ],
 )
-def test_a_fault_names_its_field_the_value_and_what_would_do(
+def test_a_fault_names_its_field_the_value_and_the_choices(
     world: World, plan: dict[str, Any], field: str, sentence: str
 ) -> None:
     async def story() -> None:
@@ -141,7 +141,7 @@ def test_a_name_is_used_once(world: World) -> None:
     world.run(story)
 
 
-def test_a_draft_is_changed_whole_and_what_was_started_no_more(world: World) -> None:
+def test_a_draft_can_be_replaced_and_a_started_campaign_cannot(world: World) -> None:
     async def story() -> None:
         campaign = await draft(world)
         who = await audience(world)
@@ -164,7 +164,7 @@ def test_a_draft_is_changed_whole_and_what_was_started_no_more(world: World) -> 
     world.run(story)
 
 
-def test_once_in_the_past_means_now(world: World) -> None:
+def test_a_single_time_in_the_past_means_now(world: World) -> None:
     async def story() -> None:
         campaign = await started(world, at=world.time.now() - 10 * DAY)
         assert campaign.next_due == world.time.now()
@@ -173,7 +173,7 @@ def test_once_in_the_past_means_now(world: World) -> None:
     world.run(story)
 
 
-def test_only_what_follows_is_allowed(world: World) -> None:
+def test_only_the_transitions_of_the_table_are_allowed(world: World) -> None:
     async def story() -> None:
         campaign = await draft(world)
         use_case: Callable[..., Any]
@@ -189,7 +189,9 @@ def test_only_what_follows_is_allowed(world: World) -> None:
     world.run(story)
 
 
-def test_of_drafts_renamed_to_one_name_at_once_one_gets_it_and_the_others_are_told(world: World) -> None:
+def test_of_drafts_renamed_to_the_same_name_at_once_one_gets_it_and_the_others_are_refused(
+    world: World,
+) -> None:
     async def story() -> None:
         who = await audience(world, 1)
         made = [await draft(world, name=f"draft {n}", audience_id=who) for n in range(8)]
@@ -207,7 +209,7 @@ def test_of_drafts_renamed_to_one_name_at_once_one_gets_it_and_the_others_are_to
     world.run(story)
 
 
-def test_a_report_counts_by_status_and_tells_what_it_cost(world: World) -> None:
+def test_a_report_has_counts_by_status_and_the_cost(world: World) -> None:
     async def story() -> None:
         campaign = await started(world, count=10, text="x" * 161, spread=HOUR)
         await launch(world.ctx)
@@ -220,7 +222,7 @@ def test_a_report_counts_by_status_and_tells_what_it_cost(world: World) -> None:
     world.run(story)
 
 
-def test_a_forecast_is_the_later_of_pacing_and_the_providers_rate_and_says_which(world: World) -> None:
+def test_a_forecast_is_the_later_of_pacing_and_the_providers_rate_and_names_it(world: World) -> None:
     world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, tps=10, takes=Traffic.BOTH)
 
     async def story() -> None:
@@ -242,7 +244,7 @@ def test_a_forecast_is_the_later_of_pacing_and_the_providers_rate_and_says_which
     world.run(story)
 
 
-def test_a_forecast_counts_on_its_turn_between_accounts_and_flows(world: World) -> None:
+def test_a_forecast_uses_its_fair_share_between_accounts_and_flows(world: World) -> None:
     async def story() -> None:
         await world.another_account("other")
         own = (world.caller.account.id, 7)
@@ -264,7 +266,7 @@ def test_campaigns_are_listed_in_pages(world: World) -> None:
     world.run(story)
 
 
-def test_a_run_s_messages_are_one_batch_that_tells_its_callbacks(world: World) -> None:
+def test_the_messages_of_a_run_are_one_batch_with_callbacks(world: World) -> None:
     async def story() -> None:
         world.time.at = datetime(2026, 3, 2, 12, tzinfo=UTC)
         await started(world, callback_url="https://example.com/x", spread=HOUR)

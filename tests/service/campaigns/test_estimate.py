@@ -1,4 +1,4 @@
-"""A dry run of an import: counted as an import would, priced as a campaign would be, and nothing kept."""
+"""A dry run of an import: counts as an import does, prices as a campaign does, and stores nothing."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -29,12 +29,12 @@ async def estimated(
         rejects.extend(found)
 
     file = RecipientFile(["\n".join(lines).encode()])
-    wording = EstimateRequest(text, template, sender)
-    return await estimate(world.ctx, world.caller.account, file, wording, on_rejects=note_rejects), rejects
+    request = EstimateRequest(text, template, sender)
+    return await estimate(world.ctx, world.caller.account, file, request, on_rejects=note_rejects), rejects
 
 
 async def kept(world: World) -> int:
-    """Count what is left; a temporary table goes when Postgres has ended its session, a moment after us."""
+    """Return the rows left; Postgres drops a temporary table shortly after we close the connection."""
     for _ in range(100):
         row = await world.one(
             "SELECT (SELECT count(*) FROM audiences) + (SELECT count(*) FROM recipients)"
@@ -111,7 +111,7 @@ def test_variables_that_the_file_lacks_are_named(world: World) -> None:
     world.run(story)
 
 
-def test_a_text_that_no_phone_could_be_sent_is_told_by_line(world: World) -> None:
+def test_a_text_that_cannot_be_sent_is_reported_by_line(world: World) -> None:
     async def story() -> None:
         found, rejects = await estimated(
             world, "to,words", f"{ADA}, ", f"{BOB},{'x' * 1531}", f"{EVE},fine", text="{{words}}"
@@ -138,7 +138,7 @@ def test_a_template_is_priced_as_its_text_is(world: World) -> None:
     world.run(story)
 
 
-def test_repeats_are_found_in_later_parts_and_progress_is_told(world: World) -> None:
+def test_repeats_are_found_in_later_chunks_and_progress_is_reported(world: World) -> None:
     async def story() -> None:
         reported: list[ImportProgress] = []
         first = [f"+2547120{place:05}" for place in range(CHUNK_ROWS + 1)]
@@ -161,7 +161,7 @@ def test_repeats_are_found_in_later_parts_and_progress_is_told(world: World) -> 
     world.run(story)
 
 
-def test_a_dry_run_that_breaks_off_gives_its_connection_back(world: World) -> None:
+def test_an_interrupted_dry_run_returns_its_connection(world: World) -> None:
     def torn() -> Iterator[bytes]:
         yield "\n".join(["to", *(f"+2547120{place:05}" for place in range(20 * CHUNK_ROWS))]).encode()
         raise FileNotFoundError("torn")
@@ -183,7 +183,7 @@ def test_a_dry_run_that_breaks_off_gives_its_connection_back(world: World) -> No
     world.run(story)
 
 
-def test_whom_no_route_leads_to_is_not_counted_and_told_by_line(world: World) -> None:
+def test_recipients_without_a_route_are_not_counted_and_reported_by_line(world: World) -> None:
     async def story() -> None:
         rules = [{"countries": ["FR"], "ways": []}, {"ways": [["sim"]]}]
         senders = {"UG": {"alphanumeric": "forbidden"}}

@@ -1,4 +1,4 @@
-"""Following a campaign ends when a run does that was not over before."""
+"""Following a campaign ends with a run that was not over before."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ HOUR = timedelta(hours=1)
 
 
 async def hourly(world: World) -> str:
-    """Start a campaign for two recipients that runs each hour; give its id."""
+    """Start an hourly campaign for two recipients and return its id."""
     plan = CampaignPlan(name="hourly", text="Hello", audience_id=await audience(world, 2), cron="0 * * * *")
     made = await campaigns.create(world.ctx, world.caller.account, plan)
     await campaigns.start(world.ctx, world.caller.account, str(made.public_id))
@@ -27,7 +27,7 @@ async def send_all(world: World) -> None:
     await launch(world.ctx)
 
 
-def test_a_run_that_is_over_already_is_not_the_one_that_is_followed(world: World) -> None:
+def test_a_run_that_was_over_before_is_not_followed(world: World) -> None:
     async def story() -> None:
         campaign = await hourly(world)
         world.time.advance(HOUR)
@@ -47,7 +47,7 @@ def test_a_run_that_is_over_already_is_not_the_one_that_is_followed(world: World
     world.run(story)
 
 
-def test_a_campaign_that_is_cancelled_before_its_run_is_followed_no_longer(world: World) -> None:
+def test_following_ends_when_the_campaign_is_cancelled_before_its_run(world: World) -> None:
     async def story() -> None:
         campaign = await hourly(world)
         reports = follow(world.ctx, world.caller.account, campaign, every=timedelta())

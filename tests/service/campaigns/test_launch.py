@@ -1,4 +1,4 @@
-"""Runs: each due time once, each recipient once, paced, bounded, and exact whatever dies."""
+"""Runs: each due time once, each recipient once, paced, bounded, and exact after any crash."""
 
 import asyncio
 import random
@@ -29,7 +29,7 @@ SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 
 
 async def started(world: World, recipients: str, **more: Any) -> campaigns.CampaignRow:
-    """Start a campaign, now unless a plan says when."""
+    """Start a campaign; it is due now unless `more` says otherwise."""
     if "cron" not in more:
         more.setdefault("at", world.time.now())
     plan = CampaignPlan(**{"name": "spring", "text": "Hello", "audience_id": recipients, **more})
@@ -50,12 +50,12 @@ async def messages(world: World) -> list[Row[tuple[object, ...]]]:
 
 
 async def send_all(world: World) -> None:
-    """Let all that is due go out."""
+    """Send all messages that are due."""
     while await world.clock.release() + await world.clock.fill() or world.lanes.published:
         await world.deliver()
 
 
-def test_a_campaign_sends_each_recipient_one_message_with_his_own_text_and_is_finished(world: World) -> None:
+def test_a_campaign_sends_each_recipient_one_message_with_its_own_text_and_is_finished(world: World) -> None:
     async def story() -> None:
         who = await audience(world, 5, variables={"name": "Jane"})
         campaign = await started(world, who, text="Hi {{name}}")
@@ -72,7 +72,7 @@ def test_a_campaign_sends_each_recipient_one_message_with_his_own_text_and_is_fi
     world.run(story)
 
 
-def test_what_is_due_goes_straight_into_its_lane_while_there_is_room(world: World) -> None:
+def test_due_messages_go_directly_into_their_lane_while_there_is_room(world: World) -> None:
     async def story() -> None:
         await started(world, await audience(world, 20))
         await launch(world.ctx)
@@ -86,7 +86,7 @@ def test_what_is_due_goes_straight_into_its_lane_while_there_is_room(world: Worl
     world.run(story)
 
 
-def test_a_run_is_made_a_minute_ahead_and_nothing_goes_out_before_its_time(world: World) -> None:
+def test_a_run_is_made_a_minute_ahead_and_no_message_is_sent_before_its_time(world: World) -> None:
     async def story() -> None:
         at = world.time.now() + HOUR
         await started(world, await audience(world), at=at)
@@ -158,7 +158,7 @@ def test_a_weekly_campaign_keeps_its_local_time_for_a_year(world: World, zone: s
     world.run(story)
 
 
-def test_two_runs_of_a_campaign_go_side_by_side(world: World) -> None:
+def test_two_runs_of_a_campaign_run_concurrently(world: World) -> None:
     async def story() -> None:
         world.time.at = datetime(2026, 3, 2, 12, 0, 30, tzinfo=UTC)
         await started(world, await audience(world, 4), cron="* * * * *", timezone="UTC", spread=HOUR)
@@ -171,7 +171,7 @@ def test_two_runs_of_a_campaign_go_side_by_side(world: World) -> None:
     world.run(story)
 
 
-def test_a_spread_run_makes_only_what_is_due_within_five_minutes(world: World) -> None:
+def test_a_spread_run_makes_only_messages_due_within_five_minutes(world: World) -> None:
     async def story() -> None:
         start = world.time.now()
         await started(world, await audience(world, 60), spread=HOUR)
@@ -191,7 +191,7 @@ def test_a_spread_run_makes_only_what_is_due_within_five_minutes(world: World) -
     world.run(story)
 
 
-def test_no_more_of_a_run_may_wait_than_the_setting_says(settings: Settings) -> None:
+def test_no_more_messages_of_a_run_wait_than_the_setting_allows(settings: Settings) -> None:
     world = World(settings.model_copy(update={"campaign_ahead": 30}))
 
     async def story() -> None:
@@ -205,7 +205,7 @@ def test_no_more_of_a_run_may_wait_than_the_setting_says(settings: Settings) -> 
     world.run(story)
 
 
-def test_no_more_is_made_while_as_much_is_due_as_its_lane_takes(settings: Settings) -> None:
+def test_no_messages_are_made_while_as_many_are_due_as_the_lane_holds(settings: Settings) -> None:
     world = World(settings.model_copy(update={"campaign_ahead": CHUNK + 50}))
     world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=100, takes=Traffic.BOTH)
 
@@ -233,7 +233,7 @@ async def _sent(world: World, count: int) -> None:
     )
 
 
-def test_each_group_of_zones_goes_in_its_own_hours_and_none_waits_for_another(world: World) -> None:
+def test_each_group_of_zones_is_sent_in_its_own_hours_and_none_waits_for_another(world: World) -> None:
     async def story() -> None:
         world.time.at = datetime(2026, 3, 2, 5, tzinfo=UTC)  # a Monday, 08:00 in Nairobi, 00:00 in New York
         who = await audience(world, 2000, zones=(NEW_YORK, NAIROBI))
@@ -256,7 +256,7 @@ def test_each_group_of_zones_goes_in_its_own_hours_and_none_waits_for_another(wo
     world.run(story)
 
 
-def test_opted_out_and_unsendable_recipients_are_left_out_with_their_reason_and_cost_nothing(
+def test_opted_out_and_unsendable_recipients_are_refused_with_a_reason_and_cost_nothing(
     world: World,
 ) -> None:
     async def story() -> None:
@@ -307,7 +307,7 @@ def test_a_balance_that_does_not_cover_the_next_chunk_pauses_the_campaign_and_sa
     world.run(story, credits=20)
 
 
-def test_a_run_stops_at_its_maximum_cost_and_what_is_out_goes_on(world: World) -> None:
+def test_a_run_stops_at_its_maximum_cost_and_messages_already_made_are_sent(world: World) -> None:
     async def story() -> None:
         campaign = await started(world, await audience(world, 30), text="x" * 161, max_cost=25)
         assert await launch(world.ctx) == 12
@@ -350,7 +350,7 @@ def test_a_campaign_of_a_paused_account_waits(world: World) -> None:
     world.run(story)
 
 
-def test_a_recipient_whose_window_is_over_when_his_turn_comes_is_27_and_costs_nothing(world: World) -> None:
+def test_a_recipient_whose_window_is_over_before_expansion_is_27_and_costs_nothing(world: World) -> None:
     async def story() -> None:
         await started(world, await audience(world, 2), validity=HOUR, spread=2 * HOUR)
         await world.all("UPDATE accounts SET paused_at = now()")
@@ -364,30 +364,30 @@ def test_a_recipient_whose_window_is_over_when_his_turn_comes_is_27_and_costs_no
 
 
 class Killed(Exception):
-    """Stands for the end of the process: the transaction is gone with its connection."""
+    """Simulates the end of the process: the transaction is lost with its connection."""
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_wherever_it_is_killed_each_recipient_gets_one_message_and_the_counts_add_up(
+def test_wherever_launch_is_killed_each_recipient_gets_one_message_and_the_counts_add_up(
     world: World, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     rng = random.Random(seed)
     statements = [
-        (new_messages, "extend"),
+        (new_messages, "insert_messages"),
         (new_messages, "insert"),
         (ledger, "charge"),
         (runs, "advance"),
         (runs, "lock"),
     ]
-    statements += [(runs, "expanded"), (runs, "insert"), (runs, "finish")]
+    statements += [(runs, "mark_expanded"), (runs, "insert"), (runs, "finish")]
     for module, name in statements:
         real = getattr(module, name)
 
-        async def deadly(*given: Any, real: Any = real, **named: Any) -> Any:
+        async def deadly(*arguments: Any, real: Any = real, **named: Any) -> Any:
             before, after = rng.random() < 0.15, rng.random() < 0.15
             if before:
                 raise Killed
-            result = await real(*given, **named)
+            result = await real(*arguments, **named)
             if after:
                 raise Killed
             return result
@@ -427,7 +427,7 @@ def test_two_system_workers_share_runs_and_neither_repeats_the_other(world: Worl
     world.run(story)
 
 
-def test_a_chunk_is_all_that_is_ever_read_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_most_one_chunk_is_read_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     real = new_messages.insert_messages
 
@@ -435,7 +435,7 @@ def test_a_chunk_is_all_that_is_ever_read_at_once(world: World, monkeypatch: pyt
         sizes.extend(len(batch.messages) for batch in batches.values() if batch.messages)
         return await real(connection, batches, **more)
 
-    monkeypatch.setattr(new_messages, "extend", counting)
+    monkeypatch.setattr(new_messages, "insert_messages", counting)
 
     async def story() -> None:
         await started(world, await audience(world, 2500, zones=(PARIS, NAIROBI, NEW_YORK)))
@@ -447,7 +447,7 @@ def test_a_chunk_is_all_that_is_ever_read_at_once(world: World, monkeypatch: pyt
     world.run(story)
 
 
-def test_critical_campaigns_go_straight_into_their_lane(world: World) -> None:
+def test_critical_campaigns_go_directly_into_their_lane(world: World) -> None:
     async def story() -> None:
         await started(world, await audience(world, 5), tier=Tier.CRITICAL)
         await launch(world.ctx)

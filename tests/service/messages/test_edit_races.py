@@ -1,4 +1,4 @@
-"""Edits against workers: each message is sent as it was or changed, never both, and the money is exact."""
+"""Edits against workers: each message is sent unchanged or changed, never both, and the credits are exact."""
 
 import asyncio
 import contextlib
@@ -45,7 +45,7 @@ async def to_lane(world: World) -> None:
 
 
 async def deliver_all(world: World) -> None:
-    """Work as one process does, until nothing is left to send."""
+    """Send as one process does, until nothing is left."""
     async with world.worker() as worker:
         while await world.all("SELECT 1 FROM messages WHERE place IS NOT NULL LIMIT 1"):
             await work_off(world, worker.deliver)
@@ -60,7 +60,7 @@ async def work_off(world: World, deliver: Callable[[list[int]], Awaitable[None]]
 
 
 async def claimed(world: World, due: DueMessage) -> bool:
-    """Tell whether a worker that read this may send it."""
+    """Return whether a worker that read this may send it."""
     end = world.time.now() + LEASE
     return bool(
         await world.ctx.database.single(
@@ -70,7 +70,7 @@ async def claimed(world: World, due: DueMessage) -> bool:
 
 
 async def edit_while_sending(world: World, what: Change, *, after: int) -> EditReport:
-    """Let three processes send two thousand messages, and edit them all when some are out."""
+    """Let three processes send 2,000 messages, and edit them all after some were sent."""
     world.configs["sim"] = ProviderConfig(name="sim", plugin="t", options={}, tps=50_000, takes=Traffic.BOTH)
     some = asyncio.Event()
 
@@ -108,7 +108,7 @@ def test_two_thousand_messages_are_each_sent_or_cancelled(world: World) -> None:
     world.run(story)
 
 
-def test_two_thousand_messages_are_each_sent_once_with_the_text_that_is_kept_of_them(world: World) -> None:
+def test_two_thousand_messages_are_each_sent_once_with_the_text_that_is_stored(world: World) -> None:
     async def story() -> None:
         await world.submit(MANY, tier=Tier.BULK)
         edited = await edit_while_sending(world, NewText("x" * 161), after=300)
@@ -125,7 +125,7 @@ def test_two_thousand_messages_are_each_sent_once_with_the_text_that_is_kept_of_
     world.run(story)
 
 
-def test_what_was_read_before_an_edit_and_filled_in_again_is_not_claimed(world: World) -> None:
+def test_a_message_read_before_an_edit_and_filled_again_is_not_claimed(world: World) -> None:
     async def story() -> None:
         message = (await world.submit()).messages[0].id
         [stale] = await world.ctx.database.single(lambda c: claims.read(c, [message]))
@@ -142,7 +142,7 @@ def test_what_was_read_before_an_edit_and_filled_in_again_is_not_claimed(world: 
     world.run(story)
 
 
-def test_of_two_readings_in_one_claim_only_the_fresh_one_goes_out(world: World) -> None:
+def test_of_two_reads_in_one_claim_only_the_current_one_is_sent(world: World) -> None:
     async def story() -> None:
         message = (await world.submit()).messages[0].id
         [stale] = await world.ctx.database.single(lambda c: claims.read(c, [message]))
@@ -176,7 +176,7 @@ def test_a_window_that_was_moved_after_a_worker_read_it_is_kept(world: World) ->
     world.run(story)
 
 
-def test_an_edit_waits_for_a_claim_under_way_and_then_leaves_the_message(world: World) -> None:
+def test_an_edit_waits_for_a_claim_in_progress_and_then_skips_the_message(world: World) -> None:
     async def story() -> None:
         message = (await world.submit()).messages[0].id
         seq, end = (await world.row(message)).seq, world.time.now() + LEASE
@@ -193,7 +193,7 @@ def test_an_edit_waits_for_a_claim_under_way_and_then_leaves_the_message(world: 
     world.run(story)
 
 
-def test_what_fits_a_selection_no_more_when_it_is_locked_is_left(world: World) -> None:
+def test_a_message_that_no_longer_matches_when_it_is_locked_is_skipped(world: World) -> None:
     async def story() -> None:
         message = (await world.submit(after=HOUR)).messages[0].id
         selection = Selection(world.caller.account, statuses=frozenset({Status.SCHEDULED}))
@@ -255,13 +255,13 @@ def test_the_balance_is_what_was_paid_in_less_what_is_not_refunded(
         for name, value in wanted:
             with contextlib.suppress(NotEnoughCredit):
                 await step(world, name, value)
-            told = await world.one(
+            row = await world.one(
                 "SELECT balance, (SELECT sum(amount) FROM ledger WHERE account_id = a.id) AS ledger,"
                 " 40 - coalesce((SELECT sum(charged) FROM messages WHERE account_id = a.id"
                 "   AND NOT (status BETWEEN 20 AND 29 OR status = 90)), 0) AS truth"
                 " FROM accounts a WHERE id = :id",
                 id=account.id,
             )
-            assert told.balance == told.ledger == told.truth
+            assert row.balance == row.ledger == row.truth
 
     world.run_without_account(story)

@@ -1,4 +1,4 @@
-"""Edits of messages that wait: each is counted once and paid for exactly."""
+"""Edits of waiting messages: each is counted once and charged exactly."""
 
 from datetime import timedelta
 from typing import Any
@@ -37,7 +37,7 @@ async def change(world: World, what: Change, *, dry_run: bool = False, **selecte
 
 
 async def campaign(world: World, variables: dict[str, str]) -> int:
-    """Make a batch the run of a campaign, whose recipients have a variable `name`; give the batch."""
+    """Create a campaign run whose recipients have a variable `name`, and return its batch."""
     batch = await world.submit(NUMBERS, after=HOUR, text="Hi")
     account_id = world.caller.account.id
     audience = await world.one(
@@ -67,7 +67,7 @@ async def campaign(world: World, variables: dict[str, str]) -> int:
     return batch.id
 
 
-def test_an_operators_cancellation_says_so_and_gives_the_credits_back(world: World) -> None:
+def test_an_operators_cancellation_has_its_reason_and_refunds_the_credits(world: World) -> None:
     async def story() -> None:
         batch = await world.submit(NUMBERS, text=LONG, after=HOUR)
         assert await change(world, Cancel(), batch=batch.id) == EditReport(changed=3, refunded=6)
@@ -81,7 +81,7 @@ def test_an_operators_cancellation_says_so_and_gives_the_credits_back(world: Wor
     world.run(story)
 
 
-def test_a_callers_withdrawal_says_so_too(world: World) -> None:
+def test_a_callers_withdrawal_has_its_reason(world: World) -> None:
     async def story() -> None:
         batch = await world.submit(after=HOUR)
         assert await withdraw.batch(world.ctx, world.caller, batch.id) == 1
@@ -90,7 +90,7 @@ def test_a_callers_withdrawal_says_so_too(world: World) -> None:
     world.run(story)
 
 
-def test_what_is_going_out_or_out_or_maybe_out_comes_too_late(world: World) -> None:
+def test_an_edit_is_too_late_for_messages_that_are_or_may_have_been_sent(world: World) -> None:
     async def story() -> None:
         batch = await world.submit(NUMBERS)
         going, out, doubtful = [message.id for message in batch.messages]
@@ -114,16 +114,16 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(world: World, what: Chang
     async def story() -> None:
         batch = await world.submit(NUMBERS, after=HOUR)
         before = await world.all("SELECT * FROM messages ORDER BY id")
-        told = await change(world, what, batch=batch.id, dry_run=True)
+        results = await change(world, what, batch=batch.id, dry_run=True)
         assert await world.all("SELECT * FROM messages ORDER BY id") == before
         assert await world.balance() == 10_000 - 3
         assert world.lanes.wakes == [world.time.now() + HOUR]  # the submission's
-        assert await change(world, what, batch=batch.id) == told
+        assert await change(world, what, batch=batch.id) == results
 
     world.run(story)
 
 
-def test_a_filter_means_what_is_open_and_fits_all_it_says(world: World) -> None:
+def test_a_filter_selects_open_messages_that_match_all_its_fields(world: World) -> None:
     async def story() -> None:
         account, now = world.caller.account, world.time.now()
         await accounts.add_sender(world.ctx, account, "NEWS")
@@ -183,12 +183,12 @@ def test_a_selection_stays_inside_its_account(world: World) -> None:
     world.run(story)
 
 
-def test_a_selection_of_everything_must_say_so(world: World) -> None:
+def test_a_selection_of_everything_must_be_explicit(world: World) -> None:
     async def story() -> None:
         account = world.caller.account
         with pytest.raises(Invalid, match="all messages of 'shop'"):
             Selection(account)
-        with pytest.raises(Invalid, match="one of both"):
+        with pytest.raises(Invalid, match="use only one of them"):
             Selection(account, everything=True, tier=Tier.BULK)
         with pytest.raises(Invalid, match="scheduled or pending"):
             Selection(account, statuses=frozenset({Status.SENT}))
@@ -233,7 +233,7 @@ def test_a_start_that_has_passed_means_now(world: World) -> None:
 
 
 @pytest.mark.parametrize("tier", Tier)
-def test_what_is_due_waits_for_a_later_time_as_11(world: World, tier: Tier) -> None:
+def test_a_due_message_waits_for_a_later_time_as_11(world: World, tier: Tier) -> None:
     async def story() -> None:
         message = (await world.submit(tier=tier)).messages[0].id
         later = world.time.now() + 5 * MINUTE
@@ -256,7 +256,7 @@ def test_what_is_due_waits_for_a_later_time_as_11(world: World, tier: Tier) -> N
     world.run(story)
 
 
-def test_a_later_end_leaves_a_retry_its_time_and_an_earlier_one_cuts_it(world: World) -> None:
+def test_a_later_end_keeps_the_time_of_a_retry_and_an_earlier_end_cuts_it(world: World) -> None:
     async def story() -> None:
         message = (await world.submit(until=2 * HOUR)).messages[0].id
         world.sim.always(Deferred("busy", after=HOUR))
@@ -284,7 +284,7 @@ def test_a_retry_may_be_brought_forward(world: World) -> None:
     world.run(story)
 
 
-def test_the_hours_it_was_released_in_are_forgotten(world: World) -> None:
+def test_a_rescheduled_message_loses_its_closing_time(world: World) -> None:
     async def story() -> None:
         message = (await world.submit(after=HOUR)).messages[0].id
         await world.all("UPDATE messages SET closes_at = now() + interval '2 hours'")
@@ -318,7 +318,7 @@ def test_an_end_that_does_not_fit_every_message_changes_none(world: World) -> No
     world.run(story)
 
 
-def test_a_shift_moves_each_window_and_leaves_what_it_does_not_fit(world: World) -> None:
+def test_a_shift_moves_each_window_and_skips_those_it_does_not_fit(world: World) -> None:
     async def story() -> None:
         soon = (await world.submit(after=HOUR, until=2 * HOUR)).messages[0].id
         later = (await world.submit(after=5 * HOUR, until=7 * HOUR)).messages[0].id
@@ -345,7 +345,7 @@ def test_the_same_window_or_text_again_changes_nothing(world: World) -> None:
     world.run(story)
 
 
-def test_a_new_text_costs_or_gives_back_the_difference_and_is_refunded_whole(world: World) -> None:
+def test_a_new_text_costs_or_refunds_the_difference_and_is_refunded_in_full(world: World) -> None:
     async def story() -> None:
         batch = await world.submit(NUMBERS, after=HOUR)
         assert await change(world, NewText(LONG), batch=batch.id) == EditReport(changed=3, charged=3)
@@ -365,7 +365,7 @@ def test_a_new_text_costs_or_gives_back_the_difference_and_is_refunded_whole(wor
     world.run(story)
 
 
-def test_a_new_text_that_the_balance_does_not_cover_is_not_given(world: World) -> None:
+def test_a_new_text_that_the_balance_does_not_cover_is_not_applied(world: World) -> None:
     async def story() -> None:
         batch = await world.submit(NUMBERS, after=HOUR)
         with pytest.raises(NotEnoughCredit, match="0 messages have it"):
@@ -378,7 +378,7 @@ def test_a_new_text_that_the_balance_does_not_cover_is_not_given(world: World) -
     world.run(story, credits=5)
 
 
-def test_what_was_free_stays_free(world: World) -> None:
+def test_a_free_message_stays_free(world: World) -> None:
     async def story() -> None:
         batch = await world.submit(after=HOUR)
         await world.all("UPDATE messages SET charged = 0")
@@ -403,8 +403,8 @@ def test_a_campaigns_text_is_filled_in_for_each_recipient(world: World) -> None:
     async def story() -> None:
         batch_id = await campaign(world, {NUMBERS[0]: "Ada", NUMBERS[1]: LONG})
         await world.submit(NUMBER, after=HOUR)
-        told = await change(world, NewText("Dear {{name}}"), campaign="spring")
-        assert told == EditReport(changed=2, unchanged={"no value for name": 1}, charged=1)
+        results = await change(world, NewText("Dear {{name}}"), campaign="spring")
+        assert results == EditReport(changed=2, unchanged={"no value for name": 1}, charged=1)
         rows = await world.all(
             "SELECT text, segments, charged FROM messages WHERE batch_id = :id ORDER BY id", id=batch_id
         )
@@ -418,16 +418,16 @@ def test_a_campaigns_text_is_filled_in_for_each_recipient(world: World) -> None:
     world.run(story)
 
 
-def test_a_text_with_variables_leaves_alone_what_has_none(world: World) -> None:
+def test_a_text_with_variables_skips_messages_without_variables(world: World) -> None:
     async def story() -> None:
         batch = await world.submit(after=HOUR)
-        told = await change(world, NewText("Dear {{name}}"), batch=batch.id)
-        assert told == EditReport(unchanged={"no value for name": 1})
+        results = await change(world, NewText("Dear {{name}}"), batch=batch.id)
+        assert results == EditReport(unchanged={"no value for name": 1})
 
     world.run(story)
 
 
-def test_a_campaign_means_its_runs_that_are_not_over(world: World) -> None:
+def test_a_campaign_selects_its_runs_that_are_not_over(world: World) -> None:
     async def story() -> None:
         await campaign(world, {})
         assert (await change(world, Cancel(), campaign="spring", dry_run=True)).changed == 3

@@ -1,4 +1,4 @@
-"""Each state of a message has a sentence that says where it is, what it waits for, and what is wrong."""
+"""The explanation of each state of a message: where it is, what it waits for, and what is wrong."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ SENT = replace(MESSAGE, status=Status.SENT, place=None, attempt=1, provider="san
 UNRECEIPTED = replace(SENT, wake_at=None)
 
 
-def told(
+def explained(
     message: MessageView,
     events: Sequence[Event] = (),
     *,
@@ -96,46 +96,48 @@ def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -
         ),
     ],
 )
-def test_a_message_on_its_way_is_told_with_what_it_waits_for(message: MessageView, sentence: str) -> None:
-    assert told(message) == sentence
+def test_the_sentence_of_a_message_on_its_way_says_what_it_waits_for(
+    message: MessageView, sentence: str
+) -> None:
+    assert explained(message) == sentence
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status.is_final])
 def test_every_end_has_a_sentence_with_its_time_and_reason(status: Status) -> None:
     message = replace(MESSAGE, status=status, place=None, charged=0)
-    said = told(message, [event(status, NOW, reason="because")])
-    assert said.endswith(", at 2026-03-01 12:00:00.000 UTC (because).")
+    text = explained(message, [event(status, NOW, reason="because")])
+    assert text.endswith(", at 2026-03-01 12:00:00.000 UTC (because).")
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status.is_final])
-def test_a_refund_is_told_where_credits_were_charged_and_no_provider_had_it(status: Status) -> None:
+def test_a_refund_is_mentioned_if_credits_were_charged_and_no_provider_had_it(status: Status) -> None:
     events = [event(status, NOW)]
     message = replace(MESSAGE, status=status, place=None)
-    assert ("Its credits were given back." in told(message, events)) == status.is_refunded
-    assert "given back" not in told(replace(message, charged=0), events)
+    assert ("Its credits were given back." in explained(message, events)) == status.is_refunded
+    assert "given back" not in explained(replace(message, charged=0), events)
 
 
-def test_an_end_is_told_with_its_own_time_not_with_that_of_a_correction_before() -> None:
+def test_an_end_has_its_own_time_not_that_of_an_earlier_correction() -> None:
     message = replace(MESSAGE, status=Status.RECEIVED, place=None)
     events = [
         event(Status.TOO_LATE, NOW - HOUR, reason="expired"),
         event(Status.RECEIVED, NOW, reason="late"),
     ]
-    assert told(message, events) == "The handset has it, at 2026-03-01 12:00:00.000 UTC (late)."
+    assert explained(message, events) == "The handset has it, at 2026-03-01 12:00:00.000 UTC (late)."
 
 
 @pytest.mark.parametrize(
     ("doubts", "words"), [(1, "1 try ended without an answer"), (2, "2 tries ended without an answer")]
 )
 @pytest.mark.parametrize("status", [Status.PENDING, Status.GAVE_UP])
-def test_a_doubt_is_told_while_it_is_one(status: Status, doubts: int, words: str) -> None:
+def test_a_doubt_is_mentioned_while_it_lasts(status: Status, doubts: int, words: str) -> None:
     message = replace(RETRYING, status=status, doubts=doubts)
-    assert f"It is in doubt: {words}" in told(message, [event(status, NOW)])
+    assert f"It is in doubt: {words}" in explained(message, [event(status, NOW)])
 
 
-def test_a_doubt_is_over_when_the_provider_has_said_what_became_of_it() -> None:
+def test_a_doubt_is_over_when_the_provider_has_reported_the_result() -> None:
     message = replace(MESSAGE, status=Status.RECEIVED, place=None, doubts=1)
-    assert "doubt" not in told(message, [event(Status.RECEIVED, NOW)])
+    assert "doubt" not in explained(message, [event(Status.RECEIVED, NOW)])
 
 
 @pytest.mark.parametrize(
@@ -150,51 +152,51 @@ def test_a_doubt_is_over_when_the_provider_has_said_what_became_of_it() -> None:
         (SENT, "system"),
     ],
 )
-def test_a_worker_that_is_silent_is_named_where_it_is_the_one_to_move_the_message(
-    message: MessageView, queue: str
-) -> None:
+def test_a_silent_worker_is_named_if_the_message_waits_for_it(message: MessageView, queue: str) -> None:
     start = f"is `dispatcher worker {queue}` running?"
     who = f"The worker {queue}, which moves it on,"
-    assert f"{who} was never seen working: {start}" in told(message, consumed={**ALIVE, queue: None})
-    assert f"{who} was never seen working: {start}" in told(message, consumed={})
+    assert f"{who} was never seen working: {start}" in explained(message, consumed={**ALIVE, queue: None})
+    assert f"{who} was never seen working: {start}" in explained(message, consumed={})
     silent = {**ALIVE, queue: NOW - 2 * SILENT}
-    assert f"{who} was last seen working 40 s ago: {start}" in told(message, consumed=silent)
-    assert "running?" not in told(message, consumed={**ALIVE, queue: NOW - SILENT})
+    assert f"{who} was last seen working 40 s ago: {start}" in explained(message, consumed=silent)
+    assert "running?" not in explained(message, consumed={**ALIVE, queue: NOW - SILENT})
     others: Mapping[str, datetime | None] = dict.fromkeys(set(QUEUES) - {queue})
-    assert "running?" not in told(message, consumed={**others, queue: NOW})
+    assert "running?" not in explained(message, consumed={**others, queue: NOW})
 
 
 def test_without_redis_a_message_on_its_way_is_said_to_wait_in_postgres() -> None:
-    assert "Redis cannot be reached; it waits in Postgres" in told(IN_LANE, consumed=None)
+    assert "Redis cannot be reached; it waits in Postgres" in explained(IN_LANE, consumed=None)
 
 
-def test_nobody_is_missed_where_nobody_is_needed() -> None:
+def test_no_worker_is_named_if_the_message_waits_for_none() -> None:
     ended = replace(MESSAGE, status=Status.FAILED, place=None)
     nothing: Sequence[Mapping[str, datetime | None] | None] = (None, {})
     for consumed in nothing:
-        assert "Redis" not in told(UNRECEIPTED, consumed=consumed)
-        assert "running?" not in told(UNRECEIPTED, consumed=consumed)
-        assert told(ended, [event(Status.FAILED, NOW)], consumed=consumed).count(". ") == 0
+        assert "Redis" not in explained(UNRECEIPTED, consumed=consumed)
+        assert "running?" not in explained(UNRECEIPTED, consumed=consumed)
+        assert explained(ended, [event(Status.FAILED, NOW)], consumed=consumed).count(". ") == 0
 
 
-def test_a_prompt_hand_over_is_told_without_a_cause() -> None:
+def test_a_prompt_delivery_to_a_provider_has_no_cause() -> None:
     taken = event(Status.SENT, MESSAGE.not_before + timedelta(milliseconds=120), attempt=1)
-    assert told(SENT, [taken]).endswith("sandbox took it 120 ms after its time, at try 1.")
+    assert explained(SENT, [taken]).endswith("sandbox took it 120 ms after its time, at try 1.")
 
 
-def test_a_late_hand_over_is_told_with_the_tries_before_it() -> None:
+def test_a_late_delivery_to_a_provider_lists_the_tries_before() -> None:
     due = MESSAGE.not_before
     events = [
         event(Status.PENDING, due, reason="due"),
         event(Status.PENDING, due + 2 * SECOND, attempt=1, reason="busy"),
         event(Status.SENT, due + 5 * SECOND, attempt=2),
     ]
-    assert told(SENT, events).endswith(
+    assert explained(SENT, events).endswith(
         "sandbox took it 5.0 s after its time, at try 2."
         " Before that: try 1 ended at 2026-03-01 11:00:02.000 UTC with 'busy'."
     )
 
 
-def test_a_late_hand_over_at_the_first_try_waited_for_room() -> None:
+def test_a_late_delivery_at_the_first_try_waited_for_room() -> None:
     taken = event(Status.SENT, MESSAGE.not_before + 5 * SECOND, attempt=1)
-    assert told(SENT, [taken]).endswith("Until then it waited for room in its lane, a worker or a token.")
+    assert explained(SENT, [taken]).endswith(
+        "Until then it waited for room in its lane, a worker or a token."
+    )

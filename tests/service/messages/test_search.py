@@ -1,4 +1,4 @@
-"""Searching messages: by number through its index, else a bounded walk that says where it stopped."""
+"""Searching messages: by number through its index, else a bounded scan that says where it stopped."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ def ids(found: Slice[MessageView]) -> list[int]:
     return [message.id for message in found.items]
 
 
-def test_a_walk_that_found_too_little_says_where_to_go_on(world: World) -> None:
+def test_a_scan_that_found_too_little_says_where_to_continue(world: World) -> None:
     async def story() -> None:
         wanted = (await world.submit(tier=Tier.CRITICAL)).messages[0].id
         others = [m.id for m in (await world.submit(OTHERS)).messages]
@@ -32,7 +32,7 @@ def test_a_walk_that_found_too_little_says_where_to_go_on(world: World) -> None:
     world.run(story)
 
 
-def test_a_walk_ends_where_all_further_ones_are_older_than_wanted(world: World) -> None:
+def test_a_scan_ends_where_all_further_messages_are_too_old(world: World) -> None:
     async def story() -> None:
         await world.submit(OTHERS)
         world.time.advance(HOUR)
@@ -43,7 +43,7 @@ def test_a_walk_ends_where_all_further_ones_are_older_than_wanted(world: World) 
     world.run(story)
 
 
-def test_by_number_nothing_is_walked(world: World) -> None:
+def test_a_search_by_number_scans_nothing(world: World) -> None:
     async def story() -> None:
         wanted = (await world.submit()).messages[0].id
         await world.submit(OTHERS)
@@ -53,7 +53,7 @@ def test_by_number_nothing_is_walked(world: World) -> None:
     world.run(story)
 
 
-def test_paging_by_number_goes_on_when_the_row_it_ended_with_is_gone(world: World) -> None:
+def test_paging_by_number_continues_when_the_last_row_is_gone(world: World) -> None:
     async def story() -> None:
         made = [(await world.submit()).messages[0].id for _ in range(3)]
         first = await search.messages(world.ctx, MessageFilter(number=NUMBER), limit=2)
@@ -68,7 +68,7 @@ def test_paging_by_number_goes_on_when_the_row_it_ended_with_is_gone(world: Worl
     world.run(story)
 
 
-def test_a_walk_over_callbacks_says_where_to_go_on(world: World) -> None:
+def test_a_scan_of_callbacks_says_where_to_continue(world: World) -> None:
     async def story() -> None:
         bank = await world.another_account("bank")
         await world.submit(callback_url="https://shop.example/sms")

@@ -1,4 +1,4 @@
-"""The table of routes: set whole or not at all, kept up with, and gone by at accept and at each try."""
+"""The table of routes: set as a whole, followed by all processes, and applied at accept and at each try."""
 
 import asyncio
 from dataclasses import replace
@@ -31,7 +31,7 @@ FRENCH = "+33612345678"
 
 @pytest.fixture
 def three(world: World) -> World:
-    """Give a world with the providers alpha, beta and gamma."""
+    """Return a world with the providers alpha, beta and gamma."""
     world.providers = {name: ScriptedProvider() for name in ("alpha", "beta", "gamma")}
     return world
 
@@ -45,7 +45,7 @@ def to(*names: str, **conditions: object) -> dict[str, object]:
 
 
 def anew(ctx: Context) -> Context:
-    """Give the context of another process, which has read no table yet."""
+    """Return the context of another process, which has not read a table yet."""
     return replace(ctx, routes=RouteCache())
 
 
@@ -54,7 +54,7 @@ def went_to(world: World) -> list[str]:
 
 
 async def sent(world: World, number: str = NUMBER, **more: Any) -> tuple[int, list[str]]:
-    """Send a message; give its status, and the providers that were called."""
+    """Send a message and return its status, and the providers that were called."""
     for provider in world.providers.values():
         provider.seen.clear()
     [message] = (await world.submit(number, **more)).messages
@@ -62,7 +62,7 @@ async def sent(world: World, number: str = NUMBER, **more: Any) -> tuple[int, li
     return int((await world.row(message.id)).status), went_to(world)
 
 
-def test_messages_go_by_the_table_and_without_one_as_providers_are_configured(three: World) -> None:
+def test_messages_follow_the_table_and_without_one_the_order_of_the_settings(three: World) -> None:
     async def story() -> None:
         assert await sent(three) == (12, ["alpha"])
         await put(
@@ -96,7 +96,7 @@ def test_each_table_is_kept_and_the_newest_is_in_force(three: World) -> None:
     three.run(story)
 
 
-def test_a_table_with_a_fault_changes_nothing_and_all_faults_are_told(three: World) -> None:
+def test_a_table_with_faults_changes_nothing_and_all_faults_are_reported(three: World) -> None:
     async def story() -> None:
         await put(three, to("beta"))
         wrong = {
@@ -120,14 +120,14 @@ def test_a_table_with_a_fault_changes_nothing_and_all_faults_are_told(three: Wor
 
 def test_a_check_warns_and_changes_nothing(three: World) -> None:
     async def story() -> None:
-        told = await routes.check(three.ctx, {"rules": [to("alpha"), to("beta", countries=["FR"])]})
-        assert list(told) == ["rule 2 is never reached: rule 1 matches all its messages"]
+        warnings = await routes.check(three.ctx, {"rules": [to("alpha"), to("beta", countries=["FR"])]})
+        assert list(warnings) == ["rule 2 is never reached: rule 1 matches all its messages"]
         assert await three.all("SELECT 1 FROM routes") == []
 
     three.run(story)
 
 
-def test_another_process_takes_a_table_over_when_it_looks(three: World) -> None:
+def test_another_process_loads_a_new_table_when_it_refreshes(three: World) -> None:
     async def story() -> None:
         elsewhere = anew(three.ctx)
         await routes.ensure_table(elsewhere)
@@ -151,7 +151,7 @@ def test_an_open_context_follows_the_table(three: World) -> None:
             assert elsewhere.routes.version == 0
             await put(three, to("beta"))
             async with asyncio.timeout(10):
-                while elsewhere.routes.version == 0:  # noqa: ASYNC110 - nobody tells
+                while elsewhere.routes.version == 0:  # noqa: ASYNC110 - no event to wait for
                     await asyncio.sleep(0.05)
             assert elsewhere.routes.table == three.ctx.routes.table
 
@@ -173,7 +173,7 @@ def test_a_process_reads_the_table_before_its_first_message(three: World) -> Non
     three.run(story)
 
 
-def test_a_table_that_this_version_cannot_read_leaves_the_one_that_is_known(three: World) -> None:
+def test_a_table_that_this_version_cannot_read_leaves_the_old_one_in_force(three: World) -> None:
     async def story() -> None:
         await put(three, to("beta"))
         await three.all("INSERT INTO routes (document, set_by) VALUES ('{\"rules\": 1}', 'a newer version')")
@@ -189,7 +189,7 @@ def test_a_table_that_this_version_cannot_read_leaves_the_one_that_is_known(thre
     three.run(story)
 
 
-def test_what_has_no_route_is_refused_as_28_and_costs_nothing(three: World) -> None:
+def test_a_message_without_a_route_is_refused_as_28_and_costs_nothing(three: World) -> None:
     async def story() -> None:
         await put(three, {"countries": ["KE"], "ways": []}, to("alpha"))
         [message] = (await three.submit()).messages
@@ -199,7 +199,7 @@ def test_what_has_no_route_is_refused_as_28_and_costs_nothing(three: World) -> N
     three.run(story)
 
 
-def test_what_loses_its_route_while_it_waits_ends_as_28_with_a_refund(three: World) -> None:
+def test_a_message_that_loses_its_route_while_it_waits_ends_as_28_with_a_refund(three: World) -> None:
     async def story() -> None:
         [message] = (await three.submit()).messages
         await put(three, {"countries": ["KE"], "ways": []}, to("alpha"))
@@ -216,10 +216,10 @@ def test_a_sender_that_may_not_be_used_there_is_24_at_accept_and_while_it_waits(
     async def story() -> None:
         [waiting] = (await three.submit()).messages
         await put(three, to("alpha"), KE={"alphanumeric": "registered", "registered": ["BANK"]})
-        [born] = (await three.submit()).messages
+        [message] = (await three.submit()).messages
         await three.deliver()
         reason = "sender SHOP may not be used in KE"
-        assert await three.events(born.id) == [(24, reason)]
+        assert await three.events(message.id) == [(24, reason)]
         assert (await three.events(waiting.id))[-1] == (24, reason)
         assert (went_to(three), await three.balance()) == ([], 10_000)
 
@@ -242,7 +242,7 @@ def test_a_sender_is_replaced_for_the_provider_and_the_message_says_so(three: Wo
     three.run(story)
 
 
-def test_messages_are_shared_by_weight_and_a_retry_goes_the_same_way(three: World) -> None:
+def test_messages_are_shared_by_weight_and_a_retry_has_the_same_order(three: World) -> None:
     async def story() -> None:
         await put(three, {"ways": [{"alpha": 1, "beta": 1, "gamma": 1}]})
         calls: dict[str, list[str]] = {}
@@ -266,7 +266,7 @@ def test_messages_are_shared_by_weight_and_a_retry_goes_the_same_way(three: Worl
     three.run(story)
 
 
-def test_what_one_provider_of_a_group_does_not_take_the_others_do(three: World) -> None:
+def test_a_message_that_one_provider_of_a_group_does_not_take_goes_to_the_others(three: World) -> None:
     async def story() -> None:
         await put(three, {"ways": [{"alpha": 1000000, "beta": 1}]})
         three.providers["alpha"].always(Deferred("busy"))
@@ -275,10 +275,10 @@ def test_what_one_provider_of_a_group_does_not_take_the_others_do(three: World) 
     three.run(story)
 
 
-def test_the_cheapest_provider_of_the_country_is_asked_first(three: World) -> None:
+def test_the_cheapest_provider_of_the_country_is_tried_first(three: World) -> None:
     for name, prices in (("alpha", {"KE": 3}), ("beta", {"KE": 2, "FR": 4}), ("gamma", {"*": "3.5"})):
-        given = {"name": name, "plugin": "test", "tps": 1000, "prices": prices}
-        three.configs[name] = ProviderSettings.model_validate(given).config()
+        settings = {"name": name, "plugin": "test", "tps": 1000, "prices": prices}
+        three.configs[name] = ProviderSettings.model_validate(settings).config()
 
     async def story() -> None:
         await put(three, {"ways": [["alpha", "beta", "gamma"]], "order": "cheapest"})
@@ -288,7 +288,7 @@ def test_the_cheapest_provider_of_the_country_is_asked_first(three: World) -> No
     three.run(story)
 
 
-def test_conditions_are_gone_by_at_each_try(three: World) -> None:
+def test_provider_states_are_applied_at_each_try(three: World) -> None:
     async def story() -> None:
         states: dict[str, ProviderState] = {}
         three.ctx = replace(three.ctx, provider_states=states)
@@ -306,20 +306,20 @@ def test_conditions_are_gone_by_at_each_try(three: World) -> None:
     three.run(story)
 
 
-def test_a_provider_that_is_configured_no_more_is_passed_over(three: World) -> None:
+def test_a_provider_that_is_no_longer_configured_is_skipped(three: World) -> None:
     async def story() -> None:
         await put(three, to("gamma", "alpha"))
         providers = {name: provider for name, provider in three.ctx.providers.items() if name != "gamma"}
         three.ctx = replace(anew(three.ctx), providers=providers)
         with capture_logs() as logs:
             assert await sent(three) == (12, ["alpha"])
-        told = [line["providers"] for line in logs if line["event"] == "routes_name_unknown_providers"]
-        assert told == [["gamma"]]
+        unknown = [line["providers"] for line in logs if line["event"] == "routes_name_unknown_providers"]
+        assert unknown == [["gamma"]]
 
     three.run(story)
 
 
-def test_plans_are_shared_by_messages_that_ask_alike_and_never_outlive_their_table(three: World) -> None:
+def test_plans_are_shared_by_equal_messages_and_never_outlive_their_table(three: World) -> None:
     async def story() -> None:
         await put(three, to("alpha", prefixes=["+2547"]), to("beta"))
         await three.submit([f"+2547123456{n:02}" for n in range(50)])
@@ -330,7 +330,7 @@ def test_plans_are_shared_by_messages_that_ask_alike_and_never_outlive_their_tab
     three.run(story)
 
 
-def test_recipients_of_a_campaign_are_born_by_the_table(three: World) -> None:
+def test_recipients_of_a_campaign_follow_the_table(three: World) -> None:
     async def story() -> None:
         await put(three, {"tiers": ["bulk"], "prefixes": ["+254700000001"], "ways": []}, to("beta"))
         plan = CampaignPlan(
@@ -339,13 +339,13 @@ def test_recipients_of_a_campaign_are_born_by_the_table(three: World) -> None:
         made = await campaigns.create(three.ctx, three.caller.account, plan)
         await campaigns.start(three.ctx, three.caller.account, str(made.public_id))
         await launch(three.ctx)
-        born = await three.all("SELECT number, status FROM messages ORDER BY number")
-        assert [(row.number[-1], row.status) for row in born] == [("0", 11), ("1", 28), ("2", 11)]
+        rows = await three.all("SELECT number, status FROM messages ORDER BY number")
+        assert [(row.number[-1], row.status) for row in rows] == [("0", 11), ("1", 28), ("2", 11)]
 
     three.run(story)
 
 
-def test_a_message_that_waits_tells_its_route(three: World) -> None:
+def test_a_waiting_message_has_a_sentence_on_its_route(three: World) -> None:
     async def story() -> None:
         await put(three, to("gamma", "beta"), KE={"alphanumeric": "forbidden", "replace_with": "20880"})
         [message] = (await three.submit(after=timedelta(hours=1))).messages
@@ -373,12 +373,12 @@ def test_a_message_that_waits_tells_its_route(three: World) -> None:
     three.run(story)
 
 
-def test_the_choice_for_a_number_is_told_step_by_step(three: World) -> None:
+def test_the_route_of_a_number_is_explained_step_by_step(three: World) -> None:
     async def story() -> None:
         await put(three, to("gamma", accounts=["shop"]), to("alpha"))
         account = three.caller.account
-        told = await routes.steps_for(three.ctx, RouteQuestion("0712345678", account=account))
-        assert [tuple(step) for step in told] == [
+        steps = await routes.steps_for(three.ctx, RouteQuestion("0712345678", account=account))
+        assert [tuple(step) for step in steps] == [
             ("country", "KE"),
             ("rule 1", "yes, it is for accounts shop"),
             ("group 1", "gamma"),
