@@ -84,6 +84,10 @@ format: $(STAMP) ## format the code and fix what ruff can fix
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
 
+.PHONY: reference
+reference: $(STAMP) ## write docs/reference anew from the docstrings
+	@$(BIN)/python scripts/write_reference.py
+
 .PHONY: lock
 lock: ## write requirements.lock anew from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
 	@test -n "$(UV)" || { echo "make lock needs uv on the PATH: pip install uv" >&2; exit 1; }
