@@ -15,9 +15,9 @@ from dispatcher.api.manage.accounts import (
     senders,
     templates,
 )
+from dispatcher.api.manage.app import management
 from dispatcher.api.manage.callbacks import callbacks, webhooks
 from dispatcher.api.manage.campaigns import audiences, campaigns
-from dispatcher.api.manage.dialect import management
 from dispatcher.api.manage.messages import batches, edits, messages
 from dispatcher.api.manage.routing import providers, routes
 

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
+from dispatcher.api.manage.app import PREFIX, Tags, app
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.dialect import PREFIX, Tags, app
 from dispatcher.api.manage.fields import ResponseModel
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier

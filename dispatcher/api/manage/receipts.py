@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fastapi import Query
 
+from dispatcher.api.manage.app import PREFIX, Tags, app
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.dialect import PREFIX, Tags, app
 from dispatcher.api.manage.fields import ResponseModel, StatusWord
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.service.receipts import unmatched

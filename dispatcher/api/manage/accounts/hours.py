@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import ConfigDict, Field
 
+from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours

@@ -7,8 +7,8 @@ from fastapi import Body, Response
 from pydantic import Field, SecretStr
 
 from dispatcher.api.manage.accounts.credentials import Days
+from dispatcher.api.manage.app import PREFIX, Tags, app, problems
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.dialect import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Id, Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.accounts.credential import CredentialKind

@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import Field
 
+from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.domain.messages import template

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import Path
 
+from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.mapping import INBOUND_RECEIVED
 from dispatcher.domain.accounts.account import Caller

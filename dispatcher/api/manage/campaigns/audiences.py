@@ -11,8 +11,8 @@ from uuid import UUID
 from fastapi import Path, Query, Request, Response
 from starlette.responses import StreamingResponse
 
+from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Plain, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.request_body import Json, stream_file

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import Path, Query, Response
 
+from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.campaigns.schemas import (
     NAMES,
     CampaignChangeRequest,
@@ -16,7 +17,6 @@ from dispatcher.api.manage.campaigns.schemas import (
     told,
 )
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import Time
 from dispatcher.api.manage.paging import MOST, Page, Paged
 from dispatcher.domain.campaigns.campaign import CampaignPlan

@@ -10,8 +10,8 @@ from pydantic import Field, StrictInt
 from starlette.responses import Response
 
 from dispatcher.api.idempotency import accept
+from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.dialect import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.fields import (
     Line,
     Name,

@@ -5,18 +5,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt
 
+from dispatcher.api.manage.app import PREFIX, Tags, app, problems
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.dialect import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Name, Plain, RequestModel, ResponseModel, StatusWord, Time
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.messages.edit import Cancel, EditReport, NewText, Reschedule, Selection, TimeRange
-from dispatcher.domain.messages.window import FURTHEST
+from dispatcher.domain.messages.window import MAX_AHEAD
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
 from dispatcher.service.messages import edits
 
 _TAGS: Tags = ["Messages"]
-_MOST = int(FURTHEST.total_seconds())
+_MOST = int(MAX_AHEAD.total_seconds())
 
 
 class SelectionRequest(RequestModel):

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fastapi import Query
 
+from dispatcher.api.manage.app import PREFIX, Tags, app, problems
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.dialect import PREFIX, Tags, app, problems
 from dispatcher.api.manage.fields import Name, Plain, ResponseModel, StatusResponse, StatusWord, Time
 from dispatcher.api.manage.paging import Page, Paged, page
 from dispatcher.domain.messages.edit import Cancel, Selection

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import Body
 
+from dispatcher.api.manage.app import PREFIX, Acting, Tags, app, problems
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.dialect import PREFIX, Acting, Tags, app, problems
 from dispatcher.api.manage.fields import Line, Plain, RequestModel, ResponseModel
 from dispatcher.domain.routing.provider_state import Breaker, Override
 from dispatcher.service.routing import providers

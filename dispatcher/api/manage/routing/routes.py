@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Body
 from pydantic import JsonValue
 
+from dispatcher.api.manage.app import PREFIX, Acting, Tags, app
 from dispatcher.api.manage.context import Ctx
-from dispatcher.api.manage.dialect import PREFIX, Acting, Tags, app
 from dispatcher.api.manage.fields import ResponseModel
 from dispatcher.service.routing import routes
 
