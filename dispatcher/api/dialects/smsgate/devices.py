@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from dispatcher.api.dialects.smsgate import openapi_examples
 from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
+from dispatcher.api.dialects.smsgate.mapping import write_time
 from dispatcher.api.dialects.smsgate.responses import device_id
-from dispatcher.api.dialects.smsgate.times import written
 from dispatcher.api.operations import Operations
 from dispatcher.api.request_body import Json
 from dispatcher.api.runtime import context_of
@@ -27,13 +27,13 @@ async def show_all(request: Request) -> Response:
     """Always the same one. It is as old as the account's first credential, and was seen just now."""
     ctx, caller = context_of(request), await authorize(request, "devices:list")
     senders = await accounts.senders(ctx, caller.account)
-    made = written(await _since(ctx, caller))
+    made = write_time(await _since(ctx, caller))
     device = {
         "id": device_id(caller.account.id),
         "name": caller.account.name,
         "createdAt": made,
         "updatedAt": made,
-        "lastSeen": written(ctx.now()),
+        "lastSeen": write_time(ctx.now()),
         "simCards": [
             {"slotIndex": position, "simNumber": position + 1, "phoneNumber": sender.name}
             for position, sender in enumerate(senders[:_SLOTS])

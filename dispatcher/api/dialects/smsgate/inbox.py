@@ -13,11 +13,10 @@ from starlette.responses import Response
 
 from dispatcher.api.dialects.smsgate import listing, openapi_examples
 from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
-from dispatcher.api.dialects.smsgate.mapping import KINDS
+from dispatcher.api.dialects.smsgate.mapping import KINDS, write_time
 from dispatcher.api.dialects.smsgate.requests import Form
 from dispatcher.api.dialects.smsgate.responses import device_id
 from dispatcher.api.dialects.smsgate.submissions import check_device
-from dispatcher.api.dialects.smsgate.times import written
 from dispatcher.api.operations import Operations
 from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
@@ -129,5 +128,5 @@ def _received(message: FoundInbound) -> Mapping[str, object]:
         "recipient": message.recipient,
         "simNumber": None,
         "contentPreview": message.text,
-        "createdAt": written(message.received_at),
+        "createdAt": write_time(message.received_at),
     }

@@ -6,9 +6,8 @@ from datetime import datetime
 
 from starlette.datastructures import QueryParams
 
-from dispatcher.api.dialects.smsgate.mapping import STATUSES, GatewayState
+from dispatcher.api.dialects.smsgate.mapping import STATUSES, GatewayState, read_query_time
 from dispatcher.api.dialects.smsgate.requests import flag, whole
-from dispatcher.api.dialects.smsgate.times import read_query
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.messages.search import BatchFilter
@@ -95,6 +94,6 @@ def moment(query: QueryParams, name: str) -> datetime | None:
     if not text:
         return None
     try:
-        return read_query(text)
+        return read_query_time(text)
     except ValueError:
         raise Invalid(f"{name} must be a time as in RFC 3339, such as 2030-01-31T08:30:00Z") from None

@@ -1,12 +1,18 @@
-"""Upstream's words: for each status, for a message of many recipients, for each thing that can be wrong."""
+"""Upstream's words: for each status, for a message of many recipients, for each fault; and its times."""
 
+import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from dispatcher.api.errors import ErrorResponse
 from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, InvalidSubmission, NotAuthenticated
 from dispatcher.domain.messages.status import Status
+
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_LOST_PLUS = re.compile(r" ([0-9]{2}:?[0-9]{2})$")
 
 
 class GatewayState(StrEnum):
@@ -127,3 +133,25 @@ def _message(error: ErrorResponse) -> str:
 
 def _sentence(fault: Fault) -> str:
     return FAULTS[fault.kind].format(field=_FIELDS.get(fault.field, fault.field), value=fault.value)
+
+
+def write_time(at: datetime) -> str:
+    """Return a time as upstream writes it: RFC 3339, in UTC, with milliseconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
+
+
+def read_time(text: str) -> datetime:
+    """Return the time of a text, in UTC where no zone is named, and within what a database can store. Raises ValueError."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    # Compared before it is converted: at the calendar's ends a conversion overflows.
+    return min(max(at, _EPOCH), NEVER).astimezone(UTC)
+
+
+def read_query_time(text: str) -> datetime:
+    """Return a time of a query, where a "+" that was not encoded has become a blank. Raises ValueError."""
+    try:
+        return read_time(text)
+    except ValueError:
+        return read_time(_LOST_PLUS.sub(r"+\1", text))

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from starlette.datastructures import QueryParams
 
-from dispatcher.api.dialects.smsgate import times
+from dispatcher.api.dialects.smsgate.mapping import read_time
 from dispatcher.domain.errors import Invalid
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ class Form:
         """Return a time."""
         value = self.take(name, str)
         try:
-            return None if value is None else times.read(value)
+            return None if value is None else read_time(value)
         except ValueError:
             self.faults.append(f"{name} must be a time as in RFC 3339, such as 2030-01-31T08:30:00Z")
             return None

@@ -5,8 +5,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from dispatcher.api.dialects.smsgate.mapping import WORDS, error_of, state_of
-from dispatcher.api.dialects.smsgate.times import written
+from dispatcher.api.dialects.smsgate.mapping import WORDS, error_of, state_of, write_time
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import AcceptedBatch
 from dispatcher.service.messages.search import BatchView, TrackedBatch
@@ -34,7 +33,7 @@ def accepted(batch: AcceptedBatch, account_id: int) -> Body:
         **_head(name_of(batch), account_id, statuses),
         "recipients": recipients,
         "states": _states(first),
-        "createdAt": written(batch.accepted_at),
+        "createdAt": write_time(batch.accepted_at),
     }
 
 
@@ -46,7 +45,7 @@ def tracked(found: TrackedBatch, account_id: int, *, content: bool) -> Body:
         **_head(name_of(batch), account_id, [message.status for message in messages]),
         "recipients": [_recipient(message.number, message.status, message.reason) for message in messages],
         "states": _states(found.first),
-        "createdAt": written(batch.created_at),
+        "createdAt": write_time(batch.created_at),
         **text,
     }
 
@@ -69,5 +68,5 @@ def _states(first: Mapping[Status, datetime]) -> Mapping[str, str]:
     """Return when a recipient first had each state, the earliest first."""
     states: dict[str, str] = {}
     for status, at in sorted(first.items(), key=lambda entry: (entry[1], entry[0])):
-        states.setdefault(WORDS[status].state, written(at))
+        states.setdefault(WORDS[status].state, write_time(at))
     return states

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from dispatcher.api.dialects.smsgate.mapping import NEVER
 from dispatcher.api.dialects.smsgate.requests import LONGEST_TTL, Form
-from dispatcher.api.dialects.smsgate.times import NEVER
 from dispatcher.domain.messages.submission import DuplicateNumbers, Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier

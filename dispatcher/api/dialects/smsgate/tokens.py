@@ -9,8 +9,8 @@ from starlette.responses import Response
 from dispatcher.api.auth import bearer_token, limit_failures
 from dispatcher.api.dialects.smsgate import openapi_examples
 from dispatcher.api.dialects.smsgate.auth import BEARER, EVERYTHING, NAME, SECURITY, authorize
+from dispatcher.api.dialects.smsgate.mapping import write_time
 from dispatcher.api.dialects.smsgate.requests import Form
-from dispatcher.api.dialects.smsgate.times import written
 from dispatcher.api.operations import Operations
 from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
@@ -98,7 +98,7 @@ async def _refreshed(request: Request) -> IssuedTokens:
 
 def _shown(issued: IssuedTokens) -> Response:
     """Return both spellings: the Go and TypeScript clients read the first, the Python client the second."""
-    expires = written(issued.expires_at)
+    expires = write_time(issued.expires_at)
     body = {
         "id": issued.id,
         "token_type": "Bearer",

@@ -8,11 +8,10 @@ from starlette.responses import Response
 
 from dispatcher.api.dialects.smsgate import openapi_examples
 from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
-from dispatcher.api.dialects.smsgate.mapping import STATUSES, GatewayState, error_of
+from dispatcher.api.dialects.smsgate.mapping import STATUSES, GatewayState, error_of, write_time
 from dispatcher.api.dialects.smsgate.requests import Form
 from dispatcher.api.dialects.smsgate.responses import device_id
 from dispatcher.api.dialects.smsgate.submissions import check_device
-from dispatcher.api.dialects.smsgate.times import written
 from dispatcher.api.operations import Operations
 from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
@@ -113,7 +112,7 @@ def wording(happening: MessageEvent) -> FormattedCallback:
         "simNumber": None,
     }
     if (key := _TIMES.get(happening.event)) is not None:
-        payload[key] = written(happening.at)
+        payload[key] = write_time(happening.at)
     if (error := error_of(happening.status, happening.reason)) is not None:
         payload["reason"] = error
     return _worded(happening, f"{happening.message_id}/{happening.seq}", payload)
@@ -128,7 +127,7 @@ def arrival(came: InboundEvent) -> FormattedCallback:
         "sender": came.number,
         "recipient": came.recipient,
         "simNumber": None,
-        "receivedAt": written(came.at),
+        "receivedAt": write_time(came.at),
     }
     return _worded(came, str(came.id), payload)
 
