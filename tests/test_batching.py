@@ -25,7 +25,7 @@ class Desk:
         return [2 * number for number in numbers]
 
 
-def test_a_lone_request_waits_for_nobody() -> None:
+def test_a_lone_request_is_processed_at_once() -> None:
     async def story() -> None:
         desk = Desk()
         desk.open.set()
@@ -45,7 +45,7 @@ def test_a_request_right_after_a_result_is_processed_too() -> None:
     asyncio.run(story())
 
 
-def test_requests_that_come_while_a_group_is_under_way_are_processed_together() -> None:
+def test_requests_that_arrive_during_a_group_are_processed_together() -> None:
     async def story() -> None:
         desk = Desk()
         batcher = Batcher(desk.double)
@@ -62,7 +62,7 @@ def test_requests_that_come_while_a_group_is_under_way_are_processed_together() 
     asyncio.run(story())
 
 
-def test_two_groups_are_under_way_where_that_is_wanted_and_no_third() -> None:
+def test_at_once_limits_the_number_of_groups() -> None:
     async def story() -> None:
         desk = Desk()
         batcher = Batcher(desk.double, at_once=2)
@@ -79,7 +79,7 @@ def test_two_groups_are_under_way_where_that_is_wanted_and_no_third() -> None:
     asyncio.run(story())
 
 
-def test_a_fault_is_raised_to_its_own_request_and_the_others_get_their_results() -> None:
+def test_an_error_is_raised_to_its_own_request_and_the_others_get_their_results() -> None:
     async def story() -> None:
         desk = Desk()
         desk.fault = KeyError("thirteen")
@@ -92,7 +92,7 @@ def test_a_fault_is_raised_to_its_own_request_and_the_others_get_their_results()
     asyncio.run(story())
 
 
-def test_answers_that_were_reached_are_given_though_postgres_goes_away_midway() -> None:
+def test_results_before_an_unavailable_midway_are_returned() -> None:
     async def answer(numbers: Sequence[int]) -> list[int]:
         if len(numbers) > 1:
             raise KeyError("a group")
@@ -109,7 +109,7 @@ def test_answers_that_were_reached_are_given_though_postgres_goes_away_midway() 
     asyncio.run(story())
 
 
-def test_while_postgres_is_away_nobody_is_asked_again() -> None:
+def test_after_unavailable_no_request_is_processed_again() -> None:
     async def story() -> None:
         desk = Desk()
         desk.fault = Unavailable("away")
@@ -122,7 +122,7 @@ def test_while_postgres_is_away_nobody_is_asked_again() -> None:
     asyncio.run(story())
 
 
-def test_results_reached_before_postgres_goes_away_are_handed_out_and_the_rest_is_not_tried() -> None:
+def test_results_before_unavailable_are_returned_and_the_rest_is_not_processed() -> None:
     async def story() -> None:
         tried: list[list[int]] = []
 
@@ -143,7 +143,7 @@ def test_results_reached_before_postgres_goes_away_are_handed_out_and_the_rest_i
     asyncio.run(story())
 
 
-def test_a_caller_that_leaves_holds_up_nobody() -> None:
+def test_a_cancelled_caller_does_not_delay_the_others() -> None:
     async def story() -> None:
         desk = Desk()
         batcher = Batcher(desk.double)

@@ -80,7 +80,7 @@ def test_our_provider_plug_in_is_accepted_by_the_bench_provider(provider: httpx.
     assert provider.get("/stats").json()["submits"] == 0
 
 
-def test_requests_sent_ahead_are_answered_in_their_order(provider: httpx.Client) -> None:
+def test_pipelined_requests_are_answered_in_order(provider: httpx.Client) -> None:
     provider.post("/settings", json={"latency_ms": 20, "slow_share": 0.5, "slow_ms": 60}).raise_for_status()
     references = [str(uuid4()) for _ in range(20)]
     requests = b"".join(_submit(reference) for reference in references)
@@ -97,12 +97,12 @@ def test_requests_sent_ahead_are_answered_in_their_order(provider: httpx.Client)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"reference": 1}', b'{"reference": "m-1"}'])
-def test_what_is_no_submit_is_refused_and_not_counted(provider: httpx.Client, body: bytes) -> None:
+def test_a_body_that_is_no_submit_is_refused_and_not_counted(provider: httpx.Client, body: bytes) -> None:
     assert provider.post("/submit", content=body).status_code == httpx.codes.BAD_REQUEST
     assert provider.get("/stats").json()["submits"] == 0
 
 
-def test_the_provider_refuses_settings_it_does_not_know(provider: httpx.Client) -> None:
+def test_the_provider_refuses_unknown_settings(provider: httpx.Client) -> None:
     for wrong in ({"latency": 1}, {"latency_ms": -1}, {"latency_ms": "1"}):
         assert provider.post("/settings", json=wrong).status_code == httpx.codes.BAD_REQUEST
 
@@ -125,7 +125,7 @@ def test_the_floor_sends_and_records_every_message_once(surroundings: str, provi
         assert connection.execute("SELECT count(*) FROM floor_events WHERE status = 12").fetchone() == (1200,)
 
 
-def test_the_floor_ends_with_an_error_when_the_provider_is_not_there(
+def test_the_floor_ends_with_an_error_without_the_provider(
     surroundings: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROVIDER_URL", f"http://127.0.0.1:{free_port()}")
@@ -217,7 +217,7 @@ def test_our_smpp_plug_in_is_served_by_the_smscs_of_the_bench(peer: OpenPeer) ->
     assert stats["receipts_sent"] == 21
 
 
-def test_a_trial_that_was_left_out_is_told_so() -> None:
+def test_a_skipped_trial_is_reported() -> None:
     row = Row("SMPP", median("smpp, npm, 0 ms", "rate"), "messages/s", ">= 3,000")
     assert row.line({}) == "| SMPP | left out | >= 3,000 |"
     assert row.line({"smpp, npm, 0 ms": [{"rate": 3000.0}]}) == "| SMPP | 3,000 messages/s | >= 3,000 |"

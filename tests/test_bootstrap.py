@@ -15,7 +15,7 @@ async def _failures(ctx: Context) -> list[tuple[str, int]]:
     return [(failure.task, failure.count) for failure in await ctx.background.failures.recent() or ()]
 
 
-def test_the_follower_of_the_routes_goes_on_after_an_error_that_nobody_expected(settings: Settings) -> None:
+def test_routes_are_followed_after_an_unexpected_error(settings: Settings) -> None:
     async def story() -> None:
         async with asyncio.timeout(30), open_context(settings, name="test") as ctx:
             ctx.routes.plans = cast(
@@ -33,7 +33,7 @@ def test_the_follower_of_the_routes_goes_on_after_an_error_that_nobody_expected(
     asyncio.run(story())
 
 
-def test_time_and_routes_are_followed_by_tasks_that_are_started_again(settings: Settings) -> None:
+def test_time_and_routes_are_followed_by_tasks_that_are_restarted(settings: Settings) -> None:
     async def story() -> None:
         async with open_context(settings, name="test"):
             assert {"time", "routes", "failures"} <= {task.get_name() for task in asyncio.all_tasks()}

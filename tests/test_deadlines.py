@@ -8,7 +8,7 @@ import pytest
 from dispatcher.deadlines import Deadlines
 
 
-def test_a_block_that_takes_too_long_raises_and_one_in_time_does_not() -> None:
+def test_only_a_block_that_takes_too_long_raises() -> None:
     async def story() -> None:
         deadlines = Deadlines(0.05)
         began = time.monotonic()
@@ -24,7 +24,7 @@ def test_a_block_that_takes_too_long_raises_and_one_in_time_does_not() -> None:
     asyncio.run(story())
 
 
-def test_each_of_many_has_its_own_time_though_they_share_a_timer() -> None:
+def test_deadlines_that_share_a_timer_expire_separately() -> None:
     async def story() -> None:
         deadlines = Deadlines(0.3)
 
@@ -47,7 +47,7 @@ def test_each_of_many_has_its_own_time_though_they_share_a_timer() -> None:
     asyncio.run(story())
 
 
-def test_a_task_that_somebody_else_cancels_is_cancelled() -> None:
+def test_a_task_that_is_cancelled_from_outside_stays_cancelled() -> None:
     async def story() -> None:
         deadlines = Deadlines(30)
 
@@ -64,7 +64,7 @@ def test_a_task_that_somebody_else_cancels_is_cancelled() -> None:
     asyncio.run(story())
 
 
-def test_the_inner_of_two_is_told_from_the_outer() -> None:
+def test_nested_deadlines_are_distinguished() -> None:
     async def story() -> None:
         outer, inner = Deadlines(0.2), Deadlines(0.05)
 
@@ -80,7 +80,7 @@ def test_the_inner_of_two_is_told_from_the_outer() -> None:
     asyncio.run(story())
 
 
-def test_its_own_error_leaves_as_it_is_even_when_it_comes_too_late() -> None:
+def test_an_error_of_the_block_is_raised_unchanged_even_after_its_time() -> None:
     async def story() -> None:
         deadlines = Deadlines(0.02)
 

@@ -68,14 +68,14 @@ def test_every_queue_has_a_worker(queue: str) -> None:
     ]
 
 
-def test_what_need_not_hurry_runs_nicer_than_everything_else() -> None:
+def test_processes_that_are_not_urgent_run_with_a_higher_nice_value() -> None:
     nice = {name: command.split()[2] for name, command in _procfile().items() if command.startswith("nice")}
     assert nice == {"worker-bulk": "10", "worker-system": "5"}
     shares = {name: service["cpu_shares"] for name, service in _compose().items() if "cpu_shares" in service}
     assert shares == {"worker-bulk": 110, "worker-system": 335}
 
 
-def test_nothing_starts_before_the_tables_are_there() -> None:
+def test_nothing_starts_before_the_tables_exist() -> None:
     services = _compose()
     for name in _procfile().keys() - {"sandbox"}:
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}, (
@@ -91,11 +91,11 @@ def test_every_server_and_every_port_has_a_health_check() -> None:
 
 
 @pytest.mark.parametrize(("name", "where"), HEALTH.items())
-def test_health_is_asked_where_it_is_told(name: str, where: str) -> None:
+def test_each_health_check_uses_the_port_of_its_process(name: str, where: str) -> None:
     assert f"'http://127.0.0.1:{where}'" in _compose()[name]["healthcheck"]["test"][-1]
 
 
-def test_flower_can_be_reached_in_its_container_and_from_this_machine_only() -> None:
+def test_flower_can_be_reached_only_in_its_container_and_from_this_machine() -> None:
     flower = _compose()["flower"]
     assert flower["environment"]["DISPATCHER_FLOWER_HOST"] == "0.0.0.0"
     assert flower["environment"].keys() > {"DATABASE_URL", "REDIS_URL"}

@@ -36,15 +36,15 @@ def test_nothing_else_is_named() -> None:
     assert sorted(GIVEN.keys() - FIELDS.keys() - files - COMMAND_LINE - COMPOSE) == []
 
 
-def test_all_that_compose_takes_from_the_environment_is_named() -> None:
+def test_every_variable_that_compose_reads_is_named() -> None:
     assert sorted(COMPOSE - GIVEN.keys()) == []
 
 
-def test_each_name_comes_once() -> None:
+def test_each_name_occurs_once() -> None:
     assert sorted(found[1] for found in NAMED) == sorted(GIVEN)
 
 
-def test_all_is_commented_out() -> None:
+def test_every_line_is_commented_out() -> None:
     assert [line for line in LINES if line and not line.startswith("#")] == []
 
 
@@ -52,7 +52,7 @@ def test_all_is_commented_out() -> None:
     ("name", "field"),
     [(n, f) for n, f in FIELDS.items() if not Settings.model_fields[f].is_required()],
 )
-def test_the_default_shown_is_the_code_s(name: str, field: str) -> None:
+def test_the_default_shown_is_the_one_of_the_code(name: str, field: str) -> None:
     shown, default = GIVEN[name], Settings.model_fields[field].default
     kind: Any = Settings.model_fields[field].annotation
     if shown == "":

@@ -36,7 +36,7 @@ def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
-def test_our_lines_and_those_of_libraries_have_one_form(capsys: pytest.CaptureFixture[str]) -> None:
+def test_our_lines_and_those_of_libraries_have_one_format(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info")
     structlog.get_logger().info("sent", message_id=5)
     logging.getLogger("uvicorn.error").info("Started %s", "now")

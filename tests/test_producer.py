@@ -66,14 +66,14 @@ def run_script(script: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_what_was_sent_is_committed_and_can_be_asked_for(sms: Dispatcher) -> None:
+def test_a_sent_message_is_committed_and_can_be_read(sms: Dispatcher) -> None:
     batch = sms.send([NUMBER, "0712345678"], "Hello", tier=Tier.BULK)
     assert batch.tier is Tier.BULK
     assert [message.number_as_given for message in batch.messages] == [NUMBER, "0712345678"]
     assert [sms.status(message.id) for message in batch.messages] == [Status.PENDING, Status.PENDING]
 
 
-def test_a_window_is_kept_as_given(sms: Dispatcher) -> None:
+def test_a_window_is_stored_as_given(sms: Dispatcher) -> None:
     start = datetime.now(UTC) + timedelta(hours=1)
     batch = sms.send(NUMBER, "Hello", not_before=start, not_after=start + timedelta(minutes=5))
     assert (batch.window.not_before, batch.window.not_after) == (start, start + timedelta(minutes=5))
@@ -87,32 +87,32 @@ def test_a_time_without_a_zone_is_refused(sms: Dispatcher, name: str) -> None:
         sms.send(NUMBER, "Hello", **{name: naive})  # type: ignore[arg-type]
 
 
-def test_an_unknown_tier_is_refused_with_those_there_are(sms: Dispatcher) -> None:
+def test_an_unknown_tier_is_refused_with_the_choices(sms: Dispatcher) -> None:
     with pytest.raises(Invalid, match="'urgent' is not a tier: give one of critical, standard, bulk"):
         sms.send(NUMBER, "Hello", tier="urgent")
 
 
-def test_all_faults_are_told_together(sms: Dispatcher) -> None:
+def test_all_faults_of_a_call_are_reported_together(sms: Dispatcher) -> None:
     with pytest.raises(InvalidSubmission) as raised:
         sms.send(["nonsense", NUMBER], "", sender=99)
     assert [fault.field for fault in raised.value.faults] == ["recipients", "text", "sender_id"]
 
 
-def test_a_sender_is_named_or_numbered(sms: Dispatcher) -> None:
+def test_a_sender_is_given_by_name_or_number(sms: Dispatcher) -> None:
     sms.send(NUMBER, "Hello", sender="SHOP")
     sms.send(NUMBER, "Hello", sender=1)
     with pytest.raises(InvalidSubmission, match="not a sender of this account: NOBODY"):
         sms.send(NUMBER, "Hello", sender="NOBODY")
 
 
-def test_more_than_the_balance_is_refused_and_nothing_is_kept(sms: Dispatcher) -> None:
+def test_more_than_the_balance_is_refused_and_no_row_is_written(sms: Dispatcher) -> None:
     with pytest.raises(NotEnoughCredit):
         sms.send([NUMBER] * 10_000, "x" * 200)
     with pytest.raises(NotFound):
         sms.status(1)
 
 
-def test_a_cancelled_message_is_gone_and_a_second_cancel_finds_nothing(sms: Dispatcher) -> None:
+def test_a_message_can_be_cancelled_once(sms: Dispatcher) -> None:
     batch = sms.send(NUMBER, "Hello", not_before=datetime.now(UTC) + timedelta(hours=1))
     assert sms.cancel(batch.messages[0].id)
     with pytest.raises(NotFound):
@@ -136,7 +136,7 @@ def test_ids_of_another_dialect_are_not_found(sms: Dispatcher, shop: World) -> N
         sms.cancel(foreign)
 
 
-def test_all_threads_share_one(sms: Dispatcher) -> None:
+def test_all_threads_share_one_dispatcher(sms: Dispatcher) -> None:
     ids: list[int] = []
     threads = [
         threading.Thread(target=lambda: ids.append(sms.send(NUMBER, "Hello").messages[0].id))
@@ -150,7 +150,7 @@ def test_all_threads_share_one(sms: Dispatcher) -> None:
     assert [t.name for t in threading.enumerate()].count("sms-dispatcher") == 1
 
 
-def test_a_closed_one_refuses_and_closing_twice_is_harmless(sms: Dispatcher) -> None:
+def test_a_closed_dispatcher_refuses_calls_and_can_be_closed_twice(sms: Dispatcher) -> None:
     sms.send(NUMBER, "Hello")
     sms.close()
     sms.close()
@@ -159,12 +159,12 @@ def test_a_closed_one_refuses_and_closing_twice_is_harmless(sms: Dispatcher) -> 
     assert "sms-dispatcher" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_an_unknown_account_is_told_at_the_first_call() -> None:
+def test_an_unknown_account_is_reported_at_the_first_call() -> None:
     with Dispatcher.from_env(account="nobody") as sms, pytest.raises(NotFound, match="no account 'nobody'"):
         sms.send(NUMBER, "Hello")
 
 
-def test_postgres_away_is_unavailable_and_the_next_call_tries_again(
+def test_a_call_without_postgres_raises_unavailable_and_the_next_one_tries_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
@@ -204,7 +204,7 @@ def work(world: World) -> None:
 ROWS = [{"to": NUMBER, "name": "Ada"}, {"to": "0712345679", "name": "Bob"}, {"to": "twelve", "name": "Eve"}]
 
 
-def test_a_campaign_of_rows_sends_each_his_own_text(sms: Dispatcher, shop: World) -> None:
+def test_a_campaign_of_rows_sends_each_recipient_their_own_text(sms: Dispatcher, shop: World) -> None:
     campaign = sms.campaign("spring", audience=iter(ROWS), text="Hi {{name}}")
     assert campaign.progress().campaign is CampaignState.DRAFT
     campaign.start()
@@ -216,7 +216,7 @@ def test_a_campaign_of_rows_sends_each_his_own_text(sms: Dispatcher, shop: World
     assert found.statuses == {Status.SENT: 2}
 
 
-def test_an_audience_that_is_there_is_sent_to_again(sms: Dispatcher, shop: World) -> None:
+def test_an_audience_can_be_used_again(sms: Dispatcher, shop: World) -> None:
     sms.campaign("spring", audience=ROWS, text="Hello")
     sms.campaign("summer", audience="spring", text="Hello again").start()
     work(shop)
@@ -232,7 +232,7 @@ def test_waiting_for_a_campaign_ends_with_its_run(sms: Dispatcher, shop: World) 
     workers.join()
 
 
-def test_waiting_for_a_campaign_ends_with_the_patience_too(sms: Dispatcher) -> None:
+def test_waiting_for_a_campaign_ends_at_its_time_limit(sms: Dispatcher) -> None:
     campaign = sms.campaign("spring", audience=ROWS, text="Hello", at=datetime.now(UTC) + timedelta(hours=1))
     with pytest.raises(Conflict, match="is a draft: start it first"):
         campaign.wait(timedelta(seconds=30))
@@ -275,7 +275,7 @@ def test_a_campaign_that_is_refused_leaves_no_audience_behind(
     sms.campaign("spring", audience=ROWS, text="Hello")
 
 
-def test_rows_are_read_as_they_come(sms: Dispatcher) -> None:
+def test_rows_are_read_lazily(sms: Dispatcher) -> None:
     rows = ({"to": f"+2547{place:08}", "note": "x" * 50} for place in range(5_000))
     campaign = sms.campaign("many", audience=rows, text="{{note}}")
     campaign.start()
@@ -302,7 +302,7 @@ print(json.dumps([child, parent]))
 
 
 @pytest.mark.parametrize("before", ["", "sms.send('+254712345678', 'before')"])
-def test_it_survives_a_fork_before_and_after_its_first_call(before: str) -> None:
+def test_a_dispatcher_survives_a_fork_before_and_after_its_first_call(before: str) -> None:
     done = run_script(_FORK.format(before=before))
     assert done.returncode == 0, done.stderr
     first = 2 if before else 1
@@ -349,7 +349,7 @@ def test_a_fork_during_an_import_leaves_child_and_parent_able_to_publish(redis_u
         assert redis.llen("standard") == 2
 
 
-def test_a_producer_whose_loop_died_starts_another_and_says_so(sms: Dispatcher, redis_url: str) -> None:
+def test_a_producer_whose_loop_died_starts_another_and_logs_it(sms: Dispatcher, redis_url: str) -> None:
     sms.send(NUMBER, "Hello")
     thread = sms._thread
     assert thread is not None
@@ -366,7 +366,7 @@ def test_a_producer_whose_loop_died_starts_another_and_says_so(sms: Dispatcher, 
             assert time.monotonic() < end
 
 
-def test_a_call_that_the_end_of_the_loop_cuts_off_is_unavailable(sms: Dispatcher) -> None:
+def test_a_call_that_is_cut_off_by_the_end_of_the_loop_raises_unavailable(sms: Dispatcher) -> None:
     sms.send(NUMBER, "Hello")
     thread = sms._thread
     assert thread is not None
@@ -382,7 +382,7 @@ def test_a_call_that_the_end_of_the_loop_cuts_off_is_unavailable(sms: Dispatcher
         thread.run(asyncio.sleep(0))
 
 
-def test_a_process_that_ends_without_closing_ends_quietly() -> None:
+def test_a_process_that_ends_without_closing_prints_nothing() -> None:
     done = run_script(
         "from dispatcher import Dispatcher\n"
         "print(Dispatcher.from_env(account='shop').send('+254712345678', 'Hello').id)"
@@ -390,7 +390,7 @@ def test_a_process_that_ends_without_closing_ends_quietly() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
 
 
-def test_importing_the_package_loads_no_machinery_and_configures_no_logging() -> None:
+def test_importing_the_package_loads_few_modules_and_configures_no_logging() -> None:
     done = run_script(
         "import sys, logging, dispatcher.domain.messages.status\n"
         "print(sorted({'sqlalchemy', 'celery', 'fastapi', 'structlog'} & set(sys.modules)))\n"
@@ -401,7 +401,7 @@ def test_importing_the_package_loads_no_machinery_and_configures_no_logging() ->
     assert done.stdout.splitlines() == ["[]", "[] False"], done.stderr
 
 
-def test_the_package_has_nothing_else() -> None:
+def test_the_package_exports_nothing_else() -> None:
     import dispatcher
 
     assert dispatcher.__all__ == ["Dispatcher"]

@@ -46,7 +46,7 @@ def test_a_file_holds_a_secret(environment: pytest.MonkeyPatch, tmp_path: Path) 
     assert load_settings().database_url.get_secret_value() == "postgresql://from/file"
 
 
-def test_a_file_that_is_not_there_is_named(environment: pytest.MonkeyPatch) -> None:
+def test_a_missing_file_is_named(environment: pytest.MonkeyPatch) -> None:
     environment.delenv("REDIS_URL")
     environment.setenv("REDIS_URL_FILE", "/nowhere/url")
     with pytest.raises(Misconfigured, match="REDIS_URL_FILE names a file that cannot be read: /nowhere/url"):
@@ -67,7 +67,7 @@ def test_providers_are_json_and_a_bad_field_is_named(environment: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("url", ["sms.example.org", "ftp://sms.example.org", "https://x/?y", "https:///x"])
-def test_where_providers_call_us_is_a_url_without_a_query(environment: pytest.MonkeyPatch, url: str) -> None:
+def test_the_public_url_has_no_query(environment: pytest.MonkeyPatch, url: str) -> None:
     environment.setenv("DISPATCHER_PUBLIC_URL", url)
     with pytest.raises(Misconfigured, match="DISPATCHER_PUBLIC_URL"):
         load_settings()
@@ -81,7 +81,7 @@ def test_a_provider_s_receipt_url_is_below_the_public_one(environment: pytest.Mo
     assert config.receipt_url == "https://sms.example.org/in/receipts/a"
 
 
-def test_polling_a_provider_whose_plug_in_cannot_be_asked_is_refused(
+def test_poll_is_refused_for_a_plug_in_that_cannot_poll(
     environment: pytest.MonkeyPatch,
 ) -> None:
     options = {"url": "http://127.0.0.1:1"}
@@ -104,7 +104,9 @@ def test_a_providers_own_doubt_policy_comes_before_the_tiers(environment: pytest
     assert settings.doubt(None, Tier.BULK).resends == 0
 
 
-def test_a_doubt_policy_for_one_tier_leaves_the_others_as_shipped(environment: pytest.MonkeyPatch) -> None:
+def test_a_doubt_policy_for_one_tier_keeps_the_defaults_of_the_others(
+    environment: pytest.MonkeyPatch,
+) -> None:
     environment.setenv("DISPATCHER_DOUBT_RESENDS", '{"bulk": 1}')
     settings = load_settings()
     assert [settings.doubt(None, tier).resends for tier in Tier] == [3, 3, 1]
@@ -124,9 +126,7 @@ def test_allowed_hours_are_json_by_tier(environment: pytest.MonkeyPatch) -> None
         ("[]", "DISPATCHER_HOURS: Input should be a valid dictionary"),
     ],
 )
-def test_allowed_hours_that_cannot_be_are_named(
-    environment: pytest.MonkeyPatch, value: str, said: str
-) -> None:
+def test_invalid_allowed_hours_are_named(environment: pytest.MonkeyPatch, value: str, said: str) -> None:
     environment.setenv("DISPATCHER_HOURS", value)
     with pytest.raises(Misconfigured, match=re.escape(said)):
         load_settings()
@@ -152,21 +152,19 @@ def test_keywords_replace_those_of_their_action(environment: pytest.MonkeyPatch)
         ("STOP", "DISPATCHER_KEYWORDS is not JSON"),
     ],
 )
-def test_keywords_that_cannot_be_are_named(environment: pytest.MonkeyPatch, value: str, said: str) -> None:
+def test_invalid_keywords_are_named(environment: pytest.MonkeyPatch, value: str, said: str) -> None:
     environment.setenv("DISPATCHER_KEYWORDS", value)
     with pytest.raises(Misconfigured, match=re.escape(said)):
         load_settings()
 
 
-def test_a_value_comes_before_a_file(environment: pytest.MonkeyPatch) -> None:
+def test_a_value_takes_precedence_over_a_file(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("REDIS_URL_FILE", "/nowhere/url")
     assert load_settings().redis_url.get_secret_value() == URLS["REDIS_URL"]
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgres+asyncpg"])
-def test_a_database_url_may_name_postgres_in_any_spelling(
-    environment: pytest.MonkeyPatch, scheme: str
-) -> None:
+def test_a_database_url_may_have_any_scheme_of_postgres(environment: pytest.MonkeyPatch, scheme: str) -> None:
     environment.setenv("DATABASE_URL", f"{scheme}://u:hidden@h/d")
     assert load_settings().database_url.get_secret_value().startswith(scheme)
 
@@ -186,7 +184,7 @@ def test_a_url_of_another_server_is_refused_with_its_scheme_and_without_its_pass
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
 @pytest.mark.parametrize("value", ["hidden", "u:hidden@h/d", "u:hidden://h", ""])
-def test_what_is_no_url_is_refused_and_not_shown(
+def test_an_invalid_url_is_refused_and_not_shown(
     environment: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     environment.setenv(name, value)

@@ -19,7 +19,7 @@ def _run(world: World, story: Callable[[BackgroundTasks], Awaitable[None]]) -> N
     world.run_without_account(with_tasks)
 
 
-def test_a_task_that_fails_is_started_again_and_readyz_says_so(world: World) -> None:
+def test_a_task_that_fails_is_restarted_and_readyz_reports_it(world: World) -> None:
     async def story(tasks: BackgroundTasks) -> None:
         runs, back = 0, asyncio.Event()
 
@@ -40,7 +40,7 @@ def test_a_task_that_fails_is_started_again_and_readyz_says_so(world: World) -> 
     _run(world, story)
 
 
-def test_a_cancellation_that_was_not_meant_for_the_task_is_a_failure(world: World) -> None:
+def test_a_cancellation_of_something_the_task_awaits_is_a_failure(world: World) -> None:
     async def story(tasks: BackgroundTasks) -> None:
         runs, back = 0, asyncio.Event()
 
@@ -60,7 +60,7 @@ def test_a_cancellation_that_was_not_meant_for_the_task_is_a_failure(world: Worl
     _run(world, story)
 
 
-def test_a_task_that_returns_is_over(world: World) -> None:
+def test_a_task_that_returns_is_not_restarted(world: World) -> None:
     async def story(tasks: BackgroundTasks) -> None:
         runs = 0
 

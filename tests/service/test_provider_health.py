@@ -43,7 +43,7 @@ def _note(health: ProviderHealth, *outcomes: Outcome, seconds: float = 0.01) -> 
         ([Deferred("429", after=20 * SECOND)] * 10, Breaker.OPEN),
     ],
 )
-def test_what_one_process_saw_moves_the_breaker_of_all(
+def test_the_calls_of_one_process_move_the_breaker_of_all(
     world: World, outcomes: Sequence[Outcome], breaker: Breaker
 ) -> None:
     async def story() -> None:
@@ -57,7 +57,7 @@ def test_what_one_process_saw_moves_the_breaker_of_all(
     world.run(story)
 
 
-def test_what_no_process_saw_alone_moves_the_breaker_too(world: World) -> None:
+def test_the_calls_of_several_processes_move_the_breaker_together(world: World) -> None:
     async def story() -> None:
         other = _another(world)
         _note(world.ctx.provider_health, *[Unsent("refused")] * 12)
@@ -72,7 +72,7 @@ def test_what_no_process_saw_alone_moves_the_breaker_too(world: World) -> None:
     world.run(story)
 
 
-def test_delivery_tells_what_came_of_its_calls(world: World) -> None:
+def test_delivery_counts_the_outcomes_of_its_calls(world: World) -> None:
     async def story() -> None:
         world.sim.always(Unsent("refused"))
         await world.submit(MANY)
@@ -83,7 +83,7 @@ def test_delivery_tells_what_came_of_its_calls(world: World) -> None:
     world.run(story)
 
 
-def test_what_the_gate_kept_back_is_not_counted(world: World) -> None:
+def test_a_call_that_the_gate_prevents_is_not_counted(world: World) -> None:
     async def shut(*_: object) -> Sequence[Outcome]:
         world.time.advance(120 * SECOND)
         return [Unsent("the gate was closed")]
@@ -105,7 +105,7 @@ async def _lose_redis(world: World) -> None:
     await redis.aclose()
 
 
-def test_a_breaker_that_closes_calls_what_waits(world: World) -> None:
+def test_a_breaker_that_closes_makes_waiting_messages_due(world: World) -> None:
     async def story() -> None:
         health = world.ctx.provider_health
         _note(health, *[Deferred("busy", after=SECOND)] * 10)
@@ -125,7 +125,7 @@ def test_a_breaker_that_closes_calls_what_waits(world: World) -> None:
     world.run(story)
 
 
-def test_an_order_holds_in_all_processes_at_their_next_look_and_survives_redis(world: World) -> None:
+def test_an_override_holds_in_all_processes_after_a_refresh_and_without_redis(world: World) -> None:
     async def story() -> None:
         other = _another(world)
         await other.refresh()
@@ -140,7 +140,7 @@ def test_an_order_holds_in_all_processes_at_their_next_look_and_survives_redis(w
     world.run(story)
 
 
-def test_without_redis_orders_are_read_and_counts_are_kept_until_they_can_be_told(world: World) -> None:
+def test_without_redis_overrides_are_read_and_counts_are_kept_until_it_is_back(world: World) -> None:
     async def story() -> None:
         await providers.set_override(world.ctx, "sim", Override.PINNED, by="ann")
         redis = open_async_redis("redis://127.0.0.1:1/0")
@@ -158,7 +158,7 @@ def test_without_redis_orders_are_read_and_counts_are_kept_until_they_can_be_tol
     world.run(story)
 
 
-def test_a_resumed_provider_gets_what_waited_for_it_and_its_story_tells_who_ordered_what(
+def test_a_resumed_provider_gets_waiting_messages_and_its_history_names_the_operators(
     world: World,
 ) -> None:
     async def story() -> None:
@@ -178,7 +178,7 @@ def test_a_resumed_provider_gets_what_waited_for_it_and_its_story_tells_who_orde
     world.run(story)
 
 
-def test_an_order_to_a_provider_that_is_none_or_with_a_bad_reason_changes_nothing(world: World) -> None:
+def test_an_override_for_an_unknown_provider_or_with_a_bad_reason_changes_nothing(world: World) -> None:
     async def story() -> None:
         with pytest.raises(NotFound, match="there is no provider 'simm' in DISPATCHER_PROVIDERS"):
             await providers.set_override(world.ctx, "simm", Override.PAUSED, by="ann")
@@ -189,7 +189,7 @@ def test_an_order_to_a_provider_that_is_none_or_with_a_bad_reason_changes_nothin
     world.run(story)
 
 
-def test_a_report_counts_what_is_out_and_what_came_of_the_last_moments(world: World) -> None:
+def test_a_report_counts_open_calls_and_recent_outcomes(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.claim(message.id)
@@ -203,7 +203,7 @@ def test_a_report_counts_what_is_out_and_what_came_of_the_last_moments(world: Wo
     world.run(story)
 
 
-def test_a_message_to_try_a_provider_goes_past_orders_and_leaves_nothing(world: World) -> None:
+def test_a_trial_message_ignores_overrides_and_leaves_no_rows(world: World) -> None:
     async def story() -> None:
         await providers.set_override(world.ctx, "sim", Override.PAUSED, by="ann")
         trial = await providers.send_test(world.ctx, "sim", "+254712345678", text="Hello", sender="SHOP")

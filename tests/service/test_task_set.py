@@ -12,7 +12,7 @@ def _tasks() -> TaskSet:
     return TaskSet(structlog.get_logger().bind(provider="sim"), "sending_failed")
 
 
-def test_a_failure_is_logged_with_what_it_belongs_to() -> None:
+def test_a_failure_is_logged_with_the_values_bound_to_the_log() -> None:
     async def fail() -> None:
         raise ValueError("bug")
 
@@ -28,7 +28,7 @@ def test_a_failure_is_logged_with_what_it_belongs_to() -> None:
     assert isinstance(entry["exc_info"], ValueError)
 
 
-def test_what_a_task_starts_is_waited_for_too() -> None:
+def test_tasks_that_a_task_starts_are_awaited_too() -> None:
     async def story() -> None:
         tasks, ended = _tasks(), list[int]()
 
@@ -45,7 +45,7 @@ def test_what_a_task_starts_is_waited_for_too() -> None:
     asyncio.run(story())
 
 
-def test_cancelled_tasks_end_and_are_no_failure() -> None:
+def test_cancelled_tasks_end_without_a_failure() -> None:
     async def story() -> None:
         tasks = _tasks()
         tasks.start(asyncio.Event().wait())  # type: ignore[arg-type]

@@ -163,7 +163,9 @@ class Clock:
         tries = await sweeps.lock_overdue(connection, now=now, limit=BATCH)
         if tries:
             verdicts = [
-                decide(t, now=now, retry=settings.retry_policy, doubt=settings.doubt(t.provider, t.tier), rng=rng)
+                decide(
+                    t, now=now, retry=settings.retry_policy, doubt=settings.doubt(t.provider, t.tier), rng=rng
+                )
                 for t in tries
             ]
             await record(connection, list(zip(tries, verdicts, strict=True)), now=now)

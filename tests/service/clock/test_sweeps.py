@@ -25,7 +25,7 @@ def numbers(count: int) -> list[str]:
     return [f"+2547{n:08}" for n in range(count)]
 
 
-def test_nothing_is_released_before_its_time_and_everything_at_it(world: World) -> None:
+def test_messages_are_released_at_their_time_and_never_before(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit(after=HOUR)).messages
         row = await world.row(message.id)
@@ -40,7 +40,7 @@ def test_nothing_is_released_before_its_time_and_everything_at_it(world: World) 
     world.run(story)
 
 
-def test_a_process_unsure_of_the_time_releases_late_rather_than_early(world: World) -> None:
+def test_a_process_with_an_uncertain_time_releases_late_rather_than_early(world: World) -> None:
     world.time.uncertainty = timedelta(milliseconds=5)
 
     async def story() -> None:
@@ -70,7 +70,7 @@ async def _places(world: World) -> dict[Place, int]:
 
 
 @pytest.mark.parametrize("tier", [Tier.STANDARD, Tier.BULK])
-def test_what_nobody_is_before_is_released_straight_into_its_lane(world: World, tier: Tier) -> None:
+def test_messages_are_released_straight_into_their_lane_if_none_is_ready(world: World, tier: Tier) -> None:
     async def story() -> None:
         [message] = (await world.submit(after=HOUR, tier=tier)).messages
         world.time.advance(HOUR)
@@ -81,7 +81,7 @@ def test_what_nobody_is_before_is_released_straight_into_its_lane(world: World, 
     world.run(story)
 
 
-def test_what_is_released_stands_behind_who_is_ready(world: World) -> None:
+def test_released_messages_queue_behind_those_that_are_ready(world: World) -> None:
     async def story() -> None:
         await world.submit(after=HOUR, tier=Tier.BULK)
         world.time.advance(HOUR)
@@ -93,7 +93,7 @@ def test_what_is_released_stands_behind_who_is_ready(world: World) -> None:
     world.run(story)
 
 
-def test_no_more_is_released_straight_than_a_lane_has_room_for(world: World) -> None:
+def test_no_more_messages_are_released_into_a_lane_than_it_has_room_for(world: World) -> None:
     async def story() -> None:
         await world.submit(numbers(100), tier=Tier.BULK)
         await world.submit(numbers(SHALLOW[Tier.BULK]), tier=Tier.BULK, after=HOUR)
@@ -107,7 +107,7 @@ def test_no_more_is_released_straight_than_a_lane_has_room_for(world: World) -> 
     world.run(story)
 
 
-def test_a_lane_is_never_deeper_than_what_the_providers_take_in_its_seconds(world: World) -> None:
+def test_a_lane_is_never_deeper_than_the_providers_accept_in_lane_seconds(world: World) -> None:
     world.configs["sim"] = ProviderConfig("sim", "test", {}, tps=100, takes=Traffic.BOTH)
 
     async def story() -> None:
@@ -123,7 +123,7 @@ def test_a_lane_is_never_deeper_than_what_the_providers_take_in_its_seconds(worl
     world.run(story)
 
 
-def test_a_campaigns_messages_are_released_to_where_a_pause_holds_them(world: World) -> None:
+def test_messages_of_a_campaign_are_released_to_ready_where_a_pause_holds_them(world: World) -> None:
     async def story() -> None:
         await _ready(world, world.caller.account.id, 7, 3)
         await world.all("UPDATE messages SET place = 'held', wake_at = :now", now=world.time.now())
@@ -142,7 +142,7 @@ async def _hold(world: World, account_id: int, flow: int, count: int, *, at: tim
     )
 
 
-def test_a_crowd_that_is_due_keeps_no_other_tier_waiting(world: World) -> None:
+def test_a_backlog_of_one_tier_delays_no_other_tier(world: World) -> None:
     async def story() -> None:
         await _hold(world, world.caller.account.id, 0, 3 * BATCH)
         [otp] = (await world.submit(tier=Tier.CRITICAL, after=2 * SECOND)).messages
@@ -156,7 +156,7 @@ def test_a_crowd_that_is_due_keeps_no_other_tier_waiting(world: World) -> None:
     world.run(story)
 
 
-def test_accounts_and_runs_take_turns_in_a_crowd_that_is_due(world: World) -> None:
+def test_accounts_and_runs_take_turns_in_a_backlog(world: World) -> None:
     async def story() -> None:
         one, other = world.caller.account.id, (await world.another_account("other")).account.id
         await _hold(world, one, 7, 3 * BATCH)
@@ -170,7 +170,7 @@ def test_accounts_and_runs_take_turns_in_a_crowd_that_is_due(world: World) -> No
     world.run(story)
 
 
-def test_a_crowd_is_released_to_the_last(world: World) -> None:
+def test_a_backlog_is_released_completely(world: World) -> None:
     async def story() -> None:
         await _hold(world, world.caller.account.id, 0, 3 * BATCH + 7)
         world.time.advance(SECOND)
@@ -180,7 +180,7 @@ def test_a_crowd_is_released_to_the_last(world: World) -> None:
     world.run(story)
 
 
-def test_a_crowd_is_wanted_while_a_lane_has_room_for_more_than_is_ready(world: World) -> None:
+def test_a_backlog_is_wanted_while_a_lane_has_room_for_more_than_is_ready(world: World) -> None:
     async def story() -> None:
         await _hold(world, world.caller.account.id, 7, 3 * BATCH)
         world.time.advance(SECOND)
@@ -203,7 +203,7 @@ async def _drain(world: World) -> None:
 
 
 @pytest.mark.parametrize("tier", Tier)
-def test_a_lane_entry_that_redis_lost_is_put_in_again(world: World, tier: Tier) -> None:
+def test_a_lane_entry_that_redis_lost_is_added_again(world: World, tier: Tier) -> None:
     async def story() -> None:
         [message] = (await world.submit(tier=tier)).messages
         assert world.lanes.take() == [message.id]
@@ -216,7 +216,7 @@ def test_a_lane_entry_that_redis_lost_is_put_in_again(world: World, tier: Tier) 
     world.run(story)
 
 
-def test_a_window_that_is_over_is_27_and_refunded(world: World) -> None:
+def test_a_message_whose_window_is_over_ends_as_27_and_is_refunded(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit(after=HOUR, until=2 * HOUR)).messages
         world.time.advance(2 * HOUR - TICK)
@@ -230,7 +230,7 @@ def test_a_window_that_is_over_is_27_and_refunded(world: World) -> None:
     world.run(story)
 
 
-def test_a_refund_is_given_once(world: World) -> None:
+def test_a_message_is_refunded_once(world: World) -> None:
     async def story() -> None:
         await world.submit(numbers(50), until=SECOND)
         world.time.advance(SECOND)
@@ -242,7 +242,7 @@ def test_a_refund_is_given_once(world: World) -> None:
     world.run(story)
 
 
-def test_a_message_without_a_receipt_stays_sent_and_says_so_once(world: World) -> None:
+def test_a_message_without_a_receipt_stays_sent_with_one_event_about_it(world: World) -> None:
     async def story() -> None:
         world.sim.always(Accepted(("r",)))
         [message] = (await world.submit()).messages
@@ -284,7 +284,7 @@ async def _filled(world: World) -> dict[tuple[int, int], int]:
     return {(row.account_id, row.flow): row.n for row in rows}
 
 
-def test_accounts_take_turns_and_so_do_the_runs_of_each_with_its_other_messages(world: World) -> None:
+def test_accounts_take_turns_and_so_do_the_runs_and_other_messages_of_each(world: World) -> None:
     async def story() -> None:
         one, other = world.caller.account.id, (await world.another_account("other")).account.id
         for account_id, flow in ((one, 0), (one, 1), (one, 2), (other, 3)):
@@ -297,7 +297,7 @@ def test_accounts_take_turns_and_so_do_the_runs_of_each_with_its_other_messages(
     world.run(story)
 
 
-def test_a_run_of_many_does_not_stand_before_another_of_the_same_account(world: World) -> None:
+def test_a_large_run_does_not_delay_another_run_of_its_account(world: World) -> None:
     async def story() -> None:
         one = world.caller.account.id
         await _ready(world, one, 1, 20_000)
@@ -308,7 +308,7 @@ def test_a_run_of_many_does_not_stand_before_another_of_the_same_account(world: 
     world.run(story)
 
 
-def test_a_full_lane_with_one_accounts_100000_lets_another_accounts_hundred_through(world: World) -> None:
+def test_a_hundred_messages_pass_the_100000_of_another_account(world: World) -> None:
     async def story() -> None:
         await world.all(
             """
@@ -373,7 +373,7 @@ def test_a_message_with_room_goes_straight_to_its_lane_and_a_flood_waits_in_post
     world.run(story)
 
 
-def test_a_tick_does_all_that_is_to_be_done_every_second(world: World) -> None:
+def test_a_tick_runs_all_duties_of_every_second(world: World) -> None:
     async def story() -> None:
         [over] = (await world.submit(until=SECOND)).messages
         [due] = (await world.submit(after=HOUR)).messages
@@ -393,7 +393,7 @@ def test_a_tick_does_all_that_is_to_be_done_every_second(world: World) -> None:
     world.run(story)
 
 
-def test_a_tick_does_not_begin_again_what_still_runs_and_does_the_rest_whatever_fails(
+def test_a_tick_skips_duties_that_still_run_and_runs_the_rest_if_one_fails(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[str] = []
@@ -426,7 +426,7 @@ def test_a_tick_does_not_begin_again_what_still_runs_and_does_the_rest_whatever_
     world.run(story)
 
 
-def test_what_several_duties_of_a_tick_raise_is_all_told(
+def test_the_errors_of_several_duties_of_a_tick_are_all_reported(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def is_away() -> int:

@@ -38,7 +38,7 @@ async def _timed(world: World) -> list[tuple[float, int]]:
     raise AssertionError("it ends only when it is cancelled")
 
 
-def test_the_timer_sleeps_until_what_is_due_next_a_second_at_most(world: World) -> None:
+def test_the_timer_sleeps_until_the_next_message_is_due_but_at_most_a_second(world: World) -> None:
     async def story() -> None:
         await world.submit(after=1.25 * SECOND)
         assert await _timed(world) == [(1.0, 1), (0.25, 1), (0.2, 0)]
@@ -46,7 +46,7 @@ def test_the_timer_sleeps_until_what_is_due_next_a_second_at_most(world: World) 
     world.run(story)
 
 
-def test_the_timer_goes_on_while_a_crowd_is_due_whoever_releases_beside_it(world: World) -> None:
+def test_the_timer_does_not_sleep_during_a_backlog_even_if_another_releases_too(world: World) -> None:
     async def story() -> None:
         await world.submit([f"+2547{n:08}" for n in range(3 * BATCH)], tier=Tier.BULK, after=SECOND)
         world.time.advance(SECOND)

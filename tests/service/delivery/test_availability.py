@@ -42,7 +42,7 @@ def _set(world: World, name: str, condition: ProviderState) -> None:
     world.ctx.provider_health.states[name] = condition
 
 
-def test_nothing_goes_to_a_paused_provider_and_what_has_another_way_takes_that(world: World) -> None:
+def test_messages_of_a_paused_provider_go_to_their_next_provider(world: World) -> None:
     second = _with_a_second(world)
 
     async def story() -> None:
@@ -66,7 +66,9 @@ def test_a_message_is_refused_as_28_while_all_providers_of_its_route_are_drained
 
 
 @pytest.mark.parametrize("order", [Override.PAUSED, Override.DRAINED])
-def test_what_has_no_other_way_waits_without_a_try_and_says_why(world: World, order: Override) -> None:
+def test_a_message_without_another_provider_waits_without_an_attempt_and_says_why(
+    world: World, order: Override
+) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         _set(world, "sim", ProviderState(override=order))
@@ -83,7 +85,7 @@ def test_what_has_no_other_way_waits_without_a_try_and_says_why(world: World, or
     world.run(story)
 
 
-def test_what_waits_for_a_provider_is_called_and_goes_out_at_once(world: World) -> None:
+def test_messages_that_wait_for_a_provider_are_sent_as_soon_as_it_is_resumed(world: World) -> None:
     async def story() -> None:
         _set(world, "sim", PAUSED)
         await world.submit(MANY)
@@ -100,7 +102,7 @@ def test_what_waits_for_a_provider_is_called_and_goes_out_at_once(world: World) 
     world.run(story)
 
 
-def test_only_what_waits_for_a_provider_is_called(world: World) -> None:
+def test_only_messages_that_wait_for_a_provider_are_made_due(world: World) -> None:
     async def story() -> None:
         later = (await world.submit(after=60 * SECOND)).messages[0].id
         [retry] = (await world.submit()).messages
@@ -113,7 +115,7 @@ def test_only_what_waits_for_a_provider_is_called(world: World) -> None:
     world.run(story)
 
 
-def test_what_waits_for_a_provider_ends_with_its_window(world: World) -> None:
+def test_a_message_that_waits_for_a_provider_ends_with_its_window(world: World) -> None:
     async def story() -> None:
         _set(world, "sim", PAUSED)
         [message] = (await world.submit(until=60 * SECOND)).messages
@@ -128,7 +130,7 @@ def test_what_waits_for_a_provider_ends_with_its_window(world: World) -> None:
 
 
 @pytest.mark.parametrize(("tier", "spread"), [(Tier.CRITICAL, 1), (Tier.STANDARD, 60)])
-def test_what_an_open_breaker_keeps_back_looks_again_after_its_pause_and_spread_out(
+def test_messages_that_an_open_breaker_bars_are_tried_again_spread_out_after_its_pause(
     world: World, tier: Tier, spread: int
 ) -> None:
     async def story() -> None:
@@ -144,7 +146,7 @@ def test_what_an_open_breaker_keeps_back_looks_again_after_its_pause_and_spread_
     world.run(story)
 
 
-def test_one_on_trial_gets_a_trickle_and_the_others_take_their_other_way(world: World) -> None:
+def test_a_provider_on_trial_gets_a_few_messages_and_the_next_provider_the_rest(world: World) -> None:
     second = _with_a_second(world)
 
     async def story() -> None:
@@ -159,7 +161,7 @@ def test_one_on_trial_gets_a_trickle_and_the_others_take_their_other_way(world: 
     world.run(story)
 
 
-def test_one_on_trial_is_tried_though_the_route_names_it_last(world: World) -> None:
+def test_a_provider_on_trial_is_tried_even_if_the_route_names_it_last(world: World) -> None:
     second = _with_a_second(world)
 
     async def story() -> None:
@@ -171,7 +173,7 @@ def test_one_on_trial_is_tried_though_the_route_names_it_last(world: World) -> N
     world.run(story)
 
 
-def test_on_trial_what_has_no_other_way_and_no_token_of_the_trickle_waits(world: World) -> None:
+def test_a_message_without_another_provider_waits_for_a_trial_token(world: World) -> None:
     async def story() -> None:
         _set(world, "sim", ProviderState(Breaker.HALF_OPEN))
         await world.submit(MANY)
@@ -184,7 +186,9 @@ def test_on_trial_what_has_no_other_way_and_no_token_of_the_trickle_waits(world:
 
 
 @pytest.mark.parametrize("breaker", Breaker)
-def test_a_pinned_provider_gets_all_whatever_its_breaker_says(world: World, breaker: Breaker) -> None:
+def test_a_pinned_provider_gets_all_messages_in_any_state_of_its_breaker(
+    world: World, breaker: Breaker
+) -> None:
     _with_a_second(world)
 
     async def story() -> None:
@@ -196,7 +200,7 @@ def test_a_pinned_provider_gets_all_whatever_its_breaker_says(world: World, brea
     world.run(story)
 
 
-def test_a_slow_provider_is_used_where_there_is_no_other(world: World) -> None:
+def test_a_slow_provider_is_used_if_there_is_no_other(world: World) -> None:
     async def story() -> None:
         _set(world, "sim", ProviderState(Breaker.SLOW))
         await world.submit(MANY)
@@ -206,7 +210,7 @@ def test_a_slow_provider_is_used_where_there_is_no_other(world: World) -> None:
     world.run(story)
 
 
-def test_a_sender_with_a_rate_of_its_own_waits_for_it_and_no_other_does(world: World) -> None:
+def test_a_senders_own_rate_delays_only_its_messages(world: World) -> None:
     world.configs["sim"] = ProviderConfig(
         name="sim", plugin="test", options={}, tps=1000, takes=Traffic.BOTH, sender_tps={"SHOP": 2}
     )
@@ -227,7 +231,7 @@ def test_a_sender_with_a_rate_of_its_own_waits_for_it_and_no_other_does(world: W
     world.run(story)
 
 
-def test_what_stands_in_line_when_its_provider_is_paused_does_not_go(world: World) -> None:
+def test_a_queued_message_is_not_sent_when_its_provider_is_paused(world: World) -> None:
     world.configs["sim"] = ProviderConfig(
         name="sim", plugin="test", options={}, tps=1000, takes=Traffic.BOTH, max_connections=4
     )
@@ -303,7 +307,7 @@ def test_failovers_keep_to_the_rate_and_the_slots_of_the_next_provider(world: Wo
     world.run(story)
 
 
-def test_a_provider_that_hangs_slows_no_other_and_holds_no_lane_entry(world: World) -> None:
+def test_a_provider_that_hangs_delays_no_other_and_keeps_no_lane_task_open(world: World) -> None:
     second = _with_a_second(world)
     world.configs["sim"] = ProviderConfig(
         name="sim",

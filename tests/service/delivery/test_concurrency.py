@@ -12,7 +12,7 @@ def _limit(tps: float, most: int = 200) -> ConcurrencyLimit:
     )
 
 
-def test_the_bound_follows_the_rate() -> None:
+def test_the_limit_follows_the_rate() -> None:
     assert [_limit(tps).slots for tps in (1, 100, 1000)] == [2, 7, 63]
 
 
@@ -21,11 +21,11 @@ def test_a_call_of_many_messages_needs_fewer_slots() -> None:
     assert [ConcurrencyLimit(config, LoopLag(), batch=many).slots for many in (1, 50)] == [200, 5]
 
 
-def test_the_bound_never_exceeds_the_connections() -> None:
+def test_the_limit_never_exceeds_the_connections() -> None:
     assert _limit(100_000, most=50).slots == 50
 
 
-def test_the_bound_follows_the_latency() -> None:
+def test_the_limit_follows_the_latency() -> None:
     limit = _limit(1000)
     for _ in range(100):
         limit.note_call(0.001)
@@ -35,7 +35,7 @@ def test_the_bound_follows_the_latency() -> None:
     assert limit.slots > 50
 
 
-def test_the_bound_makes_up_for_the_time_in_which_slots_wait_for_their_claim() -> None:
+def test_the_limit_makes_up_for_the_time_that_slots_wait_for_a_claim() -> None:
     limit = _limit(1000)
     for _ in range(100):
         limit.note_call(0.01)
@@ -43,7 +43,7 @@ def test_the_bound_makes_up_for_the_time_in_which_slots_wait_for_their_claim() -
     assert 45 <= limit.slots <= 55
 
 
-def test_what_is_out_is_not_free_until_it_is_released() -> None:
+def test_a_taken_slot_is_not_free_until_it_is_released() -> None:
     limit = _limit(1)
     limit.take(2)
     assert (limit.in_use, limit.free) == (2, 0)
@@ -51,7 +51,7 @@ def test_what_is_out_is_not_free_until_it_is_released() -> None:
     assert (limit.in_use, limit.free) == (1, 1)
 
 
-def test_a_bound_that_falls_below_what_is_out_leaves_nothing_free() -> None:
+def test_a_limit_below_the_number_of_open_calls_leaves_no_slot_free() -> None:
     limit = _limit(1000)
     limit.take(limit.free)
     for _ in range(100):
@@ -60,7 +60,7 @@ def test_a_bound_that_falls_below_what_is_out_leaves_nothing_free() -> None:
     assert limit.free == 0
 
 
-def test_a_process_that_cannot_follow_lets_fewer_out_and_recovers() -> None:
+def test_a_process_that_falls_behind_lowers_the_limit_and_recovers() -> None:
     lag = LoopLag()
     limit = ConcurrencyLimit(ProviderConfig(name="p", plugin="t", options={}, tps=1000), lag)
     for _ in range(40):
@@ -89,7 +89,7 @@ def test_a_waiter_that_is_cancelled_leaves_its_slot_to_the_next() -> None:
     asyncio.run(story())
 
 
-def test_a_waiter_that_is_cancelled_as_it_gets_its_slot_gives_it_back() -> None:
+def test_a_waiter_that_is_cancelled_as_it_gets_its_slot_releases_it() -> None:
     async def story() -> None:
         limit = _limit(1)
         limit.take(2)

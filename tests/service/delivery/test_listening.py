@@ -67,7 +67,9 @@ def _delivered(ref: str) -> ReceiptReport:
     return ReceiptReport(ref=ref, reference=None, status=Status.RECEIVED)
 
 
-def test_what_is_told_has_moved_its_message_when_tell_returns(world: World, sim: ListeningProvider) -> None:
+def test_a_report_has_changed_its_message_when_the_handler_returns(
+    world: World, sim: ListeningProvider
+) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.deliver()
@@ -79,7 +81,7 @@ def test_what_is_told_has_moved_its_message_when_tell_returns(world: World, sim:
     world.run(story)
 
 
-def test_what_is_told_before_the_answer_is_recorded_is_matched_soon_after(
+def test_a_report_before_the_outcome_is_recorded_is_matched_soon_after(
     world: World, sim: ListeningProvider
 ) -> None:
     async def story() -> None:
@@ -95,7 +97,9 @@ def test_what_is_told_before_the_answer_is_recorded_is_matched_soon_after(
     world.run(story)
 
 
-def test_what_cannot_be_kept_is_to_be_told_again(settings: Settings, sim: ListeningProvider) -> None:
+def test_a_report_that_cannot_be_stored_now_must_be_sent_again(
+    settings: Settings, sim: ListeningProvider
+) -> None:
     away = World(
         settings.model_copy(update={"database_url": SecretStr("postgresql://nobody@127.0.0.1:1/none")})
     )
@@ -110,7 +114,9 @@ def test_what_cannot_be_kept_is_to_be_told_again(settings: Settings, sim: Listen
     away.run_without_account(story)
 
 
-def test_what_can_never_be_kept_does_not_keep_the_rest_from_it(world: World, sim: ListeningProvider) -> None:
+def test_a_report_that_can_never_be_stored_does_not_affect_the_others(
+    world: World, sim: ListeningProvider
+) -> None:
     async def story() -> None:
         async with _listening(world):
             assert sim.tell is not None
@@ -120,7 +126,7 @@ def test_what_can_never_be_kept_does_not_keep_the_rest_from_it(world: World, sim
     world.run(story)
 
 
-def test_where_nobody_tells_nobody_listens(settings: Settings) -> None:
+def test_listening_is_off_if_no_provider_sends_reports(settings: Settings) -> None:
     world = World(settings)
 
     async def story() -> None:

@@ -190,7 +190,7 @@ def _check_story(report: ProviderReport) -> None:
     assert "unanswered" in story[2][1]
 
 
-def test_how_often_a_network_that_takes_and_says_nothing_gets_a_message_is_told_by_its_tier(
+def test_resends_to_a_network_that_never_answers_depend_on_the_tier(
     world: World,
 ) -> None:
     """Critical and standard are sent again three times at the most, bulk never."""

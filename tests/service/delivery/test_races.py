@@ -37,7 +37,7 @@ async def _rescue(world: World) -> int:
     return rescued
 
 
-def test_expiry_leaves_a_message_alone_whose_call_is_out(world: World) -> None:
+def test_a_message_with_an_open_call_does_not_expire(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit(until=timedelta(seconds=10))).messages
         await world.claim(message.id)
@@ -48,7 +48,7 @@ def test_expiry_leaves_a_message_alone_whose_call_is_out(world: World) -> None:
     world.run(story)
 
 
-def test_a_withdrawal_is_refused_while_the_call_is_out(world: World) -> None:
+def test_a_cancellation_is_refused_while_the_call_is_open(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.claim(message.id)
@@ -58,7 +58,7 @@ def test_a_withdrawal_is_refused_while_the_call_is_out(world: World) -> None:
     world.run(story)
 
 
-def test_a_withdrawal_is_refused_when_it_may_have_gone_out(world: World) -> None:
+def test_a_cancellation_is_refused_when_the_message_may_have_been_sent(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.claim(message.id)
@@ -69,7 +69,7 @@ def test_a_withdrawal_is_refused_when_it_may_have_gone_out(world: World) -> None
     world.run(story)
 
 
-def test_a_withdrawal_and_a_claim_at_once_never_both_succeed(world: World) -> None:
+def test_a_concurrent_cancellation_and_claim_never_both_succeed(world: World) -> None:
     async def story() -> None:
         numbers = [f"+2547123456{n:02}" for n in range(40)]
         batch = await world.submit(numbers)
@@ -82,7 +82,7 @@ def test_a_withdrawal_and_a_claim_at_once_never_both_succeed(world: World) -> No
     world.run(story)
 
 
-def test_rescue_takes_only_claims_whose_lease_is_over(world: World) -> None:
+def test_rescue_ends_only_claims_whose_lease_is_over(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.claim(message.id, lease=HOUR)
@@ -107,7 +107,7 @@ def test_a_dead_workers_message_is_in_doubt_and_follows_the_policy(world: World)
     world.run(story)
 
 
-def test_rescue_waits_one_lease_after_postgres_was_found_again(world: World) -> None:
+def test_rescue_waits_one_lease_after_postgres_could_be_reached_again(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.claim(message.id)
@@ -136,7 +136,7 @@ def test_rescue_waits_one_lease_after_postgres_started(world: World) -> None:
     world.run(story)
 
 
-def test_a_late_outcome_is_told_and_moves_a_message_that_nobody_holds(world: World) -> None:
+def test_a_late_outcome_is_an_event_and_changes_a_message_that_is_not_claimed(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         attempt = await world.claim(message.id)
@@ -151,7 +151,7 @@ def test_a_late_outcome_is_told_and_moves_a_message_that_nobody_holds(world: Wor
     world.run(story)
 
 
-def test_a_late_outcome_does_not_disturb_the_worker_that_holds_the_message_now(world: World) -> None:
+def test_a_late_outcome_does_not_affect_the_worker_that_holds_the_message_now(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         first = await world.claim(message.id)
@@ -174,7 +174,7 @@ def test_a_late_outcome_does_not_disturb_the_worker_that_holds_the_message_now(w
     world.run(story)
 
 
-def test_a_late_refusal_is_told_and_moves_nothing(world: World) -> None:
+def test_a_late_refusal_is_an_event_and_changes_no_status(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         attempt = await world.claim(message.id)
@@ -189,7 +189,7 @@ def test_a_late_refusal_is_told_and_moves_nothing(world: World) -> None:
     world.run(story)
 
 
-def test_an_outcome_written_twice_is_told_once(world: World) -> None:
+def test_an_outcome_that_is_written_twice_is_one_event(world: World) -> None:
     """As when the answer to a commit was lost, and the recorder tries again."""
 
     async def story() -> None:
@@ -203,7 +203,7 @@ def test_an_outcome_written_twice_is_told_once(world: World) -> None:
     world.run(story)
 
 
-def test_an_outcome_that_postgres_refuses_does_not_hold_up_the_others(world: World) -> None:
+def test_an_outcome_that_postgres_refuses_does_not_delay_the_others(world: World) -> None:
     async def story() -> None:
         bad, good = (await world.submit(["+254712345671", "+254712345672"])).messages
         tries = [
@@ -219,7 +219,7 @@ def test_an_outcome_that_postgres_refuses_does_not_hold_up_the_others(world: Wor
     world.run(story)
 
 
-def test_a_stalled_claim_that_comes_after_its_lease_takes_nothing(world: World) -> None:
+def test_a_claim_that_arrives_after_its_lease_takes_no_message(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         world.time.advance(-HOUR)  # a process that stood still, and believes it is an hour ago
@@ -230,7 +230,7 @@ def test_a_stalled_claim_that_comes_after_its_lease_takes_nothing(world: World) 
     world.run(story)
 
 
-def test_two_clocks_at_once_change_nothing(world: World) -> None:
+def test_two_clocks_at_once_have_the_effect_of_one(world: World) -> None:
     async def story() -> None:
         numbers = [f"+2547123{n:05}" for n in range(300)]
         await world.submit(numbers, after=HOUR, tier=Tier.BULK)

@@ -52,7 +52,7 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-def test_it_is_behind_while_any_outcome_is_too_old_whatever_was_written_before(world: World) -> None:
+def test_the_recorder_is_behind_while_any_outcome_is_too_old(world: World) -> None:
     async def story() -> None:
         first, second = await _accepted(world), await _accepted(world)
         async with world.worker() as worker, _locked(world, second.message_id):

@@ -44,7 +44,7 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_a_chunk_is_claimed_in_one_statement(world: World) -> None:
+def test_the_messages_of_a_lane_task_are_claimed_in_one_statement(world: World) -> None:
     async def story() -> None:
         ids = [m.id for m in (await world.submit(MANY)).messages]
         world.lanes.take()
@@ -56,7 +56,7 @@ def test_a_chunk_is_claimed_in_one_statement(world: World) -> None:
     world.run(story)
 
 
-def test_calls_start_a_few_at_a_time_so_that_answers_have_a_turn(world: World) -> None:
+def test_calls_start_a_few_at_a_time_so_that_answers_are_read_in_between(world: World) -> None:
     async def story() -> None:
         ids = [m.id for m in (await world.submit(MANY)).messages]
         loop, turn, starts = asyncio.get_running_loop(), 0, list[int]()
@@ -79,7 +79,7 @@ def test_calls_start_a_few_at_a_time_so_that_answers_have_a_turn(world: World) -
     world.run(story)
 
 
-def test_only_what_has_a_slot_is_claimed(world: World) -> None:
+def test_only_messages_with_a_slot_are_claimed(world: World) -> None:
     _slow(world, tps=10_000, connections=4)
 
     async def story() -> None:
@@ -105,7 +105,7 @@ def test_only_what_has_a_slot_is_claimed(world: World) -> None:
 
 
 @pytest.mark.parametrize("tier", [Tier.CRITICAL, Tier.BULK])
-def test_all_go_on_the_loop_that_workers_run_on(
+def test_all_messages_are_sent_on_the_loop_that_workers_use(
     world: World, tier: Tier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.world.asyncio.run", uvloop.run)
@@ -122,7 +122,7 @@ def test_all_go_on_the_loop_that_workers_run_on(
     world.run(story)
 
 
-def test_who_waits_in_vain_for_a_slot_is_held_in_one_statement_and_told_when(
+def test_messages_that_get_no_slot_are_held_in_one_statement_until_a_known_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _slow(world, tps=10_000, connections=4)
@@ -171,7 +171,7 @@ def test_a_bug_in_the_queue_ends_its_lane_tasks_and_not_the_queue(
     world.run(story)
 
 
-def test_a_closing_worker_gives_back_what_stands_in_line(world: World) -> None:
+def test_a_closing_worker_makes_its_queued_messages_ready(world: World) -> None:
     _slow(world, tps=10_000, connections=4)
 
     async def story() -> None:
@@ -197,7 +197,7 @@ def test_a_closing_worker_gives_back_what_stands_in_line(world: World) -> None:
     world.run(story)
 
 
-def test_a_provider_that_takes_many_a_call_gets_them_and_each_has_its_outcome(world: World) -> None:
+def test_a_provider_that_accepts_batches_gets_them_and_each_message_has_its_outcome(world: World) -> None:
     calls: list[int] = []
 
     async def story() -> None:

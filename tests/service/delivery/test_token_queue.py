@@ -33,7 +33,7 @@ async def _in(world: World, place: Place) -> Sequence[int]:
     return [row.id for row in rows]
 
 
-def test_what_has_its_token_within_seconds_waits_in_its_lane_and_goes_out_in_order(world: World) -> None:
+def test_messages_with_a_token_within_seconds_wait_in_their_lane_and_are_sent_in_order(world: World) -> None:
     _rate(world, 100)
 
     async def story() -> None:
@@ -53,7 +53,7 @@ def test_what_has_its_token_within_seconds_waits_in_its_lane_and_goes_out_in_ord
     world.run(story)
 
 
-def test_what_is_further_off_is_held_until_its_turn_without_counting_a_try(world: World) -> None:
+def test_messages_with_a_later_token_are_held_without_counting_an_attempt(world: World) -> None:
     _rate(world, 10)
 
     async def story() -> None:
@@ -73,7 +73,7 @@ def test_what_is_further_off_is_held_until_its_turn_without_counting_a_try(world
     world.run(story)
 
 
-def test_those_who_are_held_later_have_their_turn_later_but_are_never_kept_for_long(world: World) -> None:
+def test_messages_that_are_held_later_are_due_later_but_never_after_the_limit(world: World) -> None:
     _rate(world, 1)
 
     async def story() -> None:
@@ -97,7 +97,7 @@ def test_those_who_are_held_later_have_their_turn_later_but_are_never_kept_for_l
     world.run(story)
 
 
-def test_who_waits_for_one_provider_holds_up_nobody_who_goes_to_another(world: World) -> None:
+def test_messages_that_wait_for_one_provider_do_not_delay_those_for_another(world: World) -> None:
     world.providers["second"] = ScriptedProvider()
     world.configs["second"] = ProviderConfig(
         "second", "test", {}, tps=1000, countries=frozenset({"TZ"}), takes=Traffic.BOTH
@@ -120,7 +120,7 @@ def test_who_waits_for_one_provider_holds_up_nobody_who_goes_to_another(world: W
     world.run(story)
 
 
-def test_who_comes_later_does_not_overtake_who_waits(world: World) -> None:
+def test_a_later_message_does_not_overtake_a_waiting_one(world: World) -> None:
     _rate(world, 100)
 
     async def story() -> None:
@@ -136,7 +136,7 @@ def test_who_comes_later_does_not_overtake_who_waits(world: World) -> None:
     world.run(story)
 
 
-def test_a_worker_that_stops_gives_back_who_waits(world: World) -> None:
+def test_a_worker_that_stops_makes_waiting_messages_ready(world: World) -> None:
     _rate(world, 20)
 
     async def story() -> None:
@@ -155,7 +155,9 @@ def test_a_worker_that_stops_gives_back_who_waits(world: World) -> None:
 
 
 @pytest.mark.parametrize("other_way", [False, True])
-def test_who_waits_while_the_provider_is_paused_is_read_again(world: World, *, other_way: bool) -> None:
+def test_messages_that_wait_when_their_provider_is_paused_are_read_again(
+    world: World, *, other_way: bool
+) -> None:
     _rate(world, 20)
     if other_way:
         world.providers["second"] = ScriptedProvider()
@@ -183,9 +185,7 @@ def test_who_waits_while_the_provider_is_paused_is_read_again(world: World, *, o
     world.run(story)
 
 
-def test_who_gets_no_token_although_it_seemed_near_is_held_after_all(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_message_that_gets_no_token_in_time_is_held(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     _rate(world, 40)
     patience = token_queue._Patience(3.0, timedelta(seconds=0.5), timedelta(minutes=1), 0.1)
     monkeypatch.setitem(token_queue._PATIENCE, Tier.BULK, patience)

@@ -59,7 +59,7 @@ windows = st.tuples(st.integers(0, 20), st.integers(1, 20), st.sampled_from(Tier
     print_blob=True,
 )
 @given(st.lists(windows, min_size=1, max_size=15), st.integers(0, 2**32))
-def test_nothing_leaves_outside_its_window(
+def test_no_message_is_sent_outside_its_window(
     world: World, wanted: list[tuple[int, int, Tier]], seed: int
 ) -> None:
     time = JumpyTime(at=world.time.at, rng=random.Random(seed))

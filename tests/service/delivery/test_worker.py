@@ -78,7 +78,7 @@ async def _until_final(world: World, message_id: int, *, rounds: int = 50) -> No
     raise AssertionError(f"still {row.status} {row.place} after {rounds} rounds")
 
 
-def test_a_provider_that_says_later_ten_times_ends_the_message_39_without_a_refund(world: World) -> None:
+def test_ten_deferrals_end_a_message_as_39_without_a_refund(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         world.sim.always(Deferred("busy"))
@@ -91,7 +91,7 @@ def test_a_provider_that_says_later_ten_times_ends_the_message_39_without_a_refu
     world.run(story)
 
 
-def test_what_never_went_out_is_cancelled_27_and_refunded(world: World) -> None:
+def test_a_message_that_was_never_sent_ends_as_27_and_is_refunded(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit(until=5 * MINUTE)).messages
         world.sim.always(Unsent("connection refused"))
@@ -116,7 +116,7 @@ def test_a_refusal_is_final_and_not_refunded(world: World) -> None:
 
 
 @pytest.mark.parametrize(("tier", "sent"), [(Tier.CRITICAL, 4), (Tier.STANDARD, 4), (Tier.BULK, 1)])
-def test_in_doubt_critical_and_standard_are_sent_again_and_bulk_is_not(
+def test_messages_in_doubt_are_sent_again_if_critical_or_standard_and_not_if_bulk(
     world: World, tier: Tier, sent: int
 ) -> None:
     async def story() -> None:
@@ -131,7 +131,7 @@ def test_in_doubt_critical_and_standard_are_sent_again_and_bulk_is_not(
     world.run(story)
 
 
-def test_a_crashing_plug_in_leaves_the_message_in_doubt_and_the_others_alone(world: World) -> None:
+def test_a_plug_in_that_crashes_leaves_only_its_message_in_doubt(world: World) -> None:
     async def crash(outgoing: Outgoing) -> Outcome:
         if outgoing.to.endswith("1"):
             raise ValueError("bug")
@@ -148,7 +148,7 @@ def test_a_crashing_plug_in_leaves_the_message_in_doubt_and_the_others_alone(wor
     world.run(story)
 
 
-def test_the_next_provider_gets_what_surely_did_not_go_out(world: World) -> None:
+def test_the_next_provider_gets_a_message_that_was_certainly_not_sent(world: World) -> None:
     world.providers["second"] = ScriptedProvider()
 
     async def story() -> None:
@@ -161,7 +161,7 @@ def test_the_next_provider_gets_what_surely_did_not_go_out(world: World) -> None
     world.run(story)
 
 
-def test_the_next_provider_does_not_get_what_may_have_gone_out(world: World) -> None:
+def test_the_next_provider_does_not_get_a_message_that_may_have_been_sent(world: World) -> None:
     world.providers["second"] = second = ScriptedProvider()
 
     async def story() -> None:
@@ -185,7 +185,7 @@ def test_a_message_whose_window_ended_in_the_lane_is_not_sent(world: World) -> N
     world.run(story)
 
 
-def test_a_claim_too_near_to_the_end_of_its_lease_is_not_called(world: World) -> None:
+def test_no_call_is_made_too_close_to_the_end_of_the_lease(world: World) -> None:
     world.settings = world.settings.model_copy(update={"lease": 4})  # a call may take 5 seconds
 
     async def story() -> None:
@@ -197,7 +197,7 @@ def test_a_claim_too_near_to_the_end_of_its_lease_is_not_called(world: World) ->
     world.run(story)
 
 
-def test_a_worker_that_stops_gives_back_what_it_has_not_claimed(world: World) -> None:
+def test_a_worker_that_stops_makes_unclaimed_messages_ready(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         async with world.worker() as worker:
@@ -209,7 +209,7 @@ def test_a_worker_that_stops_gives_back_what_it_has_not_claimed(world: World) ->
     world.run(story)
 
 
-def test_a_disabled_sender_ends_what_waits_with_24_and_a_refund(world: World) -> None:
+def test_messages_of_a_disabled_sender_end_as_24_with_a_refund(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.all("UPDATE senders SET disabled_at = now()")

@@ -78,7 +78,7 @@ def story(tale: Callable[[World], Awaitable[None]]) -> Callable[[World], None]:
 
 
 @story
-async def test_a_message_is_kept_with_all_that_was_told(world: World) -> None:
+async def test_a_message_is_stored_with_all_reported_values(world: World) -> None:
     await with_code(world)
     sent_at = world.time.now() - DAY
     await tell(world, Inbound("254712345678", CODE, "Is it open?", "mo-1", sent_at))
@@ -104,7 +104,7 @@ async def test_a_message_is_kept_with_all_that_was_told(world: World) -> None:
 
 
 @story
-async def test_the_same_reference_of_a_provider_is_kept_once(world: World) -> None:
+async def test_a_message_with_the_same_reference_of_a_provider_is_stored_once(world: World) -> None:
     await tell(world, mo(ref="a"), mo(ref="a"), mo(ref="b"))
     await tell(world, mo(ref="a"))
     await ingest.keep(world.ctx, "other", [mo(ref="a")])
@@ -120,7 +120,7 @@ async def test_the_same_reference_of_a_provider_is_kept_once(world: World) -> No
 
 
 @story
-async def test_what_came_by_a_providers_call_is_kept_and_counted_with_its_receipts(world: World) -> None:
+async def test_messages_in_a_providers_request_are_stored_and_counted_with_its_receipts(world: World) -> None:
     world.sim.read_receipt = lambda request: [  # type: ignore[method-assign]
         ReceiptReport(ref=request.body.decode(), reference=None, status=Status.RECEIVED),
         mo(ref="mo-1"),
@@ -132,7 +132,7 @@ async def test_what_came_by_a_providers_call_is_kept_and_counted_with_its_receip
 
 
 @pytest.mark.parametrize("ref", ["a\x00", "a\ud800", "a" * 501], ids=["nul", "surrogate", "long"])
-def test_a_reference_that_cannot_be_kept_is_refused_and_nothing_is_kept(world: World, ref: str) -> None:
+def test_a_reference_that_cannot_be_stored_is_refused_and_nothing_is_stored(world: World, ref: str) -> None:
     async def tale() -> None:
         with pytest.raises(BadReceipt):
             await tell(world, mo(ref="good"), mo(ref=ref))
@@ -142,7 +142,7 @@ def test_a_reference_that_cannot_be_kept_is_refused_and_nothing_is_kept(world: W
 
 
 @story
-async def test_characters_that_cannot_be_kept_are_left_out_of_a_text(world: World) -> None:
+async def test_characters_that_cannot_be_stored_are_left_out_of_a_text(world: World) -> None:
     await tell(world, mo("a\x00b\ud800" + "c" * 20_000, sender="\x00x"))
     [found] = await messages.page(world.ctx, with_text=True)
     assert (found.text or "").startswith("ab?ccc")
@@ -160,7 +160,7 @@ async def test_characters_that_cannot_be_kept_are_left_out_of_a_text(world: Worl
         ("SHOP", "SHOP"),
     ],
 )
-def test_the_sender_written_to_is_found_however_it_is_spelled(world: World, name: str, told: str) -> None:
+def test_the_sender_is_found_in_any_spelling(world: World, name: str, told: str) -> None:
     async def tale() -> None:
         if name != "SHOP":
             await with_code(world, code=name)
@@ -171,14 +171,14 @@ def test_the_sender_written_to_is_found_however_it_is_spelled(world: World, name
 
 
 @story
-async def test_what_is_written_to_no_sender_of_ours_is_nobodys_and_kept(world: World) -> None:
+async def test_a_message_to_an_unknown_sender_is_stored_without_an_account(world: World) -> None:
     await tell(world, mo("STOP", to="50505"))
     assert await owners(world) == [(None, None)]
     assert await opted_out(world) == []
 
 
 @story
-async def test_a_shared_code_speaks_for_the_account_that_wrote_last_from_it(world: World) -> None:
+async def test_a_reply_to_a_shared_code_belongs_to_the_account_that_sent_last(world: World) -> None:
     other = await world.another_account("other")
     ours, theirs = await with_code(world), await with_code(world, other)
     await wrote(world, other, theirs)
@@ -194,7 +194,7 @@ async def test_a_shared_code_speaks_for_the_account_that_wrote_last_from_it(worl
 
 
 @story
-async def test_a_shared_code_that_wrote_to_nobody_lately_is_nobodys(world: World) -> None:
+async def test_a_reply_to_a_shared_code_long_after_a_message_has_no_account(world: World) -> None:
     other = await world.another_account("other")
     ours = await with_code(world)
     await with_code(world, other)
@@ -207,7 +207,9 @@ async def test_a_shared_code_that_wrote_to_nobody_lately_is_nobodys(world: World
 
 
 @story
-async def test_a_stop_to_a_shared_code_that_is_nobodys_is_said_to_all_who_share_it(world: World) -> None:
+async def test_a_stop_to_a_shared_code_without_an_account_applies_to_all_accounts_that_share_it(
+    world: World,
+) -> None:
     other = await world.another_account("other")
     for caller in (world.caller, other):
         await with_code(world, caller)
@@ -220,7 +222,7 @@ async def test_a_stop_to_a_shared_code_that_is_nobodys_is_said_to_all_who_share_
 
 
 @story
-async def test_start_lifts_what_stop_did_and_no_opt_out_of_another_sender_or_of_all(world: World) -> None:
+async def test_start_removes_only_the_opt_out_that_stop_made(world: World) -> None:
     await with_code(world)
     await opt_outs.add(world.ctx, world.caller.account, [NUMBER], sender="SHOP", reason="asked")
     await opt_outs.add(world.ctx, world.caller.account, [NUMBER], reason="by letter")
@@ -232,7 +234,7 @@ async def test_start_lifts_what_stop_did_and_no_opt_out_of_another_sender_or_of_
 
 @pytest.mark.parametrize(("texts", "is_out"), [(("STOP", "START"), False), (("START", "STOP"), True)])
 @pytest.mark.parametrize("was_out", [False, True])
-def test_of_words_that_come_together_the_last_counts(
+def test_of_keywords_that_arrive_together_the_last_counts(
     world: World, texts: tuple[str, str], is_out: bool, was_out: bool
 ) -> None:
     async def tale() -> None:
@@ -246,14 +248,14 @@ def test_of_words_that_come_together_the_last_counts(
 
 
 @story
-async def test_a_stop_told_again_does_not_undo_the_start_that_came_meanwhile(world: World) -> None:
+async def test_a_repeated_stop_does_not_undo_a_later_start(world: World) -> None:
     await with_code(world)
     for one in (mo("STOP", ref="a"), mo("START", ref="b"), mo("STOP", ref="a")):
         await tell(world, one)
     assert await opted_out(world) == []
 
 
-def test_the_words_of_the_settings_are_obeyed(settings: Settings) -> None:
+def test_the_keywords_of_the_settings_apply(settings: Settings) -> None:
     world = World(settings.model_copy(update={"keywords": {KeywordAction.STOP: ("GENUG",)}}))
 
     async def tale() -> None:
@@ -275,7 +277,7 @@ async def test_help_changes_nothing_and_is_marked(world: World) -> None:
 
 
 @story
-async def test_a_number_that_wrote_stop_is_refused_at_submit_and_when_its_turn_comes(world: World) -> None:
+async def test_a_number_that_sent_stop_is_refused_at_accept_and_before_sending(world: World) -> None:
     sender_id = await with_code(world)
     [waiting] = (await world.submit(sender_id=sender_id, after=timedelta(hours=1))).messages
     await tell(world, mo("STOP"))
@@ -291,7 +293,7 @@ async def test_a_number_that_wrote_stop_is_refused_at_submit_and_when_its_turn_c
     assert world.sim.seen == []
 
 
-def test_a_number_that_opts_out_while_its_message_stands_in_line_is_not_written_to(world: World) -> None:
+def test_a_number_that_opts_out_while_its_message_is_queued_gets_no_message(world: World) -> None:
     one_call = ProviderConfig(name="sim", plugin="test", options={}, tps=10_000, max_connections=1)
     world.configs["sim"] = one_call
     world.run(lambda: _opts_out_in_line(world))
@@ -318,7 +320,7 @@ async def _opts_out_in_line(world: World) -> None:
 
 
 @story
-async def test_an_opt_out_that_a_provider_answers_with_is_taken_over(world: World) -> None:
+async def test_an_opt_out_in_a_providers_answer_is_stored(world: World) -> None:
     world.sim.always(Rejected(Status.BLOCKED, "30004"))
     await world.submit("+254712345680")
     await world.deliver()
@@ -327,20 +329,20 @@ async def test_an_opt_out_that_a_provider_answers_with_is_taken_over(world: Worl
     await world.submit([NUMBER, "+254712345679"])
     await world.deliver()
     assert await opted_out(world) == [
-        (NUMBER, "SHOP", "told by the provider"),
-        ("+254712345679", "SHOP", "told by the provider"),
+        (NUMBER, "SHOP", "reported by the provider"),
+        ("+254712345679", "SHOP", "reported by the provider"),
     ]
 
 
 @story
-async def test_an_opt_out_that_a_receipt_tells_is_taken_over_once(world: World) -> None:
+async def test_an_opt_out_in_a_receipt_is_stored_once(world: World) -> None:
     world.sim.always(Accepted(("r1",)))
     await world.submit()
     await world.deliver()
     failed = ReceiptReport("r1", None, Status.BLOCKED, "30004", opted_out=True)
     await tell(world, ReceiptReport("r0", None, Status.BLOCKED, "of nobody", opted_out=True), failed)
     await ingest.match(world.ctx)
-    assert await opted_out(world) == [(NUMBER, "SHOP", "told by the provider")]
+    assert await opted_out(world) == [(NUMBER, "SHOP", "reported by the provider")]
     await opt_outs.remove(world.ctx, world.caller.account, NUMBER, sender="SHOP")
     await tell(world, failed)
     await ingest.match(world.ctx)
@@ -397,7 +399,7 @@ async def hook(world: World, caller: Caller | None = None, **how: Any) -> None:
 
 
 @story
-async def test_a_message_is_told_to_the_webhooks_of_its_account_that_want_it(world: World) -> None:
+async def test_a_message_is_sent_to_the_webhooks_of_its_account_that_subscribed(world: World) -> None:
     other = await world.another_account("other")
     await with_code(world)
     await hook(world, inbound=True)
@@ -413,7 +415,7 @@ async def test_a_message_is_told_to_the_webhooks_of_its_account_that_want_it(wor
 
 
 @story
-async def test_a_period_is_told_again_under_the_ids_it_had(world: World) -> None:
+async def test_the_messages_of_a_period_are_sent_again_with_the_same_ids(world: World) -> None:
     await with_code(world)
     await hook(world, inbound=True)
     start = world.time.now()
@@ -430,7 +432,7 @@ async def test_a_period_is_told_again_under_the_ids_it_had(world: World) -> None
 
 
 @story
-async def test_more_than_a_thousand_messages_are_not_told_again_at_once(world: World) -> None:
+async def test_more_than_a_thousand_messages_are_not_sent_again_at_once(world: World) -> None:
     await with_code(world)
     await hook(world, inbound=True)
     start = world.time.now()

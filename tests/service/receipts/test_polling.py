@@ -65,7 +65,7 @@ async def _sent(world: World, *refs: str) -> int:
     return message.id
 
 
-def test_an_answer_to_a_question_is_a_receipt(world: World, sim: AskedProvider) -> None:
+def test_a_polled_status_is_a_receipt(world: World, sim: AskedProvider) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
         sim.known["r1"] = Status.RECEIVED
@@ -77,7 +77,7 @@ def test_an_answer_to_a_question_is_a_receipt(world: World, sim: AskedProvider) 
     world.run(story)
 
 
-def test_each_pause_is_as_long_as_all_before_it_until_an_hour(world: World, sim: AskedProvider) -> None:
+def test_each_pause_is_as_long_as_all_before_it_up_to_an_hour(world: World, sim: AskedProvider) -> None:
     async def story() -> None:
         await _sent(world, "r1")
         poller, sent = Poller(world.ctx), world.time.now()
@@ -97,7 +97,9 @@ def test_each_pause_is_as_long_as_all_before_it_until_an_hour(world: World, sim:
 
 
 @pytest.mark.parametrize("end", [Status.RECEIVED, Status.FAILED])
-def test_what_has_ended_is_not_asked_for_again(world: World, sim: AskedProvider, end: Status) -> None:
+def test_a_message_with_a_final_status_is_not_polled_again(
+    world: World, sim: AskedProvider, end: Status
+) -> None:
     async def story() -> None:
         await _sent(world, "r1")
         await ingest.keep(world.ctx, "sim", [ReceiptReport("r1", None, end)])
@@ -109,7 +111,7 @@ def test_what_has_ended_is_not_asked_for_again(world: World, sim: AskedProvider,
     world.run(story)
 
 
-def test_nobody_asks_after_the_receipt_time_out(world: World, sim: AskedProvider) -> None:
+def test_no_message_is_polled_after_the_receipt_time_out(world: World, sim: AskedProvider) -> None:
     async def story() -> None:
         await _sent(world, "r1")
         world.time.advance(world.settings.retry_policy.receipt)
@@ -120,7 +122,7 @@ def test_nobody_asks_after_the_receipt_time_out(world: World, sim: AskedProvider
     world.run(story)
 
 
-def test_only_parts_whose_end_is_not_known_are_asked_for(world: World, sim: AskedProvider) -> None:
+def test_only_parts_without_a_final_status_are_polled(world: World, sim: AskedProvider) -> None:
     async def story() -> None:
         message_id = await _sent(world, "p1", "p2")
         sim.known["p1"] = Status.RECEIVED
@@ -138,7 +140,7 @@ def test_only_parts_whose_end_is_not_known_are_asked_for(world: World, sim: Aske
     world.run(story)
 
 
-def test_what_is_still_on_its_way_leaves_no_receipt(world: World, sim: AskedProvider) -> None:
+def test_a_message_that_is_still_on_its_way_leaves_no_receipt(world: World, sim: AskedProvider) -> None:
     async def story() -> None:
         await _sent(world, "r1")
         sim.known["r1"] = None
@@ -149,7 +151,7 @@ def test_what_is_still_on_its_way_leaves_no_receipt(world: World, sim: AskedProv
     world.run(story)
 
 
-def test_two_clocks_never_ask_for_the_same_reference_at_once(world: World, sim: AskedProvider) -> None:
+def test_two_processes_never_poll_the_same_reference_at_once(world: World, sim: AskedProvider) -> None:
     async def story() -> None:
         for n in range(SLICE + 20):
             await _sent(world, f"r{n}")
@@ -162,7 +164,7 @@ def test_two_clocks_never_ask_for_the_same_reference_at_once(world: World, sim: 
     world.run(story)
 
 
-def test_one_poller_asks_a_provider_one_thing_at_a_time(world: World, sim: AskedProvider) -> None:
+def test_a_poller_makes_one_poll_of_a_provider_at_a_time(world: World, sim: AskedProvider) -> None:
     async def story() -> None:
         await _sent(world, "r1")
         sim.answering = asyncio.Event()
@@ -180,7 +182,7 @@ def test_one_poller_asks_a_provider_one_thing_at_a_time(world: World, sim: Asked
 
 
 @pytest.mark.parametrize("fault", [Unavailable("no answer"), ValueError("a bug")])
-def test_a_provider_that_fails_rests_and_silences_no_other(
+def test_a_provider_that_fails_is_paused_and_does_not_affect_the_others(
     world: World, sim: AskedProvider, fault: Exception
 ) -> None:
     other = AskedProvider(known={"o1": Status.RECEIVED})
@@ -202,7 +204,7 @@ def test_a_provider_that_fails_rests_and_silences_no_other(
     world.run(story)
 
 
-def test_a_provider_that_is_not_polled_is_never_asked(world: World, sim: AskedProvider) -> None:
+def test_a_provider_without_poll_is_never_polled(world: World, sim: AskedProvider) -> None:
     world.configs.clear()
 
     async def story() -> None:
@@ -215,7 +217,7 @@ def test_a_provider_that_is_not_polled_is_never_asked(world: World, sim: AskedPr
     world.run(story)
 
 
-def test_a_turn_ends_in_time(world: World, sim: AskedProvider) -> None:
+def test_a_poll_ends_at_its_time_limit(world: World, sim: AskedProvider) -> None:
     async def story() -> None:
         await _sent(world, "r1")
         sim.answering = asyncio.Event()

@@ -60,7 +60,7 @@ async def _somebody_waits(world: World) -> None:
             pass
 
 
-def test_receipts_that_come_while_answers_are_recorded_are_all_matched(world: World) -> None:
+def test_receipts_that_arrive_while_outcomes_are_recorded_are_all_matched(world: World) -> None:
     async def story() -> None:
         ids = {}
         for _ in range(MANY):
@@ -90,7 +90,7 @@ def test_the_same_receipt_in_two_processes_at_once_is_one_event(world: World) ->
     world.run(story)
 
 
-def test_parts_told_in_two_processes_at_once_make_a_whole(world: World) -> None:
+def test_parts_reported_in_two_processes_at_once_are_put_together(world: World) -> None:
     async def story() -> None:
         messages = [await _sent(world, f"a{n}", f"b{n}") for n in range(MANY)]
         await asyncio.gather(
@@ -102,7 +102,7 @@ def test_parts_told_in_two_processes_at_once_make_a_whole(world: World) -> None:
     world.run(story)
 
 
-def test_who_waited_for_a_message_sees_the_part_that_was_told_meanwhile(world: World) -> None:
+def test_a_receipt_that_waited_for_a_lock_sees_the_part_reported_meanwhile(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "a", "b")
         async with _locked(world, message_id) as holder:
@@ -116,7 +116,7 @@ def test_who_waited_for_a_message_sees_the_part_that_was_told_meanwhile(world: W
     world.run(story)
 
 
-def test_a_receipt_of_a_busy_message_keeps_no_provider_waiting(world: World) -> None:
+def test_a_receipt_of_a_locked_message_does_not_delay_the_provider(world: World) -> None:
     async def story() -> None:
         busy, free = await _sent(world, "busy"), await _sent(world, "free")
         async with _locked(world, busy):
@@ -144,7 +144,7 @@ async def _resending(world: World) -> tuple[int, object]:
     return message.id, message.public_id
 
 
-def test_a_failure_by_our_reference_does_not_end_a_resend_that_is_out(world: World) -> None:
+def test_a_failure_by_our_reference_does_not_end_an_open_resend(world: World) -> None:
     async def story() -> None:
         message_id, reference = await _resending(world)
         await _tell(world.ctx, Status.FAILED, reference=reference)
@@ -156,7 +156,7 @@ def test_a_failure_by_our_reference_does_not_end_a_resend_that_is_out(world: Wor
 
 
 @pytest.mark.parametrize("outcome", [Accepted(("second",)), Unknown("no answer")])
-def test_a_delivery_by_our_reference_stands_whatever_the_resend_that_was_out_comes_to(
+def test_a_delivery_by_our_reference_stands_after_any_outcome_of_the_open_resend(
     world: World, outcome: Accepted | Unknown
 ) -> None:
     async def story() -> None:
@@ -184,7 +184,7 @@ def test_a_delivery_by_our_reference_stands_whatever_the_resend_that_was_out_com
     world.run(story)
 
 
-def test_a_receipt_after_its_time_is_over_still_counts(world: World) -> None:
+def test_a_receipt_after_the_receipt_time_out_still_counts(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
         world.time.advance(world.settings.retry_policy.receipt)
@@ -195,7 +195,7 @@ def test_a_receipt_after_its_time_is_over_still_counts(world: World) -> None:
     world.run(story)
 
 
-def test_one_part_lost_is_the_message_lost_until_all_have_arrived_after_all(world: World) -> None:
+def test_a_message_with_a_lost_part_is_lost_until_all_parts_have_arrived(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "a", "b")
         await _tell(world.ctx, Status.FAILED, ref="a")

@@ -34,7 +34,7 @@ async def _status(world: World, message_id: int) -> int:
     return int((await world.row(message_id)).status)
 
 
-def test_a_delivery_receipt_brings_sent_to_received(world: World) -> None:
+def test_a_delivery_receipt_changes_sent_to_received(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
         await _tell(world, DELIVERED, ref="r1")
@@ -68,7 +68,7 @@ def test_repeated_receipts_in_one_batch_change_nothing(world: World) -> None:
     world.run(story)
 
 
-def test_however_many_come_in_one_request_all_are_kept_and_count(world: World) -> None:
+def test_all_receipts_of_a_large_request_are_stored_and_applied(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
         told = [ReceiptReport(f"stranger-{n}", None, DELIVERED) for n in range(2 * ingest.BATCH)]
@@ -80,7 +80,7 @@ def test_however_many_come_in_one_request_all_are_kept_and_count(world: World) -
     world.run(story)
 
 
-def test_a_receipt_before_sent_is_recorded_is_the_acceptance(world: World) -> None:
+def test_a_receipt_before_the_outcome_is_recorded_counts_as_the_acceptance(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.claim(message.id)
@@ -88,14 +88,14 @@ def test_a_receipt_before_sent_is_recorded_is_the_acceptance(world: World) -> No
         assert await world.events(message.id) == [
             (11, "accepted"),
             (12, "its receipt says so"),
-            (13, "told by a receipt"),
+            (13, "reported by a receipt"),
         ]
         assert (await world.row(message.id)).place is None
 
     world.run(story)
 
 
-def test_a_reference_nobody_knows_yet_waits_for_the_record(world: World) -> None:
+def test_a_receipt_with_a_reference_not_recorded_yet_waits_for_the_record(world: World) -> None:
     async def story() -> None:
         world.sim.always(Accepted(("r1",)))
         [message] = (await world.submit()).messages
@@ -109,7 +109,7 @@ def test_a_reference_nobody_knows_yet_waits_for_the_record(world: World) -> None
     world.run(story)
 
 
-def test_a_reference_nobody_knows_is_kept_and_shown_after_a_day(world: World) -> None:
+def test_a_receipt_with_an_unknown_reference_is_given_up_after_a_day_and_shown(world: World) -> None:
     async def story() -> None:
         await _tell(world, DELIVERED, ref="stranger")
         for _ in range(300):
@@ -122,7 +122,7 @@ def test_a_reference_nobody_knows_is_kept_and_shown_after_a_day(world: World) ->
     world.run(story)
 
 
-def test_a_receipt_for_a_message_that_was_never_tried_moves_nothing(world: World) -> None:
+def test_a_receipt_for_a_message_that_was_never_tried_changes_nothing(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit(after=timedelta(hours=1))).messages
         await _tell(world, DELIVERED, reference=message.public_id)
@@ -131,7 +131,7 @@ def test_a_receipt_for_a_message_that_was_never_tried_moves_nothing(world: World
     world.run(story)
 
 
-def test_an_intermediate_receipt_is_kept_and_moves_nothing(world: World) -> None:
+def test_an_intermediate_receipt_is_stored_and_changes_nothing(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
         await _tell(world, None, ref="r1")
@@ -141,7 +141,7 @@ def test_an_intermediate_receipt_is_kept_and_moves_nothing(world: World) -> None
     world.run(story)
 
 
-def test_received_only_when_all_parts_are_delivered(world: World) -> None:
+def test_a_message_is_received_only_when_all_its_parts_are_delivered(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "p1", "p2", "p3")
         for ref in ("p2", "p1"):
@@ -154,7 +154,7 @@ def test_received_only_when_all_parts_are_delivered(world: World) -> None:
 
 
 @pytest.mark.parametrize("failure", [Status.TOO_LATE, Status.FAILED])
-def test_a_late_delivery_raises_a_failure_and_both_are_told(world: World, failure: Status) -> None:
+def test_a_late_delivery_replaces_a_failure_and_both_are_events(world: World, failure: Status) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
         await _tell(world, failure, ref="r1")
@@ -174,7 +174,7 @@ def test_a_failure_after_the_delivery_changes_nothing(world: World) -> None:
     world.run(story)
 
 
-def test_a_failure_of_an_earlier_try_does_not_count(world: World) -> None:
+def test_a_failure_of_an_earlier_attempt_does_not_count(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.claim(message.id, lease=SECOND)
@@ -209,7 +209,7 @@ def test_a_receipt_ends_the_doubt_before_a_resend(world: World) -> None:
     world.run(story)
 
 
-def test_a_late_delivery_raises_39(world: World) -> None:
+def test_a_late_delivery_replaces_39(world: World) -> None:
     async def story() -> None:
         world.sim.always(Unknown("no answer"))
         [message] = (await world.submit(tier=Tier.BULK)).messages
@@ -221,7 +221,7 @@ def test_a_late_delivery_raises_39(world: World) -> None:
     world.run(story)
 
 
-def test_a_receipt_never_raises_what_was_cancelled(world: World) -> None:
+def test_a_receipt_never_changes_a_cancelled_message(world: World) -> None:
     async def story() -> None:
         world.sim.always(Deferred("busy", after=SECOND))
         [message] = (await world.submit(until=timedelta(minutes=1))).messages

@@ -17,7 +17,7 @@ class Seconds:
         return self.now
 
 
-def test_a_flood_of_forged_receipts_is_one_line_a_minute_with_their_count() -> None:
+def test_a_flood_of_forged_receipts_logs_one_line_a_minute_with_their_count() -> None:
     clock = Seconds()
     refusals = RefusedReceipts(clock)
     with capture_logs() as lines:
@@ -31,7 +31,7 @@ def test_a_flood_of_forged_receipts_is_one_line_a_minute_with_their_count() -> N
     ]
 
 
-def test_each_provider_and_each_kind_of_refusal_is_told_by_itself() -> None:
+def test_each_provider_and_kind_of_refusal_is_logged_separately() -> None:
     refusals = RefusedReceipts(Seconds())
     with capture_logs() as lines:
         for provider in ("one", "other"):

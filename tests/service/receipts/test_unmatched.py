@@ -16,7 +16,7 @@ async def _tell(world: World, ref: str) -> None:
     await ingest.keep(world.ctx, "sim", [ReceiptReport(ref, None, Status.RECEIVED, "DELIVRD")])
 
 
-def test_a_receipt_that_fits_no_message_waits_a_day_and_is_then_shown(world: World) -> None:
+def test_a_receipt_without_a_message_waits_a_day_and_is_then_shown(world: World) -> None:
     async def story() -> None:
         await _tell(world, "stranger")
         assert (await _listed(world, waiting=True), await _listed(world)) == (["stranger"], [])
@@ -29,7 +29,7 @@ def test_a_receipt_that_fits_no_message_waits_a_day_and_is_then_shown(world: Wor
     world.run(story)
 
 
-def test_each_try_waits_longer_than_the_one_before_up_to_ten_minutes(world: World) -> None:
+def test_the_pause_between_tries_grows_to_ten_minutes(world: World) -> None:
     async def story() -> None:
         await _tell(world, "stranger")
         pauses = []
@@ -46,7 +46,7 @@ def test_each_try_waits_longer_than_the_one_before_up_to_ten_minutes(world: Worl
     world.run(story)
 
 
-def test_a_page_goes_on_where_the_one_before_it_ended(world: World) -> None:
+def test_a_page_continues_after_the_page_before_it(world: World) -> None:
     async def story() -> None:
         for n in range(5):
             await _tell(world, f"r{n}")
@@ -57,7 +57,7 @@ def test_a_page_goes_on_where_the_one_before_it_ended(world: World) -> None:
     world.run(story)
 
 
-def test_what_found_its_message_is_not_listed(world: World) -> None:
+def test_a_receipt_that_found_its_message_is_not_listed(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.deliver()
@@ -67,7 +67,7 @@ def test_what_found_its_message_is_not_listed(world: World) -> None:
     world.run(story)
 
 
-def test_only_what_came_in_the_last_days_counts(world: World) -> None:
+def test_only_receipts_of_the_last_days_count(world: World) -> None:
     async def story() -> None:
         await _tell(world, "stranger")
         world.time.advance(timedelta(days=2))

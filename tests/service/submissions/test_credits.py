@@ -30,7 +30,7 @@ def test_fifty_clients_spend_an_account_to_exactly_zero(world: World) -> None:
     world.run(story, credits=300)
 
 
-def test_what_is_left_below_one_batch_stays(world: World) -> None:
+def test_a_balance_below_the_cost_of_a_batch_stays(world: World) -> None:
     async def story() -> None:
         ended = await asyncio.gather(*(world.submit([NUMBER] * 3) for _ in range(5)), return_exceptions=True)
         assert sum(isinstance(end, NotEnoughCredit) for end in ended) == 2
@@ -40,7 +40,7 @@ def test_what_is_left_below_one_batch_stays(world: World) -> None:
     world.run(story, credits=10)
 
 
-def test_a_credit_may_pay_for_a_message_however_long(settings: Settings) -> None:
+def test_a_setting_charges_one_credit_a_message_of_any_length(settings: Settings) -> None:
     world = World(settings.model_copy(update={"charge_by": PriceUnit.MESSAGE}))
 
     async def story() -> None:
@@ -49,7 +49,7 @@ def test_a_credit_may_pay_for_a_message_however_long(settings: Settings) -> None
     world.run(story)
 
 
-def test_countries_may_have_their_prices(settings: Settings) -> None:
+def test_a_country_can_have_its_own_price(settings: Settings) -> None:
     world = World(settings.model_copy(update={"prices": {"KE": 2, "*": 5}}))
 
     async def story() -> None:
@@ -72,7 +72,7 @@ class _ReadPrices(dict[str, int]):
         return super().items()
 
 
-def test_the_price_list_is_built_once_however_many_recipients(settings: Settings) -> None:
+def test_the_price_list_is_built_once_for_any_number_of_recipients(settings: Settings) -> None:
     prices = _ReadPrices({"KE": 2, "*": 5})
     world = World(settings.model_copy(update={"prices": prices}))
 
@@ -84,14 +84,14 @@ def test_the_price_list_is_built_once_however_many_recipients(settings: Settings
     world.run(story)
 
 
-def test_a_price_is_by_unit_and_country() -> None:
+def test_a_price_depends_on_unit_and_country() -> None:
     prices = Prices(PriceUnit.SEGMENT, {"KE": 2}, elsewhere=3)
     assert [prices.of("KE", 2), prices.of("FR", 2)] == [4, 6]
     assert Prices(PriceUnit.MESSAGE, {"KE": 2}).of("KE", 9) == 2
     assert Prices().of("", 4) == 4
 
 
-def test_a_statement_tells_every_change_the_newest_first(world: World) -> None:
+def test_a_statement_lists_every_change_newest_first(world: World) -> None:
     async def story() -> None:
         batch = await world.submit()
         await withdraw.one(world.ctx, world.caller, batch.messages[0].id)

@@ -74,7 +74,7 @@ def test_a_key_belongs_to_its_account_and_dialect(world: World) -> None:
     world.run(story)
 
 
-def test_of_many_at_once_one_is_accepted_and_the_others_wait_or_get_its_answer(world: World) -> None:
+def test_of_concurrent_requests_with_one_key_only_one_is_accepted(world: World) -> None:
     async def story() -> None:
         ended = await asyncio.gather(*(_submit(world, _once()) for _ in range(8)), return_exceptions=True)
         answers = [end for end in ended if isinstance(end, StoredResponse)]
@@ -85,7 +85,7 @@ def test_of_many_at_once_one_is_accepted_and_the_others_wait_or_get_its_answer(w
     world.run(story)
 
 
-def test_a_refused_request_keeps_no_answer(world: World) -> None:
+def test_no_response_is_stored_for_a_refused_request(world: World) -> None:
     async def story() -> None:
         with pytest.raises(NotEnoughCredit):
             await _submit(world, _once())
@@ -95,7 +95,7 @@ def test_a_refused_request_keeps_no_answer(world: World) -> None:
     world.run(story, credits=0)
 
 
-def test_an_answer_without_credit_is_kept_too(world: World) -> None:
+def test_a_response_without_credit_is_stored_too(world: World) -> None:
     async def story() -> None:
         first = await _submit(world, _once(), without=WithoutCredit.KEEP)
         again = await _submit(world, _once(), without=WithoutCredit.KEEP)
@@ -105,7 +105,7 @@ def test_an_answer_without_credit_is_kept_too(world: World) -> None:
     world.run(story, credits=0)
 
 
-def test_an_answer_is_good_for_a_day_and_then_deleted(world: World) -> None:
+def test_a_response_is_replayed_for_a_day_and_then_deleted(world: World) -> None:
     async def story() -> None:
         await _submit(world, _once("old"))
         world.time.advance(timedelta(hours=24) - timedelta(seconds=1))

@@ -14,7 +14,7 @@ async def _submit(world: World) -> AcceptedBatch:
     return await world.submit(NUMBERS, tier=Tier.BULK)
 
 
-def test_they_are_accepted_in_one_transaction_and_paid_for_once(world: World) -> None:
+def test_ten_thousand_recipients_are_accepted_in_one_transaction_and_charged_once(world: World) -> None:
     async def story() -> None:
         batch = await _submit(world)
         assert [m.number_as_given for m in batch.messages] == NUMBERS
@@ -29,7 +29,7 @@ def test_they_are_accepted_in_one_transaction_and_paid_for_once(world: World) ->
     world.run(story, credits=MANY)
 
 
-def test_memory_stays_as_it_is_however_often(world: World) -> None:
+def test_repeated_large_submissions_do_not_use_more_memory(world: World) -> None:
     async def story() -> None:
         for _ in range(2):
             await _submit(world)

@@ -100,5 +100,5 @@ def test_a_new_message_has_the_status_that_says_why_it_cannot_be_sent(world: Wor
     world.run(story)
 
 
-def test_each_initial_status_of_the_table_is_given_to_new_messages() -> None:
+def test_a_test_above_covers_each_initial_status_of_the_table() -> None:
     assert WAYS.keys() == INITIAL

@@ -28,7 +28,7 @@ async def _limited(world: World, limits: AccountLimits) -> Caller:
     return Caller(found, "test")
 
 
-def test_nothing_brakes_unless_it_is_set(world: World) -> None:
+def test_no_quota_applies_unless_it_is_set(world: World) -> None:
     async def story() -> None:
         for _ in range(3):
             batch = await world.submit(tier=Tier.CRITICAL)
@@ -65,7 +65,7 @@ def test_another_account_may_send_the_same(settings: Settings) -> None:
     world.run(story)
 
 
-def test_what_was_cancelled_is_no_repeat(settings: Settings) -> None:
+def test_a_text_can_be_sent_again_after_its_message_was_cancelled(settings: Settings) -> None:
     world = _world(settings, repeat_window=60)
 
     async def story() -> None:
@@ -77,7 +77,7 @@ def test_what_was_cancelled_is_no_repeat(settings: Settings) -> None:
     world.run(story)
 
 
-def test_of_two_at_the_same_moment_one_is_refused(settings: Settings) -> None:
+def test_of_two_concurrent_repeats_one_is_refused(settings: Settings) -> None:
     world = _world(settings, repeat_window=60)
 
     async def story() -> None:
@@ -87,7 +87,7 @@ def test_of_two_at_the_same_moment_one_is_refused(settings: Settings) -> None:
     world.run(story)
 
 
-def test_a_joined_repeat_is_answered_with_the_message_that_is_there(settings: Settings) -> None:
+def test_a_joined_repeat_returns_the_earlier_message(settings: Settings) -> None:
     world = _world(settings, repeat_window=60, repeat_policy=RepeatPolicy.JOIN)
 
     async def story() -> None:
@@ -101,7 +101,7 @@ def test_a_joined_repeat_is_answered_with_the_message_that_is_there(settings: Se
     world.run(story)
 
 
-def test_a_partly_joined_submission_sends_what_is_new(settings: Settings) -> None:
+def test_a_partly_joined_submission_sends_only_its_new_messages(settings: Settings) -> None:
     world = _world(settings, repeat_window=60, repeat_policy=RepeatPolicy.JOIN)
 
     async def story() -> None:
@@ -115,7 +115,7 @@ def test_a_partly_joined_submission_sends_what_is_new(settings: Settings) -> Non
     world.run(story)
 
 
-def test_one_number_gets_only_so_many_critical_messages_an_hour(settings: Settings) -> None:
+def test_critical_messages_to_one_number_are_limited_per_hour(settings: Settings) -> None:
     world = _world(settings, critical_per_hour=2)
 
     async def story() -> None:
@@ -133,7 +133,7 @@ def test_one_number_gets_only_so_many_critical_messages_an_hour(settings: Settin
     world.run(story)
 
 
-def test_an_account_may_send_only_so_many_messages_a_day(world: World) -> None:
+def test_messages_of_an_account_are_limited_per_day(world: World) -> None:
     async def story() -> None:
         world.time.at = datetime(2030, 5, 17, 23, 0, tzinfo=UTC)
         caller = await _limited(world, AccountLimits(daily=3))
@@ -148,7 +148,7 @@ def test_an_account_may_send_only_so_many_messages_a_day(world: World) -> None:
     world.run(story)
 
 
-def test_the_day_is_counted_exactly_under_concurrent_submits(world: World) -> None:
+def test_the_daily_cap_is_exact_under_concurrent_submissions(world: World) -> None:
     async def story() -> None:
         caller = await _limited(world, AccountLimits(daily=5))
         ended = await asyncio.gather(
@@ -181,7 +181,7 @@ def test_an_account_gets_no_higher_tier_than_its_own(world: World) -> None:
     world.run(story)
 
 
-def test_a_paused_account_submits_nothing_until_it_goes_on(world: World) -> None:
+def test_a_paused_account_can_submit_nothing_until_it_is_resumed(world: World) -> None:
     async def story() -> None:
         await accounts.pause(world.ctx, world.caller.account)
         paused = Caller(await accounts.find(world.ctx, "shop"), "test")
@@ -211,7 +211,7 @@ def test_a_limit_that_makes_no_sense_is_refused(world: World, limits: AccountLim
 
 
 @pytest.mark.parametrize("policy", list(RepeatPolicy))
-def test_a_repeat_through_another_dialect_is_refused_as_its_ids_would_mean_nothing(
+def test_a_repeat_through_another_dialect_is_refused_because_ids_belong_to_a_dialect(
     settings: Settings, policy: RepeatPolicy
 ) -> None:
     world = _world(settings, repeat_window=60, repeat_policy=policy)

@@ -20,7 +20,7 @@ async def _kept(world: World) -> int:
     return len(await world.all("SELECT 1 FROM batches")) + len(await world.all("SELECT 1 FROM messages"))
 
 
-def test_a_submission_keeps_order_numbers_as_given_and_the_charge(world: World) -> None:
+def test_a_submission_keeps_the_order_the_written_numbers_and_the_charge(world: World) -> None:
     async def story() -> None:
         batch = await world.submit(["0712345678", "+254712345679", "0712345678"], text="é" * 200)
         assert [m.number_as_given for m in batch.messages] == ["0712345678", "+254712345679", "0712345678"]
@@ -32,7 +32,7 @@ def test_a_submission_keeps_order_numbers_as_given_and_the_charge(world: World) 
     world.run(story)
 
 
-def test_all_faults_come_together_and_nothing_is_kept(world: World) -> None:
+def test_all_faults_are_reported_together_and_no_row_is_written(world: World) -> None:
     async def story() -> None:
         bad = Submission(recipients=["nonsense", NUMBER, "12"], text=" ", numbers=NUMBERS, sender_id=99)
         with pytest.raises(InvalidSubmission) as caught:
@@ -59,7 +59,7 @@ def test_all_faults_come_together_and_nothing_is_kept(world: World) -> None:
         ({"sender_id": 4711}, FaultKind.UNKNOWN_SENDER),
     ],
 )
-def test_a_bad_submission_is_told_why_and_leaves_nothing(
+def test_a_bad_submission_is_refused_with_its_fault_and_leaves_no_rows(
     world: World, change: dict[str, object], kind: FaultKind
 ) -> None:
     async def story() -> None:
@@ -82,7 +82,7 @@ def test_a_window_that_is_over_or_empty_is_refused(world: World) -> None:
     world.run(story)
 
 
-def test_without_credit_a_submission_is_refused_whole(world: World) -> None:
+def test_without_credit_a_submission_is_refused_as_a_whole(world: World) -> None:
     async def story() -> None:
         with pytest.raises(NotEnoughCredit):
             await world.submit([NUMBER] * 11)
@@ -92,7 +92,7 @@ def test_without_credit_a_submission_is_refused_whole(world: World) -> None:
     world.run(story, credits=10)
 
 
-def test_without_credit_rows_are_refused_as_25_uncharged_where_the_dialect_says_so(world: World) -> None:
+def test_without_credit_messages_are_refused_as_25_uncharged_if_the_dialect_wants_it(world: World) -> None:
     async def story() -> None:
         wanted = Submission([NUMBER] * 11, "Hi", NUMBERS, without_credit=WithoutCredit.KEEP)
         batch = await submit(world.ctx, world.caller, wanted)
@@ -145,7 +145,7 @@ def test_a_country_that_no_provider_serves_is_refused_as_28(world: World) -> Non
         (Tier.BULK, timedelta(hours=72)),
     ],
 )
-def test_every_window_ends_by_the_tiers_validity_or_the_accounts(
+def test_a_window_ends_after_the_validity_of_the_tier_or_of_the_account(
     world: World, tier: Tier, validity: timedelta
 ) -> None:
     async def story() -> None:
@@ -160,7 +160,7 @@ def test_every_window_ends_by_the_tiers_validity_or_the_accounts(
     world.run(story)
 
 
-def test_more_than_200_recipients_are_bulk_where_no_tier_is_named(world: World) -> None:
+def test_more_than_200_recipients_without_a_tier_are_bulk(world: World) -> None:
     async def story() -> None:
         for count, tier in ((200, Tier.STANDARD), (201, Tier.BULK)):
             batch = await submit(world.ctx, world.caller, Submission([NUMBER] * count, "Hi", NUMBERS))
@@ -189,6 +189,6 @@ def test_the_stop_mention_is_counted(world: World) -> None:
 
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
 @pytest.mark.parametrize("field", ["template_id", "external_id", "client_id"])
-def test_an_id_that_cannot_be_kept_is_refused(field: str, text: str) -> None:
+def test_an_id_that_postgres_cannot_store_is_refused(field: str, text: str) -> None:
     with pytest.raises(Invalid, match=field):
         Submission(recipients=[NUMBER], text="x", numbers=NUMBERS, **{field: text})  # type: ignore[arg-type]

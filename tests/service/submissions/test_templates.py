@@ -24,7 +24,7 @@ def test_a_message_gets_the_template_s_text_with_its_variables(world: World) -> 
     world.run(story)
 
 
-def test_all_missing_variables_are_named_and_nothing_is_kept(world: World) -> None:
+def test_all_missing_variables_are_named_and_no_row_is_written(world: World) -> None:
     async def story() -> None:
         made = await _template(world)
         with pytest.raises(InvalidSubmission) as caught:
@@ -62,7 +62,7 @@ def test_another_account_s_template_is_unknown(world: World) -> None:
     world.run(story)
 
 
-def test_a_changed_template_leaves_accepted_messages_as_they_were(world: World) -> None:
+def test_changing_a_template_does_not_change_accepted_messages(world: World) -> None:
     async def story() -> None:
         made = await _template(world, "one")
         batch = await world.submit(template_id=made.public_id)
@@ -74,7 +74,7 @@ def test_a_changed_template_leaves_accepted_messages_as_they_were(world: World) 
     world.run(story)
 
 
-def test_a_removed_template_is_unknown_and_its_name_free(world: World) -> None:
+def test_a_removed_template_is_unknown_and_its_name_can_be_used_again(world: World) -> None:
     async def story() -> None:
         made = await _template(world)
         with pytest.raises(AlreadyExists):

@@ -28,7 +28,7 @@ async def _transactions(world: World) -> int:
     return int(row.n)
 
 
-def test_they_share_transactions_and_each_gets_its_own_answer(world: World) -> None:
+def test_concurrent_submissions_share_transactions_and_each_gets_its_own_result(world: World) -> None:
     async def story() -> None:
         batches = await asyncio.gather(*(world.submit(text=f"text {n}") for n in range(MANY)))
         assert len({batch.id for batch in batches}) == MANY
@@ -46,7 +46,7 @@ def test_they_share_transactions_and_each_gets_its_own_answer(world: World) -> N
     world.run(story)
 
 
-def test_what_is_wrong_with_one_is_told_to_it_alone(world: World) -> None:
+def test_a_fault_is_reported_only_to_the_submission_that_has_it(world: World) -> None:
     async def story() -> None:
         past = timedelta(seconds=-1)
         asked = [world.submit(), world.submit(sender_id=99), world.submit(until=past), world.submit()]
@@ -62,7 +62,7 @@ def test_what_is_wrong_with_one_is_told_to_it_alone(world: World) -> None:
     world.run(story)
 
 
-def test_an_account_without_credit_takes_nobody_with_it(world: World) -> None:
+def test_an_account_without_credit_does_not_affect_the_others(world: World) -> None:
     async def story() -> None:
         poor = await world.another_account("poor", credits=1)
         asked = [world.submit(caller=caller) for caller in (world.caller, poor, poor, world.caller, poor)]
@@ -102,7 +102,7 @@ def test_the_same_external_id_at_the_same_moment_is_one_batch(world: World) -> N
     world.run(story)
 
 
-def test_each_keeps_its_tier_its_window_and_its_opt_outs(world: World) -> None:
+def test_each_submission_keeps_its_tier_its_window_and_its_opt_outs(world: World) -> None:
     async def story() -> None:
         other = await world.another_account("other")
         await opt_outs.add(world.ctx, other.account, [NUMBER])
@@ -120,7 +120,7 @@ def test_each_keeps_its_tier_its_window_and_its_opt_outs(world: World) -> None:
     world.run(story)
 
 
-def test_together_they_fill_a_lane_no_deeper_than_alone(world: World) -> None:
+def test_submissions_together_fill_a_lane_no_deeper_than_one_alone(world: World) -> None:
     async def story() -> None:
         await asyncio.gather(*(world.submit([NUMBER] * 20) for _ in range(60)))
         places = await world.all("SELECT place, count(*) AS n FROM messages GROUP BY place ORDER BY place")
@@ -188,7 +188,7 @@ def test_a_neighbour_over_its_daily_cap_costs_no_transaction_and_no_statement(wo
     world.run(story)
 
 
-def test_a_balance_covers_submissions_in_their_order_until_one_is_too_dear(world: World) -> None:
+def test_a_balance_covers_submissions_in_order_until_one_costs_too_much(world: World) -> None:
     async def story() -> None:
         poor = await world.another_account("poor", credits=5)
         recipients = [3, 3, 2, 1]
@@ -206,7 +206,7 @@ def test_a_balance_covers_submissions_in_their_order_until_one_is_too_dear(world
     world.run(story)
 
 
-def test_a_balance_spent_meanwhile_repeats_the_group_once_and_refuses_its_account_alone(
+def test_a_balance_spent_meanwhile_repeats_the_group_once_and_refuses_only_that_account(
     world: World,
 ) -> None:
     async def story() -> None:
@@ -232,7 +232,7 @@ def test_a_balance_spent_meanwhile_repeats_the_group_once_and_refuses_its_accoun
     world.run(story)
 
 
-def test_a_taken_external_id_is_said_so_without_credit_too(world: World) -> None:
+def test_a_taken_external_id_is_reported_even_without_credit(world: World) -> None:
     """A client that had no answer and submits again must learn that the first was accepted."""
 
     async def story() -> None:
@@ -269,7 +269,7 @@ def test_a_refused_submission_takes_no_room_in_a_lane(world: World) -> None:
     world.run(story)
 
 
-def test_a_submission_that_postgres_refuses_takes_nobody_with_it(world: World) -> None:
+def test_a_submission_that_postgres_refuses_does_not_affect_the_others(world: World) -> None:
     async def story() -> None:
         asked = [world.submit(), world.submit(traceparent="\0"), world.submit()]
         ended = await asyncio.gather(*asked, return_exceptions=True)
