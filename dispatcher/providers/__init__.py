@@ -1,1 +1,1 @@
-"""Ways out: one plug-in a file, found by entry point."""
+"""Plug-ins for providers, found by entry point. `contract.py` has the types that a plug-in needs."""

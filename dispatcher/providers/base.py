@@ -1,4 +1,4 @@
-"""What plug-ins that send each message in an HTTP request of its own share: options, calls and polls."""
+"""The base of plug-ins that send one message per HTTP request: options, calls and polls."""
 
 import asyncio
 import re
@@ -25,7 +25,7 @@ from dispatcher.providers.contract import (
 from dispatcher.providers.http_client.client import Wire, call, open_client
 
 MAX_CONCURRENT_POLLS: Final = 8
-"""How many questions of a poll are open at a time, so that they leave the connections to messages."""
+"""How many requests of a poll are open at a time, so that messages get the other connections."""
 
 FORM_CONTENT_TYPE: Final = "application/x-www-form-urlencoded"
 
@@ -37,30 +37,32 @@ def _checked_url(url: str) -> str:
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ValueError("this is not an absolute http or https URL")
     if parsed.userinfo:
-        raise ValueError("no user and password in a URL, where logs keep them")
+        raise ValueError("a URL must have no user and password, because logs keep URLs")
     if parsed.query or parsed.fragment:
-        raise ValueError("this URL must end with its path")
+        raise ValueError("this URL must have no query and no fragment")
     return url.rstrip("/")
 
 
 def _checked_proxy(secret: SecretStr) -> SecretStr:
     url = _parsed_url(secret.get_secret_value())
     if url.scheme != "http" or not url.host or url.raw_path != b"/":
-        raise ValueError("this is no proxy: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")
+        raise ValueError(
+            "this is not the URL of a proxy: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
+        )
     return secret
 
 
 def _parsed_url(text: str) -> httpx.URL:
     try:
         return httpx.URL(text)
-    except httpx.InvalidURL as wrong:
-        raise ValueError(f"this is no URL: {wrong}") from None
+    except httpx.InvalidURL as error:
+        raise ValueError(f"this is not a URL: {error}") from None
 
 
 def _one_line(secret: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", secret.get_secret_value()):
         raise ValueError(
-            "a secret is one line of ASCII without blanks around it; look for a newline at the end"
+            "a secret must be one line of ASCII without blanks around it; look for a newline at the end"
         )
     return secret
 
@@ -70,7 +72,7 @@ Secret = Annotated[SecretStr, AfterValidator(_one_line)]
 
 
 class PluginOptions(BaseModel):
-    """The options every such plug-in has."""
+    """The options that all these plug-ins have."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -82,28 +84,28 @@ class PluginOptions(BaseModel):
 
 
 def read_options(model: type[_M], config: ProviderConfig) -> _M:
-    """Check all options; Misconfigured names every faulty one, and never a secret's value."""
+    """Return the options. Raises Misconfigured, which names every faulty option and no secret's value."""
     try:
         return model.model_validate(dict(config.options))
-    except ValidationError as wrong:
+    except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'options'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in wrong.errors(include_input=False, include_url=False)
+            for fault in error.errors(include_input=False, include_url=False)
         )
         raise Misconfigured(f"provider {config.name}: {faults}") from None
 
 
 def basic_auth(username: str, password: SecretStr) -> str:
-    """Say who we are in an Authorization header (RFC 7617)."""
+    """Return the Authorization header of Basic authentication (RFC 7617)."""
     pair = f"{username}:{password.get_secret_value()}"
     return f"Basic {b64encode(pair.encode()).decode()}"
 
 
 class HttpPlugin(ABC):
     """
-    A provider that takes one message a request; a plug-in says what to write and what an answer means.
+    A provider that takes one message per request. A plug-in builds the request and interprets the response.
 
-    `headers` go with every request. Open it inside the running loop.
+    `headers` are sent with every request. Create it inside the running loop.
     """
 
     def __init__(
@@ -130,26 +132,26 @@ class HttpPlugin(ABC):
 
     @property
     def max_batch(self) -> int:
-        """One."""
+        """One message per request."""
         return 1
 
     async def send(self, batch: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
-        """Send each message in a request of its own, all at once."""
+        """Send each message in a request of its own, all concurrently, and return their outcomes."""
         if len(batch) == 1:
             return [await self._send_one(batch[0], gate)]
         return await asyncio.gather(*(self._send_one(message, gate) for message in batch))
 
     async def close(self) -> None:
-        """Close all connections; calls still running end as Unknown or Unsent."""
+        """Close all connections; calls in progress end as Unknown or Unsent."""
         await self._client.aclose()
 
     @abstractmethod
-    def _request(self, message: Outgoing) -> httpx.Request:
-        """Write the request for this message, with `_post`."""
+    def _build_request(self, message: Outgoing) -> httpx.Request:
+        """Return the request for this message, made with `_post`."""
 
     @abstractmethod
-    def _judge(self, message: Outgoing, response: httpx.Response) -> Outcome:
-        """Say what this answer means for its message."""
+    def _outcome(self, message: Outgoing, response: httpx.Response) -> Outcome:
+        """Return the outcome that this response means for its message."""
 
     def _post(self, message: Outgoing, url: httpx.URL, *, content_type: str, body: bytes) -> httpx.Request:
         headers = [*self._headers, (b"Content-Type", content_type.encode())]
@@ -158,43 +160,45 @@ class HttpPlugin(ABC):
         headers.append((b"Content-Length", b"%d" % len(body)))
         return httpx.Request("POST", url, headers=headers, stream=httpx.ByteStream(body))
 
-    async def _ask(self, url: str) -> httpx.Response:
-        """Get what is at this URL, be it an error. Raises Unavailable when there is no answer."""
+    async def _get(self, url: str) -> httpx.Response:
+        """Return the response of this URL, an error too. Raises Unavailable if there is no response."""
         request = httpx.Request("GET", url, headers=self._headers)
-        ended = await call(self._client, request, gate=lambda: True, call_timeout=self._call_timeout)
-        match ended:
+        response = await call(self._client, request, gate=lambda: True, call_timeout=self._call_timeout)
+        match response:
             case Unsent(reason=reason) | Unknown(reason=reason):
-                raise Unavailable(f"the provider cannot be asked: {reason}")
-        return ended
+                raise Unavailable(f"the provider cannot be polled: {reason}")
+        return response
 
     async def _send_one(self, message: Outgoing, gate: Gate) -> Outcome:
-        ended = await call(self._client, self._request(message), gate=gate, call_timeout=self._call_timeout)
-        match ended:
+        response = await call(
+            self._client, self._build_request(message), gate=gate, call_timeout=self._call_timeout
+        )
+        match response:
             case Unsent() | Unknown():
-                return ended
-        return self._judge(message, ended)
+                return response
+        return self._outcome(message, response)
 
 
 async def poll_concurrently(
-    refs: Sequence[str], ask: Callable[[str], Awaitable[ReceiptReport | None]]
+    refs: Sequence[str], poll_one: Callable[[str], Awaitable[ReceiptReport | None]]
 ) -> Sequence[ReceiptReport]:
     """
-    Ask for each message by itself, a few at a time.
+    Return the reports of these messages, each polled by itself, a few at a time.
 
-    What could not be asked is left out. Raises Unavailable when nothing could
-    be asked.
+    Messages whose poll failed are left out. Raises Unavailable when every poll
+    failed.
     """
-    room = asyncio.Semaphore(MAX_CONCURRENT_POLLS)
+    slots = asyncio.Semaphore(MAX_CONCURRENT_POLLS)
 
-    async def one(ref: str) -> ReceiptReport | Unavailable | None:
-        async with room:
+    async def limited(ref: str) -> ReceiptReport | Unavailable | None:
+        async with slots:
             try:
-                return await ask(ref)
-            except Unavailable as away:
-                return away
+                return await poll_one(ref)
+            except Unavailable as error:
+                return error
 
-    answers = await asyncio.gather(*map(one, refs))
-    away = [answer for answer in answers if isinstance(answer, Unavailable)]
-    if away and len(away) == len(answers):
-        raise away[0]
-    return [answer for answer in answers if isinstance(answer, ReceiptReport)]
+    results = await asyncio.gather(*map(limited, refs))
+    errors = [result for result in results if isinstance(result, Unavailable)]
+    if errors and len(errors) == len(results):
+        raise errors[0]
+    return [result for result in results if isinstance(result, ReceiptReport)]

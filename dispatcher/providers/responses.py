@@ -1,4 +1,4 @@
-"""What plug-ins share in reading answers and receipts: JSON, forms, signatures, and HTTP's own words."""
+"""Reading responses and receipts, shared by plug-ins: JSON, forms, signatures and the HTTP status."""
 
 import hmac
 import json
@@ -26,11 +26,11 @@ _MAX_RETRY_AFTER: Final = 86_400
 
 def outcome_by_status(response: httpx.Response) -> Deferred | Rejected | Unknown:
     """
-    Judge an answer by its HTTP status alone, where the provider's own words decide nothing.
+    Return the outcome by the HTTP status alone, for a response whose body decides nothing.
 
-    As the `http` plug-in does: 429, 503 and 425 are "later", and so are 401,
-    402 and 403, where our account is refused; any other 4xx but 408 is a
-    refusal; all else is unknown, a 2xx too.
+    The same as in the `http` plug-in: 429, 503 and 425 are deferred, and so are
+    401, 402 and 403, where our account is refused. Any other 4xx but 408 is
+    rejected. Everything else is unknown, 2xx included.
     """
     status, reason = response.status_code, f"HTTP {response.status_code}"
     if status in _DEFERRED_STATUSES:
@@ -41,16 +41,16 @@ def outcome_by_status(response: httpx.Response) -> Deferred | Rejected | Unknown
 
 
 def retry_after(response: httpx.Response) -> timedelta | None:
-    """Read Retry-After (RFC 9110, 10.2.3); a date counts from the answer's own Date, so no clock is asked."""
-    said = response.headers.get("retry-after", "").strip()
-    if said.isdecimal():
-        return timedelta(seconds=min(int(said[:9]), _MAX_RETRY_AFTER))
-    then, sent = _http_date(said), _http_date(response.headers.get("date", ""))
-    return max(then - sent, timedelta(0)) if then and sent else None
+    """Return Retry-After (RFC 9110, 10.2.3), at most a day. A date counts from the response's own Date."""
+    value = response.headers.get("retry-after", "").strip()
+    if value.isdecimal():
+        return timedelta(seconds=min(int(value[:9]), _MAX_RETRY_AFTER))
+    until, sent = _http_date(value), _http_date(response.headers.get("date", ""))
+    return max(until - sent, timedelta(0)) if until and sent else None
 
 
 def json_object(body: bytes) -> dict[str, object]:
-    """Read a JSON object; an empty one for whatever else it is, be it nested deeper than anybody means."""
+    """Return the JSON object; an empty one if the body is anything else, or nested too deeply."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -59,14 +59,14 @@ def json_object(body: bytes) -> dict[str, object]:
 
 
 def poll_response(response: httpx.Response) -> dict[str, object]:
-    """Read what the provider answered to a question. Raises Unavailable if it could not answer now."""
+    """Return the JSON object of a poll's response. Raises Unavailable if the HTTP status is no success."""
     if not response.is_success:
-        raise Unavailable(f"the provider cannot be asked: HTTP {response.status_code}")
+        raise Unavailable(f"the provider cannot be polled: HTTP {response.status_code}")
     return json_object(response.content)
 
 
 def form_fields(body: bytes) -> list[tuple[str, str]]:
-    """Read the fields of a form in their order. Raises BadReceipt."""
+    """Return the fields of a form in their order. Raises BadReceipt."""
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=200)
     except ValueError:
@@ -74,7 +74,7 @@ def form_fields(body: bytes) -> list[tuple[str, str]]:
 
 
 def text_field(fields: Mapping[str, object], name: str) -> str:
-    """Give a field as text that a database keeps; empty if it is missing, null, a list or an object."""
+    """Return a field as text that Postgres can store; empty if it is missing, null, a list or an object."""
     value = fields.get(name)
     if value is None or isinstance(value, list | dict):
         return ""
@@ -83,15 +83,15 @@ def text_field(fields: Mapping[str, object], name: str) -> str:
 
 
 def check_signature(shown: str, *expected: str) -> None:
-    """Compare in constant time with each that would do. Raises BadSignature."""
-    given = shown.encode(errors="replace")
-    if not any(hmac.compare_digest(given, one.encode()) for one in expected):
+    """Raise BadSignature unless the signature is one of the expected ones; compared in constant time."""
+    received = shown.encode(errors="replace")
+    if not any(hmac.compare_digest(received, one.encode()) for one in expected):
         raise BadSignature("the signature of this receipt is missing or wrong")
 
 
 def _http_date(text: str) -> datetime | None:
     try:
-        when = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):  # a year or an offset beyond the calendar
         return None
-    return when if when.tzinfo else None
+    return date if date.tzinfo else None

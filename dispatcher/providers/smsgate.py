@@ -1,9 +1,9 @@
 """
-The `smsgate` plug-in: an Android phone that sends for us, reached through an SMSGate server.
+The `smsgate` plug-in: an Android phone sends the messages, reached through an SMSGate server.
 
-It is the API that this product speaks as a server too (`docs/dialects/smsgate.md`).
-Facts are those of its public documents (docs.sms-gate.app: Sending Messages,
-Status Tracking, Webhooks, FAQ) and of its Go client
+This product also serves the same API (`docs/dialects/smsgate.md`).
+Source: the public documents (docs.sms-gate.app: Sending Messages, Status
+Tracking, Webhooks, FAQ) and the Go client
 (github.com/android-sms-gateway/client-go, smsgateway/domain_messages.go).
 """
 
@@ -53,7 +53,7 @@ from dispatcher.providers.responses import (
 )
 
 PRIORITIES: Final[Mapping[Tier, int]] = {Tier.CRITICAL: 100, Tier.STANDARD: 0, Tier.BULK: -1}
-"""-128 to 127; from 100 on a phone's limits and delays do not hold a message up."""
+"""-128 to 127. From 100 on, the phone ignores its limits and delays."""
 
 STATES: Final[Mapping[str, Status | None]] = {
     "Pending": None,
@@ -64,7 +64,7 @@ STATES: Final[Mapping[str, Status | None]] = {
     "Failed": Status.FAILED,
     "Cancelled": Status.FAILED,
 }
-"""A recipient's states; where one failed its error says more."""
+"""The states of a recipient. The error of a failed one says more."""
 
 EVENTS: Final[Mapping[str, str]] = {
     "sms:sent": "Sent",
@@ -76,7 +76,7 @@ _IGNORED_EVENTS: Final = ("mms:", "system:", "app:", "sms:data-received", "sms:b
 
 
 class SmsGateFailure(NamedTuple):
-    """What the beginning of an error says of its message."""
+    """The meaning of an error that begins with a certain text."""
 
     status: Status
     opted_out: bool = False
@@ -92,14 +92,14 @@ FAILURES: Final[Mapping[str, SmsGateFailure]] = {
     "phone or network not available": SmsGateFailure(Status.UNREACHABLE),
     "gave up": SmsGateFailure(Status.GAVE_UP),
 }
-"""Errors that have a code of ours; Android's RESULT_... are 38: they speak of the phone that sends."""
+"""Errors with a final status of their own. Android's RESULT_... are 38: they are about the sending phone."""
 
 REFUSALS: Final[Mapping[str, Status | None]] = {
     "invalid phone number": Status.INVALID_NUMBER,
     "not mobile phone number": Status.INVALID_NUMBER,
     "failed to select device": None,
 }
-"""What a 400 says; None is "later", for the operator to mend."""
+"""The final status for each message of a 400. None is deferred: an operator can correct it."""
 
 
 class SmsGateOptions(PluginOptions):
@@ -119,11 +119,11 @@ class SmsGateOptions(PluginOptions):
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password belong together")
         if (self.username is None) == (self.token is None):
-            raise ValueError("give username and password, or a token")
+            raise ValueError("set username and password, or token")
         return self
 
     def authorization(self) -> str:
-        """Say who we are."""
+        """Return the Authorization header."""
         if self.token is not None:
             return f"Bearer {self.token.get_secret_value()}"
         assert self.username is not None
@@ -132,7 +132,7 @@ class SmsGateOptions(PluginOptions):
 
 
 class SmsGate(HttpPlugin):
-    """One message a request, by our reference; told by the phone's webhooks, or by asking the server."""
+    """One message per request, by our reference; receipts by webhooks of the phone or polls of the server."""
 
     def __init__(self, config: ProviderConfig, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._options = options = read_options(SmsGateOptions, config)
@@ -141,7 +141,7 @@ class SmsGate(HttpPlugin):
         self._url = httpx.URL(f"{options.url}/messages")
 
     def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
-        """Verify and read one event of the phone."""
+        """Verify and read one event of the phone. Raises BadSignature or BadReceipt."""
         self._verify(request)
         document = json_object(request.body)
         event, payload = text_field(document, "event"), document.get("payload")
@@ -157,10 +157,10 @@ class SmsGate(HttpPlugin):
         return [_report(ref, event, EVENTS.get(event, ""), text_field(payload, "reason"))]
 
     async def poll(self, refs: Sequence[str]) -> Sequence[ReceiptReport]:
-        """Ask for each message. Raises Unavailable."""
-        return await poll_concurrently(refs, self._ask_for)
+        """Return the reports of these messages, each polled by itself. Raises Unavailable."""
+        return await poll_concurrently(refs, self._poll_one)
 
-    def _request(self, message: Outgoing) -> httpx.Request:
+    def _build_request(self, message: Outgoing) -> httpx.Request:
         fields = {
             "id": message.reference,
             "deviceId": self._options.device_id,
@@ -171,37 +171,35 @@ class SmsGate(HttpPlugin):
             "priority": PRIORITIES[message.tier],
             "validUntil": message.not_after.astimezone(UTC).isoformat(timespec="milliseconds"),
         }
-        told = {name: value for name, value in fields.items() if value is not None}
-        body = json.dumps(told, ensure_ascii=False).encode()
+        present = {name: value for name, value in fields.items() if value is not None}
+        body = json.dumps(present, ensure_ascii=False).encode()
         return self._post(message, self._url, content_type="application/json", body=body)
 
-    def _judge(self, message: Outgoing, response: httpx.Response) -> Outcome:
-        said = json_object(response.content)
+    def _outcome(self, message: Outgoing, response: httpx.Response) -> Outcome:
+        document = json_object(response.content)
         match response.status_code:
             case status if response.is_success:
-                ref = text_field(said, "id")
+                ref = text_field(document, "id")
                 return Accepted((ref,)) if ref else Unknown(f"HTTP {status}, but no id")
-            case httpx.codes.CONFLICT:  # an earlier try brought it there
+            case httpx.codes.CONFLICT:  # an earlier attempt was accepted
                 return Accepted((message.reference,))
             case httpx.codes.NOT_FOUND:
                 return Deferred("HTTP 404: there is no such API at this url")
             case httpx.codes.BAD_REQUEST:
-                return _refusal(text_field(said, "message"), response)
+                return _refusal(text_field(document, "message"), response)
         return outcome_by_status(response)
 
     def _verify(self, request: ReceiptRequest) -> None:
-        """Check X-Signature: the hex HMAC-SHA256 of the body and then X-Timestamp."""
+        """Raise BadSignature unless X-Signature is the hex HMAC-SHA256 of the body plus X-Timestamp."""
         key = self._options.signing_key
         if key is None:
-            raise BadReceipt(
-                "this provider has no receipts; give the signing_key of the phone in its options"
-            )
+            raise BadReceipt("this provider has no receipts; set the signing_key of the phone in its options")
         stamp = request.headers.get("x-timestamp", "").encode(errors="replace")
         digest = hmac.new(key.get_secret_value().encode(), request.body + stamp, hashlib.sha256).hexdigest()
         check_signature(request.headers.get("x-signature", "").lower(), digest)
 
     def _inbound(self, event_id: str, payload: Mapping[str, object]) -> Inbound:
-        """Read a message. Its messageId is made of its content, so the event's id stands for it."""
+        """Return an inbound message. `ref` is the event's id: messageId is only a hash of the content."""
         return Inbound(
             text_field(payload, "sender") or text_field(payload, "phoneNumber"),
             text_field(payload, "recipient") or self._options.number or "",
@@ -210,20 +208,20 @@ class SmsGate(HttpPlugin):
             sent_at=_timestamp(text_field(payload, "receivedAt")),
         )
 
-    async def _ask_for(self, ref: str) -> ReceiptReport | None:
-        response = await self._ask(f"{self._url}/{quote(ref, safe='')}")
+    async def _poll_one(self, ref: str) -> ReceiptReport | None:
+        response = await self._get(f"{self._url}/{quote(ref, safe='')}")
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
-        said = poll_response(response)
-        told = said.get("recipients")
-        first = told[0] if isinstance(told, list) and told else None
-        recipient = first if isinstance(first, dict) else said
+        document = poll_response(response)
+        recipients = document.get("recipients")
+        first = recipients[0] if isinstance(recipients, list) and recipients else None
+        recipient = first if isinstance(first, dict) else document
         state = text_field(recipient, "state")
         return _report(ref, state, state, text_field(recipient, "error"))
 
 
 def _report(ref: str, word: str, state: str, error: str) -> ReceiptReport:
-    """Tell of a message. Its id there is our reference, which names it even where its answer was lost."""
+    """Return a report. The server's id is our reference, so it also matches if the response was lost."""
     status, reason = STATES.get(state), f"{word}: {error}" if error else word
     if status is not Status.FAILED:
         return ReceiptReport(ref, ref, status, reason)
@@ -232,8 +230,8 @@ def _report(ref: str, word: str, state: str, error: str) -> ReceiptReport:
     return ReceiptReport(ref, ref, failure.status, reason, opted_out=failure.opted_out)
 
 
-def _refusal(said: str, response: httpx.Response) -> Outcome:
-    words = next((words for words in REFUSALS if words in said), None)
+def _refusal(error: str, response: httpx.Response) -> Outcome:
+    words = next((words for words in REFUSALS if words in error), None)
     if words is None:
         return outcome_by_status(response)
     code, reason = REFUSALS[words], f"HTTP 400: {words}"

@@ -1,11 +1,11 @@
 """
 The `twilio` plug-in: Programmable Messaging, API 2010-04-01.
 
-Facts are those of Twilio's documents: the Messages resource
+Source: Twilio's documents: the Messages resource
 (www.twilio.com/docs/messaging/api/message-resource), Security
 (www.twilio.com/docs/usage/security), TwiML for Messaging
 (www.twilio.com/docs/messaging/twiml) and the Error and Warning Dictionary
-(www.twilio.com/docs/api/errors). No idempotency of messages is documented.
+(www.twilio.com/docs/api/errors). They document no idempotency key for messages.
 """
 
 import hashlib
@@ -55,22 +55,22 @@ from dispatcher.providers.responses import (
 )
 
 MAX_VALIDITY: Final = 36_000
-"""Seconds that Twilio keeps a message in its queue at most; the least is 1."""
+"""The most seconds that Twilio keeps a message in its queue; the least is 1."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 
 
 class TwilioFailure(NamedTuple):
     """
-    What an error code says of its message: the status, and words without its number or text.
+    The failure of an error code: the message's status, and a description without its number or text.
 
-    `later` is a refusal for now, or of our account: it ends as 39 where
-    nobody mends it, and is 39 at once where a receipt tells it.
+    `is_deferred` marks a refusal for now, or of our account. As a response it is
+    deferred and ends as 39 if nobody corrects it; in a receipt it is 39 at once.
     """
 
     status: Status
-    words: str
-    later: bool = False
+    description: str
+    is_deferred: bool = False
     opted_out: bool = False
 
 
@@ -89,12 +89,12 @@ _GROUPS: Final[Sequence[tuple[TwilioFailure, str]]] = (
     (TwilioFailure(Status.UNREACHABLE, "the handset cannot be reached"), "30003"),
     (TwilioFailure(Status.TOO_LATE, "its validity ended in the queue"), "30036"),
     (
-        TwilioFailure(Status.GAVE_UP, "too much at a time", later=True),
+        TwilioFailure(Status.GAVE_UP, "too much at a time", is_deferred=True),
         # Requests and queues that are full; maintenance; congestion; limits of the moment or the day.
         "14107 20429 21611 21730 30001 30017 30022 30023 30027 30454 63038",
     ),
     (
-        TwilioFailure(Status.GAVE_UP, "our account or its set-up is refused", later=True),
+        TwilioFailure(Status.GAVE_UP, "our account or its set-up is refused", is_deferred=True),
         # Not active, wrong credentials, no such account, wrong callback; a Messaging Service that is
         # gone, closed or without numbers; suspended; a campaign suspended; sending switched off.
         "10001 20003 20404 21609 21626 21701 21702 21703 21704 21705 30002 30033 30037",
@@ -120,9 +120,9 @@ _GROUPS: Final[Sequence[tuple[TwilioFailure, str]]] = (
 )
 
 ERROR_CODES: Final[Mapping[str, TwilioFailure]] = {
-    code: meaning for meaning, codes in _GROUPS for code in codes.split()
+    code: failure for failure, codes in _GROUPS for code in codes.split()
 }
-"""The dictionary's codes that can concern a text message; another one is judged by HTTP, or is 38."""
+"""The codes that can concern a text message. Another code counts by its HTTP status, or as 38."""
 
 MESSAGE_STATUSES: Final[Mapping[str, Status | None]] = {
     "accepted": None,
@@ -137,7 +137,7 @@ MESSAGE_STATUSES: Final[Mapping[str, Status | None]] = {
     "failed": Status.FAILED,
     "canceled": Status.FAILED,
 }
-"""Twilio's statuses of what we sent; where one failed its error code says more."""
+"""The statuses of a message that we sent. The error code of a failed one says more."""
 
 
 class TwilioOptions(PluginOptions):
@@ -156,13 +156,13 @@ class TwilioOptions(PluginOptions):
         if (self.api_key is None) != (self.api_secret is None):
             raise ValueError("api_key and api_secret belong together")
         if self.api_key is None and self.auth_token is None:
-            raise ValueError("give auth_token, or api_key and api_secret")
+            raise ValueError("set auth_token, or api_key and api_secret")
         if self.receipt_url is not None and self.auth_token is None:
             raise ValueError("receipt_url needs auth_token: Twilio signs receipts with it")
         return self
 
     def authorization(self) -> str:
-        """Say who we are; an API key can be revoked by itself, so it goes first."""
+        """Return the Authorization header, with the API key if there is one: it can be revoked by itself."""
         if self.api_key is not None and self.api_secret is not None:
             return basic_auth(self.api_key, self.api_secret)
         assert self.auth_token is not None
@@ -170,7 +170,7 @@ class TwilioOptions(PluginOptions):
 
 
 class Twilio(HttpPlugin):
-    """One message a request; receipts and messages from handsets by webhook, or by asking."""
+    """One message per request; receipts by webhook or poll, messages of handsets by webhook."""
 
     def __init__(
         self,
@@ -188,27 +188,27 @@ class Twilio(HttpPlugin):
         self._url = httpx.URL(f"{self._messages}.json")
 
     def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
-        """Verify and read a status callback, or a message that came in."""
+        """Verify and read a status callback or an inbound message. Raises BadSignature or BadReceipt."""
         query = request.url.partition("?")[2]
         form = form_fields(request.body) if request.method == "POST" else []
         self._verify(request, query, form)
-        ours = dict(parse_qsl(query, keep_blank_values=True))
-        fields: dict[str, object] = {**ours, **dict(form)}
+        own = dict(parse_qsl(query, keep_blank_values=True))
+        fields: dict[str, object] = {**own, **dict(form)}
         ref = text_field(fields, "MessageSid")
         if not ref:
             raise BadReceipt("the receipt has no MessageSid")
         if "MessageStatus" in fields:
             word, code = text_field(fields, "MessageStatus"), text_field(fields, "ErrorCode")
-            return [_report(ref, ours.get("reference"), word, code)]
+            return [_report(ref, own.get("reference"), word, code)]
         if "Body" in fields:
             return [_inbound(ref, fields)]
         raise BadReceipt("the receipt has neither MessageStatus nor Body")
 
     async def poll(self, refs: Sequence[str]) -> Sequence[ReceiptReport]:
-        """Ask for each message by its SID. Raises Unavailable."""
-        return await poll_concurrently(refs, self._ask_for)
+        """Return the reports of these messages, polled by SID. Raises Unavailable."""
+        return await poll_concurrently(refs, self._poll_one)
 
-    def _request(self, message: Outgoing) -> httpx.Request:
+    def _build_request(self, message: Outgoing) -> httpx.Request:
         left = int((message.not_after - self._now()).total_seconds())
         fields = {
             "To": message.to,
@@ -221,58 +221,58 @@ class Twilio(HttpPlugin):
         body = urlencode({name: value for name, value in fields.items() if value is not None})
         return self._post(message, self._url, content_type=FORM_CONTENT_TYPE, body=body.encode())
 
-    def _judge(self, message: Outgoing, response: httpx.Response) -> Outcome:
-        said = json_object(response.content)
+    def _outcome(self, message: Outgoing, response: httpx.Response) -> Outcome:
+        document = json_object(response.content)
         if response.is_success:
-            ref = text_field(said, "sid")
+            ref = text_field(document, "sid")
             return Accepted((ref,)) if ref else Unknown(f"HTTP {response.status_code}, but no SID")
-        code = text_field(said, "code")
-        meaning = ERROR_CODES.get(code)
-        if meaning is None or not response.is_client_error:
+        code = text_field(document, "code")
+        failure = ERROR_CODES.get(code)
+        if failure is None or not response.is_client_error:
             return outcome_by_status(response)
-        reason = f"{code}: {meaning.words}"
-        if meaning.later:
+        reason = f"{code}: {failure.description}"
+        if failure.is_deferred:
             return Deferred(reason, retry_after(response))
-        return Rejected(meaning.status, reason, opted_out=meaning.opted_out)
+        return Rejected(failure.status, reason, opted_out=failure.opted_out)
 
     def _callback(self, reference: str) -> str | None:
-        """Give the URL for this message's receipts; Twilio has no field for our reference."""
+        """Return the URL for this message's receipts. It has our reference, for which Twilio has no field."""
         return self._receipt_url and f"{self._receipt_url}?reference={quote(reference, safe='')}"
 
     def _verify(self, request: ReceiptRequest, query: str, form: Sequence[tuple[str, str]]) -> None:
         """
-        Check X-Twilio-Signature: the URL that Twilio called, then the form's fields by name.
+        Raise BadSignature unless X-Twilio-Signature signs the called URL and the form's fields by name.
 
-        The URL is built on `receipt_url`, since a proxy may have changed the
-        one that reached us. Twilio may leave the port out or put it in.
+        The URL is built from `receipt_url`, because a proxy may have changed the
+        one that we see. Twilio may sign it with or without the port.
         """
         token, url = self._options.auth_token, self._receipt_url
         if token is None or url is None:
-            raise BadReceipt("this provider has no receipts; give receipt_url and auth_token in its options")
+            raise BadReceipt("this provider has no receipts; set receipt_url and auth_token in its options")
         called = [f"{base}?{query}" if query else base for base in _with_and_without_port(url)]
         fields = "".join(name + value for name, value in sorted(set(form)))
         shown = request.headers.get("x-twilio-signature", "")
         check_signature(shown, *(_signed(token.get_secret_value(), one + fields) for one in called))
 
-    async def _ask_for(self, ref: str) -> ReceiptReport | None:
-        response = await self._ask(f"{self._messages}/{quote(ref, safe='')}.json")
+    async def _poll_one(self, ref: str) -> ReceiptReport | None:
+        response = await self._get(f"{self._messages}/{quote(ref, safe='')}.json")
         if response.status_code == httpx.codes.NOT_FOUND:
             return None  # deleted there
-        said = poll_response(response)
-        return _report(ref, None, text_field(said, "status"), text_field(said, "error_code"))
+        document = poll_response(response)
+        return _report(ref, None, text_field(document, "status"), text_field(document, "error_code"))
 
 
 def _report(ref: str, reference: str | None, word: str, code: str) -> ReceiptReport:
     status = MESSAGE_STATUSES.get(word)
-    meaning = ERROR_CODES.get(code)
-    if status is not Status.FAILED or meaning is None:
+    failure = ERROR_CODES.get(code)
+    if status is not Status.FAILED or failure is None:
         return ReceiptReport(ref, reference, status, f"{word}: {code}" if code else word)
-    reason = f"{word}: {code}: {meaning.words}"
-    return ReceiptReport(ref, reference, meaning.status, reason, opted_out=meaning.opted_out)
+    reason = f"{word}: {code}: {failure.description}"
+    return ReceiptReport(ref, reference, failure.status, reason, opted_out=failure.opted_out)
 
 
 def _inbound(ref: str, fields: Mapping[str, object]) -> Inbound:
-    """Read a message; a keyword that Twilio knows by Advanced Opt-Out is told by Twilio's word for it."""
+    """Return an inbound message; a keyword that Advanced Opt-Out recognized has Twilio's word as its text."""
     text = text_field(fields, "OptOutType") or text_field(fields, "Body")
     return Inbound(text_field(fields, "From"), text_field(fields, "To"), text, ref=ref)
 

@@ -1,9 +1,9 @@
 """
 The `vonage` plug-in: the SMS API (rest.nexmo.com/sms/json).
 
-This API and not the newer Messages API, because it answers with a reference
-for each part, gives our own back in receipts, takes a validity and needs no
-RSA key. Facts are those of Vonage's documents: SMS API
+This API, and not the newer Messages API, because it returns a reference for
+each part and our own reference in receipts, takes a validity and needs no RSA
+key. Source: Vonage's documents: SMS API
 (developer.vonage.com/en/api/sms), Troubleshooting SMS, Delivery receipts,
 Inbound SMS (developer.vonage.com/en/messaging/sms/guides/...) and Signing
 messages (developer.vonage.com/en/getting-started/concepts/signing-messages).
@@ -84,9 +84,10 @@ SUBMIT_STATUSES: Final[Mapping[str, Status | None]] = {
     "34": Status.INVALID_NUMBER,  # no number, or an invalid one
 }
 """
-What a part's status says where it is not 0, accepted; None is "later", or our account to be mended.
+The final status for each status of a part but 0 (accepted). None is deferred:
+refused for now, or because of our account.
 
-5, an internal error, and what is not listed: nobody says that it did not go out.
+5, an internal error, and statuses that are not listed are Unknown: the part may have been sent.
 """
 
 RECEIPT_STATUSES: Final[Mapping[str, Status | None]] = {
@@ -100,11 +101,11 @@ RECEIPT_STATUSES: Final[Mapping[str, Status | None]] = {
     "undeliverable": Status.FAILED,
     "deleted": Status.FAILED,
 }
-"""The words of a delivery receipt; where one failed its err-code says more."""
+"""The statuses of a delivery receipt. The err-code of a failed one says more."""
 
 
 class VonageFailure(NamedTuple):
-    """What an err-code says of a message that was not delivered."""
+    """The meaning of an err-code for a message that was not delivered."""
 
     status: Status
     opted_out: bool = False
@@ -113,18 +114,18 @@ class VonageFailure(NamedTuple):
 FAILURES: Final[Mapping[str, VonageFailure]] = {
     "0": VonageFailure(Status.FAILED),  # no error, and yet not delivered
     "1": VonageFailure(Status.FAILED),  # unknown
-    "2": VonageFailure(Status.UNREACHABLE),  # absent for now
-    "3": VonageFailure(Status.INVALID_NUMBER),  # absent for good
+    "2": VonageFailure(Status.UNREACHABLE),  # temporarily absent
+    "3": VonageFailure(Status.INVALID_NUMBER),  # permanently absent
     "4": VonageFailure(Status.BLOCKED),  # barred by the subscriber
     "5": VonageFailure(Status.FAILED),  # ported wrongly
-    "6": VonageFailure(Status.BLOCKED),  # taken for spam
+    "6": VonageFailure(Status.BLOCKED),  # rejected as spam
     "7": VonageFailure(Status.UNREACHABLE),  # busy
     "8": VonageFailure(Status.UNREACHABLE),  # the network failed
-    "9": VonageFailure(Status.BLOCKED, opted_out=True),  # wants nothing from this service
+    "9": VonageFailure(Status.BLOCKED, opted_out=True),  # opted out of this service
     "10": VonageFailure(Status.FAILED),  # wrong parameters
     "11": VonageFailure(Status.FAILED),  # no route at Vonage
     "12": VonageFailure(Status.UNREACHABLE),  # no route to the number
-    "13": VonageFailure(Status.BLOCKED),  # too young for it
+    "13": VonageFailure(Status.BLOCKED),  # age restriction
     "14": VonageFailure(Status.BLOCKED),  # blocked by the carrier
     "15": VonageFailure(Status.FAILED),  # a prepaid number without money
     "16": VonageFailure(Status.GAVE_UP),  # the gateway's quota
@@ -150,7 +151,7 @@ class VonageOptions(PluginOptions):
 
 
 class Vonage(HttpPlugin):
-    """One message a request, one reference a part; receipts and messages from handsets by webhook."""
+    """One message per request, one reference per part; receipts and messages of handsets by webhook."""
 
     def __init__(
         self,
@@ -167,7 +168,7 @@ class Vonage(HttpPlugin):
         self._url = httpx.URL(f"{options.url}/sms/json")
 
     def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
-        """Verify and read a delivery receipt, or a message that came in: a query, a form or JSON."""
+        """Verify and read a delivery receipt or an inbound message, in a query, a form or JSON."""
         fields = _fields(request)
         self._verify(fields)
         ref = text_field(fields, "messageId")
@@ -181,7 +182,7 @@ class Vonage(HttpPlugin):
             return []  # binary: no text to keep
         raise BadReceipt("the receipt has neither status nor text")
 
-    def _request(self, message: Outgoing) -> httpx.Request:
+    def _build_request(self, message: Outgoing) -> httpx.Request:
         ttl = min(max(message.not_after - self._now(), MIN_TTL), MAX_TTL)
         sender = message.sender or self._options.sender
         is_plain = measure(message.text).encoding is Encoding.GSM7
@@ -198,11 +199,11 @@ class Vonage(HttpPlugin):
         body = urlencode({name: value for name, value in fields.items() if value is not None})
         return self._post(message, self._url, content_type=FORM_CONTENT_TYPE, body=body.encode())
 
-    def _judge(self, message: Outgoing, response: httpx.Response) -> Outcome:
+    def _outcome(self, message: Outgoing, response: httpx.Response) -> Outcome:
         if not response.is_success:
             return outcome_by_status(response)
-        told = json_object(response.content).get("messages")
-        parts = [part for part in told if isinstance(part, dict)] if isinstance(told, list) else []
+        messages = json_object(response.content).get("messages")
+        parts = [part for part in messages if isinstance(part, dict)] if isinstance(messages, list) else []
         refused = [status for part in parts if (status := text_field(part, "status")) != "0"]
         if not parts:
             return Unknown(f"HTTP {response.status_code}, but no messages")
@@ -213,7 +214,7 @@ class Vonage(HttpPlugin):
         return _refusal(refused[0], response)
 
     def _verify(self, fields: Mapping[str, object]) -> None:
-        """Check `sig`: HMAC of all other fields by name, where & and = in a value count as _."""
+        """Raise BadSignature unless `sig` is the HMAC of the other fields by name (with _ for & and =)."""
         secret = self._options.signature_secret
         if secret is None:
             return
@@ -263,7 +264,7 @@ def _report(ref: str, fields: Mapping[str, object]) -> ReceiptReport:
 
 
 def _inbound(ref: str, fields: Mapping[str, object]) -> Inbound:
-    """Read a message. Each part of a long one comes by itself, in any order, and is told by itself."""
+    """Return an inbound message. The parts of a long one arrive separately, in any order, and are kept so."""
     return Inbound(
         _with_plus(text_field(fields, "msisdn")),
         _with_plus(text_field(fields, "to")),
@@ -274,7 +275,7 @@ def _inbound(ref: str, fields: Mapping[str, object]) -> Inbound:
 
 
 def _with_plus(digits: str) -> str:
-    """Give a number its "+"; a short code has none, and neither has a name."""
+    """Return a number with its "+"; short codes and names have none."""
     return f"+{digits}" if digits.isdecimal() and len(digits) > _MAX_SHORT_CODE else digits
 
 

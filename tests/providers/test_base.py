@@ -76,10 +76,10 @@ def test_calls_go_through_a_proxy_where_one_is_named(case: Case) -> None:
     [
         ({}, "url: Field required"),
         ({"url": "ftp://provider.example"}, "url: this is not an absolute http or https URL"),
-        ({"url": "https://u:p@provider.example"}, "url: no user and password in a URL, where logs keep them"),
-        ({"url": "https://provider.example/x?y=z"}, "url: this URL must end with its path"),
-        ({"url": "https://provider.example:x"}, "url: this is no URL"),
-        ({"url": "https://p.example", "proxy": "socks://p"}, "proxy: this is no proxy"),
+        ({"url": "https://u:p@provider.example"}, "url: a URL must have no user and password"),
+        ({"url": "https://provider.example/x?y=z"}, "url: this URL must have no query and no fragment"),
+        ({"url": "https://provider.example:x"}, "url: this is not a URL"),
+        ({"url": "https://p.example", "proxy": "socks://p"}, "proxy: this is not the URL of a proxy"),
         ({"url": "no", "keep_alive": -1}, "url: .*; keep_alive: "),
     ],
 )

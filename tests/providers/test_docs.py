@@ -50,8 +50,8 @@ def test_every_code_of_twilio_is_in_the_row_of_what_it_means() -> None:
     rows = re.findall(r"^\| (\d\d|later)(.*?) \| (\d{5}.*) \|$", page("twilio"), re.MULTILINE)
     told = {str(code): (end, "opt-outs" in more) for end, more, codes in rows for code in _listed(codes)}
     assert told == {
-        code: ("later" if meaning.later else str(meaning.status.value), meaning.opted_out)
-        for code, meaning in twilio.ERROR_CODES.items()
+        code: ("later" if failure.is_deferred else str(failure.status.value), failure.opted_out)
+        for code, failure in twilio.ERROR_CODES.items()
     }
 
 

@@ -128,8 +128,8 @@ def test_each_answer_is_accepted_final_later_or_unknown(reply: bytes, outcome: o
     ("wrong", "said"),
     [
         ({"password": None}, "username and password belong together"),
-        ({"username": None, "password": None}, "give username and password, or a token"),
-        ({"token": "a.b.c"}, "give username and password, or a token"),
+        ({"username": None, "password": None}, "set username and password, or token"),
+        ({"token": "a.b.c"}, "set username and password, or token"),
         ({"sim_number": 4, "number": "12"}, "sim_number: .*; number: "),
         ({"device_id": "x" * 22}, "device_id"),
     ],

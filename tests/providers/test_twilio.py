@@ -218,14 +218,14 @@ def test_messages_that_were_deleted_there_are_not_told_of() -> None:
     ("wrong", "said"),
     [
         ({"account_sid": "SK1"}, "account_sid"),
-        ({"auth_token": None, "receipt_url": None}, "give auth_token, or api_key and api_secret"),
+        ({"auth_token": None, "receipt_url": None}, "set auth_token, or api_key and api_secret"),
         ({"api_key": f"SK{'2' * 32}"}, "api_key and api_secret belong together"),
         (
             {"auth_token": None, "api_key": f"SK{'2' * 32}", "api_secret": "s"},
             "receipt_url needs auth_token",
         ),
-        ({"auth_token": "a-very-secret-key\n"}, "auth_token: a secret is one line of ASCII"),
-        ({"receipt_url": "https://u:p@our.example/r"}, "receipt_url: no user and password in a URL"),
+        ({"auth_token": "a-very-secret-key\n"}, "auth_token: a secret must be one line of ASCII"),
+        ({"receipt_url": "https://u:p@our.example/r"}, "receipt_url: a URL must have no user and password"),
         ({"messaging_service_sid": "XX"}, "messaging_service_sid"),
         ({"colour": "red"}, "colour"),
     ],

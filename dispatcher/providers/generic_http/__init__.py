@@ -1,4 +1,4 @@
-"""The `http` plug-in: any provider that takes a message in an HTTP request, without code."""
+"""The `http` plug-in: any provider with an HTTP API, described by options instead of code."""
 
 from dispatcher.providers.generic_http.provider import HttpProvider
 

@@ -1,4 +1,4 @@
-"""Conditions on what a provider says, and the rules of its answers that are made of them."""
+"""Conditions on a provider's responses and receipts, and the rules for responses."""
 
 import re
 from datetime import timedelta
@@ -16,10 +16,10 @@ _CONDITIONS: Final = ("http", "path", "equals", "one_of", "matches")
 
 class Conditions(Options):
     """
-    Conditions that must all hold.
+    Conditions that must all be met.
 
-    `path` alone asks whether something is there; `equals`, `in` and `matches`
-    look at the value there, or without a path at the whole text.
+    `path` alone is met if there is a value. `equals`, `in` and `matches` compare
+    that value or, without a path, the whole text.
     """
 
     path: str | None = None
@@ -42,21 +42,21 @@ class Conditions(Options):
         known = [name for name in _CONDITIONS if name in type(self).model_fields]
         if not self.model_fields_set.intersection(known):
             names = ", ".join("in" if name == "one_of" else name for name in known)
-            raise ValueError(f"this rule has no condition: give {names}")
+            raise ValueError(f"this rule has no condition: set at least one of {names}")
         return self
 
     @property
-    def reads(self) -> bool:
-        """Whether the value at the path, or the text, is looked at."""
+    def compares_value(self) -> bool:
+        """Whether a condition compares the value at the path, or the text."""
         return self.equals is not None or self.one_of is not None or self.matches is not None
 
-    def hold(self, document: Json, text: str) -> bool:
-        """Tell whether all hold, but the HTTP status; `text` is the whole, for those without a path."""
+    def are_met(self, document: Json, text: str) -> bool:
+        """Whether all conditions are met, the HTTP status aside; without a path they compare `text`."""
         if self.path is None:
-            return self._fit(text)
-        return any(self._fit(as_text(value)) for value in find_values(document, self.path))
+            return self._accepts(text)
+        return any(self._accepts(as_text(value)) for value in find_values(document, self.path))
 
-    def _fit(self, value: str) -> bool:
+    def _accepts(self, value: str) -> bool:
         if self.equals is not None and value != self.equals:
             return False
         if self.one_of is not None and value not in self.one_of:
@@ -65,7 +65,7 @@ class Conditions(Options):
 
 
 class ResponseRule(Conditions):
-    """If all its conditions fit the answer, then this is what it means."""
+    """The outcome of a response that meets all conditions."""
 
     http: frozenset[int] | None = None
     then: Literal["accepted", "rejected", "deferred", "unknown"]
@@ -79,8 +79,8 @@ class ResponseRule(Conditions):
         return None if spec is None else http_statuses(spec)
 
     @model_validator(mode="after")
-    def _belongs(self) -> Self:
+    def _only_with_rejected(self) -> Self:
         for name in ("code", "opted_out"):
             if name in self.model_fields_set and self.then != "rejected":
-                raise ValueError(f"{name} belongs to a rule that says rejected")
+                raise ValueError(f"{name} needs then: rejected in the same rule")
         return self

@@ -1,4 +1,4 @@
-"""What the options of the `http` provider are made of: kinds of values, each checked when it is read."""
+"""Types of the options of the `http` provider, each validated when it is read."""
 
 import re
 from typing import Annotated
@@ -14,27 +14,27 @@ _RANGE = re.compile(r"([1-5])xx|(\d{3})-(\d{3})|(\d{3})")
 
 
 class Options(BaseModel):
-    """A set of options: unknown ones are refused, and it never changes."""
+    """A frozen set of options that refuses unknown ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
 def checked_json(template: Json) -> Json:
-    """Check the placeholders of a JSON template. Raises ValueError."""
+    """Return the JSON template. Raises ValueError for a placeholder that is unknown."""
     check_placeholders(template)
     return template
 
 
 def parsed_url(text: str) -> httpx.URL:
-    """Read a URL. Raises ValueError."""
+    """Return the URL. Raises ValueError."""
     try:
         return httpx.URL(text)
-    except httpx.InvalidURL as wrong:
-        raise ValueError(f"this is no URL: {wrong}") from None
+    except httpx.InvalidURL as error:
+        raise ValueError(f"this is not a URL: {error}") from None
 
 
 def http_statuses(spec: object) -> frozenset[int]:
-    """Read 429, "4xx", "500-599", or a list of these. Raises ValueError."""
+    """Return the statuses that 429, "4xx", "500-599" or a list of these names. Raises ValueError."""
     if isinstance(spec, list):
         return frozenset().union(*(http_statuses(item) for item in spec))
     parts = _RANGE.fullmatch(str(spec))
@@ -54,7 +54,7 @@ def _checked_text(template: str) -> str:
 
 def _checked_missed(code: Status) -> Status:
     if code not in MISSED:
-        raise ValueError(f"{code.value} is not a code of a refusal; these are {sorted(map(int, MISSED))}")
+        raise ValueError(f"{code.value} is not a code of a refusal; use one of {sorted(map(int, MISSED))}")
     return code
 
 
@@ -65,21 +65,23 @@ def _checked_final(code: Status) -> Status:
 def _one_line(secret: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", secret.get_secret_value()):
         raise ValueError(
-            "a header carries one line of ASCII without blanks around it; look for a newline at the end"
+            "a header must be one line of ASCII without blanks around it; look for a newline at the end"
         )
     return secret
 
 
 def _checked_receipt_url(secret: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[\x21-\x7e]+", secret.get_secret_value()):
-        raise ValueError("a URL is one line of ASCII without blanks")
+        raise ValueError("a URL must be one line of ASCII without blanks")
     return secret
 
 
 def _checked_proxy(secret: SecretStr) -> SecretStr:
     url = parsed_url(secret.get_secret_value())
     if url.scheme != "http" or not url.host or url.raw_path != b"/":
-        raise ValueError("this is no proxy: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")
+        raise ValueError(
+            "this is not the URL of a proxy: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
+        )
     return secret
 
 
@@ -87,8 +89,8 @@ HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_one_line)]
 ProxyUrl = Annotated[SecretStr, AfterValidator(_checked_proxy)]
 ReceiptUrl = Annotated[SecretStr, AfterValidator(_checked_receipt_url)]
-"""It may hold a token."""
+"""A secret, because it may contain a token."""
 TemplateText = Annotated[str, AfterValidator(_checked_text)]
 MissedStatus = Annotated[Status, AfterValidator(_checked_missed)]
 FinalStatus = Annotated[Status, AfterValidator(_checked_final)]
-"""13, or one of the missed: what a receipt may end a message with."""
+"""A status that a receipt may end a message with: 13, or one of the missed."""

@@ -38,7 +38,7 @@ class BasicAuth(Options):
     password: SecretStr
 
     def headers(self) -> dict[str, str]:
-        """Say who we are."""
+        """Return the headers that authenticate us."""
         pair = f"{self.username}:{self.password.get_secret_value()}"
         return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
@@ -50,7 +50,7 @@ class BearerAuth(Options):
     token: HeaderSecret
 
     def headers(self) -> dict[str, str]:
-        """Say who we are."""
+        """Return the headers that authenticate us."""
         return {"Authorization": f"Bearer {self.token.get_secret_value()}"}
 
 
@@ -62,7 +62,7 @@ class HeaderAuth(Options):
     value: HeaderSecret
 
     def headers(self) -> dict[str, str]:
-        """Say who we are."""
+        """Return the headers that authenticate us."""
         return {self.name: self.value.get_secret_value()}
 
 
@@ -73,7 +73,7 @@ class HeadersAuth(Options):
     values: dict[HeaderName, HeaderSecret] = Field(min_length=1)
 
     def headers(self) -> dict[str, str]:
-        """Say who we are."""
+        """Return the headers that authenticate us."""
         return {name: value.get_secret_value() for name, value in self.values.items()}
 
 
@@ -109,34 +109,36 @@ class HttpOptions(Options):
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise ValueError("this is not an absolute http or https URL")
         if parsed.userinfo:
-            raise ValueError("no user and password in a URL, where logs keep them; use auth")
+            raise ValueError("a URL must have no user and password, because logs keep URLs; use auth")
         return url
 
     @field_validator("headers")
     @classmethod
     def _fits_a_header(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, template in headers.items():
-            if wild := placeholders_in(template) & _NOT_IN_HEADERS:
-                raise ValueError(f"{name} has {{{min(wild)}}}, which may hold what no header can carry")
+            if unsafe := placeholders_in(template) & _NOT_IN_HEADERS:
+                raise ValueError(
+                    f"{name} has {{{min(unsafe)}}}, which may contain characters that no header can carry"
+                )
             if name.lower() in _RESERVED_HEADERS:
-                raise ValueError(f"{name} is written by us, to fit the message")
+                raise ValueError(f"{name} must not be set: we write it for each message")
             if not template.isascii() or not template.isprintable():
-                raise ValueError(f"{name} is not one line of ASCII")
+                raise ValueError(f"{name} must be one line of ASCII")
         return headers
 
     @model_validator(mode="after")
     def _one_body(self) -> Self:
         bodies = [body for body in (self.body_json, self.body_form, self.body_text) if body is not None]
         if len(bodies) > 1:
-            raise ValueError("give json or form or text, one of them")
+            raise ValueError("set only one of json, form and text")
         if self.method == "GET" and bodies:
-            raise ValueError("a GET has no body; use query")
+            raise ValueError("a GET has no body: use query")
         return self
 
     @model_validator(mode="after")
     def _shares_the_url(self) -> Self:
         if self.inbound is not None and self.receipts is None:
-            raise ValueError("inbound needs receipts: they share the URL, its source and its signature")
+            raise ValueError("inbound needs receipts: both use the same URL, source and signature")
         return self
 
     @model_validator(mode="after")
@@ -144,20 +146,26 @@ class HttpOptions(Options):
         if self.batch is None:
             return self
         if self.reference is not None and self.reference.path is None:
-            raise ValueError("batch needs the reference at a path in each item of the answer")
-        outside = [self.batch.around(self.body_json), *self.headers.values(), *self.query.values()]
+            raise ValueError(
+                "batch needs reference.path: the place of the reference in each item of the response"
+            )
+        outside = [self.batch.without_messages(self.body_json), *self.headers.values(), *self.query.values()]
         if names := placeholders_within(outside) - {RECEIPT_URL}:
-            raise ValueError(f"batch: {{{min(names)}}} is of one message, and stands outside of its item")
+            raise ValueError(f"batch: {{{min(names)}}} differs by message, and must be inside the item")
         return self
 
 
 def read_options(provider: str, options: Mapping[str, object]) -> HttpOptions:
-    """Check all options, a recipe's too; Misconfigured names every faulty one, and never a secret's value."""
+    """
+    Return the options, with those of their recipe.
+
+    Raises Misconfigured, which names every faulty option and no secret's value.
+    """
     try:
         return HttpOptions.model_validate(apply_recipe(provider, options))
-    except ValidationError as wrong:
+    except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'options'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in wrong.errors(include_input=False, include_url=False)
+            for fault in error.errors(include_input=False, include_url=False)
         )
         raise Misconfigured(f"provider {provider}: {faults}") from None

@@ -1,11 +1,11 @@
 """
-What a provider's answer means: the operator's rules in order, then what HTTP itself says.
+The outcome of a response: the first matching rule of the operator, else the HTTP status.
 
-2xx is accepted. 429, 503 and 425 are "later", and so are 401, 402 and 403: our
-account there is refused, which is for the operator to mend and ends as 39 if
-nobody does. Any other 4xx is a refusal, but 408, where the provider does not know
-either. All else is unknown: it never said that it did not take the message.
-An answer to several messages is judged item by item.
+2xx is accepted. 429, 503 and 425 are deferred, and so are 401, 402 and 403: our
+account is refused, which an operator must correct, and which ends as 39 otherwise.
+Any other 4xx but 408 is rejected. Everything else is unknown, because it does not
+say that the provider refused the message. In a response to several messages, each
+item is read by itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,37 +29,37 @@ _MAX_SEARCHED: Final = 65_536
 
 
 class ParsedResponse:
-    """One answer, parsed once and only if somebody asks."""
+    """One response, parsed once, and only when it is read."""
 
     def __init__(self, response: httpx.Response, item: Json = None) -> None:
         self.status = response.status_code
         self.headers = response.headers
-        self.response = response
+        self.raw = response
         self._item = item
 
     @cached_property
     def text(self) -> str:
-        """The body's beginning as text; regular expressions look no further."""
-        return self.response.text[:_MAX_SEARCHED].strip()
+        """The first 64 Ki characters of the body; regular expressions search only these."""
+        return self.raw.text[:_MAX_SEARCHED].strip()
 
     @cached_property
     def document(self) -> Json:
-        """The body as JSON, or the item of it that this is about; null if it is none."""
+        """The body as JSON, or this message's item of it; None if the body is not JSON."""
         if self._item is not None:
             return self._item
         try:
-            return parse_json(self.response.content)
+            return parse_json(self.raw.content)
         except ValueError:
             return None
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether there is a body, and it is not JSON."""
+        """Whether there is a body that is not JSON."""
         return self.document is None and bool(self.text) and self.text != "null"
 
 
 def outcome_of(response: httpx.Response, options: HttpOptions) -> Outcome:
-    """Say what this answer means for its message; the first rule that fits decides."""
+    """Return the outcome of one message, by the first rule that matches its response."""
     return _outcome(ParsedResponse(response), options)
 
 
@@ -67,23 +67,23 @@ def outcomes_of(
     response: httpx.Response, options: HttpOptions, batch: BatchFormat, messages: Sequence[Outgoing]
 ) -> list[Outcome]:
     """
-    Say what this answer means for each message: its item is judged as an answer to one would be.
+    Return the outcome of each message, by its item as if that were a response of its own.
 
-    An answer without items is about all of them, and takes none that it does
-    not name: where it says no more than 2xx, nobody can tell.
+    A response without items is about all messages. It accepts none of them,
+    because it names none: a bare 2xx is Unknown.
     """
     whole = ParsedResponse(response)
     items = find_values(whole.document, batch.answers)
     if not items:
         outcome = _outcome(whole, options)
         if isinstance(outcome, Accepted):
-            outcome = Unknown(f"HTTP {whole.status}, but the answer names no message")
+            outcome = Unknown(f"HTTP {whole.status}, but the response names no message")
         return [outcome] * len(messages)
-    own = _items_by_reference(items, batch, messages)
+    item_by_reference = _items_by_reference(items, batch, messages)
     return [
-        _outcome(ParsedResponse(response, own[message.reference]), options)
-        if message.reference in own
-        else Unknown(f"HTTP {whole.status}, but the answer says nothing of this message")
+        _outcome(ParsedResponse(response, item_by_reference[message.reference]), options)
+        if message.reference in item_by_reference
+        else Unknown(f"HTTP {whole.status}, but the response does not name this message")
         for message in messages
     ]
 
@@ -91,7 +91,7 @@ def outcomes_of(
 def _items_by_reference(
     items: Sequence[Json], batch: BatchFormat, messages: Sequence[Outgoing]
 ) -> Mapping[str, Json]:
-    """Find the item of each message, by its reference or by its place."""
+    """Return the item of each message, by its reference or by its position."""
     if batch.reference is not None:
         return {named: item for item in items if (named := first_text(item, batch.reference))}
     if len(items) != len(messages):
@@ -99,16 +99,16 @@ def _items_by_reference(
     return {message.reference: item for message, item in zip(messages, items, strict=True)}
 
 
-def _outcome(answer: ParsedResponse, options: HttpOptions) -> Outcome:
-    reason = _reason(answer, options.reason)
-    rule = next((rule for rule in options.rules if _matches(rule, answer)), None)
-    match rule.then if rule else _verdict_by_status(answer.status):
+def _outcome(response: ParsedResponse, options: HttpOptions) -> Outcome:
+    reason = _reason(response, options.reason)
+    rule = next((rule for rule in options.rules if _matches(rule, response)), None)
+    match rule.then if rule else _verdict_by_status(response.status):
         case "accepted":
-            return _accepted(answer, options.reference)
+            return _accepted(response, options.reference)
         case "rejected":
             return Rejected(rule.code, reason, rule.opted_out) if rule else Rejected(Status.FAILED, reason)
         case "deferred":
-            after = retry_after(answer.response)
+            after = retry_after(response.raw)
             return Deferred(reason, rule.after if rule and after is None else after)
     return Unknown(reason)
 
@@ -121,35 +121,35 @@ def _verdict_by_status(status: int) -> str:
     return "rejected" if 400 <= status < 500 and status != httpx.codes.REQUEST_TIMEOUT else "unknown"
 
 
-def _matches(rule: ResponseRule, answer: ParsedResponse) -> bool:
-    if rule.http is not None and answer.status not in rule.http:
+def _matches(rule: ResponseRule, response: ParsedResponse) -> bool:
+    if rule.http is not None and response.status not in rule.http:
         return False
     if rule.path is None:
-        return not rule.reads or rule.hold(None, answer.text)
-    return rule.hold(answer.document, "")
+        return not rule.compares_value or rule.are_met(None, response.text)
+    return rule.are_met(response.document, "")
 
 
-def _accepted(answer: ParsedResponse, reference: Reference | None) -> Outcome:
+def _accepted(response: ParsedResponse, reference: Reference | None) -> Outcome:
     """
-    Accept with what reference there is, be it none.
+    Return Accepted with the references in the response, even if there is none.
 
-    An answer that should be JSON and is not comes from somebody else, a proxy
-    perhaps, so nobody can tell.
+    A response that should be JSON and is not may come from a proxy, so it is
+    Unknown.
     """
     if reference is None:
         return Accepted(())
     if reference.header is not None:
-        found = answer.headers.get(reference.header)
+        found = response.headers.get(reference.header)
         return Accepted((as_text(found),) if found else ())
     if reference.regex is not None:
-        matches = reference.regex.finditer(answer.text)
+        matches = reference.regex.finditer(response.text)
         refs = (match[min(match.re.groups, 1)] for match in matches)
         return Accepted(tuple(as_text(ref) for ref in refs if ref))
-    if answer.is_unreadable:
-        return Unknown(f"HTTP {answer.status}, but the answer is not JSON")
-    return Accepted(tuple(map(as_text, find_values(answer.document, reference.path or ""))))
+    if response.is_unreadable:
+        return Unknown(f"HTTP {response.status}, but the response is not JSON")
+    return Accepted(tuple(map(as_text, find_values(response.document, reference.path or ""))))
 
 
-def _reason(answer: ParsedResponse, path: str | None) -> str:
-    said = first_text(answer.document, path)
-    return f"HTTP {answer.status}: {said}"[:_REASON_LENGTH] if said else f"HTTP {answer.status}"
+def _reason(response: ParsedResponse, path: str | None) -> str:
+    text = first_text(response.document, path)
+    return f"HTTP {response.status}: {text}"[:_REASON_LENGTH] if text else f"HTTP {response.status}"

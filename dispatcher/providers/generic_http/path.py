@@ -1,4 +1,4 @@
-"""Dotted paths into JSON: `messages.0.id` is one value, `messages.*.id` one of each, a list all its items."""
+"""Dotted paths into JSON: `messages.0.id` is one value, `messages.*.id` one per item, a list its items."""
 
 import json
 from typing import cast
@@ -7,15 +7,15 @@ from dispatcher.providers.generic_http.template import Json
 
 
 def parse_json(body: bytes) -> Json:
-    """Read JSON; ValueError for whatever is wrong with it, be it nested deeper than anybody means."""
+    """Return the JSON value. Raises ValueError if it is not JSON or nested too deeply."""
     try:
         return cast("Json", json.loads(body))
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise ValueError("the JSON is nested too deeply") from None
 
 
 def find_values(document: Json, path: str) -> tuple[Json, ...]:
-    """List what is at this path, in order and without nulls; nothing where the path leads nowhere."""
+    """Return the values at this path, in order and without nulls; none if the path does not exist."""
     found: list[Json] = [document]
     for step in path.split(".") if path else ():
         found = [below for value in found for below in _step(value, step)]
@@ -24,16 +24,16 @@ def find_values(document: Json, path: str) -> tuple[Json, ...]:
 
 def as_text(value: Json) -> str:
     """
-    Print a value as one would write it in the settings: text as it is, others as JSON.
+    Return a value as it is written in the settings: text as it is, others as JSON.
 
-    What no database keeps, NUL and half a surrogate pair, becomes a question mark.
+    NUL and half a surrogate pair, which Postgres cannot store, become a question mark.
     """
     text = value if isinstance(value, str) else json.dumps(value)
     return text.replace("\0", "?").encode(errors="replace").decode()
 
 
 def first_text(document: Json, path: str | None) -> str | None:
-    """Read the first value at this path as text; None if there is no path or no value."""
+    """Return the first value at this path as text; None if there is no path or no value."""
     if path is None:
         return None
     found = find_values(document, path)

@@ -1,4 +1,4 @@
-"""The generic HTTP provider: everything particular to one provider is in its options."""
+"""The generic HTTP provider. Its options describe everything that is specific to one provider."""
 
 import asyncio
 import time
@@ -26,9 +26,9 @@ from dispatcher.providers.http_client.client import call, open_client
 
 class HttpProvider:
     """
-    One HTTP request a message, or for as many as the options allow.
+    One HTTP request per message, or per batch where the options have one.
 
-    Open it inside the running loop; Misconfigured if an option is wrong.
+    Create it inside the running loop. Raises Misconfigured if an option is wrong.
     """
 
     def __init__(
@@ -49,17 +49,19 @@ class HttpProvider:
             proxy=self._options.proxy.get_secret_value() if self._options.proxy else None,
             transport=transport,
         )
-        own = self._options.receipt_url
-        receipt_url = own.get_secret_value() if own else config.receipt_url
-        self._blank = RequestTemplate(self._options, usual=self._client.headers, receipt_url=receipt_url)
+        own_url = self._options.receipt_url
+        receipt_url = own_url.get_secret_value() if own_url else config.receipt_url
+        self._template = RequestTemplate(
+            self._options, defaults=self._client.headers, receipt_url=receipt_url
+        )
 
     @property
     def max_batch(self) -> int:
-        """What the options say of a batch; else one."""
+        """The batch size of the options; one without a batch."""
         return self._options.batch.max if self._options.batch else 1
 
     async def send(self, batch: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
-        """Send all in one request where the options have a batch; else each in its own, all at once."""
+        """Send the messages in one request if the options have a batch, else each in its own."""
         if self._options.batch is not None:
             return await self._send_all(self._options.batch, batch, gate)
         if len(batch) == 1:
@@ -67,29 +69,29 @@ class HttpProvider:
         return await asyncio.gather(*(self._send_one(message, gate) for message in batch))
 
     def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
-        """Verify and read what came to the receipt URL."""
+        """Verify and read a receipt or an inbound message. Raises BadSignature or BadReceipt."""
         if self._options.receipts is None:
-            raise BadReceipt("this provider has no receipts; describe them in its options")
+            raise BadReceipt("this provider has no receipts; set receipts in its options")
         return receipt.read_reports(request, self._options.receipts, self._options.inbound, now=self._clock())
 
     async def close(self) -> None:
-        """Close all connections; calls still running end as Unknown or Unsent."""
+        """Close all connections; calls in progress end as Unknown or Unsent."""
         await self._client.aclose()
 
     async def _send_one(self, message: Outgoing, gate: Gate) -> Outcome:
-        request = self._blank.fill(message)
-        ended = await call(self._client, request, gate=gate, call_timeout=self._call_timeout)
-        match ended:
+        request = self._template.fill(message)
+        response = await call(self._client, request, gate=gate, call_timeout=self._call_timeout)
+        match response:
             case Unsent() | Unknown():
-                return ended
-        return outcomes.outcome_of(ended, self._options)
+                return response
+        return outcomes.outcome_of(response, self._options)
 
     async def _send_all(
         self, batch: BatchFormat, messages: Sequence[Outgoing], gate: Gate
     ) -> Sequence[Outcome]:
-        request = self._blank.fill_all(batch, messages)
-        ended = await call(self._client, request, gate=gate, call_timeout=self._call_timeout)
-        match ended:
+        request = self._template.fill_all(batch, messages)
+        response = await call(self._client, request, gate=gate, call_timeout=self._call_timeout)
+        match response:
             case Unsent() | Unknown():
-                return [ended] * len(messages)
-        return outcomes.outcomes_of(ended, self._options, batch, messages)
+                return [response] * len(messages)
+        return outcomes.outcomes_of(response, self._options, batch, messages)

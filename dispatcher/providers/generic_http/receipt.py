@@ -1,4 +1,4 @@
-"""Reading what a provider tells by the operator's description: signature first, then what is in it."""
+"""Reading receipts and inbound messages as the options describe them, after the signature is verified."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,53 +13,53 @@ from dispatcher.providers.responses import form_fields
 
 def read_reports(
     request: ReceiptRequest,
-    form: ReceiptOptions,
+    options: ReceiptOptions,
     inbound: InboundOptions | None = None,
     *,
     now: float,
 ) -> Sequence[ProviderReports]:
     """
-    Verify and read one request; `now` in seconds since 1970.
+    Return the reports of one verified request; `now` is in seconds since 1970.
 
-    Raises BadSignature if it is not the provider's, BadReceipt if unreadable.
+    Raises BadSignature if it is not the provider's, BadReceipt if it cannot be read.
     """
-    if form.signature is not None:
-        form.signature.verify(request, now=now)
-    return [_read_item(item, request, form, inbound) for item in _items(request, form)]
+    if options.signature is not None:
+        options.signature.verify(request, now=now)
+    return [_read_item(item, request, options, inbound) for item in _items(request, options)]
 
 
 def _read_item(
-    item: Json, request: ReceiptRequest, form: ReceiptOptions, inbound: InboundOptions | None
+    item: Json, request: ReceiptRequest, options: ReceiptOptions, inbound: InboundOptions | None
 ) -> ProviderReports:
-    if inbound is not None and inbound.when.hold(item, ""):
+    if inbound is not None and inbound.when.are_met(item, ""):
         return _inbound(item, request, inbound)
-    return _report(item, request, form)
+    return _report(item, request, options)
 
 
-def _items(request: ReceiptRequest, form: ReceiptOptions) -> Sequence[Json]:
-    match form.source:
+def _items(request: ReceiptRequest, options: ReceiptOptions) -> Sequence[Json]:
+    match options.source:
         case "query":
             return [dict(request.query)]
         case "form":
             return [dict(form_fields(request.body))]
         case "fields":
             return [_fields(request)]
-    items = find_values(_json(request.body), form.items or "")
+    items = find_values(_json(request.body), options.items or "")
     if not items:
         raise BadReceipt(
-            f"the receipt has nothing at {form.items!r}" if form.items else "the receipt is empty"
+            f"the receipt has nothing at {options.items!r}" if options.items else "the receipt is empty"
         )
     return items
 
 
 def _fields(request: ReceiptRequest) -> dict[str, Json]:
-    """Join the fields of the query and of the body, which may be a form or a JSON object."""
+    """Return the fields of the query and of the body, which is a options or a JSON object."""
     if not request.body:
         return dict(request.query)
     is_json = "json" in request.headers.get("content-type", "")
     fields = _json(request.body) if is_json else dict(form_fields(request.body))
     if not isinstance(fields, dict):
-        raise BadReceipt("the receipt is no JSON object")
+        raise BadReceipt("the receipt is not a JSON object")
     return {**request.query, **fields}
 
 
@@ -70,49 +70,49 @@ def _json(body: bytes) -> Json:
         raise BadReceipt("the receipt is not JSON") from None
 
 
-def _report(item: Json, request: ReceiptRequest, form: ReceiptOptions) -> ReceiptReport:
-    ref, reference = first_text(item, form.ref), _reference(item, request, form.reference)
+def _report(item: Json, request: ReceiptRequest, options: ReceiptOptions) -> ReceiptReport:
+    ref, reference = first_text(item, options.ref), _reference(item, request, options.reference)
     if not ref and not reference:
-        raise BadReceipt(f"the receipt names no message at {form.ref or form.reference!r}")
-    word = first_text(item, form.status)
+        raise BadReceipt(f"the receipt names no message at {options.ref or options.reference!r}")
+    word = first_text(item, options.status)
     if word is None:
-        raise BadReceipt(f"the receipt has no status at {form.status!r}")
-    reason = first_text(item, form.reason)
-    rule = next((rule for rule in form.rules if rule.hold(item, word)), None)
+        raise BadReceipt(f"the receipt has no status at {options.status!r}")
+    reason = first_text(item, options.reason)
+    rule = next((rule for rule in options.rules if rule.are_met(item, word)), None)
     return ReceiptReport(
         ref=ref or None,
         reference=reference or None,
-        status=rule.code if rule else form.words.get(word.casefold(), form.unknown_word),
+        status=rule.code if rule else options.words.get(word.casefold(), options.unknown_word),
         reason=f"{word}: {reason}" if reason else word,
         opted_out=rule is not None and rule.opted_out,
     )
 
 
 def _reference(item: Json, request: ReceiptRequest, path: str | None) -> str | None:
-    """Read our own reference, which we may have put into the URL for a provider that returns none."""
+    """Return our reference, from the URL for a provider that returns none (path "?NAME")."""
     if path is not None and path.startswith("?"):
-        said = request.query.get(path.removeprefix("?"))
-        return as_text(said) if said else None
+        value = request.query.get(path.removeprefix("?"))
+        return as_text(value) if value else None
     return first_text(item, path)
 
 
-def _inbound(item: Json, request: ReceiptRequest, form: InboundOptions) -> Inbound:
-    sender, recipient = first_text(item, form.sender), first_text(item, form.recipient)
+def _inbound(item: Json, request: ReceiptRequest, options: InboundOptions) -> Inbound:
+    sender, recipient = first_text(item, options.sender), first_text(item, options.recipient)
     if not sender or not recipient:
-        raise BadReceipt(f"the message has nobody at {form.recipient if sender else form.sender!r}")
-    charset = first_text(item, form.charset)
-    text = _decoded_again(request, form.text, charset) if charset else first_text(item, form.text)
+        raise BadReceipt(f"the message has no number at {options.recipient if sender else options.sender!r}")
+    charset = first_text(item, options.charset)
+    text = _decoded_again(request, options.text, charset) if charset else first_text(item, options.text)
     return Inbound(
         sender=sender,
         recipient=recipient,
         text=(text or "").replace("\0", "?"),
-        ref=first_text(item, form.ref) or None,
-        sent_at=_timestamp(first_text(item, form.sent_at)),
+        ref=first_text(item, options.ref) or None,
+        sent_at=_timestamp(first_text(item, options.sent_at)),
     )
 
 
 def _decoded_again(request: ReceiptRequest, name: str, charset: str) -> str:
-    """Read a field of the URL again, in the charset in which the provider says it wrote it."""
+    """Return a field of the URL, decoded again in the charset that the provider names."""
     fields = parse_qs(urlsplit(request.url).query, encoding="latin-1")
     try:
         return fields.get(name, [""])[0].encode("latin-1").decode(charset)
@@ -120,12 +120,12 @@ def _decoded_again(request: ReceiptRequest, name: str, charset: str) -> str:
         raise BadReceipt(f"the text is not in the charset {charset!r}") from None
 
 
-def _timestamp(said: str | None) -> datetime | None:
-    """Read seconds since 1970 or ISO 8601; None for what is neither, or has no time zone."""
+def _timestamp(text: str | None) -> datetime | None:
+    """Return a time of seconds since 1970 or ISO 8601; None for anything else, or without a time zone."""
     try:
-        if said is None or said.isdecimal():
-            return datetime.fromtimestamp(int(said), UTC) if said else None
-        moment = datetime.fromisoformat(said)
+        if text is None or text.isdecimal():
+            return datetime.fromtimestamp(int(text), UTC) if text else None
+        moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError):
         return None
     return moment if moment.tzinfo else None

@@ -1,4 +1,4 @@
-"""The options `receipts` and `inbound`: how a provider tells of messages, and what handsets wrote."""
+"""The options `receipts` and `inbound`: the format of a provider's receipts and inbound messages."""
 
 from typing import Literal, Self
 
@@ -10,14 +10,14 @@ from dispatcher.providers.generic_http.signature import HmacSignature, Signature
 
 
 class ReportRule(Conditions):
-    """If all its conditions fit the report, then this is its code; None means on its way."""
+    """The status of a report that meets all conditions; None means on its way."""
 
     code: FinalStatus | None
     opted_out: bool = False
 
 
 class ReceiptOptions(Options):
-    """How a receipt looks and what it means: the first rule that fits, else its word."""
+    """The format and meaning of a receipt: the first matching rule decides, else its word."""
 
     source: Literal["json", "form", "query", "fields"] = "json"
     items: str | None = None
@@ -38,21 +38,21 @@ class ReceiptOptions(Options):
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
         if self.ref is None and self.reference is None:
-            raise ValueError("give ref, reference or both: a receipt must name its message")
+            raise ValueError("set ref, reference or both: a receipt must name its message")
         signature = self.signature
         if (
             self.source == "query"
             and isinstance(signature, HmacSignature)
             and signature.signs_the_body_alone()
         ):
-            raise ValueError("a receipt in the query has no body to sign; use a token")
+            raise ValueError("a receipt in the query has no body to sign: use a token")
         if self.source != "json" and self.items is not None:
-            raise ValueError("items needs source json")
+            raise ValueError("items needs source: json")
         return self
 
 
 class InboundOptions(Options):
-    """How a message from a handset looks, told apart from receipts by `when`."""
+    """The format of a handset's message. `when` distinguishes it from receipts."""
 
     when: Conditions
     sender: str

@@ -1,8 +1,8 @@
 """
-Recipes: tested options for a provider by name, with blanks for what only its customer knows.
+Recipes: tested options for a named provider, with placeholders for what only its customer knows.
 
 A recipe is a JSON file in `recipes/`. It describes the values it needs and has
-`${name}` where they go: replaced, never evaluated, and not looked at again.
+`${name}` in their place. Placeholders are replaced once and never evaluated.
 """
 
 import json
@@ -21,7 +21,7 @@ _PLACEHOLDER: Final = re.compile(r"\$\{([a-z_]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class RecipeValue:
-    """What one value of a recipe is; without `default` it must be given, and must match all of `pattern`."""
+    """One value of a recipe, described by `what`. Required without `default`; must fully match `pattern`."""
 
     what: str
     secret: bool = False
@@ -31,7 +31,7 @@ class RecipeValue:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One recipe; `source` are the public documents it was made from."""
+    """One recipe. `source` lists the public documents behind it."""
 
     title: str
     source: tuple[str, ...]
@@ -40,14 +40,14 @@ class Recipe:
 
 
 def recipe_names() -> list[str]:
-    """List the recipes there are."""
+    """Return the names of all recipes."""
     files = (resources.files(__package__) / "recipes").iterdir()
     return sorted(file.name.removesuffix(".json") for file in files if file.name.endswith(".json"))
 
 
 @cache
 def load_recipe(name: str) -> Recipe:
-    """Read one of `names`."""
+    """Return the recipe with this name, one of `recipe_names`."""
     text = (resources.files(__package__) / "recipes" / f"{name}.json").read_text("utf-8")
     document: dict[str, Any] = json.loads(text)
     values = {name: RecipeValue(**value) for name, value in document["values"].items()}
@@ -56,11 +56,11 @@ def load_recipe(name: str) -> Recipe:
 
 def apply_recipe(provider: str, options: Mapping[str, object]) -> dict[str, object]:
     """
-    Put the values of `with` into the recipe that these options name, and the other options over it.
+    Return the options of the named recipe with the values of `with`, overridden by the other options.
 
-    Where both have an object, it is merged one level deep. Options without a
-    recipe are given as they are. Misconfigured names all that is missing or
-    wrong, and no value.
+    Objects in both are merged one level deep. Options without a recipe are
+    returned unchanged. Raises Misconfigured, which names every missing or wrong
+    value but never shows one.
     """
     own = {name: value for name, value in options.items() if name not in ("recipe", "with")}
     if "recipe" not in options:
@@ -68,33 +68,33 @@ def apply_recipe(provider: str, options: Mapping[str, object]) -> dict[str, obje
     if options["recipe"] not in recipe_names():
         known = ", ".join(recipe_names())
         raise Misconfigured(
-            f"provider {provider}: there is no recipe {options['recipe']!r}; known are {known}"
+            f"provider {provider}: there is no recipe {options['recipe']!r}; choose one of {known}"
         )
     recipe = load_recipe(str(options["recipe"]))
     values = _values(provider, recipe, options.get("with", {}))
     merged = cast("dict[str, object]", _substituted(dict(recipe.options), values))
     for name, value in own.items():
-        under = merged.get(name)
-        both = isinstance(under, dict) and isinstance(value, Mapping)
-        merged[name] = {**cast("dict[str, object]", under), **cast("Any", value)} if both else value
+        base = merged.get(name)
+        both = isinstance(base, dict) and isinstance(value, Mapping)
+        merged[name] = {**cast("dict[str, object]", base), **cast("Any", value)} if both else value
     return merged
 
 
-def _values(provider: str, recipe: Recipe, given: object) -> dict[str, str]:
-    if not isinstance(given, Mapping):
-        raise Misconfigured(f"provider {provider}: with: this is no object of the recipe's values")
+def _values(provider: str, recipe: Recipe, written: object) -> dict[str, str]:
+    if not isinstance(written, Mapping):
+        raise Misconfigured(f"provider {provider}: with must be an object of the recipe's values")
     faults = [
-        f"with.{name}: this recipe knows no such value" for name in sorted(given.keys() - recipe.values)
+        f"with.{name}: this recipe has no such value" for name in sorted(written.keys() - recipe.values)
     ]
     found: dict[str, str] = {}
     for name, value in recipe.values.items():
-        said = given.get(name, value.default)
-        if said is None:
+        text = written.get(name, value.default)
+        if text is None:
             faults.append(f"with.{name} is missing: {value.what}")
-        elif not isinstance(said, str) or not re.fullmatch(value.pattern or r"(?s).+", said):
-            faults.append(f"with.{name} must be text as told here: {value.what}")
+        elif not isinstance(text, str) or not re.fullmatch(value.pattern or r"(?s).+", text):
+            faults.append(f"with.{name} must be text: {value.what}")
         else:
-            found[name] = said
+            found[name] = text
     if faults:
         raise Misconfigured(f"provider {provider}: {'; '.join(faults)}")
     return found
@@ -103,7 +103,7 @@ def _values(provider: str, recipe: Recipe, given: object) -> dict[str, str]:
 def _substituted(template: Json, values: Mapping[str, str]) -> Json:
     match template:
         case str():
-            return _PLACEHOLDER.sub(lambda blank: values[blank[1]], template)
+            return _PLACEHOLDER.sub(lambda placeholder: values[placeholder[1]], template)
         case list():
             return [_substituted(item, values) for item in template]
         case dict():

@@ -1,4 +1,4 @@
-"""Where a provider's own reference is in its answer."""
+"""The option `reference`: the place of the provider's reference in its response."""
 
 import re
 from typing import Self
@@ -9,14 +9,14 @@ from dispatcher.providers.generic_http.fields import Options
 
 
 class Reference(Options):
-    """Where the provider's reference is in its answer; one of the three."""
+    """The place of the provider's reference in its response: exactly one of the three."""
 
     path: str | None = None
     regex: re.Pattern[str] | None = None
     header: str | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _has_one_place(self) -> Self:
         if sum(place is not None for place in (self.path, self.regex, self.header)) != 1:
-            raise ValueError("give one of path, regex and header")
+            raise ValueError("set exactly one of path, regex and header")
         return self

@@ -1,4 +1,4 @@
-"""What goes out: all that is the same for every message is prepared once, the rest is filled in."""
+"""Requests: everything that is the same for all messages is prepared once, the rest is filled in."""
 
 import json
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ _to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), al
 
 class RequestTemplate:
     """
-    A request with blanks for what differs by message.
+    A request with placeholders for what differs by message.
 
-    `usual` are headers that the options may override. httpx would merge and
+    `defaults` are headers that the options may override. httpx would merge and
     copy all headers for each request, which costs more than the network.
     """
 
-    def __init__(self, options: HttpOptions, *, usual: httpx.Headers, receipt_url: str | None) -> None:
+    def __init__(self, options: HttpOptions, *, defaults: httpx.Headers, receipt_url: str | None) -> None:
         self._options = options
         self._receipt_url = receipt_url
         templates = [options.body_json, options.body_form, options.body_text, options.query, options.headers]
@@ -42,7 +42,7 @@ class RequestTemplate:
         own = {name: text for name, text in options.headers.items() if name not in auth}
         self._varying = {name: text for name, text in own.items() if placeholders_in(text)}
         headers = httpx.Headers([(b"Host", self._url.netloc)])
-        headers.update(usual)
+        headers.update(defaults)
         if options.body_json is not None:
             headers["Content-Type"] = "application/json"
         if options.body_form is not None:
@@ -56,12 +56,12 @@ class RequestTemplate:
         self._fixed = headers.raw
 
     def fill(self, message: Outgoing) -> httpx.Request:
-        """Make the request for this message."""
+        """Return the request for this message."""
         values = self._values(message)
         return self._request(values, self._body(values), message.traceparent)
 
     def fill_all(self, batch: BatchFormat, messages: Sequence[Outgoing]) -> httpx.Request:
-        """Make one request for all these messages; a trace goes along if it is that of one."""
+        """Return one request for all these messages; only a request for one message carries its trace."""
         each = [self._values(message) for message in messages]
         body = _to_json(batch.fill(self._options.body_json, each)).encode()
         return self._request(each[0], body, messages[0].traceparent if len(messages) == 1 else None)

@@ -1,9 +1,9 @@
 """
-How a provider proves that it is the one who calls: a shared token, an HMAC, Ed25519, or a JWT.
+How a provider authenticates its receipts: a shared token, an HMAC, Ed25519 or a JWT.
 
-What is signed is put together by a template of its own, from the body and what
-else the provider signs, so a new provider's way is mostly a line of options.
-Compared in constant time; a timestamp is only as good as the signature over it.
+A template describes the signed data, so a new provider needs a line of options
+and no code. Signatures are compared in constant time. A timestamp must be part
+of the signed data.
 """
 
 import base64
@@ -30,7 +30,7 @@ _LEEWAY_SECONDS: Final = 1
 
 
 class TokenSignature(Options):
-    """The provider shows a shared token, in a header or in the receipt URL's query."""
+    """A shared token, in a header or in the query of the receipt URL."""
 
     kind: Literal["token"]
     token: SecretStr = Field(min_length=8)
@@ -38,13 +38,13 @@ class TokenSignature(Options):
     query: str | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _has_one_place(self) -> Self:
         if (self.header is None) == (self.query is None):
-            raise ValueError("give one of header and query")
+            raise ValueError("set exactly one of header and query")
         return self
 
     def verify(self, request: ReceiptRequest, *, now: float) -> None:
-        """Raise BadSignature if the token is not shown."""
+        """Raise BadSignature if the token is missing or wrong."""
         shown = request.headers.get((self.header or "").lower(), "")
         if self.query is not None:
             shown = request.query.get(self.query, "")
@@ -55,12 +55,14 @@ class TokenSignature(Options):
 def _checked_parts(template: str) -> str:
     for name in _PLACEHOLDER.findall(template):
         if name not in _SIGNED_PARTS:
-            raise ValueError(f"there is no {{{name}}} to sign; known are {', '.join(sorted(_SIGNED_PARTS))}")
+            raise ValueError(
+                f"there is no {{{name}}} to sign; choose from {', '.join(sorted(_SIGNED_PARTS))}"
+            )
     return template
 
 
 class _HeaderSignature(Options):
-    """A signature in a header, over `signed`; several with commas between them are all tried."""
+    """A signature in a header, over `signed`. Several, separated by commas, are all tried."""
 
     header: str | list[str]
     encoding: Literal["hex", "base64"] = "hex"
@@ -71,55 +73,57 @@ class _HeaderSignature(Options):
     max_age: timedelta | None = None
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _is_consistent(self) -> Self:
         parts = set(_PLACEHOLDER.findall(self.signed))
         for name, header in (("nonce", self.nonce), ("timestamp", self.timestamp)):
             if (name in parts) != (header is not None):
-                raise ValueError(f"{{{name}}} in signed and its header, {name}, go together")
+                raise ValueError(f"{{{name}}} in signed and the header option {name} need each other")
         if self.max_age is not None and self.timestamp is None:
-            raise ValueError("max_age needs a timestamp that is signed")
+            raise ValueError("max_age needs a signed timestamp")
         return self
 
     def signs_the_body_alone(self) -> bool:
-        """Tell whether a receipt without a body would be signed by nothing."""
+        """Whether only the body is signed, so that a receipt without one would be signed by nothing."""
         return self.signed == "{body}"
 
     def verify(self, request: ReceiptRequest, *, now: float) -> None:
-        """Raise BadSignature if none of the signatures shown fits, or if it is too old."""
+        """Raise BadSignature if no signature is right, or if the timestamp is too old."""
         self._check_age(request, now)
         data = self._data(request)
         headers = [self.header] if isinstance(self.header, str) else self.header
-        shown = [given for header in headers for given in _shown_signatures(request, header)]
-        if not any(self._is_right(self._decoded(given), data) for given in shown):
-            raise BadSignature("the signature is missing or does not fit")
+        received = [one for header in headers for one in _shown_signatures(request, header)]
+        if not any(self._is_right(self._decoded(one), data) for one in received):
+            raise BadSignature("the signature is missing or wrong")
 
     def _data(self, request: ReceiptRequest) -> bytes:
-        """Put together what is signed: of a split by one group, every second piece is a name."""
+        """Return the signed data: in a split by one group, every second piece is a name."""
         pieces = enumerate(_PLACEHOLDER.split(self.signed))
         return b"".join(
-            _SIGNED_PARTS[piece](request, self) if at % 2 else piece.encode() for at, piece in pieces
+            _SIGNED_PARTS[piece](request, self) if index % 2 else piece.encode() for index, piece in pieces
         )
 
     def _check_age(self, request: ReceiptRequest, now: float) -> None:
         if self.max_age is None or self.timestamp is None:
             return
-        said = request.headers.get(self.timestamp.lower(), "")
-        if not re.fullmatch(r"[0-9]{1,12}", said):
-            raise BadSignature(f"the header {self.timestamp} is no time in seconds")
-        if abs(now - int(said)) > self.max_age.total_seconds():
-            raise BadSignature(f"this was signed more than {self.max_age.total_seconds():g} s ago, or later")
+        text = request.headers.get(self.timestamp.lower(), "")
+        if not re.fullmatch(r"[0-9]{1,12}", text):
+            raise BadSignature(f"the header {self.timestamp} is not a time in seconds")
+        if abs(now - int(text)) > self.max_age.total_seconds():
+            raise BadSignature(
+                f"the timestamp of the signature is more than {self.max_age.total_seconds():g} s off"
+            )
 
-    def _decoded(self, given: str) -> bytes | None:
-        if not given.startswith(self.prefix):
+    def _decoded(self, signature: str) -> bytes | None:
+        if not signature.startswith(self.prefix):
             return None
-        text = given.removeprefix(self.prefix)
+        text = signature.removeprefix(self.prefix)
         try:
             return bytes.fromhex(text) if self.encoding == "hex" else base64.b64decode(text, validate=True)
         except (ValueError, binascii.Error):
             return None
 
     @abstractmethod
-    def _is_right(self, given: bytes | None, data: bytes) -> bool: ...
+    def _is_right(self, signature: bytes | None, data: bytes) -> bool: ...
 
 
 class HmacSignature(_HeaderSignature):
@@ -128,16 +132,16 @@ class HmacSignature(_HeaderSignature):
     kind: Literal["hmac-sha256"]
     secret: SecretStr = Field(min_length=8)
 
-    def _is_right(self, given: bytes | None, data: bytes) -> bool:
-        right = hmac.digest(self.secret.get_secret_value().encode(), data, hashlib.sha256)
-        return given is not None and hmac.compare_digest(given, right)
+    def _is_right(self, signature: bytes | None, data: bytes) -> bool:
+        expected = hmac.digest(self.secret.get_secret_value().encode(), data, hashlib.sha256)
+        return signature is not None and hmac.compare_digest(signature, expected)
 
 
 def _public_key(text: str) -> str:
     try:
         Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
     except (ValueError, binascii.Error):
-        raise ValueError("this is no Ed25519 public key: 32 bytes in base64") from None
+        raise ValueError("this is not an Ed25519 public key (32 bytes in base64)") from None
     return text
 
 
@@ -147,17 +151,17 @@ class Ed25519Signature(_HeaderSignature):
     kind: Literal["ed25519"]
     public_key: Annotated[str, AfterValidator(_public_key)]
 
-    def _is_right(self, given: bytes | None, data: bytes) -> bool:
+    def _is_right(self, signature: bytes | None, data: bytes) -> bool:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(self.public_key))
         try:
-            key.verify(given or b"", data)
+            key.verify(signature or b"", data)
         except InvalidSignature:
             return False
         return True
 
 
 class JwtSignature(Options):
-    """A JWT (HS256) in a header, good until its `exp`, with SHA-256 of the URL and of the body as claims."""
+    """A JWT (HS256) in a header, valid until its `exp`, with SHA-256 of the URL and of the body as claims."""
 
     kind: Literal["jwt"]
     secret: SecretStr = Field(min_length=32)  # RFC 7518, 3.2: as long as the hash
@@ -167,10 +171,10 @@ class JwtSignature(Options):
     body_claim: str = "payload_hash"
 
     def verify(self, request: ReceiptRequest, *, now: float) -> None:
-        """Raise BadSignature if the JWT is not the provider's, is not for this request, or is too old."""
+        """Raise BadSignature if the JWT is not the provider's, not for this request, or expired."""
         claims = self._claims(request)
         if not claims["nbf"] - _LEEWAY_SECONDS <= now <= claims["exp"] + _LEEWAY_SECONDS:
-            raise BadSignature("the JWT of this receipt is too old, or of the future")
+            raise BadSignature("the JWT of this receipt is expired or not yet valid")
         if claims.get(self.url_claim) != hashlib.sha256(request.url.encode()).hexdigest():
             raise BadSignature("the JWT of this receipt is for another URL")
         body = hashlib.sha256(request.body).hexdigest() if request.body else None
@@ -178,7 +182,7 @@ class JwtSignature(Options):
             raise BadSignature("the JWT of this receipt is for another body")
 
     def _claims(self, request: ReceiptRequest) -> dict[str, Any]:
-        """Read the claims; their times are compared with the caller's clock, not with PyJWT's."""
+        """Return the claims. Their times are not checked here, but against the caller's clock."""
         try:
             claims: dict[str, Any] = jwt.decode(
                 request.headers.get(self.header.lower(), ""),
@@ -205,15 +209,15 @@ Signature = Annotated[
 
 
 def _shown_signatures(request: ReceiptRequest, header: str) -> list[str]:
-    return [given.strip() for given in request.headers.get(header.lower(), "").split(",")]
+    return [signature.strip() for signature in request.headers.get(header.lower(), "").split(",")]
 
 
 def _url_and_form(request: ReceiptRequest, _: _HeaderSignature) -> bytes:
     """
-    Print the URL with its query sorted, and the fields of a form sorted behind it.
+    Return the URL with its query sorted, followed by the sorted fields of a form.
 
-    This is what Plivo signs: "Signature Validation" of its documentation, and
-    `plivo.utils.signature_v3` of its client. A body that is no form has no fields.
+    Plivo signs this: "Signature Validation" of its documentation, and
+    `plivo.utils.signature_v3` of its client. A body that is not a form has no fields.
     """
     url = urlsplit(request.url)
     query = "&".join(f"{name}={value}" for name, value in sorted(parse_qsl(url.query, True)))
@@ -234,4 +238,4 @@ _SIGNED_PARTS: Final[dict[str, Callable[[ReceiptRequest, _HeaderSignature], byte
     "nonce": lambda request, signed: _header_bytes(request, signed.nonce),
     "timestamp": lambda request, signed: _header_bytes(request, signed.timestamp),
 }
-"""What a provider may sign."""
+"""The data that a signature may cover, by the name in `signed`."""

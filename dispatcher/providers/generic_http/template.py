@@ -1,8 +1,8 @@
 """
-Placeholders: `{name}` in a string of the settings stands for a value of the message.
+Placeholders: `{name}` in a string of the options stands for a value of the message.
 
-One regular expression and one dictionary; nothing is evaluated, and no
-attribute or index of a value can be reached. `{{` and `}}` are single braces.
+One regular expression and one dictionary: nothing is evaluated, and no
+attribute or index of a value is reachable. `{{` and `}}` are single braces.
 """
 
 import re
@@ -31,7 +31,7 @@ PLACEHOLDERS: Final[Mapping[str, Callable[[Outgoing], Value]]] = {
     "tier": lambda message: message.tier.value,
     "not_after": lambda message: message.not_after.isoformat(timespec="seconds"),
 }
-"""What a template may name of a message; `receipt_url` comes from the settings."""
+"""The values of a message that a template can use. `receipt_url` comes from the settings."""
 
 RECEIPT_URL: Final = "receipt_url"
 
@@ -39,7 +39,7 @@ RECEIPT_URL: Final = "receipt_url"
 def message_values(
     message: Outgoing, *, receipt_url: str | None, names: Iterable[str] = PLACEHOLDERS
 ) -> Values:
-    """List what these placeholders stand for in this message."""
+    """Return the values of these placeholders for this message."""
     values: dict[str, Value] = {RECEIPT_URL: receipt_url}
     for name in names:
         values[name] = PLACEHOLDERS[name](message)
@@ -47,7 +47,7 @@ def message_values(
 
 
 def check_placeholders(template: Json) -> None:
-    """Raise ValueError for a placeholder nobody can fill, or a brace that stands alone."""
+    """Raise ValueError for an unknown placeholder or a single brace."""
     match template:
         case str():
             for token in _TOKEN.finditer(template):
@@ -61,12 +61,12 @@ def check_placeholders(template: Json) -> None:
 
 
 def placeholders_in(template: str) -> frozenset[str]:
-    """Name the placeholders of one string."""
+    """Return the names of the placeholders in one string."""
     return frozenset(token[1] for token in _TOKEN.finditer(template) if token[1])
 
 
 def placeholders_within(template: Json) -> frozenset[str]:
-    """Name the placeholders of all strings in a JSON template."""
+    """Return the names of the placeholders in all strings of a JSON template."""
     match template:
         case str():
             return placeholders_in(template)
@@ -78,7 +78,7 @@ def placeholders_within(template: Json) -> frozenset[str]:
 
 
 def fill(template: str, values: Values) -> str:
-    """Put the values into a string; one that is not there becomes empty."""
+    """Return a string with its placeholders filled; a missing value becomes empty."""
 
     def replace(token: re.Match[str]) -> str:
         if not token[1]:
@@ -90,7 +90,7 @@ def fill(template: str, values: Values) -> str:
 
 
 def fill_fields(template: Mapping[str, str], values: Values) -> dict[str, str]:
-    """Fill a flat form, a query or headers; a field that is one placeholder without a value is left out."""
+    """Return a form, query or headers filled, without fields whose only placeholder has no value."""
     return {
         name: fill(text, values) for name, text in template.items() if _typed_value(text, values) is not None
     }
@@ -98,10 +98,10 @@ def fill_fields(template: Mapping[str, str], values: Values) -> dict[str, str]:
 
 def fill_json(template: Json, values: Values) -> Json:
     """
-    Fill all strings of a JSON template; keys stay as they are.
+    Return a JSON template with all strings filled; keys stay as they are.
 
     A string that is one placeholder becomes the value with its type, so
-    "{segments}" is a number; a member whose value is not there is left out.
+    "{segments}" is a number. A member whose value is missing is left out.
     """
     match template:
         case str():
@@ -124,6 +124,6 @@ def _check_token(token: re.Match[str]) -> None:
     name = cast("str | None", token[1])
     if name is not None and name not in PLACEHOLDERS and name != RECEIPT_URL:
         known = ", ".join(sorted({*PLACEHOLDERS, RECEIPT_URL}))
-        raise ValueError(f"there is no placeholder {{{name}}}; known are {known}")
+        raise ValueError(f"there is no placeholder {{{name}}}; choose from {known}")
     if token[0] in ("{", "}"):
-        raise ValueError(f"a single {token[0]!r} at {token.start()}; write it twice for the character itself")
+        raise ValueError(f"a single {token[0]!r} at {token.start()}; write it twice for a literal brace")

@@ -1,1 +1,1 @@
-"""HTTP to providers, where it matters whether a byte was written."""
+"""An HTTP client that knows for each request whether a byte of it was written."""

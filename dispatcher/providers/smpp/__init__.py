@@ -1,4 +1,4 @@
-"""The `smpp` plug-in: any SMSC or aggregator that speaks SMPP 3.4, over binds that are kept up."""
+"""The `smpp` plug-in: any SMSC or aggregator with SMPP 3.4, over binds that are kept open."""
 
 from dispatcher.providers.smpp.provider import SmppProvider
 

@@ -1,9 +1,9 @@
 """
-What is on its way to one SMSC: calls, their messages, and the queue before the windows of the binds.
+Messages on their way to one SMSC, and the queue before the windows of the binds.
 
-    Call     one `send`: a gate, and an outcome for each message
-      Submit one message: a body for each part, all of them written together
-    Queue    who waits for room in a window, the first first
+    SubmitCall       one `send`: a gate, and an outcome for each message
+      PendingSubmit  one message: a body for each part, all written together
+    SubmitQueue      messages that wait for space in a window, in order
 """
 
 import asyncio
@@ -18,155 +18,158 @@ GATE_CLOSED = Unsent("the gate was closed")
 
 
 class BoundSession(Protocol):
-    """A bind that takes submits."""
+    """A bind that can send submits."""
 
     @property
-    def room(self) -> int:
-        """How many parts more may be out; a bind on which nothing is out has room for any message."""
+    def free_window(self) -> int:
+        """How many more parts may be unanswered; enough for any message if none is unanswered."""
 
     def put(self, submit: "PendingSubmit") -> None:
-        """Write all its parts with the next flush; its `answer` is called once for each."""
+        """Write all its parts with the next flush; `answer` is called once for each."""
 
     def flush(self) -> None:
-        """Write what was put."""
+        """Write all parts that were put."""
 
     def forget(self, submit: "PendingSubmit") -> None:
-        """Expect no answers to it any more."""
+        """Expect no more responses to it."""
 
 
 class SubmitCall:
     """One `send`; `done` is set when each of its messages has an outcome."""
 
-    __slots__ = ("done", "gate", "left", "outcomes", "submits")
+    __slots__ = ("done", "gate", "open_count", "outcomes", "submits")
 
     def __init__(self, gate: Gate, bodies: Sequence[tuple[bytes, ...] | Outcome]) -> None:
         self.gate = gate
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.outcomes: list[Outcome | None] = [None if isinstance(b, tuple) else b for b in bodies]
-        self.submits = [PendingSubmit(self, n, b) for n, b in enumerate(bodies) if isinstance(b, tuple)]
-        self.left = len(self.submits)
-        if not self.left:
+        self.outcomes: list[Outcome | None] = [None if isinstance(body, tuple) else body for body in bodies]
+        self.submits = [
+            PendingSubmit(self, n, body) for n, body in enumerate(bodies) if isinstance(body, tuple)
+        ]
+        self.open_count = len(self.submits)
+        if not self.open_count:
             self.done.set_result(None)
 
-    def settle(self, place: int, outcome: Outcome) -> None:
-        """Note what became of one message, once."""
-        self.outcomes[place] = outcome
-        self.left -= 1
-        if not self.left and not self.done.done():
+    def settle(self, index: int, outcome: Outcome) -> None:
+        """Set the outcome of one message; called once for each."""
+        self.outcomes[index] = outcome
+        self.open_count -= 1
+        if not self.open_count and not self.done.done():
             self.done.set_result(None)
 
-    def turn_back(self, outcome: Unsent) -> None:
-        """Settle all that are not written."""
+    def fail_unwritten(self, outcome: Unsent) -> None:
+        """Set this outcome for all messages that are not written."""
         for submit in self.submits:
-            if submit.bind is None and self.outcomes[submit.place] is None:
-                self.settle(submit.place, outcome)
+            if submit.bind is None and self.outcomes[submit.index] is None:
+                self.settle(submit.index, outcome)
 
-    def end(self, unwritten: Unsent, unanswered: Unknown) -> list[Outcome]:
-        """Settle all that is open, for nobody waits any longer; give all outcomes."""
-        if self.left:
-            self.turn_back(unwritten)
+    def finish(self, unwritten: Unsent, unanswered: Unknown) -> list[Outcome]:
+        """End the call, and return all outcomes: for open messages, one of these two."""
+        if self.open_count:
+            self.fail_unwritten(unwritten)
             for submit in self.submits:
-                if submit.bind is not None and self.outcomes[submit.place] is None:
+                if submit.bind is not None and self.outcomes[submit.index] is None:
                     submit.bind.forget(submit)
                     submit.give_up(unanswered)
         return [outcome for outcome in self.outcomes if outcome is not None]
 
 
 class PendingSubmit:
-    """One message of a call. `bind` is the one it was written to; `sequences` are its parts' there."""
+    """One message of a call. `bind` is the bind it was written to, `sequences` the numbers of its parts."""
 
-    __slots__ = ("answers", "bind", "bodies", "call", "left", "place", "sequences")
+    __slots__ = ("bind", "bodies", "call", "index", "open_count", "part_outcomes", "sequences")
 
-    def __init__(self, call: SubmitCall, place: int, bodies: tuple[bytes, ...]) -> None:
+    def __init__(self, call: SubmitCall, index: int, bodies: tuple[bytes, ...]) -> None:
         self.call = call
-        self.place = place
+        self.index = index
         self.bodies = bodies
         self.bind: BoundSession | None = None
         self.sequences: tuple[int, ...] = ()
-        self.answers: list[Outcome | None] = [None] * len(bodies)
-        self.left = len(bodies)
+        self.part_outcomes: list[Outcome | None] = [None] * len(bodies)
+        self.open_count = len(bodies)
 
     def answer(self, part: int, outcome: Outcome) -> None:
-        """Note what became of one part; each is told once."""
-        self.answers[part] = outcome
-        self.left -= 1
-        if not self.left:
+        """Set the outcome of one part; called once for each."""
+        self.part_outcomes[part] = outcome
+        self.open_count -= 1
+        if not self.open_count:
             self.call.settle(
-                self.place, outcome_of_parts([answer for answer in self.answers if answer is not None])
+                self.index,
+                outcome_of_parts([outcome for outcome in self.part_outcomes if outcome is not None]),
             )
 
     def give_up(self, outcome: Unknown) -> None:
-        """Note this of each part that is not answered."""
-        for part, answer in enumerate(self.answers):
-            if answer is None:
+        """Set this outcome for each part without a response."""
+        for part, known in enumerate(self.part_outcomes):
+            if known is None:
                 self.answer(part, outcome)
 
 
 class SubmitQueue:
     """
-    Who waits for room in a window, and the binds that have one.
+    Messages that wait for space in a window, and the binds that have one.
 
-    The gate is asked in `pump`, in the step of the loop that writes. While a
-    first bind is under way, messages wait for it; when one has failed, they go
-    back with the reason until there is one.
+    `pump` asks the gate in the same step of the loop that writes. Messages wait
+    for the first bind. Once a bind has failed, they end as Unsent with its
+    reason until there is a bind.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[PendingSubmit] = deque()
         self._binds: list[BoundSession] = []
-        self._why: str | None = None
+        self._reason: str | None = None
         self._closed = False
 
     def put(self, call: SubmitCall) -> None:
-        """Let a call's messages stand in line, and go if they can."""
-        if self._why is not None and not self._binds:
-            call.turn_back(Unsent(self._why))
+        """Queue the messages of a call, and write those that fit."""
+        if self._reason is not None and not self._binds:
+            call.fail_unwritten(Unsent(self._reason))
             return
         self._waiting.extend(call.submits)
         self.pump()
 
     def add(self, bind: BoundSession) -> None:
-        """Use a bind from now on."""
+        """Use this bind from now on."""
         if not self._closed:
-            self._why = None
+            self._reason = None
             self._binds.append(bind)
             self.pump()
 
     def remove(self, bind: BoundSession) -> None:
-        """Use it no more."""
+        """Stop using this bind."""
         if bind in self._binds:
             self._binds.remove(bind)
 
-    def turn_away(self, why: str) -> None:
-        """Say why there is no bind; unless there is one, all who wait go back unsent."""
-        self._why = why
+    def fail_waiting(self, reason: str) -> None:
+        """Set why a bind is missing; without any bind, all waiting messages end as Unsent."""
+        self._reason = reason
         if not self._binds:
             waiting, self._waiting = self._waiting, deque()
             for call in {submit.call for submit in waiting}:
-                call.turn_back(Unsent(why))
+                call.fail_unwritten(Unsent(reason))
 
     def close(self) -> None:
-        """Write nothing more; who waits, or comes yet, goes back unsent."""
+        """Write nothing more: waiting and later messages end as Unsent."""
         self._closed = True
         self._binds.clear()
-        self.turn_away("the provider was closed")
+        self.fail_waiting("the provider was closed")
 
     def pump(self) -> None:
-        """Write who is first while there is room; each call that writes asks its gate right before."""
+        """Write waiting messages in order while they fit; each call asks its gate right before its first."""
         waiting, asked = self._waiting, None
         used: set[BoundSession] = set()
         while waiting and self._binds:
             submit = waiting[0]
             call = submit.call
-            if call.outcomes[submit.place] is not None:
-                waiting.popleft()  # turned back meanwhile
+            if call.outcomes[submit.index] is not None:
+                waiting.popleft()  # ended in the meantime
                 continue
             bind = max(self._binds, key=_free_window) if len(self._binds) > 1 else self._binds[0]
-            if bind.room < len(submit.bodies):
+            if bind.free_window < len(submit.bodies):
                 break
             if call is not asked:
                 if not call.gate():
-                    call.turn_back(GATE_CLOSED)
+                    call.fail_unwritten(GATE_CLOSED)
                     continue
                 asked = call
             waiting.popleft()
@@ -178,4 +181,4 @@ class SubmitQueue:
 
 
 def _free_window(bind: BoundSession) -> int:
-    return bind.room
+    return bind.free_window

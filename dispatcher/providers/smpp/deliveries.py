@@ -1,4 +1,4 @@
-"""What an SMSC delivers, in our words: receipts as reports, and messages of handsets."""
+"""Reading deliver_sm: receipts as reports, and messages of handsets."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -19,36 +19,36 @@ STATES: Mapping[MessageState, Status | None] = {
     MessageState.EXPIRED: Status.TOO_LATE,
     MessageState.DELETED: Status.FAILED,
     MessageState.UNDELIVERABLE: Status.FAILED,
-    MessageState.ACCEPTED: None,  # many say it of the network, and not of the handset
-    MessageState.UNKNOWN: None,  # many say it when they will never know
+    MessageState.ACCEPTED: None,  # many SMSCs mean the network, not the handset
+    MessageState.UNKNOWN: None,  # many SMSCs mean that they will never know
     MessageState.REJECTED: Status.FAILED,
 }
 
 
 class InboundPart(NamedTuple):
-    """A part of a handset's message."""
+    """One part of a handset's message."""
 
     inbound: Inbound
-    joint: PartInfo
+    part: PartInfo
 
 
 class DeliveryReader:
-    """Reads what one provider delivers."""
+    """Reads the deliveries of one provider."""
 
-    def __init__(self, options: SmppOptions, spelling: IdNormalizer) -> None:
+    def __init__(self, options: SmppOptions, ids: IdNormalizer) -> None:
         self._words = options.words
         self._errors = options.errors
-        self._spelling = spelling
+        self._ids = ids
 
     def read(self, sm: Sm) -> ReceiptReport | Inbound | InboundPart | None:
-        """Tell what it is; None for a receipt that names no message, which nobody can use."""
+        """Return the report or message; None for a receipt that names no message."""
         if (receipt := read_receipt(sm)) is not None:
             return self._report(receipt)
         if sm.esm_class & EsmClass.TYPE in (EsmClass.RECEIPT, EsmClass.INTERMEDIATE):
             return None
-        text, joint = read_text(sm)
+        text, part = read_text(sm)
         inbound = Inbound(sender=_number(sm.source), recipient=_number(sm.destination), text=text)
-        return InboundPart(inbound, joint) if joint else inbound
+        return InboundPart(inbound, part) if part else inbound
 
     def _report(self, receipt: SmppReceipt) -> ReceiptReport:
         status = self._words.get(receipt.word.upper(), STATES[receipt.state] if receipt.state else None)
@@ -56,7 +56,7 @@ class DeliveryReader:
             status = self._errors.get(normalized_error(receipt.error), status)
         word = receipt.word or "no state"
         return ReceiptReport(
-            ref=self._spelling.of_receipt(receipt.id),
+            ref=self._ids.from_receipt(receipt.id),
             reference=None,
             status=status if receipt.is_last else None,
             reason=f"{word}, error {receipt.error}" if receipt.error else word,
@@ -64,7 +64,7 @@ class DeliveryReader:
 
 
 def _number(address: Address) -> str:
-    """Write a number as the rest of the program does; short codes and names stay as they are."""
+    """Return an international number with its "+"; short codes and names are unchanged."""
     if address.ton == _INTERNATIONAL and address.value.isdecimal():
         return f"+{address.value}"
     return address.value

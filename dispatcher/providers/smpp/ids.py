@@ -1,4 +1,4 @@
-"""One spelling for a message's id, which many SMSCs write in one way in their answer and in another later."""
+"""One form for message ids, which many SMSCs write differently in responses and in receipts."""
 
 import re
 
@@ -9,28 +9,28 @@ _HEX = re.compile(r"[0-9A-Fa-f]+")
 
 class IdNormalizer:
     """
-    Spells ids so that those of answers and those of receipts compare.
+    Normalizes ids, so that those of responses and of receipts compare equal.
 
-    A number, hexadecimal or decimal, loses its capitals and the zeros before
-    it; anything else stays as it is. Where the SMSC changes the base in
-    between, the receipt's base is the one that both are given in.
+    A decimal or hexadecimal number is written in lower case and without leading
+    zeros; any other id is unchanged. If the SMSC uses two bases, ids of
+    responses are converted to the base of the receipts.
     """
 
     def __init__(self, ids: str) -> None:
         self._bases = ID_BASES[ids]
 
-    def of_answer(self, message_id: str) -> str:
-        """Spell an id that came in a submit_sm_resp."""
+    def from_response(self, message_id: str) -> str:
+        """Return the normalized id of a submit_sm_resp."""
         if self._bases is not None:
             try:
-                number = int(message_id, self._bases.answer)
+                number = int(message_id, self._bases.response)
             except ValueError:
                 return message_id
             return str(number) if self._bases.receipt == 10 else f"{number:x}"
         return _normalized(message_id)
 
-    def of_receipt(self, message_id: str) -> str:
-        """Spell an id that came in a receipt."""
+    def from_receipt(self, message_id: str) -> str:
+        """Return the normalized id of a receipt."""
         return _normalized(message_id)
 
 

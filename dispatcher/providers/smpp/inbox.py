@@ -1,9 +1,9 @@
 """
-What the SMSC delivers, told on in batches: each is answered when it is kept, and not before.
+Deliveries of the SMSC, reported in batches. Each is answered only after it is stored.
 
-While one batch is being told, the next one gathers, so thousands a second cost
-few transactions. Parts of a handset's message wait for each other, unanswered,
-for a few seconds: the SMSC keeps them meanwhile, and brings them again if this
+While one batch is being reported, the next one collects, so thousands per second
+need few transactions. The parts of a handset's message wait for each other for a
+few seconds, unanswered: the SMSC keeps them, and delivers them again if this
 process dies or its bind is lost.
 """
 
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 _MAX_BATCH = 500
 _CLOSE_TIMEOUT = 5.0
 _MAX_WAITING = 10_000
-"""What waits to be told, or for its other parts; above it the SMSC hears "later" at once."""
+"""The most reports and incomplete messages that wait; above it, deliveries are refused for now."""
 
 
 class _Delivery(NamedTuple):
@@ -37,119 +37,119 @@ class _Delivery(NamedTuple):
 
 
 class _PendingReport(NamedTuple):
-    """One thing to tell, and what is answered then: one delivery, or one for each part."""
+    """One report, and the deliveries to answer afterwards: one, or one for each part."""
 
-    told: ProviderReports
+    report: ProviderReports
     deliveries: tuple[_Delivery, ...]
 
 
 class _PartialMessage:
-    """The parts so far of one message; `timer` tells them as they are."""
+    """The parts received so far of one message; `timer` reports them even if some are missing."""
 
     def __init__(self, timer: asyncio.TimerHandle) -> None:
         self.timer = timer
-        self.pieces: dict[int, tuple[Inbound, tuple[_Delivery, ...]]] = {}
+        self.parts: dict[int, tuple[Inbound, tuple[_Delivery, ...]]] = {}
 
-    def letter(self) -> _PendingReport:
-        found = [self.pieces[number] for number in sorted(self.pieces)]
-        first = found[0][0]
-        text = "".join(inbound.text for inbound, _ in found)
+    def joined(self) -> _PendingReport:
+        parts = [self.parts[number] for number in sorted(self.parts)]
+        first = parts[0][0]
+        text = "".join(inbound.text for inbound, _ in parts)
         whole = Inbound(sender=first.sender, recipient=first.recipient, text=text)
-        return _PendingReport(whole, tuple(delivery for _, deliveries in found for delivery in deliveries))
+        return _PendingReport(whole, tuple(delivery for _, deliveries in parts for delivery in deliveries))
 
 
 class Inbox:
-    """One for all binds of a provider: parts may come over any of them."""
+    """The deliveries of all binds of a provider: the parts of a message may come over any of them."""
 
-    def __init__(self, name: str, tell: ReportHandler, reader: DeliveryReader, *, join: timedelta) -> None:
+    def __init__(self, name: str, report: ReportHandler, reader: DeliveryReader, *, join: timedelta) -> None:
         self._name = name
-        self._tell = tell
+        self._report = report
         self._reader = reader
         self._join = join.total_seconds()
-        self._letters: list[_PendingReport] = []
-        self._puzzles: dict[tuple[str, str, int, int], _PartialMessage] = {}
-        self._telling: asyncio.Task[None] | None = None
+        self._waiting: list[_PendingReport] = []
+        self._incomplete: dict[tuple[str, str, int, int], _PartialMessage] = {}
+        self._task: asyncio.Task[None] | None = None
         self._closed = False
 
     def take(self, session: Session, request: Pdu, sm: Sm) -> None:
-        """Take what was delivered; it is answered when it is kept, or with "later"."""
+        """Accept a delivery. It is answered when it is stored, or refused for now."""
         delivery = _Delivery(session, request)
-        if self._closed or len(self._letters) + len(self._puzzles) >= _MAX_WAITING:
+        if self._closed or len(self._waiting) + len(self._incomplete) >= _MAX_WAITING:
             delivery.answer(CommandStatus.ESME_RX_T_APPN)
             return
         match self._reader.read(sm):
             case None:
                 log.error("smpp_receipt_names_nothing", provider=self._name)
-                delivery.answer(CommandStatus.ESME_ROK)  # again it would name nothing either
+                delivery.answer(CommandStatus.ESME_ROK)  # another delivery of it would name none either
             case InboundPart() as part:
-                self._fit(part, delivery)
-            case told:
-                self._put(_PendingReport(told, (delivery,)))
+                self._add_part(part, delivery)
+            case report:
+                self._put(_PendingReport(report, (delivery,)))
 
     def forget(self, session: Session) -> None:
-        """Drop the parts that a lost bind brought: the SMSC brings them again."""
-        for key, puzzle in list(self._puzzles.items()):
-            for number, (_, deliveries) in list(puzzle.pieces.items()):
+        """Drop the parts of a lost bind: the SMSC delivers them again."""
+        for key, message in list(self._incomplete.items()):
+            for number, (_, deliveries) in list(message.parts.items()):
                 if any(delivery.session is session for delivery in deliveries):
-                    del puzzle.pieces[number]
-            if not puzzle.pieces:
+                    del message.parts[number]
+            if not message.parts:
                 self._drop(key)
 
     async def close(self) -> None:
-        """Let what is being told be told; the rest is the SMSC's still."""
+        """Finish the batch that is being reported; the SMSC delivers the rest again."""
         self._closed = True
-        for key in list(self._puzzles):
+        for key in list(self._incomplete):
             self._drop(key)
-        self._letters.clear()
-        if self._telling is not None:
-            _, late = await asyncio.wait([self._telling], timeout=_CLOSE_TIMEOUT)
-            for telling in late:
-                telling.cancel()
+        self._waiting.clear()
+        if self._task is not None:
+            _, late = await asyncio.wait([self._task], timeout=_CLOSE_TIMEOUT)
+            for task in late:
+                task.cancel()
 
-    def _fit(self, part: InboundPart, delivery: _Delivery) -> None:
-        inbound, joint = part
-        key = (inbound.sender, inbound.recipient, joint.reference, joint.total)
-        puzzle = self._puzzles.get(key)
-        if puzzle is None:
-            timer = asyncio.get_running_loop().call_later(self._join, self._solve, key)
-            puzzle = self._puzzles[key] = _PartialMessage(timer)
-        _, before = puzzle.pieces.get(joint.number, (inbound, ()))
-        puzzle.pieces[joint.number] = (inbound, (*before, delivery))
-        if len(puzzle.pieces) == joint.total:
-            self._solve(key)
+    def _add_part(self, part: InboundPart, delivery: _Delivery) -> None:
+        inbound, info = part
+        key = (inbound.sender, inbound.recipient, info.reference, info.total)
+        message = self._incomplete.get(key)
+        if message is None:
+            timer = asyncio.get_running_loop().call_later(self._join, self._complete, key)
+            message = self._incomplete[key] = _PartialMessage(timer)
+        _, earlier = message.parts.get(info.number, (inbound, ()))
+        message.parts[info.number] = (inbound, (*earlier, delivery))
+        if len(message.parts) == info.total:
+            self._complete(key)
 
-    def _solve(self, key: tuple[str, str, int, int]) -> None:
-        puzzle = self._drop(key)
-        self._put(puzzle.letter())
+    def _complete(self, key: tuple[str, str, int, int]) -> None:
+        message = self._drop(key)
+        self._put(message.joined())
 
     def _drop(self, key: tuple[str, str, int, int]) -> _PartialMessage:
-        puzzle = self._puzzles.pop(key)
-        puzzle.timer.cancel()
-        return puzzle
+        message = self._incomplete.pop(key)
+        message.timer.cancel()
+        return message
 
-    def _put(self, letter: _PendingReport) -> None:
-        self._letters.append(letter)
-        if self._telling is None:
-            self._telling = asyncio.create_task(self._work())
+    def _put(self, pending: _PendingReport) -> None:
+        self._waiting.append(pending)
+        if self._task is None:
+            self._task = asyncio.create_task(self._report_all())
 
-    async def _work(self) -> None:
+    async def _report_all(self) -> None:
         try:
-            while self._letters:
-                batch, self._letters = self._letters[:_MAX_BATCH], self._letters[_MAX_BATCH:]
-                await self._settle(batch)
+            while self._waiting:
+                batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
+                await self._report_batch(batch)
         finally:
-            self._telling = None
+            self._task = None
 
-    async def _settle(self, batch: Sequence[_PendingReport]) -> None:
+    async def _report_batch(self, batch: Sequence[_PendingReport]) -> None:
         try:
-            await self._tell([letter.told for letter in batch])
+            await self._report([pending.report for pending in batch])
         except Unavailable as error:
             log.warning("smpp_not_told", provider=self._name, count=len(batch), error=str(error))
             _answer(batch, CommandStatus.ESME_RX_T_APPN)
-        except Exception:  # a bug: whatever caused it, the others are kept
+        except Exception:  # a bug: one by one, so that the others are stored
             if len(batch) > 1:
-                for letter in batch:
-                    await self._settle([letter])
+                for pending in batch:
+                    await self._report_batch([pending])
                 return
             log.exception("smpp_not_told", provider=self._name, count=1)
             _answer(batch, CommandStatus.ESME_RX_T_APPN)
@@ -158,9 +158,9 @@ class Inbox:
 
 
 def _answer(batch: Sequence[_PendingReport], status: int) -> None:
-    """Answer all that brought these, in one write to each bind."""
+    """Answer all deliveries of a batch, in one write to each bind."""
     answers: dict[Session, list[Pdu]] = {}
-    for session, request in (delivery for letter in batch for delivery in letter.deliveries):
+    for session, request in (delivery for pending in batch for delivery in pending.deliveries):
         answers.setdefault(session, []).append(request)
     for session, requests in answers.items():
         session.acknowledge(requests, status)

@@ -1,4 +1,4 @@
-"""Keeping one bind up: connect, bind, look whether the SMSC is alive, and again when it is gone."""
+"""Keeping one bind open: connect, bind, check that the SMSC is alive, and reconnect."""
 
 import asyncio
 import random
@@ -27,11 +27,11 @@ OpenSession = Callable[[], Session]
 
 class Link:
     """
-    One bind of one provider. `run` keeps it up until it is cancelled.
+    One bind of one provider. `run` keeps it open until it is cancelled.
 
-    `tell_why` hears why there is none. A connection that fails is tried again
-    after pauses that grow from half a second to half a minute; a bind that is
-    refused, after `refused_pause`, for only an operator can mend it.
+    `on_down` receives the reason when there is no bind. A failed connection is
+    retried after pauses that grow from half a second to half a minute. A refused
+    bind is retried after `refused_pause`, because only an operator can correct it.
     """
 
     def __init__(
@@ -41,43 +41,43 @@ class Link:
         *,
         command: Command,
         tls: ssl.SSLContext | None,
-        answer_within: timedelta,
+        response_timeout: timedelta,
         open_session: OpenSession,
-        tell_why: Callable[[str], None],
+        on_down: Callable[[str], None],
     ) -> None:
         self._name = name
         self._options = options
         self._command = command
-        self._answer_within = answer_within.total_seconds()
+        self._response_timeout = response_timeout.total_seconds()
         self._open_session = open_session
-        self._tell_why = tell_why
+        self._on_down = on_down
         self._tls = tls
         self._bind = Bind(
             options.system_id, options.password.get_secret_value(), options.system_type
         ).encode()
-        self._rng = random.Random()  # noqa: S311 - spreads retries, hides nothing
-        self._said = ""
+        self._rng = random.Random()  # noqa: S311 - spreads retries, not a secret
+        self._last_reason = ""
 
     async def run(self) -> None:
-        """Bind, again and again; cancelled, take leave of the SMSC."""
+        """Bind and rebind until cancelled, then unbind."""
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
             refused = False
             try:
                 session = await self._connect()
-                began = loop.time()
-                why = await self._hold(session)
-                failures = 0 if loop.time() - began > _STABLE_AFTER else failures
+                bound_at = loop.time()
+                reason = await self._keep_alive(session)
+                failures = 0 if loop.time() - bound_at > _STABLE_AFTER else failures
             except BindRefused as error:
-                refused, why = True, str(error)
+                refused, reason = True, str(error)
             except (OSError, TimeoutError) as error:
-                why = f"no connection: {str(error) or 'it took too long'}"
-            except Exception as error:  # a bug of ours must not leave this bind down for ever
+                reason = f"no connection: {str(error) or 'it took too long'}"
+            except Exception as error:  # after a bug of ours, the bind must still come back
                 log.exception("smpp_link_crashed", provider=self._name)
-                why = f"a bug: {type(error).__name__}"
+                reason = f"a bug: {type(error).__name__}"
             failures += 1
-            self._lost(why)
+            self._report_down(reason)
             await asyncio.sleep(self._pause(failures, refused=refused).total_seconds())
 
     async def _connect(self) -> Session:
@@ -94,40 +94,40 @@ class Link:
             except BaseException:
                 session.abort("it was not bound")
                 raise
-        self._said = ""
+        self._last_reason = ""
         log.info("smpp_bound", provider=self._name)
         return session
 
-    async def _hold(self, session: Session) -> str:
-        """Look, whenever nothing was heard for a while, if the SMSC is there; give the reason of the end."""
+    async def _keep_alive(self, session: Session) -> str:
+        """Send enquire_link whenever the SMSC is silent, and return the reason reason the session ended."""
         try:
             while not session.closed.done():
-                heard = session.heard
+                received = session.pdus_received
                 await asyncio.wait([session.closed], timeout=self._options.enquire_link.total_seconds())
-                if session.heard != heard or session.closed.done():
+                if session.pdus_received != received or session.closed.done():
                     continue
-                sign = session.enquire()
-                ends: tuple[asyncio.Future[Any], ...] = (session.closed, sign)
-                await asyncio.wait(ends, timeout=self._answer_within, return_when=asyncio.FIRST_COMPLETED)
-                if not sign.done():
+                next_pdu = session.enquire()
+                ends: tuple[asyncio.Future[Any], ...] = (session.closed, next_pdu)
+                await asyncio.wait(ends, timeout=self._response_timeout, return_when=asyncio.FIRST_COMPLETED)
+                if not next_pdu.done():
                     session.abort("the SMSC is silent")
         except asyncio.CancelledError:
-            await self._leave(session)
+            await self._unbind(session)
             raise
         return await session.closed
 
-    async def _leave(self, session: Session) -> None:
+    async def _unbind(self, session: Session) -> None:
         session.unbind()
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(session.closed), _UNBIND_TIMEOUT)
-        session.abort("we left")
+        session.abort("we closed the connection")
         await session.closed
 
-    def _lost(self, why: str) -> None:
-        self._tell_why(f"not bound: {why}")
-        if why != self._said:  # each state once, not each try
-            self._said = why
-            log.warning("smpp_not_bound", provider=self._name, reason=why)
+    def _report_down(self, reason: str) -> None:
+        self._on_down(f"not bound: {reason}")
+        if reason != self._last_reason:  # log each state once, not each attempt
+            self._last_reason = reason
+            log.warning("smpp_not_bound", provider=self._name, reason=reason)
 
     def _pause(self, failures: int, *, refused: bool) -> timedelta:
         if refused:

@@ -26,16 +26,16 @@ OutcomeWord = Literal["deferred", "unknown"]
 
 
 class IdBases(NamedTuple):
-    """In which base an SMSC writes a message's id: in its answer to the submit, and in the receipt."""
+    """The base in which an SMSC writes a message's id: in its response to the submit, and in the receipt."""
 
-    answer: int
+    response: int
     receipt: int
 
 
 ID_BASES: Mapping[str, IdBases | None] = {
     "as-is": None,
-    "hex-to-decimal": IdBases(answer=16, receipt=10),
-    "decimal-to-hex": IdBases(answer=10, receipt=16),
+    "hex-to-decimal": IdBases(response=16, receipt=10),
+    "decimal-to-hex": IdBases(response=10, receipt=16),
 }
 
 
@@ -44,11 +44,11 @@ class _Options(BaseModel):
 
 
 def _c_octet_string(longest: int) -> AfterValidator:
-    """Check a C-Octet String of SMPP; the limits of v3.4 have the NUL counted in, ours have not."""
+    """Return a validator for a C-Octet String. The limits of v3.4 include the NUL, ours do not."""
 
     def check(text: str) -> str:
         if len(text) > longest or not text.isascii() or not text.isprintable():
-            raise ValueError(f"SMPP has room for {longest} printable ASCII characters here")
+            raise ValueError(f"this must be at most {longest} printable ASCII characters")
         return text
 
     return AfterValidator(check)
@@ -57,19 +57,19 @@ def _c_octet_string(longest: int) -> AfterValidator:
 def _checked_password(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not text.isascii() or not text.isprintable():
-        raise ValueError("a password is printable ASCII; look for a newline at its end")
+        raise ValueError("a password must be printable ASCII; look for a newline at its end")
     return secret
 
 
 def _checked_final(code: Status | None) -> Status | None:
     if code not in {None, Status.RECEIVED, *MISSED}:
-        raise ValueError(f"no receipt says {code}: it is 13, one of {sorted(MISSED)}, or null")
+        raise ValueError(f"{code} is not a status of a receipt: use 13, one of {sorted(MISSED)}, or null")
     return code
 
 
 def _checked_missed(code: Status) -> Status:
     if code not in MISSED:
-        raise ValueError(f"{code.value} is not a code of a refusal; these are {sorted(MISSED)}")
+        raise ValueError(f"{code.value} is not a code of a refusal; use one of {sorted(MISSED)}")
     return code
 
 
@@ -85,7 +85,7 @@ class AddressType(_Options):
 
 
 class AddressTypes(_Options):
-    """How addresses are marked, by what they look like; what Infobip and others document as usual."""
+    """The type of an address by its form. The defaults are those that Infobip and others document."""
 
     alphanumeric: AddressType = AddressType(ton=5, npi=0)
     short: AddressType = AddressType(ton=3, npi=0)
@@ -126,7 +126,7 @@ class SmppOptions(_Options):
     @field_validator("statuses", mode="before")
     @classmethod
     def _read_statuses(cls, spec: object) -> object:
-        """Read "ESME_RTHROTTLED", "0x413" and 1043 alike."""
+        """Accept "ESME_RTHROTTLED", "0x413" and 1043."""
         return (
             {_command_status(key): value for key, value in spec.items()} if isinstance(spec, dict) else spec
         )
@@ -142,13 +142,13 @@ class SmppOptions(_Options):
         return {normalized_error(error): code for error, code in errors.items()}
 
     @model_validator(mode="after")
-    def _fits_the_system(self) -> Self:
+    def _is_consistent(self) -> Self:
         if self.ca_file is not None and not self.tls:
             raise ValueError("ca_file needs tls")
         return self
 
-    def trust(self) -> ssl.SSLContext | None:
-        """Make what the SMSC's certificate is checked against; Misconfigured if the file cannot be used."""
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Return the TLS context, None without TLS. Raises Misconfigured if `ca_file` cannot be used."""
         if not self.tls:
             return None
         try:
@@ -158,18 +158,18 @@ class SmppOptions(_Options):
 
 
 def normalized_error(error: str) -> str:
-    """Spell a network's error code in one way: without the zeros before it."""
+    """Return a network's error code in upper case and without leading zeros."""
     return error.upper().lstrip("0") or "0"
 
 
 def read_options(provider: str, options: Mapping[str, object]) -> SmppOptions:
-    """Check all options; Misconfigured names every faulty one, and never a secret's value."""
+    """Return the options. Raises Misconfigured, which names every faulty option and no secret's value."""
     try:
         return SmppOptions.model_validate(dict(options))
-    except ValidationError as wrong:
+    except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'options'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in wrong.errors(include_input=False, include_url=False)
+            for fault in error.errors(include_input=False, include_url=False)
         )
         raise Misconfigured(f"provider {provider}: {faults}") from None
 
@@ -182,7 +182,7 @@ def _command_status(key: object) -> int:
         try:
             number = int(text, 0)
         except ValueError:
-            raise ValueError(f"{text!r} is no command_status: write ESME_RTHROTTLED, 0x58 or 88") from None
+            raise ValueError(f"{text!r} is not a command_status: write ESME_RTHROTTLED, 0x58 or 88") from None
     if not 0 < number <= 0xFFFFFFFF:
-        raise ValueError(f"{text!r} is no command_status of a refusal")
+        raise ValueError(f"{text!r} is not a command_status of a refusal")
     return number

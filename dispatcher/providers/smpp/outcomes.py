@@ -1,4 +1,4 @@
-"""What an SMSC's answers mean: one outcome for each command_status, and one for all parts of a message."""
+"""Outcomes of submit_sm responses: one for each command_status, and one for all parts of a message."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,12 +8,12 @@ from dispatcher.providers.smpp.options import OutcomeWord
 from dispatcher.smpp.constants import CommandStatus, status_name
 
 StatusMeaning = Status | OutcomeWord
-"""A final code, or a word of the options."""
+"""A final status, or a word of the options."""
 
 _C = CommandStatus
 
 MEANINGS: Mapping[int, StatusMeaning] = {
-    # It is about this message: no repetition helps.
+    # About this message: no retry helps.
     _C.ESME_RINVMSGLEN: Status.FAILED,
     _C.ESME_RINVSRCADR: Status.FAILED,
     _C.ESME_RINVDSTADR: Status.INVALID_NUMBER,
@@ -40,12 +40,12 @@ MEANINGS: Mapping[int, StatusMeaning] = {
     _C.ESME_RMISSINGOPTPARAM: Status.FAILED,
     _C.ESME_RINVOPTPARAMVAL: Status.FAILED,
     _C.ESME_RDELIVERYFAILURE: Status.FAILED,
-    # It is about the moment: not taken, and later it may be.
+    # Temporary: a later attempt may be accepted.
     _C.ESME_RSYSERR: "deferred",
     _C.ESME_RMSGQFUL: "deferred",
     _C.ESME_RTHROTTLED: "deferred",
     _C.ESME_RX_T_APPN: "deferred",
-    # It is about our account there or our options here: not taken, and for the operator to mend.
+    # About our account or our options: an operator must correct them.
     _C.ESME_RINVCMDLEN: "deferred",
     _C.ESME_RINVCMDID: "deferred",
     _C.ESME_RINVBNDSTS: "deferred",
@@ -62,26 +62,26 @@ MEANINGS: Mapping[int, StatusMeaning] = {
     _C.ESME_RINVEXPIRY: "deferred",
     _C.ESME_RINVDSTTON: "deferred",
     _C.ESME_RINVDSTNPI: "deferred",
-    # The SMSC itself does not know.
+    # The SMSC itself does not know whether it accepted the message.
     _C.ESME_RUNKNOWNERR: "unknown",
 }
-"""All of SMPP v3.4, 5.1.3, but ESME_ROK."""
+"""The meaning of each status of SMPP v3.4, 5.1.3, but ESME_ROK."""
 
 DEFAULT_MEANING: StatusMeaning = "deferred"
-"""A vendor's own and reserved ones: not taken; we do not guess that it is for good."""
+"""The meaning of reserved and vendor-specific statuses: not accepted, and not assumed to be permanent."""
 
 
 class ResponseReader:
-    """Reads responses to submit_sm for one provider; `statuses` are the operator's own meanings."""
+    """Reads the submit_sm responses of one provider; `statuses` overrides meanings."""
 
-    def __init__(self, statuses: Mapping[int, StatusMeaning], spelling: IdNormalizer) -> None:
+    def __init__(self, statuses: Mapping[int, StatusMeaning], ids: IdNormalizer) -> None:
         self._meanings = {**MEANINGS, **statuses}
-        self._spelling = spelling
+        self._ids = ids
 
     def outcome(self, status: int, message_id: str) -> Outcome:
-        """Tell what a response to one part says."""
+        """Return the outcome of one part."""
         if status == CommandStatus.ESME_ROK:
-            return Accepted((self._spelling.of_answer(message_id),) if message_id else ())
+            return Accepted((self._ids.from_response(message_id),) if message_id else ())
         match self._meanings.get(status, DEFAULT_MEANING):
             case "deferred":
                 return Deferred(status_name(status))
@@ -93,12 +93,11 @@ class ResponseReader:
 
 def outcome_of_parts(parts: Sequence[Outcome]) -> Outcome:
     """
-    Tell what the answers to all parts make of their message.
+    Return the outcome of a message from the outcomes of its parts.
 
-    One part that will never be taken spoils it: whatever of the rest is taken,
-    the handset cannot show it. Where some were taken and the rest may be
-    later, nobody can tell what the handset shows, and sending it again may
-    show it twice: that is a doubt like any other.
+    One rejected part rejects the message, because the handset cannot show it
+    without that part. If some parts were accepted and the rest deferred, the
+    outcome is Unknown: sending the message again may show it twice.
     """
     if len(parts) == 1:
         return parts[0]
@@ -113,5 +112,5 @@ def outcome_of_parts(parts: Sequence[Outcome]) -> Outcome:
             return part
     other = next(part for part in parts if not isinstance(part, Accepted))
     if accepted and isinstance(other, Deferred):
-        return Unknown(f"{len(accepted)} of {len(parts)} parts were accepted; of others {other.reason}")
+        return Unknown(f"{len(accepted)} of {len(parts)} parts were accepted; the others: {other.reason}")
     return other

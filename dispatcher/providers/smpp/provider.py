@@ -1,4 +1,4 @@
-"""The SMPP provider: binds that are kept up, submits that share their windows, and what the SMSC tells."""
+"""The SMPP provider: open binds, submits that share their windows, and deliveries of the SMSC."""
 
 import asyncio
 from collections.abc import Sequence
@@ -35,56 +35,56 @@ class SmppProvider:
     """
     Binds with `listen`, or, to send only, with the first message.
 
-    Make it inside the running loop; Misconfigured if an option is wrong.
+    Create it inside the running loop. Raises Misconfigured if an option is wrong.
     """
 
     def __init__(self, config: ProviderConfig) -> None:
         self._config = config
         self._options = read_options(config.name, config.options)
-        self._tls = self._options.trust()
-        self._spelling = IdNormalizer(self._options.ids)
-        self._judge = ResponseReader(self._options.statuses, self._spelling)
-        self._form = SubmitWriter(self._options)
+        self._tls = self._options.tls_context()
+        self._ids = IdNormalizer(self._options.ids)
+        self._reader = ResponseReader(self._options.statuses, self._ids)
+        self._writer = SubmitWriter(self._options)
         self._queue = SubmitQueue()
         self._inbox: Inbox | None = None
         self._links: list[asyncio.Task[None]] = []
         self._closed = False
         seconds = config.call_timeout.total_seconds()
-        self._no_room = Unsent(f"no bind had room within {seconds:g} s")
-        self._no_answer = Unknown(f"no answer within {seconds:g} s")
+        self._unwritten = Unsent(f"no bind had space in its window within {seconds:g} s")
+        self._unanswered = Unknown(f"no answer within {seconds:g} s")
 
     @property
     def max_batch(self) -> int:
-        """As many as are claimed together, and fit all windows."""
+        """The number of messages that are claimed together, but no more than fit all windows."""
         return min(_MAX_BATCH, self._options.window * self._options.binds)
 
-    def listen(self, tell: ReportHandler) -> None:
-        """Bind as a transceiver, and tell what the SMSC delivers."""
-        reader = DeliveryReader(self._options, self._spelling)
-        self._inbox = Inbox(self._config.name, tell, reader, join=self._options.join)
+    def listen(self, report: ReportHandler) -> None:
+        """Bind as a transceiver, and report what the SMSC delivers."""
+        reader = DeliveryReader(self._options, self._ids)
+        self._inbox = Inbox(self._config.name, report, reader, join=self._options.join)
         self._bind(Command.BIND_TRANSCEIVER)
 
     async def send(self, batch: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
-        """Submit all parts of all messages as the windows have room; wait for all answers."""
+        """Submit all parts of all messages as they fit the windows, and return their outcomes."""
         if not self._links and not self._closed:
-            self._bind(Command.BIND_TRANSMITTER)  # with nobody to tell, nothing may be delivered
-        call = SubmitCall(gate, [self._form.fill(message) for message in batch])
+            self._bind(Command.BIND_TRANSMITTER)  # without a handler, the SMSC must deliver nothing
+        call = SubmitCall(gate, [self._writer.bodies(message) for message in batch])
         self._queue.put(call)
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._config.call_timeout.total_seconds()):
                     await call.done
         finally:
-            outcomes = call.end(self._no_room, self._no_answer)
+            outcomes = call.finish(self._unwritten, self._unanswered)
             self._queue.pump()
         return outcomes
 
     def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
-        """Refuse it: SMPP tells over its binds."""
-        raise BadReceipt("this provider tells over SMPP, and calls no URL")
+        """Raise BadReceipt: the SMSC reports over its binds."""
+        raise BadReceipt("this provider reports over SMPP and never calls a URL")
 
     async def close(self) -> None:
-        """Take leave; what waits is unsent, what is unanswered unknown."""
+        """Unbind; waiting messages end as Unsent, unanswered ones as Unknown."""
         self._closed = True
         self._queue.close()
         if self._inbox is not None:
@@ -100,18 +100,18 @@ class SmppProvider:
                 self._options,
                 command=command,
                 tls=self._tls,
-                answer_within=self._config.call_timeout,
-                open_session=self._session,
-                tell_why=self._queue.turn_away,
+                response_timeout=self._config.call_timeout,
+                open_session=self._open_session,
+                on_down=self._queue.fail_waiting,
             )
             self._links.append(asyncio.create_task(link.run()))
 
-    def _session(self) -> Session:
+    def _open_session(self) -> Session:
         session = Session(
             self._config.name,
             window=self._options.window,
             queue=self._queue,
-            judge=self._judge,
+            reader=self._reader,
             deliver=self._deliver,
         )
         if self._inbox is not None:

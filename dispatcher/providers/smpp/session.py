@@ -1,9 +1,9 @@
 """
-One connection to an SMSC: it is bound, carries submits and their answers, and takes what the SMSC delivers.
+One connection to an SMSC: the bind, submits and their responses, and deliveries.
 
-Every way in which it can end ends in `connection_lost`, where each part that
-was written and not answered becomes Unknown. Nothing is written before the
-SMSC took the bind.
+However it ends, `connection_lost` is called, and each part that was written and
+not answered becomes Unknown. No submit is written before the SMSC accepted the
+bind.
 """
 
 import asyncio
@@ -35,11 +35,11 @@ _MAX_UNWRITTEN = 32 * 1024
 _NO_ID = encode_id("")
 
 DeliveryHandler = Callable[["Session", Pdu, Sm], None]
-"""Takes what the SMSC delivers; `Session.acknowledge` answers it, when it is kept."""
+"""Handles a delivery, and calls `Session.acknowledge` when it is stored."""
 
 
 class BindRefused(Exception):
-    """The SMSC refuses the bind."""
+    """The SMSC refused the bind."""
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -48,19 +48,19 @@ class BindRefused(Exception):
 
 class Session(asyncio.Protocol):
     """
-    One bind. `closed` is set, with the reason, when the connection is gone.
+    One bind. `closed` is set, with the reason, when the connection is closed.
 
-    `heard` counts the PDUs that came: octets that make none are no sign of life.
+    `pdus_received` counts whole PDUs: other octets do not show that the SMSC is alive.
     """
 
     def __init__(
-        self, name: str, *, window: int, queue: SubmitQueue, judge: ResponseReader, deliver: DeliveryHandler
+        self, name: str, *, window: int, queue: SubmitQueue, reader: ResponseReader, deliver: DeliveryHandler
     ) -> None:
         loop = asyncio.get_running_loop()
         self._name = name
         self._window = window
         self._queue = queue
-        self._judge = judge
+        self._reader = reader
         self._deliver = deliver
         self._splitter = Splitter()
         self._pending: dict[int, tuple[PendingSubmit, int]] = {}
@@ -69,52 +69,52 @@ class Session(asyncio.Protocol):
         self._sequence = _BIND_SEQUENCE
         self._paused = False
         self._transport: asyncio.Transport
-        self._why = "the SMSC closed the connection"
+        self._close_reason = "the SMSC closed the connection"
         self._bound: asyncio.Future[None] = loop.create_future()
         self.closed: asyncio.Future[str] = loop.create_future()
-        self.heard = 0
-        self._sign: asyncio.Future[None] | None = None
+        self.pdus_received = 0
+        self._next_pdu: asyncio.Future[None] | None = None
 
-    # What the link does with it.
+    # Called by the link.
 
     async def bind(self, command: Command, body: bytes) -> None:
-        """Ask to be bound; raises Refused, and ConnectionError if the connection ends first."""
+        """Bind. Raises BindRefused, or ConnectionError if the connection ends first."""
         self._transport.write(encode(command, sequence=_BIND_SEQUENCE, body=body))
         await self._bound
 
     def enquire(self) -> asyncio.Future[None]:
-        """Ask whether anybody is there; give what is set with the next PDU that comes."""
-        self._sign = asyncio.get_running_loop().create_future()
+        """Send enquire_link, and return a future that is set with the next PDU."""
+        self._next_pdu = asyncio.get_running_loop().create_future()
         self._write(encode(Command.ENQUIRE_LINK, sequence=self._next()))
-        return self._sign
+        return self._next_pdu
 
     def unbind(self) -> None:
-        """Take leave; the SMSC answers, and `closed` follows."""
+        """Send unbind; the SMSC answers, and then `closed` is set."""
         self._queue.remove(self)
-        self._why = "we took leave"
+        self._close_reason = "we unbound"
         self._write(encode(Command.UNBIND, sequence=self._next()))
 
-    def abort(self, why: str) -> None:
-        """End the connection at once."""
-        self._why = why
+    def abort(self, reason: str) -> None:
+        """Close the connection immediately, with this reason."""
+        self._close_reason = reason
         self._queue.remove(self)
         self._transport.abort()
 
     def acknowledge(self, requests: Sequence[Pdu], status: int) -> None:
-        """Answer what was delivered, in one write."""
+        """Answer deliveries in one write."""
         self._write(b"".join([respond(request, status=status, body=_NO_ID) for request in requests]))
 
-    # What the queue does with it: see `calls.Bound`.
+    # Called by the queue: see `calls.BoundSession`.
 
     @property
-    def room(self) -> int:
-        """How many parts more may be out."""
+    def free_window(self) -> int:
+        """How many more parts may be unanswered."""
         if self._paused:
             return 0
         return self._window - len(self._pending) if self._pending else LAST_SEQUENCE
 
     def put(self, submit: PendingSubmit) -> None:
-        """Write all parts with the next flush, or before it where they are much: the SMSC may not read."""
+        """Write all parts with the next flush, or now if many bytes wait: the SMSC may not be reading."""
         sequences = []
         for part, body in enumerate(submit.bodies):
             sequence = self._next()
@@ -127,100 +127,100 @@ class Session(asyncio.Protocol):
             self.flush()
 
     def flush(self) -> None:
-        """Write what was put."""
+        """Write all parts that were put."""
         if self._unwritten:
             self._write(b"".join(self._unwritten))
             self._unwritten.clear()
             self._waiting_bytes = 0
 
     def forget(self, submit: PendingSubmit) -> None:
-        """Expect no answers to it any more: their room is free, and an answer that comes is nobody's."""
+        """Expect no more responses to it: its window is free again, and late responses are ignored."""
         for sequence in submit.sequences:
             self._pending.pop(sequence, None)
 
-    # What asyncio does with it.
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
+        """Store the transport."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and use the room it made."""
-        heard = self.heard
+        """Handle what was received, then write messages that fit the window now."""
+        before = self.pdus_received
         try:
             for pdu in self._splitter.feed(data):
-                self.heard += 1
-                self._take(pdu)
-        except BadPdu as wrong:
-            self.abort(f"the SMSC does not speak SMPP: {wrong}")
-        if self._sign is not None and self.heard != heard:
-            self._sign.set_result(None)
-            self._sign = None
+                self.pdus_received += 1
+                self._handle(pdu)
+        except BadPdu as error:
+            self.abort(f"the SMSC does not speak SMPP: {error}")
+        if self._next_pdu is not None and self.pdus_received != before:
+            self._next_pdu.set_result(None)
+            self._next_pdu = None
         self._queue.pump()
 
     def pause_writing(self) -> None:
-        """Write no more: the SMSC does not read."""
+        """Write no more submits: the SMSC does not read."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Continue with waiting messages."""
         self._paused = False
         self._queue.pump()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """End: what was written and not answered may have been taken."""
+        """End the session: unanswered parts may have been accepted, so they become Unknown."""
         self._queue.remove(self)
-        why = f"the connection broke: {error}" if error else self._why
+        reason = f"the connection broke: {error}" if error else self._close_reason
         pending, self._pending = self._pending, {}
         for submit, part in pending.values():
-            submit.answer(part, Unknown(f"{why} before it answered"))
-        self.closed.set_result(why)
+            submit.answer(part, Unknown(f"{reason} before it answered"))
+        self.closed.set_result(reason)
         if not self._bound.done():
-            self._bound.set_exception(ConnectionError(why))
-            self._bound.exception()  # nobody may wait for it any more
+            self._bound.set_exception(ConnectionError(reason))
+            self._bound.exception()  # retrieved here, because no caller may wait for it
 
-    # What a PDU means.
+    # Handling of PDUs.
 
-    def _take(self, pdu: Pdu) -> None:
+    def _handle(self, pdu: Pdu) -> None:
         match pdu.command:
             case Command.SUBMIT_SM_RESP:
-                self._answered(pdu)
+                self._on_response(pdu)
             case Command.DELIVER_SM:
-                self._delivered(pdu)
+                self._on_delivery(pdu)
             case Command.ENQUIRE_LINK:
                 self._write(respond(pdu))
             case Command.UNBIND:
-                self._why = "the SMSC took leave"
+                self._close_reason = "the SMSC unbound"
                 self._write(respond(pdu))
                 self._queue.remove(self)
                 self._transport.close()
             case Command.UNBIND_RESP:
                 self._transport.close()
             case Command.GENERIC_NACK:
-                self._answered(pdu) if self._bound.done() else self._bind_answered(pdu)
+                self._on_response(pdu) if self._bound.done() else self._on_bind_response(pdu)
             case Command.BIND_TRANSCEIVER_RESP | Command.BIND_TRANSMITTER_RESP:
-                self._bind_answered(pdu)
+                self._on_bind_response(pdu)
             case command if command < RESPONSE_BIT:
                 status = CommandStatus.ESME_RINVCMDID
                 self._write(encode(Command.GENERIC_NACK, sequence=pdu.sequence, status=status))
 
-    def _answered(self, pdu: Pdu) -> None:
+    def _on_response(self, pdu: Pdu) -> None:
         submit, part = self._pending.pop(pdu.sequence, (None, 0))
         if submit is not None:
-            submit.answer(part, self._judge.outcome(pdu.status, decode_id(pdu.body)))
-        elif pdu.command == Command.GENERIC_NACK:  # what is not answered because of it ends by its time-out
+            submit.answer(part, self._reader.outcome(pdu.status, decode_id(pdu.body)))
+        elif pdu.command == Command.GENERIC_NACK:  # the part without a response ends by its timeout
             log.warning("smpp_nack", provider=self._name, status=status_name(pdu.status))
 
-    def _delivered(self, pdu: Pdu) -> None:
+    def _on_delivery(self, pdu: Pdu) -> None:
         try:
             sm = Sm.decode(pdu.body)
-        except BadPdu as wrong:
-            log.warning("smpp_not_readable", provider=self._name, error=str(wrong))
+        except BadPdu as error:
+            log.warning("smpp_not_readable", provider=self._name, error=str(error))
             self.acknowledge([pdu], CommandStatus.ESME_RX_P_APPN)
         else:
             self._deliver(self, pdu, sm)
 
-    def _bind_answered(self, pdu: Pdu) -> None:
+    def _on_bind_response(self, pdu: Pdu) -> None:
         if self._bound.done():
             return
         if pdu.status or pdu.command == Command.GENERIC_NACK:

@@ -1,4 +1,4 @@
-"""A message as submit_sm: the addresses, the alphabet, the parts, the end of its validity."""
+"""Writing a message as submit_sm: addresses, alphabet, parts and validity."""
 
 import random
 from collections.abc import Mapping
@@ -10,40 +10,40 @@ from dispatcher.smpp.constants import EsmClass, Tag
 from dispatcher.smpp.pdu import Address, BadPdu, Sm, write_time
 from dispatcher.smpp.text import add_part_headers, encode_text
 
-_LONGEST_SHORT_CODE = 8
-_LONGEST_ADDRESS = 20
+_MAX_SHORT_CODE = 8
+_MAX_ADDRESS = 20
 _NO_SENDER = Address(0, 0, "")
 _NO_TLVS: Mapping[int, bytes] = {}
 
 
 class SubmitWriter:
-    """Writes the bodies of one provider's submits."""
+    """Writes the submit_sm bodies of one provider."""
 
     def __init__(self, options: SmppOptions) -> None:
         self._options = options
         self._latin1 = options.alphabet == "latin1"
-        self._reference = random.randrange(256)  # noqa: S311 - joins parts, hides nothing
+        self._reference = random.randrange(256)  # noqa: S311 - not a secret
         self._senders: dict[str | None, Address] = {None: _NO_SENDER}
 
-    def fill(self, message: Outgoing) -> tuple[bytes, ...] | Rejected:
-        """Write the body of each part, in order; Rejected where SMPP cannot say it."""
+    def bodies(self, message: Outgoing) -> tuple[bytes, ...] | Rejected:
+        """Return the body of each part, in order; Rejected if SMPP cannot carry the message."""
         try:
-            made = encode_text(message.text, latin1=self._latin1)
+            encoded = encode_text(message.text, latin1=self._latin1)
             source = self._senders.get(message.sender) or self._sender(message.sender)
-            if len(made.parts) > 1 and self._options.long_texts == "payload":
-                payload: Mapping[int, bytes] = {Tag.MESSAGE_PAYLOAD: b"".join(made.parts)}
-                return (self._body(message, source, made.data_coding, b"", tlvs=payload),)
-            if len(made.parts) == 1:
-                return (self._body(message, source, made.data_coding, made.parts[0]),)
+            if len(encoded.parts) > 1 and self._options.long_texts == "payload":
+                payload: Mapping[int, bytes] = {Tag.MESSAGE_PAYLOAD: b"".join(encoded.parts)}
+                return (self._body(message, source, encoded.data_coding, b"", tlvs=payload),)
+            if len(encoded.parts) == 1:
+                return (self._body(message, source, encoded.data_coding, encoded.parts[0]),)
             self._reference = (self._reference + 1) % 256
             return tuple(
-                self._body(message, source, made.data_coding, part, esm_class=EsmClass.UDH)
-                for part in add_part_headers(made.parts, reference=self._reference)
+                self._body(message, source, encoded.data_coding, part, esm_class=EsmClass.UDH)
+                for part in add_part_headers(encoded.parts, reference=self._reference)
             )
-        except InvalidText as wrong:
-            return Rejected(Status.FAILED, str(wrong))
-        except (BadPdu, ValueError) as wrong:
-            return Rejected(Status.FAILED, f"SMPP cannot carry it: {wrong}")
+        except InvalidText as error:
+            return Rejected(Status.FAILED, str(error))
+        except (BadPdu, ValueError) as error:
+            return Rejected(Status.FAILED, f"SMPP cannot carry it: {error}")
 
     def _body(
         self,
@@ -69,23 +69,23 @@ class SubmitWriter:
         ).encode()
 
     def _sender(self, name: str | None) -> Address:
-        """Mark a sender by what it looks like; kept, for there are few."""
-        assert name is not None  # it is there from the beginning
-        kinds = self._options.addresses
+        """Return a sender's address, typed by its form. Cached, because there are few."""
+        assert name is not None  # None is always cached
+        types = self._options.addresses
         digits = name.removeprefix("+")
         if not (digits.isascii() and digits.isdigit()):
-            address = _address(name, kinds.alphanumeric)
-        elif len(digits) <= _LONGEST_SHORT_CODE and digits == name:
-            address = _address(name, kinds.short)
+            address = _address(name, types.alphanumeric)
+        elif len(digits) <= _MAX_SHORT_CODE and digits == name:
+            address = _address(name, types.short)
         else:
-            address = _address(digits, kinds.number)
+            address = _address(digits, types.number)
         if len(self._senders) > 1000:
             self._senders = {None: _NO_SENDER}
         self._senders[name] = address
         return address
 
 
-def _address(value: str, kind: AddressType) -> Address:
-    if len(value) > _LONGEST_ADDRESS:
-        raise BadPdu(f"an address has at most {_LONGEST_ADDRESS} characters, and one has {len(value)}")
-    return Address(kind.ton, kind.npi, value)
+def _address(value: str, type_: AddressType) -> Address:
+    if len(value) > _MAX_ADDRESS:
+        raise BadPdu(f"an address has at most {_MAX_ADDRESS} characters, but this one has {len(value)}")
+    return Address(type_.ton, type_.npi, value)

@@ -128,9 +128,9 @@ def test_when_places_are_missing_nobody_can_tell_which() -> None:
         ),
         (httpx.Response(401), Deferred("HTTP 401")),
         (httpx.Response(500), Unknown("HTTP 500")),
-        (httpx.Response(200, json={}), Unknown("HTTP 200, but the answer names no message")),
-        (items(), Unknown("HTTP 200, but the answer names no message")),
-        (httpx.Response(200, text="OK"), Unknown("HTTP 200, but the answer is not JSON")),
+        (httpx.Response(200, json={}), Unknown("HTTP 200, but the response names no message")),
+        (items(), Unknown("HTTP 200, but the response names no message")),
+        (httpx.Response(200, text="OK"), Unknown("HTTP 200, but the response is not JSON")),
     ],
 )
 def test_an_answer_without_items_is_about_all(answer: httpx.Response, expected: Outcome) -> None:
@@ -152,12 +152,12 @@ def test_one_message_is_a_batch_of_one() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"json": {"messages": []}}, "batch: json has no list of one item at 'bulk.messages'"),
-        ({"json": None, "form": {"a": "{to}"}}, "batch: json has no list of one item"),
-        ({"json": {"bulk": {"messages": [{}, {}]}}}, "batch: json has no list of one item"),
-        ({"json": {"to": "{to}", "bulk": {"messages": [{}]}}}, "batch: {to} is of one message"),
-        ({"headers": {"X-R": "{reference}"}}, "batch: {reference} is of one message"),
-        ({"reference": {"header": "X-Id"}}, "batch needs the reference at a path"),
+        ({"json": {"messages": []}}, "batch: json must have a list of one item at 'bulk.messages'"),
+        ({"json": None, "form": {"a": "{to}"}}, "batch: json must have a list of one item"),
+        ({"json": {"bulk": {"messages": [{}, {}]}}}, "batch: json must have a list of one item"),
+        ({"json": {"to": "{to}", "bulk": {"messages": [{}]}}}, "batch: {to} differs by message"),
+        ({"headers": {"X-R": "{reference}"}}, "batch: {reference} differs by message"),
+        ({"reference": {"header": "X-Id"}}, "batch needs reference.path"),
         ({"batch": {"max": 1, "messages": "a", "answers": "b"}}, "batch.max"),
     ],
 )

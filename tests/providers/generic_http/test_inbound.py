@@ -69,7 +69,7 @@ def test_a_time_without_a_zone_is_none(said: str, moment: datetime | None) -> No
     "item", ['{"kind": "mo", "to": 2, "text": "x"}', '{"kind": "mo", "from": {"number": 1}}']
 )
 def test_a_message_from_or_to_nobody_is_refused(item: str) -> None:
-    with pytest.raises(BadReceipt, match="has nobody at"):
+    with pytest.raises(BadReceipt, match="has no number at"):
         told(f'{{"all": {item}}}')
 
 

@@ -12,31 +12,40 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no url": ({}, "url: Field required"),
     "relative url": ({"url": "/send"}, "url: this is not an absolute"),
     "other scheme": ({"url": "ftp://provider.example"}, "url: this is not an absolute"),
-    "credential in url": ({"url": "https://u:hunter2@provider.example"}, "url: no user and password"),
-    "no url at all": ({"url": "http://[::1"}, "url: this is no URL"),
+    "credential in url": (
+        {"url": "https://u:hunter2@provider.example"},
+        "url: a URL must have no user and password",
+    ),
+    "no url at all": ({"url": "http://[::1"}, "url: this is not a URL"),
     "proxy of another kind": (
         URL | {"proxy": "socks5://u:hunter2@proxy.example"},
-        "proxy: this is no proxy: write http://HOST:PORT",
+        "proxy: this is not the URL of a proxy: write http://HOST:PORT",
     ),
-    "proxy without a scheme": (URL | {"proxy": "proxy.example:3128"}, "proxy: this is no proxy"),
+    "proxy without a scheme": (
+        URL | {"proxy": "proxy.example:3128"},
+        "proxy: this is not the URL of a proxy",
+    ),
     "unknown option": (URL | {"colour": "red"}, "colour: Extra inputs"),
-    "two bodies": (URL | {"json": {}, "form": {}}, "options: give json or form"),
-    "a text beside a form": (URL | {"text": "{text}", "form": {}}, "options: give json or form or text"),
+    "two bodies": (URL | {"json": {}, "form": {}}, "options: set only one of json, form"),
+    "a text beside a form": (
+        URL | {"text": "{text}", "form": {}},
+        "options: set only one of json, form and text",
+    ),
     "text of a get": (URL | {"method": "GET", "text": "{text}"}, "options: a GET has no body"),
     "body of a get": (URL | {"method": "GET", "json": {}}, "options: a GET has no body"),
     "unknown placeholder": (URL | {"json": {"a": ["{nobody}"]}}, "json: there is no placeholder {nobody}"),
     "text in a header": (URL | {"headers": {"X-T": "{text}"}}, "headers: X-T has {text}"),
-    "newline in a header": (URL | {"headers": {"X-T": "a\nb"}}, "headers: X-T is not one line"),
+    "newline in a header": (URL | {"headers": {"X-T": "a\nb"}}, "headers: X-T must be one line"),
     "length in a header": (
         URL | {"headers": {"Content-Length": "5"}},
-        "headers: Content-Length is written by",
+        "headers: Content-Length must not be set",
     ),
     "newline in a token": (
         URL | {"auth": {"kind": "bearer", "token": "hunter2\n"}},
         "auth.bearer.token: a header",
     ),
     "unknown auth": (URL | {"auth": {"kind": "magic"}}, "auth: Input tag 'magic'"),
-    "two references": (URL | {"reference": {"path": "a", "header": "b"}}, "reference: give one of"),
+    "two references": (URL | {"reference": {"path": "a", "header": "b"}}, "reference: set exactly one of"),
     "bad regex": (URL | {"reference": {"regex": "("}}, "reference.regex"),
     "rule without condition": (
         URL | {"rules": [{"then": "accepted"}]},
@@ -52,15 +61,15 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "code of an accepted": (
         URL | {"rules": [{"http": 200, "then": "accepted", "code": 38}]},
-        "rules.0: code belongs to",
+        "rules.0: code needs then: rejected",
     ),
     "opt-out of a deferred": (
         URL | {"rules": [{"http": 403, "then": "deferred", "opted_out": True}]},
-        "rules.0: opted_out belongs to",
+        "rules.0: opted_out needs then: rejected",
     ),
     "report rule without condition": (
         URL | {"receipts": WORDS | {"rules": [{"code": 31}]}},
-        "receipts.rules.0: this rule has no condition: give path, equals, in, matches",
+        "receipts.rules.0: this rule has no condition: set at least one of path, equals, in, matches",
     ),
     "report rule of a cancelled": (
         URL | {"receipts": WORDS | {"rules": [{"path": "a", "code": 27}]}},
@@ -68,7 +77,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "receipt url of two lines": (
         URL | {"receipt_url": "https://our.example/a\nb"},
-        "receipt_url: a URL is one line",
+        "receipt_url: a URL must be one line",
     ),
     "no header of ours": (URL | {"auth": {"kind": "headers", "values": {}}}, "auth.headers.values: "),
     "short jwt secret": (
@@ -81,7 +90,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "receipts without names": (
         URL | {"receipts": {"status": "s", "words": {"ok": 13}}},
-        "receipts: give ref",
+        "receipts: set ref",
     ),
     "word for a cancelled": (
         URL | {"receipts": WORDS | {"words": {"ok": 13, "exp": 27}}},

@@ -65,7 +65,7 @@ def test_a_certificate_file_needs_tls_and_must_be_there() -> None:
         read_options("p", {**LEAST, "ca_file": "/nowhere.pem"})
     options = read_options("p", {**LEAST, "tls": True, "ca_file": "/nowhere.pem"})
     with pytest.raises(Misconfigured, match="nowhere"):
-        options.trust()
+        options.tls_context()
 
 
 def test_durations_are_seconds_or_iso_8601() -> None:

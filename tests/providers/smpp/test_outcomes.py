@@ -88,7 +88,7 @@ def test_an_acceptance_without_an_id_is_one() -> None:
         ([TAKEN, DOUBT], DOUBT),
         ([LATER, DOUBT], DOUBT),
         ([LATER, LATER], LATER),
-        ([TAKEN, LATER, TAKEN], Unknown("2 of 3 parts were accepted; of others ESME_RTHROTTLED")),
+        ([TAKEN, LATER, TAKEN], Unknown("2 of 3 parts were accepted; the others: ESME_RTHROTTLED")),
         ([LATER], LATER),
     ],
 )
@@ -112,9 +112,9 @@ def test_the_parts_of_a_message_have_one_outcome(parts: list[Outcome], outcome: 
 )
 def test_an_id_is_spelled_alike_in_answers_and_receipts(ids: str, answer: str, receipt: str) -> None:
     spelling = IdNormalizer(ids)
-    assert spelling.of_answer(answer) == spelling.of_receipt(receipt)
+    assert spelling.from_response(answer) == spelling.from_receipt(receipt)
 
 
 def test_ids_that_differ_in_more_than_spelling_stay_apart() -> None:
-    assert AS_IS.of_answer("aBcXyz") != AS_IS.of_receipt("AbCxYZ")
-    assert AS_IS.of_answer("10") != AS_IS.of_receipt("1")
+    assert AS_IS.from_response("aBcXyz") != AS_IS.from_receipt("AbCxYZ")
+    assert AS_IS.from_response("10") != AS_IS.from_receipt("1")

@@ -103,7 +103,7 @@ def test_answers_in_any_order_reach_their_messages(run: Run) -> None:
             ),
         ),
         (say(encode(Command.SUBMIT_SM_RESP, sequence=999)), NO_ANSWER),
-        (say(encode(Command.UNBIND, sequence=7)), Unknown("the SMSC took leave before it answered")),
+        (say(encode(Command.UNBIND, sequence=7)), Unknown("the SMSC unbound before it answered")),
     ],
     ids=[
         "refused",

@@ -17,7 +17,7 @@ def a_form(**options: object) -> SubmitWriter:
 
 
 def submits(message: Outgoing, **options: object) -> list[Sm]:
-    bodies = a_form(**options).fill(message)
+    bodies = a_form(**options).bodies(message)
     assert isinstance(bodies, tuple)
     return [Sm.decode(body) for body in bodies]
 
@@ -73,7 +73,7 @@ def test_two_long_texts_have_different_references() -> None:
     form = a_form()
     joints = []
     for _ in range(2):
-        bodies = form.fill(a_message("a" * 200))
+        bodies = form.bodies(a_message("a" * 200))
         assert isinstance(bodies, tuple)
         joints.append(read_text(Sm.decode(bodies[0])).joint)
     assert joints[0] != joints[1]
@@ -106,7 +106,7 @@ def test_an_empty_text_is_one_empty_submit() -> None:
     ids=["half a surrogate", "not ASCII", "too long a name", "256 parts"],
 )
 def test_what_smpp_cannot_say_is_rejected(message: Outgoing) -> None:
-    outcome = a_form().fill(message)
+    outcome = a_form().bodies(message)
     assert isinstance(outcome, Rejected)
     assert outcome.status is Status.FAILED
     assert not isinstance(outcome, Accepted)

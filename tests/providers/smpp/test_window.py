@@ -65,7 +65,7 @@ def test_without_room_in_time_a_message_is_unsent_and_the_smsc_never_sees_it() -
             await bound(provider, smsc)
             outcomes = await provider.send(messages(5), wide_open)
             assert [type(outcome) for outcome in outcomes] == [Unknown, Unknown, Unsent, Unsent, Unsent]
-            assert outcomes[4] == Unsent("no bind had room within 0.5 s")
+            assert outcomes[4] == Unsent("no bind had space in its window within 0.5 s")
             assert smsc.texts == ["m-0", "m-1"]
 
     run(work())
@@ -106,7 +106,9 @@ def test_an_smsc_that_does_not_read_gets_no_more_than_fits_the_buffers(run: Run)
             outcomes = await provider.send(batch, wide_open)
             written = [outcome for outcome in outcomes if isinstance(outcome, Unknown)]
             assert 0 < len(written) < 600
-            assert outcomes[len(written) :] == [Unsent("no bind had room within 2 s")] * (600 - len(written))
+            assert outcomes[len(written) :] == [Unsent("no bind had space in its window within 2 s")] * (
+                600 - len(written)
+            )
 
     run(work())
 
