@@ -1,4 +1,4 @@
-"""Run by Alembic: connects, takes a lock so that two migrations never overlap, and applies the versions."""
+"""Run by Alembic: connects, takes a lock so that migrations never overlap, and applies the versions."""
 
 from alembic import context
 from sqlalchemy import create_engine, text
@@ -10,7 +10,7 @@ _LOCK = 4_773_001
 
 
 def migrate() -> None:
-    """Apply what Alembic was asked for, in one transaction."""
+    """Run the requested migrations in one transaction."""
     url = context.config.get_main_option("sqlalchemy.url")
     if not url:
         raise RuntimeError("no database URL; run migrations with `dispatcher migrate`")

@@ -1,10 +1,10 @@
 """
 Lists as parameters of statements.
 
-psycopg finds a type for each list, from what is in it now, and dumps item by
-item: a fifth of what a submission cost. Here a list is written in one go and
-its type is left to the statement, which says CAST(:ids AS bigint[]); a
-statement is then prepared once, not once for each mixture of types.
+psycopg determines the type of each list from its items and dumps them one by
+one, which was a fifth of the cost of a submission. Here a list is written at
+once and its type is left to the statement, as in CAST(:ids AS bigint[]). So a
+statement is prepared once, not once for each combination of types.
 """
 
 from collections.abc import Callable
@@ -18,27 +18,27 @@ from psycopg.pq import Format
 
 
 class ArrayDumper(Dumper):
-    """Writes a flat list as Postgres reads arrays. Raises DataError for what no array of ours holds."""
+    """Writes a flat list as a Postgres array. Raises DataError for items that cannot be in one."""
 
     format = Format.TEXT
-    oid = 0  # unknown: the statement says what it is
+    oid = 0  # unknown: the statement casts it
 
     def dump(self, obj: list[Any]) -> bytes:
-        """Write a list."""
+        """Return a list as the bytes of a Postgres array."""
         return array(obj).encode()
 
 
 def array(items: list[Any]) -> str:
-    """Write a list as Postgres reads arrays."""
+    """Return a list as the text of a Postgres array."""
     types = set(map(type, items))
     if len(types) == 1:
-        [of] = types
-        write = _WRITE.get(of) or _writer(of)
+        [item_type] = types
+        write = _WRITE.get(item_type) or _writer(item_type)
         if write is not _text:
             return "{" + ",".join(map(write, items)) + "}"
-        together = '","'.join(items)
-        if together.count('"') == 2 * (len(items) - 1) and "\\" not in together and "\0" not in together:
-            return f'{{"{together}"}}'
+        joined = '","'.join(items)
+        if joined.count('"') == 2 * (len(items) - 1) and "\\" not in joined and "\0" not in joined:
+            return f'{{"{joined}"}}'
     return "{" + ",".join([(_WRITE.get(type(item)) or _writer(type(item)))(item) for item in items]) + "}"
 
 
@@ -62,9 +62,9 @@ _WRITE: dict[type, Callable[[Any], str]] = {
 }
 
 
-def _writer(of: type) -> Callable[[Any], str]:
-    """Find how to write a subclass, such as a StrEnum."""
+def _writer(item_type: type) -> Callable[[Any], str]:
+    """Return the writer for a subclass, such as a StrEnum."""
     for base in (str, int):
-        if issubclass(of, base):
+        if issubclass(item_type, base):
             return lambda item: _WRITE[base](base(item))
-    raise DataError(f"a list of {of.__name__} is no parameter")
+    raise DataError(f"a list of {item_type.__name__} cannot be a parameter")

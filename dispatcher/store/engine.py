@@ -1,4 +1,4 @@
-"""How we connect to Postgres: pool, time-outs, and which errors mean what."""
+"""The connection to Postgres: the pool, time-outs, and the kinds of errors."""
 
 import time
 
@@ -11,9 +11,9 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from dispatcher.store.arrays import ArrayDumper
 
-# Short, so that a process that was stopped in the middle holds up nobody.
-# Every statement of ours has its index; right after a bulk load the planner's statistics would have it
-# scan instead, for each row of a join.
+# The time-outs are short, so that a process that was stopped in a transaction does not block others.
+# Sequential scans are off because every statement of ours has an index; right after a bulk load the
+# planner's statistics would make it scan instead, for each row of a join.
 _SESSION = (
     "-c statement_timeout=15000 -c lock_timeout=5000"
     " -c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c jit=off -c enable_seqscan=off"
@@ -24,7 +24,7 @@ _USED = "dispatcher.used"
 
 
 def open_engine(url: str, *, pool_size: int, name: str) -> AsyncEngine:
-    """Make an engine; nothing is connected yet. `name` is what pg_stat_activity shows."""
+    """Return an engine that connects on first use. pg_stat_activity shows `name`."""
     engine = create_async_engine(
         sqlalchemy_url(url),
         pool_size=pool_size,
@@ -32,7 +32,7 @@ def open_engine(url: str, *, pool_size: int, name: str) -> AsyncEngine:
         pool_timeout=5,
         pool_use_lifo=True,
         pool_recycle=1800,
-        hide_parameters=True,  # an error's text goes to the log, a message's does not
+        hide_parameters=True,  # errors are logged, and the texts of messages must not be
         connect_args={
             "options": _SESSION,
             "application_name": f"sms-dispatcher {name}",
@@ -42,20 +42,20 @@ def open_engine(url: str, *, pool_size: int, name: str) -> AsyncEngine:
         },
     )
     _ping_when_idle(engine)
-    event.listen(engine.sync_engine, "connect", _write_lists_our_way)
+    event.listen(engine.sync_engine, "connect", _register_array_dumper)
     return engine
 
 
-def _write_lists_our_way(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+def _register_array_dumper(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     connection.adapters.register_dumper(list, ArrayDumper)
 
 
 def _ping_when_idle(engine: AsyncEngine) -> None:
-    """Ask a connection whether it lives if it was idle for a while; each time would cost too much."""
+    """Ping a connection at checkout if it was idle for a while; each time would cost too much."""
     dialect = engine.dialect
 
     @event.listens_for(engine.sync_engine, "checkin")
-    def used(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    def note_time(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
         record.info[_USED] = time.monotonic()
 
     @event.listens_for(engine.sync_engine, "checkout")
@@ -64,21 +64,21 @@ def _ping_when_idle(engine: AsyncEngine) -> None:
             try:
                 dialect.do_ping(connection)
             except dialect.loaded_dbapi.Error as error:
-                raise InvalidatePoolError("the connection had died") from error
+                raise InvalidatePoolError("the connection was lost") from error
 
 
 def sqlalchemy_url(url: str) -> str:
-    """Take any spelling of a Postgres URL and name the psycopg driver in it."""
+    """Return a Postgres URL of any form with the psycopg driver."""
     return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
 def is_retryable(error: DBAPIError) -> bool:
-    """Tell a serialization failure or a deadlock, where the whole transaction may run again."""
+    """Return whether the transaction can be repeated: a serialization failure or a deadlock."""
     return getattr(error.orig, "sqlstate", None) in {"40001", "40P01"}
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Tell that Postgres cannot be reached, is starting, is read-only, or has no connection to spare."""
+    """Return whether Postgres is unreachable, starting or read-only, or has no free connection."""
     if isinstance(error, InterfaceError):
         return True
     if not isinstance(error, DBAPIError):

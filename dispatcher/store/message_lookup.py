@@ -3,7 +3,7 @@
 # Both tables, called k and m.
 LOOKED_UP = "message_lookup k JOIN messages m ON m.id = k.message_id"
 
-# The message named by the parameter `public_id`; null if there is none.
+# The id of the message with the parameter `public_id`; null if there is none.
 BY_PUBLIC_ID = "(SELECT message_id FROM message_lookup WHERE public_id = CAST(:public_id AS uuid))"
 
 # The messages of the batches in the parameter `ids`, as an array.

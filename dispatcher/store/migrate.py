@@ -1,4 +1,4 @@
-"""Bring the tables to the newest migration, and tell whether they are there."""
+"""Upgrade the tables to the newest migration, and find out which one is applied."""
 
 import re
 from functools import cache
@@ -11,8 +11,8 @@ _FILE = re.compile(r"([0-9]{4})_\w+\.py")
 
 
 def upgrade(database_url: str) -> None:
-    """Apply all migrations that are missing. Two at once wait for each other."""
-    from alembic import command  # a tenth of a second, which no other process needs
+    """Apply all missing migrations; concurrent calls wait for each other."""
+    from alembic import command  # imported here because it takes a tenth of a second
     from alembic.config import Config
 
     config = Config()
@@ -23,12 +23,12 @@ def upgrade(database_url: str) -> None:
 
 @cache
 def newest_revision() -> str:
-    """Name the newest migration that this version knows, by the names of the files."""
+    """Return the newest migration of this version, from the names of the files."""
     names = (_FILE.fullmatch(file.name) for file in files("migrations.versions").iterdir())
     return max(name[1] for name in names if name is not None)
 
 
 async def applied_revision(connection: AsyncConnection) -> str | None:
-    """Name the migration that the database is at; None means an empty database."""
-    there = await connection.scalar(text("SELECT to_regclass('alembic_version')"))
-    return await connection.scalar(text("SELECT version_num FROM alembic_version")) if there else None
+    """Return the migration that the database has; None if the database is empty."""
+    has_table = await connection.scalar(text("SELECT to_regclass('alembic_version')"))
+    return await connection.scalar(text("SELECT version_num FROM alembic_version")) if has_table else None

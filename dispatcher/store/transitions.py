@@ -1,10 +1,10 @@
 """
-The one shape of a transition: pick rows, change them, append their events, in one statement.
+The common form of a transition: one statement picks rows, changes them and appends their events.
 
 Every statement that changes a status ends in `EVENTS`, so that no status
 changes without a row that says when and why, and without a callback where a
-producer wants one. A row's `moved_at` never goes back, whatever the clock of
-the process that changes it.
+producer wants one. The `moved_at` of a row never goes back, whatever the
+clock of the process that changes it.
 """
 
 from sqlalchemy import text
@@ -58,8 +58,8 @@ def transition(picked: str, change: str, *, only: str = "") -> TextClause:
     """
     Return the statement that changes the rows that `picked` selects.
 
-    `picked` is a SELECT that locks rows and returns their ids and whatever
-    `change`, the SET list, uses as p.*. Rows that do not meet the condition
+    `picked` is a SELECT that locks rows and returns their ids and the values
+    that `change`, the SET list, uses as p.*. Rows that do not meet the condition
     `only` on m stay as they are. The statement has a parameter `now`.
     """
     condition = f" AND {only}" if only else ""

@@ -30,7 +30,7 @@ from dispatcher.domain.tier import Tier
 from dispatcher.store.accounts import hours
 from dispatcher.store.campaigns import run_messages, runs
 from dispatcher.store.clock import release, sweeps
-from dispatcher.store.delivery import claims
+from dispatcher.store.delivery import claims, outcomes
 from dispatcher.store.messages import edits
 from dispatcher.store.receipts import ingest, matching
 from dispatcher.store.receipts.matching import MatchStep, ReceiptResult
@@ -183,9 +183,9 @@ async def _judge_and_record(
     c: AsyncConnection, tries: Sequence[Attempt], *, now: datetime = NOW, resends: int = 3
 ) -> None:
     verdicts = [
-        decide(t, now=now, patience=PATIENCE, doubt=DoubtPolicy(resends), rng=random.Random(1)) for t in tries
+        decide(t, now=now, retry=PATIENCE, doubt=DoubtPolicy(resends), rng=random.Random(1)) for t in tries
     ]
-    await claims.record(c, list(zip(tries, verdicts, strict=True)), now=now, polls={})
+    await outcomes.record(c, list(zip(tries, verdicts, strict=True)), now=now, polls={})
 
 
 async def _claim(c: AsyncConnection, stored: Stored) -> None:

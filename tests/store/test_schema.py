@@ -16,7 +16,7 @@ from sqlalchemy.sql.elements import TextClause
 from dispatcher.domain.tier import Tier
 from dispatcher.store.campaigns import audiences, campaigns, recipients, run_messages, runs
 from dispatcher.store.clock import release, sweeps
-from dispatcher.store.delivery import claims
+from dispatcher.store.delivery import claims, outcomes
 from dispatcher.store.messages import edits, search, views
 from dispatcher.store.migrate import newest_revision, upgrade
 from dispatcher.store.receipts import ingest, matching, polling, unmatched
@@ -99,14 +99,14 @@ LOOKS = [
     (sweeps._EXPIRE, "ix_messages_expire"),
     (sweeps._OVERDUE, "ix_messages_rescue"),
     (sweeps._NO_RECEIPT, "ix_messages_no_receipt"),
-    (run_messages._WAITING, "ix_messages_flow"),
+    (run_messages._OPEN, "ix_messages_flow"),
     (run_messages._DUE, "ix_messages_turns"),
     (run_messages._DUE, "ix_messages_fill"),
     (run_messages._SHIFT, "ix_messages_flow"),
-    (run_messages._TAKEABLE, "ix_messages_flow"),
+    (run_messages._LOCK_WITHDRAWABLE, "ix_messages_flow"),
     (runs._FINISH, "ix_messages_flow"),
     (runs._CANCELLED, "ix_messages_flow"),
-    (runs._WORK, "ix_runs_open"),
+    (runs._LIST_OPEN, "ix_runs_open"),
     (campaigns._NEXT, "ix_campaigns_next_due"),
     (recipients._RECIPIENTS, "ix_recipients_zone"),
     (polling._TAKE, "ix_provider_references_poll"),
@@ -160,8 +160,8 @@ def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> Non
 
 BY_ID = (
     claims._READ, claims._CLAIM, claims._DROP, claims._HOLD, claims._RETURN_TO_READY,
-    claims._RECORD, claims._RECORD_LATE, edits._CANCEL, edits._RESCHEDULE, edits._REWORD, matching._STEP,
-    ingest._KEEP, polling._TAKE,
+    outcomes._RECORD, outcomes._RECORD_LATE, edits._CANCEL, edits._RESCHEDULE, edits._CHANGE_TEXT,
+    matching._STEP, ingest._STORE, polling._TAKE,
 )  # fmt: skip
 
 
@@ -180,7 +180,7 @@ BY_NAME = (
     (ingest._FIND, {*_NAMED, "ix_provider_references_message_id"}),
     (matching._LOCK, _NAMED),
     (matching._PARTS, {"ix_provider_references_message_id"}),
-    (matching._NOTE_PARTS, {"pk_provider_references"}),
+    (matching._SET_PART_STATUSES, {"pk_provider_references"}),
     (matching._SETTLE, {"pk_receipts"}),
 )
 
@@ -202,8 +202,8 @@ LOOKED_UP = (
     (run_messages._COUNTS, "ix_message_lookup_batch_id"),
     (views._COUNTS, "ix_message_lookup_batch_id"),
     (views._STATUSES, "ix_message_lookup_batch_id"),
-    (quotas._SAME, "ix_message_lookup_number"),
-    (quotas._BUSIEST, "ix_message_lookup_number"),
+    (quotas._FIND_SAME_TEXT, "ix_message_lookup_number"),
+    (quotas._FIND_BUSIEST, "ix_message_lookup_number"),
 )
 
 
@@ -222,7 +222,7 @@ def test_an_audience_is_removed_by_its_positions_whatever_the_statistics_say(dat
     with psycopg.connect(plain_url(database_url), autocommit=True) as connection:
         connection.execute("ANALYZE recipients, rejects")
         connection.execute("SET enable_seqscan = off")  # as in each session of ours
-        for statement in (audiences._DRAIN_RECIPIENTS, audiences._DRAIN_REJECTS):
+        for statement in (audiences._DELETE_RECIPIENTS, audiences._DELETE_REJECTS):
             plan = _generic_plan(connection, statement)
             assert "TID Cond" in plan, plan
             assert re.search(r"Index Scan using pk_\w+", plan), plan

@@ -12,7 +12,7 @@ from dispatcher.domain.messages.window import MAX_AHEAD
 from dispatcher.domain.tier import Tier
 
 BY_OPERATOR = "cancelled by an operator"
-BY_CALLER = "taken back by the caller"
+BY_CALLER = "withdrawn by the caller"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.template import MissingVariables
 from dispatcher.domain.messages.window import MAX_AHEAD, Window
 
-NO_CHANGE = "it is so already"
+NO_CHANGE = "nothing would change"
 EMPTY_WINDOW = "its window would end before it starts"
-WINDOW_OVER = "its window would be over"
+WINDOW_OVER = "its window would be over already"
 TOO_FAR = f"it would be scheduled more than {MAX_AHEAD.days} days ahead"
 
 

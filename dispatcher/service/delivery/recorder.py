@@ -24,7 +24,7 @@ from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Place
 from dispatcher.service.context import Context
 from dispatcher.store.accounts import ledger, opt_outs
-from dispatcher.store.delivery import claims
+from dispatcher.store.delivery import outcomes
 
 log = structlog.get_logger()
 
@@ -146,8 +146,8 @@ async def record(
     now: datetime,
     polls: Mapping[str, timedelta] = MappingProxyType({}),
 ) -> None:
-    """Write outcomes, opt-outs and refunds in an open transaction; `polls` as for `claims.record`."""
-    moved = await claims.record(connection, batch, now=now, polls=polls)
+    """Write outcomes, opt-outs and refunds in an open transaction; `polls` as for `outcomes.record`."""
+    moved = await outcomes.record(connection, batch, now=now, polls=polls)
     opted_out = [t.message_id for t, _ in batch if isinstance(t.outcome, Rejected) and t.outcome.opted_out]
     if opted_out:
         await opt_outs.insert_reported(connection, opted_out, now=now)

@@ -121,7 +121,9 @@ async def _check(ctx: Context, resolved: EditSelection, change: Change) -> None:
 async def _batches(ctx: Context, resolved: EditSelection) -> AsyncIterator[list[int]]:
     after = 0
     while True:
-        page = await ctx.database.single(partial(edits.select_ids, chosen=resolved, after=after, limit=_PAGE))
+        page = await ctx.database.single(
+            partial(edits.select_ids, selection=resolved, after=after, limit=_PAGE)
+        )
         for start in range(0, len(page), _BATCH):
             yield page[start : start + _BATCH]
         if len(page) < _PAGE:

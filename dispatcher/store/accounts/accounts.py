@@ -13,8 +13,8 @@ from dispatcher.domain.hours.allowed_hours import AllowedHours
 from dispatcher.domain.tier import Tier
 from dispatcher.store.accounts import hours
 
-_BIGINT = 2**63 - 1
-_NOBODY = 0
+_MAX_BIGINT = 2**63 - 1
+_NO_SENDER = 0
 
 COLUMNS = (
     "a.id, a.name, a.balance, a.default_country, a.timezone, a.rate_limit, a.daily_cap, a.tier_cap,"
@@ -52,7 +52,6 @@ UPDATE senders SET disabled_at = CASE WHEN :disabled THEN coalesce(disabled_at, 
 WHERE account_id = :account_id AND id = :id
 RETURNING id, name, is_default, disabled_at
 """)
-# Two statements, for no two rows may be the default at any moment.
 _TERMS = text("""
 SELECT a.critical_validity, a.standard_validity, a.bulk_validity,
        s.id AS sender_id, s.name AS sender,
@@ -75,6 +74,7 @@ LEFT JOIN LATERAL (
 ) s ON true
 ORDER BY g.ord
 """)
+# Two statements, because two rows must never be the default at the same time.
 _NO_DEFAULT_SENDER = text(
     "UPDATE senders SET is_default = false WHERE account_id = :account_id AND is_default AND id <> :id"
 )
@@ -133,7 +133,7 @@ class AccountTerms:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A sender ID of an account; who names none gets the default one."""
+    """A sender ID of an account; `is_default` is for submissions that name no sender."""
 
     id: int
     name: str
@@ -142,34 +142,34 @@ class Sender:
 
 
 async def insert(connection: AsyncConnection, name: str, *, country: str | None, timezone: str) -> int | None:
-    """Write an account; None means that the name is taken."""
+    """Write an account and return its id; None means that the name is taken."""
     parameters = {"name": name, "country": country, "timezone": timezone}
     return _number(await connection.scalar(_INSERT, parameters))
 
 
 async def by_name(connection: AsyncConnection, name: str) -> Account | None:
-    """Find an account."""
+    """Return the account of this name."""
     row = (await connection.execute(_BY_NAME, {"name": name})).one_or_none()
     return None if row is None else account_of(row)
 
 
 async def by_id(connection: AsyncConnection, account_id: int) -> Account:
-    """Read an account that is there."""
+    """Return an account that exists."""
     return account_of((await connection.execute(_BY_ID, {"id": account_id})).one())
 
 
 async def list_all(connection: AsyncConnection) -> list[Account]:
-    """Read all accounts, by name."""
+    """Return all accounts, by name."""
     return [account_of(row) for row in await connection.execute(_ALL)]
 
 
 async def page(connection: AsyncConnection, *, after: int, limit: int) -> list[Account]:
-    """Read accounts, the oldest first, after the one with the id `after`."""
+    """Return accounts, the oldest first, after the one with the id `after`."""
     return [account_of(row) for row in await connection.execute(_PAGE, {"after": after, "limit": limit})]
 
 
 async def set_limits(connection: AsyncConnection, account_id: int, limits: AccountLimits) -> None:
-    """Write what an account may not do."""
+    """Write the limits of an account."""
     values = {
         "id": account_id,
         "rate": limits.rate,
@@ -181,12 +181,12 @@ async def set_limits(connection: AsyncConnection, account_id: int, limits: Accou
 
 
 async def set_paused(connection: AsyncConnection, account_id: int, *, paused: bool) -> None:
-    """Write that an account is paused, or no more."""
+    """Pause an account, or end its pause."""
     await connection.execute(_PAUSE, {"id": account_id, "paused": paused})
 
 
 async def callback_secret(connection: AsyncConnection, account_id: int) -> str:
-    """Read what an account's callbacks are signed with."""
+    """Return the secret that an account's callbacks are signed with."""
     return str(await connection.scalar(_CALLBACK_SECRET, {"id": account_id}))
 
 
@@ -195,7 +195,7 @@ async def terms(connection: AsyncConnection, wanted: Sequence[TermsRequest]) -> 
     values = {
         "accounts": [w.account_id for w in wanted],
         # No sender has an id beyond bigint, nor an empty name.
-        "senders": [_NOBODY if abs(w.sender_id or 0) > _BIGINT else w.sender_id for w in wanted],
+        "senders": [_NO_SENDER if abs(w.sender_id or 0) > _MAX_BIGINT else w.sender_id for w in wanted],
         "names": [
             w.sender_name if w.sender_name is None or w.sender_name.isprintable() else "" for w in wanted
         ],
@@ -220,44 +220,44 @@ async def terms(connection: AsyncConnection, wanted: Sequence[TermsRequest]) -> 
 
 
 async def sender_name(connection: AsyncConnection, sender_id: int) -> str:
-    """Read the name of a sender that is there."""
+    """Return the name of a sender that exists."""
     return str(await connection.scalar(_SENDER_NAME, {"id": sender_id}))
 
 
 async def insert_sender(connection: AsyncConnection, account_id: int, name: str) -> int | None:
-    """Write a sender, the account's first one as its default; None means that it is there already."""
+    """Write a sender, the account's first one as its default, and return its id; None if it exists."""
     return _number(await connection.scalar(_INSERT_SENDER, {"account_id": account_id, "name": name}))
 
 
 async def senders(connection: AsyncConnection, account_id: int) -> list[Sender]:
-    """Read all senders of an account, the oldest first."""
+    """Return all senders of an account, the oldest first."""
     return [Sender(*row) for row in await connection.execute(_SENDERS, {"account_id": account_id})]
 
 
 async def sender_page(
     connection: AsyncConnection, account_id: int, *, after: int, limit: int
 ) -> list[Sender]:
-    """Read senders of an account, the oldest first, after the one with the id `after`."""
+    """Return senders of an account, the oldest first, after the one with the id `after`."""
     values = {"account_id": account_id, "after": after, "limit": limit}
     return [Sender(*row) for row in await connection.execute(_SENDER_PAGE, values)]
 
 
 async def lock_senders(connection: AsyncConnection, account_id: int) -> list[Sender]:
-    """Read all senders of an account, and let nobody else change them until the transaction ends."""
+    """Lock all senders of an account until the transaction ends, and return them."""
     return [Sender(*row) for row in await connection.execute(_LOCK_SENDERS, {"account_id": account_id})]
 
 
 async def disable_sender(
     connection: AsyncConnection, account_id: int, sender_id: int, *, disabled: bool, now: datetime
 ) -> Sender | None:
-    """Write that a sender is disabled, or no more; None means that the account has no such one."""
+    """Disable or enable a sender and return it; None means that the account has no such sender."""
     values = {"account_id": account_id, "id": sender_id, "disabled": disabled, "now": now}
     row = (await connection.execute(_DISABLE_SENDER, values)).one_or_none()
     return None if row is None else Sender(*row)
 
 
 async def make_default_sender(connection: AsyncConnection, account_id: int, sender_id: int) -> None:
-    """Write which of the locked senders of an account is its default."""
+    """Make one of the locked senders of an account its default."""
     values = {"account_id": account_id, "id": sender_id}
     await connection.execute(_NO_DEFAULT_SENDER, values)
     await connection.execute(_MAKE_DEFAULT_SENDER, values)
@@ -266,17 +266,17 @@ async def make_default_sender(connection: AsyncConnection, account_id: int, send
 async def find_sender(
     connection: AsyncConnection, account_id: int, sender_id: int | None, *, name: str | None = None
 ) -> int | None:
-    """Find a sender of the account by number or name, or its default one; None means there is none to use."""
+    """Return the id of a sender by its id or name, else of the default one; None if none can be used."""
     if sender_id is None and name is None:
         return _number(await connection.scalar(_DEFAULT_SENDER, {"account_id": account_id}))
-    if sender_id is not None and abs(sender_id) > _BIGINT:
+    if sender_id is not None and abs(sender_id) > _MAX_BIGINT:
         return None
     values = {"account_id": account_id, "id": sender_id, "name": name}
     return _number(await connection.scalar(_SENDER, values))
 
 
 def account_of(row: Row[tuple[object, ...]]) -> Account:
-    """Read an account off a row that has COLUMNS."""
+    """Return the account in a row that has COLUMNS."""
     countries = row.allowed_countries
     limits = AccountLimits(
         rate=row.rate_limit,

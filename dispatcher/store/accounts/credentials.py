@@ -1,4 +1,4 @@
-"""Credentials: of what is generated only the digest is kept, of what people choose an argon2 hash."""
+"""Credentials: generated secrets are stored as digests, passwords that people choose as argon2 hashes."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dispatcher.store.accounts.accounts import COLUMNS, account_of
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A credential as people see it: never its secret, `hint` is how the secret begins."""
+    """A credential without its secret; `hint` is how the secret begins."""
 
     id: int
     kind: str
@@ -30,7 +30,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What an authentication must know. `account` None is an operator."""
+    """A credential with its secret's hash and its account, which is None for an operator."""
 
     credential: Credential
     account: Account | None
@@ -40,7 +40,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class NewCredential:
-    """A credential about to be written, with exactly one of `digest` and `password_hash`."""
+    """A credential to be written, with exactly one of `digest` and `password_hash`."""
 
     account_id: int | None
     kind: str
@@ -96,38 +96,38 @@ _ACCOUNT_LOCK = text("SELECT pg_advisory_xact_lock(4773005, CAST(:account_id AS 
 
 
 async def by_digests(connection: AsyncConnection, digests: Collection[bytes]) -> dict[bytes, Holder]:
-    """Find credentials by the digests of their secrets, revoked ones too."""
+    """Return credentials by the digests of their secrets, including revoked ones."""
     rows = await connection.execute(_BY_DIGESTS, {"digests": list(digests)})
     return {bytes(row.digest): holder for row in rows if (holder := _holder(row)) is not None}
 
 
 async def by_name(connection: AsyncConnection, kind: str, dialect: str, name: str) -> Holder | None:
-    """Find a credential that is not revoked by its public half."""
+    """Return a credential that is not revoked, by its public name."""
     values = {"name": name, "kind": kind, "dialect": dialect}
     return _holder((await connection.execute(_BY_NAME, values)).one_or_none())
 
 
 async def by_id(connection: AsyncConnection, credential_id: int) -> Holder | None:
-    """Find a credential by its number, a revoked one too."""
+    """Return a credential by its id, even if it is revoked."""
     return _holder((await connection.execute(_BY_ID, {"id": credential_id})).one_or_none())
 
 
 async def record_use(connection: AsyncConnection, credential_id: int, *, now: datetime) -> None:
-    """Write when a credential was last used; skipped if another request writes it now."""
+    """Write when a credential was last used; does nothing while another request writes it."""
     await connection.execute(_USED, {"id": credential_id, "now": now})
 
 
 async def insert(connection: AsyncConnection, new: NewCredential) -> int | None:
-    """Write a credential; None means that its name is taken."""
+    """Write a credential and return its id; None means that its name is taken."""
     values = {field: getattr(new, field) for field in NewCredential.__slots__}
-    made = await connection.scalar(_INSERT, values)
-    return made if isinstance(made, int) else None
+    new_id = await connection.scalar(_INSERT, values)
+    return new_id if isinstance(new_id, int) else None
 
 
 async def page(
     connection: AsyncConnection, account_id: int | None, *, after: int, limit: int
 ) -> list[Credential]:
-    """Read an account's credentials, revoked ones too, or the operators' (None), the oldest first."""
+    """Return an account's credentials, or the operators' (None), with revoked ones, the oldest first."""
     rows = await connection.execute(_OF_ACCOUNT, {"account_id": account_id, "after": after, "limit": limit})
     return [_credential(row) for row in rows]
 
@@ -135,7 +135,7 @@ async def page(
 async def revoke(
     connection: AsyncConnection, account_id: int | None, credential_id: int, *, now: datetime
 ) -> bool:
-    """Revoke a credential; False means that the account has no such one, or it was revoked before."""
+    """Revoke a credential; False means that the account has none with this id that is not revoked."""
     values = {"account_id": account_id, "id": credential_id, "now": now}
     return await connection.scalar(_REVOKE, values) is not None
 
@@ -143,24 +143,24 @@ async def revoke(
 async def revoke_kind(
     connection: AsyncConnection, account_id: int, kind: str, dialect: str, *, now: datetime
 ) -> int:
-    """Revoke all of a kind; give how many were still good."""
+    """Revoke all credentials of a kind; return how many had not expired."""
     values = {"account_id": account_id, "kind": kind, "dialect": dialect, "now": now}
     rows = (await connection.execute(_REVOKE_KIND, values)).all()
     return sum(row.expires_at is None or row.expires_at > now for row in rows)
 
 
 async def lock_account(connection: AsyncConnection, account_id: int) -> None:
-    """Wait until nobody else changes this account's keys."""
+    """Lock the credentials of this account against other changes until the transaction ends."""
     await connection.execute(_ACCOUNT_LOCK, {"account_id": account_id % 2**31})
 
 
 def is_live(credential: Credential, now: datetime) -> bool:
-    """Tell whether a credential opens its door now."""
+    """Return whether a credential is valid now: neither revoked nor expired."""
     return credential.revoked_at is None and not is_expired(credential, now)
 
 
 def is_expired(credential: Credential, now: datetime) -> bool:
-    """Tell whether a credential's time is over."""
+    """Return whether a credential has expired."""
     return credential.expires_at is not None and credential.expires_at <= now
 
 

@@ -1,4 +1,4 @@
-"""Allowed hours of accounts, and messages in a lane that wait for them."""
+"""Allowed hours of accounts, and messages that are held until theirs open."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.tier import Tier
 from dispatcher.store.transitions import IN_LANE, transition
 
-# What a message goes by: its campaign's hours before its account's. `m` and `b` are it and its batch.
+# The hours of the message `m` in the batch `b`: its campaign's, else its account's.
 OF_MESSAGE = """
     coalesce(
         CASE WHEN b.run_id IS NOT NULL THEN (
@@ -48,7 +48,7 @@ _WAIT = transition(
 
 @dataclass(frozen=True, slots=True)
 class HoursWait:
-    """A message that its hours keep from going out now, until when, and until when it may go then."""
+    """A message that waits for its allowed hours, which open at `wake_at` and end at `closes_at`."""
 
     message_id: int
     wake_at: datetime
@@ -57,7 +57,7 @@ class HoursWait:
 
 
 async def of_account(connection: AsyncConnection, account_id: int) -> dict[Tier, AllowedHours]:
-    """Read the hours that an account has of its own."""
+    """Return the hours that an account has of its own, by tier."""
     rows = await connection.execute(_OF_ACCOUNT, {"id": account_id})
     own = {Tier(row.tier): read(row.hours) for row in rows}
     return {tier: hours for tier in Tier if (hours := own.get(tier)) is not None}
@@ -66,7 +66,7 @@ async def of_account(connection: AsyncConnection, account_id: int) -> dict[Tier,
 async def write(
     connection: AsyncConnection, account_id: int, tiers: Sequence[Tier], hours: AllowedHours | None
 ) -> None:
-    """Write an account's hours for these tiers, or that it has none of its own."""
+    """Write an account's hours for these tiers; None removes them."""
     values: dict[str, object] = {"id": account_id, "tiers": [tier.value for tier in tiers]}
     if hours is None:
         await connection.execute(_CLEAR, values)
@@ -75,7 +75,7 @@ async def write(
 
 
 async def hold_until_open(connection: AsyncConnection, waits: Sequence[HoursWait], *, now: datetime) -> None:
-    """Take messages that no worker holds out of their lane until their hours open."""
+    """Hold messages that are in their lane until their hours open."""
     values = {
         "ids": [w.message_id for w in waits],
         "wakes": [w.wake_at for w in waits],
@@ -87,6 +87,6 @@ async def hold_until_open(connection: AsyncConnection, waits: Sequence[HoursWait
 
 
 @lru_cache(maxsize=1024)
-def read(written: str) -> AllowedHours:
-    """Read hours as a row has them, as text: the same for most rows, and read once."""
-    return parse_hours(json.loads(written))
+def read(document: str) -> AllowedHours:
+    """Return the hours in the JSON text of a row; cached, because most rows have the same."""
+    return parse_hours(json.loads(document))

@@ -1,8 +1,8 @@
 """
-Credits: the ledger says why, the balance says how much, and both change together.
+Credits: balances, and the ledger with the reason of each change; both change together.
 
-Balances are locked last in a transaction and in account order. Only a
-transaction that found them changed under it locks them before it writes.
+Balances are locked last in a transaction, in the order of accounts. Only a
+transaction that is repeated because they had changed locks them first.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -47,7 +47,7 @@ taken AS (
       AND (a.daily_cap IS NULL OR s.messages = 0 OR {_COUNTED} <= a.daily_cap)
     RETURNING a.id
 ),
-noted AS (
+entries AS (
     INSERT INTO ledger (account_id, kind, amount, batch_id)
     SELECT d.account_id, 'charge', -d.amount, d.batch_id FROM due d JOIN taken t ON t.id = d.account_id
     WHERE d.amount > 0 ORDER BY d.batch_id
@@ -69,13 +69,13 @@ RETURNING id
 """)
 
 _TOP_UP = text("""
-WITH given AS (
+WITH credited AS (
     UPDATE accounts SET balance = balance + :amount WHERE id = :account_id RETURNING id, balance
 ),
-noted AS (
-    INSERT INTO ledger (account_id, kind, amount, note) SELECT id, 'topup', :amount, :note FROM given
+entries AS (
+    INSERT INTO ledger (account_id, kind, amount, note) SELECT id, 'topup', :amount, :note FROM credited
 )
-SELECT balance FROM given
+SELECT balance FROM credited
 """)
 
 _REFUND = text("""
@@ -87,7 +87,7 @@ ON CONFLICT (message_id) WHERE kind = 'refund' DO NOTHING
 RETURNING account_id, amount
 """)
 
-_GIVE_BACK = text("""
+_CREDIT = text("""
 UPDATE accounts a SET balance = a.balance + g.amount
 FROM (
     SELECT a.id, g.amount
@@ -101,10 +101,10 @@ WHERE a.id = g.id
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """
-    One change of a balance: a top-up, a batch's charge (below zero), a message's refund.
+    One change of a balance: a top-up, a batch's charge (below zero), or a message's refund.
 
-    An adjustment is what another text of a batch's messages costs more
-    (below zero) or less.
+    An adjustment is the difference in cost when messages of a batch get
+    another text, below zero if they cost more.
     """
 
     id: int
@@ -165,10 +165,10 @@ async def adjust(connection: AsyncConnection, account_id: int, amounts: Mapping[
 
     Return False if the balance does not cover all of it together.
     """
-    owed = {batch_id: amount for batch_id, amount in amounts.items() if amount}
-    if not owed:
+    changes = {batch_id: amount for batch_id, amount in amounts.items() if amount}
+    if not changes:
         return True
-    values = {"account_id": account_id, "batches": list(owed), "amounts": list(owed.values())}
+    values = {"account_id": account_id, "batches": list(changes), "amounts": list(changes.values())}
     return bool((await connection.execute(_ADJUST, values)).all())
 
 
@@ -179,12 +179,12 @@ async def top_up(connection: AsyncConnection, account_id: int, amount: int, *, n
 
 
 async def refund(connection: AsyncConnection, message_ids: Sequence[int]) -> int:
-    """Give back the cost of these messages, each at most once ever; return the sum."""
+    """Refund the cost of these messages, each at most once; return the sum."""
     if not message_ids:
         return 0
     sums: dict[int, int] = {}
     for row in await connection.execute(_REFUND, {"ids": list(message_ids)}):
         sums[row.account_id] = sums.get(row.account_id, 0) + row.amount
     if sums:
-        await connection.execute(_GIVE_BACK, {"accounts": list(sums.keys()), "amounts": list(sums.values())})
+        await connection.execute(_CREDIT, {"accounts": list(sums.keys()), "amounts": list(sums.values())})
     return sum(sums.values())

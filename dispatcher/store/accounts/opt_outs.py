@@ -1,4 +1,4 @@
-"""Numbers that must not be written to, for an account or for one of its senders."""
+"""Numbers that have opted out of messages from an account, or from one of its senders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True)
 class OptOut:
-    """One number that has opted out; `sender` None means of all that the account sends."""
+    """One number that has opted out; `sender` None means of all messages of the account."""
 
     id: int
     number: str
@@ -25,7 +25,7 @@ FROM opt_outs o WHERE o.account_id = m.account_id AND o.number = m.number
 """
 """The opt-outs that forbid the message `m`, in SQL."""
 
-_AMONG = text("""
+_FIND = text("""
 SELECT DISTINCT g.account_id, g.sender_id, g.number FROM unnest(
     CAST(:accounts AS bigint[]), CAST(:senders AS bigint[]), CAST(:numbers AS text[])
 ) AS g(account_id, sender_id, number)
@@ -38,10 +38,10 @@ SELECT :account_id, number, CAST(:sender_id AS bigint), :reason
 FROM unnest(CAST(:numbers AS text[])) AS g(number) ORDER BY number
 ON CONFLICT DO NOTHING RETURNING id
 """)
-_TAKE_OVER = text("""
+_INSERT_REPORTED = text("""
 INSERT INTO opt_outs (account_id, number, sender_id, reason, at)
-SELECT DISTINCT account_id, number, sender_id, 'told by the provider', CAST(:now AS timestamptz) FROM messages
-WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY account_id, number, sender_id
+SELECT DISTINCT account_id, number, sender_id, 'reported by the provider', CAST(:now AS timestamptz)
+FROM messages WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY account_id, number, sender_id
 ON CONFLICT DO NOTHING
 """)
 _REMOVE = text("""
@@ -55,15 +55,15 @@ WHERE o.account_id = :account_id AND o.id > :after ORDER BY o.id LIMIT :limit
 
 
 async def find_opted_out(
-    connection: AsyncConnection, asked: Sequence[tuple[int, int | None, str]]
+    connection: AsyncConnection, wanted: Sequence[tuple[int, int | None, str]]
 ) -> frozenset[tuple[int, int | None, str]]:
-    """Tell which of these have opted out, each an account, the sender that would write, and a number."""
+    """Return those that have opted out; each is an account, the sender of the message, and a number."""
     values = {
-        "accounts": [account_id for account_id, _, _ in asked],
-        "senders": [sender_id for _, sender_id, _ in asked],
-        "numbers": [number for _, _, number in asked],
+        "accounts": [account_id for account_id, _, _ in wanted],
+        "senders": [sender_id for _, sender_id, _ in wanted],
+        "numbers": [number for _, _, number in wanted],
     }
-    rows = await connection.execute(_AMONG, values)
+    rows = await connection.execute(_FIND, values)
     return frozenset((row.account_id, row.sender_id, row.number) for row in rows)
 
 
@@ -75,7 +75,7 @@ async def insert(
     sender_id: int | None,
     reason: str,
 ) -> int:
-    """Write numbers; give how many were new."""
+    """Write numbers and return how many were new."""
     values = {
         "account_id": account_id,
         "numbers": list(numbers),
@@ -86,17 +86,17 @@ async def insert(
 
 
 async def insert_reported(connection: AsyncConnection, message_ids: Sequence[int], *, now: datetime) -> None:
-    """Opt out the numbers of these messages, each of the sender that wrote: their provider said so."""
-    await connection.execute(_TAKE_OVER, {"ids": list(message_ids), "now": now})
+    """Write the opt-outs that providers reported: the number and sender of each of these messages."""
+    await connection.execute(_INSERT_REPORTED, {"ids": list(message_ids), "now": now})
 
 
 async def remove(connection: AsyncConnection, account_id: int, number: str, *, sender_id: int | None) -> bool:
-    """Take a number off the list; False means that it was not on it."""
+    """Remove an opt-out; False means that there was none."""
     values = {"account_id": account_id, "number": number, "sender_id": sender_id}
     return await connection.scalar(_REMOVE, values) is not None
 
 
 async def page(connection: AsyncConnection, account_id: int, *, after: int, limit: int) -> list[OptOut]:
-    """Read the list, the oldest first, after the entry with the number `after`."""
+    """Return opt-outs, the oldest first, after the one with the id `after`."""
     rows = await connection.execute(_PAGE, {"account_id": account_id, "after": after, "limit": limit})
     return [OptOut(*row) for row in rows]

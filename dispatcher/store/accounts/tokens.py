@@ -1,4 +1,4 @@
-"""Signed tokens by their id: who got them, what they may do, and which were taken back."""
+"""Signed tokens by their id, with their scopes, and those that were refreshed or revoked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True)
 class SignedToken:
-    """A token that was signed; `refreshed_at` says that its refresh token was used."""
+    """A token that was signed; `refreshed_at` is when its refresh token was used."""
 
     id: str
     family: UUID
@@ -41,7 +41,7 @@ _REVOKE = text("""
 UPDATE tokens t SET revoked_at = :now FROM credentials c
 WHERE t.id = :id AND c.id = t.credential_id AND c.account_id = :account_id AND t.revoked_at IS NULL
 """)
-_FORGET = text("""
+_DELETE_EXPIRED = text("""
 DELETE FROM tokens WHERE id = ANY(ARRAY(
     SELECT id FROM tokens WHERE kept_until < :until
     ORDER BY kept_until LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -52,7 +52,7 @@ DELETE FROM tokens WHERE id = ANY(ARRAY(
 async def insert(
     connection: AsyncConnection, token: SignedToken, *, refresh_digest: bytes | None, now: datetime
 ) -> None:
-    """Write a token that is about to be given out."""
+    """Write a token before it is issued."""
     await connection.execute(
         _INSERT,
         {
@@ -69,33 +69,33 @@ async def insert(
 
 
 async def find(connection: AsyncConnection, token_id: str) -> SignedToken | None:
-    """Find a token by its id."""
+    """Return a token by its id."""
     return _token((await connection.execute(_FIND, {"id": token_id})).one_or_none())
 
 
 async def by_refresh(connection: AsyncConnection, digest: bytes) -> SignedToken | None:
-    """Find and lock the token that came with this refresh token."""
+    """Lock the token that was issued with this refresh token, and return it."""
     return _token((await connection.execute(_BY_REFRESH, {"digest": digest})).one_or_none())
 
 
 async def mark_refreshed(connection: AsyncConnection, token_id: str, *, now: datetime) -> None:
-    """Write that a refresh token was used, which it may be once."""
+    """Write that the refresh token was used; it can be used once."""
     await connection.execute(_REFRESHED, {"id": token_id, "now": now})
 
 
 async def revoke_family(connection: AsyncConnection, family: UUID, *, now: datetime) -> None:
-    """Revoke a token and all that came of refreshing it."""
+    """Revoke a token and all tokens that were made by refreshing it."""
     await connection.execute(_REVOKE_FAMILY, {"family": family, "now": now})
 
 
 async def revoke(connection: AsyncConnection, account_id: int, token_id: str, *, now: datetime) -> None:
-    """Revoke a token of this account; one that is not there stays away."""
+    """Revoke a token of this account; does nothing if there is no such token."""
     await connection.execute(_REVOKE, {"account_id": account_id, "id": token_id, "now": now})
 
 
 async def delete_expired(connection: AsyncConnection, *, until: datetime, limit: int) -> int:
-    """Delete tokens that are of no use since `until`; give how many."""
-    return len((await connection.execute(_FORGET, {"until": until, "limit": limit})).all())
+    """Delete tokens that could last be used before `until`; return how many."""
+    return len((await connection.execute(_DELETE_EXPIRED, {"until": until, "limit": limit})).all())
 
 
 def _token(row: Row[Any] | None) -> SignedToken | None:

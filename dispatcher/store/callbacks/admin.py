@@ -59,11 +59,11 @@ FROM picked c JOIN accounts a ON a.id = c.account_id LEFT JOIN messages m ON m.i
 ORDER BY c.id DESC
 """
 
-# A message has few callbacks: its index is used first, whatever the planner thinks of walking by id.
+# A message has few callbacks, so they are found by its index, even if the planner would walk by id.
 _OF_MESSAGE = text(f"""
-WITH told AS MATERIALIZED (SELECT * FROM callbacks WHERE message_id = :message_id AND id < :before),
+WITH of_message AS MATERIALIZED (SELECT * FROM callbacks WHERE message_id = :message_id AND id < :before),
 picked AS MATERIALIZED (
-    SELECT * FROM told
+    SELECT * FROM of_message
     WHERE (CAST(:account_id AS bigint) IS NULL OR account_id = :account_id)
       AND (CAST(:state AS text) IS NULL OR state = :state)
     ORDER BY id DESC LIMIT :limit
@@ -98,7 +98,7 @@ WITH picked AS (
 async def page(
     connection: AsyncConnection, wanted: CallbackFilter, *, before: int | None, limit: int, walk: int
 ) -> list[FoundCallback]:
-    """Return callbacks older than `before`, the newest first; without a message, of the next `walk` only."""
+    """Return callbacks older than `before`, the newest first; without a message, of the next `walk`."""
     values = {
         "account_id": wanted.account_id,
         "state": wanted.state and wanted.state.value,
@@ -118,7 +118,7 @@ async def page(
 async def walk_end(
     connection: AsyncConnection, wanted: CallbackFilter, *, before: int | None, walk: int
 ) -> int | None:
-    """Return the last callback that a walk from `before` looked at; None if it saw all."""
+    """Return the id of the last callback in a walk from `before`; None if it reached the end."""
     values: dict[str, object] = {"before": NEWEST if before is None else before, "walk": walk - 1}
     if wanted.account_id is None:
         stop = await connection.scalar(_STOP_ALL, values)
@@ -127,9 +127,9 @@ async def walk_end(
     return stop if isinstance(stop, int) else None
 
 
-async def replay(connection: AsyncConnection, name: int | UUID, *, now: datetime) -> FoundCallback | None:
+async def replay(connection: AsyncConnection, key: int | UUID, *, now: datetime) -> FoundCallback | None:
     """Make a callback due again, under the same id, and return it; None means that there is none."""
-    row = (await connection.execute(_REPLAY, {**id_parameters(name), "now": now})).one_or_none()
+    row = (await connection.execute(_REPLAY, {**id_parameters(key), "now": now})).one_or_none()
     return None if row is None else _callback(row)
 
 

@@ -1,4 +1,4 @@
-"""The outbox's statements: take what is due, the accounts taking turns, and write what became of it."""
+"""The outbox: take the callbacks that are due, accounts in turns, and write the results."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from dispatcher.domain.messages.status import Status
 
 @dataclass(frozen=True, slots=True)
 class DueCallback:
-    """A callback taken for one try, the `tries`th. `secret` is its account's."""
+    """A callback that was taken for a try, with the number of that try and its account's secret."""
 
     id: int
     public_id: UUID
@@ -32,7 +32,7 @@ class DueCallback:
 
 @dataclass(frozen=True, slots=True)
 class CallbackResult:
-    """What one try came to. `tries` is the fence: a try whose lease was over changes nothing."""
+    """The result of one try. `tries` is the fence: a try whose lease has ended changes nothing."""
 
     id: int
     tries: int
@@ -41,7 +41,7 @@ class CallbackResult:
     wake_at: datetime | None
 
 
-# A loose scan over the accounts that have something waiting.
+# A loose index scan over the accounts that have a waiting callback.
 _ACCOUNTS = text("""
 WITH RECURSIVE waiting AS (
     (SELECT account_id FROM callbacks WHERE wake_at IS NOT NULL ORDER BY account_id LIMIT 1)
@@ -53,7 +53,7 @@ WITH RECURSIVE waiting AS (
 SELECT account_id FROM waiting WHERE account_id IS NOT NULL
 """)
 
-# Events and inbound messages are looked up one by one (OFFSET 0), whatever the statistics say of them.
+# OFFSET 0: events and inbound messages are looked up one by one, whatever the statistics are.
 _TAKE = text("""
 WITH picked AS MATERIALIZED (
     SELECT turn.id FROM unnest(CAST(:accounts AS bigint[])) AS a(id)
@@ -85,7 +85,7 @@ LEFT JOIN senders s ON s.id = coalesce(m.sender_id, i.sender_id)
 ORDER BY t.id
 """)
 
-_END = text("""
+_RECORD = text("""
 UPDATE callbacks c
 SET state = g.state, answer = g.answer, wake_at = g.wake_at,
     ended_at = CASE WHEN g.wake_at IS NULL THEN CAST(:now AS timestamptz) END
@@ -106,7 +106,7 @@ async def take(
     now: datetime,
     lease: timedelta,
 ) -> list[DueCallback]:
-    """Take at most `each` callbacks of every account that is not busy, for as long as the lease."""
+    """Take at most `each` due callbacks of every account that is not busy, until the lease ends."""
     waiting = [row.account_id for row in await connection.execute(_ACCOUNTS)]
     accounts = [account_id for account_id in waiting if account_id not in busy]
     if not accounts:
@@ -116,17 +116,17 @@ async def take(
 
 
 async def record_results(
-    connection: AsyncConnection, ended: Sequence[CallbackResult], *, now: datetime
+    connection: AsyncConnection, results: Sequence[CallbackResult], *, now: datetime
 ) -> None:
-    """Write what tries came to."""
+    """Write the results of tries."""
     await connection.execute(
-        _END,
+        _RECORD,
         {
-            "ids": [e.id for e in ended],
-            "tries": [e.tries for e in ended],
-            "states": [e.state.value for e in ended],
-            "answers": [e.answer for e in ended],
-            "wakes": [e.wake_at for e in ended],
+            "ids": [e.id for e in results],
+            "tries": [e.tries for e in results],
+            "states": [e.state.value for e in results],
+            "answers": [e.answer for e in results],
+            "wakes": [e.wake_at for e in results],
             "now": now,
         },
     )

@@ -1,4 +1,4 @@
-"""Webhooks: the URLs that producers gave once for an event, for all messages of an account and dialect."""
+"""Webhooks: URLs for an event of all messages of an account and dialect."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from dispatcher.domain.messages.status import Status
 @dataclass(frozen=True, slots=True)
 class Webhook:
     """
-    A URL and the event it is told of.
+    A URL and the event that is sent to it.
 
-    `statuses` are those that mean this event, maybe none; with `inbound`
-    messages from handsets do.
+    `statuses` are those of the event, possibly none; with `inbound`, messages
+    from handsets are such events too.
     """
 
     id: str
@@ -56,7 +56,7 @@ async def put(
     statuses: Collection[Status],
     inbound: bool,
 ) -> Webhook:
-    """Write a webhook, in place of one with the same id."""
+    """Write a webhook, which replaces one with the same id, and return it."""
     values = {
         "account_id": account_id,
         "dialect": dialect,
@@ -70,19 +70,19 @@ async def put(
 
 
 async def count_others(connection: AsyncConnection, account_id: int, dialect: str, id: str) -> int:  # noqa: A002
-    """Count the webhooks that have another id."""
+    """Return how many webhooks have another id."""
     values = {"account_id": account_id, "dialect": dialect, "id": id}
     return int(await connection.scalar(_OTHERS, values) or 0)
 
 
 async def list_all(connection: AsyncConnection, account_id: int, dialect: str) -> list[Webhook]:
-    """Read all webhooks of an account and dialect, the oldest first."""
+    """Return all webhooks of an account and dialect, the oldest first."""
     rows = await connection.execute(_ALL, {"account_id": account_id, "dialect": dialect})
     return [_webhook(row) for row in rows]
 
 
 async def remove(connection: AsyncConnection, account_id: int, dialect: str, id: str) -> None:  # noqa: A002
-    """Delete a webhook, if it is there. What was written for it already is still told."""
+    """Delete a webhook, if it exists. Callbacks that were written for it are still sent."""
     await connection.execute(_REMOVE, {"account_id": account_id, "dialect": dialect, "id": id})
 
 

@@ -42,7 +42,7 @@ class Audience:
         return self.rows - self.recipients
 
 
-# NamedTuples, for millions are made: a frozen dataclass takes twice as long.
+# NamedTuples because millions are created: a frozen dataclass takes twice as long.
 class Recipient(NamedTuple):
     """One recipient; `zone` is an index into the audience's zones, `country` "" if it is unknown."""
 
@@ -84,7 +84,7 @@ _BY_PUBLIC_ID = text(f"""
 SELECT {_COLUMNS} FROM audiences WHERE account_id = :account_id AND public_id = :public_id
 """)
 _LOCK_SHARED = text(f"{_BY_PUBLIC_ID} FOR SHARE")
-_LISTED = text(f"""
+_PAGE = text(f"""
 SELECT {_COLUMNS} FROM audiences WHERE account_id = :account_id AND id > :after ORDER BY id LIMIT :limit
 """)
 _LOCK_IMPORTING = text(f"""
@@ -123,14 +123,14 @@ _CAMPAIGN = text("""
 SELECT c.name FROM campaigns c JOIN audiences a ON a.account_id = c.account_id AND a.id = c.audience_id
 WHERE a.id = :id ORDER BY c.id LIMIT 1
 """)
-_RETIRE = text(f"UPDATE audiences SET state = '{AudienceState.REMOVING}' WHERE id = :id")
-# By their place in the table: named by position they would be joined, badly if the statistics are old.
-_DRAIN_RECIPIENTS = text("""
+_START_REMOVAL = text(f"UPDATE audiences SET state = '{AudienceState.REMOVING}' WHERE id = :id")
+# Rows are deleted by ctid: by position they would be joined, with a bad plan if the statistics are old.
+_DELETE_RECIPIENTS = text("""
 DELETE FROM recipients WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM recipients WHERE audience_id = :id ORDER BY position LIMIT :limit
 ))
 """)
-_DRAIN_REJECTS = text("""
+_DELETE_REJECTS = text("""
 DELETE FROM rejects WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM rejects WHERE audience_id = :id ORDER BY line LIMIT :limit
 ))
@@ -168,9 +168,9 @@ async def lock_shared(connection: AsyncConnection, account_id: int, public_id: U
 
 
 async def page(connection: AsyncConnection, account_id: int, *, after: int, limit: int) -> list[Audience]:
-    """Return audiences of an account, the oldest first, after the one with the number `after`."""
+    """Return audiences of an account, the oldest first, after the one with the id `after`."""
     values = {"account_id": account_id, "after": after, "limit": limit}
-    return [_read(row) for row in await connection.execute(_LISTED, values)]
+    return [_read(row) for row in await connection.execute(_PAGE, values)]
 
 
 async def lock_importing(connection: AsyncConnection, audience_id: int) -> Audience | None:
@@ -202,8 +202,8 @@ async def add(
         written = _json(reject._asdict() for reject in rejects)
         await connection.execute(_INSERT_REJECTS, {"id": audience.id, "rejects": written})
     counts = [*audience.zone_counts, *(0 for _ in zones[len(audience.zone_counts) :])]
-    for one in new:
-        counts[one.recipient.zone] += 1
+    for added in new:
+        counts[added.recipient.zone] += 1
     counted = {
         "id": audience.id,
         "rows": len(new) + len(rejects),
@@ -222,7 +222,7 @@ async def finish(connection: AsyncConnection, audience_id: int, *, now: datetime
 async def rejects(
     connection: AsyncConnection, audience_id: int, *, after_line: int, limit: int
 ) -> list[Reject]:
-    """Return rejects in the order of their lines, after that one."""
+    """Return rejects in the order of their lines, after line `after_line`."""
     rows = await connection.execute(_REJECTS, {"id": audience_id, "after": after_line, "limit": limit})
     return [Reject(*row) for row in rows]
 
@@ -241,16 +241,16 @@ async def campaign_of(connection: AsyncConnection, audience_id: int) -> str | No
 
 async def start_removal(connection: AsyncConnection, audience_id: int) -> None:
     """Begin to remove a locked audience: from now on nothing is added to it, and it is not ready."""
-    await connection.execute(_RETIRE, {"id": audience_id})
+    await connection.execute(_START_REMOVAL, {"id": audience_id})
 
 
 async def delete_chunk(connection: AsyncConnection, audience_id: int, *, limit: int) -> int:
-    """Delete some recipients and rejects of an audience; return how many, 0 at the end."""
+    """Delete up to `limit` recipients and as many rejects; return how many, 0 at the end."""
     values = {"id": audience_id, "limit": limit}
-    drained = [
-        await connection.execute(statement, values) for statement in (_DRAIN_RECIPIENTS, _DRAIN_REJECTS)
+    deleted = [
+        await connection.execute(statement, values) for statement in (_DELETE_RECIPIENTS, _DELETE_REJECTS)
     ]
-    return sum(result.rowcount for result in drained)
+    return sum(result.rowcount for result in deleted)
 
 
 async def delete(connection: AsyncConnection, audience_id: int) -> None:

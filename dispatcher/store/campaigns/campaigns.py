@@ -1,4 +1,4 @@
-"""Campaigns as they are kept."""
+"""Campaigns as they are stored."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from dispatcher.domain.tier import Tier
 
 @dataclass(frozen=True, slots=True)
 class CampaignTerms:
-    """What a campaign was created with, checked. `validity` None is the tier's."""
+    """The validated plan of a campaign. `validity` None is the tier's."""
 
     name: str
     audience_id: int
@@ -43,7 +43,7 @@ class CampaignTerms:
 
     @property
     def schedule(self) -> Schedule:
-        """When it runs."""
+        """When the campaign runs."""
         if self.cron is None:
             assert self.first_at is not None
             return RunOnce(self.first_at)
@@ -51,13 +51,13 @@ class CampaignTerms:
 
     @property
     def message_validity(self) -> timedelta:
-        """How long each message is good for."""
+        """How long each message may be sent."""
         return validity_of(self.validity, self.tier)
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignRow:
-    """A campaign. `next_due` None means that it has no run to come."""
+    """A stored campaign. `next_due` None means that no more runs follow."""
 
     id: int
     public_id: UUID
@@ -75,7 +75,7 @@ c.id, c.public_id, c.account_id, c.name, c.state, c.reason, c.audience_id, c.tem
 c.tier, c.validity, c.timezone, c.first_at, c.cron, c.first_day, c.last_day, c.spread, c.per_second, c.hours,
 c.max_cost, c.callback_url, c.next_due, c.paused_at, c.created_at
 """
-_WRITTEN = (
+_TERM_COLUMNS = (
     "name",
     "audience_id",
     "template_id",
@@ -94,17 +94,17 @@ _WRITTEN = (
     "max_cost",
     "callback_url",
 )
-_VALUES = ", ".join("CAST(:hours AS jsonb)" if name == "hours" else f":{name}" for name in _WRITTEN)
+_VALUES = ", ".join("CAST(:hours AS jsonb)" if name == "hours" else f":{name}" for name in _TERM_COLUMNS)
 
-_TAKEN = "23505"  # unique_violation
+_UNIQUE_VIOLATION = "23505"
 
 _INSERT = text(f"""
-INSERT INTO campaigns AS c (public_id, account_id, state, created_at, {", ".join(_WRITTEN)})
+INSERT INTO campaigns AS c (public_id, account_id, state, created_at, {", ".join(_TERM_COLUMNS)})
 VALUES (:public_id, :account_id, 'draft', :now, {_VALUES})
 ON CONFLICT (account_id, name) DO NOTHING RETURNING {COLUMNS}
 """)
 _CHANGE = text(f"""
-UPDATE campaigns c SET ({", ".join(_WRITTEN)}) = ROW({_VALUES}) WHERE c.id = :id RETURNING {COLUMNS}
+UPDATE campaigns c SET ({", ".join(_TERM_COLUMNS)}) = ROW({_VALUES}) WHERE c.id = :id RETURNING {COLUMNS}
 """)
 _FIND = text(f"SELECT {COLUMNS} FROM campaigns c WHERE account_id = :account_id AND public_id = :public_id")
 _LOCK = text(f"{_FIND.text} FOR UPDATE")
@@ -131,18 +131,18 @@ WHERE c.id = ANY(CAST(:ids AS bigint[])) AND c.state = 'active' AND c.next_due I
 async def insert(
     connection: AsyncConnection, account_id: int, terms: CampaignTerms, *, public_id: UUID, now: datetime
 ) -> CampaignRow | None:
-    """Write a draft; None means that the name is taken."""
+    """Write a draft and return it; None means that the name is taken."""
     values = {"public_id": public_id, "account_id": account_id, "now": now, **_values(terms)}
     return _found((await connection.execute(_INSERT, values)).one_or_none())
 
 
 async def change(connection: AsyncConnection, campaign_id: int, terms: CampaignTerms) -> CampaignRow | None:
-    """Write other terms of a locked draft; None means that the name is taken."""
+    """Change the terms of a locked draft and return it; None means that the name is taken."""
     try:
         async with connection.begin_nested():
             return _found((await connection.execute(_CHANGE, {"id": campaign_id, **_values(terms)})).one())
     except IntegrityError as error:
-        if getattr(error.orig, "sqlstate", None) == _TAKEN:
+        if getattr(error.orig, "sqlstate", None) == _UNIQUE_VIOLATION:
             return None
         raise
 
@@ -150,25 +150,25 @@ async def change(connection: AsyncConnection, campaign_id: int, terms: CampaignT
 async def find(
     connection: AsyncConnection, account_id: int, public_id: UUID, *, lock: bool = False
 ) -> CampaignRow | None:
-    """Find a campaign of this account; `lock` keeps others from changing it until the transaction ends."""
+    """Return a campaign of this account; with `lock`, it is locked until the transaction ends."""
     values = {"account_id": account_id, "public_id": public_id}
     return _found((await connection.execute(_LOCK if lock else _FIND, values)).one_or_none())
 
 
 async def by_id(connection: AsyncConnection, campaign_id: int, *, lock: bool = False) -> CampaignRow:
-    """Read a campaign that is there."""
+    """Return a campaign that exists; with `lock`, it is locked until the transaction ends."""
     found = await connection.execute(_LOCK_BY_ID if lock else _BY_ID, {"id": campaign_id})
     return campaign_of(found.one())
 
 
 async def page(connection: AsyncConnection, account_id: int, *, after: int, limit: int) -> list[CampaignRow]:
-    """Read campaigns of an account, the oldest first, after the one with the number `after`."""
+    """Return campaigns of an account, the oldest first, after the one with the id `after`."""
     rows = await connection.execute(_PAGE, {"account_id": account_id, "after": after, "limit": limit})
     return [campaign_of(row) for row in rows]
 
 
 async def lock_next(connection: AsyncConnection, *, until: datetime) -> CampaignRow | None:
-    """Lock the active campaign with the earliest run to come, if that is due by `until`."""
+    """Lock and return the active campaign with the earliest next run, if it is due by `until`."""
     return _found((await connection.execute(_NEXT, {"until": until})).one_or_none())
 
 
@@ -181,18 +181,18 @@ async def set_state(
     reason: str = "",
     paused_at: datetime | None = None,
 ) -> None:
-    """Write what a locked campaign is doing from now on."""
+    """Write the new state of a locked campaign."""
     values = {"id": campaign_id, "state": state.value, "reason": reason, "next_due": next_due}
     await connection.execute(_SET, {**values, "paused_at": paused_at})
 
 
 async def finish(connection: AsyncConnection, campaign_ids: Sequence[int]) -> None:
-    """Finish those of these campaigns that have no run any more, and none to come."""
+    """Finish those of these campaigns that have no open run and no next one."""
     await connection.execute(_FINISH, {"ids": list(campaign_ids)})
 
 
 def campaign_of(row: Row[Any]) -> CampaignRow:
-    """Read a campaign off a row that has COLUMNS."""
+    """Return the campaign in a row that has COLUMNS."""
     terms = CampaignTerms(
         name=row.name,
         audience_id=row.audience_id,
@@ -235,7 +235,7 @@ def _pacing(row: Row[Any]) -> Pacing:
 
 
 def _values(terms: CampaignTerms) -> dict[str, object]:
-    values: dict[str, object] = {name: getattr(terms, name, None) for name in _WRITTEN}
+    values: dict[str, object] = {name: getattr(terms, name, None) for name in _TERM_COLUMNS}
     pacing, hours = terms.pacing, terms.hours
     return values | {
         "tier": terms.tier.value,

@@ -1,4 +1,4 @@
-"""The names of the audience, template and sender that a campaign refers to by their numbers."""
+"""The names of the audience, template and sender of a campaign, which stores their ids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True)
 class CampaignNames:
-    """The names in a campaign. `template_id` is None once the template is out of use."""
+    """The names in a campaign. `template_id` is None once the template was removed."""
 
     audience_id: UUID
     audience: str
@@ -32,7 +32,7 @@ _PUBLIC_ID = text("SELECT public_id FROM campaigns WHERE account_id = :account_i
 
 
 async def names(connection: AsyncConnection, campaign_ids: Sequence[int]) -> dict[int, CampaignNames]:
-    """Return the names in each of these campaigns, by the campaign's number."""
+    """Return the names in each of these campaigns, by the campaign's id."""
     rows = await connection.execute(_NAMES, {"ids": list(campaign_ids)})
     return {
         row.id: CampaignNames(row.audience_id, row.audience, row.recipients, row.template_id, row.sender)

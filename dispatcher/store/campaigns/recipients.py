@@ -1,4 +1,4 @@
-"""The recipients of an audience as a campaign reads them, group by group."""
+"""The recipients of an audience, read by groups of time zones."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.store.campaigns.audiences import Recipient
 
-# Some of each group of zones, in the groups' order.
+# A few recipients of each group of zones, in the order of the groups.
 _RECIPIENTS = text("""
 SELECT r.position, r.number, r.number_as_given, r.country, r.zone, r.variables
 FROM unnest(CAST(:zones AS smallint[]), CAST(:afters AS integer[]), CAST(:limits AS integer[]))

@@ -1,4 +1,4 @@
-"""The messages of one run, which are a flow: those that wait, and counts by status."""
+"""The messages of one run, which form a flow: those that wait, and counts by status."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class StatusCount:
     charged: int
 
 
-_WAITING = text("""
+_OPEN = text("""
 SELECT count(*) FROM (
     SELECT 1 FROM messages WHERE flow = :id AND flow <> 0 AND place IS NOT NULL LIMIT :most
 ) AS waiting
@@ -62,7 +62,7 @@ moved AS (
 )
 SELECT count(*) AS n, coalesce(max(id), 0) AS last FROM picked
 """)
-_TAKEABLE = text("""
+_LOCK_WITHDRAWABLE = text("""
 SELECT id FROM messages
 WHERE flow = :id AND flow <> 0 AND place IS NOT NULL AND place <> 'worker' AND doubts = 0
 ORDER BY flow, id LIMIT :limit FOR UPDATE
@@ -76,7 +76,7 @@ FROM messages WHERE id = ANY({OF_BATCHES}) GROUP BY batch_id, status
 
 async def count_open(connection: AsyncConnection, run_id: int, *, most: int) -> int:
     """Return how many messages of a run are open, up to `most`."""
-    return int(await connection.scalar(_WAITING, {"id": run_id, "most": most}) or 0)
+    return int(await connection.scalar(_OPEN, {"id": run_id, "most": most}) or 0)
 
 
 async def count_due(connection: AsyncConnection, run: OpenRun, *, now: datetime, most: int) -> int:
@@ -100,7 +100,7 @@ async def shift_windows(
 
 async def lock_withdrawable(connection: AsyncConnection, run_id: int, *, limit: int) -> list[int]:
     """Lock messages of a run that no worker holds and that are not in doubt, and return their ids."""
-    rows = await connection.execute(_TAKEABLE, {"id": run_id, "limit": limit})
+    rows = await connection.execute(_LOCK_WITHDRAWABLE, {"id": run_id, "limit": limit})
     return [row.id for row in rows]
 
 

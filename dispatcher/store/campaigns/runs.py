@@ -95,7 +95,7 @@ SELECT {_COLUMNS} FROM runs r LEFT JOIN batches b ON b.run_id = r.id
 WHERE r.campaign_id = :campaign_id AND (CAST(:before AS timestamptz) IS NULL OR r.due_at < :before)
 ORDER BY r.campaign_id, r.due_at DESC LIMIT :limit
 """)
-_WORK = text(f"""
+_LIST_OPEN = text(f"""
 SELECT r.id, r.campaign_id, r.state, c.state AS campaign, a.paused_at IS NOT NULL AS account_paused,
        r.shift IS NOT NULL AS is_shifting, c.account_id, c.tier
 FROM runs r JOIN campaigns c ON c.id = r.campaign_id JOIN accounts a ON a.id = c.account_id
@@ -116,10 +116,10 @@ SET zone_ranks = CAST(:zone_ranks AS integer[]), zone_positions = CAST(:zone_pos
     left_out = r.left_out + :left_out, charged = r.charged + :charged, reason = ''
 WHERE r.id = :id
 """)
-_EXPANDED = text("""
+_MARK_EXPANDED = text("""
 UPDATE runs SET state = 'sending', reason = :reason, expanded_at = :now WHERE id = :id AND state = 'expanding'
 """)
-_NOTE = text("UPDATE runs SET reason = :reason WHERE id = :id")
+_SET_REASON = text("UPDATE runs SET reason = :reason WHERE id = :id")
 _PAUSE = text(f"""
 UPDATE batches b SET paused = true FROM runs r
 WHERE r.id = b.run_id AND r.campaign_id = :campaign_id AND {_OPEN}
@@ -136,13 +136,13 @@ FROM (
 WHERE m.id = p.id
 """)
 _RESUME = text("UPDATE batches SET paused = false WHERE run_id = :id")
-_DELAY = text(f"""
+_ADD_PAUSE = text(f"""
 UPDATE runs r
 SET pauses = r.pauses || ARRAY[CAST(:since AS timestamptz), CAST(:until AS timestamptz)], shifted = 0,
     shift = greatest(CAST(:until AS timestamptz) - greatest(:since, r.starts_at), interval '0')
 WHERE r.campaign_id = :campaign_id AND {_OPEN}
 """)
-_SHIFTED = text("UPDATE runs SET shift = CAST(:shift AS interval), shifted = :shifted WHERE id = :id")
+_RECORD_SHIFT = text("UPDATE runs SET shift = CAST(:shift AS interval), shifted = :shifted WHERE id = :id")
 _HAS_OPEN = "EXISTS (SELECT 1 FROM messages m WHERE m.flow = r.id AND m.flow <> 0 AND m.place IS NOT NULL)"
 _FINISH = text(f"""
 UPDATE runs r
@@ -193,14 +193,14 @@ async def insert(
         "now": now,
         "finished_at": now if missed else None,
     }
-    made = await connection.scalar(_INSERT, values)
-    return None if made is None else int(made)
+    new_id = await connection.scalar(_INSERT, values)
+    return None if new_id is None else int(new_id)
 
 
 async def of_campaign(
     connection: AsyncConnection, campaign_id: int, *, before: datetime | None, limit: int
 ) -> list[Run]:
-    """Return the runs of a campaign that were due before then, the latest first."""
+    """Return the runs of a campaign that were due before `before`, the latest first."""
     values = {"campaign_id": campaign_id, "before": before, "limit": limit}
     return [_run(row) for row in await connection.execute(_OF_CAMPAIGN, values)]
 
@@ -218,7 +218,7 @@ async def list_open(connection: AsyncConnection) -> list[OpenRun]:
             row.account_id,
             Tier(row.tier),
         )
-        for row in await connection.execute(_WORK)
+        for row in await connection.execute(_LIST_OPEN)
     ]
 
 
@@ -233,27 +233,27 @@ async def lock_open(connection: AsyncConnection, campaign_id: int) -> list[Run]:
     return [_run(row) for row in await connection.execute(_LOCK_OPEN, {"campaign_id": campaign_id})]
 
 
-async def advance(connection: AsyncConnection, run_id: int, by: RunProgress) -> None:
+async def advance(connection: AsyncConnection, run_id: int, progress: RunProgress) -> None:
     """Add a chunk to the counts of a locked run."""
     values = {
         "id": run_id,
-        "zone_ranks": list(by.zone_ranks),
-        "zone_positions": list(by.zone_positions),
-        "messages": by.messages,
-        "left_out": by.left_out,
-        "charged": by.charged,
+        "zone_ranks": list(progress.zone_ranks),
+        "zone_positions": list(progress.zone_positions),
+        "messages": progress.messages,
+        "left_out": progress.left_out,
+        "charged": progress.charged,
     }
     await connection.execute(_ADVANCE, values)
 
 
 async def mark_expanded(connection: AsyncConnection, run_id: int, *, now: datetime, reason: str = "") -> None:
     """Mark a locked run as expanded; `reason` says why, unless all recipients were expanded."""
-    await connection.execute(_EXPANDED, {"id": run_id, "now": now, "reason": reason})
+    await connection.execute(_MARK_EXPANDED, {"id": run_id, "now": now, "reason": reason})
 
 
 async def set_reason(connection: AsyncConnection, run_id: int, reason: str) -> None:
     """Write the reason why a run does not continue."""
-    await connection.execute(_NOTE, {"id": run_id, "reason": reason})
+    await connection.execute(_SET_REASON, {"id": run_id, "reason": reason})
 
 
 async def pause(connection: AsyncConnection, campaign_id: int) -> None:
@@ -265,15 +265,15 @@ async def pause(connection: AsyncConnection, campaign_id: int) -> None:
 async def add_pause(
     connection: AsyncConnection, campaign_id: int, *, since: datetime, until: datetime
 ) -> None:
-    """Add a pause to the open runs of a campaign, and note by how much windows are to be shifted."""
-    await connection.execute(_DELAY, {"campaign_id": campaign_id, "since": since, "until": until})
+    """Add a pause to the open runs of a campaign, and set by how much their windows must be shifted."""
+    await connection.execute(_ADD_PAUSE, {"campaign_id": campaign_id, "since": since, "until": until})
 
 
 async def record_shift(
     connection: AsyncConnection, run_id: int, *, left: timedelta | None, last: int
 ) -> None:
     """Write up to which message of a locked run windows were shifted; `left` None means that all were."""
-    await connection.execute(_SHIFTED, {"id": run_id, "shift": left, "shifted": last})
+    await connection.execute(_RECORD_SHIFT, {"id": run_id, "shift": left, "shifted": last})
 
 
 async def resume(connection: AsyncConnection, run_id: int) -> None:

@@ -1,4 +1,4 @@
-"""Numbers seen so far, in a temporary table: gone with its connection, and not in its memory."""
+"""The numbers of a file so far, in a temporary table, so that they do not fill the memory of the process."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,16 +14,16 @@ SELECT * FROM unnest(CAST(:numbers AS text[]), CAST(:lines AS integer[]))
 
 
 async def create(connection: AsyncConnection) -> None:
-    """Make the table; it lives as long as the connection."""
+    """Create the table, which lasts as long as the connection."""
     await connection.execute(_CREATE)
 
 
 async def lines_of(connection: AsyncConnection, numbers: Sequence[str]) -> Mapping[str, int]:
-    """Tell which of these numbers were seen, and in which line."""
+    """Return those of these numbers that were seen before, with the line of each."""
     rows = await connection.execute(_LINES, {"numbers": list(numbers)})
     return {row.number: row.line for row in rows}
 
 
 async def add(connection: AsyncConnection, lines: Mapping[str, int]) -> None:
-    """Remember numbers that were not seen before."""
+    """Write numbers that were not seen before, with their lines."""
     await connection.execute(_INSERT, {"numbers": list(lines), "lines": list(lines.values())})

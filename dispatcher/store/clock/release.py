@@ -38,7 +38,7 @@ def _release(turns: str) -> TextClause:
     A row that was already 11 (for a retry or a token) only changes its place:
     it gets no event, and `seq` stays. Critical messages go directly into
     their lane, and others do where no message is ready: then fill would have
-    no turns to take. Messages of campaigns never do, because only fill
+    no turns to give. Messages of campaigns never do, because only fill
     knows which campaigns are paused.
     """
     return text(f"""

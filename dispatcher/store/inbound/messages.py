@@ -18,7 +18,7 @@ from dispatcher.store.messages.views import id_parameters
 
 @dataclass(frozen=True, slots=True)
 class NewInbound:
-    """A message from a handset to be stored. `codes` are the spellings of the sender it was sent to."""
+    """A message from a handset to be stored. `codes` are the forms of the address that it was sent to."""
 
     public_id: UUID
     provider: str
@@ -54,16 +54,16 @@ class FoundInbound:
     received_at: datetime
 
 
-# The owners of a code are the senders of that name. Where several accounts share it, the message is that
-# account's which wrote to the number from it last; but what it asks for (stop, start) is asked of all of them
-# if none did. Of one number's words that come together the last one counts.
+# The owners of a code are the senders of that name. If several accounts share a code, the message belongs to
+# the account that last sent to the number from it. If none did, the message belongs to no account, but its
+# keyword (stop, start) applies to all of them. Of several keywords of one number the last one counts.
 _INSERT = text(f"""
-WITH told AS MATERIALIZED (
+WITH received AS MATERIALIZED (
     SELECT * FROM unnest(
         CAST(:ids AS uuid[]), CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:numbers AS text[]),
         CAST(:recipients AS text[]), CAST(:texts AS text[]), CAST(:actions AS text[]),
         CAST(:sents AS timestamptz[])
-    ) WITH ORDINALITY AS t(public_id, provider, ref, number, recipient, text, action, sent_at, turn)
+    ) WITH ORDINALITY AS t(public_id, provider, ref, number, recipient, text, action, sent_at, ord)
 ),
 owners AS MATERIALIZED (
     SELECT c.public_id, s.account_id, s.id AS sender_id,
@@ -74,7 +74,7 @@ owners AS MATERIALIZED (
 ),
 owner AS (
     SELECT DISTINCT ON (o.public_id) o.public_id, o.account_id, o.sender_id
-    FROM owners o JOIN told t USING (public_id)
+    FROM owners o JOIN received t USING (public_id)
     CROSS JOIN LATERAL (
         SELECT max(m.moved_at) AS at FROM {LOOKED_UP}
         WHERE o.shared AND k.number = t.number AND m.sender_id = o.sender_id AND m.attempt > 0
@@ -88,11 +88,11 @@ kept AS (
                          sent_at, received_at)
     SELECT public_id, t.provider, t.ref, o.account_id, o.sender_id, t.number, t.recipient, t.text, t.action,
            t.sent_at, :now
-    FROM told t LEFT JOIN owner o USING (public_id) ORDER BY t.turn
+    FROM received t LEFT JOIN owner o USING (public_id) ORDER BY t.ord
     ON CONFLICT (provider, ref) WHERE ref IS NOT NULL DO NOTHING
     RETURNING id, public_id, account_id, sender_id, number, action
 ),
-asked AS (
+requested AS (
     SELECT DISTINCT ON (o.account_id, k.number, o.sender_id) o.account_id, k.number, o.sender_id, k.action
     FROM kept k JOIN owners o USING (public_id)
     WHERE k.action IN ('stop', 'start') AND o.sender_id = coalesce(k.sender_id, o.sender_id)
@@ -100,12 +100,12 @@ asked AS (
 ),
 stopped AS (
     INSERT INTO opt_outs (account_id, number, sender_id, reason, at)
-    SELECT account_id, number, sender_id, 'STOP by SMS', :now FROM asked WHERE action = 'stop'
+    SELECT account_id, number, sender_id, 'STOP by SMS', :now FROM requested WHERE action = 'stop'
     ORDER BY account_id, number, sender_id
     ON CONFLICT DO NOTHING
 ),
 started AS (
-    DELETE FROM opt_outs o USING asked a
+    DELETE FROM opt_outs o USING requested a
     WHERE a.action = 'start' AND o.account_id = a.account_id AND o.number = a.number
       AND o.sender_id = a.sender_id
 ),
@@ -117,8 +117,8 @@ calling AS (
 SELECT count(*) FROM kept
 """)
 
-# Told again under the ids that the callbacks always had, as if they were new.
-_TELL_AGAIN = text("""
+# Callbacks that exist keep their ids and are sent again as if they were new.
+_RENEW_CALLBACKS = text("""
 INSERT INTO callbacks (account_id, inbound_id, seq, dialect, url, webhook_id, event, created_at, wake_at)
 SELECT i.account_id, i.id, 1, w.dialect, w.url, w.id, w.event, :now, :now
 FROM inbound i JOIN webhooks w ON w.account_id = i.account_id AND w.dialect = :dialect AND w.inbound
@@ -156,24 +156,24 @@ WITH picked AS MATERIALIZED (
 
 
 async def insert(
-    connection: AsyncConnection, arrived: Sequence[NewInbound], *, since: datetime, now: datetime
+    connection: AsyncConnection, received: Sequence[NewInbound], *, since: datetime, now: datetime
 ) -> int:
     """
-    Keep messages, and do what follows: opt numbers out and in, write callbacks. Give how many were new.
+    Store messages with their opt-outs, opt-ins and callbacks; return how many were new.
 
-    A code that several accounts share speaks for the one that wrote to the
-    number last, after `since`.
+    If several accounts share a code, the message belongs to the one that last
+    sent to the number, if that was after `since`.
     """
-    codes = [(one.public_id, code) for one in arrived for code in sorted(one.codes)]
+    codes = [(one.public_id, code) for one in received for code in sorted(one.codes)]
     values = {
-        "ids": [one.public_id for one in arrived],
-        "providers": [one.provider for one in arrived],
-        "refs": [one.ref for one in arrived],
-        "numbers": [one.number for one in arrived],
-        "recipients": [one.recipient for one in arrived],
-        "texts": [one.text for one in arrived],
-        "actions": [one.action and one.action.value for one in arrived],
-        "sents": [one.sent_at for one in arrived],
+        "ids": [one.public_id for one in received],
+        "providers": [one.provider for one in received],
+        "refs": [one.ref for one in received],
+        "numbers": [one.number for one in received],
+        "recipients": [one.recipient for one in received],
+        "texts": [one.text for one in received],
+        "actions": [one.action and one.action.value for one in received],
+        "sents": [one.sent_at for one in received],
         "code_ids": [public_id for public_id, _ in codes],
         "codes": [code for _, code in codes],
         "since": since,
@@ -201,9 +201,9 @@ async def page(
     return [_inbound(row) for row in rows]
 
 
-async def find(connection: AsyncConnection, name: int | UUID, *, with_text: bool) -> FoundInbound | None:
-    """Return one message, by its number or its public id."""
-    row = (await connection.execute(_ONE, {**id_parameters(name), "with_text": with_text})).one_or_none()
+async def find(connection: AsyncConnection, key: int | UUID, *, with_text: bool) -> FoundInbound | None:
+    """Return one message, by its id or its public id."""
+    row = (await connection.execute(_ONE, {**id_parameters(key), "with_text": with_text})).one_or_none()
     return None if row is None else _inbound(row)
 
 
@@ -224,7 +224,7 @@ async def page_of_period(
 async def count_in_period(
     connection: AsyncConnection, account_id: int, *, since: datetime | None, until: datetime | None
 ) -> int:
-    """Count an account's messages of a period."""
+    """Return how many messages of a period an account has."""
     values = {"account_id": account_id, "since": since, "until": until}
     return int(await connection.scalar(_COUNT, values) or 0)
 
@@ -240,7 +240,7 @@ async def renew_callbacks(
 ) -> None:
     """Write the callbacks of a period's messages again, to the webhooks that the account has now."""
     values = {"account_id": account_id, "dialect": dialect, "since": since, "until": until, "now": now}
-    await connection.execute(_TELL_AGAIN, values)
+    await connection.execute(_RENEW_CALLBACKS, values)
 
 
 def _inbound(row: Row[Any]) -> FoundInbound:

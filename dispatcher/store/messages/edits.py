@@ -1,9 +1,10 @@
 """
-The statements of edits: find what is meant, lock what still waits, change it.
+Edits: find the selected messages, lock those that still wait, and change them.
 
-Every change adds 1 to `seq`, which a claim compares with what its worker
-read: nobody sends a text or a window that was changed meanwhile. What is
-changed in its lane goes back to `ready`, to be filled in again at once.
+Every change adds 1 to `seq`, which a claim compares with the value that its
+worker read, so that no message is sent with a text or a window that has been
+changed. A message that is changed in its lane goes back to `ready`, from
+where it is moved to the lane again at once.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from dispatcher.store.transitions import transition
 
 @dataclass(frozen=True, slots=True)
 class EditSelection:
-    """A selection by its numbers; None asks nothing. `only_open` leaves out what is sent or has ended."""
+    """A selection by ids; None sets no condition. `only_open` excludes sent and ended messages."""
 
     account_id: int
     only_open: bool
@@ -41,7 +42,7 @@ class EditSelection:
     created: TimeRange = ALWAYS
 
 
-# Written so that each half fits a partial index: an account's backlog is found without reading the table.
+# Each half matches a partial index, so that an account's backlog is found without reading the table.
 _OPEN = "(m.place IN ('held', 'ready', 'lane') OR m.place = 'worker')"
 
 _CHANGEABLE = f"m.status IN ({code_list(OPEN)}) AND m.place <> 'worker'"
@@ -53,7 +54,7 @@ batch_id IN (
 )
 """
 
-# OFFSET 0: however few the planner believes that there are, they are found by this, and in order.
+# OFFSET 0: messages are found by the lookup table and in order, however few of them the planner expects.
 _LOOKED_UP = """
 (SELECT message_id FROM message_lookup WHERE {found_by} AND message_id > :after
  ORDER BY message_id OFFSET 0) k
@@ -71,8 +72,8 @@ CASE WHEN m.flow <> 0 THEN (
 
 _CAMPAIGN = text("""
 SELECT id FROM campaigns
-WHERE account_id = :account_id AND :named IN (name, CAST(id AS text), CAST(public_id AS text))
-ORDER BY name = :named DESC LIMIT 1
+WHERE account_id = :account_id AND :key IN (name, CAST(id AS text), CAST(public_id AS text))
+ORDER BY name = :key DESC LIMIT 1
 """)
 
 _CANCEL = transition(
@@ -81,7 +82,7 @@ _CANCEL = transition(
     only=_CHANGEABLE,
 )
 
-# Allowed hours are looked at again when its new time comes.
+# Allowed hours are checked again when the new time comes.
 _RESCHEDULE = transition(
     """
     SELECT * FROM unnest(
@@ -94,7 +95,7 @@ _RESCHEDULE = transition(
     only=_CHANGEABLE,
 )
 
-_REWORD = transition(
+_CHANGE_TEXT = transition(
     """
     SELECT * FROM unnest(
         CAST(:ids AS bigint[]), CAST(:texts AS text[]), CAST(:segments AS smallint[]),
@@ -108,19 +109,19 @@ _REWORD = transition(
 )
 
 
-async def find_campaign(connection: AsyncConnection, account_id: int, named: str) -> int | None:
-    """Find a campaign of an account by its name, else by its number or public id."""
-    found = await connection.scalar(_CAMPAIGN, {"account_id": account_id, "named": named})
+async def find_campaign(connection: AsyncConnection, account_id: int, key: str) -> int | None:
+    """Return the id of an account's campaign, by its name, else by its id or public id."""
+    found = await connection.scalar(_CAMPAIGN, {"account_id": account_id, "key": key})
     return found if isinstance(found, int) else None
 
 
 async def select_ids(
-    connection: AsyncConnection, chosen: EditSelection, *, after: int, limit: int
+    connection: AsyncConnection, selection: EditSelection, *, after: int, limit: int
 ) -> list[int]:
-    """Read the numbers of what is chosen, in order, after the message with the id `after`."""
-    found_by, names = _written(_found_by(chosen))
-    conditions, values = _written(_lasting(chosen) + _passing(chosen))
-    if chosen.only_open:
+    """Return the ids of the selected messages, in order, after the id `after`."""
+    found_by, names = _joined(_lookup_conditions(selection))
+    conditions, values = _joined(_constant_conditions(selection) + _variable_conditions(selection))
+    if selection.only_open:
         conditions = f"{conditions} AND {_OPEN}"
     source, order = "messages m", "m.id"
     if found_by:
@@ -134,22 +135,21 @@ async def select_ids(
 
 async def read_waiting(
     connection: AsyncConnection,
-    chosen: EditSelection,
-    among: Sequence[int],
+    selection: EditSelection,
+    ids: Sequence[int],
     *,
     lock: bool,
     with_variables: bool,
 ) -> list[WaitingMessage]:
     """
-    Read those of `among`, which were chosen, that still are and that no worker holds, in order.
+    Return those of the messages in `ids` that still match and that no worker holds, in order.
 
-    With `lock` it waits for whoever moves one of them just now, and none of
-    what it gives moves until the transaction ends.
+    With `lock` they are locked until the transaction ends.
     """
-    # Only what can have changed is asked again. No index but the primary key fits that, whatever the
-    # planner believes of a table just loaded.
-    conditions, values = _written(
-        [("m.id = ANY(CAST(:among AS bigint[]))", "among", list(among)), *_passing(chosen)]
+    # Only the conditions that can have changed are checked again. No index but the primary key matches them,
+    # whatever statistics the planner has of a table that was just loaded.
+    conditions, values = _joined(
+        [("m.id = ANY(CAST(:ids AS bigint[]))", "ids", list(ids)), *_variable_conditions(selection)]
     )
     statement = f"""
 SELECT m.id, m.batch_id, m.status, m.place, m.wake_at, m.not_before, m.not_after, m.text, m.segments,
@@ -162,12 +162,12 @@ ORDER BY m.id {"FOR UPDATE OF m" if lock else ""}
 
 
 async def cancel(connection: AsyncConnection, locked: Sequence[int], *, reason: str, now: datetime) -> None:
-    """Take locked messages back, and say why."""
+    """Withdraw locked messages, with a reason."""
     await connection.execute(_CANCEL, {"ids": list(locked), "reason": reason, "now": now})
 
 
 async def reschedule(connection: AsyncConnection, changed: Sequence[WindowChanged], *, now: datetime) -> None:
-    """Give locked messages their new windows."""
+    """Write the new windows of locked messages."""
     values = {
         "ids": [c.id for c in changed],
         "starts": [c.window.not_before for c in changed],
@@ -181,7 +181,7 @@ async def reschedule(connection: AsyncConnection, changed: Sequence[WindowChange
 
 
 async def change_text(connection: AsyncConnection, changed: Sequence[TextChanged], *, now: datetime) -> None:
-    """Give locked messages their new texts."""
+    """Write the new texts of locked messages."""
     values = {
         "ids": [c.id for c in changed],
         "texts": [c.text for c in changed],
@@ -189,47 +189,47 @@ async def change_text(connection: AsyncConnection, changed: Sequence[TextChanged
         "charged": [c.charged for c in changed],
         "now": now,
     }
-    await connection.execute(_REWORD, values)
+    await connection.execute(_CHANGE_TEXT, values)
 
 
 _Condition = tuple[str, str, object]
-"""SQL, the parameter in it, and its value; None asks nothing."""
+"""SQL, the parameter in it, and its value; None sets no condition."""
 
 
-def _found_by(chosen: EditSelection) -> list[_Condition]:
-    """Ask for what a message is looked up by."""
+def _lookup_conditions(selection: EditSelection) -> list[_Condition]:
+    """Return the conditions that the lookup table can answer."""
     return [
-        ("batch_id = :batch_id", "batch_id", chosen.batch_id),
-        (_CAMPAIGN_RUNS, "campaign_id", chosen.campaign_id),
-        ("number = :number", "number", chosen.number),
+        ("batch_id = :batch_id", "batch_id", selection.batch_id),
+        (_CAMPAIGN_RUNS, "campaign_id", selection.campaign_id),
+        ("number = :number", "number", selection.number),
     ]
 
 
-def _lasting(chosen: EditSelection) -> list[_Condition]:
-    """Ask for what else never changes of a message."""
+def _constant_conditions(selection: EditSelection) -> list[_Condition]:
+    """Return the other conditions on values that never change."""
     return [
-        ("m.account_id = :account_id", "account_id", chosen.account_id),
-        ("m.id = :message_id", "message_id", chosen.message_id),
-        ("m.tier = :tier", "tier", chosen.tier and chosen.tier.value),
-        ("m.sender_id = :sender_id", "sender_id", chosen.sender_id),
-        ("m.created_at >= :created_from", "created_from", chosen.created.start),
-        ("m.created_at < :created_to", "created_to", chosen.created.end),
+        ("m.account_id = :account_id", "account_id", selection.account_id),
+        ("m.id = :message_id", "message_id", selection.message_id),
+        ("m.tier = :tier", "tier", selection.tier and selection.tier.value),
+        ("m.sender_id = :sender_id", "sender_id", selection.sender_id),
+        ("m.created_at >= :created_from", "created_from", selection.created.start),
+        ("m.created_at < :created_to", "created_to", selection.created.end),
     ]
 
 
-def _passing(chosen: EditSelection) -> list[_Condition]:
-    """Ask for what may be otherwise a moment later."""
-    statuses = None if chosen.statuses is None else sorted(map(int, chosen.statuses))
+def _variable_conditions(selection: EditSelection) -> list[_Condition]:
+    """Return the conditions on values that can change."""
+    statuses = None if selection.statuses is None else sorted(map(int, selection.statuses))
     return [
         ("m.status = ANY(:statuses)", "statuses", statuses),
-        ("m.not_before >= :due_from", "due_from", chosen.due.start),
-        ("m.not_before < :due_to", "due_to", chosen.due.end),
+        ("m.not_before >= :due_from", "due_from", selection.due.start),
+        ("m.not_before < :due_to", "due_to", selection.due.end),
     ]
 
 
-def _written(asked: Sequence[_Condition]) -> tuple[str, dict[str, object]]:
-    given = [condition for condition in asked if condition[2] is not None]
-    return " AND ".join(sql for sql, _, _ in given), {name: value for _, name, value in given}
+def _joined(conditions: Sequence[_Condition]) -> tuple[str, dict[str, object]]:
+    used = [condition for condition in conditions if condition[2] is not None]
+    return " AND ".join(sql for sql, _, _ in used), {name: value for _, name, value in used}
 
 
 def _waiting(row: Row[Any]) -> WaitingMessage:

@@ -1,8 +1,8 @@
 """
 Finding messages and batches by conditions, page by page.
 
-By number there is an index. Any other search of messages walks them by id, and
-one call looks at a limited number of them.
+A search by number has an index. Any other search of messages walks them by id,
+and one call looks at a limited number of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,14 +71,14 @@ class TrackedBatch:
     first: Mapping[Status, datetime]
 
 
-# The row a page ended with may be gone by now; then the next older one has the time.
+# If the last row of the previous page is gone, the next older one gives the time.
 _OLDER = """
 (created_at, {id}) < ((SELECT created_at FROM {table} WHERE id <= :before ORDER BY id DESC LIMIT 1), :before)
 """
 _OLDER_MESSAGE = _OLDER.format(id="message_id", table="messages")
 _OLDER_BATCH = _OLDER.format(id="id", table="batches")
 
-# OFFSET 0: the number's messages are looked at in their order, however rare the planner believes them.
+# OFFSET 0: the messages of a number are read in order, however few of them the planner expects.
 _OF_NUMBER = """
 (SELECT * FROM message_lookup WHERE number = :number AND {older}
  ORDER BY created_at DESC, message_id DESC OFFSET 0) k
@@ -105,14 +105,14 @@ async def find_messages(
     walk: int,
     with_text: bool,
 ) -> list[MessageView]:
-    """Return messages older than the one with the id `before`; without a number, of the next `walk` only."""
+    """Return messages older than the id `before`, newest first; without a number, of the next `walk`."""
     statement, values = statement_for(wanted, before=before, walk=walk)
     values |= {"limit": limit, "with_text": with_text}
     return [read_message(row) for row in await connection.execute(text(statement), values)]
 
 
 def statement_for(wanted: MessageFilter, *, before: int | None, walk: int) -> tuple[str, dict[str, object]]:
-    """Return the statement that finds messages, and its parameters but `limit` and `with_text`."""
+    """Return the statement that finds messages, and its parameters except `limit` and `with_text`."""
     conditions, values = _conditions(wanted)
     values["before"] = NEWEST if before is None else before
     if wanted.number is None:
@@ -134,7 +134,7 @@ WITH picked AS MATERIALIZED (SELECT m.* FROM {source} WHERE {where} ORDER BY {or
 async def walk_end(
     connection: AsyncConnection, *, before: int | None, walk: int
 ) -> tuple[int, datetime] | None:
-    """Return the last message a walk from `before` looked at, and when it came; None if it saw all."""
+    """Return the last message in a walk from `before` and its time; None if the walk reached the end."""
     values = {"before": NEWEST if before is None else before, "walk": walk - 1}
     row = (await connection.execute(_STOP, values)).one_or_none()
     return None if row is None else (row.id, row.created_at)
@@ -190,15 +190,15 @@ def _page(where: str, *, order: str = "DESC", skip: str = "") -> str:
 
 def _conditions(wanted: MessageFilter) -> tuple[list[str], dict[str, object]]:
     statuses = None if wanted.statuses is None else sorted(map(int, wanted.statuses))
-    asked: dict[str, tuple[str, object]] = {
+    conditions: dict[str, tuple[str, object]] = {
         "account_id": ("m.account_id = :account_id", wanted.account_id),
         "statuses": ("m.status = ANY(:statuses)", statuses),
         "tier": ("m.tier = :tier", wanted.tier and wanted.tier.value),
         "since": ("m.created_at >= :since", wanted.since),
         "until": ("m.created_at < :until", wanted.until),
     }
-    given = {name: both for name, both in asked.items() if both[1] is not None}
-    return [condition for condition, _ in given.values()], {name: value for name, (_, value) in given.items()}
+    used = {name: both for name, both in conditions.items() if both[1] is not None}
+    return [condition for condition, _ in used.values()], {name: value for name, (_, value) in used.items()}
 
 
 def _where(wanted: BatchFilter) -> tuple[str, dict[str, object]]:
@@ -209,12 +209,12 @@ def _where(wanted: BatchFilter) -> tuple[str, dict[str, object]]:
     if wanted.until is not None:
         conditions.append("b.created_at < :until")
         values["until"] = wanted.until
-    looks = [("EXISTS", statuses) for statuses in wanted.some]
-    looks += [("NOT EXISTS", wanted.none)] if wanted.none else []
-    for position, (exists, statuses) in enumerate(looks):
+    checks = [("EXISTS", statuses) for statuses in wanted.some]
+    checks += [("NOT EXISTS", wanted.none)] if wanted.none else []
+    for position, (exists, statuses) in enumerate(checks):
         conditions.append(
             f"{exists} (SELECT 1 FROM {LOOKED_UP}"
-            f" WHERE k.batch_id = b.id AND m.status = ANY(:look{position}))"
+            f" WHERE k.batch_id = b.id AND m.status = ANY(:check{position}))"
         )
-        values[f"look{position}"] = sorted(statuses)
+        values[f"check{position}"] = sorted(statuses)
     return " AND ".join(conditions), values

@@ -137,12 +137,12 @@ OWN = "b.account_id = :account_id AND b.dialect = :dialect"
 """The condition that a batch, called b, is the producer's own: of its account, through its dialect."""
 
 _MESSAGE = text(f"{message_view('messages')} WHERE m.id = coalesce(CAST(:id AS bigint), {BY_PUBLIC_ID})")
-# Not b.account_id: the planner might read all batches of the account, looking for the message's.
+# Not b.account_id: the planner might read all batches of the account to find that of the message.
 _OWN_MESSAGE = text(f"{_MESSAGE} AND m.account_id = :account_id AND b.dialect = :dialect")
 _BATCH = text(
     f"{batch_view('batches')} WHERE b.id = CAST(:id AS bigint) OR b.public_id = CAST(:public_id AS uuid)"
 )
-# An external id wins over a public id of the same spelling.
+# An external id takes precedence over the same text as a public id.
 _OWN_BATCH = text(f"""
 WITH picked AS (
     SELECT * FROM batches b
@@ -169,10 +169,10 @@ WHERE place IN ('held', 'ready', 'lane', 'worker') GROUP BY tier, place
 
 
 async def message(
-    connection: AsyncConnection, name: int | UUID, *, caller: Caller | None = None, with_text: bool = False
+    connection: AsyncConnection, key: int | UUID, *, caller: Caller | None = None, with_text: bool = False
 ) -> MessageView | None:
-    """Return one message, by its number or its public id; with a caller, only one of its own."""
-    values = {**id_parameters(name), **owner_parameters(caller), "with_text": with_text}
+    """Return one message, by its id or its public id; with a caller, only one of its own."""
+    values = {**id_parameters(key), **owner_parameters(caller), "with_text": with_text}
     rows = await connection.execute(_MESSAGE if caller is None else _OWN_MESSAGE, values)
     row = rows.one_or_none()
     return None if row is None else read_message(row)
@@ -186,9 +186,9 @@ async def events(connection: AsyncConnection, message_id: int) -> list[Event]:
     ]
 
 
-async def batch(connection: AsyncConnection, name: int | UUID) -> BatchView | None:
-    """Return one batch, by its number or its public id."""
-    row = (await connection.execute(_BATCH, id_parameters(name))).one_or_none()
+async def batch(connection: AsyncConnection, key: int | UUID) -> BatchView | None:
+    """Return one batch, by its id or its public id."""
+    row = (await connection.execute(_BATCH, id_parameters(key))).one_or_none()
     return None if row is None else read_batch(row)
 
 
@@ -200,7 +200,7 @@ async def own_batch(connection: AsyncConnection, caller: Caller, name: str) -> B
 
 
 async def owns_batch(connection: AsyncConnection, caller: Caller, batch_id: int) -> bool:
-    """Return whether there is a batch of this number among the caller's own."""
+    """Return whether the batch with this id is the caller's own."""
     return await connection.scalar(_OWNS_BATCH, {"id": batch_id, **owner_parameters(caller)}) is not None
 
 
@@ -213,12 +213,12 @@ async def statuses(
 
 
 async def counts(connection: AsyncConnection, batch_id: int) -> Mapping[Status, int]:
-    """Count the messages of a batch by their status."""
+    """Return how many messages of a batch have each status."""
     return {Status(row.status): row.n for row in await connection.execute(_COUNTS, {"ids": [batch_id]})}
 
 
 async def places(connection: AsyncConnection) -> list[PlaceCount]:
-    """Count the messages on their way, by tier and place."""
+    """Return how many open messages there are, by tier and place."""
     rows = await connection.execute(_PLACES)
     return [PlaceCount(Tier(row.tier), Place(row.place), row.n, row.oldest, row.next) for row in rows]
 
@@ -235,9 +235,9 @@ def read_batch(row: Row[Any]) -> BatchView:
     return BatchView(**{**row._mapping, "tier": Tier(row.tier)})
 
 
-def id_parameters(name: int | UUID) -> dict[str, object]:
+def id_parameters(key: int | UUID) -> dict[str, object]:
     """Return the parameters `id` and `public_id`, one of them null."""
-    return {"id": name, "public_id": None} if isinstance(name, int) else {"id": None, "public_id": name}
+    return {"id": key, "public_id": None} if isinstance(key, int) else {"id": None, "public_id": key}
 
 
 def owner_parameters(caller: Caller | None) -> dict[str, object]:

@@ -50,7 +50,7 @@ WHERE p.parts <= 1
 
 # A receipt with a `seq` gives its message the status that it reports. A message that has changed since, or is
 # locked, stays as it is, and all its receipts are left to be matched later.
-_KEEP = text(f"""
+_STORE = text(f"""
 WITH received AS MATERIALIZED (
     SELECT * FROM unnest(
         CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:references AS uuid[]),
@@ -107,13 +107,13 @@ async def find(connection: AsyncConnection, received: Sequence[Receipt]) -> dict
 async def store(
     connection: AsyncConnection,
     received: Sequence[Receipt],
-    ends: Sequence[ReceiptResult],
+    results: Sequence[ReceiptResult],
     seqs: Sequence[int | None],
     *,
     now: datetime,
 ) -> int:
     """
-    Store receipts, each with its end; return how many are left to be matched.
+    Store receipts, each with its result; return how many are left to be matched.
 
     A receipt with a `seq` changes the status of its message, if the message
     still has that `seq` and the table allows the transition. Otherwise the
@@ -121,13 +121,13 @@ async def store(
     """
     reports = [report for _, report in received]
     left = await connection.scalar(
-        _KEEP,
+        _STORE,
         {
             **lookup_values(received),
             "statuses": [None if r.status is None else int(r.status) for r in reports],
             "reasons": [r.reason for r in reports],
-            "verdicts": [end.verdict for end in ends],
-            "message_ids": [end.message_id for end in ends],
+            "verdicts": [end.verdict for end in results],
+            "message_ids": [end.message_id for end in results],
             "seqs": list(seqs),
             "opted_outs": [r.opted_out for r in reports],
             "now": now,

@@ -1,4 +1,4 @@
-"""Receipts that wait: they are matched to messages in batches, in whatever order they came."""
+"""Matching of waiting receipts to messages, in batches and in whatever order they came."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from dispatcher.store.message_lookup import LOOKED_UP
 from dispatcher.store.status_literals import is_allowed
 from dispatcher.store.transitions import EVENTS, RETURNED
 
-DEFAULT_REASON = "told by a receipt"
+DEFAULT_REASON = "reported by a receipt"
 """The reason of a transition when the receipt gives none."""
 
 Receipt = tuple[str, ReceiptReport]
@@ -55,7 +55,7 @@ class MatchStep:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptResult:
-    """What is decided about a receipt. With the verdict `new`, `wake_at` is when it is matched again."""
+    """The result for a receipt. With the verdict `new`, `wake_at` is when it is matched again."""
 
     verdict: str
     message_id: int | None
@@ -69,8 +69,8 @@ ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
 # The messages of the receipts in `lookup_values`: by the provider's reference, or by ours if the message was
-# tried. OFFSET 0 makes a look-up for each receipt: a join of lists would be planned by the statistics of
-# a moment.
+# tried. OFFSET 0 makes a look-up for each receipt: a join of lists would depend on the statistics of
+# the moment.
 MATCHED = f"""
 matched AS MATERIALIZED (
     SELECT t.n, coalesce(s.message_id, m.id) AS message_id, s.attempt
@@ -103,7 +103,7 @@ SELECT message_id, attempt, provider, ref, status FROM provider_references
 WHERE message_id = ANY(CAST(:ids AS bigint[]))
 """)
 
-_NOTE_PARTS = text("""
+_SET_PART_STATUSES = text("""
 UPDATE provider_references s SET status = g.status
 FROM unnest(CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:statuses AS smallint[]))
      AS g(provider, ref, status)
@@ -184,7 +184,7 @@ async def apply_steps(connection: AsyncConnection, steps: Sequence[MatchStep], *
 async def set_part_statuses(connection: AsyncConnection, statuses: dict[tuple[str, str], Status]) -> None:
     """Write the status of each part, by provider and reference."""
     await connection.execute(
-        _NOTE_PARTS,
+        _SET_PART_STATUSES,
         {
             "providers": [provider for provider, _ in statuses],
             "refs": [ref for _, ref in statuses],
@@ -193,15 +193,15 @@ async def set_part_statuses(connection: AsyncConnection, statuses: dict[tuple[st
     )
 
 
-async def settle(connection: AsyncConnection, ends: Sequence[tuple[int, ReceiptResult]]) -> None:
-    """Write the ends of stored receipts, by their ids."""
+async def settle(connection: AsyncConnection, results: Sequence[tuple[int, ReceiptResult]]) -> None:
+    """Write the results of stored receipts, by their ids."""
     await connection.execute(
         _SETTLE,
         {
-            "ids": [receipt_id for receipt_id, _ in ends],
-            "verdicts": [end.verdict for _, end in ends],
-            "message_ids": [end.message_id for _, end in ends],
-            "wakes": [end.wake_at for _, end in ends],
+            "ids": [receipt_id for receipt_id, _ in results],
+            "verdicts": [end.verdict for _, end in results],
+            "message_ids": [end.message_id for _, end in results],
+            "wakes": [end.wake_at for _, end in results],
         },
     )
 

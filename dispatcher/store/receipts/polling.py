@@ -1,4 +1,4 @@
-"""Asking providers for receipts: which references are due, and when each is asked for again."""
+"""Polls of providers for receipts: the references that are due, and when each is polled again."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from dispatcher.store.status_literals import code_list
 
 @dataclass(frozen=True, slots=True)
 class PollSchedule:
-    """The first pause; each further one is as long as all before it, at most `longest`, within `patience`."""
+    """Polls after `first`, then after as long as it took so far, at most `longest`, until `patience` ends."""
 
     first: timedelta
     longest: timedelta
@@ -21,13 +21,14 @@ class PollSchedule:
 
 @dataclass(frozen=True, slots=True)
 class DuePolls:
-    """The references to be asked for now, and how many were looked at: others need no answer any more."""
+    """The references to be polled now, and how many were checked: the others need no receipt any more."""
 
     refs: tuple[str, ...]
     looked_at: int
 
 
-# Taking is rescheduling: who dies before the answer has asked once in vain, and nobody asks at the same time.
+# Taking a reference also sets its next poll, so that no other process polls it at the same time, and a
+# process that dies has only lost one poll.
 _TAKE = text(f"""
 WITH picked AS MATERIALIZED (
     SELECT ref, message_id FROM provider_references
@@ -49,7 +50,7 @@ RETURNING s.ref, s.wake_at
 async def take(
     connection: AsyncConnection, *, provider: str, schedule: PollSchedule, now: datetime, limit: int
 ) -> DuePolls:
-    """Take some references of a provider that are due, the longest due first, and set when they are again."""
+    """Take references of a provider that are due, the longest due first, and set when they are due again."""
     rows = await connection.execute(
         _TAKE,
         {

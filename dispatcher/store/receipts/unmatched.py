@@ -30,7 +30,7 @@ class Unmatched:
     wake_at: datetime | None
 
 
-# Written so that the partial index fits either verdict.
+# Written so that the partial index matches both verdicts.
 _PAGE = text("""
 SELECT id, provider, ref, reference, status, reason, received_at, tries, wake_at FROM receipts
 WHERE verdict IN ('new', 'unknown') AND verdict = :verdict AND id < :before
@@ -68,5 +68,5 @@ async def page(
 
 
 async def count(connection: AsyncConnection, *, since: datetime, most: int) -> int:
-    """Count the receipts since then that were given up, up to `most`."""
+    """Return how many receipts since `since` were given up, up to `most`."""
     return int(await connection.scalar(_COUNT, {"since": since, "most": most}) or 0)

@@ -1,4 +1,4 @@
-"""What operators ordered of providers: each order is kept, the last one of a provider counts."""
+"""Operators' overrides of providers: all are kept, and the last one of each provider is in force."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from dispatcher.domain.routing.provider_state import Override
 
 @dataclass(frozen=True, slots=True)
 class SetOverride:
-    """An order, why and when it was given, and by whom."""
+    """An override, with its reason, its time and the operator."""
 
     override: Override
     reason: str
@@ -22,40 +22,42 @@ class SetOverride:
 
 
 _COLUMNS = 'provider, "order", reason, set_at, set_by'
-_LAST = text(f"SELECT DISTINCT ON (provider) {_COLUMNS} FROM provider_orders ORDER BY provider, id DESC")
-_STORY = text(
+_CURRENT = text(f"SELECT DISTINCT ON (provider) {_COLUMNS} FROM provider_orders ORDER BY provider, id DESC")
+_HISTORY = text(
     f"SELECT {_COLUMNS} FROM provider_orders WHERE provider = :provider ORDER BY id DESC LIMIT :limit"
 )
-_SET = text("""
+_INSERT = text("""
 INSERT INTO provider_orders (provider, "order", reason, set_by)
 VALUES (:provider, :order, :reason, :by)
 """)
-_OUT = text("SELECT provider, count(*) AS n FROM messages WHERE place = 'worker' GROUP BY provider")
+_COUNT_IN_CALLS = text(
+    "SELECT provider, count(*) AS n FROM messages WHERE place = 'worker' GROUP BY provider"
+)
 
 
 async def current(connection: AsyncConnection) -> Mapping[str, SetOverride]:
-    """Read what is ordered of each provider that ever had an order."""
-    return {row.provider: _ordered(row) for row in await connection.execute(_LAST)}
+    """Return the override in force of each provider that ever had one."""
+    return {row.provider: _override(row) for row in await connection.execute(_CURRENT)}
 
 
 async def history(connection: AsyncConnection, provider: str, *, limit: int) -> list[SetOverride]:
-    """Read a provider's last orders, the newest first."""
-    rows = await connection.execute(_STORY, {"provider": provider, "limit": limit})
-    return [_ordered(row) for row in rows]
+    """Return the last overrides of a provider, the newest first."""
+    rows = await connection.execute(_HISTORY, {"provider": provider, "limit": limit})
+    return [_override(row) for row in rows]
 
 
 async def insert(  # it is called `orders.set`
-    connection: AsyncConnection, provider: str, order: Override, *, reason: str, by: str
+    connection: AsyncConnection, provider: str, override: Override, *, reason: str, by: str
 ) -> None:
-    """Order something of a provider from now on."""
-    values = {"provider": provider, "order": order.value, "reason": reason, "by": by}
-    await connection.execute(_SET, values)
+    """Write a new override of a provider."""
+    values = {"provider": provider, "order": override.value, "reason": reason, "by": by}
+    await connection.execute(_INSERT, values)
 
 
 async def count_in_calls(connection: AsyncConnection) -> Mapping[str, int]:
-    """Count the messages that are with a provider at this moment, in a call that has not ended."""
-    return {row.provider: row.n for row in await connection.execute(_OUT)}
+    """Return how many messages are in a call of each provider now."""
+    return {row.provider: row.n for row in await connection.execute(_COUNT_IN_CALLS)}
 
 
-def _ordered(row: Row[tuple[object, ...]]) -> SetOverride:
+def _override(row: Row[tuple[object, ...]]) -> SetOverride:
     return SetOverride(Override(row.order), row.reason, row.set_at, row.set_by)

@@ -1,4 +1,4 @@
-"""Tables of routes: all that were set are kept, and the newest is in force."""
+"""Tables of routes: all are kept, and the newest is in force."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-# The accounts that a table names come with it: a message only knows its account's number.
+# The accounts in a table are returned with it, because a message has only the id of its account.
 _NEWER = text("""
 SELECT r.id, CAST(r.document AS text) AS document, r.set_at, r.set_by,
        ARRAY(
@@ -19,12 +19,12 @@ SELECT r.id, CAST(r.document AS text) AS document, r.set_at, r.set_by,
 FROM routes r WHERE r.id > :known ORDER BY r.id DESC LIMIT 1
 """)
 _INSERT = text("INSERT INTO routes (document, set_by) VALUES (CAST(:document AS jsonb), :set_by)")
-_THERE = text("SELECT name FROM accounts WHERE name = ANY(CAST(:names AS text[]))")
+_EXISTING_ACCOUNTS = text("SELECT name FROM accounts WHERE name = ANY(CAST(:names AS text[]))")
 
 
 @dataclass(frozen=True, slots=True)
 class SetTable:
-    """A table that was set: its document, when and by whom, and the names of the accounts in it by number."""
+    """A stored table: its document, when and by whom it was set, and the names of its accounts by id."""
 
     id: int
     document: Mapping[str, object]
@@ -34,11 +34,11 @@ class SetTable:
 
 
 async def newer(connection: AsyncConnection, known: int) -> SetTable | None:
-    """Read the newest table, if it is newer than the one with this id."""
+    """Return the newest table, if it is newer than the one with the id `known`."""
     row = (await connection.execute(_NEWER, {"known": known})).one_or_none()
     if row is None:
         return None
-    accounts = {int(number): name for number, _, name in (one.partition(" ") for one in row.accounts)}
+    accounts = {int(number): name for number, _, name in (pair.partition(" ") for pair in row.accounts)}
     return SetTable(row.id, json.loads(row.document), row.set_at, row.set_by, accounts)
 
 
@@ -48,5 +48,5 @@ async def insert(connection: AsyncConnection, document: Mapping[str, object], *,
 
 
 async def existing_accounts(connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
-    """Give those of these names that are accounts'."""
-    return frozenset(await connection.scalars(_THERE, {"names": list(names)}))
+    """Return those of these names that accounts have."""
+    return frozenset(await connection.scalars(_EXISTING_ACCOUNTS, {"names": list(names)}))

@@ -18,20 +18,20 @@ class StoredKey:
     answer: StoredResponse
 
 
-# Held until the transaction ends, however it ends: while it is taken, the first request still runs.
+# The lock is held until the transaction ends: while it is taken, the first request is still running.
 _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 4773003))")
 _FIND = text("""
 SELECT fingerprint, status, headers, body FROM idempotency_keys
 WHERE account_id = :account_id AND dialect = :dialect AND key = :key AND created_at > :since
 """)
-_KEEP = text("""
+_SAVE = text("""
 INSERT INTO idempotency_keys (account_id, dialect, key, fingerprint, status, headers, body, created_at)
 VALUES (:account_id, :dialect, :key, :fingerprint, :status, :headers, :body, :now)
 ON CONFLICT (account_id, dialect, key) DO UPDATE
 SET fingerprint = excluded.fingerprint, status = excluded.status, headers = excluded.headers,
     body = excluded.body, created_at = excluded.created_at
 """).bindparams(bindparam("headers", type_=JSONB))
-_FORGET = text("""
+_DELETE_OLD = text("""
 WITH picked AS (
     SELECT account_id, dialect, key FROM idempotency_keys WHERE created_at <= :until
     ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -59,24 +59,24 @@ async def find(
 
 
 async def save(
-    connection: AsyncConnection, account_id: int, dialect: str, key: str, kept: StoredKey, *, now: datetime
+    connection: AsyncConnection, account_id: int, dialect: str, key: str, stored: StoredKey, *, now: datetime
 ) -> None:
-    """Keep an answer; it replaces one that is too old to be replayed."""
+    """Store an answer; it replaces one that is too old to be replayed."""
     await connection.execute(
-        _KEEP,
+        _SAVE,
         {
             "account_id": account_id,
             "dialect": dialect,
             "key": key,
-            "fingerprint": kept.fingerprint,
-            "status": kept.answer.status,
-            "headers": dict(kept.answer.headers),
-            "body": kept.answer.body,
+            "fingerprint": stored.fingerprint,
+            "status": stored.answer.status,
+            "headers": dict(stored.answer.headers),
+            "body": stored.answer.body,
             "now": now,
         },
     )
 
 
 async def delete_old(connection: AsyncConnection, *, until: datetime, limit: int) -> int:
-    """Delete answers that were given up to `until`; return how many."""
-    return len((await connection.execute(_FORGET, {"until": until, "limit": limit})).all())
+    """Delete answers that were stored up to `until`; return how many."""
+    return len((await connection.execute(_DELETE_OLD, {"until": until, "limit": limit})).all())

@@ -16,7 +16,7 @@ from dispatcher.store.transitions import EVENTS, RETURNED
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message about to be written, with its first status and place."""
+    """A message to be written, with its first status and place."""
 
     public_id: UUID
     number: str
@@ -80,7 +80,7 @@ class WrittenBatch:
     message_ids: Sequence[int]
 
 
-_PART = 500
+_CHUNK = 500
 
 _BATCHES = text("""
 INSERT INTO batches (public_id, account_id, dialect, tier, sender_id, not_before, not_after, created_at,
@@ -114,7 +114,7 @@ WITH of_batch AS (
         flow
     )
 ),
-given AS (
+new_rows AS (
     SELECT * FROM unnest(
         CAST(:of_batches AS bigint[]), CAST(:public_ids AS uuid[]), CAST(:numbers AS text[]),
         CAST(:given AS text[]), CAST(:countries AS text[]), CAST(:charged AS integer[]),
@@ -137,7 +137,7 @@ moved AS (
            coalesce(g.text, b.text), coalesce(g.segments, b.segments), g.charged,
            coalesce(g.not_before, b.not_before), coalesce(g.not_after, b.not_after), g.status, g.place,
            g.wake_at, g.reason, g.is_test, b.calls_back, b.traceparent, b.flow, g.closes_at, :now, :now
-    FROM given g JOIN of_batch b USING (batch_id) ORDER BY g.ord
+    FROM new_rows g JOIN of_batch b USING (batch_id) ORDER BY g.ord
     RETURNING {RETURNED}, m.public_id, m.number
 ),
 {EVENTS},
@@ -157,8 +157,8 @@ async def insert(
     numbers = {row.public_id: row.id for row in rows}
     new = {numbers[batch.public_id]: batch for batch in batches if batch.public_id in numbers}
     written: dict[int, list[int]] = {batch_id: [] for batch_id in new}
-    for part in _parts(new):
-        for batch_id, ids in (await insert_messages(connection, part, now=now)).items():
+    for chunk in _chunks(new):
+        for batch_id, ids in (await insert_messages(connection, chunk, now=now)).items():
             written[batch_id] += ids
     return [
         WrittenBatch(numbers[b.public_id], written[numbers[b.public_id]]) if b.public_id in numbers else None
@@ -166,19 +166,19 @@ async def insert(
     ]
 
 
-def _parts(batches: Mapping[int, NewBatch]) -> Iterator[Mapping[int, NewBatch]]:
-    """Cut large batches, so that the loop is not blocked while one is prepared; small ones stay together."""
-    yield {batch_id: batch for batch_id, batch in batches.items() if len(batch.messages) <= _PART}
+def _chunks(batches: Mapping[int, NewBatch]) -> Iterator[Mapping[int, NewBatch]]:
+    """Yield batches in chunks: large ones are cut, so that preparing them does not block the event loop."""
+    yield {batch_id: batch for batch_id, batch in batches.items() if len(batch.messages) <= _CHUNK}
     for batch_id, batch in batches.items():
-        if len(batch.messages) > _PART:
-            for start in range(0, len(batch.messages), _PART):
-                yield {batch_id: replace(batch, messages=batch.messages[start : start + _PART])}
+        if len(batch.messages) > _CHUNK:
+            for start in range(0, len(batch.messages), _CHUNK):
+                yield {batch_id: replace(batch, messages=batch.messages[start : start + _CHUNK])}
 
 
 async def insert_messages(
     connection: AsyncConnection, batches: Mapping[int, NewBatch], *, now: datetime
 ) -> dict[int, list[int]]:
-    """Write messages of batches that exist, by the batch's id; return the messages' ids in order."""
+    """Write messages of batches that exist; return their ids in order, by the id of the batch."""
     written: dict[int, list[int]] = {batch_id: [] for batch_id in batches}
     if not batches:
         return written

@@ -1,4 +1,4 @@
-"""The recent messages of an account that quotas are compared with, found by number, and its daily count."""
+"""The data that quotas are checked against: recent messages by number, and the daily count of an account."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class EarlierMessage:
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(4773004, CAST(:account_id AS integer))")
-_SAME = text(f"""
+_FIND_SAME_TEXT = text(f"""
 SELECT DISTINCT ON (k.number) m.id, m.public_id, m.number, m.status, m.created_at,
        b.id AS batch_id, b.public_id AS batch_public_id, b.external_id, b.dialect
 FROM {LOOKED_UP} JOIN batches b ON b.id = m.batch_id
@@ -39,7 +39,7 @@ WHERE k.number = ANY(CAST(:numbers AS text[])) AND k.created_at > :since
   AND m.status NOT IN ({code_list(REFUNDED)})
 ORDER BY k.number, m.id DESC
 """)
-_BUSIEST = text(f"""
+_FIND_BUSIEST = text(f"""
 SELECT k.number, count(*) AS n, min(k.created_at) AS oldest FROM {LOOKED_UP}
 WHERE k.number = ANY(CAST(:numbers AS text[])) AND k.created_at > :since
   AND m.account_id = :account_id AND m.tier = :tier AND m.status NOT IN ({code_list(CANCELLED)})
@@ -54,7 +54,7 @@ RETURNING id
 
 
 async def lock_account(connection: AsyncConnection, account_id: int) -> None:
-    """Wait until no other submission of this account is being compared."""
+    """Lock this account against other submissions whose quotas are checked, until the transaction ends."""
     await connection.execute(_LOCK, {"account_id": account_id % 2**31})
 
 
@@ -63,7 +63,7 @@ async def find_same_text(
 ) -> dict[str, EarlierMessage]:
     """Return the last message with this text that was or will be sent to each of these numbers, by number."""
     values = {"account_id": account_id, "numbers": list(numbers), "text": content, "since": since}
-    rows = await connection.execute(_SAME, values)
+    rows = await connection.execute(_FIND_SAME_TEXT, values)
     return {
         row.number: EarlierMessage(
             id=row.id,
@@ -89,7 +89,7 @@ async def find_busiest_number(
     most: int,
     since: datetime,
 ) -> tuple[str, datetime] | None:
-    """Return a number that got `most` messages of a tier, and the time of the oldest; None without one."""
+    """Return the number with the most messages, if they are at least `most`, and the time of the oldest."""
     values = {
         "account_id": account_id,
         "numbers": list(numbers),
@@ -97,13 +97,13 @@ async def find_busiest_number(
         "most": most,
         "since": since,
     }
-    row = (await connection.execute(_BUSIEST, values)).one_or_none()
+    row = (await connection.execute(_FIND_BUSIEST, values)).one_or_none()
     return None if row is None else (row.number, row.oldest)
 
 
 async def count_day(
     connection: AsyncConnection, account_id: int, messages: int, *, today: date, most: int
 ) -> bool:
-    """Count messages of an account's day; return False instead if they exceed `most`."""
+    """Add to the daily count of an account; return False without a change if it would exceed `most`."""
     values = {"account_id": account_id, "count": messages, "today": today, "most": most}
     return await connection.scalar(_COUNT, values) is not None

@@ -1,4 +1,4 @@
-"""Templates of accounts. What is removed stays for the batches that were made of it."""
+"""Templates of accounts. A removed template stays in the table for the batches that used it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text with variables. `public_id` is what callers name it by."""
+    """A text with variables. Callers refer to it by `public_id`."""
 
     id: int
     public_id: str
@@ -48,19 +48,19 @@ WHERE account_id = :account_id AND public_id = :public_id AND removed_at IS NULL
 async def insert(
     connection: AsyncConnection, account_id: int, *, public_id: str, name: str, content: str
 ) -> Template | None:
-    """Write a template; None means that the name is taken."""
+    """Write a template and return it; None means that the name is taken."""
     values = {"account_id": account_id, "public_id": public_id, "name": name, "text": content}
     return _template((await connection.execute(_INSERT, values)).one_or_none())
 
 
 async def find(connection: AsyncConnection, account_id: int, public_id: str) -> Template | None:
-    """Find a template of this account."""
+    """Return a template of this account."""
     values = {"account_id": account_id, "public_id": public_id}
     return _template((await connection.execute(_FIND, values)).one_or_none())
 
 
 async def page(connection: AsyncConnection, account_id: int, *, after: int, limit: int) -> list[Template]:
-    """Read templates of an account, the oldest first, after the one with the number `after`."""
+    """Return templates of an account, the oldest first, after the one with the id `after`."""
     rows = await connection.execute(_ALL, {"account_id": account_id, "after": after, "limit": limit})
     return [Template(*row) for row in rows]
 
@@ -68,13 +68,13 @@ async def page(connection: AsyncConnection, account_id: int, *, after: int, limi
 async def change(
     connection: AsyncConnection, account_id: int, public_id: str, *, content: str
 ) -> Template | None:
-    """Write another text; what was submitted before keeps its own."""
+    """Change the text of a template and return it; messages submitted before keep theirs."""
     values = {"account_id": account_id, "public_id": public_id, "text": content}
     return _template((await connection.execute(_CHANGE, values)).one_or_none())
 
 
 async def remove(connection: AsyncConnection, account_id: int, public_id: str) -> bool:
-    """Take a template out of use; False means that there is none."""
+    """Remove a template; False means that there is none."""
     values = {"account_id": account_id, "public_id": public_id}
     return await connection.scalar(_REMOVE, values) is not None
 

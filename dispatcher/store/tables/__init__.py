@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy Core. The migrations make exactly these; a test compares them."""
+"""The tables, as SQLAlchemy Core. The migrations create exactly these, which a test verifies."""
 
 from dispatcher.store.tables import accounts, callbacks, campaigns, inbound, providers, receipts, routes
 from dispatcher.store.tables.base import metadata

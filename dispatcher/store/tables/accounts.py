@@ -1,4 +1,4 @@
-"""Who may send: accounts, credentials, senders, templates, opt-outs, credits."""
+"""Accounts, and their credentials, senders, templates, opt-outs and credits."""
 
 from sqlalchemy import (
     ARRAY,
@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from dispatcher.domain.tier import Tier
 from dispatcher.store.tables.base import check_one_of, id_column, metadata, now_column, time_column
 
-# 244 random bits, in the form Standard Webhooks wants a secret in.
+# 244 random bits, in the form of secrets in Standard Webhooks.
 _NEW_SECRET = "'whsec_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64')"  # noqa: S105
 
 accounts = Table(
@@ -55,7 +55,7 @@ accounts = Table(
     CheckConstraint("default_country ~ '^[A-Z]{2}$'", "default_country"),
 )
 
-# An operator's has no account. What is generated is kept as a digest, what people choose as argon2.
+# Operators' credentials have no account. Generated secrets are stored as digests, passwords as argon2.
 credentials = Table(
     "credentials",
     metadata,
@@ -85,7 +85,7 @@ credentials = Table(
     ),
 )
 
-# A token that was signed; what is revoked or was refreshed is refused while its row is there.
+# Signed tokens. A token that was revoked or refreshed is refused as long as its row exists.
 tokens = Table(
     "tokens",
     metadata,
@@ -135,7 +135,7 @@ templates = Table(
     ),
 )
 
-# Without a sender a number has opted out of all that the account sends.
+# Without a sender, a number has opted out of all messages of the account.
 opt_outs = Table(
     "opt_outs",
     metadata,
@@ -168,7 +168,7 @@ ledger = Table(
     Index("uq_ledger_refund", "message_id", unique=True, postgresql_where=text("kind = 'refund'")),
 )
 
-# When an account's messages of a tier may go out, as `domain.hours` writes it.
+# The allowed hours of an account for a tier, in the form of `AllowedHours.as_dict`.
 account_hours = Table(
     "account_hours",
     metadata,

@@ -1,4 +1,4 @@
-"""What the tables are made of: the one metadata, its names, and the columns many tables have."""
+"""The common parts of the tables: the metadata, its names, and the columns that many tables have."""
 
 from enum import StrEnum
 
@@ -21,20 +21,20 @@ STATUSES = code_list(Status)
 
 
 def id_column() -> Column[int]:
-    """Make the column `id`, counted by Postgres."""
+    """Return the column `id`, which Postgres generates."""
     return Column("id", BigInteger, Identity(always=True), primary_key=True)
 
 
 def time_column(name: str, *, nullable: bool = False) -> Column[object]:
-    """Make a column for a time."""
+    """Return a column for a time."""
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
 def now_column(name: str) -> Column[object]:
-    """Make a column for a time that is by default the transaction's."""
+    """Return a column for a time whose default is the time of the transaction."""
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
 def check_one_of(column: str, values: type[StrEnum]) -> str:
-    """Write the check that a column holds one of these."""
+    """Return the condition that a column has one of these values."""
     return f"{column} IN ({', '.join(repr(value.value) for value in values)})"

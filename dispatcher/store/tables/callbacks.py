@@ -1,4 +1,4 @@
-"""What producers are told: the URLs they gave, and one row for each event and URL."""
+"""Callbacks: the webhooks of producers, and one row for each event and URL."""
 
 from sqlalchemy import (
     ARRAY,
@@ -34,7 +34,7 @@ webhooks = Table(
     now_column("created_at"),
 )
 
-# The outbox: written in the statement that moves the message, or keeps the one that came in; worked off by
+# The outbox: rows are written by the statement that changes a message or stores an inbound one, and sent by
 # `service.callbacks`.
 callbacks = Table(
     "callbacks",

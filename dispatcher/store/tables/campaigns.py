@@ -1,4 +1,4 @@
-"""Campaigns: whom they reach, what they say and when, and each run they make."""
+"""Campaigns, their audiences, and their runs."""
 
 from sqlalchemy import (
     ARRAY,
@@ -25,7 +25,7 @@ from dispatcher.domain.campaigns.campaign import AudienceState, CampaignState, R
 from dispatcher.domain.tier import Tier
 from dispatcher.store.tables.base import check_one_of, id_column, metadata, now_column, time_column
 
-# A list of recipients that was read from a file; from `ready` on it never changes.
+# A list of recipients from a file; it never changes once it is `ready`.
 audiences = Table(
     "audiences",
     metadata,
@@ -37,7 +37,7 @@ audiences = Table(
     Column("columns", ARRAY(Text), nullable=False),
     Column("rows", Integer, nullable=False, server_default="0"),
     Column("recipients", Integer, nullable=False, server_default="0"),
-    # The groups of zones its recipients live in, and how many are in each: what paces and opens together.
+    # The groups of zones of its recipients, and how many are in each; a group is paced and opens together.
     Column("zones", ARRAY(Text), nullable=False, server_default="{}"),
     Column("zone_counts", ARRAY(Integer), nullable=False, server_default="{}"),
     now_column("created_at"),
@@ -47,7 +47,7 @@ audiences = Table(
     CheckConstraint(check_one_of("state", AudienceState), "state"),
 )
 
-# `position` counts from 1 without gaps; a number is in an audience once.
+# `position` counts from 1 without gaps. Each number is in an audience once.
 recipients = Table(
     "recipients",
     metadata,
@@ -65,7 +65,7 @@ recipients = Table(
     Index("ix_recipients_zone", "audience_id", "zone", "position"),
 )
 
-# The lines of a file that became no recipient, and why.
+# The rejected lines of a file, with the reason.
 rejects = Table(
     "rejects",
     metadata,
@@ -77,7 +77,7 @@ rejects = Table(
     Column("raw", Text, nullable=False),
 )
 
-# `cron` null: it runs once, at `first_at`. `next_due` is what the clock looks at.
+# Without `cron`, a campaign runs once, at `first_at`. The clock starts a run at `next_due`.
 campaigns = Table(
     "campaigns",
     metadata,
@@ -121,11 +121,11 @@ campaigns = Table(
     ),
 )
 
-# One time that a campaign goes out; its messages are the batch that names it. `position` counts the
-# recipients that became a message or were left out, `zone_ranks` those of each group of zones, and
-# `zone_positions` says where in the audience the last of each is: groups go on at different times.
-# `pauses` has the beginning and the end of each pause, in which pacing stands still. `shift` is how far
-# what waits must still move when one has ended, and `shifted` the last message that did.
+# One run of a campaign; its messages are in the batch with its id. `position` counts the recipients that
+# became a message or were left out, `zone_ranks` those of each group of zones, and `zone_positions` is the
+# position in the audience of the last one of each group, because groups advance at different times.
+# `pauses` has the start and the end of each pause, in which pacing stands still. `shift` is how far the
+# windows of waiting messages must still be moved after a pause, and `shifted` is the last message moved.
 runs = Table(
     "runs",
     metadata,

@@ -5,7 +5,7 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, Text, 
 from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.store.tables.base import check_one_of, id_column, metadata, time_column
 
-# Without an account it is nobody's: the sender written to is unknown, or several share it.
+# Without an account, the recipient is not a known sender, or several accounts share it.
 inbound = Table(
     "inbound",
     metadata,

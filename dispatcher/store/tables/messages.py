@@ -1,4 +1,4 @@
-"""What was accepted: batches, their messages with all that happened to them, and the answers given."""
+"""Accepted batches, their messages with their events, and the answers by idempotency key."""
 
 from sqlalchemy import (
     BigInteger,
@@ -54,9 +54,10 @@ batches = Table(
     Index("ix_batches_account_id_created_at", "account_id", "created_at"),
 )
 
-# No move of a message is HOT (place and wake_at are indexed), so each writes every index anew: there are none
-# but the clock's and the primary key, pages keep room, and vacuum comes early. Account and sender are the
-# batch's, which has the foreign keys: to look both up for each message is a fifth of what inserting costs.
+# No transition is a HOT update (place and wake_at are indexed), so each one writes every index. Therefore
+# there are only the primary key and the clock's indexes, pages keep free space, and vacuum runs early.
+# Account and sender are those of the batch, which has the foreign keys: checking both for each message would
+# be a fifth of the cost of inserting.
 messages = Table(
     "messages",
     metadata,
@@ -86,12 +87,12 @@ messages = Table(
     Column("is_test", Boolean, nullable=False, server_default=false()),
     Column("calls_back", Boolean, nullable=False, server_default=false()),
     Column("traceparent", Text),
-    # A campaign's run, or 0: an account's flows take turns.
+    # The id of a campaign's run, or 0. The flows of an account take turns.
     Column("flow", BigInteger, nullable=False, server_default="0"),
-    # When the allowed hours end that it waits for, or was accepted in; null where there are none, and once
+    # When the allowed hours end that the message waits for, or was accepted in; null without hours, and once
     # it waits for something else.
     time_column("closes_at", nullable=True),
-    # What it is held for beside its time: that no provider of its route takes messages.
+    # What a held message waits for besides its time: that a provider of its route takes messages.
     Column("waits_for", Text),
     time_column("created_at"),
     time_column("moved_at"),
@@ -131,8 +132,8 @@ messages = Table(
     },
 )
 
-# What messages are found by. Written with them and never again, so that no move writes its indexes.
-# Neither here nor for events is there a foreign key: the statement that writes a row writes its message.
+# The columns by which messages are found. They never change, so that no transition writes these indexes.
+# Neither this table nor the events have foreign keys: the statement that writes a row writes its message.
 message_lookup = Table(
     "message_lookup",
     metadata,
@@ -158,7 +159,7 @@ message_events = Table(
     CheckConstraint(f"status IN ({STATUSES})", "status"),
 )
 
-# The answer that a creating request got, for whoever sends it again with the same key.
+# The answers to requests that create messages, returned again to a request with the same key.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

@@ -1,4 +1,4 @@
-"""What operators have ordered of providers; the providers themselves are in the settings."""
+"""Operators' overrides of providers; the providers themselves are in the settings."""
 
 from sqlalchemy import CheckConstraint, Column, Index, Table, Text
 

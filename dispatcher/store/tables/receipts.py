@@ -1,4 +1,4 @@
-"""What providers know our messages by, and what they told of them."""
+"""Providers' references of our messages, and their receipts."""
 
 from sqlalchemy import (
     BigInteger,
@@ -27,7 +27,7 @@ provider_references = Table(
     Column("part", SmallInteger, nullable=False),
     Column("status", SmallInteger),
     time_column("at"),
-    # When its provider is asked for it; null where it is not, or not any more.
+    # When the provider is polled for the receipt; null if it is not, or no longer.
     time_column("wake_at", nullable=True),
     CheckConstraint(f"status IN ({STATUSES})", "status"),
     Index("ix_provider_references_poll", "provider", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),

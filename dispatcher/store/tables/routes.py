@@ -1,4 +1,4 @@
-"""Tables of routes: each one that was set; the newest is in force."""
+"""Tables of routes: all that were set, of which the newest is in force."""
 
 from sqlalchemy import Column, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB

@@ -189,7 +189,7 @@ def test_an_sms_that_was_taken_back_is_cancelled(world: World) -> None:
         assert await withdraw.one(desk.world.ctx, caller_of(desk.world), row.id)
         shown = await details(desk, tracking_id)
         assert _statuses(shown) == ["processing", "cancelled"]
-        info = {"code": 90, "reason": "taken back by the caller"}
+        info = {"code": 90, "reason": "withdrawn by the caller"}
         assert shown["events"][-1]["message"]["additionalInfo"] == info
 
     ask(world, story)

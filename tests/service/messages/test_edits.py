@@ -85,7 +85,7 @@ def test_a_callers_withdrawal_has_its_reason(world: World) -> None:
     async def story() -> None:
         batch = await world.submit(after=HOUR)
         assert await withdraw.batch(world.ctx, world.caller, batch.id) == 1
-        assert (await world.events(batch.messages[0].id))[-1] == (90, "taken back by the caller")
+        assert (await world.events(batch.messages[0].id))[-1] == (90, "withdrawn by the caller")
 
     world.run(story)
 
