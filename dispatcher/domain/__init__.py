@@ -1,1 +1,1 @@
-"""The rules: values in, values out. Nothing here does I/O or asks for the time."""
+"""The rules: values in, values out. Nothing here does I/O or reads the clock."""

@@ -18,7 +18,7 @@ WITHDRAWN = str(Status.WITHDRAWN.value)
 
 
 def code_list(statuses: Iterable[Status]) -> str:
-    """Return the codes of statuses in ascending order, as they stand between the brackets of an IN list."""
+    """Return the codes of statuses in ascending order, for an IN list."""
     return ", ".join(str(status.value) for status in sorted(statuses))
 
 

@@ -24,7 +24,7 @@ RETURNED = (
 IN_LANE = f"m.status = {PENDING} AND coalesce(m.place, '') = 'lane'"
 WITH_WORKER = "coalesce(m.place, '') = 'worker'"
 
-# Stands beside each join with `picked`: the planner then finds the rows by their ids, even if its statistics
+# Added to each join with `picked`: the planner then finds the rows by their ids, even if its statistics
 # of a table that was just loaded are wrong.
 PICKED = "m.id = ANY(ARRAY(SELECT id FROM picked))"
 

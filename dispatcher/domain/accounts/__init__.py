@@ -1,1 +1,1 @@
-"""Accounts as values: who calls, with which credential, within which limits."""
+"""Accounts as values: callers, credentials and limits."""

@@ -1,7 +1,7 @@
 """The state of a message after an attempt, by the rules in docs/status.md."""
 
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dispatcher.domain.delivery.message import Attempt, DoubtPolicy, RetryPolicy, Verdict
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Rejected, Unknown, Unsent
@@ -27,26 +27,10 @@ def decide(
             if ended.deferrals + 1 >= retry.max_deferrals:
                 text = f"{reason}; the provider deferred it {retry.max_deferrals} times"
                 return Verdict(Status.GAVE_UP, None, None, text, deferred=True)
-            wake_at = next_try(
-                now,
-                ended.deferrals + 1,
-                not_after=ended.not_after,
-                hint=after,
-                base=retry.backoff_base,
-                cap=retry.backoff_cap,
-                rng=rng,
-            )
+            wake_at = _next_try(ended, ended.deferrals + 1, now=now, retry=retry, rng=rng, hint=after)
             return _retried(ended, now, reason, wake_at=wake_at, deferred=True)
         case Unsent(reason=reason):
-            wake_at = next_try(
-                now,
-                ended.attempt,
-                not_after=ended.not_after,
-                hint=None,
-                base=retry.backoff_base,
-                cap=retry.backoff_cap,
-                rng=rng,
-            )
+            wake_at = _next_try(ended, ended.attempt, now=now, retry=retry, rng=rng)
             return _retried(ended, now, reason, wake_at=wake_at)
         case Unknown(reason=reason):
             return _in_doubt(ended, now, reason, retry=retry, doubt=doubt, rng=rng)
@@ -55,6 +39,26 @@ def decide(
 def expiry_status(doubts: int) -> Status:
     """Return the status of a message whose window ends while no worker holds it."""
     return Status.GAVE_UP if doubts else Status.EXPIRED
+
+
+def _next_try(
+    ended: Attempt,
+    tries: int,
+    *,
+    now: datetime,
+    retry: RetryPolicy,
+    rng: random.Random,
+    hint: timedelta | None = None,
+) -> datetime | None:
+    return next_try(
+        now,
+        tries,
+        not_after=ended.not_after,
+        hint=hint,
+        base=retry.backoff_base,
+        cap=retry.backoff_cap,
+        rng=rng,
+    )
 
 
 def _retried(
@@ -80,13 +84,5 @@ def _in_doubt(
     text = f"in doubt: {reason}"
     if now >= ended.not_after or ended.doubts >= doubt.resends:
         return Verdict(Status.GAVE_UP, None, None, text, doubtful=True)
-    wake_at = next_try(
-        now,
-        ended.doubts + 1,
-        not_after=ended.not_after,
-        hint=None,
-        base=retry.backoff_base,
-        cap=retry.backoff_cap,
-        rng=rng,
-    )
+    wake_at = _next_try(ended, ended.doubts + 1, now=now, retry=retry, rng=rng)
     return Verdict(Status.PENDING, Place.HELD, wake_at or ended.not_after, text, doubtful=True)

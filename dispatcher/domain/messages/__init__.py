@@ -1,1 +1,1 @@
-"""Messages as values: status, tier, window, text, and what an edit makes of one."""
+"""Messages as values: submission, status, window, text, price, and the result of an edit."""

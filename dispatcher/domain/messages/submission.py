@@ -14,7 +14,7 @@ from dispatcher.domain.tier import Tier
 
 
 class InvalidNumbers(Enum):
-    """The treatment of recipients that are no phone numbers."""
+    """The treatment of recipients that are not phone numbers."""
 
     REFUSE = auto()  # the whole submission, each of them named
     SKIP = auto()  # leave them out and count them
@@ -103,7 +103,7 @@ class AcceptedBatch:
     """
     The batch of an accepted submission. The messages are in the order of the recipients.
 
-    `skipped` counts recipients that were left out as no phone numbers.
+    `skipped` counts recipients that were left out because they are not phone numbers.
     """
 
     id: int

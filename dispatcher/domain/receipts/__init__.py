@@ -1,1 +1,1 @@
-"""What a receipt makes of its message."""
+"""The effect of a receipt on its message."""

@@ -191,7 +191,7 @@ async def callback_secret(connection: AsyncConnection, account_id: int) -> str:
 
 
 async def terms(connection: AsyncConnection, wanted: Sequence[TermsRequest]) -> list[AccountTerms]:
-    """Return the terms for submissions, in the order given."""
+    """Return the terms of submissions, in the order of `wanted`."""
     values = {
         "accounts": [w.account_id for w in wanted],
         # No sender has an id beyond bigint, nor an empty name.
