@@ -1,4 +1,4 @@
-"""Many small requests, one transaction: nothing waits for company, and each gets only its own result."""
+"""Batching: a lone request does not wait for others, and each gets its own result."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from dispatcher.batching import Batcher
 from dispatcher.domain.errors import Unavailable
 
 
-class Desk:
-    """Doubles numbers once it is open; remembers which came together."""
+class Doubler:
+    """Doubles numbers once `open` is set; records the groups."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
@@ -27,18 +27,18 @@ class Desk:
 
 def test_a_lone_request_is_processed_at_once() -> None:
     async def story() -> None:
-        desk = Desk()
-        desk.open.set()
-        assert await Batcher(desk.double).run(4) == 8
+        doubler = Doubler()
+        doubler.open.set()
+        assert await Batcher(doubler.double).run(4) == 8
 
     asyncio.run(story())
 
 
 def test_a_request_right_after_a_result_is_processed_too() -> None:
     async def story() -> None:
-        desk = Desk()
-        desk.open.set()
-        batcher = Batcher(desk.double)
+        doubler = Doubler()
+        doubler.open.set()
+        batcher = Batcher(doubler.double)
         async with asyncio.timeout(5):
             assert [await batcher.run(number) for number in range(100)] == list(range(0, 200, 2))
 
@@ -47,44 +47,44 @@ def test_a_request_right_after_a_result_is_processed_too() -> None:
 
 def test_requests_that_arrive_during_a_group_are_processed_together() -> None:
     async def story() -> None:
-        desk = Desk()
-        batcher = Batcher(desk.double)
+        doubler = Doubler()
+        batcher = Batcher(doubler.double)
         running = [asyncio.create_task(batcher.run(number)) for number in range(10)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         more = [asyncio.create_task(batcher.run(number)) for number in range(10, 80)]
         await asyncio.sleep(0)
-        desk.open.set()
+        doubler.open.set()
         assert await asyncio.gather(*running, *more) == [2 * number for number in range(80)]
-        assert len(desk.groups) <= 5
-        assert max(map(len, desk.groups)) <= 64
+        assert len(doubler.groups) <= 5
+        assert max(map(len, doubler.groups)) <= 64
 
     asyncio.run(story())
 
 
 def test_at_once_limits_the_number_of_groups() -> None:
     async def story() -> None:
-        desk = Desk()
-        batcher = Batcher(desk.double, at_once=2)
+        doubler = Doubler()
+        batcher = Batcher(doubler.double, at_once=2)
         running = []
         for number in range(4):
             running.append(asyncio.create_task(batcher.run(number)))
             for _ in range(3):
                 await asyncio.sleep(0)
-        assert desk.groups == [[0], [1]]
-        desk.open.set()
+        assert doubler.groups == [[0], [1]]
+        doubler.open.set()
         assert await asyncio.gather(*running) == [0, 2, 4, 6]
-        assert desk.groups == [[0], [1], [2, 3]]
+        assert doubler.groups == [[0], [1], [2, 3]]
 
     asyncio.run(story())
 
 
 def test_an_error_is_raised_to_its_own_request_and_the_others_get_their_results() -> None:
     async def story() -> None:
-        desk = Desk()
-        desk.fault = KeyError("thirteen")
-        desk.open.set()
-        batcher = Batcher(desk.double)
+        doubler = Doubler()
+        doubler.fault = KeyError("thirteen")
+        doubler.open.set()
+        batcher = Batcher(doubler.double)
         ended = await asyncio.gather(*(batcher.run(n) for n in (12, 13, 14)), return_exceptions=True)
         assert [ended[0], ended[2]] == [24, 28]
         assert isinstance(ended[1], KeyError)
@@ -111,13 +111,13 @@ def test_results_before_an_unavailable_midway_are_returned() -> None:
 
 def test_after_unavailable_no_request_is_processed_again() -> None:
     async def story() -> None:
-        desk = Desk()
-        desk.fault = Unavailable("away")
-        desk.open.set()
-        batcher = Batcher(desk.double)
+        doubler = Doubler()
+        doubler.fault = Unavailable("away")
+        doubler.open.set()
+        batcher = Batcher(doubler.double)
         ended = await asyncio.gather(*(batcher.run(n) for n in range(5)), return_exceptions=True)
         assert all(isinstance(end, Unavailable) for end in ended)
-        assert sum(map(len, desk.groups)) == 5
+        assert sum(map(len, doubler.groups)) == 5
 
     asyncio.run(story())
 
@@ -145,12 +145,12 @@ def test_results_before_unavailable_are_returned_and_the_rest_is_not_processed()
 
 def test_a_cancelled_caller_does_not_delay_the_others() -> None:
     async def story() -> None:
-        desk = Desk()
-        batcher = Batcher(desk.double)
+        doubler = Doubler()
+        batcher = Batcher(doubler.double)
         leaving, staying = (asyncio.create_task(batcher.run(number)) for number in (1, 2))
         await asyncio.sleep(0)
         leaving.cancel()
-        desk.open.set()
+        doubler.open.set()
         assert await staying == 4
         with pytest.raises(asyncio.CancelledError):
             await leaving

@@ -1,4 +1,4 @@
-"""The bench's own programs do the work they are measured by. No time is asserted."""
+"""The programs of the bench do the work that is measured. No time is asserted."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ def provider() -> Iterator[httpx.Client]:
 def surroundings(
     monkeypatch: pytest.MonkeyPatch, database_url: str, redis_url: str, provider: httpx.Client
 ) -> Iterator[str]:
-    """Set the variables of the programs; give the database, from which their tables go again."""
+    """Set the variables of the programs; yield the URL of the database, and drop their tables afterwards."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("PROVIDER_URL", str(provider.base_url))
@@ -145,7 +145,7 @@ def test_a_typical_task_sends_its_message_once_and_records_both_moves(
         for _ in range(2):  # the second time as after a redelivery
             typical.send(1, "+254700000001", "Hello")
     finally:
-        typical.hang_up()
+        typical.close_connections()
     assert provider.get("/stats").json()["submits"] == 1
     with psycopg.connect(surroundings) as connection:
         assert connection.execute("SELECT status FROM typical_messages ORDER BY id").fetchall() == [
@@ -169,9 +169,9 @@ def test_our_smpp_plug_in_is_served_by_the_smscs_of_the_bench(peer: OpenPeer) ->
     reports: list[ProviderReports] = []
     came = asyncio.Condition()
 
-    async def keep(told: Sequence[ProviderReports]) -> None:
+    async def keep(received: Sequence[ProviderReports]) -> None:
         async with came:
-            reports.extend(told)
+            reports.extend(received)
             came.notify()
 
     async def send(options: Mapping[str, object], messages: Sequence[Outgoing]) -> list[Outcome]:
@@ -212,12 +212,12 @@ def test_our_smpp_plug_in_is_served_by_the_smscs_of_the_bench(peer: OpenPeer) ->
         pytest.skip(str(missing))
     refs = [outcome.refs[0] for outcome in outcomes if isinstance(outcome, Accepted)]
     assert len(refs) == 21
-    assert sorted(told.ref or "" for told in reports if isinstance(told, ReceiptReport)) == sorted(refs)
+    assert sorted(report.ref or "" for report in reports if isinstance(report, ReceiptReport)) == sorted(refs)
     assert (stats["submits"], stats["unique_references"], stats["duplicates"]) == (21, 20, 1)
     assert stats["receipts_sent"] == 21
 
 
 def test_a_skipped_trial_is_reported() -> None:
     row = Row("SMPP", median("smpp, npm, 0 ms", "rate"), "messages/s", ">= 3,000")
-    assert row.line({}) == "| SMPP | left out | >= 3,000 |"
+    assert row.line({}) == "| SMPP | skipped | >= 3,000 |"
     assert row.line({"smpp, npm, 0 ms": [{"rate": 3000.0}]}) == "| SMPP | 3,000 messages/s | >= 3,000 |"

@@ -1,4 +1,4 @@
-"""What runs beside a context for as long as it is open."""
+"""The background tasks of a context while it is open."""
 
 import asyncio
 from typing import cast
@@ -18,15 +18,13 @@ async def _failures(ctx: Context) -> list[tuple[str, int]]:
 def test_routes_are_followed_after_an_unexpected_error(settings: Settings) -> None:
     async def story() -> None:
         async with asyncio.timeout(30), open_context(settings, name="test") as ctx:
-            ctx.routes.plans = cast(
-                "dict[RouteRequest, RoutePlan]", None
-            )  # the next table cannot be taken over whole
+            ctx.routes.plans = cast("dict[RouteRequest, RoutePlan]", None)  # makes the next refresh fail
             await ctx.database.single(lambda c: route_tables.insert(c, {}, set_by="test"))
-            while not await _failures(ctx):  # noqa: ASYNC110 - Redis tells it only when asked
+            while not await _failures(ctx):  # noqa: ASYNC110 - nothing signals it
                 await asyncio.sleep(0.05)
             ctx.routes.plans = {}
             await ctx.database.single(lambda c: route_tables.insert(c, {}, set_by="test"))
-            while ctx.routes.version != 2:  # noqa: ASYNC110 - nobody tells
+            while ctx.routes.version != 2:  # noqa: ASYNC110 - nothing signals it
                 await asyncio.sleep(0.05)
             assert await _failures(ctx) == [("routes", 1)]
 

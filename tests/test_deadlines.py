@@ -1,4 +1,4 @@
-"""One timer for many calls: each is cut off at its own time, and only then."""
+"""Deadlines: one timer serves many calls, and each expires at its own time."""
 
 import asyncio
 import time

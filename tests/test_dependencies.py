@@ -1,4 +1,4 @@
-"""What pyproject.toml asks for is used, or says here what it is for."""
+"""Each requirement of pyproject.toml is imported, or has its reason here."""
 
 import ast
 import re

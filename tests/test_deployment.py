@@ -1,4 +1,4 @@
-"""What the deployment files promise: the same processes on one machine, on many and in containers."""
+"""The deployment files start the same processes on one machine, on several and in containers."""
 
 import json
 import re

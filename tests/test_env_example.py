@@ -1,4 +1,4 @@
-"""`.env.example` names every setting, nothing else, and tells the defaults that the code has."""
+"""`.env.example` names every setting and nothing else, with the defaults of the code."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What processes write: one JSON object a line, and never a message's text."""
+"""Logs: one JSON object a line, and never a message's text."""
 
 import json
 import logging

@@ -45,7 +45,7 @@ def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def shop(world: World) -> World:
-    """Give the database an account `shop` with 10,000 credits and the sender SHOP."""
+    """Create an account `shop` with 10,000 credits and the sender SHOP."""
 
     async def nothing() -> None:
         pass
@@ -189,7 +189,7 @@ def test_without_providers_it_refuses_because_nothing_would_have_a_route(
 
 
 def work(world: World) -> None:
-    """Do what the system worker, the clock and a bulk worker do until nothing is left to do."""
+    """Do the work of the system worker, the clock and a bulk worker until none is left."""
 
     async def story() -> None:
         world.time.at = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Settings: from the environment, from files, checked at start with words for people."""
+"""Settings come from the environment and from files, and are checked at the start with readable errors."""
 
 import json
 import re
@@ -18,7 +18,7 @@ URLS = {"DATABASE_URL": "postgresql://u:hidden@h/d", "REDIS_URL": "redis://h/0"}
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Give an environment with only the two URLs."""
+    """Return an environment with only the two URLs."""
     for name, value in URLS.items():
         monkeypatch.setenv(name, value)
     return monkeypatch
@@ -67,7 +67,7 @@ def test_providers_are_json_and_a_bad_field_is_named(environment: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("url", ["sms.example.org", "ftp://sms.example.org", "https://x/?y", "https:///x"])
-def test_the_public_url_has_no_query(environment: pytest.MonkeyPatch, url: str) -> None:
+def test_an_invalid_public_url_is_refused(environment: pytest.MonkeyPatch, url: str) -> None:
     environment.setenv("DISPATCHER_PUBLIC_URL", url)
     with pytest.raises(Misconfigured, match="DISPATCHER_PUBLIC_URL"):
         load_settings()

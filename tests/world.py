@@ -1,4 +1,4 @@
-"""A dispatcher in the hand of a test: real Postgres and Valkey, its own time, providers that do as told."""
+"""A dispatcher for tests: real Postgres and Valkey, a manual clock, and scripted providers."""
 
 import asyncio
 import random
@@ -56,7 +56,7 @@ NUMBER = "+254712345678"
 
 @dataclass
 class ManualTime:
-    """Time that goes on only when the test says so."""
+    """A clock that advances only when the test says so."""
 
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     uncertainty: timedelta = timedelta()
@@ -70,7 +70,7 @@ class ManualTime:
 
 @dataclass
 class RecordingLanes:
-    """Lanes that only remember what was put into them."""
+    """Lanes that only record the ids that are published."""
 
     published: list[tuple[Tier, int]] = field(default_factory=list)
     wakes: list[datetime] = field(default_factory=list)
@@ -92,7 +92,7 @@ Answer = Callable[[Outgoing], Awaitable[Outcome]]
 
 @dataclass
 class ScriptedProvider:
-    """Accepts everything, unless the test gives it another `answer`; remembers what it was given."""
+    """Accepts every message, unless the test sets another `answer`; records the messages in `seen`."""
 
     answer: Answer | None = None
     seen: list[Outgoing] = field(default_factory=list)
@@ -129,7 +129,7 @@ class ScriptedProvider:
 
 
 class World:
-    """Opened for each story; `run` gives it a loop of its own."""
+    """A dispatcher of one test; `run` opens it in a new event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -143,7 +143,7 @@ class World:
         self.sender_id: int
 
     def run(self, story: Callable[[], Awaitable[T]], *, credits: int = 10_000) -> T:
-        """Open the dispatcher with one account and one sender, run the story, close it."""
+        """Open the dispatcher with one account and one sender, run the test's story, close it."""
 
         async def with_an_account() -> T:
             await self.create_account(credits=credits)
@@ -152,13 +152,13 @@ class World:
         return self.run_without_account(with_an_account)
 
     async def create_account(self, *, credits: int = 10_000) -> None:
-        """Make the account and its sender."""
+        """Create the account `shop` and its sender."""
         account = await accounts.create(self.ctx, "shop", credits=credits, country="KE")
         self.sender_id = await accounts.add_sender(self.ctx, account, "SHOP")
         self.caller = Caller(account, "test")
 
     def run_without_account(self, story: Callable[[], Awaitable[T]]) -> T:
-        """Open the dispatcher as it is, run the story, close it."""
+        """Open the dispatcher without creating an account, run the test's story, close it."""
 
         async def main() -> T:
             async with self.open():
@@ -224,7 +224,7 @@ class World:
         text: str = "Hello",
         **more: Any,
     ) -> AcceptedBatch:
-        """Submit; `after` and `until` are the window, from now."""
+        """Submit messages; the window begins `after` and ends `until` from now."""
         now = self.time.now()
         submission = Submission(
             recipients=[to] if isinstance(to, str) else to,
@@ -248,12 +248,12 @@ class World:
         await writing
 
     async def deliver(self, ids: Sequence[int] | None = None) -> None:
-        """Work off what was put into the lanes, or these ids."""
+        """Deliver the published messages, or those with these ids."""
         async with self.worker() as worker:
             await worker.deliver(self.lanes.take() if ids is None else ids)
 
     async def claim(self, message_id: int, *, lease: timedelta = timedelta(seconds=30)) -> int:
-        """Claim as a worker does that then dies or stands still; give the attempt."""
+        """Claim a message as a worker that then dies; return the number of the attempt."""
         end, read = self.time.now() + lease, MessageVersion(message_id, (await self.row(message_id)).seq)
         claimed = await self.ctx.database.transact(
             lambda c: claims.claim(c, [read], provider="sim", lease_end=end)

@@ -1,4 +1,4 @@
-"""Background tasks: none ends unnoticed."""
+"""Background tasks: a task that fails is restarted and reported."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

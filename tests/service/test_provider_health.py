@@ -1,4 +1,4 @@
-"""How processes learn how providers are: breakers that move for all, and orders that hold for all."""
+"""Provider health: breakers and overrides are the same in all processes."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Background tasks: each is waited for, and none fails unseen."""
+"""Task sets: each task can be awaited, and its failure is logged."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The clock's duties: exact, bounded, and without favour."""
+"""The clock's duties: exact, bounded and fair."""
 
 import asyncio
 from datetime import timedelta
@@ -134,7 +134,7 @@ def test_messages_of_a_campaign_are_released_to_ready_where_a_pause_holds_them(w
 
 
 async def _hold(world: World, account_id: int, flow: int, count: int, *, at: timedelta = SECOND) -> None:
-    """Have so many of a flow wait in bulk for `at` from now."""
+    """Write `count` held bulk messages of a flow that are due in `at`."""
     await _ready(world, account_id, flow, count)
     await world.all(
         "UPDATE messages SET place = 'held', status = 10, wake_at = :at WHERE place = 'ready'",
@@ -151,7 +151,9 @@ def test_a_backlog_of_one_tier_delays_no_other_tier(world: World) -> None:
         assert await world.clock.release() == BATCH + 2
         assert [(await world.row(m.id)).place for m in (otp, note)] == [Place.LANE, Place.LANE]
         assert world.clock.backlog is not Backlog.NONE
-        assert await world.clock.next_wake() is None, "the crowd is no reason to wake up: it is at work"
+        assert await world.clock.next_wake() is None, (
+            "the backlog is no reason to wake up: it is being released"
+        )
 
     world.run(story)
 
@@ -197,7 +199,7 @@ def test_a_backlog_is_wanted_while_a_lane_has_room_for_more_than_is_ready(world:
 
 
 async def _drain(world: World) -> None:
-    """Let the workers take all that is in a lane, in a second."""
+    """Empty the lane as workers would within a second."""
     await world.all("UPDATE messages SET place = NULL, status = 12, wake_at = NULL WHERE place = 'lane'")
     world.time.advance(SECOND)
 
@@ -275,7 +277,7 @@ async def _ready(world: World, account_id: int, flow: int, count: int) -> None:
 
 
 async def _filled(world: World) -> dict[tuple[int, int], int]:
-    """Empty the lane, fill it, and count what each flow of each account got."""
+    """Empty the lane, fill it, and return the number of messages of each account and flow."""
     await _drain(world)
     await world.clock.fill()
     rows = await world.all(
@@ -441,7 +443,7 @@ def test_the_errors_of_several_duties_of_a_tick_are_all_reported(
         with capture_logs() as lines, pytest.raises(Unavailable):
             await world.clock.tick()
         [line] = [line for line in lines if line["event"] == "duty_failed"]
-        told = _without_rows(None, "error", line)
-        assert (told["duty"], told["error"]) == ("no_receipt", "ValueError: a bug\nDETAIL: (not logged)\n")
+        event = _without_rows(None, "error", line)
+        assert (event["duty"], event["error"]) == ("no_receipt", "ValueError: a bug\nDETAIL: (not logged)\n")
 
     world.run(story)

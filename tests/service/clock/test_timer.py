@@ -1,4 +1,4 @@
-"""The timer: it goes on while a crowd is due, and sleeps until something else is."""
+"""The timer: it does not sleep during a backlog, and otherwise sleeps until the next message is due."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -12,8 +12,8 @@ from tests.world import World
 SECOND = timedelta(seconds=1)
 
 
-class Bell(WakeListener):
-    """Rings never; time passes while one waits for it, and somebody counts what is held when it begins."""
+class SilentListener(WakeListener):
+    """Never wakes; advances the time by each wait, and counts the held messages at its start."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -30,11 +30,11 @@ class Bell(WakeListener):
 
 
 async def _timed(world: World) -> list[tuple[float, int]]:
-    bell = Bell(world)
+    listener = SilentListener(world)
     try:
-        await run_timer(world.ctx, world.clock, bell)
+        await run_timer(world.ctx, world.clock, listener)
     except asyncio.CancelledError:
-        return bell.waits
+        return listener.waits
     raise AssertionError("it ends only when it is cancelled")
 
 

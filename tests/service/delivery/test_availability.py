@@ -1,4 +1,4 @@
-"""What goes to which provider while one is paused, broken, on trial or pinned, and what waits for whom."""
+"""Which provider gets messages, and which messages wait, while one is paused, broken, on trial or pinned."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -38,8 +38,8 @@ def _with_a_second(world: World, *, tps: float = 10_000) -> ScriptedProvider:
     return world.providers["second"]
 
 
-def _set(world: World, name: str, condition: ProviderState) -> None:
-    world.ctx.provider_health.states[name] = condition
+def _set(world: World, name: str, state: ProviderState) -> None:
+    world.ctx.provider_health.states[name] = state
 
 
 def test_messages_of_a_paused_provider_go_to_their_next_provider(world: World) -> None:
@@ -78,8 +78,10 @@ def test_a_message_without_another_provider_waits_without_an_attempt_and_says_wh
         assert row.waits_for == f"sim is {order}"
         assert 5 * 60 * SECOND <= row.wake_at - world.time.now() <= 10 * 60 * SECOND
         history = await search.history(world.ctx, message.id)
-        told = explain(history, now=world.time.now(), consumed={"clock": world.time.now()})
-        assert told[0].startswith(f"No provider of its route takes messages: sim is {order}. It goes on when")
+        lines = explain(history, now=world.time.now(), consumed={"clock": world.time.now()})
+        assert lines[0].startswith(
+            f"No provider of its route takes messages: sim is {order}. It goes on when"
+        )
         assert world.sim.seen == []
 
     world.run(story)
@@ -221,7 +223,7 @@ def test_a_senders_own_rate_delays_only_its_messages(world: World) -> None:
         await world.submit(MANY, caller=other)
         await world.deliver()
         senders = [seen.sender for seen in world.sim.seen]
-        # Standard may use nine tenths of two a second; who is more than three seconds off is held.
+        # Standard may use nine tenths of two a second; a message more than three seconds off is held.
         assert 1 < senders.count("SHOP") <= 7
         assert senders.count("BANK") == 40
         assert senders.index("BANK") <= 1
@@ -336,7 +338,7 @@ def test_a_provider_that_hangs_delays_no_other_and_keeps_no_lane_task_open(world
             first = asyncio.create_task(worker.deliver(kenyan))
             async with asyncio.timeout(1):
                 await worker.deliver(tanzanian)
-            await first  # turned away as soon as the provider is seen to hang, while its calls are out
+            await first  # held as soon as the provider is known to hang, while its calls are open
             began = loop.time()
             assert worker.limits["sim"].is_stuck
             assert len(second.seen) == 40

@@ -1,4 +1,4 @@
-"""The concurrency limit: as many calls out as rate × latency needs, and no more."""
+"""The concurrency limit: as many open calls as rate × latency needs, and no more."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Providers that tell over connections of ours: what they tell is kept, or is to be told again."""
+"""Providers that report over our connections: their reports are stored, or must be sent again."""
 
 import asyncio
 import gc
@@ -25,24 +25,24 @@ SOON = 10
 
 @dataclass
 class ListeningProvider(ScriptedProvider):
-    """Tells what the test has it tell."""
+    """Reports what the test passes to `report`."""
 
-    tell: ReportHandler | None = None
+    report: ReportHandler | None = None
 
-    def listen(self, tell: ReportHandler) -> None:
-        assert self.tell is None, "listen is called once"
-        self.tell = tell
+    def listen(self, report: ReportHandler) -> None:
+        assert self.report is None, "listen is called once"
+        self.report = report
 
 
 @pytest.fixture
 def sim() -> ListeningProvider:
-    """Give the provider of the world, which tells by itself."""
+    """Return the provider of the world, which reports by itself."""
     return ListeningProvider()
 
 
 @pytest.fixture
 def world(settings: Settings, sim: ListeningProvider) -> World:
-    """Give a dispatcher whose one provider tells by itself."""
+    """Return a dispatcher whose only provider reports by itself."""
     world = World(settings)
     world.providers["sim"] = sim
     return world
@@ -74,8 +74,8 @@ def test_a_report_has_changed_its_message_when_the_handler_returns(
         [message] = (await world.submit()).messages
         await world.deliver()
         async with _listening(world):
-            assert sim.tell is not None
-            await sim.tell([_delivered(f"ref-{message.public_id}-1")])
+            assert sim.report is not None
+            await sim.report([_delivered(f"ref-{message.public_id}-1")])
             assert (await world.row(message.id)).status == 13
 
     world.run(story)
@@ -87,11 +87,11 @@ def test_a_report_before_the_outcome_is_recorded_is_matched_soon_after(
     async def story() -> None:
         [message] = (await world.submit()).messages
         async with _listening(world):
-            assert sim.tell is not None
-            await sim.tell([_delivered(f"ref-{message.public_id}-1")])
+            assert sim.report is not None
+            await sim.report([_delivered(f"ref-{message.public_id}-1")])
             await world.deliver()
             world.time.advance(ingest.KEEP_TRYING / 2)
-            await sim.tell([_delivered("another")])  # the next receipt makes the matcher look
+            await sim.report([_delivered("another")])  # the next receipt notifies the matcher
             await _becomes(world, message.id, 13)
 
     world.run(story)
@@ -107,9 +107,9 @@ def test_a_report_that_cannot_be_stored_now_must_be_sent_again(
 
     async def story() -> None:
         async with _listening(away):
-            assert sim.tell is not None
+            assert sim.report is not None
             with pytest.raises(Unavailable):
-                await sim.tell([_delivered("r1")])
+                await sim.report([_delivered("r1")])
 
     away.run_without_account(story)
 
@@ -119,8 +119,8 @@ def test_a_report_that_can_never_be_stored_does_not_affect_the_others(
 ) -> None:
     async def story() -> None:
         async with _listening(world):
-            assert sim.tell is not None
-            await sim.tell([_delivered("a\x00b"), _delivered("r1")])
+            assert sim.report is not None
+            await sim.report([_delivered("a\x00b"), _delivered("r1")])
             assert [row.ref for row in await world.all("SELECT ref FROM receipts")] == ["r1"]
 
     world.run(story)
@@ -139,7 +139,7 @@ MADE: list["InstalledProvider"] = []
 
 
 class InstalledProvider(ListeningProvider):
-    """What the entry point below names."""
+    """The plug-in that the entry point below names."""
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class InstalledProvider(ListeningProvider):
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProviderSettings:
-    """Install a plug-in, as a package would, and give the settings of a provider that uses it."""
+    """Install a plug-in as a package would, and return the settings of a provider that uses it."""
     folder = tmp_path / "listening-1.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: listening\nVersion: 1.0\n")
@@ -184,15 +184,15 @@ def test_a_worker_that_sends_listens_and_matches_by_itself(
 ) -> None:
     settings = world.settings.model_copy(update={"providers": (installed,)})
 
-    async def hear(provider: InstalledProvider) -> None:
+    async def receive(provider: InstalledProvider) -> None:
         async with world.open():
-            assert provider.tell is not None
-            await provider.tell([_delivered("r1")])
-            async with asyncio.timeout(SOON):  # nobody but the worker's own matcher is there to look
+            assert provider.report is not None
+            await provider.report([_delivered("r1")])
+            async with asyncio.timeout(SOON):  # only the worker's own matcher can match it
                 while not (await world.one("SELECT tries FROM receipts")).tries:
                     pass
 
-    _in_a_worker(settings, [queue], hear)
+    _in_a_worker(settings, [queue], receive)
 
 
 @pytest.mark.parametrize("queue", ["clock", "system"])
@@ -202,6 +202,6 @@ def test_a_worker_that_does_not_send_does_not_listen(
     settings = world.settings.model_copy(update={"providers": (installed,)})
 
     def look(provider: InstalledProvider) -> None:
-        assert provider.tell is None
+        assert provider.report is None
 
     _in_a_worker(settings, [queue], look)

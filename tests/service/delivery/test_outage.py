@@ -1,4 +1,4 @@
-"""A provider fails on real sockets while messages go on: all arrive, none twice, at the other's pace."""
+"""A provider fails on real sockets under load: all messages arrive once, at the rate of the other."""
 
 import asyncio
 from collections import Counter
@@ -27,7 +27,7 @@ TPS = 150
 
 
 class Mood(Enum):
-    """What a network does with a message."""
+    """How a network treats a message."""
 
     WELL = auto()
     REFUSES = auto()  # answers 503
@@ -37,7 +37,7 @@ class Mood(Enum):
 
 @dataclass
 class Network:
-    """A provider's side: what it took, and when it was asked."""
+    """The provider's side: the messages that it accepted, and the times of the requests."""
 
     mood: Mood = Mood.WELL
     taken: Counter[str] = field(default_factory=Counter)
@@ -67,7 +67,7 @@ class Network:
 
 
 class RealTime:
-    """Time that goes on by itself."""
+    """Time that passes by itself."""
 
     uncertainty = timedelta()
 
@@ -75,7 +75,7 @@ class RealTime:
         return datetime.now(UTC)
 
     def advance(self, by: timedelta) -> None:
-        raise AssertionError("nobody moves this time")
+        raise AssertionError("this time cannot be set")
 
 
 @contextmanager
@@ -110,7 +110,7 @@ async def _networks(world: World, *, call_timeout: float) -> AsyncIterator[tuple
 
 
 async def _work(world: World) -> None:
-    """Do what clock and worker do, until cancelled."""
+    """Run the clock and a worker until cancelled."""
     async with world.worker() as worker:
         chunks: set[asyncio.Task[None]] = set()
         try:
@@ -170,7 +170,7 @@ def test_a_provider_that_refuses_then_hangs_then_comes_back_costs_no_message(
         assert (len(taken), set(taken.values())) == (count, {1})
         assert len(second.taken) > 100
         assert second.most_in_a_second() <= TPS
-        _check_story(report)
+        _check_history(report)
 
     asyncio.run(story())
 
@@ -181,19 +181,19 @@ async def _reached(network: Network, asked: int) -> None:
             await asyncio.sleep(0.02)
 
 
-def _check_story(report: ProviderReport) -> None:
-    story = [(turn.to, turn.cause) for turn in reversed(report.history)]
-    moves = [to for to, _ in story]
+def _check_history(report: ProviderReport) -> None:
+    history = [(move.to, move.cause) for move in reversed(report.history)]
+    moves = [to for to, _ in history]
     assert moves[:4] == [Breaker.OPEN, Breaker.HALF_OPEN, Breaker.OPEN, Breaker.HALF_OPEN]
     assert moves[-1] is Breaker.CLOSED
-    assert "deferred" in story[0][1]
-    assert "unanswered" in story[2][1]
+    assert "deferred" in history[0][1]
+    assert "unanswered" in history[2][1]
 
 
 def test_resends_to_a_network_that_never_answers_depend_on_the_tier(
     world: World,
 ) -> None:
-    """Critical and standard are sent again three times at the most, bulk never."""
+    """Critical and standard messages are sent again at most three times, bulk never."""
 
     world.time = cast("Any", RealTime())
     world.settings = world.settings.model_copy(update={"backoff_base": 0.02, "backoff_cap": 0.05})
@@ -216,6 +216,6 @@ def test_resends_to_a_network_that_never_answers_depend_on_the_tier(
                 times[tier] = first.taken[str(row.public_id)]
                 assert row.doubts == times[tier]
             assert times == {Tier.CRITICAL: 4, Tier.STANDARD: 4, Tier.BULK: 1}
-            assert not second.taken  # who may have it is asked again, and nobody else
+            assert not second.taken  # only the provider that may have the message is called again
 
     asyncio.run(story())

@@ -1,4 +1,4 @@
-"""Two hands on one message: whoever comes late must not undo, double or lose anything."""
+"""Two processes work on one message: the later one must not undo, repeat or lose a change."""
 
 import asyncio
 from datetime import timedelta
@@ -29,7 +29,7 @@ def _ended(message_id: int, attempt: int, outcome: Outcome, world: World) -> Att
 
 
 async def _rescue(world: World) -> int:
-    """Let the clock, and Postgres, be up for longer than a lease."""
+    """Run rescue as if the clock and Postgres had been up for longer than a lease."""
     rescued = 0
     for _ in range(2):
         world.time.advance(LEASE)
@@ -190,7 +190,7 @@ def test_a_late_refusal_is_an_event_and_changes_no_status(world: World) -> None:
 
 
 def test_an_outcome_that_is_written_twice_is_one_event(world: World) -> None:
-    """As when the answer to a commit was lost, and the recorder tries again."""
+    """This happens when the answer to a commit is lost and the recorder tries again."""
 
     async def story() -> None:
         [message] = (await world.submit()).messages

@@ -1,4 +1,4 @@
-"""The recorder: when it is behind, and that a worker then claims nothing."""
+"""The recorder: when it is behind, a worker claims nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +18,7 @@ from tests.world import World
 
 @pytest.fixture(autouse=True)
 def _slow_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write each outcome by itself, and be behind after a fifth of a second."""
+    """Make the recorder write each outcome by itself, and be behind after a fifth of a second."""
     monkeypatch.setattr(recording, "_BEHIND", timedelta(seconds=0.2))
     monkeypatch.setattr(recording, "_ROWS", 1)
 
@@ -32,7 +32,7 @@ async def _locked(world: World, message_id: int) -> AsyncIterator[None]:
 
 
 async def _accepted(world: World) -> Attempt:
-    """Claim a new message, and return what its call came to."""
+    """Claim a new message, and return an accepted attempt."""
     [message] = (await world.submit()).messages
     return Attempt(
         message_id=message.id,

@@ -1,4 +1,4 @@
-"""The send queue before a provider: claimed together, sent at once, turned away when no slot comes free."""
+"""The send queue: messages are claimed together, sent at once, and held when no slot becomes free."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ MANY = [f"+2547123456{n:02}" for n in range(30)]
 
 
 def _statements(world: World, beginning: str) -> list[str]:
-    """Collect the statements that begin so, from now on."""
+    """Return a list that collects the statements with this beginning from now on."""
     seen: list[str] = []
     engine = world.ctx.database._engine.sync_engine
 

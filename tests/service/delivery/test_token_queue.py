@@ -1,4 +1,4 @@
-"""Where messages wait for their tokens: near ones in their lane and in order, the others out of the way."""
+"""Messages wait for tokens: for a near one in their lane and in order, for a later one held."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Nothing leaves outside its window, however time jumps between any two steps of a worker."""
+"""No message is sent outside its window, even if time jumps between any two steps of a worker."""
 
 import random
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _names = count()
 
 @dataclass
 class JumpyTime(ManualTime):
-    """Each look at the clock finds that some time has passed: up to `most`, often nothing."""
+    """Each reading advances the time, by up to `most` and often by nothing."""
 
     rng: random.Random = field(default_factory=random.Random)
     most: timedelta = timedelta(seconds=3)
@@ -33,7 +33,7 @@ class JumpyTime(ManualTime):
 
 @dataclass
 class WatchingProvider(ScriptedProvider):
-    """Stalls before it asks the gate, and notes when it wrote what; refuses some, so that they come again."""
+    """Waits before it asks the gate, records the times of writing, and defers some messages."""
 
     time: JumpyTime = field(default_factory=JumpyTime)
     written: list[tuple[datetime, str]] = field(default_factory=list)

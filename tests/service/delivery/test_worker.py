@@ -1,4 +1,4 @@
-"""Delivery: what a worker may do with a message, and what it must leave alone."""
+"""Delivery: what a worker does with a message, and which messages it must not touch."""
 
 import asyncio
 from datetime import timedelta

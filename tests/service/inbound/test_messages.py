@@ -1,4 +1,4 @@
-"""Inbound messages: each kept once, for its owner, obeyed and told."""
+"""Inbound messages: each is stored once for its account, its keyword applies, and webhooks get it."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -43,8 +43,8 @@ def mo(text: str = "Hi", *, ref: str | None = None, to: str = CODE, sender: str 
     return Inbound(sender=sender, recipient=to, text=text, ref=ref)
 
 
-async def tell(world: World, *told: ProviderReports) -> None:
-    await ingest.keep(world.ctx, "sim", told)
+async def report(world: World, *reports: ProviderReports) -> None:
+    await ingest.keep(world.ctx, "sim", reports)
 
 
 async def with_code(world: World, caller: Caller | None = None, code: str = CODE) -> int:
@@ -62,26 +62,26 @@ async def owners(world: World) -> list[tuple[str | None, str | None]]:
 
 
 async def wrote(world: World, caller: Caller, sender_id: int, number: str = NUMBER) -> int:
-    """Have an account write to a number from one of its senders; give the message."""
+    """Send a message to a number from one of the account's senders, and return its id."""
     [message] = (await world.submit(number, caller=caller, sender_id=sender_id)).messages
     await world.deliver()
     return message.id
 
 
-def story(tale: Callable[[World], Awaitable[None]]) -> Callable[[World], None]:
-    """Make a test of a tale in a world."""
+def in_world(story: Callable[[World], Awaitable[None]]) -> Callable[[World], None]:
+    """Return a test that runs a story in a world."""
 
     def test(world: World) -> None:
-        world.run(lambda: tale(world))
+        world.run(lambda: story(world))
 
     return test
 
 
-@story
+@in_world
 async def test_a_message_is_stored_with_all_reported_values(world: World) -> None:
     await with_code(world)
     sent_at = world.time.now() - DAY
-    await tell(world, Inbound("254712345678", CODE, "Is it open?", "mo-1", sent_at))
+    await report(world, Inbound("254712345678", CODE, "Is it open?", "mo-1", sent_at))
     [found] = await messages.page(world.ctx, with_text=True)
     assert found == messages.FoundInbound(
         id=1,
@@ -103,12 +103,12 @@ async def test_a_message_is_stored_with_all_reported_values(world: World) -> Non
         await messages.find(world.ctx, 2)
 
 
-@story
+@in_world
 async def test_a_message_with_the_same_reference_of_a_provider_is_stored_once(world: World) -> None:
-    await tell(world, mo(ref="a"), mo(ref="a"), mo(ref="b"))
-    await tell(world, mo(ref="a"))
+    await report(world, mo(ref="a"), mo(ref="a"), mo(ref="b"))
+    await report(world, mo(ref="a"))
     await ingest.keep(world.ctx, "other", [mo(ref="a")])
-    await tell(world, mo(), mo())  # without one nobody can tell
+    await report(world, mo(), mo())  # without a reference the second cannot be recognized
     kept = [(one.provider, one.ref) for one in reversed(await messages.page(world.ctx))]
     assert kept == [
         ("sim", "a"),
@@ -119,7 +119,7 @@ async def test_a_message_with_the_same_reference_of_a_provider_is_stored_once(wo
     ]
 
 
-@story
+@in_world
 async def test_messages_in_a_providers_request_are_stored_and_counted_with_its_receipts(world: World) -> None:
     world.sim.read_receipt = lambda request: [  # type: ignore[method-assign]
         ReceiptReport(ref=request.body.decode(), reference=None, status=Status.RECEIVED),
@@ -133,24 +133,24 @@ async def test_messages_in_a_providers_request_are_stored_and_counted_with_its_r
 
 @pytest.mark.parametrize("ref", ["a\x00", "a\ud800", "a" * 501], ids=["nul", "surrogate", "long"])
 def test_a_reference_that_cannot_be_stored_is_refused_and_nothing_is_stored(world: World, ref: str) -> None:
-    async def tale() -> None:
+    async def story() -> None:
         with pytest.raises(BadReceipt):
-            await tell(world, mo(ref="good"), mo(ref=ref))
+            await report(world, mo(ref="good"), mo(ref=ref))
         assert await messages.page(world.ctx) == []
 
-    world.run(tale)
+    world.run(story)
 
 
-@story
+@in_world
 async def test_characters_that_cannot_be_stored_are_left_out_of_a_text(world: World) -> None:
-    await tell(world, mo("a\x00b\ud800" + "c" * 20_000, sender="\x00x"))
+    await report(world, mo("a\x00b\ud800" + "c" * 20_000, sender="\x00x"))
     [found] = await messages.page(world.ctx, with_text=True)
     assert (found.text or "").startswith("ab?ccc")
     assert (len(found.text or ""), found.number) == (9_999, "x")
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "recipient"),
     [
         (LONG_CODE, "254700000001"),
         (LONG_CODE, "+254 700 000 001"),
@@ -160,24 +160,24 @@ async def test_characters_that_cannot_be_stored_are_left_out_of_a_text(world: Wo
         ("SHOP", "SHOP"),
     ],
 )
-def test_the_sender_is_found_in_any_spelling(world: World, name: str, told: str) -> None:
-    async def tale() -> None:
+def test_the_sender_is_found_in_any_spelling(world: World, name: str, recipient: str) -> None:
+    async def story() -> None:
         if name != "SHOP":
             await with_code(world, code=name)
-        await tell(world, mo(to=told))
+        await report(world, mo(to=recipient))
         assert await owners(world) == [("shop", name)]
 
-    world.run(tale)
+    world.run(story)
 
 
-@story
+@in_world
 async def test_a_message_to_an_unknown_sender_is_stored_without_an_account(world: World) -> None:
-    await tell(world, mo("STOP", to="50505"))
+    await report(world, mo("STOP", to="50505"))
     assert await owners(world) == [(None, None)]
     assert await opted_out(world) == []
 
 
-@story
+@in_world
 async def test_a_reply_to_a_shared_code_belongs_to_the_account_that_sent_last(world: World) -> None:
     other = await world.another_account("other")
     ours, theirs = await with_code(world), await with_code(world, other)
@@ -187,48 +187,48 @@ async def test_a_reply_to_a_shared_code_belongs_to_the_account_that_sent_last(wo
     world.time.advance(timedelta(minutes=1))
     await wrote(world, other, theirs, "+254712345679")  # to somebody else
     await wrote(world, other, (await world.one("SELECT id FROM senders WHERE name = 'OTHER'")).id)
-    await tell(world, mo("Hi"), mo("STOP"))
+    await report(world, mo("Hi"), mo("STOP"))
     assert await owners(world) == [("shop", CODE), ("shop", CODE)]
     assert await opted_out(world) == [(NUMBER, CODE, "STOP by SMS")]
     assert await opted_out(world, other) == []
 
 
-@story
+@in_world
 async def test_a_reply_to_a_shared_code_long_after_a_message_has_no_account(world: World) -> None:
     other = await world.another_account("other")
     ours = await with_code(world)
     await with_code(world, other)
     await world.submit(sender_id=ours, after=DAY)  # not gone out
-    await tell(world, mo())
+    await report(world, mo())
     await wrote(world, world.caller, ours)
     world.time.advance(31 * DAY)
-    await tell(world, mo())
+    await report(world, mo())
     assert await owners(world) == [(None, None), (None, None)]
 
 
-@story
+@in_world
 async def test_a_stop_to_a_shared_code_without_an_account_applies_to_all_accounts_that_share_it(
     world: World,
 ) -> None:
     other = await world.another_account("other")
     for caller in (world.caller, other):
         await with_code(world, caller)
-    await tell(world, mo("STOP"))
+    await report(world, mo("STOP"))
     for caller in (world.caller, other):
         assert await opted_out(world, caller) == [(NUMBER, CODE, "STOP by SMS")]
-    await tell(world, mo("START"))
+    await report(world, mo("START"))
     for caller in (world.caller, other):
         assert await opted_out(world, caller) == []
 
 
-@story
-async def test_start_removes_only_the_opt_out_that_stop_made(world: World) -> None:
+@in_world
+async def test_start_removes_no_opt_out_that_stop_did_not_make(world: World) -> None:
     await with_code(world)
     await opt_outs.add(world.ctx, world.caller.account, [NUMBER], sender="SHOP", reason="asked")
     await opt_outs.add(world.ctx, world.caller.account, [NUMBER], reason="by letter")
-    await tell(world, mo("Arrêt"))
+    await report(world, mo("Arrêt"))
     assert len(await opted_out(world)) == 3
-    await tell(world, mo("start"))
+    await report(world, mo("start"))
     assert await opted_out(world) == [(NUMBER, "SHOP", "asked"), (NUMBER, None, "by letter")]
 
 
@@ -237,52 +237,52 @@ async def test_start_removes_only_the_opt_out_that_stop_made(world: World) -> No
 def test_of_keywords_that_arrive_together_the_last_counts(
     world: World, texts: tuple[str, str], is_out: bool, was_out: bool
 ) -> None:
-    async def tale() -> None:
+    async def story() -> None:
         await with_code(world)
         if was_out:
-            await tell(world, mo("STOP"))
-        await tell(world, *map(mo, texts))
+            await report(world, mo("STOP"))
+        await report(world, *map(mo, texts))
         assert bool(await opted_out(world)) is is_out
 
-    world.run(tale)
+    world.run(story)
 
 
-@story
+@in_world
 async def test_a_repeated_stop_does_not_undo_a_later_start(world: World) -> None:
     await with_code(world)
     for one in (mo("STOP", ref="a"), mo("START", ref="b"), mo("STOP", ref="a")):
-        await tell(world, one)
+        await report(world, one)
     assert await opted_out(world) == []
 
 
 def test_the_keywords_of_the_settings_apply(settings: Settings) -> None:
     world = World(settings.model_copy(update={"keywords": {KeywordAction.STOP: ("GENUG",)}}))
 
-    async def tale() -> None:
+    async def story() -> None:
         await with_code(world)
-        await tell(world, mo("STOP"))
+        await report(world, mo("STOP"))
         assert await opted_out(world) == []
-        await tell(world, mo("genug!"))
+        await report(world, mo("genug!"))
         assert await opted_out(world) == [(NUMBER, CODE, "STOP by SMS")]
 
-    world.run(tale)
+    world.run(story)
 
 
-@story
+@in_world
 async def test_help_changes_nothing_and_is_marked(world: World) -> None:
     await with_code(world)
-    await tell(world, mo("HELP"))
+    await report(world, mo("HELP"))
     assert [one.action for one in await messages.page(world.ctx)] == [KeywordAction.HELP]
     assert await opted_out(world) == []
 
 
-@story
+@in_world
 async def test_a_number_that_sent_stop_is_refused_at_accept_and_before_sending(world: World) -> None:
     sender_id = await with_code(world)
     [waiting] = (await world.submit(sender_id=sender_id, after=timedelta(hours=1))).messages
-    await tell(world, mo("STOP"))
-    [born] = (await world.submit(sender_id=sender_id)).messages
-    assert born.status is Status.OPTED_OUT
+    await report(world, mo("STOP"))
+    [message] = (await world.submit(sender_id=sender_id)).messages
+    assert message.status is Status.OPTED_OUT
     world.time.advance(timedelta(hours=1))
     await world.clock.release()
     await world.clock.fill()
@@ -304,7 +304,7 @@ async def _opts_out_in_line(world: World) -> None:
     *others, last = [f"+25471234567{n}" for n in range(5)]
 
     async def opts_the_last_out(outgoing: Outgoing) -> Outcome:
-        await tell(world, mo("STOP", sender=last))
+        await report(world, mo("STOP", sender=last))
         return Accepted((outgoing.reference,))
 
     world.sim.answer = opts_the_last_out
@@ -319,7 +319,7 @@ async def _opts_out_in_line(world: World) -> None:
     assert (await world.row(stopped.id)).status == Status.OPTED_OUT
 
 
-@story
+@in_world
 async def test_an_opt_out_in_a_providers_answer_is_stored(world: World) -> None:
     world.sim.always(Rejected(Status.BLOCKED, "30004"))
     await world.submit("+254712345680")
@@ -334,33 +334,33 @@ async def test_an_opt_out_in_a_providers_answer_is_stored(world: World) -> None:
     ]
 
 
-@story
+@in_world
 async def test_an_opt_out_in_a_receipt_is_stored_once(world: World) -> None:
     world.sim.always(Accepted(("r1",)))
     await world.submit()
     await world.deliver()
     failed = ReceiptReport("r1", None, Status.BLOCKED, "30004", opted_out=True)
-    await tell(world, ReceiptReport("r0", None, Status.BLOCKED, "of nobody", opted_out=True), failed)
+    await report(world, ReceiptReport("r0", None, Status.BLOCKED, "of nobody", opted_out=True), failed)
     await ingest.match(world.ctx)
     assert await opted_out(world) == [(NUMBER, "SHOP", "reported by the provider")]
     await opt_outs.remove(world.ctx, world.caller.account, NUMBER, sender="SHOP")
-    await tell(world, failed)
+    await report(world, failed)
     await ingest.match(world.ctx)
     assert await opted_out(world) == []
 
 
-@story
+@in_world
 async def test_receipts_without_opt_outs_opt_nobody_out(world: World) -> None:
     world.sim.always(Accepted(("r1",)))
     await world.submit()
     await world.deliver()
-    await tell(world, ReceiptReport("r1", None, Status.BLOCKED, "spam"))
+    await report(world, ReceiptReport("r1", None, Status.BLOCKED, "spam"))
     await ingest.match(world.ctx)
     assert await opted_out(world) == []
 
 
 class Post:
-    """A poster that keeps what was posted."""
+    """A poster that records its requests."""
 
     def __init__(self) -> None:
         self.calls: list[CallbackRequest] = []
@@ -373,7 +373,7 @@ class Post:
         pass
 
 
-def teller(world: World, post: Post) -> CallbackSender:
+def callback_sender(world: World, post: Post) -> CallbackSender:
     def worded(came: InboundEvent) -> FormattedCallback:
         return FormattedCallback(
             {"text": came.text, "to": came.sender, "hook": came.webhook_id}, Signature.TIMESTAMPED
@@ -398,59 +398,59 @@ async def hook(world: World, caller: Caller | None = None, **how: Any) -> None:
     await webhooks.register(world.ctx, caller or world.caller, id="w", url=URL, event="in", **how)
 
 
-@story
+@in_world
 async def test_a_message_is_sent_to_the_webhooks_of_its_account_that_subscribed(world: World) -> None:
     other = await world.another_account("other")
     await with_code(world)
     await hook(world, inbound=True)
     await hook(world, other, inbound=True)
     await webhooks.register(world.ctx, world.caller, id="sent", url=URL, event="sent", statuses=[Status.SENT])
-    await tell(world, mo("Hi", ref="a"), mo("nobody's", to="50505"))
-    await tell(world, mo("Hi", ref="a"))
+    await report(world, mo("Hi", ref="a"), mo("nobody's", to="50505"))
+    await report(world, mo("Hi", ref="a"))
     post = Post()
-    assert await send_due(teller(world, post)) == 1
+    assert await send_due(callback_sender(world, post)) == 1
     assert [json.loads(call.body) for call in post.calls] == [{"text": "Hi", "to": CODE, "hook": "w"}]
     row = await world.one("SELECT state, message_id, inbound_id FROM callbacks")
     assert row == ("delivered", None, 1)
 
 
-@story
+@in_world
 async def test_the_messages_of_a_period_are_sent_again_with_the_same_ids(world: World) -> None:
     await with_code(world)
     await hook(world, inbound=True)
     start = world.time.now()
     for text in ("one", "two"):
-        await tell(world, mo(text))
+        await report(world, mo(text))
         world.time.advance(DAY)
     post, now = Post(), world.time.now()
-    await send_due(teller(world, post))
+    await send_due(callback_sender(world, post))
     await messages.replay(world.ctx, world.caller, since=start, until=start + DAY)
     await messages.replay(world.ctx, Caller(world.caller.account, "other"), since=start, until=now)
-    await send_due(teller(world, post))
+    await send_due(callback_sender(world, post))
     assert [json.loads(call.body)["text"] for call in post.calls] == ["one", "two", "one"]
     assert post.calls[0].headers["id"] == post.calls[2].headers["id"]
 
 
-@story
+@in_world
 async def test_more_than_a_thousand_messages_are_not_sent_again_at_once(world: World) -> None:
     await with_code(world)
     await hook(world, inbound=True)
     start = world.time.now()
-    await tell(world, *[mo() for _ in range(messages.MAX_REPLAYED)])
+    await report(world, *[mo() for _ in range(messages.MAX_REPLAYED)])
     await world.all("DELETE FROM callbacks")
     await messages.replay(world.ctx, world.caller, since=start, until=start + DAY)
-    await tell(world, mo())
+    await report(world, mo())
     with pytest.raises(Invalid, match="1001 messages came in that period, at most 1000"):
         await messages.replay(world.ctx, world.caller, since=start, until=start + DAY)
     assert (await world.one("SELECT count(*) AS n FROM callbacks")).n == 1001
 
 
-@story
+@in_world
 async def test_messages_are_listed_by_account_and_number_the_newest_first(world: World) -> None:
     other = await world.another_account("other")
     await with_code(world)
     await with_code(world, other, "50505")
-    await tell(world, mo(), mo(to="50505"), mo(sender="+254712345679"), mo(to="60606"))
+    await report(world, mo(), mo(to="50505"), mo(sender="+254712345679"), mo(to="60606"))
 
     async def ids(**wanted: Any) -> list[int]:
         return [one.id for one in await messages.page(world.ctx, **wanted)]

@@ -1,4 +1,4 @@
-"""Polling: who does not tell by himself is asked, ever more seldom, until the end or the receipt time-out."""
+"""Polling, with growing pauses, until a final status or the receipt time-out."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ FIRST = 30 * SECOND
 
 
 @dataclass
-class AskedProvider(ScriptedProvider):
-    """Tells the statuses in `known` of the references it is asked for, or what `fault` says."""
+class PolledProvider(ScriptedProvider):
+    """Reports the statuses in `known` of the references that are polled, or raises `fault`."""
 
     known: dict[str, Status | None] = field(default_factory=dict)
     asked: list[tuple[str, ...]] = field(default_factory=list)
@@ -40,14 +40,14 @@ class AskedProvider(ScriptedProvider):
 
 
 @pytest.fixture
-def sim() -> AskedProvider:
-    """Give the provider of the world, which must be asked."""
-    return AskedProvider()
+def sim() -> PolledProvider:
+    """Return the provider of the world, which must be polled."""
+    return PolledProvider()
 
 
 @pytest.fixture
-def world(settings: Settings, sim: AskedProvider) -> World:
-    """Give a dispatcher whose one provider is polled, first after 30 seconds."""
+def world(settings: Settings, sim: PolledProvider) -> World:
+    """Return a dispatcher whose only provider is polled, first after 30 seconds."""
     world = World(settings)
     world.providers["sim"] = sim
     world.configs["sim"] = _config("sim")
@@ -65,7 +65,7 @@ async def _sent(world: World, *refs: str) -> int:
     return message.id
 
 
-def test_a_polled_status_is_a_receipt(world: World, sim: AskedProvider) -> None:
+def test_a_polled_status_is_a_receipt(world: World, sim: PolledProvider) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
         sim.known["r1"] = Status.RECEIVED
@@ -77,7 +77,7 @@ def test_a_polled_status_is_a_receipt(world: World, sim: AskedProvider) -> None:
     world.run(story)
 
 
-def test_each_pause_is_as_long_as_all_before_it_up_to_an_hour(world: World, sim: AskedProvider) -> None:
+def test_each_pause_is_as_long_as_all_before_it_up_to_an_hour(world: World, sim: PolledProvider) -> None:
     async def story() -> None:
         await _sent(world, "r1")
         poller, sent = Poller(world.ctx), world.time.now()
@@ -98,7 +98,7 @@ def test_each_pause_is_as_long_as_all_before_it_up_to_an_hour(world: World, sim:
 
 @pytest.mark.parametrize("end", [Status.RECEIVED, Status.FAILED])
 def test_a_message_with_a_final_status_is_not_polled_again(
-    world: World, sim: AskedProvider, end: Status
+    world: World, sim: PolledProvider, end: Status
 ) -> None:
     async def story() -> None:
         await _sent(world, "r1")
@@ -111,7 +111,7 @@ def test_a_message_with_a_final_status_is_not_polled_again(
     world.run(story)
 
 
-def test_no_message_is_polled_after_the_receipt_time_out(world: World, sim: AskedProvider) -> None:
+def test_no_message_is_polled_after_the_receipt_time_out(world: World, sim: PolledProvider) -> None:
     async def story() -> None:
         await _sent(world, "r1")
         world.time.advance(world.settings.retry_policy.receipt)
@@ -122,7 +122,7 @@ def test_no_message_is_polled_after_the_receipt_time_out(world: World, sim: Aske
     world.run(story)
 
 
-def test_only_parts_without_a_final_status_are_polled(world: World, sim: AskedProvider) -> None:
+def test_only_parts_without_a_final_status_are_polled(world: World, sim: PolledProvider) -> None:
     async def story() -> None:
         message_id = await _sent(world, "p1", "p2")
         sim.known["p1"] = Status.RECEIVED
@@ -140,7 +140,7 @@ def test_only_parts_without_a_final_status_are_polled(world: World, sim: AskedPr
     world.run(story)
 
 
-def test_a_message_that_is_still_on_its_way_leaves_no_receipt(world: World, sim: AskedProvider) -> None:
+def test_a_message_that_is_still_on_its_way_leaves_no_receipt(world: World, sim: PolledProvider) -> None:
     async def story() -> None:
         await _sent(world, "r1")
         sim.known["r1"] = None
@@ -151,7 +151,7 @@ def test_a_message_that_is_still_on_its_way_leaves_no_receipt(world: World, sim:
     world.run(story)
 
 
-def test_two_processes_never_poll_the_same_reference_at_once(world: World, sim: AskedProvider) -> None:
+def test_two_processes_never_poll_the_same_reference_at_once(world: World, sim: PolledProvider) -> None:
     async def story() -> None:
         for n in range(SLICE + 20):
             await _sent(world, f"r{n}")
@@ -164,7 +164,7 @@ def test_two_processes_never_poll_the_same_reference_at_once(world: World, sim: 
     world.run(story)
 
 
-def test_a_poller_makes_one_poll_of_a_provider_at_a_time(world: World, sim: AskedProvider) -> None:
+def test_a_poller_makes_one_poll_of_a_provider_at_a_time(world: World, sim: PolledProvider) -> None:
     async def story() -> None:
         await _sent(world, "r1")
         sim.answering = asyncio.Event()
@@ -183,9 +183,9 @@ def test_a_poller_makes_one_poll_of_a_provider_at_a_time(world: World, sim: Aske
 
 @pytest.mark.parametrize("fault", [Unavailable("no answer"), ValueError("a bug")])
 def test_a_provider_that_fails_is_paused_and_does_not_affect_the_others(
-    world: World, sim: AskedProvider, fault: Exception
+    world: World, sim: PolledProvider, fault: Exception
 ) -> None:
-    other = AskedProvider(known={"o1": Status.RECEIVED})
+    other = PolledProvider(known={"o1": Status.RECEIVED})
     world.providers["other"] = other
     world.configs["other"] = _config("other")
 
@@ -204,7 +204,7 @@ def test_a_provider_that_fails_is_paused_and_does_not_affect_the_others(
     world.run(story)
 
 
-def test_a_provider_without_poll_is_never_polled(world: World, sim: AskedProvider) -> None:
+def test_a_provider_without_poll_is_never_polled(world: World, sim: PolledProvider) -> None:
     world.configs.clear()
 
     async def story() -> None:
@@ -217,7 +217,7 @@ def test_a_provider_without_poll_is_never_polled(world: World, sim: AskedProvide
     world.run(story)
 
 
-def test_a_poll_ends_at_its_time_limit(world: World, sim: AskedProvider) -> None:
+def test_a_poll_ends_at_its_time_limit(world: World, sim: PolledProvider) -> None:
     async def story() -> None:
         await _sent(world, "r1")
         sim.answering = asyncio.Event()

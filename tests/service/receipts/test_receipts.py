@@ -1,4 +1,4 @@
-"""Receipts: none is dropped, whatever the order, and a repeated one changes nothing."""
+"""Receipts: none is lost in any order, and a repeated one changes nothing."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ SECOND = timedelta(seconds=1)
 DELIVERED = Status.RECEIVED
 
 
-async def _tell(
+async def _report(
     world: World, status: Status | None, *, ref: str | None = None, reference: object = None
 ) -> None:
     report = ReceiptReport(ref=ref, reference=None if reference is None else str(reference), status=status)
@@ -37,7 +37,7 @@ async def _status(world: World, message_id: int) -> int:
 def test_a_delivery_receipt_changes_sent_to_received(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
-        await _tell(world, DELIVERED, ref="r1")
+        await _report(world, DELIVERED, ref="r1")
         assert await _status(world, message_id) == 13
         assert (await world.one("SELECT verdict, message_id FROM receipts")) == ("moved", message_id)
 
@@ -48,7 +48,7 @@ def test_a_repeated_receipt_changes_nothing(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
         for _ in range(3):
-            await _tell(world, DELIVERED, ref="r1")
+            await _report(world, DELIVERED, ref="r1")
         assert [status for status, _ in await world.events(message_id)] == [11, 12, 13]
 
     world.run(story)
@@ -71,10 +71,10 @@ def test_repeated_receipts_in_one_batch_change_nothing(world: World) -> None:
 def test_all_receipts_of_a_large_request_are_stored_and_applied(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
-        told = [ReceiptReport(f"stranger-{n}", None, DELIVERED) for n in range(2 * ingest.BATCH)]
-        told.append(ReceiptReport(ref="r1", reference=None, status=DELIVERED))
-        assert (await ingest.keep(world.ctx, "sim", told)).count == len(told)
-        assert (await world.one("SELECT count(*) AS n FROM receipts")).n == len(told)
+        reports = [ReceiptReport(f"stranger-{n}", None, DELIVERED) for n in range(2 * ingest.BATCH)]
+        reports.append(ReceiptReport(ref="r1", reference=None, status=DELIVERED))
+        assert (await ingest.keep(world.ctx, "sim", reports)).count == len(reports)
+        assert (await world.one("SELECT count(*) AS n FROM receipts")).n == len(reports)
         assert await _status(world, message_id) == 13
 
     world.run(story)
@@ -84,7 +84,7 @@ def test_a_receipt_before_the_outcome_is_recorded_counts_as_the_acceptance(world
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.claim(message.id)
-        await _tell(world, DELIVERED, ref="r1", reference=message.public_id)
+        await _report(world, DELIVERED, ref="r1", reference=message.public_id)
         assert await world.events(message.id) == [
             (11, "accepted"),
             (12, "its receipt says so"),
@@ -99,7 +99,7 @@ def test_a_receipt_with_a_reference_not_recorded_yet_waits_for_the_record(world:
     async def story() -> None:
         world.sim.always(Accepted(("r1",)))
         [message] = (await world.submit()).messages
-        await _tell(world, DELIVERED, ref="r1")
+        await _report(world, DELIVERED, ref="r1")
         assert (await world.one("SELECT verdict FROM receipts")).verdict == "new"
         await world.deliver()
         world.time.advance(SECOND)
@@ -111,7 +111,7 @@ def test_a_receipt_with_a_reference_not_recorded_yet_waits_for_the_record(world:
 
 def test_a_receipt_with_an_unknown_reference_is_given_up_after_a_day_and_shown(world: World) -> None:
     async def story() -> None:
-        await _tell(world, DELIVERED, ref="stranger")
+        await _report(world, DELIVERED, ref="stranger")
         for _ in range(300):
             world.time.advance(timedelta(minutes=10))
             await ingest.match(world.ctx)
@@ -125,7 +125,7 @@ def test_a_receipt_with_an_unknown_reference_is_given_up_after_a_day_and_shown(w
 def test_a_receipt_for_a_message_that_was_never_tried_changes_nothing(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit(after=timedelta(hours=1))).messages
-        await _tell(world, DELIVERED, reference=message.public_id)
+        await _report(world, DELIVERED, reference=message.public_id)
         assert await _status(world, message.id) == 10
 
     world.run(story)
@@ -134,7 +134,7 @@ def test_a_receipt_for_a_message_that_was_never_tried_changes_nothing(world: Wor
 def test_an_intermediate_receipt_is_stored_and_changes_nothing(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
-        await _tell(world, None, ref="r1")
+        await _report(world, None, ref="r1")
         assert await _status(world, message_id) == 12
         assert (await world.one("SELECT verdict FROM receipts")).verdict == "noted"
 
@@ -145,9 +145,9 @@ def test_a_message_is_received_only_when_all_its_parts_are_delivered(world: Worl
     async def story() -> None:
         message_id = await _sent(world, "p1", "p2", "p3")
         for ref in ("p2", "p1"):
-            await _tell(world, DELIVERED, ref=ref)
+            await _report(world, DELIVERED, ref=ref)
         assert await _status(world, message_id) == 12
-        await _tell(world, DELIVERED, ref="p3")
+        await _report(world, DELIVERED, ref="p3")
         assert await _status(world, message_id) == 13
 
     world.run(story)
@@ -157,8 +157,8 @@ def test_a_message_is_received_only_when_all_its_parts_are_delivered(world: Worl
 def test_a_late_delivery_replaces_a_failure_and_both_are_events(world: World, failure: Status) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
-        await _tell(world, failure, ref="r1")
-        await _tell(world, DELIVERED, ref="r1")
+        await _report(world, failure, ref="r1")
+        await _report(world, DELIVERED, ref="r1")
         assert [status for status, _ in await world.events(message_id)] == [11, 12, failure, 13]
 
     world.run(story)
@@ -167,8 +167,8 @@ def test_a_late_delivery_replaces_a_failure_and_both_are_events(world: World, fa
 def test_a_failure_after_the_delivery_changes_nothing(world: World) -> None:
     async def story() -> None:
         message_id = await _sent(world, "r1")
-        await _tell(world, DELIVERED, ref="r1")
-        await _tell(world, Status.FAILED, ref="r1")
+        await _report(world, DELIVERED, ref="r1")
+        await _report(world, Status.FAILED, ref="r1")
         assert await _status(world, message_id) == 13
 
     world.run(story)
@@ -186,9 +186,9 @@ def test_a_failure_of_an_earlier_attempt_does_not_count(world: World) -> None:
             await world.clock.fill()
         world.sim.always(Accepted(("second",)))
         await world.deliver()
-        await _tell(world, Status.FAILED, ref="first")
+        await _report(world, Status.FAILED, ref="first")
         assert await _status(world, message.id) == 12
-        await _tell(world, DELIVERED, ref="first")
+        await _report(world, DELIVERED, ref="first")
         assert await _status(world, message.id) == 13
 
     world.run(story)
@@ -200,7 +200,7 @@ def test_a_receipt_ends_the_doubt_before_a_resend(world: World) -> None:
         [message] = (await world.submit()).messages
         await world.deliver()
         assert (await world.row(message.id)).place == Place.HELD
-        await _tell(world, DELIVERED, reference=message.public_id)
+        await _report(world, DELIVERED, reference=message.public_id)
         world.time.advance(timedelta(minutes=5))
         assert await world.clock.release() == 0
         assert await _status(world, message.id) == 13
@@ -215,7 +215,7 @@ def test_a_late_delivery_replaces_39(world: World) -> None:
         [message] = (await world.submit(tier=Tier.BULK)).messages
         await world.deliver()
         assert await _status(world, message.id) == 39
-        await _tell(world, DELIVERED, reference=message.public_id)
+        await _report(world, DELIVERED, reference=message.public_id)
         assert await _status(world, message.id) == 13
 
     world.run(story)
@@ -228,7 +228,7 @@ def test_a_receipt_never_changes_a_cancelled_message(world: World) -> None:
         await world.deliver()
         world.time.advance(timedelta(minutes=1))
         await world.clock.expire()
-        await _tell(world, DELIVERED, reference=message.public_id)
+        await _report(world, DELIVERED, reference=message.public_id)
         assert await _status(world, message.id) == 27
 
     world.run(story)

@@ -1,4 +1,4 @@
-"""Refused receipts: told at once and then once a minute with their count, never with what was in them."""
+"""Refused receipts are logged at once, then once a minute with their number, and never with their content."""
 
 from structlog.testing import capture_logs
 
@@ -9,7 +9,7 @@ MINUTE = INTERVAL.total_seconds()
 
 
 class Seconds:
-    """A clock that goes on when the test says so."""
+    """A clock that advances when the test says so."""
 
     now = 100.0
 

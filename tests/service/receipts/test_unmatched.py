@@ -1,4 +1,4 @@
-"""Receipts that fit no message are tried again for a day, ever more seldom, and then shown."""
+"""Receipts without a message are tried again for a day, with growing pauses, and then shown."""
 
 from datetime import timedelta
 
@@ -12,13 +12,13 @@ async def _listed(world: World, *, waiting: bool = False) -> list[str | None]:
     return [one.ref for one in await unmatched.page(world.ctx, waiting=waiting, before=None, limit=10)]
 
 
-async def _tell(world: World, ref: str) -> None:
+async def _report(world: World, ref: str) -> None:
     await ingest.keep(world.ctx, "sim", [ReceiptReport(ref, None, Status.RECEIVED, "DELIVRD")])
 
 
 def test_a_receipt_without_a_message_waits_a_day_and_is_then_shown(world: World) -> None:
     async def story() -> None:
-        await _tell(world, "stranger")
+        await _report(world, "stranger")
         assert (await _listed(world, waiting=True), await _listed(world)) == (["stranger"], [])
         for _ in range(24 * 6 + 1):
             world.time.advance(timedelta(minutes=10))
@@ -31,7 +31,7 @@ def test_a_receipt_without_a_message_waits_a_day_and_is_then_shown(world: World)
 
 def test_the_pause_between_tries_grows_to_ten_minutes(world: World) -> None:
     async def story() -> None:
-        await _tell(world, "stranger")
+        await _report(world, "stranger")
         pauses = []
         for _ in range(15):
             await ingest.match(world.ctx)
@@ -49,7 +49,7 @@ def test_the_pause_between_tries_grows_to_ten_minutes(world: World) -> None:
 def test_a_page_continues_after_the_page_before_it(world: World) -> None:
     async def story() -> None:
         for n in range(5):
-            await _tell(world, f"r{n}")
+            await _report(world, f"r{n}")
         first = await unmatched.page(world.ctx, waiting=True, before=None, limit=2)
         rest = await unmatched.page(world.ctx, waiting=True, before=first[-1].id, limit=10)
         assert [one.ref for one in [*first, *rest]] == ["r4", "r3", "r2", "r1", "r0"]
@@ -61,7 +61,7 @@ def test_a_receipt_that_found_its_message_is_not_listed(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit()).messages
         await world.deliver()
-        await _tell(world, f"ref-{message.public_id}-1")
+        await _report(world, f"ref-{message.public_id}-1")
         assert (await _listed(world, waiting=True), await _listed(world)) == ([], [])
 
     world.run(story)
@@ -69,7 +69,7 @@ def test_a_receipt_that_found_its_message_is_not_listed(world: World) -> None:
 
 def test_only_receipts_of_the_last_days_count(world: World) -> None:
     async def story() -> None:
-        await _tell(world, "stranger")
+        await _report(world, "stranger")
         world.time.advance(timedelta(days=2))
         await ingest.match(world.ctx)
         assert await unmatched.recent(world.ctx) == 1

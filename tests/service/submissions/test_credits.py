@@ -1,4 +1,4 @@
-"""Credits: charged once, given back once, never below zero, and every change told."""
+"""Credits: charged once, refunded once, never below zero, and every change is in the ledger."""
 
 import asyncio
 from collections.abc import ItemsView

@@ -1,4 +1,4 @@
-"""Idempotency keys: the same request gets the same answer, whatever happens in between."""
+"""Idempotency keys: the same request gets the same answer, at any time within a day."""
 
 import asyncio
 from dataclasses import replace
@@ -20,7 +20,7 @@ from dispatcher.service.submissions.submit import submit_once
 from tests.world import NUMBER, NUMBERS, World
 
 
-def _once(key: str = "k", body: bytes = b"body") -> IdempotencyKey:
+def _key(key: str = "k", body: bytes = b"body") -> IdempotencyKey:
     def answer(batch: AcceptedBatch) -> StoredResponse:
         return StoredResponse(200, {"content-type": "text/plain"}, f"batch {batch.id}".encode())
 
@@ -29,13 +29,13 @@ def _once(key: str = "k", body: bytes = b"body") -> IdempotencyKey:
 
 async def _submit(
     world: World,
-    once: IdempotencyKey,
+    key: IdempotencyKey,
     *,
     caller: Caller | None = None,
     without: WithoutCredit = WithoutCredit.REFUSE,
 ) -> StoredResponse:
     submission = Submission(recipients=[NUMBER], text="Hello", numbers=NUMBERS, without_credit=without)
-    return await submit_once(world.ctx, caller or world.caller, submission, once)
+    return await submit_once(world.ctx, caller or world.caller, submission, key)
 
 
 async def _messages(world: World) -> int:
@@ -44,9 +44,9 @@ async def _messages(world: World) -> int:
 
 def test_the_same_request_again_gets_the_same_answer_and_sends_nothing(world: World) -> None:
     async def story() -> None:
-        first = await _submit(world, _once())
+        first = await _submit(world, _key())
         assert not first.is_replayed
-        assert await _submit(world, _once()) == replace(first, is_replayed=True)
+        assert await _submit(world, _key()) == replace(first, is_replayed=True)
         assert await _messages(world) == 1
         assert len(world.lanes.take()) == 1
         assert await world.balance() == 9_999
@@ -56,19 +56,19 @@ def test_the_same_request_again_gets_the_same_answer_and_sends_nothing(world: Wo
 
 def test_a_key_with_another_request_is_refused(world: World) -> None:
     async def story() -> None:
-        await _submit(world, _once())
+        await _submit(world, _key())
         with pytest.raises(KeyReused):
-            await _submit(world, _once(body=b"another"))
+            await _submit(world, _key(body=b"another"))
 
     world.run(story)
 
 
 def test_a_key_belongs_to_its_account_and_dialect(world: World) -> None:
     async def story() -> None:
-        await _submit(world, _once())
-        answer = await _submit(world, _once(), caller=await world.another_account("other"))
+        await _submit(world, _key())
+        answer = await _submit(world, _key(), caller=await world.another_account("other"))
         assert not answer.is_replayed
-        answer = await _submit(world, _once(), caller=Caller(world.caller.account, "another"))
+        answer = await _submit(world, _key(), caller=Caller(world.caller.account, "another"))
         assert not answer.is_replayed
 
     world.run(story)
@@ -76,7 +76,7 @@ def test_a_key_belongs_to_its_account_and_dialect(world: World) -> None:
 
 def test_of_concurrent_requests_with_one_key_only_one_is_accepted(world: World) -> None:
     async def story() -> None:
-        ended = await asyncio.gather(*(_submit(world, _once()) for _ in range(8)), return_exceptions=True)
+        ended = await asyncio.gather(*(_submit(world, _key()) for _ in range(8)), return_exceptions=True)
         answers = [end for end in ended if isinstance(end, StoredResponse)]
         assert sum(not answer.is_replayed for answer in answers) == 1
         assert all(isinstance(end, StoredResponse | StillRunning) for end in ended)
@@ -88,17 +88,17 @@ def test_of_concurrent_requests_with_one_key_only_one_is_accepted(world: World) 
 def test_no_response_is_stored_for_a_refused_request(world: World) -> None:
     async def story() -> None:
         with pytest.raises(NotEnoughCredit):
-            await _submit(world, _once())
+            await _submit(world, _key())
         await accounts.top_up(world.ctx, world.caller.account, 1)
-        assert not (await _submit(world, _once())).is_replayed
+        assert not (await _submit(world, _key())).is_replayed
 
     world.run(story, credits=0)
 
 
 def test_a_response_without_credit_is_stored_too(world: World) -> None:
     async def story() -> None:
-        first = await _submit(world, _once(), without=WithoutCredit.KEEP)
-        again = await _submit(world, _once(), without=WithoutCredit.KEEP)
+        first = await _submit(world, _key(), without=WithoutCredit.KEEP)
+        again = await _submit(world, _key(), without=WithoutCredit.KEEP)
         assert again == replace(first, is_replayed=True)
         assert await _messages(world) == 1
 
@@ -107,13 +107,13 @@ def test_a_response_without_credit_is_stored_too(world: World) -> None:
 
 def test_a_response_is_replayed_for_a_day_and_then_deleted(world: World) -> None:
     async def story() -> None:
-        await _submit(world, _once("old"))
+        await _submit(world, _key("old"))
         world.time.advance(timedelta(hours=24) - timedelta(seconds=1))
-        assert (await _submit(world, _once("old"))).is_replayed
+        assert (await _submit(world, _key("old"))).is_replayed
         assert await world.clock.forget() == 0
         world.time.advance(timedelta(seconds=1))
-        assert not (await _submit(world, _once("old"))).is_replayed  # and it is kept anew
-        await _submit(world, _once("other"))
+        assert not (await _submit(world, _key("old"))).is_replayed  # and it is kept anew
+        await _submit(world, _key("other"))
         world.time.advance(timedelta(hours=25))
         assert await world.clock.forget() == 2
 

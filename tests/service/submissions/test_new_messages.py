@@ -1,4 +1,4 @@
-"""The statuses of new messages: those of the table, each given in its own way."""
+"""The statuses of new messages: each initial status of the table has a cause."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -29,14 +29,14 @@ async def _now(world: World) -> None:
 
 
 async def _without_a_text(world: World) -> None:
-    who = await audience(world, 1, variables={"name": " "})
-    await started(world, audience_id=who, text=WITH_A_NAME)
+    audience_id = await audience(world, 1, variables={"name": " "})
+    await started(world, audience_id=audience_id, text=WITH_A_NAME)
     await launch(world.ctx)
 
 
 async def _with_a_text_that_is_too_long(world: World) -> None:
-    who = await audience(world, 1, variables={"name": "x" * 10_000})
-    await started(world, audience_id=who, text=WITH_A_NAME)
+    audience_id = await audience(world, 1, variables={"name": "x" * 10_000})
+    await started(world, audience_id=audience_id, text=WITH_A_NAME)
     await launch(world.ctx)
 
 

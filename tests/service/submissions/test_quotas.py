@@ -1,4 +1,4 @@
-"""Brakes: off unless set, and each with an answer that says what holds the request and for how long."""
+"""Quotas: off unless set; a refusal says which quota was exceeded and for how long."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Accepting: all or nothing, and paid for once."""
+"""A submission is accepted as a whole or not at all, and charged once."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Templates: filled in when a message is accepted, and refused while something is missing."""
+"""Templates are filled in when a message is accepted; a missing variable is refused."""
 
 import pytest
 

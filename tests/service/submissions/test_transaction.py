@@ -1,4 +1,4 @@
-"""Submissions that come at the same moment share a transaction, and nothing else."""
+"""Submissions that arrive at the same moment share a transaction, and nothing else."""
 
 import asyncio
 from datetime import timedelta
@@ -130,7 +130,7 @@ def test_submissions_together_fill_a_lane_no_deeper_than_one_alone(world: World)
 
 
 def _statements(world: World) -> list[str]:
-    """Collect the statements that are executed from now on, and the ends of transactions."""
+    """Return a list that collects the statements from now on, and the ends of transactions."""
     seen: list[str] = []
     engine = world.ctx.database._engine.sync_engine
     event.listen(engine, "before_cursor_execute", lambda _c, _u, statement, *_: seen.append(statement))
@@ -219,7 +219,7 @@ def test_a_balance_spent_meanwhile_repeats_the_group_once_and_refuses_only_that_
             await connection.execute(text("UPDATE accounts SET balance = 0 WHERE name = 'poor'"))
             accepting = asyncio.create_task(accept(world.ctx, group))
             async with asyncio.timeout(10):
-                while not await connection.scalar(text(_WAITING)):  # noqa: ASYNC110 - nobody tells
+                while not await connection.scalar(text(_WAITING)):  # noqa: ASYNC110 - nothing signals it
                     await asyncio.sleep(0.01)
             return accepting
 
@@ -233,7 +233,7 @@ def test_a_balance_spent_meanwhile_repeats_the_group_once_and_refuses_only_that_
 
 
 def test_a_taken_external_id_is_reported_even_without_credit(world: World) -> None:
-    """A client that had no answer and submits again must learn that the first was accepted."""
+    """A client that got no response and submits again must learn that its first request was accepted."""
 
     async def story() -> None:
         await world.submit(external_id="order 7")
