@@ -1,11 +1,11 @@
 """
 One campaign of a million recipients, stage by stage: `python -m bench.campaign [--recipients N]`.
 
-Its file comes in over the management API. It is started some minutes before
-its allowed hours open, is expanded meanwhile, and falls due whole in that
-moment. While it is expanded critical messages come one by one, and so they do
-while its messages go out; then another account sends 100 bulk messages too.
-When enough are out the rest is cancelled.
+Its file is imported over the management API. The campaign is started some
+minutes before its allowed hours open, is expanded meanwhile, and becomes due as
+a whole when they open. Critical messages are submitted one by one while it is
+expanded and while it is sent; during the sending another account also submits
+100 bulk messages. When enough messages are sent, the rest is cancelled.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bench.client import quantile
 from bench.cpu import other_load, spent
-from bench.faults import other_account, unsent
+from bench.faults import any_unsent, second_account
 from bench.rig import Rig, run
-from bench.trials import Figures, analyze, submit_many, trickle, until_all
+from bench.trials import Figures, analyze, send_critical, submit_many, wait_for_arrivals
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.campaigns.campaign import CampaignPlan, RunState
@@ -38,16 +38,16 @@ _LATENCY_MS = 50
 _AUDIENCE = "bench"
 _FEW = 100
 _CRITICAL = 100
-_LINES = 10_000  # of the file at a time
-_EXPANDED = 6000  # a second, about
-_CLOSED = timedelta(minutes=6)  # longer than recipients become messages before their time
+_LINES = 10_000  # of the file, generated at a time
+_EXPANDED = 6000  # per second, roughly
+_CLOSED = timedelta(minutes=6)  # longer than the time ahead at which recipients become messages
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the stages and print their figures."""
     parser = argparse.ArgumentParser(prog="python -m bench.campaign", description=__doc__)
     parser.add_argument("--recipients", type=int, default=1_000_000)
-    parser.add_argument("--delivered", type=int, help="then the rest is cancelled; default: a fifth")
+    parser.add_argument("--delivered", type=int, help="cancel the rest after so many; default: a fifth")
     options = parser.parse_args()
     recipients: int = options.recipients
     delivered: int = options.delivered or recipients // 5
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 async def _measure(rig: Rig, name: str, stage: Awaitable[Figures]) -> None:
-    """Print what a stage gives, how long it took, and the cpu and the largest process of each part."""
+    """Print a stage's figures and duration, and CPU time and peak memory of each process."""
     before, started = rig.usage(), time.perf_counter()
     figures = await stage
     seconds, after = time.perf_counter() - started, rig.usage()
@@ -77,14 +77,14 @@ async def _campaign(rig: Rig, recipients: int, delivered: int) -> None:
         paid = (await accounts.find(ctx, account.name)).balance
         await _measure(rig, "import", _import(rig, recipients))
         opens = _full_minute(ctx.now() + timedelta(seconds=15 + recipients / _EXPANDED))
-        made = await drafts.create(ctx, account, _plan(ctx.now(), opens))
-        campaign_id = str(made.public_id)
+        created = await drafts.create(ctx, account, _plan(ctx.now(), opens))
+        campaign_id = str(created.public_id)
         await campaigns.start(ctx, account, campaign_id)
         await _measure(rig, "expand", _expand(rig, ctx, account, campaign_id, recipients))
         await asyncio.sleep(max(0.0, (opens - ctx.now()).total_seconds()))
         await _measure(rig, "deliver", _deliver(rig, ctx, account, delivered, opens))
         await _measure(rig, "cancel the rest", _cancel(rig, ctx, account, campaign_id, recipients, paid))
-    print(f"this program's own peak: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    print(f"peak of this program: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
 def _full_minute(at: datetime) -> datetime:
@@ -97,13 +97,13 @@ def _plan(now: datetime, opens: datetime) -> CampaignPlan:
 
 
 async def _import(rig: Rig, recipients: int) -> Figures:
-    made = json.loads((rig.stack.plan.directory / "credentials.json").read_text(encoding="utf-8"))
+    created = json.loads((rig.stack.plan.directory / "credentials.json").read_text(encoding="utf-8"))
     async with httpx.AsyncClient(base_url=rig.stack.plan.base_url, timeout=None, trust_env=False) as client:
         response = await client.post(
             "/manage/v1/accounts/demo/audiences",
             params={"audience": _AUDIENCE},
             content=_file(recipients),
-            headers={"Authorization": f"Bearer {made['manage']['token']}"},
+            headers={"Authorization": f"Bearer {created['manage']['token']}"},
         )
     response.raise_for_status()
     assert response.json()["recipients"] == recipients, response.text
@@ -111,7 +111,7 @@ async def _import(rig: Rig, recipients: int) -> Figures:
 
 
 async def _file(recipients: int) -> AsyncIterator[bytes]:
-    """Give a CSV file bit by bit, so that it is nowhere whole."""
+    """Yield a CSV file in chunks, so that it is never in memory as a whole."""
     yield b"to,name\n"
     for start in range(0, recipients, _LINES):
         lines = (f"+2547{n:08},Name{n}\n" for n in range(start, min(start + _LINES, recipients)))
@@ -119,7 +119,7 @@ async def _file(recipients: int) -> AsyncIterator[bytes]:
 
 
 async def _expand(rig: Rig, ctx: Context, account: Account, campaign_id: str, recipients: int) -> Figures:
-    lags = await trickle(rig, ctx, Caller(account, "bench"), _CRITICAL)
+    lags = await send_critical(rig, ctx, Caller(account, "bench"), _CRITICAL)
     while True:
         report = await campaigns.show(ctx, account, campaign_id, limit=1)
         if report.runs and report.runs[0].run.expanded_at:
@@ -134,11 +134,11 @@ async def _expand(rig: Rig, ctx: Context, account: Account, campaign_id: str, re
 
 
 async def _deliver(rig: Rig, ctx: Context, account: Account, delivered: int, due: datetime) -> Figures:
-    """Let others send from a moment after the campaign is due, and wait until enough of it is out."""
+    """Return the figures of the delivery, with other messages from one second after the campaign is due."""
     await asyncio.sleep(1)
     others = asyncio.create_task(_others(ctx))
-    lags = await trickle(rig, ctx, Caller(account, "bench"), _CRITICAL)
-    await until_all(rig, delivered + _FEW + 2 * _CRITICAL, still=False)
+    lags = await send_critical(rig, ctx, Caller(account, "bench"), _CRITICAL)
+    await wait_for_arrivals(rig, delivered + _FEW + 2 * _CRITICAL, still=False)
     stats = rig.stats()
     seconds = float(stats["last_at"]) - due.timestamp()
     return {
@@ -155,18 +155,18 @@ def _critical(lags: list[float]) -> Figures:
 
 
 async def _released(ctx: Context) -> Figures:
-    """Tell how many of the campaign's messages are released by now, and how long after their time."""
+    """Return how many of the campaign's messages are released, and how long after their time."""
     released, p50, p99, early = await ctx.database.transact(_release_lags)
     return {"released": released, "release_p50_s": p50, "release_p99_s": p99, "early": early}
 
 
 async def _others(ctx: Context) -> float:
-    """Send a few bulk messages for another account; tell how long it is until all are sent."""
-    caller = Caller(await other_account(ctx), "bench")
+    """Return the seconds until a few bulk messages of another account are all sent."""
+    caller = Caller(await second_account(ctx), "bench")
     started = time.perf_counter()
     batch = await submit_many(ctx, caller, _FEW, tier=Tier.BULK)
     ids = [message.id for message in batch.messages]
-    while await ctx.database.transact(lambda c: unsent(c, ids)):  # noqa: ASYNC110 - nobody tells
+    while await ctx.database.transact(lambda c: any_unsent(c, ids)):  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0.05)
     return time.perf_counter() - started
 
@@ -174,7 +174,7 @@ async def _others(ctx: Context) -> float:
 async def _cancel(
     rig: Rig, ctx: Context, account: Account, campaign_id: str, recipients: int, paid: int
 ) -> Figures:
-    """Cancel; when the run is over, what was taken back and what the provider has make the whole."""
+    """Cancel the rest and wait for the end of the run; withdrawn and sent messages must add up to all."""
     ended = await campaigns.cancel(ctx, account, campaign_id)
     seconds = -time.perf_counter()
     found = (await campaigns.show(ctx, account, campaign_id, limit=1)).runs[0]
@@ -186,9 +186,9 @@ async def _cancel(
     sent = int(rig.stats()["unique_references"]) - _FEW - 2 * _CRITICAL
     charged = paid - (await accounts.find(ctx, account.name)).balance - 2 * _CRITICAL
     figures: Figures = {
-        "taken_back_at_once": ended.withdrawn,
-        "the_others_s": seconds,
-        "taken_back": withdrawn,
+        "withdrawn_at_once": ended.withdrawn,
+        "rest_s": seconds,
+        "withdrawn": withdrawn,
     }
     return figures | {"sent": sent, "lost": recipients - withdrawn - sent, "charged_unsent": charged - sent}
 

@@ -1,4 +1,4 @@
-"""What processes used: cpu time by part, and peak memory, read from /proc; and how quick the machine is."""
+"""CPU time and peak memory of processes, read from /proc, and the speed of the machine."""
 
 import os
 import time
@@ -11,32 +11,32 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Seconds of user and system time of a part with all its children, and its largest process."""
+    """CPU seconds of a process with all its children, and the peak memory of the largest of them."""
 
     seconds: float
     peak_mib: float
 
 
 def usage(roots: Mapping[str, int]) -> dict[str, Usage]:
-    """Read each part's use so far; `roots` are the process ids of the parts."""
+    """Return the usage so far by name; `roots` has the process ids."""
     children = _children()
     return {name: _usage(_family(pid, children)) for name, pid in roots.items()}
 
 
 def spent(before: Mapping[str, Usage], after: Mapping[str, Usage]) -> dict[str, float]:
-    """Give the seconds of cpu each part used between two readings."""
+    """Return the CPU seconds used between two readings, by name."""
     return {name: after[name].seconds - before[name].seconds for name in after if name in before}
 
 
 def other_load(seconds: float = 1.0) -> float:
-    """Tell how many cores are in use now, looking for so many seconds."""
+    """Return how many cores are in use, measured over so many seconds."""
     before = _busy()
     time.sleep(seconds)
     return (_busy() - before) / seconds
 
 
 def pace() -> float:
-    """Tell how quick this machine is now: the milliseconds that a fixed loop of Python takes."""
+    """Return how many milliseconds a fixed Python loop takes now, as the speed of this machine."""
     started = time.perf_counter()
     sum(number & 7 for number in range(1_000_000))
     return (time.perf_counter() - started) * 1e3

@@ -1,9 +1,9 @@
 """
-The floor: what the same work costs with nothing in it that could be left out.
+The floor: the cost of the same work without anything that could be left out.
 
-Two processes with a loop each claim and record messages in batches, in tables
-made like ours, and speak HTTP over sockets held by hand: no broker, no HTTP
-client, no routing, no tokens, no retries. An answer that is not 200 ends it.
+Two processes with one event loop each claim and record messages in batches, in
+copies of our tables, and send HTTP over raw sockets: no broker, no HTTP client,
+no routing, no tokens, no retries. A response other than 200 ends the run.
 """
 
 import argparse
@@ -42,7 +42,7 @@ SELECT gen_random_uuid(), 1, 1, 'bulk', '+2547' || lpad(n::text, 8, '0'), '07' |
        'Hello', 1, now(), now() + '1 day', 11, 'lane', now() + '1 hour', now(), now()
 FROM generate_series(1, %s) AS n
 """
-# As ours: a claim is no move of the status and writes no event; the record is one and writes it.
+# As in our own statements, a claim changes no status and writes no event; the record does both.
 _CLAIM = """
 UPDATE floor_messages
 SET place = 'worker', wake_at = now() + interval '60 s', attempt = attempt + 1, seq = seq + 1,
@@ -67,7 +67,7 @@ Connection = psycopg.AsyncConnection[Any]
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One process's part of the work: when it began and ended, and the cpu time it used in between."""
+    """One process's share of the work: when it began and ended, and the CPU time in between."""
 
     began: float
     ended: float
@@ -76,7 +76,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the run came to; the cpu time is that of the two processes, without their start."""
+    """The figures of a run; the CPU time is that of both processes without their start."""
 
     messages: int
     seconds: float
@@ -85,7 +85,7 @@ class Result:
 
 
 class Socket(asyncio.Protocol):
-    """One connection to the provider, with one request out at a time."""
+    """A connection to the provider, with one open request at a time."""
 
     def __init__(
         self, answered: "Callable[[Socket, int], None]", failed: Callable[[Exception], None]
@@ -95,11 +95,11 @@ class Socket(asyncio.Protocol):
         self._message_id = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self._transport = cast("asyncio.Transport", transport)  # that of uvloop is none by its class
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transport does not subclass it
 
     def data_received(self, data: bytes) -> None:
-        """Tell that the message was accepted once its answer is whole."""
+        """Report the message as accepted when the response is complete."""
         self._rest = data = self._rest + data
         end = data.find(END)
         if end < 0:
@@ -108,27 +108,27 @@ class Socket(asyncio.Protocol):
         if len(data) < end + len(END) + head.length:
             return
         if head.second != "200":
-            self._failed(RuntimeError(f"the provider said {head.second}"))
+            self._failed(RuntimeError(f"the provider answered {head.second}"))
             return
         self._rest = b""
         self._answered(self, self._message_id)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give up: the floor does not try again."""
-        self._failed(exc or ConnectionError("the provider hung up"))
+        """Fail: the floor does not retry."""
+        self._failed(exc or ConnectionError("the provider closed the connection"))
 
     def send(self, message_id: int, request: bytes) -> None:
-        """Write one request."""
+        """Send a request."""
         self._message_id = message_id
         self._transport.write(request)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._transport.abort()
 
 
 class Worker:
-    """What one process does: claim ahead of its sockets, send, record behind them."""
+    """The work of one process: claims messages ahead, sends them, and records their outcomes."""
 
     def __init__(self, claims: Connection, records: Connection, *, head: bytes, connections: int) -> None:
         self._claims, self._records = claims, records
@@ -137,8 +137,8 @@ class Worker:
         self._idle: list[Socket] = []
         self._sockets: list[Socket] = []
         self._ended: list[int] = []
-        self._hungry, self._some = asyncio.Event(), asyncio.Event()
-        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._low_on_claims, self._has_ended = asyncio.Event(), asyncio.Event()
+        self._finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def connect(self, host: str, port: int, connections: int) -> None:
         """Open the sockets."""
@@ -151,15 +151,15 @@ class Worker:
         self._idle = list(self._sockets)
 
     async def work(self, batches: Sequence[Sequence[int]]) -> None:
-        """Take all these messages to the provider."""
+        """Send all these messages to the provider."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._claim(batches))
             group.create_task(self._record(sum(map(len, batches))))
-            await self._over
+            await self._finished
 
     def close(self) -> None:
         """Close the sockets."""
-        self._over.cancel()
+        self._finished.cancel()
         for opened in self._sockets:
             opened.close()
 
@@ -170,21 +170,21 @@ class Worker:
             while self._ready and self._idle:
                 self._idle.pop().send(*self._ready.popleft())
             if len(self._ready) >= self._low:
-                self._hungry.clear()
-                await self._hungry.wait()
+                self._low_on_claims.clear()
+                await self._low_on_claims.wait()
 
     async def _record(self, count: int) -> None:
         while count:
-            await self._some.wait()
+            await self._has_ended.wait()
             if len(self._ended) < _BATCH:
                 await asyncio.sleep(_FLUSH)
             batch, self._ended = self._ended[:_BATCH], self._ended[_BATCH:]
             if not self._ended:
-                self._some.clear()
+                self._has_ended.clear()
             batch.sort()
             count -= (await self._records.execute(_RECORD, (batch,))).rowcount
-        if not self._over.done():
-            self._over.set_result(None)
+        if not self._finished.done():
+            self._finished.set_result(None)
 
     def _request(self, row: Sequence[Any]) -> bytes:
         _, reference, number, text, segments, tier = row
@@ -194,21 +194,21 @@ class Worker:
 
     def _on_answer(self, answered: Socket, message_id: int) -> None:
         self._ended.append(message_id)
-        self._some.set()
+        self._has_ended.set()
         if self._ready:
             answered.send(*self._ready.popleft())
         else:
             self._idle.append(answered)
         if len(self._ready) < self._low:
-            self._hungry.set()
+            self._low_on_claims.set()
 
     def _on_fault(self, fault: Exception) -> None:
-        if not self._over.done():
-            self._over.set_exception(fault)
+        if not self._finished.done():
+            self._finished.set_exception(fault)
 
 
 def measure(messages: int, connections: int) -> Result:
-    """Make the tables, let two processes share the work, and tell how long it took from the common start."""
+    """Return the figures of two processes that share the work, counted from their common start."""
     _prepare(messages)
     batches = [
         list(range(first, min(first + _BATCH, messages + 1))) for first in range(1, messages + 1, _BATCH)
@@ -257,7 +257,7 @@ async def _work(batches: list[list[int]], connections: int, done: list[Share]) -
         worker = Worker(claims, records, head=head, connections=connections)
         try:
             await worker.connect(host, port, connections)
-            _start[0].wait(_PATIENCE)  # nothing else is to run in this loop yet
+            _start[0].wait(_PATIENCE)  # blocking is fine: nothing else runs in this loop yet
             began, cpu = time.time(), time.process_time()
             await worker.work(batches)
             done.append(Share(began, time.time(), time.process_time() - cpu))
@@ -270,13 +270,13 @@ async def _open() -> Connection:
 
 
 def main() -> None:
-    """Print what the run came to; DATABASE_URL and PROVIDER_URL say where."""
+    """Print the figures of a run on the servers at DATABASE_URL and PROVIDER_URL."""
     parser = argparse.ArgumentParser(prog="python -m bench.floor", description=__doc__)
     parser.add_argument("--messages", type=int, required=True)
-    parser.add_argument("--connections", type=int, default=600, help="of both processes together")
+    parser.add_argument("--connections", type=int, default=600, help="total of both processes")
     options = parser.parse_args()
     if options.messages < 1 or options.connections < _PROCESSES:
-        parser.error(f"at least one message and {_PROCESSES} connections")
+        parser.error(f"give at least one message and {_PROCESSES} connections")
     print(json.dumps(asdict(measure(options.messages, options.connections))))
 
 

@@ -1,10 +1,10 @@
 """
-A provider that costs next to nothing, so that what is measured is who calls it.
+A provider with minimal overhead, so that measurements are of its callers.
 
-It speaks the sandbox's recipe: `python -m bench.provider --port 9000`, then
-POST /submit. POST /settings {latency_ms, slow_share, slow_ms} changes how it
-behaves, GET /stats and GET /arrivals?tier=critical tell what came, POST /reset
-forgets it.
+Start it with `python -m bench.provider --port 9000`. It has the API of the
+sandbox, POST /submit. POST /settings {latency_ms, slow_share, slow_ms} changes
+its behaviour, GET /stats and GET /arrivals?tier=critical return what arrived,
+and POST /reset clears that.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
-from bench.wire import END, Garbled, Head, read_head, run
+from bench.wire import END, Head, MalformedHttp, read_head, run
 
 _LIMIT = 2_000_000  # references kept, about 150 bytes each
 _BACKLOG = 4096
@@ -30,7 +30,7 @@ _SEED = 4
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How long an answer takes, and which share of the answers takes how much longer."""
+    """How long a response takes, and which share of the responses takes `slow_ms` instead."""
 
     latency_ms: float = 0.0
     slow_share: float = 0.0
@@ -38,12 +38,12 @@ class Settings:
 
 
 @dataclass(slots=True)
-class Book:
+class Arrivals:
     """
-    What came: the first arrival of each reference, by tier.
+    The first arrival of each reference, by tier, and counts.
 
-    References are UUIDs and kept as their 16 bytes. Beyond `_LIMIT` of them
-    only the submits are counted, and `untracked` says how many were not told apart.
+    References are UUIDs, stored as 16 bytes. Beyond `_LIMIT` of them only the
+    submits are counted, and `untracked` counts those not checked for duplicates.
     """
 
     submits: int = 0
@@ -53,8 +53,8 @@ class Book:
     last_at: float | None = None
     tiers: dict[str, dict[bytes, float]] = field(default_factory=dict)
 
-    def enter(self, reference: str, tier: str) -> None:
-        """Note one submit. Raises ValueError if the reference is no UUID."""
+    def record(self, reference: str, tier: str) -> None:
+        """Record one submit. Raises ValueError if the reference is not a UUID."""
         key = bytes.fromhex(reference.replace("-", ""))
         if len(key) != 16:
             raise ValueError(f"the reference is not a UUID: {reference!r}")
@@ -74,7 +74,7 @@ class Book:
             self.untracked += 1
 
     def stats(self) -> dict[str, object]:
-        """Tell the counts."""
+        """Return the counts."""
         return {
             "submits": self.submits,
             "unique_references": sum(map(len, self.tiers.values())),
@@ -85,12 +85,12 @@ class Book:
         }
 
     def arrivals(self, tier: str) -> list[tuple[str, float]]:
-        """Tell when each reference of a tier came first, as seconds of the epoch, in that order."""
+        """Return when each reference of a tier arrived first, in seconds since the epoch, in that order."""
         return [(str(UUID(bytes=key)), at) for key, at in self.tiers.get(tier, {}).items()]
 
 
 class Delay:
-    """Runs what it is given after one fixed time; one timer for all, since they come due in order."""
+    """Calls functions after a fixed delay, with one timer, since they are due in order."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -98,7 +98,7 @@ class Delay:
         self._due: deque[tuple[float, Callable[[bytes], None], bytes]] = deque()
 
     def call(self, answer: Callable[[bytes], None], data: bytes) -> None:
-        """Run `answer(data)` when the time is over."""
+        """Call `answer(data)` after the delay."""
         if not self._seconds:
             answer(data)
             return
@@ -108,7 +108,7 @@ class Delay:
             self._loop.call_at(at, self._run)
 
     def _run(self) -> None:
-        now = self._loop.time() + 0.0005  # what is due within half a millisecond goes along
+        now = self._loop.time() + 0.0005  # includes what is due within half a millisecond
         due = self._due
         while due and due[0][0] <= now:
             _, answer, data = due.popleft()
@@ -119,25 +119,25 @@ class Delay:
 
 
 class Provider:
-    """The one state behind all connections."""
+    """The state that all connections share."""
 
     def __init__(self) -> None:
-        self.book = Book()
+        self.arrived = Arrivals()
         self.change(Settings())
 
     def change(self, settings: Settings) -> None:
-        """Behave like this from the next submit on; what waits is answered when it was to be."""
+        """Apply settings from the next submit on; responses that are already waiting keep their time."""
         self.settings = settings
         self._delay = Delay(settings.latency_ms / 1000)
         self._slow = Delay(settings.slow_ms / 1000)
         self._random = random.Random(_SEED)
 
     def submit(self, body: bytes, answer: Callable[[bytes], None]) -> None:
-        """Take one message and answer it in its time."""
+        """Record one message, and answer it after the delay."""
         try:
             fields = json.loads(body)
             reference = fields["reference"]
-            self.book.enter(reference, fields.get("tier") or "")
+            self.arrived.record(reference, fields.get("tier") or "")
         except (ValueError, KeyError, TypeError, AttributeError) as wrong:
             answer(_json({"error": {"code": "invalid", "message": repr(wrong)}}, status="400 Bad Request"))
             return
@@ -146,7 +146,7 @@ class Provider:
         delay.call(answer, _answer(b'{"ids":["%b"]}' % reference.encode()))
 
     def manage(self, head: Head, body: bytes) -> bytes:
-        """Answer what is not a submit."""
+        """Return the response to a request that is not a submit."""
         url = urlsplit(head.second)
         match head.first, url.path:
             case ("POST", "/settings"):
@@ -158,22 +158,22 @@ class Provider:
                     )
                 return _json(asdict(self.settings))
             case ("GET", "/stats"):
-                return _json(self.book.stats())
+                return _json(self.arrived.stats())
             case ("GET", "/arrivals"):
                 tier = parse_qs(url.query).get("tier", [""])[0]
-                return _json(self.book.arrivals(tier))
+                return _json(self.arrived.arrivals(tier))
             case ("POST", "/reset"):
-                self.book = Book()
+                self.arrived = Arrivals()
                 return _json({})
         return _json({"error": {"code": "unknown", "message": url.path}}, status="404 Not Found")
 
 
 class Connection(asyncio.Protocol):
     """
-    One client's connection.
+    A client's connection.
 
-    A client may send its next request before it has its answer; answers go
-    out in the order of the requests, whichever was ready first.
+    A client may send its next request before it has the response; responses
+    are sent in the order of the requests, whichever is ready first.
     """
 
     __slots__ = ("_answers", "_closing", "_provider", "_rest", "_transport")
@@ -185,11 +185,11 @@ class Connection(asyncio.Protocol):
         self._closing = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self._transport = cast("asyncio.Transport", transport)  # that of uvloop is none by its class
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transport does not subclass it
 
     def data_received(self, data: bytes) -> None:
-        """Take every request that is complete."""
+        """Handle every request that is complete."""
         if self._rest:
             data = self._rest + data
         start = 0
@@ -200,8 +200,8 @@ class Connection(asyncio.Protocol):
                 if body + head.length > len(data):
                     break
                 start = body + head.length
-                self._take(head, data[body:start])
-        except Garbled:
+                self._handle(head, data[body:start])
+        except MalformedHttp:
             self._transport.abort()
             return
         self._rest = data[start:]
@@ -209,16 +209,16 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def flush(self) -> None:
-        """Write the answers whose turn it is; hang up after the last if the client wished so."""
+        """Send the responses that are next in order; close after the last if the client asked for it."""
         answers = self._answers
-        if self._transport.is_closing():  # whoever asked is gone
+        if self._transport.is_closing():  # the client has disconnected
             answers.clear()
         while answers and answers[0].data:
             self._transport.write(answers.popleft().data)
         if self._closing and not answers:
             self._transport.close()
 
-    def _take(self, head: Head, body: bytes) -> None:
+    def _handle(self, head: Head, body: bytes) -> None:
         self._closing = head.closes
         slot = Slot(self)
         self._answers.append(slot)
@@ -229,7 +229,7 @@ class Connection(asyncio.Protocol):
 
 
 class Slot:
-    """The place of one answer among those of its connection; empty until it is ready."""
+    """The place of one response in the order of its connection; empty until it is ready."""
 
     __slots__ = ("_connection", "data")
 
@@ -238,13 +238,13 @@ class Slot:
         self.data = b""
 
     def fill(self, data: bytes) -> None:
-        """Put the answer in."""
+        """Set the response, and send what is next in order."""
         self.data = data
         self._connection.flush()
 
 
 def main() -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal arrives."""
     parser = argparse.ArgumentParser(prog="python -m bench.provider", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
@@ -261,7 +261,7 @@ async def _serve(host: str, port: int) -> None:
 
 
 def _numbers(body: bytes) -> dict[str, float]:
-    """Read an object of numbers, none below zero. Raises ValueError."""
+    """Return the numbers of a JSON object. Raises ValueError unless all are at least 0."""
     fields: Any = json.loads(body)
     if not isinstance(fields, dict):
         raise ValueError("an object of settings is expected")  # noqa: TRY004 - one kind of error for the caller

@@ -1,8 +1,8 @@
 """
-Messages over SMPP and their receipts back, over one bind: `python -m bench.smpp`.
+Messages over SMPP and their receipts, over one bind: `python -m bench.smpp`.
 
-The SMSC is the npm package smpp, which is fetched once where node and npm are
-there, and our own sandbox: where both give the same, it is we who are measured.
+The SMSC is the npm package smpp, which is downloaded once if node and npm are
+installed, and our own sandbox. If both give the same figures, the limit is ours.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bench.cpu import other_load, spent, usage
-from bench.rig import Peer, Rig, answering, run
-from bench.trials import BATCH, HANDED_IN, LEAD, Figures, analyze, unlimited
+from bench.rig import Peer, Rig, run, run_server
+from bench.trials import BATCH, LEAD, SUBMIT_RATE, Figures, analyze, lift_rate_limit
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.messages.submission import Submission
@@ -46,12 +46,12 @@ _PATIENCE = 30.0
 _NUMBERS = NumberPolicy(default_country="KE", national=True)
 
 
-class Absent(Exception):
-    """What a trial needs is not on this machine."""
+class NotAvailable(Exception):
+    """What a trial needs is not available on this machine."""
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the trials and print their figures."""
     parser = argparse.ArgumentParser(prog="python -m bench.smpp", description=__doc__)
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--latency", type=float, nargs="+", default=LATENCIES, metavar="MS")
@@ -59,28 +59,31 @@ def main() -> None:
     if (load := other_load()) > 0.4:
         print(f"the machine is busy: {load:.1f} cores in use", file=sys.stderr)
 
-    def note(name: str, figures: Figures) -> None:
+    def record(name: str, figures: Figures) -> None:
         print(f"{name}: {json.dumps({k: round(v, 1) for k, v in figures.items()})}", flush=True)
 
-    measure(options.messages, note, latencies=options.latency)
+    measure(options.messages, record, latencies=options.latency)
 
 
 def measure(
-    messages: int, note: Callable[[str, Figures], None], *, latencies: Sequence[float] = LATENCIES
+    messages: int, record: Callable[[str, Figures], None], *, latencies: Sequence[float] = LATENCIES
 ) -> None:
-    """Run the trial with each SMSC and latency; one that cannot be had is said and left out."""
+    """Run the trial with each SMSC and latency; report and skip an SMSC that is not available."""
     for name, peer in (("npm", npm_server), ("sandbox", sandbox_server)):
         try:
-            run(partial(_story, messages=messages, note=note, name=name, latencies=latencies), peer=peer)
-        except Absent as missing:
-            print(f"  smpp, {name}: left out: {missing}", flush=True)
+            run(
+                partial(_run_trials, messages=messages, record=record, name=name, latencies=latencies),
+                peer=peer,
+            )
+        except NotAvailable as missing:
+            print(f"  smpp, {name}: skipped: {missing}", flush=True)
 
 
 @contextmanager
 def npm_server(_: str) -> Iterator[Peer]:
-    """Start the SMSC that is made with the npm package. Raises Absent."""
+    """Start the SMSC of the npm package. Raises NotAvailable."""
     smpp, control = free_port(), free_port()
-    with answering(["node", str(_SCRIPT), str(_package()), str(smpp), str(control)], control) as (
+    with run_server(["node", str(_SCRIPT), str(_package()), str(smpp), str(control)], control) as (
         pid,
         client,
     ):
@@ -89,35 +92,35 @@ def npm_server(_: str) -> Iterator[Peer]:
 
 @contextmanager
 def sandbox_server(_: str) -> Iterator[Peer]:
-    """Start our own."""
+    """Start our sandbox as the SMSC."""
     smpp, http = free_port(), free_port()
     settings = json.dumps({"receipt_delay_ms": 0})
     command = [sys.executable, "-m", "dispatcher.sandbox", "--port", str(http), "--smpp-port", str(smpp)]
-    with answering([*command, "--settings", settings], http) as (pid, client):
+    with run_server([*command, "--settings", settings], http) as (pid, client):
         yield Peer(pid, client, "smpp", smpp_options("127.0.0.1", smpp))
 
 
 def _package() -> Path:
-    """Give the folder in which the package is installed; it is fetched the first time."""
+    """Return the folder with the package, after installing it the first time. Raises NotAvailable."""
     if not (shutil.which("node") and shutil.which("npm")):
-        raise Absent("node or npm is missing")
+        raise NotAvailable("node or npm is missing")
     if not (_CACHE / "node_modules" / "smpp").is_dir():
         command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
         done = subprocess.run([*command, "--prefix", str(_CACHE), PACKAGE], check=False, capture_output=True)
         if done.returncode:
-            raise Absent(
+            raise NotAvailable(
                 f"npm cannot install {PACKAGE}: {done.stderr.decode(errors='replace').strip()[-200:]}"
             )
     return _CACHE
 
 
-def _story(
-    rig: Rig, messages: int, note: Callable[[str, Figures], None], name: str, latencies: Sequence[float]
+def _run_trials(
+    rig: Rig, messages: int, record: Callable[[str, Figures], None], name: str, latencies: Sequence[float]
 ) -> None:
-    unlimited(rig)
+    lift_rate_limit(rig)
     _with(rig, min(messages, _WARM), latency=0)
     for latency in latencies:
-        note(f"smpp, {name}, {latency:g} ms", _with(rig, messages, latency=latency))
+        record(f"smpp, {name}, {latency:g} ms", _with(rig, messages, latency=latency))
 
 
 def _with(rig: Rig, messages: int, *, latency: float) -> Figures:
@@ -128,14 +131,14 @@ def _with(rig: Rig, messages: int, *, latency: float) -> Figures:
 
 async def _trial(rig: Rig, messages: int) -> Figures:
     """
-    Let so many bulk messages fall due at one time, to as many numbers; wait until each is 13.
+    Return the figures of bulk messages that are due at the same time, when each is 13.
 
     `rate` counts from that time to the last submit, `whole_rate` to the last
-    receipt that was acknowledged, which we do when it is kept.
+    receipt that we acknowledged, which we do when it is stored.
     """
     async with open_context(rig.stack.settings, name="bench") as ctx:
         caller = Caller(await accounts.find(ctx, "demo"), "bench")
-        due = ctx.now() + timedelta(seconds=messages / HANDED_IN) + LEAD
+        due = ctx.now() + timedelta(seconds=messages / SUBMIT_RATE) + LEAD
         batches = [
             await _submit(ctx, caller, range(start, min(start + BATCH, messages)), due)
             for start in range(0, messages, BATCH)
@@ -143,16 +146,16 @@ async def _trial(rig: Rig, messages: int) -> Figures:
         await analyze(ctx)
         await asyncio.sleep(max(0.0, (due - ctx.now()).total_seconds()))
         before, smsc = rig.usage(), usage({"smsc": rig.peer.pid})
-        stats = await _until_told(rig, messages)
-        told_at = ctx.now()
+        stats = await _wait_for_receipts(rig, messages)
+        finished_at = ctx.now()
         cpu, smsc_cpu = spent(before, rig.usage()), spent(smsc, usage({"smsc": rig.peer.pid}))
-        delivered, events = await _kept(ctx, batches, messages)
+        delivered, events = await _count_delivered(ctx, batches, messages)
     seconds = float(stats["last_at"]) - due.timestamp()
     lost, doubled = messages - delivered, stats["duplicates"] + events - delivered
     figures: Figures = {
         "messages": messages,
         "rate": messages / seconds,
-        "whole_rate": messages / (told_at - due).total_seconds(),
+        "whole_rate": messages / (finished_at - due).total_seconds(),
         "cpu_us": sum(cpu.values()) / messages * 1e6,
         "lost": lost,
         "doubled": doubled,
@@ -164,12 +167,14 @@ async def _trial(rig: Rig, messages: int) -> Figures:
 
 async def _submit(ctx: Context, caller: Caller, numbers: range, due: datetime) -> int:
     recipients = [f"+2547{number:08}" for number in numbers]
-    wanted = Submission(recipients=recipients, text="Hello", numbers=_NUMBERS, tier=Tier.BULK, not_before=due)
-    return (await submit(ctx, caller, wanted)).id
+    submission = Submission(
+        recipients=recipients, text="Hello", numbers=_NUMBERS, tier=Tier.BULK, not_before=due
+    )
+    return (await submit(ctx, caller, submission)).id
 
 
-async def _until_told(rig: Rig, messages: int) -> Mapping[str, Any]:
-    """Wait until the SMSC had so many receipts acknowledged; no longer than nothing moves for a while."""
+async def _wait_for_receipts(rig: Rig, messages: int) -> Mapping[str, Any]:
+    """Return the SMSC's counts once so many receipts are acknowledged, or nothing has changed for a while."""
     seen, since = -1, time.monotonic()
     while True:
         stats = rig.stats()
@@ -180,24 +185,24 @@ async def _until_told(rig: Rig, messages: int) -> Mapping[str, Any]:
         await asyncio.sleep(0.1)
 
 
-async def _kept(ctx: Context, batches: Sequence[int], messages: int) -> tuple[int, int]:
-    """Count the messages that are 13, and how often they became it; wait a moment for the last."""
+async def _count_delivered(ctx: Context, batches: Sequence[int], messages: int) -> tuple[int, int]:
+    """Return how many messages are 13, and how many events say so, after waiting a moment for the last."""
 
     async def count(connection: AsyncConnection) -> tuple[int, int]:
-        are = "SELECT count(*) FROM messages WHERE batch_id = ANY(:batches) AND status = 13"
-        became = (
+        messages_query = "SELECT count(*) FROM messages WHERE batch_id = ANY(:batches) AND status = 13"
+        events_query = (
             "SELECT count(*) FROM message_events e JOIN messages m ON m.id = e.message_id"
             " WHERE m.batch_id = ANY(:batches) AND e.status = 13"
         )
         values = {"batches": list(batches)}
         return (
-            int(await connection.scalar(text(are), values) or 0),
-            int(await connection.scalar(text(became), values) or 0),
+            int(await connection.scalar(text(messages_query), values) or 0),
+            int(await connection.scalar(text(events_query), values) or 0),
         )
 
     until = time.monotonic() + _PATIENCE
     while (found := await ctx.database.transact(count))[0] < messages and time.monotonic() < until:  # noqa: ASYNC110
-        await asyncio.sleep(0.2)  # nobody tells
+        await asyncio.sleep(0.2)  # there is no event to wait for
     return found
 
 

@@ -1,6 +1,6 @@
-// An SMSC made with the npm package smpp, unchanged, and a control face over HTTP that speaks as the sandbox's does.
+// An SMSC of the unchanged npm package smpp, with a control API over HTTP like the sandbox's.
 //   node smpp_server.mjs FOLDER_OF_THE_PACKAGE SMPP_PORT CONTROL_PORT
-// Each submit is answered after `latency_ms`, then followed by its receipt, which comes again until it is taken.
+// Each submit is answered after `latency_ms`, then followed by its receipt, which is repeated until it is accepted.
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 

@@ -1,4 +1,4 @@
-"""The one table: medians of all rounds, ratios first, beside what was aimed at."""
+"""The table of results: medians of all rounds, ratios first, with the targets."""
 
 import os
 import platform
@@ -8,39 +8,39 @@ from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
 
-Found = Mapping[str, Sequence[Mapping[str, float]]]
+Results = Mapping[str, Sequence[Mapping[str, float]]]
 """The figures of each trial, round by round."""
 
 PACE = "pace"
-"""What `cpu.pace` told between the trials, in `ms`."""
+"""The trial of `cpu.pace` between the others, in `ms`."""
 
 _BEGIN, _END = "<!-- written by make bench -->", "<!-- until here -->"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; `of` reads its figure from what was found."""
+    """A row of the table; `of` computes its figure from the results."""
 
     label: str
-    of: Callable[[Found], float]
+    of: Callable[[Results], float]
     unit: str = ""
     aim: str = ""
 
-    def line(self, found: Found) -> str:
-        """Write it in Markdown."""
-        value = self.of(found)
-        told = "left out" if isnan(value) else f"{_number(value)} {self.unit}".rstrip()
-        return f"| {self.label} | {told} | {self.aim} |"
+    def line(self, results: Results) -> str:
+        """Return the row in Markdown."""
+        value = self.of(results)
+        text = "skipped" if isnan(value) else f"{_number(value)} {self.unit}".rstrip()
+        return f"| {self.label} | {text} | {self.aim} |"
 
 
-def median(trial: str, figure: str) -> Callable[[Found], float]:
-    """Read the median of a trial's figure; NaN if the trial was left out."""
-    return lambda found: statistics.median([figures[figure] for figures in found.get(trial, ())] or [nan])
+def median(trial: str, figure: str) -> Callable[[Results], float]:
+    """Return a function that gives the median of a trial's figure; NaN if the trial was skipped."""
+    return lambda results: statistics.median([figures[figure] for figures in results.get(trial, ())] or [nan])
 
 
-def ratio(above: Callable[[Found], float], below: Callable[[Found], float]) -> Callable[[Found], float]:
-    """Divide one figure by another."""
-    return lambda found: above(found) / below(found)
+def ratio(above: Callable[[Results], float], below: Callable[[Results], float]) -> Callable[[Results], float]:
+    """Return a function that gives the ratio of two figures."""
+    return lambda results: above(results) / below(results)
 
 
 _RATE = median("delivery", "rate")
@@ -50,12 +50,12 @@ _PARTS = ("worker-bulk", "postgres", "worker-clock", "beat", "valkey", "api")
 
 
 def _smpp(smsc: str, latency: int) -> Sequence[Row]:
-    """Give the rows of one trial over SMPP; what is aimed at is three times what Jasmin does at 0 ms."""
+    """Return the rows of one trial over SMPP; the target is three times the rate of Jasmin at 0 ms."""
     trial = f"smpp, {smsc}, {latency} ms"
     return (
         Row(f"SMPP to {_SMSCS[smsc]}, {latency} ms", median(trial, "rate"), "messages/s", ">= 3,000"),
-        Row("the same, until every receipt is kept", median(trial, "whole_rate"), "messages/s"),
-        Row("cpu per message and its receipt, all our processes", median(trial, "cpu_us"), "µs", "<= 400"),
+        Row("the same, until every receipt is stored", median(trial, "whole_rate"), "messages/s"),
+        Row("CPU per message and its receipt, all our processes", median(trial, "cpu_us"), "µs", "<= 400"),
         Row("lost or doubled", median(trial, "lost_or_doubled"), "", "0"),
     )
 
@@ -72,9 +72,9 @@ ROWS = (
     Row("delivery, provider of 0 ms", median("delivery, 0 ms", "rate"), "messages/s"),
     Row("typical design, best of its concurrencies", median("typical", "rate"), "messages/s"),
     Row("floor", median("floor", "rate"), "messages/s"),
-    Row("cpu per message, all our processes", median("delivery", "cpu_us"), "µs", "<= 250"),
+    Row("CPU per message, all our processes", median("delivery", "cpu_us"), "µs", "<= 250"),
     *(Row(f"of that {part}", median("delivery", f"cpu_us {part}"), "µs") for part in _PARTS),
-    Row("cpu per message over aiohttp, all our processes", median("delivery, aiohttp", "cpu_us"), "µs",
+    Row("CPU per message over aiohttp, all our processes", median("delivery, aiohttp", "cpu_us"), "µs",
         "<= 400"),
     Row("critical beside bulk, commit to provider, p50", median("delivery with critical", "critical_p50_ms"),
         "ms", "<= 15"),
@@ -83,9 +83,10 @@ ROWS = (
     Row("the same, p99", median("idle lag", "lag_p99_ms"), "ms", "<= 100"),
     Row("sent before their time", median("idle lag", "early"), "", "0"),
     Row("sent twice", median("delivery", "duplicates"), "", "0"),
-    Row("first account's crowd", median("crowd", "messages"), "messages"),
-    Row("second account's 100 behind it, all sent within", median("crowd", "second_account_s"), "s", "<= 5"),
-    Row("largest process meanwhile", median("crowd", "peak_mib"), "MiB", "<= 300"),
+    Row("first account's backlog", median("backlog", "messages"), "messages"),
+    Row("second account's 100 behind it, all sent within", median("backlog", "second_account_s"), "s",
+        "<= 5"),
+    Row("largest process meanwhile", median("backlog", "peak_mib"), "MiB", "<= 300"),
     Row("in doubt after kill -9 of the bulk worker", median("kill -9", "in_doubt"), "messages"),
     Row("rate x (latency + flush age) x 1.5 in that run", median("kill -9", "bound"), "messages", "not less"),
     Row("of those in doubt the provider had", median("kill -9", "in_doubt_and_seen"), "messages"),
@@ -96,32 +97,32 @@ ROWS = (
     Row("single submits meanwhile, p99", median("10,000 recipients", "singles_p99_ms"), "ms", "<= 100"),
     Row("10,000 recipients of seven countries", median("10,000 mixed recipients", "accepted_s"), "s", "<= 3"),
     Row("single submits meanwhile, p99", median("10,000 mixed recipients", "singles_p99_ms"), "ms", "<= 100"),
-    Row("receipts taken in, matched and moved", median("receipts", "receipts_s"), "receipts/s", ">= 3,000"),
+    Row("receipts ingested and matched", median("receipts", "receipts_s"), "receipts/s", ">= 3,000"),
     *(row for smsc in ("npm", "sandbox") for latency in (0, 50) for row in _smpp(smsc, latency)),
 )  # fmt: skip
 
 
-def table(found: Found) -> str:
-    """Write the table in Markdown."""
-    lines = ["| what | median | aimed at |", "|---|---|---|"]
-    return "\n".join([*lines, *(row.line(found) for row in ROWS)])
+def table(results: Results) -> str:
+    """Return the table in Markdown."""
+    lines = ["| what | median | target |", "|---|---|---|"]
+    return "\n".join([*lines, *(row.line(results) for row in ROWS)])
 
 
-def write(page: Path, found: Found, *, latency_ms: float) -> None:
-    """Put the table into the page, between its marks; what people wrote around them stays."""
+def write(page: Path, results: Results, *, latency_ms: float) -> None:
+    """Replace the part of the page between its marks by the table; the rest stays."""
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(_BEGIN)
     after = rest.partition(_END)[2]
-    rounds = len(found["delivery"])
-    paces = sorted(figures["ms"] for figures in found[PACE])
+    rounds = len(results["delivery"])
+    paces = sorted(figures["ms"] for figures in results[PACE])
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    said = (
+    heading = (
         f"{machine}; medians of {rounds} rounds, interleaved; everything on this one machine;"
-        f" the provider answers after {latency_ms:g} ms. How quick the machine was meanwhile: the same loop"
-        f" of Python took {paces[0]:.0f} to {paces[-1]:.0f} ms between the trials,"
-        f" {statistics.median(paces):.0f} in the median."
+        f" the provider answers after {latency_ms:g} ms. Speed of the machine meanwhile: the same Python"
+        f" loop took {paces[0]:.0f} to {paces[-1]:.0f} ms between the trials, {statistics.median(paces):.0f} ms"
+        " in the median."
     )
-    page.write_text(f"{before}{_BEGIN}\n{said}\n\n{table(found)}\n{_END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{_BEGIN}\n{heading}\n\n{table(results)}\n{_END}{after}", encoding="utf-8")
 
 
 def _number(value: float) -> str:

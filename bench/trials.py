@@ -1,4 +1,4 @@
-"""What is measured of a running stack, each as one function that gives figures by name."""
+"""The trials on a running stack: functions that return figures by name."""
 
 import asyncio
 import hashlib
@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bench.client import Connection, hammer, quantile
+from bench.client import Connection, quantile, send_requests
 from bench.cpu import spent
 from bench.database import database_url
 from bench.rig import PROVIDER, SECRET, Rig
@@ -30,13 +30,13 @@ from dispatcher.service.submissions.submit import submit
 Figures = dict[str, float]
 
 BATCH = 10_000
-HANDED_IN = 12_000  # messages a second, about
+SUBMIT_RATE = 12_000  # messages per second, roughly
 _NUMBERS = NumberPolicy(default_country="KE", national=True)
 LEAD = timedelta(seconds=4)
 
 
-def unlimited(rig: Rig) -> None:
-    """Let the account make a million requests a minute: counted all the same, never refused."""
+def lift_rate_limit(rig: Rig) -> None:
+    """Allow the account a million requests per minute: still counted, never refused."""
 
     async def main() -> None:
         async with open_context(rig.stack.settings, name="bench") as ctx:
@@ -48,9 +48,9 @@ def unlimited(rig: Rig) -> None:
 
 def delivery(rig: Rig, messages: int, *, critical: int = 0) -> Figures:
     """
-    Let so many bulk messages fall due in one second; with `critical` ones sent one by one meanwhile.
+    Return the figures of bulk messages that are due at the same time, with `critical` ones meanwhile.
 
-    The rate counts from the moment they are due to the last arrival.
+    The rate counts from their time to the last arrival.
     """
     return asyncio.run(_delivery(rig, messages, critical))
 
@@ -58,15 +58,15 @@ def delivery(rig: Rig, messages: int, *, critical: int = 0) -> Figures:
 async def _delivery(rig: Rig, messages: int, critical: int) -> Figures:
     async with open_context(rig.stack.settings, name="bench") as ctx:
         caller = Caller(await accounts.find(ctx, "demo"), "bench")
-        due = ctx.now() + timedelta(seconds=messages / HANDED_IN) + LEAD
+        due = ctx.now() + timedelta(seconds=messages / SUBMIT_RATE) + LEAD
         for start in range(0, messages, BATCH):
             await submit_many(ctx, caller, min(BATCH, messages - start), tier=Tier.BULK, at=due)
         await analyze(ctx)
         late = (ctx.now() - due).total_seconds()
         await asyncio.sleep(max(0.0, -late))
         before = rig.usage()
-        lags = await trickle(rig, ctx, caller, critical) if critical else []
-        await until_all(rig, messages + critical)
+        lags = await send_critical(rig, ctx, caller, critical) if critical else []
+        await wait_for_arrivals(rig, messages + critical)
         after = rig.usage()
         stats = rig.stats()
         seconds = float(stats["last_at"]) - due.timestamp()
@@ -88,8 +88,8 @@ async def _delivery(rig: Rig, messages: int, critical: int) -> Figures:
         return figures
 
 
-async def trickle(rig: Rig, ctx: Context, caller: Caller, count: int) -> list[float]:
-    """Send critical messages one by one, 20 a second; give commit to arrival of each, in seconds."""
+async def send_critical(rig: Rig, ctx: Context, caller: Caller, count: int) -> list[float]:
+    """Submit critical messages, 20 per second; return the seconds from commit to arrival of each."""
     committed: dict[str, float] = {}
     for _ in range(count):
         batch = await submit_many(ctx, caller, 1, tier=Tier.CRITICAL)
@@ -101,20 +101,20 @@ async def trickle(rig: Rig, ctx: Context, caller: Caller, count: int) -> list[fl
 
 
 def lag(rig: Rig, messages: int) -> Figures:
-    """Schedule messages over some seconds on an idle stack; tell how late each reaches the provider."""
+    """Return how late messages of some seconds reach the provider on an idle stack."""
 
     async def main() -> Figures:
         async with open_context(rig.stack.settings, name="bench") as ctx:
             caller = Caller(await accounts.find(ctx, "demo"), "bench")
             first = ctx.now() + LEAD
-            wanted: dict[str, float] = {}
+            expected: dict[str, float] = {}
             for number in range(messages):
                 at = first + timedelta(milliseconds=37 * number)
                 batch = await submit_many(ctx, caller, 1, tier=Tier.STANDARD, at=at)
-                wanted[str(batch.messages[0].public_id)] = at.timestamp()
-            await until_all(rig, messages)
+                expected[str(batch.messages[0].public_id)] = at.timestamp()
+            await wait_for_arrivals(rig, messages)
             arrived = rig.arrivals(Tier.STANDARD)
-            lags = [arrived[reference] - at for reference, at in wanted.items()]
+            lags = [arrived[reference] - at for reference, at in expected.items()]
             early = sum(lag < 0 for lag in lags)
             return {
                 "lag_p50_ms": quantile(lags, 0.5) * 1e3,
@@ -125,12 +125,12 @@ def lag(rig: Rig, messages: int) -> Figures:
     return asyncio.run(main())
 
 
-def singles(rig: Rig, requests: int, *, clients: int = 64) -> Figures:
-    """Send single submits over HTTP to one API process, over so many connections."""
+def single_submits(rig: Rig, requests: int, *, clients: int = 64) -> Figures:
+    """Return the figures of single submits over HTTP to one API process, over so many connections."""
 
     async def main() -> Figures:
         before = rig.usage()
-        answers, seconds = await hammer(rig.api, clients=clients, requests=requests, make=_single(rig))
+        answers, seconds = await send_requests(rig.api, clients=clients, requests=requests, make=_single(rig))
         cpu = spent(before, rig.usage())
         return {
             "requests_s": requests / seconds,
@@ -144,15 +144,15 @@ def singles(rig: Rig, requests: int, *, clients: int = 64) -> Figures:
     return asyncio.run(main())
 
 
-def large(rig: Rig, *, mixed: bool) -> Figures:
-    """Send 10,000 recipients in one request, single submits meanwhile."""
+def large_submit(rig: Rig, *, mixed: bool) -> Figures:
+    """Return the figures of 10,000 recipients in one request, with single submits meanwhile."""
 
     async def main() -> Figures:
         numbers = [_number(n, mixed=mixed) for n in range(BATCH)]
         connection = await Connection.open(*rig.api)
         _, body, headers = _single(rig)(0)
         whole = json.dumps({**body, "phone_numbers": numbers}).encode()
-        meanwhile = asyncio.create_task(hammer(rig.api, clients=8, requests=400, make=_single(rig)))
+        meanwhile = asyncio.create_task(send_requests(rig.api, clients=8, requests=400, make=_single(rig)))
         await asyncio.sleep(0.1)
         started = time.perf_counter()
         status, _ = await connection.post("/api/v1/sms", whole, headers)
@@ -168,15 +168,15 @@ def large(rig: Rig, *, mixed: bool) -> Figures:
 
 
 def receipts(rig: Rig, messages: int) -> Figures:
-    """Take a receipt for each of so many messages that are out; tell how many a second are moved."""
+    """Return how many receipts per second are ingested and matched, for so many sent messages."""
 
     async def main() -> Figures:
         async with open_context(rig.stack.settings, name="bench") as ctx:
-            refs = await ctx.database.transact(lambda c: _out(c, messages))
+            refs = await ctx.database.transact(lambda c: _sent_references(c, messages))
             before = rig.usage()
             started = time.perf_counter()
-            await hammer_raw(rig, refs)
-            while await ctx.database.transact(lambda c: _still_out(c, refs)):  # noqa: ASYNC110
+            await post_receipts(rig, refs)
+            while await ctx.database.transact(lambda c: _any_unmatched(c, refs)):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             seconds = time.perf_counter() - started
             cpu = spent(before, rig.usage())
@@ -185,8 +185,8 @@ def receipts(rig: Rig, messages: int) -> Figures:
     return asyncio.run(main())
 
 
-async def hammer_raw(rig: Rig, refs: list[str], *, clients: int = 64) -> None:
-    """Post one signed receipt for each reference, over so many connections."""
+async def post_receipts(rig: Rig, refs: list[str], *, clients: int = 64) -> None:
+    """Post a signed receipt for each reference, over so many connections."""
     waiting = iter(refs)
 
     async def one() -> None:
@@ -206,22 +206,22 @@ async def hammer_raw(rig: Rig, refs: list[str], *, clients: int = 64) -> None:
 async def submit_many(
     ctx: Context, caller: Caller, count: int, *, tier: Tier, at: datetime | None = None
 ) -> AcceptedBatch:
-    """Submit one batch through the service."""
+    """Submit one batch through the service, and return it."""
     numbers = [_number(n) for n in range(count)]
-    wanted = Submission(recipients=numbers, text="Hello", numbers=_NUMBERS, tier=tier, not_before=at)
-    return await submit(ctx, caller, wanted)
+    submission = Submission(recipients=numbers, text="Hello", numbers=_NUMBERS, tier=tier, not_before=at)
+    return await submit(ctx, caller, submission)
 
 
 def _single(rig: Rig):  # type: ignore[no-untyped-def]
-    made = rig.stack.credentials
-    headers = {"Authorization": f"Bearer {made.token}", "Content-Type": "application/json"}
-    date = f"{datetime.now(UTC) + timedelta(days=300):%Y-%m-%d} 00:00:00"  # the way in alone: nothing is due
+    created = rig.stack.credentials
+    headers = {"Authorization": f"Bearer {created.token}", "Content-Type": "application/json"}
+    date = f"{datetime.now(UTC) + timedelta(days=300):%Y-%m-%d} 00:00:00"  # only accepted: never due
 
     def make(number: int) -> tuple[str, Mapping[str, object], Mapping[str, str]]:
         body = {
             "message_text": "Hello",
             "delivery_date": date,
-            "sender_id": made.sender_id,
+            "sender_id": created.sender_id,
             "phone_numbers": _number(number),
         }
         return "/api/v1/sms", body, headers
@@ -246,27 +246,27 @@ def _number(n: int, *, mixed: bool = False) -> str:
     return shape.format(n % 10**digits if digits > 4 else n % 10_000)
 
 
-async def until_all(rig: Rig, messages: int, *, still: bool = True) -> None:
-    """Wait until the provider has so many, then a moment more; give up when nothing comes for 30 s."""
+async def wait_for_arrivals(rig: Rig, messages: int, *, still: bool = True) -> None:
+    """Wait until the provider has so many messages. Raises RuntimeError if none arrives for 30 s."""
     seen, since = -1, time.monotonic()
     while (count := int(rig.stats()["unique_references"])) < messages:
         if count != seen:
             seen, since = count, time.monotonic()
         if time.monotonic() - since > 30:
-            raise RuntimeError(f"the provider has {count} of {messages} messages and no more come")
+            raise RuntimeError(f"the provider has {count} of {messages} messages, and none arrived for 30 s")
         await asyncio.sleep(0.25)
     if still:
-        await asyncio.sleep(0.5)  # the last outcomes are written
+        await asyncio.sleep(0.5)  # until the last outcomes are recorded
 
 
-def tidy() -> None:
-    """Do now what autovacuum would do in the middle of the next trial."""
+def vacuum() -> None:
+    """Vacuum now, so that autovacuum does not run during the next trial."""
     with psycopg.connect(database_url(), autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE)")
 
 
 async def analyze(ctx: Context) -> None:
-    """Bring the planner's statistics up to date, as autovacuum does within a minute."""
+    """Update the planner's statistics, as autovacuum does within a minute."""
 
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(text("ANALYZE messages"))
@@ -274,7 +274,7 @@ async def analyze(ctx: Context) -> None:
     await ctx.database.transact(work)
 
 
-async def _out(connection: AsyncConnection, messages: int) -> list[str]:
+async def _sent_references(connection: AsyncConnection, messages: int) -> list[str]:
     rows = await connection.execute(
         text(
             "SELECT s.ref FROM provider_references s JOIN messages m ON m.id = s.message_id"
@@ -285,7 +285,7 @@ async def _out(connection: AsyncConnection, messages: int) -> list[str]:
     return [row.ref for row in rows]
 
 
-async def _still_out(connection: AsyncConnection, refs: list[str]) -> bool:
+async def _any_unmatched(connection: AsyncConnection, refs: list[str]) -> bool:
     found = await connection.scalar(
         text(
             "SELECT 1 FROM provider_references s JOIN messages m ON m.id = s.message_id"

@@ -1,10 +1,10 @@
 """
-The typical design, done well: one Celery task a message, in a prefork pool.
+The typical design, done well: one Celery task per message, in a prefork pool.
 
-Connections are reused, each move is one statement and one commit (many
-projects take three or four round trips for it), acknowledgement is late, a
-broken call is tried again, and there is no result backend. It has tables of its own,
-and speaks to the bench's provider as the recipe says.
+Connections are reused, each change of status is one statement and one commit
+(many projects need three or four round trips), acknowledgement is late, a failed
+call is retried, and there is no result backend. It has its own tables, and calls
+the bench's provider.
 """
 
 import argparse
@@ -43,15 +43,15 @@ _ROWS = """
 INSERT INTO typical_messages (number, text)
 SELECT '+2547' || lpad(n::text, 8, '0'), 'Hello' FROM generate_series(1, %s) AS n
 """
-_MOVE = """
+_CHANGE = """
 WITH moved AS (UPDATE typical_messages SET {change}, moved_at = now() WHERE id = %(id)s AND {condition}
                RETURNING id, public_id, moved_at, status, attempt),
 event AS (INSERT INTO typical_events (message_id, at, status, attempt)
           SELECT id, moved_at, status, attempt FROM moved)
 SELECT public_id FROM moved
 """
-_CLAIM = _MOVE.format(change="status = 11, attempt = attempt + 1", condition="status IN (10, 11)")
-_RECORD = _MOVE.format(change="status = 12, provider_ref = %(ref)s", condition="status = 11")
+_CLAIM = _CHANGE.format(change="status = 11, attempt = attempt + 1", condition="status IN (10, 11)")
+_RECORD = _CHANGE.format(change="status = 12, provider_ref = %(ref)s", condition="status = 11")
 
 app = Celery("typical", broker=os.environ.get("REDIS_URL", "redis://localhost:6379/0"), set_as_current=False)
 app.conf.update(
@@ -62,35 +62,35 @@ app.conf.update(
 
 @cache
 def database() -> psycopg.Connection[Any]:
-    """Give this process's connection; each statement commits."""
+    """Return this process's connection; each statement commits."""
     return psycopg.connect(database_url(), autocommit=True)
 
 
 @cache
 def provider() -> httpx.Client:
-    """Give this process's client, whose one connection is kept."""
+    """Return this process's client, which keeps one connection open."""
     return httpx.Client(base_url=provider_url(), timeout=10, trust_env=False)
 
 
-def hang_up(**_: object) -> None:
-    """Close what this process has open."""
+def close_connections(**_: object) -> None:
+    """Close the connections of this process."""
     for connection in (database, provider):
         if connection.cache_info().currsize:
             connection().close()
             connection.cache_clear()
 
 
-worker_process_shutdown.connect(hang_up)
+worker_process_shutdown.connect(close_connections)
 
 
 def send(message_id: int, number: str, text: str) -> None:
-    """Take one message to the provider; one that was sent already is left alone."""
+    """Send one message to the provider, unless it was already sent."""
     claimed = database().execute(_CLAIM, {"id": message_id}).fetchone()
     if claimed is None:
         return
     body = {"to": number, "text": text, "reference": str(claimed[0]), "segments": 1, "tier": "bulk"}
-    answer = provider().post("/submit", json=body).raise_for_status()
-    database().execute(_RECORD, {"id": message_id, "ref": answer.json()["ids"][0]})
+    response = provider().post("/submit", json=body).raise_for_status()
+    database().execute(_RECORD, {"id": message_id, "ref": response.json()["ids"][0]})
 
 
 task = app.task(
@@ -99,7 +99,7 @@ task = app.task(
 
 
 def prepare(messages: int) -> None:
-    """Make the tables anew with so many messages, and empty the queue."""
+    """Recreate the tables with so many messages, and empty the queue."""
     with psycopg.connect(database_url(), autocommit=True) as connection:
         connection.execute(_TABLES)
         connection.execute(_ROWS, (messages,))
@@ -109,14 +109,14 @@ def prepare(messages: int) -> None:
 
 
 def enqueue() -> None:
-    """Hand every message that waits to Celery."""
+    """Enqueue a task for every waiting message."""
     with psycopg.connect(database_url()) as connection:
         for row in connection.execute("SELECT id, number, text FROM typical_messages WHERE status = 10"):
             task.apply_async(args=row)
 
 
 def work(concurrency: int, *, prefetch: int) -> None:
-    """Become the worker."""
+    """Replace this process by the worker."""
     celery = [sys.executable, "-m", "celery", "-q", "-A", "bench.typical", "worker", "-P", "prefork"]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "warning"]
     size = ["-c", str(concurrency), "--prefetch-multiplier", str(prefetch)]
@@ -124,13 +124,13 @@ def work(concurrency: int, *, prefetch: int) -> None:
 
 
 def main() -> None:
-    """Do one of the three; DATABASE_URL, REDIS_URL and PROVIDER_URL say where."""
+    """Run a subcommand on the servers at DATABASE_URL, REDIS_URL and PROVIDER_URL."""
     parser = argparse.ArgumentParser(prog="python -m bench.typical", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("prepare").add_argument("--messages", type=int, required=True)
     worker = commands.add_parser("worker")
     worker.add_argument("--concurrency", type=int, default=32)
-    worker.add_argument("--prefetch", type=int, default=4, help="messages taken ahead for each process")
+    worker.add_argument("--prefetch", type=int, default=4, help="messages prefetched for each process")
     commands.add_parser("enqueue")
     options = parser.parse_args()
     match options.command:

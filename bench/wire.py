@@ -1,4 +1,4 @@
-"""What the bench's provider and its floor share: HTTP/1.1 cut by hand, and the fastest loop there is."""
+"""A minimal HTTP/1.1 parser and the fastest event loop, for the bench's provider and floor."""
 
 import asyncio
 import importlib
@@ -10,13 +10,13 @@ from typing import Any, cast
 END = b"\r\n\r\n"
 
 
-class Garbled(ValueError):
-    """What came is not the HTTP that is spoken here."""
+class MalformedHttp(ValueError):
+    """The data is not HTTP as this parser understands it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of a request or an answer: its first line in three, how long its body is, and who hangs up."""
+    """The head of a request or response: the parts of its first line, its body's length, and Connection."""
 
     first: str
     second: str
@@ -28,27 +28,27 @@ class Head:
 @lru_cache(maxsize=1024)
 def read_head(head: bytes) -> Head:
     """
-    Read all before the empty line. Raises Garbled.
+    Return the parsed head, given without its empty line. Raises MalformedHttp.
 
-    Heads repeat, but for what carries a trace, so most are looked up. Only
-    bodies with a Content-Length, or none, are understood.
+    Heads repeat, except for trace headers, so most are found in the cache. A
+    body needs a Content-Length.
     """
     lines = head.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ", 2)
     if len(parts) != 3:
-        raise Garbled(f"no first line of HTTP: {lines[0]!r}")
+        raise MalformedHttp(f"not a first line of HTTP: {lines[0]!r}")
     fields = {
         name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
     }
     length = fields.get("content-length", "0")
     if "transfer-encoding" in fields or not (length.isascii() and length.isdecimal()):
-        raise Garbled("a body needs a Content-Length")
+        raise MalformedHttp("a body needs a Content-Length")
     first, second, third = parts
     return Head(first, second, third, int(length), fields.get("connection", "").lower() == "close")
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run to the end, on uvloop where it is installed."""
+    """Run a coroutine to its end, on uvloop if that is installed."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main)
 

@@ -1,4 +1,4 @@
-"""See that requirements.lock still answers to pyproject.toml: the same requirements, extras and versions."""
+"""Checks that requirements.lock matches pyproject.toml: the same requirements, extras and versions."""
 
 import sys
 import tomllib
@@ -12,24 +12,24 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
-    """Print each difference; 1 if there is one."""
+    """Print each difference, and return 1 if there is one."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     faults = list(_faults(pyproject["project"], (ROOT / "requirements.lock").read_text()))
     for fault in faults:
         print(fault)
     if faults:
-        print("requirements.lock is not in step with pyproject.toml: make lock")
+        print("requirements.lock does not match pyproject.toml: run `make lock`")
     return 1 if faults else 0
 
 
 def _faults(project: dict[str, object], lock: str) -> Iterator[str]:
-    wanted = [Requirement(text) for text in _requirements(project)]
-    pins, asked_for = _read_lock(lock, project=str(project["name"]))
-    for requirement in wanted:
+    required = [Requirement(text) for text in _requirements(project)]
+    pins, direct = _read_lock(lock, project=str(project["name"]))
+    for requirement in required:
         if fault := _fault(requirement, pins.get(canonicalize_name(requirement.name))):
             yield f"{requirement}: {fault}"
-    for name in sorted(asked_for - {canonicalize_name(requirement.name) for requirement in wanted}):
-        yield f"{name}: in the lock for this project, which no longer asks for it"
+    for name in sorted(direct - {canonicalize_name(requirement.name) for requirement in required}):
+        yield f"{name}: in the lock for this project, which no longer requires it"
 
 
 def _requirements(project: dict[str, object]) -> Iterator[str]:
@@ -43,9 +43,9 @@ def _requirements(project: dict[str, object]) -> Iterator[str]:
 
 
 def _read_lock(lock: str, *, project: str) -> tuple[dict[str, Requirement], set[str]]:
-    """Return each pin by its name, and the names that stand there because this project asks for them."""
+    """Return each pin by name, and the names that the lock has because this project requires them."""
     pins: dict[str, Requirement] = {}
-    asked_for: set[str] = set()
+    direct: set[str] = set()
     name = ""
     for line in lock.splitlines():
         if line[:1].isalnum():
@@ -53,8 +53,8 @@ def _read_lock(lock: str, *, project: str) -> tuple[dict[str, Requirement], set[
             name = canonicalize_name(pin.name)
             pins[name] = pin
         elif line.lstrip(" #").removeprefix("via ").startswith(f"{project} ("):
-            asked_for.add(name)
-    return pins, asked_for
+            direct.add(name)
+    return pins, direct
 
 
 def _fault(requirement: Requirement, pin: Requirement | None) -> str | None:

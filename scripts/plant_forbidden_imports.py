@@ -1,9 +1,9 @@
 """
-See that every import contract can fail: plant a forbidden import in a copy of the tree, and lint that.
+Checks that every import contract can fail: plants forbidden imports in copies of the tree and lints them.
 
-A contract that names the wrong module is kept for ever and guards nothing. So
-each is broken here on purpose, at least once for every rule that it holds, and
-must name the planted import; without a plant the same copy must pass.
+A contract that names the wrong module always passes and guards nothing. So each
+is broken here on purpose, at least once for every rule that it has, and must
+report the planted import. Without a planted import the same copy must pass.
 """
 
 import os
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("dispatcher", "workers", "migrations")
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
-# What must not be imported, by contract and by who must not.
+# Forbidden imports, by contract and by importing module.
 _FORBIDDEN: dict[str, dict[str, list[str]]] = {
     "layers": {
         "dispatcher.domain": ["dispatcher.settings", "dispatcher.store", "dispatcher.service"],
@@ -109,7 +109,7 @@ _FORBIDDEN: dict[str, dict[str, list[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """One forbidden import: `importer`, a module or a package, is made to import `imported`."""
+    """A forbidden import of `imported` that is added to `importer`, a module or package."""
 
     contract: str
     importer: str
@@ -117,7 +117,7 @@ class Plant:
 
 
 def main() -> int:
-    """Print a table of what was planted and whether it was caught; 1 if something was not."""
+    """Print which planted imports were caught; return 1 if one was not."""
     plants = _plants()
     contracts = _contracts()
     if unplanted := contracts - {plant.contract for plant in plants}:
@@ -154,7 +154,7 @@ def _copy_tree(tree: Path) -> Path:
 
 
 def _is_caught(plant: Plant, tree: Path) -> bool:
-    """Plant it in a copy of the tree, and see its contract, and no other complaint, name it."""
+    """Return whether the contract, and it alone, reports the import planted in a copy of the tree."""
     importer = _plant(plant, _copy_tree(tree))
     code, output = _lint(tree, [plant.contract])
     shutil.rmtree(tree)
@@ -163,14 +163,14 @@ def _is_caught(plant: Plant, tree: Path) -> bool:
 
 
 def _plant(plant: Plant, tree: Path) -> str:
-    """Write the import into a new module of a package, or at the end of a module; return that module."""
+    """Add the import to a new module of a package, or to the end of a module; return that module."""
     path = tree.joinpath(*plant.importer.split("."))
     if not path.is_dir():
         with path.with_suffix(".py").open("a") as module:
             module.write(f"\nimport {plant.imported}\n")
         return plant.importer
     (path / "planted.py").write_text(f"import {plant.imported}\n")
-    if plant.imported.startswith(f"{plant.importer}."):  # a sibling, which may not be there
+    if plant.imported.startswith(f"{plant.importer}."):  # a sibling, which may not exist
         (path / plant.imported.rpartition(".")[2]).with_suffix(".py").touch()
     return f"{plant.importer}.planted"
 
