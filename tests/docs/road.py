@@ -25,6 +25,9 @@ from dispatcher.domain.tier import Tier
 from dispatcher.sandbox import SandboxSettings, http_options, serving
 from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.accounts.credentials import NewKey
+from dispatcher.service.background import BackgroundTasks
+from dispatcher.service.callbacks.sender import CallbackSender
+from dispatcher.service.provider_health import ProviderHealth
 from dispatcher.settings import ProviderSettings, Settings
 from tests.api.server import running_api
 from tests.conftest import plain_url
@@ -41,7 +44,11 @@ Step = tuple[str, str]
 
 _OURS = (f"{ROOT}/dispatcher/", f"{ROOT}/workers/")
 _NOT_THE_ROAD = (f"{ROOT}/dispatcher/sandbox/", f"{ROOT}/dispatcher/local/")
-_BACKGROUND = {"BackgroundTasks._supervise", "CallbackSender.run", "ProviderHealth._look_on"}
+_BACKGROUND = {
+    BackgroundTasks._supervise.__qualname__,
+    CallbackSender.run.__qualname__,
+    ProviderHealth._keep_refreshing.__qualname__,
+}
 """Tasks that run beside the messages: what they call is not the message's road."""
 
 _DEADLINE = 30.0
