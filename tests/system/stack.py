@@ -1,4 +1,4 @@
-"""A whole dispatcher in processes of its own, which a test may kill one by one."""
+"""A whole dispatcher in separate processes, which a test may kill one by one."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ WORKERS = {"critical": 64, "standard": 16, "bulk": 16, "clock": 4, "system": 4}
 
 
 class Stack:
-    """The parts by name: postgres, valkey, sandbox, api, the five workers, beat."""
+    """A stack whose processes are postgres, valkey, sandbox, api, the five workers and beat."""
 
     def __init__(
         self, supervisor: Supervisor, *, tps: float, settings: dict[str, str], sandboxes: int = 1
@@ -73,7 +73,7 @@ class Stack:
         until(lambda: self._status() == "ready", seconds=90, what="all lanes consume")
 
     def post(self, numbers: Sequence[str], *, due: str = "2020-01-01 00:00:00") -> list[int]:
-        """Send through the API until it says 200, as a careful client does; give the messages' ids."""
+        """Send through the API until it answers 200, as a careful client does; return the message ids."""
         body = {
             "message_text": "Hello",
             "delivery_date": due,
@@ -82,26 +82,26 @@ class Stack:
         }
         for _ in range(100):
             try:
-                answer = self.api.post(
+                response = self.api.post(
                     "/api/v1/sms", json=body, headers={"Authorization": f"bearer {self.token}"}
                 )
             except httpx.HTTPError:
                 time.sleep(0.2)
                 continue
-            if answer.status_code == httpx.codes.OK:
-                return [i for ids in answer.json()["sms_ids"].values() for i in ids]
-            assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE, answer.text
+            if response.status_code == httpx.codes.OK:
+                return [i for ids in response.json()["sms_ids"].values() for i in ids]
+            assert response.status_code == httpx.codes.SERVICE_UNAVAILABLE, response.text
             time.sleep(0.2)
-        raise AssertionError("the API did not come back")
+        raise AssertionError("the API did not recover")
 
     def kill(self, name: str) -> None:
-        """Kill a part with -9 and wait until the supervisor has brought it back."""
+        """Kill a process with -9, and wait until the supervisor has restarted it."""
         old = self.supervisor.pid(name)
         self.supervisor.kill(name, signal.SIGKILL)
         until(lambda: self.supervisor.pid(name) not in {None, old}, seconds=30, what=f"{name} is back")
 
     def rows(self, sql: str, *parameters: object) -> list[Any]:
-        """Ask the database, once it answers."""
+        """Return the rows of a query, once the database answers."""
         url = make_url(self.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
         until(lambda: _connects(url), seconds=30, what="Postgres answers")
         with psycopg.connect(url, autocommit=True) as connection:
@@ -109,7 +109,7 @@ class Stack:
             return cursor.fetchall() if cursor.description else []
 
     def stats(self) -> dict[str, Any]:
-        """Ask the sandbox for its counts."""
+        """Return the counts of the sandbox."""
         return dict(self.sandbox.get("/stats").json())
 
     def submit(
@@ -120,7 +120,7 @@ class Stack:
         after: timedelta | None = None,
         until: timedelta | None = None,
     ) -> list[int]:
-        """Submit as the Python producer does, with a tier and a window; give the messages' ids."""
+        """Submit as the Python producer does, with a tier and a window; return the message ids."""
 
         async def work(ctx: Context, account: Account) -> list[int]:
             now = ctx.now()
@@ -135,10 +135,10 @@ class Stack:
             accepted = await submit(ctx, Caller(account, "test"), submission)
             return [m.id for m in accepted.messages]
 
-        return self.ask(work)
+        return self.call(work)
 
-    def ask(self, work: Callable[[Context, Account], Awaitable[T]]) -> T:
-        """Do something with the service, as the Python producer does, for the account."""
+    def call(self, work: Callable[[Context, Account], Awaitable[T]]) -> T:
+        """Return the result of `work` with the service and the account, as the Python producer calls it."""
 
         async def main() -> T:
             settings = Settings(
@@ -150,11 +150,11 @@ class Stack:
         return asyncio.run(main())
 
     def submits(self) -> dict[str, list[float]]:
-        """Ask the sandbox for everything it got: when, by our reference."""
+        """Return when each message arrived at the sandbox, by our reference."""
         return {row["reference"]: row["received_at"] for row in self.seen()}
 
     def seen(self, sandbox: int = 0) -> list[dict[str, Any]]:
-        """Ask a sandbox for everything it got, as it tells it."""
+        """Return all messages of a sandbox, as its API has them."""
         page: list[dict[str, Any]] = []
         seen: list[dict[str, Any]] = []
         while not seen or page:
@@ -237,7 +237,7 @@ def running_stack(
 
 
 def until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
-    """Look ten times a second whether something has come true."""
+    """Wait until a condition holds, checking ten times per second."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

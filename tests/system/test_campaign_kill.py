@@ -1,4 +1,4 @@
-"""A campaign while its processes are killed with -9, eight times: each recipient gets one message."""
+"""A campaign whose processes are killed with -9 eight times: each recipient gets one message."""
 
 import os
 import random
@@ -30,23 +30,23 @@ SETTINGS = {
     "DISPATCHER_BACKOFF_BASE": "0.5",
     "DISPATCHER_BACKOFF_CAP": "2",
     "DISPATCHER_RECEIPT_TIMEOUT": "30",
-    "DISPATCHER_CAMPAIGN_AHEAD": "1000",  # it is expanded as it goes
+    "DISPATCHER_CAMPAIGN_AHEAD": "1000",  # it is expanded while it is sent
 }
 
 
-def test_each_recipient_of_a_campaign_gets_one_message_whatever_is_killed_when(tmp_path: Path) -> None:
+def test_each_recipient_of_a_campaign_gets_one_message_despite_kills(tmp_path: Path) -> None:
     seed = random.randrange(10**6)
     with running_stack(tmp_path, tps=TPS, settings=SETTINGS) as stack:
         _import(stack, tmp_path / "all.csv")
-        stack.ask(_start)
-        until(lambda: stack.rows("SELECT 1 FROM runs") != [], seconds=30, what="the run is made")
+        stack.call(_start)
+        until(lambda: stack.rows("SELECT 1 FROM runs") != [], seconds=30, what="the run is created")
         victims = _kill_at_random(stack, random.Random(seed))
         _all_end(stack)
-        print(f"seed {seed}, killed {dict(victims)}, {_counts(stack, victims)}")
+        print(f"seed {seed}, killed {dict(victims)}, {_check_counts(stack, victims)}")
 
 
 def _import(stack: Stack, path: Path) -> None:
-    """Import the audience in a process that is killed in the middle, then again."""
+    """Import the audience in a process that is killed halfway, then again."""
     with path.open("w", encoding="utf-8") as file:
         file.write("to,name\n")
         file.writelines(f"+2547{n:08},Name{n}\n" for n in range(RECIPIENTS))
@@ -65,12 +65,12 @@ async def _start(ctx: Context, account: Account) -> None:
     plan = CampaignPlan(
         name="c", audience_id="all", text="Hello {{name}}", at=ctx.now() + timedelta(seconds=3)
     )
-    made = await drafts.create(ctx, account, plan)
-    await campaigns.start(ctx, account, str(made.public_id))
+    created = await drafts.create(ctx, account, plan)
+    await campaigns.start(ctx, account, str(created.public_id))
 
 
 def _kill_at_random(stack: Stack, rng: random.Random) -> "Counter[str]":
-    """Kill eight times, while the run is expanded, released and sent; each victim comes back by itself."""
+    """Kill eight times while the run is expanded, released and sent; the supervisor restarts each victim."""
     victims: Counter[str] = Counter()
     for _ in range(KILLS):
         Event().wait(rng.uniform(0, 1))
@@ -90,7 +90,7 @@ def _all_end(stack: Stack) -> None:
     until(lambda: not open_(), seconds=180, what="the campaign is through")
 
 
-def _counts(stack: Stack, victims: "Counter[str]") -> str:
+def _check_counts(stack: Stack, victims: "Counter[str]") -> str:
     assert stack.rows("SELECT total, messages, left_out, charged FROM runs") == [
         (RECIPIENTS, RECIPIENTS, 0, RECIPIENTS)
     ]
@@ -98,8 +98,8 @@ def _counts(stack: Stack, victims: "Counter[str]") -> str:
     seen = stack.submits()
     doubtful = {str(row[0]) for row in stack.rows("SELECT public_id FROM messages WHERE doubts > 0")}
     ends = Counter(row[0] for row in stack.rows("SELECT status FROM messages"))
-    doubled = [reference for reference, times in seen.items() if len(times) > 1]
-    assert doubled == []  # bulk is never sent again in doubt
+    sent_twice = [reference for reference, times in seen.items() if len(times) > 1]
+    assert sent_twice == []  # bulk is never sent again in doubt
     known = {str(row[0]) for row in stack.rows("SELECT public_id FROM messages")}
     assert known - seen.keys() <= doubtful, "ended without being sent or in doubt"
     assert set(ends) <= {12, 13, 39}

@@ -34,10 +34,10 @@ pytestmark = [
 
 @dataclass
 class Receiver:
-    """A producer's web server that keeps what it is told."""
+    """A producer's web server that keeps the callbacks it gets."""
 
     url: str = ""
-    told: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    callbacks: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def receiving() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.told.append((dict(self.headers), body))
+            receiver.callbacks.append((dict(self.headers), body))
             self.send_response(200)
             self.end_headers()
 
@@ -64,39 +64,39 @@ def receiving() -> Iterator[Receiver]:
         server.server_close()
 
 
-def test_it_sends_polls_to_delivered_lists_cancels_and_hears_by_webhook(tmp_path: Path) -> None:
+def test_the_client_sends_polls_lists_cancels_and_gets_webhooks(tmp_path: Path) -> None:
     module = _install(tmp_path)
     settings = {"DISPATCHER_CALLBACK_PRIVATE": "true"}
     with receiving() as receiver, running_stack(tmp_path / "stack", settings=settings) as stack:
         login, secret = asyncio.run(_login(stack))
-        done = _run(module, stack, login, receiver)
-        assert done["sent"]["state"] == "Pending"
-        assert done["state"]["state"] == "Delivered"
-        assert done["state"]["recipients"] == [
+        result = _run(module, stack, login, receiver)
+        assert result["sent"]["state"] == "Pending"
+        assert result["state"]["state"] == "Delivered"
+        assert result["state"]["recipients"] == [
             {"phoneNumber": "+254712345678", "state": "Delivered", "error": None}
         ]
-        assert [item["state"] for item in done["list"]] == ["Pending", "Delivered"]
-        assert done["cancelled"]["state"] == "Cancelled"
-        assert done["webhook"] in done["webhooks"]
-        assert len(done["devices"]) == 1
-        assert done["health"]["status"] == "pass"
+        assert [item["state"] for item in result["list"]] == ["Pending", "Delivered"]
+        assert result["cancelled"]["state"] == "Cancelled"
+        assert result["webhook"] in result["webhooks"]
+        assert len(result["devices"]) == 1
+        assert result["health"]["status"] == "pass"
         assert stack.stats()["submits"] == 1
-        until(lambda: len(receiver.told) == 1, seconds=30, what="the webhook is told")
-        _check(receiver, done, secret)
+        until(lambda: len(receiver.callbacks) == 1, seconds=30, what="the webhook is called")
+        _check(receiver, result, secret)
 
 
-def _check(receiver: Receiver, done: dict[str, Any], secret: str) -> None:
-    [(headers, body)] = receiver.told
+def _check(receiver: Receiver, result: dict[str, Any], secret: str) -> None:
+    [(headers, body)] = receiver.callbacks
     signed = body + headers["X-Timestamp"].encode()
     assert headers["X-Signature"] == hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
-    told = json.loads(body)
-    assert (told["event"], told["webhookId"]) == ("sms:delivered", done["webhook"]["id"])
-    assert told["payload"]["messageId"] == done["sent"]["id"]
-    assert told["payload"]["phoneNumber"] == "+254712345678"
+    event = json.loads(body)
+    assert (event["event"], event["webhookId"]) == ("sms:delivered", result["webhook"]["id"])
+    assert event["payload"]["messageId"] == result["sent"]["id"]
+    assert event["payload"]["phoneNumber"] == "+254712345678"
 
 
 def _install(directory: Path) -> Path:
-    """Install the client; it is an ES module that does not say so, hence the copy."""
+    """Install the client, and copy it to an .mjs file: its package does not declare an ES module."""
     command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
     subprocess.run([*command, "--prefix", str(directory), PACKAGE], check=True, capture_output=True)
     dist = directory / "node_modules" / "android-sms-gateway" / "dist" / "index.js"
@@ -114,7 +114,7 @@ async def _login(stack: Stack) -> tuple[NewKey, str]:
 def _run(module: Path, stack: Stack, login: NewKey, receiver: Receiver) -> dict[str, Any]:
     base = str(stack.api.base_url.join("/api/3rdparty/v1"))
     command = ["node", str(SCRIPT), str(module), base, str(login.name), login.secret, receiver.url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert result.returncode == 0, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
     return found

@@ -1,4 +1,4 @@
-"""Real processes that stand still, come back, or are there twice."""
+"""Processes that are suspended, resume, or run twice."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 LEASE = 10
 SECOND = timedelta(seconds=1)
-# From the first byte written to the sandbox's reading of it, on a busy machine.
+# From writing the first byte until the sandbox reads it, on a busy machine.
 ON_THE_WIRE = timedelta(milliseconds=250)
 
 _prefix = count(10)
@@ -27,7 +27,7 @@ _prefix = count(10)
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Run one stack for all, with two beats."""
+    """Yield one stack for all tests, with two beats."""
     directory: Path = tmp_path_factory.mktemp("stack")
     settings = {
         "DISPATCHER_LEASE": str(LEASE),
@@ -54,13 +54,13 @@ def _wait_for_ends(stack: Stack, ids: list[int], *, seconds: float = 90) -> None
 
 
 def _lags(stack: Stack, ids: list[int]) -> list[float]:
-    """How long after its not_before the sandbox had each message, in seconds."""
+    """Return how many seconds after its not_before each message arrived at the sandbox."""
     seen = stack.submits()
     rows = stack.rows("SELECT public_id, not_before FROM messages WHERE id = ANY(%s)", ids)
     return [min(seen[str(row[0])]) - row[1].timestamp() for row in rows]
 
 
-def test_a_scheduled_message_leaves_at_its_time_and_never_before(stack: Stack) -> None:
+def test_a_scheduled_message_is_sent_at_its_time_and_never_before(stack: Stack) -> None:
     ids = []
     for tenths in range(20, 60, 2):
         tier = list(Tier)[tenths // 2 % 3]
@@ -81,11 +81,11 @@ def test_two_beats_and_a_lane_send_each_message_once(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("tier", [Tier.CRITICAL, Tier.STANDARD])
-def test_a_worker_that_stands_still_past_the_window_sends_nothing_late(stack: Stack, tier: Tier) -> None:
-    """SIGSTOP while claims are out, until every window is over: what was not written never is."""
+def test_a_worker_suspended_past_the_window_sends_nothing_late(stack: Stack, tier: Tier) -> None:
+    """SIGSTOP with open claims until every window is over: requests not yet written are never written."""
     window = 4 * SECOND
     ids = stack.submit(_numbers(400), tier=tier, until=window)
-    until(lambda: _claimed(stack, ids) > 0, seconds=20, what="claims are out")
+    until(lambda: _claimed(stack, ids) > 0, seconds=20, what="claims are open")
     stack.supervisor.kill(tier.value, signal.SIGSTOP)
     try:
         end = stack.rows("SELECT max(not_after) FROM messages WHERE id = ANY(%s)", ids)[0][0]
@@ -103,12 +103,14 @@ def test_a_worker_that_stands_still_past_the_window_sends_nothing_late(stack: St
     assert ends <= {12, 13, 27, 39}
 
 
-def test_postgres_away_for_longer_than_a_lease_loses_no_outcome_and_doubts_nothing(stack: Stack) -> None:
-    """It stands still with calls out: the workers keep their outcomes, and rescue waits for them."""
+def test_postgres_suspended_for_longer_than_a_lease_loses_no_outcome_and_causes_no_doubt(
+    stack: Stack,
+) -> None:
+    """It is suspended during calls: the workers keep their outcomes, and rescue waits for them."""
     ids = stack.submit(_numbers(300), tier=Tier.STANDARD)
-    until(lambda: _claimed(stack, ids) > 0, seconds=20, what="claims are out")
+    until(lambda: _claimed(stack, ids) > 0, seconds=20, what="claims are open")
     with _stopped_postgres(stack):
-        Event().wait(LEASE + 5)  # nothing can be asked meanwhile
+        Event().wait(LEASE + 5)  # no query is possible meanwhile
     _wait_for_ends(stack, ids)
     rows = stack.rows("SELECT public_id, status, doubts FROM messages WHERE id = ANY(%s)", ids)
     seen = stack.submits()
@@ -124,10 +126,10 @@ def _claimed(stack: Stack, ids: list[int]) -> int:
 
 @contextmanager
 def _stopped_postgres(stack: Stack) -> Iterator[None]:
-    """Stop the server, then all its backends, and let them go on; one may end meanwhile."""
+    """Suspend the server and all its backends, and resume them after the block; one may end meanwhile."""
     leader = stack.supervisor.pid("postgres")
     assert leader is not None
-    os.kill(leader, signal.SIGSTOP)  # first: it starts no further ones
+    os.kill(leader, signal.SIGSTOP)  # first, so that it starts no more of them
     children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
     _signal(map(int, children), signal.SIGSTOP)
     try:
