@@ -1,4 +1,4 @@
-"""A simulated SMSC, in a process of its own: `docs/sandbox.md` says how to use it."""
+"""A simulated SMSC, in a process of its own; `docs/sandbox.md` explains its use."""
 
 from dispatcher.sandbox.provider_options import http_options, smpp_options
 from dispatcher.sandbox.server import SandboxServers, create_app, run, serving, serving_both

@@ -7,7 +7,7 @@ from dispatcher.sandbox.settings import read_settings
 
 
 def main() -> None:
-    """Read the arguments and serve."""
+    """Serve a sandbox as the arguments say, until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m dispatcher.sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8090)
@@ -16,8 +16,8 @@ def main() -> None:
     args = parser.parse_args()
     try:
         settings = read_settings(args.settings)
-    except (OSError, ValueError) as wrong:
-        parser.error(f"--settings: {wrong}")
+    except (OSError, ValueError) as error:
+        parser.error(f"--settings: {error}")
     run(args.host, args.port, settings, smpp_port=args.smpp_port)
 
 

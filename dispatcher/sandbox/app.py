@@ -1,4 +1,4 @@
-"""The sandbox's HTTP face: submits on one side, settings and counts, also of SMPP, on the other."""
+"""The sandbox's HTTP API: submits and inbound messages, and its settings and counts, SMPP included."""
 
 import asyncio
 import hmac
@@ -23,7 +23,7 @@ _STATUS_OF_ERROR = {"account_refused": 403}
 
 
 class Sandbox:
-    """One simulated SMSC. Its state lives as long as it does."""
+    """One simulated SMSC, with its state in memory."""
 
     def __init__(self, settings: SandboxSettings) -> None:
         self.network = Network(settings)
@@ -32,7 +32,7 @@ class Sandbox:
         self._in_flight = 0
 
     def app(self) -> web.Application:
-        """Make the application; it opens and closes what it needs with its server."""
+        """Return the application; it opens and closes its resources with its server."""
         app = web.Application(client_max_size=1024 * 1024)
         app.on_startup.append(self._open)
         app.on_cleanup.append(self._close)
@@ -43,7 +43,7 @@ class Sandbox:
                 web.get("/stats", self.stats),
                 web.get("/messages", self.messages),
                 web.get("/settings", self.settings),
-                web.put("/settings", self.change),
+                web.put("/settings", self.change_settings),
                 web.post("/reset", self.reset),
                 web.get("/numbers", self.numbers),
                 web.get("/healthz", self.healthz),
@@ -52,38 +52,38 @@ class Sandbox:
         return app
 
     async def submit(self, request: web.Request) -> web.Response:
-        """Take one message, or not, as its number and the settings say."""
+        """Accept or refuse one message, by its number and the settings."""
         received_at = time.time()
         self._in_flight += 1
         try:
             if not self._may_submit(request):
                 self.network.counts.invalid += 1
-                return _error(401, "unauthorized", "no or wrong bearer token")
+                return _error(401, "unauthorized", "the bearer token is missing or wrong")
             try:
                 submit = _read_submit(await request.read(), received_at=received_at)
-            except ValueError as wrong:
+            except ValueError as error:
                 self.network.counts.invalid += 1
-                return _error(400, "invalid", str(wrong))
-            verdict = self.network.submit(submit, now=time.monotonic())
-            await self._report(submit, verdict)
-            if verdict.delay:
-                await asyncio.sleep(verdict.delay)
-            return await _answer(request, verdict)
+                return _error(400, "invalid", str(error))
+            decision = self.network.submit(submit, now=time.monotonic())
+            await self._report(submit, decision)
+            if decision.delay:
+                await asyncio.sleep(decision.delay)
+            return await _response(request, decision)
         finally:
             self._in_flight -= 1
 
     async def inbound(self, request: web.Request) -> web.Response:
-        """Tell what a handset wrote: over SMPP if an ESME receives, else where receipts go."""
+        """Deliver a handset's message: over SMPP if an ESME is bound to receive, else to the receipt URL."""
         try:
-            told = _text_fields(await request.read(), "from", "to", "text")
-            return _json({"parts": self._hear(told)}, status=202)
-        except NoReceiverBound as nobody:
-            return _error(409, "nobody_listens", str(nobody))
-        except ValueError as wrong:
-            return _error(400, "invalid", str(wrong))
+            fields = _text_fields(await request.read(), "from", "to", "text")
+            return _json({"parts": self._deliver_inbound(fields)}, status=202)
+        except NoReceiverBound as error:
+            return _error(409, "nobody_listens", str(error))
+        except ValueError as error:
+            return _error(400, "invalid", str(error))
 
     async def stats(self, request: web.Request) -> web.Response:
-        """Say what came in and what went out."""
+        """Return the counts of submits and receipts."""
         receipts, smsc = self._open_receipts, self.smsc
         now = {
             "pending_receipts": receipts.pending + smsc.pending,
@@ -93,53 +93,53 @@ class Sandbox:
         return _json(asdict(self.network.counts) | asdict(receipts.counts + smsc.counts) | now)
 
     async def messages(self, request: web.Request) -> web.Response:
-        """List what it has: of one reference, to one number, or a page of all."""
+        """Return the messages of one reference, to one number, or a page of all."""
         if (reference := request.query.get("reference")) is not None:
             found = self.network.messages.get(reference)
-            return _json([found.shown()] if found else [])
+            return _json([found.as_json()] if found else [])
         if (number := request.query.get("to")) is not None:
-            return _json([message.shown() for message in self.network.to(number)])
+            return _json([message.as_json() for message in self.network.messages_to(number)])
         offset, limit = request.query.get("offset", "0"), request.query.get("limit", "100")
         if not (offset.isdecimal() and limit.isdecimal()):
-            return _error(400, "invalid", "offset and limit are numbers")
+            return _error(400, "invalid", "offset and limit must be numbers")
         page = self.network.page(offset=int(offset), limit=min(int(limit), _MAX_PAGE))
-        return _json([message.shown() for message in page])
+        return _json([message.as_json() for message in page])
 
     async def settings(self, request: web.Request) -> web.Response:
-        """Show the settings, secrets hidden."""
-        return _json(self.network.settings.shown())
+        """Return the settings, with secrets hidden."""
+        return _json(self.network.settings.public_values())
 
-    async def change(self, request: web.Request) -> web.Response:
-        """Change those settings that are named; they hold from the next submit on."""
+    async def change_settings(self, request: web.Request) -> web.Response:
+        """Change the named settings from the next submit on."""
         try:
             changes = json.loads(await request.read())
             if not isinstance(changes, dict):
-                return _error(400, "invalid", "an object of settings is expected")
+                return _error(400, "invalid", "the body must be an object of settings")
             self.network.change(self.network.settings.changed(changes))
-        except ValidationError as wrong:
-            return _error(422, "invalid", str(wrong))
+        except ValidationError as error:
+            return _error(422, "invalid", str(error))
         except ValueError:
-            return _error(400, "invalid", "this is not JSON")
+            return _error(400, "invalid", "the body is not JSON")
         return await self.settings(request)
 
     async def reset(self, request: web.Request) -> web.Response:
-        """Forget all messages, counts and waiting receipts; the settings stay."""
+        """Delete all messages, counts and pending receipts; the settings stay."""
         self.network.reset()
         await self._open_receipts.reset()
         self.smsc.reset()
         return _json({})
 
     async def numbers(self, request: web.Request) -> web.Response:
-        """Say what each special ending does."""
+        """Return the effect of each special ending."""
         return _json({f"9900{ending}": script.what for ending, script in SPECIAL.items()})
 
     async def healthz(self, request: web.Request) -> web.Response:
-        """Say that it lives."""
+        """Return 200: the sandbox runs."""
         return _json({"status": "ok"})
 
     @property
     def smsc(self) -> Smsc:
-        """The SMPP face, which is there while the application runs, and listens when it is opened."""
+        """The SMPP server. It exists while the application runs, and listens after `open`."""
         if self._smsc is None:
             raise RuntimeError("the sandbox's application has not been started")
         return self._smsc
@@ -160,54 +160,54 @@ class Sandbox:
 
     def _may_submit(self, request: web.Request) -> bool:
         token = self.network.settings.token
-        shown = request.headers.get("Authorization", "")
-        return not token or hmac.compare_digest(shown.encode(), f"Bearer {token}".encode())
+        authorization = request.headers.get("Authorization", "")
+        return not token or hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode())
 
-    def _hear(self, told: dict[str, Any]) -> int:
-        url, system_id = self.network.settings.receipt_url, told.get("system_id")
+    def _deliver_inbound(self, fields: dict[str, Any]) -> int:
+        url, system_id = self.network.settings.receipt_url, fields.get("system_id")
         try:
-            return self.smsc.inbound(told["from"], told["to"], told["text"], system_id=system_id)
+            return self.smsc.inbound(fields["from"], fields["to"], fields["text"], system_id=system_id)
         except NoReceiverBound:
             if url is None or system_id is not None:
                 raise
-        report = {"id": self.network.next_id(), **{name: told[name] for name in ("from", "to", "text")}}
-        self._open_receipts.schedule(url, report, delay=0, done=self._heard)
+        report = {"id": self.network.next_id(), **{name: fields[name] for name in ("from", "to", "text")}}
+        self._open_receipts.schedule(url, report, delay=0, done=self._count_inbound)
         return 1
 
-    def _heard(self) -> None:
+    def _count_inbound(self) -> None:
         self._open_receipts.counts.inbound_sent += 1
 
-    async def _report(self, submit: ReceivedSubmit, verdict: SubmitDecision) -> None:
-        """Schedule the receipts; one that must be there before the answer is sent at once."""
+    async def _report(self, submit: ReceivedSubmit, decision: SubmitDecision) -> None:
+        """Schedule the receipts; a receipt that must precede the response is sent now."""
         url = submit.receipt_url or self.network.settings.receipt_url
-        if not url or not verdict.receipts or verdict.message is None:
+        if not url or not decision.receipts or decision.message is None:
             return
-        delay = verdict.delay + self.network.settings.receipt_delay_ms / 1000
-        for step in verdict.receipts:
+        delay = decision.delay + self.network.settings.receipt_delay_ms / 1000
+        for step in decision.receipts:
             delay += step.wait
-            for part in step.parts.of(verdict.ids):
-                report = _report_of(submit, None if verdict.script.anonymous else part, step.word)
-                done = partial(self._told, verdict.message, step.word)
-                if verdict.script.early:
+            for part in step.parts.of(decision.ids):
+                report = _report_of(submit, None if decision.script.anonymous else part, step.word)
+                done = partial(self._count_receipt, decision.message, step.word)
+                if decision.script.early:
                     await self._open_receipts.send_now(url, report, done=done)
                 else:
                     self._open_receipts.schedule(url, report, delay=delay, done=done)
 
-    def _told(self, message: SandboxMessage, word: str) -> None:
+    def _count_receipt(self, message: SandboxMessage, word: str) -> None:
         message.status = word
         self._open_receipts.counts.receipts_sent += 1
 
 
-async def _answer(request: web.Request, verdict: SubmitDecision) -> web.Response:
-    match verdict.answer:
+async def _response(request: web.Request, decision: SubmitDecision) -> web.Response:
+    match decision.answer:
         case SubmitAnswer.ACCEPTED:
-            return _json({"id": verdict.ids[0], "ids": list(verdict.ids), "status": "accepted"})
+            return _json({"id": decision.ids[0], "ids": list(decision.ids), "status": "accepted"})
         case SubmitAnswer.REJECTED:
-            return _error(_STATUS_OF_ERROR.get(verdict.script.error, 422), verdict.script.error, "rejected")
+            return _error(_STATUS_OF_ERROR.get(decision.script.error, 422), decision.script.error, "rejected")
         case SubmitAnswer.LATER:
-            return _error(503, "try_later", "not now", retry_after=verdict.retry_after)
+            return _error(503, "try_later", "not now", retry_after=decision.retry_after)
         case SubmitAnswer.THROTTLED:
-            return _error(429, "throttled", "too fast", retry_after=verdict.retry_after)
+            return _error(429, "throttled", "too fast", retry_after=decision.retry_after)
         case SubmitAnswer.SILENCE:
             await asyncio.sleep(_SILENCE_SECONDS)
         case SubmitAnswer.HANG_UP:
@@ -220,13 +220,13 @@ async def _answer(request: web.Request, verdict: SubmitDecision) -> web.Response
 
 
 def _text_fields(body: bytes, *names: str) -> dict[str, Any]:
-    """Read an object in which these are texts; ValueError says what is wrong with it."""
+    """Return an object in which these fields are texts. Raises ValueError."""
     try:
         fields: Any = json.loads(body)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise ValueError("the JSON is nested too deeply") from None
     if not isinstance(fields, dict):
-        raise ValueError("an object is expected")  # noqa: TRY004 - one kind of error for the caller
+        raise ValueError("the body must be an object")  # noqa: TRY004 - one error class for the caller
     for name in names:
         if not isinstance(fields.get(name), str) or not fields[name]:
             raise ValueError(f"{name} is missing or not a text")
@@ -234,11 +234,11 @@ def _text_fields(body: bytes, *names: str) -> dict[str, Any]:
 
 
 def _read_submit(body: bytes, *, received_at: float) -> ReceivedSubmit:
-    """Read a submit; ValueError says what is wrong with it."""
+    """Return the submit. Raises ValueError."""
     fields = _text_fields(body, "to", "text", "reference")
     segments = fields.get("segments", 1)
     if not isinstance(segments, int) or not 1 <= segments <= 255:
-        raise ValueError("segments is not a number from 1 to 255")
+        raise ValueError("segments must be a number from 1 to 255")
     url = None if fields.get("receipt_url") is None else http_url(str(fields["receipt_url"]))
     return ReceivedSubmit(
         reference=fields["reference"],
@@ -256,9 +256,9 @@ def _report_of(submit: ReceivedSubmit, ref: str | None, word: str) -> dict[str, 
     return {"id": ref, "reference": submit.reference, "to": submit.to, "status": word}
 
 
-def _error(status: int, code: str, words: str, *, retry_after: int | None = None) -> web.Response:
+def _error(status: int, code: str, message: str, *, retry_after: int | None = None) -> web.Response:
     headers = {"Retry-After": str(retry_after)} if retry_after else None
-    return _json({"error": {"code": code, "message": words}}, status=status, headers=headers)
+    return _json({"error": {"code": code, "message": message}}, status=status, headers=headers)
 
 
 def _json(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

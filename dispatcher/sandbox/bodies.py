@@ -1,4 +1,4 @@
-"""What the sandbox reads out of a submit_sm, and what it writes into a deliver_sm."""
+"""The bodies of the sandbox: reading submit_sm and writing deliver_sm."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ ERRORS: Final[Mapping[str, int]] = {
     "refused": CommandStatus.ESME_RSUBMITFAIL,
     "account_refused": 0x403,
 }
-"""The command_status of each refusal; 0x400 to 0x4FF are every SMSC's own."""
+"""The command_status of each refusal; 0x400 to 0x4FF are vendor-specific."""
 
 STATES: Final[Mapping[str, tuple[MessageState, str]]] = {
     "DELIVRD": (MessageState.DELIVERED, "000"),
@@ -34,7 +34,7 @@ STATES: Final[Mapping[str, tuple[MessageState, str]]] = {
     "BLOCKED": (MessageState.REJECTED, "031"),
     "MOONED": (MessageState.UNKNOWN, "000"),
 }
-"""How a receipt says each word of ours: the state, and the network's error code."""
+"""The state and the network's error code of each receipt word."""
 
 _INTERNATIONAL: Final = 1
 _ALPHANUMERIC: Final = 5
@@ -43,15 +43,15 @@ _GSM: Final = b"\3"
 
 @dataclass(frozen=True, slots=True)
 class ParsedSubmit:
-    """A submit_sm as the network sees it, and what its receipts need to know."""
+    """A submit_sm as the network sees it, with the data that its receipts need."""
 
     submit: ReceivedSubmit
     sm: Sm
-    joint: PartInfo | None
+    part_info: PartInfo | None
 
 
 def address_fault(sm: Sm) -> CommandStatus | None:
-    """Tell what no network could use."""
+    """Return the command_status of an unusable address; None if both addresses are usable."""
     if not sm.destination.value or not sm.destination.value.isascii():
         return CommandStatus.ESME_RINVDSTADR
     return None if sm.source.value.isascii() else CommandStatus.ESME_RINVSRCADR
@@ -59,16 +59,16 @@ def address_fault(sm: Sm) -> CommandStatus | None:
 
 def read_submit(sm: Sm, *, received_at: float) -> ParsedSubmit:
     """
-    Read a submit.
+    Return the submit.
 
-    It has no reference, so one is made of what stays the same when it comes
-    again: who writes what to whom, which part of it, and until when it is valid.
+    It has no reference, so one is made of the fields that stay the same in a
+    retry: sender, recipient, part, validity and text.
     """
-    text, joint = read_text(sm)
-    part = f"{joint.number}/{joint.total}" if joint else ""
-    same = "\0".join((sm.source.value, sm.destination.value, part, sm.validity_period, text))
+    text, part_info = read_text(sm)
+    part = f"{part_info.number}/{part_info.total}" if part_info else ""
+    identity = "\0".join((sm.source.value, sm.destination.value, part, sm.validity_period, text))
     submit = ReceivedSubmit(
-        reference=hashlib.blake2b(same.encode(), digest_size=16).hexdigest(),
+        reference=hashlib.blake2b(identity.encode(), digest_size=16).hexdigest(),
         to=_number(sm.destination),
         sender=_number(sm.source) or None,
         text=text,
@@ -77,39 +77,39 @@ def read_submit(sm: Sm, *, received_at: float) -> ParsedSubmit:
         receipt_url=None,
         received_at=received_at,
     )
-    return ParsedSubmit(submit, sm, joint)
+    return ParsedSubmit(submit, sm, part_info)
 
 
 def receipt_body(
-    heard: ParsedSubmit, message_id: str, word: str, *, settings: SandboxSettings, done_at: float
+    parsed: ParsedSubmit, message_id: str, word: str, *, settings: SandboxSettings, done_at: float
 ) -> bytes:
-    """Write the body of a receipt; `message_id` "" makes one that names no message."""
+    """Return the body of a receipt; with `message_id` "" it names no message."""
     state, error = STATES[word]
-    named = format(int(message_id), settings.smpp_receipt_ids) if message_id else ""
+    receipt_id = format(int(message_id), settings.smpp_receipt_ids) if message_id else ""
     text = b""
     tlvs: dict[int, bytes] = {}
     if settings.smpp_receipts != "tlvs":
         text = _octets(
             write_receipt(
-                named,
+                receipt_id,
                 state,
-                submitted=datetime.fromtimestamp(heard.submit.received_at, UTC),
+                submitted=datetime.fromtimestamp(parsed.submit.received_at, UTC),
                 done=datetime.fromtimestamp(done_at, UTC),
                 error=error,
-                text=heard.submit.text,
+                text=parsed.submit.text,
             )
         )
-    if settings.smpp_receipts != "text" and named:
+    if settings.smpp_receipts != "text" and receipt_id:
         tlvs = {
-            Tag.RECEIPTED_MESSAGE_ID: named.encode() + b"\0",
+            Tag.RECEIPTED_MESSAGE_ID: receipt_id.encode() + b"\0",
             Tag.MESSAGE_STATE: bytes([state]),
             Tag.NETWORK_ERROR_CODE: _GSM + int(error).to_bytes(2, "big"),
         }
-    return Sm(heard.sm.destination, heard.sm.source, text, esm_class=EsmClass.RECEIPT, tlvs=tlvs).encode()
+    return Sm(parsed.sm.destination, parsed.sm.source, text, esm_class=EsmClass.RECEIPT, tlvs=tlvs).encode()
 
 
 def inbound_bodies(sender: str, recipient: str, text: str, *, reference: int) -> Sequence[bytes]:
-    """Write the bodies of a handset's message, one for each part; ValueError if SMPP cannot say it."""
+    """Return the body of each part of a handset's message. Raises ValueError if SMPP cannot carry it."""
     data_coding, parts = encode_text(text)
     source, destination = _address(sender), _address(recipient)
     if len(parts) == 1:
@@ -121,7 +121,7 @@ def inbound_bodies(sender: str, recipient: str, text: str, *, reference: int) ->
 
 
 def _segments(sm: Sm) -> int:
-    """Count what a long text in message_payload is sent in; short_message is one part by itself."""
+    """Return the number of parts of a text in message_payload; short_message is one part."""
     length = len(sm.tlvs.get(Tag.MESSAGE_PAYLOAD, b""))
     single, part = (140, 134) if sm.data_coding == DataCoding.UCS2 else (160, 153)
     return 1 if length <= single else -(-length // part)

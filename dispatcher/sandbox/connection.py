@@ -1,5 +1,5 @@
 """
-One connection of an ESME: it binds, submits, and is delivered to.
+One connection of an ESME, which binds, submits and receives deliveries.
 
 Source: SMPP v3.4, issue 1.2: states of a session 2.2, what each may carry 2.3, generic_nack 4.3.
 """
@@ -29,34 +29,34 @@ _BIND_RESPONSE_BODY: Final = encode_id("sandbox") + encode_tlvs({Tag.SC_INTERFAC
 
 
 class ServiceCenter(Protocol):
-    """What stands behind all connections."""
+    """The state that all connections share."""
 
     @property
     def settings(self) -> SandboxSettings:
-        """How it behaves now."""
+        """The current settings."""
 
-    def admit(self, connection: "Connection", bind: Bind) -> CommandStatus:
-        """Take an ESME in, or say why not."""
+    def authorize(self, connection: "Connection", bind: Bind) -> CommandStatus:
+        """Return ESME_ROK if the ESME may bind, else the reason."""
 
     def outbox(self, system_id: str) -> Outbox:
-        """Give what waits for an ESME."""
+        """Return the deliveries that wait for an ESME."""
 
     def submit(self, connection: "Connection", request: Pdu) -> None:
-        """Decide on a submit_sm, and answer it in its time."""
+        """Decide on a submit_sm, and answer it after its latency."""
 
-    def leave(self, connection: "Connection") -> None:
-        """Note that a connection has ended."""
+    def disconnected(self, connection: "Connection") -> None:
+        """Remove a connection that has ended."""
 
-    def garbled(self) -> None:
-        """Count what is no SMPP."""
+    def count_invalid(self) -> None:
+        """Count data that is not SMPP."""
 
 
 class Connection(asyncio.Protocol):
     """
-    One ESME's; `command` is the kind of bind, None before it.
+    The connection of one ESME. `command` is the kind of bind, None before the bind.
 
-    What is written in one step of the loop goes out in one piece. `outbox` is
-    what it receives from, None if it does not.
+    All PDUs of one step of the loop are sent in one write. `outbox` holds its
+    deliveries, None if it does not receive.
     """
 
     def __init__(self, center: ServiceCenter) -> None:
@@ -70,9 +70,9 @@ class Connection(asyncio.Protocol):
         self._unanswered: dict[int, tuple[float, Delivery]] = {}
         self._sequence = 0
         self._paused = False
-        self._heard = self._asked = False
+        self._has_received = self._has_enquired = False
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
-        self._doers: Mapping[int, Callable[[Pdu], None]] = {
+        self._handlers: Mapping[int, Callable[[Pdu], None]] = {
             Command.SUBMIT_SM: self._submitted,
             Command.DELIVER_SM_RESP: self._answered,
             Command.ENQUIRE_LINK: self.answer,
@@ -82,28 +82,28 @@ class Connection(asyncio.Protocol):
             **dict.fromkeys(_BIND_COMMANDS, self._bind),
         }
 
-    # What the center and the outbox do with it.
+    # Called by the service center and the outbox.
 
     def answer(self, request: Pdu, status: int = CommandStatus.ESME_ROK, body: bytes = b"") -> None:
         """Answer a request."""
         self._write(respond(request, status=status, body=body))
 
     def hang_up(self) -> None:
-        """End the connection without a word."""
+        """Close the connection without unbind."""
         self._unwritten.clear()
         self._transport.abort()
 
     def unbind(self) -> None:
-        """Take leave of the ESME."""
+        """Send unbind."""
         self._write(encode(Command.UNBIND, sequence=self._next()))
 
     @property
-    def room(self) -> int:
-        """How many deliveries more may be out."""
+    def free_window(self) -> int:
+        """How many more deliveries may be unanswered."""
         return 0 if self._paused else self._center.settings.smpp_window - len(self._unanswered)
 
     def deliver(self, delivery: Delivery) -> None:
-        """Send a deliver_sm, and wait for its answer for a while."""
+        """Send a deliver_sm; without a response in time it goes back to the outbox."""
         sequence = self._next()
         self._unanswered[sequence] = (self._loop.time(), delivery)
         self._write(encode(Command.DELIVER_SM, sequence=sequence, body=delivery.body))
@@ -111,56 +111,56 @@ class Connection(asyncio.Protocol):
             self._later(self._center.settings.smpp_repeat_s, self._repeat)
 
     def forget(self) -> None:
-        """Expect no answers to what was delivered."""
+        """Expect no more responses to deliveries."""
         self._unanswered.clear()
 
-    # What asyncio does with it.
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self._transport = cast("asyncio.Transport", transport)  # that of uvloop is none by its class
+        """Store the transport."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
 
     def data_received(self, data: bytes) -> None:
-        """Take every PDU that is whole; at a length that no PDU has nothing more can be read."""
-        self._heard = True
+        """Handle every complete PDU; close the connection at a length that no PDU has."""
+        self._has_received = True
         try:
             for pdu in self._splitter.feed(data):
-                self._take(pdu)
+                self._handle(pdu)
         except BadPdu:
-            self._center.garbled()
+            self._center.count_invalid()
             self._nack(0, CommandStatus.ESME_RINVCMDLEN)
             self._flush()
             self._transport.close()
 
     def pause_writing(self) -> None:
-        """Deliver no more: the ESME does not read."""
+        """Stop deliveries: the ESME does not read."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Continue with deliveries."""
         self._paused = False
         if self.outbox is not None:
             self.outbox.pump()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """End: what was delivered and not answered is delivered again, over another bind."""
+        """End the connection; unanswered deliveries are sent again, over another bind."""
         for timer in self._timers.values():
             timer.cancel()
         self._unwritten.clear()
-        self._center.leave(self)
+        self._center.disconnected(self)
         if self.outbox is not None:
             self.outbox.close(self)
             unanswered, self._unanswered = self._unanswered, {}
-            self.outbox.again([delivery for _, delivery in unanswered.values()])
+            self.outbox.retry([delivery for _, delivery in unanswered.values()])
 
-    # What a PDU means.
+    # Handling of PDUs.
 
-    def _take(self, pdu: Pdu) -> None:
+    def _handle(self, pdu: Pdu) -> None:
         if self._transport.is_closing():
             return
-        doer = self._doers.get(pdu.command)
-        if doer is not None:
-            doer(pdu)
+        handler = self._handlers.get(pdu.command)
+        if handler is not None:
+            handler(pdu)
         elif pdu.command < RESPONSE_BIT:
             self._nack(pdu.sequence, CommandStatus.ESME_RINVCMDID)
 
@@ -170,7 +170,7 @@ class Connection(asyncio.Protocol):
         except BadPdu:
             self.answer(pdu, CommandStatus.ESME_RBINDFAIL)
             return
-        status = CommandStatus.ESME_RALYBND if self.command else self._center.admit(self, bind)
+        status = CommandStatus.ESME_RALYBND if self.command else self._center.authorize(self, bind)
         if status != CommandStatus.ESME_ROK:
             self.answer(pdu, status)
             return
@@ -201,10 +201,10 @@ class Connection(asyncio.Protocol):
     def _nack(self, sequence: int, status: CommandStatus) -> None:
         self._write(encode(Command.GENERIC_NACK, sequence=sequence, status=status))
 
-    # What comes with time.
+    # Timers.
 
     def _repeat(self) -> None:
-        """Give back what was not answered in time."""
+        """Return deliveries without a response in time to the outbox."""
         patience = self._center.settings.smpp_repeat_s
         overdue = []
         for sequence, (at, delivery) in list(self._unanswered.items()):
@@ -214,19 +214,19 @@ class Connection(asyncio.Protocol):
             del self._unanswered[sequence]
             overdue.append(delivery)
         if self.outbox is not None and overdue:
-            self.outbox.again(overdue)
+            self.outbox.retry(overdue)
 
     def _enquire(self) -> None:
-        """Ask an ESME that said nothing whether it is there; hang up if it said nothing to that either."""
-        if self._heard:
-            self._asked = False
-        elif self._asked:
+        """Send enquire_link to a silent ESME; hang up if it does not respond to that."""
+        if self._has_received:
+            self._has_enquired = False
+        elif self._has_enquired:
             self.hang_up()
             return
         else:
-            self._asked = True
+            self._has_enquired = True
             self._write(encode(Command.ENQUIRE_LINK, sequence=self._next()))
-        self._heard = False
+        self._has_received = False
         self._enquire_later()
 
     def _enquire_later(self) -> None:
@@ -234,7 +234,7 @@ class Connection(asyncio.Protocol):
             self._later(pause, self._enquire)
 
     def _later(self, delay: float, action: Callable[[], None]) -> None:
-        """Set the one timer of an action."""
+        """Set the timer of an action, in place of an earlier one."""
         if (timer := self._timers.get(action)) is not None:
             timer.cancel()
         self._timers[action] = self._loop.call_later(delay, action)

@@ -1,8 +1,8 @@
 """
-The network behind the sandbox: decides on each submit, and remembers it.
+The simulated network: it decides on each submit, and stores it.
 
-Submits are taken when they are read, before the answer's latency: a client
-that gives up waiting was heard all the same, as in life.
+A submit is accepted when it is read, before the latency of the response. As in a
+real network, a client that gives up waiting has sent it all the same.
 """
 
 import math
@@ -20,7 +20,7 @@ _MAX_KEPT = 20
 
 @dataclass(frozen=True, slots=True)
 class ReceivedSubmit:
-    """One submit as it came in; `received_at` is when its head was read, in epoch seconds."""
+    """One submit as received; `received_at` is when its head was read, in epoch seconds."""
 
     reference: str
     to: str
@@ -48,8 +48,8 @@ class SandboxMessage:
     ids: tuple[str, ...] = ()
     received_at: list[float] = field(default_factory=list)
 
-    def shown(self) -> dict[str, object]:
-        """List all there is of it; `received_at` has one entry a submit, the first twenty."""
+    def as_json(self) -> dict[str, object]:
+        """Return all its fields; `received_at` has one entry per submit, for the first twenty."""
         return {
             "reference": self.reference,
             "to": self.to,
@@ -68,11 +68,12 @@ class SandboxMessage:
 @dataclass(slots=True)
 class SubmitCounts:
     """
-    What came in. submits = accepted + rejected + deferred + throttled + lost.
+    The counts of submits: submits = accepted + rejected + deferred + throttled + lost.
 
-    A duplicate is a submit taken for a reference that was taken before: with
-    `dedupe` it is answered as the first and not sent on, else the phone rings
-    twice. `lost` was hung up on or failed, and not taken.
+    A duplicate is an accepted submit whose reference was accepted before. With
+    `dedupe` it gets the same response as the first and is not sent; else the
+    handset gets the message twice. `lost` are submits that were not accepted
+    and got a failure or a closed connection.
     """
 
     submits: int = 0
@@ -90,7 +91,7 @@ class SubmitCounts:
 
 @dataclass(frozen=True, slots=True)
 class SubmitDecision:
-    """What to answer, after `delay` seconds, and the receipts to send."""
+    """The response to give after `delay` seconds, and the receipts to send."""
 
     script: Script
     answer: SubmitAnswer
@@ -110,32 +111,32 @@ class Network:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all messages and counts; ids are never given twice."""
+        """Delete all messages and counts; ids are never reused."""
         self.counts = SubmitCounts()
         self.messages: dict[str, SandboxMessage] = {}
         self.change(self.settings)
 
     def change(self, settings: SandboxSettings) -> None:
-        """Behave like this from now on; the random numbers start anew."""
+        """Use these settings from now on, with the random numbers from their seed."""
         self.settings = settings
         self._random = random.Random(settings.seed)  # noqa: S311 - a simulation that can be repeated
         self._tokens = settings.tps * settings.burst_s
         self._filled_at: float | None = None
 
     def next_id(self) -> str:
-        """Give an id, a decimal number, that no other sandbox gives but by chance."""
+        """Return a new id, a decimal number that is unlikely to be used by another sandbox."""
         return str(next(self._numbers))
 
-    def to(self, number: str) -> Sequence[SandboxMessage]:
-        """List the messages to a number in the order of their first submit."""
+    def messages_to(self, number: str) -> Sequence[SandboxMessage]:
+        """Return the messages to a number, in the order of their first submit."""
         return [message for message in self.messages.values() if message.to == number]
 
     def page(self, *, offset: int, limit: int) -> Sequence[SandboxMessage]:
-        """List messages in the order of their first submit."""
+        """Return a page of all messages, in the order of their first submit."""
         return list(islice(self.messages.values(), offset, offset + limit))
 
     def submit(self, submit: ReceivedSubmit, *, now: float) -> SubmitDecision:
-        """Decide on one submit; `now` is monotonic."""
+        """Return the decision on one submit; `now` is monotonic."""
         counts = self.counts
         counts.submits += 1
         counts.first_at = counts.first_at or submit.received_at
@@ -149,16 +150,16 @@ class Network:
         script = script_for(submit.to) or self._by_chance()
         if script.times is not None and message.attempts > script.times:
             script = replace(script, answer=SubmitAnswer.ACCEPTED, taken=True)
-        return self._taken(message, script) if script.taken else self._not_taken(message, script)
+        return self._accept(message, script) if script.taken else self._refuse(message, script)
 
     def _throttle(self, segments: int, *, now: float) -> float:
-        """Tell how many seconds too early these segments are; a bucket that starts full."""
+        """Return by how many seconds these segments are too early: a token bucket that starts full."""
         settings = self.settings
         if not settings.tps:
             return 0.0
-        room = max(settings.tps * settings.burst_s, segments)
+        capacity = max(settings.tps * settings.burst_s, segments)
         elapsed = 0.0 if self._filled_at is None else now - self._filled_at
-        self._tokens = min(room, self._tokens + elapsed * settings.tps)
+        self._tokens = min(capacity, self._tokens + elapsed * settings.tps)
         self._filled_at = now
         if self._tokens < segments:
             return (segments - self._tokens) / settings.tps
@@ -195,7 +196,7 @@ class Network:
             drawn -= rate
         return ORDINARY
 
-    def _taken(self, message: SandboxMessage, script: Script) -> SubmitDecision:
+    def _accept(self, message: SandboxMessage, script: Script) -> SubmitDecision:
         counts, again = self.counts, message.accepted > 0
         message.accepted += 1
         counts.accepted += 1
@@ -210,7 +211,7 @@ class Network:
         message.status = "accepted"
         return SubmitDecision(script, script.answer, delay, message, ids, script.receipts)
 
-    def _not_taken(self, message: SandboxMessage, script: Script) -> SubmitDecision:
+    def _refuse(self, message: SandboxMessage, script: Script) -> SubmitDecision:
         match script.answer:
             case SubmitAnswer.REJECTED:
                 self.counts.rejected += 1

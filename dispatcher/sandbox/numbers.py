@@ -1,4 +1,4 @@
-"""The special numbers: what happens to a message whose number ends in 9900NN; the only source of that."""
+"""The special numbers: the effect of each number that ends in 9900NN, defined only here."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,26 +10,26 @@ T = TypeVar("T")
 
 
 class SubmitAnswer(Enum):
-    """What the client gets for its submit."""
+    """The response to a submit."""
 
     ACCEPTED = auto()  # 200 with the references
     REJECTED = auto()  # 4xx with an error code
     LATER = auto()  # 503 with Retry-After
     THROTTLED = auto()  # 429 with Retry-After
     FAILED = auto()  # 500
-    SILENCE = auto()  # nothing, for longer than any client waits
+    SILENCE = auto()  # no response, for longer than any client waits
     HANG_UP = auto()  # the connection is closed without a byte
 
 
 class ReceiptParts(Enum):
-    """Which references of a message a receipt is about."""
+    """The references of a message that a receipt is about."""
 
     ALL = auto()
     ALL_BUT_LAST = auto()
     LAST = auto()
 
     def of(self, ids: Sequence[T]) -> Sequence[T]:
-        """Choose among these."""
+        """Return those of these ids that the receipt is about."""
         match self:
             case ReceiptParts.ALL:
                 return ids
@@ -54,11 +54,11 @@ DELIVERED: Final = ReceiptStep("DELIVRD")
 @dataclass(frozen=True, slots=True)
 class Script:
     """
-    What one number does.
+    The effect of one number.
 
-    `taken` says whether the network has the message although the answer may
-    tell otherwise. `times` limits the answer to the first submits of a
-    reference; later ones are accepted.
+    `taken` is whether the network accepts the message, whatever the response
+    says. `times` limits the response to the first submits of a reference; later
+    ones are accepted.
     """
 
     what: str
@@ -68,7 +68,7 @@ class Script:
     error: str = ""
     delay: float = 0.0
     receipts: tuple[ReceiptStep, ...] = (DELIVERED,)
-    early: bool = False  # the receipt is out before the answer
+    early: bool = False  # the receipt is sent before the response
     anonymous: bool = False  # receipts name our reference only
     in_parts: bool = False  # one reference for each segment
 
@@ -85,14 +85,14 @@ ORDINARY: Final = Script("accepted, delivered")
 
 SPECIAL: Final[Mapping[str, Script]] = {
     "00": ORDINARY,
-    # one for each failure code, in the way that is usual for it
+    # one for each failure code, in its usual way
     "30": _rejected("rejected: not a number → 30", "invalid_number"),
     "31": _rejected("rejected: opted out or blocked → 31", "blocked"),
     "32": _receipt("accepted, receipt EXPIRED → 32", "EXPIRED"),
     "33": _receipt("accepted, receipt UNREACH → 33", "UNREACH"),
     "38": _receipt("accepted, receipt UNDELIV → 38", "UNDELIV"),
     "39": Script("always 503 with Retry-After: 1 → 39 in the end", SubmitAnswer.LATER, taken=False),
-    # the same codes the other way round
+    # the same codes in the other way
     "60": _receipt("accepted, receipt INVALID → 30", "INVALID"),
     "61": _receipt("accepted, receipt BLOCKED → 31", "BLOCKED"),
     "62": _rejected("rejected: its validity is over → 32", "expired"),
@@ -135,6 +135,6 @@ _ENDING: Final = re.compile(r"9900(\d\d)$")
 
 
 def script_for(number: str) -> Script | None:
-    """Find what a special number does; None for every other number, and those are delivered."""
+    """Return the effect of a special number; None for any other number, which is delivered."""
     ending = _ENDING.search(number)
     return SPECIAL.get(ending[1]) if ending else None

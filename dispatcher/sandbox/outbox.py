@@ -1,4 +1,4 @@
-"""What waits to be delivered to one ESME, until it says that it has it."""
+"""Deliveries to one ESME, kept until it accepts them."""
 
 import asyncio
 from collections import deque
@@ -18,34 +18,34 @@ _PERMANENT_REFUSALS: Final = frozenset({CommandStatus.ESME_RX_P_APPN, CommandSta
 
 @dataclass(slots=True)
 class Delivery:
-    """The body of one deliver_sm; `done` is called when the ESME has it."""
+    """The body of one deliver_sm; `done` is called when the ESME accepts it."""
 
     body: bytes
-    born: float
+    created_at: float
     done: Callable[[], None]
 
 
 class Receiver(Protocol):
-    """A bind over which the ESME can be told something."""
+    """A bind that receives deliveries."""
 
     @property
-    def room(self) -> int:
-        """How many deliveries more may be out."""
+    def free_window(self) -> int:
+        """How many more deliveries may be unanswered."""
 
     def deliver(self, delivery: Delivery) -> None:
-        """Send it; its answer, or that there is none, goes to the outbox."""
+        """Send it; the outbox is notified of the response, or that there is none."""
 
     def forget(self) -> None:
-        """Expect no answers any more."""
+        """Expect no more responses."""
 
 
 class Outbox:
     """
-    Deliveries in order, over whichever bind has room.
+    Deliveries in order, over any bind with space in its window.
 
-    What a bind does not answer, or leaves behind, goes again over any. An ESME
-    that says "later" is left alone for a pause that grows; what it says never
-    to want is dropped and counted.
+    A delivery that gets no response, or whose bind ends, is sent again over any
+    bind. After a temporary refusal, the outbox waits for a growing pause. After
+    a permanent one, the delivery is dropped and counted.
     """
 
     def __init__(self, counts: Callable[[], ReceiptCounts]) -> None:
@@ -53,22 +53,22 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Delivery] = deque()
         self._receivers: list[Receiver] = []
-        self._out = 0
+        self._unanswered = 0
         self._pause = 0.0
         self._wake: asyncio.TimerHandle | None = None
 
     @property
     def pending(self) -> int:
-        """How many the ESME has not taken yet."""
-        return len(self._waiting) + self._out
+        """How many deliveries the ESME has not accepted yet."""
+        return len(self._waiting) + self._unanswered
 
     @property
     def is_open(self) -> bool:
-        """Whether a bind is there that receives."""
+        """Whether there is a bind that receives."""
         return bool(self._receivers)
 
     def put(self, body: bytes, *, done: Callable[[], None]) -> None:
-        """Deliver this as soon as there is room."""
+        """Deliver this as soon as a window has space."""
         if len(self._waiting) >= _MAX_WAITING:
             self._waiting.popleft()
             self._counts().receipts_dropped += 1
@@ -76,18 +76,18 @@ class Outbox:
         self.pump()
 
     def open(self, receiver: Receiver) -> None:
-        """Use a bind from now on."""
+        """Use this bind from now on."""
         self._receivers.append(receiver)
         self.pump()
 
     def close(self, receiver: Receiver) -> None:
-        """Use it no more; what is out on it is given back by `again`."""
+        """Stop using this bind; its unanswered deliveries come back by `retry`."""
         if receiver in self._receivers:
             self._receivers.remove(receiver)
 
     def answered(self, delivery: Delivery, status: int) -> None:
-        """Note what the ESME answered."""
-        self._out -= 1
+        """Process the ESME's response to a delivery."""
+        self._unanswered -= 1
         if status == CommandStatus.ESME_ROK:
             self._pause = 0.0
             delivery.done()
@@ -95,34 +95,34 @@ class Outbox:
             self._counts().receipts_refused += 1
         else:
             self._return([delivery])
-            self._rest()
+            self._back_off()
 
-    def again(self, deliveries: Iterable[Delivery]) -> None:
-        """Send what was not answered once more."""
+    def retry(self, deliveries: Iterable[Delivery]) -> None:
+        """Send unanswered deliveries again."""
         unanswered = list(deliveries)
-        self._out -= len(unanswered)
+        self._unanswered -= len(unanswered)
         self._return(unanswered)
         self.pump()
 
     def pump(self) -> None:
-        """Send what waits while there is room."""
+        """Send waiting deliveries while a window has space."""
         waiting, oldest = self._waiting, self._loop.time() - _MAX_AGE
         while waiting and self._receivers and self._wake is None:
             receivers = self._receivers
             receiver = receivers[0] if len(receivers) == 1 else max(receivers, key=_free_window)
-            if receiver.room <= 0:
+            if receiver.free_window <= 0:
                 return
             delivery = waiting.popleft()
-            if delivery.born < oldest:
+            if delivery.created_at < oldest:
                 self._counts().receipts_dropped += 1
             else:
-                self._out += 1
+                self._unanswered += 1
                 receiver.deliver(delivery)
 
     def clear(self) -> None:
-        """Forget what waits and what is out."""
+        """Delete all waiting and unanswered deliveries."""
         self._waiting.clear()
-        self._out = 0
+        self._unanswered = 0
         for receiver in self._receivers:
             receiver.forget()
         if self._wake is not None:
@@ -134,15 +134,15 @@ class Outbox:
         self._counts().receipts_retried += len(deliveries)
         self._waiting.extendleft(reversed(deliveries))
 
-    def _rest(self) -> None:
+    def _back_off(self) -> None:
         if self._wake is None:
             self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _MAX_PAUSE)
-            self._wake = self._loop.call_later(self._pause, self._awake)
+            self._wake = self._loop.call_later(self._pause, self._resume)
 
-    def _awake(self) -> None:
+    def _resume(self) -> None:
         self._wake = None
         self.pump()
 
 
 def _free_window(receiver: Receiver) -> int:
-    return receiver.room
+    return receiver.free_window

@@ -1,4 +1,4 @@
-"""How the `http` and `smpp` providers speak to the sandbox: the options for `up`, tests and documents."""
+"""The options of the `http` and `smpp` providers for the sandbox: for `up`, tests and documents."""
 
 from dispatcher.sandbox.bodies import ERRORS, STATES
 from dispatcher.sandbox.receipts import SIGNATURE_HEADER
@@ -11,7 +11,7 @@ REJECTIONS = {
     "refused": 38,
     "account_refused": 39,
 }
-"""The sandbox's error codes, and ours."""
+"""The status of each error code of the sandbox."""
 
 RECEIPT_WORDS: dict[str, int | None] = {
     "DELIVRD": 13,
@@ -22,7 +22,7 @@ RECEIPT_WORDS: dict[str, int | None] = {
     "UNDELIV": 38,
     "ENROUTE": None,
 }
-"""The words of its receipts; MOONED is missing on purpose."""
+"""The status of each receipt word; MOONED is missing on purpose."""
 
 
 INBOUND: dict[str, object] = {
@@ -32,7 +32,7 @@ INBOUND: dict[str, object] = {
     "text": "text",
     "ref": "id",
 }
-"""What a handset wrote: it comes among the receipts, and only it has a text."""
+"""A handset's message: it arrives among the receipts, and only it has a text."""
 
 
 def http_options(
@@ -42,7 +42,7 @@ def http_options(
     token: str | None = None,
     receipt_secret: str | None = None,
 ) -> dict[str, object]:
-    """Make the options; `token` and `receipt_secret` are those of the sandbox's settings."""
+    """Return the options; `token` and `receipt_secret` are those of the sandbox's settings."""
     options = _submission(base_url) | {"receipts": _receipts(receipt_secret), "inbound": dict(INBOUND)}
     if receipt_url:
         options["receipt_url"] = receipt_url
@@ -54,7 +54,7 @@ def http_options(
 def smpp_options(
     host: str, port: int, *, system_id: str = "sandbox", password: str = ""
 ) -> dict[str, object]:
-    """Make the options; `system_id` and `password` are those of the sandbox's settings, or any."""
+    """Return the options; `system_id` and `password` must match the sandbox's settings, if set there."""
     return {
         "host": host,
         "port": port,
@@ -66,7 +66,7 @@ def smpp_options(
 
 
 def _is_by_error(word: str) -> bool:
-    """Tell whether a receipt says this with the network's error code."""
+    """Whether receipts express this word by the network's error code."""
     return word in STATES and STATES[word][1] != "000"
 
 

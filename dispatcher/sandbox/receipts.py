@@ -1,9 +1,9 @@
 """
-Sending receipts over HTTP, for as long as it takes.
+Sending receipts over HTTP, with retries.
 
-Receipts wait in one line for each receiving server. While that server is away
-one receipt at a time knocks, with a growing pause; when it is back all connections
-are used again. A receipt it refuses with 4xx is dropped and counted.
+Receipts wait in one queue for each receiving server. While that server is
+unavailable, one batch at a time is tried, with a growing pause; afterwards all
+connections are used again. A receipt refused with 4xx is dropped and counted.
 """
 
 import asyncio
@@ -31,17 +31,17 @@ _CALL_TIMEOUT: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PendingReceipt:
-    """One report on its way to one URL; `done` is called when it has been taken, and counts it."""
+    """One report on its way to one URL; `done` is called when the receiver accepts it."""
 
     url: str
     report: dict[str, object]
-    born: float
+    created_at: float
     done: Callable[[], None]
 
 
 @dataclass(slots=True)
 class ReceiptCounts:
-    """What became of the receipts; `receipts_sent` counts those a receiver took, `inbound_sent` messages."""
+    """Counts of receipts that were accepted, retried, refused and dropped, and of inbound messages."""
 
     receipts_sent: int = 0
     receipts_retried: int = 0
@@ -51,11 +51,11 @@ class ReceiptCounts:
 
     def __add__(self, other: "ReceiptCounts") -> "ReceiptCounts":
         pairs = zip(astuple(self), astuple(other), strict=True)
-        return ReceiptCounts(*[mine + theirs for mine, theirs in pairs])
+        return ReceiptCounts(*[own + others for own, others in pairs])
 
 
 class ReceiptSender:
-    """All lines of receipts. Open it inside the running loop, and close it."""
+    """The queues of receipts of all servers. Create it inside the running loop, and close it."""
 
     def __init__(self, settings: Callable[[], SandboxSettings]) -> None:
         self.settings = settings
@@ -68,12 +68,12 @@ class ReceiptSender:
         )
         self._loop = asyncio.get_running_loop()
         self._timers: set[asyncio.TimerHandle] = set()
-        self._lines: dict[str, _ServerQueue] = {}
+        self._queues: dict[str, _ServerQueue] = {}
 
     @property
     def pending(self) -> int:
-        """How many are not delivered yet, those included whose time has not come."""
-        return len(self._timers) + sum(line.pending for line in self._lines.values())
+        """How many receipts are not delivered yet, including scheduled ones."""
+        return len(self._timers) + sum(queue.pending for queue in self._queues.values())
 
     def schedule(
         self, url: str, report: dict[str, object], *, delay: float, done: Callable[[], None]
@@ -82,35 +82,35 @@ class ReceiptSender:
 
         def due() -> None:
             self._timers.discard(timer)
-            self._line(url).add(PendingReceipt(url, report, self._loop.time(), done))
+            self._queue(url).add(PendingReceipt(url, report, self._loop.time(), done))
 
         timer = self._loop.call_later(delay, due)
         self._timers.add(timer)
 
     async def send_now(self, url: str, report: dict[str, object], *, done: Callable[[], None]) -> None:
-        """Send this report and wait until it has been tried once."""
-        await self._line(url).try_now(PendingReceipt(url, report, self._loop.time(), done))
+        """Send this report, and return after the first attempt."""
+        await self._queue(url).try_now(PendingReceipt(url, report, self._loop.time(), done))
 
     async def reset(self) -> None:
-        """Forget all receipts and counts."""
+        """Delete all receipts and counts."""
         self.counts = ReceiptCounts()
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-        lines, self._lines = self._lines, {}
-        for line in lines.values():
-            await line.close()
+        queues, self._queues = self._queues, {}
+        for queue in queues.values():
+            await queue.close()
 
     async def close(self) -> None:
-        """Stop; what was not delivered is lost."""
+        """Stop; undelivered receipts are lost."""
         await self.reset()
         await self.session.close()
 
-    def _line(self, url: str) -> "_ServerQueue":
+    def _queue(self, url: str) -> "_ServerQueue":
         origin = str(URL(url).origin())
-        if origin not in self._lines:
-            self._lines[origin] = _ServerQueue(self)
-        return self._lines[origin]
+        if origin not in self._queues:
+            self._queues[origin] = _ServerQueue(self)
+        return self._queues[origin]
 
 
 class _ServerQueue:
@@ -148,11 +148,11 @@ class _ServerQueue:
         await asyncio.gather(*self._sending, return_exceptions=True)
 
     def _pump(self) -> None:
-        """Start as many calls as there are connections; one while the server is away, none in the pause."""
+        """Start a call per connection; one while the server is unavailable, none during the pause."""
         if self._wake is not None:
             return
-        most = 1 if self._pause else self._owner.settings().receipt_connections
-        while self._waiting and len(self._sending) < most:
+        limit = 1 if self._pause else self._owner.settings().receipt_connections
+        while self._waiting and len(self._sending) < limit:
             if batch := self._next_batch():
                 task = self._loop.create_task(self._post(batch))
                 self._sending[task] = batch
@@ -165,12 +165,12 @@ class _ServerQueue:
             self._pump()
 
     def _next_batch(self) -> list[PendingReceipt]:
-        """Take what waits for the same URL, in order; too old ones are dropped."""
+        """Return the next receipts for one URL, in order; expired ones are dropped."""
         batch: list[PendingReceipt] = []
-        oldest, most = self._loop.time() - _MAX_AGE, self._owner.settings().receipt_batch
-        while self._waiting and len(batch) < most and (not batch or batch[0].url == self._waiting[0].url):
+        oldest, limit = self._loop.time() - _MAX_AGE, self._owner.settings().receipt_batch
+        while self._waiting and len(batch) < limit and (not batch or batch[0].url == self._waiting[0].url):
             receipt = self._waiting.popleft()
-            if receipt.born < oldest:
+            if receipt.created_at < oldest:
                 self._owner.counts.receipts_dropped += 1
             else:
                 batch.append(receipt)
@@ -181,7 +181,7 @@ class _ServerQueue:
         if status is None or status >= 500 or status in (408, 429):
             counts.receipts_retried += len(batch)
             self._waiting.extendleft(reversed(batch))
-            self._rest()
+            self._back_off()
             return
         self._pause = 0.0
         if 200 <= status < 300:
@@ -191,7 +191,7 @@ class _ServerQueue:
             counts.receipts_refused += len(batch)
 
     async def _post(self, batch: list[PendingReceipt]) -> int | None:
-        """Answer the HTTP status, None without an answer."""
+        """Return the HTTP status, None without a response."""
         body = json.dumps({"reports": [receipt.report for receipt in batch]}).encode()
         headers = {"Content-Type": "application/json"}
         if secret := self._owner.settings().receipt_secret:
@@ -199,16 +199,16 @@ class _ServerQueue:
         try:
             async with self._owner.session.post(
                 batch[0].url, data=body, headers=headers, allow_redirects=False
-            ) as answer:
-                return answer.status
+            ) as response:
+                return response.status
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None
 
-    def _rest(self) -> None:
+    def _back_off(self) -> None:
         if self._wake is None:
             self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _MAX_PAUSE)
-            self._wake = self._loop.call_later(self._pause, self._awake)
+            self._wake = self._loop.call_later(self._pause, self._resume)
 
-    def _awake(self) -> None:
+    def _resume(self) -> None:
         self._wake = None
         self._pump()

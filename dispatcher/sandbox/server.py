@@ -1,4 +1,4 @@
-"""Serving a sandbox: as a program, or beside other code in a running loop."""
+"""Serving a sandbox, as a program or inside a running loop."""
 
 import asyncio
 import importlib
@@ -14,12 +14,12 @@ from dispatcher.sandbox.settings import SandboxSettings
 
 
 def create_app(settings: SandboxSettings | None = None) -> web.Application:
-    """Make the application with a state of its own."""
+    """Return a new application with its own state."""
     return Sandbox(settings or SandboxSettings()).app()
 
 
 class SandboxServers(NamedTuple):
-    """Where a sandbox is: its base URL, and the port of SMPP, None without."""
+    """The addresses of a sandbox: its base URL, and the port of SMPP, None without SMPP."""
 
     url: str
     smpp_port: int | None
@@ -29,9 +29,9 @@ class SandboxServers(NamedTuple):
 async def serving(
     settings: SandboxSettings | None = None, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[str]:
-    """Serve HTTP while the block runs, and give the base URL; port 0 takes a free one."""
-    async with serving_both(settings, host=host, port=port, smpp_port=None) as faces:
-        yield faces.url
+    """Serve HTTP while the block runs, and yield the base URL; port 0 takes a free one."""
+    async with serving_both(settings, host=host, port=port, smpp_port=None) as servers:
+        yield servers.url
 
 
 @asynccontextmanager
@@ -72,15 +72,15 @@ async def _run(host: str, port: int, settings: SandboxSettings | None, smpp_port
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with serving_both(settings, host=host, port=port, smpp_port=smpp_port) as faces:
-        smpp = "" if faces.smpp_port is None else f", SMPP on {host}:{faces.smpp_port}"
-        # a program's one line, for who asked for port 0
-        print(f"sandbox on {faces.url}{smpp}", flush=True)  # noqa: T201
+    async with serving_both(settings, host=host, port=port, smpp_port=smpp_port) as servers:
+        smpp = "" if servers.smpp_port is None else f", SMPP on {host}:{servers.smpp_port}"
+        # the only output of the program: it shows the port chosen for 0
+        print(f"sandbox on {servers.url}{smpp}", flush=True)  # noqa: T201
         await stop.wait()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Give uvloop's where there is one: SMPP is many small reads and writes."""
+    """Return uvloop's if it is installed: SMPP has many small reads and writes."""
     try:
         uvloop = importlib.import_module("uvloop")
     except ImportError:

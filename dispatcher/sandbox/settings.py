@@ -1,4 +1,4 @@
-"""What can be set, and changed while the sandbox runs."""
+"""The settings of the sandbox, which can change while it runs."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +12,7 @@ SECRETS = frozenset({"token", "receipt_secret", "smpp_password"})
 
 
 def http_url(text: str) -> str:
-    """Check that this is an absolute http or https URL; ValueError if not."""
+    """Return the URL. Raises ValueError if it is not an absolute http or https URL."""
     url = URL(text)
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError(f"{text!r} is not an absolute http or https URL")
@@ -20,16 +20,16 @@ def http_url(text: str) -> str:
 
 
 IdFormat = Annotated[str, Field(pattern=r"^(0[1-5]?\d)?[dxX]$")]
-"""How an id is written, as Python's formats are: `d`, `x`, `X`, or `020d` for zeros before it."""
+"""The format of an id, in Python's notation: `d`, `x`, `X`, or `020d` for leading zeros."""
 
 
 class SandboxSettings(BaseModel):
     """
-    How the simulated network behaves towards numbers that are not special.
+    The behaviour of the simulated network for numbers that are not special.
 
-    Rates are probabilities, drawn from a generator started with `seed`, so
-    that a run with one client can be repeated. `token` and `smpp_password` None
-    let everybody in.
+    Rates are probabilities, drawn from a generator with `seed`, so that a run
+    with one client can be repeated. With `token` or `smpp_password` None, every
+    client is accepted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,29 +63,29 @@ class SandboxSettings(BaseModel):
     smpp_enquire_s: float = Field(30, ge=0)
 
     def changed(self, changes: dict[str, object]) -> "SandboxSettings":
-        """Make settings with these changes; what is not named stays."""
+        """Return the settings with these changes. Raises ValidationError."""
         return SandboxSettings.model_validate(self.model_dump() | changes)
 
-    def shown(self) -> dict[str, object]:
-        """List them with the secrets hidden."""
+    def public_values(self) -> dict[str, object]:
+        """Return the values, with secrets hidden."""
         values: dict[str, object] = self.model_dump()
         return {name: "***" if value and name in SECRETS else value for name, value in values.items()}
 
 
 def read_settings(argument: str) -> SandboxSettings:
-    """Read what --settings was given, JSON or @FILE; OSError, or ValueError in words for who typed it."""
+    """Return the settings of --settings, JSON or @FILE. Raises OSError, or ValueError for people."""
     text = Path(argument[1:]).read_text(encoding="utf-8") if argument.startswith("@") else argument
     try:
         return SandboxSettings.model_validate_json(text)
-    except ValidationError as wrong:
+    except ValidationError as error:
         raise ValueError(
-            "; ".join(_fault_text(fault["loc"], fault["msg"]) for fault in wrong.errors())
+            "; ".join(_fault_text(fault["loc"], fault["msg"]) for fault in error.errors())
         ) from None
 
 
-def _fault_text(where: tuple[int | str, ...], what: str) -> str:
-    """Tell one fault; without a place it is the whole that is wrong, and pydantic would name the class."""
-    if where:
-        return f"{'.'.join(map(str, where))}: {what}"
-    reason = f" ({what})" if what.startswith("Invalid JSON") else ""
+def _fault_text(location: tuple[int | str, ...], message: str) -> str:
+    """Return one fault as text. Without a location the whole is wrong, and pydantic would name the class."""
+    if location:
+        return f"{'.'.join(map(str, location))}: {message}"
+    reason = f" ({message})" if message.startswith("Invalid JSON") else ""
     return f"must be a JSON object such as {_EXAMPLE}{reason}"

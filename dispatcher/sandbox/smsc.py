@@ -1,4 +1,4 @@
-"""The sandbox's SMPP face: an SMSC for ESMEs, on the network that the HTTP face is on."""
+"""The sandbox's SMPP server: an SMSC for ESMEs, on the same network as the HTTP API."""
 
 import asyncio
 import hmac
@@ -32,11 +32,11 @@ _STATUSES: Final = {
 
 
 class NoReceiverBound(Exception):
-    """No ESME is there that receives, or not the one that is named."""
+    """No ESME is bound to receive, or not the named one."""
 
 
 class Smsc:
-    """All binds, what is to be answered, and what waits to be delivered. Make it inside the running loop."""
+    """All binds, pending responses and pending deliveries. Create it inside the running loop."""
 
     def __init__(self, network: Network) -> None:
         self.counts = ReceiptCounts()
@@ -44,20 +44,20 @@ class Smsc:
         self._answers = Timers()
         self._receipts = Timers()
         self._connections: set[Connection] = set()
-        self._left = asyncio.Event()
-        self._left.set()
+        self._all_closed = asyncio.Event()
+        self._all_closed.set()
         self._outboxes: dict[str, Outbox] = {}
-        self._joints = count(1)
+        self._references = count(1)
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str, port: int) -> int:
-        """Listen; give the port, which 0 leaves to the system."""
+        """Listen, and return the port; 0 takes a free one."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._connect, host, port, backlog=_BACKLOG)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Take leave of all; what was not delivered is lost."""
+        """Unbind all ESMEs; undelivered receipts are lost."""
         self.reset()
         self._answers.clear()
         if self._server is not None:
@@ -68,12 +68,12 @@ class Smsc:
             else:
                 connection.unbind()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._left.wait(), _UNBIND_TIMEOUT)
+            await asyncio.wait_for(self._all_closed.wait(), _UNBIND_TIMEOUT)
         for connection in list(self._connections):
             connection.hang_up()
 
     def reset(self) -> None:
-        """Forget all waiting receipts and counts."""
+        """Delete all pending receipts and counts."""
         self.counts = ReceiptCounts()
         self._receipts.clear()
         for outbox in self._outboxes.values():
@@ -81,7 +81,7 @@ class Smsc:
 
     @property
     def pending(self) -> int:
-        """How many deliveries are not taken yet, those included whose time has not come."""
+        """How many deliveries are not accepted yet, including scheduled ones."""
         return len(self._receipts) + sum(outbox.pending for outbox in self._outboxes.values())
 
     @property
@@ -96,32 +96,32 @@ class Smsc:
 
     def inbound(self, sender: str, recipient: str, text: str, *, system_id: str | None) -> int:
         """
-        Deliver what a handset wrote, to this ESME or to the first that receives; give the number of parts.
+        Deliver a handset's message to this ESME, else to the first one, and return the number of parts.
 
-        Raises NobodyBound, and ValueError where SMPP cannot say it.
+        Raises NoReceiverBound, and ValueError if SMPP cannot carry the message.
         """
-        open_ones = [name for name, outbox in self._outboxes.items() if outbox.is_open]
-        if not open_ones or system_id not in (None, *open_ones):
-            raise NoReceiverBound("no ESME that receives it is bound, and no receipt_url is set")
-        parts = bodies.inbound_bodies(sender, recipient, text, reference=next(self._joints))
+        receiving = [name for name, outbox in self._outboxes.items() if outbox.is_open]
+        if not receiving or system_id not in (None, *receiving):
+            raise NoReceiverBound("no ESME is bound to receive it, and no receipt_url is set")
+        parts = bodies.inbound_bodies(sender, recipient, text, reference=next(self._references))
         for part in parts:
-            self._outboxes[system_id or open_ones[0]].put(part, done=self._taken)
+            self._outboxes[system_id or receiving[0]].put(part, done=self._count_inbound)
         return len(parts)
 
-    # What connections do with it: see `connection.Center`.
+    # Called by connections: see `connection.ServiceCenter`.
 
     @property
     def settings(self) -> SandboxSettings:
-        """How it behaves now."""
+        """The current settings."""
         return self._network.settings
 
-    def admit(self, connection: Connection, bind: Bind) -> CommandStatus:
-        """Take an ESME in, or say why not."""
+    def authorize(self, connection: Connection, bind: Bind) -> CommandStatus:
+        """Return ESME_ROK if the ESME may bind, else the reason."""
         settings = self.settings
         if settings.smpp_system_id not in (None, bind.system_id):
             return CommandStatus.ESME_RINVSYSID
-        wanted = settings.smpp_password
-        if wanted is not None and not hmac.compare_digest(wanted.encode(), bind.password.encode()):
+        password = settings.smpp_password
+        if password is not None and not hmac.compare_digest(password.encode(), bind.password.encode()):
             return CommandStatus.ESME_RINVPASWD
         same = sum(other.system_id == bind.system_id for other in self._connections if other.command)
         if settings.smpp_most_binds and same >= settings.smpp_most_binds:
@@ -129,57 +129,57 @@ class Smsc:
         return CommandStatus.ESME_ROK
 
     def outbox(self, system_id: str) -> Outbox:
-        """Give what waits for an ESME."""
+        """Return the deliveries that wait for an ESME."""
         if system_id not in self._outboxes:
             self._outboxes[system_id] = Outbox(lambda: self.counts)
         return self._outboxes[system_id]
 
-    def leave(self, connection: Connection) -> None:
-        """Note that a connection has ended."""
+    def disconnected(self, connection: Connection) -> None:
+        """Remove a connection that has ended."""
         self._connections.discard(connection)
         if not self._connections:
-            self._left.set()
+            self._all_closed.set()
 
-    def garbled(self) -> None:
-        """Count what is no SMPP."""
+    def count_invalid(self) -> None:
+        """Count data that is not SMPP."""
         self._network.counts.invalid += 1
 
     def submit(self, connection: Connection, request: Pdu) -> None:
-        """Decide on a submit_sm, and answer it in its time."""
+        """Decide on a submit_sm, and answer it after its latency."""
         try:
             sm = Sm.decode(request.body)
             fault = bodies.address_fault(sm)
         except BadPdu:
             fault = CommandStatus.ESME_RINVMSGLEN
         if fault is not None:
-            self.garbled()
+            self.count_invalid()
             connection.answer(request, fault)
             return
-        heard = bodies.read_submit(sm, received_at=time.time())
-        verdict = self._network.submit(heard.submit, now=time.monotonic())
-        if verdict.script.early:
-            self._report(connection.system_id, heard, verdict, delay=0)
-        if verdict.delay:
-            self._answers.call(verdict.delay, partial(self._answer, connection, request, verdict))
+        parsed = bodies.read_submit(sm, received_at=time.time())
+        decision = self._network.submit(parsed.submit, now=time.monotonic())
+        if decision.script.early:
+            self._report(connection.system_id, parsed, decision, delay=0)
+        if decision.delay:
+            self._answers.call(decision.delay, partial(self._answer, connection, request, decision))
         else:
-            self._answer(connection, request, verdict)
-        if not verdict.script.early:
-            delay = verdict.delay + self.settings.receipt_delay_ms / 1000
-            self._report(connection.system_id, heard, verdict, delay=delay)
+            self._answer(connection, request, decision)
+        if not decision.script.early:
+            delay = decision.delay + self.settings.receipt_delay_ms / 1000
+            self._report(connection.system_id, parsed, decision, delay=delay)
 
     def _connect(self) -> Connection:
         connection = Connection(self)
         self._connections.add(connection)
-        self._left.clear()
+        self._all_closed.clear()
         return connection
 
-    def _answer(self, connection: Connection, request: Pdu, verdict: SubmitDecision) -> None:
-        match verdict.answer:
+    def _answer(self, connection: Connection, request: Pdu, decision: SubmitDecision) -> None:
+        match decision.answer:
             case SubmitAnswer.ACCEPTED:
-                named = format(int(verdict.ids[0]), self.settings.smpp_ids)
-                connection.answer(request, body=encode_id(named))
+                message_id = format(int(decision.ids[0]), self.settings.smpp_ids)
+                connection.answer(request, body=encode_id(message_id))
             case SubmitAnswer.REJECTED:
-                connection.answer(request, bodies.ERRORS[verdict.script.error])
+                connection.answer(request, bodies.ERRORS[decision.script.error])
             case SubmitAnswer.HANG_UP:
                 connection.hang_up()
             case SubmitAnswer.SILENCE:
@@ -187,35 +187,39 @@ class Smsc:
             case other:
                 connection.answer(request, _STATUSES[other])
 
-    def _report(self, system_id: str, heard: ParsedSubmit, verdict: SubmitDecision, *, delay: float) -> None:
-        """Schedule the receipts that were asked for, the first of them so many seconds from now."""
-        if not (verdict.receipts and verdict.message):
+    def _report(
+        self, system_id: str, parsed: ParsedSubmit, decision: SubmitDecision, *, delay: float
+    ) -> None:
+        """Schedule the requested receipts, the first one `delay` seconds from now."""
+        if not (decision.receipts and decision.message):
             return
-        number, total = (heard.joint.number, heard.joint.total) if heard.joint else (1, 1)
-        for step in verdict.receipts:
+        number, total = (parsed.part_info.number, parsed.part_info.total) if parsed.part_info else (1, 1)
+        for step in decision.receipts:
             delay += step.wait
-            if number in step.parts.of(range(1, total + 1)) and _is_wanted(heard.sm, step):
-                report = partial(self._tell, system_id, heard, verdict, step.word)
+            if number in step.parts.of(range(1, total + 1)) and _is_wanted(parsed.sm, step):
+                report = partial(self._send_receipt, system_id, parsed, decision, step.word)
                 if delay:
                     self._receipts.call(delay, report)
                 else:
                     report()
 
-    def _tell(self, system_id: str, heard: ParsedSubmit, verdict: SubmitDecision, word: str) -> None:
-        message_id = "" if verdict.script.anonymous else verdict.ids[0]
-        body = bodies.receipt_body(heard, message_id, word, settings=self.settings, done_at=time.time())
-        assert verdict.message is not None  # who has receipts has a message
-        self.outbox(system_id).put(body, done=partial(self._told, verdict.message, word))
+    def _send_receipt(
+        self, system_id: str, parsed: ParsedSubmit, decision: SubmitDecision, word: str
+    ) -> None:
+        message_id = "" if decision.script.anonymous else decision.ids[0]
+        body = bodies.receipt_body(parsed, message_id, word, settings=self.settings, done_at=time.time())
+        assert decision.message is not None  # a decision with receipts has a message
+        self.outbox(system_id).put(body, done=partial(self._count_receipt, decision.message, word))
 
-    def _told(self, message: SandboxMessage, word: str) -> None:
+    def _count_receipt(self, message: SandboxMessage, word: str) -> None:
         message.status = word
         self.counts.receipts_sent += 1
 
-    def _taken(self) -> None:
+    def _count_inbound(self) -> None:
         self.counts.inbound_sent += 1
 
 
 def _is_wanted(sm: Sm, step: ReceiptStep) -> bool:
-    """Tell whether registered_delivery (5.2.17) asks for it."""
-    wanted = sm.registered_delivery & _RECEIPT_BITS
-    return bool(wanted) and not (wanted == _FAILURES_ONLY and step.word == DELIVERED.word)
+    """Whether registered_delivery (5.2.17) requests this receipt."""
+    requested = sm.registered_delivery & _RECEIPT_BITS
+    return bool(requested) and not (requested == _FAILURES_ONLY and step.word == DELIVERED.word)

@@ -1,1 +1,1 @@
-"""SMPP 3.4 as bytes: what a provider is spoken to in. Values in, values out, and no I/O."""
+"""A codec for SMPP 3.4: values to bytes and back, without I/O."""

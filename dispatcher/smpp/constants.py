@@ -9,11 +9,11 @@ message_state 5.2.28, tags of optional parameters 5.3.2.
 from enum import IntEnum
 
 RESPONSE_BIT = 0x80000000
-"""What the command of a response has more than that of its request."""
+"""The bit that is set in the command of a response, and not in that of its request."""
 
 
 class Command(IntEnum):
-    """What a PDU is."""
+    """command_id: the kind of a PDU."""
 
     BIND_RECEIVER = 0x00000001
     BIND_TRANSMITTER = 0x00000002
@@ -45,7 +45,7 @@ class Command(IntEnum):
 
 
 class CommandStatus(IntEnum):
-    """What a response says; 0x400 to 0x4FF are each vendor's own."""
+    """command_status: the result in a response; 0x400 to 0x4FF are vendor-specific."""
 
     ESME_ROK = 0x00
     ESME_RINVMSGLEN = 0x01  # message length is invalid
@@ -98,7 +98,7 @@ class CommandStatus(IntEnum):
 
 
 def status_name(status: int) -> str:
-    """Name a command_status for people: `ESME_RTHROTTLED`, or `0x413` where the specification has no name."""
+    """Return the name of a command_status, such as `ESME_RTHROTTLED`; `0x413` if it has none."""
     try:
         return CommandStatus(status).name
     except ValueError:
@@ -106,7 +106,7 @@ def status_name(status: int) -> str:
 
 
 class Tag(IntEnum):
-    """Which optional parameter a TLV is."""
+    """The tags of optional parameters (TLVs)."""
 
     MS_AVAILABILITY_STATUS = 0x0422
     NETWORK_ERROR_CODE = 0x0423
@@ -127,7 +127,7 @@ class Tag(IntEnum):
 
 
 class MessageState(IntEnum):
-    """Where the SMSC has got to with a message."""
+    """message_state: the state of a message at the SMSC."""
 
     ENROUTE = 1
     DELIVERED = 2
@@ -140,7 +140,7 @@ class MessageState(IntEnum):
 
 
 class DataCoding(IntEnum):
-    """How the octets of a text are meant."""
+    """data_coding: the alphabet of a text."""
 
     DEFAULT = 0x00  # the SMSC's own alphabet: GSM 03.38 at most of them, one septet in an octet
     ASCII = 0x01

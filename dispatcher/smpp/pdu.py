@@ -1,9 +1,9 @@
 """
-PDUs as bytes: cutting a stream into them, and reading and writing the bodies that we use.
+PDUs as bytes: splitting a stream into PDUs, and the bodies that we use.
 
 Source: SMPP v3.4, issue 1.2: the header 3.2, bodies 4.1 to 4.11, optional
-parameters 5.3, time 7.1.1. Speed counts here: there is one submit_sm and one
-response for each part of each message.
+parameters 5.3, time 7.1.1. This module must be fast: there is one submit_sm and
+one response for each part of each message.
 """
 
 import struct
@@ -17,7 +17,7 @@ from dispatcher.smpp.constants import RESPONSE_BIT
 VERSION: Final = 0x34
 HEADER_LENGTH: Final = 16
 MAX_PDU_LENGTH: Final = 70_000
-"""Octets of one PDU: the longest there can be has a message_payload of 65,535."""
+"""The most octets of one PDU; the longest possible one has a message_payload of 65,535."""
 LAST_SEQUENCE: Final = 0x7FFFFFFF
 
 _HEADER = struct.Struct(">IIII")
@@ -28,11 +28,11 @@ _NO_TLVS: Mapping[int, bytes] = MappingProxyType({})
 
 
 class BadPdu(ValueError):
-    """Octets that are no PDU, or no body of the kind they should be."""
+    """Octets that are not a PDU, or not a body of the expected kind."""
 
 
 class Pdu(NamedTuple):
-    """One PDU as it came. `command` and `status` are numbers, for a peer may send any."""
+    """One PDU as received. `command` and `status` are plain numbers, because a peer may send any."""
 
     command: int
     status: int
@@ -41,7 +41,7 @@ class Pdu(NamedTuple):
 
 
 class Splitter:
-    """Cuts a stream into PDUs, however it was split on its way."""
+    """Splits a stream into PDUs, however the stream was fragmented."""
 
     __slots__ = ("_rest",)
 
@@ -50,10 +50,10 @@ class Splitter:
 
     def feed(self, data: bytes) -> Iterator[Pdu]:
         """
-        Yield each PDU that is whole now; what is left waits for more.
+        Yield each complete PDU, and keep the rest until more data arrives.
 
-        Raises BadPdu, after the PDUs before it, at a length that no PDU has:
-        nothing behind it can be read any more.
+        Raises BadPdu at a length that no PDU has, after it yielded the PDUs
+        before: nothing after that length can be read.
         """
         stream = self._rest + data if self._rest else data
         at, end = 0, len(stream)
@@ -62,7 +62,7 @@ class Splitter:
                 (length,) = _LENGTH.unpack_from(stream, at)
                 if not HEADER_LENGTH <= length <= MAX_PDU_LENGTH:
                     raise BadPdu(
-                        f"a PDU has {HEADER_LENGTH} to {MAX_PDU_LENGTH} octets, and this says {length}"
+                        f"a PDU has {HEADER_LENGTH} to {MAX_PDU_LENGTH} octets, but this one says {length}"
                     )
                 if end - at < length:
                     break
@@ -75,12 +75,12 @@ class Splitter:
 
 
 def encode(command: int, *, sequence: int, status: int = 0, body: bytes = b"") -> bytes:
-    """Write one PDU."""
+    """Return one PDU as bytes."""
     return _HEADER.pack(HEADER_LENGTH + len(body), command, status, sequence) + body
 
 
 def respond(request: Pdu, *, status: int = 0, body: bytes = b"") -> bytes:
-    """Write the response to a request, of its kind."""
+    """Return the response PDU to a request."""
     return encode(request.command | RESPONSE_BIT, sequence=request.sequence, status=status, body=body)
 
 
@@ -104,7 +104,7 @@ class Bind(NamedTuple):
     address_range: str = ""
 
     def encode(self) -> bytes:
-        """Write the body."""
+        """Return the body as bytes."""
         return b"%b\0%b\0%b\0%c%c%c%b\0" % (
             _octets(self.system_id),
             _octets(self.password),
@@ -117,7 +117,7 @@ class Bind(NamedTuple):
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Read the body; raises BadPdu."""
+        """Return the body as a value. Raises BadPdu."""
         try:
             system_id, at = _text(body, 0)
             password, at = _text(body, at)
@@ -125,16 +125,16 @@ class Bind(NamedTuple):
             version, ton, npi = body[at], body[at + 1], body[at + 2]
             address_range, _ = _text(body, at + 3)
         except (ValueError, IndexError):
-            raise BadPdu("the body of this bind ends too early") from None
+            raise BadPdu("the body of this bind is too short") from None
         return cls(system_id, password, system_type, version, ton, npi, address_range)
 
 
 class Sm(NamedTuple):
     """
-    The body of submit_sm and of deliver_sm, which are alike.
+    The body of submit_sm and of deliver_sm, which have the same fields.
 
-    Times are as SMPP writes them, "" where none is given. `text` is
-    short_message; a longer one is in `tlvs`.
+    Times are in SMPP's format, "" for none. `text` is short_message; a longer
+    text is in `tlvs`.
     """
 
     source: Address
@@ -152,7 +152,7 @@ class Sm(NamedTuple):
     replace_if_present: int = 0
 
     def encode(self) -> bytes:
-        """Write the body. Raises BadPdu for a field that SMPP has no room for."""
+        """Return the body as bytes. Raises BadPdu for a field that does not fit."""
         source, destination = self.source, self.destination
         try:
             body = _SM % (
@@ -174,13 +174,13 @@ class Sm(NamedTuple):
                 len(self.text),
                 self.text,
             )
-        except (UnicodeEncodeError, OverflowError) as wrong:
-            raise BadPdu(f"a field does not fit: {wrong.__class__.__name__}") from None
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise BadPdu(f"a field does not fit: {error.__class__.__name__}") from None
         return body + encode_tlvs(self.tlvs) if self.tlvs else body
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Read the body; raises BadPdu."""
+        """Return the body as a value. Raises BadPdu."""
         try:
             service_type, at = _text(body, 0)
             source, at = _address(body, at)
@@ -190,11 +190,11 @@ class Sm(NamedTuple):
             validity_period, at = _text(body, at)
             registered, replace, data_coding, length = body[at], body[at + 1], body[at + 2], body[at + 4]
         except (ValueError, IndexError):
-            raise BadPdu("the body of this message ends too early") from None
+            raise BadPdu("the body of this message is too short") from None
         at += 5
         end = at + length
         if end > len(body):
-            raise BadPdu(f"this message says it has {length} octets and has {len(body) - at}")
+            raise BadPdu(f"this message says {length} octets, but has {len(body) - at}")
         return cls(
             source,
             destination,
@@ -213,22 +213,22 @@ class Sm(NamedTuple):
 
 
 def encode_id(message_id: str) -> bytes:
-    """Write the one text that is the body of submit_sm_resp, deliver_sm_resp and bind responses."""
+    """Return the body of submit_sm_resp, deliver_sm_resp and bind responses: one text."""
     return _octets(message_id) + b"\0"
 
 
 def decode_id(body: bytes) -> str:
-    """Read what `encode_id` writes; an SMSC may leave it out, or the NUL at its end."""
+    """Return the text of `encode_id`; an SMSC may omit it, or its final NUL."""
     return body.partition(b"\0")[0].decode("latin-1")
 
 
 def encode_tlvs(tlvs: Mapping[int, bytes]) -> bytes:
-    """Write optional parameters."""
+    """Return optional parameters as bytes."""
     return b"".join([_TLV.pack(tag, len(value)) + value for tag, value in tlvs.items()])
 
 
 def decode_tlvs(body: bytes, at: int) -> Mapping[int, bytes]:
-    """Read optional parameters from there to the end, the last of each tag; raises BadPdu."""
+    """Return the optional parameters from `at` to the end, the last of each tag. Raises BadPdu."""
     tlvs: dict[int, bytes] = {}
     end = len(body)
     while at < end:
@@ -237,14 +237,14 @@ def decode_tlvs(body: bytes, at: int) -> Mapping[int, bytes]:
         tag, length = _TLV.unpack_from(body, at)
         at += _TLV.size
         if end - at < length:
-            raise BadPdu(f"optional parameter 0x{tag:04X} says it has {length} octets and has {end - at}")
+            raise BadPdu(f"optional parameter 0x{tag:04X} says {length} octets, but has {end - at}")
         tlvs[tag] = body[at : at + length]
         at += length
     return tlvs
 
 
 def write_time(moment: datetime) -> str:
-    """Write an aware time as SMPP's absolute one, in UTC, to the tenth of a second before it."""
+    """Return an aware time as SMPP's absolute time in UTC, rounded down to tenths of a second."""
     utc = moment.astimezone(UTC)
     return f"{utc:%y%m%d%H%M%S}{utc.microsecond // 100_000}00+"
 

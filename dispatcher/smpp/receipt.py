@@ -1,8 +1,8 @@
 """
-Delivery receipts: what a deliver_sm says of a message that was submitted.
+Delivery receipts: a deliver_sm that reports on a submitted message.
 
 Sources: SMPP v3.4, issue 1.2, 5.2.12 (esm_class), 5.3.2.12 and 5.3.2.35 (the optional
-parameters), appendix B (the text, which each SMSC spells in its own way).
+parameters), appendix B (the text, which each SMSC writes differently).
 """
 
 import re
@@ -33,11 +33,11 @@ _BY_NUMBER = {bytes([state]): state for state in MessageState}
 
 class SmppReceipt(NamedTuple):
     """
-    What was told of one submit_sm.
+    A report on one submit_sm.
 
-    `id` is the SMSC's, as it spells it here. `state` is None where it says
-    none that SMPP knows; `word` is its own. `error` is the network's, ""
-    where there is none. `is_last` is False of an intermediate notification.
+    `id` is the SMSC's, as written in the receipt. `state` is None if SMPP does
+    not define it; `word` is the SMSC's own. `error` is the network's, "" for
+    none. `is_last` is False for an intermediate notification.
     """
 
     id: str
@@ -49,17 +49,17 @@ class SmppReceipt(NamedTuple):
 
 def read_receipt(sm: Sm) -> SmppReceipt | None:
     """
-    Read a receipt; None if this is none, or names no message.
+    Return the receipt; None if this is not a receipt, or names no message.
 
-    The optional parameters win over the text. A text that looks like a
-    receipt is one only if the SMSC says so: a handset may write it too.
+    Optional parameters override the text. A text that looks like a receipt
+    counts only if the SMSC marks it as one, because a handset can write it too.
     """
     kind = sm.esm_class & EsmClass.TYPE
-    named = sm.tlvs.get(Tag.RECEIPTED_MESSAGE_ID)
-    if kind not in (EsmClass.RECEIPT, EsmClass.INTERMEDIATE) and named is None:
+    tlv_id = sm.tlvs.get(Tag.RECEIPTED_MESSAGE_ID)
+    if kind not in (EsmClass.RECEIPT, EsmClass.INTERMEDIATE) and tlv_id is None:
         return None
     fields = _fields(read_text(sm).text)
-    id_ = named.partition(b"\0")[0].decode("latin-1") if named else fields.get("id", "")
+    id_ = tlv_id.partition(b"\0")[0].decode("latin-1") if tlv_id else fields.get("id", "")
     if not id_:
         return None
     state, word = _state(sm.tlvs, fields.get("stat", ""))
@@ -75,7 +75,7 @@ def write_receipt(
     error: str = "000",
     text: str = "",
 ) -> str:
-    """Write the text of a receipt as appendix B has it, with the first twenty characters of the message's."""
+    """Return the text of a receipt in the form of appendix B, with the first 20 characters of the message."""
     delivered = 1 if state is MessageState.DELIVERED else 0
     return (
         f"id:{message_id} sub:001 dlvrd:{delivered:03} submit date:{submitted:%y%m%d%H%M}"
@@ -84,7 +84,7 @@ def write_receipt(
 
 
 def _fields(text: str) -> Mapping[str, str]:
-    """Find the fields by their names in appendix B; nothing is read from the message's own text."""
+    """Return the fields by their names in appendix B; the message's own text is not searched."""
     fields: dict[str, str] = {}
     for key, value in _FIELD.findall(_MESSAGE.split(text, maxsplit=1)[0]):
         name = key.lower()
@@ -100,7 +100,7 @@ def _state(tlvs: Mapping[int, bytes], word: str) -> tuple[MessageState | None, s
 
 
 def _error(tlvs: Mapping[int, bytes], fields: Mapping[str, str]) -> str:
-    """Give the text's, which providers document; else network_error_code, behind its first octet."""
+    """Return the text's error, which providers document; else network_error_code without its first octet."""
     if error := fields.get("err"):
         return "" if error.strip("0") == "" else error
     coded = tlvs.get(Tag.NETWORK_ERROR_CODE, b"")

@@ -1,8 +1,8 @@
 """
-Texts as octets: which alphabet, in which parts, and back again.
+Texts as octets, in an alphabet and in parts, and back.
 
 Sources: SMPP v3.4, issue 1.2, data_coding 5.2.19; 3GPP TS 23.040, 9.2.3.24 for the
-header that joins parts; 3GPP TS 23.038 for the alphabets.
+concatenation header; 3GPP TS 23.038 for the alphabets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,14 +22,14 @@ _DECODERS: Mapping[int, str] = {
 
 
 class EncodedText(NamedTuple):
-    """A text as it is sent: how the octets are meant, and those of each part."""
+    """A text as octets: their data_coding, and the octets of each part."""
 
     data_coding: int
     parts: tuple[bytes, ...]
 
 
 class PartInfo(NamedTuple):
-    """Which part of which message this is; parts are counted from 1."""
+    """The place of a part in its message; `number` counts from 1."""
 
     reference: int
     total: int
@@ -37,19 +37,19 @@ class PartInfo(NamedTuple):
 
 
 class TextPart(NamedTuple):
-    """The text that one PDU brings; `joint` is None where it is the whole message."""
+    """The text of one PDU; `part_info` is None for a whole message."""
 
     text: str
-    joint: PartInfo | None
+    part_info: PartInfo | None
 
 
 def encode_text(text: str, *, latin1: bool = False) -> EncodedText:
     """
-    Give the octets of a text, without headers, in the parts that it is counted and paid as.
+    Return the octets of a text, without headers, in the same parts that are counted and charged.
 
-    `latin1` is for an SMSC that makes GSM 03.38 of Latin-1 itself; a text
-    with a character that only GSM 03.38 has goes as UCS-2 then, and may need
-    more parts than were counted. Raises InvalidText for what no phone can be
+    `latin1` is for an SMSC that converts Latin-1 to GSM 03.38 itself. A text
+    with a character that only GSM 03.38 has is then sent as UCS-2, and may need
+    more parts than were counted. Raises InvalidText for a text that cannot be
     sent.
     """
     pieces = split(text) or ("",)
@@ -66,25 +66,25 @@ def encode_text(text: str, *, latin1: bool = False) -> EncodedText:
 
 
 def add_part_headers(parts: tuple[bytes, ...], *, reference: int) -> tuple[bytes, ...]:
-    """Put the header before each of several parts by which a phone joins them; `reference` modulo 256."""
+    """Return the parts with the headers by which a phone joins them; `reference` counts modulo 256."""
     if len(parts) > _MAX_PARTS:
-        raise ValueError(f"a message has at most {_MAX_PARTS} parts, and this has {len(parts)}")
+        raise ValueError(f"a message has at most {_MAX_PARTS} parts, but this one has {len(parts)}")
     head = bytes([5, _CONCAT_8, 3, reference % 256, len(parts)])
     return tuple([head + bytes([number]) + part for number, part in enumerate(parts, 1)])
 
 
 def read_text(sm: Sm) -> TextPart:
-    """Read the text of a message, wherever it stands, and how it is joined; what cannot be read is U+FFFD."""
+    """Return the text from short_message or message_payload, with U+FFFD for what cannot be decoded."""
     octets = sm.text or sm.tlvs.get(Tag.MESSAGE_PAYLOAD, b"")
-    joint = _part_info_of_tlvs(sm.tlvs)
+    part_info = _part_info_of_tlvs(sm.tlvs)
     if sm.esm_class & EsmClass.UDH and octets:
         header, octets = octets[1 : 1 + octets[0]], octets[1 + octets[0] :]
-        joint = _part_info_of_header(header) or joint
-    return TextPart(decode_text(octets, sm.data_coding), joint)
+        part_info = _part_info_of_header(header) or part_info
+    return TextPart(decode_text(octets, sm.data_coding), part_info)
 
 
 def decode_text(octets: bytes, data_coding: int) -> str:
-    """Read octets as they are meant; an alphabet that is none of ours is read as the default one."""
+    """Return octets as text; an unknown alphabet is read as the default one."""
     codec = _DECODERS.get(data_coding)
     return octets.decode(codec, "replace") if codec else from_gsm7(octets)
 
@@ -110,5 +110,5 @@ def _part_info_of_header(header: bytes) -> PartInfo | None:
 
 
 def _part_info(reference: int, total: int, number: int) -> PartInfo | None:
-    """Give it only where it joins: a number out of range makes the part stand alone (23.040, 9.2.3.24.1)."""
+    """Return the part's place; None if a number is out of range: it stands alone (23.040, 9.2.3.24.1)."""
     return PartInfo(reference, total, number) if total > 1 and 1 <= number <= total else None

@@ -277,7 +277,7 @@ def test_a_handsets_long_message_comes_in_parts(text: str) -> None:
             assert await write(booth, text=text) == (202, {"parts": 2})
             pieces = [read_text(delivered) for delivered in await esme.deliveries(2)]
             assert "".join(piece.text for piece in pieces) == text
-            assert [piece.joint for piece in pieces] == [PartInfo(1, 2, 1), PartInfo(1, 2, 2)]
+            assert [piece.part_info for piece in pieces] == [PartInfo(1, 2, 1), PartInfo(1, 2, 2)]
 
     run(work())
 

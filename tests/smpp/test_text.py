@@ -39,7 +39,7 @@ def test_each_part_fits_the_air_and_says_which_it_is(text: str) -> None:
     assert all(len(part) <= (160 if made.data_coding == DataCoding.DEFAULT else 140) for part in parts)
     pieces = [read_text(a_message(p, esm_class=EsmClass.UDH, data_coding=made.data_coding)) for p in parts]
     assert "".join(piece.text for piece in pieces) == text
-    assert [piece.joint for piece in pieces] == [
+    assert [piece.part_info for piece in pieces] == [
         PartInfo(0xFE, len(parts), number) for number, _ in enumerate(parts, 1)
     ]
 
@@ -109,7 +109,7 @@ def test_parts_may_be_joined_by_optional_parameters() -> None:
 )
 def test_numbers_that_join_nothing_leave_the_part_alone(numbers: bytes) -> None:
     header = bytes([5, 0, 3, 7]) + numbers
-    assert read_text(a_message(header + b"hi", esm_class=EsmClass.UDH)).joint is None
+    assert read_text(a_message(header + b"hi", esm_class=EsmClass.UDH)).part_info is None
 
 
 @given(st.binary(max_size=20))

@@ -98,7 +98,7 @@ def test_answers_in_any_order_reach_their_messages(run: Run) -> None:
         (
             say(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
             Unknown(
-                "the SMSC does not speak SMPP: a PDU has 16 to 70000 octets, and this says 1213486160"
+                "the SMSC does not speak SMPP: a PDU has 16 to 70000 octets, but this one says 1213486160"
                 " before it answered"
             ),
         ),

@@ -61,12 +61,12 @@ def test_a_long_text_goes_in_parts_that_name_each_other(text: str) -> None:
     pieces = [read_text(sm) for sm in parts]
     assert all(sm.esm_class == EsmClass.UDH for sm in parts)
     assert "".join(piece.text for piece in pieces) == text
-    assert [(piece.joint.total, piece.joint.number) for piece in pieces if piece.joint] == [
+    assert [(piece.part_info.total, piece.part_info.number) for piece in pieces if piece.part_info] == [
         (3, 1),
         (3, 2),
         (3, 3),
     ]
-    assert len({piece.joint.reference for piece in pieces if piece.joint}) == 1
+    assert len({piece.part_info.reference for piece in pieces if piece.part_info}) == 1
 
 
 def test_two_long_texts_have_different_references() -> None:
@@ -75,7 +75,7 @@ def test_two_long_texts_have_different_references() -> None:
     for _ in range(2):
         bodies = form.bodies(a_message("a" * 200))
         assert isinstance(bodies, tuple)
-        joints.append(read_text(Sm.decode(bodies[0])).joint)
+        joints.append(read_text(Sm.decode(bodies[0])).part_info)
     assert joints[0] != joints[1]
 
 
