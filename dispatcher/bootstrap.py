@@ -107,7 +107,7 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
             lanes=publisher,
             throttle=Throttle(redis),
             limits=Limits(redis),
-            pulse=Heartbeats(redis),
+            heartbeats=Heartbeats(redis),
             providers=providers,
             provider_health=provider_health,
             background=background,

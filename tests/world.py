@@ -189,7 +189,7 @@ class World:
             lanes=self.lanes,
             throttle=Throttle(redis),
             limits=Limits(redis),
-            pulse=Heartbeats(redis),
+            heartbeats=Heartbeats(redis),
             providers=providers,
             provider_health=health,
             background=BackgroundTasks(FailureLog(redis, process="test")),

@@ -24,7 +24,7 @@ def add_tasks(app: Celery, loop: Callable[[], LoopThread[ProcessParts]]) -> None
     @app.task(name=PROBE, send_events=False)
     def probe(queue: str) -> None:
         ctx = loop().parts.ctx
-        loop().submit(ctx.pulse.beat(queue, now=ctx.now())).result(_DUTY_SECONDS)
+        loop().submit(ctx.heartbeats.beat(queue, now=ctx.now())).result(_DUTY_SECONDS)
 
     @app.task(name="match_receipts", send_events=False)
     def match_receipts() -> None:

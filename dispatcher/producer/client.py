@@ -121,7 +121,7 @@ class Dispatcher:
         `{"to": number, "name": "Jane"}`, which become an audience with the
         campaign's name; they are read once, in another thread. Without `at`
         and `cron` it runs when it is started. Raises InvalidPlan with all
-        faults, AlreadyExists, Invalid; then nothing is kept.
+        faults, AlreadyExists, Invalid; then nothing is stored.
         """
         thread = self._current_thread()
         plan = CampaignPlan(

@@ -55,7 +55,7 @@ class Context:
     lanes: LanePublisher
     throttle: Throttle
     limits: Limits
-    pulse: Heartbeats
+    heartbeats: Heartbeats
     providers: Mapping[str, ConfiguredProvider]
     provider_health: ProviderHealth
     background: BackgroundTasks

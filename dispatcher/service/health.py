@@ -47,7 +47,7 @@ async def require_migrated(ctx: Context) -> None:
 
 async def lanes(ctx: Context) -> dict[str, datetime | None] | None:
     """Return when a worker last consumed from each queue; None when Redis cannot be reached."""
-    last = await ctx.pulse.last(QUEUES)
+    last = await ctx.heartbeats.last(QUEUES)
     return None if last is None else dict(last)
 
 

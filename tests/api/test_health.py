@@ -28,7 +28,7 @@ def test_readyz_is_degraded_while_no_lane_consumes(world: World) -> None:
 def test_readyz_is_ready_while_every_lane_consumes(world: World) -> None:
     async def story(desk: ApiClient) -> None:
         for queue in ("critical", "standard", "bulk", "clock", "system"):
-            await world.ctx.pulse.beat(queue, now=world.time.now())
+            await world.ctx.heartbeats.beat(queue, now=world.time.now())
         response = await desk.http.get("/readyz")
         assert (response.status_code, response.json()) == (200, {"status": "ready", "degraded": []})
 

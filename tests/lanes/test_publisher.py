@@ -59,7 +59,9 @@ def test_ids_are_published_in_tasks_of_the_size_of_their_tier(redis_url: str, re
 def test_ids_right_after_a_task_wait_to_share_the_next_one_but_critical_does_not(
     redis_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher.lanes.publisher._PACE", {**dict.fromkeys(Tier, 0.5), Tier.CRITICAL: 0.0})
+    monkeypatch.setattr(
+        "dispatcher.lanes.publisher._LANE_PAUSE", {**dict.fromkeys(Tier, 0.5), Tier.CRITICAL: 0.0}
+    )
     publisher = _publisher(redis_url)
     publisher.start()
     publisher.publish(Tier.STANDARD, [0])

@@ -71,9 +71,9 @@ async def set_limits(ctx: Context, account: Account, limits: AccountLimits) -> A
     for country in limits.countries or ():
         _check_country(country)
     if limits.rate is not None and not 1 <= limits.rate <= _MOST:
-        raise Invalid(f"{limits.rate} is no rate: give the requests a minute, 1 to {_MOST}")
+        raise Invalid(f"{limits.rate} is not a rate: give the requests a minute, 1 to {_MOST}")
     if limits.daily is not None and not 0 <= limits.daily <= _MOST:
-        raise Invalid(f"{limits.daily} is no daily cap: give the messages a day, 0 to {_MOST}")
+        raise Invalid(f"{limits.daily} is not a daily cap: give the messages a day, 0 to {_MOST}")
     await ctx.database.transact(lambda c: accounts.set_limits(c, account.id, limits))
     return replace(account, limits=limits)
 
@@ -100,7 +100,7 @@ async def add_sender(ctx: Context, account: Account, name: str) -> int:
     """Add a sender ID, the first one as the default, and return its id. Raises AlreadyExists and Invalid."""
     if not _is_sender(name):
         raise Invalid(
-            f"{name!r} is no sender ID: up to 11 letters, digits, spaces and -_.& with a letter,"
+            f"{name!r} is not a sender ID: up to 11 letters, digits, spaces and -_.& with a letter,"
             " or 3 to 15 digits"
         )
     sender_id = await ctx.database.transact(lambda c: accounts.insert_sender(c, account.id, name))
@@ -163,16 +163,16 @@ def _is_sender(name: str) -> bool:
 
 def _check_country(country: str | None) -> None:
     if country is not None and not re.fullmatch("[A-Z]{2}", country):
-        raise Invalid(f"{country!r} is no country: give two capital letters, such as KE")
+        raise Invalid(f"{country!r} is not a country: give two capital letters, such as KE")
 
 
 def _check_timezone(timezone: str) -> None:
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Invalid(f"{timezone!r} is no time zone: give a name such as Europe/Paris") from None
+        raise Invalid(f"{timezone!r} is not a time zone: give a name such as Europe/Paris") from None
 
 
 def _check_credits(amount: int, *, least: int) -> None:
     if not least <= amount <= _MOST_CREDITS:
-        raise Invalid(f"{amount} is no amount of credits: give {least} to {_MOST_CREDITS}")
+        raise Invalid(f"{amount} is not a valid amount of credits: give {least} to {_MOST_CREDITS}")

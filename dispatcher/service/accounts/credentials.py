@@ -241,7 +241,9 @@ def new_key(made: int | None, new: NewCredential, secret: str) -> NewKey:
 def check_name(name: str) -> str:
     """Return a valid name of a credential. Raises Invalid."""
     if not _is_name(name):
-        raise Invalid(f"{name[:_LONGEST]!r} is no name for a credential: 1 to {_LONGEST} characters, no ':'")
+        raise Invalid(
+            f"{name[:_LONGEST]!r} is not a valid credential name: 1 to {_LONGEST} characters, no ':'"
+        )
     return name
 
 

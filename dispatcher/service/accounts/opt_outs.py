@@ -14,7 +14,7 @@ async def add(
     ctx: Context, account: Account, numbers: Sequence[str], *, sender: str | None = None, reason: str = ""
 ) -> int:
     """
-    Opt numbers out and return how many were new.
+    Add opt-outs and return how many were new.
 
     Waiting messages to them end as 26 when they are due. Raises Invalid for an
     invalid number, NotFound for an unknown sender.

@@ -1,4 +1,4 @@
-"""Audiences: lists of recipients, imported from a file and kept for campaigns."""
+"""Audiences: lists of recipients, imported from a file and stored for campaigns."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import UUID, uuid4

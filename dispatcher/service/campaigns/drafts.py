@@ -63,7 +63,7 @@ async def create_with_file(
     on_progress: ProgressHandler = ignore_progress,
 ) -> CampaignRow:
     """
-    Return a new draft with an audience imported from a file; neither is kept if one fails.
+    Return a new draft with an audience imported from a file; nothing is stored if either fails.
 
     The rest of the plan is validated before the file is read. Raises what
     `campaigns.create` and `audiences.import_file` do.

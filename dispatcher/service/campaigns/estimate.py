@@ -214,9 +214,9 @@ async def _without_repeats(
 async def _without_opted_out(
     run: StatementRunner, candidates: Sequence[Candidate], account: Account, sender_id: int | None
 ) -> list[Candidate]:
-    asked = [(account.id, sender_id, candidate.number.e164) for candidate in candidates]
-    out = {number for _, _, number in await run(lambda c: opt_outs.find_opted_out(c, asked))}
-    return [candidate for candidate in candidates if candidate.number.e164 not in out]
+    keys = [(account.id, sender_id, candidate.number.e164) for candidate in candidates]
+    opted_out = {number for _, _, number in await run(lambda c: opt_outs.find_opted_out(c, keys))}
+    return [candidate for candidate in candidates if candidate.number.e164 not in opted_out]
 
 
 async def _text(ctx: Context, account: Account, request: EstimateRequest) -> str | None:

@@ -138,10 +138,10 @@ async def _due_recipients(
     share = min(1.0, most / max(sum(due), 1))
     wanted: list[tuple[int, int, int]] = []
     for group, count in enumerate(due):
-        some = min(count, int(count * share) + 1, most)
-        if some > 0:
-            wanted.append((group, run.zone_positions[group], some))
-            most -= some
+        taken = min(count, int(count * share) + 1, most)
+        if taken > 0:
+            wanted.append((group, run.zone_positions[group], taken))
+            most -= taken
     if not wanted:
         return []
     ranks = list(run.zone_ranks)
@@ -161,7 +161,7 @@ async def _new_messages(
 ) -> list[NewMessage]:
     """Return new messages with their texts and windows; those that cannot be sent have a final status."""
     now, terms = ctx.now(), campaign.terms
-    asked = [(caller.account.id, terms.sender_id, one.recipient.number) for one in due]
+    keys = [(caller.account.id, terms.sender_id, one.recipient.number) for one in due]
     due_now = sum(one.release is not None and one.release.at <= now for one in due)
     builder = MessageBuilder(
         ctx=ctx,
@@ -171,7 +171,7 @@ async def _new_messages(
         now=now,
         sender_id=terms.sender_id,
         sender=await accounts.sender_name(connection, terms.sender_id),
-        opted_out=await opt_outs.find_opted_out(connection, asked),
+        opted_out=await opt_outs.find_opted_out(connection, keys),
         to_lane=LaneRoom(ctx, await sweeps.lane_depths(connection, {terms.tier})).take(terms.tier, due_now),
     )
     texts: dict[str, int | tuple[Status, str]] = {}

@@ -196,7 +196,7 @@ def _candidate(row: RecipientRow | InvalidRow, policy: NumberPolicy) -> Candidat
 
 def _policy(ctx: Context, account: Account, country: str | None) -> NumberPolicy:
     if country is not None and not is_country(country):
-        raise Invalid(f"{country!r} is no country: give two capital letters, such as KE")
+        raise Invalid(f"{country!r} is not a country: give two capital letters, such as KE")
     default = country or account.default_country
     return NumberPolicy(
         default_country=default,

@@ -80,8 +80,8 @@ async def one(ctx: Context, name: str) -> ProviderReport:
     """Return a report on one provider. Raises NotFound and Unavailable."""
     config = _find(ctx, name).config
     await ctx.provider_health.refresh()
-    out = await ctx.database.single(overrides.count_in_calls)
-    return await _report(ctx, config, out.get(name, 0))
+    in_flight = await ctx.database.single(overrides.count_in_calls)
+    return await _report(ctx, config, in_flight.get(name, 0))
 
 
 async def set_override(

@@ -166,7 +166,7 @@ def test_national_numbers_are_of_the_given_country_or_else_of_the_accounts(world
         nowhere = await accounts.create(world.ctx, "nowhere")
         with pytest.raises(Invalid, match="line 2: The phone number '0612345678' is invalid"):
             await audiences.import_file(world.ctx, nowhere, "customers", file("to", "0612345678"))
-        with pytest.raises(Invalid, match="'kenya' is no country"):
+        with pytest.raises(Invalid, match="'kenya' is not a country"):
             await imported(world, "to", ADA, name="others", country="kenya")
 
     world.run(story)

@@ -190,7 +190,7 @@ def test_a_selection_of_everything_must_be_explicit(world: World) -> None:
             Selection(account)
         with pytest.raises(Invalid, match="use only one of them"):
             Selection(account, everything=True, tier=Tier.BULK)
-        with pytest.raises(Invalid, match="scheduled or pending"):
+        with pytest.raises(Invalid, match="scheduled and pending"):
             Selection(account, statuses=frozenset({Status.SENT}))
         with pytest.raises(Invalid, match="phone number"):
             await change(world, Cancel(), number="twelve")

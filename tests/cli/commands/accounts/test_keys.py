@@ -83,7 +83,7 @@ def test_a_name_is_unique_for_each_use(shop: Run) -> None:
 
 def test_a_name_that_basic_authentication_cannot_carry_is_refused(shop: Run) -> None:
     ended = shop("key", "create", "shop", "--for", "smsgate", "--name", "a:b")
-    refused(ended, 2, "'a:b' is no name for a credential")
+    refused(ended, 2, "'a:b' is not a valid credential name")
 
 
 def test_the_list_of_keys_has_no_secrets(shop: Run) -> None:

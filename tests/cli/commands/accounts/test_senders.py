@@ -24,4 +24,4 @@ def test_the_first_sender_is_the_default(shop: Run) -> None:
 def test_a_known_or_wrong_sender_is_refused(shop: Run) -> None:
     shop("sender", "add", "shop", "SHOP")
     refused(shop("sender", "add", "shop", "SHOP"), 1, "account 'shop' has a sender 'SHOP' already")
-    refused(shop("sender", "add", "shop", "much too long a name"), 2, "is no sender ID")
+    refused(shop("sender", "add", "shop", "much too long a name"), 2, "is not a sender ID")

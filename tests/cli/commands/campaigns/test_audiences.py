@@ -170,7 +170,7 @@ def test_a_dry_run_names_the_variables_that_the_file_lacks(shop: Run, customers:
         (["--name", "a/b"], 2, "no slash"),
         (["--name", "x", "--text", "Hello"], 2, "--dry-run"),
         (["--name", "x", "--column", "mobile"], 2, 'no column is named "mobile"'),
-        (["--name", "x", "--country", "kenya"], 2, "'kenya' is no country"),
+        (["--name", "x", "--country", "kenya"], 2, "'kenya' is not a country"),
         (["--name", "x", "--encoding", "klingon"], 2, "klingon"),
         (["--name", "taken"], 1, "'taken' already"),
         (["--dry-run", "--template", "none"], 1, "no template 'none'"),
