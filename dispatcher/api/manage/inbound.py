@@ -6,17 +6,18 @@ from uuid import UUID
 
 from fastapi import Query
 
-from dispatcher.api.manage.app import PREFIX, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx
 from dispatcher.api.manage.fields import Name, Plain, ResponseModel
 from dispatcher.api.manage.messages.messages import WithText
 from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.service.accounts import accounts
 from dispatcher.service.inbound import messages
 
 _PATH = f"{PREFIX}/inbound"
-_TAGS: Tags = ["Inbound messages"]
+router = operator_router("Inbound messages")
 
 
 class InboundResponse(ResponseModel):
@@ -41,7 +42,7 @@ class InboundResponse(ResponseModel):
     received_at: datetime
 
 
-@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+@router.get(_PATH, responses=problems(_404="No such account"))
 async def list_inbound(
     ctx: Ctx,
     paging: Paged,
@@ -61,7 +62,7 @@ async def list_inbound(
     return paging.page(found, InboundResponse.model_validate)
 
 
-@app.get(f"{_PATH}/{{inbound_id}}", tags=_TAGS, responses=problems(_404="No such message"))
+@router.get(f"{_PATH}/{{inbound_id}}", responses=problems(_404="No such message"))
 async def show_inbound(inbound_id: Name, ctx: Ctx, text: WithText = False) -> InboundResponse:
     """Show a message from a handset, by its number or its public id."""
     return InboundResponse.model_validate(await messages.find(ctx, inbound_id, with_text=text))

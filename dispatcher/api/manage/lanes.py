@@ -2,15 +2,15 @@
 
 from datetime import datetime
 
-from dispatcher.api.manage.app import PREFIX, Tags, app
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx
 from dispatcher.api.manage.fields import ResponseModel
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
 from dispatcher.service import health
 from dispatcher.service.messages import search
 
-_TAGS: Tags = ["Lanes"]
+router = operator_router("Lanes")
 
 
 class LaneResponse(ResponseModel):
@@ -34,7 +34,7 @@ class LanesResponse(ResponseModel):
     other_queues: dict[str, datetime | None]
 
 
-@app.get(f"{PREFIX}/lanes", tags=_TAGS)
+@router.get(f"{PREFIX}/lanes")
 async def show_lanes(ctx: Ctx) -> LanesResponse:
     """Show what is on its way, by tier and place, as `dispatcher lanes` does."""
     counts = await search.on_the_way(ctx)

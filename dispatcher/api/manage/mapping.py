@@ -8,32 +8,32 @@ INBOUND_RECEIVED = "inbound.received"
 """The event of a message from a handset; `message.received` is that of one that its recipient has."""
 
 
-def wording(happening: MessageEvent) -> FormattedCallback:
+def format_event(event: MessageEvent) -> FormattedCallback:
     """Return the callback of one event; its type is `message.` and the status."""
-    status = word(happening.status)
+    status = word(event.status)
     data = {
-        "message_id": str(happening.message_id),
-        "batch_id": happening.batch_id,
-        "number": happening.number,
+        "message_id": str(event.message_id),
+        "batch_id": event.batch_id,
+        "number": event.number,
         "status": status,
-        "code": happening.status.value,
-        "reason": happening.reason,
-        "client_id": happening.client_id,
+        "code": event.status.value,
+        "reason": event.reason,
+        "client_id": event.client_id,
     }
-    body = {"type": f"message.{status}", "timestamp": happening.at.isoformat(), "data": data}
+    body = {"type": f"message.{status}", "timestamp": event.at.isoformat(), "data": data}
     return FormattedCallback(body, Signature.STANDARD_WEBHOOKS)
 
 
-def arrival(came: InboundEvent) -> FormattedCallback:
+def format_inbound(event: InboundEvent) -> FormattedCallback:
     """Return the callback of a message from a handset; its id is the same in every try."""
     data = {
-        "inbound_id": str(came.id),
-        "number": came.number,
-        "recipient": came.recipient,
-        "sender": came.sender,
-        "text": came.text,
-        "action": came.action,
-        "sent_at": None if came.sent_at is None else came.sent_at.isoformat(),
+        "inbound_id": str(event.id),
+        "number": event.number,
+        "recipient": event.recipient,
+        "sender": event.sender,
+        "text": event.text,
+        "action": event.action,
+        "sent_at": None if event.sent_at is None else event.sent_at.isoformat(),
     }
-    body = {"type": came.event, "timestamp": came.at.isoformat(), "data": data}
+    body = {"type": event.event, "timestamp": event.at.isoformat(), "data": data}
     return FormattedCallback(body, Signature.STANDARD_WEBHOOKS)

@@ -6,13 +6,13 @@ from uuid import UUID
 
 from fastapi import Query
 
-from dispatcher.api.manage.app import PREFIX, Tags, app
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx
 from dispatcher.api.manage.fields import ResponseModel, StatusWord
 from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.service.receipts import unmatched
 
-_TAGS: Tags = ["Receipts"]
+router = operator_router("Receipts")
 
 
 class ReceiptResponse(ResponseModel):
@@ -33,7 +33,7 @@ class ReceiptResponse(ResponseModel):
     wake_at: datetime | None
 
 
-@app.get(f"{PREFIX}/receipts", tags=_TAGS)
+@router.get(f"{PREFIX}/receipts")
 async def list_receipts(
     ctx: Ctx,
     paging: Paged,

@@ -7,17 +7,18 @@ from typing import Annotated
 from fastapi import Response
 from pydantic import Field
 
-from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import Line, Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
 
 _PATH = f"{PREFIX}/accounts"
 _ONE = f"{_PATH}/{{name}}"
-_TAGS: Tags = ["Accounts"]
+router = operator_router("Accounts")
 _UNKNOWN = problems(_404="No such account")
 _INTEGER = 2**31 - 1
 
@@ -92,13 +93,13 @@ class SecretResponse(ResponseModel):
     secret: str
 
 
-@app.get(_PATH, tags=_TAGS)
+@router.get(_PATH)
 async def list_accounts(ctx: Ctx, paging: Paged) -> Page[AccountResponse]:
     """List accounts, the oldest first."""
     return paging.page(await accounts.page(ctx, after=paging.after, limit=paging.probe), _shown)
 
 
-@app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_409="The name is taken"))
+@router.post(_PATH, status_code=201, responses=problems(_409="The name is taken"))
 async def create_account(given: AccountRequest, ctx: Ctx, response: Response) -> AccountResponse:
     """Make an account."""
     made = await accounts.create(
@@ -107,14 +108,14 @@ async def create_account(given: AccountRequest, ctx: Ctx, response: Response) ->
     return _shown(made)
 
 
-@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def show_account(account: Named) -> AccountResponse:
+@router.get(_ONE, responses=_UNKNOWN)
+async def show_account(account: NamedAccount) -> AccountResponse:
     """Show an account."""
     return _shown(account)
 
 
-@app.patch(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def limit_account(given: LimitsRequest, account: Named, ctx: Ctx) -> AccountResponse:
+@router.patch(_ONE, responses=_UNKNOWN)
+async def limit_account(given: LimitsRequest, account: NamedAccount, ctx: Ctx) -> AccountResponse:
     """Change an account's limits."""
     changes = given.model_dump(include=given.model_fields_set)
     if changes.get("countries") is not None:
@@ -122,33 +123,33 @@ async def limit_account(given: LimitsRequest, account: Named, ctx: Ctx) -> Accou
     return _shown(await accounts.set_limits(ctx, account, replace(account.limits, **changes)))
 
 
-@app.post(f"{_ONE}/pause", tags=_TAGS, responses=_UNKNOWN)
-async def pause_account(account: Named, ctx: Ctx) -> AccountResponse:
+@router.post(f"{_ONE}/pause", responses=_UNKNOWN)
+async def pause_account(account: NamedAccount, ctx: Ctx) -> AccountResponse:
     """Refuse what the account submits from now on; what was accepted goes on."""
     return _shown(await accounts.pause(ctx, account))
 
 
-@app.post(f"{_ONE}/resume", tags=_TAGS, responses=_UNKNOWN)
-async def resume_account(account: Named, ctx: Ctx) -> AccountResponse:
+@router.post(f"{_ONE}/resume", responses=_UNKNOWN)
+async def resume_account(account: NamedAccount, ctx: Ctx) -> AccountResponse:
     """Take what the account submits again."""
     return _shown(await accounts.pause(ctx, account, paused=False))
 
 
-@app.post(f"{_ONE}/topups", tags=_TAGS, status_code=201, responses=_UNKNOWN)
-async def top_up(given: TopUpRequest, account: Named, ctx: Ctx) -> BalanceResponse:
+@router.post(f"{_ONE}/topups", status_code=201, responses=_UNKNOWN)
+async def top_up(given: TopUpRequest, account: NamedAccount, ctx: Ctx) -> BalanceResponse:
     """Add credits."""
     return BalanceResponse(balance=await accounts.top_up(ctx, account, given.amount, note=given.note))
 
 
-@app.get(f"{_ONE}/statement", tags=_TAGS, responses=_UNKNOWN)
-async def statement(account: Named, ctx: Ctx, paging: Paged) -> Page[EntryResponse]:
+@router.get(f"{_ONE}/statement", responses=_UNKNOWN)
+async def statement(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[EntryResponse]:
     """Tell what changed the account's credits, the newest first."""
     found = await accounts.statement(ctx, account, before=paging.last, limit=paging.probe)
     return paging.page(found, EntryResponse.model_validate)
 
 
-@app.get(f"{_ONE}/callback-secret", tags=_TAGS, responses=_UNKNOWN)
-async def callback_secret(account: Named, ctx: Ctx, response: Response) -> SecretResponse:
+@router.get(f"{_ONE}/callback-secret", responses=_UNKNOWN)
+async def callback_secret(account: NamedAccount, ctx: Ctx, response: Response) -> SecretResponse:
     """Tell what the account's callbacks are signed with (Standard Webhooks)."""
     response.headers["Cache-Control"] = "no-store"
     return SecretResponse(secret=await accounts.callback_secret(ctx, account))

@@ -7,16 +7,17 @@ from typing import Annotated
 from fastapi import Response
 from pydantic import Field
 
-from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import Id, Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import Invalid
 from dispatcher.service.accounts import credentials
 
 _PATH = f"{PREFIX}/accounts/{{name}}/credentials"
-_TAGS: Tags = ["Credentials"]
+router = operator_router("Credentials")
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
@@ -92,21 +93,20 @@ class NewCredentialResponse(ResponseModel):
     expires_at: datetime | None
 
 
-@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_credentials(account: Named, ctx: Ctx, paging: Paged) -> Page[CredentialResponse]:
+@router.get(_PATH, responses=problems(_404="No such account"))
+async def list_credentials(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[CredentialResponse]:
     """List an account's credentials, the oldest first, revoked ones too."""
     found = await credentials.page(ctx, account, after=paging.after, limit=paging.probe)
     return paging.page(found, CredentialResponse.model_validate)
 
 
-@app.post(
+@router.post(
     _PATH,
-    tags=_TAGS,
     status_code=201,
     responses=problems(_404="No such account", _409="The name is taken"),
 )
 async def create_credential(
-    given: CredentialRequest, account: Named, ctx: Ctx, response: Response
+    given: CredentialRequest, account: NamedAccount, ctx: Ctx, response: Response
 ) -> NewCredentialResponse:
     """Make a credential. Its secret is in this answer, and nowhere else."""
     kinds = KINDS[given.dialect]
@@ -132,12 +132,11 @@ async def create_credential(
     )
 
 
-@app.delete(
+@router.delete(
     f"{_PATH}/{{credential_id}}",
-    tags=_TAGS,
     status_code=204,
     responses=problems(_404="No such account, or no such credential that is not revoked"),
 )
-async def revoke_credential(credential_id: Id, account: Named, ctx: Ctx) -> None:
+async def revoke_credential(credential_id: Id, account: NamedAccount, ctx: Ctx) -> None:
     """Revoke a credential, at once."""
     await credentials.revoke(ctx, account, credential_id)

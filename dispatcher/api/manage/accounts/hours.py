@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import ConfigDict, Field
 
-from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.tier import Tier
@@ -18,7 +19,7 @@ from dispatcher.service.context import Context
 
 _PATH = f"{PREFIX}/accounts/{{name}}/hours"
 _ONE = f"{_PATH}/{{tier}}"
-_TAGS: Tags = ["Allowed hours"]
+router = operator_router("Allowed hours")
 _UNKNOWN = problems(_404="No such account")
 
 OfTier = Annotated[Tier, Path(description="critical, standard or bulk.")]
@@ -67,40 +68,40 @@ class AllHoursResponse(ResponseModel):
     items: list[TierHoursResponse]
 
 
-@app.get(_PATH, tags=_TAGS, responses=_UNKNOWN)
-async def show_all_hours(account: Named, ctx: Ctx) -> AllHoursResponse:
+@router.get(_PATH, responses=_UNKNOWN)
+async def show_all_hours(account: NamedAccount, ctx: Ctx) -> AllHoursResponse:
     """Show the hours of all tiers."""
     return await _shown(ctx, account, list(Tier))
 
 
-@app.put(_PATH, tags=_TAGS, responses=_UNKNOWN)
-async def set_all_hours(given: HoursRequest, account: Named, ctx: Ctx) -> AllHoursResponse:
+@router.put(_PATH, responses=_UNKNOWN)
+async def set_all_hours(given: HoursRequest, account: NamedAccount, ctx: Ctx) -> AllHoursResponse:
     """Give standard and bulk messages hours; critical ones have theirs at their own path only."""
     await hours.set(ctx, account, hours.DEFAULT_TIERS, given.read())
     return await _shown(ctx, account, list(Tier))
 
 
-@app.delete(_PATH, tags=_TAGS, status_code=204, responses=_UNKNOWN)
-async def clear_all_hours(account: Named, ctx: Ctx) -> None:
+@router.delete(_PATH, status_code=204, responses=_UNKNOWN)
+async def clear_all_hours(account: NamedAccount, ctx: Ctx) -> None:
     """Take the account's own hours of standard and bulk messages away."""
     await hours.set(ctx, account, hours.DEFAULT_TIERS, None)
 
 
-@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def show_hours(tier: OfTier, account: Named, ctx: Ctx) -> TierHoursResponse:
+@router.get(_ONE, responses=_UNKNOWN)
+async def show_hours(tier: OfTier, account: NamedAccount, ctx: Ctx) -> TierHoursResponse:
     """Show the hours of a tier."""
     return (await _shown(ctx, account, [tier])).items[0]
 
 
-@app.put(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def set_hours(given: HoursRequest, tier: OfTier, account: Named, ctx: Ctx) -> TierHoursResponse:
+@router.put(_ONE, responses=_UNKNOWN)
+async def set_hours(given: HoursRequest, tier: OfTier, account: NamedAccount, ctx: Ctx) -> TierHoursResponse:
     """Give a tier hours; what waits goes by them when its turn comes."""
     await hours.set(ctx, account, [tier], given.read())
     return (await _shown(ctx, account, [tier])).items[0]
 
 
-@app.delete(_ONE, tags=_TAGS, status_code=204, responses=_UNKNOWN)
-async def clear_hours(tier: OfTier, account: Named, ctx: Ctx) -> None:
+@router.delete(_ONE, status_code=204, responses=_UNKNOWN)
+async def clear_hours(tier: OfTier, account: NamedAccount, ctx: Ctx) -> None:
     """Take the account's own hours of a tier away."""
     await hours.set(ctx, account, [tier], None)
 

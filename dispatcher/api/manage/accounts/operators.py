@@ -7,16 +7,17 @@ from fastapi import Body, Response
 from pydantic import Field, SecretStr
 
 from dispatcher.api.manage.accounts.credentials import Days
-from dispatcher.api.manage.app import PREFIX, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx
 from dispatcher.api.manage.fields import Id, Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials, operators
 from dispatcher.service.accounts.credentials import MANAGE
 
 _PATH = f"{PREFIX}/operators"
-_TAGS: Tags = ["Operators"]
+router = operator_router("Operators")
 
 Kind = Literal["token", "login"]
 _KINDS: dict[str, Kind] = {CredentialKind.BEARER: "token", CredentialKind.CONSOLE: "login"}
@@ -61,7 +62,7 @@ class NewOperatorResponse(ResponseModel):
     expires_at: datetime | None
 
 
-@app.get(_PATH, tags=_TAGS)
+@router.get(_PATH)
 async def list_operators(ctx: Ctx, paging: Paged) -> Page[OperatorResponse]:
     """List operators' tokens and logins, the oldest first, revoked ones too."""
     found = await credentials.page(ctx, None, after=paging.after, limit=paging.probe)
@@ -80,7 +81,7 @@ async def list_operators(ctx: Ctx, paging: Paged) -> Page[OperatorResponse]:
     )
 
 
-@app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_409="The name is taken"))
+@router.post(_PATH, status_code=201, responses=problems(_409="The name is taken"))
 async def create_operator(
     given: Annotated[TokenRequest | LoginRequest, Body(discriminator="kind")], ctx: Ctx, response: Response
 ) -> NewOperatorResponse:
@@ -98,9 +99,8 @@ async def create_operator(
     )
 
 
-@app.delete(
+@router.delete(
     f"{_PATH}/{{operator_id}}",
-    tags=_TAGS,
     status_code=204,
     responses=problems(_404="No such token or login that is not revoked"),
 )

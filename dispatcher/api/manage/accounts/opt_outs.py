@@ -6,14 +6,15 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import Field
 
-from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import Line, Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.service.accounts import opt_outs
 
 _PATH = f"{PREFIX}/accounts/{{name}}/opt-outs"
-_TAGS: Tags = ["Opt-outs"]
+router = operator_router("Opt-outs")
 _MOST = 1000  # each is parsed, and others wait for that
 
 
@@ -41,29 +42,28 @@ class AddedResponse(ResponseModel):
     added: int
 
 
-@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_opt_outs(account: Named, ctx: Ctx, paging: Paged) -> Page[OptOutResponse]:
+@router.get(_PATH, responses=problems(_404="No such account"))
+async def list_opt_outs(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[OptOutResponse]:
     """List who has opted out, the oldest first."""
     found = await opt_outs.page(ctx, account, after=paging.after, limit=paging.probe)
     return paging.page(found, OptOutResponse.model_validate)
 
 
-@app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_404="No such account or sender"))
-async def add_opt_outs(given: OptOutsRequest, account: Named, ctx: Ctx) -> AddedResponse:
+@router.post(_PATH, status_code=201, responses=problems(_404="No such account or sender"))
+async def add_opt_outs(given: OptOutsRequest, account: NamedAccount, ctx: Ctx) -> AddedResponse:
     """Opt numbers out. What waits for its time is ended with 26 when its turn comes."""
     added = await opt_outs.add(ctx, account, given.numbers, sender=given.sender, reason=given.reason)
     return AddedResponse(added=added)
 
 
-@app.delete(
+@router.delete(
     _PATH,
-    tags=_TAGS,
     status_code=204,
     responses=problems(_404="No such account or sender, or not on the list"),
 )
 async def remove_opt_out(
     number: Annotated[Plain, Query(description="In a query, and in no path, for paths are logged.")],
-    account: Named,
+    account: NamedAccount,
     ctx: Ctx,
     sender: Annotated[Plain | None, Query()] = None,
 ) -> None:

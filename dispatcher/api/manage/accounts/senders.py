@@ -5,15 +5,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import Id, Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.errors import Invalid
 from dispatcher.service.accounts import accounts
 
 _PATH = f"{PREFIX}/accounts/{{name}}/senders"
-_TAGS: Tags = ["Senders"]
+router = operator_router("Senders")
 
 
 class SenderResponse(ResponseModel):
@@ -45,31 +46,29 @@ class SenderChangeRequest(RequestModel):
     default: Literal[True] | None = Field(None, description="Make it the account's default.")
 
 
-@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_senders(account: Named, ctx: Ctx, paging: Paged) -> Page[SenderResponse]:
+@router.get(_PATH, responses=problems(_404="No such account"))
+async def list_senders(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[SenderResponse]:
     """List an account's senders, the oldest first."""
     found = await accounts.sender_page(ctx, account, after=paging.after, limit=paging.probe)
     return paging.page(found, SenderResponse.model_validate)
 
 
-@app.post(
+@router.post(
     _PATH,
-    tags=_TAGS,
     status_code=201,
     responses=problems(_404="No such account", _409="The account has this sender already"),
 )
-async def add_sender(given: SenderRequest, account: Named, ctx: Ctx) -> NewSenderResponse:
+async def add_sender(given: SenderRequest, account: NamedAccount, ctx: Ctx) -> NewSenderResponse:
     """Add a sender ID; an account's first one is its default."""
     return NewSenderResponse(id=await accounts.add_sender(ctx, account, given.name), name=given.name)
 
 
-@app.patch(
+@router.patch(
     f"{_PATH}/{{sender_id}}",
-    tags=_TAGS,
     responses=problems(_404="No such account or sender", _409="A disabled sender cannot be the default"),
 )
 async def change_sender(
-    given: SenderChangeRequest, sender_id: Id, account: Named, ctx: Ctx
+    given: SenderChangeRequest, sender_id: Id, account: NamedAccount, ctx: Ctx
 ) -> SenderResponse:
     """
     Disable a sender, enable it, make it the default.

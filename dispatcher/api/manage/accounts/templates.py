@@ -6,17 +6,18 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import Field
 
-from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.messages import template
 from dispatcher.service.submissions import templates
 from dispatcher.service.submissions.templates import Template
 
 _PATH = f"{PREFIX}/accounts/{{name}}/templates"
 _ONE = f"{_PATH}/{{template_id}}"
-_TAGS: Tags = ["Templates"]
+router = operator_router("Templates")
 _UNKNOWN = problems(_404="No such account or template")
 
 TemplateId = Annotated[Plain, Path(description="The template's id.")]
@@ -59,46 +60,45 @@ class PreviewResponse(ResponseModel):
     segments: int
 
 
-@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_templates(account: Named, ctx: Ctx, paging: Paged) -> Page[TemplateResponse]:
+@router.get(_PATH, responses=problems(_404="No such account"))
+async def list_templates(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[TemplateResponse]:
     """List an account's templates, the oldest first."""
     return paging.page(await templates.page(ctx, account, after=paging.after, limit=paging.probe), _shown)
 
 
-@app.post(
+@router.post(
     _PATH,
-    tags=_TAGS,
     status_code=201,
     responses=problems(_404="No such account", _409="The account has a template of this name"),
 )
-async def create_template(given: TemplateRequest, account: Named, ctx: Ctx) -> TemplateResponse:
+async def create_template(given: TemplateRequest, account: NamedAccount, ctx: Ctx) -> TemplateResponse:
     """Keep a template."""
     return _shown(await templates.create(ctx, account, given.name, given.text))
 
 
-@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def show_template(template_id: TemplateId, account: Named, ctx: Ctx) -> TemplateResponse:
+@router.get(_ONE, responses=_UNKNOWN)
+async def show_template(template_id: TemplateId, account: NamedAccount, ctx: Ctx) -> TemplateResponse:
     """Show a template."""
     return _shown(await templates.find(ctx, account, template_id))
 
 
-@app.put(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@router.put(_ONE, responses=_UNKNOWN)
 async def change_template(
-    given: TemplateTextRequest, template_id: TemplateId, account: Named, ctx: Ctx
+    given: TemplateTextRequest, template_id: TemplateId, account: NamedAccount, ctx: Ctx
 ) -> TemplateResponse:
     """Give a template another text; what was accepted keeps the one it had."""
     return _shown(await templates.change(ctx, account, template_id, given.text))
 
 
-@app.delete(_ONE, tags=_TAGS, status_code=204, responses=_UNKNOWN)
-async def remove_template(template_id: TemplateId, account: Named, ctx: Ctx) -> None:
+@router.delete(_ONE, status_code=204, responses=_UNKNOWN)
+async def remove_template(template_id: TemplateId, account: NamedAccount, ctx: Ctx) -> None:
     """Take a template out of use; its name is free again."""
     await templates.remove(ctx, account, template_id)
 
 
-@app.post(f"{_ONE}/preview", tags=_TAGS, responses=_UNKNOWN)
+@router.post(f"{_ONE}/preview", responses=_UNKNOWN)
 async def preview_template(
-    given: VariablesRequest, template_id: TemplateId, account: Named, ctx: Ctx
+    given: VariablesRequest, template_id: TemplateId, account: NamedAccount, ctx: Ctx
 ) -> PreviewResponse:
     """Fill a template in and keep nothing."""
     found = await templates.preview(ctx, account, template_id, given.variables)

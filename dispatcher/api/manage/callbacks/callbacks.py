@@ -6,16 +6,17 @@ from uuid import UUID
 
 from fastapi import Query
 
-from dispatcher.api.manage.app import PREFIX, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx
 from dispatcher.api.manage.fields import Name, Plain, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged, page
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.callbacks.events import CallbackState
 from dispatcher.service.accounts import accounts
 from dispatcher.service.callbacks import admin
 
 _PATH = f"{PREFIX}/callbacks"
-_TAGS: Tags = ["Callbacks"]
+router = operator_router("Callbacks")
 
 
 class CallbackResponse(ResponseModel):
@@ -45,7 +46,7 @@ class CallbackResponse(ResponseModel):
     ended_at: datetime | None
 
 
-@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account or message"))
+@router.get(_PATH, responses=problems(_404="No such account or message"))
 async def list_callbacks(
     ctx: Ctx,
     paging: Paged,
@@ -70,7 +71,7 @@ async def list_callbacks(
     return page([CallbackResponse.model_validate(callback) for callback in found.items], found.next)
 
 
-@app.post(f"{_PATH}/{{callback_id}}/replay", tags=_TAGS, responses=problems(_404="No such callback"))
+@router.post(f"{_PATH}/{{callback_id}}/replay", responses=problems(_404="No such callback"))
 async def replay_callback(callback_id: Name, ctx: Ctx) -> CallbackResponse:
     """Tell a callback again now, under the id it always had."""
     return CallbackResponse.model_validate(await admin.replay(ctx, callback_id))

@@ -5,16 +5,17 @@ from typing import Annotated
 
 from fastapi import Path
 
-from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel
 from dispatcher.api.manage.mapping import INBOUND_RECEIVED
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.service.accounts.credentials import MANAGE
 from dispatcher.service.callbacks import webhooks
 
 _PATH = f"{PREFIX}/accounts/{{name}}/webhooks"
-_TAGS: Tags = ["Inbound messages"]
+router = operator_router("Inbound messages")
 
 
 class WebhookRequest(RequestModel):
@@ -39,15 +40,15 @@ class WebhooksResponse(ResponseModel):
     items: list[WebhookResponse]
 
 
-@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_webhooks(account: Named, ctx: Ctx) -> WebhooksResponse:
+@router.get(_PATH, responses=problems(_404="No such account"))
+async def list_webhooks(account: NamedAccount, ctx: Ctx) -> WebhooksResponse:
     """List the URLs that are told of messages from handsets; there are at most 50."""
     found = await webhooks.every(ctx, Caller(account, MANAGE))
     return WebhooksResponse(items=[WebhookResponse.model_validate(webhook) for webhook in found])
 
 
-@app.post(_PATH, tags=_TAGS, status_code=201, responses=problems(_404="No such account"))
-async def add_webhook(given: WebhookRequest, account: Named, ctx: Ctx) -> WebhookResponse:
+@router.post(_PATH, status_code=201, responses=problems(_404="No such account"))
+async def add_webhook(given: WebhookRequest, account: NamedAccount, ctx: Ctx) -> WebhookResponse:
     """Have a URL told of each message from a handset to a sender of the account, from now on."""
     made = await webhooks.register(
         ctx, Caller(account, MANAGE), id=given.id, url=given.url, event=INBOUND_RECEIVED, inbound=True
@@ -55,12 +56,10 @@ async def add_webhook(given: WebhookRequest, account: Named, ctx: Ctx) -> Webhoo
     return WebhookResponse.model_validate(made)
 
 
-@app.delete(
-    f"{_PATH}/{{webhook_id}}", tags=_TAGS, status_code=204, responses=problems(_404="No such account")
-)
+@router.delete(f"{_PATH}/{{webhook_id}}", status_code=204, responses=problems(_404="No such account"))
 async def remove_webhook(
     webhook_id: Annotated[str, Path(description="One that is not there is none to mind.")],
-    account: Named,
+    account: NamedAccount,
     ctx: Ctx,
 ) -> None:
     """Tell a URL no more. What was written for it already is still told."""

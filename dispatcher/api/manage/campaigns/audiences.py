@@ -11,10 +11,11 @@ from uuid import UUID
 from fastapi import Path, Query, Request, Response
 from starlette.responses import StreamingResponse
 
-from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import Plain, ResponseModel
 from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.api.request_body import Json, stream_file
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import AudienceState
@@ -27,7 +28,7 @@ from dispatcher.service.context import Context
 
 _PATH = f"{PREFIX}/accounts/{{name}}/audiences"
 _ONE = f"{_PATH}/{{audience}}"
-_TAGS: Tags = ["Audiences"]
+router = operator_router("Audiences")
 _UNKNOWN = problems(_404="No such account or audience")
 _CSV = "text/csv"
 _CSV_BODY = {"schema": {"type": "string", "format": "binary"}}
@@ -80,15 +81,14 @@ class EstimateResponse(ResponseModel):
     by_country: dict[str, ShareResponse]
 
 
-@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_audiences(account: Named, ctx: Ctx, paging: Paged) -> Page[AudienceResponse]:
+@router.get(_PATH, responses=problems(_404="No such account"))
+async def list_audiences(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[AudienceResponse]:
     """List an account's audiences, the oldest first."""
     return paging.page(await audiences.page(ctx, account, after=paging.after, limit=paging.probe), _shown)
 
 
-@app.post(
+@router.post(
     _PATH,
-    tags=_TAGS,
     status_code=201,
     response_model=AudienceResponse,
     responses={
@@ -103,7 +103,7 @@ async def list_audiences(account: Named, ctx: Ctx, paging: Paged) -> Page[Audien
 )
 async def import_audience(
     request: Request,
-    account: Named,
+    account: NamedAccount,
     ctx: Ctx,
     audience: Annotated[Plain | None, Query(description="Its name; a dry run needs none.")] = None,
     country: Annotated[
@@ -139,19 +139,18 @@ async def import_audience(
     return Json(_shown(made).model_dump(mode="json"), 201, headers={"Location": where})
 
 
-@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
-async def show_audience(audience: AudienceName, account: Named, ctx: Ctx) -> AudienceResponse:
+@router.get(_ONE, responses=_UNKNOWN)
+async def show_audience(audience: AudienceName, account: NamedAccount, ctx: Ctx) -> AudienceResponse:
     """Show an audience."""
     return _shown(await audiences.find(ctx, account, audience))
 
 
-@app.get(
+@router.get(
     f"{_ONE}/rejects",
-    tags=_TAGS,
     response_class=StreamingResponse,
     responses={200: {"content": {_CSV: _CSV_BODY}, "description": "line, reason, raw"}, **_UNKNOWN},
 )
-async def download_rejects(audience: AudienceName, account: Named, ctx: Ctx) -> StreamingResponse:
+async def download_rejects(audience: AudienceName, account: NamedAccount, ctx: Ctx) -> StreamingResponse:
     """Give the lines that became no recipient, and why, as a CSV file."""
     found = await audiences.find(ctx, account, audience)
     disposition = f"attachment; filename*=UTF-8''{quote(found.name, safe='')}-rejects.csv"
@@ -159,13 +158,12 @@ async def download_rejects(audience: AudienceName, account: Named, ctx: Ctx) -> 
     return StreamingResponse(lines, media_type=_CSV, headers={"Content-Disposition": disposition})
 
 
-@app.delete(
+@router.delete(
     _ONE,
-    tags=_TAGS,
     status_code=204,
     responses=problems(_404="No such account or audience", _409="A campaign has it"),
 )
-async def remove_audience(audience: AudienceName, account: Named, ctx: Ctx) -> None:
+async def remove_audience(audience: AudienceName, account: NamedAccount, ctx: Ctx) -> None:
     """Delete an audience. An import of it that is still running ends."""
     await audiences.remove(ctx, account, audience)
 

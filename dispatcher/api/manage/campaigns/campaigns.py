@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import Path, Query, Response
 
-from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
 from dispatcher.api.manage.campaigns.schemas import (
     NAMES,
     CampaignChangeRequest,
@@ -16,9 +15,11 @@ from dispatcher.api.manage.campaigns.schemas import (
     shown_run,
     told,
 )
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import Time
 from dispatcher.api.manage.paging import MOST, Page, Paged
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.service.campaigns import campaigns, drafts
 from dispatcher.service.campaigns.campaigns import CampaignRow
@@ -27,29 +28,28 @@ from dispatcher.service.context import Context
 
 _PATH = f"{PREFIX}/accounts/{{name}}/campaigns"
 _ONE = f"{_PATH}/{{campaign_id}}"
-_TAGS: Tags = ["Campaigns"]
+router = operator_router("Campaigns")
 _UNKNOWN = problems(_404="No such account or campaign")
 _MOVED = problems(_404="No such account or campaign", _409="Its state does not allow it")
 
 CampaignId = Annotated[UUID, Path(description="The campaign's id.")]
 
 
-@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_campaigns(account: Named, ctx: Ctx, paging: Paged) -> Page[CampaignResponse]:
+@router.get(_PATH, responses=problems(_404="No such account"))
+async def list_campaigns(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[CampaignResponse]:
     """List an account's campaigns, the oldest first."""
     found = await campaigns.page(ctx, account, after=paging.after, limit=paging.probe)
     names = await drafts.names(ctx, found)
     return paging.page(found, lambda campaign: CampaignResponse.model_validate(told(campaign, names)))
 
 
-@app.post(
+@router.post(
     _PATH,
-    tags=_TAGS,
     status_code=201,
     responses=problems(_404="No such account", _409="The account has a campaign of this name"),
 )
 async def create_campaign(
-    given: CampaignRequest, account: Named, ctx: Ctx, response: Response
+    given: CampaignRequest, account: NamedAccount, ctx: Ctx, response: Response
 ) -> CampaignResponse:
     """Plan a campaign. All that is wrong with the plan is told together, in `faults`."""
     with renamed_faults(NAMES):
@@ -60,10 +60,10 @@ async def create_campaign(
     return await _shown(ctx, made)
 
 
-@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@router.get(_ONE, responses=_UNKNOWN)
 async def show_campaign(
     campaign_id: CampaignId,
-    account: Named,
+    account: NamedAccount,
     ctx: Ctx,
     runs: Annotated[int, Query(ge=1, le=MOST, description="How many of them at most.")] = 10,
     before: Annotated[Time | None, Query(description="Only runs due before then.")] = None,
@@ -74,39 +74,38 @@ async def show_campaign(
     return ReportResponse(**fields, runs=[shown_run(found) for found in report.runs])
 
 
-@app.patch(
+@router.patch(
     _ONE,
-    tags=_TAGS,
     responses=problems(_404="No such account or campaign", _409="It is no draft, or the name is taken"),
 )
 async def change_campaign(
-    given: CampaignChangeRequest, campaign_id: CampaignId, account: Named, ctx: Ctx
+    given: CampaignChangeRequest, campaign_id: CampaignId, account: NamedAccount, ctx: Ctx
 ) -> CampaignResponse:
     """Change a draft."""
     with renamed_faults(NAMES):
         return await _shown(ctx, await drafts.change(ctx, account, str(campaign_id), given.fields()))
 
 
-@app.post(f"{_ONE}/start", tags=_TAGS, responses=_MOVED)
-async def start_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> CampaignResponse:
+@router.post(f"{_ONE}/start", responses=_MOVED)
+async def start_campaign(campaign_id: CampaignId, account: NamedAccount, ctx: Ctx) -> CampaignResponse:
     """Let a draft run, at its time."""
     return await _shown(ctx, await campaigns.start(ctx, account, str(campaign_id)))
 
 
-@app.post(f"{_ONE}/pause", tags=_TAGS, responses=_MOVED)
-async def pause_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> CampaignResponse:
+@router.post(f"{_ONE}/pause", responses=_MOVED)
+async def pause_campaign(campaign_id: CampaignId, account: NamedAccount, ctx: Ctx) -> CampaignResponse:
     """Stop an active campaign where it is, within a second or two."""
     return await _shown(ctx, await campaigns.pause(ctx, account, str(campaign_id)))
 
 
-@app.post(f"{_ONE}/resume", tags=_TAGS, responses=_MOVED)
-async def resume_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> CampaignResponse:
+@router.post(f"{_ONE}/resume", responses=_MOVED)
+async def resume_campaign(campaign_id: CampaignId, account: NamedAccount, ctx: Ctx) -> CampaignResponse:
     """Let a paused campaign go on; what is still to go out moves by as long as the pause was."""
     return await _shown(ctx, await campaigns.resume(ctx, account, str(campaign_id)))
 
 
-@app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_MOVED)
-async def cancel_campaign(campaign_id: CampaignId, account: Named, ctx: Ctx) -> EndedResponse:
+@router.post(f"{_ONE}/cancel", responses=_MOVED)
+async def cancel_campaign(campaign_id: CampaignId, account: NamedAccount, ctx: Ctx) -> EndedResponse:
     """End a campaign for good; all of it that is not out is taken back, with its credits."""
     ended = await campaigns.cancel(ctx, account, str(campaign_id))
     fields = told(ended.campaign, await drafts.names(ctx, [ended.campaign]))

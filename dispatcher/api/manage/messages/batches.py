@@ -10,8 +10,7 @@ from pydantic import Field, StrictInt
 from starlette.responses import Response
 
 from dispatcher.api.idempotency import accept
-from dispatcher.api.manage.app import PREFIX, Named, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import (
     Line,
     Name,
@@ -24,6 +23,8 @@ from dispatcher.api.manage.fields import (
 )
 from dispatcher.api.manage.messages.messages import CancelledResponse
 from dispatcher.api.manage.paging import Page, Paged
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.api.request_body import Json
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import Invalid
@@ -43,7 +44,7 @@ from dispatcher.service.messages import edits, search
 
 _OF_ACCOUNT = f"{PREFIX}/accounts/{{name}}/batches"
 _ONE = f"{PREFIX}/batches/{{batch_id}}"
-_TAGS: Tags = ["Batches"]
+router = operator_router("Batches")
 _UNKNOWN = problems(_404="No such batch")
 
 
@@ -152,16 +153,15 @@ class CountedBatchResponse(ResponseModel):
     counts: dict[str, int]
 
 
-@app.get(_OF_ACCOUNT, tags=_TAGS, responses=problems(_404="No such account"))
-async def list_batches(account: Named, ctx: Ctx, paging: Paged) -> Page[BatchResponse]:
+@router.get(_OF_ACCOUNT, responses=problems(_404="No such account"))
+async def list_batches(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[BatchResponse]:
     """List an account's batches, of all dialects, the newest first."""
     found = await search.batches(ctx, account, before=paging.last, limit=paging.probe)
     return paging.page(found, BatchResponse.model_validate)
 
 
-@app.post(
+@router.post(
     _OF_ACCOUNT,
-    tags=_TAGS,
     status_code=201,
     response_model=AcceptedBatchResponse,
     responses=problems(
@@ -172,7 +172,7 @@ async def list_batches(account: Named, ctx: Ctx, paging: Paged) -> Page[BatchRes
         _422="The Idempotency-Key came with another request before",
     ),
 )
-async def submit_batch(given: BatchRequest, request: Request, account: Named, ctx: Ctx) -> Response:
+async def submit_batch(given: BatchRequest, request: Request, account: NamedAccount, ctx: Ctx) -> Response:
     """
     Submit for an account: all of it is accepted, or nothing.
 
@@ -182,7 +182,7 @@ async def submit_batch(given: BatchRequest, request: Request, account: Named, ct
     return await accept(request, ctx, Caller(account, MANAGE), submission, answer=partial(_accepted, account))
 
 
-@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@router.get(_ONE, responses=_UNKNOWN)
 async def show_batch(batch_id: Name, ctx: Ctx) -> CountedBatchResponse:
     """Show a batch, by its number or its public id."""
     found = await search.counted_batch(ctx, batch_id)
@@ -193,7 +193,7 @@ async def show_batch(batch_id: Name, ctx: Ctx) -> CountedBatchResponse:
     )
 
 
-@app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_UNKNOWN)
+@router.post(f"{_ONE}/cancel", responses=_UNKNOWN)
 async def cancel_batch(batch_id: Name, ctx: Ctx) -> CancelledResponse:
     """Take back what is left of a batch; what is going out, or out, is left."""
     found = await search.batch(ctx, batch_id)

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt
 
-from dispatcher.api.manage.app import PREFIX, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx
 from dispatcher.api.manage.fields import Name, Plain, RequestModel, ResponseModel, StatusWord, Time
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.messages.edit import Cancel, EditReport, NewText, Reschedule, Selection, TimeRange
 from dispatcher.domain.messages.window import MAX_AHEAD
@@ -15,7 +16,7 @@ from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
 from dispatcher.service.messages import edits
 
-_TAGS: Tags = ["Messages"]
+router = operator_router("Messages")
 _MOST = int(MAX_AHEAD.total_seconds())
 
 
@@ -123,9 +124,8 @@ class EditedResponse(ResponseModel):
     dry_run: bool
 
 
-@app.post(
+@router.post(
     f"{PREFIX}/messages/edits",
-    tags=_TAGS,
     responses=problems(
         _402="The balance does not cover the new text; how many have it already",
         _404="No such account, message, batch, campaign or sender",

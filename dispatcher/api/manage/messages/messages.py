@@ -6,10 +6,11 @@ from uuid import UUID
 
 from fastapi import Query
 
-from dispatcher.api.manage.app import PREFIX, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx
 from dispatcher.api.manage.fields import Name, Plain, ResponseModel, StatusResponse, StatusWord, Time
 from dispatcher.api.manage.paging import Page, Paged, page
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.messages.edit import Cancel, Selection
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
@@ -22,7 +23,7 @@ from dispatcher.service.routing import routes
 
 _PATH = f"{PREFIX}/messages"
 _ONE = f"{_PATH}/{{message_id}}"
-_TAGS: Tags = ["Messages"]
+router = operator_router("Messages")
 _UNKNOWN = problems(_404="No such message")
 
 WithText = Annotated[bool, Query(alias="text", description="Show the text.")]
@@ -80,7 +81,7 @@ class CancelledResponse(ResponseModel):
     cancelled: int
 
 
-@app.get(_PATH, tags=_TAGS, responses=problems(_404="No such account"))
+@router.get(_PATH, responses=problems(_404="No such account"))
 async def search_messages(
     ctx: Ctx,
     paging: Paged,
@@ -111,7 +112,7 @@ async def search_messages(
     return page([MessageResponse.model_validate(message) for message in found.items], found.next)
 
 
-@app.get(_ONE, tags=_TAGS, responses=_UNKNOWN)
+@router.get(_ONE, responses=_UNKNOWN)
 async def show_message(message_id: Name, ctx: Ctx, text: WithText = False) -> StoryResponse:
     """Tell all of a message, by its number or its public id."""
     history = await search.history(ctx, message_id, with_text=text)
@@ -129,7 +130,7 @@ async def show_message(message_id: Name, ctx: Ctx, text: WithText = False) -> St
     )
 
 
-@app.post(f"{_ONE}/cancel", tags=_TAGS, responses=_UNKNOWN)
+@router.post(f"{_ONE}/cancel", responses=_UNKNOWN)
 async def cancel_message(message_id: Name, ctx: Ctx) -> CancelledResponse:
     """Take a message back before it goes out; 0 means that it is too late."""
     found = await search.message(ctx, message_id)

@@ -6,15 +6,16 @@ from typing import Annotated
 
 from fastapi import Body
 
-from dispatcher.api.manage.app import PREFIX, Acting, Tags, app, problems
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx, OperatorName
 from dispatcher.api.manage.fields import Line, Plain, RequestModel, ResponseModel
+from dispatcher.api.manage.problems import problems
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.routing.provider_state import Breaker, Override
 from dispatcher.service.routing import providers
 from dispatcher.service.routing.providers import ProviderReport
 
 _PATH = f"{PREFIX}/providers"
-_TAGS: Tags = ["Providers"]
+router = operator_router("Providers")
 _UNKNOWN = problems(_404="No such provider")
 
 
@@ -76,15 +77,15 @@ _ORDERS = {
 }
 
 
-@app.get(_PATH, tags=_TAGS)
+@router.get(_PATH)
 async def list_providers(ctx: Ctx) -> list[ProviderResponse]:
     """Tell how all providers are, and what happened to each lately."""
     return [_shown(report) for report in await providers.every(ctx)]
 
 
-@app.post(f"{_PATH}/{{name}}/{{verb}}", tags=_TAGS, responses=_UNKNOWN)
+@router.post(f"{_PATH}/{{name}}/{{verb}}", responses=_UNKNOWN)
 async def order_provider(
-    name: Plain, verb: Verb, given: Annotated[OrderRequest, Body()], ctx: Ctx, by: Acting
+    name: Plain, verb: Verb, given: Annotated[OrderRequest, Body()], ctx: Ctx, by: OperatorName
 ) -> ProviderResponse:
     """Order something of a provider: all processes do so within about a second."""
     return _shown(await providers.set_override(ctx, name, _ORDERS[verb], reason=given.reason, by=by))

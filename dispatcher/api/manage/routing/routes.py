@@ -6,13 +6,13 @@ from typing import Annotated
 from fastapi import Body
 from pydantic import JsonValue
 
-from dispatcher.api.manage.app import PREFIX, Acting, Tags, app
-from dispatcher.api.manage.context import Ctx
+from dispatcher.api.manage.dependencies import Ctx, OperatorName
 from dispatcher.api.manage.fields import ResponseModel
+from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.service.routing import routes
 
 _PATH = f"{PREFIX}/routes"
-_TAGS: Tags = ["Routes"]
+router = operator_router("Routes")
 
 
 class RoutesResponse(ResponseModel):
@@ -29,17 +29,17 @@ class RoutesSetResponse(RoutesResponse):
     warnings: list[str]
 
 
-@app.get(_PATH, tags=_TAGS)
+@router.get(_PATH)
 async def show_routes(ctx: Ctx) -> RoutesResponse:
     """Show the table in force."""
     return RoutesResponse.model_validate(await routes.table_in_force(ctx))
 
 
-@app.put(_PATH, tags=_TAGS)
+@router.put(_PATH)
 async def set_routes(
     given: Annotated[dict[str, JsonValue], Body(description="`rules` and `senders`; {} takes all away.")],
     ctx: Ctx,
-    operator: Acting,
+    operator: OperatorName,
 ) -> RoutesSetResponse:
     """Put a table in force, within about a second in all processes; all that is wrong is told together."""
     told = await routes.set_table(ctx, given, by=operator)
