@@ -141,7 +141,11 @@ def write_time(at: datetime) -> str:
 
 
 def read_time(text: str) -> datetime:
-    """Return the time of a text, in UTC where no zone is named, and within what a database can store. Raises ValueError."""
+    """
+    Return the time of a text, in UTC if it names no zone, limited to what a database can store.
+
+    Raises ValueError.
+    """
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
