@@ -1,5 +1,5 @@
-# Everything a person types. `make` alone lists the targets.
-# Written for GNU make 3.81 (macOS) and later. uv is used where it is on the PATH, venv and pip elsewhere.
+# All commands for developers. `make` alone lists the targets.
+# Written for GNU make 3.81 (macOS) and later. Uses uv if it is on the PATH, else venv and pip.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-# PYTHON=/path/to/python3.12 picks the interpreter; else the first of these that is new enough.
+# PYTHON=/path/to/python3.12 chooses the interpreter. The default is the first of these that is new enough.
 FITS := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
 	"$$p" -c '$(FITS)' 2>/dev/null && { echo "$$p"; break; }; done)
@@ -21,7 +21,7 @@ help: ## list the targets
 	@echo "  Options go in ARGS: make up ARGS='--port 9000', make test ARGS='-k window'"
 
 .PHONY: install
-install: $(STAMP) ## make .venv from requirements.lock, once
+install: $(STAMP) ## create .venv from requirements.lock, once
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || \
@@ -43,11 +43,11 @@ endif
 	@touch $@
 
 .PHONY: up
-up: $(STAMP) ## start everything here; Ctrl-C stops it
+up: $(STAMP) ## start everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/dispatcher up $(ARGS)
 
 .PHONY: demo
-demo: $(STAMP) ## run a stack of its own through a few hundred messages, then stop it
+demo: $(STAMP) ## send a few hundred messages through a temporary stack
 	@exec $(BIN)/dispatcher demo $(ARGS)
 
 .PHONY: test
@@ -63,15 +63,15 @@ bench: $(STAMP) ## measure against the typical design; takes some minutes, on a 
 	@exec $(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-quick
-bench-quick: $(STAMP) ## the same with few messages, once; writes nothing
+bench-quick: $(STAMP) ## the same with few messages, one round; writes nothing
 	@exec $(BIN)/python -m bench --quick $(ARGS)
 
 .PHONY: bench-campaign
-bench-campaign: $(STAMP) ## one campaign of a million recipients; ARGS="--recipients 20000" for a quick look
+bench-campaign: $(STAMP) ## measure a campaign of a million recipients; ARGS="--recipients 20000" for a quick run
 	@exec $(BIN)/python -m bench.campaign $(ARGS)
 
 .PHONY: check
-check: $(STAMP) ## formatting, lint, types, who may import whom, the lock
+check: $(STAMP) ## check formatting, lint, types, import contracts and the lock
 	@$(BIN)/ruff format --check --quiet --output-format concise . || { echo "Some files are not formatted: make format" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet --output-format concise .
 	@$(BIN)/mypy --no-error-summary
@@ -89,7 +89,7 @@ reference: $(STAMP) ## write docs/reference anew from the docstrings
 	@$(BIN)/python scripts/write_reference.py
 
 .PHONY: lock
-lock: ## write requirements.lock anew from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
+lock: ## regenerate requirements.lock from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
 	@test -n "$(UV)" || { echo "make lock needs uv on the PATH: pip install uv" >&2; exit 1; }
 	@"$(UV)" pip compile -q --universal --python-version 3.11 --all-extras --generate-hashes --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS) pyproject.toml -o requirements.lock

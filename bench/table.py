@@ -119,8 +119,8 @@ def write(page: Path, results: Results, *, latency_ms: float) -> None:
     heading = (
         f"{machine}; medians of {rounds} rounds, interleaved; everything on this one machine;"
         f" the provider answers after {latency_ms:g} ms. Speed of the machine meanwhile: the same Python"
-        f" loop took {paces[0]:.0f} to {paces[-1]:.0f} ms between the trials, {statistics.median(paces):.0f} ms"
-        " in the median."
+        f" loop took {paces[0]:.0f} to {paces[-1]:.0f} ms between the trials, {statistics.median(paces):.0f}"
+        " ms in the median."
     )
     page.write_text(f"{before}{_BEGIN}\n{heading}\n\n{table(results)}\n{_END}{after}", encoding="utf-8")
 
