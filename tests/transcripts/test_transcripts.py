@@ -30,7 +30,7 @@ def test_each_dialect_has_its_transcript() -> None:
 def test_the_samples_get_the_documented_answers(settings: Settings, file: Path) -> None:
     world = World(settings.model_copy(update={"jwt_secret": SecretStr("x" * 40)}))
 
-    async def story() -> None:
+    async def run_exchanges() -> None:
         variables = await _variables(world)
         async with opened(world) as client:
             for exchange in transcript.read(file):
@@ -39,22 +39,24 @@ def test_the_samples_get_the_documented_answers(settings: Settings, file: Path) 
                 except AssertionError as error:
                     raise AssertionError(f"{file.name}: {exchange.title}: {error}") from error
 
-    world.run(story)
+    world.run(run_exchanges)
 
 
 async def _variables(world: World) -> dict[str, str]:
-    """Make one credential for each dialect, and what else the samples name."""
+    """Create one credential for each dialect, and the other values that the samples name."""
     account = world.caller.account
     app = await _key(world, CredentialKind.APP, "emess")
     user = await _key(world, CredentialKind.USER, "formpost")
     login = await _key(world, CredentialKind.LOGIN, "smsgate")
     await accounts.add_sender(world.ctx, account, "XXXXXXXXXX")
-    made = await templates.create(world.ctx, account, "power", "{{name}}, the power is out until {{etor}}")
+    template = await templates.create(
+        world.ctx, account, "power", "{{name}}, the power is out until {{etor}}"
+    )
     return {
         "appId": str(app.name),
         "secretKey": app.secret,
         "emsgnowKey": (await _key(world, CredentialKind.API_KEY, "emsgnow")).secret,
-        "templateId": made.public_id,
+        "templateId": template.public_id,
         "username": str(user.name),
         "password": user.secret,
         "formpostKey": (await _key(world, CredentialKind.API_KEY, "formpost")).secret,
@@ -81,7 +83,7 @@ async def _key(world: World, kind: CredentialKind, dialect: str) -> NewKey:
         ('[1, "..."]', "[1, 2]"),
     ],
 )
-def test_an_answer_of_another_shape_is_told(expected: str, found: str) -> None:
+def test_an_answer_of_another_shape_fails(expected: str, found: str) -> None:
     exchange = transcript.Exchange("x", "GET", "/", {}, "", 200, {}, expected)
     client = httpx.AsyncClient(
         transport=httpx.MockTransport(lambda _: httpx.Response(200, text=found)), base_url="http://api"

@@ -1,11 +1,12 @@
 """
-A transcript: requests as a document prints them, with the answers it promises.
+Read and run transcripts: requests as a document prints them, with the documented answers.
 
-Exchanges begin with `### title`. `{{name}}` in a request is a variable, given
-or captured. In an expected answer `<type>` and `<name:type>` stand for any
-value of a type, the latter is captured; all else is compared to the letter,
-keys in their order. "..." ends an array of any length. Lines that begin with
-`//` before the request are comments.
+Exchanges begin with `### title`. `{{name}}` in a request is a variable, set by
+the test or captured from an earlier answer. In an expected answer `<type>` and
+`<name:type>` stand for any value of a type, and the latter captures it; all
+other text must be equal, with keys in the same order. "..." at the end of an
+array allows any length. Lines that begin with `//` before the request are
+comments.
 """
 
 import json
@@ -25,7 +26,7 @@ _MORE = "..."
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and the answer that is promised."""
+    """One request and its documented answer."""
 
     title: str
     method: str
@@ -37,20 +38,20 @@ class Exchange:
     expected_body: str
 
     async def run(self, client: httpx.AsyncClient, variables: dict[str, str]) -> None:
-        """Send the request and compare the answer; what it captures goes into `variables`."""
+        """Send the request, compare the answer, and add captured values to `variables`."""
         response = await client.request(
             self.method,
-            _filled(self.path, variables),
-            headers={name: _filled(value, variables) for name, value in self.headers.items()},
-            content=_filled(self.body, variables).encode(),
+            _fill(self.path, variables),
+            headers={name: _fill(value, variables) for name, value in self.headers.items()},
+            content=_fill(self.body, variables).encode(),
         )
         assert response.status_code == self.status, response.text
         for name, expected in self.expected_headers.items():
-            _compare(_filled(expected, variables), response.headers.get(name), variables, f"header {name}")
+            _compare(_fill(expected, variables), response.headers.get(name), variables, f"header {name}")
         self._compare_body(response, variables)
 
     def _compare_body(self, response: httpx.Response, variables: dict[str, str]) -> None:
-        expected = _filled(self.expected_body, variables)
+        expected = _fill(self.expected_body, variables)
         if expected.startswith(("{", "[")):
             _compare(json.loads(expected), json.loads(response.text), variables, "body")
         else:
@@ -58,7 +59,7 @@ class Exchange:
 
 
 def read(file: Path) -> list[Exchange]:
-    """Read all exchanges of a transcript."""
+    """Return all exchanges of a transcript."""
     chunks = re.split(r"^### ", file.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     return [_exchange(chunk) for chunk in chunks]
 
@@ -66,10 +67,10 @@ def read(file: Path) -> list[Exchange]:
 def _exchange(chunk: str) -> Exchange:
     title, _, rest = chunk.partition("\n")
     rest = "\n".join(line for line in rest.splitlines() if not line.startswith("//"))
-    asked, _, answered = rest.strip().partition("\nHTTP ")
-    request_line, headers, body = _parts(asked)
+    request, _, response = rest.strip().partition("\nHTTP ")
+    request_line, headers, body = _parts(request)
     method, _, path = request_line.partition(" ")
-    status, expected_headers, expected_body = _parts(answered)
+    status, expected_headers, expected_body = _parts(response)
     return Exchange(
         title=title.strip(),
         method=method,
@@ -89,14 +90,14 @@ def _parts(text: str) -> tuple[str, dict[str, str], str]:
     return first, headers, body.strip()
 
 
-def _filled(text: str, variables: Mapping[str, str]) -> str:
+def _fill(text: str, variables: Mapping[str, str]) -> str:
     return _VARIABLE.sub(lambda found: variables[found[1]], text)
 
 
 def _compare(expected: object, found: object, variables: dict[str, str], where: str) -> None:
     match expected:
         case str() if placeholder := _PLACEHOLDER.fullmatch(expected):
-            assert _is(placeholder[2], found), f"{where}: {found!r} is no {placeholder[2]}"
+            assert _has_type(placeholder[2], found), f"{where}: {found!r} is not of type {placeholder[2]}"
             if placeholder[1]:
                 variables[placeholder[1]] = str(found)
         case dict():
@@ -122,7 +123,7 @@ def _compare_items(
         _compare(one, other, variables, f"{where}[{index}]")
 
 
-def _is(kind: str, value: object) -> bool:
+def _has_type(kind: str, value: object) -> bool:
     match kind:
         case "string":
             return isinstance(value, str)
