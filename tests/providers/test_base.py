@@ -43,7 +43,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("case", [SMSGATE, TWILIO, VONAGE], ids=lambda case: case.name)
-def test_the_trace_goes_along_in_its_header(case: Case) -> None:
+def test_the_trace_is_sent_in_its_header(case: Case) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     _, got = talking(case).send(ANSWERS[case.name], replace(a_message(), traceparent=trace))
     assert f"traceparent: {trace}" in got.head.split("\r\n")
@@ -59,7 +59,7 @@ def test_each_header_is_written_once(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", [SMSGATE, TWILIO, VONAGE], ids=lambda case: case.name)
-def test_calls_go_through_a_proxy_where_one_is_named(case: Case) -> None:
+def test_calls_use_the_proxy_of_the_options(case: Case) -> None:
     async def work() -> None:
         async with listening(always(ANSWERS[case.name])) as proxy:
             provider = talking(case, url="http://provider.example", proxy=proxy.url).open()
@@ -83,9 +83,7 @@ def test_calls_go_through_a_proxy_where_one_is_named(case: Case) -> None:
         ({"url": "no", "keep_alive": -1}, "url: .*; keep_alive: "),
     ],
 )
-def test_what_is_wrong_with_the_options_is_told_by_name_all_at_once(
-    options: dict[str, object], said: str
-) -> None:
+def test_all_faulty_options_are_named_at_once(options: dict[str, object], said: str) -> None:
     with pytest.raises(Misconfigured, match=f"^provider acme: {said}"):
         read_options(PluginOptions, ProviderConfig("acme", "any", options))
 
@@ -125,7 +123,7 @@ def test_a_pause_is_read_in_seconds_or_from_one_date_to_another(
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[1]", b'"x"', b"\xff", b"{" * 100_000, b'{"a": 1'])
-def test_what_is_no_json_object_is_an_empty_one(body: bytes) -> None:
+def test_anything_but_a_json_object_is_read_as_an_empty_one(body: bytes) -> None:
     assert json_object(body) == {}
 
 
@@ -152,19 +150,19 @@ def test_a_form_keeps_empty_fields_and_their_order() -> None:
 
 
 @pytest.mark.parametrize("body", [b"x", b"\xff=1", b"&".join([b"a=1"] * 500)])
-def test_what_is_no_form_is_refused(body: bytes) -> None:
+def test_anything_but_a_form_is_refused(body: bytes) -> None:
     with pytest.raises(BadReceipt):
         form_fields(body)
 
 
 @pytest.mark.parametrize("shown", ["", "bbb", "aa", "é", "\udcff"])
-def test_a_signature_must_be_one_of_those_that_would_do(shown: str) -> None:
+def test_a_signature_must_be_one_of_the_expected_ones(shown: str) -> None:
     check_signature("aaa", "zzz", "aaa")
     with pytest.raises(BadSignature):
         check_signature(shown, "zzz", "aaa")
 
 
-def test_a_poll_asks_for_a_few_at_a_time_and_gives_the_answers_in_order() -> None:
+def test_a_poll_has_few_open_requests_and_returns_reports_in_order() -> None:
     under_way, most = 0, 0
 
     async def ask(ref: str) -> ReceiptReport:
@@ -180,7 +178,7 @@ def test_a_poll_asks_for_a_few_at_a_time_and_gives_the_answers_in_order() -> Non
     assert most == MAX_CONCURRENT_POLLS
 
 
-def test_a_poll_leaves_out_what_could_not_be_asked_and_fails_when_nothing_could() -> None:
+def test_a_poll_leaves_out_failed_requests_and_fails_if_all_failed() -> None:
     async def ask(ref: str) -> ReceiptReport | None:
         if ref == "away":
             raise Unavailable("HTTP 503")

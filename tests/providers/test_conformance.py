@@ -89,7 +89,7 @@ def test_a_refusal_is_a_value_with_a_code_of_the_missed(case: Case) -> None:
     assert outcome.reason
 
 
-def test_later_is_deferred_for_as_long_as_the_provider_says(case: Case) -> None:
+def test_a_deferred_message_waits_as_long_as_the_provider_says(case: Case) -> None:
     outcome = run(send_one(case, Behaviour.SAYS_LATER))
     assert isinstance(outcome, Deferred)
     assert outcome.after == RETRY_AFTER
@@ -100,7 +100,7 @@ def test_later_is_deferred_for_as_long_as_the_provider_says(case: Case) -> None:
     [Behaviour.HANGS_UP, Behaviour.ANSWERS_HALF, Behaviour.TALKS_GARBAGE, Behaviour.FAILS],
     ids=lambda behaviour: behaviour.name,
 )
-def test_what_the_provider_read_and_did_not_answer_is_unknown(case: Case, behaviour: Behaviour) -> None:
+def test_a_request_that_was_read_and_not_answered_is_unknown(case: Case, behaviour: Behaviour) -> None:
     assert isinstance(run(send_one(case, behaviour)), Unknown)
 
 
@@ -108,7 +108,7 @@ def test_no_answer_in_time_is_unknown(case: Case) -> None:
     assert isinstance(run(send_one(case, Behaviour.IS_SILENT, call_timeout=0.2)), Unknown)
 
 
-def test_a_request_that_got_no_answer_is_written_once(case: Case) -> None:
+def test_a_request_without_a_response_is_written_once(case: Case) -> None:
     async def work() -> None:
         async with case.peer(Behaviour.HANGS_UP) as peer:
             provider = case.open(port=peer.port)
@@ -132,7 +132,7 @@ def test_a_refused_connection_is_unsent_and_the_gate_is_not_asked(case: Case) ->
     run(work())
 
 
-def test_a_connection_that_is_not_there_in_time_is_unsent_and_the_gate_is_not_asked(case: Case) -> None:
+def test_a_connection_that_is_late_is_unsent_and_the_gate_is_not_asked(case: Case) -> None:
     async def work() -> None:
         gate = CountingGate()
         with deaf_port() as port:
@@ -145,7 +145,7 @@ def test_a_connection_that_is_not_there_in_time_is_unsent_and_the_gate_is_not_as
     run(work())
 
 
-def test_a_host_nobody_knows_is_unsent(case: Case) -> None:
+def test_an_unknown_host_is_unsent(case: Case) -> None:
     async def work() -> None:
         provider = case.open(host="nobody.invalid", port=80)
         (outcome,) = await provider.send([a_message()], wide_open)
@@ -281,7 +281,7 @@ def test_a_receipt_names_its_message_and_its_end(case: Case) -> None:
     run(_with_provider(case, work))
 
 
-def test_an_unknown_word_of_a_receipt_moves_nothing_and_is_kept(case: Case) -> None:
+def test_an_unknown_word_of_a_receipt_changes_no_status_and_is_kept(case: Case) -> None:
     async def work(provider: Provider) -> None:
         report = the_report(provider, case.receipt("NEVERHEARD"))
         assert report.status is None

@@ -43,12 +43,12 @@ def test_the_device_and_its_sim_are_those_of_the_options() -> None:
 
 
 @pytest.mark.parametrize(("tier", "priority"), [(Tier.CRITICAL, 100), (Tier.STANDARD, 0), (Tier.BULK, -1)])
-def test_the_tier_is_a_priority_and_critical_is_not_held_up_by_limits(tier: Tier, priority: int) -> None:
+def test_the_tier_is_a_priority_and_critical_is_above_the_phones_limits(tier: Tier, priority: int) -> None:
     _, got = TALK.send(PENDING, replace(a_message(), tier=tier))
     assert got.document["priority"] == priority
 
 
-def test_the_window_ends_at_the_same_moment_in_whatever_zone() -> None:
+def test_the_window_ends_at_the_same_moment_in_every_time_zone() -> None:
     local = datetime(2026, 3, 1, 3, 0, 0, 123_456, tzinfo=timezone(timedelta(hours=3)))
     _, got = TALK.send(PENDING, replace(a_message(), not_after=local))
     assert got.document["validUntil"] == "2026-03-01T00:00:00.123+00:00"
@@ -75,14 +75,14 @@ def test_the_servers_own_client_would_write_the_same_fields() -> None:
         ({"username": None, "password": None, "token": "a.b.c"}, "Bearer a.b.c"),
     ],
 )
-def test_who_we_are_is_in_a_header(options: dict[str, object], header: str) -> None:
+def test_the_credentials_are_in_a_header(options: dict[str, object], header: str) -> None:
     _, got = talking(SMSGATE, **options).send(PENDING)
     (line,) = (line for line in got.head.split("\r\n") if line.startswith("Authorization: "))
     kind, shown = line.removeprefix("Authorization: ").split(" ")
     assert header in (b64decode(shown + "==").decode(errors="replace"), f"{kind} {shown}")
 
 
-def test_a_message_the_server_has_already_is_accepted_by_our_reference() -> None:
+def test_a_message_that_the_server_already_has_is_accepted_by_our_reference() -> None:
     taken = http_reply(409, {"message": "message with the same ID already exists"})
     assert TALK.send(taken)[0] == Accepted(("m-1",))
 
@@ -134,9 +134,7 @@ def test_each_answer_is_accepted_final_later_or_unknown(reply: bytes, outcome: o
         ({"device_id": "x" * 22}, "device_id"),
     ],
 )
-def test_wrong_options_are_told_by_name_all_together_and_no_secret_is(
-    wrong: dict[str, Any], said: str
-) -> None:
+def test_all_wrong_options_are_named_at_once_without_secrets(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(Misconfigured, match=said) as refused:
         talking(SMSGATE, **wrong).open()
     assert CREDENTIAL not in str(refused.value)

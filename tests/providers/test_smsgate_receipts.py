@@ -35,14 +35,14 @@ def test_every_state_of_the_server_is_listed() -> None:
 
 
 @pytest.mark.parametrize(("word", "status"), STATES.items())
-def test_a_message_can_be_asked_for_in_each_state(word: str, status: Status | None) -> None:
+def test_a_message_can_be_polled_in_each_state(word: str, status: Status | None) -> None:
     reports, (got,) = TALK.poll({"/m-1": http_reply(200, state(word, ref="m-1"))}, ["m-1"])
     assert reports == [ReceiptReport("m-1", "m-1", status, word)]
     assert got.head.startswith("GET /3rdparty/v1/messages/m-1 HTTP/1.1\r\n")
     assert "Authorization: Basic " in got.head
 
 
-def test_what_the_server_does_not_know_is_left_out_of_what_it_was_asked_for() -> None:
+def test_a_poll_leaves_out_messages_that_the_server_does_not_know() -> None:
     answers = {
         "/m-1": http_reply(404, {"message": "message not found"}),
         "/m-2": http_reply(200, state("Delivered", ref="m-2")),
@@ -53,7 +53,7 @@ def test_what_the_server_does_not_know_is_left_out_of_what_it_was_asked_for() ->
     assert TALK.poll({"/m-1": answers["/m-1"]}, ["m-1"])[0] == []
 
 
-def test_a_server_that_cannot_be_asked_is_unavailable() -> None:
+def test_a_server_that_cannot_be_polled_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="HTTP 401"):
         TALK.poll({"/m-1": http_reply(401), "/m-2": http_reply(401)}, ["m-1", "m-2"])
 
@@ -89,7 +89,7 @@ def test_each_error_of_a_phone_is_the_end_it_names(error: str, status: Status) -
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status.is_final])
-def test_an_instance_of_this_product_as_the_server_loses_nothing_of_its_codes(status: Status) -> None:
+def test_this_product_as_the_server_keeps_its_status_codes(status: Status) -> None:
     """What it says of each of its codes, with the reason of a provider of its own."""
     error = error_of(status, "+code 17")
     reply = http_reply(200, state(WORDS[status].state, error, "m-1"))
@@ -124,7 +124,7 @@ def test_each_event_of_a_message_has_its_end_or_none(name: str, status: Status |
         "sms:batch:received",
     ],
 )
-def test_events_of_the_phone_itself_tell_nothing(name: str) -> None:
+def test_events_of_the_phone_itself_are_ignored(name: str) -> None:
     assert TALK.read(event(name, messageId="abc123", health={})) == []
 
 
@@ -139,7 +139,7 @@ RECEIVED = {
 }
 
 
-def test_a_message_the_phone_received_is_told_with_the_events_id() -> None:
+def test_a_message_that_the_phone_received_is_reported_with_the_events_id() -> None:
     (told,) = TALK.read(event("sms:received", **RECEIVED))
     theirs = SmsReceivedPayload.from_dict(RECEIVED)
     assert told == Inbound(
@@ -151,7 +151,7 @@ def test_a_message_the_phone_received_is_told_with_the_events_id() -> None:
     )
 
 
-def test_an_older_phone_tells_less_and_the_options_its_number() -> None:
+def test_an_older_phone_sends_less_and_the_options_have_its_number() -> None:
     older: dict[str, object] = {**RECEIVED, "recipient": None, "receivedAt": "2024-06-22T15:46:11"}
     del older["sender"]
     (told,) = talking(SMSGATE, number="+12025550199").read(event("sms:received", **older))

@@ -118,7 +118,7 @@ UNREADABLE = {
 
 @LOOPS
 @pytest.mark.parametrize("reply", UNREADABLE.values(), ids=UNREADABLE)
-def test_an_answer_that_is_cut_or_lies_is_unknown_and_its_connection_is_dropped(
+def test_a_truncated_or_false_response_is_unknown_and_its_connection_is_closed(
     open_wire: OpenClient, run: Run, reply: Reply
 ) -> None:
     async def work() -> None:
@@ -145,7 +145,7 @@ STALLS = {
 
 @LOOPS
 @pytest.mark.parametrize("begun", STALLS.values(), ids=STALLS)
-def test_an_answer_that_stalls_is_unknown_and_what_comes_late_is_nobody_s(
+def test_a_response_that_stalls_is_unknown_and_late_bytes_are_ignored(
     open_wire: OpenClient, run: Run, begun: bytes
 ) -> None:
     async def work() -> None:
@@ -190,7 +190,7 @@ def test_a_connection_that_is_closed_at_once_is_unsent_only_if_no_byte_was_writt
 
 
 @LOOPS
-def test_a_head_has_no_body_whatever_its_length_says(open_wire: OpenClient, run: Run) -> None:
+def test_a_response_to_head_has_no_body_whatever_its_length_says(open_wire: OpenClient, run: Run) -> None:
     async def work() -> None:
         def heads(got: Got, _number: int) -> Reply:
             return Reply(HELLO.removesuffix(b"hello") if got.head.startswith("HEAD") else FINE)
@@ -243,7 +243,7 @@ def test_the_reason_says_what_was_wrong(open_wire: OpenClient) -> None:
     run(work())
 
 
-def test_the_url_goes_out_to_the_letter(open_wire: OpenClient) -> None:
+def test_the_url_is_sent_unchanged(open_wire: OpenClient) -> None:
     """A provider that signs its URLs, or reads "+" as a blank, sees what was meant."""
     target = "/a%2Fb/%7Ec?to=%2B254&text=a+b%20c&x=%c3%A9&y=a%26b"
 

@@ -48,7 +48,7 @@ def test_a_message_is_a_form_posted_to_the_messages_of_the_account() -> None:
     }
 
 
-def test_a_text_of_any_script_goes_as_it_is() -> None:
+def test_a_text_in_any_script_is_sent_unchanged() -> None:
     text = "Où & où = ça? 早安 🎉"
     _, got = TALK.send(CREATED, a_message(text=text))
     assert form(got)["Body"] == text
@@ -68,7 +68,7 @@ def test_the_validity_ends_with_the_window_and_is_in_twilios_bounds(left: timede
     assert form(got)["ValidityPeriod"] == told
 
 
-def test_a_messaging_service_stands_in_for_a_sender_and_beside_one() -> None:
+def test_a_messaging_service_replaces_a_sender_or_accompanies_it() -> None:
     service = f"MG{'1' * 32}"
     with_service = talking(TWILIO, messaging_service_sid=service)
     _, got = with_service.send(CREATED, replace(a_message(), sender=None))
@@ -96,7 +96,7 @@ def authorization(head: str) -> str:
     return b64decode(line.split(" ")[2]).decode()
 
 
-def test_an_answer_of_somebody_else_is_unknown() -> None:
+def test_a_response_of_another_server_is_unknown() -> None:
     assert isinstance(TALK.send(http_reply(200, b"<html>Welcome to the hotel</html>"))[0], Unknown)
     assert isinstance(TALK.send(http_reply(201, {"status": "queued"}))[0], Unknown)
 
@@ -123,7 +123,7 @@ def test_the_signature_is_that_of_twilios_documents() -> None:
         example.read(replace(request, url=f"{called}?foo=1&bar=3"))
 
 
-def test_a_receipt_is_signed_for_our_public_url_whatever_a_proxy_made_of_it() -> None:
+def test_a_receipt_is_signed_for_our_public_url_even_behind_a_proxy() -> None:
     fields = {"MessageSid": "p-1", "MessageStatus": "sent"}
     inside = "http://10.0.0.7:8080/receipts/twilio?reference=m-1"
     assert TALK.read(signed(fields, url=inside, called=f"{RECEIPTS}?reference=m-1"))
@@ -147,7 +147,7 @@ def test_another_message_cannot_be_named_in_a_signed_receipt() -> None:
 
 
 @pytest.mark.parametrize("missing", [{"receipt_url": None}, {"receipt_url": None, "auth_token": None}])
-def test_nobody_is_believed_where_nothing_can_be_verified(missing: dict[str, object]) -> None:
+def test_without_a_way_to_verify_every_receipt_is_refused(missing: dict[str, object]) -> None:
     by_key: dict[str, object] = {"api_key": f"SK{'2' * 32}", "api_secret": "another-secret"}
     with pytest.raises(BadReceipt, match="receipt_url and auth_token"):
         talking(TWILIO, **by_key, **missing).read(receipt("delivered"))
@@ -167,19 +167,19 @@ INBOUND = {
 }
 
 
-def test_a_message_from_a_handset_is_told() -> None:
+def test_a_message_of_a_handset_is_reported() -> None:
     expected = Inbound("+254701234567", "+12025550100", "Yes, & thanks = 🎉", ref=INBOUND["MessageSid"])
     assert TALK.read(signed(INBOUND)) == [expected]
 
 
 @pytest.mark.parametrize("word", ["STOP", "START", "HELP"])
-def test_a_keyword_of_advanced_opt_out_is_told_by_twilios_word(word: str) -> None:
+def test_a_keyword_of_advanced_opt_out_is_reported_by_twilios_word(word: str) -> None:
     (told,) = TALK.read(signed({**INBOUND, "Body": "arrêter tout", "OptOutType": word}))
     assert isinstance(told, Inbound)
     assert told.text == word
 
 
-def test_what_is_neither_a_receipt_nor_a_message_is_refused() -> None:
+def test_a_request_without_a_receipt_or_a_message_is_refused() -> None:
     with pytest.raises(BadReceipt, match="neither MessageStatus nor Body"):
         TALK.read(signed({"MessageSid": "p-1", "SmsStatus": "sent"}))
 
@@ -188,7 +188,7 @@ def a_message_resource(sid: str, status: str, error_code: int | None = None) -> 
     return http_reply(200, {"sid": sid, "status": status, "error_code": error_code, "body": "hello"})
 
 
-def test_messages_can_be_asked_for() -> None:
+def test_messages_can_be_polled() -> None:
     reports, got = TALK.poll(
         {
             "/SM1.json": a_message_resource("SM1", "delivered"),
@@ -209,7 +209,7 @@ def test_messages_can_be_asked_for() -> None:
     assert all(one.head.startswith("GET ") and authorization(one.head) for one in got)
 
 
-def test_messages_that_were_deleted_there_are_not_told_of() -> None:
+def test_a_poll_leaves_out_messages_that_were_deleted_at_the_provider() -> None:
     gone = {".json": http_reply(404, {"code": 20404, "status": 404})}
     assert TALK.poll(gone, ["SM1", "SM2"])[0] == []
 
@@ -230,7 +230,7 @@ def test_messages_that_were_deleted_there_are_not_told_of() -> None:
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_wrong_option_is_told_by_name_and_no_secret_is(wrong: dict[str, Any], said: str) -> None:
+def test_a_wrong_option_is_named_without_its_secret(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(Misconfigured, match=said) as refused:
         talking(TWILIO, **wrong).open()
     assert CREDENTIAL not in str(refused.value)

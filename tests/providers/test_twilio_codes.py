@@ -169,7 +169,7 @@ def test_a_documented_code_in_a_receipt_is_the_end_it_names(code: int, status: S
         (refused(400, "9" * 5000), Rejected(FAILED, "HTTP 400")),
     ],
 )
-def test_where_the_code_says_nothing_http_decides(answer: bytes, outcome: object) -> None:
+def test_without_a_known_code_the_http_status_decides(answer: bytes, outcome: object) -> None:
     assert TALK.send(answer)[0] == outcome
 
 
@@ -190,6 +190,6 @@ def test_each_status_of_a_message_has_its_end_or_none(word: str, status: Status 
     assert word in twilio.MESSAGE_STATUSES
 
 
-def test_a_code_that_nobody_knows_is_kept_with_its_word() -> None:
+def test_an_unknown_code_is_kept_with_its_word() -> None:
     (told,) = TALK.read(receipt("undelivered", ErrorCode="39999"))
     assert told == ReceiptReport("p-1", "m-1", FAILED, "undelivered: 39999")

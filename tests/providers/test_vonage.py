@@ -55,7 +55,7 @@ def test_the_key_and_secret_are_in_a_header_alone() -> None:
     ("text", "kind"),
     [("Hello @ {5} €", "text"), ("Straße à Genève", "text"), ("早安", "unicode"), ("ł", "unicode")],
 )
-def test_a_text_beyond_gsm_7_goes_as_unicode(text: str, kind: str) -> None:
+def test_a_text_beyond_gsm_7_is_sent_as_unicode(text: str, kind: str) -> None:
     _, got = TALK.send(ACCEPTED, a_message(text=text))
     assert (form(got)["text"], form(got)["type"]) == (text, kind)
 
@@ -85,7 +85,7 @@ def test_each_part_has_a_reference() -> None:
     assert outcome == Accepted(("p-1", "p-2", "p-3"))
 
 
-def test_nobody_can_tell_the_end_of_a_message_of_which_only_some_parts_were_accepted() -> None:
+def test_a_message_with_only_some_parts_accepted_is_unknown() -> None:
     outcome, _ = TALK.send(answer(part("p-1"), part("", "1")))
     assert outcome == Unknown("1 of 2 parts were refused: status 1")
 
@@ -146,7 +146,7 @@ def test_every_status_of_the_table_is_listed_here() -> None:
         (http_reply(200, {"messages": ["p-1"]}), Unknown("HTTP 200, but no messages")),
     ],
 )
-def test_where_no_part_has_a_status_http_decides(reply: bytes, outcome: object) -> None:
+def test_without_a_part_with_a_status_the_http_status_decides(reply: bytes, outcome: object) -> None:
     assert TALK.send(reply)[0] == outcome
 
 
@@ -160,9 +160,7 @@ def test_where_no_part_has_a_status_http_decides(reply: bytes, outcome: object) 
         ({"url": "rest.nexmo.com"}, "url: this is not an absolute http or https URL"),
     ],
 )
-def test_wrong_options_are_told_by_name_all_together_and_no_secret_is(
-    wrong: dict[str, Any], said: str
-) -> None:
+def test_all_wrong_options_are_named_at_once_without_secrets(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(Misconfigured, match=said) as refused:
         talking(VONAGE, **wrong).open()
     assert CREDENTIAL not in str(refused.value)

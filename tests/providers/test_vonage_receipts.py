@@ -114,13 +114,13 @@ def test_the_signature_is_that_of_vonages_own_library() -> None:
         talk.read(posted({**fields, "param1": "value3"}))
 
 
-def test_a_name_that_no_encoding_has_is_no_signature_either() -> None:
+def test_a_signature_with_half_a_surrogate_pair_is_refused() -> None:
     body = b'{"messageId": "p-1", "status": "delivered", "\\ud83d": "\\ud83d"}'
     with pytest.raises(BadSignature):
         TALK.read(ReceiptRequest("POST", {"content-type": "application/json"}, {}, body))
 
 
-def test_without_a_signature_secret_everybody_is_believed() -> None:
+def test_without_a_signature_secret_every_receipt_is_accepted() -> None:
     assert talking(VONAGE, signature_secret=None).read(posted(delivery("delivered")))
 
 
@@ -139,7 +139,7 @@ INBOUND = {
 
 
 @pytest.mark.parametrize("way", [by_get, as_json, posted], ids=["query", "json", "form"])
-def test_a_message_from_a_handset_is_told(way: Any) -> None:
+def test_a_message_of_a_handset_is_reported(way: Any) -> None:
     assert TALK.read(way(with_sig(INBOUND))) == [
         Inbound(
             "+254701234567",
@@ -151,20 +151,20 @@ def test_a_message_from_a_handset_is_told(way: Any) -> None:
     ]
 
 
-def test_a_short_code_stays_as_it_is_and_a_time_that_is_none_is_left_out() -> None:
+def test_a_short_code_is_unchanged_and_an_invalid_time_is_left_out() -> None:
     (told,) = TALK.read(posted(with_sig({**INBOUND, "to": "40404", "message-timestamp": "soon"})))
     assert isinstance(told, Inbound)
     assert (told.recipient, told.sent_at) == ("40404", None)
 
 
-def test_each_part_of_a_long_message_is_told_by_itself() -> None:
+def test_each_part_of_a_long_message_is_reported_by_itself() -> None:
     long = {**INBOUND, "concat": "true", "concat-ref": "1", "concat-total": "3", "concat-part": "2"}
     (told,) = TALK.read(posted(with_sig(long)))
     assert isinstance(told, Inbound)
     assert told.ref == INBOUND["messageId"]
 
 
-def test_a_binary_message_has_no_text_to_tell() -> None:
+def test_a_binary_message_is_not_reported() -> None:
     binary = {name: value for name, value in INBOUND.items() if name not in ("text", "keyword")}
     assert TALK.read(posted(with_sig({**binary, "type": "binary", "data": "0011", "udh": "06"}))) == []
 

@@ -9,7 +9,7 @@ from tests.sandbox.running_sandbox import run, running_sandbox
 NUMBER = "+254701234567"
 
 
-def test_it_keeps_what_it_was_sent_and_when() -> None:
+def test_it_stores_submits_with_their_times() -> None:
     async def work() -> None:
         async with running_sandbox() as stage:
             before = time.time()
@@ -47,7 +47,7 @@ def test_messages_come_in_pages() -> None:
     run(work())
 
 
-def test_a_reference_taken_twice_is_a_duplicate() -> None:
+def test_a_reference_accepted_twice_is_a_duplicate() -> None:
     async def work() -> None:
         async with running_sandbox() as stage:
             outcomes = [await stage.send(NUMBER) for _ in range(3)]
@@ -60,7 +60,7 @@ def test_a_reference_taken_twice_is_a_duplicate() -> None:
     run(work())
 
 
-def test_with_dedupe_a_reference_is_taken_once_and_answered_the_same() -> None:
+def test_with_dedupe_a_reference_is_accepted_once_with_the_same_response() -> None:
     async def work() -> None:
         async with running_sandbox(dedupe=True) as stage:
             first, again = await stage.send(NUMBER), await stage.send(NUMBER)
@@ -132,7 +132,7 @@ def test_above_its_rate_in_segments_it_throttles_and_says_when() -> None:
     run(work())
 
 
-def test_latency_delays_the_answer_and_not_the_taking() -> None:
+def test_latency_delays_the_response_but_not_the_acceptance() -> None:
     async def work() -> None:
         async with running_sandbox(latency_ms=60_000, call_timeout=0.2) as stage:
             assert isinstance(await stage.send(NUMBER), Unknown)
@@ -175,7 +175,7 @@ def test_a_wrong_token_is_refused() -> None:
         b'{"to": "+1", "text": "x", "reference": "r", "receipt_url": "http://"}',
     ],
 )
-def test_a_malformed_submit_is_refused_and_counted_apart(body: bytes) -> None:
+def test_a_malformed_submit_is_refused_and_counted_as_invalid(body: bytes) -> None:
     async def work() -> None:
         async with running_sandbox() as stage:
             answer = await stage.client.post("/submit", content=body)
@@ -187,7 +187,7 @@ def test_a_malformed_submit_is_refused_and_counted_apart(body: bytes) -> None:
     run(work())
 
 
-def test_reset_forgets_all_but_the_settings() -> None:
+def test_reset_deletes_everything_but_the_settings() -> None:
     async def work() -> None:
         async with running_sandbox(receipt_delay_ms=60_000, tps=100) as stage:
             first = await stage.send(NUMBER)
@@ -202,7 +202,7 @@ def test_reset_forgets_all_but_the_settings() -> None:
     run(work())
 
 
-def test_it_says_that_it_lives_and_what_its_numbers_do() -> None:
+def test_the_health_check_and_the_list_of_numbers_are_served() -> None:
     async def work() -> None:
         async with running_sandbox() as stage:
             assert (await stage.client.get("/healthz")).json() == {"status": "ok"}

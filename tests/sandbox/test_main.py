@@ -14,7 +14,7 @@ PROGRAM = [sys.executable, "-m", "dispatcher.sandbox"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_program_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
+def test_the_program_serves_until_it_is_stopped(number: signal.Signals) -> None:
     with subprocess.Popen(
         [*PROGRAM, "--port", "0", "--settings", '{"tps": 7}'], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -40,7 +40,7 @@ def test_the_program_speaks_smpp_where_it_says() -> None:
         assert process.wait(10) == 0
 
 
-def test_a_wrong_setting_is_said_and_nothing_is_served() -> None:
+def test_a_wrong_setting_is_reported_and_nothing_is_served() -> None:
     ended = subprocess.run(
         [*PROGRAM, "--settings", '{"tps": -1}'], check=False, capture_output=True, text=True
     )
@@ -58,7 +58,7 @@ def test_a_wrong_setting_is_said_and_nothing_is_served() -> None:
         ("@/nowhere/settings", "No such file or directory"),
     ],
 )
-def test_settings_that_cannot_be_read_are_told_in_one_line(given: str, said: str) -> None:
+def test_unreadable_settings_are_reported_in_one_line(given: str, said: str) -> None:
     ended = subprocess.run(
         [*PROGRAM, "--port", "0", "--settings", given], check=False, capture_output=True, text=True
     )

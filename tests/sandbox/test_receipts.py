@@ -32,7 +32,7 @@ def test_a_receipt_is_sent_again_until_it_is_taken(receiver: object) -> None:
     run(work())
 
 
-def test_receipts_arrive_when_a_receiver_that_was_away_is_back() -> None:
+def test_receipts_arrive_when_an_unavailable_receiver_is_back() -> None:
     async def work() -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
@@ -116,7 +116,7 @@ def test_one_dead_receiver_does_not_hold_up_another() -> None:
     run(work())
 
 
-def test_receipts_that_wait_together_go_together() -> None:
+def test_receipts_that_wait_are_sent_in_one_batch() -> None:
     async def work() -> None:
         async with running_sandbox(receipt_connections=1, receipt_delay_ms=50) as stage:
             for number in range(100):
@@ -128,7 +128,7 @@ def test_receipts_that_wait_together_go_together() -> None:
     run(work())
 
 
-def test_a_handsets_message_goes_where_receipts_go_and_is_counted_apart() -> None:
+def test_a_handsets_message_goes_to_the_receipt_url_and_is_counted_separately() -> None:
     async def work() -> None:
         async with running_sandbox() as stage:
             written = {"from": NUMBER, "to": "22141", "text": "STOP"}

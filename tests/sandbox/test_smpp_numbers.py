@@ -28,7 +28,7 @@ UNLIKE = {"55": Row(receipts=())}
 
 
 @pytest.mark.parametrize("ending", ROWS)
-def test_a_special_number_does_over_smpp_what_the_table_says(ending: str) -> None:
+def test_a_special_number_has_its_effect_over_smpp(ending: str) -> None:
     row = UNLIKE.get(ending, ROWS[ending])
     parts = PARTS.get(ending, 1)
     reports: list[ReceiptReport] = []

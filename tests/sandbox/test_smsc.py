@@ -20,7 +20,7 @@ C = CommandStatus
     [Command.BIND_TRANSMITTER, Command.BIND_RECEIVER, Command.BIND_TRANSCEIVER],
     ids=lambda c: c.name,
 )
-def test_an_esme_is_bound_and_told_the_version(command: Command) -> None:
+def test_a_bind_response_has_the_version(command: Command) -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme(command) as esme:
             (bound,) = esme.heard
@@ -45,7 +45,7 @@ def test_with_a_password_and_a_system_id_set_others_are_refused() -> None:
     run(work())
 
 
-def test_one_bind_too_many_is_already_bound_until_another_leaves() -> None:
+def test_one_bind_too_many_is_refused_as_already_bound_until_another_ends() -> None:
     async def work() -> None:
         async with opened(smpp_most_binds=1) as booth, booth.esme(None) as late:
             async with booth.esme() as early, booth.esme(system_id="other"):
@@ -118,7 +118,7 @@ def test_the_same_submit_again_is_a_duplicate_and_another_text_number_validity_o
     run(work())
 
 
-def test_both_faces_are_on_one_network() -> None:
+def test_http_and_smpp_share_one_network() -> None:
     async def work() -> None:
         async with opened(tps=2) as booth, booth.esme() as esme:
             await esme.submit()
@@ -215,7 +215,7 @@ def test_latency_delays_each_answer_and_keeps_their_order() -> None:
     run(work())
 
 
-def test_a_submit_that_names_nobody_or_is_cut_is_refused_and_counted_apart() -> None:
+def test_a_submit_without_a_number_or_truncated_is_refused_and_counted_as_invalid() -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme() as esme:
             assert (await esme.submit(""))[0] == C.ESME_RINVDSTADR
@@ -228,7 +228,7 @@ def test_a_submit_that_names_nobody_or_is_cut_is_refused_and_counted_apart() -> 
     run(work())
 
 
-def test_ucs2_is_read_as_it_was_meant() -> None:
+def test_ucs2_is_decoded() -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme() as esme:
             await esme.submit(text="Привет 👋".encode("utf-16-be"), data_coding=DataCoding.UCS2)
@@ -238,7 +238,7 @@ def test_ucs2_is_read_as_it_was_meant() -> None:
     run(work())
 
 
-def test_a_command_nobody_knows_gets_a_generic_nack() -> None:
+def test_an_unknown_command_gets_a_generic_nack() -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme() as esme:
             nack = await esme.ask(0x7FFF)
@@ -248,7 +248,7 @@ def test_a_command_nobody_knows_gets_a_generic_nack() -> None:
     run(work())
 
 
-def test_octets_that_are_no_smpp_get_a_generic_nack_and_the_connection_ends() -> None:
+def test_octets_that_are_not_smpp_get_a_generic_nack_and_end_the_connection() -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme() as esme:
             esme.write(b"GET / HTTP/1.1\r\n\r\n")
@@ -262,7 +262,7 @@ def test_octets_that_are_no_smpp_get_a_generic_nack_and_the_connection_ends() ->
     run(work())
 
 
-def test_links_are_enquired_both_ways_and_an_esme_that_is_silent_is_left() -> None:
+def test_both_sides_send_enquire_link_and_a_silent_esme_is_disconnected() -> None:
     async def work() -> None:
         async with opened(smpp_enquire_s=0.05) as booth, booth.esme() as esme:
             assert (await esme.ask(Command.ENQUIRE_LINK)).command == Command.ENQUIRE_LINK_RESP
@@ -273,7 +273,7 @@ def test_links_are_enquired_both_ways_and_an_esme_that_is_silent_is_left() -> No
     run(work())
 
 
-def test_it_takes_leave_of_its_esmes_when_it_stops() -> None:
+def test_it_unbinds_its_esmes_when_it_stops() -> None:
     async def work() -> None:
         async with opened() as booth:
             bound, unbound = await Esme.connect(booth.port), await Esme.connect(booth.port)

@@ -35,7 +35,7 @@ def test_a_special_number_has_the_receipts_of_its_script(ending: str) -> None:
     run(work())
 
 
-def test_a_receipt_tells_number_id_and_error_in_its_text_and_its_parameters() -> None:
+def test_a_receipt_has_number_id_and_error_in_its_text_and_its_parameters() -> None:
     async def work() -> None:
         async with opened(smpp_ids="x", smpp_receipt_ids="012X") as booth, booth.esme() as esme:
             _, message_id = await esme.submit("254701990033", text=b"Hello, this is a long text")
@@ -75,7 +75,7 @@ def test_receipts_may_be_in_the_text_or_in_the_parameters_alone(
     ("registered", "ending", "count"),
     [(0, "00", 0), (0, "38", 0), (1, "00", 1), (1, "38", 1), (2, "00", 0), (2, "38", 1)],
 )
-def test_a_receipt_comes_if_it_was_asked_for(registered: int, ending: str, count: int) -> None:
+def test_a_receipt_is_sent_only_if_it_was_requested(registered: int, ending: str, count: int) -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme() as esme:
             await esme.submit(f"2547019900{ending}", registered_delivery=registered)
@@ -143,7 +143,7 @@ def test_receipts_wait_for_a_bind_that_receives() -> None:
     run(work())
 
 
-def test_what_is_not_acknowledged_is_delivered_again() -> None:
+def test_an_unacknowledged_delivery_is_repeated() -> None:
     async def work() -> None:
         async with opened(smpp_repeat_s=0.1) as booth, booth.esme() as esme:
             esme.status = None
@@ -159,7 +159,7 @@ def test_what_is_not_acknowledged_is_delivered_again() -> None:
     run(work())
 
 
-def test_what_a_lost_bind_had_is_delivered_over_another() -> None:
+def test_unanswered_deliveries_of_a_lost_bind_are_sent_over_another() -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme() as lost:
             lost.status = None
@@ -176,7 +176,7 @@ def test_what_a_lost_bind_had_is_delivered_over_another() -> None:
 
 
 @pytest.mark.parametrize("status", [C.ESME_RX_T_APPN, C.ESME_RMSGQFUL, C.ESME_RSYSERR], ids=lambda s: s.name)
-def test_what_an_esme_cannot_take_now_comes_later(status: CommandStatus) -> None:
+def test_a_temporarily_refused_delivery_is_repeated_later(status: CommandStatus) -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme() as esme:
             esme.status = status
@@ -190,7 +190,7 @@ def test_what_an_esme_cannot_take_now_comes_later(status: CommandStatus) -> None
 
 
 @pytest.mark.parametrize("status", [C.ESME_RX_P_APPN, C.ESME_RX_R_APPN], ids=lambda s: s.name)
-def test_what_an_esme_will_never_take_is_dropped(status: CommandStatus) -> None:
+def test_a_permanently_refused_delivery_is_dropped(status: CommandStatus) -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme() as esme:
             esme.status = status
@@ -202,7 +202,7 @@ def test_what_an_esme_will_never_take_is_dropped(status: CommandStatus) -> None:
     run(work())
 
 
-def test_no_more_is_out_than_the_window_holds() -> None:
+def test_never_more_parts_are_unanswered_than_the_window_holds() -> None:
     async def work() -> None:
         async with opened(smpp_window=2) as booth, booth.esme() as esme:
             esme.status = None
@@ -215,7 +215,7 @@ def test_no_more_is_out_than_the_window_holds() -> None:
     run(work())
 
 
-def test_reset_forgets_what_waits_and_what_is_out() -> None:
+def test_reset_deletes_waiting_and_unanswered_deliveries() -> None:
     async def work() -> None:
         async with opened(smpp_window=1, smpp_repeat_s=0.1) as booth, booth.esme() as esme:
             esme.status = None
@@ -293,7 +293,7 @@ def test_a_handsets_message_goes_to_the_esme_that_is_named() -> None:
     run(work())
 
 
-def test_without_an_esme_that_receives_a_handset_is_told_so() -> None:
+def test_without_a_receiving_esme_an_inbound_message_is_refused() -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme(Command.BIND_TRANSMITTER):
             assert (await write(booth, text="hi"))[0] == 409
@@ -304,7 +304,7 @@ def test_without_an_esme_that_receives_a_handset_is_told_so() -> None:
 @pytest.mark.parametrize(
     "body", [{}, {"text": ""}, {"text": "a\0"}, {"text": "a", "to": 5}, {"text": "a" * 60_000}]
 )
-def test_a_handsets_message_that_cannot_be_is_refused(body: dict[str, object]) -> None:
+def test_an_impossible_message_of_a_handset_is_refused(body: dict[str, object]) -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme() as esme:
             assert (await write(booth, **body))[0] == 400

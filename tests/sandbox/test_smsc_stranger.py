@@ -63,7 +63,7 @@ def listen(client: Any, count: int) -> tuple[list[Any], list[Any]]:
 
 
 @pytest.mark.parametrize("bind", ["bind_transmitter", "bind_receiver", "bind_transceiver"])
-def test_it_binds_enquires_and_takes_leave(sandbox: tuple[httpx.Client, int], bind: str) -> None:
+def test_it_binds_enquires_and_unbinds(sandbox: tuple[httpx.Client, int], bind: str) -> None:
     with a_stranger(sandbox[1]) as client:
         getattr(client, bind)(system_id="us", password="a-secret")
         client.send_pdu(smpplib_smpp.make_pdu("enquire_link", client=client))
@@ -71,7 +71,7 @@ def test_it_binds_enquires_and_takes_leave(sandbox: tuple[httpx.Client, int], bi
         assert client.unbind().command == "unbind_resp"
 
 
-def test_a_wrong_password_is_told(sandbox: tuple[httpx.Client, int]) -> None:
+def test_a_wrong_password_is_reported(sandbox: tuple[httpx.Client, int]) -> None:
     with (
         a_stranger(sandbox[1]) as client,
         pytest.raises(smpplib_exceptions.PDUError, match="Invalid Password"),
@@ -84,7 +84,7 @@ def test_a_wrong_password_is_told(sandbox: tuple[httpx.Client, int]) -> None:
     ["Grüße @ [5] €", "Привет", "x" * 300, "я" * 100],
     ids=["gsm7", "ucs2", "gsm7-parts", "ucs2-parts"],
 )
-def test_what_it_submits_is_read_as_it_was_written_and_each_part_has_its_receipt(
+def test_a_submit_is_read_as_it_was_written_and_each_part_has_its_receipt(
     sandbox: tuple[httpx.Client, int], text: str
 ) -> None:
     http, port = sandbox

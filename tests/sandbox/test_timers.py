@@ -7,7 +7,7 @@ from dispatcher.sandbox.timers import Timers
 from tests.sandbox.running_sandbox import run
 
 
-def test_what_is_due_is_done_in_the_order_of_its_time_and_then_of_its_coming() -> None:
+def test_due_actions_run_by_time_and_then_in_the_order_they_were_set() -> None:
     async def work() -> None:
         timers, done = Timers(), asyncio.Event()
         order: list[str] = []
@@ -31,7 +31,7 @@ def test_an_action_may_set_another() -> None:
     run(work())
 
 
-def test_what_is_cleared_is_not_done() -> None:
+def test_cleared_actions_do_not_run() -> None:
     async def work() -> None:
         timers, done = Timers(), asyncio.Event()
         order: list[str] = []

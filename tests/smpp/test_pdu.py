@@ -88,7 +88,7 @@ def test_a_message_is_read_as_it_was_written(sm: Sm) -> None:
 
 
 @given(messages, st.integers(0, 600))
-def test_half_a_body_is_refused_and_never_misread(sm: Sm, length: int) -> None:
+def test_a_truncated_body_is_refused_and_never_misread(sm: Sm, length: int) -> None:
     whole = Sm(*sm[:7], tlvs={}).encode()
     if length < len(whole):
         with pytest.raises(BadPdu):
@@ -103,7 +103,7 @@ def test_a_bind_is_read_as_it_was_written(bind: Bind) -> None:
 
 
 @given(st.lists(pdus, max_size=6), st.data())
-def test_a_stream_gives_the_same_pdus_however_it_is_split(sent: list[Pdu], data: st.DataObject) -> None:
+def test_a_stream_has_the_same_pdus_however_it_is_fragmented(sent: list[Pdu], data: st.DataObject) -> None:
     stream = b"".join(map(written, sent))
     got: list[Pdu] = []
     splitter, at = Splitter(), 0
@@ -130,7 +130,7 @@ def test_a_response_has_the_command_and_the_sequence_of_its_request() -> None:
 
 
 @pytest.mark.parametrize(("body", "message_id"), [(b"a1\0", "a1"), (b"a1", "a1"), (b"\0", ""), (b"", "")])
-def test_an_id_may_lack_its_end_or_be_left_out(body: bytes, message_id: str) -> None:
+def test_an_id_may_lack_its_nul_or_be_missing(body: bytes, message_id: str) -> None:
     assert decode_id(body) == message_id
 
 

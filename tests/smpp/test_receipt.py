@@ -45,7 +45,7 @@ def test_the_text_of_the_specification_is_read() -> None:
         "id:0123456789 sub: dlvrd: stat:DELIVRD",
     ],
 )
-def test_every_spelling_says_the_same(text: str) -> None:
+def test_every_spelling_of_a_receipt_is_read_alike(text: str) -> None:
     read = read_receipt(a_receipt(text))
     assert read is not None
     assert (read.id, read.state, read.error) == ("0123456789", DELIVERED, "")
@@ -87,7 +87,7 @@ def test_the_optional_parameters_win_over_the_text() -> None:
     )
 
 
-def test_a_state_that_smpp_does_not_know_leaves_the_word() -> None:
+def test_a_state_that_smpp_does_not_define_leaves_the_word() -> None:
     read = read_receipt(a_receipt("id:9 stat:DELIVRD", {Tag.MESSAGE_STATE: b"\x63"}))
     assert read is not None
     assert read.state is DELIVERED
@@ -113,7 +113,7 @@ def test_an_optional_parameter_alone_makes_it_a_receipt() -> None:
     assert read == SmppReceipt("a", DELIVERED, "DELIVERED", "", is_last=True)
 
 
-def test_a_notification_on_the_way_is_not_the_last_word() -> None:
+def test_an_intermediate_notification_is_not_the_last_receipt() -> None:
     read = read_receipt(a_receipt("id:1 stat:ENROUTE", esm_class=EsmClass.INTERMEDIATE))
     assert read is not None
     assert not read.is_last

@@ -26,14 +26,14 @@ def a_message(text: bytes = b"", *, esm_class: int = 0, data_coding: int = 0, **
 
 
 @given(st.one_of(sendable, gsm))
-def test_a_text_is_cut_into_the_parts_it_is_paid_as_and_read_back(text: str) -> None:
+def test_a_text_is_split_into_its_charged_parts_and_read_back(text: str) -> None:
     made = encode_text(text)
     assert len(made.parts) == max(1, measure(text).segments)
     assert "".join(decode_text(part, made.data_coding) for part in made.parts) == text
 
 
 @given(st.one_of(sendable.map("я".__add__), gsm).map(lambda text: text + "a" * 161))
-def test_each_part_fits_the_air_and_says_which_it_is(text: str) -> None:
+def test_each_part_fits_one_segment_and_has_its_number(text: str) -> None:
     made = encode_text(text)
     parts = add_part_headers(made.parts, reference=0x1FE)
     assert all(len(part) <= (160 if made.data_coding == DataCoding.DEFAULT else 140) for part in parts)
@@ -65,7 +65,7 @@ def test_more_parts_than_a_header_can_count_are_refused() -> None:
         add_part_headers((b"x",) * 256, reference=1)
 
 
-def test_what_no_phone_can_be_sent_is_refused() -> None:
+def test_a_text_that_cannot_be_sent_is_refused() -> None:
     with pytest.raises(InvalidText):
         encode_text("\ud800")
 
@@ -94,7 +94,7 @@ def test_a_reference_of_sixteen_bits_joins_as_one_of_eight_does() -> None:
     )
 
 
-def test_a_header_may_say_other_things_first() -> None:
+def test_a_part_header_may_have_other_elements_first() -> None:
     header = bytes([11, 0x05, 4, 0, 1, 0, 2, 0x00, 3, 9, 2, 1])
     assert read_text(a_message(header + b"hi", esm_class=EsmClass.UDH)) == TextPart("hi", PartInfo(9, 2, 1))
 
@@ -107,13 +107,13 @@ def test_parts_may_be_joined_by_optional_parameters() -> None:
 @pytest.mark.parametrize(
     "numbers", [b"\2\0", b"\2\3", b"\0\0", b"\1\1"], ids=["0 of 2", "3 of 2", "none", "one"]
 )
-def test_numbers_that_join_nothing_leave_the_part_alone(numbers: bytes) -> None:
+def test_invalid_part_numbers_leave_the_part_alone(numbers: bytes) -> None:
     header = bytes([5, 0, 3, 7]) + numbers
     assert read_text(a_message(header + b"hi", esm_class=EsmClass.UDH)).part_info is None
 
 
 @given(st.binary(max_size=20))
-def test_any_header_is_survived(octets: bytes) -> None:
+def test_any_header_of_a_part_can_be_read(octets: bytes) -> None:
     read_text(a_message(octets, esm_class=EsmClass.UDH))
 
 

@@ -82,7 +82,7 @@ def test_all_messages_are_in_one_request() -> None:
 
 
 @pytest.mark.parametrize(("count", "told"), [(1, True), (2, False)])
-def test_a_trace_goes_along_if_it_is_that_of_the_only_message(count: int, told: bool) -> None:
+def test_the_trace_is_sent_only_with_a_single_message(count: int, told: bool) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     _, (request,) = send(items(), count, traceparent=trace)
     assert ("traceparent" in request.headers) is told
@@ -102,19 +102,19 @@ def test_an_item_belongs_to_the_message_whose_reference_it_has() -> None:
     ]
 
 
-def test_without_a_reference_an_item_belongs_to_the_message_in_its_place() -> None:
+def test_without_a_reference_an_item_belongs_to_the_message_at_its_position() -> None:
     outcomes, _ = send(items({"ids": "a"}, {"error": "no such number"}, {"ids": "c"}), **BY_PLACE)
     rejected = Rejected(Status.INVALID_NUMBER, "HTTP 200: no such number")
     assert outcomes == [Accepted(("a",)), rejected, Accepted(("c",))]
 
 
-def test_of_a_message_that_no_item_names_nobody_can_tell() -> None:
+def test_a_message_that_no_item_names_is_unknown() -> None:
     outcomes, _ = send(items({"ref": "m-0", "ids": "a"}, {"ref": "m-7", "ids": "b"}, {"ids": "c"}))
     assert outcomes[0] == Accepted(("a",))
     assert all(isinstance(outcome, Unknown) for outcome in outcomes[1:])
 
 
-def test_when_places_are_missing_nobody_can_tell_which() -> None:
+def test_with_fewer_items_than_messages_all_outcomes_are_unknown() -> None:
     outcomes, _ = send(items({"ids": "a"}, {"ids": "b"}), **BY_PLACE)
     assert all(isinstance(outcome, Unknown) for outcome in outcomes)
 
@@ -161,7 +161,7 @@ def test_one_message_is_a_batch_of_one() -> None:
         ({"batch": {"max": 1, "messages": "a", "answers": "b"}}, "batch.max"),
     ],
 )
-def test_what_cannot_be_a_batch_is_refused(options: dict[str, Any], words: str) -> None:
+def test_options_that_allow_no_batch_are_refused(options: dict[str, Any], words: str) -> None:
     async def work() -> None:
         HttpProvider(ProviderConfig("acme", "http", OPTIONS | options))
 

@@ -60,7 +60,7 @@ def test_receipts_and_messages_may_come_together() -> None:
         ('""', None),
     ],
 )
-def test_a_time_without_a_zone_is_none(said: str, moment: datetime | None) -> None:
+def test_a_time_without_a_zone_is_ignored(said: str, moment: datetime | None) -> None:
     (one,) = told(f'{{"all": {{"kind": "mo", "from": {{"number": 1}}, "to": 2, "text": "", "at": {said}}}}}')
     assert one == Inbound("1", "2", "", None, moment)
 
@@ -68,12 +68,12 @@ def test_a_time_without_a_zone_is_none(said: str, moment: datetime | None) -> No
 @pytest.mark.parametrize(
     "item", ['{"kind": "mo", "to": 2, "text": "x"}', '{"kind": "mo", "from": {"number": 1}}']
 )
-def test_a_message_from_or_to_nobody_is_refused(item: str) -> None:
+def test_a_message_without_sender_or_recipient_is_refused(item: str) -> None:
     with pytest.raises(BadReceipt, match="has no number at"):
         told(f'{{"all": {item}}}')
 
 
-def test_a_report_is_judged_by_its_rules_before_its_word() -> None:
+def test_the_rules_of_a_report_come_before_its_word() -> None:
     rules = [
         {"path": "error", "in": [7, "8"], "code": 31, "opted_out": True},
         {"path": "error", "code": 30},

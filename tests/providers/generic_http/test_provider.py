@@ -77,7 +77,7 @@ def test_receipts_come_to_our_public_url_unless_the_options_name_another(
     assert json.loads(request.content) == {"callback": url}
 
 
-def test_the_trace_goes_along_in_its_header() -> None:
+def test_the_trace_is_sent_in_its_header() -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     _, request = send(httpx.Response(200), replace(MESSAGE, traceparent=trace), json={"to": "{to}"})
     assert request.headers["traceparent"] == trace
@@ -125,7 +125,7 @@ def test_the_coding_is_that_of_the_text(text: str, coding: int) -> None:
     assert json.loads(request.content) == {"dcs": coding}
 
 
-def test_several_headers_may_say_who_we_are() -> None:
+def test_several_headers_may_carry_credentials() -> None:
     auth = {"kind": "headers", "values": {"X-User": "acme", "X-Password": "{k}"}}
     _, request = send(httpx.Response(200), auth=auth)
     assert (request.headers["x-user"], request.headers["x-password"]) == ("acme", "{k}")
@@ -192,7 +192,7 @@ def test_an_answer_that_should_be_json_and_is_not_is_unknown() -> None:
     assert isinstance(outcome_of(200, body=page, reference={"path": "id"}), Unknown)
 
 
-def test_a_reference_that_no_database_keeps_is_mended() -> None:
+def test_characters_that_postgres_cannot_store_are_replaced_in_a_reference() -> None:
     assert outcome_of(200, body='{"id": "a\\u0000\\ud800"}', reference={"path": "id"}) == Accepted(("a??",))
 
 
@@ -207,7 +207,7 @@ DEFAULTS: dict[type[Outcome], list[int]] = {
 @pytest.mark.parametrize(
     ("kind", "status"), [(kind, status) for kind in DEFAULTS for status in DEFAULTS[kind]]
 )
-def test_without_rules_http_itself_says_what_an_answer_means(kind: type[Outcome], status: int) -> None:
+def test_without_rules_the_http_status_decides(kind: type[Outcome], status: int) -> None:
     outcome = outcome_of(status)
     assert type(outcome) is kind
     if isinstance(outcome, Rejected):
@@ -265,7 +265,7 @@ def test_retry_after_is_seconds_or_a_date_counted_from_the_answers_own(
 @pytest.mark.parametrize(
     "body", ["[" * 100_000, "9" * 5000, '"', "\udcff".encode("utf-8", "surrogatepass"), "{}" * 2]
 )
-def test_no_answer_makes_it_raise(body: str | bytes) -> None:
+def test_no_response_makes_the_provider_raise(body: str | bytes) -> None:
     outcome_of(200, body=body, reference={"path": "a.b"}, rules=RULES, reason="c")
     outcome_of(400, body=body, rules=RULES, reason="c")
 

@@ -42,12 +42,12 @@ def test_a_report_is_read_by_its_paths() -> None:
     assert read(a_request(body), form()) == [ReceiptReport("17", "m-1", Status.TOO_LATE, "EXPIRED: queue")]
 
 
-def test_a_word_for_on_its_way_moves_nothing() -> None:
+def test_a_word_for_on_its_way_changes_no_status() -> None:
     (report,) = read(a_request({"id": "a", "state": {"word": "queued"}}), form())
     assert report == ReceiptReport("a", None, None, "queued")
 
 
-def test_an_unknown_word_moves_nothing_unless_the_options_say_so() -> None:
+def test_an_unknown_word_changes_no_status_unless_the_options_say_so() -> None:
     request = a_request({"id": "a", "state": {"word": "lost in space"}})
     (unknown,), (known,) = read(request, form()), read(request, form(unknown_word=38))
     assert isinstance(unknown, ReceiptReport)
@@ -90,7 +90,7 @@ def test_a_query_is_read() -> None:
         b"[" * 99_999,
     ],
 )
-def test_what_cannot_be_read_is_refused(body: bytes) -> None:
+def test_an_unreadable_receipt_is_refused(body: bytes) -> None:
     with pytest.raises(BadReceipt):
         read(a_request(body), form())
 
@@ -106,7 +106,7 @@ def test_nothing_but_a_bad_receipt_comes_out_of_garbage(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("where", ["header", "query"])
-def test_a_shared_token_is_asked_for(where: str) -> None:
+def test_a_shared_token_is_required(where: str) -> None:
     signed = form(signature={"kind": "token", "token": TOKEN, where: "X-Token"})
     body = {"id": "a", "state": {"word": "delivered"}}
     shown = {"headers": {"x-token": TOKEN}} if where == "header" else {"query": {"X-Token": TOKEN}}
@@ -116,7 +116,7 @@ def test_a_shared_token_is_asked_for(where: str) -> None:
             read(a_request(body, **wrong), signed)
 
 
-def test_an_hmac_is_of_the_body_as_it_came() -> None:
+def test_an_hmac_covers_the_body_as_received() -> None:
     signed = form(signature={"kind": "hmac-sha256", "secret": TOKEN, "header": "X-Sig", "prefix": "sha256="})
     body = b'{"id":"a",  "state":{"word":"delivered"}}'
     digest = hmac.digest(TOKEN.encode(), body, hashlib.sha256).hex()
@@ -126,7 +126,7 @@ def test_an_hmac_is_of_the_body_as_it_came() -> None:
             read(a_request(body, headers={"x-sig": wrong}), signed)
 
 
-def test_the_signature_is_judged_before_the_body() -> None:
+def test_the_signature_is_verified_before_the_body_is_read() -> None:
     signed = form(signature={"kind": "token", "token": TOKEN, "header": "X-Token"})
     with pytest.raises(BadSignature):
         read(a_request(b"nonsense"), signed)

@@ -46,7 +46,7 @@ def test_an_object_is_merged_one_level_deep() -> None:
     assert type(options.receipts.signature).__name__ == "TokenSignature"
 
 
-def test_a_value_is_never_read_as_a_blank() -> None:
+def test_a_value_is_never_read_as_a_placeholder() -> None:
     options = sinch(**{"with": WITH | {"api_token": "${webhook_secret}"}})
     assert options.auth is not None
     assert options.auth.headers() == {"Authorization": "Bearer ${webhook_secret}"}
@@ -58,7 +58,7 @@ def test_a_value_matches_all_of_its_pattern(wrong: object) -> None:
         sinch(**{"with": WITH | {"service_plan_id": wrong}})
 
 
-def test_a_recipe_nobody_wrote_is_refused_with_those_there_are() -> None:
+def test_an_unknown_recipe_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         Misconfigured, match=r"no recipe '\.\./sinch'; choose one of bird, infobip, kannel, plivo"
     ):

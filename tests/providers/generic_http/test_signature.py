@@ -41,7 +41,7 @@ def a_request(
         ("v1:{nonce}.{timestamp}.{body}", b"v1:n-1.1772366400.b\xff{url}"),
     ],
 )
-def test_what_is_signed_is_put_together_from_its_parts(signed: str, data: bytes) -> None:
+def test_the_signed_data_is_built_from_its_parts(signed: str, data: bytes) -> None:
     named = {part: f"X-{part}" for part in ("nonce", "timestamp") if part in signed}
     request = a_request(b"b\xff{url}", x_sig=hexed(data), x_nonce="n-1", x_timestamp="1772366400")
     by_hmac(signed=signed, **named).verify(request, now=NOW)
@@ -62,7 +62,7 @@ def test_url_and_form_are_sorted(body: bytes, url: str, data: bytes) -> None:
     by_hmac(signed="{url_and_form}").verify(a_request(body, url, x_sig=hexed(data)), now=NOW)
 
 
-def test_any_of_several_signatures_and_headers_may_fit() -> None:
+def test_any_of_several_signatures_and_headers_may_be_right() -> None:
     right = hexed(b"body")
     either = by_hmac(header=["X-New", "X-Old"])
     either.verify(a_request(x_old=f"{'0' * 64}, {right}"), now=NOW)
@@ -81,7 +81,7 @@ def test_a_signature_counts_for_as_long_as_the_options_say(said: str) -> None:
 
 
 @pytest.mark.parametrize("said", ["", "-5", "1e9", "soon", "1772366400000000"])
-def test_a_time_that_is_none_is_refused(said: str) -> None:
+def test_an_invalid_time_is_refused(said: str) -> None:
     signature = by_hmac(signed="{timestamp}.{body}", timestamp="X-T", max_age=timedelta(minutes=5))
     with pytest.raises(BadSignature, match="not a time"):
         signature.verify(a_request(x_sig=hexed(f"{said}.body".encode()), x_t=said), now=NOW)
@@ -114,6 +114,6 @@ def test_options_that_do_not_fit_together_are_refused(options: dict[str, str], w
 
 
 @pytest.mark.parametrize("key", ["", "AAAA", "not base64"])
-def test_a_public_key_that_is_none_is_refused(key: str) -> None:
+def test_an_invalid_public_key_is_refused(key: str) -> None:
     with pytest.raises(ValidationError, match="not an Ed25519 public key"):
         Ed25519Signature.model_validate({"kind": "ed25519", "public_key": key, "header": "X"})

@@ -71,7 +71,7 @@ def test_a_closed_gate_writes_nothing_to_the_proxy() -> None:
     run(work())
 
 
-def test_a_proxy_that_is_not_there_is_unsent() -> None:
+def test_a_missing_proxy_is_unsent() -> None:
     async def work() -> None:
         gate = CountingGate()
         with closed_port() as port:
@@ -97,7 +97,7 @@ def localhost(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return Certificate(tmp_path_factory.mktemp("certificate"), name="localhost")
 
 
-def test_behind_a_tunnel_the_gate_is_asked_for_the_message_and_not_for_the_tunnel(
+def test_in_a_tunnel_the_gate_is_asked_for_the_message_and_not_for_the_tunnel(
     localhost: Certificate,
 ) -> None:
     async def work() -> None:
@@ -136,7 +136,7 @@ def test_a_tunnel_that_is_refused_is_unsent_and_the_gate_is_not_asked(reply: byt
     ("option", "transport"),
     [({}, HttpTransport), ({"wire": "ours"}, HttpTransport), ({"wire": "aiohttp"}, GatedAiohttpTransport)],
 )
-def test_an_option_chooses_what_carries_the_calls(option: dict[str, str], transport: type) -> None:
+def test_an_option_chooses_the_transport(option: dict[str, str], transport: type) -> None:
     async def work() -> None:
         options = {**HTTP.options("127.0.0.1", 9), **option}
         provider = HttpProvider(ProviderConfig("acme", "http", options))

@@ -46,7 +46,7 @@ def test_nothing_is_written_through_a_closed_gate(open_wire: OpenClient, method:
 
 
 @METHODS
-def test_a_kept_connection_meets_the_gate_as_well(open_wire: OpenClient, method: str) -> None:
+def test_a_kept_connection_passes_the_gate_too(open_wire: OpenClient, method: str) -> None:
     async def work() -> None:
         async with listening(always(http_reply(200))) as peer, open_wire() as client:
             await ask(client, peer.url, method=method)
@@ -121,7 +121,7 @@ def test_never_more_connections_than_the_limit(open_wire: OpenClient) -> None:
     run(work())
 
 
-def test_a_call_given_up_while_it_waits_is_not_written_later(open_wire: OpenClient) -> None:
+def test_a_call_that_gave_up_waiting_is_not_written_later(open_wire: OpenClient) -> None:
     """With one connection, the second call waits for it, and ends before the first does."""
 
     async def work() -> None:
@@ -194,7 +194,7 @@ SURELY_UNSENT = {httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, ht
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
-def test_each_error_of_a_stand_in_is_unsent_or_unknown(
+def test_each_error_of_a_replaced_transport_is_unsent_or_unknown(
     open_wire: OpenClient, error: type[httpx.RequestError]
 ) -> None:
     async def work() -> None:
@@ -208,7 +208,7 @@ def test_each_error_of_a_stand_in_is_unsent_or_unknown(
     run(work())
 
 
-def test_a_stand_in_gets_nothing_through_a_closed_gate(open_wire: OpenClient) -> None:
+def test_a_replaced_transport_gets_nothing_through_a_closed_gate(open_wire: OpenClient) -> None:
     async def work() -> None:
         got: list[httpx.Request] = []
 

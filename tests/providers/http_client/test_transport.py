@@ -32,7 +32,7 @@ SHORT = timedelta(seconds=0.05)
 
 
 @LOOPS
-def test_calls_that_wait_for_a_connection_get_it_in_their_order(run: Run) -> None:
+def test_calls_that_wait_for_a_connection_get_it_in_order(run: Run) -> None:
     async def work() -> None:
         asked: list[int] = []
 
@@ -68,7 +68,7 @@ def test_there_are_never_more_connections_than_the_limit_although_many_die(run: 
 
 
 @LOOPS
-def test_who_stops_waiting_leaves_the_turn_to_the_next(run: Run) -> None:
+def test_a_cancelled_waiter_leaves_the_connection_to_the_next(run: Run) -> None:
     async def work() -> None:
         async with listening(always(FINE)) as peer, open_ours(max_connections=1) as client:
             first, second, third = (asyncio.create_task(ask(client, peer.url)) for _ in range(3))
@@ -86,7 +86,7 @@ def test_who_stops_waiting_leaves_the_turn_to_the_next(run: Run) -> None:
 
 
 @LOOPS
-def test_who_is_cancelled_with_the_connection_already_in_hand_passes_it_on(run: Run) -> None:
+def test_a_waiter_cancelled_after_it_got_the_connection_passes_it_on(run: Run) -> None:
     async def work() -> None:
         async with listening(always(FINE)) as peer, open_ours(max_connections=1) as client:
 
@@ -127,7 +127,7 @@ def test_a_call_cancelled_in_the_middle_costs_its_connection_and_nothing_else(ru
 
 
 @LOOPS
-def test_a_turn_does_not_go_to_who_was_cancelled_in_the_same_moment(run: Run) -> None:
+def test_a_connection_is_not_lost_with_a_waiter_cancelled_in_the_same_moment(run: Run) -> None:
     async def work() -> None:
         def first_is_silent(_got: Got, number: int) -> Reply:
             return Reply(None if number == 0 else FINE)
@@ -203,7 +203,7 @@ def test_an_answer_that_comes_before_the_request_was_read_counts_and_its_connect
 
 
 @LOOPS
-def test_what_comes_without_a_request_ends_the_connection_and_is_no_answer(run: Run) -> None:
+def test_bytes_without_a_request_end_the_connection_and_are_no_response(run: Run) -> None:
     async def work() -> None:
         async def babble(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await read_request(peer, reader)
@@ -225,7 +225,7 @@ def test_what_comes_without_a_request_ends_the_connection_and_is_no_answer(run: 
 
 
 @LOOPS
-def test_close_ends_what_waits_and_what_was_written(run: Run) -> None:
+def test_close_ends_waiting_and_written_messages(run: Run) -> None:
     async def work() -> None:
         async with listening(always(Reply(None))) as peer:
             client = open_ours(max_connections=1)
@@ -252,7 +252,7 @@ def test_close_ends_what_waits_and_what_was_written(run: Run) -> None:
         ({"Transfer-Encoding": "chunked"}, "/"),
     ],
 )
-def test_what_would_be_read_as_another_request_is_unsent(headers: dict[str, str], url: str) -> None:
+def test_a_request_that_could_be_misread_is_unsent(headers: dict[str, str], url: str) -> None:
     async def work() -> None:
         async with listening(always(FINE)) as peer, open_ours() as client:
             client.headers.update(headers)
@@ -284,7 +284,7 @@ def run_where(hosts: dict[str, list[str]], work: Coroutine[Any, Any, None]) -> N
     return loop
 
 
-def test_a_name_is_looked_up_once_for_all_who_ask() -> None:
+def test_a_name_is_looked_up_once_for_concurrent_calls() -> None:
     async def work() -> None:
         async with listening(always(FINE)) as peer, open_ours(max_connections=50) as client:
             for _ in range(2):
@@ -310,7 +310,7 @@ def test_a_name_that_was_not_found_is_unsent_and_looked_up_again() -> None:
     assert run_where(hosts, work()).asked == 2
 
 
-def test_an_address_that_refuses_gives_way_to_the_next() -> None:
+def test_after_a_refusing_address_the_next_is_tried() -> None:
     async def work() -> None:
         async with listening(always(FINE)) as peer, open_ours() as client:
             assert isinstance(await ask(client, f"http://two.example:{peer.port}/"), httpx.Response)
@@ -318,7 +318,7 @@ def test_an_address_that_refuses_gives_way_to_the_next() -> None:
     run_where({"two.example": ["127.0.0.2", "127.0.0.1"]}, work())
 
 
-def test_an_address_that_is_deaf_costs_its_share_of_the_time_once() -> None:
+def test_a_silent_address_costs_its_share_of_the_time_once() -> None:
     async def work() -> None:
         async with (
             listening(always(FINE)) as peer,
@@ -336,7 +336,7 @@ def test_an_address_that_is_deaf_costs_its_share_of_the_time_once() -> None:
 
 
 @LOOPS
-def test_a_connect_time_out_is_unsent_before_the_call_s_time_is_over(run: Run) -> None:
+def test_a_connect_timeout_is_unsent_before_the_call_timeout(run: Run) -> None:
     async def work() -> None:
         with deaf_port() as port:
             async with open_ours(connect_timeout=SHORT) as client:
@@ -347,7 +347,7 @@ def test_a_connect_time_out_is_unsent_before_the_call_s_time_is_over(run: Run) -
 
 
 @LOOPS
-def test_a_refused_connection_frees_its_place(run: Run) -> None:
+def test_a_refused_connection_frees_its_slot(run: Run) -> None:
     async def work() -> None:
         async with open_ours(max_connections=1) as client:
             with closed_port() as port:
@@ -390,7 +390,7 @@ def test_tls_names_its_host_speaks_http_1_and_keeps_the_connection(run: Run, loc
 
 @LOOPS
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_a_certificate_nobody_vouches_for_or_of_another_host_is_unsent(
+def test_an_untrusted_certificate_or_one_of_another_host_is_unsent(
     run: Run, localhost: Certificate, tmp_path: Path, host: str
 ) -> None:
     async def work() -> None:

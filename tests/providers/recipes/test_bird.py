@@ -47,7 +47,7 @@ def test_every_error_of_an_answer_has_its_meaning(code: str) -> None:
     assert meaning(BIRD, refused(int(code))) == ERRORS[code]
 
 
-def test_a_recipient_that_is_none_is_an_invalid_number() -> None:
+def test_a_wrong_recipient_is_an_invalid_number() -> None:
     assert meaning(BIRD, refused(9, "recipients")) == 30
     assert meaning(BIRD, refused(10, "originator")) == 38
 
@@ -63,12 +63,12 @@ def test_every_reason_of_a_failure_has_its_code(reason: str) -> None:
         assert reported(BIRD, called(delivery("delivery_failed", written))) == REASONS[reason]
 
 
-def test_a_reason_of_what_was_delivered_says_nothing() -> None:
+def test_a_reason_of_a_delivered_message_is_ignored() -> None:
     assert reported(BIRD, called(delivery("delivered", "opted out"))) == 13
 
 
 @pytest.mark.parametrize("at", [NOW - 62, NOW + 2])
-def test_a_receipt_is_believed_only_while_its_token_is_good(at: int) -> None:
+def test_a_receipt_is_accepted_only_while_its_token_is_valid(at: int) -> None:
     with pytest.raises(BadSignature):
         told(BIRD, called(delivery("delivered"), at=at))
 

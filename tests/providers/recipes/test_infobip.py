@@ -73,7 +73,7 @@ def test_a_request_is_that_of_the_documents() -> None:
     }
 
 
-def test_many_messages_are_one_request_and_each_has_its_own_outcome() -> None:
+def test_many_messages_are_one_request_with_an_outcome_for_each() -> None:
     answer = http_reply(200, {"messages": [item("m-3", 12), item("m-1", 26), item("m-2", 52)]})
     messages = [a_message(f"m-{number}", text=f"text {number}") for number in (1, 2, 3, 4)]
     (first, second, third, fourth), got = send(INFOBIP, answer, messages)
@@ -123,7 +123,7 @@ def test_every_error_of_a_failure_has_its_code(id_: str) -> None:
     assert reported(INFOBIP, posted(delivery(STATUSES["UNDELIVERABLE"], error))) == ERRORS[id_]
 
 
-def test_an_error_of_what_was_delivered_or_is_on_its_way_says_nothing() -> None:
+def test_an_error_of_a_message_delivered_or_on_its_way_is_ignored() -> None:
     error = NO_ERROR | {"id": 1}
     assert reported(INFOBIP, posted(delivery(STATUSES["DELIVERED"], error))) == 13
     assert reported(INFOBIP, posted(delivery(STATUSES["PENDING"], error))) is None

@@ -35,7 +35,7 @@ def test_a_request_is_a_push_by_post_and_its_credentials_are_headers() -> None:
     assert got.body == b"hello"
 
 
-def test_a_text_beyond_the_alphabet_of_gsm_is_said_to_be_ucs2() -> None:
+def test_a_text_beyond_the_gsm_alphabet_is_marked_as_ucs2() -> None:
     _, got = send(KANNEL, http_reply(202), [a_message(text="Привет {0}")])
     assert head(got)["X-Kannel-Coding"] == "2"
     assert got.body.decode() == "Привет {0}"

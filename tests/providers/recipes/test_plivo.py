@@ -60,7 +60,7 @@ def test_every_error_of_a_failure_has_its_code(code: str) -> None:
     assert reported(PLIVO, posted(delivery("failed", code))) == ERRORS[code]
 
 
-def test_an_error_nobody_documents_leaves_the_word() -> None:
+def test_an_undocumented_error_leaves_the_word() -> None:
     assert reported(PLIVO, posted(delivery("undelivered", "4711"))) == 38
 
 

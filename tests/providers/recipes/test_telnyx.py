@@ -77,7 +77,7 @@ def test_every_error_of_a_failure_has_its_code(code: str) -> None:
     assert reported(TELNYX, signed(delivery("delivery_failed", code))) == ENDS[code]
 
 
-def test_an_error_of_what_was_delivered_or_is_on_its_way_says_nothing() -> None:
+def test_an_error_of_a_message_delivered_or_on_its_way_is_ignored() -> None:
     assert reported(TELNYX, signed(delivery("delivered", "40002"))) == 13
     assert reported(TELNYX, signed(delivery("sent", "40002"))) is None
 

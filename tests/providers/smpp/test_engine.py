@@ -32,7 +32,7 @@ async def statuses(world: World) -> list[tuple[int, int]]:
     return [(row.status, row.n) for row in rows]
 
 
-def test_a_chunk_goes_out_and_each_part_has_its_reference(world: World) -> None:
+def test_a_lane_task_is_sent_and_each_part_has_its_reference(world: World) -> None:
     async def story(smsc: Smsc) -> None:
         numbers = [f"+25471234{n:04}" for n in range(120)]
         await world.submit(numbers, text="x" * 200)
@@ -48,7 +48,7 @@ def test_a_chunk_goes_out_and_each_part_has_its_reference(world: World) -> None:
     world.run(lambda: over_smpp(world, story))
 
 
-def test_a_refused_bind_sends_messages_back_with_its_reason(world: World) -> None:
+def test_after_a_refused_bind_messages_are_unsent_with_its_reason(world: World) -> None:
     async def story(smsc: Smsc) -> None:
         batch = await world.submit()
         await world.deliver()

@@ -63,7 +63,7 @@ async def told_of(*messages: Sm, **options: Any) -> list[ProviderReports]:
 
 
 @LOOPS
-def test_a_receipt_tells_the_end_of_the_message_with_its_id(run: Run) -> None:
+def test_a_receipt_reports_the_final_status_with_the_id(run: Run) -> None:
     assert run(told_of(a_receipt("p-1"))) == [ReceiptReport("p-1", None, Status.RECEIVED, "DELIVRD")]
 
 
@@ -94,12 +94,12 @@ def test_an_operator_may_say_what_words_and_errors_mean() -> None:
     ]
 
 
-def test_a_notification_on_the_way_moves_nothing() -> None:
+def test_an_intermediate_notification_changes_no_status() -> None:
     on_the_way = a_receipt("p-1", "UNDELIV")._replace(esm_class=EsmClass.INTERMEDIATE)
     assert run(told_of(on_the_way)) == [ReceiptReport("p-1", None, None, "UNDELIV")]
 
 
-def test_an_id_that_changes_its_base_between_answer_and_receipt_is_one() -> None:
+def test_an_id_in_two_bases_is_normalized_to_one() -> None:
     async def work() -> None:
         keeper = Keeper()
 
@@ -119,12 +119,12 @@ def test_an_id_that_changes_its_base_between_answer_and_receipt_is_one() -> None
     run(work())
 
 
-def test_a_receipt_that_names_nothing_is_answered_and_told_to_nobody() -> None:
+def test_a_receipt_that_names_no_message_is_answered_and_not_reported() -> None:
     nameless = Sm(HANDSET, SENDER, text=b"stat:DELIVRD", esm_class=EsmClass.RECEIPT)
     assert run(told_of(nameless)) == []
 
 
-def test_the_smsc_is_answered_only_when_what_it_told_is_kept() -> None:
+def test_a_delivery_is_answered_only_after_it_is_stored() -> None:
     async def work() -> None:
         keeper = Keeper()
         keeper.may_go.clear()
@@ -145,7 +145,7 @@ def test_the_smsc_is_answered_only_when_what_it_told_is_kept() -> None:
 
 
 @pytest.mark.parametrize("failure", [Unavailable("Postgres is away"), KeyError("a bug")], ids=["away", "bug"])
-def test_what_could_not_be_kept_the_smsc_brings_again(failure: Exception) -> None:
+def test_a_delivery_that_could_not_be_stored_is_repeated_by_the_smsc(failure: Exception) -> None:
     async def work() -> None:
         keeper = Keeper()
         keeper.failure = failure
@@ -163,7 +163,7 @@ def test_what_could_not_be_kept_the_smsc_brings_again(failure: Exception) -> Non
     run(work())
 
 
-def test_one_that_cannot_be_kept_keeps_back_no_other() -> None:
+def test_one_report_that_fails_does_not_stop_the_others() -> None:
     async def work() -> None:
         told: list[ProviderReports] = []
 
@@ -185,7 +185,7 @@ def test_one_that_cannot_be_kept_keeps_back_no_other() -> None:
 
 
 @LOOPS
-def test_what_comes_while_others_are_told_is_told_together(run: Run) -> None:
+def test_deliveries_that_arrive_during_a_report_are_reported_together(run: Run) -> None:
     async def work() -> None:
         keeper = Keeper()
         async with an_smsc() as smsc, a_provider(smsc.port) as provider:
@@ -200,7 +200,7 @@ def test_what_comes_while_others_are_told_is_told_together(run: Run) -> None:
     run(work())
 
 
-def test_what_cannot_be_read_is_refused_for_good() -> None:
+def test_an_unreadable_delivery_is_refused_permanently() -> None:
     async def work() -> None:
         async with an_smsc() as smsc, a_provider(smsc.port) as provider:
             provider.listen(Keeper())
@@ -215,7 +215,7 @@ def test_what_cannot_be_read_is_refused_for_good() -> None:
     run(work())
 
 
-def test_who_listens_to_nothing_keeps_no_receipt() -> None:
+def test_without_listen_a_delivery_is_refused_for_now() -> None:
     async def work() -> None:
         async with an_smsc() as smsc, a_provider(smsc.port) as provider:
             await provider.send([a_message()], wide_open)
@@ -227,21 +227,21 @@ def test_who_listens_to_nothing_keeps_no_receipt() -> None:
     run(work())
 
 
-def test_a_message_of_a_handset_is_told_with_its_numbers() -> None:
+def test_a_message_of_a_handset_is_reported_with_its_numbers() -> None:
     assert run(told_of(from_a_handset("STOP"))) == [Inbound("+254701234567", "40404", "STOP")]
 
 
-def test_parts_of_a_handsets_message_are_told_as_one_whatever_their_order() -> None:
+def test_parts_of_a_handsets_message_are_joined_in_any_order() -> None:
     parts = [from_a_handset(text, joint=(9, 3, n)) for n, text in ((3, "c"), (1, "a"), (2, "b"))]
     assert run(told_of(*parts)) == [Inbound("+254701234567", "40404", "abc")]
 
 
-def test_a_part_that_comes_twice_is_told_once_and_answered_twice() -> None:
+def test_a_part_delivered_twice_is_reported_once_and_answered_twice() -> None:
     parts = [from_a_handset(text, joint=(9, 2, n)) for n, text in ((1, "a"), (1, "a"), (2, "b"))]
     assert run(told_of(*parts)) == [Inbound("+254701234567", "40404", "ab")]
 
 
-def test_parts_that_wait_in_vain_are_told_as_they_are() -> None:
+def test_incomplete_parts_are_reported_after_a_while() -> None:
     lonely = from_a_handset("half", joint=(9, 2, 2))
     assert run(told_of(lonely, join=0.05)) == [Inbound("+254701234567", "40404", "half")]
 
@@ -260,7 +260,7 @@ def test_parts_over_different_binds_are_joined() -> None:
     run(work())
 
 
-def test_parts_of_a_lost_bind_are_the_smscs_again_and_told_once() -> None:
+def test_parts_of_a_lost_bind_are_repeated_by_the_smsc_and_reported_once() -> None:
     async def work() -> None:
         keeper = Keeper()
         async with an_smsc() as smsc, a_provider(smsc.port, join=0.1) as provider:
@@ -279,7 +279,7 @@ def test_parts_of_a_lost_bind_are_the_smscs_again_and_told_once() -> None:
     run(work())
 
 
-def test_close_lets_be_kept_what_is_being_told() -> None:
+def test_close_waits_until_the_current_batch_is_stored() -> None:
     async def work() -> None:
         keeper = Keeper()
         keeper.may_go.clear()

@@ -32,7 +32,7 @@ from tests.providers.transports import LOOPS, Certificate, Run, run
 TRANSCEIVER, TRANSMITTER = Command.BIND_TRANSCEIVER, Command.BIND_TRANSMITTER
 
 
-def test_who_listens_binds_both_ways_at_once_with_its_name_and_password() -> None:
+def test_listen_binds_immediately_as_a_transceiver_with_the_credentials() -> None:
     async def work() -> None:
         async with an_smsc() as smsc, a_provider(smsc.port, system_type="SMS", binds=2) as provider:
             provider.listen(forget)
@@ -44,7 +44,7 @@ def test_who_listens_binds_both_ways_at_once_with_its_name_and_password() -> Non
     run(work())
 
 
-def test_who_tells_nobody_binds_to_send_only() -> None:
+def test_without_listen_the_provider_binds_as_a_transmitter() -> None:
     async def work() -> None:
         async with an_smsc() as smsc, a_provider(smsc.port) as provider:
             assert not smsc.lines
@@ -83,7 +83,7 @@ def test_without_a_bind_a_message_is_unsent_with_the_reason(script: Script, reas
     run(work())
 
 
-def test_a_refused_bind_is_tried_again_and_then_messages_go() -> None:
+def test_a_refused_bind_is_retried_and_then_messages_are_sent() -> None:
     async def work() -> None:
         async with (
             an_smsc({TRANSMITTER: refuse(CommandStatus.ESME_RALYBND)}) as smsc,
@@ -110,7 +110,7 @@ def test_a_refused_connection_is_unsent(run: Run) -> None:
     run(work())
 
 
-def test_a_connection_that_is_not_there_in_time_is_unsent() -> None:
+def test_a_connection_that_is_late_is_unsent() -> None:
     async def work() -> None:
         with deaf_port() as port:
             async with a_provider(port, connect_timeout=0.1) as provider:
@@ -120,7 +120,7 @@ def test_a_connection_that_is_not_there_in_time_is_unsent() -> None:
     run(work())
 
 
-def test_a_host_nobody_knows_is_unsent() -> None:
+def test_an_unknown_host_is_unsent() -> None:
     async def work() -> None:
         async with a_provider(1, host="nobody.invalid") as provider:
             (outcome,) = await provider.send([a_message()], wide_open)
@@ -147,7 +147,7 @@ def test_a_lost_bind_is_made_again(run: Run) -> None:
     [ignore, say(b"\0\0"), say(encode(Command.ENQUIRE_LINK_RESP, sequence=9)[:15])],
     ids=["silent", "two octets", "half an answer"],
 )
-def test_an_smsc_that_does_not_live_is_left_and_bound_again(script: Script) -> None:
+def test_a_bind_to_a_silent_smsc_is_closed_and_made_again(script: Script) -> None:
     async def work() -> None:
         async with (
             an_smsc({Command.ENQUIRE_LINK: script}) as smsc,
@@ -160,7 +160,7 @@ def test_an_smsc_that_does_not_live_is_left_and_bound_again(script: Script) -> N
     run(work())
 
 
-def test_an_smsc_that_lives_is_kept_however_long_nothing_is_sent() -> None:
+def test_a_bind_to_a_live_smsc_is_kept_however_long_nothing_is_sent() -> None:
     async def work() -> None:
         async with (
             an_smsc() as smsc,
@@ -173,7 +173,7 @@ def test_an_smsc_that_lives_is_kept_however_long_nothing_is_sent() -> None:
     run(work())
 
 
-def test_the_smsc_may_ask_too_and_hears_no_to_what_we_do_not_know() -> None:
+def test_the_smsc_may_enquire_and_unknown_requests_get_a_generic_nack() -> None:
     async def work() -> None:
         async with an_smsc() as smsc, a_provider(smsc.port) as provider:
             provider.listen(forget)
@@ -189,7 +189,7 @@ def test_the_smsc_may_ask_too_and_hears_no_to_what_we_do_not_know() -> None:
     run(work())
 
 
-def test_an_smsc_that_takes_leave_is_answered_and_bound_again() -> None:
+def test_after_an_unbind_of_the_smsc_we_answer_and_bind_again() -> None:
     async def work() -> None:
         async with an_smsc() as smsc, a_provider(smsc.port) as provider:
             provider.listen(forget)
@@ -202,7 +202,7 @@ def test_an_smsc_that_takes_leave_is_answered_and_bound_again() -> None:
 
 
 @LOOPS
-def test_close_takes_leave_of_the_smsc_and_sends_no_more(run: Run) -> None:
+def test_close_unbinds_and_sends_no_more(run: Run) -> None:
     async def work() -> None:
         async with an_smsc() as smsc, a_provider(smsc.port, binds=2) as provider:
             await provider.send(messages(4), wide_open)
@@ -230,7 +230,7 @@ def test_close_waits_for_no_smsc_that_does_not_answer() -> None:
 
 
 @LOOPS
-def test_tls_goes_to_whom_the_certificate_names(run: Run, tmp_path: Path) -> None:
+def test_tls_connects_to_the_host_that_the_certificate_names(run: Run, tmp_path: Path) -> None:
     theirs, others = (Certificate(tmp_path, name=name) for name in ("localhost", "elsewhere"))
     files = {"localhost": str(tmp_path / "localhost.pem"), "elsewhere": str(tmp_path / "elsewhere.pem")}
     assert theirs is not others

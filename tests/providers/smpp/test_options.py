@@ -11,12 +11,12 @@ from dispatcher.providers.smpp.options import read_options
 LEAST = {"host": "smsc.example", "system_id": "us", "password": "a-secret"}
 
 
-def test_little_is_needed() -> None:
+def test_the_required_options_are_few() -> None:
     options = read_options("p", LEAST)
     assert (options.port, options.binds, options.window, options.tls) == (2775, 1, 200, False)
 
 
-def test_all_faults_are_told_at_once_and_no_secret() -> None:
+def test_all_faults_are_named_at_once_without_secrets() -> None:
     wrong = {
         **LEAST,
         "password": "a-secret\n",
@@ -43,19 +43,19 @@ def test_a_status_is_named_or_numbered() -> None:
     [{"ESME_NONE": 38}, {"0": 38}, {"ESME_ROK": "deferred"}, {"0x413": 13}, {"0x413": "later"}],
     ids=str,
 )
-def test_a_status_or_a_meaning_that_is_none_is_refused(statuses: dict[str, object]) -> None:
+def test_an_invalid_status_or_meaning_is_refused(statuses: dict[str, object]) -> None:
     with pytest.raises(Misconfigured, match="statuses"):
         read_options("p", {**LEAST, "statuses": statuses})
 
 
-def test_words_and_errors_are_read_in_any_spelling() -> None:
+def test_words_and_errors_are_read_in_upper_and_lower_case() -> None:
     options = read_options("p", {**LEAST, "words": {"acceptd": 13, "Unknown": None}, "errors": {"034": 33}})
     assert options.words == {"ACCEPTD": Status.RECEIVED, "UNKNOWN": None}
     assert options.errors == {"34": Status.UNREACHABLE}
 
 
 @pytest.mark.parametrize("words", [{"DELIVRD": 12}, {"DELIVRD": 27}], ids=str)
-def test_a_receipt_can_only_say_an_end(words: dict[str, object]) -> None:
+def test_a_receipt_can_only_have_a_final_status(words: dict[str, object]) -> None:
     with pytest.raises(Misconfigured, match="words"):
         read_options("p", {**LEAST, "words": words})
 

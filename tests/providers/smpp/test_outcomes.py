@@ -40,7 +40,7 @@ def _in_words(meaning: StatusMeaning) -> str:
 
 
 @pytest.mark.parametrize("status", sorted(MEANINGS), ids=lambda status: status.name)
-def test_no_refusal_is_an_acceptance_and_each_says_its_name(status: CommandStatus) -> None:
+def test_every_refusal_has_its_name_and_is_no_acceptance(status: CommandStatus) -> None:
     outcome = JUDGE.outcome(status, "an id")
     assert isinstance(outcome, Rejected | Deferred | Unknown)
     assert outcome.reason == status.name
@@ -65,7 +65,7 @@ def test_a_status_means_what_the_page_says(status: str, outcome: Outcome) -> Non
 
 
 @pytest.mark.parametrize("status", [0x09, 0x200, 0x400, 0x4FF, 0xFFFFFFFF])
-def test_a_status_that_only_its_vendor_knows_is_no_loss(status: int) -> None:
+def test_a_vendor_specific_status_is_no_loss(status: int) -> None:
     assert JUDGE.outcome(status, "") == Deferred(f"0x{status:X}")
 
 
@@ -110,11 +110,11 @@ def test_the_parts_of_a_message_have_one_outcome(parts: list[Outcome], outcome: 
         ("hex-to-decimal", "no-hex", "no-hex"),
     ],
 )
-def test_an_id_is_spelled_alike_in_answers_and_receipts(ids: str, answer: str, receipt: str) -> None:
+def test_ids_of_responses_and_receipts_are_normalized_alike(ids: str, answer: str, receipt: str) -> None:
     spelling = IdNormalizer(ids)
     assert spelling.from_response(answer) == spelling.from_receipt(receipt)
 
 
-def test_ids_that_differ_in_more_than_spelling_stay_apart() -> None:
+def test_ids_that_differ_in_value_stay_different() -> None:
     assert AS_IS.from_response("aBcXyz") != AS_IS.from_receipt("AbCxYZ")
     assert AS_IS.from_response("10") != AS_IS.from_receipt("1")

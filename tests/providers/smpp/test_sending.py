@@ -55,7 +55,7 @@ async def outcome_of(
 
 
 @LOOPS
-def test_what_the_smsc_takes_is_accepted_with_an_id_for_each_part(run: Run) -> None:
+def test_an_accepted_message_has_an_id_for_each_part(run: Run) -> None:
     async def work() -> None:
         async with an_smsc() as smsc, a_provider(smsc.port) as provider:
             outcomes = await provider.send([a_message("short"), a_message("x" * 200)], wide_open)
@@ -129,21 +129,21 @@ def test_an_operators_meaning_of_a_status_counts() -> None:
     assert outcome == Rejected(Status.BLOCKED, "0x413")
 
 
-def test_a_message_of_which_one_part_is_never_taken_is_rejected() -> None:
+def test_a_message_with_a_rejected_part_is_rejected() -> None:
     def script(line: Line, pdu: Pdu) -> None:
         (accept if len(line.smsc.submits) == 1 else refuse(CommandStatus.ESME_RSUBMITFAIL))(line, pdu)
 
     assert run(outcome_of(script, text="x" * 200)) == Rejected(Status.FAILED, "ESME_RSUBMITFAIL")
 
 
-def test_a_message_of_which_one_part_has_no_answer_is_in_doubt() -> None:
+def test_a_message_with_an_unanswered_part_is_unknown() -> None:
     def script(line: Line, pdu: Pdu) -> None:
         (accept if len(line.smsc.submits) == 1 else ignore)(line, pdu)
 
     assert run(outcome_of(script, text="x" * 200, call_timeout=0.5)) == NO_ANSWER
 
 
-def test_a_part_refused_for_good_counts_more_than_one_without_an_answer() -> None:
+def test_a_rejected_part_outweighs_one_without_a_response() -> None:
     def script(line: Line, pdu: Pdu) -> None:
         (ignore if len(line.smsc.submits) == 1 else refuse(CommandStatus.ESME_RSUBMITFAIL))(line, pdu)
 
@@ -152,7 +152,7 @@ def test_a_part_refused_for_good_counts_more_than_one_without_an_answer() -> Non
     )
 
 
-def test_a_connection_that_ends_leaves_in_doubt_what_was_written_and_nothing_else() -> None:
+def test_a_connection_that_ends_makes_only_written_messages_unknown() -> None:
     async def work() -> None:
         def at_the_third(line: Line, pdu: Pdu) -> None:
             if len(line.smsc.submits) == 3:
@@ -180,7 +180,7 @@ def test_a_call_that_is_cancelled_leaves_the_provider_usable() -> None:
     run(work())
 
 
-def test_what_smpp_cannot_say_does_not_stop_the_others() -> None:
+def test_a_message_that_smpp_cannot_carry_does_not_stop_the_others() -> None:
     async def work() -> None:
         async with an_smsc() as smsc, a_provider(smsc.port) as provider:
             batch = [a_message("a"), a_message(sender="x" * 30), a_message("b")]

@@ -67,7 +67,7 @@ async def a_stranger(package: Path) -> AsyncIterator[tuple[Stranger, int]]:
         await process.communicate()
 
 
-def test_it_binds_submits_hears_and_takes_leave(package: Path) -> None:
+def test_it_binds_submits_receives_and_unbinds(package: Path) -> None:
     async def work() -> None:
         kept: list[ProviderReports] = []
 
@@ -114,7 +114,7 @@ def test_it_joins_the_parts_of_a_long_text(package: Path, text: str, coding: int
     run(work())
 
 
-def test_it_reads_a_long_text_that_goes_whole(package: Path) -> None:
+def test_it_reads_a_long_text_in_one_pdu(package: Path) -> None:
     async def work() -> None:
         async with (
             a_stranger(package) as (stranger, port),
@@ -127,7 +127,7 @@ def test_it_reads_a_long_text_that_goes_whole(package: Path) -> None:
     run(work())
 
 
-def test_it_refuses_a_wrong_password_and_we_say_so(package: Path) -> None:
+def test_a_wrong_password_is_refused_and_the_reason_is_reported(package: Path) -> None:
     async def work() -> None:
         async with a_stranger(package) as (_, port), a_provider(port, password="wrong") as provider:
             provider.listen(forget)

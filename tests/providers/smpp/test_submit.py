@@ -22,7 +22,7 @@ def submits(message: Outgoing, **options: object) -> list[Sm]:
     return [Sm.decode(body) for body in bodies]
 
 
-def test_a_short_text_is_one_submit_with_everything_said() -> None:
+def test_a_short_text_is_one_submit_with_all_fields() -> None:
     (sm,) = submits(a_message("5 €"), service_type="OTP")
     assert sm.source == Address(5, 0, "ACME")
     assert sm.destination == Address(1, 1, "254701234567")
@@ -42,7 +42,7 @@ def test_a_short_text_is_one_submit_with_everything_said() -> None:
         (None, Address(0, 0, "")),
     ],
 )
-def test_a_sender_is_marked_by_what_it_looks_like(sender: str | None, address: Address) -> None:
+def test_the_type_of_a_sender_follows_from_its_form(sender: str | None, address: Address) -> None:
     (sm,) = submits(a_message(sender=sender))
     assert sm.source == address
 
@@ -56,7 +56,7 @@ def test_an_operator_may_mark_addresses_otherwise() -> None:
 
 
 @pytest.mark.parametrize("text", ["a" * 400, "я" * 150], ids=["GSM", "UCS-2"])
-def test_a_long_text_goes_in_parts_that_name_each_other(text: str) -> None:
+def test_a_long_text_is_sent_in_parts_with_one_reference(text: str) -> None:
     parts = submits(a_message(text))
     pieces = [read_text(sm) for sm in parts]
     assert all(sm.esm_class == EsmClass.UDH for sm in parts)
@@ -79,13 +79,13 @@ def test_two_long_texts_have_different_references() -> None:
     assert joints[0] != joints[1]
 
 
-def test_a_long_text_may_go_whole() -> None:
+def test_a_long_text_may_be_sent_in_one_pdu() -> None:
     (sm,) = submits(a_message("я" * 150), long_texts="payload")
     assert (sm.text, sm.esm_class) == (b"", 0)
     assert decode_text(sm.tlvs[Tag.MESSAGE_PAYLOAD], sm.data_coding) == "я" * 150
 
 
-def test_latin1_is_for_an_smsc_that_wants_it() -> None:
+def test_latin1_is_used_only_if_the_options_say_so() -> None:
     (sm,) = submits(a_message("é@"), alphabet="latin1")
     assert (sm.data_coding, sm.text) == (DataCoding.LATIN1, b"\xe9@")
 
@@ -105,7 +105,7 @@ def test_an_empty_text_is_one_empty_submit() -> None:
     [a_message("\ud800"), a_message(sender="Ünique"), a_message(sender="A" * 21), a_message("a" * 39_016)],
     ids=["half a surrogate", "not ASCII", "too long a name", "256 parts"],
 )
-def test_what_smpp_cannot_say_is_rejected(message: Outgoing) -> None:
+def test_a_message_that_smpp_cannot_carry_is_rejected(message: Outgoing) -> None:
     outcome = a_form().bodies(message)
     assert isinstance(outcome, Rejected)
     assert outcome.status is Status.FAILED

@@ -23,7 +23,7 @@ from tests.providers.transports import LOOPS, Run, run
 SUBMIT = Command.SUBMIT_SM
 
 
-def test_no_more_is_out_than_the_window_allows_and_all_get_their_turn() -> None:
+def test_never_more_deliveries_are_unanswered_than_the_window_and_all_arrive() -> None:
     async def work() -> None:
         out: list[int] = []
 
@@ -46,7 +46,7 @@ def test_no_more_is_out_than_the_window_allows_and_all_get_their_turn() -> None:
     run(work())
 
 
-def test_a_message_of_more_parts_than_the_window_goes_alone() -> None:
+def test_a_message_with_more_parts_than_the_window_is_sent_alone() -> None:
     async def work() -> None:
         async with an_smsc() as smsc, a_provider(smsc.port, window=2) as provider:
             batch = [a_message("a"), a_message("x" * 700), a_message("b")]
@@ -56,7 +56,7 @@ def test_a_message_of_more_parts_than_the_window_goes_alone() -> None:
     run(work())
 
 
-def test_without_room_in_time_a_message_is_unsent_and_the_smsc_never_sees_it() -> None:
+def test_without_window_space_in_time_a_message_is_unsent_and_not_written() -> None:
     async def work() -> None:
         async with (
             an_smsc({SUBMIT: ignore}) as smsc,
@@ -71,7 +71,7 @@ def test_without_room_in_time_a_message_is_unsent_and_the_smsc_never_sees_it() -
     run(work())
 
 
-def test_who_got_no_answer_leaves_its_room_to_others_and_a_late_answer_is_nobodys() -> None:
+def test_a_message_without_a_response_frees_its_window_and_a_late_response_is_ignored() -> None:
     async def work() -> None:
         async with (
             an_smsc({SUBMIT: ignore}) as smsc,
@@ -125,7 +125,7 @@ def test_a_closed_gate_is_unsent_and_no_submit_is_written(run: Run) -> None:
     run(work())
 
 
-def test_the_gate_is_asked_again_when_room_comes_later() -> None:
+def test_the_gate_is_asked_again_when_the_window_has_space_later() -> None:
     async def work() -> None:
         asked: list[int] = []
 
@@ -144,7 +144,7 @@ def test_the_gate_is_asked_again_when_room_comes_later() -> None:
     run(work())
 
 
-def test_the_gate_is_asked_once_for_what_is_written_together() -> None:
+def test_the_gate_is_asked_once_for_messages_that_are_written_together() -> None:
     async def work() -> None:
         gate = CountingGate()
         async with an_smsc() as smsc, a_provider(smsc.port) as provider:
