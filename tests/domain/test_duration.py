@@ -6,7 +6,7 @@ from dispatcher.domain.duration import format_duration
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "text"),
     [
         (0, "0 ms"),
         (0.0124, "12 ms"),
@@ -24,5 +24,5 @@ from dispatcher.domain.duration import format_duration
         (-125, "2 min 5 s"),
     ],
 )
-def test_a_length_is_written_with_as_much_as_matters(seconds: float, words: str) -> None:
-    assert format_duration(timedelta(seconds=seconds)) == words
+def test_a_duration_is_rounded_to_two_units(seconds: float, text: str) -> None:
+    assert format_duration(timedelta(seconds=seconds)) == text

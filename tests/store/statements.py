@@ -62,7 +62,7 @@ STATES = [
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Messages in each state, of each tier, in a campaign's run and in none, in doubt and not."""
+    """Messages in each state and tier, in a campaign's run and outside, in doubt and not."""
 
     account_id: int
     campaign_id: int
@@ -134,7 +134,7 @@ async def _release_in_turn(c: AsyncConnection, stored: Stored) -> None:
         await release.release_in_turn(c, tier, due, now=NOW, limit=LIMIT, depths=dict.fromkeys(TIERS, LIMIT))
 
 
-async def _release_where_nobody_is_ready(c: AsyncConnection, stored: Stored) -> None:
+async def _release_if_none_is_ready(c: AsyncConnection, stored: Stored) -> None:
     await c.execute(text("DELETE FROM messages WHERE place = 'ready'"))
     await release.release(c, TIERS, now=NOW, limit=LIMIT, depths=dict.fromkeys(TIERS, LIMIT))
 
@@ -150,7 +150,7 @@ async def _requeue(c: AsyncConnection, stored: Stored) -> None:
 
 
 async def _rescue(c: AsyncConnection, stored: Stored, *, resends: int) -> None:
-    await _judge_and_record(c, await sweeps.lock_overdue(c, now=NOW, limit=LIMIT), resends=resends)
+    await _decide_and_record(c, await sweeps.lock_overdue(c, now=NOW, limit=LIMIT), resends=resends)
 
 
 async def _record(
@@ -162,7 +162,7 @@ async def _record(
     deferrals: int = 0,
     is_over: bool = False,
 ) -> None:
-    """Record an outcome of the current claim of each message, or with `is_over` of one before it."""
+    """Record an outcome of the current claim of each message, or with `is_over` of the one before it."""
     tries = [
         Attempt(
             message_id=row.id,
@@ -176,10 +176,10 @@ async def _record(
         )
         for row in stored.rows
     ]
-    await _judge_and_record(c, tries, now=now)
+    await _decide_and_record(c, tries, now=now)
 
 
-async def _judge_and_record(
+async def _decide_and_record(
     c: AsyncConnection, tries: Sequence[Attempt], *, now: datetime = NOW, resends: int = 3
 ) -> None:
     verdicts = [
@@ -220,17 +220,17 @@ async def _reschedule_unlocked(c: AsyncConnection, stored: Stored) -> None:
     await edits.reschedule(c, changes, now=NOW)
 
 
-async def _reword(c: AsyncConnection, stored: Stored) -> None:
+async def _change_text(c: AsyncConnection, stored: Stored) -> None:
     changes = [TextChanged(row.id, row.batch_id, "new", 1, 0, 0) for row in stored.rows]
     await edits.change_text(c, changes, now=NOW)
 
 
-async def _step(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
+async def _apply_step(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
     steps = [MatchStep(message_id, status, "sim", "x", None) for message_id in stored.ids]
     await matching.apply_steps(c, steps, now=NOW)
 
 
-async def _keep(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
+async def _store_receipt(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
     report = ReceiptReport(ref="r", reference=None, status=status)
     ends = [ReceiptResult("moved", message_id, None) for message_id in stored.ids]
     seqs = [row.seq for row in stored.rows]
@@ -254,9 +254,9 @@ STATEMENTS: Mapping[str, Statement] = {
     "release": lambda c, _: release.release(
         c, TIERS, now=NOW, limit=LIMIT, depths=dict.fromkeys(TIERS, LIMIT)
     ),
-    "release where nobody is ready": _release_where_nobody_is_ready,
+    "release if none is ready": _release_if_none_is_ready,
     "release in turn": _release_in_turn,
-    "release what waits for a provider": lambda c, _: release.make_due(c, now=NOW, limit=LIMIT),
+    "release messages that wait for a provider": lambda c, _: release.make_due(c, now=NOW, limit=LIMIT),
     "fill": _fill,
     "requeue": _requeue,
     "expire": lambda c, _: sweeps.expire(c, now=WINDOW.not_after, limit=LIMIT),
@@ -274,11 +274,11 @@ STATEMENTS: Mapping[str, Statement] = {
     "reschedule to now": partial(_reschedule, change=Reschedule(not_before=NOW)),
     "reschedule the end": partial(_reschedule, change=Reschedule(not_after=NOW + 2 * HOUR)),
     "reschedule unlocked": _reschedule_unlocked,
-    "reword": _reword,
+    "change the text": _change_text,
     "pause a campaign": lambda c, stored: runs.pause(c, stored.campaign_id),
     "shift a run": lambda c, stored: run_messages.shift_windows(
         c, stored.run_id, after=0, by=2 * HOUR, now=NOW, limit=LIMIT
     ),
-    **{f"receipt {s.value}": partial(_step, status=s) for s in (Status.SENT, *REPORTED)},
-    **{f"receipt at once {s.value}": partial(_keep, status=s) for s in REPORTED},
+    **{f"receipt {s.value}": partial(_apply_step, status=s) for s in (Status.SENT, *REPORTED)},
+    **{f"receipt at once {s.value}": partial(_store_receipt, status=s) for s in REPORTED},
 }

@@ -1,4 +1,4 @@
-"""Lists reach Postgres as they are."""
+"""Lists reach Postgres unchanged."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -50,12 +50,12 @@ def connection(database_url: str) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("of", "given", "read"), LISTS)
-def test_each_kind_of_list_arrives_as_it_is(connection: Any, of: str, given: Any, read: Any) -> None:
+def test_each_kind_of_list_arrives_unchanged(connection: Any, of: str, given: Any, read: Any) -> None:
     [got] = connection.execute(f"SELECT %s::{of}[]", [given]).fetchone()
     assert got == (given if read is None else read)
 
 
-def test_a_statement_is_prepared_once_whatever_its_lists_hold(connection: Any) -> None:
+def test_a_statement_is_prepared_once_for_any_lists(connection: Any) -> None:
     for values in ([], [None], [1], [2**40]):
         connection.execute("SELECT %s::bigint[]", [values], prepare=True)
     [count] = connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
@@ -68,13 +68,13 @@ def test_any_text_is_quoted_so_that_it_ends_where_it_should(texts: list[str | No
 
 
 @pytest.mark.parametrize("bad", [["a\0b"], ["\0"], [object()], [uuid4(), {}], [["nested"]]])
-def test_what_no_array_holds_is_refused(bad: list[Any]) -> None:
+def test_items_that_an_array_cannot_have_are_refused(bad: list[Any]) -> None:
     with pytest.raises(psycopg.DataError):
         array(bad)
 
 
 def _read(literal: str) -> list[str | None]:
-    """Read an array as PostgreSQL's manual says (8.15.6)."""
+    """Return the items of an array, by PostgreSQL's manual (8.15.6)."""
     assert literal[0] == "{"
     assert literal[-1] == "}"
     rest, items = literal[1:-1], list[str | None]()

@@ -1,4 +1,4 @@
-"""A connection that died while it was idle is replaced, not handed out."""
+"""A connection that was lost while it was idle is replaced."""
 
 import asyncio
 

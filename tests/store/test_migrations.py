@@ -1,4 +1,4 @@
-"""Migrations of databases that have rows already."""
+"""Migrations of databases that already have rows."""
 
 from collections.abc import Iterator
 from importlib.resources import files
@@ -15,7 +15,7 @@ from tests.conftest import plain_url
 
 @pytest.fixture
 def empty_database(servers: tuple[str, str]) -> Iterator[str]:
-    """Give the URL of a database without tables."""
+    """Yield the URL of a database without tables."""
     url, _ = servers
     with psycopg.connect(plain_url(url), autocommit=True) as connection:
         connection.execute("CREATE DATABASE migrated")
@@ -30,7 +30,7 @@ def _config(database_url: str) -> Config:
     return config
 
 
-def test_references_of_providers_are_kept_when_their_table_is_renamed_and_back(empty_database: str) -> None:
+def test_provider_references_survive_the_renaming_of_their_table_both_ways(empty_database: str) -> None:
     reference = ("sim", "r1", 7, 2, 1, 13)
     columns = "provider, ref, message_id, attempt, part, status"
     config = _config(empty_database)
@@ -50,7 +50,7 @@ def test_references_of_providers_are_kept_when_their_table_is_renamed_and_back(e
 
 
 def _structure(connection: "psycopg.Connection[tuple[str]]", table: str) -> set[str]:
-    """Read the names and definitions of a table's indexes and constraints."""
+    """Return the names and definitions of a table's indexes and constraints."""
     rows = connection.execute(
         """
         SELECT indexdef FROM pg_indexes WHERE tablename = %(table)s

@@ -1,4 +1,4 @@
-"""The tables: equal to the migrations, and each duty of the clock served by an index."""
+"""The tables are equal to the migrations, and statements use the indexes."""
 
 import re
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ LATERAL (
 
 @contextmanager
 def opened(database_url: str) -> Iterator[Connection]:
-    """Connect, and leave nothing open whatever happens: it would be blamed on a later test."""
+    """Yield a connection that is closed in any case: a later test would be blamed for it."""
     engine = create_engine(database_url)
     try:
         with engine.connect() as connection:
@@ -58,7 +58,7 @@ def opened(database_url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-def test_the_migrations_make_exactly_the_tables(database_url: str) -> None:
+def test_the_migrations_create_exactly_the_tables(database_url: str) -> None:
     with opened(database_url) as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
         checks = set(
@@ -86,7 +86,7 @@ def test_migrating_twice_changes_nothing(database_url: str) -> None:
         ]
 
 
-LOOKS = [
+INDEXES = [
     (release._RELEASE, "ix_messages_release"),
     (release._FLOWS, "ix_messages_turns"),
     (release._RELEASE_IN_TURN, "ix_messages_turns"),
@@ -116,7 +116,7 @@ LOOKS = [
 ]
 
 
-def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> None:
+def test_each_statement_of_the_clock_uses_its_own_index(database_url: str) -> None:
     parameters = {
         "now": datetime.now(UTC),
         "limit": 1000,
@@ -152,7 +152,7 @@ def test_each_duty_of_the_clock_looks_by_its_own_index(database_url: str) -> Non
         connection.execute(text(_ROWS))
         connection.execute(text("ANALYZE messages"))
         connection.execute(text("SET enable_seqscan = off"))  # as in each session of ours
-        for statement, index in LOOKS:
+        for statement, index in INDEXES:
             plan = "\n".join(connection.scalars(text(f"EXPLAIN {statement}"), parameters))
             assert index in plan, plan
             assert "Seq Scan on messages" not in plan
@@ -165,13 +165,13 @@ BY_ID = (
 )  # fmt: skip
 
 
-def test_rows_named_by_their_ids_are_found_by_them_whatever_the_statistics_say(database_url: str) -> None:
-    """A prepared statement's plan is made for any ids, with statistics of a moment when no row was there."""
+def test_rows_are_found_by_their_ids_whatever_the_statistics(database_url: str) -> None:
+    """The plan of a prepared statement is for any ids, with statistics from a time without rows."""
     with _late_rows(database_url) as connection:
         for statement in BY_ID:
             plan = _generic_plan(connection, statement)
             assert set(re.findall(r"using (\w+) on messages", plan)) == {"pk_messages"}, plan
-            # A join of two lists without an index would look at each pair.
+            # A join of two lists without an index would compare each pair.
             assert not re.search(r"Join Filter: .*\bm(_\d+)?\.id\b", plan), plan
 
 
@@ -185,7 +185,7 @@ BY_NAME = (
 )
 
 
-def test_a_receipt_finds_its_message_by_what_it_names_whatever_the_statistics_say(database_url: str) -> None:
+def test_a_receipt_finds_its_message_by_references_whatever_the_statistics(database_url: str) -> None:
     with _late_rows(database_url) as connection:
         for statement, indexes in BY_NAME:
             plan = _generic_plan(connection, statement)
@@ -207,7 +207,7 @@ LOOKED_UP = (
 )
 
 
-def test_what_never_changes_of_a_message_is_looked_up_whatever_the_statistics_say(database_url: str) -> None:
+def test_messages_are_found_by_the_lookup_table_whatever_the_statistics(database_url: str) -> None:
     with _late_rows(database_url) as connection:
         for statement, index in LOOKED_UP:
             plan = _generic_plan(connection, statement)
@@ -217,8 +217,8 @@ def test_what_never_changes_of_a_message_is_looked_up_whatever_the_statistics_sa
             assert not re.search(r"Join Filter: .*\bm(_\d+)?\.batch_id\b", plan), plan
 
 
-def test_an_audience_is_removed_by_its_positions_whatever_the_statistics_say(database_url: str) -> None:
-    """Named by position, a batch was compared with all recipients that came after the statistics."""
+def test_an_audience_is_removed_by_row_whatever_the_statistics(database_url: str) -> None:
+    """By position, each row would be compared with all recipients newer than the statistics."""
     with psycopg.connect(plain_url(database_url), autocommit=True) as connection:
         connection.execute("ANALYZE recipients, rejects")
         connection.execute("SET enable_seqscan = off")  # as in each session of ours
@@ -231,7 +231,7 @@ def test_an_audience_is_removed_by_its_positions_whatever_the_statistics_say(dat
 
 @contextmanager
 def _late_rows(database_url: str) -> Iterator["psycopg.Connection[Any]"]:
-    """Connect to a database with rows that came after the statistics."""
+    """Yield a connection to a database with rows that are newer than the statistics."""
     with psycopg.connect(plain_url(database_url), autocommit=True) as connection:
         connection.execute("ANALYZE provider_references, receipts")
         connection.execute(_ROWS)
@@ -246,7 +246,7 @@ def _late_rows(database_url: str) -> Iterator["psycopg.Connection[Any]"]:
 
 
 def _generic_plan(connection: "psycopg.Connection[Any]", statement: TextClause) -> str:
-    """Plan a statement for any parameters."""
+    """Return the plan of a statement for any parameters."""
     names: list[str] = []
 
     def number(found: re.Match[str]) -> str:

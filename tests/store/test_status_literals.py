@@ -1,4 +1,4 @@
-"""SQL names statuses and places as the domain does: no statement has a code of its own."""
+"""SQL takes statuses and places from the domain: no statement has codes of its own."""
 
 import ast
 import re
@@ -20,7 +20,7 @@ NO_STATUS = "octet_length(digest) = 32"
 
 
 def _texts(source: str) -> Iterator[str]:
-    """Give the texts in a module, and what is formatted into them, but not its docstrings."""
+    """Yield the texts in a module and the expressions in them, but not its docstrings."""
     tree = ast.parse(source)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -40,7 +40,7 @@ def test_no_statement_has_the_code_of_a_status(module: Path) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(STORE)))
-def test_a_statement_names_only_places_that_there_are(module: Path) -> None:
+def test_a_statement_has_only_places_that_exist(module: Path) -> None:
     listed_places = [found for text in _texts(module.read_text()) for found in PLACE.findall(text)]
     named = {name for found in listed_places for name in re.findall(r"\w+", found)}
     assert named <= set(Place)

@@ -52,7 +52,7 @@ class Observed:
 
 @pytest.fixture(scope="module")
 def observed(servers: tuple[str, str]) -> Observed:
-    """Run all statements, each against the same messages, and see what each changes."""
+    """Run each statement against the same messages; return what it changes."""
     url, _ = servers
     empty(url)
     return asyncio.run(_observe_all(url, STATEMENTS))
@@ -73,7 +73,7 @@ async def _observe_all(url: str, statements: Mapping[str, Statement]) -> Observe
 
 
 async def _observe(connection: AsyncConnection, stored: Stored, run: Statement) -> frozenset[Change]:
-    """Run one statement, and undo it."""
+    """Run one statement and roll it back; return its changes."""
     async with connection.begin_nested() as savepoint:
         await run(connection, stored)
         rows = (await connection.execute(text("SELECT DISTINCT * FROM changes"))).all()
@@ -100,7 +100,7 @@ def _executed(connection: AsyncConnection) -> Iterator[set[TextClause]]:
 
 
 async def _watch(connection: AsyncConnection) -> None:
-    """Write down each change of a row: a statement may make several of one message."""
+    """Record each change of a row, as a statement may change one message several times."""
     await connection.execute(
         text("CREATE TEMP TABLE changes (old_status int, old_place text, new_status int, new_place text)")
     )
@@ -146,9 +146,9 @@ def test_every_place_transition_of_the_table_is_made(observed: Observed) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["cancel", "reschedule to later", "reschedule the end", "reschedule unlocked", "reword"]
+    "name", ["cancel", "reschedule to later", "reschedule the end", "reschedule unlocked", "change the text"]
 )
-def test_an_edit_leaves_alone_what_a_worker_holds_and_what_is_not_open(observed: Observed, name: str) -> None:
+def test_an_edit_does_not_change_messages_with_a_worker_or_not_open(observed: Observed, name: str) -> None:
     edited = {change.old for change in observed.changes[name]}
     assert edited == {state for state in STATES if state.place not in {None, Place.WORKER}}
 

@@ -1,4 +1,4 @@
-"""What follows what in a campaign, and which of its due times are due."""
+"""The states of a campaign, and which of its runs are due."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +22,7 @@ HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=
 DAILY = CronSchedule("0 12 * * *", parse_zone("UTC"))
 
 
-def test_every_state_but_the_final_ones_has_a_way_on_and_to_the_end() -> None:
+def test_every_state_that_is_not_final_can_be_cancelled() -> None:
     assert set(CAMPAIGN_TRANSITIONS) == set(CampaignState)
     final = {CampaignState.FINISHED, CampaignState.CANCELLED}
     assert {state for state in CampaignState if state.is_final} == final
@@ -30,7 +30,7 @@ def test_every_state_but_the_final_ones_has_a_way_on_and_to_the_end() -> None:
         assert CampaignState.CANCELLED in CAMPAIGN_TRANSITIONS[state]
 
 
-def test_a_run_is_due_a_lead_before_its_time_and_not_earlier() -> None:
+def test_a_run_is_due_its_lead_before_its_time_and_not_earlier() -> None:
     early = due_runs(DAILY, first=NOON, now=NOON - RUN_LEAD - TICK, validity=DAY)
     assert early == DueRuns((), (), NOON)
     assert due_runs(DAILY, first=NOON, now=NOON - RUN_LEAD, validity=DAY) == DueRuns([NOON], [], NOON + DAY)
@@ -43,19 +43,19 @@ def test_a_late_run_is_due_while_its_messages_would_be_valid() -> None:
     assert over == DueRuns([], [NOON], NOON + DAY)
 
 
-def test_after_days_without_anyone_only_the_last_is_late_and_the_others_are_missed() -> None:
+def test_after_days_without_a_clock_only_the_last_run_is_due_and_the_others_are_missed() -> None:
     found = due_runs(DAILY, first=NOON, now=NOON + 3 * DAY + HOUR, validity=DAY)
     assert found == DueRuns([NOON + 3 * DAY], [NOON + n * DAY for n in range(3)], NOON + 4 * DAY)
 
 
-def test_a_run_that_is_once_has_none_after_it_also_when_it_was_moved() -> None:
+def test_a_single_run_has_no_next_one_even_if_it_was_moved() -> None:
     once = RunOnce(NOON)
     assert due_runs(once, first=NOON, now=NOON, validity=HOUR) == DueRuns([NOON], [], None)
     moved = NOON + 10 * DAY
     assert due_runs(once, first=moved, now=moved, validity=HOUR) == DueRuns([moved], [], None)
 
 
-def test_many_missed_runs_are_told_bit_by_bit_and_none_twice() -> None:
+def test_many_missed_runs_are_returned_in_parts_and_none_twice() -> None:
     often = CronSchedule("* * * * *", parse_zone("UTC"))
     now, first, seen = NOON + DAY, NOON, list[datetime]()
     while first <= now + RUN_LEAD:
@@ -70,6 +70,6 @@ def test_many_missed_runs_are_told_bit_by_bit_and_none_twice() -> None:
 
 
 @pytest.mark.parametrize("tier", Tier)
-def test_without_a_validity_the_tier_s_counts(tier: Tier) -> None:
+def test_without_a_validity_that_of_the_tier_counts(tier: Tier) -> None:
     assert validity_of(HOUR, tier) == HOUR
     assert validity_of(None, tier) > timedelta()

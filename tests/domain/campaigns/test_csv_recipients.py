@@ -1,4 +1,4 @@
-"""Recipients' files: whatever a spreadsheet writes is read, and what cannot be is named by its line."""
+"""Files of recipients: everything that spreadsheets write is read, and faulty rows are reported by line."""
 
 import csv
 import io
@@ -24,25 +24,25 @@ def rows(content: str | bytes, **forced: str) -> list[RecipientRow | InvalidRow]
     return list(read_recipients([data], **forced).rows)
 
 
-def only(content: str | bytes, **forced: str) -> RecipientRow | InvalidRow:
+def only_row(content: str | bytes, **forced: str) -> RecipientRow | InvalidRow:
     (row,) = rows(content, **forced)
     return row
 
 
 def reason(content: str | bytes) -> str:
-    row = only(content)
+    row = only_row(content)
     assert isinstance(row, InvalidRow)
     return row.reason
 
 
-def test_a_line_is_a_number_and_its_variables() -> None:
+def test_a_row_is_a_number_and_its_variables() -> None:
     assert rows("to,name\n+33612345678,Ann\n +254712345678 , Bo \n") == [
         RecipientRow(2, "+33612345678", {"name": "Ann"}),
         RecipientRow(3, "+254712345678", {"name": " Bo "}),
     ]
 
 
-def test_nothing_is_read_before_it_is_asked_for() -> None:
+def test_rows_are_read_on_demand() -> None:
     read = 0
 
     def chunks() -> Iterator[bytes]:
@@ -62,7 +62,7 @@ def test_nothing_is_read_before_it_is_asked_for() -> None:
 
 @pytest.mark.parametrize("name", ["to", "Number", "PHONE", " msisdn ", '"Mobile"', "recipient"])
 def test_the_number_column_is_known_by_its_name(name: str) -> None:
-    assert only(f"city,{name}\nParis,1\n") == RecipientRow(2, "1", {"city": "Paris"})
+    assert only_row(f"city,{name}\nParis,1\n") == RecipientRow(2, "1", {"city": "Paris"})
 
 
 def test_a_number_column_may_be_named() -> None:
@@ -72,7 +72,7 @@ def test_a_number_column_may_be_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "forced", "said"),
+    ("content", "forced", "message"),
     [
         ("", {}, "the file is empty; its first line must name the columns"),
         ("\n \r\n", {}, "the file is empty"),
@@ -91,18 +91,18 @@ def test_a_number_column_may_be_named() -> None:
     ],
 )
 def test_a_file_without_a_usable_header_is_refused(
-    content: str | bytes, forced: dict[str, str], said: str
+    content: str | bytes, forced: dict[str, str], message: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
         rows(content, **forced)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 # Encodings and separators
 
 
 @pytest.mark.parametrize(
-    ("encoding", "told"),
+    ("encoding", "detected"),
     [
         ("utf-8", "utf-8"),
         ("utf-8-sig", "utf-8"),
@@ -110,28 +110,28 @@ def test_a_file_without_a_usable_header_is_refused(
         ("windows-1252", "cp1252"),
     ],
 )
-def test_the_encoding_is_told_by_the_first_bytes(encoding: str, told: str) -> None:
+def test_the_encoding_is_detected_from_the_first_bytes(encoding: str, detected: str) -> None:
     sheet = read_recipients(["to,name\n1,Zoé €\n".encode(encoding)])
-    assert sheet.encoding == told
+    assert sheet.encoding == detected
     assert list(sheet.rows) == [RecipientRow(2, "1", {"name": "Zoé €"})]
 
 
-def test_big_endian_utf_16_is_told_by_its_mark() -> None:
-    assert only("\ufeffto,name\n1,Zoé\n".encode("utf-16-be")) == RecipientRow(2, "1", {"name": "Zoé"})
+def test_big_endian_utf_16_is_detected_by_its_mark() -> None:
+    assert only_row("\ufeffto,name\n1,Zoé\n".encode("utf-16-be")) == RecipientRow(2, "1", {"name": "Zoé"})
 
 
-def test_a_character_cut_by_the_end_of_the_first_block_is_utf_8_all_the_same() -> None:
+def test_a_character_cut_by_the_end_of_the_first_block_is_still_utf_8() -> None:
     for shift in range(3):
         content = "to,name\n" + "1," + "x" * shift + "\n" + "1,€€€\n" * 20_000
         assert read_recipients([content.encode()]).encoding == "utf-8"
 
 
-def test_a_last_byte_that_is_no_utf_8_makes_a_file_windows_1252() -> None:
-    assert only("to,name\n1,Zoé".encode("cp1252")) == RecipientRow(2, "1", {"name": "Zoé"})
+def test_a_last_byte_that_is_not_utf_8_makes_a_file_windows_1252() -> None:
+    assert only_row("to,name\n1,Zoé".encode("cp1252")) == RecipientRow(2, "1", {"name": "Zoé"})
 
 
 def test_an_encoding_can_be_forced() -> None:
-    assert only("to,name\n1,Łódź\n".encode("cp1250"), encoding="windows-1250") == RecipientRow(
+    assert only_row("to,name\n1,Łódź\n".encode("cp1250"), encoding="windows-1250") == RecipientRow(
         2, "1", {"name": "Łódź"}
     )
 
@@ -140,11 +140,13 @@ def test_an_encoding_can_be_forced() -> None:
 def test_the_separator_is_the_one_in_the_header(separator: str) -> None:
     other = ";" if separator == "," else ","
     content = f'to{separator}"a{other}{other}{other}b"\n1{separator}x{other}y\n'
-    assert only(content) == RecipientRow(2, "1", {f"a{other}{other}{other}b": f"x{other}y"})
+    assert only_row(content) == RecipientRow(2, "1", {f"a{other}{other}{other}b": f"x{other}y"})
 
 
 def test_a_separator_can_be_forced() -> None:
-    assert only("to;a,b\n1;2,3\n", separator=";", number_column="to") == RecipientRow(2, "1", {"a,b": "2,3"})
+    assert only_row("to;a,b\n1;2,3\n", separator=";", number_column="to") == RecipientRow(
+        2, "1", {"a,b": "2,3"}
+    )
 
 
 def test_a_file_of_numbers_only_needs_no_separator() -> None:
@@ -169,14 +171,14 @@ def test_a_line_end_within_quotes_belongs_to_the_field() -> None:
 
 
 def test_a_quote_within_a_field_is_a_character() -> None:
-    assert only('to,name\n1,5" nail\n') == RecipientRow(2, "1", {"name": '5" nail'})
+    assert only_row('to,name\n1,5" nail\n') == RecipientRow(2, "1", {"name": '5" nail'})
 
 
 # Bad rows
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("to,name\n1\n", "has 1 fields, the header has 2"),
         ("to,name\n1,2,3\n", "has 3 fields, the header has 2"),
@@ -194,16 +196,16 @@ def test_a_quote_within_a_field_is_a_character() -> None:
         ('to,name\n1,"Ann\n', "opens a quote that is not closed"),
     ],
 )
-def test_a_row_that_cannot_be_used_says_why(content: str | bytes, said: str) -> None:
-    assert said in reason(content)
+def test_an_invalid_row_has_a_reason(content: str | bytes, message: str) -> None:
+    assert message in reason(content)
 
 
-def test_the_longest_field_is_taken() -> None:
-    assert isinstance(only(f"to,name\n1,{'x' * MAX_FIELD}\n"), RecipientRow)
+def test_a_field_of_the_maximum_length_is_accepted() -> None:
+    assert isinstance(only_row(f"to,name\n1,{'x' * MAX_FIELD}\n"), RecipientRow)
 
 
 def test_a_bad_row_shows_its_beginning() -> None:
-    assert only(f"to,name\n{'x' * 500}\r\n") == InvalidRow(
+    assert only_row(f"to,name\n{'x' * 500}\r\n") == InvalidRow(
         2, "has 1 fields, the header has 2", "x" * 100 + "…"
     )
 
@@ -213,24 +215,24 @@ def test_a_bad_row_does_not_stop_the_next() -> None:
     assert [type(row) for row in found] == [InvalidRow, RecipientRow, InvalidRow, RecipientRow]
 
 
-def test_a_quote_that_is_never_closed_costs_its_own_line_only() -> None:
+def test_a_quote_that_is_never_closed_invalidates_only_its_own_line() -> None:
     found = rows('to,name\n1,"Ann\n' + "2,Bo\n" * 50_000)
     assert isinstance(found[0], InvalidRow)
     assert found[1:] == [RecipientRow(line, "2", {"name": "Bo"}) for line in range(3, 50_003)]
 
 
-def test_a_quote_that_the_next_line_seems_to_close_costs_its_own_line_only() -> None:
+def test_a_quote_that_the_next_line_seems_to_close_invalidates_only_its_own_line() -> None:
     slip, good = rows('to,name\n1,"Ann\n2,"Bo"\n')
     assert isinstance(slip, InvalidRow)
     assert good == RecipientRow(3, "2", {"name": "Bo"})
 
 
 def test_a_field_may_have_as_many_lines_as_a_record_and_no_more() -> None:
-    assert isinstance(only('to,name\n1,"' + "\n" * (MAX_LINES - 1) + '"\n'), RecipientRow)
+    assert isinstance(only_row('to,name\n1,"' + "\n" * (MAX_LINES - 1) + '"\n'), RecipientRow)
     assert isinstance(rows('to,name\n1,"' + "\n" * MAX_LINES + '"\n')[0], InvalidRow)
 
 
-def test_a_line_without_end_is_one_bad_row_and_is_not_kept() -> None:
+def test_an_endless_line_is_one_bad_row_and_is_not_kept_in_memory() -> None:
     def chunks() -> Iterator[bytes]:
         yield b'to,name\n1,"'
         for _ in range(200):
@@ -270,7 +272,7 @@ def test_what_a_csv_writer_writes_is_read_back(
 
 
 @given(st.binary(max_size=300) | st.text('",;\r\n\0x€', max_size=300).map(str.encode), st.integers(1, 40))
-def test_whatever_comes_in_whatever_chunks_it_is_read_alike_and_no_row_raises(junk: bytes, size: int) -> None:
+def test_any_content_reads_the_same_in_any_chunks_and_no_row_raises(junk: bytes, size: int) -> None:
     data = b"to,name\r\n1,Ann\r\n" + junk
     chunks = [data[start : start + size] for start in range(0, len(data), size)]
     assert list(read_recipients(chunks).rows) == rows(data)

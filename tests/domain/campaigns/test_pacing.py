@@ -35,19 +35,19 @@ def test_without_pacing_all_are_released_at_the_start() -> None:
     assert release_times(None, start=START, first=0, count=3, total=3) == [START] * 3
 
 
-def test_a_spread_divides_its_time_evenly_and_ends_before_it_is_over() -> None:
+def test_a_spread_divides_its_period_evenly() -> None:
     times = release_times(Spread(HOUR), start=START, first=0, count=4, total=4)
     assert times == [START + quarter * 15 * MINUTE for quarter in range(4)]
 
 
 @pytest.mark.parametrize(("per_second", "step"), [(10, 0.1), (0.1, 10), (0.5, 2), (1e-3, 1000), (8.0, 0.125)])
-def test_a_rate_keeps_its_distance_and_does_not_drift(per_second: float, step: float) -> None:
+def test_a_rate_has_equal_intervals_and_does_not_drift(per_second: float, step: float) -> None:
     assert release_time(Rate(per_second), start=START, index=1, count=2) == START + step * SECOND
     far = release_time(Rate(per_second), start=START, index=1_000_000, count=1_000_001)
     assert far == START + 1_000_000 * (step * SECOND)
 
 
-def test_a_third_of_a_second_is_rounded_down_and_not_added_up() -> None:
+def test_intervals_are_rounded_down_without_adding_up_errors() -> None:
     times = release_times(Rate(3), start=START, first=0, count=4, total=4)
     assert [(time - START) / timedelta.resolution for time in times] == [0, 333_333, 666_666, 1_000_000]
 
@@ -58,7 +58,7 @@ def test_the_last_of_a_spread_is_released_before_its_end(spread: Spread, total: 
 
 
 @given(pacings, totals, st.data())
-def test_a_batch_gets_what_each_gets_alone_and_in_order(
+def test_times_in_a_group_are_those_of_single_recipients_and_in_order(
     pacing: Pacing, total: int, data: st.DataObject
 ) -> None:
     first = data.draw(st.integers(0, total))
@@ -77,13 +77,13 @@ def test_no_more_than_the_rate_are_released_in_any_second(rate: Rate, first: int
 
 
 @pytest.mark.parametrize(("first", "count"), [(-1, 1), (0, 4), (3, 1), (1, -1)])
-def test_recipients_there_are_not_have_no_time(first: int, count: int) -> None:
+def test_recipients_outside_the_range_are_refused(first: int, count: int) -> None:
     with pytest.raises(ValueError, match="has no recipients"):
         release_times(None, start=START, first=first, count=count, total=3)
 
 
 @pytest.mark.parametrize("over", [timedelta(), -SECOND])
-def test_a_spread_takes_time(over: timedelta) -> None:
+def test_a_spread_needs_a_period_above_zero(over: timedelta) -> None:
     with pytest.raises(Invalid, match="longer than zero"):
         Spread(over)
 
@@ -97,34 +97,34 @@ def test_a_rate_is_above_the_slowest_and_finite(per_second: float) -> None:
 # Forecasts
 
 
-def test_a_slow_pace_says_when_a_run_is_through() -> None:
-    told = forecast(Spread(HOUR), start=START, total=60, done=0, now=START, per_second=100)
-    assert told == Forecast(START + 59 * MINUTE, START + 59 * MINUTE)
+def test_with_a_slow_pace_the_last_release_is_the_end_of_a_run() -> None:
+    found = forecast(Spread(HOUR), start=START, total=60, done=0, now=START, per_second=100)
+    assert found == Forecast(START + 59 * MINUTE, START + 59 * MINUTE)
 
 
-def test_a_slow_engine_says_when_a_run_is_through() -> None:
-    told = forecast(Spread(MINUTE), start=START, total=6000, done=0, now=START, per_second=10)
-    assert told == Forecast(START + MINUTE - 0.01 * SECOND, START + 10 * MINUTE)
+def test_with_slow_sending_the_last_message_is_the_end_of_a_run() -> None:
+    found = forecast(Spread(MINUTE), start=START, total=6000, done=0, now=START, per_second=10)
+    assert found == Forecast(START + MINUTE - 0.01 * SECOND, START + 10 * MINUTE)
 
 
-def test_what_is_sent_does_not_count_and_the_rest_counts_from_now() -> None:
-    told = forecast(None, start=START, total=6000, done=3000, now=START + MINUTE, per_second=10)
-    assert told == Forecast(START, START + 6 * MINUTE)
+def test_sent_messages_do_not_count_and_the_rest_counts_from_now() -> None:
+    found = forecast(None, start=START, total=6000, done=3000, now=START + MINUTE, per_second=10)
+    assert found == Forecast(START, START + 6 * MINUTE)
 
 
-def test_before_the_start_the_engine_waits() -> None:
+def test_sending_counts_from_the_start() -> None:
     assert (
         forecast(None, start=START, total=10, done=0, now=START - HOUR, per_second=10).through
         == START + SECOND
     )
 
 
-def test_while_nothing_is_being_sent_nobody_can_tell() -> None:
+def test_without_sending_there_is_no_forecast_of_the_end() -> None:
     assert forecast(None, start=START, total=10, done=5, now=START, per_second=0).through is None
 
 
 @pytest.mark.parametrize("total", [0, 10])
-def test_a_run_with_nothing_left_is_through_now(total: int) -> None:
+def test_a_run_with_nothing_left_ends_now(total: int) -> None:
     assert (
         forecast(None, start=START, total=total, done=total, now=START + HOUR, per_second=0).through
         == START + HOUR

@@ -1,4 +1,4 @@
-"""Campaign schedules: each time on the wall fires once, whatever the clock does."""
+"""Campaign schedules: each local time fires once, however clocks change."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
@@ -24,7 +24,7 @@ def at(text: str) -> datetime:
 
 
 def runs(cron: CronSchedule, first: str, last: str) -> list[datetime]:
-    """Give the runs from midnight to midnight on the zone's wall."""
+    """Return the runs from midnight to midnight in the local time of the zone."""
     after, until = (first_instant(datetime.fromisoformat(day), cron.zone) for day in (first, last))
     tick = timedelta(microseconds=1)
     return list(due_times(cron, after=after - tick, until=until - tick))
@@ -33,7 +33,7 @@ def runs(cron: CronSchedule, first: str, last: str) -> list[datetime]:
 # Once
 
 
-def test_a_single_run_is_due_until_it_has_come() -> None:
+def test_a_single_run_is_due_only_before_its_time() -> None:
     once = RunOnce(at("2026-06-01T09:00"))
     assert next_due(once, after=at("2026-06-01T08:59")) == at("2026-06-01T09:00")
     assert next_due(once, after=at("2026-06-01T09:00")) is None
@@ -47,7 +47,7 @@ def test_a_single_run_needs_a_zone() -> None:
 # Again and again
 
 
-def test_a_run_is_after_the_moment_asked_and_may_be_at_the_end() -> None:
+def test_runs_are_after_the_start_and_up_to_and_including_the_end() -> None:
     nine = at("2026-06-01T09:00")
     cron = CronSchedule("0 9 * * *", ZoneInfo("UTC"))
     assert next_due(cron, after=nine - timedelta(microseconds=1)) == nine
@@ -94,29 +94,29 @@ def test_a_daily_run_in_the_hour_that_changes_is_neither_lost_nor_doubled(
     assert [f"{due:%dT%H:%M}" for due in runs(CronSchedule(cron, zone), first_day, last_day)] == instants
 
 
-def test_a_skipped_time_fires_at_the_jump_and_not_again_with_the_one_that_is_there() -> None:
+def test_a_skipped_time_and_the_time_of_the_change_fire_once_together() -> None:
     assert runs(CronSchedule("0 2,3 * * *", PARIS), "2026-03-29", "2026-03-30") == [at("2026-03-29T01:00")]
 
 
-def test_a_run_each_quarter_is_silent_while_an_hour_comes_the_second_time() -> None:
+def test_a_run_every_quarter_pauses_while_an_hour_is_repeated() -> None:
     cron = CronSchedule("*/15 * * * *", PARIS)
     assert len(runs(cron, "2026-10-25", "2026-10-26")) == 24 * 4
     assert next_due(cron, after=at("2026-10-25T00:45")) == at("2026-10-25T02:00")
     assert next_due(cron, after=at("2026-10-25T01:10")) == at("2026-10-25T02:00")
 
 
-def test_a_run_each_quarter_goes_on_over_a_skipped_hour() -> None:
+def test_a_run_every_quarter_continues_after_a_skipped_hour() -> None:
     found = runs(CronSchedule("*/15 * * * *", PARIS), "2026-03-29", "2026-03-30")
     assert len(found) == 23 * 4
     assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(minutes=15)}
 
 
-def test_the_run_of_a_day_that_was_skipped_comes_at_the_jump() -> None:
+def test_the_run_of_a_skipped_day_is_at_the_change() -> None:
     found = runs(CronSchedule("0 9 * * *", ZoneInfo("Pacific/Apia")), "2011-12-29", "2012-01-01")
     assert found == [at("2011-12-29T19:00"), at("2011-12-30T10:00"), at("2011-12-30T19:00")]
 
 
-def test_the_last_day_of_a_month_and_its_second_tuesday_can_be_named() -> None:
+def test_an_expression_can_have_the_last_day_and_the_second_tuesday_of_a_month() -> None:
     last_days = runs(CronSchedule("0 9 L * *", PARIS), "2026-01-01", "2026-04-01")
     assert [due.day for due in last_days] == [31, 28, 31]
     assert [due.day for due in runs(CronSchedule("0 9 * * tue#2", PARIS), "2026-01-01", "2026-04-01")] == [
@@ -155,7 +155,7 @@ changes = st.builds(
 
 
 @given(crons, zones, moments | changes)
-def test_asking_again_and_again_gives_what_one_look_gives(
+def test_repeated_next_due_gives_the_same_as_due_times(
     expression: str, zone: ZoneInfo, after: datetime
 ) -> None:
     cron = CronSchedule(expression, zone)
@@ -170,7 +170,7 @@ def test_asking_again_and_again_gives_what_one_look_gives(
 
 
 @given(crons, zones, changes, st.integers(0, 600))
-def test_a_run_does_not_depend_on_when_one_asks(
+def test_a_run_does_not_depend_on_the_time_of_the_question(
     expression: str, zone: ZoneInfo, after: datetime, minutes: int
 ) -> None:
     cron = CronSchedule(expression, zone)
@@ -183,7 +183,7 @@ def test_a_run_does_not_depend_on_when_one_asks(
 
 
 @pytest.mark.parametrize(
-    ("expression", "said"),
+    ("expression", "message"),
     [
         ("", "must have five fields"),
         ("0 9 * *", "must have five fields, minute hour day month weekday, like"),
@@ -201,10 +201,10 @@ def test_a_run_does_not_depend_on_when_one_asks(
         ("0 9 30 2 mon#6", "is not a cron expression"),
     ],
 )
-def test_an_expression_that_cannot_be_used_is_named_with_what_would_do(expression: str, said: str) -> None:
+def test_an_invalid_expression_is_refused_with_an_example(expression: str, message: str) -> None:
     with pytest.raises(Invalid) as caught:
         CronSchedule(expression, PARIS)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_names_of_days_and_months_are_not_random(expression: str) -> None:
     assert next_due(CronSchedule(expression, PARIS), after=at("2026-01-01")) is not None
 
 
-def test_days_that_no_run_falls_on_are_refused() -> None:
+def test_days_without_a_run_are_refused() -> None:
     with pytest.raises(Invalid, match="never fires up to 2026-03-31"):
         CronSchedule("0 9 1 1 *", PARIS, first=date(2026, 2, 1), last=date(2026, 3, 31))
     with pytest.raises(Invalid, match="is before the first"):

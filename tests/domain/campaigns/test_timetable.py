@@ -1,4 +1,4 @@
-"""Releases over open time: exact, in order, only in allowed hours, and counted as they are told."""
+"""Releases over open time: exact, in order, only in allowed hours, and counted consistently."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -45,7 +45,7 @@ def test_open_time_skips_what_is_closed() -> None:
     ]
 
 
-def test_a_pause_is_no_open_time_in_each_zone_by_its_own_hours() -> None:
+def test_a_pause_is_not_open_time_in_any_zone() -> None:
     # Paused from Monday 16:00 to Tuesday 09:00: one open hour was left of Monday, in New York five.
     pause = (MONDAY + 16 * HOUR, MONDAY + 33 * HOUR)
     here = OpenTime(OFFICE, (UTC_ZONE,), start=MONDAY, pauses=[pause])
@@ -61,12 +61,12 @@ def test_a_pause_is_no_open_time_in_each_zone_by_its_own_hours() -> None:
 
 
 @given(starts, lengths, st.lists(st.tuples(lengths, lengths), max_size=3), lengths)
-def test_without_hours_all_moves_by_the_pauses_before_it(
-    start: datetime, first: timedelta, given_pauses: list[tuple[timedelta, timedelta]], passed: timedelta
+def test_without_hours_times_move_by_the_pauses_before_them(
+    start: datetime, first: timedelta, pauses_before: list[tuple[timedelta, timedelta]], passed: timedelta
 ) -> None:
     pauses: list[tuple[datetime, datetime]] = []
     at = start + first
-    for gap, length in given_pauses:
+    for gap, length in pauses_before:
         pauses.append((at + gap, at + gap + length))
         at = pauses[-1][1] + TICK
     expected = start + passed
@@ -76,7 +76,7 @@ def test_without_hours_all_moves_by_the_pauses_before_it(
     assert OpenTime(None, (), start=start, pauses=pauses).at(passed) == expected
 
 
-def test_open_time_that_never_comes_is_none_and_over() -> None:
+def test_hours_that_never_open_have_no_time_and_are_over() -> None:
     far = OpenTime(parse_hours({"mon": ["08:00-09:00"]}), (UTC_ZONE, ZoneInfo("Asia/Tokyo")), start=MONDAY)
     assert far.at(timedelta()) is None
     assert far.is_over(MONDAY)
@@ -85,7 +85,7 @@ def test_open_time_that_never_comes_is_none_and_over() -> None:
 
 
 @given(hours_set, zones_set, starts, lengths)
-def test_what_has_passed_by_then_is_what_then_was_found_for(
+def test_elapsed_is_the_inverse_of_at(
     hours: AllowedHours | None, zones: tuple[ZoneInfo, ...], start: datetime, passed: timedelta
 ) -> None:
     time = OpenTime(hours, zones, start=start)
@@ -101,21 +101,21 @@ def test_what_has_passed_by_then_is_what_then_was_found_for(
 
 
 @given(hours_set, pacings, starts, st.lists(st.integers(0, 40), min_size=1, max_size=3), lengths)
-def test_counting_releases_before_a_time_is_counting_those_told(
+def test_released_before_counts_the_release_times(
     hours: AllowedHours | None, pacing: Pacing, start: datetime, counts: list[int], later: timedelta
 ) -> None:
     groups = ((PARIS,), (NEW_YORK,), (UTC_ZONE,))[: len(counts)]
     plan = Timetable(start, pacing, hours, groups, tuple(counts))
     before = start + later
     for group, count in enumerate(counts):
-        told = [plan.release(group, rank) for rank in range(count)]
-        times = [release.at for release in told if release is not None]
+        releases = [plan.release(group, rank) for rank in range(count)]
+        times = [release.at for release in releases if release is not None]
         assert len(times) == count
         assert times == sorted(times)
         assert plan.released_before(group, before) == sum(at < before for at in times)
 
 
-def test_groups_go_at_their_part_of_the_rate_each_in_its_own_hours() -> None:
+def test_groups_share_the_rate_and_each_has_its_own_hours() -> None:
     plan = Timetable(MONDAY, Rate(1), OFFICE, ((NEW_YORK,), (UTC_ZONE,)), (10, 30))
     opens = MONDAY + 13 * HOUR  # 08:00 in New York
     assert [plan.release(0, rank) for rank in (0, 9)] == [
@@ -131,7 +131,7 @@ def test_without_hours_the_zones_do_not_matter_and_nothing_closes() -> None:
     assert plan.release(0, 1) == plan.release(1, 2) == (MONDAY + HOUR / 2, None)
 
 
-def test_recipients_whose_hours_never_open_are_due_at_once_and_never_released() -> None:
+def test_recipients_whose_hours_never_open_count_as_released_but_have_no_time() -> None:
     mondays = parse_hours({"mon": ["08:00-09:00"]})
     plan = Timetable(MONDAY, Spread(HOUR), mondays, ((UTC_ZONE, ZoneInfo("Asia/Tokyo")), (UTC_ZONE,)), (3, 1))
     assert plan.never_open() == ["UTC, Asia/Tokyo"]
@@ -140,5 +140,5 @@ def test_recipients_whose_hours_never_open_are_due_at_once_and_never_released() 
     assert plan.last() == MONDAY + 8 * HOUR
 
 
-def test_a_group_of_zones_is_its_names_with_commas_between() -> None:
+def test_a_group_of_zones_is_its_names_joined_by_commas() -> None:
     assert parse_zone_group("Europe/Paris,America/New_York") == (PARIS, NEW_YORK)

@@ -1,4 +1,4 @@
-"""Retry: waits grow and spread, never leave the window, never come before the provider's hint."""
+"""Retry: waits grow and spread, end inside the window, and are never shorter than the provider's hint."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ generators = st.integers().map(random.Random)
 
 
 class Always:
-    """A generator that gives the same number for ever."""
+    """A generator that always returns the same number."""
 
     def __init__(self, number: float) -> None:
         self.number = number
@@ -42,7 +42,7 @@ def test_the_longest_wait_doubles_up_to_the_cap(attempt: int, seconds: int) -> N
     assert backoff(attempt, base=BASE, cap=CAP, rng=ALMOST_ONE) == timedelta(seconds=seconds)
 
 
-def test_the_shortest_wait_is_none() -> None:
+def test_the_shortest_wait_is_zero() -> None:
     assert backoff(7, base=BASE, cap=CAP, rng=Always(0)) == timedelta(0)
 
 
@@ -50,13 +50,13 @@ def test_the_shortest_wait_is_none() -> None:
     ("attempt", "base", "cap"),
     [(0, BASE, CAP), (-1, BASE, CAP), (1, timedelta(0), CAP), (1, BASE, timedelta(seconds=-1))],
 )
-def test_a_backoff_without_sense_is_refused(attempt: int, base: timedelta, cap: timedelta) -> None:
+def test_a_meaningless_backoff_is_refused(attempt: int, base: timedelta, cap: timedelta) -> None:
     with pytest.raises(ValueError, match="no backoff"):
         backoff(attempt, base=base, cap=cap, rng=Always(0))
 
 
 @given(attempts, waits, waits, generators)
-def test_a_wait_is_between_nothing_and_its_bound(
+def test_a_wait_is_between_zero_and_its_bound(
     attempt: int, base: timedelta, cap: timedelta, rng: random.Random
 ) -> None:
     wait = backoff(attempt, base=base, cap=cap, rng=rng)
@@ -78,7 +78,7 @@ def test_a_hint_shorter_than_the_backoff_does_not_shorten_it() -> None:
     assert at(timedelta(hours=1), hint=timedelta(milliseconds=1)) == NOW + timedelta(seconds=2)
 
 
-def test_a_hint_into_the_past_is_no_hint() -> None:
+def test_a_hint_in_the_past_is_ignored() -> None:
     assert at(timedelta(hours=1), hint=timedelta(days=-1), number=0) == NOW
 
 

@@ -1,4 +1,4 @@
-"""What an answer makes of a message: every outcome, inside and after the window."""
+"""The state of a message after an attempt: every outcome, inside and after the window."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -36,20 +36,20 @@ tries = st.builds(
 )
 
 
-def _judge(ended: Attempt, resends: int = 3) -> Verdict:
+def _decide(ended: Attempt, resends: int = 3) -> Verdict:
     return decide(ended, now=NOW, retry=PATIENCE, doubt=DoubtPolicy(resends), rng=random.Random(1))
 
 
 @given(tries)
 def test_every_verdict_is_a_transition_the_table_allows(ended: Attempt) -> None:
-    verdict = _judge(ended)
+    verdict = _decide(ended)
     assert verdict.status is Status.PENDING or verdict.status in TRANSITIONS[Status.PENDING]
     assert (verdict.place is Place.HELD) == (verdict.status is Status.PENDING)
 
 
 @given(tries)
-def test_no_try_is_ever_planned_after_the_window(ended: Attempt) -> None:
-    verdict = _judge(ended)
+def test_no_try_is_planned_after_the_window(ended: Attempt) -> None:
+    verdict = _decide(ended)
     if verdict.place is Place.HELD:
         assert ended.not_after > NOW
         assert verdict.wake_at is not None
@@ -57,16 +57,16 @@ def test_no_try_is_ever_planned_after_the_window(ended: Attempt) -> None:
 
 
 @given(tries)
-def test_what_may_have_gone_out_is_never_refunded(ended: Attempt) -> None:
+def test_a_message_that_may_have_been_sent_is_never_refunded(ended: Attempt) -> None:
     if ended.doubts or isinstance(ended.outcome, Unknown | Accepted):
-        assert not _judge(ended).status.is_refunded
+        assert not _decide(ended).status.is_refunded
 
 
 @given(tries)
-def test_after_the_window_every_answer_is_final(ended: Attempt) -> None:
+def test_after_the_window_every_outcome_is_final(ended: Attempt) -> None:
     if ended.not_after > NOW:
         return
-    status = _judge(ended).status
+    status = _decide(ended).status
     match ended.outcome:
         case Accepted():
             assert status is Status.SENT
@@ -81,11 +81,13 @@ def test_after_the_window_every_answer_is_final(ended: Attempt) -> None:
 
 
 @given(tries, st.integers(0, 4))
-def test_in_doubt_it_is_sent_again_no_more_often_than_the_policy_says(ended: Attempt, resends: int) -> None:
+def test_a_message_in_doubt_is_sent_again_at_most_as_often_as_the_policy_allows(
+    ended: Attempt, resends: int
+) -> None:
     if isinstance(ended.outcome, Unknown) and ended.doubts >= resends:
-        assert _judge(ended, resends).status is Status.GAVE_UP
+        assert _decide(ended, resends).status is Status.GAVE_UP
 
 
-def test_the_tenth_later_is_the_last() -> None:
+def test_the_tenth_deferral_is_the_last() -> None:
     ended = Attempt(1, 10, Tier.BULK, NOW + HOUR, 9, 0, "sim", Deferred("busy"))
-    assert _judge(ended).status is Status.GAVE_UP
+    assert _decide(ended).status is Status.GAVE_UP

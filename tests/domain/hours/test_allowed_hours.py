@@ -1,4 +1,4 @@
-"""Allowed hours: exact by the wall clock, and in doubt nobody is disturbed."""
+"""Allowed hours: exact in local time, and on the safe side when a time is ambiguous."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -39,7 +39,7 @@ def daily(*spans: str) -> AllowedHours:
     return parse_hours({"mon-sun": list(spans)})
 
 
-# What is open
+# Opening and closing
 
 
 def test_an_open_moment_is_its_own_opening() -> None:
@@ -47,14 +47,14 @@ def test_an_open_moment_is_its_own_opening() -> None:
     assert opening(OFFICE, (PARIS,), at=noon) == noon
 
 
-def test_a_span_holds_its_start_and_not_its_end() -> None:
+def test_a_span_includes_its_start_and_excludes_its_end() -> None:
     start, end = local("2026-06-01T08:00"), local("2026-06-01T20:00")
     assert opening(OFFICE, (PARIS,), at=start) == start
     assert opening(OFFICE, (PARIS,), at=end) == local("2026-06-02T08:00")
     assert closing(OFFICE, (PARIS,), at=start) == end
 
 
-def test_over_a_closed_day_and_a_holiday_the_next_open_day_counts() -> None:
+def test_after_closed_days_and_holidays_the_next_open_day_counts() -> None:
     assert opening(OFFICE, (PARIS,), at=local("2026-06-06T18:00")) == local("2026-06-08T08:00")
     assert opening(OFFICE, (PARIS,), at=local("2026-12-24T20:00")) == local("2026-12-26T10:00")
 
@@ -64,7 +64,7 @@ def test_a_closed_moment_is_its_own_closing() -> None:
     assert closing(OFFICE, (PARIS,), at=night) == night
 
 
-def test_a_span_over_midnight_goes_on_in_the_next_day() -> None:
+def test_a_span_over_midnight_continues_on_the_next_day() -> None:
     hours = parse_hours({"fri": ["22:00-02:00"]})
     assert opening(hours, (PARIS,), at=local("2026-06-01T00:00")) == local("2026-06-05T22:00")
     assert closing(hours, (PARIS,), at=local("2026-06-05T22:00")) == local("2026-06-06T02:00")
@@ -75,13 +75,13 @@ def test_a_holiday_cuts_a_span_at_midnight() -> None:
     assert closing(hours, (PARIS,), at=local("2026-06-05T22:00")) == local("2026-06-06T00:00")
 
 
-def test_hours_with_a_zone_count_in_it_wherever_the_recipient_is() -> None:
+def test_hours_with_a_zone_ignore_the_zones_of_the_recipient() -> None:
     hours = parse_hours({"mon-fri": ["08:00-20:00"], "zone": "Europe/Paris"})
     assert opening(hours, (NEW_YORK,), at=local("2026-06-01T00:00")) == local("2026-06-01T08:00")
     assert opening(hours, (), at=local("2026-06-01T00:00")) == local("2026-06-01T08:00")
 
 
-def test_hours_without_a_zone_need_the_recipients() -> None:
+def test_hours_without_a_zone_need_the_zones_of_the_recipient() -> None:
     with pytest.raises(ValueError, match="recipient"):
         opening(OFFICE, (), at=at("2026-06-01T12:00"))
 
@@ -93,7 +93,7 @@ def test_hours_that_are_always_open_never_close() -> None:
 @pytest.mark.parametrize(
     ("zone", "night"), [("America/Havana", "2026-11-01T00:00"), ("Asia/Beirut", "2026-10-24T22:00")]
 )
-def test_hours_that_are_always_open_are_so_when_clocks_change_at_midnight(zone: str, night: str) -> None:
+def test_hours_that_are_always_open_stay_open_when_clocks_change_at_midnight(zone: str, night: str) -> None:
     start = local(night, ZoneInfo(zone))
     for minutes in range(0, 240, 10):
         moment = start + minutes * MINUTE
@@ -119,7 +119,7 @@ def test_zones_that_are_never_open_together_have_no_opening() -> None:
 # Windows
 
 
-def test_a_message_waits_for_the_opening_its_window_holds() -> None:
+def test_a_message_waits_for_the_opening_in_its_window() -> None:
     window = Window(local("2026-06-01T06:00"), local("2026-06-01T09:00"))
     assert next_open(OFFICE, (PARIS,), window=window) == local("2026-06-01T08:00")
 
@@ -132,25 +132,25 @@ def test_a_window_that_ends_when_hours_open_has_no_opening() -> None:
 # Clock changes
 
 
-def test_an_hour_that_is_skipped_opens_and_closes_at_the_jump() -> None:
+def test_a_span_in_a_skipped_hour_opens_and_closes_at_the_change() -> None:
     jump = at("2026-03-29T01:00")
     assert opening(daily("02:30-05:00"), (PARIS,), at=at("2026-03-29T00:00")) == jump
     assert closing(daily("01:00-02:30"), (PARIS,), at=at("2026-03-29T00:30")) == jump
     assert opening(daily("02:10-02:50"), (PARIS,), at=jump) == local("2026-03-30T02:10")
 
 
-def test_in_an_hour_that_comes_twice_a_start_is_its_second_coming_and_an_end_its_first() -> None:
+def test_in_a_repeated_hour_a_span_starts_at_the_second_occurrence_and_ends_at_the_first() -> None:
     midnight = local("2026-10-25T00:00")
     assert opening(daily("02:30-05:00"), (PARIS,), at=midnight) == local("2026-10-25T02:30", fold=1)
     assert closing(daily("01:00-02:30"), (PARIS,), at=local("2026-10-25T01:00")) == local("2026-10-25T02:30")
     assert opening(daily("01:00-02:30"), (PARIS,), at=local("2026-10-25T02:30")) == local("2026-10-26T01:00")
 
 
-def test_a_span_within_the_hour_that_comes_twice_is_left_out_that_night() -> None:
+def test_a_span_within_a_repeated_hour_is_skipped_that_night() -> None:
     assert opening(daily("02:10-02:50"), (PARIS,), at=local("2026-10-25T00:00")) == local("2026-10-26T02:10")
 
 
-# Nights in which clocks change: by an hour, by half of one, in winter backwards, and by a whole day.
+# Nights in which clocks change: by an hour, by half an hour, backwards in winter, and by a whole day.
 NIGHTS = [
     ("Europe/Paris", date(2026, 3, 29)),
     ("Europe/Paris", date(2026, 10, 25)),
@@ -179,7 +179,7 @@ weeks = st.builds(
 
 
 def _is_open(hours: AllowedHours, zone: ZoneInfo, moment: datetime) -> bool:
-    """Ask the clock itself, each quarter: has it shown the end, will it show less than the start?"""
+    """Return whether a time is open, from the clock itself: no end was shown, no start will be."""
 
     def shown(quarters: int) -> datetime:
         return (moment + quarters * 15 * MINUTE).astimezone(zone).replace(tzinfo=None)
@@ -223,15 +223,15 @@ def test_several_zones_are_open_when_each_is(
         assert not (together and (found is None or later < found))
 
 
-# In and out
+# Reading and writing
 
 
 @given(weeks.filter(lambda hours: any(hours.week)))
-def test_what_is_written_is_read_back(hours: AllowedHours) -> None:
+def test_hours_that_are_written_are_read_back(hours: AllowedHours) -> None:
     assert parse_hours(hours.as_dict()) == hours
 
 
-def test_neighbours_with_the_same_hours_are_written_as_one() -> None:
+def test_successive_days_with_the_same_hours_are_written_as_one() -> None:
     assert OFFICE.as_dict() == {
         "mon-fri": ["08:00-20:00"],
         "sat": ["10:00-18:00"],
@@ -246,7 +246,7 @@ def test_a_range_of_days_may_go_over_sunday() -> None:
     )
 
 
-def test_spans_of_a_day_are_put_in_order_and_joined_where_they_touch() -> None:
+def test_spans_of_a_day_are_sorted_and_joined_if_they_touch() -> None:
     assert daily("14:00-18:00", "08:00-12:00", "12:00-13:00") == daily("08:00-13:00", "14:00-18:00")
 
 
@@ -255,7 +255,7 @@ def test_until_midnight_is_written_either_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ({}, "no day has hours; name at least one"),
         ({"mon": []}, "no day has hours"),
@@ -280,10 +280,12 @@ def test_until_midnight_is_written_either_way() -> None:
         ({"mon": ["08:00-20:00"], "zone": 2}, '"2" is not a time zone'),
     ],
 )
-def test_what_cannot_be_read_is_named_with_what_would_do(value: dict[str, object], said: str) -> None:
+def test_hours_that_cannot_be_read_are_refused_with_an_example(
+    value: dict[str, object], message: str
+) -> None:
     with pytest.raises(Invalid) as caught:
         parse_hours(value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -296,6 +298,8 @@ def test_what_cannot_be_read_is_named_with_what_would_do(value: dict[str, object
         ((DaySpan(MINUTE, timedelta(hours=25)),), *[()] * 6),
     ],
 )
-def test_a_week_has_seven_days_of_spans_in_order_and_apart(week: tuple[tuple[DaySpan, ...], ...]) -> None:
+def test_a_week_has_seven_days_of_spans_in_order_that_do_not_touch(
+    week: tuple[tuple[DaySpan, ...], ...],
+) -> None:
     with pytest.raises(ValueError, match=r"seven days|in order and must not touch"):
         AllowedHours(week)

@@ -11,27 +11,27 @@ def _names(number: str) -> set[str]:
     return {zone.key for zone in zones_of(number)}
 
 
-def test_a_number_of_a_country_with_one_zone_is_there() -> None:
+def test_a_number_of_a_country_with_one_zone_is_in_it() -> None:
     assert _names("+254712345678") == {"Africa/Nairobi"}
     assert _names("+33612345678") == {"Europe/Paris"}
 
 
-def test_a_number_of_a_country_with_several_zones_may_be_in_each() -> None:
+def test_a_number_of_a_country_with_several_zones_may_be_in_any_of_them() -> None:
     assert {"America/New_York", "America/Los_Angeles", "Pacific/Honolulu"} <= _names("+18005550123")
     assert {"Europe/Kaliningrad", "Asia/Kamchatka"} <= _names("+79161234567")
 
 
-def test_a_shared_calling_code_is_told_apart_by_the_number() -> None:
+def test_countries_with_a_shared_calling_code_are_distinguished_by_the_number() -> None:
     assert _names("+16715551234") == {"Pacific/Guam"}
     assert "Asia/Almaty" in _names("+77012345678")
 
 
-def test_a_number_that_tells_its_area_is_there() -> None:
+def test_a_number_with_an_area_code_is_in_that_area() -> None:
     assert _names("+12125550123") == {"America/New_York"}
     assert _names("+5511999999999") == {"America/Sao_Paulo"}
 
 
-def test_an_unknown_number_of_a_shared_calling_code_is_taken_for_the_largest_country() -> None:
+def test_an_unknown_number_with_a_shared_calling_code_counts_as_one_of_the_largest_country() -> None:
     assert zones_of("+19995550123") is zones_of("+18005550123")
 
 
@@ -40,7 +40,7 @@ def test_a_number_without_a_country_is_in_utc(number: str) -> None:
     assert _names(number) == {"UTC"}
 
 
-def test_numbers_of_one_area_share_one_answer() -> None:
+def test_numbers_of_one_area_share_one_tuple() -> None:
     assert zones_of("+12125550123") is zones_of("+16465550123")
 
 
@@ -59,13 +59,13 @@ def test_a_zone_is_found_by_its_name() -> None:
 @pytest.mark.parametrize(
     "name", ["", "Paris", "Europe", "../../etc/passwd", "/etc/passwd", "Europe/Paris\0", "+02:00"]
 )
-def test_what_is_no_zone_is_named_with_what_would_do(name: str) -> None:
+def test_an_unknown_zone_is_refused_with_an_example(name: str) -> None:
     with pytest.raises(Invalid, match=r'is not a time zone; write one like "Europe/Paris"'):
         parse_zone(name)
 
 
-def test_a_calling_code_with_one_zone_tells_it_whatever_follows() -> None:
-    """The short way must not differ from reading the whole number."""
+def test_a_calling_code_with_one_zone_has_it_whatever_follows() -> None:
+    """The short cut must give the same result as parsing the number."""
     short = _zones_by_calling_code()
     assert {"+254", "+33"} <= short.keys()
     for code, zones in short.items():
@@ -74,5 +74,5 @@ def test_a_calling_code_with_one_zone_tells_it_whatever_follows() -> None:
 
 
 @pytest.mark.parametrize("code", ["+1", "+7", "+44", "+49", "+61", "+39"])
-def test_a_calling_code_of_several_zones_or_countries_does_not_tell_one(code: str) -> None:
+def test_a_calling_code_with_several_zones_or_countries_has_no_single_zone(code: str) -> None:
     assert code not in _zones_by_calling_code()

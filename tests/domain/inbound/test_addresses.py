@@ -1,4 +1,4 @@
-"""Who wrote, and which sender was written to, in the spellings that providers use."""
+"""The numbers in inbound messages, in the forms that providers use."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from dispatcher.domain.inbound.addresses import address_forms, read_number
 
 
 @pytest.mark.parametrize(
-    ("told", "number"),
+    ("reported", "number"),
     [
         ("+254712345678", "+254712345678"),
         ("254712345678", "+254712345678"),
@@ -17,8 +17,8 @@ from dispatcher.domain.inbound.addresses import address_forms, read_number
         ("", ""),
     ],
 )
-def test_a_number_is_given_in_e164_and_what_is_none_as_it_is(told: str, number: str) -> None:
-    assert read_number(told) == number
+def test_a_number_is_returned_in_e164_and_other_text_unchanged(reported: str, number: str) -> None:
+    assert read_number(reported) == number
 
 
 @pytest.mark.parametrize(

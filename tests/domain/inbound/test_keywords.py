@@ -1,4 +1,4 @@
-"""Keywords: the whole text or nothing, however it is written."""
+"""Keywords: only a whole text is one, in any spelling."""
 
 import unicodedata
 
@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.inbound.keywords import DEFAULTS, KeywordAction, Keywords
 
-USUAL = Keywords.of({})
+DEFAULT = Keywords.of({})
 
 
 @pytest.mark.parametrize(
@@ -45,13 +45,15 @@ USUAL = Keywords.of({})
         ("STOP" + " " * 100, None),
     ],
 )
-def test_a_text_is_a_keyword_only_if_it_is_nothing_else(text: str, action: KeywordAction | None) -> None:
-    assert USUAL.action(text) is action
+def test_a_text_is_a_keyword_only_if_it_contains_nothing_else(
+    text: str, action: KeywordAction | None
+) -> None:
+    assert DEFAULT.action(text) is action
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
 def test_an_accent_is_the_same_however_it_is_composed(form: str) -> None:
-    assert USUAL.action(unicodedata.normalize(form, "arrêt")) is KeywordAction.STOP  # type: ignore[arg-type]
+    assert DEFAULT.action(unicodedata.normalize(form, "arrêt")) is KeywordAction.STOP  # type: ignore[arg-type]
 
 
 def test_case_is_folded_beyond_ascii() -> None:
@@ -65,11 +67,11 @@ def test_marks_that_belong_to_letters_are_not_trimmed() -> None:
 
 
 @pytest.mark.parametrize("action", KeywordAction)
-def test_each_default_word_asks_for_what_it_stands_under(action: KeywordAction) -> None:
-    assert {USUAL.action(word) for word in DEFAULTS[action]} == {action}
+def test_each_default_word_asks_for_its_action(action: KeywordAction) -> None:
+    assert {DEFAULT.action(word) for word in DEFAULTS[action]} == {action}
 
 
-def test_words_that_are_given_replace_those_of_their_action_only() -> None:
+def test_custom_words_replace_only_those_of_their_action() -> None:
     words = Keywords.of({KeywordAction.STOP: ["GENUG"]})
     assert words.action("genug") is KeywordAction.STOP
     assert words.action("stop") is None
@@ -77,15 +79,15 @@ def test_words_that_are_given_replace_those_of_their_action_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "fault"),
+    ("words", "fault"),
     [
         ({KeywordAction.STOP: ["!"]}, "'!' is not a word"),
         ({KeywordAction.STOP: ["Go"], KeywordAction.START: ["GO"]}, "'GO' asks for stop and for start"),
         ({KeywordAction.START: ["stop"]}, "'stop' asks for stop and for start"),
     ],
 )
-def test_a_word_that_is_none_or_asks_for_two_things_is_refused(
-    given: dict[KeywordAction, list[str]], fault: str
+def test_an_empty_word_and_a_word_with_two_actions_are_refused(
+    words: dict[KeywordAction, list[str]], fault: str
 ) -> None:
     with pytest.raises(ValueError, match=fault):
-        Keywords.of(given)
+        Keywords.of(words)

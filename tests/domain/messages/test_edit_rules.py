@@ -1,4 +1,4 @@
-"""What an edit makes of one message: never what the tables refuse, and nothing for the same twice."""
+"""The result of an edit for one message: always allowed by the table, and no change if repeated."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -82,7 +82,7 @@ def test_the_same_window_again_changes_nothing(message: WaitingMessage, start: i
     assert change_window(message, change, NOW) == Unchanged(NO_CHANGE)
 
 
-def test_a_text_of_as_many_segments_costs_what_the_old_one_did() -> None:
+def test_a_text_with_the_same_number_of_segments_costs_the_same() -> None:
     message = _message(charged=5)  # at the prices of that day
     made = change_text(message, NewText("Bye"), max_segments=10, prices=PRICES)
     assert made == TextChanged(1, 7, "Bye", 1, 5, 0)
@@ -96,16 +96,16 @@ def test_a_text_of_as_many_segments_costs_what_the_old_one_did() -> None:
     assert (flat.charged, flat.extra) == (3, -2)
 
 
-def test_a_text_that_its_variables_make_too_long_or_empty_is_not_given() -> None:
+def test_a_text_that_variables_make_too_long_or_empty_is_refused() -> None:
     long, empty = _message({"name": "x" * 400}), _message({"name": " "})
-    told = change_text(long, NewText("{{name}}"), max_segments=2, prices=PRICES)
-    assert told == Unchanged("its text would have more than 2 segments")
+    result = change_text(long, NewText("{{name}}"), max_segments=2, prices=PRICES)
+    assert result == Unchanged("its text would have more than 2 segments")
     assert change_text(empty, NewText("{{name}}"), max_segments=2, prices=PRICES) == Unchanged(
         "its text would be empty"
     )
 
 
-def test_what_may_have_gone_out_is_neither_taken_back_nor_reworded() -> None:
+def test_a_message_that_may_have_been_sent_is_neither_withdrawn_nor_changed() -> None:
     assert withdraw(_message()) == Withdrawn(1, 3)
     assert withdraw(_message(doubts=1)) == TooLate()
     assert change_text(_message(doubts=1), NewText("Bye"), max_segments=2, prices=PRICES) == TooLate()
@@ -116,7 +116,7 @@ def test_a_shift_beyond_the_calendar_is_too_far() -> None:
     assert isinstance(change_window(message, Reschedule(shift=HOUR), NOW), Unchanged)
 
 
-def test_counts_add_up() -> None:
+def test_reports_add_up() -> None:
     one = EditReport(changed=1, too_late=2, unchanged={"a": 3}, refunded=4, charged=-5)
     two = EditReport(changed=1, unchanged={"a": 1, "b": 1}, charged=1)
     assert one.plus(two) == EditReport(2, 2, {"a": 4, "b": 1}, 4, -4)

@@ -1,4 +1,4 @@
-"""Encoding: what a text costs is what its parts are."""
+"""Encoding: the size of a text is the number of its parts."""
 
 from itertools import pairwise
 
@@ -51,7 +51,7 @@ def units(part: str, encoding: Encoding) -> int:
         ("😀" * 36, Encoded(UCS2, 72, 2)),
     ],
 )
-def test_a_text_costs_what_its_table_says(text: str, plan: Encoded) -> None:
+def test_a_text_has_the_size_in_the_table(text: str, plan: Encoded) -> None:
     assert measure(text) == plan
 
 
@@ -65,15 +65,15 @@ def test_one_character_outside_gsm_makes_the_whole_text_ucs2(char: str) -> None:
     assert measure("plain " + char) == Encoded(UCS2, 7, 1)
 
 
-def test_an_escape_pair_that_does_not_fit_goes_whole_to_the_next_part() -> None:
+def test_an_escape_pair_that_does_not_fit_moves_to_the_next_part() -> None:
     assert split("a" * 152 + "€" + "b" * 10) == ("a" * 152, "€" + "b" * 10)
 
 
-def test_a_surrogate_pair_that_does_not_fit_goes_whole_to_the_next_part() -> None:
+def test_a_surrogate_pair_that_does_not_fit_moves_to_the_next_part() -> None:
     assert split("я" * 66 + "😀" + "ж" * 10) == ("я" * 66, "😀" + "ж" * 10)
 
 
-def test_a_moved_pair_can_cost_a_segment_more_than_the_units_alone() -> None:
+def test_a_moved_pair_can_need_one_more_segment() -> None:
     text = "a" * 152 + "€" + "a" * 152
     assert measure(text) == Encoded(GSM7, 306, 3)
 
@@ -92,23 +92,23 @@ def test_half_a_pair_and_nul_are_refused_with_their_position(text: str, position
         assert caught.value.position == position
 
 
-def test_septets_are_the_places_in_the_tables() -> None:
+def test_septets_are_the_positions_in_the_tables() -> None:
     assert to_gsm7("@A€à") == bytes([0x00, 0x41, 0x1B, 0x65, 0x7F])
 
 
-def test_every_septet_but_the_escape_has_a_character() -> None:
-    basic = [chr(code) for code in range(0x10000) if encode_plan_is_one_septet(chr(code))]
+def test_every_septet_except_the_escape_has_a_character() -> None:
+    basic = [chr(code) for code in range(0x10000) if is_one_septet(chr(code))]
     assert sorted(to_gsm7("".join(basic))) == [code for code in range(128) if code != 0x1B]
 
 
-def encode_plan_is_one_septet(char: str) -> bool:
+def is_one_septet(char: str) -> bool:
     try:
         return measure(char) == Encoded(GSM7, 1, 1)
     except InvalidText:
         return False
 
 
-def test_to_gsm7_refuses_what_gsm_lacks_and_names_its_position() -> None:
+def test_to_gsm7_refuses_other_characters_with_their_position() -> None:
     with pytest.raises(InvalidText) as caught:
         to_gsm7("abcç")
     assert caught.value.position == 3
@@ -120,7 +120,7 @@ def test_the_parts_joined_are_the_text(text: str) -> None:
 
 
 @given(texts)
-def test_the_segments_counted_are_the_parts_made(text: str) -> None:
+def test_the_number_of_segments_is_the_number_of_parts(text: str) -> None:
     assert measure(text).segments == len(split(text))
 
 
@@ -134,7 +134,7 @@ def test_every_part_fits_and_no_part_ends_within_a_pair(text: str) -> None:
 
 
 @given(texts)
-def test_a_part_is_left_short_only_for_a_pair(text: str) -> None:
+def test_a_part_is_shorter_only_before_a_pair(text: str) -> None:
     encoding, parts = measure(text).encoding, split(text)
     for part, following in pairwise(parts):
         assert units(part, encoding) + units(following[0], encoding) > encoding.part

@@ -36,17 +36,17 @@ def test_every_status_can_be_reached() -> None:
     assert set(Status) == INITIAL.union(*TRANSITIONS.values())
 
 
-def test_the_way_goes_only_forward() -> None:
+def test_no_transition_goes_back() -> None:
     for old, new in [(a, b) for i, b in enumerate(RANK) for a in RANK[i:]]:
         assert new not in TRANSITIONS[old], (old, new)
 
 
 @pytest.mark.parametrize("final", [s for s in Status if s.is_final])
-def test_a_final_status_stays_but_for_a_late_delivery(final: Status) -> None:
+def test_a_final_status_changes_only_by_a_late_delivery(final: Status) -> None:
     assert TRANSITIONS[final] == ({Status.RECEIVED} if final in LATE_DELIVERY_RAISES else set())
 
 
-def test_only_what_no_provider_had_is_refunded() -> None:
+def test_only_messages_that_no_provider_had_are_refunded() -> None:
     assert {s for s in Status if s.is_refunded} == CANCELLED | {Status.WITHDRAWN}
     assert not any(s.is_refunded for s in MISSED)
 
@@ -75,7 +75,7 @@ def test_the_diagram_of_places_has_the_arrows_of_the_table() -> None:
 
 
 def _arrows(diagram: str, read: Callable[[str], set[T]]) -> set[tuple[T | None, T | None]]:
-    """Read the arrows of a diagram; None is its begin, and its end."""
+    """Return the arrows of a diagram; None is its start and its end."""
     return {
         (old, new)
         for left, right in re.findall(r"(\S+) --> ([^:\s]+)", diagram)
@@ -85,6 +85,6 @@ def _arrows(diagram: str, read: Callable[[str], set[T]]) -> set[tuple[T | None, 
 
 
 def _codes(written: str) -> set[Status]:
-    """Read codes as a diagram lists them: `20, 26 to 29`."""
+    """Return the codes in a text of a diagram such as `20, 26 to 29`."""
     ranges = [(first, last or first) for first, last in re.findall(r"(\d+)(?: to (\d+))?", written)]
     return {status for status in Status for first, last in ranges if int(first) <= status <= int(last)}

@@ -1,4 +1,4 @@
-"""`{{name}}` and nothing else."""
+"""Templates: only `{{name}}` is replaced."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ def test_every_missing_variable_is_named() -> None:
 
 
 @given(st.text(), st.text())
-def test_a_text_without_braces_stays_as_it_is(before: str, value: str) -> None:
+def test_a_text_without_braces_is_unchanged(before: str, value: str) -> None:
     plain = before.replace("{", "").replace("}", "")
     assert render(plain, {"a": value}) == plain
     assert render(plain + "{{a}}", {"a": value}) == plain + value

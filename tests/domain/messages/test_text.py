@@ -1,4 +1,4 @@
-"""Text: which marks go, which stay, and the mention of STOP."""
+"""Text: which marks are removed, which stay, and the note on STOP."""
 
 import unicodedata
 
@@ -50,11 +50,11 @@ def test_other_scripts_and_symbols_stay_as_they_are(text: str) -> None:
     assert strip_latin_diacritics(text) == unicodedata.normalize("NFC", text)
 
 
-def test_other_scripts_come_out_composed() -> None:
+def test_other_scripts_are_returned_composed() -> None:
     assert strip_latin_diacritics("и\u0306 é") == "й e"
 
 
-def test_a_mark_after_a_cyrillic_letter_stays_though_latin_stands_before_it() -> None:
+def test_a_mark_after_a_cyrillic_letter_stays_even_after_a_latin_one() -> None:
     assert strip_latin_diacritics("éй") == "eй"
 
 
@@ -69,13 +69,13 @@ def test_stripping_twice_changes_nothing(text: str) -> None:
 
 
 @given(texts | letters_and_marks)
-def test_what_comes_out_is_composed_unless_it_is_ascii(text: str) -> None:
+def test_the_result_is_composed_unless_it_is_ascii(text: str) -> None:
     stripped = strip_latin_diacritics(text)
     assert unicodedata.is_normalized("NFC", stripped)
 
 
 @given(st.text(st.characters(max_codepoint=127)))
-def test_ascii_is_left_alone(text: str) -> None:
+def test_ascii_is_unchanged(text: str) -> None:
     assert strip_latin_diacritics(text) == text
 
 
@@ -84,7 +84,7 @@ def test_the_mention_comes_at_the_end() -> None:
 
 
 @pytest.mark.parametrize("text", ["Sale!\nSTOP: reply STOP", "Sale! STOP: reply STOP \n"])
-def test_a_text_that_ends_with_the_mention_gets_no_second(text: str) -> None:
+def test_a_text_that_ends_with_the_mention_is_unchanged(text: str) -> None:
     assert with_stop_mention(text, "\nSTOP: reply STOP") == text
 
 
@@ -93,6 +93,6 @@ def test_an_empty_mention_adds_nothing() -> None:
 
 
 @given(st.text(), st.text())
-def test_mentioning_twice_is_mentioning_once(text: str, mention: str) -> None:
+def test_the_mention_is_idempotent(text: str, mention: str) -> None:
     once = with_stop_mention(text, mention)
     assert with_stop_mention(once, mention) == once

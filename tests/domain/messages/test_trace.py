@@ -1,4 +1,4 @@
-"""Trace context: followed when it is one, ignored when it is not."""
+"""Trace context: continued if it is valid, else ignored."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_a_later_version_is_read_as_ours() -> None:
         f"{GIVEN}0",
     ],
 )
-def test_what_is_none_is_ignored(given: str | None) -> None:
+def test_a_header_that_is_not_a_traceparent_is_ignored(given: str | None) -> None:
     assert read_traceparent(given) is None
 
 

@@ -26,7 +26,7 @@ def test_a_default_end_counts_from_the_later_of_now_and_not_before() -> None:
 
 
 @pytest.mark.parametrize("end", [NOW, NOW - DAY])
-def test_an_empty_window_cannot_be_made(end: datetime) -> None:
+def test_an_empty_window_is_refused(end: datetime) -> None:
     with pytest.raises(ValueError, match="must end after"):
         Window(NOW, end)
 

@@ -1,4 +1,4 @@
-"""MSISDN: every row of the contracts' phone policy can be said, and each refusal has its reason."""
+"""MSISDN: every row of the contracts' phone policy can be expressed, and each refusal has its reason."""
 
 import re
 from dataclasses import replace
@@ -18,7 +18,7 @@ from dispatcher.domain.numbers.msisdn import (
     sandbox_code,
 )
 
-# The rows of CONTRACTS, "Phone policy"; each dialect states its own.
+# The rows of CONTRACTS, "Phone policy", one for each dialect.
 KENYAN = NumberPolicy(default_country="KE", national=True, lenient=True)  # 000, 002
 PLAUSIBLE = NumberPolicy(require_valid=False)  # 001
 PLUS_AND_DIGITS = NumberPolicy(require_plus=True)  # 003
@@ -56,11 +56,11 @@ def refusal(raw: str, policy: NumberPolicy) -> NumberFault:
         "000254712345678",
     ],
 )
-def test_a_national_policy_takes_every_way_to_write_a_number_of_its_country(raw: str) -> None:
+def test_a_national_policy_accepts_every_form_of_a_number_of_its_country(raw: str) -> None:
     assert parse(raw, KENYAN) == Msisdn("+254712345678", "KE")
 
 
-def test_a_national_policy_takes_the_numbers_of_other_countries_with_plus() -> None:
+def test_a_national_policy_accepts_numbers_of_other_countries_with_plus() -> None:
     assert parse("+33612345678", KENYAN) == Msisdn("+33612345678", "FR")
 
 
@@ -77,13 +77,13 @@ def test_a_national_number_of_a_wrong_length_is_refused_even_if_it_need_not_be_v
     assert refusal("99", policy) is NumberFault.INVALID
 
 
-def test_a_national_number_of_a_possible_length_will_do_if_it_need_not_be_valid() -> None:
+def test_a_national_number_of_a_possible_length_is_accepted_if_it_need_not_be_valid() -> None:
     policy = replace(KENYAN, require_valid=False, default_country="FR")
     assert parse("0404-040-404", policy) == Msisdn("+33404040404", "FR")
 
 
 @pytest.mark.parametrize("raw", ["+1234567890", "1234567890", "23948729438", "+999999999999999", "1234567"])
-def test_a_plausible_policy_takes_impossible_numbers_with_and_without_plus(raw: str) -> None:
+def test_a_plausible_policy_accepts_impossible_numbers_with_and_without_plus(raw: str) -> None:
     assert parse(raw, PLAUSIBLE).e164 == "+" + raw.removeprefix("+")
 
 
@@ -94,7 +94,7 @@ def test_the_country_of_an_impossible_number_is_its_calling_codes_or_none() -> N
 
 @settings(deadline=None)
 @given(st.text(st.sampled_from("+0123456789a \n٣"), max_size=18))
-def test_a_plausible_policy_takes_what_the_contract_of_001_takes(raw: str) -> None:
+def test_a_plausible_policy_accepts_the_numbers_in_the_contract_of_001(raw: str) -> None:
     try:
         parse(raw, PLAUSIBLE)
     except InvalidNumber:
@@ -128,7 +128,7 @@ def test_an_italian_zero_stays() -> None:
         ("+999123456789", NumberFault.INVALID),
     ],
 )
-def test_a_strict_policy_takes_plus_and_digits_of_valid_numbers_only(raw: str, reason: NumberFault) -> None:
+def test_a_strict_policy_accepts_only_plus_and_digits_of_valid_numbers(raw: str, reason: NumberFault) -> None:
     assert refusal(raw, PLUS_AND_DIGITS) is reason
 
 
@@ -138,7 +138,7 @@ def test_a_mobile_policy_refuses_fixed_lines() -> None:
     assert parse("+254202012345", KENYAN).country == "KE"
 
 
-def test_a_mobile_policy_takes_numbers_that_may_be_either() -> None:
+def test_a_mobile_policy_accepts_numbers_that_may_be_mobile_or_fixed() -> None:
     assert parse("+12025550100", MOBILE) == Msisdn("+12025550100", "US")
 
 
@@ -146,7 +146,7 @@ def test_a_mobile_policy_refuses_invalid_numbers_though_they_need_not_be_valid()
     assert refusal("+1234567890", replace(MOBILE, require_valid=False)) is NumberFault.INVALID
 
 
-def test_countries_that_share_a_calling_code_are_told_apart() -> None:
+def test_countries_that_share_a_calling_code_are_distinguished() -> None:
     assert parse("+14165551234", PLUS_AND_DIGITS).country == "CA"
 
 
@@ -173,24 +173,24 @@ def test_a_satellite_number_has_no_country() -> None:
         ("1" * 30, NumberFault.INVALID),
     ],
 )
-def test_what_is_no_number_is_refused_by_every_policy(raw: str, reason: NumberFault) -> None:
+def test_text_that_is_not_a_number_is_refused_by_every_policy(raw: str, reason: NumberFault) -> None:
     assert refusal(raw, KENYAN) is reason
     refusal(raw, PLAUSIBLE)
     refusal(raw, SIMULATED)
 
 
-def test_a_refusal_says_the_value_in_few_words() -> None:
+def test_a_refusal_shortens_the_value() -> None:
     assert str(InvalidNumber("+123456789", NumberFault.INVALID)) == "The phone number '+123456789' is invalid"
     assert len(str(InvalidNumber("1" * 1_000_000, NumberFault.TOO_LONG))) < 100
     assert "\n" not in str(InvalidNumber("+1\n2", NumberFault.NOT_DIGITS))
 
 
 @pytest.mark.parametrize("fault", NumberFault)
-def test_every_fault_has_words_that_name_the_number(fault: NumberFault) -> None:
+def test_every_fault_has_a_text_with_the_number(fault: NumberFault) -> None:
     assert "'+12'" in str(InvalidNumber("+12", fault))
 
 
-def test_a_policy_cannot_ask_for_national_numbers_with_plus() -> None:
+def test_a_policy_cannot_require_plus_for_national_numbers() -> None:
     with pytest.raises(ValueError, match="national"):
         NumberPolicy(national=True, require_plus=True)
 
@@ -205,11 +205,11 @@ def test_a_policy_cannot_ask_for_national_numbers_with_plus() -> None:
         ("+33990042", "FR"),
     ],
 )
-def test_a_simulated_number_is_taken_though_it_is_invalid_or_no_mobile(raw: str, country: str) -> None:
+def test_a_simulated_number_is_accepted_even_if_it_is_invalid_or_not_mobile(raw: str, country: str) -> None:
     assert parse(raw, SIMULATED) == Msisdn(raw, country)
 
 
-def test_a_simulated_number_is_nothing_special_unless_the_policy_says_so() -> None:
+def test_a_simulated_number_is_a_usual_one_unless_the_policy_accepts_it() -> None:
     assert refusal("+19999990042", replace(SIMULATED, simulated=False)) is NumberFault.INVALID
 
 
@@ -255,7 +255,9 @@ def test_a_mask_hides_at_least_a_third_of_the_digits(e164: str) -> None:
 
 @settings(deadline=None)  # a country's ranges are imported when first met
 @given(anything | dialled, policies)
-def test_what_is_accepted_is_e164_and_if_valid_reads_back_as_itself(raw: str, policy: NumberPolicy) -> None:
+def test_an_accepted_number_is_e164_and_a_valid_one_is_read_back_unchanged(
+    raw: str, policy: NumberPolicy
+) -> None:
     try:
         found = parse(raw, policy)
     except InvalidNumber:
@@ -270,7 +272,7 @@ def test_a_valid_national_number_too_long_for_e164_is_refused() -> None:
 
 
 @pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
-def test_the_example_number_of_every_country_is_taken_as_it_is(region: str) -> None:
+def test_the_example_number_of_every_country_is_accepted_unchanged(region: str) -> None:
     example = phonenumbers.example_number(region)
     assert example is not None
     e164 = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)

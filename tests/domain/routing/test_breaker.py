@@ -1,4 +1,4 @@
-"""The breaker's rule: where it moves, by what its provider's calls came to."""
+"""The breaker: its transitions by the results of calls."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -53,7 +53,7 @@ SLOW_OVER = BreakerState(Breaker.SLOW, NOW - 60 * SECOND, "", NOW)
         (SLOW_OVER, CallCounts(), Breaker.CLOSED),
     ],
 )
-def test_a_breaker_moves_by_what_its_calls_came_to(
+def test_a_breaker_changes_by_the_results_of_calls(
     at: BreakerState, window: CallCounts, to: Breaker | None
 ) -> None:
     moved = next_state(at, window, now=NOW)
@@ -63,7 +63,7 @@ def test_a_breaker_moves_by_what_its_calls_came_to(
         assert moved.cause
 
 
-def test_each_pause_is_twice_the_one_before_up_to_half_a_minute_until_it_was_closed() -> None:
+def test_each_pause_is_twice_the_one_before_up_to_half_a_minute_until_the_breaker_closes() -> None:
     pauses = []
     at: BreakerState | None = CLOSED
     for _ in range(5):
@@ -80,19 +80,19 @@ def test_each_pause_is_twice_the_one_before_up_to_half_a_minute_until_it_was_clo
     assert closed.opened == 0
 
 
-def test_the_cause_tells_of_what_and_how_many() -> None:
+def test_the_cause_has_the_kinds_and_numbers_of_failures() -> None:
     moved = next_state(CLOSED, CallCounts(tried=24, unsent=19, unanswered=3), now=NOW)
     assert moved is not None
     assert moved.cause == "22 of 24 failed: 19 not sent, 3 unanswered"
 
 
-@pytest.mark.parametrize(("told", "pause"), [(30, 30), (3600, 60), (1, 1)])
-def test_a_provider_that_asks_to_be_left_alone_is_for_a_minute_at_the_most(told: int, pause: int) -> None:
+@pytest.mark.parametrize(("hint", "pause"), [(30, 30), (3600, 60), (1, 1)])
+def test_a_pause_that_a_provider_asks_for_lasts_at_most_a_minute(hint: int, pause: int) -> None:
     for at in (CLOSED, HALF, SLOW):
-        moved = next_state(at, CallCounts(tried=1, later=1), now=NOW, requested_pause=told * SECOND)
+        moved = next_state(at, CallCounts(tried=1, later=1), now=NOW, requested_pause=hint * SECOND)
         assert moved is not None
         assert (moved.breaker, moved.until) == (Breaker.OPEN, NOW + pause * SECOND)
-    assert next_state(OPEN, CallCounts(), now=NOW, requested_pause=told * SECOND) is None
+    assert next_state(OPEN, CallCounts(), now=NOW, requested_pause=hint * SECOND) is None
     assert next_state(CLOSED, CallCounts(), now=NOW, requested_pause=SECOND / 2) is None
 
 
@@ -103,8 +103,8 @@ def _tally(*calls: tuple[Outcome, float]) -> CallTally:
     return tally
 
 
-def test_refused_is_answered_and_only_answers_are_slow() -> None:
-    numbers, told = _tally(
+def test_a_refusal_is_an_answer_and_only_answers_are_slow() -> None:
+    numbers, hint = _tally(
         (Accepted(()), 0.04),
         (Rejected(Status.BLOCKED, "no"), 2.1),
         (Deferred("later"), 3.0),
@@ -114,10 +114,10 @@ def test_refused_is_answered_and_only_answers_are_slow() -> None:
     counts = read_counts(numbers)
     assert (counts.tried, counts.unsent, counts.later, counts.unanswered) == (5, 1, 1, 1)
     assert (counts.slow, counts.segments, sum(counts.latencies), counts.failed) == (1, 10, 2, 3)
-    assert told is None
+    assert hint is None
 
 
-def test_the_median_is_told_to_the_next_step() -> None:
+def test_the_median_is_rounded_up_to_a_bound() -> None:
     numbers, _ = _tally(*[(Accepted(()), ms / 1000) for ms in (3, 40, 44, 48, 900)]).take()
     assert read_counts(numbers).latency == timedelta(milliseconds=50)
     assert CallCounts().latency is None
@@ -125,7 +125,7 @@ def test_the_median_is_told_to_the_next_step() -> None:
     assert read_counts(slowest).latency == timedelta(seconds=10)
 
 
-def test_a_few_messages_that_are_told_when_to_come_back_do_not_speak_for_the_provider() -> None:
+def test_a_few_retry_hints_are_not_a_pause_of_the_provider() -> None:
     later = (Deferred("busy", after=7 * SECOND), 0.1)
     fine = (Accepted(()), 0.1)
     assert _tally(*[later] * 9).take()[1] is None
@@ -135,7 +135,7 @@ def test_a_few_messages_that_are_told_when_to_come_back_do_not_speak_for_the_pro
     assert _tally(*[(Deferred("busy"), 0.1)] * 20).take()[1] is None
 
 
-def test_a_tally_begins_anew_and_takes_back_what_could_not_be_told() -> None:
+def test_a_tally_starts_again_and_accepts_numbers_that_could_not_be_reported() -> None:
     tally = _tally((Accepted(()), 0.1))
     numbers, _ = tally.take()
     tally.add([Unsent("x")], seconds=0, segments=1)
@@ -146,11 +146,11 @@ def test_a_tally_begins_anew_and_takes_back_what_could_not_be_told() -> None:
 
 
 @pytest.mark.parametrize("breaker", Breaker)
-@pytest.mark.parametrize("order", Override)
-def test_an_order_wins_over_the_breaker(breaker: Breaker, order: Override) -> None:
-    condition = ProviderState(breaker, order)
-    barred = order in {Override.PAUSED, Override.DRAINED} or (
-        order is Override.NONE and breaker is Breaker.OPEN
+@pytest.mark.parametrize("override", Override)
+def test_an_override_takes_precedence_over_the_breaker(breaker: Breaker, override: Override) -> None:
+    state = ProviderState(breaker, override)
+    barred = override in {Override.PAUSED, Override.DRAINED} or (
+        override is Override.NONE and breaker is Breaker.OPEN
     )
-    assert condition.is_barred == barred
-    assert condition.is_on_trial == (order is Override.NONE and breaker is Breaker.HALF_OPEN)
+    assert state.is_barred == barred
+    assert state.is_on_trial == (override is Override.NONE and breaker is Breaker.HALF_OPEN)

@@ -1,4 +1,4 @@
-"""Routes: which rule decides, who of its providers can serve, and in what order they are asked."""
+"""Routes: which rule decides, which of its providers can serve, and in what order."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,9 +30,9 @@ PINNED_OPEN = ProviderState(Breaker.OPEN, Override.PINNED)
 def provider(
     name: str, *countries: str, takes: Traffic = Traffic.LIVE, prices: Mapping[str, str] | None = None
 ) -> ProviderConfig:
-    told = {country: Decimal(price) for country, price in (prices or {}).items()}
+    decimals = {country: Decimal(price) for country, price in (prices or {}).items()}
     return ProviderConfig(
-        name=name, plugin="x", options={}, countries=frozenset(countries), takes=takes, prices=told
+        name=name, plugin="x", options={}, countries=frozenset(countries), takes=takes, prices=decimals
     )
 
 
@@ -51,19 +51,19 @@ def table(*rules: object, **senders: object) -> RouteTable:
 
 def routed(
     read: RouteTable,
-    asked: RouteRequest = KENYAN,
+    request: RouteRequest = KENYAN,
     providers: Mapping[str, ProviderConfig] = ALL,
-    conditions: Mapping[str, ProviderState] | None = None,
+    states: Mapping[str, ProviderState] | None = None,
     reference: UUID = REFERENCE,
 ) -> tuple[str, ...]:
-    return rank_providers(plan_route(read, asked, providers), reference, conditions or {})
+    return rank_providers(plan_route(read, request, providers), reference, states or {})
 
 
 def straight(*names: str) -> RouteTable:
     return table({"ways": [[name] for name in names]})
 
 
-def test_without_a_table_the_providers_that_serve_the_country_are_asked_as_they_are_configured() -> None:
+def test_without_a_table_the_providers_of_the_country_are_used_in_their_configured_order() -> None:
     providers = configured(provider("one", "FR"), provider("two"), provider("three", "KE", "FR"))
     assert routed(RouteTable(), KENYAN, providers) == ("two", "three")
     assert routed(RouteTable(), FRENCH, providers) == ("one", "two", "three")
@@ -99,21 +99,21 @@ def test_tests_go_to_providers_that_take_them_and_other_messages_to_the_others()
         ({"countries": ["KE"], "tiers": ["standard"]}, KENYAN, KENYAN._replace(tier=Tier.BULK)),
     ],
 )
-def test_a_rule_decides_where_all_its_conditions_fit(
+def test_a_rule_decides_if_all_its_conditions_are_met(
     condition: dict[str, object], fits: RouteRequest, differs: RouteRequest
 ) -> None:
     read = table({**condition, "ways": [["alpha"]]}, {"ways": [["beta"]]})
     assert (routed(read, fits), routed(read, differs)) == (("alpha",), ("beta",))
 
 
-def test_the_first_rule_that_fits_decides_however_exact_a_later_one_is() -> None:
+def test_the_first_matching_rule_decides_even_if_a_later_one_is_more_specific() -> None:
     read = table(
         {"prefixes": ["+2547"], "ways": [["alpha"]]}, {"prefixes": ["+25471234"], "ways": [["beta"]]}
     )
     assert routed(read) == ("alpha",)
 
 
-def test_a_rule_without_ways_sends_nothing_and_so_does_a_table_of_which_no_rule_fits() -> None:
+def test_without_groups_or_a_matching_rule_there_is_no_route() -> None:
     read = table({"countries": ["KE"], "ways": []}, {"countries": ["UG"], "ways": [["alpha"]]})
     assert plan_route(read, KENYAN, ALL).refusal == (Status.NO_ROUTE, "rule 1 sends nothing there")
     assert plan_route(read, FRENCH, ALL).refusal == (Status.NO_ROUTE, "no rule of the route table is for it")
@@ -128,7 +128,7 @@ def test_a_provider_of_a_rule_that_cannot_serve_is_left_out() -> None:
     assert reason == (Status.NO_ROUTE, "no provider of rule 1 serves this country")
 
 
-def test_groups_are_asked_in_their_order_each_with_all_its_providers() -> None:
+def test_groups_are_used_in_order_each_with_all_its_providers() -> None:
     read = table({"ways": [{"alpha": 1, "beta": 1}, ["gamma"]]})
     orders = {routed(read, reference=UUID(int=n)) for n in range(40)}
     assert orders == {("alpha", "beta", "gamma"), ("beta", "alpha", "gamma")}
@@ -144,7 +144,7 @@ def test_messages_are_shared_by_weight(weights: dict[str, float]) -> None:
         assert first[name] / count == pytest.approx(share, abs=0.015)  # over four standard deviations
 
 
-def test_the_second_is_drawn_by_weight_too() -> None:
+def test_the_second_provider_is_chosen_by_weight_too() -> None:
     found = plan_route(table({"ways": [{"alpha": 2, "beta": 3, "gamma": 1}]}), KENYAN, ALL)
     orders = [rank_providers(found, UUID(int=n), {}) for n in range(20_000)]
     after_alpha = Counter(names[1] for names in orders if names[0] == "alpha")
@@ -154,7 +154,7 @@ def test_the_second_is_drawn_by_weight_too() -> None:
 weights = st.dictionaries(
     st.sampled_from(NAMES), st.floats(1e-6, 1e6, allow_nan=False), min_size=1, max_size=3
 )
-conditions = st.dictionaries(
+states = st.dictionaries(
     st.sampled_from(NAMES), st.builds(ProviderState, st.sampled_from(Breaker), st.sampled_from(Override))
 )
 
@@ -167,16 +167,16 @@ def test_a_message_always_has_the_same_order(group: dict[str, float], reference:
 
 
 @given(weights, st.uuids(), st.sampled_from(NAMES))
-def test_who_is_left_out_changes_nothing_between_the_others(
+def test_leaving_out_a_provider_does_not_change_the_order_of_the_others(
     group: dict[str, float], reference: UUID, left_out: str
 ) -> None:
     whole = routed(table({"ways": [group]}), reference=reference)
-    without = routed(table({"ways": [group]}), conditions={left_out: DRAINED}, reference=reference)
+    without = routed(table({"ways": [group]}), states={left_out: DRAINED}, reference=reference)
     assert without == tuple(name for name in whole if name != left_out)
 
 
-@given(st.lists(weights, min_size=1, max_size=1), st.uuids(), conditions)
-def test_conditions_only_move_providers_and_never_lose_one_that_is_not_drained(
+@given(st.lists(weights, min_size=1, max_size=1), st.uuids(), states)
+def test_states_only_reorder_providers_that_are_not_drained(
     groups: Sequence[dict[str, float]], reference: UUID, known: dict[str, ProviderState]
 ) -> None:
     found = plan_route(table({"ways": groups}), KENYAN, ALL)
@@ -187,7 +187,7 @@ def test_conditions_only_move_providers_and_never_lose_one_that_is_not_drained(
     assert (refusal(found, known) is not None) == (not kept)
 
 
-def test_the_cheapest_is_asked_first_and_one_without_a_price_last() -> None:
+def test_the_cheapest_provider_is_first_and_one_without_a_price_last() -> None:
     providers = configured(
         provider("alpha", prices={"KE": "0.010", "*": "0.001"}),
         provider("beta", prices={"*": "0.005"}),
@@ -234,10 +234,10 @@ def test_prices_count_within_a_group_only() -> None:
         ({"elsewhere": OPEN}, NAMES),
     ],
 )
-def test_conditions_move_providers_unless_all_fail(
+def test_states_reorder_providers_unless_all_fail(
     known: dict[str, ProviderState], expected: tuple[str, ...]
 ) -> None:
-    assert routed(straight(*NAMES), conditions=known) == expected
+    assert routed(straight(*NAMES), states=known) == expected
 
 
 def test_a_broken_provider_comes_after_those_of_later_groups() -> None:
@@ -245,14 +245,14 @@ def test_a_broken_provider_comes_after_those_of_later_groups() -> None:
     assert arrange_groups(groups, {"alpha": OPEN}) == ({"beta": 1.0}, {"gamma": 1.0}, {"alpha": 3.0})
 
 
-def test_a_route_whose_providers_are_all_drained_is_none() -> None:
+def test_a_route_whose_providers_are_all_drained_is_no_route() -> None:
     found = plan_route(straight("alpha", "beta"), KENYAN, ALL)
     assert refusal(found, {"alpha": DRAINED, "beta": PAUSED}) is None
     drained = refusal(found, {"alpha": DRAINED, "beta": DRAINED})
     assert drained == (Status.NO_ROUTE, "all providers of its route are drained")
 
 
-def test_a_sender_that_a_country_does_not_let_in_is_replaced_or_ends_the_message() -> None:
+def test_a_sender_that_a_country_forbids_is_replaced_or_ends_the_message() -> None:
     strict = {"alphanumeric": "forbidden"}
     read = table(KE={**strict, "replace_with": "20880"}, FR=strict)
     assert (plan_route(read, KENYAN, ALL).sender, plan_route(read, KENYAN, ALL).refusal) == ("20880", None)
@@ -261,7 +261,7 @@ def test_a_sender_that_a_country_does_not_let_in_is_replaced_or_ends_the_message
     assert plan_route(read, KENYAN._replace(country="UG"), ALL).sender == "SHOP"
 
 
-def test_no_route_is_told_before_a_sender_that_may_not_be_used() -> None:
+def test_no_route_is_reported_before_a_forbidden_sender() -> None:
     read = table({"countries": ["FR"], "ways": []}, FR={"alphanumeric": "forbidden"})
     found = plan_route(read, FRENCH, ALL).refusal
     assert found is not None
@@ -269,5 +269,5 @@ def test_no_route_is_told_before_a_sender_that_may_not_be_used() -> None:
 
 
 @given(st.permutations(NAMES))
-def test_a_straight_route_is_as_it_is_written(names: list[str]) -> None:
+def test_a_route_of_single_providers_keeps_its_order(names: list[str]) -> None:
     assert routed(straight(*names)) == tuple(names)

@@ -1,4 +1,4 @@
-"""A table of routes as it is written: read whole, all faults by name, and warnings for what is not meant."""
+"""The document of a table of routes: reading, faults by field, and warnings."""
 
 import json
 from typing import Any
@@ -71,12 +71,12 @@ def test_a_table_is_read_as_it_is_written() -> None:
     assert read.reach == len("+2547")
 
 
-def test_an_empty_table_is_none() -> None:
+def test_an_empty_table_has_no_rules() -> None:
     assert read_table({}) == (RouteTable(), [])
 
 
 @pytest.mark.parametrize(
-    ("rule", "field", "words"),
+    ("rule", "field", "message"),
     [
         ("alpha", "rule 1", "must be an object with ways, order, countries"),
         ({}, "rule 1, ways", "is missing; write [] for no route"),
@@ -109,14 +109,14 @@ def test_an_empty_table_is_none() -> None:
         ({"ways": [], "accounts": ["\ud800"]}, "rule 1, accounts", "is not an account's name"),
     ],
 )
-def test_what_is_wrong_with_a_rule_is_told_by_name(rule: object, field: str, words: str) -> None:
+def test_a_fault_of_a_rule_has_its_field(rule: object, field: str, message: str) -> None:
     found = faults({"rules": [rule]})
     assert list(found) == [field]
-    assert words in found[field]
+    assert message in found[field]
 
 
 @pytest.mark.parametrize(
-    ("country", "rule", "field", "words"),
+    ("country", "rule", "field", "message"),
     [
         ("usa", {"alphanumeric": "allowed"}, "senders, 'usa'", "'usa' is not a country"),
         ("US", {}, "senders, 'US', alphanumeric", "is missing; write one of allowed, forbidden, registered"),
@@ -137,15 +137,13 @@ def test_what_is_wrong_with_a_rule_is_told_by_name(rule: object, field: str, wor
         ("US", {"alphanumeric": "allowed", "replace": "1"}, "senders, 'US'", "'replace' is unknown"),
     ],
 )
-def test_what_is_wrong_with_a_sender_rule_is_told_by_name(
-    country: str, rule: object, field: str, words: str
-) -> None:
+def test_a_fault_of_a_sender_rule_has_its_field(country: str, rule: object, field: str, message: str) -> None:
     found = faults({"senders": {country: rule}})
     assert list(found) == [field]
-    assert words in found[field]
+    assert message in found[field]
 
 
-def test_all_faults_are_told_together() -> None:
+def test_all_faults_are_reported_together() -> None:
     document = {
         "rules": [{"ways": [{"alpha": 0}]}, {"ways": [["alpha"]], "tiers": ["urgent"]}],
         "senders": {"US": {}},
@@ -159,7 +157,7 @@ def test_all_faults_are_told_together() -> None:
     ]
 
 
-def test_a_table_has_a_most_number_of_rules() -> None:
+def test_a_table_has_a_maximum_number_of_rules() -> None:
     rule = {"ways": [["alpha"]]}
     assert faults({"rules": [rule] * MAX_RULES}) == {}
     assert "at most 1,000" in faults({"rules": [rule] * (MAX_RULES + 1)})["rules"]
@@ -181,7 +179,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_whatever_is_written_is_read_or_refused(document: object) -> None:
+def test_any_document_is_read_or_refused(document: object) -> None:
     read, found = read_table(document)
     assert isinstance(read, RouteTable)
     if not isinstance(document, dict):
@@ -190,12 +188,12 @@ def test_whatever_is_written_is_read_or_refused(document: object) -> None:
         assert document.keys() <= {"rules", "senders"}
 
 
-def test_providers_and_accounts_that_there_are_not_are_named() -> None:
+def test_unknown_providers_and_accounts_are_faults() -> None:
     read = table({"accounts": ["shop", "bank"], "ways": [["alpha"], ["zeta"]]}, {"ways": [{"omega": 1}]})
-    told = [
+    found = [
         str(one.field) + ": " + one.sentence for one in unknown_names(read, providers=ALL, accounts={"shop"})
     ]
-    assert told == [
+    assert found == [
         "rule 1, ways: there is no provider 'zeta'; there are: alpha, beta",
         "rule 1, accounts: there is no account 'bank'",
         "rule 2, ways: there is no provider 'omega'; there are: alpha, beta",
@@ -221,25 +219,25 @@ CATCH_ALL = {"ways": [["alpha"]]}
         ({"tiers": ["bulk"]}, {"tiers": ["standard"]}, True),
     ],
 )
-def test_a_rule_that_is_never_reached_is_warned_of(
+def test_a_rule_that_is_never_reached_has_a_warning(
     first: dict[str, object], second: dict[str, object], is_reached: bool
 ) -> None:
     ways = {"ways": [["alpha"]]}
-    told = warnings(table({**ways, **first}, {**ways, **second}, ways), ALL)
-    assert ("rule 2 is never reached: rule 1 matches all its messages" in told) == (not is_reached)
+    found = warnings(table({**ways, **first}, {**ways, **second}, ways), ALL)
+    assert ("rule 2 is never reached: rule 1 matches all its messages" in found) == (not is_reached)
 
 
-def test_what_no_rule_takes_is_warned_of() -> None:
-    told = warnings(table({"countries": ["FR"], "ways": [["alpha"]]}), ALL)
-    assert told == ["no rule matches all messages: those that match none end as 28"]
+def test_messages_without_a_rule_have_a_warning() -> None:
+    found = warnings(table({"countries": ["FR"], "ways": [["alpha"]]}), ALL)
+    assert found == ["no rule matches all messages: those that match none end as 28"]
     assert warnings(table(CATCH_ALL), ALL) == []
     assert warnings(RouteTable(), ALL) == []
 
 
-def test_providers_that_cannot_serve_a_rule_are_warned_of() -> None:
+def test_providers_that_cannot_serve_a_rule_have_a_warning() -> None:
     providers = {"alpha": provider("alpha", "KE"), "beta": provider("beta", takes=Traffic.TESTS)}
-    told = warnings(table({"countries": ["FR", "KE"], "ways": [["alpha"]]}, {"ways": [["beta"]]}), providers)
-    assert told == [
+    found = warnings(table({"countries": ["FR", "KE"], "ways": [["alpha"]]}, {"ways": [["beta"]]}), providers)
+    assert found == [
         "rule 1: provider alpha does not serve FR",
         "rule 2 has providers for tests only: other messages that match it end as 28",
     ]

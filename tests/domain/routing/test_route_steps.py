@@ -1,4 +1,4 @@
-"""The choice of a route, told step by step."""
+"""The choice of a route, explained step by step."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from dispatcher.domain.routing.route_steps import explain_route
 from dispatcher.domain.routing.route_table import RouteRequest, RouteTable
 from dispatcher.domain.tier import Tier
 
-ASKED = RouteRequest("FR", "+33612345678", Tier.BULK, "SHOP", "shop")
+REQUEST = RouteRequest("FR", "+33612345678", Tier.BULK, "SHOP", "shop")
 PROVIDERS = {
     name: ProviderConfig(name=name, plugin="x", options={}, countries=frozenset(countries), prices=prices)
     for name, countries, prices in (
@@ -22,15 +22,15 @@ PROVIDERS = {
 OPEN = ProviderState(Breaker.OPEN)
 
 
-def told(
-    document: object, asked: RouteRequest = ASKED, conditions: dict[str, ProviderState] | None = None
+def explained(
+    document: object, request: RouteRequest = REQUEST, states: dict[str, ProviderState] | None = None
 ) -> list[tuple[str, str]]:
     read, faults = read_table(document)
     assert faults == []
-    return [(step.about, step.found) for step in explain_route(read, asked, PROVIDERS, conditions or {})]
+    return [(step.about, step.found) for step in explain_route(read, request, PROVIDERS, states or {})]
 
 
-def test_each_step_of_a_choice_is_told() -> None:
+def test_each_step_of_a_choice_is_explained() -> None:
     document = {
         "rules": [
             {"tiers": ["critical"], "ways": [["delta"]]},
@@ -40,7 +40,7 @@ def test_each_step_of_a_choice_is_told() -> None:
         ],
         "senders": {"FR": {"alphanumeric": "forbidden", "replace_with": "38080"}},
     }
-    assert told(document) == [
+    assert explained(document) == [
         ("country", "FR"),
         ("rule 1", "no, it is for the tiers critical"),
         ("rule 2", "no, it is for the prefixes +2547"),
@@ -53,9 +53,9 @@ def test_each_step_of_a_choice_is_told() -> None:
     ]
 
 
-def test_prices_are_told_where_they_decide() -> None:
+def test_prices_are_shown_if_they_decide() -> None:
     document = {"rules": [{"ways": [["alpha", "beta", "delta"]], "order": "cheapest"}]}
-    assert told(document)[2:] == [
+    assert explained(document)[2:] == [
         ("group 1", "beta, 0.015 a segment"),
         ("group 2", "alpha, 0.02 a segment"),
         ("group 3", "delta, without a price"),
@@ -64,39 +64,39 @@ def test_prices_are_told_where_they_decide() -> None:
     ]
 
 
-def test_conditions_that_move_a_provider_are_told() -> None:
-    conditions = {
+def test_states_that_move_a_provider_are_shown() -> None:
+    states = {
         "alpha": OPEN,
         "beta": ProviderState(override=Override.PAUSED),
         "delta": ProviderState(override=Override.PINNED),
     }
     document = {"rules": [{"ways": [["alpha"], ["beta"], ["delta"]]}]}
-    assert told(document, conditions=conditions)[-5:] == [
+    assert explained(document, states=states)[-5:] == [
         ("alpha", "its breaker is open, but no other provider works: the order stays"),
         ("beta", "paused: it is the last"),
         ("delta", "pinned: it is the first"),
         ("sender", "SHOP"),
         ("route", "delta, then alpha, then beta"),
     ]
-    assert told(document, conditions={"alpha": OPEN})[-3:] == [
+    assert explained(document, states={"alpha": OPEN})[-3:] == [
         ("alpha", "its breaker is open: it comes after those that work"),
         ("sender", "SHOP"),
         ("route", "beta, then delta, then alpha"),
     ]
 
 
-def test_a_message_without_a_route_is_told_its_status() -> None:
+def test_a_message_without_a_route_has_its_status() -> None:
     nowhere = {"rules": [{"countries": ["FR"], "ways": []}]}
-    assert told(nowhere)[-1] == ("route", "none: status 28, rule 1 sends nothing there")
+    assert explained(nowhere)[-1] == ("route", "none: status 28, rule 1 sends nothing there")
     strict = {"senders": {"FR": {"alphanumeric": "forbidden"}}}
-    assert told(strict)[-2:] == [
+    assert explained(strict)[-2:] == [
         ("sender", "SHOP may not be used in FR"),
         ("route", "none: status 24, sender SHOP may not be used in FR"),
     ]
 
 
-def test_without_rules_that_is_told_too() -> None:
-    unknown = ASKED._replace(country="", sender="")
+def test_without_rules_the_steps_say_so() -> None:
+    unknown = REQUEST._replace(country="", sender="")
     assert [tuple(step) for step in explain_route(RouteTable(), unknown, PROVIDERS, {})] == [
         ("country", "none: the number does not show it"),
         ("rules", "there are none: the providers that serve the country, in their configured order"),

@@ -22,7 +22,9 @@ REGISTERED = frozenset({"SHOP"})
         (Alphanumeric.REGISTERED, "20880", "20880"),
     ],
 )
-def test_what_a_country_lets_be_shown(policy: Alphanumeric, sender: str, shown: str | None) -> None:
+def test_the_sender_shown_follows_the_rule_of_the_country(
+    policy: Alphanumeric, sender: str, shown: str | None
+) -> None:
     registered = REGISTERED if policy is Alphanumeric.REGISTERED else frozenset[str]()
     assert SenderRule(policy, registered).shown(sender) == shown
     assert SenderRule(policy, registered, "38080").shown(sender) == (shown or "38080")

@@ -1,4 +1,4 @@
-"""Balances: taken and given back beside transactions that only refer to the account."""
+"""Balances change while other transactions refer to the account."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ async def _refund(connection: AsyncConnection, batch_id: int, message_id: int) -
 
 @pytest.mark.parametrize("work", [_charge, _refund])
 def test_a_balance_changes_while_another_transaction_refers_to_its_account(world: World, work: Work) -> None:
-    """Else two submissions of one account, each with its rows written, would wait for each other for ever."""
+    """Otherwise two submissions of one account would block each other once their rows are written."""
 
     async def story() -> None:
         batch = await world.submit()

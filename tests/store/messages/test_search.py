@@ -1,4 +1,4 @@
-"""A search finds its way through an index, even before the planner has statistics."""
+"""A search uses an index, even before the planner has statistics."""
 
 import pytest
 
