@@ -37,6 +37,11 @@ Envelope = Callable[[ErrorResponse], object]
 """Returns the body of an error, to be written as JSON."""
 
 
+def local_path(scope: Scope) -> str:
+    """Return the path of a request without the prefix that its application is moved below."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+
+
 @dataclass(frozen=True, slots=True)
 class SecurityScheme:
     """A way to authenticate: its name in the OpenAPI document, and its definition there."""
@@ -138,7 +143,7 @@ class Operations:
         A path without parameters comes before all that have some; of these, the one
         added first. Raises HTTPException: 405 with all methods of the path, else 404.
         """
-        method, path = scope["method"], scope["path"].removeprefix(scope.get("root_path", ""))
+        method, path = scope["method"], local_path(scope)
         if (operation := self._by_path.get(path, {}).get(method)) is not None:
             return operation.handler
         for template in self._templates:

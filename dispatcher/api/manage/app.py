@@ -29,7 +29,7 @@ from dispatcher.api.manage.messages import batches, edits, messages
 from dispatcher.api.manage.problems import envelope, from_validation, problems
 from dispatcher.api.manage.router import PREFIX
 from dispatcher.api.manage.routing import providers, routes
-from dispatcher.api.operations import MountPoint
+from dispatcher.api.operations import MountPoint, local_path
 from dispatcher.api.request_body import Json
 from dispatcher.domain.errors import DispatchError
 from dispatcher.service.accounts.credentials import MANAGE
@@ -96,7 +96,7 @@ class ManagementApi(Dialect):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if _path(scope) in (self.docs_url, self.openapi_url):
+        if local_path(scope) in (self.docs_url, self.openapi_url):
             await super().__call__(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -124,7 +124,7 @@ class ManagementApi(Dialect):
             error = from_validation(error)
         response = self.answer_error(request.scope, error)
         if response.status_code == 405:
-            response.headers["Allow"] = self._allowed(_path(request.scope))
+            response.headers["Allow"] = self._allowed(local_path(request.scope))
         return response
 
     def _allowed(self, path: str) -> str:
@@ -137,11 +137,6 @@ class ManagementApi(Dialect):
             for method in operations
         }
         return ", ".join(sorted(methods))
-
-
-def _path(scope: Scope) -> str:
-    """Return the path below the prefix of a moved API."""
-    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
 management = ManagementApi()

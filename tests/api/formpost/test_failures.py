@@ -36,6 +36,19 @@ def test_an_unknown_path_is_404_in_the_envelope_of_its_surface(
     ask(world, story)
 
 
+def test_below_a_prefix_each_surface_keeps_its_envelope(settings: Settings) -> None:
+    async def story(counter: FormpostClient) -> None:
+        for path, body in [
+            (V1, {"error": "Method Not Allowed."}),
+            ("/api/v1/sms/send/1", {"error": "Not Found."}),
+            ("/api/v2/nothing", {"message": "Not Found"}),
+        ]:
+            response = await counter.http.get(f"/moved{path}")
+            assert response.json() == body
+
+    ask(World(settings.model_copy(update={"dialect_prefixes": {"formpost": "/moved"}})), story)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "name", "allowed"),
     [

@@ -11,7 +11,7 @@ from dispatcher.api.dialects.formpost.mapping import form_envelope, keyed_envelo
 from dispatcher.api.dialects.formpost.preflight import preflights
 from dispatcher.api.dialects.formpost.responses import Plain, headers
 from dispatcher.api.errors import ErrorResponse
-from dispatcher.api.operations import MountPoint, Operations
+from dispatcher.api.operations import MountPoint, Operations, local_path
 
 operations = Operations(tags=["Pages"])
 for _module in (v1, v2, keys, pages):
@@ -26,11 +26,14 @@ async def home(request: Request) -> Response:
     return Response(page.body, headers=pages.HTML)
 
 
+_V1 = ("/v1/sms", "/api/v1/sms/send")
+
+
 class _Dialect(Dialect):
-    """A dialect with two envelopes, one for each surface."""
+    """A dialect with two error formats, one for each surface."""
 
     def refuse(self, scope: Scope, error: ErrorResponse) -> Response:
-        envelope = form_envelope if scope["path"].startswith(("/v1/", "/api/v1/")) else keyed_envelope
+        envelope = form_envelope if local_path(scope).startswith(_V1) else keyed_envelope
         return Plain(envelope(error), error.status, headers=error.headers)
 
 
@@ -39,8 +42,7 @@ dialect = _Dialect(
     title="Form post and key API",
     description=openapi_examples.DESCRIPTION,
     mounts=(
-        MountPoint("/v1/sms", bulk=True),
-        MountPoint("/api/v1/sms/send", bulk=True),
+        *(MountPoint(path, bulk=True) for path in _V1),
         MountPoint("/api/v2"),
         MountPoint("/api/v2/sms", bulk=True),
         MountPoint("/api/generate-key"),
