@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from dispatcher.api.app import create_app
 from dispatcher.domain.delivery.provider import ProviderReports, ReceiptRequest
+from dispatcher.sandbox.provider_options import http_options
 from dispatcher.sandbox.receipts import SIGNATURE_HEADER
-from dispatcher.sandbox.recipe import http_options
 from dispatcher.settings import ProviderSettings, Settings
 from tests.api.client import ApiClient, ask, opened
 from tests.world import NUMBER, ScriptedProvider, World

@@ -26,7 +26,7 @@ from dispatcher.api.manage import management
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.account import Account, AccountLimits
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.sandbox.recipe import http_options
+from dispatcher.sandbox.provider_options import http_options
 from dispatcher.service.accounts import accounts, credentials, tokens
 from dispatcher.service.accounts.credentials import MANAGE, NewKey
 from dispatcher.service.context import Context
@@ -79,7 +79,7 @@ def api(servers: tuple[str, str]) -> Iterator[tuple[str, dict[str, Headers]]]:
 async def _account(settings: Settings) -> dict[str, Headers]:
     async with open_context(settings, name="test") as ctx:
         account = await accounts.create(ctx, "shop", credits=MANY, country="KE")
-        account = await accounts.limit(ctx, account, AccountLimits(rate=MANY))
+        account = await accounts.set_limits(ctx, account, AccountLimits(rate=MANY))
         await accounts.add_sender(ctx, account, "SHOP")
         return await _headers(ctx, account)
 

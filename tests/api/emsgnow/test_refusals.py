@@ -11,7 +11,7 @@ from tests.api.emsgnow.sample import ask, later, refused, send
 from tests.world import World
 
 _NOT_A_NUMBER = "to: is not a phone number in E.164 format, such as +1234567890"
-_NOT_A_TIME = "must be a UTC date-time, such as 2024-11-10T02:48:08.004Z"
+_NOT_A_TIME = "must be a UTC date-time: YYYY-MM-DDThh:mm:ss.sssZ"
 _NOTHING_LEFT = "notAfter: leaves no time to send"
 
 

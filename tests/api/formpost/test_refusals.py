@@ -7,7 +7,7 @@ from tests.api.formpost.client import V2, FormpostClient, ask
 from tests.world import World
 
 _STRING = "The {} field must be a string."
-_DATE = "The schedule at field must be a valid date, such as 2030-12-25 12:45:59."
+_DATE = "The schedule at field must be a valid date, as YYYY-MM-DD HH:MM:SS or in ISO 8601."
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_there_are_only_sms_of_the_one_device(world: World) -> None:
     [
         ({"type": "sms"}, "type must be one of SMS, DATA_SMS, MMS, MMS_DOWNLOADED"),
         ({"limit": "x"}, "limit must be an integer"),
-        ({"from": "x"}, "from must be a time as in RFC 3339, such as 2030-01-31T08:30:00Z"),
+        ({"from": "x"}, "from must be a time in RFC 3339 format: YYYY-MM-DDThh:mm:ssZ"),
     ],
 )
 def test_a_faulty_query_is_400(world: World, query: dict[str, str], message: str) -> None:
@@ -212,7 +212,7 @@ def test_a_period_is_told_again_where_that_is_asked_for(
         ),
         (
             {"since": "x", "until": "2026-01-02T00:00:00Z"},
-            "since must be a time as in RFC 3339, such as 2030-01-31T08:30:00Z",
+            "since must be a time in RFC 3339 format: YYYY-MM-DDThh:mm:ssZ",
         ),
     ],
 )

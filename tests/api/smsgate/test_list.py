@@ -163,7 +163,7 @@ def test_a_query_of_all_empty_values_is_one_without_any(world: World) -> None:
             "state=Lost",
             "state must be one of Pending, Cancelling, Cancelled, Processed, Sent, Delivered, Failed",
         ),
-        ("from=today", "from must be a time as in RFC 3339, such as 2030-01-31T08:30:00Z"),
+        ("from=today", "from must be a time in RFC 3339 format: YYYY-MM-DDThh:mm:ssZ"),
         ("sort=id", "sort must be created_at or -created_at"),
         ("includeContent=yes", "includeContent must be true or false"),
     ],

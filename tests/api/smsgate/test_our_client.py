@@ -21,7 +21,7 @@ from dispatcher.domain.delivery.provider import (
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.smsgate import SmsGate
-from dispatcher.sandbox.recipe import http_options
+from dispatcher.sandbox.provider_options import http_options
 from dispatcher.service.accounts import accounts, credentials
 from dispatcher.settings import ProviderSettings, Settings
 from tests.api.server import running_api

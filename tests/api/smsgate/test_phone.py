@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
-from dispatcher.store.migrate import newest
+from dispatcher.store.migrate import newest_revision
 from tests.api.client import ApiClient
 from tests.api.smsgate.client import BASE, NOBODY, PATH, ask, body, with_settings
 from tests.world import World
@@ -118,7 +118,7 @@ def test_health_is_503_while_the_database_is_behind_and_the_process_lives(settin
             told = (await desk.http.get(f"{BASE}/health")).json()
             assert (told["status"], told["checks"]["database"]["status"]) == ("fail", "fail")
         finally:
-            await desk.world.all("UPDATE alembic_version SET version_num = :at", at=newest())
+            await desk.world.all("UPDATE alembic_version SET version_num = :at", at=newest_revision())
 
     ask(with_settings(settings), story)
 

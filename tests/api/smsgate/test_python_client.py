@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.sandbox.recipe import http_options
+from dispatcher.sandbox.provider_options import http_options
 from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.accounts.credentials import NewKey
 from dispatcher.settings import ProviderSettings, Settings

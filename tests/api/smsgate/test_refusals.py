@@ -17,7 +17,7 @@ from tests.api.smsgate.client import (
 )
 from tests.world import World
 
-_TIME = "{} must be a time as in RFC 3339, such as 2030-01-31T08:30:00Z"
+_TIME = "{} must be a time in RFC 3339 format: YYYY-MM-DDThh:mm:ssZ"
 _ONE = "must specify exactly one of: textMessage or message"
 
 

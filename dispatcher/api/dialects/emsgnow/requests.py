@@ -78,7 +78,7 @@ class Form:
         try:
             return None if text is None else _read_time(text)
         except (ValueError, OverflowError):
-            self._refuse(name, "must be a UTC date-time, such as 2024-11-10T02:48:08.004Z")
+            self._refuse(name, "must be a UTC date-time: YYYY-MM-DDThh:mm:ss.sssZ")
             return None
 
     def _client_id(self) -> str:

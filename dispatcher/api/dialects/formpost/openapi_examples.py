@@ -22,7 +22,7 @@ _SENT = {
     "message_ids": ["0198c9a1-6f0e-4c5e-9a53-1d4f4f0a7b11", "0198c9a1-6f0e-4c5e-9a53-1d4f4f0a7b12"],
     "recipients": 2,
 }
-_KEY = {"api_key": "sms_…", "expires_at": "2030-12-25T12:45:59.000000Z"}
+_KEY = {"api_key": "sms_…", "expires_at": "2026-12-25T12:45:59.000000Z"}
 _KEY_SCHEMA: Schema = {
     "type": "object",
     "properties": {"api_key": {"type": "string"}, "expires_at": {"type": ["string", "null"]}},

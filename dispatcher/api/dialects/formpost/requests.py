@@ -119,7 +119,7 @@ class Form:
         try:
             return _instant(text, ZoneInfo(account.timezone)) if text is not None else None
         except (ValueError, OverflowError):  # the second at the calendar's ends
-            self._must("not_before", "a valid date, such as 2030-12-25 12:45:59")
+            self._must("not_before", "a valid date, as YYYY-MM-DD HH:MM:SS or in ISO 8601")
             return None
 
 

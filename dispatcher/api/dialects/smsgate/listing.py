@@ -96,4 +96,4 @@ def moment(query: QueryParams, name: str) -> datetime | None:
     try:
         return read_query_time(text)
     except ValueError:
-        raise Invalid(f"{name} must be a time as in RFC 3339, such as 2030-01-31T08:30:00Z") from None
+        raise Invalid(f"{name} must be a time in RFC 3339 format: YYYY-MM-DDThh:mm:ssZ") from None

@@ -69,7 +69,7 @@ class Form:
         try:
             return None if value is None else read_time(value)
         except ValueError:
-            self.faults.append(f"{name} must be a time as in RFC 3339, such as 2030-01-31T08:30:00Z")
+            self.faults.append(f"{name} must be a time in RFC 3339 format: YYYY-MM-DDThh:mm:ssZ")
             return None
 
     def strings(self, name: str, *, most: int, longest: int) -> list[str]:

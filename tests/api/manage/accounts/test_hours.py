@@ -50,8 +50,8 @@ def test_hours_of_the_settings_are_shown_as_not_the_accounts_own(world: World) -
     ("body", "words"),
     [
         ({}, "no day has hours"),
-        ({"funday": ["08:00-20:00"]}, '"funday" is no day'),
-        ({"mon": ["8-20"]}, "no span of time"),
+        ({"funday": ["08:00-20:00"]}, '"funday" is not a day'),
+        ({"mon": ["8-20"]}, "not a span of time"),
         ({"mon": "08:00-20:00"}, "mon"),
         ({"mon": ["08:00-20:00"], "zone": "Paris"}, '"Paris" is not a time zone'),
         ({"mon": ["08:00-20:00"], "holidays": ["soon"]}, "holidays"),

@@ -122,7 +122,7 @@ def test_a_name_that_is_taken_is_409(world: World) -> None:
         other = await create(office, name="other")
         await create(office, status=409)
         path = f"{CAMPAIGNS}/{other['id']}"
-        assert "has a campaign 'spring' already" in await office.refused(
+        assert "already has a campaign 'spring'" in await office.refused(
             "PATCH", path, 409, json={"name": "spring"}
         )
 
