@@ -1,8 +1,8 @@
 """
-What every provider plug-in is measured by: the cases that `test_conformance.py` runs its rules over.
+The conformance suite of provider plug-ins: the cases for the rules of `test_conformance.py`.
 
-A new plug-in joins with one entry in CASES, or a file in `cases/`: how it is opened towards an
-address, how its peer behaves on the wire, and how its receipts look.
+A new plug-in has one entry in CASES, or a file in `cases/`: how it is created for an address,
+how its peer behaves, and what its receipts are.
 """
 
 import base64
@@ -25,7 +25,7 @@ RETRY_AFTER = timedelta(seconds=7)
 
 
 class Behaviour(Enum):
-    """What a peer does with every request it gets."""
+    """The reaction of a peer to every request."""
 
     ACCEPTS = auto()
     REJECTS = auto()
@@ -39,7 +39,7 @@ class Behaviour(Enum):
 
 @dataclass(slots=True)
 class CountingGate:
-    """A gate that stands open and knows how often it was asked."""
+    """An open gate that counts how often it is asked."""
 
     asked: int = 0
 
@@ -153,7 +153,7 @@ HTTP = Case(
 
 
 def _proxied_options(host: str, port: int) -> Mapping[str, object]:
-    """The peer is the proxy, and answers in the name of a provider behind it."""
+    """Return options with the peer as the proxy, which responds for a provider behind it."""
     behind = {"url": "http://provider.example/messages", "proxy": f"http://{host}:{port}"}
     return {**_http_options(host, port), **behind}
 

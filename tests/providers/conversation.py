@@ -1,4 +1,4 @@
-"""Talking to a plug-in in tests: one message to a peer that answers as told, or questions to it."""
+"""One exchange with a plug-in: a message, or a poll, to a peer with a given response."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ NOW = datetime(2026, 2, 28, 12, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """A plug-in with some options of its own."""
+    """A plug-in with its own options."""
 
     case: Case
     more: dict[str, object]
 
     def open(self, port: int = 9, **arguments: Any) -> Provider:
         options = {**self.case.options("127.0.0.1", port), **self.more}
-        told = {name: value for name, value in options.items() if value is not None}
+        present = {name: value for name, value in options.items() if value is not None}
         factory = cast("Callable[..., Provider]", self.case.factory)
-        return factory(ProviderConfig("acme", self.case.name, told), **arguments)
+        return factory(ProviderConfig("acme", self.case.name, present), **arguments)
 
     def send(self, answer: bytes, message: Outgoing | None = None, **arguments: Any) -> tuple[Outcome, Got]:
-        """Send one message; give its outcome and what the peer got."""
+        """Send one message, and return its outcome and the request."""
 
         async def work() -> tuple[Outcome, Got]:
             async with listening(always(answer)) as peer:
@@ -50,7 +50,7 @@ class Talk:
     def poll(
         self, answers: dict[str, bytes], refs: Sequence[str]
     ) -> tuple[Sequence[ReceiptReport], list[Got]]:
-        """Ask; the peer answers by what the path ends with."""
+        """Poll; the peer responds by the end of the path."""
 
         def script(got: Got) -> bytes:
             return next(answer for end, answer in answers.items() if got.target.endswith(end))
@@ -67,7 +67,7 @@ class Talk:
         return run(work())
 
     def read(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
-        """Read a receipt."""
+        """Return the reports of a receipt."""
 
         async def work() -> Sequence[ProviderReports]:
             provider = self.open()
@@ -80,5 +80,5 @@ class Talk:
 
 
 def talking(case: Case, **more: object) -> Talk:
-    """Take a case's plug-in; an option of None is left out."""
+    """Return the plug-in of a case; an option of None is left out."""
     return Talk(case, more)

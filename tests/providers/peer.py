@@ -1,4 +1,4 @@
-"""A provider's side of HTTP on a real socket: it does what the test says, and counts every byte it gets."""
+"""The provider's side of HTTP on a real socket: it follows a script and counts the bytes it receives."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """One request as it came over the wire."""
+    """One request as received."""
 
     head: str
     body: bytes
@@ -30,7 +30,7 @@ class Got:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to write, and what to do with the connection then; `data` None is silence till the client goes."""
+    """What to write, and what to do then; `data` None is silence until the client closes."""
 
     data: bytes | None
     hang_up: bool = False
@@ -39,7 +39,7 @@ class Reply:
 
 @dataclass(slots=True)
 class Peer:
-    """What has reached the peer so far."""
+    """The requests that the peer has received so far."""
 
     port: int = 0
     connections: int = 0
@@ -54,14 +54,14 @@ class Peer:
         return f"http://127.0.0.1:{self.port}"
 
     async def until(self, condition: Callable[["Peer"], bool]) -> None:
-        """Wait for something to have come, or gone."""
+        """Wait until the condition is true."""
         async with asyncio.timeout(5):
             while not condition(self):
                 self.changed.clear()
                 await self.changed.wait()
 
     async def until_left(self) -> None:
-        """Wait for the end of every connection, so that no byte can still be under way."""
+        """Wait until every connection has ended, so that no byte is still in transit."""
         await self.until(lambda peer: peer.connections > 0 and peer.open_connections == 0)
 
 
@@ -96,7 +96,7 @@ def listening(script: Script, *, port: int = 0, tls: ssl.SSLContext | None = Non
 async def conversing(
     converse: Conversation, *, port: int = 0, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Peer]:
-    """Serve, on a free port if none is named; at the end all connections are closed and all handlers done."""
+    """Serve, by default on a free port; at the end all connections are closed and all handlers done."""
     peer = Peer()
     handlers: set[asyncio.Task[None]] = set()
 
@@ -151,7 +151,7 @@ def _parts(reply: Reply) -> list[bytes]:
 
 
 async def read_request(peer: Peer, reader: asyncio.StreamReader) -> Got | None:
-    """Read one request whole and note it; None if the client went."""
+    """Return one complete request, and record it; None if the client closed."""
     buffer = b""
     while b"\r\n\r\n" not in buffer:
         chunk = await reader.read(65_536)
@@ -177,7 +177,7 @@ def a_date(*, hour: int) -> str:
 
 @contextmanager
 def closed_port() -> Iterator[int]:
-    """A port that is taken, so that nobody else gets it, and on which nobody listens."""
+    """Yield a port that is reserved, but has no listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -185,7 +185,7 @@ def closed_port() -> Iterator[int]:
 
 @contextmanager
 def deaf_port(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
-    """A port whose queue is full: the handshake never ends."""
+    """Yield a port with a full queue, so that the handshake never ends."""
     with socket.socket() as deaf:
         deaf.bind((host, port))
         deaf.listen(0)

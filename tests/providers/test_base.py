@@ -1,4 +1,4 @@
-"""What the plug-ins of one request a message share."""
+"""The base of plug-ins with one request per message."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

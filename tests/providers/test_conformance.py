@@ -1,4 +1,4 @@
-"""The rules every provider must keep, against real sockets. See `conformance.py` for how one joins."""
+"""The rules of every provider, on real sockets. `conformance.py` explains how to add one."""
 
 import asyncio
 from typing import Any
@@ -60,9 +60,9 @@ async def send_one(case: Case, behaviour: Behaviour, *, call_timeout: float = 5.
 
 
 def the_report(provider: Provider, request: ReceiptRequest) -> ReceiptReport:
-    (told,) = provider.read_receipt(request)
-    assert isinstance(told, ReceiptReport)
-    return told
+    (reported,) = provider.read_receipt(request)
+    assert isinstance(reported, ReceiptReport)
+    return reported
 
 
 def test_an_accepted_message_has_all_references_of_the_provider(case: Case) -> None:

@@ -1,4 +1,4 @@
-"""The plug-ins' pages say what the code does."""
+"""The pages of the plug-ins agree with the code."""
 
 import json
 import re
@@ -48,8 +48,10 @@ def test_every_option_is_explained(name: str) -> None:
 
 def test_every_code_of_twilio_is_in_the_row_of_what_it_means() -> None:
     rows = re.findall(r"^\| (\d\d|later)(.*?) \| (\d{5}.*) \|$", page("twilio"), re.MULTILINE)
-    told = {str(code): (end, "opt-outs" in more) for end, more, codes in rows for code in _listed(codes)}
-    assert told == {
+    documented = {
+        str(code): (end, "opt-outs" in more) for end, more, codes in rows for code in _listed(codes)
+    }
+    assert documented == {
         code: ("later" if failure.is_deferred else str(failure.status.value), failure.opted_out)
         for code, failure in twilio.ERROR_CODES.items()
     }
@@ -86,6 +88,6 @@ def test_every_word_is_explained(name: str, words: dict[str, object]) -> None:
 
 
 def _listed(text: str) -> Iterator[int]:
-    """Read "1, 3 to 5": each code by itself."""
+    """Return each code of "1, 3 to 5"."""
     for first, last in re.findall(r"(\d+)(?: to (\d+))?", text):
         yield from range(int(first), int(last or first) + 1)

@@ -1,4 +1,4 @@
-"""What a phone and its server tell us, by the public documents of SMSGate and those of our own dialect."""
+"""Reports of a phone and its server, by the public documents of SMSGate and those of our own dialect."""
 
 import json
 from dataclasses import replace
@@ -90,14 +90,14 @@ def test_each_error_of_a_phone_is_the_end_it_names(error: str, status: Status) -
 
 @pytest.mark.parametrize("status", [status for status in Status if status.is_final])
 def test_this_product_as_the_server_keeps_its_status_codes(status: Status) -> None:
-    """What it says of each of its codes, with the reason of a provider of its own."""
+    """Its report for each of its codes, with the reason of its own provider."""
     error = error_of(status, "+code 17")
     reply = http_reply(200, state(WORDS[status].state, error, "m-1"))
-    ((told,), _) = TALK.poll({"/m-1": reply}, ["m-1"])
+    ((reported,), _) = TALK.poll({"/m-1": reply}, ["m-1"])
     same = {*(code for code in Status if code.is_missed), Status.RECEIVED}
     ours = {Status.OPTED_OUT: Status.BLOCKED, Status.EXPIRED: Status.TOO_LATE}
-    assert told.status is (status if status in same else ours.get(status, FAILED))
-    assert told.opted_out is (status is Status.OPTED_OUT)
+    assert reported.status is (status if status in same else ours.get(status, FAILED))
+    assert reported.opted_out is (status is Status.OPTED_OUT)
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ RECEIVED = {
 
 
 def test_a_message_that_the_phone_received_is_reported_with_the_events_id() -> None:
-    (told,) = TALK.read(event("sms:received", **RECEIVED))
+    (reported,) = TALK.read(event("sms:received", **RECEIVED))
     theirs = SmsReceivedPayload.from_dict(RECEIVED)
-    assert told == Inbound(
+    assert reported == Inbound(
         theirs.sender,
         str(theirs.recipient),
         theirs.message,
@@ -154,9 +154,9 @@ def test_a_message_that_the_phone_received_is_reported_with_the_events_id() -> N
 def test_an_older_phone_sends_less_and_the_options_have_its_number() -> None:
     older: dict[str, object] = {**RECEIVED, "recipient": None, "receivedAt": "2024-06-22T15:46:11"}
     del older["sender"]
-    (told,) = talking(SMSGATE, number="+12025550199").read(event("sms:received", **older))
-    assert isinstance(told, Inbound)
-    assert (told.sender, told.recipient, told.sent_at) == ("+16505551212", "+12025550199", None)
+    (reported,) = talking(SMSGATE, number="+12025550199").read(event("sms:received", **older))
+    assert isinstance(reported, Inbound)
+    assert (reported.sender, reported.recipient, reported.sent_at) == ("+16505551212", "+12025550199", None)
 
 
 def test_an_event_counts_only_with_the_phones_signature_over_body_and_time() -> None:

@@ -1,9 +1,9 @@
 """
-What each wire must make of a server that does not behave.
+The reaction of each transport to a server that breaks the rules.
 
-Every case asks twice on the same client: the second answer tells that a
-connection which is in doubt was dropped, and that no answer went to the
-wrong request.
+Every case makes two calls with the same client: the second response shows that
+a doubtful connection was closed, and that no response belongs to the wrong
+request.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ SPACED = b"HTTP/1.1 200 OK\r\nContent-Length: "
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One answer, what is to be read in it, and whether its connection serves the next call."""
+    """One response, its expected reading, and whether its connection serves the next call."""
 
     rule: str
     reply: Reply
@@ -244,7 +244,7 @@ def test_the_reason_says_what_was_wrong(open_wire: OpenClient) -> None:
 
 
 def test_the_url_is_sent_unchanged(open_wire: OpenClient) -> None:
-    """A provider that signs its URLs, or reads "+" as a blank, sees what was meant."""
+    """A provider that signs its URLs, or reads "+" as a blank, gets the intended URL."""
     target = "/a%2Fb/%7Ec?to=%2B254&text=a+b%20c&x=%c3%A9&y=a%26b"
 
     async def work() -> None:

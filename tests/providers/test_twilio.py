@@ -55,7 +55,7 @@ def test_a_text_in_any_script_is_sent_unchanged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "told"),
+    ("left", "reported"),
     [
         (timedelta(hours=12), "36000"),
         (timedelta(minutes=10, milliseconds=900), "600"),
@@ -63,9 +63,9 @@ def test_a_text_in_any_script_is_sent_unchanged() -> None:
         (timedelta(seconds=-5), "1"),
     ],
 )
-def test_the_validity_ends_with_the_window_and_is_in_twilios_bounds(left: timedelta, told: str) -> None:
+def test_the_validity_ends_with_the_window_and_is_in_twilios_bounds(left: timedelta, reported: str) -> None:
     _, got = TALK.send(CREATED, replace(a_message(), not_after=NOW + left), now=lambda: NOW)
-    assert form(got)["ValidityPeriod"] == told
+    assert form(got)["ValidityPeriod"] == reported
 
 
 def test_a_messaging_service_replaces_a_sender_or_accompanies_it() -> None:
@@ -174,9 +174,9 @@ def test_a_message_of_a_handset_is_reported() -> None:
 
 @pytest.mark.parametrize("word", ["STOP", "START", "HELP"])
 def test_a_keyword_of_advanced_opt_out_is_reported_by_twilios_word(word: str) -> None:
-    (told,) = TALK.read(signed({**INBOUND, "Body": "arrêter tout", "OptOutType": word}))
-    assert isinstance(told, Inbound)
-    assert told.text == word
+    (reported,) = TALK.read(signed({**INBOUND, "Body": "arrêter tout", "OptOutType": word}))
+    assert isinstance(reported, Inbound)
+    assert reported.text == word
 
 
 def test_a_request_without_a_receipt_or_a_message_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""What Twilio's codes and words mean, by its Error and Warning Dictionary and its Messages resource."""
+"""The meaning of Twilio's codes and statuses, by its Error and Warning Dictionary and Messages resource."""
 
 from datetime import timedelta
 
@@ -148,11 +148,11 @@ def test_a_documented_code_in_an_answer_is_final_or_later(code: int, status: Sta
 
 @pytest.mark.parametrize(("code", "status"), DOCUMENTED.items())
 def test_a_documented_code_in_a_receipt_is_the_end_it_names(code: int, status: Status) -> None:
-    (told,) = TALK.read(receipt("failed", ErrorCode=str(code)))
-    assert isinstance(told, ReceiptReport)
-    assert told.status is status
-    assert told.opted_out is (code == 21610)
-    assert str(code) in told.reason
+    (reported,) = TALK.read(receipt("failed", ErrorCode=str(code)))
+    assert isinstance(reported, ReceiptReport)
+    assert reported.status is status
+    assert reported.opted_out is (code == 21610)
+    assert str(code) in reported.reason
 
 
 @pytest.mark.parametrize(
@@ -191,5 +191,5 @@ def test_each_status_of_a_message_has_its_end_or_none(word: str, status: Status 
 
 
 def test_an_unknown_code_is_kept_with_its_word() -> None:
-    (told,) = TALK.read(receipt("undelivered", ErrorCode="39999"))
-    assert told == ReceiptReport("p-1", "m-1", FAILED, "undelivered: 39999")
+    (reported,) = TALK.read(receipt("undelivered", ErrorCode="39999"))
+    assert reported == ReceiptReport("p-1", "m-1", FAILED, "undelivered: 39999")

@@ -1,4 +1,4 @@
-"""What Vonage tells us, by its documents: Delivery receipts, Inbound SMS and Signing messages."""
+"""Vonage's reports, by its documents: Delivery receipts, Inbound SMS and Signing messages."""
 
 import json
 from datetime import UTC, datetime
@@ -48,9 +48,9 @@ FAILURES = {
 @pytest.mark.parametrize("word", ["failed", "rejected", "undeliverable", "deleted"])
 @pytest.mark.parametrize("code", range(100))
 def test_each_error_code_of_a_failed_message_is_the_end_it_names(word: str, code: int) -> None:
-    (told,) = TALK.read(posted(with_sig(delivery(word, err_code=str(code)))))
+    (reported,) = TALK.read(posted(with_sig(delivery(word, err_code=str(code)))))
     expected = FAILURES.get(code, FAILED)
-    assert told == ReceiptReport("p-1", "m-1", expected, f"{word}: err-code {code}", opted_out=code == 9)
+    assert reported == ReceiptReport("p-1", "m-1", expected, f"{word}: err-code {code}", opted_out=code == 9)
 
 
 def test_every_error_code_of_the_table_is_listed_here() -> None:
@@ -71,8 +71,8 @@ def test_every_error_code_of_the_table_is_listed_here() -> None:
 def test_each_word_of_a_receipt_has_its_end_or_none_whatever_its_error_code(
     word: str, status: Status | None
 ) -> None:
-    (told,) = TALK.read(posted(with_sig(delivery(word, err_code="2"))))
-    assert told == ReceiptReport("p-1", "m-1", status, f"{word}: err-code 2")
+    (reported,) = TALK.read(posted(with_sig(delivery(word, err_code="2"))))
+    assert reported == ReceiptReport("p-1", "m-1", status, f"{word}: err-code 2")
 
 
 def by_get(fields: dict[str, str]) -> ReceiptRequest:
@@ -152,16 +152,16 @@ def test_a_message_of_a_handset_is_reported(way: Any) -> None:
 
 
 def test_a_short_code_is_unchanged_and_an_invalid_time_is_left_out() -> None:
-    (told,) = TALK.read(posted(with_sig({**INBOUND, "to": "40404", "message-timestamp": "soon"})))
-    assert isinstance(told, Inbound)
-    assert (told.recipient, told.sent_at) == ("40404", None)
+    (reported,) = TALK.read(posted(with_sig({**INBOUND, "to": "40404", "message-timestamp": "soon"})))
+    assert isinstance(reported, Inbound)
+    assert (reported.recipient, reported.sent_at) == ("40404", None)
 
 
 def test_each_part_of_a_long_message_is_reported_by_itself() -> None:
     long = {**INBOUND, "concat": "true", "concat-ref": "1", "concat-total": "3", "concat-part": "2"}
-    (told,) = TALK.read(posted(with_sig(long)))
-    assert isinstance(told, Inbound)
-    assert told.ref == INBOUND["messageId"]
+    (reported,) = TALK.read(posted(with_sig(long)))
+    assert isinstance(reported, Inbound)
+    assert reported.ref == INBOUND["messageId"]
 
 
 def test_a_binary_message_is_not_reported() -> None:

@@ -1,4 +1,4 @@
-"""What carries HTTP calls, under test: each wire on each event loop it is used on."""
+"""The HTTP transports under test: each one on each event loop that uses it."""
 
 import asyncio
 import gc
@@ -31,20 +31,20 @@ WIRES = pytest.mark.parametrize("open_wire", [open_ours, open_aiohttp], ids=["ou
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run on asyncio's loop, and let whatever was left open complain here."""
+    """Run on asyncio's loop, and raise here the warnings about unclosed resources."""
     with _nothing_left_behind():
         return asyncio.run(work)
 
 
 def run_on_uvloop(work: Coroutine[Any, Any, T]) -> T:
-    """Run on the loop that workers use."""
+    """Run on the loop of the workers."""
     with _nothing_left_behind(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
 
 
 @contextmanager
 def _nothing_left_behind() -> Iterator[None]:
-    """Collect the garbage of this block alone: going through all of pytest's takes longer than the test."""
+    """Collect only the garbage of this block: collecting pytest's takes longer than the test."""
     gc.freeze()
     try:
         yield
@@ -71,7 +71,7 @@ async def ask(
 
 
 class Certificate:
-    """A certificate that nobody but its holder trusts."""
+    """A self-signed certificate."""
 
     def __init__(self, directory: Path, *, name: str) -> None:
         openssl = shutil.which("openssl")
@@ -90,11 +90,11 @@ class Certificate:
         )
 
     def server(self) -> ssl.SSLContext:
-        """Speak TLS as its holder."""
+        """Return a TLS context of its holder."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._file, self._key)
         return context
 
     def trusted(self) -> ssl.SSLContext:
-        """Trust this one and no other."""
+        """Return a TLS context that trusts only this certificate."""
         return ssl.create_default_context(cafile=str(self._file))

@@ -1,4 +1,4 @@
-"""An ESME by script: the codec over a real socket, and a sandbox of its own to speak to."""
+"""A scripted ESME: the codec over a real socket, with its own sandbox."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -35,7 +35,7 @@ class Esme:
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def ask(self, command: int, body: bytes = b"") -> Pdu:
-        """Send a request and wait for its answer; ConnectionError if there is none any more."""
+        """Return the response to a request. Raises ConnectionError if there is none."""
         return await self.request(command, body)
 
     def request(self, command: int, body: bytes = b"") -> "asyncio.Future[Pdu]":
@@ -57,7 +57,7 @@ class Esme:
         return answer.status, decode_id(answer.body)
 
     async def deliveries(self, count: int) -> list[Sm]:
-        """Wait until so many came, and tell all that did."""
+        """Wait for this many deliveries, and return all of them."""
         async with asyncio.timeout(5), self.came:
             await self.came.wait_for(lambda: len(self.got) >= count)
         return list(self.got)
@@ -106,7 +106,7 @@ def is_receipt(delivered: Sm) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class EsmeSession:
-    """A sandbox with both faces."""
+    """A sandbox with HTTP and SMPP."""
 
     port: int
     client: httpx.AsyncClient
@@ -136,7 +136,7 @@ class EsmeSession:
         (await self.client.put("/settings", json=settings)).raise_for_status()
 
     async def quiet(self) -> Mapping[str, Any]:
-        """Wait until nothing is under way."""
+        """Wait until nothing is pending."""
         async with asyncio.timeout(10):
             while (stats := await self.stats())["pending_receipts"] or stats["in_flight"]:
                 pass
@@ -145,7 +145,7 @@ class EsmeSession:
 
 @asynccontextmanager
 async def opened(**settings: object) -> AsyncIterator[EsmeSession]:
-    """Open a sandbox, without latency and delays unless the settings say so."""
+    """Yield a sandbox, without latency and delays unless the settings say so."""
     fast = {"latency_ms": 0, "receipt_delay_ms": 0}
     async with serving_both(SandboxSettings.model_validate(fast | settings)) as (url, port):
         assert port is not None

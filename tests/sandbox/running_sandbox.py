@@ -1,4 +1,4 @@
-"""A sandbox, a provider that speaks to it by the recipe, and a receiver of its receipts: all real HTTP."""
+"""A sandbox, a provider with its options, and a receiver of its receipts, over real HTTP."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -35,7 +35,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 @dataclass(frozen=True, slots=True)
 class RunningSandbox:
-    """Everything one test needs."""
+    """The sandbox, the provider and the receiver of one test."""
 
     url: str
     client: httpx.AsyncClient
@@ -63,14 +63,14 @@ class RunningSandbox:
         return await self.client.put("/settings", json=settings)
 
     async def quiet(self) -> Mapping[str, Any]:
-        """Wait until no receipt is under way."""
+        """Wait until no receipt is pending."""
         async with asyncio.timeout(10):
             while (stats := await self.stats())["pending_receipts"]:
                 pass
         return stats
 
     def reports(self) -> list[ReceiptReport]:
-        """Read all receipts that came, in order, by the provider under test."""
+        """Return all received reports in order, read by the provider under test."""
         return [
             report
             for got in self.receiver.requests
@@ -90,7 +90,7 @@ def as_receipt(got: Got) -> ReceiptRequest:
 async def running_sandbox(
     *, receiver: Script = OPEN, call_timeout: float = 5.0, receiver_port: int = 0, **settings: Any
 ) -> AsyncIterator[RunningSandbox]:
-    """Set the stage; without latency and delays unless the settings say so."""
+    """Yield a running sandbox, without latency and delays unless the settings say so."""
     fast = {"latency_ms": 0, "receipt_delay_ms": 0, "receipt_secret": SECRET, "token": TOKEN}
     async with (
         listening(receiver, port=receiver_port) as peer,

@@ -16,7 +16,7 @@ LATER = Status.PENDING
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a client sees of one number: outcomes of its submits one after the other, and all its receipts."""
+    """The effect of one number: the outcomes of its submits in order, and all its receipts."""
 
     outcomes: tuple[type[Outcome] | Status, ...] = (Accepted,)
     receipts: tuple[Status, ...] = (Status.RECEIVED,)

@@ -137,10 +137,10 @@ def test_a_handsets_message_goes_to_the_receipt_url_and_is_counted_separately() 
             assert (await stage.client.post("/inbound", json=written)).json() == {"parts": 1}
             stats = await stage.quiet()
             (got,) = stage.receiver.requests
-            (told,) = stage.provider.read_receipt(as_receipt(got))
-            assert isinstance(told, Inbound)
-            assert (told.sender, told.recipient, told.text) == (NUMBER, "22141", "STOP")
-            assert told.ref
+            (reported,) = stage.provider.read_receipt(as_receipt(got))
+            assert isinstance(reported, Inbound)
+            assert (reported.sender, reported.recipient, reported.text) == (NUMBER, "22141", "STOP")
+            assert reported.ref
             assert (stats["inbound_sent"], stats["receipts_sent"], stats["submits"]) == (1, 0, 0)
 
     run(work())

@@ -33,8 +33,8 @@ def test_a_special_number_has_its_effect_over_smpp(ending: str) -> None:
     parts = PARTS.get(ending, 1)
     reports: list[ReceiptReport] = []
 
-    async def keep(told: Sequence[ProviderReports]) -> None:
-        reports.extend(one for one in told if isinstance(one, ReceiptReport))
+    async def keep(received: Sequence[ProviderReports]) -> None:
+        reports.extend(one for one in received if isinstance(one, ReceiptReport))
 
     async def work() -> None:
         async with opened() as booth:
@@ -82,8 +82,8 @@ def test_a_special_number_has_its_effect_over_smpp(ending: str) -> None:
 def test_ids_are_matched_however_both_sides_write_them(written: str, in_receipts: str, ids: str) -> None:
     reports: list[ProviderReports] = []
 
-    async def keep(told: Sequence[ProviderReports]) -> None:
-        reports.extend(told)
+    async def keep(received: Sequence[ProviderReports]) -> None:
+        reports.extend(received)
 
     async def work() -> None:
         async with opened(smpp_ids=written, smpp_receipt_ids=in_receipts) as booth:

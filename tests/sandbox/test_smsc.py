@@ -1,4 +1,4 @@
-"""The SMPP face as an ESME meets it: binds, submits and their answers."""
+"""The SMPP server as an ESME sees it: binds, submits and their responses."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What the SMPP face delivers: receipts that were asked for, until they are taken, and handsets' messages."""
+"""Deliveries of the SMPP server: requested receipts, until they are accepted, and handsets' messages."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The SMPP face with an ESME of somebody else's: the PyPI package smpplib, unchanged."""
+"""The SMPP server with an independent ESME: the PyPI package smpplib, unchanged."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ _SETTINGS = '{"latency_ms": 0, "receipt_delay_ms": 0, "smpp_system_id": "us", "s
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[tuple[httpx.Client, int]]:
-    """Serve in a process, for the stranger blocks this one."""
+    """Serve in another process, because the independent ESME blocks this one."""
     command = [
         sys.executable,
         "-m",
@@ -52,7 +52,7 @@ def a_stranger(port: int) -> Iterator[Any]:
 
 
 def listen(client: Any, count: int) -> tuple[list[Any], list[Any]]:
-    """Read until so many answers and so many deliveries came; the package acknowledges these itself."""
+    """Read until this many responses and deliveries arrived; the package acknowledges deliveries itself."""
     answers: list[Any] = []
     deliveries: list[Any] = []
     client.set_message_sent_handler(lambda pdu: answers.append(pdu))

@@ -1,4 +1,4 @@
-"""One heap and one timer of the loop: what is due is done in its order, and what is cleared is not."""
+"""Delayed actions: due ones run in order, and cleared ones do not run."""
 
 import asyncio
 from functools import partial

@@ -1,4 +1,4 @@
-"""PDUs: what the specification prints, and whatever a stream does to them."""
+"""PDUs: the examples of the specification, and any fragmentation of the stream."""
 
 from datetime import datetime, timedelta, timezone
 

@@ -1,4 +1,4 @@
-"""Receipts: the optional parameters, the text of appendix B, and how SMSCs spell it."""
+"""Receipts: the optional parameters, the text of appendix B, and its spelling by SMSCs."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

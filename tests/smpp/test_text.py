@@ -1,4 +1,4 @@
-"""Texts on the wire: the alphabet, the parts, and what another made of them."""
+"""Texts as octets: alphabets, parts, and texts of other encoders."""
 
 import pytest
 from hypothesis import given

@@ -17,7 +17,7 @@ SIGNING_KEY = "PlLrKaqvZNRR5zAjm42ZT6q1SQxgbbGd"
 
 
 def called(fields: Mapping[str, str], *, body: bytes = b"", at: int = NOW) -> ReceiptRequest:
-    """MessageBird signs the URL, and the body if there is one."""
+    """Return a request as MessageBird signs it: the URL, and the body if there is one."""
     url = f"{RECEIPT_URL}?{urlencode(fields)}" if fields else RECEIPT_URL
     claims: dict[str, object] = {
         "iss": "MessageBird",

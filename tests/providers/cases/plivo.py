@@ -17,7 +17,7 @@ NONCE = "05429567804466091622"
 
 
 def posted(fields: Mapping[str, str], *, reference: str | None = "m-1") -> ReceiptRequest:
-    """Plivo signs URL, query and sorted fields, each behind a mark, and the nonce."""
+    """Return a request as Plivo signs it: URL, query and sorted fields, separated, and the nonce."""
     query = {} if reference is None else {"reference": reference}
     url = f"{RECEIPT_URL}?{urlencode(query)}" if query else RECEIPT_URL
     mark = ("." if query else "?") if fields else ""

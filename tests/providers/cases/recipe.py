@@ -1,4 +1,4 @@
-"""What the cases of all recipes share: how they are opened, and when."""
+"""The options and the time that the cases of all recipes share."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,7 +15,7 @@ opened = partial(HttpProvider, clock=lambda: float(NOW))
 
 
 def options(recipe: str, **values: str) -> Callable[[str, int], Mapping[str, Any]]:
-    """Options of a recipe towards an address."""
+    """Return the options of a recipe for an address."""
     return lambda host, port: {
         "recipe": recipe,
         "with": {"base_url": f"http://{host}:{port}", "receipt_url": RECEIPT_URL, **values},

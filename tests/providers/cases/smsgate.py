@@ -41,7 +41,7 @@ def event(name: str, **payload: object) -> ReceiptRequest:
 
 
 def state(word: str, error: str | None = None, ref: str = "p-1") -> dict[str, object]:
-    """Give a message as the server tells of it."""
+    """Return a message as the server reports it."""
     recipient = {"phoneNumber": "+254701234567", "state": word, "error": error}
     return {
         "id": ref,

@@ -31,7 +31,7 @@ def form(got: Got) -> dict[str, str]:
 
 
 def signed(fields: Mapping[str, str], *, url: str = RECEIPTS, called: str | None = None) -> ReceiptRequest:
-    """Post a form; `called` is the URL that Twilio signed, if it differs."""
+    """Return a signed POST of a form; `called` is the URL that Twilio signed, if it differs."""
     text = (called or url) + "".join(name + fields[name] for name in sorted(fields))
     digest = hmac.digest(CREDENTIAL.encode(), text.encode(), hashlib.sha1)
     return ReceiptRequest(

@@ -1,4 +1,4 @@
-"""How the peer of a plug-in behaves whose provider speaks HTTP."""
+"""The peer of a plug-in for an HTTP provider."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -15,7 +15,7 @@ THROTTLED = http_reply(429, Retry_After="7")
 def speaking(
     *, accepts: Answer, rejects: Answer, says_later: Answer = THROTTLED
 ) -> Callable[[Behaviour], AbstractAsyncContextManager[Peer]]:
-    """Answer in the provider's words, or badly."""
+    """Return a script that responds as the provider does, or badly."""
 
     def reply(behaviour: Behaviour, got: Got) -> Reply:
         match behaviour:

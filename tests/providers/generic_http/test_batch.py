@@ -81,11 +81,11 @@ def test_all_messages_are_in_one_request() -> None:
     assert int(request.headers["content-length"]) == len(request.content)
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, True), (2, False)])
-def test_the_trace_is_sent_only_with_a_single_message(count: int, told: bool) -> None:
+@pytest.mark.parametrize(("count", "is_sent"), [(1, True), (2, False)])
+def test_the_trace_is_sent_only_with_a_single_message(count: int, is_sent: bool) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     _, (request,) = send(items(), count, traceparent=trace)
-    assert ("traceparent" in request.headers) is told
+    assert ("traceparent" in request.headers) is is_sent
 
 
 def test_an_item_belongs_to_the_message_whose_reference_it_has() -> None:

@@ -26,7 +26,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def told(body: str, **options: Any) -> list[ProviderReports]:
+def reports(body: str, **options: Any) -> list[ProviderReports]:
     read_in = read_options("acme", OPTIONS | options)
     assert read_in.receipts is not None
     return list(
@@ -41,7 +41,7 @@ def test_receipts_and_messages_may_come_together() -> None:
         '{"all": [{"id": "r", "status": "ok"},'
         ' {"id": "i", "kind": "mo", "from": {"number": "254701234567"}, "to": 22345, "text": "Hi"}]}'
     )
-    assert told(body) == [
+    assert reports(body) == [
         ReceiptReport("r", None, Status.RECEIVED, "ok"),
         Inbound("254701234567", "22345", "Hi", "i", None),
     ]
@@ -61,7 +61,9 @@ def test_receipts_and_messages_may_come_together() -> None:
     ],
 )
 def test_a_time_without_a_zone_is_ignored(said: str, moment: datetime | None) -> None:
-    (one,) = told(f'{{"all": {{"kind": "mo", "from": {{"number": 1}}, "to": 2, "text": "", "at": {said}}}}}')
+    (one,) = reports(
+        f'{{"all": {{"kind": "mo", "from": {{"number": 1}}, "to": 2, "text": "", "at": {said}}}}}'
+    )
     assert one == Inbound("1", "2", "", None, moment)
 
 
@@ -70,7 +72,7 @@ def test_a_time_without_a_zone_is_ignored(said: str, moment: datetime | None) ->
 )
 def test_a_message_without_sender_or_recipient_is_refused(item: str) -> None:
     with pytest.raises(BadReceipt, match="has no number at"):
-        told(f'{{"all": {item}}}')
+        reports(f'{{"all": {item}}}')
 
 
 def test_the_rules_of_a_report_come_before_its_word() -> None:
@@ -86,7 +88,7 @@ def test_the_rules_of_a_report_come_before_its_word() -> None:
         ('{"id": "r", "status": "maybe later"}', ReceiptReport("r", None, None, "maybe later")),
         ('{"id": "r", "status": "bad", "error": null}', ReceiptReport("r", None, Status.FAILED, "bad")),
     ):
-        assert told(item, receipts=receipts) == [expected]
+        assert reports(item, receipts=receipts) == [expected]
 
 
 def test_our_reference_may_come_back_in_the_url() -> None:

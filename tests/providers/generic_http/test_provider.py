@@ -1,4 +1,4 @@
-"""What goes out and what comes back, over httpx.MockTransport; the wire itself is test_conformance's."""
+"""Requests and responses over httpx.MockTransport; test_conformance.py uses real sockets."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Who may tell us: what is signed, how, and for how long it counts."""
+"""Signatures of receipts: the signed data, the methods, and their validity."""
 
 import base64
 import hashlib

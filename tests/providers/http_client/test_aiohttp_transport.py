@@ -1,4 +1,4 @@
-"""Over aiohttp, through a proxy: the gate is asked when the way is open; one that does not open is Unsent."""
+"""aiohttp through a proxy: the gate is asked when the tunnel is open; without one, the call is Unsent."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ ABROAD = "http://provider.example/send"
 
 
 def tunnel_to(port: int) -> Conversation:
-    """Play a proxy that lets everything through to one port."""
+    """Serve as a proxy that forwards everything to one port."""
 
     async def converse(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"CONNECT localhost:")

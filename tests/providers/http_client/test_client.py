@@ -14,7 +14,7 @@ pytestmark = WIRES
 
 
 def dies_when_reused(got: Got, number: int) -> Reply:
-    """Answer the first request and keep the connection; read the second and hang up."""
+    """Answer the first request and keep the connection; read the second and close it."""
     return Reply(http_reply(200)) if number == 0 else Reply(b"", hang_up=True)
 
 
@@ -86,7 +86,7 @@ def test_closed_gates_leak_no_connection(open_wire: OpenClient, method: str) -> 
 
 
 def test_a_gate_that_raises_leaks_no_connection_and_writes_nothing(open_wire: OpenClient) -> None:
-    """The bug is the engine's, and is shown; the connection is not lost for it."""
+    """The bug is the dispatcher's and is raised; the connection is not lost."""
 
     async def work() -> None:
         def broken() -> bool:

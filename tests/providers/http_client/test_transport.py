@@ -1,4 +1,4 @@
-"""What our own transport promises beyond what every wire must keep: turns, limits, names, TLS."""
+"""Rules of our own transport beyond those of every transport: order, limits, names, TLS."""
 
 import asyncio
 import socket
@@ -263,7 +263,7 @@ def test_a_request_that_could_be_misread_is_unsent(headers: dict[str, str], url:
 
 
 class NamedHosts(asyncio.SelectorEventLoop):
-    """A loop that knows hosts of its own, and counts who asks."""
+    """A loop with its own hosts, which counts the lookups."""
 
     hosts: dict[str, list[str]]
     asked = 0

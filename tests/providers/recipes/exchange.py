@@ -1,4 +1,4 @@
-"""Trying a recipe: what it writes to a real socket, what it makes of an answer, and of what comes to us."""
+"""Exchanges of a recipe: its requests on a real socket, and its reading of responses and receipts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from tests.providers.transports import run
 def send(
     case: Case, answer: bytes, messages: Sequence[Outgoing] | None = None
 ) -> tuple[Sequence[Outcome], Got]:
-    """Send in one call to a peer that answers this; give the outcomes and what it got."""
+    """Send in one call to a peer with this response, and return the outcomes and the request."""
 
     async def work() -> tuple[Sequence[Outcome], Got]:
         async with listening(always(answer)) as peer:
@@ -41,7 +41,7 @@ def send(
 
 
 def meaning(case: Case, answer: bytes) -> int | str:
-    """Say what an answer means for a message: the code, with ! for an opt-out, or the outcome's name."""
+    """Return the meaning of a response: the code, with ! for an opt-out, or the outcome's name."""
     ((outcome,), _) = send(case, answer)
     match outcome:
         case Rejected(status, _, opted_out):
@@ -50,8 +50,8 @@ def meaning(case: Case, answer: bytes) -> int | str:
             return type(outcome).__name__.lower()
 
 
-def told(case: Case, request: ReceiptRequest) -> ProviderReports:
-    """Read the one thing that came."""
+def the_report(case: Case, request: ReceiptRequest) -> ProviderReports:
+    """Return the only report of a receipt."""
 
     async def work() -> Sequence[ProviderReports]:
         provider = case.open(port=9)
@@ -65,8 +65,8 @@ def told(case: Case, request: ReceiptRequest) -> ProviderReports:
 
 
 def reported(case: Case, request: ReceiptRequest) -> int | str | None:
-    """Say what a receipt means: the code, with ! for an opt-out, or None for on its way."""
-    report = told(case, request)
+    """Return the meaning of a receipt: the code, with ! for an opt-out, or None for on its way."""
+    report = the_report(case, request)
     assert isinstance(report, ReceiptReport)
     if report.status is None:
         return None
@@ -74,19 +74,19 @@ def reported(case: Case, request: ReceiptRequest) -> int | str | None:
 
 
 def inbound(case: Case, request: ReceiptRequest) -> Inbound:
-    """Read a message from a handset."""
-    message = told(case, request)
+    """Return the message of a handset."""
+    message = the_report(case, request)
     assert isinstance(message, Inbound)
     return message
 
 
 def head(got: Got) -> dict[str, str]:
-    """Headers of a request, by their names as written."""
+    """Return the headers of a request, by their names as written."""
     return dict(line.split(": ", 1) for line in got.head.split("\r\n")[1:])
 
 
 def table(*rows: tuple[Any, str]) -> dict[str, Any]:
-    """Spell a table out: what comes out, and the words or numbers (3-5 for a span) it comes out for."""
+    """Return a table by key, from rows of a result and its keys, words or numbers (3-5 for a range)."""
     spelled: dict[str, Any] = {}
     for outcome, words in rows:
         for word in words.split():

@@ -1,4 +1,4 @@
-"""What every recipe keeps to."""
+"""Rules of every recipe."""
 
 from importlib import resources
 from typing import Any, cast

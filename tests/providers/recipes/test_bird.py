@@ -13,7 +13,7 @@ from tests.providers.cases.bird import BIRD, called, delivery, refused
 from tests.providers.cases.recipe import NOW, RECEIPT_URL
 from tests.providers.conformance import CREDENTIAL
 from tests.providers.peer import http_reply
-from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, told
+from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, the_report
 
 ERRORS = table(("deferred", "2 25"), (38, "9 10 20 21 98"), ("unknown", "99"))
 WORDS = table((None, "scheduled sent buffered"), (13, "delivered"), (32, "expired"), (38, "delivery_failed"))
@@ -70,7 +70,7 @@ def test_a_reason_of_a_delivered_message_is_ignored() -> None:
 @pytest.mark.parametrize("at", [NOW - 62, NOW + 2])
 def test_a_receipt_is_accepted_only_while_its_token_is_valid(at: int) -> None:
     with pytest.raises(BadSignature):
-        told(BIRD, called(delivery("delivered"), at=at))
+        the_report(BIRD, called(delivery("delivered"), at=at))
 
 
 def test_a_message_from_a_handset_is_read_from_a_query_a_form_and_json() -> None:
@@ -91,4 +91,4 @@ def test_a_message_from_a_handset_is_read_from_a_query_a_form_and_json() -> None
         == expected
     )
     with pytest.raises(BadSignature):
-        told(BIRD, replace(posted, body=posted.body.replace(b"Hallo", b"STOP")))
+        the_report(BIRD, replace(posted, body=posted.body.replace(b"Hallo", b"STOP")))

@@ -12,7 +12,7 @@ from tests.providers.cases.kannel import KANNEL, called
 from tests.providers.cases.recipe import RECEIPT_URL
 from tests.providers.conformance import CREDENTIAL, a_message
 from tests.providers.peer import http_reply
-from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, told
+from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, the_report
 
 TYPES = table((13, "1"), (38, "2 16"), (None, "4 8"))
 
@@ -67,7 +67,7 @@ def test_every_type_of_a_report_has_its_code(bit: str) -> None:
 
 def test_a_report_of_an_smsc_that_says_expired_is_too_late_and_its_text_is_not_kept() -> None:
     answer = "id:1 sub:001 dlvrd:000 submit date:2603011200 stat:EXPIRED err:000 text:Your code"
-    report = told(KANNEL, called(urlencode({"reference": "m-1", "type": "2", "answer": answer})))
+    report = the_report(KANNEL, called(urlencode({"reference": "m-1", "type": "2", "answer": answer})))
     assert report == ReceiptReport(None, "m-1", Status.TOO_LATE, "2")
 
 
@@ -82,4 +82,4 @@ def test_a_message_from_a_handset_is_read_in_its_own_charset() -> None:
 
 def test_a_binary_message_from_a_handset_is_refused() -> None:
     with pytest.raises(BadReceipt):
-        told(KANNEL, called("from=1&to=2&text=%01%FF&charset=8-BIT&id=u-1&at=1772366400"))
+        the_report(KANNEL, called("from=1&to=2&text=%01%FF&charset=8-BIT&id=u-1&at=1772366400"))

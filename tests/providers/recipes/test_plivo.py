@@ -12,7 +12,7 @@ from tests.providers.cases.plivo import PLIVO, delivery, posted
 from tests.providers.cases.recipe import RECEIPT_URL
 from tests.providers.conformance import CREDENTIAL
 from tests.providers.peer import http_reply
-from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, told
+from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, the_report
 
 ERRORS = table(
     (30, "50 70"),
@@ -65,7 +65,7 @@ def test_an_undocumented_error_leaves_the_word() -> None:
 
 
 def test_a_receipt_names_the_message_by_both_references() -> None:
-    report = told(PLIVO, posted(delivery("delivered")))
+    report = the_report(PLIVO, posted(delivery("delivered")))
     assert report == ReceiptReport("p-1", "m-1", Status.RECEIVED, "delivered: 000")
 
 
@@ -76,7 +76,7 @@ def test_a_signature_by_the_main_account_counts_and_one_for_another_url_does_not
     main.pop("x-plivo-signature-ma-v3-nonce")
     assert reported(PLIVO, replace(real, headers=main)) == 13
     with pytest.raises(BadSignature):
-        told(PLIVO, replace(real, url=real.url.replace("m-1", "m-2")))
+        the_report(PLIVO, replace(real, url=real.url.replace("m-1", "m-2")))
 
 
 def test_a_message_from_a_handset_is_read() -> None:

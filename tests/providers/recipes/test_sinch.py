@@ -12,7 +12,7 @@ from tests.providers.cases.recipe import RECEIPT_URL
 from tests.providers.cases.sinch import SINCH, delivery, signed
 from tests.providers.conformance import CREDENTIAL
 from tests.providers.peer import http_reply
-from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, told
+from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, the_report
 
 CODES = table((None, "400 401"), (33, "404 417"), (32, "406"), (38, "402 403 405 407 408 410-416 418"))
 """The codes of DeliveryReceiptStatusCode."""
@@ -72,7 +72,7 @@ def test_the_nonce_and_the_time_are_signed_too() -> None:
     for name in ("nonce", "timestamp"):
         headers = {**real.headers, f"x-sinch-webhook-signature-{name}": "1"}
         with pytest.raises(BadSignature):
-            told(SINCH, replace(real, headers=headers))
+            the_report(SINCH, replace(real, headers=headers))
 
 
 def test_a_message_from_a_handset_is_read() -> None:
@@ -95,4 +95,4 @@ def test_a_message_from_a_handset_is_read() -> None:
 
 def test_a_request_without_a_report_or_a_text_is_refused() -> None:
     with pytest.raises(BadReceipt):
-        told(SINCH, signed(b'{"type": "mo_binary", "id": "x", "from": "1", "to": "2", "body": "aGk="}'))
+        the_report(SINCH, signed(b'{"type": "mo_binary", "id": "x", "from": "1", "to": "2", "body": "aGk="}'))

@@ -11,7 +11,7 @@ from tests.providers.cases.recipe import NOW, RECEIPT_URL
 from tests.providers.cases.telnyx import TELNYX, delivery, refused, signed
 from tests.providers.conformance import CREDENTIAL
 from tests.providers.peer import http_reply
-from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, told
+from tests.providers.recipes.exchange import head, inbound, meaning, reported, send, table, the_report
 
 FINAL = (
     (30, "10001 10002 10016 40001 40012 40310"),
@@ -85,7 +85,7 @@ def test_an_error_of_a_message_delivered_or_on_its_way_is_ignored() -> None:
 @pytest.mark.parametrize("age", [-301, 301])
 def test_a_receipt_signed_more_than_five_minutes_off_is_refused(age: int) -> None:
     with pytest.raises(BadSignature):
-        told(TELNYX, signed(delivery("delivered"), at=NOW - age))
+        the_report(TELNYX, signed(delivery("delivered"), at=NOW - age))
     assert reported(TELNYX, signed(delivery("delivered"), at=NOW - age // 2)) == 13
 
 

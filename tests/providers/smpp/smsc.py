@@ -1,4 +1,4 @@
-"""An SMSC on a real socket that follows a script, and what it has seen."""
+"""An SMSC on a real socket that follows a script and records what it receives."""
 
 import asyncio
 import ssl
@@ -51,7 +51,7 @@ class Line(asyncio.Protocol):
         self.transport.write(data)
 
     def deliver(self, *messages: Sm) -> None:
-        """Deliver, all in one write."""
+        """Deliver all in one write."""
         data = b""
         for sm in messages:
             self._sequence += 1
@@ -60,7 +60,7 @@ class Line(asyncio.Protocol):
 
     @property
     def answers(self) -> list[int]:
-        """What each delivery was answered, in the order of the deliveries."""
+        """The response to each delivery, in the order of the deliveries."""
         found = {pdu.sequence: pdu.status for pdu in self.got if pdu.command == Command.DELIVER_SM_RESP}
         return [found[sequence] for sequence in sorted(found)]
 
@@ -113,7 +113,7 @@ USUAL: Mapping[int, Script] = {
 
 @dataclass(slots=True)
 class Smsc:
-    """What the SMSC has seen; `script` says what it does with each command, and may be changed."""
+    """The record of the SMSC; `script` has the reaction to each command, and can be changed."""
 
     script: dict[int, Script]
     port: int = 0
@@ -183,11 +183,11 @@ async def a_provider(
 
 
 async def forget(_: object) -> None:
-    """Take what is told, and keep nothing."""
+    """Accept reports, and keep none."""
 
 
 async def bound(provider: SmppProvider, smsc: Smsc, *, binds: int = 1) -> None:
-    """Listen, and wait until both sides know of the binds, so that a short time-out counts from there."""
+    """Listen, and wait until both sides have the binds, so that a short timeout starts there."""
     provider.listen(forget)
     await smsc.until(lambda smsc: len(smsc.binds) == binds)
     for line in smsc.lines:

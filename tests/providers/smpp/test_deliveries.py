@@ -1,4 +1,4 @@
-"""Whatever an SMSC delivers, the reader survives it."""
+"""The reader accepts any delivery of an SMSC."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,10 +24,10 @@ messages = st.builds(Sm, address, address, text=texts, data_coding=octet, esm_cl
 
 @given(messages)
 def test_anything_delivered_is_a_report_a_message_a_part_or_nothing(sm: Sm) -> None:
-    told = READER.read(sm)
-    assert told is None or isinstance(told, ReceiptReport | Inbound | InboundPart)
-    if isinstance(told, ReceiptReport):
-        assert told.ref
+    reported = READER.read(sm)
+    assert reported is None or isinstance(reported, ReceiptReport | Inbound | InboundPart)
+    if isinstance(reported, ReceiptReport):
+        assert reported.ref
 
 
 def test_every_state_has_its_end() -> None:

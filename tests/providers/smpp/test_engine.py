@@ -1,4 +1,4 @@
-"""From a lane to an SMSC: what the engine makes of the provider's outcomes and batches."""
+"""From a lane to an SMSC: the worker with the provider's outcomes and batches."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -15,7 +15,7 @@ Story = Callable[[Smsc], Awaitable[None]]
 
 
 async def over_smpp(world: World, story: Story, script: dict[int, Script] | None = None) -> None:
-    """Tell a story in which the only way out is SMPP."""
+    """Run a story in which SMPP is the only provider."""
     async with an_smsc(script) as smsc:
         options = {"host": "127.0.0.1", "port": smsc.port, "system_id": "us", "password": PASSWORD}
         config = ProviderConfig("sim", "smpp", options, tps=10_000, takes=Traffic.BOTH)

@@ -1,4 +1,4 @@
-"""What the SMSC delivers: told, then answered; gathered, joined, and never lost."""
+"""Deliveries of the SMSC: reported, then answered; batched, joined, and never lost."""
 
 import asyncio
 from collections.abc import Sequence
@@ -29,28 +29,28 @@ OK, LATER = CommandStatus.ESME_ROK, CommandStatus.ESME_RX_T_APPN
 
 
 class Keeper:
-    """Keeps what is told; `failure` is raised instead, `may_go` holds it up."""
+    """Stores reports; `failure` is raised instead, `may_go` delays it."""
 
     def __init__(self) -> None:
         self.batches: list[list[ProviderReports]] = []
         self.failure: Exception | None = None
-        self.was_told = asyncio.Event()
+        self.was_called = asyncio.Event()
         self.may_go = asyncio.Event()
         self.may_go.set()
 
     @property
-    def told(self) -> list[ProviderReports]:
-        return [told for batch in self.batches for told in batch]
+    def reported(self) -> list[ProviderReports]:
+        return [reported for batch in self.batches for reported in batch]
 
-    async def __call__(self, told: Sequence[ProviderReports]) -> None:
-        self.batches.append(list(told))
-        self.was_told.set()
+    async def __call__(self, reported: Sequence[ProviderReports]) -> None:
+        self.batches.append(list(reported))
+        self.was_called.set()
         await self.may_go.wait()
         if self.failure:
             raise self.failure
 
 
-async def told_of(*messages: Sm, **options: Any) -> list[ProviderReports]:
+async def reported_of(*messages: Sm, **options: Any) -> list[ProviderReports]:
     keeper = Keeper()
     async with an_smsc() as smsc, a_provider(smsc.port, **options) as provider:
         provider.listen(keeper)
@@ -59,12 +59,12 @@ async def told_of(*messages: Sm, **options: Any) -> list[ProviderReports]:
         line.deliver(*messages)
         await smsc.until(lambda _: len(line.answers) == len(messages))
         assert set(line.answers) == {OK}
-    return keeper.told
+    return keeper.reported
 
 
 @LOOPS
 def test_a_receipt_reports_the_final_status_with_the_id(run: Run) -> None:
-    assert run(told_of(a_receipt("p-1"))) == [ReceiptReport("p-1", None, Status.RECEIVED, "DELIVRD")]
+    assert run(reported_of(a_receipt("p-1"))) == [ReceiptReport("p-1", None, Status.RECEIVED, "DELIVRD")]
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,12 @@ def test_a_receipt_reports_the_final_status_with_the_id(run: Run) -> None:
     ],
 )
 def test_each_word_has_its_end_and_none_is_guessed(word: str, status: Status | None) -> None:
-    assert run(told_of(a_receipt("p-1", word))) == [ReceiptReport("p-1", None, status, word)]
+    assert run(reported_of(a_receipt("p-1", word))) == [ReceiptReport("p-1", None, status, word)]
 
 
 def test_an_operator_may_say_what_words_and_errors_mean() -> None:
     receipts = [a_receipt("1", "ACCEPTD"), a_receipt("2", "UNDELIV", "034"), a_receipt("3", "DELIVRD", "034")]
-    assert run(told_of(*receipts, words={"acceptd": 13}, errors={"34": 33})) == [
+    assert run(reported_of(*receipts, words={"acceptd": 13}, errors={"34": 33})) == [
         ReceiptReport("1", None, Status.RECEIVED, "ACCEPTD"),
         ReceiptReport("2", None, Status.UNREACHABLE, "UNDELIV, error 034"),
         ReceiptReport("3", None, Status.RECEIVED, "DELIVRD, error 034"),
@@ -96,7 +96,7 @@ def test_an_operator_may_say_what_words_and_errors_mean() -> None:
 
 def test_an_intermediate_notification_changes_no_status() -> None:
     on_the_way = a_receipt("p-1", "UNDELIV")._replace(esm_class=EsmClass.INTERMEDIATE)
-    assert run(told_of(on_the_way)) == [ReceiptReport("p-1", None, None, "UNDELIV")]
+    assert run(reported_of(on_the_way)) == [ReceiptReport("p-1", None, None, "UNDELIV")]
 
 
 def test_an_id_in_two_bases_is_normalized_to_one() -> None:
@@ -112,16 +112,16 @@ def test_an_id_in_two_bases_is_normalized_to_one() -> None:
             provider.listen(keeper)
             (outcome,) = await provider.send([a_message()], wide_open)
             await smsc.until(lambda smsc: smsc.lines[0].answers)
-            [told] = keeper.told
-            assert isinstance(told, ReceiptReport)
-            assert outcome.refs == (told.ref,)  # type: ignore[union-attr]
+            [reported] = keeper.reported
+            assert isinstance(reported, ReceiptReport)
+            assert outcome.refs == (reported.ref,)  # type: ignore[union-attr]
 
     run(work())
 
 
 def test_a_receipt_that_names_no_message_is_answered_and_not_reported() -> None:
     nameless = Sm(HANDSET, SENDER, text=b"stat:DELIVRD", esm_class=EsmClass.RECEIPT)
-    assert run(told_of(nameless)) == []
+    assert run(reported_of(nameless)) == []
 
 
 def test_a_delivery_is_answered_only_after_it_is_stored() -> None:
@@ -135,7 +135,7 @@ def test_a_delivery_is_answered_only_after_it_is_stored() -> None:
             line.deliver(a_receipt("p-1"))
             line.write(encode(Command.ENQUIRE_LINK, sequence=77))
             await smsc.until(lambda smsc: smsc.all(Command.ENQUIRE_LINK_RESP))
-            assert keeper.told
+            assert keeper.reported
             assert line.answers == []
             keeper.may_go.set()
             await smsc.until(lambda _: line.answers)
@@ -165,12 +165,12 @@ def test_a_delivery_that_could_not_be_stored_is_repeated_by_the_smsc(failure: Ex
 
 def test_one_report_that_fails_does_not_stop_the_others() -> None:
     async def work() -> None:
-        told: list[ProviderReports] = []
+        reported: list[ProviderReports] = []
 
         async def keep(some: Sequence[ProviderReports]) -> None:
             if any(isinstance(one, ReceiptReport) and one.ref == "poison" for one in some):
                 raise KeyError("a bug")
-            told.extend(some)
+            reported.extend(some)
 
         async with an_smsc() as smsc, a_provider(smsc.port) as provider:
             provider.listen(keep)
@@ -179,7 +179,7 @@ def test_one_report_that_fails_does_not_stop_the_others() -> None:
             line.deliver(a_receipt("p-1"), a_receipt("poison"), a_receipt("p-2"))
             await smsc.until(lambda _: len(line.answers) == 3)
             assert line.answers == [OK, LATER, OK]
-            assert [one.ref for one in told if isinstance(one, ReceiptReport)] == ["p-1", "p-2"]
+            assert [one.ref for one in reported if isinstance(one, ReceiptReport)] == ["p-1", "p-2"]
 
     run(work())
 
@@ -194,7 +194,7 @@ def test_deliveries_that_arrive_during_a_report_are_reported_together(run: Run) 
             [line] = smsc.lines
             line.deliver(*[a_receipt(f"p-{number}") for number in range(1000)])
             await smsc.until(lambda _: len(line.answers) == 1000)
-            assert [told.ref for told in keeper.told] == [f"p-{number}" for number in range(1000)]
+            assert [reported.ref for reported in keeper.reported] == [f"p-{number}" for number in range(1000)]
             assert len(keeper.batches) < 20
 
     run(work())
@@ -228,22 +228,22 @@ def test_without_listen_a_delivery_is_refused_for_now() -> None:
 
 
 def test_a_message_of_a_handset_is_reported_with_its_numbers() -> None:
-    assert run(told_of(from_a_handset("STOP"))) == [Inbound("+254701234567", "40404", "STOP")]
+    assert run(reported_of(from_a_handset("STOP"))) == [Inbound("+254701234567", "40404", "STOP")]
 
 
 def test_parts_of_a_handsets_message_are_joined_in_any_order() -> None:
     parts = [from_a_handset(text, joint=(9, 3, n)) for n, text in ((3, "c"), (1, "a"), (2, "b"))]
-    assert run(told_of(*parts)) == [Inbound("+254701234567", "40404", "abc")]
+    assert run(reported_of(*parts)) == [Inbound("+254701234567", "40404", "abc")]
 
 
 def test_a_part_delivered_twice_is_reported_once_and_answered_twice() -> None:
     parts = [from_a_handset(text, joint=(9, 2, n)) for n, text in ((1, "a"), (1, "a"), (2, "b"))]
-    assert run(told_of(*parts)) == [Inbound("+254701234567", "40404", "ab")]
+    assert run(reported_of(*parts)) == [Inbound("+254701234567", "40404", "ab")]
 
 
 def test_incomplete_parts_are_reported_after_a_while() -> None:
     lonely = from_a_handset("half", joint=(9, 2, 2))
-    assert run(told_of(lonely, join=0.05)) == [Inbound("+254701234567", "40404", "half")]
+    assert run(reported_of(lonely, join=0.05)) == [Inbound("+254701234567", "40404", "half")]
 
 
 def test_parts_over_different_binds_are_joined() -> None:
@@ -255,7 +255,7 @@ def test_parts_over_different_binds_are_joined() -> None:
             for number, line in enumerate(smsc.lines, 1):
                 line.deliver(from_a_handset(str(number), joint=(9, 2, number)))
             await smsc.until(lambda smsc: all(line.answers for line in smsc.lines))
-            assert keeper.told == [Inbound("+254701234567", "40404", "12")]
+            assert keeper.reported == [Inbound("+254701234567", "40404", "12")]
 
     run(work())
 
@@ -274,7 +274,7 @@ def test_parts_of_a_lost_bind_are_repeated_by_the_smsc_and_reported_once() -> No
             second.deliver(*[from_a_handset(text, joint=(9, 2, n)) for n, text in ((1, "a"), (2, "b"))])
             await smsc.until(lambda _: len(second.answers) == 2)
             await asyncio.sleep(0.15)  # longer than parts wait
-            assert keeper.told == [Inbound("+254701234567", "40404", "ab")]
+            assert keeper.reported == [Inbound("+254701234567", "40404", "ab")]
 
     run(work())
 
@@ -288,13 +288,13 @@ def test_close_waits_until_the_current_batch_is_stored() -> None:
             await smsc.until(lambda smsc: smsc.binds)
             [line] = smsc.lines
             line.deliver(a_receipt("p-1"), from_a_handset("half", joint=(9, 2, 2)))
-            await keeper.was_told.wait()
+            await keeper.was_called.wait()
             closing = asyncio.create_task(provider.close())
             await asyncio.sleep(0)
             keeper.may_go.set()
             await closing
             await smsc.until_left()
             assert line.answers == [OK]
-            assert len(keeper.told) == 1
+            assert len(keeper.reported) == 1
 
     run(work())

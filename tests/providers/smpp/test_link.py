@@ -1,4 +1,4 @@
-"""Binds: made, refused, lost and made again, and what becomes of messages meanwhile."""
+"""Binds: made, refused, lost and made again, and the messages in the meantime."""
 
 import asyncio
 from pathlib import Path
@@ -251,7 +251,7 @@ def test_tls_connects_to_the_host_that_the_certificate_names(run: Run, tmp_path:
 
 
 async def until_accepted(provider: SmppProvider) -> bool:
-    """Send until the bind, which the SMSC has answered, is in use here too."""
+    """Send until the bind that the SMSC accepted is in use here too."""
     async with asyncio.timeout(5):
         while True:
             (outcome,) = await provider.send([a_message()], wide_open)

@@ -1,4 +1,4 @@
-"""The options of an smpp provider: all faults at once, by name, and no secret among them."""
+"""The options of an smpp provider: all faults are named at once, without secrets."""
 
 from datetime import timedelta
 
@@ -25,11 +25,11 @@ def test_all_faults_are_named_at_once_without_secrets() -> None:
         "colour": "red",
         "window": 0,
     }
-    with pytest.raises(Misconfigured) as told:
+    with pytest.raises(Misconfigured) as raised:
         read_options("p", wrong)
-    assert "a-secret" not in str(told.value)
+    assert "a-secret" not in str(raised.value)
     for name in ("password", "port", "system_id", "colour", "window"):
-        assert f"{name}: " in str(told.value)
+        assert f"{name}: " in str(raised.value)
 
 
 def test_a_status_is_named_or_numbered() -> None:

@@ -1,4 +1,4 @@
-"""What an SMSC's answers mean."""
+"""Outcomes of the responses of an SMSC."""
 
 import re
 from pathlib import Path
@@ -27,12 +27,14 @@ def test_every_status_of_the_specification_has_a_meaning() -> None:
 
 
 def test_the_page_says_what_each_status_means() -> None:
-    told: dict[str, str] = {}
+    documented: dict[str, str] = {}
     for names, meaning in re.findall(r"^\| (ESME_R\w+(?:, \w+)*) \| ([a-z]+(?:, \d+)?)", PAGE, re.MULTILINE):
-        told |= {name if name.startswith("ESME") else f"ESME_{name}": meaning for name in names.split(", ")}
-    assert told.pop("ESME_ROK") == "accepted"
+        documented |= {
+            name if name.startswith("ESME") else f"ESME_{name}": meaning for name in names.split(", ")
+        }
+    assert documented.pop("ESME_ROK") == "accepted"
     here = {CommandStatus(status).name: _in_words(meaning) for status, meaning in MEANINGS.items()}
-    assert {**dict.fromkeys(here, "rejected, 38"), **told} == here
+    assert {**dict.fromkeys(here, "rejected, 38"), **documented} == here
 
 
 def _in_words(meaning: StatusMeaning) -> str:

@@ -1,4 +1,4 @@
-"""Submits and their answers, over real sockets: every way in which a call can end."""
+"""Submits and their responses over real sockets: every way in which a call can end."""
 
 import asyncio
 from typing import Any

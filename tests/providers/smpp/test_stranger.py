@@ -1,4 +1,4 @@
-"""The provider against an SMSC of somebody else's: the npm package smpp, unchanged."""
+"""The provider with an independent SMSC: the npm package smpp, unchanged."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Stranger:
-    """The process, and what it says."""
+    """The process and its output."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -71,8 +71,8 @@ def test_it_binds_submits_receives_and_unbinds(package: Path) -> None:
     async def work() -> None:
         kept: list[ProviderReports] = []
 
-        async def keep(told: Sequence[ProviderReports]) -> None:
-            kept.extend(told)
+        async def keep(received: Sequence[ProviderReports]) -> None:
+            kept.extend(received)
 
         async with a_stranger(package) as (stranger, port):
             async with a_provider(port) as provider:

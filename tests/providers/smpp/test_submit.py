@@ -1,4 +1,4 @@
-"""What reaches the SMSC: addresses, alphabets, parts, the end of validity."""
+"""The submits that reach the SMSC: addresses, alphabets, parts, validity."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The window and the gate: who is written when, and what becomes of who is not."""
+"""The window and the gate: which messages are written when, and the outcomes of the others."""
 
 import asyncio
 
