@@ -11,8 +11,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m dispatcher.sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8090)
-    parser.add_argument("--smpp-port", type=int, help="speak SMPP too; 0 takes a free port")
-    parser.add_argument("--settings", default="{}", help="JSON, or @FILE")
+    parser.add_argument("--smpp-port", type=int, help="also serve SMPP; 0 takes a free port")
+    parser.add_argument("--settings", default="{}", help="settings as JSON, or @FILE to read them from a file")
     args = parser.parse_args()
     try:
         settings = read_settings(args.settings)
