@@ -12,7 +12,9 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--smpp-port", type=int, help="also serve SMPP; 0 takes a free port")
-    parser.add_argument("--settings", default="{}", help="settings as JSON, or @FILE to read them from a file")
+    parser.add_argument(
+        "--settings", default="{}", help="settings as JSON, or @FILE to read them from a file"
+    )
     args = parser.parse_args()
     try:
         settings = read_settings(args.settings)
