@@ -1,1 +1,1 @@
-"""The HTTP API: a router, and behind it the dialects, management, receipts and health."""
+"""The HTTP API: a router, and the applications behind it: the dialects, management, receipts and health."""

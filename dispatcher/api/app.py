@@ -19,16 +19,16 @@ DIALECTS: tuple[Dialect, ...] = (
     scheduler.dialect,
     smsgate.dialect,
 )
-"""A dialect is one package and one entry here."""
+"""All dialects: each is a package, and an entry here."""
 
 
 def create_app(settings: Settings | None = None, *, context: Context | None = None) -> Router:
     """
-    Return the ASGI application; nothing is opened before the server starts it.
+    Return the ASGI application, which opens nothing before the server starts it.
 
-    Without `settings` they are read from the environment, so that this is a
-    factory for `uvicorn --factory`. A `context` that is given is used and left
-    open. Raises Misconfigured.
+    Without `settings` it reads them from the environment, as `uvicorn --factory`
+    needs it. A `context` that is passed in stays open when the application ends.
+    Raises Misconfigured.
     """
     settings = settings or load_settings()
     apis = [*_enabled(settings), manage.management]
@@ -45,10 +45,10 @@ def create_app(settings: Settings | None = None, *, context: Context | None = No
 
 def _enabled(settings: Settings) -> list[Dialect]:
     known = {dialect.name for dialect in DIALECTS}
-    for name, given in [
+    for setting, names in [
         ("DISPATCHER_DISABLED_DIALECTS", settings.disabled_dialects),
         ("DISPATCHER_DIALECT_PREFIXES", settings.dialect_prefixes.keys()),
     ]:
-        if unknown := sorted(set(given) - known):
-            raise Misconfigured(f"{name} names {unknown}; there are {sorted(known)}")
+        if unknown := sorted(set(names) - known):
+            raise Misconfigured(f"{setting} names unknown dialects {unknown}; choose from {sorted(known)}")
     return [dialect for dialect in DIALECTS if dialect.name not in settings.disabled_dialects]

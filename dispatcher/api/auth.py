@@ -2,7 +2,7 @@
 Authentication and rate limits.
 
 A valid credential has a limit of its own. A request without one counts against
-the address it comes from, so that nobody can guess forever.
+the address that it comes from, which limits guessing.
 """
 
 from collections.abc import Awaitable
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """The Authorization header of a request, the scheme in small letters; what is missing is empty."""
+    """The Authorization header of a request, the scheme in lower case; a part that is missing is empty."""
 
     scheme: str
     credentials: str
@@ -36,38 +36,38 @@ def read_authorization(request: Request) -> Authorization:
 
 
 def bearer_token(request: Request) -> str | None:
-    """Return the Bearer token of a request."""
-    shown = read_authorization(request)
-    return (shown.credentials or None) if shown.scheme == "bearer" else None
+    """Return the Bearer token of a request; None if it has none."""
+    header = read_authorization(request)
+    return (header.credentials or None) if header.scheme == "bearer" else None
 
 
 async def authenticate(
-    request: Request, checking: Awaitable[Caller], *, per_minute: int | None = None
+    request: Request, check: Awaitable[Caller], *, per_minute: int | None = None
 ) -> Caller:
     """
-    Return the caller that a check of credentials finds, and count the request.
+    Return the caller that `check` finds, and count the request.
 
     The limit is the account's own rate, else the dialect's `per_minute`, else the
-    setting. Raises what the check raises, and RateLimited.
+    setting. Raises what `check` raises, and RateLimited.
     """
-    caller = await limit_failures(request, checking)
+    caller = await limit_failures(request, check)
     ctx = context_of(request)
     rate = caller.account.limits.rate or per_minute or ctx.settings.rate_limit
     _record(request, await ctx.limits.take(f"credential:{caller.credential_id}", per_minute=rate))
     return caller
 
 
-async def limit_failures(request: Request, checking: Awaitable[T]) -> T:
-    """Return what a check of credentials finds; a failure counts against the address. Raises RateLimited."""
+async def limit_failures(request: Request, check: Awaitable[T]) -> T:
+    """Return what `check` finds; NotAuthenticated counts against the address. Raises RateLimited."""
     try:
-        return await checking
+        return await check
     except NotAuthenticated:
         _record(request, await count_by_address(request.scope, context_of(request)))
         raise
 
 
 async def count_by_address(scope: Scope, ctx: Context, *, cost: int = 1) -> RateLimitStatus:
-    """Count a request without a valid credential, and return the quota of its address; cost 0 only looks."""
+    """Return the quota of an address, after a request without a valid credential; cost 0 only reads it."""
     client = scope.get("client")
     address = client[0] if client else "unknown"
     return await ctx.limits.take(f"address:{address}", per_minute=ctx.settings.address_rate_limit, cost=cost)

@@ -1,4 +1,4 @@
-"""A dialect: an API for clients, with an OpenAPI document and a page that shows it."""
+"""A dialect: an API for clients, with its OpenAPI document and a page that shows it."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,10 +20,10 @@ class Dialect(MountedApp):
     """
     An API for clients.
 
-    Its OpenAPI document and page are below the path `docs`. Every response names
+    Its OpenAPI document and page are below the path `docs`. Every response links to
     `catalog`, its API catalogue (RFC 9727), and has the `quota_headers` of the
     client. `event_formatter` formats the callbacks of messages that were submitted
-    here, `inbound_formatter` those of messages from handsets.
+    in this dialect, `inbound_formatter` those of messages from handsets.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Dialect(MountedApp):
         return document(self.title, self.description, self.operations)
 
     async def docs_page(self, request: Request) -> HTMLResponse:
-        """Show the API in a browser; the assets are our own, so it works without the Internet."""
+        """Return the page that shows the API; all its files are served here, so it needs no Internet."""
         return get_swagger_ui_html(
             openapi_url=f"{request.scope.get('root_path', '')}{self.openapi_url}",
             title=self.title,
@@ -78,7 +78,7 @@ class Dialect(MountedApp):
         )
 
     async def _openapi_page(self, request: Request) -> Response:
-        """Return the document, which names the path that the dialect was moved below."""
+        """Return the OpenAPI document, which names the prefix of a moved dialect."""
         root = request.scope.get("root_path", "")
         servers = {"servers": [{"url": root}]} if root else {}
         return JSONResponse(self.openapi() | servers)

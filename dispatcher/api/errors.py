@@ -1,5 +1,5 @@
 """
-What went wrong with a request, before a dialect puts it into its own format.
+Errors as status, message and headers, before a dialect puts them into its own format.
 
 One table maps errors to HTTP statuses, for all APIs.
 """
@@ -51,16 +51,16 @@ class ErrorResponse:
 
 PROBLEM = "application/problem+json"
 CRASHED = ErrorResponse(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error")
-NO_SUCH_API = ErrorResponse(HTTPStatus.NOT_FOUND, "No API answers at this path; GET /docs lists them")
+NO_SUCH_API = ErrorResponse(HTTPStatus.NOT_FOUND, "There is no API at this path; GET /docs lists all APIs")
 
 
 def too_large(limit: float) -> HTTPException:
-    """Return the exception for a body of more than `limit` bytes, which may be raised while it is read."""
+    """Return the exception for a body of more than `limit` bytes; it may be raised while the body is read."""
     return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {limit} bytes")
 
 
 def describe_error(error: Exception) -> ErrorResponse:
-    """Return what a client learns of an exception; of a bug it learns nothing."""
+    """Return the error that a client sees for an exception; it shows nothing of a bug."""
     match error:
         case errors.Unavailable():
             retry = {"Retry-After": str(int(RETRY_AFTER.total_seconds()))}
@@ -78,7 +78,7 @@ def describe_error(error: Exception) -> ErrorResponse:
 
 
 def problem(error: ErrorResponse) -> dict[str, object]:
-    """Return RFC 9457 problem details: the envelope of all that is not a dialect."""
+    """Return RFC 9457 problem details: the envelope of every API that is not a dialect."""
     return {
         "type": "about:blank",
         "title": error.status.phrase,

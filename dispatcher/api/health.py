@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it can accept submissions: for load balancers and people."""
+"""Health for load balancers and people: whether the process runs, and whether it accepts submissions."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,14 +14,14 @@ operations = Operations()
 
 @operations.add("GET", "/healthz")
 async def healthz(request: Request) -> Response:
-    """Answer 200 while the process answers at all."""
+    """Answer 200 as long as the process runs."""
     return Json({"status": "alive"})
 
 
 @operations.add("GET", "/readyz")
 async def readyz(request: Request) -> Response:
     """
-    Answer 200 when submissions can be accepted, else 503 with the faults.
+    Answer 200 if submissions can be accepted, else 503 with the faults.
 
     Without Redis, or with a lane that nobody consumes, the service is degraded:
     accepted messages wait in Postgres.

@@ -1,4 +1,4 @@
-"""Submitting over HTTP: with an Idempotency-Key the same request again gets the same response."""
+"""Submitting over HTTP: a request that is repeated with its Idempotency-Key gets the first response again."""
 
 import hashlib
 import re
@@ -27,23 +27,22 @@ async def accept(
     answer: Callable[[AcceptedBatch], Response],
 ) -> Response:
     """
-    Submit, and return the response that `answer` makes of the batch. The trace of
-    the request is carried on into the provider call.
+    Return the response that `answer` makes of the accepted batch.
 
-    With an Idempotency-Key that was used before, the first response is returned
-    again. Raises what `submit` does, KeyReused and StillRunning, and Invalid for a
-    key that is not valid.
+    For an Idempotency-Key that was used before, it is the first response again.
+    The trace of the request continues in the provider call. Raises what `submit`
+    raises, KeyReused and StillRunning, and Invalid for a key that is not valid.
     """
     submission = replace(submission, traceparent=read_traceparent(request.headers.get("traceparent")))
     key = request.headers.get("idempotency-key")
     if key is None:
         return answer(await submit(ctx, caller, submission))
     if not _KEY.fullmatch(key):
-        raise Invalid("Idempotency-Key must be 1 to 255 printable ASCII characters without blanks")
-    once = IdempotencyKey(key, await _fingerprint(request), lambda batch: _kept(answer(batch)))
-    kept = await submit_once(ctx, caller, submission, once)
-    headers = {**kept.headers, "Idempotent-Replayed": "true"} if kept.is_replayed else kept.headers
-    return Response(kept.body, kept.status, headers=dict(headers))
+        raise Invalid("Idempotency-Key must be 1 to 255 printable ASCII characters without spaces")
+    once = IdempotencyKey(key, await _fingerprint(request), lambda batch: _stored(answer(batch)))
+    stored = await submit_once(ctx, caller, submission, once)
+    headers = {**stored.headers, "Idempotent-Replayed": "true"} if stored.is_replayed else stored.headers
+    return Response(stored.body, stored.status, headers=dict(headers))
 
 
 async def _fingerprint(request: Request) -> bytes:
@@ -51,6 +50,6 @@ async def _fingerprint(request: Request) -> bytes:
     return hashlib.sha256("\n".join(parts).encode() + b"\n" + await request.body()).digest()
 
 
-def _kept(response: Response) -> StoredResponse:
+def _stored(response: Response) -> StoredResponse:
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}
     return StoredResponse(response.status_code, headers, bytes(response.body))

@@ -1,7 +1,7 @@
 """
-The OpenAPI document of a list of operations, and helpers to describe an operation by samples.
+The OpenAPI document of a list of operations, and helpers that describe an operation by examples.
 
-A sample is the example of a body and gives its schema.
+The schema of a body is derived from its example.
 """
 
 import inspect
@@ -37,7 +37,7 @@ def document(title: str, description: str, operations: Iterable[Operation]) -> S
 
 
 def answer(text: str, example: object = None, *, schema: Schema | None = None) -> Schema:
-    """Describe a response; without an example it has no body."""
+    """Return the description of a response; without an example it has no body."""
     if example is None:
         return {"description": text}
     content = {"schema": schema or schema_of(example), "example": example}
@@ -45,7 +45,7 @@ def answer(text: str, example: object = None, *, schema: Schema | None = None) -
 
 
 def body(example: Mapping[str, object], *, required: list[str], schemas: Mapping[str, Schema]) -> Schema:
-    """Describe a request's body; `schemas` adds to a field what its sample does not show."""
+    """Return the description of a request's body; `schemas` adds to the schemas of its fields."""
     schema = schema_of(example)
     for name, more in schemas.items():
         schema["properties"].setdefault(name, {}).update(more)
@@ -55,13 +55,13 @@ def body(example: Mapping[str, object], *, required: list[str], schemas: Mapping
 
 
 def id_in_path(name: str) -> Schema:
-    """Describe a path parameter that is the number of a row."""
+    """Return the description of a path parameter that is the id of a row."""
     schema = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
     return {"parameters": [_path_parameter(name, schema)]}
 
 
 def schema_of(example: object) -> Schema:
-    """Derive a JSON schema from a sample."""
+    """Return the JSON schema of an example."""
     match example:
         case bool():
             return {"type": "boolean"}
@@ -102,7 +102,7 @@ def _operation(operation: Operation) -> Schema:
 
 
 def _parameters(request: Mapping[str, Any], in_path: Iterable[str]) -> list[Schema]:
-    """Return the parameters as they are described; one of the path that is not is a string."""
+    """Return the described parameters; a path parameter without a description is a string."""
     described = request.get("parameters", [])
     known = {parameter["name"] for parameter in described if parameter["in"] == "path"}
     return [

@@ -2,8 +2,8 @@
 The operations of an HTTP API, and the application that serves them.
 
 An operation has its path, method, handler and OpenAPI description in one place. A
-handler takes a Starlette request and returns a response; it reads what it needs
-from the request itself, so that nothing stands between it and the router.
+handler takes a Starlette request and returns a response. It reads the request
+itself: there is no layer between it and the router.
 """
 
 import re
@@ -31,7 +31,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 H = TypeVar("H", bound=Handler)
 
 QuotaHeaders = Callable[[RateLimitStatus, datetime], Mapping[str, str]]
-"""Returns the headers of a dialect for a quota and the time now."""
+"""Returns the headers of a dialect for a quota, given the current time."""
 
 Envelope = Callable[[ErrorResponse], object]
 """Returns the body of an error, to be written as JSON."""
@@ -55,9 +55,9 @@ class Operation:
     """
     One method of one path.
 
-    `request` is what OpenAPI says of the request (`requestBody`, `parameters`),
-    `responses` what it says of each status. `security` lists the schemes of which
-    one is enough.
+    `request` is the request in OpenAPI (`requestBody`, `parameters`), `responses`
+    the response for each status. `security` lists the schemes of which one is
+    enough.
     """
 
     method: str
@@ -83,9 +83,9 @@ class _Template:
 
 class Operations:
     """
-    A list of operations, found by method and path.
+    A list of operations, which finds one by method and path.
 
-    `tags` and `security` apply to the operations declared here that name no others.
+    `tags` and `security` apply to operations that are added without their own.
     """
 
     def __init__(self, *, tags: Sequence[str] = (), security: Sequence[SecurityScheme] = ()) -> None:
@@ -133,15 +133,15 @@ class Operations:
     def include(self, others: Iterable[Operation], *, prefix: str = "", is_documented: bool = True) -> None:
         """Add the operations of another list, each below `prefix`."""
         for other in others:
-            shown = is_documented and other.is_documented
-            self._append(replace(other, path=prefix + other.path, is_documented=shown))
+            documented = is_documented and other.is_documented
+            self._append(replace(other, path=prefix + other.path, is_documented=documented))
 
     def find(self, scope: Scope) -> Handler:
         """
         Return the handler of a request, with the path's parameters in its scope.
 
-        A path without parameters comes before all that have some; of these, the one
-        added first. Raises HTTPException: 405 with all methods of the path, else 404.
+        A path without parameters wins over paths with some; of those, the one that was
+        added first wins. Raises HTTPException: 405 with all methods of the path, else 404.
         """
         method, path = scope["method"], local_path(scope)
         if (operation := self._by_path.get(path, {}).get(method)) is not None:
@@ -166,17 +166,17 @@ class Operations:
             self._by_path.setdefault(operation.path, {}).setdefault(operation.method, operation)
 
     def _methods(self, path: str) -> set[str]:
-        fitting = (template for template in self._templates if template.pattern.match(path))
-        return {*self._by_path.get(path, {}), *(template.operation.method for template in fitting)}
+        matching = (template for template in self._templates if template.pattern.match(path))
+        return {*self._by_path.get(path, {}), *(template.operation.method for template in matching)}
 
 
 @dataclass(frozen=True, slots=True)
 class MountPoint:
     """
-    A path that an application serves, with all below it. `bulk` allows the larger body.
+    A path that an application serves, with all paths below it. `bulk` allows the larger body.
 
-    A path in which `streamed` is found takes a body of any size: its handler must
-    read it piece by piece, and only after it has authenticated the client.
+    A path that `streamed` matches takes a body of any size: its handler must read it
+    chunk by chunk, and only after it has authenticated the client.
     """
 
     path: str
@@ -186,7 +186,7 @@ class MountPoint:
 
 class MountedApp:
     """
-    An ASGI application behind the router: it serves `operations`, and every error leaves in its `envelope`.
+    An ASGI application behind the router: it serves `operations`, and puts every error into its `envelope`.
 
     `challenge` is the WWW-Authenticate header of a 401.
     """
@@ -216,7 +216,7 @@ class MountedApp:
         self._media_type = media_type
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request. An error that nobody foresaw is answered, and raised all the same."""
+        """Serve one request. An unexpected error is answered, and then raised for the log."""
         request = Request(scope, receive)
         try:
             response = await self.operations.find(scope)(request)
@@ -236,7 +236,7 @@ class MountedApp:
         return self.refuse(scope, describe_error(error))
 
     def refuse(self, scope: Scope, error: ErrorResponse) -> Response:
-        """Return the response that says what went wrong."""
+        """Return the response for an error, in the format of this application."""
         headers = dict(error.headers)
         if error.status == 401 and self._challenge is not None:
             headers["WWW-Authenticate"] = self._challenge

@@ -1,4 +1,4 @@
-"""The page at /docs: the dialects, with a link to the documentation of each."""
+"""The page at /docs: all APIs, with a link to the documentation of each."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -16,14 +16,14 @@ _PAGE = """<!doctype html>
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem}}
 td{{padding:.3rem 1.5rem .3rem 0;vertical-align:top}}code{{font-size:.9em}}</style>
 <h1>APIs</h1>
-<p>Each speaks its own dialect; all lead to the same dispatcher.</p>
+<p>Each is a dialect of its own; all use the same dispatcher.</p>
 <table>{rows}</table>
 </html>
 """
 
 
 def overview(apis: Sequence[MountedApp], prefixes: Mapping[str, str]) -> MountedApp:
-    """Return the application that lists these APIs, each below its prefix if it has one."""
+    """Return the application that lists these APIs, each with its prefix if it has one."""
     operations = Operations()
     rows = (_row(api, prefixes.get(api.name, "")) for api in apis)
     page = _PAGE.format(rows="".join(rows))

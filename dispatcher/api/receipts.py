@@ -1,4 +1,4 @@
-"""Where providers report what became of a message: verified, kept, answered; matched a moment later."""
+"""The endpoint for providers' receipts: they are verified and stored here, and matched to messages later."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +17,7 @@ operations = Operations()
 @operations.add("POST", "/receipts/{provider}")
 @operations.add("GET", "/receipts/{provider}")
 async def take(request: Request) -> Response:
-    """Keep the receipts of one request; a provider that gets no 200 should send them again."""
+    """Store the receipts of a request; a provider that gets no 200 should send them again."""
     opened, provider = runtime(request), request.path_params["provider"]
     received = ReceiptRequest(
         method=request.method,
@@ -27,21 +27,21 @@ async def take(request: Request) -> Response:
         url=_called_url(request, opened.ctx.settings.public_url),
     )
     try:
-        kept = await ingest.receive(opened.ctx, provider, received)
+        ingested = await ingest.receive(opened.ctx, provider, received)
     except BadReceipt as error:
         opened.refusals.note(provider, error)
         raise
-    if kept.has_unmatched:
+    if ingested.has_unmatched:
         opened.matcher.notify()
-    return Json({"received": kept.count})
+    return Json({"received": ingested.count})
 
 
 def _called_url(request: Request, public_url: str | None) -> str:
     """
     Return the whole URL that the provider called, which some providers sign.
 
-    Behind a proxy only `public_url` knows it. Without one the Host header is
-    believed, and the scheme is the one that uvicorn reports.
+    Behind a proxy only `public_url` has it. Without `public_url` it is made of the
+    Host header and the scheme that uvicorn reports.
     """
     scope = request.scope
     base = public_url or f"{scope['scheme']}://{request.headers.get('host', '')}"

@@ -1,4 +1,4 @@
-"""Bodies: reading what a client sent, in the same way for every dialect, and writing JSON."""
+"""Bodies: reading those of requests, in the same way for every dialect, and writing JSON."""
 
 import asyncio
 import json
@@ -14,10 +14,10 @@ from starlette.responses import JSONResponse
 LARGEST_ID = 2**63 - 1
 """The largest id that Postgres stores."""
 
-_NEVER = re.compile(r"multipart/.*|(application|text)/xml|[^;]*\+xml")
+_UNSUPPORTED = re.compile(r"multipart/.*|(application|text)/xml|[^;]*\+xml")
 _DIGITS = re.compile(r"[0-9]{1,19}")
-_ONE_OF_MANY = re.compile(r"\[[0-9]{0,9}\]\Z")
-_MOST_FIELDS = 20_000
+_ARRAY_SUFFIX = re.compile(r"\[[0-9]{0,9}\]\Z")
+_MAX_FIELDS = 20_000
 _FORM = "application/x-www-form-urlencoded"
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -35,10 +35,10 @@ class Json(JSONResponse):
 
 async def read_object(request: Request) -> Mapping[str, object]:
     """
-    Return the body, one JSON object, whatever its content type says (`curl -d` says a form).
+    Return the body, a JSON object, whatever its content type says (`curl -d` says a form).
 
-    Raises HTTPException: 415 for multipart, XML and a compressed body; 400 for what
-    is not JSON, NaN and Infinity among it, and for JSON that is not an object.
+    Raises HTTPException: 415 for multipart, XML and a compressed body; 400 for a
+    body that is not JSON, has NaN or Infinity, or is not an object.
     """
     _media_type(request, wanted="JSON")
     try:
@@ -52,12 +52,12 @@ async def read_object(request: Request) -> Mapping[str, object]:
 
 async def read_fields(request: Request) -> Mapping[str, object]:
     """
-    Return the fields of the body, a form or one JSON object.
+    Return the fields of the body, a form or a JSON object.
 
     A JSON object is accepted whatever the content type says, and an empty body
     has no fields. A form needs no content type; in it a value is a string, and a
     name that comes several times, or as `name[]`, has a list of them. Raises
-    HTTPException: 415 for multipart, XML and a compressed body, 400 for all else.
+    HTTPException: 415 for multipart, XML and a compressed body, 400 for any other.
     """
     content_type = _media_type(request, wanted="a form or JSON")
     raw = await request.body()
@@ -71,22 +71,22 @@ async def read_fields(request: Request) -> Mapping[str, object]:
 
 def stream_file(request: Request) -> Iterator[bytes]:
     """
-    Return the body, a file, piece by piece, to be iterated in another thread than the loop's.
+    Return the chunks of the body, a file, to be iterated in another thread than the loop's.
 
     Raises HTTPException, 415, for multipart, XML and a compressed body. The
-    iteration raises what the request's stream does, such as when the client leaves.
+    iteration raises what the request's stream raises, such as ClientDisconnect.
     """
     _media_type(request, wanted="the file itself")
     loop, chunks = asyncio.get_running_loop(), request.stream()
 
-    async def take() -> bytes | None:
+    async def read() -> bytes | None:
         return await anext(chunks, None)
 
-    def taken() -> Iterator[bytes]:
-        while (chunk := asyncio.run_coroutine_threadsafe(take(), loop).result()) is not None:
+    def iterate() -> Iterator[bytes]:
+        while (chunk := asyncio.run_coroutine_threadsafe(read(), loop).result()) is not None:
             yield chunk
 
-    return taken()
+    return iterate()
 
 
 def query_fields(request: Request) -> Mapping[str, object]:
@@ -95,7 +95,7 @@ def query_fields(request: Request) -> Mapping[str, object]:
 
 
 def id_in_path(request: Request, name: str) -> int:
-    """Return the number that a path names. Raises HTTPException, 404, for what cannot be an id of ours."""
+    """Return the id in a path. Raises HTTPException, 404, if it cannot be one of ours."""
     value = request.path_params[name]
     if not _DIGITS.fullmatch(value) or int(value) > LARGEST_ID:
         raise HTTPException(404)
@@ -103,9 +103,9 @@ def id_in_path(request: Request, name: str) -> int:
 
 
 def _media_type(request: Request, *, wanted: str) -> str:
-    """Return the media type of the body. Raises HTTPException, 415, when it cannot be what is wanted."""
+    """Return the media type of the body. Raises HTTPException, 415, if that cannot be `wanted`."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if _NEVER.fullmatch(media_type):
+    if _UNSUPPORTED.fullmatch(media_type):
         raise HTTPException(415, f"The body must be {wanted}, not {media_type}")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise HTTPException(415, "The body must not be compressed")
@@ -113,7 +113,7 @@ def _media_type(request: Request, *, wanted: str) -> str:
 
 
 def _object_in(raw: bytes) -> dict[str, object] | None:
-    """Return the JSON object that a body is, None when it is something else."""
+    """Return the JSON object in a body, None if the body is anything else."""
     try:
         document = json.loads(raw, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -122,21 +122,21 @@ def _object_in(raw: bytes) -> dict[str, object] | None:
 
 
 def _form(encoded: str) -> Mapping[str, object]:
-    """Return names and values; a byte that is not UTF-8 becomes half a surrogate pair, which is refused."""
+    """Return names and values; a byte that is not UTF-8 becomes half a surrogate pair."""
     try:
         pairs = parse_qsl(
-            encoded.strip(), keep_blank_values=True, errors="surrogateescape", max_num_fields=_MOST_FIELDS
+            encoded.strip(), keep_blank_values=True, errors="surrogateescape", max_num_fields=_MAX_FIELDS
         )
     except ValueError:
-        raise HTTPException(400, f"There are more than {_MOST_FIELDS} fields") from None
+        raise HTTPException(400, f"There are more than {_MAX_FIELDS} fields") from None
     values: dict[str, list[str]] = {}
-    listed = set()
-    for written, value in pairs:
-        name = _ONE_OF_MANY.sub("", written)
+    arrays = set()
+    for raw_name, value in pairs:
+        name = _ARRAY_SUFFIX.sub("", raw_name)
         values.setdefault(name, []).append(value)
-        if name != written or len(values[name]) > 1:
-            listed.add(name)
-    return {name: found if name in listed else found[0] for name, found in values.items()}
+        if name != raw_name or len(values[name]) > 1:
+            arrays.add(name)
+    return {name: all_of if name in arrays else all_of[0] for name, all_of in values.items()}
 
 
 def _refuse_constant(name: str) -> NoReturn:

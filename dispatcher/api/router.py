@@ -1,10 +1,10 @@
 """
 The ASGI application of the API: opens the runtime, and passes each request to the application of its path.
 
-An application gets the full path. The longest mount point wins, and it ends at a
-slash, so `/api/v1/sms/send` may belong to another application than `/api/v1`.
-All that is the same everywhere is done here: the limit of a body, the request id,
-the access log, and the response to a path that no application serves.
+An application gets the full path. The longest mount point that ends at a slash
+wins, so `/api/v1/sms/send` may belong to another application than `/api/v1`. The
+router does what all applications share: the limit of a body, the request id, the
+access log, and the response for a path that no application serves.
 """
 
 import math
@@ -38,7 +38,7 @@ _NO_APP = MountedApp("none", title="", mounts=(), envelope=problem, media_type=P
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """The application of a path; `prefix` is what it was moved below."""
+    """The application of a path, and the `prefix` that it was moved below."""
 
     app: MountedApp
     mount: MountPoint
@@ -50,7 +50,7 @@ class _RequestHeaders:
     """
     The headers that the router reads: the announced length of the body, and two for the log.
 
-    `request_id` is the client's own if it is fit for a line of the log, else "".
+    `request_id` is the client's own if it can be logged in one line, else "".
     """
 
     request_id: str
@@ -62,8 +62,8 @@ class Router:
     """
     The ASGI application.
 
-    `prefixes` moves applications, by name, below another path. Raises Misconfigured
-    when two of them have the same mount point.
+    `prefixes` moves applications, by name, below other paths. Raises Misconfigured if
+    two of them have the same mount point.
     """
 
     def __init__(
@@ -82,12 +82,12 @@ class Router:
         self._runtime: Runtime | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the life of the server."""
+        """Serve one request, or the lifespan of the server."""
         match scope["type"]:
             case "http":
                 await self._serve(scope, receive, send)
             case "lifespan":
-                await self._live(receive, send)
+                await self._run_lifespan(receive, send)
             case "websocket":
                 await send({"type": "websocket.close", "code": 1000})
 
@@ -100,7 +100,7 @@ class Router:
             finally:
                 self._runtime = None
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         """Follow the lifespan protocol. A failed start is reported in one line."""
         async with AsyncExitStack() as stack:
             await receive()
@@ -143,16 +143,16 @@ class Router:
             elif announced > limit:
                 await app.refuse(scope, describe_error(too_large(limit)))(scope, receive, response)
             else:
-                await app(scope, _counted(receive, limit), response)
+                await app(scope, _limited(receive, limit), response)
         except ClientDisconnect:
             log.info("client_left")
-        except Exception:  # the outermost frame of a request: the application has answered 500 where it could
+        except Exception:  # the outermost frame of a request: the application has answered 500 if it could
             log.exception("request_crashed")
             if response.status is None:
                 await app.refuse(scope, CRASHED)(scope, receive, response)
 
     def _limit(self, mount: MountPoint, path: str) -> float:
-        """Return how many bytes a body may have."""
+        """Return the largest size of a body, in bytes."""
         is_streamed = mount.streamed is not None and mount.streamed.search(path)
         return math.inf if is_streamed else self._limits[mount.bulk]
 
@@ -166,7 +166,7 @@ class Router:
 
 
 class _Response:
-    """Sends a response on with the headers of every response in it, and remembers its status."""
+    """Sends a response, with the headers that every response has, and remembers its status."""
 
     def __init__(self, send: Send, request_id: str, app: MountedApp, scope: Scope) -> None:
         self._send = send
@@ -187,7 +187,7 @@ class _Response:
         await self._send(message)
 
     async def _quota(self, quota_headers: QuotaHeaders) -> Mapping[str, str]:
-        """Return the headers of the client's quota; a request not counted before is counted by address."""
+        """Return the headers of the client's quota; a request not yet counted counts for its address."""
         state = self._scope["state"]
         if state["runtime"] is None:
             return {}
@@ -204,9 +204,13 @@ def _by_path(apps: Sequence[MountedApp], prefixes: Mapping[str, str]) -> Mapping
         for mount in app.mounts:
             path = prefix + mount.path
             if not _PATH.fullmatch(path):
-                raise Misconfigured(f"{app.name} claims {path!r}: a path starts with / and ends without")
+                raise Misconfigured(
+                    f"{app.name} has the mount point {path!r}; it must start with / and not end with one"
+                )
             if path in targets:
-                raise Misconfigured(f"{targets[path].app.name} and {app.name} both claim {path}")
+                raise Misconfigured(
+                    f"{targets[path].app.name} and {app.name} have the same mount point {path}"
+                )
             targets[path] = _Target(app, mount, prefix)
     return targets
 
@@ -226,16 +230,16 @@ def _read_headers(scope: Scope) -> _RequestHeaders:
     )
 
 
-def _counted(receive: Receive, limit: float) -> Receive:
-    """Count the bytes as they arrive, for a body that came without its length. Raises HTTPException, 413."""
-    taken = 0
+def _limited(receive: Receive, limit: float) -> Receive:
+    """Return a `receive` that raises HTTPException, 413, once the body is larger than the limit."""
+    size = 0
 
-    async def count() -> Message:
-        nonlocal taken
+    async def receive_limited() -> Message:
+        nonlocal size
         message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > limit:
+        size += len(message.get("body", b""))
+        if size > limit:
             raise too_large(limit)
         return message
 
-    return count
+    return receive_limited

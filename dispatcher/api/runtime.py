@@ -1,4 +1,4 @@
-"""What the handlers work with while the API is open, and how a handler gets it from its request."""
+"""The parts that handlers need while the API is open, and how a handler gets them from its request."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The context, the matcher of the receipts that arrive here, and the count of those refused."""
+    """The context, the matcher for receipts that arrive here, and the counter of refused ones."""
 
     ctx: Context
     matcher: ReceiptMatcher
@@ -38,12 +38,12 @@ async def open_runtime(
     inbound_formatters: Mapping[str, InboundFormatter],
 ) -> AsyncIterator[Runtime]:
     """
-    Open everything once, in the running loop, for as long as the block lasts.
+    Open the runtime, in the running loop, for as long as the block lasts.
 
-    A `context` that is given stays open afterwards, and whoever opened it also
-    sends the callbacks. Raises Misconfigured when the database is behind the
-    newest migration. That is not known while Postgres is away: then the API opens,
-    and requests get 503 until it is back.
+    A `context` that is passed in stays open afterwards, and its owner also sends
+    the callbacks. Raises Misconfigured if the database is behind the newest
+    migration. This cannot be checked while Postgres is away: then the API opens, and
+    requests get 503 until Postgres is back.
     """
     async with AsyncExitStack() as stack:
         opened = open_context(settings, name="api") if context is None else nullcontext(context)
@@ -55,9 +55,9 @@ async def open_runtime(
         matcher = ReceiptMatcher(ctx)
         _run_in_background(stack, matcher.run())
         if context is None:
-            teller, poster = open_callback_sender(ctx, event_formatters, inbound_formatters)
-            stack.push_async_callback(poster.close)
-            _run_in_background(stack, teller.run())
+            sender, transport = open_callback_sender(ctx, event_formatters, inbound_formatters)
+            stack.push_async_callback(transport.close)
+            _run_in_background(stack, sender.run())
         yield Runtime(ctx, matcher, RefusedReceipts())
 
 
@@ -74,14 +74,14 @@ def context_of(request: Request) -> Context:
 
 
 def _run_in_background(stack: AsyncExitStack, running: Coroutine[object, object, None]) -> None:
-    """Start a task that ends with the stack; what ends it before is logged."""
+    """Start a task that is cancelled with the stack; if it ends earlier, that is logged."""
     task = asyncio.create_task(running)
     task.add_done_callback(_report)
     stack.push_async_callback(_cancel, task)
 
 
 def _report(task: "asyncio.Task[None]") -> None:
-    """Log that a task ended by itself: its work is done by other processes, only later."""
+    """Log a task that ended by itself; other processes do its work, only later."""
     if not task.cancelled():
         log.error("background_task_died", exc_info=task.exception())
 

@@ -1,4 +1,4 @@
-"""Runs the API on uvicorn until it is stopped."""
+"""Running the API on uvicorn."""
 
 from datetime import timedelta
 
@@ -13,9 +13,9 @@ _GRACE = timedelta(seconds=20)
 
 def run(host: str, port: int, settings: Settings) -> None:
     """
-    Serve until SIGTERM or Ctrl-C; requests under way then have 20 seconds to end.
+    Serve until SIGTERM or Ctrl-C; open requests then have 20 seconds to end.
 
-    Ends the process with a status above zero when it cannot start. Raises
+    Exits the process with a status above zero if the server cannot start. Raises
     Misconfigured.
     """
     configure_logging(settings)

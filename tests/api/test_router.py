@@ -96,7 +96,7 @@ def test_the_longest_claimed_path_wins_and_ends_at_a_slash(path: str, name: str)
 @pytest.mark.parametrize(
     "path", ["/", "/api", "/api/v10", "/api/v2/sms", "/x/api/v1", "//api/v1", "/" * 20_000]
 )
-def test_a_path_nobody_claims_is_404_in_problem_details(path: str) -> None:
+def test_a_path_without_an_api_is_404_in_problem_details(path: str) -> None:
     async def story(http: httpx.AsyncClient) -> None:
         response = await http.get(f"http://api{path}")
         assert response.status_code == 404
@@ -105,20 +105,20 @@ def test_a_path_nobody_claims_is_404_in_problem_details(path: str) -> None:
             "type": "about:blank",
             "title": "Not Found",
             "status": 404,
-            "detail": "No API answers at this path; GET /docs lists them",
+            "detail": "There is no API at this path; GET /docs lists all APIs",
         }
 
     ask(story, make("one", "/api/v1"))
 
 
-def test_two_equal_claims_are_an_error_at_start() -> None:
-    with pytest.raises(Misconfigured, match="one and two both claim /api/v1"):
+def test_two_equal_mount_points_are_an_error_at_start() -> None:
+    with pytest.raises(Misconfigured, match="one and two have the same mount point /api/v1"):
         route(make("one", "/api/v1"), make("two", "/x", "/api/v1"))
 
 
 @pytest.mark.parametrize("path", ["", "/", "api", "/api/", "/api//v1"])
-def test_a_claim_starts_with_a_slash_and_ends_without(path: str) -> None:
-    with pytest.raises(Misconfigured, match="a path starts with / and ends without"):
+def test_a_mount_point_starts_with_a_slash_and_ends_without(path: str) -> None:
+    with pytest.raises(Misconfigured, match="must start with / and not end with one"):
         route(make("one", path))
 
 
