@@ -16,7 +16,7 @@ class ResponseStats:
 
 
 class Connection:
-    """A keep-alive connection for send_in_turn request at a time."""
+    """A keep-alive connection for one request at a time."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
         self._reader, self._writer, self._host = reader, writer, host

@@ -36,7 +36,7 @@ from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.errors import Invalid, Misconfigured
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.inbound.keywords import KeywordAction, Keywords
-from dispatcher.domain.messages.price import Prices, PriceUnit
+from dispatcher.domain.accounts.credits import Prices, PriceUnit
 from dispatcher.domain.tier import Tier
 
 _DEFAULT_RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}

@@ -1,5 +1,6 @@
 """Parsers of values on the command line: texts, ids, name=value, numbers and the word `none`."""
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -46,6 +47,17 @@ def read_single_line(file: Path) -> str:
     if "\n" in content or "\r" in content:
         raise Invalid(f"{file} has several lines, but must have one")
     return content
+
+
+def read_json_object(file: Path, *, example: str) -> Mapping[str, object]:
+    """Return the JSON object in a file. Raises Invalid, which shows the example, and OSError."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Invalid(f"{file} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Invalid(f"{file} must hold an object like {example}")
+    return value
 
 
 def read_variables(typed: Sequence[str]) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""A worker that cannot work does not start: it says why and ends, so that whoever keeps it sees it."""
+"""A worker that cannot work does not start: it prints the reason and exits, for its supervisor to see."""
 
 import os
 import subprocess
@@ -37,9 +37,7 @@ def empty_database_url(database_url: str) -> str:
     return make_url(database_url).set(database="never_migrated").render_as_string(hide_password=False)
 
 
-def test_a_worker_behind_the_newest_migration_ends_and_says_so(
-    empty_database_url: str, redis_url: str
-) -> None:
+def test_a_worker_exits_if_migrations_are_missing(empty_database_url: str, redis_url: str) -> None:
     done = _run("-P", "threads", database_url=empty_database_url, redis_url=redis_url)
     assert done.returncode != 0
     assert "run `dispatcher migrate`" in done.stderr + done.stdout

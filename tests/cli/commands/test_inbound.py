@@ -12,13 +12,13 @@ from tests.cli.command import Run, refused
 from tests.world import NUMBER, World
 
 
-def ingest_messages(settings: Settings, *told: Inbound) -> None:
+def ingest_messages(settings: Settings, *messages: Inbound) -> None:
     """Ingest messages as if a provider had reported them."""
     world = World(settings)
 
     async def work() -> None:
         async with world.open():
-            await ingest.keep(world.ctx, "sim", told)
+            await ingest.keep(world.ctx, "sim", messages)
 
     asyncio.run(work())
 
@@ -51,8 +51,8 @@ def test_a_message_is_shown_by_either_id_with_its_text(shop: Run, settings: Sett
     shown = shop("inbound", "show", "1", "--json").json
     assert (shown["text"], shown["ref"], shown["account"]) == ("Hi\x1b[2J\nthere", "mo-1", None)
     assert shop("inbound", "show", shown["public_id"], "--json").json == shown
-    told = shop("inbound", "show", "1").out
-    assert told.splitlines()[-1] == r"text       Hi\x1b[2J\nthere"
+    messages = shop("inbound", "show", "1").out
+    assert messages.splitlines()[-1] == r"text       Hi\x1b[2J\nthere"
 
 
 @pytest.mark.parametrize("name", ["1", str(UUID(int=1))])

@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def create(
     name: Annotated[str, typer.Argument(help="The new account's name.", show_default=False)],
-    credits: Annotated[int, typer.Option(help="Its opening balance.")] = 0,
+    credits: Annotated[int, typer.Option(help="Its opening balance; a segment costs one by default.")] = 0,
     country: Annotated[
         str | None, typer.Option(metavar="CC", help="Default country of its national numbers.")
     ] = None,
@@ -127,7 +127,7 @@ def list_accounts(as_json: AsJson = False, data: Data = None) -> None:
 def show(
     name: AccountName,
     secret: Annotated[
-        bool, typer.Option("--secret", help="Also show the secret that callback_secret its callbacks.")
+        bool, typer.Option("--secret", help="Also show the secret that signs its callbacks.")
     ] = False,
     as_json: AsJson = False,
     data: Data = None,

@@ -1,6 +1,5 @@
 """`dispatcher account hours`, and the text form of allowed hours: "mon-fri 08:00-20:00"."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from dispatcher.cli.arguments import AccountName, AsJson, Data
 from dispatcher.cli.console import print_json, print_table
 from dispatcher.cli.session import run_with_account
+from dispatcher.cli.values import read_json_object
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
@@ -18,6 +18,7 @@ from dispatcher.service.accounts import hours
 from dispatcher.service.context import Context
 
 _EXAMPLE = 'write hours like "mon-fri 08:00-20:00; sat 10:00-18:00; holidays 2026-12-25; zone Europe/Paris"'
+_FILE_EXAMPLE = '{"mon-fri": ["08:00-20:00"]}'
 
 HoursByTier = Mapping[Tier, AllowedHours]
 
@@ -64,7 +65,7 @@ def read_hours(typed: str) -> AllowedHours:
     Raises Invalid, and OSError for a file that cannot be read.
     """
     if typed.endswith(".json"):
-        return parse_hours(_from_file(Path(typed)))
+        return parse_hours(read_json_object(Path(typed), example=_FILE_EXAMPLE))
     value: dict[str, object] = {}
     for part in typed.split(";"):
         key, _, rest = part.strip().partition(" ")
@@ -85,16 +86,6 @@ def format_hours(allowed: AllowedHours) -> str:
         f"{key} {','.join(items)}" for key, items in written.items() if isinstance(items, list) and items
     ]
     return "; ".join([*parts, f"zone {zone}"] if zone else parts)
-
-
-def _from_file(file: Path) -> Mapping[str, object]:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Invalid(f"{file} is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise Invalid(f'{file} must hold an object like {{"mon-fri": ["08:00-20:00"]}}')
-    return value
 
 
 def _hours_json(applied: AllowedHours | None, is_own: bool) -> dict[str, object] | None:

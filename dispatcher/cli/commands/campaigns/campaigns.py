@@ -214,7 +214,9 @@ def cancel(
 
     ended, names = run_with_context(data, story)
     if as_json:
-        print_json({**campaign_json(ended.campaign, names), "withdrawn": ended.withdrawn, "out": ended.too_late})
+        print_json(
+            {**campaign_json(ended.campaign, names), "withdrawn": ended.withdrawn, "out": ended.too_late}
+        )
     else:
         counts = f"{ended.withdrawn:,} messages withdrawn, {ended.too_late:,} sent or being sent"
         print_line(f"campaign {ended.campaign.terms.name} is cancelled: {counts}")
@@ -226,7 +228,9 @@ async def _create(
     if csv is None:
         return await drafts.create(ctx, owner, plan)
     with FileOptions().opened(csv) as (source, report):
-        created = await drafts.create_with_file(ctx, owner, plan, source, audience=audience, on_progress=report)
+        created = await drafts.create_with_file(
+            ctx, owner, plan, source, audience=audience, on_progress=report
+        )
     kept = await audiences.find(ctx, owner, audience)
     left_out = f", {kept.rejects:,} left out" if kept.rejects else ""
     print_note(f"audience {kept.name}: {kept.rows:,} lines{left_out}, {kept.recipients:,} recipients")

@@ -37,9 +37,8 @@ class OpenStatus(StrEnum):
     PENDING = "pending"
 
 
-TimeOption = Annotated[
-    str | None, typer.Option(metavar="TIME", help="From (inclusive) or to (exclusive) this time.")
-]
+FromOption = Annotated[str | None, typer.Option(metavar="TIME", help="At this time or later.")]
+ToOption = Annotated[str | None, typer.Option(metavar="TIME", help="Before this time.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +65,10 @@ class SelectionOptions:
     ] = None
     number: Annotated[str | None, typer.Option(help="Messages to this number.")] = None
     sender: Annotated[str | None, typer.Option(help="Messages from this sender, by name or number.")] = None
-    not_before_from: TimeOption = None
-    not_before_to: TimeOption = None
-    created_from: TimeOption = None
-    created_to: TimeOption = None
+    not_before_from: FromOption = None
+    not_before_to: ToOption = None
+    created_from: FromOption = None
+    created_to: ToOption = None
     everything: Annotated[bool, typer.Option("--everything", help="All open messages of the account.")] = (
         False
     )

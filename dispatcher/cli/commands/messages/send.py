@@ -149,7 +149,7 @@ def _print_new_events(history: History, printed: dict[int, int]) -> None:
 
 
 def _is_over(history: History) -> bool:
-    """Whether nothing more will happen: it has ended, or the time for its receipt is over."""
+    """Return whether nothing more will happen: it has ended, or the time for its receipt is over."""
     message = history.message
     return message.status.is_final or (message.status is Status.SENT and message.wake_at is None)
 

@@ -1,7 +1,6 @@
 """`dispatcher route`: sets, checks and shows the table of routes, and applies it to one number."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from dispatcher.cli.arguments import AsJson, Data
 from dispatcher.cli.console import format_time, print_json, print_line, print_note, print_table
 from dispatcher.cli.session import run_with_context
-from dispatcher.domain.errors import Invalid
+from dispatcher.cli.values import read_json_object
 from dispatcher.domain.routing.route_steps import RouteStep, format_groups
 from dispatcher.domain.routing.route_table import Preference, RouteRule
 from dispatcher.domain.tier import Tier
@@ -20,6 +19,7 @@ from dispatcher.service.routing import routes
 from dispatcher.service.routing.routes import RouteQuestion, TableInForce
 
 _BY = "the command line"
+_EXAMPLE = '{"rules": [{"ways": [["alpha"]]}]}'
 
 File = Annotated[
     Path, typer.Argument(metavar="FILE", help="The table as JSON; see docs/routes.md.", show_default=False)
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def set_table(file: File, as_json: AsJson = False, data: Data = None) -> None:
     """Put a table in force, in all processes within about a second; {} removes it."""
-    document = _read(file)
+    document = read_json_object(file, example=_EXAMPLE)
     _print_result(
         run_with_context(data, lambda ctx: routes.set_table(ctx, document, by=_BY)),
         "the routes are set",
@@ -47,7 +47,7 @@ def set_table(file: File, as_json: AsJson = False, data: Data = None) -> None:
 
 def check(file: File, as_json: AsJson = False, data: Data = None) -> None:
     """Report all faults of a table, and warn of likely mistakes; change nothing."""
-    document = _read(file)
+    document = read_json_object(file, example=_EXAMPLE)
     _print_result(
         run_with_context(data, lambda ctx: routes.check(ctx, document)), "the routes can be set", as_json
     )
@@ -124,14 +124,3 @@ def _print_result(warnings: Sequence[str], done: str, as_json: bool) -> None:
     for warning in warnings:
         print_note(f"warning: {warning}")
     print_line(done)
-
-
-def _read(file: Path) -> Mapping[str, object]:
-    """Return the document in a file. Raises Invalid, and OSError for a file that cannot be read."""
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Invalid(f"{file} is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise Invalid(f'{file} must hold an object like {{"rules": [{{"ways": [["alpha"]]}}]}}')
-    return value

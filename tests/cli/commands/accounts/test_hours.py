@@ -56,7 +56,7 @@ def test_hours_can_come_from_a_file(shop: Run, bare: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--set", "funday 08:00-20:00"], '"funday" is no day'),
+        (["--set", "funday 08:00-20:00"], '"funday" is not a day'),
         (["--set", "mon"], "'mon' has no hours: write hours like"),
         (["--set", "mon 08:00-09:00; mon 10:00-11:00"], "'mon 10:00-11:00' comes twice"),
         (["--set", ""], "no day has hours"),

@@ -172,7 +172,7 @@ def test_a_dry_run_names_the_variables_that_the_file_lacks(shop: Run, customers:
         (["--name", "x", "--column", "mobile"], 2, 'no column is named "mobile"'),
         (["--name", "x", "--country", "kenya"], 2, "'kenya' is not a country"),
         (["--name", "x", "--encoding", "klingon"], 2, "klingon"),
-        (["--name", "taken"], 1, "'taken' already"),
+        (["--name", "taken"], 1, "'taken' exists already"),
         (["--dry-run", "--template", "none"], 1, "no template 'none'"),
         (["--dry-run", "--sender", "NOBODY"], 1, "no sender 'NOBODY'"),
     ],

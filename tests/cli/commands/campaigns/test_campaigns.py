@@ -167,7 +167,7 @@ def test_campaign_import_is_audience_import(shop_with_audience: Run, tmp_path: P
     done = shop_with_audience("campaign", "import", file, "--name", "others", "--json").json
     assert (done["name"], done["recipients"], done["rejects"]) == ("others", 1, 1)
     again = shop_with_audience("campaign", "import", file, "--name", "others")
-    refused(again, 1, "there is an audience 'others' already")
+    refused(again, 1, "an audience 'others' exists already")
     refused(
         shop_with_audience("campaign", "import", "missing.csv", "--name", "x"), 1, "missing.csv: No such file"
     )
