@@ -20,20 +20,17 @@ _DEADLINE = 110
 
 _FIRST_FREE = 12  # the number of the pages' migrations, which stands for the next free one
 
-_FILE = re.compile(
-    r"`([\w./-]+)`(?:, (below|instead of) `([^`\n]+)`)?:\n\n```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE
-)
-_COMMAND = re.compile(r"^\$ \.venv/bin/(\w+) (.*)$", re.MULTILINE)
+_FILE = re.compile(r"`([\w./-]+)`:\n\n```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_COMMAND = re.compile(r"^\$ \.venv/bin/(pytest) (-n0 -q .*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A new file, or lines below or instead of the one line of a file that starts like `line`."""
+    """A new file, or with `old` a text that replaces one that stands exactly once in a file."""
 
     path: str
-    line: str | None
-    text: str
-    replaces: bool = False
+    new: str
+    old: str | None = None
 
 
 @dataclass(slots=True)
@@ -60,12 +57,15 @@ class ScratchTree:
 
     def apply(self, change: Change) -> None:
         path = self.root / change.path
-        if change.line is None:
+        if change.old is None:
             assert not path.exists(), f"the page makes {change.path} anew, and it exists"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(change.text, encoding="utf-8")
+            path.write_text(change.new, encoding="utf-8")
         else:
-            path.write_text(_inserted(path.read_text(encoding="utf-8"), change), encoding="utf-8")
+            text = path.read_text(encoding="utf-8")
+            found = f"\n{text}".count(f"\n{change.old}")
+            assert found == 1, f"{change.path} has {found} times what the page changes:\n{change.old}"
+            path.write_text(f"\n{text}".replace(f"\n{change.old}", f"\n{change.new}")[1:], encoding="utf-8")
         self.changed.append(change.path)
 
     def run(self, tool: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -85,9 +85,17 @@ class ScratchTree:
 
 
 def changes(page: str) -> Iterator[Change]:
-    """Read the changes of a page: a file's name, perhaps a line of it, a colon, and a block of code."""
-    for path, how, line, text in _FILE.findall(page_text(page)):
-        yield Change(path, line or None, text, replaces=how == "instead of")
+    """Read the changes of a page: a file's name, a colon, and a block with its text or with changes of it."""
+    for path, language, text in _FILE.findall(page_text(page)):
+        if language == "diff":
+            yield from (_hunk(path, hunk.splitlines()) for hunk in text.split("@@\n"))
+        else:
+            yield Change(path, text)
+
+
+def _hunk(path: str, lines: Sequence[str]) -> Change:
+    old, new = ("".join(f"{line[1:]}\n" for line in lines if line[:1] in marks) for marks in (" -", " +"))
+    return Change(path, new, old)
 
 
 def commands(page: str) -> Sequence[tuple[str, Sequence[str]]]:
@@ -102,17 +110,8 @@ def page_text(page: str) -> str:
 def _renumbered(change: Change) -> Change:
     """Give a page's migration the next free number."""
     newest = max(int(path.name[:4]) for path in (ROOT / "migrations" / "versions").glob("[0-9]*.py"))
-    path, text = change.path, change.text
+    path, text = change.path, change.new
     for number in (_FIRST_FREE, _FIRST_FREE - 1):  # the higher one first: it may become the lower one
         moved = number + newest + 1 - _FIRST_FREE
         path, text = path.replace(f"{number:04}", f"{moved:04}"), text.replace(f"{number:04}", f"{moved:04}")
-    return replace(change, path=path, text=text)
-
-
-def _inserted(text: str, change: Change) -> str:
-    lines = text.splitlines(keepends=True)
-    assert change.line is not None
-    found = [n for n, line in enumerate(lines) if line.strip().startswith(change.line)]
-    assert len(found) == 1, f"{change.path} has {len(found)} lines that start with {change.line!r}"
-    kept = found[0] if change.replaces else found[0] + 1
-    return "".join([*lines[:kept], change.text, *lines[found[0] + 1 :]])
+    return replace(change, path=path, new=text)

@@ -1,12 +1,14 @@
 """Each page on how to add something, followed to the letter in a copy of the tree."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.docs.scratch import PAGES, ScratchTree, changes, commands, page_text
+from tests.docs.scratch import PAGES, ROOT, ScratchTree, changes, commands, page_text
 
 FOLLOWED = (
+    "testing",
     "adding-a-provider",
     "adding-a-use-case",
     "adding-a-migration",
@@ -14,6 +16,8 @@ FOLLOWED = (
     "adding-a-setting",
     "adding-a-command",
 )
+
+_PATH = re.compile(r"`((?:dispatcher|tests|workers|scripts|migrations|docs)/[a-z0-9_./-]+)`")
 
 each = pytest.mark.parametrize("page", FOLLOWED)
 
@@ -39,9 +43,29 @@ def test_the_page_changes_files_and_runs_tests(page: str) -> None:
 
 def test_every_page_on_adding_is_followed() -> None:
     pages = {path.stem for path in PAGES.glob("adding-*.md")}
-    assert pages == {*FOLLOWED, "adding-a-dialect"}
+    assert pages == {*FOLLOWED, "adding-a-dialect"} - {"testing"}
 
 
 @each
 def test_no_page_is_long(page: str) -> None:
     assert len(page_text(page).splitlines()) <= 200
+
+
+def test_every_link_of_the_development_pages_leads_to_a_file() -> None:
+    broken = [
+        f"{page.name}: {link}"
+        for page in [*PAGES.glob("*.md"), PAGES.parent / "README.md"]
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+        if "://" not in link and not (page.parent / link).exists()
+    ]
+    assert broken == []
+
+
+def test_every_file_that_a_page_names_exists_or_is_made_by_it() -> None:
+    missing = [
+        f"{page.name}: {path}"
+        for page in PAGES.glob("*.md")
+        for path in _PATH.findall(page.read_text(encoding="utf-8"))
+        if not (ROOT / path).exists() and path not in {change.path for change in changes(page.stem)}
+    ]
+    assert missing == []
