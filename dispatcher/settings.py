@@ -31,12 +31,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from dispatcher.domain.accounts.credits import Prices, PriceUnit
 from dispatcher.domain.delivery.message import DoubtPolicy, RetryPolicy
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.errors import Invalid, Misconfigured
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.inbound.keywords import KeywordAction, Keywords
-from dispatcher.domain.accounts.credits import Prices, PriceUnit
 from dispatcher.domain.tier import Tier
 
 _DEFAULT_RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}

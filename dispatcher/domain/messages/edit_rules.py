@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from dispatcher.domain.accounts.credits import Prices
 from dispatcher.domain.messages import template
 from dispatcher.domain.messages.edit import NewText, Reschedule
 from dispatcher.domain.messages.encoding import InvalidText, measure
-from dispatcher.domain.messages.price import Prices
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.template import MissingVariables
 from dispatcher.domain.messages.window import MAX_AHEAD, Window

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.accounts.budget import AccountBudget
+from dispatcher.domain.accounts.credits import AccountBudget
 from dispatcher.domain.errors import (
     AlreadyExists,
     DispatchError,
@@ -29,8 +29,7 @@ from dispatcher.service.accounts import hours
 from dispatcher.service.context import Context
 from dispatcher.service.lane_depth import LaneRoom
 from dispatcher.service.submissions import quotas
-from dispatcher.service.submissions.batches import new_batch
-from dispatcher.service.submissions.new_messages import MessageBuilder
+from dispatcher.service.submissions.new_messages import MessageBuilder, new_batch
 from dispatcher.service.submissions.validate import ValidatedSubmission, ValidRecipient, unknown_sender
 from dispatcher.store.accounts import accounts, opt_outs
 from dispatcher.store.accounts.accounts import AccountTerms, TermsRequest

@@ -24,7 +24,7 @@ from dispatcher.service.submissions.assessment import (
     already_exists,
     assess,
 )
-from dispatcher.service.submissions.batches import accepted_batch, repeated_batch
+from dispatcher.service.submissions.new_messages import accepted_batch, repeated_batch
 from dispatcher.service.submissions.validate import ValidatedSubmission
 from dispatcher.store.accounts import ledger
 from dispatcher.store.accounts.ledger import Charge

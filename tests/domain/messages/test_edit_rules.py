@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from dispatcher.domain.accounts.credits import Prices, PriceUnit
 from dispatcher.domain.messages.edit import Cancel, EditReport, NewText, Reschedule
 from dispatcher.domain.messages.edit_rules import (
     NO_CHANGE,
@@ -19,7 +20,6 @@ from dispatcher.domain.messages.edit_rules import (
     change_window,
     withdraw,
 )
-from dispatcher.domain.messages.price import Prices, PriceUnit
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.window import Window
 

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import ItemsView
 
+from dispatcher.domain.accounts.credits import Prices, PriceUnit
 from dispatcher.domain.errors import NotEnoughCredit
-from dispatcher.domain.messages.price import Prices, PriceUnit
 from dispatcher.service.accounts import accounts
 from dispatcher.service.messages import withdraw
 from dispatcher.settings import Settings
