@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from dispatcher.api.manage.fields import Plain
+from dispatcher.api.manage.fields import Text
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Account
 from dispatcher.service.accounts import accounts
@@ -19,7 +19,7 @@ Ctx = Annotated[Context, Depends(_context)]
 """The context of the use cases."""
 
 
-async def _account(name: Annotated[Plain, Path(description="The account's name.")], ctx: Ctx) -> Account:
+async def _account(name: Annotated[Text, Path(description="The account's name.")], ctx: Ctx) -> Account:
     return await accounts.find(ctx, name)
 
 

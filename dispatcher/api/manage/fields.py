@@ -1,4 +1,4 @@
-"""The types of the fields in bodies, parameters and responses."""
+"""The types of fields in bodies, parameters and responses."""
 
 import re
 from datetime import UTC, datetime
@@ -29,23 +29,23 @@ _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class RequestModel(BaseModel):
-    """A body. Fields it does not know are ignored: a newer client may send more."""
+    """A body. Unknown fields are ignored: a newer client may send more."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class ResponseModel(BaseModel):
-    """An answer, read off a value of the service by its names."""
+    """A response, filled from a value of the service by attribute names."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
 
-def word(status: Status) -> str:
-    """Return the word for a status: its name, in small letters."""
+def status_word(status: Status) -> str:
+    """Return the word for a status: its name in lower case."""
     return status.name.lower()
 
 
-_STATUSES = {word(status): status for status in Status}
+_STATUSES = {status_word(status): status for status in Status}
 
 
 def _status(raw: object) -> object:
@@ -53,7 +53,9 @@ def _status(raw: object) -> object:
         return status
     if isinstance(raw, Status):
         return raw
-    raise PydanticCustomError("status", "is no status: {known}", {"known": ", ".join(_STATUSES)})
+    raise PydanticCustomError(
+        "status", "is not a status; choose from {known}", {"known": ", ".join(_STATUSES)}
+    )
 
 
 def _in_range(at: datetime) -> datetime:
@@ -69,32 +71,32 @@ def _digits(raw: object) -> object:
     return raw
 
 
-# Postgres stores no NUL in a text.
-Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
-Line = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=200)]
+# Postgres cannot store NUL in a text.
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+ShortText = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=200)]
 Time = Annotated[AwareDatetime, AfterValidator(_in_range)]
-Number = Annotated[int, Field(ge=0, le=LARGEST_ID)]
-Name = Number | UUID
-"""The name of a message, batch or callback: its number or its public id."""
+RowId = Annotated[int, Field(ge=0, le=LARGEST_ID)]
+AnyId = RowId | UUID
+"""The id of a message, batch or callback: its number or its public id."""
 
-Id = Annotated[int, BeforeValidator(_digits), Path(ge=0, le=LARGEST_ID)]
-"""A number in a path; what cannot be an id of ours is 404, as one that nobody has."""
+PathId = Annotated[int, BeforeValidator(_digits), Path(ge=0, le=LARGEST_ID)]
+"""A number in a path; one that cannot be an id is 404, as an unknown id is."""
 
 StatusWord = Annotated[
     Status,
     BeforeValidator(_status),
-    PlainSerializer(word, return_type=str),
+    PlainSerializer(status_word, return_type=str),
     WithJsonSchema({"type": "string", "enum": list(_STATUSES)}),
 ]
 
 
 class StatusResponse(ResponseModel):
-    """What has a status: its word, and its number as `code`."""
+    """A response with a status: its word, and its number as `code`."""
 
     status: StatusWord
 
     @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
     @property
     def code(self) -> int:
-        """Its number."""
+        """The number of the status."""
         return self.status.value

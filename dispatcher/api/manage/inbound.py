@@ -1,4 +1,4 @@
-"""Messages from handsets, of all accounts and of nobody."""
+"""Messages from handsets: of all accounts, and those that belong to none."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Query
 
 from dispatcher.api.manage.dependencies import Ctx
-from dispatcher.api.manage.fields import Name, Plain, ResponseModel
+from dispatcher.api.manage.fields import AnyId, ResponseModel, Text
 from dispatcher.api.manage.messages.messages import WithText
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.manage.problems import problems
@@ -22,10 +22,10 @@ router = operator_router("Inbound messages")
 
 class InboundResponse(ResponseModel):
     """
-    A message from a handset. `number` wrote to `recipient`, which is the `sender` of the account.
+    A message from a handset: `number` wrote to `recipient`, a sender of the account.
 
-    `account` and `sender` are null when it is nobody's, `action` unless the
-    text is a keyword, `text` unless it was asked for.
+    `account` and `sender` are null if it belongs to no account, `action` if the text
+    is not a keyword, `text` unless it was requested.
     """
 
     id: int
@@ -46,8 +46,11 @@ class InboundResponse(ResponseModel):
 async def list_inbound(
     ctx: Ctx,
     paging: Paged,
-    account: Annotated[Plain | None, Query(description="An account's name.")] = None,
-    number: Annotated[Plain | None, Query(description="Who wrote; `+` is %2B in a URL, or left out.")] = None,
+    account: Annotated[Text | None, Query(description="An account's name.")] = None,
+    number: Annotated[
+        Text | None,
+        Query(description="The number of the handset; write `+` as %2B in a URL, or leave it out."),
+    ] = None,
     text: WithText = False,
 ) -> Page[InboundResponse]:
     """List messages from handsets, the newest first."""
@@ -63,6 +66,6 @@ async def list_inbound(
 
 
 @router.get(f"{_PATH}/{{inbound_id}}", responses=problems(_404="No such message"))
-async def show_inbound(inbound_id: Name, ctx: Ctx, text: WithText = False) -> InboundResponse:
-    """Show a message from a handset, by its number or its public id."""
+async def show_inbound(inbound_id: AnyId, ctx: Ctx, text: WithText = False) -> InboundResponse:
+    """Return a message from a handset, by its id or public id."""
     return InboundResponse.model_validate(await messages.find(ctx, inbound_id, with_text=text))

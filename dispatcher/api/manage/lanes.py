@@ -1,4 +1,4 @@
-"""How much is where, since when, and whether somebody takes it."""
+"""Lanes: the open messages by tier and place, and whether their queues are consumed."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ router = operator_router("Lanes")
 
 
 class LaneResponse(ResponseModel):
-    """What is on its way in one tier, by place; `last_consumed` null: never, or Redis cannot be reached."""
+    """The open messages of a tier by place; `last_consumed` null: never, or Redis cannot be reached."""
 
     tier: Tier
     held: int
@@ -36,10 +36,10 @@ class LanesResponse(ResponseModel):
 
 @router.get(f"{PREFIX}/lanes")
 async def show_lanes(ctx: Ctx) -> LanesResponse:
-    """Show what is on its way, by tier and place, as `dispatcher lanes` does."""
+    """Return the open messages by tier and place, as `dispatcher lanes` shows them."""
     counts = await search.on_the_way(ctx)
     consumed = await health.lanes(ctx)
-    seen = consumed or {}
+    consumed_at = consumed or {}
     lanes = []
     for tier in Tier:
         own = [count for count in counts if count.tier is tier]
@@ -50,8 +50,8 @@ async def show_lanes(ctx: Ctx) -> LanesResponse:
                 **places,
                 oldest=min((c.oldest for c in own), default=None),
                 next_wake=min((c.next_wake for c in own if c.next_wake), default=None),
-                last_consumed=seen.get(tier),
+                last_consumed=consumed_at.get(tier),
             )
         )
-    others = {queue: at for queue, at in seen.items() if queue not in set(Tier)}
+    others = {queue: at for queue, at in consumed_at.items() if queue not in set(Tier)}
     return LanesResponse(redis=consumed is not None, lanes=lanes, other_queues=others)

@@ -1,16 +1,16 @@
-"""Callback bodies for batches submitted to the management API, and for messages from handsets."""
+"""Callback bodies for batches submitted over the management API, and for messages from handsets."""
 
-from dispatcher.api.manage.fields import word
+from dispatcher.api.manage.fields import status_word
 from dispatcher.domain.callbacks.events import InboundEvent, MessageEvent
 from dispatcher.service.callbacks.sender import FormattedCallback, Signature
 
 INBOUND_RECEIVED = "inbound.received"
-"""The event of a message from a handset; `message.received` is that of one that its recipient has."""
+"""The event of a message from a handset; `message.received` is a message that reached its recipient."""
 
 
 def format_event(event: MessageEvent) -> FormattedCallback:
-    """Return the callback of one event; its type is `message.` and the status."""
-    status = word(event.status)
+    """Return the callback of one event; its type is `message.` plus the status."""
+    status = status_word(event.status)
     data = {
         "message_id": str(event.message_id),
         "batch_id": event.batch_id,

@@ -1,4 +1,4 @@
-"""Paging: `limit` and `cursor` in the query, `items` and `next` in the answer; `next` is the next cursor."""
+"""Paging: `limit` and `cursor` in the query, `items` and the `next` cursor in the response."""
 
 import binascii
 import re
@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from dispatcher.domain.errors import Invalid
 
-MOST = 200
-_USUAL = 50
+MAX_LIMIT = 200
+_DEFAULT_LIMIT = 50
 _ID = re.compile(r"[0-9]{1,18}")
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ F = TypeVar("F", bound=Numbered)
 
 
 class Page(BaseModel, Generic[T]):
-    """Some of the items, and the cursor for more; null means that there are no more."""
+    """A page of items, and the cursor of the next page; null if this is the last."""
 
     items: list[T]
     next: str | None
@@ -39,25 +39,25 @@ class Page(BaseModel, Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """The size of a page and the id to continue from; None is the start."""
+    """The size of a page, and the id to continue from; None at the start."""
 
     limit: int
     last: int | None
 
     @property
     def after(self) -> int:
-        """The id to continue after, where the oldest come first."""
+        """The id to continue after, in lists with the oldest first."""
         return self.last or 0
 
     @property
     def probe(self) -> int:
-        """How many to read: one more than the page holds, to know whether there are more."""
+        """How many items to read: one more than the page has, to find out whether there are more."""
         return self.limit + 1
 
-    def page(self, found: Sequence[F], shown: Callable[[F], T]) -> Page[T]:
-        """Return the page of what was found with `probe`."""
+    def page(self, found: Sequence[F], response: Callable[[F], T]) -> Page[T]:
+        """Return the page for items that were read with `probe` as the limit."""
         kept = found[: self.limit]
-        return page(map(shown, kept), kept[-1].id if len(found) > self.limit else None)
+        return page(map(response, kept), kept[-1].id if len(found) > self.limit else None)
 
 
 def page(items: "map[T] | Sequence[T]", last: int | None) -> Page[T]:
@@ -71,8 +71,10 @@ def cursor(last: int) -> str:
 
 
 async def _paging(
-    limit: Annotated[int, Query(ge=1, le=MOST, description="How many at most.")] = _USUAL,
-    cursor: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
+    limit: Annotated[
+        int, Query(ge=1, le=MAX_LIMIT, description="The largest number of items.")
+    ] = _DEFAULT_LIMIT,
+    cursor: Annotated[str | None, Query(description="The `next` of the previous page.")] = None,
 ) -> Paging:
     return Paging(limit, None if cursor is None else _read(cursor))
 
@@ -83,7 +85,7 @@ def _read(cursor: str) -> int:
     except (binascii.Error, ValueError):
         last = ""
     if not _ID.fullmatch(last):
-        raise Invalid("the cursor is none of ours: give the `next` of a page, or none for the first page")
+        raise Invalid("the cursor is not valid: pass the `next` of a page, or none for the first page")
     return int(last)
 
 

@@ -1,4 +1,4 @@
-"""Receipts that fit no message."""
+"""Receipts that match no message."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -19,7 +19,7 @@ class ReceiptResponse(ResponseModel):
     """
     A receipt without a message. `ref` is its provider's reference, `reference` ours.
 
-    `status` null: it says that the message is on its way. `wake_at` null: it is not tried again.
+    `status` null: the receipt reports no final state. `wake_at` null: it is not tried again.
     """
 
     id: int
@@ -42,7 +42,7 @@ async def list_receipts(
         Query(description="`unknown`: given up after 24 hours; `new`: still tried again."),
     ] = "unknown",
 ) -> Page[ReceiptResponse]:
-    """List receipts that fit no message, the newest first."""
+    """List receipts that match no message, the newest first."""
     waiting = verdict == "new"
     found = await unmatched.page(ctx, waiting=waiting, before=paging.last, limit=paging.probe)
     return paging.page(found, ReceiptResponse.model_validate)

@@ -8,7 +8,7 @@ from fastapi import Response
 from pydantic import Field
 
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
-from dispatcher.api.manage.fields import Line, Plain, RequestModel, ResponseModel
+from dispatcher.api.manage.fields import RequestModel, ResponseModel, ShortText, Text
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
@@ -20,11 +20,11 @@ _PATH = f"{PREFIX}/accounts"
 _ONE = f"{_PATH}/{{name}}"
 router = operator_router("Accounts")
 _UNKNOWN = problems(_404="No such account")
-_INTEGER = 2**31 - 1
+_MAX_INTEGER = 2**31 - 1
 
 
 class LimitsResponse(ResponseModel):
-    """What an account may not do; null is no limit of its own."""
+    """The limits of an account; null: no limit of its own."""
 
     rate: int | None
     daily: int | None
@@ -45,37 +45,37 @@ class AccountResponse(ResponseModel):
 
 
 class AccountRequest(RequestModel):
-    """A new account. `country` is whose local numbers it may write."""
+    """A new account. `country`: numbers may be in the national format of this country."""
 
-    name: Plain
+    name: Text
     credits: int = 0
     country: str | None = None
     timezone: str = "UTC"
 
 
 class LimitsRequest(RequestModel):
-    """Limits to change; what is left out stays, null takes a limit away."""
+    """Limits to change; a limit that is left out stays, null removes it."""
 
-    rate: Annotated[int, Field(le=_INTEGER)] | None = Field(None, description="Requests a minute.")
-    daily: Annotated[int, Field(le=_INTEGER)] | None = Field(None, description="Messages a UTC day.")
-    tier: Tier | None = Field(None, description="The highest tier it gets.")
-    countries: list[str] | None = Field(None, description="The only countries it may write to.")
+    rate: Annotated[int, Field(le=_MAX_INTEGER)] | None = Field(None, description="Requests per minute.")
+    daily: Annotated[int, Field(le=_MAX_INTEGER)] | None = Field(None, description="Messages per day (UTC).")
+    tier: Tier | None = Field(None, description="The highest tier it may use.")
+    countries: list[str] | None = Field(None, description="The only countries it may send to.")
 
 
 class TopUpRequest(RequestModel):
     """Credits to add."""
 
     amount: int
-    note: Line = ""
+    note: ShortText = ""
 
 
 class BalanceResponse(ResponseModel):
-    """What an account has now."""
+    """The balance of an account."""
 
     balance: int
 
 
-class EntryResponse(ResponseModel):
+class LedgerEntryResponse(ResponseModel):
     """One change of a balance: `topup`, `charge` (below zero) or `refund`."""
 
     id: int
@@ -88,7 +88,7 @@ class EntryResponse(ResponseModel):
 
 
 class SecretResponse(ResponseModel):
-    """What callbacks are signed with."""
+    """The key that signs callbacks."""
 
     secret: str
 
@@ -96,66 +96,66 @@ class SecretResponse(ResponseModel):
 @router.get(_PATH)
 async def list_accounts(ctx: Ctx, paging: Paged) -> Page[AccountResponse]:
     """List accounts, the oldest first."""
-    return paging.page(await accounts.page(ctx, after=paging.after, limit=paging.probe), _shown)
+    return paging.page(await accounts.page(ctx, after=paging.after, limit=paging.probe), _response)
 
 
 @router.post(_PATH, status_code=201, responses=problems(_409="The name is taken"))
-async def create_account(given: AccountRequest, ctx: Ctx, response: Response) -> AccountResponse:
-    """Make an account."""
+async def create_account(body: AccountRequest, ctx: Ctx, response: Response) -> AccountResponse:
+    """Create an account."""
     made = await accounts.create(
-        ctx, given.name, credits=given.credits, country=given.country, timezone=given.timezone
+        ctx, body.name, credits=body.credits, country=body.country, timezone=body.timezone
     )
-    return _shown(made)
+    return _response(made)
 
 
 @router.get(_ONE, responses=_UNKNOWN)
 async def show_account(account: NamedAccount) -> AccountResponse:
-    """Show an account."""
-    return _shown(account)
+    """Return an account."""
+    return _response(account)
 
 
 @router.patch(_ONE, responses=_UNKNOWN)
-async def limit_account(given: LimitsRequest, account: NamedAccount, ctx: Ctx) -> AccountResponse:
+async def limit_account(body: LimitsRequest, account: NamedAccount, ctx: Ctx) -> AccountResponse:
     """Change an account's limits."""
-    changes = given.model_dump(include=given.model_fields_set)
+    changes = body.model_dump(include=body.model_fields_set)
     if changes.get("countries") is not None:
         changes["countries"] = frozenset(changes["countries"])
-    return _shown(await accounts.set_limits(ctx, account, replace(account.limits, **changes)))
+    return _response(await accounts.set_limits(ctx, account, replace(account.limits, **changes)))
 
 
 @router.post(f"{_ONE}/pause", responses=_UNKNOWN)
 async def pause_account(account: NamedAccount, ctx: Ctx) -> AccountResponse:
-    """Refuse what the account submits from now on; what was accepted goes on."""
-    return _shown(await accounts.pause(ctx, account))
+    """Refuse new submissions of the account; messages already accepted are sent."""
+    return _response(await accounts.pause(ctx, account))
 
 
 @router.post(f"{_ONE}/resume", responses=_UNKNOWN)
 async def resume_account(account: NamedAccount, ctx: Ctx) -> AccountResponse:
-    """Take what the account submits again."""
-    return _shown(await accounts.pause(ctx, account, paused=False))
+    """Accept submissions of the account again."""
+    return _response(await accounts.pause(ctx, account, paused=False))
 
 
 @router.post(f"{_ONE}/topups", status_code=201, responses=_UNKNOWN)
-async def top_up(given: TopUpRequest, account: NamedAccount, ctx: Ctx) -> BalanceResponse:
+async def top_up(body: TopUpRequest, account: NamedAccount, ctx: Ctx) -> BalanceResponse:
     """Add credits."""
-    return BalanceResponse(balance=await accounts.top_up(ctx, account, given.amount, note=given.note))
+    return BalanceResponse(balance=await accounts.top_up(ctx, account, body.amount, note=body.note))
 
 
 @router.get(f"{_ONE}/statement", responses=_UNKNOWN)
-async def statement(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[EntryResponse]:
-    """Tell what changed the account's credits, the newest first."""
+async def statement(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[LedgerEntryResponse]:
+    """List the changes of the account's balance, the newest first."""
     found = await accounts.statement(ctx, account, before=paging.last, limit=paging.probe)
-    return paging.page(found, EntryResponse.model_validate)
+    return paging.page(found, LedgerEntryResponse.model_validate)
 
 
 @router.get(f"{_ONE}/callback-secret", responses=_UNKNOWN)
 async def callback_secret(account: NamedAccount, ctx: Ctx, response: Response) -> SecretResponse:
-    """Tell what the account's callbacks are signed with (Standard Webhooks)."""
+    """Return the key that signs the account's callbacks (Standard Webhooks)."""
     response.headers["Cache-Control"] = "no-store"
     return SecretResponse(secret=await accounts.callback_secret(ctx, account))
 
 
-def _shown(account: Account) -> AccountResponse:
+def _response(account: Account) -> AccountResponse:
     limits = account.limits
     countries = None if limits.countries is None else sorted(limits.countries)
     return AccountResponse(

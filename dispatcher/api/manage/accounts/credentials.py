@@ -1,4 +1,4 @@
-"""The credentials of accounts: each opens the door of one dialect."""
+"""The credentials of accounts: each is for one dialect."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,7 +8,7 @@ from fastapi import Response
 from pydantic import Field
 
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
-from dispatcher.api.manage.fields import Id, Plain, RequestModel, ResponseModel
+from dispatcher.api.manage.fields import PathId, RequestModel, ResponseModel, Text
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
@@ -23,7 +23,7 @@ Days = Annotated[int, Field(ge=1, le=36_500)]
 
 
 class DialectName(StrEnum):
-    """The dialects, by the names of their doors."""
+    """The names of the dialects."""
 
     EMESS = "emess"
     EMSGNOW = "emsgnow"
@@ -49,11 +49,11 @@ KINDS: dict[DialectName, tuple[KindName, ...]] = {
     DialectName.SCHEDULER: (KindName.BEARER,),
     DialectName.SMSGATE: (KindName.LOGIN,),
 }
-"""What opens which door."""
+"""The kinds of credentials of each dialect."""
 
 
 class CredentialResponse(ResponseModel):
-    """A credential, never its secret; `hint` is how that begins."""
+    """A credential without its secret; `hint` is the beginning of the secret."""
 
     id: int
     dialect: str
@@ -69,21 +69,21 @@ class CredentialResponse(ResponseModel):
 
 class CredentialRequest(RequestModel):
     """
-    A new credential: `dialect` and `kind` say which door it opens, and how.
+    A new credential for a dialect.
 
-    What a test credential sends reaches only providers that take tests, and
-    costs nothing.
+    Messages submitted with a test credential reach only providers that take tests,
+    and cost nothing.
     """
 
     dialect: DialectName
     kind: KindName
-    name: Plain | None = Field(None, description="The public half; made up where the kind has one.")
-    validity_days: Days | None = Field(None, description="Null: it has no end.")
+    name: Text | None = Field(None, description="The public part; generated if the kind has one.")
+    validity_days: Days | None = Field(None, description="Null: it does not expire.")
     test: bool = False
 
 
 class NewCredentialResponse(ResponseModel):
-    """A credential just made. The secret can never be shown again."""
+    """A new credential. Its secret cannot be shown again."""
 
     id: int
     dialect: str
@@ -106,26 +106,28 @@ async def list_credentials(account: NamedAccount, ctx: Ctx, paging: Paged) -> Pa
     responses=problems(_404="No such account", _409="The name is taken"),
 )
 async def create_credential(
-    given: CredentialRequest, account: NamedAccount, ctx: Ctx, response: Response
+    body: CredentialRequest, account: NamedAccount, ctx: Ctx, response: Response
 ) -> NewCredentialResponse:
-    """Make a credential. Its secret is in this answer, and nowhere else."""
-    kinds = KINDS[given.dialect]
-    if given.kind not in kinds:
-        raise Invalid(f"{given.dialect} has no {given.kind}: give {' or '.join(kinds)}")
+    """Create a credential. Only this response contains its secret."""
+    kinds = KINDS[body.dialect]
+    if body.kind not in kinds:
+        raise Invalid(
+            f"{body.dialect} has no credentials of the kind {body.kind}: choose {' or '.join(kinds)}"
+        )
     key = await credentials.create(
         ctx,
         account,
-        CredentialKind(given.kind),
-        dialect=given.dialect,
-        name=given.name,
-        validity=None if given.validity_days is None else timedelta(days=given.validity_days),
-        is_test=given.test,
+        CredentialKind(body.kind),
+        dialect=body.dialect,
+        name=body.name,
+        validity=None if body.validity_days is None else timedelta(days=body.validity_days),
+        is_test=body.test,
     )
     response.headers["Cache-Control"] = "no-store"
     return NewCredentialResponse(
         id=key.id,
-        dialect=given.dialect,
-        kind=given.kind,
+        dialect=body.dialect,
+        kind=body.kind,
         name=key.name,
         secret=key.secret,
         expires_at=key.expires_at,
@@ -135,8 +137,8 @@ async def create_credential(
 @router.delete(
     f"{_PATH}/{{credential_id}}",
     status_code=204,
-    responses=problems(_404="No such account, or no such credential that is not revoked"),
+    responses=problems(_404="No such account, or it has no active credential with this id"),
 )
-async def revoke_credential(credential_id: Id, account: NamedAccount, ctx: Ctx) -> None:
-    """Revoke a credential, at once."""
+async def revoke_credential(credential_id: PathId, account: NamedAccount, ctx: Ctx) -> None:
+    """Revoke a credential, with immediate effect."""
     await credentials.revoke(ctx, account, credential_id)

@@ -1,4 +1,4 @@
-"""The hours in which messages of an account may go out, by tier."""
+"""The hours in which messages of an account may be sent, by tier."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -8,7 +8,7 @@ from fastapi import Path
 from pydantic import ConfigDict, Field
 
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
-from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel
+from dispatcher.api.manage.fields import RequestModel, ResponseModel, Text
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.account import Account
@@ -29,23 +29,23 @@ class HoursRequest(RequestModel):
     """
     Hours by weekday: `{"mon-fri": ["08:00-20:00"], "sat": ["10:00-18:00"]}`.
 
-    They count by the recipient's clock, or by that of `zone`; nothing goes
-    out on `holidays`.
+    They are in the recipient's local time, or in that of `zone`; nothing is sent on
+    `holidays`.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
-    __pydantic_extra__: dict[str, list[Plain]]
+    __pydantic_extra__: dict[str, list[Text]]
 
     holidays: list[date] = Field(default_factory=list)
-    zone: Plain | None = None
+    zone: Text | None = None
 
     def read(self) -> AllowedHours:
-        """Read them. Raises Invalid."""
+        """Return the hours. Raises Invalid."""
         return parse_hours(self.model_dump(mode="json"))
 
 
 class HoursResponse(ResponseModel):
-    """Hours by weekday, as they are given."""
+    """Hours by weekday, as in a request."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True, extra="allow")
     __pydantic_extra__: dict[str, list[str]]
@@ -55,7 +55,7 @@ class HoursResponse(ResponseModel):
 
 
 class TierHoursResponse(ResponseModel):
-    """What applies to a tier: hours of the account's own, else of the settings; null is at any time."""
+    """The hours of a tier: the account's own, else those of the settings; null: at any time."""
 
     tier: Tier
     is_own: bool
@@ -63,50 +63,50 @@ class TierHoursResponse(ResponseModel):
 
 
 class AllHoursResponse(ResponseModel):
-    """What applies to each tier."""
+    """The hours of each tier."""
 
     items: list[TierHoursResponse]
 
 
 @router.get(_PATH, responses=_UNKNOWN)
 async def show_all_hours(account: NamedAccount, ctx: Ctx) -> AllHoursResponse:
-    """Show the hours of all tiers."""
-    return await _shown(ctx, account, list(Tier))
+    """Return the hours of all tiers."""
+    return await _response(ctx, account, list(Tier))
 
 
 @router.put(_PATH, responses=_UNKNOWN)
-async def set_all_hours(given: HoursRequest, account: NamedAccount, ctx: Ctx) -> AllHoursResponse:
-    """Give standard and bulk messages hours; critical ones have theirs at their own path only."""
-    await hours.set(ctx, account, hours.DEFAULT_TIERS, given.read())
-    return await _shown(ctx, account, list(Tier))
+async def set_all_hours(body: HoursRequest, account: NamedAccount, ctx: Ctx) -> AllHoursResponse:
+    """Set the hours of standard and bulk messages; those of critical messages are set at their own path."""
+    await hours.set(ctx, account, hours.DEFAULT_TIERS, body.read())
+    return await _response(ctx, account, list(Tier))
 
 
 @router.delete(_PATH, status_code=204, responses=_UNKNOWN)
 async def clear_all_hours(account: NamedAccount, ctx: Ctx) -> None:
-    """Take the account's own hours of standard and bulk messages away."""
+    """Remove the account's own hours for standard and bulk messages."""
     await hours.set(ctx, account, hours.DEFAULT_TIERS, None)
 
 
 @router.get(_ONE, responses=_UNKNOWN)
 async def show_hours(tier: OfTier, account: NamedAccount, ctx: Ctx) -> TierHoursResponse:
-    """Show the hours of a tier."""
-    return (await _shown(ctx, account, [tier])).items[0]
+    """Return the hours of a tier."""
+    return (await _response(ctx, account, [tier])).items[0]
 
 
 @router.put(_ONE, responses=_UNKNOWN)
-async def set_hours(given: HoursRequest, tier: OfTier, account: NamedAccount, ctx: Ctx) -> TierHoursResponse:
-    """Give a tier hours; what waits goes by them when its turn comes."""
-    await hours.set(ctx, account, [tier], given.read())
-    return (await _shown(ctx, account, [tier])).items[0]
+async def set_hours(body: HoursRequest, tier: OfTier, account: NamedAccount, ctx: Ctx) -> TierHoursResponse:
+    """Set the hours of a tier; they apply to waiting messages when those are due."""
+    await hours.set(ctx, account, [tier], body.read())
+    return (await _response(ctx, account, [tier])).items[0]
 
 
 @router.delete(_ONE, status_code=204, responses=_UNKNOWN)
 async def clear_hours(tier: OfTier, account: NamedAccount, ctx: Ctx) -> None:
-    """Take the account's own hours of a tier away."""
+    """Remove the account's own hours for a tier."""
     await hours.set(ctx, account, [tier], None)
 
 
-async def _shown(ctx: Context, account: Account, tiers: Sequence[Tier]) -> AllHoursResponse:
+async def _response(ctx: Context, account: Account, tiers: Sequence[Tier]) -> AllHoursResponse:
     applied, own = await hours.of_account(ctx, account), await hours.own(ctx, account)
     return AllHoursResponse(
         items=[

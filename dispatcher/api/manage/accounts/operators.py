@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr
 
 from dispatcher.api.manage.accounts.credentials import Days
 from dispatcher.api.manage.dependencies import Ctx
-from dispatcher.api.manage.fields import Id, Plain, RequestModel, ResponseModel
+from dispatcher.api.manage.fields import PathId, RequestModel, ResponseModel, Text
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
@@ -24,7 +24,7 @@ _KINDS: dict[str, Kind] = {CredentialKind.BEARER: "token", CredentialKind.CONSOL
 
 
 class OperatorResponse(ResponseModel):
-    """An operator's token or login; `hint` is how a token begins."""
+    """An operator's token or login; `hint` is the beginning of a token."""
 
     id: int
     kind: Kind
@@ -40,20 +40,20 @@ class TokenRequest(RequestModel):
     """A new token, for a program."""
 
     kind: Literal["token"]
-    name: Plain | None = None
-    validity_days: Days | None = Field(None, description="Null: it has no end.")
+    name: Text | None = None
+    validity_days: Days | None = Field(None, description="Null: it does not expire.")
 
 
 class LoginRequest(RequestModel):
-    """A new login, for a person who chose the password."""
+    """A new login, for a person, with the chosen password."""
 
     kind: Literal["login"]
-    name: Plain
+    name: Text
     password: Annotated[SecretStr, Field(max_length=1000)]
 
 
 class NewOperatorResponse(ResponseModel):
-    """What was made. A token's secret can never be shown again; a login has none but its password."""
+    """A new token or login. A token's secret cannot be shown again; a login has only its password."""
 
     id: int
     kind: Kind
@@ -83,16 +83,16 @@ async def list_operators(ctx: Ctx, paging: Paged) -> Page[OperatorResponse]:
 
 @router.post(_PATH, status_code=201, responses=problems(_409="The name is taken"))
 async def create_operator(
-    given: Annotated[TokenRequest | LoginRequest, Body(discriminator="kind")], ctx: Ctx, response: Response
+    body: Annotated[TokenRequest | LoginRequest, Body(discriminator="kind")], ctx: Ctx, response: Response
 ) -> NewOperatorResponse:
-    """Make a token or a login."""
+    """Create a token or a login."""
     response.headers["Cache-Control"] = "no-store"
-    if isinstance(given, LoginRequest):
-        made = await operators.create(ctx, given.name, given.password.get_secret_value())
-        return NewOperatorResponse(id=made, kind="login", name=given.name, secret=None, expires_at=None)
-    validity = None if given.validity_days is None else timedelta(days=given.validity_days)
+    if isinstance(body, LoginRequest):
+        made = await operators.create(ctx, body.name, body.password.get_secret_value())
+        return NewOperatorResponse(id=made, kind="login", name=body.name, secret=None, expires_at=None)
+    validity = None if body.validity_days is None else timedelta(days=body.validity_days)
     key = await credentials.create(
-        ctx, None, CredentialKind.BEARER, dialect=MANAGE, name=given.name, validity=validity
+        ctx, None, CredentialKind.BEARER, dialect=MANAGE, name=body.name, validity=validity
     )
     return NewOperatorResponse(
         id=key.id, kind="token", name=key.name, secret=key.secret, expires_at=key.expires_at
@@ -102,8 +102,8 @@ async def create_operator(
 @router.delete(
     f"{_PATH}/{{operator_id}}",
     status_code=204,
-    responses=problems(_404="No such token or login that is not revoked"),
+    responses=problems(_404="No active token or login with this id"),
 )
-async def revoke_operator(operator_id: Id, ctx: Ctx) -> None:
-    """Revoke a token or a login, at once; your own too."""
+async def revoke_operator(operator_id: PathId, ctx: Ctx) -> None:
+    """Revoke a token or a login, with immediate effect; your own is no exception."""
     await credentials.revoke(ctx, None, operator_id)

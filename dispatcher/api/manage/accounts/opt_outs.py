@@ -1,4 +1,4 @@
-"""The numbers that an account, or one of its senders, must not write to."""
+"""Opt-outs: the numbers that an account, or one of its senders, must not send to."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,7 +7,7 @@ from fastapi import Query
 from pydantic import Field
 
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
-from dispatcher.api.manage.fields import Line, Plain, RequestModel, ResponseModel
+from dispatcher.api.manage.fields import RequestModel, ResponseModel, ShortText, Text
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
@@ -15,11 +15,11 @@ from dispatcher.service.accounts import opt_outs
 
 _PATH = f"{PREFIX}/accounts/{{name}}/opt-outs"
 router = operator_router("Opt-outs")
-_MOST = 1000  # each is parsed, and others wait for that
+_MAX_NUMBERS = 1000  # parsing them blocks other requests
 
 
 class OptOutResponse(ResponseModel):
-    """A number that has opted out; `sender` null means of all that the account sends."""
+    """A number that has opted out; `sender` null: of all messages of the account."""
 
     id: int
     number: str
@@ -29,43 +29,43 @@ class OptOutResponse(ResponseModel):
 
 
 class OptOutsRequest(RequestModel):
-    """Numbers to opt out; of one sender, or of all that the account sends."""
+    """Numbers to opt out, of one sender or of all messages of the account."""
 
-    numbers: list[Plain] = Field(min_length=1, max_length=_MOST)
-    sender: Plain | None = None
-    reason: Line = ""
+    numbers: list[Text] = Field(min_length=1, max_length=_MAX_NUMBERS)
+    sender: Text | None = None
+    reason: ShortText = ""
 
 
 class AddedResponse(ResponseModel):
-    """How many were not on the list before."""
+    """How many of the numbers had not opted out before."""
 
     added: int
 
 
 @router.get(_PATH, responses=problems(_404="No such account"))
 async def list_opt_outs(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[OptOutResponse]:
-    """List who has opted out, the oldest first."""
+    """List the numbers that have opted out, the oldest first."""
     found = await opt_outs.page(ctx, account, after=paging.after, limit=paging.probe)
     return paging.page(found, OptOutResponse.model_validate)
 
 
 @router.post(_PATH, status_code=201, responses=problems(_404="No such account or sender"))
-async def add_opt_outs(given: OptOutsRequest, account: NamedAccount, ctx: Ctx) -> AddedResponse:
-    """Opt numbers out. What waits for its time is ended with 26 when its turn comes."""
-    added = await opt_outs.add(ctx, account, given.numbers, sender=given.sender, reason=given.reason)
+async def add_opt_outs(body: OptOutsRequest, account: NamedAccount, ctx: Ctx) -> AddedResponse:
+    """Add opt-outs. Scheduled messages to these numbers end with status 26 when they are due."""
+    added = await opt_outs.add(ctx, account, body.numbers, sender=body.sender, reason=body.reason)
     return AddedResponse(added=added)
 
 
 @router.delete(
     _PATH,
     status_code=204,
-    responses=problems(_404="No such account or sender, or not on the list"),
+    responses=problems(_404="No such account or sender, or the number has not opted out"),
 )
 async def remove_opt_out(
-    number: Annotated[Plain, Query(description="In a query, and in no path, for paths are logged.")],
+    number: Annotated[Text, Query(description="In the query and not in the path, because paths are logged.")],
     account: NamedAccount,
     ctx: Ctx,
-    sender: Annotated[Plain | None, Query()] = None,
+    sender: Annotated[Text | None, Query()] = None,
 ) -> None:
-    """Let a number be written to again."""
+    """Remove an opt-out."""
     await opt_outs.remove(ctx, account, number, sender=sender)

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
-from dispatcher.api.manage.fields import Id, Plain, RequestModel, ResponseModel
+from dispatcher.api.manage.fields import PathId, RequestModel, ResponseModel, Text
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
@@ -18,7 +18,7 @@ router = operator_router("Senders")
 
 
 class SenderResponse(ResponseModel):
-    """A sender ID; whoever names none gets the default one."""
+    """A sender ID; submissions without a sender use the default one."""
 
     id: int
     name: str
@@ -29,18 +29,18 @@ class SenderResponse(ResponseModel):
 class SenderRequest(RequestModel):
     """A new sender ID."""
 
-    name: Plain
+    name: Text
 
 
 class NewSenderResponse(ResponseModel):
-    """A sender ID just added."""
+    """A sender ID that was added."""
 
     id: int
     name: str
 
 
 class SenderChangeRequest(RequestModel):
-    """What to change. There is one default: making one takes it from the other."""
+    """Changes of a sender ID. An account has one default: a new one replaces it."""
 
     disabled: bool | None = None
     default: Literal[True] | None = Field(None, description="Make it the account's default.")
@@ -58,9 +58,9 @@ async def list_senders(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[S
     status_code=201,
     responses=problems(_404="No such account", _409="The account has this sender already"),
 )
-async def add_sender(given: SenderRequest, account: NamedAccount, ctx: Ctx) -> NewSenderResponse:
-    """Add a sender ID; an account's first one is its default."""
-    return NewSenderResponse(id=await accounts.add_sender(ctx, account, given.name), name=given.name)
+async def add_sender(body: SenderRequest, account: NamedAccount, ctx: Ctx) -> NewSenderResponse:
+    """Add a sender ID; the first of an account is its default."""
+    return NewSenderResponse(id=await accounts.add_sender(ctx, account, body.name), name=body.name)
 
 
 @router.patch(
@@ -68,19 +68,18 @@ async def add_sender(given: SenderRequest, account: NamedAccount, ctx: Ctx) -> N
     responses=problems(_404="No such account or sender", _409="A disabled sender cannot be the default"),
 )
 async def change_sender(
-    given: SenderChangeRequest, sender_id: Id, account: NamedAccount, ctx: Ctx
+    body: SenderChangeRequest, sender_id: PathId, account: NamedAccount, ctx: Ctx
 ) -> SenderResponse:
     """
-    Disable a sender, enable it, make it the default.
+    Disable or enable a sender, or make it the default.
 
-    What waits to go out under a disabled sender is ended with 24 when its
-    turn comes.
+    Messages of a disabled sender end with status 24 when they are due.
     """
-    if given.disabled is None and given.default is None:
-        raise Invalid("give `disabled`, `default` or both")
+    if body.disabled is None and body.default is None:
+        raise Invalid("set `disabled`, `default` or both")
     changed = None
-    if given.disabled is not None:
-        changed = await accounts.disable_sender(ctx, account, sender_id, disabled=given.disabled)
-    if given.default:
+    if body.disabled is not None:
+        changed = await accounts.disable_sender(ctx, account, sender_id, disabled=body.disabled)
+    if body.default:
         changed = await accounts.make_default_sender(ctx, account, sender_id)
     return SenderResponse.model_validate(changed)

@@ -7,7 +7,7 @@ from fastapi import Path
 from pydantic import Field
 
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
-from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel
+from dispatcher.api.manage.fields import RequestModel, ResponseModel, Text
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
@@ -20,7 +20,7 @@ _ONE = f"{_PATH}/{{template_id}}"
 router = operator_router("Templates")
 _UNKNOWN = problems(_404="No such account or template")
 
-TemplateId = Annotated[Plain, Path(description="The template's id.")]
+TemplateId = Annotated[Text, Path(description="The template's id.")]
 
 
 class TemplateResponse(ResponseModel):
@@ -37,24 +37,24 @@ class TemplateResponse(ResponseModel):
 class TemplateRequest(RequestModel):
     """A new template; `{{name}}` in the text is a variable."""
 
-    name: Plain
-    text: Plain
+    name: Text
+    text: Text
 
 
 class TemplateTextRequest(RequestModel):
     """Another text for a template."""
 
-    text: Plain
+    text: Text
 
 
 class VariablesRequest(RequestModel):
-    """What to fill in."""
+    """The values of variables."""
 
-    variables: dict[Plain, Plain] = Field(default_factory=dict)
+    variables: dict[Text, Text] = Field(default_factory=dict)
 
 
 class PreviewResponse(ResponseModel):
-    """What a template becomes, and how many segments that is."""
+    """The filled-in text of a template, and its number of segments."""
 
     text: str
     segments: int
@@ -63,7 +63,7 @@ class PreviewResponse(ResponseModel):
 @router.get(_PATH, responses=problems(_404="No such account"))
 async def list_templates(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[TemplateResponse]:
     """List an account's templates, the oldest first."""
-    return paging.page(await templates.page(ctx, account, after=paging.after, limit=paging.probe), _shown)
+    return paging.page(await templates.page(ctx, account, after=paging.after, limit=paging.probe), _response)
 
 
 @router.post(
@@ -71,41 +71,41 @@ async def list_templates(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page
     status_code=201,
     responses=problems(_404="No such account", _409="The account has a template of this name"),
 )
-async def create_template(given: TemplateRequest, account: NamedAccount, ctx: Ctx) -> TemplateResponse:
-    """Keep a template."""
-    return _shown(await templates.create(ctx, account, given.name, given.text))
+async def create_template(body: TemplateRequest, account: NamedAccount, ctx: Ctx) -> TemplateResponse:
+    """Create a template."""
+    return _response(await templates.create(ctx, account, body.name, body.text))
 
 
 @router.get(_ONE, responses=_UNKNOWN)
 async def show_template(template_id: TemplateId, account: NamedAccount, ctx: Ctx) -> TemplateResponse:
-    """Show a template."""
-    return _shown(await templates.find(ctx, account, template_id))
+    """Return a template."""
+    return _response(await templates.find(ctx, account, template_id))
 
 
 @router.put(_ONE, responses=_UNKNOWN)
 async def change_template(
-    given: TemplateTextRequest, template_id: TemplateId, account: NamedAccount, ctx: Ctx
+    body: TemplateTextRequest, template_id: TemplateId, account: NamedAccount, ctx: Ctx
 ) -> TemplateResponse:
-    """Give a template another text; what was accepted keeps the one it had."""
-    return _shown(await templates.change(ctx, account, template_id, given.text))
+    """Change the text of a template; batches already accepted keep theirs."""
+    return _response(await templates.change(ctx, account, template_id, body.text))
 
 
 @router.delete(_ONE, status_code=204, responses=_UNKNOWN)
 async def remove_template(template_id: TemplateId, account: NamedAccount, ctx: Ctx) -> None:
-    """Take a template out of use; its name is free again."""
+    """Remove a template; its name can be used again."""
     await templates.remove(ctx, account, template_id)
 
 
 @router.post(f"{_ONE}/preview", responses=_UNKNOWN)
 async def preview_template(
-    given: VariablesRequest, template_id: TemplateId, account: NamedAccount, ctx: Ctx
+    body: VariablesRequest, template_id: TemplateId, account: NamedAccount, ctx: Ctx
 ) -> PreviewResponse:
-    """Fill a template in and keep nothing."""
-    found = await templates.preview(ctx, account, template_id, given.variables)
+    """Fill in a template, and store nothing."""
+    found = await templates.preview(ctx, account, template_id, body.variables)
     return PreviewResponse.model_validate(found)
 
 
-def _shown(found: Template) -> TemplateResponse:
+def _response(found: Template) -> TemplateResponse:
     return TemplateResponse(
         id=found.public_id,
         name=found.name,

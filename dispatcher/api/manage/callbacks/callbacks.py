@@ -1,4 +1,4 @@
-"""The callbacks of all accounts: what was told to whom, and telling it again."""
+"""The callbacks of all accounts, and their replay."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Query
 
 from dispatcher.api.manage.dependencies import Ctx
-from dispatcher.api.manage.fields import Name, Plain, ResponseModel
+from dispatcher.api.manage.fields import AnyId, ResponseModel, Text
 from dispatcher.api.manage.paging import Page, Paged, page
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
@@ -21,9 +21,9 @@ router = operator_router("Callbacks")
 
 class CallbackResponse(ResponseModel):
     """
-    A callback, of a message or of an inbound one.
+    A callback for an event of a message, or for an inbound message.
 
-    Its receiver knows it by `public_id`; `answer` is what came of the last
+    Its receiver gets `public_id` as its id; `answer` is the result of the last
     try.
     """
 
@@ -50,15 +50,15 @@ class CallbackResponse(ResponseModel):
 async def list_callbacks(
     ctx: Ctx,
     paging: Paged,
-    account: Annotated[Plain | None, Query(description="An account's name.")] = None,
-    message: Annotated[Name | None, Query(description="A message's number or public id.")] = None,
+    account: Annotated[Text | None, Query(description="An account's name.")] = None,
+    message: Annotated[AnyId | None, Query(description="A message's number or public id.")] = None,
     state: Annotated[CallbackState | None, Query()] = None,
 ) -> Page[CallbackResponse]:
     """
     List callbacks, the newest first.
 
-    Unless they are of one message, a page looks at so many only: it may have
-    few items, or none, and yet a `next`. Only a `next` of null is the end.
+    Without `message`, the search for one page is limited: a page may have few items, or
+    none, and still a `next`. Only a `next` of null is the end.
     """
     found = await admin.page(
         ctx,
@@ -72,6 +72,6 @@ async def list_callbacks(
 
 
 @router.post(f"{_PATH}/{{callback_id}}/replay", responses=problems(_404="No such callback"))
-async def replay_callback(callback_id: Name, ctx: Ctx) -> CallbackResponse:
-    """Tell a callback again now, under the id it always had."""
+async def replay_callback(callback_id: AnyId, ctx: Ctx) -> CallbackResponse:
+    """Send a callback again now, with the same id."""
     return CallbackResponse.model_validate(await admin.replay(ctx, callback_id))

@@ -1,4 +1,4 @@
-"""The URLs of an account that are told of each message from a handset."""
+"""Webhooks: the URLs of an account that get each message from a handset."""
 
 from datetime import datetime
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Path
 
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
-from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel
+from dispatcher.api.manage.fields import RequestModel, ResponseModel, Text
 from dispatcher.api.manage.mapping import INBOUND_RECEIVED
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
@@ -19,14 +19,14 @@ router = operator_router("Inbound messages")
 
 
 class WebhookRequest(RequestModel):
-    """A URL. The same `id` again replaces what was there; without one it is made up."""
+    """A URL. A webhook with the same `id` is replaced; without an `id`, one is generated."""
 
-    url: Plain
-    id: Plain | None = None
+    url: Text
+    id: Text | None = None
 
 
 class WebhookResponse(ResponseModel):
-    """A URL, and the event it is told of."""
+    """A URL, and the event that is sent to it."""
 
     id: str
     url: str
@@ -35,32 +35,32 @@ class WebhookResponse(ResponseModel):
 
 
 class WebhooksResponse(ResponseModel):
-    """All of an account's, the oldest first."""
+    """All webhooks of an account, the oldest first."""
 
     items: list[WebhookResponse]
 
 
 @router.get(_PATH, responses=problems(_404="No such account"))
 async def list_webhooks(account: NamedAccount, ctx: Ctx) -> WebhooksResponse:
-    """List the URLs that are told of messages from handsets; there are at most 50."""
+    """List the URLs that get messages from handsets; there are at most 50."""
     found = await webhooks.every(ctx, Caller(account, MANAGE))
     return WebhooksResponse(items=[WebhookResponse.model_validate(webhook) for webhook in found])
 
 
 @router.post(_PATH, status_code=201, responses=problems(_404="No such account"))
-async def add_webhook(given: WebhookRequest, account: NamedAccount, ctx: Ctx) -> WebhookResponse:
-    """Have a URL told of each message from a handset to a sender of the account, from now on."""
+async def add_webhook(body: WebhookRequest, account: NamedAccount, ctx: Ctx) -> WebhookResponse:
+    """Send each new message from a handset to a sender of the account to this URL."""
     made = await webhooks.register(
-        ctx, Caller(account, MANAGE), id=given.id, url=given.url, event=INBOUND_RECEIVED, inbound=True
+        ctx, Caller(account, MANAGE), id=body.id, url=body.url, event=INBOUND_RECEIVED, inbound=True
     )
     return WebhookResponse.model_validate(made)
 
 
 @router.delete(f"{_PATH}/{{webhook_id}}", status_code=204, responses=problems(_404="No such account"))
 async def remove_webhook(
-    webhook_id: Annotated[str, Path(description="One that is not there is none to mind.")],
+    webhook_id: Annotated[str, Path(description="The webhook's id; an unknown one is no error.")],
     account: NamedAccount,
     ctx: Ctx,
 ) -> None:
-    """Tell a URL no more. What was written for it already is still told."""
+    """Remove a webhook. Callbacks that were already written for it are still sent."""
     await webhooks.remove(ctx, Caller(account, MANAGE), webhook_id)

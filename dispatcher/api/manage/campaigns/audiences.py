@@ -1,4 +1,4 @@
-"""The audiences of accounts: recipients read from the CSV file that a request's body is."""
+"""The audiences of accounts: recipients imported from a CSV file, the body of a request."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from fastapi import Path, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
-from dispatcher.api.manage.fields import Plain, ResponseModel
+from dispatcher.api.manage.fields import ResponseModel, Text
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
@@ -33,11 +33,11 @@ _UNKNOWN = problems(_404="No such account or audience")
 _CSV = "text/csv"
 _CSV_BODY = {"schema": {"type": "string", "format": "binary"}}
 
-AudienceName = Annotated[Plain, Path(description="The audience's name, or its id.")]
+AudienceName = Annotated[Text, Path(description="The audience's name, or its id.")]
 
 
 class AudienceResponse(ResponseModel):
-    """An audience; only a `ready` one can be sent to. `zones` counts recipients by where they live."""
+    """An audience; only a `ready` one can be used. `zones` counts recipients by time zone."""
 
     id: UUID
     name: str
@@ -51,8 +51,8 @@ class AudienceResponse(ResponseModel):
     ready_at: datetime | None
 
 
-class ShareResponse(ResponseModel):
-    """What the messages to one country come to."""
+class CostResponse(ResponseModel):
+    """Messages, their segments and their cost."""
 
     messages: int
     segments: int
@@ -61,11 +61,11 @@ class ShareResponse(ResponseModel):
 
 class EstimateResponse(ResponseModel):
     """
-    What a file holds: rows = valid + invalid + repeated.
+    The contents of a file: rows = valid + invalid + repeated.
 
-    Of the valid ones some have opted out, are incomplete (no value for a
-    variable of the text, `missing` counts them by its name) or unsendable
-    (no route, or the text is empty or too long); all others are `total`'s messages.
+    Of the valid rows, some have opted out, are incomplete (a variable of the text has
+    no value; `missing` counts them by its name) or unsendable (no route, or the text is
+    empty or too long). The rest are the messages of `total`.
     """
 
     columns: list[str]
@@ -77,14 +77,14 @@ class EstimateResponse(ResponseModel):
     incomplete: int
     unsendable: int
     missing: dict[str, int]
-    total: ShareResponse
-    by_country: dict[str, ShareResponse]
+    total: CostResponse
+    by_country: dict[str, CostResponse]
 
 
 @router.get(_PATH, responses=problems(_404="No such account"))
 async def list_audiences(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[AudienceResponse]:
     """List an account's audiences, the oldest first."""
-    return paging.page(await audiences.page(ctx, account, after=paging.after, limit=paging.probe), _shown)
+    return paging.page(await audiences.page(ctx, account, after=paging.after, limit=paging.probe), _response)
 
 
 @router.post(
@@ -92,10 +92,10 @@ async def list_audiences(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page
     status_code=201,
     response_model=AudienceResponse,
     responses={
-        200: {"model": EstimateResponse, "description": "What a dry run found"},
+        200: {"model": EstimateResponse, "description": "The result of a dry run"},
         **problems(
             _404="No such account, template or sender",
-            _409="There is a ready audience of this name, or another import took it over",
+            _409="There is a ready audience of this name, or another import has taken its place",
             _415="The body is compressed or multipart",
         ),
     },
@@ -105,44 +105,46 @@ async def import_audience(
     request: Request,
     account: NamedAccount,
     ctx: Ctx,
-    audience: Annotated[Plain | None, Query(description="Its name; a dry run needs none.")] = None,
-    country: Annotated[
-        Plain | None, Query(description="Whose national numbers; left out the account's.")
+    audience: Annotated[
+        Text | None, Query(description="The audience's name; not needed for a dry run.")
     ] = None,
-    column: Annotated[Plain | None, Query(description="The one with the numbers.")] = None,
-    encoding: Annotated[Plain | None, Query()] = None,
-    separator: Annotated[Plain | None, Query(description="One of , ; | and tab.")] = None,
-    dry_run: Annotated[bool, Query(description="Count, and keep nothing.")] = False,
-    text: Annotated[Plain | None, Query(description="Dry run: what would be sent.")] = None,
-    template_id: Annotated[Plain | None, Query(description="Dry run: the same, as a template.")] = None,
-    sender: Annotated[Plain | None, Query(description="Dry run: as whom.")] = None,
+    country: Annotated[
+        Text | None, Query(description="The country of national numbers; by default the account's.")
+    ] = None,
+    column: Annotated[Text | None, Query(description="The column with the numbers.")] = None,
+    encoding: Annotated[Text | None, Query()] = None,
+    separator: Annotated[Text | None, Query(description="One of , ; | and tab.")] = None,
+    dry_run: Annotated[bool, Query(description="Only count, and store nothing.")] = False,
+    text: Annotated[Text | None, Query(description="Dry run: the text of the messages.")] = None,
+    template_id: Annotated[Text | None, Query(description="Dry run: a template instead of a text.")] = None,
+    sender: Annotated[Text | None, Query(description="Dry run: the sender.")] = None,
 ) -> Response:
     """
-    Import a CSV file, or count what it holds.
+    Import a CSV file, or count its contents.
 
-    Its first line names the columns. The body is read as it comes, whatever
-    its size; encoding, separator and the column with the numbers are found
-    out unless they are said. Lines that become no recipient are kept as rejects.
+    The first line names the columns. The body is read as a stream, so it may have any
+    size. Encoding, separator and the column with the numbers are detected unless they
+    are specified. Lines that cannot become a recipient are stored as rejects.
     """
     file = RecipientFile(
         stream_file(request), column=column, encoding=encoding, separator=separator, country=country
     )
-    wording = EstimateRequest(text, template_id, sender)
+    message = EstimateRequest(text, template_id, sender)
     if dry_run:
-        return await _estimated(ctx, account, file, wording)
+        return await _estimate_response(ctx, account, file, message)
     if audience is None:
-        raise Invalid("give the audience a name: audience=NAME")
-    if wording != EstimateRequest():
-        raise Invalid("text, template_id and sender belong to a dry run: say dry_run=true, or leave them out")
+        raise Invalid("name the audience: audience=NAME")
+    if message != EstimateRequest():
+        raise Invalid("text, template_id and sender are for a dry run: add dry_run=true, or leave them out")
     made = await audiences.import_file(ctx, account, audience, file)
-    where = f"{request.url.path}/{made.public_id}"
-    return Json(_shown(made).model_dump(mode="json"), 201, headers={"Location": where})
+    location = f"{request.url.path}/{made.public_id}"
+    return Json(_response(made).model_dump(mode="json"), 201, headers={"Location": location})
 
 
 @router.get(_ONE, responses=_UNKNOWN)
 async def show_audience(audience: AudienceName, account: NamedAccount, ctx: Ctx) -> AudienceResponse:
     """Show an audience."""
-    return _shown(await audiences.find(ctx, account, audience))
+    return _response(await audiences.find(ctx, account, audience))
 
 
 @router.get(
@@ -151,7 +153,7 @@ async def show_audience(audience: AudienceName, account: NamedAccount, ctx: Ctx)
     responses={200: {"content": {_CSV: _CSV_BODY}, "description": "line, reason, raw"}, **_UNKNOWN},
 )
 async def download_rejects(audience: AudienceName, account: NamedAccount, ctx: Ctx) -> StreamingResponse:
-    """Give the lines that became no recipient, and why, as a CSV file."""
+    """Return the rejected lines, each with its reason, as a CSV file."""
     found = await audiences.find(ctx, account, audience)
     disposition = f"attachment; filename*=UTF-8''{quote(found.name, safe='')}-rejects.csv"
     lines = _lines(audiences.rejects(ctx, found))
@@ -161,17 +163,17 @@ async def download_rejects(audience: AudienceName, account: NamedAccount, ctx: C
 @router.delete(
     _ONE,
     status_code=204,
-    responses=problems(_404="No such account or audience", _409="A campaign has it"),
+    responses=problems(_404="No such account or audience", _409="A campaign uses it"),
 )
 async def remove_audience(audience: AudienceName, account: NamedAccount, ctx: Ctx) -> None:
-    """Delete an audience. An import of it that is still running ends."""
+    """Delete an audience. An import of it that is still running is stopped."""
     await audiences.remove(ctx, account, audience)
 
 
-async def _estimated(
-    ctx: Context, account: Account, file: RecipientFile, wording: EstimateRequest
+async def _estimate_response(
+    ctx: Context, account: Account, file: RecipientFile, message: EstimateRequest
 ) -> Response:
-    found: Estimate = await estimate(ctx, account, file, wording)
+    found: Estimate = await estimate(ctx, account, file, message)
     return Json(EstimateResponse.model_validate(found).model_dump(mode="json"), 200)
 
 
@@ -187,7 +189,7 @@ def _line(fields: tuple[object, ...]) -> str:
     return line.getvalue()
 
 
-def _shown(found: Audience) -> AudienceResponse:
+def _response(found: Audience) -> AudienceResponse:
     return AudienceResponse(
         id=found.public_id,
         name=found.name,

@@ -1,4 +1,4 @@
-"""The campaigns of accounts: planned, started, paused, resumed, cancelled; how far each has come."""
+"""The campaigns of accounts: plan, start, pause, resume, cancel; the progress of each."""
 
 from typing import Annotated
 from uuid import UUID
@@ -12,12 +12,12 @@ from dispatcher.api.manage.campaigns.schemas import (
     CampaignResponse,
     EndedResponse,
     ReportResponse,
-    shown_run,
-    told,
+    campaign_fields,
+    run_response,
 )
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import Time
-from dispatcher.api.manage.paging import MOST, Page, Paged
+from dispatcher.api.manage.paging import MAX_LIMIT, Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.campaigns.campaign import CampaignPlan
@@ -30,7 +30,7 @@ _PATH = f"{PREFIX}/accounts/{{name}}/campaigns"
 _ONE = f"{_PATH}/{{campaign_id}}"
 router = operator_router("Campaigns")
 _UNKNOWN = problems(_404="No such account or campaign")
-_MOVED = problems(_404="No such account or campaign", _409="Its state does not allow it")
+_TRANSITION = problems(_404="No such account or campaign", _409="Its state does not allow it")
 
 CampaignId = Annotated[UUID, Path(description="The campaign's id.")]
 
@@ -40,7 +40,9 @@ async def list_campaigns(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page
     """List an account's campaigns, the oldest first."""
     found = await campaigns.page(ctx, account, after=paging.after, limit=paging.probe)
     names = await drafts.names(ctx, found)
-    return paging.page(found, lambda campaign: CampaignResponse.model_validate(told(campaign, names)))
+    return paging.page(
+        found, lambda campaign: CampaignResponse.model_validate(campaign_fields(campaign, names))
+    )
 
 
 @router.post(
@@ -49,15 +51,15 @@ async def list_campaigns(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page
     responses=problems(_404="No such account", _409="The account has a campaign of this name"),
 )
 async def create_campaign(
-    given: CampaignRequest, account: NamedAccount, ctx: Ctx, response: Response
+    body: CampaignRequest, account: NamedAccount, ctx: Ctx, response: Response
 ) -> CampaignResponse:
-    """Plan a campaign. All that is wrong with the plan is told together, in `faults`."""
+    """Create a campaign. `faults` of an error lists everything that is wrong with the plan."""
     with renamed_faults(NAMES):
-        made = await drafts.create(ctx, account, CampaignPlan(**given.fields()))  # type: ignore[arg-type]
-    if given.start:
+        made = await drafts.create(ctx, account, CampaignPlan(**body.fields()))  # type: ignore[arg-type]
+    if body.start:
         made = await campaigns.start(ctx, account, str(made.public_id))
     response.headers["Location"] = f"{PREFIX}/accounts/{account.name}/campaigns/{made.public_id}"
-    return await _shown(ctx, made)
+    return await _response(ctx, made)
 
 
 @router.get(_ONE, responses=_UNKNOWN)
@@ -65,52 +67,52 @@ async def show_campaign(
     campaign_id: CampaignId,
     account: NamedAccount,
     ctx: Ctx,
-    runs: Annotated[int, Query(ge=1, le=MOST, description="How many of them at most.")] = 10,
-    before: Annotated[Time | None, Query(description="Only runs due before then.")] = None,
+    runs: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="The largest number of runs.")] = 10,
+    before: Annotated[Time | None, Query(description="Only runs due before this time.")] = None,
 ) -> ReportResponse:
-    """Show a campaign: how far its runs are, and when each will be through."""
+    """Return a campaign with the progress of its runs, and a forecast for each."""
     report = await campaigns.show(ctx, account, str(campaign_id), before=before, limit=runs)
-    fields = told(report.campaign, await drafts.names(ctx, [report.campaign]))
-    return ReportResponse(**fields, runs=[shown_run(found) for found in report.runs])
+    fields = campaign_fields(report.campaign, await drafts.names(ctx, [report.campaign]))
+    return ReportResponse(**fields, runs=[run_response(found) for found in report.runs])
 
 
 @router.patch(
     _ONE,
-    responses=problems(_404="No such account or campaign", _409="It is no draft, or the name is taken"),
+    responses=problems(_404="No such account or campaign", _409="It is not a draft, or the name is taken"),
 )
 async def change_campaign(
-    given: CampaignChangeRequest, campaign_id: CampaignId, account: NamedAccount, ctx: Ctx
+    body: CampaignChangeRequest, campaign_id: CampaignId, account: NamedAccount, ctx: Ctx
 ) -> CampaignResponse:
     """Change a draft."""
     with renamed_faults(NAMES):
-        return await _shown(ctx, await drafts.change(ctx, account, str(campaign_id), given.fields()))
+        return await _response(ctx, await drafts.change(ctx, account, str(campaign_id), body.fields()))
 
 
-@router.post(f"{_ONE}/start", responses=_MOVED)
+@router.post(f"{_ONE}/start", responses=_TRANSITION)
 async def start_campaign(campaign_id: CampaignId, account: NamedAccount, ctx: Ctx) -> CampaignResponse:
-    """Let a draft run, at its time."""
-    return await _shown(ctx, await campaigns.start(ctx, account, str(campaign_id)))
+    """Start a draft; it runs when it is due."""
+    return await _response(ctx, await campaigns.start(ctx, account, str(campaign_id)))
 
 
-@router.post(f"{_ONE}/pause", responses=_MOVED)
+@router.post(f"{_ONE}/pause", responses=_TRANSITION)
 async def pause_campaign(campaign_id: CampaignId, account: NamedAccount, ctx: Ctx) -> CampaignResponse:
-    """Stop an active campaign where it is, within a second or two."""
-    return await _shown(ctx, await campaigns.pause(ctx, account, str(campaign_id)))
+    """Pause an active campaign, within a second or two."""
+    return await _response(ctx, await campaigns.pause(ctx, account, str(campaign_id)))
 
 
-@router.post(f"{_ONE}/resume", responses=_MOVED)
+@router.post(f"{_ONE}/resume", responses=_TRANSITION)
 async def resume_campaign(campaign_id: CampaignId, account: NamedAccount, ctx: Ctx) -> CampaignResponse:
-    """Let a paused campaign go on; what is still to go out moves by as long as the pause was."""
-    return await _shown(ctx, await campaigns.resume(ctx, account, str(campaign_id)))
+    """Resume a paused campaign; the messages that remain move by the length of the pause."""
+    return await _response(ctx, await campaigns.resume(ctx, account, str(campaign_id)))
 
 
-@router.post(f"{_ONE}/cancel", responses=_MOVED)
+@router.post(f"{_ONE}/cancel", responses=_TRANSITION)
 async def cancel_campaign(campaign_id: CampaignId, account: NamedAccount, ctx: Ctx) -> EndedResponse:
-    """End a campaign for good; all of it that is not out is taken back, with its credits."""
+    """End a campaign; its messages that have not been sent are cancelled, and refunded."""
     ended = await campaigns.cancel(ctx, account, str(campaign_id))
-    fields = told(ended.campaign, await drafts.names(ctx, [ended.campaign]))
+    fields = campaign_fields(ended.campaign, await drafts.names(ctx, [ended.campaign]))
     return EndedResponse(**fields, withdrawn=ended.withdrawn, out=ended.too_late)
 
 
-async def _shown(ctx: Context, campaign: CampaignRow) -> CampaignResponse:
-    return CampaignResponse(**told(campaign, await drafts.names(ctx, [campaign])))
+async def _response(ctx: Context, campaign: CampaignRow) -> CampaignResponse:
+    return CampaignResponse(**campaign_fields(campaign, await drafts.names(ctx, [campaign])))

@@ -1,4 +1,4 @@
-"""What campaigns look like in bodies and answers."""
+"""Campaigns in bodies and responses."""
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 
-from dispatcher.api.manage.fields import Plain, RequestModel, ResponseModel, Time, word
+from dispatcher.api.manage.fields import RequestModel, ResponseModel, Text, Time, status_word
 from dispatcher.domain.campaigns.campaign import CampaignState, RunState
 from dispatcher.domain.campaigns.pacing import Rate, Spread
 from dispatcher.domain.tier import Tier
@@ -17,44 +17,43 @@ from dispatcher.service.campaigns.plan import MAX_DURATION
 from dispatcher.service.campaigns.progress import RunReport
 
 NAMES = {"audience_id": "audience", "validity": "validity_seconds", "spread": "spread_seconds"}
-"""What fields of a plan are called here, where that is not their name."""
+"""The names here of fields of a plan that have another name in the API."""
 
 Seconds = Annotated[StrictInt, Field(ge=1, le=int(MAX_DURATION.total_seconds()))]
 
 
 class _PlanRequest(RequestModel):
     """
-    What a campaign is to be.
+    The plan of a campaign.
 
-    Either a `text`, with `{{name}}` where a column of the audience goes, or a
-    template. It runs once, `at` a time, or by `cron` on the wall of `timezone`
-    from `first_day` to `last_day`. A run goes out at once, or spread over a
-    time, or at so many a second, in allowed `hours`. `max_cost` is for each
-    run.
+    It has a `text`, in which `{{name}}` is a column of the audience, or a template. It
+    runs once, `at` a time, or by `cron` in local time of `timezone`, from `first_day`
+    to `last_day`. A run sends at once, or spread over `spread_seconds`, or `per_second`,
+    within the allowed `hours`. `max_cost` limits each run.
     """
 
-    text: Plain | None = None
-    template_id: Plain | None = None
-    sender: Plain | None = Field(None, description="Its name; null: the account's default one.")
+    text: Text | None = None
+    template_id: Text | None = None
+    sender: Text | None = Field(None, description="The name of a sender; null: the account's default.")
     tier: Tier = Tier.BULK
-    validity_seconds: Seconds | None = Field(None, description="How long each message is good for.")
-    timezone: Plain | None = Field(None, description="Null: the account's.")
+    validity_seconds: Seconds | None = Field(None, description="The validity of each message.")
+    timezone: Text | None = Field(None, description="Null: the account's.")
     at: Time | None = None
-    cron: Plain | None = Field(None, description="minute hour day month weekday")
+    cron: Text | None = Field(None, description="minute hour day month weekday")
     first_day: date | None = None
     last_day: date | None = None
     spread_seconds: Seconds | None = None
     per_second: StrictFloat | StrictInt | None = None
     hours: dict[str, Any] | None = None
     max_cost: StrictInt | None = None
-    callback_url: Plain | None = None
+    callback_url: Text | None = None
 
     def fields(self) -> dict[str, object]:
-        """Give what was given, by the names of the fields of Plan."""
+        """Return the fields of the request, by their names in CampaignPlan."""
         fields = {name: getattr(self, name) for name in self.model_fields_set if name in _FIELDS}
-        for name, given in NAMES.items():
-            if given in fields:
-                fields[name] = fields.pop(given)
+        for name, shown_name in NAMES.items():
+            if shown_name in fields:
+                fields[name] = fields.pop(shown_name)
         for name in ("validity", "spread"):
             if fields.get(name) is not None:
                 fields[name] = timedelta(seconds=fields[name])
@@ -64,7 +63,7 @@ class _PlanRequest(RequestModel):
 
 
 class CampaignRequest(_PlanRequest):
-    """A new campaign. With `start` it is started as well."""
+    """A new campaign. With `start` it is also started."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -85,32 +84,32 @@ class CampaignRequest(_PlanRequest):
         }
     )
 
-    name: Plain
-    audience: Plain = Field(description="Its name or its id.")
+    name: Text
+    audience: Text = Field(description="The name or id of an audience.")
     start: StrictBool = False
 
 
 class CampaignChangeRequest(_PlanRequest):
     """
-    What is to be other in a draft: left out stays, null lifts.
+    Changes of a draft: a field that is left out stays, null removes it.
 
-    What is given takes the place of what it cannot be together with: `cron`
-    that of `at`, a text that of a template.
+    A field replaces those that exclude it: `cron` replaces `at`, a text replaces a
+    template.
     """
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"at": "2026-12-02T10:00:00Z"}, {"max_cost": None}]}
     )
 
-    name: Plain = ""
-    audience: Plain = ""
+    name: Text = ""
+    audience: Text = ""
 
 
 _FIELDS = frozenset(CampaignChangeRequest.model_fields)
 
 
 class CampaignResponse(ResponseModel):
-    """A campaign. `next_due` null: it has no run to come. `reason` says why it was paused by itself."""
+    """A campaign. `next_due` null: no run will follow. `reason`: why the dispatcher paused it."""
 
     id: UUID
     name: str
@@ -140,11 +139,11 @@ class CampaignResponse(ResponseModel):
 
 class RunResponse(ResponseModel):
     """
-    One time a campaign goes out.
+    A run of a campaign.
 
-    Of its `recipients` so many are `done`: they became messages to be sent, or
-    were left out. `released_at` is when the last one is released, `through_at`
-    when the last is out, null where nobody can tell; `limit` says why.
+    `done` counts its recipients that became messages or were left out. `released_at`
+    is the forecast for the release of its last message, `through_at` for the sending of
+    it; null where there is no forecast, and `limit` has the reason.
     """
 
     due_at: datetime
@@ -165,20 +164,20 @@ class RunResponse(ResponseModel):
 
 
 class ReportResponse(CampaignResponse):
-    """A campaign with its latest runs, the last one first."""
+    """A campaign with its latest runs, the newest first."""
 
     runs: list[RunResponse]
 
 
 class EndedResponse(CampaignResponse):
-    """A cancelled campaign; how many of its messages were taken back, and how many are out or going out."""
+    """A cancelled campaign; `withdrawn` counts its cancelled messages, `out` those sent or being sent."""
 
     withdrawn: int
     out: int
 
 
-def told(campaign: CampaignRow, names: Mapping[int, CampaignNames]) -> dict[str, Any]:
-    """Give the fields of CampaignShown."""
+def campaign_fields(campaign: CampaignRow, names: Mapping[int, CampaignNames]) -> dict[str, Any]:
+    """Return the fields of CampaignResponse."""
     terms, pacing, known = campaign.terms, campaign.terms.pacing, names[campaign.id]
     return {
         "id": campaign.public_id,
@@ -208,8 +207,8 @@ def told(campaign: CampaignRow, names: Mapping[int, CampaignNames]) -> dict[str,
     }
 
 
-def shown_run(found: RunReport) -> RunResponse:
-    """Show a run."""
+def run_response(found: RunReport) -> RunResponse:
+    """Return the response for a run."""
     run, forecast = found.run, found.forecast
     return RunResponse(
         due_at=run.due_at,
@@ -220,7 +219,7 @@ def shown_run(found: RunReport) -> RunResponse:
         done=run.position,
         messages=run.messages,
         left_out=run.left_out,
-        statuses={word(status): count for status, count in sorted(found.statuses.items())},
+        statuses={status_word(status): count for status, count in sorted(found.statuses.items())},
         cost=found.cost,
         released_at=forecast.released if forecast else None,
         through_at=forecast.through if forecast else None,

@@ -1,4 +1,4 @@
-"""Batches: submitted for an account, listed, counted, taken back."""
+"""Batches: submission for an account, list, counts, cancellation."""
 
 from datetime import datetime
 from functools import partial
@@ -12,14 +12,14 @@ from starlette.responses import Response
 from dispatcher.api.idempotency import accept
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import (
-    Line,
-    Name,
-    Plain,
+    AnyId,
     RequestModel,
     ResponseModel,
+    ShortText,
     StatusResponse,
+    Text,
     Time,
-    word,
+    status_word,
 )
 from dispatcher.api.manage.messages.messages import CancelledResponse
 from dispatcher.api.manage.paging import Page, Paged
@@ -50,33 +50,35 @@ _UNKNOWN = problems(_404="No such batch")
 
 class BatchRequest(RequestModel):
     """
-    One text, or one template, to one or many numbers.
+    A text or a template, for one or more numbers.
 
-    Numbers may be national where the account has a country. The window is
-    from `not_before`, now if left out, up to but excluding `not_after`.
+    Numbers may be national if the account has a country. The window is from
+    `not_before`, by default now, up to but excluding `not_after`.
     """
 
-    recipients: list[Plain]
-    text: Plain | None = None
-    template_id: Plain | None = None
-    variables: dict[Plain, Plain] = Field(default_factory=dict)
-    tier: Tier | None = Field(None, description="Null: standard, and bulk above 200 recipients.")
-    sender: StrictInt | Plain | None = Field(None, description="A name or a number; null: the default one.")
+    recipients: list[Text]
+    text: Text | None = None
+    template_id: Text | None = None
+    variables: dict[Text, Text] = Field(default_factory=dict)
+    tier: Tier | None = Field(None, description="Null: standard, or bulk above 200 recipients.")
+    sender: StrictInt | Text | None = Field(None, description="A name or an id; null: the account's default.")
     not_before: Time | None = None
     not_after: Time | None = None
     strip_diacritics: bool = False
-    stop_mention: bool = Field(False, description="Append how to opt out.")
+    stop_mention: bool = Field(False, description="Append instructions for opting out.")
     invalid_numbers: Literal["refuse", "skip"] = "refuse"
     repeats: Literal["keep", "collapse", "refuse"] = "keep"
     without_credit: Literal["refuse", "keep"] = "refuse"
-    external_id: Line | None = Field(None, min_length=1, description="Yours; unique in the account.")
-    client_id: Line = Field("", description="Yours; told in callbacks.")
-    callback_url: Plain | None = None
+    external_id: ShortText | None = Field(
+        None, min_length=1, description="Your own id; unique in the account."
+    )
+    client_id: ShortText = Field("", description="Your own reference; callbacks include it.")
+    callback_url: Text | None = None
 
     def submission(self, account: Account, *, simulated: bool) -> Submission:
-        """Give what is meant. Raises Invalid unless there is either a text or a template."""
+        """Return the submission. Raises Invalid unless there is either a text or a template."""
         if (self.text is None) == (self.template_id is None):
-            raise Invalid("give either text, or template_id with its variables")
+            raise Invalid("pass either text, or template_id with its variables")
         country = account.default_country
         return Submission(
             recipients=self.recipients,
@@ -103,7 +105,7 @@ class BatchRequest(RequestModel):
 
 
 class AcceptedMessageResponse(StatusResponse):
-    """A message that was kept."""
+    """A message that was accepted."""
 
     id: int
     public_id: UUID
@@ -112,7 +114,7 @@ class AcceptedMessageResponse(StatusResponse):
 
 
 class AcceptedBatchResponse(ResponseModel):
-    """What was accepted, its messages in the order of the recipients; `skipped` numbers were none."""
+    """An accepted batch, its messages in the order of the recipients; `skipped` counts invalid numbers."""
 
     id: int
     public_id: UUID
@@ -146,7 +148,7 @@ class BatchResponse(ResponseModel):
 
 
 class CountedBatchResponse(ResponseModel):
-    """A batch, and how many of its messages have which status."""
+    """A batch, with the number of its messages in each status."""
 
     batch: BatchResponse
     total: int
@@ -168,41 +170,41 @@ async def list_batches(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[B
         _402="The balance does not cover it",
         _403="The account is paused",
         _404="No such account",
-        _409="The external id is taken, or the first request with this Idempotency-Key still runs",
-        _422="The Idempotency-Key came with another request before",
+        _409="The external id is taken, or the first request with this Idempotency-Key is still running",
+        _422="The Idempotency-Key was used for another request",
     ),
 )
-async def submit_batch(given: BatchRequest, request: Request, account: NamedAccount, ctx: Ctx) -> Response:
+async def submit_batch(body: BatchRequest, request: Request, account: NamedAccount, ctx: Ctx) -> Response:
     """
-    Submit for an account: all of it is accepted, or nothing.
+    Submit a batch for an account: it is accepted as a whole, or not at all.
 
-    With an `Idempotency-Key` the same request again gets the same answer.
+    A request that is repeated with its `Idempotency-Key` gets the same response.
     """
-    submission = given.submission(account, simulated=ctx.settings.simulated_numbers)
+    submission = body.submission(account, simulated=ctx.settings.simulated_numbers)
     return await accept(request, ctx, Caller(account, MANAGE), submission, answer=partial(_accepted, account))
 
 
 @router.get(_ONE, responses=_UNKNOWN)
-async def show_batch(batch_id: Name, ctx: Ctx) -> CountedBatchResponse:
-    """Show a batch, by its number or its public id."""
+async def show_batch(batch_id: AnyId, ctx: Ctx) -> CountedBatchResponse:
+    """Return a batch, by its id or public id."""
     found = await search.counted_batch(ctx, batch_id)
     return CountedBatchResponse(
         batch=BatchResponse.model_validate(found.batch),
         total=sum(found.counts.values()),
-        counts={word(status): count for status, count in found.counts.items()},
+        counts={status_word(status): count for status, count in found.counts.items()},
     )
 
 
 @router.post(f"{_ONE}/cancel", responses=_UNKNOWN)
-async def cancel_batch(batch_id: Name, ctx: Ctx) -> CancelledResponse:
-    """Take back what is left of a batch; what is going out, or out, is left."""
+async def cancel_batch(batch_id: AnyId, ctx: Ctx) -> CancelledResponse:
+    """Cancel the messages of a batch that are not being sent, sent or ended."""
     found = await search.batch(ctx, batch_id)
-    chosen = Selection(await accounts.find(ctx, found.account), batch=found.id)
-    return CancelledResponse(cancelled=(await edits.edit(ctx, chosen, Cancel())).changed)
+    selection = Selection(await accounts.find(ctx, found.account), batch=found.id)
+    return CancelledResponse(cancelled=(await edits.edit(ctx, selection, Cancel())).changed)
 
 
 def _accepted(account: Account, batch: AcceptedBatch) -> Response:
-    shown = AcceptedBatchResponse(
+    response = AcceptedBatchResponse(
         id=batch.id,
         public_id=batch.public_id,
         account=account.name,
@@ -216,4 +218,4 @@ def _accepted(account: Account, batch: AcceptedBatch) -> Response:
         messages=[AcceptedMessageResponse.model_validate(message) for message in batch.messages],
     )
     location = f"{PREFIX}/batches/{batch.public_id}"
-    return Json(shown.model_dump(mode="json"), 201, headers={"Location": location})
+    return Json(response.model_dump(mode="json"), 201, headers={"Location": location})

@@ -1,4 +1,4 @@
-"""Changing messages that wait: cancelled, rescheduled, given another text, as many as are selected."""
+"""Edits: cancel, reschedule or reword the selected messages that have not been sent."""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from dispatcher.api.manage.dependencies import Ctx
-from dispatcher.api.manage.fields import Name, Plain, RequestModel, ResponseModel, StatusWord, Time
+from dispatcher.api.manage.fields import AnyId, RequestModel, ResponseModel, StatusWord, Text, Time
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.account import Account
@@ -17,37 +17,37 @@ from dispatcher.service.accounts import accounts
 from dispatcher.service.messages import edits
 
 router = operator_router("Messages")
-_MOST = int(MAX_AHEAD.total_seconds())
+_MAX_SHIFT = int(MAX_AHEAD.total_seconds())
 
 
 class SelectionRequest(RequestModel):
     """
-    Messages of one account that fit all that is given.
+    Messages of an account that match all conditions.
 
-    One that names a message, a batch or a campaign counts also what is sent
-    or has ended. Times are from the first up to but excluding the second.
+    With a message, a batch or a campaign, those that are sent or ended are selected
+    too, but only counted. `…_from` is included, `…_to` is not.
     """
 
-    account: Plain = Field(description="Its name.")
-    message: Name | None = None
-    batch: Name | None = None
-    campaign: StrictInt | Plain | None = Field(
-        None, description="Its name, number or public id: its runs that are not over."
+    account: Text = Field(description="The account's name.")
+    message: AnyId | None = None
+    batch: AnyId | None = None
+    campaign: StrictInt | Text | None = Field(
+        None, description="Its name, id or public id; selects its runs that have not ended."
     )
     tier: Tier | None = None
     status: list[StatusWord] | None = Field(None, min_length=1, description="`scheduled` or `pending`.")
-    number: Plain | None = None
-    sender: StrictInt | Plain | None = Field(None, description="A name or a number.")
+    number: Text | None = None
+    sender: StrictInt | Text | None = Field(None, description="A name or an id.")
     not_before_from: Time | None = None
     not_before_to: Time | None = None
     created_from: Time | None = None
     created_to: Time | None = None
     everything: StrictBool = Field(
-        False, description="All that is open in the account; then give nothing else."
+        False, description="All open messages of the account; no other condition is allowed with it."
     )
 
     def selection(self, account: Account) -> Selection:
-        """Give what is meant. Raises Invalid."""
+        """Return the selection. Raises Invalid."""
         return Selection(
             account=account,
             message=self.message,
@@ -64,25 +64,25 @@ class SelectionRequest(RequestModel):
 
 
 class CancelRequest(RequestModel):
-    """Take them back, and give their credits back."""
+    """Cancel the messages, and refund their credits."""
 
     kind: Literal["cancel"]
 
     def change(self) -> Cancel:
-        """Give what is meant."""
+        """Return the change."""
         return Cancel()
 
 
 class RescheduleRequest(RequestModel):
-    """Another window: new ends, or both moved by `shift_seconds`. An end that is left out stays."""
+    """Another window: new times, or both shifted by `shift_seconds`. A time that is left out stays."""
 
     kind: Literal["reschedule"]
     not_before: Time | None = None
     not_after: Time | None = None
-    shift_seconds: Annotated[StrictInt, Field(ge=-_MOST, le=_MOST)] | None = None
+    shift_seconds: Annotated[StrictInt, Field(ge=-_MAX_SHIFT, le=_MAX_SHIFT)] | None = None
 
     def change(self) -> Reschedule:
-        """Give what is meant. Raises Invalid."""
+        """Return the change. Raises Invalid."""
         shift = None if self.shift_seconds is None else timedelta(seconds=self.shift_seconds)
         return Reschedule(self.not_before, self.not_after, shift)
 
@@ -91,15 +91,15 @@ class NewTextRequest(RequestModel):
     """Another text; `{{name}}` in it is a variable of the campaign's recipient."""
 
     kind: Literal["text"]
-    text: Plain
+    text: Text
 
     def change(self) -> NewText:
-        """Give what is meant. Raises Invalid."""
+        """Return the change. Raises Invalid."""
         return NewText(self.text)
 
 
 class EditRequest(RequestModel):
-    """What to change, and how. With `dry_run` it is only counted."""
+    """The messages to change, and the change. With `dry_run` they are only counted."""
 
     selection: SelectionRequest
     change: Annotated[CancelRequest | RescheduleRequest | NewTextRequest, Field(discriminator="kind")]
@@ -108,11 +108,11 @@ class EditRequest(RequestModel):
 
 class EditedResponse(ResponseModel):
     """
-    Each message that was selected, counted once.
+    The selected messages, each counted once.
 
-    `too_late` are those that are going out, out, maybe out, or at their end;
-    `reasons` tells of the `unchanged` why. `charged` is what new texts cost
-    more than the old ones, below zero if less.
+    `too_late` counts those that are being sent, sent, in doubt or ended; `reasons`
+    counts the `unchanged` ones by reason. `charged` is how much more the new texts cost
+    than the old ones, below zero if less.
     """
 
     changed: int
@@ -127,20 +127,20 @@ class EditedResponse(ResponseModel):
 @router.post(
     f"{PREFIX}/messages/edits",
     responses=problems(
-        _402="The balance does not cover the new text; how many have it already",
+        _402="The balance does not cover the new text; the detail has how many messages were changed",
         _404="No such account, message, batch, campaign or sender",
     ),
 )
-async def edit_messages(given: EditRequest, ctx: Ctx) -> EditedResponse:
-    """Cancel, reschedule or reword what has not gone out, a thousand messages at a time."""
-    account = await accounts.find(ctx, given.selection.account)
+async def edit_messages(body: EditRequest, ctx: Ctx) -> EditedResponse:
+    """Cancel, reschedule or reword messages that have not been sent, a thousand at a time."""
+    account = await accounts.find(ctx, body.selection.account)
     edited = await edits.edit(
-        ctx, given.selection.selection(account), given.change.change(), dry_run=given.dry_run
+        ctx, body.selection.selection(account), body.change.change(), dry_run=body.dry_run
     )
-    return _shown(edited, given.dry_run)
+    return _response(edited, body.dry_run)
 
 
-def _shown(edited: EditReport, dry_run: bool) -> EditedResponse:
+def _response(edited: EditReport, dry_run: bool) -> EditedResponse:
     return EditedResponse(
         changed=edited.changed,
         too_late=edited.too_late,

@@ -1,4 +1,4 @@
-"""Messages of all accounts and dialects: found, explained, taken back."""
+"""Messages of all accounts and dialects: search, history, explanation, cancellation."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Query
 
 from dispatcher.api.manage.dependencies import Ctx
-from dispatcher.api.manage.fields import Name, Plain, ResponseModel, StatusResponse, StatusWord, Time
+from dispatcher.api.manage.fields import AnyId, ResponseModel, StatusResponse, StatusWord, Text, Time
 from dispatcher.api.manage.paging import Page, Paged, page
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
@@ -26,11 +26,11 @@ _ONE = f"{_PATH}/{{message_id}}"
 router = operator_router("Messages")
 _UNKNOWN = problems(_404="No such message")
 
-WithText = Annotated[bool, Query(alias="text", description="Show the text.")]
+WithText = Annotated[bool, Query(alias="text", description="Include the text.")]
 
 
 class MessageResponse(StatusResponse):
-    """A message. `text` is null unless it was asked for."""
+    """A message. `text` is null unless it was requested."""
 
     id: int
     public_id: UUID
@@ -58,7 +58,7 @@ class MessageResponse(StatusResponse):
 
 
 class EventResponse(StatusResponse):
-    """One step of a message."""
+    """An event of a message."""
 
     seq: int
     at: datetime
@@ -67,8 +67,8 @@ class EventResponse(StatusResponse):
     reason: str
 
 
-class StoryResponse(ResponseModel):
-    """A message, what happened to it, oldest first, and where it is and why, in sentences."""
+class HistoryResponse(ResponseModel):
+    """A message with its events, the oldest first, and sentences that explain its state."""
 
     message: MessageResponse
     events: list[EventResponse]
@@ -76,7 +76,7 @@ class StoryResponse(ResponseModel):
 
 
 class CancelledResponse(ResponseModel):
-    """How many messages were taken back now; what is going out, or out, or at its end, is left."""
+    """How many messages this request cancelled; those that are being sent, sent or ended stay as they are."""
 
     cancelled: int
 
@@ -85,19 +85,19 @@ class CancelledResponse(ResponseModel):
 async def search_messages(
     ctx: Ctx,
     paging: Paged,
-    number: Annotated[Plain | None, Query(description="`+` is written %2B in a URL, or left out.")] = None,
-    account: Annotated[Plain | None, Query(description="An account's name.")] = None,
-    status: Annotated[list[StatusWord] | None, Query(description="May be given more than once.")] = None,
+    number: Annotated[Text | None, Query(description="Write `+` as %2B in a URL, or leave it out.")] = None,
+    account: Annotated[Text | None, Query(description="An account's name.")] = None,
+    status: Annotated[list[StatusWord] | None, Query(description="May be repeated.")] = None,
     tier: Annotated[Tier | None, Query()] = None,
-    since: Annotated[Time | None, Query(description="Accepted then or later.")] = None,
-    until: Annotated[Time | None, Query(description="Accepted before then.")] = None,
+    since: Annotated[Time | None, Query(description="Accepted at this time or later.")] = None,
+    until: Annotated[Time | None, Query(description="Accepted before this time.")] = None,
     text: WithText = False,
 ) -> Page[MessageResponse]:
     """
     Find messages, the newest first.
 
-    Without a number a page looks at so many messages only: it may have few
-    items, or none, and yet a `next`. Only a `next` of null is the end.
+    Without `number`, the search for one page is limited: a page may have few items, or
+    none, and still a `next`. Only a `next` of null is the end.
     """
     owner = None if account is None else await accounts.find(ctx, account)
     wanted = MessageFilter(
@@ -113,10 +113,10 @@ async def search_messages(
 
 
 @router.get(_ONE, responses=_UNKNOWN)
-async def show_message(message_id: Name, ctx: Ctx, text: WithText = False) -> StoryResponse:
-    """Tell all of a message, by its number or its public id."""
+async def show_message(message_id: AnyId, ctx: Ctx, text: WithText = False) -> HistoryResponse:
+    """Return a message with its history, by its id or public id."""
     history = await search.history(ctx, message_id, with_text=text)
-    return StoryResponse(
+    return HistoryResponse(
         message=MessageResponse.model_validate(history.message),
         events=[EventResponse.model_validate(event) for event in history.events],
         explanation=list(
@@ -131,8 +131,8 @@ async def show_message(message_id: Name, ctx: Ctx, text: WithText = False) -> St
 
 
 @router.post(f"{_ONE}/cancel", responses=_UNKNOWN)
-async def cancel_message(message_id: Name, ctx: Ctx) -> CancelledResponse:
-    """Take a message back before it goes out; 0 means that it is too late."""
+async def cancel_message(message_id: AnyId, ctx: Ctx) -> CancelledResponse:
+    """Cancel a message before it is sent; 0 means that it is too late."""
     found = await search.message(ctx, message_id)
-    chosen = Selection(await accounts.find(ctx, found.account), message=found.id)
-    return CancelledResponse(cancelled=(await edits.edit(ctx, chosen, Cancel())).changed)
+    selection = Selection(await accounts.find(ctx, found.account), message=found.id)
+    return CancelledResponse(cancelled=(await edits.edit(ctx, selection, Cancel())).changed)

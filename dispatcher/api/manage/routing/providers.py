@@ -1,4 +1,4 @@
-"""How providers are, and what operators order of them."""
+"""Providers: their state, and operators' overrides."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Body
 
 from dispatcher.api.manage.dependencies import Ctx, OperatorName
-from dispatcher.api.manage.fields import Line, Plain, RequestModel, ResponseModel
+from dispatcher.api.manage.fields import RequestModel, ResponseModel, ShortText, Text
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.routing.provider_state import Breaker, Override
@@ -19,8 +19,8 @@ router = operator_router("Providers")
 _UNKNOWN = problems(_404="No such provider")
 
 
-class TurnResponse(ResponseModel):
-    """A move of the breaker, or an operator's order: `by` is who gave it."""
+class ProviderChangeResponse(ResponseModel):
+    """A change of the breaker, or an override and the operator who set it (`by`)."""
 
     at: datetime
     to: Breaker | Override
@@ -28,8 +28,8 @@ class TurnResponse(ResponseModel):
     by: str | None
 
 
-class WindowResponse(ResponseModel):
-    """What came of a provider's messages in the last ten seconds, or since its breaker moved."""
+class RecentOutcomesResponse(ResponseModel):
+    """The outcomes of a provider's messages in the last ten seconds, or since its breaker changed."""
 
     tried: int
     failed: int
@@ -39,7 +39,12 @@ class WindowResponse(ResponseModel):
 
 
 class ProviderResponse(ResponseModel):
-    """A provider: `window` is null while Redis cannot be reached, `out` counts what is in a call now."""
+    """
+    A provider with its state, and the latest changes of it (`story`).
+
+    `order` is its override. `window` is null while Redis cannot be reached. `out`
+    counts the messages that are in a call now.
+    """
 
     name: str
     plugin: str
@@ -47,19 +52,19 @@ class ProviderResponse(ResponseModel):
     breaker: Breaker
     order: Override
     until: datetime | None
-    window: WindowResponse | None
+    window: RecentOutcomesResponse | None
     out: int
-    story: list[TurnResponse]
+    story: list[ProviderChangeResponse]
 
 
-class OrderRequest(RequestModel):
-    """Why it is ordered; shown to all operators."""
+class OverrideRequest(RequestModel):
+    """The reason for an override; all operators see it."""
 
-    reason: Line = ""
+    reason: ShortText = ""
 
 
-class Verb(StrEnum):
-    """What can be ordered."""
+class ProviderAction(StrEnum):
+    """The changes of an override that operators can make."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -68,30 +73,30 @@ class Verb(StrEnum):
     UNPIN = "unpin"
 
 
-_ORDERS = {
-    Verb.PAUSE: Override.PAUSED,
-    Verb.RESUME: Override.NONE,
-    Verb.DRAIN: Override.DRAINED,
-    Verb.PIN: Override.PINNED,
-    Verb.UNPIN: Override.NONE,
+_OVERRIDES = {
+    ProviderAction.PAUSE: Override.PAUSED,
+    ProviderAction.RESUME: Override.NONE,
+    ProviderAction.DRAIN: Override.DRAINED,
+    ProviderAction.PIN: Override.PINNED,
+    ProviderAction.UNPIN: Override.NONE,
 }
 
 
 @router.get(_PATH)
 async def list_providers(ctx: Ctx) -> list[ProviderResponse]:
-    """Tell how all providers are, and what happened to each lately."""
-    return [_shown(report) for report in await providers.every(ctx)]
+    """List all providers, with the state of each and its latest changes."""
+    return [_response(report) for report in await providers.every(ctx)]
 
 
 @router.post(f"{_PATH}/{{name}}/{{verb}}", responses=_UNKNOWN)
 async def order_provider(
-    name: Plain, verb: Verb, given: Annotated[OrderRequest, Body()], ctx: Ctx, by: OperatorName
+    name: Text, verb: ProviderAction, body: Annotated[OverrideRequest, Body()], ctx: Ctx, by: OperatorName
 ) -> ProviderResponse:
-    """Order something of a provider: all processes do so within about a second."""
-    return _shown(await providers.set_override(ctx, name, _ORDERS[verb], reason=given.reason, by=by))
+    """Set or remove the override of a provider; all processes follow within about a second."""
+    return _response(await providers.set_override(ctx, name, _OVERRIDES[verb], reason=body.reason, by=by))
 
 
-def _shown(report: ProviderReport) -> ProviderResponse:
+def _response(report: ProviderReport) -> ProviderResponse:
     window, config = report.window, report.config
     latency = None if window is None else window.latency
     return ProviderResponse(
@@ -102,7 +107,7 @@ def _shown(report: ProviderReport) -> ProviderResponse:
         order=report.state.override,
         until=report.state.until,
         window=window
-        and WindowResponse(
+        and RecentOutcomesResponse(
             tried=window.tried,
             failed=window.failed,
             slow=window.slow,
@@ -110,5 +115,5 @@ def _shown(report: ProviderReport) -> ProviderResponse:
             median_ms=None if latency is None else latency // timedelta(milliseconds=1),
         ),
         out=report.in_flight,
-        story=[TurnResponse.model_validate(turn) for turn in report.history],
+        story=[ProviderChangeResponse.model_validate(change) for change in report.history],
     )

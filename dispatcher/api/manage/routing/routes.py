@@ -16,7 +16,7 @@ router = operator_router("Routes")
 
 
 class RoutesResponse(ResponseModel):
-    """The table in force. Without one it is empty, and nobody has set it."""
+    """The table in force. Without one `document` is empty, and `set_at` and `set_by` are null."""
 
     document: dict[str, JsonValue]
     set_at: datetime | None
@@ -24,7 +24,7 @@ class RoutesResponse(ResponseModel):
 
 
 class RoutesSetResponse(RoutesResponse):
-    """The table in force now, and what in it is probably not meant."""
+    """The table now in force, with warnings about entries that are probably mistakes."""
 
     warnings: list[str]
 
@@ -37,13 +37,13 @@ async def show_routes(ctx: Ctx) -> RoutesResponse:
 
 @router.put(_PATH)
 async def set_routes(
-    given: Annotated[dict[str, JsonValue], Body(description="`rules` and `senders`; {} takes all away.")],
+    body: Annotated[dict[str, JsonValue], Body(description="`rules` and `senders`; {} removes the table.")],
     ctx: Ctx,
     operator: OperatorName,
 ) -> RoutesSetResponse:
-    """Put a table in force, within about a second in all processes; all that is wrong is told together."""
-    told = await routes.set_table(ctx, given, by=operator)
+    """Put a table in force, in all processes within about a second; an error lists all faults."""
+    warnings = await routes.set_table(ctx, body, by=operator)
     found = await routes.table_in_force(ctx)
     return RoutesSetResponse(
-        document=dict(found.document), set_at=found.set_at, set_by=found.set_by, warnings=list(told)
+        document=dict(found.document), set_at=found.set_at, set_by=found.set_by, warnings=list(warnings)
     )
