@@ -133,7 +133,7 @@ def test_an_empty_message_is_refused(world: World, text: str) -> None:
 def test_characters_that_are_none_are_refused_and_no_crash(world: World, name: str, value: str) -> None:
     async def story(desk: ApiClient) -> None:
         error = await refused(desk, **{name: value})
-        assert error == f"{name}: holds a character that is none: NUL, or half of a surrogate pair"
+        assert error == f"{name}: contains NUL or half of a surrogate pair, which cannot be stored"
 
     ask(world, story)
 

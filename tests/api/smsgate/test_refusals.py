@@ -29,7 +29,7 @@ _ONE = "must specify exactly one of: textMessage or message"
         ({"phoneNumbers": []}, "phoneNumbers must have 1 to 100 entries, not 0"),
         ({"phoneNumbers": [KENYAN] * 101}, "phoneNumbers must have 1 to 100 entries, not 101"),
         ({"phoneNumbers": KENYAN}, "phoneNumbers must be an array"),
-        ({"phoneNumbers": [254712345678]}, "phoneNumbers must hold strings only"),
+        ({"phoneNumbers": [254712345678]}, "phoneNumbers must contain only strings"),
         ({"phoneNumbers": [""]}, "the entries of phoneNumbers must have 1 to 128 characters"),
         ({"phoneNumbers": ["1" * 129]}, "the entries of phoneNumbers must have 1 to 128 characters"),
         ({"phoneNumbers": ["abc", "+1"]}, "invalid phone number"),

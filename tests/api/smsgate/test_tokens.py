@@ -158,7 +158,7 @@ def test_a_scope_that_nobody_knows_opens_nothing(world: World) -> None:
         ({}, "scopes must have 1 to 100 entries, not 0"),
         ({"scopes": []}, "scopes must have 1 to 100 entries, not 0"),
         ({"scopes": "all:any"}, "scopes must be an array"),
-        ({"scopes": [1]}, "scopes must hold strings only"),
+        ({"scopes": [1]}, "scopes must contain only strings"),
         ({"scopes": [""]}, "the entries of scopes must have 1 to 100 characters"),
         ({"scopes": ["a\x00"]}, "scopes must be printable"),
         ({"scopes": ["x"], "ttl": -1}, "ttl must be an integer of at least 0"),

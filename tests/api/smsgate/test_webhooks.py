@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from dispatcher.api.dialects.smsgate.responses import device_id
-from dispatcher.api.dialects.smsgate.webhooks import EVENTS, wording
+from dispatcher.api.dialects.smsgate.webhooks import EVENTS, format_event
 from dispatcher.domain.callbacks.events import MessageEvent
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks.sender import Signature
@@ -190,7 +190,7 @@ _HAPPENING = MessageEvent(
 
 
 def test_an_event_is_worded_as_upstream_words_it() -> None:
-    told = wording(_HAPPENING)
+    told = format_event(_HAPPENING)
     assert told.signature is Signature.TIMESTAMPED
     assert told.body == {
         "id": told.body["id"],
@@ -219,7 +219,7 @@ def test_an_event_is_worded_as_upstream_words_it() -> None:
 def test_each_event_has_its_own_time_and_a_failed_one_its_reason(
     event: str, status: Status, named: dict[str, str]
 ) -> None:
-    payload = wording(replace(_HAPPENING, event=event, status=status, sender=None)).body["payload"]
+    payload = format_event(replace(_HAPPENING, event=event, status=status, sender=None)).body["payload"]
     assert isinstance(payload, dict)
     assert payload["sender"] == ""
     assert {name: payload[name] for name in payload if name.endswith("At") or name == "reason"} == named
@@ -227,6 +227,6 @@ def test_each_event_has_its_own_time_and_a_failed_one_its_reason(
 
 def test_the_id_of_an_event_is_the_same_in_every_try_and_no_other_events() -> None:
     other = [{"seq": 4}, {"webhook_id": "hook2"}, {"message_id": UUID(int=1)}]
-    ids = {wording(replace(_HAPPENING, **change)).body["id"] for change in other}  # type: ignore[arg-type]
-    assert wording(_HAPPENING).body["id"] == wording(_HAPPENING).body["id"]
-    assert len(ids | {wording(_HAPPENING).body["id"]}) == 4
+    ids = {format_event(replace(_HAPPENING, **change)).body["id"] for change in other}  # type: ignore[arg-type]
+    assert format_event(_HAPPENING).body["id"] == format_event(_HAPPENING).body["id"]
+    assert len(ids | {format_event(_HAPPENING).body["id"]}) == 4

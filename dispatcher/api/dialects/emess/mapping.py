@@ -31,13 +31,13 @@ MISSING = "Missing parameters: {}"
 
 
 class Counted(StrEnum):
-    """How the response to a bulk counts a message, which is all that the document says of one."""
+    """How the response to a bulk request counts a message; the document shows nothing else of one."""
 
-    SUCCEEDED = "succeeded"  # kept, and going out
-    FAILED = "failed"  # ended before it went out, uncharged or refunded, or handed over and lost
+    SUCCEEDED = "succeeded"  # accepted, and will be sent
+    FAILED = "failed"  # ended before it was sent, uncharged or refunded, or failed at the provider
 
 
-# Most messages are new; one that repeats an earlier one (DISPATCHER_REPEAT_POLICY=join) may be anywhere.
+# Most messages are new; one that repeats an earlier one (DISPATCHER_REPEAT_POLICY=join) may have any status.
 WORDS: dict[Status, Counted] = {
     Status.SCHEDULED: Counted.SUCCEEDED,
     Status.PENDING: Counted.SUCCEEDED,
@@ -78,9 +78,9 @@ FAULTS: dict[FaultKind, str] = {
     FaultKind.BAD_URL: "{field} cannot be called: {value}",
 }
 
-# A single number is never too many nor empty, so only the array is ever named.
+# A single number cannot be too many or empty, so these faults only name the array.
 _FIELDS = {"text": "message", "recipients": "numbers"}
-_ECHOED = 40
+_MAX_ECHO = 40
 
 
 def envelope(error: ErrorResponse) -> object:
@@ -91,7 +91,7 @@ def envelope(error: ErrorResponse) -> object:
 def _message(error: ErrorResponse) -> str:
     match error.error:
         case InvalidSubmission(faults=faults):
-            return "; ".join(map(_worded, faults))
+            return "; ".join(map(_sentence, faults))
         case NotAuthenticated():
             return UNAUTHORIZED
         case NotEnoughCredit():
@@ -101,8 +101,8 @@ def _message(error: ErrorResponse) -> str:
     return NOT_SENT if error.status == 500 else error.message
 
 
-def _worded(fault: Fault) -> str:
+def _sentence(fault: Fault) -> str:
     value = fault.value
-    if fault.kind is FaultKind.NOT_A_NUMBER and len(value) > _ECHOED:
-        value = value[:_ECHOED] + "…"
+    if fault.kind is FaultKind.NOT_A_NUMBER and len(value) > _MAX_ECHO:
+        value = value[:_MAX_ECHO] + "…"
     return FAULTS[fault.kind].format(field=_FIELDS.get(fault.field, fault.field), value=value)

@@ -1,4 +1,4 @@
-"""The document's own samples as OpenAPI; where it shows none, what we decided."""
+"""The document's own samples as OpenAPI, and our own where it has none."""
 
 from http import HTTPStatus
 from typing import Any
@@ -24,7 +24,7 @@ _KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same request with the same key, within a day, gets the first one's answer.",
+    "description": "A request that is repeated with the same key within a day gets the first response.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
 _TEXT = {"description": "The content of the SMS message", "minLength": 1, "pattern": r"\S"}
@@ -37,7 +37,7 @@ _BATCH = "9d3e7a40-7a1b-4a52-8f0e-5c2b1d9e8f33"
 
 
 def _errors(texts: dict[int, str]) -> Responses:
-    """Describe errors, each with its message; those of every operation are added."""
+    """Return the description of errors by status, with those that every operation has."""
     texts = texts | {
         413: "The body is larger than 1048576 bytes",
         415: "The body must be JSON, not application/xml",
@@ -50,7 +50,7 @@ def _errors(texts: dict[int, str]) -> Responses:
 def _error(status: int, text: str) -> dict[str, Any]:
     described = answer(HTTPStatus(status).phrase, {"message": text})
     if status in (429, 503):
-        description = "Seconds to wait before the next try"
+        description = "Seconds to wait before the next attempt"
         described["headers"] = {"Retry-After": {"description": description, "schema": {"type": "integer"}}}
     return described
 

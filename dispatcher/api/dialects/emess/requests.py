@@ -1,4 +1,4 @@
-"""Reading the bodies of Emess: types are exact, and one line lists all that is missing or wrong."""
+"""Reading the bodies of Emess: types are exact, and one message lists every missing or invalid field."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,9 +26,9 @@ class AppCredentials:
 
 async def read_app_credentials(request: Request) -> AppCredentials:
     """
-    Return the appId and secretKey of a body. Raises Invalid when it has not both, whatever the reason.
+    Return the appId and secretKey of a body. Raises Invalid if it does not have both, for any reason.
 
-    A body that is XML, multipart or compressed stays 415.
+    A body that is XML, multipart or compressed is 415.
     """
     try:
         body = await read_object(request)
@@ -43,7 +43,7 @@ async def read_app_credentials(request: Request) -> AppCredentials:
 
 
 class Form:
-    """The fields of a body, read by their types; what is missing or wrong is collected."""
+    """The fields of a body, read by type; it collects missing and invalid ones."""
 
     def __init__(self, body: Mapping[str, object]) -> None:
         self._body = body
@@ -83,7 +83,7 @@ class Form:
         )
 
     def _string(self, name: str) -> str:
-        """Return a string; an empty one is missing, as null is."""
+        """Return a string; an empty one counts as missing, as null does."""
         value = self._body.get(name)
         if value is None or value == "":
             self._missing.append(name)
@@ -104,7 +104,7 @@ class Form:
         return []
 
     def _tier(self, default: Tier | None) -> Tier | None:
-        """Return the tier that `type` names; with a default it may be left out, but not be null or empty."""
+        """Return the tier that `type` names; with a default it may be left out, but not null or empty."""
         value = self._body.get("type")
         if default is not None and "type" not in self._body:
             return default

@@ -47,13 +47,13 @@ operations = Operations(security=(BEARER,))
     security=(),
 )
 async def issue_token(request: Request) -> Response:
-    """The token is good for an hour, unless a setting says otherwise, and as long as its application is."""
+    """The token is valid for an hour, unless a setting says otherwise, and no longer than its application."""
     ctx, app = context_of(request), await read_app_credentials(request)
-    checking = credentials.by_pair(ctx, CredentialKind.APP, app.id, app.secret, dialect=NAME)
+    check = credentials.by_pair(ctx, CredentialKind.APP, app.id, app.secret, dialect=NAME)
     try:
-        caller = await authenticate(request, checking)
+        caller = await authenticate(request, check)
     except NotAuthenticated:
-        raise HTTPException(401, WRONG_PAIR) from None  # a wrong token gets other words
+        raise HTTPException(401, WRONG_PAIR) from None  # the message for a wrong token is another one
     validity = timedelta(seconds=ctx.settings.token_validity)
     return Json({"token": (await tokens.issue(ctx, caller, validity=validity)).access})
 
@@ -66,7 +66,7 @@ async def issue_token(request: Request) -> Response:
     responses=openapi_examples.SEND_ANSWERS,
 )
 async def send(request: Request) -> Response:
-    """Answered when the message is kept; from then on it goes out by itself."""
+    """The response comes when the message is stored; the dispatcher then sends it."""
     ctx, caller = context_of(request), await authenticate(request, _check_token(request))
     submission = Form(await read_object(request)).single(caller, ctx.settings)
     return await accept(request, ctx, caller, submission, answer=_sent)
@@ -80,7 +80,7 @@ async def send(request: Request) -> Response:
     responses=openapi_examples.BULK_ANSWERS,
 )
 async def send_bulk(request: Request) -> Response:
-    """What is no phone number is left out and counted; the tokens must cover all the others together."""
+    """Invalid phone numbers are skipped and counted; the tokens must cover all other messages."""
     ctx, caller = context_of(request), await authenticate(request, _check_token(request))
     submission = Form(await read_object(request)).bulk(caller, ctx.settings)
     answer = partial(_processed, submission.recipients)
@@ -107,19 +107,19 @@ def _sent(batch: AcceptedBatch) -> Response:
 
 def _processed(numbers: Sequence[str], batch: AcceptedBatch) -> Response:
     """
-    Return the counts of all numbers, so that succeeded and failed make up the total.
+    Return the counts of all numbers; `succeeded` and `failed` add up to `total`.
 
-    A repeated number that has no message of its own counts as its first one does
-    if both are spelled alike, else as succeeded.
+    A repeated number without a message of its own counts like the first one if both
+    have the same spelling, else as succeeded.
     """
-    going = [message for message in batch.messages if WORDS[message.status] is Counted.SUCCEEDED]
-    ended = {m.number_as_given for m in batch.messages if WORDS[m.status] is Counted.FAILED}
-    failed = batch.skipped + sum(number in ended for number in numbers)
+    succeeded = [message for message in batch.messages if WORDS[message.status] is Counted.SUCCEEDED]
+    failed_numbers = {m.number_as_given for m in batch.messages if WORDS[m.status] is Counted.FAILED}
+    failed = batch.skipped + sum(number in failed_numbers for number in numbers)
     return Json(
         {
             "message": "Bulk processing completed",
             "total": len(numbers),
-            "data": [str(message.public_id) for message in going],
+            "data": [str(message.public_id) for message in succeeded],
             "succeeded": len(numbers) - failed,
             "failed": failed,
             "batchId": str(batch.public_id),

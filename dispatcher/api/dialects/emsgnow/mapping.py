@@ -1,4 +1,4 @@
-"""The document's words: for each status, for each thing that can be wrong, for each failure."""
+"""The document's words for statuses, faults and errors."""
 
 import math
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ WORDS: dict[Status, str] = {
 }
 
 DOCUMENTED = frozenset({Status.PENDING, Status.SENT, Status.RECEIVED})
-"""The statuses that the document shows; all others say more in `additionalInfo`."""
+"""The statuses that the document shows; for all others `additionalInfo` has details."""
 
 FAULTS: dict[FaultKind, str] = {
     FaultKind.EMPTY: "is empty",
@@ -62,7 +62,7 @@ FIELDS = {
     "not_after": "notAfter",
     "callback_url": "callbackUrl",
 }
-"""What the document calls the fields of a Submission that can be at fault."""
+"""The document's names for fields of a Submission that can have a fault."""
 
 RECEIVED = "SMS received successfully"
 KEY_REQUIRED = "API key is required"
@@ -85,7 +85,7 @@ def envelope(error: ErrorResponse) -> object:
 
 
 def quota_headers(quota: RateLimitStatus, _now: datetime) -> Mapping[str, str]:
-    """Return a quota as headers: requests a minute, those left, and the seconds until all are there again."""
+    """Return a quota as headers: requests per minute, those left, seconds until it is full again."""
     return {
         "X-RateLimit-Limit": str(quota.limit),
         "X-RateLimit-Remaining": str(quota.remaining),

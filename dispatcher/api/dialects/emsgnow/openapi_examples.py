@@ -19,7 +19,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 _STATUSES = "\n".join(f"- `{word}`" for word in dict.fromkeys(WORDS.values()))
 
-DESCRIPTION = f"Send SMS now or later, and follow what becomes of them.\n\nStatuses:\n\n{_STATUSES}"
+DESCRIPTION = f"Send SMS now or later, and follow their delivery.\n\nStatuses:\n\n{_STATUSES}"
 
 _TRACKING_ID = "1234567890abcdef"
 _CLIENT_ID = "23948729438slkdfjwkfjhsdfsdf"
@@ -64,28 +64,42 @@ SEND = body(
     schemas={
         "messageType": {"enum": ["sms"], "default": "sms"},
         "to": {
-            "description": "Recipient in E.164; the plus may be left out.",
+            "description": "The recipient in E.164 format; the plus may be left out.",
             "pattern": r"^\+?[1-9][0-9]{6,14}$",
         },
         "from": {"description": "A sender of the account."},
-        "message": {"description": "The text. Required without `templateId`, which wins over it."},
+        "message": {
+            "description": "The text. Required without `templateId`; with it, the template is used instead."
+        },
         "templateId": {"type": "string", "description": "A template of the account."},
         "variables": {
             "type": "object",
-            "description": "What stands in the template for each `{{name}}`.",
+            "description": "The value of each `{{name}}` in the template.",
             "additionalProperties": {"type": ["string", "number", "boolean"]},
         },
-        "notBefore": {"type": "string", "format": "date-time", "description": "The past means now."},
-        "notAfter": {"type": "string", "format": "date-time", "description": "Not sent from then on."},
-        "callbackUrl": {"type": "string", "format": "uri", "description": "Each event is posted to it."},
+        "notBefore": {
+            "type": "string",
+            "format": "date-time",
+            "description": "A time in the past means now.",
+        },
+        "notAfter": {
+            "type": "string",
+            "format": "date-time",
+            "description": "The message is not sent at this time or later.",
+        },
+        "callbackUrl": {
+            "type": "string",
+            "format": "uri",
+            "description": "Each event is posted to this URL.",
+        },
         "clientId": {"maxLength": 100, "default": ""},
     },
 )
 
 _QUOTA = {
-    "X-RateLimit-Limit": "Requests a minute for the API key.",
-    "X-RateLimit-Remaining": "Requests that are left.",
-    "X-RateLimit-Reset": "Seconds until the full quota is there again.",
+    "X-RateLimit-Limit": "Requests per minute for the API key.",
+    "X-RateLimit-Remaining": "Requests that are left in the quota.",
+    "X-RateLimit-Reset": "Seconds until the quota is full again.",
 }
 _LATER = {"Retry-After": "Seconds to wait."}
 
@@ -122,7 +136,7 @@ SENT: Responses = {
 
 
 def found(example: object) -> Responses:
-    """Describe the responses about one SMS."""
+    """Return the description of responses about one SMS."""
     return {
         200: _answer("OK", example),
         404: _error("Not Found", SMS_NOT_FOUND),

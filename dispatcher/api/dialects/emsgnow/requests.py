@@ -1,4 +1,4 @@
-"""Reading the body of POST /sms: types are exact, and all that is wrong is listed together."""
+"""Reading the body of POST /sms: types are exact, and one message lists all faults."""
 
 import json
 import math
@@ -16,22 +16,24 @@ from dispatcher.settings import Settings
 
 T = TypeVar("T")
 
-_LONGEST_CLIENT_ID = 100
-_UNKEEPABLE = re.compile("[\0\ud800-\udfff]")  # Postgres stores no NUL, UTF-8 no half of a surrogate pair
+_MAX_CLIENT_ID = 100
+_NOT_STORABLE = re.compile(
+    "[\0\ud800-\udfff]"
+)  # Postgres cannot store NUL, nor UTF-8 half of a surrogate pair
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
 
 
 class Form:
-    """The fields of a body, read by their types; null is the same as left out."""
+    """The fields of a body, read by type; null counts as left out."""
 
     def __init__(self, body: Mapping[str, object]) -> None:
         self._body = body
         self._errors: list[str] = []
 
     def submission(self, settings: Settings) -> Submission:
-        """Return the submission. Raises Invalid with all that is wrong, in the document's order of fields."""
+        """Return the submission. Raises Invalid with all faults, in the document's order of fields."""
         self._check_type()
         submission = Submission(
             recipients=[self._required("to")],
@@ -55,20 +57,20 @@ class Form:
         if self._body.get("messageType") not in (None, MESSAGE_TYPE):
             self._refuse("messageType", f'must be "{MESSAGE_TYPE}"')
 
-    def _text(self, longest: int) -> str:
-        """Return the text, "" if a template wins over it; a limit of 0 is no limit."""
+    def _text(self, limit: int) -> str:
+        """Return the text, "" if there is a template; a limit of 0 is no limit."""
         text = self._string("message")
-        if self._is_given("templateId"):
+        if self._has("templateId"):
             return ""
-        if not self._is_given("message"):
+        if not self._has("message"):
             self._refuse("message", "is required, or templateId")
-        elif text is not None and 0 < longest < len(text):
-            self._refuse("message", f"has {len(text)} characters, at most {longest}")
+        elif text is not None and 0 < limit < len(text):
+            self._refuse("message", f"has {len(text)} characters, at most {limit}")
         return text or ""
 
     def _variables(self) -> Mapping[str, str]:
-        given = self._take("variables", dict, "an object") or {}
-        values = {name: _as_text(value) for name, value in given.items()}
+        variables = self._take("variables", dict, "an object") or {}
+        values = {name: _as_text(value) for name, value in variables.items()}
         if None in values.values():
             self._refuse("variables", "each value must be a string, a number or a boolean")
         return {name: value for name, value in values.items() if value is not None}
@@ -83,19 +85,19 @@ class Form:
 
     def _client_id(self) -> str:
         client_id = self._string("clientId") or ""
-        if len(client_id) > _LONGEST_CLIENT_ID:
-            self._refuse("clientId", f"has {len(client_id)} characters, at most {_LONGEST_CLIENT_ID}")
+        if len(client_id) > _MAX_CLIENT_ID:
+            self._refuse("clientId", f"has {len(client_id)} characters, at most {_MAX_CLIENT_ID}")
         return client_id
 
     def _required(self, name: str) -> str:
-        if not self._is_given(name):
+        if not self._has(name):
             self._refuse(name, "is required")
         return self._string(name) or ""
 
     def _string(self, name: str) -> str | None:
         value = self._take(name, str, "a string")
-        if value is not None and _UNKEEPABLE.search(value):
-            self._refuse(name, "holds a character that is none: NUL, or half of a surrogate pair")
+        if value is not None and _NOT_STORABLE.search(value):
+            self._refuse(name, "contains NUL or half of a surrogate pair, which cannot be stored")
             return None
         return value
 
@@ -106,7 +108,7 @@ class Form:
         self._refuse(name, f"must be {word}")
         return None
 
-    def _is_given(self, name: str) -> bool:
+    def _has(self, name: str) -> bool:
         return self._body.get(name) is not None
 
     def _refuse(self, name: str, why: str) -> None:
@@ -114,7 +116,7 @@ class Form:
 
 
 def _as_text(value: object) -> str | None:
-    """Return a variable's value as JSON prints it; None for what cannot be one."""
+    """Return the value of a variable as JSON writes it; None if its type is not valid."""
     if isinstance(value, str):
         return value
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):

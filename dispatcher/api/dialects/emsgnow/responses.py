@@ -11,7 +11,7 @@ from dispatcher.service.messages.search import Event, History
 
 MESSAGE_TYPE = "sms"
 
-_Happened = Event | MessageEvent
+_AnyEvent = Event | MessageEvent
 
 
 def details(history: History) -> Mapping[str, object]:
@@ -29,40 +29,40 @@ def details(history: History) -> Mapping[str, object]:
         "notAfter": _time(message.not_after),
         "created": _time(message.created_at),
         "updated": _time(message.moved_at),
-        "events": [event(tracking_id, message.client_id, happened) for happened in history.events],
+        "events": [event(tracking_id, message.client_id, item) for item in history.events],
     }
 
 
-def event(tracking_id: str, client_id: str, happened: _Happened) -> Mapping[str, object]:
-    """Return one event, as the lists of events have it."""
-    at = _time(happened.at)
+def event(tracking_id: str, client_id: str, source: _AnyEvent) -> Mapping[str, object]:
+    """Return an event as in a list of events."""
+    at = _time(source.at)
     return {
-        "id": event_id(tracking_id, happened.seq),
+        "id": event_id(tracking_id, source.seq),
         "message": {
             "channel": MESSAGE_TYPE,
             "trackingId": tracking_id,
             "clientId": client_id,
-            "status": WORDS[happened.status],
+            "status": WORDS[source.status],
             "statusAt": at,
-            "additionalInfo": _additional(happened.status, happened.reason),
+            "additionalInfo": _additional(source.status, source.reason),
         },
         "timestamp": at,
     }
 
 
-def single_event(tracking_id: str, client_id: str, happened: _Happened) -> Mapping[str, object]:
-    """Return one event as it is shown alone."""
-    return {"messageId": tracking_id, **event(tracking_id, client_id, happened)}
+def single_event(tracking_id: str, client_id: str, source: _AnyEvent) -> Mapping[str, object]:
+    """Return an event as a response of its own."""
+    return {"messageId": tracking_id, **event(tracking_id, client_id, source)}
 
 
 def event_id(tracking_id: str, seq: int) -> str:
-    """Return the id of an event. It contains the SMS's id: ids of two SMS never coincide."""
+    """Return the id of an event. It contains the id of the SMS, so it is unique."""
     return f"{tracking_id}-{seq}"
 
 
-def worded(happening: MessageEvent) -> FormattedCallback:
-    """Return a callback: the event, as it is shown alone."""
-    body = single_event(happening.message_id.hex, happening.client_id, happening)
+def format_event(event: MessageEvent) -> FormattedCallback:
+    """Return the callback for an event: the event as a response of its own."""
+    body = single_event(event.message_id.hex, event.client_id, event)
     return FormattedCallback(body, Signature.STANDARD_WEBHOOKS)
 
 

@@ -53,9 +53,9 @@ operations = Operations(security=(API_KEY,))
 )
 async def send(request: Request) -> Response:
     """
-    Send an SMS, now or later; its text is given, or comes of a template.
+    Send an SMS, now or later, with a text or a template.
 
-    With an `Idempotency-Key` header the same request again gets the same answer, and one SMS is sent.
+    A request that is repeated with its `Idempotency-Key` header gets the same response, and sends nothing.
     """
     ctx, caller = context_of(request), await _authenticated(request)
     submission = Form(await read_object(request)).submission(ctx.settings)
@@ -69,7 +69,7 @@ async def send(request: Request) -> Response:
     responses=openapi_examples.found(openapi_examples.DETAILS),
 )
 async def read_sms(request: Request) -> Response:
-    """`message` is the text as it is sent, with its variables filled in."""
+    """`message` is the text that is sent, with its variables filled in."""
     return Json(responses.details(await _history(request)))
 
 
@@ -83,7 +83,7 @@ async def read_events(request: Request) -> Response:
     """The oldest event comes first."""
     history, message_id = await _history(request), request.path_params["message_id"]
     client_id = history.message.client_id
-    events = [responses.event(message_id, client_id, happened) for happened in history.events]
+    events = [responses.event(message_id, client_id, event) for event in history.events]
     return Json({"messageId": message_id, "events": events})
 
 
@@ -94,16 +94,20 @@ async def read_events(request: Request) -> Response:
     responses=openapi_examples.found(openapi_examples.EVENT),
 )
 async def read_event(request: Request) -> Response:
-    """The id of an event is the one that the lists show."""
+    """The id of an event is the one in the list of events."""
     history, message_id = await _history(request), request.path_params["message_id"]
-    for happened in history.events:
-        if responses.event_id(message_id, happened.seq) == request.path_params["event_id"]:
-            return Json(responses.single_event(message_id, history.message.client_id, happened))
+    for event in history.events:
+        if responses.event_id(message_id, event.seq) == request.path_params["event_id"]:
+            return Json(responses.single_event(message_id, history.message.client_id, event))
     raise NotFound(EVENT_NOT_FOUND)
 
 
 async def _authenticated(request: Request) -> Caller:
-    """Without a key it is 401, with a wrong one 403; either counts against the address."""
+    """
+    Return the caller. Raises NotAuthenticated without a key, Forbidden with a wrong one.
+
+    Both count against the address.
+    """
     key = request.headers.get("x-api-key", "").strip()
     try:
         return await authenticate(request, _check_key(request, key))
@@ -120,7 +124,7 @@ async def _check_key(request: Request, key: str) -> Caller:
 
 
 async def _history(request: Request) -> History:
-    """Return the message that the path names by its tracking id, which has one spelling. Raises NotFound."""
+    """Return the message whose tracking id is in the path, in lower case. Raises NotFound."""
     caller, message_id = await _authenticated(request), request.path_params["message_id"]
     if not _TRACKING_ID.fullmatch(message_id):
         raise NotFound(SMS_NOT_FOUND)
@@ -136,7 +140,7 @@ def _received(batch: AcceptedBatch) -> Response:
 
 
 class _Dialect(Dialect):
-    """A dialect that has its own words for an error of ours, by what the client asked for."""
+    """A dialect whose words for an error of ours depend on the operation."""
 
     def answer_error(self, scope: Scope, error: Exception) -> Response:
         if isinstance(error, DispatchError | HTTPException) and not isinstance(error, Unavailable):
@@ -155,5 +159,5 @@ dialect = _Dialect(
     docs="/sms",
     challenge="ApiKey",
     quota_headers=quota_headers,
-    event_formatter=responses.worded,
+    event_formatter=responses.format_event,
 )

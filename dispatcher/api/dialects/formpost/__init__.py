@@ -1,8 +1,8 @@
 """
 Dialect: form post (v1) and keys (v2), at /v1/sms/send, /api/v2 and /api/…-key.
 
-Two surfaces of one dialect, each with error bodies of its own: `{"error": …}`
-with a full stop in v1, Laravel's habits in the rest. `docs/dialects/formpost.md`
+Two surfaces of one dialect, each with its own error format: `{"error": …}` with a
+full stop in v1, Laravel's in v2 and at the key endpoints. `docs/dialects/formpost.md`
 lists what their document leaves open, and what we decided.
 """
 

@@ -1,4 +1,4 @@
-"""Who calls: by user name and password in v1, by key in v2, by either where keys are made."""
+"""Authentication: by user name and password in v1, by key in v2, by either at the key endpoints."""
 
 from base64 import b64decode
 from collections.abc import Awaitable, Mapping
@@ -21,7 +21,7 @@ from dispatcher.service.context import Context
 NAME = "formpost"
 
 PER_MINUTE = 60
-"""The requests a minute of an account that has no rate of its own."""
+"""The requests per minute of an account without a rate of its own."""
 
 KEY = (
     SecurityScheme(
@@ -39,7 +39,7 @@ KEY = (
             "type": "apiKey",
             "in": "query",
             "name": "api_key",
-            "description": "The same; a body may have it too.",
+            "description": "The API key of the account; it may also be in a body.",
         },
     ),
 )
@@ -51,10 +51,10 @@ BASIC = SecurityScheme(
 @dataclass(frozen=True, slots=True)
 class RequestFields:
     """
-    The fields of a request: those of the query, and over them those of the body.
+    The fields of a request, from the query and the body; those of the body win.
 
-    `fault` is what is wrong with the body. It is raised when the caller is
-    known, for credentials may be among the fields.
+    `fault` is the error of a body that cannot be read. It is raised after
+    authentication, because credentials may be among the fields.
     """
 
     values: Mapping[str, object]
@@ -63,7 +63,7 @@ class RequestFields:
 
 @dataclass(frozen=True, slots=True)
 class _Login:
-    """A user name and a password as they were sent: either may be missing, or not a string."""
+    """A user name and a password as received: either may be missing, or not a string."""
 
     name: object
     password: object
@@ -84,25 +84,25 @@ async def read_request(request: Request) -> RequestFields:
 
 
 async def user(request: Request, fields: RequestFields) -> Caller:
-    """Return the caller whose user name and password are among the fields."""
+    """Return the caller, authenticated by the user name and password among the fields."""
     login = _Login(fields.values.get("username"), fields.values.get("password"))
     return await _authenticated(request, fields, _by_password(context_of(request), login))
 
 
 async def key_holder(request: Request, fields: RequestFields) -> Caller:
-    """Return the caller of an API key."""
+    """Return the caller, authenticated by an API key."""
     return await _authenticated(request, fields, _by_key(context_of(request), _key(request, fields)))
 
 
 async def key_manager(request: Request, fields: RequestFields) -> Caller:
-    """Return the caller of an API key, or of a user name and password."""
+    """Return the caller, authenticated by an API key or by a user name and password."""
     login = _basic(request) or _login(fields)
-    checking = _by_either(context_of(request), _key(request, fields), login)
-    return await _authenticated(request, fields, checking)
+    check = _by_either(context_of(request), _key(request, fields), login)
+    return await _authenticated(request, fields, check)
 
 
-async def look_at_quota(request: Request) -> None:
-    """Only look at the quota of the address: a page or a preflight cannot carry a key."""
+async def read_quota(request: Request) -> None:
+    """Read the quota of the address for the headers of a page or a preflight, which cannot have a key."""
     request.state.quota = await count_by_address(request.scope, context_of(request), cost=0)
 
 
@@ -111,26 +111,26 @@ def _key(request: Request, fields: RequestFields) -> object:
 
 
 def _basic(request: Request) -> _Login | None:
-    """Return the login of HTTP Basic. One that cannot be read counts as a wrong guess."""
-    shown = read_authorization(request)
-    if shown.scheme != "basic":
+    """Return the login of HTTP Basic. One that cannot be read counts as a wrong one."""
+    header = read_authorization(request)
+    if header.scheme != "basic":
         return None
     try:
-        name, colon, password = b64decode(shown.credentials).decode("ascii").partition(":")
+        name, colon, password = b64decode(header.credentials).decode("ascii").partition(":")
     except ValueError:
         return _Login("", "")
     return _Login(name, password) if colon else _Login("", "")
 
 
 def _login(fields: RequestFields) -> _Login | None:
-    """Return the login among the fields; half of one is a wrong one."""
+    """Return the login among the fields; without its other half it counts as a wrong one."""
     if fields.values.keys().isdisjoint(("username", "password")):
         return None
     return _Login(fields.values.get("username"), fields.values.get("password"))
 
 
-async def _authenticated(request: Request, fields: RequestFields, checking: Awaitable[Caller]) -> Caller:
-    caller = await authenticate(request, checking, per_minute=PER_MINUTE)
+async def _authenticated(request: Request, fields: RequestFields, check: Awaitable[Caller]) -> Caller:
+    caller = await authenticate(request, check, per_minute=PER_MINUTE)
     if fields.fault is not None:
         raise fields.fault
     return caller

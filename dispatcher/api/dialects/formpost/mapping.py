@@ -1,4 +1,4 @@
-"""The words of both surfaces: for each status, for each thing that can be wrong, for each failure."""
+"""The words of both surfaces for statuses, faults and errors."""
 
 from collections.abc import Mapping, Sequence
 
@@ -54,7 +54,7 @@ FAULTS: dict[FaultKind, str] = {
 }
 
 FORM_FAULTS = FAULTS | {FaultKind.NOT_A_NUMBER: "Invalid phone number format."}
-"""Those of v1, whose document words one of them."""
+"""Those of v1, whose document has its own wording for one of them."""
 
 KEY_REQUIRED = {
     "error": "API key is required",
@@ -74,7 +74,7 @@ class NoKey(NotAuthenticated):
 
 
 class NoCredential(NotAuthenticated):
-    """A request about keys with neither a password nor a key."""
+    """A request to a key endpoint with neither a password nor a key."""
 
 
 class WrongPassword(NotAuthenticated):
@@ -82,14 +82,14 @@ class WrongPassword(NotAuthenticated):
 
 
 def form_envelope(error: ErrorResponse) -> object:
-    """Return the body of every error of v1: a sentence with its full stop."""
+    """Return the body of every error of v1: a sentence with a full stop."""
     if error.status == 401:
         return {"error": "Unauthorized."}
     return {"error": f"{_sentence(error).rstrip('.')}."}
 
 
 def keyed_envelope(error: ErrorResponse) -> object:
-    """Return the body of v2 and of the keys: `error` for 401, 402 and 403, else Laravel's `message`."""
+    """Return the body of an error elsewhere: `error` for 401, 402 and 403, else Laravel's `message`."""
     match error.error:
         case NoKey():
             return KEY_REQUIRED
@@ -107,7 +107,7 @@ def keyed_envelope(error: ErrorResponse) -> object:
 
 
 def unprocessable(errors: Mapping[str, Sequence[str]]) -> object:
-    """Return what is wrong with fields as Laravel does: the first error, how many more, and all of them."""
+    """Return the errors of fields as Laravel does: the first, how many more there are, and all by field."""
     first, *others = [message for messages in errors.values() for message in messages]
     more = f" (and {len(others)} more error{'s'[: len(others) - 1]})" if others else ""
     return {"message": first + more, "errors": errors}

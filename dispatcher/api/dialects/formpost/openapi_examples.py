@@ -5,15 +5,15 @@ from http import HTTPStatus
 from typing import Any
 
 from dispatcher.api.dialects.formpost.mapping import CREDENTIAL_REQUIRED, KEY_REQUIRED, WORDS, unprocessable
-from dispatcher.api.dialects.formpost.responses import Plain
+from dispatcher.api.dialects.formpost.responses import JsonWithoutCharset
 from dispatcher.api.openapi import Schema, answer, body, schema_of
 from dispatcher.domain.tier import Tier
 
 Responses = dict[int | str, dict[str, Any]]
 
-DESCRIPTION = """Send SMS with a user name and a password (v1), or with a key (v2); make and revoke keys.
+DESCRIPTION = """Send SMS with a user name and a password (v1), or with a key (v2); create and revoke keys.
 
-Numbers are local ones of the account's country, or international with a `+` (in a URL `%2B`)."""
+Numbers are national numbers of the account's country, or international with a `+` (`%2B` in a URL)."""
 
 _SENT = {
     "success": True,
@@ -29,14 +29,14 @@ _KEY_SCHEMA: Schema = {
 }
 _STATUSES: Schema = {"type": "array", "items": {"type": "string", "enum": sorted(set(WORDS.values()))}}
 
-_BOTH: dict[int, str] = {
+_SHARED: dict[int, str] = {
     413: "The body is larger than 1048576 bytes",
     415: "The body must be a form or JSON, not multipart/form-data",
     429: "Too Many Attempts.",
     500: "Server Error",
     503: "The database cannot be reached; try again",
 }
-_KEPT: dict[int, str] = {
+_IDEMPOTENCY: dict[int, str] = {
     409: "The first request with this Idempotency-Key has not ended; try again",
     422: "This Idempotency-Key came with another request before; take a new one",
 }
@@ -46,25 +46,25 @@ _PAUSED = "Account 'shop' is paused"
 
 
 def _answer(text: str, example: object, *, schema: Schema | None = None) -> dict[str, Any]:
-    """Describe a response whose content type has no charset."""
+    """Return the description of a response whose content type has no charset."""
     described = answer(text, example, schema=schema)
     [content] = described["content"].values()
-    return {**described, "content": {Plain.media_type: content}}
+    return {**described, "content": {JsonWithoutCharset.media_type: content}}
 
 
 def _failures(name: str, texts: Mapping[int, str]) -> Responses:
-    """Describe errors whose body is one message under this name."""
+    """Return the description of errors whose body is one message under this name."""
     return {code: _answer(HTTPStatus(code).phrase, {name: text}) for code, text in texts.items()}
 
 
-def _unfit(name: str, text: str) -> Responses:
+def _unprocessable(name: str, text: str) -> Responses:
     return {422: _answer("Unprocessable Content", unprocessable({name: [text]}))}
 
 
 def _form_failures() -> Responses:
-    said = {**_BOTH, **_KEPT, 400: "Invalid phone number format", 401: "Unauthorized"}
-    said |= {402: _NO_CREDIT, 403: _PAUSED}
-    return _failures("error", {code: f"{text.rstrip('.')}." for code, text in said.items()})
+    texts = {**_SHARED, **_IDEMPOTENCY, 400: "Invalid phone number format", 401: "Unauthorized"}
+    texts |= {402: _NO_CREDIT, 403: _PAUSED}
+    return _failures("error", {code: f"{text.rstrip('.')}." for code, text in texts.items()})
 
 
 def _unauthorized(example: object) -> Responses:
@@ -89,7 +89,7 @@ _MORE: Mapping[str, Schema] = {
         "type": "string",
     },
     "type": {
-        "description": "How urgent it is; else standard, and bulk above 200 numbers.",
+        "description": "The tier; by default standard, or bulk above 200 numbers.",
         "type": "string",
         "enum": list(Tier),
     },
@@ -99,10 +99,10 @@ _MORE: Mapping[str, Schema] = {
 def _fields(
     example: Mapping[str, object], *, required: list[str], schemas: Mapping[str, Schema]
 ) -> dict[str, Any]:
-    """Describe fields that come as JSON or as a form, or in the URL instead."""
+    """Return the description of fields in JSON, in a form or in the URL."""
     described = body(example, required=required, schemas=schemas)
     [media] = described["requestBody"]["content"].values()
-    content = {Plain.media_type: media, "application/x-www-form-urlencoded": media}
+    content = {JsonWithoutCharset.media_type: media, "application/x-www-form-urlencoded": media}
     return {"requestBody": {"required": False, "content": content}}
 
 
@@ -139,27 +139,27 @@ KEYED_SEND: dict[str, Any] = {
                 "properties": {**schema_of(_SENT)["properties"], "statuses": _STATUSES},
             },
         ),
-        **_failures("message", {**_BOTH, **_KEPT, 400: _UNREADABLE}),
+        **_failures("message", {**_SHARED, **_IDEMPOTENCY, 400: _UNREADABLE}),
         **_unauthorized(KEY_REQUIRED),
         **_failures("error", {402: _NO_CREDIT, 403: _PAUSED}),
-        **_unfit("numbers", "The numbers field is required."),
+        **_unprocessable("numbers", "The numbers field is required."),
     },
 }
 BODY = _fields(_FIELDS, required=[], schemas=_MORE)
 QUERY = {"parameters": [_parameter(name, schema, _FIELDS.get(name)) for name, schema in _MORE.items()]}
 
-_READ = {code: text for code, text in _BOTH.items() if code not in (413, 415)}
+_READ = {code: text for code, text in _SHARED.items() if code not in (413, 415)}
 BALANCE_ANSWERS: Responses = {
     200: _answer("OK", {"balance": 123, "currency": "credits"}),
     **_unauthorized(KEY_REQUIRED),
-    **_failures("message", {**_READ, 413: _BOTH[413]}),
+    **_failures("message", {**_READ, 413: _SHARED[413]}),
 }
 
 _KEYS: Responses = {
-    **_failures("message", {**_BOTH, 400: _UNREADABLE}),
+    **_failures("message", {**_SHARED, 400: _UNREADABLE}),
     **_unauthorized(CREDENTIAL_REQUIRED),
 }
-_ISSUED: Responses = {**_KEYS, **_unfit("expiry_days", "The expiry days field must be at least 1.")}
+_ISSUED: Responses = {**_KEYS, **_unprocessable("expiry_days", "The expiry days field must be at least 1.")}
 GENERATED: Responses = {
     201: _answer("Created", _KEY, schema=_KEY_SCHEMA),
     **_ISSUED,
@@ -175,7 +175,11 @@ EXPIRY = _fields(
     {"expiry_days": 3},
     required=[],
     schemas={
-        "expiry_days": {"description": "Else as the setting says: a year.", "minimum": 1, "maximum": 365}
+        "expiry_days": {
+            "description": "Days until the key expires; by default as in the settings, a year.",
+            "minimum": 1,
+            "maximum": 365,
+        }
     },
 )
 

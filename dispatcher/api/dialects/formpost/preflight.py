@@ -1,4 +1,4 @@
-"""Answering browsers that ask whether a page of another origin may call."""
+"""CORS preflights: browsers may call this API from pages of any origin."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -6,21 +6,21 @@ from collections.abc import Iterable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.dialects.formpost.auth import look_at_quota
+from dispatcher.api.dialects.formpost.auth import read_quota
 from dispatcher.api.operations import Handler, Operation, Operations
 
 _HEADERS = "Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Request-ID"
-_REMEMBERED = 3600
+_MAX_AGE = 3600
 
 
-def preflights(asked: Iterable[Operation]) -> Operations:
-    """Return OPTIONS for every path of these operations."""
+def preflights(described: Iterable[Operation]) -> Operations:
+    """Return an OPTIONS operation for each path of these operations."""
     methods: dict[str, set[str]] = defaultdict(set)
-    for operation in asked:
+    for operation in described:
         methods[operation.path].add(operation.method)
     operations = Operations()
-    for path, known in methods.items():
-        operations.add("OPTIONS", path, is_documented=False)(_allowing(", ".join(sorted(known))))
+    for path, allowed in methods.items():
+        operations.add("OPTIONS", path, is_documented=False)(_allowing(", ".join(sorted(allowed))))
     return operations
 
 
@@ -28,11 +28,11 @@ def _allowing(methods: str) -> Handler:
     headers = {
         "Access-Control-Allow-Methods": methods,
         "Access-Control-Allow-Headers": _HEADERS,
-        "Access-Control-Max-Age": str(_REMEMBERED),
+        "Access-Control-Max-Age": str(_MAX_AGE),
     }
 
     async def allow(request: Request) -> Response:
-        await look_at_quota(request)
+        await read_quota(request)
         return Response(status_code=204, headers=headers)
 
     return allow

@@ -1,4 +1,4 @@
-"""Reading the fields of a message: strings, as in a query or a form, or the types of JSON."""
+"""Reading the fields of a message: strings in a query or a form, or the types of JSON."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 
 Names = Mapping[str, Sequence[str]]
-"""The names that a surface has for the fields of a Submission; of several the first one present counts."""
+"""The names of a surface for the fields of a Submission; of several, the first one present counts."""
 
 V1: Names = {"recipients": ("numbers",), "text": ("message_body",)}
 V2: Names = {
@@ -24,16 +24,16 @@ V2: Names = {
     "tier": ("type",),
 }
 
-_ECHOED = 40
-_LONGEST_ID = 18
+_MAX_ECHO = 40
+_MAX_ID_DIGITS = 18
 
 
 class Form:
-    """The fields of a message, read by their types; what is wrong is collected."""
+    """The fields of a message, read by type; it collects the faults."""
 
-    def __init__(self, given: Mapping[str, object], names: Names, faults: Mapping[FaultKind, str]) -> None:
-        # An empty field is a missing one: so Laravel's middleware has it.
-        self._given = {name: value for name, value in given.items() if value not in (None, "")}
+    def __init__(self, fields: Mapping[str, object], names: Names, faults: Mapping[FaultKind, str]) -> None:
+        # An empty field counts as missing, as with Laravel's middleware.
+        self._values = {name: value for name, value in fields.items() if value not in (None, "")}
         self._names = names
         self._faults = faults
         self._errors: dict[str, list[str]] = defaultdict(list)
@@ -58,68 +58,68 @@ class Form:
         return bool(self._errors)
 
     def errors(self, faults: Sequence[Fault]) -> dict[str, list[str]]:
-        """Return all that is wrong, by the client's names and in the document's order."""
+        """Return all faults, by the client's field names and in the document's order."""
         for fault in faults:
             name = self._name(fault.field)
             if fault.kind is FaultKind.EMPTY and self._errors[name]:
                 continue  # it is empty because it could not be read
             value = _shortened(fault.value) if fault.kind is FaultKind.NOT_A_NUMBER else fault.value
-            self._errors[name].append(self._faults[fault.kind].format(field=_spoken(name), value=value))
+            self._errors[name].append(self._faults[fault.kind].format(field=_label(name), value=value))
         order = [self._name(field) for field in self._names]
         return {name: self._errors[name] for name in order if self._errors[name]}
 
     def _name(self, field: str) -> str:
         names = self._names[field]
-        return next((name for name in names if name in self._given), names[0])
+        return next((name for name in names if name in self._values), names[0])
 
     def _value(self, field: str) -> object:
-        return self._given.get(self._name(field)) if field in self._names else None
+        return self._values.get(self._name(field)) if field in self._names else None
 
-    def _must(self, field: str, what: str) -> None:
+    def _require(self, field: str, what: str) -> None:
         name = self._name(field)
-        self._errors[name].append(f"The {_spoken(name)} field must be {what}.")
+        self._errors[name].append(f"The {_label(name)} field must be {what}.")
 
     def _text(self, field: str) -> str | None:
         value = self._value(field)
         if value is None or isinstance(value, str):
             return value
-        self._must(field, "a string")
+        self._require(field, "a string")
         return None
 
     def _recipients(self) -> Sequence[str]:
-        """Return the numbers, split at commas; an empty one is dropped."""
+        """Return the numbers, split at commas, without empty ones."""
         value = self._value("recipients")
         lines = value if isinstance(value, list) else [value]
         if value is not None and not all(isinstance(line, str) for line in lines):
-            self._must("recipients", "a string or an array of strings")
+            self._require("recipients", "a string or an array of strings")
         numbers = (number.strip() for line in lines if isinstance(line, str) for number in line.split(","))
         return [number for number in numbers if number]
 
     def _sender(self) -> tuple[int | None, str | None]:
-        """Return a sender's id or its name. Digits are an id in `sender_id`, a short code in `from`."""
+        """Return the id or the name of a sender. Digits are an id in `sender_id`, a short code in `from`."""
         value = self._value("sender_id")
         if isinstance(value, int) and not isinstance(value, bool):
             return value, None
-        named = self._text("sender_id")
-        if named is None:
+        text = self._text("sender_id")
+        if text is None:
             return None, None
-        is_number = named.isascii() and named.isdigit() and len(named) <= _LONGEST_ID
-        return (int(named), None) if is_number and self._name("sender_id") != "from" else (None, named)
+        is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_ID_DIGITS
+        return (int(text), None) if is_number and self._name("sender_id") != "from" else (None, text)
 
     def _tier(self) -> Tier | None:
-        named = self._text("tier")
+        text = self._text("tier")
         try:
-            return Tier(named) if named is not None else None
+            return Tier(text) if text is not None else None
         except ValueError:
-            self._must("tier", f"one of {', '.join(Tier)}")
+            self._require("tier", f"one of {', '.join(Tier)}")
             return None
 
     def _time(self, account: Account) -> datetime | None:
         text = self._text("not_before")
         try:
             return _instant(text, ZoneInfo(account.timezone)) if text is not None else None
-        except (ValueError, OverflowError):  # the second at the calendar's ends
-            self._must("not_before", "a valid date, as YYYY-MM-DD HH:MM:SS or in ISO 8601")
+        except (ValueError, OverflowError):  # OverflowError at the calendar's ends
+            self._require("not_before", "a valid date, as YYYY-MM-DD HH:MM:SS or in ISO 8601")
             return None
 
 
@@ -129,9 +129,9 @@ def _instant(text: str, zone: ZoneInfo) -> datetime:
     return first_instant(at, zone) if at.tzinfo is None else at.astimezone(UTC)
 
 
-def _spoken(name: str) -> str:
+def _label(name: str) -> str:
     return name.replace("_", " ")
 
 
 def _shortened(value: str) -> str:
-    return value if len(value) <= _ECHOED else value[:_ECHOED] + "…"
+    return value if len(value) <= _MAX_ECHO else value[:_MAX_ECHO] + "…"

@@ -1,4 +1,4 @@
-"""How a response of this dialect looks on the wire."""
+"""The content type and headers of this dialect's responses."""
 
 import math
 from collections.abc import Mapping
@@ -8,18 +8,18 @@ from dispatcher.api.request_body import Json
 from dispatcher.domain.accounts.rate_limit import RateLimitStatus
 
 
-class Plain(Json):
+class JsonWithoutCharset(Json):
     """JSON whose content type has no charset, as in the document."""
 
     media_type = "application/json"
 
 
-def headers(quota: RateLimitStatus, now: datetime) -> Mapping[str, str]:
+def quota_headers(quota: RateLimitStatus, now: datetime) -> Mapping[str, str]:
     """
     Return the headers of every response.
 
-    The reset, in seconds since 1970, is in a response only when nothing is left, as
-    with Laravel.
+    As with Laravel, `x-ratelimit-reset`, in seconds since 1970, is present only if no
+    request is left.
     """
     found = {
         "cache-control": "no-cache, private",

@@ -6,10 +6,10 @@ from starlette.types import Scope
 
 from dispatcher.api.dialect import Dialect
 from dispatcher.api.dialects.formpost import keys, openapi_examples, pages, v1, v2
-from dispatcher.api.dialects.formpost.auth import NAME, look_at_quota
+from dispatcher.api.dialects.formpost.auth import NAME, read_quota
 from dispatcher.api.dialects.formpost.mapping import form_envelope, keyed_envelope
 from dispatcher.api.dialects.formpost.preflight import preflights
-from dispatcher.api.dialects.formpost.responses import Plain, headers
+from dispatcher.api.dialects.formpost.responses import JsonWithoutCharset, quota_headers
 from dispatcher.api.errors import ErrorResponse
 from dispatcher.api.operations import MountPoint, Operations, local_path
 
@@ -20,8 +20,8 @@ for _module in (v1, v2, keys, pages):
 
 @operations.add("GET", pages.HOME, summary="Display Swagger API page", responses=openapi_examples.PAGE)
 async def home(request: Request) -> Response:
-    """The page of this API, which is under /api/v2/docs too."""
-    await look_at_quota(request)
+    """The documentation page of this API, which is also at /api/v2/docs."""
+    await read_quota(request)
     page = await dialect.docs_page(request)
     return Response(page.body, headers=pages.HTML)
 
@@ -34,7 +34,7 @@ class _Dialect(Dialect):
 
     def refuse(self, scope: Scope, error: ErrorResponse) -> Response:
         envelope = form_envelope if local_path(scope).startswith(_V1) else keyed_envelope
-        return Plain(envelope(error), error.status, headers=error.headers)
+        return JsonWithoutCharset(envelope(error), error.status, headers=error.headers)
 
 
 dialect = _Dialect(
@@ -54,6 +54,6 @@ dialect = _Dialect(
     envelope=keyed_envelope,
     operations=operations,
     docs=pages.HOME,
-    quota_headers=headers,
+    quota_headers=quota_headers,
 )
 dialect.operations.include(preflights(o for o in dialect.operations if o.path != dialect.openapi_url))

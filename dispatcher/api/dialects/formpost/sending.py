@@ -1,4 +1,4 @@
-"""Sending, for both surfaces: they differ in the names of the fields and the words of the responses."""
+"""Sending for both surfaces, which differ in the names of fields and the words of responses."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -24,7 +24,7 @@ async def send(
     answer: Callable[[AcceptedBatch], Response],
     refuse: Callable[[Errors], Response],
 ) -> Response:
-    """Accept all of it, or nothing and return every fault."""
+    """Return the response for an accepted batch, or one with all faults if nothing was accepted."""
     ctx = context_of(request)
     submission = form.submission(caller, simulated=ctx.settings.simulated_numbers)
     if form.is_faulty:
@@ -36,7 +36,7 @@ async def send(
 
 
 def summary(batch: AcceptedBatch) -> dict[str, object]:
-    """Return the fields that both surfaces answer with."""
+    """Return the fields of a response that both surfaces have."""
     return {
         "success": True,
         "message": "SMS sent successfully",

@@ -7,7 +7,7 @@ from dispatcher.api.dialects.formpost import openapi_examples
 from dispatcher.api.dialects.formpost.auth import read_request, user
 from dispatcher.api.dialects.formpost.mapping import FORM_FAULTS
 from dispatcher.api.dialects.formpost.requests import V1, Form
-from dispatcher.api.dialects.formpost.responses import Plain
+from dispatcher.api.dialects.formpost.responses import JsonWithoutCharset
 from dispatcher.api.dialects.formpost.sending import Errors, send, summary
 from dispatcher.api.operations import Operations
 from dispatcher.domain.messages.submission import AcceptedBatch
@@ -18,7 +18,7 @@ operations = Operations(tags=["v1: user name and password"])
 @operations.add("POST", "/v1/sms/send", **openapi_examples.FORM_SEND)
 @operations.add("POST", "/api/v1/sms/send", **openapi_examples.FORM_SEND)
 async def send_form(request: Request) -> Response:
-    """The fields may be in the URL or in a form. One bad number, and nothing is sent."""
+    """The fields may be in the URL or in a form. With one invalid number, nothing is sent."""
     fields = await read_request(request)
     caller = await user(request, fields)
     form = Form(fields.values, V1, FORM_FAULTS)
@@ -26,9 +26,9 @@ async def send_form(request: Request) -> Response:
 
 
 def _sent(batch: AcceptedBatch) -> Response:
-    return Plain(summary(batch))
+    return JsonWithoutCharset(summary(batch))
 
 
 def _refused(errors: Errors) -> Response:
-    """Return the first of what is wrong: this surface has room for one."""
-    return Plain({"error": next(iter(errors.values()))[0]}, 400)
+    """Return the first fault: this surface has room for one."""
+    return JsonWithoutCharset({"error": next(iter(errors.values()))[0]}, 400)

@@ -1,4 +1,4 @@
-"""v2: a key in a header or a parameter, fields in the query, a form or JSON; errors as Laravel has them."""
+"""v2: a key in a header or a parameter, fields in the query, a form or JSON; Laravel's error format."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -7,7 +7,7 @@ from dispatcher.api.dialects.formpost import openapi_examples
 from dispatcher.api.dialects.formpost.auth import KEY, key_holder, read_request
 from dispatcher.api.dialects.formpost.mapping import FAULTS, WORDS, unprocessable
 from dispatcher.api.dialects.formpost.requests import V2, Form
-from dispatcher.api.dialects.formpost.responses import Plain
+from dispatcher.api.dialects.formpost.responses import JsonWithoutCharset
 from dispatcher.api.dialects.formpost.sending import Errors, send, summary
 from dispatcher.api.operations import Operations
 from dispatcher.domain.messages.submission import AcceptedBatch
@@ -19,9 +19,9 @@ operations = Operations(tags=["v2: API key"], security=KEY)
 @operations.add("POST", "/api/v2/sms/send", request=openapi_examples.BODY, **openapi_examples.KEYED_SEND)
 async def send_keyed(request: Request) -> Response:
     """
-    One bad number, and nothing is sent; every fault is told at once.
+    With one invalid number, nothing is sent; an error lists all faults.
 
-    A GET sends too, and again when it is repeated: give an Idempotency-Key,
+    A GET sends as well, and sends again if it is repeated: use an Idempotency-Key,
     or POST.
     """
     fields = await read_request(request)
@@ -37,15 +37,15 @@ async def send_keyed(request: Request) -> Response:
     responses=openapi_examples.BALANCE_ANSWERS,
 )
 async def balance(request: Request) -> Response:
-    """A segment of a message costs a credit, unless the account has other prices."""
+    """A segment of a message costs one credit, unless the account has other prices."""
     caller = await key_holder(request, await read_request(request))
-    return Plain({"balance": caller.account.balance, "currency": "credits"})
+    return JsonWithoutCharset({"balance": caller.account.balance, "currency": "credits"})
 
 
 def _sent(batch: AcceptedBatch) -> Response:
     statuses = [WORDS[message.status] for message in batch.messages]
-    return Plain({**summary(batch), "statuses": statuses})
+    return JsonWithoutCharset({**summary(batch), "statuses": statuses})
 
 
 def _refused(errors: Errors) -> Response:
-    return Plain(unprocessable(errors), 422)
+    return JsonWithoutCharset(unprocessable(errors), 422)

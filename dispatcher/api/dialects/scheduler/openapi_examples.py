@@ -19,7 +19,7 @@ _FAULTY = {
 }
 _IDS = {"type": "array", "items": {"type": "integer"}}
 
-DESCRIPTION = f"Send SMS now or later, ask what became of them, take them back.\n\nStatuses:\n\n{_STATUSES}"
+DESCRIPTION = f"Send SMS now or later, query their status, and delete them.\n\nStatuses:\n\n{_STATUSES}"
 
 CREATE = body(
     {
@@ -31,9 +31,11 @@ CREATE = body(
     },
     required=["message_text", "delivery_date", "sender_id", "phone_numbers"],
     schemas={
-        "message_stop": {"description": "Add how to opt out to the end of the text.", "default": False},
-        "delivery_date": {"description": "In the account's time zone. A date in the past sends at once."},
-        "phone_numbers": {"description": '"+", country code and number. A single string will do.'},
+        "message_stop": {"description": "Append instructions for opting out to the text.", "default": False},
+        "delivery_date": {
+            "description": "In the account's time zone. With a date in the past the SMS is sent at once."
+        },
+        "phone_numbers": {"description": '"+", country code and number. May be a single string.'},
     },
 )
 CREATED: Responses = {
@@ -54,7 +56,7 @@ CREATED: Responses = {
 
 
 def found(example: object) -> Responses:
-    """Describe the responses about one id."""
+    """Return the description of responses about one id."""
     return {
         200: answer("OK", example),
         401: _UNAUTHORIZED,

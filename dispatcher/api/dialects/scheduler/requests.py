@@ -1,4 +1,4 @@
-"""Reading the body of POST /sms: types are exact, and all that is wrong is listed together."""
+"""Reading the body of POST /sms: types are exact, and the response lists all faults."""
 
 import re
 from collections import defaultdict
@@ -20,9 +20,9 @@ from dispatcher.domain.numbers.msisdn import NumberPolicy
 T = TypeVar("T")
 
 VALIDITY = timedelta(hours=72)
-"""How long after its delivery date an SMS may be sent, where the account sets no validity."""
+"""How long after its delivery date an SMS may be sent, if the account has no validity of its own."""
 
-# In the document's order, which errors come in too.
+# In the document's order, which is also that of errors.
 _FIELDS = {
     "message_text": "text",
     "message_stop": "stop_mention",
@@ -30,16 +30,16 @@ _FIELDS = {
     "sender_id": "sender_id",
     "phone_numbers": "recipients",
 }
-_NAMES = {ours: theirs for theirs, ours in _FIELDS.items()} | {"not_after": "delivery_date"}
+_NAMES = {ours: name for name, ours in _FIELDS.items()} | {"not_after": "delivery_date"}
 
-_ECHOED = 40
+_MAX_ECHO = 40
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+_LAST_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class Form:
-    """The fields of a body, read by their types; what is wrong is collected."""
+    """The fields of a body, read by type; `errors` collects the faults."""
 
     def __init__(self, body: Mapping[str, object]) -> None:
         self._body = body
@@ -59,11 +59,11 @@ class Form:
         )
 
     def refusal(self, faults: Sequence[Fault]) -> Response:
-        """Return the response that lists all that is wrong, in the document's order of fields."""
+        """Return the response that lists all faults, in the document's order of fields."""
         for fault in faults:
             name = _NAMES[fault.field]
             if fault.kind is FaultKind.EMPTY and self.errors[name]:
-                continue  # it is empty because it was left so
+                continue  # it is empty because it could not be read
             value = _shortened(fault.value) if fault.kind is FaultKind.NOT_A_NUMBER else fault.value
             self.errors[name].append(FAULTS[fault.kind].format(field=name, value=value))
         return Json({"errors": {name: self.errors[name] for name in _FIELDS if self.errors[name]}}, 400)
@@ -105,23 +105,23 @@ class Form:
 
 
 def _shortened(number: str) -> str:
-    return number if len(number) <= _ECHOED else number[:_ECHOED] + "…"
+    return number if len(number) <= _MAX_ECHO else number[:_MAX_ECHO] + "…"
 
 
 def _from_text(text: str, zone: ZoneInfo) -> datetime:
     """Return the time of a text: the document's format, or ISO 8601 with an offset. Raises ValueError."""
     if _DATE.fullmatch(text):
-        wall = datetime.fromisoformat(text)
+        local = datetime.fromisoformat(text)
         try:
-            return first_instant(max(wall, _EPOCH.replace(tzinfo=None)), zone)
+            return first_instant(max(local, _EPOCH.replace(tzinfo=None)), zone)
         except OverflowError:
-            return _NEVER
+            return _LAST_TIME
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
-        raise ValueError("neither the document's format nor an offset")
+        raise ValueError("the time has neither the document's format nor an offset")
     # Compared before it is converted: at the calendar's ends a conversion overflows.
-    return min(max(at, _EPOCH), _NEVER).astimezone(UTC)
+    return min(max(at, _EPOCH), _LAST_TIME).astimezone(UTC)
 
 
 def _from_epoch(seconds: float) -> datetime:
-    return datetime.fromtimestamp(min(max(seconds, 0), _NEVER.timestamp()), UTC)
+    return datetime.fromtimestamp(min(max(seconds, 0), _LAST_TIME.timestamp()), UTC)

@@ -42,7 +42,7 @@ operations = Operations(security=(BEARER,))
     responses=openapi_examples.CREATED,
 )
 async def create(request: Request) -> Response:
-    """All of it is accepted, or nothing; every fault is told at once."""
+    """The request is accepted as a whole, or not at all; an error lists all faults."""
     ctx, caller = context_of(request), await _authenticated(request)
     form = Form(await read_object(request))
     submission = form.submission(caller, simulated=ctx.settings.simulated_numbers)
@@ -76,7 +76,7 @@ async def read_sms(request: Request) -> Response:
     responses=openapi_examples.found({"success": True}),
 )
 async def delete_sms(request: Request) -> Response:
-    """`false` means that it is too late: it is going out, or out."""
+    """`false` means that it is too late: the SMS is being sent, or was sent."""
     caller = await _authenticated(request)
     withdrawn = await withdraw.one(context_of(request), caller, id_in_path(request, "sms_id"))
     return Json({"success": withdrawn})
@@ -92,14 +92,14 @@ async def delete_sms(request: Request) -> Response:
 async def read_message(request: Request) -> Response:
     """Deleted SMS are left out; when all are deleted, the message is not found."""
     caller, message_id = await _authenticated(request), id_in_path(request, "message_id")
-    left = [
+    remaining = [
         {"id": sms.id, "phone_number": sms.number_as_given, "status": code(sms.status)}
         for sms in await search.statuses(context_of(request), caller, message_id)
         if sms.status is not Status.WITHDRAWN
     ]
-    if not left:
+    if not remaining:
         raise NotFound(f"there is no batch {message_id}")
-    return Json(left)
+    return Json(remaining)
 
 
 @operations.add(
@@ -110,7 +110,7 @@ async def read_message(request: Request) -> Response:
     responses=openapi_examples.found({"success": 3}),
 )
 async def delete_message(request: Request) -> Response:
-    """Tells how many were deleted now; what is going out, or out, is left."""
+    """Returns how many SMS were deleted; those that are being sent, or were sent, remain."""
     caller = await _authenticated(request)
     withdrawn = await withdraw.batch(context_of(request), caller, id_in_path(request, "message_id"))
     return Json({"success": withdrawn})
@@ -133,7 +133,7 @@ def _created(ctx: Context, batch: AcceptedBatch) -> Response:
 
 
 def _ids(batch: AcceptedBatch, *, scalar: bool) -> dict[str, list[int]] | dict[str, int]:
-    """Return the ids by number, in the order and spelling of the request; as scalars, a repeat's last one."""
+    """Return the ids by number, in the order and spelling of the request; `scalar`: a number's last one."""
     if scalar:
         return {message.number_as_given: message.id for message in batch.messages}
     ids: dict[str, list[int]] = defaultdict(list)

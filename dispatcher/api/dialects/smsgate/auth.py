@@ -1,4 +1,4 @@
-"""Who calls: a login by HTTP Basic may do everything, a token by Bearer what its scopes allow."""
+"""Authentication: a login by HTTP Basic may do everything, a Bearer token what its scopes allow."""
 
 import binascii
 from base64 import b64decode
@@ -37,7 +37,7 @@ class _Login:
 
 
 async def authorize(request: Request, scope: str) -> Caller:
-    """Return the caller, if it may do this. Raises Forbidden in upstream's words."""
+    """Return the caller, if it has this scope. Raises Forbidden in upstream's words."""
     caller = await authenticate(request, _check(request))
     if caller.scopes is not None and scope not in caller.scopes:
         raise Forbidden(f"scope required: {scope}")
@@ -61,11 +61,11 @@ async def _bearer(ctx: Context, token: str) -> Caller:
     try:
         return await tokens.authenticate(ctx, token, dialect=NAME)
     except Misconfigured:
-        raise NotAuthenticated("there are no tokens here") from None
+        raise NotAuthenticated("tokens are disabled") from None
 
 
 def _read_login(encoded: str) -> _Login:
-    """Return a login and its password. Raises NotAuthenticated for what cannot be one."""
+    """Return a login and its password. Raises NotAuthenticated if the header has none."""
     try:
         name, colon, password = b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):

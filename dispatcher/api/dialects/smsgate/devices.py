@@ -1,4 +1,4 @@
-"""Devices: there is one, which stands for all providers; the account's senders are its SIMs."""
+"""Devices: an account has one, which represents all providers; the account's senders are its SIMs."""
 
 from datetime import datetime
 
@@ -24,15 +24,15 @@ _SLOTS = 3
 
 @operations.add("GET", "", summary="List devices", responses=openapi_examples.DEVICES)
 async def show_all(request: Request) -> Response:
-    """Always the same one. It is as old as the account's first credential, and was seen just now."""
+    """Always the same device: created with the account's first credential, last seen now."""
     ctx, caller = context_of(request), await authorize(request, "devices:list")
     senders = await accounts.senders(ctx, caller.account)
-    made = write_time(await _since(ctx, caller))
+    created = write_time(await _created_at(ctx, caller))
     device = {
         "id": device_id(caller.account.id),
         "name": caller.account.name,
-        "createdAt": made,
-        "updatedAt": made,
+        "createdAt": created,
+        "updatedAt": created,
         "lastSeen": write_time(ctx.now()),
         "simCards": [
             {"slotIndex": position, "simNumber": position + 1, "phoneNumber": sender.name}
@@ -44,7 +44,7 @@ async def show_all(request: Request) -> Response:
 
 @operations.add("DELETE", "/{wanted_id}", summary="Remove a device", responses=openapi_examples.REMOVED)
 async def remove(request: Request) -> Response:
-    """The one device is always there again."""
+    """The device is listed again afterwards: it cannot be removed."""
     caller = await authorize(request, "devices:delete")
     wanted_id = request.path_params["wanted_id"]
     if wanted_id != device_id(caller.account.id):
@@ -52,6 +52,6 @@ async def remove(request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def _since(ctx: Context, caller: Caller) -> datetime:
+async def _created_at(ctx: Context, caller: Caller) -> datetime:
     first = await credentials.page(ctx, caller.account, limit=1)
     return first[0].created_at

@@ -19,31 +19,29 @@ _RELEASE = 1
 PASS, WARN, FAIL = "pass", "warn", "fail"
 
 
-@operations.add("GET", "", summary="Tell whether messages can be taken", responses=openapi_examples.HEALTH)
+@operations.add("GET", "", summary="Whether messages can be accepted", responses=openapi_examples.HEALTH)
 async def health(request: Request) -> Response:
-    """503 when not."""
+    """503 if not."""
     return await _ready(request)
 
 
 @operations.add(
-    "GET", "/ready", summary="Tell whether messages can be taken", responses=openapi_examples.HEALTH
+    "GET", "/ready", summary="Whether messages can be accepted", responses=openapi_examples.HEALTH
 )
 async def ready(request: Request) -> Response:
-    """503 when not."""
+    """503 if not."""
     return await _ready(request)
 
 
-@operations.add(
-    "GET", "/startup", summary="Tell whether the start has come to its end", responses=openapi_examples.HEALTH
-)
+@operations.add("GET", "/startup", summary="Whether the start is complete", responses=openapi_examples.HEALTH)
 async def startup(request: Request) -> Response:
-    """503 when not; it has when messages can be taken."""
+    """503 if not. It is complete when messages can be accepted."""
     return await _ready(request)
 
 
-@operations.add("GET", "/live", summary="Tell whether the process lives", responses=openapi_examples.HEALTH)
+@operations.add("GET", "/live", summary="Whether the process runs", responses=openapi_examples.HEALTH)
 async def live(request: Request) -> Response:
-    """Nothing else is looked at."""
+    """Nothing else is checked."""
     return Json(_body(PASS, {}))
 
 

@@ -1,7 +1,7 @@
 """
-Received messages; and a phone's log, which only a gateway of phones has.
+Received messages, and the log of a phone, which only a gateway with phones has.
 
-What is received and how it is asked for is upstream's: `docs/features/reading-messages.md` of its
+The messages and queries are upstream's: `docs/features/reading-messages.md` of its
 documentation, and `smsgateway/requests_inbox.go` and `dto_inbox.go` of its Go client.
 """
 
@@ -30,9 +30,9 @@ from dispatcher.service.messages.search import CountedPage
 operations = Operations(tags=["Inbox and logs"], security=SECURITY)
 export_operations = Operations(tags=["Inbox and logs"], security=SECURITY)
 
-NO_LOGS = "There are no device's logs: messages go out through providers"
-_USUAL = 50
-_MOST = 500
+NO_LOGS = "There are no device logs: messages are sent through providers"
+_DEFAULT_LIMIT = 50
+_MAX_LIMIT = 500
 
 
 @operations.add(
@@ -43,14 +43,14 @@ _MOST = 500
     responses=openapi_examples.RECEIVED,
 )
 async def show_all(request: Request) -> Response:
-    """The newest come first. `X-Total-Count` tells how many there are in all."""
+    """The newest come first. `X-Total-Count` is the total number."""
     ctx, caller = context_of(request), await authorize(request, "inbox:list")
     query, device = request.query_params, device_id(caller.account.id)
     kind = query.get("type") or "SMS"
     if kind not in KINDS:
         raise Invalid(f"type must be one of {', '.join(KINDS)}")
     since, until = listing.moment(query, "from"), listing.moment(query, "to")
-    skip, limit = listing.skipped(query), listing.limited(query, usual=_USUAL, most=_MOST)
+    skip, limit = listing.skipped(query), listing.limited(query, default=_DEFAULT_LIMIT, most=_MAX_LIMIT)
     found: CountedPage[FoundInbound] = CountedPage((), 0)
     if kind == "SMS" and query.get("deviceId", device) == device:
         found = await messages.in_period(ctx, caller, since=since, until=until, skip=skip, limit=limit)
@@ -64,7 +64,7 @@ async def show_all(request: Request) -> Response:
     responses=openapi_examples.NO_ATTACHMENT,
 )
 async def attachment(request: Request) -> Response:
-    """There is none: no MMS is received."""
+    """Always 404: MMS are not received."""
     await authorize(request, "inbox:list")
     raise NotFound("attachment not found")
 
@@ -77,11 +77,11 @@ async def attachment(request: Request) -> Response:
     responses=openapi_examples.ACCEPTED,
 )
 async def refresh(request: Request) -> Response:
-    """The inbox is always fresh. With `triggerWebhooks` webhooks are told again of what came in a time."""
+    """The inbox is always up to date. With `triggerWebhooks`, the webhooks of a period are sent again."""
     ctx, caller = context_of(request), await authorize(request, "inbox:refresh")
     form = Form(await read_object(request))
-    wanted = form.take("triggerWebhooks", bool) or form.take("webhookDelivery", str) == "Individual"
-    await _repeat_webhooks(ctx, caller, form, wanted=wanted)
+    repeats = form.take("triggerWebhooks", bool) or form.take("webhookDelivery", str) == "Individual"
+    await _repeat_webhooks(ctx, caller, form, repeats=repeats)
     return Json({}, 202)
 
 
@@ -94,21 +94,21 @@ async def refresh(request: Request) -> Response:
     responses=openapi_examples.ACCEPTED,
 )
 async def export(request: Request) -> Response:
-    """Webhooks are told again of what came in a time. `/inbox/refresh` is the newer way."""
+    """The webhooks of a period are sent again. `/inbox/refresh` is the newer operation for it."""
     ctx, caller = context_of(request), await authorize(request, "messages:export")
-    await _repeat_webhooks(ctx, caller, Form(await read_object(request)), wanted=True)
+    await _repeat_webhooks(ctx, caller, Form(await read_object(request)), repeats=True)
     return Json({}, 202, headers={"Deprecation": "true"})
 
 
 @operations.add("GET", "/logs", summary="Read a device's log", responses=openapi_examples.missing(NO_LOGS))
 async def logs(request: Request) -> Response:
-    """There is no device that writes one."""
+    """Not implemented: there is no device with a log."""
     await authorize(request, "logs:read")
     raise HTTPException(501, NO_LOGS)
 
 
-async def _repeat_webhooks(ctx: Context, caller: Caller, form: Form, *, wanted: bool) -> None:
-    """Repeat the webhooks of a period, if that is wanted. Raises Invalid for a period that is not valid."""
+async def _repeat_webhooks(ctx: Context, caller: Caller, form: Form, *, repeats: bool) -> None:
+    """Send the webhooks of a period again, if `repeats`. Raises Invalid for a period that is not valid."""
     check_device(form, device_id(caller.account.id))
     since, until = form.moment("since"), form.moment("until")
     if not (form.has("since") and form.has("until")):
@@ -116,7 +116,7 @@ async def _repeat_webhooks(ctx: Context, caller: Caller, form: Form, *, wanted: 
     elif since is not None and until is not None and until < since:
         form.faults.append("until must not be before since")
     form.check()
-    if wanted and since is not None and until is not None:
+    if repeats and since is not None and until is not None:
         await messages.replay(ctx, caller, since=since, until=until)
 
 

@@ -12,10 +12,10 @@ from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.messages.search import BatchFilter
 
-_USUAL = 20
-_MOST = 100
-_EVERY = frozenset(Status)
-_NOBODY: frozenset[Status] = frozenset()
+_DEFAULT_LIMIT = 20
+_MAX_LIMIT = 100
+_ALL = frozenset(Status)
+_NONE: frozenset[Status] = frozenset()
 _PENDING, _CANCELLED = STATUSES[GatewayState.PENDING], STATUSES[GatewayState.CANCELLED]
 _SENT, _DELIVERED, _FAILED = (
     STATUSES[s] for s in (GatewayState.SENT, GatewayState.DELIVERED, GatewayState.FAILED)
@@ -23,22 +23,22 @@ _SENT, _DELIVERED, _FAILED = (
 
 WANTED: dict[GatewayState, BatchFilter] = {
     GatewayState.PENDING: BatchFilter(some=[_PENDING]),
-    GatewayState.CANCELLING: BatchFilter(some=[_NOBODY]),
+    GatewayState.CANCELLING: BatchFilter(some=[_NONE]),
     GatewayState.CANCELLED: BatchFilter(some=[_CANCELLED], none=_PENDING),
-    GatewayState.PROCESSED: BatchFilter(some=[_NOBODY]),
+    GatewayState.PROCESSED: BatchFilter(some=[_NONE]),
     # Neither all delivered nor all failed.
     GatewayState.SENT: BatchFilter(some=[_SENT | _FAILED, _SENT | _DELIVERED], none=_PENDING | _CANCELLED),
-    GatewayState.DELIVERED: BatchFilter(some=[_DELIVERED], none=_EVERY - _DELIVERED),
-    GatewayState.FAILED: BatchFilter(some=[_FAILED], none=_EVERY - _FAILED),
+    GatewayState.DELIVERED: BatchFilter(some=[_DELIVERED], none=_ALL - _DELIVERED),
+    GatewayState.FAILED: BatchFilter(some=[_FAILED], none=_ALL - _FAILED),
 }
 """The rule of `state_of` as conditions for the database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Which messages to list, and how to show them."""
+    """The messages to list, and whether with their texts."""
 
-    wanted: BatchFilter
+    filter: BatchFilter
     skip: int
     limit: int
     newest_first: bool
@@ -46,23 +46,23 @@ class Listing:
 
 
 def read(query: QueryParams, *, device: str) -> Listing:
-    """Return what a query asks for; the document's `skip` wins over upstream's `offset`. Raises Invalid."""
+    """Return the listing of a query; the document's `skip` wins over upstream's `offset`. Raises Invalid."""
     state = _state(query)
     some: Sequence[frozenset[Status]] = [] if state is None else WANTED[state].some
     if query.get("deviceId", device) != device:
-        some = [_NOBODY]
+        some = [_NONE]
     sort = query.get("sort", "-created_at")
     if sort not in ("created_at", "-created_at"):
         raise Invalid("sort must be created_at or -created_at")
     return Listing(
-        wanted=BatchFilter(
+        filter=BatchFilter(
             since=moment(query, "from"),
             until=moment(query, "to"),
             some=some,
-            none=_NOBODY if state is None else WANTED[state].none,
+            none=_NONE if state is None else WANTED[state].none,
         ),
         skip=skipped(query),
-        limit=limited(query, usual=_USUAL, most=_MOST),
+        limit=limited(query, default=_DEFAULT_LIMIT, most=_MAX_LIMIT),
         newest_first=sort == "-created_at",
         content=flag(query, "includeContent"),
     )
@@ -73,9 +73,9 @@ def skipped(query: QueryParams) -> int:
     return max(whole(query, "skip" if "skip" in query else "offset", 0), 0)
 
 
-def limited(query: QueryParams, *, usual: int, most: int) -> int:
-    """Return the page size, kept within its bounds. Raises Invalid."""
-    return min(max(whole(query, "limit", usual), 1), most)
+def limited(query: QueryParams, *, default: int, most: int) -> int:
+    """Return the page size, limited to 1 up to `most`. Raises Invalid."""
+    return min(max(whole(query, "limit", default), 1), most)
 
 
 def _state(query: QueryParams) -> GatewayState | None:

@@ -1,4 +1,4 @@
-"""Upstream's words: for each status, for a message of many recipients, for each fault; and its times."""
+"""Upstream's words for statuses, messages, faults and errors, and its format of times."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from dispatcher.api.errors import ErrorResponse
 from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, InvalidSubmission, NotAuthenticated
 from dispatcher.domain.messages.status import Status
 
-NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+LAST_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _LOST_PLUS = re.compile(r" ([0-9]{2}:?[0-9]{2})$")
 
@@ -19,23 +19,23 @@ class GatewayState(StrEnum):
     """The state of a message, or of one recipient of it."""
 
     PENDING = "Pending"
-    CANCELLING = "Cancelling"  # never ours: a cancellation takes effect at once
+    CANCELLING = "Cancelling"  # not used here: a cancellation takes effect at once
     CANCELLED = "Cancelled"
-    PROCESSED = "Processed"  # never ours: a phone has it, and has not sent it
+    PROCESSED = "Processed"  # not used here: a phone has it, and has not sent it
     SENT = "Sent"
     DELIVERED = "Delivered"
     FAILED = "Failed"
 
 
 class GatewayStatus(NamedTuple):
-    """A status in upstream's words, with the error of a recipient that failed."""
+    """A status in upstream's words, with the error of a failed recipient."""
 
     state: GatewayState
     error: str | None = None
 
 
 KINDS = ("SMS", "DATA_SMS", "MMS", "MMS_DOWNLOADED")
-"""The kinds of message that upstream's phones receive. Ours are SMS."""
+"""The kinds of message that upstream's phones receive. Here there are only SMS."""
 
 WORDS: dict[Status, GatewayStatus] = {
     Status.SCHEDULED: GatewayStatus(GatewayState.PENDING),
@@ -108,7 +108,7 @@ def state_of(statuses: Iterable[Status]) -> GatewayState:
 
 
 def error_of(status: Status, reason: str = "") -> str | None:
-    """Return why a recipient failed, with the provider's reason if there is one; None if it did not fail."""
+    """Return the error of a failed recipient, with the provider's reason if there is one, else None."""
     error = WORDS[status].error
     if error is not None and status.is_missed and reason:
         return f"{error}: {reason}"
@@ -116,7 +116,7 @@ def error_of(status: Status, reason: str = "") -> str | None:
 
 
 def envelope(error: ErrorResponse) -> object:
-    """Return the body of every error; the Python client needs its code."""
+    """Return the body of every error; the Python client needs `code`."""
     return {"message": _message(error), "code": error.status.value}
 
 
@@ -150,11 +150,11 @@ def read_time(text: str) -> datetime:
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     # Compared before it is converted: at the calendar's ends a conversion overflows.
-    return min(max(at, _EPOCH), NEVER).astimezone(UTC)
+    return min(max(at, _EPOCH), LAST_TIME).astimezone(UTC)
 
 
 def read_query_time(text: str) -> datetime:
-    """Return a time of a query, where a "+" that was not encoded has become a blank. Raises ValueError."""
+    """Return a time of a query, in which a "+" that was not encoded has become a space. Raises ValueError."""
     try:
         return read_time(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Messages: sent, listed, followed, cancelled. Below /messages, and /message for older clients."""
+"""Messages: send, list, state, cancel. Below /messages, and /message for older clients."""
 
 from contextlib import suppress
 from functools import partial
@@ -31,9 +31,9 @@ operations = Operations(tags=["Messages"], security=SECURITY)
     "POST", "", summary="Enqueue a message", request=openapi_examples.SEND, responses=openapi_examples.SENT
 )
 async def send(request: Request) -> Response:
-    """All of it is accepted, or nothing. The answer is the message's state, as `GET` tells it later."""
+    """The message is accepted as a whole, or not at all. The response is its state, as from `GET`."""
     ctx, caller = context_of(request), await authorize(request, "messages:send")
-    skips = flag(request.query_params, "skipPhoneValidation")
+    skip_validation = flag(request.query_params, "skipPhoneValidation")
     whole(request.query_params, "deviceActiveWithin", 0)  # our one device is always active
     form = Form(await read_object(request))
     slots = (
@@ -41,7 +41,7 @@ async def send(request: Request) -> Response:
     )
     submission = submissions.submission(
         form,
-        numbers=_policy(ctx, caller, skips=skips),
+        numbers=_policy(ctx, caller, skip_validation=skip_validation),
         slots=slots,
         device=responses.device_id(caller.account.id),
         now=ctx.now(),
@@ -59,20 +59,20 @@ async def send(request: Request) -> Response:
     "GET", "", summary="List messages", request=openapi_examples.LIST, responses=openapi_examples.LISTED
 )
 async def show_all(request: Request) -> Response:
-    """`X-Total-Count` tells how many there are in all. The newest come first unless `sort` says otherwise."""
+    """`X-Total-Count` is the total number. The newest come first, unless `sort` says otherwise."""
     ctx, caller = context_of(request), await authorize(request, "messages:list")
     account_id = caller.account.id
-    asked = listing.read(request.query_params, device=responses.device_id(account_id))
+    wanted = listing.read(request.query_params, device=responses.device_id(account_id))
     page = await search.own_batches(
         ctx,
         caller,
-        asked.wanted,
-        skip=asked.skip,
-        limit=asked.limit,
-        newest_first=asked.newest_first,
-        with_text=asked.content,
+        wanted.filter,
+        skip=wanted.skip,
+        limit=wanted.limit,
+        newest_first=wanted.newest_first,
+        with_text=wanted.content,
     )
-    body = [responses.tracked(found, account_id, content=asked.content) for found in page.items]
+    body = [responses.tracked(found, account_id, content=wanted.content) for found in page.items]
     return Json(body, headers={"X-Total-Count": str(page.total)})
 
 
@@ -80,33 +80,33 @@ async def show_all(request: Request) -> Response:
     "GET", "/{message_id:path}", summary="Get the state of a message", responses=openapi_examples.STATE
 )
 async def show(request: Request) -> Response:
-    """The state of the message, and that of each recipient."""
+    """The state of the message, and of each recipient."""
     ctx, caller = context_of(request), await authorize(request, "messages:read")
     message_id = request.path_params["message_id"]
-    return _shown(await _find(ctx, caller, message_id), caller)
+    return _state_response(await _find(ctx, caller, message_id), caller)
 
 
 @operations.add(
     "DELETE", "/{message_id:path}", summary="Cancel a message", responses=openapi_examples.CANCELLED
 )
 async def cancel(request: Request) -> Response:
-    """What has not gone out is taken back and refunded; 409 when nothing is left to take back."""
+    """Recipients to whom nothing was sent are cancelled and refunded; 409 if there are none."""
     ctx, caller = context_of(request), await authorize(request, "messages:cancel")
     message_id = request.path_params["message_id"]
     found = await _find(ctx, caller, message_id)
     if not await withdraw.batch(ctx, caller, found.batch.id):
         raise Conflict("failed to cancel message: message is not pending")
-    return _shown(await _find(ctx, caller, message_id), caller)
+    return _state_response(await _find(ctx, caller, message_id), caller)
 
 
 async def _find(ctx: Context, caller: Caller, name: str) -> TrackedBatch:
-    if name.isprintable():  # else it cannot be an id, and Postgres cannot compare it
+    if name.isprintable():  # otherwise it cannot be an id, and Postgres cannot compare it
         with suppress(NotFound):
             return await search.tracked_batch(ctx, caller, name)
     raise NotFound(MESSAGES[404])
 
 
-def _shown(found: TrackedBatch, caller: Caller) -> Response:
+def _state_response(found: TrackedBatch, caller: Caller) -> Response:
     return Json(responses.tracked(found, caller.account.id, content=True))
 
 
@@ -115,14 +115,14 @@ def _accepted(batch: AcceptedBatch, *, account_id: int, base: str, status: int) 
     return Json(responses.accepted(batch, account_id), status, headers={"Location": location})
 
 
-def _policy(ctx: Context, caller: Caller, *, skips: bool) -> NumberPolicy:
-    """Accept what libphonenumber does in the account's country; upstream requires mobiles."""
+def _policy(ctx: Context, caller: Caller, *, skip_validation: bool) -> NumberPolicy:
+    """Return the rules for numbers: libphonenumber's for the account's country; upstream requires mobiles."""
     country = caller.account.default_country
     return NumberPolicy(
         default_country=country,
         national=country is not None,
-        require_valid=not skips,
-        require_mobile=not skips and not ctx.settings.smsgate_landlines,
+        require_valid=not skip_validation,
+        require_mobile=not skip_validation and not ctx.settings.smsgate_landlines,
         lenient=True,
         simulated=ctx.settings.simulated_numbers,
     )

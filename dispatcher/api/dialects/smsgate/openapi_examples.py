@@ -17,7 +17,7 @@ _AT = "2026-05-17T09:32:11.421Z"
 _ID = "c6f1f7cc-97c1-44a2-99fb-83c4b3f9ef4c"
 
 DESCRIPTION = (
-    "Send SMS, follow them, take them back; have a URL told of what became of them. Works with the clients of"
+    "Send SMS, follow them, cancel them; get their events at a webhook. Works with the clients of"
     f" SMS Gateway for Android.\n\nStates of a message, and of each recipient:\n\n{_STATES}"
 )
 
@@ -45,7 +45,7 @@ def _fault(status: int, message: str | None = None) -> dict[str, Any]:
 
 
 def _answers(good: Responses, *statuses: int) -> Responses:
-    other = answer("Any other failure", {"message": "Method Not Allowed", "code": 405})
+    other = answer("Any other error", {"message": "Method Not Allowed", "code": 405})
     return {**good, **{status: _fault(status) for status in sorted({*_CALLER, *statuses})}, "default": other}
 
 
@@ -84,22 +84,25 @@ SEND = body(
     schemas={
         "phoneNumbers": {"minItems": 1, "maxItems": 100},
         "textMessage": {"required": ["text"]},
-        "message": {"type": "string", "deprecated": True, "description": "As `textMessage.text`."},
-        "withDeliveryReport": {"default": True, "description": "Taken and ignored: receipts always come."},
+        "message": {"type": "string", "deprecated": True, "description": "The same as `textMessage.text`."},
+        "withDeliveryReport": {
+            "default": True,
+            "description": "Accepted and ignored: receipts are always requested.",
+        },
         "id": {"type": "string", "maxLength": 36, "description": "Your own id, unique in the account."},
-        "deviceId": {"type": "string", "maxLength": 21, "description": "The one of `GET /devices`."},
+        "deviceId": {"type": "string", "maxLength": 21, "description": "The device of `GET /devices`."},
         "simNumber": {
             "type": "integer",
             "minimum": 1,
             "maximum": 3,
-            "description": "The account's first, second or third sender. Left out, it is the default one.",
+            "description": "The account's first, second or third sender. If left out, the default one.",
         },
         "priority": {
             "type": "integer",
             "minimum": -128,
             "maximum": 127,
             "default": 0,
-            "description": "Below 0 goes in bulk, 100 and above at once.",
+            "description": "Below 0 is bulk, 100 and above is critical.",
         },
         "ttl": {"type": "integer", "minimum": 5, "description": "Seconds from now; excludes `validUntil`."},
         "scheduleAt": {**_MOMENT, "description": "In the future."},
@@ -107,29 +110,31 @@ SEND = body(
     },
 ) | {
     "parameters": [
-        _query("skipPhoneValidation", _BOOLEAN, "Take any number that looks like one."),
-        _query("deviceActiveWithin", _COUNT, "Taken and ignored: the one device is always active."),
+        _query("skipPhoneValidation", _BOOLEAN, "Accept any number in a valid format."),
+        _query("deviceActiveWithin", _COUNT, "Accepted and ignored: the device is always active."),
     ]
 }
-_TAKEN = answer("The message's state", _state("Pending")) | {
-    "headers": {"Location": _header("Where to follow it")}
+_STATE_RESPONSE = answer("The message's state", _state("Pending")) | {
+    "headers": {"Location": _header("The URL of the message")}
 }
 SENT = _answers(
-    {200: _TAKEN, 202: {**_TAKEN, "description": "The same, as upstream says it"}}, 402, 409, 422, *_BODY
+    {200: _STATE_RESPONSE, 202: {**_STATE_RESPONSE, "description": "The same, with upstream's status"}},
+    402,
+    409,
+    422,
+    *_BODY,
 )
 
 LIST = {
     "parameters": [
-        _query("skip", _COUNT, "How many to pass over."),
-        _query("offset", _COUNT, "Upstream's word for `skip`."),
-        _query(
-            "limit", {"type": "integer", "default": 20}, "At least 1 and at most 100; what is beyond is cut."
-        ),
+        _query("skip", _COUNT, "The number to skip."),
+        _query("offset", _COUNT, "Upstream's name for `skip`."),
+        _query("limit", {"type": "integer", "default": 20}, "From 1 to 100; other values are limited to it."),
         _query("from", _MOMENT, "Accepted at this time or later."),
         _query("to", _MOMENT, "Accepted before this time."),
         _query("state", {"type": "string", "enum": list(GatewayState)}, "Messages in this state only."),
         _query("deviceId", {"type": "string"}, "Messages of this device only."),
-        _query("includeContent", _BOOLEAN, "Show texts."),
+        _query("includeContent", _BOOLEAN, "Include the texts."),
         _query(
             "sort",
             {"type": "string", "enum": ["created_at", "-created_at"], "default": "-created_at"},
@@ -140,14 +145,18 @@ LIST = {
 LISTED = _answers(
     {
         200: answer("Messages", [_state("Pending")])
-        | {"headers": {"X-Total-Count": _header("How many there are in all", "integer")}}
+        | {"headers": {"X-Total-Count": _header("The total number", "integer")}}
     },
     400,
 )
-_WHOLE = {**_state("Delivered"), "textMessage": {"text": "Hello from API"}}
-STATE = _answers({200: answer("The message's state", _WHOLE)}, 404)
+_DETAILS = {**_state("Delivered"), "textMessage": {"text": "Hello from API"}}
+STATE = _answers({200: answer("The message's state", _DETAILS)}, 404)
 CANCELLED = _answers(
-    {200: answer("What is left of it", {**_state("Cancelled"), "textMessage": {"text": "Hello from API"}})},
+    {
+        200: answer(
+            "The message's new state", {**_state("Cancelled"), "textMessage": {"text": "Hello from API"}}
+        )
+    },
     404,
     409,
 )
@@ -155,7 +164,7 @@ CANCELLED = _answers(
 DEVICES = _answers(
     {
         200: answer(
-            "The one device",
+            "The account's device",
             [
                 {
                     "id": _DEVICE,
@@ -170,7 +179,7 @@ DEVICES = _answers(
     }
 )
 REMOVED = _answers({204: answer("Removed")}, 404)
-REVOKED = _answers({204: answer("Removed, or not there")})
+REVOKED = _answers({204: answer("Removed, or unknown")})
 
 _WEBHOOK = {"id": _ID, "deviceId": None, "url": "https://example.com/webhook", "event": "sms:delivered"}
 WEBHOOKS = _answers({200: answer("Webhooks", [_WEBHOOK])})
@@ -178,11 +187,11 @@ REGISTER = body(
     {"url": "https://example.com/webhook", "event": "sms:delivered"},
     required=["url", "event"],
     schemas={
-        "id": {"type": "string", "maxLength": 36, "description": "Made up when left out."},
-        "url": {"description": "https."},
+        "id": {"type": "string", "maxLength": 36, "description": "Generated if left out."},
+        "url": {"description": "An https URL."},
         "event": {
             "description": "sms:sent, sms:delivered, sms:failed, sms:cancelled, sms:received; others are"
-            " never told."
+            " never sent."
         },
         "deviceId": {"type": "string", "maxLength": 21},
     },
@@ -216,7 +225,7 @@ _SETTINGS = {
     "webhooks": {"internet_required": True, "signing_key": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
 }
 SETTINGS = _answers({200: answer("Settings", _SETTINGS)})
-CHANGED = _answers({200: answer("Settings as they were, and are", _SETTINGS)}, *_BODY)
+CHANGED = _answers({200: answer("The settings, unchanged", _SETTINGS)}, *_BODY)
 CHANGE = body({"messages": {"limit_period": "Disabled"}}, required=[], schemas={})
 
 PERIOD = body(
@@ -235,18 +244,16 @@ REFRESH = body(
         "deviceId": {"type": "string", "maxLength": 21},
         "since": _MOMENT,
         "until": {**_MOMENT, "description": "Not included."},
-        "triggerWebhooks": {"default": False, "description": "Have webhooks told again."},
+        "triggerWebhooks": {"default": False, "description": "Send the webhooks again."},
     },
 )
-ACCEPTED = _answers({202: answer("Accepted; webhooks are told again", {})}, *_BODY)
+ACCEPTED = _answers({202: answer("Accepted; webhooks are sent again", {})}, *_BODY)
 
 INBOX = {
     "parameters": [
-        _query("type", {"type": "string", "enum": list(KINDS)}, "There are only SMS."),
-        _query("offset", _COUNT, "How many to pass over."),
-        _query(
-            "limit", {"type": "integer", "default": 50}, "At least 1 and at most 500; what is beyond is cut."
-        ),
+        _query("type", {"type": "string", "enum": list(KINDS)}, "Only SMS are received."),
+        _query("offset", _COUNT, "The number to skip."),
+        _query("limit", {"type": "integer", "default": 50}, "From 1 to 500; other values are limited to it."),
         _query("from", _MOMENT, "Received at this time or later."),
         _query("to", _MOMENT, "Received before this time."),
         _query("deviceId", {"type": "string"}, "Messages to this device only."),
@@ -264,7 +271,7 @@ _RECEIVED = {
 RECEIVED = _answers(
     {
         200: answer("Received messages, the newest first", [_RECEIVED])
-        | {"headers": {"X-Total-Count": _header("How many there are in all", "integer")}}
+        | {"headers": {"X-Total-Count": _header("The total number", "integer")}}
     },
     400,
 )
@@ -282,11 +289,11 @@ def _health(status: str, faults: list[str]) -> dict[str, Any]:
 
 
 HEALTH: Responses = {
-    200: answer("Messages can be taken", _health("pass", [])),
-    503: answer("They cannot", _health("fail", [_MESSAGES[503]])),
+    200: answer("Messages can be accepted", _health("pass", [])),
+    503: answer("Messages cannot be accepted", _health("fail", [_MESSAGES[503]])),
 }
 
 
 def missing(text: str) -> Responses:
-    """Describe an operation that is not implemented."""
+    """Return the description of responses of an operation that is not implemented."""
     return {**_answers({}), 501: _fault(501, text)}

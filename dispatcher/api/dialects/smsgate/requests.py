@@ -1,4 +1,4 @@
-"""Reading what a client sent: types are exact, and all that is wrong is listed together."""
+"""Reading requests: types are exact, and one message lists all faults."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -11,8 +11,8 @@ from dispatcher.domain.errors import Invalid
 
 T = TypeVar("T")
 
-LONGEST_TTL = timedelta(days=36_525)
-"""A longer ttl is cut to this."""
+MAX_TTL = timedelta(days=36_525)
+"""The largest ttl; a longer one is reduced to it."""
 
 _DIGITS = 18
 _BIGGEST = 10**_DIGITS
@@ -22,23 +22,23 @@ _FALSE = frozenset({"0", "f", "F", "false", "False", "FALSE"})
 
 
 class Form:
-    """The fields of an object, read by their types; `faults` lists what is wrong. null means left out."""
+    """The fields of an object, read by type; `faults` collects the faults. null means left out."""
 
     def __init__(self, body: Mapping[str, object]) -> None:
         self._body = body
         self.faults: list[str] = []
 
     def check(self) -> None:
-        """Raise Invalid with all faults, if there is one."""
+        """Raise Invalid with all faults, if there are any."""
         if self.faults:
             raise Invalid("; ".join(self.faults))
 
     def has(self, name: str) -> bool:
-        """Return whether a field is there, and is not null or an empty string."""
+        """Return whether a field is present, and not null or an empty string."""
         return self._body.get(name) not in (None, "")
 
     def take(self, name: str, kind: type[T], *, inside: str = "") -> T | None:
-        """Return a field that is exactly of this type, else None."""
+        """Return a field that has exactly this type, else None."""
         value = self._body.get(name)
         if value is None or type(value) is kind:
             return value
@@ -46,7 +46,7 @@ class Form:
         return None
 
     def name(self, name: str, *, longest: int) -> str | None:
-        """Return a short string that can be an id; an empty one is the same as left out."""
+        """Return a short string that can be an id; an empty one counts as left out."""
         value = self.take(name, str)
         if value and (len(value) > longest or not value.isprintable()):
             self.faults.append(f"{name} must have at most {longest} printable characters")
@@ -73,14 +73,14 @@ class Form:
             return None
 
     def strings(self, name: str, *, most: int, longest: int) -> list[str]:
-        """Return an array of one or more strings; an empty one with a fault."""
+        """Return an array of one or more strings; it is empty if there is a fault."""
         before = len(self.faults)
         value = self.take(name, list) or []
         if len(self.faults) > before:
             return []
         found = [item for item in value if isinstance(item, str)]
         if len(found) < len(value):
-            self.faults.append(f"{name} must hold strings only")
+            self.faults.append(f"{name} must contain only strings")
         elif not 1 <= len(value) <= most:
             self.faults.append(f"{name} must have 1 to {most} entries, not {len(value)}")
         elif not all(1 <= len(item) <= longest for item in found):
@@ -88,12 +88,12 @@ class Form:
         return found
 
     def inner(self, name: str) -> "Form":
-        """Return the form of an inner object, which has faults of its own."""
+        """Return the form of a nested object, which has faults of its own."""
         return Form(self.take(name, dict) or {})
 
 
 def flag(query: QueryParams, name: str) -> bool:
-    """Return a boolean of a query, in any spelling that Go knows. Raises Invalid."""
+    """Return a boolean of a query, in any spelling that Go accepts. Raises Invalid."""
     value = query.get(name, "false")
     if value not in _TRUE | _FALSE:
         raise Invalid(f"{name} must be true or false")
@@ -101,7 +101,7 @@ def flag(query: QueryParams, name: str) -> bool:
 
 
 def whole(query: QueryParams, name: str, default: int) -> int:
-    """Return an integer of a query, cut to what a database can count. Raises Invalid."""
+    """Return an integer of a query, limited to what a database can store. Raises Invalid."""
     value = query.get(name, "")
     digits = value.removeprefix("-")
     if not value:

@@ -1,4 +1,4 @@
-"""A message as clients see it: upstream's state, with the document's createdAt."""
+"""A message in responses: upstream's state, with the document's createdAt."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -14,18 +14,18 @@ Body = Mapping[str, object]
 
 
 def device_id(account_id: int) -> str:
-    """Return the id of the one device an account has: 21 characters, always the same."""
+    """Return the id of the one device of an account: 21 characters, always the same."""
     digest = hashlib.sha256(f"smsgate device of account {account_id}".encode()).digest()
     return urlsafe_b64encode(digest).decode()[:21]
 
 
 def name_of(batch: AcceptedBatch | BatchView) -> str:
-    """Return the id by which clients know a message: its producer's own, else ours."""
+    """Return the id of a message for clients: the producer's own, else ours."""
     return batch.external_id or str(batch.public_id)
 
 
 def accepted(batch: AcceptedBatch, account_id: int) -> Body:
-    """Return the state of a message just accepted."""
+    """Return the state of a message that was accepted now."""
     statuses = [message.status for message in batch.messages]
     recipients = [_recipient(message.number, message.status, "") for message in batch.messages]
     first = dict.fromkeys(statuses, batch.accepted_at)

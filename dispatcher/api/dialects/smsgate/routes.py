@@ -20,7 +20,7 @@ from dispatcher.api.operations import MountPoint, Operations
 from dispatcher.api.request_body import Json
 
 BASES = ("/api/3rdparty/v1", "/3rdparty/v1")
-"""The document's path, and upstream's on a public host. Only the first is documented."""
+"""The document's path, and upstream's on a host of its own. Only the first is documented."""
 
 _CATALOG = "/.well-known/api-catalog"
 _LINKSET = 'application/linkset+json; profile="https://www.rfc-editor.org/info/rfc9727"'
@@ -47,7 +47,7 @@ for _base in BASES:
 
 @operations.add("GET", _CATALOG, is_documented=False)
 async def catalog(request: Request) -> Response:
-    """Return the API catalogue (RFC 9727) that every response names, as upstream does. Anybody may ask."""
+    """Return the API catalogue (RFC 9727), to which every response links; it needs no authentication."""
     base = request.scope.get("root_path", "") + BASES[0]
     links = {
         "anchor": base,
@@ -68,6 +68,6 @@ dialect = Dialect(
     docs=BASES[0],
     catalog=_CATALOG,
     challenge='Basic realm="SMS Gateway", Bearer',
-    event_formatter=webhooks.wording,
-    inbound_formatter=webhooks.arrival,
+    event_formatter=webhooks.format_event,
+    inbound_formatter=webhooks.format_inbound,
 )

@@ -1,4 +1,4 @@
-"""Settings of a phone, shown as they are here; only the key that signs webhooks has a meaning."""
+"""The settings of a phone, which are fixed here; only the key that signs webhooks has a meaning."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ operations = Operations(tags=["Settings"], security=SECURITY)
 
 @operations.add("GET", "", summary="Get settings", responses=openapi_examples.SETTINGS)
 async def show(request: Request) -> Response:
-    """`webhooks.signing_key` is what the account's webhooks are signed with."""
+    """`webhooks.signing_key` is the key that signs the account's webhooks."""
     return Json(await _settings(request, await authorize(request, "settings:read")))
 
 
@@ -26,7 +26,7 @@ async def show(request: Request) -> Response:
     "PUT", "", summary="Replace settings", request=openapi_examples.CHANGE, responses=openapi_examples.CHANGED
 )
 async def replace(request: Request) -> Response:
-    """Taken, and nothing changes: there is no phone to set."""
+    """Accepted without effect: there is no phone with settings."""
     return await _ignored(request)
 
 
@@ -38,7 +38,7 @@ async def replace(request: Request) -> Response:
     responses=openapi_examples.CHANGED,
 )
 async def change(request: Request) -> Response:
-    """Taken, and nothing changes: there is no phone to set."""
+    """Accepted without effect: there is no phone with settings."""
     return await _ignored(request)
 
 

@@ -1,21 +1,21 @@
-"""Reading the body of POST /messages, with upstream's rules across its fields."""
+"""Reading the body of POST /messages, with upstream's rules for its fields."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from dispatcher.api.dialects.smsgate.mapping import NEVER
-from dispatcher.api.dialects.smsgate.requests import LONGEST_TTL, Form
+from dispatcher.api.dialects.smsgate.mapping import LAST_TIME
+from dispatcher.api.dialects.smsgate.requests import MAX_TTL, Form
 from dispatcher.domain.messages.submission import DuplicateNumbers, Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 
-_MOST_NUMBERS = 100
-_LONGEST_NUMBER = 128
-_LONGEST_TEXT = 65_535
-_LONGEST_ID = 36
-_CRITICAL = 100
+_MAX_NUMBERS = 100
+_MAX_NUMBER_LENGTH = 128
+_MAX_TEXT_LENGTH = 65_535
+_MAX_ID_LENGTH = 36
+_CRITICAL_PRIORITY = 100
 _SLOTS = 3
-_MOMENT = timedelta(seconds=1)
+_SHORTEST_WINDOW = timedelta(seconds=1)
 _UNSUPPORTED = {
     "dataMessage": "data messages are not supported",
     "mmsMessage": "MMS messages are not supported",
@@ -23,7 +23,7 @@ _UNSUPPORTED = {
 
 
 def slot(form: Form) -> int | None:
-    """Return the number of the SIM to send with."""
+    """Return the number of the SIM that sends the message."""
     return form.integer("simNumber", least=1, most=_SLOTS)
 
 
@@ -31,12 +31,12 @@ def submission(
     form: Form, *, numbers: NumberPolicy, slots: Sequence[int], device: str, now: datetime
 ) -> Submission:
     """Return the submission; `slots` are the senders of the device's SIMs. Raises Invalid with all faults."""
-    recipients = form.strings("phoneNumbers", most=_MOST_NUMBERS, longest=_LONGEST_NUMBER)
+    recipients = form.strings("phoneNumbers", most=_MAX_NUMBERS, longest=_MAX_NUMBER_LENGTH)
     text = _text(form)
-    form.take("withDeliveryReport", bool)  # receipts are always asked for
+    form.take("withDeliveryReport", bool)  # receipts are always requested
     not_before, not_after = _window(form, now)
     sender_id = _sender(form, slots)
-    external_id = form.name("id", longest=_LONGEST_ID)
+    external_id = form.name("id", longest=_MAX_ID_LENGTH)
     tier = _tier(form)
     check_device(form, device)
     form.check()
@@ -54,7 +54,7 @@ def submission(
 
 
 def check_device(form: Form, device: str) -> None:
-    """Add a fault when a device is named that is not the one there is."""
+    """Add a fault if the request names another device than the account's."""
     if form.take("deviceId", str) not in (None, "", device):
         form.faults.append("failed to select device: record not found")
 
@@ -66,39 +66,39 @@ def _text(form: Form) -> str:
         if form.has(name):
             form.faults.append(fault)
             return ""
-    given = [name for name in ("message", "textMessage") if form.has(name)]
-    if len(given) != 1:
-        form.faults.append("must specify exactly one of: textMessage or message" if given else _NOTHING)
+    contents = [name for name in ("message", "textMessage") if form.has(name)]
+    if len(contents) != 1:
+        form.faults.append("must specify exactly one of: textMessage or message" if contents else _NO_CONTENT)
         return ""
-    if given == ["message"]:
+    if contents == ["message"]:
         text = form.take("message", str)
     else:
         inner = form.inner("textMessage")
         text = inner.take("text", str, inside="textMessage.")
         form.faults += inner.faults
-    if text and len(text) > _LONGEST_TEXT:
-        form.faults.append(f"the text must have at most {_LONGEST_TEXT} characters")
+    if text and len(text) > _MAX_TEXT_LENGTH:
+        form.faults.append(f"the text must have at most {_MAX_TEXT_LENGTH} characters")
         return ""
     return text or ""
 
 
-_NOTHING = "No message content provided"
+_NO_CONTENT = "No message content provided"
 
 
 def _window(form: Form, now: datetime) -> tuple[datetime | None, datetime | None]:
     """
-    Return when to send, and until when.
+    Return the start and the end of the window.
 
-    A ttl counts from now. validUntil may be as early as scheduleAt: then the
-    message goes out at once when its time comes, or not at all.
+    A ttl counts from now. validUntil may equal scheduleAt: then the message is sent
+    at that time, or not at all.
     """
     start, end = form.moment("scheduleAt"), form.moment("validUntil")
     ttl = form.integer("ttl", least=5)
     if ttl is not None and form.has("validUntil"):
         form.faults.append("ttl and validUntil exclude each other")
     elif ttl is not None:
-        seconds = min(ttl, int(LONGEST_TTL.total_seconds()))
-        end = min(now + timedelta(seconds=seconds), NEVER)
+        seconds = min(ttl, int(MAX_TTL.total_seconds()))
+        end = min(now + timedelta(seconds=seconds), LAST_TIME)
     if start is not None and start <= now:
         form.faults.append("scheduleAt must be in the future")
     if end is not None and end <= now:
@@ -106,7 +106,7 @@ def _window(form: Form, now: datetime) -> tuple[datetime | None, datetime | None
     if start is not None and end is not None and start > end:
         form.faults.append("scheduleAt must be less than or equal to validUntil")
     if start is not None and end == start:
-        end = start + _MOMENT
+        end = start + _SHORTEST_WINDOW
     return start, end
 
 
@@ -124,4 +124,4 @@ def _tier(form: Form) -> Tier:
     priority = form.integer("priority", least=-128, most=127) or 0
     if priority < 0:
         return Tier.BULK
-    return Tier.CRITICAL if priority >= _CRITICAL else Tier.STANDARD
+    return Tier.CRITICAL if priority >= _CRITICAL_PRIORITY else Tier.STANDARD

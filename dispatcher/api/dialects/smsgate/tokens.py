@@ -1,4 +1,4 @@
-"""Tokens: issued to the holder of a login, with fewer rights and for a quarter of an hour."""
+"""Tokens: issued for a login, with limited rights, and valid for up to 15 minutes."""
 
 from datetime import timedelta
 
@@ -20,16 +20,16 @@ from dispatcher.service.accounts.tokens import IssuedTokens
 
 operations = Operations(tags=["Tokens"], security=SECURITY)
 
-LONGEST = timedelta(minutes=15)
+MAX_VALIDITY = timedelta(minutes=15)
 """The longest validity of an access token."""
 
 REFRESHED_FOR = timedelta(hours=720)
-"""The validity of its refresh token."""
+"""The validity of a refresh token."""
 
 DISABLED = "token service disabled, contact your administrator"
 
-_MOST_SCOPES = 100
-_LONGEST_SCOPE = 100
+_MAX_SCOPES = 100
+_MAX_SCOPE_LENGTH = 100
 
 
 @operations.add(
@@ -40,11 +40,11 @@ _LONGEST_SCOPE = 100
     responses=openapi_examples.ISSUED,
 )
 async def issue(request: Request) -> Response:
-    """A `ttl` of 0, or none, gives the longest there is. A scope that nobody knows opens nothing."""
+    """A `ttl` of 0, or none, is the longest validity. An unknown scope has no effect."""
     ctx, caller = context_of(request), await authorize(request, "tokens:manage")
     form = Form(await read_object(request))
-    ttl = form.integer("ttl", least=0) or LONGEST.total_seconds()
-    scopes = form.strings("scopes", most=_MOST_SCOPES, longest=_LONGEST_SCOPE)
+    ttl = form.integer("ttl", least=0) or MAX_VALIDITY.total_seconds()
+    scopes = form.strings("scopes", most=_MAX_SCOPES, longest=_MAX_SCOPE_LENGTH)
     if not all(scope.isprintable() for scope in scopes):
         form.faults.append("scopes must be printable")
     form.check()
@@ -54,13 +54,13 @@ async def issue(request: Request) -> Response:
         issued = await tokens.issue(
             ctx,
             caller,
-            validity=timedelta(seconds=min(ttl, LONGEST.total_seconds())),
+            validity=timedelta(seconds=min(ttl, MAX_VALIDITY.total_seconds())),
             scopes=None if EVERYTHING in scopes else scopes,
             refresh_for=REFRESHED_FOR,
         )
     except Misconfigured:
         raise HTTPException(501, DISABLED) from None
-    return _shown(issued)
+    return _token_response(issued)
 
 
 @operations.add(
@@ -71,16 +71,16 @@ async def issue(request: Request) -> Response:
     security=(BEARER,),
 )
 async def refresh(request: Request) -> Response:
-    """A refresh token is used once; when it comes again, all that came of it is revoked."""
+    """A refresh token can be used once; if it is used again, all tokens issued from it are revoked."""
     try:
-        return _shown(await limit_failures(request, _refreshed(request)))
+        return _token_response(await limit_failures(request, _refreshed(request)))
     except Misconfigured:
         raise HTTPException(501, DISABLED) from None
 
 
 @operations.add("DELETE", "/token/{token_id}", summary="Revoke a token", responses=openapi_examples.REVOKED)
 async def revoke(request: Request) -> Response:
-    """At once. A token that is not there is revoked enough."""
+    """With immediate effect. An unknown token is no error."""
     ctx, caller = context_of(request), await authorize(request, "tokens:manage")
     token_id = request.path_params["token_id"]
     if token_id.isprintable():
@@ -93,10 +93,10 @@ async def _refreshed(request: Request) -> IssuedTokens:
     if token is None:
         raise NotAuthenticated("the request has no refresh token")
     ctx = context_of(request)
-    return await tokens.refresh(ctx, token, dialect=NAME, validity=LONGEST, refresh_for=REFRESHED_FOR)
+    return await tokens.refresh(ctx, token, dialect=NAME, validity=MAX_VALIDITY, refresh_for=REFRESHED_FOR)
 
 
-def _shown(issued: IssuedTokens) -> Response:
+def _token_response(issued: IssuedTokens) -> Response:
     """Return both spellings: the Go and TypeScript clients read the first, the Python client the second."""
     expires = write_time(issued.expires_at)
     body = {

@@ -1,4 +1,4 @@
-"""Webhooks: their registration, and what is posted to them."""
+"""Webhooks: their registration, and the bodies that are posted to them."""
 
 from collections.abc import Mapping
 from uuid import NAMESPACE_URL, uuid5
@@ -24,7 +24,7 @@ from dispatcher.service.callbacks.webhooks import Webhook
 operations = Operations(tags=["Webhooks"], security=SECURITY)
 
 RECEIVED = "sms:received"
-_NEVER_OURS = (
+_NOT_SENT = (
     "sms:data-received",
     "sms:batch:received",
     "sms:batch:data-received",
@@ -40,11 +40,11 @@ EVENTS: dict[str, frozenset[Status]] = {
     "sms:delivered": STATUSES[GatewayState.DELIVERED],
     "sms:failed": STATUSES[GatewayState.FAILED],
     "sms:cancelled": STATUSES[GatewayState.CANCELLED],
-    **{event: frozenset() for event in (RECEIVED, *_NEVER_OURS)},
+    **{event: frozenset() for event in (RECEIVED, *_NOT_SENT)},
 }
-"""Upstream's events, each with the statuses that mean it; RECEIVED means an inbound message."""
+"""Upstream's events, each with the statuses that cause it; RECEIVED is an inbound message."""
 
-_LONGEST_ID = 36
+_MAX_ID_LENGTH = 36
 _TIMES = {
     "sms:sent": "sentAt",
     "sms:delivered": "deliveredAt",
@@ -57,7 +57,7 @@ _TIMES = {
 async def show_all(request: Request) -> Response:
     """The oldest first."""
     ctx, caller = context_of(request), await authorize(request, "webhooks:list")
-    return Json([_shown(webhook, None) for webhook in await webhooks.every(ctx, caller)])
+    return Json([_webhook(webhook, None) for webhook in await webhooks.every(ctx, caller)])
 
 
 @operations.add(
@@ -68,10 +68,10 @@ async def show_all(request: Request) -> Response:
     responses=openapi_examples.REGISTERED,
 )
 async def register(request: Request) -> Response:
-    """The same `id` again replaces what was there; without one it is made up."""
+    """A webhook with the same `id` is replaced; without an `id`, one is generated."""
     ctx, caller = context_of(request), await authorize(request, "webhooks:write")
     form = Form(await read_object(request))
-    name = form.name("id", longest=_LONGEST_ID)
+    name = form.name("id", longest=_MAX_ID_LENGTH)
     url, event = form.take("url", str), form.take("event", str)
     check_device(form, device_id(caller.account.id))
     if not form.has("url"):
@@ -88,51 +88,51 @@ async def register(request: Request) -> Response:
         statuses=EVENTS[event or ""],
         inbound=event == RECEIVED,
     )
-    return Json(_shown(made, form.take("deviceId", str) or None), 201)
+    return Json(_webhook(made, form.take("deviceId", str) or None), 201)
 
 
 @operations.add(
     "DELETE", "/{webhook_id:path}", summary="Remove a webhook", responses=openapi_examples.REVOKED
 )
 async def remove(request: Request) -> Response:
-    """One that is not there is removed enough."""
+    """An unknown webhook is no error."""
     ctx, caller = context_of(request), await authorize(request, "webhooks:delete")
     webhook_id = request.path_params["webhook_id"]
     await webhooks.remove(ctx, caller, webhook_id)
     return Response(status_code=204)
 
 
-def wording(happening: MessageEvent) -> FormattedCallback:
-    """Return what is posted for an event; its `id` is the same in every attempt."""
+def format_event(event: MessageEvent) -> FormattedCallback:
+    """Return the body for an event; its `id` is the same in every attempt."""
     payload: dict[str, object] = {
-        "messageId": happening.batch_id,
-        "phoneNumber": happening.number,
-        "sender": happening.sender or "",
-        "recipient": happening.number,
+        "messageId": event.batch_id,
+        "phoneNumber": event.number,
+        "sender": event.sender or "",
+        "recipient": event.number,
         "simNumber": None,
     }
-    if (key := _TIMES.get(happening.event)) is not None:
-        payload[key] = write_time(happening.at)
-    if (error := error_of(happening.status, happening.reason)) is not None:
+    if (key := _TIMES.get(event.event)) is not None:
+        payload[key] = write_time(event.at)
+    if (error := error_of(event.status, event.reason)) is not None:
         payload["reason"] = error
-    return _worded(happening, f"{happening.message_id}/{happening.seq}", payload)
+    return _callback(event, f"{event.message_id}/{event.seq}", payload)
 
 
-def arrival(came: InboundEvent) -> FormattedCallback:
-    """Return what is posted for a message from a handset; its `id` is the same in every attempt."""
+def format_inbound(event: InboundEvent) -> FormattedCallback:
+    """Return the body for a message from a handset; its `id` is the same in every attempt."""
     payload = {
-        "messageId": str(came.id),
-        "message": came.text,
-        "phoneNumber": came.number,
-        "sender": came.number,
-        "recipient": came.recipient,
+        "messageId": str(event.id),
+        "message": event.text,
+        "phoneNumber": event.number,
+        "sender": event.number,
+        "recipient": event.recipient,
         "simNumber": None,
-        "receivedAt": write_time(came.at),
+        "receivedAt": write_time(event.at),
     }
-    return _worded(came, str(came.id), payload)
+    return _callback(event, str(event.id), payload)
 
 
-def _worded(
+def _callback(
     event: MessageEvent | InboundEvent, name: str, payload: Mapping[str, object]
 ) -> FormattedCallback:
     body = {
@@ -145,6 +145,6 @@ def _worded(
     return FormattedCallback(body, Signature.TIMESTAMPED)
 
 
-def _shown(webhook: Webhook, device: str | None) -> Mapping[str, object]:
-    """Return a webhook as it is shown; it gets the events of all messages, whatever device was named."""
+def _webhook(webhook: Webhook, device: str | None) -> Mapping[str, object]:
+    """Return a webhook in a response; it gets the events of all messages, whatever its device."""
     return {"id": webhook.id, "deviceId": device, "url": webhook.url, "event": webhook.event}

@@ -54,7 +54,7 @@ def test_a_kind_that_a_dialect_does_not_have_is_400(world: World) -> None:
             if kind not in KINDS[dialect]:
                 await office.refused("POST", PATH, 400, json={"dialect": dialect, "kind": kind})
         detail = await office.refused("POST", PATH, 400, json={"dialect": "formpost", "kind": "app"})
-        assert detail == "formpost has no app: give user or api_key"
+        assert detail == "formpost has no credentials of the kind app: choose user or api_key"
         assert await office.walk(PATH) == [[]]
 
     manage(world, story)
