@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from itertools import groupby
+from typing import NamedTuple
 
 import structlog
 from redis.asyncio import Redis
@@ -57,8 +58,12 @@ def _buckets(tier: Tier) -> Sequence[_Bucket]:
 
 _BUCKETS = {tier: _buckets(tier) for tier in Tier}
 
-TokenRequest = tuple[int, str | None]
-"""The cost of a message in segments, and its sender ID."""
+
+class TokenCost(NamedTuple):
+    """The cost of a message in segments, and its sender ID, whose own rate may apply."""
+
+    segments: int
+    sender: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Throttle:
         tier: Tier,
         *,
         tps: float,
-        wanted: Sequence[TokenRequest],
+        wanted: Sequence[TokenCost],
         sender_tps: Mapping[str, float],
     ) -> list[Token]:
         """

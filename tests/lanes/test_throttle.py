@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.connect import open_async_redis
-from dispatcher.lanes.throttle import HORIZON, Throttle, Token
+from dispatcher.lanes.throttle import HORIZON, Throttle, Token, TokenCost
 
 Ask = Callable[..., Awaitable[list[Token]]]
 
@@ -33,7 +33,7 @@ def _run(maker: Callable[[], Redis], story: Callable[[Ask], Awaitable[None]]) ->
         async def ask(
             count: int, tier: Tier = Tier.CRITICAL, *, tps: float = 100, cost: int = 1
         ) -> list[Token]:
-            wanted = [(cost, None)] * count
+            wanted = [TokenCost(cost, None)] * count
             return await throttle.take("p", tier, tps=tps, wanted=wanted, sender_tps={})
 
         await story(ask)
@@ -95,8 +95,8 @@ def test_providers_do_not_share_their_tokens(redis_url: str) -> None:
     async def story() -> None:
         redis = open_async_redis(redis_url)
         throttle = Throttle(redis)
-        await throttle.take("slow", Tier.BULK, tps=1, wanted=[(1, None)] * 100, sender_tps={})
-        tokens = await throttle.take("fast", Tier.BULK, tps=1000, wanted=[(1, None)], sender_tps={})
+        await throttle.take("slow", Tier.BULK, tps=1, wanted=[TokenCost(1, None)] * 100, sender_tps={})
+        tokens = await throttle.take("fast", Tier.BULK, tps=1000, wanted=[TokenCost(1, None)], sender_tps={})
         assert tokens == [Token(timedelta(), taken=True)]
         await redis.aclose()
 
@@ -106,7 +106,7 @@ def test_providers_do_not_share_their_tokens(redis_url: str) -> None:
 def test_without_redis_each_token_is_due_in_a_second() -> None:
     async def story() -> None:
         redis = open_async_redis("redis://127.0.0.1:1/0")
-        wanted = [(1, None), (1, None)]
+        wanted = [TokenCost(1, None), TokenCost(1, None)]
         tokens = await Throttle(redis).take("p", Tier.BULK, tps=10, wanted=wanted, sender_tps={})
         assert tokens == [Token(timedelta(seconds=1), taken=False)] * 2
         await redis.aclose()
@@ -114,7 +114,7 @@ def test_without_redis_each_token_is_due_in_a_second() -> None:
     asyncio.run(story())
 
 
-def _taken_by(tokens: list[Token], wanted: list[tuple[int, str | None]], sender: str | None) -> int:
+def _taken_by(tokens: list[Token], wanted: list[TokenCost], sender: str | None) -> int:
     return sum(t.taken for t, (_, name) in zip(tokens, wanted, strict=True) if name == sender)
 
 
@@ -124,7 +124,9 @@ def test_a_sender_has_its_own_rate_and_does_not_delay_others(
     async def main() -> None:
         redis = redis_maker()
         rates = {"SLOW": 4.0, "*": 40.0}
-        wanted: list[tuple[int, str | None]] = [(1, "SLOW")] * 50 + [(1, "SHOP")] * 9 + [(1, None)] * 20
+        wanted: list[TokenCost] = (
+            [TokenCost(1, "SLOW")] * 50 + [TokenCost(1, "SHOP")] * 9 + [TokenCost(1, None)] * 20
+        )
         tokens = await Throttle(redis).take("p", Tier.BULK, tps=200, wanted=wanted, sender_tps=rates)
         # Bulk may use 0.8 of each rate for 250 ms and the first: 3.2 and 32 a second.
         assert _taken_by(tokens, wanted, "SLOW") == 1
@@ -147,7 +149,7 @@ def test_a_sender_s_rate_is_shared_by_all_and_keeps_a_part_for_critical(
 ) -> None:
     async def main() -> None:
         one, other = redis_maker(), redis_maker()
-        wanted: list[tuple[int, str | None]] = [(1, "SHOP")] * 30
+        wanted: list[TokenCost] = [TokenCost(1, "SHOP")] * 30
         await Throttle(one).take("p", Tier.BULK, tps=1000, wanted=wanted, sender_tps={"SHOP": 10})
         bulk = await Throttle(other).take("p", Tier.BULK, tps=1000, wanted=wanted, sender_tps={"SHOP": 10})
         assert sum(token.taken for token in bulk) == 0

@@ -11,7 +11,7 @@ from uuid import uuid4
 from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.message import Attempt, DoubtPolicy, RetryPolicy
+from dispatcher.domain.delivery.message import Attempt, DecidedAttempt, DoubtPolicy, RetryPolicy
 from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
@@ -182,10 +182,9 @@ async def _record(
 async def _decide_and_record(
     c: AsyncConnection, tries: Sequence[Attempt], *, now: datetime = NOW, resends: int = 3
 ) -> None:
-    verdicts = [
-        decide(t, now=now, retry=PATIENCE, doubt=DoubtPolicy(resends), rng=random.Random(1)) for t in tries
-    ]
-    await outcomes.record(c, list(zip(tries, verdicts, strict=True)), now=now, polls={})
+    doubt, rng = DoubtPolicy(resends), random.Random(1)
+    decided = [DecidedAttempt(t, decide(t, now=now, retry=PATIENCE, doubt=doubt, rng=rng)) for t in tries]
+    await outcomes.record(c, decided, now=now, polls={})
 
 
 async def _claim(c: AsyncConnection, stored: Stored) -> None:
@@ -234,7 +233,7 @@ async def _store_receipt(c: AsyncConnection, stored: Stored, *, status: Status) 
     report = ReceiptReport(ref="r", reference=None, status=status)
     ends = [ReceiptResult("moved", message_id, None) for message_id in stored.ids]
     seqs = [row.seq for row in stored.rows]
-    await ingest.store(c, [("sim", report)] * len(ends), ends, seqs, now=NOW)
+    await ingest.store(c, [matching.ReceivedReceipt("sim", report)] * len(ends), ends, seqs, now=NOW)
 
 
 OUTCOMES: Mapping[str, Statement] = {

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from dispatcher.domain.delivery.provider import Outcome, Outgoing
@@ -106,6 +107,13 @@ class Verdict:
     reason: str
     deferred: bool = False
     doubtful: bool = False
+
+
+class DecidedAttempt(NamedTuple):
+    """An attempt, and what is decided on its outcome."""
+
+    attempt: Attempt
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import blake2b
 from math import log
+from typing import NamedTuple
 from uuid import UUID
 
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
@@ -12,7 +13,14 @@ from dispatcher.domain.messages.status import Status
 from dispatcher.domain.routing.provider_state import AVAILABLE, Breaker, Override, ProviderState
 from dispatcher.domain.routing.route_table import Preference, ProviderGroup, RouteRequest, RouteTable
 
-RouteRefusal = tuple[Status, str]
+
+class RouteRefusal(NamedTuple):
+    """The final status of messages that may not be sent, and the reason."""
+
+    status: Status
+    reason: str
+
+
 """The final status of a message that may not be sent, and why."""
 
 _AFTER = {Breaker.CLOSED: 0, Breaker.SLOW: 1, Breaker.HALF_OPEN: 2, Breaker.OPEN: 3}
@@ -57,9 +65,10 @@ def plan_route(
     sender = shown_sender(table, request)
     ended: RouteRefusal | None = None
     if not groups:
-        ended = Status.NO_ROUTE, _no_route(table, index, request)
+        ended = RouteRefusal(Status.NO_ROUTE, _no_route(table, index, request))
     elif sender is None:
-        ended = Status.INVALID_SENDER, f"sender {request.sender} may not be used in {request.country}"
+        reason = f"sender {request.sender} may not be used in {request.country}"
+        ended = RouteRefusal(Status.INVALID_SENDER, reason)
     return RoutePlan(groups, sender or request.sender, ended)
 
 
@@ -70,7 +79,7 @@ def refusal(found: RoutePlan, states: Mapping[str, ProviderState]) -> RouteRefus
     for name in found.names:
         if states.get(name, AVAILABLE).override is not Override.DRAINED:
             return None
-    return Status.NO_ROUTE, "all providers of its route are drained"
+    return RouteRefusal(Status.NO_ROUTE, "all providers of its route are drained")
 
 
 def rank_providers(found: RoutePlan, reference: UUID, states: Mapping[str, ProviderState]) -> tuple[str, ...]:

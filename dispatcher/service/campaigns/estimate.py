@@ -189,7 +189,7 @@ class _Estimator:
             is_test=routes.is_simulated(self._ctx, number),
         )
         refusal = routes.refusal_for(self._ctx, self._account, number, plan)
-        return refusal[1] if refusal else ""
+        return refusal.reason if refusal else ""
 
 
 def _measured(ctx: Context, text: str) -> tuple[int, str]:

@@ -17,6 +17,7 @@ from typing import Protocol
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.delivery.message import DecidedAttempt
 from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.tier import Tier
 from dispatcher.service.clock.release import BATCH, Releaser
@@ -162,13 +163,14 @@ class Clock:
         settings, rng = self._ctx.settings, self._ctx.rng
         tries = await sweeps.lock_overdue(connection, now=now, limit=BATCH)
         if tries:
-            verdicts = [
-                decide(
-                    t, now=now, retry=settings.retry_policy, doubt=settings.doubt(t.provider, t.tier), rng=rng
+            retry = settings.retry_policy
+            decided = [
+                DecidedAttempt(
+                    t, decide(t, now=now, retry=retry, doubt=settings.doubt(t.provider, t.tier), rng=rng)
                 )
                 for t in tries
             ]
-            await record(connection, list(zip(tries, verdicts, strict=True)), now=now)
+            await record(connection, decided, now=now)
         return len(tries)
 
     async def _is_settled(self) -> bool:

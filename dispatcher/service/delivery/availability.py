@@ -16,7 +16,7 @@ from dispatcher.domain.delivery.provider import token_rate
 from dispatcher.domain.routing.breaker import TRIAL_RATE
 from dispatcher.domain.routing.provider_state import AVAILABLE, ProviderState
 from dispatcher.domain.tier import Tier
-from dispatcher.lanes.throttle import Token
+from dispatcher.lanes.throttle import Token, TokenCost
 from dispatcher.service.context import Context
 from dispatcher.store.delivery import claims
 from dispatcher.store.delivery.claims import HeldMessage
@@ -63,7 +63,7 @@ async def take_tokens(ctx: Context, provider: str, messages: Sequence[DueMessage
         provider,
         messages[0].tier,
         tps=token_rate(tps),
-        wanted=[(message.segments, message.sender) for message in messages],
+        wanted=[TokenCost(message.segments, message.sender) for message in messages],
         sender_tps={sender: token_rate(rate) for sender, rate in config.sender_tps.items()},
     )
 

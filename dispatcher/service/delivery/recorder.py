@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.message import Attempt, Verdict
+from dispatcher.domain.delivery.message import Attempt, DecidedAttempt, Verdict
 from dispatcher.domain.delivery.provider import Accepted, Rejected
 from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.errors import Unavailable
@@ -33,12 +33,10 @@ _BEHIND = timedelta(seconds=1)
 _LONGEST_PAUSE = 1.0
 _REASON = 500
 
-Ended = tuple[Attempt, Verdict]
-
 
 @dataclass(frozen=True, slots=True)
 class _Unwritten:
-    ended: Ended
+    decided: DecidedAttempt
     put_at: float
 
 
@@ -75,7 +73,7 @@ class Recorder:
         )
         if (reason := storable_text(verdict.reason)) != verdict.reason:
             verdict = replace(verdict, reason=reason)
-        self._queue.append(_Unwritten((attempt, verdict), time.monotonic()))
+        self._queue.append(_Unwritten(DecidedAttempt(attempt, verdict), time.monotonic()))
         self._some.set()
         return verdict
 
@@ -87,7 +85,7 @@ class Recorder:
             if not self._stopping:
                 await asyncio.sleep(self._ctx.settings.flush_interval)
             while self._queue:
-                batch = [unwritten.ended for unwritten in self._queue[:_ROWS]]
+                batch = [unwritten.decided for unwritten in self._queue[:_ROWS]]
                 await self._write(batch)
                 del self._queue[: len(batch)]
 
@@ -96,7 +94,7 @@ class Recorder:
         self._stopping = True
         self._some.set()
 
-    async def _write(self, batch: Sequence[Ended]) -> None:
+    async def _write(self, batch: Sequence[DecidedAttempt]) -> None:
         pause = 0.05
         while True:
             try:
@@ -111,10 +109,10 @@ class Recorder:
             else:
                 return
 
-    async def _write_singly(self, batch: Sequence[Ended], error: DBAPIError) -> None:
+    async def _write_singly(self, batch: Sequence[DecidedAttempt], error: DBAPIError) -> None:
         if len(batch) > 1:
-            for ended in batch:
-                await self._write([ended])
+            for decided in batch:
+                await self._write([decided])
             return
         # Postgres will never accept this row: write the outcome without the provider's references.
         attempt, verdict = batch[0]
@@ -122,10 +120,12 @@ class Recorder:
         log.error("outcome_refused", message_id=attempt.message_id, error=str(error.orig))
         if isinstance(attempt.outcome, Accepted) and attempt.outcome.refs:
             plain = replace(attempt, outcome=Accepted(()))
-            await self._write([(plain, replace(verdict, reason="accepted; reference unreadable"))])
+            await self._write(
+                [DecidedAttempt(plain, replace(verdict, reason="accepted; reference unreadable"))]
+            )
 
 
-async def write(ctx: Context, batch: Sequence[Ended]) -> None:
+async def write(ctx: Context, batch: Sequence[DecidedAttempt]) -> None:
     """Write outcomes and refunds, and wake the timer for the next tries. Raises Unavailable."""
     now = ctx.now()
     polls = {
@@ -141,7 +141,7 @@ async def write(ctx: Context, batch: Sequence[Ended]) -> None:
 
 async def record(
     connection: AsyncConnection,
-    batch: Sequence[Ended],
+    batch: Sequence[DecidedAttempt],
     *,
     now: datetime,
     polls: Mapping[str, timedelta] = MappingProxyType({}),

@@ -24,7 +24,13 @@ from dispatcher.service.delivery.recorder import storable_text
 from dispatcher.service.inbound import messages
 from dispatcher.store.accounts import opt_outs
 from dispatcher.store.receipts import ingest, matching
-from dispatcher.store.receipts.matching import Match, MatchStep, Receipt, ReceiptResult, WaitingReceipt
+from dispatcher.store.receipts.matching import (
+    Match,
+    MatchStep,
+    ReceiptResult,
+    ReceivedReceipt,
+    WaitingReceipt,
+)
 
 log = structlog.get_logger()
 
@@ -67,14 +73,18 @@ async def keep(ctx: Context, provider: str, reports: Sequence[ProviderReports]) 
     again. Inbound messages without a reference could be stored twice, so
     inbound messages are stored last.
     """
-    receipts = [(provider, _storable(report)) for report in reports if isinstance(report, ReceiptReport)]
+    receipts = [
+        ReceivedReceipt(provider, _storable(report))
+        for report in reports
+        if isinstance(report, ReceiptReport)
+    ]
     has_unmatched = bool(receipts) and await ctx.batcher(_KEEPING).run(receipts)
     if len(receipts) < len(reports):
         await messages.keep(ctx, provider, [one for one in reports if isinstance(one, Inbound)])
     return IngestResult(len(reports), has_unmatched)
 
 
-async def _keep(ctx: Context, groups: Sequence[Sequence[Receipt]]) -> list[bool]:
+async def _keep(ctx: Context, groups: Sequence[Sequence[ReceivedReceipt]]) -> list[bool]:
     """Store receipts that arrived at the same moment, in short statements; return whether some are left."""
     receipts = [receipt for group in groups for receipt in group]
     unmatched = [
@@ -86,7 +96,7 @@ async def _keep(ctx: Context, groups: Sequence[Sequence[Receipt]]) -> list[bool]
 _KEEPING = Batched(_keep, at_once=_AT_ONCE)
 
 
-async def _keep_batch(ctx: Context, receipts: Sequence[Receipt]) -> int:
+async def _keep_batch(ctx: Context, receipts: Sequence[ReceivedReceipt]) -> int:
     """Store receipts; return how many of them are left for `match`."""
     now = ctx.now()
     found = await ctx.database.single(lambda c: ingest.find(c, receipts))
@@ -177,7 +187,9 @@ async def _match(ctx: Context, connection: AsyncConnection) -> int:
     waiting = await matching.pick(connection, now=now, limit=BATCH)
     if not waiting:
         return 0
-    matches, currents = await matching.lock(connection, [(r.provider, r.report) for r in waiting])
+    matches, currents = await matching.lock(
+        connection, [ReceivedReceipt(r.provider, r.report) for r in waiting]
+    )
     changes = _MessageChanges(currents)
     results = [
         changes.apply(r.provider, r.report, matches[n]) if n in matches else _later(r, now)

@@ -124,7 +124,7 @@ def refusal_for(ctx: Context, account: Account, number: Msisdn, found: RoutePlan
     """Return the status and reason of a message that is refused at accept; None if it may be sent."""
     countries = account.limits.countries
     if countries is not None and number.country not in countries:
-        return Status.NO_ROUTE, "the account may not write to this country"
+        return RouteRefusal(Status.NO_ROUTE, "the account may not write to this country")
     return refusal(found, ctx.provider_states)
 
 
@@ -186,7 +186,7 @@ def route_sentence(ctx: Context, message: MessageView) -> str:
     table = ctx.routes.table
     found = plan_route(table, request, _configs(ctx))
     if (ended := refusal(found, ctx.provider_states)) is not None:
-        return f"It has no route now: {ended[1]}."
+        return f"It has no route now: {ended.reason}."
     index = table.rule_for(request)
     by = "" if index is None else f", by rule {index + 1} of the routes"
     shown = "" if found.sender == request.sender else f" Its sender is shown as {found.sender}."

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.message import Attempt, Verdict
+from dispatcher.domain.delivery.message import Attempt, DecidedAttempt
 from dispatcher.domain.delivery.provider import Accepted, Outcome
 from dispatcher.domain.messages.status import Status
 from dispatcher.store.delivery.claims import ChangedMessage
@@ -81,7 +81,7 @@ SELECT id FROM moved
 
 async def record(
     connection: AsyncConnection,
-    ended: Sequence[tuple[Attempt, Verdict]],
+    decided: Sequence[DecidedAttempt],
     *,
     now: datetime,
     polls: Mapping[str, timedelta],
@@ -94,10 +94,10 @@ async def record(
     event, and changes the status only as `_RECORD_LATE` does.
     """
     first_polls: dict[str | None, datetime] = {provider: now + first for provider, first in polls.items()}
-    parameters = {**_parameters(ended, now), **_references([t for t, _ in ended], first_polls)}
+    parameters = {**_parameters(decided, now), **_references([one.attempt for one in decided], first_polls)}
     rows = (await connection.execute(_RECORD, parameters)).all()
     moved = {row.id for row in rows}
-    late = [pair for pair in ended if pair[0].message_id not in moved]
+    late = [one for one in decided if one.attempt.message_id not in moved]
     if late:
         await connection.execute(_RECORD_LATE, _parameters(late, now))
     return [ChangedMessage(row.id, Status(row.status), row.charged) for row in rows]
@@ -119,16 +119,16 @@ def _refs(outcome: Outcome) -> tuple[str, ...]:
     return outcome.refs if isinstance(outcome, Accepted) else ()
 
 
-def _parameters(ended: Sequence[tuple[Attempt, Verdict]], now: datetime) -> dict[str, object]:
+def _parameters(decided: Sequence[DecidedAttempt], now: datetime) -> dict[str, object]:
     return {
-        "ids": [t.message_id for t, _ in ended],
-        "attempts": [t.attempt for t, _ in ended],
-        "statuses": [int(v.status) for _, v in ended],
-        "places": [v.place and v.place.value for _, v in ended],
-        "wakes": [v.wake_at for _, v in ended],
-        "providers": [t.provider for t, _ in ended],
-        "reasons": [v.reason for _, v in ended],
-        "deferred": [int(v.deferred) for _, v in ended],
-        "doubtful": [int(v.doubtful) for _, v in ended],
+        "ids": [t.message_id for t, _ in decided],
+        "attempts": [t.attempt for t, _ in decided],
+        "statuses": [int(v.status) for _, v in decided],
+        "places": [v.place and v.place.value for _, v in decided],
+        "wakes": [v.wake_at for _, v in decided],
+        "providers": [t.provider for t, _ in decided],
+        "reasons": [v.reason for _, v in decided],
+        "deferred": [int(v.deferred) for _, v in decided],
+        "doubtful": [int(v.doubtful) for _, v in decided],
         "now": now,
     }

@@ -17,8 +17,8 @@ from dispatcher.store.receipts.matching import (
     MATCHED,
     MOVE,
     Match,
-    Receipt,
     ReceiptResult,
+    ReceivedReceipt,
     lookup_values,
     target_of,
 )
@@ -89,7 +89,7 @@ SELECT count(*) FROM kept WHERE is_left
 """)
 
 
-async def find(connection: AsyncConnection, received: Sequence[Receipt]) -> dict[int, ReceiptLookup]:
+async def find(connection: AsyncConnection, received: Sequence[ReceivedReceipt]) -> dict[int, ReceiptLookup]:
     """
     Return the messages that receipts name, by the position of the receipt; nothing is locked.
 
@@ -106,7 +106,7 @@ async def find(connection: AsyncConnection, received: Sequence[Receipt]) -> dict
 
 async def store(
     connection: AsyncConnection,
-    received: Sequence[Receipt],
+    received: Sequence[ReceivedReceipt],
     results: Sequence[ReceiptResult],
     seqs: Sequence[int | None],
     *,

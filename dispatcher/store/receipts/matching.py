@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -19,8 +20,12 @@ from dispatcher.store.transitions import EVENTS, RETURNED
 DEFAULT_REASON = "reported by a receipt"
 """The reason of a transition when the receipt gives none."""
 
-Receipt = tuple[str, ReceiptReport]
-"""The name of a provider, and what it reported."""
+
+class ReceivedReceipt(NamedTuple):
+    """A receipt as it arrives: the name of the provider, and its report."""
+
+    provider: str
+    report: ReceiptReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ async def pick(connection: AsyncConnection, *, now: datetime, limit: int) -> lis
 
 
 async def lock(
-    connection: AsyncConnection, received: Sequence[Receipt]
+    connection: AsyncConnection, received: Sequence[ReceivedReceipt]
 ) -> tuple[dict[int, Match], dict[int, ReceiptTarget]]:
     """
     Lock the messages that receipts name; return the matches by receipt position, and the messages by id.
@@ -206,7 +211,7 @@ async def settle(connection: AsyncConnection, results: Sequence[tuple[int, Recei
     )
 
 
-def lookup_values(received: Sequence[Receipt]) -> dict[str, object]:
+def lookup_values(received: Sequence[ReceivedReceipt]) -> dict[str, object]:
     """Return the references by which these receipts name their messages, as parameters of `MATCHED`."""
     return {
         "providers": [provider for provider, _ in received],

@@ -10,6 +10,7 @@ from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.routing.provider_state import Override, ProviderState
 from dispatcher.domain.tier import Tier
+from dispatcher.lanes.throttle import TokenCost
 from dispatcher.service.delivery import token_queue
 from tests.world import ScriptedProvider, World
 
@@ -196,7 +197,7 @@ def test_a_message_that_gets_no_token_in_time_is_held(world: World, monkeypatch:
         async def all_taken() -> None:
             while True:  # another process that always asks first
                 await world.ctx.throttle.take(
-                    "sim", Tier.BULK, tps=40 / 1.05, wanted=[(1, None)] * 10, sender_tps={}
+                    "sim", Tier.BULK, tps=40 / 1.05, wanted=[TokenCost(1, None)] * 10, sender_tps={}
                 )
                 await asyncio.sleep(0.01)
 
