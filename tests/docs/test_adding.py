@@ -23,6 +23,7 @@ each = pytest.mark.parametrize("page", FOLLOWED)
 
 
 @each
+@pytest.mark.timeout(600)  # each command of a page starts servers of its own
 def test_what_the_page_adds_passes_the_checks_and_tests_that_it_names(page: str, tmp_path: Path) -> None:
     tree = ScratchTree.at(tmp_path)
     tree.follow(page)
