@@ -1,4 +1,4 @@
-"""The API on a real socket, in a thread of the test: for clients that bring their own HTTP."""
+"""The API on a real socket, in a thread of the test, for clients with an HTTP stack of their own."""
 
 import asyncio
 import socket
@@ -14,17 +14,17 @@ from dispatcher.settings import Settings
 
 @contextmanager
 def running_api(settings: Settings) -> Iterator[str]:
-    """Serve on a free port of this machine; give the base URL."""
+    """Serve the API on a free local port; yield the base URL."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         create_app(settings), lifespan="on", log_config=None, access_log=False, server_header=False
     )
     server = uvicorn.Server(config)
-    serving = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
-    serving.start()
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
+    thread.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
-        serving.join(30)
+        thread.join(30)
         listener.close()

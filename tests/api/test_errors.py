@@ -23,7 +23,7 @@ def test_an_error_becomes_the_status_of_its_narrowest_kind(error: DispatchError,
     assert describe_error(error).status == status
 
 
-def test_a_client_learns_nothing_of_a_bug_or_a_setting() -> None:
+def test_a_client_sees_no_details_of_a_bug_or_a_setting() -> None:
     assert describe_error(KeyError("secret")) == CRASHED
     misconfigured = describe_error(Misconfigured("secret"))
     assert (misconfigured.status, misconfigured.message) == (CRASHED.status, CRASHED.message)

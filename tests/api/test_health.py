@@ -3,36 +3,36 @@ import asyncio
 from pydantic import SecretStr
 
 from dispatcher.settings import Settings
-from tests.api.client import ApiClient, ask, opened
+from tests.api.client import ApiClient, open_client, run_with_api
 from tests.world import World
 
 
-def test_healthz_says_that_the_process_lives(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        response = await desk.http.get("/healthz")
+def test_healthz_is_200_while_the_process_runs(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        response = await api.http.get("/healthz")
         assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_readyz_is_degraded_while_no_lane_consumes(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        response = await desk.http.get("/readyz")
+    async def story(api: ApiClient) -> None:
+        response = await api.http.get("/readyz")
         assert response.status_code == 200
         assert response.json()["status"] == "degraded"
         assert "lane critical was never seen consuming" in response.json()["degraded"]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_readyz_is_ready_while_every_lane_consumes(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
+    async def story(api: ApiClient) -> None:
         for queue in ("critical", "standard", "bulk", "clock", "system"):
             await world.ctx.heartbeats.beat(queue, now=world.time.now())
-        response = await desk.http.get("/readyz")
+        response = await api.http.get("/readyz")
         assert (response.status_code, response.json()) == (200, {"status": "ready", "degraded": []})
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_readyz_is_503_with_the_fault_while_postgres_is_away_and_healthz_is_not(settings: Settings) -> None:
@@ -41,7 +41,7 @@ def test_readyz_is_503_with_the_fault_while_postgres_is_away_and_healthz_is_not(
     )
 
     async def story() -> None:
-        async with away.open(), opened(away) as client:
+        async with away.open(), open_client(away) as client:
             response = await client.get("/readyz")
             assert response.status_code == 503
             assert response.json()["status"] == "not ready"
@@ -52,11 +52,11 @@ def test_readyz_is_503_with_the_fault_while_postgres_is_away_and_healthz_is_not(
 
 
 def test_health_needs_no_key_and_keeps_problem_details(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        del desk.http.headers["Authorization"]
-        assert (await desk.http.get("/readyz")).status_code == 200
-        response = await desk.http.post("/readyz")
+    async def story(api: ApiClient) -> None:
+        del api.http.headers["Authorization"]
+        assert (await api.http.get("/readyz")).status_code == 200
+        response = await api.http.post("/readyz")
         assert (response.status_code, response.headers["allow"]) == (405, "GET")
         assert response.headers["content-type"] == "application/problem+json"
 
-    ask(world, story)
+    run_with_api(world, story)

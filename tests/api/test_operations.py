@@ -41,7 +41,7 @@ def _operations() -> Operations:
 
 
 def _envelope(error: ErrorResponse) -> object:
-    return {"said": error.message}
+    return {"error": error.message}
 
 
 def _ask(story: Callable[[httpx.AsyncClient], Awaitable[None]], *, raise_errors: bool = False) -> None:
@@ -56,7 +56,7 @@ def _ask(story: Callable[[httpx.AsyncClient], Awaitable[None]], *, raise_errors:
 
 
 @pytest.mark.parametrize(
-    ("request_line", "said"),
+    ("request_line", "expected"),
     [
         ("GET /things", "list"),
         ("POST /things", "create"),
@@ -69,13 +69,13 @@ def _ask(story: Callable[[httpx.AsyncClient], Awaitable[None]], *, raise_errors:
     ],
 )
 def test_a_handler_is_found_by_method_and_path_and_a_plain_path_comes_first(
-    request_line: str, said: str
+    request_line: str, expected: str
 ) -> None:
     method, path = request_line.split()
 
     async def story(http: httpx.AsyncClient) -> None:
         response = await http.request(method, path)
-        assert (response.status_code, response.text) == (200, said)
+        assert (response.status_code, response.text) == (200, expected)
 
     _ask(story)
 
@@ -97,7 +97,7 @@ def test_another_method_is_405_in_the_envelope_and_names_all_that_the_path_has(
     async def story(http: httpx.AsyncClient) -> None:
         response = await http.request(method, path)
         assert (response.status_code, response.headers["allow"]) == (405, allowed)
-        assert method == "HEAD" or response.json() == {"said": "Method Not Allowed"}
+        assert method == "HEAD" or response.json() == {"error": "Method Not Allowed"}
 
     _ask(story)
 
@@ -106,7 +106,7 @@ def test_another_method_is_405_in_the_envelope_and_names_all_that_the_path_has(
 def test_another_path_is_404_in_the_envelope(path: str) -> None:
     async def story(http: httpx.AsyncClient) -> None:
         response = await http.get(path)
-        assert (response.status_code, response.json()) == (404, {"said": "Not Found"})
+        assert (response.status_code, response.json()) == (404, {"error": "Not Found"})
 
     _ask(story)
 
@@ -114,15 +114,15 @@ def test_another_path_is_404_in_the_envelope(path: str) -> None:
 def test_an_error_of_a_use_case_is_answered() -> None:
     async def story(http: httpx.AsyncClient) -> None:
         response = await http.get("/missing")
-        assert (response.status_code, response.json()) == (404, {"said": "no such thing"})
+        assert (response.status_code, response.json()) == (404, {"error": "no such thing"})
 
     _ask(story, raise_errors=True)
 
 
-def test_an_error_that_nobody_foresaw_is_answered_and_raised_all_the_same() -> None:
+def test_an_unexpected_error_is_answered_and_raised() -> None:
     async def answered(http: httpx.AsyncClient) -> None:
         response = await http.get("/crash")
-        assert (response.status_code, response.json()) == (500, {"said": "Internal server error"})
+        assert (response.status_code, response.json()) == (500, {"error": "Internal server error"})
 
     async def raised(http: httpx.AsyncClient) -> None:
         with pytest.raises(ZeroDivisionError):

@@ -28,12 +28,12 @@ def fields(raw: bytes, content_type: str | None = None) -> Mapping[str, object]:
 
 
 @pytest.mark.parametrize("content_type", [None, FORM, "application/json", "text/plain"])
-def test_a_json_object_is_taken_whatever_its_content_type_says(content_type: str | None) -> None:
+def test_a_json_object_is_accepted_whatever_its_content_type_says(content_type: str | None) -> None:
     assert fields(b' {"a": [1, null]}\n', content_type) == {"a": [1, None]}
 
 
 @pytest.mark.parametrize("content_type", [None, FORM, f"{FORM.upper()}; charset=utf-8"])
-def test_a_form_is_read_when_it_says_so_or_says_nothing(content_type: str | None) -> None:
+def test_a_form_is_read_with_its_content_type_or_without_one(content_type: str | None) -> None:
     assert fields(b"a=1&b=x+y%2B%C3%A9&c=&d", content_type) == {"a": "1", "b": "x y+é", "c": "", "d": ""}
 
 
@@ -43,18 +43,18 @@ def test_an_empty_body_has_no_fields(raw: bytes, content_type: str | None) -> No
     assert fields(raw, content_type) == {}
 
 
-def test_what_comes_several_times_is_a_list_and_nothing_is_lost() -> None:
+def test_a_repeated_field_is_a_list_and_nothing_is_lost() -> None:
     assert fields(b"a=1&a=2&b=1") == {"a": ["1", "2"], "b": "1"}
     assert fields(b"a[]=1&b%5B0%5D=1&b[1]=2") == {"a": ["1"], "b": ["1", "2"]}
 
 
-def test_bytes_that_are_no_utf8_are_told_from_those_that_are() -> None:
+def test_bytes_that_are_not_utf8_become_half_a_surrogate_pair() -> None:
     assert fields(b"a=%E9&b=\xe9") == {"a": "\udce9", "b": "\udce9"}
 
 
 @pytest.mark.parametrize("raw", [b"[1]", b'"a"', b"5", b"{", b'{"a": NaN}', b"[" * 100_000, b"a=1", b"\xff"])
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
-def test_what_is_neither_a_form_nor_a_json_object_is_400(raw: bytes, content_type: str) -> None:
+def test_a_body_that_is_neither_a_form_nor_a_json_object_is_400(raw: bytes, content_type: str) -> None:
     with pytest.raises(HTTPException) as refused:
         fields(raw, content_type)
     assert refused.value.status_code == 400

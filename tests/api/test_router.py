@@ -55,7 +55,7 @@ def route(
     return Router(apps, opening, body_limit=1000, bulk_body_limit=5000)
 
 
-def ask(story: Story, *apps: MountedApp) -> None:
+def with_router(story: Story, *apps: MountedApp) -> None:
     async def main() -> None:
         built = route(*apps)
         transport = httpx.ASGITransport(built, raise_app_exceptions=False)
@@ -86,11 +86,11 @@ def log() -> Iterator[LogCapture]:
         ("/v1/sms", "long"),
     ],
 )
-def test_the_longest_claimed_path_wins_and_ends_at_a_slash(path: str, name: str) -> None:
+def test_the_longest_mount_point_wins_and_ends_at_a_slash(path: str, name: str) -> None:
     async def story(http: httpx.AsyncClient) -> None:
         assert (await http.get(path)).json() == {"app": name, "path": path}
 
-    ask(story, make("short", "/api/v1"), make("long", "/api/v1/sms/send", "/v1/sms"))
+    with_router(story, make("short", "/api/v1"), make("long", "/api/v1/sms/send", "/v1/sms"))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_path_without_an_api_is_404_in_problem_details(path: str) -> None:
             "detail": "There is no API at this path; GET /docs lists all APIs",
         }
 
-    ask(story, make("one", "/api/v1"))
+    with_router(story, make("one", "/api/v1"))
 
 
 def test_two_equal_mount_points_are_an_error_at_start() -> None:
@@ -139,7 +139,7 @@ def test_a_body_above_its_limit_is_413_in_its_envelope(path: str, limit: int, st
                 assert response.status_code == 413
                 assert response.json() == {path[1:]: f"The body is larger than {limit} bytes"}
 
-    ask(story, make("small", "/small"), make("big", "/big", bulk=True))
+    with_router(story, make("small", "/small"), make("big", "/big", bulk=True))
 
 
 def test_a_sane_request_id_is_echoed_in_every_response() -> None:
@@ -148,25 +148,25 @@ def test_a_sane_request_id_is_echoed_in_every_response() -> None:
             response = await http.get(path, headers={"X-Request-ID": "shop-42:7"})
             assert response.headers["x-request-id"] == "shop-42:7"
 
-    ask(story, make("one", "/one"))
+    with_router(story, make("one", "/one"))
 
 
-@pytest.mark.parametrize("told", [None, "", "a b", "x" * 129, "a\tb", '"quoted"', "né"])
-def test_without_a_sane_request_id_a_new_one_is_made(told: str | None) -> None:
+@pytest.mark.parametrize("result", [None, "", "a b", "x" * 129, "a\tb", '"quoted"', "né"])
+def test_without_a_sane_request_id_a_new_one_is_made(result: str | None) -> None:
     async def story(http: httpx.AsyncClient) -> None:
-        headers = [] if told is None else [(b"X-Request-ID", told.encode("latin-1"))]
+        headers = [] if result is None else [(b"X-Request-ID", result.encode("latin-1"))]
         made = {(await http.get("/one", headers=headers)).headers["x-request-id"] for _ in range(2)}
         assert len(made) == 2
         assert all(len(name) == 32 for name in made)
 
-    ask(story, make("one", "/one"))
+    with_router(story, make("one", "/one"))
 
 
 def test_the_access_log_has_the_request_id_and_not_the_query(log: LogCapture) -> None:
     async def story(http: httpx.AsyncClient) -> None:
         await http.get("/one/x?password=secret", headers={"X-Request-ID": "r1"})
 
-    ask(story, make("one", "/one"))
+    with_router(story, make("one", "/one"))
     [line] = log.entries
     assert line.pop("ms") >= 0
     assert line == {
@@ -179,14 +179,14 @@ def test_the_access_log_has_the_request_id_and_not_the_query(log: LogCapture) ->
     }
 
 
-def test_a_crash_is_500_in_its_envelope_tells_nothing_and_is_logged(
+def test_a_crash_is_500_in_its_envelope_without_details_and_is_logged(
     log: LogCapture,
 ) -> None:
     async def story(http: httpx.AsyncClient) -> None:
         response = await http.get("/one/crash")
         assert (response.status_code, response.json()) == (500, {"one": "Internal server error"})
 
-    ask(story, make("one", "/one"))
+    with_router(story, make("one", "/one"))
     assert [entry["event"] for entry in log.entries] == ["request_crashed", "request_answered"]
     assert log.entries[1]["status"] == 500
 
@@ -197,7 +197,7 @@ def test_unavailable_is_503_with_retry_after() -> None:
         assert (response.status_code, response.json()) == (503, {"one": "try again"})
         assert response.headers["retry-after"] == "5"
 
-    ask(story, make("one", "/one"))
+    with_router(story, make("one", "/one"))
 
 
 def test_an_application_that_dies_before_it_answers_is_500_too() -> None:
@@ -211,10 +211,10 @@ def test_an_application_that_dies_before_it_answers_is_500_too() -> None:
     async def story(http: httpx.AsyncClient) -> None:
         assert (await http.get("/one")).json() == {"one": "Internal server error"}
 
-    ask(story, dead)
+    with_router(story, dead)
 
 
-def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_crash(log: LogCapture) -> None:
+def test_a_client_that_disconnects_during_a_body_is_not_a_crash(log: LogCapture) -> None:
     async def story() -> None:
         messages = iter(
             [{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}]
@@ -234,14 +234,14 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_crash(log: LogCaptur
 
 
 def _live(built: Router) -> Sequence[dict[str, object]]:
-    """Start and stop as a server does; give what was sent."""
+    """Start and stop the application as a server does; return the messages it sent."""
     sent: list[dict[str, object]] = []
 
     async def main() -> None:
-        told = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+        result = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
 
         async def receive() -> Any:
-            return next(told)
+            return next(result)
 
         async def send(message: Any) -> None:
             sent.append(message)
@@ -266,7 +266,7 @@ def test_the_runtime_is_opened_once_and_closed_with_the_server() -> None:
     assert seen == ["opened", "closed"]
 
 
-def test_what_is_misconfigured_refuses_the_start_in_one_line() -> None:
+def test_a_misconfiguration_fails_the_start_with_one_line() -> None:
     @asynccontextmanager
     async def opening() -> AsyncIterator[Runtime]:
         raise Misconfigured("the database is at migration none: run `dispatcher migrate`")

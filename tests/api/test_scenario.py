@@ -21,7 +21,7 @@ from dispatcher.service.accounts import credentials
 from dispatcher.service.accounts.credentials import MANAGE, NewKey
 from dispatcher.service.receipts import ingest
 from dispatcher.settings import Settings
-from tests.api.client import opened
+from tests.api.client import open_client
 from tests.world import World
 
 WANTED, CANCELLED = "+254712345678", "+254712345679"
@@ -40,7 +40,7 @@ class Client:
     done: ClassVar[int | str] = 13
 
     async def connect(self) -> None:
-        """Get what its requests need."""
+        """Create the credentials for its requests."""
 
     async def send(self, number: str, at: datetime) -> str:
         raise NotImplementedError
@@ -161,14 +161,14 @@ def test_the_scenario_knows_every_dialect() -> None:
 
 
 @pytest.mark.parametrize("dialect", CLIENTS)
-def test_what_is_scheduled_is_delivered_and_what_is_cancelled_is_not(
+def test_a_scheduled_message_is_delivered_and_a_cancelled_one_is_not(
     settings: Settings, dialect: str
 ) -> None:
     world = World(settings.model_copy(update={"jwt_secret": SecretStr("x" * 40)}))
 
     async def story() -> None:
         operator = await credentials.create(world.ctx, None, CredentialKind.BEARER, dialect=MANAGE)
-        async with opened(world) as http:
+        async with open_client(world) as http:
             client = CLIENTS[dialect](http, {"Authorization": f"Bearer {operator.secret}"}, world)
             await client.connect()
             at = (world.time.now() + HOUR).replace(microsecond=0)
@@ -207,7 +207,7 @@ def test_a_request_s_trace_is_followed_to_the_provider(settings: Settings, diale
     trace = "0af7651916cd43dd8448eb211c80319c"
 
     async def story() -> None:
-        async with opened(world) as http:
+        async with open_client(world) as http:
             client = CLIENTS[dialect](http, {}, world)
             await client.connect()
             http.headers["traceparent"] = f"00-{trace}-b7ad6b7169203331-01"

@@ -132,7 +132,7 @@ def test_every_answer_is_a_documented_one(
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @examples(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-    def ask(case: Case[Any]) -> None:
+    def check(case: Case[Any]) -> None:
         for header in [header for header in case.headers or {} if header.lower() in FRAMING]:
             del case.headers[header]
         # The key endpoints revoke keys: they get another account's.
@@ -140,4 +140,4 @@ def test_every_answer_is_a_documented_one(
         checks = [check for check in CHECKS if check is not not_a_server_error or not says_501]
         case.call_and_validate(base_url=url, headers=shown, checks=checks)
 
-    ask()
+    check()

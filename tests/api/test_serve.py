@@ -62,7 +62,7 @@ def _until_it_answers(client: httpx.Client, process: "subprocess.Popen[str]") ->
             return
 
 
-def test_it_serves_and_ends_cleanly_when_told(settings: Settings) -> None:
+def test_it_serves_and_ends_cleanly_on_a_signal(settings: Settings) -> None:
     with _serving(settings) as (client, process):
         assert client.get("/readyz").json()["status"] == "degraded"
         response = client.get("/api/v1/sms/1?token=secret")

@@ -14,7 +14,7 @@ from dispatcher.api import app
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.accounts import credentials
-from tests.api.client import opened
+from tests.api.client import open_client
 from tests.world import NUMBER, World
 
 PAGE = Path(__file__).parents[2] / "docs" / "development" / "adding-a-dialect.md"
@@ -37,7 +37,7 @@ def _ask(world: World, story: Callable[[httpx.AsyncClient], Awaitable[None]]) ->
     async def main() -> None:
         kind = CredentialKind.API_KEY
         key = await credentials.create(world.ctx, world.caller.account, kind, dialect="postcard")
-        async with opened(world, **{"X-Key": key.secret}) as client:
+        async with open_client(world, **{"X-Key": key.secret}) as client:
             await story(client)
 
     world.run(main)

@@ -1,4 +1,4 @@
-"""Every story here has a dispatcher that can sign tokens."""
+"""Fixtures of Emess: a dispatcher that can sign tokens."""
 
 import pytest
 from pydantic import SecretStr
@@ -9,5 +9,5 @@ from tests.api.emess.sample import JWT_SECRET
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Give the settings of every test, and a secret to sign with."""
+    """Return the settings with a secret for tokens."""
     return settings.model_copy(update={"jwt_secret": SecretStr(JWT_SECRET)})

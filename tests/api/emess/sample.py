@@ -1,4 +1,4 @@
-"""An application at the desk of Emess, and what it sends: what the tests of this dialect share."""
+"""A client of Emess and its request bodies, shared by the tests of this dialect."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.service.accounts.credentials import NewKey
-from tests.api.client import ApiClient, Body, opened
+from tests.api.client import ApiClient, Body, open_client
 from tests.world import NUMBER, World
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ JSON = "application/json; charset=utf-8"
 
 @dataclass
 class EmessClient(ApiClient):
-    """A desk with an application's id and secret; `http` shows its token."""
+    """A client with an application's id and secret; `http` sends its token."""
 
     app: NewKey
 
@@ -33,18 +33,18 @@ class EmessClient(ApiClient):
         return _changed({"appId": self.app.name, "secretKey": self.app.secret}, changed)
 
     async def send(self, **changed: Any) -> httpx.Response:
-        """Send one message; `...` takes a field out."""
+        """Send one message; `...` removes a field."""
         return await self.http.post(SEND, json=one(**changed))
 
     async def bulk(self, **changed: Any) -> httpx.Response:
         return await self.http.post(BULK, json=many(**changed))
 
     async def refused(self, path: str, body: Body) -> str:
-        """Send what must be refused with nothing kept; give what the answer says."""
+        """Send a request that must be refused with nothing stored; return the message."""
         response = await self.http.post(path, json=body)
         assert response.status_code == 400, response.text
         assert await self.rows() == 0
-        return said(response)
+        return error_message(response)
 
 
 def one(**changed: Any) -> Body:
@@ -55,8 +55,8 @@ def many(**changed: Any) -> Body:
     return _changed({"numbers": [NUMBER, SECOND], "message": "Hello"}, changed)
 
 
-def said(response: httpx.Response) -> str:
-    """Give the message of an answer in the one shape of every error."""
+def error_message(response: httpx.Response) -> str:
+    """Return the message of an error, after checking its format."""
     assert response.headers["content-type"] == JSON
     assert list(response.json()) == ["message"]
     message = response.json()["message"]
@@ -78,12 +78,12 @@ async def bearer(http: httpx.AsyncClient, app: NewKey) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {await token_of(http, app)}"}
 
 
-def ask(world: World, story: Callable[[EmessClient], Awaitable[T]], *, credits: int = 10_000) -> T:
-    """Open the API for one account with one sender and one application, log it in, and run the story."""
+def run_with_api(world: World, story: Callable[[EmessClient], Awaitable[T]], *, credits: int = 10_000) -> T:
+    """Open the API with an account, a sender and an application with a token, and run the story."""
 
     async def main() -> T:
         app = await application(world, world.caller.account)
-        async with opened(world) as http:
+        async with open_client(world) as http:
             http.headers.update(await bearer(http, app))
             return await story(EmessClient(world, http, app))
 

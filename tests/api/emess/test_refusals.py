@@ -1,11 +1,21 @@
-"""Emess refuses bodies and fields: each with a clear text, and nothing is kept."""
+"""Emess refuses invalid bodies and fields with a clear message, and stores nothing."""
 
 from typing import Any
 
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.emess.sample import BULK, SECOND, SEND, TOKEN, EmessClient, ask, many, one, said
+from tests.api.emess.sample import (
+    BULK,
+    SECOND,
+    SEND,
+    TOKEN,
+    EmessClient,
+    error_message,
+    many,
+    one,
+    run_with_api,
+)
 from tests.world import NUMBER, World
 
 _STRINGS = "numbers must be an array of strings"
@@ -46,13 +56,13 @@ _NUL = "message cannot be sent: character 2 of the text, U+0000, cannot be sent"
         ({"number": "+" + "3" * 100}, "Invalid phone number: +" + "3" * 39 + "…"),
     ],
 )
-def test_a_faulty_field_of_a_send_is_named_and_nothing_is_kept(
+def test_a_faulty_field_of_a_send_is_named_and_nothing_is_stored(
     world: World, changed: dict[str, Any], message: str
 ) -> None:
-    async def story(office: EmessClient) -> None:
-        assert (await office.refused(SEND, one(**changed))).startswith(message)
+    async def story(api: EmessClient) -> None:
+        assert (await api.refused(SEND, one(**changed))).startswith(message)
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
@@ -79,21 +89,21 @@ def test_a_faulty_field_of_a_send_is_named_and_nothing_is_kept(
         ({"keepDiacritics": "no"}, "keepDiacritics must be a boolean"),
     ],
 )
-def test_a_faulty_field_of_a_bulk_is_named_and_nothing_is_kept(
+def test_a_faulty_field_of_a_bulk_is_named_and_nothing_is_stored(
     world: World, changed: dict[str, Any], message: str
 ) -> None:
-    async def story(office: EmessClient) -> None:
-        assert await office.refused(BULK, many(**changed)) == message
+    async def story(api: EmessClient) -> None:
+        assert await api.refused(BULK, many(**changed)) == message
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) -> None:
-    async def story(office: EmessClient) -> None:
-        said = await office.refused(BULK, many(numbers=[NUMBER, SECOND, "abc"]))
-        assert said == "numbers has too many entries: 3, at most 2"
+    async def story(api: EmessClient) -> None:
+        message = await api.refused(BULK, many(numbers=[NUMBER, SECOND, "abc"]))
+        assert message == "numbers has too many entries: 3, at most 2"
 
-    ask(World(settings.model_copy(update={"max_recipients": 2})), story)
+    run_with_api(World(settings.model_copy(update={"max_recipients": 2})), story)
 
 
 @pytest.mark.parametrize("path", [SEND, BULK])
@@ -111,12 +121,12 @@ def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) ->
         (b"null", "The body must be a JSON object"),
     ],
 )
-def test_a_body_that_is_no_json_object_is_400(world: World, path: str, raw: bytes, message: str) -> None:
-    async def story(office: EmessClient) -> None:
-        response = await office.http.post(path, content=raw)
-        assert (response.status_code, said(response)) == (400, message)
+def test_a_body_that_is_not_a_json_object_is_400(world: World, path: str, raw: bytes, message: str) -> None:
+    async def story(api: EmessClient) -> None:
+        response = await api.http.post(path, content=raw)
+        assert (response.status_code, error_message(response)) == (400, message)
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("path", [TOKEN, SEND, BULK])
@@ -131,21 +141,21 @@ def test_a_body_that_is_no_json_object_is_400(world: World, path: str, raw: byte
 def test_multipart_xml_and_compressed_bodies_are_415(
     world: World, path: str, headers: dict[str, str]
 ) -> None:
-    async def story(office: EmessClient) -> None:
-        response = await office.http.post(path, content=b"{}", headers=headers)
+    async def story(api: EmessClient) -> None:
+        response = await api.http.post(path, content=b"{}", headers=headers)
         assert response.status_code == 415
-        assert said(response).startswith("The body must")
+        assert error_message(response).startswith("The body must")
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_half_a_surrogate_pair_is_refused_or_counted_and_not_a_crash(world: World) -> None:
-    async def story(office: EmessClient) -> None:
+    async def story(api: EmessClient) -> None:
         raw = rb'{"number": "\udfff", "message": "\ud800", "type": "bulk"}'
-        response = await office.http.post(SEND, content=raw)
+        response = await api.http.post(SEND, content=raw)
         assert response.status_code == 400
-        assert said(response).startswith("Invalid phone number: ?; message cannot be sent")
-        bulk = await office.http.post(BULK, content=rb'{"numbers": ["\udfff"], "message": "Hello"}')
+        assert error_message(response).startswith("Invalid phone number: ?; message cannot be sent")
+        bulk = await api.http.post(BULK, content=rb'{"numbers": ["\udfff"], "message": "Hello"}')
         assert (bulk.status_code, bulk.json()["failed"]) == (200, 1)
 
-    ask(world, story)
+    run_with_api(world, story)

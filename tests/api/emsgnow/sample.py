@@ -1,4 +1,4 @@
-"""The document's sample, sent with changes: what the tests of eMsgNow share."""
+"""The document's sample request with changes, shared by the tests of eMsgNow."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +12,7 @@ from dispatcher.domain.delivery.provider import ReceiptRequest
 from dispatcher.service.accounts import credentials
 from dispatcher.service.receipts import ingest
 from dispatcher.service.submissions import templates
-from tests.api.client import ApiClient, Body, opened
+from tests.api.client import ApiClient, Body, open_client
 from tests.world import World
 
 T = TypeVar("T")
@@ -24,12 +24,12 @@ JSON = "application/json; charset=utf-8"
 QUOTA = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
 
-def ask(world: World, story: Callable[[ApiClient], Awaitable[T]], *, credits: int = 10_000) -> T:
-    """Open the API for one account with one sender and one key, and run the story."""
+def run_with_api(world: World, story: Callable[[ApiClient], Awaitable[T]], *, credits: int = 10_000) -> T:
+    """Open the API with an account, a sender and a key, and run the story."""
 
     async def main() -> T:
         key = await key_of(world, world.caller.account)
-        async with opened(world, **key) as client:
+        async with open_client(world, **key) as client:
             return await story(ApiClient(world, client))
 
     return world.run(main, credits=credits)
@@ -41,60 +41,60 @@ async def key_of(world: World, account: Account, **more: Any) -> Mapping[str, st
 
 
 def caller_of(world: World) -> Caller:
-    """Give the story's account as it is through this dialect."""
+    """Return the caller of the world's account in this dialect."""
     return replace(world.caller, dialect="emsgnow")
 
 
 def body(**changed: Any) -> Body:
-    """Give the document's sample, with a sender that is there; `...` takes a field out."""
+    """Return the document's sample with an existing sender; `...` removes a field."""
     whole = {"to": TO, "from": "SHOP", "message": TEXT} | changed
     return {name: value for name, value in whole.items() if value is not ...}
 
 
-async def send(desk: ApiClient, **changed: Any) -> str:
-    response = await desk.http.post(PATH, json=body(**changed))
+async def send(api: ApiClient, **changed: Any) -> str:
+    response = await api.http.post(PATH, json=body(**changed))
     assert response.status_code == 200, response.text
     return str(response.json()["trackingId"])
 
 
-async def refused(desk: ApiClient, **changed: Any) -> str:
-    response = await desk.http.post(PATH, content=json.dumps(body(**changed)))
+async def refused(api: ApiClient, **changed: Any) -> str:
+    response = await api.http.post(PATH, content=json.dumps(body(**changed)))
     assert response.status_code == 400, response.text
     assert response.headers["content-type"] == JSON
     assert list(response.json()) == ["error"]
-    assert await desk.rows() == 0
+    assert await api.rows() == 0
     return str(response.json()["error"])
 
 
-async def details(desk: ApiClient, tracking_id: str) -> Body:
-    response = await desk.http.get(f"{PATH}/{tracking_id}")
+async def details(api: ApiClient, tracking_id: str) -> Body:
+    response = await api.http.get(f"{PATH}/{tracking_id}")
     assert response.status_code == 200, response.text
     answer: Body = response.json()
     return answer
 
 
-async def deliver(desk: ApiClient, tracking_id: str, status: int = 13) -> None:
-    """Send it and let its receipt come."""
-    await desk.world.deliver()
-    row = await desk.world.one(
+async def deliver(api: ApiClient, tracking_id: str, status: int = 13) -> None:
+    """Send the message, and take a receipt for it."""
+    await api.world.deliver()
+    row = await api.world.one(
         "SELECT s.ref FROM provider_references s JOIN messages m ON m.id = s.message_id"
         " WHERE m.public_id = CAST(:id AS uuid)",
         id=tracking_id,
     )
     request = ReceiptRequest(method="POST", headers={}, query={}, body=f"{row.ref}={status}".encode())
-    await ingest.receive(desk.world.ctx, "sim", request)
-    await ingest.match(desk.world.ctx)
+    await ingest.receive(api.world.ctx, "sim", request)
+    await ingest.match(api.world.ctx)
 
 
-async def template(desk: ApiClient, text: str) -> str:
-    made = await templates.create(desk.world.ctx, desk.world.caller.account, text[:50], text)
+async def template(api: ApiClient, text: str) -> str:
+    made = await templates.create(api.world.ctx, api.world.caller.account, text[:50], text)
     return made.public_id
 
 
-def later(desk: ApiClient, **by: float) -> str:
-    return written(desk.world.time.now() + timedelta(**by))
+def later(api: ApiClient, **by: float) -> str:
+    return format_time(api.world.time.now() + timedelta(**by))
 
 
-def written(at: datetime) -> str:
-    """Write a time as the document does."""
+def format_time(at: datetime) -> str:
+    """Return a time in the document's format."""
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"

@@ -13,7 +13,7 @@ from dispatcher.domain.callbacks.events import MessageEvent
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks.sender import Signature
 from tests.api.client import ApiClient
-from tests.api.emsgnow.sample import PATH, ask, deliver, send
+from tests.api.emsgnow.sample import PATH, deliver, run_with_api, send
 from tests.world import World
 
 URL = "https://shop.example/sms?of=us"
@@ -37,9 +37,9 @@ DELIVERED = MessageEvent(
 
 def test_a_callback_is_the_single_event_signed_by_standard_webhooks() -> None:
     assert dialect.event_formatter is not None
-    worded = dialect.event_formatter(DELIVERED)
-    assert worded.signature is Signature.STANDARD_WEBHOOKS
-    assert json.loads(json.dumps(worded.body)) == {
+    callback = dialect.event_formatter(DELIVERED)
+    assert callback.signature is Signature.STANDARD_WEBHOOKS
+    assert json.loads(json.dumps(callback.body)) == {
         "messageId": TRACKING_ID,
         "id": f"{TRACKING_ID}-3",
         "message": {
@@ -52,7 +52,7 @@ def test_a_callback_is_the_single_event_signed_by_standard_webhooks() -> None:
         },
         "timestamp": "2024-11-10T02:48:08.019Z",
     }
-    assert list(worded.body) == ["messageId", "id", "message", "timestamp"]
+    assert list(callback.body) == ["messageId", "id", "message", "timestamp"]
 
 
 @pytest.mark.parametrize("status", Status)
@@ -61,49 +61,49 @@ def test_a_callback_has_code_and_reason_unless_the_document_shows_its_status(sta
     message = dialect.event_formatter(replace(DELIVERED, status=status, reason="why")).body["message"]
     assert isinstance(message, dict)
     assert message["status"] == WORDS[status]
-    told = {} if status in DOCUMENTED else {"code": int(status), "reason": "why"}
-    assert json.loads(json.dumps(message["additionalInfo"])) == told
+    result = {} if status in DOCUMENTED else {"code": int(status), "reason": "why"}
+    assert json.loads(json.dumps(message["additionalInfo"])) == result
 
 
-def test_a_callback_is_what_the_single_event_reads(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        tracking_id = await send(desk, clientId="1")
-        row = await desk.world.one("SELECT e.* FROM message_events e")
-        told = replace(
+def test_a_callback_has_the_format_of_a_single_event(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        tracking_id = await send(api, clientId="1")
+        row = await api.world.one("SELECT e.* FROM message_events e")
+        result = replace(
             DELIVERED, message_id=UUID(tracking_id), seq=row.seq, at=row.at, status=Status(row.status)
         )
         assert dialect.event_formatter is not None
-        response = await desk.http.get(f"{PATH}/{tracking_id}/events/{tracking_id}-1")
-        assert response.json() == dialect.event_formatter(told).body
+        response = await api.http.get(f"{PATH}/{tracking_id}/events/{tracking_id}-1")
+        assert response.json() == dialect.event_formatter(result).body
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_each_event_has_one_callback_to_the_url_of_its_sms(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        tracking_id = await send(desk, callbackUrl=URL)
-        await deliver(desk, tracking_id)
-        events = await desk.world.all("SELECT seq FROM message_events ORDER BY seq")
-        rows = await desk.world.all("SELECT seq, url, dialect FROM callbacks ORDER BY seq")
+    async def story(api: ApiClient) -> None:
+        tracking_id = await send(api, callbackUrl=URL)
+        await deliver(api, tracking_id)
+        events = await api.world.all("SELECT seq FROM message_events ORDER BY seq")
+        rows = await api.world.all("SELECT seq, url, dialect FROM callbacks ORDER BY seq")
         assert len(events) == 3
-        told = [(row.seq, row.url, row.dialect) for row in rows]
-        assert told == [(row.seq, URL, "emsgnow") for row in events]
+        result = [(row.seq, row.url, row.dialect) for row in rows]
+        assert result == [(row.seq, URL, "emsgnow") for row in events]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_without_a_callback_url_nothing_is_told(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        await deliver(desk, await send(desk))
-        assert await desk.world.all("SELECT * FROM callbacks") == []
+def test_without_a_callback_url_there_is_no_callback(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        await deliver(api, await send(api))
+        assert await api.world.all("SELECT * FROM callbacks") == []
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_a_setting_allows_private_callback_urls(world: World) -> None:
     allowing = World(world.settings.model_copy(update={"callback_private": True}))
 
-    async def story(desk: ApiClient) -> None:
-        await send(desk, callbackUrl="http://127.0.0.1:8000/x")
+    async def story(api: ApiClient) -> None:
+        await send(api, callbackUrl="http://127.0.0.1:8000/x")
 
-    ask(allowing, story)
+    run_with_api(allowing, story)

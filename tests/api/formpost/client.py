@@ -1,4 +1,4 @@
-"""The desk of the form and key API: an account with a user, a key, a sender, and Kenya as its country."""
+"""A client of the form and key API: an account with a user, a key, a sender, and Kenya as its country."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.service.accounts.credentials import NewKey
-from tests.api.client import opened
+from tests.api.client import open_client
 from tests.world import World
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ KENYANS = ["+254701234567", "+254712345678"]
 
 @dataclass
 class FormpostClient:
-    """What a story has in hand: `http` shows no credential by itself."""
+    """A client and its credentials; `http` sends none by itself."""
 
     world: World
     http: httpx.AsyncClient
@@ -35,7 +35,7 @@ class FormpostClient:
     key: dict[str, str]
 
     async def form(self, **changed: Any) -> httpx.Response:
-        """Post the document's sample to v1 as a form; ... takes a field out."""
+        """Post the document's sample to v1 as a form; `...` removes a field."""
         return await self.http.post(V1, data=_changed(SAMPLE | self.user, changed))
 
     async def keyed(self, **changed: Any) -> httpx.Response:
@@ -59,11 +59,13 @@ def _changed(whole: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in (whole | changed).items() if value is not ...}
 
 
-def ask(world: World, story: Callable[[FormpostClient], Awaitable[T]], *, credits: int = 10_000) -> T:
+def run_with_api(
+    world: World, story: Callable[[FormpostClient], Awaitable[T]], *, credits: int = 10_000
+) -> T:
     async def main() -> T:
         user = await new_user(world)
         key = await new_key(world)
-        async with opened(world) as http:
+        async with open_client(world) as http:
             pair = {"username": str(user.name), "password": user.secret}
             return await story(FormpostClient(world, http, pair, {"X-API-Key": key.secret}))
 

@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.settings import Settings
-from tests.api.formpost.client import KENYANS, SAMPLE, V1, FormpostClient, ask
+from tests.api.formpost.client import KENYANS, SAMPLE, V1, FormpostClient, run_with_api
 from tests.world import World
 
 _UNAUTHORIZED = {"error": "Unauthorized."}
@@ -14,59 +14,59 @@ _UNAUTHORIZED = {"error": "Unauthorized."}
 
 @pytest.mark.parametrize("path", [V1, "/api/v1/sms/send"])
 def test_the_sample_is_sent_to_both_local_numbers_at_both_paths(world: World, path: str) -> None:
-    async def story(counter: FormpostClient) -> None:
-        response = await counter.http.post(path, data=SAMPLE | counter.user)
+    async def story(api: FormpostClient) -> None:
+        response = await api.http.post(path, data=SAMPLE | api.user)
         assert response.status_code == 200
         assert response.headers["content-type"] == "application/json"
-        rows = await counter.sent()
+        rows = await api.sent()
         assert [row.number for row in rows] == KENYANS
         assert {row.text for row in rows} == {SAMPLE["message_body"]}
         assert response.json() == {
             "success": True,
             "message": "SMS sent successfully",
-            "batch_id": str((await counter.batch()).public_id),
+            "batch_id": str((await api.batch()).public_id),
             "message_ids": [str(row.public_id) for row in rows],
             "recipients": 2,
         }
         assert list(response.json()) == ["success", "message", "batch_id", "message_ids", "recipients"]
         assert UUID(response.json()["batch_id"])
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_all_may_be_url_parameters_of_an_empty_post(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         for headers in ({}, {"Content-Type": "application/json"}):
-            response = await counter.http.post(V1, params=SAMPLE | counter.user, headers=headers)
+            response = await api.http.post(V1, params=SAMPLE | api.user, headers=headers)
             assert response.status_code == 200
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_credentials_may_be_in_the_url_and_the_message_in_a_form(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        response = await counter.http.post(V1, params=counter.user, data=SAMPLE)
+    async def story(api: FormpostClient) -> None:
+        response = await api.http.post(V1, params=api.user, data=SAMPLE)
         assert response.status_code == 200
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_the_body_wins_over_the_url(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         url = {"message_body": "in the URL", "password": "wrong", "username": "nobody"}
-        response = await counter.http.post(V1, params=url, data=SAMPLE | counter.user)
+        response = await api.http.post(V1, params=url, data=SAMPLE | api.user)
         assert response.status_code == 200
-        assert (await counter.sent())[0].text == SAMPLE["message_body"]
+        assert (await api.sent())[0].text == SAMPLE["message_body"]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_a_form_may_be_json(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        response = await counter.http.post(V1, json=SAMPLE | counter.user)
+    async def story(api: FormpostClient) -> None:
+        response = await api.http.post(V1, json=SAMPLE | api.user)
         assert response.status_code == 200
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
@@ -86,41 +86,41 @@ def test_a_form_may_be_json(world: World) -> None:
     ],
 )
 def test_without_a_good_user_and_password_it_is_401(world: World, changed: dict[str, object]) -> None:
-    async def story(counter: FormpostClient) -> None:
-        response = await counter.form(**changed)
+    async def story(api: FormpostClient) -> None:
+        response = await api.form(**changed)
         assert (response.status_code, response.json()) == (401, _UNAUTHORIZED)
-        assert await counter.kept() == 0
+        assert await api.kept() == 0
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("user", ["null", "5", "true", '["a"]', '{"a": 1}', r'"\ud800"'])
 def test_a_user_name_in_json_that_can_be_none_is_401(world: World, user: str) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         raw = f'{{"username": {user}, "password": {user}, "numbers": "0701234567"}}'
-        response = await counter.http.post(V1, content=raw)
+        response = await api.http.post(V1, content=raw)
         assert (response.status_code, response.json()) == (401, _UNAUTHORIZED)
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_who_asks_is_known_before_the_body_is_judged(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        for params, status in [({}, 401), (counter.user, 400)]:
-            response = await counter.http.post(
+def test_the_caller_is_authenticated_before_the_body_is_validated(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
+        for params, status in [({}, 401), (api.user, 400)]:
+            response = await api.http.post(
                 V1, params=params, content=b"[1]", headers={"Content-Type": "text/plain"}
             )
             assert response.status_code == status
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_a_key_of_v2_does_not_open_v1(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        response = await counter.http.post(V1, data=SAMPLE, headers=counter.key)
+    async def story(api: FormpostClient) -> None:
+        response = await api.http.post(V1, data=SAMPLE, headers=api.key)
         assert response.status_code == 401
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
@@ -150,13 +150,13 @@ def test_a_key_of_v2_does_not_open_v1(world: World) -> None:
 def test_a_faulty_field_is_400_and_nothing_is_sent(
     world: World, changed: dict[str, object], error: str
 ) -> None:
-    async def story(counter: FormpostClient) -> None:
-        response = await counter.form(**changed)
+    async def story(api: FormpostClient) -> None:
+        response = await api.form(**changed)
         assert (response.status_code, response.json()) == (400, {"error": error})
         assert response.headers["content-type"] == "application/json"
-        assert await counter.kept() == 0
+        assert await api.kept() == 0
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
@@ -172,96 +172,96 @@ def test_a_faulty_field_is_400_and_nothing_is_sent(
     ],
 )
 def test_a_number_may_be_local_or_international_with_spaces(world: World, numbers: str) -> None:
-    async def story(counter: FormpostClient) -> None:
-        assert (await counter.form(numbers=numbers)).status_code == 200
-        assert [row.number for row in await counter.sent()] == ["+254701234567"]
+    async def story(api: FormpostClient) -> None:
+        assert (await api.form(numbers=numbers)).status_code == 200
+        assert [row.number for row in await api.sent()] == ["+254701234567"]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_numbers_of_other_countries_are_taken_with_their_country_code(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        assert (await counter.form(numbers="+256701234567")).status_code == 200
-        assert [row.country for row in await counter.sent()] == ["UG"]
+def test_numbers_of_other_countries_are_accepted_with_their_country_code(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
+        assert (await api.form(numbers="+256701234567")).status_code == 200
+        assert [row.country for row in await api.sent()] == ["UG"]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_an_account_without_a_country_has_no_local_numbers(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         await world.all("UPDATE accounts SET default_country = NULL")
-        response = await counter.form()
+        response = await api.form()
         assert (response.status_code, response.json()) == (400, {"error": "Invalid phone number format."})
-        assert (await counter.form(numbers=",".join(KENYANS))).status_code == 200
+        assert (await api.form(numbers=",".join(KENYANS))).status_code == 200
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_the_same_number_twice_is_two_messages(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        response = await counter.form(numbers="0701234567,+254701234567")
+    async def story(api: FormpostClient) -> None:
+        response = await api.form(numbers="0701234567,+254701234567")
         assert response.json()["recipients"] == 2
         assert len(set(response.json()["message_ids"])) == 2
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_a_number_given_several_times_in_a_form_is_a_list_and_none_is_lost(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        response = await counter.form(numbers=["0701234567", "0712345678,0722000000"])
+def test_a_number_that_is_repeated_in_a_form_is_a_list_and_none_is_lost(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
+        response = await api.form(numbers=["0701234567", "0712345678,0722000000"])
         assert response.json()["recipients"] == 3
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_what_only_v2_knows_is_ignored_by_v1(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        response = await counter.form(type="urgent", schedule_at="soon", sender_id="99", colour="blue")
+def test_fields_of_v2_are_ignored_by_v1(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
+        response = await api.form(type="urgent", schedule_at="soon", sender_id="99", colour="blue")
         assert response.status_code == 200
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_without_credit_it_is_402_and_nothing_is_kept(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        response = await counter.form()
+def test_without_credit_it_is_402_and_nothing_is_stored(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
+        response = await api.form()
         assert (response.status_code, response.json()) == (402, {"error": "Insufficient credits."})
-        assert await counter.kept() == 0
+        assert await api.kept() == 0
 
-    ask(world, story, credits=1)
+    run_with_api(world, story, credits=1)
 
 
 def test_a_paused_account_is_403(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         await world.all("UPDATE accounts SET paused_at = now()")
-        response = await counter.form()
+        response = await api.form()
         assert (response.status_code, response.json()) == (403, {"error": "Account 'shop' is paused."})
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_an_account_without_a_sender_is_answered_and_the_messages_end_with_23(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         await world.all("UPDATE senders SET disabled_at = now()")
-        assert (await counter.form()).status_code == 200
-        assert {row.status for row in await counter.sent()} == {23}
+        assert (await api.form()).status_code == 200
+        assert {row.status for row in await api.sent()} == {23}
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_a_country_without_a_route_is_refused_as_28(world: World) -> None:
     world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, countries=frozenset({"DE"}))
 
-    async def story(counter: FormpostClient) -> None:
-        assert (await counter.form()).status_code == 200
-        assert {row.status for row in await counter.sent()} == {28}
+    async def story(api: FormpostClient) -> None:
+        assert (await api.form()).status_code == 200
+        assert {row.status for row in await api.sent()} == {28}
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("taken", [False, True])
-def test_simulated_numbers_are_taken_where_the_setting_says_so(settings: Settings, taken: bool) -> None:
-    async def story(counter: FormpostClient) -> None:
-        assert (await counter.form(numbers="+25400990013")).status_code == (200 if taken else 400)
+def test_simulated_numbers_are_accepted_if_the_setting_allows_them(settings: Settings, taken: bool) -> None:
+    async def story(api: FormpostClient) -> None:
+        assert (await api.form(numbers="+25400990013")).status_code == (200 if taken else 400)
 
-    ask(World(settings.model_copy(update={"simulated_numbers": taken})), story)
+    run_with_api(World(settings.model_copy(update={"simulated_numbers": taken})), story)

@@ -7,7 +7,16 @@ import pytest
 from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts, opt_outs
-from tests.api.formpost.client import BALANCE, KENYANS, KEYS, SAMPLE, V2, FormpostClient, ask, new_key
+from tests.api.formpost.client import (
+    BALANCE,
+    KENYANS,
+    KEYS,
+    SAMPLE,
+    V2,
+    FormpostClient,
+    new_key,
+    run_with_api,
+)
 from tests.world import World
 
 _REQUIRED = {"error": "API key is required", "help": "Provide X-API-Key header or api_key parameter"}
@@ -17,10 +26,10 @@ _REQUIRED = {"error": "API key is required", "help": "Provide X-API-Key header o
 def test_a_missing_key_is_401_with_help_and_the_documented_headers(
     world: World, method: str, path: str
 ) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         for shown in ({}, {"X-API-Key": ""}):
-            response = await counter.http.request(method, path, headers=headers | shown)
+            response = await api.http.request(method, path, headers=headers | shown)
             assert (response.status_code, response.json()) == (401, _REQUIRED)
             assert response.headers["cache-control"] == "no-cache, private"
             assert response.headers["content-type"] == "application/json"
@@ -28,61 +37,61 @@ def test_a_missing_key_is_401_with_help_and_the_documented_headers(
             assert response.headers["x-ratelimit-limit"] == "60"
             assert "x-ratelimit-reset" not in response.headers
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("key", ["wrong", "sms_x", "\xff"])
 def test_an_unknown_key_is_401_without_help(world: World, key: str) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         for response in (
-            await counter.http.post(V2, headers=[(b"X-API-Key", key.encode("latin-1"))]),
-            await counter.http.get(V2, params={"api_key": key}),
-            await counter.http.post(V2, json={"api_key": [key]}),
+            await api.http.post(V2, headers=[(b"X-API-Key", key.encode("latin-1"))]),
+            await api.http.get(V2, params={"api_key": key}),
+            await api.http.post(V2, json={"api_key": [key]}),
         ):
             assert (response.status_code, response.json()) == (401, {"error": "Invalid API key"})
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_an_expired_key_is_401_and_says_so(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         made = await new_key(world, validity=timedelta(days=1))
         world.time.advance(timedelta(days=1))
-        response = await counter.http.get(BALANCE, headers={"X-API-Key": made.secret})
+        response = await api.http.get(BALANCE, headers={"X-API-Key": made.secret})
         assert (response.status_code, response.json()) == (401, {"error": "API key has expired"})
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_the_key_may_be_in_the_header_the_query_or_the_body(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        key = {"api_key": counter.key["X-API-Key"]}
+    async def story(api: FormpostClient) -> None:
+        key = {"api_key": api.key["X-API-Key"]}
         for response in (
-            await counter.http.post(V2, data=SAMPLE, headers=counter.key),
-            await counter.http.post(V2, data=SAMPLE, params=key),
-            await counter.http.post(V2, data=SAMPLE | key),
-            await counter.http.post(V2, json=SAMPLE | key),
-            await counter.http.get(V2, params=SAMPLE | key),
-            await counter.http.get(V2, params=SAMPLE, headers=counter.key),
+            await api.http.post(V2, data=SAMPLE, headers=api.key),
+            await api.http.post(V2, data=SAMPLE, params=key),
+            await api.http.post(V2, data=SAMPLE | key),
+            await api.http.post(V2, json=SAMPLE | key),
+            await api.http.get(V2, params=SAMPLE | key),
+            await api.http.get(V2, params=SAMPLE, headers=api.key),
         ):
             assert response.status_code == 200, response.text
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_who_asks_is_known_before_the_body_is_judged(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        for headers, status in [({}, 401), (counter.key, 415)]:
+def test_the_caller_is_authenticated_before_the_body_is_validated(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
+        for headers, status in [({}, 401), (api.key, 415)]:
             xml = {"Content-Type": "application/xml", **headers}
-            assert (await counter.http.post(V2, content=b"<a/>", headers=xml)).status_code == status
+            assert (await api.http.post(V2, content=b"<a/>", headers=xml)).status_code == status
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_the_answer_tells_what_each_message_became(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+def test_the_response_has_the_status_of_each_message(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
         await opt_outs.add(world.ctx, world.caller.account, [KENYANS[1]])
-        answer = (await counter.keyed()).json()
+        answer = (await api.keyed()).json()
         assert list(answer) == [
             "success",
             "message",
@@ -91,34 +100,34 @@ def test_the_answer_tells_what_each_message_became(world: World) -> None:
             "recipients",
             "statuses",
         ]
-        assert answer["message_ids"] == [str(row.public_id) for row in await counter.sent()]
+        assert answer["message_ids"] == [str(row.public_id) for row in await api.sent()]
         assert answer["statuses"] == ["processing", "cancelled"]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("numbers", ["numbers", "to", "phone_numbers"])
 @pytest.mark.parametrize("text", ["message_body", "message", "text"])
 def test_numbers_and_text_have_three_names_each(world: World, numbers: str, text: str) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         fields = {numbers: ["0701234567", "0712345678"], text: "Hello"}
-        response = await counter.http.post(V2, json=fields, headers=counter.key)
+        response = await api.http.post(V2, json=fields, headers=api.key)
         assert response.json()["recipients"] == 2
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_a_form_may_list_numbers_as_php_does(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         for name in ("to[]=0701234567", "to[0]=0701234567&to[1]=0712345678"):
-            response = await counter.http.get(f"{V2}?{name}&text=Hello", headers=counter.key)
+            response = await api.http.get(f"{V2}?{name}&text=Hello", headers=api.key)
             assert response.status_code == 200
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_a_sender_is_named_by_its_number_or_its_name(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         shop = await accounts.add_sender(world.ctx, world.caller.account, "BOOKS")
         code = await accounts.add_sender(world.ctx, world.caller.account, "22141")
         named: list[tuple[dict[str, object], int]] = [
@@ -132,11 +141,11 @@ def test_a_sender_is_named_by_its_number_or_its_name(world: World) -> None:
             ({"sender_id": ""}, world.sender_id),
         ]
         for fields, sender in named:
-            answer = (await counter.keyed(**fields)).json()
+            answer = (await api.keyed(**fields)).json()
             row = await world.one("SELECT * FROM batches WHERE public_id = :id", id=answer["batch_id"])
             assert row.sender_id == sender, fields
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
@@ -153,86 +162,86 @@ def test_schedule_at_is_a_time_of_the_account_unless_it_has_an_offset(
 ) -> None:
     world.time.at = datetime(2030, 1, 1, tzinfo=UTC)
 
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         await world.all("UPDATE accounts SET timezone = 'Africa/Nairobi'")
-        answer = (await counter.keyed(schedule_at=given)).json()
+        answer = (await api.keyed(schedule_at=given)).json()
         assert answer["statuses"] == ["scheduled", "scheduled"]
-        assert (await counter.batch()).not_before == instant
+        assert (await api.batch()).not_before == instant
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_a_schedule_in_the_past_means_now(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        answer = (await counter.keyed(schedule_at="2020-12-25 12:45:59")).json()
+    async def story(api: FormpostClient) -> None:
+        answer = (await api.keyed(schedule_at="2020-12-25 12:45:59")).json()
         assert answer["statuses"] == ["processing", "processing"]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("tier", ["critical", "standard", "bulk"])
 def test_type_is_the_tier(world: World, tier: str) -> None:
-    async def story(counter: FormpostClient) -> None:
-        assert (await counter.keyed(type=tier)).status_code == 200
-        assert (await counter.batch()).tier == tier
+    async def story(api: FormpostClient) -> None:
+        assert (await api.keyed(type=tier)).status_code == 200
+        assert (await api.batch()).tier == tier
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(("numbers", "tier"), [(200, "standard"), (201, "bulk")])
 def test_without_a_type_it_is_standard_and_bulk_above_200_numbers(
     world: World, numbers: int, tier: str
 ) -> None:
-    async def story(counter: FormpostClient) -> None:
-        assert (await counter.keyed(numbers=["0701234567"] * numbers)).status_code == 200
-        assert (await counter.batch()).tier == tier
+    async def story(api: FormpostClient) -> None:
+        assert (await api.keyed(numbers=["0701234567"] * numbers)).status_code == 200
+        assert (await api.batch()).tier == tier
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_an_account_may_be_capped_to_a_tier(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         await accounts.set_limits(world.ctx, world.caller.account, AccountLimits(tier=Tier.STANDARD))
-        assert (await counter.keyed(type="critical")).status_code == 200
-        assert (await counter.batch()).tier == "standard"
+        assert (await api.keyed(type="critical")).status_code == 200
+        assert (await api.batch()).tier == "standard"
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_the_balance_is_told_in_credits_and_falls_with_what_is_sent(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        before = await counter.http.get(BALANCE, headers=counter.key)
-        await counter.keyed()
-        after = await counter.http.get(BALANCE, headers=counter.key)
+def test_the_balance_is_in_credits_and_falls_with_each_message(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
+        before = await api.http.get(BALANCE, headers=api.key)
+        await api.keyed()
+        after = await api.http.get(BALANCE, headers=api.key)
         assert before.json() == {"balance": 100, "currency": "credits"}
         assert after.json() == {"balance": 98, "currency": "credits"}
 
-    ask(world, story, credits=100)
+    run_with_api(world, story, credits=100)
 
 
-def test_without_credit_it_is_402_and_nothing_is_kept(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        response = await counter.keyed()
+def test_without_credit_it_is_402_and_nothing_is_stored(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
+        response = await api.keyed()
         assert (response.status_code, response.json()) == (402, {"error": "Insufficient credits"})
-        assert await counter.kept() == 0
+        assert await api.kept() == 0
 
-    ask(world, story, credits=1)
+    run_with_api(world, story, credits=1)
 
 
 def test_a_paused_account_is_403_and_may_still_see_its_balance(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         await world.all("UPDATE accounts SET paused_at = now()")
-        response = await counter.keyed()
+        response = await api.keyed()
         assert (response.status_code, response.json()) == (403, {"error": "Account 'shop' is paused"})
-        assert (await counter.http.get(BALANCE, headers=counter.key)).status_code == 200
+        assert (await api.http.get(BALANCE, headers=api.key)).status_code == 200
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_keys_are_not_under_v2(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         for path in KEYS:
-            response = await counter.http.post(path.replace("/api/", "/api/v2/"), headers=counter.key)
+            response = await api.http.post(path.replace("/api/", "/api/v2/"), headers=api.key)
             assert response.status_code == 404
 
-    ask(world, story)
+    run_with_api(world, story)

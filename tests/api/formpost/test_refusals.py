@@ -1,9 +1,9 @@
-"""v2 refuses fields as Laravel does: 422, and all that is wrong told by field."""
+"""v2 refuses invalid fields as Laravel does: 422, with all errors by field."""
 
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.formpost.client import V2, FormpostClient, ask
+from tests.api.formpost.client import V2, FormpostClient, run_with_api
 from tests.world import World
 
 _STRING = "The {} field must be a string."
@@ -51,21 +51,21 @@ _DATE = "The schedule at field must be a valid date, as YYYY-MM-DD HH:MM:SS or i
 def test_a_faulty_field_is_422_and_nothing_is_sent(
     world: World, field: str, value: object, message: str
 ) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         await world.all("UPDATE accounts SET timezone = 'Africa/Nairobi'")
-        response = await counter.keyed(**{field: value})
+        response = await api.keyed(**{field: value})
         assert response.status_code == 422
         assert response.headers["content-type"] == "application/json"
         assert response.json() == {"message": message, "errors": {field: [message]}}
-        assert await counter.kept() == 0
+        assert await api.kept() == 0
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_every_fault_is_told_at_once_by_the_names_that_came(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+def test_all_faults_are_reported_together_by_the_clients_names(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
         fields = {"to": "1,0701234567,2", "text": 5, "from": "NOBODY", "type": "urgent"}
-        response = await counter.http.post(V2, json=fields, headers=counter.key)
+        response = await api.http.post(V2, json=fields, headers=api.key)
         assert response.status_code == 422
         assert response.json() == {
             "message": "The to field has an invalid phone number: 1 (and 4 more errors)",
@@ -80,45 +80,45 @@ def test_every_fault_is_told_at_once_by_the_names_that_came(world: World) -> Non
             },
         }
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_an_empty_request_names_both_required_fields(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         message = "The numbers field is required. (and 1 more error)"
         for response in (
-            await counter.http.get(V2, headers=counter.key),
-            await counter.http.post(V2, headers=counter.key),
-            await counter.http.post(V2, json={}, headers=counter.key),
+            await api.http.get(V2, headers=api.key),
+            await api.http.post(V2, headers=api.key),
+            await api.http.post(V2, json={}, headers=api.key),
         ):
             assert (response.status_code, response.json()["message"]) == (422, message)
             assert list(response.json()["errors"]) == ["numbers", "message_body"]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_another_accounts_sender_is_invalid(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
+    async def story(api: FormpostClient) -> None:
         await world.another_account("other")
         theirs = (await world.one("SELECT id FROM senders WHERE name = 'OTHER'")).id
         for sender in (theirs, "OTHER"):
-            assert (await counter.keyed(sender_id=sender)).status_code == 422
+            assert (await api.keyed(sender_id=sender)).status_code == 422
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) -> None:
-    async def story(counter: FormpostClient) -> None:
-        response = await counter.keyed(numbers="0701234567," * 3)
+    async def story(api: FormpostClient) -> None:
+        response = await api.keyed(numbers="0701234567," * 3)
         assert response.json()["message"] == "The numbers field has too many entries: 3, at most 2."
 
-    ask(World(settings.model_copy(update={"max_recipients": 2})), story)
+    run_with_api(World(settings.model_copy(update={"max_recipients": 2})), story)
 
 
-def test_a_byte_that_is_no_utf8_is_refused_and_not_sent_as_something_else(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        response = await counter.http.get(f"{V2}?to=0701234567&text=caf%E9", headers=counter.key)
+def test_a_byte_that_is_not_utf8_is_refused_and_not_replaced(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
+        response = await api.http.get(f"{V2}?to=0701234567&text=caf%E9", headers=api.key)
         assert response.status_code == 422
         assert list(response.json()["errors"]) == ["text"]
 
-    ask(world, story)
+    run_with_api(world, story)

@@ -1,4 +1,4 @@
-"""A client at the management API, and what the tests of it share."""
+"""A client of the management API, shared by its tests."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import httpx
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.service.accounts.credentials import MANAGE
-from tests.api.client import Body, opened
+from tests.api.client import Body, open_client
 from tests.world import World
 
 T = TypeVar("T")
@@ -21,31 +21,32 @@ NUMBERS = ["+254712345678", "+254712345679", "+254712345680"]
 
 @dataclass
 class ManagementClient:
-    """What a story has in hand. `http` asks as an operator with a token; paths are those below /manage/v1."""
+    """A client with an operator's token; paths are relative to /manage/v1."""
 
     world: World
     http: httpx.AsyncClient
 
     async def get(self, path: str, **query: Any) -> Body:
-        return await self.ask("GET", path, 200, params=query)
+        """Return the body of a 200."""
+        return await self.request("GET", path, 200, params=query)
 
     async def post(self, path: str, body: Body | None = None, *, status: int = 200) -> Body:
-        return await self.ask("POST", path, status, json={} if body is None else body)
+        return await self.request("POST", path, status, json={} if body is None else body)
 
-    async def ask(self, method: str, path: str, status: int, **how: Any) -> Body:
-        response = await self.http.request(method, PREFIX + path, **how)
+    async def request(self, method: str, path: str, status: int, **options: Any) -> Body:
+        response = await self.http.request(method, PREFIX + path, **options)
         assert response.status_code == status, response.text
-        answer: Body = response.json() if response.content else {}
-        return answer
+        body: Body = response.json() if response.content else {}
+        return body
 
-    async def refused(self, method: str, path: str, status: int, **how: Any) -> str:
-        """Give the detail of a problem, after a look at all the rest of it."""
-        response = await self.http.request(method, PREFIX + path, **how)
+    async def refused(self, method: str, path: str, status: int, **options: Any) -> str:
+        """Return the detail of a problem, after checking the other fields."""
+        response = await self.http.request(method, PREFIX + path, **options)
         assert_problem(response, status)
         return str(response.json()["detail"])
 
-    async def walk(self, path: str, **query: Any) -> list[list[Any]]:
-        """Follow the cursors to the end; give the items page by page."""
+    async def pages(self, path: str, **query: Any) -> list[list[Any]]:
+        """Follow the cursors to the end; return the items page by page."""
         pages: list[list[Any]] = []
         answer = await self.get(path, **query)
         pages.append(answer["items"])
@@ -64,12 +65,14 @@ def assert_problem(response: httpx.Response, status: int) -> None:
     assert problem["status"] == status
 
 
-def manage(world: World, story: Callable[[ManagementClient], Awaitable[T]], *, credits: int = 10_000) -> T:
+def run_with_api(
+    world: World, story: Callable[[ManagementClient], Awaitable[T]], *, credits: int = 10_000
+) -> T:
     """Open the API with one account, one sender and one operator's token, and run the story."""
 
     async def main() -> T:
         key = await credentials.create(world.ctx, None, CredentialKind.BEARER, dialect=MANAGE, name="robot")
-        async with opened(world, Authorization=f"Bearer {key.secret}") as client:
+        async with open_client(world, Authorization=f"Bearer {key.secret}") as client:
             return await story(ManagementClient(world, client))
 
     return world.run(main, credits=credits)

@@ -1,9 +1,9 @@
-"""SMS Scheduler refuses fields: each in the document's words, and nothing is kept."""
+"""SMS Scheduler refuses invalid fields in the document's words, and stores nothing."""
 
 import pytest
 
 from dispatcher.settings import Settings
-from tests.api.client import ApiClient, ask
+from tests.api.client import ApiClient, run_with_api
 from tests.api.scheduler.sample import FIXED_LINE, FRENCH, INVALID, PATH, refused
 from tests.world import World
 
@@ -68,18 +68,18 @@ _DATE = 'The field "delivery_date" must be a date formatted as "YYYY-MM-DD HH:MM
         ("phone_numbers", "+" + "3" * 100, INVALID.format("+" + "3" * 39 + "…")),
     ],
 )
-def test_a_faulty_field_is_named_and_nothing_is_kept(
+def test_a_faulty_field_is_named_and_nothing_is_stored(
     world: World, field: str, value: object, message: str
 ) -> None:
-    async def story(desk: ApiClient) -> None:
-        assert await refused(desk, **{field: value}) == {field: [message.format(field)]}
+    async def story(api: ApiClient) -> None:
+        assert await refused(api, **{field: value}) == {field: [message.format(field)]}
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_all_faults_are_told_together_in_the_documents_words(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        errors = await refused(desk, message_stop="no", phone_numbers=[FRENCH, 5, "+123456789"])
+def test_all_faults_are_reported_together_in_the_documents_words(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        errors = await refused(api, message_stop="no", phone_numbers=[FRENCH, 5, "+123456789"])
         assert errors == {
             "message_stop": ['The field "message_stop" must be a value of type "boolean"'],
             "phone_numbers": [
@@ -88,13 +88,13 @@ def test_all_faults_are_told_together_in_the_documents_words(world: World) -> No
             ],
         }
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_an_unknown_sender_and_bad_numbers_are_told_beside_other_faults(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
+def test_an_unknown_sender_and_invalid_numbers_are_reported_with_other_faults(world: World) -> None:
+    async def story(api: ApiClient) -> None:
         errors = await refused(
-            desk, message_text=..., delivery_date="soon", sender_id=999, phone_numbers=["1", FRENCH, "2"]
+            api, message_text=..., delivery_date="soon", sender_id=999, phone_numbers=["1", FRENCH, "2"]
         )
         assert errors == {
             "message_text": ['The field "message_text" is required'],
@@ -104,39 +104,39 @@ def test_an_unknown_sender_and_bad_numbers_are_told_beside_other_faults(world: W
         }
         assert list(errors) == ["message_text", "delivery_date", "sender_id", "phone_numbers"]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_an_empty_object_names_every_required_field(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        response = await desk.http.post(PATH, json={})
+    async def story(api: ApiClient) -> None:
+        response = await api.http.post(PATH, json={})
         assert response.status_code == 400
         required = ["message_text", "delivery_date", "sender_id", "phone_numbers"]
         assert response.json()["errors"] == {name: [_REQUIRED.format(name)] for name in required}
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_one_bad_number_spoils_the_whole_message(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        errors = await refused(desk, phone_numbers=[FIXED_LINE, "+490303030303", "0404-040-404"])
+def test_one_invalid_number_refuses_the_whole_message(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        errors = await refused(api, phone_numbers=[FIXED_LINE, "+490303030303", "0404-040-404"])
         assert errors == {"phone_numbers": [INVALID.format("0404-040-404")]}
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) -> None:
-    async def story(desk: ApiClient) -> None:
-        errors = await refused(desk, phone_numbers=[FRENCH] * 3)
+    async def story(api: ApiClient) -> None:
+        errors = await refused(api, phone_numbers=[FRENCH] * 3)
         assert errors == {"phone_numbers": ['The field "phone_numbers" has too many values: 3, at most 2']}
 
-    ask(World(settings.model_copy(update={"max_recipients": 2})), story)
+    run_with_api(World(settings.model_copy(update={"max_recipients": 2})), story)
 
 
 def test_another_accounts_sender_is_invalid(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        await desk.world.another_account("other")
-        theirs = (await desk.world.one("SELECT id FROM senders WHERE name = 'OTHER'")).id
-        assert await refused(desk, sender_id=theirs) == {"sender_id": ['The field "sender_id" is invalid']}
+    async def story(api: ApiClient) -> None:
+        await api.world.another_account("other")
+        theirs = (await api.world.one("SELECT id FROM senders WHERE name = 'OTHER'")).id
+        assert await refused(api, sender_id=theirs) == {"sender_id": ['The field "sender_id" is invalid']}
 
-    ask(world, story)
+    run_with_api(world, story)

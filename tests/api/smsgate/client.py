@@ -1,4 +1,4 @@
-"""A client of SMS Gateway at the API: what its tests share."""
+"""A client of SMS Gateway and its request bodies, shared by the tests of this dialect."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.settings import Settings
-from tests.api.client import ApiClient, Body, opened
+from tests.api.client import ApiClient, Body, open_client
 from tests.world import World
 
 T = TypeVar("T")
@@ -29,15 +29,15 @@ Scenario = Callable[[ApiClient], Awaitable[T]]
 
 
 def with_settings(settings: Settings, **changed: object) -> World:
-    """Give a world with a secret for tokens, and whatever else is changed."""
+    """Return a world with a secret for tokens, and other changed settings."""
     return World(settings.model_copy(update={"jwt_secret": SecretStr(SECRET), **changed}))
 
 
-def ask(world: World, story: Scenario[T], *, credits: int = 10_000) -> T:
-    """Open the API for one account with one sender and one login, and run the story."""
+def run_with_api(world: World, story: Scenario[T], *, credits: int = 10_000) -> T:
+    """Open the API with an account, a sender and a login, and run the story."""
 
     async def main() -> T:
-        async with opened(world) as client:
+        async with open_client(world) as client:
             client.auth = await login(world, world.caller.account)
             return await story(ApiClient(world, client))
 
@@ -51,7 +51,7 @@ async def login(world: World, account: Account) -> httpx.BasicAuth:
 
 
 def body(**changed: Any) -> Body:
-    """Give the document's sample with changes; ... takes a field out."""
+    """Return the document's sample with changes; `...` removes a field."""
     whole = {
         "phoneNumbers": [AMERICAN],
         "textMessage": {"text": "Hello from API"},
@@ -60,45 +60,45 @@ def body(**changed: Any) -> Body:
     return {name: value for name, value in whole.items() if value is not ...}
 
 
-async def send(desk: ApiClient, **changed: Any) -> dict[str, Any]:
-    response = await desk.http.post(PATH, json=body(**changed))
+async def send(api: ApiClient, **changed: Any) -> dict[str, Any]:
+    response = await api.http.post(PATH, json=body(**changed))
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
 
 
-async def state(desk: ApiClient, message_id: str) -> dict[str, Any]:
-    response = await desk.http.get(f"{PATH}/{message_id}")
+async def state(api: ApiClient, message_id: str) -> dict[str, Any]:
+    response = await api.http.get(f"{PATH}/{message_id}")
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
 
 
-async def refused(desk: ApiClient, **changed: Any) -> str:
-    """Send what is refused with 400; give the text, after seeing that nothing was kept."""
-    response = await desk.http.post(PATH, content=json.dumps(body(**changed)))
+async def refused(api: ApiClient, **changed: Any) -> str:
+    """Send a request that must be refused with 400 and nothing stored; return the message."""
+    response = await api.http.post(PATH, content=json.dumps(body(**changed)))
     assert response.status_code == 400, response.text
     assert response.headers["content-type"] == "application/json; charset=utf-8"
-    told = response.json()
-    assert list(told) == ["message", "code"]
-    assert told["code"] == 400
-    assert await desk.rows() == 0
-    return str(told["message"])
+    error = response.json()
+    assert list(error) == ["message", "code"]
+    assert error["code"] == 400
+    assert await api.rows() == 0
+    return str(error["message"])
 
 
-async def token(desk: ApiClient, *scopes: str, **more: Any) -> dict[str, Any]:
-    response = await desk.http.post(f"{BASE}/auth/token", json={"scopes": list(scopes), **more})
+async def token(api: ApiClient, *scopes: str, **more: Any) -> dict[str, Any]:
+    response = await api.http.post(f"{BASE}/auth/token", json={"scopes": list(scopes), **more})
     assert response.status_code == 201, response.text
     answer: dict[str, Any] = response.json()
     return answer
 
 
-async def with_token(desk: ApiClient, method: str, path: str, access: str, **more: Any) -> httpx.Response:
-    """Ask by token in place of the login."""
+async def with_token(api: ApiClient, method: str, path: str, access: str, **more: Any) -> httpx.Response:
+    """Send a request with a token instead of the login."""
     headers = {"Authorization": f"Bearer {access}"}
-    request = desk.http.build_request(method, path, headers=headers, **more)
-    return await desk.http.send(request, auth=None)
+    request = api.http.build_request(method, path, headers=headers, **more)
+    return await api.http.send(request, auth=None)
 
 
-def later(desk: ApiClient, **delta: float) -> str:
-    return (desk.world.time.now() + timedelta(**delta)).isoformat()
+def later(api: ApiClient, **delta: float) -> str:
+    return (api.world.time.now() + timedelta(**delta)).isoformat()

@@ -1,4 +1,4 @@
-"""SMS Gateway tells what became of a message, and takes it back."""
+"""SMS Gateway returns the state of a message, and cancels it."""
 
 from datetime import timedelta
 
@@ -7,15 +7,15 @@ import pytest
 from dispatcher.domain.delivery.provider import Rejected
 from dispatcher.domain.messages.status import Status
 from tests.api.client import ApiClient
-from tests.api.smsgate.client import AMERICAN, BASE, KENYAN, PATH, ask, later, login, send, state
+from tests.api.smsgate.client import AMERICAN, BASE, KENYAN, PATH, later, login, run_with_api, send, state
 from tests.world import World
 
 _NOT_FOUND = {"message": "message not found", "code": 404}
 
 
-async def _becomes(desk: ApiClient, status: int, *, reason: str = "", number: str | None = None) -> None:
-    """Give messages a status, and the event that goes with it, as workers do."""
-    await desk.world.all(
+async def _becomes(api: ApiClient, status: int, *, reason: str = "", number: str | None = None) -> None:
+    """Set the status of messages, with its event, as workers do."""
+    await api.world.all(
         "WITH moved AS (UPDATE messages SET status = :status, place = NULL, wake_at = NULL, seq = seq + 1,"
         " reason = :reason WHERE CAST(:number AS text) IS NULL OR number = :number RETURNING *)"
         " INSERT INTO message_events (message_id, seq, at, status, attempt, reason)"
@@ -23,56 +23,59 @@ async def _becomes(desk: ApiClient, status: int, *, reason: str = "", number: st
         status=status,
         reason=reason,
         number=number,
-        at=desk.world.time.now() + timedelta(seconds=1),
+        at=api.world.time.now() + timedelta(seconds=1),
     )
 
 
 def test_a_message_is_followed_to_delivered(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        answer = await send(desk)
-        await desk.world.deliver()
-        assert (await state(desk, answer["id"]))["state"] == "Sent"
-        await _becomes(desk, Status.RECEIVED)
-        told = await state(desk, answer["id"])
-        assert told == {
+    async def story(api: ApiClient) -> None:
+        answer = await send(api)
+        await api.world.deliver()
+        assert (await state(api, answer["id"]))["state"] == "Sent"
+        await _becomes(api, Status.RECEIVED)
+        result = await state(api, answer["id"])
+        assert result == {
             "id": answer["id"],
             "deviceId": answer["deviceId"],
             "state": "Delivered",
             "isHashed": False,
             "isEncrypted": False,
             "recipients": [{"phoneNumber": AMERICAN, "state": "Delivered", "error": None}],
-            "states": told["states"],
+            "states": result["states"],
             "createdAt": answer["createdAt"],
             "textMessage": {"text": "Hello from API"},
         }
-        assert list(told["states"]) == ["Pending", "Sent", "Delivered"]
+        assert list(result["states"]) == ["Pending", "Sent", "Delivered"]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_the_documents_answer_is_contained(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        answer = await send(desk)
-        told = await state(desk, answer["id"])
-        assert {"id", "state", "recipients"} <= set(told)
-        assert told["recipients"] == [{"phoneNumber": AMERICAN, "state": "Pending", "error": None}]
+    async def story(api: ApiClient) -> None:
+        answer = await send(api)
+        result = await state(api, answer["id"])
+        assert {"id", "state", "recipients"} <= set(result)
+        assert result["recipients"] == [{"phoneNumber": AMERICAN, "state": "Pending", "error": None}]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_a_failed_recipient_tells_why_and_the_message_follows_all_of_them(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        answer = await send(desk, phoneNumbers=[KENYAN, AMERICAN])
-        await _becomes(desk, Status.INVALID_NUMBER, reason="21614", number=AMERICAN)
-        told = await state(desk, answer["id"])
-        assert told["state"] == "Pending"
-        await _becomes(desk, Status.EXPIRED, reason="its window is over", number=KENYAN)
-        told = await state(desk, answer["id"])
-        assert told["state"] == "Failed"
-        assert [one["error"] for one in told["recipients"]] == ["TTL expired", "invalid phone number: 21614"]
-        assert list(told["states"]) == ["Pending", "Failed"]
+def test_a_failed_recipient_has_an_error_and_the_message_a_state_of_all(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        answer = await send(api, phoneNumbers=[KENYAN, AMERICAN])
+        await _becomes(api, Status.INVALID_NUMBER, reason="21614", number=AMERICAN)
+        result = await state(api, answer["id"])
+        assert result["state"] == "Pending"
+        await _becomes(api, Status.EXPIRED, reason="its window is over", number=KENYAN)
+        result = await state(api, answer["id"])
+        assert result["state"] == "Failed"
+        assert [one["error"] for one in result["recipients"]] == [
+            "TTL expired",
+            "invalid phone number: 21614",
+        ]
+        assert list(result["states"]) == ["Pending", "Failed"]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
@@ -80,110 +83,110 @@ def test_a_failed_recipient_tells_why_and_the_message_follows_all_of_them(world:
     "name",
     ["x", "0", "", "%00", "a%00b", "%ff", "c6f1f7cc-97c1-44a2-99fb-83c4b3f9ef4c", "inbox/export", "9" * 500],
 )
-def test_what_is_no_id_of_ours_is_not_found(world: World, method: str, name: str) -> None:
-    async def story(desk: ApiClient) -> None:
-        await send(desk)
-        response = await desk.http.request(method, f"{PATH}/{name}")
+def test_an_unknown_id_is_not_found(world: World, method: str, name: str) -> None:
+    async def story(api: ApiClient) -> None:
+        await send(api)
+        response = await api.http.request(method, f"{PATH}/{name}")
         assert (response.status_code, response.json()) == (404, _NOT_FOUND)
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_another_accounts_ids_are_not_found(world: World, method: str) -> None:
-    async def story(desk: ApiClient) -> None:
-        ids = [(await send(desk))["id"], (await send(desk, id="mine"))["id"]]
-        other = await desk.world.another_account("other")
-        desk.http.auth = await login(desk.world, other.account)
+    async def story(api: ApiClient) -> None:
+        ids = [(await send(api))["id"], (await send(api, id="mine"))["id"]]
+        other = await api.world.another_account("other")
+        api.http.auth = await login(api.world, other.account)
         for name in ids:
-            response = await desk.http.request(method, f"{PATH}/{name}")
+            response = await api.http.request(method, f"{PATH}/{name}")
             assert (response.status_code, response.json()) == (404, _NOT_FOUND)
-        assert {row.status for row in await desk.world.all("SELECT status FROM messages")} == {11}
+        assert {row.status for row in await api.world.all("SELECT status FROM messages")} == {11}
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_ids_of_another_dialect_of_the_same_account_are_not_found(world: World, method: str) -> None:
-    async def story(desk: ApiClient) -> None:
-        batch = await desk.world.submit(KENYAN, after=timedelta(hours=1))
-        response = await desk.http.request(method, f"{PATH}/{batch.public_id}")
+    async def story(api: ApiClient) -> None:
+        batch = await api.world.submit(KENYAN, after=timedelta(hours=1))
+        response = await api.http.request(method, f"{PATH}/{batch.public_id}")
         assert response.status_code == 404
-        assert await desk.status(batch.messages[0].id) == 10
+        assert await api.status(batch.messages[0].id) == 10
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_a_cancelled_message_is_cancelled_at_once_and_refunded(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        before = await desk.world.balance()
-        answer = await send(desk, scheduleAt=later(desk, hours=1))
-        response = await desk.http.delete(f"{PATH}/{answer['id']}")
+    async def story(api: ApiClient) -> None:
+        before = await api.world.balance()
+        answer = await send(api, scheduleAt=later(api, hours=1))
+        response = await api.http.delete(f"{PATH}/{answer['id']}")
         assert response.status_code == 200
-        told = response.json()
-        assert told["state"] == "Cancelled"
-        assert told["recipients"] == [{"phoneNumber": AMERICAN, "state": "Cancelled", "error": None}]
-        assert told == await state(desk, answer["id"])
-        assert await desk.world.balance() == before
+        result = response.json()
+        assert result["state"] == "Cancelled"
+        assert result["recipients"] == [{"phoneNumber": AMERICAN, "state": "Cancelled", "error": None}]
+        assert result == await state(api, answer["id"])
+        assert await api.world.balance() == before
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_what_was_sent_or_cancelled_cannot_be_cancelled(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        answer = await send(desk)
-        await desk.world.deliver()
-        taken = await send(desk, scheduleAt=later(desk, hours=1))
-        await desk.http.delete(f"{PATH}/{taken['id']}")
+def test_a_sent_or_cancelled_message_cannot_be_cancelled(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        answer = await send(api)
+        await api.world.deliver()
+        taken = await send(api, scheduleAt=later(api, hours=1))
+        await api.http.delete(f"{PATH}/{taken['id']}")
         for name in (answer["id"], taken["id"]):
-            response = await desk.http.delete(f"{PATH}/{name}")
+            response = await api.http.delete(f"{PATH}/{name}")
             assert response.status_code == 409
             assert response.json() == {
                 "message": "failed to cancel message: message is not pending",
                 "code": 409,
             }
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_a_claimed_message_cannot_be_cancelled(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        answer = await send(desk)
-        [message_id] = desk.world.lanes.take()
-        await desk.world.claim(message_id)
-        assert (await desk.http.delete(f"{PATH}/{answer['id']}")).status_code == 409
-        assert await desk.status(message_id) == 11
+    async def story(api: ApiClient) -> None:
+        answer = await send(api)
+        [message_id] = api.world.lanes.take()
+        await api.world.claim(message_id)
+        assert (await api.http.delete(f"{PATH}/{answer['id']}")).status_code == 409
+        assert await api.status(message_id) == 11
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_of_many_recipients_those_are_cancelled_that_are_not_out_yet(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        answer = await send(desk, phoneNumbers=[KENYAN, AMERICAN])
-        await desk.world.deliver(desk.world.lanes.take()[:1])
-        told = (await desk.http.delete(f"{PATH}/{answer['id']}")).json()
-        assert told["state"] == "Cancelled"
-        assert [one["state"] for one in told["recipients"]] == ["Sent", "Cancelled"]
+    async def story(api: ApiClient) -> None:
+        answer = await send(api, phoneNumbers=[KENYAN, AMERICAN])
+        await api.world.deliver(api.world.lanes.take()[:1])
+        result = (await api.http.delete(f"{PATH}/{answer['id']}")).json()
+        assert result["state"] == "Cancelled"
+        assert [one["state"] for one in result["recipients"]] == ["Sent", "Cancelled"]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_a_refusing_provider_is_told_with_its_reason(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        desk.world.sim.always(Rejected(Status.BLOCKED, "code 7"))
-        answer = await send(desk)
-        await desk.world.deliver()
-        told = await state(desk, answer["id"])
-        assert told["recipients"][0]["state"] == "Failed"
-        assert told["recipients"][0]["error"].startswith("blocked by the carrier")
+def test_a_refusing_provider_is_shown_with_its_reason(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        api.world.sim.always(Rejected(Status.BLOCKED, "code 7"))
+        answer = await send(api)
+        await api.world.deliver()
+        result = await state(api, answer["id"])
+        assert result["recipients"][0]["state"] == "Failed"
+        assert result["recipients"][0]["error"].startswith("blocked by the carrier")
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_the_old_name_cancels_too(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        answer = await send(desk)
-        response = await desk.http.delete(f"{BASE}/message/{answer['id']}")
+    async def story(api: ApiClient) -> None:
+        answer = await send(api)
+        response = await api.http.delete(f"{BASE}/message/{answer['id']}")
         assert response.json()["state"] == "Cancelled"
 
-    ask(world, story)
+    run_with_api(world, story)

@@ -1,4 +1,4 @@
-"""SMS Gateway's inbox: received messages listed, told to webhooks, and told again."""
+"""SMS Gateway's inbox: received messages, their webhooks, and the repetition of those."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,43 +15,43 @@ from dispatcher.service.accounts import accounts
 from dispatcher.service.callbacks.sender import Signature
 from dispatcher.service.receipts import ingest
 from tests.api.client import ApiClient
-from tests.api.smsgate.client import BASE, KENYAN, ask, login, token, with_settings, with_token
+from tests.api.smsgate.client import BASE, KENYAN, login, run_with_api, token, with_settings, with_token
 from tests.world import World
 
 INBOX = f"{BASE}/inbox"
 DAY = timedelta(days=1)
 
 
-async def _arrived(desk: ApiClient, texts: Sequence[str], *, to: str = "40404") -> None:
+async def _arrived(api: ApiClient, texts: Sequence[str], *, to: str = "40404") -> None:
     """Have messages come in, a day apart; the account has the sender 40404."""
-    account = desk.world.caller.account
-    if "40404" not in [sender.name for sender in await accounts.senders(desk.world.ctx, account)]:
-        await accounts.add_sender(desk.world.ctx, account, "40404")
+    account = api.world.caller.account
+    if "40404" not in [sender.name for sender in await accounts.senders(api.world.ctx, account)]:
+        await accounts.add_sender(api.world.ctx, account, "40404")
     for text in texts:
-        await ingest.keep(desk.world.ctx, "sim", [Inbound(KENYAN, to, text)])
-        desk.world.time.advance(DAY)
+        await ingest.keep(api.world.ctx, "sim", [Inbound(KENYAN, to, text)])
+        api.world.time.advance(DAY)
 
 
-async def _previews(desk: ApiClient, **query: Any) -> tuple[list[str], int]:
-    response = await desk.http.get(INBOX, params=query)
+async def _previews(api: ApiClient, **query: Any) -> tuple[list[str], int]:
+    response = await api.http.get(INBOX, params=query)
     assert response.status_code == 200, response.text
     return [one["contentPreview"] for one in response.json()], int(response.headers["x-total-count"])
 
 
-async def _again(desk: ApiClient) -> list[str]:
-    """Give the texts that are to be told to webhooks, and mark them told."""
-    rows = await desk.world.all(
-        "WITH told AS (UPDATE callbacks SET state = 'delivered', wake_at = NULL WHERE state = 'waiting'"
-        " RETURNING inbound_id) SELECT i.text FROM told t JOIN inbound i ON i.id = t.inbound_id ORDER BY i.id"
+async def _again(api: ApiClient) -> list[str]:
+    """Return the texts that wait for webhooks, and mark their callbacks as delivered."""
+    rows = await api.world.all(
+        "WITH sent AS (UPDATE callbacks SET state = 'delivered', wake_at = NULL WHERE state = 'waiting'"
+        " RETURNING inbound_id) SELECT i.text FROM sent t JOIN inbound i ON i.id = t.inbound_id ORDER BY i.id"
     )
     return [str(row.text) for row in rows]
 
 
 def test_received_messages_are_listed_as_upstream_lists_them(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        at = desk.world.time.at = datetime(2026, 5, 17, 9, 32, 11, 421_999, tzinfo=UTC)
-        await _arrived(desk, ["Hello World!"])
-        [shown] = (await desk.http.get(INBOX)).json()
+    async def story(api: ApiClient) -> None:
+        at = api.world.time.at = datetime(2026, 5, 17, 9, 32, 11, 421_999, tzinfo=UTC)
+        await _arrived(api, ["Hello World!"])
+        [shown] = (await api.http.get(INBOX)).json()
         assert shown == {
             "id": shown["id"],
             "type": "SMS",
@@ -63,33 +63,33 @@ def test_received_messages_are_listed_as_upstream_lists_them(world: World) -> No
         }
         assert UUID(shown["id"])
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_the_newest_come_first_and_pages_and_periods_are_cut_from_them(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        start = desk.world.time.now()
-        await _arrived(desk, ["a", "b", "c", "d"])
-        assert await _previews(desk) == (["d", "c", "b", "a"], 4)
-        assert await _previews(desk, limit=2) == (["d", "c"], 4)
-        assert await _previews(desk, limit=2, offset=3) == (["a"], 4)
-        assert await _previews(desk, limit=0, skip=1) == (["c"], 4)
-        assert await _previews(desk, offset=-5, limit=501) == (["d", "c", "b", "a"], 4)
+    async def story(api: ApiClient) -> None:
+        start = api.world.time.now()
+        await _arrived(api, ["a", "b", "c", "d"])
+        assert await _previews(api) == (["d", "c", "b", "a"], 4)
+        assert await _previews(api, limit=2) == (["d", "c"], 4)
+        assert await _previews(api, limit=2, offset=3) == (["a"], 4)
+        assert await _previews(api, limit=0, skip=1) == (["c"], 4)
+        assert await _previews(api, offset=-5, limit=501) == (["d", "c", "b", "a"], 4)
         since, until = ((start + n * DAY).isoformat() for n in (1, 3))
-        assert await _previews(desk, **{"from": since, "to": until}) == (["c", "b"], 2)
+        assert await _previews(api, **{"from": since, "to": until}) == (["c", "b"], 2)
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_there_are_only_sms_of_the_one_device(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        await _arrived(desk, ["a"])
-        device = device_id(desk.world.caller.account.id)
-        assert await _previews(desk, type="SMS", deviceId=device) == (["a"], 1)
+    async def story(api: ApiClient) -> None:
+        await _arrived(api, ["a"])
+        device = device_id(api.world.caller.account.id)
+        assert await _previews(api, type="SMS", deviceId=device) == (["a"], 1)
         for query in ({"type": "MMS"}, {"type": "DATA_SMS"}, {"deviceId": "another"}):
-            assert await _previews(desk, **query) == ([], 0)
+            assert await _previews(api, **query) == ([], 0)
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
@@ -101,76 +101,76 @@ def test_there_are_only_sms_of_the_one_device(world: World) -> None:
     ],
 )
 def test_a_faulty_query_is_400(world: World, query: dict[str, str], message: str) -> None:
-    async def story(desk: ApiClient) -> None:
-        response = await desk.http.get(INBOX, params=query)
+    async def story(api: ApiClient) -> None:
+        response = await api.http.get(INBOX, params=query)
         assert (response.status_code, response.json()) == (400, {"message": message, "code": 400})
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_messages_of_others_and_of_nobody_are_not_seen(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        await _arrived(desk, ["mine"])
-        await _arrived(desk, ["nobody's"], to="50505")
-        assert await _previews(desk) == (["mine"], 1)
-        other = await desk.world.another_account("other")
-        desk.http.auth = await login(desk.world, other.account)
-        assert await _previews(desk) == ([], 0)
+def test_messages_of_other_accounts_and_of_none_are_not_listed(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        await _arrived(api, ["mine"])
+        await _arrived(api, ["nobody's"], to="50505")
+        assert await _previews(api) == (["mine"], 1)
+        other = await api.world.another_account("other")
+        api.http.auth = await login(api.world, other.account)
+        assert await _previews(api) == ([], 0)
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_there_are_no_attachments(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        response = await desk.http.get(f"{INBOX}/{UUID(int=1)}/attachments/1")
+    async def story(api: ApiClient) -> None:
+        response = await api.http.get(f"{INBOX}/{UUID(int=1)}/attachments/1")
         assert (response.status_code, response.json()["code"]) == (404, 404)
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_the_inbox_asks_for_its_scopes(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        access = (await token(desk, "messages:list"))["access_token"]
+def test_the_inbox_requires_its_scopes(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        access = (await token(api, "messages:list"))["access_token"]
         for method, path, scope in [
             ("GET", INBOX, "inbox:list"),
             ("POST", f"{INBOX}/refresh", "inbox:refresh"),
             ("POST", f"{BASE}/messages/inbox/export", "messages:export"),
         ]:
-            response = await with_token(desk, method, path, access, json={} if method == "POST" else None)
+            response = await with_token(api, method, path, access, json={} if method == "POST" else None)
             assert (response.status_code, response.json()["message"]) == (403, f"scope required: {scope}")
 
-    ask(with_settings(world.settings), story)
+    run_with_api(with_settings(world.settings), story)
 
 
-async def _hook(desk: ApiClient) -> None:
+async def _hook(api: ApiClient) -> None:
     hook = {"id": "hook", "url": "https://93.184.215.14/hook", "event": "sms:received"}
-    assert (await desk.http.post(f"{BASE}/webhooks", json=hook)).status_code == 201
+    assert (await api.http.post(f"{BASE}/webhooks", json=hook)).status_code == 201
 
 
-def test_a_webhook_for_received_messages_is_told_of_them_and_of_nothing_else(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        await _hook(desk)
-        await _arrived(desk, ["a"])
-        await desk.world.submit()
-        row = await desk.world.one("SELECT dialect, webhook_id, event, message_id, inbound_id FROM callbacks")
+def test_a_webhook_for_received_messages_gets_only_those(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        await _hook(api)
+        await _arrived(api, ["a"])
+        await api.world.submit()
+        row = await api.world.one("SELECT dialect, webhook_id, event, message_id, inbound_id FROM callbacks")
         assert row == ("smsgate", "hook", "sms:received", None, 1)
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_a_webhook_that_is_registered_for_another_event_is_told_no_more(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        await _hook(desk)
+def test_a_webhook_that_is_registered_for_another_event_gets_no_more_of_the_first(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        await _hook(api)
         hook = {"id": "hook", "url": "https://93.184.215.14/hook", "event": "sms:sent"}
-        await desk.http.post(f"{BASE}/webhooks", json=hook)
-        await _arrived(desk, ["a"])
-        assert await _again(desk) == []
+        await api.http.post(f"{BASE}/webhooks", json=hook)
+        await _arrived(api, ["a"])
+        assert await _again(api) == []
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "told"),
+    ("path", "body", "result"),
     [
         ("inbox/refresh", {}, []),
         ("inbox/refresh", {"triggerWebhooks": False}, []),
@@ -181,20 +181,20 @@ def test_a_webhook_that_is_registered_for_another_event_is_told_no_more(world: W
         ("messages/inbox/export", {}, ["b", "c"]),
     ],
 )
-def test_a_period_is_told_again_where_that_is_asked_for(
-    world: World, path: str, body: dict[str, object], told: list[str]
+def test_the_webhooks_of_a_period_are_repeated_if_requested(
+    world: World, path: str, body: dict[str, object], result: list[str]
 ) -> None:
-    async def story(desk: ApiClient) -> None:
-        await _hook(desk)
-        start = desk.world.time.now()
-        await _arrived(desk, ["a", "b", "c", "d"])
-        assert await _again(desk) == ["a", "b", "c", "d"]
+    async def story(api: ApiClient) -> None:
+        await _hook(api)
+        start = api.world.time.now()
+        await _arrived(api, ["a", "b", "c", "d"])
+        assert await _again(api) == ["a", "b", "c", "d"]
         period = {"since": (start + DAY).isoformat(), "until": (start + 3 * DAY).isoformat()}
-        response = await desk.http.post(f"{BASE}/{path}", json=period | body)
+        response = await api.http.post(f"{BASE}/{path}", json=period | body)
         assert (response.status_code, response.json()) == (202, {})
-        assert await _again(desk) == told
+        assert await _again(api) == result
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
@@ -218,15 +218,15 @@ def test_a_period_is_told_again_where_that_is_asked_for(
 )
 @pytest.mark.parametrize("path", ["inbox/refresh", "messages/inbox/export"])
 def test_a_faulty_period_is_400(world: World, path: str, body: dict[str, str], message: str) -> None:
-    async def story(desk: ApiClient) -> None:
-        response = await desk.http.post(f"{BASE}/{path}", json=body)
+    async def story(api: ApiClient) -> None:
+        response = await api.http.post(f"{BASE}/{path}", json=body)
         assert (response.status_code, response.json()) == (400, {"message": message, "code": 400})
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_a_received_message_is_worded_as_upstream_words_it() -> None:
-    came = InboundEvent(
+def test_a_received_message_has_upstreams_format() -> None:
+    event = InboundEvent(
         id=UUID("c6f1f7cc-97c1-44a2-99fb-83c4b3f9ef4c"),
         account_id=7,
         at=datetime(2026, 5, 17, 9, 32, 11, 421_999, tzinfo=UTC),
@@ -240,12 +240,12 @@ def test_a_received_message_is_worded_as_upstream_words_it() -> None:
         event="sms:received",
     )
     assert dialect.inbound_formatter is not None
-    told = dialect.inbound_formatter(came)
-    assert told == dialect.inbound_formatter(came)
-    assert told.signature is Signature.TIMESTAMPED
-    assert UUID(str(told.body["id"]))
-    assert told.body == {
-        "id": told.body["id"],
+    result = dialect.inbound_formatter(event)
+    assert result == dialect.inbound_formatter(event)
+    assert result.signature is Signature.TIMESTAMPED
+    assert UUID(str(result.body["id"]))
+    assert result.body == {
+        "id": result.body["id"],
         "webhookId": "hook",
         "event": "sms:received",
         "deviceId": device_id(7),

@@ -91,7 +91,7 @@ def test_a_message_is_accepted_under_our_reference_however_often_it_is_sent(use:
     use(work)
 
 
-def test_what_became_of_it_can_be_asked_for(use: Use) -> None:
+def test_the_state_can_be_queried(use: Use) -> None:
     async def work(plugin: SmsGate) -> None:
         await send(plugin, a_message())
         reports = await plugin.poll([REFERENCE, "0190a1c4-0000-7000-8000-000000000002"])
@@ -100,7 +100,7 @@ def test_what_became_of_it_can_be_asked_for(use: Use) -> None:
     use(work)
 
 
-def test_a_number_that_is_none_is_refused_for_good(use: Use) -> None:
+def test_an_invalid_number_is_refused_for_good(use: Use) -> None:
     async def work(plugin: SmsGate) -> None:
         outcome = await send(plugin, a_message(to="+2547"))
         assert outcome == Rejected(Status.INVALID_NUMBER, "HTTP 400: invalid phone number")
@@ -108,7 +108,7 @@ def test_a_number_that_is_none_is_refused_for_good(use: Use) -> None:
     use(work)
 
 
-def test_what_the_account_cannot_pay_is_for_later(use: Use) -> None:
+def test_a_message_that_the_account_cannot_pay_is_deferred(use: Use) -> None:
     async def work(plugin: SmsGate) -> None:
         three_segments = replace(a_message(), text="x" * 400)
         assert await send(plugin, three_segments) == Deferred("HTTP 402")

@@ -21,16 +21,16 @@ NUMBER = "+254712345678"
 
 @pytest.fixture
 def gateway(settings: Settings) -> Iterator[client.APIClient]:
-    """Give the client of an account's login."""
+    """Return a client with an account's login."""
     options = http_options("http://127.0.0.1:1", receipt_url="http://127.0.0.1:1/", receipt_secret="x" * 16)
     provider = ProviderSettings(name="sim", plugin="http", options=options)
     settings = settings.model_copy(update={"providers": (provider,), "jwt_secret": SecretStr("x" * 40)})
     login = asyncio.run(_login(settings))
     with (
         running_api(settings) as url,
-        client.APIClient(str(login.name), login.secret, base_url=f"{url}/api/3rdparty/v1") as opened,
+        client.APIClient(str(login.name), login.secret, base_url=f"{url}/api/3rdparty/v1") as open_client,
     ):
-        yield opened
+        yield open_client
 
 
 async def _login(settings: Settings) -> NewKey:

@@ -1,4 +1,4 @@
-"""SMS Gateway refuses: in upstream's words where there are some, and nothing is kept."""
+"""SMS Gateway refuses invalid requests, in upstream's words where there are some, and stores nothing."""
 
 import pytest
 
@@ -9,10 +9,10 @@ from tests.api.smsgate.client import (
     FIXED_LINE,
     KENYAN,
     PATH,
-    ask,
     body,
     later,
     refused,
+    run_with_api,
     with_settings,
 )
 from tests.world import World
@@ -81,60 +81,60 @@ _ONE = "must specify exactly one of: textMessage or message"
         ({"deviceId": 5}, "deviceId must be a string"),
     ],
 )
-def test_a_faulty_field_is_told_and_nothing_is_kept(
+def test_a_faulty_field_is_reported_and_nothing_is_stored(
     world: World, changed: dict[str, object], message: str
 ) -> None:
-    async def story(desk: ApiClient) -> None:
-        assert await refused(desk, **changed) == message
+    async def story(api: ApiClient) -> None:
+        assert await refused(api, **changed) == message
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_a_text_that_cannot_be_sent_is_refused(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
+    async def story(api: ApiClient) -> None:
         for text in ("a\x00b", "a\ud800b"):
-            assert (await refused(desk, textMessage={"text": text})).startswith(
+            assert (await refused(api, textMessage={"text": text})).startswith(
                 "textMessage.text cannot be sent"
             )
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_all_faults_of_types_are_told_together(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        told = await refused(desk, phoneNumbers=[], priority=200, ttl=1)
-        assert told.split("; ") == [
+def test_all_faults_of_types_are_reported_together(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        result = await refused(api, phoneNumbers=[], priority=200, ttl=1)
+        assert result.split("; ") == [
             "phoneNumbers must have 1 to 100 entries, not 0",
             "ttl must be an integer of at least 5",
             "priority must be an integer from -128 to 127",
         ]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_ttl_and_valid_until_exclude_each_other(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        told = await refused(desk, ttl=60, validUntil=later(desk, hours=1))
-        assert told == "ttl and validUntil exclude each other"
+    async def story(api: ApiClient) -> None:
+        result = await refused(api, ttl=60, validUntil=later(api, hours=1))
+        assert result == "ttl and validUntil exclude each other"
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_schedule_at_must_be_strictly_in_the_future(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        assert await refused(desk, scheduleAt=later(desk)) == "scheduleAt must be in the future"
+    async def story(api: ApiClient) -> None:
+        assert await refused(api, scheduleAt=later(api)) == "scheduleAt must be in the future"
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("end", ["ttl", "validUntil"])
 def test_schedule_at_must_not_be_after_the_end(world: World, end: str) -> None:
-    async def story(desk: ApiClient) -> None:
-        ends = {"ttl": 60, "validUntil": later(desk, minutes=1)}
-        told = await refused(desk, scheduleAt=later(desk, minutes=2), **{end: ends[end]})
-        assert told == "scheduleAt must be less than or equal to validUntil"
+    async def story(api: ApiClient) -> None:
+        ends = {"ttl": 60, "validUntil": later(api, minutes=1)}
+        result = await refused(api, scheduleAt=later(api, minutes=2), **{end: ends[end]})
+        assert result == "scheduleAt must be less than or equal to validUntil"
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
@@ -145,20 +145,20 @@ def test_schedule_at_must_not_be_after_the_end(world: World, end: str) -> None:
     ],
 )
 def test_a_faulty_query_is_refused(world: World, query: str, message: str) -> None:
-    async def story(desk: ApiClient) -> None:
-        response = await desk.http.post(f"{PATH}?{query}", json=body())
+    async def story(api: ApiClient) -> None:
+        response = await api.http.post(f"{PATH}?{query}", json=body())
         assert (response.status_code, response.json()) == (400, {"message": message, "code": 400})
-        assert await desk.rows() == 0
+        assert await api.rows() == 0
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) -> None:
-    async def story(desk: ApiClient) -> None:
-        told = await refused(desk, phoneNumbers=[KENYAN, AMERICAN])
-        assert told == "phoneNumbers has too many entries: 2, at most 1"
+    async def story(api: ApiClient) -> None:
+        result = await refused(api, phoneNumbers=[KENYAN, AMERICAN])
+        assert result == "phoneNumbers has too many entries: 2, at most 1"
 
-    ask(with_settings(settings, max_recipients=1), story)
+    run_with_api(with_settings(settings, max_recipients=1), story)
 
 
 @pytest.mark.parametrize(
@@ -172,19 +172,19 @@ def test_more_numbers_than_the_setting_allows_are_refused(settings: Settings) ->
         (b"\xff\xfe\x00", "The body is not valid JSON"),
     ],
 )
-def test_what_is_no_json_object_is_400(world: World, content: bytes, message: str) -> None:
-    async def story(desk: ApiClient) -> None:
-        response = await desk.http.post(PATH, content=content)
+def test_a_body_that_is_not_a_json_object_is_400(world: World, content: bytes, message: str) -> None:
+    async def story(api: ApiClient) -> None:
+        response = await api.http.post(PATH, content=content)
         assert (response.status_code, response.json()) == (400, {"message": message, "code": 400})
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_without_a_country_a_local_number_is_read_as_an_international_one(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        await desk.world.all("UPDATE accounts SET default_country = NULL")
-        assert await refused(desk, phoneNumbers=["0712345678"]) == "invalid phone number"
-        response = await desk.http.post(PATH, json=body(phoneNumbers=["12025550100"]))
+    async def story(api: ApiClient) -> None:
+        await api.world.all("UPDATE accounts SET default_country = NULL")
+        assert await refused(api, phoneNumbers=["0712345678"]) == "invalid phone number"
+        response = await api.http.post(PATH, json=body(phoneNumbers=["12025550100"]))
         assert response.json()["recipients"][0]["phoneNumber"] == AMERICAN
 
-    ask(world, story)
+    run_with_api(world, story)

@@ -1,4 +1,4 @@
-"""SMS Gateway has URLs told: registered, replaced, matched to events, worded as upstream words them."""
+"""SMS Gateway's webhooks: registration, events, and upstream's format."""
 
 import json
 from dataclasses import replace
@@ -14,68 +14,68 @@ from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks.sender import Signature
 from dispatcher.settings import Settings
 from tests.api.client import ApiClient
-from tests.api.smsgate.client import AMERICAN, BASE, NOBODY, PATH, ask, login, send, with_settings
+from tests.api.smsgate.client import AMERICAN, BASE, NOBODY, PATH, login, run_with_api, send, with_settings
 from tests.world import World
 
 _URL = f"{BASE}/webhooks"
 _TARGET = "https://example.com/webhook"
 
 
-async def _register(desk: ApiClient, **fields: object) -> dict[str, object]:
-    response = await desk.http.post(_URL, json={"url": _TARGET, "event": "sms:sent", **fields})
+async def _register(api: ApiClient, **fields: object) -> dict[str, object]:
+    response = await api.http.post(_URL, json={"url": _TARGET, "event": "sms:sent", **fields})
     assert response.status_code == 201, response.text
     answer: dict[str, object] = response.json()
     return answer
 
 
-async def _told_of(desk: ApiClient) -> list[tuple[str, str]]:
-    rows = await desk.world.all("SELECT webhook_id, event FROM callbacks ORDER BY id")
+async def _told_of(api: ApiClient) -> list[tuple[str, str]]:
+    rows = await api.world.all("SELECT webhook_id, event FROM callbacks ORDER BY id")
     return [(row.webhook_id, row.event) for row in rows]
 
 
 def test_a_webhook_is_registered_listed_and_removed(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        assert (await desk.http.get(_URL)).json() == []
-        made = await _register(desk, id="mine")
+    async def story(api: ApiClient) -> None:
+        assert (await api.http.get(_URL)).json() == []
+        made = await _register(api, id="mine")
         assert made == {"id": "mine", "deviceId": None, "url": _TARGET, "event": "sms:sent"}
-        assert (await desk.http.get(_URL)).json() == [made]
+        assert (await api.http.get(_URL)).json() == [made]
         for _ in range(2):
-            response = await desk.http.delete(f"{_URL}/mine")
+            response = await api.http.delete(f"{_URL}/mine")
             assert (response.status_code, response.content) == (204, b"")
-        assert (await desk.http.get(_URL)).json() == []
+        assert (await api.http.get(_URL)).json() == []
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("name", [None, ""])
 def test_without_an_id_one_is_made_up(world: World, name: str | None) -> None:
-    async def story(desk: ApiClient) -> None:
-        made = await _register(desk, id=name)
+    async def story(api: ApiClient) -> None:
+        made = await _register(api, id=name)
         assert UUID(str(made["id"]))
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
-def test_the_same_id_replaces_what_was_there(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        await _register(desk, id="mine")
-        again = await _register(desk, id="mine", url=f"{_TARGET}/2", event="sms:failed")
-        assert (await desk.http.get(_URL)).json() == [again]
+def test_the_same_id_replaces_the_webhook(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        await _register(api, id="mine")
+        again = await _register(api, id="mine", url=f"{_TARGET}/2", event="sms:failed")
+        assert (await api.http.get(_URL)).json() == [again]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_the_one_device_may_be_named_and_another_may_not(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        device = device_id(desk.world.caller.account.id)
-        assert (await _register(desk, deviceId=device))["deviceId"] == device
-        response = await desk.http.post(_URL, json={"url": _TARGET, "event": "sms:sent", "deviceId": "x"})
+    async def story(api: ApiClient) -> None:
+        device = device_id(api.world.caller.account.id)
+        assert (await _register(api, deviceId=device))["deviceId"] == device
+        response = await api.http.post(_URL, json={"url": _TARGET, "event": "sms:sent", "deviceId": "x"})
         assert (response.status_code, response.json()["message"]) == (
             400,
             "failed to select device: record not found",
         )
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
@@ -96,55 +96,57 @@ def test_the_one_device_may_be_named_and_another_may_not(world: World) -> None:
         ({"id": 5}, "id must be a string"),
     ],
 )
-def test_a_faulty_webhook_is_400_and_not_kept(world: World, fields: dict[str, object], message: str) -> None:
-    async def story(desk: ApiClient) -> None:
+def test_a_faulty_webhook_is_400_and_not_stored(
+    world: World, fields: dict[str, object], message: str
+) -> None:
+    async def story(api: ApiClient) -> None:
         content = json.dumps({"url": _TARGET, "event": "sms:sent", **fields})
-        response = await desk.http.post(_URL, content=content)
+        response = await api.http.post(_URL, content=content)
         assert (response.status_code, response.json()) == (400, {"message": message, "code": 400})
-        assert (await desk.http.get(_URL)).json() == []
+        assert (await api.http.get(_URL)).json() == []
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_a_setting_allows_http_and_private_addresses(settings: Settings) -> None:
-    async def story(desk: ApiClient) -> None:
-        await _register(desk, url="http://127.0.0.1:9/hook")
+    async def story(api: ApiClient) -> None:
+        await _register(api, url="http://127.0.0.1:9/hook")
 
-    ask(with_settings(settings, callback_private=True), story)
+    run_with_api(with_settings(settings, callback_private=True), story)
 
 
 def test_an_account_has_at_most_50_webhooks_and_may_still_replace_one(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
+    async def story(api: ApiClient) -> None:
         for n in range(50):
-            await _register(desk, id=f"hook-{n}")
-        response = await desk.http.post(_URL, json={"url": _TARGET, "event": "sms:sent"})
+            await _register(api, id=f"hook-{n}")
+        response = await api.http.post(_URL, json={"url": _TARGET, "event": "sms:sent"})
         assert response.status_code == 400
         assert response.json()["message"] == "there are 50 webhooks already; remove one first"
-        await _register(desk, id="hook-7", event="sms:failed")
+        await _register(api, id="hook-7", event="sms:failed")
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_webhooks_of_another_account_are_neither_seen_nor_removed(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        made = await _register(desk, id="mine")
-        ours, other = desk.http.auth or NOBODY, await desk.world.another_account("other")
-        desk.http.auth = await login(desk.world, other.account)
-        assert (await desk.http.get(_URL)).json() == []
+    async def story(api: ApiClient) -> None:
+        made = await _register(api, id="mine")
+        ours, other = api.http.auth or NOBODY, await api.world.another_account("other")
+        api.http.auth = await login(api.world, other.account)
+        assert (await api.http.get(_URL)).json() == []
         for name in ("mine", "%00", "a/b"):
-            assert (await desk.http.delete(f"{_URL}/{name}")).status_code == 204
-        desk.http.auth = ours
-        assert (await desk.http.get(_URL)).json() == [made]
+            assert (await api.http.delete(f"{_URL}/{name}")).status_code == 204
+        api.http.auth = ours
+        assert (await api.http.get(_URL)).json() == [made]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_every_event_of_upstream_is_taken(world: World, event: str) -> None:
-    async def story(desk: ApiClient) -> None:
-        await _register(desk, event=event)
+def test_every_event_of_upstream_is_accepted(world: World, event: str) -> None:
+    async def story(api: ApiClient) -> None:
+        await _register(api, event=event)
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 def test_each_status_that_ends_something_is_one_event_and_no_other(world: World) -> None:
@@ -152,24 +154,24 @@ def test_each_status_that_ends_something_is_one_event_and_no_other(world: World)
     assert meant["sms:sent"] == {Status.SENT}
     assert meant["sms:delivered"] == {Status.RECEIVED}
     assert meant["sms:cancelled"] == {Status.WITHDRAWN}
-    told = [status for statuses in meant.values() for status in statuses]
-    assert sorted(told) == sorted(set(Status) - {Status.SCHEDULED, Status.PENDING})
+    result = [status for statuses in meant.values() for status in statuses]
+    assert sorted(result) == sorted(set(Status) - {Status.SCHEDULED, Status.PENDING})
 
 
-def test_a_webhook_is_told_of_its_event_only(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        await _register(desk, id="a", event="sms:sent")
-        await _register(desk, id="b", event="sms:delivered")
-        await _register(desk, id="c", event="sms:cancelled")
-        await _register(desk, id="d", event="sms:received")
-        await send(desk)
-        await desk.world.deliver()
-        assert await _told_of(desk) == [("a", "sms:sent")]
-        taken = await send(desk)
-        await desk.http.delete(f"{PATH}/{taken['id']}")
-        assert await _told_of(desk) == [("a", "sms:sent"), ("c", "sms:cancelled")]
+def test_a_webhook_gets_its_event_only(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        await _register(api, id="a", event="sms:sent")
+        await _register(api, id="b", event="sms:delivered")
+        await _register(api, id="c", event="sms:cancelled")
+        await _register(api, id="d", event="sms:received")
+        await send(api)
+        await api.world.deliver()
+        assert await _told_of(api) == [("a", "sms:sent")]
+        taken = await send(api)
+        await api.http.delete(f"{PATH}/{taken['id']}")
+        assert await _told_of(api) == [("a", "sms:sent"), ("c", "sms:cancelled")]
 
-    ask(world, story)
+    run_with_api(world, story)
 
 
 _HAPPENING = MessageEvent(
@@ -189,11 +191,11 @@ _HAPPENING = MessageEvent(
 )
 
 
-def test_an_event_is_worded_as_upstream_words_it() -> None:
-    told = format_event(_HAPPENING)
-    assert told.signature is Signature.TIMESTAMPED
-    assert told.body == {
-        "id": told.body["id"],
+def test_an_event_has_upstreams_format() -> None:
+    result = format_event(_HAPPENING)
+    assert result.signature is Signature.TIMESTAMPED
+    assert result.body == {
+        "id": result.body["id"],
         "webhookId": "hook",
         "event": "sms:delivered",
         "deviceId": device_id(7),

@@ -10,7 +10,7 @@ from dispatcher.api.manage.accounts.credentials import KINDS, DialectName, KindN
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import NotAuthenticated
 from dispatcher.service.accounts import credentials, operators
-from tests.api.manage.client import SHOP, ManagementClient, ids, manage
+from tests.api.manage.client import SHOP, ManagementClient, ids, run_with_api
 from tests.world import World
 
 PATH = f"{SHOP}/credentials"
@@ -23,11 +23,11 @@ def test_there_is_a_kind_for_each_dialect() -> None:
 
 
 @pytest.mark.parametrize(("dialect", "kind"), GOOD)
-def test_a_credential_opens_its_door_until_it_is_revoked(
+def test_a_credential_is_accepted_until_it_is_revoked(
     world: World, dialect: DialectName, kind: KindName
 ) -> None:
-    async def story(office: ManagementClient) -> None:
-        made = await office.post(PATH, {"dialect": dialect, "kind": kind, "test": True}, status=201)
+    async def story(api: ManagementClient) -> None:
+        made = await api.post(PATH, {"dialect": dialect, "kind": kind, "test": True}, status=201)
         known = CredentialKind(kind)
         assert (made["name"] is not None) == known.has_name
 
@@ -40,24 +40,24 @@ def test_a_credential_opens_its_door_until_it_is_revoked(
             return caller.account.name == "shop" and caller.is_test
 
         assert await holder()
-        await office.ask("DELETE", f"{PATH}/{made['id']}", 204)
+        await api.request("DELETE", f"{PATH}/{made['id']}", 204)
         with pytest.raises(NotAuthenticated):
             await holder()
-        await office.refused("DELETE", f"{PATH}/{made['id']}", 404)
+        await api.refused("DELETE", f"{PATH}/{made['id']}", 404)
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_a_kind_that_a_dialect_does_not_have_is_400(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
+    async def story(api: ManagementClient) -> None:
         for dialect, kind in product(DialectName, KindName):
             if kind not in KINDS[dialect]:
-                await office.refused("POST", PATH, 400, json={"dialect": dialect, "kind": kind})
-        detail = await office.refused("POST", PATH, 400, json={"dialect": "formpost", "kind": "app"})
+                await api.refused("POST", PATH, 400, json={"dialect": dialect, "kind": kind})
+        detail = await api.refused("POST", PATH, 400, json={"dialect": "formpost", "kind": "app"})
         assert detail == "formpost has no credentials of the kind app: choose user or api_key"
-        assert await office.walk(PATH) == [[]]
+        assert await api.pages(PATH) == [[]]
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
@@ -71,59 +71,59 @@ def test_a_kind_that_a_dialect_does_not_have_is_400(world: World) -> None:
         {"name": "a\0b"},
     ],
 )
-def test_a_credential_that_cannot_be_is_400(world: World, wrong: dict[str, object]) -> None:
-    async def story(office: ManagementClient) -> None:
-        await office.refused("POST", PATH, 400, json={"dialect": "smsgate", "kind": "login", **wrong})
+def test_an_invalid_credential_is_400(world: World, wrong: dict[str, object]) -> None:
+    async def story(api: ManagementClient) -> None:
+        await api.refused("POST", PATH, 400, json={"dialect": "smsgate", "kind": "login", **wrong})
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_a_secret_is_shown_once_and_no_key_brings_it_back(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
+    async def story(api: ManagementClient) -> None:
         body = {"dialect": "scheduler", "kind": "bearer", "validity_days": 2}
         headers = {"Idempotency-Key": "same"}
         first, second = [
-            await office.http.post(f"/manage/v1{PATH}", json=body, headers=headers) for _ in range(2)
+            await api.http.post(f"/manage/v1{PATH}", json=body, headers=headers) for _ in range(2)
         ]
         assert first.headers["cache-control"] == "no-store"
         assert first.json()["secret"] != second.json()["secret"]
         assert await world.all("SELECT * FROM idempotency_keys") == []
         expires_at = datetime.fromisoformat(first.json()["expires_at"])
         assert expires_at == world.time.now() + timedelta(days=2)
-        listed = await office.http.get(f"/manage/v1{PATH}")
+        listed = await api.http.get(f"/manage/v1{PATH}")
         assert first.json()["secret"] not in listed.text
         assert listed.json()["items"][0]["hint"] == first.json()["secret"][:12]
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_a_name_that_is_taken_is_409(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
+    async def story(api: ManagementClient) -> None:
         body = {"dialect": "smsgate", "kind": "login", "name": "till-1"}
-        await office.post(PATH, body, status=201)
-        assert await office.refused("POST", PATH, 409, json=body) == "the name 'till-1' is taken"
+        await api.post(PATH, body, status=201)
+        assert await api.refused("POST", PATH, 409, json=body) == "the name 'till-1' is taken"
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_credentials_are_paged_and_stay_with_their_account(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
+    async def story(api: ManagementClient) -> None:
         await world.another_account("bank")
         body = {"dialect": "emsgnow", "kind": "api_key"}
-        made = [(await office.post(PATH, body, status=201))["id"] for _ in range(3)]
-        foreign = await office.post("/accounts/bank/credentials", body, status=201)
-        assert ids(await office.walk(PATH, limit=2)) == [made[:2], made[2:]]
-        await office.refused("DELETE", f"{PATH}/{foreign['id']}", 404)
-        await office.refused("DELETE", f"{PATH}/x", 404)
+        made = [(await api.post(PATH, body, status=201))["id"] for _ in range(3)]
+        foreign = await api.post("/accounts/bank/credentials", body, status=201)
+        assert ids(await api.pages(PATH, limit=2)) == [made[:2], made[2:]]
+        await api.refused("DELETE", f"{PATH}/{foreign['id']}", 404)
+        await api.refused("DELETE", f"{PATH}/x", 404)
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
-def test_an_operators_token_and_login_open_the_door_until_they_are_revoked(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        token = await office.post("/operators", {"kind": "token", "validity_days": 1}, status=201)
+def test_an_operators_token_and_login_are_accepted_until_they_are_revoked(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        token = await api.post("/operators", {"kind": "token", "validity_days": 1}, status=201)
         password = "correct horse battery"
-        login = await office.post(
+        login = await api.post(
             "/operators", {"kind": "login", "name": "ann", "password": password}, status=201
         )
         assert login == {
@@ -135,20 +135,20 @@ def test_an_operators_token_and_login_open_the_door_until_they_are_revoked(world
         }
         assert (await operators.by_token(world.ctx, token["secret"])).credential_id == token["id"]
         assert (await operators.by_password(world.ctx, "ann", password)).name == "ann"
-        pages = await office.walk("/operators", limit=2)
+        pages = await api.pages("/operators", limit=2)
         assert [[(o["kind"], o["name"]) for o in page] for page in pages] == [
             [("token", "robot"), ("token", None)],
             [("login", "ann")],
         ]
         for made in (token, login):
-            await office.ask("DELETE", f"/operators/{made['id']}", 204)
-            await office.refused("DELETE", f"/operators/{made['id']}", 404)
+            await api.request("DELETE", f"/operators/{made['id']}", 204)
+            await api.refused("DELETE", f"/operators/{made['id']}", 404)
         with pytest.raises(NotAuthenticated):
             await operators.by_token(world.ctx, token["secret"])
         with pytest.raises(NotAuthenticated):
             await operators.by_password(world.ctx, "ann", password)
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
@@ -162,23 +162,23 @@ def test_an_operators_token_and_login_open_the_door_until_they_are_revoked(world
         {"kind": "token", "validity_days": 0},
     ],
 )
-def test_an_operator_that_cannot_be_is_400(world: World, wrong: dict[str, object]) -> None:
-    async def story(office: ManagementClient) -> str:
-        return await office.refused("POST", "/operators", 400, json=wrong)
+def test_an_invalid_operator_is_400(world: World, wrong: dict[str, object]) -> None:
+    async def story(api: ManagementClient) -> str:
+        return await api.refused("POST", "/operators", 400, json=wrong)
 
-    assert "too short" not in manage(world, story)
+    assert "too short" not in run_with_api(world, story)
 
 
 def test_an_operators_name_that_is_taken_is_409(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        await office.refused("POST", "/operators", 409, json={"kind": "token", "name": "robot"})
+    async def story(api: ManagementClient) -> None:
+        await api.refused("POST", "/operators", 409, json={"kind": "token", "name": "robot"})
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_an_accounts_credential_is_no_operators_to_revoke(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        made = await office.post(PATH, {"dialect": "scheduler", "kind": "bearer"}, status=201)
-        await office.refused("DELETE", f"/operators/{made['id']}", 404)
+    async def story(api: ManagementClient) -> None:
+        made = await api.post(PATH, {"dialect": "scheduler", "kind": "bearer"}, status=201)
+        await api.refused("DELETE", f"/operators/{made['id']}", 404)
 
-    manage(world, story)
+    run_with_api(world, story)

@@ -7,28 +7,28 @@ import pytest
 
 from dispatcher.service.campaigns.launch import launch
 from tests.api.client import Body
-from tests.api.manage.client import NUMBERS, PREFIX, SHOP, ManagementClient, manage
+from tests.api.manage.client import NUMBERS, PREFIX, SHOP, ManagementClient, run_with_api
 from tests.world import World
 
 CAMPAIGNS = f"{SHOP}/campaigns"
 NEVER = "00000000-0000-0000-0000-000000000000"
 
 
-async def create(office: ManagementClient, *, status: int = 201, **more: Any) -> Body:
+async def create(api: ManagementClient, *, status: int = 201, **more: Any) -> Body:
     """Create a campaign for the audience `customers`, which is imported for the first one."""
-    if not (await office.get(f"{SHOP}/audiences"))["items"]:
+    if not (await api.get(f"{SHOP}/audiences"))["items"]:
         file = "\n".join(["to,name", *(f"{number},Ada" for number in NUMBERS)])
-        await office.ask(
+        await api.request(
             "POST", f"{SHOP}/audiences", 201, content=file.encode(), params={"audience": "customers"}
         )
     if "cron" not in more:
-        more.setdefault("at", office.world.time.now().isoformat())
+        more.setdefault("at", api.world.time.now().isoformat())
     body = {"name": "spring", "audience": "customers", "text": "Hi {{name}}", **more}
-    return await office.post(CAMPAIGNS, body, status=status)
+    return await api.post(CAMPAIGNS, body, status=status)
 
 
 async def send_all(world: World) -> None:
-    """Do what the system worker, the clock and a bulk worker do until nothing is left to do."""
+    """Do the work of the system worker, the clock and a bulk worker until none is left."""
     while await launch(world.ctx):
         while await world.clock.release() + await world.clock.fill() or world.lanes.published:
             await world.deliver()
@@ -36,9 +36,9 @@ async def send_all(world: World) -> None:
 
 
 def test_a_campaign_is_created_shown_and_listed(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
+    async def story(api: ManagementClient) -> None:
         made = await create(
-            office,
+            api,
             cron="0 9 * * mon",
             timezone="Europe/Paris",
             first_day="2027-07-01",
@@ -54,36 +54,36 @@ def test_a_campaign_is_created_shown_and_listed(world: World) -> None:
             "hours": {"mon-sat": ["08:00-20:00"], "holidays": [], "zone": None},
         }  # fmt: skip
         assert {key: made[key] for key in wanted} == wanted
-        assert await office.get(f"{CAMPAIGNS}/{made['id']}") == {**made, "runs": []}
-        assert await office.walk(CAMPAIGNS) == [[made]]
+        assert await api.get(f"{CAMPAIGNS}/{made['id']}") == {**made, "runs": []}
+        assert await api.pages(CAMPAIGNS) == [[made]]
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
-def test_the_answer_says_where_the_new_campaign_is(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        first = await create(office)
+def test_the_response_has_the_location_of_the_new_campaign(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        first = await create(api)
         body = {"name": "other", "audience": first["audience"], "text": "x", "at": "2027-01-01T00:00:00Z"}
-        response = await office.http.post(PREFIX + CAMPAIGNS, json=body)
+        response = await api.http.post(PREFIX + CAMPAIGNS, json=body)
         assert response.headers["location"] == f"{PREFIX}{CAMPAIGNS}/{response.json()['id']}"
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_lists_are_paged(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
+    async def story(api: ManagementClient) -> None:
         for name in ("c", "a", "b"):
-            await create(office, name=name)
-        pages = await office.walk(CAMPAIGNS, limit=2)
+            await create(api, name=name)
+        pages = await api.pages(CAMPAIGNS, limit=2)
         assert [[one["name"] for one in page] for page in pages] == [["c", "a"], ["b"]]
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
-def test_all_faults_of_a_plan_are_told_at_once_each_with_its_field(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
+def test_all_faults_of_a_plan_are_reported_together_each_with_its_field(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
         body = {"name": "x", "audience": "nobody", "text": "Hi", "sender": "NONE", "hours": {}, "max_cost": 0}
-        response = await office.http.post(PREFIX + CAMPAIGNS, json=body)
+        response = await api.http.post(PREFIX + CAMPAIGNS, json=body)
         assert (response.status_code, response.headers["content-type"]) == (400, "application/problem+json")
         problem = response.json()
         assert {fault["field"]: fault["detail"] for fault in problem["faults"]} == {
@@ -94,9 +94,9 @@ def test_all_faults_of_a_plan_are_told_at_once_each_with_its_field(world: World)
             "max_cost": "is at least 1 credit; leave it out for no maximum",
         }
         assert "audience: account 'shop' has no audience 'nobody'; sender: " in problem["detail"]
-        assert await office.walk(CAMPAIGNS) == [[]]
+        assert await api.pages(CAMPAIGNS) == [[]]
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
@@ -108,84 +108,84 @@ def test_all_faults_of_a_plan_are_told_at_once_each_with_its_field(world: World)
         {"text": "a\0b"}, {"timezone": "Mars/Base"},
     ],
 )  # fmt: skip
-def test_a_wrong_field_is_400_and_nothing_is_kept(world: World, wrong: Body) -> None:
-    async def story(office: ManagementClient) -> None:
-        await create(office, status=400, **wrong)
-        assert await office.walk(CAMPAIGNS) == [[]]
+def test_a_wrong_field_is_400_and_nothing_is_stored(world: World, wrong: Body) -> None:
+    async def story(api: ManagementClient) -> None:
+        await create(api, status=400, **wrong)
+        assert await api.pages(CAMPAIGNS) == [[]]
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_a_name_that_is_taken_is_409(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        await create(office)
-        other = await create(office, name="other")
-        await create(office, status=409)
+    async def story(api: ManagementClient) -> None:
+        await create(api)
+        other = await create(api, name="other")
+        await create(api, status=409)
         path = f"{CAMPAIGNS}/{other['id']}"
-        assert "already has a campaign 'spring'" in await office.refused(
+        assert "already has a campaign 'spring'" in await api.refused(
             "PATCH", path, 409, json={"name": "spring"}
         )
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
-def test_in_a_draft_what_is_left_out_stays_and_null_lifts(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        made = await create(office, spread_seconds=60, max_cost=50, validity_seconds=3600)
+def test_in_a_draft_a_field_that_is_left_out_stays_and_null_removes_it(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        made = await create(api, spread_seconds=60, max_cost=50, validity_seconds=3600)
         path = f"{CAMPAIGNS}/{made['id']}"
-        changed = await office.ask(
+        changed = await api.request(
             "PATCH", path, 200, json={"max_cost": None, "per_second": 2.5, "text": "Bye"}
         )
         assert changed == {**made, "max_cost": None, "spread_seconds": None, "per_second": 2.5, "text": "Bye"}
-        by_cron = await office.ask("PATCH", path, 200, json={"cron": "0 9 * * *", "last_day": "2030-01-01"})
+        by_cron = await api.request("PATCH", path, 200, json={"cron": "0 9 * * *", "last_day": "2030-01-01"})
         assert (by_cron["at"], by_cron["cron"], by_cron["last_day"]) == (None, "0 9 * * *", "2030-01-01")
-        once = await office.ask("PATCH", path, 200, json={"at": "2027-01-01T00:00:00Z"})
+        once = await api.request("PATCH", path, 200, json={"at": "2027-01-01T00:00:00Z"})
         assert (once["at"], once["cron"], once["last_day"]) == ("2027-01-01T00:00:00Z", None, None)
-        assert await office.ask("PATCH", path, 200, json={}) == once
+        assert await api.request("PATCH", path, 200, json={}) == once
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_only_a_draft_is_changed(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        made = await create(office, start=True)
+    async def story(api: ManagementClient) -> None:
+        made = await create(api, start=True)
         assert made["state"] == "active"
-        told = await office.refused("PATCH", f"{CAMPAIGNS}/{made['id']}", 409, json={"text": "Bye"})
-        assert told == "campaign 'spring' is active; only a draft can be changed"
+        result = await api.refused("PATCH", f"{CAMPAIGNS}/{made['id']}", 409, json={"text": "Bye"})
+        assert result == "campaign 'spring' is active; only a draft can be changed"
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_a_campaign_goes_through_its_states(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        path = f"{CAMPAIGNS}/{(await create(office, at='2027-01-01T00:00:00Z'))['id']}"
-        await office.refused("POST", f"{path}/pause", 409)
+    async def story(api: ManagementClient) -> None:
+        path = f"{CAMPAIGNS}/{(await create(api, at='2027-01-01T00:00:00Z'))['id']}"
+        await api.refused("POST", f"{path}/pause", 409)
         for move, state in (("start", "active"), ("pause", "paused"), ("resume", "active")):
-            assert (await office.post(f"{path}/{move}"))["state"] == state
-        ended = await office.post(f"{path}/cancel")
+            assert (await api.post(f"{path}/{move}"))["state"] == state
+        ended = await api.post(f"{path}/cancel")
         assert (ended["state"], ended["withdrawn"], ended["out"]) == ("cancelled", 0, 0)
-        await office.refused("POST", f"{path}/resume", 409)
+        await api.refused("POST", f"{path}/resume", 409)
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("campaign", [NEVER, "spring"])
 def test_an_unknown_campaign_is_404(world: World, campaign: str) -> None:
-    async def story(office: ManagementClient) -> None:
+    async def story(api: ManagementClient) -> None:
         path = f"{CAMPAIGNS}/{campaign}"
-        await office.refused("GET", path, 404)
-        await office.refused("PATCH", path, 404, json={})
+        await api.refused("GET", path, 404)
+        await api.refused("PATCH", path, 404, json={})
         for move in ("start", "pause", "resume", "cancel"):
-            await office.refused("POST", f"{path}/{move}", 404)
+            await api.refused("POST", f"{path}/{move}", 404)
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_from_a_plan_to_the_last_message_sent(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        made = await create(office, start=True)
+    async def story(api: ManagementClient) -> None:
+        made = await create(api, start=True)
         await send_all(world)
-        found = await office.get(f"{CAMPAIGNS}/{made['id']}")
+        found = await api.get(f"{CAMPAIGNS}/{made['id']}")
         assert found["state"] == "finished"
         [run] = found["runs"]
         wanted = {
@@ -193,35 +193,35 @@ def test_from_a_plan_to_the_last_message_sent(world: World) -> None:
             "statuses": {"sent": 3}, "released_at": None, "through_at": None, "limit": "",
         }  # fmt: skip
         assert {key: run[key] for key in wanted} == wanted
-        batch = await office.get(f"/batches/{run['batch_id']}")
+        batch = await api.get(f"/batches/{run['batch_id']}")
         assert batch["counts"] == {"sent": 3}
         assert sorted(message.to for message in world.sim.seen) == NUMBERS
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
-def test_an_open_run_tells_when_it_will_be_through_and_what_limits_it(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        made = await create(office, spread_seconds=7200, start=True)
+def test_an_open_run_has_a_forecast_and_its_limit(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        made = await create(api, spread_seconds=7200, start=True)
         await launch(world.ctx)
-        [run] = (await office.get(f"{CAMPAIGNS}/{made['id']}"))["runs"]
+        [run] = (await api.get(f"{CAMPAIGNS}/{made['id']}"))["runs"]
         last = world.time.now() + timedelta(seconds=4800)
         assert run["through_at"] == run["released_at"] == last.isoformat().replace("+00:00", "Z")
         assert run["limit"].startswith("Its pacing is the limit")
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_runs_are_shown_the_last_one_first_up_to_those_before_a_time(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        path = f"{CAMPAIGNS}/{(await create(office, cron='0 * * * *', start=True))['id']}"
+    async def story(api: ManagementClient) -> None:
+        path = f"{CAMPAIGNS}/{(await create(api, cron='0 * * * *', start=True))['id']}"
         for _ in range(3):
             world.time.advance(timedelta(hours=1))
             await launch(world.ctx)
-        dues = [run["due_at"] for run in (await office.get(path))["runs"]]
+        dues = [run["due_at"] for run in (await api.get(path))["runs"]]
         assert dues == sorted(dues, reverse=True)
         assert len(dues) == 3
-        assert [run["due_at"] for run in (await office.get(path, runs=1))["runs"]] == dues[:1]
-        assert [run["due_at"] for run in (await office.get(path, before=dues[1]))["runs"]] == dues[2:]
+        assert [run["due_at"] for run in (await api.get(path, runs=1))["runs"]] == dues[:1]
+        assert [run["due_at"] for run in (await api.get(path, before=dues[1]))["runs"]] == dues[2:]
 
-    manage(world, story)
+    run_with_api(world, story)

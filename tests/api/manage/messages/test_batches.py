@@ -1,4 +1,4 @@
-"""Batches over the management API: submitted for an account, listed, counted, taken back."""
+"""Batches over the management API: submission, list, counts, cancellation."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -8,7 +8,7 @@ import pytest
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.accounts import accounts, opt_outs
 from tests.api.client import Body
-from tests.api.manage.client import NUMBERS, SHOP, ManagementClient, assert_problem, ids, manage
+from tests.api.manage.client import NUMBERS, SHOP, ManagementClient, assert_problem, ids, run_with_api
 from tests.world import NUMBER, World
 
 PATH = f"{SHOP}/batches"
@@ -17,10 +17,10 @@ HOUR = timedelta(hours=1)
 
 
 def test_a_batch_is_accepted_with_all_that_a_submission_knows(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
+    async def story(api: ManagementClient) -> None:
         await accounts.add_sender(world.ctx, world.caller.account, "NEWS")
         start, end = world.time.now() + HOUR, world.time.now() + 2 * HOUR
-        response = await office.http.post(
+        response = await api.http.post(
             f"/manage/v1{PATH}",
             json={
                 "recipients": [NUMBER, "0712 345 678", "no number"],
@@ -47,26 +47,26 @@ def test_a_batch_is_accepted_with_all_that_a_submission_knows(world: World) -> N
         row = await world.row(message["id"])
         assert row.text == "Ete\nSTOP: reply STOP"
         assert (row.not_before, row.not_after) == (start, end)
-        found = await office.get(f"/batches/{accepted['id']}")
+        found = await api.get(f"/batches/{accepted['id']}")
         assert found["batch"].items() >= {
             "account": "shop", "dialect": "manage", "sender": "NEWS", "external_id": "run-1",
             "client_id": "order-7", "callback_url": "https://shop.example/sms", "template_id": None,
         }.items()  # fmt: skip
         assert len(await world.all("SELECT 1 FROM callbacks WHERE dialect = 'manage'")) == 1
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_a_template_is_filled_in_and_a_sender_may_be_named_by_its_number(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        template = await office.post(f"{SHOP}/templates", {"name": "hi", "text": "Hi {{who}}"}, status=201)
+    async def story(api: ManagementClient) -> None:
+        template = await api.post(f"{SHOP}/templates", {"name": "hi", "text": "Hi {{who}}"}, status=201)
         body = {"recipients": [NUMBER], "template_id": template["id"], "variables": {"who": "Ann"}}
-        accepted = await office.post(PATH, body | {"sender": world.sender_id}, status=201)
+        accepted = await api.post(PATH, body | {"sender": world.sender_id}, status=201)
         assert (await world.row(accepted["messages"][0]["id"])).text == "Hi Ann"
-        found = await office.get(f"/batches/{accepted['public_id']}")
+        found = await api.get(f"/batches/{accepted['public_id']}")
         assert found["batch"]["template_id"] == template["id"]
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize(
@@ -92,20 +92,20 @@ def test_a_template_is_filled_in_and_a_sender_may_be_named_by_its_number(world: 
         {"client_id": "x" * 201},
     ],
 )
-def test_a_batch_with_a_fault_is_400_and_nothing_is_kept(world: World, wrong: Body) -> None:
-    async def story(office: ManagementClient) -> None:
-        await office.refused("POST", PATH, 400, json=BATCH | wrong)
+def test_a_batch_with_a_fault_is_400_and_nothing_is_stored(world: World, wrong: Body) -> None:
+    async def story(api: ManagementClient) -> None:
+        await api.refused("POST", PATH, 400, json=BATCH | wrong)
         assert await world.all("SELECT 1 FROM batches") == []
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
-def test_all_faults_of_a_submission_are_told_together(world: World) -> None:
-    async def story(office: ManagementClient) -> str:
+def test_all_faults_of_a_submission_are_reported_together(world: World) -> None:
+    async def story(api: ManagementClient) -> str:
         body = {"recipients": ["abc", NUMBER], "text": " ", "sender": "NOBODY"}
-        return await office.refused("POST", PATH, 400, json=body)
+        return await api.refused("POST", PATH, 400, json=body)
 
-    detail = manage(world, story)
+    detail = run_with_api(world, story)
     assert detail.split("; ") == [
         "recipients is not a phone number: abc",
         "text is empty:  ",
@@ -113,88 +113,88 @@ def test_all_faults_of_a_submission_are_told_together(world: World) -> None:
     ]
 
 
-def test_without_credit_it_is_402_or_refused_as_25_as_is_asked(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        await office.refused("POST", PATH, 402, json=BATCH)
-        accepted = await office.post(PATH, BATCH | {"without_credit": "keep"}, status=201)
+def test_without_credit_it_is_402_or_25_as_requested(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        await api.refused("POST", PATH, 402, json=BATCH)
+        accepted = await api.post(PATH, BATCH | {"without_credit": "keep"}, status=201)
         assert accepted["messages"][0]["status"] == "no_credit"
 
-    manage(world, story, credits=0)
+    run_with_api(world, story, credits=0)
 
 
-def test_the_same_key_gives_the_same_answer_and_sends_once(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
+def test_the_same_key_gives_the_same_response_and_sends_once(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
         key = {"Idempotency-Key": "k1"}
-        first = await office.http.post(f"/manage/v1{PATH}", json=BATCH, headers=key)
-        again = await office.http.post(f"/manage/v1{PATH}", json=BATCH, headers=key)
+        first = await api.http.post(f"/manage/v1{PATH}", json=BATCH, headers=key)
+        again = await api.http.post(f"/manage/v1{PATH}", json=BATCH, headers=key)
         assert (first.status_code, again.status_code) == (201, 201)
         assert first.content == again.content
         assert again.headers["idempotent-replayed"] == "true"
         assert again.headers["location"] == first.headers["location"]
-        other = await office.http.post(f"/manage/v1{PATH}", json=BATCH | {"text": "Bye"}, headers=key)
+        other = await api.http.post(f"/manage/v1{PATH}", json=BATCH | {"text": "Bye"}, headers=key)
         assert_problem(other, 422)
         assert len(await world.all("SELECT 1 FROM messages")) == 1
-        bad = await office.http.post(f"/manage/v1{PATH}", json=BATCH, headers={"Idempotency-Key": "a b"})
+        bad = await api.http.post(f"/manage/v1{PATH}", json=BATCH, headers={"Idempotency-Key": "a b"})
         assert_problem(bad, 400)
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_an_external_id_that_is_taken_is_409(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
-        await office.post(PATH, BATCH | {"external_id": "run-1"}, status=201)
-        await office.refused("POST", PATH, 409, json=BATCH | {"external_id": "run-1"})
+    async def story(api: ManagementClient) -> None:
+        await api.post(PATH, BATCH | {"external_id": "run-1"}, status=201)
+        await api.refused("POST", PATH, 409, json=BATCH | {"external_id": "run-1"})
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 def test_batches_of_all_dialects_come_the_newest_first_page_by_page(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
+    async def story(api: ManagementClient) -> None:
         bank = await world.another_account("bank")
         made = [(await world.submit()).id, (await world.submit()).id]
         foreign = (await world.submit(caller=bank)).id
-        made.append((await office.post(PATH, BATCH, status=201))["id"])
+        made.append((await api.post(PATH, BATCH, status=201))["id"])
         newest = made[::-1]
-        assert ids(await office.walk(PATH, limit=2)) == [newest[:2], newest[2:]]
-        assert ids(await office.walk(PATH, limit=3)) == [newest]
-        assert ids(await office.walk("/accounts/bank/batches")) == [[foreign]]
+        assert ids(await api.pages(PATH, limit=2)) == [newest[:2], newest[2:]]
+        assert ids(await api.pages(PATH, limit=3)) == [newest]
+        assert ids(await api.pages("/accounts/bank/batches")) == [[foreign]]
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
-def test_a_batch_is_counted_by_status_and_what_is_left_of_it_taken_back(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
+def test_a_batch_is_counted_by_status_and_its_open_messages_are_cancelled(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
         await opt_outs.add(world.ctx, world.caller.account, [NUMBERS[2]])
         batch = await world.submit(NUMBERS, after=HOUR)
         path = f"/batches/{batch.public_id}"
-        found = await office.get(path)
+        found = await api.get(path)
         assert (found["total"], found["counts"]) == (3, {"scheduled": 2, "opted_out": 1})
         assert UUID(found["batch"]["public_id"]) == batch.public_id
-        assert await office.post(f"{path}/cancel") == {"cancelled": 2}
-        assert await office.post(f"{path}/cancel") == {"cancelled": 0}
-        assert (await office.get(path))["counts"] == {"opted_out": 1, "withdrawn": 2}
+        assert await api.post(f"{path}/cancel") == {"cancelled": 2}
+        assert await api.post(f"{path}/cancel") == {"cancelled": 0}
+        assert (await api.get(path))["counts"] == {"opted_out": 1, "withdrawn": 2}
         assert (await world.row(batch.messages[0].id)).status == Status.WITHDRAWN
         assert await world.balance() == 10_000
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
 @pytest.mark.parametrize("name", ["99", "x", "26ffdcde-4260-4866-a288-52d04ef512d8"])
-def test_what_names_no_batch_is_404(world: World, name: str) -> None:
-    async def story(office: ManagementClient) -> None:
-        await office.refused("GET", f"/batches/{name}", 404)
-        await office.refused("POST", f"/batches/{name}/cancel", 404)
+def test_an_unknown_batch_is_404(world: World, name: str) -> None:
+    async def story(api: ManagementClient) -> None:
+        await api.refused("GET", f"/batches/{name}", 404)
+        await api.refused("POST", f"/batches/{name}/cancel", 404)
 
-    manage(world, story)
+    run_with_api(world, story)
 
 
-def test_a_bulk_body_is_taken_up_to_the_bulk_limit(world: World) -> None:
-    async def story(office: ManagementClient) -> None:
+def test_a_bulk_body_is_accepted_up_to_the_bulk_limit(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
         room = " " * world.settings.body_limit
-        response = await office.http.post(
+        response = await api.http.post(
             f"/manage/v1{PATH}", content=room + '{"recipients": ["+254712345678"], "text": "x"}'
         )
         assert response.status_code == 201, response.text
-        assert_problem(await office.http.post("/manage/v1/operators", content=room + "{}"), 413)
+        assert_problem(await api.http.post("/manage/v1/operators", content=room + "{}"), 413)
 
-    manage(world, story)
+    run_with_api(world, story)

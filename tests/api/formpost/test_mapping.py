@@ -1,32 +1,32 @@
-"""The dictionary of the form and key API is whole, and its page tells what the document tells."""
+"""The form and key API: words for every status and fault, and the OpenAPI document."""
 
 from dispatcher.api.dialects.formpost.mapping import FAULTS, FORM_FAULTS, WORDS
 from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.messages.status import Status
-from tests.api.formpost.client import FormpostClient, ask
+from tests.api.formpost.client import FormpostClient, run_with_api
 from tests.world import World
 
 _SEND = ["200", "400", "401", "402", "403", "409", "413", "415", "422", "429", "500", "503"]
 
 
-def test_every_status_has_its_word_and_what_was_taken_back_is_cancelled() -> None:
+def test_every_status_has_its_word_and_a_withdrawn_message_is_cancelled() -> None:
     assert set(WORDS) == set(Status)
     assert WORDS[Status.WITHDRAWN] == "cancelled"
 
 
-def test_every_kind_of_fault_has_its_words_and_v1_ends_them_with_a_full_stop() -> None:
+def test_every_kind_of_fault_has_a_message_and_v1_ends_them_with_a_full_stop() -> None:
     assert set(FAULTS) == set(FORM_FAULTS) == set(FaultKind)
     assert FORM_FAULTS[FaultKind.NOT_A_NUMBER] == "Invalid phone number format."
     shown = set(FaultKind) - {FaultKind.NOT_MOBILE}  # which this dialect never asks for
     assert all(FORM_FAULTS[kind].endswith(".") for kind in shown)
 
 
-def test_the_openapi_tells_the_operations_their_failures_and_the_ways_to_authenticate(world: World) -> None:
-    async def story(counter: FormpostClient) -> None:
-        api = (await counter.http.get("/api/v2/openapi.json")).json()
+def test_the_openapi_has_the_operations_their_errors_and_the_security_schemes(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
+        document = (await api.http.get("/api/v2/openapi.json")).json()
         operations = {
             (method, path): operation
-            for path, item in api["paths"].items()
+            for path, item in document["paths"].items()
             for method, operation in item.items()
         }
         assert {name: sorted(operation["responses"]) for name, operation in operations.items()} == {
@@ -55,4 +55,4 @@ def test_the_openapi_tells_the_operations_their_failures_and_the_ways_to_authent
         answers = operations["post", "/api/v2/sms/send"]["responses"]
         assert {kind for answer in answers.values() for kind in answer["content"]} == {"application/json"}
 
-    ask(world, story)
+    run_with_api(world, story)

@@ -1,4 +1,4 @@
-"""eMsgNow's dictionary is whole, and its page tells what the document tells."""
+"""eMsgNow: words for every status and fault, and the OpenAPI document."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,11 +8,11 @@ from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import Submission
 from tests.api.client import ApiClient
-from tests.api.emsgnow.sample import ask
+from tests.api.emsgnow.sample import run_with_api
 from tests.world import World
 
 
-def test_every_status_has_its_word_and_only_the_documents_three_say_no_more() -> None:
+def test_every_status_has_its_word_and_only_the_documents_three_have_no_details() -> None:
     assert set(WORDS) == set(Status)
     assert {WORDS[status] for status in DOCUMENTED} == {"processing", "sent to provider", "delivered"}
     assert set(WORDS.values()) == {
@@ -27,12 +27,12 @@ def test_every_status_has_its_word_and_only_the_documents_three_say_no_more() ->
     }
 
 
-def test_what_no_provider_had_is_cancelled_or_expired() -> None:
+def test_a_message_that_no_provider_had_is_cancelled_or_expired() -> None:
     assert {WORDS[status] for status in Status if status.is_refunded} == {"cancelled", "expired"}
     assert {WORDS[status] for status in Status if status.is_missed} == {"undelivered", "expired", "failed"}
 
 
-def test_every_kind_of_fault_has_its_words() -> None:
+def test_every_kind_of_fault_has_a_message() -> None:
     assert set(FAULTS) == set(FaultKind)
 
 
@@ -51,17 +51,17 @@ def test_the_reset_is_in_whole_seconds_rounded_up() -> None:
     }
 
 
-def test_the_openapi_tells_the_documents_operations_and_examples(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        del desk.http.headers["x-api-key"]
-        page = await desk.http.get("/sms/docs")
+def test_the_openapi_has_the_documents_operations_and_examples(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        del api.http.headers["x-api-key"]
+        page = await api.http.get("/sms/docs")
         assert (page.status_code, "/sms/openapi.json" in page.text) == (200, True)
-        api = (await desk.http.get("/sms/openapi.json")).json()
+        document = (await api.http.get("/sms/openapi.json")).json()
         reading = {"200", "401", "403", "404", "413", "429", "500", "503", "default"}
         sending = reading - {"404", "default"} | {"400", "402", "409", "415", "422"}
         assert {
             (method, path): set(operation["responses"])
-            for path, item in api["paths"].items()
+            for path, item in document["paths"].items()
             for method, operation in item.items()
         } == {
             ("post", "/sms"): sending,
@@ -69,14 +69,14 @@ def test_the_openapi_tells_the_documents_operations_and_examples(world: World) -
             ("get", "/sms/{message_id}/events"): reading,
             ("get", "/sms/{message_id}/events/{event_id}"): reading,
         }
-        send = api["paths"]["/sms"]["post"]
+        send = document["paths"]["/sms"]["post"]
         assert send["requestBody"]["content"]["application/json"]["example"]["to"] == "+1234567890"
         assert "X-RateLimit-Reset" in send["responses"]["200"]["headers"]
-        assert api["components"]["securitySchemes"]["APIKeyHeader"]["name"] == "x-api-key"
+        assert document["components"]["securitySchemes"]["APIKeyHeader"]["name"] == "x-api-key"
         assert all(
             operation["security"] == [{"APIKeyHeader": []}]
-            for item in api["paths"].values()
+            for item in document["paths"].values()
             for operation in item.values()
         )
 
-    ask(world, story)
+    run_with_api(world, story)

@@ -1,4 +1,4 @@
-"""SMS Gateway's dictionary is whole, and its page tells what the document tells."""
+"""SMS Gateway: words for every status and fault, and the OpenAPI document."""
 
 from itertools import product
 
@@ -10,7 +10,7 @@ from dispatcher.api.dialects.smsgate.responses import device_id
 from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.messages.status import Status
 from tests.api.client import ApiClient
-from tests.api.smsgate.client import BASE, NOBODY, ask
+from tests.api.smsgate.client import BASE, NOBODY, run_with_api
 from tests.world import World
 
 
@@ -21,15 +21,15 @@ def test_every_status_has_a_state_and_every_failed_one_a_reason() -> None:
     assert error_of(Status.EXPIRED) == "TTL expired"
 
 
-def test_nothing_is_ever_processed_or_cancelling() -> None:
+def test_no_message_is_ever_processed_or_cancelling() -> None:
     assert STATUSES[GatewayState.PROCESSED] == STATUSES[GatewayState.CANCELLING] == frozenset()
 
 
-def test_every_kind_of_fault_has_its_words() -> None:
+def test_every_kind_of_fault_has_a_message() -> None:
     assert set(FAULTS) == set(FaultKind)
 
 
-def test_a_providers_reason_is_told_and_ours_is_not() -> None:
+def test_a_providers_reason_is_shown_and_ours_is_not() -> None:
     assert error_of(Status.FAILED, "code 7") == "sending failed: code 7"
     assert error_of(Status.EXPIRED, "its window is over; last: busy") == "TTL expired"
     assert error_of(Status.SENT, "accepted") is None
@@ -49,7 +49,7 @@ def test_a_providers_reason_is_told_and_ours_is_not() -> None:
         ([], "Sent"),
     ],
 )
-def test_any_pending_goes_before_any_cancelled_all_failed_all_delivered_and_else_it_is_sent(
+def test_a_state_is_pending_before_cancelled_before_all_failed_before_all_delivered_else_sent(
     statuses: list[int], state: str
 ) -> None:
     assert state_of(map(Status, statuses)) == state
@@ -72,18 +72,18 @@ def test_the_device_id_has_21_characters_and_is_the_accounts_own() -> None:
     assert device_id(7) == device_id(7)
 
 
-def test_the_openapi_tells_the_documents_operations_and_both_ways_in(world: World) -> None:
-    async def story(desk: ApiClient) -> None:
-        desk.http.auth = NOBODY
-        page = await desk.http.get(f"{BASE}/docs")
+def test_the_openapi_has_the_documents_operations_and_both_security_schemes(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        api.http.auth = NOBODY
+        page = await api.http.get(f"{BASE}/docs")
         assert (page.status_code, f"{BASE}/openapi.json" in page.text) == (200, True)
-        api = (await desk.http.get(f"{BASE}/openapi.json")).json()
+        document = (await api.http.get(f"{BASE}/openapi.json")).json()
         for method, path in [("post", ""), ("get", ""), ("get", "/{message_id}")]:
-            operation = api["paths"][f"{BASE}/messages{path}"][method]
+            operation = document["paths"][f"{BASE}/messages{path}"][method]
             assert operation["security"] == [{"Basic": []}, {"Bearer": []}]
             assert {"200", "401", "403", "429", "500", "503"} <= set(operation["responses"])
-        assert all(path.startswith(BASE) for path in api["paths"])
-        schemes = api["components"]["securitySchemes"]
+        assert all(path.startswith(BASE) for path in document["paths"])
+        schemes = document["components"]["securitySchemes"]
         assert {scheme["scheme"] for scheme in schemes.values()} == {"basic", "bearer"}
 
-    ask(world, story)
+    run_with_api(world, story)
