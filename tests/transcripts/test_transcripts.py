@@ -14,7 +14,7 @@ from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.accounts.credentials import NewKey
 from dispatcher.service.submissions import templates
 from dispatcher.settings import Settings
-from tests.api.client import opened
+from tests.api.client import open_client
 from tests.transcripts import transcript
 from tests.world import World
 
@@ -32,7 +32,7 @@ def test_the_samples_get_the_documented_answers(settings: Settings, file: Path) 
 
     async def run_exchanges() -> None:
         variables = await _variables(world)
-        async with opened(world) as client:
+        async with open_client(world) as client:
             for exchange in transcript.read(file):
                 try:
                     await exchange.run(client, variables)

@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
-from dispatcher.api.dialects.smsgate.listing import WANTED
 from dispatcher.api.dialects.smsgate.mapping import FAULTS, STATUSES, WORDS, GatewayState, error_of, state_of
+from dispatcher.api.dialects.smsgate.queries import FILTERS
 from dispatcher.api.dialects.smsgate.responses import device_id
 from dispatcher.domain.errors import FaultKind
 from dispatcher.domain.messages.status import Status
@@ -59,7 +59,7 @@ def test_a_state_is_pending_before_cancelled_before_all_failed_before_all_delive
 def test_a_filter_by_state_finds_exactly_the_messages_that_show_this_state(length: int) -> None:
     kinds = [Status.PENDING, Status.SENT, Status.RECEIVED, Status.EXPIRED, Status.WITHDRAWN]
     for statuses in product(kinds, repeat=length):
-        for state, wanted in WANTED.items():
+        for state, wanted in FILTERS.items():
             has_all = all(any(status in some for status in statuses) for some in wanted.some)
             found = has_all and not any(status in wanted.none for status in statuses)
             assert found == (state_of(statuses) is state), (statuses, state)

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.dialects.smsgate import listing, openapi_examples
+from dispatcher.api.dialects.smsgate import openapi_examples, queries
 from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
 from dispatcher.api.dialects.smsgate.mapping import KINDS, write_time
 from dispatcher.api.dialects.smsgate.requests import Form
@@ -49,8 +49,11 @@ async def show_all(request: Request) -> Response:
     kind = query.get("type") or "SMS"
     if kind not in KINDS:
         raise Invalid(f"type must be one of {', '.join(KINDS)}")
-    since, until = listing.moment(query, "from"), listing.moment(query, "to")
-    skip, limit = listing.skipped(query), listing.limited(query, default=_DEFAULT_LIMIT, most=_MAX_LIMIT)
+    since, until = queries.read_time(query, "from"), queries.read_time(query, "to")
+    skip, limit = (
+        queries.read_skip(query),
+        queries.read_limit(query, default=_DEFAULT_LIMIT, maximum=_MAX_LIMIT),
+    )
     found: CountedPage[FoundInbound] = CountedPage((), 0)
     if kind == "SMS" and query.get("deviceId", device) == device:
         found = await messages.in_period(ctx, caller, since=since, until=until, skip=skip, limit=limit)
@@ -110,7 +113,7 @@ async def logs(request: Request) -> Response:
 async def _repeat_webhooks(ctx: Context, caller: Caller, form: Form, *, repeats: bool) -> None:
     """Send the webhooks of a period again, if `repeats`. Raises Invalid for a period that is not valid."""
     check_device(form, device_id(caller.account.id))
-    since, until = form.moment("since"), form.moment("until")
+    since, until = form.time("since"), form.time("until")
     if not (form.has("since") and form.has("until")):
         form.faults.append("since and until are required")
     elif since is not None and until is not None and until < since:

@@ -7,10 +7,10 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.dialects.smsgate import listing, openapi_examples, responses, submissions
+from dispatcher.api.dialects.smsgate import openapi_examples, queries, responses, submissions
 from dispatcher.api.dialects.smsgate.auth import SECURITY, authorize
 from dispatcher.api.dialects.smsgate.mapping import MESSAGES
-from dispatcher.api.dialects.smsgate.requests import Form, flag, whole
+from dispatcher.api.dialects.smsgate.requests import Form, read_boolean, read_integer
 from dispatcher.api.idempotency import accept
 from dispatcher.api.operations import Operations
 from dispatcher.api.request_body import Json, read_object
@@ -33,13 +33,13 @@ operations = Operations(tags=["Messages"], security=SECURITY)
 async def send(request: Request) -> Response:
     """The message is accepted as a whole, or not at all. The response is its state, as from `GET`."""
     ctx, caller = context_of(request), await authorize(request, "messages:send")
-    skip_validation = flag(request.query_params, "skipPhoneValidation")
-    whole(request.query_params, "deviceActiveWithin", 0)  # our one device is always active
+    skip_validation = read_boolean(request.query_params, "skipPhoneValidation")
+    read_integer(request.query_params, "deviceActiveWithin", 0)  # our one device is always active
     form = Form(await read_object(request))
     slots = (
         [sender.id for sender in await accounts.senders(ctx, caller.account)] if form.has("simNumber") else []
     )
-    submission = submissions.submission(
+    submission = submissions.read_submission(
         form,
         numbers=_policy(ctx, caller, skip_validation=skip_validation),
         slots=slots,
@@ -62,7 +62,7 @@ async def show_all(request: Request) -> Response:
     """`X-Total-Count` is the total number. The newest come first, unless `sort` says otherwise."""
     ctx, caller = context_of(request), await authorize(request, "messages:list")
     account_id = caller.account.id
-    wanted = listing.read(request.query_params, device=responses.device_id(account_id))
+    wanted = queries.read_message_query(request.query_params, device=responses.device_id(account_id))
     page = await search.own_batches(
         ctx,
         caller,

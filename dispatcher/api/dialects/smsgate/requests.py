@@ -45,25 +45,25 @@ class Form:
         self.faults.append(f"{inside}{name} must be {_KINDS[kind]}")
         return None
 
-    def name(self, name: str, *, longest: int) -> str | None:
+    def name(self, name: str, *, max_length: int) -> str | None:
         """Return a short string that can be an id; an empty one counts as left out."""
         value = self.take(name, str)
-        if value and (len(value) > longest or not value.isprintable()):
-            self.faults.append(f"{name} must have at most {longest} printable characters")
+        if value and (len(value) > max_length or not value.isprintable()):
+            self.faults.append(f"{name} must have at most {max_length} printable characters")
         return value or None
 
-    def integer(self, name: str, *, least: int, most: int | None = None) -> int | None:
+    def integer(self, name: str, *, minimum: int, maximum: int | None = None) -> int | None:
         """Return an integer within limits; a boolean is not an integer."""
         value = self._body.get(name)
         if value is None:
             return None
-        if type(value) is int and value >= least and (most is None or value <= most):
+        if type(value) is int and value >= minimum and (maximum is None or value <= maximum):
             return value
-        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        limits = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
         self.faults.append(f"{name} must be an integer {limits}")
         return None
 
-    def moment(self, name: str) -> datetime | None:
+    def time(self, name: str) -> datetime | None:
         """Return a time."""
         value = self.take(name, str)
         try:
@@ -72,7 +72,7 @@ class Form:
             self.faults.append(f"{name} must be a time in RFC 3339 format: YYYY-MM-DDThh:mm:ssZ")
             return None
 
-    def strings(self, name: str, *, most: int, longest: int) -> list[str]:
+    def strings(self, name: str, *, maximum: int, max_length: int) -> list[str]:
         """Return an array of one or more strings; it is empty if there is a fault."""
         before = len(self.faults)
         value = self.take(name, list) or []
@@ -81,10 +81,10 @@ class Form:
         found = [item for item in value if isinstance(item, str)]
         if len(found) < len(value):
             self.faults.append(f"{name} must contain only strings")
-        elif not 1 <= len(value) <= most:
-            self.faults.append(f"{name} must have 1 to {most} entries, not {len(value)}")
-        elif not all(1 <= len(item) <= longest for item in found):
-            self.faults.append(f"the entries of {name} must have 1 to {longest} characters")
+        elif not 1 <= len(value) <= maximum:
+            self.faults.append(f"{name} must have 1 to {maximum} entries, not {len(value)}")
+        elif not all(1 <= len(item) <= max_length for item in found):
+            self.faults.append(f"the entries of {name} must have 1 to {max_length} characters")
         return found
 
     def inner(self, name: str) -> "Form":
@@ -92,7 +92,7 @@ class Form:
         return Form(self.take(name, dict) or {})
 
 
-def flag(query: QueryParams, name: str) -> bool:
+def read_boolean(query: QueryParams, name: str) -> bool:
     """Return a boolean of a query, in any spelling that Go accepts. Raises Invalid."""
     value = query.get(name, "false")
     if value not in _TRUE | _FALSE:
@@ -100,7 +100,7 @@ def flag(query: QueryParams, name: str) -> bool:
     return value in _TRUE
 
 
-def whole(query: QueryParams, name: str, default: int) -> int:
+def read_integer(query: QueryParams, name: str, default: int) -> int:
     """Return an integer of a query, limited to what a database can store. Raises Invalid."""
     value = query.get(name, "")
     digits = value.removeprefix("-")

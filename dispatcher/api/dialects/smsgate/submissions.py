@@ -22,21 +22,21 @@ _UNSUPPORTED = {
 }
 
 
-def slot(form: Form) -> int | None:
+def read_slot(form: Form) -> int | None:
     """Return the number of the SIM that sends the message."""
-    return form.integer("simNumber", least=1, most=_SLOTS)
+    return form.integer("simNumber", minimum=1, maximum=_SLOTS)
 
 
-def submission(
+def read_submission(
     form: Form, *, numbers: NumberPolicy, slots: Sequence[int], device: str, now: datetime
 ) -> Submission:
     """Return the submission; `slots` are the senders of the device's SIMs. Raises Invalid with all faults."""
-    recipients = form.strings("phoneNumbers", most=_MAX_NUMBERS, longest=_MAX_NUMBER_LENGTH)
+    recipients = form.strings("phoneNumbers", maximum=_MAX_NUMBERS, max_length=_MAX_NUMBER_LENGTH)
     text = _text(form)
     form.take("withDeliveryReport", bool)  # receipts are always requested
     not_before, not_after = _window(form, now)
     sender_id = _sender(form, slots)
-    external_id = form.name("id", longest=_MAX_ID_LENGTH)
+    external_id = form.name("id", max_length=_MAX_ID_LENGTH)
     tier = _tier(form)
     check_device(form, device)
     form.check()
@@ -92,8 +92,8 @@ def _window(form: Form, now: datetime) -> tuple[datetime | None, datetime | None
     A ttl counts from now. validUntil may equal scheduleAt: then the message is sent
     at that time, or not at all.
     """
-    start, end = form.moment("scheduleAt"), form.moment("validUntil")
-    ttl = form.integer("ttl", least=5)
+    start, end = form.time("scheduleAt"), form.time("validUntil")
+    ttl = form.integer("ttl", minimum=5)
     if ttl is not None and form.has("validUntil"):
         form.faults.append("ttl and validUntil exclude each other")
     elif ttl is not None:
@@ -111,7 +111,7 @@ def _window(form: Form, now: datetime) -> tuple[datetime | None, datetime | None
 
 
 def _sender(form: Form, slots: Sequence[int]) -> int | None:
-    number = slot(form) if not form.faults else None
+    number = read_slot(form) if not form.faults else None
     if number is None:
         return None
     if number > len(slots):
@@ -121,7 +121,7 @@ def _sender(form: Form, slots: Sequence[int]) -> int | None:
 
 
 def _tier(form: Form) -> Tier:
-    priority = form.integer("priority", least=-128, most=127) or 0
+    priority = form.integer("priority", minimum=-128, maximum=127) or 0
     if priority < 0:
         return Tier.BULK
     return Tier.CRITICAL if priority >= _CRITICAL_PRIORITY else Tier.STANDARD

@@ -43,8 +43,8 @@ async def issue(request: Request) -> Response:
     """A `ttl` of 0, or none, is the longest validity. An unknown scope has no effect."""
     ctx, caller = context_of(request), await authorize(request, "tokens:manage")
     form = Form(await read_object(request))
-    ttl = form.integer("ttl", least=0) or MAX_VALIDITY.total_seconds()
-    scopes = form.strings("scopes", most=_MAX_SCOPES, longest=_MAX_SCOPE_LENGTH)
+    ttl = form.integer("ttl", minimum=0) or MAX_VALIDITY.total_seconds()
+    scopes = form.strings("scopes", maximum=_MAX_SCOPES, max_length=_MAX_SCOPE_LENGTH)
     if not all(scope.isprintable() for scope in scopes):
         form.faults.append("scopes must be printable")
     form.check()

@@ -71,7 +71,7 @@ async def register(request: Request) -> Response:
     """A webhook with the same `id` is replaced; without an `id`, one is generated."""
     ctx, caller = context_of(request), await authorize(request, "webhooks:write")
     form = Form(await read_object(request))
-    name = form.name("id", longest=_MAX_ID_LENGTH)
+    name = form.name("id", max_length=_MAX_ID_LENGTH)
     url, event = form.take("url", str), form.take("event", str)
     check_device(form, device_id(caller.account.id))
     if not form.has("url"):

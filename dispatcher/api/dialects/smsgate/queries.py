@@ -7,7 +7,7 @@ from datetime import datetime
 from starlette.datastructures import QueryParams
 
 from dispatcher.api.dialects.smsgate.mapping import STATUSES, GatewayState, read_query_time
-from dispatcher.api.dialects.smsgate.requests import flag, whole
+from dispatcher.api.dialects.smsgate.requests import read_boolean, read_integer
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.messages.search import BatchFilter
@@ -21,7 +21,7 @@ _SENT, _DELIVERED, _FAILED = (
     STATUSES[s] for s in (GatewayState.SENT, GatewayState.DELIVERED, GatewayState.FAILED)
 )
 
-WANTED: dict[GatewayState, BatchFilter] = {
+FILTERS: dict[GatewayState, BatchFilter] = {
     GatewayState.PENDING: BatchFilter(some=[_PENDING]),
     GatewayState.CANCELLING: BatchFilter(some=[_NONE]),
     GatewayState.CANCELLED: BatchFilter(some=[_CANCELLED], none=_PENDING),
@@ -35,7 +35,7 @@ WANTED: dict[GatewayState, BatchFilter] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class MessageQuery:
     """The messages to list, and whether with their texts."""
 
     filter: BatchFilter
@@ -45,37 +45,37 @@ class Listing:
     content: bool
 
 
-def read(query: QueryParams, *, device: str) -> Listing:
-    """Return the listing of a query; the document's `skip` wins over upstream's `offset`. Raises Invalid."""
+def read_message_query(query: QueryParams, *, device: str) -> MessageQuery:
+    """Return the query; the document's `skip` wins over upstream's `offset`. Raises Invalid."""
     state = _state(query)
-    some: Sequence[frozenset[Status]] = [] if state is None else WANTED[state].some
+    some: Sequence[frozenset[Status]] = [] if state is None else FILTERS[state].some
     if query.get("deviceId", device) != device:
         some = [_NONE]
     sort = query.get("sort", "-created_at")
     if sort not in ("created_at", "-created_at"):
         raise Invalid("sort must be created_at or -created_at")
-    return Listing(
+    return MessageQuery(
         filter=BatchFilter(
-            since=moment(query, "from"),
-            until=moment(query, "to"),
+            since=read_time(query, "from"),
+            until=read_time(query, "to"),
             some=some,
-            none=_NONE if state is None else WANTED[state].none,
+            none=_NONE if state is None else FILTERS[state].none,
         ),
-        skip=skipped(query),
-        limit=limited(query, default=_DEFAULT_LIMIT, most=_MAX_LIMIT),
+        skip=read_skip(query),
+        limit=read_limit(query, default=_DEFAULT_LIMIT, maximum=_MAX_LIMIT),
         newest_first=sort == "-created_at",
-        content=flag(query, "includeContent"),
+        content=read_boolean(query, "includeContent"),
     )
 
 
-def skipped(query: QueryParams) -> int:
+def read_skip(query: QueryParams) -> int:
     """Return how many to skip, at least 0. Raises Invalid."""
-    return max(whole(query, "skip" if "skip" in query else "offset", 0), 0)
+    return max(read_integer(query, "skip" if "skip" in query else "offset", 0), 0)
 
 
-def limited(query: QueryParams, *, default: int, most: int) -> int:
-    """Return the page size, limited to 1 up to `most`. Raises Invalid."""
-    return min(max(whole(query, "limit", default), 1), most)
+def read_limit(query: QueryParams, *, default: int, maximum: int) -> int:
+    """Return the page size, limited to 1 up to `maximum`. Raises Invalid."""
+    return min(max(read_integer(query, "limit", default), 1), maximum)
 
 
 def _state(query: QueryParams) -> GatewayState | None:
@@ -88,7 +88,7 @@ def _state(query: QueryParams) -> GatewayState | None:
         raise Invalid(f"state must be one of {', '.join(GatewayState)}") from None
 
 
-def moment(query: QueryParams, name: str) -> datetime | None:
+def read_time(query: QueryParams, name: str) -> datetime | None:
     """Return a time of the query. Raises Invalid."""
     text = query.get(name)
     if not text:
