@@ -14,34 +14,34 @@ _DUTY_SECONDS = 60.0
 
 
 def add_tasks(app: Celery, loop: Callable[[], LoopThread[ProcessParts]]) -> None:
-    """Register all tasks under the names by which `dispatcher` sends them."""
+    """Register all tasks with this application alone, under the names by which `dispatcher` sends them."""
 
-    @app.task(name=DELIVER)
+    @app.task(name=DELIVER, shared=False)
     def deliver(message_ids: Sequence[int]) -> None:
         loop().submit(loop().parts.worker.deliver(message_ids)).result()
 
     # The clock's tasks send no events to Flower: one a second from each task would flood its list.
-    @app.task(name=PROBE, send_events=False)
+    @app.task(name=PROBE, send_events=False, shared=False)
     def probe(queue: str) -> None:
         ctx = loop().parts.ctx
         loop().submit(ctx.heartbeats.beat(queue, now=ctx.now())).result(_DUTY_SECONDS)
 
-    @app.task(name="match_receipts", send_events=False)
+    @app.task(name="match_receipts", send_events=False, shared=False)
     def match_receipts() -> None:
         loop().submit(ingest.match(loop().parts.ctx)).result(_DUTY_SECONDS)
 
-    @app.task(name="poll", send_events=False)
+    @app.task(name="poll", send_events=False, shared=False)
     def poll() -> None:
         loop().submit(loop().parts.poller.poll()).result(_DUTY_SECONDS)
 
-    @app.task(name="launch", send_events=False)
+    @app.task(name="launch", send_events=False, shared=False)
     def launch_campaigns() -> None:
         loop().submit(launch.launch(loop().parts.ctx)).result(_DUTY_SECONDS)
 
-    @app.task(name="tick", send_events=False)
+    @app.task(name="tick", send_events=False, shared=False)
     def tick() -> None:
         loop().submit(loop().parts.clock.tick()).result(_DUTY_SECONDS)
 
-    @app.task(name="forget", send_events=False)
+    @app.task(name="forget", send_events=False, shared=False)
     def forget() -> None:
         loop().submit(loop().parts.clock.forget()).result(_DUTY_SECONDS)
