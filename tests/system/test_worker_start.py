@@ -49,4 +49,4 @@ def test_another_pool_than_threads_is_refused(
 ) -> None:
     done = _run("-P", "solo", database_url=database_url, redis_url=redis_url, program=program)
     assert done.returncode != 0
-    assert "threads pool only" in done.stderr + done.stdout
+    assert "workers need Celery's threads pool" in done.stderr + done.stdout
