@@ -16,6 +16,9 @@ from dispatcher.api.request_body import LARGEST_ID, Json
 
 Schema = dict[str, Any]
 
+Responses = dict[int | str, dict[str, Any]]
+"""The descriptions of an operation's responses, by status."""
+
 _VERSION = "0.1.0"
 
 

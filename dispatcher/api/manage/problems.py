@@ -1,11 +1,10 @@
 """The errors of the management API: problem details (RFC 9457), as responses and in OpenAPI."""
 
-from typing import Any
-
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from dispatcher.api.errors import PROBLEM, ErrorResponse, problem
+from dispatcher.api.openapi import Responses
 from dispatcher.domain.errors import InvalidFields
 
 _SCHEMA = {
@@ -28,7 +27,7 @@ _SCHEMA = {
 }
 
 
-def problems(**texts: str) -> dict[int | str, dict[str, Any]]:
+def problems(**texts: str) -> Responses:
     """Return the description of error responses for OpenAPI, such as `_404="No such account"`."""
     content = {PROBLEM: {"schema": _SCHEMA}}
     return {code.removeprefix("_"): {"description": text, "content": content} for code, text in texts.items()}

@@ -14,9 +14,7 @@ from dispatcher.api.dialects.emess.mapping import (
     UNAUTHORIZED,
     WRONG_PAIR,
 )
-from dispatcher.api.openapi import answer, body
-
-Responses = dict[int | str, dict[str, Any]]
+from dispatcher.api.openapi import Responses, answer, body
 
 DESCRIPTION = "Authenticate with your App ID and Secret Key to receive a JWT token, then send with it."
 

@@ -13,9 +13,7 @@ from dispatcher.api.dialects.emsgnow.mapping import (
     TOO_OFTEN,
     WORDS,
 )
-from dispatcher.api.openapi import answer, body
-
-Responses = dict[int | str, dict[str, Any]]
+from dispatcher.api.openapi import Responses, answer, body
 
 _STATUSES = "\n".join(f"- `{word}`" for word in dict.fromkeys(WORDS.values()))
 

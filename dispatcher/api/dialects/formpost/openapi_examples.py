@@ -6,10 +6,8 @@ from typing import Any
 
 from dispatcher.api.dialects.formpost.mapping import CREDENTIAL_REQUIRED, KEY_REQUIRED, WORDS, unprocessable
 from dispatcher.api.dialects.formpost.responses import JsonWithoutCharset
-from dispatcher.api.openapi import Schema, answer, body, schema_of
+from dispatcher.api.openapi import Responses, Schema, answer, body, schema_of
 from dispatcher.domain.tier import Tier
-
-Responses = dict[int | str, dict[str, Any]]
 
 DESCRIPTION = """Send SMS with a user name and a password (v1), or with a key (v2); create and revoke keys.
 

@@ -1,11 +1,7 @@
 """The document's own samples as OpenAPI."""
 
-from typing import Any
-
 from dispatcher.api.dialects.scheduler.mapping import MESSAGES, WORDS
-from dispatcher.api.openapi import answer, body, id_in_path
-
-Responses = dict[int | str, dict[str, Any]]
+from dispatcher.api.openapi import Responses, answer, body, id_in_path
 
 _STATUSES = "\n".join(f"- `{word.code}` {word.meaning}" for word in WORDS.values() if word)
 _UNAUTHORIZED = answer("Unauthorized", {"errors": {"authorization": [MESSAGES[401]]}})

@@ -4,9 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from dispatcher.api.dialects.smsgate.mapping import DUPLICATE, KINDS, MESSAGES, WORDS, GatewayState
-from dispatcher.api.openapi import answer, body
-
-Responses = dict[int | str, dict[str, Any]]
+from dispatcher.api.openapi import Responses, answer, body
 
 _STATES = "\n".join(
     f"- `{state}`" for state in GatewayState if any(word.state is state for word in WORDS.values())
