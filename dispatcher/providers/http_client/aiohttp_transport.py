@@ -9,8 +9,8 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from dispatcher.providers.http_client.connection import MAX_RESPONSE
-from dispatcher.providers.http_client.pool import ConnectionOptions
 from dispatcher.providers.http_client.request_gate import RequestGate
+from dispatcher.providers.http_client.transport import ConnectionOptions
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection

@@ -16,9 +16,8 @@ import httpx
 from dispatcher.deadlines import Deadline, Deadlines
 from dispatcher.providers.contract import Gate, Unknown, Unsent
 from dispatcher.providers.http_client.aiohttp_transport import GatedAiohttpTransport
-from dispatcher.providers.http_client.pool import ConnectionOptions
 from dispatcher.providers.http_client.request_gate import RequestGate
-from dispatcher.providers.http_client.transport import HttpTransport
+from dispatcher.providers.http_client.transport import ConnectionOptions, HttpTransport
 
 KEEP_ALIVE = timedelta(seconds=4)
 """Shorter than the 5 s after which many servers close: a request sent at that moment is in doubt."""
