@@ -1,9 +1,12 @@
 """Output of commands: tables and lines for people, JSON for programs, colour on terminals only."""
 
 import json
+import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from rich.console import Console, JustifyMethod
 from rich.table import Table
@@ -26,6 +29,26 @@ def print_line(text: str) -> None:
 def print_note(text: str) -> None:
     """Print one remark on standard error."""
     console(stderr=True).print(text)
+
+
+def own_command() -> str:
+    """Return the shell words that start this program again from the present directory."""
+    started = Path(sys.argv[0])
+    if started.name == "__main__.py":
+        return f"{_shell_path(Path(sys.executable))} -m dispatcher.cli"
+    found = shutil.which(started.name)
+    if found is not None and Path(found).absolute() == started.absolute():
+        return shlex.quote(started.name)
+    return _shell_path(started)
+
+
+def _shell_path(path: Path) -> str:
+    """Return a path as a shell word, relative if it is below the present directory."""
+    path = path.absolute()
+    if not path.is_relative_to(Path.cwd()):
+        return shlex.quote(str(path))
+    below = path.relative_to(Path.cwd())
+    return shlex.quote(str(below) if len(below.parts) > 1 else f"./{below}")
 
 
 def build_table(

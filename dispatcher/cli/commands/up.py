@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import Port
-from dispatcher.cli.console import console, print_line
+from dispatcher.cli.console import console, own_command, print_line
 from dispatcher.local import stack
 from dispatcher.local.dialect_credentials import PATHS
 from dispatcher.local.embedded.ports import LOOPBACK
@@ -58,10 +58,13 @@ def _serve(running: Stack) -> None:
     print_line(f"Credentials  {created.file}")
     print_line(f"Logs         {plan.directory / 'logs'}")
     print_line("")
-    print_line("Send a message, and look it up by the number in sms_ids:")
+    print_line("Send a message (a delivery_date in the past sends at once):")
     print_line("")
     print_line(f"  {curl_command(running)}")
-    print_line(f"  dispatcher message show ID{_data_option(plan.directory)}")
+    print_line("")
+    print_line("Look it up. ID is the number in brackets in the answer, below sms_ids:")
+    print_line("")
+    print_line(f"  {own_command()} message show ID{_data_option(plan.directory)}")
     print_line("")
     print_line("Ctrl-C stops everything.")
     running.supervisor.wait()

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AsJson, Data
-from dispatcher.cli.console import format_time, print_json, print_line, print_note, print_table
+from dispatcher.cli.console import format_time, own_command, print_json, print_line, print_note, print_table
 from dispatcher.cli.session import find_account, run_with_context
 from dispatcher.cli.status_words import status_label
 from dispatcher.cli.times import read_time
@@ -166,7 +166,7 @@ def _print(batch: AcceptedBatch, followed: Sequence[FollowedMessage], as_json: b
         if each.history.message.status is not Status.RECEIVED:
             print_line(f"{each.history.message.id}: {' '.join(each.explanation)}")
     if not followed:
-        print_note(f"Look it up with: dispatcher message show {batch.messages[0].id}")
+        print_note(f"Look it up with: {own_command()} message show {batch.messages[0].id}")
 
 
 def _batch(batch: AcceptedBatch) -> dict[str, object]:
