@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.store.arrays import ArrayDumper, array
+from dispatcher.store.engine import ArrayDumper, array
 from tests.conftest import plain_url
 
 
