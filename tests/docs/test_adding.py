@@ -10,6 +10,7 @@ from tests.docs.scratch import PAGES, ROOT, ScratchTree, changes, commands, page
 FOLLOWED = (
     "testing",
     "adding-a-provider",
+    "adding-a-dialect",
     "adding-a-use-case",
     "adding-a-migration",
     "adding-a-status",
@@ -44,12 +45,12 @@ def test_the_page_changes_files_and_runs_tests(page: str) -> None:
 
 def test_every_page_on_adding_is_followed() -> None:
     pages = {path.stem for path in PAGES.glob("adding-*.md")}
-    assert pages == {*FOLLOWED, "adding-a-dialect"} - {"testing"}
+    assert pages == set(FOLLOWED) - {"testing"}
 
 
 @each
 def test_no_page_is_long(page: str) -> None:
-    assert len(page_text(page).splitlines()) <= 200
+    assert len(page_text(page).splitlines()) <= 260
 
 
 def test_every_link_of_the_development_pages_leads_to_a_file() -> None:

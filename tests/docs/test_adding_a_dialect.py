@@ -1,4 +1,4 @@
-"""The page that says how to add a dialect, followed to the letter."""
+"""The dialect of the page on adding one does what the page says of it."""
 
 import re
 import sys
