@@ -88,7 +88,12 @@ def render(name: str) -> str:
     if page.results:
         blocks += ["## Results", *_entries(list(page.results), homes, page)]
     blocks += _errors("\n".join(blocks), errors)
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    return _link_pages("\n\n".join(block for block in blocks if block)) + "\n"
+
+
+def _link_pages(text: str) -> str:
+    """Make links of the pages that docstrings name."""
+    return re.sub(r"`docs/([\w/-]+\.md)`", r"[\1](../\1)", text)
 
 
 def _header(page: Page) -> str:

@@ -20,7 +20,7 @@ Errors that a client can cause. A provider's answer is a value (`domain/delivery
     │   └── AlreadyExists     a name or id that is taken
     ├── BadReceipt            a receipt that cannot be read
     │   └── BadSignature      a receipt that its provider did not sign
-    ├── Unavailable           Postgres is unreachable or read-only; retry
+    ├── Unavailable           Postgres or a provider cannot be reached; retry
     └── Misconfigured         a setting is missing or wrong; raised at start
 """
 
@@ -157,7 +157,7 @@ class BadSignature(BadReceipt):
 
 
 class Unavailable(DispatchError):
-    """Postgres is unreachable or read-only; the same request may succeed later."""
+    """Postgres or a provider cannot be reached; the same request may succeed later."""
 
 
 class Misconfigured(DispatchError):

@@ -46,6 +46,7 @@ class Rejected:
     """
     The provider will never accept it: `status` is the final one, `reason` is in the provider's words.
 
+    `status` is one of 30 to 39 (`status.is_missed`).
     `opted_out` is True if the reason is that the number has opted out there.
     """
 

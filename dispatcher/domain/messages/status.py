@@ -13,8 +13,7 @@ class Status(IntEnum):
     """
     The status of one message. Codes 14..19 and 34..37 do not exist and are never emitted.
 
-    A comment says what the status means, and for one that is not final who
-    ends it, when, and which status follows.
+    `docs/status.md` says what each status means, what ends it, and which status follows.
     """
 
     # Accepted for later. Release moves it to 11 when its time comes, expire to 27 at not_after, a withdrawal
