@@ -5,6 +5,7 @@ A valid credential has a limit of its own. A request without one counts against
 the address that it comes from, which limits guessing.
 """
 
+from base64 import b64decode
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -29,6 +30,14 @@ class Authorization:
     credentials: str
 
 
+@dataclass(frozen=True, slots=True)
+class BasicCredentials:
+    """The name and password of HTTP Basic."""
+
+    name: str
+    password: str
+
+
 def read_authorization(request: Request) -> Authorization:
     """Return the Authorization header."""
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
@@ -39,6 +48,28 @@ def bearer_token(request: Request) -> str | None:
     """Return the Bearer token of a request; None if it has none."""
     header = read_authorization(request)
     return (header.credentials or None) if header.scheme == "bearer" else None
+
+
+def basic_credentials(
+    request: Request, *, charset: str = "utf-8", strict: bool = True
+) -> BasicCredentials | None:
+    """
+    Return the name and password of HTTP Basic; None if the request does not use it.
+
+    Raises NotAuthenticated if the header cannot be read. Without `strict`,
+    characters that are not part of Base64 are ignored.
+    """
+    header = read_authorization(request)
+    if header.scheme != "basic":
+        return None
+    try:
+        decoded = b64decode(header.credentials, validate=strict).decode(charset)
+    except ValueError:
+        decoded = ""
+    name, colon, password = decoded.partition(":")
+    if not colon:
+        raise NotAuthenticated("the Authorization header has no valid name and password for HTTP Basic")
+    return BasicCredentials(name, password)
 
 
 async def authenticate(

@@ -4,12 +4,9 @@ Authentication of operators: by a token, or by the name and password of a consol
 It comes before anything else of a request is validated.
 """
 
-from base64 import b64decode
-from dataclasses import dataclass
-
 from fastapi import Request
 
-from dispatcher.api.auth import count_by_address, limit_failures, read_authorization
+from dispatcher.api.auth import basic_credentials, bearer_token, count_by_address, limit_failures
 from dispatcher.api.operations import SecurityScheme
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.errors import NotAuthenticated, RateLimited
@@ -23,14 +20,6 @@ SCHEMES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Login:
-    """The name and password of a console login."""
-
-    name: str
-    password: str
-
-
 async def authenticate_operator(request: Request) -> Operator:
     """
     Return the operator who sends a request.
@@ -41,14 +30,14 @@ async def authenticate_operator(request: Request) -> Operator:
 
 
 async def _operator(request: Request) -> Operator:
-    ctx, header = context_of(request), read_authorization(request)
-    match header.scheme:
-        case "bearer":
-            return await operators.by_token(ctx, header.credentials)
-        case "basic":
-            login = _read_login(header.credentials)
-            await _check_failures(request)
-            return await operators.by_password(ctx, login.name, login.password)
+    ctx = context_of(request)
+    if token := bearer_token(request):
+        return await operators.by_token(ctx, token)
+    if login := basic_credentials(request):
+        if "\0" in login.name:
+            raise NotAuthenticated("a login has no NUL character")
+        await _check_failures(request)
+        return await operators.by_password(ctx, login.name, login.password)
     raise NotAuthenticated("an operator's token or console login is required")
 
 
@@ -57,13 +46,3 @@ async def _check_failures(request: Request) -> None:
     quota = await count_by_address(request.scope, context_of(request), cost=0)
     if quota.retry_after is not None:
         raise RateLimited("too many failed logins from this address", retry_after=quota.retry_after)
-
-
-def _read_login(encoded: str) -> _Login:
-    try:
-        name, colon, password = b64decode(encoded, validate=True).decode().partition(":")
-    except ValueError:
-        name, colon, password = "", "", ""
-    if not colon or "\0" in name:
-        raise NotAuthenticated("the Authorization header has no valid name and password for HTTP Basic")
-    return _Login(name, password)

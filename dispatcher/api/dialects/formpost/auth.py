@@ -1,13 +1,12 @@
 """Authentication: by user name and password in v1, by key in v2, by either at the key endpoints."""
 
-from base64 import b64decode
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from dispatcher.api.auth import authenticate, count_by_address, read_authorization
+from dispatcher.api.auth import authenticate, basic_credentials, count_by_address
 from dispatcher.api.dialects.formpost.mapping import NoCredential, NoKey, WrongPassword
 from dispatcher.api.operations import SecurityScheme
 from dispatcher.api.request_body import query_fields, read_fields
@@ -112,14 +111,11 @@ def _key(request: Request, fields: RequestFields) -> object:
 
 def _basic(request: Request) -> _Login | None:
     """Return the login of HTTP Basic. One that cannot be read counts as a wrong one."""
-    header = read_authorization(request)
-    if header.scheme != "basic":
-        return None
     try:
-        name, colon, password = b64decode(header.credentials).decode("ascii").partition(":")
-    except ValueError:
+        basic = basic_credentials(request, charset="ascii", strict=False)
+    except NotAuthenticated:
         return _Login("", "")
-    return _Login(name, password) if colon else _Login("", "")
+    return None if basic is None else _Login(basic.name, basic.password)
 
 
 def _login(fields: RequestFields) -> _Login | None:

@@ -1,12 +1,8 @@
 """Authentication: a login by HTTP Basic may do everything, a Bearer token what its scopes allow."""
 
-import binascii
-from base64 import b64decode
-from dataclasses import dataclass
-
 from starlette.requests import Request
 
-from dispatcher.api.auth import Authorization, authenticate, read_authorization
+from dispatcher.api.auth import authenticate, basic_credentials, bearer_token
 from dispatcher.api.operations import SecurityScheme
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
@@ -28,14 +24,6 @@ BEARER = SecurityScheme(
 SECURITY = (BASIC, BEARER)
 
 
-@dataclass(frozen=True, slots=True)
-class _Login:
-    """A login and its password."""
-
-    name: str
-    password: str
-
-
 async def authorize(request: Request, scope: str) -> Caller:
     """Return the caller, if it has this scope. Raises Forbidden in upstream's words."""
     caller = await authenticate(request, _check(request))
@@ -46,14 +34,12 @@ async def authorize(request: Request, scope: str) -> Caller:
 
 async def _check(request: Request) -> Caller:
     ctx = context_of(request)
-    match read_authorization(request):
-        case Authorization("basic", encoded) if encoded:
-            login = _read_login(encoded)
-            return await credentials.by_pair(
-                ctx, CredentialKind.LOGIN, login.name, login.password, dialect=NAME
-            )
-        case Authorization("bearer", token) if token:
-            return await _bearer(ctx, token)
+    if token := bearer_token(request):
+        return await _bearer(ctx, token)
+    if login := basic_credentials(request):
+        if not login.name.isprintable():
+            raise NotAuthenticated("a login has only printable characters")
+        return await credentials.by_pair(ctx, CredentialKind.LOGIN, login.name, login.password, dialect=NAME)
     raise NotAuthenticated("the request has neither a login nor a token")
 
 
@@ -62,14 +48,3 @@ async def _bearer(ctx: Context, token: str) -> Caller:
         return await tokens.authenticate(ctx, token, dialect=NAME)
     except Misconfigured:
         raise NotAuthenticated("tokens are disabled") from None
-
-
-def _read_login(encoded: str) -> _Login:
-    """Return a login and its password. Raises NotAuthenticated if the header has none."""
-    try:
-        name, colon, password = b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):
-        raise NotAuthenticated("the login cannot be read") from None
-    if not colon or not name.isprintable():
-        raise NotAuthenticated("the login cannot be read")
-    return _Login(name, password)
