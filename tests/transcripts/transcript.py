@@ -91,6 +91,10 @@ def _parts(text: str) -> tuple[str, dict[str, str], str]:
 
 
 def _fill(text: str, variables: Mapping[str, str]) -> str:
+    if missing := sorted({*_VARIABLE.findall(text)} - variables.keys()):
+        raise AssertionError(
+            f"no value for {', '.join(missing)}: add it to _variables in test_transcripts.py"
+        )
     return _VARIABLE.sub(lambda found: variables[found[1]], text)
 
 
