@@ -20,7 +20,7 @@ _DEADLINE = 300
 
 _FIRST_FREE = 12  # the number of the pages' migrations, which stands for the next free one
 
-_FILE = re.compile(r"`([\w./-]+)`:\n\n```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_FILE = re.compile(r"`([\w./-]+)`:\n\n(`{3,})(\w+)\n(.*?)^\2$", re.DOTALL | re.MULTILINE)
 _COMMAND = re.compile(r"^\$ \.venv/bin/(pytest) (-n0 -q .*)$", re.MULTILINE)
 
 
@@ -86,7 +86,7 @@ class ScratchTree:
 
 def changes(page: str) -> Iterator[Change]:
     """Read the changes of a page: a file's name, a colon, and a block with its text or with changes of it."""
-    for path, language, text in _FILE.findall(page_text(page)):
+    for path, _, language, text in _FILE.findall(page_text(page)):
         if language == "diff":
             yield from (_hunk(path, hunk.splitlines()) for hunk in text.split("@@\n"))
         else:

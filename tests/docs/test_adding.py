@@ -53,16 +53,6 @@ def test_no_page_is_long(page: str) -> None:
     assert len(page_text(page).splitlines()) <= 260
 
 
-def test_every_link_of_the_development_pages_leads_to_a_file() -> None:
-    broken = [
-        f"{page.name}: {link}"
-        for page in [*PAGES.glob("*.md"), PAGES.parent / "README.md"]
-        for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
-        if "://" not in link and not (page.parent / link).exists()
-    ]
-    assert broken == []
-
-
 def test_every_file_that_a_page_names_exists_or_is_made_by_it() -> None:
     missing = [
         f"{page.name}: {path}"

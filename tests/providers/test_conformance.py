@@ -40,7 +40,11 @@ from tests.providers.peer import closed_port, deaf_port
 from tests.providers.transports import run
 
 RECIPES = [BIRD, INFOBIP, KANNEL, PLIVO, SINCH, TELNYX]
-PLUGINS = [SMSGATE, TWILIO, VONAGE]
+PLUGINS = [
+    SMSGATE,
+    TWILIO,
+    VONAGE,
+]
 
 pytestmark = pytest.mark.parametrize("case", [*CASES, *PLUGINS, *RECIPES], ids=lambda case: case.name)
 
