@@ -21,10 +21,11 @@ async def healthz(request: Request) -> Response:
 @operations.add("GET", "/readyz")
 async def readyz(request: Request) -> Response:
     """
-    Answer 200 if submissions can be accepted, else 503 with the faults.
+    Answer 200 if submissions can be accepted, else 503 with `faults`: Postgres, or a missing migration.
 
-    Without Redis, or with a lane that nobody consumes, the service is degraded:
-    accepted messages wait in Postgres.
+    `degraded` lists what needs attention while submissions are accepted: Redis
+    is away, nobody consumes from a lane or queue, or a background task of any
+    process failed within the last hour.
     """
     found = await readiness(context_of(request))
     if not found.is_ready:
