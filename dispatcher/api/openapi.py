@@ -57,7 +57,7 @@ def body(example: Mapping[str, object], *, required: list[str], schemas: Mapping
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def id_in_path(name: str) -> Schema:
+def describe_id_in_path(name: str) -> Schema:
     """Return the description of a path parameter that is the id of a row."""
     schema = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
     return {"parameters": [_path_parameter(name, schema)]}

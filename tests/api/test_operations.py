@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from dispatcher.api.app import DIALECTS
 from dispatcher.api.errors import ErrorResponse
-from dispatcher.api.openapi import body, document, id_in_path
+from dispatcher.api.openapi import body, describe_id_in_path, document
 from dispatcher.api.operations import Handler, MountedApp, MountPoint, Operation, Operations, SecurityScheme
 from dispatcher.domain.errors import NotFound
 
@@ -154,7 +154,7 @@ def test_the_document_has_what_was_declared_beside_the_handler() -> None:
         raise NotImplementedError
 
     @operations.add("GET", "/hidden", is_documented=False)
-    @operations.add("GET", "/things/{id}", request=id_in_path("id"), security=(), is_deprecated=True)
+    @operations.add("GET", "/things/{id}", request=describe_id_in_path("id"), security=(), is_deprecated=True)
     async def show(request: Request) -> Response:
         raise NotImplementedError
 

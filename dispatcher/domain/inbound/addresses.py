@@ -5,7 +5,7 @@ from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
 _ANY = NumberPolicy(require_valid=False, lenient=True)
 
 
-def read_number(raw: str) -> str:
+def read_sender_number(raw: str) -> str:
     """
     Return a number in E.164, whether or not the provider wrote it with "+".
 
@@ -21,5 +21,5 @@ def read_number(raw: str) -> str:
 def address_forms(recipient: str) -> frozenset[str]:
     """Return the forms that this address may have as a sender: as reported, in E.164, without "+"."""
     reported = recipient.strip()
-    number = read_number(reported)
+    number = read_sender_number(reported)
     return frozenset({reported, reported.removeprefix("+"), number, number.removeprefix("+")}) - {""}

@@ -24,7 +24,7 @@ TRIAL_RATE = 3.0
 LATENCY_BOUNDS = (5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000)
 """Upper bounds of the buckets of latencies, in milliseconds; one more bucket has the longer ones."""
 
-_TRIED, _UNSENT, _LATER, _UNANSWERED, _SLOW, _SEGMENTS, _LATENCY = range(7)
+_TRIED, _UNSENT, _DEFERRED, _UNANSWERED, _SLOW, _SEGMENTS, _LATENCY = range(7)
 # Some phone numbers always fail, and while few messages are sent, these may be most of them.
 _FEWEST, _FAILED_SHARE = 20, 0.8
 _FEWEST_SLOW, _MOSTLY_SLOW = 10, 0.8
@@ -94,7 +94,7 @@ class CallTally:
                     numbers[_SLOW] += seconds > self._slow
                     numbers[_LATENCY + bisect_left(LATENCY_BOUNDS, seconds * 1000)] += 1
                 case Deferred(after=after):
-                    numbers[_LATER] += 1
+                    numbers[_DEFERRED] += 1
                     if after is not None:
                         self._hints = (self._hints[0] + 1, max(after, self._hints[1]))
                 case Unsent():

@@ -10,10 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.delivery.provider import Inbound
 from dispatcher.domain.errors import BadReceipt, Invalid, NotFound
-from dispatcher.domain.inbound.addresses import address_forms, read_number
+from dispatcher.domain.inbound.addresses import address_forms, read_sender_number
 from dispatcher.service.context import Batched, Context
-from dispatcher.service.messages.search import CountedPage
-from dispatcher.service.messages.search import read_number as read_search_number
+from dispatcher.service.messages.search import CountedPage, read_search_number
 from dispatcher.store.inbound import messages
 from dispatcher.store.inbound.messages import FoundInbound, NewInbound
 
@@ -126,7 +125,7 @@ def _new_inbound(ctx: Context, provider: str, reported: Inbound) -> NewInbound:
         public_id=uuid4(),
         provider=provider,
         ref=reported.ref,
-        number=read_number(_storable(reported.sender, _LONGEST_REF)),
+        number=read_sender_number(_storable(reported.sender, _LONGEST_REF)),
         recipient=recipient,
         codes=address_forms(recipient),
         text=text,

@@ -87,7 +87,7 @@ async def resolve(ctx: Context, selection: Selection) -> EditSelection:
         campaign_id=await _campaign(ctx, selection),
         tier=selection.tier,
         statuses=selection.statuses,
-        number=None if number is None else search.read_number(number, account),
+        number=None if number is None else search.read_search_number(number, account),
         sender_id=await _sender(ctx, selection),
         due=selection.due,
         created=selection.created,

@@ -39,7 +39,7 @@ __all__ = [
     "messages",
     "on_the_way",
     "own_batches",
-    "read_number",
+    "read_search_number",
     "require_batch",
     "statuses",
     "tracked_batch",
@@ -228,7 +228,7 @@ async def on_the_way(ctx: Context) -> list[PlaceCount]:
     return await ctx.database.transact(views.places)
 
 
-def read_number(raw: str, account: Account | None) -> str:
+def read_search_number(raw: str, account: Account | None) -> str:
     """Return a phone number in E.164; it may be national to the account's country. Raises Invalid."""
     country = None if account is None else account.default_country
     policy = NumberPolicy(

@@ -38,7 +38,7 @@ BATCH = 500
 KEEP_TRYING = timedelta(hours=24)
 _FIRST_RETRY = timedelta(milliseconds=250)
 _LAST_RETRY = timedelta(minutes=10)
-_UNMATCHED = ReceiptResult("new", None, None)
+_LEFT = ReceiptResult("new", None, None)
 _AT_ONCE = 2  # while Postgres stores one group of receipts, the next group is looked up
 
 
@@ -105,9 +105,7 @@ async def _keep_batch(ctx: Context, receipts: Sequence[ReceivedReceipt]) -> int:
         changes.apply(*receipt, found[n].match) if n in found else None for n, receipt in enumerate(receipts)
     ]
     left_to_match = changes.with_several_steps.union(changes.opted_out)
-    stored = [
-        _UNMATCHED if result is None or result.message_id in left_to_match else result for result in results
-    ]
+    stored = [_LEFT if result is None or result.message_id in left_to_match else result for result in results]
     seqs = [found[n].seq if result.verdict == "moved" else None for n, result in enumerate(stored)]
     return await ctx.database.single(lambda c: ingest.store(c, receipts, stored, seqs, now=now))
 

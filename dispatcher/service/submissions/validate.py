@@ -69,8 +69,8 @@ async def validate_fields(
     faults += [*text_faults, *_time(ctx, submission), *_url(ctx, submission)]
     skipped = 0
     if submission.invalid_numbers is InvalidNumbers.SKIP:
-        skipped = sum(fault.kind in _NUMBER_FAULTS.values() for fault in faults)
-        faults = [fault for fault in faults if fault.kind not in _NUMBER_FAULTS.values()]
+        skipped = sum(fault.kind in _KIND_OF_NUMBER_FAULT.values() for fault in faults)
+        faults = [fault for fault in faults if fault.kind not in _KIND_OF_NUMBER_FAULT.values()]
     if faults:
         raise InvalidSubmission(faults)
     return ValidatedSubmission(
@@ -78,7 +78,7 @@ async def validate_fields(
     )
 
 
-_NUMBER_FAULTS = {
+_KIND_OF_NUMBER_FAULT = {
     reason: FaultKind.NOT_MOBILE if reason is NumberFault.NOT_MOBILE else FaultKind.NOT_A_NUMBER
     for reason in NumberFault
 }
@@ -97,7 +97,7 @@ async def _recipients(ctx: Context, submission: Submission) -> tuple[list[ValidR
         try:
             recipients.append(ValidRecipient(raw, parse(raw, submission.numbers)))
         except InvalidNumber as error:
-            faults.append(Fault("recipients", _NUMBER_FAULTS[error.reason], raw))
+            faults.append(Fault("recipients", _KIND_OF_NUMBER_FAULT[error.reason], raw))
     return _without_repeats(recipients, faults, submission.repeats)
 
 

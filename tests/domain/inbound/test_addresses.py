@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.domain.inbound.addresses import address_forms, read_number
+from dispatcher.domain.inbound.addresses import address_forms, read_sender_number
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from dispatcher.domain.inbound.addresses import address_forms, read_number
     ],
 )
 def test_a_number_is_returned_in_e164_and_other_text_unchanged(reported: str, number: str) -> None:
-    assert read_number(reported) == number
+    assert read_sender_number(reported) == number
 
 
 @pytest.mark.parametrize(

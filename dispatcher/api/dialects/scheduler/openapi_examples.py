@@ -1,7 +1,7 @@
 """The document's own samples as OpenAPI."""
 
 from dispatcher.api.dialects.scheduler.mapping import MESSAGES, WORDS
-from dispatcher.api.openapi import Responses, answer, body, id_in_path
+from dispatcher.api.openapi import Responses, answer, body, describe_id_in_path
 
 _STATUSES = "\n".join(f"- `{word.code}` {word.meaning}" for word in WORDS.values() if word)
 _UNAUTHORIZED = answer("Unauthorized", {"errors": {"authorization": [MESSAGES[401]]}})
@@ -60,8 +60,8 @@ def found(example: object) -> Responses:
     }
 
 
-SMS_ID = id_in_path("sms_id")
-MESSAGE_ID = id_in_path("message_id")
+SMS_ID = describe_id_in_path("sms_id")
+MESSAGE_ID = describe_id_in_path("message_id")
 
 SMS = {"phone_number": "+33612345678", "status": 13}
 MESSAGE = [{"id": 123456, **SMS}]

@@ -101,7 +101,7 @@ async def search_messages(
     """
     owner = None if account is None else await accounts.find(ctx, account)
     wanted = MessageFilter(
-        number=None if number is None else search.read_number(number, owner),
+        number=None if number is None else search.read_search_number(number, owner),
         account_id=None if owner is None else owner.id,
         statuses=frozenset(status) if status else None,
         tier=tier,
