@@ -42,7 +42,6 @@ from dispatcher.domain.tier import Tier
 _DEFAULT_RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
 _POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
 _REDIS, _REDIS_SAMPLE = r"rediss?", "redis://:password@host:6379/0"  # Celery has no unix://
-_JSON = ("providers", "doubt_resends", "disabled_dialects", "dialect_prefixes", "prices", "hours", "keywords")
 
 
 def _all_tiers(value: dict[Tier, int]) -> dict[Tier, int]:
@@ -112,7 +111,7 @@ class ProviderSettings(BaseModel):
     poll: float | None = Field(default=None, ge=1, le=3600)
 
     def config(self, public_url: str | None = None) -> ProviderConfig:
-        """Return the configuration for engine and plug-in; `public_url` is where providers can call us."""
+        """Return the configuration as its plug-in and the workers read it; `public_url` is where providers can call us."""
         return ProviderConfig(
             name=self.name,
             plugin=self.plugin,
@@ -220,7 +219,7 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Return the settings of the environment. Raises Misconfigured with all that are missing or wrong."""
     values: dict[str, object] = dict(_read_files())
-    for field in _JSON:
+    for field in _json_fields():
         name = f"DISPATCHER_{field.upper()}"
         if raw := values.get(field) or os.environ.get(name):
             values[field] = _parse_json(name, str(raw))
@@ -254,6 +253,13 @@ def _read_files() -> Iterator[tuple[str, str]]:
             except OSError as error:
                 text = f"{name} names a file that cannot be read: {path} ({error.strerror})"
                 raise Misconfigured(text) from None
+
+
+def _json_fields() -> Iterator[str]:
+    """Yield the fields that `load_settings` reads as JSON."""
+    for name, field in Settings.model_fields.items():
+        if NoDecode in field.metadata:
+            yield name
 
 
 def _parse_json(name: str, raw: str) -> object:
