@@ -1,40 +1,19 @@
 """Migrations of databases that already have rows."""
 
-from collections.abc import Iterator
-from importlib.resources import files
-
 import psycopg
-import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy.engine import make_url
 
 from dispatcher.store.migrate import upgrade
 from tests.conftest import plain_url
 
 
-@pytest.fixture
-def empty_database(servers: tuple[str, str]) -> Iterator[str]:
-    """Yield the URL of a database without tables."""
-    url, _ = servers
-    with psycopg.connect(plain_url(url), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE migrated")
-        yield make_url(url).set(database="migrated").render_as_string(hide_password=False)
-        connection.execute("DROP DATABASE migrated WITH (FORCE)")
-
-
-def _config(database_url: str) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(files("migrations")))
-    config.set_main_option("sqlalchemy.url", database_url.replace("%", "%%"))
-    return config
-
-
-def test_provider_references_survive_the_renaming_of_their_table_both_ways(empty_database: str) -> None:
+def test_provider_references_survive_the_renaming_of_their_table_both_ways(
+    empty_database: str, alembic_config: Config
+) -> None:
     reference = ("sim", "r1", 7, 2, 1, 13)
     columns = "provider, ref, message_id, attempt, part, status"
-    config = _config(empty_database)
-    command.upgrade(config, "0010")
+    command.upgrade(alembic_config, "0010")
     with psycopg.connect(plain_url(empty_database), autocommit=True) as connection:
         before = _structure(connection, "submissions")
         connection.execute(
@@ -44,7 +23,7 @@ def test_provider_references_survive_the_renaming_of_their_table_both_ways(empty
         assert connection.execute(f"SELECT {columns} FROM provider_references").fetchall() == [reference]
         renamed = {line.replace("submissions", "provider_references") for line in before}
         assert _structure(connection, "provider_references") == renamed
-        command.downgrade(config, "0010")
+        command.downgrade(alembic_config, "0010")
         assert connection.execute(f"SELECT {columns} FROM submissions").fetchall() == [reference]
         assert _structure(connection, "submissions") == before
 
