@@ -1,7 +1,7 @@
 """The parts that handlers need while the API is open, and how a handler gets them from its request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
@@ -53,11 +53,11 @@ async def open_runtime(
         except Unavailable as error:
             log.warning("api_opened_without_postgres", error=str(error))
         matcher = ReceiptMatcher(ctx)
-        _run_in_background(stack, matcher.run())
+        _start(stack, ctx, "receipts", matcher.run)
         if context is None:
             sender, transport = open_callback_sender(ctx, event_formatters, inbound_formatters)
             stack.push_async_callback(transport.close)
-            _run_in_background(stack, sender.run())
+            _start(stack, ctx, "callbacks", sender.run)
         yield Runtime(ctx, matcher, RefusedReceipts())
 
 
@@ -73,17 +73,9 @@ def context_of(request: Request) -> Context:
     return runtime(request).ctx
 
 
-def _run_in_background(stack: AsyncExitStack, running: Coroutine[object, object, None]) -> None:
-    """Start a task that is cancelled with the stack; if it ends earlier, that is logged."""
-    task = asyncio.create_task(running)
-    task.add_done_callback(_report)
-    stack.push_async_callback(_cancel, task)
-
-
-def _report(task: "asyncio.Task[None]") -> None:
-    """Log a task that ended by itself; other processes do its work, only later."""
-    if not task.cancelled():
-        log.error("background_task_died", exc_info=task.exception())
+def _start(stack: AsyncExitStack, ctx: Context, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Start a background task that is cancelled with the stack, before what it uses is closed."""
+    stack.push_async_callback(_cancel, ctx.background.start(name, work))
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

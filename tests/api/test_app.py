@@ -1,7 +1,10 @@
+import asyncio
 import re
+from dataclasses import replace
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from dispatcher.api.app import DIALECTS, create_app
 from dispatcher.domain.errors import Misconfigured
@@ -80,3 +83,26 @@ def test_no_two_dialects_have_the_same_mount_point() -> None:
 
 def test_the_dialects_have_names_of_their_own() -> None:
     assert len({dialect.name for dialect in DIALECTS}) == len(DIALECTS)
+
+
+def test_a_callback_sender_that_fails_is_shown_and_started_again(world: World) -> None:
+    async def rename(old: str, new: str) -> None:
+        await world.ctx.database.transact(lambda c: c.execute(text(f"ALTER TABLE {old} RENAME TO {new}")))
+
+    async def story() -> None:
+        app = create_app(world.settings)
+        async with (
+            app.opened(),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http,
+            asyncio.timeout(30),
+        ):
+            await rename("callbacks", "callbacks_away")  # an error that no task expects
+            while "callbacks" not in (await http.get("/readyz")).text:  # noqa: ASYNC110 - nothing signals it
+                await asyncio.sleep(0.1)
+            await rename("callbacks_away", "callbacks")
+            caller = replace(world.caller, dialect="emsgnow")
+            await world.submit(caller=caller, callback_url="https://nobody.invalid/")
+            while not (await world.one("SELECT tries FROM callbacks")).tries:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+
+    world.run(story)
