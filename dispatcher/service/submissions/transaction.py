@@ -8,6 +8,7 @@ not affect the others.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.errors import (
@@ -32,12 +33,14 @@ from dispatcher.store.submissions import new_messages
 from dispatcher.store.submissions.new_messages import NewBatch, WrittenBatch
 from dispatcher.store.submissions.quotas import EarlierMessage
 
+log = structlog.get_logger()
+
 AcceptResult = AcceptedBatch | StoredResponse | DispatchError
 """A batch; the response, if the submission has an idempotency key; or the error that refuses it."""
 
 
 class _Outdated(Exception):
-    """Rolls the transaction back: another one used credits or daily messages that this one counted on."""
+    """Rolls the transaction back: another one wrote what this one did not know of when it assessed."""
 
 
 @dataclass(slots=True)
@@ -61,7 +64,10 @@ async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> li
     except _Outdated:
         results = await ctx.database.transact(lambda c: _accept(ctx, c, submissions, locked=True))
     for new, written in results.written:
-        _publish(ctx, new, written)
+        try:
+            _publish(ctx, new, written)
+        except Exception:  # a bug; the batch is committed, and a repetition would send it twice
+            log.exception("batch_not_published", batch_id=written.batch_id)
     return [results.by_position[position] for position in range(len(submissions))]
 
 
@@ -87,7 +93,7 @@ async def _accept(
             else:
                 by_position[candidate.position] = assessed
     results = _Results(by_position)
-    await _write(ctx, connection, accepted, results)
+    await _write(ctx, connection, accepted, results, locked=locked)
     return results
 
 
@@ -115,7 +121,12 @@ async def _check_repeats(
 
 
 async def _write(
-    ctx: Context, connection: AsyncConnection, accepted: Sequence[AssessedSubmission], results: _Results
+    ctx: Context,
+    connection: AsyncConnection,
+    accepted: Sequence[AssessedSubmission],
+    results: _Results,
+    *,
+    locked: bool,
 ) -> None:
     """Write the new batches, store the responses, and charge the accounts. Raises _Outdated."""
     now = ctx.now()
@@ -127,6 +138,8 @@ async def _write(
         if assessed.new is None:
             batch = repeated_batch(validated, joined, window=assessed.window)
         elif (ids := next(written)) is None:  # another transaction wrote this external id meanwhile
+            if not locked and (assessed.new.cost or assessed.new.open_messages):
+                raise _Outdated  # the submissions after it were assessed with what it will not use
             results.by_position[assessed.candidate.position] = already_exists(assessed.new.external_id)
             continue
         else:

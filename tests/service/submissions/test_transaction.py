@@ -1,12 +1,14 @@
 """Submissions that arrive at the same moment share a transaction, and nothing else."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.util import await_only
 
 from dispatcher.domain.accounts.account import AccountLimits, Caller
 from dispatcher.domain.errors import AlreadyExists, InvalidSubmission, LimitExceeded, NotEnoughCredit
@@ -277,3 +279,37 @@ def test_a_submission_that_postgres_refuses_does_not_affect_the_others(world: Wo
         assert await world.balance() == 9_998
 
     world.run(story)
+
+
+def test_a_lost_race_for_an_external_id_costs_the_next_in_its_group_nothing(world: World) -> None:
+    """The credit that was meant for the batch with the taken id is there for the one after it."""
+
+    async def story() -> None:
+        tester = replace(world.caller, is_test=True)  # its messages cost nothing
+        race = [await _validated(world, tester, external_id="order 7")]
+        group = [
+            await _validated(world, world.caller, external_id="order 7"),
+            await _validated(world, world.caller),
+        ]
+        other = World(world.settings)
+
+        async def win(statement: str) -> None:
+            if "INSERT INTO batches" in statement and not won:
+                won.append(statement)
+                [first] = await accept(other.ctx, race)
+                assert isinstance(first, AcceptedBatch)
+
+        won: list[str] = []
+        async with other.open():
+            engine = world.ctx.database._engine.sync_engine
+            event.listen(
+                engine, "before_cursor_execute", lambda _c, _u, statement, *_: await_only(win(statement))
+            )
+            ended = await accept(world.ctx, group)
+        assert won
+        assert [type(end) for end in ended] == [AlreadyExists, AcceptedBatch]
+        assert isinstance(ended[1], AcceptedBatch)
+        assert ended[1].messages[0].status is Status.PENDING
+        assert await world.balance() == 0
+
+    world.run(story, credits=1)
