@@ -1,4 +1,9 @@
-"""The table of providers' references is named after them; a submission is what a client hands in."""
+"""
+The table of providers' references is named after them; a submission is what a client hands in.
+
+A view has the old name, so that a worker that still runs while the database is
+upgraded can record the outcomes of its open calls. A later migration drops it.
+"""
 
 from alembic import op
 
@@ -14,10 +19,12 @@ _INDEXES = ("ix_{}_message_id", "ix_{}_poll")
 def upgrade() -> None:
     """Rename the table, its constraints and its indexes."""
     _rename("submissions", "provider_references")
+    op.execute("CREATE VIEW submissions AS SELECT * FROM provider_references")
 
 
 def downgrade() -> None:
     """Give them their old names back."""
+    op.execute("DROP VIEW submissions")
     _rename("provider_references", "submissions")
 
 

@@ -28,6 +28,23 @@ def test_provider_references_survive_the_renaming_of_their_table_both_ways(
         assert _structure(connection, "submissions") == before
 
 
+def test_a_worker_that_runs_while_the_database_is_upgraded_records_its_open_calls(
+    empty_database: str, alembic_config: Config
+) -> None:
+    """It knows provider references by their old name, and writes them as it did."""
+    command.upgrade(alembic_config, "0010")
+    with psycopg.connect(plain_url(empty_database), autocommit=True) as connection:
+        upgrade(empty_database)
+        for _ in range(2):
+            connection.execute(
+                """
+                INSERT INTO submissions (provider, ref, message_id, attempt, part, wake_at, at)
+                VALUES ('sim', 'r1', 7, 1, 1, NULL, now()) ON CONFLICT DO NOTHING
+                """
+            )
+        assert connection.execute("SELECT ref, message_id FROM provider_references").fetchall() == [("r1", 7)]
+
+
 def _structure(connection: "psycopg.Connection[tuple[str]]", table: str) -> set[str]:
     """Return the names and definitions of a table's indexes and constraints."""
     rows = connection.execute(
