@@ -31,7 +31,7 @@ async def take(request: Request) -> Response:
     except BadReceipt as error:
         opened.refusals.note(provider, error)
         raise
-    if ingested.has_unmatched:
+    if ingested.has_left:
         opened.matcher.notify()
     return Json({"received": ingested.count})
 

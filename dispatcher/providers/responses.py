@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 
+from dispatcher.domain.messages.text import storable_text
 from dispatcher.providers.contract import (
     BadReceipt,
     BadSignature,
@@ -78,8 +79,7 @@ def text_field(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
     if value is None or isinstance(value, list | dict):
         return ""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text.replace("\0", "?").encode(errors="replace").decode()
+    return storable_text(value if isinstance(value, str) else json.dumps(value), nul="?")
 
 
 def check_signature(shown: str, *expected: str) -> None:

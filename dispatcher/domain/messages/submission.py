@@ -8,6 +8,7 @@ from uuid import UUID
 
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.text import storable_text
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
@@ -66,7 +67,7 @@ class Submission:
     stop_mention: bool = False
     without_credit: WithoutCredit = WithoutCredit.REFUSE
     invalid_numbers: InvalidNumbers = InvalidNumbers.REFUSE
-    repeats: DuplicateNumbers = DuplicateNumbers.KEEP
+    duplicate_numbers: DuplicateNumbers = DuplicateNumbers.KEEP
     external_id: str | None = None
     client_id: str = ""
     callback_url: str | None = None
@@ -78,13 +79,9 @@ class Submission:
             if at is not None and at.utcoffset() is None:
                 raise Invalid(f"{name} needs a time zone, got {at.isoformat(' ')} without one")
         for name in ("template_id", "external_id", "client_id"):
-            if not _can_be_kept(getattr(self, name) or ""):
+            value = getattr(self, name) or ""
+            if storable_text(value) != value:
                 raise Invalid(f"{name} has a character that cannot be kept")
-
-
-def _can_be_kept(text: str) -> bool:
-    """Whether Postgres can keep a text: it has no NUL, and no half of a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Changes to a text before it is encoded: without diacritics, with a note on how to opt out."""
+"""Changes to a text: without diacritics, with a note on how to opt out, or so that Postgres can store it."""
 
 import unicodedata
 from functools import lru_cache
@@ -48,6 +48,15 @@ def with_stop_mention(text: str, mention: str) -> str:
     if text.rstrip().endswith(mention.strip()):
         return text
     return text + mention
+
+
+def storable_text(text: str, *, nul: str = "", longest: int | None = None) -> str:
+    """
+    Return a text that Postgres can store, cut to its first `longest` characters.
+
+    NUL becomes `nul`, and half of a surrogate pair a question mark.
+    """
+    return text[:longest].replace("\0", nul).encode(errors="replace").decode()
 
 
 @lru_cache(maxsize=4096)

@@ -47,7 +47,7 @@ class CallCounts:
 
     tried: int = 0
     unsent: int = 0  # no connection
-    later: int = 0  # deferred
+    deferred: int = 0
     unanswered: int = 0  # in doubt
     slow: int = 0
     segments: int = 0
@@ -56,7 +56,7 @@ class CallCounts:
     @property
     def failed(self) -> int:
         """How many messages the provider neither accepted nor refused."""
-        return self.unsent + self.later + self.unanswered
+        return self.unsent + self.deferred + self.unanswered
 
     @property
     def latency(self) -> timedelta | None:
@@ -121,8 +121,8 @@ class CallTally:
 
 def read_counts(numbers: Sequence[int]) -> CallCounts:
     """Return the counts from the summed numbers of CallTally."""
-    tried, unsent, later, unanswered, slow, segments, *latencies = numbers
-    return CallCounts(tried, unsent, later, unanswered, slow, segments, tuple(latencies))
+    tried, unsent, deferred, unanswered, slow, segments, *latencies = numbers
+    return CallCounts(tried, unsent, deferred, unanswered, slow, segments, tuple(latencies))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ def _after_trial(at: BreakerState, window: CallCounts, now: datetime) -> Breaker
 
 
 def _open(at: BreakerState, window: CallCounts, now: datetime) -> BreakerState:
-    kinds = ((window.unsent, "not sent"), (window.later, "deferred"), (window.unanswered, "unanswered"))
+    kinds = ((window.unsent, "not sent"), (window.deferred, "deferred"), (window.unanswered, "unanswered"))
     failures = ", ".join(f"{number} {kind}" for number, kind in kinds if number)
     pause = min(_FIRST_PAUSE * 2**at.opened, _LONGEST_PAUSE)
     cause = f"{window.failed} of {window.tried} failed: {failures}"

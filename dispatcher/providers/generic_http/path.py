@@ -3,6 +3,7 @@
 import json
 from typing import cast
 
+from dispatcher.domain.messages.text import storable_text
 from dispatcher.providers.generic_http.template import Json
 
 
@@ -28,8 +29,7 @@ def as_text(value: Json) -> str:
 
     NUL and half a surrogate pair, which Postgres cannot store, become a question mark.
     """
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text.replace("\0", "?").encode(errors="replace").decode()
+    return storable_text(value if isinstance(value, str) else json.dumps(value), nul="?")
 
 
 def first_text(document: Json, path: str | None) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
+from dispatcher.domain.messages.text import storable_text
 from dispatcher.providers.contract import BadReceipt, Inbound, ProviderReports, ReceiptReport, ReceiptRequest
 from dispatcher.providers.generic_http.path import as_text, find_values, first_text, parse_json
 from dispatcher.providers.generic_http.receipt_options import InboundOptions, ReceiptOptions
@@ -105,7 +106,7 @@ def _inbound(item: Json, request: ReceiptRequest, options: InboundOptions) -> In
     return Inbound(
         sender=sender,
         recipient=recipient,
-        text=(text or "").replace("\0", "?"),
+        text=storable_text(text or "", nul="?"),
         ref=first_text(item, options.ref) or None,
         sent_at=_timestamp(first_text(item, options.sent_at)),
     )

@@ -22,6 +22,7 @@ from dispatcher.domain.delivery.provider import Accepted, Rejected
 from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Place
+from dispatcher.domain.messages.text import storable_text
 from dispatcher.service.context import Context
 from dispatcher.store.accounts import ledger, opt_outs
 from dispatcher.store.delivery import outcomes
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 _ROWS = 500
 _BEHIND = timedelta(seconds=1)
 _LONGEST_PAUSE = 1.0
-_REASON = 500
+LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Recorder:
             doubt=self._doubt(attempt.provider, attempt.tier),
             rng=ctx.rng,
         )
-        if (reason := storable_text(verdict.reason)) != verdict.reason:
+        if (reason := storable_text(verdict.reason, longest=LONGEST_REASON)) != verdict.reason:
             verdict = replace(verdict, reason=reason)
         self._queue.append(_Unwritten(DecidedAttempt(attempt, verdict), time.monotonic()))
         self._some.set()
@@ -153,8 +154,3 @@ async def record(
         await opt_outs.insert_reported(connection, opted_out, now=now)
     refunds = [row.id for row in moved if row.charged and row.status.is_refunded]
     await ledger.refund(connection, refunds)
-
-
-def storable_text(reason: str) -> str:
-    """Return a text that Postgres can store: without NUL and lone surrogates, at most 500 characters."""
-    return reason[:_REASON].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

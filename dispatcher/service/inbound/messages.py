@@ -11,6 +11,7 @@ from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.delivery.provider import Inbound
 from dispatcher.domain.errors import BadReceipt, Invalid, NotFound
 from dispatcher.domain.inbound.addresses import address_forms, read_sender_number
+from dispatcher.domain.messages.text import storable_text
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.messages.search import CountedPage, read_search_number
 from dispatcher.store.inbound import messages
@@ -118,22 +119,18 @@ _KEEPING = Batched(_keep)
 
 
 def _new_inbound(ctx: Context, provider: str, reported: Inbound) -> NewInbound:
-    if reported.ref is not None and _storable(reported.ref, _LONGEST_REF) != reported.ref:
+    if reported.ref is not None and storable_text(reported.ref, longest=_LONGEST_REF) != reported.ref:
         raise BadReceipt("the reference is too long, or has a character that cannot be stored")
-    text, recipient = _storable(reported.text, _LONGEST_TEXT), _storable(reported.recipient, _LONGEST_REF)
+    text = storable_text(reported.text, longest=_LONGEST_TEXT)
+    recipient = storable_text(reported.recipient, longest=_LONGEST_REF)
     return NewInbound(
         public_id=uuid4(),
         provider=provider,
         ref=reported.ref,
-        number=read_sender_number(_storable(reported.sender, _LONGEST_REF)),
+        number=read_sender_number(storable_text(reported.sender, longest=_LONGEST_REF)),
         recipient=recipient,
         codes=address_forms(recipient),
         text=text,
         action=ctx.settings.keyword_list.action(text),
         sent_at=reported.sent_at,
     )
-
-
-def _storable(value: str, longest: int) -> str:
-    """Return a provider's text as Postgres can store it: without NUL and lone surrogates, and cut."""
-    return value[:longest].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

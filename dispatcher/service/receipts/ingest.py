@@ -18,9 +18,10 @@ from dispatcher.domain.delivery.provider import (
 )
 from dispatcher.domain.errors import BadReceipt, NotFound, Unavailable
 from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.text import storable_text
 from dispatcher.domain.receipts.receipt import ReceiptTarget, apply_receipt
 from dispatcher.service.context import Batched, Context
-from dispatcher.service.delivery.recorder import storable_text
+from dispatcher.service.delivery.recorder import LONGEST_REASON
 from dispatcher.service.inbound import messages
 from dispatcher.store.accounts import opt_outs
 from dispatcher.store.receipts import ingest, matching
@@ -35,6 +36,7 @@ from dispatcher.store.receipts.matching import (
 log = structlog.get_logger()
 
 BATCH = 500
+_LONGEST_REF = 500
 KEEP_TRYING = timedelta(hours=24)
 _FIRST_RETRY = timedelta(milliseconds=250)
 _LAST_RETRY = timedelta(minutes=10)
@@ -47,7 +49,7 @@ class IngestResult:
     """The number of stored reports, and whether some receipts are left for `match`."""
 
     count: int
-    has_unmatched: bool
+    has_left: bool
 
 
 async def receive(ctx: Context, provider: str, request: ReceiptRequest) -> IngestResult:
@@ -74,14 +76,14 @@ async def keep(ctx: Context, provider: str, reports: Sequence[ProviderReports]) 
     inbound messages are stored last.
     """
     receipts = [
-        ReceivedReceipt(provider, _storable(report))
+        ReceivedReceipt(provider, _with_storable_text(report))
         for report in reports
         if isinstance(report, ReceiptReport)
     ]
-    has_unmatched = bool(receipts) and await ctx.batcher(_KEEPING).run(receipts)
+    has_left = bool(receipts) and await ctx.batcher(_KEEPING).run(receipts)
     if len(receipts) < len(reports):
         await messages.keep(ctx, provider, [one for one in reports if isinstance(one, Inbound)])
-    return IngestResult(len(reports), has_unmatched)
+    return IngestResult(len(reports), has_left)
 
 
 async def _keep(ctx: Context, groups: Sequence[Sequence[ReceivedReceipt]]) -> list[bool]:
@@ -141,7 +143,7 @@ async def _on_reports(
     ctx: Context, matcher: "ReceiptMatcher", provider: str, reports: Sequence[ProviderReports]
 ) -> None:
     try:
-        if (await keep(ctx, provider, reports)).has_unmatched:
+        if (await keep(ctx, provider, reports)).has_left:
             matcher.notify()
     except BadReceipt as error:
         for report in reports if len(reports) > 1 else ():
@@ -173,10 +175,10 @@ class ReceiptMatcher:
                 log.warning("receipts_left_to_the_clock", error=str(error))
 
 
-def _storable(report: ReceiptReport) -> ReceiptReport:
-    if report.ref is not None and storable_text(report.ref) != report.ref:
+def _with_storable_text(report: ReceiptReport) -> ReceiptReport:
+    if report.ref is not None and storable_text(report.ref, longest=_LONGEST_REF) != report.ref:
         raise BadReceipt("the reference is too long, or has a character that cannot be stored")
-    reason = storable_text(report.reason)
+    reason = storable_text(report.reason, longest=LONGEST_REASON)
     return report if reason == report.reason else replace(report, reason=reason)
 
 

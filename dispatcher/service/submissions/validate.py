@@ -98,19 +98,19 @@ async def _recipients(ctx: Context, submission: Submission) -> tuple[list[ValidR
             recipients.append(ValidRecipient(raw, parse(raw, submission.numbers)))
         except InvalidNumber as error:
             faults.append(Fault("recipients", _KIND_OF_NUMBER_FAULT[error.reason], raw))
-    return _without_repeats(recipients, faults, submission.repeats)
+    return _without_duplicates(recipients, faults, submission.duplicate_numbers)
 
 
-def _without_repeats(
-    recipients: list[ValidRecipient], faults: list[Fault], repeats: DuplicateNumbers
+def _without_duplicates(
+    recipients: list[ValidRecipient], faults: list[Fault], duplicate_numbers: DuplicateNumbers
 ) -> tuple[list[ValidRecipient], list[Fault]]:
     first: dict[str, ValidRecipient] = {}
     for recipient in recipients:
         first.setdefault(recipient.number.e164, recipient)
     repeated = len(recipients) - len(first)
-    if repeats is DuplicateNumbers.KEEP or not repeated:
+    if duplicate_numbers is DuplicateNumbers.KEEP or not repeated:
         return recipients, faults
-    if repeats is DuplicateNumbers.REFUSE:
+    if duplicate_numbers is DuplicateNumbers.REFUSE:
         faults.append(Fault("recipients", FaultKind.REPEATED, f"{repeated} of {len(recipients)}"))
     return list(first.values()), faults
 

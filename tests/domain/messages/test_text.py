@@ -1,4 +1,4 @@
-"""Text: which marks are removed, which stay, and the note on STOP."""
+"""Text: which marks are removed, which stay, the note on STOP, and what Postgres can store."""
 
 import unicodedata
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.messages.text import strip_latin_diacritics, with_stop_mention
+from dispatcher.domain.messages.text import storable_text, strip_latin_diacritics, with_stop_mention
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 letters_and_marks = st.text(
@@ -96,3 +96,16 @@ def test_an_empty_mention_adds_nothing() -> None:
 def test_the_mention_is_idempotent(text: str, mention: str) -> None:
     once = with_stop_mention(text, mention)
     assert with_stop_mention(once, mention) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"), [("é 🙂", "é 🙂"), ("a\0b", "ab"), ("\ud83d!", "?!"), ("abcdef", "abcde")]
+)
+def test_a_storable_text_has_no_nul_and_no_half_of_a_surrogate_pair_and_is_cut(
+    text: str, stored: str
+) -> None:
+    assert storable_text(text, longest=5) == stored
+
+
+def test_a_nul_can_become_another_character() -> None:
+    assert storable_text("a\0b", nul="?") == "a?b"

@@ -26,13 +26,13 @@ SLOW_OVER = BreakerState(Breaker.SLOW, NOW - 60 * SECOND, "", NOW)
         (CLOSED, CallCounts(tried=19, unsent=19), None),  # they may be numbers that fail anywhere
         (CLOSED, CallCounts(tried=20, unsent=20), Breaker.OPEN),
         (CLOSED, CallCounts(tried=20, unanswered=20), Breaker.OPEN),
-        (CLOSED, CallCounts(tried=20, later=20), Breaker.OPEN),
+        (CLOSED, CallCounts(tried=20, deferred=20), Breaker.OPEN),
         (
             CLOSED,
-            CallCounts(tried=50, unsent=20, later=10, unanswered=10),
+            CallCounts(tried=50, unsent=20, deferred=10, unanswered=10),
             Breaker.OPEN,
         ),  # four fifths of them
-        (CLOSED, CallCounts(tried=50, unsent=20, later=10, unanswered=9), None),
+        (CLOSED, CallCounts(tried=50, unsent=20, deferred=10, unanswered=9), None),
         (CLOSED, CallCounts(tried=1000, unanswered=700), None),
         (CLOSED, CallCounts(tried=10, slow=8), None),
         (CLOSED, CallCounts(tried=12, slow=10), Breaker.SLOW),
@@ -89,7 +89,7 @@ def test_the_cause_has_the_kinds_and_numbers_of_failures() -> None:
 @pytest.mark.parametrize(("hint", "pause"), [(30, 30), (3600, 60), (1, 1)])
 def test_a_pause_that_a_provider_asks_for_lasts_at_most_a_minute(hint: int, pause: int) -> None:
     for at in (CLOSED, HALF, SLOW):
-        moved = next_state(at, CallCounts(tried=1, later=1), now=NOW, requested_pause=hint * SECOND)
+        moved = next_state(at, CallCounts(tried=1, deferred=1), now=NOW, requested_pause=hint * SECOND)
         assert moved is not None
         assert (moved.breaker, moved.until) == (Breaker.OPEN, NOW + pause * SECOND)
     assert next_state(OPEN, CallCounts(), now=NOW, requested_pause=hint * SECOND) is None
@@ -112,7 +112,7 @@ def test_a_refusal_is_an_answer_and_only_answers_are_slow() -> None:
         (Unknown("time-out"), 4.0),
     ).take()
     counts = read_counts(numbers)
-    assert (counts.tried, counts.unsent, counts.later, counts.unanswered) == (5, 1, 1, 1)
+    assert (counts.tried, counts.unsent, counts.deferred, counts.unanswered) == (5, 1, 1, 1)
     assert (counts.slow, counts.segments, sum(counts.latencies), counts.failed) == (1, 10, 2, 3)
     assert hint is None
 

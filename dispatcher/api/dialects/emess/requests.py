@@ -57,8 +57,8 @@ class Form:
     def bulk(self, caller: Caller, settings: Settings) -> Submission:
         """Return the submission of one message to many numbers. Raises Invalid."""
         submission = self._submission(caller, settings, self._numbers(), default=Tier.BULK)
-        repeats = DuplicateNumbers.COLLAPSE if settings.emess_collapse_repeats else DuplicateNumbers.KEEP
-        return replace(submission, invalid_numbers=InvalidNumbers.SKIP, repeats=repeats)
+        duplicates = DuplicateNumbers.COLLAPSE if settings.emess_collapse_repeats else DuplicateNumbers.KEEP
+        return replace(submission, invalid_numbers=InvalidNumbers.SKIP, duplicate_numbers=duplicates)
 
     def _submission(
         self, caller: Caller, settings: Settings, recipients: Sequence[str], *, default: Tier | None

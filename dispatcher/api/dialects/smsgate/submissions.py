@@ -48,7 +48,7 @@ def read_submission(
         sender_id=sender_id,
         not_before=not_before,
         not_after=not_after,
-        repeats=DuplicateNumbers.REFUSE,
+        duplicate_numbers=DuplicateNumbers.REFUSE,
         external_id=external_id,
     )
 

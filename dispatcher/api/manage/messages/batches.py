@@ -97,7 +97,7 @@ class BatchRequest(RequestModel):
             stop_mention=self.stop_mention,
             without_credit=WithoutCredit[self.without_credit.upper()],
             invalid_numbers=InvalidNumbers[self.invalid_numbers.upper()],
-            repeats=DuplicateNumbers[self.repeats.upper()],
+            duplicate_numbers=DuplicateNumbers[self.repeats.upper()],
             external_id=self.external_id,
             client_id=self.client_id,
             callback_url=self.callback_url,
