@@ -111,7 +111,11 @@ class ProviderSettings(BaseModel):
     poll: float | None = Field(default=None, ge=1, le=3600)
 
     def config(self, public_url: str | None = None) -> ProviderConfig:
-        """Return the configuration as its plug-in and the workers read it; `public_url` is where providers can call us."""
+        """
+        Return the configuration as its plug-in and the workers read it.
+
+        `public_url` is where providers can call us.
+        """
         return ProviderConfig(
             name=self.name,
             plugin=self.plugin,

@@ -1,5 +1,5 @@
 """
-The conformance suite of provider plug-ins: the cases for the rules of `test_conformance.py`.
+The cases of the provider plug-ins, on which the conformance suite in `test_conformance.py` runs.
 
 A new plug-in has one entry in CASES, or a file in `cases/`: how it is created for an address,
 how its peer behaves, and what its receipts are.

@@ -1,7 +1,7 @@
 """
 The management API, under /manage/v1: for operators, over all accounts and dialects.
 
-`app` is its application, and each subject has a module with a router of its own.
+`management` is its application, and each subject has a module with a router of its own.
 `docs/management.md` explains how to use it.
 """
 

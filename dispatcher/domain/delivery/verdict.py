@@ -37,7 +37,11 @@ def decide(
 
 
 def expiry_status(doubts: int) -> Status:
-    """Return the status of a message whose window ends while no worker holds it."""
+    """
+    Return the status of a message whose window is over after an attempt.
+
+    `_EXPIRE` in `store/clock/sweeps.py` is the same rule in SQL, for messages that wait.
+    """
     return Status.GAVE_UP if doubts else Status.EXPIRED
 
 

@@ -34,7 +34,7 @@ class Status(IntEnum):
     INVALID_SENDER = 24  # the sender is disabled, or not allowed in that country
     NO_CREDIT = 25  # the account has not enough credits
     OPTED_OUT = 26  # the number has opted out
-    EXPIRED = 27  # not_after passed before any provider accepted it
+    EXPIRED = 27  # not_after passed before a provider accepted it, or comes before its allowed hours open
     NO_ROUTE = 28  # no provider serves that country
     INTERNAL_ERROR = 29  # a fault of ours before the hand-over
 

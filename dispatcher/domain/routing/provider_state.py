@@ -19,7 +19,9 @@ class Override(StrEnum):
 
     NONE = "none"
     PAUSED = "paused"  # no messages go there; those that have no other provider wait
-    DRAINED = "drained"  # routes ignore the provider; its receipts are still processed
+    # Routes ignore the provider; its receipts are still processed. Messages without another provider wait if
+    # they were accepted before; new ones are refused with 28 if all providers of their route are drained.
+    DRAINED = "drained"
     PINNED = "pinned"  # first in every route that names it, whatever its breaker says
 
 

@@ -1,6 +1,9 @@
 """
 Expansion of runs: makes messages of recipients, a chunk at a time, each in one transaction with its charge.
 
+It goes on until all recipients are done, the maximum cost ends the run, the
+balance does not suffice and the campaign is paused, or a daily cap makes the run wait.
+
 A crash at any point neither repeats nor leaves out a recipient, because the
 progress of a run is written in the same transaction as its messages.
 """

@@ -1,4 +1,4 @@
-"""Matching of waiting receipts to messages, in batches and in whatever order they came."""
+"""Statements that match waiting receipts to their messages, in batches and in whatever order they came."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
