@@ -32,8 +32,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dispatcher.domain.accounts.credits import Prices, PriceUnit
-from dispatcher.domain.delivery.message import DoubtPolicy, RetryPolicy
+from dispatcher.domain.delivery.message import DoubtPolicy
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
+from dispatcher.domain.delivery.retry import RetryPolicy
 from dispatcher.domain.errors import Invalid, Misconfigured
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.inbound.keywords import KeywordAction, Keywords

@@ -11,7 +11,7 @@ from uuid import uuid4
 from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.message import Attempt, DecidedAttempt, DoubtPolicy, RetryPolicy
+from dispatcher.domain.delivery.message import Attempt, DecidedAttempt, DoubtPolicy
 from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
@@ -21,6 +21,7 @@ from dispatcher.domain.delivery.provider import (
     Unknown,
     Unsent,
 )
+from dispatcher.domain.delivery.retry import RetryPolicy
 from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.messages.edit import Reschedule
 from dispatcher.domain.messages.edit_rules import TextChanged, WindowChanged, change_window

@@ -1,7 +1,7 @@
 """A message as the delivery path sees it, and the result of one attempt."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -121,13 +121,3 @@ class DoubtPolicy:
     """How often a message in doubt, which a provider may have or not, is sent again."""
 
     resends: int
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How long to wait for a receipt and between attempts, and how often a provider may defer a message."""
-
-    receipt: timedelta
-    backoff_base: timedelta
-    backoff_cap: timedelta
-    max_deferrals: int = 10

@@ -1,7 +1,18 @@
 """When to retry: exponential backoff with full jitter, inside the window, not before a provider's hint."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How long to wait for a receipt and between attempts, and how often a provider may defer a message."""
+
+    receipt: timedelta
+    backoff_base: timedelta
+    backoff_cap: timedelta
+    max_deferrals: int = 10
 
 
 class Jitter(Protocol):

@@ -3,9 +3,9 @@
 import random
 from datetime import datetime, timedelta
 
-from dispatcher.domain.delivery.message import Attempt, DoubtPolicy, RetryPolicy, Verdict
+from dispatcher.domain.delivery.message import Attempt, DoubtPolicy, Verdict
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Rejected, Unknown, Unsent
-from dispatcher.domain.delivery.retry import next_try
+from dispatcher.domain.delivery.retry import RetryPolicy, next_try
 from dispatcher.domain.messages.status import Place, Status
 
 

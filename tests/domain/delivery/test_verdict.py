@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.delivery.message import Attempt, DoubtPolicy, RetryPolicy, Verdict
+from dispatcher.domain.delivery.message import Attempt, DoubtPolicy, Verdict
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
+from dispatcher.domain.delivery.retry import RetryPolicy
 from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.messages.status import MISSED, TRANSITIONS, Place, Status
 from dispatcher.domain.tier import Tier

@@ -51,7 +51,8 @@ def print_audience(found: Audience, *, account: str, rejects: Path | None, as_js
     if found.rejects:
         command = shlex.join(["dispatcher", "audience", "rejects", found.name, "--account", account])
         where = f"they are in {rejects}" if rejects else f"`{command}` writes them"
-        print_note(f"{found.rejects:,} lines were rejected: {where}")
+        lines = "1 line was" if found.rejects == 1 else f"{found.rejects:,} lines were"
+        print_note(f"{lines} rejected: {where}")
 
 
 def print_estimate(found: Estimate, *, priced: bool, rejects: Path | None, as_json: bool) -> None:
