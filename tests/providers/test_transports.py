@@ -45,7 +45,7 @@ def ends(data: bytes) -> Reply:
 
 
 READABLE = [
-    Said("a body of a told length", Reply(HELLO)),
+    Said("a body of a stated length", Reply(HELLO)),
     Said("a body byte by byte", Reply(HELLO, byte_by_byte=True)),
     Said("chunks", Reply(CHUNKED + b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n")),
     Said("chunks byte by byte", Reply(CHUNKED + b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", byte_by_byte=True)),
@@ -95,7 +95,7 @@ UNREADABLE = {
     "half a chunk": ends(CHUNKED + b"5\r\nhel"),
     "chunks without an end": ends(CHUNKED + b"5\r\nhello\r\n"),
     "only 100": ends(b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "more than the told length": Reply(SPACED + b"5\r\n\r\nhello, world"),
+    "more than the stated length": Reply(SPACED + b"5\r\n\r\nhello, world"),
     "a negative length": Reply(SPACED + b"-5\r\n\r\nhello"),
     "a length that is no number": Reply(SPACED + b"five\r\n\r\nhello"),
     "two lengths": Reply(SPACED + b"5\r\nContent-Length: 7\r\n\r\nhello"),

@@ -71,8 +71,8 @@ def test_after_the_window_every_outcome_is_final(ended: Attempt) -> None:
     match ended.outcome:
         case Accepted():
             assert status is Status.SENT
-        case Rejected(status=told):
-            assert status is told
+        case Rejected(status=reported):
+            assert status is reported
         case Deferred() if ended.deferrals < 9:
             assert status is (Status.GAVE_UP if ended.doubts else Status.EXPIRED)
         case Unsent():

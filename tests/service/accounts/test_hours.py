@@ -129,7 +129,7 @@ def test_each_recipient_of_a_batch_has_the_hours_of_its_own_zone(world: World) -
         batch = await world.submit([NUMBER, NEW_YORKER, RUSSIAN], until=13 * HOUR)
         _, american, russian = batch.messages
         assert [m.status for m in batch.messages] == [Status.SCHEDULED, Status.PENDING, Status.SCHEDULED]
-        # A number that tells no area may be in any zone of its country: the westernmost opens last.
+        # A number without an area code may be in any zone of its country: the westernmost opens last.
         assert (await world.row(russian.id)).wake_at == at("04 08:00", ZoneInfo("Europe/Kaliningrad"))
         assert (await world.events(russian.id))[0][1].endswith("2030-06-04 08:00 Europe/Kaliningrad")
         assert (await world.row(american.id)).closes_at == at("03 20:00", ZoneInfo("America/New_York"))

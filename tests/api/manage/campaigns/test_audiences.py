@@ -117,7 +117,7 @@ async def _appears(api: ManagementClient) -> None:
         "SELECT (SELECT count(*) FROM audiences)"
         " + (SELECT count(*) FROM pg_class WHERE relname = 'seen') AS n"
     )
-    while not (await api.world.one(trace)).n:  # noqa: ASYNC110 - Postgres tells it only when asked
+    while not (await api.world.one(trace)).n:  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0)
 
 
