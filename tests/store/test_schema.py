@@ -233,7 +233,7 @@ def test_an_audience_is_removed_by_row_whatever_the_statistics(database_url: str
 def _late_rows(database_url: str) -> Iterator["psycopg.Connection[Any]"]:
     """Yield a connection to a database with rows that are newer than the statistics."""
     with psycopg.connect(plain_url(database_url), autocommit=True) as connection:
-        connection.execute("ANALYZE provider_references, receipts")
+        connection.execute("ANALYZE provider_references, receipts, batches, accounts, senders")
         connection.execute(_ROWS)
         connection.execute("UPDATE messages SET place = 'held', status = 10, wake_at = now()")
         connection.execute("ANALYZE messages")
