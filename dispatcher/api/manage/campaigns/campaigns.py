@@ -10,8 +10,10 @@ from dispatcher.api.manage.campaigns.schemas import (
     CampaignChangeRequest,
     CampaignRequest,
     CampaignResponse,
+    CreatedResponse,
     EndedResponse,
     ReportResponse,
+    TextsResponse,
     campaign_fields,
     run_response,
 )
@@ -21,7 +23,7 @@ from dispatcher.api.manage.paging import MAX_LIMIT, Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.campaigns.campaign import CampaignPlan
-from dispatcher.service.campaigns import campaigns, drafts
+from dispatcher.service.campaigns import campaigns, drafts, text_survey
 from dispatcher.service.campaigns.campaigns import CampaignRow
 from dispatcher.service.campaigns.drafts import renamed_faults
 from dispatcher.service.context import Context
@@ -52,14 +54,16 @@ async def list_campaigns(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page
 )
 async def create_campaign(
     body: CampaignRequest, account: NamedAccount, ctx: Ctx, response: Response
-) -> CampaignResponse:
+) -> CreatedResponse:
     """Create a campaign. `faults` of an error lists everything that is wrong with the plan."""
     with renamed_faults(NAMES):
         made = await drafts.create(ctx, account, CampaignPlan(**body.fields()))  # type: ignore[arg-type]
     if body.start:
         made = await campaigns.start(ctx, account, str(made.public_id))
     response.headers["Location"] = f"{PREFIX}/accounts/{account.name}/campaigns/{made.public_id}"
-    return await _response(ctx, made)
+    fields = campaign_fields(made, await drafts.names(ctx, [made]))
+    texts = await text_survey.survey_campaign(ctx, made)
+    return CreatedResponse(**fields, texts=TextsResponse.model_validate(texts))
 
 
 @router.get(_ONE, responses=_UNKNOWN)

@@ -54,6 +54,8 @@ def test_a_campaign_is_created_shown_and_listed(world: World) -> None:
             "hours": {"mon-sat": ["08:00-20:00"], "holidays": [], "zone": None},
         }  # fmt: skip
         assert {key: made[key] for key in wanted} == wanted
+        texts = made.pop("texts")
+        assert (texts["first"][0]["text"], texts["segments"]) == ("Hi Ada", {"1": 3})
         assert await api.get(f"{CAMPAIGNS}/{made['id']}") == {**made, "runs": []}
         assert await api.pages(CAMPAIGNS) == [[made]]
 

@@ -60,7 +60,10 @@ def test_a_new_draft_is_printed_with_the_command_that_starts_it(shop_with_audien
         "--at", "2027-12-01T10:00", "--timezone", "Europe/Paris", "--spread", "3h", "--validity", "24h",
         "--hours", "mon-sun 08:00-20:00", "--max-cost", "50",
     )  # fmt: skip
-    assert created.out == "campaign spring is draft: 3 recipients, once, 2027-12-01 10:00:00 Europe/Paris\n"
+    first, *texts = created.out.splitlines()
+    assert first == "campaign spring is draft: 3 recipients, once, 2027-12-01 10:00:00 Europe/Paris"
+    assert [text.split(", ")[1] for text in texts[:3]] == ["1 segment: Hi Ada"] * 3
+    assert texts[3:] == ["texts: 3 with 1 segment"]
     found = shown(shop_with_audience)
     assert created.err == f"Start it with: dispatcher campaign start {found['id']}\n"
     expected = {
@@ -143,7 +146,9 @@ def test_a_file_becomes_the_audience_of_its_campaign(shop_with_audience: Run, tm
         "campaign", "create", "summer", "--csv", file, "--text", "Hi {{first}}", "--now"
     )
     assert created.out.startswith("campaign summer is draft: 2 recipients, once, ")
-    assert created.err.startswith("audience summer: 3 lines, 1 left out, 2 recipients\n")
+    assert created.err.startswith(
+        "audience summer: 3 lines, 1 left out, 2 recipients, read as utf-8, separated by semicolon\n"
+    )
 
 
 @pytest.mark.parametrize(
