@@ -80,9 +80,10 @@ def read_header(
     names = (column,) if column is not None else NUMBER_COLUMNS
     wanted = set(map(fold_name, names)) - {""}
     found = [index for index, key in enumerate(keys) if key in wanted]
-    if not found and column is None and (headless := _first_number(record.fields, is_number)) is not None:
-        if may_be_missing:
-            return CsvHeader([""] * len(columns), headless, is_named=False)
+    if may_be_missing and not found and column is None and (digits := _first_digits(columns)) is not None:
+        first = _first_number(columns, is_number)
+        return CsvHeader([""] * len(columns), digits if first is None else first, is_named=False)
+    if not found and column is None and (headless := _first_number(columns, is_number)) is not None:
         raise Invalid(
             f'line {record.line} has a phone number, "{columns[headless]}", where the names of the columns'
             ' belong; put a line above it that names them, such as "phone,name"'
@@ -143,6 +144,18 @@ def _check(columns: Sequence[str], line: int) -> None:
 
 def _first_number(fields: Sequence[str], is_number: IsNumber) -> int | None:
     return next((index for index, field in enumerate(fields) if is_number(field)), None)
+
+
+def _first_digits(fields: Sequence[str]) -> int | None:
+    """Return the first field that has digits and no letters, as a number that is wrong has and no name."""
+    return next(
+        (
+            index
+            for index, field in enumerate(fields)
+            if any(map(str.isdigit, field)) and not any(map(str.isalpha, field))
+        ),
+        None,
+    )
 
 
 def _number_columns(columns: Sequence[str], rows: "islice[CsvRecord]", is_number: IsNumber) -> list[str]:

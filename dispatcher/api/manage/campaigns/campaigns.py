@@ -4,7 +4,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path, Query, Response
+from starlette.responses import StreamingResponse
 
+from dispatcher.api.manage.campaigns.csv_download import CSV, CSV_BODY, csv_download
 from dispatcher.api.manage.campaigns.schemas import (
     NAMES,
     CampaignChangeRequest,
@@ -26,6 +28,7 @@ from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.service.campaigns import campaigns, drafts, text_survey
 from dispatcher.service.campaigns.campaigns import CampaignRow
 from dispatcher.service.campaigns.drafts import renamed_faults
+from dispatcher.service.campaigns.results import result_file
 from dispatcher.service.context import Context
 
 _PATH = f"{PREFIX}/accounts/{{name}}/campaigns"
@@ -78,6 +81,17 @@ async def show_campaign(
     report = await campaigns.show(ctx, account, str(campaign_id), before=before, limit=runs)
     fields = campaign_fields(report.campaign, await drafts.names(ctx, [report.campaign]))
     return ReportResponse(**fields, runs=[run_response(found) for found in report.runs])
+
+
+@router.get(
+    f"{_ONE}/results",
+    response_class=StreamingResponse,
+    responses={200: {"content": {CSV: CSV_BODY}, "description": "The results"}, **_UNKNOWN},
+)
+async def download_results(campaign_id: CampaignId, account: NamedAccount, ctx: Ctx) -> StreamingResponse:
+    """Return what became of each recipient, when, its segments and its price, as a CSV file."""
+    campaign = await campaigns.find(ctx, account, str(campaign_id))
+    return csv_download(result_file(ctx, campaign), f"{campaign.terms.name}-results.csv")
 
 
 @router.patch(

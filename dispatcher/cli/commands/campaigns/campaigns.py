@@ -20,6 +20,7 @@ from dispatcher.cli.commands.campaigns.campaign_output import (
     report_lines,
     run_json,
 )
+from dispatcher.cli.commands.campaigns.results import write_results
 from dispatcher.cli.commands.campaigns.text_output import print_texts
 from dispatcher.cli.console import print_json, print_line, print_note, print_table
 from dispatcher.cli.option_groups import with_option_groups
@@ -50,6 +51,7 @@ def register(app: typer.Typer) -> None:
     campaign.command("pause")(pause)
     campaign.command("resume")(resume)
     campaign.command("cancel")(cancel)
+    campaign.command("results")(write_results)
     campaign.command("import", help="The same as `audience import`.")(with_option_groups(import_file))
     app.add_typer(campaign, name="campaign")
 

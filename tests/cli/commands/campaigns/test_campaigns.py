@@ -308,3 +308,19 @@ def test_follow_exits_with_1_for_a_run_cut_short_and_refuses_a_draft(shop_with_a
     )
     shop_with_audience("campaign", "cancel", "spring")
     assert shop_with_audience("campaign", "show", "spring", "--follow").code == 1
+
+
+def test_results_are_written_to_a_file_or_to_standard_output(
+    shop_with_audience: Run, world: World, tmp_path: Path
+) -> None:
+    create(shop_with_audience, "--now", "--start")
+    tick(world)
+    file = tmp_path / "results.csv"
+    written = shop_with_audience("campaign", "results", "spring", "--output", str(file))
+    assert (written.out, written.err) == ("", f"3 results are in {file}\n")
+    assert file.read_bytes().startswith(b"\xef\xbb\xbfrun,number,as_written,status,code,reason,at,")
+    printed = shop_with_audience("campaign", "results", "spring")
+    assert printed.out == file.read_text(encoding="utf-8-sig")
+    rows = printed.out.splitlines()[1:]
+    assert [row.split(",")[1] for row in rows] == [f"'+2547123456{n}" for n in (78, 79, 80)]
+    refused(shop_with_audience("campaign", "results", "autumn"), 1, "no campaign 'autumn'")
