@@ -86,7 +86,7 @@ def unfilled_braces(text: str) -> str:
         return ""
     end = re.compile(r"\}+").search(text, start + 2)
     excerpt = text[start : min(end.end() if end else len(text), start + _EXCERPT)].strip()
-    return f"{excerpt!r} is filled by nothing; {_FIX}"
+    return f"{excerpt!r}; {_FIX}"
 
 
 def unknown_names(template: str, columns: Collection[str], *, of: str) -> Sequence[str]:

@@ -119,6 +119,40 @@ def test_each_rejected_line_has_its_reason(world: World) -> None:
     world.run(story)
 
 
+def test_a_row_with_a_nul_character_is_one_reject_among_the_others(world: World) -> None:
+    async def story() -> None:
+        made = await imported(world, "to,name", ADA + ",A\0da", BOB + ",Bob")
+        assert made.recipients == 1
+        [reject] = await rejected(world, made)
+        assert (reject.line, reject.fields) == (2, [ADA, "A\ufffdda"])
+
+    world.run(story)
+
+
+def test_a_file_of_rejects_has_whole_rows_in_the_format_of_its_file(world: World) -> None:
+    async def story() -> None:
+        made = await imported(world, "to;=name;;", f'{ADA};"A;d\n""a""";;', "twelve;=1;;", ADA + ";Ada")
+        lines = [line async for line in audiences.reject_file(world.ctx, made)]
+        assert lines[0] == "reject_line;reject_reason;to;'=name;;\r\n"
+        assert lines[1].endswith(";twelve;'=1;;\r\n")
+        assert lines[2] == f"5;same number as line 2;'{ADA};Ada;;\r\n"
+
+    world.run(story)
+
+
+def test_the_file_of_rejects_of_an_earlier_version_has_what_was_kept(world: World) -> None:
+    async def story() -> None:
+        made = await imported(world, "to", ADA, "twelve")
+        await world.all("UPDATE audiences SET file_columns = '{}', separator = '' RETURNING 1")
+        await world.all("UPDATE rejects SET raw = 'a,b' RETURNING 1")
+        older = await audiences.find(world.ctx, world.caller.account, str(made.public_id))
+        lines = [line async for line in audiences.reject_file(world.ctx, older)]
+        assert lines[0] == "reject_line,reject_reason,raw\r\n"
+        assert lines[1].endswith(',"a,b"\r\n')
+
+    world.run(story)
+
+
 def test_recipients_are_counted_by_the_zones_they_may_be_in(world: World) -> None:
     async def story() -> None:
         made = await imported(world, "to", ADA, "+12125550123", "+33612345678", BOB, "+79161234567")

@@ -114,7 +114,7 @@ def test_an_opt_out_of_one_sender_counts_for_that_sender_alone(world: World) -> 
     [
         ("{{name}} owes {{sum}}", "the text names sum, which the file has no column for; it has name"),
         ("Hi {{name}", "the text has braces that nothing fills: '{{name}'"),
-        ("Hi {{name}} {{nobody} {{x}}", "'{{nobody}' is filled by nothing"),
+        ("Hi {{name}} {{nobody} {{x}}", "'{{nobody}'; write {{name}}"),
     ],
 )
 def test_a_text_that_the_file_cannot_fill_is_refused(world: World, text: str, words: str) -> None:
@@ -160,7 +160,7 @@ def test_braces_in_a_value_that_nothing_fills_keep_its_row_from_being_sent(world
             world, "to,name", ADA + ",{{first}}", BOB + ",Bob", text="Hi {{name}}"
         )
         assert (found.unsendable, found.total.messages) == (1, 1)
-        assert "'{{first}}' is filled by nothing" in rejects[0].reason
+        assert "'{{first}}'; write {{name}}" in rejects[0].reason
 
     world.run(story)
 

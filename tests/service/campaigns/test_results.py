@@ -72,7 +72,7 @@ def test_each_recipient_has_what_became_of_it_when_its_segments_and_price(world:
         assert ada["at"].endswith("+03:00")
         assert (bob["code"], bob["status"], bob["credits"]) == ("26", "opted out", "0")
         assert (eve["code"], eve["credits"]) == ("22", "0")
-        assert "'{{x}}' is filled by nothing" in eve["reason"]
+        assert "'{{x}}'; write {{name}}" in eve["reason"]
 
     world.run(story)
 
