@@ -15,6 +15,7 @@ from dispatcher.lanes.heartbeats import Heartbeats
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.throttle import Throttle
 from dispatcher.service.background import BackgroundTasks
+from dispatcher.service.bounded_checks import BoundedChecks
 from dispatcher.service.database import Database
 from dispatcher.service.provider_health import ProviderHealth
 from dispatcher.service.route_cache import RouteCache
@@ -61,6 +62,7 @@ class Context:
     background: BackgroundTasks
     provider_states: Mapping[str, ProviderState] = field(default_factory=dict)
     routes: RouteCache = field(default_factory=RouteCache)
+    checks: BoundedChecks = field(default_factory=BoundedChecks)
     rng: random.Random = field(default_factory=random.Random)
     _batchers: "dict[Batched[Any, Any], Batcher[Any, Any]]" = field(
         default_factory=dict, init=False, repr=False, compare=False
