@@ -1,7 +1,8 @@
 """
 Authentication and rate limits.
 
-A valid credential has a limit of its own. A request without one counts against
+An account has a limit in each dialect, whichever of its credentials a request
+has; test credentials have one apart. A request without one counts against
 the address that it comes from, which limits guessing.
 """
 
@@ -84,7 +85,9 @@ async def authenticate(
     caller = await limit_failures(request, check)
     ctx = context_of(request)
     rate = caller.account.limits.rate or per_minute or ctx.settings.rate_limit
-    _record(request, await ctx.limits.take(f"credential:{caller.credential_id}", per_minute=rate))
+    kind = "test" if caller.is_test else "live"
+    bucket = f"account:{caller.account.id}:{caller.dialect}:{kind}"
+    _record(request, await ctx.limits.take(bucket, per_minute=rate))
     return caller
 
 

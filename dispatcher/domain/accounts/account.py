@@ -10,7 +10,7 @@ class AccountLimits:
     """
     The limits of an account; None means that the account has no limit of its own.
 
-    `rate` is requests a minute for each credential, `daily` messages a UTC
+    `rate` is requests a minute in each dialect, `daily` messages a UTC
     day. `tier` is the most urgent tier that the account may use, and
     `countries` are the only ones that it may send to.
     """
