@@ -30,8 +30,18 @@ class Deadlines:
         """Return a context manager, for a task, that raises TimeoutError when its block takes longer."""
         return Deadline(self)
 
+    def __len__(self) -> int:
+        """Return how much work is running."""
+        return len(self._running)
+
+    def oldest(self) -> Expires | None:
+        """Return the work that expires next; None if there is none."""
+        return next(iter(self._running), None)
+
     def start(self, work: Expires) -> None:
-        """Start the time of work that is stopped by `stop`, or expires."""
+        """Start the time of work, unless it is running."""
+        if work in self._running:
+            return
         loop = asyncio.get_running_loop()
         at = self._running[work] = loop.time() + self._seconds
         if self._timer is None:

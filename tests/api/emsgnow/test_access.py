@@ -4,8 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.domain.accounts.account import AccountLimits
-from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.accounts.account import AccountLimits, Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import accounts, credentials
 from dispatcher.settings import Settings
