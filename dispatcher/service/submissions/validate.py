@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.callbacks.callback import check_url
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
+from dispatcher.domain.messages import template
 from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.submission import DuplicateNumbers, IdempotencyKey, InvalidNumbers, Submission
 from dispatcher.domain.messages.text import strip_latin_diacritics, with_stop_mention
@@ -147,12 +148,27 @@ def unknown_sender(submission: Submission) -> Fault:
 
 
 def measure_text(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:
-    """Return a text, the number of its segments, and the faults that keep it from being sent."""
+    """
+    Return a text, the number of its segments, and the faults that keep it from being sent.
+
+    Every text that is to be sent comes by here, filled in: none with braces that nothing filled passes.
+    """
+    unfilled = template.unfilled_braces(text)
+    faults = [Fault("text", FaultKind.UNFILLED, unfilled)] if unfilled else []
     try:
         segments = measure(text).segments
     except InvalidText as error:
-        return text, 0, [Fault("text", FaultKind.NOT_TEXT, str(error))]
+        return text, 0, [*faults, Fault("text", FaultKind.NOT_TEXT, str(error))]
     if segments > ctx.settings.max_segments:
         value = f"{segments} segments, at most {ctx.settings.max_segments}"
-        return text, segments, [Fault("text", FaultKind.TOO_LONG, value)]
-    return text, segments, []
+        faults.append(Fault("text", FaultKind.TOO_LONG, value))
+    return text, segments, faults
+
+
+def measure_template(ctx: Context, text: str) -> tuple[int, list[Fault]]:
+    """Return the segments of a text with placeholders, unfilled, and its faults; a length is not final."""
+    _, segments, faults = measure_text(ctx, text)
+    faults = [fault for fault in faults if fault.kind is not FaultKind.UNFILLED]
+    if stray := template.stray_braces(text):
+        faults.append(Fault("text", FaultKind.UNFILLED, stray))
+    return segments, faults

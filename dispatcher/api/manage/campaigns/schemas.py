@@ -108,6 +108,29 @@ class CampaignChangeRequest(_PlanRequest):
 _FIELDS = frozenset(CampaignChangeRequest.model_fields)
 
 
+class SampleTextResponse(ResponseModel):
+    """The text to one number, as it will read."""
+
+    number: str
+    text: str
+    segments: int
+
+
+class TextsResponse(ResponseModel):
+    """
+    How a text reads to `texts` recipients: the `first` three.
+
+    `segments` counts the texts by their number of segments, `empty` those that have
+    nothing in place of a variable, by its name.
+    """
+
+    texts: int
+    first: list[SampleTextResponse]
+    segments: dict[int, int]
+    empty: dict[str, int]
+    warnings: list[str]
+
+
 class CampaignResponse(ResponseModel):
     """A campaign. `next_due` null: no run will follow. `reason`: why the dispatcher paused it."""
 
@@ -135,6 +158,12 @@ class CampaignResponse(ResponseModel):
     next_due: datetime | None
     paused_at: datetime | None
     created_at: datetime
+
+
+class CreatedResponse(CampaignResponse):
+    """A new campaign, and how it reads to the first recipients of its audience, at most 10,000."""
+
+    texts: TextsResponse
 
 
 class RunResponse(ResponseModel):
