@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Annotated, Final, TypeVar
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 
 from dispatcher.providers.contract import (
     Gate,
@@ -23,6 +23,7 @@ from dispatcher.providers.contract import (
     Unsent,
 )
 from dispatcher.providers.http_client.client import Wire, call, open_client
+from dispatcher.strict_model import StrictModel, describe
 
 MAX_CONCURRENT_POLLS: Final = 8
 """How many requests of a poll are open at a time, so that messages get the other connections."""
@@ -71,10 +72,8 @@ Url = Annotated[str, AfterValidator(_checked_url)]
 Secret = Annotated[SecretStr, AfterValidator(_one_line)]
 
 
-class PluginOptions(BaseModel):
+class PluginOptions(StrictModel):
     """The options that all these plug-ins have."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: Url
     wire: Wire = "ours"
@@ -88,11 +87,7 @@ def read_options(model: type[_M], config: ProviderConfig) -> _M:
     try:
         return model.model_validate(dict(config.options))
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'options'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_input=False, include_url=False)
-        )
-        raise Misconfigured(f"provider {config.name}: {faults}") from None
+        raise Misconfigured(f"provider {config.name}: {describe(error, config.options)}") from None
 
 
 def basic_auth(username: str, password: SecretStr) -> str:

@@ -4,19 +4,20 @@ import re
 from typing import Annotated
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
 from dispatcher.domain.messages.status import MISSED
 from dispatcher.providers.contract import Status
 from dispatcher.providers.generic_http.template import Json, check_placeholders
+from dispatcher.strict_model import StrictModel
 
 _RANGE = re.compile(r"([1-5])xx|(\d{3})-(\d{3})|(\d{3})")
 
 
-class Options(BaseModel):
-    """A frozen set of options that refuses unknown ones."""
+class Options(StrictModel):
+    """A set of options that refuses unknown ones."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
 
 def checked_json(template: Json) -> Json:

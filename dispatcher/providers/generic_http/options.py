@@ -25,6 +25,7 @@ from dispatcher.providers.generic_http.recipe import apply_recipe
 from dispatcher.providers.generic_http.reference import Reference
 from dispatcher.providers.generic_http.template import RECEIPT_URL, placeholders_in, placeholders_within
 from dispatcher.providers.http_client.client import Wire
+from dispatcher.strict_model import describe
 
 _NOT_IN_HEADERS = frozenset({"text"})
 _RESERVED_HEADERS = frozenset({"content-length", "transfer-encoding", "traceparent"})
@@ -161,11 +162,8 @@ def read_options(provider: str, options: Mapping[str, object]) -> HttpOptions:
 
     Raises Misconfigured, which names every faulty option and no secret's value.
     """
+    document = apply_recipe(provider, options)
     try:
-        return HttpOptions.model_validate(apply_recipe(provider, options))
+        return HttpOptions.model_validate(document)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'options'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_input=False, include_url=False)
-        )
-        raise Misconfigured(f"provider {provider}: {faults}") from None
+        raise Misconfigured(f"provider {provider}: {describe(error, document)}") from None
