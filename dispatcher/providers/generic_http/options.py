@@ -78,6 +78,19 @@ class HeadersAuth(Options):
         return {name: value.get_secret_value() for name, value in self.values.items()}
 
 
+class ValidityBounds(Options):
+    """How long the provider tries to deliver a message at least and at most, whatever it is told."""
+
+    min: timedelta = Field(timedelta(seconds=1), ge=timedelta(seconds=1))
+    max: timedelta | None = None
+
+    @model_validator(mode="after")
+    def _are_in_order(self) -> Self:
+        if self.max is not None and self.max < self.min:
+            raise ValueError("max must be at least min")
+        return self
+
+
 class HttpOptions(Options):
     """All options of one `http` provider."""
 
@@ -89,6 +102,7 @@ class HttpOptions(Options):
     body_form: dict[str, TemplateText] | None = Field(None, alias="form")
     body_text: TemplateText | None = Field(None, alias="text")
     batch: BatchFormat | None = None
+    validity: ValidityBounds = ValidityBounds()
     auth: Annotated[BasicAuth | BearerAuth | HeaderAuth | HeadersAuth, Field(discriminator="kind")] | None = (
         None
     )

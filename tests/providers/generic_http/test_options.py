@@ -39,7 +39,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "text of a get": (URL | {"method": "GET", "text": "{text}"}, "options: a GET has no body"),
     "body of a get": (URL | {"method": "GET", "json": {}}, "options: a GET has no body"),
-    "unknown placeholder": (URL | {"json": {"a": ["{nobody}"]}}, "json: there is no placeholder {nobody}"),
+    "unknown placeholder": (URL | {"json": {"a": ["{nobody}"]}}, "json: the placeholder {nobody} is unknown"),
     "text in a header": (URL | {"headers": {"X-T": "{text}"}}, "headers: X-T has {text}"),
     "newline in a header": (URL | {"headers": {"X-T": "a\nb"}}, "headers: X-T must be one line"),
     "length in a header": (
