@@ -10,9 +10,10 @@ from starlette.exceptions import HTTPException
 
 from dispatcher.api.errors import PROBLEM, ErrorResponse, problem
 from dispatcher.api.openapi import Responses
-from dispatcher.domain.errors import FieldError, InvalidFields
+from dispatcher.domain.errors import FieldError, InvalidFields, InvalidSubmission
 from dispatcher.strict_model import field_errors
 
+_NAMES = {"sender_id": "sender"}  # of fields of a submission that have another name here
 _SCHEMA = {
     "type": "object",
     "properties": {
@@ -20,7 +21,7 @@ _SCHEMA = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "faults": {  # of parameters, of a body, of a campaign's plan, and of routes
+        "faults": {  # of parameters, of a body, of a batch, of a campaign's plan, and of routes
             "type": "array",
             "items": {
                 "type": "object",
@@ -41,10 +42,17 @@ def problems(**texts: str) -> Responses:
 
 def envelope(error: ErrorResponse) -> object:
     """Return the body of an error; it lists each field that is wrong."""
-    if not isinstance(error.error, InvalidFields):
-        return problem(error)
-    faults = [{"field": fault.field, "detail": fault.sentence} for fault in error.error.faults]
-    return {**problem(error), "faults": faults}
+    match error.error:
+        case InvalidFields(faults=faults):
+            found = [(fault.field, fault.sentence) for fault in faults]
+        case InvalidSubmission(faults=faults):
+            found = [
+                (_NAMES.get(fault.field, fault.field), str(fault).removeprefix(fault.field).strip())
+                for fault in faults
+            ]
+        case _:
+            return problem(error)
+    return {**problem(error), "faults": [{"field": field, "detail": detail} for field, detail in found]}
 
 
 def from_validation(error: RequestValidationError) -> Exception:

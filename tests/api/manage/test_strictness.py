@@ -1,6 +1,7 @@
 """Nothing unknown is ignored, nothing is converted, and all faults of a request come in one answer."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.world import World
 
 BATCHES = f"{SHOP}/batches"
 BATCH: dict[str, Any] = {"recipients": NUMBERS[:1], "text": "Hello"}
+HOUR = timedelta(hours=1)
 LATER, SOONER = "2026-12-02T09:00:00Z", "2026-12-01T09:00:00Z"
 
 
@@ -257,6 +259,35 @@ def test_all_faults_of_a_body_come_together_the_windows_too(world: World) -> Non
         "must be after not_before, which is 2026-12-02T09:00:00+00:00, not "
     )
     assert faults["tier"] == "must be 'critical', 'standard' or 'bulk', not \"fast\""
+
+
+def test_all_faults_of_a_batch_come_together_the_windows_too(world: World) -> None:
+    faults = refuse(
+        world,
+        "POST",
+        BATCHES,
+        {
+            "recipients": ["abc"],
+            "text": "x" * 9000,
+            "not_after": "2020-01-01T00:00:00Z",
+            "callback_url": "ftp://x",
+        },
+    )
+    assert faults.keys() == {"recipients", "text", "not_after", "callback_url"}
+    assert faults["not_after"].startswith("leaves no time to send")
+
+
+def test_a_batch_repeated_after_its_window_gets_the_first_answer(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        end = (world.time.at + HOUR).isoformat()
+        for _ in range(2):
+            response = await api.http.post(
+                f"{PREFIX}{BATCHES}", json=BATCH | {"not_after": end}, headers={"Idempotency-Key": "k"}
+            )
+            assert response.status_code == 201, response.text
+            world.time.advance(2 * HOUR)
+
+    run_with_api(world, story)
 
 
 def test_all_faults_of_the_query_come_together(world: World) -> None:

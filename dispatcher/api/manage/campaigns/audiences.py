@@ -30,7 +30,7 @@ _PATH = f"{PREFIX}/accounts/{{name}}/audiences"
 _ONE = f"{_PATH}/{{audience}}"
 router = operator_router("Audiences")
 _UNKNOWN = problems(_404="No such account or audience")
-_CSV = "text/csv"
+_CSV, _OCTETS = "text/csv", "application/octet-stream"  # many generators know only the second
 _CSV_BODY = {"schema": {"type": "string", "format": "binary"}}
 
 AudienceName = Annotated[Text, Path(description="The audience's name, or its id.")]
@@ -99,7 +99,7 @@ async def list_audiences(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page
             _415="The body is compressed or multipart",
         ),
     },
-    openapi_extra={"requestBody": {"required": True, "content": {_CSV: _CSV_BODY}}},
+    openapi_extra={"requestBody": {"required": True, "content": {_CSV: _CSV_BODY, _OCTETS: _CSV_BODY}}},
 )
 async def import_audience(
     request: Request,
