@@ -1,6 +1,5 @@
 """The options of the `http` provider, checked at start; `docs/providers/http.md` explains each."""
 
-from base64 import b64encode
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
@@ -12,19 +11,17 @@ from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.conditions import ResponseRule
 from dispatcher.providers.generic_http.fields import (
     HeaderName,
-    HeaderSecret,
     Options,
-    ProxyUrl,
     ReceiptUrl,
     TemplateText,
     checked_json,
-    parsed_url,
 )
 from dispatcher.providers.generic_http.receipt_options import InboundOptions, ReceiptOptions
 from dispatcher.providers.generic_http.recipe import apply_recipe
 from dispatcher.providers.generic_http.reference import Reference
 from dispatcher.providers.generic_http.template import RECEIPT_URL, placeholders_in, placeholders_within
 from dispatcher.providers.http_client.client import Wire
+from dispatcher.providers.option_types import ProxyUrl, Secret, basic_auth, called_url
 from dispatcher.strict_model import describe
 
 _NOT_IN_HEADERS = frozenset({"text"})
@@ -40,15 +37,14 @@ class BasicAuth(Options):
 
     def headers(self) -> dict[str, str]:
         """Return the headers that authenticate us."""
-        pair = f"{self.username}:{self.password.get_secret_value()}"
-        return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+        return {"Authorization": basic_auth(self.username, self.password)}
 
 
 class BearerAuth(Options):
     """A token in the Authorization header."""
 
     kind: Literal["bearer"]
-    token: HeaderSecret
+    token: Secret
 
     def headers(self) -> dict[str, str]:
         """Return the headers that authenticate us."""
@@ -60,7 +56,7 @@ class HeaderAuth(Options):
 
     kind: Literal["header"]
     name: HeaderName
-    value: HeaderSecret
+    value: Secret
 
     def headers(self) -> dict[str, str]:
         """Return the headers that authenticate us."""
@@ -71,7 +67,7 @@ class HeadersAuth(Options):
     """Several headers, such as a name and a password."""
 
     kind: Literal["headers"]
-    values: dict[HeaderName, HeaderSecret] = Field(min_length=1)
+    values: dict[HeaderName, Secret] = Field(min_length=1)
 
     def headers(self) -> dict[str, str]:
         """Return the headers that authenticate us."""
@@ -120,11 +116,7 @@ class HttpOptions(Options):
     @field_validator("url")
     @classmethod
     def _is_plain(cls, url: str) -> str:
-        parsed = parsed_url(url)
-        if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise ValueError("this is not an absolute http or https URL")
-        if parsed.userinfo:
-            raise ValueError("a URL must have no user and password, because logs keep URLs; use auth")
+        called_url(url)
         return url
 
     @field_validator("headers")

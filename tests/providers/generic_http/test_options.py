@@ -48,7 +48,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "newline in a token": (
         URL | {"auth": {"kind": "bearer", "token": "hunter2\n"}},
-        "auth.token: a header",
+        "auth.token: a secret",
     ),
     "unknown auth": (URL | {"auth": {"kind": "magic"}}, "auth: Input tag 'magic'"),
     "two references": (URL | {"reference": {"path": "a", "header": "b"}}, "reference: set exactly one of"),
