@@ -73,7 +73,7 @@ async def validate_fields(
         skipped = sum(fault.kind in _KIND_OF_NUMBER_FAULT.values() for fault in faults)
         faults = [fault for fault in faults if fault.kind not in _KIND_OF_NUMBER_FAULT.values()]
     if faults:
-        raise InvalidSubmission(faults)
+        raise InvalidSubmission([*faults, *_window(ctx, submission)])
     return ValidatedSubmission(
         caller, submission, tier, recipients, text, segments, skipped, template_id, key
     )
@@ -121,6 +121,22 @@ def _time(ctx: Context, submission: Submission) -> list[Fault]:
     if not_before is None or not_before - ctx.now() <= MAX_AHEAD:
         return []
     return [Fault("not_before", FaultKind.TOO_FAR, f"at most {MAX_AHEAD.days} days")]
+
+
+def _window(ctx: Context, submission: Submission) -> list[Fault]:
+    """
+    Return the fault of a window that is over, for a submission that is refused anyway.
+
+    Otherwise the transaction decides, which first looks for the answer to an idempotency
+    key: a request that is repeated after its window still gets the first answer.
+    """
+    start, end = max(submission.not_before or ctx.now(), ctx.now()), submission.not_after
+    return [] if end is None or end > start else [window_over(submission)]
+
+
+def window_over(submission: Submission) -> Fault:
+    """Return the fault of a submission whose window leaves no time to send."""
+    return Fault("not_after", FaultKind.WINDOW_OVER, str(submission.not_after))
 
 
 def _url(ctx: Context, submission: Submission) -> list[Fault]:

@@ -29,6 +29,7 @@ _PATH = f"{PREFIX}/accounts/{{name}}/audiences"
 _ONE = f"{_PATH}/{{audience}}"
 router = operator_router("Audiences")
 _UNKNOWN = problems(_404="No such account or audience")
+_OCTETS = "application/octet-stream"  # many generators of clients know no other type of a file
 
 AudienceName = Annotated[Text, Path(description="The audience's name, or its id.")]
 
@@ -110,7 +111,7 @@ async def list_audiences(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page
             _415="The body is compressed or multipart",
         ),
     },
-    openapi_extra={"requestBody": {"required": True, "content": {CSV: CSV_BODY}}},
+    openapi_extra={"requestBody": {"required": True, "content": {CSV: CSV_BODY, _OCTETS: CSV_BODY}}},
 )
 async def import_audience(
     request: Request,

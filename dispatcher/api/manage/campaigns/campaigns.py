@@ -20,7 +20,7 @@ from dispatcher.api.manage.campaigns.schemas import (
     run_response,
 )
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
-from dispatcher.api.manage.fields import Time
+from dispatcher.api.manage.fields import QueryCount, Time
 from dispatcher.api.manage.paging import MAX_LIMIT, Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
@@ -74,7 +74,7 @@ async def show_campaign(
     campaign_id: CampaignId,
     account: NamedAccount,
     ctx: Ctx,
-    runs: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="The largest number of runs.")] = 10,
+    runs: Annotated[QueryCount, Query(ge=1, le=MAX_LIMIT, description="The largest number of runs.")] = 10,
     before: Annotated[Time | None, Query(description="Only runs due before this time.")] = None,
 ) -> ReportResponse:
     """Return a campaign with the progress of its runs, and a forecast for each."""
