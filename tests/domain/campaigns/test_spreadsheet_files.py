@@ -252,6 +252,7 @@ def _zip(*names: str) -> bytes:
         (b"PAR1\x15\x04", "no text; export it as CSV UTF-8"),
         (b"\x89PNG\r\n\x1a\n", "no text"),
     ],
+    ids=["xlsx", "numbers", "zip", "xls", "gzip", "7z", "pdf", "rtf", "html", "xml", "parquet", "png"],
 )
 def test_a_file_whose_first_bytes_say_something_else_is_refused_as_that(content: bytes, kind: str) -> None:
     assert refusal(content).startswith(f"the file is {kind}")
