@@ -90,6 +90,19 @@ async def validate_plan(
     )
 
 
+def text_faults(ctx: Context, text: str, audience: Audience | None) -> list[str]:
+    """Return what is wrong with a text for all recipients; a run leaves out those for whom it is too long."""
+    measured = measure_text(ctx, text)[2] if text.strip() else ()
+    faults = [f"{fault.kind.value}: {fault.value}" for fault in measured]
+    if audience is None:
+        return faults
+    unknown = [name for name in template.variables(text) if name not in audience.columns]
+    if unknown:
+        named, columns = ", ".join(unknown), ", ".join(audience.columns) or "none"
+        faults.append(f"names {named}, which the audience has no column for; it has {columns}")
+    return faults
+
+
 def timetable(
     campaign: CampaignTerms,
     audience: Audience,
@@ -229,15 +242,8 @@ def _check_name_and_limits(ctx: Context, account: Account, plan: CampaignPlan, f
 
 
 def _check_text(ctx: Context, text: str, audience: Audience | None, faults: _Faults) -> None:
-    """Check what is the same for all recipients; the run leaves out those for whom it is too long."""
-    for fault in measure_text(ctx, text)[2] if text.strip() else ():
-        faults.add("text", f"{fault.kind.value}: {fault.value}")
-    if audience is None:
-        return
-    unknown = [name for name in template.variables(text) if name not in audience.columns]
-    if unknown:
-        named, columns = ", ".join(unknown), ", ".join(audience.columns) or "none"
-        faults.add("text", f"names {named}, which the audience has no column for; it has {columns}")
+    for sentence in text_faults(ctx, text, audience):
+        faults.add("text", sentence)
 
 
 def _check_hours(

@@ -15,6 +15,7 @@ HOUR = timedelta(hours=1)
 CANCEL: Body = {"kind": "cancel"}
 NONE: Body = {
     "changed": 0, "too_late": 0, "unchanged": 0, "reasons": {}, "refunded": 0, "charged": 0, "dry_run": False,
+    "late": {}, "to_come": 0, "left_out": {}, "not_reached": 0, "next_run": None,
 }  # fmt: skip
 
 

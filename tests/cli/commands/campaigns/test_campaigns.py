@@ -303,3 +303,22 @@ def test_follow_exits_with_1_for_a_run_cut_short_and_refuses_a_draft(shop_with_a
     )
     shop_with_audience("campaign", "cancel", "spring")
     assert shop_with_audience("campaign", "show", "spring", "--follow").code == 1
+
+
+def test_the_text_of_a_running_campaign_is_changed_and_each_recipient_counted(
+    shop_with_audience: Run, world: World
+) -> None:
+    create(shop_with_audience, "--now", "--spread", "1h", "--start")
+    world.run_without_account(lambda: launch(world.ctx))
+    counted = shop_with_audience("campaign", "text", "spring", "--text", "Dear {{name}}", "--dry-run")
+    assert counted.out == "to be given the new text: 1; to come with it: 2\n"
+    changed = shop_with_audience("campaign", "text", "spring", "--text", "Dear {{name}}", "--yes")
+    assert (changed.code, changed.out) == (0, "given the new text: 1; to come with it: 2\n")
+    again = shop_with_audience(
+        "message", "text", "--campaign", "spring", "--text", "Hey {{name}}", "--yes", "--json"
+    )
+    assert (again.json["changed"], again.json["to_come"], again.json["too_late"]) == (1, 2, 0)
+    refused_text = shop_with_audience("campaign", "text", "spring", "--text", "Hi {{nick}}", "--yes")
+    assert "names nick, which the audience has no column for; it has name" in refused_text.err
+    assert "campaign text" in shop_with_audience("campaign", "change", "spring", "--text", "x").err
+    assert shown(shop_with_audience)["text"] == "Hey {{name}}"
