@@ -234,8 +234,8 @@ def test_the_text_of_a_running_campaign_is_changed_and_each_recipient_counted(wo
         path = f"{CAMPAIGNS}/{made['id']}/text"
         counts = await api.post(path, {"text": "Dear {{name}}", "dry_run": True})
         assert counts == {
-            "changed": 1, "to_come": 2, "too_late": 0, "late": {}, "unchanged": 0, "reasons": {}, "left_out": {},
-            "not_reached": 0, "refunded": 0, "charged": 0, "next_run": None, "dry_run": True,
+            "changed": 1, "to_come": 2, "too_late": 0, "late": {}, "unchanged": 0, "reasons": {},
+            "left_out": {}, "not_reached": 0, "refunded": 0, "charged": 0, "next_run": None, "dry_run": True,
         }  # fmt: skip
         assert await api.post(path, {"text": "Dear {{name}}"}) == counts | {"dry_run": False}
         assert (await api.get(f"{CAMPAIGNS}/{made['id']}"))["text"] == "Dear {{name}}"
@@ -248,8 +248,8 @@ def test_the_text_of_a_running_campaign_is_changed_and_each_recipient_counted(wo
         assert problem["faults"] == [
             {"field": "text", "detail": "names nick, which the audience has no column for; it has name"}
         ]
-        for body in ({}, {"text": "a", "template_id": "b"}):
-            assert "one of them" in (await api.post(path, body, status=400))["detail"]
+        for wrong in ({}, {"text": "a", "template_id": "b"}):
+            assert "one of them" in (await api.post(path, wrong, status=400))["detail"]
         refused = await api.request("PATCH", f"{CAMPAIGNS}/{made['id']}", 409, json={"text": "x"})
         assert "/text" in refused["detail"]
         await api.post(f"{CAMPAIGNS}/{made['id']}/cancel", {})

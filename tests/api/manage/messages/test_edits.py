@@ -31,7 +31,7 @@ def test_a_batch_is_counted_first_and_then_cancelled_by_an_operator(world: World
         assert await api.post(PATH, body | {"dry_run": True}) == answer | {"dry_run": True}
         assert await world.balance() == 9_997
         assert await api.post(PATH, body) == answer
-        assert await api.post(PATH, body) == NONE | {"too_late": 3}
+        assert await api.post(PATH, body) == NONE | {"too_late": 3, "late": {"withdrawn": 3}}
         assert await world.balance() == 10_000
         assert (await world.row(batch.messages[0].id)).reason == "cancelled by an operator"
 
