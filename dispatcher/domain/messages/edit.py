@@ -8,6 +8,7 @@ from uuid import UUID
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import OPEN, Status
+from dispatcher.domain.messages.text import is_blank
 from dispatcher.domain.messages.window import MAX_AHEAD
 from dispatcher.domain.tier import Tier
 
@@ -130,7 +131,7 @@ class NewText:
     text: str
 
     def __post_init__(self) -> None:
-        if not self.text.strip():
+        if is_blank(self.text):
             raise Invalid("a message needs a text")
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.domain.messages.template import MissingVariables, render
+from dispatcher.domain.messages.text import is_blank
 from dispatcher.domain.numbers.msisdn import Msisdn
 from dispatcher.domain.tier import Tier
 from dispatcher.service.campaigns.recipient_file import (
@@ -194,7 +195,7 @@ class _Estimator:
 
 def _measured(ctx: Context, text: str) -> tuple[int, str]:
     """Return the segments of a text, and why it cannot be sent."""
-    if not text.strip():
+    if is_blank(text):
         return 0, "the text is empty"
     _, segments, faults = measure_text(ctx, text)
     return segments, "; ".join(map(str, faults))

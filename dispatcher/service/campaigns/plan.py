@@ -17,6 +17,7 @@ from dispatcher.domain.errors import FieldError, Invalid, InvalidPlan
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.hours.zones import parse_zone
 from dispatcher.domain.messages import template
+from dispatcher.domain.messages.text import is_blank
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts.credentials import MANAGE
@@ -92,7 +93,7 @@ async def validate_plan(
 
 def text_faults(ctx: Context, text: str, audience: Audience | None) -> list[str]:
     """Return what is wrong with a text for all recipients; a run leaves out those for whom it is too long."""
-    measured = measure_text(ctx, text)[2] if text.strip() else ()
+    measured = measure_text(ctx, text)[2] if not is_blank(text) else ()
     faults = [f"{fault.kind.value}: {fault.value}" for fault in measured]
     if audience is None:
         return faults
@@ -144,7 +145,7 @@ async def _text(
     connection: AsyncConnection, account: Account, plan: CampaignPlan, faults: _Faults
 ) -> tuple[str, int | None]:
     if plan.template_id is None:
-        if not plan.text.strip():
+        if is_blank(plan.text):
             faults.add("text", "a campaign needs a text or a template")
         return plan.text, None
     found = await templates.find(connection, account.id, plan.template_id)

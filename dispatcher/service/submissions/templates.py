@@ -11,6 +11,7 @@ from dispatcher.domain.messages import template
 from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.messages.template import MissingVariables
+from dispatcher.domain.messages.text import is_blank
 from dispatcher.service.context import Context
 from dispatcher.service.submissions.validate import measure_text
 from dispatcher.store.submissions import templates
@@ -104,7 +105,7 @@ def _rendered(text: str, variables: Mapping[str, str]) -> str:
 
 
 def _check_text(text: str) -> None:
-    if not text.strip():
+    if is_blank(text):
         raise Invalid("a template needs a text")
     if len(text) > _LONGEST_TEXT:
         raise Invalid(f"a template's text has at most {_LONGEST_TEXT} characters, not {len(text)}")

@@ -8,7 +8,12 @@ from dispatcher.domain.callbacks.callback import check_url
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
 from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.submission import DuplicateNumbers, IdempotencyKey, InvalidNumbers, Submission
-from dispatcher.domain.messages.text import strip_latin_diacritics, with_stop_mention
+from dispatcher.domain.messages.text import (
+    describe_blank,
+    is_blank,
+    strip_latin_diacritics,
+    with_stop_mention,
+)
 from dispatcher.domain.messages.window import MAX_AHEAD
 from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberFault, parse
 from dispatcher.domain.tier import Tier
@@ -131,8 +136,8 @@ def _url(ctx: Context, submission: Submission) -> list[Fault]:
 
 def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
     text = submission.text
-    if not text.strip():
-        return text, 0, [Fault("text", FaultKind.EMPTY, text)]
+    if is_blank(text):
+        return text, 0, [Fault("text", FaultKind.EMPTY, describe_blank(text))]
     if submission.strip_diacritics:
         text = strip_latin_diacritics(text)
     if submission.stop_mention:
