@@ -13,6 +13,7 @@ from dispatcher.domain.campaigns.campaign import AudienceState, CampaignPlan
 from dispatcher.domain.campaigns.pacing import Pacing, Rate, Spread
 from dispatcher.domain.campaigns.recurrence import CronSchedule, RunOnce, Schedule, next_due
 from dispatcher.domain.campaigns.timetable import Timetable, parse_zone_group
+from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import FieldError, Invalid, InvalidPlan
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.hours.zones import parse_zone
@@ -35,6 +36,7 @@ MAX_DURATION = timedelta(days=366)
 """The longest validity of a message, and the longest time to spread a run over."""
 
 _LONGEST_NAME = 100
+_NAMED = 1000  # audiences or templates, of which an error names some
 _MAX_COST = 2**63 - 1
 _MAX_PER_SECOND = 1_000_000  # recipients a second
 
@@ -150,7 +152,9 @@ async def _text(
         return plan.text, None
     found = await templates.find(connection, account.id, plan.template_id)
     if found is None:
-        faults.add("template_id", f"account {account.name!r} has no template {plan.template_id!r}")
+        known = await templates.page(connection, account.id, after=0, limit=_NAMED)
+        choices = name_choices(plan.template_id, (f"{one.public_id} ({one.name})" for one in known))
+        faults.add("template_id", f"account {account.name!r} has no template {plan.template_id!r}; {choices}")
         return "", None
     return found.text, found.id
 
@@ -164,7 +168,9 @@ async def _audience(
         public_id = None
     found = public_id and await audiences.lock_shared(connection, account.id, public_id)
     if not found:
-        faults.add("audience_id", f"account {account.name!r} has no audience {plan.audience_id!r}")
+        known = await audiences.page(connection, account.id, after=0, limit=_NAMED)
+        choices = name_choices(plan.audience_id, (one.name for one in known))
+        faults.add("audience_id", f"account {account.name!r} has no audience {plan.audience_id!r}; {choices}")
         return None
     if found.state is not AudienceState.READY:
         faults.add("audience_id", f"the audience {found.name!r} is still being read; wait until it is ready")
@@ -180,7 +186,9 @@ async def _sender(
     [terms] = await accounts.terms(connection, [TermsRequest(account.id, plan.tier, None, plan.sender)])
     if terms.sender_id is None:
         named = f"no sender {plan.sender!r} that may be used" if plan.sender else "no default sender"
-        faults.add("sender", f"account {account.name!r} has {named}")
+        known = await accounts.senders(connection, account.id)
+        choices = name_choices(plan.sender or "", (one.name for one in known if one.disabled_at is None))
+        faults.add("sender", f"account {account.name!r} has {named}; {choices}")
     if plan.validity is not None and not timedelta() < plan.validity <= MAX_DURATION:
         faults.add("validity", f"must be longer than zero and at most {MAX_DURATION.days} days")
     return terms.sender_id, plan.validity or terms.validity.get(plan.tier)

@@ -13,6 +13,7 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import FaultKind, Invalid, InvalidSubmission, NotEnoughCredit, NotFound
 from dispatcher.domain.messages import template
 from dispatcher.domain.messages.edit import (
@@ -38,10 +39,12 @@ from dispatcher.domain.messages.edit_rules import (
     withdraw,
 )
 from dispatcher.domain.messages.status import Place
+from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.messages import search
 from dispatcher.service.submissions.validate import measure_text
-from dispatcher.store.accounts import accounts, ledger
+from dispatcher.store.accounts import ledger
+from dispatcher.store.campaigns import names
 from dispatcher.store.messages import edits
 from dispatcher.store.messages.edits import EditSelection
 
@@ -249,15 +252,12 @@ async def _campaign(ctx: Context, selection: Selection) -> int | None:
     account = selection.account
     found = await ctx.database.single(lambda c: edits.find_campaign(c, account.id, named))
     if found is None:
-        raise NotFound(f"account {account.name!r} has no campaign {named!r}")
+        known = await ctx.database.single(lambda c: names.of_campaigns(c, account.id))
+        raise NotFound(f"account {account.name!r} has no campaign {named!r}; {name_choices(named, known)}")
     return found
 
 
 async def _sender(ctx: Context, selection: Selection) -> int | None:
     if (named := selection.sender) is None:
         return None
-    account = selection.account
-    for sender in await ctx.database.single(lambda c: accounts.senders(c, account.id)):
-        if named in (sender.name, str(sender.id)):
-            return sender.id
-    raise NotFound(f"account {account.name!r} has no sender {named!r}")
+    return await accounts.find_sender(ctx, selection.account, named)

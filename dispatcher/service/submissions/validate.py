@@ -20,6 +20,8 @@ from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.yielding import yielding
 
+_LONGEST_SENDER = 40  # characters of an unknown one in an error
+
 
 @dataclass(frozen=True, slots=True)
 class ValidRecipient:
@@ -148,7 +150,9 @@ def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
 def unknown_sender(submission: Submission) -> Fault:
     """Return the fault of a submission that names a sender which the account does not have."""
     sender = submission.sender_name if submission.sender_id is None else submission.sender_id
-    return Fault("sender_id", FaultKind.UNKNOWN_SENDER, str(sender))
+    named = str(sender)
+    shown = named if len(named) <= _LONGEST_SENDER else named[:_LONGEST_SENDER] + "…"
+    return Fault("sender_id", FaultKind.UNKNOWN_SENDER, shown)
 
 
 def measure_text(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:

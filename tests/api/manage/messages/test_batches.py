@@ -111,7 +111,7 @@ def test_all_faults_of_a_submission_are_reported_together(world: World) -> None:
     assert detail.split("; ") == [
         "recipients is not a phone number: abc",
         "text is empty:  ",
-        "sender_id is not a sender of this account: NOBODY",
+        "sender_id is not a sender of this account: NOBODY (there is: SHOP)",
     ]
 
 
