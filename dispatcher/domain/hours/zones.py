@@ -28,12 +28,12 @@ def parse_zone(name: str) -> ZoneInfo:
 
 
 def zone_choices(wanted: str) -> str:
-    """Return which time zone may be meant."""
+    """Return an example, and which time zone may be meant."""
     known = sorted(available_timezones(), reverse=True)
     cities = {zone.rpartition("/")[2].casefold(): zone for zone in known}
-    if (zone := cities.get(wanted.strip().replace(" ", "_").rpartition("/")[2].casefold())) is not None:
-        return f'did you mean "{zone}"?'
-    return f'write one like "Europe/Paris" or "UTC"; {name_choices(wanted, known)}'
+    city = wanted.strip().replace(" ", "_").rpartition("/")[2].casefold()
+    meant = f"did you mean {cities[city]}?" if city in cities else name_choices(wanted, known)
+    return f'write one like "Europe/Paris" or "UTC"; {meant}'
 
 
 def zones_of(number: str) -> tuple[ZoneInfo, ...]:

@@ -50,7 +50,7 @@ async def find(ctx: Context, name: str) -> Account:
     if account is None:
         known = await ctx.database.transact(accounts.list_all)
         raise NotFound(
-            f"there is no account {name!r}; {name_choices(name, (account.name for account in known))}"
+            f"there is no account {name!r} ({name_choices(name, (account.name for account in known))})"
         )
     return account
 
@@ -121,7 +121,7 @@ async def find_sender(ctx: Context, account: Account, name: str) -> int:
         if name in (sender.name, str(sender.id)):
             return sender.id
     choices = name_choices(name, (sender.name for sender in known))
-    raise NotFound(f"account {account.name!r} has no sender {name!r}; {choices}")
+    raise NotFound(f"account {account.name!r} has no sender {name!r} ({choices})")
 
 
 async def senders(ctx: Context, account: Account) -> list[Sender]:

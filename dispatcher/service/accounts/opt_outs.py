@@ -47,7 +47,7 @@ async def _sender_id(ctx: Context, account: Account, sender: str | None) -> int 
     if found is None:
         known = await ctx.database.transact(lambda c: accounts.senders(c, account.id))
         choices = name_choices(sender, (one.name for one in known))
-        raise NotFound(f"account {account.name!r} has no sender {sender!r}; {choices}")
+        raise NotFound(f"account {account.name!r} has no sender {sender!r} ({choices})")
     return found
 
 

@@ -65,7 +65,7 @@ async def find(ctx: Context, account: Account, name: str) -> Audience:
     found = await ctx.database.single(lambda c: audiences.find(c, account.id, _public_id(name) or name))
     if found is None:
         choices = name_choices(name, (a.name for a in await page(ctx, account, limit=_NAMED)))
-        raise NotFound(f"account {account.name!r} has no audience {name!r}; {choices}")
+        raise NotFound(f"account {account.name!r} has no audience {name!r} ({choices})")
     return found
 
 

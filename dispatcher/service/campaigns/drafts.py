@@ -40,7 +40,7 @@ async def find(ctx: Context, account: Account, name: str) -> CampaignRow:
         found = await ctx.database.single(lambda c: campaign_names.public_id(c, account.id, name))
         if found is None:
             known = await ctx.database.single(lambda c: campaign_names.of_campaigns(c, account.id))
-            raise NotFound(f"account {account.name!r} has no campaign {name!r}; {name_choices(name, known)}")
+            raise NotFound(f"account {account.name!r} has no campaign {name!r} ({name_choices(name, known)})")
         public_id = str(found)
     return await campaigns.find(ctx, account, public_id)
 

@@ -154,7 +154,9 @@ async def _text(
     if found is None:
         known = await templates.page(connection, account.id, after=0, limit=_NAMED)
         choices = name_choices(plan.template_id, (f"{one.public_id} ({one.name})" for one in known))
-        faults.add("template_id", f"account {account.name!r} has no template {plan.template_id!r}; {choices}")
+        faults.add(
+            "template_id", f"account {account.name!r} has no template {plan.template_id!r} ({choices})"
+        )
         return "", None
     return found.text, found.id
 
@@ -170,7 +172,9 @@ async def _audience(
     if not found:
         known = await audiences.page(connection, account.id, after=0, limit=_NAMED)
         choices = name_choices(plan.audience_id, (one.name for one in known))
-        faults.add("audience_id", f"account {account.name!r} has no audience {plan.audience_id!r}; {choices}")
+        faults.add(
+            "audience_id", f"account {account.name!r} has no audience {plan.audience_id!r} ({choices})"
+        )
         return None
     if found.state is not AudienceState.READY:
         faults.add("audience_id", f"the audience {found.name!r} is still being read; wait until it is ready")
@@ -188,7 +192,7 @@ async def _sender(
         named = f"no sender {plan.sender!r} that may be used" if plan.sender else "no default sender"
         known = await accounts.senders(connection, account.id)
         choices = name_choices(plan.sender or "", (one.name for one in known if one.disabled_at is None))
-        faults.add("sender", f"account {account.name!r} has {named}; {choices}")
+        faults.add("sender", f"account {account.name!r} has {named} ({choices})")
     if plan.validity is not None and not timedelta() < plan.validity <= MAX_DURATION:
         faults.add("validity", f"must be longer than zero and at most {MAX_DURATION.days} days")
     return terms.sender_id, plan.validity or terms.validity.get(plan.tier)

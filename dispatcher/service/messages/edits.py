@@ -253,7 +253,7 @@ async def _campaign(ctx: Context, selection: Selection) -> int | None:
     found = await ctx.database.single(lambda c: edits.find_campaign(c, account.id, named))
     if found is None:
         known = await ctx.database.single(lambda c: names.of_campaigns(c, account.id))
-        raise NotFound(f"account {account.name!r} has no campaign {named!r}; {name_choices(named, known)}")
+        raise NotFound(f"account {account.name!r} has no campaign {named!r} ({name_choices(named, known)})")
     return found
 
 

@@ -54,7 +54,7 @@ async def find(ctx: Context, account: Account, public_id: str) -> Template:
     """Return a template by its id. Raises NotFound."""
     found = await ctx.database.transact(lambda c: templates.find(c, account.id, public_id))
     if found is None:
-        raise NotFound(f"there is no template {public_id!r}; {await _choices(ctx, account, public_id)}")
+        raise NotFound(f"there is no template {public_id!r} ({await _choices(ctx, account, public_id)})")
     return found
 
 

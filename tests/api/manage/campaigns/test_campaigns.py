@@ -87,13 +87,15 @@ def test_all_faults_of_a_plan_are_reported_together_each_with_its_field(world: W
         assert (response.status_code, response.headers["content-type"]) == (400, "application/problem+json")
         problem = response.json()
         assert {fault["field"]: fault["detail"] for fault in problem["faults"]} == {
-            "audience": "account 'shop' has no audience 'nobody'",
-            "sender": "account 'shop' has no sender 'NONE' that may be used",
+            "audience": "account 'shop' has no audience 'nobody' (there is none)",
+            "sender": "account 'shop' has no sender 'NONE' that may be used (there is: SHOP)",
             "at": 'say when: either once, "at" a time, or again and again by "cron"',
             "hours": 'no day has hours; name at least one, like {"mon-fri": ["08:00-20:00"]}',
             "max_cost": "is at least 1 credit; leave it out for no maximum",
         }
-        assert "audience: account 'shop' has no audience 'nobody'; sender: " in problem["detail"]
+        assert (
+            "audience: account 'shop' has no audience 'nobody' (there is none); sender: " in problem["detail"]
+        )
         assert await api.pages(CAMPAIGNS) == [[]]
 
     run_with_api(world, story)
