@@ -19,4 +19,4 @@ def test_of_many_names_those_most_like_the_wanted_one_are_named() -> None:
 def test_a_city_names_its_zone() -> None:
     assert zone_choices("Nairobi").endswith("did you mean Africa/Nairobi?")
     assert zone_choices("new york").endswith("did you mean America/New_York?")
-    assert zone_choices("Europe/Pariss").endswith("did you mean Europe/Paris?")
+    assert "did you mean Europe/Paris or" in zone_choices("Europe/Pariss")
