@@ -51,14 +51,19 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of a submission: `field` is named as in Submission, `value` is what was submitted."""
+    """
+    One fault of a submission: `field` is named as in Submission, `value` is what was submitted.
+
+    `choices` says which values there are instead; "" if that is no list.
+    """
 
     field: str
     kind: FaultKind
     value: str
+    choices: str = ""
 
     def __str__(self) -> str:
-        return f"{self.field} {self.kind.value}: {self.value}"
+        return f"{self.field} {self.kind.value}: {self.value}{self.choices and f' ({self.choices})'}"
 
 
 class DispatchError(Exception):

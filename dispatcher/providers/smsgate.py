@@ -18,6 +18,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import Field, model_validator
 
+from dispatcher.domain.iso_time import read_iso_time
 from dispatcher.providers.base import (
     HttpPlugin,
     PluginOptions,
@@ -240,7 +241,7 @@ def _refusal(error: str, response: httpx.Response) -> Outcome:
 
 def _timestamp(text: str) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text)
+        moment = read_iso_time(text)
     except ValueError:
         return None
     return moment if moment.tzinfo else None

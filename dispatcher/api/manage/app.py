@@ -132,14 +132,10 @@ class ManagementApi(Dialect):
 
     def _allowed(self, path: str) -> str:
         """Return all methods of a path; of routes that share it FastAPI names those of one."""
-        paths = self._app.openapi()["paths"].items()
-        methods = {
-            method.upper()
-            for template, operations in paths
-            if compile_path(template)[0].match(path)
-            for method in operations
-        }
-        return ", ".join(sorted(methods))
+        paths = self._app.openapi()["paths"]
+        matching = [template for template in paths if compile_path(template)[0].match(path)]
+        resource = path if path in paths else matching[0]
+        return ", ".join(sorted(method.upper() for method in paths[resource]))
 
 
 def _remove_unused(document: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Account, AccountLimits
+from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
+from dispatcher.domain.hours.zones import zone_choices
 from dispatcher.service.context import Context
 from dispatcher.store.accounts import accounts, ledger
 from dispatcher.store.accounts.accounts import Sender
@@ -46,7 +48,10 @@ async def find(ctx: Context, name: str) -> Account:
     """Return an account by its name. Raises NotFound."""
     account = await ctx.database.transact(lambda c: accounts.by_name(c, name))
     if account is None:
-        raise NotFound(f"there is no account {name!r}")
+        known = await ctx.database.transact(accounts.list_all)
+        raise NotFound(
+            f"there is no account {name!r} ({name_choices(name, (account.name for account in known))})"
+        )
     return account
 
 
@@ -107,6 +112,16 @@ async def add_sender(ctx: Context, account: Account, name: str) -> int:
     if sender_id is None:
         raise AlreadyExists(f"account {account.name!r} has a sender {name!r} already")
     return sender_id
+
+
+async def find_sender(ctx: Context, account: Account, name: str) -> int:
+    """Return the id of a sender by its name, else by its id. Raises NotFound."""
+    known = await senders(ctx, account)
+    for sender in sorted(known, key=lambda sender: sender.name != name):
+        if name in (sender.name, str(sender.id)):
+            return sender.id
+    choices = name_choices(name, (sender.name for sender in known))
+    raise NotFound(f"account {account.name!r} has no sender {name!r} ({choices})")
 
 
 async def senders(ctx: Context, account: Account) -> list[Sender]:
@@ -170,7 +185,7 @@ def _check_timezone(timezone: str) -> None:
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Invalid(f"{timezone!r} is not a time zone: give a name such as Europe/Paris") from None
+        raise Invalid(f"{timezone!r} is not a time zone; {zone_choices(timezone)}") from None
 
 
 def _check_credits(amount: int, *, least: int) -> None:

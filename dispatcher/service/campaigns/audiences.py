@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import AudienceState
 from dispatcher.domain.campaigns.csv_rejects import FileFormat, reject_header, reject_line
+from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
 from dispatcher.domain.hours.zones import zones_of
 from dispatcher.service.campaigns.recipient_file import (
@@ -31,6 +32,7 @@ from dispatcher.store.campaigns.rejects import Reject
 __all__ = ["Audience", "Reject", "find", "import_file", "page", "reject_file", "rejects", "remove"]
 
 _LONGEST_NAME = 100
+_NAMED = 1000  # audiences, of which an error names some
 _REJECTS_PAGE = 1000
 _DRAIN = 10_000  # rows: some hundred milliseconds
 
@@ -72,7 +74,8 @@ async def find(ctx: Context, account: Account, name: str) -> Audience:
     """Return an audience by its name or its public id. Raises NotFound."""
     found = await ctx.database.single(lambda c: audiences.find(c, account.id, _public_id(name) or name))
     if found is None:
-        raise NotFound(f"account {account.name!r} has no audience {name!r}")
+        choices = name_choices(name, (a.name for a in await page(ctx, account, limit=_NAMED)))
+        raise NotFound(f"account {account.name!r} has no audience {name!r} ({choices})")
     return found
 
 

@@ -8,6 +8,7 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages import template
 from dispatcher.domain.messages.template import MissingVariables
+from dispatcher.domain.messages.text import is_blank
 from dispatcher.service.context import Context
 from dispatcher.service.submissions import templates
 from dispatcher.service.submissions.validate import measure_text
@@ -125,7 +126,7 @@ async def text_of(ctx: Context, account: Account, *, text: str | None, template_
 
 def _measured(ctx: Context, text: str) -> tuple[int, str]:
     """Return the segments of a text, and why it cannot be sent."""
-    if not text.strip():
+    if is_blank(text):
         return 0, "the text is empty"
     _, segments, faults = measure_text(ctx, text)
     return segments, "; ".join(map(str, faults))

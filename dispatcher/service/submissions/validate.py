@@ -9,12 +9,19 @@ from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
 from dispatcher.domain.messages import template
 from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.submission import DuplicateNumbers, IdempotencyKey, InvalidNumbers, Submission
-from dispatcher.domain.messages.text import strip_latin_diacritics, with_stop_mention
+from dispatcher.domain.messages.text import (
+    describe_blank,
+    is_blank,
+    strip_latin_diacritics,
+    with_stop_mention,
+)
 from dispatcher.domain.messages.window import MAX_AHEAD
 from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberFault, parse
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.yielding import yielding
+
+_LONGEST_SENDER = 40  # characters of an unknown one in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +155,8 @@ def _url(ctx: Context, submission: Submission) -> list[Fault]:
 
 def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
     text = submission.text
-    if not text.strip():
-        return text, 0, [Fault("text", FaultKind.EMPTY, text)]
+    if is_blank(text):
+        return text, 0, [Fault("text", FaultKind.EMPTY, describe_blank(text))]
     if submission.strip_diacritics:
         text = strip_latin_diacritics(text)
     if submission.stop_mention:
@@ -160,7 +167,9 @@ def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
 def unknown_sender(submission: Submission) -> Fault:
     """Return the fault of a submission that names a sender which the account does not have."""
     sender = submission.sender_name if submission.sender_id is None else submission.sender_id
-    return Fault("sender_id", FaultKind.UNKNOWN_SENDER, str(sender))
+    named = str(sender)
+    shown = named if len(named) <= _LONGEST_SENDER else named[:_LONGEST_SENDER] + "…"
+    return Fault("sender_id", FaultKind.UNKNOWN_SENDER, shown)
 
 
 def measure_text(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:

@@ -131,6 +131,7 @@ campaigns = Table(
 # position in the audience of the last one of each group, because groups advance at different times.
 # `pauses` has the start and the end of each pause, in which pacing stands still. `shift` is how far the
 # windows of waiting messages must still be moved after a pause, and `shifted` is the last message moved.
+# `late_messages` were held by a worker when the campaign's text was changed.
 runs = Table(
     "runs",
     metadata,
@@ -150,6 +151,7 @@ runs = Table(
     Column("charged", BigInteger, nullable=False, server_default="0"),
     Column("shift", Interval),
     Column("shifted", BigInteger, nullable=False, server_default="0"),
+    Column("late_messages", ARRAY(BigInteger), nullable=False, server_default="{}"),
     now_column("created_at"),
     time_column("expanded_at", nullable=True),
     time_column("finished_at", nullable=True),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from dispatcher.api.errors import ErrorResponse
 from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, InvalidSubmission, NotAuthenticated
+from dispatcher.domain.iso_time import read_iso_time
 from dispatcher.domain.messages.status import Status
 
 LAST_TIME = datetime(9999, 12, 31, tzinfo=UTC)
@@ -147,7 +148,7 @@ def read_time(text: str) -> datetime:
 
     Raises ValueError.
     """
-    at = datetime.fromisoformat(text)
+    at = read_iso_time(text)
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     # Compared before it is converted: at the calendar's ends a conversion overflows.

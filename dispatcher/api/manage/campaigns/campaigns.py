@@ -12,6 +12,7 @@ from dispatcher.api.manage.campaigns.schemas import (
     CampaignChangeRequest,
     CampaignRequest,
     CampaignResponse,
+    CampaignTextRequest,
     CreatedResponse,
     EndedResponse,
     ReportResponse,
@@ -21,11 +22,12 @@ from dispatcher.api.manage.campaigns.schemas import (
 )
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import QueryCount, Time
+from dispatcher.api.manage.messages.edits import EditedResponse, edited_response
 from dispatcher.api.manage.paging import MAX_LIMIT, Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.campaigns.campaign import CampaignPlan
-from dispatcher.service.campaigns import campaigns, drafts, text_survey
+from dispatcher.service.campaigns import campaigns, drafts, edits, text_survey
 from dispatcher.service.campaigns.campaigns import CampaignRow
 from dispatcher.service.campaigns.drafts import renamed_faults
 from dispatcher.service.campaigns.results import result_file
@@ -104,6 +106,29 @@ async def change_campaign(
     """Change a draft."""
     with renamed_faults(NAMES):
         return await _response(ctx, await drafts.change(ctx, account, str(campaign_id), body.fields()))
+
+
+@router.post(
+    f"{_ONE}/text",
+    responses=problems(
+        _402="The balance does not cover the new text of messages that wait",
+        _404="No such account, campaign or template",
+        _409="The campaign has ended, or was given another text meanwhile",
+    ),
+)
+async def change_campaign_text(
+    body: CampaignTextRequest, campaign_id: CampaignId, account: NamedAccount, ctx: Ctx
+) -> EditedResponse:
+    """Change the text of a campaign: of messages that wait, of recipients to come, and of later runs."""
+    edited = await edits.change_text(
+        ctx,
+        account,
+        str(campaign_id),
+        text=body.text,
+        template_id=body.template_id,
+        dry_run=body.dry_run,
+    )
+    return edited_response(edited, dry_run=body.dry_run)
 
 
 @router.post(f"{_ONE}/start", responses=_TRANSITION)

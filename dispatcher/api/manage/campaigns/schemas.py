@@ -198,6 +198,20 @@ class ReportResponse(CampaignResponse):
     runs: list[RunResponse]
 
 
+class CampaignTextRequest(RequestModel):
+    """
+    Another text for a campaign: a `text`, or that of a template.
+
+    With `dry_run` its recipients are only counted.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Hi {{name}}, we open at 10"}]})
+
+    text: Text | None = None
+    template_id: Text | None = None
+    dry_run: bool = False
+
+
 class EndedResponse(CampaignResponse):
     """A cancelled campaign; `withdrawn` counts its cancelled messages, `out` those sent or being sent."""
 

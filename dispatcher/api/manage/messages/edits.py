@@ -1,6 +1,6 @@
 """Edits: cancel, reschedule or reword the selected messages that have not been sent."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -24,7 +24,7 @@ from dispatcher.domain.messages.edit import Cancel, EditReport, NewText, Resched
 from dispatcher.domain.messages.window import MAX_AHEAD
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
-from dispatcher.service.messages import edits
+from dispatcher.service.campaigns import edits
 
 router = operator_router("Messages")
 _MAX_SHIFT = int(MAX_AHEAD.total_seconds())
@@ -98,7 +98,12 @@ class RescheduleRequest(RequestModel):
 
 
 class NewTextRequest(RequestModel):
-    """Another text; `{{name}}` in it is a variable of the campaign's recipient."""
+    """
+    Another text; `{{name}}` in it is a variable of the campaign's recipient.
+
+    For a campaign, or the batch of one of its open runs, it is the text of the whole
+    campaign: recipients without a message and later runs get it too.
+    """
 
     kind: Literal["text"]
     text: Text
@@ -120,9 +125,13 @@ class EditedResponse(ResponseModel):
     """
     The selected messages, each counted once.
 
-    `too_late` counts those that are being sent, sent, in doubt or ended; `reasons`
-    counts the `unchanged` ones by reason. `charged` is how much more the new texts cost
-    than the old ones, below zero if less.
+    `too_late` counts those that are being sent, sent, in doubt or ended, and `late` each
+    of these kinds; `reasons` counts the `unchanged` ones by reason. `charged` is how much
+    more the new texts cost than the old ones, below zero if less.
+
+    The text of a campaign counts its recipients: `to_come` have no message yet and will
+    get the new text, `left_out` get none, by reason. `next_run` has the new text too.
+    After another edit of a campaign `not_reached` counts recipients without a message.
     """
 
     changed: int
@@ -131,6 +140,11 @@ class EditedResponse(ResponseModel):
     reasons: dict[str, int]
     refunded: int
     charged: int
+    late: dict[str, int]
+    to_come: int
+    left_out: dict[str, int]
+    not_reached: int
+    next_run: datetime | None
     dry_run: bool
 
 
@@ -139,6 +153,7 @@ class EditedResponse(ResponseModel):
     responses=problems(
         _402="The balance does not cover the new text; the detail has how many messages were changed",
         _404="No such account, message, batch, campaign or sender",
+        _409="The campaign has ended, or was given another text meanwhile",
     ),
 )
 async def edit_messages(body: EditRequest, ctx: Ctx) -> EditedResponse:
@@ -147,10 +162,11 @@ async def edit_messages(body: EditRequest, ctx: Ctx) -> EditedResponse:
     edited = await edits.edit(
         ctx, body.selection.selection(account), body.change.change(), dry_run=body.dry_run
     )
-    return _response(edited, body.dry_run)
+    return edited_response(edited, dry_run=body.dry_run)
 
 
-def _response(edited: EditReport, dry_run: bool) -> EditedResponse:
+def edited_response(edited: EditReport, *, dry_run: bool) -> EditedResponse:
+    """Return the response for an edit."""
     return EditedResponse(
         changed=edited.changed,
         too_late=edited.too_late,
@@ -158,5 +174,10 @@ def _response(edited: EditReport, dry_run: bool) -> EditedResponse:
         reasons=dict(edited.unchanged),
         refunded=edited.refunded,
         charged=edited.charged,
+        late=dict(edited.late),
+        to_come=edited.to_come,
+        left_out=dict(edited.left_out),
+        not_reached=edited.not_reached,
+        next_run=edited.next_run,
         dry_run=dry_run,
     )

@@ -157,6 +157,6 @@ def test_the_callback_secret_is_shown_and_may_not_be_stored_by_caches(world: Wor
 def test_an_unknown_account_is_404(world: World, method: str, path: str) -> None:
     async def story(api: ManagementClient) -> None:
         detail = await api.refused(method, f"/accounts/nobody{path}", 404, json={"amount": 1})
-        assert detail == "there is no account 'nobody'"
+        assert detail == "there is no account 'nobody' (there is: shop)"
 
     run_with_api(world, story)

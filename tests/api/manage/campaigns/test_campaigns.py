@@ -92,13 +92,15 @@ def test_all_faults_of_a_plan_are_reported_together_each_with_its_field(world: W
         assert (response.status_code, response.headers["content-type"]) == (400, "application/problem+json")
         problem = response.json()
         assert {fault["field"]: fault["detail"] for fault in problem["faults"]} == {
-            "audience": "account 'shop' has no audience 'nobody'",
-            "sender": "account 'shop' has no sender 'NONE' that may be used",
+            "audience": "account 'shop' has no audience 'nobody' (there is none)",
+            "sender": "account 'shop' has no sender 'NONE' that may be used (there is: SHOP)",
             "at": 'say when: either once, "at" a time, or again and again by "cron"',
             "hours": 'no day has hours; name at least one, like {"mon-fri": ["08:00-20:00"]}',
             "max_cost": "is at least 1 credit; leave it out for no maximum",
         }
-        assert "audience: account 'shop' has no audience 'nobody'; sender: " in problem["detail"]
+        assert (
+            "audience: account 'shop' has no audience 'nobody' (there is none); sender: " in problem["detail"]
+        )
         assert await api.pages(CAMPAIGNS) == [[]]
 
     run_with_api(world, story)
@@ -157,7 +159,7 @@ def test_only_a_draft_is_changed(world: World) -> None:
         made = await create(api, start=True)
         assert made["state"] == "active"
         result = await api.refused("PATCH", f"{CAMPAIGNS}/{made['id']}", 409, json={"text": "Bye"})
-        assert result == "campaign 'spring' is active; only a draft can be changed"
+        assert result.startswith("campaign 'spring' is active; only a draft can be changed")
 
     run_with_api(world, story)
 
@@ -245,5 +247,36 @@ def test_runs_are_shown_the_last_one_first_up_to_those_before_a_time(world: Worl
         assert len(dues) == 3
         assert [run["due_at"] for run in (await api.get(path, runs=1))["runs"]] == dues[:1]
         assert [run["due_at"] for run in (await api.get(path, before=dues[1]))["runs"]] == dues[2:]
+
+    run_with_api(world, story)
+
+
+def test_the_text_of_a_running_campaign_is_changed_and_each_recipient_counted(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        made = await create(api, spread_seconds=3600, start=True)
+        await launch(world.ctx)
+        path = f"{CAMPAIGNS}/{made['id']}/text"
+        counts = await api.post(path, {"text": "Dear {{name}}", "dry_run": True})
+        assert counts == {
+            "changed": 1, "to_come": 2, "too_late": 0, "late": {}, "unchanged": 0, "reasons": {},
+            "left_out": {}, "not_reached": 0, "refunded": 0, "charged": 0, "next_run": None, "dry_run": True,
+        }  # fmt: skip
+        assert await api.post(path, {"text": "Dear {{name}}"}) == counts | {"dry_run": False}
+        assert (await api.get(f"{CAMPAIGNS}/{made['id']}"))["text"] == "Dear {{name}}"
+        template = await api.post(f"{SHOP}/templates", {"name": "t", "text": "Hey {{name}}"}, status=201)
+        assert (await api.post(path, {"template_id": template["id"]}))["changed"] == 1
+        selection = {"account": "shop", "campaign": "spring"}
+        body = {"selection": selection, "change": {"kind": "text", "text": "Yes {{name}}"}}
+        assert (await api.post("/messages/edits", body))["to_come"] == 2
+        problem = await api.post(path, {"text": "Hi {{nick}}"}, status=400)
+        assert problem["faults"] == [
+            {"field": "text", "detail": "names nick, which the audience has no column for; it has name"}
+        ]
+        for wrong in ({}, {"text": "a", "template_id": "b"}):
+            assert "one of them" in (await api.post(path, wrong, status=400))["detail"]
+        refused = await api.request("PATCH", f"{CAMPAIGNS}/{made['id']}", 409, json={"text": "x"})
+        assert "/text" in refused["detail"]
+        await api.post(f"{CAMPAIGNS}/{made['id']}/cancel", {})
+        await api.post(path, {"text": "x"}, status=409)
 
     run_with_api(world, story)

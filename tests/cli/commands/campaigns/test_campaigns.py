@@ -324,3 +324,22 @@ def test_results_are_written_to_a_file_or_to_standard_output(
     rows = printed.out.splitlines()[1:]
     assert [row.split(",")[1] for row in rows] == [f"'+2547123456{n}" for n in (78, 79, 80)]
     refused(shop_with_audience("campaign", "results", "autumn"), 1, "no campaign 'autumn'")
+
+
+def test_the_text_of_a_running_campaign_is_changed_and_each_recipient_counted(
+    shop_with_audience: Run, world: World
+) -> None:
+    create(shop_with_audience, "--now", "--spread", "1h", "--start")
+    world.run_without_account(lambda: launch(world.ctx))
+    counted = shop_with_audience("campaign", "text", "spring", "--text", "Dear {{name}}", "--dry-run")
+    assert counted.out == "to be given the new text: 1; to come with it: 2\n"
+    changed = shop_with_audience("campaign", "text", "spring", "--text", "Dear {{name}}", "--yes")
+    assert (changed.code, changed.out) == (0, "given the new text: 1; to come with it: 2\n")
+    again = shop_with_audience(
+        "message", "text", "--campaign", "spring", "--text", "Hey {{name}}", "--yes", "--json"
+    )
+    assert (again.json["changed"], again.json["to_come"], again.json["too_late"]) == (1, 2, 0)
+    refused_text = shop_with_audience("campaign", "text", "spring", "--text", "Hi {{nick}}", "--yes")
+    assert "names nick, which the audience has no column for; it has name" in refused_text.err
+    assert "campaign text" in shop_with_audience("campaign", "change", "spring", "--text", "x").err
+    assert shown(shop_with_audience)["text"] == "Hey {{name}}"
