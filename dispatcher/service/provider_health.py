@@ -172,6 +172,17 @@ class ProviderHealth:
             return ProviderState(override=override)
         return ProviderState(breaker.breaker, override, breaker.until)
 
+    def describe(self, name: str, state: ProviderState) -> str:
+        """Return this state of a provider in words, with its author or its cause where they are known."""
+        order, breaker = self.overrides.get(name), self.breaker_state(name)
+        if state.override is not Override.NONE:
+            if order is None or order.override is not state.override:
+                return str(state)
+            return f"{state} by {order.by}" + (f" ({order.reason})" if order.reason else "")
+        if breaker is None or breaker.breaker is not state.breaker or not breaker.cause:
+            return str(state)
+        return f"{state} ({breaker.cause})"
+
     def breaker_state(self, name: str) -> BreakerState | None:
         """Return the last known state of a provider's breaker; None before the first exchange with Redis."""
         return None if self.last_snapshot is None else self.last_snapshot.known[name].state

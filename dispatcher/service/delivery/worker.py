@@ -110,7 +110,8 @@ class Worker:
         paused = [message.id for message in messages if message.paused]
         if not paused:
             return messages
-        await database.single(lambda c: claims.return_to_ready(c, paused))
+        now = self._ctx.now()
+        await database.single(lambda c: claims.return_to_ready(c, paused, now=now))
         return [message for message in messages if not message.paused]
 
     async def _route(self, messages: Sequence[DueMessage]) -> list[RoutedMessage]:

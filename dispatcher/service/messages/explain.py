@@ -7,8 +7,10 @@ from dispatcher.domain.duration import format_duration
 from dispatcher.domain.hours.opening import WAITS_FOR_HOURS, format_local_time
 from dispatcher.domain.hours.zones import zones_of
 from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import TIER_LIMITS
 from dispatcher.service.messages.search import Event, History, MessageView
+from dispatcher.service.messages.wait_words import cause_of, length, past_waits, present_wait
 
 SILENT = timedelta(seconds=20)
 """Queues are probed every five seconds; a queue that consumed no probe for this long has no worker."""
@@ -48,19 +50,21 @@ def explain(
     `consumed` has the time at which each queue was last consumed; None means
     that Redis cannot be reached. `route` is a sentence on its route.
     """
-    message, events = history.message, history.events
+    message = history.message
     sentences = (
-        _where(message, events, now),
+        _where(history, now),
         _paused(message),
         _doubt(message),
         _stalled_worker(message, now, consumed),
         route,
-        _delay(message, events),
+        _delay(history),
+        past_waits(history),
     )
     return [sentence for sentence in sentences if sentence]
 
 
-def _where(message: MessageView, events: Sequence[Event], now: datetime) -> str:
+def _where(history: History, now: datetime) -> str:
+    message = history.message
     match message.status, message.place:
         case _, Place.HELD if _waits_for_hours(message):
             return _until_open(message, now)
@@ -70,16 +74,16 @@ def _where(message: MessageView, events: Sequence[Event], now: datetime) -> str:
         case Status.SCHEDULED, _:
             return f"It waits for its time, {_time(message.not_before)} ({_until(message.wake_at, now)})."
         case Status.PENDING, Place.HELD:
-            return _held(message, now)
+            return _held(history, now)
         case Status.PENDING, Place.READY:
-            return f"It is due, and waits for room in the lane {message.tier}."
+            return _ready(history, now)
         case Status.PENDING, Place.LANE:
             return _in_lane(message, now)
         case Status.PENDING, _:
             return _going_out(message, now)
         case Status.SENT, _:
             return _sent(message, now)
-    return _ended(message, next(event for event in events if event.status is message.status))
+    return _ended(message, next(event for event in history.events if event.status is message.status))
 
 
 def _waits_for_hours(message: MessageView) -> bool:
@@ -94,15 +98,28 @@ def _until_open(message: MessageView, now: datetime) -> str:
     return f"It {WAITS_FOR_HOURS} until {opens} ({_until(message.wake_at, now)})."
 
 
-def _held(message: MessageView, now: datetime) -> str:
+def _ready(history: History, now: datetime) -> str:
+    wait = present_wait(history)
+    if history.message.paused:
+        return "It is due."
+    if wait is None:
+        return f"It is due, and waits for room in the lane {history.message.tier}."
+    return f"It is due, and waits for room: {cause_of(wait, history)} ({format_duration(length(wait, now))})."
+
+
+def _held(history: History, now: datetime) -> str:
+    message, wait = history.message, present_wait(history)
     if now < message.not_before:
         return f"It waits for its new time, {_time(message.not_before)} ({_until(message.wake_at, now)})."
-    if message.waits_for is not None:
+    if wait is not None and wait.kind is WaitKind.PROVIDER:
         looks, ends = _until(message.wake_at, now), _until(message.not_after, now)
         return (
-            f"No provider of its route takes messages: {message.waits_for}. It goes on when one does,"
+            f"No provider of its route takes messages: {cause_of(wait, history)}. It goes on when one does,"
             f" and looks again {looks}; its window ends {ends}."
         )
+    if wait is not None and wait.kind in {WaitKind.TOKEN, WaitKind.SLOT}:
+        lasted = format_duration(length(wait, now))
+        return f"It waits: {cause_of(wait, history)} ({lasted}). It goes on {_until(message.wake_at, now)}."
     if message.attempt == 0:
         return f"It waits for a token or a free connection of its provider ({_until(message.wake_at, now)})."
     cause = f"try {message.attempt} through {message.provider} ended with: {message.reason}."
@@ -118,7 +135,7 @@ def _in_lane(message: MessageView, now: datetime) -> str:
     since = message.wake_at - TIER_LIMITS[message.tier].requeue
     return (
         f"It is in the lane {message.tier} since {_time(since)} ({format_duration(now - since)}),"
-        " and waits for a worker, or with it for a token."
+        " and waits for a worker, or in one for a token or a connection."
     )
 
 
@@ -182,20 +199,22 @@ def _queue(message: MessageView) -> str | None:
     return message.tier.value if message.place is Place.LANE else _CLOCK
 
 
-def _delay(message: MessageView, events: Sequence[Event]) -> str:
+def _delay(history: History) -> str:
     """Return a sentence on how long after its start a provider took it, and on the tries before."""
+    events = history.events
     taken = next((event for event in events if event.status is Status.SENT), None)
     if taken is None:
         return ""
-    lag = taken.at - message.not_before
+    lag = taken.at - history.message.not_before
     provider = taken.provider or "A provider"
     sentence = f"{provider} took it {format_duration(lag)} after its time, at try {taken.attempt}."
     if lag < _LATE:
         return sentence
-    before = list(_tries(events[: events.index(taken)]))
+    explained = {wait.detail for wait in history.waits if wait.kind is WaitKind.RETRY}
+    before = list(_tries(e for e in events[: events.index(taken)] if str(e.attempt) not in explained))
     if before:
         return f"{sentence} Before that: {'; '.join(before)}."
-    return f"{sentence} Until then it waited for room in its lane, a worker or a token."
+    return sentence if history.waits else f"{sentence} It had no wait of a second that was kept."
 
 
 def _tries(events: Iterable[Event]) -> Iterable[str]:

@@ -24,7 +24,7 @@ from dispatcher.service.routing import routes
 _SHOWN = (
     "id", "public_id", "account", "dialect", "number", "tier", "status", "place", "wake_at", "not_before",
     "not_after", "segments", "charged", "attempt", "deferrals", "doubts", "provider", "reason", "paused",
-    "closes_at", "country", "sender", "is_test", "waits_for",
+    "closes_at", "country", "sender", "is_test",
 )  # fmt: skip
 """The fields of a message in --json."""
 

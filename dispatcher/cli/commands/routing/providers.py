@@ -105,7 +105,7 @@ def _override_command(order: Override) -> Callable[..., None]:
         if as_json:
             print_json(_whole(report))
         else:
-            print_line(f"provider {name} is {report.state}")
+            print_line(f"provider {name} {report.state.consequence}")
 
     return command
 
