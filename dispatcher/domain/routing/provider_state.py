@@ -52,7 +52,7 @@ class ProviderState:
 
         Not the breaker's own word: a closed breaker lets messages through.
         """
-        return _WORDS[self.breaker] if self.override is Override.NONE else self.override.value
+        return WORDS[self.breaker if self.override is Override.NONE else self.override]
 
     @property
     def consequence(self) -> str:
@@ -62,12 +62,17 @@ class ProviderState:
         return _CONSEQUENCES[self.override]
 
 
-_WORDS = {
+WORDS: Mapping[Breaker | Override, str] = {
     Breaker.CLOSED: "working",
     Breaker.SLOW: "slow",
     Breaker.HALF_OPEN: "on trial",
     Breaker.OPEN: "failing",
+    Override.NONE: "resumed",
+    Override.PAUSED: "paused",
+    Override.DRAINED: "drained",
+    Override.PINNED: "pinned",
 }
+"""Each state in a word for people. A breaker's own word says the opposite: closed, messages pass."""
 _CONSEQUENCES: Mapping[Breaker | Override, str] = {
     Breaker.CLOSED: "accepts messages",
     Breaker.SLOW: "accepts messages, but answers slowly: messages with another provider go there",
