@@ -19,6 +19,7 @@ def a_view(now: datetime, **changes: Any) -> MessageView:
         batch_id=1,
         batch_public_id=UUID(int=1),
         account="shop",
+        timezone="UTC",
         dialect="scheduler",
         client_id="",
         number="+254712345678",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from dispatcher.domain.duration import format_duration
+from dispatcher.domain.hours.local_time import format_instant
 from dispatcher.domain.hours.opening import WAITS_FOR_HOURS, format_local_time
 from dispatcher.domain.hours.zones import zones_of
 from dispatcher.domain.messages.status import Place, Status
@@ -69,10 +70,11 @@ def _where(history: History, now: datetime) -> str:
         case _, Place.HELD if _waits_for_hours(message):
             return _until_open(message, now)
         case Status.SCHEDULED, _ if message.wake_at is not None and message.wake_at < now:
-            due = f"Its time has come, {_time(message.not_before)} ({_until(message.wake_at, now)})"
+            due = f"Its time has come, {_time(message.not_before, message)} ({_until(message.wake_at, now)})"
             return f"{due}: where much is due at once, accounts and campaigns are released in turn."
         case Status.SCHEDULED, _:
-            return f"It waits for its time, {_time(message.not_before)} ({_until(message.wake_at, now)})."
+            start = _time(message.not_before, message)
+            return f"It waits for its time, {start} ({_until(message.wake_at, now)})."
         case Status.PENDING, Place.HELD:
             return _held(history, now)
         case Status.PENDING, Place.READY:
@@ -110,7 +112,8 @@ def _ready(history: History, now: datetime) -> str:
 def _held(history: History, now: datetime) -> str:
     message, wait = history.message, present_wait(history)
     if now < message.not_before:
-        return f"It waits for its new time, {_time(message.not_before)} ({_until(message.wake_at, now)})."
+        start = _time(message.not_before, message)
+        return f"It waits for its new time, {start} ({_until(message.wake_at, now)})."
     if wait is not None and wait.kind is WaitKind.PROVIDER:
         looks, ends = _until(message.wake_at, now), _until(message.not_after, now)
         return (
@@ -125,7 +128,7 @@ def _held(history: History, now: datetime) -> str:
     cause = f"try {message.attempt} through {message.provider} ended with: {message.reason}."
     if message.wake_at is not None and message.wake_at >= message.not_after:
         return f"No further try fits before its window ends ({_until(message.not_after, now)}); {cause}"
-    coming = f"It waits for try {message.attempt + 1}, at {_time(message.wake_at)}"
+    coming = f"It waits for try {message.attempt + 1}, at {_time(message.wake_at, message)}"
     return f"{coming} ({_until(message.wake_at, now)}); {cause}"
 
 
@@ -134,7 +137,7 @@ def _in_lane(message: MessageView, now: datetime) -> str:
         return f"It is in the lane {message.tier}."
     since = message.wake_at - TIER_LIMITS[message.tier].requeue
     return (
-        f"It is in the lane {message.tier} since {_time(since)} ({format_duration(now - since)}),"
+        f"It is in the lane {message.tier} since {_time(since, message)} ({format_duration(now - since)}),"
         " and waits for a worker, or in one for a token or a connection."
     )
 
@@ -143,7 +146,7 @@ def _going_out(message: MessageView, now: datetime) -> str:
     calling = f"Try {message.attempt} goes out through {message.provider} now"
     if message.wake_at is not None and message.wake_at <= now:
         return f"{calling}, but its worker has not reported a result: the clock takes it back, in doubt."
-    return f"{calling}; its worker has until {_time(message.wake_at)} to report the result."
+    return f"{calling}; its worker has until {_time(message.wake_at, message)} to report the result."
 
 
 def _sent(message: MessageView, now: datetime) -> str:
@@ -155,7 +158,7 @@ def _sent(message: MessageView, now: datetime) -> str:
 def _ended(message: MessageView, last: Event) -> str:
     refund = " Its credits were given back." if message.status.is_refunded and message.charged else ""
     reason = f" ({last.reason})" if last.reason else ""
-    return f"{_ENDS[message.status]}, at {_time(last.at)}{reason}.{refund}"
+    return f"{_ENDS[message.status]}, at {_time(last.at, message)}{reason}.{refund}"
 
 
 def _paused(message: MessageView) -> str:
@@ -201,26 +204,28 @@ def _queue(message: MessageView) -> str | None:
 
 def _delay(history: History) -> str:
     """Return a sentence on how long after its start a provider took it, and on the tries before."""
-    events = history.events
+    message, events = history.message, history.events
     taken = next((event for event in events if event.status is Status.SENT), None)
     if taken is None:
         return ""
-    lag = taken.at - history.message.not_before
+    lag = taken.at - message.not_before
     provider = taken.provider or "A provider"
     sentence = f"{provider} took it {format_duration(lag)} after its time, at try {taken.attempt}."
     if lag < _LATE:
         return sentence
     explained = {wait.detail for wait in history.waits if wait.kind is WaitKind.RETRY}
-    before = list(_tries(e for e in events[: events.index(taken)] if str(e.attempt) not in explained))
+    before = list(
+        _tries(message, (e for e in events[: events.index(taken)] if str(e.attempt) not in explained))
+    )
     if before:
         return f"{sentence} Before that: {'; '.join(before)}."
     return sentence if history.waits else f"{sentence} It had no wait of a second that was kept."
 
 
-def _tries(events: Iterable[Event]) -> Iterable[str]:
+def _tries(message: MessageView, events: Iterable[Event]) -> Iterable[str]:
     for event in events:
         if event.status is Status.PENDING and event.attempt:
-            yield f"try {event.attempt} ended at {_time(event.at)} with {event.reason!r}"
+            yield f"try {event.attempt} ended at {_time(event.at, message)} with {event.reason!r}"
 
 
 def _until(at: datetime | None, now: datetime) -> str:
@@ -229,5 +234,5 @@ def _until(at: datetime | None, now: datetime) -> str:
     return f"in {format_duration(at - now)}" if at > now else f"due for {format_duration(now - at)}"
 
 
-def _time(at: datetime | None) -> str:
-    return "?" if at is None else f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} UTC"
+def _time(at: datetime | None, message: MessageView) -> str:
+    return "?" if at is None else format_instant(at, message.timezone)

@@ -23,7 +23,7 @@ class MessageView:
     One message as it is read; `text` is None unless it was requested.
 
     `number` is in E.164, `number_as_given` as its producer wrote it. `paused`
-    is whether its campaign is paused.
+    is whether its campaign is paused, `timezone` that of its account.
     """
 
     id: int
@@ -31,6 +31,7 @@ class MessageView:
     batch_id: int
     batch_public_id: UUID
     account: str
+    timezone: str
     dialect: str
     client_id: str
     number: str
@@ -120,8 +121,8 @@ def message_view(source: str) -> str:
     of an almost empty table it would read all batches to find that of the message.
     """
     return f"""
-SELECT m.id, m.public_id, m.batch_id, b.public_id AS batch_public_id, a.name AS account, b.dialect,
-       b.client_id, m.number, m.number_as_given, m.country, s.name AS sender,
+SELECT m.id, m.public_id, m.batch_id, b.public_id AS batch_public_id, a.name AS account, a.timezone,
+       b.dialect, b.client_id, m.number, m.number_as_given, m.country, s.name AS sender,
        CASE WHEN :with_text THEN m.text END AS text, m.tier, m.status, m.place, m.wake_at,
        m.wait_kind, m.waits_for, m.wait_since, b.paused, m.reason, m.provider, m.attempt, m.deferrals,
        m.doubts, m.segments, m.charged, m.is_test, m.not_before, m.not_after, m.closes_at,
