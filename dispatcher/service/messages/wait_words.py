@@ -32,6 +32,12 @@ def present_wait(history: History) -> Wait | None:
     return Wait(message.wait_kind, message.waits_for or "", message.wait_since)
 
 
+def all_waits(history: History) -> Sequence[Wait]:
+    """Return the waits that are over, and the one that lasts."""
+    present = present_wait(history)
+    return history.waits if present is None else [*history.waits, present]
+
+
 def cause_of(wait: Wait, history: History) -> str:
     """Return what causes a wait, as a clause: "sandbox was paused by root (unpaid bill)"."""
     lasts = wait.until is None

@@ -21,7 +21,7 @@ from dispatcher.service.health import lanes
 from dispatcher.service.messages.explain import explain
 from dispatcher.service.messages.lookup import LookedUp, look_up
 from dispatcher.service.messages.search import Event, History
-from dispatcher.service.messages.wait_words import cause_of, length, present_wait
+from dispatcher.service.messages.wait_words import all_waits, cause_of, length, present_wait
 from dispatcher.service.routing import routes
 
 _SHOWN = (
@@ -128,6 +128,9 @@ def _whole(history: History, explanation: Sequence[str]) -> dict[str, object]:
         "status_name": status_label(message.status),
         "events": [asdict(event) for event in history.events],
         "waits_for": None if present is None else cause_of(present, history),
-        "waits": [{**asdict(wait), "detail": cause_of(wait, history)} for wait in history.waits],
+        "waits": [
+            {"kind": wait.kind, "since": wait.since, "until": wait.until, "cause": cause_of(wait, history)}
+            for wait in all_waits(history)
+        ],
         "explanation": " ".join(explanation),
     }
