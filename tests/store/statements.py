@@ -115,7 +115,8 @@ def message(state: State, tier: Tier, doubts: int) -> dict[str, object]:
         "public_id": uuid4(), "tier": tier.value, "number": "+254712345678", "number_as_given": "",
         "country": "KE", "text": "Hello", "segments": 1, "status": state.status.value, "place": state.place,
         "wake_at": NOW - SECOND if is_awaited else None, "attempt": 2, "doubts": doubts, "created_at": NOW,
-        "moved_at": NOW, "wait_kind": "provider" if state.place is Place.HELD else None, **_window(),
+        "moved_at": NOW, "wait_kind": "provider" if state.place is Place.HELD else None,
+        "waits_for": "sim paused", **_window(),
     }  # fmt: skip
 
 
@@ -258,7 +259,9 @@ STATEMENTS: Mapping[str, Statement] = {
     ),
     "release if none is ready": _release_if_none_is_ready,
     "release in turn": _release_in_turn,
-    "release messages that wait for a provider": lambda c, _: release.make_due(c, now=NOW, limit=LIMIT),
+    "release messages that wait for a provider": lambda c, _: release.make_due(
+        c, "sim", now=NOW, limit=LIMIT
+    ),
     "fill": _fill,
     "requeue": _requeue,
     "expire": lambda c, _: sweeps.expire(c, now=WINDOW.not_after, limit=LIMIT),

@@ -46,6 +46,11 @@ class ProviderState:
         """Whether only a few messages may go there now."""
         return self.breaker is Breaker.HALF_OPEN and self.override is Override.NONE
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether messages may wait for it: it gets none, or only a few."""
+        return self.is_barred or self.is_on_trial
+
     def __str__(self) -> str:
         """
         Return the state in a word: the override, or else what its breaker found.

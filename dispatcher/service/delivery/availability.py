@@ -77,6 +77,10 @@ async def wait(ctx: Context, barred: Sequence[RoutedMessage]) -> None:
         until = _next_try(ctx, one.message.tier, states, now)
         held.append(HeldMessage(one.message.id, until, WaitKind.PROVIDER, _detail(ctx, states), now))
     await hold(ctx, held)
+    # Messages that were being held when this process learned that a provider accepts messages again.
+    for name in {name for one in barred for name in one.providers}:
+        if not state_of(ctx, name).is_limited:
+            await ctx.provider_health.release_waiting(name, now=ctx.now())
 
 
 async def hold(ctx: Context, held: Sequence[HeldMessage]) -> None:

@@ -136,6 +136,7 @@ UPDATE messages m SET wake_at = least(:now, m.not_after), {begin(NONE, since=NON
 FROM (
     SELECT id FROM messages
     WHERE place = 'held' AND wait_kind = {kind_of(WaitKind.PROVIDER)} AND not_before <= :now
+      AND position(E'\\n' || CAST(:provider AS text) || ' ' IN E'\\n' || waits_for) > 0
     ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
 ) p
 WHERE m.id = p.id
@@ -189,13 +190,10 @@ async def due_flows(connection: AsyncConnection, tier: Tier, *, now: datetime) -
     return [(row.account_id, row.flow) for row in rows]
 
 
-async def make_due(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
-    """
-    Make messages that wait for a provider due now, and return how many.
-
-    Those that still have no provider will be held again.
-    """
-    return len((await connection.execute(_MAKE_DUE, {"now": now, "limit": limit})).all())
+async def make_due(connection: AsyncConnection, provider: str, *, now: datetime, limit: int) -> int:
+    """Make messages that wait for this provider due now, and return how many."""
+    values = {"provider": provider, "now": now, "limit": limit}
+    return len((await connection.execute(_MAKE_DUE, values)).all())
 
 
 async def next_wake(

@@ -93,7 +93,7 @@ def test_messages_that_wait_for_a_provider_are_sent_as_soon_as_it_is_resumed(wor
         await world.submit(MANY)
         await world.deliver()
         _set(world, "sim", ProviderState())
-        assert await world.ctx.provider_health.release_waiting(now=world.time.now()) == 40
+        assert await world.ctx.provider_health.release_waiting("sim", now=world.time.now()) == 40
         assert world.lanes.wakes[-1] == world.time.now()
         await world.clock.release()
         await world.clock.fill()
@@ -110,7 +110,7 @@ def test_only_messages_that_wait_for_a_provider_are_made_due(world: World) -> No
         [retry] = (await world.submit()).messages
         world.sim.always(Deferred("busy", after=60 * SECOND))
         await world.deliver()
-        assert await world.ctx.provider_health.release_waiting(now=world.time.now()) == 0
+        assert await world.ctx.provider_health.release_waiting("sim", now=world.time.now()) == 0
         for message_id in (later, retry.id):
             assert (await world.row(message_id)).wake_at >= world.time.now() + 60 * SECOND
 
