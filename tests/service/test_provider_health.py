@@ -144,6 +144,7 @@ def test_a_process_that_learns_late_of_a_resumed_provider_releases_what_it_held_
         assert (await world.row(message.id)).waits_for == "sim paused by ann"
         await world.ctx.provider_health.refresh()
         await world.ctx.provider_health.wait_until_released()
+        world.time.at = (await world.row(message.id)).wake_at
         await world.clock.release()
         await world.deliver()
         assert (await world.row(message.id)).status == Status.SENT
