@@ -27,6 +27,7 @@ class LaneTask:
         self._none_queued = asyncio.Event()
         self._failure: Exception | None = None
         self.unclaimed: list[int] = []
+        self.claimed = 0
 
     def queue(
         self, routed: RoutedMessage, *, since: datetime, token_at: datetime, deadline: float
@@ -82,8 +83,13 @@ class QueuedMessage:
         return WorkerWait(WaitKind.SLOT if is_slot else WaitKind.TOKEN, self.since)
 
     def end(self, failure: Exception | None = None) -> None:
-        """Remove the message from the count: it is claimed, or waits elsewhere."""
+        """Remove the message from the count: it waits elsewhere, or its claim failed."""
         self.lane_task.end(failure)
+
+    def end_claimed(self) -> None:
+        """Remove the message from the count: it is claimed, and is being sent."""
+        self.lane_task.claimed += 1
+        self.lane_task.end()
 
     def end_unclaimed(self) -> None:
         """Remove the message from the count: it was not claimed, and is still in its lane."""

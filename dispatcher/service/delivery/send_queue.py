@@ -201,7 +201,7 @@ class SendQueue:
             attempt = attempts.pop(MessageVersion(message.id, message.seq), None)
             if attempt is not None:
                 claimed.append(ClaimedMessage(message, queued.providers, attempt))
-                queued.end()
+                queued.end_claimed()
             elif failure is not None:
                 queued.end(failure)
             else:

@@ -51,7 +51,7 @@ async def deliver_all(world: World) -> None:
             await work_off(world, worker.deliver)
 
 
-async def work_off(world: World, deliver: Callable[[list[int]], Awaitable[None]]) -> None:
+async def work_off(world: World, deliver: Callable[[list[int]], Awaitable[object]]) -> None:
     await world.clock.release()
     await world.clock.fill()
     ids = world.lanes.take()
