@@ -26,6 +26,7 @@ from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.messages.edit import Reschedule
 from dispatcher.domain.messages.edit_rules import TextChanged, WindowChanged, change_window
 from dispatcher.domain.messages.status import MISSED, OPEN, Place, Status
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 from dispatcher.store.accounts import hours
@@ -114,7 +115,8 @@ def message(state: State, tier: Tier, doubts: int) -> dict[str, object]:
         "public_id": uuid4(), "tier": tier.value, "number": "+254712345678", "number_as_given": "",
         "country": "KE", "text": "Hello", "segments": 1, "status": state.status.value, "place": state.place,
         "wake_at": NOW - SECOND if is_awaited else None, "attempt": 2, "doubts": doubts, "created_at": NOW,
-        "moved_at": NOW, "waits_for": "provider" if state.place is Place.HELD else None, **_window(),
+        "moved_at": NOW, "wait_kind": "provider" if state.place is Place.HELD else None,
+        "waits_for": "sim paused", **_window(),
     }  # fmt: skip
 
 
@@ -190,7 +192,7 @@ async def _decide_and_record(
 
 async def _claim(c: AsyncConnection, stored: Stored) -> None:
     wanted = [claims.MessageVersion(row.id, row.seq) for row in stored.rows]
-    await claims.claim(c, wanted, provider="sim", lease_end=NOW + HOUR)
+    await claims.claim(c, wanted, provider="sim", now=NOW, lease_end=NOW + HOUR)
 
 
 async def _drop(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
@@ -199,7 +201,8 @@ async def _drop(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
 
 
 async def _hold(c: AsyncConnection, stored: Stored) -> None:
-    await claims.hold(c, [claims.HeldMessage(message_id, NOW + SECOND) for message_id in stored.ids])
+    token = (WaitKind.TOKEN, "sim", NOW)
+    await claims.hold(c, [claims.HeldMessage(message_id, NOW + SECOND, *token) for message_id in stored.ids])
 
 
 async def _wait_for_hours(c: AsyncConnection, stored: Stored) -> None:
@@ -256,7 +259,9 @@ STATEMENTS: Mapping[str, Statement] = {
     ),
     "release if none is ready": _release_if_none_is_ready,
     "release in turn": _release_in_turn,
-    "release messages that wait for a provider": lambda c, _: release.make_due(c, now=NOW, limit=LIMIT),
+    "release messages that wait for a provider": lambda c, _: release.make_due(
+        c, "sim", now=NOW, limit=LIMIT
+    ),
     "fill": _fill,
     "requeue": _requeue,
     "expire": lambda c, _: sweeps.expire(c, now=WINDOW.not_after, limit=LIMIT),
@@ -267,7 +272,7 @@ STATEMENTS: Mapping[str, Statement] = {
     **{f"record {name}": run for name, run in OUTCOMES.items()},
     **{f"drop {status.value}": partial(_drop, status=status) for status in DROPPED},
     "hold": _hold,
-    "return to ready": lambda c, stored: claims.return_to_ready(c, stored.ids),
+    "return to ready": lambda c, stored: claims.return_to_ready(c, stored.ids, now=NOW),
     "wait for hours": _wait_for_hours,
     "cancel": lambda c, stored: edits.cancel(c, stored.ids, reason="x", now=NOW),
     "reschedule to later": partial(_reschedule, change=Reschedule(not_before=NOW + SECOND)),
@@ -275,7 +280,7 @@ STATEMENTS: Mapping[str, Statement] = {
     "reschedule the end": partial(_reschedule, change=Reschedule(not_after=NOW + 2 * HOUR)),
     "reschedule unlocked": _reschedule_unlocked,
     "change the text": _change_text,
-    "pause a campaign": lambda c, stored: runs.pause(c, stored.campaign_id),
+    "pause a campaign": lambda c, stored: runs.pause(c, stored.campaign_id, now=NOW),
     "shift a run": lambda c, stored: run_messages.shift_windows(
         c, stored.run_id, after=0, by=2 * HOUR, now=NOW, limit=LIMIT
     ),

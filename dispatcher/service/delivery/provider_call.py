@@ -99,7 +99,7 @@ class ProviderCalls:
             return [Unsent(text)] * len(claimed)
         state = availability.state_of(self._ctx, name)
         if state.is_barred:
-            return [Unsent(f"{name} is {state}")] * len(claimed)
+            return [Unsent(f"{name} is {self._ctx.provider_health.describe(name, state)}")] * len(claimed)
         began = time.monotonic()
         outcomes = await self._outcomes(name, [one.message.outgoing(one.attempt) for one in claimed], gate)
         self._note(name, claimed, outcomes, gate, seconds=time.monotonic() - began)

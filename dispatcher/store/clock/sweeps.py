@@ -15,10 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.delivery.message import Attempt
 from dispatcher.domain.delivery.provider import Unknown
 from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.store.fair_share import fair_shares
 from dispatcher.store.status_literals import EXPIRED, GAVE_UP, SENT
 from dispatcher.store.transitions import PICKED, transition
+from dispatcher.store.waits import NONE, begin, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ WITH picked AS MATERIALIZED (
         ORDER BY m.tier, m.account_id, m.flow, m.id LIMIT f.share FOR UPDATE SKIP LOCKED
     ) AS turn
 )
-UPDATE messages m SET place = 'lane', wake_at = CAST(:now AS timestamptz) + CAST(:requeue AS interval)
+UPDATE messages m SET place = 'lane', wake_at = CAST(:now AS timestamptz) + CAST(:requeue AS interval),
+    {begin(kind_of(WaitKind.WORKER))}
 WHERE {PICKED}
 RETURNING m.id
 """)
@@ -79,7 +82,7 @@ WITH picked AS MATERIALIZED (
     WHERE place = 'lane' AND tier = :tier AND wake_at <= :now
     ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 )
-UPDATE messages m SET place = 'ready', wake_at = NULL
+UPDATE messages m SET place = 'ready', wake_at = NULL, {begin(kind_of(WaitKind.ROOM))}
 WHERE {PICKED}
 RETURNING m.id
 """)
@@ -92,7 +95,7 @@ _EXPIRE = transition(
     """,
     f"status = CASE WHEN p.doubts = 0 THEN {EXPIRED} ELSE {GAVE_UP} END, place = NULL, wake_at = NULL,"
     " reason = CASE WHEN m.reason IN ('', 'accepted', 'due') THEN 'its window is over'"
-    " ELSE 'its window is over; last: ' || m.reason END",
+    f" ELSE 'its window is over; last: ' || m.reason END, {begin(NONE, since=NONE)}",
 )
 
 _OVERDUE = text("""

@@ -9,9 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.delivery.message import Attempt, DecidedAttempt
 from dispatcher.domain.delivery.provider import Accepted, Outcome
 from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.store.delivery.claims import ChangedMessage
 from dispatcher.store.status_literals import PENDING, SENT
 from dispatcher.store.transitions import EVENTS, RETURNED, WITH_WORKER
+from dispatcher.store.waits import NOW, EndedWait, begin, kept, kind_of
 
 _ATTEMPTS = """
 SELECT * FROM unnest(
@@ -21,6 +23,11 @@ SELECT * FROM unnest(
 ) AS t(id, attempt, status, place, wake_at, provider, reason, deferred, doubtful)
 """
 
+_TO_RETRY = begin(
+    f"CASE WHEN t.place IS NOT NULL THEN {kind_of(WaitKind.RETRY)} END",
+    detail="CASE WHEN t.place IS NOT NULL THEN CAST(t.attempt AS text) END",
+    since=f"CASE WHEN t.place IS NOT NULL THEN {NOW} END",
+)
 _RECORD = text(f"""
 WITH attempts AS MATERIALIZED (
     SELECT t.* FROM ({_ATTEMPTS}) t JOIN messages m ON m.id = t.id ORDER BY m.id FOR UPDATE OF m
@@ -29,7 +36,7 @@ moved AS (
     UPDATE messages m
     SET status = t.status, place = t.place, wake_at = t.wake_at, closes_at = NULL, provider = t.provider,
         reason = t.reason, deferrals = m.deferrals + t.deferred, doubts = m.doubts + t.doubtful,
-        seq = m.seq + 1, moved_at = greatest(m.moved_at, :now)
+        seq = m.seq + 1, moved_at = greatest(m.moved_at, :now), {_TO_RETRY}
     FROM attempts t
     WHERE m.id = t.id AND m.attempt = t.attempt AND {WITH_WORKER}
     RETURNING {RETURNED}
@@ -68,7 +75,8 @@ moved AS (
         wake_at = CASE WHEN l.moves THEN t.wake_at ELSE m.wake_at END,
         provider = CASE WHEN l.moves THEN t.provider ELSE m.provider END,
         reason = CASE WHEN l.moves THEN 'late outcome: ' || t.reason ELSE m.reason END,
-        seq = m.seq + 1, moved_at = greatest(m.moved_at, :now)
+        seq = m.seq + 1, moved_at = greatest(m.moved_at, :now),
+        waits = CASE WHEN l.moves THEN {kept(EndedWait())} ELSE m.waits END
     FROM attempts t JOIN locked l USING (id)
     WHERE m.id = t.id
     RETURNING m.id, m.seq, m.moved_at, m.status, t.provider, t.attempt,

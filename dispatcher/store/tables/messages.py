@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from dispatcher.domain.messages.status import OPEN, Place
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import Tier
 from dispatcher.store.status_literals import SCHEDULED, SENT, code_list
 from dispatcher.store.tables.base import STATUSES, check_one_of, id_column, metadata, time_column
@@ -92,8 +93,12 @@ messages = Table(
     # When the allowed hours end that the message waits for, or was accepted in; null without hours, and once
     # it waits for something else.
     time_column("closes_at", nullable=True),
-    # What a held message waits for besides its time: that a provider of its route takes messages.
+    # What it waits for now and since when, with a detail that depends on the kind, and the waits that are
+    # over (`domain/messages/waits.py`). A held message without a kind waits for its own time.
+    Column("wait_kind", Text),
     Column("waits_for", Text),
+    time_column("wait_since", nullable=True),
+    Column("waits", JSONB),
     time_column("created_at"),
     time_column("moved_at"),
     CheckConstraint(f"status IN ({STATUSES})", "status"),
@@ -119,9 +124,9 @@ messages = Table(
         postgresql_where=text(f"status = {SENT} AND wake_at IS NOT NULL"),
     ),
     Index(
-        "ix_messages_waits_for",
+        "ix_messages_provider_wait",
         "id",
-        postgresql_where=text("place = 'held' AND waits_for IS NOT NULL"),
+        postgresql_where=text(f"place = 'held' AND wait_kind = '{WaitKind.PROVIDER}'"),
     ),
     postgresql_with={
         "fillfactor": 70,

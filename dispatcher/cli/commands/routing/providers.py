@@ -13,7 +13,7 @@ from dispatcher.cli.console import print_json, print_line, print_table
 from dispatcher.cli.session import run_with_context
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Rejected, Unknown, Unsent
 from dispatcher.domain.duration import format_duration
-from dispatcher.domain.routing.provider_state import Override
+from dispatcher.domain.routing.provider_state import WORDS, Override
 from dispatcher.service.context import Context
 from dispatcher.service.routing import providers
 from dispatcher.service.routing.providers import ProviderReport, TestMessage
@@ -64,7 +64,7 @@ def list_providers(
     if story:
         for report in reports:
             print_line(f"\n{report.config.name}")
-            rows = [(change.at, change.to, change.by or "", change.cause) for change in report.history]
+            rows = [(change.at, WORDS[change.to], change.by or "", change.cause) for change in report.history]
             print_table(("at", "to", "by", "why"), rows)
 
 
@@ -105,7 +105,7 @@ def _override_command(order: Override) -> Callable[..., None]:
         if as_json:
             print_json(_whole(report))
         else:
-            print_line(f"provider {name} is {report.state}")
+            print_line(f"provider {name} {report.state.consequence}")
 
     return command
 
