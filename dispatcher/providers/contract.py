@@ -8,10 +8,17 @@ A plug-in implements `Provider`. An entry point of the group `sms_dispatcher.pro
 in order. Outcomes are values: Unsent if certainly nothing was sent, Unknown if something may have been sent.
 `read_receipt` verifies the signature before it reads anything.
 
+A plug-in that hands over the parts of a long text one by one returns PartlyAccepted if some were taken and
+others not; `outcome_of_parts` makes the outcome of a message from those of its parts. The next attempt is for
+the same provider, with the taken parts in `Outgoing.parts_taken`. A plug-in that hands over whole texts needs
+none of this.
+
 A plug-in that asks the provider for receipts also implements `Polls`. One that gets reports over connections
 of its own implements `Listens`. `tests/providers/conformance.py` is the suite that every plug-in passes.
 """
 
+from dispatcher.domain.delivery.part_outcomes import outcome_of_parts
+from dispatcher.domain.delivery.parts import PartsTaken
 from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
@@ -20,6 +27,7 @@ from dispatcher.domain.delivery.provider import (
     Listens,
     Outcome,
     Outgoing,
+    PartlyAccepted,
     Polls,
     Provider,
     ProviderConfig,
@@ -48,6 +56,8 @@ __all__ = [
     "Misconfigured",
     "Outcome",
     "Outgoing",
+    "PartlyAccepted",
+    "PartsTaken",
     "Polls",
     "Provider",
     "ProviderConfig",
@@ -63,4 +73,5 @@ __all__ = [
     "Unavailable",
     "Unknown",
     "Unsent",
+    "outcome_of_parts",
 ]

@@ -126,7 +126,7 @@ class TokenQueue:
                 near.append(one)
             else:
                 message = one.routed.message
-                held.append(HeldMessage(message.id, self._next_try(now, token.wait, message.segments)))
+                held.append(HeldMessage(message.id, self._next_try(now, token.wait, message.segments_left)))
         self._waiting[:0] = near
         if self._waiting and not self._is_asking:
             self._is_asking = True

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.messages.status import Status
 from dispatcher.store.campaigns.runs import OpenRun
 from dispatcher.store.message_lookup import OF_BATCHES
+from dispatcher.store.parts_taken import MAY_BE_OUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,9 @@ moved AS (
 )
 SELECT count(*) AS n, coalesce(max(id), 0) AS last FROM picked
 """)
-_LOCK_WITHDRAWABLE = text("""
-SELECT id FROM messages
-WHERE flow = :id AND flow <> 0 AND place IS NOT NULL AND place <> 'worker' AND doubts = 0
+_LOCK_WITHDRAWABLE = text(f"""
+SELECT id FROM messages m
+WHERE flow = :id AND flow <> 0 AND place IS NOT NULL AND place <> 'worker' AND NOT {MAY_BE_OUT}
 ORDER BY flow, id LIMIT :limit FOR UPDATE
 """)
 _COUNTS = text(f"""

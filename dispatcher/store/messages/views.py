@@ -11,6 +11,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.delivery.parts import PartsTaken
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.store.message_lookup import BY_PUBLIC_ID, LOOKED_UP, OF_BATCHES
@@ -22,7 +23,8 @@ class MessageView:
     One message as it is read; `text` is None unless it was requested.
 
     `number` is in E.164, `number_as_given` as its producer wrote it. `paused`
-    is whether its campaign is paused.
+    is whether its campaign is paused. `parts_taken` are the parts that the
+    provider has, if it did not take all of them in one attempt.
     """
 
     id: int
@@ -45,6 +47,7 @@ class MessageView:
     paused: bool
     reason: str
     provider: str | None
+    parts_taken: PartsTaken | None
     attempt: int
     deferrals: int
     doubts: int
@@ -121,6 +124,7 @@ SELECT m.id, m.public_id, m.batch_id, b.public_id AS batch_public_id, a.name AS 
        b.client_id, m.number, m.number_as_given, m.country, s.name AS sender,
        CASE WHEN :with_text THEN m.text END AS text, m.tier, m.status, m.place, m.wake_at, m.waits_for,
        b.paused, m.reason, m.provider, m.attempt, m.deferrals, m.doubts, m.segments, m.charged, m.is_test,
+       CAST(m.parts_taken AS text) AS parts_taken,
        m.not_before, m.not_after, m.closes_at, m.created_at, m.moved_at
 FROM {source} m CROSS JOIN LATERAL (SELECT * FROM batches WHERE id = m.batch_id OFFSET 0) b
 JOIN accounts a ON a.id = m.account_id
@@ -232,7 +236,8 @@ async def places(connection: AsyncConnection) -> list[PlaceCount]:
 def read_message(row: Row[Any]) -> MessageView:
     """Return the message in a row of `message_view`."""
     place = Place(row.place) if row.place else None
-    typed = {"tier": Tier(row.tier), "status": Status(row.status), "place": place}
+    taken = PartsTaken.read(row.parts_taken) if row.parts_taken else None
+    typed = {"tier": Tier(row.tier), "status": Status(row.status), "place": place, "parts_taken": taken}
     return MessageView(**{**row._mapping, **typed})
 
 
