@@ -38,6 +38,7 @@ from dispatcher.domain.delivery.provider import (
     Rejected,
     ReportHandler,
     Traffic,
+    Unaccepted,
     Unknown,
     Unsent,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "Status",
     "Tier",
     "Traffic",
+    "Unaccepted",
     "Unavailable",
     "Unknown",
     "Unsent",
