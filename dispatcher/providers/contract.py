@@ -18,7 +18,6 @@ of its own implements `Listens`. `tests/providers/conformance.py` is the suite t
 """
 
 from dispatcher.domain.delivery.part_outcomes import outcome_of_parts
-from dispatcher.domain.delivery.parts import PartsTaken
 from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
@@ -43,6 +42,7 @@ from dispatcher.domain.delivery.provider import (
     Unsent,
 )
 from dispatcher.domain.errors import BadReceipt, BadSignature, Misconfigured, Unavailable
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 

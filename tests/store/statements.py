@@ -12,7 +12,6 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.delivery.message import Attempt, DecidedAttempt, DoubtPolicy
-from dispatcher.domain.delivery.parts import PartsTaken
 from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
@@ -27,6 +26,7 @@ from dispatcher.domain.delivery.retry import RetryPolicy
 from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.messages.edit import Reschedule
 from dispatcher.domain.messages.edit_rules import TextChanged, WindowChanged, change_window
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import MISSED, OPEN, Place, Status
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from dispatcher.domain.delivery.parts import PartsTaken
 from dispatcher.domain.delivery.provider import Accepted, Outcome, Outgoing, PartlyAccepted
 from dispatcher.domain.hours.allowed_hours import AllowedHours
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.trace import child_traceparent
 from dispatcher.domain.messages.window import Window

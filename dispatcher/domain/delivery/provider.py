@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from dispatcher.domain.delivery.parts import PartsTaken
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from dispatcher.domain.delivery.parts import PartsTaken
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import AWAITING_RECEIPT, LATE_DELIVERY_RAISES, Place, Status
 
 

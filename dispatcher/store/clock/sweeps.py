@@ -13,8 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.delivery.message import Attempt
-from dispatcher.domain.delivery.parts import PartsTaken
 from dispatcher.domain.delivery.provider import Unknown
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.store.fair_share import fair_shares

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.delivery.message import DueMessage
-from dispatcher.domain.delivery.parts import PartsTaken
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier

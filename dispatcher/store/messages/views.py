@@ -11,7 +11,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.domain.delivery.parts import PartsTaken
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.store.message_lookup import BY_PUBLIC_ID, LOOKED_UP, OF_BATCHES

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.delivery.parts import PartsTaken
 from dispatcher.domain.delivery.provider import ReceiptReport
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.receipts.receipt import PartReceipt, ReceiptTarget
 from dispatcher.store.message_lookup import LOOKED_UP

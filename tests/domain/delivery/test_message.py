@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from dispatcher.domain.delivery.message import DueMessage
-from dispatcher.domain.delivery.parts import PartsTaken
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.domain.delivery.parts import PartsTaken
 from dispatcher.domain.delivery.provider import Accepted, Outgoing, Rejected
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.calls import SubmitParts
 from dispatcher.providers.smpp.options import read_options

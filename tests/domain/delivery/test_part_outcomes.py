@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.domain.delivery.part_outcomes import outcome_of_parts
-from dispatcher.domain.delivery.parts import PartsTaken
 from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
@@ -17,6 +16,7 @@ from dispatcher.domain.delivery.provider import (
     Unknown,
     Unsent,
 )
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
 
 TAKEN, LATER, NEVER, DOUBT, NOT_WRITTEN = (
