@@ -140,6 +140,9 @@ class PendingSubmit:
     def _settle_when_complete(self) -> None:
         if self.open_count:
             return
+        if self.parts.total == 1 and (outcome := self.part_outcomes[0]) is not None:
+            self.call.settle(self.index, outcome)
+            return
         outcomes = zip(self.parts.numbers, self.part_outcomes, strict=True)
         parts = {number: outcome for number, outcome in outcomes if outcome is not None}
         self.call.settle(self.index, outcome_of_parts(parts, total=self.parts.total))
