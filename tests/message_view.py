@@ -40,6 +40,7 @@ def a_view(now: datetime, **changes: Any) -> MessageView:
         attempt=0,
         deferrals=0,
         doubts=0,
+        parts_taken=None,
         segments=1,
         charged=1,
         is_test=False,

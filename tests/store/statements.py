@@ -16,6 +16,7 @@ from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
     Outcome,
+    PartlyAccepted,
     ReceiptReport,
     Rejected,
     Unknown,
@@ -25,6 +26,7 @@ from dispatcher.domain.delivery.retry import RetryPolicy
 from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.messages.edit import Reschedule
 from dispatcher.domain.messages.edit_rules import TextChanged, WindowChanged, change_window
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import MISSED, OPEN, Place, Status
 from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.messages.window import Window
@@ -62,9 +64,13 @@ STATES = [
 ]
 
 
+OUT = [(0, None), (1, None), (0, "101")]
+"""The doubts and the taken parts of a message."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Messages in each state and tier, in a campaign's run and outside, in doubt and not."""
+    """Messages in each state and tier, in a run and outside, in doubt, sent in part, and neither."""
 
     account_id: int
     campaign_id: int
@@ -98,10 +104,10 @@ async def store(connection: AsyncConnection) -> Stored:
     }
     messages = metadata.tables["messages"]
     rows = [
-        message(state, tier, doubts) | {"account_id": account_id, "batch_id": batch_id, "flow": flow}
+        message(state, tier, doubts, taken) | {"account_id": account_id, "batch_id": batch_id, "flow": flow}
         for state in STATES
         for tier in TIERS
-        for doubts in ((0, 1) if state.status is Status.PENDING else (0,))
+        for doubts, taken in (OUT if state.status is Status.PENDING else OUT[:1])
         for flow, batch_id in batches.items()
     ]
     await connection.execute(messages.insert(), rows)
@@ -109,14 +115,15 @@ async def store(connection: AsyncConnection) -> Stored:
     return Stored(account_id, campaign_id, run_id, stored)
 
 
-def message(state: State, tier: Tier, doubts: int) -> dict[str, object]:
+def message(state: State, tier: Tier, doubts: int = 0, taken: str | None = None) -> dict[str, object]:
     is_awaited = state.place not in {None, Place.READY} or state.status is Status.SENT
     return {
         "public_id": uuid4(), "tier": tier.value, "number": "+254712345678", "number_as_given": "",
         "country": "KE", "text": "Hello", "segments": 1, "status": state.status.value, "place": state.place,
-        "wake_at": NOW - SECOND if is_awaited else None, "attempt": 2, "doubts": doubts, "created_at": NOW,
-        "moved_at": NOW, "wait_kind": "provider" if state.place is Place.HELD else None,
-        "waits_for": "sim paused", **_window(),
+        "wake_at": NOW - SECOND if is_awaited else None, "attempt": 2, "doubts": doubts, "parts_taken": taken,
+        "provider": "sim", "created_at": NOW, "moved_at": NOW,
+        "wait_kind": "provider" if state.place is Place.HELD else None, "waits_for": "sim paused",
+        **_window(),
     }  # fmt: skip
 
 
@@ -176,6 +183,7 @@ async def _record(
             doubts=row.doubts,
             provider="sim",
             outcome=outcome,
+            parts_taken=PartsTaken.read(row.parts_taken) if row.parts_taken else None,
         )
         for row in stored.rows
     ]
@@ -240,12 +248,16 @@ async def _store_receipt(c: AsyncConnection, stored: Stored, *, status: Status) 
     await ingest.store(c, [matching.ReceivedReceipt("sim", report)] * len(ends), ends, seqs, now=NOW)
 
 
+PARTLY = PartlyAccepted(3, {1: "r"}, Deferred("later"))
 OUTCOMES: Mapping[str, Statement] = {
     "accepted": partial(_record, outcome=Accepted(("r",))),
     "accepted after its claim": partial(_record, outcome=Accepted(("r",)), is_over=True),
     "deferred": partial(_record, outcome=Deferred("later")),
     "deferred too often": partial(_record, outcome=Deferred("later"), deferrals=9),
     "deferred and too late": partial(_record, outcome=Deferred("later"), now=WINDOW.not_after),
+    "partly accepted": partial(_record, outcome=PARTLY),
+    "partly accepted after its claim": partial(_record, outcome=PARTLY, is_over=True),
+    "partly accepted and too late": partial(_record, outcome=PARTLY, now=WINDOW.not_after),
     "unsent": partial(_record, outcome=Unsent("refused")),
     "unsent after its claim": partial(_record, outcome=Unsent("refused"), is_over=True),
     "unknown": partial(_record, outcome=Unknown("silence")),

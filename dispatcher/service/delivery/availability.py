@@ -55,6 +55,22 @@ def split_by_availability(
     return available, barred
 
 
+async def with_their_provider(ctx: Context, messages: Sequence[DueMessage]) -> Sequence[DueMessage]:
+    """Return the messages, but hold those that are in part with a provider that is not configured."""
+    now = ctx.now()
+    sendable: list[DueMessage] = []
+    held: list[HeldMessage] = []
+    for message in messages:
+        if message.only_provider is None or message.only_provider in ctx.providers:
+            sendable.append(message)
+        else:
+            detail = barred_detail([(message.only_provider, "not configured")])
+            held.append(HeldMessage(message.id, now + _OVERRIDE_WAIT, WaitKind.PROVIDER, detail, now))
+    if held:
+        await hold(ctx, held)
+    return sendable
+
+
 async def take_tokens(ctx: Context, provider: str, messages: Sequence[DueMessage]) -> list[Token]:
     """Take tokens for these messages, all of one tier; at the trial rate while the provider is on trial."""
     config = ctx.providers[provider].config
@@ -63,7 +79,7 @@ async def take_tokens(ctx: Context, provider: str, messages: Sequence[DueMessage
         provider,
         messages[0].tier,
         tps=token_rate(tps),
-        wanted=[TokenCost(message.segments, message.sender) for message in messages],
+        wanted=[TokenCost(message.segments_left, message.sender) for message in messages],
         sender_tps={sender: token_rate(rate) for sender, rate in config.sender_tps.items()},
     )
 

@@ -128,7 +128,7 @@ class TokenQueue:
                 near.append(one)
             else:
                 message = one.routed.message
-                until = self._next_try(now, token.wait, message.segments)
+                until = self._next_try(now, token.wait, message.segments_left)
                 held.append(HeldMessage(message.id, until, WaitKind.TOKEN, self._provider, one.since))
         self._waiting[:0] = near
         if self._waiting and not self._is_asking:

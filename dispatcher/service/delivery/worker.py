@@ -129,7 +129,7 @@ class Worker:
         """Return the messages that may be sent now; end those that never can, hold those outside hours."""
         ctx = self._ctx
         await routes.ensure_table(ctx)
-        routed, dropped = _find_routes(ctx, messages)
+        routed, dropped = _find_routes(ctx, await availability.with_their_provider(ctx, messages))
         routed, closed = await hours.split_by_hours(ctx, routed)
         if dropped or closed.over:
             await _drop(ctx, [*dropped, *closed.over])
@@ -180,14 +180,19 @@ def _find_routes(
             dropped.append(DroppedMessage(message.id, Status.INVALID_SENDER, reason))
         else:
             plan = _plan(ctx, message)
-            if plan.refusal is not None:
+            if plan.refusal is not None and message.only_provider is None:
                 dropped.append(DroppedMessage(message.id, *plan.refusal))
             else:
                 shown = message if plan.sender == message.sender else replace(message, sender=plan.sender)
-                # If all providers are drained, an accepted message waits: a drain may end.
-                providers = rank_providers(plan, message.public_id, ctx.provider_states) or plan.names
-                routed.append(RoutedMessage(shown, providers))
+                routed.append(RoutedMessage(shown, _providers(ctx, message, plan)))
     return routed, dropped
+
+
+def _providers(ctx: Context, message: DueMessage, plan: RoutePlan) -> tuple[str, ...]:
+    if message.only_provider is not None:
+        return (message.only_provider,)
+    # If all providers are drained, an accepted message waits: a drain may end.
+    return rank_providers(plan, message.public_id, ctx.provider_states) or plan.names
 
 
 def _plan(ctx: Context, message: DueMessage) -> RoutePlan:

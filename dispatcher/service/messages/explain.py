@@ -56,6 +56,7 @@ def explain(
         _where(history, now),
         _paused(message),
         _doubt(message),
+        _parts(message),
         _stalled_worker(message, now, consumed),
         route,
         _delay(history),
@@ -172,6 +173,17 @@ def _doubt(message: MessageView) -> str:
         return ""
     tries = "1 try" if message.doubts == 1 else f"{message.doubts} tries"
     return f"It is in doubt: {tries} ended without an answer, and a provider may have it."
+
+
+def _parts(message: MessageView) -> str:
+    taken = message.parts_taken
+    if taken is None or taken.are_all or message.place is None:
+        return ""
+    numbers = ", ".join(map(str, taken.left))
+    return (
+        f"{message.provider} has {len(taken.numbers)} of its {taken.total} parts. Only the rest (part"
+        f" {numbers}) goes out, and only there: a phone joins parts by sender and reference."
+    )
 
 
 def _stalled_worker(

@@ -11,6 +11,7 @@ from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.store.campaigns.runs import OpenRun
 from dispatcher.store.message_lookup import OF_BATCHES
+from dispatcher.store.parts_taken import MAY_BE_OUT
 from dispatcher.store.waits import NONE, EndedWait, kept, kind_of
 
 
@@ -79,9 +80,9 @@ moved AS (
 )
 SELECT count(*) AS n, coalesce(max(id), 0) AS last FROM picked
 """)
-_LOCK_WITHDRAWABLE = text("""
-SELECT id FROM messages
-WHERE flow = :id AND flow <> 0 AND place IS NOT NULL AND place <> 'worker' AND doubts = 0
+_LOCK_WITHDRAWABLE = text(f"""
+SELECT id FROM messages m
+WHERE flow = :id AND flow <> 0 AND place IS NOT NULL AND place <> 'worker' AND NOT {MAY_BE_OUT}
 ORDER BY flow, id LIMIT :limit FOR UPDATE
 """)
 _COUNTS = text(f"""

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.campaigns.campaign import CampaignState, RunState
 from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import Tier
+from dispatcher.store.parts_taken import MAY_BE_OUT
 from dispatcher.store.waits import begin, kind_of
 
 
@@ -155,13 +156,14 @@ WHERE c.id = r.campaign_id AND c.state <> 'cancelled' AND r.id = ANY(CAST(:ids A
   AND r.state = 'sending' AND NOT {_HAS_OPEN}
 RETURNING r.campaign_id
 """)
-# A message in doubt cannot be withdrawn, and ends by itself.
-_CANCELLED = text("""
+# A message that may be out cannot be withdrawn, and ends by itself.
+_CANCELLED = text(f"""
 WITH over AS (
     UPDATE runs r SET state = 'cancelled', finished_at = :now
     WHERE r.id = :id AND NOT EXISTS (
         SELECT 1 FROM messages m
-        WHERE m.flow = r.id AND m.flow <> 0 AND m.place IS NOT NULL AND (m.place = 'worker' OR m.doubts = 0)
+        WHERE m.flow = r.id AND m.flow <> 0 AND m.place IS NOT NULL
+          AND (m.place = 'worker' OR NOT {MAY_BE_OUT})
     )
     RETURNING r.id
 )

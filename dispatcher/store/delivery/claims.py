@@ -14,11 +14,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.delivery.message import DueMessage
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 from dispatcher.store.accounts import hours, opt_outs
+from dispatcher.store.parts_taken import MAY_BE_OUT, PARTS_OUT
 from dispatcher.store.status_literals import GAVE_UP
 from dispatcher.store.transitions import IN_LANE, transition
 from dispatcher.store.waits import NONE, NOW, EndedWait, begin, kept, kind_of
@@ -27,7 +29,8 @@ from dispatcher.store.waits import NONE, NOW, EndedWait, begin, kept, kind_of
 _READ = text(f"""
 SELECT m.id, m.public_id, m.seq, m.account_id, m.tier, m.number, m.country, s.name AS sender,
        s.disabled_at IS NULL AS sender_usable, m.text, m.segments, m.not_before, m.not_after,
-       m.attempt, m.deferrals, m.doubts, m.is_test, b.paused, m.traceparent,
+       m.attempt, m.deferrals, m.doubts, m.is_test, b.paused, m.traceparent, m.provider,
+       CAST(m.parts_taken AS text) AS parts_taken,
        CAST({hours.OF_MESSAGE} AS text) AS hours,
        EXISTS (SELECT 1 {opt_outs.OF_MESSAGE}) AS opted_out
 FROM messages m LEFT JOIN batches b ON b.id = m.batch_id LEFT JOIN senders s ON s.id = m.sender_id
@@ -67,9 +70,16 @@ _DROP = transition(
     JOIN messages m ON m.id = d.id AND {IN_LANE}
     ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
     """,
-    # A message in doubt may have gone out, so it must not get a status that is refunded.
-    f"status = CASE WHEN m.doubts = 0 THEN p.status ELSE {GAVE_UP} END,"
-    f" place = NULL, wake_at = NULL, reason = p.reason, {begin(NONE, since=NONE)}",
+    # A message that may be out, or is in part, must not get a status that is refunded.
+    f"status = CASE WHEN {MAY_BE_OUT} THEN {GAVE_UP} ELSE p.status END, place = NULL, wake_at = NULL,"
+    f" reason = p.reason || CASE WHEN m.parts_taken IS NULL THEN '' ELSE '; ' || {PARTS_OUT} END,"
+    f" {begin(NONE, since=NONE)}",
+)
+
+# A message that was held for the same a moment ago has not stopped waiting for it.
+_GOES_ON = (
+    "(m.waits -> -1 ->> 'kind' = p.kind AND m.waits -> -1 ->> 'detail' = p.detail"
+    " AND CAST(m.waits -> -1 ->> 'until' AS timestamptz) > p.since - interval '2 s')"
 )
 
 # A message that was held for the same a moment ago has not stopped waiting for it.
@@ -240,7 +250,8 @@ def _due(row: Sequence[Any]) -> DueMessage:
     # Unpacked in the order of _READ: reading twenty columns by name takes longer than creating the message.
     (
         message_id, public_id, seq, account_id, tier, number, country, sender, usable, content, segments,
-        not_before, not_after, attempt, deferrals, doubts, is_test, paused, traceparent, own_hours, opted_out,
+        not_before, not_after, attempt, deferrals, doubts, is_test, paused, traceparent, provider,
+        parts_taken, own_hours, opted_out,
     ) = row  # fmt: skip
     return DueMessage(
         id=message_id,
@@ -263,4 +274,6 @@ def _due(row: Sequence[Any]) -> DueMessage:
         paused=paused,
         hours=hours.read(own_hours) if own_hours else None,
         traceparent=traceparent,
+        provider=provider,
+        parts_taken=PartsTaken.read(parts_taken) if parts_taken else None,
     )

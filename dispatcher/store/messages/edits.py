@@ -23,6 +23,7 @@ from dispatcher.domain.messages.status import OPEN, Place, Status
 from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
+from dispatcher.store.parts_taken import MAY_BE_OUT
 from dispatcher.store.status_literals import WITHDRAWN, code_list
 from dispatcher.store.transitions import transition
 from dispatcher.store.waits import NONE, NOW, EndedWait, begin, kind_of
@@ -179,7 +180,8 @@ async def read_waiting(
     )
     statement = f"""
 SELECT m.id, m.batch_id, m.status, m.place, m.wake_at, m.not_before, m.not_after, m.text, m.segments,
-       m.charged, m.country, m.doubts, {_VARIABLES if with_variables else "NULL"} AS variables
+       m.charged, m.country, {MAY_BE_OUT} AS may_be_out,
+       {_VARIABLES if with_variables else "NULL"} AS variables
 FROM messages m
 WHERE {conditions} AND {_CHANGEABLE}
 ORDER BY m.id {"FOR UPDATE OF m" if lock else ""}
@@ -278,6 +280,6 @@ def _waiting(row: Row[Any]) -> WaitingMessage:
         segments=row.segments,
         charged=row.charged,
         country=row.country,
-        doubts=row.doubts,
+        may_be_out=row.may_be_out,
         variables=row.variables,
     )

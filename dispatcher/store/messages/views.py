@@ -11,6 +11,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.waits import Wait, WaitKind
 from dispatcher.domain.tier import Tier
@@ -24,6 +25,8 @@ class MessageView:
 
     `number` is in E.164, `number_as_given` as its producer wrote it. `paused`
     is whether its campaign is paused, `timezone` that of its account.
+    `parts_taken` are the parts that the provider has, if it did not take all of
+    them in one attempt.
     """
 
     id: int
@@ -49,6 +52,7 @@ class MessageView:
     paused: bool
     reason: str
     provider: str | None
+    parts_taken: PartsTaken | None
     attempt: int
     deferrals: int
     doubts: int
@@ -125,8 +129,8 @@ SELECT m.id, m.public_id, m.batch_id, b.public_id AS batch_public_id, a.name AS 
        b.dialect, b.client_id, m.number, m.number_as_given, m.country, s.name AS sender,
        CASE WHEN :with_text THEN m.text END AS text, m.tier, m.status, m.place, m.wake_at,
        m.wait_kind, m.waits_for, m.wait_since, b.paused, m.reason, m.provider, m.attempt, m.deferrals,
-       m.doubts, m.segments, m.charged, m.is_test, m.not_before, m.not_after, m.closes_at,
-       m.created_at, m.moved_at
+       m.doubts, m.segments, m.charged, m.is_test, CAST(m.parts_taken AS text) AS parts_taken,
+       m.not_before, m.not_after, m.closes_at, m.created_at, m.moved_at
 FROM {source} m CROSS JOIN LATERAL (SELECT * FROM batches WHERE id = m.batch_id OFFSET 0) b
 JOIN accounts a ON a.id = m.account_id
 LEFT JOIN senders s ON s.id = m.sender_id
@@ -252,7 +256,14 @@ def read_message(row: Row[Any]) -> MessageView:
     """Return the message in a row of `message_view`."""
     place = Place(row.place) if row.place else None
     kind = WaitKind(row.wait_kind) if row.wait_kind else None
-    typed = {"tier": Tier(row.tier), "status": Status(row.status), "place": place, "wait_kind": kind}
+    taken = PartsTaken.read(row.parts_taken) if row.parts_taken else None
+    typed = {
+        "tier": Tier(row.tier),
+        "status": Status(row.status),
+        "place": place,
+        "wait_kind": kind,
+        "parts_taken": taken,
+    }
     return MessageView(**{**row._mapping, **typed})
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import BIT, JSONB
 
 from dispatcher.domain.messages.status import OPEN, Place
 from dispatcher.domain.messages.waits import WaitKind
@@ -84,6 +84,8 @@ messages = Table(
     Column("deferrals", SmallInteger, nullable=False, server_default="0"),
     Column("doubts", SmallInteger, nullable=False, server_default="0"),
     Column("provider", Text),
+    # A bit for each part of a long text, 1 if the provider took it; null if it took all in one attempt.
+    Column("parts_taken", BIT(varying=True)),
     Column("reason", Text, nullable=False, server_default=""),
     Column("is_test", Boolean, nullable=False, server_default=false()),
     Column("calls_back", Boolean, nullable=False, server_default=false()),
