@@ -238,7 +238,7 @@ def test_the_rest_goes_to_the_same_provider_though_it_is_paused_or_left_the_rout
         message_id = await _begin(world)
         world.ctx.provider_health.states["sim"] = ProviderState(override=Override.PAUSED)
         await _again(world, message_id)
-        assert (await world.row(message_id)).waits_for == "sim is paused"
+        assert (await world.row(message_id)).waits_for == "sim paused"
         lines = explain(
             await search.history(world.ctx, message_id),
             now=world.time.now(),
@@ -280,7 +280,7 @@ def test_the_rest_waits_while_its_provider_is_not_configured(world: World, provi
         await world.all("UPDATE messages SET provider = 'gone'")
         await _again(world, message_id)
         row = await world.row(message_id)
-        assert (row.status, row.place, row.waits_for) == (11, Place.HELD, "gone is not configured")
+        assert (row.status, row.place, row.waits_for) == (11, Place.HELD, "gone not configured")
         assert len(provider.parts) == 3
 
     world.run(story)
