@@ -12,6 +12,7 @@ A plug-in that asks the provider for receipts also implements `Polls`. One that 
 of its own implements `Listens`. `tests/providers/conformance.py` is the suite that every plug-in passes.
 """
 
+from dispatcher.domain.delivery.inbound_part import InboundPart, is_part
 from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
@@ -44,6 +45,7 @@ __all__ = [
     "Deferred",
     "Gate",
     "Inbound",
+    "InboundPart",
     "Listens",
     "Misconfigured",
     "Outcome",
@@ -63,4 +65,5 @@ __all__ = [
     "Unavailable",
     "Unknown",
     "Unsent",
+    "is_part",
 ]

@@ -12,7 +12,7 @@ from dispatcher.sandbox.settings import SandboxSettings
 from dispatcher.smpp.constants import CommandStatus, DataCoding, EsmClass, MessageState, Tag
 from dispatcher.smpp.pdu import Address, Sm
 from dispatcher.smpp.receipt import write_receipt
-from dispatcher.smpp.text import PartInfo, add_part_headers, encode_text, read_text
+from dispatcher.smpp.text import PartInfo, add_part_headers, encode_text, read_content
 
 ERRORS: Final[Mapping[str, int]] = {
     "invalid_number": CommandStatus.ESME_RINVDSTADR,
@@ -64,7 +64,8 @@ def read_submit(sm: Sm, *, received_at: float) -> ParsedSubmit:
     It has no reference, so one is made of the fields that stay the same in a
     retry: sender, recipient, part, validity and text.
     """
-    text, part_info = read_text(sm)
+    content = read_content(sm)
+    text, part_info = content.text or content.octets.hex(), content.part_info
     part = f"{part_info.number}/{part_info.total}" if part_info else ""
     identity = "\0".join((sm.source.value, sm.destination.value, part, sm.validity_period, text))
     submit = ReceivedSubmit(

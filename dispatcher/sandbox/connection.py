@@ -20,9 +20,9 @@ from dispatcher.smpp.pdu import (
     Splitter,
     encode,
     encode_id,
-    encode_tlvs,
     respond,
 )
+from dispatcher.smpp.tlvs import encode_tlvs
 
 _BIND_COMMANDS: Final = frozenset({Command.BIND_TRANSMITTER, Command.BIND_RECEIVER, Command.BIND_TRANSCEIVER})
 _BIND_RESPONSE_BODY: Final = encode_id("sandbox") + encode_tlvs({Tag.SC_INTERFACE_VERSION: bytes([VERSION])})

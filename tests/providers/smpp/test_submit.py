@@ -6,9 +6,9 @@ from dispatcher.domain.delivery.provider import Accepted, Outgoing, Rejected
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.options import read_options
 from dispatcher.providers.smpp.submit import SubmitWriter
-from dispatcher.smpp.constants import DataCoding, EsmClass, Tag
+from dispatcher.smpp.constants import DataCoding, EsmClass
 from dispatcher.smpp.pdu import Address, Sm
-from dispatcher.smpp.text import decode_text, read_text
+from dispatcher.smpp.text import read_content
 from tests.providers.smpp.smsc import a_message
 
 
@@ -58,7 +58,7 @@ def test_an_operator_may_mark_addresses_otherwise() -> None:
 @pytest.mark.parametrize("text", ["a" * 400, "я" * 150], ids=["GSM", "UCS-2"])
 def test_a_long_text_is_sent_in_parts_with_one_reference(text: str) -> None:
     parts = submits(a_message(text))
-    pieces = [read_text(sm) for sm in parts]
+    pieces = [read_content(sm) for sm in parts]
     assert all(sm.esm_class == EsmClass.UDH for sm in parts)
     assert "".join(piece.text for piece in pieces) == text
     assert [(piece.part_info.total, piece.part_info.number) for piece in pieces if piece.part_info] == [
@@ -75,14 +75,14 @@ def test_two_long_texts_have_different_references() -> None:
     for _ in range(2):
         bodies = form.bodies(a_message("a" * 200))
         assert isinstance(bodies, tuple)
-        joints.append(read_text(Sm.decode(bodies[0])).part_info)
+        joints.append(read_content(Sm.decode(bodies[0])).part_info)
     assert joints[0] != joints[1]
 
 
 def test_a_long_text_may_be_sent_in_one_pdu() -> None:
     (sm,) = submits(a_message("я" * 150), long_texts="payload")
     assert (sm.text, sm.esm_class) == (b"", 0)
-    assert decode_text(sm.tlvs[Tag.MESSAGE_PAYLOAD], sm.data_coding) == "я" * 150
+    assert read_content(sm).text == "я" * 150
 
 
 def test_latin1_is_used_only_if_the_options_say_so() -> None:
