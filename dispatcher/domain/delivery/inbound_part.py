@@ -27,7 +27,7 @@ class InboundPart:
 
     sender: str
     recipient: str
-    reference: int
+    reference: str
     total: int
     number: int
     octets: bytes
@@ -48,7 +48,7 @@ class InboundPart:
         recipient: str,
         text: str,
         *,
-        reference: int,
+        reference: str,
         total: int,
         number: int,
         ref: str | None = None,

@@ -56,10 +56,13 @@ class DeliveryReader:
             return LeftOut.IS_DATA
         if content.part_info is None:
             return Inbound(sender, recipient, content.text)
+        reference, total, number = content.part_info
         return InboundPart(
             sender,
             recipient,
-            *content.part_info,
+            str(reference),
+            total,
+            number,
             octets=content.octets,
             alphabet=content.alphabet,
             join=self._join,

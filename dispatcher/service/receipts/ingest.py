@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.delivery.inbound_part import InboundPart
 from dispatcher.domain.delivery.provider import (
     Inbound,
     Listens,
@@ -22,7 +23,7 @@ from dispatcher.domain.messages.text import storable_text
 from dispatcher.domain.receipts.receipt import ReceiptTarget, apply_receipt
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.delivery.recorder import LONGEST_REASON
-from dispatcher.service.inbound import messages
+from dispatcher.service.inbound import joining, messages
 from dispatcher.store.accounts import opt_outs
 from dispatcher.store.receipts import ingest, matching
 from dispatcher.store.receipts.matching import (
@@ -73,7 +74,7 @@ async def keep(ctx: Context, provider: str, reports: Sequence[ProviderReports]) 
     once, if nobody else changes that message now. All others are left to
     `match`. Raises BadReceipt and Unavailable: then the provider must report
     again. Inbound messages without a reference could be stored twice, so
-    inbound messages are stored last.
+    inbound messages are stored last; their parts cannot.
     """
     receipts = [
         ReceivedReceipt(provider, _with_storable_text(report))
@@ -82,6 +83,7 @@ async def keep(ctx: Context, provider: str, reports: Sequence[ProviderReports]) 
     ]
     has_left = bool(receipts) and await ctx.batcher(_KEEPING).run(receipts)
     if len(receipts) < len(reports):
+        await joining.keep_parts(ctx, provider, [one for one in reports if isinstance(one, InboundPart)])
         await messages.keep(ctx, provider, [one for one in reports if isinstance(one, Inbound)])
     return IngestResult(len(reports), has_left)
 

@@ -237,7 +237,7 @@ def test_a_message_of_a_handset_is_reported_with_its_numbers() -> None:
 
 
 def a_part(text: str, total: int, number: int) -> InboundPart:
-    return InboundPart("+254701234567", "40404", 9, total, number, text.encode(), "gsm7")
+    return InboundPart("+254701234567", "40404", "9", total, number, text.encode(), "gsm7")
 
 
 def test_each_part_of_a_handsets_message_is_reported_and_answered_at_once() -> None:
