@@ -175,11 +175,11 @@ def test_rows_are_found_by_their_ids_whatever_the_statistics(database_url: str) 
             assert not re.search(r"Join Filter: .*\bm(_\d+)?\.id\b", plan), plan
 
 
-_NAMED = {"pk_messages", "pk_message_lookup", "pk_provider_references"}
+_NAMED = {"pk_messages", "pk_message_lookup", "ix_provider_references_ref"}
 BY_NAME = (
-    (ingest._FIND, {*_NAMED, "ix_provider_references_message_id"}),
+    (ingest._FIND, {*_NAMED, "pk_provider_references"}),
     (matching._LOCK, _NAMED),
-    (matching._PARTS, {"ix_provider_references_message_id"}),
+    (matching._PARTS, {"pk_provider_references"}),
     (matching._SET_PART_STATUSES, {"pk_provider_references"}),
     (matching._SETTLE, {"pk_receipts"}),
 )
