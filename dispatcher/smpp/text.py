@@ -185,4 +185,4 @@ def _part_info_of_header(elements: Mapping[int, bytes]) -> PartInfo | None:
 
 def _part_info(reference: int, total: int, number: int) -> PartInfo | None:
     """Return the part's place; None if a number is out of range: it stands alone (23.040, 9.2.3.24.1)."""
-    return PartInfo(reference, total, number) if total > 1 and 1 <= number <= total else None
+    return PartInfo(reference, total, number) if 1 < total <= _MAX_PARTS and 1 <= number <= total else None

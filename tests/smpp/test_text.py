@@ -106,6 +106,11 @@ def test_a_part_header_may_have_other_elements_first() -> None:
     )
 
 
+def test_optional_parameters_that_count_more_parts_than_there_can_be_leave_the_part_alone() -> None:
+    sm = a_message(b"hi", sar_msg_ref_num=b"\1", sar_total_segments=b"\1\0", sar_segment_seqnum=b"\1")
+    assert read_content(sm) == Content(b"hi", "gsm7")
+
+
 def test_parts_may_be_joined_by_optional_parameters() -> None:
     sm = a_message(b"hi", sar_msg_ref_num=b"\1\2", sar_total_segments=b"\3", sar_segment_seqnum=b"\1")
     assert read_content(sm) == Content(b"hi", "gsm7", PartInfo(0x102, 3, 1))

@@ -49,15 +49,26 @@ class InboundPart:
         text: str,
         *,
         reference: str,
-        total: int,
-        number: int,
+        numbers: tuple[int, int],
         ref: str | None = None,
         sent_at: datetime | None = None,
         join: timedelta = JOIN,
     ) -> Self:
-        """Return a part whose provider has read it already, with half of a character at its ends, perhaps."""
+        """
+        Return a part that its provider has read already, perhaps with half of a character at its ends.
+
+        `numbers` are its total and its number, as of `part_numbers`.
+        """
         octets = text_octets(text)
-        return cls(sender, recipient, reference, total, number, octets, UTF16, ref, sent_at, join)
+        return cls(sender, recipient, reference, *numbers, octets, UTF16, ref, sent_at, join)
+
+
+def part_numbers(total: str, number: str) -> tuple[int, int] | None:
+    """Return the total and the number of a part, from a provider's text; None if it is not one of several."""
+    if not all(text.isdecimal() and len(text) <= len(str(MOST_PARTS)) for text in (total, number)):
+        return None
+    numbers = int(total), int(number)
+    return numbers if is_part(*numbers) else None
 
 
 def is_part(total: int, number: int) -> bool:

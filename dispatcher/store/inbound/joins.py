@@ -48,16 +48,14 @@ _NEW_IDS = text("""
 SELECT nextval(pg_get_serial_sequence('inbound_joins', 'id')) FROM generate_series(1, :count)
 """)
 
-_BEGIN = text(f"""
+_BEGIN = text("""
 INSERT INTO inbound_joins (id, provider, number, recipient, reference, total, started_at, wake_at)
 OVERRIDING SYSTEM VALUE
-SELECT t.id, k.*, t.started_at, t.wake_at
-FROM unnest(CAST(:ids AS bigint[]), CAST(:starts AS timestamptz[]), CAST(:wakes AS timestamptz[]))
-     WITH ORDINALITY AS t(id, started_at, wake_at, n)
-JOIN (
-    SELECT provider, number, recipient, reference, total, n
-    FROM {_KEYS} WITH ORDINALITY AS t(provider, number, recipient, reference, total, n)
-) AS k USING (n)
+SELECT * FROM unnest(
+    CAST(:ids AS bigint[]), CAST(:providers AS text[]), CAST(:numbers AS text[]),
+    CAST(:recipients AS text[]), CAST(:references AS text[]), CAST(:totals AS smallint[]),
+    CAST(:starts AS timestamptz[]), CAST(:wakes AS timestamptz[])
+)
 """)
 
 _ADD = text("""

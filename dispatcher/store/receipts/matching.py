@@ -105,7 +105,7 @@ matched AS MATERIALIZED (
         SELECT message_id, attempt, ref FROM provider_references
         WHERE provider = t.provider AND lower(ref) = lower(t.ref)
         ORDER BY coalesce(message_id = m.id, false) DESC, at > :alive_since DESC, ref = t.ref DESC, at DESC,
-                 attempt DESC
+                 message_id DESC, attempt DESC
         LIMIT 1
     ) s ON true
     WHERE coalesce(m.id, s.message_id) IS NOT NULL
@@ -128,11 +128,12 @@ SELECT message_id, attempt, provider, ref, status FROM provider_references
 WHERE message_id = ANY(CAST(:ids AS bigint[]))
 """)
 
+# The provider is spelled so that no index of it fits: the rows are found by their message.
 _SET_PART_STATUSES = text("""
 UPDATE provider_references s SET status = g.status
 FROM unnest(CAST(:ids AS bigint[]), CAST(:providers AS text[]), CAST(:refs AS text[]),
             CAST(:statuses AS smallint[])) AS g(message_id, provider, ref, status)
-WHERE s.message_id = g.message_id AND s.provider = g.provider AND s.ref = g.ref
+WHERE s.message_id = g.message_id AND coalesce(s.provider, '') = g.provider AND s.ref = g.ref
   AND s.message_id = ANY(CAST(:ids AS bigint[]))
 """)
 
