@@ -12,7 +12,7 @@ A plug-in that asks the provider for receipts also implements `Polls`. One that 
 of its own implements `Listens`. `tests/providers/conformance.py` is the suite that every plug-in passes.
 """
 
-from dispatcher.domain.delivery.inbound_part import InboundPart, part_numbers
+from dispatcher.domain.delivery.inbound_part import InboundPart
 from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
@@ -65,5 +65,4 @@ __all__ = [
     "Unavailable",
     "Unknown",
     "Unsent",
-    "part_numbers",
 ]

@@ -43,7 +43,6 @@ from dispatcher.providers.contract import (
     Rejected,
     Status,
     Unknown,
-    part_numbers,
 )
 from dispatcher.providers.responses import (
     check_signature,
@@ -271,7 +270,7 @@ def _inbound(ref: str, fields: Mapping[str, object], *, join: timedelta) -> Inbo
     sender, recipient = _with_plus(text_field(fields, "msisdn")), _with_plus(text_field(fields, "to"))
     sent_at = _timestamp(text_field(fields, "message-timestamp"))
     reference = text_field(fields, "concat-ref")
-    numbers = part_numbers(text_field(fields, "concat-total"), text_field(fields, "concat-part"))
+    numbers = InboundPart.read_numbers(text_field(fields, "concat-total"), text_field(fields, "concat-part"))
     if not reference or numbers is None:
         return Inbound(sender, recipient, text_field(fields, "text"), ref=ref, sent_at=sent_at)
     text = fields["text"] if isinstance(fields["text"], str) else text_field(fields, "text")

@@ -82,12 +82,17 @@ def write_receipt(
     done: datetime,
     error: str = "000",
     text: str = "",
+    word: str | None = None,
 ) -> str:
-    """Return the text of a receipt in the form of appendix B, with the first 20 characters of the message."""
+    """
+    Return the text of a receipt in the form of appendix B, with the first 20 characters of the message.
+
+    `word` is in place of that of appendix B.
+    """
     delivered = 1 if state is MessageState.DELIVERED else 0
     return (
         f"id:{message_id} sub:001 dlvrd:{delivered:03} submit date:{submitted:%y%m%d%H%M}"
-        f" done date:{done:%y%m%d%H%M} stat:{_STATES[state][0]} err:{error} text:{text[:20]}"
+        f" done date:{done:%y%m%d%H%M} stat:{word or _STATES[state][0]} err:{error} text:{text[:20]}"
     )
 
 

@@ -41,6 +41,14 @@ class InboundPart:
         if not is_part(self.total, self.number):
             raise ValueError(f"there is no part {self.number} of {self.total}")
 
+    @staticmethod
+    def read_numbers(total: str, number: str) -> tuple[int, int] | None:
+        """Return the total and the number from a provider's text; None if it is not one of several parts."""
+        if not all(text.isdecimal() and len(text) <= len(str(MOST_PARTS)) for text in (total, number)):
+            return None
+        numbers = int(total), int(number)
+        return numbers if is_part(*numbers) else None
+
     @classmethod
     def of_text(
         cls,
@@ -57,18 +65,10 @@ class InboundPart:
         """
         Return a part that its provider has read already, perhaps with half of a character at its ends.
 
-        `numbers` are its total and its number, as of `part_numbers`.
+        `numbers` are its total and its number, as of `read_numbers`.
         """
         octets = text_octets(text)
         return cls(sender, recipient, reference, *numbers, octets, UTF16, ref, sent_at, join)
-
-
-def part_numbers(total: str, number: str) -> tuple[int, int] | None:
-    """Return the total and the number of a part, from a provider's text; None if it is not one of several."""
-    if not all(text.isdecimal() and len(text) <= len(str(MOST_PARTS)) for text in (total, number)):
-        return None
-    numbers = int(total), int(number)
-    return numbers if is_part(*numbers) else None
 
 
 def is_part(total: int, number: int) -> bool:

@@ -13,7 +13,6 @@ from dispatcher.providers.contract import (
     ProviderReports,
     ReceiptReport,
     ReceiptRequest,
-    part_numbers,
 )
 from dispatcher.providers.generic_http.path import as_text, find_values, first_text, parse_json
 from dispatcher.providers.generic_http.receipt_options import InboundOptions, PartOptions, ReceiptOptions
@@ -139,7 +138,9 @@ def _part(item: Json, options: PartOptions | None) -> _Part | None:
     if options is None:
         return None
     reference = first_text(item, options.reference)
-    numbers = part_numbers(first_text(item, options.total) or "", first_text(item, options.number) or "")
+    numbers = InboundPart.read_numbers(
+        first_text(item, options.total) or "", first_text(item, options.number) or ""
+    )
     return _Part(reference, numbers, options.join) if reference and numbers else None
 
 

@@ -96,7 +96,7 @@ def test_receipts_about_which_something_was_odd_are_listed_and_counted_matched_o
             ("r1", "odd r1", 1),
         ]
         assert await listing.recent_remarked(world.ctx) == 2
-        world.time.advance(listing.RECENT)
+        world.time.advance(listing.RECENT + timedelta(seconds=1))
         assert await listing.recent_remarked(world.ctx) == 0
 
     world.run(story)
