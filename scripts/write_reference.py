@@ -59,6 +59,7 @@ PAGES = {
                 "ProviderReports",
                 "ReceiptReport",
                 "Inbound",
+                "InboundPart",
             ],
         },
         more="[Adding a provider](../development/adding-a-provider.md) shows a whole plug-in.",
