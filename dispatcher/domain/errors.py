@@ -50,14 +50,24 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of a submission: `field` is named as in Submission, `value` is what was submitted."""
+    """
+    One fault of a submission: `field` is named as in Submission, `value` is what was submitted.
+
+    `advice` is a clause about the value: what is wrong with it, or what to do.
+    """
 
     field: str
     kind: FaultKind
     value: str
+    advice: str = ""
 
     def __str__(self) -> str:
-        return f"{self.field} {self.kind.value}: {self.value}"
+        return f"{self.field} {self.kind.value}: {self.advised_value}"
+
+    @property
+    def advised_value(self) -> str:
+        """The value, with the advice in brackets if there is any."""
+        return f"{self.value} ({self.advice})" if self.advice else self.value
 
 
 class DispatchError(Exception):

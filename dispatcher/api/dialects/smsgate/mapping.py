@@ -71,10 +71,10 @@ FAULTS: dict[FaultKind, str] = {
     FaultKind.TOO_LONG: "{field} is too long: {value}",
     FaultKind.TOO_MANY: "{field} has too many entries: {value}",
     FaultKind.NOT_TEXT: "{field} cannot be sent: {value}",
-    FaultKind.NOT_A_NUMBER: "invalid phone number",
+    FaultKind.NOT_A_NUMBER: "invalid phone number: {value}",
     FaultKind.UNKNOWN_SENDER: "simNumber names no SIM of this device",
     FaultKind.WINDOW_OVER: "validUntil leaves no time to send",
-    FaultKind.NOT_MOBILE: "not mobile phone number",
+    FaultKind.NOT_MOBILE: "not mobile phone number: {value}",
     FaultKind.REPEATED: "phone numbers must be unique",
     FaultKind.UNKNOWN_TEMPLATE: "{field} is unknown",
     FaultKind.MISSING_VARIABLE: "{value} is missing",
@@ -132,7 +132,7 @@ def _message(error: ErrorResponse) -> str:
 
 
 def _sentence(fault: Fault) -> str:
-    return FAULTS[fault.kind].format(field=_FIELDS.get(fault.field, fault.field), value=fault.value)
+    return FAULTS[fault.kind].format(field=_FIELDS.get(fault.field, fault.field), value=fault.advised_value)
 
 
 def write_time(at: datetime) -> str:
