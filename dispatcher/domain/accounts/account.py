@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dispatcher.domain.numbers.countries import expand
 from dispatcher.domain.tier import Tier
 
 
@@ -12,13 +13,18 @@ class AccountLimits:
 
     `rate` is requests a minute for each credential, `daily` messages a UTC
     day. `tier` is the most urgent tier that the account may use, and
-    `countries` are the only ones that it may send to.
+    `countries` are the names of the only ones that it may send to, such as
+    "GB", "-JE" and "+44".
     """
 
     rate: int | None = None
     daily: int | None = None
     tier: Tier | None = None
     countries: frozenset[str] | None = None
+
+    def allows(self, country: str) -> bool:
+        """Return whether the account may send to this country."""
+        return self.countries is None or country in expand(self.countries)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from functools import cache
 import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
+from dispatcher.domain.numbers.countries import is_country
 from dispatcher.domain.numbers.notation import read_notation, trunk_prefix, visible
 from dispatcher.domain.numbers.number_fault import TEXTS, NumberFault
 
@@ -99,11 +100,6 @@ def parse(raw: str, policy: NumberPolicy) -> Msisdn:
     if not (notation.is_certain or policy.require_valid):
         policy = replace(policy, require_valid=True)
     return _number(notation.dialled, raw, policy)
-
-
-def is_country(code: str) -> bool:
-    """Return whether this is a country (ISO, two capital letters) whose national numbers can be parsed."""
-    return code in phonenumbers.SUPPORTED_REGIONS
 
 
 def sandbox_code(e164: str) -> int | None:

@@ -15,7 +15,8 @@ from dispatcher.domain.campaigns.csv_recipients import (
     read_recipients,
 )
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, is_country, parse
+from dispatcher.domain.numbers.countries import is_country
+from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, parse
 from dispatcher.service.context import Context
 from dispatcher.service.yielding import yielding
 from dispatcher.store.campaigns.audiences import Reject

@@ -69,7 +69,7 @@ def test_without_a_table_the_providers_of_the_country_are_used_in_their_configur
     assert routed(RouteTable(), FRENCH, providers) == ("one", "two", "three")
     nowhere = configured(provider("one", "FR"))
     found = plan_route(RouteTable(), KENYAN, nowhere)
-    assert found.refusal == (Status.NO_ROUTE, "no provider serves this country")
+    assert found.refusal == (Status.NO_ROUTE, "no provider for KE: one: it does not serve KE")
 
 
 def test_tests_go_to_providers_that_take_them_and_other_messages_to_the_others() -> None:
@@ -82,7 +82,7 @@ def test_tests_go_to_providers_that_take_them_and_other_messages_to_the_others()
     named = table({"ways": [["live"]]})
     assert plan_route(named, test, providers).refusal == (
         Status.NO_ROUTE,
-        "no provider of rule 1 takes tests",
+        "no provider of rule 1 for KE: live: it takes no tests",
     )
 
 
@@ -115,8 +115,8 @@ def test_the_first_matching_rule_decides_even_if_a_later_one_is_more_specific() 
 
 def test_without_groups_or_a_matching_rule_there_is_no_route() -> None:
     read = table({"countries": ["KE"], "ways": []}, {"countries": ["UG"], "ways": [["alpha"]]})
-    assert plan_route(read, KENYAN, ALL).refusal == (Status.NO_ROUTE, "rule 1 sends nothing there")
-    assert plan_route(read, FRENCH, ALL).refusal == (Status.NO_ROUTE, "no rule of the route table is for it")
+    assert plan_route(read, KENYAN, ALL).refusal == (Status.NO_ROUTE, "rule 1 sends nothing to KE")
+    assert plan_route(read, FRENCH, ALL).refusal == (Status.NO_ROUTE, "no rule of the route table is for FR")
 
 
 def test_a_provider_of_a_rule_that_cannot_serve_is_left_out() -> None:
@@ -125,7 +125,7 @@ def test_a_provider_of_a_rule_that_cannot_serve_is_left_out() -> None:
     assert routed(read, KENYAN, providers) == ("beta",)
     only = table({"ways": [["alpha"]]})
     reason = plan_route(only, KENYAN, providers).refusal
-    assert reason == (Status.NO_ROUTE, "no provider of rule 1 serves this country")
+    assert reason == (Status.NO_ROUTE, "no provider of rule 1 for KE: alpha: it does not serve KE")
 
 
 def test_groups_are_used_in_order_each_with_all_its_providers() -> None:

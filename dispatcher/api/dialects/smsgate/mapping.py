@@ -108,9 +108,9 @@ def state_of(statuses: Iterable[Status]) -> GatewayState:
 
 
 def error_of(status: Status, reason: str = "") -> str | None:
-    """Return the error of a failed recipient, with the provider's reason if there is one, else None."""
+    """Return the error of a failed recipient, with the reason of a provider or of the routes, else None."""
     error = WORDS[status].error
-    if error is not None and status.is_missed and reason:
+    if error is not None and reason and (status.is_missed or status is Status.NO_ROUTE):
         return f"{error}: {reason}"
     return error
 
