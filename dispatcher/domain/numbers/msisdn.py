@@ -18,7 +18,9 @@ _MAX_SHOWN = 40
 _DIALLED = re.compile(r"\+?[0-9]+")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _SANDBOX = re.compile(r"\+[0-9]{2,9}9900([0-9]{2})")
-_SERVICE = re.compile(r"[0-9*#]{1,20}")  # GSM 03.40, 9.1.2.5: an address has up to 20 semi-octets
+_SERVICE = re.compile(
+    r"(?=[*#]*[0-9])[0-9*#]{1,20}"
+)  # GSM 03.40, 9.1.2.5: an address has up to 20 semi-octets
 _LONGEST_ADDRESS = 20
 _LONGEST_SHORT_CODE = 6
 _ABROAD = "00"  # ITU-T E.123: recommended, and written even where another prefix is dialled
@@ -124,8 +126,9 @@ def _number(dialled: str, raw: str, policy: NumberPolicy) -> Msisdn:
         return _national(dialled, raw, policy)
     if policy.require_plus:
         raise InvalidNumber(raw, NumberFault.NO_PLUS)
-    abroad = policy.lenient and dialled.startswith(_ABROAD)
-    return _international("+" + (dialled.removeprefix(_ABROAD) if abroad else dialled), raw, policy)
+    if policy.lenient and dialled.startswith(_ABROAD):
+        return _international(f"+{dialled[2:]}", raw, replace(policy, require_valid=True))
+    return _international(f"+{dialled}", raw, policy)
 
 
 def _international(dialled: str, raw: str, policy: NumberPolicy) -> Msisdn:

@@ -1,5 +1,7 @@
 """The submits that reach the SMSC: addresses, alphabets, parts, validity."""
 
+from dataclasses import replace
+
 import pytest
 
 from dispatcher.domain.delivery.provider import Accepted, Outgoing, Rejected
@@ -53,6 +55,13 @@ def test_an_operator_may_mark_addresses_otherwise() -> None:
         addresses={"short": {"ton": 0, "npi": 1}, "recipient": {"ton": 0, "npi": 0}},
     )
     assert (sm.source, sm.destination) == (Address(0, 1, "40404"), Address(0, 0, "254701234567"))
+
+
+def test_a_short_code_as_recipient_is_marked_as_one() -> None:
+    (sm,) = submits(replace(a_message(), to="22384"))
+    assert sm.destination == Address(3, 0, "22384")
+    (sm,) = submits(replace(a_message(), to="*7701012345678"))
+    assert sm.destination == Address(3, 0, "*7701012345678")
 
 
 @pytest.mark.parametrize("text", ["a" * 400, "я" * 150], ids=["GSM", "UCS-2"])
