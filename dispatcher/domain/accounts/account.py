@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from dispatcher.domain.numbers.countries import expand
 from dispatcher.domain.tier import Tier
 
 
@@ -22,10 +21,6 @@ class AccountLimits:
     daily: int | None = None
     tier: Tier | None = None
     countries: frozenset[str] | None = None
-
-    def allows(self, country: str) -> bool:
-        """Return whether the account may send to this country."""
-        return self.countries is None or country in expand(self.countries)
 
 
 @dataclass(frozen=True, slots=True)

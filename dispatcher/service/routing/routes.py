@@ -10,6 +10,7 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.errors import Invalid, InvalidRoutes, Misconfigured
 from dispatcher.domain.messages.status import Status
+from dispatcher.domain.numbers.countries import expand
 from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, parse, sandbox_code
 from dispatcher.domain.routing.route import (
     RoutePlan,
@@ -129,8 +130,9 @@ def plan_for(
 
 def refusal_for(ctx: Context, account: Account, number: Msisdn, found: RoutePlan) -> RouteRefusal | None:
     """Return the status and reason of a message that is refused at accept; None if it may be sent."""
-    if not account.limits.allows(number.country):
-        allowed = join_names(account.limits.countries or ()) or "none"
+    countries = account.limits.countries
+    if countries is not None and number.country not in expand(countries):
+        allowed = join_names(countries) or "none"
         reason = f"the account may not write to {name_country(number.country)}; it may write to {allowed}"
         return RouteRefusal(Status.NO_ROUTE, reason)
     return refusal(found, ctx.provider_states)
