@@ -21,9 +21,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     AliasChoices,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     InstanceOf,
     SecretStr,
@@ -40,6 +38,7 @@ from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.inbound.keywords import KeywordAction, Keywords
 from dispatcher.domain.numbers.countries import expand, expand_keys, fault_of, is_country_name
 from dispatcher.domain.tier import Tier
+from dispatcher.strict_model import StrictModel
 
 _DEFAULT_RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
 _POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
@@ -100,7 +99,7 @@ class RepeatPolicy(StrEnum):
     JOIN = "join"  # answered with the existing message
 
 
-class ProviderSettings(BaseModel):
+class ProviderSettings(StrictModel):
     """
     One provider in DISPATCHER_PROVIDERS.
 
@@ -111,20 +110,20 @@ class ProviderSettings(BaseModel):
     in `countries` leaves one out that another name includes.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     plugin: str
-    options: dict[str, object] = {}
+    options: dict[str, object] = Field(default_factory=dict)
     tps: float = Field(default=100, gt=0)
     max_connections: int = Field(default=200, ge=1, le=2000)
     call_timeout: float = Field(default=5, gt=0, le=60)
     dedupes: bool = False
     countries: Annotated[frozenset[str], AfterValidator(_countries)] = frozenset()
     takes: Traffic = Traffic.LIVE
-    sender_tps: dict[str, Annotated[float, Field(gt=0)]] = {}
-    doubt: dict[Tier, int] = {}
-    prices: dict[Annotated[str, AfterValidator(_priced)], Annotated[Decimal, Field(ge=0)]] = {}
+    sender_tps: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    doubt: dict[Tier, int] = Field(default_factory=dict)
+    prices: dict[Annotated[str, AfterValidator(_priced)], Annotated[Decimal, Field(ge=0)]] = Field(
+        default_factory=dict
+    )
     poll: float | None = Field(default=None, ge=1, le=3600)
 
     def config(self, public_url: str | None = None) -> ProviderConfig:

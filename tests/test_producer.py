@@ -17,6 +17,7 @@ from dispatcher.domain.campaigns.campaign import CampaignState, RunState
 from dispatcher.domain.errors import (
     Conflict,
     Invalid,
+    InvalidFields,
     InvalidPlan,
     InvalidSubmission,
     Misconfigured,
@@ -222,6 +223,14 @@ def test_an_audience_can_be_used_again(sms: Dispatcher, shop: World) -> None:
     sms.campaign("summer", audience="spring", text="Hello again").start()
     work(shop)
     assert [out.text for out in shop.sim.seen] == ["Hello again"] * 2
+
+
+def test_the_text_of_a_campaign_is_changed(sms: Dispatcher, shop: World) -> None:
+    campaign = sms.campaign("spring", audience=ROWS, text="Hi {{name}}")
+    campaign.start()
+    assert campaign.change_text("Dear {{name}}").to_come == 2
+    with pytest.raises(InvalidFields, match="names nick"):
+        campaign.change_text("Dear {{nick}}")
 
 
 def test_waiting_for_a_campaign_ends_with_its_run(sms: Dispatcher, shop: World) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dispatcher.api.request_body import canonical_body
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.submission import AcceptedBatch, IdempotencyKey, StoredResponse, Submission
@@ -39,15 +40,21 @@ async def accept(
         return answer(await submit(ctx, caller, submission))
     if not _KEY.fullmatch(key):
         raise Invalid("Idempotency-Key must be 1 to 255 printable ASCII characters without spaces")
-    once = IdempotencyKey(key, await _fingerprint(request), lambda batch: _stored(answer(batch)))
+    body = await request.body()
+    once = IdempotencyKey(
+        key,
+        _fingerprint(request, canonical_body(body)),
+        lambda batch: _stored(answer(batch)),
+        exact=_fingerprint(request, body),
+    )
     stored = await submit_once(ctx, caller, submission, once)
     headers = {**stored.headers, "Idempotent-Replayed": "true"} if stored.is_replayed else stored.headers
     return Response(stored.body, stored.status, headers=dict(headers))
 
 
-async def _fingerprint(request: Request) -> bytes:
+def _fingerprint(request: Request, body: bytes) -> bytes:
     parts = [request.method, request.url.path, request.url.query]
-    return hashlib.sha256("\n".join(parts).encode() + b"\n" + await request.body()).digest()
+    return hashlib.sha256("\n".join(parts).encode() + b"\n" + body).digest()
 
 
 def _stored(response: Response) -> StoredResponse:

@@ -73,12 +73,23 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Template:
-    """An operation whose path has parameters."""
+class _TemplateOperation:
+    """An operation whose path has parameters, with those of its own path by name."""
 
     operation: Operation
-    pattern: re.Pattern[str]
     convertors: Mapping[str, Convertor[Any]]
+    pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """A path with parameters, whatever they are named, and its operations by method."""
+
+    pattern: re.Pattern[str]
+    by_method: dict[str, _TemplateOperation] = field(default_factory=dict)
+
+
+_PARAMETER_NAME = re.compile(r"\?P<\w+>")
 
 
 class Operations:
@@ -93,7 +104,7 @@ class Operations:
         self._security = security
         self._all: list[Operation] = []
         self._by_path: dict[str, dict[str, Operation]] = {}
-        self._templates: list[_Template] = []
+        self._templates: dict[str, _Template] = {}
 
     def __iter__(self) -> Iterator[Operation]:
         return iter(self._all)
@@ -141,33 +152,46 @@ class Operations:
         Return the handler of a request, with the path's parameters in its scope.
 
         A path without parameters wins over paths with some; of those, the one that was
-        added first wins. Raises HTTPException: 405 with all methods of the path, else 404.
+        added first wins. The others are other resources, and answer none of its methods.
+        Raises HTTPException: 405 with all methods of the path, else 404.
         """
         method, path = scope["method"], local_path(scope)
-        if (operation := self._by_path.get(path, {}).get(method)) is not None:
-            return operation.handler
-        for template in self._templates:
-            if template.operation.method == method and (found := template.pattern.match(path)):
-                values = found.groupdict()
-                scope["path_params"] = {
-                    name: convertor.convert(values[name]) for name, convertor in template.convertors.items()
-                }
-                return template.operation.handler
-        if methods := self._methods(path):
-            raise HTTPException(405, headers={"Allow": ", ".join(sorted(methods))})
+        if (plain := self._by_path.get(path)) is not None:
+            if (operation := plain.get(method)) is not None:
+                return operation.handler
+            raise _not_allowed(plain)
+        for template in self._templates.values():
+            if template.pattern.match(path):
+                return _handler(template, scope, path)
         raise HTTPException(404)
 
     def _append(self, operation: Operation) -> None:
         self._all.append(operation)
         pattern, _, convertors = compile_path(operation.path)
         if convertors:
-            self._templates.append(_Template(operation, pattern, convertors))
+            shape = _PARAMETER_NAME.sub("", pattern.pattern)
+            template = self._templates.setdefault(shape, _Template(pattern))
+            template.by_method.setdefault(
+                operation.method, _TemplateOperation(operation, convertors, pattern)
+            )
         else:
             self._by_path.setdefault(operation.path, {}).setdefault(operation.method, operation)
 
-    def _methods(self, path: str) -> set[str]:
-        matching = (template for template in self._templates if template.pattern.match(path))
-        return {*self._by_path.get(path, {}), *(template.operation.method for template in matching)}
+
+def _handler(template: _Template, scope: Scope, path: str) -> Handler:
+    """Return the handler of a path that matches, with its parameters in the scope. Raises 405."""
+    found = template.by_method.get(scope["method"])
+    if found is None or (matched := found.pattern.match(path)) is None:
+        raise _not_allowed(template.by_method)
+    values = matched.groupdict()
+    scope["path_params"] = {
+        name: convertor.convert(values[name]) for name, convertor in found.convertors.items()
+    }
+    return found.operation.handler
+
+
+def _not_allowed(methods: Iterable[str]) -> HTTPException:
+    return HTTPException(405, headers={"Allow": ", ".join(sorted(methods))})
 
 
 @dataclass(frozen=True, slots=True)

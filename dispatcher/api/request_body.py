@@ -20,6 +20,7 @@ _ARRAY_SUFFIX = re.compile(r"\[[0-9]{0,9}\]\Z")
 _MAX_FIELDS = 20_000
 _FORM = "application/x-www-form-urlencoded"
 
+_encode_canonical = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -67,6 +68,23 @@ async def read_fields(request: Request) -> Mapping[str, object]:
     if raw.strip() and content_type not in ("", _FORM):
         raise HTTPException(400, "The body must be a form or a JSON object")
     return _form(raw.decode("utf-8", "surrogateescape"))
+
+
+def canonical_body(raw: bytes) -> bytes:
+    """
+    Return a body in the form that all bodies with the same content have.
+
+    Of a JSON object that is its fields in order, without white space and with
+    the same escapes: two that differ only so are the same request. An integer and
+    a fraction stay different (1 and 1.0), because not every field takes both. A
+    body in which an object has a name twice, and any other body, such as a form,
+    is as it came.
+    """
+    try:
+        document = json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=_unrepeated)
+        return _encode_canonical(document).encode() if isinstance(document, dict) else raw
+    except (ValueError, RecursionError):
+        return raw
 
 
 def stream_file(request: Request) -> Iterator[bytes]:
@@ -137,6 +155,12 @@ def _form(encoded: str) -> Mapping[str, object]:
         if name != raw_name or len(values[name]) > 1:
             arrays.add(name)
     return {name: all_of if name in arrays else all_of[0] for name, all_of in values.items()}
+
+
+def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(values := dict(pairs)) < len(pairs):
+        raise ValueError("a name is there twice")
+    return values
 
 
 def _refuse_constant(name: str) -> NoReturn:

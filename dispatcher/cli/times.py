@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.hours.local_time import first_instant
+from dispatcher.domain.iso_time import read_iso_time
 
 _FROM_NOW = re.compile(r"\+(\d{1,9})(s|m|h|d)")
 _SHIFT = re.compile(r"([+-])(\d{1,9})(s|m|h|d)")
@@ -39,7 +40,7 @@ def read_time(text: str, *, now: datetime, timezone: str, option: str) -> dateti
     if match := _FROM_NOW.fullmatch(text):
         return _later(now, int(match[1]) * _SECONDS[match[2]], text, option)
     try:
-        at = datetime.fromisoformat(text)
+        at = read_iso_time(text)
         return at.astimezone(UTC) if at.tzinfo else first_instant(at, ZoneInfo(timezone))
     except (ValueError, OverflowError):
         raise Invalid(f"{option} {text!r} is not a time: {_EXAMPLES}") from None

@@ -37,6 +37,7 @@ class FaultKind(StrEnum):
     TOO_LONG = "is too long"
     TOO_MANY = "has too many entries"
     NOT_TEXT = "cannot be encoded"
+    UNFILLED = "has braces that nothing fills"
     NOT_A_NUMBER = "is not a phone number"
     UNKNOWN_SENDER = "is not a sender of this account"
     WINDOW_OVER = "leaves no time to send"
@@ -53,16 +54,18 @@ class Fault:
     """
     One fault of a submission: `field` is named as in Submission, `value` is what was submitted.
 
+    `choices` says which values there are instead; "" if that is no list.
     `advice` is a clause about the value: what is wrong with it, or what to do.
     """
 
     field: str
     kind: FaultKind
     value: str
+    choices: str = ""
     advice: str = ""
 
     def __str__(self) -> str:
-        return f"{self.field} {self.kind.value}: {self.advised_value}"
+        return f"{self.field} {self.kind.value}: {self.advised_value}{self.choices and f' ({self.choices})'}"
 
     @property
     def advised_value(self) -> str:

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import CampaignPlan, CampaignState, RunState
 from dispatcher.domain.errors import Invalid
+from dispatcher.domain.messages.edit import EditReport
 from dispatcher.domain.messages.status import Status
 from dispatcher.producer.loop_thread import ProducerThread
-from dispatcher.service.campaigns import campaigns, drafts
+from dispatcher.service.campaigns import campaigns, drafts, edits
 from dispatcher.service.campaigns.follow import follow
 from dispatcher.service.campaigns.progress import CampaignReport
 from dispatcher.service.campaigns.recipient_file import RecipientFile
@@ -72,6 +73,16 @@ class Campaign:
     def cancel(self) -> int:
         """Cancel it for good and return how many messages were cancelled and refunded."""
         return self._move(campaigns.cancel).withdrawn
+
+    def change_text(self, text: str, *, dry_run: bool = False) -> EditReport:
+        """
+        Change its text, of messages that wait and of recipients to come, and return what became of each.
+
+        With `dry_run` recipients are only counted. Raises InvalidFields for a
+        text that the audience cannot fill, and NotEnoughCredit.
+        """
+        thread = self._current_thread()
+        return thread.run(edits.change_text(thread.ctx, thread.account, self.id, text=text, dry_run=dry_run))
 
     def progress(self) -> Progress:
         """Return its progress."""

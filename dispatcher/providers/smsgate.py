@@ -18,6 +18,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import Field, model_validator
 
+from dispatcher.domain.iso_time import read_iso_time
 from dispatcher.providers.base import (
     HttpPlugin,
     PluginOptions,
@@ -52,8 +53,8 @@ from dispatcher.providers.responses import (
     text_field,
 )
 
-PRIORITIES: Final[Mapping[Tier, int]] = {Tier.CRITICAL: 100, Tier.STANDARD: 0, Tier.BULK: -1}
-"""-128 to 127. From 100 on, the phone ignores its limits and delays."""
+PRIORITIES: Final[Mapping[Tier, int]] = {Tier.CRITICAL: 100, Tier.STANDARD: 0, Tier.BULK: -128}
+"""Those that its document names: the lowest, normal, and from 100 on past the phone's limits and delays."""
 
 STATES: Final[Mapping[str, Status | None]] = {
     "Pending": None,
@@ -243,7 +244,7 @@ def _refusal(error: str, response: httpx.Response) -> Outcome:
 
 def _timestamp(text: str) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text)
+        moment = read_iso_time(text)
     except ValueError:
         return None
     return moment if moment.tzinfo else None

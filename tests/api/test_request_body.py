@@ -8,7 +8,7 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from dispatcher.api.request_body import query_fields, read_fields
+from dispatcher.api.request_body import canonical_body, query_fields, read_fields
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -83,3 +83,30 @@ def test_more_fields_than_anybody_needs_are_400() -> None:
 
 def test_a_query_is_read_as_a_form_is() -> None:
     assert query_fields(request(query="a=1&b[]=2&c=x+y")) == {"a": "1", "b": ["2"], "c": "x y"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [b'{"b": [1, {"y": 2, "x": 1}], "a": "\xc3\xa9"}', b'{"a":"\\u00e9",\n"b":[1,{"x":1,"y":2}]}\n'],
+)
+def test_the_same_json_in_another_order_and_with_other_blanks_is_the_same_body(other: bytes) -> None:
+    assert canonical_body(other) == canonical_body(b'{"a":"\xc3\xa9","b":[1,{"y":2,"x":1}]}')
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b'{"a":1}', b'{"a":2}'),
+        (b'{"a":1}', b'{"a":1.0}'),
+        (b'{"a":1}', b'{"a":true}'),
+        (b'{"a":1}', b'{"a":"1"}'),
+        (b'{"a":[1,2]}', b'{"a":[2,1]}'),
+        (b'{"a":null}', b"{}"),
+        (b'{"a":9007199254740992}', b'{"a":9007199254740993}'),
+        (b'{"a":1,"a":2}', b'{"a":2,"a":1}'),
+        (b'{"a":1,"a":2}', b'{"a":2}'),
+        (b"a=1&b=2", b"b=2&a=1"),
+    ],
+)
+def test_bodies_that_may_mean_something_else_are_different(one: bytes, other: bytes) -> None:
+    assert canonical_body(one) != canonical_body(other)

@@ -11,6 +11,7 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumber, PhoneNumberTy
 from phonenumbers.timezone import time_zones_for_geographical_number
 from phonenumbers.tzdata import TIMEZONE_DATA
 
+from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import Invalid
 
 _UNKNOWN = ("Etc/Unknown",)
@@ -25,7 +26,16 @@ def parse_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Invalid(f'"{name}" is not a time zone; write one like "Europe/Paris" or "UTC"') from None
+        raise Invalid(f'"{name}" is not a time zone; {zone_choices(name)}') from None
+
+
+def zone_choices(wanted: str) -> str:
+    """Return an example, and which time zone may be meant."""
+    known = sorted(available_timezones(), reverse=True)
+    cities = {zone.rpartition("/")[2].casefold(): zone for zone in known}
+    city = wanted.strip().replace(" ", "_").rpartition("/")[2].casefold()
+    meant = f"did you mean {cities[city]}?" if city in cities else name_choices(wanted, known)
+    return f'write one like "Europe/Paris" or "UTC"; {meant}'
 
 
 def zones_of(number: str) -> tuple[ZoneInfo, ...]:

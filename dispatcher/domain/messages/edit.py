@@ -8,11 +8,14 @@ from uuid import UUID
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.status import OPEN, Status
+from dispatcher.domain.messages.text import is_blank
 from dispatcher.domain.messages.window import MAX_AHEAD
 from dispatcher.domain.tier import Tier
 
 BY_OPERATOR = "cancelled by an operator"
 BY_CALLER = "withdrawn by the caller"
+BEING_SENT = "being sent"
+IN_DOUBT = "in doubt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,13 @@ class Selection:
         if self.statuses is not None and not self.statuses <= OPEN:
             raise Invalid("only scheduled and pending messages can be changed: select by these statuses")
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a batch or a campaign, and no part of it."""
+        parts = (self.message, self.tier, self.statuses, self.number, self.sender)
+        narrows = any(part is not None for part in parts) or self.due.is_bounded or self.created.is_bounded
+        return not narrows and (self.batch is None) != (self.campaign is None)
+
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
@@ -121,7 +131,7 @@ class NewText:
     text: str
 
     def __post_init__(self) -> None:
-        if not self.text.strip():
+        if is_blank(self.text):
             raise Invalid("a message needs a text")
 
 
@@ -133,10 +143,16 @@ class EditReport:
     """
     The result of an edit; each selected message is counted once.
 
-    `too_late` counts messages that are being sent, were sent or have ended.
-    `unchanged` counts, by reason, messages that could have been changed and
-    were not. `charged` is the difference in cost of new texts, below zero if
-    they cost less.
+    `too_late` counts messages that are being sent, were sent or have ended,
+    and `late` says how many of each kind. `unchanged` counts, by reason,
+    messages that could have been changed and were not. `charged` is the
+    difference in cost of new texts, below zero if they cost less.
+
+    The text of a whole campaign counts its recipients, each once: `to_come`
+    are those who have no message yet and will get the new text, `left_out`
+    those who get none, by reason, because they cannot have the new text.
+    `next_run` is the next run, which has the new text too. After any other
+    edit of a campaign, `not_reached` counts its recipients without a message.
     """
 
     changed: int = 0
@@ -144,14 +160,32 @@ class EditReport:
     unchanged: Mapping[str, int] = field(default_factory=dict)
     refunded: int = 0
     charged: int = 0
+    late: Mapping[str, int] = field(default_factory=dict)
+    to_come: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    not_reached: int = 0
+    next_run: datetime | None = None
 
     def plus(self, other: "EditReport") -> "EditReport":
         """Return the sum of both reports."""
-        reasons = [*self.unchanged, *other.unchanged]
         return EditReport(
             changed=self.changed + other.changed,
             too_late=self.too_late + other.too_late,
-            unchanged={r: self.unchanged.get(r, 0) + other.unchanged.get(r, 0) for r in reasons},
+            unchanged=_sum(self.unchanged, other.unchanged),
             refunded=self.refunded + other.refunded,
             charged=self.charged + other.charged,
+            late=_sum(self.late, other.late),
+            to_come=self.to_come + other.to_come,
+            left_out=_sum(self.left_out, other.left_out),
+            not_reached=self.not_reached + other.not_reached,
+            next_run=self.next_run or other.next_run,
         )
+
+
+def late_kind(status: Status) -> str:
+    """Return the kind of a message that is too late: its status, or "being sent" while it is open."""
+    return BEING_SENT if status in OPEN else status.name.lower().replace("_", " ")
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in [*one, *other]}

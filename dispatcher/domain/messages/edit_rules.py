@@ -10,6 +10,7 @@ from dispatcher.domain.messages.edit import NewText, Reschedule
 from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.template import MissingVariables
+from dispatcher.domain.messages.text import is_blank
 from dispatcher.domain.messages.window import MAX_AHEAD, Window
 
 NO_CHANGE = "nothing would change"
@@ -167,8 +168,10 @@ def change_text(
         return Unchanged(str(error))
     if text == message.text:
         return Unchanged(NO_CHANGE)
-    if not text.strip():
+    if is_blank(text):
         return Unchanged("its text would be empty")
+    if unfilled := template.unfilled_braces(text):
+        return Unchanged(f"its text would have braces that nothing fills: {unfilled}")
     if segments > max_segments:
         return Unchanged(f"its text would have more than {max_segments} segments")
     charged = message.charged

@@ -131,8 +131,10 @@ class IdempotencyKey:
 
     `fingerprint` is the same for a repeated request and differs for another
     one with the same `key`; `answer` makes the answer that repeats get.
+    `exact` is the fingerprint of the very bytes, as earlier versions stored it.
     """
 
     key: str
     fingerprint: bytes
     answer: Callable[[AcceptedBatch], StoredResponse]
+    exact: bytes = b""

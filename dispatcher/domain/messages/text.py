@@ -1,4 +1,4 @@
-"""Changes to a text: without diacritics, with a note on how to opt out, or so that Postgres can store it."""
+"""Texts: whether one shows anything, and changes to them (diacritics, a note on how to opt out, storage)."""
 
 import unicodedata
 from functools import lru_cache
@@ -19,7 +19,33 @@ _TRANSLITERATIONS = {
     "Œ": "OE",
     "ı": "i",
 }
+_NAMED = 5  # characters in an error
 _LATIN_NAMES = ("LATIN ", "FULLWIDTH LATIN ")
+
+# Default_Ignorable_Code_Point (DerivedCoreProperties.txt of Unicode 16), and after it those that have a width
+# and no ink: interlinear annotations, the blank Braille pattern, the null notehead.
+_INVISIBLE = frozenset(
+    chr(code)
+    for first, last in (
+        (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F),
+        (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F),
+        (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A),
+        (0xE0000, 0xE0FFF),
+        (0xFFF9, 0xFFFB), (0x2800, 0x2800), (0x1D159, 0x1D159),
+    )
+    for code in range(first, last + 1)
+)  # fmt: skip
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text shows nothing: it has white space, controls and invisible characters alone."""
+    return all(char.isspace() or char in _INVISIBLE or unicodedata.category(char) == "Cc" for char in text)
+
+
+def describe_blank(text: str) -> str:
+    """Return a blank text, or which invisible characters it has: nobody would see them in a message."""
+    invisible = dict.fromkeys(f"U+{ord(char):04X}" for char in text if not char.isspace())
+    return f"it has only {', '.join(list(invisible)[:_NAMED])}, which nobody sees" if invisible else text
 
 
 def strip_latin_diacritics(text: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
+from dispatcher.domain.iso_time import read_iso_time
 from dispatcher.domain.messages.text import storable_text
 from dispatcher.providers.contract import BadReceipt, Inbound, ProviderReports, ReceiptReport, ReceiptRequest
 from dispatcher.providers.generic_http.path import as_text, find_values, first_text, parse_json
@@ -126,7 +127,7 @@ def _timestamp(text: str | None) -> datetime | None:
     try:
         if text is None or text.isdecimal():
             return datetime.fromtimestamp(int(text), UTC) if text else None
-        moment = datetime.fromisoformat(text)
+        moment = read_iso_time(text)
     except (ValueError, OverflowError, OSError):
         return None
     return moment if moment.tzinfo else None

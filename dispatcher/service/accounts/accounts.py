@@ -7,15 +7,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Account, AccountLimits
+from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
+from dispatcher.domain.hours.zones import zone_choices
 from dispatcher.domain.numbers.countries import fault_of
 from dispatcher.service.context import Context
 from dispatcher.store.accounts import accounts, ledger
 from dispatcher.store.accounts.accounts import Sender
 from dispatcher.store.accounts.ledger import LedgerEntry
 
-_MOST_CREDITS = 10**15
-_MOST = 10**9
+MAX_CREDITS = 10**15
+MAX_COUNT = 10**9
 _LONGEST_NAME = 100
 
 
@@ -47,7 +49,10 @@ async def find(ctx: Context, name: str) -> Account:
     """Return an account by its name. Raises NotFound."""
     account = await ctx.database.transact(lambda c: accounts.by_name(c, name))
     if account is None:
-        raise NotFound(f"there is no account {name!r}")
+        known = await ctx.database.transact(accounts.list_all)
+        raise NotFound(
+            f"there is no account {name!r} ({name_choices(name, (account.name for account in known))})"
+        )
     return account
 
 
@@ -71,10 +76,10 @@ async def set_limits(ctx: Context, account: Account, limits: AccountLimits) -> A
     """Replace all limits of an account and return it. Raises Invalid."""
     if limits.countries and (wrong := fault_of(limits.countries)):
         raise Invalid(wrong)
-    if limits.rate is not None and not 1 <= limits.rate <= _MOST:
-        raise Invalid(f"{limits.rate} is not a rate: give the requests a minute, 1 to {_MOST}")
-    if limits.daily is not None and not 0 <= limits.daily <= _MOST:
-        raise Invalid(f"{limits.daily} is not a daily cap: give the messages a day, 0 to {_MOST}")
+    if limits.rate is not None and not 1 <= limits.rate <= MAX_COUNT:
+        raise Invalid(f"{limits.rate} is not a rate: give the requests a minute, 1 to {MAX_COUNT}")
+    if limits.daily is not None and not 0 <= limits.daily <= MAX_COUNT:
+        raise Invalid(f"{limits.daily} is not a daily cap: give the messages a day, 0 to {MAX_COUNT}")
     await ctx.database.transact(lambda c: accounts.set_limits(c, account.id, limits))
     return replace(account, limits=limits)
 
@@ -108,6 +113,16 @@ async def add_sender(ctx: Context, account: Account, name: str) -> int:
     if sender_id is None:
         raise AlreadyExists(f"account {account.name!r} has a sender {name!r} already")
     return sender_id
+
+
+async def find_sender(ctx: Context, account: Account, name: str) -> int:
+    """Return the id of a sender by its name, else by its id. Raises NotFound."""
+    known = await senders(ctx, account)
+    for sender in sorted(known, key=lambda sender: sender.name != name):
+        if name in (sender.name, str(sender.id)):
+            return sender.id
+    choices = name_choices(name, (sender.name for sender in known))
+    raise NotFound(f"account {account.name!r} has no sender {name!r} ({choices})")
 
 
 async def senders(ctx: Context, account: Account) -> list[Sender]:
@@ -171,9 +186,9 @@ def _check_timezone(timezone: str) -> None:
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Invalid(f"{timezone!r} is not a time zone: give a name such as Europe/Paris") from None
+        raise Invalid(f"{timezone!r} is not a time zone; {zone_choices(timezone)}") from None
 
 
 def _check_credits(amount: int, *, least: int) -> None:
-    if not least <= amount <= _MOST_CREDITS:
-        raise Invalid(f"{amount} is not a valid amount of credits: give {least} to {_MOST_CREDITS}")
+    if not least <= amount <= MAX_CREDITS:
+        raise Invalid(f"{amount} is not a valid amount of credits: give {least} to {MAX_CREDITS}")

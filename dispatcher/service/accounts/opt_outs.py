@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
 from dispatcher.service.context import Context
@@ -44,7 +45,9 @@ async def _sender_id(ctx: Context, account: Account, sender: str | None) -> int 
         return None
     found = await ctx.database.transact(lambda c: accounts.find_sender(c, account.id, None, name=sender))
     if found is None:
-        raise NotFound(f"account {account.name!r} has no sender {sender!r}")
+        known = await ctx.database.transact(lambda c: accounts.senders(c, account.id))
+        choices = name_choices(sender, (one.name for one in known))
+        raise NotFound(f"account {account.name!r} has no sender {sender!r} ({choices})")
     return found
 
 

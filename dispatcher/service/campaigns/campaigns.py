@@ -78,7 +78,9 @@ async def change(ctx: Context, account: Account, public_id: str, plan: CampaignP
     async def work(connection: AsyncConnection, campaign: CampaignRow) -> CampaignRow:
         if campaign.state is not CampaignState.DRAFT:
             raise Conflict(
-                f"campaign {campaign.terms.name!r} is {campaign.state}; only a draft can be changed"
+                f"campaign {campaign.terms.name!r} is {campaign.state}; only a draft can be changed,"
+                " and the text of a campaign that has started: `dispatcher campaign text`,"
+                " or POST …/campaigns/ID/text"
             )
         terms = await validate_plan(ctx, connection, account, plan, now=now)
         return _require_free_name(await campaigns.change(connection, campaign.id, terms), account, plan)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.domain.campaigns.pacing import Rate, Spread
+from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import DispatchError, FieldError, InvalidPlan, NotFound
 from dispatcher.service.campaigns import audiences, campaigns
 from dispatcher.service.campaigns.plan import validate_plan
@@ -38,7 +39,8 @@ async def find(ctx: Context, account: Account, name: str) -> CampaignRow:
     if not _is_public_id(name):
         found = await ctx.database.single(lambda c: campaign_names.public_id(c, account.id, name))
         if found is None:
-            raise NotFound(f"account {account.name!r} has no campaign {name!r}")
+            known = await ctx.database.single(lambda c: campaign_names.of_campaigns(c, account.id))
+            raise NotFound(f"account {account.name!r} has no campaign {name!r} ({name_choices(name, known)})")
         public_id = str(found)
     return await campaigns.find(ctx, account, public_id)
 

@@ -22,6 +22,7 @@ from dispatcher.domain.campaigns.timetable import PlannedRelease
 from dispatcher.domain.errors import LimitExceeded
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.template import MissingVariables, render
+from dispatcher.domain.messages.text import is_blank
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.numbers.msisdn import Msisdn
 from dispatcher.domain.tier import Tier
@@ -220,7 +221,7 @@ def _text(
 
 
 def _segments(ctx: Context, text: str) -> int | tuple[Status, str]:
-    if not text.strip():
+    if is_blank(text):
         return Status.NO_TEXT, "its text is empty"
     text, segments, faults = measure_text(ctx, text)
     return (

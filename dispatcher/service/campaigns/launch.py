@@ -18,6 +18,7 @@ from dispatcher.domain.messages.window import Window
 from dispatcher.service.campaigns.campaigns import withdraw_messages
 from dispatcher.service.campaigns.expand import CHUNK, expand
 from dispatcher.service.campaigns.plan import new_batch, timetable
+from dispatcher.service.campaigns.text import change_late
 from dispatcher.service.context import Context
 from dispatcher.service.lane_depth import max_depth
 from dispatcher.store.campaigns import audiences, campaigns, run_messages, runs
@@ -43,6 +44,9 @@ async def launch(ctx: Context) -> int:
     while await ctx.database.transact(lambda c: _start_next(ctx, c)) and time.monotonic() < until:
         pass
     open_runs = await ctx.database.single(runs.list_open)
+    for run in open_runs:
+        if run.has_late_messages and run.campaign is not CampaignState.CANCELLED:
+            await change_late(ctx, run.id)
     await _withdraw_and_shift(ctx, open_runs, until=until)
     made = await _expand(ctx, open_runs, until=until)
     await ctx.database.transact(lambda c: _finish(c, [run.id for run in open_runs], ctx.now()))

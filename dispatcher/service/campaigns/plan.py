@@ -13,15 +13,17 @@ from dispatcher.domain.campaigns.campaign import AudienceState, CampaignPlan
 from dispatcher.domain.campaigns.pacing import Pacing, Rate, Spread
 from dispatcher.domain.campaigns.recurrence import CronSchedule, RunOnce, Schedule, next_due
 from dispatcher.domain.campaigns.timetable import Timetable, parse_zone_group
+from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import FieldError, Invalid, InvalidPlan
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.hours.zones import parse_zone
 from dispatcher.domain.messages import template
+from dispatcher.domain.messages.text import is_blank
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts.credentials import MANAGE
 from dispatcher.service.context import Context
-from dispatcher.service.submissions.validate import measure_text
+from dispatcher.service.submissions.validate import measure_template
 from dispatcher.store.accounts import accounts
 from dispatcher.store.accounts.accounts import TermsRequest
 from dispatcher.store.campaigns import audiences
@@ -34,6 +36,7 @@ MAX_DURATION = timedelta(days=366)
 """The longest validity of a message, and the longest time to spread a run over."""
 
 _LONGEST_NAME = 100
+_NAMED = 1000  # audiences or templates, of which an error names some
 _MAX_COST = 2**63 - 1
 _MAX_PER_SECOND = 1_000_000  # recipients a second
 
@@ -90,6 +93,15 @@ async def validate_plan(
     )
 
 
+def text_faults(ctx: Context, text: str, audience: Audience | None) -> list[str]:
+    """Return what is wrong with a text for all recipients; a run leaves out those for whom it is too long."""
+    measured = measure_template(ctx, text)[1] if not is_blank(text) else ()
+    faults = [f"{fault.kind.value}: {fault.value}" for fault in measured]
+    if audience is None:
+        return faults
+    return [*faults, *template.unknown_names(text, audience.columns, of="audience")]
+
+
 def timetable(
     campaign: CampaignTerms,
     audience: Audience,
@@ -131,12 +143,16 @@ async def _text(
     connection: AsyncConnection, account: Account, plan: CampaignPlan, faults: _Faults
 ) -> tuple[str, int | None]:
     if plan.template_id is None:
-        if not plan.text.strip():
+        if is_blank(plan.text):
             faults.add("text", "a campaign needs a text or a template")
         return plan.text, None
     found = await templates.find(connection, account.id, plan.template_id)
     if found is None:
-        faults.add("template_id", f"account {account.name!r} has no template {plan.template_id!r}")
+        known = await templates.page(connection, account.id, after=0, limit=_NAMED)
+        choices = name_choices(plan.template_id, (f"{one.public_id} ({one.name})" for one in known))
+        faults.add(
+            "template_id", f"account {account.name!r} has no template {plan.template_id!r} ({choices})"
+        )
         return "", None
     return found.text, found.id
 
@@ -150,7 +166,11 @@ async def _audience(
         public_id = None
     found = public_id and await audiences.lock_shared(connection, account.id, public_id)
     if not found:
-        faults.add("audience_id", f"account {account.name!r} has no audience {plan.audience_id!r}")
+        known = await audiences.page(connection, account.id, after=0, limit=_NAMED)
+        choices = name_choices(plan.audience_id, (one.name for one in known))
+        faults.add(
+            "audience_id", f"account {account.name!r} has no audience {plan.audience_id!r} ({choices})"
+        )
         return None
     if found.state is not AudienceState.READY:
         faults.add("audience_id", f"the audience {found.name!r} is still being read; wait until it is ready")
@@ -166,7 +186,9 @@ async def _sender(
     [terms] = await accounts.terms(connection, [TermsRequest(account.id, plan.tier, None, plan.sender)])
     if terms.sender_id is None:
         named = f"no sender {plan.sender!r} that may be used" if plan.sender else "no default sender"
-        faults.add("sender", f"account {account.name!r} has {named}")
+        known = await accounts.senders(connection, account.id)
+        choices = name_choices(plan.sender or "", (one.name for one in known if one.disabled_at is None))
+        faults.add("sender", f"account {account.name!r} has {named} ({choices})")
     if plan.validity is not None and not timedelta() < plan.validity <= MAX_DURATION:
         faults.add("validity", f"must be longer than zero and at most {MAX_DURATION.days} days")
     return terms.sender_id, plan.validity or terms.validity.get(plan.tier)
@@ -229,15 +251,8 @@ def _check_name_and_limits(ctx: Context, account: Account, plan: CampaignPlan, f
 
 
 def _check_text(ctx: Context, text: str, audience: Audience | None, faults: _Faults) -> None:
-    """Check what is the same for all recipients; the run leaves out those for whom it is too long."""
-    for fault in measure_text(ctx, text)[2] if text.strip() else ():
-        faults.add("text", f"{fault.kind.value}: {fault.value}")
-    if audience is None:
-        return
-    unknown = [name for name in template.variables(text) if name not in audience.columns]
-    if unknown:
-        named, columns = ", ".join(unknown), ", ".join(audience.columns) or "none"
-        faults.add("text", f"names {named}, which the audience has no column for; it has {columns}")
+    for sentence in text_faults(ctx, text, audience):
+        faults.add("text", sentence)
 
 
 def _check_hours(

@@ -13,9 +13,18 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import FaultKind, Invalid, InvalidSubmission, NotEnoughCredit, NotFound
 from dispatcher.domain.messages import template
-from dispatcher.domain.messages.edit import Cancel, Change, EditReport, NewText, Reschedule, Selection
+from dispatcher.domain.messages.edit import (
+    IN_DOUBT,
+    Cancel,
+    Change,
+    EditReport,
+    NewText,
+    Reschedule,
+    Selection,
+)
 from dispatcher.domain.messages.edit_rules import (
     NO_CHANGE,
     EditResult,
@@ -30,10 +39,12 @@ from dispatcher.domain.messages.edit_rules import (
     withdraw,
 )
 from dispatcher.domain.messages.status import Place
+from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.messages import search
-from dispatcher.service.submissions.validate import measure_text
-from dispatcher.store.accounts import accounts, ledger
+from dispatcher.service.submissions.validate import measure_template
+from dispatcher.store.accounts import ledger
+from dispatcher.store.campaigns import names
 from dispatcher.store.messages import edits
 from dispatcher.store.messages.edits import EditSelection
 
@@ -45,6 +56,7 @@ async def edit(ctx: Context, selection: Selection, change: Change, *, dry_run: b
     """
     Change the selected messages that still wait, 1,000 at a time; with `dry_run` only count them.
 
+    `campaigns.edits.edit` also changes the text of a selected campaign.
     Raises NotFound for a name in the selection that does not exist, and
     Invalid (InvalidSubmission for the text) for an impossible change; then
     nothing was changed. Raises NotEnoughCredit, with the number of messages
@@ -102,9 +114,9 @@ async def _check(ctx: Context, resolved: EditSelection, change: Change) -> None:
     """Raise Invalid for an impossible change, and for one end of a window that does not fit every message."""
     match change:
         case NewText(text=text):
-            _, _, faults = measure_text(ctx, text)
+            _, faults = measure_template(ctx, text)
             if template.variables(text):  # then each message has its own length
-                faults = [fault for fault in faults if fault.kind is FaultKind.NOT_TEXT]
+                faults = [fault for fault in faults if fault.kind is not FaultKind.TOO_LONG]
             if faults:
                 raise InvalidSubmission(faults)
         case Reschedule(shift=None):
@@ -149,7 +161,9 @@ async def _edit_batch(
     if not dry_run:
         await _write(connection, resolved, change, outcomes, now=now)
     wakes = [at for o, m in zip(outcomes, found, strict=True) if (at := _wake(o, m, now)) is not None]
-    return _count(len(among), outcomes), min(wakes, default=None)
+    gone = sorted(set(among) - {message.id for message in found})
+    late = await edits.count_late(connection, gone) if gone else Counter[str]()
+    return _count(late, outcomes), min(wakes, default=None)
 
 
 def _decide(ctx: Context, message: WaitingMessage, change: Change, now: datetime) -> EditResult:
@@ -189,13 +203,15 @@ async def _write(
             raise _NotCovered
 
 
-def _count(selected: int, outcomes: Sequence[EditResult]) -> EditReport:
-    """Return the counts of a batch; a selected message that no longer waits is too late."""
+def _count(late: Counter[str], outcomes: Sequence[EditResult]) -> EditReport:
+    """Return the counts of a batch; `late` are those of its messages that no longer wait, by kind."""
     unchanged = Counter(o.reason for o in outcomes if isinstance(o, Unchanged))
-    late = selected - len(outcomes) + sum(isinstance(o, TooLate) for o in outcomes)
+    in_doubt = sum(isinstance(o, TooLate) for o in outcomes)
+    late = late + Counter({IN_DOUBT: in_doubt})
     return EditReport(
-        changed=selected - late - unchanged.total(),
-        too_late=late,
+        changed=len(outcomes) - in_doubt - unchanged.total(),
+        too_late=late.total(),
+        late=late,
         unchanged=unchanged,
         refunded=sum(o.refund for o in outcomes if isinstance(o, Withdrawn)),
         charged=sum(o.extra for o in outcomes if isinstance(o, TextChanged)),
@@ -236,15 +252,12 @@ async def _campaign(ctx: Context, selection: Selection) -> int | None:
     account = selection.account
     found = await ctx.database.single(lambda c: edits.find_campaign(c, account.id, named))
     if found is None:
-        raise NotFound(f"account {account.name!r} has no campaign {named!r}")
+        known = await ctx.database.single(lambda c: names.of_campaigns(c, account.id))
+        raise NotFound(f"account {account.name!r} has no campaign {named!r} ({name_choices(named, known)})")
     return found
 
 
 async def _sender(ctx: Context, selection: Selection) -> int | None:
     if (named := selection.sender) is None:
         return None
-    account = selection.account
-    for sender in await ctx.database.single(lambda c: accounts.senders(c, account.id)):
-        if named in (sender.name, str(sender.id)):
-            return sender.id
-    raise NotFound(f"account {account.name!r} has no sender {named!r}")
+    return await accounts.find_sender(ctx, selection.account, named)

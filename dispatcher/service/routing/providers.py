@@ -8,6 +8,7 @@ from uuid import uuid4
 from dispatcher.domain.delivery.provider import Listens, Outcome, Outgoing, ProviderConfig, ProviderReports
 from dispatcher.domain.errors import Invalid, NotFound, Unavailable
 from dispatcher.domain.messages.encoding import InvalidText, measure
+from dispatcher.domain.messages.text import is_blank
 from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
 from dispatcher.domain.routing.breaker import WINDOW, CallCounts
 from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
@@ -116,7 +117,7 @@ async def send_test(
     configured = _find(ctx, name)
     try:
         to = parse(number, NumberPolicy(require_plus=True, lenient=True, simulated=True)).e164
-        segments = measure(text).segments
+        segments = 0 if is_blank(text) else measure(text).segments
     except (InvalidNumber, InvalidText) as error:
         raise Invalid(str(error)) from None
     if not segments:

@@ -31,7 +31,7 @@ async def find_response(
     stored = await idempotency.find(connection, *owner, since=ctx.now() - KEPT_FOR)
     if stored is None:
         return None
-    if stored.fingerprint != key.fingerprint:
+    if stored.fingerprint not in (key.fingerprint, key.exact):
         raise KeyReused("this Idempotency-Key came with another request before; take a new one")
     return replace(stored.answer, is_replayed=True)
 

@@ -1,9 +1,11 @@
 """Validates a submission, and accepts it in one transaction. Accepted means committed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.domain.errors import DispatchError, Fault, Forbidden, InvalidSubmission
+from dispatcher.domain.choices import name_choices
+from dispatcher.domain.errors import DispatchError, Fault, FaultKind, Forbidden, InvalidSubmission
 from dispatcher.domain.messages.submission import AcceptedBatch, IdempotencyKey, StoredResponse, Submission
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Batched, Context
@@ -71,6 +73,8 @@ async def _submit(
         outcome = await ctx.batcher(_ACCEPTING).run(validated)
     else:
         [outcome] = await accept(ctx, [validated])
+    if isinstance(outcome, InvalidSubmission):
+        raise InvalidSubmission(await _with_choices(ctx, caller, outcome.faults))
     if isinstance(outcome, DispatchError):
         raise outcome
     return outcome
@@ -101,4 +105,20 @@ async def _sender_faults(ctx: Context, caller: Caller, submission: Submission) -
     tier = _tier(caller, submission)
     request = accounts.TermsRequest(caller.account.id, tier, submission.sender_id, submission.sender_name)
     [terms] = await ctx.database.transact(lambda c: accounts.terms(c, [request]))
-    return [] if terms.sender_id is not None else [unknown_sender(submission)]
+    if terms.sender_id is not None:
+        return []
+    return await _with_choices(ctx, caller, [unknown_sender(submission)])
+
+
+async def _with_choices(ctx: Context, caller: Caller, faults: Sequence[Fault]) -> list[Fault]:
+    """Return the faults; that of an unknown sender names those which the account may use."""
+    if all(fault.kind is not FaultKind.UNKNOWN_SENDER or fault.choices for fault in faults):
+        return list(faults)
+    known = await ctx.database.single(lambda c: accounts.senders(c, caller.account.id))
+    usable = [sender.name for sender in known if sender.disabled_at is None]
+    return [
+        replace(fault, choices=name_choices(fault.value, usable))
+        if fault.kind is FaultKind.UNKNOWN_SENDER
+        else fault
+        for fault in faults
+    ]

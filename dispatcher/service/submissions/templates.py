@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, Invalid, InvalidSubmission, NotFound
 from dispatcher.domain.messages import template
 from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.messages.template import MissingVariables
+from dispatcher.domain.messages.text import is_blank
 from dispatcher.service.context import Context
 from dispatcher.service.submissions.validate import measure_text
 from dispatcher.store.submissions import templates
@@ -22,6 +24,7 @@ _ID_LENGTH = 20
 _ALPHABET = string.ascii_letters + string.digits
 _LONGEST_NAME = 100
 _LONGEST_TEXT = 2000
+_NAMED = 1000  # templates, of which an error names some
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,10 @@ async def create(ctx: Context, account: Account, name: str, text: str) -> Templa
 
 async def find(ctx: Context, account: Account, public_id: str) -> Template:
     """Return a template by its id. Raises NotFound."""
-    return _found(await ctx.database.transact(lambda c: templates.find(c, account.id, public_id)), public_id)
+    found = await ctx.database.transact(lambda c: templates.find(c, account.id, public_id))
+    if found is None:
+        raise NotFound(f"there is no template {public_id!r} ({await _choices(ctx, account, public_id)})")
+    return found
 
 
 async def page(ctx: Context, account: Account, *, after: int = 0, limit: int = 100) -> list[Template]:
@@ -91,7 +97,8 @@ async def fill_in(ctx: Context, caller: Caller, submission: Submission) -> tuple
         return submission, None
     found = await ctx.database.transact(lambda c: templates.find(c, caller.account.id, public_id))
     if found is None:
-        raise InvalidSubmission([Fault("template_id", FaultKind.UNKNOWN_TEMPLATE, public_id)])
+        choices = await _choices(ctx, caller.account, public_id)
+        raise InvalidSubmission([Fault("template_id", FaultKind.UNKNOWN_TEMPLATE, public_id, choices)])
     return replace(submission, text=_rendered(found.text, submission.variables)), found.id
 
 
@@ -103,11 +110,22 @@ def _rendered(text: str, variables: Mapping[str, str]) -> str:
         raise InvalidSubmission(faults) from None
 
 
+async def _choices(ctx: Context, account: Account, wanted: str) -> str:
+    """Return which templates the account has, by id and name."""
+    known = await page(ctx, account, limit=_NAMED)
+    for found in known:
+        if found.name == wanted:
+            return f"did you mean {found.public_id}, the id of {found.name}?"
+    return name_choices(wanted, (f"{found.public_id} ({found.name})" for found in known))
+
+
 def _check_text(text: str) -> None:
-    if not text.strip():
+    if is_blank(text):
         raise Invalid("a template needs a text")
     if len(text) > _LONGEST_TEXT:
         raise Invalid(f"a template's text has at most {_LONGEST_TEXT} characters, not {len(text)}")
+    if stray := template.stray_braces(text):
+        raise Invalid(f"a template's text has braces that nothing fills: {stray}")
     try:
         measure(text)
     except InvalidText as error:

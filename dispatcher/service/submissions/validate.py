@@ -6,15 +6,23 @@ from dataclasses import dataclass
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.callbacks.callback import check_url
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
+from dispatcher.domain.messages import template
 from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.submission import DuplicateNumbers, IdempotencyKey, InvalidNumbers, Submission
-from dispatcher.domain.messages.text import strip_latin_diacritics, with_stop_mention
+from dispatcher.domain.messages.text import (
+    describe_blank,
+    is_blank,
+    strip_latin_diacritics,
+    with_stop_mention,
+)
 from dispatcher.domain.messages.window import MAX_AHEAD
 from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, parse
 from dispatcher.domain.numbers.number_fault import NumberFault
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.yielding import yielding
+
+_LONGEST_SENDER = 40  # characters of an unknown one in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,7 @@ async def validate_fields(
         skipped = sum(fault.kind in _KIND_OF_NUMBER_FAULT.values() for fault in faults)
         faults = [fault for fault in faults if fault.kind not in _KIND_OF_NUMBER_FAULT.values()]
     if faults:
-        raise InvalidSubmission(faults)
+        raise InvalidSubmission([*faults, *_window(ctx, submission)])
     return ValidatedSubmission(
         caller, submission, tier, recipients, text, segments, skipped, template_id, key
     )
@@ -98,7 +106,9 @@ async def _recipients(ctx: Context, submission: Submission) -> tuple[list[ValidR
         try:
             recipients.append(ValidRecipient(raw, parse(raw, submission.numbers)))
         except InvalidNumber as error:
-            faults.append(Fault("recipients", _KIND_OF_NUMBER_FAULT[error.reason], raw, f"it {error.advice}"))
+            faults.append(
+                Fault("recipients", _KIND_OF_NUMBER_FAULT[error.reason], raw, advice=f"it {error.advice}")
+            )
     return _without_duplicates(recipients, faults, submission.duplicate_numbers)
 
 
@@ -123,6 +133,22 @@ def _time(ctx: Context, submission: Submission) -> list[Fault]:
     return [Fault("not_before", FaultKind.TOO_FAR, f"at most {MAX_AHEAD.days} days")]
 
 
+def _window(ctx: Context, submission: Submission) -> list[Fault]:
+    """
+    Return the fault of a window that is over, for a submission that is refused anyway.
+
+    Otherwise the transaction decides, which first looks for the answer to an idempotency
+    key: a request that is repeated after its window still gets the first answer.
+    """
+    start, end = max(submission.not_before or ctx.now(), ctx.now()), submission.not_after
+    return [] if end is None or end > start else [window_over(submission)]
+
+
+def window_over(submission: Submission) -> Fault:
+    """Return the fault of a submission whose window leaves no time to send."""
+    return Fault("not_after", FaultKind.WINDOW_OVER, str(submission.not_after))
+
+
 def _url(ctx: Context, submission: Submission) -> list[Fault]:
     if submission.callback_url is None:
         return []
@@ -132,8 +158,8 @@ def _url(ctx: Context, submission: Submission) -> list[Fault]:
 
 def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
     text = submission.text
-    if not text.strip():
-        return text, 0, [Fault("text", FaultKind.EMPTY, text)]
+    if is_blank(text):
+        return text, 0, [Fault("text", FaultKind.EMPTY, describe_blank(text))]
     if submission.strip_diacritics:
         text = strip_latin_diacritics(text)
     if submission.stop_mention:
@@ -144,16 +170,33 @@ def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
 def unknown_sender(submission: Submission) -> Fault:
     """Return the fault of a submission that names a sender which the account does not have."""
     sender = submission.sender_name if submission.sender_id is None else submission.sender_id
-    return Fault("sender_id", FaultKind.UNKNOWN_SENDER, str(sender))
+    named = str(sender)
+    shown = named if len(named) <= _LONGEST_SENDER else named[:_LONGEST_SENDER] + "…"
+    return Fault("sender_id", FaultKind.UNKNOWN_SENDER, shown)
 
 
 def measure_text(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:
-    """Return a text, the number of its segments, and the faults that keep it from being sent."""
+    """
+    Return a text, the number of its segments, and the faults that keep it from being sent.
+
+    Every text that is to be sent comes by here, filled in: none with braces that nothing filled passes.
+    """
+    unfilled = template.unfilled_braces(text)
+    faults = [Fault("text", FaultKind.UNFILLED, unfilled)] if unfilled else []
     try:
         segments = measure(text).segments
     except InvalidText as error:
-        return text, 0, [Fault("text", FaultKind.NOT_TEXT, str(error))]
+        return text, 0, [*faults, Fault("text", FaultKind.NOT_TEXT, str(error))]
     if segments > ctx.settings.max_segments:
         value = f"{segments} segments, at most {ctx.settings.max_segments}"
-        return text, segments, [Fault("text", FaultKind.TOO_LONG, value)]
-    return text, segments, []
+        faults.append(Fault("text", FaultKind.TOO_LONG, value))
+    return text, segments, faults
+
+
+def measure_template(ctx: Context, text: str) -> tuple[int, list[Fault]]:
+    """Return the segments of a text with placeholders, unfilled, and its faults; a length is not final."""
+    _, segments, faults = measure_text(ctx, text)
+    faults = [fault for fault in faults if fault.kind is not FaultKind.UNFILLED]
+    if stray := template.stray_braces(text):
+        faults.append(Fault("text", FaultKind.UNFILLED, stray))
+    return segments, faults

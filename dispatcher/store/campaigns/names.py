@@ -28,6 +28,7 @@ JOIN senders s ON s.id = c.sender_id
 LEFT JOIN templates t ON t.id = c.template_id AND t.removed_at IS NULL
 WHERE c.id = ANY(CAST(:ids AS bigint[]))
 """)
+_OF_CAMPAIGNS = text("SELECT name FROM campaigns WHERE account_id = :account_id ORDER BY id DESC LIMIT 1000")
 _PUBLIC_ID = text("SELECT public_id FROM campaigns WHERE account_id = :account_id AND name = :name")
 
 
@@ -38,6 +39,11 @@ async def names(connection: AsyncConnection, campaign_ids: Sequence[int]) -> dic
         row.id: CampaignNames(row.audience_id, row.audience, row.recipients, row.template_id, row.sender)
         for row in rows
     }
+
+
+async def of_campaigns(connection: AsyncConnection, account_id: int) -> list[str]:
+    """Return the names of an account's campaigns, at most the newest thousand."""
+    return list((await connection.scalars(_OF_CAMPAIGNS, {"account_id": account_id})).all())
 
 
 async def public_id(connection: AsyncConnection, account_id: int, name: str) -> UUID | None:

@@ -61,6 +61,7 @@ class OpenRun:
     campaign: CampaignState
     account_paused: bool
     is_shifting: bool
+    has_late_messages: bool
     account_id: int
     tier: Tier
 
@@ -96,8 +97,8 @@ WHERE r.campaign_id = :campaign_id AND (CAST(:before AS timestamptz) IS NULL OR 
 ORDER BY r.campaign_id, r.due_at DESC LIMIT :limit
 """)
 _LIST_OPEN = text(f"""
-SELECT r.id, r.campaign_id, r.state, c.state AS campaign, a.paused_at IS NOT NULL AS account_paused,
-       r.shift IS NOT NULL AS is_shifting, c.account_id, c.tier
+SELECT r.id, r.campaign_id, r.state, c.state AS campaign, a.paused_at IS NOT NULL AS account_paused, c.tier,
+       r.shift IS NOT NULL AS is_shifting, r.late_messages <> '{{}}' AS has_late_messages, c.account_id
 FROM runs r JOIN campaigns c ON c.id = r.campaign_id JOIN accounts a ON a.id = c.account_id
 WHERE {_OPEN} ORDER BY r.id
 """)
@@ -215,6 +216,7 @@ async def list_open(connection: AsyncConnection) -> list[OpenRun]:
             CampaignState(row.campaign),
             row.account_paused,
             row.is_shifting,
+            row.has_late_messages,
             row.account_id,
             Tier(row.tier),
         )

@@ -7,6 +7,7 @@ changed. A message that is changed in its lane goes back to `ready`, from
 where it is moved to the lane again at once.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.messages.edit import ALWAYS, TimeRange
+from dispatcher.domain.messages.edit import ALWAYS, TimeRange, late_kind
 from dispatcher.domain.messages.edit_rules import TextChanged, WaitingMessage, WindowChanged
 from dispatcher.domain.messages.status import OPEN, Place, Status
 from dispatcher.domain.messages.window import Window
@@ -74,6 +75,10 @@ _CAMPAIGN = text("""
 SELECT id FROM campaigns
 WHERE account_id = :account_id AND :key IN (name, CAST(id AS text), CAST(public_id AS text))
 ORDER BY name = :key DESC LIMIT 1
+""")
+
+_BY_STATUS = text("""
+SELECT status, count(*) AS n FROM messages WHERE id = ANY(CAST(:ids AS bigint[])) GROUP BY status
 """)
 
 _CANCEL = transition(
@@ -159,6 +164,14 @@ WHERE {conditions} AND {_CHANGEABLE}
 ORDER BY m.id {"FOR UPDATE OF m" if lock else ""}
 """
     return [_waiting(row) for row in await connection.execute(text(statement), values)]
+
+
+async def count_late(connection: AsyncConnection, ids: Sequence[int]) -> Counter[str]:
+    """Return how many of these messages, which are not waiting, there are of each kind."""
+    kinds = Counter[str]()
+    for row in await connection.execute(_BY_STATUS, {"ids": list(ids)}):
+        kinds[late_kind(Status(row.status))] += row.n
+    return kinds
 
 
 async def cancel(connection: AsyncConnection, locked: Sequence[int], *, reason: str, now: datetime) -> None:

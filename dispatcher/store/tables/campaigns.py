@@ -40,6 +40,10 @@ audiences = Table(
     # The groups of zones of its recipients, and how many are in each; a group is paced and opens together.
     Column("zones", ARRAY(Text), nullable=False, server_default="{}"),
     Column("zone_counts", ARRAY(Integer), nullable=False, server_default="{}"),
+    # How the file was read, and all its columns, "" for one without a name; rejects have a cell for each.
+    Column("encoding", Text, nullable=False, server_default=""),
+    Column("separator", Text, nullable=False, server_default=""),
+    Column("file_columns", ARRAY(Text), nullable=False, server_default="{}"),
     now_column("created_at"),
     time_column("ready_at", nullable=True),
     UniqueConstraint("account_id", "name"),
@@ -65,7 +69,8 @@ recipients = Table(
     Index("ix_recipients_zone", "audience_id", "zone", "position"),
 )
 
-# The rejected lines of a file, with the reason.
+# The rejected lines of a file, with the reason. `raw` is the whole row as a line of CSV, or for an audience
+# without file_columns the beginning of the line.
 rejects = Table(
     "rejects",
     metadata,
@@ -126,6 +131,7 @@ campaigns = Table(
 # position in the audience of the last one of each group, because groups advance at different times.
 # `pauses` has the start and the end of each pause, in which pacing stands still. `shift` is how far the
 # windows of waiting messages must still be moved after a pause, and `shifted` is the last message moved.
+# `late_messages` were held by a worker when the campaign's text was changed.
 runs = Table(
     "runs",
     metadata,
@@ -145,6 +151,7 @@ runs = Table(
     Column("charged", BigInteger, nullable=False, server_default="0"),
     Column("shift", Interval),
     Column("shifted", BigInteger, nullable=False, server_default="0"),
+    Column("late_messages", ARRAY(BigInteger), nullable=False, server_default="{}"),
     now_column("created_at"),
     time_column("expanded_at", nullable=True),
     time_column("finished_at", nullable=True),

@@ -165,6 +165,26 @@ def test_the_same_request_with_its_key_gets_the_same_response_and_sends_once(wor
     run_with_api(world, story)
 
 
+def test_the_same_json_in_another_order_is_the_same_request(world: World) -> None:
+    async def story(api: EmessClient) -> None:
+        key = {"Idempotency-Key": "order-1"}
+        first = await api.http.post(SEND, json=one(), headers=key)
+        again = await api.http.post(SEND, json=dict(reversed(one().items())), headers=key)
+        assert (again.status_code, again.content) == (200, first.content)
+
+    run_with_api(world, story)
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\u3164 \u2800", "\ufe0f\u00ad"])
+def test_a_text_that_nobody_sees_is_refused_as_an_empty_one(world: World, text: str) -> None:
+    async def story(api: EmessClient) -> None:
+        response = await api.http.post(SEND, json=one(message=text))
+        assert response.status_code == (await api.http.post(SEND, json=one(message=" "))).status_code == 400
+        assert await api.world.all("SELECT 1 FROM messages") == []
+
+    run_with_api(world, story)
+
+
 def test_another_body_with_the_same_key_is_422(world: World) -> None:
     async def story(api: EmessClient) -> None:
         key = {"Idempotency-Key": "order-1"}

@@ -92,7 +92,9 @@ def test_a_number_that_is_not_e164_is_refused_and_not_echoed(world: World, to: s
 def test_an_unknown_or_foreign_from_is_refused(world: World, sender: str) -> None:
     async def story(api: ApiClient) -> None:
         await api.world.another_account("other")
-        assert await refused(api, **{"from": sender}) == "from: is not a sender of this account"
+        shown = sender if len(sender) <= 40 else sender[:40] + "…"
+        expected = f"from: is not a sender of this account: {shown} (there is: SHOP)"
+        assert await refused(api, **{"from": sender}) == expected
 
     run_with_api(world, story)
 
@@ -100,7 +102,7 @@ def test_an_unknown_or_foreign_from_is_refused(world: World, sender: str) -> Non
 def test_a_disabled_from_is_refused(world: World) -> None:
     async def story(api: ApiClient) -> None:
         await accounts.disable_sender(api.world.ctx, api.world.caller.account, api.world.sender_id)
-        assert await refused(api) == "from: is not a sender of this account"
+        assert await refused(api) == "from: is not a sender of this account: SHOP (there is none)"
 
     run_with_api(world, story)
 
@@ -232,7 +234,7 @@ def test_all_faults_are_listed_in_the_documents_order(world: World) -> None:
             " message: has 161 characters, at most 160; clientId: must be a string"
         )
         assert await refused(api, to="x", **{"from": "x"}) == (
-            f"{_NOT_A_NUMBER}; from: is not a sender of this account"
+            f"{_NOT_A_NUMBER}; from: is not a sender of this account: x (there is: SHOP)"
         )
 
     run_with_api(world, story)

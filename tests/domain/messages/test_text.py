@@ -1,12 +1,19 @@
 """Text: which marks are removed, which stay, the note on STOP, and what Postgres can store."""
 
+import sys
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.messages.text import storable_text, strip_latin_diacritics, with_stop_mention
+from dispatcher.domain.messages.text import (
+    describe_blank,
+    is_blank,
+    storable_text,
+    strip_latin_diacritics,
+    with_stop_mention,
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 letters_and_marks = st.text(
@@ -109,3 +116,34 @@ def test_a_storable_text_has_no_nul_and_no_half_of_a_surrogate_pair_and_is_cut(
 
 def test_a_nul_can_become_another_character() -> None:
     assert storable_text("a\0b", nul="?") == "a?b"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "\n\t\r\x00\x07\x1b\x7f\x85",
+     "\u00a0\u1680\u2003\u2028\u202f\u205f\u3000", "\u200b\u200d\ufeff",
+     "\u00ad\u034f\u061c", "\u115f\u1160\u3164\uffa0", "\u17b4\u17b5\u180e", "\ufe0f\U000e0100\U000e0041",
+     "\u2066\u2069\u202e", "\u2800", "\ufff9\ufffb", " \u200b \u3164 "],
+)  # fmt: skip
+def test_a_text_of_invisible_characters_alone_is_blank(text: str) -> None:
+    assert is_blank(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "\u200b.\u200b", "\u0600", "\u0301", "👍🏽", "\u2801", "한", "\ue000", "\ufffd"]
+)
+def test_a_text_that_shows_anything_is_not_blank(text: str) -> None:
+    assert not is_blank(text)
+
+
+def test_no_format_character_is_forgotten_but_those_that_have_a_glyph() -> None:
+    formats = (char for char in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(char) == "Cf")
+    visible = {char for char in formats if not is_blank(char)}
+    prepended = set("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
+    hieroglyphs = {chr(code) for code in range(0x13430, 0x13440)}
+    assert visible <= prepended | hieroglyphs
+
+
+def test_a_blank_text_is_described_by_its_invisible_characters() -> None:
+    assert describe_blank(" ") == " "
+    assert describe_blank(" \u200b\u200b\u3164") == "it has only U+200B, U+3164, which nobody sees"

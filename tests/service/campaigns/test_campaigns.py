@@ -70,7 +70,7 @@ def test_all_faults_of_a_plan_are_reported_together_and_nothing_is_stored(world:
         ]
         assert found["text"] == "names name, town, which the audience has no column for; it has none"
         assert "never fires" in found["cron"]
-        assert found["sender"] == "account 'shop' has no sender 'NOBODY' that may be used"
+        assert found["sender"] == "account 'shop' has no sender 'NOBODY' that may be used (there is: SHOP)"
         assert await world.all("SELECT 1 FROM campaigns") == []
 
     world.run(story)

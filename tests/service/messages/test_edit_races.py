@@ -187,7 +187,7 @@ def test_an_edit_waits_for_a_claim_in_progress_and_then_skips_the_message(world:
             editing = asyncio.create_task(change(world, Cancel()))
             while not await world.all("SELECT 1 FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        assert await editing == EditReport(too_late=1)
+        assert await editing == EditReport(too_late=1, late={"being sent": 1})
         assert (await world.row(message)).place == Place.WORKER
 
     world.run(story)

@@ -75,7 +75,7 @@ def test_an_operators_cancellation_has_its_reason_and_refunds_the_credits(world:
         assert (row.status, row.place, row.wake_at) == (Status.WITHDRAWN, None, None)
         assert (await world.events(row.id))[-1] == (Status.WITHDRAWN, "cancelled by an operator")
         assert await world.balance() == 10_000
-        assert await change(world, Cancel(), batch=batch.id) == EditReport(too_late=3)
+        assert await change(world, Cancel(), batch=batch.id) == EditReport(too_late=3, late={"withdrawn": 3})
         assert await world.balance() == 10_000
 
     world.run(story)
@@ -97,8 +97,9 @@ def test_an_edit_is_too_late_for_messages_that_are_or_may_have_been_sent(world: 
         await world.deliver([out])
         await world.claim(going)
         await world.all("UPDATE messages SET doubts = 1 WHERE id = :id", id=doubtful)
-        assert await change(world, Cancel(), batch=batch.id) == EditReport(too_late=3)
-        assert await change(world, NewText("Bye"), batch=batch.id) == EditReport(too_late=3)
+        late = EditReport(too_late=3, late={"being sent": 1, "sent": 1, "in doubt": 1})
+        assert await change(world, Cancel(), batch=batch.id) == late
+        assert await change(world, NewText("Bye"), batch=batch.id) == late
         assert (await change(world, Reschedule(shift=HOUR), batch=batch.id)).too_late == 2
         assert {row.text for row in await world.all("SELECT text FROM messages")} == {"Hello"}
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from dispatcher.api.dialects.emsgnow.responses import MESSAGE_TYPE
 from dispatcher.domain.errors import Invalid
+from dispatcher.domain.iso_time import read_iso_time
 from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
@@ -132,5 +133,5 @@ def _read_time(text: str) -> datetime:
     """
     if not _TIME.fullmatch(text.upper()):
         raise ValueError("not a date and a time")
-    at = datetime.fromisoformat(text.upper())
+    at = read_iso_time(text)
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import Fault, FaultKind
 from dispatcher.domain.hours.local_time import first_instant
+from dispatcher.domain.iso_time import read_iso_time
 from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
@@ -134,7 +135,7 @@ class Form:
 
 def _instant(text: str, zone: ZoneInfo) -> datetime:
     """Return the time of an ISO 8601 text, with or without its T; without an offset it is in this zone."""
-    at = datetime.fromisoformat(text)
+    at = read_iso_time(text)
     return first_instant(at, zone) if at.tzinfo is None else at.astimezone(UTC)
 
 

@@ -14,6 +14,7 @@ from dispatcher.api.request_body import Json
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import Fault, FaultKind
 from dispatcher.domain.hours.local_time import first_instant
+from dispatcher.domain.iso_time import read_iso_time
 from dispatcher.domain.messages.submission import Submission, WithoutCredit
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 
@@ -111,12 +112,12 @@ def _shortened(number: str) -> str:
 def _from_text(text: str, zone: ZoneInfo) -> datetime:
     """Return the time of a text: the document's format, or ISO 8601 with an offset. Raises ValueError."""
     if _DATE.fullmatch(text):
-        local = datetime.fromisoformat(text)
+        local = read_iso_time(text)
         try:
             return first_instant(max(local, _EPOCH.replace(tzinfo=None)), zone)
         except OverflowError:
             return _LAST_TIME
-    at = datetime.fromisoformat(text)
+    at = read_iso_time(text)
     if at.tzinfo is None:
         raise ValueError("the time has neither the document's format nor an offset")
     # Compared before it is converted: at the calendar's ends a conversion overflows.

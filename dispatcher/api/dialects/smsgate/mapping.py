@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from dispatcher.api.errors import ErrorResponse
 from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, InvalidSubmission, NotAuthenticated
+from dispatcher.domain.iso_time import read_iso_time
 from dispatcher.domain.messages.status import Status
 
 LAST_TIME = datetime(9999, 12, 31, tzinfo=UTC)
@@ -71,6 +72,7 @@ FAULTS: dict[FaultKind, str] = {
     FaultKind.TOO_LONG: "{field} is too long: {value}",
     FaultKind.TOO_MANY: "{field} has too many entries: {value}",
     FaultKind.NOT_TEXT: "{field} cannot be sent: {value}",
+    FaultKind.UNFILLED: "{field} has braces that nothing fills: {value}",
     FaultKind.NOT_A_NUMBER: "invalid phone number: {value}",
     FaultKind.UNKNOWN_SENDER: "simNumber names no SIM of this device",
     FaultKind.WINDOW_OVER: "validUntil leaves no time to send",
@@ -146,7 +148,7 @@ def read_time(text: str) -> datetime:
 
     Raises ValueError.
     """
-    at = datetime.fromisoformat(text)
+    at = read_iso_time(text)
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     # Compared before it is converted: at the calendar's ends a conversion overflows.

@@ -1,12 +1,22 @@
 """Edits: cancel, reschedule or reword the selected messages that have not been sent."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import Field
 
 from dispatcher.api.manage.dependencies import Ctx
-from dispatcher.api.manage.fields import AnyId, RequestModel, ResponseModel, StatusWord, Text, Time
+from dispatcher.api.manage.fields import (
+    AnyId,
+    FromText,
+    RequestModel,
+    ResponseModel,
+    RowId,
+    StatusWord,
+    Text,
+    Time,
+    after,
+)
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.account import Account
@@ -14,7 +24,7 @@ from dispatcher.domain.messages.edit import Cancel, EditReport, NewText, Resched
 from dispatcher.domain.messages.window import MAX_AHEAD
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
-from dispatcher.service.messages import edits
+from dispatcher.service.campaigns import edits
 
 router = operator_router("Messages")
 _MAX_SHIFT = int(MAX_AHEAD.total_seconds())
@@ -31,18 +41,18 @@ class SelectionRequest(RequestModel):
     account: Text = Field(description="The account's name.")
     message: AnyId | None = None
     batch: AnyId | None = None
-    campaign: StrictInt | Text | None = Field(
+    campaign: RowId | Text | None = Field(
         None, description="Its name, id or public id; selects its runs that have not ended."
     )
-    tier: Tier | None = None
+    tier: FromText[Tier] | None = None
     status: list[StatusWord] | None = Field(None, min_length=1, description="`scheduled` or `pending`.")
     number: Text | None = None
-    sender: StrictInt | Text | None = Field(None, description="A name or an id.")
+    sender: RowId | Text | None = Field(None, description="A name or an id.")
     not_before_from: Time | None = None
-    not_before_to: Time | None = None
+    not_before_to: Annotated[Time | None, after("not_before_from")] = None
     created_from: Time | None = None
-    created_to: Time | None = None
-    everything: StrictBool = Field(
+    created_to: Annotated[Time | None, after("created_from")] = None
+    everything: bool = Field(
         False, description="All open messages of the account; no other condition is allowed with it."
     )
 
@@ -78,8 +88,8 @@ class RescheduleRequest(RequestModel):
 
     kind: Literal["reschedule"]
     not_before: Time | None = None
-    not_after: Time | None = None
-    shift_seconds: Annotated[StrictInt, Field(ge=-_MAX_SHIFT, le=_MAX_SHIFT)] | None = None
+    not_after: Annotated[Time | None, after("not_before")] = None
+    shift_seconds: Annotated[int, Field(ge=-_MAX_SHIFT, le=_MAX_SHIFT)] | None = None
 
     def change(self) -> Reschedule:
         """Return the change. Raises Invalid."""
@@ -88,7 +98,12 @@ class RescheduleRequest(RequestModel):
 
 
 class NewTextRequest(RequestModel):
-    """Another text; `{{name}}` in it is a variable of the campaign's recipient."""
+    """
+    Another text; `{{name}}` in it is a variable of the campaign's recipient.
+
+    For a campaign, or the batch of one of its open runs, it is the text of the whole
+    campaign: recipients without a message and later runs get it too.
+    """
 
     kind: Literal["text"]
     text: Text
@@ -103,16 +118,20 @@ class EditRequest(RequestModel):
 
     selection: SelectionRequest
     change: Annotated[CancelRequest | RescheduleRequest | NewTextRequest, Field(discriminator="kind")]
-    dry_run: StrictBool = False
+    dry_run: bool = False
 
 
 class EditedResponse(ResponseModel):
     """
     The selected messages, each counted once.
 
-    `too_late` counts those that are being sent, sent, in doubt or ended; `reasons`
-    counts the `unchanged` ones by reason. `charged` is how much more the new texts cost
-    than the old ones, below zero if less.
+    `too_late` counts those that are being sent, sent, in doubt or ended, and `late` each
+    of these kinds; `reasons` counts the `unchanged` ones by reason. `charged` is how much
+    more the new texts cost than the old ones, below zero if less.
+
+    The text of a campaign counts its recipients: `to_come` have no message yet and will
+    get the new text, `left_out` get none, by reason. `next_run` has the new text too.
+    After another edit of a campaign `not_reached` counts recipients without a message.
     """
 
     changed: int
@@ -121,6 +140,11 @@ class EditedResponse(ResponseModel):
     reasons: dict[str, int]
     refunded: int
     charged: int
+    late: dict[str, int]
+    to_come: int
+    left_out: dict[str, int]
+    not_reached: int
+    next_run: datetime | None
     dry_run: bool
 
 
@@ -129,6 +153,7 @@ class EditedResponse(ResponseModel):
     responses=problems(
         _402="The balance does not cover the new text; the detail has how many messages were changed",
         _404="No such account, message, batch, campaign or sender",
+        _409="The campaign has ended, or was given another text meanwhile",
     ),
 )
 async def edit_messages(body: EditRequest, ctx: Ctx) -> EditedResponse:
@@ -137,10 +162,11 @@ async def edit_messages(body: EditRequest, ctx: Ctx) -> EditedResponse:
     edited = await edits.edit(
         ctx, body.selection.selection(account), body.change.change(), dry_run=body.dry_run
     )
-    return _response(edited, body.dry_run)
+    return edited_response(edited, dry_run=body.dry_run)
 
 
-def _response(edited: EditReport, dry_run: bool) -> EditedResponse:
+def edited_response(edited: EditReport, *, dry_run: bool) -> EditedResponse:
+    """Return the response for an edit."""
     return EditedResponse(
         changed=edited.changed,
         too_late=edited.too_late,
@@ -148,5 +174,10 @@ def _response(edited: EditReport, dry_run: bool) -> EditedResponse:
         reasons=dict(edited.unchanged),
         refunded=edited.refunded,
         charged=edited.charged,
+        late=dict(edited.late),
+        to_come=edited.to_come,
+        left_out=dict(edited.left_out),
+        not_reached=edited.not_reached,
+        next_run=edited.next_run,
         dry_run=dry_run,
     )

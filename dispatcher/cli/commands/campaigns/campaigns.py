@@ -1,7 +1,7 @@
 """`dispatcher campaign`: create, change, start, follow and stop campaigns."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,7 @@ import typer
 
 from dispatcher.cli.arguments import AccountOption, After, AsJson, Data, Limit
 from dispatcher.cli.commands.campaigns.audience_file import FileOptions
+from dispatcher.cli.commands.campaigns.audience_output import read_as
 from dispatcher.cli.commands.campaigns.audiences import import_file
 from dispatcher.cli.commands.campaigns.campaign_options import OPTIONS, CampaignOptions
 from dispatcher.cli.commands.campaigns.campaign_output import (
@@ -19,16 +20,22 @@ from dispatcher.cli.commands.campaigns.campaign_output import (
     report_lines,
     run_json,
 )
+from dispatcher.cli.commands.campaigns.results import write_results
+from dispatcher.cli.commands.campaigns.text_output import print_texts
+from dispatcher.cli.commands.messages.edit_output import RunOptions, run_edit
 from dispatcher.cli.console import print_json, print_line, print_note, print_table
 from dispatcher.cli.option_groups import with_option_groups
 from dispatcher.cli.session import find_account, run_with_context
+from dispatcher.cli.values import read_text
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import CampaignPlan, RunState
 from dispatcher.domain.errors import Invalid
-from dispatcher.service.campaigns import audiences, campaigns, drafts
+from dispatcher.domain.messages.edit import EditReport
+from dispatcher.service.campaigns import audiences, campaigns, drafts, edits
 from dispatcher.service.campaigns.campaigns import CampaignReport, CampaignRow, CancelResult
 from dispatcher.service.campaigns.drafts import CampaignNames, renamed_faults
 from dispatcher.service.campaigns.follow import follow
+from dispatcher.service.campaigns.text_survey import TextSummary, survey_campaign
 from dispatcher.service.context import Context
 
 CampaignName = Annotated[
@@ -41,12 +48,14 @@ def register(app: typer.Typer) -> None:
     campaign = typer.Typer(help="One text for an audience, once or repeatedly.", no_args_is_help=True)
     campaign.command("create")(with_option_groups(create))
     campaign.command("change")(with_option_groups(change))
+    campaign.command("text")(with_option_groups(text))
     campaign.command("list")(list_campaigns)
     campaign.command("show")(show)
     campaign.command("start")(start)
     campaign.command("pause")(pause)
     campaign.command("resume")(resume)
     campaign.command("cancel")(cancel)
+    campaign.command("results")(write_results)
     campaign.command("import", help="The same as `audience import`.")(with_option_groups(import_file))
     app.add_typer(campaign, name="campaign")
 
@@ -76,14 +85,15 @@ def create(
             created = await _create(ctx, owner, plan, csv, typed.audience or name)
             return await campaigns.start(ctx, owner, str(created.public_id)) if start_now else created
 
-    created, names = _visit(data, account, work)
+    created, names, texts = _create_and_survey(data, account, work)
     if as_json:
-        print_json(campaign_json(created, names))
+        print_json(campaign_json(created, names) | {"texts": asdict(texts)})
     else:
         print_line(
             f"campaign {created.terms.name} is {created.state}: {names.recipients:,} recipients,"
             f" {describe_schedule(created)}"
         )
+        print_texts(texts, of=names.recipients)
         if not start_now:
             print_note(f"Start it with: dispatcher campaign start {created.public_id}")
 
@@ -109,6 +119,29 @@ def change(
             return await drafts.change(ctx, owner, str(draft.public_id), fields)
 
     _print(*_visit(data, account, work), as_json)
+
+
+def text(
+    name: CampaignName,
+    *,
+    account: AccountOption = None,
+    new_text: Annotated[
+        str | None,
+        typer.Option("--text", help='The new text, with {{name}} for a column; "-" reads stdin.'),
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option("--template", metavar="ID", help="A template that has the new text.")
+    ] = None,
+    options: RunOptions,
+) -> None:
+    """Change the text of a campaign: of messages that wait, of recipients to come, and of later runs."""
+    typed = None if new_text is None else read_text(new_text)
+
+    async def work(ctx: Context, *, dry_run: bool) -> EditReport:
+        owner = await find_account(ctx, account)
+        return await edits.change_text(ctx, owner, name, text=typed, template_id=template, dry_run=dry_run)
+
+    run_edit("given the new text", options, work)
 
 
 def list_campaigns(
@@ -233,7 +266,10 @@ async def _create(
         )
     kept = await audiences.find(ctx, owner, audience)
     left_out = f", {kept.rejects:,} left out" if kept.rejects else ""
-    print_note(f"audience {kept.name}: {kept.rows:,} lines{left_out}, {kept.recipients:,} recipients")
+    print_note(
+        f"audience {kept.name}: {kept.rows:,} lines{left_out}, {kept.recipients:,} recipients,"
+        f" {read_as(kept.file)}"
+    )
     return created
 
 
@@ -249,6 +285,16 @@ def _apply(
         return await use_case(ctx, owner, str(found.public_id))
 
     _print(*_visit(data, account, work), as_json)
+
+
+def _create_and_survey(
+    data: Path | None, account: str | None, work: Callable[[Context, Account], Awaitable[CampaignRow]]
+) -> tuple[CampaignRow, CampaignNames, TextSummary]:
+    async def story(ctx: Context) -> tuple[CampaignRow, CampaignNames, TextSummary]:
+        made = await work(ctx, await find_account(ctx, account))
+        return made, (await drafts.names(ctx, [made]))[made.id], await survey_campaign(ctx, made)
+
+    return run_with_context(data, story)
 
 
 def _visit(

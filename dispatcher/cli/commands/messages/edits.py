@@ -1,17 +1,16 @@
 """`dispatcher message cancel`, `reschedule` and `text`: changing messages that have not been sent."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from dispatcher.cli.arguments import AsJson, Data
-from dispatcher.cli.console import print_json, print_line
+from dispatcher.cli.commands.messages.edit_output import RunOptions, run_edit
 from dispatcher.cli.option_groups import with_option_groups
-from dispatcher.cli.session import find_account, run_with_context
+from dispatcher.cli.session import find_account
 from dispatcher.cli.times import read_shift, read_time
 from dispatcher.cli.values import read_id, read_text
 from dispatcher.domain.accounts.account import Account
@@ -26,8 +25,9 @@ from dispatcher.domain.messages.edit import (
 )
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
+from dispatcher.service.campaigns import edits
 from dispatcher.service.context import Context
-from dispatcher.service.messages import edits, search
+from dispatcher.service.messages import search
 
 
 class OpenStatus(StrEnum):
@@ -72,16 +72,6 @@ class SelectionOptions:
     everything: Annotated[bool, typer.Option("--everything", help="All open messages of the account.")] = (
         False
     )
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """The options that say how an edit runs."""
-
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False
-    as_json: AsJson = False
-    data: Data = None
 
 
 def register(message: typer.Typer) -> None:
@@ -131,7 +121,11 @@ def text(
     selected: SelectionOptions,
     options: RunOptions,
 ) -> None:
-    """Replace the text of messages that have not been sent, at its price. Exit 1 if none was changed."""
+    """
+    Replace the text of messages that have not been sent, at its price. Exit 1 if none was changed.
+
+    With --campaign alone, or the batch of its run, it is the text of the whole campaign.
+    """
     new = NewText(read_text(new_text))
     _edit("given a new text", selected, options, lambda *_: new)
 
@@ -142,27 +136,12 @@ def _edit(
     options: RunOptions,
     change: Callable[[datetime, Account], Change],
 ) -> None:
-    """Count the messages, ask for confirmation, and change them."""
+    async def work(ctx: Context, *, dry_run: bool) -> EditReport:
+        owner = await _owner(ctx, selected)
+        selection = _selection(selected, owner, ctx.now())
+        return await edits.edit(ctx, selection, change(ctx.now(), owner), dry_run=dry_run)
 
-    def work(dry_run: bool) -> Callable[[Context], Awaitable[EditReport]]:
-        async def run(ctx: Context) -> EditReport:
-            owner = await _owner(ctx, selected)
-            selection = _selection(selected, owner, ctx.now())
-            return await edits.edit(ctx, selection, change(ctx.now(), owner), dry_run=dry_run)
-
-        return run
-
-    if options.dry_run or not options.yes:
-        counted = run_with_context(options.data, work(True))
-        if options.dry_run:
-            _print(counted, done, options)
-            return
-        if counted.changed:
-            typer.confirm(f"To be {_summary(counted, done)}. Continue?", abort=True, err=True)
-    edited = run_with_context(options.data, work(False))
-    _print(edited, done, options)
-    if not edited.changed:
-        raise typer.Exit(1)
+    run_edit(done, options, work)
 
 
 async def _owner(ctx: Context, selected: SelectionOptions) -> Account:
@@ -197,23 +176,3 @@ def _selection(selected: SelectionOptions, owner: Account, now: datetime) -> Sel
 
 def _time(typed: str | None, now: datetime, owner: Account, option: str) -> datetime | None:
     return None if typed is None else read_time(typed, now=now, timezone=owner.timezone, option=option)
-
-
-def _print(edited: EditReport, done: str, options: RunOptions) -> None:
-    if options.as_json:
-        counts = asdict(edited) | {"unchanged": sum(edited.unchanged.values()), "dry_run": options.dry_run}
-        print_json(counts | {"reasons": dict(edited.unchanged)})
-    else:
-        print_line(f"{'to be ' * options.dry_run}{_summary(edited, done)}")
-
-
-def _summary(edited: EditReport, done: str) -> str:
-    parts = [f"{done}: {edited.changed:,}"]
-    if edited.too_late:
-        parts.append(f"too late: {edited.too_late:,}")
-    parts += [f"unchanged, {reason}: {count:,}" for reason, count in edited.unchanged.items()]
-    if edited.refunded:
-        parts.append(f"credits refunded: {edited.refunded:,}")
-    if edited.charged:
-        parts.append(f"credits {'charged' if edited.charged > 0 else 'refunded'}: {abs(edited.charged):,}")
-    return "; ".join(parts)

@@ -15,7 +15,6 @@ from dispatcher.cli.status_words import status_label
 from dispatcher.cli.times import read_time
 from dispatcher.cli.values import read_text
 from dispatcher.domain.accounts.account import Account, Caller
-from dispatcher.domain.errors import NotFound
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import AcceptedBatch, AcceptedMessage, Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
@@ -106,13 +105,7 @@ async def _sender(ctx: Context, account: Account, requested: str | None) -> int 
     """Return the id of a sender given by name or id; None, the account's default, if none is named."""
     if requested is None:
         return None
-    found = await accounts.senders(ctx, account)
-    by_name = [sender.id for sender in found if sender.name == requested]
-    by_id = [sender.id for sender in found if str(sender.id) == requested]
-    for sender_id in by_name + by_id:
-        return sender_id
-    known = ", ".join(sender.name for sender in found) or "none"
-    raise NotFound(f"account {account.name!r} has no sender {requested!r}; it has: {known}")
+    return await accounts.find_sender(ctx, account, requested)
 
 
 def _time(ctx: Context, account: Account, text: str | None, option: str) -> datetime | None:

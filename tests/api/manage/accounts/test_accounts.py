@@ -10,7 +10,7 @@ NO_LIMITS = {"rate": None, "daily": None, "tier": None, "countries": None}
 
 def test_an_account_is_made_with_its_credits_and_found_by_name(world: World) -> None:
     async def story(api: ManagementClient) -> None:
-        body = {"name": "bank", "credits": 7, "country": "FR", "timezone": "Europe/Paris", "colour": "red"}
+        body = {"name": "bank", "credits": 7, "country": "FR", "timezone": "Europe/Paris"}
         made = await api.post("/accounts", body, status=201)
         assert made == await api.get("/accounts/bank")
         assert made == {
@@ -157,6 +157,6 @@ def test_the_callback_secret_is_shown_and_may_not_be_stored_by_caches(world: Wor
 def test_an_unknown_account_is_404(world: World, method: str, path: str) -> None:
     async def story(api: ManagementClient) -> None:
         detail = await api.refused(method, f"/accounts/nobody{path}", 404, json={"amount": 1})
-        assert detail == "there is no account 'nobody'"
+        assert detail == "there is no account 'nobody' (there is: shop)"
 
     run_with_api(world, story)

@@ -1,7 +1,10 @@
 """Campaigns over the management API: planned with all faults at once, changed, moved, and followed."""
 
+import csv
+import io
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -54,6 +57,8 @@ def test_a_campaign_is_created_shown_and_listed(world: World) -> None:
             "hours": {"mon-sat": ["08:00-20:00"], "holidays": [], "zone": None},
         }  # fmt: skip
         assert {key: made[key] for key in wanted} == wanted
+        texts = made.pop("texts")
+        assert (texts["first"][0]["text"], texts["segments"]) == ("Hi Ada", {"1": 3})
         assert await api.get(f"{CAMPAIGNS}/{made['id']}") == {**made, "runs": []}
         assert await api.pages(CAMPAIGNS) == [[made]]
 
@@ -87,13 +92,15 @@ def test_all_faults_of_a_plan_are_reported_together_each_with_its_field(world: W
         assert (response.status_code, response.headers["content-type"]) == (400, "application/problem+json")
         problem = response.json()
         assert {fault["field"]: fault["detail"] for fault in problem["faults"]} == {
-            "audience": "account 'shop' has no audience 'nobody'",
-            "sender": "account 'shop' has no sender 'NONE' that may be used",
+            "audience": "account 'shop' has no audience 'nobody' (there is none)",
+            "sender": "account 'shop' has no sender 'NONE' that may be used (there is: SHOP)",
             "at": 'say when: either once, "at" a time, or again and again by "cron"',
             "hours": 'no day has hours; name at least one, like {"mon-fri": ["08:00-20:00"]}',
             "max_cost": "is at least 1 credit; leave it out for no maximum",
         }
-        assert "audience: account 'shop' has no audience 'nobody'; sender: " in problem["detail"]
+        assert (
+            "audience: account 'shop' has no audience 'nobody' (there is none); sender: " in problem["detail"]
+        )
         assert await api.pages(CAMPAIGNS) == [[]]
 
     run_with_api(world, story)
@@ -132,6 +139,7 @@ def test_a_name_that_is_taken_is_409(world: World) -> None:
 def test_in_a_draft_a_field_that_is_left_out_stays_and_null_removes_it(world: World) -> None:
     async def story(api: ManagementClient) -> None:
         made = await create(api, spread_seconds=60, max_cost=50, validity_seconds=3600)
+        del made["texts"]
         path = f"{CAMPAIGNS}/{made['id']}"
         changed = await api.request(
             "PATCH", path, 200, json={"max_cost": None, "per_second": 2.5, "text": "Bye"}
@@ -151,7 +159,7 @@ def test_only_a_draft_is_changed(world: World) -> None:
         made = await create(api, start=True)
         assert made["state"] == "active"
         result = await api.refused("PATCH", f"{CAMPAIGNS}/{made['id']}", 409, json={"text": "Bye"})
-        assert result == "campaign 'spring' is active; only a draft can be changed"
+        assert result.startswith("campaign 'spring' is active; only a draft can be changed")
 
     run_with_api(world, story)
 
@@ -200,6 +208,22 @@ def test_from_a_plan_to_the_last_message_sent(world: World) -> None:
     run_with_api(world, story)
 
 
+def test_results_are_downloaded_as_a_csv_file(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        made = await create(api, start=True)
+        await send_all(world)
+        response = await api.http.get(f"{PREFIX}{CAMPAIGNS}/{made['id']}/results")
+        assert response.headers["content-type"] == "text/csv; charset=utf-8"
+        assert response.headers["content-disposition"] == "attachment; filename*=UTF-8''spring-results.csv"
+        found = list(csv.DictReader(io.StringIO(response.text.removeprefix("\ufeff"))))
+        assert [(row["number"], row["status"], row["credits"]) for row in found] == [
+            (f"'{number}", "sent", "1") for number in NUMBERS
+        ]
+        await api.refused("GET", f"{CAMPAIGNS}/{uuid4()}/results", 404)
+
+    run_with_api(world, story)
+
+
 def test_an_open_run_has_a_forecast_and_its_limit(world: World) -> None:
     async def story(api: ManagementClient) -> None:
         made = await create(api, spread_seconds=7200, start=True)
@@ -223,5 +247,36 @@ def test_runs_are_shown_the_last_one_first_up_to_those_before_a_time(world: Worl
         assert len(dues) == 3
         assert [run["due_at"] for run in (await api.get(path, runs=1))["runs"]] == dues[:1]
         assert [run["due_at"] for run in (await api.get(path, before=dues[1]))["runs"]] == dues[2:]
+
+    run_with_api(world, story)
+
+
+def test_the_text_of_a_running_campaign_is_changed_and_each_recipient_counted(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        made = await create(api, spread_seconds=3600, start=True)
+        await launch(world.ctx)
+        path = f"{CAMPAIGNS}/{made['id']}/text"
+        counts = await api.post(path, {"text": "Dear {{name}}", "dry_run": True})
+        assert counts == {
+            "changed": 1, "to_come": 2, "too_late": 0, "late": {}, "unchanged": 0, "reasons": {},
+            "left_out": {}, "not_reached": 0, "refunded": 0, "charged": 0, "next_run": None, "dry_run": True,
+        }  # fmt: skip
+        assert await api.post(path, {"text": "Dear {{name}}"}) == counts | {"dry_run": False}
+        assert (await api.get(f"{CAMPAIGNS}/{made['id']}"))["text"] == "Dear {{name}}"
+        template = await api.post(f"{SHOP}/templates", {"name": "t", "text": "Hey {{name}}"}, status=201)
+        assert (await api.post(path, {"template_id": template["id"]}))["changed"] == 1
+        selection = {"account": "shop", "campaign": "spring"}
+        body = {"selection": selection, "change": {"kind": "text", "text": "Yes {{name}}"}}
+        assert (await api.post("/messages/edits", body))["to_come"] == 2
+        problem = await api.post(path, {"text": "Hi {{nick}}"}, status=400)
+        assert problem["faults"] == [
+            {"field": "text", "detail": "names nick, which the audience has no column for; it has name"}
+        ]
+        for wrong in ({}, {"text": "a", "template_id": "b"}):
+            assert "one of them" in (await api.post(path, wrong, status=400))["detail"]
+        refused = await api.request("PATCH", f"{CAMPAIGNS}/{made['id']}", 409, json={"text": "x"})
+        assert "/text" in refused["detail"]
+        await api.post(f"{CAMPAIGNS}/{made['id']}/cancel", {})
+        await api.post(path, {"text": "x"}, status=409)
 
     run_with_api(world, story)

@@ -1,5 +1,7 @@
 """Batches over the management API: submission, list, counts, cancellation."""
 
+import hashlib
+import json
 from datetime import timedelta
 from uuid import UUID
 
@@ -109,7 +111,7 @@ def test_all_faults_of_a_submission_are_reported_together(world: World) -> None:
     assert detail.split("; ") == [
         "recipients is not a phone number: abc (it must be digits, with a + before a country code)",
         "text is empty:  ",
-        "sender_id is not a sender of this account: NOBODY",
+        "sender_id is not a sender of this account: NOBODY (there is: SHOP)",
     ]
 
 
@@ -136,6 +138,30 @@ def test_the_same_key_gives_the_same_response_and_sends_once(world: World) -> No
         assert len(await world.all("SELECT 1 FROM messages")) == 1
         bad = await api.http.post(f"/manage/v1{PATH}", json=BATCH, headers={"Idempotency-Key": "a b"})
         assert_problem(bad, 400)
+
+    run_with_api(world, story)
+
+
+def test_the_same_json_in_another_order_is_the_same_request(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        key = {"Idempotency-Key": "k1"}
+        first = await api.http.post(f"/manage/v1{PATH}", json=BATCH, headers=key)
+        other = json.dumps(dict(reversed(BATCH.items())), indent=2).encode()
+        again = await api.http.post(f"/manage/v1{PATH}", content=other, headers=key)
+        assert (again.status_code, again.content) == (201, first.content)
+        assert again.headers["idempotent-replayed"] == "true"
+
+    run_with_api(world, story)
+
+
+def test_a_key_that_an_earlier_version_stored_is_still_known(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        path, key = f"/manage/v1{PATH}", {"Idempotency-Key": "k1"}
+        body = json.dumps(BATCH, indent=2).encode()
+        first = await api.http.post(path, content=body, headers=key)
+        exact = hashlib.sha256(f"POST\n{path}\n\n".encode() + body).digest()
+        await world.all("UPDATE idempotency_keys SET fingerprint = :exact", exact=exact)
+        assert (await api.http.post(path, content=body, headers=key)).content == first.content
 
     run_with_api(world, story)
 

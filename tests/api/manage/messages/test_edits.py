@@ -15,6 +15,7 @@ HOUR = timedelta(hours=1)
 CANCEL: Body = {"kind": "cancel"}
 NONE: Body = {
     "changed": 0, "too_late": 0, "unchanged": 0, "reasons": {}, "refunded": 0, "charged": 0, "dry_run": False,
+    "late": {}, "to_come": 0, "left_out": {}, "not_reached": 0, "next_run": None,
 }  # fmt: skip
 
 
@@ -30,7 +31,7 @@ def test_a_batch_is_counted_first_and_then_cancelled_by_an_operator(world: World
         assert await api.post(PATH, body | {"dry_run": True}) == answer | {"dry_run": True}
         assert await world.balance() == 9_997
         assert await api.post(PATH, body) == answer
-        assert await api.post(PATH, body) == NONE | {"too_late": 3}
+        assert await api.post(PATH, body) == NONE | {"too_late": 3, "late": {"withdrawn": 3}}
         assert await world.balance() == 10_000
         assert (await world.row(batch.messages[0].id)).reason == "cancelled by an operator"
 

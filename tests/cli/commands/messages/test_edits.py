@@ -32,7 +32,8 @@ def test_a_batch_is_cancelled_without_confirmation(shop: Run) -> None:
         1,
         {
             "changed": 0, "too_late": 2, "unchanged": 0, "refunded": 0, "charged": 0, "dry_run": False,
-            "reasons": {},
+            "reasons": {}, "late": {"withdrawn": 2}, "to_come": 0, "left_out": {},
+            "not_reached": 0, "next_run": None,
         },
     )  # fmt: skip
     assert shop("account", "show", "shop", "--json").json["balance"] == 100
