@@ -52,7 +52,7 @@ def main() -> None:
             lambda rig: record("delivery, aiohttp", _over_aiohttp(rig, messages)),
             peer=partial(http_peer, wire="aiohttp"),
         )
-        smpp.measure(messages // 2, record)
+        smpp.measure(smpp.Load(messages // 2), record)
         record("typical", _typical(messages // 20, quick=quick))
         record("floor", _floor(messages))
     print(table.table(found))

@@ -8,7 +8,8 @@ from sqlalchemy.engine import make_url
 def database_url() -> str:
     """Return DATABASE_URL in the form that psycopg needs."""
     url = make_url(os.environ["DATABASE_URL"]).set(drivername="postgresql")
-    return url.render_as_string(hide_password=False)
+    before, _, query = url.render_as_string(hide_password=False).partition("?")
+    return f"{before}?{query.replace('+', '%20')}" if query else before  # libpq reads + as a plus
 
 
 def provider_url() -> str:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,15 @@ _PATIENCE = 30.0
 _NUMBERS = NumberPolicy(default_country="KE", national=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a trial sends: messages of so many parts. The SMSC throttles one submit in so many, 0 none."""
+
+    messages: int
+    parts: int = 1
+    throttle_every: int = 0
+
+
 class NotAvailable(Exception):
     """What a trial needs is not available on this machine."""
 
@@ -54,25 +64,28 @@ def main() -> None:
     """Run the trials and print their figures."""
     parser = argparse.ArgumentParser(prog="python -m bench.smpp", description=__doc__)
     parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--parts", type=int, default=1, help="of each text")
+    parser.add_argument("--throttle-every", type=int, default=0, metavar="N", help="one submit in N")
     parser.add_argument("--latency", type=float, nargs="+", default=LATENCIES, metavar="MS")
     options = parser.parse_args()
-    if (load := other_load()) > 0.4:
-        print(f"the machine is busy: {load:.1f} cores in use", file=sys.stderr)
+    if (others := other_load()) > 0.4:
+        print(f"the machine is busy: {others:.1f} cores in use", file=sys.stderr)
 
     def record(name: str, figures: Figures) -> None:
         print(f"{name}: {json.dumps({k: round(v, 1) for k, v in figures.items()})}", flush=True)
 
-    measure(options.messages, record, latencies=options.latency)
+    load = Load(options.messages, options.parts, options.throttle_every)
+    measure(load, record, latencies=options.latency)
 
 
 def measure(
-    messages: int, record: Callable[[str, Figures], None], *, latencies: Sequence[float] = LATENCIES
+    load: Load, record: Callable[[str, Figures], None], *, latencies: Sequence[float] = LATENCIES
 ) -> None:
     """Run the trial with each SMSC and latency; report and skip an SMSC that is not available."""
     for name, peer in (("npm", npm_server), ("sandbox", sandbox_server)):
         try:
             run(
-                partial(_run_trials, messages=messages, record=record, name=name, latencies=latencies),
+                partial(_run_trials, load=load, record=record, name=name, latencies=latencies),
                 peer=peer,
             )
         except NotAvailable as missing:
@@ -115,38 +128,40 @@ def _package() -> Path:
 
 
 def _run_trials(
-    rig: Rig, messages: int, record: Callable[[str, Figures], None], name: str, latencies: Sequence[float]
+    rig: Rig, load: Load, record: Callable[[str, Figures], None], name: str, latencies: Sequence[float]
 ) -> None:
     lift_rate_limit(rig)
-    _with(rig, min(messages, _WARM), latency=0)
+    _with(rig, replace(load, messages=min(load.messages, _WARM)), latency=0)
     for latency in latencies:
-        record(f"smpp, {name}, {latency:g} ms", _with(rig, messages, latency=latency))
+        record(f"smpp, {name}, {latency:g} ms", _with(rig, load, latency=latency))
 
 
-def _with(rig: Rig, messages: int, *, latency: float) -> Figures:
-    rig.provider.put("/settings", json={"latency_ms": latency}).raise_for_status()
+def _with(rig: Rig, load: Load, *, latency: float) -> Figures:
+    settings = {"latency_ms": latency, "smpp_throttle_every": load.throttle_every}
+    rig.provider.put("/settings", json=settings).raise_for_status()
     rig.provider.post("/reset").raise_for_status()
-    return asyncio.run(_trial(rig, messages))
+    return asyncio.run(_trial(rig, load))
 
 
-async def _trial(rig: Rig, messages: int) -> Figures:
+async def _trial(rig: Rig, load: Load) -> Figures:
     """
     Return the figures of bulk messages that are due at the same time, when each is 13.
 
     `rate` counts from that time to the last submit, `whole_rate` to the last
     receipt that we acknowledged, which we do when it is stored.
     """
+    messages, content = load.messages, "Hello" if load.parts == 1 else "x" * 153 * load.parts
     async with open_context(rig.stack.settings, name="bench") as ctx:
         caller = Caller(await accounts.find(ctx, "demo"), "bench")
         due = ctx.now() + timedelta(seconds=messages / SUBMIT_RATE) + LEAD
         batches = [
-            await _submit(ctx, caller, range(start, min(start + BATCH, messages)), due)
+            await _submit(ctx, caller, range(start, min(start + BATCH, messages)), due, content)
             for start in range(0, messages, BATCH)
         ]
         await analyze(ctx)
         await asyncio.sleep(max(0.0, (due - ctx.now()).total_seconds()))
         before, smsc = rig.usage(), usage({"smsc": rig.peer.pid})
-        stats = await _wait_for_receipts(rig, messages)
+        stats = await _wait_for_receipts(rig, messages * load.parts)
         finished_at = ctx.now()
         cpu, smsc_cpu = spent(before, rig.usage()), spent(smsc, usage({"smsc": rig.peer.pid}))
         delivered, events = await _count_delivered(ctx, batches, messages)
@@ -165,20 +180,20 @@ async def _trial(rig: Rig, messages: int) -> Figures:
     return figures | {f"cpu_us {name}": used / messages * 1e6 for name, used in cpu.items()}
 
 
-async def _submit(ctx: Context, caller: Caller, numbers: range, due: datetime) -> int:
+async def _submit(ctx: Context, caller: Caller, numbers: range, due: datetime, content: str) -> int:
     recipients = [f"+2547{number:08}" for number in numbers]
     submission = Submission(
-        recipients=recipients, text="Hello", numbers=_NUMBERS, tier=Tier.BULK, not_before=due
+        recipients=recipients, text=content, numbers=_NUMBERS, tier=Tier.BULK, not_before=due
     )
     return (await submit(ctx, caller, submission)).id
 
 
-async def _wait_for_receipts(rig: Rig, messages: int) -> Mapping[str, Any]:
+async def _wait_for_receipts(rig: Rig, receipts: int) -> Mapping[str, Any]:
     """Return the SMSC's counts once so many receipts are acknowledged, or nothing has changed for a while."""
     seen, since = -1, time.monotonic()
     while True:
         stats = rig.stats()
-        if stats["receipts_sent"] >= messages or time.monotonic() - since > _PATIENCE:
+        if stats["receipts_sent"] >= receipts or time.monotonic() - since > _PATIENCE:
             return stats
         if stats["submits"] + stats["receipts_sent"] != seen:
             seen, since = stats["submits"] + stats["receipts_sent"], time.monotonic()

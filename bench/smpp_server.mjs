@@ -21,8 +21,13 @@ function submitted(session, pdu) {
   counts.submits += 1;
   counts.last_at = Date.now() / 1000;
   counts.first_at ??= counts.last_at;
-  if (seen.has(pdu.destination_addr)) counts.duplicates += 1;
-  else seen.add(pdu.destination_addr);
+  if (settings.smpp_throttle_every && counts.submits % settings.smpp_throttle_every === 0) {
+    session.send(pdu.response({ command_status: smpp.ESME_RTHROTTLED }));
+    return;
+  }
+  const part = `${pdu.destination_addr} ${pdu.short_message.udh?.[0]?.at(-1) ?? 1}`;
+  if (seen.has(part)) counts.duplicates += 1;
+  else seen.add(part);
   if (settings.latency_ms) setTimeout(answer, settings.latency_ms, session, pdu);
   else answer(session, pdu);
 }

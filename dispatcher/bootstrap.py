@@ -18,7 +18,7 @@ from dispatcher.domain.callbacks.callback import Poster
 from dispatcher.domain.delivery.provider import Polls, ProviderFactory
 from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.lanes.breaker import Breakers
-from dispatcher.lanes.celery_app import CLOCK, DELIVER, PROBE, QUEUES, SYSTEM, make_celery
+from dispatcher.lanes.celery_app import CLOCK, DELIVER, DELIVER_ANY, PROBE, QUEUES, SYSTEM, make_celery
 from dispatcher.lanes.connect import open_async_redis, open_redis
 from dispatcher.lanes.failures import FailureLog
 from dispatcher.lanes.heartbeats import Heartbeats
@@ -46,6 +46,7 @@ from dispatcher.store.migrate import newest_revision, upgrade
 __all__ = [
     "CLOCK",
     "DELIVER",
+    "DELIVER_ANY",
     "PROBE",
     "QUEUES",
     "SYSTEM",

@@ -18,8 +18,8 @@ ERRORS = "dispatcher.domain.errors"
 
 _LINE = 96
 
-_Definition = ast.ClassDef | ast.Assign
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+_Definition = ast.ClassDef | ast.Assign | _Function
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ PAGES = {
             "What a plug-in implements": ["Provider", "Listens", "Polls", "ProviderFactory"],
             "What it is given": ["ProviderConfig", "Traffic", "Outgoing", "Tier", "Gate", "ReportHandler"],
             "Outcomes": ["Outcome", "Accepted", "Rejected", "Deferred", "Unsent", "Unknown", "Status"],
+            "Parts of long texts": ["PartlyAccepted", "Unaccepted", "PartsTaken", "outcome_of_parts"],
             "Receipts and messages from handsets": [
                 "ReceiptRequest",
                 "ProviderReports",
@@ -110,6 +111,11 @@ def _entries(names: Sequence[str], homes: Mapping[str, str], page: Page) -> Iter
 def _entry(definition: _Definition, documentation: str, *, is_constructed: bool) -> Iterator[str]:
     if isinstance(definition, ast.Assign):
         yield _code(ast.unparse(definition))
+        yield documentation
+        return
+    if isinstance(definition, _Function):
+        result = f" -> {ast.unparse(definition.returns)}" if definition.returns else ""
+        yield _code(_call(definition.name, _arguments(definition, bound=0), result))
         yield documentation
         return
     methods = _methods(definition)
@@ -174,10 +180,10 @@ def _is_error(name: str) -> bool:
 
 
 def _definition(module: str, name: str) -> tuple[_Definition, str]:
-    """Return the class or the type alias of this name, and its docstring."""
+    """Return the class, the function or the type alias of this name, and its docstring."""
     body = _tree(module).body
     for node, after in zip(body, [*body[1:], None], strict=True):
-        if isinstance(node, ast.ClassDef) and node.name == name:
+        if isinstance(node, ast.ClassDef | _Function) and node.name == name:
             return node, _docstring(node)
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
             match after:
@@ -239,10 +245,10 @@ def _signature(method: _Function) -> str:
     return kind + prefix + _call(method.name, _arguments(method), result)
 
 
-def _arguments(method: _Function) -> list[str]:
-    """Return the arguments without `self`, each with its annotation and default."""
+def _arguments(method: _Function, *, bound: int = 1) -> list[str]:
+    """Return the arguments without `self`, which is `bound`, each with its annotation and default."""
     given = method.args
-    plain = given.args[1:]
+    plain = given.args[bound:]
     defaults = [None] * (len(plain) - len(given.defaults)) + list(given.defaults)
     shown = [_argument(one, default) for one, default in zip(plain, defaults, strict=True)]
     if given.kwonlyargs:

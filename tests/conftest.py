@@ -97,5 +97,7 @@ def empty(url: str) -> None:
 
 
 def plain_url(url: str) -> str:
-    """Spell a SQLAlchemy URL as psycopg wants it."""
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    """Spell a SQLAlchemy URL as psycopg wants it: a blank in the socket's path is %20, not +."""
+    spelled = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    before, _, query = spelled.partition("?")
+    return f"{before}?{query.replace('+', '%20')}" if query else before

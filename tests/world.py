@@ -254,9 +254,9 @@ class World:
 
     async def claim(self, message_id: int, *, lease: timedelta = timedelta(seconds=30)) -> int:
         """Claim a message as a worker that then dies; return the number of the attempt."""
-        end, read = self.time.now() + lease, MessageVersion(message_id, (await self.row(message_id)).seq)
+        now, read = self.time.now(), MessageVersion(message_id, (await self.row(message_id)).seq)
         claimed = await self.ctx.database.transact(
-            lambda c: claims.claim(c, [read], provider="sim", lease_end=end)
+            lambda c: claims.claim(c, [read], provider="sim", now=now, lease_end=now + lease)
         )
         return claimed[read]
 

@@ -1,10 +1,10 @@
 """The Celery tasks: each runs a coroutine in the loop and waits until it ends."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from celery import Celery
 
-from dispatcher.bootstrap import DELIVER, PROBE
+from dispatcher.bootstrap import DELIVER, DELIVER_ANY, PROBE
 from dispatcher.service.campaigns import launch
 from dispatcher.service.receipts import ingest
 from workers.loop import LoopThread
@@ -16,9 +16,11 @@ _DUTY_SECONDS = 60.0
 def add_tasks(app: Celery, loop: Callable[[], LoopThread[ProcessParts]]) -> None:
     """Register all tasks with this application alone, under the names by which `dispatcher` sends them."""
 
-    @app.task(name=DELIVER, shared=False)
-    def deliver(message_ids: Sequence[int]) -> None:
-        loop().submit(loop().parts.worker.deliver(message_ids)).result()
+    def deliver(message_ids: Sequence[int]) -> Mapping[str, int]:
+        return loop().submit(loop().parts.worker.deliver(message_ids)).result()
+
+    for name in (*DELIVER.values(), DELIVER_ANY):
+        app.task(deliver, name=name, shared=False)
 
     # The clock's tasks send no events to Flower: one a second from each task would flood its list.
     @app.task(name=PROBE, send_events=False, shared=False)

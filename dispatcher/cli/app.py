@@ -1,5 +1,6 @@
 """The entry point of the command line: finds the module of a command and prints errors."""
 
+import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -40,6 +41,7 @@ _COMMANDS = {
     "sandbox": "processes",
 }
 
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}  # raised by a write, which does not know its file's name
 _BAD_INPUT = (Invalid, InvalidSubmission, Misconfigured)
 
 
@@ -52,9 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except DispatchError as error:
         _fail(str(error), 2 if isinstance(error, _BAD_INPUT) else 1)
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in _NO_SPACE:
             raise
-        _fail(f"{error.filename}: {error.strerror}", 1)
+        _fail(f"{error.filename or 'a file cannot be written'}: {error.strerror}", 1)
     sys.exit(0)
 
 

@@ -14,11 +14,17 @@ from rich.table import Table
 _PIPE_WIDTH = 1000  # a pipe has no width: nothing is wrapped or cut
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Return a console on the current standard output or standard error."""
+def console(*, stderr: bool = False, soft_wrap: bool = True) -> Console:
+    """
+    Return a console on the current standard output or standard error.
+
+    A display that is drawn again in place needs `soft_wrap=False`: it must not take more lines than it knows.
+    """
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _PIPE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(
+        stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=soft_wrap
+    )
 
 
 def print_line(text: str) -> None:

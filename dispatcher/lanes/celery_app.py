@@ -1,7 +1,10 @@
 """The one Celery configuration. The tasks are defined in `workers`; here are only their names."""
 
+from collections.abc import Mapping
+
 from celery import Celery
 from kombu.entity import Queue
+from redis.connection import parse_url
 
 from dispatcher.domain.tier import Tier
 
@@ -9,7 +12,12 @@ CLOCK = "clock"
 SYSTEM = "system"
 QUEUES = (*(tier.value for tier in Tier), CLOCK, SYSTEM)
 
-DELIVER = "deliver"
+DELIVER: Mapping[Tier, str] = {tier: f"deliver_{tier}" for tier in Tier}
+"""The name of each tier's lane task, as Flower shows it."""
+
+DELIVER_ANY = "deliver"
+"""The name that the tasks of all lanes had before; during an upgrade such tasks are still in the lanes."""
+
 PROBE = "probe"
 
 # Without the time-outs, a worker with a half-open connection would never receive a task again.
@@ -25,6 +33,20 @@ _TRANSPORT = {
     "interval_start": 0,
     "interval_step": 0,
 }
+
+
+def broker_tls(redis_url: str) -> Mapping[str, object] | None:
+    """
+    Return the TLS options in a `rediss://` URL, such as a private CA; None for another URL.
+
+    Celery itself reads them from the URL. Flower's page of the broker does not.
+    """
+    if not redis_url.startswith("rediss://"):
+        return None
+    options = parse_url(redis_url)
+    return {"ssl_cert_reqs": "required"} | {
+        name: value for name, value in options.items() if name.startswith("ssl_")
+    }
 
 
 def make_celery(redis_url: str) -> Celery:
@@ -46,6 +68,7 @@ def make_celery(redis_url: str) -> Celery:
         worker_redirect_stdouts=False,
         worker_pool="threads",
         broker_transport_options=_TRANSPORT,
+        broker_use_ssl=broker_tls(redis_url),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         # Most processes open one or two of these. Each of Flower's eight inspecting threads holds one

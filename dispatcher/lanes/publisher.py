@@ -160,7 +160,7 @@ class Publisher:
             try:
                 # The clock requeues the ids of a task that is older than the requeue time.
                 self._celery.send_task(
-                    DELIVER,
+                    DELIVER[tier],
                     args=[list(chunk)],
                     queue=tier.value,
                     expires=2 * TIER_LIMITS[tier].requeue.total_seconds(),

@@ -8,10 +8,16 @@ A plug-in implements `Provider`. An entry point of the group `sms_dispatcher.pro
 in order. Outcomes are values: Unsent if certainly nothing was sent, Unknown if something may have been sent.
 `read_receipt` verifies the signature before it reads anything.
 
+A plug-in that hands over the parts of a long text one by one returns PartlyAccepted if some were taken and
+others not; `outcome_of_parts` makes the outcome of a message from those of its parts. The next attempt is for
+the same provider, with the taken parts in `Outgoing.parts_taken`. A plug-in that hands over whole texts needs
+none of this.
+
 A plug-in that asks the provider for receipts also implements `Polls`. One that gets reports over connections
 of its own implements `Listens`. `tests/providers/conformance.py` is the suite that every plug-in passes.
 """
 
+from dispatcher.domain.delivery.part_outcomes import outcome_of_parts
 from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
@@ -20,6 +26,7 @@ from dispatcher.domain.delivery.provider import (
     Listens,
     Outcome,
     Outgoing,
+    PartlyAccepted,
     Polls,
     Provider,
     ProviderConfig,
@@ -30,10 +37,12 @@ from dispatcher.domain.delivery.provider import (
     Rejected,
     ReportHandler,
     Traffic,
+    Unaccepted,
     Unknown,
     Unsent,
 )
 from dispatcher.domain.errors import BadReceipt, BadSignature, Misconfigured, Unavailable
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 
@@ -48,6 +57,8 @@ __all__ = [
     "Misconfigured",
     "Outcome",
     "Outgoing",
+    "PartlyAccepted",
+    "PartsTaken",
     "Polls",
     "Provider",
     "ProviderConfig",
@@ -60,7 +71,9 @@ __all__ = [
     "Status",
     "Tier",
     "Traffic",
+    "Unaccepted",
     "Unavailable",
     "Unknown",
     "Unsent",
+    "outcome_of_parts",
 ]

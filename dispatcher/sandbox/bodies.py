@@ -76,6 +76,7 @@ def read_submit(sm: Sm, *, received_at: float) -> ParsedSubmit:
         tier=None,
         receipt_url=None,
         received_at=received_at,
+        part=part_info,
     )
     return ParsedSubmit(submit, sm, part_info)
 

@@ -14,13 +14,18 @@ from itertools import count, islice
 
 from dispatcher.sandbox.numbers import ORDINARY, ReceiptStep, Script, SubmitAnswer, script_for
 from dispatcher.sandbox.settings import SandboxSettings
+from dispatcher.smpp.text import PartInfo
 
 _MAX_KEPT = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedSubmit:
-    """One submit as received; `received_at` is when its head was read, in epoch seconds."""
+    """
+    One submit as received; `received_at` is when its head was read, in epoch seconds.
+
+    `part` is set if it is a part of a long text, over SMPP.
+    """
 
     reference: str
     to: str
@@ -30,6 +35,7 @@ class ReceivedSubmit:
     tier: str | None
     receipt_url: str | None
     received_at: float
+    part: PartInfo | None = None
 
 
 @dataclass(slots=True)
@@ -42,11 +48,13 @@ class SandboxMessage:
     text: str
     segments: int
     tier: str | None
+    part: PartInfo | None = None
     attempts: int = 0
     accepted: int = 0
     status: str = "submitted"
     ids: tuple[str, ...] = ()
     received_at: list[float] = field(default_factory=list)
+    part_references: list[int] = field(default_factory=list)
 
     def as_json(self) -> dict[str, object]:
         """Return all its fields; `received_at` has one entry per submit, for the first twenty."""
@@ -57,11 +65,21 @@ class SandboxMessage:
             "text": self.text,
             "segments": self.segments,
             "tier": self.tier,
+            "part": self._part_as_json(),
             "attempts": self.attempts,
             "accepted": self.accepted,
             "status": self.status,
             "ids": list(self.ids),
             "received_at": self.received_at,
+        }
+
+    def _part_as_json(self) -> dict[str, object] | None:
+        if self.part is None:
+            return None
+        return {
+            "references": self.part_references,
+            "number": self.part.number,
+            "total": self.part.total,
         }
 
 
@@ -138,19 +156,27 @@ class Network:
     def submit(self, submit: ReceivedSubmit, *, now: float) -> SubmitDecision:
         """Return the decision on one submit; `now` is monotonic."""
         counts = self.counts
-        counts.submits += 1
-        counts.first_at = counts.first_at or submit.received_at
-        counts.last_at = submit.received_at
+        self._count(submit.received_at)
         if wait := self._throttle(submit.segments, now=now):
             counts.throttled += 1
             return SubmitDecision(
                 ORDINARY, SubmitAnswer.THROTTLED, self._latency(), None, retry_after=max(1, math.ceil(wait))
             )
         message = self._message(submit)
-        script = script_for(submit.to) or self._by_chance()
+        script = script_for(submit.to, part=submit.part and submit.part.number) or self._by_chance()
         if script.times is not None and message.attempts > script.times:
             script = replace(script, answer=SubmitAnswer.ACCEPTED, taken=True)
         return self._accept(message, script) if script.taken else self._refuse(message, script)
+
+    def count_throttled(self, *, received_at: float) -> None:
+        """Count a submit that was refused before it reached the network."""
+        self._count(received_at)
+        self.counts.throttled += 1
+
+    def _count(self, received_at: float) -> None:
+        self.counts.submits += 1
+        self.counts.first_at = self.counts.first_at or received_at
+        self.counts.last_at = received_at
 
     def _throttle(self, segments: int, *, now: float) -> float:
         """Return by how many seconds these segments are too early: a token bucket that starts full."""
@@ -170,9 +196,17 @@ class Network:
         message = self.messages.get(submit.reference)
         if message is None:
             message = self.messages[submit.reference] = SandboxMessage(
-                submit.reference, submit.to, submit.sender, submit.text, submit.segments, submit.tier
+                submit.reference,
+                submit.to,
+                submit.sender,
+                submit.text,
+                submit.segments,
+                submit.tier,
+                submit.part,
             )
         message.attempts += 1
+        if submit.part is not None and submit.part.reference not in message.part_references:
+            message.part_references.append(submit.part.reference)
         if len(message.received_at) < _MAX_KEPT:
             message.received_at.append(submit.received_at)
         return message

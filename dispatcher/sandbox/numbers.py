@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final, TypeVar
 
@@ -71,6 +71,7 @@ class Script:
     early: bool = False  # the receipt is sent before the response
     anonymous: bool = False  # receipts name our reference only
     in_parts: bool = False  # one reference for each segment
+    part: int | None = None  # only this part of a long text over SMPP; all else is accepted
 
 
 def _rejected(what: str, error: str) -> Script:
@@ -129,12 +130,35 @@ SPECIAL: Final[Mapping[str, Script]] = {
             ReceiptStep("UNDELIV", parts=ReceiptParts.LAST),
         ),
     ),
+    # parts over SMPP
+    "64": Script(
+        "part 2 over SMPP: 503 for the first submit, then accepted",
+        SubmitAnswer.LATER,
+        taken=False,
+        times=1,
+        part=2,
+    ),
+    "65": Script(
+        "part 2 over SMPP: 429 for the first submit, then accepted",
+        SubmitAnswer.THROTTLED,
+        taken=False,
+        times=1,
+        part=2,
+    ),
+    "66": replace(_rejected("part 2 over SMPP: rejected without a reason → 38", "refused"), part=2),
+    "67": Script(
+        "part 2 over SMPP: taken and delivered, the first submit gets no answer",
+        SubmitAnswer.SILENCE,
+        times=1,
+        part=2,
+    ),
 }
 
 _ENDING: Final = re.compile(r"9900(\d\d)$")
 
 
-def script_for(number: str) -> Script | None:
-    """Return the effect of a special number; None for any other number, which is delivered."""
+def script_for(number: str, *, part: int | None = None) -> Script | None:
+    """Return the effect of a special number on a part; None for any other number, which is delivered."""
     ending = _ENDING.search(number)
-    return SPECIAL.get(ending[1]) if ending else None
+    script = SPECIAL.get(ending[1]) if ending else None
+    return ORDINARY if script is not None and script.part not in (None, part) else script

@@ -58,6 +58,8 @@ class SandboxSettings(StrictModel):
     smpp_ids: IdFormat = "d"
     smpp_receipt_ids: IdFormat = "d"
     smpp_receipts: Literal["both", "text", "tlvs"] = "both"
+    smpp_submit_window: int = Field(0, ge=0, description="on one bind; 0 is no limit")
+    smpp_throttle_every: int = Field(0, ge=0, description="0 throttles none")
     smpp_window: int = Field(200, ge=1)
     smpp_repeat_s: float = Field(10, gt=0)
     smpp_enquire_s: float = Field(30, ge=0)

@@ -14,6 +14,7 @@ from dispatcher.sandbox.connection import Connection
 from dispatcher.sandbox.network import Network, SandboxMessage, SubmitDecision
 from dispatcher.sandbox.numbers import DELIVERED, ReceiptStep, SubmitAnswer
 from dispatcher.sandbox.outbox import Outbox
+from dispatcher.sandbox.pacing import SubmitPacing
 from dispatcher.sandbox.receipts import ReceiptCounts
 from dispatcher.sandbox.settings import SandboxSettings
 from dispatcher.sandbox.timers import Timers
@@ -41,6 +42,7 @@ class Smsc:
     def __init__(self, network: Network) -> None:
         self.counts = ReceiptCounts()
         self._network = network
+        self._pacing = SubmitPacing()
         self._answers = Timers()
         self._receipts = Timers()
         self._connections: set[Connection] = set()
@@ -75,6 +77,7 @@ class Smsc:
     def reset(self) -> None:
         """Delete all pending receipts and counts."""
         self.counts = ReceiptCounts()
+        self._pacing.reset()
         self._receipts.clear()
         for outbox in self._outboxes.values():
             outbox.clear()
@@ -137,6 +140,7 @@ class Smsc:
     def disconnected(self, connection: Connection) -> None:
         """Remove a connection that has ended."""
         self._connections.discard(connection)
+        self._pacing.forget(connection)
         if not self._connections:
             self._all_closed.set()
 
@@ -155,12 +159,17 @@ class Smsc:
             self.count_invalid()
             connection.answer(request, fault)
             return
+        if self._pacing.is_throttled(connection, self.settings):
+            self._network.count_throttled(received_at=time.time())
+            connection.answer(request, CommandStatus.ESME_RTHROTTLED)
+            return
         parsed = bodies.read_submit(sm, received_at=time.time())
         decision = self._network.submit(parsed.submit, now=time.monotonic())
         if decision.script.early:
             self._report(connection.system_id, parsed, decision, delay=0)
         if decision.delay:
-            self._answers.call(decision.delay, partial(self._answer, connection, request, decision))
+            self._pacing.begin(connection)
+            self._answers.call(decision.delay, partial(self._answer_late, connection, request, decision))
         else:
             self._answer(connection, request, decision)
         if not decision.script.early:
@@ -172,6 +181,10 @@ class Smsc:
         self._connections.add(connection)
         self._all_closed.clear()
         return connection
+
+    def _answer_late(self, connection: Connection, request: Pdu, decision: SubmitDecision) -> None:
+        self._pacing.end(connection)
+        self._answer(connection, request, decision)
 
     def _answer(self, connection: Connection, request: Pdu, decision: SubmitDecision) -> None:
         match decision.answer:

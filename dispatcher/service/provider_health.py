@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
@@ -20,7 +20,7 @@ import structlog
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.routing.breaker import BreakerState, CallTally, next_state
-from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
+from dispatcher.domain.routing.provider_state import Override, ProviderState
 from dispatcher.lanes.breaker import BreakerMove, Breakers, BreakerSnapshot
 from dispatcher.service.database import Database
 from dispatcher.service.task_set import TaskSet
@@ -102,19 +102,29 @@ class ProviderHealth:
             exchange = await self._move(exchange, {name: longest for name, (_, longest) in taken.items()})
             self.last_snapshot = exchange
         await self._read_overrides(None if exchange is None else exchange.overrides_version)
+        now = datetime.now(UTC) if self.last_snapshot is None else self.last_snapshot.now
         for name in names:
-            self.states[name] = self._state(name)
+            before, self.states[name] = self.states.get(name), self._state(name)
+            if before is not None and before.is_limited and not self.states[name].is_limited:
+                self._releasing.start(self._release_unless_unavailable(name, now))
 
     async def reload_overrides(self) -> None:
         """Make all processes, this one included, read the operators' overrides again."""
         self._read = (None, float("-inf"))
         await self.breakers.announce_override()
 
-    async def release_waiting(self, *, now: datetime) -> int:
-        """Make all messages that wait for a provider due now; return their number. Raises Unavailable."""
+    async def release_waiting(self, provider: str, *, now: datetime) -> int:
+        """
+        Make all messages that wait for this provider due now; return their number. Raises Unavailable.
+
+        Each process does it when it learns that the provider accepts messages
+        again: until then it has held those that it read.
+        """
         total = 0
         while True:
-            released = await self._database.single(partial(release.make_due, now=now, limit=_BATCH))
+            released = await self._database.single(
+                partial(release.make_due, provider=provider, now=now, limit=_BATCH)
+            )
             total += released
             if released:
                 self._wake(now)
@@ -122,7 +132,7 @@ class ProviderHealth:
                 return total
 
     async def wait_until_released(self) -> None:
-        """Wait until every release that a closed breaker started has ended."""
+        """Wait until every release that a refresh started has ended."""
         await self._releasing.wait()
 
     async def _move(
@@ -142,13 +152,11 @@ class ProviderHealth:
         moved = {name: known.state for name, known in after.known.items() if known.moved}
         for name, state in moved.items():
             log.warning("breaker_moved", provider=name, to=state.breaker.value, cause=state.cause)
-        if any(state.breaker is Breaker.CLOSED for state in moved.values()):
-            self._releasing.start(self._release_unless_unavailable(after.now))
         return after
 
-    async def _release_unless_unavailable(self, now: datetime) -> None:
+    async def _release_unless_unavailable(self, provider: str, now: datetime) -> None:
         try:
-            await self.release_waiting(now=now)
+            await self.release_waiting(provider, now=now)
         except Unavailable as error:  # each message becomes due later by itself
             log.warning("waiting_not_called", error=str(error))
 
@@ -171,6 +179,17 @@ class ProviderHealth:
         if breaker is None:
             return ProviderState(override=override)
         return ProviderState(breaker.breaker, override, breaker.until)
+
+    def describe(self, name: str, state: ProviderState) -> str:
+        """Return this state of a provider in words, with its author or its cause where they are known."""
+        order, breaker = self.overrides.get(name), self.breaker_state(name)
+        if state.override is not Override.NONE:
+            if order is None or order.override is not state.override:
+                return str(state)
+            return f"{state} by {order.by}" + (f" ({order.reason})" if order.reason else "")
+        if breaker is None or breaker.breaker is not state.breaker or not breaker.cause:
+            return str(state)
+        return f"{state} ({breaker.cause})"
 
     def breaker_state(self, name: str) -> BreakerState | None:
         """Return the last known state of a provider's breaker; None before the first exchange with Redis."""

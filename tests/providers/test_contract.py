@@ -10,6 +10,7 @@ PLUGINS = Path(contract.__file__).parent
 
 # Public names of the domain module that are no part of the contract, and why.
 NOT_FOR_PLUGINS = {
+    "rest_of": "it reads an outcome; a plug-in makes one",
     "token_rate": "the dispatcher paces messages before it calls a plug-in",
 }
 

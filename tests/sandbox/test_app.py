@@ -27,6 +27,7 @@ def test_it_stores_submits_with_their_times() -> None:
                 "text": "héllo",
                 "segments": 2,
                 "tier": "standard",
+                "part": None,
                 "attempts": 1,
                 "accepted": 1,
                 "status": "DELIVRD",

@@ -64,6 +64,10 @@ ROWS = {
     "55": Row(),
     "56": Row(receipts=(S.RECEIVED,) * 3),
     "57": Row(receipts=(S.RECEIVED, S.RECEIVED, S.FAILED)),
+    "64": Row(),
+    "65": Row(),
+    "66": Row(),
+    "67": Row(),
 }
 
 

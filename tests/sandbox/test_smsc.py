@@ -178,8 +178,62 @@ def test_a_special_number_is_answered_with_its_status(ending: str) -> None:
         async with opened() as booth, booth.esme() as esme:
             status, message_id = await esme.submit(f"2547019900{ending}")
             expected = ERRORS[script.error] if script.error else STATUSES.get(script.answer, C.ESME_ROK)
-            assert status == expected
+            assert status == (expected if script.part is None else C.ESME_ROK)
             assert bool(message_id) == (status == C.ESME_ROK)
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("ending", "statuses"),
+    [
+        ("64", [C.ESME_ROK, C.ESME_RMSGQFUL, C.ESME_ROK, C.ESME_ROK]),
+        ("65", [C.ESME_ROK, C.ESME_RTHROTTLED, C.ESME_ROK, C.ESME_ROK]),
+        ("66", [C.ESME_ROK, C.ESME_RSUBMITFAIL, C.ESME_ROK, C.ESME_RSUBMITFAIL]),
+    ],
+)
+def test_a_number_may_be_about_one_part(ending: str, statuses: list[int]) -> None:
+    async def work() -> None:
+        async with opened() as booth, booth.esme() as esme:
+            parts = add_part_headers((b"one", b"two", b"three"), reference=7)
+            submits = [
+                await esme.submit(f"2547019900{ending}", part, esm_class=EsmClass.UDH)
+                for part in (*parts, parts[1])
+            ]
+            assert [status for status, _ in submits] == statuses
+            first, *_ = await booth.messages(to=f"+2547019900{ending}")
+            assert first["part"] == {"number": 1, "total": 3, "references": [7]}
+
+    run(work())
+
+
+def test_a_submit_beyond_the_window_is_throttled_and_never_reaches_the_network() -> None:
+    async def work() -> None:
+        async with (
+            opened(smpp_submit_window=2, latency_ms=20) as booth,
+            booth.esme() as esme,
+            booth.esme() as other,
+        ):
+            texts = (b"1", b"2", b"3")
+            answers = await asyncio.gather(*[esme.submit(text=text) for text in texts], other.submit())
+            assert [status for status, _ in answers] == [
+                C.ESME_ROK,
+                C.ESME_ROK,
+                C.ESME_RTHROTTLED,
+                C.ESME_ROK,
+            ]
+            assert (await esme.submit(text=b"3"))[0] == C.ESME_ROK
+            stats = await booth.quiet()
+            assert (stats["submits"], stats["throttled"], stats["accepted"]) == (5, 1, 4)
+
+    run(work())
+
+
+def test_one_submit_in_so_many_is_throttled() -> None:
+    async def work() -> None:
+        async with opened(smpp_throttle_every=3) as booth, booth.esme() as esme:
+            answers = [(await esme.submit(text=b"%d" % n))[0] for n in range(7)]
+            assert [n for n, status in enumerate(answers, 1) if status == C.ESME_RTHROTTLED] == [3, 6]
 
     run(work())
 

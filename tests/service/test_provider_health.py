@@ -13,6 +13,7 @@ from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.connect import open_async_redis
 from dispatcher.service.provider_health import ProviderHealth
 from dispatcher.service.routing import providers
+from dispatcher.store.routing import overrides
 from tests.world import World
 
 SECOND = timedelta(seconds=1)
@@ -112,7 +113,7 @@ def test_a_breaker_that_closes_makes_waiting_messages_due(world: World) -> None:
         await health.refresh()
         [message] = (await world.submit()).messages
         await world.deliver()
-        assert (await world.row(message.id)).waits_for == "sim is open"
+        assert (await world.row(message.id)).waits_for.startswith("sim failing (")
         while world.ctx.provider_states["sim"].breaker is Breaker.OPEN:
             await health.refresh()
         assert world.ctx.provider_states["sim"] == ProviderState(Breaker.HALF_OPEN)
@@ -121,6 +122,46 @@ def test_a_breaker_that_closes_makes_waiting_messages_due(world: World) -> None:
         assert world.ctx.provider_states["sim"].breaker is Breaker.CLOSED
         await health.wait_until_released()
         assert (await world.row(message.id)).waits_for is None
+
+    world.run(story)
+
+
+def test_a_process_that_learns_late_of_a_resumed_provider_releases_what_it_held_meanwhile(
+    world: World,
+) -> None:
+    async def story() -> None:
+        await providers.set_override(world.ctx, "sim", Override.PAUSED, by="ann")
+        [message] = (await world.submit()).messages
+        other = _another(world)
+        await other.refresh()
+        await world.ctx.database.single(
+            lambda c: overrides.insert(c, "sim", Override.NONE, reason="", by="bob")
+        )
+        await other.reload_overrides()
+        await other.refresh()
+        await other.wait_until_released()
+        await world.deliver()  # by this process, which does not know yet
+        assert (await world.row(message.id)).waits_for == "sim paused by ann"
+        await world.ctx.provider_health.refresh()
+        await world.ctx.provider_health.wait_until_released()
+        world.time.at = (await world.row(message.id)).wake_at
+        await world.clock.release()
+        await world.deliver()
+        assert (await world.row(message.id)).status == Status.SENT
+
+    world.run(story)
+
+
+def test_messages_that_wait_for_another_provider_stay_held(world: World) -> None:
+    async def story() -> None:
+        await providers.set_override(world.ctx, "sim", Override.PAUSED, by="ann")
+        [message] = (await world.submit()).messages
+        await world.deliver()
+        health = world.ctx.provider_health
+        for other in ("si", "im", "paused", "ann", "si%"):
+            assert await health.release_waiting(other, now=world.time.now()) == 0
+        assert (await world.row(message.id)).waits_for == "sim paused by ann"
+        assert await health.release_waiting("sim", now=world.time.now()) == 1
 
     world.run(story)
 
@@ -168,7 +209,7 @@ def test_a_resumed_provider_gets_waiting_messages_and_its_history_names_the_oper
         await world.deliver()
         assert (await world.row(message.id)).place == Place.HELD
         resumed = await providers.set_override(world.ctx, "sim", Override.NONE, by="bob")
-        assert str(resumed.state) == "closed"
+        assert str(resumed.state) == "working"
         assert (await world.row(message.id)).wake_at == world.time.now()
         assert [(turn.to, turn.cause, turn.by) for turn in resumed.history] == [
             (Override.NONE, "", "bob"),

@@ -16,6 +16,7 @@ from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
     Outcome,
+    PartlyAccepted,
     ReceiptReport,
     Rejected,
     Unknown,
@@ -25,7 +26,9 @@ from dispatcher.domain.delivery.retry import RetryPolicy
 from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.messages.edit import Reschedule
 from dispatcher.domain.messages.edit_rules import TextChanged, WindowChanged, change_window
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import MISSED, OPEN, Place, Status
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 from dispatcher.store.accounts import hours
@@ -61,9 +64,13 @@ STATES = [
 ]
 
 
+OUT = [(0, None), (1, None), (0, "101")]
+"""The doubts and the taken parts of a message."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Messages in each state and tier, in a campaign's run and outside, in doubt and not."""
+    """Messages in each state and tier, in a run and outside, in doubt, sent in part, and neither."""
 
     account_id: int
     campaign_id: int
@@ -97,10 +104,10 @@ async def store(connection: AsyncConnection) -> Stored:
     }
     messages = metadata.tables["messages"]
     rows = [
-        message(state, tier, doubts) | {"account_id": account_id, "batch_id": batch_id, "flow": flow}
+        message(state, tier, doubts, taken) | {"account_id": account_id, "batch_id": batch_id, "flow": flow}
         for state in STATES
         for tier in TIERS
-        for doubts in ((0, 1) if state.status is Status.PENDING else (0,))
+        for doubts, taken in (OUT if state.status is Status.PENDING else OUT[:1])
         for flow, batch_id in batches.items()
     ]
     await connection.execute(messages.insert(), rows)
@@ -108,13 +115,15 @@ async def store(connection: AsyncConnection) -> Stored:
     return Stored(account_id, campaign_id, run_id, stored)
 
 
-def message(state: State, tier: Tier, doubts: int) -> dict[str, object]:
+def message(state: State, tier: Tier, doubts: int = 0, taken: str | None = None) -> dict[str, object]:
     is_awaited = state.place not in {None, Place.READY} or state.status is Status.SENT
     return {
         "public_id": uuid4(), "tier": tier.value, "number": "+254712345678", "number_as_given": "",
         "country": "KE", "text": "Hello", "segments": 1, "status": state.status.value, "place": state.place,
-        "wake_at": NOW - SECOND if is_awaited else None, "attempt": 2, "doubts": doubts, "created_at": NOW,
-        "moved_at": NOW, "waits_for": "provider" if state.place is Place.HELD else None, **_window(),
+        "wake_at": NOW - SECOND if is_awaited else None, "attempt": 2, "doubts": doubts, "parts_taken": taken,
+        "provider": "sim", "created_at": NOW, "moved_at": NOW,
+        "wait_kind": "provider" if state.place is Place.HELD else None, "waits_for": "sim paused",
+        **_window(),
     }  # fmt: skip
 
 
@@ -174,6 +183,7 @@ async def _record(
             doubts=row.doubts,
             provider="sim",
             outcome=outcome,
+            parts_taken=PartsTaken.read(row.parts_taken) if row.parts_taken else None,
         )
         for row in stored.rows
     ]
@@ -190,7 +200,7 @@ async def _decide_and_record(
 
 async def _claim(c: AsyncConnection, stored: Stored) -> None:
     wanted = [claims.MessageVersion(row.id, row.seq) for row in stored.rows]
-    await claims.claim(c, wanted, provider="sim", lease_end=NOW + HOUR)
+    await claims.claim(c, wanted, provider="sim", now=NOW, lease_end=NOW + HOUR)
 
 
 async def _drop(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
@@ -199,7 +209,8 @@ async def _drop(c: AsyncConnection, stored: Stored, *, status: Status) -> None:
 
 
 async def _hold(c: AsyncConnection, stored: Stored) -> None:
-    await claims.hold(c, [claims.HeldMessage(message_id, NOW + SECOND) for message_id in stored.ids])
+    token = (WaitKind.TOKEN, "sim", NOW)
+    await claims.hold(c, [claims.HeldMessage(message_id, NOW + SECOND, *token) for message_id in stored.ids])
 
 
 async def _wait_for_hours(c: AsyncConnection, stored: Stored) -> None:
@@ -237,12 +248,16 @@ async def _store_receipt(c: AsyncConnection, stored: Stored, *, status: Status) 
     await ingest.store(c, [matching.ReceivedReceipt("sim", report)] * len(ends), ends, seqs, now=NOW)
 
 
+PARTLY = PartlyAccepted(3, {1: "r"}, Deferred("later"))
 OUTCOMES: Mapping[str, Statement] = {
     "accepted": partial(_record, outcome=Accepted(("r",))),
     "accepted after its claim": partial(_record, outcome=Accepted(("r",)), is_over=True),
     "deferred": partial(_record, outcome=Deferred("later")),
     "deferred too often": partial(_record, outcome=Deferred("later"), deferrals=9),
     "deferred and too late": partial(_record, outcome=Deferred("later"), now=WINDOW.not_after),
+    "partly accepted": partial(_record, outcome=PARTLY),
+    "partly accepted after its claim": partial(_record, outcome=PARTLY, is_over=True),
+    "partly accepted and too late": partial(_record, outcome=PARTLY, now=WINDOW.not_after),
     "unsent": partial(_record, outcome=Unsent("refused")),
     "unsent after its claim": partial(_record, outcome=Unsent("refused"), is_over=True),
     "unknown": partial(_record, outcome=Unknown("silence")),
@@ -256,7 +271,9 @@ STATEMENTS: Mapping[str, Statement] = {
     ),
     "release if none is ready": _release_if_none_is_ready,
     "release in turn": _release_in_turn,
-    "release messages that wait for a provider": lambda c, _: release.make_due(c, now=NOW, limit=LIMIT),
+    "release messages that wait for a provider": lambda c, _: release.make_due(
+        c, "sim", now=NOW, limit=LIMIT
+    ),
     "fill": _fill,
     "requeue": _requeue,
     "expire": lambda c, _: sweeps.expire(c, now=WINDOW.not_after, limit=LIMIT),
@@ -267,7 +284,7 @@ STATEMENTS: Mapping[str, Statement] = {
     **{f"record {name}": run for name, run in OUTCOMES.items()},
     **{f"drop {status.value}": partial(_drop, status=status) for status in DROPPED},
     "hold": _hold,
-    "return to ready": lambda c, stored: claims.return_to_ready(c, stored.ids),
+    "return to ready": lambda c, stored: claims.return_to_ready(c, stored.ids, now=NOW),
     "wait for hours": _wait_for_hours,
     "cancel": lambda c, stored: edits.cancel(c, stored.ids, reason="x", now=NOW),
     "reschedule to later": partial(_reschedule, change=Reschedule(not_before=NOW + SECOND)),
@@ -275,7 +292,7 @@ STATEMENTS: Mapping[str, Statement] = {
     "reschedule the end": partial(_reschedule, change=Reschedule(not_after=NOW + 2 * HOUR)),
     "reschedule unlocked": _reschedule_unlocked,
     "change the text": _change_text,
-    "pause a campaign": lambda c, stored: runs.pause(c, stored.campaign_id),
+    "pause a campaign": lambda c, stored: runs.pause(c, stored.campaign_id, now=NOW),
     "shift a run": lambda c, stored: run_messages.shift_windows(
         c, stored.run_id, after=0, by=2 * HOUR, now=NOW, limit=LIMIT
     ),

@@ -45,6 +45,36 @@ def test_a_worker_that_runs_while_the_database_is_upgraded_records_its_open_call
         assert connection.execute("SELECT ref, message_id FROM provider_references").fetchall() == [("r1", 7)]
 
 
+def test_a_message_that_waits_for_a_provider_still_does_after_the_upgrade(
+    empty_database: str, alembic_config: Config
+) -> None:
+    command.upgrade(alembic_config, "0011")
+    with psycopg.connect(plain_url(empty_database), autocommit=True) as connection:
+        connection.execute(
+            """
+            INSERT INTO accounts (name) VALUES ('shop');
+            INSERT INTO batches (public_id, account_id, dialect, tier, not_before, not_after, created_at)
+            VALUES (gen_random_uuid(), 1, 'x', 'bulk', now(), now() + '1 h', now());
+            INSERT INTO messages (
+                public_id, batch_id, account_id, tier, number, number_as_given, country, text, segments,
+                not_before, not_after, status, place, wake_at, waits_for, created_at, moved_at
+            )
+            SELECT gen_random_uuid(), 1, 1, 'bulk', '+1', '+1', 'US', 'Hi', 1, now(), now() + '1 h', 11,
+                   'held', now(), waits_for, now(), now()
+            FROM (VALUES ('sim is paused, b is open'), (NULL)) AS v(waits_for)
+            """
+        )
+        command.upgrade(alembic_config, "0014")
+        waits = "SELECT wait_kind, waits_for, wait_since IS NOT NULL FROM messages ORDER BY id"
+        assert connection.execute(waits).fetchall() == [
+            ("provider", "sim paused\nb open", True),
+            (None, None, False),
+        ]
+        command.downgrade(alembic_config, "0011")
+        rows = connection.execute("SELECT waits_for FROM messages ORDER BY id").fetchall()
+        assert rows == [("sim is paused, b is open",), (None,)]
+
+
 def _structure(connection: "psycopg.Connection[tuple[str]]", table: str) -> set[str]:
     """Return the names and definitions of a table's indexes and constraints."""
     rows = connection.execute(

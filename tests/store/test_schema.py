@@ -91,7 +91,7 @@ INDEXES = [
     (release._FLOWS, "ix_messages_turns"),
     (release._RELEASE_IN_TURN, "ix_messages_turns"),
     (release._NEXT_WAKE, "ix_messages_release"),
-    (release._MAKE_DUE, "ix_messages_waits_for"),
+    (release._MAKE_DUE, "ix_messages_provider_wait"),
     (sweeps._FLOWS, "ix_messages_fill"),
     (sweeps._FILL, "ix_messages_fill"),
     (sweeps._DEPTH, "ix_messages_lane"),

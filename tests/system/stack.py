@@ -5,7 +5,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from dispatcher.local.embedded.ports import free_port
 from dispatcher.local.embedded.postgres import postgres_process
 from dispatcher.local.embedded.supervisor import Supervisor
 from dispatcher.local.embedded.valkey import valkey_process
-from dispatcher.sandbox.provider_options import http_options
+from dispatcher.sandbox.provider_options import http_options, smpp_options
 from dispatcher.service.accounts import accounts, credentials
 from dispatcher.service.context import Context
 from dispatcher.service.submissions.submit import submit
@@ -43,7 +43,13 @@ class Stack:
     """A stack whose processes are postgres, valkey, sandbox, api, the five workers and beat."""
 
     def __init__(
-        self, supervisor: Supervisor, *, tps: float, settings: dict[str, str], sandboxes: int = 1
+        self,
+        supervisor: Supervisor,
+        *,
+        tps: float,
+        settings: dict[str, str],
+        sandboxes: int = 1,
+        smpp: Mapping[str, object] | None = None,
     ) -> None:
         self.supervisor = supervisor
         self.dir = supervisor.data_dir
@@ -53,6 +59,7 @@ class Stack:
             httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=10) for _ in range(sandboxes)
         ]
         self.sandbox = self.sandboxes[0]
+        self._smpp, self._smpp_port = smpp, free_port() if smpp is not None else 0
         self.api = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=30)
         self.database_url = self.redis_url = ""
         self.environment: dict[str, str] = {}
@@ -65,7 +72,10 @@ class Stack:
         self.database_url, self.redis_url = postgres.url, valkey.url
         upgrade(postgres.url)
         self.environment = environment = self._environment(postgres.url, valkey.url)
-        sandboxes = (_sandbox(name, client) for name, client in self._named())
+        sandboxes = (
+            _sandbox(name, client, smpp_port=self._smpp_port, settings=self._smpp)
+            for name, client in self._named()
+        )
         self.supervisor.start(*sandboxes, self._api(environment))
         self.supervisor.start(*(_worker(name, count, environment) for name, count in WORKERS.items()))
         self.supervisor.start(*(_beat(n, self.dir, environment) for n in range(beats)))
@@ -119,6 +129,7 @@ class Stack:
         tier: Tier,
         after: timedelta | None = None,
         until: timedelta | None = None,
+        text: str = "Hello",
     ) -> list[int]:
         """Submit as the Python producer does, with a tier and a window; return the message ids."""
 
@@ -126,7 +137,7 @@ class Stack:
             now = ctx.now()
             submission = Submission(
                 recipients=numbers,
-                text="Hello",
+                text=text,
                 numbers=NumberPolicy(),
                 tier=tier,
                 not_before=None if after is None else now + after,
@@ -177,6 +188,11 @@ class Stack:
             yield f"sandbox-{number}" if number else "sandbox", client
 
     def _providers(self) -> list[dict[str, Any]]:
+        if self._smpp is not None:
+            options = smpp_options("127.0.0.1", self._smpp_port)
+            return [
+                {"name": "sandbox", "plugin": "smpp", "options": options, "tps": self._tps, "takes": "both"}
+            ]
         found = []
         for name, client in self._named():
             receipt_url = str(self.api.base_url.join(f"/receipts/{name}"))
@@ -225,10 +241,11 @@ def running_stack(
     settings: dict[str, str] | None = None,
     beats: int = 1,
     sandboxes: int = 1,
+    smpp: Mapping[str, object] | None = None,
 ) -> Iterator[Stack]:
-    """Run a stack on this directory."""
+    """Run a stack on this directory; with `smpp`, settings of the sandbox, it sends over SMPP."""
     with Supervisor(directory) as supervisor:
-        stack = Stack(supervisor, tps=tps, settings=settings or {}, sandboxes=sandboxes)
+        stack = Stack(supervisor, tps=tps, settings=settings or {}, sandboxes=sandboxes, smpp=smpp)
         try:
             stack.start(beats=beats)
             yield stack
@@ -245,13 +262,15 @@ def until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
         time.sleep(0.1)
 
 
-def _sandbox(name: str, client: httpx.Client) -> ManagedProcess:
-    settings = {"receipt_secret": _SECRET, "latency_ms": 50}
+def _sandbox(
+    name: str, client: httpx.Client, *, smpp_port: int = 0, settings: Mapping[str, object] | None = None
+) -> ManagedProcess:
+    changed = {"receipt_secret": _SECRET, "latency_ms": 50, **(settings or {})}
     return ManagedProcess(
         name=name,
         argv=[
             sys.executable, "-m", "dispatcher.sandbox", "--port", str(client.base_url.port),
-            "--settings", json.dumps(settings),
+            "--settings", json.dumps(changed), *(["--smpp-port", str(smpp_port)] if smpp_port else []),
         ],
         ready=lambda: _answers(client, "/healthz"),
     )  # fmt: skip

@@ -9,7 +9,8 @@ import typer
 
 from dispatcher.cli.arguments import Port
 from dispatcher.cli.console import console, own_command, print_line
-from dispatcher.local import stack
+from dispatcher.domain.errors import Unavailable
+from dispatcher.local import disk, stack
 from dispatcher.local.dialect_credentials import PATHS
 from dispatcher.local.embedded.ports import LOOPBACK
 from dispatcher.local.environment import FILE, default_directory
@@ -43,7 +44,12 @@ def up(
     of its own.
     """
     directory = (data or default_directory()).absolute()
-    stack.run(StackPlan(directory, host, port, flower_port, sandbox_port), _print_event, _serve)
+    try:
+        stack.run(StackPlan(directory, host, port, flower_port, sandbox_port), _print_event, _serve)
+    except Exception as error:  # a full disk fails everywhere: in our writes, in initdb, in each server
+        if not disk.is_full(directory, error):
+            raise
+        raise Unavailable(disk.advice(directory)) from None
     print_line("stopped")
 
 

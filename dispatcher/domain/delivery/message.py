@@ -5,12 +5,17 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from dispatcher.domain.delivery.provider import Outcome, Outgoing
+from dispatcher.domain.delivery.provider import Accepted, Outcome, Outgoing, PartlyAccepted
 from dispatcher.domain.hours.allowed_hours import AllowedHours
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.trace import child_traceparent
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
+
+_PART_REFERENCES = (
+    251  # a prime below 256: lists of round lengths do not give one phone the same reference again
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,8 @@ class DueMessage:
     batch has none any more; `sender_usable` is False if it was disabled.
     `paused` is whether its campaign is paused. `hours` are those of its
     campaign or account, and `closes_at` is when they end; None if there are
-    none.
+    none. `parts_taken` are the parts that `provider`, that of the last attempt,
+    has already; None if it has none.
     """
 
     id: int
@@ -49,6 +55,20 @@ class DueMessage:
     hours: AllowedHours | None = None
     closes_at: datetime | None = None
     traceparent: str | None = None
+    provider: str | None = None
+    parts_taken: PartsTaken | None = None
+
+    @property
+    def segments_left(self) -> int:
+        """How many segments an attempt sends: those of the parts that are not taken, at least one."""
+        if self.parts_taken is None:
+            return self.segments
+        return max(1, self.segments - len(self.parts_taken.numbers))
+
+    @property
+    def only_provider(self) -> str | None:
+        """The provider that has parts of it, and so must get the others, whatever its route is now."""
+        return None if self.parts_taken is None else self.provider
 
     @property
     def ends_at(self) -> datetime:
@@ -56,7 +76,13 @@ class DueMessage:
         return min(self.window.not_after, self.closes_at or self.window.not_after)
 
     def outgoing(self, attempt: int) -> Outgoing:
-        """Return the message as a provider gets it; our reference is the same in every attempt."""
+        """
+        Return the message as a provider gets it.
+
+        Our reference, and that of its parts, is the same in every attempt. The
+        references of parts differ for at least 250 messages that are accepted
+        one after the other, whichever process sends them.
+        """
         return Outgoing(
             reference=str(self.public_id),
             to=self.number,
@@ -67,6 +93,8 @@ class DueMessage:
             attempt=attempt,
             not_after=self.window.not_after,
             traceparent=self._traceparent(attempt),
+            part_reference=self.id % _PART_REFERENCES,
+            parts_taken=self.parts_taken,
         )
 
     def _traceparent(self, attempt: int) -> str | None:
@@ -85,7 +113,11 @@ class RoutedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A claim that has ended, and its outcome. The attempt number is the fence of the claim."""
+    """
+    A claim that has ended, and its outcome. The attempt number is the fence of the claim.
+
+    `parts_taken` are the parts that the provider had before.
+    """
 
     message_id: int
     attempt: int
@@ -95,6 +127,18 @@ class Attempt:
     doubts: int
     provider: str | None
     outcome: Outcome
+    parts_taken: PartsTaken | None = None
+
+    @property
+    def parts_out(self) -> PartsTaken | None:
+        """The parts that the provider has now; None if it took the text as a whole, or none of it."""
+        before = self.parts_taken
+        match self.outcome:
+            case PartlyAccepted(total=total, taken=taken):
+                return (before or PartsTaken(total, frozenset())).and_also(taken)
+            case Accepted() if before is not None:
+                return before.and_also(before.left)
+        return before
 
 
 @dataclass(frozen=True, slots=True)

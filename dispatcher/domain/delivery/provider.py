@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 
@@ -21,7 +22,15 @@ Gate = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message as a provider gets it. `reference` is ours, and the same in every attempt."""
+    """
+    One message as a provider gets it. `reference` is ours, and the same in every attempt.
+
+    The rest is for a provider that counts parts. `part_reference`, 0 to 255, is
+    that by which a handset joins the parts, and is also the same in every
+    attempt. `parts_taken` are the parts that the provider has from earlier
+    attempts: only the others are sent, with the numbers that they have in the
+    whole text. None if it has no part.
+    """
 
     reference: str
     to: str
@@ -32,11 +41,18 @@ class Outgoing:
     attempt: int
     not_after: datetime
     traceparent: str | None = None
+    part_reference: int = 0
+    parts_taken: PartsTaken | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider has it. One reference, or one for each part if the provider counts parts."""
+    """
+    The provider has it, with all its parts.
+
+    `refs` is one reference, or, of a provider that counts parts, one for each
+    part that this attempt sent, in order; "" for a part without one.
+    """
 
     refs: tuple[str, ...]
 
@@ -77,7 +93,32 @@ class Unknown:
     reason: str
 
 
-Outcome = Accepted | Rejected | Deferred | Unsent | Unknown
+Unaccepted = Rejected | Deferred | Unsent | Unknown
+"""Every outcome but acceptance."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartlyAccepted:
+    """
+    A provider that counts parts took some in this attempt, and others not.
+
+    `taken` has its reference of each part that it took, by the part's number
+    from 1; "" for a part without one. `total` counts the parts of the whole
+    text. `rest` is the outcome of the parts that it did not take. They alone
+    are sent again, to the same provider; a Rejected part ends the message.
+    """
+
+    total: int
+    taken: Mapping[int, str]
+    rest: Unaccepted
+
+
+Outcome = Accepted | PartlyAccepted | Unaccepted
+
+
+def rest_of(outcome: Outcome) -> Accepted | Unaccepted:
+    """Return the outcome of the parts that were not taken, if only some were; else the outcome."""
+    return outcome.rest if isinstance(outcome, PartlyAccepted) else outcome
 
 
 @dataclass(frozen=True, slots=True)

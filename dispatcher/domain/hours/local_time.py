@@ -1,6 +1,7 @@
 """The instant of a local time, also on the days on which clocks change."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 _TICK = timedelta(microseconds=1)
 
@@ -33,6 +34,20 @@ def last_instant(wall: datetime, zone: tzinfo) -> datetime:
     # If the clock goes back to `wall` itself, it shows no less after the first occurrence either.
     goes_below = second > first and (second - _TICK).astimezone(zone).replace(tzinfo=None) < wall
     return second if goes_below else first
+
+
+def format_instant(at: datetime, zone: str) -> str:
+    """
+    Return an instant in UTC, to the millisecond, and in a zone with another time beside it.
+
+    "2026-03-01 22:00:00.000 UTC (2026-03-02 01:00:00 Africa/Nairobi)"; the date only if it differs.
+    """
+    utc = at.astimezone(UTC)
+    local = at.astimezone(ZoneInfo(zone))
+    shown = f"{utc:%Y-%m-%d %H:%M:%S}.{utc.microsecond // 1000:03} UTC"
+    if local.replace(tzinfo=None) == utc.replace(tzinfo=None):
+        return shown
+    return f"{shown} ({local:{'%H:%M:%S' if local.date() == utc.date() else '%Y-%m-%d %H:%M:%S'}} {zone})"
 
 
 def _change_between(before: datetime, after: datetime, zone: tzinfo) -> datetime:

@@ -24,6 +24,7 @@ class WaitingMessage:
     """
     A message that no worker holds, with the fields that an edit needs.
 
+    `may_be_out` is whether it is in doubt, or a provider has a part of it.
     `variables` are those of the recipient in its campaign; None without a
     campaign.
     """
@@ -38,7 +39,7 @@ class WaitingMessage:
     segments: int
     charged: int
     country: str
-    doubts: int
+    may_be_out: bool
     variables: Mapping[str, str] | None = None
 
 
@@ -91,7 +92,7 @@ EditResult = Withdrawn | WindowChanged | TextChanged | TooLate | Unchanged
 
 def withdraw(message: WaitingMessage) -> Withdrawn | TooLate:
     """Return the withdrawal of a message, or TooLate if a provider may have it."""
-    return TooLate() if message.doubts else Withdrawn(message.id, message.charged)
+    return TooLate() if message.may_be_out else Withdrawn(message.id, message.charged)
 
 
 def change_window(message: WaitingMessage, change: Reschedule, now: datetime) -> WindowChanged | Unchanged:
@@ -159,7 +160,7 @@ def change_text(
     and a free message stays free. A message that may have been sent with the
     old text is TooLate.
     """
-    if message.doubts:
+    if message.may_be_out:
         return TooLate()
     try:
         text = template.render(change.text, message.variables or {})

@@ -1,15 +1,16 @@
 """The effect of a receipt on its message, in whatever order receipts and answers arrive."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import AWAITING_RECEIPT, LATE_DELIVERY_RAISES, Place, Status
 
 
 @dataclass(frozen=True, slots=True)
 class PartReceipt:
-    """One reference that a provider returned for an attempt, and the status reported for it so far."""
+    """The reference that a provider returned for a part in an attempt, and its reported status so far."""
 
+    part: int
     attempt: int
     provider: str
     ref: str
@@ -18,13 +19,18 @@ class PartReceipt:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptTarget:
-    """The state of a message to which a receipt is applied."""
+    """
+    The state of a message to which a receipt is applied.
+
+    `parts_taken` is set if its provider took its parts in several attempts.
+    """
 
     status: Status
     place: Place | None
     attempt: int
     doubts: int
     parts: tuple[PartReceipt, ...] = ()
+    parts_taken: PartsTaken | None = None
 
 
 def apply_receipt(
@@ -37,7 +43,9 @@ def apply_receipt(
     the message was found by our own reference only. A receipt for a message
     that is still 11 also implies that it was accepted. A delivery counts for
     any attempt, once all parts of that attempt are delivered; a failure
-    counts for the current attempt only.
+    counts for the current attempt only. Where the parts were taken in several
+    attempts, all parts must be delivered, each in any attempt, and a failure
+    counts for the newest attempt that sent the part.
     """
     parts = _with_status(current.parts, reported, provider=provider, ref=ref)
     current = replace(current, parts=parts)
@@ -53,7 +61,7 @@ def _target(
 ) -> Status | None:
     raises = AWAITING_RECEIPT | LATE_DELIVERY_RAISES
     if reported is Status.RECEIVED:
-        is_complete = attempt is None or _all_delivered(current.parts, attempt)
+        is_complete = _is_delivered(current, attempt=attempt)
         return Status.RECEIVED if is_complete and current.status in raises else None
     if (
         current.status in AWAITING_RECEIPT
@@ -66,15 +74,32 @@ def _target(
 
 def _is_current(current: ReceiptTarget, *, attempt: int | None, ref: str | None) -> bool:
     if attempt is not None:
-        return attempt == current.attempt
+        return attempt == current.attempt or _is_newest(current, attempt=attempt, ref=ref)
     if any(part.attempt == current.attempt and part.ref != ref for part in current.parts):
         return False  # the current attempt has references, and this is not one of them
     # The message is being sent again, so this may be the receipt of the attempt before.
     return not (current.place is Place.WORKER and current.doubts)
 
 
-def _all_delivered(parts: Sequence[PartReceipt], attempt: int) -> bool:
-    return all(part.status is Status.RECEIVED for part in parts if part.attempt == attempt)
+def _is_newest(current: ReceiptTarget, *, attempt: int, ref: str | None) -> bool:
+    """Whether this reference of an earlier attempt is of a part that was taken then, and not sent since."""
+    taken = current.parts_taken.numbers if current.parts_taken is not None else ()
+    numbers = {part.part for part in current.parts if part.ref == ref and part.attempt == attempt}
+    newer = {part.part for part in current.parts if part.attempt > attempt}
+    return bool(numbers) and numbers.issubset(taken) and numbers.isdisjoint(newer)
+
+
+def _is_delivered(current: ReceiptTarget, *, attempt: int | None) -> bool:
+    """Whether the handset has all parts, as far as their receipts say."""
+    taken, parts = current.parts_taken, current.parts
+    if taken is not None and not taken.are_all:
+        return False
+    if attempt is None:
+        return True
+    if taken is None:
+        parts = tuple(part for part in parts if part.attempt == attempt)
+    delivered = {part.part for part in parts if part.status is Status.RECEIVED}
+    return delivered.issuperset(part.part for part in parts)
 
 
 def _with_status(

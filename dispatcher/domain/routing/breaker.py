@@ -10,7 +10,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
+from dispatcher.domain.delivery.provider import (
+    Accepted,
+    Deferred,
+    Outcome,
+    PartlyAccepted,
+    Rejected,
+    Unknown,
+    Unsent,
+)
 from dispatcher.domain.duration import format_duration
 from dispatcher.domain.routing.provider_state import Breaker
 
@@ -90,7 +98,8 @@ class CallTally:
         for outcome in outcomes:
             numbers[_TRIED] += 1
             match outcome:
-                case Accepted() | Rejected():
+                # A provider that takes parts works, though it puts others off.
+                case Accepted() | Rejected() | PartlyAccepted(rest=Rejected() | Deferred() | Unsent()):
                     numbers[_SLOW] += seconds > self._slow
                     numbers[_LATENCY + bisect_left(LATENCY_BOUNDS, seconds * 1000)] += 1
                 case Deferred(after=after):
@@ -99,7 +108,7 @@ class CallTally:
                         self._hints = (self._hints[0] + 1, max(after, self._hints[1]))
                 case Unsent():
                     numbers[_UNSENT] += 1
-                case Unknown():
+                case Unknown() | PartlyAccepted():
                     numbers[_UNANSWERED] += 1
 
     def take(self) -> tuple[list[int], timedelta | None]:

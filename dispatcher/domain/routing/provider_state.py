@@ -1,5 +1,6 @@
 """The current state of a provider: its breaker, and an operator's override."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -45,9 +46,46 @@ class ProviderState:
         """Whether only a few messages may go there now."""
         return self.breaker is Breaker.HALF_OPEN and self.override is Override.NONE
 
-    def __str__(self) -> str:
-        """Return the state in a word: the override, or else the breaker."""
-        return (self.breaker if self.override is Override.NONE else self.override).value
+    @property
+    def is_limited(self) -> bool:
+        """Whether messages may wait for it: it gets none, or only a few."""
+        return self.is_barred or self.is_on_trial
 
+    def __str__(self) -> str:
+        """
+        Return the state in a word: the override, or else what its breaker found.
+
+        Not the breaker's own word: a closed breaker lets messages through.
+        """
+        return WORDS[self.breaker if self.override is Override.NONE else self.override]
+
+    @property
+    def consequence(self) -> str:
+        """What it means for messages, as the rest of a sentence that begins with the provider's name."""
+        if self.override is Override.NONE:
+            return _CONSEQUENCES[self.breaker]
+        return _CONSEQUENCES[self.override]
+
+
+WORDS: Mapping[Breaker | Override, str] = {
+    Breaker.CLOSED: "working",
+    Breaker.SLOW: "slow",
+    Breaker.HALF_OPEN: "on trial",
+    Breaker.OPEN: "failing",
+    Override.NONE: "resumed",
+    Override.PAUSED: "paused",
+    Override.DRAINED: "drained",
+    Override.PINNED: "pinned",
+}
+"""Each state in a word for people. A breaker's own word says the opposite: closed, messages pass."""
+_CONSEQUENCES: Mapping[Breaker | Override, str] = {
+    Breaker.CLOSED: "accepts messages",
+    Breaker.SLOW: "accepts messages, but answers slowly: messages with another provider go there",
+    Breaker.HALF_OPEN: "failed, and gets a few messages to show that it works again",
+    Breaker.OPEN: "fails, and gets no messages for now",
+    Override.PAUSED: "is paused: it gets no messages, and those without another provider wait",
+    Override.DRAINED: "is drained: it gets no messages, and new ones without another provider are refused",
+    Override.PINNED: "is pinned: it comes first in every route that names it",
+}
 
 AVAILABLE = ProviderState()

@@ -203,7 +203,8 @@ def _write_settings(cluster: _Cluster) -> None:
 
 def _quoted(path: Path) -> str:
     """Return a path as one element of a quoted list inside a quoted string."""
-    return '"' + str(path).replace("'", "''").replace('"', '""') + '"'
+    escaped = str(path).replace("\\", "\\\\").replace("'", "''").replace('"', '""')
+    return f'"{escaped}"'
 
 
 def _socket_directory(user: PostgresUser) -> Path:

@@ -143,7 +143,10 @@ class Supervisor:
                 with ThreadPoolExecutor(len(names)) as pool:
                     list(pool.map(self.stop_process, names))
             if self._running:
-                self._process_list.write([])
+                with contextlib.suppress(
+                    OSError
+                ):  # on a full disk the old list stays: its processes are over
+                    self._process_list.write([])
             self._running.clear()
 
     def _stages(self) -> Iterator[list[str]]:

@@ -2,19 +2,27 @@
 Messages on their way to one SMSC, and the queue before the windows of the binds.
 
     SubmitCall       one `send`: a gate, and an outcome for each message
-      PendingSubmit  one message: a body for each part, all written together
-    SubmitQueue      messages that wait for space in a window, in order
+      PendingSubmit  one message: the parts to be written, each as the window has space
+    SubmitQueue      messages with parts that wait for space in a window, in order
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from dispatcher.providers.contract import Gate, Outcome, Unknown, Unsent
-from dispatcher.providers.smpp.outcomes import outcome_of_parts
+from dispatcher.providers.contract import Gate, Outcome, Rejected, Unknown, Unsent, outcome_of_parts
 
 GATE_CLOSED = Unsent("the gate was closed")
+_REFUSED = Unsent("another part was refused")
+
+
+class SubmitParts(NamedTuple):
+    """The parts of a message that are to be sent: numbers and submit_sm bodies; `total` counts all parts."""
+
+    total: int
+    numbers: Sequence[int]
+    bodies: Sequence[bytes]
 
 
 class BoundSession(Protocol):
@@ -22,16 +30,16 @@ class BoundSession(Protocol):
 
     @property
     def free_window(self) -> int:
-        """How many more parts may be unanswered; enough for any message if none is unanswered."""
+        """How many more parts may be unanswered."""
 
-    def put(self, submit: "PendingSubmit") -> None:
-        """Write all its parts with the next flush; `answer` is called once for each."""
+    def put(self, submit: "PendingSubmit", part: int) -> int:
+        """Write this part with the next flush, and return its sequence number; `answer` is called once."""
 
     def flush(self) -> None:
         """Write all parts that were put."""
 
-    def forget(self, submit: "PendingSubmit") -> None:
-        """Expect no more responses to it."""
+    def forget(self, sequence: int) -> None:
+        """Expect no response to a part any more."""
 
 
 class SubmitCall:
@@ -39,12 +47,16 @@ class SubmitCall:
 
     __slots__ = ("done", "gate", "open_count", "outcomes", "submits")
 
-    def __init__(self, gate: Gate, bodies: Sequence[tuple[bytes, ...] | Outcome]) -> None:
+    def __init__(self, gate: Gate, messages: Sequence[SubmitParts | Outcome]) -> None:
         self.gate = gate
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.outcomes: list[Outcome | None] = [None if isinstance(body, tuple) else body for body in bodies]
+        self.outcomes: list[Outcome | None] = [
+            None if isinstance(parts, SubmitParts) else parts for parts in messages
+        ]
         self.submits = [
-            PendingSubmit(self, n, body) for n, body in enumerate(bodies) if isinstance(body, tuple)
+            PendingSubmit(self, n, parts)
+            for n, parts in enumerate(messages)
+            if isinstance(parts, SubmitParts)
         ]
         self.open_count = len(self.submits)
         if not self.open_count:
@@ -58,59 +70,91 @@ class SubmitCall:
             self.done.set_result(None)
 
     def fail_unwritten(self, outcome: Unsent) -> None:
-        """Set this outcome for all messages that are not written."""
+        """Write no more: this is the outcome of all parts that are not written."""
         for submit in self.submits:
-            if submit.bind is None and self.outcomes[submit.index] is None:
-                self.settle(submit.index, outcome)
+            submit.fail_unwritten(outcome)
 
     def finish(self, unwritten: Unsent, unanswered: Unknown) -> list[Outcome]:
-        """End the call, and return all outcomes: for open messages, one of these two."""
+        """End the call, and return all outcomes: for open parts, one of these two."""
         if self.open_count:
-            self.fail_unwritten(unwritten)
             for submit in self.submits:
-                if submit.bind is not None and self.outcomes[submit.index] is None:
-                    submit.bind.forget(submit)
-                    submit.give_up(unanswered)
+                submit.fail_unwritten(unwritten)
+                submit.give_up(unanswered)
         return [outcome for outcome in self.outcomes if outcome is not None]
 
 
 class PendingSubmit:
-    """One message of a call. `bind` is the bind it was written to, `sequences` the numbers of its parts."""
+    """
+    One message of a call.
 
-    __slots__ = ("bind", "bodies", "call", "index", "open_count", "part_outcomes", "sequences")
+    `written` has the bind and the sequence number of each part that was
+    written; the part after them is the next one.
+    """
 
-    def __init__(self, call: SubmitCall, index: int, bodies: tuple[bytes, ...]) -> None:
+    __slots__ = ("call", "index", "open_count", "part_outcomes", "parts", "written")
+
+    def __init__(self, call: SubmitCall, index: int, parts: SubmitParts) -> None:
         self.call = call
         self.index = index
-        self.bodies = bodies
-        self.bind: BoundSession | None = None
-        self.sequences: tuple[int, ...] = ()
-        self.part_outcomes: list[Outcome | None] = [None] * len(bodies)
-        self.open_count = len(bodies)
+        self.parts = parts
+        self.written: list[tuple[BoundSession, int]] = []
+        self.part_outcomes: list[Outcome | None] = [None] * len(parts.bodies)
+        self.open_count = len(parts.bodies)
+
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether a part is still to be written."""
+        return len(self.written) < len(self.part_outcomes) and self.part_outcomes[-1] is None
+
+    def write_next(self, bind: BoundSession) -> None:
+        """Put the next part."""
+        self.written.append((bind, bind.put(self, len(self.written))))
 
     def answer(self, part: int, outcome: Outcome) -> None:
-        """Set the outcome of one part; called once for each."""
+        """Set the outcome of one part; called once for each. After a refusal no other part is written."""
         self.part_outcomes[part] = outcome
         self.open_count -= 1
-        if not self.open_count:
-            self.call.settle(
-                self.index,
-                outcome_of_parts([outcome for outcome in self.part_outcomes if outcome is not None]),
-            )
+        if isinstance(outcome, Rejected):
+            self._stop(_REFUSED)
+        self._settle_when_complete()
+
+    def fail_unwritten(self, outcome: Unsent) -> None:
+        """Set this outcome for each part that is not written."""
+        if self.has_unwritten:
+            self._stop(outcome)
+            self._settle_when_complete()
 
     def give_up(self, outcome: Unknown) -> None:
-        """Set this outcome for each part without a response."""
-        for part, known in enumerate(self.part_outcomes):
-            if known is None:
+        """Set this outcome for each part without a response, and ignore a late response."""
+        for part, (bind, sequence) in enumerate(self.written):
+            if self.part_outcomes[part] is None:
+                bind.forget(sequence)
                 self.answer(part, outcome)
+
+    def _stop(self, outcome: Unsent) -> None:
+        if self.has_unwritten:
+            for part in range(len(self.written), len(self.part_outcomes)):
+                self.part_outcomes[part] = outcome
+                self.open_count -= 1
+
+    def _settle_when_complete(self) -> None:
+        if self.open_count:
+            return
+        if self.parts.total == 1 and (outcome := self.part_outcomes[0]) is not None:
+            self.call.settle(self.index, outcome)
+            return
+        outcomes = zip(self.parts.numbers, self.part_outcomes, strict=True)
+        parts = {number: outcome for number, outcome in outcomes if outcome is not None}
+        self.call.settle(self.index, outcome_of_parts(parts, total=self.parts.total))
 
 
 class SubmitQueue:
     """
     Messages that wait for space in a window, and the binds that have one.
 
-    `pump` asks the gate in the same step of the loop that writes. Messages wait
-    for the first bind. Once a bind has failed, they end as Unsent with its
+    The parts of a message are written as there is space, before those of the
+    next message. `pump` asks the gate in the same step of the loop that writes.
+    Messages wait for the first bind. Once a bind has failed, they end as Unsent with its
     reason until there is a bind.
     """
 
@@ -155,26 +199,24 @@ class SubmitQueue:
         self.fail_waiting("the provider was closed")
 
     def pump(self) -> None:
-        """Write waiting messages in order while they fit; each call asks its gate right before its first."""
+        """Write waiting parts in order while they fit; each call asks its gate right before its first."""
         waiting, asked = self._waiting, None
         used: set[BoundSession] = set()
         while waiting and self._binds:
             submit = waiting[0]
-            call = submit.call
-            if call.outcomes[submit.index] is not None:
-                waiting.popleft()  # ended in the meantime
+            if not submit.has_unwritten:
+                waiting.popleft()
                 continue
             bind = max(self._binds, key=_free_window) if len(self._binds) > 1 else self._binds[0]
-            if bind.free_window < len(submit.bodies):
+            if bind.free_window < 1:
                 break
+            call = submit.call
             if call is not asked:
                 if not call.gate():
                     call.fail_unwritten(GATE_CLOSED)
                     continue
                 asked = call
-            waiting.popleft()
-            submit.bind = bind
-            bind.put(submit)
+            submit.write_next(bind)
             used.add(bind)
         for bind in used:
             bind.flush()

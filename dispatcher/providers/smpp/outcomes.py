@@ -1,6 +1,6 @@
-"""Outcomes of submit_sm responses: one for each command_status, and one for all parts of a message."""
+"""Outcomes of submit_sm responses: one for each command_status."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from dispatcher.providers.contract import Accepted, Deferred, Outcome, Rejected, Status, Unknown
 from dispatcher.providers.smpp.ids import IdNormalizer
@@ -89,28 +89,3 @@ class ResponseReader:
                 return Unknown(status_name(status))
             case code:
                 return Rejected(code, status_name(status))
-
-
-def outcome_of_parts(parts: Sequence[Outcome]) -> Outcome:
-    """
-    Return the outcome of a message from the outcomes of its parts.
-
-    One rejected part rejects the message, because the handset cannot show it
-    without that part. If some parts were accepted and the rest deferred, the
-    outcome is Unknown: sending the message again may show it twice.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    for part in parts:
-        if isinstance(part, Rejected):
-            return part
-    accepted = [part for part in parts if isinstance(part, Accepted)]
-    if len(accepted) == len(parts):
-        return Accepted(tuple([ref for part in accepted for ref in part.refs]))
-    for part in parts:
-        if isinstance(part, Unknown):
-            return part
-    other = next(part for part in parts if not isinstance(part, Accepted))
-    if accepted and isinstance(other, Deferred):
-        return Unknown(f"{len(accepted)} of {len(parts)} parts were accepted; the others: {other.reason}")
-    return other

@@ -29,6 +29,7 @@ from dispatcher.smpp.constants import Command, CommandStatus
 from dispatcher.smpp.pdu import Pdu, Sm
 
 _MAX_BATCH = 50
+_WRITE_SHARE = 0.5  # of the call's time: a part that was written later would have no time for its answer
 
 
 class SmppProvider:
@@ -50,7 +51,8 @@ class SmppProvider:
         self._links: list[asyncio.Task[None]] = []
         self._closed = False
         seconds = config.call_timeout.total_seconds()
-        self._unwritten = Unsent(f"no bind had space in its window within {seconds:g} s")
+        self._write_time = seconds * _WRITE_SHARE
+        self._unwritten = Unsent(f"no bind had space in its window within {self._write_time:g} s")
         self._unanswered = Unknown(f"no answer within {seconds:g} s")
 
     @property
@@ -65,16 +67,23 @@ class SmppProvider:
         self._bind(Command.BIND_TRANSCEIVER)
 
     async def send(self, batch: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
-        """Submit all parts of all messages as they fit the windows, and return their outcomes."""
+        """
+        Submit the parts of all messages as they fit the windows, and return their outcomes.
+
+        They are written in the first half of the call, so that each has the
+        other half for its answer.
+        """
         if not self._links and not self._closed:
             self._bind(Command.BIND_TRANSMITTER)  # without a handler, the SMSC must deliver nothing
-        call = SubmitCall(gate, [self._writer.bodies(message) for message in batch])
+        call = SubmitCall(gate, [self._writer.parts(message) for message in batch])
         self._queue.put(call)
+        timer = asyncio.get_running_loop().call_later(self._write_time, call.fail_unwritten, self._unwritten)
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._config.call_timeout.total_seconds()):
                     await call.done
         finally:
+            timer.cancel()
             outcomes = call.finish(self._unwritten, self._unanswered)
             self._queue.pump()
         return outcomes

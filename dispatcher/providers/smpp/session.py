@@ -111,20 +111,17 @@ class Session(asyncio.Protocol):
         """How many more parts may be unanswered."""
         if self._paused:
             return 0
-        return self._window - len(self._pending) if self._pending else LAST_SEQUENCE
+        return self._window - len(self._pending)
 
-    def put(self, submit: PendingSubmit) -> None:
-        """Write all parts with the next flush, or now if many bytes wait: the SMSC may not be reading."""
-        sequences = []
-        for part, body in enumerate(submit.bodies):
-            sequence = self._next()
-            self._pending[sequence] = (submit, part)
-            self._unwritten.append(encode(Command.SUBMIT_SM, sequence=sequence, body=body))
-            sequences.append(sequence)
-            self._waiting_bytes += len(body)
-        submit.sequences = tuple(sequences)
+    def put(self, submit: PendingSubmit, part: int) -> int:
+        """Write a part with the next flush, or now if many bytes wait: the SMSC may not be reading."""
+        body, sequence = submit.parts.bodies[part], self._next()
+        self._pending[sequence] = (submit, part)
+        self._unwritten.append(encode(Command.SUBMIT_SM, sequence=sequence, body=body))
+        self._waiting_bytes += len(body)
         if self._waiting_bytes > _MAX_UNWRITTEN:
             self.flush()
+        return sequence
 
     def flush(self) -> None:
         """Write all parts that were put."""
@@ -133,10 +130,9 @@ class Session(asyncio.Protocol):
             self._unwritten.clear()
             self._waiting_bytes = 0
 
-    def forget(self, submit: PendingSubmit) -> None:
-        """Expect no more responses to it: its window is free again, and late responses are ignored."""
-        for sequence in submit.sequences:
-            self._pending.pop(sequence, None)
+    def forget(self, sequence: int) -> None:
+        """Expect no response to a part: its window is free again, and a late response is ignored."""
+        self._pending.pop(sequence, None)
 
     # Called by asyncio.
 

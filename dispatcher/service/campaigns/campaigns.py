@@ -152,7 +152,7 @@ async def pause_locked(
 ) -> None:
     """Pause a locked, active campaign; waits until an expansion in progress has ended its chunk."""
     await runs.lock_open(connection, campaign.id)
-    await runs.pause(connection, campaign.id)
+    await runs.pause(connection, campaign.id, now=now)
     await campaigns.set_state(
         connection,
         campaign.id,
@@ -205,7 +205,7 @@ async def cancel(ctx: Context, account: Account, public_id: str) -> CancelResult
     async def work(connection: AsyncConnection, campaign: CampaignRow) -> tuple[CampaignRow, list[Run], int]:
         _require_transition(campaign, campaign.state, CampaignState.CANCELLED)
         open_runs = await runs.lock_open(connection, campaign.id)
-        await runs.pause(connection, campaign.id)
+        await runs.pause(connection, campaign.id, now=ctx.now())
         await campaigns.set_state(connection, campaign.id, CampaignState.CANCELLED, next_due=None)
         before, _ = await _count_ended(connection, open_runs)
         return await campaigns.by_id(connection, campaign.id), open_runs, before

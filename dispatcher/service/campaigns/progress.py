@@ -3,7 +3,8 @@ The progress of a campaign, and the forecast of its end.
 
 Pacing and allowed hours determine when the last recipient is released. The
 last message is sent then, or when the providers have taken the remaining
-segments, whichever is later. The rate for that is the sum of the rates of all
+segments, whichever is later. The rate for that is what was seen so far, where
+messages that are due wait for it; at most, and before, the sum of the rates of all
 providers that take live messages, limited to the share of the campaign's tier,
 and divided as lanes are filled: equally between the accounts that have
 messages ready in the tier now, and between the flows of one account.
@@ -34,6 +35,8 @@ from dispatcher.store.clock import sweeps
 
 _OPEN = frozenset({RunState.EXPANDING, RunState.SENDING})
 _SECOND = timedelta(seconds=1)
+_SEEN = timedelta(seconds=10)  # what is sent in less time shows no rate
+_BACKLOG = timedelta(seconds=5)  # more than this much that is due waits for the providers, not for pacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,10 @@ def _of_run(
     pauses = run.pauses if campaign.paused_at is None else (*run.pauses, (campaign.paused_at, now))
     released = timetable(campaign.terms, audience, starts_at=run.starts_at, pauses=pauses).last()
     segments = _segments_left(campaign, run, counts)
-    forecast, limit = _forecast(max(run.starts_at, now), released, segments, rate=rate)
+    seen = _seen_rate(campaign, run, counts, paused=pauses, now=now)
+    if seen is not None:
+        rate = min(rate, seen)
+    forecast, limit = _forecast(max(run.starts_at, now), released, segments, rate=rate, seen=seen)
     if campaign.paused_at is not None:
         limit = f"It is paused. If it went on now: {limit}"
     return RunReport(run, statuses, cost, forecast, limit)
@@ -132,6 +138,29 @@ def _segments_left(campaign: CampaignRow, run: Run, counts: Sequence[StatusCount
     return waiting + to_come * (waiting / open_messages if open_messages else _segments(campaign.terms.text))
 
 
+def _seen_rate(
+    campaign: CampaignRow,
+    run: Run,
+    counts: Sequence[StatusCount],
+    *,
+    paused: Sequence[tuple[datetime, datetime]],
+    now: datetime,
+) -> float | None:
+    """
+    Return the segments a second that were sent so far, without pauses.
+
+    None if that does not show what the providers take: while nothing that is
+    due waits, in the first seconds, or with allowed hours, which stop a run.
+    """
+    active = now - run.starts_at - sum((until - since for since, until in paused), timedelta())
+    due = sum(count.messages for count in counts if count.status is Status.PENDING)
+    sent = sum(c.messages for c in counts if c.status not in OPEN and not c.status.is_refunded)
+    if campaign.terms.hours is not None or active < _SEEN or not sent:
+        return None
+    rate = sent * _segments(campaign.terms.text) / active.total_seconds()
+    return rate if due > rate * _BACKLOG.total_seconds() else None
+
+
 def _segments(text: str) -> int:
     try:
         return max(1, measure(text).segments)
@@ -139,7 +168,9 @@ def _segments(text: str) -> int:
         return 1
 
 
-def _forecast(start: datetime, released: datetime, segments: float, *, rate: float) -> tuple[Forecast, str]:
+def _forecast(
+    start: datetime, released: datetime, segments: float, *, rate: float, seen: float | None
+) -> tuple[Forecast, str]:
     if not segments:
         return Forecast(released, max(released, start)), "All of it is out."
     if rate <= 0:
@@ -149,8 +180,6 @@ def _forecast(start: datetime, released: datetime, segments: float, *, rate: flo
         left = format_duration(taken - start)
         words = f"Its pacing is the limit: the providers would take what is left in {left}."
         return Forecast(released, released), words
-    words = (
-        f"The providers' rate is the limit: about {segments:.0f} segments are left,"
-        f" and its share is {rate:.1f} a second."
-    )
+    share = f"its share is {rate:.1f} a second" if rate != seen else f"{rate:.1f} a second were sent so far"
+    words = f"The providers' rate is the limit: about {segments:.0f} segments are left, and {share}."
     return Forecast(released, taken), words

@@ -7,12 +7,12 @@ gets a few. A message without another provider may wait long: it is due again
 as soon as its provider accepts messages.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from dispatcher.domain.delivery.message import DueMessage, RoutedMessage
 from dispatcher.domain.delivery.provider import token_rate
+from dispatcher.domain.messages.waits import WaitKind, barred_detail
 from dispatcher.domain.routing.breaker import TRIAL_RATE
 from dispatcher.domain.routing.provider_state import AVAILABLE, ProviderState
 from dispatcher.domain.tier import Tier
@@ -55,6 +55,22 @@ def split_by_availability(
     return available, barred
 
 
+async def with_their_provider(ctx: Context, messages: Sequence[DueMessage]) -> Sequence[DueMessage]:
+    """Return the messages, but hold those that are in part with a provider that is not configured."""
+    now = ctx.now()
+    sendable: list[DueMessage] = []
+    held: list[HeldMessage] = []
+    for message in messages:
+        if message.only_provider is None or message.only_provider in ctx.providers:
+            sendable.append(message)
+        else:
+            detail = barred_detail([(message.only_provider, "not configured")])
+            held.append(HeldMessage(message.id, now + _OVERRIDE_WAIT, WaitKind.PROVIDER, detail, now))
+    if held:
+        await hold(ctx, held)
+    return sendable
+
+
 async def take_tokens(ctx: Context, provider: str, messages: Sequence[DueMessage]) -> list[Token]:
     """Take tokens for these messages, all of one tier; at the trial rate while the provider is on trial."""
     config = ctx.providers[provider].config
@@ -63,7 +79,7 @@ async def take_tokens(ctx: Context, provider: str, messages: Sequence[DueMessage
         provider,
         messages[0].tier,
         tps=token_rate(tps),
-        wanted=[TokenCost(message.segments, message.sender) for message in messages],
+        wanted=[TokenCost(message.segments_left, message.sender) for message in messages],
         sender_tps={sender: token_rate(rate) for sender, rate in config.sender_tps.items()},
     )
 
@@ -71,18 +87,21 @@ async def take_tokens(ctx: Context, provider: str, messages: Sequence[DueMessage
 async def wait(ctx: Context, barred: Sequence[RoutedMessage]) -> None:
     """Hold messages until one of their providers accepts messages again. Raises Unavailable."""
     now = ctx.now()
-    by_reason: defaultdict[str, list[HeldMessage]] = defaultdict(list)
+    held: list[HeldMessage] = []
     for one in barred:
         states = {name: state_of(ctx, name) for name in one.providers}
         until = _next_try(ctx, one.message.tier, states, now)
-        by_reason[_reason(states)].append(HeldMessage(one.message.id, until))
-    for reason, held in by_reason.items():
-        await hold(ctx, held, waits_for=reason)
+        held.append(HeldMessage(one.message.id, until, WaitKind.PROVIDER, _detail(ctx, states), now))
+    await hold(ctx, held)
+    # Messages that were being held when this process learned that a provider accepts messages again.
+    for name in {name for one in barred for name in one.providers}:
+        if not state_of(ctx, name).is_limited:
+            await ctx.provider_health.release_waiting(name, now=ctx.now())
 
 
-async def hold(ctx: Context, held: Sequence[HeldMessage], *, waits_for: str | None = None) -> None:
+async def hold(ctx: Context, held: Sequence[HeldMessage]) -> None:
     """Move messages that are not claimed from their lane to `held`. Raises Unavailable."""
-    earliest = await ctx.database.single(lambda c: claims.hold(c, held, waits_for=waits_for))
+    earliest = await ctx.database.single(lambda c: claims.hold(c, held))
     if earliest is not None:
         ctx.lanes.wake(earliest)
 
@@ -92,8 +111,9 @@ def state_of(ctx: Context, provider: str) -> ProviderState:
     return ctx.provider_states.get(provider, AVAILABLE)
 
 
-def _reason(states: Mapping[str, ProviderState]) -> str:
-    return ", ".join(f"{name} is {state}" for name, state in states.items())
+def _detail(ctx: Context, states: Mapping[str, ProviderState]) -> str:
+    health = ctx.provider_health
+    return barred_detail([(name, health.describe(name, state)) for name, state in states.items()])
 
 
 def _next_try(ctx: Context, tier: Tier, states: Mapping[str, ProviderState], now: datetime) -> datetime:

@@ -10,7 +10,7 @@ import structlog
 
 from dispatcher.deadlines import Deadlines
 from dispatcher.domain.delivery.message import Attempt, DueMessage
-from dispatcher.domain.delivery.provider import Deferred, Gate, Outcome, Outgoing, Unknown, Unsent
+from dispatcher.domain.delivery.provider import Deferred, Gate, Outcome, Outgoing, Unknown, Unsent, rest_of
 from dispatcher.service.context import Context
 from dispatcher.service.delivery import availability
 from dispatcher.service.delivery.concurrency import ConcurrencyLimit
@@ -99,7 +99,7 @@ class ProviderCalls:
             return [Unsent(text)] * len(claimed)
         state = availability.state_of(self._ctx, name)
         if state.is_barred:
-            return [Unsent(f"{name} is {state}")] * len(claimed)
+            return [Unsent(f"{name} is {self._ctx.provider_health.describe(name, state)}")] * len(claimed)
         began = time.monotonic()
         outcomes = await self._outcomes(name, [one.message.outgoing(one.attempt) for one in claimed], gate)
         self._note(name, claimed, outcomes, gate, seconds=time.monotonic() - began)
@@ -135,9 +135,9 @@ class ProviderCalls:
         first = outcomes[0]
         if isinstance(first, Unsent) and not gate():
             return
-        if not isinstance(first, Unsent | Unknown):  # a call without an answer shows no latency
+        if not isinstance(rest_of(first), Unsent | Unknown):  # a call without an answer shows no latency
             self._limits[name].note_call(seconds)
-        segments = sum([one.message.segments for one in claimed])
+        segments = sum([one.message.segments_left for one in claimed])
         self._ctx.provider_health.tallies[name].add(outcomes, seconds=seconds, segments=segments)
 
     def _gate(self, messages: Sequence[DueMessage], latest_start: datetime) -> Gate:
@@ -164,5 +164,6 @@ class ProviderCalls:
                 doubts=message.doubts,
                 provider=provider,
                 outcome=outcome,
+                parts_taken=message.parts_taken,
             )
         )

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.delivery.message import Attempt, DecidedAttempt, Verdict
-from dispatcher.domain.delivery.provider import Accepted, Rejected
+from dispatcher.domain.delivery.provider import Accepted, Outcome, PartlyAccepted, Rejected, rest_of
 from dispatcher.domain.delivery.verdict import decide
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Place
@@ -119,11 +119,20 @@ class Recorder:
         attempt, verdict = batch[0]
         self.poisoned += 1
         log.error("outcome_refused", message_id=attempt.message_id, error=str(error.orig))
-        if isinstance(attempt.outcome, Accepted) and attempt.outcome.refs:
-            plain = replace(attempt, outcome=Accepted(()))
+        if (plain := _without_refs(attempt.outcome)) != attempt.outcome:
+            reason = f"{verdict.reason}; reference unreadable"
             await self._write(
-                [DecidedAttempt(plain, replace(verdict, reason="accepted; reference unreadable"))]
+                [DecidedAttempt(replace(attempt, outcome=plain), replace(verdict, reason=reason))]
             )
+
+
+def _without_refs(outcome: Outcome) -> Outcome:
+    match outcome:
+        case Accepted():
+            return Accepted(())
+        case PartlyAccepted(taken=taken):
+            return replace(outcome, taken=dict.fromkeys(taken, ""))
+    return outcome
 
 
 async def write(ctx: Context, batch: Sequence[DecidedAttempt]) -> None:
@@ -149,7 +158,9 @@ async def record(
 ) -> None:
     """Write outcomes, opt-outs and refunds in an open transaction; `polls` as for `outcomes.record`."""
     moved = await outcomes.record(connection, batch, now=now, polls=polls)
-    opted_out = [t.message_id for t, _ in batch if isinstance(t.outcome, Rejected) and t.outcome.opted_out]
+    opted_out = [
+        t.message_id for t, _ in batch if isinstance(end := rest_of(t.outcome), Rejected) and end.opted_out
+    ]
     if opted_out:
         await opt_outs.insert_reported(connection, opted_out, now=now)
     refunds = [row.id for row in moved if row.charged and row.status.is_refunded]

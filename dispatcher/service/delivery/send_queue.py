@@ -15,6 +15,7 @@ from itertools import islice
 import structlog
 
 from dispatcher.domain.errors import Unavailable
+from dispatcher.domain.messages.waits import SHORTEST, WaitKind
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.delivery import availability
@@ -134,7 +135,13 @@ class SendQueue:
         pause = max(_NO_SLOT, len(self._waiting) * self._limit.latency / self._limit.slots)
         until = self._ctx.now() + timedelta(seconds=pause)
         try:
-            await availability.hold(self._ctx, [HeldMessage(queued.message.id, until) for queued in late])
+            await availability.hold(
+                self._ctx,
+                [
+                    HeldMessage(queued.message.id, until, WaitKind.SLOT, self._provider, queued.since)
+                    for queued in late
+                ],
+            )
         except Unavailable as error:
             log.warning("left_to_the_clock", messages=len(late), error=str(error))
         finally:
@@ -165,11 +172,22 @@ class SendQueue:
         attempts: dict[MessageVersion, int] = {}
         failure: Exception | None = None
         if not self._stopping.is_set() and not self._recorder.is_behind:
+            now = self._ctx.now()
             versions = [MessageVersion(queued.message.id, queued.message.seq) for queued in chosen]
+            waits = {
+                version: queued.wait(now)
+                for version, queued in zip(versions, chosen, strict=True)
+                if now - queued.since >= SHORTEST
+            }
             try:
                 attempts = await self._ctx.database.single(
                     lambda connection: claims.claim(
-                        connection, versions, provider=self._provider, lease_end=lease_end
+                        connection,
+                        versions,
+                        provider=self._provider,
+                        now=now,
+                        lease_end=lease_end,
+                        waits=waits,
                     )
                 )
             except Unavailable as error:
@@ -183,7 +201,7 @@ class SendQueue:
             attempt = attempts.pop(MessageVersion(message.id, message.seq), None)
             if attempt is not None:
                 claimed.append(ClaimedMessage(message, queued.providers, attempt))
-                queued.end()
+                queued.end_claimed()
             elif failure is not None:
                 queued.end(failure)
             else:

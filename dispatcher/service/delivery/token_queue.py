@@ -17,6 +17,7 @@ import structlog
 
 from dispatcher.domain.delivery.message import RoutedMessage
 from dispatcher.domain.errors import Unavailable
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.throttle import Token
 from dispatcher.service.context import Context
@@ -60,6 +61,7 @@ _SECOND = timedelta(seconds=1)
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     routed: RoutedMessage
+    since: datetime
     until: datetime
 
 
@@ -88,8 +90,8 @@ class TokenQueue:
 
     async def enter(self, routed: Sequence[RoutedMessage], lane_task: LaneTask) -> list[HeldMessage]:
         """Pass messages on in order, when they get their tokens. Return those that must be held meanwhile."""
-        until = self._ctx.now() + 2 * self._patience.queued
-        entering = [_Waiting(one, until) for one in routed]
+        now = self._ctx.now()
+        entering = [_Waiting(one, now, now + 2 * self._patience.queued) for one in routed]
         if self._is_asking:
             self._waiting += entering
             return []
@@ -100,7 +102,7 @@ class TokenQueue:
         late: list[RoutedMessage] = []
         for one, token in zip(routed, await self._take_tokens(routed), strict=True):
             if token.taken:
-                self._pass_on(one, token, lane_task)
+                self._pass_on(one, token, lane_task, since=self._ctx.now())
             else:
                 late.append(one)
         return late
@@ -121,22 +123,25 @@ class TokenQueue:
         held: list[HeldMessage] = []
         for one, token in zip(waiting, tokens, strict=True):
             if token.taken:
-                self._pass_on(one.routed, token, lane_task)
+                self._pass_on(one.routed, token, lane_task, since=one.since)
             elif token.wait <= patience and now < one.until:
                 near.append(one)
             else:
                 message = one.routed.message
-                held.append(HeldMessage(message.id, self._next_try(now, token.wait, message.segments)))
+                until = self._next_try(now, token.wait, message.segments_left)
+                held.append(HeldMessage(message.id, until, WaitKind.TOKEN, self._provider, one.since))
         self._waiting[:0] = near
         if self._waiting and not self._is_asking:
             self._is_asking = True
             self._start(self._keep_asking())
         return held
 
-    def _pass_on(self, one: RoutedMessage, token: Token, lane_task: LaneTask) -> None:
-        """Put one message into the send queue at the time of its token."""
+    def _pass_on(self, one: RoutedMessage, token: Token, lane_task: LaneTask, *, since: datetime) -> None:
+        """Put one message, which is here since `since`, into the send queue at the time of its token."""
         loop, wait = asyncio.get_running_loop(), token.wait.total_seconds()
-        queued = lane_task.queue(one, deadline=loop.time() + self._patience.slot + wait)
+        deadline = loop.time() + self._patience.slot + wait
+        token_at = self._ctx.now() + token.wait
+        queued = lane_task.queue(one, since=since, token_at=token_at, deadline=deadline)
         if token.wait < _AT_ONCE:
             self._send_queue.put(queued)
         else:
@@ -175,7 +180,8 @@ class TokenQueue:
         """Make the messages that wait here ready; read again, they may go to another provider."""
         ids = [one.routed.message.id for one in self._waiting]
         self._waiting = []
-        await self._ctx.database.single(lambda c: claims.return_to_ready(c, ids))
+        now, provider = self._ctx.now(), self._provider
+        await self._ctx.database.single(lambda c: claims.return_to_ready(c, ids, now=now, token_of=provider))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         self._tasks.start(self._unless_unavailable(work))

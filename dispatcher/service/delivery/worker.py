@@ -15,7 +15,7 @@ each provider limits the open calls.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -76,21 +76,32 @@ class Worker:
             for tier in Tier
         }
 
-    async def deliver(self, message_ids: Sequence[int]) -> None:
+    async def deliver(self, message_ids: Sequence[int]) -> Mapping[str, int]:
         """
-        Deliver these messages from their lane; those that cannot be sent now are left to the clock.
+        Deliver these messages from their lane, and return how many are sent now, and why others are not.
 
-        Returns when all messages are claimed that can be sent at once. The lane
-        waits neither for the tokens of the others nor for the providers'
-        answers.
+        Those that cannot be sent now are left to the clock. Returns when all
+        messages are claimed that can be sent at once. The lane waits neither
+        for the tokens of the others nor for the providers' answers.
         """
+        lane_task = LaneTask(self._ctx, self._stopping)
+        found, routed = len(message_ids), 0
         try:
-            routed = await self._route(await self._read(message_ids))
-            lane_task = LaneTask(self._ctx, self._stopping)
-            held = await self._throttle(routed, lane_task)
+            messages = await self._read(message_ids)
+            found = len(messages)
+            sendable = await self._route(messages)
+            routed = len(sendable)
+            held = await self._throttle(sendable, lane_task)
             await lane_task.finish(held)
         except Unavailable as error:
             log.warning("chunk_left_to_the_clock", messages=len(message_ids), error=str(error))
+        counts = {
+            "sending": lane_task.claimed,
+            "waiting": routed - lane_task.claimed,  # for a token, a slot or a provider
+            "not_sendable": found - routed,  # refused, outside its hours, or its window is over
+            "gone": len(message_ids) - found,  # no longer in the lane, or of a paused campaign
+        }
+        return {name: count for name, count in counts.items() if count}
 
     def close(self) -> None:
         """Claim no more messages. Open lane tasks end soon, and make their unclaimed messages ready again."""
@@ -110,14 +121,15 @@ class Worker:
         paused = [message.id for message in messages if message.paused]
         if not paused:
             return messages
-        await database.single(lambda c: claims.return_to_ready(c, paused))
+        now = self._ctx.now()
+        await database.single(lambda c: claims.return_to_ready(c, paused, now=now))
         return [message for message in messages if not message.paused]
 
     async def _route(self, messages: Sequence[DueMessage]) -> list[RoutedMessage]:
         """Return the messages that may be sent now; end those that never can, hold those outside hours."""
         ctx = self._ctx
         await routes.ensure_table(ctx)
-        routed, dropped = _find_routes(ctx, messages)
+        routed, dropped = _find_routes(ctx, await availability.with_their_provider(ctx, messages))
         routed, closed = await hours.split_by_hours(ctx, routed)
         if dropped or closed.over:
             await _drop(ctx, [*dropped, *closed.over])
@@ -168,14 +180,19 @@ def _find_routes(
             dropped.append(DroppedMessage(message.id, Status.INVALID_SENDER, reason))
         else:
             plan = _plan(ctx, message)
-            if plan.refusal is not None:
+            if plan.refusal is not None and message.only_provider is None:
                 dropped.append(DroppedMessage(message.id, *plan.refusal))
             else:
                 shown = message if plan.sender == message.sender else replace(message, sender=plan.sender)
-                # If all providers are drained, an accepted message waits: a drain may end.
-                providers = rank_providers(plan, message.public_id, ctx.provider_states) or plan.names
-                routed.append(RoutedMessage(shown, providers))
+                routed.append(RoutedMessage(shown, _providers(ctx, message, plan)))
     return routed, dropped
+
+
+def _providers(ctx: Context, message: DueMessage, plan: RoutePlan) -> tuple[str, ...]:
+    if message.only_provider is not None:
+        return (message.only_provider,)
+    # If all providers are drained, an accepted message waits: a drain may end.
+    return rank_providers(plan, message.public_id, ctx.provider_states) or plan.names
 
 
 def _plan(ctx: Context, message: DueMessage) -> RoutePlan:

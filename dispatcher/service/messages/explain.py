@@ -4,11 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from dispatcher.domain.duration import format_duration
+from dispatcher.domain.hours.local_time import format_instant
 from dispatcher.domain.hours.opening import WAITS_FOR_HOURS, format_local_time
 from dispatcher.domain.hours.zones import zones_of
 from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import TIER_LIMITS
 from dispatcher.service.messages.search import Event, History, MessageView
+from dispatcher.service.messages.wait_words import cause_of, length, past_waits, present_wait
 
 SILENT = timedelta(seconds=20)
 """Queues are probed every five seconds; a queue that consumed no probe for this long has no worker."""
@@ -48,38 +51,42 @@ def explain(
     `consumed` has the time at which each queue was last consumed; None means
     that Redis cannot be reached. `route` is a sentence on its route.
     """
-    message, events = history.message, history.events
+    message = history.message
     sentences = (
-        _where(message, events, now),
+        _where(history, now),
         _paused(message),
         _doubt(message),
+        _parts(message),
         _stalled_worker(message, now, consumed),
         route,
-        _delay(message, events),
+        _delay(history),
+        past_waits(history),
     )
     return [sentence for sentence in sentences if sentence]
 
 
-def _where(message: MessageView, events: Sequence[Event], now: datetime) -> str:
+def _where(history: History, now: datetime) -> str:
+    message = history.message
     match message.status, message.place:
         case _, Place.HELD if _waits_for_hours(message):
             return _until_open(message, now)
         case Status.SCHEDULED, _ if message.wake_at is not None and message.wake_at < now:
-            due = f"Its time has come, {_time(message.not_before)} ({_until(message.wake_at, now)})"
+            due = f"Its time has come, {_time(message.not_before, message)} ({_until(message.wake_at, now)})"
             return f"{due}: where much is due at once, accounts and campaigns are released in turn."
         case Status.SCHEDULED, _:
-            return f"It waits for its time, {_time(message.not_before)} ({_until(message.wake_at, now)})."
+            start = _time(message.not_before, message)
+            return f"It waits for its time, {start} ({_until(message.wake_at, now)})."
         case Status.PENDING, Place.HELD:
-            return _held(message, now)
+            return _held(history, now)
         case Status.PENDING, Place.READY:
-            return f"It is due, and waits for room in the lane {message.tier}."
+            return _ready(history, now)
         case Status.PENDING, Place.LANE:
             return _in_lane(message, now)
         case Status.PENDING, _:
             return _going_out(message, now)
         case Status.SENT, _:
             return _sent(message, now)
-    return _ended(message, next(event for event in events if event.status is message.status))
+    return _ended(message, next(event for event in history.events if event.status is message.status))
 
 
 def _waits_for_hours(message: MessageView) -> bool:
@@ -94,21 +101,35 @@ def _until_open(message: MessageView, now: datetime) -> str:
     return f"It {WAITS_FOR_HOURS} until {opens} ({_until(message.wake_at, now)})."
 
 
-def _held(message: MessageView, now: datetime) -> str:
+def _ready(history: History, now: datetime) -> str:
+    wait = present_wait(history)
+    if history.message.paused:
+        return "It is due."
+    if wait is None:
+        return f"It is due, and waits for room in the lane {history.message.tier}."
+    return f"It is due, and waits for room: {cause_of(wait, history)} ({format_duration(length(wait, now))})."
+
+
+def _held(history: History, now: datetime) -> str:
+    message, wait = history.message, present_wait(history)
     if now < message.not_before:
-        return f"It waits for its new time, {_time(message.not_before)} ({_until(message.wake_at, now)})."
-    if message.waits_for is not None:
+        start = _time(message.not_before, message)
+        return f"It waits for its new time, {start} ({_until(message.wake_at, now)})."
+    if wait is not None and wait.kind is WaitKind.PROVIDER:
         looks, ends = _until(message.wake_at, now), _until(message.not_after, now)
         return (
-            f"No provider of its route takes messages: {message.waits_for}. It goes on when one does,"
+            f"No provider of its route takes messages: {cause_of(wait, history)}. It goes on when one does,"
             f" and looks again {looks}; its window ends {ends}."
         )
+    if wait is not None and wait.kind in {WaitKind.TOKEN, WaitKind.SLOT}:
+        lasted = format_duration(length(wait, now))
+        return f"It waits: {cause_of(wait, history)} ({lasted}). It goes on {_until(message.wake_at, now)}."
     if message.attempt == 0:
         return f"It waits for a token or a free connection of its provider ({_until(message.wake_at, now)})."
     cause = f"try {message.attempt} through {message.provider} ended with: {message.reason}."
     if message.wake_at is not None and message.wake_at >= message.not_after:
         return f"No further try fits before its window ends ({_until(message.not_after, now)}); {cause}"
-    coming = f"It waits for try {message.attempt + 1}, at {_time(message.wake_at)}"
+    coming = f"It waits for try {message.attempt + 1}, at {_time(message.wake_at, message)}"
     return f"{coming} ({_until(message.wake_at, now)}); {cause}"
 
 
@@ -117,8 +138,8 @@ def _in_lane(message: MessageView, now: datetime) -> str:
         return f"It is in the lane {message.tier}."
     since = message.wake_at - TIER_LIMITS[message.tier].requeue
     return (
-        f"It is in the lane {message.tier} since {_time(since)} ({format_duration(now - since)}),"
-        " and waits for a worker, or with it for a token."
+        f"It is in the lane {message.tier} since {_time(since, message)} ({format_duration(now - since)}),"
+        " and waits for a worker, or in one for a token or a connection."
     )
 
 
@@ -126,7 +147,7 @@ def _going_out(message: MessageView, now: datetime) -> str:
     calling = f"Try {message.attempt} goes out through {message.provider} now"
     if message.wake_at is not None and message.wake_at <= now:
         return f"{calling}, but its worker has not reported a result: the clock takes it back, in doubt."
-    return f"{calling}; its worker has until {_time(message.wake_at)} to report the result."
+    return f"{calling}; its worker has until {_time(message.wake_at, message)} to report the result."
 
 
 def _sent(message: MessageView, now: datetime) -> str:
@@ -138,7 +159,7 @@ def _sent(message: MessageView, now: datetime) -> str:
 def _ended(message: MessageView, last: Event) -> str:
     refund = " Its credits were given back." if message.status.is_refunded and message.charged else ""
     reason = f" ({last.reason})" if last.reason else ""
-    return f"{_ENDS[message.status]}, at {_time(last.at)}{reason}.{refund}"
+    return f"{_ENDS[message.status]}, at {_time(last.at, message)}{reason}.{refund}"
 
 
 def _paused(message: MessageView) -> str:
@@ -152,6 +173,17 @@ def _doubt(message: MessageView) -> str:
         return ""
     tries = "1 try" if message.doubts == 1 else f"{message.doubts} tries"
     return f"It is in doubt: {tries} ended without an answer, and a provider may have it."
+
+
+def _parts(message: MessageView) -> str:
+    taken = message.parts_taken
+    if taken is None or taken.are_all or message.place is None:
+        return ""
+    numbers = ", ".join(map(str, taken.left))
+    return (
+        f"{message.provider} has {len(taken.numbers)} of its {taken.total} parts. Only the rest (part"
+        f" {numbers}) goes out, and only there: a phone joins parts by sender and reference."
+    )
 
 
 def _stalled_worker(
@@ -182,8 +214,9 @@ def _queue(message: MessageView) -> str | None:
     return message.tier.value if message.place is Place.LANE else _CLOCK
 
 
-def _delay(message: MessageView, events: Sequence[Event]) -> str:
+def _delay(history: History) -> str:
     """Return a sentence on how long after its start a provider took it, and on the tries before."""
+    message, events = history.message, history.events
     taken = next((event for event in events if event.status is Status.SENT), None)
     if taken is None:
         return ""
@@ -192,16 +225,19 @@ def _delay(message: MessageView, events: Sequence[Event]) -> str:
     sentence = f"{provider} took it {format_duration(lag)} after its time, at try {taken.attempt}."
     if lag < _LATE:
         return sentence
-    before = list(_tries(events[: events.index(taken)]))
+    explained = {wait.detail for wait in history.waits if wait.kind is WaitKind.RETRY}
+    before = list(
+        _tries(message, (e for e in events[: events.index(taken)] if str(e.attempt) not in explained))
+    )
     if before:
         return f"{sentence} Before that: {'; '.join(before)}."
-    return f"{sentence} Until then it waited for room in its lane, a worker or a token."
+    return sentence if history.waits else f"{sentence} It had no wait of a second that was kept."
 
 
-def _tries(events: Iterable[Event]) -> Iterable[str]:
+def _tries(message: MessageView, events: Iterable[Event]) -> Iterable[str]:
     for event in events:
         if event.status is Status.PENDING and event.attempt:
-            yield f"try {event.attempt} ended at {_time(event.at)} with {event.reason!r}"
+            yield f"try {event.attempt} ended at {_time(event.at, message)} with {event.reason!r}"
 
 
 def _until(at: datetime | None, now: datetime) -> str:
@@ -210,5 +246,5 @@ def _until(at: datetime | None, now: datetime) -> str:
     return f"in {format_duration(at - now)}" if at > now else f"due for {format_duration(now - at)}"
 
 
-def _time(at: datetime | None) -> str:
-    return "?" if at is None else f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} UTC"
+def _time(at: datetime | None, message: MessageView) -> str:
+    return "?" if at is None else format_instant(at, message.timezone)

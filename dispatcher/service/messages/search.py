@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.waits import Wait
 from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
 from dispatcher.service.context import Context
 from dispatcher.store.messages import search, views
@@ -76,10 +77,11 @@ class CountedPage(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One message and its events, the oldest first."""
+    """One message, its events and its waits that are over, the oldest first."""
 
     message: MessageView
     events: Sequence[Event]
+    waits: Sequence[Wait] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,11 @@ async def history(
 
     async def work(connection: AsyncConnection) -> History | None:
         found = await views.message(connection, name, caller=caller, with_text=with_text)
-        return None if found is None else History(found, await views.events(connection, found.id))
+        if found is None:
+            return None
+        return History(
+            found, await views.events(connection, found.id), await views.waits(connection, found.id)
+        )
 
     found = await ctx.database.transact(work)
     if found is None:

@@ -231,7 +231,7 @@ class _MessageChanges:
             attempt=match.attempt,
         )
         self._currents[match.message_id] = current
-        if len(current.parts) > 1:  # a single part has the status of its message
+        if len(current.parts) > 1 or current.parts_taken:  # a single part has the status of its message
             reported = {(p.provider, p.ref): p.status for p in current.parts if p.status is not None}
             self.part_statuses.update(reported)
         reason = report.reason or matching.DEFAULT_REASON

@@ -91,8 +91,9 @@ async def set_override(
     """
     Override the state of a provider, in all processes within about a second, and report on it.
 
-    NONE removes the override. NONE and PINNED make messages that wait for a
-    provider due. Raises NotFound, Invalid for a long reason, and Unavailable.
+    NONE removes the override. NONE and PINNED make messages that wait for the
+    provider due, here and again in each process that learns of it. Raises
+    NotFound, Invalid for a long reason, and Unavailable.
     """
     _find(ctx, name)
     if len(reason) > _LONGEST_REASON or not reason.isprintable():
@@ -100,7 +101,7 @@ async def set_override(
     await ctx.database.single(lambda c: overrides.insert(c, name, wanted, reason=reason, by=by))
     await ctx.provider_health.reload_overrides()
     if wanted in {Override.NONE, Override.PINNED}:
-        await ctx.provider_health.release_waiting(now=ctx.now())
+        await ctx.provider_health.release_waiting(name, now=ctx.now())
     return await one(ctx, name)
 
 

@@ -187,7 +187,7 @@ async def steps_for(ctx: Context, question: RouteQuestion) -> Sequence[RouteStep
 
 def route_sentence(ctx: Context, message: MessageView) -> str:
     """Return a sentence on the route of a waiting message, by the current table and provider states."""
-    if message.place is None or ctx.routes.version is None:
+    if message.place is None or ctx.routes.version is None or message.parts_taken is not None:
         return ""
     number = Msisdn(message.number, message.country)
     request = RouteRequest(

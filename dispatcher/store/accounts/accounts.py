@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.engine import Row
@@ -59,11 +60,13 @@ SELECT a.critical_validity, a.standard_validity, a.bulk_validity,
         WHERE h.account_id = a.id AND h.tier = g.tier) AS hours,
        a.balance, a.daily_cap, a.counted, a.counted_on,
        EXISTS (SELECT FROM batches b WHERE b.account_id = a.id AND b.dialect = g.dialect
-               AND b.external_id = g.external_id) AS is_taken
+               AND b.external_id = g.external_id)
+       OR EXISTS (SELECT FROM batches b WHERE b.public_id = g.public_id AND b.account_id = a.id
+                  AND b.dialect = g.dialect) AS is_taken
 FROM unnest(
     CAST(:accounts AS bigint[]), CAST(:senders AS bigint[]), CAST(:names AS text[]), CAST(:tiers AS text[]),
-    CAST(:dialects AS text[]), CAST(:external_ids AS text[])
-) WITH ORDINALITY AS g(account_id, sender_id, name, tier, dialect, external_id, ord)
+    CAST(:dialects AS text[]), CAST(:external_ids AS text[]), CAST(:public_ids AS uuid[])
+) WITH ORDINALITY AS g(account_id, sender_id, name, tier, dialect, external_id, public_id, ord)
 JOIN accounts a ON a.id = g.account_id
 LEFT JOIN LATERAL (
     SELECT id, name FROM senders
@@ -116,7 +119,7 @@ class AccountTerms:
 
     `hours` are the account's own allowed hours for the tier, if it has any.
     `counted` are the messages of the day `counted_on`, under a daily cap.
-    `is_taken` if the account has a batch with the external id in the dialect.
+    `is_taken` if the account has a batch with the external id in the dialect, or one whose public id that is.
     Nothing is locked: `balance` and `counted` may change meanwhile.
     """
 
@@ -202,6 +205,7 @@ async def terms(connection: AsyncConnection, wanted: Sequence[TermsRequest]) -> 
         "tiers": [w.tier.value for w in wanted],
         "dialects": [w.dialect for w in wanted],
         "external_ids": [w.external_id for w in wanted],
+        "public_ids": [_public_id(w.external_id) for w in wanted],
     }
     return [
         AccountTerms(
@@ -287,6 +291,15 @@ def account_of(row: Row[tuple[object, ...]]) -> Account:
     return Account(
         row.id, row.name, row.balance, row.default_country, row.timezone, limits, row.paused_at is not None
     )
+
+
+def _public_id(external_id: str | None) -> UUID | None:
+    """Return the public id that an external id equals, as it is given out."""
+    try:
+        found = UUID(external_id or "")
+    except ValueError:
+        return None
+    return found if str(found) == external_id else None
 
 
 def _number(value: object) -> int | None:

@@ -10,8 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import Tier
 from dispatcher.store.transitions import IN_LANE, transition
+from dispatcher.store.waits import begin, kind_of
 
 # The hours of the message `m` in the batch `b`: its campaign's, else its account's.
 OF_MESSAGE = """
@@ -42,7 +44,8 @@ _WAIT = transition(
     JOIN messages m ON m.id = w.id AND {IN_LANE}
     ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
     """,
-    "place = 'held', wake_at = least(p.wake_at, m.not_after), closes_at = p.closes_at, reason = p.reason",
+    "place = 'held', wake_at = least(p.wake_at, m.not_after), closes_at = p.closes_at, reason = p.reason,"
+    f" {begin(kind_of(WaitKind.HOURS))}",
 )
 
 

@@ -8,8 +8,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.store.campaigns.runs import OpenRun
 from dispatcher.store.message_lookup import OF_BATCHES
+from dispatcher.store.parts_taken import MAY_BE_OUT
+from dispatcher.store.waits import NONE, EndedWait, kept, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,15 @@ SELECT (SELECT count(*) FROM (
     ORDER BY m.tier, m.account_id, m.flow, m.id LIMIT :most
 ) AS ready)
 """)
+# A message that was due before the end of the pause waited for it, since it was due.
+_BEFORE_PAUSE = EndedWait(until="t.paused_since")
+_PAUSE = EndedWait(
+    kind_of(WaitKind.CAMPAIGN), NONE, "greatest(t.paused_since, m.not_before)", "t.paused_until"
+)
+
 # Messages that fell due during a pause are held again until their new time. The window of a message that a
 # worker holds stays.
-_SHIFT = text("""
+_SHIFT = text(f"""
 WITH picked AS MATERIALIZED (
     SELECT id FROM messages WHERE flow = :run_id AND flow <> 0 AND place IS NOT NULL AND id > :after
     ORDER BY flow, id LIMIT :limit FOR UPDATE
@@ -56,15 +65,24 @@ moved AS (
         place = CASE WHEN m.not_before + t.shift > :now THEN 'held' ELSE m.place END,
         wake_at = CASE WHEN m.place = 'held' THEN m.wake_at + t.shift
                        WHEN m.not_before + t.shift > :now THEN m.not_before + t.shift
-                       ELSE m.wake_at END
-    FROM (SELECT CAST(:by AS interval) AS shift) t
+                       ELSE m.wake_at END,
+        waits = {kept(_BEFORE_PAUSE, _PAUSE)},
+        wait_kind = CASE WHEN m.not_before + t.shift <= :now THEN m.wait_kind END,
+        waits_for = CASE WHEN m.not_before + t.shift <= :now THEN m.waits_for END,
+        wait_since = CASE WHEN m.not_before + t.shift > :now THEN m.not_before + t.shift
+                          WHEN {_PAUSE.counts} THEN t.paused_until ELSE m.wait_since END
+    FROM (
+        SELECT CAST(:by AS interval) AS shift, r.pauses[cardinality(r.pauses) - 1] AS paused_since,
+               r.pauses[cardinality(r.pauses)] AS paused_until
+        FROM runs r WHERE r.id = :run_id
+    ) t
     WHERE m.id = ANY(ARRAY(SELECT id FROM picked)) AND m.place <> 'worker'
 )
 SELECT count(*) AS n, coalesce(max(id), 0) AS last FROM picked
 """)
-_LOCK_WITHDRAWABLE = text("""
-SELECT id FROM messages
-WHERE flow = :id AND flow <> 0 AND place IS NOT NULL AND place <> 'worker' AND doubts = 0
+_LOCK_WITHDRAWABLE = text(f"""
+SELECT id FROM messages m
+WHERE flow = :id AND flow <> 0 AND place IS NOT NULL AND place <> 'worker' AND NOT {MAY_BE_OUT}
 ORDER BY flow, id LIMIT :limit FOR UPDATE
 """)
 _COUNTS = text(f"""

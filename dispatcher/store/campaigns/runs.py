@@ -11,7 +11,10 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.campaigns.campaign import CampaignState, RunState
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import Tier
+from dispatcher.store.parts_taken import MAY_BE_OUT
+from dispatcher.store.waits import begin, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ WHERE r.id = b.run_id AND r.campaign_id = :campaign_id AND {_OPEN}
 """)
 # A worker can no longer claim a message that it has read: the message has left its lane.
 _RETURN_TO_READY = text(f"""
-UPDATE messages m SET place = 'ready', wake_at = NULL
+UPDATE messages m SET place = 'ready', wake_at = NULL, {begin(kind_of(WaitKind.ROOM))}
 FROM (
     SELECT m.id FROM messages m
     WHERE m.place = 'lane'
@@ -153,13 +156,14 @@ WHERE c.id = r.campaign_id AND c.state <> 'cancelled' AND r.id = ANY(CAST(:ids A
   AND r.state = 'sending' AND NOT {_HAS_OPEN}
 RETURNING r.campaign_id
 """)
-# A message in doubt cannot be withdrawn, and ends by itself.
-_CANCELLED = text("""
+# A message that may be out cannot be withdrawn, and ends by itself.
+_CANCELLED = text(f"""
 WITH over AS (
     UPDATE runs r SET state = 'cancelled', finished_at = :now
     WHERE r.id = :id AND NOT EXISTS (
         SELECT 1 FROM messages m
-        WHERE m.flow = r.id AND m.flow <> 0 AND m.place IS NOT NULL AND (m.place = 'worker' OR m.doubts = 0)
+        WHERE m.flow = r.id AND m.flow <> 0 AND m.place IS NOT NULL
+          AND (m.place = 'worker' OR NOT {MAY_BE_OUT})
     )
     RETURNING r.id
 )
@@ -258,10 +262,10 @@ async def set_reason(connection: AsyncConnection, run_id: int, reason: str) -> N
     await connection.execute(_SET_REASON, {"id": run_id, "reason": reason})
 
 
-async def pause(connection: AsyncConnection, campaign_id: int) -> None:
+async def pause(connection: AsyncConnection, campaign_id: int, *, now: datetime) -> None:
     """Pause the open runs of a campaign, and move their messages from lanes back to `ready`."""
     await connection.execute(_PAUSE, {"campaign_id": campaign_id})
-    await connection.execute(_RETURN_TO_READY, {"campaign_id": campaign_id})
+    await connection.execute(_RETURN_TO_READY, {"campaign_id": campaign_id, "now": now})
 
 
 async def add_pause(

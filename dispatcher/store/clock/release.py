@@ -17,10 +17,12 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import TextClause
 
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.store.fair_share import fair_shares
 from dispatcher.store.status_literals import PENDING, SCHEDULED
 from dispatcher.store.transitions import EVENTS, RETURNED
+from dispatcher.store.waits import NONE, EndedWait, begin, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,13 @@ class Released:
 
     counts: Mapping[Tier, int]
     to_lane: Mapping[Tier, Sequence[int]]
+
+
+# Until its time it waited for that or for what it was held for, and since then for the clock.
+_RELEASED = begin(
+    f"CASE WHEN p.to_lane THEN {kind_of(WaitKind.WORKER)} ELSE {kind_of(WaitKind.ROOM)} END",
+    ended=[EndedWait(until="m.wake_at"), EndedWait(kind_of(WaitKind.TURN), NONE, "m.wake_at")],
+)
 
 
 def _release(turns: str) -> TextClause:
@@ -73,7 +82,7 @@ released AS (
         seq = m.seq + CASE WHEN p.was = {SCHEDULED} THEN 1 ELSE 0 END,
         moved_at = CASE WHEN p.was = {SCHEDULED} THEN greatest(m.moved_at, :now) ELSE m.moved_at END,
         reason = CASE WHEN p.was = {SCHEDULED} THEN 'due' ELSE m.reason END,
-        waits_for = NULL
+        {_RELEASED}
     FROM picked p WHERE m.id = p.id
     RETURNING {RETURNED}, p.was
 ),
@@ -122,11 +131,12 @@ SELECT account_id, flow FROM waiting WHERE tier = :tier AND wake_at <= :now
 """)
 
 # Messages that are held until a provider accepts messages again; an edit may have given them a later window.
-_MAKE_DUE = text("""
-UPDATE messages m SET wake_at = least(:now, m.not_after), waits_for = NULL
+_MAKE_DUE = text(f"""
+UPDATE messages m SET wake_at = least(:now, m.not_after), {begin(NONE, since=NONE)}
 FROM (
     SELECT id FROM messages
-    WHERE place = 'held' AND waits_for IS NOT NULL AND not_before <= :now
+    WHERE place = 'held' AND wait_kind = {kind_of(WaitKind.PROVIDER)} AND not_before <= :now
+      AND position(E'\\n' || CAST(:provider AS text) || ' ' IN E'\\n' || waits_for) > 0
     ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
 ) p
 WHERE m.id = p.id
@@ -180,13 +190,10 @@ async def due_flows(connection: AsyncConnection, tier: Tier, *, now: datetime) -
     return [(row.account_id, row.flow) for row in rows]
 
 
-async def make_due(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
-    """
-    Make messages that wait for a provider due now, and return how many.
-
-    Those that still have no provider will be held again.
-    """
-    return len((await connection.execute(_MAKE_DUE, {"now": now, "limit": limit})).all())
+async def make_due(connection: AsyncConnection, provider: str, *, now: datetime, limit: int) -> int:
+    """Make messages that wait for this provider due now, and return how many."""
+    values = {"provider": provider, "now": now, "limit": limit}
+    return len((await connection.execute(_MAKE_DUE, values)).all())
 
 
 async def next_wake(

@@ -14,11 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.delivery.message import Attempt
 from dispatcher.domain.delivery.provider import Unknown
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.store.fair_share import fair_shares
+from dispatcher.store.parts_taken import MAY_BE_OUT, PARTS_OUT
 from dispatcher.store.status_literals import EXPIRED, GAVE_UP, SENT
 from dispatcher.store.transitions import PICKED, transition
+from dispatcher.store.waits import NONE, begin, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ WITH picked AS MATERIALIZED (
         ORDER BY m.tier, m.account_id, m.flow, m.id LIMIT f.share FOR UPDATE SKIP LOCKED
     ) AS turn
 )
-UPDATE messages m SET place = 'lane', wake_at = CAST(:now AS timestamptz) + CAST(:requeue AS interval)
+UPDATE messages m SET place = 'lane', wake_at = CAST(:now AS timestamptz) + CAST(:requeue AS interval),
+    {begin(kind_of(WaitKind.WORKER))}
 WHERE {PICKED}
 RETURNING m.id
 """)
@@ -79,24 +84,27 @@ WITH picked AS MATERIALIZED (
     WHERE place = 'lane' AND tier = :tier AND wake_at <= :now
     ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 )
-UPDATE messages m SET place = 'ready', wake_at = NULL
+UPDATE messages m SET place = 'ready', wake_at = NULL, {begin(kind_of(WaitKind.ROOM))}
 WHERE {PICKED}
 RETURNING m.id
 """)
 
 _EXPIRE = transition(
     f"""
-    SELECT id, doubts FROM messages
+    SELECT id FROM messages
     WHERE not_after <= :now AND place IN ('held', 'ready', 'lane') AND flow <> ALL(ARRAY({_PAUSED}))
     ORDER BY not_after LIMIT :limit FOR UPDATE SKIP LOCKED
     """,
-    f"status = CASE WHEN p.doubts = 0 THEN {EXPIRED} ELSE {GAVE_UP} END, place = NULL, wake_at = NULL,"
-    " reason = CASE WHEN m.reason IN ('', 'accepted', 'due') THEN 'its window is over'"
-    " ELSE 'its window is over; last: ' || m.reason END",
+    f"status = CASE WHEN {MAY_BE_OUT} THEN {GAVE_UP} ELSE {EXPIRED} END, place = NULL, wake_at = NULL,"
+    f" reason = CASE WHEN m.parts_taken IS NOT NULL THEN 'its window is over; ' || {PARTS_OUT}"
+    " WHEN m.reason IN ('', 'accepted', 'due') THEN 'its window is over'"
+    f" ELSE 'its window is over; last: ' || m.reason END, {begin(NONE, since=NONE)}",
 )
 
 _OVERDUE = text("""
-SELECT id, attempt, tier, not_after, deferrals, doubts, provider FROM messages
+SELECT id, attempt, tier, not_after, deferrals, doubts, provider,
+       CAST(parts_taken AS text) AS parts_taken
+FROM messages
 WHERE place = 'worker' AND wake_at <= :now
 ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
@@ -162,7 +170,7 @@ async def requeue(connection: AsyncConnection, *, tier: Tier, now: datetime, lim
 
 
 async def expire(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Expired]:
-    """End messages whose window is over and that no worker holds: 27, or 39 if in doubt; return them."""
+    """End messages whose window is over and that no worker holds: 27, or 39 if it may be out; return them."""
     rows = await connection.execute(_EXPIRE, {"now": now, "limit": limit})
     return [Expired(row.id, Status(row.status), row.charged) for row in rows]
 
@@ -180,6 +188,7 @@ async def lock_overdue(connection: AsyncConnection, *, now: datetime, limit: int
             doubts=row.doubts,
             provider=row.provider,
             outcome=Unknown("its worker went away during the call"),
+            parts_taken=PartsTaken.read(row.parts_taken) if row.parts_taken else None,
         )
         for row in rows
     ]

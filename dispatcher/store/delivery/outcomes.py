@@ -1,26 +1,35 @@
 """Recording the outcomes of attempts. The fence of a claim is its attempt number."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.delivery.message import Attempt, DecidedAttempt
-from dispatcher.domain.delivery.provider import Accepted, Outcome
+from dispatcher.domain.delivery.provider import Accepted, PartlyAccepted
 from dispatcher.domain.messages.status import Status
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.store.delivery.claims import ChangedMessage
+from dispatcher.store.parts_taken import with_taken
 from dispatcher.store.status_literals import PENDING, SENT
 from dispatcher.store.transitions import EVENTS, RETURNED, WITH_WORKER
+from dispatcher.store.waits import NOW, EndedWait, begin, kept, kind_of
 
 _ATTEMPTS = """
 SELECT * FROM unnest(
     CAST(:ids AS bigint[]), CAST(:attempts AS integer[]), CAST(:statuses AS smallint[]),
     CAST(:places AS text[]), CAST(:wakes AS timestamptz[]), CAST(:providers AS text[]),
-    CAST(:reasons AS text[]), CAST(:deferred AS smallint[]), CAST(:doubtful AS smallint[])
-) AS t(id, attempt, status, place, wake_at, provider, reason, deferred, doubtful)
+    CAST(:reasons AS text[]), CAST(:deferred AS smallint[]), CAST(:doubtful AS smallint[]),
+    CAST(:taken AS bit varying[])
+) AS t(id, attempt, status, place, wake_at, provider, reason, deferred, doubtful, taken)
 """
 
+_TO_RETRY = begin(
+    f"CASE WHEN t.place IS NOT NULL THEN {kind_of(WaitKind.RETRY)} END",
+    detail="CASE WHEN t.place IS NOT NULL THEN CAST(t.attempt AS text) END",
+    since=f"CASE WHEN t.place IS NOT NULL THEN {NOW} END",
+)
 _RECORD = text(f"""
 WITH attempts AS MATERIALIZED (
     SELECT t.* FROM ({_ATTEMPTS}) t JOIN messages m ON m.id = t.id ORDER BY m.id FOR UPDATE OF m
@@ -29,7 +38,8 @@ moved AS (
     UPDATE messages m
     SET status = t.status, place = t.place, wake_at = t.wake_at, closes_at = NULL, provider = t.provider,
         reason = t.reason, deferrals = m.deferrals + t.deferred, doubts = m.doubts + t.doubtful,
-        seq = m.seq + 1, moved_at = greatest(m.moved_at, :now)
+        parts_taken = CASE WHEN t.status = {SENT} THEN t.taken ELSE {with_taken("t.taken")} END,
+        seq = m.seq + 1, moved_at = greatest(m.moved_at, :now), {_TO_RETRY}
     FROM attempts t
     WHERE m.id = t.id AND m.attempt = t.attempt AND {WITH_WORKER}
     RETURNING {RETURNED}
@@ -47,8 +57,8 @@ SELECT id, status, charged FROM moved
 """)
 
 # An outcome whose claim is over always becomes an event. It changes the status only if the provider accepted
-# the message and no worker holds it. The same outcome written twice, because the answer to the first commit
-# was lost, becomes one event.
+# the message and no worker holds it. Parts that the provider took are not sent again. The same outcome
+# written twice, because the answer to the first commit was lost, becomes one event.
 _RECORD_LATE = text(f"""
 WITH attempts AS ({_ATTEMPTS}),
 locked AS (
@@ -68,7 +78,12 @@ moved AS (
         wake_at = CASE WHEN l.moves THEN t.wake_at ELSE m.wake_at END,
         provider = CASE WHEN l.moves THEN t.provider ELSE m.provider END,
         reason = CASE WHEN l.moves THEN 'late outcome: ' || t.reason ELSE m.reason END,
-        seq = m.seq + 1, moved_at = greatest(m.moved_at, :now)
+        parts_taken = CASE WHEN l.moves THEN t.taken
+                           WHEN m.status = {PENDING} AND m.provider = t.provider
+                           THEN {with_taken("t.taken")}
+                           ELSE m.parts_taken END,
+        seq = m.seq + 1, moved_at = greatest(m.moved_at, :now),
+        waits = CASE WHEN l.moves THEN {kept(EndedWait())} ELSE m.waits END
     FROM attempts t JOIN locked l USING (id)
     WHERE m.id = t.id
     RETURNING m.id, m.seq, m.moved_at, m.status, t.provider, t.attempt,
@@ -104,7 +119,7 @@ async def record(
 
 
 def _references(attempts: Sequence[Attempt], first_polls: Mapping[str | None, datetime]) -> dict[str, object]:
-    refs = [(t, ref, part) for t in attempts for part, ref in enumerate(_refs(t.outcome), 1)]
+    refs = [(t, ref, part) for t in attempts for part, ref in _refs(t) if ref]
     return {
         "refs": [ref for _, ref, _ in refs],
         "ref_parts": [part for _, _, part in refs],
@@ -115,8 +130,16 @@ def _references(attempts: Sequence[Attempt], first_polls: Mapping[str | None, da
     }
 
 
-def _refs(outcome: Outcome) -> tuple[str, ...]:
-    return outcome.refs if isinstance(outcome, Accepted) else ()
+def _refs(attempt: Attempt) -> Iterable[tuple[int, str]]:
+    """Return the provider's references that are new, each with the number of its part."""
+    match attempt.outcome:
+        case Accepted(refs=refs) if attempt.parts_taken is not None:
+            return zip(attempt.parts_taken.left, refs, strict=False)
+        case Accepted(refs=refs):
+            return enumerate(refs, 1)
+        case PartlyAccepted(taken=taken):
+            return taken.items()
+    return ()
 
 
 def _parameters(decided: Sequence[DecidedAttempt], now: datetime) -> dict[str, object]:
@@ -130,5 +153,6 @@ def _parameters(decided: Sequence[DecidedAttempt], now: datetime) -> dict[str, o
         "reasons": [v.reason for _, v in decided],
         "deferred": [int(v.deferred) for _, v in decided],
         "doubtful": [int(v.doubtful) for _, v in decided],
+        "taken": [t.parts_out and t.parts_out.bits for t, _ in decided],
         "now": now,
     }

@@ -20,10 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.messages.edit import ALWAYS, TimeRange, late_kind
 from dispatcher.domain.messages.edit_rules import TextChanged, WaitingMessage, WindowChanged
 from dispatcher.domain.messages.status import OPEN, Place, Status
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
+from dispatcher.store.parts_taken import MAY_BE_OUT
 from dispatcher.store.status_literals import WITHDRAWN, code_list
 from dispatcher.store.transitions import transition
+from dispatcher.store.waits import NONE, NOW, EndedWait, begin, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,23 @@ ORDER BY name = :key DESC LIMIT 1
 _BY_STATUS = text("""
 SELECT status, count(*) AS n FROM messages WHERE id = ANY(CAST(:ids AS bigint[])) GROUP BY status
 """)
+# A message of a campaign may have waited because the campaign was paused, which its row does not say.
+_OF_NO_CAMPAIGN = EndedWait("CASE WHEN m.flow = 0 THEN m.wait_kind END")
 
 _CANCEL = transition(
     "SELECT * FROM unnest(CAST(:ids AS bigint[])) AS p(id)",
-    f"status = {WITHDRAWN}, place = NULL, wake_at = NULL, reason = :reason",
+    f"status = {WITHDRAWN}, place = NULL, wake_at = NULL, reason = :reason,"
+    f" {begin(NONE, since=NONE, ended=[_OF_NO_CAMPAIGN])}",
     only=_CHANGEABLE,
+)
+
+# Its own new time is no wait; a message whose end alone was changed goes on waiting for the same.
+_STAYS = "(p.place = 'held' AND m.place = 'held' AND p.not_before <= m.not_before)"
+_RESCHEDULED = begin(
+    f"CASE WHEN {_STAYS} THEN m.wait_kind WHEN p.place = 'ready' THEN {kind_of(WaitKind.ROOM)} END",
+    detail=f"CASE WHEN {_STAYS} THEN m.waits_for END",
+    since=f"CASE WHEN {_STAYS} THEN m.wait_since ELSE greatest({NOW}, p.not_before) END",
+    ended=[EndedWait(until=f"CASE WHEN NOT {_STAYS} THEN {NOW} END")],
 )
 
 # Allowed hours are checked again when the new time comes.
@@ -96,8 +111,15 @@ _RESCHEDULE = transition(
     ) AS p(id, not_before, not_after, place, wake_at, reason)
     """,
     "not_before = p.not_before, not_after = p.not_after, closes_at = NULL, place = p.place,"
-    " wake_at = p.wake_at, reason = p.reason",
+    f" wake_at = p.wake_at, reason = p.reason, {_RESCHEDULED}",
     only=_CHANGEABLE,
+)
+
+_OUT_OF_LANE = begin(
+    f"CASE WHEN m.place = 'lane' THEN {kind_of(WaitKind.ROOM)} ELSE m.wait_kind END",
+    detail="CASE WHEN m.place <> 'lane' THEN m.waits_for END",
+    since=f"CASE WHEN m.place = 'lane' THEN {NOW} ELSE m.wait_since END",
+    ended=[EndedWait(until=f"CASE WHEN m.place = 'lane' THEN {NOW} END")],
 )
 
 _CHANGE_TEXT = transition(
@@ -109,7 +131,7 @@ _CHANGE_TEXT = transition(
     """,
     "text = p.text, segments = p.segments, charged = p.charged, reason = 'its text was changed',"
     " place = CASE WHEN m.place = 'lane' THEN 'ready' ELSE m.place END,"
-    " wake_at = CASE WHEN m.place = 'lane' THEN NULL ELSE m.wake_at END",
+    f" wake_at = CASE WHEN m.place = 'lane' THEN NULL ELSE m.wake_at END, {_OUT_OF_LANE}",
     only=_CHANGEABLE,
 )
 
@@ -158,7 +180,8 @@ async def read_waiting(
     )
     statement = f"""
 SELECT m.id, m.batch_id, m.status, m.place, m.wake_at, m.not_before, m.not_after, m.text, m.segments,
-       m.charged, m.country, m.doubts, {_VARIABLES if with_variables else "NULL"} AS variables
+       m.charged, m.country, {MAY_BE_OUT} AS may_be_out,
+       {_VARIABLES if with_variables else "NULL"} AS variables
 FROM messages m
 WHERE {conditions} AND {_CHANGEABLE}
 ORDER BY m.id {"FOR UPDATE OF m" if lock else ""}
@@ -257,6 +280,6 @@ def _waiting(row: Row[Any]) -> WaitingMessage:
         segments=row.segments,
         charged=row.charged,
         country=row.country,
-        doubts=row.doubts,
+        may_be_out=row.may_be_out,
         variables=row.variables,
     )

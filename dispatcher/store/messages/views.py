@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,9 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Caller
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.messages.waits import Wait, WaitKind
 from dispatcher.domain.tier import Tier
 from dispatcher.store.message_lookup import BY_PUBLIC_ID, LOOKED_UP, OF_BATCHES
 
@@ -22,7 +24,9 @@ class MessageView:
     One message as it is read; `text` is None unless it was requested.
 
     `number` is in E.164, `number_as_given` as its producer wrote it. `paused`
-    is whether its campaign is paused.
+    is whether its campaign is paused, `timezone` that of its account.
+    `parts_taken` are the parts that the provider has, if it did not take all of
+    them in one attempt.
     """
 
     id: int
@@ -30,6 +34,7 @@ class MessageView:
     batch_id: int
     batch_public_id: UUID
     account: str
+    timezone: str
     dialect: str
     client_id: str
     number: str
@@ -41,10 +46,13 @@ class MessageView:
     status: Status
     place: Place | None
     wake_at: datetime | None
+    wait_kind: WaitKind | None
     waits_for: str | None
+    wait_since: datetime | None
     paused: bool
     reason: str
     provider: str | None
+    parts_taken: PartsTaken | None
     attempt: int
     deferrals: int
     doubts: int
@@ -117,10 +125,11 @@ def message_view(source: str) -> str:
     of an almost empty table it would read all batches to find that of the message.
     """
     return f"""
-SELECT m.id, m.public_id, m.batch_id, b.public_id AS batch_public_id, a.name AS account, b.dialect,
-       b.client_id, m.number, m.number_as_given, m.country, s.name AS sender,
-       CASE WHEN :with_text THEN m.text END AS text, m.tier, m.status, m.place, m.wake_at, m.waits_for,
-       b.paused, m.reason, m.provider, m.attempt, m.deferrals, m.doubts, m.segments, m.charged, m.is_test,
+SELECT m.id, m.public_id, m.batch_id, b.public_id AS batch_public_id, a.name AS account, a.timezone,
+       b.dialect, b.client_id, m.number, m.number_as_given, m.country, s.name AS sender,
+       CASE WHEN :with_text THEN m.text END AS text, m.tier, m.status, m.place, m.wake_at,
+       m.wait_kind, m.waits_for, m.wait_since, b.paused, m.reason, m.provider, m.attempt, m.deferrals,
+       m.doubts, m.segments, m.charged, m.is_test, CAST(m.parts_taken AS text) AS parts_taken,
        m.not_before, m.not_after, m.closes_at, m.created_at, m.moved_at
 FROM {source} m CROSS JOIN LATERAL (SELECT * FROM batches WHERE id = m.batch_id OFFSET 0) b
 JOIN accounts a ON a.id = m.account_id
@@ -168,6 +177,7 @@ _COUNTS = text(
 _EVENTS = text("""
 SELECT seq, at, status, provider, attempt, reason FROM message_events WHERE message_id = :id ORDER BY seq
 """)
+_WAITS = text("SELECT waits FROM messages WHERE id = :id AND waits IS NOT NULL")
 _PLACES = text("""
 SELECT tier, place, count(*) AS n, min(moved_at) AS oldest, min(wake_at) AS next FROM messages
 WHERE place IN ('held', 'ready', 'lane', 'worker') GROUP BY tier, place
@@ -189,6 +199,19 @@ async def events(connection: AsyncConnection, message_id: int) -> list[Event]:
     return [
         Event(row.seq, row.at, Status(row.status), row.provider, row.attempt, row.reason)
         for row in await connection.execute(_EVENTS, {"id": message_id})
+    ]
+
+
+async def waits(connection: AsyncConnection, message_id: int) -> list[Wait]:
+    """Return the waits of a message that are over, oldest first."""
+    return [
+        Wait(
+            WaitKind(wait["kind"]),
+            wait["detail"] or "",
+            datetime.fromisoformat(wait["since"]).astimezone(UTC),
+            datetime.fromisoformat(wait["until"]).astimezone(UTC),
+        )
+        for wait in await connection.scalar(_WAITS, {"id": message_id}) or ()
     ]
 
 
@@ -232,7 +255,15 @@ async def places(connection: AsyncConnection) -> list[PlaceCount]:
 def read_message(row: Row[Any]) -> MessageView:
     """Return the message in a row of `message_view`."""
     place = Place(row.place) if row.place else None
-    typed = {"tier": Tier(row.tier), "status": Status(row.status), "place": place}
+    kind = WaitKind(row.wait_kind) if row.wait_kind else None
+    taken = PartsTaken.read(row.parts_taken) if row.parts_taken else None
+    typed = {
+        "tier": Tier(row.tier),
+        "status": Status(row.status),
+        "place": place,
+        "wait_kind": kind,
+        "parts_taken": taken,
+    }
     return MessageView(**{**row._mapping, **typed})
 
 

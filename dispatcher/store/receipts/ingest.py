@@ -38,14 +38,15 @@ class ReceiptLookup:
 _FIND = text(f"""
 WITH {MATCHED}
 SELECT t.n, t.attempt AS of_attempt, m.id, m.seq, m.status, m.place, m.attempt, m.doubts,
-       p.parts, p.part_attempt, p.provider, p.ref
+       NULL AS parts_taken, p.parts, p.part, p.part_attempt, p.provider, p.ref
 FROM matched t
 JOIN messages m ON m.id = t.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM matched))
 CROSS JOIN LATERAL (
-    SELECT count(*) AS parts, min(attempt) AS part_attempt, min(provider) AS provider, min(ref) AS ref
+    SELECT count(*) AS parts, min(part) AS part, min(attempt) AS part_attempt, min(provider) AS provider,
+           min(ref) AS ref
     FROM provider_references WHERE message_id = m.id
 ) p
-WHERE p.parts <= 1
+WHERE p.parts <= 1 AND m.parts_taken IS NULL
 """)
 
 # A receipt with a `seq` gives its message the status that it reports. A message that has changed since, or is
@@ -94,12 +95,13 @@ async def find(connection: AsyncConnection, received: Sequence[ReceivedReceipt])
     Return the messages that receipts name, by the position of the receipt; nothing is locked.
 
     A receipt names its message by the provider's reference, or by ours if the
-    message was tried. Messages with more than one part are left out, because
+    message was tried. Messages with more than one part, or whose provider took
+    their parts in several attempts, are left out, because
     a receipt for one part does not change their `seq`.
     """
     seen: dict[int, ReceiptLookup] = {}
     for row in await connection.execute(_FIND, lookup_values(received)):
-        parts = (PartReceipt(row.part_attempt, row.provider, row.ref, None),) if row.parts else ()
+        parts = (PartReceipt(row.part, row.part_attempt, row.provider, row.ref, None),) if row.parts else ()
         seen[row.n - 1] = ReceiptLookup(Match(row.id, row.of_attempt), target_of(row, parts), row.seq)
     return seen
 

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.delivery.provider import ReceiptReport
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.receipts.receipt import PartReceipt, ReceiptTarget
 from dispatcher.store.message_lookup import LOOKED_UP
@@ -96,15 +97,16 @@ matched AS MATERIALIZED (
 _LOCK = text(f"""
 WITH {MATCHED},
 locked AS MATERIALIZED (
-    SELECT m.id, m.status, m.place, m.attempt, m.doubts FROM messages m
+    SELECT m.id, m.status, m.place, m.attempt, m.doubts, CAST(m.parts_taken AS text) AS parts_taken
+    FROM messages m
     WHERE m.id = ANY(ARRAY(SELECT message_id FROM matched)) ORDER BY m.id FOR UPDATE
 )
-SELECT t.n, t.attempt AS of_attempt, l.id, l.status, l.place, l.attempt, l.doubts
+SELECT t.n, t.attempt AS of_attempt, l.id, l.status, l.place, l.attempt, l.doubts, l.parts_taken
 FROM matched t JOIN locked l ON l.id = t.message_id
 """)
 
 _PARTS = text("""
-SELECT message_id, attempt, provider, ref, status FROM provider_references
+SELECT message_id, part, attempt, provider, ref, status FROM provider_references
 WHERE message_id = ANY(CAST(:ids AS bigint[]))
 """)
 
@@ -166,7 +168,9 @@ async def lock(
     if parts:
         for part in await connection.execute(_PARTS, {"ids": list(parts)}):
             status = None if part.status is None else Status(part.status)
-            parts[part.message_id].append(PartReceipt(part.attempt, part.provider, part.ref, status))
+            parts[part.message_id].append(
+                PartReceipt(part.part, part.attempt, part.provider, part.ref, status)
+            )
     matches = {row.n - 1: Match(row.id, row.of_attempt) for row in rows}
     return matches, {row.id: target_of(row, tuple(parts[row.id])) for row in rows}
 
@@ -223,7 +227,8 @@ def lookup_values(received: Sequence[ReceivedReceipt]) -> dict[str, object]:
 def target_of(row: Row[tuple[object, ...]], parts: tuple[PartReceipt, ...]) -> ReceiptTarget:
     """Return the state of a message from its row."""
     place = Place(row.place) if row.place else None
-    return ReceiptTarget(Status(row.status), place, row.attempt, row.doubts, parts)
+    taken = PartsTaken.read(row.parts_taken) if row.parts_taken else None
+    return ReceiptTarget(Status(row.status), place, row.attempt, row.doubts, parts, taken)
 
 
 def _report(row: Row[tuple[object, ...]]) -> ReceiptReport:

@@ -9,9 +9,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 from dispatcher.store.transitions import EVENTS, RETURNED
+from dispatcher.store.waits import kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,12 @@ ON CONFLICT (account_id, dialect, external_id) WHERE external_id IS NOT NULL DO 
 RETURNING id, public_id
 """)
 
+_NOT_BEFORE = "coalesce(g.not_before, b.not_before)"
+_WAIT_KIND = f"""
+CASE g.place WHEN 'lane' THEN {kind_of(WaitKind.WORKER)} WHEN 'ready' THEN {kind_of(WaitKind.ROOM)}
+    WHEN 'held' THEN CASE WHEN g.wake_at > {_NOT_BEFORE} THEN {kind_of(WaitKind.HOURS)} END END
+"""
+
 # The values that a batch's messages share are passed once for each batch, so that large batches cost little.
 _MESSAGES = text(f"""
 WITH of_batch AS (
@@ -131,12 +139,13 @@ moved AS (
     INSERT INTO messages AS m (
         public_id, batch_id, account_id, sender_id, tier, number, number_as_given, country, text, segments,
         charged, not_before, not_after, status, place, wake_at, reason, is_test, calls_back, traceparent,
-        flow, closes_at, created_at, moved_at
+        flow, closes_at, created_at, moved_at, wait_kind, wait_since
     )
     SELECT g.public_id, g.batch_id, b.account_id, b.sender_id, b.tier, g.number, g.number_as_given, g.country,
            coalesce(g.text, b.text), coalesce(g.segments, b.segments), g.charged,
            coalesce(g.not_before, b.not_before), coalesce(g.not_after, b.not_after), g.status, g.place,
-           g.wake_at, g.reason, g.is_test, b.calls_back, b.traceparent, b.flow, g.closes_at, :now, :now
+           g.wake_at, g.reason, g.is_test, b.calls_back, b.traceparent, b.flow, g.closes_at, :now, :now,
+           {_WAIT_KIND}, CASE WHEN g.place IS NOT NULL THEN greatest(:now, {_NOT_BEFORE}) END
     FROM new_rows g JOIN of_batch b USING (batch_id) ORDER BY g.ord
     RETURNING {RETURNED}, m.public_id, m.number
 ),

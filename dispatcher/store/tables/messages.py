@@ -16,9 +16,10 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import BIT, JSONB
 
 from dispatcher.domain.messages.status import OPEN, Place
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import Tier
 from dispatcher.store.status_literals import SCHEDULED, SENT, code_list
 from dispatcher.store.tables.base import STATUSES, check_one_of, id_column, metadata, time_column
@@ -83,6 +84,8 @@ messages = Table(
     Column("deferrals", SmallInteger, nullable=False, server_default="0"),
     Column("doubts", SmallInteger, nullable=False, server_default="0"),
     Column("provider", Text),
+    # A bit for each part of a long text, 1 if the provider took it; null if it took all in one attempt.
+    Column("parts_taken", BIT(varying=True)),
     Column("reason", Text, nullable=False, server_default=""),
     Column("is_test", Boolean, nullable=False, server_default=false()),
     Column("calls_back", Boolean, nullable=False, server_default=false()),
@@ -92,8 +95,12 @@ messages = Table(
     # When the allowed hours end that the message waits for, or was accepted in; null without hours, and once
     # it waits for something else.
     time_column("closes_at", nullable=True),
-    # What a held message waits for besides its time: that a provider of its route takes messages.
+    # What it waits for now and since when, with a detail that depends on the kind, and the waits that are
+    # over (`domain/messages/waits.py`). A held message without a kind waits for its own time.
+    Column("wait_kind", Text),
     Column("waits_for", Text),
+    time_column("wait_since", nullable=True),
+    Column("waits", JSONB),
     time_column("created_at"),
     time_column("moved_at"),
     CheckConstraint(f"status IN ({STATUSES})", "status"),
@@ -119,9 +126,9 @@ messages = Table(
         postgresql_where=text(f"status = {SENT} AND wake_at IS NOT NULL"),
     ),
     Index(
-        "ix_messages_waits_for",
+        "ix_messages_provider_wait",
         "id",
-        postgresql_where=text("place = 'held' AND waits_for IS NOT NULL"),
+        postgresql_where=text(f"place = 'held' AND wait_kind = '{WaitKind.PROVIDER}'"),
     ),
     postgresql_with={
         "fillfactor": 70,

@@ -193,6 +193,19 @@ def test_a_clients_own_id_is_the_messages_id(world: World, name: str) -> None:
     run_with_api(world, story)
 
 
+def test_a_clients_id_that_was_given_out_is_409(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        given = (await send(api))["id"]
+        before = await api.rows()
+        response = await api.http.post(PATH, json=body(id=given))
+        assert response.status_code == 409
+        assert response.json() == {"message": "message with the same ID already exists", "code": 409}
+        assert await api.rows() == before
+        assert (await api.http.post(PATH, json=body(id=given[::-1]))).status_code == 200
+
+    run_with_api(world, story)
+
+
 def test_a_clients_id_that_came_before_is_409(world: World) -> None:
     async def story(api: ApiClient) -> None:
         await send(api, id="mine")

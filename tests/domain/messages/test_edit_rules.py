@@ -43,7 +43,7 @@ def messages(draw: st.DrawFn) -> WaitingMessage:
     wake_at = None if place is Place.READY else window.not_after - draw(st.integers(0, 3)) * HOUR
     return WaitingMessage(
         id=1, batch_id=7, status=status, place=place, wake_at=wake_at, window=window, text="Hello",
-        segments=1, charged=3, country="KE", doubts=0,
+        segments=1, charged=3, country="KE", may_be_out=False,
     )  # fmt: skip
 
 
@@ -107,8 +107,8 @@ def test_a_text_that_variables_make_too_long_or_empty_is_refused() -> None:
 
 def test_a_message_that_may_have_been_sent_is_neither_withdrawn_nor_changed() -> None:
     assert withdraw(_message()) == Withdrawn(1, 3)
-    assert withdraw(_message(doubts=1)) == TooLate()
-    assert change_text(_message(doubts=1), NewText("Bye"), max_segments=2, prices=PRICES) == TooLate()
+    assert withdraw(_message(may_be_out=True)) == TooLate()
+    assert change_text(_message(may_be_out=True), NewText("Bye"), max_segments=2, prices=PRICES) == TooLate()
 
 
 def test_a_shift_beyond_the_calendar_is_too_far() -> None:
@@ -123,9 +123,11 @@ def test_reports_add_up() -> None:
     assert Cancel().reason == "cancelled by an operator"
 
 
-def _message(variables: dict[str, str] | None = None, *, charged: int = 3, doubts: int = 0) -> WaitingMessage:
+def _message(
+    variables: dict[str, str] | None = None, *, charged: int = 3, may_be_out: bool = False
+) -> WaitingMessage:
     return WaitingMessage(
         id=1, batch_id=7, status=Status.PENDING, place=Place.READY, wake_at=None,
         window=Window(NOW, NOW + HOUR), text="Hello", segments=1, charged=charged, country="KE",
-        doubts=doubts, variables=variables,
+        may_be_out=may_be_out, variables=variables,
     )  # fmt: skip

@@ -27,7 +27,7 @@ def test_a_receipt_only_makes_transitions_the_table_allows(status: Status, repor
 
 def test_a_delivery_wins_in_any_order() -> None:
     for order in permutations([Status.RECEIVED, Status.FAILED, Status.TOO_LATE]):
-        current = ReceiptTarget(Status.SENT, None, 1, 0, (PartReceipt(1, "sim", "r", None),))
+        current = ReceiptTarget(Status.SENT, None, 1, 0, (PartReceipt(1, 1, "sim", "r", None),))
         for reported in order:
             _, current = apply_receipt(current, reported, provider="sim", ref="r", attempt=1)
         assert current.status is Status.RECEIVED, order
@@ -35,7 +35,11 @@ def test_a_delivery_wins_in_any_order() -> None:
 
 def test_a_failure_of_an_earlier_try_does_not_count_but_its_delivery_does() -> None:
     current = ReceiptTarget(
-        Status.SENT, None, 2, 1, (PartReceipt(1, "sim", "old", None), PartReceipt(2, "sim", "new", None))
+        Status.SENT,
+        None,
+        2,
+        1,
+        (PartReceipt(1, 1, "sim", "old", None), PartReceipt(1, 2, "sim", "new", None)),
     )
     assert _apply(current, Status.FAILED, "old", 1) == ()
     assert _apply(current, Status.RECEIVED, "old", 1) == (Status.RECEIVED,)
@@ -50,7 +54,7 @@ def test_a_failure_with_only_our_reference_does_not_count_during_a_resend() -> N
 
 def test_one_delivered_part_does_not_deliver_the_message() -> None:
     current = ReceiptTarget(
-        Status.SENT, None, 1, 0, (PartReceipt(1, "sim", "a", None), PartReceipt(1, "sim", "b", None))
+        Status.SENT, None, 1, 0, (PartReceipt(1, 1, "sim", "a", None), PartReceipt(2, 1, "sim", "b", None))
     )
     steps, current = apply_receipt(current, Status.RECEIVED, provider="sim", ref="a", attempt=1)
     assert steps == ()
@@ -59,6 +63,6 @@ def test_one_delivered_part_does_not_deliver_the_message() -> None:
 
 def test_one_failed_part_fails_the_message() -> None:
     current = ReceiptTarget(
-        Status.SENT, None, 1, 0, (PartReceipt(1, "sim", "a", None), PartReceipt(1, "sim", "b", None))
+        Status.SENT, None, 1, 0, (PartReceipt(1, 1, "sim", "a", None), PartReceipt(2, 1, "sim", "b", None))
     )
     assert _apply(current, Status.FAILED, "b", 1) == (Status.FAILED,)

@@ -10,6 +10,7 @@ from dispatcher.domain.delivery.provider import (
     Inbound,
     Outcome,
     Outgoing,
+    PartlyAccepted,
     ProviderReports,
     ReceiptReport,
     ReceiptRequest,
@@ -46,7 +47,7 @@ def meaning(case: Case, answer: bytes) -> int | str:
     match outcome:
         case Rejected(status, _, opted_out):
             return f"{int(status)}!" if opted_out else int(status)
-        case Accepted() | Deferred() | Unknown() | Unsent():
+        case Accepted() | PartlyAccepted() | Deferred() | Unknown() | Unsent():
             return type(outcome).__name__.lower()
 
 

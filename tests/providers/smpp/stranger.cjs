@@ -1,9 +1,23 @@
 // An SMSC made with the npm package smpp, unchanged. It prints its port, then each submit as it understands it.
 // Each submit is answered, then followed by a receipt; after the first, a handset writes in two parts.
+// With "put off" as its second argument, it puts off each part 2 once; with "one at a time", it throttles a submit
+// while another is unanswered.
 const smpp = require(process.argv[2]);
 
 const say = (what) => process.stdout.write(JSON.stringify(what) + "\n");
+const manner = process.argv[3];
+const putOff = new Set();
 let count = 0;
+let unanswered = 0;
+
+// Return the status of a submit that is refused, else 0.
+function refusal(pdu) {
+  const part = pdu.short_message.udh?.[0]?.join();
+  if (manner === "one at a time" && unanswered) return smpp.ESME_RTHROTTLED;
+  if (manner !== "put off" || !part?.endsWith(",2") || putOff.has(part)) return 0;
+  putOff.add(part);
+  return smpp.ESME_RTHROTTLED;
+}
 
 const server = smpp.createServer((session) => {
   session.on("error", () => {});
@@ -18,6 +32,11 @@ const server = smpp.createServer((session) => {
     session.send(pdu.response(), () => session.close());
   });
   session.on("submit_sm", (pdu) => {
+    const status = refusal(pdu);
+    if (status) {
+      say({ refused: [...pdu.short_message.udh[0]] });
+      return session.send(pdu.response({ command_status: status }));
+    }
     const id = String(++count);
     const { message, udh } = pdu.short_message;
     const payload = pdu.message_payload && pdu.message_payload.message;
@@ -30,7 +49,15 @@ const server = smpp.createServer((session) => {
       until: pdu.validity_period,
     });
     if (message === "no") return session.send(pdu.response({ command_status: smpp.ESME_RINVDSTADR }));
+    if (manner === "one at a time") {
+      unanswered += 1;
+      return setTimeout(() => {
+        unanswered -= 1;
+        session.send(pdu.response({ message_id: id }));
+      }, 20);
+    }
     session.send(pdu.response({ message_id: id }));
+    if (manner === "put off") return undefined;
     session.deliver_sm({
       esm_class: 4,
       source_addr: pdu.destination_addr,

@@ -8,18 +8,12 @@ import pytest
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown
 from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.ids import IdNormalizer
-from dispatcher.providers.smpp.outcomes import MEANINGS, ResponseReader, StatusMeaning, outcome_of_parts
+from dispatcher.providers.smpp.outcomes import MEANINGS, ResponseReader, StatusMeaning
 from dispatcher.smpp.constants import CommandStatus
 
 PAGE = (Path(__file__).parents[3] / "docs" / "providers" / "smpp.md").read_text(encoding="utf-8")
 AS_IS = IdNormalizer("as-is")
 JUDGE = ResponseReader({}, AS_IS)
-TAKEN, LATER, NEVER, DOUBT = (
-    Accepted(("a",)),
-    Deferred("ESME_RTHROTTLED"),
-    Rejected(Status.INVALID_NUMBER, "ESME_RINVDSTADR"),
-    Unknown("no answer"),
-)
 
 
 def test_every_status_of_the_specification_has_a_meaning() -> None:
@@ -79,23 +73,6 @@ def test_an_operator_may_say_what_a_status_means() -> None:
 
 def test_an_acceptance_without_an_id_is_one() -> None:
     assert JUDGE.outcome(0, "") == Accepted(())
-
-
-@pytest.mark.parametrize(
-    ("parts", "outcome"),
-    [
-        ([TAKEN, Accepted(("b",))], Accepted(("a", "b"))),
-        ([TAKEN, NEVER], NEVER),
-        ([DOUBT, NEVER, LATER], NEVER),
-        ([TAKEN, DOUBT], DOUBT),
-        ([LATER, DOUBT], DOUBT),
-        ([LATER, LATER], LATER),
-        ([TAKEN, LATER, TAKEN], Unknown("2 of 3 parts were accepted; the others: ESME_RTHROTTLED")),
-        ([LATER], LATER),
-    ],
-)
-def test_the_parts_of_a_message_have_one_outcome(parts: list[Outcome], outcome: Outcome) -> None:
-    assert outcome_of_parts(parts) == outcome
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
     Outcome,
+    PartlyAccepted,
     ReceiptRequest,
     Rejected,
+    Unaccepted,
     Unknown,
     Unsent,
 )
@@ -129,18 +131,37 @@ def test_an_operators_meaning_of_a_status_counts() -> None:
     assert outcome == Rejected(Status.BLOCKED, "0x413")
 
 
-def test_a_message_with_a_rejected_part_is_rejected() -> None:
-    def script(line: Line, pdu: Pdu) -> None:
-        (accept if len(line.smsc.submits) == 1 else refuse(CommandStatus.ESME_RSUBMITFAIL))(line, pdu)
-
-    assert run(outcome_of(script, text="x" * 200)) == Rejected(Status.FAILED, "ESME_RSUBMITFAIL")
+def second(script: Script) -> Script:
+    """Accept each part but the second."""
+    return lambda line, pdu: (script if len(line.smsc.submits) == 2 else accept)(line, pdu)
 
 
-def test_a_message_with_an_unanswered_part_is_unknown() -> None:
-    def script(line: Line, pdu: Pdu) -> None:
-        (accept if len(line.smsc.submits) == 1 else ignore)(line, pdu)
+@pytest.mark.parametrize(
+    ("script", "rest"),
+    [
+        (refuse(CommandStatus.ESME_RTHROTTLED), Deferred("ESME_RTHROTTLED")),
+        (refuse(CommandStatus.ESME_RMSGQFUL), Deferred("ESME_RMSGQFUL")),
+        (refuse(0x413), Deferred("0x413")),
+        (nack(CommandStatus.ESME_RINVCMDLEN), Deferred("ESME_RINVCMDLEN")),
+        (refuse(CommandStatus.ESME_RUNKNOWNERR), Unknown("ESME_RUNKNOWNERR")),
+        (refuse(CommandStatus.ESME_RSUBMITFAIL), Rejected(Status.FAILED, "ESME_RSUBMITFAIL")),
+        (ignore, NO_ANSWER),
+    ],
+)
+def test_parts_that_are_taken_are_known_whatever_becomes_of_another(script: Script, rest: Unaccepted) -> None:
+    outcome = run(outcome_of(second(script), text="x" * 400, call_timeout=0.5))
+    assert outcome == PartlyAccepted(3, {1: "p-1", 3: "p-3"}, rest)
 
-    assert run(outcome_of(script, text="x" * 200, call_timeout=0.5)) == NO_ANSWER
+
+def test_after_a_refused_part_no_other_is_written() -> None:
+    async def work() -> None:
+        script = second(refuse(CommandStatus.ESME_RSUBMITFAIL))
+        async with an_smsc({SUBMIT: script}) as smsc, a_provider(smsc.port, window=1) as provider:
+            [outcome] = await provider.send([a_message("x" * 700)], wide_open)
+            assert outcome == PartlyAccepted(5, {1: "p-1"}, Rejected(Status.FAILED, "ESME_RSUBMITFAIL"))
+            assert len(smsc.submits) == 2
+
+    run(work())
 
 
 def test_a_rejected_part_outweighs_one_without_a_response() -> None:

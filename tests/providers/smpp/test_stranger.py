@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import pytest
 
 from dispatcher.domain.delivery.provider import (
     Accepted,
+    Deferred,
     Inbound,
+    PartlyAccepted,
     ProviderReports,
     ReceiptReport,
     Rejected,
     Unsent,
 )
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
 from tests.providers.smpp.smsc import a_message, a_provider, forget, wide_open
 from tests.providers.transports import run
@@ -56,9 +60,10 @@ class Stranger:
 
 
 @asynccontextmanager
-async def a_stranger(package: Path) -> AsyncIterator[tuple[Stranger, int]]:
+async def a_stranger(package: Path, *manner: str) -> AsyncIterator[tuple[Stranger, int]]:
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec("node", str(SCRIPT), str(package), stdin=pipe, stdout=pipe)
+    command = ["node", str(SCRIPT), str(package), *manner]
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
     try:
         stranger = Stranger(process)
         yield stranger, (await stranger.says())["port"]
@@ -110,6 +115,41 @@ def test_it_joins_the_parts_of_a_long_text(package: Path, text: str, coding: int
             assert "".join(part["text"] for part in parts) == text
             assert [part["udh"][0][-2:] for part in parts] == [[2, 1], [2, 2]]
             assert {part["coding"] for part in parts} == {coding}
+
+    run(work())
+
+
+def test_with_a_window_of_one_it_gets_one_part_after_the_other(package: Path) -> None:
+    async def work() -> None:
+        async with (
+            a_stranger(package, "one at a time") as (stranger, port),
+            a_provider(port, window=1) as provider,
+        ):
+            provider.listen(forget)
+            assert await provider.send([a_message("x" * 400)], wide_open) == [Accepted(("1", "2", "3"))]
+            said = [await stranger.says() for _ in range(3)]
+            assert "".join(one["text"] for one in said) == "x" * 400
+            assert [one["udh"][0][-2:] for one in said] == [[3, 1], [3, 2], [3, 3]]
+
+    run(work())
+
+
+def test_a_part_that_it_puts_off_comes_again_alone_with_its_number_and_reference(package: Path) -> None:
+    async def work() -> None:
+        async with a_stranger(package, "put off") as (stranger, port), a_provider(port) as provider:
+            provider.listen(forget)
+            whole = replace(a_message("x" * 400), part_reference=77)
+            [first] = await provider.send([whole], wide_open)
+            assert first == PartlyAccepted(3, {1: "1", 3: "2"}, Deferred("ESME_RTHROTTLED"))
+            rest = replace(whole, parts_taken=PartsTaken(3, frozenset({1, 3})))
+            assert await provider.send([rest], wide_open) == [Accepted(("3",))]
+            said = [await stranger.says() for _ in range(4)]
+            assert [one.get("refused", one.get("udh")) for one in said] == [
+                [[0, 3, 77, 3, 1]],
+                [0, 3, 77, 3, 2],
+                [[0, 3, 77, 3, 3]],
+                [[0, 3, 77, 3, 2]],
+            ]
 
     run(work())
 

@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.domain.delivery.provider import Accepted, Outgoing, Rejected
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
+from dispatcher.providers.smpp.calls import SubmitParts
 from dispatcher.providers.smpp.options import read_options
 from dispatcher.providers.smpp.submit import SubmitWriter
 from dispatcher.smpp.constants import DataCoding, EsmClass, Tag
 from dispatcher.smpp.pdu import Address, Sm
-from dispatcher.smpp.text import decode_text, read_text
+from dispatcher.smpp.text import PartInfo, decode_text, read_text
 from tests.providers.smpp.smsc import a_message
 
 
@@ -19,9 +21,9 @@ def a_form(**options: object) -> SubmitWriter:
 
 
 def submits(message: Outgoing, **options: object) -> list[Sm]:
-    bodies = a_form(**options).bodies(message)
-    assert isinstance(bodies, tuple)
-    return [Sm.decode(body) for body in bodies]
+    parts = a_form(**options).parts(message)
+    assert isinstance(parts, SubmitParts)
+    return [Sm.decode(body) for body in parts.bodies]
 
 
 def test_a_short_text_is_one_submit_with_all_fields() -> None:
@@ -78,14 +80,23 @@ def test_a_long_text_is_sent_in_parts_with_one_reference(text: str) -> None:
     assert len({piece.part_info.reference for piece in pieces if piece.part_info}) == 1
 
 
-def test_two_long_texts_have_different_references() -> None:
-    form = a_form()
-    joints = []
-    for _ in range(2):
-        bodies = form.bodies(a_message("a" * 200))
-        assert isinstance(bodies, tuple)
-        joints.append(read_text(Sm.decode(bodies[0])).part_info)
-    assert joints[0] != joints[1]
+def test_only_the_parts_that_are_not_taken_are_sent_with_their_numbers_and_the_same_reference() -> None:
+    whole = replace(a_message("a" * 400), part_reference=7)
+    rest = replace(whole, parts_taken=PartsTaken(3, frozenset({1, 3})))
+    assert [read_text(sm).part_info for sm in submits(whole)] == [PartInfo(7, 3, n) for n in (1, 2, 3)]
+    assert submits(rest) == submits(whole)[1:2]
+
+
+def test_a_text_that_was_begun_in_parts_is_not_sent_otherwise_after_a_change_of_options() -> None:
+    begun = replace(a_message("a" * 400), parts_taken=PartsTaken(3, frozenset({1})))
+    assert len(submits(begun, long_texts="payload")) == 2
+    begun = replace(begun, parts_taken=PartsTaken(4, frozenset({1})))
+    assert a_form().parts(begun) == Rejected(Status.FAILED, "its text has 3 parts now, not 4")
+
+
+def test_a_text_whose_parts_are_all_taken_is_accepted() -> None:
+    begun = replace(a_message("a" * 200), parts_taken=PartsTaken(2, frozenset({1, 2})))
+    assert a_form().parts(begun) == Accepted(())
 
 
 def test_a_long_text_may_be_sent_in_one_pdu() -> None:
@@ -115,7 +126,7 @@ def test_an_empty_text_is_one_empty_submit() -> None:
     ids=["half a surrogate", "not ASCII", "too long a name", "256 parts"],
 )
 def test_a_message_that_smpp_cannot_carry_is_rejected(message: Outgoing) -> None:
-    outcome = a_form().bodies(message)
+    outcome = a_form().parts(message)
     assert isinstance(outcome, Rejected)
     assert outcome.status is Status.FAILED
     assert not isinstance(outcome, Accepted)

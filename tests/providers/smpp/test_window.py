@@ -2,9 +2,10 @@
 
 import asyncio
 
-from dispatcher.domain.delivery.provider import Accepted, Unknown, Unsent
-from dispatcher.smpp.constants import Command
+from dispatcher.domain.delivery.provider import Accepted, PartlyAccepted, Unknown, Unsent
+from dispatcher.smpp.constants import Command, CommandStatus
 from dispatcher.smpp.pdu import Pdu, encode_id, respond
+from dispatcher.smpp.text import read_text
 from tests.providers.conformance import CountingGate
 from tests.providers.smpp.smsc import (
     Line,
@@ -46,12 +47,79 @@ def test_never_more_deliveries_are_unanswered_than_the_window_and_all_arrive() -
     run(work())
 
 
-def test_a_message_with_more_parts_than_the_window_is_sent_alone() -> None:
+def test_the_window_bounds_parts_whatever_messages_they_are_of() -> None:
     async def work() -> None:
-        async with an_smsc() as smsc, a_provider(smsc.port, window=2) as provider:
+        unanswered: list[int] = []
+
+        def answer_soon(line: Line, pdu: Pdu) -> None:
+            unanswered.append(pdu.sequence)
+            assert len(unanswered) <= 2
+            asyncio.get_running_loop().call_later(0.002, answer, line, pdu)
+
+        def answer(line: Line, pdu: Pdu) -> None:
+            unanswered.remove(pdu.sequence)
+            accept(line, pdu)
+
+        async with an_smsc({SUBMIT: answer_soon}) as smsc, a_provider(smsc.port, window=2) as provider:
             batch = [a_message("a"), a_message("x" * 700), a_message("b")]
             outcomes = await provider.send(batch, wide_open)
             assert [len(outcome.refs) for outcome in outcomes if isinstance(outcome, Accepted)] == [1, 5, 1]
+
+    run(work())
+
+
+def test_with_a_window_of_one_the_parts_follow_each_other_each_once_with_one_reference() -> None:
+    async def work() -> None:
+        answering: list[int] = []
+
+        def throttle_while_another_is_unanswered(line: Line, pdu: Pdu) -> None:
+            if answering:
+                line.write(respond(pdu, status=CommandStatus.ESME_RTHROTTLED))
+                return
+            answering.append(pdu.sequence)
+            asyncio.get_running_loop().call_later(0.01, answer, line, pdu)
+
+        def answer(line: Line, pdu: Pdu) -> None:
+            answering.clear()
+            accept(line, pdu)
+
+        async with (
+            an_smsc({SUBMIT: throttle_while_another_is_unanswered}) as smsc,
+            a_provider(smsc.port, window=1) as provider,
+        ):
+            calls = [provider.send([a_message("x" * 400)], wide_open) for _ in range(3)]
+            outcomes = [outcome for [outcome] in await asyncio.gather(*calls)]
+            assert [isinstance(one, Accepted) and len(one.refs) for one in outcomes] == [3, 3, 3]
+            sent = [read_text(sm).part_info for sm in smsc.submits]
+            assert [part.number for part in sent if part] == [1, 2, 3] * 3
+
+    run(work())
+
+
+def test_a_part_that_is_written_has_at_least_half_of_the_call_for_its_answer() -> None:
+    async def work() -> None:
+        def slowly(line: Line, pdu: Pdu) -> None:
+            asyncio.get_running_loop().call_later(0.4, accept, line, pdu)
+
+        async with (
+            an_smsc({SUBMIT: slowly}) as smsc,
+            a_provider(smsc.port, window=1, call_timeout=1) as provider,
+        ):
+            await bound(provider, smsc)
+            [outcome] = await provider.send([a_message("x" * 600)], wide_open)
+            late = Unsent("no bind had space in its window within 0.5 s")
+            assert outcome == PartlyAccepted(4, {1: "p-1", 2: "p-2"}, late)
+            assert len(smsc.submits) == 2
+
+    run(work())
+
+
+def test_a_gate_that_closes_between_two_parts_leaves_the_rest_unsent() -> None:
+    async def work() -> None:
+        async with an_smsc() as smsc, a_provider(smsc.port, window=1) as provider:
+            [outcome] = await provider.send([a_message("x" * 400)], lambda: not smsc.submits)
+            assert outcome == PartlyAccepted(3, {1: "p-1"}, Unsent("the gate was closed"))
+            assert len(smsc.submits) == 1
 
     run(work())
 
@@ -65,7 +133,7 @@ def test_without_window_space_in_time_a_message_is_unsent_and_not_written() -> N
             await bound(provider, smsc)
             outcomes = await provider.send(messages(5), wide_open)
             assert [type(outcome) for outcome in outcomes] == [Unknown, Unknown, Unsent, Unsent, Unsent]
-            assert outcomes[4] == Unsent("no bind had space in its window within 0.5 s")
+            assert outcomes[4] == Unsent("no bind had space in its window within 0.25 s")
             assert smsc.texts == ["m-0", "m-1"]
 
     run(work())
@@ -106,7 +174,7 @@ def test_an_smsc_that_does_not_read_gets_no_more_than_fits_the_buffers(run: Run)
             outcomes = await provider.send(batch, wide_open)
             written = [outcome for outcome in outcomes if isinstance(outcome, Unknown)]
             assert 0 < len(written) < 600
-            assert outcomes[len(written) :] == [Unsent("no bind had space in its window within 2 s")] * (
+            assert outcomes[len(written) :] == [Unsent("no bind had space in its window within 1 s")] * (
                 600 - len(written)
             )
 

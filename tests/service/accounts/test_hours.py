@@ -276,7 +276,7 @@ def test_a_message_that_waits_for_a_token_does_not_say_that_it_waits_for_hours(w
         await world.deliver()
         held = await world.all("SELECT * FROM messages WHERE place = 'held'")
         assert {row.closes_at for row in held} == {None}
-        assert "It waits for a token" in await explained(world, held[0].id)
+        assert "It waits: the rate of sim is used up" in await explained(world, held[0].id)
 
     world.run(story)
 

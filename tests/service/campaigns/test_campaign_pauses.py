@@ -6,6 +6,7 @@ import pytest
 
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.errors import Conflict
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.service.campaigns import campaigns
 from dispatcher.service.campaigns.launch import launch
 from dispatcher.service.messages import explain, search
@@ -66,6 +67,27 @@ def test_the_explanation_of_a_message_says_that_its_campaign_is_paused(world: Wo
             "Its campaign is paused: it goes on when that is resumed, and its window moves by the pause."
             in said
         )
+
+    world.run(story)
+
+
+def test_a_message_that_was_due_in_a_pause_waited_for_its_campaign(world: World) -> None:
+    async def story() -> None:
+        campaign = await started(world, count=1)
+        await launch(world.ctx)
+        world.time.advance(3 * SECOND)
+        await bound(world, campaign, campaigns.pause)
+        world.time.advance(HOUR)
+        await bound(world, campaign, campaigns.resume)
+        await launch(world.ctx)
+        world.time.advance(2 * SECOND)
+        await send_all(world)
+        history = await search.history(world.ctx, 1)
+        waits = [(w.kind, w.until - w.since) for w in history.waits if w.until]
+        assert waits[1] == (WaitKind.CAMPAIGN, HOUR)
+        assert [length for _, length in waits] == [3 * SECOND, HOUR, 2 * SECOND]
+        said = " ".join(explain.explain(history, now=world.time.now(), consumed={}))
+        assert "1 h: its campaign was paused" in said
 
     world.run(story)
 

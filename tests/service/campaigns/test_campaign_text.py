@@ -512,7 +512,7 @@ def test_a_claim_of_a_message_that_was_read_before_the_edit_is_refused(world: Wo
         version = claims.MessageVersion(stale.id, stale.seq)
         end = world.time.now() + MINUTE
         assert not await world.ctx.database.single(
-            lambda c: claims.claim(c, [version], provider="sim", lease_end=end)
+            lambda c: claims.claim(c, [version], provider="sim", now=world.time.now(), lease_end=end)
         )
         assert (await world.row(stale.id)).status == Status.PENDING
 

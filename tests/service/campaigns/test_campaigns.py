@@ -244,6 +244,25 @@ def test_a_forecast_is_the_later_of_pacing_and_the_providers_rate_and_names_it(w
     world.run(story)
 
 
+def test_a_forecast_uses_the_rate_that_was_seen_where_it_is_below_the_nominal_one(world: World) -> None:
+    world.configs["sim"] = ProviderConfig(name="sim", plugin="test", options={}, tps=1000, takes=Traffic.BOTH)
+
+    async def story() -> None:
+        flood = await started(world, count=900)
+        await launch(world.ctx)
+        await world.all(
+            "UPDATE messages SET status = 12, place = NULL WHERE id <= 100 RETURNING id"
+        )  # as if a slow provider had taken a hundred
+        world.time.advance(50 * SECOND)
+        await world.clock.release()
+        [run] = (await bound(world, flood, campaigns.show)).runs
+        assert run.forecast is not None
+        assert run.forecast.through == world.time.now() + 400 * SECOND
+        assert "800 segments are left, and 2.0 a second were sent so far" in run.limit
+
+    world.run(story)
+
+
 def test_a_forecast_uses_its_fair_share_between_accounts_and_flows(world: World) -> None:
     async def story() -> None:
         await world.another_account("other")

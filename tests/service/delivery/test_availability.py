@@ -75,7 +75,7 @@ def test_a_message_without_another_provider_waits_without_an_attempt_and_says_wh
         await world.deliver()
         row = await world.row(message.id)
         assert (row.status, row.place, row.attempt, row.seq) == (Status.PENDING, Place.HELD, 0, 1)
-        assert row.waits_for == f"sim is {order}"
+        assert row.waits_for == f"sim {order}"
         assert 5 * 60 * SECOND <= row.wake_at - world.time.now() <= 10 * 60 * SECOND
         history = await search.history(world.ctx, message.id)
         lines = explain(history, now=world.time.now(), consumed={"clock": world.time.now()})
@@ -93,7 +93,7 @@ def test_messages_that_wait_for_a_provider_are_sent_as_soon_as_it_is_resumed(wor
         await world.submit(MANY)
         await world.deliver()
         _set(world, "sim", ProviderState())
-        assert await world.ctx.provider_health.release_waiting(now=world.time.now()) == 40
+        assert await world.ctx.provider_health.release_waiting("sim", now=world.time.now()) == 40
         assert world.lanes.wakes[-1] == world.time.now()
         await world.clock.release()
         await world.clock.fill()
@@ -110,7 +110,7 @@ def test_only_messages_that_wait_for_a_provider_are_made_due(world: World) -> No
         [retry] = (await world.submit()).messages
         world.sim.always(Deferred("busy", after=60 * SECOND))
         await world.deliver()
-        assert await world.ctx.provider_health.release_waiting(now=world.time.now()) == 0
+        assert await world.ctx.provider_health.release_waiting("sim", now=world.time.now()) == 0
         for message_id in (later, retry.id):
             assert (await world.row(message_id)).wake_at >= world.time.now() + 60 * SECOND
 
@@ -141,7 +141,7 @@ def test_messages_that_an_open_breaker_bars_are_tried_again_spread_out_after_its
         await world.deliver()
         rows = await world.all("SELECT wake_at, waits_for FROM messages WHERE place = 'held'")
         waits = [(row.wake_at - world.time.now()) / SECOND for row in rows]
-        assert {row.waits_for for row in rows} == {"sim is open"}
+        assert {row.waits_for for row in rows} == {"sim failing"}
         assert 6 <= min(waits) <= max(waits) <= 6 + spread
         assert max(waits) - min(waits) > spread / 2
 
@@ -182,7 +182,7 @@ def test_a_message_without_another_provider_waits_for_a_trial_token(world: World
         await world.deliver()
         held = await world.all("SELECT waits_for FROM messages WHERE place = 'held'")
         assert 1 <= len(world.sim.seen) <= 2
-        assert [row.waits_for for row in held] == ["sim is half-open"] * (40 - len(world.sim.seen))
+        assert [row.waits_for for row in held] == ["sim on trial"] * (40 - len(world.sim.seen))
 
     world.run(story)
 
@@ -227,8 +227,10 @@ def test_a_senders_own_rate_delays_only_its_messages(world: World) -> None:
         assert 1 < senders.count("SHOP") <= 7
         assert senders.count("BANK") == 40
         assert senders.index("BANK") <= 1
-        held = await world.all("SELECT attempt, waits_for FROM messages WHERE place = 'held'")
-        assert [(row.attempt, row.waits_for) for row in held] == [(0, None)] * (40 - senders.count("SHOP"))
+        held = await world.all("SELECT attempt, wait_kind, waits_for FROM messages WHERE place = 'held'")
+        assert [(row.attempt, row.wait_kind, row.waits_for) for row in held] == [(0, "token", "sim")] * (
+            40 - senders.count("SHOP")
+        )
 
     world.run(story)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -112,7 +112,7 @@ async def _networks(world: World, *, call_timeout: float) -> AsyncIterator[tuple
 async def _work(world: World) -> None:
     """Run the clock and a worker until cancelled."""
     async with world.worker() as worker:
-        chunks: set[asyncio.Task[None]] = set()
+        chunks: set[asyncio.Task[Mapping[str, int]]] = set()
         try:
             while True:
                 await world.clock.release()

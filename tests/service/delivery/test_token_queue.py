@@ -181,7 +181,7 @@ def test_messages_that_wait_when_their_provider_is_paused_are_read_again(
             assert {str(row.public_id) for row in rows} <= taken
         else:
             rows = await world.all("SELECT waits_for FROM messages WHERE waits_for IS NOT NULL")
-            assert [row.waits_for for row in rows] == ["sim is paused"] * len(ready)
+            assert [row.waits_for for row in rows] == ["sim paused"] * len(ready)
 
     world.run(story)
 

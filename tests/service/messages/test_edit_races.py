@@ -51,7 +51,7 @@ async def deliver_all(world: World) -> None:
             await work_off(world, worker.deliver)
 
 
-async def work_off(world: World, deliver: Callable[[list[int]], Awaitable[None]]) -> None:
+async def work_off(world: World, deliver: Callable[[list[int]], Awaitable[object]]) -> None:
     await world.clock.release()
     await world.clock.fill()
     ids = world.lanes.take()
@@ -61,10 +61,10 @@ async def work_off(world: World, deliver: Callable[[list[int]], Awaitable[None]]
 
 async def claimed(world: World, due: DueMessage) -> bool:
     """Return whether a worker that read this may send it."""
-    end = world.time.now() + LEASE
+    now, read = world.time.now(), MessageVersion(due.id, due.seq)
     return bool(
         await world.ctx.database.single(
-            lambda c: claims.claim(c, [MessageVersion(due.id, due.seq)], provider="sim", lease_end=end)
+            lambda c: claims.claim(c, [read], provider="sim", now=now, lease_end=now + LEASE)
         )
     )
 
@@ -156,7 +156,10 @@ def test_of_two_reads_in_one_claim_only_the_current_one_is_sent(world: World) ->
         lane_task = LaneTask(world.ctx, stopping)
         for due in (stale, fresh):
             deadline = asyncio.get_running_loop().time() + 5
-            queue.put(lane_task.queue(RoutedMessage(due, ("sim",)), deadline=deadline))
+            now = world.time.now()
+            queue.put(
+                lane_task.queue(RoutedMessage(due, ("sim",)), since=now, token_at=now, deadline=deadline)
+            )
         await lane_task.finish([])
         await queue.idle()
         assert [outgoing.text for outgoing in world.sim.seen] == ["Bye"]
@@ -179,10 +182,10 @@ def test_a_window_that_was_moved_after_a_worker_read_it_is_kept(world: World) ->
 def test_an_edit_waits_for_a_claim_in_progress_and_then_skips_the_message(world: World) -> None:
     async def story() -> None:
         message = (await world.submit()).messages[0].id
-        seq, end = (await world.row(message)).seq, world.time.now() + LEASE
+        seq, now = (await world.row(message)).seq, world.time.now()
         async with asyncio.timeout(10), world.ctx.database._engine.begin() as connection:
             assert await claims.claim(
-                connection, [MessageVersion(message, seq)], provider="sim", lease_end=end
+                connection, [MessageVersion(message, seq)], provider="sim", now=now, lease_end=now + LEASE
             )
             editing = asyncio.create_task(change(world, Cancel()))
             while not await world.all("SELECT 1 FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110

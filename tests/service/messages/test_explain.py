@@ -1,5 +1,6 @@
 """The explanation of each state of a message: where it is, what it waits for, and what is wrong."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dispatcher.domain.messages.status import Place, Status
+from dispatcher.domain.messages.waits import Wait, WaitKind
 from dispatcher.domain.tier import Tier
 from dispatcher.service.messages.explain import SILENT, explain
 from dispatcher.service.messages.search import Event, History, MessageView
+from dispatcher.service.messages.wait_words import cause_of
 from tests.message_view import a_view
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -58,9 +61,14 @@ def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -
         ),
         (THROTTLED, "It waits for a token or a free connection of its provider (in 3.0 s)."),
         (
-            replace(RETRYING, waits_for="sandbox is paused, backup is open"),
-            "No provider of its route takes messages: sandbox is paused, backup is open. It goes on when one"
-            " does, and looks again in 3.0 s; its window ends in 1 h.",
+            replace(
+                RETRYING,
+                wait_kind=WaitKind.PROVIDER,
+                waits_for="sandbox paused by ann (is it {paid}?)\nbackup failing",
+                wait_since=NOW - 58 * SECOND,
+            ),
+            "No provider of its route takes messages: sandbox is paused by ann (is it {paid}?),"
+            " backup is failing. It goes on when one does, and looks again in 3.0 s; its window ends in 1 h.",
         ),
         (
             RETRYING,
@@ -76,7 +84,7 @@ def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -
         (
             IN_LANE,
             "It is in the lane standard since 2026-03-01 11:59:50.000 UTC (10 s),"
-            " and waits for a worker, or with it for a token.",
+            " and waits for a worker, or in one for a token or a connection.",
         ),
         (replace(IN_LANE, wake_at=None), "It is in the lane standard."),
         (
@@ -195,8 +203,46 @@ def test_a_late_delivery_to_a_provider_lists_the_tries_before() -> None:
     )
 
 
-def test_a_late_delivery_at_the_first_try_waited_for_room() -> None:
+def test_a_late_delivery_without_a_kept_wait_is_given_no_cause() -> None:
     taken = event(Status.SENT, MESSAGE.not_before + 5 * SECOND, attempt=1)
-    assert explained(SENT, [taken]).endswith(
-        "Until then it waited for room in its lane, a worker or a token."
+    assert explained(SENT, [taken]).endswith("at try 1. It had no wait of a second that was kept.")
+
+
+def test_waits_that_are_over_are_explained_by_the_words_of_waits_that_last() -> None:
+    pause = Wait(
+        WaitKind.PROVIDER, "sandbox paused by root (unpaid bill)", NOW - 60 * SECOND, NOW - 2 * SECOND
     )
+    held = replace(
+        MESSAGE,
+        place=Place.HELD,
+        wake_at=NOW,
+        wait_kind=pause.kind,
+        waits_for=pause.detail,
+        wait_since=pause.since,
+    )
+    assert "sandbox is paused by root (unpaid bill)" in explained(held)
+    taken = event(Status.SENT, NOW, attempt=1)
+    text = " ".join(explain(History(SENT, [taken], [pause]), now=NOW, consumed=ALIVE))
+    assert text.endswith("It waited 58 s: sandbox was paused by root (unpaid bill).")
+
+
+def test_of_many_waits_the_longest_are_named() -> None:
+    waits = [
+        Wait(WaitKind.TOKEN, f"p{number}", NOW, NOW + number * SECOND) for number in (9, 1, 8, 2, 7, 6, 5)
+    ]
+    text = " ".join(explain(History(SENT, [], waits), now=NOW, consumed=ALIVE))
+    assert re.findall(r"rate of (p\d)", text) == ["p9", "p8", "p7", "p6", "p5"]
+    assert text.endswith("; and 2 times more, shorter.")
+
+
+@pytest.mark.parametrize("kind", WaitKind)
+def test_every_kind_of_wait_has_words_for_now_and_for_later(kind: WaitKind) -> None:
+    detail = {WaitKind.PROVIDER: "sim paused by {x}", WaitKind.RETRY: "1"}.get(kind, "{x}")
+    tried = Event(1, NOW, Status.PENDING, "sim", 1, "busy {x}")
+    history = History(MESSAGE, [tried])
+    wait = Wait(kind, detail, NOW)
+    now, then = cause_of(wait, history), cause_of(replace(wait, until=NOW), history)
+    assert (now == then) == (kind is WaitKind.RETRY)
+    if kind in {WaitKind.PROVIDER, WaitKind.TOKEN, WaitKind.SLOT, WaitKind.ANSWER, WaitKind.RETRY}:
+        assert "{x}" in now
+        assert "{x}" in then

@@ -13,12 +13,14 @@ from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.messages.edit import Cancel, Selection
 from dispatcher.domain.messages.status import Place
+from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
 from dispatcher.service.health import lanes
 from dispatcher.service.messages import edits, search
 from dispatcher.service.messages.explain import explain
 from dispatcher.service.messages.search import MessageFilter
+from dispatcher.service.messages.wait_words import all_waits, cause_of
 from dispatcher.service.routing import routes
 
 _PATH = f"{PREFIX}/messages"
@@ -67,11 +69,21 @@ class EventResponse(StatusResponse):
     reason: str
 
 
+class WaitResponse(ResponseModel):
+    """A wait of a second or more, and its cause in words. `until` is null while it lasts."""
+
+    kind: WaitKind
+    since: datetime
+    until: datetime | None
+    cause: str
+
+
 class HistoryResponse(ResponseModel):
-    """A message with its events, the oldest first, and sentences that explain its state."""
+    """A message with its events and its waits, the oldest first, and sentences that explain its state."""
 
     message: MessageResponse
     events: list[EventResponse]
+    waits: list[WaitResponse]
     explanation: list[str]
 
 
@@ -119,6 +131,10 @@ async def show_message(message_id: AnyId, ctx: Ctx, text: WithText = False) -> H
     return HistoryResponse(
         message=MessageResponse.model_validate(history.message),
         events=[EventResponse.model_validate(event) for event in history.events],
+        waits=[
+            WaitResponse(kind=one.kind, since=one.since, until=one.until, cause=cause_of(one, history))
+            for one in all_waits(history)
+        ],
         explanation=list(
             explain(
                 history,

@@ -42,7 +42,9 @@ class ProviderResponse(ResponseModel):
     """
     A provider with its state, and the latest changes of it (`story`).
 
-    `order` is its override. `window` is null while Redis cannot be reached. `out`
+    `order` is its override, which takes precedence over `breaker`: "closed" means that
+    it works and gets messages, "open" that it fails and gets none. `window` is null
+    while Redis cannot be reached. `out`
     counts the messages that are in a call now.
     """
 

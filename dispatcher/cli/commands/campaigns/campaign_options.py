@@ -76,7 +76,7 @@ class CampaignOptions:
     ] = None
     hours: Annotated[
         str | None,
-        typer.Option(help='Allowed hours, like "mon-fri 08:00-20:00", or a .json file.'),
+        typer.Option(help='When recipients may be written to, like "mon-fri 08:00-20:00", or a .json file.'),
     ] = None
     validity: Annotated[
         str | None, typer.Option(metavar="LENGTH", help="How long each message may be sent, like 24h.")

@@ -6,6 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Column
 
 from dispatcher.cli.commands.accounts.hours import format_hours
 from dispatcher.cli.console import console, print_note
@@ -107,18 +108,19 @@ def describe_schedule(campaign: CampaignRow) -> str:
 @contextmanager
 def progress_bar() -> Iterator[Callable[[CampaignReport], None]]:
     """Yield a function that shows the progress of the latest run: a bar on a terminal, else changed lines."""
-    out = console(stderr=True)
+    out = console(stderr=True, soft_wrap=False)
     if not out.is_terminal:
         yield _ChangedLines()
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, console=out, transient=True) as progress:
+    words = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
+    columns = (words, BarColumn(bar_width=None), TaskProgressColumn())
+    with Progress(*columns, console=out, transient=True, expand=True) as progress:
         task = progress.add_task("", total=None)
 
         def update(report: CampaignReport) -> None:
             found = report.runs[0] if report.runs else None
             total, completed = (found.run.total, _count_sent(found)) if found else (None, 0)
-            progress.update(task, total=total, completed=completed, description=_progress_line(report))
+            progress.update(task, total=total, completed=completed, description=_bar_words(report))
 
         yield update
 
@@ -143,7 +145,23 @@ def _progress_line(report: CampaignReport) -> str:
     found = report.runs[0]
     through = found.forecast.through if found.forecast else None
     end = f", through by {_local_time(through, zone)}" if through else ""
-    return f"{found.run.state}: {_count_sent(found):,} of {found.run.total:,} sent or ended{end}"
+    return f"{_state(report)}: {_count_sent(found):,} of {found.run.total:,} sent or ended{end}"
+
+
+def _bar_words(report: CampaignReport) -> str:
+    """Return the words beside the bar, which leave it room on 80 columns."""
+    if not report.runs:
+        return _progress_line(report)
+    found, zone = report.runs[0], ZoneInfo(report.campaign.terms.timezone)
+    through = found.forecast.through if found.forecast else None
+    end = f", until {through.astimezone(zone):%a %H:%M}" if through and not report.campaign.paused_at else ""
+    return f"{_state(report)}: {_count_sent(found):,} of {found.run.total:,}{end}"
+
+
+def _state(report: CampaignReport) -> str:
+    """Return the state of the latest run, or that its campaign is paused."""
+    run = report.runs[0].run
+    return "paused" if report.campaign.paused_at and not run.finished_at else str(run.state)
 
 
 def _count_sent(found: RunReport) -> int:

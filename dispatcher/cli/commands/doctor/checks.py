@@ -5,12 +5,14 @@ They open their own connections, so that a fault in the dispatcher's own
 connections does not hide another one.
 """
 
+import shlex
 import shutil
 import stat
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import redis
@@ -33,11 +35,9 @@ _PRIVATE = ("credentials.json", "environment", "jwt.key", "sandbox.json")
 
 def postgres(settings: Settings) -> Sequence[Finding]:
     """Check that Postgres can be reached, its version and its clock."""
-    url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql")
+    arguments = _connect_arguments(settings.database_url.get_secret_value())
     try:
-        with psycopg.connect(
-            url.render_as_string(hide_password=False), connect_timeout=_TIMEOUT, autocommit=True
-        ) as connection:
+        with psycopg.connect(**arguments, connect_timeout=_TIMEOUT, autocommit=True) as connection:
             began = time.perf_counter()
             server_time, version, read_only = connection.execute(
                 "SELECT clock_timestamp(), current_setting('server_version_num')::int, pg_is_in_recovery()"
@@ -50,6 +50,17 @@ def postgres(settings: Settings) -> Sequence[Finding]:
             )
         ]
     return [_version(version, round_trip, read_only=read_only), _clock(server_time, round_trip)]
+
+
+def _connect_arguments(url: str) -> dict[str, Any]:
+    """
+    Return the arguments with which our own connections are opened.
+
+    Not a URL: libpq reads the "+" that SQLAlchemy writes for a blank, as in a socket's path, as a plus.
+    """
+    made = make_url(url).set(drivername="postgresql+psycopg")
+    _, arguments = made.get_dialect()().create_connect_args(made)
+    return {name: value for name, value in arguments.items() if name != "connect_timeout"}
 
 
 def redis_server(settings: Settings) -> Sequence[Finding]:
@@ -113,7 +124,13 @@ def private_files(directory: Path) -> Sequence[Finding]:
         if file.exists():
             mode = stat.S_IMODE(file.stat().st_mode)
             if mode & 0o077:
-                findings.append(fail(file.name, f"mode {mode:04o}: others can read it", f"chmod 600 {file}"))
+                findings.append(
+                    fail(
+                        file.name,
+                        f"mode {mode:04o}: others can read it",
+                        f"chmod 600 {shlex.quote(str(file))}",
+                    )
+                )
             else:
                 findings.append(ok(file.name, f"mode {mode:04o}"))
     return findings

@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AsJson, Data
-from dispatcher.cli.console import format_time, own_command, print_json, print_line, print_note, print_table
+from dispatcher.cli.console import own_command, print_json, print_line, print_note, print_table
 from dispatcher.cli.session import find_account, run_with_context
 from dispatcher.cli.status_words import status_label
 from dispatcher.cli.times import read_time
 from dispatcher.cli.values import read_text
 from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.hours.local_time import format_instant
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import AcceptedBatch, AcceptedMessage, Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
@@ -137,7 +138,8 @@ async def _follow(ctx: Context, ids: Sequence[int], timeout: timedelta) -> Seque
 def _print_new_events(history: History, printed: dict[int, int]) -> None:
     message_id = history.message.id
     for event in history.events[printed.get(message_id, 0) :]:
-        print_note(f"{format_time(event.at)}  {message_id}  {status_label(event.status)}  {event.reason}")
+        at = format_instant(event.at, history.message.timezone)
+        print_note(f"{at}  {message_id}  {status_label(event.status)}  {event.reason}")
     printed[message_id] = len(history.events)
 
 

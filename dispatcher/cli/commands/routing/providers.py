@@ -11,9 +11,16 @@ import typer
 from dispatcher.cli.arguments import AsJson, Data
 from dispatcher.cli.console import print_json, print_line, print_table
 from dispatcher.cli.session import run_with_context
-from dispatcher.domain.delivery.provider import Accepted, Deferred, Rejected, Unknown, Unsent
+from dispatcher.domain.delivery.provider import (
+    Accepted,
+    Deferred,
+    PartlyAccepted,
+    Rejected,
+    Unknown,
+    Unsent,
+)
 from dispatcher.domain.duration import format_duration
-from dispatcher.domain.routing.provider_state import Override
+from dispatcher.domain.routing.provider_state import WORDS, Override
 from dispatcher.service.context import Context
 from dispatcher.service.routing import providers
 from dispatcher.service.routing.providers import ProviderReport, TestMessage
@@ -64,7 +71,7 @@ def list_providers(
     if story:
         for report in reports:
             print_line(f"\n{report.config.name}")
-            rows = [(change.at, change.to, change.by or "", change.cause) for change in report.history]
+            rows = [(change.at, WORDS[change.to], change.by or "", change.cause) for change in report.history]
             print_table(("at", "to", "by", "why"), rows)
 
 
@@ -105,7 +112,7 @@ def _override_command(order: Override) -> Callable[..., None]:
         if as_json:
             print_json(_whole(report))
         else:
-            print_line(f"provider {name} is {report.state}")
+            print_line(f"provider {name} {report.state.consequence}")
 
     return command
 
@@ -152,7 +159,9 @@ def _whole(report: ProviderReport) -> dict[str, object]:
 def _outcome_text(name: str, test: TestMessage) -> str:
     match test.outcome:
         case Accepted(refs=refs):
-            result = f"accepted it as {', '.join(refs) or 'no reference'}"
+            result = f"accepted it as {', '.join(filter(None, refs)) or 'no reference'}"
+        case PartlyAccepted(taken=taken, total=total, rest=rest):
+            result = f"accepted {len(taken)} of {total} parts, but not the others: {rest.reason}"
         case Rejected(status=status, reason=reason):
             result = f"rejected it, {status.value} {status.name.lower()}: {reason}"
         case Deferred(reason=reason, after=after):

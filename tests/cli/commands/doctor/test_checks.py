@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
+from sqlalchemy.engine import make_url
 
 from dispatcher.cli.commands.doctor import checks
 from dispatcher.cli.commands.doctor.finding import Level
@@ -47,6 +49,16 @@ def test_our_servers_are_ok_except_for_what_tests_switch_off(settings: Settings)
     assert [finding.level for finding in checks.postgres(settings)] == [Level.OK, Level.OK]
     levels: Mapping[str, Level] = {f.subject: f.level for f in checks.redis_server(settings)}
     assert levels == {"redis": Level.OK, "redis memory": Level.OK, "redis disk": Level.WARN}
+
+
+def test_a_path_of_the_socket_may_have_any_character(settings: Settings, tmp_path: Path) -> None:
+    """As with `dispatcher up` on such a data directory: SQLAlchemy writes a blank as a plus."""
+    url = make_url(settings.database_url.get_secret_value())
+    sockets = tmp_path / "a b+c%20d&e=f?g#h'i"
+    sockets.symlink_to(str(url.query["host"]))
+    odd = url.update_query_dict({"host": str(sockets)}).render_as_string(hide_password=False)
+    findings = checks.postgres(settings.model_copy(update={"database_url": SecretStr(odd)}))
+    assert [finding.level for finding in findings] == [Level.OK, Level.OK], findings
 
 
 def test_unreachable_servers_fail_with_the_setting_to_check() -> None:
