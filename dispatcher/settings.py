@@ -36,6 +36,7 @@ from dispatcher.domain.delivery.retry import RetryPolicy
 from dispatcher.domain.errors import Invalid, Misconfigured
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.inbound.keywords import KeywordAction, Keywords
+from dispatcher.domain.numbers.countries import expand, expand_keys, fault_of, is_country_name
 from dispatcher.domain.tier import Tier
 from dispatcher.strict_model import StrictModel
 
@@ -77,6 +78,20 @@ def _keywords(value: dict[KeywordAction, tuple[str, ...]]) -> dict[KeywordAction
     return value
 
 
+def _countries(names: frozenset[str]) -> frozenset[str]:
+    if wrong := fault_of(names):
+        raise ValueError(wrong)
+    return names
+
+
+def _priced(name: str) -> str:
+    if name != "*" and not is_country_name(name):
+        raise ValueError(
+            f'{name!r} is no country: write "GB", a calling code like "+44", or "*" for all others'
+        )
+    return name
+
+
 class RepeatPolicy(StrEnum):
     """What happens to the same text to the same number within DISPATCHER_REPEAT_WINDOW."""
 
@@ -91,7 +106,8 @@ class ProviderSettings(StrictModel):
     `tps` is in segments per second, and so is `sender_tps`, by sender ID, with
     "*" for each that is not named. `call_timeout` and `poll` are in seconds.
     `doubt` overrides DISPATCHER_DOUBT_RESENDS for this provider. `prices` are
-    per segment, by country.
+    per segment, by country. A country is "GB", or a calling code, "+44"; "-JE"
+    in `countries` leaves one out that another name includes.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
@@ -101,11 +117,11 @@ class ProviderSettings(StrictModel):
     max_connections: int = Field(default=200, ge=1, le=2000)
     call_timeout: float = Field(default=5, gt=0, le=60)
     dedupes: bool = False
-    countries: frozenset[str] = frozenset()
+    countries: Annotated[frozenset[str], AfterValidator(_countries)] = frozenset()
     takes: Traffic = Traffic.LIVE
     sender_tps: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     doubt: dict[Tier, int] = Field(default_factory=dict)
-    prices: dict[Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")], Annotated[Decimal, Field(ge=0)]] = Field(
+    prices: dict[Annotated[str, AfterValidator(_priced)], Annotated[Decimal, Field(ge=0)]] = Field(
         default_factory=dict
     )
     poll: float | None = Field(default=None, ge=1, le=3600)
@@ -124,10 +140,10 @@ class ProviderSettings(StrictModel):
             max_connections=self.max_connections,
             call_timeout=timedelta(seconds=self.call_timeout),
             dedupes=self.dedupes,
-            countries=self.countries,
+            countries=expand(self.countries),
             takes=self.takes,
             sender_tps=self.sender_tps,
-            prices=self.prices,
+            prices=expand_keys(self.prices),
             poll=None if self.poll is None else timedelta(seconds=self.poll),
             receipt_url=None if public_url is None else f"{public_url}/receipts/{self.name}",
         )
@@ -164,7 +180,7 @@ class Settings(BaseSettings):
     bulk_body_limit: int = Field(default=10 << 20, ge=1024)
     simulated_numbers: bool = False
     charge_by: PriceUnit = PriceUnit.SEGMENT
-    prices: Annotated[dict[str, int], NoDecode] = {}
+    prices: Annotated[dict[Annotated[str, AfterValidator(_priced)], int], NoDecode] = {}
 
     rate_limit: int = Field(default=6000, ge=1)
     address_rate_limit: int = Field(default=60, ge=1)
@@ -206,7 +222,7 @@ class Settings(BaseSettings):
     @cached_property
     def price_list(self) -> Prices:
         """The credits that messages cost; the country "*" stands for all that are not named."""
-        by_country = {country: price for country, price in self.prices.items() if country != "*"}
+        by_country = expand_keys({name: price for name, price in self.prices.items() if name != "*"})
         return Prices(self.charge_by, by_country, self.prices.get("*", 1))
 
     def doubt(self, provider: str | None, tier: Tier) -> DoubtPolicy:

@@ -31,6 +31,7 @@ from dispatcher.producer import Dispatcher
 from dispatcher.service.campaigns.launch import launch
 from dispatcher.settings import Settings
 from tests.world import NUMBER, World
+from tests.written_numbers import WRITTEN
 
 PROVIDERS = '[{"name": "net", "plugin": "http", "options": {"url": "http://127.0.0.1:1"}}]'
 DOCUMENT = Path(__file__).parent.parent / "docs" / "producer.md"
@@ -432,3 +433,15 @@ def test_the_second_example_of_the_document_runs() -> None:
     with sms:
         assert invite([NUMBER, "+254722000000"], "Come") == 1
     assert len(EXAMPLES) == 2
+
+
+def test_a_number_is_read_as_in_every_way_in(sms: Dispatcher, shop: World) -> None:
+    for row in WRITTEN:
+        if row.country != "KE":
+            continue
+        if row.number is None:
+            with pytest.raises(InvalidSubmission) as caught:
+                sms.send(row.text, "Hello")
+            assert row.text in str(caught.value)
+        else:
+            assert sms.send(row.text, "Hello").messages[0].number == row.number

@@ -55,15 +55,22 @@ class Fault:
     One fault of a submission: `field` is named as in Submission, `value` is what was submitted.
 
     `choices` says which values there are instead; "" if that is no list.
+    `advice` is a clause about the value: what is wrong with it, or what to do.
     """
 
     field: str
     kind: FaultKind
     value: str
     choices: str = ""
+    advice: str = ""
 
     def __str__(self) -> str:
-        return f"{self.field} {self.kind.value}: {self.value}{self.choices and f' ({self.choices})'}"
+        return f"{self.field} {self.kind.value}: {self.advised_value}{self.choices and f' ({self.choices})'}"
+
+    @property
+    def advised_value(self) -> str:
+        """The value, with the advice in brackets if there is any."""
+        return f"{self.value} ({self.advice})" if self.advice else self.value
 
 
 class DispatchError(Exception):

@@ -18,7 +18,7 @@ from dispatcher.local.embedded.postgres import postgres_process
 from dispatcher.local.embedded.supervisor import Supervisor
 from dispatcher.local.embedded.valkey import valkey_process
 from dispatcher.local.first_run import Credentials
-from dispatcher.local.stack_plan import StackPlan
+from dispatcher.local.stack_plan import StackPlan, has_own_providers
 from dispatcher.service import health
 from dispatcher.service.context import Context
 from dispatcher.settings import Settings
@@ -35,12 +35,13 @@ _TAIL = 15
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A stack that is ready."""
+    """A stack that is ready; with `sends_for_real` its providers are the user's, not the sandbox."""
 
     plan: StackPlan
     supervisor: Supervisor
     settings: Settings
     credentials: Credentials
+    sends_for_real: bool = False
 
 
 def run(plan: StackPlan, announce: Announce, action: Callable[[Stack], None]) -> None:
@@ -75,6 +76,7 @@ def _start(plan: StackPlan, supervisor: Supervisor, reporter: _Reporter) -> Stac
     plan.require_ports()
     if not environment.has_urls():
         _start_databases(plan.directory, supervisor)
+    sends_for_real = has_own_providers()
     os.environ.update(plan.environment())
     settings = environment.inline_files()
     environment.write(plan.directory / environment.FILE, os.environ)
@@ -85,7 +87,7 @@ def _start(plan: StackPlan, supervisor: Supervisor, reporter: _Reporter) -> Stac
     reporter.checked_here = frozenset(process.name for process in processes)
     supervisor.start(*processes)
     asyncio.run(_await_ready(settings, plan, reporter))
-    return Stack(plan, supervisor, settings, credentials)
+    return Stack(plan, supervisor, settings, credentials, sends_for_real)
 
 
 def _start_databases(directory: Path, supervisor: Supervisor) -> None:

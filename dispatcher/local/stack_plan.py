@@ -83,11 +83,16 @@ class StackPlan:
             require_free_port(host, port, what, option=option)
 
     def environment(self) -> Mapping[str, str]:
-        """Return the environment of all processes; providers and a secret set by the user win."""
-        own = {"DISPATCHER_SIMULATED_NUMBERS": "true", **self.variables}
+        """
+        Return the environment of all processes; providers and a secret set by the user win.
+
+        Numbers are simulated only where the sandbox is the provider: real ones may end in 9900NN too.
+        """
+        own = dict(self.variables)
         provider = self._provider()  # always: it writes the file with which the sandbox starts
-        if not _is_set("DISPATCHER_PROVIDERS"):
+        if not has_own_providers():
             own["DISPATCHER_PROVIDERS"] = json.dumps([provider])
+            own.setdefault("DISPATCHER_SIMULATED_NUMBERS", "true")
         if not _is_set("DISPATCHER_JWT_SECRET"):
             own["DISPATCHER_JWT_SECRET"] = self._jwt_secret()
         return own
@@ -157,6 +162,11 @@ class StackPlan:
             secret = secrets.token_urlsafe(48)
             write_private(file, f"{secret}\n")
         return secret
+
+
+def has_own_providers() -> bool:
+    """Return whether the environment names providers, which are used instead of the sandbox."""
+    return _is_set("DISPATCHER_PROVIDERS")
 
 
 def _is_set(variable: str) -> bool:

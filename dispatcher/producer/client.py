@@ -66,7 +66,7 @@ class Dispatcher:
         """
         Return the accepted batch of one text to one or many numbers; it is committed, all or nothing.
 
-        A number is in E.164, or national if the account has a country.
+        A number is in E.164, or national if the account has a country, with or without separators.
         `sender` is the name or the number of a sender ID of the account; None
         is the default one. Times need a zone. Raises InvalidSubmission with
         all faults, NotEnoughCredit, Invalid.
@@ -80,7 +80,10 @@ class Dispatcher:
                 recipients=[to] if isinstance(to, str) else list(to),
                 text=text,
                 numbers=NumberPolicy(
-                    default_country=country, national=True, simulated=settings.simulated_numbers
+                    default_country=country,
+                    national=True,
+                    lenient=True,
+                    simulated=settings.simulated_numbers,
                 ),
                 tier=_tier(tier),
                 sender_id=await thread.sender_id(sender),

@@ -140,6 +140,7 @@ class SmsGate(HttpPlugin):
         headers = {"Authorization": options.authorization()}
         super().__init__(config, options, headers=headers, transport=transport)
         self._url = httpx.URL(f"{options.url}/messages")
+        self._unchecked_url = self._url.copy_merge_params({"skipPhoneValidation": "true"})
 
     def read_receipt(self, request: ReceiptRequest) -> Sequence[ProviderReports]:
         """Verify and read one event of the phone. Raises BadSignature or BadReceipt."""
@@ -174,7 +175,9 @@ class SmsGate(HttpPlugin):
         }
         present = {name: value for name, value in fields.items() if value is not None}
         body = json.dumps(present, ensure_ascii=False).encode()
-        return self._post(message, self._url, content_type="application/json", body=body)
+        # A short code is no valid number, and was accepted as it is.
+        url = self._url if message.to.startswith("+") else self._unchecked_url
+        return self._post(message, url, content_type="application/json", body=body)
 
     def _outcome(self, message: Outgoing, response: httpx.Response) -> Outcome:
         document = json_object(response.content)

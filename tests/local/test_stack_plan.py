@@ -18,6 +18,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "DISPATCHER_PROVIDERS",
         "DISPATCHER_PROVIDERS_FILE",
+        "DISPATCHER_SIMULATED_NUMBERS",
         "DISPATCHER_JWT_SECRET",
         "DISPATCHER_JWT_SECRET_FILE",
         "DISPATCHER_FLOWER_AUTH",
@@ -75,6 +76,14 @@ def test_providers_of_the_user_win_over_the_sandbox(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("DISPATCHER_PROVIDERS", "[]")
     assert "DISPATCHER_PROVIDERS" not in StackPlan(tmp_path).environment()
     assert (tmp_path / "sandbox.json").exists(), "the sandbox still starts, with its own settings"
+
+
+def test_numbers_are_simulated_only_where_the_sandbox_is_the_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert StackPlan(tmp_path).environment()["DISPATCHER_SIMULATED_NUMBERS"] == "true"
+    monkeypatch.setenv("DISPATCHER_PROVIDERS", "[]")
+    assert "DISPATCHER_SIMULATED_NUMBERS" not in StackPlan(tmp_path).environment()
 
 
 def test_the_token_secret_is_created_once_and_kept_private(tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ def test_a_message_is_an_object_posted_to_the_messages() -> None:
     }
 
 
+def test_a_short_code_is_sent_without_validation_and_a_number_with_it() -> None:
+    _, got = TALK.send(PENDING, replace(a_message(), to="*7701012345678"))
+    assert got.head.startswith("POST /3rdparty/v1/messages?skipPhoneValidation=true HTTP/1.1\r\n")
+    assert got.document["phoneNumbers"] == ["*7701012345678"]
+
+
 def test_the_device_and_its_sim_are_those_of_the_options() -> None:
     _, got = talking(SMSGATE, device_id="PyDmBQZZXYmyxMwED8Fzy", sim_number=2).send(PENDING)
     assert (got.document["deviceId"], got.document["simNumber"]) == ("PyDmBQZZXYmyxMwED8Fzy", 2)

@@ -19,6 +19,8 @@ from dispatcher.local.stack_plan import StackPlan
 
 SAMPLE_NUMBER = "+254712345678"
 """A number that libphonenumber accepts and the sandbox delivers to."""
+NUMBER_TO_FILL_IN = "+NUMBER"
+"""Stands where a provider of the user's would send a message to a stranger."""
 
 
 def register(app: typer.Typer) -> None:
@@ -64,7 +66,11 @@ def _serve(running: Stack) -> None:
     print_line(f"Credentials  {created.file}")
     print_line(f"Logs         {plan.directory / 'logs'}")
     print_line("")
-    print_line("Send a message (a delivery_date in the past sends at once):")
+    if running.sends_for_real:
+        print_line(f"Send a message through your providers: write a phone of yours for {NUMBER_TO_FILL_IN},")
+        print_line("with its country code (a delivery_date in the past sends at once):")
+    else:
+        print_line("Send a message (a delivery_date in the past sends at once):")
     print_line("")
     print_line(f"  {curl_command(running)}")
     print_line("")
@@ -77,12 +83,12 @@ def _serve(running: Stack) -> None:
 
 
 def curl_command(running: Stack) -> str:
-    """Return a shell command that sends a message at once."""
+    """Return a shell command that sends a message at once; with real providers, to a number to fill in."""
     body = {
         "message_text": "Hello",
         "delivery_date": "2020-12-25 12:45:59",
         "sender_id": running.credentials.sender_id,
-        "phone_numbers": [SAMPLE_NUMBER],
+        "phone_numbers": [NUMBER_TO_FILL_IN if running.sends_for_real else SAMPLE_NUMBER],
     }
     headers = [f"Authorization: Bearer {running.credentials.token}", "Content-Type: application/json"]
     words = ["curl", "-sS", *(word for header in headers for word in ("-H", header))]

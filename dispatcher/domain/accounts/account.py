@@ -13,7 +13,8 @@ class AccountLimits:
 
     `rate` is requests a minute in each dialect, `daily` messages a UTC
     day. `tier` is the most urgent tier that the account may use, and
-    `countries` are the only ones that it may send to.
+    `countries` are the names of the only ones that it may send to, such as
+    "GB", "-JE" and "+44".
     """
 
     rate: int | None = None

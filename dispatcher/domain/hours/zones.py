@@ -7,7 +7,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import phonenumbers
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumber, PhoneNumberType
 from phonenumbers.timezone import time_zones_for_geographical_number
 from phonenumbers.tzdata import TIMEZONE_DATA
 
@@ -15,6 +15,8 @@ from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import Invalid
 
 _UNKNOWN = ("Etc/Unknown",)
+_MOBILES_WITH_AREA_CODES = frozenset({52, 54, 55})  # MX, AR, BR
+_MOBILE_PREFIXES = ("+569",)  # CL: libphonenumber does not tell them from fixed lines
 # Countries that have phone numbers but no line in zone.tab.
 _MISSING_COUNTRIES = {"AC": "Atlantic/St_Helena", "TA": "Atlantic/St_Helena", "XK": "Europe/Belgrade"}
 
@@ -41,11 +43,13 @@ def zones_of(number: str) -> tuple[ZoneInfo, ...]:
     Return the zones in which the holder of this number (E.164) may be.
 
     They are those of its area if the number has one (+1 212: New York), else
-    all zones of its country. A number with a shared calling code that belongs
-    to no country counts as one of the largest country (+1: US). A number
-    without a country, such as a satellite phone's, counts as one in UTC: its
-    holder may be anywhere, and the zones of the world are never all open at
-    once. The tuples are cached, so that grouping recipients by them is cheap.
+    all zones of its country. Mobile numbers have none, whatever their prefix
+    seems to say, but for countries in which they begin with an area code. A
+    number with a shared calling code that belongs to no country counts as one
+    of the largest country (+1: US). A number without a country, such as a
+    satellite phone's, counts as one in UTC: its holder may be anywhere, and
+    the zones of the world are never all open at once. The tuples are cached,
+    so that grouping recipients by them is cheap.
     """
     codes = _zones_by_calling_code()
     known = codes.get(number[:4]) or codes.get(number[:3]) or codes.get(number[:2])
@@ -57,13 +61,22 @@ def _zones_from_number(number: str) -> tuple[ZoneInfo, ...]:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
         return _zones(())
-    if phonenumbers.is_number_geographical(parsed):
+    if _has_area(parsed, number):
         names = time_zones_for_geographical_number(parsed)
         if names != _UNKNOWN:
             return _zones(tuple(names))
     region = phonenumbers.region_code_for_number(parsed)
     region = region or phonenumbers.region_code_for_country_code(parsed.country_code or 0)
     return _zones(_names_by_country().get(region, ()))
+
+
+def _has_area(parsed: PhoneNumber, number: str) -> bool:
+    # libphonenumber takes mobiles of ID and CN for geographical, and TIMEZONE_DATA all of +628 for Jakarta's.
+    if number.startswith(_MOBILE_PREFIXES):
+        return False
+    if phonenumbers.number_type(parsed) == PhoneNumberType.MOBILE:
+        return parsed.country_code in _MOBILES_WITH_AREA_CODES
+    return phonenumbers.is_number_geographical(parsed)
 
 
 @cache

@@ -11,7 +11,13 @@ from uuid import UUID
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.routing.provider_state import AVAILABLE, Breaker, Override, ProviderState
-from dispatcher.domain.routing.route_table import Preference, ProviderGroup, RouteRequest, RouteTable
+from dispatcher.domain.routing.route_table import (
+    Preference,
+    ProviderGroup,
+    RouteRequest,
+    RouteTable,
+    join_names,
+)
 
 
 class RouteRefusal(NamedTuple):
@@ -20,8 +26,6 @@ class RouteRefusal(NamedTuple):
     status: Status
     reason: str
 
-
-"""The final status of a message that may not be sent, and why."""
 
 _AFTER = {Breaker.CLOSED: 0, Breaker.SLOW: 1, Breaker.HALF_OPEN: 2, Breaker.OPEN: 3}
 
@@ -65,7 +69,7 @@ def plan_route(
     sender = shown_sender(table, request)
     ended: RouteRefusal | None = None
     if not groups:
-        ended = RouteRefusal(Status.NO_ROUTE, _no_route(table, index, request))
+        ended = RouteRefusal(Status.NO_ROUTE, _no_route(table, index, request, providers))
     elif sender is None:
         reason = f"sender {request.sender} may not be used in {request.country}"
         ended = RouteRefusal(Status.INVALID_SENDER, reason)
@@ -138,8 +142,13 @@ def exclusion_reason(provider: ProviderConfig | None, request: RouteRequest) -> 
     if provider.takes is (Traffic.LIVE if request.is_test else Traffic.TESTS):
         return "it takes no tests" if request.is_test else "it takes tests only"
     if provider.countries and request.country not in provider.countries:
-        return f"it does not serve {request.country or 'numbers without a country'}"
+        return f"it does not serve {name_country(request.country)}"
     return ""
+
+
+def name_country(country: str) -> str:
+    """Return the name of a number's country in a text for people."""
+    return country or "numbers without a country"
 
 
 def shown_sender(table: RouteTable, request: RouteRequest) -> str | None:
@@ -154,13 +163,27 @@ def _able(
     return {name: w for name, w in group.items() if not exclusion_reason(providers.get(name), request)}
 
 
-def _no_route(table: RouteTable, index: int | None, request: RouteRequest) -> str:
-    can = "takes tests" if request.is_test else "serves this country"
-    if index is not None and table.rules[index].groups:
-        return f"no provider of rule {index + 1} {can}"
-    if index is not None:
-        return f"rule {index + 1} sends nothing there"
-    return "no rule of the route table is for it" if table.rules else f"no provider {can}"
+def _no_route(
+    table: RouteTable, index: int | None, request: RouteRequest, providers: Mapping[str, ProviderConfig]
+) -> str:
+    """Return why a message has no route, with its country, and the reason of each provider."""
+    country = name_country(request.country)
+    if index is None and table.rules:
+        return f"no rule of the route table is for {country}"
+    if index is None:
+        return f"no provider for {country}: {_exclusions(providers, request, providers) or 'there is none'}"
+    named = [name for group in table.rules[index].groups for name in group]
+    if not named:
+        return f"rule {index + 1} sends nothing to {country}"
+    return f"no provider of rule {index + 1} for {country}: {_exclusions(named, request, providers)}"
+
+
+def _exclusions(names: Iterable[str], request: RouteRequest, providers: Mapping[str, ProviderConfig]) -> str:
+    """Return a text like "alpha and beta: it does not serve GG; gamma: it takes tests only"."""
+    by_reason: dict[str, list[str]] = {}
+    for name in names:
+        by_reason.setdefault(exclusion_reason(providers.get(name), request), []).append(name)
+    return "; ".join(f"{join_names(found)}: {reason}" for reason, found in by_reason.items())
 
 
 def _all_work(names: Iterable[str], states: Mapping[str, ProviderState]) -> bool:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.errors import FieldError
-from dispatcher.domain.numbers.msisdn import is_country
+from dispatcher.domain.numbers.countries import ADVICE, expand, expand_keys, fault_of, is_country_name
 from dispatcher.domain.routing.route_table import Preference, ProviderGroup, RouteRule, RouteTable, join_names
 from dispatcher.domain.routing.sender_rule import Alphanumeric, SenderRule
 from dispatcher.domain.spelling import unknown_name
@@ -93,7 +93,7 @@ class _Reader:
             senders = {}
         return RouteTable(
             tuple(self._rule(f"rule {number}", rule) for number, rule in enumerate(rules, 1)),
-            {country: self._sender_rule(country, rule) for country, rule in senders.items()},
+            expand_keys({country: self._sender_rule(country, rule) for country, rule in senders.items()}),
         )
 
     def _rule(self, at: str, value: object) -> RouteRule:
@@ -104,12 +104,17 @@ class _Reader:
         return RouteRule(
             groups=self._groups(at, self._list(f"{at}, ways", parts.get("ways", []))),
             preference=self._one_of(f"{at}, order", parts.get("order", Preference.WEIGHTED), Preference),
-            countries=frozenset(found.get("countries", ())),
+            countries=self._countries(f"{at}, countries", found.get("countries", ())),
             prefixes=tuple(found.get("prefixes", ())),
             tiers=frozenset(Tier(name) for name in found.get("tiers", ()) if name in set(Tier)),
             senders=frozenset(found.get("senders", ())),
             accounts=frozenset(found.get("accounts", ())),
         )
+
+    def _countries(self, at: str, names: Collection[str]) -> frozenset[str]:
+        if wrong := fault_of(frozenset(names)):
+            self._wrong(at, wrong)
+        return expand(frozenset(names))
 
     def _groups(self, at: str, value: Sequence[object]) -> tuple[ProviderGroup, ...]:
         groups = tuple(self._group(f"{at}, group {number}", group) for number, group in enumerate(value, 1))
@@ -136,7 +141,8 @@ class _Reader:
 
     def _sender_rule(self, country: str, value: object) -> SenderRule:
         at = f"senders, {country!r}"
-        self._check(at, country, "countries")
+        if not is_country_name(country):
+            self._wrong(at, f"{country!r} is not a country: {ADVICE}")
         parts = self._object(at, value, ("alphanumeric", "registered", "replace_with"))
         alphanumeric = self._one_of(f"{at}, alphanumeric", parts.get("alphanumeric"), Alphanumeric)
         registered = (
@@ -199,7 +205,7 @@ def _is_name(name: str) -> bool:
 
 
 _CONDITIONS: Mapping[str, tuple[Callable[[str], object], str]] = {
-    "countries": (is_country, 'not a country: write two capital letters, like "FR"'),
+    "countries": (_is_name, f"not a country: {ADVICE}"),
     "prefixes": (_PREFIX.fullmatch, 'not a prefix: write + and up to 15 digits, like "+2547"'),
     "tiers": (set(Tier).__contains__, f"not a tier; there are {', '.join(Tier)}"),
     "senders": (_is_name, "not a sender's name"),

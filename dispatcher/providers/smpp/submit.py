@@ -79,7 +79,7 @@ class SubmitWriter:
         options = self._options
         return Sm(
             source,
-            _address(message.to.removeprefix("+"), options.addresses.recipient),
+            self._recipient(message.to),
             text,
             data_coding,
             esm_class,
@@ -88,6 +88,12 @@ class SubmitWriter:
             tlvs,
             options.service_type,
         ).encode()
+
+    def _recipient(self, number: str) -> Address:
+        """Return a recipient's address: a number after "+", else a short code."""
+        types = self._options.addresses
+        type_ = types.recipient if number.startswith("+") else types.short
+        return _address(number.removeprefix("+"), type_)
 
     def _sender(self, name: str | None) -> Address:
         """Return a sender's address, typed by its form. Cached, because there are few."""

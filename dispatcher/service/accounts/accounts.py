@@ -10,6 +10,7 @@ from dispatcher.domain.accounts.account import Account, AccountLimits
 from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
 from dispatcher.domain.hours.zones import zone_choices
+from dispatcher.domain.numbers.countries import fault_of
 from dispatcher.service.context import Context
 from dispatcher.store.accounts import accounts, ledger
 from dispatcher.store.accounts.accounts import Sender
@@ -73,8 +74,8 @@ async def top_up(ctx: Context, account: Account, amount: int, *, note: str = "")
 
 async def set_limits(ctx: Context, account: Account, limits: AccountLimits) -> Account:
     """Replace all limits of an account and return it. Raises Invalid."""
-    for country in limits.countries or ():
-        _check_country(country)
+    if limits.countries and (wrong := fault_of(limits.countries)):
+        raise Invalid(wrong)
     if limits.rate is not None and not 1 <= limits.rate <= MAX_COUNT:
         raise Invalid(f"{limits.rate} is not a rate: give the requests a minute, 1 to {MAX_COUNT}")
     if limits.daily is not None and not 0 <= limits.daily <= MAX_COUNT:

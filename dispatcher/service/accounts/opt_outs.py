@@ -30,7 +30,7 @@ async def add(
 async def remove(ctx: Context, account: Account, number: str, *, sender: str | None = None) -> None:
     """Remove a number's opt-out. Raises NotFound if it has not opted out."""
     sender_id = await _sender_id(ctx, account, sender)
-    read = _number(account, number)
+    read = _number(account, number, short_codes=True)
     if not await ctx.database.transact(lambda c: opt_outs.remove(c, account.id, read, sender_id=sender_id)):
         raise NotFound(f"{number} has not opted out")
 
@@ -51,9 +51,15 @@ async def _sender_id(ctx: Context, account: Account, sender: str | None) -> int 
     return found
 
 
-def _number(account: Account, raw: str) -> str:
+def _number(account: Account, raw: str, *, short_codes: bool = False) -> str:
+    """Return a number in E.164; a short code, which can opt out by a message to us, only if `short_codes`."""
     policy = NumberPolicy(
-        default_country=account.default_country, national=True, require_valid=False, lenient=True
+        default_country=account.default_country,
+        national=True,
+        require_valid=False,
+        lenient=True,
+        short_codes=short_codes,
+        blank_is_plus=short_codes,  # the number is in the query
     )
     try:
         return parse(raw, policy).e164

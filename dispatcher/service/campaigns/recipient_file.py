@@ -17,7 +17,8 @@ from dispatcher.domain.campaigns.csv_recipients import (
 from dispatcher.domain.campaigns.csv_rejects import FileFormat
 from dispatcher.domain.campaigns.file_kinds import refuse_other_names
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, is_country, parse
+from dispatcher.domain.numbers.countries import is_country
+from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, parse
 from dispatcher.service.context import Context
 from dispatcher.service.yielding import yielding
 from dispatcher.store.campaigns.rejects import Reject

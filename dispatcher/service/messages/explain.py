@@ -30,7 +30,7 @@ _ENDS = {
     Status.NO_CREDIT: "It was cancelled: the credits did not cover it",
     Status.OPTED_OUT: "It was cancelled: its number must not be written to",
     Status.EXPIRED: "It was cancelled: its window was over before any provider had it",
-    Status.NO_ROUTE: "It was cancelled: no provider serves its country",
+    Status.NO_ROUTE: "It was cancelled: no route leads to its number",
     Status.INTERNAL_ERROR: "It was cancelled by a fault of ours before the hand-over",
     Status.INVALID_NUMBER: "It was lost: the provider says that its number does not exist",
     Status.BLOCKED: "It was lost: it is blocked at the provider or carrier",

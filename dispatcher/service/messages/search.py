@@ -235,10 +235,19 @@ async def on_the_way(ctx: Context) -> list[PlaceCount]:
 
 
 def read_search_number(raw: str, account: Account | None) -> str:
-    """Return a phone number in E.164; it may be national to the account's country. Raises Invalid."""
+    """
+    Return a phone number in E.164; it may be national to the account's country. Raises Invalid.
+
+    A short code is returned as it is. A blank before the number was a "+" in a URL.
+    """
     country = None if account is None else account.default_country
     policy = NumberPolicy(
-        default_country=country, national=country is not None, require_valid=False, lenient=True
+        default_country=country,
+        national=country is not None,
+        require_valid=False,
+        lenient=True,
+        short_codes=True,
+        blank_is_plus=True,
     )
     try:
         return parse(raw, policy).e164

@@ -117,7 +117,7 @@ async def send_test(
     """
     configured = _find(ctx, name)
     try:
-        to = parse(number, NumberPolicy(require_plus=True, simulated=True)).e164
+        to = parse(number, NumberPolicy(require_plus=True, lenient=True, simulated=True)).e164
         segments = 0 if is_blank(text) else measure(text).segments
     except (InvalidNumber, InvalidText) as error:
         raise Invalid(str(error)) from None

@@ -10,11 +10,19 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.delivery.provider import ProviderConfig
 from dispatcher.domain.errors import Invalid, InvalidRoutes, Misconfigured
 from dispatcher.domain.messages.status import Status
+from dispatcher.domain.numbers.countries import expand
 from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, parse, sandbox_code
-from dispatcher.domain.routing.route import RoutePlan, RouteRefusal, plan_route, rank_providers, refusal
+from dispatcher.domain.routing.route import (
+    RoutePlan,
+    RouteRefusal,
+    name_country,
+    plan_route,
+    rank_providers,
+    refusal,
+)
 from dispatcher.domain.routing.route_document import read_table, unknown_names, warnings
 from dispatcher.domain.routing.route_steps import RouteStep, explain_route
-from dispatcher.domain.routing.route_table import RouteRequest, RouteTable
+from dispatcher.domain.routing.route_table import RouteRequest, RouteTable, join_names
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.store.accounts import accounts
@@ -123,8 +131,10 @@ def plan_for(
 def refusal_for(ctx: Context, account: Account, number: Msisdn, found: RoutePlan) -> RouteRefusal | None:
     """Return the status and reason of a message that is refused at accept; None if it may be sent."""
     countries = account.limits.countries
-    if countries is not None and number.country not in countries:
-        return RouteRefusal(Status.NO_ROUTE, "the account may not write to this country")
+    if countries is not None and number.country not in expand(countries):
+        allowed = join_names(countries) or "none"
+        reason = f"the account may not write to {name_country(number.country)}; it may write to {allowed}"
+        return RouteRefusal(Status.NO_ROUTE, reason)
     return refusal(found, ctx.provider_states)
 
 

@@ -16,7 +16,8 @@ from dispatcher.domain.messages.text import (
     with_stop_mention,
 )
 from dispatcher.domain.messages.window import MAX_AHEAD
-from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberFault, parse
+from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, parse
+from dispatcher.domain.numbers.number_fault import NumberFault
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.yielding import yielding
@@ -105,7 +106,9 @@ async def _recipients(ctx: Context, submission: Submission) -> tuple[list[ValidR
         try:
             recipients.append(ValidRecipient(raw, parse(raw, submission.numbers)))
         except InvalidNumber as error:
-            faults.append(Fault("recipients", _KIND_OF_NUMBER_FAULT[error.reason], raw))
+            faults.append(
+                Fault("recipients", _KIND_OF_NUMBER_FAULT[error.reason], raw, advice=f"it {error.advice}")
+            )
     return _without_duplicates(recipients, faults, submission.duplicate_numbers)
 
 

@@ -81,7 +81,10 @@ def test_a_number_is_e164_or_national_and_may_be_a_fixed_line(
 def test_without_a_country_a_national_number_is_invalid(world: World) -> None:
     async def story(api: EmessClient) -> None:
         await api.world.all("UPDATE accounts SET default_country = NULL")
-        assert await api.refused(SEND, one(number="0712345678")) == "Invalid phone number: 0712345678"
+        assert await api.refused(SEND, one(number="0712345678")) == (
+            "Invalid phone number: 0712345678"
+            " (it has no country code, and the account has no default country)"
+        )
         assert (await api.send(number=NUMBER)).status_code == 200
 
     run_with_api(world, story)

@@ -6,6 +6,7 @@ from dispatcher.settings import Settings
 from tests.api.formpost.client import V2, FormpostClient, run_with_api
 from tests.world import World
 
+_CHECK = "it is invalid: check its digits and its country code"
 _STRING = "The {} field must be a string."
 _DATE = "The schedule at field must be a valid date, as YYYY-MM-DD HH:MM:SS or in ISO 8601."
 
@@ -21,9 +22,9 @@ _DATE = "The schedule at field must be a valid date, as YYYY-MM-DD HH:MM:SS or i
         ("numbers", 254701234567, "The numbers field must be a string or an array of strings."),
         ("numbers", ["0701234567", 5], "The numbers field must be a string or an array of strings."),
         ("numbers", {"a": 1}, "The numbers field must be a string or an array of strings."),
-        ("numbers", "0701", "The numbers field has an invalid phone number: 0701"),
-        ("numbers", "+123456789", "The numbers field has an invalid phone number: +123456789"),
-        ("numbers", "2" * 99, f"The numbers field has an invalid phone number: {'2' * 40}…"),
+        ("numbers", "0701", f"The numbers field has an invalid phone number: 0701 ({_CHECK})"),
+        ("numbers", "+123456789", f"The numbers field has an invalid phone number: +123456789 ({_CHECK})"),
+        ("numbers", "2" * 99, f"The numbers field has an invalid phone number: {'2' * 40}… (it is too long)"),
         ("message_body", ..., "The message body field is required."),
         ("message_body", 5, _STRING.format("message body")),
         ("message_body", True, _STRING.format("message body")),
@@ -68,11 +69,11 @@ def test_all_faults_are_reported_together_by_the_clients_names(world: World) -> 
         response = await api.http.post(V2, json=fields, headers=api.key)
         assert response.status_code == 422
         assert response.json() == {
-            "message": "The to field has an invalid phone number: 1 (and 4 more errors)",
+            "message": f"The to field has an invalid phone number: 1 ({_CHECK}) (and 4 more errors)",
             "errors": {
                 "to": [
-                    "The to field has an invalid phone number: 1",
-                    "The to field has an invalid phone number: 2",
+                    f"The to field has an invalid phone number: 1 ({_CHECK})",
+                    f"The to field has an invalid phone number: 2 ({_CHECK})",
                 ],
                 "text": ["The text field must be a string."],
                 "from": ["The selected from is invalid."],

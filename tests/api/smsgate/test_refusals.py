@@ -18,6 +18,9 @@ from tests.api.smsgate.client import (
 from tests.world import World
 
 _TIME = "{} must be a time in RFC 3339 format: YYYY-MM-DDThh:mm:ssZ"
+_NO_DIGITS = "it must be digits, with a + before a country code"
+_INVALID = "invalid phone number: +1 (it is invalid: check its digits and its country code)"
+_NOT_MOBILE = f"not mobile phone number: {FIXED_LINE} (it is not a mobile phone number)"
 _ONE = "must specify exactly one of: textMessage or message"
 
 
@@ -32,10 +35,10 @@ _ONE = "must specify exactly one of: textMessage or message"
         ({"phoneNumbers": [254712345678]}, "phoneNumbers must contain only strings"),
         ({"phoneNumbers": [""]}, "the entries of phoneNumbers must have 1 to 128 characters"),
         ({"phoneNumbers": ["1" * 129]}, "the entries of phoneNumbers must have 1 to 128 characters"),
-        ({"phoneNumbers": ["abc", "+1"]}, "invalid phone number"),
-        ({"phoneNumbers": ["\ud800"]}, "invalid phone number"),
-        ({"phoneNumbers": [FIXED_LINE]}, "not mobile phone number"),
-        ({"phoneNumbers": [FIXED_LINE, "+1"]}, "not mobile phone number; invalid phone number"),
+        ({"phoneNumbers": ["abc", "+1"]}, f"invalid phone number: abc ({_NO_DIGITS}); {_INVALID}"),
+        ({"phoneNumbers": ["\ud800"]}, f"invalid phone number: ? ({_NO_DIGITS})"),
+        ({"phoneNumbers": [FIXED_LINE]}, _NOT_MOBILE),
+        ({"phoneNumbers": [FIXED_LINE, "+1"]}, f"{_NOT_MOBILE}; {_INVALID}"),
         ({"phoneNumbers": [KENYAN, "0712345678"]}, "phone numbers must be unique"),
         ({"textMessage": ...}, "No message content provided"),
         ({"textMessage": None, "message": ""}, "No message content provided"),
@@ -183,7 +186,9 @@ def test_a_body_that_is_not_a_json_object_is_400(world: World, content: bytes, m
 def test_without_a_country_a_local_number_is_read_as_an_international_one(world: World) -> None:
     async def story(api: ApiClient) -> None:
         await api.world.all("UPDATE accounts SET default_country = NULL")
-        assert await refused(api, phoneNumbers=["0712345678"]) == "invalid phone number"
+        assert await refused(api, phoneNumbers=["0712345678"]) == (
+            "invalid phone number: 0712345678 (it is invalid: check its digits and its country code)"
+        )
         response = await api.http.post(PATH, json=body(phoneNumbers=["12025550100"]))
         assert response.json()["recipients"][0]["phoneNumber"] == AMERICAN
 

@@ -4,6 +4,9 @@ import re
 
 import pytest
 
+from dispatcher.service.accounts import opt_outs
+from dispatcher.service.messages import search
+from dispatcher.service.routing import routes
 from dispatcher.settings import Settings
 from tests.api.client import ApiClient
 from tests.api.smsgate.client import (
@@ -263,5 +266,59 @@ def test_without_a_sender_it_is_failed_at_accept(world: World) -> None:
         assert answer["state"] == "Failed"
         assert answer["recipients"][0]["error"] == "no sender"
         assert list(answer["states"]) == ["Failed"]
+
+    run_with_api(world, story)
+
+
+@pytest.mark.parametrize("number", ["22384", "*7701012345678", "#21", "05051234567"])
+def test_without_validation_a_short_code_is_sent_as_it_is(world: World, number: str) -> None:
+    async def story(api: ApiClient) -> None:
+        assert (await api.http.post(PATH, json=body(phoneNumbers=[number]))).status_code == 400
+        response = await api.http.post(
+            f"{PATH}?skipPhoneValidation=true", json=body(phoneNumbers=[number, KENYAN])
+        )
+        assert response.status_code == 200, response.text
+        shown = [one["phoneNumber"] for one in response.json()["recipients"]]
+        assert shown == [number, KENYAN]
+        await world.deliver()
+        assert [one.to for one in world.sim.seen] == [number, KENYAN]
+        states = await state(api, response.json()["id"])
+        assert [one["state"] for one in states["recipients"]] == ["Sent", "Sent"]
+        rows = await world.all("SELECT number, country FROM messages ORDER BY id")
+        assert [(row.number, row.country) for row in rows] == [(number, ""), (KENYAN, "KE")]
+        if not number.startswith("0"):
+            assert search.read_search_number(number, None) == number
+
+    run_with_api(world, story)
+
+
+def test_a_short_code_that_opted_out_gets_no_message_and_can_opt_in_again(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        account = world.caller.account
+        await world.all(
+            "INSERT INTO opt_outs (account_id, number, reason) VALUES (:id, '22384', '') RETURNING id",
+            id=account.id,
+        )
+        sent = await api.http.post(f"{PATH}?skipPhoneValidation=true", json=body(phoneNumbers=["22384"]))
+        assert sent.json()["recipients"][0]["error"] == "recipient opted out"
+        await opt_outs.remove(world.ctx, account, "22384")
+        sent = await api.http.post(f"{PATH}?skipPhoneValidation=true", json=body(phoneNumbers=["22384"]))
+        assert sent.json()["recipients"][0]["state"] == "Pending"
+
+    run_with_api(world, story)
+
+
+def test_a_number_without_a_route_names_its_country_and_the_providers(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        await routes.set_table(
+            world.ctx, {"rules": [{"countries": ["GB", "-JE"], "ways": [["sim"]]}]}, by="ann"
+        )
+        channel_islands = {"+447781123456": "Pending", "+447797712345": "Failed"}  # Guernsey, Jersey
+        sent = await send(api, phoneNumbers=list(channel_islands))
+        assert {one["phoneNumber"]: one["state"] for one in sent["recipients"]} == channel_islands
+        kept = await state(api, sent["id"])
+        assert kept["recipients"][1]["error"] == (
+            "no route to this country: no rule of the route table is for JE"
+        )
 
     run_with_api(world, story)

@@ -4,7 +4,13 @@ import phonenumbers
 import pytest
 
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.hours.zones import _zones_by_calling_code, _zones_from_number, parse_zone, zones_of
+from dispatcher.domain.hours.zones import (
+    _names_by_country,
+    _zones_by_calling_code,
+    _zones_from_number,
+    parse_zone,
+    zones_of,
+)
 
 
 def _names(number: str) -> set[str]:
@@ -29,6 +35,51 @@ def test_countries_with_a_shared_calling_code_are_distinguished_by_the_number() 
 def test_a_number_with_an_area_code_is_in_that_area() -> None:
     assert _names("+12125550123") == {"America/New_York"}
     assert _names("+5511999999999") == {"America/Sao_Paulo"}
+
+
+@pytest.mark.parametrize(
+    ("number", "zones"),
+    [
+        ("+6281234567890", {"Asia/Jakarta", "Asia/Pontianak", "Asia/Makassar", "Asia/Jayapura"}),
+        ("+8613123456789", {"Asia/Shanghai", "Asia/Urumqi"}),
+        ("+56961234567", {"America/Santiago", "Pacific/Easter"}),
+        ("+61412345678", {"Australia/Sydney", "Australia/Perth"}),
+        ("+243991234567", {"Africa/Kinshasa", "Africa/Lubumbashi"}),
+        ("+77710009998", {"Asia/Almaty", "Asia/Aqtau"}),
+        ("+97688123456", {"Asia/Ulaanbaatar", "Asia/Hovd"}),
+        ("+351912345678", {"Europe/Lisbon", "Atlantic/Azores"}),
+    ],
+)
+def test_a_mobile_number_may_be_in_any_zone_of_its_country(number: str, zones: set[str]) -> None:
+    assert zones <= _names(number)
+
+
+@pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
+def test_the_mobile_example_of_every_country_is_in_all_its_zones_unless_it_has_an_area_code(
+    region: str,
+) -> None:
+    example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    if example is None or region in {"AR", "BR"}:
+        return
+    if phonenumbers.number_type(example) != phonenumbers.PhoneNumberType.MOBILE:
+        return  # its mobiles and fixed lines share area codes, as in the US and MX
+    number = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+    country = phonenumbers.region_code_for_number(example)  # AX shares ranges with FI
+    assert country is not None
+    assert _names(number) >= set(_names_by_country()[country]), region
+
+
+@pytest.mark.parametrize(
+    ("number", "zone"),
+    [
+        ("+62218350123", "Asia/Jakarta"),
+        ("+62911234567", "Asia/Jayapura"),
+        ("+522221234567", "America/Mexico_City"),
+        ("+5568999999999", "America/Rio_Branco"),
+    ],
+)
+def test_a_fixed_line_or_a_mobile_with_an_area_code_is_in_that_area(number: str, zone: str) -> None:
+    assert _names(number) == {zone}
 
 
 def test_an_unknown_number_with_a_shared_calling_code_counts_as_one_of_the_largest_country() -> None:

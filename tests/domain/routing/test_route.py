@@ -12,10 +12,18 @@ from hypothesis import strategies as st
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
-from dispatcher.domain.routing.route import arrange_groups, plan_route, rank_providers, refusal
+from dispatcher.domain.routing.route import (
+    arrange_groups,
+    plan_route,
+    price_of,
+    rank_providers,
+    refusal,
+    shown_sender,
+)
 from dispatcher.domain.routing.route_document import read_table
 from dispatcher.domain.routing.route_table import RouteRequest, RouteTable
 from dispatcher.domain.tier import Tier
+from dispatcher.settings import ProviderSettings
 
 KENYAN = RouteRequest("KE", "+254712345678", Tier.STANDARD, "SHOP", "shop")
 FRENCH = RouteRequest("FR", "+33612345678", Tier.STANDARD, "SHOP", "shop")
@@ -69,7 +77,7 @@ def test_without_a_table_the_providers_of_the_country_are_used_in_their_configur
     assert routed(RouteTable(), FRENCH, providers) == ("one", "two", "three")
     nowhere = configured(provider("one", "FR"))
     found = plan_route(RouteTable(), KENYAN, nowhere)
-    assert found.refusal == (Status.NO_ROUTE, "no provider serves this country")
+    assert found.refusal == (Status.NO_ROUTE, "no provider for KE: one: it does not serve KE")
 
 
 def test_tests_go_to_providers_that_take_them_and_other_messages_to_the_others() -> None:
@@ -82,7 +90,7 @@ def test_tests_go_to_providers_that_take_them_and_other_messages_to_the_others()
     named = table({"ways": [["live"]]})
     assert plan_route(named, test, providers).refusal == (
         Status.NO_ROUTE,
-        "no provider of rule 1 takes tests",
+        "no provider of rule 1 for KE: live: it takes no tests",
     )
 
 
@@ -115,8 +123,8 @@ def test_the_first_matching_rule_decides_even_if_a_later_one_is_more_specific() 
 
 def test_without_groups_or_a_matching_rule_there_is_no_route() -> None:
     read = table({"countries": ["KE"], "ways": []}, {"countries": ["UG"], "ways": [["alpha"]]})
-    assert plan_route(read, KENYAN, ALL).refusal == (Status.NO_ROUTE, "rule 1 sends nothing there")
-    assert plan_route(read, FRENCH, ALL).refusal == (Status.NO_ROUTE, "no rule of the route table is for it")
+    assert plan_route(read, KENYAN, ALL).refusal == (Status.NO_ROUTE, "rule 1 sends nothing to KE")
+    assert plan_route(read, FRENCH, ALL).refusal == (Status.NO_ROUTE, "no rule of the route table is for FR")
 
 
 def test_a_provider_of_a_rule_that_cannot_serve_is_left_out() -> None:
@@ -125,7 +133,7 @@ def test_a_provider_of_a_rule_that_cannot_serve_is_left_out() -> None:
     assert routed(read, KENYAN, providers) == ("beta",)
     only = table({"ways": [["alpha"]]})
     reason = plan_route(only, KENYAN, providers).refusal
-    assert reason == (Status.NO_ROUTE, "no provider of rule 1 serves this country")
+    assert reason == (Status.NO_ROUTE, "no provider of rule 1 for KE: alpha: it does not serve KE")
 
 
 def test_groups_are_used_in_order_each_with_all_its_providers() -> None:
@@ -271,3 +279,42 @@ def test_no_route_is_reported_before_a_forbidden_sender() -> None:
 @given(st.permutations(NAMES))
 def test_a_route_of_single_providers_keeps_its_order(names: list[str]) -> None:
     assert routed(straight(*names)) == tuple(names)
+
+
+@pytest.mark.parametrize("country", ["GB", "GG", "JE", "IM"])
+def test_a_provider_for_gb_serves_all_of_its_calling_code_at_its_price(country: str) -> None:
+    settings = ProviderSettings(
+        name="british",
+        plugin="http",
+        countries=frozenset({"GB"}),
+        prices={"GB": Decimal("0.03"), "*": Decimal(1)},
+    )
+    british = settings.config()
+    request = KENYAN._replace(country=country, number="+44")
+    assert plan_route(RouteTable(), request, {"british": british}).names == ("british",)
+    assert price_of(british, country) == Decimal("0.03")
+    rules = table({"countries": ["GB"], "ways": [["british"]]})
+    assert plan_route(rules, request, {"british": british}).names == ("british",)
+
+
+def test_a_provider_for_us_serves_neither_canada_nor_the_caribbean() -> None:
+    american = ProviderSettings(name="american", plugin="http", countries=frozenset({"US"})).config()
+    for country in ("CA", "JM", "PR"):
+        found = plan_route(RouteTable(), KENYAN._replace(country=country), {"american": american})
+        reason = f"no provider for {country}: american: it does not serve {country}"
+        assert found.refusal == (Status.NO_ROUTE, reason)
+
+
+def test_an_unknown_country_in_a_providers_settings_is_refused() -> None:
+    with pytest.raises(ValueError, match="'UK' is not a country"):
+        ProviderSettings(name="x", plugin="http", countries=frozenset({"UK"}))
+    with pytest.raises(ValueError, match="'UK' is no country"):
+        ProviderSettings(name="x", plugin="http", prices={"UK": Decimal(1)})
+
+
+def test_the_rule_for_senders_of_a_country_holds_for_those_that_it_stands_for() -> None:
+    senders = {"GB": {"alphanumeric": "forbidden"}, "JE": {"alphanumeric": "allowed"}}
+    read, faults = read_table({"rules": [{"ways": [["alpha"]]}], "senders": senders})
+    assert faults == []
+    assert shown_sender(read, KENYAN._replace(country="GG")) is None
+    assert shown_sender(read, KENYAN._replace(country="JE")) == KENYAN.sender

@@ -87,7 +87,7 @@ def test_states_that_move_a_provider_are_shown() -> None:
 
 def test_a_message_without_a_route_has_its_status() -> None:
     nowhere = {"rules": [{"countries": ["FR"], "ways": []}]}
-    assert explained(nowhere)[-1] == ("route", "none: status 28, rule 1 sends nothing there")
+    assert explained(nowhere)[-1] == ("route", "none: status 28, rule 1 sends nothing to FR")
     strict = {"senders": {"FR": {"alphanumeric": "forbidden"}}}
     assert explained(strict)[-2:] == [
         ("sender", "SHOP may not be used in FR"),

@@ -59,6 +59,13 @@ def test_an_operator_may_mark_addresses_otherwise() -> None:
     assert (sm.source, sm.destination) == (Address(0, 1, "40404"), Address(0, 0, "254701234567"))
 
 
+def test_a_short_code_as_recipient_is_marked_as_one() -> None:
+    (sm,) = submits(replace(a_message(), to="22384"))
+    assert sm.destination == Address(3, 0, "22384")
+    (sm,) = submits(replace(a_message(), to="*7701012345678"))
+    assert sm.destination == Address(3, 0, "*7701012345678")
+
+
 @pytest.mark.parametrize("text", ["a" * 400, "я" * 150], ids=["GSM", "UCS-2"])
 def test_a_long_text_is_sent_in_parts_with_one_reference(text: str) -> None:
     parts = submits(a_message(text))

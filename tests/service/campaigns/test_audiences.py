@@ -113,7 +113,7 @@ def test_each_rejected_line_has_its_reason(world: World) -> None:
             "The phone number 'twelve' must be digits, with a + before a country code",
             'has no number in column "to"',
             "has 3 fields, the header has 2",
-            "The phone number '+1' is invalid",
+            "The phone number '+1' is invalid: check its digits and its country code",
         ]
 
     world.run(story)

@@ -193,7 +193,7 @@ def test_a_message_without_a_route_is_refused_as_28_and_costs_nothing(three: Wor
     async def story() -> None:
         await put(three, {"countries": ["KE"], "ways": []}, to("alpha"))
         [message] = (await three.submit()).messages
-        assert await three.events(message.id) == [(28, "rule 1 sends nothing there")]
+        assert await three.events(message.id) == [(28, "rule 1 sends nothing to KE")]
         assert await three.balance() == 10_000
 
     three.run(story)
@@ -204,7 +204,7 @@ def test_a_message_that_loses_its_route_while_it_waits_ends_as_28_with_a_refund(
         [message] = (await three.submit()).messages
         await put(three, {"countries": ["KE"], "ways": []}, to("alpha"))
         await three.deliver()
-        assert (await three.events(message.id))[-1] == (28, "rule 1 sends nothing there")
+        assert (await three.events(message.id))[-1] == (28, "rule 1 sends nothing to KE")
         assert (went_to(three), await three.balance()) == ([], 10_000)
 
     three.run(story)
@@ -360,7 +360,7 @@ def test_a_waiting_message_has_a_sentence_on_its_route(three: World) -> None:
             in await said()
         )
         await put(three, {"ways": []})
-        assert "It has no route now: rule 1 sends nothing there." in await said()
+        assert "It has no route now: rule 1 sends nothing to KE." in await said()
         await routes.set_table(three.ctx, {}, by="ann")
         assert "Its route is alpha, then beta, then gamma." in await said()
         three.time.advance(timedelta(hours=1))

@@ -1,5 +1,6 @@
 """The document's words for statuses, faults and errors."""
 
+from dataclasses import replace
 from enum import StrEnum
 
 from dispatcher.api.errors import ErrorResponse
@@ -103,9 +104,8 @@ def _message(error: ErrorResponse) -> str:
 
 
 def _sentence(fault: Fault) -> str:
-    value = fault.value
-    if fault.kind is FaultKind.NOT_A_NUMBER and len(value) > _MAX_ECHO:
-        value = value[:_MAX_ECHO] + "…"
+    if fault.kind is FaultKind.NOT_A_NUMBER and len(fault.value) > _MAX_ECHO:
+        fault = replace(fault, value=fault.value[:_MAX_ECHO] + "…")
     return FAULTS[fault.kind].format(
-        field=_FIELDS.get(fault.field, fault.field), value=value, choices=fault.choices
+        field=_FIELDS.get(fault.field, fault.field), value=fault.advised_value, choices=fault.choices
     )

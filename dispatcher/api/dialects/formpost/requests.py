@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -46,7 +47,13 @@ class Form:
         return Submission(
             recipients=self._recipients(),
             text=self._text("text") or "",
-            numbers=NumberPolicy(default_country=country, national=True, lenient=True, simulated=simulated),
+            numbers=NumberPolicy(
+                default_country=country,
+                national=True,
+                lenient=True,
+                blank_is_plus=True,  # a form decodes a bare "+" to a blank
+                simulated=simulated,
+            ),
             tier=self._tier(),
             sender_id=sender_id,
             sender_name=sender_name,
@@ -64,8 +71,10 @@ class Form:
             name = self._name(fault.field)
             if fault.kind is FaultKind.EMPTY and self._errors[name]:
                 continue  # it is empty because it could not be read
-            value = _shortened(fault.value) if fault.kind is FaultKind.NOT_A_NUMBER else fault.value
-            self._errors[name].append(self._faults[fault.kind].format(field=_label(name), value=value))
+            if fault.kind is FaultKind.NOT_A_NUMBER:
+                fault = replace(fault, value=_shortened(fault.value.strip()))
+            text = self._faults[fault.kind].format(field=_label(name), value=fault.advised_value)
+            self._errors[name].append(text)
         order = [self._name(field) for field in self._names]
         return {name: self._errors[name] for name in order if self._errors[name]}
 
@@ -93,8 +102,8 @@ class Form:
         lines = value if isinstance(value, list) else [value]
         if value is not None and not all(isinstance(line, str) for line in lines):
             self._require("recipients", "a string or an array of strings")
-        numbers = (number.strip() for line in lines if isinstance(line, str) for number in line.split(","))
-        return [number for number in numbers if number]
+        numbers = (number for line in lines if isinstance(line, str) for number in line.split(","))
+        return [number.rstrip() for number in numbers if number.strip()]
 
     def _sender(self) -> tuple[int | None, str | None]:
         """Return the id or the name of a sender. Digits are an id in `sender_id`, a short code in `from`."""

@@ -73,10 +73,10 @@ FAULTS: dict[FaultKind, str] = {
     FaultKind.TOO_MANY: "{field} has too many entries: {value}",
     FaultKind.NOT_TEXT: "{field} cannot be sent: {value}",
     FaultKind.UNFILLED: "{field} has braces that nothing fills: {value}",
-    FaultKind.NOT_A_NUMBER: "invalid phone number",
+    FaultKind.NOT_A_NUMBER: "invalid phone number: {value}",
     FaultKind.UNKNOWN_SENDER: "simNumber names no SIM of this device",
     FaultKind.WINDOW_OVER: "validUntil leaves no time to send",
-    FaultKind.NOT_MOBILE: "not mobile phone number",
+    FaultKind.NOT_MOBILE: "not mobile phone number: {value}",
     FaultKind.REPEATED: "phone numbers must be unique",
     FaultKind.UNKNOWN_TEMPLATE: "{field} is unknown",
     FaultKind.MISSING_VARIABLE: "{value} is missing",
@@ -110,9 +110,9 @@ def state_of(statuses: Iterable[Status]) -> GatewayState:
 
 
 def error_of(status: Status, reason: str = "") -> str | None:
-    """Return the error of a failed recipient, with the provider's reason if there is one, else None."""
+    """Return the error of a failed recipient, with the reason of a provider or of the routes, else None."""
     error = WORDS[status].error
-    if error is not None and status.is_missed and reason:
+    if error is not None and reason and (status.is_missed or status is Status.NO_ROUTE):
         return f"{error}: {reason}"
     return error
 
@@ -134,7 +134,7 @@ def _message(error: ErrorResponse) -> str:
 
 
 def _sentence(fault: Fault) -> str:
-    return FAULTS[fault.kind].format(field=_FIELDS.get(fault.field, fault.field), value=fault.value)
+    return FAULTS[fault.kind].format(field=_FIELDS.get(fault.field, fault.field), value=fault.advised_value)
 
 
 def write_time(at: datetime) -> str:

@@ -116,13 +116,17 @@ def _accepted(batch: AcceptedBatch, *, account_id: int, base: str, status: int) 
 
 
 def _policy(ctx: Context, caller: Caller, *, skip_validation: bool) -> NumberPolicy:
-    """Return the rules for numbers: libphonenumber's for the account's country; upstream requires mobiles."""
+    """
+    Return the rules for numbers: libphonenumber's for the account's country; upstream requires mobiles.
+
+    Without validation upstream passes on what is no valid number as it is: short codes, and * and #.
+    """
     country = caller.account.default_country
     return NumberPolicy(
         default_country=country,
         national=country is not None,
-        require_valid=not skip_validation,
         require_mobile=not skip_validation and not ctx.settings.smsgate_landlines,
         lenient=True,
+        unchecked=skip_validation,
         simulated=ctx.settings.simulated_numbers,
     )

@@ -109,7 +109,7 @@ def test_all_faults_of_a_submission_are_reported_together(world: World) -> None:
 
     detail = run_with_api(world, story)
     assert detail.split("; ") == [
-        "recipients is not a phone number: abc",
+        "recipients is not a phone number: abc (it must be digits, with a + before a country code)",
         "text is empty:  ",
         "sender_id is not a sender of this account: NOBODY (there is: SHOP)",
     ]

@@ -104,7 +104,7 @@ def test_show_with_a_number_explains_its_route(shop: Run, file: Put) -> None:
     ]
     assert shop("route", "show", "+254712345678").out.splitlines()[-1] == "route    beta"
     test = shop("route", "show", "+254712345678", "--test").out.splitlines()
-    assert test[-1] == "route    none: status 28, no provider of rule 4 takes tests"
+    assert test[-1] == ("route    none: status 28, no provider of rule 4 for KE: beta: it takes no tests")
 
 
 def test_a_check_warns_and_sets_nothing(shop: Run, file: Put) -> None:
