@@ -44,7 +44,7 @@ async def create(
 
 async def find(ctx: Context, name: str) -> Account:
     """Return an account by its name. Raises NotFound."""
-    account = await ctx.database.transact(lambda c: accounts.by_name(c, name))
+    account = await ctx.database.single(lambda c: accounts.by_name(c, name))
     if account is None:
         raise NotFound(f"there is no account {name!r}")
     return account

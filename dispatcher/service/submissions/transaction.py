@@ -7,6 +7,8 @@ not affect the others.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +20,8 @@ from dispatcher.domain.errors import (
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.messages.submission import AcceptedBatch, StoredResponse
 from dispatcher.service.context import Context
+from dispatcher.service.database import Database
+from dispatcher.service.joined_transaction import JoinedTransaction
 from dispatcher.service.submissions import idempotency, quotas
 from dispatcher.service.submissions.assessment import (
     AssessedSubmission,
@@ -51,6 +55,14 @@ class _Results:
     written: list[tuple[NewBatch, WrittenBatch]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class JoinedResult:
+    """A result in an application's transaction; `wake_at` is when the clock has work if that commits."""
+
+    result: AcceptedBatch | StoredResponse
+    wake_at: datetime | None
+
+
 async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> list[AcceptResult]:
     """
     Accept submissions, and return a result for each, in order. Raises Unavailable.
@@ -59,10 +71,7 @@ async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> li
     afterwards, as late as possible. If another transaction used them in
     between, all is done again with the accounts locked from the start.
     """
-    try:
-        results = await ctx.database.transact(lambda c: _accept(ctx, c, submissions, locked=False))
-    except _Outdated:
-        results = await ctx.database.transact(lambda c: _accept(ctx, c, submissions, locked=True))
+    results = await _accepted(ctx, ctx.database, submissions, to_lanes=True)
     for new, written in results.written:
         try:
             _publish(ctx, new, written)
@@ -71,8 +80,46 @@ async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> li
     return [results.by_position[position] for position in range(len(submissions))]
 
 
+async def accept_joined(
+    ctx: Context, transaction: JoinedTransaction, validated: ValidatedSubmission
+) -> JoinedResult:
+    """
+    Accept a submission as a part of an application's transaction.
+
+    Raises what `submit` does, and what the transaction raises.
+
+    Messages that are due are `ready`, and not in their lane: whenever the
+    transaction commits, the clock finds them at its next look, and until then
+    nobody waits for them. Needs no loop.
+    """
+    results = await _accepted(ctx, transaction, [validated], to_lanes=False)
+    wakes = [new.window.not_before for new, _ in results.written if new.open_messages]
+    result = results.by_position[0]
+    if isinstance(result, DispatchError):
+        raise result
+    return JoinedResult(result, min(wakes, default=None))
+
+
+async def _accepted(
+    ctx: Context,
+    within: Database | JoinedTransaction,
+    submissions: Sequence[ValidatedSubmission],
+    *,
+    to_lanes: bool,
+) -> _Results:
+    try:
+        return await within.transact(partial(_accept, ctx, submissions, to_lanes=to_lanes, locked=False))
+    except _Outdated:
+        return await within.transact(partial(_accept, ctx, submissions, to_lanes=to_lanes, locked=True))
+
+
 async def _accept(
-    ctx: Context, connection: AsyncConnection, submissions: Sequence[ValidatedSubmission], *, locked: bool
+    ctx: Context,
+    submissions: Sequence[ValidatedSubmission],
+    connection: AsyncConnection,
+    *,
+    to_lanes: bool,
+    locked: bool,
 ) -> _Results:
     by_position: dict[int, AcceptResult] = {}
     candidates: list[CandidateSubmission] = []
@@ -87,7 +134,8 @@ async def _accept(
     if candidates:
         if locked:
             await ledger.lock(connection, {c.validated.caller.account.id for c in candidates})
-        for candidate, assessed in zip(candidates, await assess(ctx, connection, candidates), strict=True):
+        judged = await assess(ctx, connection, candidates, to_lanes=to_lanes)
+        for candidate, assessed in zip(candidates, judged, strict=True):
             if isinstance(assessed, AssessedSubmission):
                 accepted.append(assessed)
             else:

@@ -116,10 +116,13 @@ def _without_duplicates(
 
 
 def _time(ctx: Context, submission: Submission) -> list[Fault]:
-    not_before = submission.not_before
-    if not_before is None or not_before - ctx.now() <= MAX_AHEAD:
-        return []
-    return [Fault("not_before", FaultKind.TOO_FAR, f"at most {MAX_AHEAD.days} days")]
+    not_before, not_after, now = submission.not_before, submission.not_after, ctx.now()
+    faults = []
+    if not_before is not None and not_before - now > MAX_AHEAD:
+        faults.append(Fault("not_before", FaultKind.TOO_FAR, f"at most {MAX_AHEAD.days} days"))
+    if not_after is not None and not_after <= max(not_before or now, now):
+        faults.append(Fault("not_after", FaultKind.WINDOW_OVER, str(not_after)))
+    return faults
 
 
 def _url(ctx: Context, submission: Submission) -> list[Fault]:
