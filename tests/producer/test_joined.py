@@ -75,7 +75,7 @@ LIBRARIES: dict[str, Callable[[str], Any]] = {
 }
 
 
-@pytest.fixture(params=LIBRARIES.values(), ids=LIBRARIES)
+@pytest.fixture(params=LIBRARIES.values(), ids=list(LIBRARIES))
 def library(request: pytest.FixtureRequest, url: str) -> Iterator[Any]:
     """Yield a connection of each library."""
     with request.param(url) as opened:
