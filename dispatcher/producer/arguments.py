@@ -99,6 +99,12 @@ def read_choice(name: str, value: object, choices: type[E]) -> E:
     return found
 
 
+def check_audience(value: object) -> None:
+    """Raise TypeError for what is neither the name of an audience nor rows."""
+    if isinstance(value, bytes | bytearray | memoryview | Mapping) or not isinstance(value, Iterable):
+        raise wrong("audience", value, "a str (its name) or rows")
+
+
 def check_campaign(texts: Mapping[str, object], others: Mapping[str, tuple[object, type[Any]]]) -> None:
     """Raise TypeError for an argument of a campaign that is neither None nor of its type."""
     for name, text in texts.items():

@@ -12,7 +12,7 @@ from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import AcceptedBatch
 from dispatcher.domain.tier import Tier
 from dispatcher.producer import messages, sending
-from dispatcher.producer.arguments import check_campaign, read_tier, required
+from dispatcher.producer.arguments import check_audience, check_campaign, read_tier, required
 from dispatcher.producer.campaign import Campaign, create
 from dispatcher.producer.lifecycle import ThreadOwner
 from dispatcher.producer.requests import read_request
@@ -136,6 +136,7 @@ class Dispatcher(ThreadOwner):
         faults, AlreadyExists, Invalid; then nothing is stored.
         """
         required("name", name, str)
+        check_audience(audience)
         check_campaign(
             {
                 "text": text,

@@ -9,7 +9,7 @@ import pytest
 from tests.producer.backend import FRAMEWORKS, Backend, running_backend
 from tests.system.stack import Stack, running_stack, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 WITHIN = 6.0  # seconds; the clock looks every second, and this machine may be busy
 TIERS = ("critical", "standard")
