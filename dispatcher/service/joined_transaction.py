@@ -71,7 +71,7 @@ class JoinedTransaction:
 
 async def find_tables(database: Database) -> TablesLocation:
     """Return where the dispatcher's tables are. Raises Unavailable."""
-    return await database.transact(joined_connection.find_tables)
+    return await database.single(joined_connection.find_tables)
 
 
 def _translated(error: psycopg.Error) -> Exception:

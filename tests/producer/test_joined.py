@@ -1,6 +1,8 @@
 """Sending as a part of the application's own transaction, over psycopg and SQLAlchemy."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -313,7 +315,13 @@ def test_a_role_without_rights_is_told_so_and_one_with_them_sends(sms: Dispatche
 def wrong_connections(url: str) -> Iterator[object]:
     engine = sqlalchemy.create_engine(url.replace("postgresql", "postgresql+psycopg", 1))
     yield from ("postgresql://here", 7, object(), engine, psycopg)
+    with engine.connect() as opened:
+        yield opened.connection  # of the pool
     engine.dispose()
+    sqlite = sqlalchemy.create_engine("sqlite://")
+    with sqlite.connect() as opened:
+        yield opened
+    sqlite.dispose()
     asynchronous = psycopg.AsyncConnection.__new__(psycopg.AsyncConnection)
     yield asynchronous
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -355,6 +363,15 @@ def test_a_session_wakes_the_clock_after_its_outermost_commit(sms: Dispatcher, u
         made.execute(sqlalchemy.text("SELECT 1"))
         made.commit()
     listener.close()
+
+
+def test_the_producer_imports_no_framework() -> None:
+    script = (
+        "import sys, dispatcher.producer.client\n"
+        "print(sorted({'django.db', 'flask', 'flask_sqlalchemy', 'fastapi', 'starlette'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_a_coroutine_that_waits_for_the_loop_is_an_error() -> None:
