@@ -254,6 +254,14 @@ def test_a_key_is_locked_until_the_application_commits(
     assert count(url) == 1
 
 
+def test_a_refused_message_leaves_its_key_free_for_others(
+    sms: Dispatcher, connection: "psycopg.Connection[Any]"
+) -> None:
+    with pytest.raises(NotEnoughCredit):
+        sms.send([NUMBER] * 10_000, "x" * 200, idempotency_key="k", connection=connection)
+    assert sms.send(NUMBER, "Hello", idempotency_key="k").charged == 1
+
+
 def test_an_autocommit_connection_needs_a_transaction(sms: Dispatcher, url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         with pytest.raises(Invalid, match="autocommit mode, outside of a transaction: begin one"):

@@ -5,10 +5,11 @@ Each is assessed by itself before any row is written, and a refused one does
 not affect the others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Protocol
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -55,6 +56,12 @@ class _Results:
     written: list[tuple[NewBatch, WrittenBatch]] = field(default_factory=list)
 
 
+class _Work(Protocol):
+    """Accepts submissions; `locked` is whether their accounts are locked from the start."""
+
+    def __call__(self, connection: AsyncConnection, *, locked: bool) -> Awaitable[_Results]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class JoinedResult:
     """A result in an application's transaction; `wake_at` is when the clock has work if that commits."""
@@ -71,7 +78,7 @@ async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> li
     afterwards, as late as possible. If another transaction used them in
     between, all is done again with the accounts locked from the start.
     """
-    results = await _accepted(ctx, ctx.database, submissions, to_lanes=True)
+    results = await _run(ctx.database, partial(_accept, ctx, submissions, to_lanes=True))
     for new, written in results.written:
         try:
             _publish(ctx, new, written)
@@ -84,33 +91,31 @@ async def accept_joined(
     ctx: Context, transaction: JoinedTransaction, validated: ValidatedSubmission
 ) -> JoinedResult:
     """
-    Accept a submission as a part of an application's transaction.
+    Accept a submission as a part of an application's transaction. Needs no loop.
 
-    Raises what `submit` does, and what the transaction raises.
-
-    Messages that are due are `ready`, and not in their lane: whenever the
+    Raises what `submit` does, and what the transaction raises. Messages that are due are `ready`, and not in their lane: whenever the
     transaction commits, the clock finds them at its next look, and until then
-    nobody waits for them. Needs no loop.
+    nobody waits for them.
     """
-    results = await _accepted(ctx, transaction, [validated], to_lanes=False)
+
+    async def work(connection: AsyncConnection, *, locked: bool) -> _Results:
+        results = await _accept(ctx, [validated], connection, to_lanes=False, locked=locked)
+        if isinstance(refusal := results.by_position[0], DispatchError):
+            raise refusal  # so that no lock is held until the application commits
+        return results
+
+    results = await _run(transaction, work)
     wakes = [new.window.not_before for new, _ in results.written if new.open_messages]
     result = results.by_position[0]
-    if isinstance(result, DispatchError):
-        raise result
+    assert not isinstance(result, DispatchError)
     return JoinedResult(result, min(wakes, default=None))
 
 
-async def _accepted(
-    ctx: Context,
-    within: Database | JoinedTransaction,
-    submissions: Sequence[ValidatedSubmission],
-    *,
-    to_lanes: bool,
-) -> _Results:
+async def _run(within: Database | JoinedTransaction, work: _Work) -> _Results:
     try:
-        return await within.transact(partial(_accept, ctx, submissions, to_lanes=to_lanes, locked=False))
+        return await within.transact(partial(work, locked=False))
     except _Outdated:
-        return await within.transact(partial(_accept, ctx, submissions, to_lanes=to_lanes, locked=True))
+        return await within.transact(partial(work, locked=True))
 
 
 async def _accept(
