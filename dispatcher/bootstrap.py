@@ -113,6 +113,7 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
             background=background,
             provider_states=provider_health.states,
         )
+        stack.push_async_callback(ctx.checks.close)
         provider_health.start()
         known = await _sample(time)
         await _read_routes(ctx)

@@ -8,6 +8,14 @@ which they began, so one timer serves them all.
 
 import asyncio
 from types import TracebackType
+from typing import Protocol
+
+
+class Expires(Protocol):
+    """Work that can take too long."""
+
+    def expire(self) -> None:
+        """End the work: its time is over. It must not raise."""
 
 
 class Deadlines:
@@ -15,35 +23,45 @@ class Deadlines:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._running: dict[Deadline, float] = {}  # the loop time at which each expires, soonest first
+        self._running: dict[Expires, float] = {}  # the loop time at which each expires, soonest first
         self._timer: asyncio.TimerHandle | None = None
 
     def deadline(self) -> "Deadline":
         """Return a context manager, for a task, that raises TimeoutError when its block takes longer."""
         return Deadline(self)
 
-    def start(self, deadline: "Deadline") -> None:
-        """Start the time of a deadline."""
+    def __len__(self) -> int:
+        """Return how much work is running."""
+        return len(self._running)
+
+    def oldest(self) -> Expires | None:
+        """Return the work that expires next; None if there is none."""
+        return next(iter(self._running), None)
+
+    def start(self, work: Expires) -> None:
+        """Start the time of work, unless it is running."""
+        if work in self._running:
+            return
         loop = asyncio.get_running_loop()
-        at = self._running[deadline] = loop.time() + self._seconds
+        at = self._running[work] = loop.time() + self._seconds
         if self._timer is None:
             self._timer = loop.call_at(at, self._expire_due)
 
-    def stop(self, deadline: "Deadline") -> bool:
-        """Stop a deadline; return whether its block ended in time."""
-        return self._running.pop(deadline, None) is not None
+    def stop(self, work: Expires) -> bool:
+        """Stop the time of work; return whether it ended in time."""
+        return self._running.pop(work, None) is not None
 
     def _expire_due(self) -> None:
         self._timer = None
         loop = asyncio.get_running_loop()
         now = loop.time()
         while self._running:
-            deadline, at = next(iter(self._running.items()))
+            work, at = next(iter(self._running.items()))
             if at > now:
                 self._timer = loop.call_at(at, self._expire_due)
                 return
-            del self._running[deadline]
-            deadline.expire()
+            del self._running[work]
+            work.expire()
 
 
 class Deadline:

@@ -1,13 +1,15 @@
 """
 Authentication and rate limits.
 
-A valid credential has a limit of its own. A request without one counts against
+An account has a limit in each dialect, whichever of its credentials a request
+has; test credentials have one apart. A request without one counts against
 the address that it comes from, which limits guessing.
 """
 
 from base64 import b64decode
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -84,7 +86,9 @@ async def authenticate(
     caller = await limit_failures(request, check)
     ctx = context_of(request)
     rate = caller.account.limits.rate or per_minute or ctx.settings.rate_limit
-    _record(request, await ctx.limits.take(f"credential:{caller.credential_id}", per_minute=rate))
+    kind = "test" if caller.is_test else "live"
+    bucket = f"account:{caller.account.id}:{caller.dialect}:{kind}"
+    _record(request, await ctx.limits.take(bucket, per_minute=rate))
     return caller
 
 
@@ -99,9 +103,29 @@ async def limit_failures(request: Request, check: Awaitable[T]) -> T:
 
 async def count_by_address(scope: Scope, ctx: Context, *, cost: int = 1) -> RateLimitStatus:
     """Return the quota of an address, after a request without a valid credential; cost 0 only reads it."""
+    return await ctx.limits.take(
+        f"address:{address_of(scope)}", per_minute=ctx.settings.address_rate_limit, cost=cost
+    )
+
+
+def address_of(scope: Scope) -> str:
+    """
+    Return the address that a request's failures are counted for.
+
+    A provider gives each customer a whole /64 of IPv6 addresses, so these count as one.
+    """
     client = scope.get("client")
-    address = client[0] if client else "unknown"
-    return await ctx.limits.take(f"address:{address}", per_minute=ctx.settings.address_rate_limit, cost=cost)
+    if client is None:
+        return "unknown"
+    try:
+        address = ip_address(client[0])
+    except ValueError:
+        return str(client[0])
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((address.packed[:8] + bytes(8), 64)))
 
 
 def _record(request: Request, quota: RateLimitStatus) -> None:

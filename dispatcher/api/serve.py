@@ -5,6 +5,7 @@ from datetime import timedelta
 import uvicorn
 
 from dispatcher.api.app import create_app
+from dispatcher.api.connections import connection_limits
 from dispatcher.bootstrap import configure_logging, tune_garbage_collection
 from dispatcher.settings import Settings
 
@@ -25,6 +26,7 @@ def run(host: str, port: int, settings: Settings) -> None:
         app,
         host=host,
         port=port,
+        http=connection_limits().protocol(),
         lifespan="on",
         access_log=False,  # the router writes its own, without the query
         log_config=None,

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dispatcher.domain.errors import Unavailable
 from dispatcher.store.engine import is_retryable, is_unavailable
+from dispatcher.store.silent_peers import deadline_of
 
 T = TypeVar("T")
 
@@ -74,15 +75,26 @@ class Database:
         Reserve one connection for statements that share a temporary table.
 
         The connection is closed when the block ends, so that no temporary table
-        outlives it. Each statement retries and raises as `single` does.
+        outlives it. Each statement has a deadline of its own, and retries and
+        raises as `single` does.
         """
 
         async def connect() -> AsyncConnection:
             return await self._autocommit.connect()
 
         connection = await self._with_retries(connect)
+        deadline = await deadline_of(connection)
+        deadline.stop()
+
+        async def run(work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+            async def once() -> T:
+                with deadline:
+                    return await work(connection)
+
+            return await self._with_retries(once)
+
         try:
-            yield lambda work: self._with_retries(lambda: work(connection))
+            yield run
         finally:
             await connection.invalidate()
             await connection.close()

@@ -1,15 +1,24 @@
 """Readiness: whether this process can do its work, and which parts are degraded."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.celery_app import QUEUES
+from dispatcher.service.bounded_checks import LIMIT
 from dispatcher.service.context import Context
 from dispatcher.store import migrate
 
 _SILENT = timedelta(seconds=30)
+_LATE_DATABASE: tuple[str, ...] = (
+    f"the database has not answered for {LIMIT.total_seconds()} seconds; try again",
+)
+_LATE_REDIS: tuple[str, ...] = (
+    f"Redis has not answered for {LIMIT.total_seconds()} seconds; messages wait for it in Postgres",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +40,16 @@ class Readiness:
 
 
 async def readiness(ctx: Context) -> Readiness:
-    """Return the state of Postgres, its migrations, Redis, the probes of each lane, and recent failures."""
-    return Readiness(await _faults(ctx), await _degraded(ctx))
+    """
+    Return the state of Postgres, its migrations, Redis, the probes of each lane, and recent failures.
+
+    It answers within a second: a peer that does not answer in time is a fault.
+    """
+    faults, degraded = await asyncio.gather(
+        ctx.checks.run(_faults, partial(_faults, ctx), late=_LATE_DATABASE),
+        ctx.checks.run(_degraded, partial(_degraded, ctx), late=_LATE_REDIS),
+    )
+    return Readiness(faults, degraded)
 
 
 async def require_migrated(ctx: Context) -> None:

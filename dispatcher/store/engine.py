@@ -1,6 +1,5 @@
 """The connection to Postgres: the pool, time-outs, lists as parameters, and the kinds of errors."""
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,23 +11,22 @@ from psycopg.pq import Format
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from dispatcher.store.silent_peers import watch_connections
 
 # The time-outs are short, so that a process that was stopped in a transaction does not block others.
 # Sequential scans are off because every statement of ours has an index; right after a bulk load the
 # planner's statistics would make it scan instead, for each row of a join.
 _SESSION = (
-    "-c statement_timeout=15000 -c lock_timeout=5000"
+    "-c statement_timeout=10000 -c lock_timeout=5000"
     " -c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c jit=off -c enable_seqscan=off"
 )
 
 RETRYABLE = frozenset({"40001", "40P01"})
 """The codes of a serialization failure and a deadlock."""
-
-_IDLE = 1.0
-_USED = "dispatcher.used"
 
 
 def open_engine(url: str, *, pool_size: int, name: str) -> AsyncEngine:
@@ -49,30 +47,13 @@ def open_engine(url: str, *, pool_size: int, name: str) -> AsyncEngine:
             "tcp_user_timeout": 15000,
         },
     )
-    _ping_when_idle(engine)
+    watch_connections(engine)
     event.listen(engine.sync_engine, "connect", _register_array_dumper)
     return engine
 
 
 def _register_array_dumper(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     connection.adapters.register_dumper(list, ArrayDumper)
-
-
-def _ping_when_idle(engine: AsyncEngine) -> None:
-    """Ping a connection at checkout if it was idle for a while; each time would cost too much."""
-    dialect = engine.dialect
-
-    @event.listens_for(engine.sync_engine, "checkin")
-    def note_time(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
-        record.info[_USED] = time.monotonic()
-
-    @event.listens_for(engine.sync_engine, "checkout")
-    def ping(connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolProxiedConnection) -> None:
-        if time.monotonic() - record.info.get(_USED, time.monotonic()) > _IDLE:
-            try:
-                dialect.do_ping(connection)
-            except dialect.loaded_dbapi.Error as error:
-                raise InvalidatePoolError("the connection was lost") from error
 
 
 def sqlalchemy_url(url: str) -> str:

@@ -36,7 +36,7 @@ _SETTINGS = {
     "bytea_output": "hex",
     "jit": "off",
     "enable_seqscan": "off",
-    "statement_timeout": "15000",
+    "statement_timeout": "10000",
     "lock_timeout": "5000",
 }
 

@@ -9,15 +9,21 @@ from contextlib import contextmanager
 import uvicorn
 
 from dispatcher.api.app import create_app
+from dispatcher.api.connections import ConnectionLimits
 from dispatcher.settings import Settings
 
 
 @contextmanager
-def running_api(settings: Settings) -> Iterator[str]:
+def running_api(settings: Settings, *, most_connections: int = 1000) -> Iterator[str]:
     """Serve the API on a free local port; yield the base URL."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        create_app(settings), lifespan="on", log_config=None, access_log=False, server_header=False
+        create_app(settings),
+        http=ConnectionLimits(most_connections).protocol(),
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)

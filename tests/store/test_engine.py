@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from dispatcher.service.database import Database
-from dispatcher.store import engine as engines
+from dispatcher.store import silent_peers
 from dispatcher.store.engine import open_engine
 
 _OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%idle test'"
@@ -16,7 +16,7 @@ _OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE applicat
 def test_a_connection_that_died_while_idle_is_replaced(
     database_url: str, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "_IDLE", 0.01)
+    monkeypatch.setattr(silent_peers, "_IDLE", 0.01)
 
     async def story() -> None:
         engine = open_engine(database_url, pool_size=2, name="idle test")

@@ -1,6 +1,7 @@
 """An account, the limits on it, and the caller that acts for it."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from dispatcher.domain.tier import Tier
 
@@ -10,7 +11,7 @@ class AccountLimits:
     """
     The limits of an account; None means that the account has no limit of its own.
 
-    `rate` is requests a minute for each credential, `daily` messages a UTC
+    `rate` is requests a minute in each dialect, `daily` messages a UTC
     day. `tier` is the most urgent tier that the account may use, and
     `countries` are the only ones that it may send to.
     """
@@ -41,7 +42,7 @@ class Caller:
 
     Messages of a test credential reach only providers that take tests, and
     cost nothing. `scopes` are those of a token; None means that all is
-    allowed.
+    allowed. `token_family` is the family of the token, None for a login.
     """
 
     account: Account
@@ -49,3 +50,4 @@ class Caller:
     credential_id: int = 0
     is_test: bool = False
     scopes: frozenset[str] | None = None
+    token_family: UUID | None = None

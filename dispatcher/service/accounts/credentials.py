@@ -65,41 +65,50 @@ async def create(
 
 
 async def regenerate(
-    ctx: Context, account: Account, kind: CredentialKind, *, dialect: str, validity: timedelta | None
+    ctx: Context, caller: Caller, kind: CredentialKind, *, validity: timedelta | None
 ) -> NewKey:
-    """Return a new credential that replaces all of its kind that the account has for this dialect."""
-    new, secret = _new_credential(ctx, account, kind, dialect=dialect, validity=validity)
+    """
+    Return a new credential that replaces all of its kind that the caller's account has for the dialect.
+
+    A caller with a test credential gets a test credential, and replaces only those.
+    """
+    new, secret = _new_credential_of(ctx, caller, kind, validity)
 
     async def work(connection: AsyncConnection) -> int | None:
-        await credentials.lock_account(connection, account.id)
-        await credentials.revoke_kind(connection, account.id, kind, dialect, now=ctx.now())
+        await credentials.lock_account(connection, caller.account.id)
+        await _revoke_kind(ctx, connection, caller, kind)
         return await credentials.insert(connection, new)
 
     return new_key(await ctx.database.transact(work), new, secret)
 
 
 async def generate(
-    ctx: Context, account: Account, kind: CredentialKind, *, dialect: str, validity: timedelta | None
+    ctx: Context, caller: Caller, kind: CredentialKind, *, validity: timedelta | None
 ) -> NewKey:
-    """Return the account's only credential of its kind. Raises AlreadyExists while it has a live one."""
-    new, secret = _new_credential(ctx, account, kind, dialect=dialect, validity=validity)
+    """
+    Return the only credential of its kind that the caller's account has for the dialect.
+
+    It is a test credential if the caller's is. Raises AlreadyExists while there is an active one.
+    """
+    new, secret = _new_credential_of(ctx, caller, kind, validity)
 
     async def work(connection: AsyncConnection) -> int | None:
-        await credentials.lock_account(connection, account.id)
-        # This also revokes expired ones; if one was live, the exception rolls all of it back.
-        if await credentials.revoke_kind(connection, account.id, kind, dialect, now=ctx.now()):
+        await credentials.lock_account(connection, caller.account.id)
+        # This also revokes expired ones; if one was active, the exception rolls all of it back.
+        if await _revoke_kind(ctx, connection, caller, kind):
             raise AlreadyExists("there is an active key already; regenerate or revoke it")
         return await credentials.insert(connection, new)
 
     return new_key(await ctx.database.transact(work), new, secret)
 
 
-async def revoke_all(ctx: Context, account: Account, kind: CredentialKind, *, dialect: str) -> None:
-    """Revoke the account's credentials of a kind, at once. Raises NotFound if none was live."""
-    now = ctx.now()
-    if not await ctx.database.transact(
-        lambda c: credentials.revoke_kind(c, account.id, kind, dialect, now=now)
-    ):
+async def revoke_all(ctx: Context, caller: Caller, kind: CredentialKind) -> None:
+    """
+    Revoke the credentials of a kind that the caller's account has for the dialect, at once.
+
+    A caller with a test credential revokes only test ones. Raises NotFound if none was active.
+    """
+    if not await ctx.database.transact(lambda c: _revoke_kind(ctx, c, caller, kind)):
         raise NotFound("there is no active key")
 
 
@@ -198,6 +207,27 @@ def require_live(holder: Holder | None, now: datetime) -> Holder:
 def _caller(holder: Holder, dialect: str) -> Caller:
     assert holder.account is not None, "a credential of a dialect has an account"
     return Caller(holder.account, dialect, holder.credential.id, holder.credential.is_test)
+
+
+def _new_credential_of(
+    ctx: Context, caller: Caller, kind: CredentialKind, validity: timedelta | None
+) -> tuple[NewCredential, str]:
+    return _new_credential(
+        ctx, caller.account, kind, dialect=caller.dialect, validity=validity, is_test=caller.is_test
+    )
+
+
+async def _revoke_kind(
+    ctx: Context, connection: AsyncConnection, caller: Caller, kind: CredentialKind
+) -> int:
+    return await credentials.revoke_kind(
+        connection,
+        caller.account.id,
+        kind,
+        dialect=caller.dialect,
+        is_test=caller.is_test,
+        now=ctx.now(),
+    )
 
 
 def _new_credential(

@@ -5,13 +5,8 @@ Passwords are stored as argon2 hashes. An unknown name takes the same steps as
 a wrong password.
 """
 
-import asyncio
-import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cache
-
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import Invalid
@@ -29,7 +24,6 @@ from dispatcher.store.accounts import credentials
 from dispatcher.store.accounts.credentials import NewCredential
 
 _SHORTEST_PASSWORD = 12
-_ARGON2 = PasswordHasher()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +40,28 @@ async def by_token(ctx: Context, secret: str) -> Operator:
     return Operator(holder.credential.id, holder.credential.name or f"token {holder.credential.id}")
 
 
-async def by_password(ctx: Context, name: str, password: str) -> Operator:
-    """Return the operator with this login. Takes some 50 ms on purpose. Raises NotAuthenticated."""
+async def by_password(
+    ctx: Context,
+    name: str,
+    password: str,
+    *,
+    source: str = "",
+    before_check: Callable[[], Awaitable[None]] | None = None,
+) -> Operator:
+    """
+    Return the operator with this login. Raises NotAuthenticated, and RateLimited.
+
+    A check takes some 50 ms on purpose. `before_check`, which may raise, runs
+    before it, and few checks of one `source` wait. A password that was right a
+    short while ago is not checked.
+    """
     holder = await ctx.database.transact(lambda c: find_by_name(c, CredentialKind.CONSOLE, MANAGE, name))
     known = holder.password_hash if holder else None
-    if not await asyncio.to_thread(_is_password, known, password):
-        holder = None
+    if known is None or not ctx.passwords.remembers(known, password):
+        if before_check is not None:
+            await before_check()
+        if not await ctx.passwords.is_right(known, password, source=source):
+            holder = None
     holder = require_live(holder, ctx.now())
     await ctx.database.transact(lambda c: note_use(ctx, c, holder))
     return Operator(holder.credential.id, name)
@@ -67,23 +77,10 @@ async def create(ctx: Context, name: str, password: str) -> int:
         dialect=MANAGE,
         name=check_name(name),
         digest=None,
-        password_hash=await asyncio.to_thread(_ARGON2.hash, password),
+        password_hash=await ctx.passwords.hash(password),
         hint="",
         is_test=False,
         expires_at=None,
     )
     made = await ctx.database.transact(lambda c: credentials.insert(c, new))
     return new_key(made, new, "").id
-
-
-def _is_password(known: str | None, password: str) -> bool:
-    dummy = _dummy_hash()  # always computed: its first call takes twice as long
-    try:
-        return _ARGON2.verify(known or dummy, password)
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-@cache
-def _dummy_hash() -> str:
-    return _ARGON2.hash(secrets.token_urlsafe(32))

@@ -1,9 +1,10 @@
 """
 Signed tokens: JWT with HS256, each with a row, so that a revoked one is refused at once.
 
-A token is valid for one dialect, its audience. A refresh token can be used
-once; if it is used a second time, it was stolen, and its whole family is
-revoked.
+A token is valid for one dialect, its audience. Refreshing makes the next token
+of its family. A refresh token can be used once; if it is used a second time, it
+was stolen. Then, and when one of its tokens is revoked, the whole family is
+revoked, with all tokens that were issued with one of it.
 """
 
 from collections.abc import Collection
@@ -50,16 +51,21 @@ async def issue(
     Return a new token for this caller, with its scopes or fewer.
 
     `scopes` None means all scopes of the caller. Raises Forbidden for a scope
-    that the caller does not have, and Misconfigured without
-    DISPATCHER_JWT_SECRET.
+    that the caller does not have, NotAuthenticated if its own token has just
+    been revoked, and Misconfigured without DISPATCHER_JWT_SECRET.
     """
     _secret(ctx)
     if scopes is not None and caller.scopes is not None and (more := set(scopes) - caller.scopes):
         raise Forbidden(f"scope required: {', '.join(sorted(more))}")
     wanted = caller.scopes if scopes is None else frozenset(scopes) - {_ALL}
-    return await ctx.database.transact(
-        lambda c: _issue(ctx, c, caller, uuid4(), _Grant(wanted, validity, refresh_for))
-    )
+    grant = _Grant(uuid4(), caller.token_family, wanted, validity, refresh_for)
+
+    async def work(connection: AsyncConnection) -> IssuedTokens:
+        if grant.issued_by is not None and not await tokens.lock_live(connection, grant.issued_by):
+            raise NotAuthenticated(_INVALID)
+        return await _issue(ctx, connection, caller, grant)
+
+    return await ctx.database.transact(work)
 
 
 async def authenticate(ctx: Context, token: str, *, dialect: str) -> Caller:
@@ -98,8 +104,8 @@ async def refresh(
         holder = await credentials.by_id(connection, known.credential_id)
         caller = _caller(holder, known, dialect, now)
         await tokens.mark_refreshed(connection, known.id, now=now)
-        terms = _Grant(caller.scopes, validity, refresh_for)
-        return await _issue(ctx, connection, caller, known.family, terms)
+        grant = _Grant(known.family, known.issued_by, caller.scopes, validity, refresh_for)
+        return await _issue(ctx, connection, caller, grant)
 
     issued = await ctx.database.transact(work)
     if issued is None:
@@ -108,13 +114,26 @@ async def refresh(
 
 
 async def revoke(ctx: Context, caller: Caller, token_id: str) -> None:
-    """Revoke a token of the caller's account, at once; an unknown token is ignored."""
+    """
+    Revoke a token of the caller's account, at once; an unknown token is ignored.
+
+    The tokens that came of it are revoked as well: those of its family, and
+    those that were issued with one of them.
+    """
     now = ctx.now()
-    await ctx.database.transact(lambda c: tokens.revoke(c, caller.account.id, token_id, now=now))
+
+    async def work(connection: AsyncConnection) -> None:
+        family = await tokens.family_of(connection, caller.account.id, token_id)
+        if family is not None:
+            await tokens.revoke_family(connection, family, now=now)
+
+    await ctx.database.transact(work)
 
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
+    family: UUID
+    issued_by: UUID | None
     scopes: Collection[str] | None
     validity: timedelta
     refresh_for: timedelta | None
@@ -123,18 +142,17 @@ class _Grant:
 _ALL = "*"
 
 
-async def _issue(
-    ctx: Context, connection: AsyncConnection, caller: Caller, family: UUID, terms: _Grant
-) -> IssuedTokens:
+async def _issue(ctx: Context, connection: AsyncConnection, caller: Caller, grant: _Grant) -> IssuedTokens:
     now = ctx.now()
-    secret = None if terms.refresh_for is None else new_secret()
+    secret = None if grant.refresh_for is None else new_secret()
     token = SignedToken(
         id=uuid4().hex,
-        family=family,
+        family=grant.family,
+        issued_by=grant.issued_by,
         credential_id=caller.credential_id,
-        scopes=[_ALL] if terms.scopes is None else sorted(terms.scopes),
-        expires_at=now + terms.validity,
-        refresh_until=None if terms.refresh_for is None else now + terms.refresh_for,
+        scopes=[_ALL] if grant.scopes is None else sorted(grant.scopes),
+        expires_at=now + grant.validity,
+        refresh_until=None if grant.refresh_for is None else now + grant.refresh_for,
         refreshed_at=None,
         revoked_at=None,
     )
@@ -158,7 +176,7 @@ async def _issue(
 def _claims(ctx: Context, token: str, dialect: str) -> dict[str, Any]:
     """Return the claims of a token that we signed for this dialect; its row says whether it has expired."""
     try:
-        return jwt.decode(
+        claims = jwt.decode(
             token,
             _secret(ctx),
             algorithms=[_ALGORITHM],
@@ -173,6 +191,9 @@ def _claims(ctx: Context, token: str, dialect: str) -> dict[str, Any]:
         )
     except jwt.InvalidTokenError:
         raise NotAuthenticated(_INVALID) from None
+    if not str(claims["jti"]).isprintable():  # such as NUL, which Postgres rejects
+        raise NotAuthenticated(_INVALID)
+    return claims
 
 
 def _caller(holder: Holder | None, token: SignedToken, dialect: str, now: datetime) -> Caller:
@@ -181,7 +202,9 @@ def _caller(holder: Holder | None, token: SignedToken, dialect: str, now: dateti
     if holder.credential.dialect != dialect:
         raise NotAuthenticated(_INVALID)
     scopes = None if _ALL in token.scopes else frozenset(token.scopes)
-    return Caller(holder.account, dialect, holder.credential.id, holder.credential.is_test, scopes)
+    return Caller(
+        holder.account, dialect, holder.credential.id, holder.credential.is_test, scopes, token.family
+    )
 
 
 def _secret(ctx: Context) -> str:

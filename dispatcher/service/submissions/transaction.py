@@ -93,9 +93,9 @@ async def accept_joined(
     """
     Accept a submission as a part of an application's transaction. Needs no loop.
 
-    Raises what `submit` does, and what the transaction raises. Messages that are due are `ready`, and not in their lane: whenever the
-    transaction commits, the clock finds them at its next look, and until then
-    nobody waits for them.
+    Messages that are due are `ready`, and not in their lane: whenever the
+    transaction commits, the clock finds them at its next look. Raises what
+    `submit` does, and what the transaction raises.
     """
 
     async def work(connection: AsyncConnection, *, locked: bool) -> _Results:

@@ -89,7 +89,8 @@ RETURNING id
 """)
 _REVOKE_KIND = text("""
 UPDATE credentials SET revoked_at = :now
-WHERE account_id = :account_id AND kind = :kind AND dialect = :dialect AND revoked_at IS NULL
+WHERE account_id = :account_id AND kind = :kind AND dialect = :dialect AND is_test = :is_test
+  AND revoked_at IS NULL
 RETURNING id, expires_at
 """)
 _ACCOUNT_LOCK = text("SELECT pg_advisory_xact_lock(4773005, CAST(:account_id AS integer))")
@@ -141,10 +142,16 @@ async def revoke(
 
 
 async def revoke_kind(
-    connection: AsyncConnection, account_id: int, kind: str, dialect: str, *, now: datetime
+    connection: AsyncConnection, account_id: int, kind: str, *, dialect: str, is_test: bool, now: datetime
 ) -> int:
-    """Revoke all credentials of a kind; return how many had not expired."""
-    values = {"account_id": account_id, "kind": kind, "dialect": dialect, "now": now}
+    """Revoke all credentials of a kind, either the live or the test ones; return how many had not expired."""
+    values = {
+        "account_id": account_id,
+        "kind": kind,
+        "dialect": dialect,
+        "is_test": is_test,
+        "now": now,
+    }
     rows = (await connection.execute(_REVOKE_KIND, values)).all()
     return sum(row.expires_at is None or row.expires_at > now for row in rows)
 

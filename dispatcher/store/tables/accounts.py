@@ -91,6 +91,7 @@ tokens = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("family", Uuid, nullable=False, index=True),
+    Column("issued_by", Uuid, index=True),  # the family of the token that it was issued with
     Column("credential_id", ForeignKey("credentials.id"), nullable=False, index=True),
     Column("scopes", ARRAY(Text), nullable=False),
     Column("refresh_digest", LargeBinary, unique=True),

@@ -79,7 +79,11 @@ async def new_user(world: World, account: Account | None = None) -> NewKey:
 
 
 async def new_key(
-    world: World, account: Account | None = None, *, validity: timedelta | None = None
+    world: World,
+    account: Account | None = None,
+    *,
+    validity: timedelta | None = None,
+    is_test: bool = False,
 ) -> NewKey:
     return await credentials.create(
         world.ctx,
@@ -87,4 +91,5 @@ async def new_key(
         CredentialKind.API_KEY,
         dialect="formpost",
         validity=validity,
+        is_test=is_test,
     )

@@ -11,7 +11,16 @@ import pytest
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.settings import Settings
-from tests.api.formpost.client import BALANCE, KEYS, FormpostClient, new_key, new_user, run_with_api
+from tests.api.formpost.client import (
+    BALANCE,
+    KEYS,
+    SAMPLE,
+    V2,
+    FormpostClient,
+    new_key,
+    new_user,
+    run_with_api,
+)
 from tests.world import World
 
 GENERATE, REGENERATE, REVOKE = KEYS
@@ -130,6 +139,19 @@ def test_regenerate_ends_the_old_key_also_when_it_was_the_credential(world: Worl
         assert response.status_code == 200
         assert await opens(api, response.json()["api_key"])
         assert not await opens(api, api.key["X-API-Key"])
+
+    run_with_api(world, story)
+
+
+def test_a_test_key_makes_test_keys_and_leaves_the_live_key_alone(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
+        test = {"X-API-Key": (await new_key(world, is_test=True)).secret}
+        made = (await api.http.post(REGENERATE, headers=test)).json()["api_key"]
+        await api.http.post(V2, json=SAMPLE, headers={"X-API-Key": made})
+        assert {row.is_test for row in await api.sent()} == {True}
+        assert (await api.http.post(REVOKE, headers={"X-API-Key": made})).status_code == 200
+        assert not await opens(api, made)
+        assert await opens(api, api.key["X-API-Key"])
 
     run_with_api(world, story)
 

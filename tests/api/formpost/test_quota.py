@@ -7,7 +7,7 @@ import pytest
 from dispatcher.domain.accounts.account import AccountLimits
 from dispatcher.service.accounts import accounts
 from dispatcher.settings import Settings
-from tests.api.formpost.client import BALANCE, KEYS, V1, V2, FormpostClient, run_with_api
+from tests.api.formpost.client import BALANCE, KEYS, V1, V2, FormpostClient, new_key, run_with_api
 from tests.world import World
 
 
@@ -23,12 +23,33 @@ def test_calls_without_a_key_share_the_bucket_of_their_address_over_endpoints(wo
     run_with_api(world, story)
 
 
-def test_a_key_has_60_a_minute_over_all_endpoints(world: World) -> None:
+def test_an_account_has_60_a_minute_over_all_endpoints(world: World) -> None:
     async def story(api: FormpostClient) -> None:
         await api.keyed()
         response = await api.http.get(BALANCE, headers=api.key)
         assert response.headers["x-ratelimit-limit"] == "60"
         assert response.headers["x-ratelimit-remaining"] == "58"
+
+    run_with_api(world, story)
+
+
+def test_a_new_key_has_no_new_quota(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
+        for _ in range(30):
+            made = await api.http.post(KEYS[1], headers=api.key)
+            api.key["X-API-Key"] = made.json()["api_key"]
+        response = await api.http.get(BALANCE, headers=api.key)
+        assert response.headers["x-ratelimit-remaining"] == "29"
+
+    run_with_api(world, story)
+
+
+def test_a_test_key_uses_up_no_quota_of_the_live_one(world: World) -> None:
+    async def story(api: FormpostClient) -> None:
+        test = {"X-API-Key": (await new_key(world, is_test=True)).secret}
+        await api.http.get(BALANCE, headers=test)
+        response = await api.http.get(BALANCE, headers=api.key)
+        assert response.headers["x-ratelimit-remaining"] == "59"
 
     run_with_api(world, story)
 

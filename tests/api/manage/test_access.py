@@ -1,6 +1,8 @@
 """Only operators are authenticated, and guessing is limited."""
 
+import asyncio
 from base64 import b64encode
+from collections import Counter
 from datetime import timedelta
 
 import httpx
@@ -62,9 +64,10 @@ def test_a_console_login_is_accepted_and_a_wrong_password_is_not(world: World) -
     run_with_api(world, story)
 
 
-def test_an_address_that_failed_too_often_gets_429_even_for_the_right_password(settings_few: World) -> None:
+def test_guesses_of_a_name_end_and_keep_nobody_else_of_the_address_out(settings_few: World) -> None:
     async def story(api: ManagementClient) -> None:
         await operators.create(api.world.ctx, "ann", PASSWORD)
+        await operators.create(api.world.ctx, "bob", PASSWORD)
         path = f"{PREFIX}/accounts"
         for _ in range(2):
             assert_problem(await api.http.get(path, headers=basic("ann", "wrong")), 401)
@@ -72,9 +75,37 @@ def test_an_address_that_failed_too_often_gets_429_even_for_the_right_password(s
             response = await api.http.get(path, headers=basic("ann", password))
             assert_problem(response, 429)
             assert 1 <= int(response.headers["retry-after"]) <= 30
-        assert (await api.http.get(path)).status_code == 200  # a token costs nothing to check
+        assert (await api.http.get(path, headers=basic("bob", PASSWORD))).status_code == 200
+        assert (await api.http.get(path)).status_code == 200  # with a token
 
     run_with_api(settings_few, story)
+
+
+def test_a_password_that_was_right_is_not_checked_again_and_not_locked_out(settings_few: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        await operators.create(api.world.ctx, "ann", PASSWORD)
+        path = f"{PREFIX}/accounts"
+        assert (await api.http.get(path, headers=basic("ann", PASSWORD))).status_code == 200
+        for status in (401, 429, 429):
+            assert_problem(await api.http.get(path, headers=basic("ann", "wrong")), status)
+        for _ in range(5):
+            assert (await api.http.get(path, headers=basic("ann", PASSWORD))).status_code == 200
+
+    run_with_api(settings_few, story)
+
+
+def test_many_guesses_at_once_are_refused_before_they_cost_a_check(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        path = f"{PREFIX}/accounts"
+        answers = await asyncio.gather(
+            *(api.http.get(path, headers=basic(f"name{n}", "wrong")) for n in range(50))
+        )
+        statuses = Counter(answer.status_code for answer in answers)
+        assert set(statuses) == {401, 429}
+        assert statuses[401] < 30
+        assert (await api.http.get(path)).status_code == 200
+
+    run_with_api(world, story)
 
 
 def test_an_address_that_guesses_tokens_gets_429(settings_few: World) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import AlreadyExists, CredentialExpired, Invalid, NotAuthenticated, NotFound
 from dispatcher.domain.messages.status import Status
@@ -22,6 +23,10 @@ async def _key(world: World, kind: CredentialKind = CredentialKind.API_KEY, **mo
         dialect="emsgnow",
         **more,  # type: ignore[arg-type]
     )
+
+
+def _caller(world: World, *, is_test: bool = False) -> Caller:
+    return Caller(world.caller.account, "emsgnow", is_test=is_test)
 
 
 async def _opens(world: World, key: NewKey, *, dialect: str = "emsgnow") -> bool:
@@ -145,13 +150,13 @@ def test_a_name_that_basic_authentication_cannot_carry_is_refused(world: World, 
 
 def test_a_second_key_is_only_generated_when_the_first_has_ended(world: World) -> None:
     async def story() -> None:
-        account, kind = world.caller.account, CredentialKind.API_KEY
-        first = await credentials.generate(world.ctx, account, kind, dialect="emsgnow", validity=DAY)
+        caller, kind = _caller(world), CredentialKind.API_KEY
+        first = await credentials.generate(world.ctx, caller, kind, validity=DAY)
         with pytest.raises(AlreadyExists):
-            await credentials.generate(world.ctx, account, kind, dialect="emsgnow", validity=DAY)
+            await credentials.generate(world.ctx, caller, kind, validity=DAY)
         assert await _opens(world, first)
         world.time.advance(DAY)
-        second = await credentials.generate(world.ctx, account, kind, dialect="emsgnow", validity=None)
+        second = await credentials.generate(world.ctx, caller, kind, validity=None)
         assert await _opens(world, second)
 
     world.run(story)
@@ -159,11 +164,29 @@ def test_a_second_key_is_only_generated_when_the_first_has_ended(world: World) -
 
 def test_regenerating_revokes_the_old_key_and_creates_a_new_one(world: World) -> None:
     async def story() -> None:
-        account, kind = world.caller.account, CredentialKind.API_KEY
         old = await _key(world)
-        new = await credentials.regenerate(world.ctx, account, kind, dialect="emsgnow", validity=None)
+        new = await credentials.regenerate(world.ctx, _caller(world), CredentialKind.API_KEY, validity=None)
         assert not await _opens(world, old)
         assert await _opens(world, new)
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("is_test", [True, False])
+def test_a_caller_replaces_and_revokes_only_keys_of_its_own_kind_live_or_test(
+    world: World, is_test: bool
+) -> None:
+    async def story() -> None:
+        kind, caller = CredentialKind.API_KEY, _caller(world, is_test=is_test)
+        other = await _key(world, is_test=not is_test)
+        for make in (credentials.generate, credentials.regenerate):
+            made = await make(world.ctx, caller, kind, validity=None)
+            found = await credentials.by_secret(world.ctx, kind, made.secret, dialect="emsgnow")
+            assert found.is_test is is_test
+        await credentials.revoke_all(world.ctx, caller, kind)
+        with pytest.raises(NotFound):
+            await credentials.revoke_all(world.ctx, caller, kind)
+        assert await _opens(world, other)
 
     world.run(story)
 
@@ -171,10 +194,9 @@ def test_regenerating_revokes_the_old_key_and_creates_a_new_one(world: World) ->
 def test_revoking_all_finds_nothing_the_second_time(world: World) -> None:
     async def story() -> None:
         await _key(world)
-        account, kind = world.caller.account, CredentialKind.API_KEY
-        await credentials.revoke_all(world.ctx, account, kind, dialect="emsgnow")
+        await credentials.revoke_all(world.ctx, _caller(world), CredentialKind.API_KEY)
         with pytest.raises(NotFound):
-            await credentials.revoke_all(world.ctx, account, kind, dialect="emsgnow")
+            await credentials.revoke_all(world.ctx, _caller(world), CredentialKind.API_KEY)
 
     world.run(story)
 

@@ -121,6 +121,62 @@ def test_another_account_cannot_revoke_a_token(world: World) -> None:
     world.run(story)
 
 
+@pytest.mark.parametrize("jti", ["a\0b", "\0", "a\nb"])
+def test_a_token_whose_id_cannot_be_one_is_refused(world: World, jti: str) -> None:
+    async def story() -> None:
+        issued = await _issue(world, await _login(world))
+        claims = jwt.decode(issued.access, SECRET, algorithms=["HS256"], audience="smsgate")
+        forged = jwt.encode(claims | {"jti": jti}, SECRET, algorithm="HS256")
+        assert not await _is_good(world, forged)
+
+    world.run(story)
+
+
+def test_revoking_a_token_revokes_all_that_came_of_it(world: World) -> None:
+    async def story() -> None:
+        caller = await _login(world)
+        first = await _issue(world, caller)
+        refreshed = await _refresh(world, first.refresh)
+        child = await _issue(world, await _caller(world, refreshed))
+        grandchild = await _issue(world, await _caller(world, await _refresh(world, child.refresh)))
+        other = await _issue(world, caller)
+        await tokens.revoke(world.ctx, caller, first.id)
+        for one in (first, refreshed, child, grandchild):
+            assert not await _is_good(world, one.access)
+            with pytest.raises(NotAuthenticated):
+                await _refresh(world, one.refresh)
+        assert await _is_good(world, other.access)
+
+    world.run(story)
+
+
+def test_revoking_a_child_leaves_its_issuer_alone(world: World) -> None:
+    async def story() -> None:
+        first = await _issue(world, await _login(world))
+        caller = await _caller(world, first)
+        child = await _issue(world, caller)
+        await tokens.revoke(world.ctx, caller, child.id)
+        assert not await _is_good(world, child.access)
+        assert await _is_good(world, first.access)
+
+    world.run(story)
+
+
+def test_a_token_that_has_just_been_revoked_issues_none(world: World) -> None:
+    async def story() -> None:
+        first = await _issue(world, await _login(world))
+        caller = await _caller(world, first)
+        await tokens.revoke(world.ctx, caller, first.id)
+        with pytest.raises(NotAuthenticated):
+            await _issue(world, caller)
+
+    world.run(story)
+
+
+async def _caller(world: World, issued: IssuedTokens) -> Caller:
+    return await tokens.authenticate(world.ctx, issued.access, dialect="smsgate")
+
+
 async def _refresh(world: World, secret: str | None) -> IssuedTokens:
     assert secret is not None
     return await tokens.refresh(world.ctx, secret, dialect="smsgate", validity=HOUR, refresh_for=24 * HOUR)

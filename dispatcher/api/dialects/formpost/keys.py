@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.dialects.formpost import openapi_examples
-from dispatcher.api.dialects.formpost.auth import BASIC, KEY, NAME, RequestFields, key_manager, read_request
+from dispatcher.api.dialects.formpost.auth import BASIC, KEY, RequestFields, key_manager, read_request
 from dispatcher.api.dialects.formpost.mapping import unprocessable
 from dispatcher.api.dialects.formpost.responses import JsonWithoutCharset
 from dispatcher.api.operations import Operations
@@ -36,9 +36,7 @@ async def generate_key(request: Request) -> Response:
         validity = _validity(ctx, fields)
     except ValueError as fault:
         return _refused(fault)
-    made = await credentials.generate(
-        ctx, caller.account, CredentialKind.API_KEY, dialect=NAME, validity=validity
-    )
+    made = await credentials.generate(ctx, caller, CredentialKind.API_KEY, validity=validity)
     return _key_response(made, 201)
 
 
@@ -57,9 +55,7 @@ async def regenerate_key(request: Request) -> Response:
         validity = _validity(ctx, fields)
     except ValueError as fault:
         return _refused(fault)
-    made = await credentials.regenerate(
-        ctx, caller.account, CredentialKind.API_KEY, dialect=NAME, validity=validity
-    )
+    made = await credentials.regenerate(ctx, caller, CredentialKind.API_KEY, validity=validity)
     return _key_response(made, 200)
 
 
@@ -69,7 +65,7 @@ async def regenerate_key(request: Request) -> Response:
 async def revoke_key(request: Request) -> Response:
     """With immediate effect. Without an active key it is 404."""
     caller = await key_manager(request, await read_request(request))
-    await credentials.revoke_all(context_of(request), caller.account, CredentialKind.API_KEY, dialect=NAME)
+    await credentials.revoke_all(context_of(request), caller, CredentialKind.API_KEY)
     return JsonWithoutCharset({"message": "API key revoked"})
 
 

@@ -73,7 +73,9 @@ def top_up(
 
 def limit(
     name: AccountName,
-    rate: Annotated[str | None, typer.Option(metavar="N", help="Requests per minute of each key.")] = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar="N", help="Requests per minute in each dialect.")
+    ] = None,
     daily: Annotated[str | None, typer.Option(metavar="N", help="Messages per UTC day.")] = None,
     tier: Annotated[
         str | None, typer.Option(metavar="TIER", help="The highest tier: critical, standard or bulk.")
