@@ -21,9 +21,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     AliasChoices,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     InstanceOf,
     SecretStr,
@@ -39,6 +37,7 @@ from dispatcher.domain.errors import Invalid, Misconfigured
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.inbound.keywords import KeywordAction, Keywords
 from dispatcher.domain.tier import Tier
+from dispatcher.strict_model import StrictModel
 
 _DEFAULT_RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
 _POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
@@ -85,7 +84,7 @@ class RepeatPolicy(StrEnum):
     JOIN = "join"  # answered with the existing message
 
 
-class ProviderSettings(BaseModel):
+class ProviderSettings(StrictModel):
     """
     One provider in DISPATCHER_PROVIDERS.
 
@@ -95,20 +94,20 @@ class ProviderSettings(BaseModel):
     per segment, by country.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     plugin: str
-    options: dict[str, object] = {}
+    options: dict[str, object] = Field(default_factory=dict)
     tps: float = Field(default=100, gt=0)
     max_connections: int = Field(default=200, ge=1, le=2000)
     call_timeout: float = Field(default=5, gt=0, le=60)
     dedupes: bool = False
     countries: frozenset[str] = frozenset()
     takes: Traffic = Traffic.LIVE
-    sender_tps: dict[str, Annotated[float, Field(gt=0)]] = {}
-    doubt: dict[Tier, int] = {}
-    prices: dict[Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")], Annotated[Decimal, Field(ge=0)]] = {}
+    sender_tps: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    doubt: dict[Tier, int] = Field(default_factory=dict)
+    prices: dict[Annotated[str, Field(pattern=r"^([A-Z]{2}|\*)$")], Annotated[Decimal, Field(ge=0)]] = Field(
+        default_factory=dict
+    )
     poll: float | None = Field(default=None, ge=1, le=3600)
 
     def config(self, public_url: str | None = None) -> ProviderConfig:

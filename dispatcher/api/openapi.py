@@ -13,13 +13,12 @@ from starlette.routing import compile_path
 
 from dispatcher.api.operations import Operation
 from dispatcher.api.request_body import LARGEST_ID, Json
+from dispatcher.version import VERSION
 
 Schema = dict[str, Any]
 
 Responses = dict[int | str, dict[str, Any]]
 """The descriptions of an operation's responses, by status."""
-
-_VERSION = "0.1.0"
 
 
 def document(title: str, description: str, operations: Iterable[Operation]) -> Schema:
@@ -33,7 +32,7 @@ def document(title: str, description: str, operations: Iterable[Operation]) -> S
             schemes |= {scheme.name: scheme.definition for scheme in operation.security}
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "description": description, "version": _VERSION},
+        "info": {"title": title, "description": description, "version": VERSION},
         "paths": paths,
         "components": {"securitySchemes": schemes},
     }

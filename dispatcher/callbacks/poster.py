@@ -17,6 +17,7 @@ from yarl import URL
 
 from dispatcher.callbacks.connector import HostLookup, PrivateAddress, open_connector
 from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest, check_url
+from dispatcher.version import USER_AGENT
 
 _CONNECTIONS: Final = 100
 _CONNECTIONS_PER_HOST: Final = 10
@@ -88,7 +89,7 @@ class HttpPoster:
                     max_per_host=_CONNECTIONS_PER_HOST,
                 ),
                 timeout=aiohttp.ClientTimeout(sock_connect=self._connect_timeout.total_seconds()),
-                headers={"User-Agent": "sms-dispatcher", "Accept-Encoding": "identity"},
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,

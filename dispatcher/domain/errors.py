@@ -37,6 +37,7 @@ class FaultKind(StrEnum):
     TOO_LONG = "is too long"
     TOO_MANY = "has too many entries"
     NOT_TEXT = "cannot be encoded"
+    UNFILLED = "has braces that nothing fills"
     NOT_A_NUMBER = "is not a phone number"
     UNKNOWN_SENDER = "is not a sender of this account"
     WINDOW_OVER = "leaves no time to send"

@@ -1,15 +1,13 @@
 """The base of plug-ins that send one message per HTTP request: options, calls and polls."""
 
 import asyncio
-import re
 from abc import ABC, abstractmethod
-from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Final, TypeVar
+from typing import Final, TypeVar
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, ValidationError
 
 from dispatcher.providers.contract import (
     Gate,
@@ -23,6 +21,20 @@ from dispatcher.providers.contract import (
     Unsent,
 )
 from dispatcher.providers.http_client.client import Wire, call, open_client
+from dispatcher.providers.option_types import ProxyUrl, Secret, Url, basic_auth
+from dispatcher.strict_model import StrictModel, describe
+
+__all__ = [
+    "FORM_CONTENT_TYPE",
+    "MAX_CONCURRENT_POLLS",
+    "HttpPlugin",
+    "PluginOptions",
+    "Secret",
+    "Url",
+    "basic_auth",
+    "poll_concurrently",
+    "read_options",
+]
 
 MAX_CONCURRENT_POLLS: Final = 8
 """How many requests of a poll are open at a time, so that messages get the other connections."""
@@ -32,53 +44,12 @@ FORM_CONTENT_TYPE: Final = "application/x-www-form-urlencoded"
 _M = TypeVar("_M", bound="PluginOptions")
 
 
-def _checked_url(url: str) -> str:
-    parsed = _parsed_url(url)
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ValueError("this is not an absolute http or https URL")
-    if parsed.userinfo:
-        raise ValueError("a URL must have no user and password, because logs keep URLs")
-    if parsed.query or parsed.fragment:
-        raise ValueError("this URL must have no query and no fragment")
-    return url.rstrip("/")
-
-
-def _checked_proxy(secret: SecretStr) -> SecretStr:
-    url = _parsed_url(secret.get_secret_value())
-    if url.scheme != "http" or not url.host or url.raw_path != b"/":
-        raise ValueError(
-            "this is not the URL of a proxy: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
-        )
-    return secret
-
-
-def _parsed_url(text: str) -> httpx.URL:
-    try:
-        return httpx.URL(text)
-    except httpx.InvalidURL as error:
-        raise ValueError(f"this is not a URL: {error}") from None
-
-
-def _one_line(secret: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", secret.get_secret_value()):
-        raise ValueError(
-            "a secret must be one line of ASCII without blanks around it; look for a newline at the end"
-        )
-    return secret
-
-
-Url = Annotated[str, AfterValidator(_checked_url)]
-Secret = Annotated[SecretStr, AfterValidator(_one_line)]
-
-
-class PluginOptions(BaseModel):
+class PluginOptions(StrictModel):
     """The options that all these plug-ins have."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: Url
     wire: Wire = "ours"
-    proxy: Annotated[SecretStr, AfterValidator(_checked_proxy)] | None = None
+    proxy: ProxyUrl | None = None
     connect_timeout: timedelta = Field(timedelta(seconds=3), gt=timedelta(0))
     keep_alive: timedelta = Field(timedelta(seconds=4), ge=timedelta(0))
 
@@ -88,17 +59,7 @@ def read_options(model: type[_M], config: ProviderConfig) -> _M:
     try:
         return model.model_validate(dict(config.options))
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'options'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_input=False, include_url=False)
-        )
-        raise Misconfigured(f"provider {config.name}: {faults}") from None
-
-
-def basic_auth(username: str, password: SecretStr) -> str:
-    """Return the Authorization header of Basic authentication (RFC 7617)."""
-    pair = f"{username}:{password.get_secret_value()}"
-    return f"Basic {b64encode(pair.encode()).decode()}"
+        raise Misconfigured(f"provider {config.name}: {describe(error, config.options)}") from None
 
 
 class HttpPlugin(ABC):

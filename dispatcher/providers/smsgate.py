@@ -52,8 +52,8 @@ from dispatcher.providers.responses import (
     text_field,
 )
 
-PRIORITIES: Final[Mapping[Tier, int]] = {Tier.CRITICAL: 100, Tier.STANDARD: 0, Tier.BULK: -1}
-"""-128 to 127. From 100 on, the phone ignores its limits and delays."""
+PRIORITIES: Final[Mapping[Tier, int]] = {Tier.CRITICAL: 100, Tier.STANDARD: 0, Tier.BULK: -128}
+"""Those that its document names: the lowest, normal, and from 100 on past the phone's limits and delays."""
 
 STATES: Final[Mapping[str, Status | None]] = {
     "Pending": None,

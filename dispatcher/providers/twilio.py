@@ -12,7 +12,7 @@ import hashlib
 import hmac
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, NamedTuple, Self
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -53,9 +53,10 @@ from dispatcher.providers.responses import (
     retry_after,
     text_field,
 )
+from dispatcher.providers.validity import SECOND, time_left
 
-MAX_VALIDITY: Final = 36_000
-"""The most seconds that Twilio keeps a message in its queue; the least is 1."""
+MAX_VALIDITY: Final = timedelta(hours=10)
+"""How long Twilio keeps a message in its queue at most; at least a second."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -209,13 +210,13 @@ class Twilio(HttpPlugin):
         return await poll_concurrently(refs, self._poll_one)
 
     def _build_request(self, message: Outgoing) -> httpx.Request:
-        left = int((message.not_after - self._now()).total_seconds())
+        left = time_left(message.not_after, now=self._now(), longest=MAX_VALIDITY)
         fields = {
             "To": message.to,
             "From": message.sender,
             "MessagingServiceSid": self._options.messaging_service_sid,
             "Body": message.text,
-            "ValidityPeriod": str(min(max(left, 1), MAX_VALIDITY)),
+            "ValidityPeriod": str(left // SECOND),
             "StatusCallback": self._callback(message.reference),
         }
         body = urlencode({name: value for name, value in fields.items() if value is not None})

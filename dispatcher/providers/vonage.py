@@ -51,6 +51,7 @@ from dispatcher.providers.responses import (
     retry_after,
     text_field,
 )
+from dispatcher.providers.validity import time_left
 
 MIN_TTL: Final = timedelta(seconds=20)
 MAX_TTL: Final = timedelta(days=7)
@@ -183,7 +184,7 @@ class Vonage(HttpPlugin):
         raise BadReceipt("the receipt has neither status nor text")
 
     def _build_request(self, message: Outgoing) -> httpx.Request:
-        ttl = min(max(message.not_after - self._now(), MIN_TTL), MAX_TTL)
+        ttl = time_left(message.not_after, now=self._now(), shortest=MIN_TTL, longest=MAX_TTL)
         sender = message.sender or self._options.sender
         is_plain = measure(message.text).encoding is Encoding.GSM7
         fields = {

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from yarl import URL
+
+from dispatcher.strict_model import StrictModel
 
 _EXAMPLE = '{"tps": 50, "latency_ms": 10}'
 
@@ -23,7 +25,7 @@ IdFormat = Annotated[str, Field(pattern=r"^(0[1-5]?\d)?[dxX]$")]
 """The format of an id, in Python's notation: `d`, `x`, `X`, or `020d` for leading zeros."""
 
 
-class SandboxSettings(BaseModel):
+class SandboxSettings(StrictModel):
     """
     The behaviour of the simulated network for numbers that are not special.
 
@@ -31,8 +33,6 @@ class SandboxSettings(BaseModel):
     with one client can be repeated. With `token` or `smpp_password` None, every
     client is accepted.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     latency_ms: float = Field(20, ge=0)
     slow_share: float = Field(0, ge=0, le=1)

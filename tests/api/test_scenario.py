@@ -42,7 +42,7 @@ class Client:
     async def connect(self) -> None:
         """Create the credentials for its requests."""
 
-    async def send(self, number: str, at: datetime) -> str:
+    async def send(self, number: str, at: datetime, text: str = "Hello") -> str:
         raise NotImplementedError
 
     async def read(self, message: str) -> Any:
@@ -58,7 +58,7 @@ class Client:
 
     async def post(self, path: str, body: Mapping[str, object]) -> Any:
         response = await self.http.post(path, json=body, headers=self.headers)
-        assert response.is_success, response.text
+        response.raise_for_status()
         return response.json()
 
 
@@ -71,8 +71,8 @@ class Emess(Client):
         token = (await self.post("/api/v0/auth/token", asked))["token"]
         self.headers = {"Authorization": f"Bearer {token}"}
 
-    async def send(self, number: str, at: datetime) -> str:
-        body = {"number": number, "message": "Hello", "type": "standard"}
+    async def send(self, number: str, at: datetime, text: str = "Hello") -> str:
+        body = {"number": number, "message": text, "type": "standard"}
         return str((await self.post("/api/v0/sms/send", body))["id"])
 
 
@@ -82,8 +82,8 @@ class Emsgnow(Client):
     async def connect(self) -> None:
         self.headers = {"x-api-key": (await self.key(CredentialKind.API_KEY, "emsgnow")).secret}
 
-    async def send(self, number: str, at: datetime) -> str:
-        body = {"to": number, "from": "SHOP", "message": "Hello", "notBefore": at.isoformat()}
+    async def send(self, number: str, at: datetime, text: str = "Hello") -> str:
+        body = {"to": number, "from": "SHOP", "message": text, "notBefore": at.isoformat()}
         return str((await self.post("/sms", body))["trackingId"])
 
     async def read(self, message: str) -> Any:
@@ -95,8 +95,8 @@ class Formpost(Client):
     async def connect(self) -> None:
         self.headers = {"X-API-Key": (await self.key(CredentialKind.API_KEY, "formpost")).secret}
 
-    async def send(self, number: str, at: datetime) -> str:
-        body = {"numbers": number, "message_body": "Hello", "schedule_at": at.isoformat()}
+    async def send(self, number: str, at: datetime, text: str = "Hello") -> str:
+        body = {"numbers": number, "message_body": text, "schedule_at": at.isoformat()}
         return str((await self.post("/api/v2/sms/send", body))["message_ids"][0])
 
 
@@ -105,9 +105,9 @@ class Scheduler(Client):
         key = await self.key(CredentialKind.BEARER, "scheduler")
         self.headers = {"Authorization": f"bearer {key.secret}"}
 
-    async def send(self, number: str, at: datetime) -> str:
+    async def send(self, number: str, at: datetime, text: str = "Hello") -> str:
         body = {
-            "message_text": "Hello",
+            "message_text": text,
             "delivery_date": f"{at:%Y-%m-%d %H:%M:%S}",
             "sender_id": self.world.sender_id,
             "phone_numbers": number,
@@ -131,10 +131,10 @@ class Smsgate(Client):
         basic = b64encode(f"{login.name}:{login.secret}".encode()).decode()
         self.headers = {"Authorization": f"Basic {basic}"}
 
-    async def send(self, number: str, at: datetime) -> str:
+    async def send(self, number: str, at: datetime, text: str = "Hello") -> str:
         body = {
             "phoneNumbers": [number],
-            "textMessage": {"text": "Hello"},
+            "textMessage": {"text": text},
             "scheduleAt": at.isoformat(),
         }
         return str((await self.post(self.path, body))["id"])
@@ -218,5 +218,26 @@ def test_a_request_s_trace_is_followed_to_the_provider(settings: Settings, diale
             [seen] = world.sim.seen
             assert seen.traceparent is not None
             assert seen.traceparent.startswith(f"00-{trace}-")
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("text", ["Hi {{name}", "Hi {{nobody}}", "Hi {name}}", "Hi {{ First Name }}"])
+@pytest.mark.parametrize("dialect", CLIENTS)
+def test_no_dialect_accepts_a_text_with_braces_that_nothing_fills(
+    settings: Settings, dialect: str, text: str
+) -> None:
+    world = World(settings.model_copy(update={"jwt_secret": SecretStr("x" * 40)}))
+
+    async def story() -> None:
+        async with open_client(world) as http:
+            client = CLIENTS[dialect](http, {}, world)
+            await client.connect()
+            with pytest.raises(httpx.HTTPStatusError) as caught:
+                await client.send(WANTED, world.time.now() + HOUR, text)
+            assert caught.value.response.status_code in {400, 422}  # each dialect's own
+            assert "has braces that nothing fills: " in str(caught.value.response.json())
+            assert await world.all("SELECT 1 FROM messages") == []
+            assert await client.send(WANTED, world.time.now() + HOUR, '{"a":{"b":":-)"}}')
 
     world.run(story)

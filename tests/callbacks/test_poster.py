@@ -11,6 +11,7 @@ import pytest
 
 from dispatcher.callbacks.poster import HttpPoster
 from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest, Poster
+from dispatcher.version import VERSION
 from tests.callbacks.internet import Names, run
 from tests.providers.peer import Reply as Answer
 from tests.providers.peer import a_date, always, closed_port, deaf_port, http_reply, listening
@@ -60,7 +61,9 @@ def test_the_body_the_headers_and_the_url_are_sent_unchanged() -> None:
             assert got.body == body
             assert got.head.startswith("POST /a%2Fb/../%7e?q=%41+b&x=[1] HTTP/1.1\r\n")
             lines = got.head.lower().split("\r\n")
-            assert {"webhook-id: evt_1", "content-type: a/b", "user-agent: sms-dispatcher"} <= set(lines)
+            assert {"webhook-id: evt_1", "content-type: a/b", f"user-agent: sms-dispatcher/{VERSION}"} <= set(
+                lines
+            )
 
     run(work())
 

@@ -130,7 +130,7 @@ def test_faults_has_all_faults_of_all_recipients_and_fields(sms: Dispatcher) -> 
         )
     found = [(fault.field, fault.value) for fault in raised.value.faults]
     assert [field for field, _ in found] == [
-        "template_id", "recipients", "recipients", "recipients", "not_after", "callback_url", "sender_id",
+        "template_id", "recipients", "recipients", "recipients", "callback_url", "not_after", "sender_id",
     ]  # fmt: skip
     assert [value for field, value in found if field == "recipients"] == ["one", "two", "+1"]
 

@@ -74,7 +74,7 @@ def test_calls_use_the_proxy_of_the_options(case: Case) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "url: Field required"),
+        ({}, "url: is missing"),
         ({"url": "ftp://provider.example"}, "url: this is not an absolute http or https URL"),
         ({"url": "https://u:p@provider.example"}, "url: a URL must have no user and password"),
         ({"url": "https://provider.example/x?y=z"}, "url: this URL must have no query and no fragment"),

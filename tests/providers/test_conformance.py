@@ -1,6 +1,8 @@
 """The rules of every provider, on real sockets. `conformance.py` explains how to add one."""
 
 import asyncio
+from contextlib import suppress
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
     Outcome,
+    Polls,
     Provider,
     ReceiptReport,
     ReceiptRequest,
@@ -16,7 +19,7 @@ from dispatcher.domain.delivery.provider import (
     Unknown,
     Unsent,
 )
-from dispatcher.domain.errors import BadReceipt, BadSignature
+from dispatcher.domain.errors import BadReceipt, BadSignature, Unavailable
 from dispatcher.domain.messages.status import Status
 from tests.providers.cases.bird import BIRD
 from tests.providers.cases.infobip import INFOBIP
@@ -71,6 +74,24 @@ def the_report(provider: Provider, request: ReceiptRequest) -> ReceiptReport:
 
 def test_an_accepted_message_has_all_references_of_the_provider(case: Case) -> None:
     assert run(send_one(case, Behaviour.ACCEPTS)) == Accepted(case.refs)
+
+
+def test_every_request_says_who_we_are_and_which_version(case: Case) -> None:
+    async def work() -> None:
+        async with case.peer(Behaviour.ACCEPTS) as peer:
+            provider = case.open(port=peer.port)
+            await provider.send([a_message()], wide_open)
+            if isinstance(provider, Polls):
+                with suppress(Unavailable):
+                    await provider.poll(["p-1"])
+            await provider.close()
+            assert len(peer.requests) == 1 + isinstance(provider, Polls)
+            for got in peer.requests:
+                assert f"user-agent: sms-dispatcher/{version('sms-dispatcher')}" in got.head.lower().split(
+                    "\r\n"
+                )
+
+    run(work())
 
 
 def test_a_batch_gets_one_outcome_for_each_message_in_order(case: Case) -> None:

@@ -42,7 +42,7 @@ def test_the_device_and_its_sim_are_those_of_the_options() -> None:
     assert (got.document["deviceId"], got.document["simNumber"]) == ("PyDmBQZZXYmyxMwED8Fzy", 2)
 
 
-@pytest.mark.parametrize(("tier", "priority"), [(Tier.CRITICAL, 100), (Tier.STANDARD, 0), (Tier.BULK, -1)])
+@pytest.mark.parametrize(("tier", "priority"), [(Tier.CRITICAL, 100), (Tier.STANDARD, 0), (Tier.BULK, -128)])
 def test_the_tier_is_a_priority_and_critical_is_above_the_phones_limits(tier: Tier, priority: int) -> None:
     _, got = TALK.send(PENDING, replace(a_message(), tier=tier))
     assert got.document["priority"] == priority

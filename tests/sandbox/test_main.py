@@ -54,7 +54,7 @@ def test_a_wrong_setting_is_reported_and_nothing_is_served() -> None:
         ("[]", 'must be a JSON object such as {"tps": 50'),
         ("5", 'must be a JSON object such as {"tps": 50'),
         ("tps=7", "(Invalid JSON: expected"),
-        ('{"tsp": 7}', "tsp: Extra inputs are not permitted"),
+        ('{"tsp": 7}', "tsp: unknown; did you mean tps?"),
         ("@/nowhere/settings", "No such file or directory"),
     ],
 )

@@ -1,5 +1,6 @@
 """The management API's application: FastAPI behind the router of all APIs, for operators only."""
 
+import json
 import re
 from typing import Any
 
@@ -55,6 +56,7 @@ _ENDPOINTS = (
     providers,
     routes,
 )
+_PAGE = re.compile(r"Page[_\[](\w+?)Response[_\]]")
 _STREAMED = re.compile(r"/accounts/[^/]+/audiences\Z")
 _DESCRIPTION = (
     "For operators: accounts with everything that belongs to them, messages, callbacks, lanes and routes."
@@ -105,9 +107,11 @@ class ManagementApi(Dialect):
         """
         Return FastAPI's document with the ways to authenticate.
 
-        It has no 422 for a parameter that is not valid: here that is 400.
+        It has no 422 for a parameter that is not valid: here that is 400. The page
+        of AccountResponse is AccountPage: generators drop operations whose schemas
+        have no plain name.
         """
-        document = self._app.openapi()
+        document: dict[str, Any] = json.loads(_PAGE.sub(r"\1Page", json.dumps(self._app.openapi())))
         for operation in (o for path in document["paths"].values() for o in path.values()):
             operation["security"] = [{scheme.name: []} for scheme in SCHEMES]
             content = operation["responses"].get("422", {}).get("content", {})
@@ -115,8 +119,7 @@ class ManagementApi(Dialect):
                 del operation["responses"]["422"]
         components = document.setdefault("components", {})
         components["securitySchemes"] = {scheme.name: scheme.definition for scheme in SCHEMES}
-        for name in ("HTTPValidationError", "ValidationError"):
-            components.get("schemas", {}).pop(name, None)
+        _remove_unused(document, components.get("schemas", {}))
         return document
 
     async def _handle_error(self, request: Request, error: Exception) -> Response:
@@ -137,6 +140,15 @@ class ManagementApi(Dialect):
             for method in operations
         }
         return ", ".join(sorted(methods))
+
+
+def _remove_unused(document: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Remove the schemas that nothing refers to, such as those of FastAPI's own errors."""
+    while unused := [
+        name for name in schemas if f'"#/components/schemas/{name}"' not in json.dumps(document)
+    ]:
+        for name in unused:
+            del schemas[name]
 
 
 management = ManagementApi()

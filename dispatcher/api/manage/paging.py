@@ -10,6 +10,7 @@ from typing import Annotated, Generic, Protocol, TypeVar
 from fastapi import Depends, Query
 from pydantic import BaseModel
 
+from dispatcher.api.manage.fields import QueryCount
 from dispatcher.domain.errors import Invalid
 
 MAX_LIMIT = 200
@@ -72,7 +73,7 @@ def cursor(last: int) -> str:
 
 async def _paging(
     limit: Annotated[
-        int, Query(ge=1, le=MAX_LIMIT, description="The largest number of items.")
+        QueryCount, Query(ge=1, le=MAX_LIMIT, description="The largest number of items.")
     ] = _DEFAULT_LIMIT,
     cursor: Annotated[str | None, Query(description="The `next` of the previous page.")] = None,
 ) -> Paging:

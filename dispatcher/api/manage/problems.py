@@ -1,12 +1,19 @@
 """The errors of the management API: problem details (RFC 9457), as responses and in OpenAPI."""
 
+from dataclasses import replace
+from itertools import groupby
+from typing import cast
+
 from fastapi.exceptions import RequestValidationError
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from dispatcher.api.errors import PROBLEM, ErrorResponse, problem
 from dispatcher.api.openapi import Responses
-from dispatcher.domain.errors import InvalidFields
+from dispatcher.domain.errors import FieldError, InvalidFields, InvalidSubmission
+from dispatcher.strict_model import field_errors
 
+_NAMES = {"sender_id": "sender"}  # of fields of a submission that have another name here
 _SCHEMA = {
     "type": "object",
     "properties": {
@@ -14,7 +21,7 @@ _SCHEMA = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "faults": {  # of a campaign's plan, and of routes
+        "faults": {  # of parameters, of a body, of a batch, of a campaign's plan, and of routes
             "type": "array",
             "items": {
                 "type": "object",
@@ -34,17 +41,30 @@ def problems(**texts: str) -> Responses:
 
 
 def envelope(error: ErrorResponse) -> object:
-    """Return the body of an error; for a campaign's plan or for routes it lists each field that is wrong."""
-    if not isinstance(error.error, InvalidFields):
-        return problem(error)
-    faults = [{"field": fault.field, "detail": fault.sentence} for fault in error.error.faults]
-    return {**problem(error), "faults": faults}
+    """Return the body of an error; it lists each field that is wrong."""
+    match error.error:
+        case InvalidFields(faults=faults):
+            found = [(fault.field, fault.sentence) for fault in faults]
+        case InvalidSubmission(faults=faults):
+            found = [
+                (_NAMES.get(fault.field, fault.field), str(fault).removeprefix(fault.field).strip())
+                for fault in faults
+            ]
+        case _:
+            return problem(error)
+    return {**problem(error), "faults": [{"field": field, "detail": detail} for field, detail in found]}
 
 
-def from_validation(error: RequestValidationError) -> HTTPException:
-    """Return 404 for a path parameter that is not valid, 400 for another parameter or the body."""
+def from_validation(error: RequestValidationError) -> Exception:
+    """Return 404 for a path parameter that is not valid, else all faults of the query and the body."""
     faults = error.errors()
     if any(fault["loc"][0] == "path" for fault in faults):
         return HTTPException(404)
-    lines = (f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in faults)
-    return HTTPException(400, "; ".join(lines))
+    found: list[FieldError] = []
+    for place, group in groupby(faults, key=lambda fault: fault["loc"][0]):
+        inside = [{**fault, "loc": fault["loc"][1:]} for fault in group]
+        document = error.body if place == "body" else None
+        if document is None:  # pydantic saw the parameters one by one
+            document = {fault["loc"][0]: fault["input"] for fault in inside if fault["loc"]}
+        found += field_errors(cast("list[ErrorDetails]", inside), document, with_values=True)
+    return InvalidFields([replace(fault, field=fault.field or "body") for fault in found])

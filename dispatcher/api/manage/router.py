@@ -1,18 +1,25 @@
-"""The routers of the management API: operators only, and bodies that are always JSON."""
+"""The routers of the management API: operators only, and requests in which nothing is unknown."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from functools import cached_property, wraps
+from typing import Any, NoReturn, cast
 
 import structlog
 from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from dispatcher.api.manage.auth import authenticate_operator
 from dispatcher.api.request_body import read_object
+from dispatcher.domain.spelling import unknown_name
 
 log = structlog.get_logger()
 
 PREFIX = "/manage/v1"
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Faults = list[dict[str, object]]
 
 
 class _JsonRequest(Request):
@@ -31,21 +38,92 @@ class _JsonRequest(Request):
         return self._content
 
 
-class _OperatorRoute(APIRoute):
-    """A route that authenticates the operator before FastAPI validates the request, and logs changes."""
+class _NothingElse(Exception):
+    """The rest of a request is right."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+
+class _OperatorRoute(APIRoute):
+    """
+    A route that authenticates the operator before FastAPI validates the request, and logs changes.
+
+    FastAPI ignores parameters that it does not know, and bodies where it expects
+    none. Here they are faults as any other: a misspelt filter would find everything,
+    and a misspelt condition cancel everything.
+    """
+
+    def get_route_handler(self) -> Handler:
+        """Return the function that serves a request."""
         handle = super().get_route_handler()
 
         async def authenticated(request: Request) -> Response:
             operator = await authenticate_operator(request)
             request.state.operator = operator.name
-            response = await handle(_JsonRequest(request.scope, request.receive))
+            received = _JsonRequest(request.scope, request.receive)
+            if unknown := [*self._unknown_parameters(request), *await self._unknown_body(received)]:
+                await self._refuse(received, unknown)
+            response = await handle(received)
             if request.method != "GET":
                 log.info("operator_acted", operator=operator.name, method=request.method, route=self.path)
             return response
 
         return authenticated
+
+    @cached_property
+    def _operation(self) -> Mapping[str, Any]:
+        """The description of this route in OpenAPI."""
+        [path] = get_openapi(title="", version="", routes=[self])["paths"].values()
+        [operation] = path.values()
+        return cast("Mapping[str, Any]", operation)
+
+    @cached_property
+    def _parameters(self) -> Mapping[str, bool]:
+        """The names of the parameters in the query, and whether each may be repeated."""
+        described = self._operation.get("parameters", [])
+        return {one["name"]: "array" in str(one["schema"]) for one in described if one["in"] == "query"}
+
+    @cached_property
+    def _validate(self) -> Handler:
+        """A handler that validates a request as ours does, and then raises _NothingElse."""
+
+        @wraps(self.endpoint)
+        async def stop(**_: object) -> NoReturn:
+            raise _NothingElse
+
+        return APIRoute(
+            self.path, stop, methods=list(self.methods or ()), response_model=None
+        ).get_route_handler()
+
+    def _unknown_parameters(self, request: Request) -> Iterator[dict[str, object]]:
+        for name in request.query_params:
+            values = request.query_params.getlist(name)
+            if name not in self._parameters:
+                yield _fault("query", name, unknown_name(name, self._parameters))
+            elif len(values) > 1 and not self._parameters[name]:
+                yield _fault("query", name, f"is given {len(values)} times")
+
+    async def _unknown_body(self, request: Request) -> Faults:
+        """Return the fields of a body where none is expected. Raises HTTPException if it is no object."""
+        if "requestBody" in self._operation:
+            return []
+        received = Request(request.scope, request.receive)
+        if not (await received.body()).strip():
+            return []
+        names = await read_object(received)
+        return [_fault("body", name, "unknown; this request takes no fields") for name in names]
+
+    async def _refuse(self, request: Request, unknown: Faults) -> NoReturn:
+        """Raise RequestValidationError with the unknown names and all other faults of the request."""
+        try:
+            await self._validate(request)
+        except RequestValidationError as error:
+            raise RequestValidationError([*unknown, *error.errors()], body=error.body) from None
+        except _NothingElse:
+            pass
+        raise RequestValidationError(unknown)
+
+
+def _fault(place: str, name: str, text: str) -> dict[str, object]:
+    return {"type": "unknown", "loc": (place, name), "msg": text, "input": None}
 
 
 def operator_router(tag: str) -> APIRouter:

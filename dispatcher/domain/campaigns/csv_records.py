@@ -1,26 +1,14 @@
-"""Records of a CSV file (RFC 4180) from a stream of bytes, in bounded memory."""
+"""Records of a CSV file (RFC 4180) from a stream of text, in bounded memory."""
 
-import codecs
 import csv
 import re
 from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
-from dispatcher.domain.errors import Invalid
-
 MAX_RECORD = 65_536  # characters
 MAX_LINES = 100  # of one record; a quote that is not closed within them is a fault of its line
 
-_BLOCK = 65_536  # bytes that are decoded and split at a time; the first ones decide the encoding
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)")
-_BYTE_ORDER_MARKS = {
-    codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF16_LE: "utf-16-le",
-    codecs.BOM_UTF16_BE: "utf-16-be",
-}
-_ENCODINGS = re.compile(
-    r"utf-8|utf-16(-[lb]e)?|cp125\d|iso8859-\d+|koi8-[ru]|mac-roman|shift_jis|gb18030|big5"
-)
 _TOO_LONG = f"is longer than {MAX_RECORD} characters"
 _UNCLOSED = f"opens a quote that is not closed within {MAX_LINES} lines and {MAX_RECORD} characters"
 _UNREADABLE = 'has text after a closing quote; write a quote within a quoted field as ""'
@@ -33,19 +21,6 @@ class CsvRecord(NamedTuple):
     raw: str  # with its line end, if it has one
     fields: list[str]
     fault: str  # "" if it could be read
-
-
-def decode(chunks: Iterable[bytes], encoding: str | None) -> tuple[str, Iterator[str]]:
-    """
-    Return the encoding, detected unless it is given, and the text in blocks without its byte order mark.
-
-    Bytes that are not text become U+FFFD. Raises Invalid for an unknown
-    encoding.
-    """
-    blocks = _blocks(chunks)
-    head = next(blocks, b"")
-    name = _encoding_of(head) if encoding is None else _known(encoding)
-    return name, _texts(head, blocks, name)
 
 
 def read_records(texts: Iterable[str], separator: str) -> Iterator[CsvRecord]:
@@ -63,50 +38,6 @@ def read_records(texts: Iterable[str], separator: str) -> Iterator[CsvRecord]:
         line, open_lines = yield from _split(block, separator, line, last=False)
         rest = open_lines + rest
     yield from _split(rest, separator, line, last=True)
-
-
-def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield blocks of about the same size; only the last one is shorter."""
-    parts: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        for start in range(0, len(chunk), _BLOCK):
-            parts.append(chunk[start : start + _BLOCK])
-            size += len(parts[-1])
-            if size >= _BLOCK:
-                yield b"".join(parts)
-                parts, size = [], 0
-    yield b"".join(parts)
-
-
-def _texts(head: bytes, blocks: Iterator[bytes], encoding: str) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(encoding)("replace")
-    yield decoder.decode(head).removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
-    for block in blocks:
-        yield decoder.decode(block)
-    yield decoder.decode(b"", final=True)
-
-
-def _encoding_of(head: bytes) -> str:
-    for mark, name in _BYTE_ORDER_MARKS.items():
-        if head.startswith(mark):
-            return name
-    try:
-        # If the file is longer than its head, the head may end within a character.
-        codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < _BLOCK)
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"
-
-
-def _known(encoding: str) -> str:
-    try:
-        name = codecs.lookup(encoding).name.removesuffix("-sig")
-    except (LookupError, ValueError):
-        name = ""
-    if not _ENCODINGS.fullmatch(name):
-        raise Invalid(f'"{encoding}" is not a known encoding; write one like "utf-8" or "windows-1252"')
-    return name
 
 
 def _whole_lines(text: str) -> tuple[str, str]:

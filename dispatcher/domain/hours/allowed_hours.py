@@ -19,6 +19,7 @@ from dispatcher.domain.errors import Invalid
 from dispatcher.domain.hours.local_time import first_instant, last_instant
 from dispatcher.domain.hours.zones import parse_zone
 from dispatcher.domain.messages.window import Window
+from dispatcher.domain.spelling import likely_name
 
 HORIZON = timedelta(days=400)  # how far ahead openings and closings are searched
 
@@ -203,7 +204,9 @@ def _days(key: str) -> list[int]:
     """Return the days of "mon" or "fri-mon" as numbers from 0, Monday."""
     first, dash, last = (part.strip().lower() for part in key.partition("-"))
     if first not in _DAYS or (dash and last not in _DAYS):
-        raise Invalid(f'"{key}" is not a day; write one of {", ".join(_DAYS)}, or a range like "mon-fri"')
+        likely = likely_name(key, (*_DAYS, "holidays", "zone"))
+        advice = f"did you mean {likely}?" if likely else f"write one of {', '.join(_DAYS)}"
+        raise Invalid(f'"{key}" is not a day; {advice} A range is written like "mon-fri"')
     start = _DAYS.index(first)
     length = (_DAYS.index(last) - start) % len(_DAYS) if dash else 0
     return [(start + ahead) % len(_DAYS) for ahead in range(length + 1)]

@@ -169,6 +169,8 @@ def change_text(
         return Unchanged(NO_CHANGE)
     if not text.strip():
         return Unchanged("its text would be empty")
+    if unfilled := template.unfilled_braces(text):
+        return Unchanged(f"its text would have braces that nothing fills: {unfilled}")
     if segments > max_segments:
         return Unchanged(f"its text would have more than {max_segments} segments")
     charged = message.charged

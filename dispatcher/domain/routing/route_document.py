@@ -18,6 +18,7 @@ from dispatcher.domain.errors import FieldError
 from dispatcher.domain.numbers.msisdn import is_country
 from dispatcher.domain.routing.route_table import Preference, ProviderGroup, RouteRule, RouteTable, join_names
 from dispatcher.domain.routing.sender_rule import Alphanumeric, SenderRule
+from dispatcher.domain.spelling import unknown_name
 from dispatcher.domain.tier import Tier
 
 MAX_RULES = 1000
@@ -180,7 +181,7 @@ class _Reader:
             self._wrong(at, f"must be an object with {', '.join(keys)}")
             return {}
         for key in sorted(value.keys() - set(keys)):
-            self._wrong(at, f"{key!r} is unknown; there are {', '.join(keys)}")
+            self._wrong(at, f"{key!r} is {unknown_name(key, keys)}")
         return value
 
     def _list(self, at: str, value: object) -> list[object]:

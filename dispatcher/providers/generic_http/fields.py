@@ -3,34 +3,26 @@
 import re
 from typing import Annotated
 
-import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
 from dispatcher.domain.messages.status import MISSED
 from dispatcher.providers.contract import Status
 from dispatcher.providers.generic_http.template import Json, check_placeholders
+from dispatcher.strict_model import StrictModel
 
 _RANGE = re.compile(r"([1-5])xx|(\d{3})-(\d{3})|(\d{3})")
 
 
-class Options(BaseModel):
-    """A frozen set of options that refuses unknown ones."""
+class Options(StrictModel):
+    """A set of options that refuses unknown ones."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
 
 def checked_json(template: Json) -> Json:
     """Return the JSON template. Raises ValueError for a placeholder that is unknown."""
     check_placeholders(template)
     return template
-
-
-def parsed_url(text: str) -> httpx.URL:
-    """Return the URL. Raises ValueError."""
-    try:
-        return httpx.URL(text)
-    except httpx.InvalidURL as error:
-        raise ValueError(f"this is not a URL: {error}") from None
 
 
 def http_statuses(spec: object) -> frozenset[int]:
@@ -62,32 +54,13 @@ def _checked_final(code: Status) -> Status:
     return code if code is Status.RECEIVED else _checked_missed(code)
 
 
-def _one_line(secret: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", secret.get_secret_value()):
-        raise ValueError(
-            "a header must be one line of ASCII without blanks around it; look for a newline at the end"
-        )
-    return secret
-
-
 def _checked_receipt_url(secret: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[\x21-\x7e]+", secret.get_secret_value()):
         raise ValueError("a URL must be one line of ASCII without blanks")
     return secret
 
 
-def _checked_proxy(secret: SecretStr) -> SecretStr:
-    url = parsed_url(secret.get_secret_value())
-    if url.scheme != "http" or not url.host or url.raw_path != b"/":
-        raise ValueError(
-            "this is not the URL of a proxy: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
-        )
-    return secret
-
-
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
-HeaderSecret = Annotated[SecretStr, AfterValidator(_one_line)]
-ProxyUrl = Annotated[SecretStr, AfterValidator(_checked_proxy)]
 ReceiptUrl = Annotated[SecretStr, AfterValidator(_checked_receipt_url)]
 """A secret, because it may contain a token."""
 TemplateText = Annotated[str, AfterValidator(_checked_text)]

@@ -1,6 +1,5 @@
 """The options of the `http` provider, checked at start; `docs/providers/http.md` explains each."""
 
-from base64 import b64encode
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
@@ -12,19 +11,18 @@ from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.conditions import ResponseRule
 from dispatcher.providers.generic_http.fields import (
     HeaderName,
-    HeaderSecret,
     Options,
-    ProxyUrl,
     ReceiptUrl,
     TemplateText,
     checked_json,
-    parsed_url,
 )
 from dispatcher.providers.generic_http.receipt_options import InboundOptions, ReceiptOptions
 from dispatcher.providers.generic_http.recipe import apply_recipe
 from dispatcher.providers.generic_http.reference import Reference
 from dispatcher.providers.generic_http.template import RECEIPT_URL, placeholders_in, placeholders_within
 from dispatcher.providers.http_client.client import Wire
+from dispatcher.providers.option_types import ProxyUrl, Secret, basic_auth, called_url
+from dispatcher.strict_model import describe
 
 _NOT_IN_HEADERS = frozenset({"text"})
 _RESERVED_HEADERS = frozenset({"content-length", "transfer-encoding", "traceparent"})
@@ -39,15 +37,14 @@ class BasicAuth(Options):
 
     def headers(self) -> dict[str, str]:
         """Return the headers that authenticate us."""
-        pair = f"{self.username}:{self.password.get_secret_value()}"
-        return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+        return {"Authorization": basic_auth(self.username, self.password)}
 
 
 class BearerAuth(Options):
     """A token in the Authorization header."""
 
     kind: Literal["bearer"]
-    token: HeaderSecret
+    token: Secret
 
     def headers(self) -> dict[str, str]:
         """Return the headers that authenticate us."""
@@ -59,7 +56,7 @@ class HeaderAuth(Options):
 
     kind: Literal["header"]
     name: HeaderName
-    value: HeaderSecret
+    value: Secret
 
     def headers(self) -> dict[str, str]:
         """Return the headers that authenticate us."""
@@ -70,11 +67,24 @@ class HeadersAuth(Options):
     """Several headers, such as a name and a password."""
 
     kind: Literal["headers"]
-    values: dict[HeaderName, HeaderSecret] = Field(min_length=1)
+    values: dict[HeaderName, Secret] = Field(min_length=1)
 
     def headers(self) -> dict[str, str]:
         """Return the headers that authenticate us."""
         return {name: value.get_secret_value() for name, value in self.values.items()}
+
+
+class ValidityBounds(Options):
+    """How long the provider tries to deliver a message at least and at most, whatever it is told."""
+
+    min: timedelta = Field(timedelta(seconds=1), ge=timedelta(seconds=1))
+    max: timedelta | None = None
+
+    @model_validator(mode="after")
+    def _are_in_order(self) -> Self:
+        if self.max is not None and self.max < self.min:
+            raise ValueError("max must be at least min")
+        return self
 
 
 class HttpOptions(Options):
@@ -88,6 +98,7 @@ class HttpOptions(Options):
     body_form: dict[str, TemplateText] | None = Field(None, alias="form")
     body_text: TemplateText | None = Field(None, alias="text")
     batch: BatchFormat | None = None
+    validity: ValidityBounds = ValidityBounds()
     auth: Annotated[BasicAuth | BearerAuth | HeaderAuth | HeadersAuth, Field(discriminator="kind")] | None = (
         None
     )
@@ -105,11 +116,7 @@ class HttpOptions(Options):
     @field_validator("url")
     @classmethod
     def _is_plain(cls, url: str) -> str:
-        parsed = parsed_url(url)
-        if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise ValueError("this is not an absolute http or https URL")
-        if parsed.userinfo:
-            raise ValueError("a URL must have no user and password, because logs keep URLs; use auth")
+        called_url(url)
         return url
 
     @field_validator("headers")
@@ -161,11 +168,8 @@ def read_options(provider: str, options: Mapping[str, object]) -> HttpOptions:
 
     Raises Misconfigured, which names every faulty option and no secret's value.
     """
+    document = apply_recipe(provider, options)
     try:
-        return HttpOptions.model_validate(apply_recipe(provider, options))
+        return HttpOptions.model_validate(document)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'options'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_input=False, include_url=False)
-        )
-        raise Misconfigured(f"provider {provider}: {faults}") from None
+        raise Misconfigured(f"provider {provider}: {describe(error, document)}") from None

@@ -52,7 +52,7 @@ class HttpProvider:
         own_url = self._options.receipt_url
         receipt_url = own_url.get_secret_value() if own_url else config.receipt_url
         self._template = RequestTemplate(
-            self._options, defaults=self._client.headers, receipt_url=receipt_url
+            self._options, defaults=self._client.headers, receipt_url=receipt_url, clock=clock
         )
 
     @property

@@ -13,6 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final, cast
 
+from dispatcher.domain.spelling import unknown_name
 from dispatcher.providers.contract import Misconfigured
 from dispatcher.providers.generic_http.template import Json
 
@@ -66,10 +67,8 @@ def apply_recipe(provider: str, options: Mapping[str, object]) -> dict[str, obje
     if "recipe" not in options:
         return dict(options)
     if options["recipe"] not in recipe_names():
-        known = ", ".join(recipe_names())
-        raise Misconfigured(
-            f"provider {provider}: there is no recipe {options['recipe']!r}; choose one of {known}"
-        )
+        advice = unknown_name(str(options["recipe"]), recipe_names())
+        raise Misconfigured(f"provider {provider}: the recipe {options['recipe']!r} is {advice}")
     recipe = load_recipe(str(options["recipe"]))
     values = _values(provider, recipe, options.get("with", {}))
     merged = cast("dict[str, object]", _substituted(dict(recipe.options), values))
@@ -84,7 +83,7 @@ def _values(provider: str, recipe: Recipe, written: object) -> dict[str, str]:
     if not isinstance(written, Mapping):
         raise Misconfigured(f"provider {provider}: with must be an object of the recipe's values")
     faults = [
-        f"with.{name}: this recipe has no such value" for name in sorted(written.keys() - recipe.values)
+        f"with.{name}: {unknown_name(name, recipe.values)}" for name in sorted(written.keys() - recipe.values)
     ]
     found: dict[str, str] = {}
     for name, value in recipe.values.items():

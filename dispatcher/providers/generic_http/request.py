@@ -1,7 +1,9 @@
 """Requests: everything that is the same for all messages is prepared once, the rest is filled in."""
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
@@ -11,7 +13,6 @@ from dispatcher.providers.contract import Outgoing
 from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.options import HttpOptions
 from dispatcher.providers.generic_http.template import (
-    PLACEHOLDERS,
     Values,
     fill,
     fill_fields,
@@ -20,6 +21,7 @@ from dispatcher.providers.generic_http.template import (
     placeholders_in,
     placeholders_within,
 )
+from dispatcher.providers.validity import time_left
 
 _to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -32,11 +34,19 @@ class RequestTemplate:
     copy all headers for each request, which costs more than the network.
     """
 
-    def __init__(self, options: HttpOptions, *, defaults: httpx.Headers, receipt_url: str | None) -> None:
+    def __init__(
+        self,
+        options: HttpOptions,
+        *,
+        defaults: httpx.Headers,
+        receipt_url: str | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._options = options
+        self._clock = clock
         self._receipt_url = receipt_url
         templates = [options.body_json, options.body_form, options.body_text, options.query, options.headers]
-        self._names = tuple(placeholders_within(templates) & PLACEHOLDERS.keys())
+        self._names = tuple(placeholders_within(templates))
         self._url = httpx.URL(options.url)
         auth = httpx.Headers(options.auth.headers() if options.auth else None)
         own = {name: text for name, text in options.headers.items() if name not in auth}
@@ -67,7 +77,14 @@ class RequestTemplate:
         return self._request(each[0], body, messages[0].traceparent if len(messages) == 1 else None)
 
     def _values(self, message: Outgoing) -> Values:
-        return message_values(message, receipt_url=self._receipt_url, names=self._names)
+        return message_values(
+            message, receipt_url=self._receipt_url, names=self._names, time_left=self._time_left
+        )
+
+    def _time_left(self, message: Outgoing) -> tuple[datetime, timedelta]:
+        """Return the time, and how long from then the provider may try to deliver a message."""
+        now, bounds = datetime.fromtimestamp(self._clock(), UTC), self._options.validity
+        return now, time_left(message.not_after, now=now, shortest=bounds.min, longest=bounds.max)
 
     def _request(self, values: Values, body: bytes, traceparent: str | None) -> httpx.Request:
         options = self._options

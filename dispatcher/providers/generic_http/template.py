@@ -7,15 +7,18 @@ attribute or index of a value is reachable. `{{` and `}}` are single braces.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
 from dispatcher.domain.messages.encoding import Encoding, measure
+from dispatcher.domain.spelling import unknown_name
 from dispatcher.providers.contract import Outgoing
 
 Value = str | int | None
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Values = Mapping[str, Value]
 
+_SECOND, _MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([a-z_]+)\}|[{}]")
 _ONE_PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 
@@ -33,16 +36,33 @@ PLACEHOLDERS: Final[Mapping[str, Callable[[Outgoing], Value]]] = {
 }
 """The values of a message that a template can use. `receipt_url` comes from the settings."""
 
+WINDOW_END: Final[Mapping[str, Callable[[datetime, timedelta], Value]]] = {
+    "seconds_left": lambda now, left: left // _SECOND,
+    "minutes_left": lambda now, left: left // _MINUTE or 1,
+    "expires_at": lambda now, left: f"{(now + left).astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000Z",
+}
+"""The end of the window, within the bounds of the provider and rounded down, by the time left."""
+
 RECEIPT_URL: Final = "receipt_url"
+_NAMES: Final = sorted({*PLACEHOLDERS, *WINDOW_END, RECEIPT_URL})
 
 
 def message_values(
-    message: Outgoing, *, receipt_url: str | None, names: Iterable[str] = PLACEHOLDERS
+    message: Outgoing,
+    *,
+    receipt_url: str | None,
+    names: Iterable[str],
+    time_left: Callable[[Outgoing], tuple[datetime, timedelta]],
 ) -> Values:
-    """Return the values of these placeholders for this message."""
+    """Return the values of these placeholders; `time_left` is called once if one of them needs it."""
     values: dict[str, Value] = {RECEIPT_URL: receipt_url}
+    left: tuple[datetime, timedelta] | None = None
     for name in names:
-        values[name] = PLACEHOLDERS[name](message)
+        if name in WINDOW_END:
+            left = left or time_left(message)
+            values[name] = WINDOW_END[name](*left)
+        elif name in PLACEHOLDERS:
+            values[name] = PLACEHOLDERS[name](message)
     return values
 
 
@@ -122,8 +142,7 @@ def _typed_value(text: str, values: Values) -> Value:
 
 def _check_token(token: re.Match[str]) -> None:
     name = cast("str | None", token[1])
-    if name is not None and name not in PLACEHOLDERS and name != RECEIPT_URL:
-        known = ", ".join(sorted({*PLACEHOLDERS, RECEIPT_URL}))
-        raise ValueError(f"there is no placeholder {{{name}}}; choose from {known}")
+    if name is not None and name not in _NAMES:
+        raise ValueError(f"the placeholder {{{name}}} is {unknown_name(name, _NAMES)}")
     if token[0] in ("{", "}"):
         raise ValueError(f"a single {token[0]!r} at {token.start()}; write it twice for a literal brace")

@@ -18,6 +18,7 @@ from dispatcher.providers.contract import Gate, Unknown, Unsent
 from dispatcher.providers.http_client.aiohttp_transport import GatedAiohttpTransport
 from dispatcher.providers.http_client.request_gate import RequestGate
 from dispatcher.providers.http_client.transport import ConnectionOptions, HttpTransport
+from dispatcher.version import USER_AGENT
 
 KEEP_ALIVE = timedelta(seconds=4)
 """Shorter than the 5 s after which many servers close: a request sent at that moment is in doubt."""
@@ -37,7 +38,8 @@ class Client(httpx.AsyncClient):
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        super().__init__(transport=transport, follow_redirects=False, trust_env=False)
+        headers = {"User-Agent": USER_AGENT}
+        super().__init__(transport=transport, headers=headers, follow_redirects=False, trust_env=False)
         self.transport = transport  # returns responses with the whole body
         self._deadlines: dict[timedelta, Deadlines] = {}
 

@@ -8,8 +8,6 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -20,6 +18,7 @@ from pydantic import (
 from dispatcher.domain.messages.status import MISSED
 from dispatcher.providers.contract import Misconfigured, Status
 from dispatcher.smpp.constants import CommandStatus
+from dispatcher.strict_model import StrictModel, describe
 
 Octet = Annotated[int, Field(ge=0, le=255)]
 OutcomeWord = Literal["deferred", "unknown"]
@@ -37,10 +36,6 @@ ID_BASES: Mapping[str, IdBases | None] = {
     "hex-to-decimal": IdBases(response=16, receipt=10),
     "decimal-to-hex": IdBases(response=10, receipt=16),
 }
-
-
-class _Options(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _c_octet_string(longest: int) -> AfterValidator:
@@ -77,14 +72,14 @@ MissedWord = Annotated[Status, AfterValidator(_checked_missed)]
 OptionalFinalStatus = Annotated[Status | None, AfterValidator(_checked_final)]
 
 
-class AddressType(_Options):
+class AddressType(StrictModel):
     """Type of number and numbering plan."""
 
     ton: Octet
     npi: Octet
 
 
-class AddressTypes(_Options):
+class AddressTypes(StrictModel):
     """The type of an address by its form. The defaults are those that Infobip and others document."""
 
     alphanumeric: AddressType = AddressType(ton=5, npi=0)
@@ -93,7 +88,7 @@ class AddressTypes(_Options):
     recipient: AddressType = AddressType(ton=1, npi=1)
 
 
-class SmppOptions(_Options):
+class SmppOptions(StrictModel):
     """All options of one `smpp` provider."""
 
     host: str = Field(min_length=1)
@@ -167,11 +162,7 @@ def read_options(provider: str, options: Mapping[str, object]) -> SmppOptions:
     try:
         return SmppOptions.model_validate(dict(options))
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'options'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_input=False, include_url=False)
-        )
-        raise Misconfigured(f"provider {provider}: {faults}") from None
+        raise Misconfigured(f"provider {provider}: {describe(error, options)}") from None
 
 
 def _command_status(key: object) -> int:

@@ -13,8 +13,8 @@ from dispatcher.store.accounts import accounts, ledger
 from dispatcher.store.accounts.accounts import Sender
 from dispatcher.store.accounts.ledger import LedgerEntry
 
-_MOST_CREDITS = 10**15
-_MOST = 10**9
+MAX_CREDITS = 10**15
+MAX_COUNT = 10**9
 _LONGEST_NAME = 100
 
 
@@ -70,10 +70,10 @@ async def set_limits(ctx: Context, account: Account, limits: AccountLimits) -> A
     """Replace all limits of an account and return it. Raises Invalid."""
     for country in limits.countries or ():
         _check_country(country)
-    if limits.rate is not None and not 1 <= limits.rate <= _MOST:
-        raise Invalid(f"{limits.rate} is not a rate: give the requests a minute, 1 to {_MOST}")
-    if limits.daily is not None and not 0 <= limits.daily <= _MOST:
-        raise Invalid(f"{limits.daily} is not a daily cap: give the messages a day, 0 to {_MOST}")
+    if limits.rate is not None and not 1 <= limits.rate <= MAX_COUNT:
+        raise Invalid(f"{limits.rate} is not a rate: give the requests a minute, 1 to {MAX_COUNT}")
+    if limits.daily is not None and not 0 <= limits.daily <= MAX_COUNT:
+        raise Invalid(f"{limits.daily} is not a daily cap: give the messages a day, 0 to {MAX_COUNT}")
     await ctx.database.transact(lambda c: accounts.set_limits(c, account.id, limits))
     return replace(account, limits=limits)
 
@@ -174,5 +174,5 @@ def _check_timezone(timezone: str) -> None:
 
 
 def _check_credits(amount: int, *, least: int) -> None:
-    if not least <= amount <= _MOST_CREDITS:
-        raise Invalid(f"{amount} is not a valid amount of credits: give {least} to {_MOST_CREDITS}")
+    if not least <= amount <= MAX_CREDITS:
+        raise Invalid(f"{amount} is not a valid amount of credits: give {least} to {MAX_CREDITS}")

@@ -151,7 +151,7 @@ class CallbackSender:
         formatted = self._format(due)
         body = json.dumps(formatted.body, ensure_ascii=False, separators=(",", ":")).encode()
         payload = SignedPayload(str(due.public_id), due.secret, self._ctx.now(), body)
-        headers = {"Content-Type": "application/json", "User-Agent": "sms-dispatcher"}
+        headers = {"Content-Type": "application/json"}
         return CallbackRequest(due.url, body, {**headers, **self._signers[formatted.signature](payload)})
 
     def _format(self, due: DueCallback) -> FormattedCallback:

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import AudienceState
+from dispatcher.domain.campaigns.csv_rejects import FileFormat, reject_header, reject_line
 from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
 from dispatcher.domain.hours.zones import zones_of
 from dispatcher.service.campaigns.recipient_file import (
@@ -19,12 +20,15 @@ from dispatcher.service.campaigns.recipient_file import (
     ignore_progress,
     open_recipients,
 )
+from dispatcher.service.campaigns.text_survey import TextSurvey
 from dispatcher.service.context import Context
 from dispatcher.service.yielding import yielding
 from dispatcher.store.campaigns import audiences
-from dispatcher.store.campaigns.audiences import Audience, NewRecipient, Recipient, Reject
+from dispatcher.store.campaigns import rejects as rejected_rows
+from dispatcher.store.campaigns.audiences import Audience, NewRecipient, Recipient
+from dispatcher.store.campaigns.rejects import Reject
 
-__all__ = ["Audience", "Reject", "find", "import_file", "page", "rejects", "remove"]
+__all__ = ["Audience", "Reject", "find", "import_file", "page", "reject_file", "rejects", "remove"]
 
 _LONGEST_NAME = 100
 _REJECTS_PAGE = 1000
@@ -37,11 +41,13 @@ async def import_file(
     name: str,
     file: RecipientFile,
     *,
+    survey: TextSurvey | None = None,
     on_progress: ProgressHandler = ignore_progress,
 ) -> Audience:
     """
     Store the recipients of a file under a name, each number once, and return the audience.
 
+    A `survey` sees each recipient; a text that the file cannot fill is refused.
     Other lines are stored as rejects. Each chunk of the file has its own
     transaction: an import that is interrupted leaves an audience that is not
     ready, and the next import under its name replaces it. Raises
@@ -51,9 +57,13 @@ async def import_file(
     name = _check_name(name)
     await _refuse_ready(ctx, account, name)
     async with open_recipients(ctx, account, file) as reading:
-        audience = await _begin(ctx, account, name, reading.columns)
+        if survey is not None:
+            survey.check(reading.columns, of="file")
+        audience = await _begin(ctx, account, name, reading.columns, reading.format)
         async for chunk in reading.read_chunks():
-            audience = await _write(ctx, audience, chunk)
+            audience, fresh = await _write(ctx, audience, chunk)
+            if survey is not None:
+                await _survey(survey, fresh)
             on_progress(ImportProgress(reading.bytes, audience.rows, audience.recipients, audience.rejects))
     return await _finish(ctx, audience)
 
@@ -80,17 +90,28 @@ async def rejects(ctx: Context, audience: Audience) -> AsyncIterator[Reject]:
         line = found[-1].line
 
 
+async def reject_file(ctx: Context, audience: Audience) -> AsyncIterator[str]:
+    """Yield the lines of the file of rejects: whole rows, to be corrected and imported again."""
+    yield reject_header(audience.file)
+    async for reject in rejects(ctx, audience):
+        yield reject_line(audience.file, **reject._asdict())
+
+
 async def remove(ctx: Context, account: Account, name: str) -> None:
     """Delete an audience. Raises NotFound, and Conflict while a campaign uses it."""
     await _remove(ctx, await find(ctx, account, name))
 
 
-async def _begin(ctx: Context, account: Account, name: str, columns: Sequence[str]) -> Audience:
+async def _begin(
+    ctx: Context, account: Account, name: str, columns: Sequence[str], file: FileFormat
+) -> Audience:
     """Write a new audience and return it; replace one of this name that is not ready."""
     public_id = uuid4()
     while True:
         made = await ctx.database.single(
-            lambda c: audiences.insert(c, account.id, public_id=public_id, name=name, columns=columns)
+            lambda c: audiences.insert(
+                c, account.id, public_id=public_id, name=name, columns=columns, file=file
+            )
         )
         if made is not None:
             return made
@@ -99,10 +120,13 @@ async def _begin(ctx: Context, account: Account, name: str, columns: Sequence[st
             await _remove(ctx, unready, unless_ready=True)
 
 
-async def _write(ctx: Context, audience: Audience, chunk: RecipientChunk) -> Audience:
+async def _write(
+    ctx: Context, audience: Audience, chunk: RecipientChunk
+) -> tuple[Audience, Sequence[Candidate]]:
+    """Write a chunk; return the audience, and the rows that became recipients."""
     groups = {c.number.e164: _zone_group(c.number.e164) async for c in yielding(chunk.candidates)}
 
-    async def work(connection: AsyncConnection) -> Audience:
+    async def work(connection: AsyncConnection) -> tuple[Audience, Sequence[Candidate]]:
         locked = await audiences.lock_importing(connection, audience.id)
         if locked is None:
             raise _replaced(audience)
@@ -112,7 +136,8 @@ async def _write(ctx: Context, audience: Audience, chunk: RecipientChunk) -> Aud
         new = _recipients(
             fresh, groups, {group: index for index, group in enumerate(zones)}, locked.recipients
         )
-        return await audiences.add(connection, locked, new, [*chunk.rejects, *repeated], zones=zones)
+        added = await audiences.add(connection, locked, new, [*chunk.rejects, *repeated], zones=zones)
+        return added, fresh
 
     return await ctx.database.transact(work)
 
@@ -123,11 +148,25 @@ def _recipients(
     """Return the recipients with their positions, counted from `last`."""
     return [
         NewRecipient(
-            line,
-            Recipient(position, number.e164, written, number.country, zones[groups[number.e164]], variables),
+            one.line,
+            Recipient(
+                position,
+                one.number.e164,
+                one.written,
+                one.number.country,
+                zones[groups[one.number.e164]],
+                one.variables,
+            ),
         )
-        for position, (line, number, written, variables) in enumerate(fresh, start=last + 1)
+        for position, one in enumerate(fresh, start=last + 1)
     ]
+
+
+async def _survey(survey: TextSurvey, fresh: Sequence[Candidate]) -> None:
+    async for one in yielding(fresh):
+        filled = survey.fill(one.variables)
+        if not filled.fault:
+            survey.add(one.written, one.variables, filled)
 
 
 async def _finish(ctx: Context, audience: Audience) -> Audience:
@@ -173,7 +212,9 @@ async def _rejects_after(
     ctx: Context, audience: Audience, line: int, *, limit: int = _REJECTS_PAGE
 ) -> list[Reject]:
     return await ctx.database.single(
-        lambda c: audiences.rejects(c, audience.id, after_line=line, limit=limit)
+        lambda c: rejected_rows.page(
+            c, audience.id, are_rows=bool(audience.file.columns), after_line=line, limit=limit
+        )
     )
 
 

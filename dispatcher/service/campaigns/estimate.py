@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Account
-from dispatcher.domain.errors import Invalid, NotFound
-from dispatcher.domain.messages.template import MissingVariables, render
+from dispatcher.domain.campaigns.csv_rejects import FileFormat
+from dispatcher.domain.errors import NotFound
 from dispatcher.domain.numbers.msisdn import Msisdn
 from dispatcher.domain.tier import Tier
 from dispatcher.service.campaigns.recipient_file import (
@@ -21,19 +20,16 @@ from dispatcher.service.campaigns.recipient_file import (
     ignore_progress,
     open_recipients,
 )
+from dispatcher.service.campaigns.text_survey import TextSummary, TextSurvey, text_of
 from dispatcher.service.context import Context
 from dispatcher.service.database import StatementRunner
 from dispatcher.service.routing import routes
-from dispatcher.service.submissions import templates
-from dispatcher.service.submissions.validate import measure_text
 from dispatcher.service.yielding import yielding
 from dispatcher.store.accounts import accounts, opt_outs
 from dispatcher.store.campaigns import seen_numbers
-from dispatcher.store.campaigns.audiences import Reject
+from dispatcher.store.campaigns.rejects import Reject
 
-_TEXTS = 1024  # the size of the cache of segments: texts without variables, or with few values, repeat
-
-RejectHandler = Callable[[Sequence[Reject]], None]
+RejectHandler = Callable[[FileFormat, Sequence[Reject]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +60,23 @@ class Estimate:
     """
     The counts of a file's rows: rows = valid + invalid + repeated.
 
-    valid = messages + opted_out + incomplete + unsendable. `incomplete` rows
-    have no value for a variable of the text, and `missing` counts them by the
-    variable's name; `unsendable` rows have no route, or a text that is empty,
-    too long or has characters that cannot be sent. `by_country` counts the
-    messages.
+    valid = messages + opted_out + unsendable. `unsendable` rows have no route,
+    or a text that is empty, too long, has characters that cannot be sent, or
+    braces that nothing fills. `by_country` counts the messages; `texts` sums
+    up how they will read, None without a text.
     """
 
     columns: Sequence[str]
+    encoding: str = ""
+    separator: str = ""
     rows: int = 0
     valid: int = 0
     invalid: int = 0
     repeated: int = 0
     opted_out: int = 0
-    incomplete: int = 0
     unsendable: int = 0
-    missing: dict[str, int] = field(default_factory=dict)
     by_country: dict[str, CountryShare] = field(default_factory=dict)
+    texts: TextSummary | None = None
 
     @property
     def total(self) -> CountryShare:
@@ -95,7 +91,7 @@ class Estimate:
     @property
     def rejects(self) -> int:
         """How many rows are not recipients, or could not be sent the text."""
-        return self.invalid + self.repeated + self.incomplete + self.unsendable
+        return self.invalid + self.repeated + self.unsendable
 
 
 async def estimate(
@@ -105,24 +101,29 @@ async def estimate(
     request: EstimateRequest,
     *,
     on_progress: ProgressHandler = ignore_progress,
-    on_rejects: RejectHandler = lambda _: None,
+    on_rejects: RejectHandler = lambda _, __: None,
 ) -> Estimate:
     """
     Return the counts and cost of a file, read as an import would read it; nothing is stored.
 
     Routes are those of bulk messages, the default tier of campaigns.
-    `on_rejects` gets the rejects as they are found. Raises Invalid as an import
+    `on_rejects` gets the file's format first, then the rejects as they are found. Raises Invalid as an import
     does, and for both a text and a template; NotFound for an unknown template
     or sender.
     """
-    text = await _text(ctx, account, request)
+    text = await text_of(ctx, account, text=request.text, template_id=request.template_id)
     sender_id = await _sender_id(ctx, account, request.sender)
     sender = None if sender_id is None else await _sender_name(ctx, sender_id)
     await routes.ensure_table(ctx)
     async with open_recipients(ctx, account, file) as reading, ctx.database.one_connection() as run:
         await run(seen_numbers.create)
-        found = Estimate(reading.columns)
-        estimator = _Estimator(ctx, found, account, sender, text)
+        survey = None if text is None else TextSurvey(ctx, text)
+        found = Estimate(reading.columns, reading.format.encoding, reading.format.separator)
+        if survey is not None:
+            survey.check(reading.columns, of="file")
+            found.texts = survey.summary
+        on_rejects(reading.format, ())
+        estimator = _Estimator(ctx, found, account, sender, survey)
         async for chunk in reading.read_chunks():
             fresh, repeated = await _without_repeats(run, chunk)
             opted_in = await _without_opted_out(run, fresh, account, sender_id)
@@ -134,7 +135,7 @@ async def estimate(
             found.invalid += len(chunk.rejects)
             found.repeated += len(repeated)
             found.opted_out += len(fresh) - len(opted_in)
-            on_rejects(sorted([*chunk.rejects, *repeated, *unsendable]))
+            on_rejects(reading.format, sorted([*chunk.rejects, *repeated, *unsendable]))
             on_progress(ImportProgress(reading.bytes, found.rows, found.valid, found.rejects))
     return found
 
@@ -143,15 +144,19 @@ class _Estimator:
     """Adds the messages of recipients to an estimate."""
 
     def __init__(
-        self, ctx: Context, found: Estimate, account: Account, sender: str | None, text: str | None
+        self,
+        ctx: Context,
+        found: Estimate,
+        account: Account,
+        sender: str | None,
+        survey: TextSurvey | None,
     ) -> None:
         self._ctx = ctx
         self._account = account
         self._sender = sender
         self._prices = ctx.settings.price_list
         self._found = found
-        self._text = text
-        self._measured = lru_cache(_TEXTS)(lambda text: _measured(ctx, text))
+        self._survey = survey
 
     def add(self, one: Candidate) -> Reject | None:
         """Count the message to one recipient; return a reject if it cannot be sent."""
@@ -159,19 +164,14 @@ class _Estimator:
         segments = cost = 0
         if refusal := self._refusal(one.number):
             found.unsendable += 1
-            return Reject(one.line, refusal, one.written)
-        if self._text is not None:
-            try:
-                text = render(self._text, one.variables)
-            except MissingVariables as error:
-                found.incomplete += 1
-                for name in error.names:
-                    found.missing[name] = found.missing.get(name, 0) + 1
-                return Reject(one.line, str(error), one.written)
-            segments, fault = self._measured(text)
-            if fault:
+            return one.reject(refusal)
+        if self._survey is not None:
+            filled = self._survey.fill(one.variables)
+            if filled.fault:
                 found.unsendable += 1
-                return Reject(one.line, fault, one.written)
+                return one.reject(filled.fault)
+            self._survey.add(one.written, one.variables, filled)
+            segments = filled.segments
             cost = self._prices.of(country, segments)
         share = found.by_country.setdefault(country, CountryShare())
         share.messages += 1
@@ -192,14 +192,6 @@ class _Estimator:
         return refusal.reason if refusal else ""
 
 
-def _measured(ctx: Context, text: str) -> tuple[int, str]:
-    """Return the segments of a text, and why it cannot be sent."""
-    if not text.strip():
-        return 0, "the text is empty"
-    _, segments, faults = measure_text(ctx, text)
-    return segments, "; ".join(map(str, faults))
-
-
 async def _without_repeats(
     run: StatementRunner, chunk: RecipientChunk
 ) -> tuple[list[Candidate], list[Reject]]:
@@ -217,14 +209,6 @@ async def _without_opted_out(
     keys = [(account.id, sender_id, candidate.number.e164) for candidate in candidates]
     opted_out = {number for _, _, number in await run(lambda c: opt_outs.find_opted_out(c, keys))}
     return [candidate for candidate in candidates if candidate.number.e164 not in opted_out]
-
-
-async def _text(ctx: Context, account: Account, request: EstimateRequest) -> str | None:
-    if request.template_id is None:
-        return request.text
-    if request.text is not None:
-        raise Invalid("give a text or a template, not both")
-    return (await templates.find(ctx, account, request.template_id)).text
 
 
 async def _sender_name(ctx: Context, sender_id: int) -> str:

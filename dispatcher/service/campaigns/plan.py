@@ -21,7 +21,7 @@ from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts.credentials import MANAGE
 from dispatcher.service.context import Context
-from dispatcher.service.submissions.validate import measure_text
+from dispatcher.service.submissions.validate import measure_template
 from dispatcher.store.accounts import accounts
 from dispatcher.store.accounts.accounts import TermsRequest
 from dispatcher.store.campaigns import audiences
@@ -230,14 +230,11 @@ def _check_name_and_limits(ctx: Context, account: Account, plan: CampaignPlan, f
 
 def _check_text(ctx: Context, text: str, audience: Audience | None, faults: _Faults) -> None:
     """Check what is the same for all recipients; the run leaves out those for whom it is too long."""
-    for fault in measure_text(ctx, text)[2] if text.strip() else ():
+    for fault in measure_template(ctx, text)[1] if text.strip() else ():
         faults.add("text", f"{fault.kind.value}: {fault.value}")
-    if audience is None:
-        return
-    unknown = [name for name in template.variables(text) if name not in audience.columns]
-    if unknown:
-        named, columns = ", ".join(unknown), ", ".join(audience.columns) or "none"
-        faults.add("text", f"names {named}, which the audience has no column for; it has {columns}")
+    if audience is not None:
+        for sentence in template.unknown_names(text, audience.columns, of="audience"):
+            faults.add("text", sentence)
 
 
 def _check_hours(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from dispatcher.domain.accounts.account import Account
@@ -14,16 +14,18 @@ from dispatcher.domain.campaigns.csv_recipients import (
     RecipientSheet,
     read_recipients,
 )
+from dispatcher.domain.campaigns.csv_rejects import FileFormat
+from dispatcher.domain.campaigns.file_kinds import refuse_other_names
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.numbers.msisdn import InvalidNumber, Msisdn, NumberPolicy, is_country, parse
 from dispatcher.service.context import Context
 from dispatcher.service.yielding import yielding
-from dispatcher.store.campaigns.audiences import Reject
+from dispatcher.store.campaigns.rejects import Reject
 
 T = TypeVar("T")
 
 CHUNK_ROWS = 1000
-_CHUNK_CHARACTERS = 1_000_000  # of variables, so that long values do not make a chunk larger
+_CHUNK_CHARACTERS = 1_000_000  # and fields, so that long or many values do not make a chunk larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,11 @@ class RecipientFile:
     A CSV file and its format; a format of None is detected, and `country` defaults to the account's.
 
     `chunks` may block: they are read in a separate thread. `column` has the
-    phone numbers.
+    phone numbers. `name` is the file's own, which may say that it is no CSV.
     """
 
     chunks: Iterable[bytes]
+    name: str = ""
     column: str | None = None
     encoding: str | None = None
     separator: str | None = None
@@ -66,6 +69,11 @@ class Candidate(NamedTuple):
     number: Msisdn
     written: str
     variables: Mapping[str, str]
+    fields: Sequence[str]  # the whole row
+
+    def reject(self, reason: str) -> Reject:
+        """Return the row as a reject."""
+        return Reject(self.line, reason, self.fields)
 
 
 class RecipientChunk(NamedTuple):
@@ -82,6 +90,7 @@ class FileReading:
         self, sheet: RecipientSheet, source: "_CountedChunks", policy: NumberPolicy, thread: "_ReaderThread"
     ) -> None:
         self.columns = tuple(name for name in sheet.columns if name != sheet.number_column)
+        self.format = FileFormat(sheet.encoding, sheet.separator, sheet.file_columns)
         self._rows = sheet.rows
         self._source = source
         self._policy = policy
@@ -107,21 +116,36 @@ class FileReading:
 
 
 @asynccontextmanager
-async def open_recipients(ctx: Context, account: Account, file: RecipientFile) -> AsyncIterator[FileReading]:
+async def open_recipients(
+    ctx: Context,
+    account: Account,
+    file: RecipientFile,
+    *,
+    header_optional: bool = False,
+    require_valid: bool = True,
+) -> AsyncIterator[FileReading]:
     """
     Open a file by reading its header. Raises Invalid for an unusable one, and what `chunks` raises.
+
+    Without `require_valid`, any plausible number will do, as for opt-outs.
 
     Blocking reads run in a thread of their own, because a slow upload would
     occupy one of the few threads of the loop. Computing does not: in a thread it
     would hold the GIL for 5 ms each time that the loop needs it.
     """
-    policy = _policy(ctx, account, file.country)
+    refuse_other_names(file.name)
+    policy = replace(_policy(ctx, account, file.country), require_valid=require_valid)
     source = _CountedChunks(file.chunks)
     thread = _ReaderThread()
     try:
         sheet = await thread.run(
             lambda: read_recipients(
-                source, encoding=file.encoding, separator=file.separator, number_column=file.column
+                source,
+                encoding=file.encoding,
+                separator=file.separator,
+                number_column=file.column,
+                is_number=lambda field: _is_number(field, policy),
+                header_optional=header_optional,
             )
         )
         yield FileReading(sheet, source, policy, thread)
@@ -141,7 +165,7 @@ def drop_repeats(
         if first == candidate.line:
             fresh.append(candidate)
         else:
-            repeated.append(Reject(candidate.line, f"same number as line {first}", candidate.written))
+            repeated.append(candidate.reject(f"same number as line {first}"))
     return fresh, repeated
 
 
@@ -178,8 +202,7 @@ def _next_rows(rows: Iterator[RecipientRow | InvalidRow]) -> list[RecipientRow |
     characters = 0
     for row in rows:
         taken.append(row)
-        if isinstance(row, RecipientRow):
-            characters += sum(map(len, row.variables.values()))
+        characters += sum(map(len, row.fields)) + len(row.fields)
         if len(taken) >= CHUNK_ROWS or characters >= _CHUNK_CHARACTERS:
             break
     return taken
@@ -189,9 +212,17 @@ def _candidate(row: RecipientRow | InvalidRow, policy: NumberPolicy) -> Candidat
     if isinstance(row, InvalidRow):
         return Reject(*row)
     try:
-        return Candidate(row.line, parse(row.number, policy), row.number, row.variables)
+        return Candidate(row.line, parse(row.number, policy), row.number, row.variables, row.fields)
     except InvalidNumber as error:
-        return Reject(row.line, str(error), row.number)
+        return Reject(row.line, str(error), row.fields)
+
+
+def _is_number(field: str, policy: NumberPolicy) -> bool:
+    try:
+        parse(field.strip(), policy)
+    except InvalidNumber:
+        return False
+    return True
 
 
 def _policy(ctx: Context, account: Account, country: str | None) -> NumberPolicy:

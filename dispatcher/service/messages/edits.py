@@ -32,7 +32,7 @@ from dispatcher.domain.messages.edit_rules import (
 from dispatcher.domain.messages.status import Place
 from dispatcher.service.context import Context
 from dispatcher.service.messages import search
-from dispatcher.service.submissions.validate import measure_text
+from dispatcher.service.submissions.validate import measure_template
 from dispatcher.store.accounts import accounts, ledger
 from dispatcher.store.messages import edits
 from dispatcher.store.messages.edits import EditSelection
@@ -102,9 +102,9 @@ async def _check(ctx: Context, resolved: EditSelection, change: Change) -> None:
     """Raise Invalid for an impossible change, and for one end of a window that does not fit every message."""
     match change:
         case NewText(text=text):
-            _, _, faults = measure_text(ctx, text)
+            _, faults = measure_template(ctx, text)
             if template.variables(text):  # then each message has its own length
-                faults = [fault for fault in faults if fault.kind is FaultKind.NOT_TEXT]
+                faults = [fault for fault in faults if fault.kind is not FaultKind.TOO_LONG]
             if faults:
                 raise InvalidSubmission(faults)
         case Reschedule(shift=None):

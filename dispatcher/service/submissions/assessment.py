@@ -16,8 +16,6 @@ from dispatcher.domain.accounts.credits import AccountBudget
 from dispatcher.domain.errors import (
     AlreadyExists,
     DispatchError,
-    Fault,
-    FaultKind,
     InvalidSubmission,
     NotEnoughCredit,
 )
@@ -30,7 +28,12 @@ from dispatcher.service.context import Context
 from dispatcher.service.lane_depth import LaneRoom
 from dispatcher.service.submissions import quotas
 from dispatcher.service.submissions.new_messages import MessageBuilder, new_batch
-from dispatcher.service.submissions.validate import ValidatedSubmission, ValidRecipient, unknown_sender
+from dispatcher.service.submissions.validate import (
+    ValidatedSubmission,
+    ValidRecipient,
+    unknown_sender,
+    window_over,
+)
 from dispatcher.store.accounts import accounts, opt_outs
 from dispatcher.store.accounts.accounts import AccountTerms, TermsRequest
 from dispatcher.store.clock import sweeps
@@ -186,8 +189,7 @@ def _window(validated: ValidatedSubmission, terms: AccountTerms, now: datetime) 
             now, not_before=submission.not_before, not_after=submission.not_after, validity=validity
         )
     except ValueError:
-        fault = Fault("not_after", FaultKind.WINDOW_OVER, str(submission.not_after))
-        raise InvalidSubmission([fault]) from None
+        raise InvalidSubmission([window_over(submission)]) from None
 
 
 def already_exists(external_id: str | None) -> AlreadyExists:

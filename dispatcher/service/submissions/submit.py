@@ -11,7 +11,12 @@ from dispatcher.service.context import Batched, Context
 from dispatcher.service.routing import routes
 from dispatcher.service.submissions import quotas, templates
 from dispatcher.service.submissions.transaction import accept
-from dispatcher.service.submissions.validate import ValidatedSubmission, unknown_sender, validate_fields
+from dispatcher.service.submissions.validate import (
+    ValidatedSubmission,
+    unknown_sender,
+    validate_fields,
+    window_faults,
+)
 from dispatcher.store.accounts import accounts
 
 BULK_ABOVE = 200
@@ -99,6 +104,8 @@ async def validate(
         validated = await validate_fields(
             ctx, caller, submission, tier=tier, template_id=template_id, key=key
         )
+        if faults:
+            faults += window_faults(ctx, submission)
     except InvalidSubmission as error:
         faults += error.faults
     if faults:

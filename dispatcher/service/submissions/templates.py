@@ -108,6 +108,8 @@ def _check_text(text: str) -> None:
         raise Invalid("a template needs a text")
     if len(text) > _LONGEST_TEXT:
         raise Invalid(f"a template's text has at most {_LONGEST_TEXT} characters, not {len(text)}")
+    if stray := template.stray_braces(text):
+        raise Invalid(f"a template's text has braces that nothing fills: {stray}")
     try:
         measure(text)
     except InvalidText as error:

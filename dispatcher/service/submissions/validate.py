@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.callbacks.callback import check_url
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
+from dispatcher.domain.messages import template
 from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.submission import DuplicateNumbers, IdempotencyKey, InvalidNumbers, Submission
 from dispatcher.domain.messages.text import strip_latin_diacritics, with_stop_mention
@@ -72,7 +73,7 @@ async def validate_fields(
         skipped = sum(fault.kind in _KIND_OF_NUMBER_FAULT.values() for fault in faults)
         faults = [fault for fault in faults if fault.kind not in _KIND_OF_NUMBER_FAULT.values()]
     if faults:
-        raise InvalidSubmission(faults)
+        raise InvalidSubmission([*faults, *window_faults(ctx, submission)])
     return ValidatedSubmission(
         caller, submission, tier, recipients, text, segments, skipped, template_id, key
     )
@@ -116,13 +117,26 @@ def _without_duplicates(
 
 
 def _time(ctx: Context, submission: Submission) -> list[Fault]:
-    not_before, not_after, now = submission.not_before, submission.not_after, ctx.now()
-    faults = []
-    if not_before is not None and not_before - now > MAX_AHEAD:
-        faults.append(Fault("not_before", FaultKind.TOO_FAR, f"at most {MAX_AHEAD.days} days"))
-    if not_after is not None and not_after <= max(not_before or now, now):
-        faults.append(Fault("not_after", FaultKind.WINDOW_OVER, str(not_after)))
-    return faults
+    not_before = submission.not_before
+    if not_before is None or not_before - ctx.now() <= MAX_AHEAD:
+        return []
+    return [Fault("not_before", FaultKind.TOO_FAR, f"at most {MAX_AHEAD.days} days")]
+
+
+def window_faults(ctx: Context, submission: Submission) -> list[Fault]:
+    """
+    Return the fault of a window that is over, for a submission that is refused anyway.
+
+    Otherwise the transaction decides, which first looks for the answer to an idempotency
+    key: a request that is repeated after its window still gets the first answer.
+    """
+    start, end = max(submission.not_before or ctx.now(), ctx.now()), submission.not_after
+    return [] if end is None or end > start else [window_over(submission)]
+
+
+def window_over(submission: Submission) -> Fault:
+    """Return the fault of a submission whose window leaves no time to send."""
+    return Fault("not_after", FaultKind.WINDOW_OVER, str(submission.not_after))
 
 
 def _url(ctx: Context, submission: Submission) -> list[Fault]:
@@ -150,12 +164,27 @@ def unknown_sender(submission: Submission) -> Fault:
 
 
 def measure_text(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:
-    """Return a text, the number of its segments, and the faults that keep it from being sent."""
+    """
+    Return a text, the number of its segments, and the faults that keep it from being sent.
+
+    Every text that is to be sent comes by here, filled in: none with braces that nothing filled passes.
+    """
+    unfilled = template.unfilled_braces(text)
+    faults = [Fault("text", FaultKind.UNFILLED, unfilled)] if unfilled else []
     try:
         segments = measure(text).segments
     except InvalidText as error:
-        return text, 0, [Fault("text", FaultKind.NOT_TEXT, str(error))]
+        return text, 0, [*faults, Fault("text", FaultKind.NOT_TEXT, str(error))]
     if segments > ctx.settings.max_segments:
         value = f"{segments} segments, at most {ctx.settings.max_segments}"
-        return text, segments, [Fault("text", FaultKind.TOO_LONG, value)]
-    return text, segments, []
+        faults.append(Fault("text", FaultKind.TOO_LONG, value))
+    return text, segments, faults
+
+
+def measure_template(ctx: Context, text: str) -> tuple[int, list[Fault]]:
+    """Return the segments of a text with placeholders, unfilled, and its faults; a length is not final."""
+    _, segments, faults = measure_text(ctx, text)
+    faults = [fault for fault in faults if fault.kind is not FaultKind.UNFILLED]
+    if stray := template.stray_braces(text):
+        faults.append(Fault("text", FaultKind.UNFILLED, stray))
+    return segments, faults

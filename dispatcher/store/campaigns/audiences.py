@@ -12,6 +12,9 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.campaigns.campaign import AudienceState
+from dispatcher.domain.campaigns.csv_rejects import FileFormat
+from dispatcher.store.campaigns import rejects
+from dispatcher.store.campaigns.rejects import Reject
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Audience:
     zone_counts: Sequence[int]
     created_at: datetime
     ready_at: datetime | None
+    file: FileFormat
 
     @property
     def rejects(self) -> int:
@@ -61,21 +65,15 @@ class NewRecipient(NamedTuple):
     recipient: Recipient
 
 
-class Reject(NamedTuple):
-    """A rejected line; `raw` is its beginning, or the number in it."""
-
-    line: int
-    reason: str
-    raw: str
-
-
 _COLUMNS = """
-id, public_id, name, state, columns, "rows", recipients, zones, zone_counts, created_at, ready_at
+id, public_id, name, state, columns, "rows", recipients, zones, zone_counts, created_at, ready_at,
+encoding, separator, file_columns
 """
 
 _INSERT = text(f"""
-INSERT INTO audiences (public_id, account_id, name, state, columns)
-VALUES (:public_id, :account_id, :name, '{AudienceState.IMPORTING}', :columns)
+INSERT INTO audiences (public_id, account_id, name, state, columns, encoding, separator, file_columns)
+VALUES (:public_id, :account_id, :name, '{AudienceState.IMPORTING}', :columns, :encoding, :separator,
+    :file_columns)
 ON CONFLICT (account_id, name) DO NOTHING RETURNING {_COLUMNS}
 """)
 _BY_ID = text(f"SELECT {_COLUMNS} FROM audiences WHERE id = :id")
@@ -101,10 +99,6 @@ SELECT :id, g.* FROM json_to_recordset(CAST(:recipients AS json)) AS g(
     variables jsonb
 )
 """)
-_INSERT_REJECTS = text("""
-INSERT INTO rejects (audience_id, line, reason, raw)
-SELECT :id, g.* FROM json_to_recordset(CAST(:rejects AS json)) AS g(line integer, reason text, raw text)
-""")
 _COUNT = text(f"""
 UPDATE audiences SET "rows" = "rows" + :rows, recipients = recipients + :recipients,
     zones = :zones, zone_counts = :zone_counts
@@ -113,10 +107,6 @@ WHERE id = :id RETURNING {_COLUMNS}
 _FINISH = text(f"""
 UPDATE audiences SET state = '{AudienceState.READY}', ready_at = :now
 WHERE id = :id AND state = '{AudienceState.IMPORTING}' RETURNING {_COLUMNS}
-""")
-_REJECTS = text("""
-SELECT line, reason, raw FROM rejects
-WHERE audience_id = :id AND line > :after ORDER BY line LIMIT :limit
 """)
 _LOCK = text("SELECT state FROM audiences WHERE id = :id FOR UPDATE")
 _CAMPAIGN = text("""
@@ -139,10 +129,24 @@ _DELETE = text("DELETE FROM audiences WHERE id = :id")
 
 
 async def insert(
-    connection: AsyncConnection, account_id: int, *, public_id: UUID, name: str, columns: Sequence[str]
+    connection: AsyncConnection,
+    account_id: int,
+    *,
+    public_id: UUID,
+    name: str,
+    columns: Sequence[str],
+    file: FileFormat,
 ) -> Audience | None:
     """Write an audience that is being imported and return it; None means that the name is taken."""
-    values = {"public_id": public_id, "account_id": account_id, "name": name, "columns": list(columns)}
+    values = {
+        "public_id": public_id,
+        "account_id": account_id,
+        "name": name,
+        "columns": list(columns),
+        "encoding": file.encoding,
+        "separator": file.separator,
+        "file_columns": list(file.columns),
+    }
     return _audience((await connection.execute(_INSERT, values)).one_or_none())
 
 
@@ -190,7 +194,7 @@ async def add(
     connection: AsyncConnection,
     audience: Audience,
     new: Sequence[NewRecipient],
-    rejects: Sequence[Reject],
+    rejected: Sequence[Reject],
     *,
     zones: Sequence[str],
 ) -> Audience:
@@ -198,15 +202,13 @@ async def add(
     if new:
         written = _json({"line": line, **recipient._asdict()} for line, recipient in new)
         await connection.execute(_INSERT_RECIPIENTS, {"id": audience.id, "recipients": written})
-    if rejects:
-        written = _json(reject._asdict() for reject in rejects)
-        await connection.execute(_INSERT_REJECTS, {"id": audience.id, "rejects": written})
+    await rejects.insert(connection, audience.id, rejected)
     counts = [*audience.zone_counts, *(0 for _ in zones[len(audience.zone_counts) :])]
     for added in new:
         counts[added.recipient.zone] += 1
     counted = {
         "id": audience.id,
-        "rows": len(new) + len(rejects),
+        "rows": len(new) + len(rejected),
         "recipients": len(new),
         "zones": list(zones),
         "zone_counts": counts,
@@ -217,14 +219,6 @@ async def add(
 async def finish(connection: AsyncConnection, audience_id: int, *, now: datetime) -> Audience | None:
     """Mark an audience as ready and return it; None means that it is no longer being imported."""
     return _audience((await connection.execute(_FINISH, {"id": audience_id, "now": now})).one_or_none())
-
-
-async def rejects(
-    connection: AsyncConnection, audience_id: int, *, after_line: int, limit: int
-) -> list[Reject]:
-    """Return rejects in the order of their lines, after line `after_line`."""
-    rows = await connection.execute(_REJECTS, {"id": audience_id, "after": after_line, "limit": limit})
-    return [Reject(*row) for row in rows]
 
 
 async def lock(connection: AsyncConnection, audience_id: int) -> AudienceState | None:
@@ -267,4 +261,6 @@ def _audience(row: Row[Any] | None) -> Audience | None:
 
 
 def _read(row: Row[Any]) -> Audience:
-    return Audience(**{**row._mapping, "state": AudienceState(row.state)})
+    values = dict(row._mapping)
+    written = FileFormat(values.pop("encoding"), values.pop("separator"), values.pop("file_columns"))
+    return Audience(**{**values, "state": AudienceState(row.state), "file": written})

@@ -19,6 +19,10 @@ CROSS JOIN LATERAL (
 ) r
 ORDER BY g.ord, r.position
 """)
+_PAGE = text("""
+SELECT position, number, number_as_given, country, zone, variables FROM recipients
+WHERE audience_id = :audience_id AND position > :after ORDER BY position LIMIT :limit
+""")
 
 
 async def read_groups(
@@ -32,3 +36,9 @@ async def read_groups(
         "limits": [limit for _, _, limit in wanted],
     }
     return [Recipient(*row) for row in await connection.execute(_RECIPIENTS, values)]
+
+
+async def page(connection: AsyncConnection, audience_id: int, *, after: int, limit: int) -> list[Recipient]:
+    """Return recipients in the order of the file, after the position `after`."""
+    values = {"audience_id": audience_id, "after": after, "limit": limit}
+    return [Recipient(*row) for row in await connection.execute(_PAGE, values)]

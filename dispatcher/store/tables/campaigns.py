@@ -40,6 +40,10 @@ audiences = Table(
     # The groups of zones of its recipients, and how many are in each; a group is paced and opens together.
     Column("zones", ARRAY(Text), nullable=False, server_default="{}"),
     Column("zone_counts", ARRAY(Integer), nullable=False, server_default="{}"),
+    # How the file was read, and all its columns, "" for one without a name; rejects have a cell for each.
+    Column("encoding", Text, nullable=False, server_default=""),
+    Column("separator", Text, nullable=False, server_default=""),
+    Column("file_columns", ARRAY(Text), nullable=False, server_default="{}"),
     now_column("created_at"),
     time_column("ready_at", nullable=True),
     UniqueConstraint("account_id", "name"),
@@ -65,7 +69,8 @@ recipients = Table(
     Index("ix_recipients_zone", "audience_id", "zone", "position"),
 )
 
-# The rejected lines of a file, with the reason.
+# The rejected lines of a file, with the reason. `raw` is the whole row as a line of CSV, or for an audience
+# without file_columns the beginning of the line.
 rejects = Table(
     "rejects",
     metadata,

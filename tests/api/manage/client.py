@@ -60,7 +60,10 @@ def assert_problem(response: httpx.Response, status: int) -> None:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
-    assert problem.keys() == {"type", "title", "status", "detail"}
+    assert problem.keys() - {"faults"} == {"type", "title", "status", "detail"}
+    if "faults" in problem:
+        assert problem["faults"]
+        assert all(fault["detail"] in problem["detail"] for fault in problem["faults"])
     assert problem["type"] == "about:blank"
     assert problem["status"] == status
 

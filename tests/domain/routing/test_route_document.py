@@ -97,6 +97,7 @@ def test_an_empty_table_has_no_rules() -> None:
             "rule 1, order",
             "'best' is unknown; write one of weighted, cheapest",
         ),
+        ({"ways": [], "prefix": ["+254"]}, "rule 1", "'prefix' is unknown; did you mean prefixes?"),
         ({"ways": [], "weight": 1}, "rule 1", "'weight' is unknown; there are ways, order, countries"),
         ({"ways": [], "countries": "FR"}, "rule 1, countries", "must be a list"),
         ({"ways": [], "countries": []}, "rule 1, countries", "is empty"),

@@ -15,14 +15,14 @@ from tests.providers.peer import http_reply
 NONCE = "01FJA8B4A7BM43YGWSG9GBV067"
 
 
-def signed(body: bytes) -> ReceiptRequest:
-    data = b"%b.%b.%d" % (body, NONCE.encode(), NOW)
+def signed(body: bytes, *, at: int = NOW) -> ReceiptRequest:
+    data = b"%b.%b.%d" % (body, NONCE.encode(), at)
     digest = hmac.digest(CREDENTIAL.encode(), data, hashlib.sha256)
     headers = {
         "x-sinch-webhook-signature": base64.b64encode(digest).decode(),
         "x-sinch-webhook-signature-algorithm": "HmacSHA256",
         "x-sinch-webhook-signature-nonce": NONCE,
-        "x-sinch-webhook-signature-timestamp": str(NOW),
+        "x-sinch-webhook-signature-timestamp": str(at),
     }
     return ReceiptRequest("POST", headers, {}, body)
 

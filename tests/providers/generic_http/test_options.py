@@ -9,7 +9,7 @@ URL = {"url": "https://provider.example/send"}
 WORDS = {"ref": "id", "status": "s", "words": {"ok": 13}}
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "no url": ({}, "url: Field required"),
+    "no url": ({}, "url: is missing"),
     "relative url": ({"url": "/send"}, "url: this is not an absolute"),
     "other scheme": ({"url": "ftp://provider.example"}, "url: this is not an absolute"),
     "credential in url": (
@@ -25,7 +25,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         URL | {"proxy": "proxy.example:3128"},
         "proxy: this is not the URL of a proxy",
     ),
-    "unknown option": (URL | {"colour": "red"}, "colour: Extra inputs"),
+    "unknown option": (URL | {"colour": "red"}, "colour: unknown; there are url, "),
+    "misspelt option": (URL | {"receiptUrl": "http://x/"}, "receiptUrl: unknown; did you mean receipt_url?"),
+    "misspelt alias": (URL | {"Json": {}}, "Json: unknown; did you mean json?"),
+    "misspelt inside": (
+        URL | {"auth": {"kind": "bearer", "tokn": "x"}},
+        "auth.token: is missing; auth.tokn: unknown; did you mean token?",
+    ),
     "two bodies": (URL | {"json": {}, "form": {}}, "options: set only one of json, form"),
     "a text beside a form": (
         URL | {"text": "{text}", "form": {}},
@@ -33,7 +39,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "text of a get": (URL | {"method": "GET", "text": "{text}"}, "options: a GET has no body"),
     "body of a get": (URL | {"method": "GET", "json": {}}, "options: a GET has no body"),
-    "unknown placeholder": (URL | {"json": {"a": ["{nobody}"]}}, "json: there is no placeholder {nobody}"),
+    "unknown placeholder": (URL | {"json": {"a": ["{nobody}"]}}, "json: the placeholder {nobody} is unknown"),
     "text in a header": (URL | {"headers": {"X-T": "{text}"}}, "headers: X-T has {text}"),
     "newline in a header": (URL | {"headers": {"X-T": "a\nb"}}, "headers: X-T must be one line"),
     "length in a header": (
@@ -42,7 +48,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "newline in a token": (
         URL | {"auth": {"kind": "bearer", "token": "hunter2\n"}},
-        "auth.bearer.token: a header",
+        "auth.token: a secret",
     ),
     "unknown auth": (URL | {"auth": {"kind": "magic"}}, "auth: Input tag 'magic'"),
     "two references": (URL | {"reference": {"path": "a", "header": "b"}}, "reference: set exactly one of"),
@@ -79,14 +85,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         URL | {"receipt_url": "https://our.example/a\nb"},
         "receipt_url: a URL must be one line",
     ),
-    "no header of ours": (URL | {"auth": {"kind": "headers", "values": {}}}, "auth.headers.values: "),
+    "no header of ours": (URL | {"auth": {"kind": "headers", "values": {}}}, "auth.values: "),
     "short jwt secret": (
         URL
         | {
             "receipts": WORDS
             | {"signature": {"kind": "jwt", "secret": "hunter2hunter2", "header": "X", "issuer": "y"}}
         },
-        "receipts.signature.jwt.secret: ",
+        "receipts.signature.secret: ",
     ),
     "receipts without names": (
         URL | {"receipts": {"status": "s", "words": {"ok": 13}}},
@@ -109,7 +115,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "empty secret": (
         URL | {"receipts": WORDS | {"signature": {"kind": "token", "token": "", "header": "X"}}},
-        "receipts.signature.token.token",
+        "receipts.signature.token",
     ),
 }
 

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from dispatcher.domain.delivery.provider import Outgoing
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.generic_http.template import (
+    PLACEHOLDERS,
+    WINDOW_END,
     check_placeholders,
     fill,
     fill_fields,
@@ -15,7 +17,13 @@ from dispatcher.providers.generic_http.template import (
 )
 
 MESSAGE = Outgoing("m-1", "+254701234567", None, "hi {to}", 2, Tier.BULK, 3, datetime(2026, 3, 1, tzinfo=UTC))
-VALUES = message_values(MESSAGE, receipt_url="https://d.example/receipts/acme")
+NOON = datetime(2026, 3, 1, 12, 0, 0, 900_000, UTC)
+VALUES = message_values(
+    MESSAGE,
+    receipt_url="https://d.example/receipts/acme",
+    names=[*PLACEHOLDERS, *WINDOW_END],
+    time_left=lambda _: (NOON, timedelta(seconds=119, milliseconds=999)),
+)
 
 
 def test_every_placeholder_has_a_value() -> None:
@@ -24,6 +32,11 @@ def test_every_placeholder_has_a_value() -> None:
     assert fill(template, VALUES) == (
         "+254701234567 254701234567 m-1 2 3 bulk 2026-03-01T00:00:00+00:00 https://d.example/receipts/acme []"
     )
+
+
+def test_the_time_left_is_rounded_down_and_never_nothing() -> None:
+    assert fill("{seconds_left} {minutes_left} {expires_at}", VALUES) == "119 1 2026-03-01T12:02:00.000Z"
+    assert WINDOW_END["minutes_left"](NOON, timedelta(seconds=59)) == 1
 
 
 def test_a_value_is_never_read_as_a_template() -> None:

@@ -86,7 +86,7 @@ def test_every_value_without_a_default_must_be_given_and_all_faults_are_told_tog
     needed = [name for name, value in load_recipe(case.name).values.items() if value.default is None]
     with pytest.raises(Misconfigured) as wrong:
         read_options("acme", {"recipe": case.name, "with": {"colour": "red"}})
-    assert "with.colour: this recipe has no such value" in str(wrong.value)
+    assert "with.colour: unknown; there are " in str(wrong.value)
     for name in needed:
         assert f"with.{name} is missing: " in str(wrong.value)
 

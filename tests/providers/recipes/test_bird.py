@@ -37,6 +37,7 @@ def test_a_request_is_that_of_the_documents() -> None:
         "recipients": "254701234567",
         "body": "hello",
         "datacoding": "auto",
+        "validity": 1,
         "reference": "m-1",
         "reportUrl": RECEIPT_URL,
     }

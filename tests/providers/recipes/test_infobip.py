@@ -64,6 +64,7 @@ def test_a_request_is_that_of_the_documents() -> None:
                 "sender": "ACME",
                 "destinations": [{"to": "254701234567", "messageId": "m-1"}],
                 "content": {"text": "hello"},
+                "options": {"validityPeriod": {"amount": 31, "timeUnit": "SECONDS"}},
                 "webhooks": {
                     "delivery": {"url": f"{RECEIPT_URL}?token={CREDENTIAL}"},
                     "contentType": "application/json",

@@ -29,6 +29,7 @@ def test_a_request_is_a_push_by_post_and_its_credentials_are_headers() -> None:
         "X-Kannel-From": "ACME",
         "X-Kannel-To": "+254701234567",
         "X-Kannel-Coding": "0",
+        "X-Kannel-Validity": "1",
         "X-Kannel-DLR-Mask": "19",
         "X-Kannel-DLR-Url": f"{RECEIPT_URL}?token={CREDENTIAL}&reference=m-1&type=%d&answer=%A",
     }

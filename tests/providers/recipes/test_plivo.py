@@ -18,6 +18,7 @@ ERRORS = table(
     (30, "50 70"),
     ("31!", "200"),
     (31, "30 100"),
+    (32, "420"),
     (33, "20 80"),
     (38, "10 40 60 90 110 201 450 900 1000"),
 )
@@ -34,6 +35,7 @@ def test_a_request_is_that_of_the_documents() -> None:
         "dst": "+254701234567",
         "text": "hello",
         "type": "sms",
+        "message_expiry": 5,
         "url": f"{RECEIPT_URL}?reference=m-1",
         "method": "POST",
     }

@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.domain.delivery.provider import Accepted, Inbound
 from dispatcher.domain.errors import BadReceipt, BadSignature
-from tests.providers.cases.recipe import RECEIPT_URL
+from tests.providers.cases.recipe import NOW, RECEIPT_URL
 from tests.providers.cases.sinch import SINCH, delivery, signed
 from tests.providers.conformance import CREDENTIAL
 from tests.providers.peer import http_reply
@@ -35,6 +35,7 @@ def test_a_request_is_that_of_the_documents() -> None:
         "from": "ACME",
         "to": ["254701234567"],
         "body": "hello",
+        "expire_at": "2026-03-01T12:00:05.000Z",
         "delivery_report": "per_recipient",
         "callback_url": RECEIPT_URL,
         "client_reference": "m-1",
@@ -65,6 +66,18 @@ def test_every_code_of_a_failure_has_its_code(code: str) -> None:
 def test_a_code_of_the_network_leaves_the_word() -> None:
     assert reported(SINCH, signed(delivery("Expired", 27))) == 32
     assert reported(SINCH, signed(delivery("Delivered", 404))) == 13
+
+
+@pytest.mark.parametrize(
+    ("age", "is_taken"), [(0, True), (299, True), (-299, True), (301, False), (-301, False)]
+)
+def test_a_receipt_counts_for_five_minutes(age: int, is_taken: bool) -> None:
+    real = signed(delivery("Delivered"), at=NOW - age)
+    if is_taken:
+        assert reported(SINCH, real) == 13
+    else:
+        with pytest.raises(BadSignature, match="300 s off"):
+            the_report(SINCH, real)
 
 
 def test_the_nonce_and_the_time_are_signed_too() -> None:

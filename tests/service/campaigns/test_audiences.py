@@ -90,7 +90,9 @@ def test_an_audience_has_each_number_once_in_file_order(world: World) -> None:
             Recipient(2, ADA, "0712 345 678", "KE", 0, {"Name": "Ada", "City": "Kisumu"}),
             Recipient(3, "+33612345678", "+33612345678", "FR", 1, {"Name": "Eve", "City": "Paris"}),
         ]
-        assert await rejected(world, made) == [Reject(4, "same number as line 2", "+254712345679")]
+        assert await rejected(world, made) == [
+            Reject(4, "same number as line 2", ["+254712345679", "Bobby", "Nairobi"])
+        ]
         assert await audiences.find(world.ctx, world.caller.account, "customers") == made
         assert await audiences.find(world.ctx, world.caller.account, str(made.public_id)) == made
 
@@ -99,20 +101,54 @@ def test_an_audience_has_each_number_once_in_file_order(world: World) -> None:
 
 def test_each_rejected_line_has_its_reason(world: World) -> None:
     async def story() -> None:
-        made = await imported(world, "to,name", "twelve,Ada", ADA + ",Ada", ",Bob", BOB, "+1,Eve")
-        assert [(one.line, one.raw) for one in await rejected(world, made)] == [
-            (2, "twelve"),
-            (4, ",Bob"),
-            (5, BOB),
-            (6, "+1"),
+        made = await imported(world, "to,name", "twelve,Ada", ADA + ",Ada", ",Bob", BOB + ",x,y", "+1,Eve")
+        assert [(one.line, one.fields) for one in await rejected(world, made)] == [
+            (2, ["twelve", "Ada"]),
+            (4, ["", "Bob"]),
+            (5, [BOB, "x", "y"]),
+            (6, ["+1", "Eve"]),
         ]
         reasons = [one.reason for one in await rejected(world, made)]
         assert reasons == [
             "The phone number 'twelve' must be digits, with a + before a country code",
             'has no number in column "to"',
-            "has 1 fields, the header has 2",
+            "has 3 fields, the header has 2",
             "The phone number '+1' is invalid",
         ]
+
+    world.run(story)
+
+
+def test_a_row_with_a_nul_character_is_one_reject_among_the_others(world: World) -> None:
+    async def story() -> None:
+        made = await imported(world, "to,name", ADA + ",A\0da", BOB + ",Bob")
+        assert made.recipients == 1
+        [reject] = await rejected(world, made)
+        assert (reject.line, reject.fields) == (2, [ADA, "A\ufffdda"])
+
+    world.run(story)
+
+
+def test_a_file_of_rejects_has_whole_rows_in_the_format_of_its_file(world: World) -> None:
+    async def story() -> None:
+        made = await imported(world, "to;=name;;", f'{ADA};"A;d\n""a""";;', "twelve;=1;;", ADA + ";Ada")
+        lines = [line async for line in audiences.reject_file(world.ctx, made)]
+        assert lines[0] == "reject_line;reject_reason;to;'=name;;\r\n"
+        assert lines[1].endswith(";twelve;'=1;;\r\n")
+        assert lines[2] == f"5;same number as line 2;'{ADA};Ada;;\r\n"
+
+    world.run(story)
+
+
+def test_the_file_of_rejects_of_an_earlier_version_has_what_was_kept(world: World) -> None:
+    async def story() -> None:
+        made = await imported(world, "to", ADA, "twelve")
+        await world.all("UPDATE audiences SET file_columns = '{}', separator = '' RETURNING 1")
+        await world.all("UPDATE rejects SET raw = 'a,b' RETURNING 1")
+        older = await audiences.find(world.ctx, world.caller.account, str(made.public_id))
+        lines = [line async for line in audiences.reject_file(world.ctx, older)]
+        assert lines[0] == "reject_line,reject_reason,raw\r\n"
+        assert lines[1].endswith(',"a,b"\r\n')
 
     world.run(story)
 
@@ -144,7 +180,7 @@ def test_a_number_repeated_many_chunks_later_is_rejected_and_positions_have_no_g
         unread, *repeated = await rejected(world, made)
         assert unread.line == len(first) + 2
         assert repeated == [
-            Reject(len(first) + 3 + index, f"same number as line {index + 2}", number)
+            Reject(len(first) + 3 + index, f"same number as line {index + 2}", [number])
             for index, number in enumerate(first)
         ]
         assert made.zone_counts == [CHUNK_ROWS + 200]
@@ -214,7 +250,7 @@ def test_a_ready_audience_keeps_its_name_and_never_changes(world: World) -> None
 
 def test_a_file_that_cannot_be_read_at_all_changes_nothing(world: World) -> None:
     async def story() -> None:
-        with pytest.raises(Invalid, match="no column seems to contain the numbers"):
+        with pytest.raises(Invalid, match="no column is known to contain the numbers"):
             await imported(world, "name", "Ada")
         assert await left(world) == (0, 0, 0)
 

@@ -7,11 +7,14 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.domain.accounts.account import AccountLimits
+from dispatcher.domain.campaigns.csv_rejects import FileFormat
 from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.service.accounts import accounts, opt_outs
+from dispatcher.service.campaigns import audiences
 from dispatcher.service.campaigns.audiences import Reject
 from dispatcher.service.campaigns.estimate import CountryShare, Estimate, EstimateRequest, estimate
 from dispatcher.service.campaigns.recipient_file import CHUNK_ROWS, ImportProgress, RecipientFile
+from dispatcher.service.campaigns.text_survey import TextSurvey
 from dispatcher.service.routing import routes
 from dispatcher.service.submissions import templates
 from dispatcher.settings import Settings
@@ -25,7 +28,7 @@ async def estimated(
 ) -> tuple[Estimate, list[Reject]]:
     rejects: list[Reject] = []
 
-    def note_rejects(found: Sequence[Reject]) -> None:
+    def note_rejects(_: FileFormat, found: Sequence[Reject]) -> None:
         rejects.extend(found)
 
     file = RecipientFile(["\n".join(lines).encode()])
@@ -61,11 +64,18 @@ def test_every_row_is_counted_once_and_nothing_is_kept(world: World) -> None:
         )
         assert found.columns == ("name",)
         assert (found.rows, found.valid, found.invalid, found.repeated) == (5, 3, 1, 1)
-        assert (found.opted_out, found.incomplete, found.unsendable) == (1, 0, 0)
+        assert (found.opted_out, found.unsendable) == (1, 0)
+        assert (found.encoding, found.separator) == ("utf-8", ",")
+        assert found.texts is not None
+        assert [(one.number, one.text, one.segments) for one in found.texts.first] == [
+            (ADA, "Hi Ada", 1),
+            (EVE, "Hi ", 1),
+        ]
+        assert (found.texts.segments, found.texts.empty) == ({1: 2}, {"name": 1})
         assert found.total == CountryShare(2, 2, 2)
         assert found.by_country == {"KE": CountryShare(1, 1, 1), "FR": CountryShare(1, 1, 1)}
         assert [reject.line for reject in rejects] == [4, 5]
-        assert rejects[1] == Reject(5, "same number as line 2", "0712345678")
+        assert rejects[1] == Reject(5, "same number as line 2", ["0712345678", "Ada"])
         assert await kept(world) == 0
 
     world.run(story)
@@ -99,14 +109,58 @@ def test_an_opt_out_of_one_sender_counts_for_that_sender_alone(world: World) -> 
     world.run(story)
 
 
-def test_variables_that_the_file_lacks_are_named(world: World) -> None:
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{{name}} owes {{sum}}", "the text names sum, which the file has no column for; it has name"),
+        ("Hi {{name}", "the text has braces that nothing fills: '{{name}'"),
+        ("Hi {{name}} {{nobody} {{x}}", "'{{nobody}'; write {{name}}"),
+    ],
+)
+def test_a_text_that_the_file_cannot_fill_is_refused(world: World, text: str, words: str) -> None:
+    async def story() -> None:
+        with pytest.raises(Invalid) as caught:
+            await estimated(world, "to,name", ADA + ",Ada", text=text)
+        assert words in str(caught.value)
+        file = RecipientFile([f"to,name\n{ADA},Ada".encode()])
+        survey = TextSurvey(world.ctx, text)
+        with pytest.raises(Invalid) as caught:
+            await audiences.import_file(world.ctx, world.caller.account, "x", file, survey=survey)
+        assert words in str(caught.value)
+        assert await kept(world) == 0
+
+    world.run(story)
+
+
+def test_a_name_in_single_braces_that_is_a_column_is_a_warning(world: World) -> None:
+    async def story() -> None:
+        found, _ = await estimated(world, "to,name", ADA + ",Ada", text="Hi {name}, {other}")
+        assert found.texts is not None
+        assert found.texts.warnings == [
+            "{name} is sent as it stands: write {{name}} for the value of this column"
+        ]
+
+    world.run(story)
+
+
+def test_the_texts_are_counted_by_segments_and_the_first_three_are_kept(world: World) -> None:
+    async def story() -> None:
+        lines = [f"+2547123456{n:02},{'x' * 80 * (n % 3)}" for n in range(30)]
+        found, _ = await estimated(world, "to,words", *lines, text="Dear {{ Words }}!")
+        assert found.texts is not None
+        assert found.texts.segments == {1: 20, 2: 10}
+        assert [len(one.text) for one in found.texts.first] == [6, 86, 166]
+
+    world.run(story)
+
+
+def test_braces_in_a_value_that_nothing_fills_keep_its_row_from_being_sent(world: World) -> None:
     async def story() -> None:
         found, rejects = await estimated(
-            world, "to,name", ADA + ",Ada", BOB + ",Bob", text="{{name}} owes {{sum}} until {{day}}"
+            world, "to,name", ADA + ",{{first}}", BOB + ",Bob", text="Hi {{name}}"
         )
-        assert (found.valid, found.incomplete, found.total.messages) == (2, 2, 0)
-        assert found.missing == {"sum": 2, "day": 2}
-        assert rejects == [Reject(2, "no value for sum, day", ADA), Reject(3, "no value for sum, day", BOB)]
+        assert (found.unsendable, found.total.messages) == (1, 1)
+        assert "'{{first}}'; write {{name}}" in rejects[0].reason
 
     world.run(story)
 
@@ -118,8 +172,8 @@ def test_a_text_that_cannot_be_sent_is_reported_by_line(world: World) -> None:
         )
         assert (found.valid, found.unsendable, found.total.messages) == (3, 2, 1)
         assert rejects == [
-            Reject(2, "the text is empty", ADA),
-            Reject(3, "text is too long: 11 segments, at most 10", BOB),
+            Reject(2, "the text is empty", [ADA, " "]),
+            Reject(3, "text is too long: 11 segments, at most 10", [BOB, "x" * 1531]),
         ]
 
     world.run(story)
@@ -191,8 +245,8 @@ def test_recipients_without_a_route_are_not_counted_and_reported_by_line(world: 
         found, rejects = await estimated(world, "to", ADA, EVE, "+256712345678", text="Hello")
         assert (found.valid, found.unsendable, found.by_country) == (3, 2, {"KE": CountryShare(1, 1, 1)})
         assert rejects == [
-            Reject(3, "rule 1 sends nothing there", EVE),
-            Reject(4, "sender SHOP may not be used in UG", "+256712345678"),
+            Reject(3, "rule 1 sends nothing there", [EVE]),
+            Reject(4, "sender SHOP may not be used in UG", ["+256712345678"]),
         ]
 
     world.run(story)
@@ -206,6 +260,6 @@ def test_countries_that_the_account_may_not_write_to_are_not_counted(world: Worl
         )
         found, rejects = await estimated(world, "to", ADA, EVE)
         assert (found.unsendable, list(found.by_country)) == (1, ["KE"])
-        assert rejects == [Reject(3, "the account may not write to this country", EVE)]
+        assert rejects == [Reject(3, "the account may not write to this country", [EVE])]
 
     world.run(story)

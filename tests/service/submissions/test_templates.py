@@ -42,9 +42,9 @@ def test_a_variable_s_value_is_never_read_as_a_template(world: World) -> None:
     async def story() -> None:
         made = await _template(world, "{{a}}{{b}}")
         preview = await templates.preview(
-            world.ctx, world.caller.account, made.public_id, {"a": "{{b}}", "b": "{{a}}"}
+            world.ctx, world.caller.account, made.public_id, {"a": "{b}", "b": "{a}"}
         )
-        assert preview.text == "{{b}}{{a}}"
+        assert preview.text == "{b}{a}"
 
     world.run(story)
 
@@ -106,5 +106,41 @@ def test_a_template_needs_a_name_and_a_text_of_a_bounded_size(world: World, name
     async def story() -> None:
         with pytest.raises(Invalid):
             await _template(world, text, name)
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("text", ["Hi {{name}", "Hi {name}}", "Hi {{}}", "Hi {{{name}}}"])
+def test_a_template_with_braces_that_are_no_variable_is_refused(world: World, text: str) -> None:
+    async def story() -> None:
+        made = await _template(world)
+        account = world.caller.account
+        with pytest.raises(Invalid, match="has braces that nothing fills: "):
+            await _template(world, text, name="y")
+        with pytest.raises(Invalid, match="has braces that nothing fills: "):
+            await templates.change(world.ctx, account, made.public_id, text)
+        assert [one.text for one in await templates.page(world.ctx, account)] == [made.text]
+
+    world.run(story)
+
+
+def test_braces_in_a_value_that_nothing_fills_are_refused(world: World) -> None:
+    async def story() -> None:
+        made = await _template(world, "Hi {{name}}")
+        for text in ("{{first_name}}", "{{"):
+            with pytest.raises(InvalidSubmission) as caught:
+                await world.submit(template_id=made.public_id, variables={"name": text})
+            assert [fault.kind for fault in caught.value.faults] == [FaultKind.UNFILLED]
+            with pytest.raises(InvalidSubmission):
+                await templates.preview(world.ctx, world.caller.account, made.public_id, {"name": text})
+
+    world.run(story)
+
+
+def test_a_variable_is_found_whatever_its_case_blanks_and_underscores(world: World) -> None:
+    async def story() -> None:
+        made = await _template(world, "Hi {{ First Name }}")
+        batch = await world.submit(template_id=made.public_id, variables={"first_name": "Ann"})
+        assert (await world.row(batch.messages[0].id)).text == "Hi Ann"
 
     world.run(story)

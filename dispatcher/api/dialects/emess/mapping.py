@@ -67,6 +67,7 @@ FAULTS: dict[FaultKind, str] = {
     FaultKind.TOO_LONG: "{field} is too long: {value}",
     FaultKind.TOO_MANY: "{field} has too many entries: {value}",
     FaultKind.NOT_TEXT: "{field} cannot be sent: {value}",
+    FaultKind.UNFILLED: "{field} has braces that nothing fills: {value}",
     FaultKind.NOT_A_NUMBER: "Invalid phone number: {value}",
     FaultKind.NOT_MOBILE: "Not a mobile phone number: {value}",
     FaultKind.REPEATED: "{field} names a number twice: {value}",

@@ -41,6 +41,7 @@ FAULTS: dict[FaultKind, str] = {
     FaultKind.TOO_LONG: "is too long: {value}",
     FaultKind.TOO_MANY: "has too many entries: {value}",
     FaultKind.NOT_TEXT: "cannot be sent: {value}",
+    FaultKind.UNFILLED: "has braces that nothing fills: {value}",
     FaultKind.NOT_A_NUMBER: "is not a phone number in E.164 format, such as +1234567890",
     FaultKind.UNKNOWN_SENDER: "is not a sender of this account",
     FaultKind.WINDOW_OVER: "leaves no time to send",

@@ -42,6 +42,7 @@ FAULTS: dict[FaultKind, str] = {
     FaultKind.TOO_LONG: "The {field} field is too long: {value}.",
     FaultKind.TOO_MANY: "The {field} field has too many entries: {value}.",
     FaultKind.NOT_TEXT: "The {field} field cannot be sent: {value}.",
+    FaultKind.UNFILLED: "The {field} field has braces that nothing fills: {value}.",
     FaultKind.NOT_A_NUMBER: "The {field} field has an invalid phone number: {value}",
     FaultKind.UNKNOWN_SENDER: "The selected {field} is invalid.",
     FaultKind.WINDOW_OVER: "The {field} field leaves no time to send.",

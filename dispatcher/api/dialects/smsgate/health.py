@@ -1,7 +1,6 @@
 """Health of the dispatcher, in the format of upstream, without authentication."""
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,10 +10,10 @@ from dispatcher.api.operations import Operations
 from dispatcher.api.request_body import Json
 from dispatcher.api.runtime import context_of
 from dispatcher.service.health import readiness
+from dispatcher.version import VERSION
 
 operations = Operations(tags=["Health"])
 
-_VERSION = version("sms-dispatcher")
 _RELEASE = 1
 PASS, WARN, FAIL = "pass", "warn", "fail"
 
@@ -66,4 +65,4 @@ def _check(bad: str, found: Sequence[str]) -> Mapping[str, object]:
 
 
 def _body(status: str, checks: Mapping[str, object]) -> Mapping[str, object]:
-    return {"status": status, "version": _VERSION, "releaseId": _RELEASE, "checks": checks}
+    return {"status": status, "version": VERSION, "releaseId": _RELEASE, "checks": checks}

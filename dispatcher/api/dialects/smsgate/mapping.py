@@ -71,6 +71,7 @@ FAULTS: dict[FaultKind, str] = {
     FaultKind.TOO_LONG: "{field} is too long: {value}",
     FaultKind.TOO_MANY: "{field} has too many entries: {value}",
     FaultKind.NOT_TEXT: "{field} cannot be sent: {value}",
+    FaultKind.UNFILLED: "{field} has braces that nothing fills: {value}",
     FaultKind.NOT_A_NUMBER: "invalid phone number",
     FaultKind.UNKNOWN_SENDER: "simNumber names no SIM of this device",
     FaultKind.WINDOW_OVER: "validUntil leaves no time to send",

@@ -2,25 +2,24 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
 
 from fastapi import Response
 from pydantic import Field
 
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
-from dispatcher.api.manage.fields import RequestModel, ResponseModel, ShortText, Text
+from dispatcher.api.manage.fields import FromText, RequestModel, ResponseModel, ShortText, Text
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
+from dispatcher.service.accounts.accounts import MAX_COUNT, MAX_CREDITS
 
 _PATH = f"{PREFIX}/accounts"
 _ONE = f"{_PATH}/{{name}}"
 router = operator_router("Accounts")
 _UNKNOWN = problems(_404="No such account")
-_MAX_INTEGER = 2**31 - 1
 
 
 class LimitsResponse(ResponseModel):
@@ -48,24 +47,24 @@ class AccountRequest(RequestModel):
     """A new account. `country`: numbers may be in the national format of this country."""
 
     name: Text
-    credits: int = 0
-    country: str | None = None
-    timezone: str = "UTC"
+    credits: int = Field(0, ge=0, le=MAX_CREDITS)
+    country: Text | None = None
+    timezone: Text = "UTC"
 
 
 class LimitsRequest(RequestModel):
     """Limits to change; a limit that is left out stays, null removes it."""
 
-    rate: Annotated[int, Field(le=_MAX_INTEGER)] | None = Field(None, description="Requests per minute.")
-    daily: Annotated[int, Field(le=_MAX_INTEGER)] | None = Field(None, description="Messages per day (UTC).")
-    tier: Tier | None = Field(None, description="The highest tier it may use.")
-    countries: list[str] | None = Field(None, description="The only countries it may send to.")
+    rate: int | None = Field(None, ge=1, le=MAX_COUNT, description="Requests per minute.")
+    daily: int | None = Field(None, ge=0, le=MAX_COUNT, description="Messages per day (UTC).")
+    tier: FromText[Tier] | None = Field(None, description="The highest tier it may use.")
+    countries: list[Text] | None = Field(None, description="The only countries it may send to.")
 
 
 class TopUpRequest(RequestModel):
     """Credits to add."""
 
-    amount: int
+    amount: int = Field(ge=1, le=MAX_CREDITS)
     note: ShortText = ""
 
 

@@ -8,7 +8,7 @@ from fastapi import Response
 from pydantic import Field
 
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
-from dispatcher.api.manage.fields import PathId, RequestModel, ResponseModel, Text
+from dispatcher.api.manage.fields import FromText, PathId, RequestModel, ResponseModel, Text
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
@@ -75,8 +75,8 @@ class CredentialRequest(RequestModel):
     and cost nothing.
     """
 
-    dialect: DialectName
-    kind: KindName
+    dialect: FromText[DialectName]
+    kind: FromText[KindName]
     name: Text | None = Field(None, description="The public part; generated if the kind has one.")
     validity_days: Days | None = Field(None, description="Null: it does not expire.")
     test: bool = False

@@ -8,7 +8,7 @@ from fastapi import Path
 from pydantic import ConfigDict, Field
 
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
-from dispatcher.api.manage.fields import RequestModel, ResponseModel, Text
+from dispatcher.api.manage.fields import FromText, RequestModel, ResponseModel, Text
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.account import Account
@@ -33,10 +33,10 @@ class HoursRequest(RequestModel):
     `holidays`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, list[Text]]
 
-    holidays: list[date] = Field(default_factory=list)
+    holidays: list[FromText[date]] = Field(default_factory=list)
     zone: Text | None = None
 
     def read(self) -> AllowedHours:

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr
 
 from dispatcher.api.manage.accounts.credentials import Days
 from dispatcher.api.manage.dependencies import Ctx
-from dispatcher.api.manage.fields import PathId, RequestModel, ResponseModel, Text
+from dispatcher.api.manage.fields import FromText, PathId, RequestModel, ResponseModel, Text
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
@@ -49,7 +49,7 @@ class LoginRequest(RequestModel):
 
     kind: Literal["login"]
     name: Text
-    password: Annotated[SecretStr, Field(max_length=1000)]
+    password: FromText[Annotated[SecretStr, Field(max_length=1000)]]
 
 
 class NewOperatorResponse(ResponseModel):

@@ -1,16 +1,14 @@
 """The audiences of accounts: recipients imported from a CSV file, the body of a request."""
 
-import csv
-import io
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
 from starlette.responses import StreamingResponse
 
+from dispatcher.api.manage.campaigns.csv_download import CSV, CSV_BODY, csv_download
+from dispatcher.api.manage.campaigns.schemas import TextsResponse
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import ResponseModel, Text
 from dispatcher.api.manage.paging import Page, Paged
@@ -21,34 +19,47 @@ from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import AudienceState
 from dispatcher.domain.errors import Invalid
 from dispatcher.service.campaigns import audiences
-from dispatcher.service.campaigns.audiences import Audience, Reject
+from dispatcher.service.campaigns.audiences import Audience
 from dispatcher.service.campaigns.estimate import Estimate, EstimateRequest, estimate
 from dispatcher.service.campaigns.recipient_file import RecipientFile
+from dispatcher.service.campaigns.text_survey import TextSurvey, text_of
 from dispatcher.service.context import Context
 
 _PATH = f"{PREFIX}/accounts/{{name}}/audiences"
 _ONE = f"{_PATH}/{{audience}}"
 router = operator_router("Audiences")
 _UNKNOWN = problems(_404="No such account or audience")
-_CSV = "text/csv"
-_CSV_BODY = {"schema": {"type": "string", "format": "binary"}}
+_OCTETS = "application/octet-stream"  # many generators of clients know no other type of a file
 
 AudienceName = Annotated[Text, Path(description="The audience's name, or its id.")]
 
 
 class AudienceResponse(ResponseModel):
-    """An audience; only a `ready` one can be used. `zones` counts recipients by time zone."""
+    """
+    An audience; only a `ready` one can be used.
+
+    `zones` counts recipients by time zone. `encoding` and `separator` are those with
+    which its file was read; empty for an audience of an earlier version.
+    """
 
     id: UUID
     name: str
     state: AudienceState
     columns: list[str]
+    encoding: str
+    separator: str
     rows: int
     recipients: int
     rejects: int
     zones: dict[str, int]
     created_at: datetime
     ready_at: datetime | None
+
+
+class ImportedResponse(AudienceResponse):
+    """A new audience, and how a text to it will read; null without a text."""
+
+    texts: TextsResponse | None
 
 
 class CostResponse(ResponseModel):
@@ -63,22 +74,23 @@ class EstimateResponse(ResponseModel):
     """
     The contents of a file: rows = valid + invalid + repeated.
 
-    Of the valid rows, some have opted out, are incomplete (a variable of the text has
-    no value; `missing` counts them by its name) or unsendable (no route, or the text is
-    empty or too long). The rest are the messages of `total`.
+    Of the valid rows, some have opted out or are unsendable (no route, or the text is
+    empty or too long). The rest are the messages of `total`; `texts` sums up how they
+    will read.
     """
 
     columns: list[str]
+    encoding: str
+    separator: str
     rows: int
     valid: int
     invalid: int
     repeated: int
     opted_out: int
-    incomplete: int
     unsendable: int
-    missing: dict[str, int]
     total: CostResponse
     by_country: dict[str, CostResponse]
+    texts: TextsResponse | None
 
 
 @router.get(_PATH, responses=problems(_404="No such account"))
@@ -90,7 +102,7 @@ async def list_audiences(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page
 @router.post(
     _PATH,
     status_code=201,
-    response_model=AudienceResponse,
+    response_model=ImportedResponse,
     responses={
         200: {"model": EstimateResponse, "description": "The result of a dry run"},
         **problems(
@@ -99,7 +111,7 @@ async def list_audiences(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page
             _415="The body is compressed or multipart",
         ),
     },
-    openapi_extra={"requestBody": {"required": True, "content": {_CSV: _CSV_BODY}}},
+    openapi_extra={"requestBody": {"required": True, "content": {CSV: CSV_BODY, _OCTETS: CSV_BODY}}},
 )
 async def import_audience(
     request: Request,
@@ -115,8 +127,8 @@ async def import_audience(
     encoding: Annotated[Text | None, Query()] = None,
     separator: Annotated[Text | None, Query(description="One of , ; | and tab.")] = None,
     dry_run: Annotated[bool, Query(description="Only count, and store nothing.")] = False,
-    text: Annotated[Text | None, Query(description="Dry run: the text of the messages.")] = None,
-    template_id: Annotated[Text | None, Query(description="Dry run: a template instead of a text.")] = None,
+    text: Annotated[Text | None, Query(description="A text, to see how it will read.")] = None,
+    template_id: Annotated[Text | None, Query(description="A template instead of a text.")] = None,
     sender: Annotated[Text | None, Query(description="Dry run: the sender.")] = None,
 ) -> Response:
     """
@@ -124,7 +136,9 @@ async def import_audience(
 
     The first line names the columns. The body is read as a stream, so it may have any
     size. Encoding, separator and the column with the numbers are detected unless they
-    are specified. Lines that cannot become a recipient are stored as rejects.
+    are specified. Lines that cannot become a recipient are stored as rejects. With a
+    text, the answer has the first three texts as they will read, and how many have how
+    many segments.
     """
     file = RecipientFile(
         stream_file(request), column=column, encoding=encoding, separator=separator, country=country
@@ -134,11 +148,15 @@ async def import_audience(
         return await _estimate_response(ctx, account, file, message)
     if audience is None:
         raise Invalid("name the audience: audience=NAME")
-    if message != EstimateRequest():
-        raise Invalid("text, template_id and sender are for a dry run: add dry_run=true, or leave them out")
-    made = await audiences.import_file(ctx, account, audience, file)
+    if sender is not None:
+        raise Invalid("sender is for a dry run: add dry_run=true, or leave it out")
+    wanted = await text_of(ctx, account, text=text, template_id=template_id)
+    survey = None if wanted is None else TextSurvey(ctx, wanted)
+    made = await audiences.import_file(ctx, account, audience, file, survey=survey)
     location = f"{request.url.path}/{made.public_id}"
-    return Json(_response(made).model_dump(mode="json"), 201, headers={"Location": location})
+    texts = None if survey is None else TextsResponse.model_validate(survey.summary)
+    shown = ImportedResponse(**_response(made).model_dump(), texts=texts)
+    return Json(shown.model_dump(mode="json"), 201, headers={"Location": location})
 
 
 @router.get(_ONE, responses=_UNKNOWN)
@@ -150,14 +168,15 @@ async def show_audience(audience: AudienceName, account: NamedAccount, ctx: Ctx)
 @router.get(
     f"{_ONE}/rejects",
     response_class=StreamingResponse,
-    responses={200: {"content": {_CSV: _CSV_BODY}, "description": "line, reason, raw"}, **_UNKNOWN},
+    responses={
+        200: {"content": {CSV: CSV_BODY}, "description": "The rejected rows"},
+        **_UNKNOWN,
+    },
 )
 async def download_rejects(audience: AudienceName, account: NamedAccount, ctx: Ctx) -> StreamingResponse:
-    """Return the rejected lines, each with its reason, as a CSV file."""
+    """Return the rejected rows, each with its reason, as a CSV file that can be corrected and imported."""
     found = await audiences.find(ctx, account, audience)
-    disposition = f"attachment; filename*=UTF-8''{quote(found.name, safe='')}-rejects.csv"
-    lines = _lines(audiences.rejects(ctx, found))
-    return StreamingResponse(lines, media_type=_CSV, headers={"Content-Disposition": disposition})
+    return csv_download(audiences.reject_file(ctx, found), f"{found.name}-rejects.csv")
 
 
 @router.delete(
@@ -177,24 +196,14 @@ async def _estimate_response(
     return Json(EstimateResponse.model_validate(found).model_dump(mode="json"), 200)
 
 
-async def _lines(rejects: AsyncIterator[Reject]) -> AsyncIterator[str]:
-    yield _line(Reject._fields)
-    async for reject in rejects:
-        yield _line(reject)
-
-
-def _line(fields: tuple[object, ...]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(fields)
-    return line.getvalue()
-
-
 def _response(found: Audience) -> AudienceResponse:
     return AudienceResponse(
         id=found.public_id,
         name=found.name,
         state=found.state,
         columns=list(found.columns),
+        encoding=found.file.encoding,
+        separator=found.file.separator,
         rows=found.rows,
         recipients=found.recipients,
         rejects=found.rejects,

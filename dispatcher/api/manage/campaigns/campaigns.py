@@ -4,26 +4,31 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path, Query, Response
+from starlette.responses import StreamingResponse
 
+from dispatcher.api.manage.campaigns.csv_download import CSV, CSV_BODY, csv_download
 from dispatcher.api.manage.campaigns.schemas import (
     NAMES,
     CampaignChangeRequest,
     CampaignRequest,
     CampaignResponse,
+    CreatedResponse,
     EndedResponse,
     ReportResponse,
+    TextsResponse,
     campaign_fields,
     run_response,
 )
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
-from dispatcher.api.manage.fields import Time
+from dispatcher.api.manage.fields import QueryCount, Time
 from dispatcher.api.manage.paging import MAX_LIMIT, Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.campaigns.campaign import CampaignPlan
-from dispatcher.service.campaigns import campaigns, drafts
+from dispatcher.service.campaigns import campaigns, drafts, text_survey
 from dispatcher.service.campaigns.campaigns import CampaignRow
 from dispatcher.service.campaigns.drafts import renamed_faults
+from dispatcher.service.campaigns.results import result_file
 from dispatcher.service.context import Context
 
 _PATH = f"{PREFIX}/accounts/{{name}}/campaigns"
@@ -52,14 +57,16 @@ async def list_campaigns(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page
 )
 async def create_campaign(
     body: CampaignRequest, account: NamedAccount, ctx: Ctx, response: Response
-) -> CampaignResponse:
+) -> CreatedResponse:
     """Create a campaign. `faults` of an error lists everything that is wrong with the plan."""
     with renamed_faults(NAMES):
         made = await drafts.create(ctx, account, CampaignPlan(**body.fields()))  # type: ignore[arg-type]
     if body.start:
         made = await campaigns.start(ctx, account, str(made.public_id))
     response.headers["Location"] = f"{PREFIX}/accounts/{account.name}/campaigns/{made.public_id}"
-    return await _response(ctx, made)
+    fields = campaign_fields(made, await drafts.names(ctx, [made]))
+    texts = await text_survey.survey_campaign(ctx, made)
+    return CreatedResponse(**fields, texts=TextsResponse.model_validate(texts))
 
 
 @router.get(_ONE, responses=_UNKNOWN)
@@ -67,13 +74,24 @@ async def show_campaign(
     campaign_id: CampaignId,
     account: NamedAccount,
     ctx: Ctx,
-    runs: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="The largest number of runs.")] = 10,
+    runs: Annotated[QueryCount, Query(ge=1, le=MAX_LIMIT, description="The largest number of runs.")] = 10,
     before: Annotated[Time | None, Query(description="Only runs due before this time.")] = None,
 ) -> ReportResponse:
     """Return a campaign with the progress of its runs, and a forecast for each."""
     report = await campaigns.show(ctx, account, str(campaign_id), before=before, limit=runs)
     fields = campaign_fields(report.campaign, await drafts.names(ctx, [report.campaign]))
     return ReportResponse(**fields, runs=[run_response(found) for found in report.runs])
+
+
+@router.get(
+    f"{_ONE}/results",
+    response_class=StreamingResponse,
+    responses={200: {"content": {CSV: CSV_BODY}, "description": "The results"}, **_UNKNOWN},
+)
+async def download_results(campaign_id: CampaignId, account: NamedAccount, ctx: Ctx) -> StreamingResponse:
+    """Return what became of each recipient, when, its segments and its price, as a CSV file."""
+    campaign = await campaigns.find(ctx, account, str(campaign_id))
+    return csv_download(result_file(ctx, campaign), f"{campaign.terms.name}-results.csv")
 
 
 @router.patch(

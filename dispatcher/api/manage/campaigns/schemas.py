@@ -5,9 +5,9 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt
+from pydantic import ConfigDict, Field
 
-from dispatcher.api.manage.fields import RequestModel, ResponseModel, Text, Time, status_word
+from dispatcher.api.manage.fields import FromText, RequestModel, ResponseModel, Text, Time, status_word
 from dispatcher.domain.campaigns.campaign import CampaignState, RunState
 from dispatcher.domain.campaigns.pacing import Rate, Spread
 from dispatcher.domain.tier import Tier
@@ -19,7 +19,7 @@ from dispatcher.service.campaigns.progress import RunReport
 NAMES = {"audience_id": "audience", "validity": "validity_seconds", "spread": "spread_seconds"}
 """The names here of fields of a plan that have another name in the API."""
 
-Seconds = Annotated[StrictInt, Field(ge=1, le=int(MAX_DURATION.total_seconds()))]
+Seconds = Annotated[int, Field(ge=1, le=int(MAX_DURATION.total_seconds()))]
 
 
 class _PlanRequest(RequestModel):
@@ -35,17 +35,17 @@ class _PlanRequest(RequestModel):
     text: Text | None = None
     template_id: Text | None = None
     sender: Text | None = Field(None, description="The name of a sender; null: the account's default.")
-    tier: Tier = Tier.BULK
+    tier: FromText[Tier] = Tier.BULK
     validity_seconds: Seconds | None = Field(None, description="The validity of each message.")
     timezone: Text | None = Field(None, description="Null: the account's.")
     at: Time | None = None
     cron: Text | None = Field(None, description="minute hour day month weekday")
-    first_day: date | None = None
-    last_day: date | None = None
+    first_day: FromText[date] | None = None
+    last_day: FromText[date] | None = None
     spread_seconds: Seconds | None = None
-    per_second: StrictFloat | StrictInt | None = None
+    per_second: float | None = None
     hours: dict[str, Any] | None = None
-    max_cost: StrictInt | None = None
+    max_cost: int | None = None
     callback_url: Text | None = None
 
     def fields(self) -> dict[str, object]:
@@ -86,7 +86,7 @@ class CampaignRequest(_PlanRequest):
 
     name: Text
     audience: Text = Field(description="The name or id of an audience.")
-    start: StrictBool = False
+    start: bool = False
 
 
 class CampaignChangeRequest(_PlanRequest):
@@ -106,6 +106,29 @@ class CampaignChangeRequest(_PlanRequest):
 
 
 _FIELDS = frozenset(CampaignChangeRequest.model_fields)
+
+
+class SampleTextResponse(ResponseModel):
+    """The text to one number, as it will read."""
+
+    number: str
+    text: str
+    segments: int
+
+
+class TextsResponse(ResponseModel):
+    """
+    How a text reads to `texts` recipients: the `first` three.
+
+    `segments` counts the texts by their number of segments, `empty` those that have
+    nothing in place of a variable, by its name.
+    """
+
+    texts: int
+    first: list[SampleTextResponse]
+    segments: dict[int, int]
+    empty: dict[str, int]
+    warnings: list[str]
 
 
 class CampaignResponse(ResponseModel):
@@ -135,6 +158,12 @@ class CampaignResponse(ResponseModel):
     next_due: datetime | None
     paused_at: datetime | None
     created_at: datetime
+
+
+class CreatedResponse(CampaignResponse):
+    """A new campaign, and how it reads to the first recipients of its audience, at most 10,000."""
+
+    texts: TextsResponse
 
 
 class RunResponse(ResponseModel):

@@ -2,23 +2,27 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Request
-from pydantic import Field, StrictInt
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from dispatcher.api.idempotency import accept
 from dispatcher.api.manage.dependencies import Ctx, NamedAccount
 from dispatcher.api.manage.fields import (
     AnyId,
+    FromText,
     RequestModel,
     ResponseModel,
+    RowId,
     ShortText,
     StatusResponse,
     Text,
     Time,
+    after,
     status_word,
 )
 from dispatcher.api.manage.messages.messages import CancelledResponse
@@ -27,7 +31,6 @@ from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.api.request_body import Json
 from dispatcher.domain.accounts.account import Account, Caller
-from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.edit import Cancel, Selection
 from dispatcher.domain.messages.submission import (
     AcceptedBatch,
@@ -58,12 +61,12 @@ class BatchRequest(RequestModel):
 
     recipients: list[Text]
     text: Text | None = None
-    template_id: Text | None = None
+    template_id: Text | None = Field(None, validate_default=True)
     variables: dict[Text, Text] = Field(default_factory=dict)
-    tier: Tier | None = Field(None, description="Null: standard, or bulk above 200 recipients.")
-    sender: StrictInt | Text | None = Field(None, description="A name or an id; null: the account's default.")
+    tier: FromText[Tier] | None = Field(None, description="Null: standard, or bulk above 200 recipients.")
+    sender: RowId | Text | None = Field(None, description="A name or an id; null: the account's default.")
     not_before: Time | None = None
-    not_after: Time | None = None
+    not_after: Annotated[Time | None, after("not_before")] = None
     strip_diacritics: bool = False
     stop_mention: bool = Field(False, description="Append instructions for opting out.")
     invalid_numbers: Literal["refuse", "skip"] = "refuse"
@@ -75,10 +78,15 @@ class BatchRequest(RequestModel):
     client_id: ShortText = Field("", description="Your own reference; callbacks include it.")
     callback_url: Text | None = None
 
+    @field_validator("template_id")
+    @classmethod
+    def _replaces_a_text(cls, template_id: str | None, others: ValidationInfo) -> str | None:
+        if "text" in others.data and (others.data["text"] is None) == (template_id is None):
+            raise PydanticCustomError("choice", "pass either text, or template_id with its variables")
+        return template_id
+
     def submission(self, account: Account, *, simulated: bool) -> Submission:
-        """Return the submission. Raises Invalid unless there is either a text or a template."""
-        if (self.text is None) == (self.template_id is None):
-            raise Invalid("pass either text, or template_id with its variables")
+        """Return the submission."""
         country = account.default_country
         return Submission(
             recipients=self.recipients,

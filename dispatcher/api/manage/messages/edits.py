@@ -3,10 +3,20 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import Field
 
 from dispatcher.api.manage.dependencies import Ctx
-from dispatcher.api.manage.fields import AnyId, RequestModel, ResponseModel, StatusWord, Text, Time
+from dispatcher.api.manage.fields import (
+    AnyId,
+    FromText,
+    RequestModel,
+    ResponseModel,
+    RowId,
+    StatusWord,
+    Text,
+    Time,
+    after,
+)
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.account import Account
@@ -31,18 +41,18 @@ class SelectionRequest(RequestModel):
     account: Text = Field(description="The account's name.")
     message: AnyId | None = None
     batch: AnyId | None = None
-    campaign: StrictInt | Text | None = Field(
+    campaign: RowId | Text | None = Field(
         None, description="Its name, id or public id; selects its runs that have not ended."
     )
-    tier: Tier | None = None
+    tier: FromText[Tier] | None = None
     status: list[StatusWord] | None = Field(None, min_length=1, description="`scheduled` or `pending`.")
     number: Text | None = None
-    sender: StrictInt | Text | None = Field(None, description="A name or an id.")
+    sender: RowId | Text | None = Field(None, description="A name or an id.")
     not_before_from: Time | None = None
-    not_before_to: Time | None = None
+    not_before_to: Annotated[Time | None, after("not_before_from")] = None
     created_from: Time | None = None
-    created_to: Time | None = None
-    everything: StrictBool = Field(
+    created_to: Annotated[Time | None, after("created_from")] = None
+    everything: bool = Field(
         False, description="All open messages of the account; no other condition is allowed with it."
     )
 
@@ -78,8 +88,8 @@ class RescheduleRequest(RequestModel):
 
     kind: Literal["reschedule"]
     not_before: Time | None = None
-    not_after: Time | None = None
-    shift_seconds: Annotated[StrictInt, Field(ge=-_MAX_SHIFT, le=_MAX_SHIFT)] | None = None
+    not_after: Annotated[Time | None, after("not_before")] = None
+    shift_seconds: Annotated[int, Field(ge=-_MAX_SHIFT, le=_MAX_SHIFT)] | None = None
 
     def change(self) -> Reschedule:
         """Return the change. Raises Invalid."""
@@ -103,7 +113,7 @@ class EditRequest(RequestModel):
 
     selection: SelectionRequest
     change: Annotated[CancelRequest | RescheduleRequest | NewTextRequest, Field(discriminator="kind")]
-    dry_run: StrictBool = False
+    dry_run: bool = False
 
 
 class EditedResponse(ResponseModel):

@@ -9,7 +9,9 @@ import typer
 
 from dispatcher.cli.arguments import AccountName, After, AsJson, Data, Limit
 from dispatcher.cli.commands.accounts.number_file import FileCounts, import_numbers
+from dispatcher.cli.commands.campaigns.audience_file import FileOptions
 from dispatcher.cli.console import print_json, print_line, print_note, print_table
+from dispatcher.cli.option_groups import with_option_groups
 from dispatcher.cli.session import run_with_account
 from dispatcher.domain.accounts.account import Account
 from dispatcher.service.accounts import opt_outs
@@ -25,7 +27,7 @@ def register(app: typer.Typer) -> None:
     optout.command("add")(add_numbers)
     optout.command("list")(list_opt_outs)
     optout.command("remove")(remove)
-    optout.command("import")(import_file)
+    optout.command("import")(with_option_groups(import_file))
     app.add_typer(optout, name="optout")
 
 
@@ -90,11 +92,13 @@ def import_file(
     file: Annotated[
         Path,
         typer.Argument(
-            help="One number per line, or a CSV with the numbers in the first column.", show_default=False
+            help="One number per line, or a CSV file as `audience import` reads it.", show_default=False
         ),
     ],
+    *,
     sender: SenderName = None,
     reason: OptOutReason = "",
+    file_options: FileOptions,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
@@ -104,7 +108,8 @@ def import_file(
         async def add(numbers: Sequence[str]) -> int:
             return await opt_outs.add(ctx, account, numbers, sender=sender, reason=reason)
 
-        return await import_numbers(file, add, report=print_note)
+        with file_options.opened(file) as (source, _):
+            return await import_numbers(ctx, account, source, add, report=print_note)
 
     counts = run_with_account(data, name, work)
     if as_json:

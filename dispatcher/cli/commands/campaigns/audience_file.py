@@ -26,7 +26,7 @@ class FileOptions:
         str | None, typer.Option(help="Column with the numbers. Default: to, number, phone or the like.")
     ] = None
     encoding: Annotated[str | None, typer.Option(help="Default: detected.")] = None
-    separator: Annotated[str | None, typer.Option(help="Default: detected.")] = None
+    separator: Annotated[str | None, typer.Option(help="One of , ; | and tab. Default: detected.")] = None
 
     @contextmanager
     def opened(self, file: Path) -> Iterator[tuple[RecipientFile, ProgressHandler]]:
@@ -36,6 +36,7 @@ class FileOptions:
             yield (
                 RecipientFile(
                     chunks,
+                    name=file.name,
                     column=self.column,
                     encoding=self.encoding,
                     separator=self.separator,

@@ -1,8 +1,6 @@
 """`dispatcher audience`: lists of recipients, imported from a file."""
 
-import csv
-import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -12,15 +10,18 @@ import typer
 from dispatcher.cli.arguments import AccountOption, After, AsJson, Data, Limit
 from dispatcher.cli.commands.campaigns.audience_file import FileOptions
 from dispatcher.cli.commands.campaigns.audience_output import audience_json, print_audience, print_estimate
+from dispatcher.cli.commands.campaigns.csv_output import csv_output
 from dispatcher.cli.console import print_json, print_line, print_note, print_table
 from dispatcher.cli.option_groups import with_option_groups
 from dispatcher.cli.session import find_account, run_with_context
 from dispatcher.cli.values import read_text
 from dispatcher.domain.accounts.account import Account
+from dispatcher.domain.campaigns.csv_rejects import FileFormat, reject_header, reject_line
 from dispatcher.domain.errors import Invalid
 from dispatcher.service.campaigns import audiences
 from dispatcher.service.campaigns.audiences import Audience, Reject
-from dispatcher.service.campaigns.estimate import Estimate, EstimateRequest, estimate
+from dispatcher.service.campaigns.estimate import Estimate, EstimateRequest, RejectHandler, estimate
+from dispatcher.service.campaigns.text_survey import TextSummary, TextSurvey, text_of
 from dispatcher.service.context import Context
 
 AudienceNameArgument = Annotated[
@@ -57,10 +58,11 @@ def import_file(
     name: Annotated[str | None, typer.Option(help="Name of the audience; a dry run needs none.")] = None,
     file_options: FileOptions,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; store nothing.")] = False,
-    text: Annotated[str | None, typer.Option(help='Dry run: the text; "-" reads standard input.')] = None,
-    template: Annotated[
-        str | None, typer.Option(metavar="ID", help="Dry run: a template instead of a text.")
+    text: Annotated[
+        str | None,
+        typer.Option(help='A text, to show how it will read; "-" reads standard input.'),
     ] = None,
+    template: Annotated[str | None, typer.Option(metavar="ID", help="A template instead of a text.")] = None,
     sender: Annotated[
         str | None, typer.Option(help="Dry run: the sender. Default: the default sender.")
     ] = None,
@@ -72,14 +74,14 @@ def import_file(
     request = EstimateRequest(None if text is None else read_text(text), template, sender)
     if not dry_run and name is None:
         raise Invalid("an audience needs a --name; give audience, or use --dry-run")
-    if not dry_run and request != EstimateRequest():
-        raise Invalid("--text, --template and --sender need --dry-run: add it, or leave them out")
+    if not dry_run and sender is not None:
+        raise Invalid("--sender needs --dry-run: add it, or leave it out")
     if name is None or dry_run:
         found = _estimate(data, account, file, file_options, request, rejects=rejects)
         print_estimate(found, priced=request.names_a_text, rejects=rejects, as_json=as_json)
     else:
-        made, owner = _import(data, account, name, file, file_options, rejects=rejects)
-        print_audience(made, account=owner.name, rejects=rejects, as_json=as_json)
+        made, owner, texts = _import(data, account, name, file, file_options, request, rejects=rejects)
+        print_audience(made, account=owner.name, rejects=rejects, as_json=as_json, texts=texts)
 
 
 def list_audiences(
@@ -135,11 +137,11 @@ def rejects(
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: standard output.")] = None,
     data: Data = None,
 ) -> None:
-    """Write the rejected lines of the imported file, each with a reason, as CSV."""
+    """Write the rejected rows of the file, each with its reason, to be corrected and imported again."""
 
     async def work(ctx: Context) -> None:
         found = await audiences.find(ctx, await find_account(ctx, account), name)
-        await _write(output, audiences.rejects(ctx, found))
+        await _write(output, audiences.reject_file(ctx, found))
 
     run_with_context(data, work)
 
@@ -167,16 +169,19 @@ def _import(
     name: str,
     file: Path,
     file_options: FileOptions,
+    request: EstimateRequest,
     *,
     rejects: Path | None,
-) -> tuple[Audience, Account]:
-    async def work(ctx: Context) -> tuple[Audience, Account]:
+) -> tuple[Audience, Account, TextSummary | None]:
+    async def work(ctx: Context) -> tuple[Audience, Account, TextSummary | None]:
         owner = await find_account(ctx, account)
+        text = await text_of(ctx, owner, text=request.text, template_id=request.template_id)
+        survey = None if text is None else TextSurvey(ctx, text)
         with file_options.opened(file) as (source, report):
-            made = await audiences.import_file(ctx, owner, name, source, on_progress=report)
+            made = await audiences.import_file(ctx, owner, name, source, survey=survey, on_progress=report)
         if rejects is not None:
-            await _write(rejects, audiences.rejects(ctx, made))
-        return made, owner
+            await _write(rejects, audiences.reject_file(ctx, made))
+        return made, owner, None if survey is None else survey.summary
 
     return run_with_context(data, work)
 
@@ -194,24 +199,29 @@ def _estimate(
         owner = await find_account(ctx, account)
         with ExitStack() as stack:
             source, report = stack.enter_context(file_options.opened(file))
-            write = _writer(stack, rejects) if rejects is not None else lambda _: None
+            write = _reject_writer(stack, rejects) if rejects is not None else lambda _, __: None
             return await estimate(ctx, owner, source, request, on_progress=report, on_rejects=write)
 
     return run_with_context(data, work)
 
 
-async def _write(output: Path | None, found: AsyncIterator[Reject]) -> None:
-    with ExitStack() as stack:
-        write = _writer(stack, output)
-        async for reject in found:
-            write([reject])
+async def _write(output: Path | None, lines: AsyncIterator[str]) -> None:
+    with csv_output(output) as write:
+        async for line in lines:
+            write(line)
 
 
-def _writer(stack: ExitStack, output: Path | None) -> Callable[[Sequence[Reject]], None]:
-    """Return a function that writes rejects as CSV to the file, else to standard output."""
-    stream = sys.stdout
-    if output is not None:
-        stream = stack.enter_context(output.open("w", encoding="utf-8", newline=""))
-    lines = csv.writer(stream, lineterminator="\r\n" if output else "\n")
-    lines.writerow(Reject._fields)
-    return lines.writerows
+def _reject_writer(stack: ExitStack, output: Path) -> RejectHandler:
+    """Return a function that writes the file of rejects: its header at the first call, and the rejects."""
+    write = stack.enter_context(csv_output(output))
+    begun = False
+
+    def write_rejects(file: FileFormat, found: Sequence[Reject]) -> None:
+        nonlocal begun
+        if not begun:
+            write(reject_header(file))
+            begun = True
+        for reject in found:
+            write(reject_line(file, **reject._asdict()))
+
+    return write_rejects

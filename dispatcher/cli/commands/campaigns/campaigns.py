@@ -1,7 +1,7 @@
 """`dispatcher campaign`: create, change, start, follow and stop campaigns."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,7 @@ import typer
 
 from dispatcher.cli.arguments import AccountOption, After, AsJson, Data, Limit
 from dispatcher.cli.commands.campaigns.audience_file import FileOptions
+from dispatcher.cli.commands.campaigns.audience_output import read_as
 from dispatcher.cli.commands.campaigns.audiences import import_file
 from dispatcher.cli.commands.campaigns.campaign_options import OPTIONS, CampaignOptions
 from dispatcher.cli.commands.campaigns.campaign_output import (
@@ -19,6 +20,8 @@ from dispatcher.cli.commands.campaigns.campaign_output import (
     report_lines,
     run_json,
 )
+from dispatcher.cli.commands.campaigns.results import write_results
+from dispatcher.cli.commands.campaigns.text_output import print_texts
 from dispatcher.cli.console import print_json, print_line, print_note, print_table
 from dispatcher.cli.option_groups import with_option_groups
 from dispatcher.cli.session import find_account, run_with_context
@@ -29,6 +32,7 @@ from dispatcher.service.campaigns import audiences, campaigns, drafts
 from dispatcher.service.campaigns.campaigns import CampaignReport, CampaignRow, CancelResult
 from dispatcher.service.campaigns.drafts import CampaignNames, renamed_faults
 from dispatcher.service.campaigns.follow import follow
+from dispatcher.service.campaigns.text_survey import TextSummary, survey_campaign
 from dispatcher.service.context import Context
 
 CampaignName = Annotated[
@@ -47,6 +51,7 @@ def register(app: typer.Typer) -> None:
     campaign.command("pause")(pause)
     campaign.command("resume")(resume)
     campaign.command("cancel")(cancel)
+    campaign.command("results")(write_results)
     campaign.command("import", help="The same as `audience import`.")(with_option_groups(import_file))
     app.add_typer(campaign, name="campaign")
 
@@ -76,14 +81,15 @@ def create(
             created = await _create(ctx, owner, plan, csv, typed.audience or name)
             return await campaigns.start(ctx, owner, str(created.public_id)) if start_now else created
 
-    created, names = _visit(data, account, work)
+    created, names, texts = _create_and_survey(data, account, work)
     if as_json:
-        print_json(campaign_json(created, names))
+        print_json(campaign_json(created, names) | {"texts": asdict(texts)})
     else:
         print_line(
             f"campaign {created.terms.name} is {created.state}: {names.recipients:,} recipients,"
             f" {describe_schedule(created)}"
         )
+        print_texts(texts, of=names.recipients)
         if not start_now:
             print_note(f"Start it with: dispatcher campaign start {created.public_id}")
 
@@ -233,7 +239,10 @@ async def _create(
         )
     kept = await audiences.find(ctx, owner, audience)
     left_out = f", {kept.rejects:,} left out" if kept.rejects else ""
-    print_note(f"audience {kept.name}: {kept.rows:,} lines{left_out}, {kept.recipients:,} recipients")
+    print_note(
+        f"audience {kept.name}: {kept.rows:,} lines{left_out}, {kept.recipients:,} recipients,"
+        f" {read_as(kept.file)}"
+    )
     return created
 
 
@@ -249,6 +258,16 @@ def _apply(
         return await use_case(ctx, owner, str(found.public_id))
 
     _print(*_visit(data, account, work), as_json)
+
+
+def _create_and_survey(
+    data: Path | None, account: str | None, work: Callable[[Context, Account], Awaitable[CampaignRow]]
+) -> tuple[CampaignRow, CampaignNames, TextSummary]:
+    async def story(ctx: Context) -> tuple[CampaignRow, CampaignNames, TextSummary]:
+        made = await work(ctx, await find_account(ctx, account))
+        return made, (await drafts.names(ctx, [made]))[made.id], await survey_campaign(ctx, made)
+
+    return run_with_context(data, story)
 
 
 def _visit(

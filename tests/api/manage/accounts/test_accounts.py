@@ -10,7 +10,7 @@ NO_LIMITS = {"rate": None, "daily": None, "tier": None, "countries": None}
 
 def test_an_account_is_made_with_its_credits_and_found_by_name(world: World) -> None:
     async def story(api: ManagementClient) -> None:
-        body = {"name": "bank", "credits": 7, "country": "FR", "timezone": "Europe/Paris", "colour": "red"}
+        body = {"name": "bank", "credits": 7, "country": "FR", "timezone": "Europe/Paris"}
         made = await api.post("/accounts", body, status=201)
         assert made == await api.get("/accounts/bank")
         assert made == {

@@ -33,6 +33,8 @@ def test_a_file_becomes_an_audience(world: World) -> None:
         response = await api.http.post(PREFIX + AUDIENCES, content=body, params={"audience": "customers"})
         assert response.status_code == 201
         made = response.json()
+        assert made.pop("texts") is None
+        assert (made["encoding"], made["separator"]) == ("utf-8", ",")
         assert made["name"] == "customers"
         assert (made["state"], made["columns"]) == ("ready", ["name"])
         assert (made["rows"], made["recipients"], made["rejects"]) == (3, 2, 1)
@@ -81,10 +83,10 @@ def test_rejects_are_downloaded_as_a_csv_file(world: World) -> None:
         assert response.headers["content-disposition"] == (
             "attachment; filename*=UTF-8''%C3%A9t%C3%A9%201-rejects.csv"
         )
-        header, first, second = csv.reader(io.StringIO(response.text))
-        assert header == ["line", "reason", "raw"]
-        assert (first[0], first[2]) == ("3", 'a "b" c')
-        assert second == ["4", "same number as line 2", NUMBERS[0]]
+        header, first, second = csv.reader(io.StringIO(response.text.removeprefix("\ufeff")))
+        assert header == ["reject_line", "reject_reason", "to", "name"]
+        assert (first[0], *first[2:]) == ("3", 'a "b" c', "Bob")
+        assert second == ["4", "same number as line 2", f"'{NUMBERS[0]}", ""]
 
     run_with_api(world, story)
 
@@ -159,19 +161,30 @@ def test_a_dry_run_counts_and_stores_nothing(world: World) -> None:
         share = {"messages": 1, "segments": 1, "cost": 1}
         assert counted == {
             "columns": ["name"],
+            "encoding": "utf-8",
+            "separator": ",",
+            "texts": {
+                "texts": 2,
+                "first": [
+                    {"number": NUMBERS[0], "text": "Hello Ada", "segments": 1},
+                    {"number": "+33612345678", "text": "Hello ", "segments": 1},
+                ],
+                "segments": {"1": 2},
+                "empty": {"name": 1},
+                "warnings": [],
+            },
             "rows": 5,
             "valid": 3,
             "invalid": 1,
             "repeated": 1,
             "opted_out": 1,
-            "incomplete": 0,
             "unsendable": 0,
-            "missing": {},
             "total": {"messages": 2, "segments": 2, "cost": 2},
             "by_country": {"KE": share, "FR": share},
         }
-        lacking = await post(api, body, status=200, dry_run=True, text="Hello {{nick}}")
-        assert (lacking["incomplete"], lacking["missing"]) == (2, {"nick": 2})
+        for text in ("Hello {{nick}}", "Hello {{name}"):
+            query = {"dry_run": True, "text": text}
+            await api.refused("POST", AUDIENCES, 400, content=body, params=query)
         assert await api.pages(AUDIENCES) == [[]]
 
     run_with_api(world, story)
@@ -182,7 +195,7 @@ def test_a_dry_run_counts_and_stores_nothing(world: World) -> None:
     [
         ({}, 400),
         ({"audience": "a/b"}, 400),
-        ({"audience": "x", "text": "Hello"}, 400),
+        ({"audience": "x", "text": "Hello {{nick}}"}, 400),
         ({"audience": "x", "sender": "SHOP"}, 400),
         ({"dry_run": True, "text": "Hello", "template_id": "y"}, 400),
         ({"dry_run": True, "template_id": "y"}, 404),
@@ -193,6 +206,7 @@ def test_a_dry_run_counts_and_stores_nothing(world: World) -> None:
 def test_an_invalid_import_changes_nothing(world: World, query: dict[str, object], status: int) -> None:
     async def story(api: ManagementClient) -> None:
         taken = await post(api, sheet("to", NUMBERS[0]), audience="taken")
+        del taken["texts"]
         await api.refused("POST", AUDIENCES, status, content=sheet("to", NUMBERS[1]), params=query)
         assert await api.pages(AUDIENCES) == [[taken]]
 

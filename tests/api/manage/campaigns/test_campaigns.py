@@ -1,7 +1,10 @@
 """Campaigns over the management API: planned with all faults at once, changed, moved, and followed."""
 
+import csv
+import io
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -54,6 +57,8 @@ def test_a_campaign_is_created_shown_and_listed(world: World) -> None:
             "hours": {"mon-sat": ["08:00-20:00"], "holidays": [], "zone": None},
         }  # fmt: skip
         assert {key: made[key] for key in wanted} == wanted
+        texts = made.pop("texts")
+        assert (texts["first"][0]["text"], texts["segments"]) == ("Hi Ada", {"1": 3})
         assert await api.get(f"{CAMPAIGNS}/{made['id']}") == {**made, "runs": []}
         assert await api.pages(CAMPAIGNS) == [[made]]
 
@@ -132,6 +137,7 @@ def test_a_name_that_is_taken_is_409(world: World) -> None:
 def test_in_a_draft_a_field_that_is_left_out_stays_and_null_removes_it(world: World) -> None:
     async def story(api: ManagementClient) -> None:
         made = await create(api, spread_seconds=60, max_cost=50, validity_seconds=3600)
+        del made["texts"]
         path = f"{CAMPAIGNS}/{made['id']}"
         changed = await api.request(
             "PATCH", path, 200, json={"max_cost": None, "per_second": 2.5, "text": "Bye"}
@@ -196,6 +202,22 @@ def test_from_a_plan_to_the_last_message_sent(world: World) -> None:
         batch = await api.get(f"/batches/{run['batch_id']}")
         assert batch["counts"] == {"sent": 3}
         assert sorted(message.to for message in world.sim.seen) == NUMBERS
+
+    run_with_api(world, story)
+
+
+def test_results_are_downloaded_as_a_csv_file(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        made = await create(api, start=True)
+        await send_all(world)
+        response = await api.http.get(f"{PREFIX}{CAMPAIGNS}/{made['id']}/results")
+        assert response.headers["content-type"] == "text/csv; charset=utf-8"
+        assert response.headers["content-disposition"] == "attachment; filename*=UTF-8''spring-results.csv"
+        found = list(csv.DictReader(io.StringIO(response.text.removeprefix("\ufeff"))))
+        assert [(row["number"], row["status"], row["credits"]) for row in found] == [
+            (f"'{number}", "sent", "1") for number in NUMBERS
+        ]
+        await api.refused("GET", f"{CAMPAIGNS}/{uuid4()}/results", 404)
 
     run_with_api(world, story)
 

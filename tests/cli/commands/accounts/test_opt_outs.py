@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.cli.commands.accounts.number_file import CHUNK, read_lines
+from dispatcher.service.campaigns.recipient_file import CHUNK_ROWS as CHUNK
 from tests.cli.command import Run, refused
+
+CASES = Path(__file__).parents[3] / "cases" / "csv"
 
 
 def test_numbers_are_opted_out_once(shop: Run) -> None:
@@ -57,9 +59,9 @@ def test_a_file_has_one_number_per_line_or_in_the_first_column(shop: Run, tmp_pa
         "\ufeffNumber;Name",
         '"+254 712 345 678";"Ada"',
         "",
-        "0712345679,Bob",
-        "+254712345680\tEve",
-        "0712345681",
+        "0712345679;Bob",
+        "+254712345680",
+        "0712345681;",
     ]
     result = shop("optout", "import", "shop", written(tmp_path, "\r\n".join(lines)), "--reason", "moved in")
     assert (result.code, result.out) == (0, "opted out of shop: 4 lines, 4 numbers new\n")
@@ -91,9 +93,44 @@ def test_a_file_of_several_chunks_is_imported_whole_and_can_be_imported_again(
     assert len(shop("optout", "list", "shop", "--limit", "5000", "--json").json) == 2000
 
 
-def test_a_file_is_read_in_chunks(tmp_path: Path) -> None:
-    chunks = read_lines(Path(written(tmp_path, "1\n" * (2 * CHUNK + 1))))
-    assert [len(chunk) for chunk in chunks] == [CHUNK, CHUNK, 1]
+@pytest.mark.parametrize("case", sorted(CASES.glob("*.csv")), ids=lambda path: path.name)
+def test_it_reads_whatever_an_import_of_recipients_reads(shop: Run, case: Path) -> None:
+    made = shop("audience", "import", str(case), "--account", "shop", "--name", "x", "--json")
+    shop("optout", "import", "shop", str(case))
+    if made.code == 0:
+        assert len(listed(shop)) >= made.json["recipients"]  # any plausible number may opt out
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sep=;\r\nname;phone\r\nAnn;+254712345678\r\nBob;0712345679\r\n".encode("utf-16"),
+        b"customer,phone\n4711000,+254712345678\n4711001,0712345679\n",
+        b"Ann,+254712345678\nBob,0712345679\n",
+        b"Gesperrt\n+254712345678\n0712345679\n",
+    ],
+)
+def test_a_file_may_have_any_form_and_needs_no_header(shop: Run, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "file.csv"
+    file.write_bytes(content)
+    assert shop("optout", "import", "shop", str(file)).code == 0
+    assert listed(shop) == ["+254712345678", "+254712345679"]
+
+
+def test_a_first_line_with_a_wrong_number_is_no_header(shop: Run, tmp_path: Path) -> None:
+    result = shop("optout", "import", "shop", written(tmp_path, "+1\n+254712345678\n"))
+    assert (result.code, result.err.split(":")[0]) == (1, "line 1")
+
+
+def test_national_numbers_belong_to_the_country_that_is_given(shop: Run, tmp_path: Path) -> None:
+    shop("optout", "import", "shop", written(tmp_path, "06 12 34 56 78\n"), "--country", "FR")
+    assert listed(shop) == ["+33612345678"]
+
+
+def test_the_column_with_the_numbers_is_suggested(shop: Run, tmp_path: Path) -> None:
+    file = written(tmp_path, "name,Telefon\nAnn,+254712345678\n")
+    refused(shop("optout", "import", "shop", file), 2, '"Telefon" seems to have them: --column "Telefon"')
+    assert shop("optout", "import", "shop", file, "--column", "telefon").code == 0
 
 
 @pytest.mark.parametrize(

@@ -40,14 +40,15 @@ def names(shop: Run) -> list[str]:
 
 
 def read(file: Path | str) -> list[list[str]]:
-    with Path(file).open(encoding="utf-8", newline="") as source:
-        return list(csv.reader(source))
+    with Path(file).open(encoding="utf-8-sig", newline="") as source:
+        return list(csv.reader(source, delimiter=";"))
 
 
 def test_an_import_with_rejects_succeeds_and_says_where_they_are(shop: Run, customers: str) -> None:
     result = shop("audience", "import", customers, "--account", "shop", "--name", "customers")
     assert result.code == 0
-    first, *table, variables = result.out.splitlines()
+    first, reading, *table, variables = result.out.splitlines()
+    assert reading == "read as utf-8, separated by semicolon"
     assert first.startswith("audience customers of shop is ready, id ")
     assert [line.split() for line in table] == [
         ["count"],
@@ -72,11 +73,11 @@ def test_rejects_are_written_to_a_file_or_to_standard_output(
     )
     assert result.err == f"2 lines were rejected: they are in {file}\n"
     header, first, second = read(file)
-    assert header == ["line", "reason", "raw"]
-    assert (first[0], first[2]) == ("4", "twelve")
-    assert second == ["5", "same number as line 2", ADA]
+    assert header == ["reject_line", "reject_reason", "Phone", "name"]
+    assert (first[0], *first[2:]) == ("4", "twelve", "Eve")
+    assert second == ["5", "same number as line 2", f"'{ADA}", "Ada"]
     printed = shop("audience", "rejects", "customers", "--account", "shop").out
-    assert list(csv.reader(printed.splitlines())) == read(file)
+    assert list(csv.reader(printed.splitlines(), delimiter=";")) == read(file)
     again = tmp_path / "again.csv"
     assert shop("audience", "rejects", "customers", "--account", "shop", "--output", str(again)).out == ""
     assert again.read_bytes() == file.read_bytes()
@@ -112,14 +113,20 @@ def test_a_dry_run_counts_by_country_and_stores_nothing(shop: Run, customers: st
         "Dear {{name}}" + "x" * 155,
     )
     assert (result.code, names(shop)) == (0, [])
-    assert [line.split() for line in result.out.splitlines()] == [
+    reading, *table = result.out.splitlines()
+    assert reading == "read as utf-8, separated by semicolon"
+    assert table[-3:] == [
+        f"{ADA}, 2 segments: Dear Ada" + "x" * 155,
+        f"{EVE}, 2 segments: Dear Eve" + "x" * 155,
+        "texts: 2 with 2 segments",
+    ]
+    assert [line.split() for line in table[:-3]] == [
         ["count"],
         ["rows", "5"],
         ["valid", "3"],
         ["invalid", "1"],
         ["repeated", "1"],
         ["opted", "out", "1"],
-        ["incomplete", "0"],
         ["unsendable", "0"],
         ["country", "messages", "segments", "cost"],
         ["FR", "1", "2", "2"],
@@ -135,32 +142,33 @@ def test_a_dry_run_without_a_text_has_no_price(shop: Run, customers: str) -> Non
     assert result.out.splitlines()[-1].split() == ["all", "3"]
 
 
-def test_a_dry_run_names_the_variables_that_the_file_lacks(shop: Run, customers: str, tmp_path: Path) -> None:
-    kept = shop("template", "add", "shop", "owed", "{{name}} owes {{sum}}", "--json").json["id"]
-    file = tmp_path / "rejects.csv"
-    result = shop(
-        "audience",
-        "import",
-        customers,
-        "--account",
-        "shop",
-        "--dry-run",
-        "--template",
-        kept,
-        "--rejects",
-        str(file),
-    )
-    assert result.err.splitlines() == [
-        "3 recipients have no value for sum; the file has the columns: name",
-        f"5 lines would get no message: they are in {file}",
+def test_an_import_shows_how_a_text_will_read(shop: Run, customers: str) -> None:
+    options = ("--account", "shop", "--name", "customers", "--text", "Hi {{ NAME }} {name}")
+    result = shop("audience", "import", customers, *options)
+    assert result.out.splitlines()[-4:] == [
+        f"{ADA}, 1 segment: Hi Ada {{name}}",
+        "0712 345 679, 1 segment: Hi Bob {name}",
+        f"{EVE}, 1 segment: Hi Eve {{name}}",
+        "texts: 3 with 1 segment",
     ]
-    assert [line[0] for line in read(file)] == ["line", "2", "3", "4", "5", "6"]
-    assert read(file)[1] == ["2", "no value for sum", ADA]
-    counted = shop(
-        "audience", "import", customers, "--account", "shop", "--dry-run", "--template", kept, "--json"
-    ).json
-    assert (counted["incomplete"], counted["missing"]) == (3, {"sum": 3})
-    assert counted["total"] == {"messages": 0, "segments": 0, "cost": 0}
+    assert "careful: {name} is sent as it stands: write {{name}}" in result.err
+
+
+def test_a_file_of_rejects_is_corrected_and_imported_again(shop: Run, tmp_path: Path) -> None:
+    lines = ["phone,name", "+254712345601,\"=cmd|'/c calc'!A1\"", 'bad,"=HYPERLINK(""http://x"")"', "@bad,x"]
+    rejects = tmp_path / "rejects.csv"
+    imported(shop, written(tmp_path / "all.csv", "\n".join(lines)), "--rejects", str(rejects))
+    with rejects.open(encoding="utf-8-sig", newline="") as source:
+        header, *found = list(csv.reader(source))
+    assert [row[2:] for row in found] == [["bad", '\'=HYPERLINK("http://x")'], ["'@bad", "x"]]
+    found[0][2], found[1][2] = "+254712345602", "'+254712345603"
+    again = tmp_path / "again.csv"
+    with again.open("w", encoding="utf-8-sig", newline="") as target:
+        csv.writer(target, delimiter=";").writerows([header, *found])
+    text = ("--text", "{{name}}", "--json")
+    done = shop("audience", "import", str(again), "--account", "shop", "--name", "rest", *text).json
+    assert (done["recipients"], done["columns"]) == (2, ["name"])
+    assert [one["text"] for one in done["texts"]["first"]] == ['=HYPERLINK("http://x")', "x"]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +176,9 @@ def test_a_dry_run_names_the_variables_that_the_file_lacks(shop: Run, customers:
     [
         ([], 2, "--name"),
         (["--name", "a/b"], 2, "no slash"),
-        (["--name", "x", "--text", "Hello"], 2, "--dry-run"),
+        (["--name", "x", "--sender", "SHOP"], 2, "--dry-run"),
+        (["--name", "x", "--text", "Hi {{nick}}"], 2, "names nick, which the file has no column for"),
+        (["--dry-run", "--text", "Hi {{name}"], 2, "has braces that nothing fills: '{{name}'"),
         (["--name", "x", "--column", "mobile"], 2, 'no column is named "mobile"'),
         (["--name", "x", "--country", "kenya"], 2, "'kenya' is not a country"),
         (["--name", "x", "--encoding", "klingon"], 2, "klingon"),

@@ -60,7 +60,10 @@ def test_a_new_draft_is_printed_with_the_command_that_starts_it(shop_with_audien
         "--at", "2027-12-01T10:00", "--timezone", "Europe/Paris", "--spread", "3h", "--validity", "24h",
         "--hours", "mon-sun 08:00-20:00", "--max-cost", "50",
     )  # fmt: skip
-    assert created.out == "campaign spring is draft: 3 recipients, once, 2027-12-01 10:00:00 Europe/Paris\n"
+    first, *texts = created.out.splitlines()
+    assert first == "campaign spring is draft: 3 recipients, once, 2027-12-01 10:00:00 Europe/Paris"
+    assert [text.split(", ")[1] for text in texts[:3]] == ["1 segment: Hi Ada"] * 3
+    assert texts[3:] == ["texts: 3 with 1 segment"]
     found = shown(shop_with_audience)
     assert created.err == f"Start it with: dispatcher campaign start {found['id']}\n"
     expected = {
@@ -143,7 +146,9 @@ def test_a_file_becomes_the_audience_of_its_campaign(shop_with_audience: Run, tm
         "campaign", "create", "summer", "--csv", file, "--text", "Hi {{first}}", "--now"
     )
     assert created.out.startswith("campaign summer is draft: 2 recipients, once, ")
-    assert created.err.startswith("audience summer: 3 lines, 1 left out, 2 recipients\n")
+    assert created.err.startswith(
+        "audience summer: 3 lines, 1 left out, 2 recipients, read as utf-8, separated by semicolon\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -303,3 +308,19 @@ def test_follow_exits_with_1_for_a_run_cut_short_and_refuses_a_draft(shop_with_a
     )
     shop_with_audience("campaign", "cancel", "spring")
     assert shop_with_audience("campaign", "show", "spring", "--follow").code == 1
+
+
+def test_results_are_written_to_a_file_or_to_standard_output(
+    shop_with_audience: Run, world: World, tmp_path: Path
+) -> None:
+    create(shop_with_audience, "--now", "--start")
+    tick(world)
+    file = tmp_path / "results.csv"
+    written = shop_with_audience("campaign", "results", "spring", "--output", str(file))
+    assert (written.out, written.err) == ("", f"3 results are in {file}\n")
+    assert file.read_bytes().startswith(b"\xef\xbb\xbfrun,number,as_written,status,code,reason,at,")
+    printed = shop_with_audience("campaign", "results", "spring")
+    assert printed.out == file.read_text(encoding="utf-8-sig")
+    rows = printed.out.splitlines()[1:]
+    assert [row.split(",")[1] for row in rows] == [f"'+2547123456{n}" for n in (78, 79, 80)]
+    refused(shop_with_audience("campaign", "results", "autumn"), 1, "no campaign 'autumn'")
