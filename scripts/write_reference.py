@@ -43,6 +43,13 @@ PAGES = {
         results={
             "AcceptedBatch": "dispatcher.domain.messages.submission",
             "AcceptedMessage": "dispatcher.domain.messages.submission",
+            "MessageView": "dispatcher.store.messages.views",
+            "History": "dispatcher.service.messages.search",
+            "Event": "dispatcher.store.messages.views",
+            "CountedBatch": "dispatcher.service.messages.search",
+            "BatchView": "dispatcher.store.messages.views",
+            "EditReport": "dispatcher.domain.messages.edit",
+            "FoundInbound": "dispatcher.store.inbound.messages",
         },
         not_constructed=frozenset({"Campaign"}),
     ),
