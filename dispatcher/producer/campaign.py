@@ -13,6 +13,7 @@ from dispatcher.domain.campaigns.campaign import CampaignPlan, CampaignState, Ru
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.messages.edit import EditReport
 from dispatcher.domain.messages.status import Status
+from dispatcher.producer.arguments import wrong
 from dispatcher.producer.loop_thread import ProducerThread
 from dispatcher.service.campaigns import campaigns, drafts, edits
 from dispatcher.service.campaigns.follow import follow
@@ -141,6 +142,8 @@ def _lines(rows: Rows) -> Iterator[bytes]:
     buffer = io.StringIO()
     writer: csv.DictWriter[str] | None = None
     for number, row in enumerate(rows, start=1):
+        if not isinstance(row, Mapping):
+            raise wrong(f"row {number}", row, "a dict")
         if writer is None:
             writer = csv.DictWriter(buffer, list(row), lineterminator="\n")
             writer.writeheader()

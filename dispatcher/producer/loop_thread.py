@@ -11,7 +11,7 @@ import structlog
 
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.account import Account, Caller
-from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission, Unavailable
+from dispatcher.domain.errors import Unavailable
 from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.health import require_migrated
@@ -31,9 +31,10 @@ _ENDED = "the producer's thread ended during the call; whether it was committed 
 class ProducerThread:
     """One thread with an event loop, and in it the context of the use cases."""
 
-    def __init__(self, settings: Settings, account: str) -> None:
+    def __init__(self, settings: Settings, account: str, *, test: bool) -> None:
         self._settings = settings
         self._account = account
+        self._test = test
         self._calls: set[Future[Any]] = set()
         self._released: threading.Event | None = None  # set when the loop may continue after a fork
         self._opened: Future[None] = Future()
@@ -46,14 +47,14 @@ class ProducerThread:
 
     @classmethod
     def start(
-        cls, settings: Settings, account: str, *, after: "ProducerThread | None" = None
+        cls, settings: Settings, account: str, *, test: bool = False, after: "ProducerThread | None" = None
     ) -> "ProducerThread":
         """
         Return a thread whose context is open. Raises Misconfigured, NotFound, Unavailable.
 
         `after` is the thread that it replaces, which has died; its failure is noted.
         """
-        started = cls(settings, account)
+        started = cls(settings, account, test=test)
         started._thread.start()
         started._opened.result()
         if after is not None and after.failure is not None:
@@ -111,14 +112,10 @@ class ProducerThread:
         """The account that messages are sent for."""
         return self.caller.account
 
-    async def sender_id(self, sender: str | int | None) -> int | None:
-        """Return the id of a sender by its name; an id is returned unchanged, and validated by `submit`."""
-        if not isinstance(sender, str):
-            return sender
-        for known in await accounts.senders(self.ctx, self.caller.account):
-            if known.name == sender and known.disabled_at is None:
-                return known.id
-        raise InvalidSubmission([Fault("sender_id", FaultKind.UNKNOWN_SENDER, sender)])
+    async def read_caller(self) -> Caller:
+        """Return the account as it is now: it may be paused, or have other limits. Raises NotFound."""
+        account = await accounts.find(self.ctx, self._account)
+        return Caller(account, DIALECT, is_test=self._test)
 
     def _serve(self) -> None:
         try:
@@ -134,7 +131,7 @@ class ProducerThread:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         async with open_context(self._settings, name="producer") as self.ctx:
             await require_migrated(self.ctx)
-            self.caller = Caller(await accounts.find(self.ctx, self._account), DIALECT)
+            self.caller = await self.read_caller()
             self._opened.set_result(None)
             await self._stopping.wait()
 

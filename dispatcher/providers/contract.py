@@ -17,6 +17,7 @@ A plug-in that asks the provider for receipts also implements `Polls`. One that 
 of its own implements `Listens`. `tests/providers/conformance.py` is the suite that every plug-in passes.
 """
 
+from dispatcher.domain.delivery.inbound_part import InboundPart
 from dispatcher.domain.delivery.part_outcomes import outcome_of_parts
 from dispatcher.domain.delivery.provider import (
     Accepted,
@@ -53,6 +54,7 @@ __all__ = [
     "Deferred",
     "Gate",
     "Inbound",
+    "InboundPart",
     "Listens",
     "Misconfigured",
     "Outcome",

@@ -33,6 +33,7 @@ from dispatcher.providers.contract import (
     BadReceipt,
     Deferred,
     Inbound,
+    InboundPart,
     Outcome,
     Outgoing,
     ProviderConfig,
@@ -149,6 +150,7 @@ class VonageOptions(PluginOptions):
     receipt_url: Annotated[Url, Field(max_length=100)] | None = None
     signature_secret: Secret | None = None
     signature_method: Literal["md5", "sha1", "sha256", "sha512"] = "sha256"
+    join: timedelta = Field(InboundPart.JOIN, ge=timedelta(0), le=timedelta(hours=1))
 
 
 class Vonage(HttpPlugin):
@@ -178,7 +180,7 @@ class Vonage(HttpPlugin):
         if "status" in fields:
             return [_report(ref, fields)]
         if "text" in fields:
-            return [_inbound(ref, fields)]
+            return [_inbound(ref, fields, join=self._options.join)]
         if "data" in fields:
             return []  # binary: no text to keep
         raise BadReceipt("the receipt has neither status nor text")
@@ -264,14 +266,17 @@ def _report(ref: str, fields: Mapping[str, object]) -> ReceiptReport:
     )
 
 
-def _inbound(ref: str, fields: Mapping[str, object]) -> Inbound:
-    """Return an inbound message. The parts of a long one arrive separately, in any order, and are kept so."""
-    return Inbound(
-        _with_plus(text_field(fields, "msisdn")),
-        _with_plus(text_field(fields, "to")),
-        text_field(fields, "text"),
-        ref=ref,
-        sent_at=_timestamp(text_field(fields, "message-timestamp")),
+def _inbound(ref: str, fields: Mapping[str, object], *, join: timedelta) -> Inbound | InboundPart:
+    """Return an inbound message, or the part of a long one that `concat-…` describes."""
+    sender, recipient = _with_plus(text_field(fields, "msisdn")), _with_plus(text_field(fields, "to"))
+    sent_at = _timestamp(text_field(fields, "message-timestamp"))
+    reference = text_field(fields, "concat-ref")
+    numbers = InboundPart.read_numbers(text_field(fields, "concat-total"), text_field(fields, "concat-part"))
+    if not reference or numbers is None:
+        return Inbound(sender, recipient, text_field(fields, "text"), ref=ref, sent_at=sent_at)
+    text = fields["text"] if isinstance(fields["text"], str) else text_field(fields, "text")
+    return InboundPart.of_text(
+        sender, recipient, text, reference=reference, numbers=numbers, ref=ref, sent_at=sent_at, join=join
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
+from dispatcher.sandbox.handset import HandsetMessage
 from dispatcher.sandbox.network import Network, ReceivedSubmit, SandboxMessage, SubmitDecision
 from dispatcher.sandbox.numbers import SPECIAL, SubmitAnswer
 from dispatcher.sandbox.receipts import ReceiptSender
@@ -75,8 +76,8 @@ class Sandbox:
     async def inbound(self, request: web.Request) -> web.Response:
         """Deliver a handset's message: over SMPP if an ESME is bound to receive, else to the receipt URL."""
         try:
-            fields = _text_fields(await request.read(), "from", "to", "text")
-            return _json({"parts": self._deliver_inbound(fields)}, status=202)
+            message = HandsetMessage.model_validate_json(await request.read())
+            return _json({"parts": self._deliver_inbound(message)}, status=202)
         except NoReceiverBound as error:
             return _error(409, "nobody_listens", str(error))
         except ValueError as error:
@@ -163,14 +164,15 @@ class Sandbox:
         authorization = request.headers.get("Authorization", "")
         return not token or hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode())
 
-    def _deliver_inbound(self, fields: dict[str, Any]) -> int:
-        url, system_id = self.network.settings.receipt_url, fields.get("system_id")
+    def _deliver_inbound(self, message: HandsetMessage) -> int:
+        url = self.network.settings.receipt_url
         try:
-            return self.smsc.inbound(fields["from"], fields["to"], fields["text"], system_id=system_id)
+            return self.smsc.inbound(message)
         except NoReceiverBound:
-            if url is None or system_id is not None:
+            if url is None or message.system_id is not None or message.text is None:
                 raise
-        report = {"id": self.network.next_id(), **{name: fields[name] for name in ("from", "to", "text")}}
+        fields = {"from": message.sender, "to": message.recipient, "text": message.text}
+        report: dict[str, object] = {"id": self.network.next_id(), **fields}
         self._open_receipts.schedule(url, report, delay=0, done=self._count_inbound)
         return 1
 

@@ -1,7 +1,7 @@
 """The bodies of the sandbox: reading submit_sm and writing deliver_sm."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -12,7 +12,7 @@ from dispatcher.sandbox.settings import SandboxSettings
 from dispatcher.smpp.constants import CommandStatus, DataCoding, EsmClass, MessageState, Tag
 from dispatcher.smpp.pdu import Address, Sm
 from dispatcher.smpp.receipt import write_receipt
-from dispatcher.smpp.text import PartInfo, add_part_headers, encode_text, read_text
+from dispatcher.smpp.text import PartInfo, read_content
 
 ERRORS: Final[Mapping[str, int]] = {
     "invalid_number": CommandStatus.ESME_RINVDSTADR,
@@ -64,7 +64,8 @@ def read_submit(sm: Sm, *, received_at: float) -> ParsedSubmit:
     It has no reference, so one is made of the fields that stay the same in a
     retry: sender, recipient, part, validity and text.
     """
-    text, part_info = read_text(sm)
+    content = read_content(sm)
+    text, part_info = content.text or content.octets.hex(), content.part_info
     part = f"{part_info.number}/{part_info.total}" if part_info else ""
     identity = "\0".join((sm.source.value, sm.destination.value, part, sm.validity_period, text))
     submit = ReceivedSubmit(
@@ -84,9 +85,14 @@ def read_submit(sm: Sm, *, received_at: float) -> ParsedSubmit:
 def receipt_body(
     parsed: ParsedSubmit, message_id: str, word: str, *, settings: SandboxSettings, done_at: float
 ) -> bytes:
-    """Return the body of a receipt; with `message_id` "" it names no message."""
+    """
+    Return the body of a receipt; with `message_id` "" it names no message.
+
+    It is one of data_sm or of deliver_sm, as the settings say, and so are its
+    word, its state and the octets behind it.
+    """
     state, error = STATES[word]
-    receipt_id = format(int(message_id), settings.smpp_receipt_ids) if message_id else ""
+    receipt_id = _receipt_id(message_id, settings) if message_id else ""
     text = b""
     tlvs: dict[int, bytes] = {}
     if settings.smpp_receipts != "tlvs":
@@ -98,27 +104,34 @@ def receipt_body(
                 done=datetime.fromtimestamp(done_at, UTC),
                 error=error,
                 text=parsed.submit.text,
+                word=settings.smpp_receipt_words.get(word),
             )
         )
     if settings.smpp_receipts != "text" and receipt_id:
         tlvs = {
             Tag.RECEIPTED_MESSAGE_ID: receipt_id.encode() + b"\0",
-            Tag.MESSAGE_STATE: bytes([state]),
+            Tag.MESSAGE_STATE: bytes([settings.smpp_receipt_states.get(word, state)]),
             Tag.NETWORK_ERROR_CODE: _GSM + int(error).to_bytes(2, "big"),
         }
-    return Sm(parsed.sm.destination, parsed.sm.source, text, esm_class=EsmClass.RECEIPT, tlvs=tlvs).encode()
+    sm = Sm(parsed.sm.destination, parsed.sm.source, text, esm_class=EsmClass.RECEIPT, tlvs=tlvs)
+    body = sm.encode_data() if settings.smpp_receipt_command == "data_sm" else sm.encode()
+    return body + bytes.fromhex(settings.smpp_receipt_tail)
 
 
-def inbound_bodies(sender: str, recipient: str, text: str, *, reference: int) -> Sequence[bytes]:
-    """Return the body of each part of a handset's message. Raises ValueError if SMPP cannot carry it."""
-    data_coding, parts = encode_text(text)
-    source, destination = _address(sender), _address(recipient)
-    if len(parts) == 1:
-        return [Sm(source, destination, parts[0], data_coding).encode()]
-    return [
-        Sm(source, destination, part, data_coding, EsmClass.UDH).encode()
-        for part in add_part_headers(parts, reference=reference)
-    ]
+def response_id(message_id: str, settings: SandboxSettings) -> str:
+    """Return an id of the network as submit_sm_resp has it."""
+    return settings.smpp_id_prefix + format(_number_of(message_id, settings), settings.smpp_ids)
+
+
+def _receipt_id(message_id: str, settings: SandboxSettings) -> str:
+    own = settings.smpp_receipt_id_prefix
+    prefix = settings.smpp_id_prefix if own is None else own
+    return prefix + format(_number_of(message_id, settings), settings.smpp_receipt_ids)
+
+
+def _number_of(message_id: str, settings: SandboxSettings) -> int:
+    period = settings.smpp_ids_repeat_after
+    return (int(message_id) - 1) % period + 1 if period else int(message_id)
 
 
 def _segments(sm: Sm) -> int:
@@ -132,7 +145,8 @@ def _number(address: Address) -> str:
     return f"+{address.value.removeprefix('+')}" if address.ton == _INTERNATIONAL else address.value
 
 
-def _address(number: str) -> Address:
+def address_of(number: str) -> Address:
+    """Return the address of a number or a name."""
     digits = number.removeprefix("+")
     if not digits.isdecimal():
         return Address(_ALPHANUMERIC, 0, number)

@@ -20,9 +20,9 @@ from dispatcher.smpp.pdu import (
     Splitter,
     encode,
     encode_id,
-    encode_tlvs,
     respond,
 )
+from dispatcher.smpp.tlvs import encode_tlvs
 
 _BIND_COMMANDS: Final = frozenset({Command.BIND_TRANSMITTER, Command.BIND_RECEIVER, Command.BIND_TRANSCEIVER})
 _BIND_RESPONSE_BODY: Final = encode_id("sandbox") + encode_tlvs({Tag.SC_INTERFACE_VERSION: bytes([VERSION])})
@@ -75,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._handlers: Mapping[int, Callable[[Pdu], None]] = {
             Command.SUBMIT_SM: self._submitted,
             Command.DELIVER_SM_RESP: self._answered,
+            Command.DATA_SM_RESP: self._answered,
             Command.ENQUIRE_LINK: self.answer,
             Command.UNBIND: self._unbind,
             Command.UNBIND_RESP: lambda _: self._transport.close(),
@@ -103,10 +104,10 @@ class Connection(asyncio.Protocol):
         return 0 if self._paused else self._center.settings.smpp_window - len(self._unanswered)
 
     def deliver(self, delivery: Delivery) -> None:
-        """Send a deliver_sm; without a response in time it goes back to the outbox."""
+        """Send it; without a response in time it goes back to the outbox."""
         sequence = self._next()
         self._unanswered[sequence] = (self._loop.time(), delivery)
-        self._write(encode(Command.DELIVER_SM, sequence=sequence, body=delivery.body))
+        self._write(encode(delivery.command, sequence=sequence, body=delivery.body))
         if len(self._unanswered) == 1:
             self._later(self._center.settings.smpp_repeat_s, self._repeat)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from dispatcher.sandbox.receipts import ReceiptCounts
-from dispatcher.smpp.constants import CommandStatus
+from dispatcher.smpp.constants import Command, CommandStatus
 
 _FIRST_PAUSE: Final = 0.1
 _MAX_PAUSE: Final = 3.0
@@ -18,11 +18,12 @@ _PERMANENT_REFUSALS: Final = frozenset({CommandStatus.ESME_RX_P_APPN, CommandSta
 
 @dataclass(slots=True)
 class Delivery:
-    """The body of one deliver_sm; `done` is called when the ESME accepts it."""
+    """The body of one deliver_sm or data_sm; `done` is called when the ESME accepts it."""
 
     body: bytes
     created_at: float
     done: Callable[[], None]
+    command: Command = Command.DELIVER_SM
 
 
 class Receiver(Protocol):
@@ -67,12 +68,12 @@ class Outbox:
         """Whether there is a bind that receives."""
         return bool(self._receivers)
 
-    def put(self, body: bytes, *, done: Callable[[], None]) -> None:
+    def put(self, body: bytes, *, done: Callable[[], None], command: Command = Command.DELIVER_SM) -> None:
         """Deliver this as soon as a window has space."""
         if len(self._waiting) >= _MAX_WAITING:
             self._waiting.popleft()
             self._counts().receipts_dropped += 1
-        self._waiting.append(Delivery(body, self._loop.time(), done))
+        self._waiting.append(Delivery(body, self._loop.time(), done, command))
         self.pump()
 
     def open(self, receiver: Receiver) -> None:

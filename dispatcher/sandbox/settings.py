@@ -21,6 +21,12 @@ def http_url(text: str) -> str:
     return text
 
 
+def _ascii(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(f"{text!r} must be printable ASCII without blanks")
+    return text
+
+
 IdFormat = Annotated[str, Field(pattern=r"^(0[1-5]?\d)?[dxX]$")]
 """The format of an id, in Python's notation: `d`, `x`, `X`, or `020d` for leading zeros."""
 
@@ -57,9 +63,16 @@ class SandboxSettings(StrictModel):
     smpp_most_binds: int = Field(0, ge=0, description="of one system_id; 0 is no limit")
     smpp_ids: IdFormat = "d"
     smpp_receipt_ids: IdFormat = "d"
+    smpp_id_prefix: Annotated[str, AfterValidator(_ascii)] = ""
+    smpp_receipt_id_prefix: Annotated[str, AfterValidator(_ascii)] | None = None
+    smpp_ids_repeat_after: int = Field(0, ge=0, description="ids, then the first again; 0 is never")
     smpp_receipts: Literal["both", "text", "tlvs"] = "both"
     smpp_submit_window: int = Field(0, ge=0, description="on one bind; 0 is no limit")
     smpp_throttle_every: int = Field(0, ge=0, description="0 throttles none")
+    smpp_receipt_command: Literal["deliver_sm", "data_sm"] = "deliver_sm"
+    smpp_receipt_words: dict[str, str] = Field(default_factory=dict)
+    smpp_receipt_states: dict[str, Annotated[int, Field(ge=0, le=255)]] = Field(default_factory=dict)
+    smpp_receipt_tail: Annotated[str, Field(pattern=r"^([0-9a-fA-F]{2})*$")] = ""
     smpp_window: int = Field(200, ge=1)
     smpp_repeat_s: float = Field(10, gt=0)
     smpp_enquire_s: float = Field(30, ge=0)

@@ -11,6 +11,7 @@ from typing import Final
 from dispatcher.sandbox import bodies
 from dispatcher.sandbox.bodies import ParsedSubmit
 from dispatcher.sandbox.connection import Connection
+from dispatcher.sandbox.handset import HandsetMessage
 from dispatcher.sandbox.network import Network, SandboxMessage, SubmitDecision
 from dispatcher.sandbox.numbers import DELIVERED, ReceiptStep, SubmitAnswer
 from dispatcher.sandbox.outbox import Outbox
@@ -18,7 +19,7 @@ from dispatcher.sandbox.pacing import SubmitPacing
 from dispatcher.sandbox.receipts import ReceiptCounts
 from dispatcher.sandbox.settings import SandboxSettings
 from dispatcher.sandbox.timers import Timers
-from dispatcher.smpp.constants import CommandStatus
+from dispatcher.smpp.constants import Command, CommandStatus
 from dispatcher.smpp.pdu import BadPdu, Bind, Pdu, Sm, encode_id
 
 _BACKLOG: Final = 1024
@@ -97,18 +98,18 @@ class Smsc:
         """How many binds there are."""
         return sum(connection.command is not None for connection in self._connections)
 
-    def inbound(self, sender: str, recipient: str, text: str, *, system_id: str | None) -> int:
+    def inbound(self, message: HandsetMessage) -> int:
         """
-        Deliver a handset's message to this ESME, else to the first one, and return the number of parts.
+        Deliver a handset's message to its ESME, else to the first one, and return the number of deliveries.
 
         Raises NoReceiverBound, and ValueError if SMPP cannot carry the message.
         """
         receiving = [name for name, outbox in self._outboxes.items() if outbox.is_open]
-        if not receiving or system_id not in (None, *receiving):
+        if not receiving or message.system_id not in (None, *receiving):
             raise NoReceiverBound("no ESME is bound to receive it, and no receipt_url is set")
-        parts = bodies.inbound_bodies(sender, recipient, text, reference=next(self._references))
+        parts = message.bodies(reference=next(self._references))
         for part in parts:
-            self._outboxes[system_id or receiving[0]].put(part, done=self._count_inbound)
+            self._outboxes[message.system_id or receiving[0]].put(part, done=self._count_inbound)
         return len(parts)
 
     # Called by connections: see `connection.ServiceCenter`.
@@ -152,7 +153,7 @@ class Smsc:
         """Decide on a submit_sm, and answer it after its latency."""
         try:
             sm = Sm.decode(request.body)
-            fault = bodies.address_fault(sm)
+            fault = CommandStatus.ESME_RINVMSGLEN if sm.unread else bodies.address_fault(sm)
         except BadPdu:
             fault = CommandStatus.ESME_RINVMSGLEN
         if fault is not None:
@@ -189,7 +190,7 @@ class Smsc:
     def _answer(self, connection: Connection, request: Pdu, decision: SubmitDecision) -> None:
         match decision.answer:
             case SubmitAnswer.ACCEPTED:
-                message_id = format(int(decision.ids[0]), self.settings.smpp_ids)
+                message_id = bodies.response_id(decision.ids[0], self.settings)
                 connection.answer(request, body=encode_id(message_id))
             case SubmitAnswer.REJECTED:
                 connection.answer(request, bodies.ERRORS[decision.script.error])
@@ -222,7 +223,10 @@ class Smsc:
         message_id = "" if decision.script.anonymous else decision.ids[0]
         body = bodies.receipt_body(parsed, message_id, word, settings=self.settings, done_at=time.time())
         assert decision.message is not None  # a decision with receipts has a message
-        self.outbox(system_id).put(body, done=partial(self._count_receipt, decision.message, word))
+        is_data = self.settings.smpp_receipt_command == "data_sm"
+        command = Command.DATA_SM if is_data else Command.DELIVER_SM
+        done = partial(self._count_receipt, decision.message, word)
+        self.outbox(system_id).put(body, done=done, command=command)
 
     def _count_receipt(self, message: SandboxMessage, word: str) -> None:
         message.status = word

@@ -129,6 +129,7 @@ class Tag(IntEnum):
 class MessageState(IntEnum):
     """message_state: the state of a message at the SMSC."""
 
+    SCHEDULED = 0  # SMPP 5.0, as SKIPPED
     ENROUTE = 1
     DELIVERED = 2
     EXPIRED = 3  # its validity period is over
@@ -137,15 +138,37 @@ class MessageState(IntEnum):
     ACCEPTED = 6  # read on the subscriber's behalf, by customer service
     UNKNOWN = 7
     REJECTED = 8
+    SKIPPED = 9  # accepted, and on purpose not sent (SMPP 5.0, 4.7.15)
 
 
 class DataCoding(IntEnum):
-    """data_coding: the alphabet of a text."""
+    """data_coding: the alphabet of a text. GSM's groups, with a message class and the like, are in `text`."""
 
     DEFAULT = 0x00  # the SMSC's own alphabet: GSM 03.38 at most of them, one septet in an octet
     ASCII = 0x01
+    OCTETS = 0x02
     LATIN1 = 0x03
+    OCTETS_TOO = 0x04
+    JIS = 0x05  # JIS X 0208
+    CYRILLIC = 0x06  # ISO-8859-5
+    HEBREW = 0x07  # ISO-8859-8
     UCS2 = 0x08
+    PICTOGRAMS = 0x09
+    ISO_2022_JP = 0x0A
+    EXTENDED_KANJI = 0x0D  # JIS X 0212
+    KOREAN = 0x0E  # KS C 5601
+
+
+class HeaderElement(IntEnum):
+    """Elements of a user data header (3GPP TS 23.040, 9.2.3.24)."""
+
+    CONCAT_8 = 0x00
+    PORTS_8 = 0x04
+    PORTS_16 = 0x05
+    CONCAT_16 = 0x08
+    WIRELESS_CONTROL = 0x09
+    SINGLE_SHIFT = 0x24
+    LOCKING_SHIFT = 0x25
 
 
 class EsmClass(IntEnum):

@@ -1,18 +1,18 @@
 """
 PDUs as bytes: splitting a stream into PDUs, and the bodies that we use.
 
-Source: SMPP v3.4, issue 1.2: the header 3.2, bodies 4.1 to 4.11, optional
-parameters 5.3, time 7.1.1. This module must be fast: there is one submit_sm and
-one response for each part of each message.
+Source: SMPP v3.4, issue 1.2: the header 3.2, bodies 4.1 to 4.11, time 7.1.1.
+This module must be fast: there is one submit_sm and one response for each part
+of each message.
 """
 
 import struct
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Final, NamedTuple, Self
 
-from dispatcher.smpp.constants import RESPONSE_BIT
+from dispatcher.smpp.constants import RESPONSE_BIT, Tag
+from dispatcher.smpp.tlvs import NO_TLVS, OptionalPart, decode_tlvs, encode_tlvs
 
 VERSION: Final = 0x34
 HEADER_LENGTH: Final = 16
@@ -22,9 +22,7 @@ LAST_SEQUENCE: Final = 0x7FFFFFFF
 
 _HEADER = struct.Struct(">IIII")
 _LENGTH = struct.Struct(">I")
-_TLV = struct.Struct(">HH")
 _SM = b"%b\0%c%c%b\0%c%c%b\0%c%c%c%b\0%b\0%c%c%c\0%c%b"
-_NO_TLVS: Mapping[int, bytes] = MappingProxyType({})
 
 
 class BadPdu(ValueError):
@@ -134,7 +132,8 @@ class Sm(NamedTuple):
     The body of submit_sm and of deliver_sm, which have the same fields.
 
     Times are in SMPP's format, "" for none. `text` is short_message; a longer
-    text is in `tlvs`.
+    text is in `tlvs`. `unread` is how many octets at the end are no optional
+    parameter.
     """
 
     source: Address
@@ -144,12 +143,13 @@ class Sm(NamedTuple):
     esm_class: int = 0
     registered_delivery: int = 0
     validity_period: str = ""
-    tlvs: Mapping[int, bytes] = _NO_TLVS
+    tlvs: Mapping[int, bytes] = NO_TLVS
     service_type: str = ""
     protocol_id: int = 0
     priority: int = 0
     schedule: str = ""
     replace_if_present: int = 0
+    unread: int = 0
 
     def encode(self) -> bytes:
         """Return the body as bytes. Raises BadPdu for a field that does not fit."""
@@ -180,7 +180,12 @@ class Sm(NamedTuple):
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Return the body as a value. Raises BadPdu."""
+        """
+        Return the body as a value. Raises BadPdu.
+
+        Octets at the end that are no optional parameter are left out if the rest
+        says anything: some SMSCs write one too many, or cut the last parameter.
+        """
         try:
             service_type, at = _text(body, 0)
             source, at = _address(body, at)
@@ -195,6 +200,7 @@ class Sm(NamedTuple):
         end = at + length
         if end > len(body):
             raise BadPdu(f"this message says {length} octets, but has {len(body) - at}")
+        tlvs, unread = _optional_part(body, end, has_text=length > 0)
         return cls(
             source,
             destination,
@@ -203,12 +209,53 @@ class Sm(NamedTuple):
             esm_class,
             registered,
             validity_period,
-            decode_tlvs(body, end) if end < len(body) else _NO_TLVS,
+            tlvs,
             service_type,
             protocol_id,
             priority,
             schedule,
             replace,
+            unread,
+        )
+
+    @classmethod
+    def decode_data(cls, body: bytes) -> Self:
+        """Return the body of data_sm (4.7.1), whose text is in `tlvs`. Raises BadPdu, as `decode` does."""
+        try:
+            service_type, at = _text(body, 0)
+            source, at = _address(body, at)
+            destination, at = _address(body, at)
+            esm_class, registered, data_coding = body[at], body[at + 1], body[at + 2]
+        except (ValueError, IndexError):
+            raise BadPdu("the body of this message is too short") from None
+        tlvs, unread = _optional_part(body, at + 3, has_text=False)
+        return cls(
+            source,
+            destination,
+            data_coding=data_coding,
+            esm_class=esm_class,
+            registered_delivery=registered,
+            tlvs=tlvs,
+            service_type=service_type,
+            unread=unread,
+        )
+
+    def encode_data(self) -> bytes:
+        """Return the body of data_sm as bytes, with `text` in message_payload."""
+        tlvs = {**self.tlvs, Tag.MESSAGE_PAYLOAD: self.text} if self.text else self.tlvs
+        source, destination = self.source, self.destination
+        return b"%b\0%c%c%b\0%c%c%b\0%c%c%c%b" % (
+            _octets(self.service_type),
+            source.ton,
+            source.npi,
+            _octets(source.value),
+            destination.ton,
+            destination.npi,
+            _octets(destination.value),
+            self.esm_class,
+            self.registered_delivery,
+            self.data_coding,
+            encode_tlvs(tlvs),
         )
 
 
@@ -222,31 +269,18 @@ def decode_id(body: bytes) -> str:
     return body.partition(b"\0")[0].decode("latin-1")
 
 
-def encode_tlvs(tlvs: Mapping[int, bytes]) -> bytes:
-    """Return optional parameters as bytes."""
-    return b"".join([_TLV.pack(tag, len(value)) + value for tag, value in tlvs.items()])
-
-
-def decode_tlvs(body: bytes, at: int) -> Mapping[int, bytes]:
-    """Return the optional parameters from `at` to the end, the last of each tag. Raises BadPdu."""
-    tlvs: dict[int, bytes] = {}
-    end = len(body)
-    while at < end:
-        if end - at < _TLV.size:
-            raise BadPdu("an optional parameter ends before its length")
-        tag, length = _TLV.unpack_from(body, at)
-        at += _TLV.size
-        if end - at < length:
-            raise BadPdu(f"optional parameter 0x{tag:04X} says {length} octets, but has {end - at}")
-        tlvs[tag] = body[at : at + length]
-        at += length
-    return tlvs
-
-
 def write_time(moment: datetime) -> str:
     """Return an aware time as SMPP's absolute time in UTC, rounded down to tenths of a second."""
     utc = moment.astimezone(UTC)
     return f"{utc:%y%m%d%H%M%S}{utc.microsecond // 100_000}00+"
+
+
+def _optional_part(body: bytes, at: int, *, has_text: bool) -> OptionalPart:
+    """Return the optional part. Raises BadPdu if a cut parameter is all that there is."""
+    part = decode_tlvs(body, at)
+    if part.unread and not (has_text or part.tlvs):
+        raise BadPdu(f"the last {part.unread} octets are no optional parameter, and there is nothing else")
+    return part
 
 
 def _octets(text: str) -> bytes:

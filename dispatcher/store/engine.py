@@ -25,6 +25,9 @@ _SESSION = (
     " -c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c jit=off -c enable_seqscan=off"
 )
 
+RETRYABLE = frozenset({"40001", "40P01"})
+"""The codes of a serialization failure and a deadlock."""
+
 
 def open_engine(url: str, *, pool_size: int, name: str) -> AsyncEngine:
     """Return an engine that connects on first use. pg_stat_activity shows `name`."""
@@ -60,7 +63,7 @@ def sqlalchemy_url(url: str) -> str:
 
 def is_retryable(error: DBAPIError) -> bool:
     """Return whether the transaction can be repeated: a serialization failure or a deadlock."""
-    return getattr(error.orig, "sqlstate", None) in {"40001", "40P01"}
+    return getattr(error.orig, "sqlstate", None) in RETRYABLE
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -72,6 +75,11 @@ def is_unavailable(error: BaseException) -> bool:
     sqlstate = getattr(error.orig, "sqlstate", None)
     if sqlstate is None:
         return isinstance(error, OperationalError) or error.connection_invalidated
+    return means_unavailable(sqlstate)
+
+
+def means_unavailable(sqlstate: str) -> bool:
+    """Return whether an error of this code passes when Postgres is reachable, or has time, again."""
     # 08 connection, 53 resources, 57P0x shutdown, 57014 time-out, 25006 read-only, 55P03 lock
     # time-out, 25P03 idle in transaction
     return sqlstate[:2] in {"08", "53"} or sqlstate in {

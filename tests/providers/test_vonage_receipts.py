@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from dispatcher.domain.delivery.inbound_part import InboundPart
 from dispatcher.domain.delivery.provider import Inbound, ReceiptReport, ReceiptRequest
 from dispatcher.domain.errors import BadReceipt, BadSignature
 from dispatcher.domain.messages.status import Status
@@ -157,11 +158,39 @@ def test_a_short_code_is_unchanged_and_an_invalid_time_is_left_out() -> None:
     assert (reported.recipient, reported.sent_at) == ("40404", None)
 
 
-def test_each_part_of_a_long_message_is_reported_by_itself() -> None:
-    long = {**INBOUND, "concat": "true", "concat-ref": "1", "concat-total": "3", "concat-part": "2"}
-    (reported,) = TALK.read(posted(with_sig(long)))
+CONCAT = {"concat": "true", "concat-ref": "1", "concat-total": "3", "concat-part": "2"}
+
+
+@pytest.mark.parametrize("way", [by_get, as_json, posted], ids=["query", "json", "form"])
+def test_a_part_of_a_long_message_is_reported_as_such(way: Any) -> None:
+    (reported,) = TALK.read(way(with_sig(INBOUND | CONCAT)))
+    assert reported == InboundPart.of_text(
+        "+254701234567",
+        "+12025550100",
+        INBOUND["text"],
+        reference="1",
+        numbers=(3, 2),
+        ref=INBOUND["messageId"],
+        sent_at=datetime(2026, 3, 1, 12, 10, 29, tzinfo=UTC),
+    )
+
+
+def test_half_of_a_surrogate_pair_at_the_end_of_a_part_stays_for_the_other_half() -> None:
+    fields = json.dumps(with_sig(INBOUND | CONCAT | {"text": "a?"}))  # as Postgres could store it
+    body = fields.replace("a?", "a\\ud83c").encode()
+    (reported,) = TALK.read(ReceiptRequest("POST", {"content-type": "application/json"}, {}, body))
+    assert isinstance(reported, InboundPart)
+    assert reported.octets == b"\0a\xd8\x3c"
+
+
+WRONG = [{"concat-part": "4"}, {"concat-total": "1"}, {"concat-total": "x"}, {"concat-ref": ""}]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_part_whose_numbers_are_none_of_a_part_is_a_message_of_its_own(wrong: dict[str, str]) -> None:
+    (reported,) = TALK.read(posted(with_sig(INBOUND | CONCAT | wrong)))
     assert isinstance(reported, Inbound)
-    assert reported.ref == INBOUND["messageId"]
+    assert reported.text == INBOUND["text"]
 
 
 def test_a_binary_message_is_not_reported() -> None:

@@ -7,8 +7,9 @@ import pytest
 from dispatcher.sandbox.bodies import ERRORS
 from dispatcher.sandbox.numbers import SPECIAL, SubmitAnswer
 from dispatcher.smpp.constants import Command, CommandStatus, DataCoding, EsmClass, Tag
-from dispatcher.smpp.pdu import decode_tlvs, encode
+from dispatcher.smpp.pdu import encode
 from dispatcher.smpp.text import add_part_headers
+from dispatcher.smpp.tlvs import decode_tlvs
 from tests.sandbox.esme import NUMBER, Esme, opened, sm
 from tests.sandbox.running_sandbox import run
 
@@ -24,7 +25,9 @@ def test_a_bind_response_has_the_version(command: Command) -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme(command) as esme:
             (bound,) = esme.heard
-            assert decode_tlvs(bound.body, bound.body.index(0) + 1) == {Tag.SC_INTERFACE_VERSION: b"\x34"}
+            assert decode_tlvs(bound.body, bound.body.index(0) + 1).tlvs == {
+                Tag.SC_INTERFACE_VERSION: b"\x34"
+            }
             assert (await booth.stats())["binds"] == 1
 
     run(work())

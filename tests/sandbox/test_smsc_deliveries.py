@@ -9,7 +9,7 @@ from dispatcher.sandbox.numbers import SPECIAL
 from dispatcher.smpp.constants import Command, CommandStatus, EsmClass, MessageState, Tag
 from dispatcher.smpp.pdu import Address
 from dispatcher.smpp.receipt import read_receipt
-from dispatcher.smpp.text import PartInfo, add_part_headers, read_text
+from dispatcher.smpp.text import PartInfo, add_part_headers, read_content
 from tests.sandbox.esme import NUMBER, EsmeSession, is_receipt, opened, sm
 from tests.sandbox.running_sandbox import run
 
@@ -43,7 +43,7 @@ def test_a_receipt_has_number_id_and_error_in_its_text_and_its_parameters() -> N
             assert delivered.source == Address(1, 1, "254701990033")
             assert delivered.destination == Address(5, 0, "ACME")
             spelled = f"{int(message_id, 16):012X}"
-            text = read_text(delivered).text
+            text = read_content(delivered).text
             assert text.startswith(f"id:{spelled} sub:001 dlvrd:000 submit date:")
             assert text.endswith("stat:UNDELIV err:033 text:Hello, this is a lon")
             assert delivered.tlvs == {
@@ -263,7 +263,7 @@ def test_a_handsets_message_is_delivered_and_counted() -> None:
                 Address(0, 1, "22141"),
             )
             assert delivered.esm_class == 0
-            assert read_text(delivered).text == "STOP @home"
+            assert read_content(delivered).text == "STOP @home"
             stats = await booth.quiet()
             assert (stats["inbound_sent"], stats["receipts_sent"]) == (1, 0)
 
@@ -275,7 +275,7 @@ def test_a_handsets_long_message_comes_in_parts(text: str) -> None:
     async def work() -> None:
         async with opened() as booth, booth.esme() as esme:
             assert await write(booth, text=text) == (202, {"parts": 2})
-            pieces = [read_text(delivered) for delivered in await esme.deliveries(2)]
+            pieces = [read_content(delivered) for delivered in await esme.deliveries(2)]
             assert "".join(piece.text for piece in pieces) == text
             assert [piece.part_info for piece in pieces] == [PartInfo(1, 2, 1), PartInfo(1, 2, 2)]
 

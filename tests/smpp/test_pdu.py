@@ -1,12 +1,13 @@
 """PDUs: the examples of the specification, and any fragmentation of the stream."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.smpp.constants import Command, CommandStatus, Tag, status_name
+from dispatcher.smpp.constants import Command, CommandStatus, EsmClass, Tag, status_name
 from dispatcher.smpp.pdu import (
     MAX_PDU_LENGTH,
     Address,
@@ -16,13 +17,12 @@ from dispatcher.smpp.pdu import (
     Sm,
     Splitter,
     decode_id,
-    decode_tlvs,
     encode,
     encode_id,
-    encode_tlvs,
     respond,
     write_time,
 )
+from dispatcher.smpp.tlvs import decode_tlvs, encode_tlvs
 
 ascii_text = st.text(st.characters(min_codepoint=1, max_codepoint=127), max_size=20)
 octet = st.integers(0, 255)
@@ -43,6 +43,7 @@ messages = st.builds(
     priority=octet,
     schedule=ascii_text,
     replace_if_present=octet,
+    unread=st.just(0),
 )
 pdus = st.builds(
     Pdu,
@@ -135,13 +136,36 @@ def test_an_id_may_lack_its_nul_or_be_missing(body: bytes, message_id: str) -> N
 
 
 def test_the_last_of_an_optional_parameter_counts() -> None:
-    assert decode_tlvs(encode_tlvs({5: b"a"}) + encode_tlvs({5: b"b"}), 0) == {5: b"b"}
+    assert decode_tlvs(encode_tlvs({5: b"a"}) + encode_tlvs({5: b"b"}), 0) == ({5: b"b"}, 0)
 
 
-@pytest.mark.parametrize("octets", [b"\0", b"\0\5\0", b"\0\5\0\2a"])
-def test_an_optional_parameter_that_is_cut_is_refused(octets: bytes) -> None:
-    with pytest.raises(BadPdu):
-        decode_tlvs(octets, 0)
+CUT = pytest.mark.parametrize("octets", [b"\0", b"\0\5\0", b"\0\5\0\2a"], ids=["octet", "head", "value"])
+
+
+@CUT
+def test_an_optional_parameter_that_is_cut_behind_a_text_or_another_is_left_out(octets: bytes) -> None:
+    with_text = Sm(Address(1, 1, "1"), Address(1, 1, "2"), text=b"hi")
+    assert Sm.decode(with_text.encode() + octets) == with_text._replace(unread=len(octets))
+    with_another = with_text._replace(text=b"", tlvs={Tag.RECEIPTED_MESSAGE_ID: b"7\0"})
+    assert Sm.decode(with_another.encode() + octets) == with_another._replace(unread=len(octets))
+
+
+@CUT
+def test_an_optional_parameter_that_is_cut_and_alone_is_refused(octets: bytes) -> None:
+    with pytest.raises(BadPdu, match="there is nothing else"):
+        Sm.decode(Sm(Address(1, 1, "1"), Address(1, 1, "2")).encode() + octets)
+
+
+def test_a_data_sm_has_its_text_in_an_optional_parameter() -> None:
+    sm = Sm(Address(1, 1, "1"), Address(5, 0, "us"), b"hi", 8, EsmClass.RECEIPT, registered_delivery=1)
+    read = Sm.decode_data(sm.encode_data())
+    assert read == sm._replace(text=b"", tlvs={Tag.MESSAGE_PAYLOAD: b"hi"})
+
+
+@given(st.binary(max_size=40))
+def test_any_octets_are_a_data_sm_or_refused(octets: bytes) -> None:
+    with suppress(BadPdu):
+        Sm.decode_data(octets)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,14 @@ def test_every_spelling_of_a_receipt_is_read_alike(text: str) -> None:
         ("UNKNOWN", MessageState.UNKNOWN),
         ("REJECTD", MessageState.REJECTED),
         ("Delivered", MessageState.DELIVERED),
+        ("FAILED", MessageState.UNDELIVERABLE),
+        ("failed", MessageState.UNDELIVERABLE),
+        ("SKIPPED", MessageState.SKIPPED),
+        ("REJECTED", MessageState.REJECTED),
+        ("DELIVERD", MessageState.DELIVERED),
+        ("EXPIRD", MessageState.EXPIRED),
+        ("CANCELLED", MessageState.DELETED),
+        ("SCHEDULED", MessageState.SCHEDULED),
         ("FLUMMOX", None),
         ("", None),
     ],
@@ -133,3 +141,28 @@ def test_a_written_receipt_is_read_back(state: MessageState) -> None:
     read = read_receipt(a_receipt(text))
     assert read is not None
     assert (read.id, read.state, read.error) == ("9f3", state, "017")
+
+
+@pytest.mark.parametrize("state", MessageState)
+def test_every_state_of_the_optional_parameter_is_read(state: MessageState) -> None:
+    tlvs: Mapping[int, bytes] = {Tag.RECEIPTED_MESSAGE_ID: b"7\0", Tag.MESSAGE_STATE: bytes([state])}
+    read = read_receipt(a_receipt("", tlvs))
+    assert read == SmppReceipt("7", state, state.name, "", is_last=True)
+
+
+@pytest.mark.parametrize("data_coding", [0x00, 0x01, 0x03, 0x04, 0xF1, 0xF4])
+def test_a_receipts_text_is_read_as_ascii_whatever_its_coding_says(data_coding: int) -> None:
+    sm = a_receipt("id:Msg_7@a stat:DELIVRD err:000 text:\0")._replace(data_coding=data_coding)
+    read = read_receipt(sm)
+    assert read == SmppReceipt("Msg_7@a", DELIVERED, "DELIVRD", "", is_last=True)
+
+
+def test_a_receipt_in_message_payload_is_read() -> None:
+    read = read_receipt(a_receipt("", {Tag.MESSAGE_PAYLOAD: APPENDIX_B.encode()}))
+    assert read == SmppReceipt("0123456789", DELIVERED, "DELIVRD", "", is_last=True)
+
+
+def test_a_receipts_underscore_may_be_that_of_gsm() -> None:
+    read = read_receipt(a_receipt("id:a\x11b stat:DELIVRD"))
+    assert read is not None
+    assert read.id == "a_b"

@@ -19,7 +19,7 @@ def test_provider_references_survive_the_renaming_of_their_table_both_ways(
         connection.execute(
             f"INSERT INTO submissions ({columns}, at) VALUES (%s, %s, %s, %s, %s, %s, now())", reference
         )
-        upgrade(empty_database)
+        command.upgrade(alembic_config, "0011")
         assert connection.execute(f"SELECT {columns} FROM provider_references").fetchall() == [reference]
         renamed = {line.replace("submissions", "provider_references") for line in before}
         assert _structure(connection, "provider_references") == renamed

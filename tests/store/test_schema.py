@@ -19,7 +19,7 @@ from dispatcher.store.clock import release, sweeps
 from dispatcher.store.delivery import claims, outcomes
 from dispatcher.store.messages import edits, search, views
 from dispatcher.store.migrate import newest_revision, upgrade
-from dispatcher.store.receipts import ingest, matching, polling, unmatched
+from dispatcher.store.receipts import ingest, listing, matching, polling
 from dispatcher.store.submissions import quotas
 from dispatcher.store.tables import messages, metadata
 from tests.conftest import plain_url
@@ -111,8 +111,10 @@ INDEXES = [
     (recipients._RECIPIENTS, "ix_recipients_zone"),
     (polling._TAKE, "ix_provider_references_poll"),
     (matching._PICK, "ix_receipts_match"),
-    (unmatched._PAGE, "ix_receipts_unmatched"),
-    (unmatched._COUNT, "ix_receipts_unmatched"),
+    (listing._PAGE, "ix_receipts_unmatched"),
+    (listing._COUNT, "ix_receipts_unmatched"),
+    (listing._REMARKED, "ix_receipts_remarked"),
+    (listing._COUNT_REMARKED, "ix_receipts_remarked"),
 ]
 
 
@@ -175,11 +177,11 @@ def test_rows_are_found_by_their_ids_whatever_the_statistics(database_url: str) 
             assert not re.search(r"Join Filter: .*\bm(_\d+)?\.id\b", plan), plan
 
 
-_NAMED = {"pk_messages", "pk_message_lookup", "pk_provider_references"}
+_NAMED = {"pk_messages", "pk_message_lookup", "ix_provider_references_ref"}
 BY_NAME = (
-    (ingest._FIND, {*_NAMED, "ix_provider_references_message_id"}),
+    (ingest._FIND, {*_NAMED, "pk_provider_references"}),
     (matching._LOCK, _NAMED),
-    (matching._PARTS, {"ix_provider_references_message_id"}),
+    (matching._PARTS, {"pk_provider_references"}),
     (matching._SET_PART_STATUSES, {"pk_provider_references"}),
     (matching._SETTLE, {"pk_receipts"}),
 )

@@ -25,7 +25,8 @@ class InboundResponse(ResponseModel):
     A message from a handset: `number` wrote to `recipient`, a sender of the account.
 
     `account` and `sender` are null if it belongs to no account, `action` if the text
-    is not a keyword, `text` unless it was requested.
+    is not a keyword, `text` unless it was requested. `missing_parts` are the numbers of those of its
+    `parts` that did not come; a late one changes the text, at `updated_at`.
     """
 
     id: int
@@ -40,6 +41,9 @@ class InboundResponse(ResponseModel):
     action: KeywordAction | None
     sent_at: datetime | None
     received_at: datetime
+    parts: int
+    missing_parts: list[int]
+    updated_at: datetime | None
 
 
 @router.get(_PATH, responses=problems(_404="No such account"))

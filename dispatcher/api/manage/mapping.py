@@ -7,6 +7,9 @@ from dispatcher.service.callbacks.sender import FormattedCallback, Signature
 INBOUND_RECEIVED = "inbound.received"
 """The event of a message from a handset; `message.received` is a message that reached its recipient."""
 
+INBOUND_UPDATED = "inbound.updated"
+"""The event of a part that came after its message was forwarded; webhooks for the first event get it."""
+
 
 def format_event(event: MessageEvent) -> FormattedCallback:
     """Return the callback of one event; its type is `message.` plus the status."""
@@ -34,6 +37,12 @@ def format_inbound(event: InboundEvent) -> FormattedCallback:
         "text": event.text,
         "action": event.action,
         "sent_at": None if event.sent_at is None else event.sent_at.isoformat(),
+        "parts": event.parts,
+        "missing_parts": list(event.missing_parts),
     }
-    body = {"type": event.event, "timestamp": event.at.isoformat(), "data": data}
+    body = {
+        "type": event.event if event.seq == 1 else INBOUND_UPDATED,
+        "timestamp": event.at.isoformat(),
+        "data": data,
+    }
     return FormattedCallback(body, Signature.STANDARD_WEBHOOKS)

@@ -1,4 +1,4 @@
-"""Receipts that match no message."""
+"""Receipts for operators: those that match no message, and those about which something was odd."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -10,16 +10,17 @@ from dispatcher.api.manage.dependencies import Ctx
 from dispatcher.api.manage.fields import ResponseModel, StatusWord
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.manage.router import PREFIX, operator_router
-from dispatcher.service.receipts import unmatched
+from dispatcher.service.receipts import listing
 
 router = operator_router("Receipts")
 
 
 class ReceiptResponse(ResponseModel):
     """
-    A receipt without a message. `ref` is its provider's reference, `reference` ours.
+    A receipt. `ref` is its provider's reference, `reference` ours; `message_id` is null without a message.
 
-    `status` null: the receipt reports no final state. `wake_at` null: it is not tried again.
+    `status` null: the receipt reports no final state. `wake_at` null: it is not tried again. `remark` is what
+    was odd about it, empty if nothing was.
     """
 
     id: int
@@ -31,6 +32,8 @@ class ReceiptResponse(ResponseModel):
     received_at: datetime
     tries: int
     wake_at: datetime | None
+    message_id: int | None
+    remark: str
 
 
 @router.get(f"{PREFIX}/receipts")
@@ -41,8 +44,14 @@ async def list_receipts(
         Literal["unknown", "new"],
         Query(description="`unknown`: given up after 24 hours; `new`: still tried again."),
     ] = "unknown",
+    remarked: Annotated[
+        bool, Query(description="Those with a remark instead, whether or not they match a message.")
+    ] = False,
 ) -> Page[ReceiptResponse]:
-    """List receipts that match no message, the newest first."""
-    waiting = verdict == "new"
-    found = await unmatched.page(ctx, waiting=waiting, before=paging.last, limit=paging.probe)
+    """List receipts that match no message, or those with a remark; the newest first."""
+    before, limit = paging.last, paging.probe
+    if remarked:
+        found = await listing.remarked(ctx, before=before, limit=limit)
+    else:
+        found = await listing.unmatched(ctx, waiting=verdict == "new", before=before, limit=limit)
     return paging.page(found, ReceiptResponse.model_validate)

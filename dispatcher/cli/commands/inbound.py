@@ -53,10 +53,11 @@ def list_inbound(
             message.recipient,
             message.account or _NOBODY,
             message.action or "",
+            _parts(message),
         )
         for message in found
     ]
-    print_table(("id", "received (UTC)", "from", "to", "account", "action"), rows, numbers=("id",))
+    print_table(("id", "received (UTC)", "from", "to", "account", "action", "parts"), rows, numbers=("id",))
     if len(found) == limit:
         print_note(f"There may be more: --before {found[-1].id}")
 
@@ -81,11 +82,20 @@ def show(
         "provider": f"{found.provider}, {found.ref or 'no reference'}",
         "sent": "unknown" if found.sent_at is None else f"{format_time(found.sent_at)} UTC",
         "received": f"{format_time(found.received_at)} UTC",
+        "parts": _parts(found) or "1",
         "action": found.action or "none",
         "text": _printable(found.text or ""),
     }
     for fact, value in facts.items():
         print_line(f"{fact:<10} {value}")
+
+
+def _parts(message: FoundInbound) -> str:
+    """Return how many parts a message has and which are missing; nothing for one that came whole."""
+    if not message.missing_parts:
+        return str(message.parts) if message.parts > 1 else ""
+    missing = ", ".join(map(str, message.missing_parts))
+    return f"{message.parts - len(message.missing_parts)} of {message.parts}, without {missing}"
 
 
 def _printable(text: str) -> str:

@@ -50,7 +50,9 @@ class InboundEvent:
 
     `number` is the handset, `recipient` the number that it wrote to, which is
     the account's `sender`. `at` is when we received the message, `sent_at`
-    the provider's time. `action` is set if the text is a keyword.
+    the provider's time. `action` is set if the text is a keyword. `seq` is 1
+    for a new message, and more if a late part changed it. It has `parts`
+    parts; those in `missing_parts` have not come.
     """
 
     id: UUID
@@ -64,3 +66,6 @@ class InboundEvent:
     action: KeywordAction | None
     webhook_id: str
     event: str
+    seq: int = 1
+    parts: int = 1
+    missing_parts: tuple[int, ...] = ()

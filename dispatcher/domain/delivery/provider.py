@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from dispatcher.domain.delivery.inbound_part import InboundPart
 from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import TIER_LIMITS, Tier
@@ -140,7 +141,8 @@ class ReceiptReport:
     `ref` is the provider's reference, `reference` ours if the provider returns
     it; at least one of them is set. `status` None means "on its way": it is
     stored and changes nothing. `opted_out` is True if the message failed
-    because the number has opted out there.
+    because the number has opted out there. `remark` is what was odd about the
+    receipt, for operators; "" if nothing was.
     """
 
     ref: str | None
@@ -148,6 +150,7 @@ class ReceiptReport:
     status: Status | None
     reason: str = ""
     opted_out: bool = False
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,7 @@ class Inbound:
     sent_at: datetime | None = None
 
 
-ProviderReports = ReceiptReport | Inbound
+ProviderReports = ReceiptReport | Inbound | InboundPart
 """What a provider reports on its own initiative."""
 
 ReportHandler = Callable[[Sequence[ProviderReports]], Awaitable[None]]

@@ -13,14 +13,14 @@ from enum import StrEnum
 _ESCAPE = "\x1b"
 
 # 3GPP TS 23.038, 6.2.1: the position of a character is its septet; 0x1B is the escape to the extension table.
-_BASIC = (
+BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ"
     " !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
     "¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 # 6.2.1.1: after an escape.
-_EXTENSION = {
+EXTENSION = {
     "\f": 0x0A,
     "^": 0x14,
     "{": 0x28,
@@ -33,12 +33,10 @@ _EXTENSION = {
     "€": 0x65,
 }
 _SEPTETS = str.maketrans(
-    {char: chr(code) for code, char in enumerate(_BASIC) if char != _ESCAPE}
-    | {char: _ESCAPE + chr(code) for char, code in _EXTENSION.items()}
+    {char: chr(code) for code, char in enumerate(BASIC) if char != _ESCAPE}
+    | {char: _ESCAPE + chr(code) for char, code in EXTENSION.items()}
 )
-_CHARS = {code: _BASIC[code] if code < len(_BASIC) else "\N{REPLACEMENT CHARACTER}" for code in range(256)}
-_AFTER_ESCAPE = {chr(code): char for char, code in _EXTENSION.items()}
-_EXTENDED = re.compile(f"[{re.escape(''.join(_EXTENSION))}]")
+_EXTENDED = re.compile(f"[{re.escape(''.join(EXTENSION))}]")
 _GSM7_TEXT = re.compile(f"[{re.escape(''.join(map(chr, _SEPTETS)))}]*")
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
@@ -118,21 +116,6 @@ def to_gsm7(text: str) -> bytes:
     if end < len(text):
         raise InvalidText(text, end)
     return text.translate(_SEPTETS).encode("latin-1")
-
-
-def from_gsm7(septets: bytes) -> str:
-    """
-    Return the text of unpacked septets, the inverse of `to_gsm7`.
-
-    As on a phone (6.2.1), a septet after an escape that the extension table
-    lacks is read by the basic table. A byte that is not a septet becomes
-    U+FFFD.
-    """
-    first, *escaped = septets.decode("latin-1").split(_ESCAPE)
-    return first.translate(_CHARS) + "".join(
-        (_AFTER_ESCAPE.get(piece[:1]) or piece[:1].translate(_CHARS)) + piece[1:].translate(_CHARS)
-        for piece in escaped
-    )
 
 
 def _classify(text: str) -> tuple[Encoding, re.Pattern[str]]:

@@ -1,5 +1,6 @@
 """A submission as a producer hands it in, and the batch that it gets back."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +13,8 @@ from dispatcher.domain.messages.text import storable_text
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 class InvalidNumbers(Enum):
@@ -132,9 +135,14 @@ class IdempotencyKey:
     `fingerprint` is the same for a repeated request and differs for another
     one with the same `key`; `answer` makes the answer that repeats get.
     `exact` is the fingerprint of the very bytes, as earlier versions stored it.
+    Raises Invalid for a key that is not 1 to 255 printable ASCII characters.
     """
 
     key: str
     fingerprint: bytes
     answer: Callable[[AcceptedBatch], StoredResponse]
     exact: bytes = b""
+
+    def __post_init__(self) -> None:
+        if not _KEY.fullmatch(self.key):
+            raise Invalid("Idempotency-Key must be 1 to 255 printable ASCII characters without spaces")

@@ -75,6 +75,8 @@ def _target(
 def _is_current(current: ReceiptTarget, *, attempt: int | None, ref: str | None) -> bool:
     if attempt is not None:
         return attempt == current.attempt or _is_newest(current, attempt=attempt, ref=ref)
+    if current.attempt == 1 and not current.doubts:
+        return True  # there is no other attempt that it could be of
     if any(part.attempt == current.attempt and part.ref != ref for part in current.parts):
         return False  # the current attempt has references, and this is not one of them
     # The message is being sent again, so this may be the receipt of the attempt before.

@@ -1,14 +1,22 @@
 """Reading receipts and inbound messages as the options describe them, after the signature is verified."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from dispatcher.domain.iso_time import read_iso_time
 from dispatcher.domain.messages.text import storable_text
-from dispatcher.providers.contract import BadReceipt, Inbound, ProviderReports, ReceiptReport, ReceiptRequest
+from dispatcher.providers.contract import (
+    BadReceipt,
+    Inbound,
+    InboundPart,
+    ProviderReports,
+    ReceiptReport,
+    ReceiptRequest,
+)
 from dispatcher.providers.generic_http.path import as_text, find_values, first_text, parse_json
-from dispatcher.providers.generic_http.receipt_options import InboundOptions, ReceiptOptions
+from dispatcher.providers.generic_http.receipt_options import InboundOptions, PartOptions, ReceiptOptions
 from dispatcher.providers.generic_http.template import Json
 from dispatcher.providers.responses import form_fields
 
@@ -98,19 +106,49 @@ def _reference(item: Json, request: ReceiptRequest, path: str | None) -> str | N
     return first_text(item, path)
 
 
-def _inbound(item: Json, request: ReceiptRequest, options: InboundOptions) -> Inbound:
+def _inbound(item: Json, request: ReceiptRequest, options: InboundOptions) -> Inbound | InboundPart:
     sender, recipient = first_text(item, options.sender), first_text(item, options.recipient)
     if not sender or not recipient:
         raise BadReceipt(f"the message has no number at {options.recipient if sender else options.sender!r}")
-    charset = first_text(item, options.charset)
-    text = _decoded_again(request, options.text, charset) if charset else first_text(item, options.text)
-    return Inbound(
-        sender=sender,
-        recipient=recipient,
-        text=storable_text(text or "", nul="?"),
-        ref=first_text(item, options.ref) or None,
-        sent_at=_timestamp(first_text(item, options.sent_at)),
+    charset, ref = first_text(item, options.charset), first_text(item, options.ref) or None
+    text = _decoded_again(request, options.text, charset) if charset else _text(item, options.text)
+    sent_at = _timestamp(first_text(item, options.sent_at))
+    part = _part(item, options.part)
+    if part is None:
+        return Inbound(sender, recipient, storable_text(text, nul="?"), ref, sent_at)
+    return InboundPart.of_text(
+        sender,
+        recipient,
+        text,
+        reference=part.reference,
+        numbers=part.numbers,
+        ref=ref,
+        sent_at=sent_at,
+        join=part.join,
     )
+
+
+class _Part(NamedTuple):
+    reference: str
+    numbers: tuple[int, int]
+    join: timedelta
+
+
+def _part(item: Json, options: PartOptions | None) -> _Part | None:
+    """Return which part of a long message this is; None for a whole one."""
+    if options is None:
+        return None
+    reference = first_text(item, options.reference)
+    numbers = InboundPart.read_numbers(
+        first_text(item, options.total) or "", first_text(item, options.number) or ""
+    )
+    return _Part(reference, numbers, options.join) if reference and numbers else None
+
+
+def _text(item: Json, path: str) -> str:
+    """Return a text as it is: half of a surrogate pair may have its other half in another part."""
+    found = find_values(item, path)
+    return found[0] if found and isinstance(found[0], str) else first_text(item, path) or ""
 
 
 def _decoded_again(request: ReceiptRequest, name: str, charset: str) -> str:

@@ -1,9 +1,11 @@
 """The options `receipts` and `inbound`: the format of a provider's receipts and inbound messages."""
 
+from datetime import timedelta
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from dispatcher.providers.contract import InboundPart
 from dispatcher.providers.generic_http.conditions import Conditions
 from dispatcher.providers.generic_http.fields import FinalStatus, Options
 from dispatcher.providers.generic_http.signature import HmacSignature, Signature
@@ -51,6 +53,15 @@ class ReceiptOptions(Options):
         return self
 
 
+class PartOptions(Options):
+    """Where a part of a long message says which one it is; `join` is how long the others are waited for."""
+
+    reference: str
+    total: str
+    number: str
+    join: timedelta = Field(InboundPart.JOIN, ge=timedelta(0), le=timedelta(hours=1))
+
+
 class InboundOptions(Options):
     """The format of a handset's message. `when` distinguishes it from receipts."""
 
@@ -61,3 +72,4 @@ class InboundOptions(Options):
     ref: str | None = None
     sent_at: str | None = None
     charset: str | None = None
+    part: PartOptions | None = None

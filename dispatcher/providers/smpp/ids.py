@@ -12,7 +12,7 @@ class IdNormalizer:
     Normalizes ids, so that those of responses and of receipts compare equal.
 
     A decimal or hexadecimal number is written in lower case and without leading
-    zeros; any other id is unchanged. If the SMSC uses two bases, ids of
+    zeros; any other id is unchanged, and the service ignores its case. If the SMSC uses two bases, ids of
     responses are converted to the base of the receipts.
     """
 

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from dispatcher.domain.messages.status import MISSED
-from dispatcher.providers.contract import Misconfigured, Status
+from dispatcher.providers.contract import InboundPart, Misconfigured, Status
 from dispatcher.smpp.constants import CommandStatus
 from dispatcher.strict_model import StrictModel, describe
 
@@ -116,7 +116,8 @@ class SmppOptions(StrictModel):
     ids: Literal["as-is", "hex-to-decimal", "decimal-to-hex"] = "as-is"
     words: dict[str, OptionalFinalStatus] = Field(default_factory=dict)
     errors: dict[str, MissedWord] = Field(default_factory=dict)
-    join: timedelta = Field(timedelta(seconds=10), ge=timedelta(0))
+    default_alphabet: Literal["gsm7", "ascii", "latin1", "cp1252", "utf8"] = "gsm7"
+    join: timedelta = Field(InboundPart.JOIN, ge=timedelta(0), le=timedelta(hours=1))
 
     @field_validator("statuses", mode="before")
     @classmethod

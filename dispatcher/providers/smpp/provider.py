@@ -63,7 +63,7 @@ class SmppProvider:
     def listen(self, report: ReportHandler) -> None:
         """Bind as a transceiver, and report what the SMSC delivers."""
         reader = DeliveryReader(self._options, self._ids)
-        self._inbox = Inbox(self._config.name, report, reader, join=self._options.join)
+        self._inbox = Inbox(self._config.name, report, reader)
         self._bind(Command.BIND_TRANSCEIVER)
 
     async def send(self, batch: Sequence[Outgoing], gate: Gate) -> Sequence[Outcome]:
@@ -116,17 +116,13 @@ class SmppProvider:
             self._links.append(asyncio.create_task(link.run()))
 
     def _open_session(self) -> Session:
-        session = Session(
+        return Session(
             self._config.name,
             window=self._options.window,
             queue=self._queue,
             reader=self._reader,
             deliver=self._deliver,
         )
-        if self._inbox is not None:
-            inbox = self._inbox
-            session.closed.add_done_callback(lambda _: inbox.forget(session))
-        return session
 
     def _deliver(self, session: Session, request: Pdu, sm: Sm) -> None:
         if self._inbox is None:

@@ -181,7 +181,7 @@ class Session(asyncio.Protocol):
         match pdu.command:
             case Command.SUBMIT_SM_RESP:
                 self._on_response(pdu)
-            case Command.DELIVER_SM:
+            case Command.DELIVER_SM | Command.DATA_SM:
                 self._on_delivery(pdu)
             case Command.ENQUIRE_LINK:
                 self._write(respond(pdu))
@@ -209,7 +209,7 @@ class Session(asyncio.Protocol):
 
     def _on_delivery(self, pdu: Pdu) -> None:
         try:
-            sm = Sm.decode(pdu.body)
+            sm = Sm.decode_data(pdu.body) if pdu.command == Command.DATA_SM else Sm.decode(pdu.body)
         except BadPdu as error:
             log.warning("smpp_not_readable", provider=self._name, error=str(error))
             self.acknowledge([pdu], CommandStatus.ESME_RX_P_APPN)

@@ -47,7 +47,7 @@ async def create(
 
 async def find(ctx: Context, name: str) -> Account:
     """Return an account by its name. Raises NotFound."""
-    account = await ctx.database.transact(lambda c: accounts.by_name(c, name))
+    account = await ctx.database.single(lambda c: accounts.by_name(c, name))
     if account is None:
         known = await ctx.database.transact(accounts.list_all)
         raise NotFound(

@@ -1,5 +1,5 @@
 """
-The duties of the clock: release, fill, requeue, expire, rescue, no_receipt, forget.
+The duties of the clock: release, fill, requeue, expire, rescue, no_receipt, join, forget.
 
 Each works in bounded batches until a batch is not full, except release (one
 batch of each tier) and fill (as many as the lanes have room for). Each may run
@@ -23,10 +23,12 @@ from dispatcher.domain.tier import Tier
 from dispatcher.service.clock.release import BATCH, Releaser
 from dispatcher.service.context import Context
 from dispatcher.service.delivery.recorder import record
+from dispatcher.service.inbound.joining import store_incomplete
 from dispatcher.service.lane_depth import DrainRate
 from dispatcher.service.submissions.idempotency import KEPT_FOR
 from dispatcher.store.accounts import ledger, tokens
 from dispatcher.store.clock import sweeps
+from dispatcher.store.inbound import joins
 from dispatcher.store.submissions import idempotency
 
 log = structlog.get_logger()
@@ -63,7 +65,7 @@ class Clock:
 
         When all have ended, raises the first error; further errors are logged.
         """
-        duties = (self.release, self.fill, self.requeue, self.expire, self.rescue, self.no_receipt)
+        duties = (self.release, self.fill, self.requeue, self.expire, self.rescue, self.no_receipt, self.join)
         ended = await asyncio.gather(*[self._unless_running(duty) for duty in duties], return_exceptions=True)
         failed = [(duty, failure) for duty, failure in zip(duties, ended, strict=True) if failure is not None]
         for duty, failure in failed[1:]:
@@ -94,10 +96,14 @@ class Clock:
         """Add an event to messages that are still 12 when the time for their receipt is over."""
         return await self._until_short(partial(sweeps.mark_no_receipt, limit=BATCH))
 
+    async def join(self) -> int:
+        """Store what is there of inbound messages whose parts have waited long enough for the others."""
+        return await self._until_short(partial(store_incomplete, self._ctx, limit=BATCH))
+
     async def forget(self) -> int:
-        """Delete the responses of old idempotency keys, and expired tokens."""
+        """Delete the responses of old idempotency keys, expired tokens, and parts that were joined."""
         until = self._ctx.now() - KEPT_FOR
-        duties = (idempotency.delete_old, tokens.delete_expired)
+        duties = (idempotency.delete_old, tokens.delete_expired, joins.delete_old)
         return sum([await self._until_short(partial(_forget, duty, until)) for duty in duties])
 
     async def rescue(self) -> int:

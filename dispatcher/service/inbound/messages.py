@@ -14,8 +14,9 @@ from dispatcher.domain.inbound.addresses import address_forms, read_sender_numbe
 from dispatcher.domain.messages.text import storable_text
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.messages.search import CountedPage, read_search_number
-from dispatcher.store.inbound import messages
-from dispatcher.store.inbound.messages import FoundInbound, NewInbound
+from dispatcher.store.inbound import messages, new_messages
+from dispatcher.store.inbound.messages import FoundInbound
+from dispatcher.store.inbound.new_messages import NewInbound
 
 __all__ = ["FoundInbound", "find", "in_period", "keep", "page", "replay"]
 
@@ -24,9 +25,9 @@ log = structlog.get_logger()
 MAX_REPLAYED = 1000
 """The most messages that one request may send to the webhooks again."""
 
-_CONVERSATION = timedelta(days=30)  # how long a reply to a shared code goes to the account that sent last
+CONVERSATION = timedelta(days=30)  # how long a reply to a shared code goes to the account that sent last
 _LONGEST_REF = 500
-_LONGEST_TEXT = 10_000  # characters, more than anybody writes; longer texts are cut
+_LONGEST_TEXT = 40_000  # characters, about 255 parts; longer texts are cut
 
 
 async def keep(ctx: Context, provider: str, reported: Sequence[Inbound]) -> None:
@@ -36,7 +37,7 @@ async def keep(ctx: Context, provider: str, reported: Sequence[Inbound]) -> None
     A message with a reference that is stored already is not stored again.
     Raises BadReceipt for a reference that cannot be stored, and Unavailable.
     """
-    new = [_new_inbound(ctx, provider, one) for one in reported]
+    new = [new_inbound(ctx, provider, one, public_id=uuid4()) for one in reported]
     if new:
         await ctx.batcher(_KEEPING).run(new)
 
@@ -105,32 +106,57 @@ async def replay(ctx: Context, caller: Caller, *, since: datetime, until: dateti
     await ctx.database.transact(work)
 
 
+def new_inbound(
+    ctx: Context,
+    provider: str,
+    reported: Inbound,
+    *,
+    public_id: UUID,
+    parts: int = 1,
+    missing_parts: tuple[int, ...] = (),
+) -> NewInbound:
+    """
+    Return a message to be stored, with the action of its keyword. Raises BadReceipt as `keep` does.
+
+    What is missing may say something else, so an incomplete text is no keyword.
+    """
+    text = storable_text(reported.text, longest=_LONGEST_TEXT)
+    recipient = storable_name(reported.recipient)
+    return NewInbound(
+        public_id=public_id,
+        provider=provider,
+        ref=None if reported.ref is None else checked_ref(reported.ref),
+        number=read_sender_number(storable_name(reported.sender)),
+        recipient=recipient,
+        codes=address_forms(recipient),
+        text=text,
+        action=None if missing_parts else ctx.settings.keyword_list.action(text),
+        sent_at=reported.sent_at,
+        parts=parts,
+        missing_parts=missing_parts,
+    )
+
+
+def storable_name(address: str) -> str:
+    """Return a number or a name as it can be stored."""
+    return storable_text(address, longest=_LONGEST_REF)
+
+
+def checked_ref(ref: str) -> str:
+    """Return a reference. Raises BadReceipt if it cannot be stored as it is."""
+    if storable_text(ref, longest=_LONGEST_REF) != ref:
+        raise BadReceipt("the reference is too long, or has a character that cannot be stored")
+    return ref
+
+
 async def _keep(ctx: Context, groups: Sequence[Sequence[NewInbound]]) -> list[None]:
     """Store the messages of requests that arrived at the same moment."""
     reported, now = [one for group in groups for one in group], ctx.now()
     new = await ctx.database.single(
-        lambda c: messages.insert(c, reported, since=now - _CONVERSATION, now=now)
+        lambda c: new_messages.insert(c, reported, since=now - CONVERSATION, now=now)
     )
     log.info("inbound_kept", messages=len(reported), new=new)
     return [None] * len(groups)
 
 
 _KEEPING = Batched(_keep)
-
-
-def _new_inbound(ctx: Context, provider: str, reported: Inbound) -> NewInbound:
-    if reported.ref is not None and storable_text(reported.ref, longest=_LONGEST_REF) != reported.ref:
-        raise BadReceipt("the reference is too long, or has a character that cannot be stored")
-    text = storable_text(reported.text, longest=_LONGEST_TEXT)
-    recipient = storable_text(reported.recipient, longest=_LONGEST_REF)
-    return NewInbound(
-        public_id=uuid4(),
-        provider=provider,
-        ref=reported.ref,
-        number=read_sender_number(storable_text(reported.sender, longest=_LONGEST_REF)),
-        recipient=recipient,
-        codes=address_forms(recipient),
-        text=text,
-        action=ctx.settings.keyword_list.action(text),
-        sent_at=reported.sent_at,
-    )

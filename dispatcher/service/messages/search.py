@@ -39,7 +39,9 @@ __all__ = [
     "message",
     "messages",
     "on_the_way",
+    "own_batch",
     "own_batches",
+    "own_counted_batch",
     "read_search_number",
     "require_batch",
     "statuses",
@@ -160,6 +162,30 @@ async def counted_batch(ctx: Context, name: int | UUID) -> CountedBatch:
     """Return one batch with the counts of its messages. Raises NotFound."""
     found = await batch(ctx, name)
     return CountedBatch(found, await ctx.database.transact(lambda c: views.counts(c, found.id)))
+
+
+async def own_batch(ctx: Context, caller: Caller, name: int | UUID | str) -> BatchView:
+    """Return one of the caller's batches, by its id, its public id or its external id. Raises NotFound."""
+
+    async def work(connection: AsyncConnection) -> BatchView | None:
+        if not isinstance(name, int):
+            return await views.own_batch(connection, caller, str(name))
+        return (
+            await views.batch(connection, name) if await views.owns_batch(connection, caller, name) else None
+        )
+
+    found = await ctx.database.transact(work)
+    if found is None:
+        raise NotFound(
+            f"there is no batch {name!r}" if isinstance(name, str) else f"there is no batch {name}"
+        )
+    return found
+
+
+async def own_counted_batch(ctx: Context, caller: Caller, name: int | UUID | str) -> CountedBatch:
+    """Return one of the caller's batches with the counts of its messages. Raises NotFound."""
+    found = await own_batch(ctx, caller, name)
+    return CountedBatch(found, await ctx.database.single(lambda c: views.counts(c, found.id)))
 
 
 async def batches(

@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.domain.delivery.inbound_part import InboundPart
 from dispatcher.domain.delivery.provider import (
     Inbound,
     Listens,
@@ -17,17 +18,14 @@ from dispatcher.domain.delivery.provider import (
     ReceiptRequest,
 )
 from dispatcher.domain.errors import BadReceipt, NotFound, Unavailable
-from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.text import storable_text
-from dispatcher.domain.receipts.receipt import ReceiptTarget, apply_receipt
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.delivery.recorder import LONGEST_REASON
-from dispatcher.service.inbound import messages
+from dispatcher.service.inbound import joining, messages
+from dispatcher.service.receipts.message_changes import MessageChanges
 from dispatcher.store.accounts import opt_outs
 from dispatcher.store.receipts import ingest, matching
 from dispatcher.store.receipts.matching import (
-    Match,
-    MatchStep,
     ReceiptResult,
     ReceivedReceipt,
     WaitingReceipt,
@@ -73,7 +71,7 @@ async def keep(ctx: Context, provider: str, reports: Sequence[ProviderReports]) 
     once, if nobody else changes that message now. All others are left to
     `match`. Raises BadReceipt and Unavailable: then the provider must report
     again. Inbound messages without a reference could be stored twice, so
-    inbound messages are stored last.
+    inbound messages are stored last; their parts cannot.
     """
     receipts = [
         ReceivedReceipt(provider, _with_storable_text(report))
@@ -82,6 +80,7 @@ async def keep(ctx: Context, provider: str, reports: Sequence[ProviderReports]) 
     ]
     has_left = bool(receipts) and await ctx.batcher(_KEEPING).run(receipts)
     if len(receipts) < len(reports):
+        await joining.keep_parts(ctx, provider, [one for one in reports if isinstance(one, InboundPart)])
         await messages.keep(ctx, provider, [one for one in reports if isinstance(one, Inbound)])
     return IngestResult(len(reports), has_left)
 
@@ -101,8 +100,9 @@ _KEEPING = Batched(_keep, at_once=_AT_ONCE)
 async def _keep_batch(ctx: Context, receipts: Sequence[ReceivedReceipt]) -> int:
     """Store receipts; return how many of them are left for `match`."""
     now = ctx.now()
-    found = await ctx.database.single(lambda c: ingest.find(c, receipts))
-    changes = _MessageChanges({one.match.message_id: one.current for one in found.values()})
+    since = now - ctx.settings.retry_policy.receipt
+    found = await ctx.database.single(lambda c: ingest.find(c, receipts, since=since))
+    changes = MessageChanges({one.match.message_id: one.current for one in found.values()})
     results = [
         changes.apply(*receipt, found[n].match) if n in found else None for n, receipt in enumerate(receipts)
     ]
@@ -179,7 +179,10 @@ def _with_storable_text(report: ReceiptReport) -> ReceiptReport:
     if report.ref is not None and storable_text(report.ref, longest=_LONGEST_REF) != report.ref:
         raise BadReceipt("the reference is too long, or has a character that cannot be stored")
     reason = storable_text(report.reason, longest=LONGEST_REASON)
-    return report if reason == report.reason else replace(report, reason=reason)
+    remark = storable_text(report.remark, longest=LONGEST_REASON)
+    if (reason, remark) == (report.reason, report.remark):
+        return report
+    return replace(report, reason=reason, remark=remark)
 
 
 async def _match(ctx: Context, connection: AsyncConnection) -> int:
@@ -188,9 +191,11 @@ async def _match(ctx: Context, connection: AsyncConnection) -> int:
     if not waiting:
         return 0
     matches, currents = await matching.lock(
-        connection, [ReceivedReceipt(r.provider, r.report) for r in waiting]
+        connection,
+        [ReceivedReceipt(r.provider, r.report) for r in waiting],
+        since=now - ctx.settings.retry_policy.receipt,
     )
-    changes = _MessageChanges(currents)
+    changes = MessageChanges(currents)
     results = [
         changes.apply(r.provider, r.report, matches[n]) if n in matches else _later(r, now)
         for n, r in enumerate(waiting)
@@ -205,70 +210,10 @@ async def _match(ctx: Context, connection: AsyncConnection) -> int:
     return len(waiting)
 
 
-class _MessageChanges:
-    """
-    The changes that the receipts of a batch make to their messages, applied one after the other.
-
-    `part_statuses` are by provider and reference, for messages of several
-    parts. `opted_out` are the messages whose number has opted out.
-    """
-
-    def __init__(self, currents: dict[int, ReceiptTarget]) -> None:
-        self._currents = currents
-        self._steps: dict[int, list[tuple[Status, str, str]]] = {}
-        self.part_statuses: dict[tuple[str, str], Status] = {}
-        self.opted_out: list[int] = []
-
-    def apply(self, provider: str, report: ReceiptReport, match: Match) -> ReceiptResult:
-        """Apply one receipt."""
-        if report.status is None:
-            return ReceiptResult("noted", match.message_id, None)
-        steps, current = apply_receipt(
-            self._currents[match.message_id],
-            report.status,
-            provider=provider,
-            ref=report.ref,
-            attempt=match.attempt,
-        )
-        self._currents[match.message_id] = current
-        if len(current.parts) > 1 or current.parts_taken:  # a single part has the status of its message
-            reported = {(p.provider, p.ref): p.status for p in current.parts if p.status is not None}
-            self.part_statuses.update(reported)
-        reason = report.reason or matching.DEFAULT_REASON
-        self._steps.setdefault(match.message_id, []).extend((step, provider, reason) for step in steps)
-        if report.opted_out and steps:  # a repeated receipt would undo a START that came meanwhile
-            self.opted_out.append(match.message_id)
-        return ReceiptResult("moved" if steps else "noted", match.message_id, None)
-
-    @property
-    def with_several_steps(self) -> frozenset[int]:
-        """The messages that make more than one transition."""
-        return frozenset(message_id for message_id, steps in self._steps.items() if len(steps) > 1)
-
-    def rounds(self, receipt_timeout: datetime) -> Sequence[Sequence[MatchStep]]:
-        """Return the transitions in rounds, in order, with at most one transition of a message in a round."""
-        longest = max((len(steps) for steps in self._steps.values()), default=0)
-        return [
-            [
-                _step(message_id, *steps[index], receipt_timeout)
-                for message_id, steps in sorted(self._steps.items())
-                if index < len(steps)
-            ]
-            for index in range(longest)
-        ]
-
-
-def _step(
-    message_id: int, status: Status, provider: str, reason: str, receipt_timeout: datetime
-) -> MatchStep:
-    if status is Status.SENT:
-        return MatchStep(message_id, status, provider, "its receipt says so", receipt_timeout)
-    return MatchStep(message_id, status, provider, reason, None)
-
-
 def _later(receipt: WaitingReceipt, now: datetime) -> ReceiptResult:
     """Return when to match again a receipt without a message, or that it is given up."""
+    remark = receipt.report.remark
     if now - receipt.received_at > KEEP_TRYING:
-        return ReceiptResult("unknown", None, None)
+        return ReceiptResult("unknown", None, None, remark)
     pause = min(_FIRST_RETRY * 2 ** min(receipt.tries, 20), _LAST_RETRY)
-    return ReceiptResult("new", None, now + pause)
+    return ReceiptResult("new", None, now + pause, remark)

@@ -22,7 +22,7 @@ from dispatcher.domain.errors import (
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.messages.submission import WithoutCredit
 from dispatcher.domain.messages.window import Window
-from dispatcher.domain.tier import TIER_LIMITS
+from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.service.accounts import hours
 from dispatcher.service.context import Context
 from dispatcher.service.lane_depth import LaneRoom
@@ -70,10 +70,14 @@ class _Shared:
     """Values that the submissions of one transaction share; each leaves less of them to those after it."""
 
     now: datetime
-    room: LaneRoom
+    room: LaneRoom | None  # None if no message may go straight into its lane
     opted_out: Collection[tuple[int, int | None, str]]
     budgets: dict[int, AccountBudget] = field(default_factory=dict)
     external_ids: set[tuple[int, str, str]] = field(default_factory=set)
+
+    def has_room(self, tier: Tier, count: int) -> bool:
+        """Whether this many messages may go straight into their lane."""
+        return self.room is not None and self.room.fits(tier, count)
 
     def budget(self, account_id: int, terms: AccountTerms) -> AccountBudget:
         """Return the balance and the daily messages that an account has left."""
@@ -82,9 +86,13 @@ class _Shared:
 
 
 async def assess(
-    ctx: Context, connection: AsyncConnection, candidates: Sequence[CandidateSubmission]
+    ctx: Context, connection: AsyncConnection, candidates: Sequence[CandidateSubmission], *, to_lanes: bool
 ) -> list[AssessedSubmission | DispatchError]:
-    """Return for each candidate, in order, the batch to be written or the error that refuses it."""
+    """
+    Return for each candidate, in order, the batch to be written or the error that refuses it.
+
+    Messages that are due may go straight into their lane only with `to_lanes`.
+    """
     terms = await accounts.terms(
         connection, [_terms_request(candidate.validated) for candidate in candidates]
     )
@@ -94,7 +102,8 @@ async def assess(
         for number in candidate.validated.numbers
     ]
     opted_out = await opt_outs.find_opted_out(connection, addressed)
-    room = LaneRoom(ctx, await sweeps.lane_depths(connection, {c.validated.tier for c in candidates}))
+    tiers = {candidate.validated.tier for candidate in candidates}
+    room = LaneRoom(ctx, await sweeps.lane_depths(connection, tiers)) if to_lanes else None
     shared = _Shared(ctx.now(), room, opted_out)
     assessed: list[AssessedSubmission | DispatchError] = []
     for candidate, term in zip(candidates, terms, strict=True):
@@ -130,7 +139,8 @@ async def _assess_one(
             raise NotEnoughCredit("the balance does not cover this submission; nothing was kept")
         new = await new_batch(validated, replace(builder, is_covered=False), recipients)
     budget.spend(new.cost, new.open_messages)
-    shared.room.take(validated.tier, sum(message.place is Place.LANE for message in new.messages))
+    if shared.room is not None:
+        shared.room.take(validated.tier, sum(message.place is Place.LANE for message in new.messages))
     if external_id is not None:
         shared.external_ids.add(owned)
     return AssessedSubmission(candidate, builder.window, new, is_capped=budget.daily_cap is not None)
@@ -154,7 +164,7 @@ async def _builder(
         sender_id=terms.sender_id,
         sender=terms.sender,
         opted_out=shared.opted_out,
-        to_lane=window.not_before <= now and shared.room.fits(validated.tier, len(validated.recipients)),
+        to_lane=window.not_before <= now and shared.has_room(validated.tier, len(validated.recipients)),
         openings=await hours.openings(allowed_hours, validated.numbers, window=window),
     )
 

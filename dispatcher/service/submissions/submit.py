@@ -12,7 +12,12 @@ from dispatcher.service.context import Batched, Context
 from dispatcher.service.routing import routes
 from dispatcher.service.submissions import quotas, templates
 from dispatcher.service.submissions.transaction import accept
-from dispatcher.service.submissions.validate import ValidatedSubmission, unknown_sender, validate_fields
+from dispatcher.service.submissions.validate import (
+    ValidatedSubmission,
+    unknown_sender,
+    validate_fields,
+    window_faults,
+)
 from dispatcher.store.accounts import accounts
 
 BULK_ABOVE = 200
@@ -24,6 +29,7 @@ others. Nor is a transaction shared while a quota compares submissions: all earl
 """
 
 _ACCEPTING = Batched(accept)
+_ANY_TEXT = "-"
 
 
 async def submit(ctx: Context, caller: Caller, submission: Submission) -> AcceptedBatch:
@@ -53,6 +59,16 @@ async def submit_once(
     return outcome
 
 
+async def prepare(
+    ctx: Context, caller: Caller, submission: Submission, *, key: IdempotencyKey | None = None
+) -> ValidatedSubmission:
+    """Return a validated submission. Raises InvalidSubmission, and Forbidden for a paused account."""
+    if caller.account.paused:
+        raise Forbidden(f"account {caller.account.name!r} is paused")
+    await routes.ensure_table(ctx)
+    return await validate(ctx, caller, submission, key=key)
+
+
 async def check(ctx: Context, caller: Caller, submission: Submission) -> Sequence[Fault]:
     """Return all faults of a submission without accepting it, for a dialect that found further faults."""
     try:
@@ -65,10 +81,7 @@ async def check(ctx: Context, caller: Caller, submission: Submission) -> Sequenc
 async def _submit(
     ctx: Context, caller: Caller, submission: Submission, key: IdempotencyKey | None
 ) -> AcceptedBatch | StoredResponse:
-    if caller.account.paused:
-        raise Forbidden(f"account {caller.account.name!r} is paused")
-    await routes.ensure_table(ctx)
-    validated = await validate(ctx, caller, submission, key=key)
+    validated = await prepare(ctx, caller, submission, key=key)
     if len(submission.recipients) <= _FEW and not quotas.are_on(ctx, validated.tier):
         outcome = await ctx.batcher(_ACCEPTING).run(validated)
     else:
@@ -84,12 +97,23 @@ async def validate(
     ctx: Context, caller: Caller, submission: Submission, *, key: IdempotencyKey | None = None
 ) -> ValidatedSubmission:
     """Return a submission with its template filled in and its numbers parsed. Raises InvalidSubmission."""
-    submission, template_id = await templates.fill_in(ctx, caller, submission)
-    tier = _tier(caller, submission)
+    tier, faults, template_id = _tier(caller, submission), list[Fault](), None
     try:
-        return await validate_fields(ctx, caller, submission, tier=tier, template_id=template_id, key=key)
+        submission, template_id = await templates.fill_in(ctx, caller, submission)
     except InvalidSubmission as error:
-        raise InvalidSubmission([*error.faults, *await _sender_faults(ctx, caller, submission)]) from None
+        faults += error.faults
+        submission = replace(submission, text=_ANY_TEXT)  # it has no text of its own to be faulty
+    try:
+        validated = await validate_fields(
+            ctx, caller, submission, tier=tier, template_id=template_id, key=key
+        )
+        if faults:
+            faults += window_faults(ctx, submission)
+    except InvalidSubmission as error:
+        faults += error.faults
+    if faults:
+        raise InvalidSubmission([*faults, *await _sender_faults(ctx, caller, submission)])
+    return validated
 
 
 def _tier(caller: Caller, submission: Submission) -> Tier:

@@ -5,8 +5,11 @@ Each is assessed by itself before any row is written, and a refused one does
 not affect the others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Protocol
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +21,8 @@ from dispatcher.domain.errors import (
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.messages.submission import AcceptedBatch, StoredResponse
 from dispatcher.service.context import Context
+from dispatcher.service.database import Database
+from dispatcher.service.joined_transaction import JoinedTransaction
 from dispatcher.service.submissions import idempotency, quotas
 from dispatcher.service.submissions.assessment import (
     AssessedSubmission,
@@ -51,6 +56,20 @@ class _Results:
     written: list[tuple[NewBatch, WrittenBatch]] = field(default_factory=list)
 
 
+class _Work(Protocol):
+    """Accepts submissions; `locked` is whether their accounts are locked from the start."""
+
+    def __call__(self, connection: AsyncConnection, *, locked: bool) -> Awaitable[_Results]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedResult:
+    """A result in an application's transaction; `wake_at` is when the clock has work if that commits."""
+
+    result: AcceptedBatch | StoredResponse
+    wake_at: datetime | None
+
+
 async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> list[AcceptResult]:
     """
     Accept submissions, and return a result for each, in order. Raises Unavailable.
@@ -59,10 +78,7 @@ async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> li
     afterwards, as late as possible. If another transaction used them in
     between, all is done again with the accounts locked from the start.
     """
-    try:
-        results = await ctx.database.transact(lambda c: _accept(ctx, c, submissions, locked=False))
-    except _Outdated:
-        results = await ctx.database.transact(lambda c: _accept(ctx, c, submissions, locked=True))
+    results = await _run(ctx.database, partial(_accept, ctx, submissions, to_lanes=True))
     for new, written in results.written:
         try:
             _publish(ctx, new, written)
@@ -71,8 +87,44 @@ async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> li
     return [results.by_position[position] for position in range(len(submissions))]
 
 
+async def accept_joined(
+    ctx: Context, transaction: JoinedTransaction, validated: ValidatedSubmission
+) -> JoinedResult:
+    """
+    Accept a submission as a part of an application's transaction. Needs no loop.
+
+    Messages that are due are `ready`, and not in their lane: whenever the
+    transaction commits, the clock finds them at its next look. Raises what
+    `submit` does, and what the transaction raises.
+    """
+
+    async def work(connection: AsyncConnection, *, locked: bool) -> _Results:
+        results = await _accept(ctx, [validated], connection, to_lanes=False, locked=locked)
+        if isinstance(refusal := results.by_position[0], DispatchError):
+            raise refusal  # so that no lock is held until the application commits
+        return results
+
+    results = await _run(transaction, work)
+    wakes = [new.window.not_before for new, _ in results.written if new.open_messages]
+    result = results.by_position[0]
+    assert not isinstance(result, DispatchError)
+    return JoinedResult(result, min(wakes, default=None))
+
+
+async def _run(within: Database | JoinedTransaction, work: _Work) -> _Results:
+    try:
+        return await within.transact(partial(work, locked=False))
+    except _Outdated:
+        return await within.transact(partial(work, locked=True))
+
+
 async def _accept(
-    ctx: Context, connection: AsyncConnection, submissions: Sequence[ValidatedSubmission], *, locked: bool
+    ctx: Context,
+    submissions: Sequence[ValidatedSubmission],
+    connection: AsyncConnection,
+    *,
+    to_lanes: bool,
+    locked: bool,
 ) -> _Results:
     by_position: dict[int, AcceptResult] = {}
     candidates: list[CandidateSubmission] = []
@@ -87,7 +139,8 @@ async def _accept(
     if candidates:
         if locked:
             await ledger.lock(connection, {c.validated.caller.account.id for c in candidates})
-        for candidate, assessed in zip(candidates, await assess(ctx, connection, candidates), strict=True):
+        judged = await assess(ctx, connection, candidates, to_lanes=to_lanes)
+        for candidate, assessed in zip(candidates, judged, strict=True):
             if isinstance(assessed, AssessedSubmission):
                 accepted.append(assessed)
             else:

@@ -81,7 +81,7 @@ async def validate_fields(
         skipped = sum(fault.kind in _KIND_OF_NUMBER_FAULT.values() for fault in faults)
         faults = [fault for fault in faults if fault.kind not in _KIND_OF_NUMBER_FAULT.values()]
     if faults:
-        raise InvalidSubmission([*faults, *_window(ctx, submission)])
+        raise InvalidSubmission([*faults, *window_faults(ctx, submission)])
     return ValidatedSubmission(
         caller, submission, tier, recipients, text, segments, skipped, template_id, key
     )
@@ -133,7 +133,7 @@ def _time(ctx: Context, submission: Submission) -> list[Fault]:
     return [Fault("not_before", FaultKind.TOO_FAR, f"at most {MAX_AHEAD.days} days")]
 
 
-def _window(ctx: Context, submission: Submission) -> list[Fault]:
+def window_faults(ctx: Context, submission: Submission) -> list[Fault]:
     """
     Return the fault of a window that is over, for a submission that is refused anyway.
 

@@ -73,7 +73,8 @@ SELECT t.id, t.public_id, t.dialect, t.url, t.tries, t.created_at, t.webhook_id,
        t.seq, a.callback_secret, e.at, e.status, e.reason, m.public_id AS message_id, m.number,
        m.number_as_given, s.name AS sender, b.client_id,
        coalesce(b.external_id, CAST(b.public_id AS text)) AS batch_id,
-       i.public_id AS inbound_id, i.received_at, i.sent_at, i.number AS writer, i.recipient, i.text, i.action
+       i.public_id AS inbound_id, i.received_at, i.sent_at, i.number AS writer, i.recipient, i.text, i.action,
+       i.parts, i.missing_parts
 FROM taken t JOIN accounts a ON a.id = t.account_id
 LEFT JOIN messages m ON m.id = t.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM taken))
 LEFT JOIN LATERAL (
@@ -177,4 +178,7 @@ def _inbound_event(row: Row[Any]) -> InboundEvent:
         action=None if row.action is None else KeywordAction(row.action),
         webhook_id=row.webhook_id,
         event=row.event,
+        seq=row.seq,
+        parts=row.parts,
+        missing_parts=tuple(row.missing_parts),
     )

@@ -20,6 +20,7 @@ from dispatcher.store.receipts.matching import (
     ReceiptResult,
     ReceivedReceipt,
     lookup_values,
+    match_of,
     target_of,
 )
 from dispatcher.store.status_literals import is_allowed
@@ -37,8 +38,8 @@ class ReceiptLookup:
 
 _FIND = text(f"""
 WITH {MATCHED}
-SELECT t.n, t.attempt AS of_attempt, m.id, m.seq, m.status, m.place, m.attempt, m.doubts,
-       NULL AS parts_taken, p.parts, p.part, p.part_attempt, p.provider, p.ref
+SELECT t.n, t.attempt AS of_attempt, t.ref AS of_ref, t.other_id, m.id, m.seq, m.status, m.place,
+       m.attempt, m.doubts, NULL AS parts_taken, p.parts, p.part, p.part_attempt, p.provider, p.ref
 FROM matched t
 JOIN messages m ON m.id = t.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM matched))
 CROSS JOIN LATERAL (
@@ -56,8 +57,9 @@ WITH received AS MATERIALIZED (
     SELECT * FROM unnest(
         CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:references AS uuid[]),
         CAST(:statuses AS smallint[]), CAST(:reasons AS text[]), CAST(:verdicts AS text[]),
-        CAST(:message_ids AS bigint[]), CAST(:seqs AS integer[]), CAST(:opted_outs AS boolean[])
-    ) AS t(provider, ref, reference, status, reason, verdict, message_id, seq, opted_out)
+        CAST(:message_ids AS bigint[]), CAST(:seqs AS integer[]), CAST(:opted_outs AS boolean[]),
+        CAST(:remarks AS text[])
+    ) AS t(provider, ref, reference, status, reason, verdict, message_id, seq, opted_out, remark)
 ),
 moved AS (
     UPDATE messages m {MOVE}
@@ -79,9 +81,9 @@ kept AS MATERIALIZED (
     FROM received
 ),
 written AS (
-    INSERT INTO receipts (provider, ref, reference, status, reason, opted_out, received_at, verdict,
+    INSERT INTO receipts (provider, ref, reference, status, reason, opted_out, remark, received_at, verdict,
                           message_id, wake_at)
-    SELECT provider, ref, reference, status, reason, opted_out, :now,
+    SELECT provider, ref, reference, status, reason, opted_out, remark, :now,
            CASE WHEN is_left THEN 'new' ELSE verdict END,
            CASE WHEN NOT is_left THEN message_id END, CASE WHEN is_left THEN :now END
     FROM kept
@@ -90,19 +92,21 @@ SELECT count(*) FROM kept WHERE is_left
 """)
 
 
-async def find(connection: AsyncConnection, received: Sequence[ReceivedReceipt]) -> dict[int, ReceiptLookup]:
+async def find(
+    connection: AsyncConnection, received: Sequence[ReceivedReceipt], *, since: datetime
+) -> dict[int, ReceiptLookup]:
     """
     Return the messages that receipts name, by the position of the receipt; nothing is locked.
 
-    A receipt names its message by the provider's reference, or by ours if the
-    message was tried. Messages with more than one part, or whose provider took
-    their parts in several attempts, are left out, because
+    A receipt names its message by our reference if the message was tried, or by
+    the provider's; see `MATCHED` for `since`. Messages with more than one part, or
+    whose provider took their parts in several attempts, are left out, because
     a receipt for one part does not change their `seq`.
     """
     seen: dict[int, ReceiptLookup] = {}
-    for row in await connection.execute(_FIND, lookup_values(received)):
+    for row in await connection.execute(_FIND, {**lookup_values(received), "alive_since": since}):
         parts = (PartReceipt(row.part, row.part_attempt, row.provider, row.ref, None),) if row.parts else ()
-        seen[row.n - 1] = ReceiptLookup(Match(row.id, row.of_attempt), target_of(row, parts), row.seq)
+        seen[row.n - 1] = ReceiptLookup(match_of(row), target_of(row, parts), row.seq)
     return seen
 
 
@@ -132,6 +136,7 @@ async def store(
             "message_ids": [end.message_id for end in results],
             "seqs": list(seqs),
             "opted_outs": [r.opted_out for r in reports],
+            "remarks": [end.remark or r.remark for end, r in zip(results, reports, strict=True)],
             "now": now,
         },
     )

@@ -42,10 +42,17 @@ class WaitingReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The message of a receipt. `attempt` is None when it was found by our own reference."""
+    """
+    The message of a receipt, and the reference by which it was found, as it is stored.
+
+    `attempt` and `ref` are None when it was found by our own reference. Then
+    `other_id` is the message that has the provider's reference; None if none has.
+    """
 
     message_id: int
     attempt: int | None
+    ref: str | None = None
+    other_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,36 +68,48 @@ class MatchStep:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptResult:
-    """The result for a receipt. With the verdict `new`, `wake_at` is when it is matched again."""
+    """
+    The result for a receipt. With the verdict `new`, `wake_at` is when it is matched again.
+
+    `remark` is what was odd about it, "" if nothing was.
+    """
 
     verdict: str
     message_id: int | None
     wake_at: datetime | None
+    remark: str = ""
 
 
 _PICK = text("""
-SELECT id, provider, ref, reference, status, reason, opted_out, received_at, tries FROM receipts
+SELECT id, provider, ref, reference, status, reason, opted_out, received_at, tries, remark FROM receipts
 WHERE wake_at IS NOT NULL AND wake_at <= :now
 ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
-# The messages of the receipts in `lookup_values`: by the provider's reference, or by ours if the message was
-# tried. OFFSET 0 makes a look-up for each receipt: a join of lists would depend on the statistics of
-# the moment.
+# The messages of the receipts in `lookup_values`: by our reference if the message was tried, or else by the
+# provider's. Providers give a reference again after some time, and write it in another case in receipts. So
+# it belongs to the newest message whose time for receipts is not over, and rather to one that has it in the
+# same case. OFFSET and LIMIT make a look-up for each receipt: a join of lists would depend on the statistics
+# of the moment.
 MATCHED = f"""
 matched AS MATERIALIZED (
-    SELECT t.n, coalesce(s.message_id, m.id) AS message_id, s.attempt
+    SELECT t.n, coalesce(m.id, s.message_id) AS message_id,
+           CASE WHEN m.id IS NULL OR m.id = s.message_id THEN s.attempt END AS attempt,
+           CASE WHEN m.id IS NULL OR m.id = s.message_id THEN s.ref END AS ref,
+           CASE WHEN m.id <> s.message_id THEN s.message_id END AS other_id
     FROM unnest(CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:references AS uuid[]))
          WITH ORDINALITY AS t(provider, ref, reference, n)
     LEFT JOIN LATERAL (
-        SELECT message_id, attempt FROM provider_references
-        WHERE provider = t.provider AND ref = t.ref OFFSET 0
-    ) s ON true
-    LEFT JOIN LATERAL (
-        SELECT m.id FROM {LOOKED_UP}
-        WHERE k.public_id = t.reference AND m.attempt > 0 AND s.message_id IS NULL OFFSET 0
+        SELECT m.id FROM {LOOKED_UP} WHERE k.public_id = t.reference AND m.attempt > 0 OFFSET 0
     ) m ON true
-    WHERE coalesce(s.message_id, m.id) IS NOT NULL
+    LEFT JOIN LATERAL (
+        SELECT message_id, attempt, ref FROM provider_references
+        WHERE provider = t.provider AND lower(ref) = lower(t.ref)
+        ORDER BY coalesce(message_id = m.id, false) DESC, at > :alive_since DESC, ref = t.ref DESC, at DESC,
+                 message_id DESC, attempt DESC
+        LIMIT 1
+    ) s ON true
+    WHERE coalesce(m.id, s.message_id) IS NOT NULL
 )
 """
 
@@ -101,7 +120,8 @@ locked AS MATERIALIZED (
     FROM messages m
     WHERE m.id = ANY(ARRAY(SELECT message_id FROM matched)) ORDER BY m.id FOR UPDATE
 )
-SELECT t.n, t.attempt AS of_attempt, l.id, l.status, l.place, l.attempt, l.doubts, l.parts_taken
+SELECT t.n, t.attempt AS of_attempt, t.ref AS of_ref, t.other_id, l.id, l.status, l.place, l.attempt,
+       l.doubts, l.parts_taken
 FROM matched t JOIN locked l ON l.id = t.message_id
 """)
 
@@ -110,11 +130,13 @@ SELECT message_id, part, attempt, provider, ref, status FROM provider_references
 WHERE message_id = ANY(CAST(:ids AS bigint[]))
 """)
 
+# The provider is spelled so that no index of it fits: the rows are found by their message.
 _SET_PART_STATUSES = text("""
 UPDATE provider_references s SET status = g.status
-FROM unnest(CAST(:providers AS text[]), CAST(:refs AS text[]), CAST(:statuses AS smallint[]))
-     AS g(provider, ref, status)
-WHERE s.provider = g.provider AND s.ref = g.ref
+FROM unnest(CAST(:ids AS bigint[]), CAST(:providers AS text[]), CAST(:refs AS text[]),
+            CAST(:statuses AS smallint[])) AS g(message_id, provider, ref, status)
+WHERE s.message_id = g.message_id AND coalesce(s.provider, '') = g.provider AND s.ref = g.ref
+  AND s.message_id = ANY(CAST(:ids AS bigint[]))
 """)
 
 # What a receipt changes of its message; g has the new values.
@@ -139,11 +161,12 @@ SELECT count(*) FROM moved
 
 _SETTLE = text("""
 UPDATE receipts r
-SET verdict = g.verdict, message_id = g.message_id, wake_at = g.wake_at, tries = r.tries + 1
+SET verdict = g.verdict, message_id = g.message_id, wake_at = g.wake_at, tries = r.tries + 1,
+    remark = g.remark
 FROM unnest(
     CAST(:ids AS bigint[]), CAST(:verdicts AS text[]), CAST(:message_ids AS bigint[]),
-    CAST(:wakes AS timestamptz[])
-) AS g(id, verdict, message_id, wake_at)
+    CAST(:wakes AS timestamptz[]), CAST(:remarks AS text[])
+) AS g(id, verdict, message_id, wake_at, remark)
 WHERE r.id = g.id AND r.id = ANY(CAST(:ids AS bigint[]))
 """)
 
@@ -155,15 +178,16 @@ async def pick(connection: AsyncConnection, *, now: datetime, limit: int) -> lis
 
 
 async def lock(
-    connection: AsyncConnection, received: Sequence[ReceivedReceipt]
+    connection: AsyncConnection, received: Sequence[ReceivedReceipt], *, since: datetime
 ) -> tuple[dict[int, Match], dict[int, ReceiptTarget]]:
     """
     Lock the messages that receipts name; return the matches by receipt position, and the messages by id.
 
+    The time for receipts is not over for messages that were sent after `since`.
     Parts are read by a later statement: while this one waits for a lock,
     another receipt may report a part.
     """
-    rows = (await connection.execute(_LOCK, lookup_values(received))).all()
+    rows = (await connection.execute(_LOCK, {**lookup_values(received), "alive_since": since})).all()
     parts: dict[int, list[PartReceipt]] = {row.id: [] for row in rows}
     if parts:
         for part in await connection.execute(_PARTS, {"ids": list(parts)}):
@@ -171,7 +195,7 @@ async def lock(
             parts[part.message_id].append(
                 PartReceipt(part.part, part.attempt, part.provider, part.ref, status)
             )
-    matches = {row.n - 1: Match(row.id, row.of_attempt) for row in rows}
+    matches = {row.n - 1: match_of(row) for row in rows}
     return matches, {row.id: target_of(row, tuple(parts[row.id])) for row in rows}
 
 
@@ -190,13 +214,16 @@ async def apply_steps(connection: AsyncConnection, steps: Sequence[MatchStep], *
     )
 
 
-async def set_part_statuses(connection: AsyncConnection, statuses: dict[tuple[str, str], Status]) -> None:
-    """Write the status of each part, by provider and reference."""
+async def set_part_statuses(
+    connection: AsyncConnection, statuses: dict[tuple[int, str, str], Status]
+) -> None:
+    """Write the status of each part, by message, provider and reference."""
     await connection.execute(
         _SET_PART_STATUSES,
         {
-            "providers": [provider for provider, _ in statuses],
-            "refs": [ref for _, ref in statuses],
+            "ids": [message_id for message_id, _, _ in statuses],
+            "providers": [provider for _, provider, _ in statuses],
+            "refs": [ref for _, _, ref in statuses],
             "statuses": [int(status) for status in statuses.values()],
         },
     )
@@ -211,6 +238,7 @@ async def settle(connection: AsyncConnection, results: Sequence[tuple[int, Recei
             "verdicts": [end.verdict for _, end in results],
             "message_ids": [end.message_id for _, end in results],
             "wakes": [end.wake_at for _, end in results],
+            "remarks": [end.remark for _, end in results],
         },
     )
 
@@ -224,6 +252,11 @@ def lookup_values(received: Sequence[ReceivedReceipt]) -> dict[str, object]:
     }
 
 
+def match_of(row: Row[tuple[object, ...]]) -> Match:
+    """Return the match from a row of `matched`."""
+    return Match(row.id, row.of_attempt, row.of_ref, row.other_id)
+
+
 def target_of(row: Row[tuple[object, ...]], parts: tuple[PartReceipt, ...]) -> ReceiptTarget:
     """Return the state of a message from its row."""
     place = Place(row.place) if row.place else None
@@ -234,7 +267,7 @@ def target_of(row: Row[tuple[object, ...]], parts: tuple[PartReceipt, ...]) -> R
 def _report(row: Row[tuple[object, ...]]) -> ReceiptReport:
     status = None if row.status is None else Status(row.status)
     reference = str(row.reference) if row.reference else None
-    return ReceiptReport(row.ref, reference, status, row.reason, row.opted_out)
+    return ReceiptReport(row.ref, reference, status, row.reason, row.opted_out, row.remark)
 
 
 def _uuid(reference: str | None) -> UUID | None:

@@ -31,18 +31,23 @@ class DuePolls:
 # process that dies has only lost one poll.
 _TAKE = text(f"""
 WITH picked AS MATERIALIZED (
-    SELECT ref, message_id FROM provider_references
+    SELECT message_id, attempt, part FROM provider_references
     WHERE provider = :provider AND wake_at IS NOT NULL AND wake_at <= :now
     ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
+),
+due AS MATERIALIZED (
+    SELECT p.*, m.status FROM picked p
+    JOIN messages m ON m.id = p.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM picked))
 )
 UPDATE provider_references s
 SET wake_at = CASE
-    WHEN m.status IN ({code_list(AWAITING_RECEIPT)}) AND s.status IS NULL
+    WHEN d.status IN ({code_list(AWAITING_RECEIPT)}) AND s.status IS NULL
          AND s.at + CAST(:patience AS interval) > :now
     THEN :now + least(greatest(:now - s.at, CAST(:first AS interval)), CAST(:longest AS interval))
 END
-FROM picked p JOIN messages m ON m.id = p.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM picked))
-WHERE s.provider = :provider AND s.ref = p.ref AND s.ref = ANY(ARRAY(SELECT ref FROM picked))
+FROM due d
+WHERE s.message_id = d.message_id AND s.attempt = d.attempt AND s.part = d.part
+  AND s.message_id = ANY(ARRAY(SELECT message_id FROM picked))
 RETURNING s.ref, s.wake_at
 """)
 

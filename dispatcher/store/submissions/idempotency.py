@@ -1,10 +1,10 @@
 """The answers to requests that create messages, by their idempotency keys."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.messages.submission import StoredResponse
@@ -26,11 +26,11 @@ WHERE account_id = :account_id AND dialect = :dialect AND key = :key AND created
 """)
 _SAVE = text("""
 INSERT INTO idempotency_keys (account_id, dialect, key, fingerprint, status, headers, body, created_at)
-VALUES (:account_id, :dialect, :key, :fingerprint, :status, :headers, :body, :now)
+VALUES (:account_id, :dialect, :key, :fingerprint, :status, CAST(:headers AS jsonb), :body, :now)
 ON CONFLICT (account_id, dialect, key) DO UPDATE
 SET fingerprint = excluded.fingerprint, status = excluded.status, headers = excluded.headers,
     body = excluded.body, created_at = excluded.created_at
-""").bindparams(bindparam("headers", type_=JSONB))
+""")
 _DELETE_OLD = text("""
 WITH picked AS (
     SELECT account_id, dialect, key FROM idempotency_keys WHERE created_at <= :until
@@ -70,7 +70,7 @@ async def save(
             "key": key,
             "fingerprint": stored.fingerprint,
             "status": stored.answer.status,
-            "headers": dict(stored.answer.headers),
+            "headers": json.dumps(dict(stored.answer.headers)),
             "body": stored.answer.body,
             "now": now,
         },

@@ -1,5 +1,6 @@
 """Messages from handsets over the management API, and the webhooks that get them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -54,6 +55,9 @@ def test_a_message_is_shown_by_either_id_and_its_text_only_if_requested(world: W
             "action": "stop",
             "sent_at": None,
             "received_at": shown["received_at"],
+            "parts": 1,
+            "missing_parts": [],
+            "updated_at": None,
         }
         assert (await api.get("/inbound"))["items"] == [shown]
         whole = await api.get(f"/inbound/{shown['public_id']}", text=True)
@@ -125,5 +129,33 @@ def test_a_message_is_worded_as_an_event_of_its_own(action: KeywordAction | None
             "text": "Hi",
             "action": action,
             "sent_at": "2026-03-01T11:00:00+00:00" if action else None,
+            "parts": 1,
+            "missing_parts": [],
         },
     }
+
+
+def test_an_incomplete_message_and_a_late_part_are_worded_as_such() -> None:
+    event = InboundEvent(
+        id=UUID(int=7),
+        account_id=1,
+        at=datetime(2026, 3, 1, 12, tzinfo=UTC),
+        sent_at=None,
+        number=NUMBER,
+        recipient="40404",
+        sender="40404",
+        text="Hi",
+        action=None,
+        webhook_id="crm",
+        event="inbound.received",
+        parts=3,
+        missing_parts=(2, 3),
+    )
+    assert api.management.inbound_formatter is not None
+    first = api.management.inbound_formatter(event).body
+    assert first["type"] == "inbound.received"
+    late = api.management.inbound_formatter(replace(event, seq=2, missing_parts=(3,))).body
+    assert late["type"] == "inbound.updated"
+    data = late["data"]
+    assert isinstance(data, dict)
+    assert (data["inbound_id"], data["parts"], data["missing_parts"]) == (str(UUID(int=7)), 3, [3])

@@ -27,7 +27,7 @@ def test_messages_are_listed_the_newest_first_without_their_texts(shop: Run, set
     shop("sender", "add", "shop", "40404")
     ingest_messages(settings, Inbound(NUMBER, "40404", "STOP"), Inbound(NUMBER, "50505", "a secret"))
     header, second, first = shop("inbound", "list").out.splitlines()
-    assert header.split() == ["id", "received", "(UTC)", "from", "to", "account", "action"]
+    assert header.split() == ["id", "received", "(UTC)", "from", "to", "account", "action", "parts"]
     assert (second.split()[0], second.split()[3:]) == ("2", [NUMBER, "50505", "nobody"])
     assert (first.split()[0], first.split()[3:]) == ("1", [NUMBER, "40404", "shop", "stop"])
     assert "secret" not in second

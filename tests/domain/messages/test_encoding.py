@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatcher.domain.messages.alphabets import decode_text
 from dispatcher.domain.messages.encoding import (
     Encoded,
     Encoding,
     InvalidText,
-    from_gsm7,
     measure,
     split,
     to_gsm7,
@@ -142,4 +142,4 @@ def test_a_part_is_shorter_only_before_a_pair(text: str) -> None:
 
 @given(septets_only)
 def test_septets_are_read_as_they_were_written(text: str) -> None:
-    assert from_gsm7(to_gsm7(text)) == text
+    assert decode_text(to_gsm7(text), "gsm7") == text

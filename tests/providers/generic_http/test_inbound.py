@@ -1,11 +1,13 @@
 """Messages from handsets, at the same URL as receipts."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
+from dispatcher.domain.delivery.inbound_part import InboundPart
 from dispatcher.domain.delivery.provider import Inbound, ProviderReports, ReceiptReport, ReceiptRequest
 from dispatcher.domain.errors import BadReceipt, Misconfigured
 from dispatcher.domain.messages.status import Status
@@ -108,3 +110,26 @@ def test_our_reference_may_come_back_in_the_url() -> None:
 def test_inbound_needs_receipts() -> None:
     with pytest.raises(Misconfigured, match="inbound needs receipts"):
         read_options("acme", {name: OPTIONS[name] for name in ("url", "inbound")})
+
+
+PART = {"part": {"reference": "udh.ref", "total": "udh.of", "number": "udh.n", "join": 30}}
+IN_PARTS = OPTIONS["inbound"] | PART
+
+
+def a_part(**udh: object) -> str:
+    message = {"id": "i", "kind": "mo", "from": {"number": "1"}, "to": "2", "text": "a\ud83c", "udh": udh}
+    return json.dumps({"all": message})
+
+
+def test_a_part_is_reported_with_its_numbers_and_its_half_characters() -> None:
+    (part,) = reports(a_part(ref=7, of=3, n=2), inbound=IN_PARTS)
+    assert part == InboundPart(
+        "1", "2", "7", 3, 2, b"\0a\xd8\x3c", "utf-16-be", "i", join=timedelta(seconds=30)
+    )
+
+
+@pytest.mark.parametrize(
+    "udh", [{}, {"ref": 7, "of": 1, "n": 1}, {"ref": 7, "of": 2, "n": 3}, {"of": 2, "n": 1}]
+)
+def test_a_message_without_the_numbers_of_a_part_is_whole(udh: dict[str, int]) -> None:
+    assert reports(a_part(**udh), inbound=IN_PARTS) == [Inbound("1", "2", "a?", "i")]

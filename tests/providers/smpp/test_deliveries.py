@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatcher.domain.delivery.inbound_part import InboundPart
 from dispatcher.domain.delivery.provider import Inbound, ReceiptReport
-from dispatcher.providers.smpp.deliveries import STATES, DeliveryReader, InboundPart
+from dispatcher.providers.smpp.deliveries import STATES, DeliveryReader, LeftOut
 from dispatcher.providers.smpp.ids import IdNormalizer
 from dispatcher.providers.smpp.options import read_options
 from dispatcher.smpp.constants import MessageState, Tag
@@ -23,9 +24,9 @@ messages = st.builds(Sm, address, address, text=texts, data_coding=octet, esm_cl
 
 
 @given(messages)
-def test_anything_delivered_is_a_report_a_message_a_part_or_nothing(sm: Sm) -> None:
+def test_anything_delivered_is_a_report_a_message_a_part_or_left_out(sm: Sm) -> None:
     reported = READER.read(sm)
-    assert reported is None or isinstance(reported, ReceiptReport | Inbound | InboundPart)
+    assert isinstance(reported, ReceiptReport | Inbound | InboundPart | LeftOut)
     if isinstance(reported, ReceiptReport):
         assert reported.ref
 

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from dispatcher.domain.delivery.inbound_part import InboundPart
 from dispatcher.domain.delivery.provider import Inbound, ProviderReports, ReceiptReport
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Status
@@ -75,6 +78,8 @@ def test_a_receipt_reports_the_final_status_with_the_id(run: Run) -> None:
         ("DELETED", Status.FAILED),
         ("UNDELIV", Status.FAILED),
         ("REJECTD", Status.FAILED),
+        ("FAILED", Status.FAILED),
+        ("SKIPPED", Status.FAILED),
         ("ENROUTE", None),
         ("ACCEPTD", None),
         ("UNKNOWN", None),
@@ -231,50 +236,92 @@ def test_a_message_of_a_handset_is_reported_with_its_numbers() -> None:
     assert run(reported_of(from_a_handset("STOP"))) == [Inbound("+254701234567", "40404", "STOP")]
 
 
-def test_parts_of_a_handsets_message_are_joined_in_any_order() -> None:
-    parts = [from_a_handset(text, joint=(9, 3, n)) for n, text in ((3, "c"), (1, "a"), (2, "b"))]
-    assert run(reported_of(*parts)) == [Inbound("+254701234567", "40404", "abc")]
+def a_part(text: str, total: int, number: int) -> InboundPart:
+    return InboundPart("+254701234567", "40404", "9", total, number, text.encode(), "gsm7")
 
 
-def test_a_part_delivered_twice_is_reported_once_and_answered_twice() -> None:
-    parts = [from_a_handset(text, joint=(9, 2, n)) for n, text in ((1, "a"), (1, "a"), (2, "b"))]
-    assert run(reported_of(*parts)) == [Inbound("+254701234567", "40404", "ab")]
-
-
-def test_incomplete_parts_are_reported_after_a_while() -> None:
-    lonely = from_a_handset("half", joint=(9, 2, 2))
-    assert run(reported_of(lonely, join=0.05)) == [Inbound("+254701234567", "40404", "half")]
-
-
-def test_parts_over_different_binds_are_joined() -> None:
+def test_each_part_of_a_handsets_message_is_reported_and_answered_at_once() -> None:
     async def work() -> None:
         keeper = Keeper()
-        async with an_smsc() as smsc, a_provider(smsc.port, binds=2) as provider:
+        async with an_smsc() as smsc, a_provider(smsc.port, join=3600) as provider:
             provider.listen(keeper)
-            await smsc.until(lambda smsc: len(smsc.binds) == 2)
-            for number, line in enumerate(smsc.lines, 1):
-                line.deliver(from_a_handset(str(number), joint=(9, 2, number)))
-            await smsc.until(lambda smsc: all(line.answers for line in smsc.lines))
-            assert keeper.reported == [Inbound("+254701234567", "40404", "12")]
+            await smsc.until(lambda smsc: smsc.binds)
+            [line] = smsc.lines
+            for number, text in ((3, "c"), (1, "a"), (1, "a"), (2, "b")):
+                unanswered = len(line.answers)
+                line.deliver(from_a_handset(text, joint=(9, 3, number)))
+                await smsc.until(lambda _: len(line.answers) > unanswered)  # noqa: B023 - awaited at once
+            line.deliver(a_receipt("p-1"))
+            await smsc.until(lambda _: len(line.answers) == 5)
+            assert set(line.answers) == {OK}
+        expected = [a_part("c", 3, 3), a_part("a", 3, 1), a_part("a", 3, 1), a_part("b", 3, 2)]
+        join = timedelta(hours=1)
+        assert keeper.reported[:4] == [replace(part, join=join) for part in expected]
 
     run(work())
 
 
-def test_parts_of_a_lost_bind_are_repeated_by_the_smsc_and_reported_once() -> None:
+def test_a_part_keeps_its_octets_and_their_alphabet() -> None:
+    part = from_a_handset("", joint=(9, 2, 1))
+    cut = part._replace(text=part.text + b"\xd8\x3d", data_coding=0x19)
+    [reported] = run(reported_of(cut))
+    assert isinstance(reported, InboundPart)
+    assert (reported.octets, reported.alphabet) == (b"\xd8\x3d", "utf-16-be")
+
+
+def test_data_is_answered_and_not_reported() -> None:
+    assert run(reported_of(from_a_handset("\1\2")._replace(data_coding=4))) == []
+
+
+def test_the_default_alphabet_is_an_option() -> None:
+    sm = from_a_handset("")._replace(text=b"caf\xe9")
+    [reported] = run(reported_of(sm, default_alphabet="latin1"))
+    assert reported == Inbound("+254701234567", "40404", "café")
+
+
+@pytest.mark.parametrize("end", [b"\0", b"\4\x27\0\1"], ids=["an octet", "a cut parameter"])
+def test_octets_behind_a_receipt_are_ignored_and_remarked(end: bytes) -> None:
     async def work() -> None:
         keeper = Keeper()
-        async with an_smsc() as smsc, a_provider(smsc.port, join=0.1) as provider:
+        async with an_smsc() as smsc, a_provider(smsc.port) as provider:
             provider.listen(keeper)
             await smsc.until(lambda smsc: smsc.binds)
-            first = smsc.lines[0]
-            first.deliver(from_a_handset("a", joint=(9, 2, 1)))
-            first.transport.close()
-            await smsc.until(lambda smsc: len(smsc.binds) == 2)
-            second = smsc.lines[1]
-            second.deliver(*[from_a_handset(text, joint=(9, 2, n)) for n, text in ((1, "a"), (2, "b"))])
-            await smsc.until(lambda _: len(second.answers) == 2)
-            await asyncio.sleep(0.15)  # longer than parts wait
-            assert keeper.reported == [Inbound("+254701234567", "40404", "ab")]
+            [line] = smsc.lines
+            line.write(encode(Command.DELIVER_SM, sequence=1, body=a_receipt("p-1").encode() + end))
+            line.write(encode(Command.DELIVER_SM, sequence=2, body=from_a_handset("Hi").encode() + end))
+            await smsc.until(lambda _: len(line.answers) == 2)
+            assert line.answers == [OK, OK]
+        remark = f"octets at its end that were ignored: {len(end)}"
+        assert keeper.reported == [
+            ReceiptReport("p-1", None, Status.RECEIVED, "DELIVRD", remark=remark),
+            Inbound("+254701234567", "40404", "Hi"),
+        ]
+
+    run(work())
+
+
+def test_receipts_and_messages_may_come_by_data_sm() -> None:
+    async def work() -> None:
+        keeper = Keeper()
+        by_tlv = Sm(
+            HANDSET,
+            SENDER,
+            esm_class=EsmClass.RECEIPT,
+            tlvs={Tag.RECEIPTED_MESSAGE_ID: b"p-2\0", Tag.MESSAGE_STATE: b"\x09"},
+        )
+        async with an_smsc() as smsc, a_provider(smsc.port) as provider:
+            provider.listen(keeper)
+            await smsc.until(lambda smsc: smsc.binds)
+            [line] = smsc.lines
+            for number, sm in enumerate((a_receipt("p-1", "FAILED"), by_tlv, from_a_handset("Hi")), 1):
+                line.write(encode(Command.DATA_SM, sequence=number, body=sm.encode_data()))
+            await smsc.until(lambda smsc: len(smsc.all(Command.DATA_SM_RESP)) == 3)
+            assert {(pdu.status, pdu.body) for pdu in smsc.all(Command.DATA_SM_RESP)} == {(OK, b"\0")}
+        assert keeper.reported == [
+            ReceiptReport("p-1", None, Status.FAILED, "FAILED"),
+            ReceiptReport("p-2", None, Status.FAILED, "SKIPPED"),
+            Inbound("+254701234567", "40404", "Hi"),
+        ]
 
     run(work())
 
@@ -287,7 +334,7 @@ def test_close_waits_until_the_current_batch_is_stored() -> None:
             provider.listen(keeper)
             await smsc.until(lambda smsc: smsc.binds)
             [line] = smsc.lines
-            line.deliver(a_receipt("p-1"), from_a_handset("half", joint=(9, 2, 2)))
+            line.deliver(a_receipt("p-1"))
             await keeper.was_called.wait()
             closing = asyncio.create_task(provider.close())
             await asyncio.sleep(0)

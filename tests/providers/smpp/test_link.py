@@ -179,7 +179,7 @@ def test_the_smsc_may_enquire_and_unknown_requests_get_a_generic_nack() -> None:
             provider.listen(forget)
             await smsc.until(lambda smsc: smsc.binds)
             [line] = smsc.lines
-            line.write(encode(Command.ENQUIRE_LINK, sequence=5) + encode(Command.DATA_SM, sequence=6))
+            line.write(encode(Command.ENQUIRE_LINK, sequence=5) + encode(Command.QUERY_SM, sequence=6))
             await smsc.until(lambda smsc: smsc.all(Command.GENERIC_NACK))
             [answer] = smsc.all(Command.ENQUIRE_LINK_RESP)
             [no] = smsc.all(Command.GENERIC_NACK)

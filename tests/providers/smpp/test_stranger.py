@@ -12,16 +12,17 @@ from typing import Any
 
 import pytest
 
+from dispatcher.domain.delivery.inbound_part import InboundPart
 from dispatcher.domain.delivery.provider import (
     Accepted,
     Deferred,
-    Inbound,
     PartlyAccepted,
     ProviderReports,
     ReceiptReport,
     Rejected,
     Unsent,
 )
+from dispatcher.domain.messages.alphabets import decode_text
 from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import Status
 from tests.providers.smpp.smsc import a_message, a_provider, forget, wide_open
@@ -98,7 +99,12 @@ def test_it_binds_submits_receives_and_unbinds(package: Path) -> None:
                 assert (await stranger.says())["text"] == "no"
                 assert [await stranger.says() for _ in range(3)] == [{"delivered": 0}] * 3
                 assert ReceiptReport("1", None, Status.RECEIVED, "DELIVRD") in kept
-                assert Inbound("+254701234567", "40404", "Grüße €5") in kept
+                parts = [one for one in kept if isinstance(one, InboundPart)]
+                assert [(one.reference, one.total, one.number) for one in parts] == [
+                    ("77", 2, 1),
+                    ("77", 2, 2),
+                ]
+                assert "".join(decode_text(one.octets, one.alphabet) for one in parts) == "Grüße €5"
             assert await stranger.says() == {"unbound": True}
 
     run(work())

@@ -10,9 +10,9 @@ from dispatcher.domain.messages.status import Status
 from dispatcher.providers.smpp.calls import SubmitParts
 from dispatcher.providers.smpp.options import read_options
 from dispatcher.providers.smpp.submit import SubmitWriter
-from dispatcher.smpp.constants import DataCoding, EsmClass, Tag
+from dispatcher.smpp.constants import DataCoding, EsmClass
 from dispatcher.smpp.pdu import Address, Sm
-from dispatcher.smpp.text import PartInfo, decode_text, read_text
+from dispatcher.smpp.text import PartInfo, read_content
 from tests.providers.smpp.smsc import a_message
 
 
@@ -69,7 +69,7 @@ def test_a_short_code_as_recipient_is_marked_as_one() -> None:
 @pytest.mark.parametrize("text", ["a" * 400, "я" * 150], ids=["GSM", "UCS-2"])
 def test_a_long_text_is_sent_in_parts_with_one_reference(text: str) -> None:
     parts = submits(a_message(text))
-    pieces = [read_text(sm) for sm in parts]
+    pieces = [read_content(sm) for sm in parts]
     assert all(sm.esm_class == EsmClass.UDH for sm in parts)
     assert "".join(piece.text for piece in pieces) == text
     assert [(piece.part_info.total, piece.part_info.number) for piece in pieces if piece.part_info] == [
@@ -83,7 +83,7 @@ def test_a_long_text_is_sent_in_parts_with_one_reference(text: str) -> None:
 def test_only_the_parts_that_are_not_taken_are_sent_with_their_numbers_and_the_same_reference() -> None:
     whole = replace(a_message("a" * 400), part_reference=7)
     rest = replace(whole, parts_taken=PartsTaken(3, frozenset({1, 3})))
-    assert [read_text(sm).part_info for sm in submits(whole)] == [PartInfo(7, 3, n) for n in (1, 2, 3)]
+    assert [read_content(sm).part_info for sm in submits(whole)] == [PartInfo(7, 3, n) for n in (1, 2, 3)]
     assert submits(rest) == submits(whole)[1:2]
 
 
@@ -102,7 +102,7 @@ def test_a_text_whose_parts_are_all_taken_is_accepted() -> None:
 def test_a_long_text_may_be_sent_in_one_pdu() -> None:
     (sm,) = submits(a_message("я" * 150), long_texts="payload")
     assert (sm.text, sm.esm_class) == (b"", 0)
-    assert decode_text(sm.tlvs[Tag.MESSAGE_PAYLOAD], sm.data_coding) == "я" * 150
+    assert read_content(sm).text == "я" * 150
 
 
 def test_latin1_is_used_only_if_the_options_say_so() -> None:

@@ -5,7 +5,7 @@ import asyncio
 from dispatcher.domain.delivery.provider import Accepted, PartlyAccepted, Unknown, Unsent
 from dispatcher.smpp.constants import Command, CommandStatus
 from dispatcher.smpp.pdu import Pdu, encode_id, respond
-from dispatcher.smpp.text import read_text
+from dispatcher.smpp.text import read_content
 from tests.providers.conformance import CountingGate
 from tests.providers.smpp.smsc import (
     Line,
@@ -90,7 +90,7 @@ def test_with_a_window_of_one_the_parts_follow_each_other_each_once_with_one_ref
             calls = [provider.send([a_message("x" * 400)], wide_open) for _ in range(3)]
             outcomes = [outcome for [outcome] in await asyncio.gather(*calls)]
             assert [isinstance(one, Accepted) and len(one.refs) for one in outcomes] == [3, 3, 3]
-            sent = [read_text(sm).part_info for sm in smsc.submits]
+            sent = [read_content(sm).part_info for sm in smsc.submits]
             assert [part.number for part in sent if part] == [1, 2, 3] * 3
 
     run(work())

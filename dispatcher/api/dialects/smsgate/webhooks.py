@@ -119,7 +119,11 @@ def format_event(event: MessageEvent) -> FormattedCallback:
 
 
 def format_inbound(event: InboundEvent) -> FormattedCallback:
-    """Return the body for a message from a handset; its `id` is the same in every attempt."""
+    """
+    Return the body for a message from a handset; its `id` is the same in every attempt.
+
+    After a late part the event comes again, with the same `messageId` and the longer text.
+    """
     payload = {
         "messageId": str(event.id),
         "message": event.text,
@@ -129,7 +133,8 @@ def format_inbound(event: InboundEvent) -> FormattedCallback:
         "simNumber": None,
         "receivedAt": write_time(event.at),
     }
-    return _callback(event, str(event.id), payload)
+    name = str(event.id) if event.seq == 1 else f"{event.id}/{event.seq}"
+    return _callback(event, name, payload)
 
 
 def _callback(

@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 from dispatcher.cli.commands.doctor.finding import Finding, fail, ok, warn
 from dispatcher.domain.duration import format_duration
 from dispatcher.service.messages.explain import SILENT
-from dispatcher.service.receipts.unmatched import MOST
+from dispatcher.service.receipts.listing import MOST
 from dispatcher.settings import Settings
 
 _TIMEOUT = 5
@@ -105,6 +105,15 @@ def receipts(unknown: int) -> Finding:
     count = f"{unknown:,} or more" if unknown >= MOST else f"{unknown:,}"
     advice = "`dispatcher receipt list`: does each provider call its own /receipts/NAME?"
     return warn("receipts", f"of the last 7 days that match no message: {count}", advice)
+
+
+def remarks(remarked: int) -> Sequence[Finding]:
+    """Return a warning if something was odd about receipts of the last 7 days."""
+    if not remarked:
+        return []
+    count = f"{remarked:,} or more" if remarked >= MOST else f"{remarked:,}"
+    advice = "`dispatcher receipt list --remarked` says what each provider should be asked"
+    return [warn("receipts", f"of the last 7 days about which something was odd: {count}", advice)]
 
 
 def background(failed: Sequence[str] | None) -> Sequence[Finding]:

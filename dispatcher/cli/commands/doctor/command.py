@@ -18,7 +18,7 @@ from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.local.environment import default_directory
 from dispatcher.service import health
 from dispatcher.service.health import require_migrated
-from dispatcher.service.receipts import unmatched
+from dispatcher.service.receipts import listing
 from dispatcher.settings import Settings
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
@@ -61,7 +61,8 @@ async def _check_context(settings: Settings) -> Sequence[Finding]:
             try:
                 await require_migrated(ctx)
                 migrations = ok("migrations", "all are applied")
-                found = [checks.receipts(await unmatched.recent(ctx))]
+                unmatched, remarked = await listing.recent_unmatched(ctx), await listing.recent_remarked(ctx)
+                found = [checks.receipts(unmatched), *checks.remarks(remarked)]
             except Misconfigured as error:
                 migrations = fail("migrations", str(error), "run `dispatcher migrate`")
             except Unavailable as error:
