@@ -42,10 +42,11 @@ def apply_receipt(
     `attempt` is the attempt that the provider's reference belongs to; None if
     the message was found by our own reference only. A receipt for a message
     that is still 11 also implies that it was accepted. A delivery counts for
-    any attempt, once all parts of that attempt are delivered; a failure
-    counts for the current attempt only. Where the parts were taken in several
-    attempts, all parts must be delivered, each in any attempt, and a failure
-    counts for the newest attempt that sent the part.
+    any attempt, once all parts are delivered of that attempt, which may have
+    sent fewer than another did; a failure counts for the current attempt only.
+    Where the parts were taken in several attempts, all parts must be delivered,
+    each in any attempt, and a failure counts for the newest attempt that sent
+    the part.
     """
     parts = _with_status(current.parts, reported, provider=provider, ref=ref)
     current = replace(current, parts=parts)
@@ -98,10 +99,12 @@ def _is_delivered(current: ReceiptTarget, *, attempt: int | None) -> bool:
         return False
     if attempt is None:
         return True
+    provider = next((part.provider for part in parts if part.attempt == attempt), None)
+    known = {part.part for part in parts if part.provider == provider}
     if taken is None:
         parts = tuple(part for part in parts if part.attempt == attempt)
     delivered = {part.part for part in parts if part.status is Status.RECEIVED}
-    return delivered.issuperset(part.part for part in parts)
+    return delivered.issuperset(known)
 
 
 def _with_status(

@@ -14,7 +14,7 @@ from dispatcher.store.delivery.claims import ChangedMessage
 from dispatcher.store.parts_taken import with_taken
 from dispatcher.store.status_literals import PENDING, SENT
 from dispatcher.store.transitions import EVENTS, RETURNED, WITH_WORKER
-from dispatcher.store.waits import NOW, EndedWait, begin, kept, kind_of
+from dispatcher.store.waits import NOW, EndedWait, begin, kind_of
 
 _ATTEMPTS = """
 SELECT * FROM unnest(
@@ -56,6 +56,12 @@ references_written AS (
 SELECT id, status, charged FROM moved
 """)
 
+_ENDED_IF_MOVED = begin(
+    "CASE WHEN NOT l.moves THEN m.wait_kind END",
+    detail="CASE WHEN NOT l.moves THEN m.waits_for END",
+    since="CASE WHEN NOT l.moves THEN m.wait_since END",
+    ended=[EndedWait(until=f"CASE WHEN l.moves THEN {NOW} END")],
+)
 # An outcome whose claim is over always becomes an event. It changes the status only if the provider accepted
 # the message and no worker holds it. Parts that the provider took are not sent again. The same outcome
 # written twice, because the answer to the first commit was lost, becomes one event.
@@ -83,7 +89,7 @@ moved AS (
                            THEN {with_taken("t.taken")}
                            ELSE m.parts_taken END,
         seq = m.seq + 1, moved_at = greatest(m.moved_at, :now),
-        waits = CASE WHEN l.moves THEN {kept(EndedWait())} ELSE m.waits END
+        {_ENDED_IF_MOVED}
     FROM attempts t JOIN locked l USING (id)
     WHERE m.id = t.id
     RETURNING m.id, m.seq, m.moved_at, m.status, t.provider, t.attempt,
