@@ -128,6 +128,7 @@ def test_each_statement_of_the_clock_uses_its_own_index(database_url: str) -> No
         "accounts": [1],
         "flows": [0],
         "flow": 0,
+        "from_wake": datetime.min.replace(tzinfo=UTC),
         "shares": [100],
         "requeue": "30 seconds",
         "tiers": ["standard"],

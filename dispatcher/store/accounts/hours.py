@@ -57,7 +57,7 @@ WITH picked AS MATERIALIZED (
     SELECT m.id, m.flow, m.tier, m.wake_at FROM messages m
     WHERE m.place = 'held' AND m.wait_kind = {kind_of(WaitKind.HOURS)}
       AND m.tier = ANY(CAST(:tiers AS text[]))
-      AND (m.account_id, m.flow, m.tier, m.wake_at) >= (:account_id, :flow, :tier, :after)
+      AND (m.account_id, m.flow, m.tier, m.wake_at) >= (:account_id, :flow, :tier, :from_wake)
       AND (m.account_id, m.flow, m.tier, m.wake_at) < (:account_id + 1, 0, '', '-infinity')
       AND NOT (m.status = {PENDING} AND m.wait_since > :now)
     ORDER BY m.account_id, m.flow, m.tier, m.wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -136,7 +136,7 @@ async def make_due(
         "tiers": [tier.value for tier in tiers],
         "flow": after.flow,
         "tier": after.tier,
-        "after": after.wake_at,
+        "from_wake": after.wake_at,
         "now": now,
         "limit": limit,
     }
